@@ -1,0 +1,162 @@
+//! The YAML as written: every field that may stand in it, all optional, none checked.
+//!
+//! Leaves are located [`Node`]s, so that `resolve` can report all mistakes at once, each in its place. Defaults are
+//! applied there too. The fields' documentation is `config/full.yaml`.
+
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer};
+
+use super::error::{Problem, Problems};
+use super::expand::Environment;
+use super::yaml::{self, At, Named, Node};
+use super::{Config, resolve};
+
+/// Reads a configuration file and everything that it names, or says all that is wrong with it.
+///
+/// # Errors
+///
+/// All problems found, in the order of the file.
+pub fn load(path: &Path) -> Result<Config, Problems> {
+    // A variable that is not UTF-8 counts as unset.
+    load_with(path, &|name| std::env::var(name).ok())
+}
+
+pub(super) fn load_with(path: &Path, environment: Environment<'_>) -> Result<Config, Problems> {
+    let text = std::fs::read_to_string(path).map_err(|error| Problem {
+        file: path.to_owned(),
+        at: None,
+        field: String::new(),
+        message: resolve::unreadable(&error),
+    })?;
+    let (file, problems) = yaml::read(path, &text);
+    match file {
+        Some(file) => resolve::resolve(file, path, environment, problems),
+        None => Err(Problems(problems)),
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "`keys_file` is the name of the field in the file")]
+pub(super) struct File {
+    pub(super) server: Server,
+    pub(super) admin: Admin,
+    pub(super) log: Log,
+    pub(super) upstreams: Named<Upstream>,
+    pub(super) keys_file: Field,
+    pub(super) plans: Named<Plan>,
+    pub(super) cors: Cors,
+    pub(super) chatflows: Named<Chatflow>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Server {
+    pub(super) listen: Field,
+    pub(super) tls: Option<At<Tls>>,
+    pub(super) workers: Field,
+    pub(super) trusted_proxies: Field,
+    pub(super) max_connections: Field,
+    pub(super) max_body: Field,
+    pub(super) max_upload: Field,
+    pub(super) max_header_bytes: Field,
+    pub(super) header_timeout: Field,
+    pub(super) body_timeout: Field,
+    pub(super) send_timeout: Field,
+    pub(super) idle_timeout: Field,
+    pub(super) shutdown_grace: Field,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Tls {
+    pub(super) listen: Field,
+    pub(super) cert_file: Field,
+    pub(super) key_file: Field,
+    pub(super) client_ca_file: Field,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Admin {
+    pub(super) listen: Field,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Log {
+    pub(super) level: Field,
+    pub(super) format: Field,
+    pub(super) access: Field,
+}
+
+/// One of its fields is given.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Upstream {
+    pub(super) flowise: Option<Flowise>,
+    pub(super) engine: Field,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Flowise {
+    pub(super) urls: Field,
+    pub(super) api_key: Field,
+    pub(super) api_key_file: Field,
+    pub(super) ca_file: Field,
+    pub(super) connect_timeout: Field,
+    pub(super) response_timeout: Field,
+    pub(super) stream_idle_timeout: Field,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Plan {
+    pub(super) requests: Field,
+    pub(super) burst: Field,
+    pub(super) concurrent: Field,
+    pub(super) quota: Field,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Cors {
+    pub(super) allowed_origins: Field,
+    pub(super) allow_credentials: Field,
+    pub(super) max_age: Field,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Chatflow {
+    pub(super) upstream: Field,
+    pub(super) id: Field,
+    pub(super) api_key: Field,
+    pub(super) access: Field,
+    pub(super) allowed_origins: Field,
+    pub(super) body: Field,
+    pub(super) response: Field,
+    pub(super) events: Field,
+    pub(super) override_config: Field,
+    pub(super) max_question_chars: Field,
+    pub(super) max_word_chars: Field,
+    pub(super) vars: Field,
+    pub(super) force_override: Field,
+    pub(super) isolate_sessions: Field,
+    pub(super) plan: Field,
+}
+
+/// A field that may be absent, which is not the same as a field that says `null`.
+#[derive(Debug, Default)]
+pub(super) struct Field(pub(super) Option<Node>);
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Node::deserialize(deserializer).map(|node| Self(Some(node)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! The settings the program runs on, resolved from the YAML file.
+//!
+//! [`load`] reads the file (`file.rs`: the YAML as written), expands `${NAME}` (`expand.rs`), resolves and
+//! validates (`resolve.rs`) and reports every problem at once with file, line, column and field (`error.rs`).
+//! Nothing in here knows sockets, requests or TLS.
+
+mod error;
+mod expand;
+mod file;
+mod resolve;
+mod secret;
+pub(crate) mod units;
+pub(crate) mod yaml;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+pub use error::{Problem, Problems};
+pub use file::load;
+pub use secret::Secret;
+
+/// Everything the configuration file says, resolved: defaults applied, names looked up, paths absolute.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file all of this was read from.
+    pub path: PathBuf,
+    pub server: Server,
+    pub admin: Admin,
+    pub log: Log,
+    /// At least one; a [`Chatflow`] names its own by index.
+    pub upstreams: Vec<Upstream>,
+    pub keys_file: PathBuf,
+    /// `default` and `anonymous` are always there.
+    pub plans: Vec<Plan>,
+    /// Named chatflows, in the file's order.
+    pub chatflows: Vec<Arc<Chatflow>>,
+    /// The chatflow called `*`: stands for every UUID that has no entry of its own.
+    pub wildcard: Option<Arc<Chatflow>>,
+    /// Further files this configuration was read from (`api_key_file`, `ca_file`), to be watched.
+    pub secret_files: Vec<PathBuf>,
+}
+
+/// The public listener and its limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Cleartext listener; `None` serves TLS only.
+    pub listen: Option<SocketAddr>,
+    pub tls: Option<Tls>,
+    pub workers: NonZeroUsize,
+    /// Peers whose `X-Forwarded-For` / `Forwarded` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    pub max_connections: usize,
+    /// Bytes of a JSON body; 413 above it.
+    pub max_body: u64,
+    /// Bytes of a multipart body.
+    pub max_upload: u64,
+    pub max_header_bytes: usize,
+    pub header_timeout: Duration,
+    pub body_timeout: Duration,
+    pub send_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub shutdown_grace: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            tls: None,
+            workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            trusted_proxies: Vec::new(),
+            max_connections: 10_000,
+            max_body: 1 << 20,
+            max_upload: 20 << 20,
+            max_header_bytes: 32 << 10,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            send_timeout: Duration::from_mins(1),
+            idle_timeout: Duration::from_secs(75),
+            shutdown_grace: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The TLS listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    pub listen: SocketAddr,
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
+    /// Set: a client certificate signed by one of these is required.
+    pub client_ca_file: Option<PathBuf>,
+}
+
+/// The admin listener: `/metrics`, `/livez`, `/readyz`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    pub level: LogLevel,
+    pub format: LogFormat,
+    /// One line per request at its end.
+    pub access: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Json,
+    Text,
+}
+
+/// What answers chatflows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upstream {
+    pub name: Arc<str>,
+    pub kind: UpstreamKind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum UpstreamKind {
+    Flowise(Flowise),
+    /// The built-in responder behind `flowgate demo`; no configuration file can name it.
+    Demo,
+}
+
+/// One Flowise, or several that share a database.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Flowise {
+    /// At least one.
+    pub urls: Vec<UpstreamUrl>,
+    /// Flowise's own key, from `api_key` or `api_key_file`; `None` when empty or absent.
+    pub api_key: Option<Secret>,
+    /// PEM bundle that replaces the system's roots for `https` URLs: its path and content.
+    pub ca: Option<(PathBuf, Arc<[u8]>)>,
+    pub connect_timeout: Duration,
+    /// To the first response byte.
+    pub response_timeout: Duration,
+    /// Silence inside a stream.
+    pub stream_idle_timeout: Duration,
+}
+
+/// `scheme://host:port` of an upstream; no path, no credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UpstreamUrl {
+    pub https: bool,
+    /// Without brackets for IPv6.
+    pub host: String,
+    pub port: u16,
+}
+
+/// Limits by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    pub name: Arc<str>,
+    pub requests: Rate,
+    /// How many requests may come at once.
+    pub burst: std::num::NonZeroU32,
+    /// Requests and streams in flight.
+    pub concurrent: std::num::NonZeroU32,
+}
+
+/// `60/min`: a count per period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    pub count: std::num::NonZeroU32,
+    pub per: Duration,
+}
+
+/// A public name, what answers it, and its policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chatflow {
+    pub name: Arc<str>,
+    /// Index into [`Config::upstreams`].
+    pub upstream: usize,
+    /// Flowise's own id, a lower-case UUID; `None` for the wildcard, whose id is the name that was asked for.
+    pub id: Option<Arc<str>>,
+    /// This flow's own Flowise key; `None`: the upstream's.
+    pub api_key: Option<Secret>,
+    pub body: BodyMode,
+    /// Paths inside `overrideConfig` that a client may set, e.g. `["vars", "userId"]`.
+    pub override_config: Vec<Vec<String>>,
+    /// Characters (Unicode scalar values) of `question`.
+    pub max_question_chars: usize,
+    /// Longest run of letters in `question`.
+    pub max_word_chars: usize,
+    /// Forced into `overrideConfig.vars`.
+    pub vars: serde_json::Map<String, serde_json::Value>,
+    /// Forced into `overrideConfig`.
+    pub force_override: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyMode {
+    /// Read within the bound, checked field by field and re-serialised.
+    Checked,
+    /// Forwarded unread and untouched.
+    Passthrough,
+}

@@ -1,0 +1,56 @@
+//! From the YAML as written to the settings the program runs on: defaults applied, values checked, names looked up.
+//!
+//! One file per section; each takes what it can from its fields and leaves a problem with the [`Reader`] for the rest,
+//! so that one run reports all of them. A field that belongs to a later version is refused, never silently ignored.
+
+mod address;
+mod chatflows;
+mod json;
+mod plans;
+mod reader;
+mod server;
+mod upstreams;
+
+use std::path::Path;
+
+use super::error::{Problem, Problems};
+use super::expand::Environment;
+use super::{Config, file};
+use reader::Reader;
+pub(super) use reader::unreadable;
+
+/// Resolves a file that was read from `path`, together with the problems its reading found.
+pub(super) fn resolve(
+    file: file::File,
+    path: &Path,
+    environment: Environment<'_>,
+    problems: Vec<Problem>,
+) -> Result<Config, Problems> {
+    let mut reader = Reader::new(path, environment, problems)?;
+    let server = server::server(&mut reader, file.server);
+    let admin = server::admin(&mut reader, &file.admin);
+    server::refuse_equal_listeners(&mut reader);
+    let log = server::log(&mut reader, &file.log);
+    refuse_cors(&mut reader, &file.cors);
+    let keys_file = reader.path(&file.keys_file).unwrap_or_else(|| reader.folder().join("keys.yaml"));
+    let plans = plans::plans(&mut reader, file.plans);
+    let upstreams = upstreams::upstreams(&mut reader, file.upstreams);
+    let (chatflows, wildcard) = chatflows::chatflows(&mut reader, file.chatflows, &upstreams);
+    let (path, secret_files) = reader.finish()?;
+    let upstreams = upstreams.resolved;
+    Ok(Config { path, server, admin, log, upstreams, keys_file, plans, chatflows, wildcard, secret_files })
+}
+
+/// Cross-origin calls come with keyless access.
+fn refuse_cors(reader: &mut Reader<'_>, cors: &file::Cors) {
+    reader.only_empty(&cors.allowed_origins, "browsers of other origins get no answer");
+    reader.only_false(&cors.allow_credentials, "browsers of other origins get no answer");
+    reader.only_null(&cors.max_age, "browsers of other origins get no answer");
+}
+
+/// Whether a name can stand in a path segment, a metric label and a log line.
+fn is_name(name: &str) -> bool {
+    (1..=128).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "._~-".contains(c))
+        && !matches!(name, "." | "..")
+}

@@ -1,0 +1,207 @@
+//! Public names and their policies.
+
+use std::sync::Arc;
+
+use super::reader::{Reader, non_null};
+use super::upstreams::{Upstreams, api_key_value};
+use super::{is_name, json};
+use crate::config::file::{self, Field};
+use crate::config::yaml::{At, Named, Value, suggest};
+use crate::config::{BodyMode, Chatflow};
+
+/// Stands for every UUID that has no entry of its own.
+const WILDCARD: &str = "*";
+const MAX_CHARS: u64 = 100_000_000;
+
+/// The named chatflows in the order of the file, and the wildcard.
+pub(super) fn chatflows(
+    reader: &mut Reader<'_>,
+    file: Named<file::Chatflow>,
+    upstreams: &Upstreams,
+) -> (Vec<Arc<Chatflow>>, Option<Arc<Chatflow>>) {
+    if file.0.is_empty() {
+        reader.missing(None, "chatflows", "missing: expected at least one chatflow, or \"*\" for every UUID");
+    }
+    let mut named = Vec::new();
+    let mut wildcard = None;
+    for (name, chatflow) in file.0 {
+        let is_wildcard = name.value == WILDCARD;
+        let chatflow = Arc::new(self::chatflow(reader, &name, chatflow, upstreams));
+        if is_wildcard {
+            wildcard = Some(chatflow);
+        } else {
+            named.push(chatflow);
+        }
+    }
+    (named, wildcard)
+}
+
+fn chatflow(reader: &mut Reader<'_>, name: &At<String>, file: file::Chatflow, upstreams: &Upstreams) -> Chatflow {
+    let is_wildcard = name.value == WILDCARD;
+    if !is_wildcard && !is_name(&name.value) {
+        reader.refuse(name, "expected a name of at most 128 letters, digits and . _ ~ -, or \"*\" for every UUID");
+    }
+    refuse_unsupported(reader, &file);
+    let body = reader
+        .choice(&file.body, &[("checked", BodyMode::Checked), ("passthrough", BodyMode::Passthrough)])
+        .unwrap_or(BodyMode::Checked);
+    let upstream = upstream(reader, name, &file.upstream, upstreams);
+    let id = id(reader, name, non_null(file.id), is_wildcard);
+    let api_key = non_null(file.api_key).0.and_then(|node| api_key_value(reader, &node));
+    let override_config = override_config(reader, &file.override_config);
+    let max_question_chars = chars(reader, &file.max_question_chars, 8000);
+    let max_word_chars = chars(reader, &file.max_word_chars, 1000);
+    let vars = json::map(reader, &file.vars);
+    let force_override = json::map(reader, &file.force_override);
+    if body == BodyMode::Passthrough {
+        refuse_forced(reader, &file.vars);
+        refuse_forced(reader, &file.force_override);
+    }
+    Chatflow {
+        name: Arc::from(name.value.as_str()),
+        upstream,
+        id,
+        api_key,
+        body,
+        override_config,
+        max_question_chars,
+        max_word_chars,
+        vars,
+        force_override,
+    }
+}
+
+/// What a body that is forwarded untouched cannot carry must not look as if it were in force.
+fn refuse_forced(reader: &mut Reader<'_>, field: &Field) {
+    if let Some(node) = &field.0
+        && matches!(&node.value, Value::Map(entries) if !entries.is_empty())
+    {
+        reader.refuse(node, "has no effect with `body: passthrough`, which forwards the body untouched");
+    }
+}
+
+/// Index of the upstream; of no meaning when it was refused.
+fn upstream(reader: &mut Reader<'_>, name: &At<String>, field: &Field, upstreams: &Upstreams) -> usize {
+    let Some(node) = &field.0 else {
+        let field = format!("{}.upstream", name.field);
+        reader.missing(Some(name.at()), &field, "missing: expected the name of an upstream");
+        return 0;
+    };
+    let Some(wanted) = reader.string(node) else { return 0 };
+    if let Some(index) = upstreams.resolved.iter().position(|upstream| *upstream.name == *wanted) {
+        return index;
+    }
+    if !upstreams.written.contains(&wanted) {
+        let known = suggest(&wanted, upstreams.written.iter().map(String::as_str));
+        reader.refuse(node, format_args!("no upstream has this name, {known}"));
+    }
+    0
+}
+
+/// Flowise's id, lower case: what is written, or else the name.
+fn id(reader: &mut Reader<'_>, name: &At<String>, field: Field, is_wildcard: bool) -> Option<Arc<str>> {
+    let Some(node) = field.0 else {
+        if is_wildcard {
+            return None;
+        }
+        if is_uuid(&name.value) {
+            return Some(Arc::from(name.value.to_ascii_lowercase()));
+        }
+        let field = format!("{}.id", name.field);
+        reader.missing(
+            Some(name.at()),
+            &field,
+            "missing: expected Flowise's id of this chatflow, unless its name is a UUID",
+        );
+        return None;
+    };
+    if is_wildcard {
+        reader.refuse(&node, "the chatflow \"*\" has no id: the id is the name that was asked for");
+        return None;
+    }
+    let id = reader.string(&node)?;
+    if is_uuid(&id) {
+        return Some(Arc::from(id.to_ascii_lowercase()));
+    }
+    reader.refuse(&node, "expected a UUID such as 9d2b4ae3-1f5e-4c00-9000-000000000000");
+    None
+}
+
+/// Five groups of hexadecimal digits, in either case.
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// Paths that a client may set; only `sessionId` if nothing is written.
+fn override_config(reader: &mut Reader<'_>, field: &Field) -> Vec<Vec<String>> {
+    if field.0.is_none() {
+        return vec![vec![String::from("sessionId")]];
+    }
+    let mut paths = Vec::new();
+    for node in reader.list(field).unwrap_or_default() {
+        let Some(text) = reader.string(node) else { continue };
+        let path: Vec<String> = text.split('.').map(str::to_owned).collect();
+        if path.iter().any(String::is_empty) {
+            reader.refuse(node, "expected a path such as sessionId or vars.userId");
+        } else if path.iter().any(|segment| json::RESERVED.contains(&segment.as_str())) {
+            reader.refuse(node, "this name cannot be used");
+        } else if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    paths
+}
+
+fn chars(reader: &mut Reader<'_>, field: &Field, default: usize) -> usize {
+    reader.number(field, 1..=MAX_CHARS).and_then(|count| usize::try_from(count).ok()).unwrap_or(default)
+}
+
+/// Fields of later versions; the value that changes nothing is accepted.
+fn refuse_unsupported(reader: &mut Reader<'_>, file: &file::Chatflow) {
+    only_word(reader, &file.access, "key", "public", "every call needs a key");
+    only_word(reader, &file.response, "flowise", "message", "answers keep Flowise's shape");
+    reader.only_empty(&file.allowed_origins, "browsers of other origins get no answer");
+    reader.only_false(&file.isolate_sessions, "chat ids are passed on as they come");
+    reader.only_null(&file.plan, "every call needs a key, and the key has a plan");
+    if let Some(node) = &file.events.0 {
+        match &node.value {
+            Value::List(_) => reader.unsupported(node, "clients see all events"),
+            _ => {
+                reader.parsed_node(
+                    node,
+                    |text| if text == "all" { Ok(()) } else { Err("expected all or a list of events") },
+                );
+            }
+        }
+    }
+}
+
+fn only_word(reader: &mut Reader<'_>, field: &Field, accepted: &str, later: &str, instead: &str) {
+    if let (Some(false), Some(node)) = (reader.choice(field, &[(accepted, true), (later, false)]), &field.0) {
+        reader.unsupported(node, instead);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_uuid;
+
+    #[test]
+    fn uuids() {
+        for (text, expected) in [
+            ("9d2b4ae3-1f5e-4c00-9000-000000000000", true),
+            ("9D2B4AE3-1F5E-4C00-9000-00000000000F", true),
+            ("9d2b4ae3-1f5e-4c00-9000-00000000000", false),
+            ("9d2b4ae31f5e-4c00-9000-0000000000000", false),
+            ("9d2b4ae3-1f5e-4c00-9000-00000000000g", false),
+            ("9d2b4ae3-1f5e-4c00-9000-0000000000é", false),
+            ("", false),
+        ] {
+            assert_eq!(is_uuid(text), expected, "{text}");
+        }
+    }
+}

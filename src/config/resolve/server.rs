@@ -1,0 +1,166 @@
+//! The listeners and their limits: `server`, `admin`, `log`.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use super::address;
+use super::reader::{Reader, non_null, place};
+use crate::config::file::{self, Field};
+use crate::config::units::{parse_duration, parse_size, parse_time_limit};
+use crate::config::yaml::{At, Value};
+use crate::config::{Admin, Log, LogFormat, LogLevel, Server, Tls};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+/// The HTTP library works with no smaller buffer.
+const MIN_HEADER_BYTES: u64 = 8 * KIB;
+const MAX_HEADER_BYTES: u64 = 16 * MIB;
+const MAX_CONNECTIONS: u64 = 1_000_000;
+const MAX_WORKERS: u64 = 1024;
+
+pub(super) fn server(reader: &mut Reader<'_>, file: file::Server) -> Server {
+    let defaults = Server::default();
+    let listen = cleartext(reader, &file);
+    let tls = file.tls.as_ref().map(|tls| self::tls(reader, tls));
+    let workers =
+        reader.number(&non_null(file.workers), 1..=MAX_WORKERS).and_then(|count| NonZeroUsize::new(usize_of(count)));
+    let trusted_proxies = reader
+        .list(&file.trusted_proxies)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|node| reader.parsed_node(node, address::network))
+        .collect();
+    let header_bytes = header_bytes(reader, &file.max_header_bytes);
+    Server {
+        listen,
+        tls,
+        workers: workers.unwrap_or(defaults.workers),
+        trusted_proxies,
+        max_connections: reader
+            .number(&file.max_connections, 1..=MAX_CONNECTIONS)
+            .map_or(defaults.max_connections, usize_of),
+        max_body: size(reader, &file.max_body).unwrap_or(defaults.max_body),
+        max_upload: size(reader, &file.max_upload).unwrap_or(defaults.max_upload),
+        max_header_bytes: header_bytes.map_or(defaults.max_header_bytes, usize_of),
+        header_timeout: reader.parsed(&file.header_timeout, parse_time_limit).unwrap_or(defaults.header_timeout),
+        body_timeout: reader.parsed(&file.body_timeout, parse_time_limit).unwrap_or(defaults.body_timeout),
+        send_timeout: reader.parsed(&file.send_timeout, parse_time_limit).unwrap_or(defaults.send_timeout),
+        idle_timeout: reader.parsed(&file.idle_timeout, parse_time_limit).unwrap_or(defaults.idle_timeout),
+        // Zero is a choice here: running requests are cut at once.
+        shutdown_grace: reader.parsed(&file.shutdown_grace, parse_duration).unwrap_or(defaults.shutdown_grace),
+    }
+}
+
+/// The cleartext listener. Only an explicit `null` turns it off, and only beside TLS.
+fn cleartext(reader: &mut Reader<'_>, file: &file::Server) -> Option<SocketAddr> {
+    if let Some(node) = &file.listen.0
+        && matches!(node.value, Value::Null)
+    {
+        if file.tls.is_none() {
+            reader.refuse(node, "without `server.tls` there must be an address, or nothing would listen");
+        }
+        return None;
+    }
+    Some(listener(reader, &file.listen, "server.listen", SocketAddr::from(([127, 0, 0, 1], 8080))))
+}
+
+fn tls(reader: &mut Reader<'_>, section: &At<file::Tls>) -> Tls {
+    let (at, file) = (section.at(), &section.value);
+    Tls {
+        listen: listener(reader, &file.listen, "server.tls.listen", SocketAddr::from(([0, 0, 0, 0], 8443))),
+        cert_file: existing(reader, at, &file.cert_file, "server.tls.cert_file", "tls.crt"),
+        key_file: existing(reader, at, &file.key_file, "server.tls.key_file", "tls.key"),
+        client_ca_file: client_ca(reader, &file.client_ca_file),
+    }
+}
+
+fn client_ca(reader: &mut Reader<'_>, field: &Field) -> Option<PathBuf> {
+    if matches!(field.0.as_ref()?.value, Value::Null) {
+        return None;
+    }
+    let path = reader.path(field)?;
+    reader.require_file(&place(field)?, &path);
+    Some(path)
+}
+
+pub(super) fn admin(reader: &mut Reader<'_>, file: &file::Admin) -> Admin {
+    Admin { listen: listener(reader, &file.listen, "admin.listen", SocketAddr::from(([127, 0, 0, 1], 9090))) }
+}
+
+pub(super) fn log(reader: &mut Reader<'_>, file: &file::Log) -> Log {
+    const LEVELS: [(&str, LogLevel); 4] =
+        [("error", LogLevel::Error), ("warn", LogLevel::Warn), ("info", LogLevel::Info), ("debug", LogLevel::Debug)];
+    Log {
+        level: reader.choice(&file.level, &LEVELS).unwrap_or(LogLevel::Info),
+        format: reader
+            .choice(&file.format, &[("json", LogFormat::Json), ("text", LogFormat::Text)])
+            .unwrap_or(LogFormat::Json),
+        access: reader.boolean(&file.access).unwrap_or(true),
+    }
+}
+
+/// Two listeners cannot share an address; with port 0 each gets its own.
+pub(super) fn refuse_equal_listeners(reader: &mut Reader<'_>) {
+    let listeners = std::mem::take(&mut reader.listeners);
+    for (index, (address, at, name)) in listeners.iter().enumerate() {
+        let earlier = listeners.iter().take(index).find(|(other, ..)| other == address && address.port() != 0);
+        let Some((_, other_at, other_name)) = earlier else { continue };
+        // A default has no place of its own: then the one that was written is at fault.
+        let (at, name, other) = match (at, other_at) {
+            (None, Some(_)) => (other_at, other_name, name),
+            _ => (at, name, other_name),
+        };
+        reader.refuse_at(at.as_ref().map(At::at), name, format_args!("the same address as `{other}`"));
+    }
+}
+
+fn listener(reader: &mut Reader<'_>, field: &Field, name: &'static str, default: SocketAddr) -> SocketAddr {
+    let written = reader.parsed(field, address::listener);
+    // One that was refused has no address that could be compared.
+    if written.is_some() || field.0.is_none() {
+        reader.listeners.push((written.unwrap_or(default), place(field), name));
+    }
+    written.unwrap_or(default)
+}
+
+/// A file that must be there; its content is checked by whoever uses it.
+fn existing(reader: &mut Reader<'_>, section: (u32, u32), field: &Field, name: &str, default: &str) -> PathBuf {
+    let path = match &field.0 {
+        None => reader.folder().join(default),
+        Some(_) => reader.path(field).unwrap_or_default(),
+    };
+    match place(field) {
+        Some(_) if path.as_os_str().is_empty() => {}
+        Some(place) => reader.require_file(&place, &path),
+        None if path.is_file() => {}
+        None => {
+            let message = format!("missing, and there is no {default} in the folder of this file");
+            reader.refuse_at(Some(section), name, message);
+        }
+    }
+    path
+}
+
+fn header_bytes(reader: &mut Reader<'_>, field: &Field) -> Option<u64> {
+    let bytes = size(reader, field)?;
+    if (MIN_HEADER_BYTES..=MAX_HEADER_BYTES).contains(&bytes) {
+        return Some(bytes);
+    }
+    reader.refuse(field.0.as_ref()?, "expected a size from 8KiB to 16MiB");
+    None
+}
+
+fn size(reader: &mut Reader<'_>, field: &Field) -> Option<u64> {
+    let bytes = reader.parsed(field, parse_size)?;
+    if bytes > 0 {
+        return Some(bytes);
+    }
+    reader.refuse(field.0.as_ref()?, "a size of zero would refuse every request");
+    None
+}
+
+/// For numbers whose bound every platform can count to.
+fn usize_of(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,143 @@
+//! What answers chatflows.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::address;
+use super::is_name;
+use super::reader::{Reader, non_null};
+use crate::config::file::{self, Field};
+use crate::config::units::parse_time_limit;
+use crate::config::yaml::{At, Named, Node};
+use crate::config::{Flowise, Secret, Upstream, UpstreamKind, UpstreamUrl};
+
+/// The upstreams that this version runs, and every name that was written, so that a chatflow on one that was refused
+/// is not refused as well.
+pub(super) struct Upstreams {
+    pub(super) resolved: Vec<Upstream>,
+    pub(super) written: Vec<String>,
+}
+
+pub(super) fn upstreams(reader: &mut Reader<'_>, file: Named<file::Upstream>) -> Upstreams {
+    if file.0.is_empty() {
+        reader.missing(None, "upstreams", "missing: expected at least one upstream");
+    }
+    let mut upstreams = Upstreams { resolved: Vec::new(), written: Vec::new() };
+    for (name, upstream) in file.0 {
+        if !is_name(&name.value) {
+            reader.refuse(&name, "expected a name of at most 128 letters, digits and . _ ~ -");
+        }
+        if let Some(kind) = kind(reader, &name, upstream) {
+            upstreams.resolved.push(Upstream { name: Arc::from(name.value.as_str()), kind });
+        }
+        upstreams.written.push(name.value);
+    }
+    upstreams
+}
+
+fn kind(reader: &mut Reader<'_>, name: &At<String>, file: file::Upstream) -> Option<UpstreamKind> {
+    if let Some(engine) = &file.engine.0 {
+        reader.unsupported(engine, "this version has no built-in engine");
+    }
+    if file.flowise.is_none() && file.engine.0.is_none() {
+        let field = format!("{}.flowise", name.field);
+        reader.missing(Some(name.at()), &field, "missing: expected `flowise:` with its `urls`");
+    }
+    file.flowise.map(|section| UpstreamKind::Flowise(flowise(reader, name, section)))
+}
+
+fn flowise(reader: &mut Reader<'_>, name: &At<String>, file: file::Flowise) -> Flowise {
+    let limit = |reader: &mut Reader<'_>, field: &Field, default| {
+        reader.parsed(field, parse_time_limit).unwrap_or(Duration::from_secs(default))
+    };
+    Flowise {
+        urls: urls(reader, name, &file.urls),
+        connect_timeout: limit(reader, &file.connect_timeout, 2),
+        response_timeout: limit(reader, &file.response_timeout, 120),
+        stream_idle_timeout: limit(reader, &file.stream_idle_timeout, 120),
+        api_key: key(reader, non_null(file.api_key), &non_null(file.api_key_file)),
+        ca: ca(reader, &non_null(file.ca_file)),
+    }
+}
+
+fn urls(reader: &mut Reader<'_>, name: &At<String>, field: &Field) -> Vec<UpstreamUrl> {
+    const EXPECTED: &str = "expected a list of at least one URL such as [http://127.0.0.1:3000]";
+    let Some(node) = &field.0 else {
+        let field = format!("{}.flowise.urls", name.field);
+        reader.missing(Some(name.at()), &field, &format!("missing: {EXPECTED}"));
+        return Vec::new();
+    };
+    let Some(items) = reader.list(field) else { return Vec::new() };
+    if items.is_empty() {
+        reader.refuse(node, EXPECTED);
+    }
+    let mut urls = Vec::new();
+    for item in items {
+        let Some(url) = reader.parsed_node(item, address::upstream_url) else { continue };
+        if urls.contains(&url) {
+            reader.refuse(item, "this URL stands in the list twice");
+        } else {
+            urls.push(url);
+        }
+    }
+    urls
+}
+
+/// Flowise's key, from the file itself or from a file of its own.
+fn key(reader: &mut Reader<'_>, api_key: Field, api_key_file: &Field) -> Option<Secret> {
+    if let (Some(_), Some(file)) = (&api_key.0, &api_key_file.0) {
+        reader.refuse(file, "`api_key` and `api_key_file` exclude each other");
+        return None;
+    }
+    match (api_key.0, &api_key_file.0) {
+        (Some(node), _) => api_key_value(reader, &node),
+        (None, Some(node)) => api_key_from_file(reader, node, api_key_file),
+        (None, None) => None,
+    }
+}
+
+/// A key that stands in the configuration; an empty one is none.
+pub(super) fn api_key_value(reader: &mut Reader<'_>, node: &Node) -> Option<Secret> {
+    let key = reader.string(node)?;
+    if key.is_empty() {
+        return None;
+    }
+    checked_key(reader, node, key)
+}
+
+fn api_key_from_file(reader: &mut Reader<'_>, node: &Node, field: &Field) -> Option<Secret> {
+    let (_, content) = reader.read_file(field)?;
+    // What is not UTF-8 is no visible ASCII either; the message is the same.
+    let content = String::from_utf8(content).unwrap_or_else(|_| String::from("\u{fffd}"));
+    let key = content.trim_end_matches(['\r', '\n']);
+    if key.is_empty() {
+        reader.refuse(node, "the file is empty; expected a Flowise API key in it");
+        return None;
+    }
+    checked_key(reader, node, key.to_owned())
+}
+
+/// A key travels in a header.
+fn checked_key(reader: &mut Reader<'_>, node: &Node, key: String) -> Option<Secret> {
+    if key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(Secret::new(key));
+    }
+    reader.refuse(node, "expected a Flowise API key: visible ASCII characters without spaces or line breaks");
+    None
+}
+
+fn ca(reader: &mut Reader<'_>, field: &Field) -> Option<(PathBuf, Arc<[u8]>)> {
+    let (path, content) = reader.read_file(field)?;
+    if has_certificate(&content) {
+        return Some((path, content.into()));
+    }
+    reader.refuse(field.0.as_ref()?, "expected a PEM file with at least one CERTIFICATE block");
+    None
+}
+
+/// Whether a certificate begins and then ends in the text.
+fn has_certificate(pem: &[u8]) -> bool {
+    let pem = String::from_utf8_lossy(pem);
+    pem.split_once("-----BEGIN CERTIFICATE-----").is_some_and(|(_, rest)| rest.contains("-----END CERTIFICATE-----"))
+}

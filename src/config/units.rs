@@ -1,0 +1,181 @@
+//! Durations (`250ms`, `30s`, `5m`, `2h`), sizes (`64KiB`, `10MiB`, plain bytes) and rates (`60/min`).
+//!
+//! Whole numbers only, with one spelling per unit; nothing is rounded and nothing overflows silently.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::Rate;
+
+/// The longest duration: one year. Timers add it to the present without overflow.
+pub(crate) const MAX_DURATION: Duration = Duration::from_hours(366 * 24);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum UnitError {
+    #[error("expected a duration such as 250ms, 30s or 5m")]
+    Duration,
+    #[error("a duration of more than a year")]
+    DurationTooLong,
+    #[error("a duration of zero makes no sense here; expected one such as 250ms, 30s or 5m")]
+    DurationZero,
+    #[error("expected a size such as 64KiB, 10MiB or a plain number of bytes")]
+    Size,
+    #[error("a size too large to count")]
+    SizeTooLarge,
+    #[error("expected a rate such as 60/min; units are s, min, hour and day")]
+    Rate,
+    #[error("expected a rate of at least one, such as 60/min")]
+    RateZero,
+    #[error("a rate too high to tell its requests apart")]
+    RateTooHigh,
+}
+
+/// A duration; zero is allowed.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, UnitError> {
+    let (digits, unit) = split_number(text).ok_or(UnitError::Duration)?;
+    let factor: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(UnitError::Duration),
+    };
+    // What is not a number any more is too long a number: there are only digits.
+    let count: u64 = digits.parse().map_err(|_| UnitError::DurationTooLong)?;
+    let millis = count.checked_mul(factor).ok_or(UnitError::DurationTooLong)?;
+    Some(Duration::from_millis(millis)).filter(|length| *length <= MAX_DURATION).ok_or(UnitError::DurationTooLong)
+}
+
+/// A duration above zero.
+pub(crate) fn parse_time_limit(text: &str) -> Result<Duration, UnitError> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err(UnitError::DurationZero),
+        limit => Ok(limit),
+    }
+}
+
+/// A size in bytes; zero is allowed.
+pub(crate) fn parse_size(text: &str) -> Result<u64, UnitError> {
+    let (digits, unit) = split_number(text).ok_or(UnitError::Size)?;
+    let factor: u64 = match unit {
+        "" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(UnitError::Size),
+    };
+    let count: u64 = digits.parse().map_err(|_| UnitError::SizeTooLarge)?;
+    count.checked_mul(factor).ok_or(UnitError::SizeTooLarge)
+}
+
+/// A rate of at least one per day and at most one per nanosecond.
+pub(crate) fn parse_rate(text: &str) -> Result<Rate, UnitError> {
+    let (digits, unit) = split_number(text).ok_or(UnitError::Rate)?;
+    let seconds = match unit {
+        "/s" | "/sec" => 1,
+        "/min" => 60,
+        "/hour" => 3_600,
+        "/day" => 86_400,
+        _ => return Err(UnitError::Rate),
+    };
+    let count: u32 = digits.parse().map_err(|_| UnitError::RateTooHigh)?;
+    let count = NonZeroU32::new(count).ok_or(UnitError::RateZero)?;
+    let per = Duration::from_secs(seconds);
+    if (per / count.get()).is_zero() {
+        return Err(UnitError::RateTooHigh);
+    }
+    Ok(Rate { count, per })
+}
+
+/// Splits `250ms` into its digits, at least one, and the rest.
+fn split_number(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text.split_at_checked(end).filter(|(digits, _)| !digits.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, millis) in
+            [("250ms", 250), ("30s", 30_000), ("5m", 300_000), ("2h", 7_200_000), ("0s", 0), ("8784h", 31_622_400_000)]
+        {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "30", "s", "1.5s", "-1s", "+1s", "30 s", " 30s", "30S", "30sec", "1m30s", "1d", "١s", "1_0s"]
+        {
+            assert_eq!(parse_duration(text), Err(UnitError::Duration), "{text}");
+        }
+        for text in ["8785h", "18446744073709551615h", "18446744073709551616ms"] {
+            assert_eq!(parse_duration(text), Err(UnitError::DurationTooLong), "{text}");
+        }
+        assert_eq!(parse_time_limit("0ms"), Err(UnitError::DurationZero));
+        assert_eq!(parse_time_limit("1ms"), Ok(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [("0", 0), ("1024", 1024), ("64KiB", 65_536), ("10MiB", 10_485_760), ("1GiB", 1 << 30)] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "KiB", "64KB", "64K", "64kib", "64 KiB", "1.5MiB", "-1", "0x10", "1B"] {
+            assert_eq!(parse_size(text), Err(UnitError::Size), "{text}");
+        }
+        for text in ["18446744073709551616", "17179869184GiB"] {
+            assert_eq!(parse_size(text), Err(UnitError::SizeTooLarge), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates() {
+        for (text, count, seconds) in [
+            ("60/min", 60, 60),
+            ("1/s", 1, 1),
+            ("5/sec", 5, 1),
+            ("100/hour", 100, 3_600),
+            ("10000/day", 10_000, 86_400),
+        ] {
+            let rate = Rate { count: NonZeroU32::new(count).unwrap(), per: Duration::from_secs(seconds) };
+            assert_eq!(parse_rate(text), Ok(rate), "{text}");
+        }
+        for text in ["", "60", "/min", "60/m", "60/minute", "60 / min", "60/", "60/5min", "-1/s", "1.5/s"] {
+            assert_eq!(parse_rate(text), Err(UnitError::Rate), "{text}");
+        }
+        assert_eq!(parse_rate("0/s"), Err(UnitError::RateZero));
+        assert_eq!(parse_rate("4294967296/day"), Err(UnitError::RateTooHigh));
+        assert_eq!(parse_rate("1000000001/s"), Err(UnitError::RateTooHigh));
+    }
+
+    proptest! {
+        #[test]
+        fn a_written_duration_is_read_back(count in 0_u64..8784, unit in 0_usize..4) {
+            let (name, millis) = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)][unit];
+            let length = Duration::from_millis(count * millis);
+            prop_assert_eq!(parse_duration(&format!("{count}{name}")), Ok(length));
+        }
+
+        #[test]
+        fn a_written_size_is_read_back(count in 0_u64..1 << 34, unit in 0_usize..4) {
+            let (name, bytes) = [("", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1_u64 << 30)][unit];
+            prop_assert_eq!(parse_size(&format!("{count}{name}")), count.checked_mul(bytes).ok_or(UnitError::SizeTooLarge));
+        }
+
+        #[test]
+        fn a_written_rate_is_read_back(count in 1_u32..1_000_000, unit in 0_usize..4) {
+            let (name, seconds) = [("s", 1), ("min", 60), ("hour", 3_600), ("day", 86_400)][unit];
+            let rate = Rate { count: NonZeroU32::new(count).unwrap(), per: Duration::from_secs(seconds) };
+            prop_assert_eq!(parse_rate(&format!("{count}/{name}")), Ok(rate));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC*") {
+            let _ = (parse_duration(&text), parse_size(&text), parse_rate(&text));
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! YAML text to values that know where they stand, so that every problem has a line, a column and a field.
+//!
+//! Two steps. The parser first reads the text into a tree of located nodes ([`value`]), then [`de`] hands that tree to
+//! serde and keeps going after an unknown field or a section of the wrong shape, so that a reader learns of all
+//! mistakes at once; only broken YAML ends the reading at its first mistake. Duplicate fields, YAML 1.1 booleans
+//! (`yes`, `off`), custom tags, several documents and documents that grow without bounds are refused.
+//!
+//! The YAML library is named in this file only.
+
+mod de;
+mod nearest;
+mod value;
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
+use serde_saphyr::{Error, Options};
+
+use super::error::{Problem, Problems};
+pub(crate) use nearest::suggest;
+pub(crate) use value::{At, Named, Node, Value};
+
+/// Bytes of one document; a keys file with ten thousand keys has about three million.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Levels of lists and maps within one another; the configuration itself needs seven.
+const MAX_DEPTH: usize = 32;
+
+/// Reads a document as `T`, or says everything that is wrong with it.
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Problems> {
+    match read(path, text) {
+        (Some(value), problems) if problems.is_empty() => Ok(value),
+        (_, problems) => Err(Problems(problems)),
+    }
+}
+
+/// Like [`parse`], for a caller that goes on to look for problems of its own: what could be read, and what was wrong.
+/// At least one of the two says something.
+pub(crate) fn read<T: DeserializeOwned>(path: &Path, text: &str) -> (Option<T>, Vec<Problem>) {
+    let mut report = Report { file: path.to_owned(), problems: Vec::new() };
+    let value = read_into(text, &mut report);
+    report.problems.sort_by_key(|problem| problem.at);
+    (value, report.problems)
+}
+
+fn read_into<T: DeserializeOwned>(text: &str, report: &mut Report) -> Option<T> {
+    if text.len() > MAX_BYTES {
+        report.add(None, String::new(), "the file is larger than 16MiB");
+        return None;
+    }
+    let mut root: Node = match serde_saphyr::from_str_with_options(text, options()) {
+        Ok(root) => root,
+        Err(error) => {
+            report.add(position(&error), String::new(), describe(error.without_snippet()));
+            return None;
+        }
+    };
+    if matches!(root.value, Value::Null) {
+        report.add(None, String::new(), "the file is empty");
+        return None;
+    }
+    de::read(&mut root, report)
+}
+
+/// Collects problems of one file.
+struct Report {
+    file: PathBuf,
+    problems: Vec<Problem>,
+}
+
+impl Report {
+    fn add(&mut self, at: Option<(u32, u32)>, field: String, message: impl Into<String>) {
+        self.problems.push(Problem { file: self.file.clone(), at, field, message: message.into() });
+    }
+}
+
+fn options() -> Options {
+    serde_saphyr::options! {
+        // Duplicates are found in the tree, all of them at once.
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        merge_keys: MergeKeyPolicy::Merge,
+        strict_booleans: true,
+        // `0755` and `1_000` mean different numbers to different readers.
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        reject_unsupported_tags: true,
+        with_snippet: false,
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 100_000,
+            max_replay_stack_depth: 16,
+        },
+        budget: serde_saphyr::budget! {
+            max_events: 2_000_000,
+            max_nodes: 1_000_000,
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
+            max_aliases: 10_000,
+            max_anchors: 10_000,
+            max_documents: 2,
+            max_merge_keys: 1_000,
+            max_total_scalar_bytes: MAX_BYTES,
+        },
+    }
+}
+
+/// The one place where a position comes out of the library.
+fn located<'de, T, D>(deserializer: D) -> Result<At<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    let spanned = serde_saphyr::Spanned::<T>::deserialize(deserializer)?;
+    let line = u32::try_from(spanned.referenced.line()).unwrap_or(u32::MAX);
+    let column = u32::try_from(spanned.referenced.column()).unwrap_or(u32::MAX);
+    Ok(At { value: spanned.value, line, column, field: String::new() })
+}
+
+fn position(error: &Error) -> Option<(u32, u32)> {
+    let location = error.location()?;
+    let line = u32::try_from(location.line()).ok().filter(|line| *line > 0)?;
+    Some((line, u32::try_from(location.column()).ok()?))
+}
+
+/// The library's errors in our words: what the reader of a config file can do about it, and nothing from the file.
+fn describe(error: &Error) -> &'static str {
+    match error {
+        Error::Eof { .. } => "the file is empty or ends too early",
+        Error::MultipleDocuments { .. } => "only one document is expected: remove what follows `---`",
+        Error::UnknownAnchor { .. } => {
+            "this alias (`*name`) has no anchor (`&name`) before it; a text that starts with * must be put in quotes"
+        }
+        Error::RecursiveReferencesRequireWeakTypes { .. } => "an alias cannot stand inside its own anchor",
+        Error::MergeValueNotMapOrSeqOfMaps { .. } => "`<<` expects a map or a list of maps",
+        Error::NonFiniteFloat { .. } => "a number out of range; put it in quotes if it is meant as a text",
+        Error::InvalidUtf8Input => "the file is not valid UTF-8",
+        Error::UnsupportedTag { .. }
+        | Error::InvalidBinaryBase64 { .. }
+        | Error::BinaryNotUtf8 { .. }
+        | Error::TaggedScalarCannotDeserializeIntoString { .. }
+        | Error::InvalidScalar { .. } => {
+            "tags (`!name`) are not supported; a text that starts with ! must be put in quotes"
+        }
+        Error::Budget { .. }
+        | Error::AliasReplayCounterOverflow { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => "the document is nested too deeply or too large",
+        Error::AliasError { error, .. } => describe(error),
+        Error::ExternalMessage { msg, .. } => describe_syntax(msg),
+        _ => "not valid YAML here: check indentation, quotes and brackets",
+    }
+}
+
+/// What a syntax error is usually about. The scanner's own sentences speak of its internals.
+fn describe_syntax(message: &str) -> &'static str {
+    // The first that matches counts.
+    const KINDS: [(&str, &str); 11] = [
+        ("unknown anchor", "a text that starts with * must be put in quotes"),
+        ("tab", "not valid YAML here: indent with spaces, not with tabs"),
+        ("escape", "not valid YAML here: in double quotes a backslash is written twice, in single quotes once"),
+        ("unclosed quote", "not valid YAML here: a quoted text does not end"),
+        ("unclosed bracket", "not valid YAML here: a bracket or brace is not closed"),
+        ("unexpected character", "a text that starts with a character such as @ or % must be put in quotes"),
+        (
+            "mapping values",
+            "not valid YAML here: check the indentation; a text with a colon and a space must be put in quotes",
+        ),
+        ("nest", "the document is nested too deeply or too large"),
+        ("recursion", "the document is nested too deeply or too large"),
+        ("flow", "not valid YAML here: check brackets and commas; a text with brackets must be put in quotes"),
+        (
+            "block",
+            "not valid YAML here: check the indentation; a text that starts with a bracket must be put in quotes",
+        ),
+    ];
+    KINDS
+        .iter()
+        .find(|(word, _)| message.contains(word))
+        .map_or("not valid YAML here: check indentation, quotes and the space after each colon", |(_, description)| {
+            description
+        })
+}
+
+#[cfg(test)]
+mod tests;

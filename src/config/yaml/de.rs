@@ -1,0 +1,341 @@
+//! Hands the tree of a document to serde, and goes on after a mistake where it can.
+//!
+//! An unknown or duplicate field is reported and skipped; a section of the wrong shape is reported and read as an
+//! empty one. Anything else (a plain `String` or enum field with a wrong value, a missing field) ends the reading with
+//! its place, so structs whose leaves are [`Node`]s lose nothing. Messages never contain a value of the file.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::de::value::{MapDeserializer, SeqDeserializer};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, Expected, IntoDeserializer, MapAccess, SeqAccess,
+    Unexpected, Visitor,
+};
+use serde::forward_to_deserialize_any;
+
+use super::value::AT;
+use super::{At, Node, Report, Value, suggest};
+
+/// Characters of one name that a field path shows.
+const MAX_SHOWN: usize = 64;
+
+/// Reads the tree as `T`; what is wrong goes into the report.
+pub(super) fn read<T: DeserializeOwned>(root: &mut Node, report: &mut Report) -> Option<T> {
+    remove_duplicates(root, Path::Root, report);
+    let shared = RefCell::new(report);
+    let result = T::deserialize(Reader { node: root, path: Path::Root, report: &shared });
+    match result {
+        Ok(value) => Some(value),
+        Err(Failure { message, at, field }) => {
+            if let Some(message) = message {
+                shared.borrow_mut().add(at, field, message);
+            }
+            None
+        }
+    }
+}
+
+/// Reports every name that a map holds twice; the first one stays.
+fn remove_duplicates(node: &mut Node, path: Path<'_>, report: &mut Report) {
+    match &mut node.value {
+        Value::List(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                remove_duplicates(item, Path::Index(&path, index), report);
+            }
+        }
+        Value::Map(entries) => {
+            let mut lines: HashMap<String, u32> = HashMap::new();
+            entries.retain(|(key, _)| {
+                let Some(line) = lines.get(&key.value) else {
+                    lines.insert(key.value.clone(), key.line);
+                    return true;
+                };
+                let field = Path::Key(&path, &key.value).to_string();
+                report.add(Some(key.at()), field, format!("duplicate field, first written in line {line}"));
+                false
+            });
+            for (key, value) in entries {
+                remove_duplicates(value, Path::Key(&path, &key.value), report);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Where in the document a node is, in words.
+#[derive(Clone, Copy)]
+enum Path<'a> {
+    Root,
+    Key(&'a Path<'a>, &'a str),
+    Index(&'a Path<'a>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Key(parent, name) => {
+                if !matches!(parent, Path::Root) {
+                    write!(f, "{parent}.")?;
+                }
+                name.chars().take(MAX_SHOWN).try_for_each(|c| write!(f, "{}", c.escape_debug()))
+            }
+            Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+/// Why reading ended. No message: it is in the report already.
+#[derive(Debug)]
+struct Failure {
+    message: Option<String>,
+    at: Option<(u32, u32)>,
+    field: String,
+}
+
+impl Failure {
+    /// Places a failure that does not know its place yet.
+    fn place(mut self, node: &Node, path: Path<'_>) -> Self {
+        if self.at.is_none() {
+            self.at = Some(node.at());
+            self.field = path.to_string();
+        }
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message.as_deref().unwrap_or("reported"))
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl serde::de::Error for Failure {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self { message: Some(message.to_string()), at: None, field: String::new() }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let found = match found {
+            Unexpected::Bool(_) => "true or false",
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
+            Unexpected::Str(_) => "a string",
+            Unexpected::Unit | Unexpected::Option => "nothing",
+            Unexpected::Seq => "a list",
+            _ => "a map",
+        };
+        let expected = expected.to_string();
+        let quote = expected == "a string" && matches!(found, "a number" | "true or false");
+        let hint = if quote { ": put it in quotes" } else { "" };
+        Self::custom(format_args!("expected {expected}, found {found}{hint}"))
+    }
+
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!("expected {expected}"))
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::custom(format_args!("expected {}", expected.join(" or ")))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::custom(format_args!("the field `{field}` is missing"))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Reader<'a, 'r> {
+    node: &'a Node,
+    path: Path<'a>,
+    report: &'a RefCell<&'r mut Report>,
+}
+
+impl<'a> Reader<'a, '_> {
+    /// Reports a node of the wrong shape and reads on as if it were empty.
+    fn reported<T>(self, expected: &str, empty: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+        let message = format!("expected {expected}, found {}", self.node.value.kind());
+        self.report.borrow_mut().add(Some(self.node.at()), self.path.to_string(), message);
+        empty().map_err(|_| Failure { message: None, at: None, field: String::new() })
+    }
+
+    fn map<'de, V: Visitor<'de>>(
+        self,
+        entries: &'a [(At<String>, Node)],
+        known: Option<&'static [&'static str]>,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        visitor.visit_map(Entries { reader: self, rest: entries.iter(), current: None, known })
+    }
+
+    fn list<'de, V: Visitor<'de>>(self, items: &'a [Node], visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_seq(Items { reader: self, items: items.iter().enumerate() })
+    }
+}
+
+impl<'de> Deserializer<'de> for Reader<'_, '_> {
+    type Error = Failure;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match &self.node.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Integer(value) => match (u64::try_from(*value), i64::try_from(*value)) {
+                (Ok(value), _) => visitor.visit_u64(value),
+                (_, Ok(value)) => visitor.visit_i64(value),
+                _ => visitor.visit_i128(*value),
+            },
+            Value::Float(value) => visitor.visit_f64(*value),
+            Value::String(value) => visitor.visit_str(value),
+            Value::List(items) => self.list(items, visitor),
+            Value::Map(entries) => self.map(entries, None, visitor),
+        }
+        .map_err(|failure| failure.place(self.node, self.path))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        if matches!(self.node.value, Value::Null) { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Failure> {
+        if name == AT {
+            return visitor.visit_seq(Members { reader: self, next: 0 });
+        }
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match &self.node.value {
+            Value::List(items) => self.list(items, visitor).map_err(|failure| failure.place(self.node, self.path)),
+            _ => self.reported("a list", || visitor.visit_seq(SeqDeserializer::new(std::iter::empty::<u8>()))),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match &self.node.value {
+            Value::Map(entries) => self.map(entries, None, visitor),
+            // All of its lines commented out.
+            Value::Null => self.map(&[], None, visitor),
+            _ => self.reported("a map", || visitor.visit_map(MapDeserializer::new(std::iter::empty::<(u8, u8)>()))),
+        }
+        .map_err(|failure| failure.place(self.node, self.path))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        match &self.node.value {
+            Value::Map(entries) => self.map(entries, Some(fields), visitor),
+            Value::Null => self.map(&[], Some(fields), visitor),
+            _ => {
+                let expected = format!("a map of {}", fields.join(", "));
+                self.reported(&expected, || visitor.visit_map(MapDeserializer::new(std::iter::empty::<(u8, u8)>())))
+            }
+        }
+        .map_err(|failure| failure.place(self.node, self.path))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        match &self.node.value {
+            Value::String(value) => visitor.visit_enum(value.as_str().into_deserializer()),
+            other => Err(Failure::custom(format_args!("expected {}, found {}", variants.join(" or "), other.kind()))),
+        }
+        .map_err(|failure: Failure| failure.place(self.node, self.path))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct tuple
+        tuple_struct identifier ignored_any
+    }
+}
+
+struct Items<'a, 'r> {
+    reader: Reader<'a, 'r>,
+    items: std::iter::Enumerate<std::slice::Iter<'a, Node>>,
+}
+
+impl<'de> SeqAccess<'de> for Items<'_, '_> {
+    type Error = Failure;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Failure> {
+        let Some((index, node)) = self.items.next() else { return Ok(None) };
+        let path = Path::Index(&self.reader.path, index);
+        seed.deserialize(Reader { node, path, report: self.reader.report }).map(Some)
+    }
+}
+
+struct Entries<'a, 'r> {
+    reader: Reader<'a, 'r>,
+    rest: std::slice::Iter<'a, (At<String>, Node)>,
+    current: Option<(&'a str, &'a Node)>,
+    /// The names that a struct has; a map has any.
+    known: Option<&'static [&'static str]>,
+}
+
+impl<'a> Entries<'a, '_> {
+    /// The next entry with a known name; the others are reported.
+    fn next_known(&mut self) -> Option<&'a (At<String>, Node)> {
+        for entry in self.rest.by_ref() {
+            let (key, _) = entry;
+            let Some(known) = self.known else { return Some(entry) };
+            if known.contains(&key.value.as_str()) {
+                return Some(entry);
+            }
+            let field = Path::Key(&self.reader.path, &key.value).to_string();
+            let message = format!("unknown field, {}", suggest(&key.value, known.iter().copied()));
+            self.reader.report.borrow_mut().add(Some(key.at()), field, message);
+        }
+        None
+    }
+}
+
+impl<'de> MapAccess<'de> for Entries<'_, '_> {
+    type Error = Failure;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failure> {
+        let Some((key, value)) = self.next_known() else { return Ok(None) };
+        self.current = Some((&key.value, value));
+        let node =
+            At { value: Value::String(key.value.clone()), line: key.line, column: key.column, field: String::new() };
+        let path = Path::Key(&self.reader.path, &key.value);
+        seed.deserialize(Reader { node: &node, path, report: self.reader.report }).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
+        let Some((name, node)) = self.current.take() else { return Err(Failure::custom("a value without its name")) };
+        seed.deserialize(Reader { node, path: Path::Key(&self.reader.path, name), report: self.reader.report })
+    }
+}
+
+/// The members of an [`At`]: line, column, field, value.
+struct Members<'a, 'r> {
+    reader: Reader<'a, 'r>,
+    next: u8,
+}
+
+impl<'de> SeqAccess<'de> for Members<'_, '_> {
+    type Error = Failure;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Failure> {
+        self.next += 1;
+        let Reader { node, path, .. } = self.reader;
+        match self.next {
+            1 => seed.deserialize(node.line.into_deserializer()),
+            2 => seed.deserialize(node.column.into_deserializer()),
+            3 => seed.deserialize(path.to_string().into_deserializer()),
+            _ => seed.deserialize(self.reader),
+        }
+        .map(Some)
+    }
+}
