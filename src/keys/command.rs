@@ -1,0 +1,317 @@
+//! `flowgate keys`: makes, lists, replaces and revokes keys in the keys file.
+//!
+//! Each command reads and writes the file and returns what to print. A new key goes to stdout alone, so that
+//! `KEY=$(flowgate keys create --id app)` works, and what to do with it to stderr. It cannot be shown again: the file
+//! holds its digest only.
+
+mod list;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{ArgGroup, Args, Subcommand};
+use ipnet::IpNet;
+use jiff::{SignedDuration, Timestamp};
+
+use super::disk::{self, DiskError, LockedFile};
+use super::edit::{self, Change};
+use super::file::{self, Entry, Names};
+use super::secret::{self, Kind, NoRandomness};
+use super::{Key, State};
+use crate::config::{Problems, Secret};
+
+const HEADER: &str = "\
+# API keys of flowgate: only their SHA-256 digests. Edit this file by hand or with `flowgate keys`;
+# a running gateway takes changes over by itself.
+";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a key and print it, once
+    Create(Create),
+    /// Show all keys and their state
+    List(List),
+    /// Give a key a new secret; the old one works on for a while
+    Rotate(Rotate),
+    /// Disable a key
+    Revoke(Revoke),
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("expiry").args(["expires_in", "expires_at"])))]
+pub struct Create {
+    /// Name of the key in logs and metrics
+    #[arg(long, value_parser = id)]
+    id: String,
+    /// Plan that limits it [default: the plan `default`]
+    #[arg(long)]
+    plan: Option<String>,
+    /// Chatflow it may call; may be repeated [default: all]
+    #[arg(long = "chatflow", value_name = "NAME")]
+    chatflows: Vec<String>,
+    /// Address or CIDR it may be used from; may be repeated [default: any]
+    #[arg(long = "allowed-ip", value_name = "CIDR", value_parser = net)]
+    allowed_ips: Vec<IpNet>,
+    /// For how long it works, e.g. 90d [default: for ever]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    expires_in: Option<SignedDuration>,
+    /// Until when it works, e.g. 2027-01-31T00:00:00Z
+    #[arg(long, value_name = "RFC3339")]
+    expires_at: Option<Timestamp>,
+    /// Allow calls of vector/upsert
+    #[arg(long)]
+    upsert: bool,
+    /// Keys file [default: the one of the configuration]
+    #[arg(long, value_name = "KEYS_FILE")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Keys file [default: the one of the configuration]
+    #[arg(long, value_name = "KEYS_FILE")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Rotate {
+    /// Id of the key
+    id: String,
+    /// For how long the old secret works on; 0: not at all
+    #[arg(long, value_name = "DURATION", default_value = "72h", value_parser = duration)]
+    grace: SignedDuration,
+    /// Keys file [default: the one of the configuration]
+    #[arg(long, value_name = "KEYS_FILE")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Revoke {
+    /// Id of the key
+    id: String,
+    /// Remove it from the file instead of disabling it
+    #[arg(long)]
+    delete: bool,
+    /// Keys file [default: the one of the configuration]
+    #[arg(long, value_name = "KEYS_FILE")]
+    file: Option<PathBuf>,
+}
+
+/// What a command prints, final line breaks included.
+#[derive(Debug)]
+pub struct Output {
+    /// A [`Secret`], as it may hold a key.
+    pub stdout: Secret,
+    pub stderr: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error("there is a key `{0}` already")]
+    IdTaken(Arc<str>),
+    #[error("there is no key `{0}`")]
+    NoSuchKey(String),
+    #[error("{} does not exist", .0.display())]
+    NoFile(PathBuf),
+    #[error("the key would have expired already")]
+    ExpiresInThePast,
+    #[error("the time is too far in the future")]
+    TooFarAhead,
+    /// A gateway refuses an empty file and keeps the keys it has, so the deleted one would work on.
+    #[error(
+        "`{0}` is the last key of the file, and a running gateway does not take over an empty file; revoke it without --delete"
+    )]
+    LastKey(Arc<str>),
+    #[error("{} cannot be edited by this command without changing what it means; edit it by hand", .0.display())]
+    Uneditable(PathBuf),
+    #[error(transparent)]
+    Invalid(#[from] Problems),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+impl CommandError {
+    /// Whether the system failed, rather than what was asked for.
+    #[must_use]
+    pub fn is_runtime_failure(&self) -> bool {
+        matches!(self, Self::Disk(_) | Self::NoRandomness(_))
+    }
+}
+
+impl Command {
+    /// The keys file that was named on the command line.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Create(Create { file, .. })
+            | Self::List(List { file, .. })
+            | Self::Rotate(Rotate { file, .. })
+            | Self::Revoke(Revoke { file, .. }) => file.as_deref(),
+        }
+    }
+
+    /// Runs the command on a keys file. With names, a file that has come to name an unknown plan or chatflow is not
+    /// written.
+    pub fn run(&self, file: &Path, names: Option<&Names<'_>>, now: Timestamp) -> Result<Output, CommandError> {
+        match self {
+            Self::Create(create) => create.run(file, names, now),
+            Self::List(list) => list.run(file, now),
+            Self::Rotate(rotate) => rotate.run(file, names, now),
+            Self::Revoke(revoke) => revoke.run(file, names),
+        }
+    }
+}
+
+impl Create {
+    fn run(&self, path: &Path, names: Option<&Names<'_>>, now: Timestamp) -> Result<Output, CommandError> {
+        let expires_at = self.expires_in.map(|span| after(now, span)).transpose()?.or(self.expires_at);
+        if expires_at.is_some_and(|end| end <= now) {
+            return Err(CommandError::ExpiresInThePast);
+        }
+        let secret = secret::generate(Kind::Secret)?;
+        let key = Key {
+            id: self.id.as_str().into(),
+            digest: secret::digest(secret.expose()),
+            previous: None,
+            plan: 0,
+            chatflows: (!self.chatflows.is_empty())
+                .then(|| self.chatflows.iter().map(|name| name.as_str().into()).collect()),
+            allowed_ips: self.allowed_ips.clone(),
+            upsert: self.upsert,
+            vars: serde_json::Map::new(),
+            expires_at,
+            enabled: true,
+        };
+        let new = Entry { at: None, plan: self.plan.as_deref().map(Arc::from), key };
+        let locked = LockedFile::open(path)?;
+        let text = locked.text().filter(|text| !text.is_empty()).unwrap_or(HEADER).to_owned();
+        let entries = file::read(path, &text, None)?;
+        if entries.iter().any(|entry| entry.key.id == new.key.id) {
+            return Err(CommandError::IdTaken(Arc::clone(&new.key.id)));
+        }
+        write(path, locked, &text, &entries, &Change::Append(new), names)?;
+        Ok(printed(&secret, &format!("key `{}` is in {}", self.id, path.display())))
+    }
+}
+
+impl Rotate {
+    fn run(&self, path: &Path, names: Option<&Names<'_>>, now: Timestamp) -> Result<Output, CommandError> {
+        let secret = secret::generate(Kind::Secret)?;
+        let until = after(now, self.grace)?;
+        let locked = LockedFile::open(path)?;
+        let (text, entries, index) = find(path, &locked, &self.id)?;
+        let mut new = entries.get(index).cloned().ok_or_else(|| CommandError::NoSuchKey(self.id.clone()))?;
+        let was_rotating = new.key.is_rotating(now);
+        new.key.previous = (until > now).then_some((new.key.digest, until));
+        let mut note = match new.key.previous {
+            Some((_, until)) => format!("key `{}` has a new secret; the old one works until {until}", self.id),
+            None => format!("key `{}` has a new secret; the old one no longer works", self.id),
+        };
+        if was_rotating {
+            note.push_str("; the one before that no longer works");
+        }
+        match new.key.state(now) {
+            State::Active => {}
+            State::Expired => note.push_str("; the key has expired, so neither works"),
+            State::Disabled => note.push_str("; the key is disabled, so neither works"),
+        }
+        new.key.digest = secret::digest(secret.expose());
+        write(path, locked, &text, &entries, &Change::Replace(index, new), names)?;
+        Ok(printed(&secret, &note))
+    }
+}
+
+impl Revoke {
+    fn run(&self, path: &Path, names: Option<&Names<'_>>) -> Result<Output, CommandError> {
+        let locked = LockedFile::open(path)?;
+        let (text, entries, index) = find(path, &locked, &self.id)?;
+        let mut entry = entries.get(index).cloned().ok_or_else(|| CommandError::NoSuchKey(self.id.clone()))?;
+        let (change, done) = if self.delete {
+            if entries.len() == 1 {
+                return Err(CommandError::LastKey(entry.key.id));
+            }
+            (Change::Remove(index), "deleted")
+        } else {
+            entry.key.enabled = false;
+            (Change::Replace(index, entry), "disabled")
+        };
+        write(path, locked, &text, &entries, &change, names)?;
+        let stderr = format!("key `{}` is {done}; a running gateway refuses it within seconds\n", self.id);
+        Ok(Output { stdout: Secret::new(String::new()), stderr })
+    }
+}
+
+/// The file's text, its entries, and the index of the one with that id.
+fn find(path: &Path, locked: &LockedFile, id: &str) -> Result<(String, Vec<Entry>, usize), CommandError> {
+    let text = locked.text().ok_or_else(|| CommandError::NoFile(path.to_owned()))?;
+    let entries = file::read(path, text, None)?;
+    let index = entries.iter().position(|entry| &*entry.key.id == id);
+    let index = index.ok_or_else(|| CommandError::NoSuchKey(id.to_owned()))?;
+    Ok((text.to_owned(), entries, index))
+}
+
+fn write(
+    path: &Path,
+    locked: LockedFile,
+    text: &str,
+    entries: &[Entry],
+    change: &Change,
+    names: Option<&Names<'_>>,
+) -> Result<(), CommandError> {
+    let edited =
+        edit::apply(text, entries, change).map_err(|edit::Unfaithful| CommandError::Uneditable(path.to_owned()))?;
+    file::read(path, &edited, names)?;
+    Ok(locked.replace(&edited)?)
+}
+
+fn printed(secret: &Secret, note: &str) -> Output {
+    let stdout = Secret::new([secret.expose(), "\n"].concat());
+    let stderr = format!(
+        "{note}\nclients send the key on standard output as `Authorization: Bearer <key>`; it cannot be shown again\n"
+    );
+    Output { stdout, stderr }
+}
+
+/// Whole seconds, rounded up: nothing is gained by nanoseconds in the file.
+fn after(now: Timestamp, span: SignedDuration) -> Result<Timestamp, CommandError> {
+    if span.is_zero() {
+        return Ok(now);
+    }
+    let from = now.as_second() + i64::from(now.subsec_nanosecond() > 0);
+    let end = from.checked_add(span.as_secs()).and_then(|seconds| Timestamp::from_second(seconds).ok());
+    end.ok_or(CommandError::TooFarAhead)
+}
+
+fn id(text: &str) -> Result<String, &'static str> {
+    file::check_id(text).map(|()| text.to_owned())
+}
+
+fn net(text: &str) -> Result<IpNet, &'static str> {
+    file::parse_net(text).ok_or("an address (192.0.2.7) or a CIDR (192.0.2.0/24) is needed")
+}
+
+/// `90d`, `72h`, `30m`, `45s`, `2w`, or 0.
+fn duration(text: &str) -> Result<SignedDuration, &'static str> {
+    const RULE: &str = "a duration such as 90d, 72h, 30m or 45s is needed";
+    let unit_at = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let number: i64 = number.parse().map_err(|_| RULE)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        "w" => 7 * 24 * 60 * 60,
+        "" if number == 0 => 0,
+        _ => return Err(RULE),
+    };
+    number.checked_mul(seconds).map(SignedDuration::from_secs).ok_or(RULE)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! Edits the text of a keys file line by line, so that comments and all other keys stay as they are.
+//!
+//! Lines are found by the places the parser gave, not by a second understanding of YAML. So every edit is checked:
+//! the new text is parsed and must mean exactly what was wanted. If it does not (flow style, anchors, a field written
+//! in an unusual way), the whole file is written anew from its values.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::path::Path;
+
+use super::Digest;
+use super::file::{self, Entry};
+
+/// What is to be done to a keys file.
+pub(super) enum Change {
+    Append(Entry),
+    /// Another digest, previous digest or `enabled` for the entry with that index.
+    Replace(usize, Entry),
+    Remove(usize),
+}
+
+/// Neither way led to a text that means what was wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unfaithful;
+
+/// The new text. `entries` is what [`file::read`] made of the old one.
+pub(super) fn apply(text: &str, entries: &[Entry], change: &Change) -> Result<String, Unfaithful> {
+    let mut wanted = entries.to_vec();
+    match change {
+        Change::Append(new) => wanted.push(new.clone()),
+        Change::Replace(index, new) => wanted.get_mut(*index).ok_or(Unfaithful)?.clone_from(new),
+        Change::Remove(index) if *index < wanted.len() => drop(wanted.remove(*index)),
+        Change::Remove(_) => return Err(Unfaithful),
+    }
+    Lines::new(text)
+        .edited(entries, change)
+        .filter(|edited| means(edited, &wanted))
+        .or_else(|| Some(rewritten(text, &wanted)).filter(|text| means(text, &wanted)))
+        .ok_or(Unfaithful)
+}
+
+fn means(text: &str, wanted: &[Entry]) -> bool {
+    file::read(Path::new(""), text, None).is_ok_and(|read| {
+        read.len() == wanted.len() && read.iter().zip(wanted).all(|(read, wanted)| read.means(wanted))
+    })
+}
+
+/// Everything from its values; of the comments only those at the top are kept.
+fn rewritten(text: &str, entries: &[Entry]) -> String {
+    let is_comment = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    let mut new: String = text.lines().take_while(is_comment).flat_map(|line| [line, "\n"]).collect();
+    new.push_str("keys:\n");
+    new.extend(entries.iter().flat_map(|entry| item(entry, 2, "\n")));
+    new
+}
+
+struct Lines {
+    /// Each with its line break, the last one too.
+    lines: Vec<String>,
+    newline: &'static str,
+}
+
+/// Where an item of a block list stands.
+struct Place {
+    lines: Range<usize>,
+    /// Columns, from 0, of the dash and of the item's fields.
+    dash: usize,
+    fields: usize,
+}
+
+impl Lines {
+    fn new(text: &str) -> Self {
+        let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
+        let mut lines: Vec<_> = text.split_inclusive('\n').map(str::to_owned).collect();
+        if let Some(last) = lines.last_mut().filter(|last| !last.ends_with('\n')) {
+            last.push_str(newline);
+        }
+        Self { lines, newline }
+    }
+
+    /// `None` if the list is not written in a way that can be edited by lines.
+    fn edited(mut self, entries: &[Entry], change: &Change) -> Option<String> {
+        match change {
+            Change::Append(new) => self.append(entries, new)?,
+            Change::Replace(index, new) => self.replace(entries.get(*index)?, new)?,
+            Change::Remove(index) => {
+                let place = self.place(entries.get(*index)?)?;
+                self.lines.drain(place.lines);
+            }
+        }
+        Some(self.lines.concat())
+    }
+
+    fn append(&mut self, entries: &[Entry], new: &Entry) -> Option<()> {
+        let (end, dash) = if let Some(last) = entries.last() {
+            let place = self.place(last)?;
+            (place.lines.end, place.dash)
+        } else if file::is_blank(&self.lines.concat()) {
+            self.lines.push(format!("keys:{}", self.newline));
+            (self.lines.len(), 2)
+        } else {
+            return None;
+        };
+        self.lines.splice(end..end, item(new, dash, self.newline));
+        Some(())
+    }
+
+    fn replace(&mut self, old: &Entry, new: &Entry) -> Option<()> {
+        let place = self.place(old)?;
+        let newline = self.newline;
+        let mut lines: Vec<String> = self.lines.get(place.lines.clone())?.to_vec();
+        let mut set =
+            |name, value: Option<String>| set_field(&mut lines, place.fields, newline, name, value.as_deref());
+        if old.key.digest != new.key.digest {
+            set("sha256", Some(digest(&new.key.digest)))?;
+        }
+        if old.key.previous != new.key.previous {
+            set("previous", previous(new))?;
+        }
+        if old.key.enabled != new.key.enabled {
+            set("enabled", Some(new.key.enabled.to_string()))?;
+        }
+        self.lines.splice(place.lines, lines);
+        Some(())
+    }
+
+    fn place(&self, entry: &Entry) -> Option<Place> {
+        let (line, column) = entry.at?;
+        let first = usize::try_from(line).ok()?.checked_sub(1)?;
+        let fields = usize::try_from(column).ok()?.checked_sub(1)?;
+        let before = self.lines.get(first)?.get(..fields)?;
+        let dash = before.find('-')?;
+        if before.chars().enumerate().any(|(index, character)| (index == dash) != (character == '-'))
+            || !before.chars().all(|character| matches!(character, ' ' | '-'))
+        {
+            return None;
+        }
+        let end = first + extent(self.lines.get(first..)?, dash);
+        Some(Place { lines: first..end, dash, fields })
+    }
+}
+
+/// How many lines belong to what starts in the first one at that column: all that are indented further, without the
+/// blank ones and comments after it.
+fn extent(lines: &[String], column: usize) -> usize {
+    let is_inside = |line: &&String| is_blank_or_comment(line) || indent(line) > column;
+    let all = 1 + lines.iter().skip(1).take_while(is_inside).count();
+    let trailing = |line: &&String| is_blank_or_comment(line) && (line.trim().is_empty() || indent(line) <= column);
+    all - lines.iter().take(all).skip(1).rev().take_while(trailing).count()
+}
+
+fn is_blank_or_comment(line: &str) -> bool {
+    file::is_blank(line)
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start_matches(' ').len()
+}
+
+/// Sets one of an item's fields, or removes it; a new one goes below `sha256`.
+fn set_field(lines: &mut Vec<String>, column: usize, newline: &str, name: &str, value: Option<&str>) -> Option<()> {
+    let found = find_field(lines, column, name);
+    match (found, value) {
+        (None, None) => {}
+        // The first field shares its line with the dash.
+        (Some(place), None) if place.start == 0 => return None,
+        (Some(place), None) => drop(lines.drain(place)),
+        (Some(place), Some(value)) => {
+            let old = lines.get(place.start)?;
+            // None of these values holds a `#`, so this is a comment. A value of several lines has none at its end.
+            let comment =
+                if place.len() == 1 { old.trim_end().find(" #").and_then(|at| old.trim_end().get(at..)) } else { None };
+            let new = format!("{}{name}: {value}{}{newline}", old.get(..column)?, comment.unwrap_or_default());
+            lines.splice(place, [new]);
+        }
+        (None, Some(value)) => {
+            let end = find_field(lines, column, "sha256")?.end;
+            lines.insert(end, format!("{:column$}{name}: {value}{newline}", ""));
+        }
+    }
+    Some(())
+}
+
+fn find_field(lines: &[String], column: usize, name: &str) -> Option<Range<usize>> {
+    let is_field = |(index, line): (usize, &String)| {
+        let rest = line.get(column..).and_then(|rest| rest.strip_prefix(name));
+        (index == 0 || indent(line) == column) && rest.is_some_and(|rest| rest.starts_with(':'))
+    };
+    let start = lines.iter().enumerate().position(is_field)?;
+    let mut end = start + extent(lines.get(start..)?, column);
+    // A comment after the field speaks of the next one, however it is indented.
+    while end > start + 1 && lines.get(end - 1).is_some_and(|line| is_blank_or_comment(line)) {
+        end -= 1;
+    }
+    Some(start..end)
+}
+
+/// An item's lines, its dash in that column.
+fn item(entry: &Entry, dash: usize, newline: &str) -> Vec<String> {
+    let key = &entry.key;
+    let list = |items: &mut dyn Iterator<Item = String>| format!("[{}]", items.collect::<Vec<_>>().join(", "));
+    let fields = [
+        ("id", Some(scalar(&key.id))),
+        ("sha256", Some(digest(&key.digest))),
+        ("previous", previous(entry)),
+        ("plan", entry.plan.as_deref().map(scalar)),
+        ("chatflows", key.chatflows.as_ref().map(|names| list(&mut names.iter().map(|name| scalar(name))))),
+        (
+            "allowed_ips",
+            (!key.allowed_ips.is_empty())
+                .then(|| list(&mut key.allowed_ips.iter().map(|net| scalar(&net.to_string())))),
+        ),
+        ("upsert", key.upsert.then(|| "true".to_owned())),
+        ("vars", (!key.vars.is_empty()).then(|| json(&key.vars))),
+        ("expires_at", key.expires_at.map(|time| time.to_string())),
+        ("enabled", (!key.enabled).then(|| "false".to_owned())),
+    ];
+    fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .enumerate()
+        .map(|(index, (name, value))| {
+            let lead = if index == 0 { "- " } else { "  " };
+            format!("{:dash$}{lead}{name}: {value}{newline}", "")
+        })
+        .collect()
+}
+
+fn previous(entry: &Entry) -> Option<String> {
+    entry.key.previous.as_ref().map(|(old, until)| format!("{{ sha256: {}, until: {until} }}", digest(old)))
+}
+
+/// In quotes if it could be taken for a number.
+fn digest(digest: &Digest) -> String {
+    let mut hex = String::with_capacity(64);
+    for byte in digest {
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    if hex.contains(['a', 'b', 'c', 'd', 'f']) { hex } else { format!("\"{hex}\"") }
+}
+
+/// A string that YAML reads as that string, also inside `[]` and `{}`.
+fn scalar(text: &str) -> String {
+    const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+    let is_plain = text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        && !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word));
+    if is_plain { text.to_owned() } else { json(&text) }
+}
+
+/// JSON is YAML, save for characters that YAML does not print or takes for line breaks; those are escaped.
+fn json<T: serde::Serialize>(value: &T) -> String {
+    let mut safe = String::new();
+    // Strings and maps with string keys always serialise; an empty text would be noticed when it is read back.
+    for character in serde_json::to_string(value).unwrap_or_default().chars() {
+        match character {
+            '\u{7f}'..='\u{a0}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+                let _ = write!(safe, "\\u{:04x}", u32::from(character));
+            }
+            _ => safe.push(character),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests;
