@@ -1,0 +1,183 @@
+//! Every metric, declared once.
+//!
+//! Label values come from configuration or closed sets, never from what a client sends. `with_label_values`
+//! hashes and locks, so the request path goes through [`series`](super::series), which keeps the handles.
+
+use prometheus::{
+    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+/// Seconds; up to the ten minutes that a long agent run takes.
+const BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
+
+/// All of the gateway's metrics and the registry that prints them.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) requests: IntCounterVec,
+    pub(crate) request_duration: HistogramVec,
+    pub(crate) time_to_first_byte: HistogramVec,
+    pub(crate) streams_open: IntGauge,
+    pub(crate) stream_events: IntCounterVec,
+    pub(crate) streams_ended: IntCounterVec,
+    pub(crate) auth_failures: IntCounterVec,
+    pub(crate) limited: IntCounterVec,
+    pub(crate) rejected: IntCounterVec,
+    pub(crate) upstream_errors: IntCounterVec,
+    pub(crate) upstream_healthy: IntGaugeVec,
+    pub(crate) aborts: IntCounterVec,
+    pub(crate) config_reloads: IntCounterVec,
+    pub(crate) keys: IntGaugeVec,
+    pub(crate) connections: IntGauge,
+    pub(crate) handshake_failures: IntCounter,
+    pub(crate) certificate_expiry: GaugeVec,
+    pub(crate) log_lines_dropped: IntCounter,
+}
+
+impl Metrics {
+    /// Declares and registers everything.
+    ///
+    /// # Errors
+    /// Only if two metrics bear one name, which the first test of this module would show.
+    pub(crate) fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let build =
+            IntGaugeVec::new(Opts::new("flowgate_build_info", "Always 1; the version is in the label."), &["version"])?;
+        registry.register(Box::new(build.clone()))?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+
+        let declare = Declare { registry: &registry };
+        Ok(Self {
+            requests: declare.counters(
+                "flowgate_requests_total",
+                "Requests by route, chatflow, key and status code.",
+                &["route", "chatflow", "key", "code"],
+            )?,
+            request_duration: declare.histograms(
+                "flowgate_request_duration_seconds",
+                "From the request's head to the last byte of the answer.",
+                &["route"],
+            )?,
+            time_to_first_byte: declare.histograms(
+                "flowgate_time_to_first_byte_seconds",
+                "From sending the request upstream to the head of its answer.",
+                &["upstream"],
+            )?,
+            streams_open: declare.gauge("flowgate_streams_open", "Event streams in flight.")?,
+            stream_events: declare.counters(
+                "flowgate_stream_events_total",
+                "Events passed to clients.",
+                &["chatflow"],
+            )?,
+            streams_ended: declare.counters(
+                "flowgate_streams_ended_total",
+                "Ended streams by reason: done, error_event, client_gone, idle, truncated, drained.",
+                &["reason"],
+            )?,
+            auth_failures: declare.counters(
+                "flowgate_auth_failures_total",
+                "Refused credentials by reason, which the client is not told.",
+                &["reason"],
+            )?,
+            limited: declare.counters("flowgate_limited_total", "Requests over a limit.", &["key", "limit"])?,
+            rejected: declare.counters("flowgate_rejected_total", "Requests refused by a rule.", &["rule"])?,
+            upstream_errors: declare.counters(
+                "flowgate_upstream_errors_total",
+                "Failed upstream calls by kind.",
+                &["upstream", "kind"],
+            )?,
+            upstream_healthy: declare.gauges(
+                "flowgate_upstream_healthy",
+                "1 while the upstream accepts connections.",
+                &["upstream", "url"],
+            )?,
+            aborts: declare.counters(
+                "flowgate_upstream_aborts_total",
+                "Chats that Flowise was told to abort because their client left, by result: ok, failed, dropped.",
+                &["result"],
+            )?,
+            config_reloads: declare.counters(
+                "flowgate_config_reloads_total",
+                "Reloads by kind of file and result.",
+                &["file", "result"],
+            )?,
+            keys: declare.gauges("flowgate_keys", "Keys by state.", &["state"])?,
+            connections: declare.gauge("flowgate_connections", "Open client connections.")?,
+            handshake_failures: declare
+                .counter("flowgate_tls_handshake_failures_total", "TLS handshakes that failed or took too long.")?,
+            certificate_expiry: declare.float_gauges(
+                "flowgate_certificate_expiry_seconds",
+                "Seconds since the epoch at which the certificate ends.",
+                &["file"],
+            )?,
+            log_lines_dropped: declare.counter(
+                "flowgate_access_log_dropped_total",
+                "Access-log lines lost because stdout did not keep up.",
+            )?,
+            registry,
+        })
+    }
+
+    /// The text exposition of everything.
+    pub(crate) fn render(&self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(16 * 1024);
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "cannot render metrics");
+        }
+        text
+    }
+}
+
+/// Declares a metric and registers it in one step.
+struct Declare<'a> {
+    registry: &'a Registry,
+}
+
+impl Declare<'_> {
+    fn register<C: prometheus::core::Collector + Clone + 'static>(&self, metric: C) -> prometheus::Result<C> {
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.register(IntCounter::new(name, help)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        self.register(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.register(IntGauge::new(name, help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        self.register(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn float_gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+        self.register(GaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<HistogramVec> {
+        self.register(HistogramVec::new(HistogramOpts::new(name, help).buckets(BUCKETS.to_vec()), labels)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_a_name_of_its_own() {
+        let metrics = Metrics::new().unwrap();
+        metrics.connections.set(3);
+        let text = String::from_utf8(metrics.render()).unwrap();
+        assert!(text.contains("flowgate_connections 3\n"), "{text}");
+        assert!(text.contains("flowgate_build_info{version="), "{text}");
+    }
+}

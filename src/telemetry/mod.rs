@@ -1,0 +1,6 @@
+//! What the gateway says about itself: log lines on stdout and metrics for the admin listener.
+
+pub(crate) mod access_log;
+pub(crate) mod logging;
+pub(crate) mod metrics;
+pub(crate) mod series;
