@@ -1,0 +1,100 @@
+//! Certificates and TLS settings, for listeners and for `https` upstreams.
+//!
+//! One provider, aws-lc-rs, given explicitly; TLS 1.2 and 1.3; no 0-RTT, since a replayed POST would be answered
+//! twice.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+use crate::config::{Problem, Problems, Tls};
+
+/// A listener's certificate, ready to serve.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) server: Arc<ServerConfig>,
+    /// Seconds since the epoch at which the first certificate of the chain ends.
+    pub(crate) not_after: i64,
+}
+
+impl Identity {
+    /// Reads chain and key, and checks that they belong together.
+    pub(crate) fn load(tls: &Tls) -> Result<Self, Problems> {
+        let chain = certificates(&tls.cert_file, "server.tls.cert_file")?;
+        let key_problem = |message: String| problem(&tls.key_file, "server.tls.key_file", message);
+        let key = PrivateKeyDer::from_pem_file(&tls.key_file)
+            .map_err(|error| key_problem(format!("expected a private key in PEM: {error}")))?;
+        let not_after = chain.first().and_then(not_after).ok_or_else(|| {
+            problem(&tls.cert_file, "server.tls.cert_file", "the first certificate cannot be read".to_owned())
+        })?;
+        let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|error| key_problem(error.to_string()))?;
+        let builder = match &tls.client_ca_file {
+            None => builder.with_no_client_auth(),
+            Some(file) => {
+                let problem = |message: String| problem(file, "server.tls.client_ca_file", message);
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates(file, "server.tls.client_ca_file")? {
+                    roots.add(certificate).map_err(|error| problem(error.to_string()))?;
+                }
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider()))
+                        .build()
+                        .map_err(|error| problem(error.to_string()))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let mut server = builder
+            .with_single_cert(chain, key)
+            .map_err(|error| key_problem(format!("certificate and key do not fit: {error}")))?;
+        server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { server: Arc::new(server), not_after })
+    }
+}
+
+/// Settings for `https` upstreams: the given bundle's roots, else the system's.
+pub(crate) fn client(ca: Option<&(std::path::PathBuf, Arc<[u8]>)>) -> Result<Arc<ClientConfig>, Problems> {
+    let mut roots = RootCertStore::empty();
+    let whence = if let Some((file, pem)) = ca {
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| problem(file, "ca_file", error.to_string()))?;
+            roots.add(certificate).map_err(|error| problem(file, "ca_file", error.to_string()))?;
+        }
+        file.as_path()
+    } else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Path::new("the system's root certificates")
+    };
+    if roots.is_empty() {
+        return Err(problem(whence, "ca_file", "no root certificate found for an https upstream".to_owned()).into());
+    }
+    let mut client = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| problem(whence, "ca_file", error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    client.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(client))
+}
+
+fn certificates(file: &Path, field: &str) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    let problem = |message: String| problem(file, field, message);
+    let chain = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| problem(format!("expected certificates in PEM: {error}")))?;
+    if chain.is_empty() { Err(problem("expected at least one certificate in PEM".to_owned())) } else { Ok(chain) }
+}
+
+fn not_after(certificate: &CertificateDer<'_>) -> Option<i64> {
+    x509_parser::parse_x509_certificate(certificate).ok().map(|(_, parsed)| parsed.validity().not_after.timestamp())
+}
+
+fn problem(file: &Path, field: &str, message: String) -> Problem {
+    Problem { file: file.to_owned(), at: None, field: field.to_owned(), message }
+}

@@ -1,0 +1,221 @@
+//! Every way in which the gateway says no, and the only place where that becomes a response.
+//!
+//! One shape, readable by Flowise's own clients (`message`, `statusCode`, `success`) and by everybody else
+//! (`error`, `code`). What a client reads never carries a source error, an upstream address or a key.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+
+use super::body::Body;
+
+/// Why a request is not answered as asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Malformed, ambiguous or forbidden; the rule that says so and a sentence that names the field or header.
+    Invalid(&'static str, Cow<'static, str>),
+    MissingKey,
+    /// Unknown, expired and disabled keys look alike; the reason is for the metric.
+    InvalidKey(&'static str),
+    ChatflowNotAllowed,
+    AddressNotAllowed,
+    /// A key without the right to `vector/upsert`.
+    UpsertNotAllowed,
+    NotFound,
+    /// The methods that this path answers.
+    MethodNotAllowed(&'static str),
+    RequestTimeout,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    HeadersTooLarge,
+    /// Seconds until the next request is accepted, at least 1.
+    RateLimited {
+        retry_after: u64,
+    },
+    TooManyConcurrent,
+    UpstreamError(&'static str),
+    UpstreamUnavailable,
+    UpstreamTimeout,
+    /// The flow itself failed: Flowise's status and its message without what must not leave.
+    Flow {
+        status: StatusCode,
+        message: String,
+        retry_after: Option<HeaderValue>,
+    },
+}
+
+impl Refusal {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Invalid(..) => StatusCode::BAD_REQUEST,
+            Self::MissingKey | Self::InvalidKey(_) => StatusCode::UNAUTHORIZED,
+            Self::ChatflowNotAllowed | Self::AddressNotAllowed | Self::UpsertNotAllowed => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::RateLimited { .. } | Self::TooManyConcurrent => StatusCode::TOO_MANY_REQUESTS,
+            Self::UpstreamError(_) => StatusCode::BAD_GATEWAY,
+            Self::UpstreamUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Flow { status, .. } => *status,
+        }
+    }
+
+    /// The stable word for programs.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(..) => "invalid_request",
+            Self::MissingKey => "missing_api_key",
+            Self::InvalidKey(_) => "invalid_api_key",
+            Self::ChatflowNotAllowed | Self::UpsertNotAllowed => "chatflow_not_allowed",
+            Self::AddressNotAllowed => "address_not_allowed",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::RequestTimeout => "request_timeout",
+            Self::BodyTooLarge => "body_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::TooManyConcurrent => "too_many_concurrent",
+            Self::UpstreamError(_) => "upstream_error",
+            Self::UpstreamUnavailable => "upstream_unavailable",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::Flow { status, .. } => match status.as_u16() {
+                400 | 412 | 422 => "invalid_request",
+                404 => "not_found",
+                413 => "body_too_large",
+                415 => "unsupported_media_type",
+                429 => "rate_limited",
+                _ => "upstream_error",
+            },
+        }
+    }
+
+    /// The sentence for people.
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Self::Invalid(_, message) => message,
+            Self::MissingKey => "An API key is required: send it as X-API-KEY or as Authorization: Bearer.",
+            Self::InvalidKey(_) => "The API key is not valid.",
+            Self::ChatflowNotAllowed => "This API key may not use this chatflow.",
+            Self::AddressNotAllowed => "This API key may not be used from this address.",
+            Self::UpsertNotAllowed => "This API key may not upsert documents.",
+            Self::NotFound => "There is nothing here.",
+            Self::MethodNotAllowed(_) => "This method is not allowed here.",
+            Self::RequestTimeout => "The request took too long to arrive.",
+            Self::BodyTooLarge => "The request body is too large.",
+            Self::UnsupportedMediaType => "The request body must be application/json without a content encoding.",
+            Self::HeadersTooLarge => "The request's headers are too large.",
+            Self::RateLimited { .. } => "Too many requests: please wait a moment and try again.",
+            Self::TooManyConcurrent => "Too many requests at once: please wait until one has ended.",
+            Self::UpstreamError(message) => message,
+            Self::UpstreamUnavailable => "The chatflow's server is not available at the moment.",
+            Self::UpstreamTimeout => "The chatflow's server did not answer in time.",
+            Self::Flow { message, .. } => message,
+        }
+    }
+
+    /// The rule that `flowgate_rejected_total` counts; `None` where another metric tells more.
+    pub(crate) fn rule(&self) -> Option<&'static str> {
+        match self {
+            Self::Invalid(rule, _) => Some(rule),
+            Self::ChatflowNotAllowed => Some("chatflow_scope"),
+            Self::AddressNotAllowed => Some("address_scope"),
+            Self::UpsertNotAllowed => Some("upsert_scope"),
+            Self::NotFound => Some("unknown_route"),
+            Self::MethodNotAllowed(_) => Some("method"),
+            Self::BodyTooLarge => Some("body_size"),
+            Self::RequestTimeout => Some("request_timeout"),
+            Self::UnsupportedMediaType => Some("media_type"),
+            Self::HeadersTooLarge => Some("head_size"),
+            _ => None,
+        }
+    }
+
+    /// The reason that `flowgate_auth_failures_total` counts, which the client is not told.
+    pub(crate) fn auth_failure(&self) -> Option<&'static str> {
+        match self {
+            Self::MissingKey => Some("missing"),
+            Self::InvalidKey(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// The limit that `flowgate_limited_total` counts.
+    pub(crate) fn limit(&self) -> Option<&'static str> {
+        match self {
+            Self::RateLimited { .. } => Some("requests"),
+            Self::TooManyConcurrent => Some("concurrent"),
+            _ => None,
+        }
+    }
+
+    /// The response. `plain`: the client accepts nothing but an event stream, as Flowise's widget does, which shows
+    /// its visitor the raw body of a 401, 403 or 429: it gets the sentence alone.
+    pub(crate) fn response(&self, request_id: &HeaderValue, plain: bool) -> Response<Body> {
+        let status = self.status();
+        let sentence_only = plain && matches!(status.as_u16(), 401 | 403 | 429);
+        let (content_type, body) = if sentence_only {
+            ("text/plain; charset=utf-8", Bytes::copy_from_slice(self.message().as_bytes()))
+        } else {
+            ("application/json", self.json(request_id))
+        };
+        let mut response = Response::new(Body::Full(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match self {
+            // Whoever sends such a request may see its end elsewhere than the gateway does: nothing more is read.
+            Self::Invalid("framing" | "host" | "body_broken", _) => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Self::MissingKey | Self::InvalidKey(_) => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::MethodNotAllowed(allow) => {
+                headers.insert(ALLOW, HeaderValue::from_static(allow));
+            }
+            Self::RateLimited { retry_after } => {
+                headers.insert(RETRY_AFTER, HeaderValue::from((*retry_after).max(1)));
+            }
+            Self::Flow { retry_after: Some(value), .. } => {
+                headers.insert(RETRY_AFTER, value.clone());
+            }
+            Self::TooManyConcurrent | Self::UpstreamUnavailable => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(1_u64));
+            }
+            _ => {}
+        }
+        response
+    }
+
+    fn json(&self, request_id: &HeaderValue) -> Bytes {
+        let message = self.message();
+        let shape = Shape {
+            error: message,
+            code: self.code(),
+            status_code: self.status().as_u16(),
+            success: false,
+            message,
+            request_id: request_id.to_str().unwrap_or_default(),
+        };
+        serde_json::to_vec(&shape).map_or_else(|_| Bytes::new(), Bytes::from)
+    }
+}
+
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shape<'a> {
+    error: &'a str,
+    code: &'a str,
+    status_code: u16,
+    success: bool,
+    message: &'a str,
+    request_id: &'a str,
+}
