@@ -1,0 +1,239 @@
+//! Flowise's event stream: how events are written, and a scanner that reads along without holding anything up.
+//!
+//! Grammar (Flowise 3.1.4): a record is `message:` LF `data:{"event":NAME,"data":VALUE}` LF LF, a comment is
+//! `:heartbeat` LF LF, the last record is `end`.
+
+use bytes::Bytes;
+
+/// Sent after a silence, so that middleboxes keep the connection; event-stream parsers skip comments.
+pub(crate) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
+
+/// The record that ends every stream.
+pub(crate) const END: &str = "message:\ndata:{\"event\":\"end\",\"data\":\"[DONE]\"}\n\n";
+
+/// One record.
+pub(crate) fn record(event: &str, data: &serde_json::Value) -> String {
+    format!("message:\ndata:{{\"event\":\"{event}\",\"data\":{data}}}\n\n")
+}
+
+/// The data of an `error` record.
+pub(crate) fn error(message: &str) -> String {
+    format!("{{\"event\":\"error\",\"data\":{}}}", serde_json::Value::from(message))
+}
+
+/// An error that the client shall see, and the end.
+pub(crate) fn error_and_end(message: &str) -> String {
+    let mut text = record("error", &message.into());
+    text.push_str(END);
+    text
+}
+
+/// Bytes of a line that are looked at: enough for `data:{"event":"agentFlowExecutedData"`.
+const LOOK: usize = 64;
+
+/// Reads along with a stream, split anywhere.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts about a position in a stream")]
+pub(crate) struct Scanner {
+    line: [u8; LOOK],
+    line_length: usize,
+    record_has_data: bool,
+    record_is_empty: bool,
+    record: Kind,
+    /// Complete records that carried data.
+    pub(crate) events: u64,
+    pub(crate) saw_end: bool,
+    pub(crate) saw_error: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Other,
+    End,
+    Error,
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self {
+            line: [0; LOOK],
+            line_length: 0,
+            record_has_data: false,
+            record_is_empty: true,
+            record: Kind::Other,
+            events: 0,
+            saw_end: false,
+            saw_error: false,
+        }
+    }
+}
+
+/// Where an `error` record starts.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ErrorAt {
+    /// At this place in the piece.
+    Piece(usize),
+    /// In an earlier piece, but its line of data at this place in this one.
+    Line(usize),
+    /// Its line of data in an earlier piece: these bytes of it.
+    Earlier(Vec<u8>),
+}
+
+impl Scanner {
+    /// Takes the next piece; tells where the first `error` record that shows in it starts.
+    pub(crate) fn scan(&mut self, piece: &[u8]) -> Option<ErrorAt> {
+        let mut error_at = None;
+        // Where the current record and line start in this piece; `None`: in an earlier one.
+        let mut record_start = self.is_between_records().then_some(0);
+        let mut line_start = (self.line_length == 0).then_some(0);
+        let earlier = self.line_length;
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let line_end = memchr::memchr(b'\n', rest);
+            let (line, after) = rest.split_at(line_end.map_or(rest.len(), |at| at + 1));
+            self.take_line_part(line.strip_suffix(b"\n").unwrap_or(line));
+            if self.record == Kind::Error && error_at.is_none() {
+                error_at = Some(match (record_start, line_start) {
+                    (Some(at), _) => ErrorAt::Piece(at),
+                    (None, Some(at)) => ErrorAt::Line(at),
+                    (None, None) => ErrorAt::Earlier(self.line.get(..earlier).unwrap_or_default().to_vec()),
+                });
+            }
+            if line_end.is_some() {
+                let next = piece.len() - after.len();
+                line_start = Some(next);
+                if self.end_line() {
+                    record_start = Some(next);
+                }
+            }
+            rest = after;
+        }
+        error_at
+    }
+
+    /// Whether a comment or a record of our own may be put in here.
+    pub(crate) fn is_between_records(&self) -> bool {
+        self.record_is_empty && self.line_length == 0
+    }
+
+    fn take_line_part(&mut self, part: &[u8]) {
+        let room = self.line.get_mut(self.line_length.min(LOOK)..).unwrap_or_default();
+        let taken = room.len().min(part.len());
+        if let (Some(room), Some(part)) = (room.get_mut(..taken), part.get(..taken)) {
+            room.copy_from_slice(part);
+        }
+        self.line_length += part.len();
+        if taken > 0 {
+            self.look_at_line();
+        }
+    }
+
+    fn look_at_line(&mut self) {
+        let seen = self.line.get(..self.line_length.min(LOOK)).unwrap_or_default();
+        let Some(data) = seen.strip_prefix(b"data:") else { return };
+        self.record_has_data = true;
+        let data = data.strip_prefix(b" ").unwrap_or(data);
+        if let Some(name) = data.strip_prefix(b"{\"event\":\"") {
+            if name.starts_with(b"error\"") {
+                self.record = Kind::Error;
+            } else if name.starts_with(b"end\"") {
+                self.record = Kind::End;
+            }
+        }
+    }
+
+    /// Whether that line ended a record.
+    fn end_line(&mut self) -> bool {
+        let is_blank = self.line_length == 0 || (self.line_length == 1 && self.line[0] == b'\r');
+        self.line_length = 0;
+        if !is_blank {
+            self.record_is_empty = false;
+            return false;
+        }
+        self.events += u64::from(self.record_has_data);
+        self.saw_end |= self.record == Kind::End;
+        self.saw_error |= self.record == Kind::Error;
+        self.record = Kind::Other;
+        self.record_has_data = false;
+        self.record_is_empty = true;
+        true
+    }
+}
+
+/// The text of the first `error` record in `text`, if it holds one.
+pub(crate) fn error_text(text: &[u8]) -> Option<String> {
+    text.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data:")).find_map(|json| {
+        let value: serde_json::Value = serde_json::from_slice(json).ok()?;
+        if value.get("event")?.as_str()? != "error" {
+            return None;
+        }
+        let data = value.get("data")?;
+        Some(data.as_str().map_or_else(|| data.to_string(), str::to_owned))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn stream() -> String {
+        let mut text = String::from(":heartbeat\n\n");
+        text.push_str(&record("start", &"".into()));
+        text.push_str(&record("token", &"a \"end\" of data:{\"event\":\"end\"".into()));
+        text.push_str(&record("token", &"x".repeat(500).into()));
+        text.push_str(END);
+        text
+    }
+
+    #[test]
+    fn records_are_written_as_flowise_writes_them() {
+        assert_eq!(record("token", &"a\nb".into()), "message:\ndata:{\"event\":\"token\",\"data\":\"a\\nb\"}\n\n");
+        assert_eq!(error_text(error_and_end("no \"way\"").as_bytes()).as_deref(), Some("no \"way\""));
+    }
+
+    #[test]
+    fn an_error_record_is_found_where_it_starts() {
+        let before = record("start", &"".into());
+        let text = before.clone() + &error_and_end("x");
+        let mut scanner = Scanner::default();
+        assert_eq!(scanner.scan(text.as_bytes()), Some(ErrorAt::Piece(before.len())));
+        assert!(scanner.saw_error && scanner.saw_end);
+    }
+
+    #[test]
+    fn an_error_record_is_found_wherever_it_is_split() {
+        let text = error_and_end("x");
+        let recognised = text.find("error\"").unwrap() + 6;
+        let data = text.find("data:").unwrap();
+        for split in 1..recognised {
+            let mut scanner = Scanner::default();
+            let (start, rest) = text.split_at(split);
+            assert_eq!(scanner.scan(start.as_bytes()), None, "{split}");
+            let expected = match split {
+                _ if split < data => ErrorAt::Line(data - split),
+                _ if split == data => ErrorAt::Line(0),
+                _ => ErrorAt::Earlier(text[data..split].into()),
+            };
+            assert_eq!(scanner.scan(rest.as_bytes()), Some(expected), "{split}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn splits_change_nothing(cuts in prop::collection::vec(0..700_usize, 0..20)) {
+            let text = stream();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let mut scanner = Scanner::default();
+            for pair in cuts.windows(2) {
+                scanner.scan(&text.as_bytes()[pair[0]..pair[1]]);
+            }
+            prop_assert_eq!(scanner.events, 4);
+            prop_assert!(scanner.saw_end && !scanner.saw_error);
+            prop_assert!(scanner.is_between_records());
+        }
+    }
+}
