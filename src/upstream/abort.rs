@@ -1,0 +1,136 @@
+//! Tells Flowise that nobody listens to a chat any more.
+//!
+//! Flowise ignores a closed socket and runs on; `PUT /api/v1/chatmessage/abort/{flow}/{chat}` stops agentflows
+//! (chains cannot be stopped). A bounded queue a worker, off the request path.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use tokio::sync::mpsc;
+
+use super::forward::{Forward, Upstreams};
+use super::http1::RequestHead;
+use super::outgoing::Outgoing;
+use super::target::{Credentials, Target};
+use crate::predict::chat_id;
+
+/// Aborts waiting in a worker; more are dropped and counted.
+const QUEUE: usize = 256;
+/// Aborts under way at once.
+const AT_ONCE: usize = 16;
+/// For one abort, all in all.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The chat that an abort names, and where it runs.
+pub(crate) struct Chat {
+    pub(crate) target: Arc<Target>,
+    pub(crate) credentials: Option<Arc<Credentials>>,
+    /// Flowise's id of the chatflow.
+    pub(crate) flow: Arc<str>,
+    pub(crate) id: String,
+}
+
+/// A worker's queue of aborts.
+#[derive(Clone)]
+pub(crate) struct Aborts {
+    queue: mpsc::Sender<Chat>,
+    dropped: prometheus::IntCounter,
+}
+
+impl Aborts {
+    /// Must be called on the worker's runtime; the returned task ends once all handles are gone and the queue is
+    /// empty.
+    pub(crate) fn start(upstreams: Rc<Upstreams>) -> (Self, tokio::task::JoinHandle<()>) {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let dropped = upstreams.metrics.aborts.with_label_values(&["dropped"]);
+        (Self { queue, dropped }, tokio::task::spawn_local(work(waiting, upstreams)))
+    }
+}
+
+async fn work(mut waiting: mpsc::Receiver<Chat>, upstreams: Rc<Upstreams>) {
+    let mut under_way = tokio::task::JoinSet::new();
+    while let Some(chat) = waiting.recv().await {
+        if under_way.len() >= AT_ONCE {
+            under_way.join_next().await;
+        }
+        let upstreams = Rc::clone(&upstreams);
+        under_way.spawn_local(async move { abort(&upstreams, chat).await });
+    }
+    while under_way.join_next().await.is_some() {}
+}
+
+async fn abort(upstreams: &Upstreams, chat: Chat) {
+    let Some(path) = abort_path(&chat.flow, &chat.id) else { return };
+    let mut head = RequestHead::new(Method::PUT, path);
+    if let Some(credentials) = chat.credentials {
+        head.field("authorization", &credentials.authorization);
+        head.field("x-api-key", &credentials.api_key);
+    }
+    let forward = Forward { head, body: Outgoing::Empty, chat: chat_id::hash(chat.id.as_bytes()) };
+    let outcome = tokio::time::timeout(PATIENCE, upstreams.send(&chat.target, forward)).await;
+    let result = match outcome {
+        Ok(Ok(answer)) if answer.status.is_success() => "ok",
+        _ => "failed",
+    };
+    upstreams.metrics.aborts.with_label_values(&[result]).inc();
+    tracing::debug!(upstream = &*chat.target.name, result, "told the upstream to abort a chat");
+}
+
+/// `None` for a chat id that cannot stand in a path: Flowise decodes paths twice, so `%25` must never go there.
+fn abort_path(flow: &str, chat_id: &str) -> Option<String> {
+    use std::fmt::Write as _;
+    if chat_id.contains(['%', '/', '\\']) || matches!(chat_id, "." | "..") {
+        return None;
+    }
+    let mut path = format!("/api/v1/chatmessage/abort/{flow}/");
+    for byte in chat_id.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => path.push(char::from(byte)),
+            _ => write!(path, "%{byte:02X}").ok()?,
+        }
+    }
+    Some(path)
+}
+
+/// Queues an abort when dropped, unless the answer came to its end.
+pub(crate) struct AbortGuard {
+    chat: Option<Chat>,
+    aborts: Aborts,
+}
+
+impl AbortGuard {
+    pub(crate) fn new(aborts: &Aborts, chat: Chat) -> Self {
+        Self { chat: Some(chat), aborts: aborts.clone() }
+    }
+
+    /// The chat has ended by itself.
+    pub(crate) fn disarm(&mut self) {
+        self.chat = None;
+    }
+}
+
+impl Drop for AbortGuard {
+    fn drop(&mut self) {
+        if let Some(chat) = self.chat.take()
+            && self.aborts.queue.try_send(chat).is_err()
+        {
+            self.aborts.dropped.inc();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::abort_path;
+
+    #[test]
+    fn chat_ids_are_encoded_once_or_not_sent() {
+        assert_eq!(abort_path("f", "a b").unwrap(), "/api/v1/chatmessage/abort/f/a%20b");
+        assert_eq!(abort_path("f", "ü").unwrap(), "/api/v1/chatmessage/abort/f/%C3%BC");
+        for unfit in ["a/b", "..", "%2e", "a\\b"] {
+            assert!(abort_path("f", unfit).is_none(), "{unfit}");
+        }
+    }
+}

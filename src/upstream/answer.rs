@@ -1,0 +1,237 @@
+//! What comes back from Flowise, as a client may see it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Response, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use tokio::time::Sleep;
+
+use super::abort::AbortGuard;
+use super::forward::{Answer, Upstreams};
+use super::reading::Reading;
+use super::scrub::scrub;
+use super::stream::{EventStream, Surroundings, is_unauthorized};
+use super::target::Target;
+use crate::predict::events::error_text;
+use crate::predict::report::StreamSlot;
+use crate::wire::body::{Body, BodyError};
+use crate::wire::refusal::Refusal;
+
+/// Bytes of an error's body that are read.
+const LONGEST_ERROR: usize = 64 * 1024;
+/// For reading an error's body.
+const ERROR_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the head of a stream waits for the first event. Flowise sends the head before it checks its key, so an
+/// error can still become a status; events are not delayed by it.
+const HEAD_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What shaping an answer needs beside the answer.
+pub(crate) struct Shaping<'a> {
+    pub(crate) upstreams: &'a Upstreams,
+    pub(crate) target: &'a Target,
+    /// The public name, for the log.
+    pub(crate) chatflow: &'a str,
+    pub(crate) cut: &'a tokio_util::sync::CancellationToken,
+    pub(crate) report: &'a StreamSlot,
+    pub(crate) abort: Option<AbortGuard>,
+}
+
+impl Shaping<'_> {
+    /// The response for the client.
+    pub(crate) async fn shape(mut self, answer: Answer) -> Result<Response<Body>, Refusal> {
+        let Answer { status, mut headers, body, .. } = answer;
+        if !status.is_success() {
+            // Boxed, like `stream`: rare beside plain answers, whose future would be as large.
+            return Err(Box::pin(self.error(status, &headers, body)).await);
+        }
+        if content_type_is(&headers, b"text/event-stream") {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+            headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+            return Box::pin(self.stream(status, headers, body)).await;
+        }
+        if content_type_is(&headers, b"text/html") {
+            // Flowise answers unknown paths with its web page.
+            self.upstreams.count_error(self.target, "unexpected");
+            self.disarm();
+            return Err(Refusal::UpstreamError("The chatflow's server gave an unexpected answer."));
+        }
+        let idle = self.target.settings.stream_idle_timeout;
+        let body = Passing { body, idle, silence: None, broken: None, abort: self.abort };
+        Ok(assemble(status, headers, Body::streamed(body)))
+    }
+
+    async fn stream(
+        self,
+        status: StatusCode,
+        headers: HeaderMap,
+        mut body: Reading,
+    ) -> Result<Response<Body>, Refusal> {
+        let first = match tokio::time::timeout(HEAD_PATIENCE, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame.into_data().ok(),
+            // The stream itself reports what is wrong.
+            Ok(Some(Err(_)) | None) | Err(_) => None,
+        };
+        if let Some(first) = &first
+            && error_text(first).is_some_and(|text| is_unauthorized(&text))
+        {
+            return Err(self.our_key_is_wrong());
+        }
+        let surroundings = Surroundings {
+            idle: self.target.settings.stream_idle_timeout,
+            cut: self.cut.clone(),
+            report: self.report.begin(),
+            abort: self.abort,
+        };
+        Ok(assemble(status, headers, Body::streamed(EventStream::new(body, first, surroundings))))
+    }
+
+    /// An answer that is no success: status and message pass, the rest does not.
+    async fn error(mut self, status: StatusCode, headers: &HeaderMap, incoming: Reading) -> Refusal {
+        self.disarm();
+        if !status.is_client_error() && !status.is_server_error() {
+            self.upstreams.count_error(self.target, "unexpected");
+            return Refusal::UpstreamError("The chatflow's server gave an unexpected answer.");
+        }
+        let body = match tokio::time::timeout(ERROR_PATIENCE, read_some(incoming, LONGEST_ERROR)).await {
+            Ok(body) => body,
+            Err(_) => Bytes::new(),
+        };
+        let message = message_of(&body);
+        if status == StatusCode::UNAUTHORIZED || is_unauthorized(&message) {
+            return self.our_key_is_wrong();
+        }
+        tracing::debug!(upstream = &*self.target.name, status = status.as_u16(), "the upstream answered with an error");
+        let message = if message.is_empty() { "The chatflow failed.".to_owned() } else { scrub(&message) };
+        Refusal::Flow { status, message, retry_after: headers.get(RETRY_AFTER).cloned() }
+    }
+
+    /// The chat is over.
+    fn disarm(&mut self) {
+        if let Some(abort) = &mut self.abort {
+            abort.disarm();
+        }
+    }
+
+    fn our_key_is_wrong(mut self) -> Refusal {
+        self.disarm();
+        self.upstreams.count_error(self.target, "unauthorized");
+        tracing::error!(
+            upstream = &*self.target.name,
+            chatflow = self.chatflow,
+            "Flowise refuses the gateway's key: check api_key of this chatflow or upstream"
+        );
+        Refusal::UpstreamError("The chatflow's server refused the gateway.")
+    }
+}
+
+fn assemble(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn content_type_is(headers: &HeaderMap, wanted: &[u8]) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| {
+        let value = value.as_bytes();
+        value.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted))
+            && matches!(value.get(wanted.len()), None | Some(b';' | b' '))
+    })
+}
+
+/// The body up to that many bytes; whatever could be read if it breaks off.
+async fn read_some(mut incoming: Reading, most: usize) -> Bytes {
+    let mut body = BytesMut::new();
+    while let Some(Ok(frame)) = incoming.frame().await {
+        if let Ok(data) = frame.into_data() {
+            let room = most.saturating_sub(body.len());
+            body.extend_from_slice(data.get(..data.len().min(room)).unwrap_or_default());
+            if body.len() >= most {
+                break;
+            }
+        }
+    }
+    body.freeze()
+}
+
+/// `message` of Flowise's error JSON, `error` of its older one, else a short plain text.
+fn message_of(body: &[u8]) -> String {
+    if let Ok(json) = serde_json::from_slice::<serde_json::Value>(body) {
+        let text = |name| json.get(name).and_then(serde_json::Value::as_str);
+        return text("message").or_else(|| text("error")).unwrap_or_default().to_owned();
+    }
+    match std::str::from_utf8(body) {
+        Ok(text) if text.len() <= 300 && !text.contains('<') => text.trim().to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// A body that passes as it comes.
+struct Passing {
+    body: Reading,
+    /// Longest silence.
+    idle: Duration,
+    /// Made when there is something to wait for; most bodies come with their head.
+    silence: Option<Pin<Box<Sleep>>>,
+    /// Told one poll later, so that what came before is written out: hyper drops what it holds with the error.
+    broken: Option<BodyError>,
+    abort: Option<AbortGuard>,
+}
+
+impl HttpBody for Passing {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let Poll::Ready(data) = this.body.poll_data(cx) else {
+            let silence = this.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(this.idle)));
+            ready!(silence.as_mut().poll(cx));
+            return Poll::Ready(Some(Err(BodyError::Idle)));
+        };
+        this.silence = None;
+        // At its end, or gone down with the connection.
+        if (this.body.is_end_stream() || !matches!(data, Some(Ok(_))))
+            && let Some(abort) = &mut this.abort
+        {
+            abort.disarm();
+        }
+        match data {
+            Some(Err(error)) => {
+                this.broken = Some(BodyError::Upstream(Box::new(error)));
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            data => Poll::Ready(data.and_then(Result::ok).map(|data| Ok(Frame::data(data)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_found_in_every_shape_that_flowise_uses() {
+        assert_eq!(message_of(br#"{"statusCode":500,"success":false,"message":"a","stack":{}}"#), "a");
+        assert_eq!(message_of(br#"{"error":"Unauthorized Access"}"#), "Unauthorized Access");
+        assert_eq!(message_of(b"Slow down please"), "Slow down please");
+        assert_eq!(message_of(b"<!DOCTYPE html>"), "");
+    }
+}

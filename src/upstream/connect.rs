@@ -1,0 +1,53 @@
+//! A new connection to an upstream: TCP, and TLS if the URL says so.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::http1::{Connection, Transport};
+use super::target::{Endpoint, Target};
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error("no connection within the connect time-out")]
+    TimedOut,
+    #[error("cannot connect")]
+    Tcp(#[source] io::Error),
+    #[error("TLS failed")]
+    Tls(#[source] io::Error),
+}
+
+/// Opens a connection, within the target's time-out.
+pub(super) async fn connect(target: &Target, endpoint: &Endpoint) -> Result<Connection, ConnectError> {
+    match tokio::time::timeout(target.settings.connect_timeout, open(target, endpoint)).await {
+        Ok(Ok(connection)) => {
+            endpoint.connected();
+            Ok(connection)
+        }
+        Ok(Err(error)) => {
+            endpoint.failed();
+            Err(error)
+        }
+        Err(_) => {
+            endpoint.failed();
+            Err(ConnectError::TimedOut)
+        }
+    }
+}
+
+async fn open(target: &Target, endpoint: &Endpoint) -> Result<Connection, ConnectError> {
+    let tcp = TcpStream::connect((endpoint.url.host.as_str(), endpoint.url.port)).await.map_err(ConnectError::Tcp)?;
+    // Every write is a whole request; waiting for more would only delay it.
+    tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
+    let transport = match (&target.tls, &endpoint.server_name) {
+        (Some(config), Some(name)) => {
+            let connector = TlsConnector::from(Arc::clone(config));
+            Transport::Tls(Box::new(connector.connect(name.clone(), tcp).await.map_err(ConnectError::Tls)?))
+        }
+        _ => Transport::Tcp(tcp),
+    };
+    Ok(Connection::new(transport))
+}

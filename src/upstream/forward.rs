@@ -1,0 +1,132 @@
+//! Sends one request to an upstream.
+//!
+//! Three waits, each with its limit: connecting, the head of the answer, and (in [`stream`](super::stream)) silence
+//! in a stream. A request is sent again only if nothing of it was sent: no connection could be made, or the pooled
+//! one turned out closed before the first byte.
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, StatusCode};
+use http_body::Body as _;
+
+use super::connect::{ConnectError, connect};
+use super::http1::{Connection, Http1Error, RequestHead};
+use super::outgoing::Outgoing;
+use super::pool::Pool;
+use super::reading::Reading;
+use super::target::{Endpoint, Target};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::series::Histograms;
+use crate::wire::refusal::Refusal;
+
+/// A worker's means of reaching upstreams.
+pub(crate) struct Upstreams {
+    pub(crate) pool: Rc<Pool>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) first_byte: Histograms,
+}
+
+/// A request without its endpoint.
+pub(crate) struct Forward {
+    pub(crate) head: RequestHead,
+    pub(crate) body: Outgoing,
+    /// What keeps one chat at one endpoint.
+    pub(crate) chat: u64,
+}
+
+/// An answer whose body is still to be read.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// Those that may go to the client.
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Reading,
+    pub(crate) first_byte: Duration,
+}
+
+impl Upstreams {
+    /// The head of the upstream's answer, or why there is none.
+    pub(crate) async fn send(&self, target: &Target, forward: Forward) -> Result<Answer, Refusal> {
+        let limit = target.settings.response_timeout;
+        let upload = forward.body.progress();
+        let mut attempt = pin!(self.attempt(target, forward, Instant::now()));
+        let mut deadline = tokio::time::Instant::now() + limit;
+        loop {
+            if let Ok(result) = tokio::time::timeout_at(deadline, attempt.as_mut()).await {
+                // An upload that failed says better what went wrong than the connection it took down.
+                let fault = upload.filter(|_| result.is_err()).and_then(|upload| upload.refusal());
+                return fault.map_or(result, Err);
+            }
+            // While an upload goes on, the upstream cannot be expected to answer.
+            match upload.as_ref().map(|upload| upload.last_data() + limit) {
+                Some(later) if later > deadline => deadline = later,
+                _ => break,
+            }
+        }
+        self.count_error(target, "timeout");
+        tracing::warn!(upstream = &*target.name, limit = ?limit, "no answer in time");
+        Err(Refusal::UpstreamTimeout)
+    }
+
+    async fn attempt(&self, target: &Target, forward: Forward, sent: Instant) -> Result<Answer, Refusal> {
+        let Forward { head, mut body, chat } = forward;
+        for endpoint in target.candidates(chat) {
+            let length = body.size_hint().exact();
+            loop {
+                // Without a connection the next endpoint is asked, if there is one.
+                let Ok((mut connection, is_pooled)) = self.connection(target, endpoint).await else { break };
+                match connection.exchange(head.encode(&endpoint.authority, length), &mut body).await {
+                    Ok(mut head) => {
+                        let first_byte = sent.elapsed();
+                        self.first_byte.observe(&target.name, first_byte.as_secs_f64());
+                        let body = Reading::new(&mut head, connection, endpoint.id, &self.pool);
+                        return Ok(Answer { status: head.status, headers: head.headers, body, first_byte });
+                    }
+                    // Nothing of it was sent. A fresh connection that does so is broken.
+                    Err(failure) if !failure.was_sent && is_pooled => {}
+                    Err(failure) if !failure.was_sent && body.is_untouched() => break,
+                    Err(failure) => return Err(self.broken(target, endpoint, &failure.error)),
+                }
+            }
+        }
+        Err(match target.endpoints.len() {
+            1 => Refusal::UpstreamError("The chatflow's server cannot be reached."),
+            _ => Refusal::UpstreamUnavailable,
+        })
+    }
+
+    /// A connection, and whether it was used before.
+    async fn connection(&self, target: &Target, endpoint: &Endpoint) -> Result<(Connection, bool), ConnectError> {
+        if let Some(connection) = self.pool.take(endpoint.id) {
+            return Ok((connection, true));
+        }
+        // Boxed: it is rare, and large with its TLS handshake, and would be moved with every request.
+        match Box::pin(connect(target, endpoint)).await {
+            Ok(connection) => Ok((connection, false)),
+            Err(error) => {
+                self.count_error(target, "connect");
+                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                let url = super::target::label(&endpoint.url);
+                tracing::warn!(upstream = &*target.name, url, %error, cause, "upstream not reachable");
+                Err(error)
+            }
+        }
+    }
+
+    fn broken(&self, target: &Target, endpoint: &Endpoint, error: &Http1Error) -> Refusal {
+        // If the client's own body failed, whoever made it knows why, and Flowise is not to blame.
+        if !matches!(error, Http1Error::Upload) {
+            self.count_error(target, "broken");
+            let url = super::target::label(&endpoint.url);
+            let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(upstream = &*target.name, url, %error, cause, "upstream broke off before its answer");
+        }
+        Refusal::UpstreamError("The chatflow's server broke off before it answered.")
+    }
+
+    pub(crate) fn count_error(&self, target: &Target, kind: &str) {
+        self.metrics.upstream_errors.with_label_values(&[&*target.name, kind]).inc();
+    }
+}

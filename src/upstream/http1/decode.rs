@@ -1,0 +1,223 @@
+//! Where a body ends (RFC 9112, sections 6.3 and 7.1), fed with whatever pieces come.
+
+use bytes::Bytes;
+
+use super::Http1Error;
+
+/// Bytes of a chunk's size line with its extensions, or of all trailers.
+const LONGEST_LINE: usize = 8 * 1024;
+
+/// Reads one body.
+#[derive(Debug)]
+pub(crate) struct Decoder(State);
+
+#[derive(Debug)]
+enum State {
+    Length(u64),
+    UntilClose,
+    /// Digits of a size so far, the bytes of its line, and whether the digits have ended.
+    Size {
+        size: u64,
+        digits: u32,
+        line: usize,
+        is_extension: bool,
+    },
+    Chunk(u64),
+    /// The line end after a chunk's data.
+    ChunkEnd,
+    /// Bytes of the current trailer line, and of all.
+    Trailers {
+        line: usize,
+        all: usize,
+    },
+    Done,
+}
+
+/// What came out of a piece.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::upstream) enum Decoded {
+    Data(Bytes),
+    /// The piece is used up.
+    More,
+    /// The body has ended; what is left of the piece belongs to no one.
+    End,
+}
+
+const NEW_CHUNK: State = State::Size { size: 0, digits: 0, line: 0, is_extension: false };
+
+impl Decoder {
+    pub(in crate::upstream) fn length(length: u64) -> Self {
+        Self(if length == 0 { State::Done } else { State::Length(length) })
+    }
+
+    pub(in crate::upstream) fn chunked() -> Self {
+        Self(NEW_CHUNK)
+    }
+
+    pub(in crate::upstream) fn until_close() -> Self {
+        Self(State::UntilClose)
+    }
+
+    /// Whether the body tells its own end.
+    pub(in crate::upstream) fn has_an_end(&self) -> bool {
+        !matches!(self.0, State::UntilClose)
+    }
+
+    pub(in crate::upstream) fn is_done(&self) -> bool {
+        matches!(self.0, State::Done)
+    }
+
+    /// Bytes still to come, if known.
+    pub(in crate::upstream) fn left(&self) -> Option<u64> {
+        match self.0 {
+            State::Length(left) => Some(left),
+            State::Done => Some(0),
+            _ => None,
+        }
+    }
+
+    /// The connection has ended.
+    pub(in crate::upstream) fn closed(&mut self) -> Result<(), Http1Error> {
+        match self.0 {
+            State::UntilClose | State::Done => {
+                self.0 = State::Done;
+                Ok(())
+            }
+            _ => Err(Http1Error::Closed),
+        }
+    }
+
+    /// Takes from the front of `piece`. One chunk's data is never joined with another's.
+    pub(in crate::upstream) fn decode(&mut self, piece: &mut Bytes) -> Result<Decoded, Http1Error> {
+        loop {
+            match &mut self.0 {
+                State::Done => return Ok(Decoded::End),
+                _ if piece.is_empty() => return Ok(Decoded::More),
+                State::UntilClose => return Ok(Decoded::Data(std::mem::take(piece))),
+                State::Length(left) => {
+                    let data = take(piece, left);
+                    if *left == 0 {
+                        self.0 = State::Done;
+                    }
+                    return Ok(Decoded::Data(data));
+                }
+                State::Chunk(left) => {
+                    let data = take(piece, left);
+                    if *left == 0 {
+                        self.0 = State::ChunkEnd;
+                    }
+                    return Ok(Decoded::Data(data));
+                }
+                State::Size { .. } | State::ChunkEnd | State::Trailers { .. } => self.frame(first(piece))?,
+            }
+        }
+    }
+
+    /// One byte of the framing around chunks.
+    fn frame(&mut self, byte: u8) -> Result<(), Http1Error> {
+        let malformed = Err(Http1Error::Malformed("a chunk"));
+        match &mut self.0 {
+            State::Size { size, digits, line, is_extension } => {
+                *line += 1;
+                match (byte, char::from(byte).to_digit(16)) {
+                    (b'\n', _) if *digits > 0 => {
+                        self.0 = match *size {
+                            0 => State::Trailers { line: 0, all: 0 },
+                            size => State::Chunk(size),
+                        };
+                    }
+                    (b'\r' | b';' | b' ' | b'\t', _) if *digits > 0 => *is_extension = true,
+                    _ if *is_extension && *line < LONGEST_LINE && byte != b'\n' => {}
+                    (_, Some(digit)) if !*is_extension && *digits < 16 => {
+                        *size = *size << 4 | u64::from(digit);
+                        *digits += 1;
+                    }
+                    _ => return malformed,
+                }
+            }
+            State::ChunkEnd => match byte {
+                b'\r' => {}
+                b'\n' => self.0 = NEW_CHUNK,
+                _ => return malformed,
+            },
+            State::Trailers { line, all } => {
+                *all += 1;
+                match byte {
+                    b'\n' if *line == 0 => self.0 = State::Done,
+                    b'\n' => *line = 0,
+                    b'\r' => {}
+                    _ if *all > LONGEST_LINE => return malformed,
+                    _ => *line += 1,
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Up to `left` bytes from the front.
+fn take(piece: &mut Bytes, left: &mut u64) -> Bytes {
+    let count = usize::try_from(*left).unwrap_or(usize::MAX).min(piece.len());
+    *left -= count as u64;
+    piece.split_to(count)
+}
+
+fn first(piece: &mut Bytes) -> u8 {
+    piece.split_to(1).first().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decode(decoder: &mut Decoder, pieces: &[&[u8]]) -> Result<(Vec<Vec<u8>>, bool), Http1Error> {
+        let mut data = Vec::new();
+        for piece in pieces {
+            let mut piece = Bytes::copy_from_slice(piece);
+            loop {
+                match decoder.decode(&mut piece)? {
+                    Decoded::Data(bytes) => data.push(bytes.to_vec()),
+                    Decoded::More => break,
+                    Decoded::End => return Ok((data, true)),
+                }
+            }
+        }
+        Ok((data, decoder.is_done()))
+    }
+
+    #[test]
+    fn chunks_stay_apart() {
+        let text = b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: 1\r\n\r\n";
+        let (data, is_done) = decode(&mut Decoder::chunked(), &[text]).unwrap();
+        assert_eq!(data, [b"abc".to_vec(), b"de".to_vec()]);
+        assert!(is_done);
+    }
+
+    #[test]
+    fn broken_framing_is_an_error() {
+        for text in ["x\r\n", "\r\n", "3\r\nabcd\r\n", "fffffffffffffffff\r\n", "-1\r\n", "3 4\n5"] {
+            let mut decoder = Decoder::chunked();
+            let outcome = decode(&mut decoder, &[text.as_bytes()]);
+            assert!(outcome.is_err() || !outcome.unwrap().1, "{text:?}");
+        }
+        let mut cut = Decoder::length(3);
+        decode(&mut cut, &[b"ab"]).unwrap();
+        assert!(cut.closed().is_err());
+        assert!(Decoder::until_close().closed().is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn splits_change_nothing(bodies in prop::collection::vec("[a-z]{1,40}", 0..6), cut in 1..7_usize) {
+            let chunks: Vec<String> = bodies.iter().map(|body| format!("{:X}\r\n{body}\r\n", body.len())).collect();
+            let text = chunks.concat() + "0\r\n\r\n";
+            let pieces: Vec<&[u8]> = text.as_bytes().chunks(cut).collect();
+            let (data, is_done) = decode(&mut Decoder::chunked(), &pieces).unwrap();
+            prop_assert!(is_done);
+            prop_assert_eq!(data.concat(), bodies.concat().into_bytes());
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Heads: a request's as bytes, a response's as fields that may go on to the client.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
+
+use super::Http1Error;
+use super::decode::Decoder;
+use crate::upstream::pool;
+use crate::wire::hop;
+
+/// Fields in a response head.
+const MOST_FIELDS: usize = 100;
+
+/// A request's head without `Host` and framing, which depend on where it goes.
+pub(crate) struct RequestHead {
+    method: Method,
+    path: String,
+    fields: Vec<u8>,
+}
+
+impl RequestHead {
+    /// `path` is built by the gateway; it must be valid in a request line.
+    pub(crate) fn new(method: Method, path: String) -> Self {
+        Self { method, path, fields: Vec::with_capacity(768) }
+    }
+
+    /// Adds the client's fields that may go upstream.
+    pub(crate) fn pass(&mut self, headers: &HeaderMap) {
+        hop::for_each_passing(headers, |name, value| self.field(name.as_str(), value));
+    }
+
+    /// Adds one field. Values come from the type that admits no line break.
+    pub(crate) fn field(&mut self, name: &str, value: &HeaderValue) {
+        for part in [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            self.fields.extend_from_slice(part);
+        }
+    }
+
+    /// The head as it goes out: `length` is the body's, `None` when it is not known (chunked).
+    pub(in crate::upstream) fn encode(&self, host: &HeaderValue, length: Option<u64>) -> Vec<u8> {
+        let mut head = Vec::with_capacity(self.path.len() + self.fields.len() + host.len() + 512);
+        for part in [self.method.as_str(), " ", &self.path, " HTTP/1.1\r\nhost: "] {
+            head.extend_from_slice(part.as_bytes());
+        }
+        head.extend_from_slice(host.as_bytes());
+        head.extend_from_slice(b"\r\n");
+        head.extend_from_slice(&self.fields);
+        match length {
+            Some(0) if self.method == Method::GET => {}
+            Some(length) => {
+                head.extend_from_slice(b"content-length: ");
+                crate::telemetry::access_log::decimal(&mut head, length, 1);
+                head.extend_from_slice(b"\r\n");
+            }
+            None => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        }
+        head.extend_from_slice(b"\r\n");
+        head
+    }
+}
+
+/// A response's head.
+#[derive(Debug)]
+pub(crate) struct ResponseHead {
+    pub(crate) status: StatusCode,
+    /// Those that may go to the client.
+    pub(crate) headers: HeaderMap,
+    body: Option<Decoder>,
+    /// Whether the connection can be used again after the body.
+    pub(in crate::upstream) keeps_alive: bool,
+    /// How long it may then rest.
+    pub(in crate::upstream) rest: Duration,
+}
+
+impl ResponseHead {
+    /// Reads the body; the second call gets an empty one.
+    pub(in crate::upstream) fn take_body(&mut self) -> Decoder {
+        self.body.take().unwrap_or_else(|| Decoder::length(0))
+    }
+
+    /// Takes a head from the front of what was received; `None` if it is not whole yet.
+    pub(super) fn parse(received: &mut BytesMut) -> Result<Option<Self>, Http1Error> {
+        let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+        let mut parsed = httparse::Response::new(&mut fields);
+        let length = match parsed.parse(received) {
+            Ok(httparse::Status::Complete(length)) => length,
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Err(_) => return Err(Http1Error::Malformed("the head cannot be read")),
+        };
+        let is_http11 = parsed.version == Some(1);
+        let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
+        let status = status.ok_or(Http1Error::Malformed("the status is no status"))?;
+        let mut headers = HeaderMap::with_capacity(16);
+        let mut framing = Framing { keeps_alive: is_http11, ..Framing::default() };
+        for field in parsed.headers.iter() {
+            let name =
+                HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Http1Error::Malformed("a field name"))?;
+            if hop::passes_downstream(&name) {
+                let value = HeaderValue::from_bytes(field.value).map_err(|_| Http1Error::Malformed("a field value"))?;
+                headers.append(name, value);
+            } else {
+                framing.take(name.as_str(), field.value)?;
+            }
+        }
+        for name in framing.nominated {
+            headers.remove(name);
+        }
+        let _ = received.split_to(length);
+        let body = match (framing.is_chunked, framing.length) {
+            _ if status == StatusCode::NO_CONTENT
+                || status == StatusCode::NOT_MODIFIED
+                || status.is_informational() =>
+            {
+                Decoder::length(0)
+            }
+            // Two programs could read two different bodies out of that.
+            (true, Some(_)) => return Err(Http1Error::Malformed("Content-Length beside Transfer-Encoding")),
+            (true, None) => Decoder::chunked(),
+            (false, Some(length)) => Decoder::length(length),
+            (false, None) => Decoder::until_close(),
+        };
+        let rest = framing.rest.unwrap_or(pool::USUAL_REST);
+        let keeps_alive = framing.keeps_alive && body.has_an_end() && !rest.is_zero();
+        Ok(Some(Self { status, headers, body: Some(body), keeps_alive, rest }))
+    }
+}
+
+/// What the fields that end here say.
+#[derive(Default)]
+struct Framing {
+    is_chunked: bool,
+    length: Option<u64>,
+    keeps_alive: bool,
+    rest: Option<Duration>,
+    nominated: Vec<String>,
+}
+
+impl Framing {
+    fn take(&mut self, name: &str, value: &[u8]) -> Result<(), Http1Error> {
+        let value = || std::str::from_utf8(value).map_err(|_| Http1Error::Malformed("a field value"));
+        match name {
+            "content-length" => {
+                let text = value()?;
+                let length = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+                let length = length.ok_or(Http1Error::Malformed("Content-Length"))?;
+                if self.length.replace(length).is_some_and(|other| other != length) {
+                    return Err(Http1Error::Malformed("two values of Content-Length"));
+                }
+            }
+            "transfer-encoding" => {
+                if self.is_chunked || !value()?.trim().eq_ignore_ascii_case("chunked") {
+                    return Err(Http1Error::Malformed("Transfer-Encoding"));
+                }
+                self.is_chunked = true;
+            }
+            "connection" => {
+                for token in value()?.split(',').map(str::trim) {
+                    if token.eq_ignore_ascii_case("close") {
+                        self.keeps_alive = false;
+                    } else if !token.is_empty() && !token.eq_ignore_ascii_case("keep-alive") {
+                        self.nominated.push(token.to_ascii_lowercase());
+                    }
+                }
+            }
+            "keep-alive" => self.rest = pool::promised_rest(value()?),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<ResponseHead, Http1Error> {
+        ResponseHead::parse(&mut BytesMut::from(text)).map(|head| head.expect("a whole head"))
+    }
+
+    #[test]
+    fn hop_by_hop_fields_end_here_and_say_how_the_body_is_framed() {
+        let head = parse(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nX-Secret: 1\r\n\
+             Connection: keep-alive, X-Secret\r\nKeep-Alive: timeout=5\r\nX-Powered-By: Express\r\n\r\n",
+        )
+        .unwrap();
+        assert_eq!(head.headers.len(), 1);
+        assert_eq!(head.headers["content-type"], "text/plain");
+        assert!(head.keeps_alive);
+        assert_eq!(head.rest, Duration::from_millis(2500));
+    }
+
+    #[test]
+    fn framing_that_can_be_read_in_two_ways_is_refused() {
+        for fields in [
+            "Content-Length: 5\r\nTransfer-Encoding: chunked",
+            "Content-Length: 5\r\nContent-Length: 6",
+            "Content-Length: +5",
+            "Transfer-Encoding: gzip, chunked",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        ] {
+            let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n");
+            assert!(matches!(parse(&text), Err(Http1Error::Malformed(_))), "{fields}");
+        }
+        assert!(parse("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n").is_ok());
+    }
+
+    #[test]
+    fn a_body_that_ends_with_its_connection_cannot_be_followed_by_another() {
+        assert!(!parse("HTTP/1.1 200 OK\r\n\r\n").unwrap().keeps_alive);
+        assert!(!parse("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").unwrap().keeps_alive);
+        assert!(!parse("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap().keeps_alive);
+        assert!(parse("HTTP/1.1 204 No Content\r\n\r\n").unwrap().keeps_alive);
+    }
+
+    #[test]
+    fn a_request_head_is_written_as_it_stands() {
+        let mut head = RequestHead::new(Method::POST, "/x".into());
+        head.field("accept", &HeaderValue::from_static("*/*"));
+        let text = String::from_utf8(head.encode(&HeaderValue::from_static("h:1"), Some(12))).unwrap();
+        assert_eq!(text, "POST /x HTTP/1.1\r\nhost: h:1\r\naccept: */*\r\ncontent-length: 12\r\n\r\n");
+    }
+}

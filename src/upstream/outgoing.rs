@@ -1,0 +1,164 @@
+//! The body of a request that goes upstream: made by the gateway, or a client's on its way through.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use crate::wire::refusal::Refusal;
+
+/// Nothing, a checked body, or an upload that is never held in memory.
+pub(crate) enum Outgoing {
+    Empty,
+    Full(Bytes),
+    Upload(Box<Upload>),
+}
+
+/// A client's body on its way through: bounded in size, and in silence.
+pub(crate) struct Upload {
+    incoming: Incoming,
+    left: u64,
+    is_untouched: bool,
+    silence: Duration,
+    /// Made when there is something to wait for; most bodies come with their head.
+    timer: Option<Pin<Box<Sleep>>>,
+    progress: UploadProgress,
+}
+
+/// How an upload goes, for whoever answers the client.
+#[derive(Clone)]
+pub(crate) struct UploadProgress(Rc<Progress>);
+
+struct Progress {
+    fault: Cell<Option<Fault>>,
+    last_data: Cell<Instant>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    TooLarge,
+    TooSlow,
+    Broken,
+}
+
+impl UploadProgress {
+    /// When the last piece went by.
+    pub(crate) fn last_data(&self) -> Instant {
+        self.0.last_data.get()
+    }
+
+    /// What the client did wrong, if anything.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        self.0.fault.get().map(|fault| match fault {
+            Fault::TooLarge => Refusal::BodyTooLarge,
+            Fault::TooSlow => Refusal::RequestTimeout,
+            Fault::Broken => Refusal::Invalid("body_broken", "The request body broke off.".into()),
+        })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the client's body failed")]
+pub(crate) struct UploadFailed;
+
+impl Outgoing {
+    /// `most`: bytes; `silence`: longest wait for the next one.
+    pub(crate) fn upload(incoming: Incoming, most: u64, silence: Duration) -> Self {
+        let progress = Progress { fault: Cell::new(None), last_data: Cell::new(Instant::now()) };
+        let upload = Upload {
+            incoming,
+            left: most,
+            is_untouched: true,
+            silence,
+            timer: None,
+            progress: UploadProgress(Rc::new(progress)),
+        };
+        Self::Upload(Box::new(upload))
+    }
+
+    /// Whether the body can be sent from its beginning.
+    pub(crate) fn is_untouched(&self) -> bool {
+        match self {
+            Self::Upload(upload) => upload.is_untouched,
+            Self::Empty | Self::Full(_) => true,
+        }
+    }
+
+    /// `None` if the whole body is at hand.
+    pub(crate) fn progress(&self) -> Option<UploadProgress> {
+        match self {
+            Self::Upload(upload) => Some(upload.progress.clone()),
+            Self::Empty | Self::Full(_) => None,
+        }
+    }
+}
+
+impl Upload {
+    fn fail(&self, fault: Fault) -> Poll<Option<Result<Frame<Bytes>, UploadFailed>>> {
+        self.progress.0.fault.set(Some(fault));
+        Poll::Ready(Some(Err(UploadFailed)))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFailed>>> {
+        loop {
+            let Poll::Ready(next) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+                let end = self.progress.last_data() + self.silence;
+                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+                timer.as_mut().reset(end);
+                ready!(timer.as_mut().poll(cx));
+                return self.fail(Fault::TooSlow);
+            };
+            let frame = match next {
+                None => return Poll::Ready(None),
+                Some(Err(_)) => return self.fail(Fault::Broken),
+                Some(Ok(frame)) => frame,
+            };
+            // Trailers end here: Flowise reads none.
+            let Ok(data) = frame.into_data() else { continue };
+            let Some(left) = self.left.checked_sub(data.len() as u64) else { return self.fail(Fault::TooLarge) };
+            self.left = left;
+            self.is_untouched = false;
+            self.progress.0.last_data.set(Instant::now());
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = UploadFailed;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFailed>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *self = Self::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Self::Upload(upload) => upload.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Full(bytes) => bytes.is_empty(),
+            Self::Upload(upload) => upload.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Upload(upload) => upload.incoming.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! An event stream on its way from Flowise to a client.
+//!
+//! Bytes pass as they come, one frame for each read: nothing is buffered, merged or compressed. Only an `error`
+//! record is held until it is whole, as soon as it shows that it is one, because Flowise puts addresses and ids into
+//! some. After [`HEARTBEAT`] of silence
+//! a comment keeps middleboxes awake; a stream that breaks off ends in an `error` event and `end`.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::abort::AbortGuard;
+use super::reading::Reading;
+use super::scrub::scrub;
+use crate::predict::events::{ErrorAt, KEEP_ALIVE, Scanner, error, error_and_end, error_text};
+use crate::predict::report::{Ending, StreamReport};
+use crate::wire::body::BodyError;
+
+/// Silence after which a comment is sent.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// An `error` record longer than this is replaced by a general one.
+const LONGEST_HELD: usize = 64 * 1024;
+
+/// What an event stream needs of its surroundings.
+pub(crate) struct Surroundings {
+    /// Longest silence of the upstream.
+    pub(crate) idle: Duration,
+    /// Fires when running streams must end.
+    pub(crate) cut: CancellationToken,
+    pub(crate) report: Rc<StreamReport>,
+    pub(crate) abort: Option<AbortGuard>,
+}
+
+/// See the module.
+pub(crate) struct EventStream {
+    incoming: Reading,
+    /// A piece read before the head was sent.
+    first: Option<Bytes>,
+    scanner: Scanner,
+    held: BytesMut,
+    /// Part of the record that is held has been passed on.
+    is_torn: bool,
+    /// Bytes of `held` that have been passed on.
+    passed: usize,
+    heard: Instant,
+    sent: Instant,
+    timer: Pin<Box<Sleep>>,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    idle: Duration,
+    report: Rc<StreamReport>,
+    abort: Option<AbortGuard>,
+    is_over: bool,
+}
+
+impl EventStream {
+    pub(crate) fn new(incoming: Reading, first: Option<Bytes>, surroundings: Surroundings) -> Self {
+        let Surroundings { idle, cut, report, abort } = surroundings;
+        let now = Instant::now();
+        Self {
+            incoming,
+            first,
+            scanner: Scanner::default(),
+            held: BytesMut::new(),
+            is_torn: false,
+            passed: 0,
+            heard: now,
+            sent: now,
+            timer: Box::pin(tokio::time::sleep_until(now + HEARTBEAT.min(idle))),
+            cut: Box::pin(cut.cancelled_owned()),
+            idle,
+            report,
+            abort,
+            is_over: false,
+        }
+    }
+
+    /// A piece from the upstream; what of it goes on now.
+    fn take(&mut self, piece: Bytes) -> Option<Bytes> {
+        self.heard = Instant::now();
+        let error_at = self.scanner.scan(&piece);
+        self.report.events.set(self.scanner.events);
+        if self.held.is_empty() {
+            let at = match error_at {
+                None => return Some(piece),
+                Some(ErrorAt::Piece(at)) => at,
+                Some(ErrorAt::Line(at)) => {
+                    self.is_torn = true;
+                    at
+                }
+                Some(ErrorAt::Earlier(start)) => {
+                    self.is_torn = true;
+                    self.passed = start.len();
+                    self.held.extend_from_slice(&start);
+                    0
+                }
+            };
+            self.held.extend_from_slice(piece.get(at..).unwrap_or_default());
+            let before = piece.slice(..at);
+            return match (before.is_empty(), self.release()) {
+                (false, None) => Some(before),
+                (false, Some(after)) => Some([before, after].concat().into()),
+                (true, after) => after,
+            };
+        }
+        self.held.extend_from_slice(&piece);
+        self.release()
+    }
+
+    /// What is held, cleaned, once it is whole.
+    fn release(&mut self) -> Option<Bytes> {
+        if self.scanner.is_between_records() {
+            let clean = clean(&self.held.split());
+            self.is_torn = false;
+            let passed = std::mem::take(&mut self.passed).min(clean.len());
+            return Some(clean.slice(passed..));
+        }
+        if self.held.len() > LONGEST_HELD {
+            return Some(self.finish(Ending::ErrorEvent, "The chatflow failed."));
+        }
+        None
+    }
+
+    /// The last bytes of a stream that does not end by itself.
+    fn finish(&mut self, ending: Ending, message: &str) -> Bytes {
+        self.is_over = true;
+        self.report.ending.set(Some(ending));
+        // A cut-off record would swallow the error; this ends it.
+        let mut text = String::new();
+        if !self.scanner.is_between_records() && (self.held.is_empty() || self.is_torn) {
+            text.push_str("\n\n");
+        }
+        text.push_str(&error_and_end(message));
+        if ending == Ending::Truncated
+            && let Some(abort) = &mut self.abort
+        {
+            // Whatever ran there went down with the connection.
+            abort.disarm();
+        }
+        Bytes::from(text)
+    }
+
+    /// The upstream's body is at its end.
+    fn upstream_ended(&mut self) -> Option<Bytes> {
+        if !self.scanner.saw_end {
+            return Some(self.finish(Ending::Truncated, "The answer broke off."));
+        }
+        self.is_over = true;
+        self.report.ending.set(Some(if self.scanner.saw_error { Ending::ErrorEvent } else { Ending::Done }));
+        if let Some(abort) = &mut self.abort {
+            abort.disarm();
+        }
+        None
+    }
+
+    /// What to say in a silence, if it is time.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if now >= self.heard + self.idle {
+                return Poll::Ready(self.finish(Ending::Idle, "The chatflow's server was silent for too long."));
+            }
+            let heartbeat = self.sent + HEARTBEAT;
+            let due = now >= heartbeat;
+            let next = if due { now + HEARTBEAT } else { heartbeat };
+            self.timer.as_mut().reset(next.min(self.heard + self.idle));
+            if due && self.scanner.is_between_records() {
+                return Poll::Ready(KEEP_ALIVE);
+            }
+        }
+        Poll::Pending
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(first) = self.first.take()
+            && let Some(bytes) = self.take(first)
+        {
+            return Poll::Ready(Some(bytes));
+        }
+        loop {
+            if self.is_over {
+                return Poll::Ready(None);
+            }
+            match self.incoming.poll_data(cx) {
+                Poll::Ready(Some(Ok(data))) => {
+                    if let Some(bytes) = self.take(data) {
+                        return Poll::Ready(Some(bytes));
+                    }
+                }
+                Poll::Ready(Some(Err(_))) if !self.scanner.saw_end => {
+                    return Poll::Ready(Some(self.finish(Ending::Truncated, "The answer broke off.")));
+                }
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(self.upstream_ended()),
+                Poll::Pending => {
+                    if self.cut.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Some(self.finish(Ending::Drained, "The gateway is shutting down.")));
+                    }
+                    return self.poll_silence(cx).map(Some);
+                }
+            }
+        }
+    }
+}
+
+impl Body for EventStream {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let next = this.poll_next(cx);
+        if let Poll::Ready(Some(_)) = &next {
+            this.sent = Instant::now();
+        }
+        next.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_over
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+/// Errors made anew from their cleaned text; everything else as it is, and so is all that comes before an error's text.
+fn clean(records: &[u8]) -> Bytes {
+    let mut clean = Vec::with_capacity(records.len());
+    for line in records.split_inclusive(|byte| *byte == b'\n') {
+        let (start, json) = line.split_at(memchr::memchr(b'{', line).unwrap_or(line.len()));
+        let text = error_text(line).map(|text| scrub(&text));
+        // What cannot be read cannot be cleaned.
+        let unread = || json.starts_with(b"{\"event\":\"error\"").then(|| "The chatflow failed.".to_owned());
+        match text.or_else(unread) {
+            Some(text) => {
+                clean.extend_from_slice(start);
+                clean.extend_from_slice(error(&text).as_bytes());
+                clean.push(b'\n');
+            }
+            None => clean.extend_from_slice(line),
+        }
+    }
+    clean.into()
+}
+
+/// Whether that is Flowise saying that *our* key is wrong.
+pub(crate) fn is_unauthorized(message: &str) -> bool {
+    message.trim_end().ends_with("- Unauthorized") || message.trim() == "Unauthorized"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::predict::events::record;
+
+    #[test]
+    fn only_error_records_are_made_anew() {
+        let token = record("token", &"http://x/y".into());
+        let error = record("error", &"connect ECONNREFUSED 127.0.0.1:1".into());
+        let cleaned = clean(format!("{token}{error}").as_bytes());
+        let expected = format!("{token}{}", record("error", &"connect ECONNREFUSED [address]".into()));
+        assert_eq!(cleaned, expected);
+        let broken = clean(b"message:\ndata: {\"event\":\"error\",\"data\":http://x/y}\n\n");
+        assert_eq!(broken, "message:\ndata: {\"event\":\"error\",\"data\":\"The chatflow failed.\"}\n\n");
+    }
+}
