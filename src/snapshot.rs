@@ -1,0 +1,264 @@
+//! What one request runs on: configuration, keys, limits, upstreams and certificate, as one immutable value.
+//!
+//! A reload builds a new [`Snapshot`] and swaps it in. Each worker keeps an `Rc` of the current one, so a request
+//! takes it without a lock or a shared counter, and sees one set from start to end.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+use crate::config::{Chatflow, Config, Problem, Problems, UpstreamKind};
+use crate::keys::KeyStore;
+use crate::limits::{Allowance, Anonymous, PlanLimits};
+use crate::telemetry::metrics::Metrics;
+use crate::tls::Identity;
+use crate::upstream::target::{Credentials, Target};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    /// Grows with every snapshot; tells indices of one from those of another.
+    pub(crate) generation: u64,
+    pub(crate) config: Config,
+    pub(crate) keys: KeyStore,
+    /// Limits of the key with the same index in `keys`.
+    allowances: Vec<Allowance>,
+    pub(crate) anonymous: Arc<Anonymous>,
+    flows: Vec<Arc<Flow>>,
+    by_name: HashMap<Arc<str>, u32>,
+    wildcard: Option<u32>,
+    targets: HashMap<Arc<str>, Arc<Target>>,
+    /// The TLS listener's certificate.
+    pub(crate) tls: Option<Identity>,
+}
+
+/// A chatflow with what answers it.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) config: Arc<Chatflow>,
+    pub(crate) backend: Backend,
+}
+
+#[derive(Debug)]
+pub(crate) enum Backend {
+    Flowise { target: Arc<Target>, credentials: Option<Arc<Credentials>> },
+    Demo,
+}
+
+impl Snapshot {
+    /// Reads keys and certificate and puts everything together. What `previous` has in use (limits, upstream
+    /// connections and health) is taken over.
+    pub(crate) fn load(config: Config, previous: Option<&Self>, metrics: &Metrics) -> Result<Self, Problems> {
+        match crate::keys::load(&config) {
+            Ok(keys) => Self::build(config, keys, previous, metrics),
+            Err(mut problems) => {
+                // What else is wrong shall be known as well.
+                if let Err(more) = Self::build(config, KeyStore::default(), previous, metrics) {
+                    problems.0.extend(more.0);
+                }
+                Err(problems)
+            }
+        }
+    }
+
+    /// As [`load`](Self::load), with keys from elsewhere.
+    pub(crate) fn build(
+        config: Config,
+        keys: KeyStore,
+        previous: Option<&Self>,
+        metrics: &Metrics,
+    ) -> Result<Self, Problems> {
+        static GENERATION: AtomicU64 = AtomicU64::new(1);
+        let mut problems = Vec::new();
+        let tls = collect(&mut problems, config.server.tls.as_ref().map(Identity::load).transpose()).flatten();
+        // A listener that was taken out of the file serves until the restart, and needs its certificate.
+        let tls = tls.or_else(|| previous.and_then(|previous| previous.tls.clone()));
+        let targets = collect(&mut problems, targets(&config, previous, metrics));
+        let Some(targets) = targets else { return Err(Problems(problems)) };
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+
+        let mut flows: Vec<Arc<Flow>> = Vec::with_capacity(config.chatflows.len() + 1);
+        let mut by_name = HashMap::with_capacity(config.chatflows.len());
+        for (index, chatflow) in (0_u32..).zip(&config.chatflows) {
+            by_name.insert(Arc::clone(&chatflow.name), index);
+            flows.push(Arc::new(Flow::new(chatflow, &config, &targets)));
+        }
+        let wildcard = config.wildcard.as_ref().map(|chatflow| {
+            flows.push(Arc::new(Flow::new(chatflow, &config, &targets)));
+            (0_u32..).zip(&flows).last().map_or(0, |(index, _)| index)
+        });
+        let plans: Vec<_> = config.plans.iter().map(|plan| Arc::new(PlanLimits::new(plan))).collect();
+        let allowances = allowances(&keys, &plans, previous)?;
+        let anonymous = plans
+            .iter()
+            .zip(&config.plans)
+            .find(|(_, plan)| &*plan.name == "anonymous")
+            .map(|(limits, _)| Anonymous::carried(limits, previous.map(|previous| &previous.anonymous)));
+        let Some(anonymous) = anonymous else { return Err(missing_plan(&config, "anonymous").into()) };
+        Ok(Self {
+            generation: GENERATION.fetch_add(1, Ordering::Relaxed),
+            keys,
+            allowances,
+            anonymous,
+            flows,
+            by_name,
+            wildcard,
+            targets,
+            tls,
+            config,
+        })
+    }
+
+    /// The chatflow of that public name, and the id that Flowise knows it by.
+    pub(crate) fn chatflow(&self, name: &str) -> Option<(u32, Arc<str>)> {
+        if let Some(index) = self.by_name.get(name) {
+            let config = &self.flow(*index)?.config;
+            return Some((*index, config.id.clone().unwrap_or_else(|| Arc::clone(&config.name))));
+        }
+        // A stream to an id that is no UUID, or unknown to Flowise, would hang for ever.
+        let index = self.wildcard.filter(|_| is_uuid(name))?;
+        let id: Arc<str> = Arc::from(name.to_ascii_lowercase());
+        // It stands for every other chatflow: one with a policy of its own is not reached around that policy, be it by
+        // Flowise's id or by its own name in capitals.
+        let upstream = self.flow(index)?.config.upstream;
+        let mut named = self.flows.iter().map(|flow| &flow.config);
+        let is_named = named.any(|config| config.upstream == upstream && config.id.as_ref() == Some(&id));
+        (!is_named).then_some((index, id))
+    }
+
+    pub(crate) fn flow(&self, index: u32) -> Option<&Arc<Flow>> {
+        self.flows.get(index as usize)
+    }
+
+    pub(crate) fn allowance(&self, key: u32) -> Option<&Allowance> {
+        self.allowances.get(key as usize)
+    }
+}
+
+impl Flow {
+    fn new(chatflow: &Arc<Chatflow>, config: &Config, targets: &HashMap<Arc<str>, Arc<Target>>) -> Self {
+        let upstream = config.upstreams.get(chatflow.upstream);
+        let target = upstream.and_then(|upstream| targets.get(&upstream.name));
+        let backend = target.map_or(Backend::Demo, |target| Backend::Flowise {
+            target: Arc::clone(target),
+            credentials: chatflow
+                .api_key
+                .as_ref()
+                .or(target.settings.api_key.as_ref())
+                .and_then(Credentials::new)
+                .map(Arc::new),
+        });
+        Self { config: Arc::clone(chatflow), backend }
+    }
+}
+
+fn targets(
+    config: &Config,
+    previous: Option<&Snapshot>,
+    metrics: &Metrics,
+) -> Result<HashMap<Arc<str>, Arc<Target>>, Problems> {
+    let mut targets = HashMap::new();
+    for upstream in &config.upstreams {
+        if let UpstreamKind::Flowise(settings) = &upstream.kind {
+            let kept = previous.and_then(|previous| previous.targets.get(&upstream.name)).map(|target| &**target);
+            let target = Target::new(&upstream.name, settings, kept, metrics)?;
+            targets.insert(Arc::clone(&upstream.name), Arc::new(target));
+        }
+    }
+    Ok(targets)
+}
+
+fn allowances(
+    keys: &KeyStore,
+    plans: &[Arc<PlanLimits>],
+    previous: Option<&Snapshot>,
+) -> Result<Vec<Allowance>, Problems> {
+    let before: HashMap<&str, &Allowance> = previous
+        .map(|previous| previous.keys.keys().iter().map(|key| &*key.id).zip(&previous.allowances).collect())
+        .unwrap_or_default();
+    let allowances = keys
+        .keys()
+        .iter()
+        .map(|key| plans.get(key.plan).map(|plan| Allowance::new(plan, before.get(&*key.id).copied())));
+    allowances.collect::<Option<_>>().ok_or_else(|| Problems(Vec::new()))
+}
+
+fn missing_plan(config: &Config, name: &str) -> Problem {
+    Problem {
+        file: config.path.clone(),
+        at: None,
+        field: format!("plans.{name}"),
+        message: "this plan always exists".to_owned(),
+    }
+}
+
+fn collect<T>(problems: &mut Vec<Problem>, result: Result<T, Problems>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(found) => {
+            problems.extend(found.0);
+            None
+        }
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// The current snapshot, for all threads.
+pub(crate) type Shared = Arc<ArcSwap<Snapshot>>;
+
+/// One worker's share of a snapshot: cloned without touching a counter that other workers touch.
+#[derive(Debug, Clone)]
+pub(crate) struct Local(Rc<Held>);
+
+#[derive(Debug)]
+struct Held(Arc<Snapshot>);
+
+impl Local {
+    fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self(Rc::new(Held(snapshot)))
+    }
+}
+
+impl std::ops::Deref for Local {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0.0
+    }
+}
+
+/// One worker's view of the current snapshot.
+pub(crate) struct Reader {
+    shared: Shared,
+    mine: RefCell<Local>,
+}
+
+impl Reader {
+    pub(crate) fn new(shared: Shared) -> Self {
+        let mine = RefCell::new(Local::new(shared.load_full()));
+        Self { shared, mine }
+    }
+
+    /// To be called once per request, by the outermost layer.
+    pub(crate) fn current(&self) -> Local {
+        let now = self.shared.load();
+        let mut mine = self.mine.borrow_mut();
+        if !Arc::ptr_eq(&now, &mine.0.0) {
+            *mine = Local::new(Arc::clone(&now));
+        }
+        mine.clone()
+    }
+}

@@ -1,0 +1,273 @@
+//! One line per request, written at its end: when the last byte is handed over, or the client is gone.
+//!
+//! No secrets, no bodies, no query. Written by hand into the worker's buffer, because it happens on every request.
+
+use std::convert::Infallible;
+use std::io::Write as _;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{self, Poll, ready};
+use std::time::Duration;
+
+use http::{Method, Response, Version};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use super::Environment;
+use super::context::{Call, Context, Endpoint};
+use crate::config::LogFormat;
+use crate::predict::report::Ending;
+use crate::telemetry::access_log::{AccessLog, decimal};
+use crate::wire::watched::{Watch, Watched};
+
+/// Bytes of a path that are logged.
+const LONGEST_PATH: usize = 256;
+/// What nginx calls a request whose client left before the answer's head.
+pub(super) const CLIENT_GONE: u16 = 499;
+
+#[derive(Clone)]
+pub(crate) struct AccessLogLayer(Rc<Environment>);
+
+impl AccessLogLayer {
+    pub(crate) fn new(environment: Rc<Environment>) -> Self {
+        Self(environment)
+    }
+}
+
+impl<S> Layer<S> for AccessLogLayer {
+    type Service = AccessLogged<S>;
+
+    fn layer(&self, inner: S) -> AccessLogged<S> {
+        AccessLogged { log: self.0.access_log.clone(), inner }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct AccessLogged<S> {
+    log: AccessLog,
+    inner: S,
+}
+
+impl<S, B> Service<Call> for AccessLogged<S>
+where
+    S: Service<Call, Response = Response<B>, Error = Infallible>,
+    B: Body<Data = bytes::Bytes>,
+{
+    type Response = Response<Watched<B, Line>>;
+    type Error = Infallible;
+    type Future = Logging<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let line = call.context.snapshot.config.log.access.then(|| {
+            Box::new(Entry {
+                log: self.log.clone(),
+                context: Rc::clone(&call.context),
+                method: call.head.method.clone(),
+                path: shown(call.head.uri.path()).into(),
+                version: call.head.version,
+                status: CLIENT_GONE,
+                bytes: 0,
+                end: "client_gone",
+            })
+        });
+        Logging { inner: self.inner.call(call), line: Some(Line(line)) }
+    }
+}
+
+pin_project! {
+    /// Holds the line until there is a body to move it into.
+    pub(crate) struct Logging<F> {
+        #[pin]
+        inner: F,
+        line: Option<Line>,
+    }
+}
+
+impl<F, B> Future for Logging<F>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+    B: Body<Data = bytes::Bytes>,
+{
+    type Output = Result<Response<Watched<B, Line>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(response) = ready!(this.inner.poll(cx));
+        let mut line = this.line.take().unwrap_or(Line(None));
+        if let Some(entry) = &mut line.0 {
+            entry.status = response.status().as_u16();
+        }
+        Poll::Ready(Ok(response.map(|body| Watched::new(body, line))))
+    }
+}
+
+/// A line that writes itself when dropped; empty when the access log is off.
+pub(crate) struct Line(Option<Box<Entry>>);
+
+struct Entry {
+    log: AccessLog,
+    context: Rc<Context>,
+    method: Method,
+    /// A copy: a slice would hold the connection's whole read buffer for as long as the answer lasts.
+    path: Box<str>,
+    version: Version,
+    status: u16,
+    bytes: u64,
+    end: &'static str,
+}
+
+impl Watch for Line {
+    fn data(&mut self, bytes: usize) {
+        if let Some(entry) = &mut self.0 {
+            entry.bytes += bytes as u64;
+        }
+    }
+
+    fn ended(&mut self, complete: bool) {
+        if let Some(entry) = &mut self.0 {
+            entry.end = if complete { "complete" } else { "broken" };
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(entry) = self.0.take() {
+            let format = entry.context.snapshot.config.log.format;
+            entry.log.line(|text| {
+                // Writing to a Vec cannot fail.
+                let _ = match format {
+                    LogFormat::Json => entry.json(text),
+                    LogFormat::Text => entry.text(text),
+                };
+            });
+        }
+    }
+}
+
+impl Entry {
+    fn json(&self, text: &mut Vec<u8>) -> std::io::Result<()> {
+        let context = &*self.context;
+        text.extend_from_slice(br#"{"timestamp":""#);
+        self.log.timestamp(text);
+        text.extend_from_slice(br#"","level":"INFO","message":"request","request_id":""#);
+        text.extend_from_slice(context.request_id.as_bytes());
+        text.extend_from_slice(br#"","client":""#);
+        text.extend_from_slice(context.client_text.as_bytes());
+        text.extend_from_slice(br#"","method":"#);
+        quote(text, self.method.as_str());
+        text.extend_from_slice(br#","path":"#);
+        if context.endpoint.get() == Endpoint::Other {
+            quote(text, &self.path);
+        } else {
+            // A known route has only letters, digits and slashes in it.
+            text.push(b'"');
+            text.extend_from_slice(self.path.as_bytes());
+            text.push(b'"');
+        }
+        for (name, value) in [
+            ("protocol", self.protocol()),
+            ("route", context.endpoint.get().name()),
+            ("chatflow", context.chatflow_label()),
+            ("key", context.key_label()),
+        ] {
+            for part in [",\"", name, "\":\"", value, "\""] {
+                text.extend_from_slice(part.as_bytes());
+            }
+        }
+        text.extend_from_slice(br#","status":"#);
+        decimal(text, u64::from(self.status), 1);
+        text.extend_from_slice(br#","bytes":"#);
+        decimal(text, self.bytes, 1);
+        text.extend_from_slice(br#","duration_ms":"#);
+        milliseconds(text, context.received.elapsed());
+        if let Some(first_byte) = context.first_byte.get() {
+            text.extend_from_slice(br#","upstream_ms":"#);
+            milliseconds(text, first_byte);
+        }
+        if let Some(refusal) = context.refusal.get() {
+            write!(text, r#","code":"{}""#, refusal.code())?;
+            if let Some(rule) = refusal.rule() {
+                write!(text, r#","rule":"{rule}""#)?;
+            }
+        }
+        if let Some(report) = context.stream.get() {
+            write!(text, r#","events":{}"#, report.events.get())?;
+        }
+        text.extend_from_slice(br#","end":""#);
+        text.extend_from_slice(self.end().as_bytes());
+        text.extend_from_slice(b"\"}\n");
+        Ok(())
+    }
+
+    fn text(&self, text: &mut Vec<u8>) -> std::io::Result<()> {
+        let context = &*self.context;
+        let path: String = self.path.escape_debug().collect();
+        self.log.timestamp(text);
+        write!(
+            text,
+            " INFO request {} {} {path} {} client={} chatflow={} key={} bytes={} duration_ms=",
+            context.request_id.to_str().unwrap_or_default(),
+            self.method,
+            self.status,
+            context.client,
+            context.chatflow_label(),
+            context.key_label(),
+            self.bytes,
+        )?;
+        milliseconds(text, context.received.elapsed());
+        write!(text, " end={}", self.end())?;
+        if let Some(refusal) = context.refusal.get() {
+            write!(text, " code={}", refusal.code())?;
+        }
+        writeln!(text)
+    }
+
+    fn protocol(&self) -> &'static str {
+        match self.version {
+            Version::HTTP_2 => "HTTP/2.0",
+            Version::HTTP_11 => "HTTP/1.1",
+            _ => "HTTP/1.0",
+        }
+    }
+
+    /// A stream says itself how it ended.
+    fn end(&self) -> &'static str {
+        let ending = self.context.stream.get().and_then(|report| report.ending.get());
+        ending.map_or(self.end, Ending::name)
+    }
+}
+
+/// What is logged of a path; the query, which may hold anything, is no part of it.
+fn shown(path: &str) -> &str {
+    let mut end = path.len().min(LONGEST_PATH);
+    while !path.is_char_boundary(end) {
+        end -= 1;
+    }
+    path.get(..end).unwrap_or_default()
+}
+
+/// With three decimals, in whole numbers: formatting a float takes five times as long.
+fn milliseconds(text: &mut Vec<u8>, time: Duration) {
+    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    decimal(text, micros / 1000, 1);
+    text.push(b'.');
+    decimal(text, micros % 1000, 3);
+}
+
+/// A JSON string; what a client sends may hold anything.
+fn quote(text: &mut Vec<u8>, value: &str) {
+    if value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\' && byte != 0x7f) {
+        text.push(b'"');
+        text.extend_from_slice(value.as_bytes());
+        text.push(b'"');
+    } else {
+        // Writing to a Vec cannot fail.
+        let _ = serde_json::to_writer(text, value);
+    }
+}

@@ -1,0 +1,72 @@
+//! The one service behind layers that look at the head of a request and let it pass or answer it.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{self, Poll};
+
+use futures_util::future::Either;
+use http::Response;
+use http::request::Parts;
+use tower::{Layer, Service};
+
+use super::context::{Call, Context};
+use crate::wire::body::Body;
+use crate::wire::refusal::Refusal;
+
+/// A decision on the head of a request.
+pub(crate) trait Check: Copy {
+    /// `Ok(Some(..))` answers the request here.
+    fn check(self, head: &mut Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal>;
+}
+
+/// Makes a layer of a check.
+pub(crate) fn layer<C: Check>(check: C) -> CheckLayer<C> {
+    CheckLayer(check)
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct CheckLayer<C>(C);
+
+impl<C: Check, S> Layer<S> for CheckLayer<C> {
+    type Service = Checked<C, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Checked { check: self.0, inner }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Checked<C, S> {
+    check: C,
+    inner: S,
+}
+
+impl<C, S> Service<Call> for Checked<C, S>
+where
+    C: Check,
+    S: Service<Call, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Either<Ready<Result<Response<Body>, Infallible>>, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut call: Call) -> Self::Future {
+        match self.check.check(&mut call.head, &call.context) {
+            Ok(None) => Either::Right(self.inner.call(call)),
+            Ok(Some(answer)) => Either::Left(ready(Ok(answer))),
+            Err(refusal) => Either::Left(ready(Ok(refuse(&call.context, refusal)))),
+        }
+    }
+}
+
+/// Makes the response of a refusal, and leaves the refusal for log and metrics.
+pub(crate) fn refuse(context: &Context, refusal: Refusal) -> Response<Body> {
+    let response = refusal.response(&context.request_id, context.events_only);
+    // A request is refused once; a second reason would add nothing.
+    let _ = context.refusal.set(refusal);
+    response
+}

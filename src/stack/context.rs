@@ -1,0 +1,118 @@
+//! What is known of a request: opened by the outermost layer, filled inwards, read by log and metrics at the end.
+
+use std::cell::{Cell, OnceCell};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use http::request::Parts;
+use hyper::body::Incoming;
+
+use crate::limits::Permit;
+use crate::predict::report::StreamSlot;
+use crate::snapshot::{self, Flow};
+use crate::wire::refusal::Refusal;
+
+/// A request as the connection hands it in.
+pub(crate) struct Arrival {
+    pub(crate) request: http::Request<Incoming>,
+    pub(crate) peer: SocketAddr,
+    /// The peer's address as text, made once a connection.
+    pub(crate) peer_text: HeaderValue,
+    pub(crate) tls: bool,
+}
+
+/// A request on its way through the layers.
+pub(crate) struct Call {
+    pub(crate) head: Parts,
+    pub(crate) body: Incoming,
+    pub(crate) context: Rc<Context>,
+}
+
+/// See the module. Every field is set by one layer, named with it.
+pub(crate) struct Context {
+    // Set by `request_id`.
+    pub(crate) snapshot: snapshot::Local,
+    pub(crate) received: Instant,
+    pub(crate) request_id: HeaderValue,
+    pub(crate) client: IpAddr,
+    /// `client` as text, for the log and `X-Forwarded-For`.
+    pub(crate) client_text: HeaderValue,
+    pub(crate) tls: bool,
+    /// The client accepts nothing but an event stream.
+    pub(crate) events_only: bool,
+    // Set by `route`.
+    pub(crate) endpoint: Cell<Endpoint>,
+    /// Index of the chatflow in the snapshot, and Flowise's id of it.
+    pub(crate) chatflow: OnceCell<(u32, Arc<str>)>,
+    // Set by `auth`: index of the key in the snapshot.
+    pub(crate) key: Cell<Option<u32>>,
+    // Set by `limits`; frees its place when the context goes, with the last byte of the answer.
+    pub(crate) permit: Cell<Option<Permit>>,
+    // Set by whoever refuses.
+    pub(crate) refusal: OnceCell<Refusal>,
+    // Set by `dispatch`.
+    pub(crate) first_byte: Cell<Option<Duration>>,
+    // Set by `guard`: bytes that the body may have.
+    pub(crate) body_limit: Cell<u64>,
+    pub(crate) stream: StreamSlot,
+}
+
+/// The routes of the public listener. Everything else is [`Endpoint::Other`] and never reaches an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Prediction,
+    ChatflowsStreaming,
+    Upsert,
+    Health,
+    Ping,
+    Preflight,
+    Other,
+}
+
+impl Endpoint {
+    /// The label in log and metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Prediction => "prediction",
+            Self::ChatflowsStreaming => "chatflows-streaming",
+            Self::Upsert => "vector-upsert",
+            Self::Health => "health",
+            Self::Ping => "ping",
+            Self::Preflight => "preflight",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl Context {
+    pub(crate) fn flow(&self) -> Option<&Arc<Flow>> {
+        self.chatflow.get().and_then(|(index, _)| self.snapshot.flow(*index))
+    }
+
+    /// The chatflow's configured name, or `-`.
+    pub(crate) fn chatflow_label(&self) -> &str {
+        self.flow().map_or("-", |flow| &flow.config.name)
+    }
+
+    /// The name that a key's `chatflows` would list: the configured one, or the UUID that the wildcard stands for.
+    pub(crate) fn chatflow_name(&self) -> &str {
+        match (self.flow(), self.chatflow.get()) {
+            (Some(flow), Some((_, id))) => {
+                if &*flow.config.name == "*" {
+                    id
+                } else {
+                    &flow.config.name
+                }
+            }
+            _ => "",
+        }
+    }
+
+    /// The key's id, or `-`.
+    pub(crate) fn key_label(&self) -> &str {
+        self.key.get().and_then(|index| self.snapshot.keys.key(index as usize)).map_or("-", |key| &key.id)
+    }
+}

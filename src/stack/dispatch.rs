@@ -1,0 +1,239 @@
+//! Innermost: reads the body within its bound, checks it, asks the backend and shapes the answer.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{self, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tower::Service;
+
+use super::Environment;
+use super::check::refuse;
+use super::context::{Call, Context, Endpoint};
+use crate::config::BodyMode;
+use crate::demo;
+use crate::predict::chat_id;
+use crate::predict::request::{self, Prediction};
+use crate::snapshot::{Backend, Flow};
+use crate::upstream::abort::{AbortGuard, Chat};
+use crate::upstream::answer::Shaping;
+use crate::upstream::forward::Forward;
+use crate::upstream::http1::RequestHead;
+use crate::upstream::outgoing::Outgoing;
+use crate::upstream::target::{Credentials, Target};
+use crate::wire::body::Body;
+use crate::wire::refusal::Refusal;
+
+static JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+#[derive(Clone)]
+pub(crate) struct Dispatch(Rc<Environment>);
+
+impl Dispatch {
+    pub(crate) fn new(environment: Rc<Environment>) -> Self {
+        Self(environment)
+    }
+}
+
+impl Service<Call> for Dispatch {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>;
+
+    fn poll_ready(&mut self, _cx: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let environment = Rc::clone(&self.0);
+        Box::pin(async move {
+            let context = Rc::clone(&call.context);
+            Ok(answer(&environment, call).await.unwrap_or_else(|refusal| refuse(&context, refusal)))
+        })
+    }
+}
+
+async fn answer(environment: &Environment, call: Call) -> Result<Response<Body>, Refusal> {
+    let Call { head, body, context } = call;
+    let (Some(flow), Some((_, id))) = (context.flow(), context.chatflow.get()) else { return Err(Refusal::NotFound) };
+    match (&flow.backend, context.endpoint.get()) {
+        (Backend::Demo, Endpoint::Prediction) => {
+            let prediction = check_body(body, flow, &context).await?;
+            Ok(demo::answer(&prediction, &context.stream, &environment.cut))
+        }
+        (Backend::Demo, Endpoint::ChatflowsStreaming) => Ok(is_streaming(true)),
+        (Backend::Flowise { target, credentials }, endpoint) => {
+            let upstream =
+                Upstream { environment, context: &context, flow, id, target, credentials: credentials.as_ref() };
+            match endpoint {
+                Endpoint::Prediction => upstream.predict(&head, body).await,
+                // Boxed: a future is as large as its largest branch, and moved with every prediction.
+                Endpoint::Upsert => Box::pin(upstream.upsert(&head, body)).await,
+                Endpoint::ChatflowsStreaming => Box::pin(upstream.chatflows_streaming(&head)).await,
+                _ => Err(Refusal::NotFound),
+            }
+        }
+        (Backend::Demo, _) => Err(Refusal::NotFound),
+    }
+}
+
+/// The whole body, checked.
+async fn check_body(body: Incoming, flow: &Flow, context: &Context) -> Result<Prediction, Refusal> {
+    let silence = context.snapshot.config.server.body_timeout;
+    let bytes = read_body(body, context.body_limit.get(), silence).await?;
+    let key = context.key.get().and_then(|key| context.snapshot.keys.key(key as usize));
+    request::check(&bytes, &flow.config, key.map(|key| &key.vars))
+}
+
+/// `most`: bytes; `silence`: longest wait for the next one.
+async fn read_body(mut body: Incoming, most: u64, silence: std::time::Duration) -> Result<Bytes, Refusal> {
+    let mut first = Bytes::new();
+    let mut rest: Option<BytesMut> = None;
+    let mut read = 0_u64;
+    loop {
+        let frame = tokio::time::timeout(silence, body.frame()).await.map_err(|_| Refusal::RequestTimeout)?;
+        let data = match frame {
+            None => return Ok(rest.map_or(first, BytesMut::freeze)),
+            Some(Err(_)) => return Err(Refusal::Invalid("body_broken", "The request body broke off.".into())),
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+        };
+        read += data.len() as u64;
+        if read > most {
+            return Err(Refusal::BodyTooLarge);
+        }
+        // Most bodies come in one piece and are not copied.
+        if first.is_empty() {
+            first = data;
+        } else {
+            rest.get_or_insert_with(|| BytesMut::from(first.as_ref())).extend_from_slice(&data);
+        }
+    }
+}
+
+/// One call to one chatflow's Flowise.
+struct Upstream<'a> {
+    environment: &'a Environment,
+    context: &'a Rc<Context>,
+    flow: &'a Flow,
+    /// Flowise's id of the chatflow.
+    id: &'a Arc<str>,
+    target: &'a Arc<Target>,
+    credentials: Option<&'a Arc<Credentials>>,
+}
+
+impl Upstream<'_> {
+    async fn predict(&self, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
+        match self.flow.config.body {
+            BodyMode::Passthrough => self.pass(head, "prediction", body).await,
+            BodyMode::Checked => {
+                let prediction = check_body(body, self.flow, self.context).await?;
+                let mut request = self.head(Method::POST, "prediction", head);
+                request.field("content-type", &JSON);
+                let chat = chat_id::hash(prediction.chat_id.as_bytes());
+                let abort = AbortGuard::new(
+                    &self.environment.aborts,
+                    Chat {
+                        target: Arc::clone(self.target),
+                        credentials: self.credentials.cloned(),
+                        flow: Arc::clone(self.id),
+                        id: prediction.chat_id,
+                    },
+                );
+                let body = Outgoing::Full(prediction.body);
+                self.send(Forward { head: request, body, chat }, Some(abort)).await
+            }
+        }
+    }
+
+    async fn upsert(&self, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
+        self.pass(head, "vector/upsert", body).await
+    }
+
+    /// Sends a client's body on as it comes.
+    async fn pass(&self, head: &Parts, route: &str, body: Incoming) -> Result<Response<Body>, Refusal> {
+        let mut request = self.head(Method::POST, route, head);
+        request.field("content-type", head.headers.get(CONTENT_TYPE).unwrap_or(&JSON));
+        let silence = self.context.snapshot.config.server.body_timeout;
+        let body = Outgoing::upload(body, self.context.body_limit.get(), silence);
+        // The chat is in the body, which nobody reads: callers at least stay where they are.
+        let chat = chat_id::hash(self.context.client_text.as_bytes());
+        self.send(Forward { head: request, body, chat }, None).await
+    }
+
+    async fn send(&self, forward: Forward, mut abort: Option<AbortGuard>) -> Result<Response<Body>, Refusal> {
+        let upstreams = &*self.environment.upstreams;
+        let answer = match upstreams.send(self.target, forward).await {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                // After a time-out Flowise still runs; otherwise it never began, or is gone.
+                if refusal != Refusal::UpstreamTimeout
+                    && let Some(abort) = &mut abort
+                {
+                    abort.disarm();
+                }
+                return Err(refusal);
+            }
+        };
+        self.context.first_byte.set(Some(answer.first_byte));
+        let shaping = Shaping {
+            upstreams,
+            target: self.target,
+            chatflow: &self.flow.config.name,
+            cut: &self.environment.cut,
+            report: &self.context.stream,
+            abort,
+        };
+        shaping.shape(answer).await
+    }
+
+    /// `{"isStreaming": bool}` and no more, whatever else Flowise may say.
+    async fn chatflows_streaming(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
+        let request = self.head(Method::GET, "chatflows-streaming", head);
+        let forward = Forward { head: request, body: Outgoing::Empty, chat: chat_id::hash(self.id.as_bytes()) };
+        let response = self.send(forward, None).await?;
+        let body = match http_body_util::Limited::new(response.into_body(), 64 * 1024).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(_) => return Err(Refusal::UpstreamError("The chatflow's server broke off.")),
+        };
+        let json: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+        match json.and_then(|json| json.get("isStreaming")?.as_bool()) {
+            Some(answer) => Ok(is_streaming(answer)),
+            None => Err(Refusal::UpstreamError("The chatflow's server gave an unexpected answer.")),
+        }
+    }
+
+    /// The head of what goes upstream. The path is built from what the gateway knows, never from what a client wrote.
+    fn head(&self, method: Method, route: &str, head: &Parts) -> RequestHead {
+        let context = self.context;
+        let mut request = RequestHead::new(method, ["/api/v1/", route, "/", self.id].concat());
+        request.pass(&head.headers);
+        if let Some(Credentials { authorization, api_key }) = self.credentials.map(|held| &**held) {
+            request.field("authorization", authorization);
+            request.field("x-api-key", api_key);
+        }
+        request.field("accept-encoding", &HeaderValue::from_static("identity"));
+        request.field("x-request-id", &context.request_id);
+        // One address: Flowise takes the leftmost for its own rate limit.
+        request.field("x-forwarded-for", &context.client_text);
+        request.field("x-forwarded-proto", &HeaderValue::from_static(if context.tls { "https" } else { "http" }));
+        let authority = head.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+        if let Some(host) = authority.as_ref().or_else(|| head.headers.get(HOST)) {
+            request.field("x-forwarded-host", host);
+        }
+        request
+    }
+}
+
+fn is_streaming(answer: bool) -> Response<Body> {
+    let body = if answer { "{\"isStreaming\":true}" } else { "{\"isStreaming\":false}" };
+    let mut response = Response::new(Body::Full(Bytes::from_static(body.as_bytes())));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    response
+}

@@ -1,0 +1,92 @@
+//! What the head of a request says of its body, before a byte of it is asked for: a client that expects
+//! `100 Continue` is refused before it uploads anything.
+
+use http::Response;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+
+use super::check::Check;
+use super::context::{Context, Endpoint};
+use crate::config::BodyMode;
+use crate::wire::body::Body;
+use crate::wire::refusal::Refusal;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Guard;
+
+impl Check for Guard {
+    fn check(self, head: &mut Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
+        let endpoint = context.endpoint.get();
+        if !matches!(endpoint, Endpoint::Prediction | Endpoint::Upsert) {
+            return Ok(None);
+        }
+        // A body that is small packed and huge unpacked would pass every bound.
+        if head.headers.get_all(CONTENT_ENCODING).iter().any(|value| value != "identity") {
+            return Err(Refusal::UnsupportedMediaType);
+        }
+        let kind = media_type(head);
+        let passes_unread = endpoint == Endpoint::Upsert
+            || context.flow().is_some_and(|flow| flow.config.body == BodyMode::Passthrough);
+        if kind != Some(MediaType::Json) && !(passes_unread && kind == Some(MediaType::Multipart)) {
+            return Err(Refusal::UnsupportedMediaType);
+        }
+        let server = &context.snapshot.config.server;
+        let limit = if kind == Some(MediaType::Multipart) { server.max_upload } else { server.max_body };
+        context.body_limit.set(limit);
+        let declared = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if declared.is_some_and(|bytes| bytes > limit) {
+            return Err(Refusal::BodyTooLarge);
+        }
+        Ok(None)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MediaType {
+    Json,
+    Multipart,
+}
+
+fn media_type(head: &Parts) -> Option<MediaType> {
+    let mut values = head.headers.get_all(CONTENT_TYPE).iter();
+    // Whoever says nothing means the only thing that is read here.
+    let Some(value) = values.next() else { return Some(MediaType::Json) };
+    if values.next().is_some() {
+        return None;
+    }
+    // What nearly every client sends.
+    if value == "application/json" {
+        return Some(MediaType::Json);
+    }
+    let value = value.to_str().ok()?;
+    let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
+    let essence = essence.trim();
+    if essence.eq_ignore_ascii_case("multipart/form-data") {
+        return Some(MediaType::Multipart);
+    }
+    let charset = parameters
+        .split(';')
+        .filter_map(|parameter| parameter.trim().split_once('='))
+        .find_map(|(name, value)| name.eq_ignore_ascii_case("charset").then(|| value.trim_matches('"')));
+    let is_utf8 = charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
+    (essence.eq_ignore_ascii_case("application/json") && is_utf8).then_some(MediaType::Json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_types_are_read_as_clients_write_them() {
+        let kind = |value: &str| {
+            let request = http::Request::builder().header(CONTENT_TYPE, value).body(()).unwrap();
+            media_type(&request.into_parts().0)
+        };
+        assert_eq!(kind("application/json"), Some(MediaType::Json));
+        assert_eq!(kind("Application/JSON; charset=UTF-8"), Some(MediaType::Json));
+        assert_eq!(kind("application/json; charset=\"utf-8\""), Some(MediaType::Json));
+        assert_eq!(kind("application/json; charset=foo"), None);
+        assert_eq!(kind("multipart/form-data; boundary=x"), Some(MediaType::Multipart));
+        assert_eq!(kind("text/plain"), None);
+    }
+}

@@ -1,0 +1,79 @@
+//! The request path as one list of layers.
+
+mod access_log;
+mod auth;
+mod check;
+pub(crate) mod context;
+mod dispatch;
+mod guard;
+mod limits;
+mod metrics;
+mod request_id;
+mod route;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
+
+use crate::snapshot;
+use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::series::{Histograms, RequestCounters};
+use crate::upstream::abort::Aborts;
+use crate::upstream::forward::Upstreams;
+use crate::wire::body::Body;
+use crate::wire::watched::Watched;
+
+pub(crate) use context::Arrival;
+pub(crate) use request_id::text_of;
+
+/// What the layers of one worker share.
+pub(crate) struct Environment {
+    pub(crate) snapshots: snapshot::Reader,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) requests: RequestCounters,
+    pub(crate) durations: Histograms,
+    pub(crate) access_log: AccessLog,
+    pub(crate) upstreams: Rc<Upstreams>,
+    pub(crate) aborts: Aborts,
+    /// Fires when running streams must end.
+    pub(crate) cut: CancellationToken,
+}
+
+/// Builds the stack of one worker; a connection clones it.
+///
+/// A request goes from top to bottom, its answer from bottom to top.
+pub(crate) fn build(environment: Rc<Environment>) -> Stack {
+    ServiceBuilder::new()
+        // Outermost: loads the snapshot, once, and opens the context that every other layer fills.
+        .layer(request_id::RequestIdLayer::new(Rc::clone(&environment)))
+        // Outside every decision, so that refusals are logged and counted as well.
+        .layer(access_log::AccessLogLayer::new(Rc::clone(&environment)))
+        .layer(metrics::MetricsLayer::new(Rc::clone(&environment)))
+        // Before authentication: access hangs on the route and its chatflow, and what is no route is nobody's.
+        .layer(check::layer(route::Route))
+        .layer(check::layer(auth::Auth))
+        // Inside authentication: limits belong to keys.
+        .layer(limits::LimitsLayer)
+        // Inside the limits: asking for what cannot be had is charged as well.
+        .layer(check::layer(guard::Guard))
+        // Innermost: reads the body within its bound, checks it, and asks the backend.
+        .service(dispatch::Dispatch::new(environment))
+}
+
+/// What the stack answers with: the body, measured and logged.
+pub(crate) type ResponseBody = Watched<Watched<Body, Option<metrics::Measure>>, access_log::Line>;
+
+/// The whole stack's type, outermost first.
+pub(crate) type Stack = request_id::RequestIds<
+    access_log::AccessLogged<
+        metrics::Measured<
+            check::Checked<
+                route::Route,
+                check::Checked<auth::Auth, limits::Limited<check::Checked<guard::Guard, dispatch::Dispatch>>>,
+            >,
+        >,
+    >,
+>;

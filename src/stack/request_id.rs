@@ -1,0 +1,188 @@
+//! Opens the context of a request and gives it an id.
+//!
+//! Outermost. A well-formed `X-Request-Id` of the client is kept, so that its logs and ours meet; every response
+//! carries the id.
+
+use std::cell::{Cell, OnceCell};
+use std::convert::Infallible;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{self, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, HeaderName, HeaderValue};
+use http::{HeaderMap, Response};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use super::Environment;
+use super::context::{Arrival, Call, Context, Endpoint};
+use crate::predict::report::StreamSlot;
+use crate::wire::forwarded::{client_address, client_used_tls};
+
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+#[derive(Clone)]
+pub(crate) struct RequestIdLayer {
+    environment: Rc<Environment>,
+    ids: Rc<Ids>,
+}
+
+impl RequestIdLayer {
+    pub(crate) fn new(environment: Rc<Environment>) -> Self {
+        Self { environment, ids: Rc::new(Ids::new()) }
+    }
+}
+
+impl<S> Layer<S> for RequestIdLayer {
+    type Service = RequestIds<S>;
+
+    fn layer(&self, inner: S) -> RequestIds<S> {
+        RequestIds { shared: self.clone(), inner }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct RequestIds<S> {
+    shared: RequestIdLayer,
+    inner: S,
+}
+
+impl<S, B> Service<Arrival> for RequestIds<S>
+where
+    S: Service<Call, Response = Response<B>, Error = Infallible>,
+{
+    type Response = Response<B>;
+    type Error = Infallible;
+    type Future = Answering<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, arrival: Arrival) -> Self::Future {
+        let Arrival { request, peer, peer_text, tls } = arrival;
+        let (head, body) = request.into_parts();
+        let snapshot = self.shared.environment.snapshots.current();
+        let trusted = &snapshot.config.server.trusted_proxies;
+        let request_id = given(&head.headers).unwrap_or_else(|| self.shared.ids.next());
+        let client = client_address(peer, &head.headers, trusted);
+        let client_text = if client == peer.ip().to_canonical() { peer_text } else { text_of(client) };
+        let context = Context {
+            received: Instant::now(),
+            client,
+            client_text,
+            tls: client_used_tls(peer, tls, &head.headers, trusted),
+            events_only: head.headers.get(ACCEPT).is_some_and(|value| value == "text/event-stream"),
+            request_id: request_id.clone(),
+            snapshot,
+            endpoint: Cell::new(Endpoint::Other),
+            chatflow: OnceCell::new(),
+            key: Cell::new(None),
+            permit: Cell::new(None),
+            refusal: OnceCell::new(),
+            first_byte: Cell::new(None),
+            body_limit: Cell::new(0),
+            stream: StreamSlot::default(),
+        };
+        let inner = self.inner.call(Call { head, body, context: Rc::new(context) });
+        Answering { inner, request_id: Some(request_id) }
+    }
+}
+
+pin_project! {
+    /// Puts the id on the response.
+    pub(crate) struct Answering<F> {
+        #[pin]
+        inner: F,
+        request_id: Option<HeaderValue>,
+    }
+}
+
+impl<F, B> Future for Answering<F>
+where
+    F: Future<Output = Result<Response<B>, Infallible>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let Ok(mut response) = ready!(this.inner.poll(cx));
+        if let Some(id) = this.request_id.take() {
+            response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// An address as a header value.
+pub(crate) fn text_of(address: IpAddr) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(address.to_string())).unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+/// The client's own id, if it is one value of 8 to 64 letters, digits, dots, dashes and underscores.
+fn given(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut values = headers.get_all(X_REQUEST_ID).iter();
+    let value = values.next()?;
+    let is_well_formed = (8..=64).contains(&value.len())
+        && value.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    // A copy: a slice would hold the connection's whole read buffer for as long as the answer lasts.
+    (is_well_formed && values.next().is_none()).then(|| HeaderValue::from_bytes(value.as_bytes()).ok())?
+}
+
+/// Ids that differ: a random start for each worker, then a full-period step. Nothing hangs on guessing one.
+struct Ids {
+    prefix: u64,
+    next: Cell<u64>,
+}
+
+impl Ids {
+    fn new() -> Self {
+        let random = RandomState::new();
+        Self { prefix: random.hash_one(1), next: Cell::new(random.hash_one(2)) }
+    }
+
+    fn next(&self) -> HeaderValue {
+        let number = self.next.get();
+        self.next.set(number.wrapping_add(0x9e37_79b9_7f4a_7c15));
+        let mut text = Vec::with_capacity(32);
+        for half in [self.prefix, number] {
+            for shift in (0..16).rev() {
+                let digit = (half >> (shift * 4)) & 0xf;
+                text.push(b"0123456789abcdef".get(digit as usize).copied().unwrap_or(b'0'));
+            }
+        }
+        HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("unknown"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_well_formed_id_is_kept() {
+        let kept = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(X_REQUEST_ID, value.parse().unwrap());
+            }
+            given(&headers).is_some()
+        };
+        assert!(kept(&["abc-DEF_1.2"]));
+        assert!(!kept(&["short"]));
+        assert!(!kept(&["with space in it"]));
+        assert!(!kept(&[&"x".repeat(65)]));
+        assert!(!kept(&["abcdefgh", "abcdefgh"]));
+    }
+
+    #[test]
+    fn ids_differ() {
+        let ids = Ids::new();
+        assert_ne!(ids.next(), ids.next());
+        assert_eq!(ids.next().len(), 32);
+    }
+}
