@@ -1,0 +1,303 @@
+//! One client connection: TLS if the listener speaks it, HTTP/1.1 or HTTP/2, and the limits of both.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use super::exchange::Exchanges;
+use super::liveness::{Limits, Liveness, Verdict};
+use super::malformed;
+use super::signal::{Listener, Phase, Signal};
+use crate::config::Server;
+use crate::stack::{Stack, text_of};
+use crate::telemetry::metrics::Metrics;
+
+/// For a TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Fields in a head.
+const MOST_HEADERS: usize = 100;
+/// Requests at once on one HTTP/2 connection.
+const MOST_STREAMS: u32 = 128;
+/// Bytes that a client may send ahead on one HTTP/2 stream, and on all of a connection.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// What a worker gives each of its connections.
+#[derive(Clone)]
+pub(super) struct Acceptor {
+    pub(super) stack: Stack,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) signal: Rc<Signal>,
+}
+
+impl Acceptor {
+    /// Serves one connection until it ends, by whichever side.
+    pub(super) async fn serve(
+        self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        server: &Server,
+    ) {
+        let limits = Limits { header: server.header_timeout, idle: server.idle_timeout, send: server.send_timeout };
+        let max_head = server.max_header_bytes;
+        let Some(tls) = tls else {
+            // Each kind of connection is boxed: a task is as large as its largest branch, for as long as it lives.
+            Box::pin(self.http1(stream, peer, false, limits, max_head)).await;
+            return;
+        };
+        let handshake = Box::pin(tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(stream))).await;
+        let stream = match handshake {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                self.metrics.handshake_failures.inc();
+                tracing::debug!(%peer, %error, "TLS handshake failed");
+                return;
+            }
+            Err(_) => {
+                self.metrics.handshake_failures.inc();
+                tracing::debug!(%peer, "TLS handshake took too long");
+                return;
+            }
+        };
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            Box::pin(self.http2(stream, peer, limits, max_head)).await;
+        } else {
+            Box::pin(self.http1(stream, peer, true, limits, max_head)).await;
+        }
+    }
+
+    async fn http1<S>(self, stream: S, peer: SocketAddr, tls: bool, limits: Limits, max_head: usize)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let liveness = Rc::new(Liveness::new(limits));
+        let service = Exchanges {
+            stack: self.stack,
+            peer,
+            peer_text: text_of(peer.ip().to_canonical()),
+            tls,
+            counts_pieces: false,
+            liveness: Rc::clone(&liveness),
+        };
+        let connection = http1::Builder::new()
+            // `liveness` keeps time for the head and between requests.
+            .header_read_timeout(None)
+            .max_headers(MOST_HEADERS)
+            // hyper reads at least this much at a time and answers 431 when a head does not fit.
+            .max_buf_size(max_head.max(8 * 1024))
+            .serve_connection(Noted::new(stream, &liveness, true), service);
+        drive(
+            pin!(connection),
+            &liveness,
+            self.signal.listen(),
+            peer,
+            &self.metrics,
+            http1::Connection::graceful_shutdown,
+        )
+        .await;
+    }
+
+    async fn http2<S>(self, stream: S, peer: SocketAddr, limits: Limits, max_head: usize)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let liveness = Rc::new(Liveness::new(limits));
+        let service = Exchanges {
+            stack: self.stack,
+            peer,
+            peer_text: text_of(peer.ip().to_canonical()),
+            tls: true,
+            counts_pieces: true,
+            liveness: Rc::clone(&liveness),
+        };
+        let connection = http2::Builder::new(LocalExecutor)
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MOST_STREAMS)
+            .max_header_list_size(u32::try_from(max_head).unwrap_or(u32::MAX))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(STREAM_WINDOW as usize)
+            // Finds clients that are gone without a word.
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(20))
+            .serve_connection(Noted::new(stream, &liveness, false), service);
+        drive(
+            pin!(connection),
+            &liveness,
+            self.signal.listen(),
+            peer,
+            &self.metrics,
+            http2::Connection::graceful_shutdown,
+        )
+        .await;
+    }
+}
+
+/// Polls a connection until it ends or is no longer worth its place; tells it when the gateway drains.
+async fn drive<C>(
+    mut connection: Pin<&mut C>,
+    liveness: &Liveness,
+    mut listener: Listener,
+    peer: SocketAddr,
+    metrics: &Metrics,
+    mut graceful_shutdown: impl FnMut(Pin<&mut C>),
+) where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
+    let mut is_closing = false;
+    poll_fn(|cx| {
+        if listener.phase(cx) > Phase::Running && !is_closing {
+            is_closing = true;
+            graceful_shutdown(connection.as_mut());
+        }
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            if let Err(error) = ended {
+                if error.is_parse() {
+                    malformed::count(&error, metrics);
+                }
+                tracing::debug!(%peer, %error, "connection ended");
+            }
+            return Poll::Ready(());
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            match liveness.judge(Instant::now()) {
+                Ok(again) => timer.as_mut().reset(again.into()),
+                // An idle client may be about to send: HTTP/2 is told first.
+                Err(Verdict::Idle) if !is_closing => {
+                    is_closing = true;
+                    graceful_shutdown(connection.as_mut());
+                    if connection.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(());
+                    }
+                    timer.as_mut().reset(tokio::time::Instant::now() + Duration::from_secs(1));
+                }
+                Err(verdict) => {
+                    tracing::debug!(%peer, ?verdict, "connection cut");
+                    return Poll::Ready(());
+                }
+            }
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Runs hyper's HTTP/2 tasks on the worker's own thread.
+#[derive(Clone, Copy)]
+struct LocalExecutor;
+
+impl<F> hyper::rt::Executor<F> for LocalExecutor
+where
+    F: Future + 'static,
+{
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}
+
+/// A socket that notes what happens on it.
+struct Noted<S> {
+    stream: S,
+    /// On a quiet HTTP/1.1 connection, what comes is a head. On HTTP/2 it may as well be a ping or its answer, which
+    /// are no reason to wait for a head; one that never ends is a matter of the idle limit there.
+    bytes_begin_heads: bool,
+    liveness: Rc<Liveness>,
+    /// What goes out in place of hyper's own refusal, and how much of it has gone.
+    replacement: Option<(Vec<u8>, usize)>,
+}
+
+impl<S: AsyncWrite + Unpin> Noted<S> {
+    fn new(stream: S, liveness: &Rc<Liveness>, bytes_begin_heads: bool) -> TokioIo<Self> {
+        TokioIo::new(Self { stream, bytes_begin_heads, liveness: Rc::clone(liveness), replacement: None })
+    }
+
+    fn note_sent<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match outcome {
+            Poll::Pending => self.liveness.send_blocked(),
+            Poll::Ready(_) => self.liveness.sent(),
+        }
+        outcome
+    }
+
+    /// Writes a replacement out; `piece` then counts as written.
+    fn poll_replacement(&mut self, cx: &mut Context<'_>, piece: usize) -> Poll<io::Result<usize>> {
+        while let Some((text, sent)) = &mut self.replacement {
+            let rest = text.get(*sent..).unwrap_or_default();
+            if rest.is_empty() {
+                self.replacement = None;
+                break;
+            }
+            *sent += ready!(Pin::new(&mut self.stream).poll_write(cx, rest))?;
+        }
+        Poll::Ready(Ok(piece))
+    }
+
+    /// Whether that piece is to be replaced, now that no request is active.
+    fn is_replaced(&mut self, piece: &[u8]) -> bool {
+        if self.replacement.is_none() && self.liveness.is_quiet() {
+            self.replacement = malformed::replacement(piece).map(|text| (text, 0));
+        }
+        self.replacement.is_some()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if self.bytes_begin_heads && buf.filled().len() > before {
+            self.liveness.received();
+        }
+        outcome
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = if self.is_replaced(buf) {
+            self.poll_replacement(cx, buf.len())
+        } else {
+            Pin::new(&mut self.stream).poll_write(cx, buf)
+        };
+        self.note_sent(outcome)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = match bufs {
+            [only] if self.is_replaced(only) => self.poll_replacement(cx, only.len()),
+            _ => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
+        };
+        self.note_sent(outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,140 @@
+//! One request and its answer, as hyper sees them: hands the request to the stack and notes when it is over.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+use tower::Service;
+
+use super::liveness::Liveness;
+use crate::stack::{Arrival, ResponseBody, Stack};
+use crate::wire::body::BodyError;
+
+/// The stack, bound to one connection.
+pub(super) struct Exchanges {
+    pub(super) stack: Stack,
+    pub(super) peer: SocketAddr,
+    pub(super) peer_text: HeaderValue,
+    pub(super) tls: bool,
+    /// HTTP/2 asks for the next piece of a body only when the client has made room for the last; for HTTP/1.1 the
+    /// socket itself tells.
+    pub(super) counts_pieces: bool,
+    pub(super) liveness: Rc<Liveness>,
+}
+
+type StackFuture = <Stack as Service<Arrival>>::Future;
+
+impl hyper::service::Service<Request<Incoming>> for Exchanges {
+    type Response = Response<Exchanged>;
+    type Error = Infallible;
+    type Future = Exchange;
+
+    fn call(&self, request: Request<Incoming>) -> Exchange {
+        let over = Active::new(&self.liveness);
+        // The stack is always ready: waiting happens inside its futures.
+        let inner = self.stack.clone().call(Arrival {
+            request,
+            peer: self.peer,
+            peer_text: self.peer_text.clone(),
+            tls: self.tls,
+        });
+        Exchange { inner, active: Some(over), counts_pieces: self.counts_pieces }
+    }
+}
+
+/// Counts as an active request until dropped.
+struct Active(Rc<Liveness>);
+
+impl Active {
+    fn new(liveness: &Rc<Liveness>) -> Self {
+        liveness.request_began();
+        Self(Rc::clone(liveness))
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.request_ended();
+    }
+}
+
+pin_project! {
+    pub(super) struct Exchange {
+        #[pin]
+        inner: StackFuture,
+        active: Option<Active>,
+        counts_pieces: bool,
+    }
+}
+
+impl Future for Exchange {
+    type Output = Result<Response<Exchanged>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(response) = ready!(this.inner.poll(cx));
+        let active = this.active.take();
+        let counts_pieces = *this.counts_pieces;
+        Poll::Ready(Ok(response.map(|inner| Exchanged { inner, active, counts_pieces, handed_over: false })))
+    }
+}
+
+pin_project! {
+    /// The answer's body; the request is active until it is dropped.
+    pub(super) struct Exchanged {
+        #[pin]
+        inner: ResponseBody,
+        active: Option<Active>,
+        counts_pieces: bool,
+        handed_over: bool,
+    }
+
+    impl PinnedDrop for Exchanged {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            fetched(this.active.as_ref(), this.handed_over);
+        }
+    }
+}
+
+fn fetched(active: Option<&Active>, handed_over: &mut bool) {
+    if std::mem::take(handed_over)
+        && let Some(Active(liveness)) = active
+    {
+        liveness.piece_fetched();
+    }
+}
+
+impl Body for Exchanged {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = self.project();
+        fetched(this.active.as_ref(), this.handed_over);
+        let frame = ready!(this.inner.poll_frame(cx));
+        if *this.counts_pieces
+            && matches!(frame, Some(Ok(_)))
+            && let Some(Active(liveness)) = this.active.as_ref()
+        {
+            *this.handed_over = true;
+            liveness.piece_handed_over();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,165 @@
+//! Whether a connection is still worth its place.
+//!
+//! The limits on an incomplete head, an idle connection and a client that reads nothing, for HTTP/1.1 and HTTP/2
+//! alike. A request only notes the time; one timer per connection looks at the notes when the nearest limit may have
+//! been reached, so a busy connection never touches it.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// The limits of a connection, from the configuration it was accepted under.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) header: Duration,
+    pub(super) idle: Duration,
+    pub(super) send: Duration,
+}
+
+/// What the socket and the requests of one connection note.
+#[derive(Debug)]
+pub(super) struct Liveness {
+    limits: Limits,
+    /// Requests whose answer is not yet handed over whole.
+    active: Cell<u32>,
+    /// Since when no request has been active.
+    quiet_since: Cell<Instant>,
+    /// The first byte of a head that is not complete.
+    head_since: Cell<Option<Instant>>,
+    /// The socket has taken nothing since.
+    blocked_since: Cell<Option<Instant>>,
+    /// HTTP/2: pieces handed over for which the client has not yet made room, and since when none was fetched.
+    waiting: Cell<u32>,
+    fetched: Cell<Instant>,
+}
+
+/// Why a connection is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    SlowHead,
+    Idle,
+    ReadsNothing,
+}
+
+impl Liveness {
+    pub(super) fn new(limits: Limits) -> Self {
+        let now = Instant::now();
+        Self {
+            limits,
+            active: Cell::new(0),
+            quiet_since: Cell::new(now),
+            // A connection that never says anything is as suspicious as a slow head.
+            head_since: Cell::new(Some(now)),
+            blocked_since: Cell::new(None),
+            waiting: Cell::new(0),
+            fetched: Cell::new(now),
+        }
+    }
+
+    pub(super) fn received(&self) {
+        if self.active.get() == 0 && self.head_since.get().is_none() {
+            self.head_since.set(Some(Instant::now()));
+        }
+    }
+
+    pub(super) fn send_blocked(&self) {
+        if self.blocked_since.get().is_none() {
+            self.blocked_since.set(Some(Instant::now()));
+        }
+    }
+
+    pub(super) fn sent(&self) {
+        self.blocked_since.set(None);
+    }
+
+    pub(super) fn request_began(&self) {
+        self.active.set(self.active.get() + 1);
+        self.head_since.set(None);
+    }
+
+    pub(super) fn request_ended(&self) {
+        self.active.set(self.active.get().saturating_sub(1));
+        if self.active.get() == 0 {
+            self.quiet_since.set(Instant::now());
+        }
+    }
+
+    /// No request is active.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.active.get() == 0
+    }
+
+    /// A piece of an answer was handed over.
+    pub(super) fn piece_handed_over(&self) {
+        self.waiting.set(self.waiting.get() + 1);
+        self.fetched.set(Instant::now());
+    }
+
+    /// The next one is asked for, so there was room for the last.
+    pub(super) fn piece_fetched(&self) {
+        self.waiting.set(self.waiting.get().saturating_sub(1));
+        self.fetched.set(Instant::now());
+    }
+
+    /// What is wrong now, or when to look again.
+    pub(super) fn judge(&self, now: Instant) -> Result<Instant, Verdict> {
+        let mut again = now + self.limits.idle.min(self.limits.send).min(self.limits.header);
+        let mut check = |since: Option<Instant>, limit: Duration, verdict: Verdict| match since {
+            Some(since) if since + limit <= now => Err(verdict),
+            Some(since) => {
+                again = again.min(since + limit);
+                Ok(())
+            }
+            None => Ok(()),
+        };
+        check(self.blocked_since.get(), self.limits.send, Verdict::ReadsNothing)?;
+        let unread = (self.waiting.get() > 0).then(|| self.fetched.get());
+        check(unread, self.limits.send, Verdict::ReadsNothing)?;
+        if self.active.get() == 0 {
+            check(self.head_since.get(), self.limits.header, Verdict::SlowHead)?;
+            check(Some(self.quiet_since.get()), self.limits.idle, Verdict::Idle)?;
+        }
+        Ok(again)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn liveness() -> (Liveness, Instant) {
+        let limits =
+            Limits { header: Duration::from_secs(10), idle: Duration::from_secs(75), send: Duration::from_mins(1) };
+        (Liveness::new(limits), Instant::now())
+    }
+
+    #[test]
+    fn a_head_that_never_ends_is_slow() {
+        let (liveness, start) = liveness();
+        assert!(liveness.judge(start + Duration::from_secs(9)).is_ok());
+        assert_eq!(liveness.judge(start + Duration::from_secs(11)), Err(Verdict::SlowHead));
+    }
+
+    #[test]
+    fn a_connection_may_rest_between_requests_for_as_long_as_configured() {
+        let (liveness, start) = liveness();
+        liveness.request_began();
+        assert!(liveness.judge(start + Duration::from_secs(1000)).is_ok());
+        liveness.request_ended();
+        assert!(liveness.judge(start + Duration::from_secs(74)).is_ok());
+        assert_eq!(liveness.judge(start + Duration::from_secs(76)), Err(Verdict::Idle));
+        liveness.received();
+        assert_eq!(liveness.judge(start + Duration::from_secs(11)), Err(Verdict::SlowHead));
+    }
+
+    #[test]
+    fn a_client_that_reads_nothing_is_cut() {
+        let (liveness, start) = liveness();
+        liveness.request_began();
+        liveness.send_blocked();
+        assert_eq!(liveness.judge(start + Duration::from_secs(61)), Err(Verdict::ReadsNothing));
+        liveness.sent();
+        assert!(liveness.judge(start + Duration::from_secs(61)).is_ok());
+        liveness.piece_handed_over();
+        assert_eq!(liveness.judge(start + Duration::from_secs(61)), Err(Verdict::ReadsNothing));
+    }
+}

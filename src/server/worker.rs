@@ -1,0 +1,228 @@
+//! A worker: one thread, one single-threaded runtime, its own listeners, connections and upstream pool.
+//!
+//! Nothing moves between workers; what they share are atomics and the current snapshot.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::connection::Acceptor;
+use super::signal::{Phase, Signal};
+use crate::snapshot;
+use crate::stack::{self, Environment};
+use crate::telemetry::access_log::{AccessLog, LogHandle};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::series::{Histograms, RequestCounters};
+use crate::upstream::abort::Aborts;
+use crate::upstream::forward::Upstreams;
+use crate::upstream::pool::Pool;
+
+/// After a failed accept: the usual cause is running out of descriptors, which a pause may free.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// For the last words of streams that are cut, and for telling Flowise.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// A worker that has not begun; moved to its thread.
+pub(crate) struct Worker {
+    pub(crate) cleartext: Option<TcpListener>,
+    pub(crate) tls: Option<TcpListener>,
+    pub(crate) snapshots: snapshot::Shared,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) log: LogHandle,
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) phase: watch::Receiver<Phase>,
+}
+
+impl Worker {
+    /// Serves until the gateway has drained or is cut. Returns how many connections were cut.
+    ///
+    /// # Errors
+    /// The runtime cannot be made, or a listener cannot be registered with it.
+    pub(crate) fn run(self) -> io::Result<usize> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build_local(tokio::runtime::LocalOptions::default())?;
+        runtime.block_on(self.serve())
+    }
+
+    async fn serve(self) -> io::Result<usize> {
+        let cut = CancellationToken::new();
+        let signal = Signal::new();
+        let (environment, pool, aborted) = self.environment(cut.clone());
+        let acceptor = Acceptor {
+            stack: stack::build(environment),
+            metrics: Arc::clone(&self.metrics),
+            signal: Rc::clone(&signal),
+        };
+        let sweeper = tokio::task::spawn_local(sweep(pool));
+        let mut phase = self.phase.clone();
+        let mut accepting = JoinSet::new();
+        let connections = Connections::default();
+        for (listener, tls) in [(self.cleartext, false), (self.tls, true)] {
+            let Some(listener) = listener else { continue };
+            let listening = Listening {
+                listener: tokio::net::TcpListener::from_std(listener)?,
+                tls,
+                acceptor: acceptor.clone(),
+                snapshots: Arc::clone(&self.snapshots),
+                permits: Arc::clone(&self.connections),
+                connections: connections.clone(),
+            };
+            accepting.spawn_local(listening.accept());
+        }
+        drop(acceptor);
+
+        // A closed channel is the end of the gateway.
+        let _ = phase.wait_for(|phase| *phase >= Phase::Draining).await;
+        accepting.shutdown().await;
+        signal.set(Phase::Draining);
+        tokio::select! {
+            () = connections.all_ended() => {}
+            _ = phase.wait_for(|phase| *phase >= Phase::Ending) => {}
+        }
+        let cut_off = connections.open();
+        cut.cancel();
+        let _ = tokio::time::timeout(LAST_WORDS, connections.all_ended()).await;
+        connections.cut().await;
+        sweeper.abort();
+        // The last holder of the queue is gone with the connections; what is in it is still sent.
+        let _ = tokio::time::timeout(LAST_WORDS, aborted).await;
+        Ok(cut_off)
+    }
+
+    fn environment(&self, cut: CancellationToken) -> (Rc<Environment>, Rc<Pool>, tokio::task::JoinHandle<()>) {
+        let metrics = &self.metrics;
+        let pool = Rc::new(Pool::default());
+        let upstreams = Rc::new(Upstreams {
+            pool: Rc::clone(&pool),
+            metrics: Arc::clone(metrics),
+            first_byte: Histograms::new(metrics.time_to_first_byte.clone()),
+        });
+        let (aborts, aborted) = Aborts::start(Rc::clone(&upstreams));
+        let environment = Environment {
+            snapshots: snapshot::Reader::new(Arc::clone(&self.snapshots)),
+            metrics: Arc::clone(metrics),
+            requests: RequestCounters::new(metrics.requests.clone()),
+            durations: Histograms::new(metrics.request_duration.clone()),
+            access_log: AccessLog::new(self.log.clone(), metrics.log_lines_dropped.clone()),
+            upstreams,
+            aborts,
+            cut,
+        };
+        (Rc::new(environment), pool, aborted)
+    }
+}
+
+async fn sweep(pool: Rc<Pool>) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tick.tick().await;
+        pool.sweep();
+    }
+}
+
+/// One listener of one worker.
+struct Listening {
+    listener: tokio::net::TcpListener,
+    tls: bool,
+    acceptor: Acceptor,
+    snapshots: snapshot::Shared,
+    permits: Arc<Semaphore>,
+    connections: Connections,
+}
+
+impl Listening {
+    async fn accept(self) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    // Above the cap this connection waits here, and those behind it in the kernel's queue. A permit
+                    // taken before would be held while there is nobody to serve.
+                    let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
+                    // Every write is a whole piece; waiting for more would only delay it.
+                    if stream.set_nodelay(true).is_ok() {
+                        self.serve(stream, peer, permit);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn serve(&self, stream: tokio::net::TcpStream, peer: std::net::SocketAddr, permit: OwnedSemaphorePermit) {
+        let acceptor = self.acceptor.clone();
+        let snapshot = self.snapshots.load_full();
+        let open = Open::new(&self.acceptor.metrics, permit);
+        let is_tls = self.tls;
+        self.connections.spawn(async move {
+            let _open = open;
+            // The certificate in force now; a later one is for later connections.
+            let tls = match (is_tls, &snapshot.tls) {
+                (true, Some(identity)) => Some(Arc::clone(&identity.server)),
+                (true, None) => return,
+                (false, _) => None,
+            };
+            let server = snapshot.config.server.clone();
+            drop(snapshot);
+            acceptor.serve(stream, peer, tls, &server).await;
+        });
+    }
+}
+
+/// Counted as an open connection until dropped.
+struct Open {
+    metrics: Arc<Metrics>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Open {
+    fn new(metrics: &Arc<Metrics>, permit: OwnedSemaphorePermit) -> Self {
+        metrics.connections.inc();
+        Self { metrics: Arc::clone(metrics), _permit: permit }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.metrics.connections.dec();
+    }
+}
+
+/// The connections of one worker.
+#[derive(Clone, Default)]
+struct Connections(Rc<RefCell<JoinSet<()>>>);
+
+impl Connections {
+    fn spawn(&self, connection: impl Future<Output = ()> + 'static) {
+        let mut tasks = self.0.borrow_mut();
+        // Those that have ended are let go here, where new ones come.
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn_local(connection);
+    }
+
+    fn open(&self) -> usize {
+        let mut tasks = self.0.borrow_mut();
+        while tasks.try_join_next().is_some() {}
+        tasks.len()
+    }
+
+    async fn all_ended(&self) {
+        while poll_fn(|cx| self.0.borrow_mut().poll_join_next(cx)).await.is_some() {}
+    }
+
+    async fn cut(&self) {
+        self.0.borrow_mut().abort_all();
+        self.all_ended().await;
+    }
+}
