@@ -1,0 +1,192 @@
+//! Puts the parts together: workers, the control thread, and the way down.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use crate::admin;
+use crate::config::{Config, Problems};
+use crate::keys::KeyStore;
+use crate::reload::{self, Reloader};
+use crate::server::{self, Phase, Worker};
+use crate::snapshot::{Shared, Snapshot};
+use crate::telemetry::access_log::LogWriter;
+use crate::telemetry::logging::Logging;
+use crate::telemetry::metrics::Metrics;
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] Problems),
+    #[error("cannot listen on {address}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("cannot start a thread or its runtime")]
+    Thread(#[from] io::Error),
+    #[error("cannot declare the metrics")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Where keys come from.
+pub(crate) enum KeySource {
+    /// The keys file of the configuration, watched like the configuration itself.
+    File,
+    /// These, for good; nothing is watched.
+    Fixed(KeyStore),
+}
+
+/// A running gateway. Dropping it does not stop it; [`drain`](Self::drain) does.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The cleartext listener, if any.
+    pub http: Option<SocketAddr>,
+    /// The TLS listener, if any.
+    pub https: Option<SocketAddr>,
+    pub admin: SocketAddr,
+    phase: watch::Sender<Phase>,
+    reload: mpsc::Sender<reload::Now>,
+    workers: Vec<JoinHandle<io::Result<usize>>>,
+    workers_done: mpsc::Receiver<()>,
+    control: JoinHandle<()>,
+    log: LogWriter,
+    snapshots: Shared,
+}
+
+/// Starts a gateway on a configuration read from a file, which is watched from then on.
+///
+/// # Errors
+/// Keys or certificates are wrong, an address is taken, or the system refuses threads.
+pub fn start(config: Config) -> Result<Gateway, StartError> {
+    start_with(config, KeySource::File, None)
+}
+
+pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Logging>) -> Result<Gateway, StartError> {
+    let metrics = Arc::new(Metrics::new()?);
+    let watched = matches!(keys, KeySource::File).then(|| reload::Files::of(&config));
+    let snapshot = match keys {
+        KeySource::File => Snapshot::load(config, None, &metrics)?,
+        KeySource::Fixed(keys) => Snapshot::build(config, keys, None, &metrics)?,
+    };
+    reload::show_state(&snapshot, &metrics);
+    let server = snapshot.config.server.clone();
+    let workers = server.workers.get();
+    let cleartext = server.listen.map(|address| bind(address, workers)).transpose()?;
+    let tls = server.tls.as_ref().map(|tls| bind(tls.listen, workers)).transpose()?;
+    let admin_socket = bind(snapshot.config.admin.listen, 1)?;
+
+    let snapshots: Shared = Arc::new(ArcSwap::from_pointee(snapshot));
+    let (phase, phase_seen) = watch::channel(Phase::Running);
+    let log = LogWriter::start()?;
+    let (worker_alive, workers_done) = mpsc::channel(1);
+    let (http, https, admin) =
+        (cleartext.as_ref().map(|b| b.address), tls.as_ref().map(|b| b.address), admin_socket.address);
+    let mut cleartext = cleartext.map(|bound| bound.sockets).unwrap_or_default();
+    let mut tls = tls.map(|bound| bound.sockets).unwrap_or_default();
+    let connections = Arc::new(Semaphore::new(server.max_connections));
+    let mut threads = Vec::with_capacity(workers);
+    for number in 0..workers {
+        let worker = Worker {
+            cleartext: cleartext.pop(),
+            tls: tls.pop(),
+            snapshots: Arc::clone(&snapshots),
+            metrics: Arc::clone(&metrics),
+            log: log.handle(),
+            connections: Arc::clone(&connections),
+            phase: phase_seen.clone(),
+        };
+        let alive = worker_alive.clone();
+        let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+        threads.push(thread.spawn(move || {
+            let _alive = alive;
+            worker.run()
+        })?);
+    }
+    let (reload, reload_wanted) = mpsc::channel(1);
+    let reloader = watched.map(|files| Reloader::new(files, Arc::clone(&snapshots), Arc::clone(&metrics), logging));
+    let control =
+        Control { admin: admin_socket.sockets, metrics, snapshots: Arc::clone(&snapshots), phase: phase_seen };
+    let control = std::thread::Builder::new().name("control".into()).spawn({
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        move || runtime.block_on(control.run(reloader, reload_wanted))
+    })?;
+    Ok(Gateway { http, https, admin, phase, reload, workers: threads, workers_done, control, log, snapshots })
+}
+
+fn bind(address: SocketAddr, count: usize) -> Result<server::Bound, StartError> {
+    server::bind(address, count).map_err(|source| StartError::Listen { address, source })
+}
+
+/// Everything that is not on the request path, on one thread of its own.
+struct Control {
+    admin: Vec<std::net::TcpListener>,
+    metrics: Arc<Metrics>,
+    snapshots: Shared,
+    phase: watch::Receiver<Phase>,
+}
+
+impl Control {
+    async fn run(self, reloader: Option<Reloader>, wanted: mpsc::Receiver<reload::Now>) {
+        for socket in self.admin {
+            tokio::spawn(admin::serve(socket, Arc::clone(&self.metrics), self.phase.clone()));
+        }
+        tokio::spawn(sweep(Arc::clone(&self.snapshots)));
+        if let Some(reloader) = reloader {
+            tokio::spawn(reload::watch(reloader, wanted));
+        }
+        let mut phase = self.phase;
+        // Metrics and health are served until the last worker has ended and the gateway is dropped.
+        while phase.changed().await.is_ok() {}
+    }
+}
+
+/// Forgets addresses that nobody needs to remember.
+async fn sweep(snapshots: Shared) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tick.tick().await;
+        snapshots.load().anonymous.sweep();
+    }
+}
+
+impl Gateway {
+    /// Reads all files again, as SIGHUP does, and waits until that is done. `false`: the old set stays in force.
+    pub async fn reload(&self) -> bool {
+        let (done, outcome) = tokio::sync::oneshot::channel();
+        self.reload.send(reload::Now(Some(done))).await.is_ok() && outcome.await.unwrap_or(false)
+    }
+
+    /// Stops accepting, lets requests and streams finish for `server.shutdown_grace`, then ends the rest. Returns how
+    /// many connections were cut.
+    pub async fn drain(mut self) -> usize {
+        let grace = self.snapshots.load().config.server.shutdown_grace;
+        self.phase.send_replace(Phase::Draining);
+        // Closed once every worker has ended.
+        if tokio::time::timeout(grace, self.workers_done.recv()).await.is_err() {
+            self.phase.send_replace(Phase::Ending);
+            self.workers_done.recv().await;
+        }
+        let mut cut = 0;
+        for worker in self.workers {
+            match worker.join() {
+                Ok(Ok(connections)) => cut += connections,
+                Ok(Err(error)) => tracing::error!(%error, "a worker failed"),
+                Err(_) => tracing::error!("a worker panicked"),
+            }
+        }
+        drop(self.phase);
+        drop(self.reload);
+        let _ = self.control.join();
+        self.log.finish();
+        cut
+    }
+
+    /// Completes when a worker has ended although nobody asked for it.
+    pub async fn failed(&mut self) {
+        self.workers_done.recv().await;
+    }
+}

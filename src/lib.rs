@@ -1,0 +1,38 @@
+//! flowgate: an authenticating reverse-proxy gateway in front of Flowise.
+//!
+//! The modules in the order in which a request meets them:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`cli`], [`app`] | commands; putting the parts together |
+//! | `server` | workers, listeners, TLS, connections and their limits |
+//! | `stack` | the request path: one list of layers, one file each |
+//! | `predict` | the prediction call as types: request, events, report |
+//! | `upstream` | the backend that forwards to Flowise |
+//! | `demo` | the backend behind `flowgate demo` |
+//! | `snapshot` | what one request runs on, swapped as a whole |
+//! | `keys`, `limits`, `tls` | who may ask, how much, and certificates |
+//! | `reload`, `admin` | live changes; metrics and health |
+//! | `wire` | bodies, refusals, header policy, addresses |
+//! | [`config`], `telemetry` | settings; logs and metrics |
+//!
+//! Invariants: a request sees one snapshot; nothing on the request path takes a lock or copies configuration; a
+//! permit, a count or a time belongs to a request until its last byte; only `wire::refusal` makes error responses.
+#![forbid(unsafe_code)]
+
+mod admin;
+pub mod app;
+pub mod cli;
+pub mod config;
+mod demo;
+pub mod keys;
+mod limits;
+mod predict;
+mod reload;
+mod server;
+mod snapshot;
+mod stack;
+mod telemetry;
+mod tls;
+mod upstream;
+mod wire;

@@ -1,0 +1,18 @@
+//! What a reload cannot change, because it is bound to sockets and threads.
+
+use crate::config::Config;
+
+/// The fields that differ and need a restart.
+pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let tls_listen = |config: &Config| config.server.tls.as_ref().map(|tls| tls.listen);
+    [
+        ("server.listen", old.server.listen != new.server.listen),
+        ("server.tls.listen", tls_listen(old) != tls_listen(new)),
+        ("server.workers", old.server.workers != new.server.workers),
+        ("server.max_connections", old.server.max_connections != new.server.max_connections),
+        ("admin.listen", old.admin.listen != new.admin.listen),
+    ]
+    .into_iter()
+    .filter_map(|(field, differs)| differs.then_some(field))
+    .collect()
+}
