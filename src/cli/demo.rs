@@ -1,0 +1,137 @@
+//! `flowgate demo`: the gateway on loopback with a built-in responder and a fresh key, nothing to set up.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::serve::{cannot_start, until_signalled};
+use crate::app::{self, KeySource, StartError};
+use crate::config::{
+    Admin, BodyMode, Chatflow, Config, Log, LogFormat, LogLevel, Plan, Rate, Secret, Server, Upstream, UpstreamKind,
+};
+use crate::keys::{Key, KeyStore, secret};
+use crate::telemetry::logging::Logging;
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Port on loopback; 0 takes a free one [default: 8080, or a free one if that is taken]
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+impl Demo {
+    pub(super) fn run(self) -> ExitCode {
+        let secret = match secret::generate(secret::Kind::Secret) {
+            Ok(secret) => secret,
+            Err(error) => {
+                eprintln!("{error}");
+                return ExitCode::FAILURE;
+            }
+        };
+        let start = |port| {
+            let config = config(port);
+            let keys = KeyStore::new(vec![key(&secret)]);
+            app::start_with(config, KeySource::Fixed(keys), None)
+        };
+        let started = match self.port {
+            Some(port) => start(port),
+            None => match start(8080) {
+                Err(StartError::Listen { .. }) => start(0),
+                started => started,
+            },
+        };
+        let gateway = match started {
+            Ok(gateway) => gateway,
+            Err(error) => return cannot_start(error),
+        };
+        // After the addresses are known, so that the log does not come first.
+        let _ = Logging::install(LOG);
+        until_signalled(gateway, |gateway| {
+            if let Some(address) = gateway.http {
+                println!("{}", greeting(address, gateway.admin, &secret));
+            }
+        })
+    }
+}
+
+const LOG: Log = Log { level: LogLevel::Info, format: LogFormat::Text, access: true };
+
+fn greeting(address: SocketAddr, admin: SocketAddr, secret: &Secret) -> String {
+    let key = secret.expose();
+    format!(
+        "flowgate demo on http://{address} (metrics on http://{admin}/metrics), until Ctrl-C\n\
+         \n\
+         key: {key}\n\
+         \n\
+         One answer:\n\
+         \n\
+         curl -s http://{address}/api/v1/prediction/demo -H 'X-API-KEY: {key}' \\\n  \
+           -H 'Content-Type: application/json' -d '{{\"question\":\"Who are you?\"}}'\n\
+         \n\
+         A stream:\n\
+         \n\
+         curl -sN http://{address}/api/v1/prediction/demo -H 'X-API-KEY: {key}' \\\n  \
+           -H 'Content-Type: application/json' -d '{{\"question\":\"Who are you?\",\"streaming\":true}}'\n"
+    )
+}
+
+fn key(secret: &Secret) -> Key {
+    Key {
+        id: "demo".into(),
+        digest: secret::digest(secret.expose()),
+        previous: None,
+        plan: 0,
+        chatflows: None,
+        allowed_ips: Vec::new(),
+        upsert: false,
+        vars: serde_json::Map::new(),
+        expires_at: None,
+        enabled: true,
+    }
+}
+
+fn config(port: u16) -> Config {
+    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    Config {
+        path: PathBuf::from("demo"),
+        server: Server { listen: Some(loopback(port)), workers: NonZeroUsize::MIN, ..Server::default() },
+        admin: Admin { listen: loopback(0) },
+        log: LOG,
+        upstreams: vec![Upstream { name: "demo".into(), kind: UpstreamKind::Demo }],
+        keys_file: PathBuf::from("demo"),
+        plans: vec![plan("default"), plan("anonymous")],
+        chatflows: vec![Arc::new(chatflow())],
+        wildcard: None,
+        secret_files: Vec::new(),
+    }
+}
+
+fn plan(name: &str) -> Plan {
+    let number = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+    Plan {
+        name: name.into(),
+        requests: Rate { count: number(60), per: Duration::from_mins(1) },
+        burst: number(10),
+        concurrent: number(8),
+    }
+}
+
+fn chatflow() -> Chatflow {
+    Chatflow {
+        name: "demo".into(),
+        upstream: 0,
+        id: None,
+        api_key: None,
+        body: BodyMode::Checked,
+        override_config: vec![vec!["sessionId".to_owned()]],
+        max_question_chars: 8000,
+        max_word_chars: 1000,
+        vars: serde_json::Map::new(),
+        force_override: serde_json::Map::new(),
+    }
+}

@@ -1,0 +1,10 @@
+//! The `flowgate` program: arguments in, exit code out.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    flowgate::cli::Cli::parse().run()
+}
