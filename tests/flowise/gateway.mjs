@@ -1,0 +1,116 @@
+// Starts flowgate processes with a configuration made for the lab, and a TCP tap that shows what Flowise is sent.
+import fs from 'node:fs'
+import net from 'node:net'
+import path from 'node:path'
+import { execFileSync, spawn } from 'node:child_process'
+
+const sleep = (ms) => new Promise((r) => setTimeout(r, ms))
+
+export async function freePort() {
+  const server = net.createServer()
+  await new Promise((resolve, reject) => server.on('error', reject).listen(0, '127.0.0.1', resolve))
+  const { port } = server.address()
+  await new Promise((r) => server.close(r))
+  return port
+}
+
+// Passes bytes both ways untouched and keeps what went to the target.
+export class Tap {
+  static async start(target) {
+    const { hostname, port } = new URL(target)
+    const tap = new Tap()
+    tap.text = ''
+    tap.server = net.createServer((client) => {
+      const upstream = net.connect({ host: hostname, port: Number(port) })
+      client.on('data', (b) => { tap.text += b.toString('utf8') })
+      client.pipe(upstream)
+      upstream.pipe(client)
+      for (const [a, b] of [[client, upstream], [upstream, client]]) a.on('close', () => b.destroy()).on('error', () => b.destroy())
+    })
+    await new Promise((resolve, reject) => tap.server.on('error', reject).listen(0, '127.0.0.1', resolve))
+    tap.server.unref()
+    tap.url = `http://127.0.0.1:${tap.server.address().port}`
+    return tap
+  }
+
+  // What Flowise is sent while `during` runs, and a little later. Waits first until nothing of an earlier call is on
+  // its way, such as the abort of a chat whose client has gone.
+  async seen(during) {
+    for (let before = null; before !== this.text; ) {
+      before = this.text
+      await sleep(100)
+    }
+    this.text = ''
+    const value = await during()
+    await sleep(100)
+    return { value, text: this.text }
+  }
+}
+
+export class Gateway {
+  // chatflows: public name -> Flowise's id; flowiseKey: what the gateway shows Flowise.
+  static async start({ bin, dir, upstream, chatflows, flowiseKey, pids }) {
+    const gateway = new Gateway()
+    fs.mkdirSync(dir, { recursive: true })
+    const [port, admin] = [await freePort(), await freePort()]
+    gateway.url = `http://127.0.0.1:${port}`
+    gateway.config = path.join(dir, 'flowgate.yaml')
+    gateway.output = ''
+    fs.writeFileSync(gateway.config, configuration({ port, admin, upstream, chatflows, flowiseKey }))
+    gateway.key = execFileSync(bin, ['keys', 'create', '--file', path.join(dir, 'keys.yaml'), '--id', 'client'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim()
+    gateway.child = spawn(bin, ['serve', '--config', gateway.config], { stdio: ['ignore', 'pipe', 'pipe'] })
+    fs.appendFileSync(pids, `${gateway.child.pid}\n`)
+    const log = fs.createWriteStream(path.join(dir, 'output.log'))
+    for (const stream of [gateway.child.stdout, gateway.child.stderr])
+      stream.on('data', (b) => {
+        gateway.output += b
+        log.write(b)
+      })
+    gateway.ended = new Promise((resolve) => gateway.child.on('exit', (code, signal) => resolve({ code, signal })))
+    gateway.ended.then(() => { gateway.over = true })
+    await gateway.listening(port)
+    return gateway
+  }
+
+  async listening(port) {
+    for (const end = Date.now() + 15000; Date.now() < end; await sleep(20)) {
+      if (this.over) break
+      if (this.output.split('\n').slice(0, -1).some((line) => line.includes(`127.0.0.1:${port}`))) return
+    }
+    this.child.kill('SIGKILL')
+    throw new Error(`the gateway named no listener on port ${port}:\n${this.output}`)
+  }
+
+  // SIGTERM, and SIGKILL for one that does not end.
+  async stop() {
+    if (this.over) return this.ended
+    this.child.kill('SIGTERM')
+    const late = setTimeout(() => this.child.kill('SIGKILL'), 10000)
+    const end = await this.ended
+    clearTimeout(late)
+    return end
+  }
+}
+
+function configuration({ port, admin, upstream, chatflows, flowiseKey }) {
+  return `server:
+  listen: 127.0.0.1:${port}
+  shutdown_grace: 5s
+admin:
+  listen: 127.0.0.1:${admin}
+log:
+  level: debug
+  format: json
+  access: true
+upstreams:
+  lab:
+    flowise:
+      urls: ["${upstream}"]
+      api_key: ${JSON.stringify(flowiseKey)}
+keys_file: keys.yaml
+plans:
+  default: { requests: 60000/min, burst: 1000, concurrent: 64 }
+  anonymous: { requests: 60000/min, burst: 1000, concurrent: 64 }
+chatflows:
+${Object.entries(chatflows).map(([name, id]) => `  ${name}: { upstream: lab, id: ${id}, override_config: [sessionId, vars.userId, promptValues] }\n`).join('')}`
+}
