@@ -1,0 +1,402 @@
+//! Which header fields pass the gateway, both ways.
+
+use crate::harness::client::{Connection, Response, request};
+use crate::harness::gateway::{Gateway, config, keys, simple};
+use crate::harness::tls::{Authority, connect};
+use crate::harness::upstream::{ANSWER, Seen, Upstream};
+use crate::harness::{FLOW, KEY, client};
+
+const PREDICT: &str = "/api/v1/prediction/support";
+const QUESTION: &str = r#"{"question":"hi"}"#;
+
+fn ask(gateway: &Gateway, headers: &[(&str, &str)]) -> Response {
+    client::post(gateway.http, PREDICT, &[&[("x-api-key", KEY)], headers].concat(), QUESTION)
+}
+
+/// What the upstream saw of one request with these fields.
+fn forwarded(gateway: &Gateway, upstream: &Upstream, headers: &[(&str, &str)]) -> Seen {
+    let before = upstream.seen().len();
+    let response = ask(gateway, headers);
+    assert_eq!(response.status, 200, "{}", response.text());
+    upstream.wait_seen(before + 1).remove(before)
+}
+
+/// An upstream whose answers have these lines in their head.
+fn upstream_with(lines: &'static str) -> Upstream {
+    Upstream::start(move |seen, reply| {
+        if seen.body.windows(9).any(|part| part == b"streaming") {
+            reply.raw(format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n{lines}\r\n"
+            ));
+            reply.event("token", "hi");
+            reply.event("end", "[DONE]");
+            reply.finish();
+        } else {
+            let length = ANSWER.len();
+            reply.raw(format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{lines}\r\n{ANSWER}"
+            ));
+        }
+    })
+}
+
+fn both_answers(gateway: &Gateway) -> [Response; 2] {
+    let stream = gateway.predict(r#"{"question":"hi","streaming":true}"#);
+    let whole = gateway.predict(QUESTION);
+    assert_eq!((stream.status, whole.status), (200, 200), "{} {}", stream.text(), whole.text());
+    assert_eq!(stream.header("content-type"), Some("text/event-stream"));
+    assert_eq!(whole.text(), ANSWER);
+    [stream, whole]
+}
+
+#[test]
+fn ordinary_fields_pass_upstream_as_they_are() {
+    let upstream = Upstream::answering();
+    let gateway = Gateway::start(&simple(upstream.address));
+    let seen = forwarded(
+        &gateway,
+        &upstream,
+        &[("user-agent", "app/1"), ("accept", "*/*"), ("accept-language", "de, en;q=0.5"), ("x-custom", "a, b")],
+    );
+    for (name, value) in
+        [("user-agent", "app/1"), ("accept", "*/*"), ("accept-language", "de, en;q=0.5"), ("x-custom", "a, b")]
+    {
+        assert_eq!(seen.header(name), Some(value));
+    }
+    // All that the gateway adds.
+    let mut names: Vec<_> = seen.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+    names.sort();
+    let expected = [
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "authorization",
+        "content-length",
+        "content-type",
+        "host",
+        "user-agent",
+        "x-api-key",
+        "x-custom",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-request-id",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(seen.header("host"), Some(&*upstream.address.to_string()));
+    assert_eq!(seen.header("accept-encoding"), Some("identity"));
+    assert_eq!(seen.header("content-type"), Some("application/json"));
+}
+
+#[test]
+fn fields_that_are_not_a_clients_to_send_end_at_the_gateway() {
+    let upstream = Upstream::answering();
+    let gateway = Gateway::start(&simple(upstream.address));
+    let fields = [
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "cookie",
+        "forwarded",
+        "x-real-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+        "via",
+        "origin",
+        "x-request-from",
+        "X-Request-From",
+        "flowise-tool",
+        "x-flowise-evaluation",
+        "x-flowise-anything",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+        "x-forwarded-user",
+        "access-control-request-method",
+        "http2-settings",
+    ];
+    for name in fields {
+        let seen = forwarded(&gateway, &upstream, &[(name, "evil-value"), ("x-kept", "1")]);
+        assert!(!format!("{:?}", seen.headers).contains("evil-value"), "{name}: {:?}", seen.headers);
+        assert_eq!(seen.header("x-kept"), Some("1"));
+    }
+}
+
+#[test]
+fn fields_that_connection_names_end_at_the_gateway_and_no_others() {
+    let upstream = Upstream::answering();
+    let gateway = Gateway::start(&simple(upstream.address));
+    let seen = forwarded(
+        &gateway,
+        &upstream,
+        &[
+            ("connection", "X-One, keep-alive"),
+            ("connection", "x-two"),
+            ("x-one", "1"),
+            ("X-Two", "2"),
+            ("x-three", "3"),
+        ],
+    );
+    assert_eq!((seen.header("x-one"), seen.header("x-two"), seen.header("x-three")), (None, None, Some("3")));
+    assert!(seen.header("connection").is_none_or(|value| !value.contains("x-")));
+    // What the gateway sets cannot be named away.
+    let names = "authorization, x-api-key, x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-request-id, host, \
+                 content-length, content-type, accept-encoding";
+    let seen = forwarded(&gateway, &upstream, &[("connection", names)]);
+    assert_eq!(seen.header("authorization"), Some("Bearer upstream-key"));
+    assert_eq!(seen.header("x-api-key"), Some("upstream-key"));
+    assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(seen.header("x-forwarded-host"), Some("gateway.test"));
+    assert_eq!(seen.header("x-forwarded-proto"), Some("http"));
+    assert_eq!(seen.header("content-length"), Some(&*seen.body.len().to_string()));
+    assert_eq!(seen.header("content-type"), Some("application/json"));
+    assert!(seen.header("x-request-id").is_some() && seen.header("host").is_some());
+}
+
+#[test]
+fn an_upgrade_goes_nowhere() {
+    let upstream = Upstream::answering();
+    let gateway = Gateway::start(&simple(upstream.address));
+    let upgrade = [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13")];
+    let seen = forwarded(&gateway, &upstream, &upgrade);
+    assert_eq!((seen.header("connection"), seen.header("upgrade")), (None, None));
+    let h2c = [("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "AAMAAABkAAQAAP__")];
+    let seen = forwarded(&gateway, &upstream, &h2c);
+    assert_eq!((seen.header("upgrade"), seen.header("http2-settings")), (None, None));
+}
+
+#[test]
+fn the_gateway_says_where_a_request_comes_from() {
+    let upstream = Upstream::answering();
+    let gateway = Gateway::start(&simple(upstream.address));
+    let lies = [
+        ("x-forwarded-for", "192.0.2.7"),
+        ("x-forwarded-for", "192.0.2.8"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "evil.test"),
+        ("forwarded", "for=192.0.2.7;proto=https;host=evil.test"),
+        ("host", "chat.example.com:8443"),
+    ];
+    let seen = forwarded(&gateway, &upstream, &lies);
+    assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(seen.header("x-forwarded-proto"), Some("http"));
+    assert_eq!(seen.header("x-forwarded-host"), Some("chat.example.com:8443"));
+    assert_eq!(seen.header("host"), Some(&*upstream.address.to_string()));
+    assert_eq!(seen.header("forwarded"), None);
+}
+
+#[test]
+fn a_trusted_proxy_says_who_the_client_is_and_how_it_came() {
+    let upstream = Upstream::answering();
+    let gateway =
+        Gateway::start(&config(upstream.address, ", trusted_proxies: ['127.0.0.0/8', 10.0.0.0/8]", "", "", ""));
+    let seen = forwarded(
+        &gateway,
+        &upstream,
+        &[
+            ("x-forwarded-for", "203.0.113.9, 192.0.2.7, 10.0.0.3"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "evil.test"),
+        ],
+    );
+    // One address: whoever stands left of it only claims to be somebody.
+    assert_eq!(seen.header("x-forwarded-for"), Some("192.0.2.7"));
+    assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
+    assert_eq!(seen.header("x-forwarded-host"), Some("gateway.test"));
+    let seen = forwarded(&gateway, &upstream, &[("forwarded", "for=\"[2001:db8::7]:1\"")]);
+    assert_eq!(seen.header("x-forwarded-for"), Some("2001:db8::7"));
+    assert_eq!(seen.header("x-forwarded-proto"), Some("http"));
+    let seen = forwarded(&gateway, &upstream, &[("x-forwarded-proto", "gopher")]);
+    assert_eq!(seen.header("x-forwarded-proto"), Some("http"));
+}
+
+#[test]
+fn over_tls_the_upstream_is_told_so() {
+    let upstream = Upstream::answering();
+    let authority = Authority::new();
+    let tls = ", tls: { listen: '127.0.0.1:0' }";
+    let gateway = Gateway::start_with(&config(upstream.address, tls, "", "", ""), &keys(""), |folder| {
+        authority.write_into(folder);
+    });
+    let mut connection = connect(authority.client(&["http/1.1"]), gateway.https.expect("TLS"));
+    let headers = [("x-api-key", KEY), ("x-forwarded-proto", "http"), ("x-forwarded-for", "192.0.2.7")];
+    connection.write(request("POST", PREDICT, &headers, QUESTION));
+    assert_eq!(connection.read_response().expect("an answer").status, 200);
+    let seen = &upstream.wait_seen(1)[0];
+    assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
+    assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
+}
+
+#[test]
+fn a_well_formed_request_id_is_kept_and_any_other_replaced() {
+    let upstream = Upstream::answering();
+    let gateway = Gateway::start(&simple(upstream.address));
+    let longest = "x".repeat(64);
+    for id in ["abcdefgh", "A-b_c.0123", &longest] {
+        let response = ask(&gateway, &[("x-request-id", id)]);
+        assert_eq!(response.header("x-request-id"), Some(id));
+        assert_eq!(upstream.seen().last().expect("a request").header("x-request-id"), Some(id));
+        assert_eq!(gateway.access_line(id)["status"], 200);
+    }
+    let too_long = "x".repeat(65);
+    let malformed = ["short", "", "with space in it", "quote\"quote", "semi;colon;", "umlaut-\u{e4}\u{e4}", &too_long];
+    let mut made = Vec::new();
+    for id in malformed {
+        let response = ask(&gateway, &[("x-request-id", id)]);
+        let answered = response.header("x-request-id").expect("an id").to_owned();
+        assert_ne!(answered, id);
+        assert_eq!(answered.len(), 32);
+        assert_eq!(upstream.seen().last().expect("a request").header("x-request-id"), Some(&*answered));
+        made.push(answered);
+    }
+    let twice = ask(&gateway, &[("x-request-id", "abcdefgh"), ("x-request-id", "abcdefgh")]);
+    made.push(twice.header("x-request-id").expect("an id").to_owned());
+    made.push(ask(&gateway, &[]).header("x-request-id").expect("an id").to_owned());
+    let count = made.len();
+    made.sort();
+    made.dedup();
+    assert_eq!(made.len(), count, "ids are not given twice");
+    assert!(!made.contains(&"abcdefgh".to_owned()));
+}
+
+#[test]
+fn every_answer_carries_the_id_of_its_request() {
+    let upstream = Upstream::start(|seen, reply| match seen.header("x-case") {
+        Some("stream") => {
+            reply.stream_head();
+            reply.event("end", "[DONE]");
+            reply.finish();
+        }
+        Some("error") => reply.json("500 Internal Server Error", r#"{"message":"no"}"#),
+        Some("cut") => reply.cut(),
+        _ => {
+            let length = ANSWER.len();
+            reply.raw(format!(
+                "HTTP/1.1 200 OK\r\nX-Request-Id: upstreams-own-id\r\nContent-Type: application/json\r\n\
+                 Content-Length: {length}\r\n\r\n{ANSWER}"
+            ));
+        }
+    });
+    let more = "plans: { default: { requests: 5/day, burst: 5 } }";
+    let gateway = Gateway::start(&config(upstream.address, "", "", "", more));
+    let id = ("x-request-id", "my-request-id");
+    let key = ("x-api-key", KEY);
+    for (status, method, path, headers) in [
+        (200, "GET", "/api/v1/ping", vec![]),
+        (204, "OPTIONS", PREDICT, vec![]),
+        (401, "POST", PREDICT, vec![]),
+        (404, "POST", "/nothing", vec![]),
+        (405, "PUT", PREDICT, vec![]),
+        (200, "POST", PREDICT, vec![key]),
+        (200, "POST", PREDICT, vec![key, ("x-case", "stream")]),
+        (500, "POST", PREDICT, vec![key, ("x-case", "error")]),
+        (502, "POST", PREDICT, vec![key, ("x-case", "cut")]),
+        (415, "POST", PREDICT, vec![key, ("content-type", "text/plain")]),
+        (429, "POST", PREDICT, vec![key]),
+    ] {
+        let body = if method == "POST" { QUESTION } else { "" };
+        let response = client::send(gateway.http, method, path, &[&[id], headers.as_slice()].concat(), body);
+        assert_eq!(response.status, status, "{method} {path} {headers:?} {}", response.text());
+        let ids: Vec<_> =
+            response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("x-request-id")).collect();
+        assert_eq!(ids.len(), 1, "{method} {path} {headers:?}");
+        assert_eq!(ids[0].1, "my-request-id");
+    }
+}
+
+#[test]
+fn what_names_the_software_behind_never_comes_back() {
+    let upstream = upstream_with(
+        "Server: Express-Server\r\nX-Powered-By: Express\r\nVia: 1.1 inner\r\nX-Request-Id: inner-id-0123\r\n\
+         Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Credentials: true\r\n\
+         Access-Control-Expose-Headers: x-inner\r\nSet-Cookie: connect.sid=inner\r\nSet-Cookie: b=inner\r\n\
+         Proxy-Authenticate: Basic realm=inner\r\nKeep-Alive: timeout=5\r\nTrailer: X-Inner\r\nUpgrade: inner\r\n",
+    );
+    let gateway = Gateway::start(&simple(upstream.address));
+    for response in both_answers(&gateway) {
+        let printed = format!("{:?}", response.headers).to_lowercase();
+        for part in ["express", "inner", "access-control", "set-cookie", "timeout=5", "\"server\""] {
+            assert!(!printed.contains(part), "{part}: {printed}");
+        }
+    }
+}
+
+#[test]
+fn other_fields_come_back_as_they_are() {
+    let upstream = upstream_with(
+        "X-Custom: a\r\nX-Custom: b\r\nETag: \"e\"\r\nVary: Origin\r\nContent-Language: de\r\n\
+         Connection: keep-alive\r\n",
+    );
+    let gateway = Gateway::start(&simple(upstream.address));
+    for response in both_answers(&gateway) {
+        let custom: Vec<_> = response.headers.iter().filter(|(name, _)| name == "x-custom").collect();
+        assert_eq!(custom.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(response.header("etag"), Some("\"e\""));
+        assert_eq!(response.header("vary"), Some("Origin"));
+        assert_eq!(response.header("content-language"), Some("de"));
+    }
+}
+
+#[test]
+fn fields_that_the_upstreams_connection_names_do_not_come_back() {
+    let upstream = upstream_with(
+        "Connection: keep-alive, X-Hop\r\nConnection: x-other\r\nX-Hop: 1\r\nX-Other: 2\r\nX-Kept: 3\r\n",
+    );
+    let gateway = Gateway::start(&simple(upstream.address));
+    for response in both_answers(&gateway) {
+        assert_eq!((response.header("x-hop"), response.header("x-other")), (None, None));
+        assert_eq!(response.header("x-kept"), Some("3"));
+    }
+}
+
+#[test]
+fn a_stream_tells_every_proxy_not_to_hold_it() {
+    let upstream = upstream_with("Cache-Control: public, max-age=60\r\nX-Accel-Buffering: yes\r\n");
+    let gateway = Gateway::start(&simple(upstream.address));
+    let [stream, whole] = both_answers(&gateway);
+    assert_eq!(stream.header("cache-control"), Some("no-cache, no-transform"));
+    assert_eq!(stream.header("x-accel-buffering"), Some("no"));
+    assert_eq!(stream.header("content-length"), None);
+    assert_eq!(whole.header("cache-control"), Some("public, max-age=60"));
+    assert_eq!(whole.header("content-length"), Some(&*ANSWER.len().to_string()));
+}
+
+#[test]
+fn a_chatflow_may_have_a_key_of_its_own() {
+    let upstream = Upstream::answering();
+    let other = format!("  other: {{ upstream: flowise, id: {} }}", FLOW.replace("9d2b", "aaaa"));
+    let gateway = Gateway::start(&config(upstream.address, "", "", ", api_key: flow-key", &other));
+    assert_eq!(ask(&gateway, &[]).status, 200);
+    let response = client::post(gateway.http, "/api/v1/prediction/other", &[("x-api-key", KEY)], QUESTION);
+    assert_eq!(response.status, 200);
+    let seen = upstream.wait_seen(2);
+    for (seen, key) in seen.iter().zip(["flow-key", "upstream-key"]) {
+        assert_eq!(seen.header("authorization"), Some(&*format!("Bearer {key}")));
+        assert_eq!(seen.header("x-api-key"), Some(key));
+    }
+}
+
+#[test]
+fn an_upstream_without_a_key_gets_no_credentials_at_all() {
+    let upstream = Upstream::answering();
+    let gateway = Gateway::start(&simple(upstream.address).replace(", api_key: upstream-key", ""));
+    let seen = forwarded(&gateway, &upstream, &[]);
+    assert_eq!((seen.header("authorization"), seen.header("x-api-key")), (None, None));
+}
+
+#[test]
+fn expect_is_answered_here_and_not_passed_on() {
+    let upstream = Upstream::answering();
+    let gateway = Gateway::start(&simple(upstream.address));
+    let mut connection = Connection::open(gateway.http);
+    let (head, body) =
+        (request("POST", PREDICT, &[("x-api-key", KEY), ("expect", "100-continue")], QUESTION), QUESTION);
+    connection.write(&head[..head.len() - body.len()]);
+    assert_eq!(connection.read_head().expect("an answer").status, 100);
+    assert!(upstream.seen().is_empty());
+    connection.write(body);
+    assert_eq!(connection.read_response().expect("an answer").status, 200);
+    assert_eq!(upstream.wait_seen(1)[0].header("expect"), None);
+}

@@ -1,0 +1,33 @@
+//! What flowgate promises, seen from outside: the real binary, real sockets, real TLS, a scripted upstream.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that fails should panic, and clippy.toml allows it in test functions but not in what they share"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod auth;
+mod body;
+mod commands;
+mod disconnect;
+mod drain;
+mod headers;
+mod http2;
+mod pooling;
+mod rate_limits;
+mod reload;
+mod routing;
+mod slow_clients;
+mod smuggling;
+mod streaming;
+mod telemetry;
+mod tidy;
+mod tls;
+mod transcripts;
+mod uploads;
+mod upstream_faults;
+mod upstream_tls;

@@ -1,0 +1,187 @@
+//! The shape of the source: who may use whom, and how long a file may be.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each module may use of the others, `module` or `module::part`. Whatever is not here is refused: a new edge is
+/// a decision, written down with its reason. A module lies below whatever may use it, and nothing goes up.
+const MAY_USE: &[(&str, &[&str])] = &[
+    // Arguments in, exit code out.
+    ("main", &["cli"]),
+    // Commands may read and check everything that they show or write; what runs, runs by way of `app`. `check` builds
+    // the snapshot that `serve` would run on.
+    ("cli", &["app", "snapshot", "keys", "config", "telemetry"]),
+    ("app", &["server", "admin", "reload", "snapshot", "keys", "config", "telemetry"]),
+    // Peers that know nothing of each other. The worker makes what its stack works with: pool and queue of aborts.
+    // What hyper refuses by itself, before there is a request, is given the shape of a refusal and an id here.
+    (
+        "server",
+        &["stack", "upstream", "snapshot", "predict::chat_id", "wire::body", "wire::refusal", "config", "telemetry"],
+    ),
+    // Readiness is what the workers do: the phase is all that it sees of them.
+    ("admin", &["server::Phase", "telemetry"]),
+    ("reload", &["snapshot", "config", "telemetry"]),
+    ("stack", &["upstream", "demo", "snapshot", "predict", "keys", "limits", "wire", "config", "telemetry"]),
+    // Backends. `upstream` reads event streams and aborts chats, whose rules are those of the prediction call.
+    ("upstream", &["predict::events", "predict::report", "predict::chat_id", "wire", "tls", "config", "telemetry"]),
+    ("demo", &["predict", "wire"]),
+    // Holds connections and health of each upstream over a reload, so it knows what a target is, and no more of it.
+    ("snapshot", &["upstream::target", "keys", "limits", "tls", "config", "telemetry"]),
+    ("predict", &["wire::refusal", "config"]),
+    ("keys", &["config"]),
+    // Rate-limit fields are written on every request, with the numbers of the access log.
+    ("limits", &["config", "telemetry::access_log::decimal"]),
+    ("tls", &["config"]),
+    ("wire", &[]),
+    // The log is set up as it is configured.
+    ("telemetry", &["config"]),
+    ("config", &[]),
+];
+
+const LONGEST_FILE: usize = 450;
+
+/// Names that say nothing.
+const EMPTY_NAMES: [&str; 8] = ["util", "utils", "misc", "manager", "helper", "helpers", "common", "types"];
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// All Rust files under a folder, sorted.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The top-level module that a file belongs to; `None` for the crate root, which only lists the modules.
+fn module_of(file: &Path) -> Option<String> {
+    let relative = file.strip_prefix(source()).unwrap();
+    let first = relative.components().next().unwrap().as_os_str().to_str().unwrap();
+    let module = first.strip_suffix(".rs").unwrap_or(first);
+    (module != "lib").then(|| module.to_owned())
+}
+
+/// Paths after `crate::` in code, each with the number of its line; groups are spread over all of their lines.
+fn uses(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let code: Vec<&str> =
+        text.lines().map(|line| if line.trim_start().starts_with("//") { "" } else { line }).collect();
+    for (index, line) in code.iter().enumerate() {
+        for (at, start) in line.match_indices("crate::") {
+            let before = line[..at].chars().next_back();
+            if before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_' || letter == '$') {
+                continue;
+            }
+            let mut rest = line[at + start.len()..].to_owned();
+            let mut next = index + 1;
+            while rest.matches('{').count() > rest.matches('}').count() && line.trim_start().starts_with("use ") {
+                rest.push_str(code[next].trim());
+                next += 1;
+            }
+            found.extend(spread(&rest).into_iter().map(|path| (index + 1, path)));
+        }
+    }
+    found
+}
+
+/// `a::{b, c::D}` as `a::b`, `a::c::D`; one level is all that the source uses.
+fn spread(path: &str) -> Vec<String> {
+    let end = path.find(|letter: char| !(letter.is_alphanumeric() || letter == '_' || letter == ':'));
+    let (plain, rest) = path.split_at(end.unwrap_or(path.len()));
+    let Some(group) = rest.strip_prefix('{').filter(|_| plain.is_empty() || plain.ends_with("::")) else {
+        return vec![plain.trim_end_matches(':').to_owned()];
+    };
+    let group = group.rsplit_once('}').map_or(group, |(inside, _)| inside);
+    assert!(!group.contains('{'), "a group in a group: {path}");
+    group.split(',').map(str::trim).filter(|item| !item.is_empty()).map(|item| format!("{plain}{item}")).collect()
+}
+
+fn is_allowed(module: &str, used: &str) -> bool {
+    let target = used.split("::").next().unwrap();
+    let (_, allowed) = MAY_USE.iter().find(|(name, _)| *name == module).expect("checked before");
+    target == module || allowed.iter().any(|&entry| used == entry || used.starts_with(&format!("{entry}::")))
+}
+
+#[test]
+fn every_module_uses_only_what_it_may() {
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    for file in files(&source()) {
+        let Some(module) = module_of(&file) else { continue };
+        if !MAY_USE.iter().any(|(name, _)| *name == module) {
+            wrong.push(format!("{}: a module without a place in the table", file.display()));
+            continue;
+        }
+        for (line, used) in uses(&fs::read_to_string(&file).unwrap()) {
+            seen.insert((module.clone(), used.clone()));
+            if !is_allowed(&module, &used) {
+                wrong.push(format!("{}:{line}: {module} may not use {used}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    // Unused permissions are taken back, and the reader has read something.
+    for (module, allowed) in MAY_USE.iter().filter(|(module, _)| *module != "main") {
+        for entry in *allowed {
+            let is_used = seen
+                .iter()
+                .any(|(user, used)| user == module && (used == entry || used.starts_with(&format!("{entry}::"))));
+            assert!(is_used, "{module} no longer uses {entry}");
+        }
+    }
+}
+
+#[test]
+fn the_table_has_no_way_up() {
+    // Every permission points to a module that comes later, but for two that see one part of a module above.
+    let place = |name: &str| MAY_USE.iter().position(|(module, _)| *module == name).expect("a module of the table");
+    for (module, allowed) in MAY_USE {
+        for entry in *allowed {
+            let target = entry.split("::").next().unwrap();
+            let is_exception =
+                matches!((*module, *entry), ("admin", "server::Phase") | ("snapshot", "upstream::target"));
+            assert!(is_exception || place(target) > place(module), "{module} above {entry}");
+        }
+    }
+}
+
+#[test]
+fn the_reader_of_uses_sees_all_spellings() {
+    let text = "use crate::a::{b, c::D};\nlet x = crate::e::f(1);\n/// [x](crate::g)\nuse crate::{\n    h::I,\n    j,\n};\n\
+                $crate::k; use crate::l as m;\n    pub(in crate::n) fn o() {}";
+    let expected = [(1, "a::b"), (1, "a::c::D"), (2, "e::f"), (4, "h::I"), (4, "j"), (8, "l"), (9, "n")];
+    assert_eq!(uses(text), expected.map(|(line, path)| (line, path.to_owned())));
+}
+
+#[test]
+fn no_file_is_too_long_to_read() {
+    for file in files(&source()) {
+        // Tables of tests may be longer; they stand in a file of their own.
+        if file.file_name().is_some_and(|name| name == "tests.rs") {
+            continue;
+        }
+        let lines = fs::read_to_string(&file).unwrap().lines().count();
+        assert!(lines <= LONGEST_FILE, "{}: {lines} lines, {LONGEST_FILE} at most", file.display());
+    }
+}
+
+#[test]
+fn every_name_says_something() {
+    for file in files(&source()) {
+        let relative = file.strip_prefix(source()).unwrap().with_extension("");
+        for part in relative.components() {
+            let name = part.as_os_str().to_str().unwrap();
+            assert!(!EMPTY_NAMES.contains(&name), "{}", file.display());
+        }
+    }
+}
