@@ -1,8 +1,9 @@
 //! HTTP/2: a client for whole requests, and one that writes and reads single frames.
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -129,6 +130,7 @@ pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const ACK: u8 = 1;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 
@@ -141,7 +143,7 @@ pub(crate) struct Frame {
     pub(crate) payload: Vec<u8>,
 }
 
-/// A connection that does only what it is told: no acknowledgements, no window updates.
+/// A connection that does only what it is told: it answers pings, but never makes room.
 pub(crate) struct Raw {
     connection: Connection<TlsStream>,
 }
@@ -162,8 +164,7 @@ impl Raw {
     }
 
     pub(crate) fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
-        self.connection.write([&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat());
+        self.connection.write(frame(kind, flags, stream, payload));
     }
 
     /// A whole request on that stream; field names must be in lower case.
@@ -183,6 +184,11 @@ impl Raw {
         let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
         self.connection.reader.read_exact(&mut payload)?;
         let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
+        if head[3] == PING && head[4] & ACK == 0 {
+            let answer = frame(PING, ACK, 0, &payload);
+            // The gateway may have closed already, and what it sent before is still to be read.
+            let _ = self.connection.reader.get_mut().write_all(&answer);
+        }
         Ok(Frame { kind: head[3], flags: head[4], stream, payload })
     }
 
@@ -201,7 +207,9 @@ impl Raw {
     #[track_caller]
     pub(crate) fn read_to_end(&mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
+        let end = Instant::now() + PATIENCE;
         loop {
+            assert!(Instant::now() < end, "the connection stays open: {frames:?}");
             match self.read() {
                 Ok(frame) => frames.push(frame),
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
@@ -211,6 +219,11 @@ impl Raw {
             }
         }
     }
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// A field as HPACK writes it without any table (RFC 7541, section 6.2.2).

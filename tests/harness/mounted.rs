@@ -12,7 +12,7 @@ pub(crate) enum How {
     Write,
     /// Each file is written beside and renamed over the old one.
     Rename,
-    /// As Kubernetes mounts Secrets and `ConfigMaps`: each file links to `..data/FILE`, `..data` links to a folder, and
+    /// As Kubernetes mounts a Secret: each file links to `..data/FILE`, `..data` links to a folder, and
     /// a change is a new folder and a rename over `..data`.
     Swap,
 }
