@@ -214,6 +214,7 @@ mod tests {
             requests: Rate { count: number(count), per: Duration::from_secs(per) },
             burst: number(burst),
             concurrent: number(concurrent),
+            quota: None,
         }))
     }
 

@@ -12,7 +12,8 @@ use clap::Args;
 use super::serve::{cannot_start, until_signalled};
 use crate::app::{self, KeySource, StartError};
 use crate::config::{
-    Admin, BodyMode, Chatflow, Config, Log, LogFormat, LogLevel, Plan, Rate, Secret, Server, Upstream, UpstreamKind,
+    Access, Admin, BodyMode, Chatflow, Config, Cors, Events, Log, LogFormat, LogLevel, Origins, Plan, Rate,
+    ResponseShape, Secret, Server, Upstream, UpstreamKind,
 };
 use crate::keys::{Key, KeyStore, secret};
 use crate::telemetry::logging::Logging;
@@ -85,6 +86,8 @@ fn key(secret: &Secret) -> Key {
         id: "demo".into(),
         digest: secret::digest(secret.expose()),
         previous: None,
+        kind: secret::Kind::Secret,
+        allowed_origins: Origins::default(),
         plan: 0,
         chatflows: None,
         allowed_ips: Vec::new(),
@@ -105,6 +108,9 @@ fn config(port: u16) -> Config {
         upstreams: vec![Upstream { name: "demo".into(), kind: UpstreamKind::Demo }],
         keys_file: PathBuf::from("demo"),
         plans: vec![plan("default"), plan("anonymous")],
+        cors: Cors::default(),
+        state_dir: PathBuf::from("demo"),
+        session_secret: None,
         chatflows: vec![Arc::new(chatflow())],
         wildcard: None,
         secret_files: Vec::new(),
@@ -118,6 +124,7 @@ fn plan(name: &str) -> Plan {
         requests: Rate { count: number(60), per: Duration::from_mins(1) },
         burst: number(10),
         concurrent: number(8),
+        quota: None,
     }
 }
 
@@ -127,7 +134,13 @@ fn chatflow() -> Chatflow {
         upstream: 0,
         id: None,
         api_key: None,
+        access: Access::Key,
+        allowed_origins: Origins::default(),
         body: BodyMode::Checked,
+        response: ResponseShape::Flowise,
+        events: Events::All,
+        isolate_sessions: false,
+        plan: 1,
         override_config: vec![vec!["sessionId".to_owned()]],
         max_question_chars: 8000,
         max_word_chars: 1000,

@@ -7,6 +7,7 @@
 mod error;
 mod expand;
 mod file;
+pub mod origin;
 mod resolve;
 mod secret;
 pub(crate) mod units;
@@ -22,6 +23,7 @@ use ipnet::IpNet;
 
 pub use error::{Problem, Problems};
 pub use file::load;
+pub use origin::Origins;
 pub use secret::Secret;
 
 /// Everything the configuration file says, resolved: defaults applied, names looked up, paths absolute.
@@ -41,6 +43,12 @@ pub struct Config {
     pub chatflows: Vec<Arc<Chatflow>>,
     /// The chatflow called `*`: stands for every UUID that has no entry of its own.
     pub wildcard: Option<Arc<Chatflow>>,
+    /// Browsers of other origins, where a chatflow says nothing else.
+    pub cors: Cors,
+    /// Where counts that must survive a restart are kept.
+    pub state_dir: PathBuf,
+    /// Keys the hash that keeps callers' chats apart; `None`: Flowise's id of the chatflow does.
+    pub session_secret: Option<Secret>,
     /// Further files this configuration was read from (`api_key_file`, `ca_file`), to be watched.
     pub secret_files: Vec<PathBuf>,
 }
@@ -173,6 +181,35 @@ pub struct Plan {
     pub burst: std::num::NonZeroU32,
     /// Requests and streams in flight.
     pub concurrent: std::num::NonZeroU32,
+    pub quota: Option<Quota>,
+}
+
+/// `10000/day`: a count per calendar day or month (UTC).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    pub count: std::num::NonZeroU32,
+    pub per: QuotaPeriod,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuotaPeriod {
+    Day,
+    Month,
+}
+
+/// What browsers of other origins may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cors {
+    pub allowed_origins: Origins,
+    pub allow_credentials: bool,
+    /// How long a browser may remember a preflight's answer.
+    pub max_age: Duration,
+}
+
+impl Default for Cors {
+    fn default() -> Self {
+        Self { allowed_origins: Origins::default(), allow_credentials: false, max_age: Duration::from_mins(10) }
+    }
 }
 
 /// `60/min`: a count per period.
@@ -192,7 +229,16 @@ pub struct Chatflow {
     pub id: Option<Arc<str>>,
     /// This flow's own Flowise key; `None`: the upstream's.
     pub api_key: Option<Secret>,
+    pub access: Access,
+    /// Origins whose pages may call it: its own, else those of [`Config::cors`].
+    pub allowed_origins: Origins,
     pub body: BodyMode,
+    pub response: ResponseShape,
+    pub events: Events,
+    /// Chat and session ids are namespaced by caller; never with [`BodyMode::Passthrough`].
+    pub isolate_sessions: bool,
+    /// Index into [`Config::plans`] for callers without a key.
+    pub plan: usize,
     /// Paths inside `overrideConfig` that a client may set, e.g. `["vars", "userId"]`.
     pub override_config: Vec<Vec<String>>,
     /// Characters (Unicode scalar values) of `question`.
@@ -203,6 +249,30 @@ pub struct Chatflow {
     pub vars: serde_json::Map<String, serde_json::Value>,
     /// Forced into `overrideConfig`.
     pub force_override: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A key or a token is needed.
+    Key,
+    /// Anyone from a listed origin, within the limits of an address.
+    Public,
+}
+
+/// The shape of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponseShape {
+    /// As Flowise gives it.
+    Flowise,
+    /// `{id, role, content, sources}`, so that a page does not depend on Flowise's fields.
+    Message,
+}
+
+/// Stream events, and the JSON fields that match them, which a client may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Events {
+    All,
+    Only(Vec<Box<str>>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use super::error::{Problem, Problems};
 use super::expand::Environment;
-use super::{Config, file};
+use super::{Config, Cors, file};
 use reader::Reader;
 pub(super) use reader::unreadable;
 
@@ -32,13 +32,29 @@ pub(super) fn resolve(
     server::refuse_equal_listeners(&mut reader);
     let log = server::log(&mut reader, &file.log);
     refuse_cors(&mut reader, &file.cors);
+    let cors = Cors::default();
+    let state_dir = reader.folder().join("state");
     let keys_file = reader.path(&file.keys_file).unwrap_or_else(|| reader.folder().join("keys.yaml"));
     let plans = plans::plans(&mut reader, file.plans);
     let upstreams = upstreams::upstreams(&mut reader, file.upstreams);
     let (chatflows, wildcard) = chatflows::chatflows(&mut reader, file.chatflows, &upstreams);
     let (path, secret_files) = reader.finish()?;
     let upstreams = upstreams.resolved;
-    Ok(Config { path, server, admin, log, upstreams, keys_file, plans, chatflows, wildcard, secret_files })
+    Ok(Config {
+        server,
+        admin,
+        log,
+        upstreams,
+        keys_file,
+        plans,
+        cors,
+        state_dir,
+        session_secret: None,
+        chatflows,
+        wildcard,
+        secret_files,
+        path,
+    })
 }
 
 /// Cross-origin calls come with keyless access.

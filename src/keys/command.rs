@@ -178,6 +178,8 @@ impl Create {
             id: self.id.as_str().into(),
             digest: secret::digest(secret.expose()),
             previous: None,
+            kind: Kind::Secret,
+            allowed_origins: crate::config::Origins::default(),
             plan: 0,
             chatflows: (!self.chatflows.is_empty())
                 .then(|| self.chatflows.iter().map(|name| name.as_str().into()).collect()),

@@ -9,9 +9,9 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Digest, Key};
+use super::{Digest, Key, Kind};
 use crate::config::yaml;
-use crate::config::{Problem, Problems};
+use crate::config::{Origins, Problem, Problems};
 
 const DEFAULT_PLAN: &str = "default";
 /// Ids that mean something else in logs and metrics.
@@ -172,6 +172,8 @@ impl Reader<'_> {
             id: id?,
             digest: digest?,
             previous: previous?,
+            kind: Kind::Secret,
+            allowed_origins: Origins::default(),
             plan: plan?,
             chatflows: chatflows?,
             allowed_ips: allowed_ips?,

@@ -9,6 +9,7 @@ mod edit;
 mod file;
 pub mod secret;
 mod store;
+pub mod token;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -17,9 +18,10 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use crate::config::{Config, Problem, Problems};
+use crate::config::{Config, Origins, Problem, Problems};
 
 pub use file::{Names, parse};
+pub use secret::Kind;
 pub use store::{Counts, Denied, Found, KeyStore, Slot, State};
 
 /// SHA-256 of a whole key.
@@ -33,6 +35,9 @@ pub struct Key {
     pub digest: Digest,
     /// The old secret during a rotation, and until when it counts.
     pub previous: Option<(Digest, Timestamp)>,
+    pub kind: Kind,
+    /// For a publishable key: the origins of the pages it may sit in, at least one.
+    pub allowed_origins: Origins,
     /// Index into [`Config::plans`](crate::config::Config::plans).
     pub plan: usize,
     /// Names of chatflows; `None`: all.
@@ -103,6 +108,7 @@ impl fmt::Debug for Key {
         f.debug_struct("Key")
             .field("id", &self.id)
             .field("previous_until", &self.previous.map(|(_, until)| until))
+            .field("kind", &self.kind)
             .field("plan", &self.plan)
             .field("chatflows", &self.chatflows)
             .field("allowed_ips", &self.allowed_ips)

@@ -193,6 +193,8 @@ mod tests {
             id: id.into(),
             digest: secret::digest(id),
             previous: None,
+            kind: crate::keys::Kind::Secret,
+            allowed_origins: crate::config::Origins::default(),
             plan: 0,
             chatflows: None,
             allowed_ips: Vec::new(),

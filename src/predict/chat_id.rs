@@ -6,13 +6,22 @@ use aws_lc_rs::rand;
 pub(crate) fn random() -> Option<String> {
     let mut bytes = [0_u8; 16];
     rand::fill(&mut bytes).ok()?;
-    let mut number = u128::from_be_bytes(bytes);
-    // RFC 9562, section 5.4: version 4, variant 10.
-    number = (number & !(0xf << 76)) | (0x4 << 76);
-    number = (number & !(0x3 << 62)) | (0x2 << 62);
-    let digits = format!("{number:032x}");
-    let part = |range: std::ops::Range<usize>| digits.get(range).unwrap_or_default();
-    Some([part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-"))
+    Some(uuid(u128::from_be_bytes(bytes), 4))
+}
+
+/// A UUID of that version out of bits that are random or hashed (RFC 9562, sections 4.1 and 4.2: variant 10).
+pub(crate) fn uuid(bits: u128, version: u8) -> String {
+    let bits = (bits & !(0xf << 76)) | (u128::from(version & 0xf) << 76);
+    let bits = (bits & !(0x3 << 62)) | (0x2 << 62);
+    let mut text = String::with_capacity(36);
+    for (index, shift) in (0..32).rev().enumerate() {
+        if matches!(index, 8 | 12 | 16 | 20) {
+            text.push('-');
+        }
+        let digit = u32::try_from((bits >> (shift * 4)) & 0xf).unwrap_or_default();
+        text.push(char::from_digit(digit, 16).unwrap_or('0'));
+    }
+    text
 }
 
 /// Spreads chats over endpoints; FNV-1a, since nothing hangs on collisions.

@@ -1,8 +1,9 @@
-//! The prediction call as types: what a client may ask ([`request`]), how events are written ([`events`]), and
-//! random chat ids ([`chat_id`]).
+//! The prediction call as types: what a client may ask ([`request`]), how events are written ([`events`]), what
+//! keeps callers' chats apart ([`session`]), and random chat ids ([`chat_id`]).
 
 pub(crate) mod chat_id;
 pub(crate) mod events;
 mod json;
 pub(crate) mod report;
 pub(crate) mod request;
+pub(crate) mod session;

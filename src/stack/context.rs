@@ -10,8 +10,10 @@ use http::HeaderValue;
 use http::request::Parts;
 use hyper::body::Incoming;
 
+use crate::keys::{self, token::Claims};
 use crate::limits::Permit;
 use crate::predict::report::StreamSlot;
+use crate::predict::session::Scope;
 use crate::snapshot::{self, Flow};
 use crate::wire::refusal::Refusal;
 
@@ -49,6 +51,8 @@ pub(crate) struct Context {
     pub(crate) chatflow: OnceCell<(u32, Arc<str>)>,
     // Set by `auth`: index of the key in the snapshot.
     pub(crate) key: Cell<Option<u32>>,
+    // Set by `auth` as well, if the key came as a session token: what that says.
+    pub(crate) token: OnceCell<Box<Claims>>,
     // Set by `limits`; frees its place when the context goes, with the last byte of the answer.
     pub(crate) permit: Cell<Option<Permit>>,
     // Set by whoever refuses.
@@ -108,6 +112,18 @@ impl Context {
                 }
             }
             _ => "",
+        }
+    }
+
+    /// Whose chats these are.
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        let Some(key) = self.key.get().and_then(|index| self.snapshot.keys.key(index as usize)) else {
+            return Scope::Address(self.client);
+        };
+        match (self.token.get(), key.kind) {
+            (Some(token), _) => Scope::Token { key: &key.id, subject: &token.subject },
+            (None, keys::Kind::Publishable) => Scope::Visitor { key: &key.id, address: self.client },
+            (None, keys::Kind::Secret) => Scope::Key(&key.id),
         }
     }
 

@@ -82,6 +82,7 @@ where
             endpoint: Cell::new(Endpoint::Other),
             chatflow: OnceCell::new(),
             key: Cell::new(None),
+            token: OnceCell::new(),
             permit: Cell::new(None),
             refusal: OnceCell::new(),
             first_byte: Cell::new(None),

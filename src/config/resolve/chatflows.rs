@@ -7,7 +7,7 @@ use super::upstreams::{Upstreams, api_key_value};
 use super::{is_name, json};
 use crate::config::file::{self, Field};
 use crate::config::yaml::{At, Named, Value, suggest};
-use crate::config::{BodyMode, Chatflow};
+use crate::config::{Access, BodyMode, Chatflow, Events, Origins, ResponseShape};
 
 /// Stands for every UUID that has no entry of its own.
 const WILDCARD: &str = "*";
@@ -62,7 +62,13 @@ fn chatflow(reader: &mut Reader<'_>, name: &At<String>, file: file::Chatflow, up
         upstream,
         id,
         api_key,
+        access: Access::Key,
+        allowed_origins: Origins::default(),
         body,
+        response: ResponseShape::Flowise,
+        events: Events::All,
+        isolate_sessions: false,
+        plan: 1,
         override_config,
         max_question_chars,
         max_word_chars,

@@ -72,6 +72,7 @@ fn built_in(reader: &mut Reader<'_>, name: &str, written: Option<(At<String>, fi
             requests: numbers.requests,
             burst: numbers.burst,
             concurrent: numbers.concurrent,
+            quota: None,
         },
     }
 }
@@ -95,5 +96,5 @@ fn plan(reader: &mut Reader<'_>, name: &At<String>, file: &file::Plan, fallback:
         reader.refuse_at(Some(at), field, "at this rate the burst would take more than a year to refill");
     }
     let concurrent = reader.count(&file.concurrent, MAX_COUNT).unwrap_or(fallback.concurrent);
-    Plan { name: Arc::from(name.value.as_str()), requests, burst, concurrent }
+    Plan { name: Arc::from(name.value.as_str()), requests, burst, concurrent, quota: None }
 }

@@ -37,6 +37,8 @@ fn entry(id: &str) -> Entry {
         id: id.into(),
         digest,
         previous: None,
+        kind: crate::keys::Kind::Secret,
+        allowed_origins: crate::config::Origins::default(),
         plan: 0,
         chatflows: None,
         allowed_ips: Vec::new(),

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::config::BodyMode;
+use crate::config::{Access, BodyMode, Events, Origins, ResponseShape};
 
 fn chatflow(allowed: &[&str]) -> Chatflow {
     Chatflow {
@@ -9,7 +9,13 @@ fn chatflow(allowed: &[&str]) -> Chatflow {
         upstream: 0,
         id: None,
         api_key: None,
+        access: Access::Key,
+        allowed_origins: Origins::default(),
         body: BodyMode::Checked,
+        response: ResponseShape::Flowise,
+        events: Events::All,
+        isolate_sessions: false,
+        plan: 1,
         override_config: allowed.iter().map(|path| path.split('.').map(str::to_owned).collect()).collect(),
         max_question_chars: 20,
         max_word_chars: 10,

@@ -1,0 +1,121 @@
+//! Keeps callers' chats apart: what a client calls a chat and what Flowise calls it differ.
+//!
+//! Flowise lets whoever names a chat read, continue and abort it. So each caller has a namespace of its own: Flowise's
+//! id of a chat is a keyed hash of the caller and of the client's id. It is a UUID, whatever the client's id was, so it
+//! can stand in a path. Nothing is stored: the same caller gets the same chat again, after a restart and on every
+//! replica.
+
+use std::net::IpAddr;
+
+use aws_lc_rs::hmac;
+
+/// Bytes of a chat or session id of a client.
+pub(crate) const LONGEST_ID: usize = 256;
+
+/// Whose chats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope<'a> {
+    /// A secret key: one application.
+    Key(&'a str),
+    /// A session token: one of an application's users.
+    Token { key: &'a str, subject: &'a str },
+    /// A publishable key, used by whoever has the page.
+    Visitor { key: &'a str, address: IpAddr },
+    /// Nobody in particular.
+    Address(IpAddr),
+}
+
+/// One caller's namespace on one chatflow.
+pub(crate) struct Namespace {
+    /// The hash with everything but the client's id in it.
+    caller: hmac::Context,
+}
+
+impl Namespace {
+    pub(crate) fn new(key: &hmac::Key, scope: Scope<'_>) -> Self {
+        let mut caller = hmac::Context::with_key(key);
+        // Each part with its length, so that no two callers are written alike.
+        let mut part = |bytes: &[u8]| {
+            caller.update(&(bytes.len() as u64).to_be_bytes());
+            caller.update(bytes);
+        };
+        match scope {
+            Scope::Key(key) => [b"key", key.as_bytes()].into_iter().for_each(&mut part),
+            Scope::Token { key, subject } => {
+                [b"token", key.as_bytes(), subject.as_bytes()].into_iter().for_each(&mut part);
+            }
+            Scope::Visitor { key, address } => {
+                [b"visitor", key.as_bytes(), &network(address)].into_iter().for_each(&mut part);
+            }
+            Scope::Address(address) => [b"address".as_slice(), &network(address)].into_iter().for_each(&mut part),
+        }
+        Self { caller }
+    }
+
+    /// Flowise's id of what the client calls `id`: a UUID of version 8 (RFC 9562, section 5.8).
+    pub(crate) fn upstream_id(&self, id: &str) -> String {
+        let mut context = self.caller.clone();
+        context.update(id.as_bytes());
+        let tag = context.sign();
+        let mut bytes = [0_u8; 16];
+        bytes.iter_mut().zip(tag.as_ref()).for_each(|(byte, tag)| *byte = *tag);
+        super::chat_id::uuid(u128::from_be_bytes(bytes), 8)
+    }
+}
+
+/// An IPv4 address, or the /64 that one IPv6 subscriber usually holds.
+fn network(address: IpAddr) -> [u8; 16] {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => (u128::from(v6) & !u128::from(u64::MAX)).to_be_bytes(),
+    }
+}
+
+/// An id as the client and as Flowise know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) client: String,
+    pub(crate) upstream: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(scope: Scope<'_>, id: &str) -> String {
+        Namespace::new(&hmac::Key::new(hmac::HMAC_SHA256, b"secret"), scope).upstream_id(id)
+    }
+
+    #[test]
+    fn a_caller_finds_its_chat_again_and_nobody_elses() {
+        let address = |text: &str| Scope::Address(text.parse().unwrap());
+        let ours = id(Scope::Key("a"), "chat");
+        assert_eq!(ours, id(Scope::Key("a"), "chat"));
+        let others = [
+            id(Scope::Key("a"), "chat2"),
+            id(Scope::Key("b"), "chat"),
+            id(Scope::Token { key: "a", subject: "" }, "chat"),
+            id(Scope::Token { key: "a", subject: "chat" }, ""),
+            id(Scope::Token { key: "", subject: "a" }, "chat"),
+            id(Scope::Visitor { key: "a", address: "192.0.2.1".parse().unwrap() }, "chat"),
+            id(address("192.0.2.1"), "chat"),
+            id(address("192.0.2.2"), "chat"),
+            id(address("2001:db8::1"), "chat"),
+            // Somebody who has seen Flowise's id gains nothing by sending it.
+            id(Scope::Key("b"), &ours),
+        ];
+        for (index, other) in others.iter().enumerate() {
+            assert_ne!(*other, ours);
+            assert!(!others[..index].contains(other), "{index}");
+        }
+        assert_eq!(id(address("2001:db8::1"), "chat"), id(address("2001:db8::ffff"), "chat"));
+        assert_ne!(id(address("2001:db8::1"), "chat"), id(address("2001:db8:0:1::1"), "chat"));
+    }
+
+    #[test]
+    fn upstream_ids_are_uuids() {
+        let id = id(Scope::Key("a"), "../../etc/passwd");
+        assert_eq!((id.len(), &id[14..15]), (36, "8"));
+        assert!(id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'));
+    }
+}
