@@ -161,7 +161,7 @@ impl Upstream<'_> {
         let mut request = self.head(Method::POST, route, head);
         request.field("content-type", head.headers.get(CONTENT_TYPE).unwrap_or(&JSON));
         let silence = self.context.snapshot.config.server.body_timeout;
-        let body = Outgoing::upload(body, self.context.body_limit.get(), silence);
+        let body = Outgoing::passing(body, self.context.body_limit.get(), silence).await?;
         // The chat is in the body, which nobody reads: callers at least stay where they are.
         let chat = chat_id::hash(self.context.client_text.as_bytes());
         self.send(Forward { head: request, body, chat }, None).await
