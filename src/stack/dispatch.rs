@@ -212,7 +212,7 @@ impl Upstream<'_> {
     /// The head of what goes upstream. The path is built from what the gateway knows, never from what a client wrote.
     fn head(&self, method: Method, route: &str, head: &Parts) -> RequestHead {
         let context = self.context;
-        let mut request = RequestHead::new(method, ["/api/v1/", route, "/", self.id].concat());
+        let mut request = RequestHead::new(method, &["/api/v1/", route, "/", self.id]);
         request.pass(&head.headers);
         if let Some(Credentials { authorization, api_key }) = self.credentials.map(|held| &**held) {
             request.field("authorization", authorization);

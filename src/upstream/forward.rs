@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode};
-use http_body::Body as _;
 
 use super::connect::{ConnectError, connect};
 use super::http1::{Connection, Http1Error, RequestHead};
@@ -71,13 +70,12 @@ impl Upstreams {
     }
 
     async fn attempt(&self, target: &Target, forward: Forward, sent: Instant) -> Result<Answer, Refusal> {
-        let Forward { head, mut body, chat } = forward;
+        let Forward { mut head, mut body, chat } = forward;
         for endpoint in target.candidates(chat) {
-            let length = body.size_hint().exact();
             loop {
                 // Without a connection the next endpoint is asked, if there is one.
                 let Ok((mut connection, is_pooled)) = self.connection(target, endpoint).await else { break };
-                match connection.exchange(head.encode(&endpoint.authority, length), &mut body).await {
+                match connection.exchange(&mut head, &endpoint.authority, &mut body).await {
                     Ok(mut head) => {
                         let first_byte = sent.elapsed();
                         self.first_byte.observe(&target.name, first_byte.as_secs_f64());
