@@ -29,7 +29,8 @@ pub(crate) struct Snapshot {
     allowances: Vec<Allowance>,
     pub(crate) anonymous: Arc<Anonymous>,
     flows: Vec<Arc<Flow>>,
-    by_name: HashMap<Arc<str>, u32>,
+    /// Sorted.
+    by_name: Vec<(Arc<str>, u32)>,
     wildcard: Option<u32>,
     targets: HashMap<Arc<str>, Arc<Target>>,
     /// The TLS listener's certificate.
@@ -84,11 +85,12 @@ impl Snapshot {
         }
 
         let mut flows: Vec<Arc<Flow>> = Vec::with_capacity(config.chatflows.len() + 1);
-        let mut by_name = HashMap::with_capacity(config.chatflows.len());
+        let mut by_name = Vec::with_capacity(config.chatflows.len());
         for (index, chatflow) in (0_u32..).zip(&config.chatflows) {
-            by_name.insert(Arc::clone(&chatflow.name), index);
+            by_name.push((Arc::clone(&chatflow.name), index));
             flows.push(Arc::new(Flow::new(chatflow, &config, &targets)));
         }
+        by_name.sort_unstable();
         let wildcard = config.wildcard.as_ref().map(|chatflow| {
             flows.push(Arc::new(Flow::new(chatflow, &config, &targets)));
             (0_u32..).zip(&flows).last().map_or(0, |(index, _)| index)
@@ -117,7 +119,8 @@ impl Snapshot {
 
     /// The chatflow of that public name, and the id that Flowise knows it by.
     pub(crate) fn chatflow(&self, name: &str) -> Option<(u32, Arc<str>)> {
-        if let Some(index) = self.by_name.get(name) {
+        let found = self.by_name.binary_search_by(|(known, _)| (**known).cmp(name)).ok();
+        if let Some((_, index)) = found.and_then(|found| self.by_name.get(found)) {
             let config = &self.flow(*index)?.config;
             return Some((*index, config.id.clone().unwrap_or_else(|| Arc::clone(&config.name))));
         }

@@ -173,6 +173,7 @@ async fn drive<C>(
             }
             return Poll::Ready(());
         }
+        liveness.waits();
         while timer.as_mut().poll(cx).is_ready() {
             match liveness.judge(Instant::now()) {
                 Ok(again) => timer.as_mut().reset(again.into()),

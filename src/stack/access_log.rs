@@ -185,7 +185,7 @@ impl Entry {
         text.extend_from_slice(br#","bytes":"#);
         decimal(text, self.bytes, 1);
         text.extend_from_slice(br#","duration_ms":"#);
-        milliseconds(text, context.received.elapsed());
+        milliseconds(text, context.duration());
         if let Some(first_byte) = context.first_byte.get() {
             text.extend_from_slice(br#","upstream_ms":"#);
             milliseconds(text, first_byte);
@@ -220,7 +220,7 @@ impl Entry {
             context.key_label(),
             self.bytes,
         )?;
-        milliseconds(text, context.received.elapsed());
+        milliseconds(text, context.duration());
         write!(text, " end={}", self.end())?;
         if let Some(refusal) = context.refusal.get() {
             write!(text, " code={}", refusal.code())?;

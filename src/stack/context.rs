@@ -55,6 +55,8 @@ pub(crate) struct Context {
     pub(crate) token: OnceCell<Box<Claims>>,
     // Set by `limits`; frees its place when the context goes, with the last byte of the answer.
     pub(crate) permit: Cell<Option<Permit>>,
+    // Set by the first who asks, at the request's end.
+    pub(crate) duration: OnceCell<Duration>,
     // Set by whoever refuses.
     pub(crate) refusal: OnceCell<Refusal>,
     // Set by `dispatch`.
@@ -92,6 +94,11 @@ impl Endpoint {
 }
 
 impl Context {
+    /// How long the request has taken; the same for all who ask at its end.
+    pub(crate) fn duration(&self) -> Duration {
+        *self.duration.get_or_init(|| self.received.elapsed())
+    }
+
     pub(crate) fn flow(&self) -> Option<&Arc<Flow>> {
         self.chatflow.get().and_then(|(index, _)| self.snapshot.flow(*index))
     }

@@ -1,6 +1,7 @@
 //! Innermost: reads the body within its bound, checks it, asks the backend and shapes the answer.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tower::Service;
@@ -98,7 +100,13 @@ async fn read_body(mut body: Incoming, most: u64, silence: std::time::Duration) 
     let mut rest: Option<BytesMut> = None;
     let mut read = 0_u64;
     loop {
-        let frame = tokio::time::timeout(silence, body.frame()).await.map_err(|_| Refusal::RequestTimeout)?;
+        // Most bodies come with their head; a timer, which is large as well, is made for those that do not.
+        let frame = match poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                Box::pin(tokio::time::timeout(silence, body.frame())).await.map_err(|_| Refusal::RequestTimeout)?
+            }
+        };
         let data = match frame {
             None => return Ok(rest.map_or(first, BytesMut::freeze)),
             Some(Err(_)) => return Err(Refusal::Invalid("body_broken", "The request body broke off.".into())),

@@ -84,6 +84,7 @@ where
             key: Cell::new(None),
             token: OnceCell::new(),
             permit: Cell::new(None),
+            duration: OnceCell::new(),
             refusal: OnceCell::new(),
             first_byte: Cell::new(None),
             body_limit: Cell::new(0),

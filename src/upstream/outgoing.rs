@@ -5,12 +5,12 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use crate::wire::refusal::Refusal;
 
@@ -137,8 +137,8 @@ impl Upload {
         loop {
             let Poll::Ready(next) = Pin::new(&mut self.incoming).poll_frame(cx) else {
                 let end = self.progress.last_data() + self.silence;
-                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
-                timer.as_mut().reset(end);
+                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end.into())));
+                timer.as_mut().reset(end.into());
                 ready!(timer.as_mut().poll(cx));
                 return self.fail(Fault::TooSlow);
             };

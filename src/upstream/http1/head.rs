@@ -237,7 +237,8 @@ mod tests {
         head.field("accept", &HeaderValue::from_static("*/*"));
         for (host, body) in [("h:1", ""), ("h:2", "ab")] {
             let text = head.encode(&HeaderValue::from_static(host), Some(2), body.as_bytes());
-            let expected = format!("POST /x HTTP/1.1\r\naccept: */*\r\nhost: {host}\r\ncontent-length: 2\r\n\r\n{body}");
+            let expected =
+                format!("POST /x HTTP/1.1\r\naccept: */*\r\nhost: {host}\r\ncontent-length: 2\r\n\r\n{body}");
             assert_eq!(String::from_utf8_lossy(text), expected);
         }
     }
