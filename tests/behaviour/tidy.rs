@@ -30,12 +30,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("snapshot", &["upstream::target", "keys", "limits", "tls", "config", "telemetry"]),
     ("predict", &["wire::refusal", "config"]),
     ("keys", &["config"]),
-    // Rate-limit fields are written on every request, with the numbers of the access log.
-    ("limits", &["config", "telemetry::access_log::decimal"]),
+    // Rate-limit fields are written on every request.
+    ("limits", &["wire::decimal", "config"]),
     ("tls", &["config"]),
-    ("wire", &[]),
     // The log is set up as it is configured.
-    ("telemetry", &["config"]),
+    ("telemetry", &["wire::decimal", "config"]),
+    ("wire", &[]),
     ("config", &[]),
 ];
 

@@ -52,7 +52,7 @@ impl RequestHead {
             Some(0) if self.method == Method::GET => {}
             Some(length) => {
                 head.extend_from_slice(b"content-length: ");
-                crate::telemetry::access_log::decimal(&mut head, length, 1);
+                crate::wire::decimal::decimal(&mut head, length, 1);
                 head.extend_from_slice(b"\r\n");
             }
             None => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),

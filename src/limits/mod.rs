@@ -16,7 +16,7 @@ use governor::{NotUntil, Quota, RateLimiter};
 use http::HeaderValue;
 
 use crate::config::Plan;
-use crate::telemetry::access_log::decimal;
+use crate::wire::decimal::decimal;
 
 type Instant = <DefaultClock as governor::clock::Clock>::Instant;
 type PerKey = RateLimiter<NotKeyed, InMemoryState, DefaultClock, StateInformationMiddleware>;
