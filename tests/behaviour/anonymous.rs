@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use crate::harness::client::{self, Connection, Response, request};
-use crate::harness::gateway::{Gateway, config, keys};
+use crate::harness::gateway::{Gateway, config};
 use crate::harness::upstream::Upstream;
 use crate::harness::{FLOW, KEY, wait_for};
 use crate::rate_limits::{PREDICT, QUESTION, STREAMING, assert_limited};

@@ -235,6 +235,13 @@ fn a_state_dir_that_cannot_be_is_named_before_anything_is_served() {
     assert!(said.contains("plans.default.quota: "), "{said}");
     assert!(said.contains(occupied.join("state").to_str().unwrap()) && said.contains("state_dir"), "{said}");
 
+    let written = folder.path().join("flowgate.yaml");
+    std::fs::write(&written, wrong).unwrap();
+    std::fs::write(folder.path().join("keys.yaml"), keys("")).unwrap();
+    let serve = Command::new(BINARY).args(["serve", "--config"]).arg(written).output().unwrap();
+    assert_eq!(serve.status.code(), Some(2));
+    assert!(String::from_utf8(serve.stderr).unwrap().contains("plans.default.quota: "));
+
     let right = counting(upstream.address, &folder.path().join("state"), &plan("1/month"));
     let output = check(&right);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
