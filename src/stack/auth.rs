@@ -21,18 +21,19 @@ pub(crate) struct Auth;
 
 impl Check for Auth {
     fn check(self, head: &mut Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
-        identify(head, context).map_err(|refusal| throttled(refusal, context))
+        identify(head, context).map_err(|refusal| throttled(refusal, &head.headers, context))
     }
 }
 
 /// Guessing is slow: too many wrong credentials from one address are told to wait. No credential is no guess.
-fn throttled(refusal: Refusal, context: &Context) -> Refusal {
-    match &refusal {
-        Refusal::InvalidKey(_) => match context.snapshot.penalties.failed(context.client) {
-            Ok(()) => refusal,
-            Err(retry_after) => Refusal::TooManyFailures { retry_after },
-        },
-        _ => refusal,
+fn throttled(refusal: Refusal, headers: &HeaderMap, context: &Context) -> Refusal {
+    if !matches!(refusal, Refusal::InvalidKey(_)) {
+        return refusal;
+    }
+    let credential = [headers.get(X_API_KEY), headers.get(AUTHORIZATION)];
+    match context.snapshot.penalties.failed(context.client, credential) {
+        Ok(()) => refusal,
+        Err(retry_after) => Refusal::TooManyFailures { retry_after },
     }
 }
 

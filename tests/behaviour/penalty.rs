@@ -67,6 +67,16 @@ fn a_good_key_passes_from_an_address_that_others_guess_from() {
 }
 
 #[test]
+fn a_client_with_one_wrong_key_goes_on_being_told() {
+    let upstream = Upstream::answering();
+    let gateway = start(&upstream);
+    for _ in 0..60 {
+        guess(&gateway, "192.0.2.7", 1).assert_refused(401, "invalid_api_key");
+    }
+    assert!(guess_on(&gateway, "192.0.2.7") >= 19, "it was one guess");
+}
+
+#[test]
 fn no_key_at_all_is_no_guess() {
     let upstream = Upstream::answering();
     let gateway = start(&upstream);
