@@ -144,6 +144,11 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(refused(&visitors, u32::MAX), None);
         }
+        let resident = || {
+            let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+            pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+        };
+        let before = resident();
         for number in 0..1_000_000 {
             // Once in a while, as every second.
             if number % 150_000 == 0 {
@@ -152,6 +157,8 @@ mod tests {
             let _ = visitors.allowance(at(number)).admit();
             assert!(visitors.table.len() <= MOST_VISITORS);
         }
+        // Some 15 MiB; a million would be 150.
+        assert!(resident().saturating_sub(before) < 64 << 20);
         while visitors.table.len() > MOST_VISITORS / 2 {
             visitors.sweep();
         }

@@ -11,7 +11,7 @@ use super::is_name;
 use super::reader::Reader;
 use crate::config::file;
 use crate::config::units::{MAX_DURATION, parse_quota, parse_rate};
-use crate::config::yaml::{At, Named};
+use crate::config::yaml::{At, Named, Value};
 use crate::config::{Plan, Rate};
 
 /// As many requests at once as a limiter can count without overflow.
@@ -81,7 +81,8 @@ fn plan(reader: &mut Reader<'_>, name: &At<String>, file: &file::Plan, fallback:
     if !is_name(&name.value) {
         reader.refuse(name, "expected a name of at most 128 letters, digits and . _ ~ -");
     }
-    let quota = reader.parsed(&file.quota, parse_quota);
+    let quota = file.quota.0.as_ref().filter(|node| !matches!(node.value, Value::Null));
+    let quota = quota.and_then(|node| reader.parsed_node(node, parse_quota));
     let written = reader.parsed(&file.requests, parse_rate);
     let requests = written.unwrap_or(fallback.requests);
     let burst = match reader.count(&file.burst, MAX_COUNT) {
