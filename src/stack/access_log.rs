@@ -18,7 +18,8 @@ use super::Environment;
 use super::context::{Call, Context, Endpoint};
 use crate::config::LogFormat;
 use crate::predict::report::Ending;
-use crate::telemetry::access_log::{AccessLog, decimal};
+use crate::telemetry::access_log::AccessLog;
+use crate::wire::decimal::decimal;
 use crate::wire::watched::{Watch, Watched};
 
 /// Bytes of a path that are logged.

@@ -53,8 +53,8 @@ pub(crate) struct Context {
     pub(crate) key: Cell<Option<u32>>,
     // Set by `auth` as well, if the key came as a session token: what that says.
     pub(crate) token: OnceCell<Box<Claims>>,
-    // Set by `limits`; frees its place when the context goes, with the last byte of the answer.
-    pub(crate) permit: Cell<Option<Permit>>,
+    // Set by `limits`; they free their places when the context goes, with the last byte of the answer.
+    pub(crate) permits: Cell<[Option<Permit>; 2]>,
     // Set by the first who asks, at the request's end.
     pub(crate) duration: OnceCell<Duration>,
     // Set by whoever refuses.

@@ -83,7 +83,7 @@ where
             chatflow: OnceCell::new(),
             key: Cell::new(None),
             token: OnceCell::new(),
-            permit: Cell::new(None),
+            permits: Cell::default(),
             duration: OnceCell::new(),
             refusal: OnceCell::new(),
             first_byte: Cell::new(None),

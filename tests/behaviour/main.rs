@@ -10,6 +10,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod anonymous;
 mod auth;
 mod body;
 mod commands;
@@ -17,7 +18,9 @@ mod disconnect;
 mod drain;
 mod headers;
 mod http2;
+mod penalty;
 mod pooling;
+mod quota;
 mod rate_limits;
 mod reload;
 mod routing;

@@ -63,7 +63,7 @@ impl RequestHead {
             Some(0) if self.method == Method::GET => {}
             Some(length) => {
                 self.text.extend_from_slice(b"content-length: ");
-                crate::telemetry::access_log::decimal(&mut self.text, length, 1);
+                crate::wire::decimal::decimal(&mut self.text, length, 1);
                 self.text.extend_from_slice(b"\r\n");
             }
             None => self.put("transfer-encoding", b"chunked"),
