@@ -7,11 +7,10 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::json::{parse_object, shown};
+use super::session::{ChatIds, LONGEST_ID, Namespace, Pair};
 use crate::config::Chatflow;
 use crate::wire::refusal::Refusal;
 
-/// Bytes of a chat or session id.
-const LONGEST_ID: usize = 256;
 /// Messages in `history`, files in `uploads`.
 const MOST_ITEMS: usize = 100;
 
@@ -23,12 +22,24 @@ pub(crate) struct Prediction {
     /// For the upstream.
     pub(crate) body: Bytes,
     pub(crate) streaming: bool,
-    /// The client's, or a new one: without it the chat could not be aborted.
-    pub(crate) chat_id: String,
+    pub(crate) ids: ChatIds,
 }
 
-/// Checks a body against the chatflow's policy and applies what the gateway forces. `key_vars` are the caller's own.
-pub(crate) fn check(body: &[u8], chatflow: &Chatflow, key_vars: Option<&Fields>) -> Result<Prediction, Refusal> {
+/// What is forced into a request on its caller's account, over whatever the client sent.
+#[derive(Default)]
+pub(crate) struct Caller<'a> {
+    /// Keeps its chats apart from those of others.
+    pub(crate) namespace: Option<Namespace>,
+    /// The variables of its key.
+    pub(crate) key_vars: Option<&'a Fields>,
+    /// The variables of its token, which can do no more than the key that it descends from.
+    pub(crate) token_vars: Option<&'a Fields>,
+    /// The only chat and session that its token gives it.
+    pub(crate) session: Option<&'a str>,
+}
+
+/// Checks a body against the chatflow's policy and applies what the gateway forces.
+pub(crate) fn check(body: &[u8], chatflow: &Chatflow, caller: &Caller<'_>) -> Result<Prediction, Refusal> {
     let mut fields = parse_object(body).map_err(|message| Refusal::Invalid("body_json", message.into()))?;
     let mut checked = Fields::new();
 
@@ -42,19 +53,11 @@ pub(crate) fn check(body: &[u8], chatflow: &Chatflow, key_vars: Option<&Fields>)
     checked.extend(form.map(|form| ("form".to_owned(), form)));
 
     let mut overrides = overrides(&mut fields, chatflow)?;
-    let session_id = match overrides.get("sessionId") {
-        Some(value) => Some(id("overrideConfig.sessionId", value)?.to_owned()),
-        None => None,
-    };
-    // Flowise's own order (chatId, then sessionId, then a new one), so that the chat is known here as well.
-    let chat_id = match fields.remove("chatId").filter(|value| !value.is_null()) {
-        Some(value) => id("chatId", &value)?.to_owned(),
-        None => match session_id {
-            Some(session_id) => session_id,
-            None => super::chat_id::random().ok_or(Refusal::UpstreamUnavailable)?,
-        },
-    };
-    force(&mut overrides, chatflow, key_vars);
+    let ids = ids(&mut fields, &mut overrides, chatflow, caller)?;
+    force(&mut overrides, chatflow, caller);
+    if let Some(session) = &ids.session {
+        overrides.insert("sessionId".to_owned(), Value::String(session.upstream.clone()));
+    }
     if !overrides.is_empty() {
         checked.insert("overrideConfig".to_owned(), Value::Object(overrides));
     }
@@ -65,10 +68,38 @@ pub(crate) fn check(body: &[u8], chatflow: &Chatflow, key_vars: Option<&Fields>)
     if streaming {
         checked.insert("streaming".to_owned(), Value::Bool(true));
     }
-    checked.insert("chatId".to_owned(), Value::String(chat_id.clone()));
+    checked.insert("chatId".to_owned(), Value::String(ids.chat.upstream.clone()));
     let body =
         serde_json::to_vec(&checked).map_err(|_| invalid("body_json", "The request body cannot be forwarded."))?;
-    Ok(Prediction { body: Bytes::from(body), streaming, chat_id })
+    Ok(Prediction { body: Bytes::from(body), streaming, ids })
+}
+
+/// The chat and its session: what the operator or a token forces, else what the client asks for. Flowise's own order
+/// (chatId, then sessionId, then a new one) is kept, so that the chat is known here as well: without it, it could not
+/// be aborted.
+fn ids(
+    fields: &mut Fields,
+    overrides: &mut Fields,
+    chatflow: &Chatflow,
+    caller: &Caller<'_>,
+) -> Result<ChatIds, Refusal> {
+    let taken = |name: &str, value: Option<Value>| match value.filter(|value| !value.is_null()) {
+        Some(value) => id(name, value).map(Some),
+        None => Ok(None),
+    };
+    let chat = taken("chatId", fields.remove("chatId"))?;
+    let session = taken("overrideConfig.sessionId", overrides.remove("sessionId"))?;
+    let forced = chatflow.force_override.get("sessionId").and_then(Value::as_str).or(caller.session);
+    let session = forced.map(str::to_owned).or(session);
+    let chat = caller.session.map(str::to_owned).or(chat);
+    let namespace = caller.namespace.as_ref();
+    let session = session.map(|session| Pair::new(session, namespace));
+    let chat = match (chat, &session) {
+        (Some(chat), _) => Pair::new(chat, namespace),
+        (None, Some(session)) => session.clone(),
+        (None, None) => Pair::new(super::chat_id::random().ok_or(Refusal::UpstreamUnavailable)?, namespace),
+    };
+    Ok(ChatIds { chat, session })
 }
 
 fn streaming(fields: &mut Fields) -> Result<bool, Refusal> {
@@ -191,20 +222,25 @@ fn check_paths(fields: &Fields, allowed: &[&[String]], at: &str) -> Result<(), R
     Ok(())
 }
 
-/// What the gateway sets, over anything a client sent: the chatflow's overrides, its variables, the key's.
-fn force(overrides: &mut Fields, chatflow: &Chatflow, key_vars: Option<&Fields>) {
+/// What the gateway sets, over anything a client sent: the token's variables, over them the chatflow's overrides and
+/// variables, and over all the key's. The operator wrote the last three, so a token cannot change them.
+fn force(overrides: &mut Fields, chatflow: &Chatflow, caller: &Caller<'_>) {
+    set_vars(overrides, caller.token_vars);
     for (name, value) in &chatflow.force_override {
         overrides.insert(name.clone(), value.clone());
     }
-    let forced = chatflow.vars.iter().chain(key_vars.into_iter().flatten());
-    for (name, value) in forced {
-        let vars = overrides.entry("vars").or_insert_with(|| Value::Object(Fields::new()));
-        if !vars.is_object() {
-            *vars = Value::Object(Fields::new());
-        }
-        if let Value::Object(vars) = vars {
-            vars.insert(name.clone(), value.clone());
-        }
+    set_vars(overrides, Some(&chatflow.vars));
+    set_vars(overrides, caller.key_vars);
+}
+
+fn set_vars(overrides: &mut Fields, forced: Option<&Fields>) {
+    let Some(forced) = forced.filter(|forced| !forced.is_empty()) else { return };
+    let vars = overrides.entry("vars").or_insert_with(|| Value::Object(Fields::new()));
+    if !vars.is_object() {
+        *vars = Value::Object(Fields::new());
+    }
+    if let Value::Object(vars) = vars {
+        vars.extend(forced.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
 }
 
@@ -300,9 +336,11 @@ fn items<'a>(name: &str, value: &'a Value) -> Result<&'a [Value], Refusal> {
 }
 
 /// Ids are strings: Flowise hands an object on to its database (CVE-2026-91937).
-fn id<'a>(name: &str, value: &'a Value) -> Result<&'a str, Refusal> {
-    match value.as_str() {
-        Some(text) if !text.is_empty() && text.len() <= LONGEST_ID && !text.chars().any(char::is_control) => Ok(text),
+fn id(name: &str, value: Value) -> Result<String, Refusal> {
+    match value {
+        Value::String(text) if !text.is_empty() && text.len() <= LONGEST_ID && !text.chars().any(char::is_control) => {
+            Ok(text)
+        }
         _ => Err(ill_typed(name, "a string of 1 to 256 bytes without control characters")),
     }
 }

@@ -20,7 +20,7 @@ use super::context::{Call, Context, Endpoint};
 use crate::config::BodyMode;
 use crate::demo;
 use crate::predict::chat_id;
-use crate::predict::request::{self, Prediction};
+use crate::predict::request::{self, Caller, Prediction};
 use crate::snapshot::{Backend, Flow};
 use crate::upstream::abort::{AbortGuard, Chat};
 use crate::upstream::answer::Shaping;
@@ -89,7 +89,14 @@ async fn check_body(body: Incoming, flow: &Flow, context: &Context) -> Result<Pr
     let silence = context.snapshot.config.server.body_timeout;
     let bytes = read_body(body, context.body_limit.get(), silence).await?;
     let key = context.key.get().and_then(|key| context.snapshot.keys.key(key as usize));
-    request::check(&bytes, &flow.config, key.map(|key| &key.vars))
+    let token = context.token.get();
+    let caller = Caller {
+        namespace: context.namespace(),
+        key_vars: key.map(|key| &key.vars),
+        token_vars: token.map(|token| &token.vars),
+        session: token.and_then(|token| token.session_id.as_deref()),
+    };
+    request::check(&bytes, &flow.config, &caller)
 }
 
 /// `most`: bytes; `silence`: longest wait for the next one.
@@ -136,14 +143,14 @@ impl Upstream<'_> {
                 let prediction = check_body(body, self.flow, self.context).await?;
                 let mut request = self.head(Method::POST, "prediction", head);
                 request.field("content-type", &JSON);
-                let chat = chat_id::hash(prediction.chat_id.as_bytes());
+                let chat = chat_id::hash(prediction.ids.chat.upstream.as_bytes());
                 let abort = AbortGuard::new(
                     &self.environment.aborts,
                     Chat {
                         target: Arc::clone(self.target),
                         credentials: self.credentials.cloned(),
                         flow: Arc::clone(self.id),
-                        id: prediction.chat_id,
+                        id: prediction.ids.chat.upstream,
                     },
                 );
                 let body = Outgoing::Full(prediction.body);
