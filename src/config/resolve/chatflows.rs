@@ -7,7 +7,7 @@ use super::upstreams::{Upstreams, api_key_value};
 use super::{is_name, json};
 use crate::config::file::{self, Field};
 use crate::config::yaml::{At, Named, Value, suggest};
-use crate::config::{Access, BodyMode, Chatflow, Events, Origins, ResponseShape};
+use crate::config::{Access, BodyMode, Chatflow, Events, Origins, ResponseShape, override_rules};
 
 /// Stands for every UUID that has no entry of its own.
 const WILDCARD: &str = "*";
@@ -155,6 +155,9 @@ fn override_config(reader: &mut Reader<'_>, field: &Field) -> Vec<Vec<String>> {
             reader.refuse(node, "expected a path such as sessionId or vars.userId");
         } else if path.iter().any(|segment| json::RESERVED.contains(&segment.as_str())) {
             reader.refuse(node, "this name cannot be used");
+        } else if let Some(protected) = override_rules::protected(&path) {
+            let what = protected.what();
+            reader.refuse(node, format_args!("no client may set this: it holds {what}; `force_override` can set it"));
         } else if !paths.contains(&path) {
             paths.push(path);
         }
