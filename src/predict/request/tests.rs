@@ -3,9 +3,10 @@ use serde_json::json;
 
 use super::*;
 use crate::config::{Access, BodyMode, Events, Origins, ResponseShape};
+use crate::predict::session::Pair;
 use crate::predict::session::Scope;
 
-fn chatflow(allowed: &[&str]) -> Chatflow {
+pub(super) fn chatflow(allowed: &[&str]) -> Chatflow {
     Chatflow {
         name: "support".into(),
         upstream: 0,
@@ -21,8 +22,8 @@ fn chatflow(allowed: &[&str]) -> Chatflow {
         override_config: allowed.iter().map(|path| path.split('.').map(str::to_owned).collect()).collect(),
         max_question_chars: 20,
         max_word_chars: 10,
-        vars: Fields::new(),
-        force_override: Fields::new(),
+        vars: Map::new(),
+        force_override: Map::new(),
     }
 }
 
@@ -75,6 +76,8 @@ fn every_refusal_names_its_field() {
         (json!({"question": "hi", "overrideConfig": {"temperature": 2}}), "overrideConfig.temperature may not"),
         (json!({"question": "hi", "overrideConfig": {"vars": {"plan": 2}}}), "overrideConfig.vars.plan may not"),
         (json!({"question": "hi", "overrideConfig": {"vars": 2}}), "overrideConfig.vars may not"),
+        (json!({"question": "hi", "overrideConfig": {"vars": {"userId": {}}}}), "vars.userId must be a single value"),
+        (json!({"question": "hi", "overrideConfig": {"vars": {"userId": "{{$vars.x}}"}}}), "may not hold {{"),
         (json!({"question": "hi", "variables": {"plan": 2}}), "overrideConfig.vars.plan may not"),
         (json!({"question": "hi", "variables": []}), "variables must be an object"),
         (json!({"question": "hi", "stream": 1}), "stream must be true or false"),
@@ -82,9 +85,9 @@ fn every_refusal_names_its_field() {
         (json!({"question": "hi", "evaluationRunId": "1"}), "evaluationRunId is not known"),
         (json!({"question": "hi", "sessionId": "1"}), "overrideConfig.sessionId?"),
         (json!({"question": "hi", "uploads": [{"type": "url", "data": "http://x"}]}), "by URL"),
-        (json!({"question": "hi", "uploads": [{"type": "file", "data": "http://x"}]}), "by URL"),
+        (json!({"question": "hi", "uploads": [{"type": "file", "name": "a", "data": "http://x"}]}), "by URL"),
         (json!({"question": "hi", "uploads": [{"type": "file", "path": "/x"}]}), "uploads.path is not known"),
-        (json!({"question": "hi", "history": [{"role": "system", "content": "x"}]}), "history must be"),
+        (json!({"question": "hi", "history": [{"role": "userMessage", "content": "x"}]}), "with a secret key only"),
         (json!({"question": "x ".repeat(11)}), "longer than 20 characters"),
         (json!({"question": "x".repeat(11)}), "more than 10 letters"),
         (json!({"form": {"a": {}}}), "form.a must be"),
