@@ -153,7 +153,15 @@ pub fn protected<S: AsRef<str>>(path: &[S]) -> Option<Protected> {
         Some("vars" | "promptValues") => return None,
         _ => path,
     };
-    path.iter().find_map(|name| protected_name(name.as_ref()))
+    let mut names = path.iter().map(AsRef::as_ref).enumerate();
+    names.find_map(|(depth, name)| if depth > 0 && is_node_id(name) { None } else { protected_name(name) })
+}
+
+/// `chatOpenAI_0`: a value may stand under the id of the one node that it is for.
+fn is_node_id(name: &str) -> bool {
+    name.rsplit_once('_').is_some_and(|(kind, number)| {
+        !kind.is_empty() && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 fn protected_name(name: &str) -> Option<Protected> {
@@ -228,6 +236,7 @@ mod tests {
             "promptValues.promptTemplate_0.token",
             "temperature",
             "temperature.chatOpenAI_0",
+            "systemMessage.toolAgent_0",
             "modelName",
             "maxTokens",
             "topP",
@@ -252,5 +261,7 @@ mod tests {
         assert!(protected(&["x", "basepath"]).is_some());
         assert!(protected(&["openAIApiKey", "chatOpenAI_0"]).is_some());
         assert!(protected(&["sessionId", "x"]).is_some());
+        assert!(protected(&["mcpServerConfig_0"]).is_some());
+        assert!(protected(&["x", "base_path"]).is_some());
     }
 }

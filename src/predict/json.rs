@@ -174,7 +174,7 @@ impl Strict<'_> {
         Ok(())
     }
 
-    fn text<'a, E: de::Error>(self, text: Cow<'a, str>) -> Result<Json<'a>, E> {
+    fn text<E: de::Error>(self, text: Cow<'_, str>) -> Result<Json<'_>, E> {
         if text.starts_with(FILE_REFERENCE) {
             return self.refuse("file_reference", format_args!("a text that names a file of the server"));
         }

@@ -12,11 +12,15 @@ mod harness;
 
 mod auth;
 mod body;
+mod body_schema;
+mod body_uploads;
 mod commands;
 mod disconnect;
 mod drain;
 mod headers;
 mod http2;
+mod isolation;
+mod overrides;
 mod pooling;
 mod rate_limits;
 mod reload;

@@ -53,6 +53,11 @@ fn chatflow(reader: &mut Reader<'_>, name: &At<String>, file: file::Chatflow, up
     let max_word_chars = chars(reader, &file.max_word_chars, 1000);
     let vars = json::map(reader, &file.vars);
     let force_override = json::map(reader, &file.force_override);
+    if let (Some(session), Some(node)) = (force_override.get("sessionId"), &file.force_override.0)
+        && session.as_str().is_none_or(str::is_empty)
+    {
+        reader.refuse(node, "the session is a text that is not empty");
+    }
     if body == BodyMode::Passthrough {
         refuse_forced(reader, &file.vars);
         refuse_forced(reader, &file.force_override);

@@ -95,7 +95,7 @@ fn check_override_text(text: &str, at: &[&str], chatflow: &Chatflow) -> Result<(
 
 /// Whether a map stands there in Flowise.
 fn is_map(at: &[&str]) -> bool {
-    matches!(at, ["vars"] | ["promptValues"] | ["promptValues", _])
+    matches!(at, ["vars" | "promptValues"] | ["promptValues", _])
 }
 
 /// Whether a map stands above, so that there may be a value as well: `promptValues` by name or by node id.
