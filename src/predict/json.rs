@@ -9,7 +9,6 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Number, Value};
 
 use crate::wire::refusal::Refusal;
@@ -84,35 +83,64 @@ impl<'a> Object<'a> {
     }
 
     /// As a body; `around`: about how many bytes that will be.
-    pub(super) fn to_bytes(&self, around: usize) -> Option<Vec<u8>> {
+    pub(super) fn to_bytes(&self, around: usize) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = Vec::with_capacity(around);
-        serde_json::to_writer(&mut bytes, self).ok()?;
-        Some(bytes)
+        self.write(&mut bytes)?;
+        Ok(bytes)
     }
-}
 
-impl Serialize for Object<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(&**name, value)?;
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        out.push(b'{');
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            write_text(name, out)?;
+            out.push(b':');
+            value.write(out)?;
         }
-        map.end()
+        out.push(b'}');
+        Ok(())
     }
 }
 
-impl Serialize for Json<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl Json<'_> {
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         match self {
-            Self::Null => serializer.serialize_unit(),
-            Self::Bool(value) => serializer.serialize_bool(*value),
-            Self::Number(number) => number.serialize(serializer),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::List(items) => items.serialize(serializer),
-            Self::Object(object) => object.serialize(serializer),
-            Self::Given(value) => value.serialize(serializer),
+            Self::Null => out.extend_from_slice(b"null"),
+            Self::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
+            Self::Number(number) => serde_json::to_writer(out, number)?,
+            Self::Text(text) => write_text(text, out)?,
+            Self::List(items) => {
+                out.push(b'[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    item.write(out)?;
+                }
+                out.push(b']');
+            }
+            Self::Object(object) => object.write(out)?,
+            Self::Given(value) => serde_json::to_writer(out, value)?,
         }
+        Ok(())
     }
+}
+
+/// Most texts need no escapes (RFC 8259, section 7) and are copied in one piece.
+fn write_text(text: &str, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    let is_special = |byte: u8| matches!(byte, 0..0x20 | b'"' | b'\\');
+    // Without an early end inside a piece, so that it is looked at many bytes at a time.
+    let is_plain =
+        !text.as_bytes().chunks(64).any(|piece| piece.iter().fold(false, |found, byte| found | is_special(*byte)));
+    if !is_plain {
+        return serde_json::to_writer(out, text);
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+    Ok(())
 }
 
 /// Parses a whole body as one object.

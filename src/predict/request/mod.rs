@@ -91,7 +91,7 @@ pub(crate) fn check(body: &[u8], chatflow: &Chatflow, caller: &Caller<'_>) -> Re
     }
     // Two ids and what is forced.
     let around = body.len() + 256;
-    let body = checked.to_bytes(around).ok_or_else(|| invalid("body_json", "The body cannot be forwarded."))?;
+    let body = checked.to_bytes(around).map_err(|_| invalid("body_json", "The body cannot be forwarded."))?;
     drop(checked);
     Ok(Prediction { body: Bytes::from(body), streaming, ids })
 }

@@ -57,8 +57,27 @@ fn value() -> impl Strategy<Value = Value> {
 fn body() -> impl Strategy<Value = Value> {
     let overrides = prop::collection::vec((name(), value()), 0..3)
         .prop_map(|fields| json!({ "overrideConfig": Value::Object(fields.into_iter().collect()) }));
+    // Right but for what stands at one place.
+    let single = || {
+        prop_oneof![3 => "[a-z]{0,4}".prop_map(Value::from), 1 => any::<f64>().prop_map(Value::from),
+                                1 => value()]
+    };
+    let nearly = (single(), single(), single(), single()).prop_map(|(a, b, c, d)| {
+        json!({ "overrideConfig": {
+            "vars": { "a": a }, "promptValues": { "a": b, "n_0": { "b": c } }, "temperature": { "chatOpenAI_0": d },
+        }})
+    });
+    let turns = (single(), single(), single()).prop_map(|(a, b, c)| {
+        json!({
+            "history": [{ "role": "userMessage", "content": a }],
+            "humanInput": { "type": "proceed", "feedback": b },
+            "uploads": [{ "type": "file:full", "name": "a.txt", "data": c }],
+        })
+    });
     let parts = prop_oneof![
         2 => overrides,
+        2 => nearly,
+        1 => turns,
         1 => value().prop_map(|vars| json!({ "variables": { "a": vars } })),
         1 => "[a-z]{1,8}".prop_map(|session| json!({ "overrideConfig": { "sessionId": session } })),
         1 => "[a-z]{1,8}".prop_map(|chat| json!({ "chatId": chat })),
