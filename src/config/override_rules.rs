@@ -144,13 +144,13 @@ const TABLE: &[(Protected, &[Part])] = &[
     (Protected::Tools, &[Ends("config")]),
 ];
 
-/// Whether that path inside `overrideConfig` is closed to clients. Below `vars` and `promptValues` stand names that the
-/// flow's author chose.
+/// Whether that path inside `overrideConfig` is closed to clients. Below `vars`, `promptValues` and `startState` stand
+/// names that the flow's author chose.
 #[must_use]
 pub fn protected<S: AsRef<str>>(path: &[S]) -> Option<Protected> {
     let path = match path.first().map(AsRef::as_ref) {
         Some("sessionId") if path.len() == 1 => return None,
-        Some("vars" | "promptValues") => return None,
+        Some("vars" | "promptValues" | "startState") => return None,
         _ => path,
     };
     let mut names = path.iter().map(AsRef::as_ref).enumerate();

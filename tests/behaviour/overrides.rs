@@ -70,13 +70,14 @@ fn what_chatflow_and_key_force_no_client_can_change() {
 
 #[test]
 fn an_allowed_path_takes_a_value_of_its_type_only() {
-    let allowed = ", override_config: [vars, promptValues, temperature, systemMessage.toolAgent_0]";
+    let allowed = ", override_config: [vars, promptValues, startState, temperature, systemMessage.toolAgent_0]";
     let upstream = Upstream::answering();
     let gateway = with_chatflow(upstream.address, allowed);
     for overrides in [
         json!({"vars": {"a": "x", "b": 1, "c": true, "d": null}}),
         json!({"promptValues": {"userId": "x"}}),
         json!({"promptValues": {"promptTemplate_0": {"userId": "x"}}}),
+        json!({"startState": {"step": "x", "url": 1}}),
         json!({"temperature": 0.7}),
         json!({"temperature": "0.7"}),
         json!({"systemMessage": {"toolAgent_0": "Be brief."}}),
@@ -96,6 +97,10 @@ fn an_allowed_path_takes_a_value_of_its_type_only() {
             ),
             (r#"{"question":"hi","overrideConfig":{"temperature":[1]}}"#, "temperature must be a single value"),
             (r#"{"question":"hi","overrideConfig":{"vars":"all"}}"#, "vars must be an object"),
+            (
+                r#"{"question":"hi","overrideConfig":{"startState":[{"key":"a","value":1}]}}"#,
+                "startState must be an object",
+            ),
             (r#"{"question":"hi","overrideConfig":{"vars":["a"]}}"#, "vars must be an object"),
             (r#"{"question":"hi","overrideConfig":{"vars":{"a":{"$ne":1}}}}"#, "vars.a must be a single value"),
             (r#"{"question":"hi","variables":{"a":["x"]}}"#, "vars.a must be a single value"),

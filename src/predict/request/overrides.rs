@@ -2,8 +2,8 @@
 //!
 //! Flowise filters strings and lists by its own list of enabled overrides, but lets objects past it, into every node. So
 //! an allowed path takes a single value: a string, a number, a boolean or null. Only where the real input is a map does
-//! it take one: `vars`, and `promptValues`, whose values may stand under a node's id. Anything else that Flowise keys by
-//! node id is allowed by its whole path, such as `temperature.chatOpenAI_0`.
+//! it take one: `vars`, an agentflow's `startState`, and `promptValues`, whose values may stand under a node's id.
+//! Anything else that Flowise keys by node id is allowed by its whole path, such as `temperature.chatOpenAI_0`.
 
 use serde_json::{Map, Value};
 
@@ -95,7 +95,7 @@ fn check_override_text(text: &str, at: &[&str], chatflow: &Chatflow) -> Result<(
 
 /// Whether a map stands there in Flowise.
 fn is_map(at: &[&str]) -> bool {
-    matches!(at, ["vars" | "promptValues"] | ["promptValues", _])
+    matches!(at, ["vars" | "promptValues" | "startState"] | ["promptValues", _])
 }
 
 /// Whether a map stands above, so that there may be a value as well: `promptValues` by name or by node id.
