@@ -13,9 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
-use crate::config::{Chatflow, Config, Plan, Problem, Problems, UpstreamKind};
+use crate::config::{Chatflow, Config, Plan, Problem, Problems, Secret, UpstreamKind};
 use crate::keys::KeyStore;
 use crate::limits::{Allowance, Penalties, PlanLimits, Visitors};
+use crate::predict::session::SessionKey;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::Identity;
 use crate::upstream::target::{Credentials, Target};
@@ -53,6 +54,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct Flow {
     pub(crate) config: Arc<Chatflow>,
     pub(crate) backend: Backend,
+    /// Keeps its callers' chats apart.
+    pub(crate) sessions: SessionKey,
 }
 
 #[derive(Debug)]
@@ -185,7 +188,9 @@ impl Flow {
                 .and_then(Credentials::new)
                 .map(Arc::new),
         });
-        Self { config: Arc::clone(chatflow), backend }
+        let secret = config.session_secret.as_ref().map(Secret::expose);
+        let sessions = SessionKey::new(secret, chatflow.id.as_deref());
+        Self { config: Arc::clone(chatflow), backend, sessions }
     }
 }
 

@@ -8,6 +8,7 @@ mod error;
 mod expand;
 mod file;
 pub mod origin;
+pub mod override_rules;
 mod resolve;
 mod secret;
 pub(crate) mod units;

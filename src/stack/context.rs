@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use crate::keys::{self, token::Claims};
 use crate::limits::Permit;
 use crate::predict::report::StreamSlot;
-use crate::predict::session::Scope;
+use crate::predict::session::{Namespace, Scope};
 use crate::snapshot::{self, Flow};
 use crate::wire::refusal::Refusal;
 
@@ -132,6 +132,12 @@ impl Context {
             (None, keys::Kind::Publishable) => Scope::Visitor { key: &key.id, address: self.client },
             (None, keys::Kind::Secret) => Scope::Key(&key.id),
         }
+    }
+
+    /// What keeps this caller's chats apart; `None` where the chatflow does not ask for it.
+    pub(crate) fn namespace(&self) -> Option<Namespace> {
+        let (flow, (_, id)) = (self.flow()?, self.chatflow.get()?);
+        flow.config.isolate_sessions.then(|| Namespace::new(&flow.sessions.of(id), self.scope()))
     }
 
     /// The key's id, or `-`.

@@ -22,7 +22,8 @@ use super::context::{Call, Context, Endpoint};
 use crate::config::BodyMode;
 use crate::demo;
 use crate::predict::chat_id;
-use crate::predict::request::{self, Prediction};
+use crate::predict::request::{self, Caller, Prediction};
+use crate::predict::session::Scope;
 use crate::snapshot::{Backend, Flow};
 use crate::upstream::abort::{AbortGuard, Chat};
 use crate::upstream::answer::Shaping;
@@ -91,7 +92,15 @@ async fn check_body(body: Incoming, flow: &Flow, context: &Context) -> Result<Pr
     let silence = context.snapshot.config.server.body_timeout;
     let bytes = read_body(body, context.body_limit.get(), silence).await?;
     let key = context.key.get().and_then(|key| context.snapshot.keys.key(key as usize));
-    request::check(&bytes, &flow.config, key.map(|key| &key.vars))
+    let token = context.token.get();
+    let caller = Caller {
+        namespace: context.namespace(),
+        is_backend: matches!(context.scope(), Scope::Key(_)),
+        key_vars: key.map(|key| &key.vars),
+        token_vars: token.map(|token| &token.vars),
+        session: token.and_then(|token| token.session_id.as_deref()),
+    };
+    request::check(&bytes, &flow.config, &caller)
 }
 
 /// `most`: bytes; `silence`: longest wait for the next one.
@@ -144,14 +153,14 @@ impl Upstream<'_> {
                 let prediction = check_body(body, self.flow, self.context).await?;
                 let mut request = self.head(Method::POST, "prediction", head);
                 request.field("content-type", &JSON);
-                let chat = chat_id::hash(prediction.chat_id.as_bytes());
+                let chat = chat_id::hash(prediction.ids.chat.upstream.as_bytes());
                 let abort = AbortGuard::new(
                     &self.environment.aborts,
                     Chat {
                         target: Arc::clone(self.target),
                         credentials: self.credentials.cloned(),
                         flow: Arc::clone(self.id),
-                        id: prediction.chat_id,
+                        id: prediction.ids.chat.upstream,
                     },
                 );
                 let body = Outgoing::Full(prediction.body);
@@ -161,11 +170,23 @@ impl Upstream<'_> {
     }
 
     async fn upsert(&self, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
+        // A page is no place to write documents from, whatever the key that its token descends from may do.
+        if self.context.token.get().is_some() {
+            return Err(Refusal::UpsertNotAllowed);
+        }
         self.pass(head, "vector/upsert", body).await
     }
 
     /// Sends a client's body on as it comes.
     async fn pass(&self, head: &Parts, route: &str, body: Incoming) -> Result<Response<Body>, Refusal> {
+        // What a key or a token forces must not silently be missing.
+        let key = self.context.key.get().and_then(|key| self.context.snapshot.keys.key(key as usize));
+        if self.context.token.get().is_some() || key.is_some_and(|key| !key.vars.is_empty()) {
+            return Err(Refusal::Invalid(
+                "forced_vars",
+                "This caller's variables or session cannot be set here: the body is forwarded unread.".into(),
+            ));
+        }
         let mut request = self.head(Method::POST, route, head);
         request.field("content-type", head.headers.get(CONTENT_TYPE).unwrap_or(&JSON));
         let silence = self.context.snapshot.config.server.body_timeout;

@@ -27,7 +27,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("upstream", &["predict::events", "predict::report", "predict::chat_id", "wire", "tls", "config", "telemetry"]),
     ("demo", &["predict", "wire"]),
     // Holds connections and health of each upstream over a reload, so it knows what a target is, and no more of it.
-    ("snapshot", &["upstream::target", "keys", "limits", "tls", "config", "telemetry"]),
+    // The key that keeps a chatflow's callers apart is made once, not with every request.
+    ("snapshot", &["upstream::target", "predict::session", "keys", "limits", "tls", "config", "telemetry"]),
     ("predict", &["wire::refusal", "config"]),
     ("keys", &["config"]),
     // Rate-limit fields are written on every request.

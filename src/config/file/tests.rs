@@ -405,6 +405,15 @@ fn mistakes_in_a_chatflow() {
             "7:23 chatflows.9d2b4ae3-1f5e-4c00-9000-000000000000.override_config[0]: expected a path",
         ),
         (
+            with_chatflow("upstream: f\noverride_config: [temperature, openAIApiKey.chatOpenAI_0]"),
+            "7:36 chatflows.9d2b4ae3-1f5e-4c00-9000-000000000000.override_config[1]: no client may set this: it holds \
+             credentials; `force_override` can set it",
+        ),
+        (
+            with_chatflow("upstream: f\nforce_override: { sessionId: { a: 1 } }"),
+            "7:21 chatflows.9d2b4ae3-1f5e-4c00-9000-000000000000.force_override: the session is a text",
+        ),
+        (
             with_chatflow("upstream: f\nvars: { a: { __proto__: 1 } }"),
             "7:18 chatflows.9d2b4ae3-1f5e-4c00-9000-000000000000.vars.a.__proto__: this name cannot be used",
         ),

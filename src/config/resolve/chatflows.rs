@@ -7,7 +7,7 @@ use super::upstreams::{Upstreams, api_key_value};
 use super::{is_name, json};
 use crate::config::file::{self, Field};
 use crate::config::yaml::{At, Named, Value, suggest};
-use crate::config::{Access, BodyMode, Chatflow, Events, Origins, Plan, ResponseShape};
+use crate::config::{Access, BodyMode, Chatflow, Events, Origins, Plan, ResponseShape, override_rules};
 
 /// Stands for every UUID that has no entry of its own.
 const WILDCARD: &str = "*";
@@ -61,6 +61,11 @@ fn chatflow(
     let max_word_chars = chars(reader, &file.max_word_chars, 1000);
     let vars = json::map(reader, &file.vars);
     let force_override = json::map(reader, &file.force_override);
+    if let (Some(session), Some(node)) = (force_override.get("sessionId"), &file.force_override.0)
+        && session.as_str().is_none_or(str::is_empty)
+    {
+        reader.refuse(node, "the session is a text that is not empty");
+    }
     if body == BodyMode::Passthrough {
         refuse_forced(reader, &file.vars);
         refuse_forced(reader, &file.force_override);
@@ -176,6 +181,9 @@ fn override_config(reader: &mut Reader<'_>, field: &Field) -> Vec<Vec<String>> {
             reader.refuse(node, "expected a path such as sessionId or vars.userId");
         } else if path.iter().any(|segment| json::RESERVED.contains(&segment.as_str())) {
             reader.refuse(node, "this name cannot be used");
+        } else if let Some(protected) = override_rules::protected(&path) {
+            let what = protected.what();
+            reader.refuse(node, format_args!("no client may set this: it holds {what}; `force_override` can set it"));
         } else if !paths.contains(&path) {
             paths.push(path);
         }
