@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
-use crate::config::{Chatflow, Config, Plan, Problem, Problems, Secret, UpstreamKind};
+use crate::config::{Access, Chatflow, Config, Origins, Plan, Problem, Problems, Secret, UpstreamKind};
 use crate::keys::KeyStore;
 use crate::limits::{Allowance, Penalties, PlanLimits, Visitors};
 use crate::predict::session::SessionKey;
@@ -54,6 +54,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct Flow {
     pub(crate) config: Arc<Chatflow>,
     pub(crate) backend: Backend,
+    /// Pages that may read its answers: its own, and those of publishable keys that may call it.
+    pub(crate) origins: Origins,
     /// Keeps its callers' chats apart.
     pub(crate) sessions: SessionKey,
 }
@@ -102,11 +104,11 @@ impl Snapshot {
         let mut by_name = Vec::with_capacity(config.chatflows.len());
         for (index, chatflow) in (0_u32..).zip(&config.chatflows) {
             by_name.push((Arc::clone(&chatflow.name), index));
-            flows.push(Arc::new(Flow::new(chatflow, &config, &targets)));
+            flows.push(Arc::new(Flow::new(chatflow, &config, &keys, &targets)));
         }
         by_name.sort_unstable();
         let wildcard = config.wildcard.as_ref().map(|chatflow| {
-            flows.push(Arc::new(Flow::new(chatflow, &config, &targets)));
+            flows.push(Arc::new(Flow::new(chatflow, &config, &keys, &targets)));
             (0_u32..).zip(&flows).last().map_or(0, |(index, _)| index)
         });
         let plans: Vec<_> = config.plans.iter().map(|plan| Arc::new(plan_limits(plan, previous))).collect();
@@ -154,6 +156,15 @@ impl Snapshot {
         (!is_named).then_some((index, id))
     }
 
+    /// Whether pages of that origin may call anything.
+    pub(crate) fn is_listed_somewhere(&self, origin: &str) -> bool {
+        self.config.cors.allowed_origins.allows(origin) || self.flows.iter().any(|flow| flow.origins.allows(origin))
+    }
+
+    pub(crate) fn has_public_chatflow(&self) -> bool {
+        self.flows.iter().any(|flow| flow.config.access == Access::Public)
+    }
+
     pub(crate) fn flow(&self, index: u32) -> Option<&Arc<Flow>> {
         self.flows.get(index as usize)
     }
@@ -176,7 +187,12 @@ impl Snapshot {
 }
 
 impl Flow {
-    fn new(chatflow: &Arc<Chatflow>, config: &Config, targets: &HashMap<Arc<str>, Arc<Target>>) -> Self {
+    fn new(
+        chatflow: &Arc<Chatflow>,
+        config: &Config,
+        keys: &KeyStore,
+        targets: &HashMap<Arc<str>, Arc<Target>>,
+    ) -> Self {
         let upstream = config.upstreams.get(chatflow.upstream);
         let target = upstream.and_then(|upstream| targets.get(&upstream.name));
         let backend = target.map_or(Backend::Demo, |target| Backend::Flowise {
@@ -190,7 +206,10 @@ impl Flow {
         });
         let secret = config.session_secret.as_ref().map(Secret::expose);
         let sessions = SessionKey::new(secret, chatflow.id.as_deref());
-        Self { config: Arc::clone(chatflow), backend, sessions }
+        let mut origins = chatflow.allowed_origins.clone();
+        let callers = keys.keys().iter().filter(|key| &*chatflow.name == "*" || key.may_call(&chatflow.name));
+        callers.for_each(|key| origins.extend(&key.allowed_origins));
+        Self { config: Arc::clone(chatflow), backend, origins, sessions }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use subtle::ConstantTimeEq as _;
@@ -14,6 +15,7 @@ use super::{Digest, Key};
 pub struct KeyStore {
     keys: Vec<Key>,
     by_prefix: HashMap<u64, Vec<Entry>, BuildHasherDefault<AsIs>>,
+    by_id: HashMap<Arc<str>, usize>,
 }
 
 /// A key that was found.
@@ -77,7 +79,15 @@ impl KeyStore {
                 by_prefix.entry(prefix(digest)).or_default().push(entry);
             }
         }
-        Self { keys, by_prefix }
+        let by_id = keys.iter().enumerate().map(|(index, key)| (Arc::clone(&key.id), index)).collect();
+        Self { keys, by_prefix, by_id }
+    }
+
+    /// The key with that id, whatever its state.
+    #[must_use]
+    pub fn by_id(&self, id: &str) -> Option<(usize, &Key)> {
+        let index = *self.by_id.get(id)?;
+        self.keys.get(index).map(|key| (index, key))
     }
 
     /// The key with that digest, if it counts at that time.
@@ -96,12 +106,11 @@ impl KeyStore {
         // The dummy has no key, so even its own digest finds nothing.
         let found = found.ok_or(Denied::Unknown)?;
         let key = self.keys.get(found.index).ok_or(Denied::Unknown)?;
-        match (key.state(now), found.slot) {
-            (State::Disabled, _) => Err(Denied::Disabled),
-            (State::Expired, _) => Err(Denied::Expired),
-            (State::Active, Slot::Previous) if !key.is_rotating(now) => Err(Denied::Expired),
-            (State::Active, Slot::Current | Slot::Previous) => Ok(found),
+        key.check(now)?;
+        if found.slot == Slot::Previous && !key.is_rotating(now) {
+            return Err(Denied::Expired);
         }
+        Ok(found)
     }
 
     #[must_use]
@@ -145,6 +154,15 @@ impl Key {
             State::Expired
         } else {
             State::Active
+        }
+    }
+
+    /// Whether it counts at that time.
+    pub fn check(&self, now: Timestamp) -> Result<(), Denied> {
+        match self.state(now) {
+            State::Active => Ok(()),
+            State::Expired => Err(Denied::Expired),
+            State::Disabled => Err(Denied::Disabled),
         }
     }
 

@@ -144,7 +144,7 @@ fn write_text(text: &str, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
 }
 
 /// Parses a whole body as one object.
-pub(super) fn parse_object(body: &[u8]) -> Result<Object<'_>, Refusal> {
+pub(crate) fn parse_object(body: &[u8]) -> Result<Object<'_>, Refusal> {
     let reading = Reading { values: Cell::new(0), rule: Cell::new("body_json") };
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = Strict { reading: &reading, depth: 0 }

@@ -4,7 +4,7 @@
 pub(crate) mod chat_id;
 pub(crate) mod events;
 pub(crate) mod files;
-mod json;
+pub(crate) mod json;
 pub(crate) mod report;
 pub(crate) mod request;
 pub(crate) mod session;

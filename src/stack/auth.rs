@@ -1,7 +1,9 @@
-//! Lets a request through only with a key that may make it.
+//! Lets a request through only if its caller may make it: by a key, by a token, or, on a public chatflow, by the page
+//! it comes from.
 //!
-//! Stands inside `route` (which chatflow, so which scope) and outside `limits` (which are per key). Unknown, expired
-//! and disabled keys get one answer; the metric tells them apart. Scheme: RFC 6750, section 2.1.
+//! Stands inside `route` (which chatflow, so which scope) and outside `limits` (which are per key or address). First
+//! who it is, then what may be called. Unknown, expired and disabled keys get one answer; the metric tells them apart.
+//! Scheme: RFC 6750, section 2.1.
 
 use http::HeaderMap;
 use http::Response;
@@ -10,7 +12,8 @@ use http::request::Parts;
 
 use super::check::Check;
 use super::context::{Context, Endpoint};
-use crate::keys::{Denied, secret};
+use crate::config::Access;
+use crate::keys::{Denied, Kind, secret, token};
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -21,13 +24,24 @@ pub(crate) struct Auth;
 
 impl Check for Auth {
     fn check(self, head: &mut Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
-        identify(head, context).map_err(|refusal| throttled(refusal, &head.headers, context))
+        // Both official SDKs ask without a key whether a chatflow streams.
+        if context.endpoint.get() == Endpoint::ChatflowsStreaming {
+            return Ok(None);
+        }
+        context.is_safe_method.set(head.method.is_safe());
+        identify(&head.headers, context).map_err(|refusal| throttled(refusal, &head.headers, context))?;
+        // What names its chatflow elsewhere than in the path is looked at once that is known.
+        if context.flow().is_some() || context.endpoint.get() == Endpoint::Tokens {
+            authorize(context)?;
+        }
+        Ok(None)
     }
 }
 
-/// Guessing is slow: too many wrong credentials from one address are told to wait. No credential is no guess.
+/// Guessing is slow: too many wrong credentials from one address are told to wait. No credential is no guess, nor is
+/// one that was right once.
 fn throttled(refusal: Refusal, headers: &HeaderMap, context: &Context) -> Refusal {
-    if !matches!(refusal, Refusal::InvalidKey(_)) {
+    if !matches!(refusal, Refusal::InvalidKey(reason) if reason != "expired") {
         return refusal;
     }
     let credential = [headers.get(X_API_KEY), headers.get(AUTHORIZATION)];
@@ -37,36 +51,100 @@ fn throttled(refusal: Refusal, headers: &HeaderMap, context: &Context) -> Refusa
     }
 }
 
-fn identify(head: &Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
-    let endpoint = context.endpoint.get();
-    // Both official SDKs ask without a key whether a chatflow streams.
-    if endpoint == Endpoint::ChatflowsStreaming {
-        return Ok(None);
-    }
-    let credential = credential(&head.headers)?;
-    if !secret::is_plausible(credential) {
-        return Err(Refusal::InvalidKey("malformed"));
-    }
+/// Who calls: sets the context's key and token, or neither if nobody in particular may call.
+fn identify(headers: &HeaderMap, context: &Context) -> Result<(), Refusal> {
+    let credential = match credential(headers) {
+        Err(Refusal::MissingKey) if may_be_public(context) => return Ok(()),
+        credential => credential?,
+    };
     let keys = &context.snapshot.keys;
-    let found = keys.find(&secret::digest(credential), jiff::Timestamp::now()).map_err(|denied| {
-        Refusal::InvalidKey(match denied {
-            Denied::Unknown => "unknown",
-            Denied::Expired => "expired",
-            Denied::Disabled => "disabled",
-        })
-    })?;
-    let key = keys.key(found.index).ok_or(Refusal::InvalidKey("unknown"))?;
-    context.key.set(u32::try_from(found.index).ok());
-    if !key.allows(context.client) {
+    let now = jiff::Timestamp::now();
+    let index = if token::is_token(credential) {
+        let (index, claims) = token::verify(keys, credential, now).map_err(invalid)?;
+        // Set once: this layer sees a request once.
+        let _ = context.token.set(Box::new(claims));
+        index
+    } else {
+        if !secret::is_plausible(credential) {
+            return Err(Refusal::InvalidKey("malformed"));
+        }
+        keys.find(&secret::digest(credential), now).map_err(invalid)?.index
+    };
+    context.key.set(u32::try_from(index).ok());
+    Ok(())
+}
+
+fn invalid(denied: Denied) -> Refusal {
+    Refusal::InvalidKey(match denied {
+        Denied::Unknown => "unknown",
+        Denied::Expired => "expired",
+        Denied::Disabled => "disabled",
+    })
+}
+
+/// Whether the chatflow is public; where it is not known yet, whether any is.
+fn may_be_public(context: &Context) -> bool {
+    match context.flow() {
+        Some(flow) => flow.config.access == Access::Public,
+        None => context.endpoint.get() != Endpoint::Tokens && context.snapshot.has_public_chatflow(),
+    }
+}
+
+/// Whether the caller may call the context's chatflow from where it calls. To be asked again when a request names its
+/// chatflow later than in its path.
+pub(crate) fn authorize(context: &Context) -> Result<(), Refusal> {
+    let Some(key) = context.key.get().and_then(|index| context.snapshot.keys.key(index as usize)) else {
+        return authorize_visitor(context);
+    };
+    let endpoint = context.endpoint.get();
+    if let Some(token) = context.token.get() {
+        // Not the key's addresses: those are the backend's, and a token is for a visitor.
+        if endpoint == Endpoint::Tokens || *token.chatflow != *context.chatflow_name() {
+            return Err(Refusal::ChatflowNotAllowed);
+        }
+        if let Some(origin) = &token.origin
+            && context.origin.as_ref().is_none_or(|sent| sent.as_bytes() != origin.as_bytes())
+        {
+            return Err(Refusal::OriginNotAllowed);
+        }
+    } else if !key.allows(context.client) {
         return Err(Refusal::AddressNotAllowed);
     }
-    if !key.may_call(context.chatflow_name()) {
+    if key.kind == Kind::Publishable {
+        if !origin_is_listed(context, &key.allowed_origins) {
+            return Err(Refusal::OriginNotAllowed);
+        }
+        if endpoint == Endpoint::Tokens {
+            return Err(Refusal::ChatflowNotAllowed);
+        }
+    }
+    if endpoint != Endpoint::Tokens && !key.may_call(context.chatflow_name()) {
         return Err(Refusal::ChatflowNotAllowed);
     }
-    if endpoint == Endpoint::Upsert && !key.upsert {
+    if endpoint == Endpoint::Upsert && (!key.upsert || context.token.get().is_some()) {
         return Err(Refusal::UpsertNotAllowed);
     }
-    Ok(None)
+    Ok(())
+}
+
+/// Nobody in particular: on a public chatflow, from a listed page. Browsers leave `Origin` out of a GET to a page's
+/// own origin and of images, and such a request changes nothing.
+fn authorize_visitor(context: &Context) -> Result<(), Refusal> {
+    let flow = context.flow().filter(|flow| flow.config.access == Access::Public).ok_or(Refusal::MissingKey)?;
+    if context.endpoint.get() == Endpoint::Upsert {
+        return Err(Refusal::MissingKey);
+    }
+    let is_harmless = context.origin.is_none() && context.is_safe_method.get();
+    if is_harmless || origin_is_listed(context, &flow.config.allowed_origins) {
+        return Ok(());
+    }
+    Err(Refusal::OriginNotAllowed)
+}
+
+fn origin_is_listed(context: &Context, origins: &crate::config::Origins) -> bool {
+    let origin = context.origin.as_ref().and_then(|origin| origin.to_str().ok());
+    // `null` is every sandboxed page at once; not even "*" means it.
+    origin.is_some_and(|origin| origin != "null" && origins.allows(origin))
 }
 
 /// The one key that a request carries: `X-API-KEY`, `Authorization: Bearer`, or both alike.

@@ -43,13 +43,19 @@ pub(crate) struct Context {
     /// `client` as text, for the log and `X-Forwarded-For`.
     pub(crate) client_text: HeaderValue,
     pub(crate) tls: bool,
+    /// Of the page that calls, if a page does.
+    pub(crate) origin: Option<HeaderValue>,
     /// The client accepts nothing but an event stream.
     pub(crate) events_only: bool,
     // Set by `route`.
     pub(crate) endpoint: Cell<Endpoint>,
     /// Index of the chatflow in the snapshot, and Flowise's id of it.
     pub(crate) chatflow: OnceCell<(u32, Arc<str>)>,
-    // Set by `auth`: index of the key in the snapshot.
+    /// The path is a prediction's, be it a call or a preflight.
+    pub(crate) is_prediction_path: Cell<bool>,
+    // Set by `auth`: whether the method asks for nothing but an answer (RFC 9110, section 9.2.1).
+    pub(crate) is_safe_method: Cell<bool>,
+    // And the index of the key in the snapshot.
     pub(crate) key: Cell<Option<u32>>,
     // Set by `auth` as well, if the key came as a session token: what that says.
     pub(crate) token: OnceCell<Box<Claims>>,
@@ -72,6 +78,7 @@ pub(crate) enum Endpoint {
     Prediction,
     ChatflowsStreaming,
     Upsert,
+    Tokens,
     Health,
     Ping,
     Preflight,
@@ -85,6 +92,7 @@ impl Endpoint {
             Self::Prediction => "prediction",
             Self::ChatflowsStreaming => "chatflows-streaming",
             Self::Upsert => "vector-upsert",
+            Self::Tokens => "tokens",
             Self::Health => "health",
             Self::Ping => "ping",
             Self::Preflight => "preflight",

@@ -19,6 +19,7 @@ use tower::Service;
 use super::Environment;
 use super::check::refuse;
 use super::context::{Call, Context, Endpoint};
+use super::mint;
 use crate::config::BodyMode;
 use crate::demo;
 use crate::predict::chat_id;
@@ -65,6 +66,10 @@ impl Service<Call> for Dispatch {
 
 async fn answer(environment: &Environment, call: Call) -> Result<Response<Body>, Refusal> {
     let Call { head, body, context } = call;
+    if context.endpoint.get() == Endpoint::Tokens {
+        let silence = context.snapshot.config.server.body_timeout;
+        return mint::answer(&read_body(body, context.body_limit.get(), silence).await?, &context);
+    }
     let (Some(flow), Some((_, id))) = (context.flow(), context.chatflow.get()) else { return Err(Refusal::NotFound) };
     match (&flow.backend, context.endpoint.get()) {
         (Backend::Demo, Endpoint::Prediction) => {

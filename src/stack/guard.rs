@@ -11,13 +11,16 @@ use crate::config::BodyMode;
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
+/// Bytes of a body that asks for a token, which has to fit into a header.
+const LONGEST_TOKEN_REQUEST: u64 = 8 * 1024;
+
 #[derive(Clone, Copy)]
 pub(crate) struct Guard;
 
 impl Check for Guard {
     fn check(self, head: &mut Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
         let endpoint = context.endpoint.get();
-        if !matches!(endpoint, Endpoint::Prediction | Endpoint::Upsert) {
+        if !matches!(endpoint, Endpoint::Prediction | Endpoint::Upsert | Endpoint::Tokens) {
             return Ok(None);
         }
         // A body that is small packed and huge unpacked would pass every bound.
@@ -31,7 +34,11 @@ impl Check for Guard {
             return Err(Refusal::UnsupportedMediaType);
         }
         let server = &context.snapshot.config.server;
-        let limit = if kind == Some(MediaType::Multipart) { server.max_upload } else { server.max_body };
+        let limit = match (kind, endpoint) {
+            (Some(MediaType::Multipart), _) => server.max_upload,
+            (_, Endpoint::Tokens) => LONGEST_TOKEN_REQUEST.min(server.max_body),
+            _ => server.max_body,
+        };
         context.body_limit.set(limit);
         let declared = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if declared.is_some_and(|bytes| bytes > limit) {

@@ -4,10 +4,12 @@ mod access_log;
 mod auth;
 mod check;
 pub(crate) mod context;
+mod cors;
 mod dispatch;
 mod guard;
 mod limits;
 mod metrics;
+mod mint;
 mod request_id;
 mod route;
 
@@ -52,6 +54,8 @@ pub(crate) fn build(environment: Rc<Environment>) -> Stack {
         // Outside every decision, so that refusals are logged and counted as well.
         .layer(access_log::AccessLogLayer::new(Rc::clone(&environment)))
         .layer(metrics::MetricsLayer::new(Rc::clone(&environment)))
+        // Outside every refusal: a page that may read answers may read those.
+        .layer(cors::CorsLayer)
         // Before authentication: access hangs on the route and its chatflow, and what is no route is nobody's.
         .layer(check::layer(route::Route))
         .layer(check::layer(auth::Auth))
@@ -70,9 +74,11 @@ pub(crate) type ResponseBody = Watched<Watched<Body, Option<metrics::Measure>>, 
 pub(crate) type Stack = request_id::RequestIds<
     access_log::AccessLogged<
         metrics::Measured<
-            check::Checked<
-                route::Route,
-                check::Checked<auth::Auth, limits::Limited<check::Checked<guard::Guard, dispatch::Dispatch>>>,
+            cors::Cors<
+                check::Checked<
+                    route::Route,
+                    check::Checked<auth::Auth, limits::Limited<check::Checked<guard::Guard, dispatch::Dispatch>>>,
+                >,
             >,
         >,
     >,

@@ -13,7 +13,7 @@ use std::task::{self, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, HeaderName, HeaderValue};
+use http::header::{ACCEPT, HeaderName, HeaderValue, ORIGIN};
 use http::{HeaderMap, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
@@ -77,10 +77,14 @@ where
             client_text,
             tls: client_used_tls(peer, tls, &head.headers, trusted),
             events_only: head.headers.get(ACCEPT).is_some_and(|value| value == "text/event-stream"),
+            // A copy: a slice would hold the connection's whole read buffer for as long as the answer lasts.
+            origin: head.headers.get(ORIGIN).and_then(|origin| HeaderValue::from_bytes(origin.as_bytes()).ok()),
             request_id: request_id.clone(),
             snapshot,
             endpoint: Cell::new(Endpoint::Other),
             chatflow: OnceCell::new(),
+            is_prediction_path: Cell::new(false),
+            is_safe_method: Cell::new(false),
             key: Cell::new(None),
             token: OnceCell::new(),
             permits: Cell::default(),

@@ -32,6 +32,7 @@ impl Check for Route {
             // Set once: this layer sees a request once.
             let _ = context.chatflow.set(context.snapshot.chatflow(name).ok_or(Refusal::NotFound)?);
         }
+        context.is_prediction_path.set(endpoint == Endpoint::Prediction);
         let allow = methods(endpoint);
         if head.method == Method::OPTIONS {
             context.endpoint.set(Endpoint::Preflight);
@@ -56,6 +57,7 @@ fn find(path: &str) -> Option<(Endpoint, Option<&str>)> {
         None => match rest {
             "health" => return Some((Endpoint::Health, None)),
             "ping" => return Some((Endpoint::Ping, None)),
+            "tokens" => return Some((Endpoint::Tokens, None)),
             _ => return None,
         },
         Some(("prediction", name)) => (Endpoint::Prediction, name),
@@ -68,7 +70,7 @@ fn find(path: &str) -> Option<(Endpoint, Option<&str>)> {
 
 fn methods(endpoint: Endpoint) -> &'static str {
     match endpoint {
-        Endpoint::Prediction | Endpoint::Upsert => "POST, OPTIONS",
+        Endpoint::Prediction | Endpoint::Upsert | Endpoint::Tokens => "POST, OPTIONS",
         _ => "GET, HEAD, OPTIONS",
     }
 }

@@ -21,6 +21,8 @@ pub(crate) enum Refusal {
     InvalidKey(&'static str),
     ChatflowNotAllowed,
     AddressNotAllowed,
+    /// The page that calls is not listed, or the request does not say which it is.
+    OriginNotAllowed,
     /// A key without the right to `vector/upsert`.
     UpsertNotAllowed,
     NotFound,
@@ -59,7 +61,9 @@ impl Refusal {
         match self {
             Self::Invalid(..) => StatusCode::BAD_REQUEST,
             Self::MissingKey | Self::InvalidKey(_) => StatusCode::UNAUTHORIZED,
-            Self::ChatflowNotAllowed | Self::AddressNotAllowed | Self::UpsertNotAllowed => StatusCode::FORBIDDEN,
+            Self::ChatflowNotAllowed | Self::AddressNotAllowed | Self::OriginNotAllowed | Self::UpsertNotAllowed => {
+                StatusCode::FORBIDDEN
+            }
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -85,6 +89,7 @@ impl Refusal {
             Self::InvalidKey(_) => "invalid_api_key",
             Self::ChatflowNotAllowed | Self::UpsertNotAllowed => "chatflow_not_allowed",
             Self::AddressNotAllowed => "address_not_allowed",
+            Self::OriginNotAllowed => "origin_not_allowed",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::RequestTimeout => "request_timeout",
@@ -116,6 +121,7 @@ impl Refusal {
             Self::InvalidKey(_) => "The API key is not valid.",
             Self::ChatflowNotAllowed => "This API key may not use this chatflow.",
             Self::AddressNotAllowed => "This API key may not be used from this address.",
+            Self::OriginNotAllowed => "This chat may not be used from this website.",
             Self::UpsertNotAllowed => "This API key may not upsert documents.",
             Self::NotFound => "There is nothing here.",
             Self::MethodNotAllowed(_) => "This method is not allowed here.",
@@ -140,6 +146,7 @@ impl Refusal {
             Self::Invalid(rule, _) => Some(rule),
             Self::ChatflowNotAllowed => Some("chatflow_scope"),
             Self::AddressNotAllowed => Some("address_scope"),
+            Self::OriginNotAllowed => Some("origin"),
             Self::UpsertNotAllowed => Some("upsert_scope"),
             Self::NotFound => Some("unknown_route"),
             Self::MethodNotAllowed(_) => Some("method"),

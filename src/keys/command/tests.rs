@@ -121,16 +121,16 @@ fn list_shows_states_and_no_digests() {
     let folder = Folder::new();
     folder.run("create --id app --chatflow support --chatflow sales").unwrap();
     folder.run("create --id short --expires-at 2026-06-02T00:00:00Z").unwrap();
-    folder.run("create --id gone").unwrap();
+    folder.run("create --id gone --publishable --origin https://app.example.com").unwrap();
     folder.run("rotate app").unwrap();
     folder.run("revoke gone").unwrap();
     let later = now() + SignedDuration::from_hours(24);
     let table = folder.run_at("list", later).unwrap();
     let expected = "\
-ID     STATE     PLAN     CHATFLOWS      EXPIRES               OLD SECRET UNTIL
-app    active    default  support,sales  never                 2026-06-04T12:00:00Z
-short  expired   default  all            2026-06-02T00:00:00Z  -
-gone   disabled  default  all            never                 -
+ID     STATE     KIND         PLAN     CHATFLOWS      EXPIRES               OLD SECRET UNTIL
+app    active    secret       default  support,sales  never                 2026-06-04T12:00:00Z
+short  expired   secret       default  all            2026-06-02T00:00:00Z  -
+gone   disabled  publishable  default  all            never                 -
 ";
     assert_eq!(table.stdout.expose(), expected);
     let json = folder.run_at("list --json", later).unwrap();

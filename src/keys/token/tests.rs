@@ -1,0 +1,113 @@
+use serde_json::json;
+
+use super::*;
+use crate::config::Origins;
+use crate::keys::secret;
+
+const SECRET: &str = "fg_sk_of_the_tests";
+
+fn key(id: &str, secret: &str) -> Key {
+    Key {
+        id: id.into(),
+        digest: secret::digest(secret),
+        previous: None,
+        kind: Kind::Secret,
+        allowed_origins: Origins::default(),
+        plan: 0,
+        chatflows: None,
+        allowed_ips: Vec::new(),
+        upsert: false,
+        vars: Map::new(),
+        expires_at: None,
+        enabled: true,
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn store() -> KeyStore {
+    KeyStore::new(vec![key("other", "other"), key("app", SECRET)])
+}
+
+#[test]
+fn a_token_says_what_it_was_made_for_while_it_lives() {
+    let keys = store();
+    let mut claims = Claims::new("support", at(1000), 60);
+    claims.subject = "anna".to_owned();
+    claims.vars = json!({"plan": "pro"}).as_object().unwrap().clone();
+    let token = sign(keys.key(1).unwrap(), &claims).unwrap();
+    assert!(is_token(&token));
+    assert_eq!(verify(&keys, &token, at(1059)), Ok((1, claims)));
+    assert_eq!(verify(&keys, &token, at(1060)), Err(Denied::Expired));
+    assert_eq!(verify(&keys, &token, at(900)), Err(Denied::Unknown), "made in the future");
+}
+
+/// Made by the offline scripts of the examples: their signing must never drift from ours.
+#[test]
+fn a_token_of_a_backend_is_read() {
+    let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6ImFwcCJ9.eyJhdWQiOiJmbG93Z2F0ZSIsImlhdCI6MTAwMCwiZXhwIjoxMDYwLCJjaGF0ZmxvdyI6InN1cHBvcnQiLCJzdWIiOiJhbm5hIn0.@";
+    let signed = token.trim_end_matches('@').trim_end_matches('.');
+    let tag = hmac::sign(
+        &hmac::Key::new(hmac::HMAC_SHA256, super::secret(&secret::digest(SECRET)).as_ref()),
+        signed.as_bytes(),
+    );
+    let text: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(text, VECTOR);
+}
+const VECTOR: &str = "";
+
+#[test]
+fn tokens_die_with_their_key() {
+    let claims = Claims::new("support", at(1000), 60);
+    let token = sign(&key("app", SECRET), &claims).unwrap();
+    let verified = |key: Key, now: i64| verify(&KeyStore::new(vec![key]), &token, at(now)).map(|(index, _)| index);
+    assert_eq!(verified(key("app", SECRET), 1001), Ok(0));
+    assert_eq!(verified(Key { enabled: false, ..key("app", SECRET) }, 1001), Err(Denied::Disabled));
+    assert_eq!(verified(Key { expires_at: Some(at(1001)), ..key("app", SECRET) }, 1001), Err(Denied::Expired));
+    assert_eq!(verified(Key { kind: Kind::Publishable, ..key("app", SECRET) }, 1001), Err(Denied::Unknown));
+    assert_eq!(verified(key("renamed", SECRET), 1001), Err(Denied::Unknown));
+    let rotated = Key { previous: Some((secret::digest(SECRET), at(1010))), ..key("app", "new") };
+    assert_eq!(verified(rotated.clone(), 1009), Ok(0));
+    assert_eq!(verified(rotated, 1010), Err(Denied::Unknown));
+}
+
+#[test]
+fn whatever_is_wrong_is_refused() {
+    let keys = store();
+    let key = keys.key(1).unwrap();
+    let claims = Claims::new("support", at(1000), 60);
+    let good = sign(key, &claims).unwrap();
+    let by = |algorithm: Algorithm, kid: Option<&str>, claims: &Value| {
+        let header = Header { kid: kid.map(str::to_owned), ..Header::new(algorithm) };
+        jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(super::secret(&key.digest).as_ref())).unwrap()
+    };
+    let body = |change: Value| {
+        let mut body = serde_json::to_value(&claims).unwrap();
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        body
+    };
+    let ours = |change: Value| by(Algorithm::HS256, Some("app"), &body(change));
+    let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIiwia2lkIjoiYXBwIn0";
+    let payload = good.split('.').nth(1).unwrap();
+    for (what, token) in [
+        ("another algorithm", by(Algorithm::HS512, Some("app"), &body(json!({})))),
+        ("no key", by(Algorithm::HS256, None, &body(json!({})))),
+        ("another key's name", by(Algorithm::HS256, Some("other"), &body(json!({})))),
+        ("no algorithm", format!("{none}.{payload}.")),
+        (
+            "a changed signature",
+            format!("{}{}", &good[..good.len() - 2], if good.ends_with("AA") { "BB" } else { "AA" }),
+        ),
+        ("a longer life", ours(json!({"exp": 1000 + LONGEST_LIFE + 1}))),
+        ("no life", ours(json!({"exp": 1000}))),
+        ("another audience", ours(json!({"aud": "elsewhere"}))),
+        ("an unknown claim", ours(json!({"admin": true}))),
+        ("an ill-typed claim", ours(json!({"sessionId": {"$ne": null}}))),
+        ("no token", "eyJ.eyJ.x".to_owned()),
+    ] {
+        assert!(verify(&keys, &token, at(1000)).is_err(), "{what}");
+    }
+    assert!(verify(&keys, &ours(json!({})), at(1001)).is_ok());
+}

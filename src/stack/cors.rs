@@ -1,0 +1,159 @@
+//! Tells browsers which pages may call and what of an answer they may read (WHATWG Fetch, section 3.2).
+//!
+//! Outside `route`, so that every answer carries the fields, refusals included; the answer to a preflight is made by
+//! `route`, without key, upstream or charge, and completed here. Nothing is enforced here: a browser that is told
+//! nothing keeps the answer from the page, and `auth` refuses what an origin may not do.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{self, Poll, ready};
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, HeaderValue, VARY,
+};
+use http::{HeaderMap, Response};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use super::context::{Call, Context, Endpoint};
+use crate::config::Access;
+use crate::wire::body::Body;
+use crate::wire::refusal::Refusal;
+
+/// What a page may send, beyond what it always may.
+const REQUEST_HEADERS: HeaderValue =
+    HeaderValue::from_static("accept, authorization, cache-control, content-type, x-api-key, x-request-id");
+/// What a page may read, beyond what it always may.
+const EXPOSED: HeaderValue = HeaderValue::from_static("ratelimit, ratelimit-policy, retry-after, x-request-id");
+
+#[derive(Clone, Copy)]
+pub(crate) struct CorsLayer;
+
+impl<S> Layer<S> for CorsLayer {
+    type Service = Cors<S>;
+
+    fn layer(&self, inner: S) -> Cors<S> {
+        Cors { inner }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Cors<S> {
+    inner: S,
+}
+
+impl<S> Service<Call> for Cors<S>
+where
+    S: Service<Call, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let context = Rc::clone(&call.context);
+        Answering { inner: self.inner.call(call), context }
+    }
+}
+
+pin_project! {
+    /// Puts the fields on the answer.
+    pub(crate) struct Answering<F> {
+        #[pin]
+        inner: F,
+        context: Rc<Context>,
+    }
+}
+
+impl<F> Future for Answering<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let Ok(mut response) = ready!(this.inner.poll(cx));
+        answer(this.context, response.headers_mut());
+        Poll::Ready(Ok(response))
+    }
+}
+
+fn answer(context: &Context, headers: &mut HeaderMap) {
+    let Some(origin) = &context.origin else {
+        if context.flow().is_some_and(|flow| !flow.origins.is_empty()) {
+            vary(headers, "origin");
+        }
+        return;
+    };
+    vary(headers, "origin");
+    let config = &context.snapshot.config.cors;
+    let is_preflight = context.endpoint.get() == Endpoint::Preflight;
+    match reach(context, origin) {
+        Reach::None => return,
+        // The visitor shall read why: nothing else can be had by it, since the call itself is refused.
+        Reach::Refusal => {
+            if is_preflight {
+                headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(0));
+            }
+        }
+        Reach::Listed => {
+            if config.allow_credentials {
+                headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            }
+            if is_preflight {
+                headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(config.max_age.as_secs()));
+            }
+        }
+    }
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    if is_preflight {
+        vary(headers, "access-control-request-method");
+        vary(headers, "access-control-request-headers");
+        if let Some(methods) = headers.get(ALLOW).cloned() {
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+        }
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS);
+    } else {
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+}
+
+/// How far a page of that origin gets.
+enum Reach {
+    None,
+    /// It may read that it is refused.
+    Refusal,
+    Listed,
+}
+
+fn reach(context: &Context, origin: &HeaderValue) -> Reach {
+    let Ok(origin) = origin.to_str() else { return Reach::None };
+    let Some(flow) = context.flow() else {
+        // No chatflow, or one that stands where a preflight cannot say it.
+        return if context.snapshot.is_listed_somewhere(origin) { Reach::Listed } else { Reach::None };
+    };
+    if flow.origins.allows(origin) {
+        return Reach::Listed;
+    }
+    let asks = context.endpoint.get() == Endpoint::Preflight && context.is_prediction_path.get();
+    let is_refused = context.refusal.get() == Some(&Refusal::OriginNotAllowed);
+    if flow.config.access == Access::Public && origin != "null" && (asks || is_refused) {
+        return Reach::Refusal;
+    }
+    Reach::None
+}
+
+/// Adds a name to `Vary`, next to what the upstream has put there (RFC 9110, section 12.5.5).
+fn vary(headers: &mut HeaderMap, name: &'static str) {
+    let mut listed = headers.get_all(VARY).iter().filter_map(|value| value.to_str().ok());
+    if !listed.any(|value| value.split(',').any(|item| item.trim().eq_ignore_ascii_case(name) || item.trim() == "*")) {
+        headers.append(VARY, HeaderValue::from_static(name));
+    }
+}
