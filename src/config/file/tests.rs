@@ -193,6 +193,7 @@ chatflows:
     force_override: {{ promptValues: {{ a: true }} }}
     max_question_chars: 1
     max_word_chars: 2
+    isolate_sessions: true
 ",
         UUID.to_uppercase()
     );
@@ -233,7 +234,7 @@ chatflows:
         r#"{"list":[1.5,null,{"a":"${x}"}],"n":5,"user":"hunter2"}"#
     );
     assert_eq!(serde_json::to_string(&uuid.force_override).unwrap(), r#"{"promptValues":{"a":true}}"#);
-    assert_eq!((uuid.max_question_chars, uuid.max_word_chars), (1, 2));
+    assert_eq!((uuid.max_question_chars, uuid.max_word_chars, uuid.isolate_sessions), (1, 2, true));
     assert!(!format!("{config:?}").contains("sk-from-file"));
 }
 
@@ -291,7 +292,6 @@ fn what_belongs_to_a_later_version_is_refused_in_its_place() {
         (with_chatflow("upstream: f\nallowed_origins: ['*']"), at(7, 22, &format!("{chatflow}.allowed_origins"))),
         (with_chatflow("upstream: f\nresponse: message"), at(7, 15, &format!("{chatflow}.response"))),
         (with_chatflow("upstream: f\nevents: [token]"), at(7, 13, &format!("{chatflow}.events"))),
-        (with_chatflow("upstream: f\nisolate_sessions: true"), at(7, 23, &format!("{chatflow}.isolate_sessions"))),
         (with_chatflow("upstream: f\nplan: default"), at(7, 11, &format!("{chatflow}.plan"))),
         (
             format!("upstreams:\n  e: {{ engine: {{ flows_dir: flows }} }}\nchatflows:\n  {UUID}: {{ upstream: e }}\n"),
@@ -411,6 +411,10 @@ fn mistakes_in_a_chatflow() {
         (
             with_chatflow("upstream: f\nbody: passthrough\nvars: { a: b }"),
             "8:11 chatflows.9d2b4ae3-1f5e-4c00-9000-000000000000.vars: has no effect",
+        ),
+        (
+            with_chatflow("upstream: f\nbody: passthrough\nisolate_sessions: true"),
+            "8:23 chatflows.9d2b4ae3-1f5e-4c00-9000-000000000000.isolate_sessions: has no effect",
         ),
         (with_chatflow("upstream: f\naccess: private"), "access: expected key or public"),
         (with_chatflow("upstream: f\nevents: none"), "events: expected all or a list of events"),

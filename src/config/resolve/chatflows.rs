@@ -58,7 +58,11 @@ fn chatflow(reader: &mut Reader<'_>, name: &At<String>, file: file::Chatflow, up
     {
         reader.refuse(node, "the session is a text that is not empty");
     }
+    let isolate_sessions = reader.boolean(&file.isolate_sessions).unwrap_or(false);
     if body == BodyMode::Passthrough {
+        if let (true, Some(node)) = (isolate_sessions, &file.isolate_sessions.0) {
+            reader.refuse(node, "has no effect with `body: passthrough`, which forwards the body untouched");
+        }
         refuse_forced(reader, &file.vars);
         refuse_forced(reader, &file.force_override);
     }
@@ -72,7 +76,7 @@ fn chatflow(reader: &mut Reader<'_>, name: &At<String>, file: file::Chatflow, up
         body,
         response: ResponseShape::Flowise,
         events: Events::All,
-        isolate_sessions: false,
+        isolate_sessions,
         plan: 1,
         override_config,
         max_question_chars,
@@ -179,7 +183,6 @@ fn refuse_unsupported(reader: &mut Reader<'_>, file: &file::Chatflow) {
     only_word(reader, &file.access, "key", "public", "every call needs a key");
     only_word(reader, &file.response, "flowise", "message", "answers keep Flowise's shape");
     reader.only_empty(&file.allowed_origins, "browsers of other origins get no answer");
-    reader.only_false(&file.isolate_sessions, "chat ids are passed on as they come");
     reader.only_null(&file.plan, "every call needs a key, and the key has a plan");
     if let Some(node) = &file.events.0 {
         match &node.value {
