@@ -33,11 +33,11 @@ pub(super) fn resolve(
     let log = server::log(&mut reader, &file.log);
     refuse_cors(&mut reader, &file.cors);
     let cors = Cors::default();
-    let state_dir = reader.folder().join("state");
+    let state_dir = reader.path(&file.state_dir).unwrap_or_else(|| reader.folder().join("state"));
     let keys_file = reader.path(&file.keys_file).unwrap_or_else(|| reader.folder().join("keys.yaml"));
     let plans = plans::plans(&mut reader, file.plans);
     let upstreams = upstreams::upstreams(&mut reader, file.upstreams);
-    let (chatflows, wildcard) = chatflows::chatflows(&mut reader, file.chatflows, &upstreams);
+    let (chatflows, wildcard) = chatflows::chatflows(&mut reader, file.chatflows, &upstreams, &plans);
     let (path, secret_files) = reader.finish()?;
     let upstreams = upstreams.resolved;
     Ok(Config {

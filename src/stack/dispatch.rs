@@ -1,6 +1,7 @@
 //! Innermost: reads the body within its bound, checks it, asks the backend and shapes the answer.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tower::Service;
@@ -107,7 +109,13 @@ async fn read_body(mut body: Incoming, most: u64, silence: std::time::Duration) 
     let mut rest: Option<BytesMut> = None;
     let mut read = 0_u64;
     loop {
-        let frame = tokio::time::timeout(silence, body.frame()).await.map_err(|_| Refusal::RequestTimeout)?;
+        // Most bodies come with their head; a timer, which is large as well, is made for those that do not.
+        let frame = match poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                Box::pin(tokio::time::timeout(silence, body.frame())).await.map_err(|_| Refusal::RequestTimeout)?
+            }
+        };
         let data = match frame {
             None => return Ok(rest.map_or(first, BytesMut::freeze)),
             Some(Err(_)) => return Err(Refusal::Invalid("body_broken", "The request body broke off.".into())),
@@ -182,7 +190,7 @@ impl Upstream<'_> {
         let mut request = self.head(Method::POST, route, head);
         request.field("content-type", head.headers.get(CONTENT_TYPE).unwrap_or(&JSON));
         let silence = self.context.snapshot.config.server.body_timeout;
-        let body = Outgoing::upload(body, self.context.body_limit.get(), silence);
+        let body = Outgoing::passing(body, self.context.body_limit.get(), silence).await?;
         // The chat is in the body, which nobody reads: callers at least stay where they are.
         let chat = chat_id::hash(self.context.client_text.as_bytes());
         self.send(Forward { head: request, body, chat }, None).await
@@ -233,7 +241,7 @@ impl Upstream<'_> {
     /// The head of what goes upstream. The path is built from what the gateway knows, never from what a client wrote.
     fn head(&self, method: Method, route: &str, head: &Parts) -> RequestHead {
         let context = self.context;
-        let mut request = RequestHead::new(method, ["/api/v1/", route, "/", self.id].concat());
+        let mut request = RequestHead::new(method, &["/api/v1/", route, "/", self.id]);
         request.pass(&head.headers);
         if let Some(Credentials { authorization, api_key }) = self.credentials.map(|held| &**held) {
             request.field("authorization", authorization);

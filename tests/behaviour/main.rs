@@ -10,6 +10,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod anonymous;
 mod auth;
 mod body;
 mod body_schema;
@@ -21,7 +22,9 @@ mod headers;
 mod http2;
 mod isolation;
 mod overrides;
+mod penalty;
 mod pooling;
+mod quota;
 mod rate_limits;
 mod reload;
 mod routing;

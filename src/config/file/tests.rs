@@ -6,7 +6,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::{BodyMode, LogFormat, LogLevel, UpstreamKind};
+use crate::config::{BodyMode, LogFormat, LogLevel, Quota, QuotaPeriod, UpstreamKind};
 
 const UUID: &str = "9d2b4ae3-1f5e-4c00-9000-000000000000";
 const CA: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -180,7 +180,8 @@ fn every_field_is_read() {
 admin: {{ listen: '[::1]:9091' }}
 log: {{ level: debug, format: text, access: false }}
 keys_file: sub/keys.yaml
-plans: {{ small: {{ requests: 3/s }}, default: {{ requests: 100/hour, burst: 20, concurrent: 4 }} }}
+state_dir: sub/state
+plans: {{ small: {{ requests: 3/s, quota: 9/month }}, default: {{ requests: 100/hour, burst: 20, concurrent: 4 }} }}
 upstreams:
   a: {{ flowise: {{ urls: ['https://A.example', 'http://b:3000/'], api_key_file: key, ca_file: ca.pem, connect_timeout: 1s }} }}
   b: {{ flowise: {{ urls: [http://c], api_key: '${{NONE:-}}' }} }}
@@ -194,6 +195,7 @@ chatflows:
     max_question_chars: 1
     max_word_chars: 2
     isolate_sessions: true
+    plan: small
 ",
         UUID.to_uppercase()
     );
@@ -205,6 +207,7 @@ chatflows:
     assert_eq!(server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.0/8", "::1/128"]);
     assert_eq!((server.max_body, server.max_upload, server.shutdown_grace), (100, 1 << 30, Duration::ZERO));
     assert_eq!(config.keys_file, folder.path("sub/keys.yaml"));
+    assert_eq!(config.state_dir, folder.path("sub/state"));
     assert_eq!((config.log.level, config.log.format, config.log.access), (LogLevel::Debug, LogFormat::Text, false));
 
     assert_eq!(config.plans.iter().map(|plan| &*plan.name).collect::<Vec<_>>(), ["default", "anonymous", "small"]);
@@ -212,6 +215,8 @@ chatflows:
         (config.plans[2].burst, config.plans[2].concurrent),
         (NonZeroU32::new(3).unwrap(), NonZeroU32::new(4).unwrap())
     );
+    let quota = Quota { count: NonZeroU32::new(9).unwrap(), per: QuotaPeriod::Month };
+    assert_eq!(config.plans.iter().map(|plan| plan.quota).collect::<Vec<_>>(), [None, None, Some(quota)]);
 
     let upstream = flowise(&config);
     assert_eq!(
@@ -234,7 +239,8 @@ chatflows:
         r#"{"list":[1.5,null,{"a":"${x}"}],"n":5,"user":"hunter2"}"#
     );
     assert_eq!(serde_json::to_string(&uuid.force_override).unwrap(), r#"{"promptValues":{"a":true}}"#);
-    assert_eq!((uuid.max_question_chars, uuid.max_word_chars, uuid.isolate_sessions), (1, 2, true));
+    assert_eq!((uuid.max_question_chars, uuid.max_word_chars), (1, 2));
+    assert_eq!((uuid.isolate_sessions, uuid.plan), (true, 2));
     assert!(!format!("{config:?}").contains("sk-from-file"));
 }
 
@@ -284,7 +290,6 @@ fn what_belongs_to_a_later_version_is_refused_in_its_place() {
     let at = |line: u32, column: u32, field: &str| format!("{line}:{column} {field}: not supported yet: ");
     let chatflow = format!("chatflows.{UUID}");
     for (text, expected) in [
-        (with_section("plans: { p: { requests: 1/s, quota: 10000/day } }"), at(6, 37, "plans.p.quota")),
         (with_section("cors: { allowed_origins: [https://a.example] }"), at(6, 26, "cors.allowed_origins")),
         (with_section("cors: { allow_credentials: true }"), at(6, 28, "cors.allow_credentials")),
         (with_section("cors: { max_age: 10m }"), at(6, 18, "cors.max_age")),
@@ -292,7 +297,6 @@ fn what_belongs_to_a_later_version_is_refused_in_its_place() {
         (with_chatflow("upstream: f\nallowed_origins: ['*']"), at(7, 22, &format!("{chatflow}.allowed_origins"))),
         (with_chatflow("upstream: f\nresponse: message"), at(7, 15, &format!("{chatflow}.response"))),
         (with_chatflow("upstream: f\nevents: [token]"), at(7, 13, &format!("{chatflow}.events"))),
-        (with_chatflow("upstream: f\nplan: default"), at(7, 11, &format!("{chatflow}.plan"))),
         (
             format!("upstreams:\n  e: {{ engine: {{ flows_dir: flows }} }}\nchatflows:\n  {UUID}: {{ upstream: e }}\n"),
             at(2, 16, "upstreams.e.engine"),
@@ -338,6 +342,13 @@ fn mistakes_in_the_sections_of_the_gateway_itself() {
         (with_section("plans: { p: { burst: 5 } }"), "6:10 plans.p.requests: missing: expected a rate such as 60/min"),
         (with_section("plans: { 'a b': { requests: 1/s } }"), "6:10 plans.a b: expected a name of at most"),
         (with_section("plans: { p: { requests: 1/day, burst: 1000 } }"), "6:39 plans.p.burst: at this rate"),
+        (
+            with_section("plans: { p: { requests: 1/s, quota: 5/hour } }"),
+            "6:37 plans.p.quota: expected a quota such as",
+        ),
+        (with_section("plans: { p: { requests: 1/s, quota: 0/day } }"), "6:37 plans.p.quota: expected a quota between"),
+        (with_chatflow("upstream: f\nplan: partner"), "plan: no plan has this name, "),
+        (with_section("state_dir: ''"), "6:12 state_dir: expected a path"),
         (with_section("plans: { p: { requests: 0/s } }"), "6:25 plans.p.requests: expected a rate of at least one"),
         (
             MINIMAL.replace("upstreams:", "chatflow: 1\nupstreams:"),
@@ -449,8 +460,7 @@ fn what_must_be_there_is_missed() {
 
 #[test]
 fn a_document_of_the_wrong_shape_is_one_problem() {
-    let expected =
-        "1:1 : expected a map of server, admin, log, upstreams, keys_file, plans, cors, chatflows, found a list";
+    let expected = "1:1 : expected a map of server, admin, log, upstreams, keys_file, state_dir, plans, cors, chatflows, found a list";
     assert_eq!(problems("- upstreams\n"), [expected]);
     assert_eq!(problems("chatflows: 5\nupstreams: [a]\n").len(), 2);
 }

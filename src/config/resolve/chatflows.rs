@@ -7,7 +7,7 @@ use super::upstreams::{Upstreams, api_key_value};
 use super::{is_name, json};
 use crate::config::file::{self, Field};
 use crate::config::yaml::{At, Named, Value, suggest};
-use crate::config::{Access, BodyMode, Chatflow, Events, Origins, ResponseShape, override_rules};
+use crate::config::{Access, BodyMode, Chatflow, Events, Origins, Plan, ResponseShape, override_rules};
 
 /// Stands for every UUID that has no entry of its own.
 const WILDCARD: &str = "*";
@@ -18,6 +18,7 @@ pub(super) fn chatflows(
     reader: &mut Reader<'_>,
     file: Named<file::Chatflow>,
     upstreams: &Upstreams,
+    plans: &[Plan],
 ) -> (Vec<Arc<Chatflow>>, Option<Arc<Chatflow>>) {
     if file.0.is_empty() {
         reader.missing(None, "chatflows", "missing: expected at least one chatflow, or \"*\" for every UUID");
@@ -26,7 +27,7 @@ pub(super) fn chatflows(
     let mut wildcard = None;
     for (name, chatflow) in file.0 {
         let is_wildcard = name.value == WILDCARD;
-        let chatflow = Arc::new(self::chatflow(reader, &name, chatflow, upstreams));
+        let chatflow = Arc::new(self::chatflow(reader, &name, chatflow, upstreams, plans));
         if is_wildcard {
             wildcard = Some(chatflow);
         } else {
@@ -36,7 +37,13 @@ pub(super) fn chatflows(
     (named, wildcard)
 }
 
-fn chatflow(reader: &mut Reader<'_>, name: &At<String>, file: file::Chatflow, upstreams: &Upstreams) -> Chatflow {
+fn chatflow(
+    reader: &mut Reader<'_>,
+    name: &At<String>,
+    file: file::Chatflow,
+    upstreams: &Upstreams,
+    plans: &[Plan],
+) -> Chatflow {
     let is_wildcard = name.value == WILDCARD;
     if !is_wildcard && !is_name(&name.value) {
         reader.refuse(name, "expected a name of at most 128 letters, digits and . _ ~ -, or \"*\" for every UUID");
@@ -48,6 +55,7 @@ fn chatflow(reader: &mut Reader<'_>, name: &At<String>, file: file::Chatflow, up
     let upstream = upstream(reader, name, &file.upstream, upstreams);
     let id = id(reader, name, non_null(file.id), is_wildcard);
     let api_key = non_null(file.api_key).0.and_then(|node| api_key_value(reader, &node));
+    let plan = plan(reader, file.plan, plans);
     let override_config = override_config(reader, &file.override_config);
     let max_question_chars = chars(reader, &file.max_question_chars, 8000);
     let max_word_chars = chars(reader, &file.max_word_chars, 1000);
@@ -77,7 +85,7 @@ fn chatflow(reader: &mut Reader<'_>, name: &At<String>, file: file::Chatflow, up
         response: ResponseShape::Flowise,
         events: Events::All,
         isolate_sessions,
-        plan: 1,
+        plan,
         override_config,
         max_question_chars,
         max_word_chars,
@@ -111,6 +119,19 @@ fn upstream(reader: &mut Reader<'_>, name: &At<String>, field: &Field, upstreams
         reader.refuse(node, format_args!("no upstream has this name, {known}"));
     }
     0
+}
+
+/// Index of the plan of callers without a key.
+fn plan(reader: &mut Reader<'_>, field: Field, plans: &[Plan]) -> usize {
+    let index = |name: &str| plans.iter().position(|plan| &*plan.name == name);
+    let anonymous = index("anonymous").unwrap_or(0);
+    let Some(node) = non_null(field).0 else { return anonymous };
+    let Some(wanted) = reader.string(&node) else { return anonymous };
+    index(&wanted).unwrap_or_else(|| {
+        let known = suggest(&wanted, plans.iter().map(|plan| &*plan.name));
+        reader.refuse(&node, format_args!("no plan has this name, {known}"));
+        anonymous
+    })
 }
 
 /// Flowise's id, lower case: what is written, or else the name.
@@ -183,7 +204,6 @@ fn refuse_unsupported(reader: &mut Reader<'_>, file: &file::Chatflow) {
     only_word(reader, &file.access, "key", "public", "every call needs a key");
     only_word(reader, &file.response, "flowise", "message", "answers keep Flowise's shape");
     reader.only_empty(&file.allowed_origins, "browsers of other origins get no answer");
-    reader.only_null(&file.plan, "every call needs a key, and the key has a plan");
     if let Some(node) = &file.events.0 {
         match &node.value {
             Value::List(_) => reader.unsupported(node, "clients see all events"),
