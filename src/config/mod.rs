@@ -24,7 +24,7 @@ use ipnet::IpNet;
 
 pub use error::{Problem, Problems};
 pub use file::load;
-pub use origin::Origins;
+pub use origin::{OriginError, Origins};
 pub use secret::Secret;
 
 /// Everything the configuration file says, resolved: defaults applied, names looked up, paths absolute.

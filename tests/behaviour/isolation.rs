@@ -95,7 +95,8 @@ fn chats_outlive_a_restart() {
 #[test]
 fn the_same_name_is_another_chat_on_another_chatflow() {
     let upstream = Upstream::answering();
-    let wildcard = "  '*': { upstream: flowise, isolate_sessions: true }\n";
+    // Unless it is said otherwise, ids are kept apart.
+    let wildcard = "  '*': { upstream: flowise }\n";
     let chatflow = ", isolate_sessions: true";
     let gateway = Gateway::start(&config(upstream.address, "", "", chatflow, &format!("{wildcard}{PLAN}")));
     let mut ids = BTreeSet::new();

@@ -6,7 +6,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::{BodyMode, LogFormat, LogLevel, Quota, QuotaPeriod, UpstreamKind};
+use crate::config::{
+    Access, BodyMode, Events, LogFormat, LogLevel, Quota, QuotaPeriod, ResponseShape, Secret, UpstreamKind,
+};
 
 const UUID: &str = "9d2b4ae3-1f5e-4c00-9000-000000000000";
 const CA: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -194,7 +196,6 @@ chatflows:
     force_override: {{ promptValues: {{ a: true }} }}
     max_question_chars: 1
     max_word_chars: 2
-    isolate_sessions: true
     plan: small
 ",
         UUID.to_uppercase()
@@ -239,8 +240,7 @@ chatflows:
         r#"{"list":[1.5,null,{"a":"${x}"}],"n":5,"user":"hunter2"}"#
     );
     assert_eq!(serde_json::to_string(&uuid.force_override).unwrap(), r#"{"promptValues":{"a":true}}"#);
-    assert_eq!((uuid.max_question_chars, uuid.max_word_chars), (1, 2));
-    assert_eq!((uuid.isolate_sessions, uuid.plan), (true, 2));
+    assert_eq!((uuid.max_question_chars, uuid.max_word_chars, uuid.plan), (1, 2, 2));
     assert!(!format!("{config:?}").contains("sk-from-file"));
 }
 
@@ -288,24 +288,78 @@ log: loud
 #[test]
 fn what_belongs_to_a_later_version_is_refused_in_its_place() {
     let at = |line: u32, column: u32, field: &str| format!("{line}:{column} {field}: not supported yet: ");
-    let chatflow = format!("chatflows.{UUID}");
-    for (text, expected) in [
-        (with_section("cors: { allowed_origins: [https://a.example] }"), at(6, 26, "cors.allowed_origins")),
-        (with_section("cors: { allow_credentials: true }"), at(6, 28, "cors.allow_credentials")),
-        (with_section("cors: { max_age: 10m }"), at(6, 18, "cors.max_age")),
-        (with_chatflow("upstream: f\naccess: public"), at(7, 13, &format!("{chatflow}.access"))),
-        (with_chatflow("upstream: f\nallowed_origins: ['*']"), at(7, 22, &format!("{chatflow}.allowed_origins"))),
-        (with_chatflow("upstream: f\nresponse: message"), at(7, 15, &format!("{chatflow}.response"))),
-        (with_chatflow("upstream: f\nevents: [token]"), at(7, 13, &format!("{chatflow}.events"))),
-        (
-            format!("upstreams:\n  e: {{ engine: {{ flows_dir: flows }} }}\nchatflows:\n  {UUID}: {{ upstream: e }}\n"),
-            at(2, 16, "upstreams.e.engine"),
-        ),
-    ] {
+    for (text, expected) in [(
+        format!("upstreams:\n  e: {{ engine: {{ flows_dir: flows }} }}\nchatflows:\n  {UUID}: {{ upstream: e }}\n"),
+        at(2, 16, "upstreams.e.engine"),
+    )] {
         let problems = problems(&text);
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert!(problems[0].starts_with(&expected), "{} {expected}", problems[0]);
     }
+}
+
+#[test]
+fn what_browsers_may_do_is_read() {
+    let config = load_text(
+        "upstreams: { f: { flowise: { urls: [http://a] } } }
+session_secret: '${SPACED} hunter2'
+cors: { allowed_origins: ['https://*.example.com'], allow_credentials: true, max_age: 1h }
+chatflows:
+  9d2b4ae3-1f5e-4c00-9000-000000000000: { upstream: f, access: public }
+  9d2b4ae3-1f5e-4c00-9000-000000000001: { upstream: f, access: public, allowed_origins: [https://a.org], events: all, response: message }
+  9d2b4ae3-1f5e-4c00-9000-000000000002: { upstream: f, events: [token], isolate_sessions: false }
+  9d2b4ae3-1f5e-4c00-9000-000000000003: { upstream: f, body: passthrough }
+",
+    );
+    assert_eq!(config.session_secret.as_ref().map(Secret::expose), Some("hunter2 hunter2 hunter2"));
+    assert_eq!((config.cors.allow_credentials, config.cors.max_age), (true, Duration::from_hours(1)));
+    let [public, own, listed, unread] = config.chatflows.as_slice() else { panic!("{:?}", config.chatflows) };
+    assert_eq!((public.access, own.access, listed.access), (Access::Public, Access::Public, Access::Key));
+    assert!(public.allowed_origins.allows("https://x.example.com") && !public.allowed_origins.allows("https://a.org"));
+    assert!(own.allowed_origins.allows("https://a.org") && !own.allowed_origins.allows("https://x.example.com"));
+    let Events::Only(shown) = &public.events else { panic!("a public chatflow shows what the widget does") };
+    assert!(shown.iter().any(|event| &**event == "token"));
+    assert!(!shown.iter().any(|event| matches!(&**event, "agentFlowExecutedData" | "agent_trace" | "usageMetadata")));
+    assert_eq!((&own.events, own.response), (&Events::All, ResponseShape::Message));
+    assert_eq!(listed.events, Events::Only(vec!["token".into(), "error".into(), "end".into()]));
+    assert!(public.isolate_sessions && !listed.isolate_sessions && !unread.isolate_sessions);
+}
+
+#[test]
+fn mistakes_about_browsers() {
+    assert_single(&[
+        (
+            with_section("cors: { allowed_origins: [https://a.example/] }"),
+            "6:27 cors.allowed_origins[0]: an origin ends",
+        ),
+        (
+            with_section("cors: { allowed_origins: ['*'], allow_credentials: true }"),
+            "6:52 cors.allow_credentials: with",
+        ),
+        (with_section("session_secret: short"), "6:17 session_secret: expected at least 16 characters"),
+        (with_chatflow("upstream: f\naccess: public"), "7:13 chatflows."),
+        (with_chatflow("upstream: f\naccess: open"), "expected key or public"),
+        (with_chatflow("upstream: f\nallowed_origins: [app.example.com]"), "expected an origin such as"),
+        (with_chatflow("upstream: f\nresponse: other"), "expected flowise or message"),
+        (
+            with_chatflow("upstream: f\nevents: [tokens]"),
+            "events[0]: Flowise has no event of this name, did you mean `token`?",
+        ),
+        (with_chatflow("upstream: f\nevents: some"), "expected all or a list of events"),
+        (with_chatflow("upstream: f\nbody: passthrough\nisolate_sessions: true"), "needs `body: checked`: ids"),
+        (with_chatflow("upstream: f\nbody: passthrough\nevents: [token]"), "events: needs `body: checked`"),
+        (with_chatflow("upstream: f\nbody: passthrough\nresponse: message"), "response: needs `body: checked`"),
+        (
+            with_chatflow("upstream: f\nbody: passthrough\naccess: public\nallowed_origins: [https://a.org]"),
+            "a public chatflow needs `body: checked`",
+        ),
+        (
+            "upstreams: { f: { flowise: { urls: [http://a] } } }\nchatflows:\n  '*': { upstream: f, access: public, \
+             allowed_origins: [https://a.org] }\n"
+                .to_owned(),
+            "would open every chatflow",
+        ),
+    ]);
 }
 
 #[test]
@@ -423,10 +477,6 @@ fn mistakes_in_a_chatflow() {
             with_chatflow("upstream: f\nbody: passthrough\nvars: { a: b }"),
             "8:11 chatflows.9d2b4ae3-1f5e-4c00-9000-000000000000.vars: has no effect",
         ),
-        (
-            with_chatflow("upstream: f\nbody: passthrough\nisolate_sessions: true"),
-            "8:23 chatflows.9d2b4ae3-1f5e-4c00-9000-000000000000.isolate_sessions: has no effect",
-        ),
         (with_chatflow("upstream: f\naccess: private"), "access: expected key or public"),
         (with_chatflow("upstream: f\nevents: none"), "events: expected all or a list of events"),
         (with_chatflow("upstream: f\nmax_word_chars: -1"), "max_word_chars: expected a whole number from 1 to"),
@@ -460,7 +510,7 @@ fn what_must_be_there_is_missed() {
 
 #[test]
 fn a_document_of_the_wrong_shape_is_one_problem() {
-    let expected = "1:1 : expected a map of server, admin, log, upstreams, keys_file, state_dir, plans, cors, chatflows, found a list";
+    let expected = "1:1 : expected a map of server, admin, log, upstreams, keys_file, state_dir, session_secret, plans, cors, chatflows, found a list";
     assert_eq!(problems("- upstreams\n"), [expected]);
     assert_eq!(problems("chatflows: 5\nupstreams: [a]\n").len(), 2);
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::browsers;
 use super::reader::{Reader, non_null};
 use super::upstreams::{Upstreams, api_key_value};
 use super::{is_name, json};
 use crate::config::file::{self, Field};
 use crate::config::yaml::{At, Named, Value, suggest};
-use crate::config::{Access, BodyMode, Chatflow, Events, Origins, Plan, ResponseShape, override_rules};
+use crate::config::{BodyMode, Chatflow, Cors, Plan, override_rules};
 
 /// Stands for every UUID that has no entry of its own.
 const WILDCARD: &str = "*";
@@ -19,6 +20,7 @@ pub(super) fn chatflows(
     file: Named<file::Chatflow>,
     upstreams: &Upstreams,
     plans: &[Plan],
+    cors: &Cors,
 ) -> (Vec<Arc<Chatflow>>, Option<Arc<Chatflow>>) {
     if file.0.is_empty() {
         reader.missing(None, "chatflows", "missing: expected at least one chatflow, or \"*\" for every UUID");
@@ -27,7 +29,7 @@ pub(super) fn chatflows(
     let mut wildcard = None;
     for (name, chatflow) in file.0 {
         let is_wildcard = name.value == WILDCARD;
-        let chatflow = Arc::new(self::chatflow(reader, &name, chatflow, upstreams, plans));
+        let chatflow = Arc::new(self::chatflow(reader, &name, chatflow, upstreams, plans, cors));
         if is_wildcard {
             wildcard = Some(chatflow);
         } else {
@@ -43,15 +45,16 @@ fn chatflow(
     file: file::Chatflow,
     upstreams: &Upstreams,
     plans: &[Plan],
+    cors: &Cors,
 ) -> Chatflow {
     let is_wildcard = name.value == WILDCARD;
     if !is_wildcard && !is_name(&name.value) {
         reader.refuse(name, "expected a name of at most 128 letters, digits and . _ ~ -, or \"*\" for every UUID");
     }
-    refuse_unsupported(reader, &file);
     let body = reader
         .choice(&file.body, &[("checked", BodyMode::Checked), ("passthrough", BodyMode::Passthrough)])
         .unwrap_or(BodyMode::Checked);
+    let browsers = browsers::browsers(reader, name, &file, body, cors);
     let upstream = upstream(reader, name, &file.upstream, upstreams);
     let id = id(reader, name, non_null(file.id), is_wildcard);
     let api_key = non_null(file.api_key).0.and_then(|node| api_key_value(reader, &node));
@@ -66,11 +69,7 @@ fn chatflow(
     {
         reader.refuse(node, "the session is a text that is not empty");
     }
-    let isolate_sessions = reader.boolean(&file.isolate_sessions).unwrap_or(false);
     if body == BodyMode::Passthrough {
-        if let (true, Some(node)) = (isolate_sessions, &file.isolate_sessions.0) {
-            reader.refuse(node, "has no effect with `body: passthrough`, which forwards the body untouched");
-        }
         refuse_forced(reader, &file.vars);
         refuse_forced(reader, &file.force_override);
     }
@@ -79,12 +78,12 @@ fn chatflow(
         upstream,
         id,
         api_key,
-        access: Access::Key,
-        allowed_origins: Origins::default(),
+        access: browsers.access,
+        allowed_origins: browsers.allowed_origins,
         body,
-        response: ResponseShape::Flowise,
-        events: Events::All,
-        isolate_sessions,
+        response: browsers.response,
+        events: browsers.events,
+        isolate_sessions: browsers.isolate_sessions,
         plan,
         override_config,
         max_question_chars,
@@ -197,30 +196,6 @@ fn override_config(reader: &mut Reader<'_>, field: &Field) -> Vec<Vec<String>> {
 
 fn chars(reader: &mut Reader<'_>, field: &Field, default: usize) -> usize {
     reader.number(field, 1..=MAX_CHARS).and_then(|count| usize::try_from(count).ok()).unwrap_or(default)
-}
-
-/// Fields of later versions; the value that changes nothing is accepted.
-fn refuse_unsupported(reader: &mut Reader<'_>, file: &file::Chatflow) {
-    only_word(reader, &file.access, "key", "public", "every call needs a key");
-    only_word(reader, &file.response, "flowise", "message", "answers keep Flowise's shape");
-    reader.only_empty(&file.allowed_origins, "browsers of other origins get no answer");
-    if let Some(node) = &file.events.0 {
-        match &node.value {
-            Value::List(_) => reader.unsupported(node, "clients see all events"),
-            _ => {
-                reader.parsed_node(
-                    node,
-                    |text| if text == "all" { Ok(()) } else { Err("expected all or a list of events") },
-                );
-            }
-        }
-    }
-}
-
-fn only_word(reader: &mut Reader<'_>, field: &Field, accepted: &str, later: &str, instead: &str) {
-    if let (Some(false), Some(node)) = (reader.choice(field, &[(accepted, true), (later, false)]), &field.0) {
-        reader.unsupported(node, instead);
-    }
 }
 
 #[cfg(test)]
