@@ -35,7 +35,7 @@ impl Records {
         let mut shown = Shown::default();
         let mut piece = piece;
         if let Some((passes, at_line_start)) = self.rest {
-            let end = if at_line_start && piece.first() == Some(&b'\n') { Some(1) } else { record_end(&piece) };
+            let end = if at_line_start && piece.first() == Some(&b'\n') { Some(1) } else { empty_line(&piece) };
             let part = piece.split_to(end.unwrap_or(piece.len()));
             self.rest = match (end, part.last()) {
                 (Some(_), _) => None,
