@@ -1,5 +1,5 @@
-//! The prediction call as types: what a client may ask ([`request`]), how events are written ([`events`]), what
-//! keeps callers' chats apart ([`session`]), and random chat ids ([`chat_id`]).
+//! The prediction call as types: what a client may ask ([`request`]), of which files ([`files`]), how events are
+//! written ([`events`]), what keeps callers' chats apart ([`session`]), and random chat ids ([`chat_id`]).
 
 pub(crate) mod answer;
 pub(crate) mod chat_id;

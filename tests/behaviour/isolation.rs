@@ -93,6 +93,23 @@ fn chats_outlive_a_restart() {
 }
 
 #[test]
+fn the_same_name_is_another_chat_on_another_chatflow() {
+    let upstream = Upstream::answering();
+    // Unless it is said otherwise, ids are kept apart.
+    let wildcard = "  '*': { upstream: flowise }\n";
+    let chatflow = ", isolate_sessions: true";
+    let gateway = Gateway::start(&config(upstream.address, "", "", chatflow, &format!("{wildcard}{PLAN}")));
+    let mut ids = BTreeSet::new();
+    for chatflow in ["support", "9d2b4ae3-1f5e-4c00-9000-000000000001", "9d2b4ae3-1f5e-4c00-9000-000000000002"] {
+        let body = r#"{"question":"hi","chatId":"c"}"#;
+        let path = format!("/api/v1/prediction/{chatflow}");
+        assert_eq!(client::post(gateway.http, &path, &[("x-api-key", KEY)], body).status, 200);
+        let id = upstream.wait_seen(ids.len() + 1).remove(ids.len()).json()["chatId"].clone();
+        assert!(is_uuid(&id) && ids.insert(id.to_string()), "{chatflow}");
+    }
+}
+
+#[test]
 fn a_chatflow_that_does_not_isolate_passes_ids_on() {
     let upstream = Upstream::answering();
     let gateway = isolated(&upstream, "");

@@ -235,7 +235,7 @@ fn a_wrong_configuration_keeps_the_old_one() {
     let unknown = text.replace("upstream: flowise", "upstream: flowize");
     for (count, (wrong, place)) in (1_u8..).zip([
         (unknown.as_str(), "flowgate.yaml:6:"),
-        (&text[..text.len() / 2], "flowgate.yaml:4:"),
+        (&text[..text.find("api_key").unwrap()], "flowgate.yaml:4:"),
         ("", "flowgate.yaml"),
     ]) {
         mount.put(&[("flowgate.yaml", wrong)]);

@@ -15,13 +15,15 @@ use super::{FLOW, KEY, sha256, wait_for};
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_flowgate");
 
 /// A configuration in front of one upstream, on free ports; `more` is appended to it (top-level sections other than
-/// `server`, `admin`, `upstreams`, `chatflows`), `chatflow` to the chatflow `support` (`, name: value ...`).
+/// `server`, `admin`, `upstreams`, `chatflows`), `chatflow` to the chatflow `support` (`, name: value ...`). Ids go on as
+/// they come unless `chatflow` says otherwise, so that what is compared is what was sent.
 pub(crate) fn config(upstream: SocketAddr, server: &str, flowise: &str, chatflow: &str, more: &str) -> String {
+    let ids = if chatflow.contains("isolate_sessions") { "" } else { ", isolate_sessions: false" };
     format!(
         "server: {{ listen: '127.0.0.1:0', workers: 1{server} }}\n\
          admin: {{ listen: '127.0.0.1:0' }}\n\
          upstreams:\n  flowise: {{ flowise: {{ urls: ['http://{upstream}'], api_key: upstream-key{flowise} }} }}\n\
-         chatflows:\n  support: {{ upstream: flowise, id: {FLOW}{chatflow} }}\n\
+         chatflows:\n  support: {{ upstream: flowise, id: {FLOW}{ids}{chatflow} }}\n\
          {more}\n"
     )
 }

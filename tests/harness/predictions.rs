@@ -13,9 +13,8 @@ pub(crate) const PREDICT: &str = "/api/v1/prediction/support";
 pub(crate) const QUESTION: &str = r#"{"question":"hi"}"#;
 pub(crate) const PLAN: &str = "plans: { default: { requests: 100000/min, burst: 10000, concurrent: 1000 } }";
 
-/// Ids go on as they come, so that what is compared is what was sent.
 pub(crate) fn with_chatflow(upstream: SocketAddr, chatflow: &str) -> Gateway {
-    Gateway::start(&config(upstream, "", "", &format!("{chatflow}, isolate_sessions: false"), PLAN))
+    Gateway::start(&config(upstream, "", "", chatflow, PLAN))
 }
 
 /// What the upstream saw of that body.

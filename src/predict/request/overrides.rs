@@ -51,10 +51,7 @@ fn check_fields<'j>(fields: &'j Object<'_>, at: &mut Vec<&'j str>, chatflow: &Ch
 }
 
 fn check_field<'j>(value: &'j Json<'_>, at: &mut Vec<&'j str>, chatflow: &Chatflow) -> Result<(), Refusal> {
-    if let Some(protected) = override_rules::protected(at) {
-        let message = format!("The field {} may not be set: it holds {}.", spelled(at), protected.what());
-        return Err(Refusal::Invalid(protected.rule(), message.into()));
-    }
+    // No path in here is a protected one: `override_rules` are asked when a configuration is loaded.
     let paths = &chatflow.override_config;
     let is_covered = paths.iter().any(|path| is_prefix(path, at));
     match value {
@@ -62,10 +59,7 @@ fn check_field<'j>(value: &'j Json<'_>, at: &mut Vec<&'j str>, chatflow: &Chatfl
         Json::Object(inner) if (is_covered && is_map(at)) || paths.iter().any(|path| leads_to(at, path)) => {
             check_fields(inner, at, chatflow)
         }
-        _ if !is_covered => {
-            let message = format!("The field {} may not be set for this chatflow.", spelled(at));
-            Err(Refusal::Invalid("override_config", message.into()))
-        }
+        _ if !is_covered => Err(not_allowed(at)),
         // An id, as strict as the chat's.
         _ if *at == ["sessionId"] => Ok(()),
         // Not a map where a flow's author meant one, and a map nowhere else.
@@ -77,6 +71,19 @@ fn check_field<'j>(value: &'j Json<'_>, at: &mut Vec<&'j str>, chatflow: &Chatfl
             Err(Refusal::Invalid("override_type", message.into()))
         }
     }
+}
+
+/// What is attacked is told, and counted, apart from what is merely not allowed.
+fn not_allowed(at: &[&str]) -> Refusal {
+    let field = spelled(at);
+    if let Some(protected) = override_rules::protected(at) {
+        let what = protected.what();
+        return Refusal::Invalid(
+            protected.rule(),
+            format!("The field {field} may not be set: it holds {what}.").into(),
+        );
+    }
+    Refusal::Invalid("override_config", format!("The field {field} may not be set for this chatflow.").into())
 }
 
 /// Flowise fills `{{…}}` in before it runs a node: `{{$vars.x}}` would read what no client shall.
