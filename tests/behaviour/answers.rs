@@ -11,7 +11,11 @@ const END: &str = "message:\ndata:{\"event\":\"end\",\"data\":\"[DONE]\"}\n\n";
 
 fn gateway(upstream: &Upstream, chatflow: &str) -> Gateway {
     let keys = format!("keys:\n  - {{ id: app, sha256: {} }}\n", sha256(KEY));
-    Gateway::start_with(&config(upstream.address, "", "", chatflow, PLAN), &keys, |_| {})
+    Gateway::start_with(
+        &config(upstream.address, "", "", &format!(", isolate_sessions: true{chatflow}"), PLAN),
+        &keys,
+        |_| {},
+    )
 }
 
 /// Answers with a stream whose events carry what a system prompt would be, and the chat's id.
