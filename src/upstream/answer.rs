@@ -266,13 +266,13 @@ impl HttpBody for Passing {
             let next = ready!(this.poll_passing(cx));
             let Some(renamer) = &mut this.renamer else { return Poll::Ready(next.map(|data| data.map(Frame::data))) };
             let is_end = next.is_none();
-            let renamed = match next {
+            let shown = match next {
                 Some(Ok(data)) => renamer.take(data),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => renamer.end(),
             };
-            if !renamed.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(renamed))));
+            if !shown.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(shown))));
             }
             if is_end {
                 return Poll::Ready(None);

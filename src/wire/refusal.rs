@@ -265,3 +265,23 @@ struct Shape<'a> {
     message: &'a str,
     request_id: &'a str,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_widget_would_not_show_is_told_as_a_stream() {
+        for shown in [Refusal::MissingKey, Refusal::ChatflowNotAllowed, Refusal::TooManyConcurrent] {
+            assert!(shown.stream().is_none(), "{shown:?}");
+        }
+        for hidden in [Refusal::NotFound, Refusal::BodyTooLarge, Refusal::ChatBusy, Refusal::UpstreamTimeout] {
+            let response = hidden.stream().unwrap();
+            assert_eq!(response.status(), StatusCode::OK);
+            let Body::Full(body) = response.into_body() else { panic!("a whole body") };
+            let text = std::str::from_utf8(&body).unwrap();
+            let events = format!("message:\ndata:{{\"event\":\"error\",\"data\":\"{}\"}}\n\n", hidden.message());
+            assert!(text.starts_with(&events) && text.ends_with("\"end\",\"data\":\"[DONE]\"}\n\n"), "{text}");
+        }
+    }
+}
