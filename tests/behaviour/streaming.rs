@@ -410,7 +410,7 @@ fn a_stream_counts_as_open_until_its_last_byte() {
         reply.finish();
     });
     let gateway = Gateway::start(&simple(upstream.address));
-    let mut clients: Vec<_> = (0..3).map(|_| gateway.begin(QUESTION)).collect();
+    let mut clients: Vec<_> = (0..3).map(|chat| gateway.begin(&QUESTION.replace("c1", &format!("c{chat}")))).collect();
     for client in &mut clients {
         client.read_head().expect("a head");
         client.read_chunk().expect("a chunk");
