@@ -4,10 +4,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use crate::harness::client::{self, Connection, Response, request};
-use crate::harness::gateway::{Gateway, config};
+use crate::harness::gateway::{Gateway, config, keys};
 use crate::harness::upstream::Upstream;
 use crate::harness::{FLOW, KEY, wait_for};
-use crate::rate_limits::{PREDICT, QUESTION, STREAMING, assert_limited};
+use crate::rate_limits::{PREDICT, QUESTION, STREAMING, assert_limited, holding};
 
 /// The address that the proxy on loopback says.
 fn asked_from(gateway: &Gateway, address: &str) -> Response {
@@ -118,6 +118,61 @@ fn a_client_that_leaves_gives_its_addresss_place_back() {
         go.send(()).unwrap();
     }
     wait_for("the place", || (asked_from(&gateway, "192.0.2.7").status == 200).then_some(()));
+}
+
+const PAGE: &str = "https://app.example.com";
+
+fn hold_public(gateway: &Gateway, address: &str, more: &[(&str, &str)]) -> Connection {
+    let headers = [&[("x-forwarded-for", address), ("origin", PAGE)], more].concat();
+    let mut connection = Connection::open(gateway.http);
+    connection.write(request("POST", PREDICT, &headers, r#"{"question":"hold","streaming":true}"#));
+    assert_eq!(connection.read_head().expect("an answer").status, 200);
+    assert!(connection.read_chunk().expect("a chunk").is_some());
+    connection
+}
+
+#[test]
+fn an_anonymous_stream_holds_its_place_until_its_last_byte() {
+    let (upstream, go) = holding();
+    let plans = "plans: { anonymous: { requests: 100000/min, burst: 10000, concurrent: 2 } }";
+    let chatflow = format!(", access: public, allowed_origins: ['{PAGE}']");
+    let gateway = start(&upstream, &chatflow, plans);
+    let ask = |address: &str| {
+        client::post(gateway.http, PREDICT, &[("x-forwarded-for", address), ("origin", PAGE)], QUESTION)
+    };
+    let mut streams = [hold_public(&gateway, "2001:db8::1", &[]), hold_public(&gateway, "2001:db8::2", &[])];
+    ask("2001:db8::3").assert_refused(429, "too_many_concurrent");
+    assert_eq!(ask("2001:db8:0:1::1").status, 200);
+    go.send(()).unwrap();
+    wait_for("the place of one stream", || (ask("2001:db8::3").status == 200).then_some(()));
+    gateway.wait_metric("flowgate_streams_open", 1.0);
+    go.send(()).unwrap();
+    for stream in &mut streams {
+        while stream.read_chunk().expect("a chunk").is_some() {}
+    }
+}
+
+#[test]
+fn a_visitor_with_a_publishable_key_cannot_use_up_everybodys_share() {
+    let upstream = Upstream::answering();
+    let plans = "plans: { default: { requests: 3/day, burst: 3 }, anonymous: { requests: 2/day, burst: 2 } }";
+    let keys = keys(&format!(", kind: publishable, allowed_origins: ['{PAGE}']"));
+    let config = config(upstream.address, ", trusted_proxies: [127.0.0.1]", "", "", plans);
+    let gateway = Gateway::start_with(&config, &keys, |_| {});
+    let ask = |address: &str| {
+        let headers = [("x-forwarded-for", address), ("origin", PAGE), ("x-api-key", KEY)];
+        client::post(gateway.http, PREDICT, &headers, QUESTION)
+    };
+    assert_eq!((ask("192.0.2.7").status, ask("192.0.2.7").status), (200, 200));
+    // What this visitor may not have is not taken from the key.
+    assert_limited(&ask("192.0.2.7"), "anonymous");
+    let response = ask("192.0.2.8");
+    assert_eq!(response.status, 200);
+    let lists: Vec<_> = response.headers.iter().filter(|(name, _)| name == "ratelimit-policy").collect();
+    assert_eq!(lists.len(), 2, "{lists:?}");
+    // The key's own number still stands.
+    ask("192.0.2.9").assert_refused(429, "rate_limited");
+    gateway.wait_metric("flowgate_limited_total{key=\"app\",limit=\"requests\"}", 2.0);
 }
 
 #[test]
