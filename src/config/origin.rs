@@ -31,10 +31,11 @@ impl Origins {
         self.any
     }
 
-    /// Whether a page of that origin (as a browser writes it in `Origin`) may call. `null` never may by pattern.
+    /// Whether a page of that origin (as a browser writes it in `Origin`) may call. `null` never may: it is every
+    /// sandboxed page at once.
     #[must_use]
     pub fn allows(&self, origin: &str) -> bool {
-        self.any
+        (self.any && origin != "null")
             || self.exact.iter().any(|listed| **listed == *origin)
             || self.wildcards.iter().any(|wildcard| wildcard.matches(origin))
     }

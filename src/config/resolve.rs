@@ -42,19 +42,19 @@ pub(super) fn resolve(
     let (path, secret_files) = reader.finish()?;
     let upstreams = upstreams.resolved;
     Ok(Config {
+        path,
         server,
         admin,
         log,
         upstreams,
         keys_file,
         plans,
+        chatflows,
+        wildcard,
         cors,
         state_dir,
         session_secret,
-        chatflows,
-        wildcard,
         secret_files,
-        path,
     })
 }
 

@@ -16,6 +16,8 @@ use super::{Denied, Digest, Key, KeyStore, Kind};
 pub const LONGEST_LIFE: i64 = 15 * 60;
 /// Bytes of a token.
 const LONGEST: usize = 8 * 1024;
+/// Bytes of a user's, a session's or a chatflow's name.
+const LONGEST_NAME: usize = 256;
 /// Seconds by which the clock of a backend may be ahead.
 const LEEWAY: i64 = 30;
 const AUDIENCE: &str = "flowgate";
@@ -32,7 +34,7 @@ pub struct Claims {
     pub exp: i64,
     /// The chatflow's public name, the only one it may call.
     pub chatflow: String,
-    /// The origin of the page it was made for; `None`: any that the chatflow lists.
+    /// The origin of the page it was made for; `None`: it counts wherever it is sent from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     /// The user; chats of two subjects are kept apart.
@@ -74,10 +76,23 @@ impl Claims {
     }
 }
 
-/// Whether a credential is meant as a token: three parts, and no key has dots.
+/// Whether a credential may be a token: three parts, the first a JSON object in base64. A key that was brought along
+/// may look like that as well.
 #[must_use]
 pub fn is_token(credential: &str) -> bool {
     credential.starts_with("eyJ") && credential.bytes().filter(|byte| *byte == b'.').count() == 2
+}
+
+/// Whether a text can name a user, a session or a chatflow.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// Whether variables are plain values, as Flowise's are.
+#[must_use]
+pub fn are_plain(vars: &Map<String, Value>) -> bool {
+    vars.values().all(|value| !value.is_array() && !value.is_object())
 }
 
 /// Makes a token of a key. `None`: the claims cannot be written as JSON, which maps and strings always can.
@@ -109,6 +124,13 @@ pub fn verify(keys: &KeyStore, token: &str, now: Timestamp) -> Result<(usize, Cl
     let (now, life) = (now.as_second(), claims.exp.saturating_sub(claims.iat));
     if claims.exp <= now {
         return Err(Denied::Expired);
+    }
+    let names = [Some(&claims.chatflow), claims.session_id.as_ref(), claims.origin.as_ref(), claims.jti.as_ref()];
+    let is_well_formed = names.into_iter().flatten().all(|name| is_name(name))
+        && (claims.subject.is_empty() || is_name(&claims.subject))
+        && are_plain(&claims.vars);
+    if !is_well_formed {
+        return Err(Denied::Unknown);
     }
     if claims.iat > now.saturating_add(LEEWAY) || !(1..=LONGEST_LIFE).contains(&life) {
         return Err(Denied::Unknown);

@@ -26,7 +26,7 @@ const FILE_REFERENCE: &str = "FILE-STORAGE::";
 
 /// A value, borrowed from the body as far as it can be.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Json<'a> {
+pub(crate) enum Json<'a> {
     Null,
     Bool(bool),
     Number(Number),
@@ -39,30 +39,30 @@ pub(super) enum Json<'a> {
 
 /// Fields in the order they came in.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 
 impl<'a> Object<'a> {
     /// The fields of a map of the operator's.
-    pub(super) fn given(map: &'a Map<String, Value>) -> Self {
+    pub(crate) fn given(map: &'a Map<String, Value>) -> Self {
         Self(map.iter().map(|(name, value)| (Cow::Borrowed(name.as_str()), Json::Given(value))).collect())
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Json<'a>> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Json<'a>> {
         self.iter().find(|(have, _)| *have == name).map(|(_, value)| value)
     }
 
-    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Json<'a>> {
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Json<'a>> {
         self.0.iter_mut().find(|(have, _)| have == name).map(|(_, value)| value)
     }
 
     /// Takes a field out; null is nothing.
-    pub(super) fn take(&mut self, name: &str) -> Option<Json<'a>> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<Json<'a>> {
         let index = self.0.iter().position(|(have, _)| have == name)?;
         Some(self.0.swap_remove(index).1).filter(|value| *value != Json::Null)
     }
 
     /// Sets a field, over one of that name.
-    pub(super) fn set(&mut self, name: impl Into<Cow<'a, str>>, value: Json<'a>) {
+    pub(crate) fn set(&mut self, name: impl Into<Cow<'a, str>>, value: Json<'a>) {
         let name = name.into();
         match self.get_mut(&name) {
             Some(held) => *held = value,
@@ -70,20 +70,20 @@ impl<'a> Object<'a> {
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
         self.0.iter().map(|(name, value)| (&**name, value))
     }
 
-    pub(super) fn into_fields(self) -> Vec<(Cow<'a, str>, Json<'a>)> {
+    pub(crate) fn into_fields(self) -> Vec<(Cow<'a, str>, Json<'a>)> {
         self.0
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// As a body; `around`: about how many bytes that will be.
-    pub(super) fn to_bytes(&self, around: usize) -> Result<Vec<u8>, serde_json::Error> {
+    pub(crate) fn to_bytes(&self, around: usize) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = Vec::with_capacity(around);
         self.write(&mut bytes)?;
         Ok(bytes)
@@ -319,7 +319,7 @@ impl<'de> Visitor<'de> for Name {
 }
 
 /// A client's field name as it may stand in an answer: short and printable.
-pub(super) fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     let short: String = name.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect();
     if short.len() < name.len() { format!("{short}…") } else { short }
 }

@@ -59,16 +59,18 @@ fn identify(headers: &HeaderMap, context: &Context) -> Result<(), Refusal> {
     };
     let keys = &context.snapshot.keys;
     let now = jiff::Timestamp::now();
-    let index = if token::is_token(credential) {
-        let (index, claims) = token::verify(keys, credential, now).map_err(invalid)?;
-        // Set once: this layer sees a request once.
-        let _ = context.token.set(Box::new(claims));
-        index
-    } else {
-        if !secret::is_plausible(credential) {
-            return Err(Refusal::InvalidKey("malformed"));
+    let index = match token::is_token(credential).then(|| token::verify(keys, credential, now)) {
+        Some(Ok((index, claims))) => {
+            // Set once: this layer sees a request once.
+            let _ = context.token.set(Box::new(claims));
+            index
         }
-        keys.find(&secret::digest(credential), now).map_err(invalid)?.index
+        Some(Err(denied)) if denied != Denied::Unknown || !secret::is_plausible(credential) => {
+            return Err(invalid(denied));
+        }
+        None if !secret::is_plausible(credential) => return Err(Refusal::InvalidKey("malformed")),
+        // Also a key from elsewhere that looks like a token.
+        _ => keys.find(&secret::digest(credential), now).map_err(invalid)?.index,
     };
     context.key.set(u32::try_from(index).ok());
     Ok(())
@@ -143,8 +145,7 @@ fn authorize_visitor(context: &Context) -> Result<(), Refusal> {
 
 fn origin_is_listed(context: &Context, origins: &crate::config::Origins) -> bool {
     let origin = context.origin.as_ref().and_then(|origin| origin.to_str().ok());
-    // `null` is every sandboxed page at once; not even "*" means it.
-    origin.is_some_and(|origin| origin != "null" && origins.allows(origin))
+    origin.is_some_and(|origin| origins.allows(origin))
 }
 
 /// The one key that a request carries: `X-API-KEY`, `Authorization: Bearer`, or both alike.

@@ -135,6 +135,10 @@ enum Reach {
 
 fn reach(context: &Context, origin: &HeaderValue) -> Reach {
     let Ok(origin) = origin.to_str() else { return Reach::None };
+    if context.endpoint.get() == Endpoint::Tokens {
+        // For backends: a page has no secret key to ask with.
+        return Reach::None;
+    }
     let Some(flow) = context.flow() else {
         // No chatflow, or one that stands where a preflight cannot say it.
         return if context.snapshot.is_listed_somewhere(origin) { Reach::Listed } else { Reach::None };

@@ -47,7 +47,7 @@ fn telling() -> Upstream {
 fn ask(gateway: &Gateway, body: &str) -> String {
     let response = client::post(gateway.http, PREDICT, &[("x-api-key", KEY)], body);
     assert_eq!(response.status, 200);
-    response.text().to_owned()
+    response.text().clone()
 }
 
 #[test]

@@ -156,12 +156,11 @@ fn events(reader: &mut Reader<'_>, field: &Field, access: Access) -> Events {
     let mut listed = Vec::new();
     for item in reader.list(field).unwrap_or_default() {
         let Some(text) = reader.string(item) else { continue };
-        match EVENTS.iter().find(|event| **event == text) {
-            Some(event) => listed.push(*event),
-            None => {
-                let known = suggest(&text, EVENTS.iter().copied());
-                reader.refuse(item, format_args!("Flowise has no event of this name, {known}"));
-            }
+        if let Some(event) = EVENTS.iter().find(|event| **event == text) {
+            listed.push(*event);
+        } else {
+            let known = suggest(&text, EVENTS.iter().copied());
+            reader.refuse(item, format_args!("Flowise has no event of this name, {known}"));
         }
     }
     for always in ["error", "end"] {

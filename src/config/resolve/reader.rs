@@ -241,32 +241,6 @@ impl<'a> Reader<'a> {
     pub(super) fn unsupported<T>(&mut self, place: &At<T>, instead: &str) {
         self.refuse(place, format_args!("not supported yet: {instead}"));
     }
-
-    /// Accepts an empty list only.
-    pub(super) fn only_empty(&mut self, field: &Field, instead: &str) {
-        if let Some(node) = &field.0
-            && !matches!(&node.value, Value::Null)
-            && !matches!(&node.value, Value::List(items) if items.is_empty())
-        {
-            self.unsupported(node, instead);
-        }
-    }
-
-    /// Accepts `null` only.
-    pub(super) fn only_null(&mut self, field: &Field, instead: &str) {
-        if let Some(node) = &field.0
-            && !matches!(node.value, Value::Null)
-        {
-            self.unsupported(node, instead);
-        }
-    }
-
-    /// Accepts `false` only.
-    pub(super) fn only_false(&mut self, field: &Field, instead: &str) {
-        if let (Some(true), Some(node)) = (self.boolean(field), &field.0) {
-            self.unsupported(node, instead);
-        }
-    }
 }
 
 /// `null` and absent are one for fields that have `null` as their default.

@@ -37,7 +37,7 @@ fn entry(id: &str) -> Entry {
         id: id.into(),
         digest,
         previous: None,
-        kind: crate::keys::Kind::Secret,
+        kind: Kind::Secret,
         allowed_origins: crate::config::Origins::default(),
         plan: 0,
         chatflows: None,

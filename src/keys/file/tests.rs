@@ -165,7 +165,7 @@ fn what_the_types_refuse_is_refused_with_its_line() {
 
 #[test]
 fn what_is_written_in_the_wrong_place_is_not_repeated() {
-    let key = crate::keys::secret::generate(crate::keys::secret::Kind::Secret).unwrap();
+    let key = crate::keys::secret::generate(Kind::Secret).unwrap();
     for field in ["id", "sha256", "expires_at", "kind"] {
         let mut text = format!("keys:\n  - {field}: {}!\n", key.expose());
         if field != "sha256" {
