@@ -1,5 +1,7 @@
 //! Puts the parts together: workers, the control thread, and the way down.
 
+mod upkeep;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use crate::snapshot::{Shared, Snapshot};
 use crate::telemetry::access_log::LogWriter;
 use crate::telemetry::logging::Logging;
 use crate::telemetry::metrics::Metrics;
+use upkeep::Upkeep;
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +82,8 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
     let tls = server.tls.as_ref().map(|tls| bind(tls.listen, workers)).transpose()?;
     let admin_socket = bind(snapshot.config.admin.listen, 1)?;
 
+    upkeep::restore(&snapshot)?;
+
     let snapshots: Shared = Arc::new(ArcSwap::from_pointee(snapshot));
     let (phase, phase_seen) = watch::channel(Phase::Running);
     let log = LogWriter::start()?;
@@ -134,22 +139,21 @@ impl Control {
         for socket in self.admin {
             tokio::spawn(admin::serve(socket, Arc::clone(&self.metrics), self.phase.clone()));
         }
-        tokio::spawn(sweep(Arc::clone(&self.snapshots)));
         if let Some(reloader) = reloader {
             tokio::spawn(reload::watch(reloader, wanted));
         }
         let mut phase = self.phase;
+        let mut upkeep = Upkeep::new(self.snapshots, self.metrics);
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // Metrics and health are served until the last worker has ended and the gateway is dropped.
-        while phase.changed().await.is_ok() {}
-    }
-}
-
-/// Forgets addresses that nobody needs to remember.
-async fn sweep(snapshots: Shared) {
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        tick.tick().await;
-        snapshots.load().anonymous.sweep();
+        loop {
+            tokio::select! {
+                changed = phase.changed() => if changed.is_err() { break },
+                _ = tick.tick() => upkeep.run().await,
+            }
+        }
+        upkeep.run().await;
     }
 }
 

@@ -39,10 +39,10 @@ pub(crate) fn answer(prediction: &Prediction, report: &StreamSlot, cut: &Cancell
     let body = json!({
         "text": text,
         "question": question,
-        "chatId": prediction.chat_id,
+        "chatId": prediction.ids.chat.client,
         "chatMessageId": message_id,
         "isStreamValid": false,
-        "sessionId": prediction.chat_id,
+        "sessionId": prediction.ids.session.as_ref().unwrap_or(&prediction.ids.chat).client,
     });
     let mut response = Response::new(Body::Full(Bytes::from(body.to_string())));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
@@ -60,10 +60,10 @@ fn stream(
     let mut records = vec![record("start", &"".into())];
     records.extend(text.split_inclusive(' ').map(|word| record("token", &word.into())));
     let metadata = json!({
-        "chatId": prediction.chat_id,
+        "chatId": prediction.ids.chat.client,
         "chatMessageId": message_id,
         "question": question,
-        "sessionId": prediction.chat_id,
+        "sessionId": prediction.ids.session.as_ref().unwrap_or(&prediction.ids.chat).client,
     });
     records.push(record("metadata", &metadata));
     records.push(END.to_owned());

@@ -16,8 +16,9 @@
 //! | `wire` | bodies, refusals, header policy, addresses |
 //! | [`config`], `telemetry` | settings; logs and metrics |
 //!
-//! Invariants: a request sees one snapshot; nothing on the request path takes a lock or copies configuration; a
-//! permit, a count or a time belongs to a request until its last byte; only `wire::refusal` makes error responses.
+//! Invariants: a request sees one snapshot; nothing on the way of a request with a secret key takes a lock, and nothing
+//! copies configuration; a permit, a count or a time belongs to a request until its last byte; only `wire::refusal`
+//! makes error responses.
 #![forbid(unsafe_code)]
 
 mod admin;

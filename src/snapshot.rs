@@ -3,6 +3,8 @@
 //! A reload builds a new [`Snapshot`] and swaps it in. Each worker keeps an `Rc` of the current one, so a request
 //! takes it without a lock or a shared counter, and sees one set from start to end.
 
+mod quota;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -11,12 +13,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
-use crate::config::{Chatflow, Config, Problem, Problems, UpstreamKind};
+use crate::config::{Chatflow, Config, Plan, Problem, Problems, Secret, UpstreamKind};
 use crate::keys::KeyStore;
-use crate::limits::{Allowance, Anonymous, PlanLimits};
+use crate::limits::{Allowance, Penalties, PlanLimits, Visitors};
+use crate::predict::session::SessionKey;
 use crate::telemetry::metrics::Metrics;
 use crate::tls::Identity;
 use crate::upstream::target::{Credentials, Target};
+
+/// The plan of callers without a key where no chatflow says another.
+const ANONYMOUS: &str = "anonymous";
 
 /// See the module.
 #[derive(Debug)]
@@ -27,9 +33,16 @@ pub(crate) struct Snapshot {
     pub(crate) keys: KeyStore,
     /// Limits of the key with the same index in `keys`.
     allowances: Vec<Allowance>,
-    pub(crate) anonymous: Arc<Anonymous>,
+    /// The plan with the same index in `config`.
+    plans: Vec<Arc<PlanLimits>>,
+    /// Visitors of the plan with the same index, if some chatflow has it for callers without a key.
+    visitors: Vec<Option<Arc<Visitors>>>,
+    /// Visitors of what is no chatflow.
+    anonymous: Arc<Visitors>,
+    pub(crate) penalties: Arc<Penalties>,
     flows: Vec<Arc<Flow>>,
-    by_name: HashMap<Arc<str>, u32>,
+    /// Sorted.
+    by_name: Vec<(Arc<str>, u32)>,
     wildcard: Option<u32>,
     targets: HashMap<Arc<str>, Arc<Target>>,
     /// The TLS listener's certificate.
@@ -41,6 +54,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct Flow {
     pub(crate) config: Arc<Chatflow>,
     pub(crate) backend: Backend,
+    /// Keeps its callers' chats apart.
+    pub(crate) sessions: SessionKey,
 }
 
 #[derive(Debug)]
@@ -84,40 +99,47 @@ impl Snapshot {
         }
 
         let mut flows: Vec<Arc<Flow>> = Vec::with_capacity(config.chatflows.len() + 1);
-        let mut by_name = HashMap::with_capacity(config.chatflows.len());
+        let mut by_name = Vec::with_capacity(config.chatflows.len());
         for (index, chatflow) in (0_u32..).zip(&config.chatflows) {
-            by_name.insert(Arc::clone(&chatflow.name), index);
+            by_name.push((Arc::clone(&chatflow.name), index));
             flows.push(Arc::new(Flow::new(chatflow, &config, &targets)));
         }
+        by_name.sort_unstable();
         let wildcard = config.wildcard.as_ref().map(|chatflow| {
             flows.push(Arc::new(Flow::new(chatflow, &config, &targets)));
             (0_u32..).zip(&flows).last().map_or(0, |(index, _)| index)
         });
-        let plans: Vec<_> = config.plans.iter().map(|plan| Arc::new(PlanLimits::new(plan))).collect();
+        let plans: Vec<_> = config.plans.iter().map(|plan| Arc::new(plan_limits(plan, previous))).collect();
         let allowances = allowances(&keys, &plans, previous)?;
-        let anonymous = plans
-            .iter()
-            .zip(&config.plans)
-            .find(|(_, plan)| &*plan.name == "anonymous")
-            .map(|(limits, _)| Anonymous::carried(limits, previous.map(|previous| &previous.anonymous)));
-        let Some(anonymous) = anonymous else { return Err(missing_plan(&config, "anonymous").into()) };
-        Ok(Self {
+        let visitors = visitors(&config, &plans, previous);
+        let anonymous = visitors.iter().flatten().find(|visitors| &**visitors.plan.name() == ANONYMOUS);
+        let Some(anonymous) = anonymous.map(Arc::clone) else { return Err(missing_plan(&config, ANONYMOUS).into()) };
+        let snapshot = Self {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             keys,
             allowances,
+            plans,
+            visitors,
             anonymous,
+            penalties: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.penalties)),
             flows,
             by_name,
             wildcard,
             targets,
             tls,
             config,
-        })
+        };
+        // Only at first: a reload may take a key out of use, and a full disk must not stand in its way.
+        if previous.is_none() {
+            snapshot.probe_state_dir()?;
+        }
+        Ok(snapshot)
     }
 
     /// The chatflow of that public name, and the id that Flowise knows it by.
     pub(crate) fn chatflow(&self, name: &str) -> Option<(u32, Arc<str>)> {
-        if let Some(index) = self.by_name.get(name) {
+        let found = self.by_name.binary_search_by(|(known, _)| (**known).cmp(name)).ok();
+        if let Some((_, index)) = found.and_then(|found| self.by_name.get(found)) {
             let config = &self.flow(*index)?.config;
             return Some((*index, config.id.clone().unwrap_or_else(|| Arc::clone(&config.name))));
         }
@@ -139,6 +161,18 @@ impl Snapshot {
     pub(crate) fn allowance(&self, key: u32) -> Option<&Allowance> {
         self.allowances.get(key as usize)
     }
+
+    /// Limits by visitor on that chatflow.
+    pub(crate) fn visitors(&self, flow: Option<&Flow>) -> &Visitors {
+        let of_flow = flow.and_then(|flow| self.visitors.get(flow.config.plan)?.as_ref());
+        of_flow.unwrap_or(&self.anonymous)
+    }
+
+    /// Forgets visitors whom nobody needs to remember. To be called about once a second.
+    pub(crate) fn sweep(&self) {
+        self.visitors.iter().flatten().for_each(|visitors| visitors.sweep());
+        self.penalties.sweep();
+    }
 }
 
 impl Flow {
@@ -154,7 +188,9 @@ impl Flow {
                 .and_then(Credentials::new)
                 .map(Arc::new),
         });
-        Self { config: Arc::clone(chatflow), backend }
+        let secret = config.session_secret.as_ref().map(Secret::expose);
+        let sessions = SessionKey::new(secret, chatflow.id.as_deref());
+        Self { config: Arc::clone(chatflow), backend, sessions }
     }
 }
 
@@ -172,6 +208,25 @@ fn targets(
         }
     }
     Ok(targets)
+}
+
+fn plan_limits(plan: &Plan, previous: Option<&Snapshot>) -> PlanLimits {
+    let same = previous.and_then(|previous| previous.plans.iter().find(|before| *before.name() == plan.name));
+    PlanLimits::new(plan, same.map(|same| &**same))
+}
+
+/// One table of visitors for each plan that some chatflow has for them; two chatflows of one plan share it.
+fn visitors(config: &Config, plans: &[Arc<PlanLimits>], previous: Option<&Snapshot>) -> Vec<Option<Arc<Visitors>>> {
+    let of_flows: Vec<usize> = config.chatflows.iter().chain(&config.wildcard).map(|chatflow| chatflow.plan).collect();
+    let before = |plan: &PlanLimits| {
+        let mut before = previous?.visitors.iter().flatten();
+        before.find(|visitors| visitors.plan.name() == plan.name()).map(|visitors| &**visitors)
+    };
+    let used = |(index, plan): (usize, &Arc<PlanLimits>)| {
+        let is_used = of_flows.contains(&index) || &**plan.name() == ANONYMOUS;
+        is_used.then(|| Arc::new(Visitors::new(plan, before(plan))))
+    };
+    plans.iter().enumerate().map(used).collect()
 }
 
 fn allowances(

@@ -45,6 +45,8 @@ pub(super) struct File {
     pub(super) log: Log,
     pub(super) upstreams: Named<Upstream>,
     pub(super) keys_file: Field,
+    pub(super) state_dir: Field,
+    pub(super) session_secret: Field,
     pub(super) plans: Named<Plan>,
     pub(super) cors: Cors,
     pub(super) chatflows: Named<Chatflow>,

@@ -8,6 +8,7 @@ mod error;
 mod expand;
 mod file;
 pub mod origin;
+pub mod override_rules;
 mod resolve;
 mod secret;
 pub(crate) mod units;
@@ -23,7 +24,7 @@ use ipnet::IpNet;
 
 pub use error::{Problem, Problems};
 pub use file::load;
-pub use origin::Origins;
+pub use origin::{OriginError, Origins};
 pub use secret::Secret;
 
 /// Everything the configuration file says, resolved: defaults applied, names looked up, paths absolute.

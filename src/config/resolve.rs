@@ -4,6 +4,7 @@
 //! so that one run reports all of them. A field that belongs to a later version is refused, never silently ignored.
 
 mod address;
+mod browsers;
 mod chatflows;
 mod json;
 mod plans;
@@ -15,7 +16,7 @@ use std::path::Path;
 
 use super::error::{Problem, Problems};
 use super::expand::Environment;
-use super::{Config, Cors, file};
+use super::{Config, file};
 use reader::Reader;
 pub(super) use reader::unreadable;
 
@@ -31,13 +32,13 @@ pub(super) fn resolve(
     let admin = server::admin(&mut reader, &file.admin);
     server::refuse_equal_listeners(&mut reader);
     let log = server::log(&mut reader, &file.log);
-    refuse_cors(&mut reader, &file.cors);
-    let cors = Cors::default();
-    let state_dir = reader.folder().join("state");
+    let cors = browsers::cors(&mut reader, &file.cors);
+    let session_secret = browsers::session_secret(&mut reader, file.session_secret);
+    let state_dir = reader.path(&file.state_dir).unwrap_or_else(|| reader.folder().join("state"));
     let keys_file = reader.path(&file.keys_file).unwrap_or_else(|| reader.folder().join("keys.yaml"));
     let plans = plans::plans(&mut reader, file.plans);
     let upstreams = upstreams::upstreams(&mut reader, file.upstreams);
-    let (chatflows, wildcard) = chatflows::chatflows(&mut reader, file.chatflows, &upstreams);
+    let (chatflows, wildcard) = chatflows::chatflows(&mut reader, file.chatflows, &upstreams, &plans, &cors);
     let (path, secret_files) = reader.finish()?;
     let upstreams = upstreams.resolved;
     Ok(Config {
@@ -49,19 +50,12 @@ pub(super) fn resolve(
         plans,
         cors,
         state_dir,
-        session_secret: None,
+        session_secret,
         chatflows,
         wildcard,
         secret_files,
         path,
     })
-}
-
-/// Cross-origin calls come with keyless access.
-fn refuse_cors(reader: &mut Reader<'_>, cors: &file::Cors) {
-    reader.only_empty(&cors.allowed_origins, "browsers of other origins get no answer");
-    reader.only_false(&cors.allow_credentials, "browsers of other origins get no answer");
-    reader.only_null(&cors.max_age, "browsers of other origins get no answer");
 }
 
 /// Whether a name can stand in a path segment, a metric label and a log line.

@@ -1,4 +1,5 @@
-//! Durations (`250ms`, `30s`, `5m`, `2h`), sizes (`64KiB`, `10MiB`, plain bytes) and rates (`60/min`).
+//! Durations (`250ms`, `30s`, `5m`, `2h`), sizes (`64KiB`, `10MiB`, plain bytes), rates (`60/min`) and quotas
+//! (`10000/day`).
 //!
 //! Whole numbers only, with one spelling per unit; nothing is rounded and nothing overflows silently.
 
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::Rate;
+use super::{Quota, QuotaPeriod, Rate};
 
 /// The longest duration: one year. Timers add it to the present without overflow.
 pub(crate) const MAX_DURATION: Duration = Duration::from_hours(366 * 24);
@@ -30,6 +31,10 @@ pub(crate) enum UnitError {
     RateZero,
     #[error("a rate too high to tell its requests apart")]
     RateTooHigh,
+    #[error("expected a quota such as 10000/day or 100000/month")]
+    Quota,
+    #[error("expected a quota between 1 and 4294967295, such as 10000/day")]
+    QuotaNumber,
 }
 
 /// A duration; zero is allowed.
@@ -87,6 +92,18 @@ pub(crate) fn parse_rate(text: &str) -> Result<Rate, UnitError> {
         return Err(UnitError::RateTooHigh);
     }
     Ok(Rate { count, per })
+}
+
+/// A count per calendar day or month.
+pub(crate) fn parse_quota(text: &str) -> Result<Quota, UnitError> {
+    let (digits, unit) = split_number(text).ok_or(UnitError::Quota)?;
+    let per = match unit {
+        "/day" => QuotaPeriod::Day,
+        "/month" => QuotaPeriod::Month,
+        _ => return Err(UnitError::Quota),
+    };
+    let count = digits.parse().map_err(|_| UnitError::QuotaNumber)?;
+    Ok(Quota { count, per })
 }
 
 /// Splits `250ms` into its digits, at least one, and the rest.
@@ -150,6 +167,23 @@ mod tests {
         assert_eq!(parse_rate("0/s"), Err(UnitError::RateZero));
         assert_eq!(parse_rate("4294967296/day"), Err(UnitError::RateTooHigh));
         assert_eq!(parse_rate("1000000001/s"), Err(UnitError::RateTooHigh));
+    }
+
+    #[test]
+    fn quotas() {
+        for (text, count, per) in [
+            ("10000/day", 10_000, QuotaPeriod::Day),
+            ("1/month", 1, QuotaPeriod::Month),
+            ("4294967295/month", u32::MAX, QuotaPeriod::Month),
+        ] {
+            assert_eq!(parse_quota(text), Ok(Quota { count: NonZeroU32::new(count).unwrap(), per }), "{text}");
+        }
+        for text in ["", "10", "/day", "10/hour", "10/ day", "-1/day", "1.5/day", "10/days"] {
+            assert_eq!(parse_quota(text), Err(UnitError::Quota), "{text}");
+        }
+        for text in ["0/day", "4294967296/month"] {
+            assert_eq!(parse_quota(text), Err(UnitError::QuotaNumber), "{text}");
+        }
     }
 
     proptest! {

@@ -18,7 +18,7 @@ use super::edit::{self, Change};
 use super::file::{self, Entry, Names};
 use super::secret::{self, Kind, NoRandomness};
 use super::{Key, State};
-use crate::config::{Problems, Secret};
+use crate::config::{OriginError, Origins, Problems, Secret};
 
 const HEADER: &str = "\
 # API keys of flowgate: only their SHA-256 digests. Edit this file by hand or with `flowgate keys`;
@@ -59,8 +59,14 @@ pub struct Create {
     #[arg(long, value_name = "RFC3339")]
     expires_at: Option<Timestamp>,
     /// Allow calls of vector/upsert
-    #[arg(long)]
+    #[arg(long, conflicts_with = "publishable")]
     upsert: bool,
+    /// Make a key that may sit in a page: it works only from the given origins
+    #[arg(long, requires = "origins")]
+    publishable: bool,
+    /// Origin of a page that a publishable key sits in; may be repeated
+    #[arg(long = "origin", value_name = "ORIGIN", requires = "publishable", value_parser = origin)]
+    origins: Vec<String>,
     /// Keys file [default: the one of the configuration]
     #[arg(long, value_name = "KEYS_FILE")]
     file: Option<PathBuf>,
@@ -116,6 +122,8 @@ pub enum CommandError {
     NoSuchKey(String),
     #[error("{} does not exist", .0.display())]
     NoFile(PathBuf),
+    #[error(transparent)]
+    Origin(#[from] OriginError),
     #[error("the key would have expired already")]
     ExpiresInThePast,
     #[error("the time is too far in the future")]
@@ -173,13 +181,18 @@ impl Create {
         if expires_at.is_some_and(|end| end <= now) {
             return Err(CommandError::ExpiresInThePast);
         }
-        let secret = secret::generate(Kind::Secret)?;
+        let kind = if self.publishable { Kind::Publishable } else { Kind::Secret };
+        let mut allowed_origins = Origins::default();
+        for text in &self.origins {
+            allowed_origins.add(text)?;
+        }
+        let secret = secret::generate(kind)?;
         let key = Key {
             id: self.id.as_str().into(),
             digest: secret::digest(secret.expose()),
             previous: None,
-            kind: Kind::Secret,
-            allowed_origins: crate::config::Origins::default(),
+            kind,
+            allowed_origins,
             plan: 0,
             chatflows: (!self.chatflows.is_empty())
                 .then(|| self.chatflows.iter().map(|name| name.as_str().into()).collect()),
@@ -203,11 +216,11 @@ impl Create {
 
 impl Rotate {
     fn run(&self, path: &Path, names: Option<&Names<'_>>, now: Timestamp) -> Result<Output, CommandError> {
-        let secret = secret::generate(Kind::Secret)?;
         let until = after(now, self.grace)?;
         let locked = LockedFile::open(path)?;
         let (text, entries, index) = find(path, &locked, &self.id)?;
         let mut new = entries.get(index).cloned().ok_or_else(|| CommandError::NoSuchKey(self.id.clone()))?;
+        let secret = secret::generate(new.key.kind)?;
         let was_rotating = new.key.is_rotating(now);
         new.key.previous = (until > now).then_some((new.key.digest, until));
         let mut note = match new.key.previous {
@@ -298,6 +311,11 @@ fn net(text: &str) -> Result<IpNet, &'static str> {
 }
 
 /// `90d`, `72h`, `30m`, `45s`, `2w`, or 0.
+/// An origin that may be listed, as it was written.
+fn origin(text: &str) -> Result<String, OriginError> {
+    Origins::default().add(text).map(|()| text.to_owned())
+}
+
 fn duration(text: &str) -> Result<SignedDuration, &'static str> {
     const RULE: &str = "a duration such as 90d, 72h, 30m or 45s is needed";
     let unit_at = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());

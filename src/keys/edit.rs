@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::Path;
 
-use super::Digest;
 use super::file::{self, Entry};
+use super::{Digest, Kind};
 
 /// What is to be done to a keys file.
 pub(super) enum Change {
@@ -203,7 +203,13 @@ fn item(entry: &Entry, dash: usize, newline: &str) -> Vec<String> {
         ("id", Some(scalar(&key.id))),
         ("sha256", Some(digest(&key.digest))),
         ("previous", previous(entry)),
+        ("kind", (key.kind == Kind::Publishable).then(|| "publishable".to_owned())),
         ("plan", entry.plan.as_deref().map(scalar)),
+        (
+            "allowed_origins",
+            (!key.allowed_origins.is_empty())
+                .then(|| list(&mut key.allowed_origins.patterns().map(|origin| scalar(&origin)))),
+        ),
         ("chatflows", key.chatflows.as_ref().map(|names| list(&mut names.iter().map(|name| scalar(name))))),
         (
             "allowed_ips",

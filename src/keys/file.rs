@@ -159,8 +159,9 @@ impl Reader<'_> {
         let id = self.id(here, index, item.id.as_ref());
         let digest = self.digest(here, &field("sha256"), item.sha256.as_ref());
         let previous = self.previous(&field("previous"), item.previous.as_ref());
-        self.kind(&field("kind"), item.kind.as_ref());
-        self.allowed_origins(&field("allowed_origins"), item.allowed_origins.as_ref());
+        let kind = self.kind(&field("kind"), item.kind.as_ref());
+        let allowed_origins =
+            self.allowed_origins(&field("allowed_origins"), item.allowed_origins.as_ref(), here, kind);
         let plan = self.plan(here, &field("plan"), item.plan.as_ref());
         let chatflows = self.chatflows(&field("chatflows"), item.chatflows.as_ref());
         let allowed_ips = self.allowed_ips(&field("allowed_ips"), item.allowed_ips.as_deref().unwrap_or_default());
@@ -168,12 +169,15 @@ impl Reader<'_> {
             Some(written) => self.time(at(written), &field("expires_at"), &written.value).map(Some),
             None => Some(None),
         };
+        if kind == Some(Kind::Publishable) && item.upsert == Some(true) {
+            self.problem::<()>(here, &field("upsert"), "a publishable key may not upsert: it can be read in a page");
+        }
         let key = Key {
             id: id?,
             digest: digest?,
             previous: previous?,
-            kind: Kind::Secret,
-            allowed_origins: Origins::default(),
+            kind: kind?,
+            allowed_origins: allowed_origins?,
             plan: plan?,
             chatflows: chatflows?,
             allowed_ips: allowed_ips?,
@@ -236,22 +240,37 @@ impl Reader<'_> {
         Some(Some((digest?, until?)))
     }
 
-    fn kind(&mut self, field: &str, written: Option<&yaml::At<String>>) {
-        let Some(written) = written else { return };
-        match written.value.as_str() {
-            "secret" => {}
-            "publishable" => {
-                self.problem::<()>(at(written), field, "publishable keys are not supported yet");
-            }
-            _ => {
-                self.problem::<()>(at(written), field, "must be `secret` or `publishable`");
-            }
+    fn kind(&mut self, field: &str, written: Option<&yaml::At<String>>) -> Option<Kind> {
+        match written.map(|written| written.value.as_str()) {
+            None | Some("secret") => Some(Kind::Secret),
+            Some("publishable") => Some(Kind::Publishable),
+            Some(_) => self.problem(written.and_then(at), field, "must be `secret` or `publishable`"),
         }
     }
 
-    fn allowed_origins(&mut self, field: &str, written: Option<&yaml::At<Vec<String>>>) {
-        if let Some(written) = written.filter(|written| !written.value.is_empty()) {
-            self.problem::<()>(at(written), field, "origins of keys are not supported yet");
+    fn allowed_origins(
+        &mut self,
+        field: &str,
+        written: Option<&yaml::At<Vec<String>>>,
+        item: At,
+        kind: Option<Kind>,
+    ) -> Option<Origins> {
+        let mut origins = Origins::default();
+        for text in written.map(|written| written.value.as_slice()).unwrap_or_default() {
+            if let Err(error) = origins.add(text) {
+                return self.problem(written.and_then(at), field, error.to_string());
+            }
+        }
+        match kind {
+            Some(Kind::Publishable) if origins.is_empty() || origins.is_any() => {
+                let message = "a publishable key needs the origins of the pages it sits in; `*` is no list";
+                self.problem(written.map_or(item, at), field, message)
+            }
+            Some(Kind::Secret) if !origins.is_empty() => {
+                let message = "only a publishable key has origins: a secret key has no place in a page";
+                self.problem(written.map_or(item, at), field, message)
+            }
+            _ => Some(origins),
         }
     }
 

@@ -1,26 +1,159 @@
-//! JSON read strictly: what two parsers could understand differently is refused.
+//! JSON read strictly, without copying what need not be copied, and written again.
 //!
-//! Duplicate keys (some parsers keep the first, Flowise's keeps the last), names that reach into JavaScript's
-//! prototypes, and deep nesting.
+//! What two parsers could understand differently is refused: duplicate names (some parsers keep the first, Flowise's
+//! keeps the last), names that reach into JavaScript's prototypes. So is what is expensive: depth, many values. And
+//! wherever it stands, so is what Flowise would take for one of its files (CVE-2026-41268).
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
+
+use crate::wire::refusal::Refusal;
 
 /// Levels of objects and arrays.
 const DEEPEST: u32 = 32;
+/// Values in a body, all in all.
+const MOST_VALUES: u32 = 5000;
+/// Fields of one object: each is compared with all before it.
+const MOST_FIELDS: usize = 256;
+/// Bytes of a field's name.
+const LONGEST_NAME: usize = 256;
+/// What Flowise takes for the name of a file in its storage.
+const FILE_REFERENCE: &str = "FILE-STORAGE::";
+
+/// A value, borrowed from the body as far as it can be.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Json<'a> {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Cow<'a, str>),
+    List(Vec<Json<'a>>),
+    Object(Object<'a>),
+    /// The operator's, from the configuration.
+    Given(&'a Value),
+}
+
+/// Fields in the order they came in.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+
+impl<'a> Object<'a> {
+    /// The fields of a map of the operator's.
+    pub(super) fn given(map: &'a Map<String, Value>) -> Self {
+        Self(map.iter().map(|(name, value)| (Cow::Borrowed(name.as_str()), Json::Given(value))).collect())
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Json<'a>> {
+        self.iter().find(|(have, _)| *have == name).map(|(_, value)| value)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Json<'a>> {
+        self.0.iter_mut().find(|(have, _)| have == name).map(|(_, value)| value)
+    }
+
+    /// Takes a field out; null is nothing.
+    pub(super) fn take(&mut self, name: &str) -> Option<Json<'a>> {
+        let index = self.0.iter().position(|(have, _)| have == name)?;
+        Some(self.0.swap_remove(index).1).filter(|value| *value != Json::Null)
+    }
+
+    /// Sets a field, over one of that name.
+    pub(super) fn set(&mut self, name: impl Into<Cow<'a, str>>, value: Json<'a>) {
+        let name = name.into();
+        match self.get_mut(&name) {
+            Some(held) => *held = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
+        self.0.iter().map(|(name, value)| (&**name, value))
+    }
+
+    pub(super) fn into_fields(self) -> Vec<(Cow<'a, str>, Json<'a>)> {
+        self.0
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As a body; `around`: about how many bytes that will be.
+    pub(super) fn to_bytes(&self, around: usize) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = Vec::with_capacity(around);
+        self.write(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        out.push(b'{');
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            write_text(name, out)?;
+            out.push(b':');
+            value.write(out)?;
+        }
+        out.push(b'}');
+        Ok(())
+    }
+}
+
+impl Json<'_> {
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        match self {
+            Self::Null => out.extend_from_slice(b"null"),
+            Self::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
+            Self::Number(number) => serde_json::to_writer(out, number)?,
+            Self::Text(text) => write_text(text, out)?,
+            Self::List(items) => {
+                out.push(b'[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    item.write(out)?;
+                }
+                out.push(b']');
+            }
+            Self::Object(object) => object.write(out)?,
+            Self::Given(value) => serde_json::to_writer(out, value)?,
+        }
+        Ok(())
+    }
+}
+
+/// Most texts need no escapes (RFC 8259, section 7) and are copied in one piece.
+fn write_text(text: &str, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    let is_special = |byte: u8| matches!(byte, 0..0x20 | b'"' | b'\\');
+    // Without an early end inside a piece, so that it is looked at many bytes at a time.
+    let is_plain =
+        !text.as_bytes().chunks(64).any(|piece| piece.iter().fold(false, |found, byte| found | is_special(*byte)));
+    if !is_plain {
+        return serde_json::to_writer(out, text);
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+    Ok(())
+}
 
 /// Parses a whole body as one object.
-pub(super) fn parse_object(body: &[u8]) -> Result<Map<String, Value>, String> {
+pub(super) fn parse_object(body: &[u8]) -> Result<Object<'_>, Refusal> {
+    let reading = Reading { values: Cell::new(0), rule: Cell::new("body_json") };
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = Strict { depth: 0 }
+    let value = Strict { reading: &reading, depth: 0 }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| explain(&error))?;
+        .map_err(|error| Refusal::Invalid(reading.rule.get(), explain(&error).into()))?;
     match value {
-        Value::Object(map) => Ok(map),
-        _ => Err("The request body must be a JSON object.".to_owned()),
+        Json::Object(object) => Ok(object),
+        _ => Err(Refusal::Invalid("body_json", "The request body must be a JSON object.".into())),
     }
 }
 
@@ -28,93 +161,160 @@ fn explain(error: &serde_json::Error) -> String {
     match error.classify() {
         serde_json::error::Category::Data => {
             // Ours, with the position appended by serde_json.
-            let text = error.to_string();
-            format!("The request body is refused: {text}.")
+            format!("The request body is refused: {error}.")
         }
         _ => format!("The request body is not valid JSON (line {}, column {}).", error.line(), error.column()),
     }
 }
 
+/// What is counted and found while a body is read.
+struct Reading {
+    values: Cell<u32>,
+    /// That refuses the body.
+    rule: Cell<&'static str>,
+}
+
 #[derive(Clone, Copy)]
-struct Strict {
+struct Strict<'b> {
+    reading: &'b Reading,
     depth: u32,
 }
 
-impl Strict {
+impl Strict<'_> {
+    fn refuse<T, E: de::Error>(self, rule: &'static str, message: fmt::Arguments<'_>) -> Result<T, E> {
+        self.reading.rule.set(rule);
+        Err(E::custom(message))
+    }
+
     fn deeper<E: de::Error>(self) -> Result<Self, E> {
         if self.depth >= DEEPEST {
-            return Err(E::custom(format_args!("nested deeper than {DEEPEST} levels")));
+            return self.refuse("body_depth", format_args!("nested deeper than {DEEPEST} levels"));
         }
-        Ok(Self { depth: self.depth + 1 })
+        Ok(Self { depth: self.depth + 1, ..self })
+    }
+
+    fn count<E: de::Error>(self) -> Result<(), E> {
+        let values = self.reading.values.get() + 1;
+        self.reading.values.set(values);
+        if values > MOST_VALUES {
+            return self.refuse("body_values", format_args!("more than {MOST_VALUES} values"));
+        }
+        Ok(())
+    }
+
+    fn text<E: de::Error>(self, text: Cow<'_, str>) -> Result<Json<'_>, E> {
+        if text.starts_with(FILE_REFERENCE) {
+            return self.refuse("file_reference", format_args!("a text that names a file of the server"));
+        }
+        Ok(Json::Text(text))
+    }
+
+    fn name<E: de::Error>(self, name: &str, object: &Object<'_>) -> Result<(), E> {
+        if matches!(name, "__proto__" | "constructor" | "prototype") {
+            return self.refuse("prototype_field", format_args!("the field {name} is not allowed"));
+        }
+        if name.len() > LONGEST_NAME {
+            return self.refuse("body_values", format_args!("the field {} has too long a name", shown(name)));
+        }
+        if object.0.len() >= MOST_FIELDS {
+            return self.refuse("body_values", format_args!("an object of more than {MOST_FIELDS} fields"));
+        }
+        if object.get(name).is_some() {
+            return self.refuse("duplicate_field", format_args!("the field {} appears twice", shown(name)));
+        }
+        Ok(())
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Json<'de>;
 
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
+        self.count()?;
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Json<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
+        Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(value.into()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
+        Ok(Json::Number(value.into()))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Json<'de>, E> {
+        Number::from_f64(value).map(Json::Number).ok_or_else(|| E::custom("a number out of range"))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Json<'de>, E> {
+        self.text(Cow::Borrowed(text))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Json<'de>, E> {
+        self.text(Cow::Owned(text.to_owned()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json<'de>, A::Error> {
         let inner = self.deeper()?;
-        let mut array = Vec::new();
+        let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(inner)? {
-            array.push(item);
+            list.push(item);
         }
-        Ok(Value::Array(array))
+        Ok(Json::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json<'de>, A::Error> {
         let inner = self.deeper()?;
-        let mut map = Map::new();
-        while let Some(name) = entries.next_key::<String>()? {
-            if matches!(name.as_str(), "__proto__" | "constructor" | "prototype") {
-                return Err(de::Error::custom(format_args!("the field {name} is not allowed")));
-            }
-            if map.contains_key(&name) {
-                return Err(de::Error::custom(format_args!("the field {} appears twice", shown(&name))));
-            }
+        let mut object = Object::default();
+        while let Some(name) = entries.next_key_seed(Name)? {
+            self.name(&name, &object)?;
             let value = entries.next_value_seed(inner)?;
-            map.insert(name, value);
+            object.0.push((name, value));
         }
-        Ok(Value::Object(map))
+        Ok(Json::Object(object))
+    }
+}
+
+/// Reads a field's name, borrowed if it holds no escapes.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field's name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(name.to_owned()))
     }
 }
 
@@ -128,28 +328,66 @@ pub(super) fn shown(name: &str) -> String {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn refused(body: &str) -> (&'static str, String) {
+        match parse_object(body.as_bytes()).unwrap_err() {
+            Refusal::Invalid(rule, message) => (rule, message.into_owned()),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn what_parsers_disagree_on_is_refused() {
-        for (body, part) in [
-            (r#"{"a":1,"a":2}"#, "the field a appears twice"),
-            (r#"{"a":{"b":1,"b":1}}"#, "the field b appears twice"),
-            (r#"{"a":{"__proto__":{}}}"#, "the field __proto__ is not allowed"),
-            (r#"{"\u005f_proto__":1}"#, "the field __proto__ is not allowed"),
-            ("[]", "must be a JSON object"),
-            ("{} {}", "not valid JSON"),
-            (r#"{"a":"#, "not valid JSON"),
-            ("", "not valid JSON"),
+        for (body, rule, part) in [
+            (r#"{"a":1,"a":2}"#, "duplicate_field", "the field a appears twice"),
+            (r#"{"a":{"b":1,"b":1}}"#, "duplicate_field", "the field b appears twice"),
+            (r#"{"a":1,"\u0061":1}"#, "duplicate_field", "the field a appears twice"),
+            (r#"{"a":{"__proto__":{}}}"#, "prototype_field", "the field __proto__ is not allowed"),
+            (r#"{"\u005f_proto__":1}"#, "prototype_field", "the field __proto__ is not allowed"),
+            (r#"{"a":[{"b":"FILE-STORAGE::x"}]}"#, "file_reference", "names a file"),
+            (r#"{"a":"\u0046ILE-STORAGE::x"}"#, "file_reference", "names a file"),
+            ("[]", "body_json", "must be a JSON object"),
+            ("{} {}", "body_json", "not valid JSON"),
+            (r#"{"a":"#, "body_json", "not valid JSON"),
+            (r#"{"a":1e400}"#, "body_json", "not valid JSON"),
+            ("", "body_json", "not valid JSON"),
         ] {
-            let message = parse_object(body.as_bytes()).unwrap_err();
+            let (found, message) = refused(body);
+            assert_eq!(found, rule, "{body}");
             assert!(message.contains(part), "{body}: {message}");
         }
     }
 
     #[test]
-    fn nesting_is_bounded() {
+    fn depth_and_number_are_bounded() {
         let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         assert!(parse_object(nested(31).as_bytes()).is_ok());
-        assert!(parse_object(nested(32).as_bytes()).unwrap_err().contains("nested deeper"));
-        assert!(parse_object(nested(100_000).as_bytes()).is_err());
+        assert_eq!(refused(&nested(32)).0, "body_depth");
+        assert_eq!(refused(&nested(100_000)).0, "body_depth");
+        let list = |items: usize| format!("{{\"a\":[{}0]}}", "0,".repeat(items - 1));
+        assert!(parse_object(list(4998).as_bytes()).is_ok());
+        assert_eq!(refused(&list(4999)).0, "body_values");
+        let fields = |count: usize| {
+            let fields: Vec<String> = (0..count).map(|index| format!("\"{index}\":0")).collect();
+            format!("{{{}}}", fields.join(","))
+        };
+        assert!(parse_object(fields(256).as_bytes()).is_ok());
+        assert_eq!(refused(&fields(257)).0, "body_values");
+        assert_eq!(refused(&format!("{{\"{}\":0}}", "n".repeat(257))).0, "body_values");
+    }
+
+    #[test]
+    fn what_is_read_is_written_as_it_was() {
+        let body = r#"{"b":[1,-7,0.1,1e300,18446744073709551615,true,null,{}],"a":"\u00e4\n\"","0":-0.0}"#;
+        let written = parse_object(body.as_bytes()).unwrap().to_bytes(0).unwrap();
+        let expected = "{\"b\":[1,-7,0.1,1e+300,18446744073709551615,true,null,{}],\"a\":\"ä\\n\\\"\",\"0\":-0.0}";
+        assert_eq!(String::from_utf8(written).unwrap(), expected);
+    }
+
+    #[test]
+    fn text_without_escapes_is_not_copied() {
+        let object = parse_object(br#"{"a":"plain","b":"\n"}"#).unwrap();
+        assert!(matches!(object.get("a"), Some(Json::Text(Cow::Borrowed("plain")))));
+        assert!(matches!(object.get("b"), Some(Json::Text(Cow::Owned(_)))));
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod chat_id;
 pub(crate) mod events;
+pub(crate) mod files;
 mod json;
 pub(crate) mod report;
 pub(crate) mod request;

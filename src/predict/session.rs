@@ -5,9 +5,13 @@
 //! can stand in a path. Nothing is stored: the same caller gets the same chat again, after a restart and on every
 //! replica.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use aws_lc_rs::hmac;
+
+/// Sets these keys apart from whatever else a secret may be used for.
+const LABEL: &[u8] = b"flowgate: ids of chats\0";
 
 /// Bytes of a chat or session id of a client.
 pub(crate) const LONGEST_ID: usize = 256;
@@ -23,6 +27,40 @@ pub(crate) enum Scope<'a> {
     Visitor { key: &'a str, address: IpAddr },
     /// Nobody in particular.
     Address(IpAddr),
+}
+
+/// What the hash of a chatflow's callers and ids is keyed with.
+///
+/// It comes from the operator's secret, or without one from Flowise's id of the chatflow, which no client knows.
+#[derive(Debug)]
+pub(crate) struct SessionKey {
+    secret: hmac::Key,
+    /// Made beforehand; `None` for the wildcard, whose id each request brings.
+    chatflow: Option<hmac::Key>,
+}
+
+impl SessionKey {
+    /// `chatflow`: Flowise's id, where there is one only.
+    pub(crate) fn new(secret: Option<&str>, chatflow: Option<&str>) -> Self {
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.map_or(LABEL, str::as_bytes));
+        let chatflow = chatflow.map(|id| derived(&secret, id));
+        Self { secret, chatflow }
+    }
+
+    /// `chatflow`: Flowise's id of the one that was called.
+    pub(crate) fn of(&self, chatflow: &str) -> Cow<'_, hmac::Key> {
+        match &self.chatflow {
+            Some(key) => Cow::Borrowed(key),
+            None => Cow::Owned(derived(&self.secret, chatflow)),
+        }
+    }
+}
+
+fn derived(secret: &hmac::Key, chatflow: &str) -> hmac::Key {
+    let mut context = hmac::Context::with_key(secret);
+    context.update(LABEL);
+    context.update(chatflow.as_bytes());
+    hmac::Key::new(hmac::HMAC_SHA256, context.sign().as_ref())
 }
 
 /// One caller's namespace on one chatflow.
@@ -78,9 +116,39 @@ pub(crate) struct Pair {
     pub(crate) upstream: String,
 }
 
+impl Pair {
+    /// Without a namespace both are the client's.
+    pub(crate) fn new(client: String, namespace: Option<&Namespace>) -> Self {
+        let upstream = namespace.map_or_else(|| client.clone(), |namespace| namespace.upstream_id(&client));
+        Self { client, upstream }
+    }
+}
+
+/// The ids of one prediction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChatIds {
+    pub(crate) chat: Pair,
+    /// The memory's, if it is named apart from the chat. Else Flowise takes the chat's, and says so in its answer.
+    pub(crate) session: Option<Pair>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chatflows_have_keys_of_their_own() {
+        let id =
+            |key: &SessionKey, chatflow: &str| Namespace::new(&key.of(chatflow), Scope::Key("a")).upstream_id("chat");
+        let named = |secret, chatflow| id(&SessionKey::new(secret, Some(chatflow)), chatflow);
+        assert_ne!(named(None, "one"), named(None, "two"));
+        assert_ne!(named(Some("secret"), "one"), named(Some("secret"), "two"));
+        assert_ne!(named(Some("secret"), "one"), named(Some("other"), "one"));
+        assert_ne!(named(Some("secret"), "one"), named(None, "one"));
+        // A chatflow may get an entry of its own without losing its chats.
+        assert_eq!(id(&SessionKey::new(None, None), "one"), named(None, "one"));
+        assert_eq!(id(&SessionKey::new(Some("secret"), None), "one"), named(Some("secret"), "one"));
+    }
 
     fn id(scope: Scope<'_>, id: &str) -> String {
         Namespace::new(&hmac::Key::new(hmac::HMAC_SHA256, b"secret"), scope).upstream_id(id)

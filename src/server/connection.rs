@@ -94,6 +94,7 @@ impl Acceptor {
         let connection = http1::Builder::new()
             // `liveness` keeps time for the head and between requests.
             .header_read_timeout(None)
+            .writev(false)
             .max_headers(MOST_HEADERS)
             // hyper reads at least this much at a time and answers 431 when a head does not fit.
             .max_buf_size(max_head.max(8 * 1024))
@@ -172,6 +173,7 @@ async fn drive<C>(
             }
             return Poll::Ready(());
         }
+        liveness.waits();
         while timer.as_mut().poll(cx).is_ready() {
             match liveness.judge(Instant::now()) {
                 Ok(again) => timer.as_mut().reset(again.into()),

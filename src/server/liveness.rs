@@ -21,9 +21,11 @@ pub(super) struct Liveness {
     limits: Limits,
     /// Requests whose answer is not yet handed over whole.
     active: Cell<u32>,
-    /// Since when no request has been active.
-    quiet_since: Cell<Instant>,
-    /// The first byte of a head that is not complete.
+    /// Since when no request has been active; noted when somebody looks, so that a busy connection reads no clock.
+    quiet_since: Cell<Option<Instant>>,
+    /// Bytes came that may be the beginning of a head.
+    head_began: Cell<bool>,
+    /// Since when a head has not been complete.
     head_since: Cell<Option<Instant>>,
     /// The socket has taken nothing since.
     blocked_since: Cell<Option<Instant>>,
@@ -46,7 +48,8 @@ impl Liveness {
         Self {
             limits,
             active: Cell::new(0),
-            quiet_since: Cell::new(now),
+            quiet_since: Cell::new(Some(now)),
+            head_began: Cell::new(false),
             // A connection that never says anything is as suspicious as a slow head.
             head_since: Cell::new(Some(now)),
             blocked_since: Cell::new(None),
@@ -56,7 +59,12 @@ impl Liveness {
     }
 
     pub(super) fn received(&self) {
-        if self.active.get() == 0 && self.head_since.get().is_none() {
+        self.head_began.set(self.active.get() == 0);
+    }
+
+    /// The connection waits for something. To be called after each poll.
+    pub(super) fn waits(&self) {
+        if self.head_began.take() && self.active.get() == 0 && self.head_since.get().is_none() {
             self.head_since.set(Some(Instant::now()));
         }
     }
@@ -73,14 +81,13 @@ impl Liveness {
 
     pub(super) fn request_began(&self) {
         self.active.set(self.active.get() + 1);
+        self.head_began.set(false);
         self.head_since.set(None);
+        self.quiet_since.set(None);
     }
 
     pub(super) fn request_ended(&self) {
         self.active.set(self.active.get().saturating_sub(1));
-        if self.active.get() == 0 {
-            self.quiet_since.set(Instant::now());
-        }
     }
 
     /// No request is active.
@@ -116,7 +123,9 @@ impl Liveness {
         check(unread, self.limits.send, Verdict::ReadsNothing)?;
         if self.active.get() == 0 {
             check(self.head_since.get(), self.limits.header, Verdict::SlowHead)?;
-            check(Some(self.quiet_since.get()), self.limits.idle, Verdict::Idle)?;
+            let quiet_since = self.quiet_since.get().unwrap_or(now);
+            self.quiet_since.set(Some(quiet_since));
+            check(Some(quiet_since), self.limits.idle, Verdict::Idle)?;
         }
         Ok(again)
     }
@@ -145,9 +154,11 @@ mod tests {
         liveness.request_began();
         assert!(liveness.judge(start + Duration::from_secs(1000)).is_ok());
         liveness.request_ended();
+        assert!(liveness.judge(start).is_ok());
         assert!(liveness.judge(start + Duration::from_secs(74)).is_ok());
         assert_eq!(liveness.judge(start + Duration::from_secs(76)), Err(Verdict::Idle));
         liveness.received();
+        liveness.waits();
         assert_eq!(liveness.judge(start + Duration::from_secs(11)), Err(Verdict::SlowHead));
     }
 

@@ -56,13 +56,15 @@ impl Worker {
     async fn serve(self) -> io::Result<usize> {
         let cut = CancellationToken::new();
         let signal = Signal::new();
-        let (environment, pool, aborted) = self.environment(cut.clone());
+        let (environment, aborted) = self.environment(cut.clone());
+        let upstreams = &environment.upstreams;
+        let sweeper = tokio::task::spawn_local(sweep(Rc::clone(&upstreams.pool)));
+        let deadlines = tokio::task::spawn_local(Rc::clone(&upstreams.deadlines).keep());
         let acceptor = Acceptor {
             stack: stack::build(environment),
             metrics: Arc::clone(&self.metrics),
             signal: Rc::clone(&signal),
         };
-        let sweeper = tokio::task::spawn_local(sweep(pool));
         let mut phase = self.phase.clone();
         let mut accepting = JoinSet::new();
         let connections = Connections::default();
@@ -95,14 +97,15 @@ impl Worker {
         sweeper.abort();
         // The last holder of the queue is gone with the connections; what is in it is still sent.
         let _ = tokio::time::timeout(LAST_WORDS, aborted).await;
+        deadlines.abort();
         Ok(cut_off)
     }
 
-    fn environment(&self, cut: CancellationToken) -> (Rc<Environment>, Rc<Pool>, tokio::task::JoinHandle<()>) {
+    fn environment(&self, cut: CancellationToken) -> (Rc<Environment>, tokio::task::JoinHandle<()>) {
         let metrics = &self.metrics;
-        let pool = Rc::new(Pool::default());
         let upstreams = Rc::new(Upstreams {
-            pool: Rc::clone(&pool),
+            pool: Rc::default(),
+            deadlines: Rc::default(),
             metrics: Arc::clone(metrics),
             first_byte: Histograms::new(metrics.time_to_first_byte.clone()),
         });
@@ -117,7 +120,7 @@ impl Worker {
             aborts,
             cut,
         };
-        (Rc::new(environment), pool, aborted)
+        (Rc::new(environment), aborted)
     }
 }
 

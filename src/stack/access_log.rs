@@ -18,7 +18,8 @@ use super::Environment;
 use super::context::{Call, Context, Endpoint};
 use crate::config::LogFormat;
 use crate::predict::report::Ending;
-use crate::telemetry::access_log::{AccessLog, decimal};
+use crate::telemetry::access_log::AccessLog;
+use crate::wire::decimal::decimal;
 use crate::wire::watched::{Watch, Watched};
 
 /// Bytes of a path that are logged.
@@ -185,7 +186,7 @@ impl Entry {
         text.extend_from_slice(br#","bytes":"#);
         decimal(text, self.bytes, 1);
         text.extend_from_slice(br#","duration_ms":"#);
-        milliseconds(text, context.received.elapsed());
+        milliseconds(text, context.duration());
         if let Some(first_byte) = context.first_byte.get() {
             text.extend_from_slice(br#","upstream_ms":"#);
             milliseconds(text, first_byte);
@@ -220,7 +221,7 @@ impl Entry {
             context.key_label(),
             self.bytes,
         )?;
-        milliseconds(text, context.received.elapsed());
+        milliseconds(text, context.duration());
         write!(text, " end={}", self.end())?;
         if let Some(refusal) = context.refusal.get() {
             write!(text, " code={}", refusal.code())?;

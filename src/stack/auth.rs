@@ -21,36 +21,52 @@ pub(crate) struct Auth;
 
 impl Check for Auth {
     fn check(self, head: &mut Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
-        let endpoint = context.endpoint.get();
-        // Both official SDKs ask without a key whether a chatflow streams.
-        if endpoint == Endpoint::ChatflowsStreaming {
-            return Ok(None);
-        }
-        let credential = credential(&head.headers)?;
-        if !secret::is_plausible(credential) {
-            return Err(Refusal::InvalidKey("malformed"));
-        }
-        let keys = &context.snapshot.keys;
-        let found = keys.find(&secret::digest(credential), jiff::Timestamp::now()).map_err(|denied| {
-            Refusal::InvalidKey(match denied {
-                Denied::Unknown => "unknown",
-                Denied::Expired => "expired",
-                Denied::Disabled => "disabled",
-            })
-        })?;
-        let key = keys.key(found.index).ok_or(Refusal::InvalidKey("unknown"))?;
-        context.key.set(u32::try_from(found.index).ok());
-        if !key.allows(context.client) {
-            return Err(Refusal::AddressNotAllowed);
-        }
-        if !key.may_call(context.chatflow_name()) {
-            return Err(Refusal::ChatflowNotAllowed);
-        }
-        if endpoint == Endpoint::Upsert && !key.upsert {
-            return Err(Refusal::UpsertNotAllowed);
-        }
-        Ok(None)
+        identify(head, context).map_err(|refusal| throttled(refusal, &head.headers, context))
     }
+}
+
+/// Guessing is slow: too many wrong credentials from one address are told to wait. No credential is no guess.
+fn throttled(refusal: Refusal, headers: &HeaderMap, context: &Context) -> Refusal {
+    if !matches!(refusal, Refusal::InvalidKey(_)) {
+        return refusal;
+    }
+    let credential = [headers.get(X_API_KEY), headers.get(AUTHORIZATION)];
+    match context.snapshot.penalties.failed(context.client, credential) {
+        Ok(()) => refusal,
+        Err(retry_after) => Refusal::TooManyFailures { retry_after },
+    }
+}
+
+fn identify(head: &Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
+    let endpoint = context.endpoint.get();
+    // Both official SDKs ask without a key whether a chatflow streams.
+    if endpoint == Endpoint::ChatflowsStreaming {
+        return Ok(None);
+    }
+    let credential = credential(&head.headers)?;
+    if !secret::is_plausible(credential) {
+        return Err(Refusal::InvalidKey("malformed"));
+    }
+    let keys = &context.snapshot.keys;
+    let found = keys.find(&secret::digest(credential), jiff::Timestamp::now()).map_err(|denied| {
+        Refusal::InvalidKey(match denied {
+            Denied::Unknown => "unknown",
+            Denied::Expired => "expired",
+            Denied::Disabled => "disabled",
+        })
+    })?;
+    let key = keys.key(found.index).ok_or(Refusal::InvalidKey("unknown"))?;
+    context.key.set(u32::try_from(found.index).ok());
+    if !key.allows(context.client) {
+        return Err(Refusal::AddressNotAllowed);
+    }
+    if !key.may_call(context.chatflow_name()) {
+        return Err(Refusal::ChatflowNotAllowed);
+    }
+    if endpoint == Endpoint::Upsert && !key.upsert {
+        return Err(Refusal::UpsertNotAllowed);
+    }
+    Ok(None)
 }
 
 /// The one key that a request carries: `X-API-KEY`, `Authorization: Bearer`, or both alike.

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use crate::keys::{self, token::Claims};
 use crate::limits::Permit;
 use crate::predict::report::StreamSlot;
-use crate::predict::session::Scope;
+use crate::predict::session::{Namespace, Scope};
 use crate::snapshot::{self, Flow};
 use crate::wire::refusal::Refusal;
 
@@ -53,8 +53,10 @@ pub(crate) struct Context {
     pub(crate) key: Cell<Option<u32>>,
     // Set by `auth` as well, if the key came as a session token: what that says.
     pub(crate) token: OnceCell<Box<Claims>>,
-    // Set by `limits`; frees its place when the context goes, with the last byte of the answer.
-    pub(crate) permit: Cell<Option<Permit>>,
+    // Set by `limits`; they free their places when the context goes, with the last byte of the answer.
+    pub(crate) permits: Cell<[Option<Permit>; 2]>,
+    // Set by the first who asks, at the request's end.
+    pub(crate) duration: OnceCell<Duration>,
     // Set by whoever refuses.
     pub(crate) refusal: OnceCell<Refusal>,
     // Set by `dispatch`.
@@ -92,6 +94,11 @@ impl Endpoint {
 }
 
 impl Context {
+    /// How long the request has taken; the same for all who ask at its end.
+    pub(crate) fn duration(&self) -> Duration {
+        *self.duration.get_or_init(|| self.received.elapsed())
+    }
+
     pub(crate) fn flow(&self) -> Option<&Arc<Flow>> {
         self.chatflow.get().and_then(|(index, _)| self.snapshot.flow(*index))
     }
@@ -125,6 +132,12 @@ impl Context {
             (None, keys::Kind::Publishable) => Scope::Visitor { key: &key.id, address: self.client },
             (None, keys::Kind::Secret) => Scope::Key(&key.id),
         }
+    }
+
+    /// What keeps this caller's chats apart; `None` where the chatflow does not ask for it.
+    pub(crate) fn namespace(&self) -> Option<Namespace> {
+        let (flow, (_, id)) = (self.flow()?, self.chatflow.get()?);
+        flow.config.isolate_sessions.then(|| Namespace::new(&flow.sessions.of(id), self.scope()))
     }
 
     /// The key's id, or `-`.

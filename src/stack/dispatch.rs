@@ -1,6 +1,7 @@
 //! Innermost: reads the body within its bound, checks it, asks the backend and shapes the answer.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tower::Service;
@@ -20,7 +22,8 @@ use super::context::{Call, Context, Endpoint};
 use crate::config::BodyMode;
 use crate::demo;
 use crate::predict::chat_id;
-use crate::predict::request::{self, Prediction};
+use crate::predict::request::{self, Caller, Prediction};
+use crate::predict::session::Scope;
 use crate::snapshot::{Backend, Flow};
 use crate::upstream::abort::{AbortGuard, Chat};
 use crate::upstream::answer::Shaping;
@@ -89,7 +92,15 @@ async fn check_body(body: Incoming, flow: &Flow, context: &Context) -> Result<Pr
     let silence = context.snapshot.config.server.body_timeout;
     let bytes = read_body(body, context.body_limit.get(), silence).await?;
     let key = context.key.get().and_then(|key| context.snapshot.keys.key(key as usize));
-    request::check(&bytes, &flow.config, key.map(|key| &key.vars))
+    let token = context.token.get();
+    let caller = Caller {
+        namespace: context.namespace(),
+        is_backend: matches!(context.scope(), Scope::Key(_)),
+        key_vars: key.map(|key| &key.vars),
+        token_vars: token.map(|token| &token.vars),
+        session: token.and_then(|token| token.session_id.as_deref()),
+    };
+    request::check(&bytes, &flow.config, &caller)
 }
 
 /// `most`: bytes; `silence`: longest wait for the next one.
@@ -98,7 +109,13 @@ async fn read_body(mut body: Incoming, most: u64, silence: std::time::Duration) 
     let mut rest: Option<BytesMut> = None;
     let mut read = 0_u64;
     loop {
-        let frame = tokio::time::timeout(silence, body.frame()).await.map_err(|_| Refusal::RequestTimeout)?;
+        // Most bodies come with their head; a timer, which is large as well, is made for those that do not.
+        let frame = match poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                Box::pin(tokio::time::timeout(silence, body.frame())).await.map_err(|_| Refusal::RequestTimeout)?
+            }
+        };
         let data = match frame {
             None => return Ok(rest.map_or(first, BytesMut::freeze)),
             Some(Err(_)) => return Err(Refusal::Invalid("body_broken", "The request body broke off.".into())),
@@ -136,14 +153,14 @@ impl Upstream<'_> {
                 let prediction = check_body(body, self.flow, self.context).await?;
                 let mut request = self.head(Method::POST, "prediction", head);
                 request.field("content-type", &JSON);
-                let chat = chat_id::hash(prediction.chat_id.as_bytes());
+                let chat = chat_id::hash(prediction.ids.chat.upstream.as_bytes());
                 let abort = AbortGuard::new(
                     &self.environment.aborts,
                     Chat {
                         target: Arc::clone(self.target),
                         credentials: self.credentials.cloned(),
                         flow: Arc::clone(self.id),
-                        id: prediction.chat_id,
+                        id: prediction.ids.chat.upstream,
                     },
                 );
                 let body = Outgoing::Full(prediction.body);
@@ -153,15 +170,27 @@ impl Upstream<'_> {
     }
 
     async fn upsert(&self, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
+        // A page is no place to write documents from, whatever the key that its token descends from may do.
+        if self.context.token.get().is_some() {
+            return Err(Refusal::UpsertNotAllowed);
+        }
         self.pass(head, "vector/upsert", body).await
     }
 
     /// Sends a client's body on as it comes.
     async fn pass(&self, head: &Parts, route: &str, body: Incoming) -> Result<Response<Body>, Refusal> {
+        // What a key or a token forces must not silently be missing.
+        let key = self.context.key.get().and_then(|key| self.context.snapshot.keys.key(key as usize));
+        if self.context.token.get().is_some() || key.is_some_and(|key| !key.vars.is_empty()) {
+            return Err(Refusal::Invalid(
+                "forced_vars",
+                "This caller's variables or session cannot be set here: the body is forwarded unread.".into(),
+            ));
+        }
         let mut request = self.head(Method::POST, route, head);
         request.field("content-type", head.headers.get(CONTENT_TYPE).unwrap_or(&JSON));
         let silence = self.context.snapshot.config.server.body_timeout;
-        let body = Outgoing::upload(body, self.context.body_limit.get(), silence);
+        let body = Outgoing::passing(body, self.context.body_limit.get(), silence).await?;
         // The chat is in the body, which nobody reads: callers at least stay where they are.
         let chat = chat_id::hash(self.context.client_text.as_bytes());
         self.send(Forward { head: request, body, chat }, None).await
@@ -212,7 +241,7 @@ impl Upstream<'_> {
     /// The head of what goes upstream. The path is built from what the gateway knows, never from what a client wrote.
     fn head(&self, method: Method, route: &str, head: &Parts) -> RequestHead {
         let context = self.context;
-        let mut request = RequestHead::new(method, ["/api/v1/", route, "/", self.id].concat());
+        let mut request = RequestHead::new(method, &["/api/v1/", route, "/", self.id]);
         request.pass(&head.headers);
         if let Some(Credentials { authorization, api_key }) = self.credentials.map(|held| &**held) {
             request.field("authorization", authorization);

@@ -1,12 +1,13 @@
 //! Counts a request against its caller's plan and says in every answer where the caller stands.
 //!
-//! Inside `auth`: a key has a plan. Callers without a key are counted per address against the plan `anonymous`.
-//! Headers: draft-ietf-httpapi-ratelimit-headers-11. A request in flight holds a place until its last byte.
+//! Inside `auth`: a key has a plan, which all who use the key share. Where strangers do, each of them has in addition
+//! the share that the chatflow's `plan` gives to a caller without a key, so that one cannot use up everybody's: with a
+//! publishable key an address, with a session token its subject. Callers without a key have that share alone, by
+//! address. Headers: draft-ietf-httpapi-ratelimit-headers-11. A request in flight holds its places until its last byte.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{self, Poll, ready};
 
 use futures_util::future::Either;
@@ -17,7 +18,8 @@ use tower::{Layer, Service};
 
 use super::check::refuse;
 use super::context::{Call, Context};
-use crate::limits::{PlanLimits, Verdict};
+use crate::limits::{Exceeded, Visitor};
+use crate::predict::session::Scope;
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -53,33 +55,51 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let (verdict, plan) = count(&call.context);
-        let refusal = match verdict {
-            Verdict::Limited { retry_after } => Some(Refusal::RateLimited { retry_after }),
-            Verdict::Allowed { .. } => enter(&call.context).err(),
+        let mut standing = Standing::default();
+        let inner = match admit(&call.context, &mut standing) {
+            Err(refusal) => Either::Left(ready(Ok(refuse(&call.context, refusal)))),
+            Ok(()) => Either::Right(self.inner.call(call)),
         };
-        let inner = match refusal {
-            Some(refusal) => Either::Left(ready(Ok(refuse(&call.context, refusal)))),
-            None => Either::Right(self.inner.call(call)),
-        };
-        WithState { inner, policy: Some(plan.policy.clone()), state: Some(plan.state(verdict)) }
+        WithState { inner, standing }
     }
 }
 
-fn count(context: &Context) -> (Verdict, Arc<PlanLimits>) {
-    let snapshot = &context.snapshot;
-    match context.key.get().and_then(|key| snapshot.allowance(key)) {
-        Some(allowance) => (allowance.take(), Arc::clone(&allowance.plan)),
-        None => (snapshot.anonymous.take(context.client), Arc::clone(&snapshot.anonymous.plan)),
-    }
-}
+/// Policy and state of each limit that was looked at, the narrowest first.
+type Standing = [Option<(HeaderValue, HeaderValue)>; 2];
 
-/// Takes a place among the requests in flight; the context gives it back.
-fn enter(context: &Context) -> Result<(), Refusal> {
-    if let Some(allowance) = context.key.get().and_then(|key| context.snapshot.allowance(key)) {
-        context.permit.set(Some(allowance.enter().ok_or(Refusal::TooManyConcurrent)?));
+/// Counts the request against everything that it falls under, and takes its places among the requests in flight; the
+/// context gives them back.
+fn admit(context: &Context, standing: &mut Standing) -> Result<(), Refusal> {
+    let key = context.key.get().and_then(|key| context.snapshot.allowance(key));
+    // The visitor first: what one of them may not have is not taken from the others.
+    let visitor = visitor(context)
+        .map(|visitor| context.snapshot.visitors(context.flow().map(|flow| &**flow)).allowance(visitor));
+    let mut permits = [None, None];
+    let slots = permits.iter_mut().zip(standing);
+    for (allowance, (permit, standing)) in visitor.iter().chain(key).zip(slots) {
+        let (admitted, state) = allowance.admit();
+        *standing = Some((allowance.plan.policy.clone(), state));
+        *permit = Some(admitted.map_err(refusal)?);
     }
+    context.permits.set(permits);
     Ok(())
+}
+
+/// Who is counted besides the key, if anybody.
+fn visitor(context: &Context) -> Option<Visitor> {
+    match context.scope() {
+        Scope::Key(_) => None,
+        Scope::Token { key, subject } => Some(Visitor::user(key, subject)),
+        Scope::Visitor { address, .. } | Scope::Address(address) => Some(Visitor::at(address)),
+    }
+}
+
+fn refusal(exceeded: Exceeded) -> Refusal {
+    match exceeded {
+        Exceeded::Rate { retry_after } => Refusal::RateLimited { retry_after },
+        Exceeded::Concurrent => Refusal::TooManyConcurrent,
+        Exceeded::Quota { retry_after } => Refusal::QuotaExceeded { retry_after },
+    }
 }
 
 pin_project! {
@@ -87,8 +107,7 @@ pin_project! {
     pub(crate) struct WithState<F> {
         #[pin]
         inner: F,
-        policy: Option<HeaderValue>,
-        state: Option<HeaderValue>,
+        standing: Standing,
     }
 }
 
@@ -102,9 +121,15 @@ where
         let this = self.project();
         let Ok(mut response) = ready!(this.inner.poll(cx));
         let headers = response.headers_mut();
-        if let (Some(policy), Some(state)) = (this.policy.take(), this.state.take()) {
+        let [first, second] = std::mem::take(this.standing);
+        if let Some((policy, state)) = first {
             headers.insert(RATELIMIT_POLICY, policy);
             headers.insert(RATELIMIT, state);
+        }
+        if let Some((policy, state)) = second {
+            // Two lines of a list are one list, RFC 9651, section 3.1.
+            headers.append(RATELIMIT_POLICY, policy);
+            headers.append(RATELIMIT, state);
         }
         Poll::Ready(Ok(response))
     }

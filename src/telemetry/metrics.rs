@@ -24,6 +24,7 @@ pub(crate) struct Metrics {
     pub(crate) streams_ended: IntCounterVec,
     pub(crate) auth_failures: IntCounterVec,
     pub(crate) limited: IntCounterVec,
+    pub(crate) quota_write_failures: IntCounter,
     pub(crate) rejected: IntCounterVec,
     pub(crate) upstream_errors: IntCounterVec,
     pub(crate) upstream_healthy: IntGaugeVec,
@@ -84,6 +85,10 @@ impl Metrics {
                 &["reason"],
             )?,
             limited: declare.counters("flowgate_limited_total", "Requests over a limit.", &["key", "limit"])?,
+            quota_write_failures: declare.counter(
+                "flowgate_quota_write_failures_total",
+                "Attempts to keep the counts of quotas on disk that failed.",
+            )?,
             rejected: declare.counters("flowgate_rejected_total", "Requests refused by a rule.", &["rule"])?,
             upstream_errors: declare.counters(
                 "flowgate_upstream_errors_total",

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 
@@ -13,7 +14,8 @@ const MOST: usize = 8192;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct RequestSeries {
     pub(crate) generation: u64,
-    pub(crate) route: &'static str,
+    /// A number for each route.
+    pub(crate) route: u8,
     pub(crate) chatflow: u32,
     pub(crate) key: u32,
     pub(crate) code: u16,
@@ -22,7 +24,39 @@ pub(crate) struct RequestSeries {
 /// Counters of `flowgate_requests_total` by their label set.
 pub(crate) struct RequestCounters {
     all: IntCounterVec,
-    known: RefCell<HashMap<RequestSeries, IntCounter>>,
+    known: RefCell<HashMap<RequestSeries, IntCounter, BuildHasherDefault<Fold>>>,
+}
+
+/// Hashes small numbers that no client chooses.
+#[derive(Clone, Copy, Default)]
+struct Fold(u64);
+
+impl Hasher for Fold {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.write_u64(u64::from(value));
+    }
+
+    fn write_u16(&mut self, value: u16) {
+        self.write_u64(u64::from(value));
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(u64::from(value));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(26) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl RequestCounters {
@@ -30,8 +64,8 @@ impl RequestCounters {
         Self { all, known: RefCell::default() }
     }
 
-    /// Counts one request; `names` gives the chatflow's and the key's label the first time.
-    pub(crate) fn count<'a>(&self, series: RequestSeries, names: impl FnOnce() -> (&'a str, &'a str)) {
+    /// Counts one request; `names` gives the labels of route, chatflow and key the first time.
+    pub(crate) fn count<'a>(&self, series: RequestSeries, names: impl FnOnce() -> [&'a str; 3]) {
         let mut known = self.known.borrow_mut();
         if let Some(counter) = known.get(&series) {
             counter.inc();
@@ -40,8 +74,8 @@ impl RequestCounters {
         if known.len() >= MOST {
             known.clear();
         }
-        let (chatflow, key) = names();
-        let counter = self.all.with_label_values(&[series.route, chatflow, key, status_text(series.code)]);
+        let [route, chatflow, key] = names();
+        let counter = self.all.with_label_values(&[route, chatflow, key, status_text(series.code)]);
         counter.inc();
         known.insert(series, counter);
     }

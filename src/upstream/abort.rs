@@ -63,7 +63,7 @@ async fn work(mut waiting: mpsc::Receiver<Chat>, upstreams: Rc<Upstreams>) {
 
 async fn abort(upstreams: &Upstreams, chat: Chat) {
     let Some(path) = abort_path(&chat.flow, &chat.id) else { return };
-    let mut head = RequestHead::new(Method::PUT, path);
+    let mut head = RequestHead::new(Method::PUT, &[&path]);
     if let Some(credentials) = chat.credentials {
         head.field("authorization", &credentials.authorization);
         head.field("x-api-key", &credentials.api_key);

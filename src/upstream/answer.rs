@@ -1,5 +1,6 @@
 //! What comes back from Flowise, as a client may see it.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -61,8 +62,24 @@ impl Shaping<'_> {
             return Err(Refusal::UpstreamError("The chatflow's server gave an unexpected answer."));
         }
         let idle = self.target.settings.stream_idle_timeout;
-        let body = Passing { body, idle, silence: None, broken: None, abort: self.abort };
-        Ok(assemble(status, headers, Body::streamed(body)))
+        let mut passing = Passing { body, first: None, idle, silence: None, broken: None, abort: None };
+        // Most answers come whole with their head.
+        match poll_fn(|cx| Poll::Ready(passing.body.poll_data(cx))).await {
+            Poll::Ready(first @ (None | Some(Ok(_)))) if passing.body.is_end_stream() => {
+                self.disarm();
+                let whole = first.and_then(Result::ok).unwrap_or_default();
+                return Ok(assemble(status, headers, Body::from(whole)));
+            }
+            Poll::Ready(Some(Ok(first))) => passing.first = Some(first),
+            Poll::Ready(Some(Err(_))) => {
+                self.disarm();
+                self.upstreams.count_error(self.target, "broken");
+                return Err(Refusal::UpstreamError("The chatflow's server broke off before it answered."));
+            }
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+        passing.abort = self.abort.take();
+        Ok(assemble(status, headers, Body::streamed(passing)))
     }
 
     async fn stream(
@@ -174,6 +191,8 @@ fn message_of(body: &[u8]) -> String {
 /// A body that passes as it comes.
 struct Passing {
     body: Reading,
+    /// What was read before the head was sent.
+    first: Option<Bytes>,
     /// Longest silence.
     idle: Duration,
     /// Made when there is something to wait for; most bodies come with their head.
@@ -191,6 +210,9 @@ impl HttpBody for Passing {
         let this = &mut *self;
         if let Some(error) = this.broken.take() {
             return Poll::Ready(Some(Err(error)));
+        }
+        if let Some(first) = this.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
         }
         let Poll::Ready(data) = this.body.poll_data(cx) else {
             let silence = this.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(this.idle)));
@@ -215,11 +237,12 @@ impl HttpBody for Passing {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.first.is_none() && self.broken.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let first = self.first.as_ref().map_or(0, |first| first.len() as u64);
+        self.body.size_hint().exact().map_or_else(SizeHint::default, |rest| SizeHint::with_exact(first + rest))
     }
 }
 

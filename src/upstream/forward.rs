@@ -4,15 +4,17 @@
 //! in a stream. A request is sent again only if nothing of it was sent: no connection could be made, or the pooled
 //! one turned out closed before the first byte.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode};
-use http_body::Body as _;
 
 use super::connect::{ConnectError, connect};
+use super::deadline::Deadlines;
 use super::http1::{Connection, Http1Error, RequestHead};
 use super::outgoing::Outgoing;
 use super::pool::Pool;
@@ -25,6 +27,7 @@ use crate::wire::refusal::Refusal;
 /// A worker's means of reaching upstreams.
 pub(crate) struct Upstreams {
     pub(crate) pool: Rc<Pool>,
+    pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) first_byte: Histograms,
 }
@@ -51,19 +54,28 @@ impl Upstreams {
     pub(crate) async fn send(&self, target: &Target, forward: Forward) -> Result<Answer, Refusal> {
         let limit = target.settings.response_timeout;
         let upload = forward.body.progress();
-        let mut attempt = pin!(self.attempt(target, forward, Instant::now()));
-        let mut deadline = tokio::time::Instant::now() + limit;
-        loop {
-            if let Ok(result) = tokio::time::timeout_at(deadline, attempt.as_mut()).await {
-                // An upload that failed says better what went wrong than the connection it took down.
-                let fault = upload.filter(|_| result.is_err()).and_then(|upload| upload.refusal());
-                return fault.map_or(result, Err);
+        let sent = Instant::now();
+        let mut attempt = pin!(self.attempt(target, forward, sent));
+        let mut deadline = self.deadlines.at(sent + limit);
+        let result = poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(result) = attempt.as_mut().poll(cx) {
+                    return Poll::Ready(Some(result));
+                }
+                if !deadline.is_reached(cx) {
+                    return Poll::Pending;
+                }
+                // While an upload goes on, the upstream cannot be expected to answer.
+                match upload.as_ref().map(|upload| upload.last_data() + limit) {
+                    Some(later) if later > Instant::now() => deadline.reset(later),
+                    _ => return Poll::Ready(None),
+                }
             }
-            // While an upload goes on, the upstream cannot be expected to answer.
-            match upload.as_ref().map(|upload| upload.last_data() + limit) {
-                Some(later) if later > deadline => deadline = later,
-                _ => break,
-            }
+        });
+        if let Some(result) = result.await {
+            // An upload that failed says better what went wrong than the connection it took down.
+            let fault = upload.filter(|_| result.is_err()).and_then(|upload| upload.refusal());
+            return fault.map_or(result, Err);
         }
         self.count_error(target, "timeout");
         tracing::warn!(upstream = &*target.name, limit = ?limit, "no answer in time");
@@ -71,13 +83,12 @@ impl Upstreams {
     }
 
     async fn attempt(&self, target: &Target, forward: Forward, sent: Instant) -> Result<Answer, Refusal> {
-        let Forward { head, mut body, chat } = forward;
+        let Forward { mut head, mut body, chat } = forward;
         for endpoint in target.candidates(chat) {
-            let length = body.size_hint().exact();
             loop {
                 // Without a connection the next endpoint is asked, if there is one.
-                let Ok((mut connection, is_pooled)) = self.connection(target, endpoint).await else { break };
-                match connection.exchange(head.encode(&endpoint.authority, length), &mut body).await {
+                let Ok((mut connection, is_pooled)) = self.connection(target, endpoint, sent).await else { break };
+                match connection.exchange(&mut head, &endpoint.authority, &mut body).await {
                     Ok(mut head) => {
                         let first_byte = sent.elapsed();
                         self.first_byte.observe(&target.name, first_byte.as_secs_f64());
@@ -98,8 +109,13 @@ impl Upstreams {
     }
 
     /// A connection, and whether it was used before.
-    async fn connection(&self, target: &Target, endpoint: &Endpoint) -> Result<(Connection, bool), ConnectError> {
-        if let Some(connection) = self.pool.take(endpoint.id) {
+    async fn connection(
+        &self,
+        target: &Target,
+        endpoint: &Endpoint,
+        now: Instant,
+    ) -> Result<(Connection, bool), ConnectError> {
+        if let Some(connection) = self.pool.take(endpoint.id, now) {
             return Ok((connection, true));
         }
         // Boxed: it is rare, and large with its TLS handshake, and would be moved with every request.

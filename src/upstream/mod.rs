@@ -2,12 +2,13 @@
 //!
 //! [`target`]: an upstream as configured, its endpoints and their health; [`pool`]: one worker's idle connections;
 //! [`connect`]: a new one; [`forward`]: sending a request, with time-outs and the only retry that is safe; [`http1`]: the protocol;
-//! [`answer`]: what comes back; [`stream`]: an event stream on its way; [`abort`]: telling Flowise that nobody
+//! [`deadline`]: their limits; [`answer`]: what comes back; [`stream`]: an event stream on its way; [`abort`]: telling Flowise that nobody
 //! listens any more; [`scrub`]: what never leaves.
 
 pub(crate) mod abort;
 pub(crate) mod answer;
 pub(crate) mod connect;
+pub(crate) mod deadline;
 pub(crate) mod forward;
 pub(crate) mod http1;
 pub(crate) mod outgoing;

@@ -1,15 +1,16 @@
 //! The body of a request that goes upstream: made by the gateway, or a client's on its way through.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use crate::wire::refusal::Refusal;
 
@@ -22,6 +23,8 @@ pub(crate) enum Outgoing {
 
 /// A client's body on its way through: bounded in size, and in silence.
 pub(crate) struct Upload {
+    /// What came with the head.
+    first: Bytes,
     incoming: Incoming,
     left: u64,
     is_untouched: bool,
@@ -55,11 +58,17 @@ impl UploadProgress {
 
     /// What the client did wrong, if anything.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
-        self.0.fault.get().map(|fault| match fault {
-            Fault::TooLarge => Refusal::BodyTooLarge,
-            Fault::TooSlow => Refusal::RequestTimeout,
-            Fault::Broken => Refusal::Invalid("body_broken", "The request body broke off.".into()),
-        })
+        self.0.fault.get().map(Fault::refusal)
+    }
+}
+
+impl Fault {
+    fn refusal(self) -> Refusal {
+        match self {
+            Self::TooLarge => Refusal::BodyTooLarge,
+            Self::TooSlow => Refusal::RequestTimeout,
+            Self::Broken => Refusal::Invalid("body_broken", "The request body broke off.".into()),
+        }
     }
 }
 
@@ -68,10 +77,25 @@ impl UploadProgress {
 pub(crate) struct UploadFailed;
 
 impl Outgoing {
+    /// A client's body. One that came whole with its head can go out with its head, in one write.
+    ///
     /// `most`: bytes; `silence`: longest wait for the next one.
-    pub(crate) fn upload(incoming: Incoming, most: u64, silence: Duration) -> Self {
+    pub(crate) async fn passing(mut incoming: Incoming, most: u64, silence: Duration) -> Result<Self, Refusal> {
+        let first = match poll_fn(|cx| Poll::Ready(Pin::new(&mut incoming).poll_frame(cx))).await {
+            Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            Poll::Ready(Some(Err(_))) => return Err(Fault::Broken.refusal()),
+            Poll::Ready(None) => return Ok(Self::Empty),
+            Poll::Pending => Bytes::new(),
+        };
+        if first.len() as u64 > most {
+            return Err(Fault::TooLarge.refusal());
+        }
+        if incoming.is_end_stream() {
+            return Ok(Self::Full(first));
+        }
         let progress = Progress { fault: Cell::new(None), last_data: Cell::new(Instant::now()) };
         let upload = Upload {
+            first,
             incoming,
             left: most,
             is_untouched: true,
@@ -79,7 +103,7 @@ impl Outgoing {
             timer: None,
             progress: UploadProgress(Rc::new(progress)),
         };
-        Self::Upload(Box::new(upload))
+        Ok(Self::Upload(Box::new(upload)))
     }
 
     /// Whether the body can be sent from its beginning.
@@ -106,11 +130,15 @@ impl Upload {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFailed>>> {
+        if !self.first.is_empty() {
+            let first = std::mem::take(&mut self.first);
+            return self.piece(first);
+        }
         loop {
             let Poll::Ready(next) = Pin::new(&mut self.incoming).poll_frame(cx) else {
                 let end = self.progress.last_data() + self.silence;
-                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
-                timer.as_mut().reset(end);
+                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end.into())));
+                timer.as_mut().reset(end.into());
                 ready!(timer.as_mut().poll(cx));
                 return self.fail(Fault::TooSlow);
             };
@@ -121,12 +149,16 @@ impl Upload {
             };
             // Trailers end here: Flowise reads none.
             let Ok(data) = frame.into_data() else { continue };
-            let Some(left) = self.left.checked_sub(data.len() as u64) else { return self.fail(Fault::TooLarge) };
-            self.left = left;
-            self.is_untouched = false;
-            self.progress.0.last_data.set(Instant::now());
-            return Poll::Ready(Some(Ok(Frame::data(data))));
+            return self.piece(data);
         }
+    }
+
+    fn piece(&mut self, data: Bytes) -> Poll<Option<Result<Frame<Bytes>, UploadFailed>>> {
+        let Some(left) = self.left.checked_sub(data.len() as u64) else { return self.fail(Fault::TooLarge) };
+        self.left = left;
+        self.is_untouched = false;
+        self.progress.0.last_data.set(Instant::now());
+        Poll::Ready(Some(Ok(Frame::data(data))))
     }
 }
 
@@ -150,7 +182,7 @@ impl Body for Outgoing {
         match self {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_empty(),
-            Self::Upload(upload) => upload.incoming.is_end_stream(),
+            Self::Upload(upload) => upload.first.is_empty() && upload.incoming.is_end_stream(),
         }
     }
 
@@ -158,7 +190,10 @@ impl Body for Outgoing {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Upload(upload) => upload.incoming.size_hint(),
+            Self::Upload(upload) => match upload.incoming.size_hint().exact() {
+                Some(rest) => SizeHint::with_exact(rest + upload.first.len() as u64),
+                None => SizeHint::default(),
+            },
         }
     }
 }

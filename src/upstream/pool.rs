@@ -39,10 +39,9 @@ impl std::fmt::Debug for Pool {
 
 impl Pool {
     /// An idle connection that is good for a request; `None`: open one.
-    pub(super) fn take(&self, endpoint: u64) -> Option<Connection> {
+    pub(super) fn take(&self, endpoint: u64, now: Instant) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
         let (_, resting) = idle.iter_mut().find(|(id, _)| *id == endpoint)?;
-        let now = Instant::now();
         while let Some(Idle { connection, since, rest }) = resting.pop() {
             let rested = now.saturating_duration_since(since);
             if rested < rest && (rested <= BRIEF_REST || connection.is_quiet()) {

@@ -1,6 +1,8 @@
-//! What goes over the wire, whatever layer sends it: the response body, refusals, hop-by-hop fields, addresses.
+//! What goes over the wire, whatever layer sends it: the response body, refusals, hop-by-hop fields, addresses,
+//! numbers.
 
 pub(crate) mod body;
+pub(crate) mod decimal;
 pub(crate) mod forwarded;
 pub(crate) mod hop;
 pub(crate) mod refusal;

@@ -35,6 +35,14 @@ pub(crate) enum Refusal {
         retry_after: u64,
     },
     TooManyConcurrent,
+    /// Seconds until the next day or month, at least 1.
+    QuotaExceeded {
+        retry_after: u64,
+    },
+    /// Too many wrong credentials from one address; seconds until one is looked at again, at least 1.
+    TooManyFailures {
+        retry_after: u64,
+    },
     UpstreamError(&'static str),
     UpstreamUnavailable,
     UpstreamTimeout,
@@ -58,7 +66,10 @@ impl Refusal {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::RateLimited { .. } | Self::TooManyConcurrent => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited { .. }
+            | Self::TooManyConcurrent
+            | Self::QuotaExceeded { .. }
+            | Self::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::UpstreamError(_) => StatusCode::BAD_GATEWAY,
             Self::UpstreamUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -80,8 +91,9 @@ impl Refusal {
             Self::BodyTooLarge => "body_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::HeadersTooLarge => "headers_too_large",
-            Self::RateLimited { .. } => "rate_limited",
+            Self::RateLimited { .. } | Self::TooManyFailures { .. } => "rate_limited",
             Self::TooManyConcurrent => "too_many_concurrent",
+            Self::QuotaExceeded { .. } => "quota_exceeded",
             Self::UpstreamError(_) => "upstream_error",
             Self::UpstreamUnavailable => "upstream_unavailable",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -113,6 +125,8 @@ impl Refusal {
             Self::HeadersTooLarge => "The request's headers are too large.",
             Self::RateLimited { .. } => "Too many requests: please wait a moment and try again.",
             Self::TooManyConcurrent => "Too many requests at once: please wait until one has ended.",
+            Self::QuotaExceeded { .. } => "The quota is used up: please try again in the next period.",
+            Self::TooManyFailures { .. } => "Too many requests with a wrong key from this address: please wait.",
             Self::UpstreamError(message) => message,
             Self::UpstreamUnavailable => "The chatflow's server is not available at the moment.",
             Self::UpstreamTimeout => "The chatflow's server did not answer in time.",
@@ -142,6 +156,7 @@ impl Refusal {
         match self {
             Self::MissingKey => Some("missing"),
             Self::InvalidKey(reason) => Some(reason),
+            Self::TooManyFailures { .. } => Some("throttled"),
             _ => None,
         }
     }
@@ -151,6 +166,8 @@ impl Refusal {
         match self {
             Self::RateLimited { .. } => Some("requests"),
             Self::TooManyConcurrent => Some("concurrent"),
+            Self::QuotaExceeded { .. } => Some("quota"),
+            Self::TooManyFailures { .. } => Some("auth_failures"),
             _ => None,
         }
     }
@@ -181,7 +198,9 @@ impl Refusal {
             Self::MethodNotAllowed(allow) => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
             }
-            Self::RateLimited { retry_after } => {
+            Self::RateLimited { retry_after }
+            | Self::QuotaExceeded { retry_after }
+            | Self::TooManyFailures { retry_after } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from((*retry_after).max(1)));
             }
             Self::Flow { retry_after: Some(value), .. } => {

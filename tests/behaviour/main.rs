@@ -10,14 +10,21 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod anonymous;
 mod auth;
 mod body;
+mod body_schema;
+mod body_uploads;
 mod commands;
 mod disconnect;
 mod drain;
 mod headers;
 mod http2;
+mod isolation;
+mod overrides;
+mod penalty;
 mod pooling;
+mod quota;
 mod rate_limits;
 mod reload;
 mod routing;

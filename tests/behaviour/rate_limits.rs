@@ -9,14 +9,14 @@ use crate::harness::gateway::{Gateway, config, keys};
 use crate::harness::upstream::{ANSWER, Upstream};
 use crate::harness::{KEY, client, sha256, wait_for};
 
-const PREDICT: &str = "/api/v1/prediction/support";
-const STREAMING: &str = "/api/v1/chatflows-streaming/support";
-const QUESTION: &str = r#"{"question":"hi"}"#;
-const SECOND: &str = "second-key-0123456789";
+pub(crate) const PREDICT: &str = "/api/v1/prediction/support";
+pub(crate) const STREAMING: &str = "/api/v1/chatflows-streaming/support";
+pub(crate) const QUESTION: &str = r#"{"question":"hi"}"#;
+pub(crate) const SECOND: &str = "second-key-0123456789";
 const PARTNER: &str = "partner-key-0123456789";
 const DAY: u64 = 86_400;
 
-fn two_keys(partner: &str) -> String {
+pub(crate) fn two_keys(partner: &str) -> String {
     format!(
         "{}  - {{ id: second, sha256: {} }}\n  - {{ id: partner, sha256: {}{partner} }}\n",
         keys(""),
@@ -25,17 +25,17 @@ fn two_keys(partner: &str) -> String {
     )
 }
 
-fn start(upstream: SocketAddr, plans: &str) -> Gateway {
+pub(crate) fn start(upstream: SocketAddr, plans: &str) -> Gateway {
     Gateway::start_with(&config(upstream, "", "", "", &format!("plans: {{ {plans} }}")), &two_keys(""), |_| {})
 }
 
-fn ask(gateway: &Gateway, key: &str) -> Response {
+pub(crate) fn ask(gateway: &Gateway, key: &str) -> Response {
     client::post(gateway.http, PREDICT, &[("x-api-key", key)], QUESTION)
 }
 
 /// `retry-after` of a refused answer, whose `ratelimit` must say the same.
 #[track_caller]
-fn assert_limited(response: &Response, plan: &str) -> u64 {
+pub(crate) fn assert_limited(response: &Response, plan: &str) -> u64 {
     response.assert_refused(429, "rate_limited");
     let wait: u64 = response.header("retry-after").expect("a wait").parse().expect("whole seconds");
     assert!(wait >= 1);
@@ -44,7 +44,7 @@ fn assert_limited(response: &Response, plan: &str) -> u64 {
 }
 
 /// An upstream that answers a request whose body has `hold` when told to, and streams until then.
-fn holding() -> (Upstream, Sender<()>) {
+pub(crate) fn holding() -> (Upstream, Sender<()>) {
     let (go, told) = channel::<()>();
     let told: Arc<Mutex<Receiver<()>>> = Arc::new(Mutex::new(told));
     let upstream = Upstream::start(move |seen, reply| {
@@ -68,7 +68,7 @@ fn holding() -> (Upstream, Sender<()>) {
 }
 
 /// A stream that has begun and is not over.
-fn hold(gateway: &Gateway, key: &str) -> Connection {
+pub(crate) fn hold(gateway: &Gateway, key: &str) -> Connection {
     let mut connection = Connection::open(gateway.http);
     connection.write(request("POST", PREDICT, &[("x-api-key", key)], r#"{"question":"hold","streaming":true}"#));
     assert_eq!(connection.read_head().expect("an answer").status, 200);
@@ -264,44 +264,4 @@ fn what_is_used_stays_used_after_a_reload() {
     assert_limited(&client::get(gateway.http, STREAMING, &[]), "anonymous");
     go.send(()).unwrap();
     while stream.read_chunk().expect("a chunk").is_some() {}
-}
-
-#[test]
-fn callers_without_a_key_are_counted_by_address() {
-    let upstream = Upstream::start(|_, reply| reply.json("200 OK", r#"{"isStreaming":true}"#));
-    let plans = "plans: { anonymous: { requests: 2/day, burst: 2 } }";
-    let gateway = Gateway::start(&config(upstream.address, ", trusted_proxies: [127.0.0.1]", "", "", plans));
-    let ask = |address: &str| client::get(gateway.http, STREAMING, &[("x-forwarded-for", address)]);
-    for (one, other) in [("192.0.2.7", "192.0.2.7"), ("2001:db8::1", "2001:db8::2")] {
-        let response = ask(one);
-        assert_eq!(response.status, 200);
-        assert_eq!(response.header("ratelimit-policy"), Some("\"anonymous\";q=2;w=86400"));
-        assert_eq!(ask(other).status, 200);
-        // An IPv6 subscriber has many addresses.
-        assert_limited(&ask(one), "anonymous");
-        assert_limited(&ask(other), "anonymous");
-    }
-    for address in ["192.0.2.8", "2001:db8:0:1::1"] {
-        assert_eq!(ask(address).status, 200, "{address}");
-    }
-    // A key does not help: nobody looks at it here.
-    let headers = [("x-forwarded-for", "192.0.2.7"), ("x-api-key", KEY)];
-    assert_limited(&client::get(gateway.http, STREAMING, &headers), "anonymous");
-    assert_eq!(upstream.seen().len(), 6);
-    gateway.wait_metric("flowgate_limited_total{key=\"anonymous\",limit=\"requests\"}", 5.0);
-    // Whoever has a key is not counted with them.
-    let headers = [("x-forwarded-for", "192.0.2.7"), ("x-api-key", KEY)];
-    assert_eq!(client::post(gateway.http, PREDICT, &headers, QUESTION).status, 200);
-}
-
-#[test]
-fn an_untrusted_client_cannot_choose_the_address_it_is_counted_by() {
-    let upstream = Upstream::start(|_, reply| reply.json("200 OK", r#"{"isStreaming":true}"#));
-    let plans = "plans: { anonymous: { requests: 1/day, burst: 1 } }";
-    let gateway = Gateway::start(&config(upstream.address, "", "", "", plans));
-    assert_eq!(client::get(gateway.http, STREAMING, &[]).status, 200);
-    for field in [("x-forwarded-for", "192.0.2.7"), ("forwarded", "for=192.0.2.8"), ("x-real-ip", "192.0.2.9")] {
-        assert_limited(&client::get(gateway.http, STREAMING, &[field]), "anonymous");
-    }
-    assert_eq!(upstream.seen().len(), 1);
 }

@@ -12,7 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Commands may read and check everything that they show or write; what runs, runs by way of `app`. `check` builds
     // the snapshot that `serve` would run on.
     ("cli", &["app", "snapshot", "keys", "config", "telemetry"]),
-    ("app", &["server", "admin", "reload", "snapshot", "keys", "config", "telemetry"]),
+    ("app", &["server", "admin", "reload", "snapshot", "keys", "limits::ledger", "config", "telemetry"]),
     // Peers that know nothing of each other. The worker makes what its stack works with: pool and queue of aborts.
     // What hyper refuses by itself, before there is a request, is given the shape of a refusal and an id here.
     (
@@ -27,15 +27,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("upstream", &["predict::events", "predict::report", "predict::chat_id", "wire", "tls", "config", "telemetry"]),
     ("demo", &["predict", "wire"]),
     // Holds connections and health of each upstream over a reload, so it knows what a target is, and no more of it.
-    ("snapshot", &["upstream::target", "keys", "limits", "tls", "config", "telemetry"]),
+    // The key that keeps a chatflow's callers apart is made once, not with every request.
+    ("snapshot", &["upstream::target", "predict::session", "keys", "limits", "tls", "config", "telemetry"]),
     ("predict", &["wire::refusal", "config"]),
     ("keys", &["config"]),
-    // Rate-limit fields are written on every request, with the numbers of the access log.
-    ("limits", &["config", "telemetry::access_log::decimal"]),
+    // Rate-limit fields are written on every request.
+    ("limits", &["wire::decimal", "config"]),
     ("tls", &["config"]),
-    ("wire", &[]),
     // The log is set up as it is configured.
-    ("telemetry", &["config"]),
+    ("telemetry", &["wire::decimal", "config"]),
+    ("wire", &[]),
     ("config", &[]),
 ];
 

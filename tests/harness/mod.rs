@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod h2;
 pub(crate) mod mounted;
+pub(crate) mod predictions;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::{BodyMode, LogFormat, LogLevel, UpstreamKind};
+use crate::config::{
+    Access, BodyMode, Events, LogFormat, LogLevel, Quota, QuotaPeriod, ResponseShape, Secret, UpstreamKind,
+};
 
 const UUID: &str = "9d2b4ae3-1f5e-4c00-9000-000000000000";
 const CA: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -180,7 +182,8 @@ fn every_field_is_read() {
 admin: {{ listen: '[::1]:9091' }}
 log: {{ level: debug, format: text, access: false }}
 keys_file: sub/keys.yaml
-plans: {{ small: {{ requests: 3/s }}, default: {{ requests: 100/hour, burst: 20, concurrent: 4 }} }}
+state_dir: sub/state
+plans: {{ small: {{ requests: 3/s, quota: 9/month }}, default: {{ requests: 100/hour, burst: 20, concurrent: 4 }} }}
 upstreams:
   a: {{ flowise: {{ urls: ['https://A.example', 'http://b:3000/'], api_key_file: key, ca_file: ca.pem, connect_timeout: 1s }} }}
   b: {{ flowise: {{ urls: [http://c], api_key: '${{NONE:-}}' }} }}
@@ -193,6 +196,7 @@ chatflows:
     force_override: {{ promptValues: {{ a: true }} }}
     max_question_chars: 1
     max_word_chars: 2
+    plan: small
 ",
         UUID.to_uppercase()
     );
@@ -204,6 +208,7 @@ chatflows:
     assert_eq!(server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.0/8", "::1/128"]);
     assert_eq!((server.max_body, server.max_upload, server.shutdown_grace), (100, 1 << 30, Duration::ZERO));
     assert_eq!(config.keys_file, folder.path("sub/keys.yaml"));
+    assert_eq!(config.state_dir, folder.path("sub/state"));
     assert_eq!((config.log.level, config.log.format, config.log.access), (LogLevel::Debug, LogFormat::Text, false));
 
     assert_eq!(config.plans.iter().map(|plan| &*plan.name).collect::<Vec<_>>(), ["default", "anonymous", "small"]);
@@ -211,6 +216,8 @@ chatflows:
         (config.plans[2].burst, config.plans[2].concurrent),
         (NonZeroU32::new(3).unwrap(), NonZeroU32::new(4).unwrap())
     );
+    let quota = Quota { count: NonZeroU32::new(9).unwrap(), per: QuotaPeriod::Month };
+    assert_eq!(config.plans.iter().map(|plan| plan.quota).collect::<Vec<_>>(), [None, None, Some(quota)]);
 
     let upstream = flowise(&config);
     assert_eq!(
@@ -233,7 +240,7 @@ chatflows:
         r#"{"list":[1.5,null,{"a":"${x}"}],"n":5,"user":"hunter2"}"#
     );
     assert_eq!(serde_json::to_string(&uuid.force_override).unwrap(), r#"{"promptValues":{"a":true}}"#);
-    assert_eq!((uuid.max_question_chars, uuid.max_word_chars), (1, 2));
+    assert_eq!((uuid.max_question_chars, uuid.max_word_chars, uuid.plan), (1, 2, 2));
     assert!(!format!("{config:?}").contains("sk-from-file"));
 }
 
@@ -281,27 +288,78 @@ log: loud
 #[test]
 fn what_belongs_to_a_later_version_is_refused_in_its_place() {
     let at = |line: u32, column: u32, field: &str| format!("{line}:{column} {field}: not supported yet: ");
-    let chatflow = format!("chatflows.{UUID}");
-    for (text, expected) in [
-        (with_section("plans: { p: { requests: 1/s, quota: 10000/day } }"), at(6, 37, "plans.p.quota")),
-        (with_section("cors: { allowed_origins: [https://a.example] }"), at(6, 26, "cors.allowed_origins")),
-        (with_section("cors: { allow_credentials: true }"), at(6, 28, "cors.allow_credentials")),
-        (with_section("cors: { max_age: 10m }"), at(6, 18, "cors.max_age")),
-        (with_chatflow("upstream: f\naccess: public"), at(7, 13, &format!("{chatflow}.access"))),
-        (with_chatflow("upstream: f\nallowed_origins: ['*']"), at(7, 22, &format!("{chatflow}.allowed_origins"))),
-        (with_chatflow("upstream: f\nresponse: message"), at(7, 15, &format!("{chatflow}.response"))),
-        (with_chatflow("upstream: f\nevents: [token]"), at(7, 13, &format!("{chatflow}.events"))),
-        (with_chatflow("upstream: f\nisolate_sessions: true"), at(7, 23, &format!("{chatflow}.isolate_sessions"))),
-        (with_chatflow("upstream: f\nplan: default"), at(7, 11, &format!("{chatflow}.plan"))),
-        (
-            format!("upstreams:\n  e: {{ engine: {{ flows_dir: flows }} }}\nchatflows:\n  {UUID}: {{ upstream: e }}\n"),
-            at(2, 16, "upstreams.e.engine"),
-        ),
-    ] {
+    for (text, expected) in [(
+        format!("upstreams:\n  e: {{ engine: {{ flows_dir: flows }} }}\nchatflows:\n  {UUID}: {{ upstream: e }}\n"),
+        at(2, 16, "upstreams.e.engine"),
+    )] {
         let problems = problems(&text);
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert!(problems[0].starts_with(&expected), "{} {expected}", problems[0]);
     }
+}
+
+#[test]
+fn what_browsers_may_do_is_read() {
+    let config = load_text(
+        "upstreams: { f: { flowise: { urls: [http://a] } } }
+session_secret: '${SPACED} hunter2'
+cors: { allowed_origins: ['https://*.example.com'], allow_credentials: true, max_age: 1h }
+chatflows:
+  9d2b4ae3-1f5e-4c00-9000-000000000000: { upstream: f, access: public }
+  9d2b4ae3-1f5e-4c00-9000-000000000001: { upstream: f, access: public, allowed_origins: [https://a.org], events: all, response: message }
+  9d2b4ae3-1f5e-4c00-9000-000000000002: { upstream: f, events: [token], isolate_sessions: false }
+  9d2b4ae3-1f5e-4c00-9000-000000000003: { upstream: f, body: passthrough }
+",
+    );
+    assert_eq!(config.session_secret.as_ref().map(Secret::expose), Some("hunter2 hunter2 hunter2"));
+    assert_eq!((config.cors.allow_credentials, config.cors.max_age), (true, Duration::from_hours(1)));
+    let [public, own, listed, unread] = config.chatflows.as_slice() else { panic!("{:?}", config.chatflows) };
+    assert_eq!((public.access, own.access, listed.access), (Access::Public, Access::Public, Access::Key));
+    assert!(public.allowed_origins.allows("https://x.example.com") && !public.allowed_origins.allows("https://a.org"));
+    assert!(own.allowed_origins.allows("https://a.org") && !own.allowed_origins.allows("https://x.example.com"));
+    let Events::Only(shown) = &public.events else { panic!("a public chatflow shows what the widget does") };
+    assert!(shown.iter().any(|event| &**event == "token"));
+    assert!(!shown.iter().any(|event| matches!(&**event, "agentFlowExecutedData" | "agent_trace" | "usageMetadata")));
+    assert_eq!((&own.events, own.response), (&Events::All, ResponseShape::Message));
+    assert_eq!(listed.events, Events::Only(vec!["token".into(), "error".into(), "end".into()]));
+    assert!(public.isolate_sessions && !listed.isolate_sessions && !unread.isolate_sessions);
+}
+
+#[test]
+fn mistakes_about_browsers() {
+    assert_single(&[
+        (
+            with_section("cors: { allowed_origins: [https://a.example/] }"),
+            "6:27 cors.allowed_origins[0]: an origin ends",
+        ),
+        (
+            with_section("cors: { allowed_origins: ['*'], allow_credentials: true }"),
+            "6:52 cors.allow_credentials: with",
+        ),
+        (with_section("session_secret: short"), "6:17 session_secret: expected at least 16 characters"),
+        (with_chatflow("upstream: f\naccess: public"), "7:13 chatflows."),
+        (with_chatflow("upstream: f\naccess: open"), "expected key or public"),
+        (with_chatflow("upstream: f\nallowed_origins: [app.example.com]"), "expected an origin such as"),
+        (with_chatflow("upstream: f\nresponse: other"), "expected flowise or message"),
+        (
+            with_chatflow("upstream: f\nevents: [tokens]"),
+            "events[0]: Flowise has no event of this name, did you mean `token`?",
+        ),
+        (with_chatflow("upstream: f\nevents: some"), "expected all or a list of events"),
+        (with_chatflow("upstream: f\nbody: passthrough\nisolate_sessions: true"), "needs `body: checked`: ids"),
+        (with_chatflow("upstream: f\nbody: passthrough\nevents: [token]"), "events: needs `body: checked`"),
+        (with_chatflow("upstream: f\nbody: passthrough\nresponse: message"), "response: needs `body: checked`"),
+        (
+            with_chatflow("upstream: f\nbody: passthrough\naccess: public\nallowed_origins: [https://a.org]"),
+            "a public chatflow needs `body: checked`",
+        ),
+        (
+            "upstreams: { f: { flowise: { urls: [http://a] } } }\nchatflows:\n  '*': { upstream: f, access: public, \
+             allowed_origins: [https://a.org] }\n"
+                .to_owned(),
+            "would open every chatflow",
+        ),
+    ]);
 }
 
 #[test]
@@ -338,6 +396,13 @@ fn mistakes_in_the_sections_of_the_gateway_itself() {
         (with_section("plans: { p: { burst: 5 } }"), "6:10 plans.p.requests: missing: expected a rate such as 60/min"),
         (with_section("plans: { 'a b': { requests: 1/s } }"), "6:10 plans.a b: expected a name of at most"),
         (with_section("plans: { p: { requests: 1/day, burst: 1000 } }"), "6:39 plans.p.burst: at this rate"),
+        (
+            with_section("plans: { p: { requests: 1/s, quota: 5/hour } }"),
+            "6:37 plans.p.quota: expected a quota such as",
+        ),
+        (with_section("plans: { p: { requests: 1/s, quota: 0/day } }"), "6:37 plans.p.quota: expected a quota between"),
+        (with_chatflow("upstream: f\nplan: partner"), "plan: no plan has this name, "),
+        (with_section("state_dir: ''"), "6:12 state_dir: expected a path"),
         (with_section("plans: { p: { requests: 0/s } }"), "6:25 plans.p.requests: expected a rate of at least one"),
         (
             MINIMAL.replace("upstreams:", "chatflow: 1\nupstreams:"),
@@ -395,6 +460,15 @@ fn mistakes_in_a_chatflow() {
             "7:23 chatflows.9d2b4ae3-1f5e-4c00-9000-000000000000.override_config[0]: expected a path",
         ),
         (
+            with_chatflow("upstream: f\noverride_config: [temperature, openAIApiKey.chatOpenAI_0]"),
+            "7:36 chatflows.9d2b4ae3-1f5e-4c00-9000-000000000000.override_config[1]: no client may set this: it holds \
+             credentials; `force_override` can set it",
+        ),
+        (
+            with_chatflow("upstream: f\nforce_override: { sessionId: { a: 1 } }"),
+            "7:21 chatflows.9d2b4ae3-1f5e-4c00-9000-000000000000.force_override: the session is a text",
+        ),
+        (
             with_chatflow("upstream: f\nvars: { a: { __proto__: 1 } }"),
             "7:18 chatflows.9d2b4ae3-1f5e-4c00-9000-000000000000.vars.a.__proto__: this name cannot be used",
         ),
@@ -436,8 +510,7 @@ fn what_must_be_there_is_missed() {
 
 #[test]
 fn a_document_of_the_wrong_shape_is_one_problem() {
-    let expected =
-        "1:1 : expected a map of server, admin, log, upstreams, keys_file, plans, cors, chatflows, found a list";
+    let expected = "1:1 : expected a map of server, admin, log, upstreams, keys_file, state_dir, session_secret, plans, cors, chatflows, found a list";
     assert_eq!(problems("- upstreams\n"), [expected]);
     assert_eq!(problems("chatflows: 5\nupstreams: [a]\n").len(), 2);
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::browsers;
 use super::reader::{Reader, non_null};
 use super::upstreams::{Upstreams, api_key_value};
 use super::{is_name, json};
 use crate::config::file::{self, Field};
 use crate::config::yaml::{At, Named, Value, suggest};
-use crate::config::{Access, BodyMode, Chatflow, Events, Origins, ResponseShape};
+use crate::config::{BodyMode, Chatflow, Cors, Plan, override_rules};
 
 /// Stands for every UUID that has no entry of its own.
 const WILDCARD: &str = "*";
@@ -18,6 +19,8 @@ pub(super) fn chatflows(
     reader: &mut Reader<'_>,
     file: Named<file::Chatflow>,
     upstreams: &Upstreams,
+    plans: &[Plan],
+    cors: &Cors,
 ) -> (Vec<Arc<Chatflow>>, Option<Arc<Chatflow>>) {
     if file.0.is_empty() {
         reader.missing(None, "chatflows", "missing: expected at least one chatflow, or \"*\" for every UUID");
@@ -26,7 +29,7 @@ pub(super) fn chatflows(
     let mut wildcard = None;
     for (name, chatflow) in file.0 {
         let is_wildcard = name.value == WILDCARD;
-        let chatflow = Arc::new(self::chatflow(reader, &name, chatflow, upstreams));
+        let chatflow = Arc::new(self::chatflow(reader, &name, chatflow, upstreams, plans, cors));
         if is_wildcard {
             wildcard = Some(chatflow);
         } else {
@@ -36,23 +39,36 @@ pub(super) fn chatflows(
     (named, wildcard)
 }
 
-fn chatflow(reader: &mut Reader<'_>, name: &At<String>, file: file::Chatflow, upstreams: &Upstreams) -> Chatflow {
+fn chatflow(
+    reader: &mut Reader<'_>,
+    name: &At<String>,
+    file: file::Chatflow,
+    upstreams: &Upstreams,
+    plans: &[Plan],
+    cors: &Cors,
+) -> Chatflow {
     let is_wildcard = name.value == WILDCARD;
     if !is_wildcard && !is_name(&name.value) {
         reader.refuse(name, "expected a name of at most 128 letters, digits and . _ ~ -, or \"*\" for every UUID");
     }
-    refuse_unsupported(reader, &file);
     let body = reader
         .choice(&file.body, &[("checked", BodyMode::Checked), ("passthrough", BodyMode::Passthrough)])
         .unwrap_or(BodyMode::Checked);
+    let browsers = browsers::browsers(reader, name, &file, body, cors);
     let upstream = upstream(reader, name, &file.upstream, upstreams);
     let id = id(reader, name, non_null(file.id), is_wildcard);
     let api_key = non_null(file.api_key).0.and_then(|node| api_key_value(reader, &node));
+    let plan = plan(reader, file.plan, plans);
     let override_config = override_config(reader, &file.override_config);
     let max_question_chars = chars(reader, &file.max_question_chars, 8000);
     let max_word_chars = chars(reader, &file.max_word_chars, 1000);
     let vars = json::map(reader, &file.vars);
     let force_override = json::map(reader, &file.force_override);
+    if let (Some(session), Some(node)) = (force_override.get("sessionId"), &file.force_override.0)
+        && session.as_str().is_none_or(str::is_empty)
+    {
+        reader.refuse(node, "the session is a text that is not empty");
+    }
     if body == BodyMode::Passthrough {
         refuse_forced(reader, &file.vars);
         refuse_forced(reader, &file.force_override);
@@ -62,13 +78,13 @@ fn chatflow(reader: &mut Reader<'_>, name: &At<String>, file: file::Chatflow, up
         upstream,
         id,
         api_key,
-        access: Access::Key,
-        allowed_origins: Origins::default(),
+        access: browsers.access,
+        allowed_origins: browsers.allowed_origins,
         body,
-        response: ResponseShape::Flowise,
-        events: Events::All,
-        isolate_sessions: false,
-        plan: 1,
+        response: browsers.response,
+        events: browsers.events,
+        isolate_sessions: browsers.isolate_sessions,
+        plan,
         override_config,
         max_question_chars,
         max_word_chars,
@@ -102,6 +118,19 @@ fn upstream(reader: &mut Reader<'_>, name: &At<String>, field: &Field, upstreams
         reader.refuse(node, format_args!("no upstream has this name, {known}"));
     }
     0
+}
+
+/// Index of the plan of callers without a key.
+fn plan(reader: &mut Reader<'_>, field: Field, plans: &[Plan]) -> usize {
+    let index = |name: &str| plans.iter().position(|plan| &*plan.name == name);
+    let anonymous = index("anonymous").unwrap_or(0);
+    let Some(node) = non_null(field).0 else { return anonymous };
+    let Some(wanted) = reader.string(&node) else { return anonymous };
+    index(&wanted).unwrap_or_else(|| {
+        let known = suggest(&wanted, plans.iter().map(|plan| &*plan.name));
+        reader.refuse(&node, format_args!("no plan has this name, {known}"));
+        anonymous
+    })
 }
 
 /// Flowise's id, lower case: what is written, or else the name.
@@ -155,6 +184,9 @@ fn override_config(reader: &mut Reader<'_>, field: &Field) -> Vec<Vec<String>> {
             reader.refuse(node, "expected a path such as sessionId or vars.userId");
         } else if path.iter().any(|segment| json::RESERVED.contains(&segment.as_str())) {
             reader.refuse(node, "this name cannot be used");
+        } else if let Some(protected) = override_rules::protected(&path) {
+            let what = protected.what();
+            reader.refuse(node, format_args!("no client may set this: it holds {what}; `force_override` can set it"));
         } else if !paths.contains(&path) {
             paths.push(path);
         }
@@ -164,32 +196,6 @@ fn override_config(reader: &mut Reader<'_>, field: &Field) -> Vec<Vec<String>> {
 
 fn chars(reader: &mut Reader<'_>, field: &Field, default: usize) -> usize {
     reader.number(field, 1..=MAX_CHARS).and_then(|count| usize::try_from(count).ok()).unwrap_or(default)
-}
-
-/// Fields of later versions; the value that changes nothing is accepted.
-fn refuse_unsupported(reader: &mut Reader<'_>, file: &file::Chatflow) {
-    only_word(reader, &file.access, "key", "public", "every call needs a key");
-    only_word(reader, &file.response, "flowise", "message", "answers keep Flowise's shape");
-    reader.only_empty(&file.allowed_origins, "browsers of other origins get no answer");
-    reader.only_false(&file.isolate_sessions, "chat ids are passed on as they come");
-    reader.only_null(&file.plan, "every call needs a key, and the key has a plan");
-    if let Some(node) = &file.events.0 {
-        match &node.value {
-            Value::List(_) => reader.unsupported(node, "clients see all events"),
-            _ => {
-                reader.parsed_node(
-                    node,
-                    |text| if text == "all" { Ok(()) } else { Err("expected all or a list of events") },
-                );
-            }
-        }
-    }
-}
-
-fn only_word(reader: &mut Reader<'_>, field: &Field, accepted: &str, later: &str, instead: &str) {
-    if let (Some(false), Some(node)) = (reader.choice(field, &[(accepted, true), (later, false)]), &field.0) {
-        reader.unsupported(node, instead);
-    }
 }
 
 #[cfg(test)]

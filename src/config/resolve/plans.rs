@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::is_name;
 use super::reader::Reader;
 use crate::config::file;
-use crate::config::units::{MAX_DURATION, parse_rate};
-use crate::config::yaml::{At, Named};
+use crate::config::units::{MAX_DURATION, parse_quota, parse_rate};
+use crate::config::yaml::{At, Named, Value};
 use crate::config::{Plan, Rate};
 
 /// As many requests at once as a limiter can count without overflow.
@@ -81,7 +81,8 @@ fn plan(reader: &mut Reader<'_>, name: &At<String>, file: &file::Plan, fallback:
     if !is_name(&name.value) {
         reader.refuse(name, "expected a name of at most 128 letters, digits and . _ ~ -");
     }
-    reader.only_null(&file.quota, "a plan has a rate and no quota per day");
+    let quota = file.quota.0.as_ref().filter(|node| !matches!(node.value, Value::Null));
+    let quota = quota.and_then(|node| reader.parsed_node(node, parse_quota));
     let written = reader.parsed(&file.requests, parse_rate);
     let requests = written.unwrap_or(fallback.requests);
     let burst = match reader.count(&file.burst, MAX_COUNT) {
@@ -96,5 +97,5 @@ fn plan(reader: &mut Reader<'_>, name: &At<String>, file: &file::Plan, fallback:
         reader.refuse_at(Some(at), field, "at this rate the burst would take more than a year to refill");
     }
     let concurrent = reader.count(&file.concurrent, MAX_COUNT).unwrap_or(fallback.concurrent);
-    Plan { name: Arc::from(name.value.as_str()), requests, burst, concurrent, quota: None }
+    Plan { name: Arc::from(name.value.as_str()), requests, burst, concurrent, quota }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{CommandError, List, Output, disk, file};
+use super::{CommandError, Kind, List, Output, disk, file};
 use crate::config::Secret;
 use crate::keys::State;
 use crate::keys::file::Entry;
@@ -17,6 +17,7 @@ struct Row<'a> {
     state: &'static str,
     plan: &'a str,
     /// `null`: all.
+    kind: &'static str,
     chatflows: Option<Vec<&'a str>>,
     expires_at: Option<String>,
     /// Until when the old secret of a rotation counts.
@@ -48,6 +49,10 @@ fn row(entry: &Entry, now: Timestamp) -> Row<'_> {
             State::Disabled => "disabled",
         },
         plan: entry.plan_name(),
+        kind: match key.kind {
+            Kind::Secret => "secret",
+            Kind::Publishable => "publishable",
+        },
         chatflows: key.chatflows.as_ref().map(|names| names.iter().map(|name| &**name).collect()),
         expires_at: key.expires_at.map(|time| time.to_string()),
         previous_until: key.previous.filter(|_| key.is_rotating(now)).map(|(_, until)| until.to_string()),
@@ -55,11 +60,12 @@ fn row(entry: &Entry, now: Timestamp) -> Row<'_> {
 }
 
 fn table(rows: &[Row<'_>]) -> String {
-    let head = ["ID", "STATE", "PLAN", "CHATFLOWS", "EXPIRES", "OLD SECRET UNTIL"].map(str::to_owned);
+    let head = ["ID", "STATE", "KIND", "PLAN", "CHATFLOWS", "EXPIRES", "OLD SECRET UNTIL"].map(str::to_owned);
     let body = rows.iter().map(|row| {
         [
             printable(row.id),
             row.state.to_owned(),
+            row.kind.to_owned(),
             printable(row.plan),
             row.chatflows.as_ref().map_or_else(|| "all".to_owned(), |names| printable(&names.join(","))),
             row.expires_at.clone().unwrap_or_else(|| "never".to_owned()),
@@ -70,8 +76,8 @@ fn table(rows: &[Row<'_>]) -> String {
     let width = |column: usize| {
         lines.iter().filter_map(|cells| cells.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let widths: [usize; 6] = std::array::from_fn(width);
-    let line = |cells: &[String; 6]| {
+    let widths: [usize; 7] = std::array::from_fn(width);
+    let line = |cells: &[String; 7]| {
         let padded: Vec<_> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         padded.join("  ").trim_end().to_owned() + "\n"
     };

@@ -71,7 +71,7 @@ keys:
     previous: { sha256: $B }
     kind: publishable
     chatflows: [support, nope, '*', 9d2b4ae3-1f5e-4c00-9000-000000000000]
-    allowed_origins: [https://example.com]
+    allowed_origins: ['*']
     allowed_ips: [10.0.0.1, 10.0.0.0/33, localhost]
     expires_at: tomorrow
   - id: a
@@ -90,11 +90,10 @@ keys:
         "keys.yaml:5:11: keys[0].kind: must be `secret` or `publishable`",
         "keys.yaml:6:11: keys[0].plan: no plan is called `gold`; there are: default, anonymous, partner",
         "keys.yaml:9:15: keys[1].previous.until: needed: the time from which the old secret no longer counts",
-        "keys.yaml:10:11: keys[1].kind: publishable keys are not supported yet",
         "keys.yaml:11:26: keys[1].chatflows[1]: no chatflow is called `nope`",
         "keys.yaml:11:32: keys[1].chatflows[2]: `*` is no name here; leave `chatflows` out to allow all",
         "keys.yaml:11:37: keys[1].chatflows[3]: no chatflow is called `9d2b4ae3-1f5e-4c00-9000-000000000000`",
-        "keys.yaml:12:22: keys[1].allowed_origins: origins of keys are not supported yet",
+        "keys.yaml:12:22: keys[1].allowed_origins: a publishable key needs the origins of the pages it sits in; `*` is no list",
         "keys.yaml:13:29: keys[1].allowed_ips[1]: an address (`192.0.2.7`) or a CIDR (`192.0.2.0/24`) is needed",
         "keys.yaml:13:42: keys[1].allowed_ips[2]: an address (`192.0.2.7`) or a CIDR (`192.0.2.0/24`) is needed",
         "keys.yaml:14:17: keys[1].expires_at: a time with its offset as in RFC 3339 (`2027-01-31T00:00:00Z`) is needed",
@@ -173,5 +172,25 @@ fn what_is_written_in_the_wrong_place_is_not_repeated() {
             text.push_str("    sha256: $A\n");
         }
         assert!(problems(&text).iter().all(|line| !line.contains(&key.expose()[6..])));
+    }
+}
+
+#[test]
+fn a_publishable_key_names_its_pages() {
+    let text = format!("keys:\n  - {{ id: page, sha256: {A}, kind: publishable, allowed_origins: [https://a.org] }}\n");
+    let keys = parsed(&text, false).unwrap();
+    assert_eq!(keys[0].kind, Kind::Publishable);
+    assert!(keys[0].allowed_origins.allows("https://a.org"));
+    for (fields, part) in [
+        ("kind: publishable", "keys[0].allowed_origins: a publishable key needs the origins"),
+        ("allowed_origins: [https://a.org]", "keys[0].allowed_origins: only a publishable key has origins"),
+        ("kind: publishable, allowed_origins: [a.org]", "keys[0].allowed_origins: expected an origin"),
+        (
+            "kind: publishable, allowed_origins: [https://a.org], upsert: true",
+            "keys[0].upsert: a publishable key may not",
+        ),
+    ] {
+        let found = problems(&format!("keys:\n  - {{ id: page, sha256: $A, {fields} }}\n"));
+        assert!(found.len() == 1 && found[0].contains(part), "{fields}: {found:?}");
     }
 }

@@ -1,9 +1,12 @@
+use aws_lc_rs::hmac;
 use serde_json::json;
 
 use super::*;
 use crate::config::{Access, BodyMode, Events, Origins, ResponseShape};
+use crate::predict::session::Pair;
+use crate::predict::session::Scope;
 
-fn chatflow(allowed: &[&str]) -> Chatflow {
+pub(super) fn chatflow(allowed: &[&str]) -> Chatflow {
     Chatflow {
         name: "support".into(),
         upstream: 0,
@@ -19,18 +22,19 @@ fn chatflow(allowed: &[&str]) -> Chatflow {
         override_config: allowed.iter().map(|path| path.split('.').map(str::to_owned).collect()).collect(),
         max_question_chars: 20,
         max_word_chars: 10,
-        vars: Fields::new(),
-        force_override: Fields::new(),
+        vars: Map::new(),
+        force_override: Map::new(),
     }
 }
 
 fn forwarded(body: &Value, chatflow: &Chatflow) -> Value {
-    let prediction = check(body.to_string().as_bytes(), chatflow, None).unwrap();
+    let prediction = check(body.to_string().as_bytes(), chatflow, &Caller::default()).unwrap();
     serde_json::from_slice(&prediction.body).unwrap()
 }
 
 fn refused(body: &Value) -> String {
-    let refusal = check(body.to_string().as_bytes(), &chatflow(&["sessionId", "vars.userId"]), None).unwrap_err();
+    let refusal =
+        check(body.to_string().as_bytes(), &chatflow(&["sessionId", "vars.userId"]), &Caller::default()).unwrap_err();
     assert!(matches!(refusal, Refusal::Invalid(..)), "{refusal:?}");
     refusal.message().to_owned()
 }
@@ -72,6 +76,8 @@ fn every_refusal_names_its_field() {
         (json!({"question": "hi", "overrideConfig": {"temperature": 2}}), "overrideConfig.temperature may not"),
         (json!({"question": "hi", "overrideConfig": {"vars": {"plan": 2}}}), "overrideConfig.vars.plan may not"),
         (json!({"question": "hi", "overrideConfig": {"vars": 2}}), "overrideConfig.vars may not"),
+        (json!({"question": "hi", "overrideConfig": {"vars": {"userId": {}}}}), "vars.userId must be a single value"),
+        (json!({"question": "hi", "overrideConfig": {"vars": {"userId": "{{$vars.x}}"}}}), "may not hold {{"),
         (json!({"question": "hi", "variables": {"plan": 2}}), "overrideConfig.vars.plan may not"),
         (json!({"question": "hi", "variables": []}), "variables must be an object"),
         (json!({"question": "hi", "stream": 1}), "stream must be true or false"),
@@ -79,9 +85,9 @@ fn every_refusal_names_its_field() {
         (json!({"question": "hi", "evaluationRunId": "1"}), "evaluationRunId is not known"),
         (json!({"question": "hi", "sessionId": "1"}), "overrideConfig.sessionId?"),
         (json!({"question": "hi", "uploads": [{"type": "url", "data": "http://x"}]}), "by URL"),
-        (json!({"question": "hi", "uploads": [{"type": "file", "data": "http://x"}]}), "by URL"),
+        (json!({"question": "hi", "uploads": [{"type": "file", "name": "a", "data": "http://x"}]}), "by URL"),
         (json!({"question": "hi", "uploads": [{"type": "file", "path": "/x"}]}), "uploads.path is not known"),
-        (json!({"question": "hi", "history": [{"role": "system", "content": "x"}]}), "history must be"),
+        (json!({"question": "hi", "history": [{"role": "userMessage", "content": "x"}]}), "with a secret key only"),
         (json!({"question": "x ".repeat(11)}), "longer than 20 characters"),
         (json!({"question": "x".repeat(11)}), "more than 10 letters"),
         (json!({"form": {"a": {}}}), "form.a must be"),
@@ -106,8 +112,78 @@ fn forced_values_win() {
     let body = json!({
         "question": "hi", "overrideConfig": {"temperature": 2, "vars": {"plan": "free", "userId": "1", "x": 1}}
     });
-    let prediction = check(body.to_string().as_bytes(), &flow, key_vars.as_object()).unwrap();
+    let prediction =
+        check(body.to_string().as_bytes(), &flow, &Caller { key_vars: key_vars.as_object(), ..Caller::default() })
+            .unwrap();
     let sent: Value = serde_json::from_slice(&prediction.body).unwrap();
     let expected = json!({"temperature": 0, "vars": {"plan": "pro", "userId": "12345", "x": 1}});
     assert_eq!(sent["overrideConfig"], expected);
+}
+
+fn namespaced<'a>(key: &str, session: Option<&'a str>) -> Caller<'a> {
+    let hash = hmac::Key::new(hmac::HMAC_SHA256, b"secret");
+    Caller { namespace: Some(Namespace::new(&hash, Scope::Key(key))), session, ..Caller::default() }
+}
+
+#[test]
+fn every_id_that_goes_on_is_the_callers_own() {
+    let flow = chatflow(&["sessionId"]);
+    let check = |body: Value, caller: &Caller<'_>| {
+        let prediction = check(body.to_string().as_bytes(), &flow, caller).unwrap();
+        (serde_json::from_slice::<Value>(&prediction.body).unwrap(), prediction.ids)
+    };
+    let ours = namespaced("a", None);
+    let upstream = |id: &str| ours.namespace.as_ref().unwrap().upstream_id(id);
+
+    let (sent, ids) = check(json!({"question": "hi", "chatId": "c"}), &ours);
+    assert_eq!(sent, json!({"question": "hi", "chatId": upstream("c")}));
+    assert_eq!(ids.chat, Pair { client: "c".into(), upstream: upstream("c") });
+    assert_eq!(ids.session, None);
+
+    let body = json!({"question": "hi", "chatId": "c", "overrideConfig": {"sessionId": "s"}});
+    let (sent, ids) = check(body.clone(), &ours);
+    let expected = json!({"question": "hi", "chatId": upstream("c"), "overrideConfig": {"sessionId": upstream("s")}});
+    assert_eq!(sent, expected);
+    assert_eq!(ids.session, Some(Pair { client: "s".into(), upstream: upstream("s") }));
+    // The same from somebody else is another chat with another memory.
+    let (others, _) = check(body, &namespaced("b", None));
+    assert_ne!(others["chatId"], sent["chatId"]);
+    assert_ne!(others["overrideConfig"], sent["overrideConfig"]);
+
+    // A session alone names the chat as well, as it does in Flowise.
+    let (sent, ids) = check(json!({"question": "hi", "overrideConfig": {"sessionId": "s"}}), &ours);
+    assert_eq!(sent["chatId"], upstream("s"));
+    assert_eq!(ids.chat, ids.session.unwrap());
+
+    let (sent, ids) = check(json!({"question": "hi"}), &ours);
+    assert_eq!(ids.chat.client.len(), 36);
+    assert_eq!(sent["chatId"], upstream(&ids.chat.client));
+}
+
+#[test]
+fn a_tokens_session_is_the_only_chat_there_is() {
+    for (flow, session) in [(chatflow(&["sessionId"]), "token"), (chatflow(&[]), "token"), {
+        let mut flow = chatflow(&[]);
+        flow.force_override.insert("sessionId".into(), json!("operator"));
+        (flow, "operator")
+    }] {
+        let caller = namespaced("a", Some("token"));
+        let upstream = |id: &str| caller.namespace.as_ref().unwrap().upstream_id(id);
+        let prediction = check(br#"{"question":"hi","chatId":"c"}"#, &flow, &caller).unwrap();
+        let sent: Value = serde_json::from_slice(&prediction.body).unwrap();
+        assert_eq!(sent["chatId"], upstream("token"));
+        assert_eq!(sent["overrideConfig"]["sessionId"], upstream(session));
+    }
+}
+
+#[test]
+fn a_token_changes_nothing_that_the_operator_set() {
+    let mut flow = chatflow(&["vars"]);
+    flow.vars.insert("plan".into(), json!("pro"));
+    let (key, token) = (json!({"tenant": "acme"}), json!({"tenant": "x", "plan": "x", "user": "ann"}));
+    let caller = Caller { key_vars: key.as_object(), token_vars: token.as_object(), ..Caller::default() };
+    let body = br#"{"question":"hi","variables":{"user":"bob","mine":1}}"#;
+    let sent: Value = serde_json::from_slice(&check(body, &flow, &caller).unwrap().body).unwrap();
+    let expected = json!({"tenant": "acme", "plan": "pro", "user": "ann", "mine": 1});
+    assert_eq!(sent["overrideConfig"]["vars"], expected);
 }

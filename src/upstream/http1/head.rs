@@ -1,8 +1,9 @@
 //! Heads: a request's as bytes, a response's as fields that may go on to the client.
 
+use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, Bytes};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
@@ -17,14 +18,23 @@ const MOST_FIELDS: usize = 100;
 /// A request's head without `Host` and framing, which depend on where it goes.
 pub(crate) struct RequestHead {
     method: Method,
-    path: String,
-    fields: Vec<u8>,
+    /// Request line and fields, as they go out.
+    text: Vec<u8>,
+    /// Bytes of it that do not depend on where it goes.
+    fixed: usize,
 }
 
 impl RequestHead {
-    /// `path` is built by the gateway; it must be valid in a request line.
-    pub(crate) fn new(method: Method, path: String) -> Self {
-        Self { method, path, fields: Vec::with_capacity(768) }
+    /// `path` is built by the gateway, in parts; it must be valid in a request line.
+    pub(crate) fn new(method: Method, path: &[&str]) -> Self {
+        let mut text = Vec::with_capacity(1024);
+        text.extend_from_slice(method.as_str().as_bytes());
+        text.push(b' ');
+        for part in path {
+            text.extend_from_slice(part.as_bytes());
+        }
+        text.extend_from_slice(b" HTTP/1.1\r\n");
+        Self { method, fixed: text.len(), text }
     }
 
     /// Adds the client's fields that may go upstream.
@@ -34,31 +44,33 @@ impl RequestHead {
 
     /// Adds one field. Values come from the type that admits no line break.
     pub(crate) fn field(&mut self, name: &str, value: &HeaderValue) {
-        for part in [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-            self.fields.extend_from_slice(part);
+        self.put(name, value.as_bytes());
+        self.fixed = self.text.len();
+    }
+
+    fn put(&mut self, name: &str, value: &[u8]) {
+        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+            self.text.extend_from_slice(part);
         }
     }
 
-    /// The head as it goes out: `length` is the body's, `None` when it is not known (chunked).
-    pub(in crate::upstream) fn encode(&self, host: &HeaderValue, length: Option<u64>) -> Vec<u8> {
-        let mut head = Vec::with_capacity(self.path.len() + self.fields.len() + host.len() + 512);
-        for part in [self.method.as_str(), " ", &self.path, " HTTP/1.1\r\nhost: "] {
-            head.extend_from_slice(part.as_bytes());
-        }
-        head.extend_from_slice(host.as_bytes());
-        head.extend_from_slice(b"\r\n");
-        head.extend_from_slice(&self.fields);
+    /// The head as it goes out, with what shall go out with it; may be asked for again. `length` is the body's,
+    /// `None` when it is not known (chunked).
+    pub(in crate::upstream) fn encode(&mut self, host: &HeaderValue, length: Option<u64>, body: &[u8]) -> &[u8] {
+        self.text.truncate(self.fixed);
+        self.put("host", host.as_bytes());
         match length {
             Some(0) if self.method == Method::GET => {}
             Some(length) => {
-                head.extend_from_slice(b"content-length: ");
-                crate::telemetry::access_log::decimal(&mut head, length, 1);
-                head.extend_from_slice(b"\r\n");
+                self.text.extend_from_slice(b"content-length: ");
+                crate::wire::decimal::decimal(&mut self.text, length, 1);
+                self.text.extend_from_slice(b"\r\n");
             }
-            None => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+            None => self.put("transfer-encoding", b"chunked"),
         }
-        head.extend_from_slice(b"\r\n");
-        head
+        self.text.extend_from_slice(b"\r\n");
+        self.text.extend_from_slice(body);
+        &self.text
     }
 }
 
@@ -82,10 +94,11 @@ impl ResponseHead {
     }
 
     /// Takes a head from the front of what was received; `None` if it is not whole yet.
-    pub(super) fn parse(received: &mut BytesMut) -> Result<Option<Self>, Http1Error> {
-        let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
-        let mut parsed = httparse::Response::new(&mut fields);
-        let length = match parsed.parse(received) {
+    pub(super) fn parse(received: &mut Bytes) -> Result<Option<Self>, Http1Error> {
+        let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+        let mut parsed = httparse::Response::new(&mut []);
+        let parser = httparse::ParserConfig::default();
+        let length = match parser.parse_response_with_uninit_headers(&mut parsed, received, &mut fields) {
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) => return Ok(None),
             Err(_) => return Err(Http1Error::Malformed("the head cannot be read")),
@@ -99,7 +112,9 @@ impl ResponseHead {
             let name =
                 HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Http1Error::Malformed("a field name"))?;
             if hop::passes_downstream(&name) {
-                let value = HeaderValue::from_bytes(field.value).map_err(|_| Http1Error::Malformed("a field value"))?;
+                // A slice and no copy: it goes when the answer's head has been written.
+                let value = HeaderValue::from_maybe_shared(received.slice_ref(field.value))
+                    .map_err(|_| Http1Error::Malformed("a field value"))?;
                 headers.append(name, value);
             } else {
                 framing.take(name.as_str(), field.value)?;
@@ -108,7 +123,7 @@ impl ResponseHead {
         for name in framing.nominated {
             headers.remove(name);
         }
-        let _ = received.split_to(length);
+        received.advance(length);
         let body = match (framing.is_chunked, framing.length) {
             _ if status == StatusCode::NO_CONTENT
                 || status == StatusCode::NOT_MODIFIED
@@ -177,7 +192,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<ResponseHead, Http1Error> {
-        ResponseHead::parse(&mut BytesMut::from(text)).map(|head| head.expect("a whole head"))
+        ResponseHead::parse(&mut Bytes::copy_from_slice(text.as_bytes())).map(|head| head.expect("a whole head"))
     }
 
     #[test]
@@ -218,9 +233,13 @@ mod tests {
 
     #[test]
     fn a_request_head_is_written_as_it_stands() {
-        let mut head = RequestHead::new(Method::POST, "/x".into());
+        let mut head = RequestHead::new(Method::POST, &["/", "x"]);
         head.field("accept", &HeaderValue::from_static("*/*"));
-        let text = String::from_utf8(head.encode(&HeaderValue::from_static("h:1"), Some(12))).unwrap();
-        assert_eq!(text, "POST /x HTTP/1.1\r\nhost: h:1\r\naccept: */*\r\ncontent-length: 12\r\n\r\n");
+        for (host, body) in [("h:1", ""), ("h:2", "ab")] {
+            let text = head.encode(&HeaderValue::from_static(host), Some(2), body.as_bytes());
+            let expected =
+                format!("POST /x HTTP/1.1\r\naccept: */*\r\nhost: {host}\r\ncontent-length: 2\r\n\r\n{body}");
+            assert_eq!(String::from_utf8_lossy(text), expected);
+        }
     }
 }

@@ -14,7 +14,8 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
+use http::HeaderValue;
 use http_body::Body as _;
 use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
@@ -90,9 +91,14 @@ impl Connection {
 
     /// Sends a request and reads the head of its answer. A body that is at hand is only looked at, so that the same
     /// request can be sent again if nothing of it went out.
-    pub(super) async fn exchange(&mut self, head: Vec<u8>, body: &mut Outgoing) -> Result<ResponseHead, Failure> {
-        let mut sending = Sending::new(head, body);
-        let mut received = BytesMut::new();
+    pub(super) async fn exchange(
+        &mut self,
+        head: &mut RequestHead,
+        host: &HeaderValue,
+        body: &mut Outgoing,
+    ) -> Result<ResponseHead, Failure> {
+        let mut sending = Sending::new(head, host, body);
+        let mut received = Bytes::new();
         let result = poll_fn(|cx| {
             // An end that has come since the last answer; nothing to read costs no system call.
             if self.was_used && !sending.was_sent && self.poll_read(cx).is_ready() {
@@ -114,7 +120,7 @@ impl Connection {
             self.poll_head(&mut received, cx)
         })
         .await;
-        self.unread = received.freeze();
+        self.unread = received;
         self.was_used = true;
         match result {
             Ok(mut head) => {
@@ -127,13 +133,14 @@ impl Connection {
     }
 
     /// Reads on until the final head is whole; what follows it stays in `received`.
-    fn poll_head(&mut self, received: &mut BytesMut, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Http1Error>> {
+    fn poll_head(&mut self, received: &mut Bytes, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Http1Error>> {
         loop {
             let piece = ready!(self.poll_read(cx))?;
             if piece.is_empty() {
                 return Poll::Ready(Err(Http1Error::Closed));
             }
-            received.extend_from_slice(&piece);
+            // Nearly every head comes in one piece.
+            *received = if received.is_empty() { piece } else { [&**received, &*piece].concat().into() };
             while let Some(head) = ResponseHead::parse(received)? {
                 // 103 and the like: only the final answer counts.
                 if !head.status.is_informational() {
@@ -168,11 +175,13 @@ impl Connection {
 }
 
 impl Transport {
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self {
+    /// Writes at least one of these bytes.
+    fn poll_write_some(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Http1Error>> {
+        let written = ready!(match self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
-        }
+        })?;
+        Poll::Ready(if written == 0 { Err(Http1Error::Closed) } else { Ok(written) })
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -189,28 +198,28 @@ impl Transport {
     clippy::struct_excessive_bools,
     reason = "independent facts; a state machine of them would have more states than fields"
 )]
-struct Sending {
+struct Sending<'a> {
+    /// The head, with a short body.
+    head: &'a [u8],
+    /// What comes after it: the rest of a body that is at hand, or a piece of an upload.
     piece: Bytes,
-    /// What comes after `piece`: the rest of a body that is at hand.
-    next: Bytes,
     is_chunked: bool,
     was_sent: bool,
     is_complete: bool,
     is_over: bool,
 }
 
-impl Sending {
-    fn new(mut head: Vec<u8>, body: &Outgoing) -> Self {
-        let is_chunked = matches!(body, Outgoing::Upload(_)) && body.size_hint().exact().is_none();
-        let mut next = Bytes::new();
-        if let Outgoing::Full(bytes) = body {
-            if bytes.len() <= SENT_TOGETHER {
-                head.extend_from_slice(bytes);
-            } else {
-                next = bytes.clone();
-            }
-        }
-        Self { piece: head.into(), next, is_chunked, was_sent: false, is_complete: false, is_over: false }
+impl<'a> Sending<'a> {
+    fn new(head: &'a mut RequestHead, host: &HeaderValue, body: &Outgoing) -> Self {
+        let length = body.size_hint().exact();
+        let is_chunked = matches!(body, Outgoing::Upload(_)) && length.is_none();
+        let (together, piece) = match body {
+            Outgoing::Full(bytes) if bytes.len() <= SENT_TOGETHER => (&**bytes, Bytes::new()),
+            Outgoing::Full(bytes) => (&[][..], bytes.clone()),
+            Outgoing::Empty | Outgoing::Upload(_) => (&[][..], Bytes::new()),
+        };
+        let head = head.encode(host, length, together);
+        Self { head, piece, is_chunked, was_sent: false, is_complete: false, is_over: false }
     }
 
     fn poll(
@@ -220,17 +229,17 @@ impl Sending {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Http1Error>> {
         while !self.is_over {
-            while !self.piece.is_empty() {
-                let written = ready!(transport.poll_write(cx, &self.piece))?;
-                if written == 0 {
-                    return Poll::Ready(Err(Http1Error::Closed));
-                }
+            while !self.head.is_empty() {
+                let written = ready!(transport.poll_write_some(cx, self.head))?;
                 self.was_sent = true;
-                let _ = self.piece.split_to(written.min(self.piece.len()));
+                self.head = self.head.get(written..).unwrap_or_default();
             }
-            if !self.next.is_empty() {
-                self.piece = std::mem::take(&mut self.next);
-            } else if let (Outgoing::Upload(_), false) = (&*body, self.is_complete) {
+            while !self.piece.is_empty() {
+                let written = ready!(transport.poll_write_some(cx, &self.piece))?;
+                self.was_sent = true;
+                self.piece.advance(written.min(self.piece.len()));
+            }
+            if let (Outgoing::Upload(_), false) = (&*body, self.is_complete) {
                 self.piece = self.next_of_upload(ready!(Pin::new(&mut *body).poll_frame(cx)))?;
             } else {
                 self.is_complete = true;

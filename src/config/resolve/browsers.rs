@@ -1,0 +1,184 @@
+//! What browsers may do: origins, access without a key, and what of an answer they see.
+
+use super::reader::{Reader, non_null};
+use crate::config::file::{self, Field};
+use crate::config::units::parse_duration;
+use crate::config::yaml::{At, Value, suggest};
+use crate::config::{Access, BodyMode, Cors, Events, Origins, ResponseShape};
+
+/// Every event that Flowise 3.1.4 streams.
+const EVENTS: &[&str] = &[
+    "start",
+    "token",
+    "thinking",
+    "agentFlowEvent",
+    "nextAgentFlow",
+    "agentFlowExecutedData",
+    "agentReasoning",
+    "nextAgent",
+    "agent_trace",
+    "calledTools",
+    "usedTools",
+    "usageMetadata",
+    "sourceDocuments",
+    "artifacts",
+    "fileAnnotations",
+    "tool",
+    "action",
+    "metadata",
+    "abort",
+    "tts_start",
+    "tts_data",
+    "tts_end",
+    "tts_abort",
+    "error",
+    "end",
+];
+
+/// What Flowise's own widget shows its visitor, and no more: no traces, no system prompts, no usage.
+const SHOWN_BY_THE_WIDGET: &[&str] = &[
+    "start",
+    "token",
+    "agentFlowEvent",
+    "nextAgentFlow",
+    "action",
+    "sourceDocuments",
+    "usedTools",
+    "artifacts",
+    "fileAnnotations",
+    "metadata",
+    "abort",
+    "error",
+    "end",
+];
+
+pub(super) fn cors(reader: &mut Reader<'_>, file: &file::Cors) -> Cors {
+    let allowed_origins = origins(reader, &file.allowed_origins).unwrap_or_default();
+    let allow_credentials = reader.boolean(&file.allow_credentials).unwrap_or(false);
+    if let (true, true, Some(node)) = (allow_credentials, allowed_origins.is_any(), &file.allow_credentials.0) {
+        reader.refuse(node, "with the origin \"*\" every page could call with its visitor's credentials");
+    }
+    let max_age = reader.parsed(&file.max_age, parse_duration).unwrap_or(Cors::default().max_age);
+    Cors { allowed_origins, allow_credentials, max_age }
+}
+
+/// `None`: nothing is written.
+pub(super) fn origins(reader: &mut Reader<'_>, field: &Field) -> Option<Origins> {
+    let mut origins = Origins::default();
+    for node in reader.list(field)? {
+        if let Some(text) = reader.string(node)
+            && let Err(error) = origins.add(&text)
+        {
+            reader.refuse(node, error);
+        }
+    }
+    Some(origins)
+}
+
+/// A chatflow's policy towards browsers.
+pub(super) struct Browsers {
+    pub(super) access: Access,
+    pub(super) allowed_origins: Origins,
+    pub(super) response: ResponseShape,
+    pub(super) events: Events,
+    pub(super) isolate_sessions: bool,
+}
+
+pub(super) fn browsers(
+    reader: &mut Reader<'_>,
+    name: &At<String>,
+    file: &file::Chatflow,
+    body: BodyMode,
+    cors: &Cors,
+) -> Browsers {
+    let access =
+        reader.choice(&file.access, &[("key", Access::Key), ("public", Access::Public)]).unwrap_or(Access::Key);
+    let allowed_origins = origins(reader, &file.allowed_origins).unwrap_or_else(|| cors.allowed_origins.clone());
+    if let (true, true, Some(node)) = (cors.allow_credentials, allowed_origins.is_any(), &file.allowed_origins.0) {
+        reader.refuse(
+            node,
+            "with cors.allow_credentials, \"*\" would let every page call with its visitor's credentials",
+        );
+    }
+    let response = reader
+        .choice(&file.response, &[("flowise", ResponseShape::Flowise), ("message", ResponseShape::Message)])
+        .unwrap_or(ResponseShape::Flowise);
+    let events = events(reader, &file.events, access);
+    let isolate = reader.boolean(&file.isolate_sessions);
+    if body == BodyMode::Passthrough {
+        let unread = [
+            (access == Access::Public, &file.access, "a public chatflow needs `body: checked`"),
+            (response == ResponseShape::Message, &file.response, "needs `body: checked`"),
+            (
+                isolate == Some(true),
+                &file.isolate_sessions,
+                "needs `body: checked`: ids in an unread body stay as they are",
+            ),
+            (file.events.0.is_some() && events != Events::All, &file.events, "needs `body: checked`"),
+        ];
+        for (is_wrong, field, message) in unread {
+            if let (true, Some(node)) = (is_wrong, &field.0) {
+                reader.refuse(node, message);
+            }
+        }
+    }
+    if access == Access::Public
+        && let Some(node) = &file.access.0
+    {
+        if name.value == "*" {
+            reader.refuse(node, "\"*\" would open every chatflow there is: name those that are public");
+        }
+        if allowed_origins.is_empty() {
+            let message =
+                "a public chatflow needs allowed_origins, its own or those of `cors`: the pages that may call it";
+            reader.refuse(node, message);
+        }
+    }
+    Browsers {
+        access,
+        allowed_origins,
+        response,
+        events,
+        isolate_sessions: body == BodyMode::Checked && isolate.unwrap_or(true),
+    }
+}
+
+/// All; those listed, with `error` and `end`, without which a client would wait for ever; or what the widget shows.
+fn events(reader: &mut Reader<'_>, field: &Field, access: Access) -> Events {
+    let only = |names: &[&str]| Events::Only(names.iter().map(|name| Box::from(*name)).collect());
+    let Some(node) = &field.0 else {
+        return if access == Access::Public { only(SHOWN_BY_THE_WIDGET) } else { Events::All };
+    };
+    if !matches!(node.value, Value::List(_)) {
+        reader.parsed_node(node, |text| if text == "all" { Ok(()) } else { Err("expected all or a list of events") });
+        return Events::All;
+    }
+    let mut listed = Vec::new();
+    for item in reader.list(field).unwrap_or_default() {
+        let Some(text) = reader.string(item) else { continue };
+        match EVENTS.iter().find(|event| **event == text) {
+            Some(event) => listed.push(*event),
+            None => {
+                let known = suggest(&text, EVENTS.iter().copied());
+                reader.refuse(item, format_args!("Flowise has no event of this name, {known}"));
+            }
+        }
+    }
+    for always in ["error", "end"] {
+        if !listed.contains(&always) {
+            listed.push(always);
+        }
+    }
+    only(&listed)
+}
+
+/// `session_secret`, at least 16 characters.
+pub(super) fn session_secret(reader: &mut Reader<'_>, field: Field) -> Option<crate::config::Secret> {
+    let node = non_null(field).0?;
+    let text = reader.string(&node)?;
+    if text.chars().count() < 16 {
+        reader.refuse(&node, "expected at least 16 characters");
+        return None;
+    }
+    Some(crate::config::Secret::new(text))
+}

@@ -1,0 +1,141 @@
+//! Quota counts on disk, so that they survive a restart: `quota.json` in `state_dir`.
+//!
+//! Written off the request path, at most once a second and only if something was counted: a temporary file, synced,
+//! renamed over the old one. So a crash loses what was counted in the last second or so, and a clean stop nothing. The
+//! file is plain JSON: whoever stops the gateway may edit it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+pub(crate) use super::quota::Counted;
+
+const FILE: &str = "quota.json";
+const TEMPORARY: &str = ".quota.json.tmp";
+/// Where a file goes that nobody can read.
+const ASIDE: &str = "quota.json.bad";
+/// Far more than full tables of several plans take.
+const LONGEST: u64 = 64 << 20;
+
+/// What has been counted: by key, and by plan and visitor.
+#[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Counts {
+    pub(crate) keys: BTreeMap<String, Counted>,
+    pub(crate) visitors: BTreeMap<String, BTreeMap<String, Counted>>,
+}
+
+/// The counts in that folder; none if there is no file. One that cannot be understood is kept aside, and its loss
+/// logged. `Err`: it cannot be read at all.
+pub(crate) fn read(folder: &Path) -> io::Result<Counts> {
+    let path = folder.join(FILE);
+    let mut text = Vec::new();
+    match File::open(&path) {
+        Ok(file) => file.take(LONGEST).read_to_end(&mut text)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Counts::default()),
+        Err(error) => return Err(error),
+    };
+    serde_json::from_slice(&text).or_else(|error| {
+        let aside = folder.join(ASIDE);
+        fs::rename(&path, &aside)?;
+        tracing::error!(
+            file = %path.display(), kept_as = %aside.display(), %error,
+            "the counts of quotas are damaged: all of them start from zero"
+        );
+        Ok(Counts::default())
+    })
+}
+
+/// Replaces the counts in that folder, which is made if it is not there.
+pub(crate) fn write(folder: &Path, counts: &Counts) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let temporary = folder.join(TEMPORARY);
+    // Left behind by a crash.
+    remove(&temporary)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    file.write_all(&serde_json::to_vec(counts)?)?;
+    file.sync_all()?;
+    fs::rename(&temporary, folder.join(FILE))?;
+    // The name is on disk only once the folder is.
+    File::open(folder)?.sync_all()
+}
+
+/// Whether [`write`] could succeed, without making the folder: whoever asks may not be who will run the gateway.
+pub(crate) fn probe(folder: &Path) -> io::Result<()> {
+    let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
+    let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
+    let probe: PathBuf = existing.join(format!(".flowgate-{}", std::process::id()));
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&probe)?;
+    remove(&probe)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn counts() -> Counts {
+        let text = r#"{"keys":{"app":{"period":20261123,"count":3}},
+            "visitors":{"anonymous":{"192.0.2.7":{"period":202611,"count":1}}}}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("a/state");
+        assert_eq!(read(&state).unwrap(), Counts::default());
+        for counts in [counts(), Counts::default(), counts()] {
+            write(&state, &counts).unwrap();
+            assert_eq!(read(&state).unwrap(), counts);
+        }
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&state), mode(&state.join(FILE))), (0o700, 0o600));
+        assert_eq!(fs::read_dir(&state).unwrap().count(), 1, "nothing is left behind");
+    }
+
+    #[test]
+    fn what_a_crash_left_behind_is_no_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(TEMPORARY), "half").unwrap();
+        write(folder.path(), &counts()).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), counts());
+        assert!(!folder.path().join(TEMPORARY).exists());
+    }
+
+    #[test]
+    fn a_damaged_file_is_kept_aside() {
+        let whole = serde_json::to_string(&counts()).unwrap();
+        for damaged in ["", "{}", "nonsense", &whole[..whole.len() - 1], &whole.replace("3}", "-3}")] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(FILE), damaged).unwrap();
+            assert_eq!(read(folder.path()).unwrap(), Counts::default(), "{damaged}");
+            assert_eq!(fs::read_to_string(folder.path().join(ASIDE)).unwrap(), damaged);
+            write(folder.path(), &counts()).unwrap();
+            assert_eq!(read(folder.path()).unwrap(), counts());
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_is_found_out_without_making_one() {
+        let folder = tempfile::tempdir().unwrap();
+        probe(folder.path()).unwrap();
+        probe(&folder.path().join("a/b")).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        fs::write(folder.path().join("file"), "").unwrap();
+        for path in ["file", "file/state"] {
+            assert!(probe(&folder.path().join(path)).is_err(), "{path}");
+            assert!(write(&folder.path().join(path), &counts()).is_err(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! How much a caller may ask: requests per time, requests in flight, and requests per day or month.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`plan`] | what a plan allows, and the header fields that say so |
+//! | [`allowance`] | one caller's share of a plan, be it a key or a visitor |
+//! | [`rate`], [`quota`] | what a caller has used: a GCRA bucket; a count in a calendar period |
+//! | [`visitor`], [`visitors`], [`table`] | callers whom no configuration names, in bounded memory |
+//! | [`penalty`] | failed authentication |
+//! | [`ledger`] | quota counts on disk |
+//!
+//! A key's limits are a few atomics behind two pointers, so the way of a request with a secret key takes no lock, all
+//! workers share one count, and memory is bounded by the number of configured keys. A visitor costs one look-up under
+//! the lock of a shard.
+
+mod allowance;
+pub(crate) mod ledger;
+mod penalty;
+mod plan;
+mod quota;
+mod rate;
+mod table;
+mod visitor;
+mod visitors;
+
+pub(crate) use allowance::{Allowance, Exceeded, Permit};
+pub(crate) use penalty::Penalties;
+pub(crate) use plan::PlanLimits;
+pub(crate) use visitor::Visitor;
+pub(crate) use visitors::Visitors;
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use crate::config::{Plan, Quota, QuotaPeriod, Rate};
+
+    pub(super) fn plan(count: u32, per: u64, burst: u32, concurrent: u32) -> Plan {
+        let number = |n| NonZeroU32::new(n).unwrap();
+        Plan {
+            name: "test".into(),
+            requests: Rate { count: number(count), per: Duration::from_secs(per) },
+            burst: number(burst),
+            concurrent: number(concurrent),
+            quota: None,
+        }
+    }
+
+    pub(super) fn with_quota(plan: Plan, count: u32, per: QuotaPeriod) -> Plan {
+        Plan { quota: Some(Quota { count: NonZeroU32::new(count).unwrap(), per }), ..plan }
+    }
+}

@@ -1,0 +1,129 @@
+//! What a plan allows, with the header fields that say so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::HeaderValue;
+use jiff::Timestamp;
+
+use super::quota::{Left, Period};
+use super::rate::{Limiter, Verdict, whole_seconds};
+use crate::config::{Plan, QuotaPeriod};
+use crate::wire::decimal::decimal;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct PlanLimits {
+    pub(super) plan: Plan,
+    /// The same over reloads that leave rate and burst as they are.
+    pub(super) limiter: Arc<Limiter>,
+    /// `RateLimit-Policy`, draft-ietf-httpapi-ratelimit-headers-11, section 3.
+    pub(crate) policy: HeaderValue,
+    /// Something was charged to a quota since [`take_charged`](Self::take_charged).
+    charged: AtomicBool,
+}
+
+impl PlanLimits {
+    /// `previous`: the plan of that name before a reload.
+    pub(crate) fn new(plan: &Plan, previous: Option<&Self>) -> Self {
+        let limiter = previous
+            .filter(|previous| previous.limiter.is_for(plan.requests, plan.burst))
+            .map_or_else(|| Arc::new(Limiter::new(plan.requests, plan.burst)), |same| Arc::clone(&same.limiter));
+        Self { policy: policy(plan), limiter, plan: plan.clone(), charged: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.plan.name
+    }
+
+    /// The plan without its quota, for callers who cannot be told apart.
+    pub(super) fn without_quota(&self) -> Self {
+        let plan = Plan { quota: None, ..self.plan.clone() };
+        Self { policy: policy(&plan), limiter: Arc::clone(&self.limiter), plan, charged: AtomicBool::new(false) }
+    }
+
+    /// The quota's number and the running period; `None` costs nothing.
+    pub(super) fn quota(&self) -> Option<(u32, Period)> {
+        let quota = self.plan.quota?;
+        Some((quota.count.get(), Period::of(quota.per, Timestamp::now())))
+    }
+
+    pub(super) fn note_charge(&self) {
+        // Read first: the flag is set but for once a second, and a store would take the line from other workers.
+        if !self.charged.load(Ordering::Relaxed) {
+            self.charged.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a quota of this plan was charged since the last call.
+    pub(crate) fn take_charged(&self) -> bool {
+        self.charged.swap(false, Ordering::Relaxed)
+    }
+
+    /// `RateLimit`: what is left, and the seconds until nothing is used any more, rounded up; the same for a quota.
+    pub(crate) fn state(&self, verdict: Verdict, quota: Option<Left>) -> HeaderValue {
+        let (remaining, reset) = match verdict {
+            Verdict::Allowed { remaining } => {
+                let used = self.plan.burst.get().saturating_sub(remaining);
+                (remaining, whole_seconds(self.limiter.period.saturating_mul(used)))
+            }
+            Verdict::Limited { retry_after } => (0, retry_after),
+        };
+        let lengths = if quota.is_some() { 2 * self.plan.name.len() + 64 } else { self.plan.name.len() + 24 };
+        let mut text = Vec::with_capacity(lengths);
+        self.item(&mut text, b"\";r=", remaining, reset);
+        if let Some(Left { remaining, reset }) = quota {
+            text.extend_from_slice(b", ");
+            self.item(&mut text, b"-quota\";r=", remaining, reset);
+        }
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static("\"plan\";r=0"))
+    }
+
+    fn item(&self, text: &mut Vec<u8>, after_name: &[u8], remaining: u32, reset: u64) {
+        text.push(b'"');
+        text.extend_from_slice(self.plan.name.as_bytes());
+        text.extend_from_slice(after_name);
+        decimal(text, u64::from(remaining), 1);
+        text.extend_from_slice(b";t=");
+        decimal(text, reset, 1);
+    }
+}
+
+fn policy(plan: &Plan) -> HeaderValue {
+    let Plan { name, requests, .. } = plan;
+    let mut policy = format!("\"{name}\";q={};w={}", requests.count, requests.per.as_secs().max(1));
+    if let Some(quota) = plan.quota {
+        // Months differ in length, and the window may be left out.
+        let window = match quota.per {
+            QuotaPeriod::Day => ";w=86400",
+            QuotaPeriod::Month => "",
+        };
+        policy = format!("{policy}, \"{name}-quota\";q={}{window}", quota.count);
+    }
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("\"plan\";q=1;w=1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::tests::{plan, with_quota};
+
+    #[test]
+    fn headers_follow_the_draft() {
+        let plan = PlanLimits::new(&plan(60, 60, 10, 1), None);
+        assert_eq!(plan.policy, "\"test\";q=60;w=60");
+        assert_eq!(plan.state(Verdict::Allowed { remaining: 4 }, None), "\"test\";r=4;t=6");
+        assert_eq!(plan.state(Verdict::Limited { retry_after: 3 }, None), "\"test\";r=0;t=3");
+    }
+
+    #[test]
+    fn a_quota_is_a_second_item() {
+        let day = PlanLimits::new(&with_quota(plan(60, 60, 10, 1), 10_000, QuotaPeriod::Day), None);
+        assert_eq!(day.policy, "\"test\";q=60;w=60, \"test-quota\";q=10000;w=86400");
+        let left = Left { remaining: 9_999, reset: 4_000 };
+        let state = day.state(Verdict::Allowed { remaining: 4 }, Some(left));
+        assert_eq!(state, "\"test\";r=4;t=6, \"test-quota\";r=9999;t=4000");
+        let month = PlanLimits::new(&with_quota(plan(60, 60, 10, 1), 5, QuotaPeriod::Month), None);
+        assert_eq!(month.policy, "\"test\";q=60;w=60, \"test-quota\";q=5");
+    }
+}

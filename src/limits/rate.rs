@@ -1,0 +1,154 @@
+//! Requests per time: GCRA, by `governor`.
+//!
+//! A limiter belongs to a plan; what a caller has used is eight bytes, which the limiter is handed. So a caller costs
+//! no more than that, and keeps it over a reload that leaves the rate as it is.
+
+use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock, Reference as _};
+use governor::middleware::StateInformationMiddleware;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::{Quota, RateLimiter};
+
+use crate::config::Rate;
+
+type Instant = <DefaultClock as governor::clock::Clock>::Instant;
+
+/// A rate and the burst that it refills.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    rate: Rate,
+    burst: NonZeroU32,
+    /// Time for one more request.
+    pub(super) period: Duration,
+    governor: RateLimiter<Bucket, Buckets, DefaultClock, StateInformationMiddleware>,
+    started: Instant,
+}
+
+/// Where a caller stands after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Allowed {
+        remaining: u32,
+    },
+    /// Whole seconds until the next request is accepted, at least 1.
+    Limited {
+        retry_after: u64,
+    },
+}
+
+impl Limiter {
+    pub(super) fn new(rate: Rate, burst: NonZeroU32) -> Self {
+        let period = (rate.per / rate.count.get()).max(Duration::from_nanos(1));
+        // `with_period` refuses zero only.
+        let quota = Quota::with_period(period).unwrap_or(Quota::per_second(burst)).allow_burst(burst);
+        let clock = DefaultClock::default();
+        let started = clock.now();
+        let governor = RateLimiter::new(quota, Buckets, clock);
+        Self { rate, burst, period, governor, started }
+    }
+
+    pub(super) fn is_for(&self, rate: Rate, burst: NonZeroU32) -> bool {
+        (self.rate, self.burst) == (rate, burst)
+    }
+
+    /// Takes one request out of the bucket.
+    pub(super) fn take(&self, bucket: &Bucket) -> Verdict {
+        match self.governor.check_key(bucket) {
+            Ok(state) => Verdict::Allowed { remaining: state.remaining_burst_capacity() },
+            Err(until) => {
+                let wait = until.wait_time_from(self.governor.clock().now());
+                Verdict::Limited { retry_after: whole_seconds(wait).max(1) }
+            }
+        }
+    }
+
+    /// Whether nothing is used any more: forgetting the bucket changes nothing.
+    pub(super) fn is_full(&self, bucket: &Bucket) -> bool {
+        let now = self.governor.clock().now().duration_since(self.started);
+        bucket.0.load(Ordering::Relaxed) <= now.as_u64()
+    }
+}
+
+/// Rounded up.
+pub(super) fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+/// What one caller has used: when its burst will be whole again, in nanoseconds since the limiter began.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bucket(Arc<AtomicU64>);
+
+// As a key, a bucket is itself.
+impl PartialEq for Bucket {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Bucket {}
+
+impl Hash for Bucket {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
+}
+
+/// `governor`'s store of states by key, where the key holds the state.
+#[derive(Debug)]
+struct Buckets;
+
+impl StateStore for Buckets {
+    type Key = Bucket;
+
+    fn measure_and_replace<T, F, E>(&self, bucket: &Bucket, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let mut before = bucket.0.load(Ordering::Acquire);
+        loop {
+            let (outcome, after) = decide((before != 0).then(|| Nanos::from(before)))?;
+            match bucket.0.compare_exchange_weak(before, after.into(), Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return Ok(outcome),
+                Err(now) => before = now,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limiter(count: u32, per: u64, burst: u32) -> Limiter {
+        let number = |n| NonZeroU32::new(n).unwrap();
+        Limiter::new(Rate { count: number(count), per: Duration::from_secs(per) }, number(burst))
+    }
+
+    #[test]
+    fn a_burst_is_followed_by_whole_seconds_of_waiting() {
+        let (limiter, bucket) = (limiter(60, 60, 2), Bucket::default());
+        assert!(limiter.is_full(&bucket));
+        assert_eq!(limiter.take(&bucket), Verdict::Allowed { remaining: 1 });
+        assert_eq!(limiter.take(&bucket), Verdict::Allowed { remaining: 0 });
+        assert_eq!(limiter.take(&bucket), Verdict::Limited { retry_after: 1 });
+        assert!(!limiter.is_full(&bucket));
+        assert_eq!(limiter.take(&Bucket::default()), Verdict::Allowed { remaining: 1 }, "another caller's");
+    }
+
+    #[test]
+    fn threads_share_a_bucket_without_losing_a_count() {
+        let (limiter, bucket) = (limiter(1, 86_400, 1000), Bucket::default());
+        let allowed: usize = std::thread::scope(|scope| {
+            let take = || (0..600).filter(|_| matches!(limiter.take(&bucket), Verdict::Allowed { .. })).count();
+            let threads = [scope.spawn(take), scope.spawn(take)];
+            threads.map(|thread| thread.join().unwrap()).iter().sum()
+        });
+        assert_eq!(allowed, 1000);
+    }
+}

@@ -1,0 +1,181 @@
+//! One plan's limits for each visitor.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::allowance::{Allowance, Used};
+use super::plan::PlanLimits;
+use super::quota::Counted;
+use super::table::{Entry, MOST_VISITORS, Table};
+use super::visitor::Visitor;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Visitors {
+    pub(crate) plan: Arc<PlanLimits>,
+    /// The plan of newcomers who share entries: one's use of a day must not end another's.
+    crowd: Arc<PlanLimits>,
+    table: Arc<Table<Used>>,
+}
+
+impl Visitors {
+    /// `previous`: those of the same plan before a reload; what they have used stays used.
+    pub(crate) fn new(plan: &Arc<PlanLimits>, previous: Option<&Self>) -> Self {
+        let table = match previous {
+            Some(previous) if Arc::ptr_eq(&previous.plan.limiter, &plan.limiter) => Arc::clone(&previous.table),
+            Some(previous) => {
+                let table = Table::default();
+                previous.table.for_each(|visitor, used| table.insert(visitor, used.carried(&previous.plan, plan)));
+                Arc::new(table)
+            }
+            None => Arc::default(),
+        };
+        Self { plan: Arc::clone(plan), crowd: Arc::new(plan.without_quota()), table }
+    }
+
+    pub(crate) fn allowance(&self, visitor: Visitor) -> Allowance {
+        match self.table.entry(visitor) {
+            Entry::Own(used) => Allowance { plan: Arc::clone(&self.plan), used },
+            Entry::Pooled(used) => Allowance { plan: Arc::clone(&self.crowd), used },
+        }
+    }
+
+    /// Forgets visitors who have nothing in flight, their whole burst again and no count of a quota. To be called about
+    /// once a second.
+    pub(crate) fn sweep(&self) {
+        let now = Timestamp::now();
+        self.table.retain(|used| !used.is_idle(&self.plan) || used.counted(now).is_some());
+        if self.table.len() > MOST_VISITORS / 2 {
+            self.forget_counts(now);
+        }
+    }
+
+    /// In a crowd, forgets the smaller half of the quota counts of visitors who are gone: whoever comes from ever new
+    /// addresses must not leave everybody else without a place until the month is over.
+    fn forget_counts(&self, now: Timestamp) {
+        let count = |used: &Used| used.counted(now).map_or(0, |counted| counted.count);
+        let mut counts = Vec::with_capacity(self.table.len());
+        self.table.for_each(|_, used| counts.push(count(used)));
+        let middle = counts.len() / 2;
+        if middle == 0 {
+            return;
+        }
+        let (_, median, _) = counts.select_nth_unstable(middle);
+        let median = *median;
+        self.table.retain(|used| !used.is_idle(&self.plan) || count(used) > median);
+    }
+
+    /// Calls `look` with each count of the running day or month.
+    pub(crate) fn counted(&self, now: Timestamp, mut look: impl FnMut(Visitor, Counted)) {
+        self.table.for_each(|visitor, used| {
+            if let Some(counted) = used.counted(now) {
+                look(visitor, counted);
+            }
+        });
+    }
+
+    pub(crate) fn restore(&self, visitor: Visitor, counted: Counted) {
+        let used = Used::default();
+        used.restore(counted);
+        self.table.insert(visitor, used);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Plan, QuotaPeriod};
+    use crate::limits::Exceeded;
+    use crate::limits::tests::{plan, with_quota};
+
+    fn visitors(plan: &Plan, previous: Option<&Visitors>) -> Visitors {
+        let limits = PlanLimits::new(plan, previous.map(|previous| &*previous.plan));
+        Visitors::new(&Arc::new(limits), previous)
+    }
+
+    fn at(number: u32) -> Visitor {
+        Visitor::V4(number.to_be_bytes())
+    }
+
+    fn refused(visitors: &Visitors, number: u32) -> Option<Exceeded> {
+        visitors.allowance(at(number)).admit().0.err()
+    }
+
+    #[test]
+    fn each_visitor_has_limits_of_its_own_and_keeps_them_over_a_reload() {
+        let before = visitors(&plan(1, 60, 1, 1), None);
+        assert_eq!(refused(&before, 1), None);
+        assert!(matches!(refused(&before, 1), Some(Exceeded::Rate { .. })));
+        assert_eq!(refused(&before, 2), None);
+        let same = visitors(&plan(1, 60, 1, 2), Some(&before));
+        assert!(matches!(refused(&same, 1), Some(Exceeded::Rate { .. })));
+        let (permit, _) = same.allowance(at(3)).admit();
+        let changed = visitors(&plan(60, 60, 9, 1), Some(&same));
+        assert_eq!(refused(&changed, 1), None);
+        assert_eq!(refused(&changed, 3), Some(Exceeded::Concurrent));
+        drop(permit);
+        assert_eq!(refused(&changed, 3), None);
+    }
+
+    #[test]
+    fn only_the_idle_are_forgotten() {
+        let visitors = visitors(&with_quota(plan(1, 1, 1, 8), 5, QuotaPeriod::Month), None);
+        let unlimited = self::visitors(&plan(1_000_000, 1, 1, 8), None);
+        let (permit, _) = unlimited.allowance(at(1)).admit();
+        drop(unlimited.allowance(at(2)));
+        unlimited.sweep();
+        assert_eq!(unlimited.table.len(), 1, "whoever has a request in flight stays");
+        drop(permit);
+        // The bucket is whole again after a microsecond.
+        while unlimited.table.len() > 0 {
+            unlimited.sweep();
+        }
+
+        assert_eq!(refused(&visitors, 1), None);
+        drop(visitors.allowance(at(2)));
+        visitors.sweep();
+        assert_eq!(visitors.table.len(), 1, "a count of the month is kept");
+    }
+
+    #[test]
+    fn a_million_addresses_neither_fill_the_memory_nor_lock_anybody_out() {
+        let visitors = visitors(&with_quota(plan(1_000_000, 1, 1000, 8), 100, QuotaPeriod::Month), None);
+        for _ in 0..3 {
+            assert_eq!(refused(&visitors, u32::MAX), None);
+        }
+        let resident = || {
+            let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+            pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+        };
+        let before = resident();
+        for number in 0..1_000_000 {
+            // Once in a while, as every second.
+            if number % 150_000 == 0 {
+                visitors.sweep();
+            }
+            let _ = visitors.allowance(at(number)).admit();
+            assert!(visitors.table.len() <= MOST_VISITORS);
+        }
+        // Some 15 MiB; a million would be 150.
+        assert!(resident().saturating_sub(before) < 64 << 20);
+        while visitors.table.len() > MOST_VISITORS / 2 {
+            visitors.sweep();
+        }
+        let left = |number| visitors.allowance(at(number)).admit().1.to_str().unwrap().to_owned();
+        assert!(left(1_000_001).contains("\"test-quota\";r=99;"), "a newcomer has a place again");
+        assert!(left(u32::MAX).contains("\"test-quota\";r=96;"), "who has used most is remembered");
+    }
+
+    #[test]
+    fn counts_are_read_and_restored() {
+        let plan = with_quota(plan(60, 60, 9, 8), 2, QuotaPeriod::Day);
+        let before = visitors(&plan, None);
+        assert_eq!(refused(&before, 1), None);
+        let after = visitors(&plan, None);
+        before.counted(Timestamp::now(), |visitor, counted| after.restore(visitor, counted));
+        assert_eq!(refused(&after, 1), None);
+        assert!(matches!(refused(&after, 1), Some(Exceeded::Quota { .. })));
+        assert_eq!(refused(&after, 2), None);
+    }
+}

@@ -1,0 +1,129 @@
+//! The body of `POST /api/v1/prediction/{chatflow}`: what a client may send, checked field by field.
+//!
+//! What is forwarded is what was checked, serialised anew. `stream` means Flowise's `streaming`, and `variables`
+//! means `overrideConfig.vars`: guides say the one, Flowise reads only the other.
+//!
+//! One file a part: [`text`] (question and form), [`overrides`] (what a client may override, what is forced),
+//! [`ids`] (chat and session), [`uploads`], [`turns`] (history and answers to a flow that waits for its user).
+
+mod ids;
+mod overrides;
+mod text;
+mod turns;
+mod uploads;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::json::{Json, Object, parse_object, shown};
+use super::session::{ChatIds, Namespace};
+use crate::config::Chatflow;
+use crate::wire::refusal::Refusal;
+
+/// A checked request.
+#[derive(Debug)]
+pub(crate) struct Prediction {
+    /// For the upstream.
+    pub(crate) body: Bytes,
+    pub(crate) streaming: bool,
+    pub(crate) ids: ChatIds,
+}
+
+/// Whose request it is, and what is forced into it on that account, over whatever the client sent.
+#[derive(Default)]
+pub(crate) struct Caller<'a> {
+    /// Keeps its chats apart from those of others.
+    pub(crate) namespace: Option<Namespace>,
+    /// An application's backend, not somebody's browser.
+    pub(crate) is_backend: bool,
+    /// The variables of its key.
+    pub(crate) key_vars: Option<&'a Map<String, Value>>,
+    /// The variables of its token, which can do no more than the key that it descends from.
+    pub(crate) token_vars: Option<&'a Map<String, Value>>,
+    /// The only chat and session that its token gives it.
+    pub(crate) session: Option<&'a str>,
+}
+
+/// Checks a body against the chatflow's policy and applies what the gateway forces.
+pub(crate) fn check(body: &[u8], chatflow: &Chatflow, caller: &Caller<'_>) -> Result<Prediction, Refusal> {
+    let mut fields = parse_object(body)?;
+    let mut checked = Object::default();
+
+    let streaming = streaming(&mut fields)?;
+    let question = text::question(&mut fields, chatflow)?;
+    let form = text::form(&mut fields, chatflow)?;
+    // Whoever answers a flow that waits says no more than that.
+    let resumes = turns::human_input(&mut fields, chatflow)?;
+    if question.is_none() && form.is_none() && resumes.is_none() {
+        return Err(invalid("question_required", "The field question (a string) or form (an object) is required."));
+    }
+    let mut overrides = overrides::checked(&mut fields, chatflow)?;
+    let ids = ids::ids(&mut fields, &mut overrides, chatflow, caller)?;
+    overrides::force(&mut overrides, chatflow, caller);
+    if let Some(session) = &ids.session {
+        overrides.set("sessionId", Json::Text(Cow::Borrowed(&session.upstream)));
+    }
+    let overrides = (!overrides.is_empty()).then_some(Json::Object(overrides));
+    // Both official SDKs repeat the path's id here; Flowise ignores it.
+    if fields.take("chatflowId").is_some_and(|value| !matches!(value, Json::Text(_))) {
+        return Err(ill_typed("chatflowId", "a string"));
+    }
+    for (name, value) in [
+        ("question", question),
+        ("form", form),
+        ("overrideConfig", overrides),
+        ("history", turns::history(&mut fields, chatflow, caller)?),
+        ("uploads", uploads::uploads(&mut fields, chatflow)?),
+        ("humanInput", resumes),
+        ("action", turns::action(&mut fields)?),
+        ("leadEmail", turns::lead_email(&mut fields)?),
+        ("streaming", streaming.then_some(Json::Bool(true))),
+        ("chatId", Some(Json::Text(Cow::Borrowed(&ids.chat.upstream)))),
+    ] {
+        if let Some(value) = value {
+            checked.set(name, value);
+        }
+    }
+    if let Some((name, _)) = fields.iter().next() {
+        return Err(unknown(name));
+    }
+    // Two ids and what is forced.
+    let around = body.len() + 256;
+    let body = checked.to_bytes(around).map_err(|_| invalid("body_json", "The body cannot be forwarded."))?;
+    drop(checked);
+    Ok(Prediction { body: Bytes::from(body), streaming, ids })
+}
+
+fn streaming(fields: &mut Object<'_>) -> Result<bool, Refusal> {
+    let mut read = |name: &str| match fields.take(name) {
+        None => Ok(None),
+        Some(Json::Bool(value)) => Ok(Some(value)),
+        Some(Json::Text(text)) if text == "true" => Ok(Some(true)),
+        Some(Json::Text(text)) if text == "false" => Ok(Some(false)),
+        Some(_) => Err(ill_typed(name, "true or false")),
+    };
+    match (read("streaming")?, read("stream")?) {
+        (Some(a), Some(b)) if a != b => Err(invalid("ambiguous_field", "The fields stream and streaming disagree.")),
+        (a, b) => Ok(a.or(b).unwrap_or(false)),
+    }
+}
+
+fn ill_typed(name: &str, expected: &str) -> Refusal {
+    Refusal::Invalid("field_type", format!("The field {name} must be {expected}.").into())
+}
+
+fn unknown(name: &str) -> Refusal {
+    let hint = if name == "sessionId" { " Did you mean overrideConfig.sessionId?" } else { "" };
+    Refusal::Invalid("unknown_field", format!("The field {} is not known.{hint}", shown(name)).into())
+}
+
+fn invalid(rule: &'static str, message: &'static str) -> Refusal {
+    Refusal::Invalid(rule, message.into())
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! `uploads`: files sent along, as data or as text that was taken from them. Never by address: Flowise would fetch it
+//! from inside its network.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::super::files;
+use super::super::json::{Json, Object, shown};
+use super::text::check_words;
+use super::{ill_typed, invalid, unknown};
+use crate::config::Chatflow;
+use crate::wire::refusal::Refusal;
+
+/// Files of one request; each costs Flowise a look into its storage.
+const MOST_FILES: usize = 20;
+
+pub(super) fn uploads<'a>(fields: &mut Object<'a>, chatflow: &Chatflow) -> Result<Option<Json<'a>>, Refusal> {
+    match fields.take("uploads") {
+        None => Ok(None),
+        Some(Json::List(items)) if items.len() <= MOST_FILES => {
+            items.iter().try_for_each(|upload| check(upload, chatflow))?;
+            Ok(Some(Json::List(items)))
+        }
+        Some(_) => Err(ill_typed("uploads", "a list of at most 20 files")),
+    }
+}
+
+fn check(upload: &Json<'_>, chatflow: &Chatflow) -> Result<(), Refusal> {
+    let Json::Object(fields) = upload else { return Err(ill_typed("uploads", "a list of objects")) };
+    for (name, value) in fields.iter() {
+        if !matches!(name, "type" | "name" | "data" | "mime") {
+            return Err(unknown(&format!("uploads.{name}")));
+        }
+        if !matches!(value, Json::Text(_)) {
+            return Err(ill_typed(&format!("uploads.{}", shown(name)), "a string"));
+        }
+    }
+    let text = |name: &str| match fields.get(name) {
+        Some(Json::Text(text)) => Some(&**text),
+        _ => None,
+    };
+    let kind = text("type");
+    if kind == Some("url") {
+        return Err(by_url());
+    }
+    let name = text("name").ok_or_else(|| ill_typed("uploads.name", "a string"))?;
+    let data = text("data").ok_or_else(|| ill_typed("uploads.data", "a string"))?;
+    match kind {
+        Some("file:full") => check_extracted(name, text("mime"), data, chatflow),
+        Some("file" | "file:rag") => check_data(name, text("mime"), data).map(|_| ()),
+        Some("audio") => {
+            let kind = check_data(name, text("mime"), data)?;
+            if kind.is_audio() { Ok(()) } else { Err(ill_typed("uploads.mime", "a kind of audio")) }
+        }
+        _ => Err(ill_typed("uploads.type", "file, file:full, file:rag or audio")),
+    }
+}
+
+/// The text of a file, as `attachments` gave it: it goes into the prompt. The widget knows no media type for some files.
+fn check_extracted(name: &str, media_type: Option<&str>, text: &str, chatflow: &Chatflow) -> Result<(), Refusal> {
+    match media_type.filter(|media_type| !media_type.is_empty()) {
+        Some(media_type) => files::check_name_and_type(name, media_type).map(|_| ()),
+        None => files::check_name(name),
+    }
+    .map_err(unfit)?;
+    check_words("uploads.data", text, chatflow)
+}
+
+/// `data:<media type>[;parameters];base64,<content>`: what it says of itself, what the field `mime` says, the name and
+/// the content agree. Flowise goes by the first.
+fn check_data(name: &str, media_type: Option<&str>, data: &str) -> Result<&'static files::Kind, Refusal> {
+    let Some(rest) = data.strip_prefix("data:") else { return Err(by_url_or_ill_formed(data)) };
+    // One comma: Flowise splits at each and takes the last part for the content.
+    let (head, content) = rest.split_once(',').ok_or_else(ill_formed)?;
+    let declared = head.strip_suffix(";base64").ok_or_else(ill_formed)?;
+    // Decoded to be looked at; bounded as the body is.
+    let content = STANDARD.decode(content).map_err(|_| ill_formed())?;
+    let kind = files::check_file(name, declared, &content).map_err(unfit)?;
+    match media_type {
+        Some(media_type) if files::check_name_and_type(name, media_type) != Ok(kind) => {
+            Err(unfit("The field mime does not belong to the file."))
+        }
+        _ => Ok(kind),
+    }
+}
+
+fn by_url_or_ill_formed(data: &str) -> Refusal {
+    let data = data.trim_start();
+    let scheme = data.split_once(':').map_or("", |(scheme, _)| scheme);
+    let has_scheme =
+        !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    if data.starts_with("//") || has_scheme { by_url() } else { ill_formed() }
+}
+
+fn by_url() -> Refusal {
+    invalid("upload_by_url", "Uploads by URL are not allowed.")
+}
+
+fn ill_formed() -> Refusal {
+    ill_typed("uploads.data", "a data URI such as data:image/png;base64,…")
+}
+
+fn unfit(reason: &'static str) -> Refusal {
+    invalid("upload_kind", reason)
+}
