@@ -156,10 +156,10 @@ await check('a form still reaches the widget', async () => {
 await check('attack: a request cannot pass for one of the editor, nor bring a session', async () => {
   const direct = await directly({ path: '/api/v1/chatflows', headers: { 'x-request-from': 'internal', ...FLOWISE_KEY } })
   assert.equal(direct.status, 401, 'the header does change what Flowise does')
-  const headers = { 'x-request-from': 'internal', 'X-Request-From': 'internal', 'flowise-tool': 'true', 'x-flowise-evaluation': 'true', Cookie: 'connect.sid=x; token=y', 'X-Original-URL': '/api/v1/chatflows', 'X-Rewrite-URL': '/api/v1/chatflows', 'X-HTTP-Method-Override': 'PUT' }
+  const headers = { 'x-request-from': 'internal', 'X-Request-From': 'internal', 'flowise-tool': 'true', 'x-flowise-evaluation': 'true', Cookie: 'connect.sid=x; token=y' }
   const { value, text } = await tap.seen(() => through(prediction('llm-chain', { question: 'hello' }, headers)))
   assert.equal(value.status, 200, value.text)
-  for (const gone of ['x-request-from', 'flowise-tool', 'evaluation', 'cookie', 'x-original-url', 'x-rewrite-url', 'override']) assert(!text.toLowerCase().includes(gone), text.slice(0, 500))
+  for (const gone of ['x-request-from', 'flowise-tool', 'evaluation', 'cookie']) assert(!text.toLowerCase().includes(gone), text.slice(0, 500))
 })
 
 const SPOOF = ['X-Forwarded-For', 'X-Real-IP', 'CF-Connecting-IP', 'True-Client-IP']
@@ -234,7 +234,7 @@ const refusedOverrides = {
   'traces sent elsewhere': [{ analytics: { langFuse: { langFuseHost: COLLECTOR } } }, { analytics: {} }],
   "the flow's own state": [{ chatId: 'x' }, { chatHistory: [] }, { rawOutput: 'x' }, { flow: { x: 1 } }, { $flow: { sessionId: 'x' } }, { state: { a: 1 } }],
   'a template that reads variables': [{ systemMessagePrompt: '{{$vars.userId}}' }, { systemMessagePrompt: 'x {{ $flow.sessionId }}' }],
-  'ids that are no strings': [{ sessionId: { $ne: null } }, { sessionId: ['a'] }, { sessionId: 1 }, { sessionId: null }],
+  'ids that are no strings': [{ sessionId: { $ne: null } }, { sessionId: ['a'] }, { sessionId: 1 }],
   'a prototype': [JSON.parse('{"__proto__": {"x": 1}}'), { constructor: { prototype: { x: 1 } } }, { vars: JSON.parse('{"__proto__": "x"}') }]
 }
 for (const [what, bodies] of Object.entries(refusedOverrides))
@@ -282,7 +282,7 @@ await check('attack: a body that two parsers read differently is refused', async
   for (const body of ['{"question":"a","question":"b"}', '{"question":"a","overrideConfig":{},"overrideConfig":{"basepath":"x"}}', '{"question":"a","\\u0071uestion":"b"}', '{"question":"a","__proto__":{"x":1}}', '{"question":"a","overrideConfig":{"\\u005f_proto__":{"x":1}}}', '[{"question":"a"}]', `{"question":"a","form":${'{"a":'.repeat(200)}1${'}'.repeat(200)}}`])
     await unseen(prediction('llm-chain', body), 400, 'invalid_request')
   for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'])
-    await refusedUnseen(tap, () => through({ ...prediction('llm-chain', 'question=a'), headers: { 'Content-Type': type } }), type.startsWith('multipart') ? 400 : 415)
+    await refusedUnseen(tap, () => through({ ...prediction('llm-chain', 'question=a'), headers: { 'Content-Type': type } }), 415, 'unsupported_media_type')
 })
 
 await check('attack: one very long word would freeze Flowise', () => unseen(prediction('llm-chain', { question: 'a'.repeat(4000) }), 400, 'invalid_request'))

@@ -285,7 +285,7 @@ async function askAccount(page, question) {
 const mint = async (body, key = keys.alice) => exchange(gateway.url, { method: 'POST', path: '/api/v1/tokens', headers: bearer(key), body })
 async function minted(body, key) {
   const r = await mint({ chatflow: 'account', ttl: '5m', ...body }, key)
-  assert.equal(r.status, 200, r.text)
+  assert.equal(r.status, 201, r.text)
   return json(r).token
 }
 

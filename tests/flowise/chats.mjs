@@ -24,7 +24,7 @@ const send = (url, who, request) => exchange(url, { ...request, headers: { ...wh
 async function token(sub, sessionId) {
   const body = { chatflow: 'talk', ttl: '5m', vars: { userId: sub }, sub, sessionId }
   const r = await exchange(gateway.url, { method: 'POST', path: '/api/v1/tokens', headers: bearer(keys.alice), body })
-  assert.equal(r.status, 200, r.text)
+  assert.equal(r.status, 201, r.text)
   return json(r).token
 }
 

@@ -12,7 +12,7 @@ PAGES = {"/": "token.html", "/widget.html": "widget.html"}
 
 
 def token_for(user_id):
-    body = {"chatflow": "account", "ttl": "5m", "vars": {"userId": user_id}}
+    body = {"chatflow": "account", "ttl": "5m", "sub": user_id, "vars": {"userId": user_id}}
     headers = {"Authorization": "Bearer " + os.environ["FLOWGATE_KEY"], "Content-Type": "application/json"}
     request = urllib.request.Request(FLOWGATE + "/api/v1/tokens", json.dumps(body).encode(), headers)
     try:
