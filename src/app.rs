@@ -93,6 +93,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
     let mut cleartext = cleartext.map(|bound| bound.sockets).unwrap_or_default();
     let mut tls = tls.map(|bound| bound.sockets).unwrap_or_default();
     let connections = Arc::new(Semaphore::new(server.max_connections));
+    let running = Arc::default();
     let mut threads = Vec::with_capacity(workers);
     for number in 0..workers {
         let worker = Worker {
@@ -100,6 +101,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
             tls: tls.pop(),
             snapshots: Arc::clone(&snapshots),
             metrics: Arc::clone(&metrics),
+            running: Arc::clone(&running),
             log: log.handle(),
             connections: Arc::clone(&connections),
             phase: phase_seen.clone(),

@@ -3,7 +3,11 @@
 //! Grammar (Flowise 3.1.4): a record is `message:` LF `data:{"event":NAME,"data":VALUE}` LF LF, a comment is
 //! `:heartbeat` LF LF, the last record is `end`.
 
+mod records;
+
 use bytes::Bytes;
+
+pub(crate) use records::{Records, data_of};
 
 /// Sent after a silence, so that middleboxes keep the connection; event-stream parsers skip comments.
 pub(crate) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");

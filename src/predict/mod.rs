@@ -1,6 +1,7 @@
 //! The prediction call as types: what a client may ask ([`request`]), how events are written ([`events`]), what
 //! keeps callers' chats apart ([`session`]), and random chat ids ([`chat_id`]).
 
+pub(crate) mod answer;
 pub(crate) mod chat_id;
 pub(crate) mod events;
 pub(crate) mod files;

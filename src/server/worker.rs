@@ -24,6 +24,7 @@ use crate::telemetry::series::{Histograms, RequestCounters};
 use crate::upstream::abort::Aborts;
 use crate::upstream::forward::Upstreams;
 use crate::upstream::pool::Pool;
+use crate::upstream::running::Running;
 
 /// After a failed accept: the usual cause is running out of descriptors, which a pause may free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -36,6 +37,7 @@ pub(crate) struct Worker {
     pub(crate) tls: Option<TcpListener>,
     pub(crate) snapshots: snapshot::Shared,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) running: Arc<Running>,
     pub(crate) log: LogHandle,
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) phase: watch::Receiver<Phase>,
@@ -118,6 +120,7 @@ impl Worker {
             access_log: AccessLog::new(self.log.clone(), metrics.log_lines_dropped.clone()),
             upstreams,
             aborts,
+            running: Arc::clone(&self.running),
             cut,
         };
         (Rc::new(environment), aborted)

@@ -101,7 +101,7 @@ where
         let Ok(response) = ready!(this.inner.poll(cx));
         let mut line = this.line.take().unwrap_or(Line(None));
         if let Some(entry) = &mut line.0 {
-            entry.status = response.status().as_u16();
+            entry.status = entry.context.status(response.status());
         }
         Poll::Ready(Ok(response.map(|body| Watched::new(body, line))))
     }

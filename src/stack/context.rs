@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
 use http::request::Parts;
+use http::{HeaderValue, StatusCode};
 use hyper::body::Incoming;
 
 use crate::keys::{self, token::Claims};
@@ -138,6 +138,11 @@ impl Context {
     pub(crate) fn namespace(&self) -> Option<Namespace> {
         let (flow, (_, id)) = (self.flow()?, self.chatflow.get()?);
         flow.config.isolate_sessions.then(|| Namespace::new(&flow.sessions.of(id), self.scope()))
+    }
+
+    /// What log and metrics know the answer by: an error that is told as a stream is still one.
+    pub(crate) fn status(&self, answered: StatusCode) -> u16 {
+        self.refusal.get().map_or(answered, Refusal::status).as_u16()
     }
 
     /// The key's id, or `-`.

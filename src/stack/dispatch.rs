@@ -21,6 +21,7 @@ use super::check::refuse;
 use super::context::{Call, Context, Endpoint};
 use crate::config::BodyMode;
 use crate::demo;
+use crate::predict::answer::View;
 use crate::predict::chat_id;
 use crate::predict::request::{self, Caller, Prediction};
 use crate::predict::session::Scope;
@@ -151,9 +152,17 @@ impl Upstream<'_> {
             BodyMode::Passthrough => self.pass(head, "prediction", body).await,
             BodyMode::Checked => {
                 let prediction = check_body(body, self.flow, self.context).await?;
+                let chat = &prediction.ids.chat.upstream;
+                let run = if prediction.streaming {
+                    let run = self.environment.running.begin(&self.target.name, chat);
+                    Some(run.ok_or(Refusal::ChatBusy)?)
+                } else {
+                    None
+                };
                 let mut request = self.head(Method::POST, "prediction", head);
                 request.field("content-type", &JSON);
                 let chat = chat_id::hash(prediction.ids.chat.upstream.as_bytes());
+                let view = View::new(&self.flow.config, &prediction.ids);
                 let abort = AbortGuard::new(
                     &self.environment.aborts,
                     Chat {
@@ -162,9 +171,10 @@ impl Upstream<'_> {
                         flow: Arc::clone(self.id),
                         id: prediction.ids.chat.upstream,
                     },
+                    run,
                 );
                 let body = Outgoing::Full(prediction.body);
-                self.send(Forward { head: request, body, chat }, Some(abort)).await
+                self.send(Forward { head: request, body, chat }, Some(abort), view).await
             }
         }
     }
@@ -193,10 +203,15 @@ impl Upstream<'_> {
         let body = Outgoing::passing(body, self.context.body_limit.get(), silence).await?;
         // The chat is in the body, which nobody reads: callers at least stay where they are.
         let chat = chat_id::hash(self.context.client_text.as_bytes());
-        self.send(Forward { head: request, body, chat }, None).await
+        self.send(Forward { head: request, body, chat }, None, None).await
     }
 
-    async fn send(&self, forward: Forward, mut abort: Option<AbortGuard>) -> Result<Response<Body>, Refusal> {
+    async fn send(
+        &self,
+        forward: Forward,
+        mut abort: Option<AbortGuard>,
+        view: Option<Box<View>>,
+    ) -> Result<Response<Body>, Refusal> {
         let upstreams = &*self.environment.upstreams;
         let answer = match upstreams.send(self.target, forward).await {
             Ok(answer) => answer,
@@ -218,6 +233,7 @@ impl Upstream<'_> {
             cut: &self.environment.cut,
             report: &self.context.stream,
             abort,
+            view,
         };
         shaping.shape(answer).await
     }
@@ -226,7 +242,7 @@ impl Upstream<'_> {
     async fn chatflows_streaming(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
         let request = self.head(Method::GET, "chatflows-streaming", head);
         let forward = Forward { head: request, body: Outgoing::Empty, chat: chat_id::hash(self.id.as_bytes()) };
-        let response = self.send(forward, None).await?;
+        let response = self.send(forward, None, None).await?;
         let body = match http_body_util::Limited::new(response.into_body(), 64 * 1024).collect().await {
             Ok(body) => body.to_bytes(),
             Err(_) => return Err(Refusal::UpstreamError("The chatflow's server broke off.")),

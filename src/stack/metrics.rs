@@ -88,7 +88,7 @@ where
         let Ok(response) = ready!(this.inner.poll(cx));
         let mut measure = this.measure.take();
         if let Some(measure) = &mut measure {
-            measure.status = response.status().as_u16();
+            measure.status = measure.context.status(response.status());
             measure.begin_stream();
         }
         Poll::Ready(Ok(response.map(|body| Watched::new(body, measure))))

@@ -23,6 +23,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::{Histograms, RequestCounters};
 use crate::upstream::abort::Aborts;
 use crate::upstream::forward::Upstreams;
+use crate::upstream::running::Running;
 use crate::wire::body::Body;
 use crate::wire::watched::Watched;
 
@@ -38,6 +39,8 @@ pub(crate) struct Environment {
     pub(crate) access_log: AccessLog,
     pub(crate) upstreams: Rc<Upstreams>,
     pub(crate) aborts: Aborts,
+    /// Shared by all workers.
+    pub(crate) running: Arc<Running>,
     /// Fires when running streams must end.
     pub(crate) cut: CancellationToken,
 }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::forward::{Forward, Upstreams};
 use super::http1::RequestHead;
 use super::outgoing::Outgoing;
+use super::running::Run;
 use super::target::{Credentials, Target};
 use crate::predict::chat_id;
 
@@ -98,11 +99,13 @@ fn abort_path(flow: &str, chat_id: &str) -> Option<String> {
 pub(crate) struct AbortGuard {
     chat: Option<Chat>,
     aborts: Aborts,
+    /// Keeps a second stream away until this one is dropped.
+    _run: Option<Run>,
 }
 
 impl AbortGuard {
-    pub(crate) fn new(aborts: &Aborts, chat: Chat) -> Self {
-        Self { chat: Some(chat), aborts: aborts.clone() }
+    pub(crate) fn new(aborts: &Aborts, chat: Chat, run: Option<Run>) -> Self {
+        Self { chat: Some(chat), aborts: aborts.clone(), _run: run }
     }
 
     /// The chat has ended by itself.

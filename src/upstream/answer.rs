@@ -2,11 +2,12 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -16,8 +17,9 @@ use super::abort::AbortGuard;
 use super::forward::{Answer, Upstreams};
 use super::reading::Reading;
 use super::scrub::scrub;
-use super::stream::{EventStream, Surroundings, is_unauthorized};
+use super::stream::{EventStream, KeyRefused, Surroundings, is_unauthorized};
 use super::target::Target;
+use crate::predict::answer::{Renamer, View};
 use crate::predict::events::error_text;
 use crate::predict::report::StreamSlot;
 use crate::wire::body::{Body, BodyError};
@@ -25,6 +27,8 @@ use crate::wire::refusal::Refusal;
 
 /// Bytes of an error's body that are read.
 const LONGEST_ERROR: usize = 64 * 1024;
+/// Bytes of an answer that must be whole before it can be shown.
+const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 /// For reading an error's body.
 const ERROR_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the head of a stream waits for the first event. Flowise sends the head before it checks its key, so an
@@ -40,6 +44,8 @@ pub(crate) struct Shaping<'a> {
     pub(crate) cut: &'a tokio_util::sync::CancellationToken,
     pub(crate) report: &'a StreamSlot,
     pub(crate) abort: Option<AbortGuard>,
+    /// What the client sees of it; `None`: all.
+    pub(crate) view: Option<Box<View>>,
 }
 
 impl Shaping<'_> {
@@ -62,12 +68,16 @@ impl Shaping<'_> {
             return Err(Refusal::UpstreamError("The chatflow's server gave an unexpected answer."));
         }
         let idle = self.target.settings.stream_idle_timeout;
-        let mut passing = Passing { body, first: None, idle, silence: None, broken: None, abort: None };
+        let mut passing = Passing { body, first: None, idle, silence: None, broken: None, abort: None, renamer: None };
         // Most answers come whole with their head.
         match poll_fn(|cx| Poll::Ready(passing.body.poll_data(cx))).await {
             Poll::Ready(first @ (None | Some(Ok(_)))) if passing.body.is_end_stream() => {
                 self.disarm();
-                let whole = first.and_then(Result::ok).unwrap_or_default();
+                let mut whole = first.and_then(Result::ok).unwrap_or_default();
+                if let Some(view) = self.view.take() {
+                    forget_length(&mut headers);
+                    whole = view.json(whole).ok_or(UNREADABLE)?;
+                }
                 return Ok(assemble(status, headers, Body::from(whole)));
             }
             Poll::Ready(Some(Ok(first))) => passing.first = Some(first),
@@ -79,6 +89,18 @@ impl Shaping<'_> {
             Poll::Ready(None) | Poll::Pending => {}
         }
         passing.abort = self.abort.take();
+        match self.view.take() {
+            Some(view) if view.needs_whole() => {
+                forget_length(&mut headers);
+                let whole = Box::pin(read_whole(passing)).await?;
+                return Ok(assemble(status, headers, Body::from(view.json(whole).ok_or(UNREADABLE)?)));
+            }
+            Some(view) => {
+                forget_length(&mut headers);
+                passing.renamer = Some(view.into_renamer());
+            }
+            None => {}
+        }
         Ok(assemble(status, headers, Body::streamed(passing)))
     }
 
@@ -98,11 +120,14 @@ impl Shaping<'_> {
         {
             return Err(self.our_key_is_wrong());
         }
+        let refused = self.key_refused();
         let surroundings = Surroundings {
             idle: self.target.settings.stream_idle_timeout,
             cut: self.cut.clone(),
             report: self.report.begin(),
             abort: self.abort,
+            refused,
+            view: self.view.map(|view| view.into_stream()),
         };
         Ok(assemble(status, headers, Body::streamed(EventStream::new(body, first, surroundings))))
     }
@@ -136,14 +161,41 @@ impl Shaping<'_> {
 
     fn our_key_is_wrong(mut self) -> Refusal {
         self.disarm();
-        self.upstreams.count_error(self.target, "unauthorized");
-        tracing::error!(
-            upstream = &*self.target.name,
-            chatflow = self.chatflow,
-            "Flowise refuses the gateway's key: check api_key of this chatflow or upstream"
-        );
-        Refusal::UpstreamError("The chatflow's server refused the gateway.")
+        self.key_refused().tell();
+        Refusal::UpstreamError(KeyRefused::SENTENCE)
     }
+
+    fn key_refused(&self) -> KeyRefused {
+        KeyRefused {
+            errors: self.upstreams.metrics.upstream_errors.clone(),
+            upstream: Arc::clone(&self.target.name),
+            chatflow: self.chatflow.into(),
+        }
+    }
+}
+
+const UNREADABLE: Refusal = Refusal::UpstreamError("The chatflow's server gave an unexpected answer.");
+
+/// What was said of a body that is changed.
+fn forget_length(headers: &mut HeaderMap) {
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(ETAG);
+}
+
+async fn read_whole(mut passing: Passing) -> Result<Bytes, Refusal> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = passing.frame().await {
+        let data = match frame {
+            Ok(frame) => frame.into_data().unwrap_or_default(),
+            Err(BodyError::Idle) => return Err(Refusal::UpstreamTimeout),
+            Err(_) => return Err(Refusal::UpstreamError("The chatflow's server broke off.")),
+        };
+        if whole.len() + data.len() > LONGEST_ANSWER {
+            return Err(Refusal::UpstreamError("The chatflow's answer is too long."));
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
 }
 
 fn assemble(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
@@ -200,6 +252,8 @@ struct Passing {
     /// Told one poll later, so that what came before is written out: hyper drops what it holds with the error.
     broken: Option<BodyError>,
     abort: Option<AbortGuard>,
+    /// Puts the client's ids in; the length is not known before the end.
+    renamer: Option<Renamer>,
 }
 
 impl HttpBody for Passing {
@@ -208,11 +262,48 @@ impl HttpBody for Passing {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
+        loop {
+            let next = ready!(this.poll_passing(cx));
+            let Some(renamer) = &mut this.renamer else { return Poll::Ready(next.map(|data| data.map(Frame::data))) };
+            let is_end = next.is_none();
+            let renamed = match next {
+                Some(Ok(data)) => renamer.take(data),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => renamer.end(),
+            };
+            if !renamed.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(renamed))));
+            }
+            if is_end {
+                return Poll::Ready(None);
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none()
+            && self.broken.is_none()
+            && self.body.is_end_stream()
+            && self.renamer.as_ref().is_none_or(Renamer::is_empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.renamer.is_some() {
+            return SizeHint::default();
+        }
+        let first = self.first.as_ref().map_or(0, |first| first.len() as u64);
+        self.body.size_hint().exact().map_or_else(SizeHint::default, |rest| SizeHint::with_exact(first + rest))
+    }
+}
+
+impl Passing {
+    fn poll_passing(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let this = self;
         if let Some(error) = this.broken.take() {
             return Poll::Ready(Some(Err(error)));
         }
         if let Some(first) = this.first.take() {
-            return Poll::Ready(Some(Ok(Frame::data(first))));
+            return Poll::Ready(Some(Ok(first)));
         }
         let Poll::Ready(data) = this.body.poll_data(cx) else {
             let silence = this.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(this.idle)));
@@ -232,17 +323,8 @@ impl HttpBody for Passing {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            data => Poll::Ready(data.and_then(Result::ok).map(|data| Ok(Frame::data(data)))),
+            data => Poll::Ready(data.and_then(Result::ok).map(Ok)),
         }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.broken.is_none() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let first = self.first.as_ref().map_or(0, |first| first.len() as u64);
-        self.body.size_hint().exact().map_or_else(SizeHint::default, |rest| SizeHint::with_exact(first + rest))
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod http1;
 pub(crate) mod outgoing;
 pub(crate) mod pool;
 pub(crate) mod reading;
-pub(crate) mod scrub;
+pub(crate) mod running;
+mod scrub;
 pub(crate) mod stream;
 pub(crate) mod target;

@@ -7,6 +7,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::abort::AbortGuard;
 use super::reading::Reading;
 use super::scrub::scrub;
+use crate::predict::answer::StreamView;
 use crate::predict::events::{ErrorAt, KEEP_ALIVE, Scanner, error, error_and_end, error_text};
 use crate::predict::report::{Ending, StreamReport};
 use crate::wire::body::BodyError;
@@ -35,6 +37,29 @@ pub(crate) struct Surroundings {
     pub(crate) cut: CancellationToken,
     pub(crate) report: Rc<StreamReport>,
     pub(crate) abort: Option<AbortGuard>,
+    pub(crate) refused: KeyRefused,
+    /// What the client sees of it.
+    pub(crate) view: Option<StreamView>,
+}
+
+/// Whom to tell that Flowise refuses the gateway's key.
+pub(crate) struct KeyRefused {
+    pub(crate) errors: prometheus::IntCounterVec,
+    pub(crate) upstream: Arc<str>,
+    pub(crate) chatflow: Box<str>,
+}
+
+impl KeyRefused {
+    pub(crate) const SENTENCE: &str = "The chatflow's server refused the gateway.";
+
+    pub(crate) fn tell(&self) {
+        self.errors.with_label_values(&[&*self.upstream, "unauthorized"]).inc();
+        tracing::error!(
+            upstream = &*self.upstream,
+            chatflow = &*self.chatflow,
+            "Flowise refuses the gateway's key: check api_key of this chatflow or upstream"
+        );
+    }
 }
 
 /// See the module.
@@ -55,12 +80,14 @@ pub(crate) struct EventStream {
     idle: Duration,
     report: Rc<StreamReport>,
     abort: Option<AbortGuard>,
+    refused: KeyRefused,
+    view: Option<StreamView>,
     is_over: bool,
 }
 
 impl EventStream {
     pub(crate) fn new(incoming: Reading, first: Option<Bytes>, surroundings: Surroundings) -> Self {
-        let Surroundings { idle, cut, report, abort } = surroundings;
+        let Surroundings { idle, cut, report, abort, refused, view } = surroundings;
         let now = Instant::now();
         Self {
             incoming,
@@ -76,6 +103,8 @@ impl EventStream {
             idle,
             report,
             abort,
+            refused,
+            view,
             is_over: false,
         }
     }
@@ -115,7 +144,7 @@ impl EventStream {
     /// What is held, cleaned, once it is whole.
     fn release(&mut self) -> Option<Bytes> {
         if self.scanner.is_between_records() {
-            let clean = clean(&self.held.split());
+            let clean = clean(&self.held.split(), &|| self.refused.tell());
             self.is_torn = false;
             let passed = std::mem::take(&mut self.passed).min(clean.len());
             return Some(clean.slice(passed..));
@@ -186,6 +215,10 @@ impl EventStream {
             if self.is_over {
                 return Poll::Ready(None);
             }
+            // First of all, so that a stream that never pauses ends with its last words as well.
+            if self.cut.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Some(self.finish(Ending::Drained, "The gateway is shutting down.")));
+            }
             match self.incoming.poll_data(cx) {
                 Poll::Ready(Some(Ok(data))) => {
                     if let Some(bytes) = self.take(data) {
@@ -196,12 +229,7 @@ impl EventStream {
                     return Poll::Ready(Some(self.finish(Ending::Truncated, "The answer broke off.")));
                 }
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(self.upstream_ended()),
-                Poll::Pending => {
-                    if self.cut.as_mut().poll(cx).is_ready() {
-                        return Poll::Ready(Some(self.finish(Ending::Drained, "The gateway is shutting down.")));
-                    }
-                    return self.poll_silence(cx).map(Some);
-                }
+                Poll::Pending => return self.poll_silence(cx).map(Some),
             }
         }
     }
@@ -213,15 +241,28 @@ impl Body for EventStream {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let next = this.poll_next(cx);
-        if let Poll::Ready(Some(_)) = &next {
-            this.sent = Instant::now();
+        loop {
+            let next = std::task::ready!(this.poll_next(cx));
+            let is_end = next.is_none();
+            let shown = match (&mut this.view, next) {
+                (None, next) => next,
+                (Some(view), Some(bytes)) => Some(view.take(bytes)),
+                (Some(view), None) => Some(view.end()),
+            };
+            match shown {
+                Some(bytes) if !bytes.is_empty() => {
+                    this.sent = Instant::now();
+                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                }
+                _ if is_end => return Poll::Ready(None),
+                // All of it is held or hidden.
+                _ => {}
+            }
         }
-        next.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.is_over
+        self.is_over && self.view.as_ref().is_none_or(StreamView::is_empty)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -230,11 +271,17 @@ impl Body for EventStream {
 }
 
 /// Errors made anew from their cleaned text; everything else as it is, and so is all that comes before an error's text.
-fn clean(records: &[u8]) -> Bytes {
+fn clean(records: &[u8], key_refused: &dyn Fn()) -> Bytes {
     let mut clean = Vec::with_capacity(records.len());
     for line in records.split_inclusive(|byte| *byte == b'\n') {
         let (start, json) = line.split_at(memchr::memchr(b'{', line).unwrap_or(line.len()));
-        let text = error_text(line).map(|text| scrub(&text));
+        let text = error_text(line).map(|text| {
+            if is_unauthorized(&text) {
+                key_refused();
+                return KeyRefused::SENTENCE.to_owned();
+            }
+            scrub(&text)
+        });
         // What cannot be read cannot be cleaned.
         let unread = || json.starts_with(b"{\"event\":\"error\"").then(|| "The chatflow failed.".to_owned());
         match text.or_else(unread) {
@@ -263,10 +310,10 @@ mod tests {
     fn only_error_records_are_made_anew() {
         let token = record("token", &"http://x/y".into());
         let error = record("error", &"connect ECONNREFUSED 127.0.0.1:1".into());
-        let cleaned = clean(format!("{token}{error}").as_bytes());
+        let cleaned = clean(format!("{token}{error}").as_bytes(), &|| {});
         let expected = format!("{token}{}", record("error", &"connect ECONNREFUSED [address]".into()));
         assert_eq!(cleaned, expected);
-        let broken = clean(b"message:\ndata: {\"event\":\"error\",\"data\":http://x/y}\n\n");
+        let broken = clean(b"message:\ndata: {\"event\":\"error\",\"data\":http://x/y}\n\n", &|| {});
         assert_eq!(broken, "message:\ndata: {\"event\":\"error\",\"data\":\"The chatflow failed.\"}\n\n");
     }
 }

@@ -27,6 +27,8 @@ pub(crate) enum Refusal {
     /// The methods that this path answers.
     MethodNotAllowed(&'static str),
     RequestTimeout,
+    /// A second stream for a chat that is being answered.
+    ChatBusy,
     BodyTooLarge,
     UnsupportedMediaType,
     HeadersTooLarge,
@@ -63,6 +65,7 @@ impl Refusal {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::ChatBusy => StatusCode::CONFLICT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -88,6 +91,7 @@ impl Refusal {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::RequestTimeout => "request_timeout",
+            Self::ChatBusy => "chat_busy",
             Self::BodyTooLarge => "body_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::HeadersTooLarge => "headers_too_large",
@@ -120,6 +124,7 @@ impl Refusal {
             Self::NotFound => "There is nothing here.",
             Self::MethodNotAllowed(_) => "This method is not allowed here.",
             Self::RequestTimeout => "The request took too long to arrive.",
+            Self::ChatBusy => "This chat is being answered: please wait until it is done.",
             Self::BodyTooLarge => "The request body is too large.",
             Self::UnsupportedMediaType => "The request body must be application/json without a content encoding.",
             Self::HeadersTooLarge => "The request's headers are too large.",
@@ -143,6 +148,7 @@ impl Refusal {
             Self::UpsertNotAllowed => Some("upsert_scope"),
             Self::NotFound => Some("unknown_route"),
             Self::MethodNotAllowed(_) => Some("method"),
+            Self::ChatBusy => Some("chat_busy"),
             Self::BodyTooLarge => Some("body_size"),
             Self::RequestTimeout => Some("request_timeout"),
             Self::UnsupportedMediaType => Some("media_type"),
@@ -212,6 +218,27 @@ impl Refusal {
             _ => {}
         }
         response
+    }
+
+    /// The same as a stream of one `error` event, for a page of the official widget, which shows its visitor nothing of
+    /// any other answer; `None` for what it does show.
+    pub(crate) fn stream(&self) -> Option<Response<Body>> {
+        if matches!(self.status().as_u16(), 401 | 403 | 429) {
+            return None;
+        }
+        let data = serde_json::Value::from(self.message());
+        let text = format!(
+            "message:\ndata:{{\"event\":\"error\",\"data\":{data}}}\n\nmessage:\ndata:{{\"event\":\"end\",\"data\":\"[DONE]\"}}\n\n"
+        );
+        let mut response = Response::new(Body::from(Bytes::from(text)));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+        // As for the answer that this stands for: what cannot be framed is not read on.
+        if matches!(self, Self::Invalid("framing" | "host" | "body_broken", _)) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Some(response)
     }
 
     fn json(&self, request_id: &HeaderValue) -> Bytes {

@@ -11,6 +11,7 @@
 mod harness;
 
 mod anonymous;
+mod answers;
 mod auth;
 mod body;
 mod body_schema;

@@ -24,7 +24,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("reload", &["snapshot", "config", "telemetry"]),
     ("stack", &["upstream", "demo", "snapshot", "predict", "keys", "limits", "wire", "config", "telemetry"]),
     // Backends. `upstream` reads event streams and aborts chats, whose rules are those of the prediction call.
-    ("upstream", &["predict::events", "predict::report", "predict::chat_id", "wire", "tls", "config", "telemetry"]),
+    (
+        "upstream",
+        &[
+            "predict::answer",
+            "predict::events",
+            "predict::report",
+            "predict::chat_id",
+            "wire",
+            "tls",
+            "config",
+            "telemetry",
+        ],
+    ),
     ("demo", &["predict", "wire"]),
     // Holds connections and health of each upstream over a reload, so it knows what a target is, and no more of it.
     // The key that keeps a chatflow's callers apart is made once, not with every request.

@@ -1,0 +1,106 @@
+//! Gives clients their own ids back.
+//!
+//! Flowise's ids of isolated chats are UUIDs that the gateway computed, 128 bits that stand nowhere by chance: looking
+//! for their bytes finds every one, in any field or event, without parsing.
+
+use bytes::Bytes;
+use memchr::memmem;
+
+use super::super::session::{ChatIds, Pair};
+
+/// Flowise's id, and the client's as it stands inside a JSON string.
+#[derive(Debug)]
+pub(crate) struct Rename {
+    from: Box<[u8]>,
+    to: Box<[u8]>,
+}
+
+impl Rename {
+    /// Those that differ.
+    pub(super) fn of(ids: &ChatIds) -> Vec<Self> {
+        let mut pairs: Vec<&Pair> = [Some(&ids.chat), ids.session.as_ref()].into_iter().flatten().collect();
+        pairs.retain(|pair| pair.client != pair.upstream);
+        pairs.dedup();
+        pairs
+            .into_iter()
+            .map(|Pair { client, upstream }| {
+                let quoted = serde_json::Value::from(client.as_str()).to_string();
+                let inner = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
+                Self { from: upstream.as_bytes().into(), to: inner.as_bytes().into() }
+            })
+            .collect()
+    }
+}
+
+/// Renames ids in bytes that come in pieces, split anywhere.
+#[derive(Debug)]
+pub(crate) struct Renamer {
+    renames: Vec<Rename>,
+    /// The start of what may become an id: shorter than one.
+    held: Vec<u8>,
+}
+
+impl Renamer {
+    pub(super) fn new(renames: Vec<Rename>) -> Self {
+        Self { renames, held: Vec::new() }
+    }
+
+    /// What goes on now; nothing is held but what may become an id, and so nothing at the end of a record.
+    pub(crate) fn take(&mut self, piece: Bytes) -> Bytes {
+        let piece = if self.held.is_empty() {
+            piece
+        } else {
+            self.held.extend_from_slice(&piece);
+            std::mem::take(&mut self.held).into()
+        };
+        let mut renamed = Vec::new();
+        let mut rest = &*piece;
+        while let Some((at, rename)) = self.first_in(rest) {
+            renamed.extend_from_slice(rest.get(..at).unwrap_or_default());
+            renamed.extend_from_slice(&rename.to);
+            rest = rest.get(at + rename.from.len()..).unwrap_or_default();
+        }
+        let (whole, held) = rest.split_at(rest.len() - self.partial(rest));
+        self.held.extend_from_slice(held);
+        if renamed.is_empty() && rest.len() == piece.len() {
+            return piece.slice(..whole.len());
+        }
+        renamed.extend_from_slice(whole);
+        renamed.into()
+    }
+
+    /// For bytes that are all there is.
+    pub(super) fn whole(mut self, bytes: Bytes) -> Bytes {
+        let shown = self.take(bytes);
+        if self.held.is_empty() { shown } else { [&*shown, &*self.held].concat().into() }
+    }
+
+    /// What is still held.
+    pub(crate) fn end(&mut self) -> Bytes {
+        std::mem::take(&mut self.held).into()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    fn first_in(&self, bytes: &[u8]) -> Option<(usize, &Rename)> {
+        let found = self.renames.iter().filter_map(|rename| Some((memmem::find(bytes, &rename.from)?, rename)));
+        found.min_by_key(|(at, _)| *at)
+    }
+
+    /// Length of the longest end of `bytes` that starts an id.
+    fn partial(&self, bytes: &[u8]) -> usize {
+        // Most pieces end in a brace or a line feed.
+        if !bytes.last().is_some_and(|byte| byte.is_ascii_hexdigit() || *byte == b'-') {
+            return 0;
+        }
+        let longest = |rename: &Rename| {
+            let most = rename.from.len().saturating_sub(1).min(bytes.len());
+            (1..=most)
+                .rev()
+                .find(|length| bytes.get(bytes.len() - length..).is_some_and(|end| rename.from.starts_with(end)))
+        };
+        self.renames.iter().filter_map(longest).max().unwrap_or(0)
+    }
+}

@@ -1,0 +1,146 @@
+use proptest::prelude::*;
+
+use super::super::events::{END, record};
+use super::super::session::Pair;
+use super::*;
+
+const UPSTREAM: &str = "ab12cd34-0000-8000-8000-ab12cd34ab12";
+
+fn ids() -> ChatIds {
+    ChatIds { chat: Pair { client: "my \"chat\"".into(), upstream: UPSTREAM.into() }, session: None }
+}
+
+fn view(names: Option<&[&str]>, shape: ResponseShape) -> View {
+    let allowed = names.map(|names| Allowed(names.iter().map(|name| (*name).into()).collect()));
+    View { renames: Rename::of(&ids()), allowed, shape }
+}
+
+fn metadata() -> String {
+    record("metadata", &serde_json::json!({ "chatId": UPSTREAM, "chatMessageId": "m1", "memoryType": "secret" }))
+}
+
+fn stream() -> String {
+    let mut text = String::from(":heartbeat\n\n");
+    text.push_str(&record("token", &"größer".into()));
+    text.push_str(&record("agentFlowExecutedData", &serde_json::json!([{ "prompt": "secret", "id": UPSTREAM }])));
+    text.push_str(&record("usedTools", &"secret".repeat(20_000).into()));
+    text.push_str(&record("token", &UPSTREAM[..20].into()));
+    text.push_str("message:\ndata:{\"data\":\"secret\",\"event\":\"nextAgent\"}\n\n");
+    text.push_str("event: token\ndata: secret\n\nid: secret\n\n");
+    text.push_str(&record(
+        "sourceDocuments",
+        &serde_json::json!([
+            { "pageContent": "x", "metadata": { "source": "/root/.flowise/a.pdf" } },
+            { "pageContent": "y", "metadata": { "title": "Home", "url": "https://example.com/" } },
+            { "pageContent": "z", "metadata": { "source": "/root/.flowise/a.pdf" } },
+        ]),
+    ));
+    text.push_str(&metadata());
+    text.push_str(END);
+    text
+}
+
+fn shown(view: View, text: &str, cuts: &[usize]) -> String {
+    let mut view = view.into_stream();
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (text.len() + 1)).collect();
+    cuts.extend([0, text.len()]);
+    cuts.sort_unstable();
+    let mut shown = Vec::new();
+    for pair in cuts.windows(2) {
+        shown.extend_from_slice(&view.take(Bytes::copy_from_slice(&text.as_bytes()[pair[0]..pair[1]])));
+    }
+    shown.extend_from_slice(&view.end());
+    String::from_utf8(shown).unwrap()
+}
+
+#[test]
+fn only_listed_events_pass_and_these_byte_for_byte() {
+    let expected = [
+        ":heartbeat\n\n",
+        &record("token", &"größer".into()),
+        &record("token", &UPSTREAM[..20].into()),
+        &record("metadata", &serde_json::json!({ "chatId": "my \"chat\"", "chatMessageId": "m1" })),
+        END,
+    ];
+    let shown = shown(view(Some(&["token", "metadata"]), ResponseShape::Flowise), &stream(), &[]);
+    assert_eq!(shown, expected.concat());
+    assert!(!shown.contains("secret"));
+}
+
+#[test]
+fn a_whole_passing_piece_is_not_copied() {
+    let piece = Bytes::from(record("token", &"a".into()));
+    let mut view = view(Some(&["token"]), ResponseShape::Flowise).into_stream();
+    assert_eq!(view.take(piece.clone()).as_ptr(), piece.as_ptr());
+}
+
+#[test]
+fn a_passing_record_does_not_wait_for_the_next() {
+    let mut view = view(Some(&["token"]), ResponseShape::Flowise).into_stream();
+    let (token, hidden) = (record("token", &"a".into()), record("usedTools", &"b".into()));
+    let piece = format!("{hidden}{token}{}", &hidden[..20]);
+    assert_eq!(view.take(piece.into()), token);
+    assert_eq!(view.take(hidden[20..].to_owned().into()), "");
+}
+
+#[test]
+fn fields_of_json_answers_follow_the_list() {
+    let body = format!(
+        r#"{{"text":"a","usedTools":[1.0],"chatId":"{UPSTREAM}","agentFlowExecutedData":["secret"],"new":"secret"}}"#
+    );
+    let shown = view(Some(&["usedTools"]), ResponseShape::Flowise).json(body.into()).unwrap();
+    assert_eq!(shown, r#"{"text":"a","usedTools":[1.0],"chatId":"my \"chat\""}"#);
+    assert!(view(Some(&[]), ResponseShape::Flowise).json("secret".into()).is_none());
+}
+
+#[test]
+fn streams_tell_a_message() {
+    let shown = shown(view(None, ResponseShape::Message), &stream(), &[]);
+    let expected = concat!(
+        ": keep-alive\n\n",
+        "event: delta\ndata: {\"content\":\"größer\"}\n\n",
+        "event: delta\ndata: {\"content\":\"ab12cd34-0000-8000-8\"}\n\n",
+        "event: message\ndata: {\"id\":\"m1\",\"role\":\"assistant\",\"content\":\"größerab12cd34-0000-8000-8\",",
+        "\"sources\":[{\"title\":\"a.pdf\",\"url\":null},{\"title\":\"Home\",\"url\":\"https://example.com/\"}]}\n\n",
+    );
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn an_error_is_the_end_of_a_message() {
+    let text = record("token", &"a".into()) + &record("error", &"no".into()) + END;
+    let shown = shown(view(None, ResponseShape::Message), &text, &[]);
+    assert!(shown.ends_with("event: error\ndata: {\"code\":\"upstream_error\",\"error\":\"no\"}\n\n"), "{shown}");
+}
+
+#[test]
+fn sources_are_shown_only_if_they_are_listed() {
+    let body = r#"{"json":{"a":1},"chatMessageId":"m","sourceDocuments":[{"metadata":{"title":"t"}}]}"#;
+    let message = |names| {
+        let shown = view(names, ResponseShape::Message).json(body.into()).unwrap();
+        String::from_utf8(shown.to_vec()).unwrap()
+    };
+    let start = r#"{"id":"m","role":"assistant","content":"{\"a\":1}","sources":"#;
+    assert_eq!(message(None), format!("{start}[{{\"title\":\"t\",\"url\":null}}]}}"));
+    assert_eq!(message(Some(&["token"])), format!("{start}[]}}"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn splits_change_nothing(cuts in prop::collection::vec(any::<usize>(), 0..40)) {
+        let text = stream();
+        // Where the pieces are small and ids are, as well.
+        let near: Vec<usize> = cuts.iter().map(|cut| text.len() - 1 - cut % 700).chain(cuts.iter().copied()).collect();
+        for (names, shape) in [
+            (None, ResponseShape::Flowise),
+            (Some(&["token", "metadata"][..]), ResponseShape::Flowise),
+            (Some(&["token", "usedTools", "agentFlowExecutedData"][..]), ResponseShape::Flowise),
+            (None, ResponseShape::Message),
+        ] {
+            let whole = shown(view(names, shape), &text, &[]);
+            prop_assert!(!whole.contains(UPSTREAM));
+            prop_assert_eq!(&shown(view(names, shape), &text, &near), &whole);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Takes a stream apart into records, split anywhere.
+//!
+//! A client can do nothing with half a record, so one is looked at when it is whole; Flowise writes one at a time. A
+//! long one is decided on as soon as its event is known, so that what is held has a bound.
+
+use std::borrow::Cow;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::predict::answer::Step;
+
+/// A record longer than this is passed on or dropped as it comes, if that can be.
+const LONG: usize = 64 * 1024;
+/// One longer than this is dropped.
+const LONGEST: usize = 16 * 1024 * 1024;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    held: BytesMut,
+    /// Bytes of `held` without the end of a record in them.
+    searched: usize,
+    /// The rest of a long record, until its end: whether it passes, and whether it is at the start of a line.
+    rest: Option<(bool, bool)>,
+}
+
+impl Records {
+    /// What of a piece goes on; `early` decides on a long record by its event's name.
+    pub(crate) fn take(
+        &mut self,
+        piece: Bytes,
+        mut step: impl FnMut(&[u8]) -> Step,
+        early: impl Fn(&str) -> Option<bool>,
+    ) -> Bytes {
+        let mut shown = Shown::default();
+        let mut piece = piece;
+        if let Some((passes, at_line_start)) = self.rest {
+            let end = if at_line_start && piece.first() == Some(&b'\n') { Some(1) } else { empty_line(&piece) };
+            let part = piece.split_to(end.unwrap_or(piece.len()));
+            self.rest = match (end, part.last()) {
+                (Some(_), _) => None,
+                (None, None) => self.rest,
+                (None, Some(last)) => Some((passes, *last == b'\n')),
+            };
+            if passes {
+                shown.push(part);
+            }
+        }
+        if !self.held.is_empty() {
+            self.held.extend_from_slice(&piece);
+            let from = self.searched.saturating_sub(1);
+            let Some(end) = empty_line(self.held.get(from..).unwrap_or_default()) else {
+                self.searched = self.held.len();
+                self.decide_early(&mut shown, early);
+                return shown.done();
+            };
+            let rest = self.held.split_off(from + end);
+            let record = std::mem::replace(&mut self.held, BytesMut::new()).freeze();
+            shown.step(record, &mut step);
+            piece = rest.freeze();
+        }
+        while let Some(end) = record_end(&piece) {
+            shown.step(piece.split_to(end), &mut step);
+        }
+        self.held = BytesMut::from(&*piece);
+        self.searched = piece.len();
+        self.decide_early(&mut shown, early);
+        shown.done()
+    }
+
+    fn decide_early(&mut self, shown: &mut Shown, early: impl Fn(&str) -> Option<bool>) {
+        if self.held.len() <= LONG {
+            return;
+        }
+        let decision = event_name(&self.held).and_then(early);
+        if let Some(passes) = decision.or((self.held.len() > LONGEST).then_some(false)) {
+            let part = self.held.split().freeze();
+            self.rest = Some((passes, part.last() == Some(&b'\n')));
+            if passes {
+                shown.push(part);
+            }
+        }
+    }
+}
+
+/// Slices that follow each other stay one.
+#[derive(Default)]
+struct Shown(Vec<Bytes>);
+
+impl Shown {
+    fn step(&mut self, record: Bytes, step: &mut impl FnMut(&[u8]) -> Step) {
+        match step(&record) {
+            Step::Pass => self.push(record),
+            Step::Drop => {}
+            Step::Replace(text) => self.push(text.into()),
+        }
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        self.0.push(bytes);
+    }
+
+    fn done(mut self) -> Bytes {
+        match self.0.len() {
+            0 => Bytes::new(),
+            1 => self.0.pop().unwrap_or_default(),
+            _ => self.0.concat().into(),
+        }
+    }
+}
+
+/// Bytes of the first record; an empty line by itself is one as well.
+fn record_end(bytes: &[u8]) -> Option<usize> {
+    if bytes.first() == Some(&b'\n') {
+        return Some(1);
+    }
+    empty_line(bytes)
+}
+
+/// Where the first empty line after another ends.
+fn empty_line(bytes: &[u8]) -> Option<usize> {
+    memchr::memmem::find(bytes, b"\n\n").map(|at| at + 2)
+}
+
+/// Of a record that need not be whole.
+fn event_name(record: &[u8]) -> Option<&str> {
+    let line = record.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"data:"))?;
+    let name = line.strip_prefix(b" ").unwrap_or(line).strip_prefix(b"{\"event\":\"")?;
+    std::str::from_utf8(name.get(..memchr::memchr2(b'"', b'\\', name)?)?).ok()
+}
+
+/// A record's data; `None`: it has none.
+pub(crate) fn data_of(record: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut lines = record.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data:"));
+    let first = lines.next()?;
+    let rest: Vec<&[u8]> = lines.collect();
+    if rest.is_empty() {
+        return Some(Cow::Borrowed(first));
+    }
+    let mut data = first.to_vec();
+    for line in rest {
+        data.push(b'\n');
+        data.extend_from_slice(line);
+    }
+    Some(Cow::Owned(data))
+}
