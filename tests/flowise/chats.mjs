@@ -16,6 +16,7 @@ const { gateway, tap, keys } = await start('chats', {
   agent: ['agentflow-llm', chat],
   files: ['uploads', chat],
   'open-talk': ['conversation-chain', { ...open, ...chat }],
+  'open-words': ['llm-chain', { ...open, ...chat }],
   'open-agent': ['agentflow-llm', { ...open, ...chat }],
   'open-files': ['uploads', { ...open, ...chat }]
 })
