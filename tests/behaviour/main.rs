@@ -22,6 +22,7 @@ mod drain;
 mod headers;
 mod http2;
 mod isolation;
+mod offline_tokens;
 mod overrides;
 mod penalty;
 mod pooling;
