@@ -32,6 +32,7 @@ mod quota;
 mod rate_limits;
 mod reload;
 mod routing;
+mod shield;
 mod slow_clients;
 mod smuggling;
 mod streaming;

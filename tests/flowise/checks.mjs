@@ -9,44 +9,36 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { Gateway, Tap } from './gateway.mjs'
+import { Gateway, secret, Tap } from './gateway.mjs'
 import { events, exchange } from './lab/wire.mjs'
+import { cannotStart, check, finish } from './tally.mjs'
 
 const HERE = path.dirname(fileURLToPath(import.meta.url))
 const { LAB_JSON, FLOWGATE_BIN, SCRATCH } = process.env
 const lab = JSON.parse(fs.readFileSync(LAB_JSON, 'utf8'))
 const stub = lab.llmBase.replace(/\/v1$/, '')
-const only = new RegExp(process.env.ONLY ?? '')
 const pids = path.join(SCRATCH, 'pids')
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms))
 const nonce = () => 'nonce' + Math.random().toString(36).slice(2, 10)
 
-let passed = 0
-let failed = 0
-async function check(name, what) {
-  if (!only.test(name)) return
-  const started = performance.now()
-  try {
-    await what()
-    passed++
-    console.log(`ok      ${name} (${Math.round(performance.now() - started)} ms)`)
-  } catch (e) {
-    failed++
-    console.log(`FAILED  ${name}\n${String(e?.stack ?? e).replace(/^/gm, '        ')}`)
-  }
-}
-
 const WRONG_KEY = 'not-a-key-that-Flowise-knows-0123456789'
+const PLENTY = { requests: '60000/min', burst: 1000, concurrent: 64 }
+// With a chatflow for each flow of the lab.
+async function start(dir, url, flowiseKey) {
+  const chatflows = Object.fromEntries(Object.entries(lab.chatflows).map(([name, id]) => [name, { upstream: 'lab', id, override_config: ['sessionId', 'vars.userId', 'promptValues'] }]))
+  const key = secret()
+  const config = { upstreams: { lab: { flowise: { urls: [url], api_key: flowiseKey } } }, plans: { default: PLENTY, anonymous: PLENTY }, chatflows }
+  const started = await Gateway.start({ bin: FLOWGATE_BIN, dir: path.join(SCRATCH, dir), config, secrets: { client: [key, {}] }, pids })
+  return Object.assign(started, { key })
+}
 let tap, gateway, mistaken
 try {
   tap = await Tap.start(lab.baseUrl)
-  const options = { bin: FLOWGATE_BIN, chatflows: lab.chatflows, pids }
-  gateway = await Gateway.start({ ...options, dir: path.join(SCRATCH, 'gateway'), upstream: tap.url, flowiseKey: lab.apiKey })
-  mistaken = await Gateway.start({ ...options, dir: path.join(SCRATCH, 'wrong-key'), upstream: lab.baseUrl, flowiseKey: WRONG_KEY })
+  gateway = await start('gateway', tap.url, lab.apiKey)
+  mistaken = await start('wrong-key', lab.baseUrl, WRONG_KEY)
 } catch (e) {
-  console.log(`FAILED  the gateway starts\n${e.stack}\n0 passed, 1 failed`)
   gateway?.child.kill('SIGKILL')
-  process.exit(1)
+  cannotStart(e)
 }
 
 const bearer = (key) => ({ Authorization: `Bearer ${key}` })
@@ -339,5 +331,4 @@ await check('SIGTERM ends the gateway with 0', async () => {
 })
 await gateway.stop()
 await mistaken.stop()
-console.log(`${passed} passed, ${failed} failed`)
-process.exit(failed ? 1 : 0)
+finish()

@@ -2,7 +2,8 @@
 import fs from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
 
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms))
 
@@ -48,16 +49,27 @@ export class Tap {
 }
 
 export class Gateway {
-  // chatflows: public name -> Flowise's id; flowiseKey: what the gateway shows Flowise.
-  static async start({ bin, dir, upstream, chatflows, flowiseKey, pids }) {
+  // config: what stands beside `server`, `admin` and `log` in the configuration file; secrets: key id -> [the secret,
+  // fields of its entry in the keys file].
+  static async start({ bin, dir, config, secrets, server = {}, pids }) {
     const gateway = new Gateway()
     fs.mkdirSync(dir, { recursive: true })
     const [port, admin] = [await freePort(), await freePort()]
     gateway.url = `http://127.0.0.1:${port}`
+    gateway.admin = `http://127.0.0.1:${admin}`
     gateway.config = path.join(dir, 'flowgate.yaml')
     gateway.output = ''
-    fs.writeFileSync(gateway.config, configuration({ port, admin, upstream, chatflows, flowiseKey }))
-    gateway.key = execFileSync(bin, ['keys', 'create', '--file', path.join(dir, 'keys.yaml'), '--id', 'client'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim()
+    const settings = {
+      server: { listen: `127.0.0.1:${port}`, shutdown_grace: '5s', ...server },
+      admin: { listen: `127.0.0.1:${admin}` },
+      log: { level: 'debug', format: 'json', access: true },
+      keys_file: 'keys.yaml',
+      ...config
+    }
+    // JSON is YAML.
+    fs.writeFileSync(gateway.config, JSON.stringify(settings, null, 2))
+    const keys = Object.entries(secrets).map(([id, [secret, fields]]) => ({ id, sha256: sha256(secret), ...fields }))
+    fs.writeFileSync(path.join(dir, 'keys.yaml'), JSON.stringify({ keys }, null, 2))
     gateway.child = spawn(bin, ['serve', '--config', gateway.config], { stdio: ['ignore', 'pipe', 'pipe'] })
     fs.appendFileSync(pids, `${gateway.child.pid}\n`)
     const log = fs.createWriteStream(path.join(dir, 'output.log'))
@@ -70,6 +82,12 @@ export class Gateway {
     gateway.ended.then(() => { gateway.over = true })
     await gateway.listening(port)
     return gateway
+  }
+
+  // What the rules have refused so far: rule -> count.
+  async refused() {
+    const text = await (await fetch(`${this.admin}/metrics`)).text()
+    return Object.fromEntries([...text.matchAll(/^flowgate_rejected_total\{rule="([^"]+)"\} (\d+)/gm)].map(([, rule, n]) => [rule, Number(n)]))
   }
 
   async listening(port) {
@@ -92,25 +110,6 @@ export class Gateway {
   }
 }
 
-function configuration({ port, admin, upstream, chatflows, flowiseKey }) {
-  return `server:
-  listen: 127.0.0.1:${port}
-  shutdown_grace: 5s
-admin:
-  listen: 127.0.0.1:${admin}
-log:
-  level: debug
-  format: json
-  access: true
-upstreams:
-  lab:
-    flowise:
-      urls: ["${upstream}"]
-      api_key: ${JSON.stringify(flowiseKey)}
-keys_file: keys.yaml
-plans:
-  default: { requests: 60000/min, burst: 1000, concurrent: 64 }
-  anonymous: { requests: 60000/min, burst: 1000, concurrent: 64 }
-chatflows:
-${Object.entries(chatflows).map(([name, id]) => `  ${name}: { upstream: lab, id: ${id}, override_config: [sessionId, vars.userId, promptValues] }\n`).join('')}`
-}
+const sha256 = (text) => createHash('sha256').update(text).digest('hex')
+
+export const secret = () => `test-secret-${randomBytes(24).toString('base64url')}`
