@@ -36,4 +36,5 @@ mod stack;
 mod telemetry;
 mod tls;
 mod upstream;
+mod widget;
 mod wire;

@@ -6,6 +6,7 @@ pub(crate) mod chat_id;
 pub(crate) mod events;
 pub(crate) mod files;
 pub(crate) mod json;
+pub(crate) mod multipart;
 pub(crate) mod report;
 pub(crate) mod request;
 pub(crate) mod session;

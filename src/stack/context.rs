@@ -79,6 +79,17 @@ pub(crate) enum Endpoint {
     ChatflowsStreaming,
     Upsert,
     Tokens,
+    ChatbotConfig,
+    ChatflowsUploads,
+    UploadedFile,
+    Attachments,
+    Feedback,
+    FeedbackUpdate,
+    Leads,
+    AssistantsFile,
+    Speech,
+    SpeechAbort,
+    Abort,
     Health,
     Ping,
     Preflight,
@@ -93,6 +104,17 @@ impl Endpoint {
             Self::ChatflowsStreaming => "chatflows-streaming",
             Self::Upsert => "vector-upsert",
             Self::Tokens => "tokens",
+            Self::ChatbotConfig => "public-chatbotConfig",
+            Self::ChatflowsUploads => "chatflows-uploads",
+            Self::UploadedFile => "get-upload-file",
+            Self::Attachments => "attachments",
+            Self::Feedback => "feedback",
+            Self::FeedbackUpdate => "feedback-update",
+            Self::Leads => "leads",
+            Self::AssistantsFile => "openai-assistants-file",
+            Self::Speech => "text-to-speech",
+            Self::SpeechAbort => "text-to-speech-abort",
+            Self::Abort => "chatmessage-abort",
             Self::Health => "health",
             Self::Ping => "ping",
             Self::Preflight => "preflight",
@@ -130,6 +152,27 @@ impl Context {
         }
     }
 
+    /// Whether the endpoint reads a body.
+    pub(crate) fn has_body(&self) -> bool {
+        use Endpoint::{
+            AssistantsFile, Attachments, Feedback, FeedbackUpdate, Leads, Prediction, Speech, SpeechAbort, Tokens,
+            Upsert,
+        };
+        matches!(
+            self.endpoint.get(),
+            Prediction
+                | Upsert
+                | Tokens
+                | Attachments
+                | Feedback
+                | FeedbackUpdate
+                | Leads
+                | AssistantsFile
+                | Speech
+                | SpeechAbort
+        )
+    }
+
     /// Whose chats these are.
     pub(crate) fn scope(&self) -> Scope<'_> {
         let Some(key) = self.key.get().and_then(|index| self.snapshot.keys.key(index as usize)) else {
@@ -146,6 +189,12 @@ impl Context {
     pub(crate) fn namespace(&self) -> Option<Namespace> {
         let (flow, (_, id)) = (self.flow()?, self.chatflow.get()?);
         flow.config.isolate_sessions.then(|| Namespace::new(&flow.sessions.of(id), self.scope()))
+    }
+
+    /// The caller's namespace for what is given out by the gateway, whether or not the chatflow keeps chats apart.
+    pub(crate) fn own_namespace(&self) -> Option<Namespace> {
+        let (flow, (_, id)) = (self.flow()?, self.chatflow.get()?);
+        Some(Namespace::new(&flow.sessions.of(id), self.scope()))
     }
 
     /// What log and metrics know the answer by: an error that is told as a stream is still one.

@@ -19,7 +19,7 @@ use tower::Service;
 use super::Environment;
 use super::check::refuse;
 use super::context::{Call, Context, Endpoint};
-use super::mint;
+use super::{mint, widget};
 use crate::config::BodyMode;
 use crate::demo;
 use crate::predict::answer::View;
@@ -36,7 +36,10 @@ use crate::upstream::target::{Credentials, Target};
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
-static JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Bytes of an answer that is read whole: of a chatbot's configuration, the whole flow.
+const LONGEST_JSON: usize = 8 * 1024 * 1024;
+
+pub(super) static JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 #[derive(Clone)]
 pub(crate) struct Dispatch(Rc<Environment>);
@@ -67,9 +70,14 @@ impl Service<Call> for Dispatch {
 
 async fn answer(environment: &Environment, call: Call) -> Result<Response<Body>, Refusal> {
     let Call { head, body, context } = call;
-    if context.endpoint.get() == Endpoint::Tokens {
-        let silence = context.snapshot.config.server.body_timeout;
-        return mint::answer(&read_body(body, context.body_limit.get(), silence).await?, &context);
+    match context.endpoint.get() {
+        Endpoint::Prediction | Endpoint::Upsert | Endpoint::ChatflowsStreaming => {}
+        Endpoint::Tokens => {
+            let silence = context.snapshot.config.server.body_timeout;
+            return mint::answer(&read_body(body, context.body_limit.get(), silence).await?, &context);
+        }
+        // Boxed: a future is as large as its largest branch, and moved with every prediction.
+        _ => return Box::pin(widget::answer(environment, &head, body, &context)).await,
     }
     let (Some(flow), Some((_, id))) = (context.flow(), context.chatflow.get()) else { return Err(Refusal::NotFound) };
     match (&flow.backend, context.endpoint.get()) {
@@ -83,7 +91,7 @@ async fn answer(environment: &Environment, call: Call) -> Result<Response<Body>,
                 Upstream { environment, context: &context, flow, id, target, credentials: credentials.as_ref() };
             match endpoint {
                 Endpoint::Prediction => upstream.predict(&head, body).await,
-                // Boxed: a future is as large as its largest branch, and moved with every prediction.
+                // Boxed as above.
                 Endpoint::Upsert => Box::pin(upstream.upsert(&head, body)).await,
                 Endpoint::ChatflowsStreaming => Box::pin(upstream.chatflows_streaming(&head)).await,
                 _ => Err(Refusal::NotFound),
@@ -110,7 +118,7 @@ async fn check_body(body: Incoming, flow: &Flow, context: &Context) -> Result<Pr
 }
 
 /// `most`: bytes; `silence`: longest wait for the next one.
-async fn read_body(mut body: Incoming, most: u64, silence: std::time::Duration) -> Result<Bytes, Refusal> {
+pub(super) async fn read_body(mut body: Incoming, most: u64, silence: std::time::Duration) -> Result<Bytes, Refusal> {
     let mut first = Bytes::new();
     let mut rest: Option<BytesMut> = None;
     let mut read = 0_u64;
@@ -141,14 +149,14 @@ async fn read_body(mut body: Incoming, most: u64, silence: std::time::Duration) 
 }
 
 /// One call to one chatflow's Flowise.
-struct Upstream<'a> {
-    environment: &'a Environment,
-    context: &'a Rc<Context>,
-    flow: &'a Flow,
+pub(super) struct Upstream<'a> {
+    pub(super) environment: &'a Environment,
+    pub(super) context: &'a Rc<Context>,
+    pub(super) flow: &'a Flow,
     /// Flowise's id of the chatflow.
-    id: &'a Arc<str>,
-    target: &'a Arc<Target>,
-    credentials: Option<&'a Arc<Credentials>>,
+    pub(super) id: &'a Arc<str>,
+    pub(super) target: &'a Arc<Target>,
+    pub(super) credentials: Option<&'a Arc<Credentials>>,
 }
 
 impl Upstream<'_> {
@@ -211,7 +219,7 @@ impl Upstream<'_> {
         self.send(Forward { head: request, body, chat }, None, None).await
     }
 
-    async fn send(
+    pub(super) async fn send(
         &self,
         forward: Forward,
         mut abort: Option<AbortGuard>,
@@ -247,22 +255,35 @@ impl Upstream<'_> {
     async fn chatflows_streaming(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
         let request = self.head(Method::GET, "chatflows-streaming", head);
         let forward = Forward { head: request, body: Outgoing::Empty, chat: chat_id::hash(self.id.as_bytes()) };
+        let answer = self.json(forward, |json| json.get("isStreaming")?.as_bool()).await?;
+        Ok(is_streaming(answer))
+    }
+
+    /// What `take` finds in a JSON answer.
+    pub(super) async fn json<T>(
+        &self,
+        forward: Forward,
+        take: impl FnOnce(&serde_json::Value) -> Option<T>,
+    ) -> Result<T, Refusal> {
         let response = self.send(forward, None, None).await?;
-        let body = match http_body_util::Limited::new(response.into_body(), 64 * 1024).collect().await {
+        let body = match http_body_util::Limited::new(response.into_body(), LONGEST_JSON).collect().await {
             Ok(body) => body.to_bytes(),
             Err(_) => return Err(Refusal::UpstreamError("The chatflow's server broke off.")),
         };
         let json: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
-        match json.and_then(|json| json.get("isStreaming")?.as_bool()) {
-            Some(answer) => Ok(is_streaming(answer)),
-            None => Err(Refusal::UpstreamError("The chatflow's server gave an unexpected answer.")),
-        }
+        let found = json.as_ref().and_then(take);
+        found.ok_or(Refusal::UpstreamError("The chatflow's server gave an unexpected answer."))
+    }
+
+    /// The head of what goes upstream to a route that ends with the chatflow's id.
+    fn head(&self, method: Method, route: &str, head: &Parts) -> RequestHead {
+        self.head_of(method, &["/api/v1/", route, "/", self.id], head)
     }
 
     /// The head of what goes upstream. The path is built from what the gateway knows, never from what a client wrote.
-    fn head(&self, method: Method, route: &str, head: &Parts) -> RequestHead {
+    pub(super) fn head_of(&self, method: Method, path: &[&str], head: &Parts) -> RequestHead {
         let context = self.context;
-        let mut request = RequestHead::new(method, &["/api/v1/", route, "/", self.id]);
+        let mut request = RequestHead::new(method, path);
         request.pass(&head.headers);
         if let Some(Credentials { authorization, api_key }) = self.credentials.map(|held| &**held) {
             request.field("authorization", authorization);

@@ -11,6 +11,8 @@ use crate::config::BodyMode;
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
+/// Bytes of a body of the widget's other calls.
+const LONGEST_FORM: u64 = 64 * 1024;
 /// Bytes of a body that asks for a token, which has to fit into a header.
 const LONGEST_TOKEN_REQUEST: u64 = 8 * 1024;
 
@@ -20,7 +22,7 @@ pub(crate) struct Guard;
 impl Check for Guard {
     fn check(self, head: &mut Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
         let endpoint = context.endpoint.get();
-        if !matches!(endpoint, Endpoint::Prediction | Endpoint::Upsert | Endpoint::Tokens) {
+        if !context.has_body() {
             return Ok(None);
         }
         // A body that is small packed and huge unpacked would pass every bound.
@@ -29,15 +31,22 @@ impl Check for Guard {
         }
         let kind = media_type(head);
         let passes_unread = endpoint == Endpoint::Upsert
-            || context.flow().is_some_and(|flow| flow.config.body == BodyMode::Passthrough);
-        if kind != Some(MediaType::Json) && !(passes_unread && kind == Some(MediaType::Multipart)) {
+            || (endpoint == Endpoint::Prediction
+                && context.flow().is_some_and(|flow| flow.config.body == BodyMode::Passthrough));
+        let is_understood = match kind {
+            Some(MediaType::Json) => endpoint != Endpoint::Attachments,
+            Some(MediaType::Multipart) => passes_unread || endpoint == Endpoint::Attachments,
+            None => false,
+        };
+        if !is_understood {
             return Err(Refusal::UnsupportedMediaType);
         }
         let server = &context.snapshot.config.server;
         let limit = match (kind, endpoint) {
             (Some(MediaType::Multipart), _) => server.max_upload,
             (_, Endpoint::Tokens) => LONGEST_TOKEN_REQUEST.min(server.max_body),
-            _ => server.max_body,
+            (_, Endpoint::Prediction | Endpoint::Upsert) => server.max_body,
+            _ => LONGEST_FORM.min(server.max_body),
         };
         context.body_limit.set(limit);
         let declared = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());

@@ -12,6 +12,7 @@ mod metrics;
 mod mint;
 mod request_id;
 mod route;
+mod widget;
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use http::{Method, Response, StatusCode, Version};
 
 use super::check::Check;
 use super::context::{Context, Endpoint};
+use crate::widget::handle;
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -27,11 +28,14 @@ impl Check for Route {
         if head.version < Version::HTTP_2 && head.uri.authority().is_some() {
             return Err(Refusal::NotFound);
         }
-        let (endpoint, chatflow) = find(head.uri.path()).ok_or(Refusal::NotFound)?;
-        if let Some(name) = chatflow {
+        let Found { endpoint, chatflow } = find(head.uri.path()).ok_or(Refusal::NotFound)?;
+        // A rating is added to under a handle, which names its chatflow.
+        let by_handle = chatflow.filter(|_| endpoint == Endpoint::Feedback).and_then(handle::parts);
+        if let Some(name) = by_handle.map(|(name, ..)| name).or(chatflow) {
             // Set once: this layer sees a request once.
             let _ = context.chatflow.set(context.snapshot.chatflow(name).ok_or(Refusal::NotFound)?);
         }
+        let endpoint = if by_handle.is_some() { Endpoint::FeedbackUpdate } else { endpoint };
         context.is_prediction_path.set(endpoint == Endpoint::Prediction);
         let allow = methods(endpoint);
         if head.method == Method::OPTIONS {
@@ -50,27 +54,67 @@ impl Check for Route {
     }
 }
 
-/// The endpoint of a path, and the chatflow's name in it.
-fn find(path: &str) -> Option<(Endpoint, Option<&str>)> {
+/// What a path means.
+#[derive(Debug, PartialEq, Eq)]
+struct Found<'a> {
+    endpoint: Endpoint,
+    /// The chatflow's name, if it stands in the path.
+    chatflow: Option<&'a str>,
+}
+
+/// Reads a path, exactly as it is spelt.
+fn find(path: &str) -> Option<Found<'_>> {
     let rest = path.strip_prefix("/api/v1/")?;
-    let (endpoint, name) = match rest.split_once('/') {
-        None => match rest {
-            "health" => return Some((Endpoint::Health, None)),
-            "ping" => return Some((Endpoint::Ping, None)),
-            "tokens" => return Some((Endpoint::Tokens, None)),
+    let (first, rest) = rest.split_once('/').map_or((rest, None), |(first, rest)| (first, Some(rest)));
+    let Some(rest) = rest else {
+        let endpoint = match first {
+            "health" => Endpoint::Health,
+            "ping" => Endpoint::Ping,
+            "tokens" => Endpoint::Tokens,
+            "leads" => Endpoint::Leads,
+            "get-upload-file" => Endpoint::UploadedFile,
             _ => return None,
-        },
-        Some(("prediction", name)) => (Endpoint::Prediction, name),
-        Some(("chatflows-streaming", name)) => (Endpoint::ChatflowsStreaming, name),
-        Some(("vector", name)) => (Endpoint::Upsert, name.strip_prefix("upsert/")?),
-        Some(_) => return None,
+        };
+        return Some(Found { endpoint, chatflow: None });
     };
-    (!name.is_empty() && !name.contains('/')).then_some((endpoint, Some(name)))
+    let (endpoint, name) = match (first, rest) {
+        ("prediction", name) => (Endpoint::Prediction, name),
+        ("chatflows-streaming", name) => (Endpoint::ChatflowsStreaming, name),
+        ("vector", rest) => (Endpoint::Upsert, rest.strip_prefix("upsert/")?),
+        ("public-chatbotConfig", name) => (Endpoint::ChatbotConfig, name),
+        ("chatflows-uploads", name) => (Endpoint::ChatflowsUploads, name),
+        ("feedback", name) => (Endpoint::Feedback, name),
+        ("attachments", rest) => (Endpoint::Attachments, before_a_chat(rest)?),
+        ("chatmessage", rest) => (Endpoint::Abort, before_a_chat(rest.strip_prefix("abort/")?)?),
+        // As the widget writes it.
+        ("leads", "") => return Some(Found { endpoint: Endpoint::Leads, chatflow: None }),
+        ("openai-assistants-file", "download") => {
+            return Some(Found { endpoint: Endpoint::AssistantsFile, chatflow: None });
+        }
+        ("text-to-speech", "generate") => return Some(Found { endpoint: Endpoint::Speech, chatflow: None }),
+        ("text-to-speech", "abort") => return Some(Found { endpoint: Endpoint::SpeechAbort, chatflow: None }),
+        _ => return None,
+    };
+    (!name.is_empty() && !name.contains('/')).then_some(Found { endpoint, chatflow: Some(name) })
+}
+
+/// `{chatflow}/{chat}`.
+fn before_a_chat(rest: &str) -> Option<&str> {
+    rest.split_once('/').filter(|(_, chat)| !chat.is_empty() && !chat.contains('/')).map(|(chatflow, _)| chatflow)
 }
 
 fn methods(endpoint: Endpoint) -> &'static str {
     match endpoint {
-        Endpoint::Prediction | Endpoint::Upsert | Endpoint::Tokens => "POST, OPTIONS",
+        Endpoint::Prediction
+        | Endpoint::Upsert
+        | Endpoint::Tokens
+        | Endpoint::Attachments
+        | Endpoint::Feedback
+        | Endpoint::Leads
+        | Endpoint::AssistantsFile
+        | Endpoint::Speech
+        | Endpoint::SpeechAbort => "POST, OPTIONS",
+        Endpoint::FeedbackUpdate | Endpoint::Abort => "PUT, OPTIONS",
         _ => "GET, HEAD, OPTIONS",
     }
 }
@@ -133,9 +177,18 @@ mod tests {
 
     #[test]
     fn only_the_exact_spelling_is_a_route() {
-        assert_eq!(find("/api/v1/prediction/support"), Some((Endpoint::Prediction, Some("support"))));
-        assert_eq!(find("/api/v1/vector/upsert/support"), Some((Endpoint::Upsert, Some("support"))));
-        assert_eq!(find("/api/v1/ping"), Some((Endpoint::Ping, None)));
+        for (path, endpoint, chatflow) in [
+            ("prediction/support", Endpoint::Prediction, Some("support")),
+            ("vector/upsert/support", Endpoint::Upsert, Some("support")),
+            ("ping", Endpoint::Ping, None),
+            ("attachments/support/chat-1", Endpoint::Attachments, Some("support")),
+            ("chatmessage/abort/support/chat-1", Endpoint::Abort, Some("support")),
+            ("leads/", Endpoint::Leads, None),
+            ("leads", Endpoint::Leads, None),
+            ("text-to-speech/generate", Endpoint::Speech, None),
+        ] {
+            assert_eq!(find(&format!("/api/v1/{path}")), Some(Found { endpoint, chatflow }), "{path}");
+        }
         for path in [
             "/api/v1/Prediction/support",
             "/API/v1/prediction/support",
@@ -149,6 +202,15 @@ mod tests {
             "/api/v1/x/../prediction/support",
             "/api/v1/prediction;x/support",
             "/api/v1/chatflows",
+            "/api/v1/leads/support",
+            "/api/v1/attachments/support",
+            "/api/v1/attachments/support/",
+            "/api/v1/attachments/support/a/b",
+            "/api/v1/chatmessage/support",
+            "/api/v1/chatmessage/abort/support",
+            "/api/v1/public-chatflows/support",
+            "/api/v1/openai-assistants-file/upload",
+            "/api/v1/text-to-speech/voices",
             "/api/v1/credentials/1",
             "/api/v1/vector/upsert",
             "/api/v1/health/",
@@ -162,11 +224,14 @@ mod tests {
     proptest! {
         #[test]
         fn a_route_is_always_one_known_prefix_and_one_segment(path in "[/a-z0-9.%;]{0,40}|/api/v1/[a-z/.%;]{0,40}") {
-            if let Some((_, Some(name))) = find(&path) {
-                prop_assert!(!name.contains('/'));
-                let known = ["/api/v1/prediction/", "/api/v1/chatflows-streaming/", "/api/v1/vector/upsert/"];
-                let is_built_so = known.iter().any(|prefix| path.strip_prefix(prefix) == Some(name));
-                prop_assert!(is_built_so);
+            if let Some(Found { endpoint, chatflow: Some(name) }) = find(&path) {
+                prop_assert!(!name.contains('/') && !name.is_empty());
+                let rest = path.strip_prefix("/api/v1/").unwrap_or_default();
+                let segments = rest.split('/').count();
+                prop_assert!(matches!(
+                    (endpoint, segments),
+                    (Endpoint::Upsert | Endpoint::Attachments, 3) | (Endpoint::Abort, 4) | (_, 2)
+                ));
             }
         }
     }

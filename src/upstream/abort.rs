@@ -16,6 +16,7 @@ use super::outgoing::Outgoing;
 use super::running::Run;
 use super::target::{Credentials, Target};
 use crate::predict::chat_id;
+use crate::wire::segment;
 
 /// Aborts waiting in a worker; more are dropped and counted.
 const QUEUE: usize = 256;
@@ -80,18 +81,12 @@ async fn abort(upstreams: &Upstreams, chat: Chat) {
 }
 
 /// `None` for a chat id that cannot stand in a path: Flowise decodes paths twice, so `%25` must never go there.
-fn abort_path(flow: &str, chat_id: &str) -> Option<String> {
-    use std::fmt::Write as _;
+pub(crate) fn abort_path(flow: &str, chat_id: &str) -> Option<String> {
     if chat_id.contains(['%', '/', '\\']) || matches!(chat_id, "." | "..") {
         return None;
     }
     let mut path = format!("/api/v1/chatmessage/abort/{flow}/");
-    for byte in chat_id.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => path.push(char::from(byte)),
-            _ => write!(path, "%{byte:02X}").ok()?,
-        }
-    }
+    segment::push(&mut path, chat_id);
     Some(path)
 }
 

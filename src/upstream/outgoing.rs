@@ -1,18 +1,22 @@
 //! The body of a request that goes upstream: made by the gateway, or a client's on its way through.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use crate::predict::multipart::Rewriter;
 use crate::wire::refusal::Refusal;
+
+/// Bytes of files that are looked at before anything of them is sent.
+const LOOKED_AT: usize = 64 * 1024;
 
 /// Nothing, a checked body, or an upload that is never held in memory.
 pub(crate) enum Outgoing {
@@ -31,6 +35,8 @@ pub(crate) struct Upload {
     silence: Duration,
     /// Made when there is something to wait for; most bodies come with their head.
     timer: Option<Pin<Box<Sleep>>>,
+    /// Checks files and writes them anew; gone at the body's end.
+    rewriter: Option<Rewriter>,
     progress: UploadProgress,
 }
 
@@ -40,6 +46,8 @@ pub(crate) struct UploadProgress(Rc<Progress>);
 
 struct Progress {
     fault: Cell<Option<Fault>>,
+    /// What is wrong with its content.
+    refused: RefCell<Option<Refusal>>,
     last_data: Cell<Instant>,
 }
 
@@ -58,7 +66,7 @@ impl UploadProgress {
 
     /// What the client did wrong, if anything.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
-        self.0.fault.get().map(Fault::refusal)
+        self.0.refused.borrow().clone().or_else(|| self.0.fault.get().map(Fault::refusal))
     }
 }
 
@@ -93,16 +101,29 @@ impl Outgoing {
         if incoming.is_end_stream() {
             return Ok(Self::Full(first));
         }
-        let progress = Progress { fault: Cell::new(None), last_data: Cell::new(Instant::now()) };
-        let upload = Upload {
-            first,
-            incoming,
-            left: most,
-            is_untouched: true,
-            silence,
-            timer: None,
-            progress: UploadProgress(Rc::new(progress)),
-        };
+        Ok(Self::Upload(Box::new(Upload::new(first, incoming, most, silence))))
+    }
+
+    /// A client's files, checked and written anew as they go by. Nothing is sent before the first of them is known to
+    /// be good, and a short body is looked at whole.
+    pub(crate) async fn rewritten(
+        incoming: Incoming,
+        most: u64,
+        silence: Duration,
+        rewriter: Rewriter,
+    ) -> Result<Self, Refusal> {
+        let mut upload = Upload::new(Bytes::new(), incoming, most, silence);
+        upload.rewriter = Some(rewriter);
+        let mut beginning = BytesMut::new();
+        while beginning.len() < LOOKED_AT {
+            match poll_fn(|cx| upload.poll(cx)).await {
+                Some(Ok(frame)) => beginning.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                Some(Err(_)) => return Err(upload.progress.refusal().unwrap_or(Fault::Broken.refusal())),
+                None => return Ok(Self::Full(beginning.freeze())),
+            }
+        }
+        upload.first = beginning.freeze();
+        upload.is_untouched = true;
         Ok(Self::Upload(Box::new(upload)))
     }
 
@@ -124,6 +145,21 @@ impl Outgoing {
 }
 
 impl Upload {
+    fn new(first: Bytes, incoming: Incoming, most: u64, silence: Duration) -> Self {
+        let progress =
+            Progress { fault: Cell::new(None), refused: RefCell::new(None), last_data: Cell::new(Instant::now()) };
+        Self {
+            left: most.saturating_sub(first.len() as u64),
+            first,
+            incoming,
+            is_untouched: true,
+            silence,
+            timer: None,
+            rewriter: None,
+            progress: UploadProgress(Rc::new(progress)),
+        }
+    }
+
     fn fail(&self, fault: Fault) -> Poll<Option<Result<Frame<Bytes>, UploadFailed>>> {
         self.progress.0.fault.set(Some(fault));
         Poll::Ready(Some(Err(UploadFailed)))
@@ -132,7 +168,7 @@ impl Upload {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFailed>>> {
         if !self.first.is_empty() {
             let first = std::mem::take(&mut self.first);
-            return self.piece(first);
+            return self.passed(first);
         }
         loop {
             let Poll::Ready(next) = Pin::new(&mut self.incoming).poll_frame(cx) else {
@@ -143,22 +179,45 @@ impl Upload {
                 return self.fail(Fault::TooSlow);
             };
             let frame = match next {
-                None => return Poll::Ready(None),
+                None => return self.ended(),
                 Some(Err(_)) => return self.fail(Fault::Broken),
                 Some(Ok(frame)) => frame,
             };
             // Trailers end here: Flowise reads none.
             let Ok(data) = frame.into_data() else { continue };
-            return self.piece(data);
+            let Some(left) = self.left.checked_sub(data.len() as u64) else { return self.fail(Fault::TooLarge) };
+            self.left = left;
+            let rewritten = match &mut self.rewriter {
+                None => Ok(data),
+                Some(rewriter) => rewriter.feed(&data),
+            };
+            match rewritten {
+                // All of it is held until more is known.
+                Ok(data) if data.is_empty() && self.rewriter.is_some() => {}
+                Ok(data) => return self.passed(data),
+                Err(refusal) => return self.refuse(refusal),
+            }
         }
     }
 
-    fn piece(&mut self, data: Bytes) -> Poll<Option<Result<Frame<Bytes>, UploadFailed>>> {
-        let Some(left) = self.left.checked_sub(data.len() as u64) else { return self.fail(Fault::TooLarge) };
-        self.left = left;
+    /// The client's body has ended.
+    fn ended(&mut self) -> Poll<Option<Result<Frame<Bytes>, UploadFailed>>> {
+        match self.rewriter.take().map(|mut rewriter| rewriter.finish()) {
+            None => Poll::Ready(None),
+            Some(Ok(last)) => self.passed(last),
+            Some(Err(refusal)) => self.refuse(refusal),
+        }
+    }
+
+    fn passed(&mut self, data: Bytes) -> Poll<Option<Result<Frame<Bytes>, UploadFailed>>> {
         self.is_untouched = false;
         self.progress.0.last_data.set(Instant::now());
         Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Poll<Option<Result<Frame<Bytes>, UploadFailed>>> {
+        self.progress.0.refused.replace(Some(refusal));
+        Poll::Ready(Some(Err(UploadFailed)))
     }
 }
 
@@ -182,7 +241,9 @@ impl Body for Outgoing {
         match self {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_empty(),
-            Self::Upload(upload) => upload.first.is_empty() && upload.incoming.is_end_stream(),
+            Self::Upload(upload) => {
+                upload.first.is_empty() && upload.rewriter.is_none() && upload.incoming.is_end_stream()
+            }
         }
     }
 
@@ -190,7 +251,7 @@ impl Body for Outgoing {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Upload(upload) => match upload.incoming.size_hint().exact() {
+            Self::Upload(upload) => match upload.incoming.size_hint().exact().filter(|_| upload.rewriter.is_none()) {
                 Some(rest) => SizeHint::with_exact(rest + upload.first.len() as u64),
                 None => SizeHint::default(),
             },

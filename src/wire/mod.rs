@@ -6,4 +6,5 @@ pub(crate) mod decimal;
 pub(crate) mod forwarded;
 pub(crate) mod hop;
 pub(crate) mod refusal;
+pub(crate) mod segment;
 pub(crate) mod watched;

@@ -22,7 +22,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Readiness is what the workers do: the phase is all that it sees of them.
     ("admin", &["server::Phase", "telemetry"]),
     ("reload", &["snapshot", "config", "telemetry"]),
-    ("stack", &["upstream", "demo", "snapshot", "predict", "keys", "limits", "wire", "config", "telemetry"]),
+    ("stack", &["upstream", "widget", "demo", "snapshot", "predict", "keys", "limits", "wire", "config", "telemetry"]),
+    ("widget", &["predict", "wire::refusal"]),
     // Backends. `upstream` reads event streams and aborts chats, whose rules are those of the prediction call.
     (
         "upstream",
@@ -31,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "predict::events",
             "predict::report",
             "predict::chat_id",
+            "predict::multipart",
             "wire",
             "tls",
             "config",

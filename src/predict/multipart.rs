@@ -1,0 +1,263 @@
+//! Files on their way to Flowise, in `multipart/form-data` (RFC 7578; framing: RFC 2046, section 5.1), checked as they
+//! go by and written anew.
+//!
+//! Pieces come in and pieces go out; of a file no more than its beginning is held, until its kind is known. Flowise
+//! believes names and media types (CVE-2026-30821), so what goes on is what was read: each part's head is made here,
+//! with a boundary of ours.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use memchr::memmem;
+
+use super::files::check_file;
+use super::json::shown;
+use crate::wire::refusal::Refusal;
+
+/// Bytes of a part's head, of what stands before the first part, and of what stands behind the last.
+const LONGEST_HEAD: usize = 4096;
+/// Bytes of a file by which its kind is known.
+const TELLING: usize = 8192;
+/// Files in one body.
+const MOST_FILES: u32 = 10;
+/// The only part that Flowise takes.
+const PART: &str = "files";
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Rewriter {
+    /// What ends a part: line end, dashes, the client's boundary.
+    delimiter: Vec<u8>,
+    ours: String,
+    held: BytesMut,
+    state: State,
+    files: u32,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Before the first delimiter; bytes so far.
+    Preamble(usize),
+    /// Behind a delimiter: another part, or the end.
+    Between,
+    Head,
+    /// The beginning of a file, until its kind is known.
+    Telling {
+        name: String,
+        media_type: String,
+    },
+    Content,
+    /// Behind the last part; bytes so far.
+    Epilogue(usize),
+}
+
+impl Rewriter {
+    /// `content_type`: the client's; `ours`: a boundary that stands in no file by chance.
+    pub(crate) fn new(content_type: &str, ours: String) -> Result<Self, Refusal> {
+        let boundary = parameter(content_type, "boundary").ok_or_else(|| malformed("The body names no boundary."))?;
+        let is_bchar = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
+        if !(1..=70).contains(&boundary.len()) || !boundary.bytes().all(is_bchar) || boundary.ends_with(' ') {
+            return Err(malformed("The boundary of the body is none."));
+        }
+        // As if a line had ended before: then the first delimiter is like all others.
+        let held = BytesMut::from(&b"\r\n"[..]);
+        let delimiter = format!("\r\n--{boundary}").into_bytes();
+        Ok(Self { delimiter, ours, held, state: State::Preamble(0), files: 0 })
+    }
+
+    /// The `Content-Type` that goes with what comes out.
+    pub(crate) fn content_type(&self) -> String {
+        format!("multipart/form-data; boundary={}", self.ours)
+    }
+
+    /// Takes the next piece; what may go on now.
+    pub(crate) fn feed(&mut self, piece: &[u8]) -> Result<Bytes, Refusal> {
+        self.held.extend_from_slice(piece);
+        let mut out = BytesMut::new();
+        while self.step(&mut out)? {}
+        Ok(out.freeze())
+    }
+
+    /// The client's body has ended; the last bytes.
+    pub(crate) fn finish(&mut self) -> Result<Bytes, Refusal> {
+        match self.state {
+            State::Epilogue(_) if self.files > 0 => Ok(format!("\r\n--{}--\r\n", self.ours).into()),
+            State::Epilogue(_) => Err(malformed("The body holds no file.")),
+            _ => Err(malformed("The body ends in the middle of a part.")),
+        }
+    }
+
+    /// Whether there was something to do.
+    fn step(&mut self, out: &mut BytesMut) -> Result<bool, Refusal> {
+        match &self.state {
+            State::Preamble(seen) => self.preamble(*seen),
+            State::Between => self.between(),
+            State::Head => self.head(),
+            State::Telling { .. } => self.telling(out),
+            State::Content => Ok(self.content(out)),
+            State::Epilogue(seen) => {
+                let seen = seen + self.held.len();
+                self.held.clear();
+                self.state = State::Epilogue(seen);
+                if seen > LONGEST_HEAD { Err(malformed("Too much stands behind the last part.")) } else { Ok(false) }
+            }
+        }
+    }
+
+    fn preamble(&mut self, seen: usize) -> Result<bool, Refusal> {
+        let (skipped, is_found) = match memmem::find(&self.held, &self.delimiter) {
+            Some(at) => (at + self.delimiter.len(), true),
+            None => (self.held.len().saturating_sub(self.delimiter.len() - 1), false),
+        };
+        self.held.advance(skipped);
+        self.state = if is_found { State::Between } else { State::Preamble(seen + skipped) };
+        if seen + skipped > LONGEST_HEAD + self.delimiter.len() {
+            return Err(malformed("Too much stands before the first part."));
+        }
+        Ok(is_found)
+    }
+
+    fn between(&mut self) -> Result<bool, Refusal> {
+        let Some(two) = self.held.get(..2) else { return Ok(false) };
+        self.state = match two {
+            b"--" => State::Epilogue(0),
+            b"\r\n" if self.files < MOST_FILES => State::Head,
+            b"\r\n" => return Err(malformed("The body holds more than 10 files.")),
+            _ => return Err(malformed("A delimiter is followed by something else than a part.")),
+        };
+        self.held.advance(2);
+        Ok(true)
+    }
+
+    fn head(&mut self) -> Result<bool, Refusal> {
+        let Some(end) = memmem::find(&self.held, b"\r\n\r\n").map(|at| at + 4) else {
+            return if self.held.len() > LONGEST_HEAD {
+                Err(malformed("A part's head is too long."))
+            } else {
+                Ok(false)
+            };
+        };
+        if end > LONGEST_HEAD {
+            return Err(malformed("A part's head is too long."));
+        }
+        let head = self.held.split_to(end);
+        let (name, media_type) = read_head(&head)?;
+        self.files += 1;
+        self.state = State::Telling { name, media_type };
+        Ok(true)
+    }
+
+    /// Holds a file's beginning until it tells its kind.
+    fn telling(&mut self, out: &mut BytesMut) -> Result<bool, Refusal> {
+        let end = memmem::find(&self.held, &self.delimiter);
+        let safe = self.held.len().saturating_sub(self.delimiter.len() - 1);
+        let beginning = match end {
+            Some(end) => end.min(TELLING),
+            None if safe >= TELLING => TELLING,
+            None => return Ok(false),
+        };
+        let State::Telling { name, media_type } = std::mem::replace(&mut self.state, State::Content) else {
+            return Ok(false);
+        };
+        let content = self.held.get(..beginning).unwrap_or_default();
+        if let Err(sentence) = check_file(&name, &media_type, content) {
+            let message = format!("{sentence} (file {})", shown(&name));
+            return Err(Refusal::Invalid("upload_kind", message.into()));
+        }
+        let line_end = if self.files > 1 { "\r\n" } else { "" };
+        let head = format!(
+            "{line_end}--{}\r\nContent-Disposition: form-data; name=\"{PART}\"; filename=\"{name}\"\r\n\
+             Content-Type: {media_type}\r\n\r\n",
+            self.ours
+        );
+        out.extend_from_slice(head.as_bytes());
+        Ok(true)
+    }
+
+    fn content(&mut self, out: &mut BytesMut) -> bool {
+        if let Some(end) = memmem::find(&self.held, &self.delimiter) {
+            out.extend_from_slice(&self.held.split_to(end));
+            self.held.advance(self.delimiter.len());
+            self.state = State::Between;
+            return true;
+        }
+        // The rest may be the beginning of a delimiter.
+        let safe = self.held.len().saturating_sub(self.delimiter.len() - 1);
+        out.extend_from_slice(&self.held.split_to(safe));
+        false
+    }
+}
+
+/// File name and media type of a part.
+fn read_head(head: &[u8]) -> Result<(String, String), Refusal> {
+    let mut fields = [httparse::EMPTY_HEADER; 8];
+    let unreadable = || malformed("A part's head cannot be read.");
+    let Ok(httparse::Status::Complete((_, fields))) = httparse::parse_headers(head, &mut fields) else {
+        return Err(unreadable());
+    };
+    let (mut disposition, mut media_type) = (None, None);
+    for field in fields {
+        let slot = match field.name.to_ascii_lowercase().as_str() {
+            "content-disposition" => &mut disposition,
+            "content-type" => &mut media_type,
+            _ => return Err(malformed("A part's head holds a field that is not known.")),
+        };
+        if slot.replace(std::str::from_utf8(field.value).map_err(|_| unreadable())?).is_some() {
+            return Err(malformed("A part's head holds a field twice."));
+        }
+    }
+    let disposition = disposition.ok_or_else(unreadable)?;
+    let is_form_data = disposition.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("form-data"));
+    if !is_form_data || parameter(disposition, "name").as_deref() != Some(PART) {
+        return Err(malformed("The only part that is understood is called files."));
+    }
+    let name = parameter(disposition, "filename").ok_or_else(|| malformed("A part is no file with a name."))?;
+    if parameter(disposition, "filename*").is_some() {
+        return Err(malformed("A file has two names."));
+    }
+    let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&^_.+-/".contains(&byte);
+    if !media_type.bytes().all(is_token) {
+        return Err(unreadable());
+    }
+    Ok((name, media_type.to_ascii_lowercase()))
+}
+
+/// A parameter of a field's value, quoted or not; `None` also if it stands there twice.
+fn parameter(value: &str, wanted: &str) -> Option<String> {
+    let mut rest = value.split_once(';')?.1;
+    let mut found = None;
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', ';']);
+        let Some((name, after)) = rest.split_once('=') else { return found };
+        let text;
+        (text, rest) = if let Some(quoted) = after.strip_prefix('"') {
+            unquoted(quoted)?
+        } else {
+            let (text, rest) = after.split_at(after.find(';').unwrap_or(after.len()));
+            (text.trim().to_owned(), rest)
+        };
+        if name.trim().eq_ignore_ascii_case(wanted) && found.replace(text).is_some() {
+            return None;
+        }
+    }
+}
+
+/// The text up to the closing quote, and what follows that.
+fn unquoted(quoted: &str) -> Option<(String, &str)> {
+    let mut text = String::new();
+    let mut letters = quoted.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '"' => return Some((text, quoted.get(at + 1..)?)),
+            '\\' => text.push(letters.next()?.1),
+            letter => text.push(letter),
+        }
+    }
+    None
+}
+
+fn malformed(sentence: &'static str) -> Refusal {
+    Refusal::Invalid("multipart", sentence.into())
+}
+
+#[cfg(test)]
+mod tests;

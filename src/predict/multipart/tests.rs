@@ -1,0 +1,133 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const TYPE: &str = "multipart/form-data; boundary=theirs";
+
+fn part(name: &str, media_type: &str, content: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "--theirs\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\nContent-Type: {media_type}\r\n\r\n"
+    );
+    [head.as_bytes(), content, b"\r\n"].concat()
+}
+
+fn body(parts: &[Vec<u8>]) -> Vec<u8> {
+    [parts.concat(), b"--theirs--\r\n".to_vec()].concat()
+}
+
+fn rewrite(body: &[u8], piece: usize) -> Result<Vec<u8>, Refusal> {
+    let mut rewriter = Rewriter::new(TYPE, "ours".to_owned())?;
+    let mut out = Vec::new();
+    for piece in body.chunks(piece) {
+        out.extend_from_slice(&rewriter.feed(piece)?);
+    }
+    out.extend_from_slice(&rewriter.finish()?);
+    Ok(out)
+}
+
+fn refused(body: &[u8]) -> String {
+    rewrite(body, 7).expect_err(&String::from_utf8_lossy(body)).message().to_owned()
+}
+
+#[test]
+fn files_are_written_anew() {
+    let sent = body(&[part("a.txt", "Text/Plain; charset=x", b"hello"), part("b.md", "text/markdown", b"")]);
+    let expected = "--ours\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a.txt\"\r\n\
+                    Content-Type: text/plain\r\n\r\nhello\r\n--ours\r\n\
+                    Content-Disposition: form-data; name=\"files\"; filename=\"b.md\"\r\n\
+                    Content-Type: text/markdown\r\n\r\n\r\n--ours--\r\n";
+    assert_eq!(String::from_utf8(rewrite(&sent, 1000).unwrap()).unwrap(), expected);
+    let framed = [b"preamble\r\n".to_vec(), sent, b"epilogue".to_vec()].concat();
+    assert_eq!(String::from_utf8(rewrite(&framed, 3).unwrap()).unwrap(), expected);
+}
+
+#[test]
+fn boundaries_are_read_as_they_are_written() {
+    for (text, is_good) in [
+        ("multipart/form-data; boundary=abc", true),
+        ("multipart/form-data; boundary=\"a b'c\"", true),
+        ("multipart/form-data; charset=x; Boundary=abc", true),
+        ("multipart/form-data", false),
+        ("multipart/form-data; boundary=", false),
+        ("multipart/form-data; boundary=a; boundary=b", false),
+        ("multipart/form-data; boundary=\"a\\\"b\"", false),
+        ("multipart/form-data; boundary=\"open", false),
+    ] {
+        assert_eq!(Rewriter::new(text, "ours".to_owned()).is_ok(), is_good, "{text}");
+    }
+    assert!(Rewriter::new(&format!("multipart/form-data; boundary={}", "x".repeat(71)), "o".to_owned()).is_err());
+}
+
+#[test]
+fn what_is_no_honest_file_is_refused() {
+    for (file, sentence) in [
+        (part("page.html", "text/html", b"<b>"), "not accepted"),
+        (part("a.txt", "text/html", b"<b>"), "does not belong"),
+        (part("a.png", "image/png", b"<svg onload=alert(1)>"), "not of the kind"),
+        (part("../a.txt", "text/plain", b"x"), "name is not accepted"),
+        (part("a%2f..%2fb.txt", "text/plain", b"x"), "name is not accepted"),
+        (part("a\\\".txt", "text/plain", b"x"), "name is not accepted"),
+        (part("a.txt", "", b"x"), "does not belong"),
+    ] {
+        let message = refused(&body(&[file]));
+        assert!(message.contains(sentence), "{message}");
+    }
+    let other =
+        b"--theirs\r\nContent-Disposition: form-data; name=\"other\"; filename=\"a.txt\"\r\n\r\nx\r\n--theirs--\r\n";
+    assert!(refused(other).contains("called files"));
+    let field = b"--theirs\r\nContent-Disposition: form-data; name=\"files\"\r\n\r\nx\r\n--theirs--\r\n";
+    assert!(refused(field).contains("no file with a name"));
+    let twice = b"--theirs\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a.txt\"; filename*=x\r\n\r\nx\r\n--theirs--\r\n";
+    assert!(refused(twice).contains("two names"));
+    let odd = b"--theirs\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: form-data; name=\"files\"\r\n\r\nx\r\n--theirs--\r\n";
+    assert!(refused(odd).contains("not known"));
+}
+
+#[test]
+fn broken_framing_is_refused_and_bounded() {
+    assert!(refused(b"--theirs--\r\n").contains("no file"));
+    assert!(refused(b"").contains("middle"));
+    assert!(refused(&part("a.txt", "text/plain", b"x")).contains("middle"));
+    assert!(refused(b"--theirsX").contains("something else"));
+    assert!(refused(&[vec![b'x'; 9000], body(&[part("a.txt", "text/plain", b"x")])].concat()).contains("before"));
+    assert!(refused(&[body(&[part("a.txt", "text/plain", b"x")]), vec![b'x'; 9000]].concat()).contains("behind"));
+    assert!(refused(&[b"--theirs\r\nX: ".to_vec(), vec![b'x'; 9000]].concat()).contains("too long"));
+    let many: Vec<_> = (0..11).map(|n| part(&format!("{n}.txt"), "text/plain", b"x")).collect();
+    assert!(refused(&body(&many)).contains("more than 10"));
+}
+
+#[test]
+fn a_large_file_is_not_held() {
+    let mut rewriter = Rewriter::new(TYPE, "ours".to_owned()).unwrap();
+    let head = part("a.txt", "text/plain", b"");
+    rewriter.feed(&head[..head.len() - 2]).unwrap();
+    for _ in 0..1000 {
+        rewriter.feed(&[b'x'; 16 * 1024]).unwrap();
+        assert!(rewriter.held.len() < 3 * TELLING, "{}", rewriter.held.len());
+    }
+}
+
+proptest! {
+    #[test]
+    fn splits_change_nothing_and_contents_survive(
+        contents in prop::collection::vec("([a-z]|\r\n|--|\r\n--|\r\n--their|theirs){0,40}", 1..4),
+        piece in 1..60_usize,
+    ) {
+        prop_assume!(contents.iter().all(|content| !content.contains("\r\n--theirs") && !content.starts_with("--theirs")));
+        let parts: Vec<_> = contents.iter().map(|content| part("a.txt", "text/plain", content.as_bytes())).collect();
+        let whole = rewrite(&body(&parts), 100_000).unwrap();
+        prop_assert_eq!(&rewrite(&body(&parts), piece).unwrap(), &whole);
+        let text = String::from_utf8(whole).unwrap();
+        let files: Vec<_> = text.split("--ours").filter_map(|part| part.split_once("\r\n\r\n")).collect();
+        prop_assert_eq!(files.len(), contents.len());
+        for ((_, file), content) in files.iter().zip(&contents) {
+            prop_assert_eq!(file.strip_suffix("\r\n").unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn nothing_makes_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), piece in 1..20_usize) {
+        let _ = rewrite(&bytes, piece);
+        let _ = rewrite(&[b"--theirs\r\n".to_vec(), bytes].concat(), piece);
+    }
+}

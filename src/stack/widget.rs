@@ -1,0 +1,238 @@
+//! The calls of Flowise's widget beside predictions. Each is checked field by field, bound to its chatflow, and named
+//! anew: Flowise asks nobody for a key on these and believes whatever ids it is sent.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+
+use super::Environment;
+use super::auth::authorize;
+use super::context::{Context, Endpoint};
+use super::dispatch::{JSON, Upstream, read_body};
+use crate::predict::chat_id;
+use crate::predict::json::{Object, parse_object};
+use crate::predict::multipart::Rewriter;
+use crate::predict::session::Pair;
+use crate::snapshot::Backend;
+use crate::upstream::abort::abort_path;
+use crate::upstream::forward::Forward;
+use crate::upstream::http1::RequestHead;
+use crate::upstream::outgoing::Outgoing;
+use crate::widget::{chatbot, fields, files, handle, rows};
+use crate::wire::body::Body;
+use crate::wire::refusal::Refusal;
+use crate::wire::segment;
+
+/// Of a stored rating and of a stored lead, what their client sees again.
+const RATING: &[&str] = &["messageId", "rating", "content", "createdDate"];
+const LEAD: &[&str] = &["name", "email", "phone", "createdDate"];
+
+pub(super) async fn answer(
+    environment: &Environment,
+    head: &Parts,
+    body: Incoming,
+    context: &Rc<Context>,
+) -> Result<Response<Body>, Refusal> {
+    let endpoint = context.endpoint.get();
+    let silence = context.snapshot.config.server.body_timeout;
+    let (text, upload) = match endpoint {
+        Endpoint::Attachments => (Bytes::new(), Some(body)),
+        _ if context.has_body() => (read_body(body, context.body_limit.get(), silence).await?, None),
+        _ => (Bytes::new(), None),
+    };
+    let mut fields = if text.is_empty() { Object::default() } else { parse_object(&text)? };
+    let wanted = match endpoint {
+        Endpoint::UploadedFile => Some(files::wanted(head.uri.query().unwrap_or_default())?),
+        _ => None,
+    };
+    let named = match (&wanted, endpoint) {
+        (Some(wanted), _) => Some(wanted.chatflow.clone()),
+        (None, Endpoint::Leads | Endpoint::Feedback) => fields::chatflow(&mut fields, "chatflowid")?,
+        (None, _) => fields::chatflow(&mut fields, "chatflowId")?,
+    };
+    bind(context, named.as_deref())?;
+    let (Some(flow), Some((_, id))) = (context.flow(), context.chatflow.get()) else { return Err(Refusal::NotFound) };
+    let Backend::Flowise { target, credentials } = &flow.backend else { return demo(endpoint) };
+    let upstream = Upstream { environment, context, flow, id, target, credentials: credentials.as_ref() };
+    match (endpoint, wanted) {
+        (Endpoint::ChatbotConfig, _) => upstream.read(head, "public-chatbotConfig", chatbot::configuration).await,
+        (Endpoint::ChatflowsUploads, _) => upstream.read(head, "chatflows-uploads", chatbot::uploads).await,
+        (Endpoint::UploadedFile, Some(wanted)) => upstream.uploaded_file(head, wanted).await,
+        (Endpoint::AssistantsFile, _) => upstream.assistants_file(head, &mut fields).await,
+        (Endpoint::Attachments, _) => upstream.attach(head, upload.ok_or(Refusal::NotFound)?).await,
+        (Endpoint::FeedbackUpdate, _) => upstream.update_feedback(head, &mut fields).await,
+        (Endpoint::Feedback | Endpoint::Leads, _) => upstream.store(head, &mut fields).await,
+        (Endpoint::Speech | Endpoint::SpeechAbort, _) => upstream.speak(head, &mut fields).await,
+        (Endpoint::Abort, _) => upstream.abort(head).await,
+        _ => Err(Refusal::NotFound),
+    }
+}
+
+/// Sets the chatflow that a body or a query names, and asks whether the caller may call it. One that stands in the path
+/// already is the only one that may be named.
+fn bind(context: &Context, named: Option<&str>) -> Result<(), Refusal> {
+    let found = named.map(|name| context.snapshot.chatflow(name).ok_or(Refusal::NotFound)).transpose()?;
+    match (context.chatflow.get(), found) {
+        (Some(bound), Some(found)) if *bound != found => {
+            Err(Refusal::Invalid("ambiguous_field", "The chatflow in the body is not the one in the path.".into()))
+        }
+        (Some(_), _) => Ok(()),
+        (None, Some(found)) => {
+            // Set once: nothing had set it.
+            let _ = context.chatflow.set(found);
+            authorize(context)
+        }
+        (None, None) => Err(Refusal::Invalid("field_required", "The chatflow must be named.".into())),
+    }
+}
+
+/// The demo has a chat and nothing else.
+fn demo(endpoint: Endpoint) -> Result<Response<Body>, Refusal> {
+    match endpoint {
+        Endpoint::ChatbotConfig => Ok(said(&json!({}))),
+        Endpoint::ChatflowsUploads => {
+            Ok(said(&json!({ "isImageUploadAllowed": false, "isSpeechToTextEnabled": false })))
+        }
+        _ => Err(Refusal::NotFound),
+    }
+}
+
+impl Upstream<'_> {
+    /// The chat that the client names, or the only one that its token gives it.
+    fn chat(&self, named: String) -> Pair {
+        let session = self.context.token.get().and_then(|token| token.session_id.clone());
+        Pair::new(session.unwrap_or(named), self.context.namespace().as_ref())
+    }
+
+    /// The chat at the path's end.
+    fn chat_of_path(&self, head: &Parts) -> Result<Pair, Refusal> {
+        let (_, last) = head.uri.path().rsplit_once('/').ok_or(Refusal::NotFound)?;
+        files::chat_of_path(last).map(|chat| self.chat(chat))
+    }
+
+    /// What clients call the chatflow.
+    fn name(&self) -> &str {
+        self.context.chatflow_name()
+    }
+
+    async fn read(
+        &self,
+        head: &Parts,
+        route: &str,
+        shown: fn(&Value) -> Option<Value>,
+    ) -> Result<Response<Body>, Refusal> {
+        let request = self.head_of(Method::GET, &["/api/v1/", route, "/", self.id], head);
+        self.json(self.forward(request, Outgoing::Empty, self.id), shown).await.map(|answer| said(&answer))
+    }
+
+    async fn store(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
+        let chat = self.chat(fields::id(body, "chatId")?);
+        let is_rating = self.context.endpoint.get() == Endpoint::Feedback;
+        let (route, row, shown) = if is_rating {
+            ("feedback", fields::feedback(body, self.id, &chat)?, RATING)
+        } else {
+            ("leads", fields::lead(body, self.id, &chat)?, LEAD)
+        };
+        let namespace = self.context.own_namespace().filter(|_| is_rating);
+        let seal = |id: &str| namespace.as_ref().and_then(|namespace| handle::seal(self.name(), id, namespace));
+        let request = self.head_of(Method::POST, &["/api/v1/", route], head);
+        let stored = |answer: &Value| rows::stored(answer, shown, self.name(), &chat, seal);
+        self.json(self.with_json(request, &row, &chat.upstream), stored).await.map(|answer| said(&answer))
+    }
+
+    async fn update_feedback(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
+        let (_, last) = head.uri.path().rsplit_once('/').ok_or(Refusal::NotFound)?;
+        let (_, id, proof) = handle::parts(last).ok_or(Refusal::NotFound)?;
+        let namespace = self.context.own_namespace().ok_or(Refusal::NotFound)?;
+        if !handle::is_proven(id, proof, &namespace) {
+            return Err(Refusal::NotFound);
+        }
+        let update = fields::feedback_update(body)?;
+        let request = self.head_of(Method::PUT, &["/api/v1/feedback/", id], head);
+        self.json(self.with_json(request, &update, id), rows::outcome).await.map(|answer| said(&answer))
+    }
+
+    async fn abort(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
+        let chat = self.chat_of_path(head)?;
+        let path = abort_path(self.id, &chat.upstream).ok_or(Refusal::NotFound)?;
+        let request = self.head_of(Method::PUT, &[&path], head);
+        let forward = self.forward(request, Outgoing::Empty, &chat.upstream);
+        self.json(forward, rows::outcome).await.map(|answer| said(&answer))
+    }
+
+    async fn speak(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
+        let chat = self.chat(fields::id(body, "chatId")?);
+        if self.context.endpoint.get() == Endpoint::SpeechAbort {
+            let asked = fields::speech_abort(body, self.id, &chat)?;
+            let request = self.head_of(Method::POST, &["/api/v1/text-to-speech/abort"], head);
+            let forward = self.with_json(request, &asked, &chat.upstream);
+            return self.json(forward, rows::outcome).await.map(|answer| said(&answer));
+        }
+        let asked = fields::speech(body, self.id, &chat, self.flow.config.max_question_chars)?;
+        let request = self.head_of(Method::POST, &["/api/v1/text-to-speech/generate"], head);
+        self.send(self.with_json(request, &asked, &chat.upstream), None, None).await
+    }
+
+    async fn uploaded_file(&self, head: &Parts, wanted: files::Wanted) -> Result<Response<Body>, Refusal> {
+        let chat = self.chat(wanted.chat);
+        let mut path = format!("/api/v1/get-upload-file?chatflowId={}&chatId=", self.id);
+        segment::push(&mut path, &chat.upstream);
+        path.push_str("&fileName=");
+        segment::push(&mut path, &wanted.name);
+        let request = self.head_of(Method::GET, &[&path], head);
+        self.hand_out(self.forward(request, Outgoing::Empty, &chat.upstream), &wanted.name).await
+    }
+
+    async fn assistants_file(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
+        let chat = self.chat(files::chat_id(fields::id(body, "chatId")?)?);
+        let name = files::file_name(fields::id(body, "fileName")?)?;
+        fields::nothing_else(body)?;
+        let asked = json!({ "chatflowId": &**self.id, "chatId": chat.upstream, "fileName": name });
+        let request = self.head_of(Method::POST, &["/api/v1/openai-assistants-file/download"], head);
+        self.hand_out(self.with_json(request, &asked, &chat.upstream), &name).await
+    }
+
+    async fn hand_out(&self, forward: Forward, name: &str) -> Result<Response<Body>, Refusal> {
+        let mut response = self.send(forward, None, None).await?;
+        files::hand_out(response.headers_mut(), name);
+        Ok(response)
+    }
+
+    /// Sends files on, each checked as it goes by.
+    async fn attach(&self, head: &Parts, upload: Incoming) -> Result<Response<Body>, Refusal> {
+        let chat = self.chat_of_path(head)?;
+        let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let boundary = chat_id::random().ok_or(Refusal::UpstreamUnavailable)?;
+        let rewriter = Rewriter::new(content_type.unwrap_or_default(), boundary)?;
+        let mut path = format!("/api/v1/attachments/{}/", self.id);
+        segment::push(&mut path, &chat.upstream);
+        let mut request = self.head_of(Method::POST, &[&path], head);
+        let written = HeaderValue::from_str(&rewriter.content_type());
+        request.field("content-type", &written.map_err(|_| Refusal::UnsupportedMediaType)?);
+        let silence = self.context.snapshot.config.server.body_timeout;
+        let body = Outgoing::rewritten(upload, self.context.body_limit.get(), silence, rewriter).await?;
+        self.json(self.forward(request, body, &chat.upstream), rows::attachments).await.map(|answer| said(&answer))
+    }
+
+    fn with_json(&self, mut request: RequestHead, body: &Value, chat: &str) -> Forward {
+        request.field("content-type", &JSON);
+        self.forward(request, Outgoing::Full(body.to_string().into()), chat)
+    }
+
+    #[expect(clippy::unused_self, reason = "reads like its neighbours")]
+    fn forward(&self, head: RequestHead, body: Outgoing, chat: &str) -> Forward {
+        Forward { head, body, chat: chat_id::hash(chat.as_bytes()) }
+    }
+}
+
+fn said(answer: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::Full(Bytes::from(answer.to_string())));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,167 @@
+//! Stored files: how they are named in a query, a body or a path, and how they are handed out.
+
+use http::HeaderMap;
+use http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+
+use crate::predict::files::check_name;
+use crate::predict::session::LONGEST_ID;
+use crate::wire::refusal::Refusal;
+
+/// What `get-upload-file` names.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) chatflow: String,
+    pub(crate) chat: String,
+    pub(crate) name: String,
+}
+
+/// Reads a query: each name once, each value decoded once, nothing else.
+pub(crate) fn wanted(query: &str) -> Result<Wanted, Refusal> {
+    let (mut chatflow, mut chat, mut name) = (None, None, None);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let slot = match key {
+            "chatflowId" => &mut chatflow,
+            "chatId" => &mut chat,
+            "fileName" => &mut name,
+            // Files are always handed out for saving.
+            "download" if matches!(value, "true" | "false") => continue,
+            _ => return Err(refused("unknown_field", "The query holds a field that is not known.")),
+        };
+        if slot.replace(decoded(value)?).is_some() {
+            return Err(refused("ambiguous_field", "The query names a field twice."));
+        }
+    }
+    let (Some(chatflow), Some(chat), Some(name)) = (chatflow, chat, name) else {
+        return Err(refused("field_required", "The query must name chatflowId, chatId and fileName."));
+    };
+    Ok(Wanted { chatflow, chat: chat_id(chat)?, name: file_name(name)? })
+}
+
+/// A name of a stored file.
+pub(crate) fn file_name(name: String) -> Result<String, Refusal> {
+    match check_name(&name) {
+        Ok(()) => Ok(name),
+        Err(sentence) => Err(refused("file_name", sentence)),
+    }
+}
+
+/// A chat's id from a path.
+pub(crate) fn chat_of_path(segment: &str) -> Result<String, Refusal> {
+    chat_id(decoded(segment)?)
+}
+
+/// An id of a chat that may stand in a path: Flowise makes folders of them (CVE-2025-26319, CVE-2025-71324).
+pub(crate) fn chat_id(id: String) -> Result<String, Refusal> {
+    let is_odd = |c: char| c.is_control() || matches!(c, '/' | '\\' | '%');
+    if id.is_empty() || id.len() > LONGEST_ID || id.contains("..") || id == "." || id.chars().any(is_odd) {
+        return Err(refused("chat_path", "The id of the chat cannot stand in a path."));
+    }
+    Ok(id)
+}
+
+/// Percent-encoding, taken off once.
+fn decoded(text: &str) -> Result<String, Refusal> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit =
+            || rest.next().and_then(|byte| char::from(byte).to_digit(16)).and_then(|digit| u8::try_from(digit).ok());
+        match (digit(), digit()) {
+            (Some(high), Some(low)) => bytes.push(high << 4 | low),
+            _ => return Err(refused("encoding", "The path or query is not encoded as URLs are.")),
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| refused("encoding", "The path or query is not UTF-8."))
+}
+
+/// Says what a file is by its name, for saving only: nothing in it may act in the gateway's own origin.
+pub(crate) fn hand_out(headers: &mut HeaderMap, name: &str) {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    let media_type = match extension.as_deref() {
+        Some("png") => "image/png",
+        Some("jpg" | "jpeg") => "image/jpeg",
+        Some("gif") => "image/gif",
+        Some("webp") => "image/webp",
+        Some("webm") => "audio/webm",
+        Some("mp3") => "audio/mpeg",
+        Some("wav") => "audio/wav",
+        Some("ogg") => "audio/ogg",
+        Some("m4a" | "mp4") => "audio/mp4",
+        Some("pdf") => "application/pdf",
+        Some("txt" | "md" | "csv" | "json") => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    };
+    // RFC 6266: quotes and controls are no part of a checked name.
+    let plain: String = name.chars().map(|c| if c.is_ascii() { c } else { '_' }).collect();
+    let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{plain}\""));
+    headers.clear();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment")));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+}
+
+fn refused(rule: &'static str, sentence: &'static str) -> Refusal {
+    Refusal::Invalid(rule, sentence.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_query_names_three_things_once() {
+        let read = wanted("chatflowId=support&chatId=a%20b&fileName=n%C3%BC.txt&download=true").unwrap();
+        assert_eq!((&*read.chatflow, &*read.chat, &*read.name), ("support", "a b", "nü.txt"));
+        for query in [
+            "",
+            "chatflowId=a&chatId=b",
+            "chatflowId=a&chatId=b&fileName=",
+            "chatflowId=a&chatId=&fileName=c",
+            "chatflowId=a&chatId=b&fileName=c&fileName=d",
+            "chatflowId=a&chatId[]=b&fileName=c",
+            "chatflowId=a&chatId=b&fileName=c&orgId=d",
+            "chatflowId=a&chatId=../..&fileName=c",
+            "chatflowId=a&chatId=..%2f..&fileName=c",
+            "chatflowId=a&chatId=%252e%252e&fileName=c",
+            "chatflowId=a&chatId=b&fileName=..%2fc",
+            "chatflowId=a&chatId=b&fileName=%2fetc%2fpasswd",
+            "chatflowId=a&chatId=b&fileName=c%00.txt",
+            "chatflowId=a&chatId=b&fileName=%zz",
+            "chatflowId=a&chatId=b&fileName=%ff",
+        ] {
+            assert!(wanted(query).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn files_are_for_saving() {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("text/html"));
+        hand_out(&mut headers, "ü.svg");
+        assert_eq!(headers["content-type"], "application/octet-stream");
+        assert_eq!(headers["content-disposition"], "attachment; filename=\"_.svg\"");
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_can_leave_no_folder(query in "(chatflowId|chatId|fileName|x)=[a-z./%0-9\\\\&=]{0,20}(&(chatId|fileName)=[a-z./%0-9\\\\]{0,12}){0,3}") {
+            if let Ok(Wanted { chat, name, .. }) = wanted(&query) {
+                for part in [chat, name] {
+                    prop_assert!(!part.contains(['/', '\\']) && !part.contains("..") && !part.is_empty());
+                }
+            }
+        }
+    }
+}
