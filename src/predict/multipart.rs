@@ -18,8 +18,10 @@ const LONGEST_HEAD: usize = 4096;
 const TELLING: usize = 8192;
 /// Files in one body.
 const MOST_FILES: u32 = 10;
-/// The only part that Flowise takes.
+/// The part that Flowise takes.
 const PART: &str = "files";
+/// A part that the widget sends as well: the chat that stands in the path already.
+const CHAT_PART: &str = "chatId";
 
 /// See the module.
 #[derive(Debug)]
@@ -27,9 +29,12 @@ pub(crate) struct Rewriter {
     /// What ends a part: line end, dashes, the client's boundary.
     delimiter: Vec<u8>,
     ours: String,
+    /// What the path calls the chat.
+    chat: String,
     held: BytesMut,
     state: State,
     files: u32,
+    has_chat: bool,
 }
 
 #[derive(Debug)]
@@ -45,13 +50,15 @@ enum State {
         media_type: String,
     },
     Content,
+    Chat,
     /// Behind the last part; bytes so far.
     Epilogue(usize),
 }
 
 impl Rewriter {
-    /// `content_type`: the client's; `ours`: a boundary that stands in no file by chance.
-    pub(crate) fn new(content_type: &str, ours: String) -> Result<Self, Refusal> {
+    /// `content_type`: the client's; `ours`: a boundary that stands in no file by chance; `chat`: as
+    /// the path has it.
+    pub(crate) fn new(content_type: &str, ours: String, chat: String) -> Result<Self, Refusal> {
         let boundary = parameter(content_type, "boundary").ok_or_else(|| malformed("The body names no boundary."))?;
         let is_bchar = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
         if !(1..=70).contains(&boundary.len()) || !boundary.bytes().all(is_bchar) || boundary.ends_with(' ') {
@@ -60,7 +67,7 @@ impl Rewriter {
         // As if a line had ended before: then the first delimiter is like all others.
         let held = BytesMut::from(&b"\r\n"[..]);
         let delimiter = format!("\r\n--{boundary}").into_bytes();
-        Ok(Self { delimiter, ours, held, state: State::Preamble(0), files: 0 })
+        Ok(Self { delimiter, ours, chat, held, state: State::Preamble(0), files: 0, has_chat: false })
     }
 
     /// The `Content-Type` that goes with what comes out.
@@ -93,6 +100,7 @@ impl Rewriter {
             State::Head => self.head(),
             State::Telling { .. } => self.telling(out),
             State::Content => Ok(self.content(out)),
+            State::Chat => self.chat(),
             State::Epilogue(seen) => {
                 let seen = seen + self.held.len();
                 self.held.clear();
@@ -119,8 +127,7 @@ impl Rewriter {
         let Some(two) = self.held.get(..2) else { return Ok(false) };
         self.state = match two {
             b"--" => State::Epilogue(0),
-            b"\r\n" if self.files < MOST_FILES => State::Head,
-            b"\r\n" => return Err(malformed("The body holds more than 10 files.")),
+            b"\r\n" => State::Head,
             _ => return Err(malformed("A delimiter is followed by something else than a part.")),
         };
         self.held.advance(2);
@@ -139,9 +146,33 @@ impl Rewriter {
             return Err(malformed("A part's head is too long."));
         }
         let head = self.held.split_to(end);
-        let (name, media_type) = read_head(&head)?;
-        self.files += 1;
-        self.state = State::Telling { name, media_type };
+        self.state = match read_head(&head)? {
+            Part::Chat if self.has_chat => return Err(malformed("The body names the chat twice.")),
+            Part::Chat => {
+                self.has_chat = true;
+                State::Chat
+            }
+            Part::File { .. } if self.files == MOST_FILES => {
+                return Err(malformed("The body holds more than 10 files."));
+            }
+            Part::File { name, media_type } => {
+                self.files += 1;
+                State::Telling { name, media_type }
+            }
+        };
+        Ok(true)
+    }
+
+    /// Compares the chat with the one in the path; it does not go on.
+    fn chat(&mut self) -> Result<bool, Refusal> {
+        let Some(end) = memmem::find(&self.held, &self.delimiter) else {
+            return if self.held.len() > LONGEST_HEAD { Err(other_chat()) } else { Ok(false) };
+        };
+        if self.held.get(..end) != Some(self.chat.as_bytes()) {
+            return Err(other_chat());
+        }
+        self.held.advance(end + self.delimiter.len());
+        self.state = State::Between;
         Ok(true)
     }
 
@@ -186,8 +217,12 @@ impl Rewriter {
     }
 }
 
-/// File name and media type of a part.
-fn read_head(head: &[u8]) -> Result<(String, String), Refusal> {
+enum Part {
+    File { name: String, media_type: String },
+    Chat,
+}
+
+fn read_head(head: &[u8]) -> Result<Part, Refusal> {
     let mut fields = [httparse::EMPTY_HEADER; 8];
     let unreadable = || malformed("A part's head cannot be read.");
     let Ok(httparse::Status::Complete((_, fields))) = httparse::parse_headers(head, &mut fields) else {
@@ -206,8 +241,10 @@ fn read_head(head: &[u8]) -> Result<(String, String), Refusal> {
     }
     let disposition = disposition.ok_or_else(unreadable)?;
     let is_form_data = disposition.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("form-data"));
-    if !is_form_data || parameter(disposition, "name").as_deref() != Some(PART) {
-        return Err(malformed("The only part that is understood is called files."));
+    match parameter(disposition, "name").as_deref() {
+        Some(PART) if is_form_data => {}
+        Some(CHAT_PART) if is_form_data && parameter(disposition, "filename").is_none() => return Ok(Part::Chat),
+        _ => return Err(malformed("The only parts that are understood are files and chatId.")),
     }
     let name = parameter(disposition, "filename").ok_or_else(|| malformed("A part is no file with a name."))?;
     if parameter(disposition, "filename*").is_some() {
@@ -218,7 +255,7 @@ fn read_head(head: &[u8]) -> Result<(String, String), Refusal> {
     if !media_type.bytes().all(is_token) {
         return Err(unreadable());
     }
-    Ok((name, media_type.to_ascii_lowercase()))
+    Ok(Part::File { name, media_type: media_type.to_ascii_lowercase() })
 }
 
 /// A parameter of a field's value, quoted or not; `None` also if it stands there twice.
@@ -253,6 +290,10 @@ fn unquoted(quoted: &str) -> Option<(String, &str)> {
         }
     }
     None
+}
+
+fn other_chat() -> Refusal {
+    Refusal::Invalid("ambiguous_field", "The chat in the body is not the one in the path.".into())
 }
 
 fn malformed(sentence: &'static str) -> Refusal {

@@ -146,9 +146,9 @@ fn reach(context: &Context, origin: &HeaderValue) -> Reach {
     if flow.origins.allows(origin) {
         return Reach::Listed;
     }
-    let asks = context.endpoint.get() == Endpoint::Preflight && context.is_prediction_path.get();
-    let is_refused = context.refusal.get() == Some(&Refusal::OriginNotAllowed);
-    if flow.config.access == Access::Public && origin != "null" && (asks || is_refused) {
+    let is_told =
+        context.endpoint.get() == Endpoint::Preflight || context.refusal.get() == Some(&Refusal::OriginNotAllowed);
+    if flow.config.access == Access::Public && context.is_prediction_path.get() && origin != "null" && is_told {
         return Reach::Refusal;
     }
     Reach::None

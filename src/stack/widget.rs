@@ -109,10 +109,10 @@ impl Upstream<'_> {
         Pair::new(session.unwrap_or(named), self.context.namespace().as_ref())
     }
 
-    /// The chat at the path's end.
-    fn chat_of_path(&self, head: &Parts) -> Result<Pair, Refusal> {
+    /// The chat at the path's end, as the client calls it.
+    fn named_by_path(head: &Parts) -> Result<String, Refusal> {
         let (_, last) = head.uri.path().rsplit_once('/').ok_or(Refusal::NotFound)?;
-        files::chat_of_path(last).map(|chat| self.chat(chat))
+        files::chat_of_path(last)
     }
 
     /// What clients call the chatflow.
@@ -158,7 +158,7 @@ impl Upstream<'_> {
     }
 
     async fn abort(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
-        let chat = self.chat_of_path(head)?;
+        let chat = self.chat(Self::named_by_path(head)?);
         let path = abort_path(self.id, &chat.upstream).ok_or(Refusal::NotFound)?;
         let request = self.head_of(Method::PUT, &[&path], head);
         let forward = self.forward(request, Outgoing::Empty, &chat.upstream);
@@ -205,10 +205,11 @@ impl Upstream<'_> {
 
     /// Sends files on, each checked as it goes by.
     async fn attach(&self, head: &Parts, upload: Incoming) -> Result<Response<Body>, Refusal> {
-        let chat = self.chat_of_path(head)?;
+        let named = Self::named_by_path(head)?;
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let boundary = chat_id::random().ok_or(Refusal::UpstreamUnavailable)?;
-        let rewriter = Rewriter::new(content_type.unwrap_or_default(), boundary)?;
+        let rewriter = Rewriter::new(content_type.unwrap_or_default(), boundary, named.clone())?;
+        let chat = self.chat(named);
         let mut path = format!("/api/v1/attachments/{}/", self.id);
         segment::push(&mut path, &chat.upstream);
         let mut request = self.head_of(Method::POST, &[&path], head);

@@ -44,3 +44,4 @@ mod transcripts;
 mod uploads;
 mod upstream_faults;
 mod upstream_tls;
+mod widget;

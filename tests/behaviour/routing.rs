@@ -112,7 +112,7 @@ fn the_rest_of_flowise_is_404_with_every_method() {
         "/api/v1/apikey",
         "/api/v1/credentials",
         "/api/v1/variables",
-        "/api/v1/get-upload-file",
+        "/api/v1/get-upload-files",
         "/api/v1/node-load-method/x",
         "/api/v1/account/forgot-password",
         "/api/v1/public-chatflows/support",

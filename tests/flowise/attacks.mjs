@@ -131,7 +131,7 @@ await check('attack: no method but its own on a route', async () => {
 })
 
 await check("attack: public-chatbotConfig gives the flow's insides away: not here", async () => {
-  const inside = ['credential', 'FLOWISE_CREDENTIAL_ID', 'basepath', 'prompt', 'You are an assistant', 'apiConfig', '"edges"', 'chatOpenAI', lab.llmBase, id('key-protected'), id('leads')]
+  const inside = ['credential', 'FLOWISE_CREDENTIAL_ID', 'basepath', '"template"', 'You are an assistant', 'apiConfig', '"edges"', 'chatOpenAI', lab.llmBase, id('key-protected'), id('leads')]
   const direct = await directly({ path: `/api/v1/public-chatbotConfig/${id('key-protected')}` })
   assert(direct.text.includes('FLOWISE_CREDENTIAL_ID') && direct.text.includes(lab.llmBase), direct.text.slice(0, 200))
   for (const [flow, send] of [['key-protected', through], ['leads', through], ['public-leads', visit], ['public-chat', visit], ['public-form', visit]]) {

@@ -16,7 +16,7 @@ fn body(parts: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn rewrite(body: &[u8], piece: usize) -> Result<Vec<u8>, Refusal> {
-    let mut rewriter = Rewriter::new(TYPE, "ours".to_owned())?;
+    let mut rewriter = Rewriter::new(TYPE, "ours".to_owned(), "mine".to_owned())?;
     let mut out = Vec::new();
     for piece in body.chunks(piece) {
         out.extend_from_slice(&rewriter.feed(piece)?);
@@ -41,6 +41,26 @@ fn files_are_written_anew() {
     assert_eq!(String::from_utf8(rewrite(&framed, 3).unwrap()).unwrap(), expected);
 }
 
+fn chat_part(chat: &str) -> Vec<u8> {
+    format!("--theirs\r\nContent-Disposition: form-data; name=\"chatId\"\r\n\r\n{chat}\r\n").into_bytes()
+}
+
+#[test]
+fn the_chat_may_be_named_once_more_and_goes_no_further() {
+    let file = part("a.txt", "text/plain", b"hello");
+    let alone = rewrite(&body(std::slice::from_ref(&file)), 1000).unwrap();
+    for parts in [[file.clone(), chat_part("mine")], [chat_part("mine"), file.clone()]] {
+        for piece in [1, 7, 1000] {
+            assert_eq!(rewrite(&body(&parts), piece).unwrap(), alone, "{piece}");
+        }
+    }
+    for chat in ["other", "", "mine2", "min", &"m".repeat(9000)] {
+        assert!(refused(&body(&[chat_part(chat), file.clone()])).contains("not the one in the path"), "{chat}");
+    }
+    assert!(refused(&body(&[chat_part("mine"), chat_part("mine"), file])).contains("twice"));
+    assert!(refused(&body(&[chat_part("mine")])).contains("no file"));
+}
+
 #[test]
 fn boundaries_are_read_as_they_are_written() {
     for (text, is_good) in [
@@ -53,9 +73,12 @@ fn boundaries_are_read_as_they_are_written() {
         ("multipart/form-data; boundary=\"a\\\"b\"", false),
         ("multipart/form-data; boundary=\"open", false),
     ] {
-        assert_eq!(Rewriter::new(text, "ours".to_owned()).is_ok(), is_good, "{text}");
+        assert_eq!(Rewriter::new(text, "ours".to_owned(), "mine".to_owned()).is_ok(), is_good, "{text}");
     }
-    assert!(Rewriter::new(&format!("multipart/form-data; boundary={}", "x".repeat(71)), "o".to_owned()).is_err());
+    assert!(
+        Rewriter::new(&format!("multipart/form-data; boundary={}", "x".repeat(71)), "o".to_owned(), String::new())
+            .is_err()
+    );
 }
 
 #[test]
@@ -74,7 +97,7 @@ fn what_is_no_honest_file_is_refused() {
     }
     let other =
         b"--theirs\r\nContent-Disposition: form-data; name=\"other\"; filename=\"a.txt\"\r\n\r\nx\r\n--theirs--\r\n";
-    assert!(refused(other).contains("called files"));
+    assert!(refused(other).contains("files and chatId"));
     let field = b"--theirs\r\nContent-Disposition: form-data; name=\"files\"\r\n\r\nx\r\n--theirs--\r\n";
     assert!(refused(field).contains("no file with a name"));
     let twice = b"--theirs\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a.txt\"; filename*=x\r\n\r\nx\r\n--theirs--\r\n";
@@ -88,7 +111,7 @@ fn broken_framing_is_refused_and_bounded() {
     assert!(refused(b"--theirs--\r\n").contains("no file"));
     assert!(refused(b"").contains("middle"));
     assert!(refused(&part("a.txt", "text/plain", b"x")).contains("middle"));
-    assert!(refused(b"--theirsX").contains("something else"));
+    assert!(refused(b"--theirsXY").contains("something else"));
     assert!(refused(&[vec![b'x'; 9000], body(&[part("a.txt", "text/plain", b"x")])].concat()).contains("before"));
     assert!(refused(&[body(&[part("a.txt", "text/plain", b"x")]), vec![b'x'; 9000]].concat()).contains("behind"));
     assert!(refused(&[b"--theirs\r\nX: ".to_vec(), vec![b'x'; 9000]].concat()).contains("too long"));
@@ -98,7 +121,7 @@ fn broken_framing_is_refused_and_bounded() {
 
 #[test]
 fn a_large_file_is_not_held() {
-    let mut rewriter = Rewriter::new(TYPE, "ours".to_owned()).unwrap();
+    let mut rewriter = Rewriter::new(TYPE, "ours".to_owned(), "mine".to_owned()).unwrap();
     let head = part("a.txt", "text/plain", b"");
     rewriter.feed(&head[..head.len() - 2]).unwrap();
     for _ in 0..1000 {
