@@ -23,7 +23,7 @@ const FOREIGN_LENGTH: std::ops::RangeInclusive<usize> = 16..=256;
 pub enum Kind {
     /// Stays on a server or in a user's keychain.
     Secret,
-    /// May sit in a page. Not served yet.
+    /// May sit in a page.
     Publishable,
 }
 

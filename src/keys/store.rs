@@ -5,8 +5,8 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use jiff::Timestamp;
-use subtle::ConstantTimeEq as _;
 
 use super::{Digest, Key};
 
@@ -94,18 +94,24 @@ impl KeyStore {
     ///
     /// The whole digest is compared in constant time, and an unknown one is compared too, so that neither the answer
     /// nor its time says how much of a guess was right.
-    pub fn find(&self, digest: &Digest, now: Timestamp) -> Result<Found, Denied> {
+    ///
+    /// `now` is asked for only if the key or its secret has an end.
+    pub fn find(&self, digest: &Digest, now: impl FnOnce() -> Timestamp) -> Result<Found, Denied> {
         const NOBODY: &[Entry] = &[Entry { digest: [0; 32], found: Found { index: usize::MAX, slot: Slot::Current } }];
         let candidates = self.by_prefix.get(&prefix(digest)).map_or(NOBODY, Vec::as_slice);
         let mut found = None;
         for entry in candidates {
-            if bool::from(entry.digest.ct_eq(digest)) {
+            if verify_slices_are_equal(&entry.digest, digest).is_ok() {
                 found = Some(entry.found);
             }
         }
         // The dummy has no key, so even its own digest finds nothing.
         let found = found.ok_or(Denied::Unknown)?;
         let key = self.keys.get(found.index).ok_or(Denied::Unknown)?;
+        if key.enabled && key.expires_at.is_none() && found.slot == Slot::Current {
+            return Ok(found);
+        }
+        let now = now();
         key.check(now)?;
         if found.slot == Slot::Previous && !key.is_rotating(now) {
             return Err(Denied::Expired);
@@ -230,20 +236,20 @@ mod tests {
     #[test]
     fn a_key_is_found_by_its_digest_only() {
         let store = KeyStore::new(vec![key("a"), key("b")]);
-        let found = store.find(&secret::digest("b"), at(0)).unwrap();
+        let found = store.find(&secret::digest("b"), || at(0)).unwrap();
         assert_eq!(found, Found { index: 1, slot: Slot::Current });
         assert_eq!(&*store.key(1).unwrap().id, "b");
         assert!(store.key(2).is_none());
-        assert_eq!(store.find(&secret::digest("c"), at(0)), Err(Denied::Unknown));
+        assert_eq!(store.find(&secret::digest("c"), || at(0)), Err(Denied::Unknown));
         let mut near = secret::digest("a");
         near[31] ^= 1;
-        assert_eq!(store.find(&near, at(0)), Err(Denied::Unknown));
+        assert_eq!(store.find(&near, || at(0)), Err(Denied::Unknown));
     }
 
     #[test]
     fn the_dummy_is_no_key() {
-        assert_eq!(KeyStore::new(vec![key("a")]).find(&[0; 32], at(0)), Err(Denied::Unknown));
-        assert_eq!(KeyStore::default().find(&[0; 32], at(0)), Err(Denied::Unknown));
+        assert_eq!(KeyStore::new(vec![key("a")]).find(&[0; 32], || at(0)), Err(Denied::Unknown));
+        assert_eq!(KeyStore::default().find(&[0; 32], || at(0)), Err(Denied::Unknown));
     }
 
     #[test]
@@ -252,18 +258,18 @@ mod tests {
         (one.digest, other.digest) = ([7; 32], [7; 32]);
         other.digest[31] = 8;
         let store = KeyStore::new(vec![one, other.clone()]);
-        assert_eq!(store.find(&other.digest, at(0)).unwrap().index, 1);
-        assert_eq!(store.find(&[7; 32], at(0)).unwrap().index, 0);
+        assert_eq!(store.find(&other.digest, || at(0)).unwrap().index, 1);
+        assert_eq!(store.find(&[7; 32], || at(0)).unwrap().index, 0);
     }
 
     #[test]
     fn the_old_secret_counts_until_its_time() {
         let rotated = Key { previous: Some((secret::digest("old"), at(100))), ..key("new") };
         let store = KeyStore::new(vec![rotated]);
-        let found = store.find(&secret::digest("old"), at(99)).unwrap();
+        let found = store.find(&secret::digest("old"), || at(99)).unwrap();
         assert_eq!(found, Found { index: 0, slot: Slot::Previous });
-        assert_eq!(store.find(&secret::digest("old"), at(100)), Err(Denied::Expired));
-        assert_eq!(store.find(&secret::digest("new"), at(100)).unwrap().slot, Slot::Current);
+        assert_eq!(store.find(&secret::digest("old"), || at(100)), Err(Denied::Expired));
+        assert_eq!(store.find(&secret::digest("new"), || at(100)).unwrap().slot, Slot::Current);
     }
 
     #[test]
@@ -272,10 +278,10 @@ mod tests {
         let disabled = Key { enabled: false, previous, ..key("disabled") };
         let expired = Key { expires_at: Some(at(100)), ..key("expired") };
         let store = KeyStore::new(vec![disabled, expired, key("active")]);
-        assert_eq!(store.find(&secret::digest("disabled"), at(0)), Err(Denied::Disabled));
-        assert_eq!(store.find(&secret::digest("old"), at(0)), Err(Denied::Disabled));
-        assert!(store.find(&secret::digest("expired"), at(99)).is_ok());
-        assert_eq!(store.find(&secret::digest("expired"), at(100)), Err(Denied::Expired));
+        assert_eq!(store.find(&secret::digest("disabled"), || at(0)), Err(Denied::Disabled));
+        assert_eq!(store.find(&secret::digest("old"), || at(0)), Err(Denied::Disabled));
+        assert!(store.find(&secret::digest("expired"), || at(99)).is_ok());
+        assert_eq!(store.find(&secret::digest("expired"), || at(100)), Err(Denied::Expired));
         assert_eq!(store.counts(at(99)), Counts { active: 2, expired: 0, disabled: 1 });
         assert_eq!(store.counts(at(100)), Counts { active: 1, expired: 1, disabled: 1 });
     }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::quota::{Left, Period};
 use super::rate::{Limiter, Verdict, whole_seconds};
 use crate::config::{Plan, QuotaPeriod};
-use crate::wire::decimal::decimal;
+use crate::wire::decimal::{decimal, width};
 
 /// See the module.
 #[derive(Debug)]
@@ -69,20 +69,27 @@ impl PlanLimits {
             }
             Verdict::Limited { retry_after } => (0, retry_after),
         };
-        let lengths = if quota.is_some() { 2 * self.plan.name.len() + 64 } else { self.plan.name.len() + 24 };
-        let mut text = Vec::with_capacity(lengths);
-        self.item(&mut text, b"\";r=", remaining, reset);
-        if let Some(Left { remaining, reset }) = quota {
+        let rate = ("\";r=", remaining, reset);
+        let quota = quota.map(|Left { remaining, reset }| ("-quota\";r=", remaining, reset));
+        // Exactly: a buffer with room left would cost a second allocation to be shared.
+        let length = self.length(rate) + quota.map_or(0, |quota| self.length(quota) + 2);
+        let mut text = Vec::with_capacity(length);
+        self.item(&mut text, rate);
+        if let Some(quota) = quota {
             text.extend_from_slice(b", ");
-            self.item(&mut text, b"-quota\";r=", remaining, reset);
+            self.item(&mut text, quota);
         }
         HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static("\"plan\";r=0"))
     }
 
-    fn item(&self, text: &mut Vec<u8>, after_name: &[u8], remaining: u32, reset: u64) {
+    fn length(&self, (after_name, remaining, reset): (&str, u32, u64)) -> usize {
+        1 + self.plan.name.len() + after_name.len() + width(u64::from(remaining)) + ";t=".len() + width(reset)
+    }
+
+    fn item(&self, text: &mut Vec<u8>, (after_name, remaining, reset): (&str, u32, u64)) {
         text.push(b'"');
         text.extend_from_slice(self.plan.name.as_bytes());
-        text.extend_from_slice(after_name);
+        text.extend_from_slice(after_name.as_bytes());
         decimal(text, u64::from(remaining), 1);
         text.extend_from_slice(b";t=");
         decimal(text, reset, 1);

@@ -58,8 +58,8 @@ fn identify(headers: &HeaderMap, context: &Context) -> Result<(), Refusal> {
         credential => credential?,
     };
     let keys = &context.snapshot.keys;
-    let now = jiff::Timestamp::now();
-    let index = match token::is_token(credential).then(|| token::verify(keys, credential, now)) {
+    let now = jiff::Timestamp::now;
+    let index = match token::is_token(credential).then(|| token::verify(keys, credential, now())) {
         Some(Ok((index, claims))) => {
             // Set once: this layer sees a request once.
             let _ = context.token.set(Box::new(claims));

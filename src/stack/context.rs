@@ -28,7 +28,8 @@ pub(crate) struct Arrival {
 
 /// A request on its way through the layers.
 pub(crate) struct Call {
-    pub(crate) head: Parts,
+    /// Boxed: every layer hands it on.
+    pub(crate) head: Box<Parts>,
     pub(crate) body: Incoming,
     pub(crate) context: Rc<Context>,
 }

@@ -1,6 +1,8 @@
 //! What stands for a stored rating: `PUT feedback/{id}` names no chatflow and no chat, and Flowise changes whatever row
 //! it names. A handle names the chatflow and carries a proof that it was given to this caller; nothing is stored.
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+
 use super::fields::is_uuid;
 use crate::predict::session::Namespace;
 
@@ -21,7 +23,7 @@ pub(crate) fn parts(handle: &str) -> Option<(&str, &str, &str)> {
 
 /// Whether the handle was given to the caller of that namespace.
 pub(crate) fn is_proven(id: &str, given: &str, namespace: &Namespace) -> bool {
-    bool::from(subtle::ConstantTimeEq::ct_eq(proof(id, namespace).as_bytes(), given.as_bytes()))
+    verify_slices_are_equal(proof(id, namespace).as_bytes(), given.as_bytes()).is_ok()
 }
 
 fn proof(id: &str, namespace: &Namespace) -> String {

@@ -66,7 +66,7 @@ fn create_makes_the_file_and_prints_the_key_alone() {
     assert!(folder.text().starts_with(HEADER) && !folder.text().contains("fg_sk"));
     assert_eq!(fs::metadata(folder.file()).unwrap().permissions().mode() & 0o777, 0o600);
     let store = folder.store();
-    let found = store.find(&secret::digest(key_of(&output)), now()).unwrap();
+    let found = store.find(&secret::digest(key_of(&output)), now).unwrap();
     let key = store.key(found.index).unwrap();
     assert_eq!((key.plan, key.upsert, key.may_call("sales")), (1, true, false));
     assert_eq!(key.expires_at.unwrap(), "2026-08-30T12:00:00Z".parse().unwrap());
@@ -90,13 +90,13 @@ fn both_secrets_work_during_a_rotation() {
     assert!(folder.text().contains("id: app # of the shop\n") && folder.text().starts_with(HEADER));
     let (store, hour) = (folder.store(), SignedDuration::from_hours(1));
     let old = secret::digest(key_of(&old));
-    assert_eq!(store.find(&old, now() + hour * 71).unwrap().slot, Slot::Previous);
-    assert_eq!(store.find(&old, now() + hour * 72), Err(Denied::Expired));
-    assert_eq!(store.find(&secret::digest(key_of(&new)), now()).unwrap().slot, Slot::Current);
+    assert_eq!(store.find(&old, || now() + hour * 71).unwrap().slot, Slot::Previous);
+    assert_eq!(store.find(&old, || now() + hour * 72), Err(Denied::Expired));
+    assert_eq!(store.find(&secret::digest(key_of(&new)), now).unwrap().slot, Slot::Current);
     let newest = folder.run("rotate app --grace 0").unwrap();
     let store = folder.store();
-    assert_eq!(store.find(&secret::digest(key_of(&new)), now()), Err(Denied::Unknown));
-    assert!(store.find(&secret::digest(key_of(&newest)), now()).is_ok());
+    assert_eq!(store.find(&secret::digest(key_of(&new)), now), Err(Denied::Unknown));
+    assert!(store.find(&secret::digest(key_of(&newest)), now).is_ok());
     assert!(!folder.text().contains("previous"));
 }
 
@@ -108,10 +108,10 @@ fn a_revoked_key_is_denied_and_the_last_one_is_not_deleted() {
     assert!(matches!(folder.run("revoke app --delete"), Err(CommandError::LastKey(_))));
     folder.run("revoke app").unwrap();
     folder.run("revoke app").unwrap();
-    assert_eq!(folder.store().find(&digest, now()), Err(Denied::Disabled));
+    assert_eq!(folder.store().find(&digest, now), Err(Denied::Disabled));
     folder.run("create --id other-app").unwrap();
     folder.run("revoke app --delete").unwrap();
-    assert_eq!(folder.store().find(&digest, now()), Err(Denied::Unknown));
+    assert_eq!(folder.store().find(&digest, now), Err(Denied::Unknown));
     assert_eq!(folder.store().keys().len(), 1);
     assert!(matches!(folder.run("revoke app"), Err(CommandError::NoSuchKey(_))));
 }

@@ -106,7 +106,7 @@ impl ResponseHead {
         let is_http11 = parsed.version == Some(1);
         let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
         let status = status.ok_or(Http1Error::Malformed("the status is no status"))?;
-        let mut headers = HeaderMap::with_capacity(16);
+        let mut headers = HeaderMap::with_capacity(12);
         let mut framing = Framing { keeps_alive: is_http11, ..Framing::default() };
         for field in parsed.headers.iter() {
             let name =

@@ -106,10 +106,11 @@ impl Connection {
             }
             // Before more is sent: an upstream may answer early, a 413 for example, and close. What it said is lost
             // once a write has failed.
-            if sending.was_sent
-                && let Poll::Ready(head) = self.poll_head(&mut received, cx)
-            {
-                return Poll::Ready(head);
+            if sending.was_sent {
+                let early = self.poll_head(&mut received, cx);
+                if early.is_ready() || sending.is_over {
+                    return early;
+                }
             }
             if let Poll::Ready(Err(error)) = sending.poll(&mut self.transport, body, cx) {
                 if matches!(error, Http1Error::Upload) || !sending.was_sent {
@@ -243,6 +244,8 @@ impl<'a> Sending<'a> {
                 self.piece = self.next_of_upload(ready!(Pin::new(&mut *body).poll_frame(cx)))?;
             } else {
                 self.is_complete = true;
+                // What was sent is not sent again; it may hold the client's read buffer.
+                *body = Outgoing::Empty;
                 ready!(transport.poll_flush(cx))?;
                 self.is_over = true;
             }
