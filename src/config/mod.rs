@@ -273,7 +273,9 @@ pub enum ResponseShape {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Events {
     All,
-    Only(Vec<Box<str>>),
+    /// What Flowise's widget shows its visitor; of an agentflow's steps their names and states.
+    Widget,
+    Only(Arc<[Box<str>]>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -72,7 +72,6 @@ const publishable = secret()
 const { gateway, tap, keys } = await start('browser', {
   support: ['llm-chain', open],
   agent: ['agentflow-llm', open],
-  'agent-with-stop': ['agentflow-llm', { ...open, events: ['start', 'token', 'agentFlowEvent', 'agentFlowExecutedData', 'metadata', 'error', 'end', 'abort'] }],
   form: ['agentflow-form', open],
   uploads: ['uploads', open],
   leads: ['leads', open],
@@ -209,7 +208,7 @@ await onPage('the widget captures a lead and gives feedback', async (page) => {
 })
 
 await onPage("the widget's stop button stops the run", async (page) => {
-  await visit(page, LISTED, 'agent-with-stop')
+  await visit(page, LISTED, 'agent')
   const mark = nonce()
   await ask(page, `${mark} [[words=80]] [[delay=80]]`)
   await page.getByText('w5').first().waitFor({ timeout: 15000 })

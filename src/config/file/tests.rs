@@ -313,11 +313,9 @@ chatflows:
     assert_eq!((public.access, own.access, listed.access), (Access::Public, Access::Public, Access::Key));
     assert!(public.allowed_origins.allows("https://x.example.com") && !public.allowed_origins.allows("https://a.org"));
     assert!(own.allowed_origins.allows("https://a.org") && !own.allowed_origins.allows("https://x.example.com"));
-    let Events::Only(shown) = &public.events else { panic!("a public chatflow shows what the widget does") };
-    assert!(shown.iter().any(|event| &**event == "token"));
-    assert!(!shown.iter().any(|event| matches!(&**event, "agentFlowExecutedData" | "agent_trace" | "usageMetadata")));
+    assert_eq!(public.events, Events::Widget);
     assert_eq!((&own.events, own.response), (&Events::All, ResponseShape::Message));
-    assert_eq!(listed.events, Events::Only(vec!["token".into(), "error".into(), "end".into()]));
+    assert_eq!(listed.events, Events::Only(["token".into(), "error".into(), "end".into()].into()));
     assert!(public.isolate_sessions && !listed.isolate_sessions && !unread.isolate_sessions);
 }
 
@@ -341,7 +339,7 @@ fn mistakes_about_browsers() {
             with_chatflow("upstream: f\nevents: [tokens]"),
             "events[0]: Flowise has no event of this name, did you mean `token`?",
         ),
-        (with_chatflow("upstream: f\nevents: some"), "expected all or a list of events"),
+        (with_chatflow("upstream: f\nevents: some"), "expected all, widget or a list of events"),
         (with_chatflow("upstream: f\nbody: passthrough\nisolate_sessions: true"), "needs `body: checked`: ids"),
         (with_chatflow("upstream: f\nbody: passthrough\nevents: [token]"), "events: needs `body: checked`"),
         (with_chatflow("upstream: f\nbody: passthrough\nresponse: message"), "response: needs `body: checked`"),
@@ -474,7 +472,7 @@ fn mistakes_in_a_chatflow() {
             "8:11 chatflows.9d2b4ae3-1f5e-4c00-9000-000000000000.vars: has no effect",
         ),
         (with_chatflow("upstream: f\naccess: private"), "access: expected key or public"),
-        (with_chatflow("upstream: f\nevents: none"), "events: expected all or a list of events"),
+        (with_chatflow("upstream: f\nevents: none"), "events: expected all, widget or a list of events"),
         (with_chatflow("upstream: f\nmax_word_chars: -1"), "max_word_chars: expected a whole number from 1 to"),
         (with_chatflow("id: null"), "5:3 chatflows.9d2b4ae3-1f5e-4c00-9000-000000000000.upstream: missing"),
         (

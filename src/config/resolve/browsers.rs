@@ -35,23 +35,6 @@ const EVENTS: &[&str] = &[
     "end",
 ];
 
-/// What Flowise's own widget shows its visitor, and no more: no traces, no system prompts, no usage.
-const SHOWN_BY_THE_WIDGET: &[&str] = &[
-    "start",
-    "token",
-    "agentFlowEvent",
-    "nextAgentFlow",
-    "action",
-    "sourceDocuments",
-    "usedTools",
-    "artifacts",
-    "fileAnnotations",
-    "metadata",
-    "abort",
-    "error",
-    "end",
-];
-
 pub(super) fn cors(reader: &mut Reader<'_>, file: &file::Cors) -> Cors {
     let allowed_origins = origins(reader, &file.allowed_origins).unwrap_or_default();
     let allow_credentials = reader.boolean(&file.allow_credentials).unwrap_or(false);
@@ -143,15 +126,18 @@ pub(super) fn browsers(
     }
 }
 
-/// All; those listed, with `error` and `end`, without which a client would wait for ever; or what the widget shows.
+/// All; what the widget shows; or those listed, with `error` and `end`, without which a client would wait for ever.
 fn events(reader: &mut Reader<'_>, field: &Field, access: Access) -> Events {
-    let only = |names: &[&str]| Events::Only(names.iter().map(|name| Box::from(*name)).collect());
     let Some(node) = &field.0 else {
-        return if access == Access::Public { only(SHOWN_BY_THE_WIDGET) } else { Events::All };
+        return if access == Access::Public { Events::Widget } else { Events::All };
     };
     if !matches!(node.value, Value::List(_)) {
-        reader.parsed_node(node, |text| if text == "all" { Ok(()) } else { Err("expected all or a list of events") });
-        return Events::All;
+        let read = reader.parsed_node(node, |text| match text {
+            "all" => Ok(Events::All),
+            "widget" => Ok(Events::Widget),
+            _ => Err("expected all, widget or a list of events"),
+        });
+        return read.unwrap_or(Events::All);
     }
     let mut listed = Vec::new();
     for item in reader.list(field).unwrap_or_default() {
@@ -168,7 +154,7 @@ fn events(reader: &mut Reader<'_>, field: &Field, access: Access) -> Events {
             listed.push(always);
         }
     }
-    only(&listed)
+    Events::Only(listed.into_iter().map(Box::from).collect())
 }
 
 /// `session_secret`, at least 16 characters.

@@ -92,8 +92,13 @@ impl Telling {
 
     fn fail(&mut self, text: &str) -> String {
         self.failed = true;
-        event_text("error", &serde_json::json!({ "error": text, "code": "upstream_error" }))
+        told_error(text, "upstream_error")
     }
+}
+
+/// How such a stream tells that there is no answer.
+pub(crate) fn told_error(sentence: &str, code: &str) -> String {
+    event_text("error", &serde_json::json!({ "error": sentence, "code": code }))
 }
 
 fn event_text(name: &str, data: &impl Serialize) -> String {

@@ -5,9 +5,12 @@ mod message;
 mod rename;
 mod screen;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use self::message::Telling;
+pub(crate) use self::message::told_error;
 use self::rename::Rename;
 pub(crate) use self::rename::Renamer;
 use self::screen::Allowed;
@@ -31,7 +34,8 @@ impl View {
         let renames = Rename::of(ids);
         let allowed = match &chatflow.events {
             Events::All => None,
-            Events::Only(names) => Some(Allowed(names.clone())),
+            Events::Widget => Some(Allowed::Widget),
+            Events::Only(names) => Some(Allowed::Only(Arc::clone(names))),
         };
         let shape = chatflow.response;
         let changes = !renames.is_empty() || allowed.is_some() || shape == ResponseShape::Message;

@@ -1,10 +1,12 @@
-//! What `events: [...]` lets through.
+//! What `events: widget` and `events: [...]` let through.
 //!
 //! One list for both kinds of answer: an event of a stream and the field of a JSON answer that carries the same have
 //! the same name (`sourceDocuments`, `usedTools`, `agentFlowExecutedData`, ...). What is not listed is dropped, known
 //! or not: an agentflow's `agentFlowExecutedData` holds system prompts, addresses and credential ids.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -28,9 +30,38 @@ const ALWAYS: [&str; 10] = [
 /// Without these a stream would not end visibly.
 const ALWAYS_EVENTS: [&str; 2] = ["error", "end"];
 
-/// Names of events that a client may see.
+/// What Flowise's own widget shows its visitor, and no more: no traces, no system prompts, no usage.
+const SHOWN_BY_THE_WIDGET: [&str; 18] = [
+    "start",
+    "token",
+    "agentFlowEvent",
+    "nextAgentFlow",
+    STEPS,
+    "action",
+    "sourceDocuments",
+    "usedTools",
+    "artifacts",
+    "fileAnnotations",
+    "metadata",
+    "abort",
+    "tts_start",
+    "tts_data",
+    "tts_end",
+    "tts_abort",
+    "error",
+    "end",
+];
+/// An agentflow's steps so far. The widget names them, and has a stop button only once there is one; their inputs and
+/// outputs are nobody's business on a public page.
+const STEPS: &str = "agentFlowExecutedData";
+
+/// Which events a client may see.
 #[derive(Debug)]
-pub(crate) struct Allowed(pub(super) Vec<Box<str>>);
+pub(crate) enum Allowed {
+    Widget,
+    /// Those of these names.
+    Only(Arc<[Box<str>]>),
+}
 
 /// What becomes of a record.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,14 +74,17 @@ pub(crate) enum Step {
 #[derive(Deserialize)]
 pub(super) struct Event<'a> {
     #[serde(borrow)]
-    pub(super) event: std::borrow::Cow<'a, str>,
+    pub(super) event: Cow<'a, str>,
     #[serde(borrow)]
     pub(super) data: Option<&'a RawValue>,
 }
 
 impl Allowed {
     pub(super) fn lists(&self, name: &str) -> bool {
-        self.0.iter().any(|allowed| **allowed == *name)
+        match self {
+            Self::Widget => SHOWN_BY_THE_WIDGET.contains(&name),
+            Self::Only(names) => names.iter().any(|allowed| **allowed == *name),
+        }
     }
 
     fn shows(&self, event: &str) -> bool {
@@ -61,6 +95,7 @@ impl Allowed {
     pub(super) fn early(&self, name: &str) -> Option<bool> {
         match name {
             "metadata" => None,
+            STEPS if matches!(self, Self::Widget) => None,
             name => Some(self.shows(name)),
         }
     }
@@ -75,11 +110,13 @@ impl Allowed {
         if !self.shows(&event) {
             return Step::Drop;
         }
-        if event != "metadata" {
-            return Step::Pass;
-        }
-        match data.and_then(|data| fields(data.get().as_bytes(), self)).and_then(|data| String::from_utf8(data).ok()) {
-            Some(data) => Step::Replace(format!("message:\ndata:{{\"event\":\"metadata\",\"data\":{data}}}\n\n")),
+        let rewritten = match (&*event, self) {
+            ("metadata", _) => data.and_then(|data| String::from_utf8(fields(data.get().as_bytes(), self)?).ok()),
+            (STEPS, Self::Widget) => data.and_then(outline).map(|steps| steps.get().to_owned()),
+            _ => return Step::Pass,
+        };
+        match rewritten {
+            Some(data) => Step::Replace(format!("message:\ndata:{{\"event\":\"{event}\",\"data\":{data}}}\n\n")),
             None => Step::Drop,
         }
     }
@@ -88,19 +125,64 @@ impl Allowed {
 /// A JSON object's shown fields, in their order and each as it was; `None`: it is no object.
 pub(super) fn fields(object: &[u8], allowed: &Allowed) -> Option<Vec<u8>> {
     let mut fields: Fields<'_> = serde_json::from_slice(object).ok()?;
-    fields.0.retain(|(name, _)| ALWAYS.contains(&&**name) || allowed.lists(name));
+    fields.0.retain_mut(|(name, value)| match (&**name, allowed) {
+        (STEPS, Allowed::Widget) => match outline(value) {
+            Some(steps) => {
+                *value = Cow::Owned(steps);
+                true
+            }
+            None => false,
+        },
+        (name, _) => ALWAYS.contains(&name) || allowed.lists(name),
+    });
     serde_json::to_vec(&fields).ok()
 }
 
+/// Of an agentflow's step what names it and says how far it is.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Outline<'a> {
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    node_id: Option<&'a RawValue>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    node_label: Option<&'a RawValue>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    previous_node_ids: Option<&'a RawValue>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    status: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    data: Place<'a>,
+}
+
+/// Which node, and in which round of an iteration.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Place<'a> {
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    name: Option<&'a RawValue>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    parent_node_id: Option<&'a RawValue>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    iteration_index: Option<&'a RawValue>,
+}
+
+/// `None`: these are no steps.
+fn outline(steps: &RawValue) -> Option<Box<RawValue>> {
+    let steps: Vec<Outline<'_>> = serde_json::from_str(steps.get()).ok()?;
+    serde_json::value::to_raw_value(&steps).ok()
+}
+
 /// An object whose values are not looked at.
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
+struct Fields<'a>(Vec<(String, Cow<'a, RawValue>)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct InOrder;
 
         impl<'de> Visitor<'de> for InOrder {
-            type Value = Vec<(String, &'de RawValue)>;
+            type Value = Vec<(String, Cow<'de, RawValue>)>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("an object")
@@ -108,8 +190,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                 let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
+                while let Some((name, value)) = map.next_entry::<_, &RawValue>()? {
+                    fields.push((name, Cow::Borrowed(value)));
                 }
                 Ok(fields)
             }

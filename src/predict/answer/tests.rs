@@ -11,7 +11,7 @@ fn ids() -> ChatIds {
 }
 
 fn view(names: Option<&[&str]>, shape: ResponseShape) -> View {
-    let allowed = names.map(|names| Allowed(names.iter().map(|name| (*name).into()).collect()));
+    let allowed = names.map(|names| Allowed::Only(names.iter().map(|name| (*name).into()).collect()));
     View { renames: Rename::of(&ids()), allowed, shape }
 }
 
@@ -65,6 +65,44 @@ fn only_listed_events_pass_and_these_byte_for_byte() {
     let shown = shown(view(Some(&["token", "metadata"]), ResponseShape::Flowise), &stream(), &[]);
     assert_eq!(shown, expected.concat());
     assert!(!shown.contains("secret"));
+}
+
+#[test]
+fn the_widget_sees_which_steps_there_were_and_nothing_in_them() {
+    let step = |more: serde_json::Value| {
+        let mut step = serde_json::json!({
+            "nodeId": "llm_0", "nodeLabel": "Answer", "previousNodeIds": ["start_0"], "status": "FINISHED",
+            "data": { "id": "llm_0", "name": "llmAgentflow", "parentNodeId": "it_0", "iterationIndex": 1 },
+        });
+        step["data"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::json!([step, { "nodeId": "x" }])
+    };
+    let full = step(serde_json::json!({ "input": { "prompt": "secret".repeat(20_000) }, "output": "secret" }));
+    let mut seen = step(serde_json::json!({}));
+    seen[1]["data"] = serde_json::json!({});
+    let widget = || View { renames: Rename::of(&ids()), allowed: Some(Allowed::Widget), shape: ResponseShape::Flowise };
+    let text = record("agentFlowExecutedData", &full) + &record("usageMetadata", &"secret".into()) + END;
+    for cuts in [&[][..], &[100, 70_000]] {
+        let shown = shown(widget(), &text, cuts);
+        assert_eq!(data(&shown, "agentFlowExecutedData"), seen);
+        assert!(!shown.contains("secret") && shown.ends_with(END));
+    }
+    let odd = record("agentFlowExecutedData", &"secret".into()) + END;
+    assert_eq!(shown(widget(), &odd, &[]), END);
+    let json = serde_json::json!({ "text": "a", "agentFlowExecutedData": full, "executionId": "secret" });
+    let json = widget().json(json.to_string().into()).unwrap();
+    let expected = serde_json::json!({ "text": "a", "agentFlowExecutedData": seen });
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&json).unwrap(), expected);
+}
+
+fn data(stream: &str, event: &str) -> serde_json::Value {
+    let mut records = stream.lines().filter_map(|line| line.strip_prefix("data:"));
+    records
+        .find_map(|line| {
+            let mut record: serde_json::Value = serde_json::from_str(line).ok()?;
+            (record["event"] == event).then(|| record["data"].take())
+        })
+        .unwrap_or_default()
 }
 
 #[test]
