@@ -37,13 +37,14 @@ const LOOK: usize = 64;
 
 /// Reads along with a stream, split anywhere.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent facts about a position in a stream")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a position in a stream")]
 pub(crate) struct Scanner {
     line: [u8; LOOK],
     line_length: usize,
     record_has_data: bool,
     record_is_empty: bool,
     record: Kind,
+    is_speech: bool,
     /// Complete records that carried data.
     pub(crate) events: u64,
     pub(crate) saw_end: bool,
@@ -65,6 +66,7 @@ impl Default for Scanner {
             record_has_data: false,
             record_is_empty: true,
             record: Kind::Other,
+            is_speech: false,
             events: 0,
             saw_end: false,
             saw_error: false,
@@ -84,6 +86,11 @@ pub(crate) enum ErrorAt {
 }
 
 impl Scanner {
+    /// For a stream of speech, which ends with `tts_end` or the like.
+    pub(crate) fn of_speech() -> Self {
+        Self { is_speech: true, ..Self::default() }
+    }
+
     /// Takes the next piece; tells where the first `error` record that shows in it starts.
     pub(crate) fn scan(&mut self, piece: &[u8]) -> Option<ErrorAt> {
         let mut error_at = None;
@@ -138,9 +145,10 @@ impl Scanner {
         self.record_has_data = true;
         let data = data.strip_prefix(b" ").unwrap_or(data);
         if let Some(name) = data.strip_prefix(b"{\"event\":\"") {
-            if name.starts_with(b"error\"") {
+            let is = |wanted: &[u8]| name.starts_with(wanted);
+            if is(b"error\"") || is(b"tts_error\"") {
                 self.record = Kind::Error;
-            } else if name.starts_with(b"end\"") {
+            } else if is(b"end\"") || (self.is_speech && (is(b"tts_end\"") || is(b"tts_abort\""))) {
                 self.record = Kind::End;
             }
         }
@@ -155,7 +163,7 @@ impl Scanner {
             return false;
         }
         self.events += u64::from(self.record_has_data);
-        self.saw_end |= self.record == Kind::End;
+        self.saw_end |= self.record == Kind::End || (self.is_speech && self.record == Kind::Error);
         self.saw_error |= self.record == Kind::Error;
         self.record = Kind::Other;
         self.record_has_data = false;
@@ -164,15 +172,28 @@ impl Scanner {
     }
 }
 
+/// The data of a `tts_error` record.
+pub(crate) fn speech_error(message: &str) -> String {
+    format!("{{\"event\":\"tts_error\",\"data\":{{\"error\":{}}}}}", serde_json::Value::from(message))
+}
+
 /// The text of the first `error` record in `text`, if it holds one.
 pub(crate) fn error_text(text: &[u8]) -> Option<String> {
+    told(text, "error", |data| Some(data.as_str().map_or_else(|| data.to_string(), str::to_owned)))
+}
+
+/// The same of a `tts_error` record.
+pub(crate) fn speech_error_text(text: &[u8]) -> Option<String> {
+    told(text, "tts_error", |data| Some(data.get("error")?.as_str()?.to_owned()))
+}
+
+fn told(text: &[u8], event: &str, read: impl Fn(&serde_json::Value) -> Option<String>) -> Option<String> {
     text.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data:")).find_map(|json| {
         let value: serde_json::Value = serde_json::from_slice(json).ok()?;
-        if value.get("event")?.as_str()? != "error" {
+        if value.get("event")?.as_str()? != event {
             return None;
         }
-        let data = value.get("data")?;
-        Some(data.as_str().map_or_else(|| data.to_string(), str::to_owned))
+        read(value.get("data")?)
     })
 }
 

@@ -90,9 +90,9 @@ async fn answer(environment: &Environment, call: Call) -> Result<Response<Body>,
             let upstream =
                 Upstream { environment, context: &context, flow, id, target, credentials: credentials.as_ref() };
             match endpoint {
-                Endpoint::Prediction => upstream.predict(&head, body).await,
+                Endpoint::Prediction => upstream.predict(head, body).await,
                 // Boxed as above.
-                Endpoint::Upsert => Box::pin(upstream.upsert(&head, body)).await,
+                Endpoint::Upsert => Box::pin(upstream.upsert(head, body)).await,
                 Endpoint::ChatflowsStreaming => Box::pin(upstream.chatflows_streaming(&head)).await,
                 _ => Err(Refusal::NotFound),
             }
@@ -160,7 +160,7 @@ pub(super) struct Upstream<'a> {
 }
 
 impl Upstream<'_> {
-    async fn predict(&self, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
+    async fn predict(&self, head: Box<Parts>, body: Incoming) -> Result<Response<Body>, Refusal> {
         match self.flow.config.body {
             BodyMode::Passthrough => self.pass(head, "prediction", body).await,
             BodyMode::Checked => {
@@ -172,8 +172,10 @@ impl Upstream<'_> {
                 } else {
                     None
                 };
-                let mut request = self.head(Method::POST, "prediction", head);
+                let mut request = self.head(Method::POST, "prediction", &head);
                 request.field("content-type", &JSON);
+                // As below.
+                drop(head);
                 let chat = chat_id::hash(prediction.ids.chat.upstream.as_bytes());
                 let view = View::new(&self.flow.config, &prediction.ids);
                 let abort = AbortGuard::new(
@@ -192,7 +194,7 @@ impl Upstream<'_> {
         }
     }
 
-    async fn upsert(&self, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
+    async fn upsert(&self, head: Box<Parts>, body: Incoming) -> Result<Response<Body>, Refusal> {
         // A page is no place to write documents from, whatever the key that its token descends from may do.
         if self.context.token.get().is_some() {
             return Err(Refusal::UpsertNotAllowed);
@@ -201,7 +203,7 @@ impl Upstream<'_> {
     }
 
     /// Sends a client's body on as it comes.
-    async fn pass(&self, head: &Parts, route: &str, body: Incoming) -> Result<Response<Body>, Refusal> {
+    async fn pass(&self, head: Box<Parts>, route: &str, body: Incoming) -> Result<Response<Body>, Refusal> {
         // What a key or a token forces must not silently be missing.
         let key = self.context.key.get().and_then(|key| self.context.snapshot.keys.key(key as usize));
         if self.context.token.get().is_some() || key.is_some_and(|key| !key.vars.is_empty()) {
@@ -210,8 +212,10 @@ impl Upstream<'_> {
                 "This caller's variables or session cannot be set here: the body is forwarded unread.".into(),
             ));
         }
-        let mut request = self.head(Method::POST, route, head);
+        let mut request = self.head(Method::POST, route, &head);
         request.field("content-type", head.headers.get(CONTENT_TYPE).unwrap_or(&JSON));
+        // It holds the connection's read buffer, which can be used again while the answer is waited for.
+        drop(head);
         let silence = self.context.snapshot.config.server.body_timeout;
         let body = Outgoing::passing(body, self.context.body_limit.get(), silence).await?;
         // The chat is in the body, which nobody reads: callers at least stay where they are.
@@ -246,6 +250,7 @@ impl Upstream<'_> {
             cut: &self.environment.cut,
             report: &self.context.stream,
             abort,
+            is_speech: self.context.endpoint.get() == Endpoint::Speech,
             view,
         };
         shaping.shape(answer).await

@@ -44,6 +44,8 @@ pub(crate) struct Shaping<'a> {
     pub(crate) cut: &'a tokio_util::sync::CancellationToken,
     pub(crate) report: &'a StreamSlot,
     pub(crate) abort: Option<AbortGuard>,
+    /// It is no answer but one read out.
+    pub(crate) is_speech: bool,
     /// What the client sees of it; `None`: all.
     pub(crate) view: Option<Box<View>>,
 }
@@ -127,6 +129,7 @@ impl Shaping<'_> {
             report: self.report.begin(),
             abort: self.abort,
             refused,
+            is_speech: self.is_speech,
             view: self.view.map(|view| view.into_stream()),
         };
         Ok(assemble(status, headers, Body::streamed(EventStream::new(body, first, surroundings))))

@@ -20,7 +20,9 @@ use super::abort::AbortGuard;
 use super::reading::Reading;
 use super::scrub::scrub;
 use crate::predict::answer::StreamView;
-use crate::predict::events::{ErrorAt, KEEP_ALIVE, Scanner, error, error_and_end, error_text};
+use crate::predict::events::{
+    ErrorAt, KEEP_ALIVE, Scanner, error, error_and_end, error_text, speech_error, speech_error_text,
+};
 use crate::predict::report::{Ending, StreamReport};
 use crate::wire::body::BodyError;
 
@@ -38,6 +40,8 @@ pub(crate) struct Surroundings {
     pub(crate) report: Rc<StreamReport>,
     pub(crate) abort: Option<AbortGuard>,
     pub(crate) refused: KeyRefused,
+    /// It is no answer but one read out.
+    pub(crate) is_speech: bool,
     /// What the client sees of it.
     pub(crate) view: Option<StreamView>,
 }
@@ -81,18 +85,19 @@ pub(crate) struct EventStream {
     report: Rc<StreamReport>,
     abort: Option<AbortGuard>,
     refused: KeyRefused,
+    is_speech: bool,
     view: Option<StreamView>,
     is_over: bool,
 }
 
 impl EventStream {
     pub(crate) fn new(incoming: Reading, first: Option<Bytes>, surroundings: Surroundings) -> Self {
-        let Surroundings { idle, cut, report, abort, refused, view } = surroundings;
+        let Surroundings { idle, cut, report, abort, refused, is_speech, view } = surroundings;
         let now = Instant::now();
         Self {
             incoming,
             first,
-            scanner: Scanner::default(),
+            scanner: if is_speech { Scanner::of_speech() } else { Scanner::default() },
             held: BytesMut::new(),
             is_torn: false,
             passed: 0,
@@ -104,6 +109,7 @@ impl EventStream {
             report,
             abort,
             refused,
+            is_speech,
             view,
             is_over: false,
         }
@@ -164,7 +170,13 @@ impl EventStream {
         if !self.scanner.is_between_records() && (self.held.is_empty() || self.is_torn) {
             text.push_str("\n\n");
         }
-        text.push_str(&error_and_end(message));
+        if self.is_speech {
+            for part in ["event: tts_error\ndata: ", &speech_error(message), "\n\n"] {
+                text.push_str(part);
+            }
+        } else {
+            text.push_str(&error_and_end(message));
+        }
         if ending == Ending::Truncated
             && let Some(abort) = &mut self.abort
         {
@@ -284,10 +296,17 @@ fn clean(records: &[u8], key_refused: &dyn Fn()) -> Bytes {
         });
         // What cannot be read cannot be cleaned.
         let unread = || json.starts_with(b"{\"event\":\"error\"").then(|| "The chatflow failed.".to_owned());
-        match text.or_else(unread) {
-            Some(text) => {
+        let is_speech = json.starts_with(b"{\"event\":\"tts_error\"");
+        let made_anew = if is_speech {
+            let text = speech_error_text(line).map_or_else(|| "The speech failed.".to_owned(), |text| scrub(&text));
+            Some(speech_error(&text))
+        } else {
+            text.or_else(unread).map(|text| error(&text))
+        };
+        match made_anew {
+            Some(record) => {
                 clean.extend_from_slice(start);
-                clean.extend_from_slice(error(&text).as_bytes());
+                clean.extend_from_slice(record.as_bytes());
                 clean.push(b'\n');
             }
             None => clean.extend_from_slice(line),
