@@ -10,8 +10,7 @@ use http::request::Parts;
 use tower::{Layer, Service};
 
 use super::context::{Call, Context, Endpoint};
-use crate::config::Access;
-use crate::snapshot::Flow;
+use crate::config::{Access, ResponseShape};
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -67,17 +66,16 @@ where
 
 /// Makes the response of a refusal, and leaves the refusal for log and metrics.
 pub(crate) fn refuse(context: &Context, refusal: Refusal) -> Response<Body> {
-    let streamed = if wants_stream(context) { refusal.stream() } else { None };
+    let streamed = streamed_shape(context).and_then(|shape| refusal.stream(shape));
     let response = streamed.unwrap_or_else(|| refusal.response(&context.request_id, context.events_only));
     // A request is refused once; a second reason would add nothing.
     let _ = context.refusal.set(refusal);
     response
 }
 
-/// A widget on a page that anyone may use. A public chatflow's route is known before anything is refused that is its.
-fn wants_stream(context: &Context) -> bool {
-    let is_public = |flow: &Flow| flow.config.access == Access::Public;
-    context.events_only
-        && context.endpoint.get() == Endpoint::Prediction
-        && context.flow().is_some_and(|flow| is_public(flow))
+/// For a widget on a page that anyone may use: the shape of the answers that it streams. A public chatflow's route is
+/// known before anything is refused that is its.
+fn streamed_shape(context: &Context) -> Option<ResponseShape> {
+    let flow = context.flow().filter(|flow| flow.config.access == Access::Public)?;
+    (context.events_only && context.endpoint.get() == Endpoint::Prediction).then_some(flow.config.response)
 }

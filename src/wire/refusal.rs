@@ -10,6 +10,9 @@ use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, 
 use http::{Response, StatusCode};
 
 use super::body::Body;
+use crate::config::ResponseShape;
+use crate::predict::answer::told_error;
+use crate::predict::events::error_and_end;
 
 /// Why a request is not answered as asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,14 +232,14 @@ impl Refusal {
 
     /// The same as a stream of one `error` event, for a page of the official widget, which shows its visitor nothing of
     /// any other answer; `None` for what it does show.
-    pub(crate) fn stream(&self) -> Option<Response<Body>> {
+    pub(crate) fn stream(&self, shape: ResponseShape) -> Option<Response<Body>> {
         if matches!(self.status().as_u16(), 401 | 403 | 429) {
             return None;
         }
-        let data = serde_json::Value::from(self.message());
-        let text = format!(
-            "message:\ndata:{{\"event\":\"error\",\"data\":{data}}}\n\nmessage:\ndata:{{\"event\":\"end\",\"data\":\"[DONE]\"}}\n\n"
-        );
+        let text = match shape {
+            ResponseShape::Flowise => error_and_end(self.message()),
+            ResponseShape::Message => told_error(self.message(), self.code()),
+        };
         let mut response = Response::new(Body::from(Bytes::from(text)));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -280,10 +283,10 @@ mod tests {
     #[test]
     fn what_the_widget_would_not_show_is_told_as_a_stream() {
         for shown in [Refusal::MissingKey, Refusal::ChatflowNotAllowed, Refusal::TooManyConcurrent] {
-            assert!(shown.stream().is_none(), "{shown:?}");
+            assert!(shown.stream(ResponseShape::Flowise).is_none(), "{shown:?}");
         }
         for hidden in [Refusal::NotFound, Refusal::BodyTooLarge, Refusal::ChatBusy, Refusal::UpstreamTimeout] {
-            let response = hidden.stream().unwrap();
+            let response = hidden.stream(ResponseShape::Flowise).unwrap();
             assert_eq!(response.status(), StatusCode::OK);
             let Body::Full(body) = response.into_body() else { panic!("a whole body") };
             let text = std::str::from_utf8(&body).unwrap();
