@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::Environment;
-use super::context::{Call, Context, Endpoint};
+use super::context::{Call, Context};
 use crate::config::LogFormat;
 use crate::predict::report::Ending;
 use crate::telemetry::access_log::AccessLog;
@@ -163,13 +163,13 @@ impl Entry {
         text.extend_from_slice(br#"","method":"#);
         quote(text, self.method.as_str());
         text.extend_from_slice(br#","path":"#);
-        if context.endpoint.get() == Endpoint::Other {
-            quote(text, &self.path);
-        } else {
-            // A known route has only letters, digits and slashes in it.
+        if context.is_prediction_path.get() {
+            // A known name behind a fixed path: nothing to look for.
             text.push(b'"');
             text.extend_from_slice(self.path.as_bytes());
             text.push(b'"');
+        } else {
+            quote(text, &self.path);
         }
         for (name, value) in [
             ("protocol", self.protocol()),
@@ -255,10 +255,9 @@ fn shown(path: &str) -> &str {
 
 /// With three decimals, in whole numbers: formatting a float takes five times as long.
 fn milliseconds(text: &mut Vec<u8>, time: Duration) {
-    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    decimal(text, micros / 1000, 1);
+    decimal(text, time.as_secs().saturating_mul(1000) + u64::from(time.subsec_millis()), 1);
     text.push(b'.');
-    decimal(text, micros % 1000, 3);
+    decimal(text, u64::from(time.subsec_micros() % 1000), 3);
 }
 
 /// A JSON string; what a client sends may hold anything.
