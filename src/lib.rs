@@ -9,6 +9,7 @@
 //! | `stack` | the request path: one list of layers, one file each |
 //! | `predict` | the prediction call as types: request, events, report |
 //! | `upstream` | the backend that forwards to Flowise |
+//! | `widget` | the other calls of Flowise's widget, field by field |
 //! | `demo` | the backend behind `flowgate demo` |
 //! | `snapshot` | what one request runs on, swapped as a whole |
 //! | `keys`, `limits`, `tls` | who may ask, how much, and certificates |
@@ -16,8 +17,8 @@
 //! | `wire` | bodies, refusals, header policy, addresses |
 //! | [`config`], `telemetry` | settings; logs and metrics |
 //!
-//! Invariants: a request sees one snapshot; nothing on the way of a request with a secret key takes a lock, and nothing
-//! copies configuration; a permit, a count or a time belongs to a request until its last byte; only `wire::refusal`
+//! Invariants: a request sees one snapshot; nothing on the way of a plain answer to a request with a secret
+//! key takes a lock, and nothing copies configuration; a permit, a count or a time belongs to a request until its last byte; only `wire::refusal`
 //! makes error responses.
 #![forbid(unsafe_code)]
 

@@ -310,12 +310,12 @@ fn net(text: &str) -> Result<IpNet, &'static str> {
     file::parse_net(text).ok_or("an address (192.0.2.7) or a CIDR (192.0.2.0/24) is needed")
 }
 
-/// `90d`, `72h`, `30m`, `45s`, `2w`, or 0.
 /// An origin that may be listed, as it was written.
 fn origin(text: &str) -> Result<String, OriginError> {
     Origins::default().add(text).map(|()| text.to_owned())
 }
 
+/// `90d`, `72h`, `30m`, `45s`, `2w`, or 0.
 fn duration(text: &str) -> Result<SignedDuration, &'static str> {
     const RULE: &str = "a duration such as 90d, 72h, 30m or 45s is needed";
     let unit_at = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());

@@ -62,7 +62,7 @@ pub(crate) fn write(folder: &Path, counts: &Counts) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Whether [`write`] could succeed, without making the folder: whoever asks may not be who will run the gateway.
+/// Whether [`write()`] could succeed, without making the folder: whoever asks may not be who will run the gateway.
 pub(crate) fn probe(folder: &Path) -> io::Result<()> {
     let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
     let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };

@@ -31,7 +31,8 @@ pub(crate) enum Scope<'a> {
 
 /// What the hash of a chatflow's callers and ids is keyed with.
 ///
-/// It comes from the operator's secret, or without one from Flowise's id of the chatflow, which no client knows.
+/// It comes from the operator's secret, or without one from Flowise's id of the chatflow, which
+/// clients know only where it is the name that they call it by.
 #[derive(Debug)]
 pub(crate) struct SessionKey {
     secret: hmac::Key,

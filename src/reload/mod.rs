@@ -1,6 +1,6 @@
 //! Live changes: configuration, keys, certificates and secret files.
 //!
-//! [`files`]: which files, and whether they changed; [`watch`]: when to look; [`apply`]: read, validate as a whole,
+//! [`files`]: which files, and whether they changed; [`mod@watch`]: when to look; [`apply`]: read, validate as a whole,
 //! swap, or keep what is in force and say why; [`diff`]: what a reload cannot change.
 
 mod apply;

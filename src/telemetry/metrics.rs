@@ -71,7 +71,7 @@ impl Metrics {
             streams_open: declare.gauge("flowgate_streams_open", "Event streams in flight.")?,
             stream_events: declare.counters(
                 "flowgate_stream_events_total",
-                "Events passed to clients.",
+                "Events of streams, hidden ones included.",
                 &["chatflow"],
             )?,
             streams_ended: declare.counters(

@@ -89,6 +89,7 @@ fn status_text(code: u16) -> &'static str {
 fn canonical_digits(status: http::StatusCode) -> &'static str {
     match status.as_u16() {
         200 => "200",
+        201 => "201",
         204 => "204",
         400 => "400",
         401 => "401",
@@ -109,7 +110,7 @@ fn canonical_digits(status: http::StatusCode) -> &'static str {
         503 => "503",
         504 => "504",
         100..=199 => "1xx",
-        201..=299 => "2xx",
+        202..=203 | 205..=299 => "2xx",
         300..=399 => "3xx",
         402..=498 => "4xx",
         _ => "5xx",

@@ -16,8 +16,8 @@ struct Row<'a> {
     id: &'a str,
     state: &'static str,
     plan: &'a str,
-    /// `null`: all.
     kind: &'static str,
+    /// `null`: all.
     chatflows: Option<Vec<&'a str>>,
     expires_at: Option<String>,
     /// Until when the old secret of a rotation counts.
