@@ -32,6 +32,7 @@ log: $log
 upstreams:
   stub: { flowise: { urls: ["http://$PL_UPSTREAM"], api_key: $PL_UPKEY } }
 keys_file: keys.yaml
+cors: { allowed_origins: ["$PL_ORIGIN"] }
 plans:
   lab: { requests: 100000000/min, burst: 1000000, concurrent: 100000 }
 chatflows:
