@@ -290,15 +290,15 @@ impl Upstream<'_> {
         let context = self.context;
         let mut request = RequestHead::new(method, path);
         request.pass(&head.headers);
-        if let Some(Credentials { authorization, api_key }) = self.credentials.map(|held| &**held) {
-            request.field("authorization", authorization);
-            request.field("x-api-key", api_key);
+        if let Some(credentials) = self.credentials {
+            request.lines(credentials.fields());
         }
-        request.field("accept-encoding", &HeaderValue::from_static("identity"));
+        request.lines(b"accept-encoding: identity\r\n");
         request.field("x-request-id", &context.request_id);
         // One address: Flowise takes the leftmost for its own rate limit.
         request.field("x-forwarded-for", &context.client_text);
-        request.field("x-forwarded-proto", &HeaderValue::from_static(if context.tls { "https" } else { "http" }));
+        let proto: &[u8] = if context.tls { b"x-forwarded-proto: https\r\n" } else { b"x-forwarded-proto: http\r\n" };
+        request.lines(proto);
         let authority = head.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
         if let Some(host) = authority.as_ref().or_else(|| head.headers.get(HOST)) {
             request.field("x-forwarded-host", host);

@@ -65,6 +65,10 @@ struct Found<'a> {
 /// Reads a path, exactly as it is spelt.
 fn find(path: &str) -> Option<Found<'_>> {
     let rest = path.strip_prefix("/api/v1/")?;
+    // What is called most.
+    if let Some(name) = rest.strip_prefix("prediction/") {
+        return named(Endpoint::Prediction, name);
+    }
     let (first, rest) = rest.split_once('/').map_or((rest, None), |(first, rest)| (first, Some(rest)));
     let Some(rest) = rest else {
         let endpoint = match first {
@@ -78,7 +82,6 @@ fn find(path: &str) -> Option<Found<'_>> {
         return Some(Found { endpoint, chatflow: None });
     };
     let (endpoint, name) = match (first, rest) {
-        ("prediction", name) => (Endpoint::Prediction, name),
         ("chatflows-streaming", name) => (Endpoint::ChatflowsStreaming, name),
         ("vector", rest) => (Endpoint::Upsert, rest.strip_prefix("upsert/")?),
         ("public-chatbotConfig", name) => (Endpoint::ChatbotConfig, name),
@@ -95,7 +98,12 @@ fn find(path: &str) -> Option<Found<'_>> {
         ("text-to-speech", "abort") => return Some(Found { endpoint: Endpoint::SpeechAbort, chatflow: None }),
         _ => return None,
     };
-    (!name.is_empty() && !name.contains('/')).then_some(Found { endpoint, chatflow: Some(name) })
+    named(endpoint, name)
+}
+
+fn named(endpoint: Endpoint, name: &str) -> Option<Found<'_>> {
+    let is_name = !name.is_empty() && memchr::memchr(b'/', name.as_bytes()).is_none();
+    is_name.then_some(Found { endpoint, chatflow: Some(name) })
 }
 
 /// `{chatflow}/{chat}`.

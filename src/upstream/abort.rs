@@ -67,8 +67,7 @@ async fn abort(upstreams: &Upstreams, chat: Chat) {
     let Some(path) = abort_path(&chat.flow, &chat.id) else { return };
     let mut head = RequestHead::new(Method::PUT, &[&path]);
     if let Some(credentials) = chat.credentials {
-        head.field("authorization", &credentials.authorization);
-        head.field("x-api-key", &credentials.api_key);
+        head.lines(credentials.fields());
     }
     let forward = Forward { head, body: Outgoing::Empty, chat: chat_id::hash(chat.id.as_bytes()) };
     let outcome = tokio::time::timeout(PATIENCE, upstreams.send(&chat.target, forward)).await;

@@ -8,6 +8,7 @@ use http::HeaderValue;
 use prometheus::IntGauge;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use zeroize::Zeroizing;
 
 use crate::config::{Flowise, Secret, UpstreamUrl};
 use crate::telemetry::metrics::Metrics;
@@ -137,21 +138,30 @@ fn mix(mut x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// The upstream's key as Flowise may want it: guides say `X-API-KEY`, Flowise 3.1.4 reads only `Authorization`.
-#[derive(Debug, Clone)]
+/// How the gateway shows Flowise who it is: guides say `X-API-KEY`, Flowise reads `Authorization`, so both.
 pub(crate) struct Credentials {
-    pub(crate) authorization: HeaderValue,
-    pub(crate) api_key: HeaderValue,
+    /// Written once: they are the same in every request.
+    fields: Zeroizing<Vec<u8>>,
 }
 
 impl Credentials {
     /// `None` if the key cannot stand in a header, which the configuration has refused.
     pub(crate) fn new(key: &Secret) -> Option<Self> {
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", key.expose())).ok()?;
-        let mut api_key = HeaderValue::from_str(key.expose()).ok()?;
-        authorization.set_sensitive(true);
-        api_key.set_sensitive(true);
-        Some(Self { authorization, api_key })
+        let key = key.expose();
+        HeaderValue::from_str(key).ok()?;
+        let fields = [b"authorization: Bearer ", key.as_bytes(), b"\r\nx-api-key: ", key.as_bytes(), b"\r\n"].concat();
+        Some(Self { fields: Zeroizing::new(fields) })
+    }
+
+    /// As lines of a request's head.
+    pub(crate) fn fields(&self) -> &[u8] {
+        &self.fields
+    }
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials([redacted])")
     }
 }
 

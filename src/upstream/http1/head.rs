@@ -48,6 +48,12 @@ impl RequestHead {
         self.fixed = self.text.len();
     }
 
+    /// Adds fields that are written already, each with its line's end.
+    pub(crate) fn lines(&mut self, lines: &[u8]) {
+        self.text.extend_from_slice(lines);
+        self.fixed = self.text.len();
+    }
+
     fn put(&mut self, name: &str, value: &[u8]) {
         for part in [name.as_bytes(), b": ", value, b"\r\n"] {
             self.text.extend_from_slice(part);
