@@ -7,6 +7,7 @@ pub(crate) mod h2;
 pub(crate) mod mounted;
 pub(crate) mod predictions;
 pub(crate) mod tls;
+pub(crate) mod tokens;
 pub(crate) mod upstream;
 
 use std::time::{Duration, Instant};

@@ -12,6 +12,9 @@ use super::upstream::{Seen, Upstream};
 pub(crate) const PREDICT: &str = "/api/v1/prediction/support";
 pub(crate) const QUESTION: &str = r#"{"question":"hi"}"#;
 pub(crate) const PLAN: &str = "plans: { default: { requests: 100000/min, burst: 10000, concurrent: 1000 } }";
+/// The same for callers without a key and users of tokens.
+pub(crate) const PLENTY: &str = "plans: { default: { requests: 100000/min, burst: 10000, concurrent: 1000 }, \
+    anonymous: { requests: 100000/min, burst: 10000, concurrent: 1000 } }";
 
 pub(crate) fn with_chatflow(upstream: SocketAddr, chatflow: &str) -> Gateway {
     Gateway::start(&config(upstream, "", "", chatflow, PLAN))
