@@ -39,6 +39,7 @@ mod streaming;
 mod telemetry;
 mod tidy;
 mod tls;
+mod token_claims;
 mod token_refusals;
 mod tokens;
 mod transcripts;
