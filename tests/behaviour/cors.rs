@@ -22,20 +22,20 @@ fn preflight(gateway: &Gateway, path: &str, origin: &str) -> Response {
     client::send(gateway.http, "OPTIONS", path, &headers, "")
 }
 
-fn varies_by(response: &Response, name: &str) -> bool {
+pub(crate) fn varies_by(response: &Response, name: &str) -> bool {
     let fields = response.headers.iter().filter(|(have, _)| have.eq_ignore_ascii_case("vary"));
     fields.flat_map(|(_, value)| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(name))
 }
 
 #[track_caller]
-fn assert_readable(response: &Response, origin: &str) {
+pub(crate) fn assert_readable(response: &Response, origin: &str) {
     assert_eq!(response.header("access-control-allow-origin"), Some(origin), "{}", response.status);
     assert_eq!(response.header("access-control-allow-credentials"), None);
     assert!(varies_by(response, "origin"), "{:?}", response.headers);
 }
 
 #[track_caller]
-fn assert_unreadable(response: &Response) {
+pub(crate) fn assert_unreadable(response: &Response) {
     let told = response.headers.iter().find(|(name, _)| name.to_ascii_lowercase().starts_with("access-control-"));
     assert_eq!(told, None, "{}", response.status);
 }

@@ -30,6 +30,7 @@ mod pooling;
 mod public;
 mod quota;
 mod rate_limits;
+mod refusals_as_streams;
 mod reload;
 mod routing;
 mod shield;
