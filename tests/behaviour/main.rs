@@ -23,6 +23,7 @@ mod drain;
 mod headers;
 mod http2;
 mod isolation;
+mod late_errors;
 mod offline_tokens;
 mod overrides;
 mod penalty;
