@@ -16,6 +16,7 @@ mod auth;
 mod body;
 mod body_schema;
 mod body_uploads;
+mod chat_busy;
 mod commands;
 mod cors;
 mod disconnect;
