@@ -29,6 +29,7 @@ mod offline_tokens;
 mod overrides;
 mod penalty;
 mod pooling;
+mod preflight;
 mod public;
 mod quota;
 mod rate_limits;
