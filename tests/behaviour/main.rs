@@ -19,6 +19,7 @@ mod body_uploads;
 mod chat_busy;
 mod commands;
 mod cors;
+mod cors_errors;
 mod disconnect;
 mod drain;
 mod headers;
