@@ -9,11 +9,11 @@ use crate::harness::gateway::{Gateway, config};
 use crate::harness::upstream::Upstream;
 
 /// One recorded prediction.
-struct Exchange {
+pub(crate) struct Exchange {
     /// File and title.
-    name: String,
-    request: Message,
-    response: Message,
+    pub(crate) name: String,
+    pub(crate) request: Message,
+    pub(crate) response: Message,
     /// The bytes of the response on the wire.
     raw: Vec<u8>,
     /// The response ends with its connection.
@@ -21,10 +21,10 @@ struct Exchange {
 }
 
 /// A request or an answer, taken apart.
-struct Message {
+pub(crate) struct Message {
     first_line: String,
     headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Message {
@@ -57,15 +57,15 @@ impl Message {
         self.headers.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
     }
 
-    fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.first_line.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line")
     }
 
-    fn is_stream(&self) -> bool {
+    pub(crate) fn is_stream(&self) -> bool {
         self.header("content-type").is_some_and(|value| value.starts_with("text/event-stream"))
     }
 
-    fn json(&self) -> Option<serde_json::Value> {
+    pub(crate) fn json(&self) -> Option<serde_json::Value> {
         serde_json::from_slice(&self.body).ok()
     }
 
@@ -97,7 +97,7 @@ fn block<'a>(text: &'a [u8], marker: &str) -> Option<(&'a str, &'a [u8], &'a [u8
 }
 
 /// All predictions in the recordings that are whole.
-fn exchanges() -> Vec<Exchange> {
+pub(crate) fn exchanges() -> Vec<Exchange> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/flowise/wire");
     let mut files: Vec<_> =
         folder.read_dir().expect("recordings").map(|entry| entry.expect("an entry").path()).collect();

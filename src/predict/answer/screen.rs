@@ -35,7 +35,7 @@ const SHOWN_BY_THE_WIDGET: [&str; 18] = [
     "start",
     "token",
     "agentFlowEvent",
-    "nextAgentFlow",
+    STEP,
     STEPS,
     "action",
     "sourceDocuments",
@@ -54,6 +54,9 @@ const SHOWN_BY_THE_WIDGET: [&str; 18] = [
 /// An agentflow's steps so far. The widget names them, and has a stop button only once there is one; their inputs and
 /// outputs are nobody's business on a public page.
 const STEPS: &str = "agentFlowExecutedData";
+/// The step that an agentflow has come to. Why it failed may name addresses and keys: that is for the `error` event to
+/// say, which is cleaned.
+const STEP: &str = "nextAgentFlow";
 
 /// Which events a client may see.
 #[derive(Debug)]
@@ -91,11 +94,16 @@ impl Allowed {
         ALWAYS_EVENTS.contains(&event) || self.lists(event)
     }
 
+    /// Whether of that event or field only an outline is shown.
+    fn outlines(&self, name: &str) -> bool {
+        matches!(self, Self::Widget) && [STEP, STEPS].contains(&name)
+    }
+
     /// Of a record that is too long to wait for, by its event's name; `None`: it must be whole.
     pub(super) fn early(&self, name: &str) -> Option<bool> {
         match name {
             "metadata" => None,
-            STEPS if matches!(self, Self::Widget) => None,
+            name if self.outlines(name) => None,
             name => Some(self.shows(name)),
         }
     }
@@ -110,9 +118,11 @@ impl Allowed {
         if !self.shows(&event) {
             return Step::Drop;
         }
-        let rewritten = match (&*event, self) {
-            ("metadata", _) => data.and_then(|data| String::from_utf8(fields(data.get().as_bytes(), self)?).ok()),
-            (STEPS, Self::Widget) => data.and_then(outline).map(|steps| steps.get().to_owned()),
+        let rewritten = match &*event {
+            "metadata" => data.and_then(|data| String::from_utf8(fields(data.get().as_bytes(), self)?).ok()),
+            name if self.outlines(name) => {
+                data.and_then(|data| outline(name, data)).map(|shown| shown.get().to_owned())
+            }
             _ => return Step::Pass,
         };
         match rewritten {
@@ -125,15 +135,12 @@ impl Allowed {
 /// A JSON object's shown fields, in their order and each as it was; `None`: it is no object.
 pub(super) fn fields(object: &[u8], allowed: &Allowed) -> Option<Vec<u8>> {
     let mut fields: Fields<'_> = serde_json::from_slice(object).ok()?;
-    fields.0.retain_mut(|(name, value)| match (&**name, allowed) {
-        (STEPS, Allowed::Widget) => match outline(value) {
-            Some(steps) => {
-                *value = Cow::Owned(steps);
-                true
-            }
-            None => false,
-        },
-        (name, _) => ALWAYS.contains(&name) || allowed.lists(name),
+    fields.0.retain_mut(|(name, value)| {
+        if !allowed.outlines(name) {
+            return ALWAYS.contains(&&**name) || allowed.lists(name);
+        }
+        let outline = outline(name, value);
+        outline.map(|outline| *value = Cow::Owned(outline)).is_some()
     });
     serde_json::to_vec(&fields).ok()
 }
@@ -168,9 +175,25 @@ struct Place<'a> {
     iteration_index: Option<&'a RawValue>,
 }
 
-/// `None`: these are no steps.
-fn outline(steps: &RawValue) -> Option<Box<RawValue>> {
-    let steps: Vec<Outline<'_>> = serde_json::from_str(steps.get()).ok()?;
+/// The step that it has come to.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reached<'a> {
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    node_id: Option<&'a RawValue>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    node_label: Option<&'a RawValue>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    status: Option<&'a RawValue>,
+}
+
+/// `None`: it is not what its name says.
+fn outline(name: &str, value: &RawValue) -> Option<Box<RawValue>> {
+    if name == STEP {
+        let reached: Reached<'_> = serde_json::from_str(value.get()).ok()?;
+        return serde_json::value::to_raw_value(&reached).ok();
+    }
+    let steps: Vec<Outline<'_>> = serde_json::from_str(value.get()).ok()?;
     serde_json::value::to_raw_value(&steps).ok()
 }
 
