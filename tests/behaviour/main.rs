@@ -13,6 +13,7 @@ mod harness;
 mod agentflows;
 mod anonymous;
 mod answers;
+mod answers_in_pieces;
 mod auth;
 mod body;
 mod body_schema;
