@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::harness::client::{self, Connection, request};
 use crate::harness::gateway::{Gateway, config};
-use crate::harness::upstream::{ANSWER, Upstream};
+use crate::harness::upstream::{ANSWER, Upstream, record};
 use crate::harness::{FLOW, KEY, wait_for};
 
 const PATH: &str = "/api/v1/prediction/support";
@@ -201,4 +201,72 @@ fn a_grace_of_zero_cuts_running_requests() {
     assert!(waiting.is_closed());
     assert_eq!(gateway.wait().code(), Some(0));
     finish.store(true, Ordering::SeqCst);
+}
+
+/// Begins a stream that never pauses.
+fn pouring() -> Upstream {
+    Upstream::start(|seen, reply| {
+        if seen.method == "PUT" {
+            return reply.json("200 OK", "{}");
+        }
+        reply.stream_head();
+        assert!(reply.pour(&record("token", "and so on ").repeat(20)), "the gateway gives the stream up");
+    })
+}
+
+#[test]
+fn a_stream_that_never_pauses_ends_with_its_last_words_as_well() {
+    let upstream = pouring();
+    for grace in ["200ms", "0s"] {
+        let grace = format!(", shutdown_grace: {grace}");
+        let mut gateway = Gateway::start(&config(upstream.address, &grace, "", "", ""));
+        let bodies = ["c1", "c2"].map(|chat| format!(r#"{{"question":"hi","streaming":true,"chatId":"{chat}"}}"#));
+        let mut streams =
+            [("never-pauses-1", &bodies[0]), ("never-pauses-2", &bodies[1])].map(|(id, body)| ask(&gateway, id, body));
+        for stream in &mut streams {
+            assert_eq!(stream.read_head().unwrap().status, 200);
+            assert!(stream.read_chunk().unwrap().is_some());
+        }
+        // Each is read as fast as it comes, so that the gateway always has more to pass on.
+        let readers = streams.map(|mut stream| {
+            std::thread::spawn(move || {
+                let mut last = String::new();
+                let mut records = 0;
+                while let Some(chunk) = stream.read_chunk().expect("a regular end") {
+                    last.push_str(&String::from_utf8(chunk).expect("text"));
+                    records += last.matches("\n\n").count();
+                    let keep = last.len().saturating_sub(4096);
+                    last.drain(..keep);
+                }
+                (records, last)
+            })
+        });
+        gateway.signal("TERM");
+        for reader in readers {
+            let (records, last) = reader.join().expect("the reader");
+            assert!(records > 0 && last.ends_with(&format!("\n\n{CUT}{END}")), "{last}");
+        }
+        assert_eq!(gateway.wait().code(), Some(0));
+        for id in ["never-pauses-1", "never-pauses-2"] {
+            assert_eq!(gateway.access_line(id)["end"], "drained");
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_nobody_reads_holds_nothing_up_beyond_the_grace() {
+    let upstream = pouring();
+    let mut gateway = Gateway::start(&config(upstream.address, ", shutdown_grace: 200ms", "", "", ""));
+    let mut unread = ask(&gateway, "nobody-reads", r#"{"question":"hi","streaming":true,"chatId":"c1"}"#);
+    assert_eq!(unread.read_head().unwrap().status, 200);
+    assert!(unread.read_chunk().unwrap().is_some());
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait().code(), Some(0));
+    gateway.log_line(|line| line["message"] == "stopped" && line["connections_cut"] == 1);
+    let mut rest = Vec::new();
+    let _ = unread.reader.read_to_end(&mut rest);
+    // Its last words had room, or it is cut: no end that looks like one.
+    let rest = String::from_utf8_lossy(&rest);
+    assert!(!rest.ends_with("\r\n0\r\n\r\n") || rest.contains(CUT), "a cut is no regular end");
+    upstream.wait_request("PUT", &format!("/api/v1/chatmessage/abort/{FLOW}/c1"));
 }

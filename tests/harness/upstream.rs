@@ -69,6 +69,19 @@ impl Reply {
         self.raw([format!("{:x}\r\n", data.len()).as_bytes(), data, b"\r\n"].concat());
     }
 
+    /// The same chunk again and again, without a pause, until the gateway closes. `true` unless it does not.
+    pub(crate) fn pour(&mut self, data: &str) -> bool {
+        self.closed = true;
+        let _ = self.stream.set_write_timeout(Some(super::PATIENCE));
+        let chunk = format!("{:x}\r\n{data}\r\n", data.len());
+        loop {
+            match self.stream.write_all(chunk.as_bytes()) {
+                Ok(()) => {}
+                Err(error) => return !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
+            }
+        }
+    }
+
     /// One event as Flowise sends it.
     pub(crate) fn event(&mut self, name: &str, data: &str) {
         self.chunk(record(name, data));
