@@ -34,6 +34,7 @@ mod penalty;
 mod pooling;
 mod preflight;
 mod public;
+mod publishable_keys;
 mod quota;
 mod rate_limits;
 mod refusals_as_streams;
