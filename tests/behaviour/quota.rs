@@ -144,6 +144,35 @@ fn a_clean_stop_loses_no_count() {
 }
 
 #[test]
+fn a_clean_stop_loses_no_visitors_count() {
+    let upstream = Upstream::answering();
+    let state = tempfile::tempdir().unwrap();
+    let more = format!(
+        "state_dir: {}\nplans: {{ anonymous: {{ requests: 100000/min, burst: 1000, quota: 4/month }} }}",
+        state.path().display()
+    );
+    let public = ", access: public, allowed_origins: ['https://app.example.com']";
+    let written = config(upstream.address, ", trusted_proxies: [127.0.0.1]", "", public, &more);
+    let start = || Gateway::start_with(&written, &keys(""), |_| {});
+    let ask = |gateway: &Gateway, address: &str| {
+        let headers = [("x-forwarded-for", address), ("origin", "https://app.example.com")];
+        client::post(gateway.http, crate::rate_limits::PREDICT, &headers, QUESTION)
+    };
+    for _ in 0..2 {
+        let mut gateway = start();
+        for _ in 0..2 {
+            assert_eq!(ask(&gateway, "192.0.2.7").status, 200);
+        }
+        gateway.signal("TERM");
+        assert_eq!(gateway.wait().code(), Some(0));
+    }
+    let gateway = start();
+    assert_used_up(&ask(&gateway, "192.0.2.7"), MONTH);
+    assert_eq!(ask(&gateway, "192.0.2.8").status, 200, "another address has its own");
+    assert_eq!(upstream.seen().len(), 5);
+}
+
+#[test]
 fn what_ends_while_draining_is_counted_too() {
     let (upstream, go) = holding();
     let state = tempfile::tempdir().unwrap();
