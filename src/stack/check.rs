@@ -11,6 +11,8 @@ use tower::{Layer, Service};
 
 use super::context::{Call, Context, Endpoint};
 use crate::config::{Access, ResponseShape};
+use crate::predict::answer::told_error;
+use crate::predict::events::error_and_end;
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -66,7 +68,12 @@ where
 
 /// Makes the response of a refusal, and leaves the refusal for log and metrics.
 pub(crate) fn refuse(context: &Context, refusal: Refusal) -> Response<Body> {
-    let streamed = streamed_shape(context).and_then(|shape| refusal.stream(shape));
+    let streamed = streamed_shape(context).and_then(|shape| {
+        refusal.stream(|refusal| match shape {
+            ResponseShape::Flowise => error_and_end(refusal.message()),
+            ResponseShape::Message => told_error(refusal.message(), refusal.code()),
+        })
+    });
     let response = streamed.unwrap_or_else(|| refusal.response(&context.request_id, context.events_only));
     // A request is refused once; a second reason would add nothing.
     let _ = context.refusal.set(refusal);

@@ -10,9 +10,6 @@ use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, 
 use http::{Response, StatusCode};
 
 use super::body::Body;
-use crate::config::ResponseShape;
-use crate::predict::answer::told_error;
-use crate::predict::events::error_and_end;
 
 /// Why a request is not answered as asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,17 +227,13 @@ impl Refusal {
         response
     }
 
-    /// The same as a stream of one `error` event, for a page of the official widget, which shows its visitor nothing of
-    /// any other answer; `None` for what it does show.
-    pub(crate) fn stream(&self, shape: ResponseShape) -> Option<Response<Body>> {
+    /// The same as a stream, for a page of the official widget, which shows its visitor nothing of any other answer;
+    /// `None` for what it does show. `tell`: the events that say it.
+    pub(crate) fn stream(&self, tell: impl FnOnce(&Self) -> String) -> Option<Response<Body>> {
         if matches!(self.status().as_u16(), 401 | 403 | 429) {
             return None;
         }
-        let text = match shape {
-            ResponseShape::Flowise => error_and_end(self.message()),
-            ResponseShape::Message => told_error(self.message(), self.code()),
-        };
-        let mut response = Response::new(Body::from(Bytes::from(text)));
+        let mut response = Response::new(Body::from(Bytes::from(tell(self))));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
@@ -282,16 +275,15 @@ mod tests {
 
     #[test]
     fn what_the_widget_would_not_show_is_told_as_a_stream() {
+        let tell = |refusal: &Refusal| refusal.message().to_owned();
         for shown in [Refusal::MissingKey, Refusal::ChatflowNotAllowed, Refusal::TooManyConcurrent] {
-            assert!(shown.stream(ResponseShape::Flowise).is_none(), "{shown:?}");
+            assert!(shown.stream(tell).is_none(), "{shown:?}");
         }
         for hidden in [Refusal::NotFound, Refusal::BodyTooLarge, Refusal::ChatBusy, Refusal::UpstreamTimeout] {
-            let response = hidden.stream(ResponseShape::Flowise).unwrap();
+            let response = hidden.stream(tell).unwrap();
             assert_eq!(response.status(), StatusCode::OK);
             let Body::Full(body) = response.into_body() else { panic!("a whole body") };
-            let text = std::str::from_utf8(&body).unwrap();
-            let events = format!("message:\ndata:{{\"event\":\"error\",\"data\":\"{}\"}}\n\n", hidden.message());
-            assert!(text.starts_with(&events) && text.ends_with("\"end\",\"data\":\"[DONE]\"}\n\n"), "{text}");
+            assert_eq!(body, hidden.message());
         }
     }
 }

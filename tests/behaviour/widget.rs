@@ -328,7 +328,7 @@ fn speech_uses_the_chatflows_own_voice() {
 
 /// Flowise's records of speech, which have a name of their own and no `end`.
 fn spoken(name: &str, data: &Value) -> String {
-    format!("event: {name}\ndata: {}\n\n", json!({"event": name, "data": data}))
+    format!("event: {name}\ndata: {{\"event\":\"{name}\",\"data\":{data}}}\n\n")
 }
 
 #[test]
