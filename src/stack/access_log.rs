@@ -9,21 +9,19 @@ use std::rc::Rc;
 use std::task::{self, Poll, ready};
 use std::time::Duration;
 
-use http::{Method, Response, Version};
+use http::{Response, Version};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::Environment;
-use super::context::{Call, Context};
+use super::context::{Call, Context, PREDICTION};
 use crate::config::LogFormat;
 use crate::predict::report::Ending;
 use crate::telemetry::access_log::AccessLog;
 use crate::wire::decimal::decimal;
 use crate::wire::watched::{Watch, Watched};
 
-/// Bytes of a path that are logged.
-const LONGEST_PATH: usize = 256;
 /// What nginx calls a request whose client left before the answer's head.
 pub(super) const CLIENT_GONE: u16 = 499;
 
@@ -64,17 +62,12 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let line = call.context.snapshot.config.log.access.then(|| {
-            Box::new(Entry {
-                log: self.log.clone(),
-                context: Rc::clone(&call.context),
-                method: call.head.method.clone(),
-                path: shown(call.head.uri.path()).into(),
-                version: call.head.version,
-                status: CLIENT_GONE,
-                bytes: 0,
-                end: "client_gone",
-            })
+        let line = call.context.snapshot.config.log.access.then(|| Entry {
+            log: self.log.clone(),
+            context: Rc::clone(&call.context),
+            status: CLIENT_GONE,
+            bytes: 0,
+            end: "client_gone",
         });
         Logging { inner: self.inner.call(call), line: Some(Line(line)) }
     }
@@ -108,15 +101,11 @@ where
 }
 
 /// A line that writes itself when dropped; empty when the access log is off.
-pub(crate) struct Line(Option<Box<Entry>>);
+pub(crate) struct Line(Option<Entry>);
 
 struct Entry {
     log: AccessLog,
     context: Rc<Context>,
-    method: Method,
-    /// A copy: a slice would hold the connection's whole read buffer for as long as the answer lasts.
-    path: Box<str>,
-    version: Version,
     status: u16,
     bytes: u64,
     end: &'static str,
@@ -161,27 +150,26 @@ impl Entry {
         text.extend_from_slice(br#"","client":""#);
         text.extend_from_slice(context.client_text.as_bytes());
         text.extend_from_slice(br#"","method":"#);
-        quote(text, self.method.as_str());
+        quote(text, context.method.as_str());
         text.extend_from_slice(br#","path":"#);
-        if context.is_prediction_path.get() {
-            // A known name behind a fixed path: nothing to look for.
-            text.push(b'"');
-            text.extend_from_slice(self.path.as_bytes());
-            text.push(b'"');
+        if let Some(path) = context.path.get() {
+            quote(text, path);
         } else {
-            quote(text, &self.path);
+            text.push(b'"');
+            text.extend_from_slice(PREDICTION.as_bytes());
+            text.extend_from_slice(context.chatflow_label().as_bytes());
+            text.push(b'"');
         }
-        for (name, value) in [
-            ("protocol", self.protocol()),
-            ("route", context.endpoint.get().name()),
-            ("chatflow", context.chatflow_label()),
-            ("key", context.key_label()),
+        for (before, value) in [
+            (&br#","protocol":""#[..], self.protocol()),
+            (br#"","route":""#, context.endpoint.get().name()),
+            (br#"","chatflow":""#, context.chatflow_label()),
+            (br#"","key":""#, context.key_label()),
         ] {
-            for part in [",\"", name, "\":\"", value, "\""] {
-                text.extend_from_slice(part.as_bytes());
-            }
+            text.extend_from_slice(before);
+            text.extend_from_slice(value.as_bytes());
         }
-        text.extend_from_slice(br#","status":"#);
+        text.extend_from_slice(br#"","status":"#);
         decimal(text, u64::from(self.status), 1);
         text.extend_from_slice(br#","bytes":"#);
         decimal(text, self.bytes, 1);
@@ -208,13 +196,16 @@ impl Entry {
 
     fn text(&self, text: &mut Vec<u8>) -> std::io::Result<()> {
         let context = &*self.context;
-        let path: String = self.path.escape_debug().collect();
+        let path = match context.path.get() {
+            Some(path) => path.escape_debug().collect(),
+            None => format!("{PREDICTION}{}", context.chatflow_label()),
+        };
         self.log.timestamp(text);
         write!(
             text,
             " INFO request {} {} {path} {} client={} chatflow={} key={} bytes={} duration_ms=",
             context.request_id.to_str().unwrap_or_default(),
-            self.method,
+            context.method,
             self.status,
             context.client,
             context.chatflow_label(),
@@ -230,7 +221,7 @@ impl Entry {
     }
 
     fn protocol(&self) -> &'static str {
-        match self.version {
+        match self.context.version {
             Version::HTTP_2 => "HTTP/2.0",
             Version::HTTP_11 => "HTTP/1.1",
             _ => "HTTP/1.0",
@@ -242,15 +233,6 @@ impl Entry {
         let ending = self.context.stream.get().and_then(|report| report.ending.get());
         ending.map_or(self.end, Ending::name)
     }
-}
-
-/// What is logged of a path; the query, which may hold anything, is no part of it.
-fn shown(path: &str) -> &str {
-    let mut end = path.len().min(LONGEST_PATH);
-    while !path.is_char_boundary(end) {
-        end -= 1;
-    }
-    path.get(..end).unwrap_or_default()
 }
 
 /// With three decimals, in whole numbers: formatting a float takes five times as long.

@@ -28,7 +28,6 @@ impl Check for Auth {
         if context.endpoint.get() == Endpoint::ChatflowsStreaming {
             return Ok(None);
         }
-        context.is_safe_method.set(head.method.is_safe());
         identify(&head.headers, context).map_err(|refusal| throttled(refusal, &head.headers, context))?;
         // What names its chatflow elsewhere than in the path is looked at once that is known.
         if context.flow().is_some() || context.endpoint.get() == Endpoint::Tokens {
@@ -136,7 +135,7 @@ fn authorize_visitor(context: &Context) -> Result<(), Refusal> {
     if context.endpoint.get() == Endpoint::Upsert {
         return Err(Refusal::MissingKey);
     }
-    let is_harmless = context.origin.is_none() && context.is_safe_method.get();
+    let is_harmless = context.origin.is_none() && context.method.is_safe();
     if is_harmless || origin_is_listed(context, &flow.config.allowed_origins) {
         return Ok(());
     }

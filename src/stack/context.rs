@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode, Version};
 use hyper::body::Incoming;
 
 use crate::keys::{self, token::Claims};
@@ -16,6 +16,11 @@ use crate::predict::report::StreamSlot;
 use crate::predict::session::{Namespace, Scope};
 use crate::snapshot::{self, Flow};
 use crate::wire::refusal::Refusal;
+
+/// Bytes of a path that are logged.
+const LONGEST_PATH: usize = 256;
+/// Before a chatflow's name in a prediction's path.
+pub(crate) const PREDICTION: &str = "/api/v1/prediction/";
 
 /// A request as the connection hands it in.
 pub(crate) struct Arrival {
@@ -44,6 +49,8 @@ pub(crate) struct Context {
     /// `client` as text, for the log and `X-Forwarded-For`.
     pub(crate) client_text: HeaderValue,
     pub(crate) tls: bool,
+    pub(crate) method: Method,
+    pub(crate) version: Version,
     /// Of the page that calls, if a page does.
     pub(crate) origin: Option<HeaderValue>,
     /// The client accepts nothing but an event stream.
@@ -54,9 +61,9 @@ pub(crate) struct Context {
     pub(crate) chatflow: OnceCell<(u32, Arc<str>)>,
     /// The path is a prediction's, be it a call or a preflight.
     pub(crate) is_prediction_path: Cell<bool>,
-    // Set by `auth`: whether the method asks for nothing but an answer (RFC 9110, section 9.2.1).
-    pub(crate) is_safe_method: Cell<bool>,
-    // And the index of the key in the snapshot.
+    /// What is logged of the path, where it does not follow from the route and the chatflow.
+    pub(crate) path: OnceCell<Box<str>>,
+    // Set by `auth`: the index of the key in the snapshot.
     pub(crate) key: Cell<Option<u32>>,
     // Set by `auth` as well, if the key came as a session token: what that says.
     pub(crate) token: OnceCell<Box<Claims>>,
@@ -132,6 +139,20 @@ impl Context {
 
     pub(crate) fn flow(&self) -> Option<&Arc<Flow>> {
         self.chatflow.get().and_then(|(index, _)| self.snapshot.flow(*index))
+    }
+
+    /// Keeps what is logged of a path: a copy, since a slice would hold the connection's whole read buffer for as long
+    /// as the answer lasts. The query, which may hold anything, is no part of it. A prediction's needs none.
+    pub(crate) fn note_path(&self, path: &str) {
+        let is_plain = self.is_prediction_path.get() && self.flow().is_some_and(|flow| &*flow.config.name != "*");
+        if !is_plain {
+            let mut end = path.len().min(LONGEST_PATH);
+            while !path.is_char_boundary(end) {
+                end -= 1;
+            }
+            // Set once: one layer sees a path.
+            let _ = self.path.set(path.get(..end).unwrap_or_default().into());
+        }
     }
 
     /// The chatflow's configured name, or `-`.

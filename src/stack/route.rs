@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
 
 use super::check::Check;
-use super::context::{Context, Endpoint};
+use super::context::{Context, Endpoint, PREDICTION};
 use crate::widget::handle;
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
@@ -20,38 +20,44 @@ pub(crate) struct Route;
 
 impl Check for Route {
     fn check(self, head: &mut Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
-        if head_size(head) > context.snapshot.config.server.max_header_bytes {
-            return Err(Refusal::HeadersTooLarge);
-        }
-        check_framing(head)?;
-        // HTTP/2 always has an authority; in HTTP/1.1 it means absolute-form.
-        if head.version < Version::HTTP_2 && head.uri.authority().is_some() {
-            return Err(Refusal::NotFound);
-        }
-        let Found { endpoint, chatflow } = find(head.uri.path()).ok_or(Refusal::NotFound)?;
-        // A rating is added to under a handle, which names its chatflow.
-        let by_handle = chatflow.filter(|_| endpoint == Endpoint::Feedback).and_then(handle::parts);
-        if let Some(name) = by_handle.map(|(name, ..)| name).or(chatflow) {
-            // Set once: this layer sees a request once.
-            let _ = context.chatflow.set(context.snapshot.chatflow(name).ok_or(Refusal::NotFound)?);
-        }
-        let endpoint = if by_handle.is_some() { Endpoint::FeedbackUpdate } else { endpoint };
-        context.is_prediction_path.set(endpoint == Endpoint::Prediction);
-        let allow = methods(endpoint);
-        if head.method == Method::OPTIONS {
-            context.endpoint.set(Endpoint::Preflight);
-            return Ok(Some(preflight(allow)));
-        }
-        context.endpoint.set(endpoint);
-        if !allows(allow, &head.method) {
-            return Err(Refusal::MethodNotAllowed(allow));
-        }
-        Ok(match endpoint {
-            Endpoint::Health => Some(answer("application/json", "{\"status\":\"ok\"}")),
-            Endpoint::Ping => Some(answer("text/plain; charset=utf-8", "pong")),
-            _ => None,
-        })
+        let decision = decide(head, context);
+        context.note_path(head.uri.path());
+        decision
     }
+}
+
+fn decide(head: &Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
+    if head_size(head) > context.snapshot.config.server.max_header_bytes {
+        return Err(Refusal::HeadersTooLarge);
+    }
+    check_framing(head)?;
+    // HTTP/2 always has an authority; in HTTP/1.1 it means absolute-form.
+    if head.version < Version::HTTP_2 && head.uri.authority().is_some() {
+        return Err(Refusal::NotFound);
+    }
+    let Found { endpoint, chatflow } = find(head.uri.path()).ok_or(Refusal::NotFound)?;
+    // A rating is added to under a handle, which names its chatflow.
+    let by_handle = chatflow.filter(|_| endpoint == Endpoint::Feedback).and_then(handle::parts);
+    if let Some(name) = by_handle.map(|(name, ..)| name).or(chatflow) {
+        // Set once: this layer sees a request once.
+        let _ = context.chatflow.set(context.snapshot.chatflow(name).ok_or(Refusal::NotFound)?);
+    }
+    let endpoint = if by_handle.is_some() { Endpoint::FeedbackUpdate } else { endpoint };
+    context.is_prediction_path.set(endpoint == Endpoint::Prediction);
+    let allow = methods(endpoint);
+    if head.method == Method::OPTIONS {
+        context.endpoint.set(Endpoint::Preflight);
+        return Ok(Some(preflight(allow)));
+    }
+    context.endpoint.set(endpoint);
+    if !allows(allow, &head.method) {
+        return Err(Refusal::MethodNotAllowed(allow));
+    }
+    Ok(match endpoint {
+        Endpoint::Health => Some(answer("application/json", "{\"status\":\"ok\"}")),
+        Endpoint::Ping => Some(answer("text/plain; charset=utf-8", "pong")),
+        _ => None,
+    })
 }
 
 /// What a path means.
@@ -64,11 +70,11 @@ struct Found<'a> {
 
 /// Reads a path, exactly as it is spelt.
 fn find(path: &str) -> Option<Found<'_>> {
-    let rest = path.strip_prefix("/api/v1/")?;
     // What is called most.
-    if let Some(name) = rest.strip_prefix("prediction/") {
+    if let Some(name) = path.strip_prefix(PREDICTION) {
         return named(Endpoint::Prediction, name);
     }
+    let rest = path.strip_prefix("/api/v1/")?;
     let (first, rest) = rest.split_once('/').map_or((rest, None), |(first, rest)| (first, Some(rest)));
     let Some(rest) = rest else {
         let endpoint = match first {
