@@ -1,0 +1,165 @@
+//! From an export to parts that can run: each node is built once, after the nodes that it refers to.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
+
+use serde_json::{Map, Value};
+
+use super::export::{Export, Node};
+use super::flow::Flow;
+use super::inputs;
+use super::nodes;
+use super::part::Part;
+use super::problem::Problem;
+use super::provider::Targets;
+use crate::config::Secret;
+
+/// What Flowise keeps in its credential store, by the credential's name and the field's.
+pub(crate) type Credentials = HashMap<String, HashMap<String, Secret>>;
+
+/// What building needs beside the flow.
+#[derive(Debug)]
+pub(crate) struct Workshop {
+    pub(crate) credentials: Credentials,
+    pub(crate) targets: Targets,
+    /// All flows of the engine by name, as they were loaded last: some run others.
+    pub(crate) flows: ArcSwap<HashMap<String, Weak<Flow>>>,
+}
+
+impl Workshop {
+    pub(crate) fn new(credentials: Credentials, targets: Targets) -> Self {
+        Self { credentials, targets, flows: ArcSwap::default() }
+    }
+}
+
+/// A credential that a node asks for and the configuration does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// The node's id.
+    pub(crate) node: String,
+    pub(crate) label: String,
+    /// `None`: a file.
+    pub(crate) credential: Option<String>,
+    /// Of the credential; of a file, the node's input.
+    pub(crate) field: String,
+}
+
+/// See the module.
+pub(crate) struct Compiler<'a> {
+    pub(crate) export: &'a Export,
+    pub(crate) workshop: &'a Workshop,
+    /// `overrideConfig`, as far as policy lets it through.
+    pub(crate) overrides: &'a Map<String, Value>,
+    built: HashMap<&'a str, Option<Part>>,
+    /// Nodes that wait for what they refer to.
+    waiting: Vec<&'a str>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) missing: Vec<Missing>,
+    /// The names of the models that were built.
+    pub(crate) models: Vec<Box<str>>,
+}
+
+impl<'a> Compiler<'a> {
+    pub(crate) fn new(export: &'a Export, workshop: &'a Workshop, overrides: &'a Map<String, Value>) -> Self {
+        Self {
+            export,
+            workshop,
+            overrides,
+            built: HashMap::new(),
+            waiting: Vec::new(),
+            problems: Vec::new(),
+            missing: Vec::new(),
+            models: Vec::new(),
+        }
+    }
+
+    /// The part that a node becomes; `None`: it cannot be built, and a problem says why.
+    pub(crate) fn part(&mut self, id: &str) -> Option<Part> {
+        if let Some(built) = self.built.get(id) {
+            return built.clone();
+        }
+        let Some(node) = self.export.node(id) else {
+            self.of_flow(format!("it refers to a node {id} that is not in it"));
+            return None;
+        };
+        if self.waiting.contains(&id) {
+            self.of_node(node, None, "refers to itself, by way of others");
+            return None;
+        }
+        let part = if let Some(kind) = nodes::find(&node.data.name) {
+            self.waiting.push(&node.id);
+            let inputs = inputs::overridden(node, self.overrides);
+            let part = inputs::Inputs::new(node, inputs, self).build(kind);
+            self.waiting.pop();
+            part
+        } else {
+            self.of_node(node, None, "the engine does not know this kind of node");
+            None
+        };
+        self.built.insert(&node.id, part.clone());
+        part
+    }
+
+    pub(crate) fn of_flow(&mut self, message: impl Into<String>) {
+        self.problems.push(Problem::of_flow(message));
+    }
+
+    pub(crate) fn of_node(&mut self, node: &Node, input: Option<&str>, message: impl Into<String>) {
+        let problem = Problem {
+            node: node.id.clone(),
+            label: node.data.label.clone(),
+            kind: node.data.name.clone(),
+            input: input.map(str::to_owned),
+            message: message.into(),
+        };
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// A field of a credential; `None` is noted as missing.
+    pub(crate) fn credential(&mut self, node: &Node, name: &str, field: &str) -> Option<Secret> {
+        let found = self.workshop.credentials.get(name).and_then(|fields| fields.get(field));
+        let found = found.filter(|secret| !secret.expose().is_empty()).cloned();
+        if found.is_none() {
+            let missing = Missing {
+                node: node.id.clone(),
+                label: node.data.label.clone(),
+                credential: Some(name.to_owned()),
+                field: field.to_owned(),
+            };
+            if !self.missing.contains(&missing) {
+                self.missing.push(missing);
+            }
+        }
+        found
+    }
+}
+
+impl Compiler<'_> {
+    /// Notes a file that a node needs and nobody chose; as with a credential, the flow can be loaded without it.
+    pub(crate) fn missing_file(&mut self, node: &Node, input: &str) {
+        let missing = Missing {
+            node: node.id.clone(),
+            label: node.data.label.clone(),
+            credential: None,
+            field: input.to_owned(),
+        };
+        if !self.missing.contains(&missing) {
+            self.missing.push(missing);
+        }
+    }
+}
+
+/// The nodes that a flow of the first generation ends with: those whose output goes nowhere.
+pub(crate) fn last_nodes(export: &Export) -> Vec<&Node> {
+    let is_source = |node: &Node| export.edges.iter().any(|edge| edge.source == node.id);
+    export.nodes.iter().filter(|node| !nodes::is_note(&node.data.name) && !is_source(node)).collect()
+}
+
+/// For parts that are made once and shared.
+pub(crate) fn shared<T>(part: T) -> Arc<T> {
+    Arc::new(part)
+}

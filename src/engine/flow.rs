@@ -1,0 +1,164 @@
+//! One loaded flow.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::agentflow::{self, Agentflow};
+use super::compile::{Compiler, Missing, Workshop, last_nodes};
+use super::demo::Guide;
+use super::export::Export;
+use super::face::Face;
+use super::failure::Failure;
+use super::nodes::retrieval::Indexes;
+use super::outcomes::outcome;
+use super::part::{Part, Reply, Source};
+use super::problem::Problem;
+use super::run::Run;
+use super::ways::{Way, taken};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) name: Arc<str>,
+    export: Export,
+    plan: Plan,
+    workshop: Arc<Workshop>,
+    pub(crate) missing: Vec<Missing>,
+    /// The models that its author chose, by name. Metrics show no others: a request may name any.
+    pub(crate) models: Box<[Box<str>]>,
+    pub(crate) face: Face,
+}
+
+/// What is run.
+#[derive(Debug, Clone)]
+enum Plan {
+    /// Of the first generation: the nodes whose answers may be the flow's, the label of the memory that it has, and the
+    /// variables that answers show, by name and by the node that sets them.
+    Chain { ways: Vec<Way>, memory: Option<String>, shown: Vec<(String, String, Arc<dyn Source>)> },
+    /// Of the second.
+    Agentflow(Arc<Agentflow>),
+}
+
+impl Flow {
+    /// `folder`: of the files that the flow names.
+    ///
+    /// # Errors
+    /// Everything that the engine cannot run.
+    pub(crate) fn load(
+        folder: Option<PathBuf>,
+        name: &str,
+        text: &str,
+        workshop: &Arc<Workshop>,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut export = Export::read(text).map_err(|problem| vec![problem])?;
+        export.folder = folder;
+        let Built { plan, missing, models, problems } = build(&export, workshop, &Map::new());
+        let plan = plan.ok_or(problems)?;
+        let face = Face::of(&export);
+        Ok(Self { name: name.into(), export, plan, workshop: Arc::clone(workshop), missing, models, face })
+    }
+
+    /// Whether something of its chats is kept.
+    pub(crate) fn remembers(&self) -> bool {
+        !matches!(self.plan, Plan::Chain { memory: None, .. })
+    }
+
+    /// The flow of `flowgate demo`, which no export describes.
+    pub(crate) fn demo(workshop: &Arc<Workshop>) -> Self {
+        let export = Export { nodes: Vec::new(), edges: Vec::new(), folder: None, indexes: Indexes::default() };
+        Self {
+            name: "demo".into(),
+            face: Face { streams: true, ..Face::of(&export) },
+            export,
+            plan: Plan::Chain { ways: vec![Way::only(Arc::new(Guide::new()))], memory: None, shown: Vec::new() },
+            workshop: Arc::clone(workshop),
+            missing: Vec::new(),
+            models: Box::default(),
+        }
+    }
+
+    /// Answers a prediction. A request that overrides inputs of nodes gets a flow of its own.
+    pub(crate) async fn answer(&self, run: &Run<'_>) -> Result<Reply, Failure> {
+        let overridden;
+        let plan = if run.request.overrides.is_empty() {
+            &self.plan
+        } else {
+            let built = build(&self.export, &self.workshop, &run.request.overrides);
+            let first = || built.problems.first().map(ToString::to_string).unwrap_or_default();
+            overridden = built.plan.ok_or_else(|| Failure::flow(first()))?;
+            &overridden
+        };
+        match plan {
+            Plan::Chain { ways, memory, shown } => {
+                let question = &*run.request.question_with_files();
+                let mut reply = taken(ways, question, run).await?.answer(question, run, true).await?;
+                if let Some(memory) = memory {
+                    reply.memory = Some(memory.clone());
+                }
+                for (name, id, source) in shown {
+                    reply.variables.insert(name.clone(), outcome(id, &**source, question, run).await?);
+                }
+                Ok(reply)
+            }
+            Plan::Agentflow(agentflow) => agentflow.answer(run, &self.workshop).await,
+        }
+    }
+}
+
+/// What became of an export.
+pub(super) struct Built {
+    /// `None`: there are problems.
+    plan: Option<Plan>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) missing: Vec<Missing>,
+    models: Box<[Box<str>]>,
+}
+
+pub(super) fn build(export: &Export, workshop: &Workshop, overrides: &Map<String, Value>) -> Built {
+    let mut compiler = Compiler::new(export, workshop, overrides);
+    let plan = plan(export, &mut compiler);
+    let Compiler { problems, missing, models, .. } = compiler;
+    Built { plan: plan.filter(|_| problems.is_empty()), problems, missing, models: models.into() }
+}
+
+fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<Plan> {
+    if export.is_agentflow() {
+        return Some(Plan::Agentflow(Arc::new(agentflow::compile(export, compiler)?)));
+    }
+    // All nodes, so that every obstacle is known at once.
+    let ids: Vec<&str> =
+        export.nodes.iter().filter(|node| !super::nodes::is_note(&node.data.name)).map(|node| &*node.id).collect();
+    let parts: HashMap<&str, Part> = ids.into_iter().filter_map(|id| Some((id, compiler.part(id)?))).collect();
+    let ends: Vec<&str> = last_nodes(export).iter().map(|node| &*node.id).collect();
+    let way = |id: &&str| Some(Way::to(id, parts.get(id)?.clone().into_chain()?, export, &parts));
+    let ways: Vec<Way> = ends.iter().filter_map(way).collect();
+    if ways.is_empty() && compiler.problems.is_empty() {
+        compiler.of_flow("it has no chain or agent that ends it");
+    }
+    let memory = parts.values().find_map(|part| match part {
+        Part::Memory(memory) => Some(memory.label.clone()),
+        _ => None,
+    });
+    let shown = shown(export, &parts);
+    (!ways.is_empty()).then_some(Plan::Chain { ways, memory, shown })
+}
+
+/// The variables that answers show.
+fn shown(export: &Export, parts: &HashMap<&str, Part>) -> Vec<(String, String, Arc<dyn Source>)> {
+    let is_shown = |value: &Value| *value == true || *value == "true";
+    let mut shown = Vec::new();
+    for node in export.nodes.iter().filter(|node| node.data.name == "setVariable") {
+        let inputs = &node.data.inputs;
+        let name = inputs
+            .get("variableName")
+            .and_then(Value::as_str)
+            .filter(|_| inputs.get("showOutput").is_some_and(is_shown));
+        if let (Some(name), Some(Part::Value(source))) = (name, parts.get(&*node.id)) {
+            shown.push((name.to_owned(), node.id.clone(), Arc::clone(source)));
+        }
+    }
+    shown
+}

@@ -1,0 +1,279 @@
+//! All flows of one engine, read from its folder.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+
+use super::compile::{Missing, Workshop};
+use super::flow::Flow;
+use super::provider::Targets;
+use crate::config::{self, Problem, Problems};
+use crate::telemetry::metrics::Metrics;
+
+/// See the module. By file name without `.json`.
+#[derive(Debug)]
+pub(crate) struct Flows {
+    folder: PathBuf,
+    workshop: Arc<Workshop>,
+    by_name: HashMap<String, Loaded>,
+}
+
+#[derive(Debug, Clone)]
+struct Loaded {
+    flow: Arc<Flow>,
+    path: PathBuf,
+    digest: [u8; 32],
+}
+
+impl Flows {
+    /// Flows whose file and credentials are as in `previous` are taken over, with whatever they have at hand.
+    ///
+    /// # Errors
+    /// The folder or a file cannot be read, or holds what the engine cannot run; everything that is wrong.
+    pub(crate) fn load(
+        upstream: &Arc<str>,
+        settings: &config::Engine,
+        previous: Option<&Self>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, Problems> {
+        let same = previous.filter(|previous| previous.workshop.credentials == settings.credentials);
+        let workshop = same.map_or_else(
+            || {
+                let targets = Targets::new(upstream, metrics);
+                if let Some(previous) = previous {
+                    targets.take_over(&previous.workshop.targets);
+                }
+                Arc::new(Workshop::new(settings.credentials.clone(), targets))
+            },
+            |same| Arc::clone(&same.workshop),
+        );
+        let mut by_name = HashMap::new();
+        let mut problems = Vec::new();
+        for path in files(&settings.flows_dir).map_err(|error| problem(&settings.flows_dir, error.to_string()))? {
+            let Some(name) = path.file_stem().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
+            match load(&name, path, same, &workshop) {
+                Ok(loaded) => {
+                    by_name.insert(name, loaded);
+                }
+                Err(found) => problems.extend(found),
+            }
+        }
+        if problems.is_empty() {
+            let flows = Self { folder: settings.flows_dir.clone(), workshop, by_name };
+            if previous.is_none() {
+                flows.publish();
+            }
+            Ok(flows)
+        } else {
+            Err(Problems(problems))
+        }
+    }
+
+    /// The flow of `flowgate demo` alone.
+    pub(crate) fn demo(upstream: &Arc<str>, metrics: &Arc<Metrics>) -> Self {
+        let targets = Targets::new(upstream, metrics);
+        let workshop = Arc::new(Workshop::new(HashMap::new(), targets));
+        let flow = Arc::new(Flow::demo(&workshop));
+        let name = flow.name.to_string();
+        let loaded = Loaded { flow, path: PathBuf::new(), digest: [0; 32] };
+        Self { folder: PathBuf::new(), workshop, by_name: HashMap::from([(name, loaded)]) }
+    }
+
+    /// From now on these are the flows that flows run. With what they share with `previous` that waits until the whole
+    /// set is known to be good.
+    pub(crate) fn publish(&self) {
+        let by_name = self.by_name.iter().map(|(name, loaded)| (name.clone(), Arc::downgrade(&loaded.flow)));
+        self.workshop.flows.store(Arc::new(by_name.collect()));
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Flow>> {
+        self.by_name.get(name).map(|loaded| &loaded.flow)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Credentials that nodes ask for and do not get, with the flow's file.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = (&Path, &Missing)> {
+        self.by_name.values().flat_map(|loaded| loaded.flow.missing.iter().map(|missing| (&*loaded.path, missing)))
+    }
+}
+
+fn load(name: &str, path: PathBuf, previous: Option<&Flows>, workshop: &Arc<Workshop>) -> Result<Loaded, Vec<Problem>> {
+    let text = std::fs::read_to_string(&path).map_err(|error| vec![problem(&path, error.to_string())])?;
+    let folder = path.with_extension("");
+    let digest = digest_of(&text, &folder).map_err(|error| vec![problem(&folder, error.to_string())])?;
+    if let Some(same) = previous.and_then(|flows| flows.by_name.get(name)).filter(|before| before.digest == digest) {
+        return Ok(Loaded { path, ..same.clone() });
+    }
+    let flow = Flow::load(Some(folder), name, &text, workshop)
+        .map_err(|found| found.iter().map(|found| problem(&path, found.to_string())).collect::<Vec<_>>())?;
+    for missing in &flow.missing {
+        tracing::warn!(
+            file = %path.display(), node = missing.label, credential = missing.credential, field = missing.field,
+            "a node asks for a credential that the engine does not have, or for a file that nobody chose"
+        );
+    }
+    Ok(Loaded { flow: Arc::new(flow), path, digest })
+}
+
+/// Of everything that a flow is made of: its export, and the files in its folder.
+fn digest_of(text: &str, folder: &Path) -> std::io::Result<[u8; 32]> {
+    let mut content = Context::new(&SHA256);
+    content.update(text.as_bytes());
+    let files = if folder.is_dir() { listed(folder)? } else { Vec::new() };
+    for file in files.iter().filter(|file| file.is_file()) {
+        content.update(file.as_os_str().as_encoded_bytes());
+        content.update(digest(&SHA256, &std::fs::read(file)?).as_ref());
+    }
+    Ok(content.finish().as_ref().try_into().unwrap_or_default())
+}
+
+/// The flows' files, in order.
+fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = listed(folder)?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    Ok(files)
+}
+
+/// What is in a folder and not hidden, in order.
+pub(crate) fn listed(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| !name.starts_with('.')) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// The flows' files, and the folders of those that have one, with what is in them.
+pub(crate) fn watched(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut watched = files(folder)?;
+    for folder in watched.clone().iter().map(|file| file.with_extension("")).filter(|folder| folder.is_dir()) {
+        watched.extend(listed(&folder)?.into_iter().filter(|path| path.is_file()));
+        watched.push(folder);
+    }
+    Ok(watched)
+}
+
+fn problem(path: &Path, message: String) -> Problem {
+    Problem { file: path.to_owned(), at: None, field: String::new(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::Secret;
+
+    fn export(name: &str) -> String {
+        let text = fs::read_to_string(format!("{}/tests/flowise/flows/{name}.json", env!("CARGO_MANIFEST_DIR")));
+        text.unwrap().replace("LLM_BASE_PATH_PLACEHOLDER", "127.0.0.1:1")
+    }
+
+    fn settings(folder: &Path, key: &str) -> config::Engine {
+        let fields = HashMap::from([("openAIApiKey".to_owned(), Secret::new(key.to_owned()))]);
+        config::Engine { flows_dir: folder.to_owned(), credentials: HashMap::from([("openAIApi".to_owned(), fields)]) }
+    }
+
+    #[test]
+    fn what_has_not_changed_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let load = |key: &str, previous: Option<&Flows>| {
+            Flows::load(&"local".into(), &settings(folder.path(), key), previous, &metrics).unwrap()
+        };
+        fs::write(folder.path().join("a.json"), export("llm-chain")).unwrap();
+        fs::write(folder.path().join("b.json"), export("llm-chain")).unwrap();
+        let first = load("key", None);
+        fs::write(folder.path().join("b.json"), export("conversation-chain")).unwrap();
+        let second = load("key", Some(&first));
+        let same = |one: &Flows, other: &Flows, name| Arc::ptr_eq(one.get(name).unwrap(), other.get(name).unwrap());
+        assert!(same(&first, &second, "a") && !same(&first, &second, "b"));
+        // Files that a flow reads are part of it.
+        fs::create_dir(folder.path().join("a")).unwrap();
+        fs::write(folder.path().join("a/handbook.txt"), "one").unwrap();
+        let with_file = load("key", Some(&second));
+        assert!(!same(&second, &with_file, "a") && same(&second, &with_file, "b"));
+        assert!(same(&with_file, &load("key", Some(&with_file)), "a"));
+        fs::write(folder.path().join("a/handbook.txt"), "two").unwrap();
+        assert!(!same(&with_file, &load("key", Some(&with_file)), "a"));
+        // A flow holds its key.
+        let third = load("other key", Some(&second));
+        assert!(!same(&second, &third, "a"));
+    }
+
+    #[test]
+    fn flows_that_flows_run_are_those_in_force() {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let load = |previous: Option<&Flows>| {
+            Flows::load(&"local".into(), &settings(folder.path(), "key"), previous, &metrics).unwrap()
+        };
+        let runs = |flows: &Flows, of: &Flows| {
+            let found = flows.workshop.flows.load().get("a").and_then(std::sync::Weak::upgrade);
+            found.is_some_and(|found| Arc::ptr_eq(&found, of.get("a").unwrap()))
+        };
+        fs::write(folder.path().join("a.json"), export("llm-chain")).unwrap();
+        let first = load(None);
+        assert!(runs(&first, &first));
+        fs::write(folder.path().join("a.json"), export("conversation-chain")).unwrap();
+        // Something else of the new set is wrong: it goes as it came.
+        drop(load(Some(&first)));
+        assert!(runs(&first, &first));
+        let second = load(Some(&first));
+        second.publish();
+        assert!(runs(&first, &second));
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_file_and_node() {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let odd = export("llm-chain").replace("\"promptTemplate\"", "\"oddTemplate\"");
+        fs::write(folder.path().join("odd.json"), odd).unwrap();
+        fs::write(folder.path().join("broken.json"), "{").unwrap();
+        fs::write(folder.path().join("notes.txt"), "no flow").unwrap();
+        let problems = Flows::load(&"local".into(), &settings(folder.path(), "key"), None, &metrics).unwrap_err();
+        let told: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+        let folder = folder.path().display();
+        assert!(told[0].starts_with(&format!("{folder}/broken.json: not an exported Flowise flow: ")), "{told:?}");
+        let expected = format!(
+            "{folder}/odd.json: node \"Prompt Template\" (oddTemplate): the engine does not know this kind of node"
+        );
+        assert!(told.contains(&expected), "{told:?}");
+    }
+
+    #[test]
+    fn a_credential_that_is_missing_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.json"), export("llm-chain")).unwrap();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let flows = Flows::load(&"local".into(), &settings(folder.path(), ""), None, &metrics).unwrap();
+        let missing: Vec<_> =
+            flows.missing().map(|(_, missing)| (&*missing.node, missing.credential.as_deref())).collect();
+        assert_eq!(missing, [("chatOpenAI_0", Some("openAIApi"))]);
+    }
+
+    #[test]
+    fn a_flows_own_folder_is_watched_and_others_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["a", "other", "a/deep"] {
+            fs::create_dir(path(name)).unwrap();
+        }
+        for name in ["a.json", "b.json", ".hidden.json", "notes.txt", "a/x.txt", "a/.y", "other/z.txt"] {
+            fs::write(path(name), "").unwrap();
+        }
+        assert_eq!(files(folder.path()).unwrap(), [path("a.json"), path("b.json")]);
+        let expected = ["a.json", "b.json", "a/x.txt", "a"].map(path);
+        assert_eq!(watched(folder.path()).unwrap(), expected);
+    }
+}

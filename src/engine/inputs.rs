@@ -1,0 +1,284 @@
+//! A node's inputs, read with types. What a kind of node does not read and somebody has set is refused: an option that
+//! the engine ignores would be a promise that it breaks.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::compile::Compiler;
+use super::export::Node;
+use super::models::ChatModel;
+use super::nodes::Kind;
+use super::part::Part;
+use crate::config::Secret;
+
+/// See the module.
+pub(crate) struct Inputs<'n, 'c, 'a> {
+    pub(crate) node: &'n Node,
+    values: Map<String, Value>,
+    read: HashSet<String>,
+    pub(crate) compiler: &'c mut Compiler<'a>,
+}
+
+impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
+    pub(crate) fn new(node: &'n Node, values: Map<String, Value>, compiler: &'c mut Compiler<'a>) -> Self {
+        Self { node, values, read: HashSet::new(), compiler }
+    }
+
+    /// The part, if every input is understood.
+    pub(crate) fn build(mut self, kind: &dyn Kind) -> Option<Part> {
+        let problems = self.compiler.problems.len();
+        let part = kind.build(&mut self);
+        // What was given up half-way has inputs that nobody looked at.
+        if part.is_some() {
+            self.finish();
+        }
+        if let Some(Part::Model(model)) = &part {
+            self.compiler.models.push(model.name().into());
+        }
+        part.filter(|_| self.compiler.problems.len() == problems)
+    }
+
+    /// Reports what was set and not read.
+    pub(crate) fn finish(&mut self) {
+        let left: Vec<String> = self
+            .values
+            .iter()
+            .filter(|(name, value)| !self.read.contains(*name) && !is_empty(value))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in left {
+            self.refuse(&name, "the engine does not support this option");
+        }
+    }
+
+    /// As written; `None` where there is nothing.
+    pub(crate) fn value(&mut self, name: &str) -> Option<Value> {
+        self.read.insert(name.to_owned());
+        self.values.get(name).filter(|value| !is_nothing(value)).cloned()
+    }
+
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
+        match self.value(name)? {
+            Value::String(text) => Some(text),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(value) => Some(value.to_string()),
+            _ => {
+                self.refuse(name, "expected a text");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn number(&mut self, name: &str) -> Option<f64> {
+        let number = match self.value(name)? {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            self.refuse(name, "expected a number");
+        }
+        number
+    }
+
+    pub(crate) fn integer(&mut self, name: &str) -> Option<u64> {
+        let number = self.number(name)?;
+        if number < 0.0 || number.fract() != 0.0 || number > 1e15 {
+            self.refuse(name, "expected a whole number");
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "looked at just above")]
+        Some(number as u64)
+    }
+
+    /// `None`: not set.
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.value(name)? {
+            Value::Bool(value) => Some(value),
+            Value::String(text) if text == "true" => Some(true),
+            Value::String(text) if text == "false" => Some(false),
+            _ => {
+                self.refuse(name, "expected true or false");
+                None
+            }
+        }
+    }
+
+    /// JSON, written out or as a text.
+    pub(crate) fn json(&mut self, name: &str) -> Option<Value> {
+        match self.value(name)? {
+            Value::String(text) => {
+                let parsed = serde_json::from_str(&text).ok();
+                if parsed.is_none() {
+                    self.refuse(name, "expected JSON");
+                }
+                parsed
+            }
+            value => Some(value),
+        }
+    }
+
+    /// What the node's author chose of its outputs.
+    pub(crate) fn output(&self) -> Option<&str> {
+        self.node.data.outputs.get("output").and_then(Value::as_str)
+    }
+
+    /// Inputs that change nothing here.
+    pub(crate) fn ignore(&mut self, names: &[&str]) {
+        self.read.extend(names.iter().map(|name| (*name).to_owned()));
+    }
+
+    /// Ids of the nodes that an input refers to, `{{id.data.instance}}` once or in a list.
+    pub(crate) fn references(&mut self, name: &str) -> Vec<String> {
+        match self.value(name) {
+            None => Vec::new(),
+            Some(Value::Array(items)) => {
+                items.iter().filter_map(Value::as_str).filter_map(referred).map(str::to_owned).collect()
+            }
+            Some(Value::String(text)) => referred(&text).map(str::to_owned).into_iter().collect(),
+            Some(_) => {
+                self.refuse(name, "expected a reference to a node");
+                Vec::new()
+            }
+        }
+    }
+
+    /// The parts that an input refers to.
+    pub(crate) fn parts(&mut self, name: &str) -> Vec<Part> {
+        let ids = self.references(name);
+        ids.iter().filter_map(|id| self.compiler.part(id)).collect()
+    }
+
+    /// The part that an input refers to, if it refers to one.
+    pub(crate) fn part(&mut self, name: &str) -> Option<Part> {
+        let id = self.references(name).into_iter().next()?;
+        self.compiler.part(&id)
+    }
+
+    /// As [`part`](Self::part), of that type.
+    pub(crate) fn part_as<T>(&mut self, name: &str, take: fn(Part) -> Option<T>, expected: &str) -> Option<T> {
+        let part = self.part(name)?;
+        let taken = take(part);
+        if taken.is_none() {
+            self.refuse(name, format!("expected {expected}"));
+        }
+        taken
+    }
+
+    pub(crate) fn model(&mut self, name: &str) -> Option<Arc<dyn ChatModel>> {
+        if !self.has(name) {
+            self.refuse(name, "a chat model is required");
+            return None;
+        }
+        self.part_as(name, Part::into_model, "a chat model")
+    }
+
+    pub(crate) fn has(&mut self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    pub(crate) fn refuse(&mut self, name: &str, message: impl Into<String>) {
+        self.compiler.of_node(self.node, Some(name), message);
+    }
+
+    pub(crate) fn credential(&mut self, name: &str, field: &str) -> Option<Secret> {
+        self.compiler.credential(self.node, name, field)
+    }
+}
+
+/// What editors leave where nothing is set.
+fn is_nothing(value: &Value) -> bool {
+    matches!(value, Value::Null) || value.as_str().is_some_and(str::is_empty)
+}
+
+/// As [`is_nothing`], or switched off.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Bool(value) => !value,
+        Value::Array(items) => items.iter().all(is_empty),
+        Value::Object(fields) => fields.is_empty(),
+        value => is_nothing(value),
+    }
+}
+
+/// The id in `{{id.data.instance}}`.
+pub(crate) fn referred(text: &str) -> Option<&str> {
+    text.trim().strip_prefix("{{")?.strip_suffix("}}")?.trim().strip_suffix(".data.instance")
+}
+
+/// A node's inputs with what a request overrides in them: plain values, objects that are merged, JSON texts that
+/// replace, each for all nodes or keyed by a node's id.
+pub(crate) fn overridden(node: &Node, overrides: &Map<String, Value>) -> Map<String, Value> {
+    let mut inputs = node.data.inputs.clone();
+    for (name, value) in overrides {
+        let is_declared =
+            inputs.contains_key(name) || node.data.input_params.iter().any(|declared| declared.name == *name);
+        if !is_declared {
+            continue;
+        }
+        let value = match value.as_object().and_then(|by_node| by_node.get(&node.id)) {
+            Some(own) => own,
+            None if is_keyed_by_node(value) => continue,
+            None => value,
+        };
+        let merged = match (inputs.get(name).and_then(object), value) {
+            (Some(mut before), Value::Object(value)) => {
+                before.extend(value.clone());
+                Value::Object(before)
+            }
+            _ => value.clone(),
+        };
+        inputs.insert(name.clone(), merged);
+    }
+    inputs
+}
+
+/// `{"chatOpenAI_0": ...}`, meant for other nodes.
+fn is_keyed_by_node(value: &Value) -> bool {
+    let is_id = |key: &String| key.rsplit_once('_').is_some_and(|(_, number)| number.parse::<u32>().is_ok());
+    value.as_object().is_some_and(|fields| !fields.is_empty() && fields.keys().all(is_id))
+}
+
+fn object(value: &Value) -> Option<Map<String, Value>> {
+    match value {
+        Value::Object(fields) => Some(fields.clone()),
+        Value::String(text) => serde_json::from_str(text).ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn node(inputs: &Value) -> Node {
+        serde_json::from_value(json!({ "id": "prompt_0", "data": { "name": "promptTemplate", "inputs": inputs } }))
+            .unwrap()
+    }
+
+    fn after(inputs: &Value, overrides: Value) -> Value {
+        let Value::Object(overrides) = overrides else { panic!() };
+        Value::Object(overridden(&node(inputs), &overrides))
+    }
+
+    #[test]
+    fn overrides_come_in_four_forms() {
+        let inputs = json!({ "temperature": 0.1, "promptValues": "{\"a\":1}" });
+        assert_eq!(after(&inputs, json!({ "temperature": 0.7 }))["temperature"], 0.7);
+        assert_eq!(after(&inputs, json!({ "promptValues": { "b": 2 } }))["promptValues"], json!({ "a": 1, "b": 2 }));
+        assert_eq!(after(&inputs, json!({ "promptValues": "{\"b\":2}" }))["promptValues"], "{\"b\":2}");
+        assert_eq!(after(&inputs, json!({ "temperature": { "prompt_0": 0.2 } }))["temperature"], 0.2);
+        assert_eq!(after(&inputs, json!({ "temperature": { "other_0": 0.2 } }))["temperature"], 0.1);
+        assert_eq!(after(&inputs, json!({ "unknown": 1 })).get("unknown"), None);
+    }
+
+    #[test]
+    fn references_are_read() {
+        assert_eq!(referred("{{chatOpenAI_0.data.instance}}"), Some("chatOpenAI_0"));
+        assert_eq!(referred("text"), None);
+    }
+}

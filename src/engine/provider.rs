@@ -1,0 +1,344 @@
+//! Calls to providers, over the connections that each worker keeps.
+
+mod lines;
+
+#[cfg(test)]
+pub(crate) use lines::LineBuffer;
+pub(crate) use lines::{Lines, data_of};
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http_body_util::BodyExt as _;
+
+use super::failure::Failure;
+use super::run::Run;
+use crate::config::{Flowise, UpstreamUrl};
+use crate::predict::chat_id;
+use crate::telemetry::metrics::Metrics;
+use crate::upstream::forward::{Answer, Forward};
+use crate::upstream::http1::RequestHead;
+use crate::upstream::outgoing::Outgoing;
+use crate::upstream::public::is_public;
+use crate::upstream::reading::Reading;
+use crate::upstream::target::Target;
+use crate::wire::refusal::Refusal;
+
+/// A provider's answer that is read whole.
+const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
+const CONNECT: Duration = Duration::from_secs(10);
+/// To the head of a provider's answer, where a node says nothing else; between two pieces of a stream as well.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Where a provider is reached.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    target: Arc<Target>,
+    /// Before every path, without a slash at its end.
+    base: Arc<str>,
+}
+
+/// Every address in use, so that flows, and a flow that is built anew for one request, share connections.
+#[derive(Debug)]
+pub(crate) struct Targets {
+    upstream: Arc<str>,
+    metrics: Arc<Metrics>,
+    known: Mutex<Known>,
+}
+
+/// By origin and patience.
+type Known = HashMap<(String, Duration), Arc<Target>>;
+
+/// More than flows need; a request may name a patience of its own.
+const MOST_KNOWN: usize = 512;
+
+impl Targets {
+    /// `upstream`: the engine's name in the configuration.
+    pub(crate) fn new(upstream: &Arc<str>, metrics: &Arc<Metrics>) -> Self {
+        Self { upstream: Arc::clone(upstream), metrics: Arc::clone(metrics), known: Mutex::default() }
+    }
+
+    /// Goes on with the connections of those that were in use before.
+    pub(crate) fn take_over(&self, previous: &Self) {
+        let before = previous.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = before;
+    }
+
+    /// # Errors
+    /// What is wrong with the URL.
+    pub(crate) fn endpoint(&self, url: &str, patience: Option<Duration>) -> Result<Endpoint, String> {
+        self.reached(url, patience, false)
+    }
+
+    /// For addresses that a model or a client has a part in: only the open internet is reached.
+    ///
+    /// # Errors
+    /// What is wrong with the URL.
+    pub(crate) fn public_endpoint(&self, url: &str, patience: Option<Duration>) -> Result<Endpoint, String> {
+        let (origin, _) = split(url)?;
+        let is_own = origin.host.eq_ignore_ascii_case("localhost")
+            || origin.host.parse().is_ok_and(|address: std::net::IpAddr| !is_public(address));
+        if is_own {
+            return Err("requests to this machine and its network are denied by policy".to_owned());
+        }
+        self.reached(url, patience, true)
+    }
+
+    fn reached(&self, url: &str, patience: Option<Duration>, is_public: bool) -> Result<Endpoint, String> {
+        let (origin, base) = split(url)?;
+        let patience = patience.unwrap_or(PATIENCE);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (format!("{origin:?} {is_public}"), patience);
+        if let Some(target) = known.get(&key) {
+            return Ok(Endpoint { target: Arc::clone(target), base });
+        }
+        // Connections and health are the address's, whatever the patience.
+        let neighbour = known.iter().find(|((origin, _), _)| *origin == key.0).map(|(_, target)| Arc::clone(target));
+        let settings = Flowise {
+            urls: vec![origin],
+            api_key: None,
+            ca: None,
+            connect_timeout: CONNECT,
+            response_timeout: patience,
+            // A node's timeout is for the first byte, as with the libraries that Flowise uses.
+            stream_idle_timeout: patience.max(PATIENCE),
+        };
+        let target = Target::new(&self.upstream, &settings, neighbour.as_deref(), &self.metrics);
+        let mut target = target.map_err(|problems| problems.to_string())?;
+        target.is_public = is_public;
+        let target = Arc::new(target);
+        if known.len() < MOST_KNOWN {
+            known.insert(key, Arc::clone(&target));
+        }
+        Ok(Endpoint { target, base })
+    }
+}
+
+/// `scheme://host:port` and the path.
+fn split(url: &str) -> Result<(UpstreamUrl, Arc<str>), String> {
+    let unreadable = || "expected an address such as http://127.0.0.1:11434/v1".to_owned();
+    let uri: http::Uri = url.trim().parse().map_err(|_| unreadable())?;
+    let https = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => false,
+        _ => return Err(unreadable()),
+    };
+    let host = uri.host().ok_or_else(unreadable)?.trim_matches(['[', ']']).to_owned();
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err("expected an address without a user".to_owned());
+    }
+    let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+    Ok((UpstreamUrl { https, host, port }, uri.path().trim_end_matches('/').into()))
+}
+
+/// A request to a provider.
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    /// Below the endpoint's base, with its query.
+    pub(crate) path: &'a str,
+    pub(crate) headers: &'a [(HeaderName, HeaderValue)],
+    pub(crate) body: Bytes,
+}
+
+impl Endpoint {
+    /// Sends JSON; an answer that is no success is a failure with the provider's own words.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        headers: &[(HeaderName, HeaderValue)],
+        body: &impl serde::Serialize,
+        run: &Run<'_>,
+    ) -> Result<Incoming, Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| Failure::flow(error.to_string()))?;
+        self.send(Call { method: Method::POST, path, headers, body: body.into() }, run).await
+    }
+
+    pub(crate) async fn send(&self, call: Call<'_>, run: &Run<'_>) -> Result<Incoming, Failure> {
+        let headers = call.headers;
+        let answer = self.ask(call, run).await?;
+        let status = answer.status;
+        let incoming = Incoming(answer.body);
+        if status.is_success() {
+            return Ok(incoming);
+        }
+        let body = incoming.whole().await.unwrap_or_default();
+        Err(Failure::Provider { status: status.as_u16(), message: without_secrets(words_of(&body), headers) })
+    }
+
+    /// The whole answer, whatever its status.
+    pub(crate) async fn fetch(&self, call: Call<'_>, run: &Run<'_>) -> Result<Received, Failure> {
+        let Answer { status, headers, body, .. } = self.ask(call, run).await?;
+        Ok(Received { status, headers, body: Incoming(body).whole().await? })
+    }
+
+    /// The answer, whatever its status.
+    pub(crate) async fn ask(&self, call: Call<'_>, run: &Run<'_>) -> Result<Answer, Failure> {
+        let Call { method, path, headers, body } = call;
+        let mut head = RequestHead::new(method, &[&self.base, path]);
+        head.field("accept-encoding", &HeaderValue::from_static("identity"));
+        head.field("user-agent", &HeaderValue::from_static(concat!("flowgate/", env!("CARGO_PKG_VERSION"))));
+        let is_typed = headers.iter().any(|(name, _)| name == http::header::CONTENT_TYPE);
+        if !body.is_empty() && !is_typed {
+            head.field("content-type", &HeaderValue::from_static("application/json"));
+        }
+        for (name, value) in headers {
+            head.field(name.as_str(), value);
+        }
+        let body = if body.is_empty() { Outgoing::Empty } else { Outgoing::Full(body) };
+        let chat = chat_id::hash(run.request.chat_id.as_bytes());
+        run.services.upstreams.send(&self.target, Forward { head, body, chat }).await.map_err(|refusal| match refusal {
+            Refusal::UpstreamTimeout => Failure::Timeout,
+            _ => Failure::Unreachable("Connection error.".to_owned()),
+        })
+    }
+}
+
+/// An answer that is here.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// A provider's answer on its way.
+pub(crate) struct Incoming(Reading);
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Incoming")
+    }
+}
+
+impl Incoming {
+    pub(crate) fn new(answer: Answer) -> Self {
+        Self(answer.body)
+    }
+
+    pub(crate) async fn whole(mut self) -> Result<Bytes, Failure> {
+        let mut whole = BytesMut::new();
+        while let Some(piece) = self.piece().await? {
+            if whole.len() + piece.len() > LONGEST_ANSWER {
+                return Err(Failure::Unreachable("The provider's answer is too long.".to_owned()));
+            }
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// As much of it as is wanted, and perhaps a little more.
+    pub(crate) async fn beginning(mut self, bytes: usize) -> Result<Bytes, Failure> {
+        let mut whole = BytesMut::new();
+        while whole.len() < bytes {
+            let Some(piece) = self.piece().await? else { break };
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
+    }
+
+    pub(crate) async fn json(self) -> Result<serde_json::Value, Failure> {
+        let body = self.whole().await?;
+        serde_json::from_slice(&body)
+            .map_err(|_| Failure::Unreachable("The provider's answer cannot be read.".to_owned()))
+    }
+
+    /// Its lines, as they come.
+    pub(crate) fn lines(self) -> Lines {
+        Lines::new(self)
+    }
+
+    pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
+        match tokio::time::timeout(PATIENCE, self.0.frame()).await {
+            Err(_) => Err(Failure::Timeout),
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(frame))) => Ok(Some(frame.into_data().unwrap_or_default())),
+            Ok(Some(Err(_))) => Err(Failure::Unreachable("The provider broke off.".to_owned())),
+        }
+    }
+}
+
+/// What a provider says is wrong, in the shapes that providers use.
+fn words_of(body: &[u8]) -> String {
+    // Google's streams answer in lists.
+    let mut json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    if let Some(first) = json.get_mut(0) {
+        json = first.take();
+    }
+    let error = json.get("error").unwrap_or(&json);
+    let words = error.as_str().or_else(|| error.get("message")?.as_str()).or_else(|| json.get("message")?.as_str());
+    let words = words.unwrap_or("status code (no body)");
+    crate::upstream::scrub::scrub(words)
+}
+
+/// Providers repeat a key that they refuse.
+fn without_secrets(words: String, headers: &[(HeaderName, HeaderValue)]) -> String {
+    let secrets = headers.iter().filter(|(_, value)| value.is_sensitive()).filter_map(|(_, value)| value.to_str().ok());
+    secrets
+        .map(|secret| secret.strip_prefix("Bearer ").unwrap_or(secret))
+        .fold(words, |words, secret| if secret.is_empty() { words } else { words.replace(secret, "[key]") })
+}
+
+/// An error that comes in the place of a stream's next piece, with the status that it stands for.
+pub(crate) fn failure_in_stream(error: &serde_json::Value) -> Failure {
+    let kind = error.get("type").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let said = ["status", "code"].iter().find_map(|name| error.get(name)?.as_u64());
+    let status = said.and_then(|status| u16::try_from(status).ok()).unwrap_or(match kind {
+        "invalid_request_error" => 400,
+        "authentication_error" => 401,
+        "permission_error" => 403,
+        "not_found_error" => 404,
+        "rate_limit_error" => 429,
+        "overloaded_error" => 529,
+        _ => 500,
+    });
+    Failure::Provider { status, message: words_of(error.to_string().as_bytes()) }
+}
+
+/// A header that holds a secret.
+///
+/// # Errors
+/// It cannot stand in a header.
+pub(crate) fn secret_header(text: &str) -> Result<HeaderValue, String> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| "the credential cannot stand in a header".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_split_into_origin_and_path() {
+        let (origin, base) = split("http://127.0.0.1:11434/v1/").unwrap();
+        assert_eq!((origin.https, origin.host.as_str(), origin.port, &*base), (false, "127.0.0.1", 11434, "/v1"));
+        let (origin, base) = split("https://api.openai.com").unwrap();
+        assert_eq!((origin.https, origin.port, &*base), (true, 443, ""));
+        for url in ["", "127.0.0.1:1", "ftp://x", "http://user@host/"] {
+            assert!(split(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn providers_words_are_found() {
+        assert_eq!(words_of(br#"{"error":{"message":"no such model"}}"#), "no such model");
+        assert_eq!(words_of(br#"{"error":"model not found"}"#), "model not found");
+        assert_eq!(words_of(br#"[{"error":{"message":"no such key","code":400}}]"#), "no such key");
+        assert_eq!(words_of(b"<html>"), "status code (no body)");
+    }
+
+    #[test]
+    fn errors_in_streams_have_a_status() {
+        for (error, sentence) in [
+            (serde_json::json!({ "type": "overloaded_error", "message": "Overloaded" }), "529 Overloaded"),
+            (serde_json::json!({ "code": 429, "message": "Slowly" }), "429 Slowly"),
+            (serde_json::json!("broken"), "500 broken"),
+        ] {
+            assert_eq!(failure_in_stream(&error).to_string(), sentence);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A provider's answer line by line, wherever the network cuts it.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::Incoming;
+use crate::engine::failure::Failure;
+
+/// One event of a provider's stream.
+const LONGEST_EVENT: usize = 4 * 1024 * 1024;
+
+/// For the end of a body whose last event has come.
+const FAREWELL: Duration = Duration::from_millis(5);
+
+/// What has come of a stream and not yet been read.
+#[derive(Debug, Default)]
+pub(crate) struct LineBuffer {
+    held: BytesMut,
+    /// Bytes of `held` without a line's end.
+    searched: usize,
+}
+
+impl LineBuffer {
+    /// # Errors
+    /// There is no line's end for too long.
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), Failure> {
+        self.held.extend_from_slice(piece);
+        if self.held.len() > LONGEST_EVENT && self.searched > LONGEST_EVENT {
+            return Err(Failure::Unreachable("The provider's stream cannot be read.".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The next line that is whole, without its end.
+    pub(crate) fn line(&mut self) -> Option<Bytes> {
+        let new = self.held.get(self.searched..).unwrap_or_default();
+        let Some(at) = memchr::memchr(b'\n', new) else {
+            self.searched = self.held.len();
+            return None;
+        };
+        let mut line = self.held.split_to(self.searched + at + 1);
+        self.searched = 0;
+        line.truncate(line.len() - 1);
+        if line.last() == Some(&b'\r') {
+            line.truncate(line.len() - 1);
+        }
+        Some(line.freeze())
+    }
+
+    /// What is left at the end.
+    pub(crate) fn rest(&mut self) -> Option<Bytes> {
+        self.searched = 0;
+        Some(self.held.split().freeze()).filter(|rest| !rest.is_empty())
+    }
+}
+
+/// The data that a line of an event stream holds; empty: it holds none.
+pub(crate) fn data_of(line: &Bytes) -> Bytes {
+    match line.strip_prefix(b"data:") {
+        Some(data) => line.slice_ref(data.strip_prefix(b" ").unwrap_or(data)),
+        None => Bytes::new(),
+    }
+}
+
+/// See [`Incoming::lines`].
+#[derive(Debug)]
+pub(crate) struct Lines {
+    incoming: Incoming,
+    buffer: LineBuffer,
+}
+
+impl Lines {
+    pub(super) fn new(incoming: Incoming) -> Self {
+        Self { incoming, buffer: LineBuffer::default() }
+    }
+
+    /// The next line without its end; `None` behind the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            if let Some(line) = self.buffer.line() {
+                return Ok(Some(line));
+            }
+            match self.incoming.piece().await? {
+                Some(piece) => self.buffer.push(&piece)?,
+                None => return Ok(self.buffer.rest()),
+            }
+        }
+    }
+
+    /// Reads the end of the body, which comes with the last event: a connection whose answer was read to its end is
+    /// used again.
+    pub(crate) async fn farewell(&mut self) {
+        let _ = tokio::time::timeout(FAREWELL, self.incoming.piece()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_the_same_wherever_they_are_cut() {
+        let text = "data: {\"a\":1}\r\n\r\n: comment\ndata:[DONE]\nlast";
+        for cut in 0..text.len() {
+            let (first, second) = text.as_bytes().split_at(cut);
+            let mut buffer = LineBuffer::default();
+            let mut lines = Vec::new();
+            for piece in [first, second] {
+                buffer.push(piece).unwrap();
+                lines.extend(std::iter::from_fn(|| buffer.line()));
+            }
+            lines.extend(buffer.rest());
+            assert_eq!(lines, ["data: {\"a\":1}", "", ": comment", "data:[DONE]", "last"]);
+            assert_eq!(data_of(&lines[0]), "{\"a\":1}");
+            assert_eq!(data_of(&lines[3]), "[DONE]");
+            assert_eq!(data_of(&lines[4]), "");
+        }
+    }
+
+    #[test]
+    fn endless_lines_are_refused() {
+        let mut buffer = LineBuffer::default();
+        let piece = vec![b'x'; 1024 * 1024];
+        let refused = (0..8).any(|_| buffer.push(&piece).is_err() || buffer.line().is_some());
+        assert!(refused);
+    }
+}

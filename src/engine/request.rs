@@ -1,0 +1,117 @@
+//! A checked prediction as the engine reads it.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::memory::Turn;
+use super::message::Piece;
+use super::outcomes::Outcomes;
+
+/// See the module. What stands in it has passed the gateway's checks.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Request {
+    /// `None`: it was not sent.
+    pub(crate) question: Option<String>,
+    pub(crate) form: Option<Map<String, Value>>,
+    pub(crate) chat_id: String,
+    pub(crate) session_id: String,
+    /// `overrideConfig.vars`: the gateway's, the key's, the token's and, where policy lets them, the client's.
+    pub(crate) vars: Map<String, Value>,
+    /// `overrideConfig` without `vars` and `sessionId`.
+    pub(crate) overrides: Map<String, Value>,
+    pub(crate) history: Vec<Turn>,
+    pub(crate) uploads: Vec<Upload>,
+    pub(crate) human_input: Option<Value>,
+    /// What nodes have made of it so far.
+    pub(crate) outcomes: Outcomes,
+    /// Flows that wait for its answer.
+    pub(crate) depth: usize,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Upload {
+    /// `file`, `file:full`, `audio`, ...
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) mime: String,
+    /// A data URI.
+    pub(crate) data: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Fields {
+    question: Option<String>,
+    form: Option<Map<String, Value>>,
+    chat_id: String,
+    override_config: Map<String, Value>,
+    history: Vec<Past>,
+    uploads: Vec<Upload>,
+    human_input: Option<Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Past {
+    #[serde(alias = "type")]
+    role: String,
+    #[serde(alias = "message")]
+    content: String,
+}
+
+impl Request {
+    /// Reads a checked body.
+    pub(crate) fn read(body: &[u8]) -> Option<Self> {
+        let mut fields: Fields = serde_json::from_slice(body).ok()?;
+        let take_map = |value| if let Some(Value::Object(map)) = value { map } else { Map::new() };
+        let vars = take_map(fields.override_config.remove("vars"));
+        let session = fields.override_config.remove("sessionId");
+        let session_id = session.as_ref().and_then(Value::as_str).unwrap_or(&fields.chat_id).to_owned();
+        let turn = |past: Past| Turn { by_user: past.role == "userMessage", text: past.content };
+        Some(Self {
+            question: fields.question,
+            form: fields.form,
+            chat_id: fields.chat_id,
+            session_id,
+            vars,
+            overrides: fields.override_config,
+            history: fields.history.into_iter().map(turn).collect(),
+            uploads: fields.uploads,
+            human_input: fields.human_input,
+            outcomes: Outcomes::default(),
+            depth: 0,
+        })
+    }
+
+    /// The question, or nothing.
+    pub(crate) fn question(&self) -> &str {
+        self.question.as_deref().unwrap_or_default()
+    }
+
+    /// The texts of files that came with the question; empty if there are none.
+    pub(crate) fn files(&self) -> String {
+        let mut files = String::new();
+        for upload in self.uploads.iter().filter(|upload| upload.kind == "file:full" && !upload.data.is_empty()) {
+            files.extend(["<doc name='", &upload.name, "'>", &upload.data, "</doc>\n\n"]);
+        }
+        files
+    }
+
+    /// The question, behind the files that came with it.
+    pub(crate) fn question_with_files(&self) -> Cow<'_, str> {
+        match self.files() {
+            files if files.is_empty() => self.question().into(),
+            files => format!("{files}\n\n{}", self.question()).into(),
+        }
+    }
+
+    /// Images among the uploads, as a model takes them.
+    pub(crate) fn images(&self) -> Vec<Piece> {
+        let is_image = |upload: &&Upload| upload.mime.starts_with("image/") && upload.data.starts_with("data:");
+        self.uploads.iter().filter(is_image).map(|upload| Piece::Image(upload.data.clone())).collect()
+    }
+}

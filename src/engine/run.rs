@@ -1,0 +1,173 @@
+//! One prediction under way: the request, what its nodes may use, and where its events go.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use prometheus::Histogram;
+use serde_json::Value;
+
+use super::agentflow::Executions;
+use super::failure::Failure;
+use super::memory::Store;
+use super::models::{Answered, Ask, ChatModel};
+use super::request::Request;
+use super::watch::Watch;
+use crate::predict::events::record;
+use crate::upstream::forward::Upstreams;
+
+/// What nodes may use.
+pub(crate) struct Services {
+    /// This worker's connections.
+    pub(crate) upstreams: Rc<Upstreams>,
+    pub(crate) memory: Arc<dyn Store>,
+    pub(crate) executions: Arc<Executions>,
+}
+
+/// See the module.
+pub(crate) struct Run<'a> {
+    pub(crate) services: &'a Services,
+    /// Flowise's id of the chatflow, or its public name if it has none; its chats are kept under it.
+    pub(crate) flow: &'a str,
+    pub(crate) request: &'a Request,
+    pub(crate) sink: &'a Sink,
+    pub(crate) watch: &'a Watch,
+}
+
+impl fmt::Debug for Run<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("flow", &self.flow).finish_non_exhaustive()
+    }
+}
+
+impl Run<'_> {
+    /// Asks a model; every call of a model comes through here. The end of the chat cancels it.
+    pub(crate) async fn ask(&self, model: &dyn ChatModel, ask: Ask<'_>) -> Result<Answered, Failure> {
+        let asking = self.watch.asking(model.name());
+        let outcome = tokio::select! {
+            biased;
+            () = self.watch.abort.cancelled() => Err(Failure::Aborted),
+            outcome = model.chat(ask, self) => outcome,
+        };
+        asking.ended(&outcome);
+        outcome
+    }
+
+    /// An answer that no model gave, in words as a stream tells them.
+    pub(crate) fn tell_whole(&self, text: &str, is_last: bool) {
+        if is_last {
+            for word in split_keeping_spaces(text) {
+                // The first is told twice, as Flowise does.
+                self.sink.start(&word.into());
+                self.sink.token(word);
+            }
+        }
+    }
+}
+
+/// Words and the spaces between them, each by itself.
+fn split_keeping_spaces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let is_space = rest.chars().next()?.is_whitespace();
+        let end = rest.find(|letter: char| letter.is_whitespace() != is_space).unwrap_or(rest.len());
+        let (part, after) = rest.split_at(end);
+        rest = after;
+        Some(part)
+    })
+}
+
+/// Where events go; nowhere for an answer in one piece.
+#[derive(Default)]
+pub(crate) struct Sink {
+    streams: bool,
+    /// Until the first token: since when it is waited for, and where that is noted.
+    first_token: Cell<Option<(Instant, Histogram)>>,
+    has_started: Cell<bool>,
+    starts_with_first_token: Cell<bool>,
+    queue: RefCell<String>,
+    /// Records so far.
+    pub(crate) events: Cell<u64>,
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sink").field("streams", &self.streams).finish_non_exhaustive()
+    }
+}
+
+impl Sink {
+    pub(crate) fn new(streams: bool) -> Self {
+        Self { streams, ..Self::default() }
+    }
+
+    /// As [`new`](Self::new), and notes the time from now to the first token.
+    pub(crate) fn timed(streams: bool, first_token: Histogram) -> Self {
+        Self { first_token: Cell::new(Some((Instant::now(), first_token))), ..Self::new(streams) }
+    }
+
+    pub(crate) fn streams(&self) -> bool {
+        self.streams
+    }
+
+    /// A piece of the answer; the first is preceded by `start`.
+    pub(crate) fn token(&self, text: &str) {
+        self.start(&Value::from(if self.starts_with_first_token.get() { text } else { "" }));
+        self.bare_token(text);
+    }
+
+    /// The model has begun to answer, if only with nothing.
+    pub(crate) fn begin(&self) {
+        if !self.starts_with_first_token.get() {
+            self.start(&Value::from(""));
+        }
+    }
+
+    /// Once; `data` is the first token in some flows.
+    pub(crate) fn start(&self, data: &Value) {
+        if !self.has_started.replace(true) {
+            self.event("start", data);
+        }
+    }
+
+    /// The first token is in `start` as well, as some chains of Flowise tell it.
+    pub(crate) fn start_with_first_token(&self) {
+        self.starts_with_first_token.set(true);
+    }
+
+    /// A token of a flow that has no `start`.
+    pub(crate) fn bare_token(&self, text: &str) {
+        if !text.is_empty()
+            && self.streams
+            && let Some((begun, histogram)) = self.first_token.take()
+        {
+            histogram.observe(begun.elapsed().as_secs_f64());
+        }
+        self.event("token", &text.into());
+    }
+
+    pub(crate) fn event(&self, name: &str, data: &Value) {
+        if self.streams {
+            self.queue.borrow_mut().push_str(&record(name, data));
+            self.events.set(self.events.get() + 1);
+        }
+    }
+
+    /// What has come since the last time.
+    pub(crate) fn take(&self) -> String {
+        std::mem::take(&mut self.queue.borrow_mut())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_are_tokens_too() {
+        assert_eq!(split_keeping_spaces("a  b\nc").collect::<Vec<_>>(), ["a", "  ", "b", "\n", "c"]);
+        assert_eq!(split_keeping_spaces("").count(), 0);
+    }
+}

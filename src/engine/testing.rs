@@ -1,0 +1,240 @@
+//! For unit tests: a model that answers from a list and keeps what it was asked, and predictions by flows that are
+//! written in the test.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::{Arc, mpsc};
+
+use serde_json::{Map, Value, json};
+
+use super::Task;
+use super::compile::{Credentials, Workshop};
+use super::failure::Failure;
+use super::flow::Flow;
+use super::inputs::Inputs;
+use super::memory::InProcess;
+use super::message::{Content, Message, Piece, Role, ToolCall};
+use super::models::{Answered, Ask, ChatModel};
+use super::nodes::Kind;
+use super::part::{Part, Reply};
+use super::provider::Targets;
+use super::request::Request;
+use super::run::{Run, Services, Sink};
+use super::watch::Watch;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::series::Histograms;
+use crate::upstream::forward::Upstreams;
+
+pub(super) const KINDS: &[&dyn Kind] = &[&TestModel];
+
+thread_local! {
+    static ASKED: RefCell<Vec<Value>> = const { RefCell::new(Vec::new()) };
+    static ANSWERS: RefCell<VecDeque<Value>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// The node `testModel`: takes its answers from [`predict`].
+struct TestModel;
+
+impl Kind for TestModel {
+    fn names(&self) -> &'static [&'static str] {
+        &["testModel"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let sees_images = inputs.flag("allowImageUploads").unwrap_or(false);
+        Some(Part::Model(Arc::new(Scripted { sees_images })))
+    }
+}
+
+#[derive(Debug)]
+struct Scripted {
+    sees_images: bool,
+}
+
+impl ChatModel for Scripted {
+    fn chat<'a>(&'a self, ask: Ask<'a>, _: &'a Run<'a>) -> Task<'a, Answered> {
+        Box::pin(async move {
+            let tools: Vec<Value> = ask
+                .tools
+                .iter()
+                .map(
+                    |tool| json!({ "name": tool.name, "description": tool.description, "parameters": tool.parameters }),
+                )
+                .collect();
+            let messages: Vec<Value> = ask.messages.iter().map(shown).collect();
+            ASKED.with_borrow_mut(|asked| {
+                asked.push(if tools.is_empty() {
+                    messages.into()
+                } else {
+                    json!({ "messages": messages, "tools": tools })
+                });
+            });
+            let answer = ANSWERS.with_borrow_mut(VecDeque::pop_front).ok_or(Failure::Timeout)?;
+            let text = answer.as_str().unwrap_or_default().to_owned();
+            if let Some(tokens) = ask.tokens.filter(|_| !text.is_empty()) {
+                text.split_inclusive(' ').for_each(|token| tokens.token(token));
+            }
+            let call = |call: &Value| ToolCall {
+                id: call["id"].as_str().unwrap_or("call_1").to_owned(),
+                name: call["name"].as_str().unwrap_or_default().to_owned(),
+                arguments: call["arguments"].clone(),
+                opaque: None,
+            };
+            let calls = answer.as_array().into_iter().flatten().map(call).collect();
+            Ok(Answered { text, calls, ..Answered::default() })
+        })
+    }
+
+    fn name(&self) -> &'static str {
+        "test"
+    }
+
+    fn sees_images(&self) -> bool {
+        self.sees_images
+    }
+}
+
+/// A message as it is sent to `OpenAI`.
+fn shown(message: &Message) -> Value {
+    let role = match message.role {
+        Role::System | Role::Developer => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::Tool => "tool",
+    };
+    let piece = |piece: &Piece| match piece {
+        Piece::Text(text) => json!({ "text": text, "type": "text" }),
+        Piece::Image(url) => json!({ "type": "image_url", "image_url": { "url": url } }),
+    };
+    let content = match &message.content {
+        Content::Text(text) => text.as_str().into(),
+        Content::Pieces(pieces) => pieces.iter().map(piece).collect::<Value>(),
+    };
+    let mut fields = json!({ "role": role, "content": content });
+    if !message.calls.is_empty() {
+        let call = |call: &ToolCall| {
+            let function = json!({ "name": call.name, "arguments": call.arguments.to_string() });
+            json!({ "id": call.id, "type": "function", "function": function })
+        };
+        fields["tool_calls"] = message.calls.iter().map(call).collect();
+    }
+    if let Some((id, _)) = &message.answers {
+        fields["tool_call_id"] = id.as_str().into();
+    }
+    fields
+}
+
+/// A flow of nodes `(id, kind, inputs)`; references between them become edges. An id that ends in `!` gives its
+/// prediction.
+pub(crate) fn flow(nodes: &[(&str, &str, Value)]) -> Result<Flow, String> {
+    let node = |(id, kind, inputs): &(&str, &str, Value)| {
+        let output = if id.ends_with('!') { json!({ "output": "outputPrediction" }) } else { json!({}) };
+        let data = json!({ "name": kind, "label": id, "inputs": inputs, "outputs": output });
+        json!({ "id": id, "data": data })
+    };
+    let mut edges = Vec::new();
+    for (target, _, inputs) in nodes {
+        let text = inputs.to_string();
+        for (source, ..) in nodes.iter().filter(|(source, ..)| text.contains(&format!("{{{{{source}.data.instance"))) {
+            edges.push(json!({ "source": source, "target": target }));
+        }
+    }
+    load(&json!({ "nodes": nodes.iter().map(node).collect::<Vec<_>>(), "edges": edges }))
+}
+
+pub(crate) fn load(export: &Value) -> Result<Flow, String> {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let targets = Targets::new(&"local".into(), &metrics);
+    let workshop = Arc::new(Workshop::new(Credentials::default(), targets));
+    Flow::load(None, "flow", &export.to_string(), &workshop)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+/// What came of a prediction.
+#[derive(Debug)]
+pub(crate) struct Predicted {
+    pub(crate) reply: Result<Reply, Failure>,
+    /// What the model was asked.
+    pub(crate) asked: Vec<Value>,
+    /// The names of the stream's events and what they tell.
+    pub(crate) events: Vec<(String, Value)>,
+}
+
+/// Runs a flow once, as a stream; the model gives these answers, one a call.
+pub(crate) fn predict(flow: &Flow, body: &Value, answers: &[Value]) -> Predicted {
+    predictions(flow, &[(body.clone(), answers.to_vec())]).pop().unwrap()
+}
+
+/// As [`predict`], several by one memory.
+pub(crate) fn predictions(flow: &Flow, requests: &[(Value, Vec<Value>)]) -> Vec<Predicted> {
+    let services = services();
+    let predicted = |(body, answers): &(Value, Vec<Value>)| {
+        ANSWERS.set(answers.clone().into());
+        let sink = Sink::new(true);
+        let reply = with_services(&services, &sink, body, async |run| flow.answer(run).await);
+        let events = sink
+            .take()
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?).ok())
+            .map(|event| (event["event"].as_str().unwrap().to_owned(), event["data"].clone()))
+            .collect();
+        Predicted { reply, asked: ASKED.take(), events }
+    };
+    requests.iter().map(predicted).collect()
+}
+
+/// A server on the loopback that gives these answers, one a connection, and what it hears.
+pub(crate) fn server(answers: &[&str]) -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let (heard, hearing) = mpsc::channel();
+    let answers: Vec<String> = answers.iter().map(|answer| (*answer).to_owned()).collect();
+    std::thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut buffer = [0; 4096];
+            let mut text = String::new();
+            while !text.contains("\r\n\r\n") || (text.contains("content-length") && !text.ends_with('}')) {
+                let read = stream.read(&mut buffer).unwrap();
+                text.push_str(&String::from_utf8_lossy(&buffer[..read]));
+            }
+            let _ = heard.send(text);
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    (origin, hearing)
+}
+
+/// An answer of [`server`].
+pub(crate) fn answer(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len())
+}
+
+/// Does something within a prediction.
+pub(crate) fn within<T>(body: &Value, work: impl AsyncFnOnce(&Run<'_>) -> T) -> T {
+    with_services(&services(), &Sink::new(false), body, work)
+}
+
+fn with_services<T>(services: &Services, sink: &Sink, body: &Value, work: impl AsyncFnOnce(&Run<'_>) -> T) -> T {
+    let mut fields = Map::from_iter([("chatId".to_owned(), "chat".into())]);
+    fields.extend(body.as_object().cloned().unwrap());
+    let request = Request::read(Value::Object(fields).to_string().as_bytes()).unwrap();
+    let watch = Watch::default();
+    let run = Run { services, flow: "flow", request: &request, sink, watch: &watch };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, work(&run))
+}
+
+pub(crate) fn services() -> Services {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let upstreams = Rc::new(Upstreams {
+        pool: Rc::default(),
+        deadlines: Rc::default(),
+        metrics: Arc::clone(&metrics),
+        first_byte: Histograms::new(metrics.time_to_first_byte.clone()),
+    });
+    Services { upstreams, memory: Arc::new(InProcess::default()), executions: Arc::default() }
+}
