@@ -1,0 +1,108 @@
+//! Models that stand in another node's inputs, as in flows of the second generation: a kind's name and its inputs.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{ChatModel, kinds};
+use crate::engine::export::{Data, Node};
+use crate::engine::inputs::Inputs;
+use crate::engine::part::Part;
+
+/// The model of that kind with those inputs; what is wrong is told to the compiler, under the label of the node whose
+/// inputs they stand in.
+pub(crate) fn from_config(
+    name: &str,
+    mut config: Map<String, Value>,
+    inputs: &mut Inputs<'_, '_, '_>,
+) -> Option<Arc<dyn ChatModel>> {
+    let Some(kind) = kinds().iter().find(|kind| kind.names().contains(&name)) else {
+        inputs.compiler.of_node(inputs.node, None, format!("the engine does not know the model {name}"));
+        return None;
+    };
+    // Editors repeat the kind's name in it, such as `llmModel`.
+    config.retain(|key, value| !(key.ends_with("Model") && value == name));
+    let outer = inputs.node;
+    let data = Data {
+        name: name.to_owned(),
+        label: outer.data.label.clone(),
+        category: String::new(),
+        inputs: Map::new(),
+        outputs: Map::new(),
+        input_params: Vec::new(),
+    };
+    let node = Node { id: outer.id.clone(), data, parent: outer.parent.clone() };
+    Inputs::new(&node, config, inputs.compiler).build(*kind).and_then(Part::into_model)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::engine::models::lab::built;
+    use crate::engine::nodes::{Kind, find};
+
+    /// A node with a model in its inputs.
+    struct Outer;
+
+    impl Kind for Outer {
+        fn names(&self) -> &'static [&'static str] {
+            &["llmAgentflow"]
+        }
+
+        fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+            let name = inputs.text("llmModel")?;
+            let Some(Value::Object(config)) = inputs.value("llmModelConfig") else { return None };
+            from_config(&name, config, inputs).map(Part::Model)
+        }
+    }
+
+    fn of(name: &str, config: &Value) -> Result<Arc<dyn ChatModel>, Vec<String>> {
+        let inputs = json!({ "llmModel": name, "llmModelConfig": config });
+        built(&Outer, inputs, true).map(|part| part.into_model().unwrap())
+    }
+
+    #[test]
+    fn models_stand_in_other_nodes() {
+        // As agentflows are exported.
+        let config = json!({ "credential": "4e1eafd2", "FLOWISE_CREDENTIAL_ID": "4e1eafd2", "cache": "",
+            "modelName": "stub-model", "temperature": 0.1, "streaming": true, "allowImageUploads": false,
+            "reasoning": false, "reasoningEffort": "", "reasoningSummary": "", "maxTokens": "", "topP": "",
+            "frequencyPenalty": "", "presencePenalty": "", "timeout": "", "strictToolCalling": "",
+            "stopSequence": "", "basepath": "http://127.0.0.1:13999/v1", "baseOptions": "",
+            "llmModel": "chatOpenAI" });
+        assert_eq!(of("chatOpenAI", &config).unwrap().name(), "stub-model");
+    }
+
+    #[test]
+    fn problems_name_the_node_and_the_input_inside() {
+        let wrong = of("chatOpenAI", &json!({ "modelName": "m", "temperature": "hot" })).unwrap_err();
+        assert_eq!(wrong, ["node \"The model\" (chatOpenAI), input temperature: expected a number"]);
+        let unknown = of("chatUnknown", &json!({})).unwrap_err();
+        assert_eq!(unknown, ["node \"The model\" (llmAgentflow): the engine does not know the model chatUnknown"]);
+        assert!(of("llmChain", &json!({})).is_err());
+    }
+
+    #[test]
+    fn every_kind_is_found() {
+        for name in [
+            "chatAnthropic",
+            "chatGoogleGenerativeAI",
+            "chatMistralAI",
+            "chatOllama",
+            "azureChatOpenAI",
+            "chatLocalAI",
+            "chatOpenAI",
+            "chatOpenAICustom",
+            "groqChat",
+            "chatDeepseek",
+            "chatLitellm",
+            "chatOpenRouter",
+            "openAIEmbeddings",
+            "ollamaEmbedding",
+        ] {
+            assert!(find(name).is_some(), "{name}");
+        }
+    }
+}

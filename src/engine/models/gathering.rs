@@ -1,0 +1,226 @@
+//! From a provider's answer, whole or piece by piece, to [`Answered`].
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Answered, Ask};
+use crate::engine::failure::Failure;
+use crate::engine::message::ToolCall;
+use crate::engine::provider::{Incoming, data_of};
+
+/// The largest answer that is gathered from pieces.
+const LARGEST: usize = 16 * 1024 * 1024;
+
+/// How an answer comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// As an event stream.
+    Events,
+    /// As JSON, one a line.
+    Lines,
+    /// In one piece.
+    Whole,
+}
+
+/// Takes an answer in, in one provider's format.
+pub(super) trait Gathering: Sized {
+    /// The next piece: an event's data, a line, or the whole answer.
+    fn take(&mut self, piece: &[u8], ask: Ask<'_>) -> Result<(), Failure>;
+
+    /// The provider says that this was all.
+    fn end(&mut self) {}
+
+    /// Nothing more comes.
+    fn done(self, ask: Ask<'_>) -> Result<Answered, Failure>;
+}
+
+/// The piece of JSON that a line holds, if it holds one.
+pub(super) fn piece_of(line: Bytes, framing: Framing) -> Option<Bytes> {
+    let data = if framing == Framing::Events { data_of(&line) } else { line };
+    Some(data).filter(|data| !data.trim_ascii().is_empty())
+}
+
+/// Reads an answer to its end, or to OpenAI's `[DONE]`.
+pub(super) async fn gathered<G: Gathering>(
+    incoming: Incoming,
+    framing: Framing,
+    mut gathering: G,
+    ask: Ask<'_>,
+) -> Result<Answered, Failure> {
+    if framing == Framing::Whole {
+        gathering.take(&incoming.whole().await?, ask)?;
+        return gathering.done(ask);
+    }
+    let mut lines = incoming.lines();
+    let mut room = LARGEST;
+    while let Some(line) = lines.next().await? {
+        let Some(piece) = piece_of(line, framing) else { continue };
+        if piece == "[DONE]" {
+            gathering.end();
+            lines.farewell().await;
+            break;
+        }
+        room = room.checked_sub(piece.len()).ok_or_else(too_long)?;
+        gathering.take(&piece, ask)?;
+    }
+    gathering.done(ask)
+}
+
+fn too_long() -> Failure {
+    Failure::Unreachable("The model's answer is too long.".to_owned())
+}
+
+/// A stream that ends before its end.
+pub(super) fn broken_off() -> Failure {
+    Failure::Unreachable("The provider broke off.".to_owned())
+}
+
+/// JSON of the provider's.
+pub(super) fn parsed<'a, T: Deserialize<'a>>(piece: &'a [u8]) -> Result<T, Failure> {
+    serde_json::from_slice(piece).map_err(|_| Failure::Unreachable("The model's answer cannot be read.".to_owned()))
+}
+
+/// Calls of tools that come in pieces, by their place among the calls.
+#[derive(Debug, Default)]
+pub(super) struct CallParts(BTreeMap<u64, CallPart>);
+
+/// See [`CallParts`].
+#[derive(Debug, Default)]
+pub(super) struct CallPart {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// JSON, as far as it has come.
+    pub(super) arguments: String,
+    pub(super) opaque: Option<Value>,
+}
+
+impl CallParts {
+    pub(super) fn at(&mut self, place: u64) -> &mut CallPart {
+        self.0.entry(place).or_default()
+    }
+
+    /// Where a piece without a place belongs: to the call of that name, or, without one, to the last.
+    pub(super) fn place_of(&self, id: Option<&str>) -> u64 {
+        let last = self.0.last_key_value().map(|(place, _)| *place);
+        let Some(id) = id else { return last.unwrap_or_default() };
+        let known = self.0.iter().find(|(_, part)| part.id == id).map(|(place, _)| *place);
+        known.unwrap_or_else(|| last.map_or(0, |last| last.saturating_add(1)))
+    }
+
+    pub(super) fn into_calls(self) -> Vec<ToolCall> {
+        let call = |part: CallPart| ToolCall {
+            id: part.id,
+            name: part.name,
+            arguments: arguments(&part.arguments),
+            opaque: part.opaque,
+        };
+        self.0.into_values().filter(|part| !part.name.is_empty()).map(call).collect()
+    }
+}
+
+/// A model that says no arguments, or none that can be read, means none.
+fn arguments(text: &str) -> Value {
+    serde_json::from_str(text).ok().filter(Value::is_object).unwrap_or_else(|| json!({}))
+}
+
+impl Answered {
+    /// Where a schema was asked for, what the model gave its one tool is the answer.
+    pub(super) fn structured(mut self, ask: Ask<'_>) -> Self {
+        if let Some((name, _)) = ask.schema
+            && let Some(call) = self.calls.iter().find(|call| call.name == name)
+        {
+            self.text = call.arguments.to_string();
+            self.calls.clear();
+        }
+        self
+    }
+}
+
+/// Flowise's `usageMetadata`, without details.
+pub(super) fn usage_metadata(input: u64, output: u64, total: u64) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("input_tokens".to_owned(), input.into());
+    fields.insert("output_tokens".to_owned(), output.into());
+    fields.insert("total_tokens".to_owned(), total.into());
+    fields.insert("input_token_details".to_owned(), json!({}));
+    fields.insert("output_token_details".to_owned(), json!({}));
+    fields
+}
+
+/// Sets a field of an object.
+pub(super) fn set(object: &mut Value, name: &str, value: impl Into<Value>) {
+    if let Value::Object(fields) = object {
+        fields.insert(name.to_owned(), value.into());
+    }
+}
+
+/// The named fields of an object that are there and not `null`, under new names.
+pub(super) fn picked(from: Option<&Value>, names: &[(&str, &str)]) -> Map<String, Value> {
+    let field = |(name, as_name): &(&str, &str)| {
+        let value = from?.get(name).filter(|value| !value.is_null())?;
+        Some(((*as_name).to_owned(), value.clone()))
+    };
+    names.iter().filter_map(field).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::engine::provider::LineBuffer;
+
+    /// What comes of a provider's bytes that arrive in two pieces, cut anywhere; the same wherever they are cut.
+    pub(in crate::engine::models) fn told<G: Gathering>(
+        new: impl Fn() -> G,
+        framing: Framing,
+        bytes: &str,
+        ask: Ask<'_>,
+    ) -> Result<Answered, Failure> {
+        let cut_at = |cut: usize| {
+            let (first, second) = bytes.as_bytes().split_at(cut);
+            let (mut gathering, mut buffer) = (new(), LineBuffer::default());
+            for piece in [first, second, b"\n"] {
+                buffer.push(piece)?;
+                while let Some(line) = buffer.line() {
+                    match piece_of(line, framing) {
+                        Some(piece) if piece == "[DONE]" => {
+                            gathering.end();
+                            return gathering.done(ask);
+                        }
+                        Some(piece) => gathering.take(&piece, ask)?,
+                        None => {}
+                    }
+                }
+            }
+            gathering.done(ask)
+        };
+        let whole = cut_at(0);
+        // Every place in short streams, and enough in long ones.
+        let step = bytes.len() / 500 + 1;
+        for cut in (0..bytes.len()).step_by(step) {
+            assert_eq!(cut_at(cut), whole, "cut at {cut}");
+        }
+        whole
+    }
+
+    #[test]
+    fn arguments_are_always_an_object() {
+        for (text, value) in [("", json!({})), ("{\"a\":1}", json!({ "a": 1 })), ("\"x\"", json!({})), ("{", json!({}))]
+        {
+            assert_eq!(arguments(text), value);
+        }
+    }
+
+    #[test]
+    fn forced_calls_are_answers() {
+        let schema = json!({});
+        let call = |name: &str| ToolCall::new("1", name, json!({ "city": "Bern" }));
+        let answered = Answered { calls: vec![call("extract")], ..Answered::default() };
+        let ask = Ask::of(&[]).with_schema("extract", &schema);
+        let structured = answered.clone().structured(ask);
+        assert_eq!((structured.text.as_str(), structured.calls.len()), (r#"{"city":"Bern"}"#, 0));
+        assert_eq!(answered.clone().structured(Ask::of(&[])), answered);
+    }
+}

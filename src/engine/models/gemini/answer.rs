@@ -1,0 +1,149 @@
+//! Answers: events that are each as a whole answer.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::engine::failure::Failure;
+use crate::engine::message::Usage;
+use crate::engine::models::gathering::{CallPart, CallParts, Gathering, broken_off, parsed, usage_metadata};
+use crate::engine::models::{Answered, Ask};
+use crate::engine::provider::failure_in_stream;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Chunk {
+    error: Option<Value>,
+    #[serde(default)]
+    candidates: Vec<Candidate>,
+    prompt_feedback: Option<Feedback>,
+    usage_metadata: Option<Counts>,
+    model_version: Option<String>,
+    response_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Feedback {
+    block_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Candidate {
+    content: Option<Content>,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Content {
+    #[serde(default)]
+    parts: Vec<Part>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Part {
+    text: Option<String>,
+    #[serde(default)]
+    thought: bool,
+    thought_signature: Option<Value>,
+    function_call: Option<Called>,
+}
+
+#[derive(Deserialize)]
+struct Called {
+    id: Option<String>,
+    name: String,
+    #[serde(default)]
+    args: Value,
+}
+
+/// Of the whole so far.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Counts {
+    #[serde(rename = "promptTokenCount")]
+    prompt: u64,
+    #[serde(rename = "candidatesTokenCount")]
+    candidates: u64,
+    #[serde(rename = "totalTokenCount")]
+    total: u64,
+    #[serde(rename = "cachedContentTokenCount")]
+    cached: u64,
+}
+
+/// What has been told so far.
+#[derive(Debug, Default)]
+pub(super) struct Reply {
+    answered: Answered,
+    calls: CallParts,
+    count: u64,
+    counts: Option<Counts>,
+    finish: Option<String>,
+}
+
+impl Gathering for Reply {
+    fn take(&mut self, piece: &[u8], ask: Ask<'_>) -> Result<(), Failure> {
+        let chunk: Chunk = parsed(piece)?;
+        if let Some(error) = chunk.error {
+            return Err(failure_in_stream(&error));
+        }
+        if let Some(reason) = chunk.prompt_feedback.and_then(|feedback| feedback.block_reason) {
+            return Err(Failure::flow(format!("The provider blocked the question: {reason}")));
+        }
+        if let Some(counts) = chunk.usage_metadata {
+            self.counts = Some(counts);
+        }
+        if let Some(model) = chunk.model_version {
+            self.answered.response_metadata.insert("model_name".to_owned(), model.into());
+        }
+        self.answered.id = self.answered.id.take().or(chunk.response_id);
+        if let Some(candidate) = chunk.candidates.into_iter().next() {
+            self.take_parts(candidate.content.map(|content| content.parts).unwrap_or_default(), ask);
+            self.finish = candidate.finish_reason.or(self.finish.take());
+        }
+        Ok(())
+    }
+
+    fn done(mut self, ask: Ask<'_>) -> Result<Answered, Failure> {
+        let finish = self.finish.ok_or_else(broken_off)?;
+        self.answered.response_metadata.insert("model_provider".to_owned(), "google-genai".into());
+        self.answered.response_metadata.insert("finishReason".to_owned(), finish.into());
+        if let Some(counts) = self.counts {
+            let (input, output) = (counts.prompt, counts.candidates);
+            self.answered.usage = Usage { input, output };
+            self.answered.usage_metadata = usage_metadata(input, output, counts.total);
+            if counts.cached > 0 {
+                let details = json!({ "cache_read": counts.cached });
+                self.answered.usage_metadata.insert("input_token_details".to_owned(), details);
+            }
+        }
+        self.answered.calls = self.calls.into_calls();
+        Ok(self.answered.structured(ask))
+    }
+}
+
+impl Reply {
+    fn take_parts(&mut self, parts: Vec<Part>, ask: Ask<'_>) {
+        let mut text = String::new();
+        for part in parts {
+            match part.text {
+                Some(thought) if part.thought => {
+                    ask.think(&thought);
+                    self.answered.thinking.push_str(&thought);
+                }
+                Some(more) => text.push_str(&more),
+                None => {}
+            }
+            if let Some(called) = part.function_call {
+                let id = called.id.unwrap_or_else(|| format!("call_{}", self.count));
+                let arguments = called.args.to_string();
+                let opaque = part.thought_signature;
+                *self.calls.at(self.count) = CallPart { id, name: called.name, arguments, opaque };
+                self.count += 1;
+            }
+        }
+        ask.tell(&text);
+        self.answered.text.push_str(&text);
+    }
+}

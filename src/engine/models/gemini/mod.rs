@@ -1,0 +1,143 @@
+//! Google's Gemini.
+
+mod answer;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use http::header::HeaderName;
+use serde_json::{Map, Value, json};
+
+use super::connection::{self, Headers, WithoutCredential, number};
+use super::gathering::{Framing, gathered};
+use super::{Answered, Ask, ChatModel};
+use crate::engine::Task;
+use crate::engine::compile::shared;
+use crate::engine::inputs::Inputs;
+use crate::engine::nodes::Kind;
+use crate::engine::part::Part;
+use crate::engine::provider::Endpoint;
+use crate::engine::run::Run;
+use answer::Reply;
+
+const ADDRESS: &str = "https://generativelanguage.googleapis.com";
+const CREDENTIAL: &str = "googleGenerativeAI";
+
+/// The node `chatGoogleGenerativeAI`.
+#[derive(Debug)]
+pub(crate) struct ChatGemini;
+
+impl Kind for ChatGemini {
+    fn names(&self) -> &'static [&'static str] {
+        &["chatGoogleGenerativeAI"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let custom = inputs.text("customModelName").map(|model| model.trim().to_owned());
+        let model = match custom {
+            Some(model) => {
+                inputs.ignore(&["modelName"]);
+                Some(model)
+            }
+            None => connection::model_name(inputs),
+        };
+        let key = connection::wanted(inputs, CREDENTIAL, "googleGenerativeAPIKey");
+        let endpoint = connection::endpoint(inputs, "baseUrl", ADDRESS);
+        let sees_images = inputs.flag("allowImageUploads").unwrap_or(false);
+        let streams = inputs.flag("streaming").unwrap_or(true);
+        let fields = fields(inputs);
+        let model = model?.trim_start_matches("models/").to_owned();
+        if !model.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter)) {
+            inputs.refuse("modelName", "it cannot stand in an address");
+            return None;
+        }
+        let Some(key) = key else {
+            return Some(Part::Model(shared(WithoutCredential { model, credential: CREDENTIAL })));
+        };
+        let headers = connection::header(inputs, HeaderName::from_static("x-goog-api-key"), key.expose());
+        Some(Part::Model(shared(Gemini { endpoint: endpoint?, headers, model, fields, streams, sees_images })))
+    }
+}
+
+/// What goes into each request beside the messages.
+fn fields(inputs: &mut Inputs<'_, '_, '_>) -> Map<String, Value> {
+    let mut generation = Map::new();
+    generation.insert("stopSequences".to_owned(), json!([]));
+    if let Some(most) = inputs.integer("maxOutputTokens").filter(|most| *most > 0) {
+        generation.insert("maxOutputTokens".to_owned(), most.into());
+    }
+    for name in ["temperature", "topP", "topK"] {
+        if let Some(value) = inputs.number(name) {
+            generation.insert(name.to_owned(), number(value));
+        }
+    }
+    let level = inputs.text("thinkingLevel");
+    let budget = inputs.number("thinkingBudget");
+    let thinking = match (level, budget) {
+        (Some(level), _) => Some(json!({ "thinkingLevel": level, "includeThoughts": true })),
+        (None, Some(budget)) => Some(json!({ "thinkingBudget": number(budget), "includeThoughts": true })),
+        (None, None) => None,
+    };
+    if let Some(thinking) = thinking {
+        generation.insert("thinkingConfig".to_owned(), thinking);
+    }
+    let mut fields = Map::new();
+    fields.insert("generationConfig".to_owned(), generation.into());
+    fields.insert("safetySettings".to_owned(), safety(inputs).into());
+    fields
+}
+
+/// The first threshold of each category.
+fn safety(inputs: &mut Inputs<'_, '_, '_>) -> Vec<Value> {
+    let listed = match inputs.json("safetySettings") {
+        Some(Value::Array(listed)) => listed,
+        Some(_) => {
+            inputs.refuse("safetySettings", "expected a list");
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    let mut settings: Vec<Value> = Vec::new();
+    for setting in &listed {
+        let text = |name: &str| setting.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let (Some(category), Some(threshold)) = (text("harmCategory"), text("harmBlockThreshold")) else { continue };
+        if !settings.iter().any(|known| known["category"] == category) {
+            settings.push(json!({ "category": category, "threshold": threshold }));
+        }
+    }
+    settings
+}
+
+#[derive(Debug)]
+struct Gemini {
+    endpoint: Endpoint,
+    headers: Headers,
+    model: String,
+    fields: Map<String, Value>,
+    streams: bool,
+    sees_images: bool,
+}
+
+impl ChatModel for Gemini {
+    fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered> {
+        Box::pin(async move {
+            let body = request::body(&self.fields, &self.model, ask)?;
+            let (verb, framing) = if self.streams {
+                ("streamGenerateContent?alt=sse", Framing::Events)
+            } else {
+                ("generateContent", Framing::Whole)
+            };
+            let path = format!("/v1beta/models/{}:{verb}", self.model);
+            let incoming = self.endpoint.post(&path, &self.headers, &body, run).await?;
+            gathered(incoming, framing, Reply::default(), ask).await
+        })
+    }
+
+    fn name(&self) -> &str {
+        &self.model
+    }
+
+    fn sees_images(&self) -> bool {
+        self.sees_images
+    }
+}

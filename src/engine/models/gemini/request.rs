@@ -1,0 +1,105 @@
+//! Requests as Flowise's node sends them.
+
+use serde_json::{Map, Value, json};
+
+use crate::engine::failure::Failure;
+use crate::engine::message::{Content, Message, Piece, Role, ToolCall};
+use crate::engine::models::Ask;
+use crate::engine::models::gathering::set;
+
+const EXTRACTION: &str = "A function available to call.";
+
+/// Google's word for a call that comes from no thought of the model's, where one has to be signed.
+const UNSIGNED: &str = "skip_thought_signature_validator";
+
+/// # Errors
+/// An image cannot be sent.
+pub(super) fn body(fields: &Map<String, Value>, model: &str, ask: Ask<'_>) -> Result<Value, Failure> {
+    let mut body = fields.clone();
+    if let Some((name, schema)) = ask.schema {
+        let description = schema.get("description").cloned().unwrap_or_else(|| EXTRACTION.into());
+        let function = json!({ "name": name, "description": description, "parameters": plain(schema) });
+        body.insert("tools".to_owned(), json!([{ "functionDeclarations": [function] }]));
+        let calling = json!({ "mode": "ANY", "allowedFunctionNames": [name] });
+        body.insert("toolConfig".to_owned(), json!({ "functionCallingConfig": calling }));
+    } else if !ask.tools.is_empty() {
+        let functions: Vec<Value> = ask
+            .tools
+            .iter()
+            .map(|spec| {
+                json!({ "name": spec.name, "description": spec.description, "parameters": plain(&spec.parameters) })
+            })
+            .collect();
+        body.insert("tools".to_owned(), json!([{ "functionDeclarations": functions }]));
+    }
+    // There is one system, and it stands apart: further ones, which Flowise fails on, join it.
+    let systems: Vec<Value> = ask
+        .messages
+        .iter()
+        .filter(|turn| turn.role.instructs())
+        .map(|turn| json!({ "text": turn.content.plain() }))
+        .collect();
+    if !systems.is_empty() {
+        body.insert("systemInstruction".to_owned(), json!({ "role": "system", "parts": systems }));
+    }
+    let turns = ask.messages.iter().filter(|turn| !turn.role.instructs());
+    let contents: Result<Vec<Value>, Failure> = turns.map(|turn| content(turn, model)).collect();
+    body.insert("contents".to_owned(), contents?.into());
+    Ok(Value::Object(body))
+}
+
+fn content(turn: &Message, model: &str) -> Result<Value, Failure> {
+    let role = if turn.role == Role::Assistant { "model" } else { "user" };
+    let mut parts = Vec::new();
+    if let Some((_, name)) = turn.answers.as_ref().filter(|_| turn.role == Role::Tool) {
+        let result = json!({ "result": turn.content.plain() });
+        parts.push(json!({ "functionResponse": { "name": name, "response": result } }));
+    } else {
+        match &turn.content {
+            Content::Text(text) if text.is_empty() => {}
+            Content::Text(text) => parts.push(json!({ "text": text })),
+            Content::Pieces(pieces) => {
+                for piece in pieces {
+                    parts.push(part(piece)?);
+                }
+            }
+        }
+    }
+    parts.extend(turn.calls.iter().map(|each| call(each, model)));
+    Ok(json!({ "role": role, "parts": parts }))
+}
+
+fn part(piece: &Piece) -> Result<Value, Failure> {
+    match piece {
+        Piece::Text(text) => Ok(json!({ "text": text })),
+        Piece::Image(url) => {
+            let image = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
+            let (kind, data) = image.ok_or_else(|| Failure::flow("Please provide image as base64 encoded data URL"))?;
+            Ok(json!({ "inlineData": { "mimeType": kind, "data": data } }))
+        }
+    }
+}
+
+/// With the signature that came with it; models of the third generation take none without.
+fn call(call: &ToolCall, model: &str) -> Value {
+    let mut part = json!({ "functionCall": { "name": call.name, "args": call.arguments } });
+    let own = call.opaque.as_ref().filter(|opaque| opaque.is_string()).cloned();
+    let signature = own.or_else(|| model.contains("gemini-3").then(|| UNSIGNED.into()));
+    if let Some(signature) = signature {
+        set(&mut part, "thoughtSignature", signature);
+    }
+    part
+}
+
+/// A schema without the words that Google does not know.
+fn plain(schema: &Value) -> Value {
+    match schema {
+        Value::Object(fields) => {
+            let known = |name: &str| !matches!(name, "additionalProperties" | "$schema" | "strict");
+            let fields = fields.iter().filter(|(name, _)| known(name));
+            Value::Object(fields.map(|(name, value)| (name.clone(), plain(value))).collect())
+        }
+        Value::Array(items) => items.iter().map(plain).collect(),
+        value => value.clone(),
+    }
+}

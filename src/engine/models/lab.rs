@@ -1,0 +1,245 @@
+//! For tests: a provider on the loopback that answers once, with what a test gives it, and keeps what it was sent.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::{Answered, Ask, ChatModel};
+use crate::config::Secret;
+use crate::engine::InProcess;
+use crate::engine::compile::{Compiler, Workshop};
+use crate::engine::export::{Export, Node};
+use crate::engine::failure::Failure;
+use crate::engine::inputs::Inputs;
+use crate::engine::message::{Content, Message, Piece, ToolCall, ToolSpec};
+use crate::engine::nodes::Kind;
+use crate::engine::part::Part;
+use crate::engine::provider::Targets;
+use crate::engine::request::Request;
+use crate::engine::run::{Run, Services, Sink};
+use crate::engine::watch::Watch;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::series::Histograms;
+use crate::upstream::forward::Upstreams;
+
+pub(crate) const IMAGE: &str = "data:image/png;base64,iVBORw0KGgo=";
+
+/// Stands in inputs for the provider's address.
+pub(crate) const HERE: &str = "http://here";
+
+/// What the provider was sent.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Received {
+    pub(crate) line: String,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Value,
+}
+
+/// A conversation with everything in it: a system, an image, a call and its result.
+pub(crate) fn conversation() -> Vec<Message> {
+    let call = ToolCall::new("call_1", "calculator", json!({ "input": "6*7" }));
+    let pieces = vec![Piece::Image(IMAGE.to_owned()), Piece::Text("What is 6*7?".to_owned())];
+    vec![
+        Message::system("Be brief."),
+        Message { content: Content::Pieces(pieces), ..Message::user("") },
+        Message::calling("", vec![call.clone()]),
+        Message::tool(&call, "42").named("calculator"),
+        Message::user("And now?"),
+    ]
+}
+
+pub(crate) fn calculator() -> ToolSpec {
+    ToolSpec {
+        name: "calculator".to_owned(),
+        description: "Computes.".to_owned(),
+        parameters: json!({
+            "type": "object",
+            "properties": { "input": { "type": "string" } },
+            "additionalProperties": false,
+            "$schema": "http://json-schema.org/draft-07/schema#",
+        }),
+    }
+}
+
+/// The schema of an answer with a city in it.
+pub(crate) fn city() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "city": { "type": "string", "description": "The city" } },
+        "required": ["city"],
+        "additionalProperties": false,
+    })
+}
+
+/// Credentials of every provider.
+pub(crate) fn credentials() -> crate::engine::compile::Credentials {
+    let all = [
+        ("openAIApi", "openAIApiKey"),
+        ("azureOpenAIApi", "azureOpenAIApiKey"),
+        ("azureOpenAIApi", "azureOpenAIApiInstanceName"),
+        ("azureOpenAIApi", "azureOpenAIApiDeploymentName"),
+        ("azureOpenAIApi", "azureOpenAIApiVersion"),
+        ("anthropicApi", "anthropicApiKey"),
+        ("mistralAIApi", "mistralAIAPIKey"),
+        ("googleGenerativeAI", "googleGenerativeAPIKey"),
+        ("ollamaApi", "ollamaApiKey"),
+        ("localAIApi", "localAIApiKey"),
+    ];
+    let mut credentials = HashMap::<String, HashMap<String, Secret>>::new();
+    for (name, field) in all {
+        credentials.entry(name.to_owned()).or_default().insert(field.to_owned(), Secret::new(format!("a-{field}")));
+    }
+    credentials
+}
+
+/// A node of that kind, built; or its problems, as they are shown.
+pub(crate) fn built(kind: &dyn Kind, inputs: Value, credentialed: bool) -> Result<Part, Vec<String>> {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let credentials = if credentialed { credentials() } else { HashMap::new() };
+    let workshop = Workshop::new(credentials, Targets::new(&"test".into(), &metrics));
+    let export: Export = serde_json::from_value(json!({ "nodes": [] })).unwrap();
+    let data = json!({ "name": kind.names()[0], "label": "The model" });
+    let node: Node = serde_json::from_value(json!({ "id": "model_0", "data": data })).unwrap();
+    let overrides = Map::new();
+    let mut compiler = Compiler::new(&export, &workshop, &overrides);
+    let Value::Object(inputs) = inputs else { panic!("inputs are an object") };
+    let part = Inputs::new(&node, inputs, &mut compiler).build(kind);
+    let problems = compiler.problems.iter().map(ToString::to_string).collect();
+    part.ok_or(problems)
+}
+
+pub(crate) fn model(kind: &dyn Kind, inputs: Value) -> Arc<dyn ChatModel> {
+    built(kind, inputs, true).unwrap().into_model().unwrap()
+}
+
+pub(crate) fn problems(kind: &dyn Kind, inputs: Value) -> Vec<String> {
+    built(kind, inputs, true).expect_err("it is refused")
+}
+
+/// What came of asking a model once.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) received: Received,
+    pub(crate) answered: Result<Answered, Failure>,
+    /// The client's stream.
+    pub(crate) events: String,
+}
+
+/// Asks a model whose provider answers so, in pieces of seven bytes.
+pub(crate) async fn asked(kind: &dyn Kind, inputs: Value, ask: Ask<'_>, status: u16, answer: &str) -> Asked {
+    let (listener, inputs) = provider(inputs).await;
+    let model = model(kind, inputs);
+    let (services, request, sink) = (services(), Request::default(), Sink::new(true));
+    let watch = Watch::default();
+    let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch };
+    let ask = if ask.bare { ask.telling_bare(Some(&sink)) } else { ask.telling(Some(&sink)) };
+    let work = async { tokio::join!(serve(&listener, status, answer), run.ask(&*model, ask)) };
+    let (received, answered) = patiently(&services, work).await;
+    Asked { received, answered, events: sink.take() }
+}
+
+/// Has texts embedded, or, if there is one, a question; the provider answers in turn.
+pub(crate) async fn embedded(
+    kind: &dyn Kind,
+    inputs: Value,
+    texts: &[&str],
+    answers: &[Value],
+) -> (Vec<Received>, Result<Vec<Vec<f32>>, Failure>) {
+    let (listener, inputs) = provider(inputs).await;
+    let embeddings = built(kind, inputs, true).unwrap().into_embeddings().unwrap();
+    let (services, request, sink) = (services(), Request::default(), Sink::new(false));
+    let watch = Watch::default();
+    let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch };
+    let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+    let serving = async {
+        let mut all = Vec::new();
+        for answer in answers {
+            all.push(serve(&listener, 200, &answer.to_string()).await);
+        }
+        all
+    };
+    let embedding = async {
+        match texts.as_slice() {
+            [question] => embeddings.embed_question(question, &run).await.map(|vector| vec![vector]),
+            texts => embeddings.embed_all(texts, &run).await,
+        }
+    };
+    patiently(&services, async { tokio::join!(serving, embedding) }).await
+}
+
+/// Asks a model whose provider takes the request and says nothing.
+pub(crate) async fn asked_in_vain(kind: &dyn Kind, inputs: Value, ask: Ask<'_>) -> Failure {
+    let (listener, inputs) = provider(inputs).await;
+    let model = model(kind, inputs);
+    let (services, request, sink) = (services(), Request::default(), Sink::new(true));
+    let watch = Watch::default();
+    let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch };
+    let answered = patiently(&services, run.ask(&*model, ask)).await;
+    drop(listener);
+    answered.expect_err("nobody answers")
+}
+
+async fn patiently<T>(services: &Services, work: impl Future<Output = T>) -> T {
+    let deadlines = Rc::clone(&services.upstreams.deadlines);
+    let work = async {
+        let keeping = tokio::task::spawn_local(deadlines.keep());
+        let done = tokio::time::timeout(std::time::Duration::from_secs(20), work).await;
+        keeping.abort();
+        done.expect("in time")
+    };
+    tokio::task::LocalSet::new().run_until(work).await
+}
+
+async fn provider(inputs: Value) -> (TcpListener, Value) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let inputs = inputs.to_string().replace(HERE, &address);
+    (listener, serde_json::from_str(&inputs).unwrap())
+}
+
+pub(crate) fn services() -> Services {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let first_byte = Histograms::new(metrics.time_to_first_byte.clone());
+    let upstreams = Upstreams { pool: Rc::default(), deadlines: Rc::default(), metrics, first_byte };
+    Services { upstreams: Rc::new(upstreams), memory: Arc::new(InProcess::default()), executions: Arc::default() }
+}
+
+/// Takes one request, and closes the connection behind the answer.
+async fn serve(provider: &TcpListener, status: u16, answer: &str) -> Received {
+    let (mut stream, _) = provider.accept().await.unwrap();
+    let mut bytes = Vec::new();
+    let head = loop {
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end;
+        }
+        assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0);
+    };
+    let text = String::from_utf8(bytes[..head].to_vec()).unwrap();
+    let mut lines = text.lines();
+    let mut received = Received { line: lines.next().unwrap_or_default().to_owned(), ..Received::default() };
+    received.headers = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+        .collect();
+    let length: usize = received.headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+    while bytes.len() < head + 4 + length {
+        assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0);
+    }
+    received.body = serde_json::from_slice(&bytes[head + 4..]).unwrap();
+    let head = format!("HTTP/1.1 {status} Said\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for piece in answer.as_bytes().chunks(7) {
+        let mut chunk = format!("{:x}\r\n", piece.len()).into_bytes();
+        chunk.extend_from_slice(piece);
+        chunk.extend_from_slice(b"\r\n");
+        stream.write_all(&chunk).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    stream.write_all(b"0\r\n\r\n").await.unwrap();
+    received
+}

@@ -1,0 +1,265 @@
+//! Ollama's own API: JSON a line.
+
+#[cfg(test)]
+mod tests;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::connection::{self, Headers, number};
+use super::gathering::{
+    CallPart, CallParts, Framing, Gathering, broken_off, gathered, parsed, picked, set, usage_metadata,
+};
+use super::openai::request::{extraction, tool};
+use super::{Answered, Ask, ChatModel};
+use crate::engine::Task;
+use crate::engine::compile::shared;
+use crate::engine::failure::Failure;
+use crate::engine::inputs::Inputs;
+use crate::engine::message::{Content, Message, Piece, Role, ToolCall, Usage};
+use crate::engine::nodes::Kind;
+use crate::engine::part::Part;
+use crate::engine::provider::{Endpoint, failure_in_stream};
+use crate::engine::run::Run;
+
+pub(crate) const ADDRESS: &str = "http://localhost:11434";
+
+/// The node `chatOllama`.
+#[derive(Debug)]
+pub(crate) struct ChatOllama;
+
+impl Kind for ChatOllama {
+    fn names(&self) -> &'static [&'static str] {
+        &["chatOllama"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let model = connection::model_name(inputs);
+        let key = connection::optional(inputs, "ollamaApi", "ollamaApiKey");
+        let headers = connection::bearer(inputs, key.as_ref());
+        let endpoint = connection::endpoint(inputs, "baseUrl", ADDRESS);
+        let sees_images = inputs.flag("allowImageUploads").unwrap_or(false);
+        // The library that Flowise uses streams whatever this says, and so does this.
+        inputs.ignore(&["streaming"]);
+        let model = model?;
+        let fields = fields(inputs, &model);
+        Some(Part::Model(shared(Ollama { endpoint: endpoint?, headers, model, fields, sees_images })))
+    }
+}
+
+/// What goes into each request beside the messages.
+fn fields(inputs: &mut Inputs<'_, '_, '_>, model: &str) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("model".to_owned(), model.into());
+    if inputs.flag("jsonMode") == Some(true) {
+        fields.insert("format".to_owned(), "json".into());
+    }
+    if let Some(time) = inputs.text("keepAlive") {
+        fields.insert("keep_alive".to_owned(), time.into());
+    }
+    fields.insert("think".to_owned(), inputs.flag("think").unwrap_or(false).into());
+    let mut options = Map::new();
+    for (input, option) in [
+        ("numCtx", "num_ctx"),
+        ("numGpu", "num_gpu"),
+        ("numThread", "num_thread"),
+        ("topK", "top_k"),
+        ("topP", "top_p"),
+        ("tfsZ", "tfs_z"),
+        ("repeatLastN", "repeat_last_n"),
+        ("temperature", "temperature"),
+        ("repeatPenalty", "repeat_penalty"),
+        ("mirostat", "mirostat"),
+        ("mirostatTau", "mirostat_tau"),
+        ("mirostatEta", "mirostat_eta"),
+    ] {
+        if let Some(value) = inputs.number(input) {
+            options.insert(option.to_owned(), number(value));
+        }
+    }
+    // Flowise's own node forgets these.
+    let stop: Vec<String> = inputs.text("stop").into_iter().flat_map(|words| split(&words)).collect();
+    if !stop.is_empty() {
+        options.insert("stop".to_owned(), stop.into());
+    }
+    fields.insert("options".to_owned(), options.into());
+    fields
+}
+
+fn split(words: &str) -> Vec<String> {
+    words.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
+}
+
+#[derive(Debug)]
+struct Ollama {
+    endpoint: Endpoint,
+    headers: Headers,
+    model: String,
+    fields: Map<String, Value>,
+    sees_images: bool,
+}
+
+impl ChatModel for Ollama {
+    fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered> {
+        Box::pin(async move {
+            let incoming = self.endpoint.post("/api/chat", &self.headers, &body(&self.fields, ask), run).await?;
+            gathered(incoming, Framing::Lines, Reply::default(), ask).await
+        })
+    }
+
+    fn name(&self) -> &str {
+        &self.model
+    }
+
+    fn sees_images(&self) -> bool {
+        self.sees_images
+    }
+}
+
+fn body(fields: &Map<String, Value>, ask: Ask<'_>) -> Value {
+    let mut body = fields.clone();
+    if let Some((name, schema)) = ask.schema {
+        body.insert("tools".to_owned(), json!([extraction(name, schema)]));
+    } else if !ask.tools.is_empty() {
+        body.insert("tools".to_owned(), ask.tools.iter().map(tool).collect());
+    }
+    body.insert("messages".to_owned(), ask.messages.iter().flat_map(messages).collect());
+    body.insert("stream".to_owned(), true.into());
+    Value::Object(body)
+}
+
+/// A message; one for each piece where there are images.
+fn messages(message: &Message) -> Vec<Value> {
+    let role = match message.role {
+        Role::System | Role::Developer => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::Tool => "tool",
+    };
+    match &message.content {
+        Content::Text(text) => {
+            let mut fields = json!({ "role": role, "content": text });
+            // Flowise's library leaves these two out, and the model cannot tell what it asked for.
+            if !message.calls.is_empty() {
+                set(&mut fields, "tool_calls", message.calls.iter().map(tool_call).collect::<Value>());
+            }
+            if let Some((_, name)) = &message.answers {
+                set(&mut fields, "tool_name", name.as_str());
+            }
+            vec![fields]
+        }
+        Content::Pieces(pieces) => pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => json!({ "role": role, "content": text }),
+                Piece::Image(url) => json!({ "role": role, "content": "", "images": [data_of(url)] }),
+            })
+            .collect(),
+    }
+}
+
+fn tool_call(call: &ToolCall) -> Value {
+    json!({ "function": { "name": call.name, "arguments": call.arguments } })
+}
+
+/// What stands in a data URI.
+fn data_of(url: &str) -> &str {
+    url.split_once(";base64,").map_or("", |(_, data)| data)
+}
+
+#[derive(Deserialize)]
+struct Line {
+    error: Option<Value>,
+    message: Option<Said>,
+    #[serde(default)]
+    done: bool,
+    #[serde(default)]
+    prompt_eval_count: u64,
+    #[serde(default)]
+    eval_count: u64,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    content: Option<String>,
+    thinking: Option<String>,
+    tool_calls: Option<Vec<Called>>,
+}
+
+#[derive(Deserialize)]
+struct Called {
+    function: Function,
+}
+
+#[derive(Deserialize)]
+struct Function {
+    name: String,
+    #[serde(default)]
+    arguments: Value,
+}
+
+/// What has been told so far.
+#[derive(Debug, Default)]
+struct Reply {
+    answered: Answered,
+    calls: CallParts,
+    count: u64,
+    is_done: bool,
+}
+
+impl Gathering for Reply {
+    fn take(&mut self, piece: &[u8], ask: Ask<'_>) -> Result<(), Failure> {
+        let line: Line = parsed(piece)?;
+        if let Some(error) = line.error {
+            return Err(failure_in_stream(&error));
+        }
+        if let Some(said) = line.message {
+            if let Some(thought) = said.thinking.filter(|thought| !thought.is_empty()) {
+                ask.think(&thought);
+                self.answered.thinking.push_str(&thought);
+            }
+            let text = said.content.unwrap_or_default();
+            ask.tell(&text);
+            self.answered.text.push_str(&text);
+            for Called { function } in said.tool_calls.unwrap_or_default() {
+                // Ollama names no calls; results are matched by order.
+                let id = format!("call_{}", self.count);
+                let arguments = function.arguments.to_string();
+                *self.calls.at(self.count) = CallPart { id, name: function.name, arguments, opaque: None };
+                self.count += 1;
+            }
+        }
+        self.answered.usage.input += line.prompt_eval_count;
+        self.answered.usage.output += line.eval_count;
+        if line.done {
+            self.is_done = true;
+            let rest: Value = parsed(piece)?;
+            let names = [
+                "model",
+                "created_at",
+                "done",
+                "done_reason",
+                "total_duration",
+                "load_duration",
+                "prompt_eval_count",
+                "prompt_eval_duration",
+                "eval_count",
+                "eval_duration",
+            ];
+            self.answered.response_metadata = picked(Some(&rest), &names.map(|name| (name, name)));
+        }
+        Ok(())
+    }
+
+    fn done(mut self, ask: Ask<'_>) -> Result<Answered, Failure> {
+        if !self.is_done {
+            return Err(broken_off());
+        }
+        ask.tell("");
+        let Usage { input, output } = self.answered.usage;
+        self.answered.usage_metadata = usage_metadata(input, output, input + output);
+        self.answered.response_metadata.insert("model_provider".to_owned(), "ollama".into());
+        self.answered.calls = self.calls.into_calls();
+        Ok(self.answered.structured(ask))
+    }
+}

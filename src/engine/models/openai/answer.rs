@@ -1,0 +1,219 @@
+//! Answers of chat completions.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::engine::failure::Failure;
+use crate::engine::message::Usage;
+use crate::engine::models::gathering::{CallParts, Gathering, broken_off, parsed, picked, usage_metadata};
+use crate::engine::models::{Answered, Ask};
+use crate::engine::provider::failure_in_stream;
+
+/// A piece of a stream, or a whole answer. What every piece repeats is read only where it is new.
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    id: Option<&'a RawValue>,
+    model: Option<&'a RawValue>,
+    system_fingerprint: Option<&'a RawValue>,
+    service_tier: Option<&'a RawValue>,
+    choices: Option<Vec<Choice>>,
+    usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    delta: Option<Delta>,
+    /// In a whole answer.
+    message: Option<Delta>,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    content: Option<Value>,
+    /// As `DeepSeek`, vLLM and others name what a model thinks.
+    reasoning_content: Option<String>,
+    /// As others do; some send both.
+    reasoning: Option<String>,
+    tool_calls: Option<Vec<CallDelta>>,
+}
+
+#[derive(Deserialize)]
+struct CallDelta {
+    index: Option<u64>,
+    id: Option<String>,
+    function: Option<FunctionDelta>,
+}
+
+#[derive(Deserialize)]
+struct FunctionDelta {
+    name: Option<String>,
+    /// Some that call themselves compatible send JSON in the place of its text.
+    arguments: Option<Value>,
+}
+
+/// What has been told so far.
+#[derive(Debug)]
+pub(in crate::engine::models) struct Completion {
+    provider: &'static str,
+    streams: bool,
+    answered: Answered,
+    calls: CallParts,
+    usage: Option<Value>,
+    /// Whether there was an answer, and whether it came to its end.
+    is_begun: bool,
+    is_ended: bool,
+}
+
+impl Completion {
+    /// `provider`: as Flowise's metadata name it.
+    pub(in crate::engine::models) fn new(provider: &'static str, streams: bool) -> Self {
+        Self {
+            provider,
+            streams,
+            answered: Answered::default(),
+            calls: CallParts::default(),
+            usage: None,
+            is_begun: false,
+            is_ended: !streams,
+        }
+    }
+
+    fn take_choice(&mut self, delta: Delta, ask: Ask<'_>) {
+        let text = text_of(delta.content);
+        self.answered.text.push_str(&text);
+        if let Some(thought) = delta.reasoning_content.or(delta.reasoning).filter(|thought| !thought.is_empty()) {
+            ask.think(&thought);
+            self.answered.thinking.push_str(&thought);
+        }
+        ask.tell(&text);
+        for call in delta.tool_calls.into_iter().flatten() {
+            let place = call.index.unwrap_or_else(|| self.calls.place_of(call.id.as_deref()));
+            let part = self.calls.at(place);
+            // Some repeat the name and the id in every piece.
+            if let Some(id) = call.id.filter(|_| part.id.is_empty()) {
+                part.id = id;
+            }
+            let Some(function) = call.function else { continue };
+            if let Some(name) = function.name.filter(|name| *name != part.name) {
+                part.name.push_str(&name);
+            }
+            match function.arguments {
+                Some(Value::String(text)) => part.arguments.push_str(&text),
+                Some(Value::Null) | None => {}
+                Some(value) => part.arguments.push_str(&value.to_string()),
+            }
+        }
+    }
+
+    /// What the piece with the end says.
+    fn note(&mut self, chunk: &Chunk<'_>) {
+        let first = chunk.choices.as_ref().and_then(|choices| choices.first());
+        let Some(finish) = first.and_then(|choice| choice.finish_reason.clone()) else { return };
+        self.is_ended = true;
+        let fields = &mut self.answered.response_metadata;
+        fields.insert("finish_reason".to_owned(), finish.into());
+        for (name, value) in [
+            ("system_fingerprint", chunk.system_fingerprint),
+            ("model_name", chunk.model),
+            ("service_tier", chunk.service_tier),
+        ] {
+            if let Some(value) = value.and_then(read) {
+                fields.insert(name.to_owned(), value);
+            }
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(raw: &RawValue) -> Option<T> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+impl Gathering for Completion {
+    fn take(&mut self, piece: &[u8], ask: Ask<'_>) -> Result<(), Failure> {
+        let chunk: Chunk<'_> = parsed(piece)?;
+        if let Some(error) = chunk.error.and_then(read) {
+            return Err(failure_in_stream(&error));
+        }
+        self.note(&chunk);
+        if self.answered.id.is_none() {
+            self.answered.id = chunk.id.and_then(read);
+        }
+        if let Some(usage) = chunk.usage.and_then(read) {
+            self.usage = Some(usage);
+        }
+        let choice = chunk.choices.unwrap_or_default().into_iter().next();
+        if let Some(delta) = choice.and_then(|choice| choice.delta.or(choice.message)) {
+            self.is_begun = true;
+            self.take_choice(delta, ask);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.is_ended = true;
+    }
+
+    fn done(mut self, ask: Ask<'_>) -> Result<Answered, Failure> {
+        if !self.is_begun || !self.is_ended {
+            return Err(broken_off());
+        }
+        let mut metadata = Map::new();
+        if self.streams {
+            metadata.insert("prompt".to_owned(), 0.into());
+            metadata.insert("completion".to_owned(), 0.into());
+        }
+        metadata.insert("model_provider".to_owned(), self.provider.into());
+        if let Some(usage) = self.usage {
+            let (counts, fields) = counted(&usage);
+            self.answered.usage = counts;
+            self.answered.usage_metadata = fields;
+            if self.streams {
+                ask.tell("");
+            } else {
+                let names = [
+                    ("prompt_tokens", "promptTokens"),
+                    ("completion_tokens", "completionTokens"),
+                    ("total_tokens", "totalTokens"),
+                ];
+                metadata.insert("tokenUsage".to_owned(), picked(Some(&usage), &names).into());
+            }
+            // As Flowise's library: of whole answers only what names its system.
+            if self.streams || self.answered.response_metadata.contains_key("system_fingerprint") {
+                metadata.insert("usage".to_owned(), usage);
+            }
+        }
+        metadata.append(&mut self.answered.response_metadata);
+        self.answered.response_metadata = metadata;
+        self.answered.calls = self.calls.into_calls();
+        Ok(self.answered.structured(ask))
+    }
+}
+
+/// What a provider counted, and as Flowise shows it.
+pub(super) fn counted(usage: &Value) -> (Usage, Map<String, Value>) {
+    let count = |name: &str| usage.get(name).and_then(Value::as_u64);
+    let input = count("prompt_tokens").unwrap_or_default();
+    let output = count("completion_tokens").unwrap_or_default();
+    let mut fields = usage_metadata(input, output, count("total_tokens").unwrap_or(input + output));
+    let given =
+        picked(usage.get("prompt_tokens_details"), &[("audio_tokens", "audio"), ("cached_tokens", "cache_read")]);
+    let taken =
+        picked(usage.get("completion_tokens_details"), &[("audio_tokens", "audio"), ("reasoning_tokens", "reasoning")]);
+    fields.insert("input_token_details".to_owned(), given.into());
+    fields.insert("output_token_details".to_owned(), taken.into());
+    (Usage { input, output }, fields)
+}
+
+/// A text, or a list of pieces with texts among them.
+fn text_of(content: Option<Value>) -> String {
+    match content {
+        Some(Value::String(text)) => text,
+        Some(Value::Array(pieces)) => pieces.iter().filter_map(|piece| piece.get("text")?.as_str()).collect(),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,170 @@
+//! OpenAI's chat completions, and whatever speaks the same (`basepath`: Ollama, vLLM, llama.cpp, LocalAI).
+
+pub(super) mod answer;
+mod azure;
+pub(super) mod relatives;
+pub(super) mod request;
+mod responses;
+mod settings;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod transcripts;
+
+pub(super) use azure::AzureChatOpenAi;
+pub(crate) use azure::{Azure, CREDENTIAL as AZURE_CREDENTIAL, azure};
+
+use serde_json::{Map, Value};
+
+use super::connection::{self, Headers, WithoutCredential};
+use super::gathering::{Framing, gathered};
+use super::{Answered, Ask, ChatModel};
+use crate::engine::Task;
+use crate::engine::compile::shared;
+use crate::engine::inputs::Inputs;
+use crate::engine::nodes::Kind;
+use crate::engine::part::Part;
+use crate::engine::provider::Endpoint;
+use crate::engine::run::Run;
+use answer::Completion;
+use request::Style;
+use settings::Settings;
+
+pub(crate) const ADDRESS: &str = "https://api.openai.com/v1";
+
+/// The node `chatOpenAI`.
+#[derive(Debug)]
+pub(crate) struct ChatOpenAi;
+
+impl Kind for ChatOpenAi {
+    fn names(&self) -> &'static [&'static str] {
+        &["chatOpenAI"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let model = connection::model_name(inputs);
+        let at = Place::of_openai(inputs);
+        let settings = Settings::read(inputs).with_strictness(inputs);
+        let settings = settings.with_reasoning(inputs, model.as_deref().unwrap_or_default());
+        let sees_images = inputs.flag("allowImageUploads").unwrap_or(false);
+        // Of older versions; 3.1.4 leaves it to the provider.
+        inputs.ignore(&["imageResolution"]);
+        Some(build(model?, at?, &settings, sees_images))
+    }
+}
+
+/// The node `chatOpenAICustom`: any model, by its name.
+#[derive(Debug)]
+pub(crate) struct ChatOpenAiCustom;
+
+impl Kind for ChatOpenAiCustom {
+    fn names(&self) -> &'static [&'static str] {
+        &["chatOpenAICustom"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let model = connection::model_name(inputs);
+        let at = Place::of_openai(inputs);
+        let settings = Settings::read(inputs);
+        Some(build(model?, at?, &settings, false))
+    }
+}
+
+/// The node `chatLocalAI`.
+#[derive(Debug)]
+pub(crate) struct ChatLocalAi;
+
+impl Kind for ChatLocalAi {
+    fn names(&self) -> &'static [&'static str] {
+        &["chatLocalAI"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let model = connection::model_name(inputs);
+        let at = Place::of_local_ai(inputs);
+        let settings = Settings::read(inputs);
+        Some(build(model?, at?, &settings, false))
+    }
+}
+
+/// Where requests go, and with which headers.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) headers: Headers,
+    /// The credential that is missing, where nothing works without.
+    pub(crate) missing: Option<&'static str>,
+}
+
+impl Place {
+    /// With OpenAI's credential, and `basepath` and `baseOptions` if they are set.
+    pub(crate) fn of_openai(inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
+        let is_own = !inputs.has("basepath");
+        let key = connection::wanted(inputs, "openAIApi", "openAIApiKey");
+        // A server of one's own may want no key.
+        let missing = (is_own && key.is_none()).then_some("openAIApi");
+        let headers = connection::bearer(inputs, key.as_ref());
+        let headers = connection::with_base_options(inputs, headers);
+        let endpoint = connection::endpoint(inputs, "basepath", ADDRESS)?;
+        Some(Self { endpoint, headers, missing })
+    }
+
+    pub(crate) fn of_local_ai(inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
+        let key = connection::optional(inputs, "localAIApi", "localAIApiKey");
+        let headers = connection::bearer(inputs, key.as_ref());
+        if !inputs.has("basePath") {
+            inputs.refuse("basePath", "an address is required");
+            return None;
+        }
+        let endpoint = connection::endpoint(inputs, "basePath", ADDRESS)?;
+        Some(Self { endpoint, headers, missing: None })
+    }
+}
+
+fn build(model: String, at: Place, settings: &Settings, sees_images: bool) -> Part {
+    if let Some(credential) = at.missing {
+        return Part::Model(shared(WithoutCredential { model, credential }));
+    }
+    let Place { endpoint, headers, .. } = at;
+    if settings.wants_responses(&model) {
+        let fields = settings.of_responses(&model);
+        let style = settings.style(&model);
+        let responses = responses::Responses { endpoint, headers, model, fields, style, sees_images };
+        return Part::Model(shared(responses));
+    }
+    let fields = settings.of_completions(&model);
+    let style = settings.style(&model);
+    let path = "/chat/completions".into();
+    Part::Model(shared(OpenAi { endpoint, path, headers, model, fields, style, sees_images }))
+}
+
+/// One model at one address.
+#[derive(Debug)]
+pub(super) struct OpenAi {
+    endpoint: Endpoint,
+    path: Box<str>,
+    headers: Headers,
+    model: String,
+    fields: Map<String, Value>,
+    style: Style,
+    sees_images: bool,
+}
+
+impl ChatModel for OpenAi {
+    fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered> {
+        Box::pin(async move {
+            let body = request::body(&self.fields, self.style, ask);
+            let incoming = self.endpoint.post(&self.path, &self.headers, &body, run).await?;
+            let framing = if self.style.streams { Framing::Events } else { Framing::Whole };
+            gathered(incoming, framing, Completion::new("openai", self.style.streams), ask).await
+        })
+    }
+
+    fn name(&self) -> &str {
+        &self.model
+    }
+
+    fn sees_images(&self) -> bool {
+        self.sees_images
+    }
+}

@@ -1,0 +1,160 @@
+//! Nodes of further providers that speak as OpenAI does.
+
+use serde_json::{Map, Value, json};
+
+use super::settings::Settings;
+use super::{OpenAi, Place};
+use crate::engine::compile::shared;
+use crate::engine::inputs::Inputs;
+use crate::engine::models::connection::{self, WithoutCredential};
+use crate::engine::nodes::Kind;
+use crate::engine::part::Part;
+
+/// A provider and its node.
+#[derive(Debug)]
+pub(crate) struct Relative {
+    names: &'static [&'static str],
+    /// Its name and the field with the key.
+    credential: (&'static str, &'static str),
+    /// `None`: the node must say where it is.
+    address: Option<&'static str>,
+    /// The input with an address, where the node has one.
+    address_input: &'static str,
+    /// What else differs, beside what all the nodes have.
+    differs: fn(&mut Inputs<'_, '_, '_>, &mut Map<String, Value>),
+}
+
+pub(crate) const GROQ: Relative = Relative {
+    names: &["groqChat"],
+    credential: ("groqApi", "groqApiKey"),
+    address: Some("https://api.groq.com/openai/v1"),
+    address_input: "",
+    differs: |_, fields| {
+        // As its own library sends them.
+        fields.insert("stop".to_owned(), json!([]));
+        if let Some(most) = fields.remove("max_tokens") {
+            fields.insert("max_completion_tokens".to_owned(), most);
+        }
+    },
+};
+
+pub(crate) const DEEPSEEK: Relative = Relative {
+    names: &["chatDeepseek"],
+    credential: ("deepseekApi", "deepseekApiKey"),
+    address: Some("https://api.deepseek.com"),
+    address_input: "",
+    differs: |inputs, fields| {
+        if inputs.flag("thinking") == Some(true) {
+            fields.insert("thinking".to_owned(), json!({ "type": "enabled" }));
+        }
+    },
+};
+
+pub(crate) const OPEN_ROUTER: Relative = Relative {
+    names: &["chatOpenRouter"],
+    credential: ("openRouterApi", "openRouterApiKey"),
+    address: Some("https://openrouter.ai/api/v1"),
+    address_input: "basepath",
+    differs: |_, _| {},
+};
+
+pub(crate) const LITELLM: Relative = Relative {
+    names: &["chatLitellm"],
+    credential: ("litellmApi", "litellmApiKey"),
+    address: None,
+    address_input: "basePath",
+    differs: |_, _| {},
+};
+
+impl Kind for Relative {
+    fn names(&self) -> &'static [&'static str] {
+        self.names
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let model = connection::model_name(inputs);
+        let place = self.place(inputs);
+        let settings = Settings::read(inputs);
+        let sees_images = inputs.flag("allowImageUploads").unwrap_or(false);
+        let model = model?;
+        let mut fields = settings.of_completions(&model);
+        (self.differs)(inputs, &mut fields);
+        let Place { endpoint, headers, missing } = place?;
+        if let Some(credential) = missing {
+            return Some(Part::Model(shared(WithoutCredential { model, credential })));
+        }
+        let style = settings.style(&model);
+        let path = "/chat/completions".into();
+        Some(Part::Model(shared(OpenAi { endpoint, path, headers, model, fields, style, sees_images })))
+    }
+}
+
+impl Relative {
+    fn place(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Place> {
+        let (credential, field) = self.credential;
+        let is_elsewhere = !self.address_input.is_empty() && inputs.has(self.address_input);
+        let (key, missing) = if is_elsewhere {
+            (connection::optional(inputs, credential, field), None)
+        } else {
+            let key = connection::wanted(inputs, credential, field);
+            let missing = key.is_none().then_some(credential);
+            (key, missing)
+        };
+        let headers = connection::bearer(inputs, key.as_ref());
+        let headers = connection::with_base_options(inputs, headers);
+        let endpoint = match self.address {
+            Some(address) if !is_elsewhere => connection::endpoint_at(inputs, "modelName", address),
+            Some(address) => connection::endpoint(inputs, self.address_input, address),
+            None if is_elsewhere => connection::endpoint(inputs, self.address_input, ""),
+            None => {
+                inputs.refuse(self.address_input, "an address is required");
+                None
+            }
+        };
+        Some(Place { endpoint: endpoint?, headers, missing })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::models::Ask;
+    use crate::engine::models::lab::{HERE, asked, built, problems};
+
+    #[tokio::test]
+    async fn requests_go_where_the_node_says() {
+        let answer = r#"{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}"#;
+        let inputs = json!({ "modelName": "openai/gpt-4o", "basepath": format!("{HERE}/v1"), "maxTokens": 9,
+            "streaming": false, "allowImageUploads": true });
+        let asked = asked(&OPEN_ROUTER, inputs, Ask::of(&[]), 200, answer).await;
+        assert_eq!(asked.received.line, "POST /v1/chat/completions HTTP/1.1");
+        let body = json!({ "model": "openai/gpt-4o", "max_tokens": 9, "stream": false, "messages": [] });
+        assert_eq!(asked.received.body, body);
+        assert_eq!(asked.answered.unwrap().text, "Hi");
+    }
+
+    #[tokio::test]
+    async fn each_has_its_ways() {
+        let answer = r#"{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}"#;
+        let inputs = json!({ "modelName": "m", "basepath": HERE, "maxTokens": 5, "streaming": false });
+        let groq = Relative { address_input: "basepath", ..GROQ };
+        let body = asked(&groq, inputs.clone(), Ask::of(&[]), 200, answer).await.received.body;
+        let expected = json!({ "model": "m", "stop": [], "max_completion_tokens": 5, "stream": false, "messages": [] });
+        assert_eq!(body, expected);
+        let deepseek = Relative { address_input: "basepath", ..DEEPSEEK };
+        let mut inputs = inputs;
+        inputs["thinking"] = true.into();
+        let body = asked(&deepseek, inputs, Ask::of(&[]), 200, answer).await.received.body;
+        assert_eq!((&body["thinking"], &body["max_tokens"]), (&json!({ "type": "enabled" }), &json!(5)));
+    }
+
+    #[test]
+    fn without_a_credential_or_an_address_nothing_is_sent() {
+        for kind in [&GROQ, &DEEPSEEK, &OPEN_ROUTER] {
+            let model = built(kind, json!({ "modelName": "m" }), false).unwrap().into_model().unwrap();
+            assert!(format!("{model:?}").starts_with("WithoutCredential"));
+        }
+        assert!(problems(&LITELLM, json!({ "modelName": "m" }))[0].contains("input basePath"));
+        assert!(problems(&GROQ, json!({ "modelName": "m", "cache": "{{x.data.instance}}" }))[0].contains("cache"));
+    }
+}
