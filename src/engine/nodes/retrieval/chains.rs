@@ -1,0 +1,220 @@
+//! Chains that answer from documents.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::super::Kind;
+use super::super::moderation::{Moderations, moderations};
+use crate::engine::Task;
+use crate::engine::failure::Failure;
+use crate::engine::inputs::Inputs;
+use crate::engine::memory::Memory;
+use crate::engine::message::{Message, Role};
+use crate::engine::models::{Ask, ChatModel};
+use crate::engine::part::{Chain, Document, Part, Reply, Retriever};
+use crate::engine::run::Run;
+use crate::engine::template::Template;
+
+pub(super) const KINDS: &[&dyn Kind] = &[&ConversationalQa, &PlainQa];
+
+/// What models are told where the flow's author wrote nothing else, word for word as Flowise tells them.
+mod prompts {
+    pub(super) const REPHRASE: &str = "Given the following conversation and a follow up question, rephrase the follow \
+        up question to be a standalone question.\n\nChat History:\n{chat_history}\nFollow Up Input: \
+        {question}\nStandalone Question:";
+    pub(super) const RESPONSE: &str = "I want you to act as a document that I am having a conversation with. Your name \
+        is \"AI Assistant\". Using the provided context, answer the user's question to the best of your ability using \
+        the resources provided.\nIf there is nothing in the context relevant to the question at hand, just say \"Hmm, \
+        I'm not sure\" and stop after that. Refuse to answer any question not about the info. Never break \
+        character.\n------------\n{context}\n------------\nREMEMBER: If there is no relevant information within the \
+        context, just say \"Hmm, I'm not sure\". Don't try to make up an answer. Never break character.";
+    /// Behind a system message of older flows.
+    pub(super) const AFTER_SYSTEM: &str = "Use the following pieces of context to answer the question at the \
+        end.\n\n{context}\n\nQuestion: {question}\nHelpful Answer:";
+    pub(super) const PLAIN: &str = "Use the following pieces of context to answer the users question. \nIf you don't \
+        know the answer, just say that you don't know, don't try to make up an answer.\n----------------\n{context}";
+}
+
+struct ConversationalQa;
+
+impl Kind for ConversationalQa {
+    fn names(&self) -> &'static [&'static str] {
+        &["conversationalRetrievalQAChain"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let model = inputs.model("model");
+        let retriever = retriever(inputs);
+        let memory = inputs.part_as("memory", Part::into_memory, "a memory");
+        // Without a memory node Flowise remembers all the same.
+        let default = || Memory { session: None, turns: None, label: String::new() };
+        let memory = if inputs.has("memory") { memory } else { Some(Arc::new(default())) };
+        let rephrase = inputs.text("rephrasePrompt").unwrap_or_else(|| prompts::REPHRASE.to_owned());
+        let rephrase = template(inputs, "rephrasePrompt", &rephrase, &["chat_history", "question"]);
+        let response = inputs.text("responsePrompt").unwrap_or_else(|| prompts::RESPONSE.to_owned());
+        let system = inputs.text("systemMessagePrompt");
+        let response = match system {
+            Some(system) => {
+                let whole = format!("{system}\n{}", prompts::AFTER_SYSTEM);
+                template(inputs, "systemMessagePrompt", &whole, &["context", "question"])
+            }
+            None => template(inputs, "responsePrompt", &response, &["context", "question"]),
+        };
+        let moderations = moderations(inputs);
+        let tells_sources = inputs.flag("returnSourceDocuments").unwrap_or(false);
+        Some(Part::Chain(Arc::new(Conversation {
+            model: model?,
+            retriever: retriever?,
+            memory: memory?,
+            rephrase: rephrase?,
+            response: response?,
+            moderations,
+            tells_sources,
+        })))
+    }
+}
+
+fn retriever(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn Retriever>> {
+    if !inputs.has("vectorStoreRetriever") {
+        inputs.refuse("vectorStoreRetriever", "a retriever is required");
+    }
+    inputs.part_as("vectorStoreRetriever", Part::into_retriever, "a retriever")
+}
+
+/// A template whose places are all known.
+fn template(inputs: &mut Inputs<'_, '_, '_>, input: &str, text: &str, known: &[&str]) -> Option<Template> {
+    let template = match Template::parse(text) {
+        Ok(template) => template,
+        Err(error) => {
+            inputs.refuse(input, error);
+            return None;
+        }
+    };
+    let unknown = template.names().find(|name| !known.contains(name)).map(str::to_owned);
+    if let Some(name) = unknown {
+        inputs.refuse(input, format!("there is no value for {{{name}}}, only for {{{}}}", known.join("} and {")));
+        return None;
+    }
+    Some(template)
+}
+
+fn filled(template: &Template, values: &[(&str, &str)]) -> Result<String, Failure> {
+    let values: Map<String, Value> =
+        values.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
+    template.render(&values).map_err(Failure::flow)
+}
+
+#[derive(Debug)]
+struct Conversation {
+    model: Arc<dyn ChatModel>,
+    retriever: Arc<dyn Retriever>,
+    memory: Arc<Memory>,
+    /// Makes a question of its own of one that refers to what was said before.
+    rephrase: Template,
+    response: Template,
+    moderations: Moderations,
+    tells_sources: bool,
+}
+
+impl Chain for Conversation {
+    fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
+        Box::pin(async move {
+            let question = match self.moderations.check(question, run).await? {
+                Ok(question) => question,
+                Err(sentence) => {
+                    run.tell_whole(&sentence, is_last);
+                    return Ok(Reply::text(sentence));
+                }
+            };
+            let past = self.memory.turns(run)?;
+            let found = match past.as_slice() {
+                [] => self.retriever.find(&question, run).await?,
+                past => {
+                    let standalone = self.standalone(past, &question, run).await?;
+                    self.retriever.find(&standalone, run).await?
+                }
+            };
+            let context = (0..).zip(&found).map(|(number, document): (u32, &Document)| {
+                let text = &document.text;
+                format!("<doc id='{number}'>{text}</doc>")
+            });
+            let context = context.collect::<Vec<_>>().join("\n");
+            let system = filled(&self.response, &[("context", &context), ("question", &question)])?;
+            let mut messages = vec![Message::system(system)];
+            messages.extend(past);
+            messages.push(Message::user(question.as_str()));
+            if is_last {
+                run.sink.start_with_first_token();
+            }
+            let tokens = is_last.then_some(run.sink);
+            let answered = run.ask(&*self.model, Ask::of(&messages).telling(tokens)).await?;
+            self.memory.add(run, &question, &answered.text)?;
+            let mut reply = Reply::text(answered.text);
+            if self.tells_sources {
+                let sources = found.iter().map(Document::to_json).collect();
+                reply.fields.insert("sourceDocuments".to_owned(), sources);
+            }
+            Ok(reply)
+        })
+    }
+}
+
+impl Conversation {
+    async fn standalone(&self, past: &[Message], question: &str, run: &Run<'_>) -> Result<String, Failure> {
+        let line = |turn: &Message| {
+            let who = if turn.role == Role::User { "human" } else { "ai" };
+            format!("{who}: {}", turn.content.plain())
+        };
+        let history = past.iter().map(line).collect::<Vec<_>>().join("\n");
+        let prompt = filled(&self.rephrase, &[("chat_history", &history), ("question", question)])?;
+        Ok(run.ask(&*self.model, Ask::of(&[Message::user(prompt)])).await?.text)
+    }
+}
+
+struct PlainQa;
+
+impl Kind for PlainQa {
+    fn names(&self) -> &'static [&'static str] {
+        &["retrievalQAChain"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let model = inputs.model("model");
+        let retriever = retriever(inputs);
+        let moderations = moderations(inputs);
+        Some(Part::Chain(Arc::new(Plain { model: model?, retriever: retriever?, moderations })))
+    }
+}
+
+/// Knows nothing of what was said before.
+#[derive(Debug)]
+struct Plain {
+    model: Arc<dyn ChatModel>,
+    retriever: Arc<dyn Retriever>,
+    moderations: Moderations,
+}
+
+impl Chain for Plain {
+    fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
+        Box::pin(async move {
+            let question = match self.moderations.check(question, run).await? {
+                Ok(question) => question,
+                Err(sentence) => {
+                    run.tell_whole(&sentence, is_last);
+                    return Ok(Reply::text(sentence));
+                }
+            };
+            let found = self.retriever.find(&question, run).await?;
+            let context: Vec<&str> = found.iter().map(|document| document.text.as_str()).collect();
+            let system = prompts::PLAIN.replace("{context}", &context.join("\n\n"));
+            let messages = [Message::system(system), Message::user(question)];
+            let tokens = is_last.then_some(run.sink);
+            let answered = run.ask(&*self.model, Ask::of(&messages).telling(tokens)).await?;
+            Ok(Reply::text(answered.text))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Files that a flow brings along: inside the export as data URIs, or, where Flowise kept them in its own storage, in
+//! the folder beside the export that has the flow's name.
+
+use std::path::{Component, Path};
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use crate::engine::inputs::Inputs;
+
+/// Where Flowise keeps files by name.
+const STORAGE: &str = "FILE-STORAGE::";
+/// Of one file, so that a flow cannot fill the memory.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// The texts of the files that an input names, in order. `None`: it names none, which is noted as missing, or one that
+/// cannot be read, which is refused.
+pub(super) fn texts(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Vec<String>> {
+    let Some(text) = inputs.text(name) else {
+        inputs.compiler.missing_file(inputs.node, name);
+        return None;
+    };
+    let stored = text.strip_prefix(STORAGE);
+    let files = match listed(stored.unwrap_or(&text)) {
+        Ok(files) => files,
+        Err(problem) => {
+            inputs.refuse(name, problem);
+            return None;
+        }
+    };
+    let mut texts = Vec::with_capacity(files.len());
+    for file in files.iter().filter(|file| !file.is_empty()) {
+        let read = match stored {
+            Some(_) => from_folder(inputs.compiler.export.folder.as_deref(), file),
+            None => from_data_uri(file),
+        };
+        match read {
+            Ok(bytes) => texts.push(decoded(&bytes)),
+            Err(problem) => {
+                inputs.refuse(name, problem);
+                return None;
+            }
+        }
+    }
+    Some(texts)
+}
+
+/// One file, or a JSON list of them.
+fn listed(text: &str) -> Result<Vec<String>, String> {
+    if text.starts_with('[') && text.ends_with(']') {
+        return serde_json::from_str(text).map_err(|_| "expected a list of files".to_owned());
+    }
+    Ok(vec![text.to_owned()])
+}
+
+/// `data:TYPE;base64,DATA`, behind which Flowise writes `,filename:NAME`.
+fn from_data_uri(uri: &str) -> Result<Vec<u8>, String> {
+    let problem = || "expected a file as data:TYPE;base64,DATA".to_owned();
+    let (head, data) = uri.split_once(',').ok_or_else(problem)?;
+    if !head.starts_with("data:") || !head.ends_with(";base64") {
+        return Err(problem());
+    }
+    let data = data.split(',').next().unwrap_or_default();
+    if data.len() as u64 / 4 * 3 > MOST_BYTES {
+        return Err(too_large());
+    }
+    BASE64.decode(data.trim()).map_err(|_| problem())
+}
+
+fn from_folder(folder: Option<&Path>, name: &str) -> Result<Vec<u8>, String> {
+    let mut parts = Path::new(name).components();
+    if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
+        return Err(format!("\"{name}\" is no name of a file"));
+    }
+    let beside = folder.and_then(Path::file_name).and_then(|folder| folder.to_str());
+    let place = beside.map_or_else(String::new, |beside| format!(" {beside}"));
+    let absent = format!(
+        "the file \"{name}\" is not in the export, but in Flowise's storage: put it into the folder{place} beside the \
+         export, which has the export's name without .json"
+    );
+    let Some(folder) = folder else { return Err(absent) };
+    let path = folder.join(name);
+    let size = std::fs::metadata(&path).map_err(|_| absent)?.len();
+    if size > MOST_BYTES {
+        return Err(too_large());
+    }
+    std::fs::read(&path).map_err(|error| format!("the file \"{name}\" cannot be read: {error}"))
+}
+
+fn too_large() -> String {
+    format!("the file is larger than {} MiB", MOST_BYTES / 1024 / 1024)
+}
+
+/// UTF-8 without its mark.
+fn decoded(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_uris_are_read_with_and_without_a_name() {
+        for uri in ["data:text/plain;base64,aGVsbG8=", "data:text/plain;base64,aGVsbG8,filename:a,b.txt"] {
+            assert_eq!(from_data_uri(uri).unwrap(), b"hello", "{uri}");
+        }
+        for uri in ["hello", "data:text/plain,hello", "data:text/plain;base64,%%"] {
+            assert!(from_data_uri(uri).is_err(), "{uri}");
+        }
+        assert_eq!(decoded(b"\xef\xbb\xbfa\xff"), "a\u{fffd}");
+    }
+
+    #[test]
+    fn stored_files_lie_in_the_flows_folder_and_nowhere_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let flow = folder.path().join("support");
+        std::fs::create_dir(&flow).unwrap();
+        std::fs::write(flow.join("a.txt"), "A").unwrap();
+        std::fs::write(folder.path().join("secret"), "S").unwrap();
+        assert_eq!(from_folder(Some(&flow), "a.txt").unwrap(), b"A");
+        for name in ["../secret", "/etc/passwd", "", "..", "./../secret", "a/b"] {
+            assert!(from_folder(Some(&flow), name).unwrap_err().contains("no name"), "{name}");
+        }
+        let absent = from_folder(Some(&flow), "b.txt").unwrap_err();
+        assert!(absent.contains("\"b.txt\" is not in the export") && absent.contains("folder support beside"));
+        assert!(from_folder(None, "a.txt").is_err());
+    }
+}

@@ -1,0 +1,298 @@
+//! Document loaders: what a flow's author gave, as documents or as one text.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::super::Kind;
+use super::json::{self, Wanted};
+use super::{csv, files};
+use crate::engine::Task;
+use crate::engine::failure::Failure;
+use crate::engine::inputs::Inputs;
+use crate::engine::part::{Document, DocumentSource, Part, Source, Splitter};
+use crate::engine::run::Run;
+
+pub(super) const KINDS: &[&dyn Kind] = &[&PlainText, &TextFile, &JsonFile, &CsvFile, &DocumentStore];
+
+struct PlainText;
+
+impl Kind for PlainText {
+    fn names(&self) -> &'static [&'static str] {
+        &["plainText"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let text = inputs.text("text").unwrap_or_default();
+        loader(inputs, Some(Given::Text(text)))
+    }
+}
+
+struct TextFile;
+
+impl Kind for TextFile {
+    fn names(&self) -> &'static [&'static str] {
+        &["textFile"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let files = files::texts(inputs, "txtFile");
+        loader(inputs, files.map(|files| Given::Files(files, Format::Text)))
+    }
+}
+
+struct JsonFile;
+
+impl Kind for JsonFile {
+    fn names(&self) -> &'static [&'static str] {
+        &["jsonFile"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let files = files::texts(inputs, "jsonFile");
+        let by_object = inputs.flag("separateByObject").unwrap_or(false);
+        let pointers = inputs.text("pointersName").map(|names| Wanted::pointers_of(&names)).unwrap_or_default();
+        let metadata = object(inputs, "metadata").unwrap_or_default();
+        let metadata = metadata.into_iter().filter_map(|(name, value)| Some((name, pointer(&value)?.to_owned())));
+        let wanted = Wanted { pointers, by_object, metadata: metadata.collect() };
+        loader(inputs, files.map(|files| Given::Files(files, Format::Json(wanted))))
+    }
+}
+
+struct CsvFile;
+
+impl Kind for CsvFile {
+    fn names(&self) -> &'static [&'static str] {
+        &["csvFile"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let files = files::texts(inputs, "csvFile");
+        let column = inputs.text("columnName").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        loader(inputs, files.map(|files| Given::Files(files, Format::Csv(column))))
+    }
+}
+
+struct DocumentStore;
+
+impl Kind for DocumentStore {
+    fn names(&self) -> &'static [&'static str] {
+        &["documentStore", "documentStoreVS"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        inputs.ignore(&["topK"]);
+        if inputs.has("selectedStore") {
+            inputs.refuse(
+                "selectedStore",
+                "the documents of a document store are in Flowise's database and not in the export: connect document \
+                 loaders and an In-Memory Vector Store instead",
+            );
+            return None;
+        }
+        if inputs.node.data.name == "documentStoreVS" {
+            inputs.refuse("selectedStore", "a document store is required");
+            return None;
+        }
+        // Flowise finds nothing there either.
+        Some(output(inputs, Loader { given: Some(Given::Files(Vec::new(), Format::Text)), ..Loader::default() }))
+    }
+}
+
+/// What documents are made of.
+#[derive(Debug)]
+enum Given {
+    Text(String),
+    Files(Vec<String>, Format),
+}
+
+#[derive(Debug)]
+enum Format {
+    Text,
+    Json(Wanted),
+    /// Only that column.
+    Csv(Option<String>),
+}
+
+#[derive(Debug, Default)]
+struct Loader {
+    label: String,
+    /// `None`: no file was chosen.
+    given: Option<Given>,
+    splitter: Option<Arc<dyn Splitter>>,
+    /// The author's own.
+    metadata: Map<String, Value>,
+    omit: Omit,
+}
+
+#[derive(Debug)]
+enum Omit {
+    /// All but the author's own.
+    All,
+    Keys(Vec<String>),
+}
+
+impl Default for Omit {
+    fn default() -> Self {
+        Self::Keys(Vec::new())
+    }
+}
+
+fn loader(inputs: &mut Inputs<'_, '_, '_>, given: Option<Given>) -> Option<Part> {
+    let splitter = inputs.part_as("textSplitter", Part::into_splitter, "a text splitter");
+    let metadata = object(inputs, "metadata").unwrap_or_default();
+    let omit = match inputs.text("omitMetadataKeys").as_deref() {
+        None => Omit::default(),
+        Some("*") => Omit::All,
+        Some(keys) => Omit::Keys(keys.split(',').map(|key| key.trim().to_owned()).collect()),
+    };
+    let loader = Loader { label: inputs.node.data.label.clone(), given, splitter, metadata, omit };
+    // A file that cannot be used is told when the flow is loaded, not when it is asked.
+    if loader.given.is_some()
+        && inputs.compiler.overrides.is_empty()
+        && let Err(problem) = loader.read()
+    {
+        let input = inputs.node.data.inputs.keys().find(|name| name.ends_with("File")).cloned();
+        inputs.refuse(&input.unwrap_or_else(|| "text".to_owned()), problem);
+        return None;
+    }
+    Some(output(inputs, loader))
+}
+
+fn output(inputs: &Inputs<'_, '_, '_>, loader: Loader) -> Part {
+    let source: Arc<dyn DocumentSource> = Arc::new(Shared(Arc::new(loader)));
+    if inputs.output() == Some("text") { Part::Value(Arc::new(Joined(source))) } else { Part::Documents(source) }
+}
+
+fn object(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Map<String, Value>> {
+    let Value::Object(fields) = inputs.json(name)? else {
+        inputs.refuse(name, "expected a JSON object");
+        return None;
+    };
+    Some(fields)
+}
+
+/// A value of metadata that stands for one in the file.
+fn pointer(value: &Value) -> Option<&str> {
+    value.as_str().filter(|text| text.starts_with('/'))
+}
+
+/// What a loader reads when it is asked.
+#[derive(Debug)]
+struct Shared(Arc<Loader>);
+
+impl DocumentSource for Shared {
+    fn documents<'a>(&'a self, _run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
+        Box::pin(async move {
+            // Cutting a large text takes a while, in which a worker's other requests should not wait.
+            let loader = Arc::clone(&self.0);
+            let read = tokio::task::spawn_blocking(move || loader.read()).await;
+            read.map_err(|_| Failure::flow(format!("{}: the documents cannot be read", self.0.label)))?
+                .map_err(Failure::flow)
+        })
+    }
+}
+
+impl Loader {
+    fn read(&self) -> Result<Vec<Document>, String> {
+        let mut documents = Vec::new();
+        match &self.given {
+            None => return Err(format!("{}: no file is chosen", self.label)),
+            Some(Given::Text(text)) => {
+                self.split(vec![Document { text: text.clone(), metadata: Map::new() }], &mut documents)?;
+            }
+            Some(Given::Files(files, format)) => {
+                for file in files {
+                    self.split(of_file(file, format)?, &mut documents)?;
+                }
+            }
+        }
+        for document in &mut documents {
+            self.set_metadata(document);
+        }
+        Ok(documents)
+    }
+
+    fn split(&self, new: Vec<Document>, documents: &mut Vec<Document>) -> Result<(), String> {
+        match &self.splitter {
+            Some(splitter) => documents.extend(splitter.split_documents(&new)?),
+            None => documents.extend(new),
+        }
+        Ok(())
+    }
+
+    fn set_metadata(&self, document: &mut Document) {
+        let found = std::mem::take(&mut document.metadata);
+        let format = match &self.given {
+            Some(Given::Files(_, format)) => Some(format),
+            _ => None,
+        };
+        let mut own = self.metadata.clone();
+        if matches!(format, Some(Format::Json(_))) {
+            own.retain(|_, value| pointer(value).is_none());
+        }
+        document.metadata = match &self.omit {
+            Omit::All => own,
+            Omit::Keys(keys) => {
+                // Only of a CSV file does what was found stand before what the author says.
+                let (mut metadata, over) =
+                    if matches!(format, Some(Format::Csv(_))) { (own, found) } else { (found, own) };
+                metadata.extend(over);
+                for key in keys {
+                    omit(&mut metadata, key);
+                }
+                metadata
+            }
+        };
+    }
+}
+
+/// Removes `key`, or `outer.key`.
+fn omit(metadata: &mut Map<String, Value>, path: &str) {
+    if metadata.shift_remove(path).is_some() {
+        return;
+    }
+    if let Some((outer, inner)) = path.split_once('.')
+        && let Some(Value::Object(fields)) = metadata.get_mut(outer)
+    {
+        omit(fields, inner);
+    }
+}
+
+/// As Flowise names what it did not read from a disk; several texts of one file are numbered.
+fn of_file(file: &str, format: &Format) -> Result<Vec<Document>, String> {
+    let plain = |texts: Vec<String>| texts.into_iter().map(|text| (text, Map::new())).collect();
+    let found: Vec<json::Found> = match format {
+        Format::Text => plain(vec![file.to_owned()]),
+        Format::Json(wanted) => wanted.read(file)?,
+        Format::Csv(column) => plain(csv::texts(file, column.as_deref())?),
+    };
+    let is_one = found.len() == 1;
+    let document = |(number, (text, more)): (usize, json::Found)| {
+        let mut metadata = Map::new();
+        metadata.insert("source".to_owned(), "blob".into());
+        metadata.insert("blobType".to_owned(), "".into());
+        if !is_one {
+            metadata.insert("line".to_owned(), number.into());
+        }
+        metadata.extend(more);
+        Document { text, metadata }
+    };
+    Ok((1..).zip(found).map(document).collect())
+}
+
+/// The documents as one text, for a value in a prompt.
+#[derive(Debug)]
+struct Joined(Arc<dyn DocumentSource>);
+
+impl Source for Joined {
+    fn value<'a>(&'a self, _question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
+        Box::pin(async move {
+            let documents = self.0.documents(run).await?;
+            Ok(documents.into_iter().map(|document| document.text + "\n").collect::<String>().into())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

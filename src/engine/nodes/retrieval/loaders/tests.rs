@@ -1,0 +1,59 @@
+use serde::Deserialize;
+
+use super::*;
+
+/// What the loaders of Flowise 3.1.4 made of some files; `None`: an error.
+#[derive(Deserialize)]
+struct Recorded {
+    kind: String,
+    file: Value,
+    inputs: Map<String, Value>,
+    documents: Option<Vec<(String, Map<String, Value>)>>,
+}
+
+fn loader(recorded: &Recorded) -> Loader {
+    let text = |name: &str| recorded.inputs.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let metadata = match recorded.inputs.get("metadata") {
+        Some(Value::String(text)) => serde_json::from_str(text).unwrap(),
+        Some(Value::Object(fields)) => fields.clone(),
+        _ => Map::new(),
+    };
+    let pointers = metadata.iter().filter_map(|(name, value)| Some((name.clone(), pointer(value)?.to_owned())));
+    let format = match recorded.kind.as_str() {
+        "json" => Format::Json(Wanted {
+            pointers: text("pointersName").map(Wanted::pointers_of).unwrap_or_default(),
+            by_object: recorded.inputs.contains_key("separateByObject"),
+            metadata: pointers.collect(),
+        }),
+        "csv" => Format::Csv(text("columnName").map(|name| name.trim().to_owned())),
+        _ => Format::Text,
+    };
+    let omit = match text("omitMetadataKeys") {
+        Some("*") => Omit::All,
+        keys => Omit::Keys(keys.unwrap_or_default().split(',').map(|key| key.trim().to_owned()).collect()),
+    };
+    // As a file is decoded.
+    let file = |file: &Value| file.as_str().unwrap().trim_start_matches('\u{feff}').to_owned();
+    let given = match &recorded.file {
+        Value::String(text) if recorded.kind == "plain" => Given::Text(text.clone()),
+        Value::Array(files) => Given::Files(files.iter().map(file).collect(), format),
+        one => Given::Files(vec![file(one)], format),
+    };
+    Loader { given: Some(given), metadata, omit, ..Loader::default() }
+}
+
+#[test]
+fn documents_are_flowises() {
+    let recorded: Vec<Recorded> = serde_json::from_str(include_str!("flowise.json")).unwrap();
+    assert!(recorded.len() > 30);
+    for recorded in recorded {
+        let read = loader(&recorded).read();
+        let documents = read.as_ref().ok().map(|documents| {
+            documents.iter().map(|document| (document.text.clone(), document.metadata.clone())).collect::<Vec<_>>()
+        });
+        let case = format!("{} {} {:?}", recorded.kind, recorded.file, recorded.inputs);
+        assert_eq!(documents, recorded.documents, "{case}: {:?}", read.err());
+        let order = |documents: Option<Vec<(String, Map<String, Value>)>>| serde_json::to_string(&documents).unwrap();
+        assert_eq!(order(documents), order(recorded.documents), "{case}");
+    }
+}

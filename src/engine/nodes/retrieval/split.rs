@@ -1,0 +1,256 @@
+//! How texts are cut into passages, as `LangChain`'s splitters for JavaScript do it: the same cuts, the same
+//! overlap, the same numbers of lines. Lengths are those of JavaScript, but no character is cut in half.
+
+use std::collections::VecDeque;
+
+use serde_json::{Map, Value, json};
+
+use super::javascript::{is_space, length, trim};
+use crate::engine::part::{Document, Splitter};
+
+/// A splitter node.
+#[derive(Debug)]
+pub(super) struct TextSplitter {
+    pub(super) most: usize,
+    pub(super) overlap: usize,
+    pub(super) how: How,
+}
+
+#[derive(Debug)]
+pub(super) enum How {
+    /// At one separator, which goes.
+    Once(String),
+    /// At the first separator that there is, then what is still too long at those after it. Separators stay.
+    Recursive(Vec<String>),
+    /// Before Markdown headings of at most that level, whatever the length.
+    Headings(usize),
+}
+
+/// `LangChain`'s separators for Markdown.
+pub(super) const MARKDOWN: [&str; 13] = [
+    "\n## ",
+    "\n### ",
+    "\n#### ",
+    "\n##### ",
+    "\n###### ",
+    "```\n\n",
+    "\n\n***\n\n",
+    "\n\n---\n\n",
+    "\n\n___\n\n",
+    "\n\n",
+    "\n",
+    " ",
+    "",
+];
+/// `LangChain`'s separators for everything else.
+pub(super) const PLAIN: [&str; 4] = ["\n\n", "\n", " ", ""];
+
+impl Splitter for TextSplitter {
+    fn split(&self, text: &str) -> Result<Vec<String>, String> {
+        Ok(match &self.how {
+            How::Once(separator) => self.merged(&cut(text, separator), separator),
+            How::Recursive(separators) => {
+                let mut passages = Vec::new();
+                self.recursively(text, separators, &mut passages);
+                passages
+            }
+            How::Headings(level) => by_headings(text, *level),
+        })
+    }
+
+    fn split_documents(&self, documents: &[Document]) -> Result<Vec<Document>, String> {
+        let mut split = Vec::new();
+        for document in documents {
+            let passages = self.split(&document.text)?;
+            let lines = match self.how {
+                How::Headings(_) => None,
+                How::Once(_) | How::Recursive(_) => Some(lines(&document.text, &passages)),
+            };
+            let mut lines = lines.into_iter().flatten();
+            split.extend(passages.into_iter().map(|text| {
+                let mut metadata = document.metadata.clone();
+                if let Some((from, to)) = lines.next() {
+                    note_lines(&mut metadata, from, to);
+                }
+                Document { text, metadata }
+            }));
+        }
+        Ok(split)
+    }
+}
+
+impl TextSplitter {
+    fn recursively(&self, text: &str, separators: &[String], passages: &mut Vec<String>) {
+        let found = separators.iter().position(|separator| text.contains(separator.as_str()));
+        let separator = found.map_or_else(|| separators.last(), |at| separators.get(at)).map_or("", String::as_str);
+        let finer = found.filter(|_| !separator.is_empty()).and_then(|at| separators.get(at + 1..));
+        let mut short = Vec::new();
+        for piece in cut_before(text, separator) {
+            if length(piece) < self.most {
+                short.push(piece);
+                continue;
+            }
+            passages.extend(self.merged(&std::mem::take(&mut short), ""));
+            match finer {
+                Some(finer) => self.recursively(piece, finer, passages),
+                None => passages.push(piece.to_owned()),
+            }
+        }
+        passages.extend(self.merged(&short, ""));
+    }
+
+    /// Joins pieces to passages that are as long as they may be, each beginning with the end of the one before.
+    fn merged(&self, pieces: &[&str], separator: &str) -> Vec<String> {
+        let separator_length = length(separator);
+        let mut passages = Vec::new();
+        let mut held: VecDeque<(&str, usize)> = VecDeque::new();
+        let mut total = 0;
+        for piece in pieces {
+            let new = length(piece);
+            let is_too_long =
+                |total: usize, held: &VecDeque<_>| total + new + held.len() * separator_length > self.most;
+            if is_too_long(total, &held) {
+                passages.extend(joined(&held, separator));
+                while total > self.overlap || (total > 0 && is_too_long(total, &held)) {
+                    let Some((_, gone)) = held.pop_front() else { break };
+                    total -= gone;
+                }
+            }
+            held.push_back((piece, new));
+            total += new;
+        }
+        passages.extend(joined(&held, separator));
+        passages
+    }
+}
+
+fn joined(held: &VecDeque<(&str, usize)>, separator: &str) -> Option<String> {
+    let pieces: Vec<&str> = held.iter().map(|(piece, _)| *piece).collect();
+    let text = pieces.join(separator);
+    let text = trim(&text);
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn letters(text: &str) -> Vec<&str> {
+    text.char_indices().filter_map(|(at, letter)| text.get(at..at + letter.len_utf8())).collect()
+}
+
+/// Without the separators.
+fn cut<'t>(text: &'t str, separator: &str) -> Vec<&'t str> {
+    if separator.is_empty() {
+        return letters(text);
+    }
+    text.split(separator).filter(|piece| !piece.is_empty()).collect()
+}
+
+/// Each piece but the first begins with a separator. Separators may overlap: of three line breaks, the second and the
+/// third are one as well.
+fn cut_before<'t>(text: &'t str, separator: &str) -> Vec<&'t str> {
+    if separator.is_empty() {
+        return letters(text);
+    }
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    loop {
+        let first = rest.chars().next().map_or(0, char::len_utf8);
+        let found = rest.get(first..).and_then(|after| after.find(separator)).map(|at| rest.split_at(first + at));
+        match found {
+            Some((piece, after)) if first > 0 => {
+                pieces.push(piece);
+                rest = after;
+            }
+            _ => break,
+        }
+    }
+    if !rest.is_empty() {
+        pieces.push(rest);
+    }
+    pieces
+}
+
+fn by_headings(text: &str, level: usize) -> Vec<String> {
+    let mut sections = Vec::new();
+    let mut section: Vec<&str> = Vec::new();
+    let close = |section: &mut Vec<&str>| trim(&std::mem::take(section).join("\n")).to_owned();
+    for line in text.split('\n') {
+        let rest = line.trim_start_matches('#');
+        let depth = line.len() - rest.len();
+        if (1..=level).contains(&depth) && rest.starts_with(is_space) && !section.is_empty() {
+            sections.push(close(&mut section));
+        }
+        section.push(line);
+    }
+    sections.push(close(&mut section));
+    sections
+}
+
+/// `loc.lines` beside whatever else is known of the place.
+fn note_lines(metadata: &mut Map<String, Value>, from: i64, to: i64) {
+    let mut place = metadata.get("loc").and_then(Value::as_object).cloned().unwrap_or_default();
+    place.insert("lines".to_owned(), json!({ "from": from, "to": to }));
+    metadata.insert("loc".to_owned(), place.into());
+}
+
+/// The first and the last line of each passage. What `LangChain` counts where it does not find a passage again
+/// (white space was lost) is counted the same.
+fn lines(text: &str, passages: &[String]) -> Vec<(i64, i64)> {
+    let mut lines = Vec::with_capacity(passages.len());
+    let mut line = 1;
+    let mut before: Option<(Option<usize>, &str)> = None;
+    for passage in passages {
+        let from = match before {
+            Some((Some(start), _)) => start + text.get(start..).and_then(first_letter).unwrap_or(0),
+            _ => 0,
+        };
+        let start = text.get(from..).and_then(|rest| rest.find(passage.as_str())).map(|at| from + at);
+        line += match (before, start) {
+            (None, Some(start)) => breaks(text, 0, start),
+            (None, None) => breaks(text, 0, text.len() - last_letter(text)),
+            (Some((previous, passage)), start) => {
+                let end = match previous {
+                    Some(previous) => previous + passage.len(),
+                    None => byte_at(text, length(passage).saturating_sub(1)),
+                };
+                match start {
+                    Some(start) if end < start => breaks(text, end, start),
+                    Some(start) => -breaks(text, start, end),
+                    None => -breaks(text, text.len() - last_letter(text), end),
+                }
+            }
+        };
+        let more = breaks(passage, 0, passage.len());
+        lines.push((line, line + more));
+        line += more;
+        before = Some((start, passage));
+    }
+    lines
+}
+
+fn first_letter(text: &str) -> Option<usize> {
+    text.chars().next().map(char::len_utf8)
+}
+
+fn last_letter(text: &str) -> usize {
+    text.chars().next_back().map_or(0, char::len_utf8)
+}
+
+/// Line breaks between two places.
+fn breaks(text: &str, from: usize, to: usize) -> i64 {
+    let part = text.as_bytes().get(from..to.min(text.len())).unwrap_or_default();
+    i64::try_from(memchr::memchr_iter(b'\n', part).count()).unwrap_or(i64::MAX)
+}
+
+/// Where a number of UTF-16 units ends.
+fn byte_at(text: &str, units: usize) -> usize {
+    let mut left = units;
+    for (at, letter) in text.char_indices() {
+        if left < letter.len_utf16() {
+            return at;
+        }
+        left -= letter.len_utf16();
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Text splitters.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::super::Kind;
+use super::split::{How, MARKDOWN, PLAIN, TextSplitter};
+use crate::engine::inputs::Inputs;
+use crate::engine::part::Part;
+
+pub(super) const KINDS: &[&dyn Kind] = &[&Recursive, &Character, &Markdown, &Token];
+
+struct Recursive;
+
+impl Kind for Recursive {
+    fn names(&self) -> &'static [&'static str] {
+        &["recursiveCharacterTextSplitter"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let separators = match inputs.json("separators") {
+            None => owned(&PLAIN),
+            Some(value) => serde_json::from_value(value).ok().or_else(|| {
+                inputs.refuse("separators", "expected a list of texts");
+                None
+            })?,
+        };
+        splitter(inputs, How::Recursive(separators))
+    }
+}
+
+struct Character;
+
+impl Kind for Character {
+    fn names(&self) -> &'static [&'static str] {
+        &["characterTextSplitter"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let separator = inputs.text("separator").unwrap_or_else(|| "\n\n".to_owned());
+        splitter(inputs, How::Once(separator))
+    }
+}
+
+struct Markdown;
+
+impl Kind for Markdown {
+    fn names(&self) -> &'static [&'static str] {
+        &["markdownTextSplitter"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let how = match inputs.text("splitByHeaders").as_deref() {
+            None | Some("disabled") => How::Recursive(owned(&MARKDOWN)),
+            Some(level) => {
+                let level = level.strip_prefix('h').and_then(|level| level.parse().ok());
+                let Some(level) = level.filter(|level| (1..=6).contains(level)) else {
+                    inputs.refuse("splitByHeaders", "expected h1 to h6");
+                    return None;
+                };
+                How::Headings(level)
+            }
+        };
+        splitter(inputs, how)
+    }
+}
+
+struct Token;
+
+impl Kind for Token {
+    fn names(&self) -> &'static [&'static str] {
+        &["tokenTextSplitter"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        inputs.ignore(&["chunkSize", "chunkOverlap"]);
+        inputs.refuse(
+            "encodingName",
+            "the engine has no tables of tokens: use a Recursive Character Text Splitter, whose sizes are characters \
+             (a token of English text is about four)",
+        );
+        None
+    }
+}
+
+fn owned(separators: &[&str]) -> Vec<String> {
+    separators.iter().map(|separator| (*separator).to_owned()).collect()
+}
+
+fn splitter(inputs: &mut Inputs<'_, '_, '_>, how: How) -> Option<Part> {
+    let most = size(inputs, "chunkSize", 1000)?;
+    let overlap = size(inputs, "chunkOverlap", 200)?;
+    if overlap >= most {
+        inputs.refuse(
+            "chunkOverlap",
+            format!("Cannot have chunkOverlap >= chunkSize (an overlap of {overlap}, {most} characters)"),
+        );
+        return None;
+    }
+    Some(Part::Splitter(Arc::new(TextSplitter { most, overlap, how })))
+}
+
+/// The number 0 is as good as nothing; the text "0" is a number.
+fn size(inputs: &mut Inputs<'_, '_, '_>, name: &str, default: usize) -> Option<usize> {
+    match inputs.value(name) {
+        None => Some(default),
+        Some(Value::Number(number)) if number.as_f64() == Some(0.0) => Some(default),
+        Some(_) => inputs.integer(name).and_then(|size| usize::try_from(size).ok()),
+    }
+}

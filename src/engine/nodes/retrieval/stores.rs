@@ -1,0 +1,156 @@
+//! Vector stores, and nodes that only look into one.
+
+use std::sync::Arc;
+
+use super::super::Kind;
+use super::index::{Index, Nearness, Origin, index_of};
+use crate::engine::Task;
+use crate::engine::inputs::Inputs;
+use crate::engine::part::{Document, Part, Retriever, Source};
+use crate::engine::run::Run;
+use crate::engine::variables;
+
+pub(super) const KINDS: &[&dyn Kind] = &[&InMemory, &Faiss, &StoreRetriever, &StoreToDocument];
+
+struct InMemory;
+
+impl Kind for InMemory {
+    fn names(&self) -> &'static [&'static str] {
+        &["memoryVectorStore"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        store(inputs, Nearness::Cosine)
+    }
+}
+
+/// An index in memory as well: what Flowise wrote into its folder is made again of the documents.
+struct Faiss;
+
+impl Kind for Faiss {
+    fn names(&self) -> &'static [&'static str] {
+        &["faiss"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        inputs.ignore(&["basePath"]);
+        if inputs.references("document").is_empty() {
+            inputs.refuse(
+                "document",
+                "the index that Flowise wrote to disk is not in the export: connect the documents that it was made of",
+            );
+        }
+        store(inputs, Nearness::Distance)
+    }
+}
+
+struct StoreRetriever;
+
+impl Kind for StoreRetriever {
+    fn names(&self) -> &'static [&'static str] {
+        &["vectorStoreRetriever"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        // Told to a chain that chooses between several.
+        inputs.ignore(&["name", "description"]);
+        Some(Part::Retriever(looked_into(inputs)?))
+    }
+}
+
+/// Its output `text`, for a value in a prompt.
+struct StoreToDocument;
+
+impl Kind for StoreToDocument {
+    fn names(&self) -> &'static [&'static str] {
+        &["vectorStoreToDocument"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let store = looked_into(inputs);
+        let query = inputs.text("query");
+        let least = inputs.number("minScore").unwrap_or(0.0) / 100.0;
+        if inputs.output() != Some("text") {
+            let node = inputs.node;
+            inputs.compiler.of_node(node, None, "the engine supports only its output Text");
+            return None;
+        }
+        Some(Part::Value(Arc::new(Found { store: store?, query, least })))
+    }
+}
+
+fn looked_into(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<VectorStore>> {
+    if !inputs.has("vectorStore") {
+        inputs.refuse("vectorStore", "a vector store is required");
+    }
+    inputs.part_as("vectorStore", Part::into_vector_store, "a vector store")
+}
+
+fn store(inputs: &mut Inputs<'_, '_, '_>, nearness: Nearness) -> Option<Part> {
+    let parts = inputs.parts("document");
+    let count = parts.len();
+    let sources: Vec<_> = parts.into_iter().filter_map(Part::into_documents).collect();
+    if sources.len() < count {
+        inputs.refuse("document", "expected documents");
+    }
+    if !inputs.has("embeddings") {
+        inputs.refuse("embeddings", "embeddings are required");
+    }
+    let embeddings = inputs.part_as("embeddings", Part::into_embeddings, "embeddings");
+    let most = inputs.integer("topK").and_then(|most| usize::try_from(most).ok()).filter(|most| *most > 0);
+    let index = index_of(inputs.compiler, &inputs.node.id);
+    let origin = Origin { sources, embeddings: embeddings? };
+    let store = Arc::new(VectorStore { origin, index, nearness, most: most.unwrap_or(4) });
+    Some(if inputs.output() == Some("vectorStore") { Part::VectorStore(store) } else { Part::Retriever(store) })
+}
+
+/// A store of passages.
+#[derive(Debug)]
+pub(crate) struct VectorStore {
+    origin: Origin,
+    index: Arc<Index>,
+    nearness: Nearness,
+    /// Passages that are found.
+    most: usize,
+}
+
+impl VectorStore {
+    async fn nearest(
+        &self,
+        question: &str,
+        run: &Run<'_>,
+    ) -> Result<Vec<(Document, f32)>, crate::engine::failure::Failure> {
+        self.index.nearest(&self.origin, self.nearness, question, self.most, run).await
+    }
+}
+
+impl Retriever for VectorStore {
+    fn find<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
+        Box::pin(async move {
+            let found = self.nearest(question, run).await?;
+            Ok(found.into_iter().map(|(document, _)| document).collect())
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Found {
+    store: Arc<VectorStore>,
+    /// In place of the question.
+    query: Option<String>,
+    least: f64,
+}
+
+impl Source for Found {
+    fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, serde_json::Value> {
+        Box::pin(async move {
+            let query = self.query.as_ref().map(|query| variables::filled_text(query, run));
+            let found = self.store.nearest(query.as_deref().unwrap_or(question), run).await?;
+            let found = found.into_iter().filter(|(_, nearness)| f64::from(*nearness) >= self.least);
+            Ok(found.map(|(document, _)| document.text + "\n").collect::<String>().into())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

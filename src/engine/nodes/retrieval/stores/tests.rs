@@ -1,0 +1,131 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::super::testing::{Stage, asked, inputs, load, retrieval_qa};
+
+fn node(export: &mut Value, id: &str, name: &str, inputs: &Value) {
+    let nodes = export["nodes"].as_array_mut().unwrap();
+    nodes.retain(|node| node["id"] != id);
+    let data = json!({ "name": name, "label": name, "inputs": inputs, "outputs": { "output": "document" } });
+    nodes.push(json!({ "id": id, "data": data }));
+}
+
+/// The example with one loader of another kind in its place.
+fn with_loader(name: &str, inputs: &Value) -> Value {
+    let mut export = retrieval_qa();
+    node(&mut export, "plainText_0", name, inputs);
+    export
+}
+
+fn sources(export: &Value, question: &str) -> Vec<Value> {
+    let flow = load(export).unwrap();
+    let (reply, _) = Stage::new().ask(&flow, &json!({ "question": question, "chatId": "c" }));
+    reply.unwrap().fields["sourceDocuments"].as_array().unwrap().clone()
+}
+
+fn problems(export: &Value) -> String {
+    let problems = load(export).err().unwrap_or_default();
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn files_in_the_export_are_found_again() {
+    let uri = |text: &str| format!("data:text/csv;base64,{},filename:a.csv", STANDARD.encode(text));
+    let csv = uri("animal,sound\nowl,hoots\ncow,moos\n");
+    let found = sources(&with_loader("csvFile", &json!({ "csvFile": csv })), "what hoots?");
+    assert_eq!(found[0]["pageContent"], "animal: owl\nsound: hoots");
+    assert_eq!(found[0]["metadata"], json!({ "source": "blob", "blobType": "", "line": 1 }));
+    let json = uri(r#"[{"id":"a","text":"owls hoot"},{"id":"b","text":"cows moo"}]"#);
+    let wanted = json!({ "jsonFile": json, "pointersName": "text", "metadata": { "key": "/id" } });
+    let found = sources(&with_loader("jsonFile", &wanted), "cows");
+    assert_eq!((&found[0]["pageContent"], &found[0]["metadata"]["key"]), (&json!("cows moo"), &json!("b")));
+    let broken = with_loader("jsonFile", &json!({ "jsonFile": uri("{") }));
+    assert!(problems(&broken).contains("node \"jsonFile\" (jsonFile), input jsonFile: no valid JSON"));
+}
+
+#[test]
+fn faiss_is_an_index_in_memory_and_needs_its_documents() {
+    let mut export = retrieval_qa();
+    let store = json!({
+        "document": ["{{plainText_0.data.instance}}"],
+        "embeddings": "{{openAIEmbeddings_0.data.instance}}",
+        "basePath": "C:\\Users\\index",
+        "topK": "1",
+    });
+    node(&mut export, "memoryVectorStore_0", "faiss", &store);
+    let found = sources(&export, "Otters sleep while holding hands so that the river does not carry them apart?");
+    assert_eq!(found.len(), 1);
+    assert!(found[0]["pageContent"].as_str().unwrap().starts_with("Otters"));
+    inputs(&mut export, "memoryVectorStore_0")["document"] = json!("");
+    assert!(problems(&export).contains("input document: the index that Flowise wrote to disk is not in the export"));
+}
+
+#[test]
+fn a_flow_without_its_file_is_loaded_and_says_what_it_lacks() {
+    let flow = load(&with_loader("textFile", &json!({ "txtFile": "", "metadata": "" }))).unwrap();
+    let missing: Vec<_> = flow.missing.iter().map(|missing| (missing.credential.as_deref(), &*missing.field)).collect();
+    assert_eq!(missing, [(None, "txtFile")]);
+    let stage = Stage::new();
+    let ask = |body: Value| stage.ask(&flow, &body).0;
+    let failure = ask(json!({ "question": "q", "chatId": "c" })).unwrap_err();
+    assert!(failure.to_string().contains("textFile: no file is chosen"), "{failure}");
+    let file = "data:text/plain;base64,b3dscyBob290";
+    let reply = ask(json!({ "question": "q", "chatId": "c", "overrideConfig": { "txtFile": file } })).unwrap();
+    assert_eq!(reply.fields["sourceDocuments"][0]["pageContent"], "owls hoot");
+    let stored = with_loader("textFile", &json!({ "txtFile": "FILE-STORAGE::[\"handbook.txt\"]" }));
+    let problem = problems(&stored);
+    assert!(problem.contains("input txtFile: the file \"handbook.txt\" is not in the export"), "{problem}");
+}
+
+#[test]
+fn what_only_flowises_database_has_is_named() {
+    let problem = problems(&with_loader("documentStore", &json!({ "selectedStore": "7f3" })));
+    assert!(problem.contains("input selectedStore: the documents of a document store"), "{problem}");
+    let mut export = with_loader("documentStore", &json!({ "selectedStore": "" }));
+    assert_eq!(sources(&export, "q"), Vec::<Value>::new());
+    assert!(asked().iter().all(|asked| asked["input"].is_null()), "nothing is embedded where there is nothing");
+    node(&mut export, "memoryVectorStore_0", "documentStoreVS", &json!({ "selectedStore": "7f3" }));
+    assert!(problems(&export).contains("(documentStoreVS), input selectedStore: the documents"));
+    let tokens = with_loader("tokenTextSplitter", &json!({ "encodingName": "gpt2", "chunkSize": 100 }));
+    assert!(problems(&tokens).contains("(tokenTextSplitter), input encodingName: the engine has no tables"));
+}
+
+#[test]
+fn documents_and_what_is_found_can_be_values_of_a_prompt() {
+    let mut export = retrieval_qa();
+    for (id, output) in [("plainText_0", "document"), ("memoryVectorStore_0", "vectorStore")] {
+        let nodes = export["nodes"].as_array_mut().unwrap().iter_mut();
+        nodes.filter(|node| node["id"] == id).for_each(|node| node["data"]["outputs"]["output"] = json!(output));
+    }
+    let look = json!({ "vectorStore": "{{memoryVectorStore_0.data.instance}}", "query": "otters {{question}}" });
+    node(&mut export, "look_0", "vectorStoreToDocument", &look);
+    node(&mut export, "plain_0", "plainText", &json!({ "text": "one" }));
+    let nodes = export["nodes"].as_array_mut().unwrap();
+    for node in nodes.iter_mut().filter(|node| node["id"] == "look_0" || node["id"] == "plain_0") {
+        node["data"]["outputs"]["output"] = json!("text");
+    }
+    let values = json!({ "found": "{{look_0.data.instance}}", "given": "{{plain_0.data.instance}}" });
+    node(
+        &mut export,
+        "prompt_0",
+        "promptTemplate",
+        &json!({ "template": "{given}|{found}|{q}", "promptValues": values }),
+    );
+    let model = "{{chatOpenAI_0.data.instance}}";
+    node(&mut export, "chain_0", "llmChain", &json!({ "model": model, "prompt": "{{prompt_0.data.instance}}" }));
+    let nodes = export["nodes"].as_array_mut().unwrap();
+    nodes.retain(|node| node["id"] != "conversationalRetrievalQAChain_0");
+    export["edges"] = json!([
+        { "source": "chatOpenAI_0", "target": "chain_0" },
+        { "source": "recursiveCharacterTextSplitter_0", "target": "plainText_0" },
+        { "source": "bufferMemory_0", "target": "chain_0" },
+    ]);
+    let flow = load(&export).unwrap();
+    let (reply, _) = Stage::new().ask(&flow, &json!({ "question": "hands", "chatId": "c" }));
+    reply.unwrap();
+    let asked = asked();
+    assert_eq!(asked[1]["input"], "otters hands");
+    let content = asked[2]["messages"][0]["content"].as_str().unwrap();
+    assert!(content.starts_with("one\n|Otters sleep") && content.ends_with("\n|hands"), "{content}");
+}

@@ -1,0 +1,169 @@
+//! A model and embeddings for tests, as the stub behind the recorded transcripts: the model repeats the last question,
+//! embeddings count words. Both note what they were asked.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::super::Kind;
+use crate::engine::Task;
+use crate::engine::compile::Workshop;
+use crate::engine::failure::Failure;
+use crate::engine::flow::Flow;
+use crate::engine::inputs::Inputs;
+use crate::engine::message::{Message, Role};
+use crate::engine::models::{Answered, Ask, ChatModel};
+use crate::engine::part::{Embeddings, Part, Reply};
+use crate::engine::problem::Problem;
+use crate::engine::provider::Targets;
+use crate::engine::request::Request;
+use crate::engine::run::{Run, Services, Sink};
+use crate::engine::testing::services;
+use crate::engine::watch::Watch;
+use crate::telemetry::metrics::Metrics;
+
+pub(super) const KINDS: &[&dyn Kind] = &[&StubModel, &StubEmbeddings];
+
+thread_local! {
+    static ASKED: RefCell<Vec<Value>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What models and embeddings were asked since the last time.
+pub(super) fn asked() -> Vec<Value> {
+    ASKED.with_borrow_mut(std::mem::take)
+}
+
+#[derive(Debug)]
+struct StubModel;
+
+impl Kind for StubModel {
+    fn names(&self) -> &'static [&'static str] {
+        &["stubModel"]
+    }
+
+    fn build(&self, _inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        Some(Part::Model(Arc::new(Self)))
+    }
+}
+
+impl ChatModel for StubModel {
+    fn chat<'a>(&'a self, ask: Ask<'a>, _run: &'a Run<'a>) -> Task<'a, Answered> {
+        let role = |message: &Message| match message.role {
+            Role::System | Role::Developer => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+            Role::Tool => "tool",
+        };
+        let messages: Vec<Value> = ask
+            .messages
+            .iter()
+            .map(|message| json!({ "role": role(message), "content": message.content.plain() }))
+            .collect();
+        ASKED.with_borrow_mut(|asked| asked.push(json!({ "messages": messages })));
+        let last = ask.messages.last().map(|message| message.content.plain()).unwrap_or_default();
+        let text = format!("Stub answer to: {last}");
+        if let Some(sink) = ask.tokens {
+            let spaces: Vec<usize> = text.match_indices(' ').map(|(at, _)| at).chain([text.len()]).collect();
+            spaces.iter().zip([0].iter().chain(&spaces)).for_each(|(to, from)| sink.token(&text[*from..*to]));
+        }
+        Box::pin(async move { Ok(Answered { text, ..Answered::default() }) })
+    }
+
+    fn name(&self) -> &'static str {
+        "test"
+    }
+}
+
+#[derive(Debug)]
+struct StubEmbeddings;
+
+impl Kind for StubEmbeddings {
+    fn names(&self) -> &'static [&'static str] {
+        &["stubEmbeddings"]
+    }
+
+    fn build(&self, _inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        Some(Part::Embeddings(Arc::new(Self)))
+    }
+}
+
+/// Of words; with so many, the stub's order of the example's passages comes out.
+const PLACES: usize = 64;
+
+fn words(text: &str) -> Vec<f32> {
+    let mut counts = vec![0.0; PLACES];
+    for word in text.to_lowercase().split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        let place = word.bytes().fold(7_usize, |hash, byte| (hash * 31 + usize::from(byte)) % PLACES);
+        counts[place] += 1.0;
+    }
+    counts
+}
+
+impl Embeddings for StubEmbeddings {
+    fn embed_all<'a>(&'a self, texts: &'a [String], _run: &'a Run<'a>) -> Task<'a, Vec<Vec<f32>>> {
+        ASKED.with_borrow_mut(|asked| asked.push(json!({ "input": texts })));
+        Box::pin(async move { Ok(texts.iter().map(|text| words(text)).collect()) })
+    }
+
+    fn embed_question<'a>(&'a self, text: &'a str, _run: &'a Run<'a>) -> Task<'a, Vec<f32>> {
+        ASKED.with_borrow_mut(|asked| asked.push(json!({ "input": text.replace('\n', " ") })));
+        Box::pin(async move { Ok(words(text)) })
+    }
+}
+
+/// An example export with the stub in place of providers.
+pub(super) fn retrieval_qa() -> Value {
+    let text = include_str!("../../../../tests/flowise/flows/retrieval-qa.json");
+    let text = text.replace("\"chatOpenAI\"", "\"stubModel\"").replace("\"openAIEmbeddings\"", "\"stubEmbeddings\"");
+    let mut export: Value = serde_json::from_str(&text).unwrap();
+    for node in export["nodes"].as_array_mut().unwrap() {
+        if node["data"]["name"].as_str().is_some_and(|name| name.starts_with("stub")) {
+            node["data"]["inputs"] = json!({});
+        }
+    }
+    export
+}
+
+/// The inputs of a node.
+pub(super) fn inputs<'a>(export: &'a mut Value, id: &str) -> &'a mut Value {
+    let nodes = export["nodes"].as_array_mut().unwrap();
+    &mut nodes.iter_mut().find(|node| node["id"] == id).unwrap()["data"]["inputs"]
+}
+
+pub(super) fn load(export: &Value) -> Result<Flow, Vec<Problem>> {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let targets = Targets::new(&"engine".into(), &metrics);
+    let workshop = Workshop::new(HashMap::new(), targets);
+    Flow::load(None, "test", &export.to_string(), &Arc::new(workshop))
+}
+
+/// Where a flow runs.
+pub(super) struct Stage(Services);
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        Self(services())
+    }
+
+    /// Does something in the course of a request.
+    pub(super) fn run(&self, work: impl AsyncFnOnce(&Run<'_>)) {
+        let (request, sink) = (Request::default(), Sink::new(true));
+        let run = Run { services: &self.0, flow: "test", request: &request, sink: &sink, watch: &Watch::default() };
+        runtime().block_on(work(&run));
+    }
+
+    /// An answer and the events that came before its end.
+    pub(super) fn ask(&self, flow: &Flow, body: &Value) -> (Result<Reply, Failure>, String) {
+        let request = Request::read(body.to_string().as_bytes()).unwrap();
+        let sink = Sink::new(true);
+        let run = Run { services: &self.0, flow: &flow.name, request: &request, sink: &sink, watch: &Watch::default() };
+        let reply = runtime().block_on(flow.answer(&run));
+        (reply, sink.take())
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+}
