@@ -1,0 +1,331 @@
+//! The tool agent: a model that calls tools until it has an answer.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use serde_json::{Map, Value, json};
+
+use super::Kind;
+use super::moderation::{Moderations, moderations};
+use super::prompts::{Form, Prompt, with_images};
+use crate::engine::Task;
+use crate::engine::failure::Failure;
+use crate::engine::inputs::Inputs;
+use crate::engine::memory::Memory;
+use crate::engine::message::{Content, Message, ToolCall, ToolSpec};
+use crate::engine::models::{Answered, Ask, ChatModel};
+use crate::engine::part::{Chain, Part, Reply, Said, Tool, ToolResult};
+use crate::engine::run::Run;
+use crate::engine::template::Template;
+use crate::predict::chat_id;
+
+pub(super) const KINDS: &[&dyn Kind] = &[&ToolAgent];
+
+/// Calls of the model, where the author says nothing.
+const MOST_CALLS: u64 = 15;
+/// Whatever the author says.
+const MOST_CALLS_EVER: u64 = 1000;
+/// Calls of tools in one answer of the model.
+const MOST_AT_ONCE: usize = 64;
+/// What all tools may tell the model, in bytes.
+const LONGEST_RESULTS: usize = 16 * 1024 * 1024;
+const STOPPED: &str = "Agent stopped due to max iterations.";
+
+struct ToolAgent;
+
+impl Kind for ToolAgent {
+    fn names(&self) -> &'static [&'static str] {
+        &["toolAgent"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let model = inputs.model("model");
+        let parts = inputs.parts("tools");
+        let count = parts.len();
+        let tools: Vec<_> = parts.into_iter().filter_map(Part::into_tool).collect();
+        if tools.len() < count {
+            inputs.refuse("tools", "expected tools");
+        }
+        if !inputs.has("memory") {
+            inputs.refuse("memory", "a memory is required");
+        }
+        let memory = inputs.part_as("memory", Part::into_memory, "a memory");
+        let prompt = inputs.part_as("chatPromptTemplate", Part::into_prompt, "a chat prompt template");
+        if prompt.as_ref().is_some_and(|prompt| prompt.form() != Form::Chat) {
+            inputs.refuse("chatPromptTemplate", "expected a chat prompt template");
+        }
+        let system = Template::parse(&inputs.text("systemMessage").unwrap_or_default());
+        let system = system.map_err(|error| inputs.refuse("systemMessage", error)).ok();
+        let moderations = moderations(inputs);
+        let most = inputs.integer("maxIterations").unwrap_or(MOST_CALLS).min(MOST_CALLS_EVER);
+        let tells_steps = inputs.flag("enableDetailedStreaming").unwrap_or(false);
+        let (model, memory, system) = (model?, memory?, system?);
+        if let (None, Some(stray)) = (&prompt, system.names().find(|name| *name != "input")) {
+            inputs.refuse("systemMessage", format!("there is no value for {{{stray}}}"));
+        }
+        let specs = tools.iter().map(|tool| tool.spec().clone()).collect();
+        Some(Part::Chain(Arc::new(Agent {
+            model,
+            tools,
+            specs,
+            memory,
+            prompt,
+            system,
+            moderations,
+            most,
+            tells_steps,
+        })))
+    }
+}
+
+#[derive(Debug)]
+struct Agent {
+    model: Arc<dyn ChatModel>,
+    tools: Vec<Arc<dyn Tool>>,
+    specs: Vec<ToolSpec>,
+    memory: Arc<Memory>,
+    /// In place of the system's words: its last turn is the question's.
+    prompt: Option<Arc<Prompt>>,
+    system: Template,
+    moderations: Moderations,
+    most: u64,
+    /// Whether a stream hears of each step.
+    tells_steps: bool,
+}
+
+/// What came of the work so far.
+#[derive(Debug, Default)]
+struct Work {
+    used: Vec<Value>,
+    sources: Vec<Value>,
+    /// Bytes that tools have told the model.
+    told: usize,
+}
+
+impl Chain for Agent {
+    fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
+        Box::pin(async move {
+            let asked = run.request.question();
+            let question = match self.moderations.check(question, run).await? {
+                Ok(question) => question,
+                Err(sentence) => {
+                    run.tell_whole(&sentence, is_last);
+                    self.memory.add(run, asked, &sentence)?;
+                    return Ok(Reply::text(sentence));
+                }
+            };
+            let mut messages = self.messages(&question, run).await?;
+            let mut work = Work::default();
+            let text = self.worked(&mut messages, &mut work, run, is_last).await?;
+            let text = without_thoughts(&without_broken_images(&text));
+            self.memory.add(run, asked, &text)?;
+            let mut fields = Map::new();
+            for (name, values) in [("sourceDocuments", work.sources), ("usedTools", work.used)] {
+                if !values.is_empty() {
+                    fields.insert(name.to_owned(), values.into());
+                }
+            }
+            Ok(Reply { said: Said::Text(text), fields, ..Reply::default() })
+        })
+    }
+}
+
+impl Agent {
+    async fn messages(&self, question: &str, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
+        let images = if self.model.sees_images() { run.request.images() } else { Vec::new() };
+        let mut past = self.memory.turns(run)?;
+        if let Some(prompt) = &self.prompt {
+            let mut values = prompt.given(question, run).await?;
+            values.entry("input").or_insert_with(|| question.into());
+            let mut messages = prompt.messages(&values, &images, None, run)?;
+            let last = messages.pop();
+            messages.append(&mut past);
+            messages.extend(last);
+            return Ok(messages);
+        }
+        let values = Map::from_iter([("input".to_owned(), question.into())]);
+        let mut messages = vec![Message::system(self.system.render_for(&values, run).map_err(Failure::flow)?)];
+        messages.append(&mut past);
+        messages
+            .push(Message { content: with_images(Content::Text(question.to_owned()), &images), ..Message::user("") });
+        Ok(messages)
+    }
+
+    /// Asks, calls tools and asks again, until there is an answer.
+    async fn worked(
+        &self,
+        messages: &mut Vec<Message>,
+        work: &mut Work,
+        run: &Run<'_>,
+        is_last: bool,
+    ) -> Result<String, Failure> {
+        let sink = is_last.then_some(run.sink);
+        let steps = Steps::new(run, is_last && self.tells_steps);
+        for _ in 0..self.most {
+            let ask = Ask { tools: &self.specs, ..Ask::of(messages).telling(sink) };
+            let Answered { text, calls, .. } = run.ask(&*self.model, ask).await?;
+            if calls.is_empty() {
+                return Ok(text);
+            }
+            if calls.len() > MOST_AT_ONCE {
+                return Err(Failure::flow(format!("The model wants more than {MOST_AT_ONCE} calls at once.")));
+            }
+            if let Some(sink) = sink {
+                sink.start(&"".into());
+            }
+            let results = join_all(calls.iter().map(|call| self.called(call, &steps, run))).await;
+            messages.push(Message { calls: calls.clone(), ..Message::assistant(text) });
+            let mut direct = None;
+            for (call, result) in calls.iter().zip(results) {
+                let (tool, result) = result?;
+                direct = tool.filter(|tool| tool.returns_directly()).map(|_| told(&result).to_owned());
+                if let Some(tool) = tool {
+                    work.note(tool, call, &result);
+                }
+                work.told += told(&result).len();
+                messages.push(Message::tool(call, told(&result)));
+            }
+            if work.told > LONGEST_RESULTS {
+                return Err(Failure::flow("The tools give more than a model can read."));
+            }
+            if let Some(answer) = direct {
+                if let Some(sink) = sink {
+                    sink.token(&answer);
+                }
+                return Ok(answer);
+            }
+        }
+        run.tell_whole(STOPPED, is_last);
+        Ok(STOPPED.to_owned())
+    }
+
+    /// What a tool gives, or why it failed, which the model may make something of.
+    async fn called<'a>(
+        &'a self,
+        call: &ToolCall,
+        steps: &Steps<'_>,
+        run: &Run<'_>,
+    ) -> Result<(Option<&'a Arc<dyn Tool>>, Result<ToolResult, String>), Failure> {
+        steps.tell("agent_action", None, &[("action", action(call).to_string().into())]);
+        let tool = self.tools.iter().find(|tool| tool.spec().name.eq_ignore_ascii_case(&call.name));
+        let Some(tool) = tool else {
+            return Ok((None, Err(format!("{} is not a valid tool, try another one.", call.name))));
+        };
+        let id = chat_id::random().unwrap_or_default();
+        steps.tell(
+            "tool_start",
+            Some(&id),
+            &[("name", call.name.as_str().into()), ("input", call.arguments.to_string().into())],
+        );
+        match tool.call(&call.arguments, run).await {
+            Ok(result) => {
+                steps.tell("tool_end", Some(&id), &[("output", result.text.as_str().into())]);
+                Ok((Some(tool), Ok(result)))
+            }
+            Err(Failure::Aborted) => Err(Failure::Aborted),
+            Err(failure) => {
+                steps.tell("tool_error", Some(&id), &[("error", failure.to_string().into())]);
+                Ok((Some(tool), Err(failure.to_string())))
+            }
+        }
+    }
+}
+
+/// As the model reads it.
+fn told(result: &Result<ToolResult, String>) -> &str {
+    match result {
+        Ok(result) => &result.text,
+        Err(error) => error,
+    }
+}
+
+impl Work {
+    fn note(&mut self, tool: &Arc<dyn Tool>, call: &ToolCall, result: &Result<ToolResult, String>) {
+        let output = result.as_ref().map(|result| result.text.as_str()).unwrap_or_default();
+        let mut used = json!({ "tool": tool.spec().name, "toolInput": call.arguments, "toolOutput": output });
+        match (result, &mut used) {
+            (Ok(result), _) => {
+                let source = |source: &crate::engine::part::Document| json!({ "pageContent": source.text, "metadata": source.metadata });
+                self.sources.extend(result.sources.iter().map(source));
+            }
+            (Err(error), Value::Object(used)) => {
+                used.insert("error".to_owned(), error.as_str().into());
+            }
+            (Err(_), _) => {}
+        }
+        self.used.push(used);
+    }
+}
+
+/// Tells a stream how the work goes on, if it wants to know.
+struct Steps<'a> {
+    run: &'a Run<'a>,
+    tells: bool,
+    /// Of the agent's work as a whole.
+    id: String,
+}
+
+impl<'a> Steps<'a> {
+    fn new(run: &'a Run<'a>, tells: bool) -> Self {
+        let id = if tells { chat_id::random() } else { None };
+        Self { run, tells, id: id.unwrap_or_default() }
+    }
+
+    /// `call`: the id of a tool's call, if it is one's.
+    fn tell(&self, step: &str, call: Option<&str>, fields: &[(&str, Value)]) {
+        if self.tells {
+            let mut data = Map::from_iter([("step".to_owned(), step.into())]);
+            data.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+            data.insert("runId".to_owned(), call.unwrap_or(&self.id).into());
+            data.insert("parentRunId".to_owned(), call.map_or(Value::Null, |_| self.id.as_str().into()));
+            self.run.sink.event("agent_trace", &data.into());
+        }
+    }
+}
+
+/// A call as Flowise tells it, without what its library keeps of the model's message.
+fn action(call: &ToolCall) -> Value {
+    json!({
+        "tool": call.name,
+        "toolInput": call.arguments,
+        "toolCallId": call.id,
+        "log": format!("Invoking \"{}\" with {}\n", call.name, call.arguments),
+    })
+}
+
+/// Without `![name](address)` whose address is none of the web.
+fn without_broken_images(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("![") {
+        out.push_str(before);
+        let image = after.split_once(']').and_then(|(name, after)| Some((name, after.strip_prefix('(')?)));
+        let Some((name, after)) = image else {
+            out.push_str("![");
+            rest = after;
+            continue;
+        };
+        let Some((address, after)) = after.split_once(')') else {
+            out.push_str("![");
+            rest = rest.split_once("![").map_or("", |(_, after)| after);
+            break;
+        };
+        if address.starts_with("http://") || address.starts_with("https://") {
+            for part in ["![", name, "](", address, ")"] {
+                out.push_str(part);
+            }
+        }
+        rest = after;
+    }
+    out + rest
+}
+
+/// Without the first `<thinking>...</thinking>`.
+fn without_thoughts(text: &str) -> String {
+    let parts =
+        text.split_once("<thinking>").and_then(|(before, rest)| Some((before, rest.split_once("</thinking>")?)));
+    parts.map_or_else(|| text.to_owned(), |(before, (_, after))| format!("{before}{after}"))
+}
+
+#[cfg(test)]
+mod tests;

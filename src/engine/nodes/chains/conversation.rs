@@ -1,0 +1,116 @@
+//! The conversation chain: a system's words, what was said before, the question.
+
+use std::sync::Arc;
+
+use serde_json::Map;
+
+use crate::engine::Task;
+use crate::engine::failure::Failure;
+use crate::engine::inputs::Inputs;
+use crate::engine::memory::Memory;
+use crate::engine::message::{Content, Message, Piece, Role};
+use crate::engine::models::{Ask, ChatModel};
+use crate::engine::nodes::Kind;
+use crate::engine::nodes::moderation::{Moderations, moderations};
+use crate::engine::nodes::prompts::{Form, Prompt};
+use crate::engine::part::{Chain, Part, Reply};
+use crate::engine::run::Run;
+use crate::engine::template::Template;
+
+/// What Flowise says where the node says nothing.
+const SYSTEM: &str = "The following is a friendly conversation between a human and an AI. The AI is talkative and \
+                      provides lots of specific details from its context. If the AI does not know the answer to a \
+                      question, it truthfully says it does not know.";
+
+/// The node `conversationChain`.
+pub(super) struct ConversationChain;
+
+impl Kind for ConversationChain {
+    fn names(&self) -> &'static [&'static str] {
+        &["conversationChain"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let model = inputs.model("model");
+        if !inputs.has("memory") {
+            inputs.refuse("memory", "a memory is required");
+        }
+        let memory = inputs.part_as("memory", Part::into_memory, "a memory");
+        let prompt = inputs.part_as("chatPromptTemplate", Part::into_prompt, "a chat prompt template");
+        if prompt.as_ref().is_some_and(|prompt| prompt.form() != Form::Chat) {
+            inputs.refuse("chatPromptTemplate", "expected a chat prompt template");
+        }
+        let moderations = moderations(inputs);
+        let system = inputs.text("systemMessagePrompt").unwrap_or_else(|| SYSTEM.to_owned());
+        let system = match Template::parse(&system) {
+            Ok(system) => Some(system),
+            Err(error) => {
+                inputs.refuse("systemMessagePrompt", error);
+                None
+            }
+        };
+        inputs.ignore(&["document"]);
+        let (model, memory, system) = (model?, memory?, system?);
+        if let (None, Some(stray)) = (&prompt, system.names().find(|name| *name != "input")) {
+            inputs.refuse("systemMessagePrompt", format!("there is no value for {{{stray}}}"));
+        }
+        Some(Part::Chain(Arc::new(Conversation { model, memory, prompt, system, moderations })))
+    }
+}
+
+#[derive(Debug)]
+struct Conversation {
+    model: Arc<dyn ChatModel>,
+    memory: Arc<Memory>,
+    /// Its first turn, the memory, and its last turn.
+    prompt: Option<Arc<Prompt>>,
+    system: Template,
+    moderations: Moderations,
+}
+
+impl Conversation {
+    async fn messages(&self, question: &str, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
+        let past = self.memory.turns(run)?;
+        let mut messages = Vec::with_capacity(past.len() + 3);
+        if let Some(prompt) = &self.prompt {
+            let mut values = prompt.given(question, run).await?;
+            values.entry("input").or_insert_with(|| question.into());
+            let mut turns = prompt.messages(&values, &[], None, run)?.into_iter();
+            messages.extend(turns.next());
+            messages.extend(past);
+            messages.extend(turns.next_back());
+        } else {
+            let values = Map::from_iter([("input".to_owned(), question.into())]);
+            let system = self.system.render_for(&values, run).map_err(Failure::flow)?;
+            messages.push(Message::text(Role::System, system));
+            messages.extend(past);
+            messages.push(Message::user(question));
+        }
+        let images: Vec<Piece> = if self.model.sees_images() { run.request.images() } else { Vec::new() };
+        if !images.is_empty() {
+            messages.push(Message { content: Content::Pieces(images), ..Message::user("") });
+        }
+        Ok(messages)
+    }
+}
+
+impl Chain for Conversation {
+    fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
+        Box::pin(async move {
+            let asked = run.request.question();
+            let question = match self.moderations.check(question, run).await? {
+                Ok(question) => question,
+                Err(sentence) => {
+                    run.tell_whole(&sentence, is_last);
+                    self.memory.add(run, asked, &sentence)?;
+                    return Ok(Reply::text(sentence));
+                }
+            };
+            let messages = self.messages(&question, run).await?;
+            let tokens = is_last.then_some(run.sink);
+            let answered = run.ask(&*self.model, Ask::of(&messages).telling(tokens)).await?;
+            self.memory.add(run, asked, &answered.text)?;
+            Ok(Reply::text(answered.text))
+        })
+    }
+}

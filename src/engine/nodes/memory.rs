@@ -1,0 +1,43 @@
+//! Memory nodes: what a chat remembers of itself.
+
+use std::sync::Arc;
+
+use super::Kind;
+use crate::engine::inputs::Inputs;
+use crate::engine::memory::Memory;
+use crate::engine::part::Part;
+
+pub(super) const KINDS: &[&dyn Kind] = &[&BufferMemory, &BufferWindowMemory];
+
+struct BufferMemory;
+
+impl Kind for BufferMemory {
+    fn names(&self) -> &'static [&'static str] {
+        &["bufferMemory"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        Some(memory(inputs, None))
+    }
+}
+
+struct BufferWindowMemory;
+
+impl Kind for BufferWindowMemory {
+    fn names(&self) -> &'static [&'static str] {
+        &["bufferWindowMemory"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let turns = inputs.integer("k").unwrap_or(4);
+        Some(memory(inputs, usize::try_from(turns).ok()))
+    }
+}
+
+fn memory(inputs: &mut Inputs<'_, '_, '_>, turns: Option<usize>) -> Part {
+    // Every request that comes through the gateway names its session, which counts before the node's: one session for
+    // all who talk to a flow would show each what the others said.
+    inputs.ignore(&["sessionId", "memoryKey"]);
+    let label = inputs.node.data.label.clone();
+    Part::Memory(Arc::new(Memory { session: None, turns, label }))
+}

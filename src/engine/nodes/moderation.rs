@@ -1,0 +1,171 @@
+//! Moderations: they look at a question before a model does.
+
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use serde_json::{Value, json};
+
+use super::Kind;
+use crate::engine::Task;
+use crate::engine::failure::Failure;
+use crate::engine::inputs::Inputs;
+use crate::engine::message::Message;
+use crate::engine::models::{Ask, ChatModel};
+use crate::engine::part::{Moderation, Part};
+use crate::engine::provider::{Endpoint, secret_header};
+use crate::engine::run::Run;
+
+pub(super) const KINDS: &[&dyn Kind] = &[&SimpleModeration, &OpenAiModeration];
+
+/// Of one chain, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Moderations(Vec<Arc<dyn Moderation>>);
+
+/// Those of a node's input.
+pub(crate) fn moderations(inputs: &mut Inputs<'_, '_, '_>) -> Moderations {
+    let parts = inputs.parts("inputModeration");
+    let count = parts.len();
+    let moderations: Vec<_> = parts.into_iter().filter_map(Part::into_moderation).collect();
+    if moderations.len() < count {
+        inputs.refuse("inputModeration", "expected moderations");
+    }
+    Moderations(moderations)
+}
+
+impl Moderations {
+    /// The question as they leave it, or the sentence that stands for the answer.
+    pub(crate) async fn check(&self, question: &str, run: &Run<'_>) -> Result<Result<String, String>, Failure> {
+        let mut question = question.to_owned();
+        for moderation in &self.0 {
+            match moderation.check(&question, run).await? {
+                Ok(passed) => question = passed,
+                Err(sentence) => return Ok(Err(sentence)),
+            }
+        }
+        Ok(Ok(question))
+    }
+}
+
+/// The node `inputModerationSimple`: a list of what is denied, compared by a model if there is one.
+struct SimpleModeration;
+
+impl Kind for SimpleModeration {
+    fn names(&self) -> &'static [&'static str] {
+        &["inputModerationSimple"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let denied = inputs.text("denyList").unwrap_or_default();
+        let denied: Vec<String> = denied.split('\n').filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        let model = inputs.part_as("model", Part::into_model, "a chat model");
+        let sentence = inputs.text("moderationErrorMessage");
+        let sentence =
+            sentence.unwrap_or_else(|| "Cannot Process! Input violates content moderation policies.".to_owned());
+        Some(Part::Moderation(Arc::new(Simple { denied, model, sentence })))
+    }
+}
+
+#[derive(Debug)]
+struct Simple {
+    denied: Vec<String>,
+    model: Option<Arc<dyn ChatModel>>,
+    sentence: String,
+}
+
+impl Moderation for Simple {
+    fn check<'a>(&'a self, text: &'a str, run: &'a Run<'a>) -> Task<'a, Result<String, String>> {
+        Box::pin(async move {
+            let lower = text.to_lowercase();
+            for denied in &self.denied {
+                let is_denied = match &self.model {
+                    Some(model) => is_similar(&**model, text, denied, run).await?,
+                    None => lower.contains(&denied.to_lowercase()),
+                };
+                if is_denied {
+                    return Ok(Err(self.sentence.clone()));
+                }
+            }
+            Ok(Ok(text.to_owned()))
+        })
+    }
+}
+
+async fn is_similar(model: &dyn ChatModel, text: &str, denied: &str, run: &Run<'_>) -> Result<bool, Failure> {
+    let question = format!(
+        "Are these two sentences similar to each other? Only return Yes or No.\nFirst sentence: {text}\nSecond \
+         sentence: {denied}"
+    );
+    let answered = run.ask(model, Ask::of(&[Message::user(question)])).await?;
+    Ok(answered.text.to_lowercase().contains("yes"))
+}
+
+/// The node `inputModerationOpenAI`.
+struct OpenAiModeration;
+
+impl Kind for OpenAiModeration {
+    fn names(&self) -> &'static [&'static str] {
+        &["inputModerationOpenAI"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let mut headers = Vec::new();
+        if let Some(key) = inputs.credential("openAIApi", "openAIApiKey") {
+            headers.push((AUTHORIZATION, secret_header(&format!("Bearer {}", key.expose())).ok()?));
+        }
+        let sentence = inputs.text("moderationErrorMessage");
+        let sentence = sentence.unwrap_or_else(|| "Text was found that violates OpenAI's content policy.".to_owned());
+        inputs.ignore(&["credential", "FLOWISE_CREDENTIAL_ID"]);
+        let endpoint = inputs.compiler.workshop.targets.endpoint("https://api.openai.com/v1", None).ok()?;
+        Some(Part::Moderation(Arc::new(OpenAi { endpoint, headers, sentence })))
+    }
+}
+
+#[derive(Debug)]
+struct OpenAi {
+    endpoint: Endpoint,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    sentence: String,
+}
+
+impl Moderation for OpenAi {
+    fn check<'a>(&'a self, text: &'a str, run: &'a Run<'a>) -> Task<'a, Result<String, String>> {
+        Box::pin(async move {
+            let incoming = self.endpoint.post("/moderations", &self.headers, &json!({ "input": text }), run).await?;
+            let verdict = incoming.json().await?;
+            match verdict.pointer("/results/0/flagged").and_then(Value::as_bool) {
+                Some(false) => Ok(Ok(text.to_owned())),
+                Some(true) => Ok(Err(self.sentence.clone())),
+                None => Err(Failure::Unreachable("The moderation's answer cannot be read.".to_owned())),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::provider::Targets;
+    use crate::engine::testing::{answer, server, within};
+    use crate::telemetry::metrics::Metrics;
+
+    fn check(verdict: &str) -> (Result<Result<String, String>, Failure>, String) {
+        let (origin, heard) = server(&[&answer("200 OK", "", verdict)]);
+        let targets = Targets::new(&"local".into(), &Arc::new(Metrics::new().unwrap()));
+        let endpoint = targets.endpoint(&format!("{origin}/v1"), None).unwrap();
+        let headers = vec![(AUTHORIZATION, secret_header("Bearer sk-test").unwrap())];
+        let moderation = OpenAi { endpoint, headers, sentence: "Not that.".to_owned() };
+        let checked = within(&json!({ "question": "Q" }), async |run| moderation.check("Q", run).await);
+        (checked, heard.recv().unwrap())
+    }
+
+    #[test]
+    fn a_provider_s_verdict_decides_and_none_is_no_consent() {
+        let (checked, heard) = check("{\"results\":[{\"flagged\":false}]}");
+        assert_eq!(checked, Ok(Ok("Q".to_owned())));
+        assert!(heard.starts_with("POST /v1/moderations HTTP/1.1\r\n"), "{heard}");
+        assert!(heard.to_lowercase().contains("\r\nauthorization: bearer sk-test\r\n"), "{heard}");
+        assert!(heard.ends_with("\r\n\r\n{\"input\":\"Q\"}"), "{heard}");
+        assert_eq!(check("{\"results\":[{\"flagged\":true}]}").0, Ok(Err("Not that.".to_owned())));
+        assert!(check("{\"results\":[]}").0.is_err());
+    }
+}

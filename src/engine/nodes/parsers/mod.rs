@@ -1,0 +1,21 @@
+//! Output parsers: what a model is told about the form of its answer, and what is made of that answer.
+
+mod lists;
+pub(super) mod repair;
+mod schema;
+mod structured;
+mod zod;
+
+use super::Kind;
+
+pub(super) const KINDS: &[&dyn Kind] = &[
+    &lists::CsvOutputParser,
+    &lists::CustomListOutputParser,
+    &structured::StructuredOutputParser,
+    &structured::AdvancedStructuredOutputParser,
+];
+
+/// Whether the model is asked once more about an answer that cannot be parsed.
+fn mends(inputs: &mut super::Inputs<'_, '_, '_>) -> bool {
+    inputs.flag("autofixParser").unwrap_or(false)
+}

@@ -1,0 +1,327 @@
+//! Schemas written in zod, as the advanced structured output parser takes them: `z.object({ title: z.string() })`.
+//! Only what Flowise's own reader knows is read; what it would pass over in silence is refused.
+
+use serde_json::{Map, Value};
+
+use super::schema::{Bounds, Schema, Shape};
+
+/// Schemas within schemas.
+const DEEPEST: usize = 16;
+
+/// # Errors
+/// What in the text is not understood.
+pub(super) fn parse(text: &str) -> Result<Schema, String> {
+    let mut reader = Reader { rest: text, depth: 0 };
+    let schema = reader.schema()?;
+    reader.take(";");
+    reader.skip_blank();
+    match (&schema.shape, reader.rest) {
+        (Shape::Record(_) | Shape::List(..), "") => Ok(schema),
+        (_, "") => Err("expected z.object(...) or z.array(...)".to_owned()),
+        (_, rest) => Err(format!("expected the schema's end at {}", shown(rest))),
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a str,
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn schema(&mut self) -> Result<Schema, String> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(format!("schemas may lie {DEEPEST} deep"));
+        }
+        if self.word() != "z" {
+            return Err(format!("expected z. at {}", shown(self.rest)));
+        }
+        self.expect(".")?;
+        let base = self.word();
+        self.expect("(")?;
+        let shape = match base {
+            "string" => Shape::Text(Bounds::default()),
+            "number" => Shape::Number { is_whole: false },
+            "boolean" => Shape::Flag,
+            "enum" => Shape::Choice(self.options()?),
+            "array" => Shape::List(Box::new(self.required()?), Bounds::default()),
+            "object" => Shape::Record(self.fields()?),
+            other => return Err(format!("z.{other} is not supported")),
+        };
+        self.take(",");
+        self.expect(")")?;
+        let mut schema = Schema::new(shape);
+        while self.take(".") {
+            let name = self.word();
+            let arguments = self.arguments()?;
+            schema = modified(schema, name, arguments.into_iter().next())?;
+        }
+        self.depth -= 1;
+        Ok(schema)
+    }
+
+    /// A schema where nothing may be left out.
+    fn required(&mut self) -> Result<Schema, String> {
+        let schema = self.schema()?;
+        if schema.is_optional { Err("an optional value in a list is not supported".to_owned()) } else { Ok(schema) }
+    }
+
+    fn fields(&mut self) -> Result<Vec<(String, Schema)>, String> {
+        self.expect("{")?;
+        let mut fields = Vec::new();
+        while !self.take("}") {
+            let name = self.name()?;
+            self.expect(":")?;
+            fields.push((name, self.schema()?));
+            if !self.take(",") {
+                self.expect("}")?;
+                break;
+            }
+        }
+        Ok(fields)
+    }
+
+    fn options(&mut self) -> Result<Vec<String>, String> {
+        let text = |option| if let Value::String(text) = option { Some(text) } else { None };
+        match self.literal()? {
+            Value::Array(options) if !options.is_empty() => options.into_iter().map(text).collect(),
+            _ => None,
+        }
+        .ok_or_else(|| "z.enum takes a list of texts".to_owned())
+    }
+
+    fn arguments(&mut self) -> Result<Vec<Value>, String> {
+        self.expect("(")?;
+        let mut arguments = Vec::new();
+        while !self.take(")") {
+            arguments.push(self.literal()?);
+            if !self.take(",") {
+                self.expect(")")?;
+                break;
+            }
+        }
+        Ok(arguments)
+    }
+
+    fn literal(&mut self) -> Result<Value, String> {
+        self.skip_blank();
+        match self.rest.chars().next() {
+            Some('"' | '\'' | '`') => self.text().map(Value::from),
+            Some('[') => self.list(),
+            Some('{') => self.record(),
+            _ => {
+                let end = self.rest.find([',', ')', ']', '}']).unwrap_or(self.rest.len());
+                let (word, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
+                self.rest = rest;
+                serde_json::from_str(word.trim()).map_err(|_| format!("expected a value at {}", shown(word)))
+            }
+        }
+    }
+
+    fn list(&mut self) -> Result<Value, String> {
+        self.expect("[")?;
+        let mut items = Vec::new();
+        while !self.take("]") {
+            items.push(self.nested()?);
+            if !self.take(",") {
+                self.expect("]")?;
+                break;
+            }
+        }
+        Ok(items.into())
+    }
+
+    fn record(&mut self) -> Result<Value, String> {
+        self.expect("{")?;
+        let mut fields = Map::new();
+        while !self.take("}") {
+            let name = self.name()?;
+            self.expect(":")?;
+            fields.insert(name, self.nested()?);
+            if !self.take(",") {
+                self.expect("}")?;
+                break;
+            }
+        }
+        Ok(fields.into())
+    }
+
+    fn nested(&mut self) -> Result<Value, String> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(format!("values may lie {DEEPEST} deep"));
+        }
+        let value = self.literal()?;
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    /// Of a field, with or without quotation marks.
+    fn name(&mut self) -> Result<String, String> {
+        self.skip_blank();
+        if self.rest.starts_with(['"', '\'']) {
+            return self.text();
+        }
+        match self.word() {
+            "" => Err(format!("expected a name at {}", shown(self.rest))),
+            name => Ok(name.to_owned()),
+        }
+    }
+
+    /// A text in quotation marks; several blanks in it count as one, as in Flowise.
+    fn text(&mut self) -> Result<String, String> {
+        let mut letters = self.rest.char_indices();
+        let (_, mark) = letters.next().ok_or("expected a text")?;
+        let mut text = String::new();
+        while let Some((at, letter)) = letters.next() {
+            match letter {
+                '\\' => match letters.next() {
+                    Some((_, 'n' | 't' | 'r')) => text.push(' '),
+                    Some((_, letter)) => text.push(letter),
+                    None => break,
+                },
+                letter if letter == mark => {
+                    self.rest = self.rest.get(at + mark.len_utf8()..).unwrap_or_default();
+                    return Ok(text);
+                }
+                letter if letter.is_whitespace() && text.ends_with(' ') => {}
+                letter if letter.is_whitespace() => text.push(' '),
+                letter => text.push(letter),
+            }
+        }
+        Err("a text has no end".to_owned())
+    }
+
+    fn word(&mut self) -> &'a str {
+        self.skip_blank();
+        let end = self.rest.find(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '$'));
+        let (word, rest) = self.rest.split_at_checked(end.unwrap_or(self.rest.len())).unwrap_or_default();
+        self.rest = rest;
+        word
+    }
+
+    fn take(&mut self, sign: &str) -> bool {
+        self.skip_blank();
+        let left = self.rest.strip_prefix(sign);
+        self.rest = left.unwrap_or(self.rest);
+        left.is_some()
+    }
+
+    fn expect(&mut self, sign: &str) -> Result<(), String> {
+        if self.take(sign) { Ok(()) } else { Err(format!("expected {sign} at {}", shown(self.rest))) }
+    }
+
+    /// Blanks and comments.
+    fn skip_blank(&mut self) {
+        loop {
+            self.rest = self.rest.trim_start();
+            self.rest = if let Some(comment) = self.rest.strip_prefix("//") {
+                comment.split_once('\n').map_or("", |(_, rest)| rest)
+            } else if let Some(comment) = self.rest.strip_prefix("/*") {
+                comment.split_once("*/").map_or("", |(_, rest)| rest)
+            } else {
+                return;
+            };
+        }
+    }
+}
+
+/// A schema with a modifier such as `.max(5)`.
+fn modified(mut schema: Schema, name: &str, argument: Option<Value>) -> Result<Schema, String> {
+    let is_settled = schema.is_optional || schema.notes.contains_key("default");
+    match (name, argument) {
+        ("optional", None) => schema.is_optional = true,
+        ("array", None) if schema.is_optional => {
+            return Err("an optional value in a list is not supported".to_owned());
+        }
+        ("array", None) => schema = Schema::new(Shape::List(Box::new(schema), Bounds::default())),
+        ("describe", Some(Value::String(text))) => {
+            if !text.is_empty() {
+                schema.notes.insert("description".to_owned(), text.into());
+            }
+        }
+        ("default", Some(value)) => {
+            schema.notes.insert("default".to_owned(), value);
+        }
+        ("int", None) if !is_settled => match &mut schema.shape {
+            Shape::Number { is_whole } => *is_whole = true,
+            _ => return Err(".int() belongs to numbers".to_owned()),
+        },
+        ("min" | "max", Some(bound)) if !is_settled => match (&mut schema.shape, bound.as_u64()) {
+            (Shape::Text(bounds) | Shape::List(_, bounds), Some(bound)) => {
+                let place = if name == "min" { &mut bounds.least } else { &mut bounds.most };
+                *place = Some(bound);
+            }
+            // Flowise reads bounds of numbers and forgets them: neither model nor parser hears of them.
+            (Shape::Number { .. }, _) if bound.is_number() => {}
+            _ => return Err(format!(".{name}({bound}) is not supported here")),
+        },
+        _ => return Err(format!(".{name} is not supported here")),
+    }
+    Ok(schema)
+}
+
+/// The beginning of what is not understood.
+fn shown(text: &str) -> String {
+    let beginning: String = text.trim_start().chars().take(20).collect();
+    format!("\"{beginning}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> String {
+        parse(text).unwrap().json().to_string()
+    }
+
+    /// Expected: what Flowise 3.1.4 makes of the same text.
+    #[test]
+    fn schemas_are_told_as_flowise_tells_them() {
+        assert_eq!(
+            json(
+                "z.object({a: z.object({x: z.boolean().optional(), d: z.string().default(\"x\")}).optional()\
+                 .describe(\"obj\"), l: z.array(z.object({k: z.string()})).min(1)})"
+            ),
+            "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"object\",\"properties\":{\"x\":{\"type\":\
+             \"boolean\"},\"d\":{\"type\":\"string\",\"default\":\"x\"}},\"additionalProperties\":false,\
+             \"description\":\"obj\"},\"l\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"k\":\
+             {\"type\":\"string\"}},\"required\":[\"k\"],\"additionalProperties\":false},\"minItems\":1}},\"required\":\
+             [\"l\"],\"additionalProperties\":false}"
+        );
+        assert_eq!(
+            json(
+                "z.object({ // notes\n m: z.array(z.number()).optional(), e2: z.enum([\"a\",\"b\"]).optional()\
+                 .describe(\"E\"), s: z.string().describe(\"d\").default(\"x\"), s2: z.string().default(\"x\")\
+                 .describe(\"d\"), s3: z.string().describe(\"d\").max(3), i: z.number().int(), })"
+            ),
+            "{\"type\":\"object\",\"properties\":{\"m\":{\"type\":\"array\",\"items\":{\"type\":\"number\"}},\"e2\":\
+             {\"type\":\"string\",\"enum\":[\"a\",\"b\"],\"description\":\"E\"},\"s\":{\"type\":\"string\",\
+             \"description\":\"d\",\"default\":\"x\"},\"s2\":{\"type\":\"string\",\"default\":\"x\",\"description\":\
+             \"d\"},\"s3\":{\"type\":\"string\",\"maxLength\":3,\"description\":\"d\"},\"i\":{\"type\":\"integer\"}},\
+             \"required\":[\"s3\",\"i\"],\"additionalProperties\":false}"
+        );
+        assert_eq!(json("z.object({})"), "{\"type\":\"object\",\"properties\":{},\"additionalProperties\":false}");
+    }
+
+    #[test]
+    fn what_is_not_known_is_named() {
+        for (text, error) in [
+            ("z.object({a: z.date()})", "z.date is not supported"),
+            ("z.object({a: z.string().email()})", ".email is not supported here"),
+            ("z.object({a: z.string().nullable()})", ".nullable is not supported here"),
+            ("z.string()", "expected z.object(...) or z.array(...)"),
+            ("z.object({a: z.string()}) x", "expected the schema's end at \"x\""),
+            ("z.object({a: z.string().max(\"5\")})", ".max(\"5\") is not supported here"),
+            ("z.object({a: require(\"fs\")})", "expected z. at \"(\"fs\")})\""),
+            ("z.object({a: z.enum([])})", "z.enum takes a list of texts"),
+            ("z.object({a: z.string(", "expected ) at \"\""),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), error, "{text}");
+        }
+        let deep = "z.array(".repeat(1000);
+        assert!(parse(&deep).is_err());
+        let deep = format!("z.object({{a: z.string().default({})", "[".repeat(100_000));
+        assert!(parse(&deep).is_err());
+    }
+}

@@ -1,0 +1,165 @@
+//! "Format Prompt Values": the values that a flow's author gives a prompt, which may refer to the request and to other
+//! nodes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::engine::failure::Failure;
+use crate::engine::inputs::Inputs;
+use crate::engine::outcomes::outcome;
+use crate::engine::part::{Part, Source};
+use crate::engine::run::Run;
+use crate::engine::variables::{self, at};
+
+/// See the module.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Given {
+    values: Map<String, Value>,
+    /// Nodes that the values refer to, by id.
+    sources: Vec<(String, Arc<dyn Source>)>,
+}
+
+impl Given {
+    /// A JSON object in an input.
+    pub(crate) fn read(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Self {
+        let values = match inputs.json(name) {
+            None => return Self::default(),
+            Some(Value::Object(values)) => values,
+            Some(_) => {
+                inputs.refuse(name, "expected a JSON object");
+                return Self::default();
+            }
+        };
+        let mut ids = Vec::new();
+        values.values().for_each(|value| collect(value, &mut ids));
+        let mut sources = Vec::new();
+        for id in ids {
+            match inputs.compiler.part(&id) {
+                Some(Part::Value(source)) => sources.push((id, source)),
+                Some(_) => inputs.refuse(name, format!("expected {id} to give a value, such as an Output Prediction")),
+                None => {}
+            }
+        }
+        Self { values, sources }
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
+    /// The values, with what they refer to filled in.
+    pub(crate) async fn fill(&self, question: &str, run: &Run<'_>) -> Result<Map<String, Value>, Failure> {
+        let mut known = HashMap::new();
+        for (id, source) in &self.sources {
+            known.insert(id.as_str(), outcome(id, &**source, question, run).await?);
+        }
+        let find = |name: &str| match split(name) {
+            Some((id, path)) => known.get(id).map(|value| text_at(value, path)),
+            None => variables::known(name, run),
+        };
+        let filled = self.values.iter().map(|(name, value)| (name.clone(), variables::filled_with(value, &find)));
+        Ok(filled.collect())
+    }
+}
+
+/// `id.data.instance` or `id.data.instance.path`.
+fn split(name: &str) -> Option<(&str, &str)> {
+    let (id, path) = name.split_once(".data.instance")?;
+    (path.is_empty() || path.starts_with('.')).then_some((id, path.trim_start_matches('.')))
+}
+
+/// Ids of nodes that texts in a value refer to, each once.
+fn collect(value: &Value, ids: &mut Vec<String>) {
+    match value {
+        Value::String(text) => {
+            for (id, _) in variables::names(text).filter_map(split) {
+                if !ids.iter().any(|known| known == id) {
+                    ids.push(id.to_owned());
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, ids)),
+        Value::Object(fields) => fields.values().for_each(|field| collect(field, ids)),
+        _ => {}
+    }
+}
+
+/// A node's value as a text: JSON is looked into where the path says, and its texts are told as they are.
+fn text_at(value: &Value, path: &str) -> String {
+    if path.is_empty() {
+        return told(value);
+    }
+    let parsed = value.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    at(parsed.as_ref().unwrap_or(value), path).map_or_else(|| "undefined".to_owned(), told)
+}
+
+/// As JSON, but without the backslashes in it: Flowise hides what JSON escapes while values are put together, and
+/// brings it back afterwards.
+fn told(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(_) | Value::Object(_) => {
+            let mut out = String::new();
+            tell(value, &mut out);
+            out
+        }
+        value => value.to_string(),
+    }
+}
+
+fn tell(value: &Value, out: &mut String) {
+    match value {
+        Value::String(text) => {
+            out.push('"');
+            out.push_str(text);
+            out.push('"');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (position, item) in items.iter().enumerate() {
+                out.push_str(if position > 0 { "," } else { "" });
+                tell(item, out);
+            }
+            out.push(']');
+        }
+        Value::Object(fields) => {
+            out.push('{');
+            for (position, (name, field)) in fields.iter().enumerate() {
+                out.push_str(if position > 0 { "," } else { "" });
+                out.push_str(&Value::from(name.as_str()).to_string());
+                out.push(':');
+                tell(field, out);
+            }
+            out.push('}');
+        }
+        value => out.push_str(&value.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn references_are_found_once_wherever_they_stand() {
+        let mut ids = Vec::new();
+        let value = json!(["a {{x_0.data.instance}} {{y_1.data.instance.k.0}}", { "b": "{{x_0.data.instance}}" }, 5]);
+        collect(&value, &mut ids);
+        assert_eq!(ids, ["x_0", "y_1"]);
+        assert_eq!(split("question"), None);
+    }
+
+    #[test]
+    fn json_is_looked_into_and_told_with_its_texts_as_they_are() {
+        let value = json!({ "answer": "a\n\"b\"", "n": 2, "l": [1, { "x": null }] });
+        assert_eq!(text_at(&value, ""), "{\"answer\":\"a\n\"b\"\",\"n\":2,\"l\":[1,{\"x\":null}]}");
+        assert_eq!(text_at(&value, "l.1"), "{\"x\":null}");
+        assert_eq!(text_at(&json!("{\"a\":{\"b\":7}}"), "a.b"), "7");
+        assert_eq!(text_at(&value, "missing"), "undefined");
+        assert_eq!(text_at(&json!("plain\n"), ""), "plain\n");
+    }
+}

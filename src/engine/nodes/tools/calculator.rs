@@ -1,0 +1,54 @@
+//! The calculator.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{arithmetic, parameters};
+use crate::engine::Task;
+use crate::engine::inputs::Inputs;
+use crate::engine::message::ToolSpec;
+use crate::engine::nodes::Kind;
+use crate::engine::part::{Part, Tool, ToolResult};
+use crate::engine::run::Run;
+
+/// The node `calculator`.
+pub(super) struct Calculator;
+
+impl Kind for Calculator {
+    fn names(&self) -> &'static [&'static str] {
+        &["calculator"]
+    }
+
+    fn build(&self, _: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let spec = ToolSpec {
+            name: "calculator".to_owned(),
+            description: "Useful for getting the result of a math expression. The input to this tool should be a \
+                          valid mathematical expression that could be executed by a simple calculator."
+                .to_owned(),
+            parameters: parameters(&json!({ "input": { "type": "string" } }), &[]),
+        };
+        Some(Part::Tool(Arc::new(Calculating(spec))))
+    }
+}
+
+#[derive(Debug)]
+struct Calculating(ToolSpec);
+
+impl Tool for Calculating {
+    fn spec(&self) -> &ToolSpec {
+        &self.0
+    }
+
+    fn call<'a>(&'a self, arguments: &'a Value, _: &'a Run<'a>) -> Task<'a, ToolResult> {
+        Box::pin(async move {
+            let expression = match arguments.get("input") {
+                Some(Value::String(text)) => text.clone(),
+                Some(Value::Number(number)) => number.to_string(),
+                _ => String::new(),
+            };
+            let text = arithmetic::evaluated(&expression).unwrap_or_else(|| "I don't know how to do that.".to_owned());
+            Ok(ToolResult { text, ..ToolResult::default() })
+        })
+    }
+}

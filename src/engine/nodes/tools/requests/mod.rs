@@ -1,0 +1,272 @@
+//! HTTP requests that a model may make: to an address of the flow's author, with what the model fills in.
+
+mod address;
+mod params;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+use self::address::{Address, located};
+use self::params::{Param, path_and_query, properties, stray};
+use super::{parameters, with};
+use crate::engine::Task;
+use crate::engine::failure::Failure;
+use crate::engine::inputs::Inputs;
+use crate::engine::message::ToolSpec;
+use crate::engine::nodes::Kind;
+use crate::engine::nodes::parsers::repair;
+use crate::engine::part::{Part, Tool, ToolResult};
+use crate::engine::provider::{Call, Incoming, secret_header};
+use crate::engine::run::Run;
+use crate::engine::variables;
+
+/// For the head of an answer.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Of an answer, in bytes, where the author says nothing.
+const LONGEST: usize = 256 * 1024;
+const MOST_REDIRECTS: usize = 5;
+
+/// The node `requestsGet`.
+pub(super) struct RequestsGet;
+
+impl Kind for RequestsGet {
+    fn names(&self) -> &'static [&'static str] {
+        &["requestsGet"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let request = request(inputs, Method::GET, "requestsGet")?;
+        let params = params::read(inputs, &["queryParamsSchema", "requestsGetQueryParamsSchema"]);
+        let properties = if params.is_empty() {
+            json!({ "queryParams": {
+                "type": "object",
+                "additionalProperties": { "type": "string" },
+                "description": "Optional query parameters to include in the request",
+            } })
+        } else {
+            let object = properties(&params, |_| json!({ "type": "string" }));
+            json!({ "queryParams": with(object, "description", "Query parameters for the request".into()) })
+        };
+        let description = "Use this when you need to execute a GET request to get data from a website.";
+        let spec = spec(inputs, "requestsGet", ("requests_get", description), parameters(&properties, &[]));
+        Some(Part::Tool(Arc::new(Requesting { spec, request, params, body: Map::new() })))
+    }
+}
+
+/// The node `requestsPost`.
+pub(super) struct RequestsPost;
+
+impl Kind for RequestsPost {
+    fn names(&self) -> &'static [&'static str] {
+        &["requestsPost"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let request = request(inputs, Method::POST, "requestsPost")?;
+        let body = object(inputs, &["body", "requestPostBody"]).unwrap_or_default();
+        let params = params::read(inputs, &["requestsPostBodySchema"]);
+        let parameters = if params.is_empty() {
+            let body = json!({
+                "type": "object",
+                "additionalProperties": {},
+                "description": "Optional body data to include in the request",
+            });
+            parameters(&json!({ "body": body }), &[])
+        } else {
+            let object = properties(&params, |param| match param.kind.as_str() {
+                "number" => json!({ "type": "number" }),
+                "boolean" => json!({ "type": "boolean" }),
+                "object" => json!({ "type": "object", "additionalProperties": {} }),
+                "array" => json!({ "type": "array" }),
+                _ => json!({ "type": "string" }),
+            });
+            let object = with(object, "description", "Request body parameters".into());
+            parameters(&json!({ "body": object }), &["body"])
+        };
+        let description = "Use this when you want to execute a POST request to create or update a resource.";
+        let spec = spec(inputs, "requestsPost", ("requests_post", description), parameters);
+        Some(Part::Tool(Arc::new(Requesting { spec, request, params, body })))
+    }
+}
+
+/// How the tool is told of.
+fn spec(inputs: &mut Inputs<'_, '_, '_>, prefix: &str, default: (&str, &str), parameters: Value) -> ToolSpec {
+    let (default_name, default_description) = default;
+    let name = either(inputs, &["name", &format!("{prefix}Name")]).unwrap_or_else(|| default_name.to_owned());
+    let description = either(inputs, &["description", &format!("{prefix}Description")]);
+    let is_kept = |letter: &char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || matches!(letter, '_' | '-');
+    ToolSpec {
+        name: name.to_lowercase().replace(' ', "_").chars().filter(is_kept).collect(),
+        description: description.unwrap_or_else(|| default_description.to_owned()),
+        parameters,
+    }
+}
+
+/// The first of these inputs that is set: nodes of older versions use shorter names.
+fn either(inputs: &mut Inputs<'_, '_, '_>, names: &[&str]) -> Option<String> {
+    let found: Vec<String> = names.iter().filter_map(|name| inputs.text(name)).collect();
+    found.into_iter().next()
+}
+
+/// A JSON object as people write it.
+fn object(inputs: &mut Inputs<'_, '_, '_>, names: &[&str]) -> Option<Map<String, Value>> {
+    let mut found = None;
+    for name in names {
+        let value = match inputs.value(name) {
+            None => continue,
+            Some(Value::String(text)) => repair::read(&address::plain(&text)).ok(),
+            value => value,
+        };
+        match value {
+            Some(Value::Object(fields)) => found = found.or(Some(fields)),
+            _ => inputs.refuse(name, "expected a JSON object"),
+        }
+    }
+    found
+}
+
+fn request(inputs: &mut Inputs<'_, '_, '_>, method: Method, prefix: &str) -> Option<Request> {
+    let (own, longest) = (format!("{prefix}Url"), format!("{prefix}MaxOutputLength"));
+    let (short, long) = (inputs.integer("maxOutputLength"), inputs.integer(&longest));
+    let length = short.or(long).and_then(|length| usize::try_from(length).ok());
+    let headers = object(inputs, &["headers", &format!("{prefix}Headers")]).unwrap_or_default();
+    let mut named = Vec::new();
+    for (name, value) in headers {
+        match name.parse::<HeaderName>() {
+            Ok(name) => named.push((name, variables::text_of(&value))),
+            Err(_) => inputs.refuse(&format!("{prefix}Headers"), format!("{name} is no header")),
+        }
+    }
+    let Some(url) = either(inputs, &["url", &own]) else {
+        inputs.refuse(&own, "a URL is required");
+        return None;
+    };
+    match Address::read(&url, &inputs.compiler.workshop.targets, PATIENCE) {
+        Ok(address) => Some(Request { method, address, headers: named, length }),
+        Err(error) => {
+            inputs.refuse(&own, error);
+            None
+        }
+    }
+}
+
+/// What is sent, but for what the model adds.
+#[derive(Debug)]
+struct Request {
+    method: Method,
+    address: Address,
+    headers: Vec<(HeaderName, String)>,
+    /// Of the answer, as JavaScript counts letters.
+    length: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Requesting {
+    spec: ToolSpec,
+    request: Request,
+    /// What the author says of the model's part; empty: nothing.
+    params: Vec<Param>,
+    /// The author's part of the body.
+    body: Map<String, Value>,
+}
+
+impl Tool for Requesting {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn call<'a>(&'a self, arguments: &'a Value, run: &'a Run<'a>) -> Task<'a, ToolResult> {
+        Box::pin(async move {
+            let method = &self.request.method;
+            let failed = |why: String| Failure::flow(format!("Failed to make {method} request: {why}"));
+            match self.answered(arguments, run).await {
+                Ok(text) => Ok(ToolResult { text, ..ToolResult::default() }),
+                Err(Failure::Aborted) => Err(Failure::Aborted),
+                Err(failure) => Err(failed(failure.to_string())),
+            }
+        })
+    }
+}
+
+impl Requesting {
+    async fn answered(&self, arguments: &Value, run: &Run<'_>) -> Result<String, Failure> {
+        let part = if self.request.method == Method::GET { "queryParams" } else { "body" };
+        let given = arguments.get(part).and_then(Value::as_object).cloned().unwrap_or_default();
+        if let Some(missing) = stray(&self.params, &given) {
+            return Err(Failure::flow(format!("Received tool input did not match expected schema: {part}.{missing}")));
+        }
+        let mut path = self.request.address.filled(run);
+        let mut body = Vec::new();
+        if self.request.method == Method::GET {
+            path = path_and_query(path, &self.params, &given);
+        } else {
+            let body_of_all = Value::Object(self.body_with(given, run));
+            body = serde_json::to_vec(&body_of_all).map_err(|error| Failure::flow(error.to_string()))?;
+        }
+        self.sent(located(&path), body, run).await
+    }
+
+    /// The author's body with the model's: what a schema names, or all of it where the author says nothing.
+    fn body_with(&self, given: Map<String, Value>, run: &Run<'_>) -> Map<String, Value> {
+        let mut body = match variables::filled(&Value::Object(self.body.clone()), run) {
+            Value::Object(body) => body,
+            _ => Map::new(),
+        };
+        let is_free = self.params.is_empty() && self.body.is_empty();
+        let is_named = |name: &String| self.params.iter().any(|param| param.name == *name);
+        body.extend(given.into_iter().filter(|(name, _)| is_free || is_named(name)));
+        body
+    }
+
+    async fn sent(&self, mut path: String, mut body: Vec<u8>, run: &Run<'_>) -> Result<String, Failure> {
+        let mut method = self.request.method.clone();
+        let mut headers = Vec::with_capacity(self.request.headers.len() + 1);
+        if method == Method::POST && !self.request.headers.iter().any(|(name, _)| *name == CONTENT_TYPE) {
+            headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+        }
+        for (name, value) in &self.request.headers {
+            let value = secret_header(&variables::filled_text(value, run)).map_err(Failure::flow)?;
+            headers.push((name.clone(), value));
+        }
+        for _ in 0..=MOST_REDIRECTS {
+            let call = Call { method: method.clone(), path: &path, headers: &headers, body: body.clone().into() };
+            let answer = self.request.address.endpoint.ask(call, run).await?;
+            let location = answer.headers.get(LOCATION).filter(|_| answer.status.is_redirection());
+            if let Some(location) = location.and_then(|location| location.to_str().ok()) {
+                path = self.request.address.redirected(location).map_err(Failure::flow)?;
+                let keeps = matches!(answer.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+                if !keeps {
+                    method = Method::GET;
+                    body.clear();
+                }
+                continue;
+            }
+            if !answer.status.is_success() {
+                let reason = answer.status.canonical_reason().unwrap_or_default();
+                return Err(Failure::flow(format!("HTTP Error {}: {reason}", answer.status.as_u16())));
+            }
+            let bytes = self.request.length.map_or(LONGEST, |length| length.saturating_mul(4).min(LONGEST));
+            let text = Incoming::new(answer).beginning(bytes).await?;
+            let text = String::from_utf8_lossy(text.get(..bytes).unwrap_or(&text));
+            return Ok(cut(&text, self.request.length.unwrap_or(LONGEST)));
+        }
+        Err(Failure::flow("Too many redirects"))
+    }
+}
+
+/// The beginning of a text, in units of UTF-16.
+fn cut(text: &str, length: usize) -> String {
+    let mut taken = 0;
+    let fits = |letter: &char| {
+        taken += letter.len_utf16();
+        taken <= length
+    };
+    text.chars().take_while(fits).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! Tools as a model is told of them; expected is what Flowise 3.1.4 sends.
+
+use serde_json::{Value, json};
+
+use crate::engine::testing::{flow, predict};
+
+/// The tool as it is sent, in an agent.
+fn sent(kind: &str, inputs: &Value) -> Result<Value, String> {
+    let flow = flow(&[
+        ("m_0", "testModel", json!({})),
+        ("mem_0", "bufferMemory", json!({})),
+        ("t_0", kind, inputs.clone()),
+        (
+            "agent_0",
+            "toolAgent",
+            json!({
+                "model": "{{m_0.data.instance}}",
+                "memory": "{{mem_0.data.instance}}",
+                "tools": ["{{t_0.data.instance}}"],
+            }),
+        ),
+    ])?;
+    let mut predicted = predict(&flow, &json!({ "question": "Q" }), &["A".into()]);
+    Ok(predicted.asked[0]["tools"][0].take())
+}
+
+#[test]
+fn tools_are_told_as_flowise_tells_them() {
+    let words = |kind: &str, inputs: Value| sent(kind, &inputs).unwrap().to_string();
+    let schema = "\"$schema\":\"http://json-schema.org/draft-07/schema#\"";
+    assert_eq!(
+        words("currentDateTime", json!({})),
+        format!(
+            "{{\"name\":\"current_date_time\",\"description\":\"Useful to get current day, date and time.\",\
+             \"parameters\":{{\"type\":\"object\",\"properties\":{{}},\"additionalProperties\":false,{schema}}}}}"
+        )
+    );
+    assert_eq!(
+        words("requestsGet", json!({ "requestsGetUrl": "https://x.example/y" })),
+        format!(
+            "{{\"name\":\"requests_get\",\"description\":\"Use this when you need to execute a GET request to get data \
+             from a website.\",\"parameters\":{{\"type\":\"object\",\"properties\":{{\"queryParams\":{{\"type\":\
+             \"object\",\"additionalProperties\":{{\"type\":\"string\"}},\"description\":\"Optional query parameters to \
+             include in the request\"}}}},\"additionalProperties\":false,{schema}}}}}"
+        )
+    );
+    let params = "{\"id\":{\"type\":\"string\",\"required\":true,\"in\":\"path\",\"description\":\"ID\"},\"limit\":\
+                  {\"type\":\"number\",\"in\":\"query\"},'b':{type:\"boolean\",\"in\":\"query\",\"required\":true,\
+                  \"description\":\"B\"},}";
+    let inputs = json!({
+        "requestsGetUrl": "<p>https://x.example/y_z</p>",
+        "requestsGetName": "My Tool!",
+        "requestsGetDescription": "D",
+        "requestsGetQueryParamsSchema": params,
+    });
+    assert_eq!(
+        words("requestsGet", inputs),
+        format!(
+            "{{\"name\":\"my_tool\",\"description\":\"D\",\"parameters\":{{\"type\":\"object\",\"properties\":\
+             {{\"queryParams\":{{\"type\":\"object\",\"properties\":{{\"id\":{{\"type\":\"string\",\"description\":\
+             \"ID\"}},\"limit\":{{\"type\":\"string\"}},\"b\":{{\"type\":\"string\",\"description\":\"B\"}}}},\
+             \"required\":[\"id\",\"b\"],\"additionalProperties\":false,\"description\":\"Query parameters for the \
+             request\"}}}},\"additionalProperties\":false,{schema}}}}}"
+        )
+    );
+    assert_eq!(
+        words("requestsPost", json!({ "requestsPostUrl": "https://x.example/y" })),
+        format!(
+            "{{\"name\":\"requests_post\",\"description\":\"Use this when you want to execute a POST request to create \
+             or update a resource.\",\"parameters\":{{\"type\":\"object\",\"properties\":{{\"body\":{{\"type\":\
+             \"object\",\"additionalProperties\":{{}},\"description\":\"Optional body data to include in the request\"}}\
+             }},\"additionalProperties\":false,{schema}}}}}"
+        )
+    );
+    let body = "{\"n\":{\"type\":\"string\",\"required\":true,\"description\":\"N\"},\"x\":{\"type\":\"number\"},\"o\":\
+                {\"type\":\"object\",\"description\":\"oo\"},\"a\":{\"type\":\"array\"},\"b\":{\"type\":\"boolean\",\
+                \"required\":true}}";
+    assert_eq!(
+        words("requestsPost", json!({ "requestsPostUrl": "https://x.example/y", "requestsPostBodySchema": body })),
+        format!(
+            "{{\"name\":\"requests_post\",\"description\":\"Use this when you want to execute a POST request to create \
+             or update a resource.\",\"parameters\":{{\"type\":\"object\",\"properties\":{{\"body\":{{\"type\":\
+             \"object\",\"properties\":{{\"n\":{{\"type\":\"string\",\"description\":\"N\"}},\"x\":{{\"type\":\"number\"\
+             }},\"o\":{{\"type\":\"object\",\"additionalProperties\":{{}},\"description\":\"oo\"}},\"a\":{{\"type\":\
+             \"array\"}},\"b\":{{\"type\":\"boolean\"}}}},\"required\":[\"n\",\"b\"],\"additionalProperties\":false,\
+             \"description\":\"Request body parameters\"}}}},\"required\":[\"body\"],\"additionalProperties\":false,\
+             {schema}}}}}"
+        )
+    );
+}
+
+#[test]
+fn addresses_that_a_tool_must_not_reach_are_refused_at_load() {
+    for (url, words) in [
+        ("http://127.0.0.1:3000/x", "requests to this machine and its network are denied by policy"),
+        ("http://169.254.169.254/latest", "requests to this machine and its network are denied by policy"),
+        ("https://{{$vars.host}}/x", "the scheme and the host must be written out; {{...}} may stand behind them"),
+        ("ftp://x.example/", "expected an address such as http://127.0.0.1:11434/v1"),
+        ("x.example", "expected a URL such as https://api.example.com/items"),
+    ] {
+        let error = sent("requestsGet", &json!({ "requestsGetUrl": url })).unwrap_err();
+        let expected = format!("node \"t_0\" (requestsGet), input requestsGetUrl: {words}");
+        assert_eq!(error.lines().next().unwrap(), expected, "{url}");
+    }
+}

@@ -1,0 +1,84 @@
+//! If-else: which way a prediction goes, by a condition that is simple enough.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::script::{self, Script};
+use crate::engine::Task;
+use crate::engine::failure::Failure;
+use crate::engine::inputs::Inputs;
+use crate::engine::nodes::Kind;
+use crate::engine::nodes::prompts::given::Given;
+use crate::engine::part::{Part, Source};
+use crate::engine::run::Run;
+
+/// The node `ifElseFunction`.
+pub(super) struct IfElseFunction;
+
+impl Kind for IfElseFunction {
+    fn names(&self) -> &'static [&'static str] {
+        &["ifElseFunction"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let given = Given::read(inputs, "functionInputVariables");
+        inputs.ignore(&["functionName"]);
+        let mut names: Vec<String> = given.names().map(|name| format!("${name}")).collect();
+        names.extend(["$input", "$vars", "$flow"].map(str::to_owned));
+        let mut code = |name: &str| match script::parse(&inputs.text(name).unwrap_or_default(), &names) {
+            Ok(script) => Some(script),
+            Err(error) => {
+                inputs.refuse(name, error);
+                None
+            }
+        };
+        let (then, otherwise) = (code("ifFunction"), code("elseFunction"));
+        Some(Part::Value(Arc::new(Branch { given, then: then?, otherwise: otherwise? })))
+    }
+}
+
+#[derive(Debug)]
+struct Branch {
+    given: Given,
+    then: Script,
+    otherwise: Script,
+}
+
+impl Branch {
+    /// The way, and what its code returns.
+    async fn taken(&self, question: &str, run: &Run<'_>) -> Result<(bool, Value), Failure> {
+        let mut scope = Map::new();
+        for (name, value) in self.given.fill(question, run).await? {
+            // JSON in a text is meant as JSON.
+            let parsed = value.as_str().filter(|text| text.starts_with('{') && text.ends_with('}'));
+            let parsed = parsed.and_then(|text| serde_json::from_str(text).ok());
+            scope.insert(format!("${name}"), parsed.unwrap_or(value));
+        }
+        let request = run.request;
+        let flow = json!({
+            "chatflowId": run.flow,
+            "sessionId": request.session_id,
+            "chatId": request.chat_id,
+            "input": question,
+        });
+        for (name, value) in [("$input", question.into()), ("$vars", request.vars.clone().into()), ("$flow", flow)] {
+            scope.insert(name.to_owned(), value);
+        }
+        let then = script::run(&self.then, &mut scope.clone()).filter(script::is_truthy);
+        Ok(match then {
+            Some(value) => (true, value),
+            None => (false, script::run(&self.otherwise, &mut scope).unwrap_or_default()),
+        })
+    }
+}
+
+impl Source for Branch {
+    fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
+        Box::pin(async move { Ok(self.taken(question, run).await?.1) })
+    }
+
+    fn decides<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, bool> {
+        Box::pin(async move { Ok(self.taken(question, run).await?.0) })
+    }
+}

@@ -1,0 +1,118 @@
+//! Variables of one prediction, and which way it goes.
+
+mod branch;
+mod script;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Kind;
+use crate::engine::Task;
+use crate::engine::inputs::Inputs;
+use crate::engine::outcomes::outcome;
+use crate::engine::part::{Part, Source};
+use crate::engine::run::Run;
+
+pub(super) const KINDS: &[&dyn Kind] = &[&SetVariable, &GetVariable, &branch::IfElseFunction];
+
+/// The node `setVariable`.
+struct SetVariable;
+
+impl Kind for SetVariable {
+    fn names(&self) -> &'static [&'static str] {
+        &["setVariable"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        if inputs.text("variableName").is_none() {
+            inputs.refuse("variableName", "a name is required");
+        }
+        inputs.ignore(&["showOutput"]);
+        let ids = inputs.references("input");
+        if ids.is_empty() {
+            let value = inputs.value("input").unwrap_or_default();
+            return Some(Part::Value(Arc::new(Variable { sources: Vec::new(), value })));
+        }
+        let mut sources = Vec::new();
+        for id in ids {
+            match inputs.compiler.part(&id)? {
+                Part::Value(source) => sources.push((id, source)),
+                _ => inputs.refuse("input", format!("expected {id} to give a value, such as an Output Prediction")),
+            }
+        }
+        Some(Part::Value(Arc::new(Variable { sources, value: Value::Null })))
+    }
+}
+
+#[derive(Debug)]
+struct Variable {
+    /// Other nodes, whose values it takes.
+    sources: Vec<(String, Arc<dyn Source>)>,
+    /// Where there are none.
+    value: Value,
+}
+
+impl Source for Variable {
+    fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
+        Box::pin(async move {
+            let mut values = Vec::with_capacity(self.sources.len());
+            for (id, source) in &self.sources {
+                values.push(outcome(id, &**source, question, run).await?);
+            }
+            Ok(match values.len() {
+                0 => self.value.clone(),
+                1 => values.pop().unwrap_or_default(),
+                _ => values.into(),
+            })
+        })
+    }
+}
+
+/// The node `getVariable`.
+struct GetVariable;
+
+impl Kind for GetVariable {
+    fn names(&self) -> &'static [&'static str] {
+        &["getVariable"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let name = inputs.text("variableName").unwrap_or_default();
+        let sets = |node: &&crate::engine::export::Node| {
+            node.data.name == "setVariable"
+                && node.data.inputs.get("variableName").and_then(Value::as_str) == Some(&*name)
+        };
+        let mut setting = inputs.compiler.export.nodes.iter().filter(sets);
+        match (setting.next(), setting.next()) {
+            (Some(only), None) => {
+                let source = inputs.compiler.part(&only.id)?.into_value()?;
+                Some(Part::Value(Arc::new(Gotten { id: only.id.clone(), source })))
+            }
+            (None, _) => {
+                inputs.refuse("variableName", format!("no Set Variable node sets {name}"));
+                None
+            }
+            (Some(_), Some(_)) => {
+                inputs.refuse("variableName", format!("more than one Set Variable node sets {name}"));
+                None
+            }
+        }
+    }
+}
+
+/// What another node has set.
+#[derive(Debug)]
+struct Gotten {
+    id: String,
+    source: Arc<dyn Source>,
+}
+
+impl Source for Gotten {
+    fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
+        Box::pin(outcome(&self.id, &*self.source, question, run))
+    }
+}
+
+#[cfg(test)]
+mod tests;

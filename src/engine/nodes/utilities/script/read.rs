@@ -1,0 +1,281 @@
+//! From a text to a script.
+
+use serde_json::Value;
+
+use super::{Expression, Method, Operator, Script, Statement};
+
+/// Brackets and blocks within each other.
+const DEEPEST: usize = 40;
+/// Looser ones first; within one, longer signs first.
+const OPERATORS: &[&[(&str, Operator)]] = &[
+    &[("||", Operator::Or)],
+    &[("&&", Operator::And)],
+    &[("===", Operator::Same), ("!==", Operator::NotSame), ("==", Operator::Equal), ("!=", Operator::NotEqual)],
+    &[("<=", Operator::AtMost), (">=", Operator::AtLeast), ("<", Operator::Less), (">", Operator::More)],
+    &[("+", Operator::Plus), ("-", Operator::Minus)],
+];
+
+/// # Errors
+/// What in the text is not understood.
+pub(crate) fn parse(text: &str, names: &[String]) -> Result<Script, String> {
+    let mut reader = Reader { rest: text, depth: 0, names: names.to_vec() };
+    let script = reader.statements()?;
+    if reader.rest.is_empty() { Ok(script) } else { Err(reader.unknown()) }
+}
+
+struct Reader<'a> {
+    rest: &'a str,
+    depth: usize,
+    /// Those that have a value.
+    names: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    fn unknown(&self) -> String {
+        let beginning: String = self.rest.chars().take(30).collect();
+        format!("the engine evaluates simple conditions only, and does not know \"{beginning}\"")
+    }
+
+    fn deeper(&mut self) -> Result<(), String> {
+        self.depth += 1;
+        if self.depth > DEEPEST { Err("the code is nested too deeply".to_owned()) } else { Ok(()) }
+    }
+
+    fn statements(&mut self) -> Result<Script, String> {
+        let mut script = Script::new();
+        loop {
+            while self.take(";") {}
+            if self.rest.is_empty() || self.rest.starts_with('}') {
+                return Ok(script);
+            }
+            script.push(self.statement()?);
+        }
+    }
+
+    fn statement(&mut self) -> Result<Statement, String> {
+        if self.take_word("return") {
+            let value = if self.rest.is_empty() || self.rest.starts_with([';', '}']) {
+                Expression::Constant(Value::Null)
+            } else {
+                self.expression()?
+            };
+            return Ok(Statement::Return(value));
+        }
+        if self.take_word("if") {
+            self.expect("(")?;
+            let condition = self.expression()?;
+            self.expect(")")?;
+            let then = self.block()?;
+            while self.take(";") {}
+            let otherwise = if self.take_word("else") { self.block()? } else { Script::new() };
+            return Ok(Statement::If(condition, then, otherwise));
+        }
+        if self.take_word("const") || self.take_word("let") || self.take_word("var") {
+            let name = self.word().ok_or_else(|| self.unknown())?.to_owned();
+            self.expect("=")?;
+            let value = self.expression()?;
+            self.names.push(name.clone());
+            return Ok(Statement::Let(name, value));
+        }
+        Err(self.unknown())
+    }
+
+    fn block(&mut self) -> Result<Script, String> {
+        self.deeper()?;
+        let known = self.names.len();
+        let block = if self.take("{") {
+            let block = self.statements()?;
+            self.expect("}")?;
+            block
+        } else {
+            vec![self.statement()?]
+        };
+        self.names.truncate(known);
+        self.depth -= 1;
+        Ok(block)
+    }
+
+    fn expression(&mut self) -> Result<Expression, String> {
+        self.deeper()?;
+        let mut value = self.operators(OPERATORS)?;
+        if self.take("?") {
+            let then = self.expression()?;
+            self.expect(":")?;
+            value = Expression::Choice(value.into(), then.into(), self.expression()?.into());
+        }
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn operators(&mut self, levels: &[&[(&str, Operator)]]) -> Result<Expression, String> {
+        let Some((level, tighter)) = levels.split_first() else { return self.unary() };
+        let mut value = self.operators(tighter)?;
+        while let Some((_, operator)) = level.iter().find(|(sign, _)| self.take(sign)) {
+            value = Expression::Two(*operator, value.into(), self.operators(tighter)?.into());
+        }
+        Ok(value)
+    }
+
+    fn unary(&mut self) -> Result<Expression, String> {
+        self.deeper()?;
+        let value = if self.take("!") {
+            Expression::Not(self.unary()?.into())
+        } else if self.take("-") {
+            Expression::Minus(self.unary()?.into())
+        } else {
+            self.postfix()?
+        };
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn postfix(&mut self) -> Result<Expression, String> {
+        let mut value = self.primary()?;
+        loop {
+            if self.take("?.") || self.take(".") {
+                let name = self.word().ok_or_else(|| self.unknown())?.to_owned();
+                value = if self.take("(") { self.call(value, &name)? } else { Expression::Field(value.into(), name) };
+            } else if self.take("[") {
+                value = Expression::Index(value.into(), self.expression()?.into());
+                self.expect("]")?;
+            } else {
+                return Ok(value);
+            }
+        }
+    }
+
+    fn call(&mut self, of: Expression, name: &str) -> Result<Expression, String> {
+        let (method, takes) = match name {
+            "includes" => (Method::Includes, true),
+            "startsWith" => (Method::StartsWith, true),
+            "endsWith" => (Method::EndsWith, true),
+            "toLowerCase" => (Method::ToLowerCase, false),
+            "toUpperCase" => (Method::ToUpperCase, false),
+            "trim" => (Method::Trim, false),
+            "toString" => (Method::ToText, false),
+            _ => return Err(format!("the engine evaluates simple conditions only, and does not know {name}()")),
+        };
+        let argument = if takes { Some(Box::new(self.expression()?)) } else { None };
+        self.expect(")")?;
+        Ok(Expression::Call(of.into(), method, argument))
+    }
+
+    fn primary(&mut self) -> Result<Expression, String> {
+        self.skip();
+        match self.rest.chars().next() {
+            Some('"' | '\'' | '`') => Ok(Expression::Constant(self.text()?.into())),
+            Some('0'..='9') => self.number(),
+            Some('(') => {
+                self.expect("(")?;
+                let value = self.expression()?;
+                self.expect(")")?;
+                Ok(value)
+            }
+            Some('[') => self.list(),
+            _ => self.name(),
+        }
+    }
+
+    fn list(&mut self) -> Result<Expression, String> {
+        self.expect("[")?;
+        let mut items = Vec::new();
+        while !self.take("]") {
+            items.push(self.expression()?);
+            if !self.take(",") {
+                self.expect("]")?;
+                break;
+            }
+        }
+        Ok(Expression::List(items))
+    }
+
+    fn name(&mut self) -> Result<Expression, String> {
+        let before = self.rest;
+        let word = self.word().ok_or_else(|| self.unknown())?;
+        Ok(match word {
+            "true" => Expression::Constant(true.into()),
+            "false" => Expression::Constant(false.into()),
+            "null" | "undefined" => Expression::Constant(Value::Null),
+            name if self.names.iter().any(|known| known == name) => Expression::Name(name.to_owned()),
+            _ => {
+                self.rest = before;
+                return Err(self.unknown());
+            }
+        })
+    }
+
+    fn number(&mut self) -> Result<Expression, String> {
+        let end = self.rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(self.rest.len());
+        let (digits, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
+        let number: Value = serde_json::from_str(digits).map_err(|_| self.unknown())?;
+        self.rest = rest;
+        Ok(Expression::Constant(number))
+    }
+
+    fn text(&mut self) -> Result<String, String> {
+        let mut letters = self.rest.char_indices();
+        let mark = letters.next().map(|(_, mark)| mark).unwrap_or_default();
+        let mut text = String::new();
+        while let Some((at, letter)) = letters.next() {
+            match letter {
+                '\\' => match letters.next() {
+                    Some((_, 'n')) => text.push('\n'),
+                    Some((_, 't')) => text.push('\t'),
+                    Some((_, letter)) => text.push(letter),
+                    None => break,
+                },
+                letter if letter == mark => {
+                    self.rest = self.rest.get(at + mark.len_utf8()..).unwrap_or_default();
+                    return if mark == '`' && text.contains("${") { Err(self.unknown()) } else { Ok(text) };
+                }
+                letter => text.push(letter),
+            }
+        }
+        Err(self.unknown())
+    }
+
+    fn word(&mut self) -> Option<&'a str> {
+        self.skip();
+        let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '$');
+        let end = self.rest.find(|letter| !is_part(letter)).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at_checked(end).filter(|(word, _)| !word.is_empty())?;
+        self.rest = rest;
+        Some(word)
+    }
+
+    fn take_word(&mut self, wanted: &str) -> bool {
+        let before = self.rest;
+        let is_there = self.word() == Some(wanted);
+        if !is_there {
+            self.rest = before;
+        }
+        self.skip();
+        is_there
+    }
+
+    fn take(&mut self, sign: &str) -> bool {
+        self.skip();
+        let left = self.rest.strip_prefix(sign);
+        self.rest = left.unwrap_or(self.rest);
+        self.skip();
+        left.is_some()
+    }
+
+    fn expect(&mut self, sign: &str) -> Result<(), String> {
+        if self.take(sign) { Ok(()) } else { Err(self.unknown()) }
+    }
+
+    /// Blanks and comments.
+    fn skip(&mut self) {
+        loop {
+            self.rest = self.rest.trim_start();
+            self.rest = if let Some(comment) = self.rest.strip_prefix("//") {
+                comment.split_once('\n').map_or("", |(_, rest)| rest)
+            } else if let Some(comment) = self.rest.strip_prefix("/*") {
+                comment.split_once("*/").map_or("", |(_, rest)| rest)
+            } else {
+                return;
+            };
+        }
+    }
+}
