@@ -1,0 +1,215 @@
+//! One prediction of an agentflow, from the request to what is kept of it.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::Agentflow;
+use super::executions::Execution;
+use super::runtime::{Runtime, turn};
+use super::values::shown;
+use super::walk::{Fall, Shared, Walk, content};
+use crate::engine::compile::Workshop;
+use crate::engine::failure::Failure;
+use crate::engine::memory::Turn;
+use crate::engine::part::Reply;
+use crate::engine::request::Request;
+use crate::engine::run::Run;
+use crate::predict::chat_id;
+
+/// What an agentflow's answer has beside its text.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Executed {
+    pub(crate) id: String,
+    /// The id of the answer's message.
+    pub(crate) message: String,
+    /// What was run.
+    pub(crate) nodes: Vec<Value>,
+    /// What the user is asked for before it goes on.
+    pub(crate) action: Option<Value>,
+}
+
+impl Agentflow {
+    pub(crate) async fn answer(&self, run: &Run<'_>, workshop: &Workshop) -> Result<Reply, Failure> {
+        let (request, kept) = (run.request, &run.services.executions);
+        let stored = run.services.memory.turns(run.flow, &request.session_id)?;
+        let past: Vec<Value> = stored.iter().map(recalled).collect();
+        let files = files(request);
+        let shared = Shared {
+            run,
+            workshop,
+            message: chat_id::random().unwrap_or_default(),
+            said: said(request, &files),
+            files,
+            past: past.clone(),
+            count: Cell::new(0),
+        };
+        let previous = match request.human_input {
+            Some(_) => kept.resume(run.flow, &request.session_id),
+            None => kept.get(run.flow, &request.session_id),
+        };
+        let runtime = Runtime { past, ..self.begun(request, previous.as_ref()) };
+        let mut walk = Walk::new(self, &shared, runtime);
+        let mut id = None;
+        if let Some(human) = &request.human_input {
+            let (at, answer, executed) = self.waited(request, previous.as_ref(), human)?;
+            let state = executed.last().and_then(|entry| entry.get("data")?.get("state")?.as_object()).cloned();
+            walk.runtime.state = state.unwrap_or_default();
+            walk.runtime.executed = executed;
+            walk = walk.resume(at, answer);
+            id = previous.as_ref().map(|previous| previous.id.clone());
+        }
+        if let Err(Fall { failure, can_retry }) = walk.go().await {
+            match previous.filter(|_| can_retry) {
+                Some(previous) => kept.put(run.flow, &request.session_id, previous),
+                None => self.keep(run, &walk.runtime, None, String::new()),
+            }
+            return Err(failure);
+        }
+        let id = id.or_else(chat_id::random).unwrap_or_default();
+        let waits = walk.runtime.executed.iter().any(|entry| entry.get("status") == Some(&"STOPPED".into()));
+        run.sink.event("agentFlowEvent", &if waits { "STOPPED" } else { "FINISHED" }.into());
+        let executed = waits.then(|| Arc::new(walk.runtime.executed.clone()));
+        self.keep(run, &walk.runtime, executed, id.clone());
+        reply(&shared, walk.runtime, id)
+    }
+
+    /// What a run starts with: the state and the form of the session's last run, where they are kept.
+    fn begun(&self, request: &Request, previous: Option<&Execution>) -> Runtime {
+        let mut runtime = Runtime::default();
+        let Some(previous) = previous else { return runtime };
+        if self.keeps_state {
+            runtime.state.clone_from(&previous.state);
+            runtime.state.extend(state(request.overrides.get("startState")));
+        }
+        if self.has_form {
+            runtime.form = match &previous.form {
+                Some(Value::String(lines)) => fields(lines),
+                Some(form) => form.clone(),
+                None => Value::Null,
+            };
+        }
+        runtime
+    }
+
+    /// The node that waits for the user, the user's answer, and what was run before.
+    fn waited(
+        &self,
+        request: &Request,
+        previous: Option<&Execution>,
+        human: &Value,
+    ) -> Result<(usize, Value, Vec<Value>), Failure> {
+        let session = &request.session_id;
+        let previous =
+            previous.ok_or_else(|| Failure::flow(format!("No previous execution found for session {session}")))?;
+        let executed = previous.waits.as_ref().ok_or_else(|| {
+            Failure::flow(format!(
+                "Cannot resume execution {} because it is in 'FINISHED' state. Only executions in 'STOPPED' state (or \
+                 'ERROR' after 'STOPPED') can be resumed.",
+                previous.id
+            ))
+        })?;
+        let waiting = |entry: &&Value| entry.get("status").and_then(Value::as_str) == Some("STOPPED");
+        let id = |entry: &Value| entry.get("nodeId").and_then(Value::as_str).map(str::to_owned);
+        let wanted = human.get("startNodeId").and_then(Value::as_str).filter(|wanted| !wanted.is_empty());
+        // Only where it waits: anywhere else, the answer would go past questions that nobody has asked yet.
+        let found = executed.iter().rev().filter(waiting).filter_map(id);
+        let found = found.into_iter().find(|id| wanted.is_none_or(|wanted| wanted == id));
+        let at = found.as_ref().and_then(|id| self.nodes.iter().position(|node| node.id == *id));
+        let (Some(found), Some(at)) = (found, at) else {
+            return Err(Failure::flow(format!(
+                "Node {} not found in previous execution. This could indicate an invalid resume attempt or a modified \
+                 flow.",
+                wanted.unwrap_or_default()
+            )));
+        };
+        let mut answer = human.clone();
+        if let Some(fields) = answer.as_object_mut() {
+            fields.insert("startNodeId".to_owned(), found.into());
+        }
+        Ok((at, answer, executed.as_ref().clone()))
+    }
+
+    /// Keeps of a run what a later one needs.
+    fn keep(&self, run: &Run<'_>, runtime: &Runtime, waits: Option<Arc<Vec<Value>>>, id: String) {
+        let (kept, session) = (&run.services.executions, &run.request.session_id);
+        if waits.is_none() && !self.keeps_state && !self.has_form {
+            kept.forget(run.flow, session);
+            return;
+        }
+        let start = self.whole.starts.first().and_then(|&at| self.nodes.get(at));
+        let form = start.and_then(|start| runtime.output(&start.id)?.get("form")).filter(|_| self.has_form).cloned();
+        let state = if self.keeps_state { runtime.state.clone() } else { Map::new() };
+        let bytes = waits.as_ref().map_or(0, |waits| serde_json::to_string(&**waits).map_or(0, |text| text.len()));
+        kept.put(run.flow, session, Execution { id, state, form, waits, bytes });
+    }
+}
+
+/// The reply, and the exchange stored.
+fn reply(shared: &Shared<'_>, runtime: Runtime, id: String) -> Result<Reply, Failure> {
+    let run = shared.run;
+    let answer = content(runtime.executed.last()).map(|content| shown(&content)).unwrap_or_default();
+    let feedback = run.request.human_input.as_ref().and_then(|human| human.get("feedback")?.as_str());
+    let has_form = run.request.form.is_some() && run.request.question().is_empty();
+    let question = match &shared.said {
+        Some(said) if has_form => said.as_str(),
+        _ => Some(run.request.question()).filter(|question| !question.is_empty()).or(feedback).unwrap_or(" "),
+    };
+    let turns = [Turn { by_user: true, text: question.to_owned() }, Turn { by_user: false, text: answer.clone() }];
+    run.services.memory.add(run.flow, &run.request.session_id, &turns)?;
+    let action = runtime.last_output().and_then(|output| output.get("humanInputAction")).cloned();
+    let message = shared.message.clone();
+    let executed = Executed { id, message, nodes: runtime.executed, action };
+    Ok(Reply { executed: Some(executed), ..Reply::text(answer) })
+}
+
+/// A stored turn, as nodes remember it.
+fn recalled(stored: &Turn) -> Value {
+    turn(if stored.by_user { "user" } else { "assistant" }, &stored.text)
+}
+
+/// Texts of the files that came with the question.
+fn files(request: &Request) -> String {
+    let texts = request.uploads.iter().filter(|upload| upload.kind == "file:full" && !upload.data.is_empty());
+    let texts: Vec<String> =
+        texts.map(|upload| format!("<doc name='{}'>{}</doc>\n\n", upload.name, upload.data)).collect();
+    texts.concat()
+}
+
+/// The question with its files, or the form line by line.
+fn said(request: &Request, files: &str) -> Option<String> {
+    let question = request.question();
+    if !question.is_empty() {
+        return Some(if files.is_empty() { question.to_owned() } else { format!("{files}\n\n{question}") });
+    }
+    let form = request.form.as_ref().filter(|form| !form.is_empty())?;
+    let lines: Vec<String> = form.iter().map(|(name, value)| format!("{name}: {}", shown(value))).collect();
+    Some(lines.join("\n"))
+}
+
+/// A form out of its lines.
+fn fields(lines: &str) -> Value {
+    let field = |line: &str| {
+        let mut parts = line.split(": ").map(str::trim);
+        let (name, value) = (parts.next()?, parts.next()?);
+        (!name.is_empty() && !value.is_empty()).then(|| (name.to_owned(), value.into()))
+    };
+    Value::Object(lines.split('\n').filter_map(field).collect())
+}
+
+/// A state as authors write it: a list of keys and values, an object, or either as JSON.
+pub(super) fn state(written: Option<&Value>) -> Map<String, Value> {
+    match written {
+        Some(Value::Array(items)) => {
+            let item = |item: &Value| Some((item.get("key")?.as_str()?.to_owned(), item.get("value").cloned()?));
+            items.iter().filter_map(item).collect()
+        }
+        Some(Value::Object(state)) => state.clone(),
+        Some(Value::String(text)) => {
+            let parsed: Option<Value> = serde_json::from_str(text).ok();
+            parsed.filter(|parsed| !parsed.is_string()).map(|parsed| state(Some(&parsed))).unwrap_or_default()
+        }
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,111 @@
+//! From an export to an agentflow that can run; every obstacle is told at once.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::graph::Graph;
+use super::{Agentflow, Node, markdown, nodes};
+use crate::engine::compile::Compiler;
+use crate::engine::export::{self, Export};
+use crate::engine::inputs::{self, Inputs};
+
+/// `None`: it cannot be run, and problems say why.
+pub(crate) fn compile(export: &Export, compiler: &mut Compiler<'_>) -> Option<Agentflow> {
+    let mut built = Vec::new();
+    for node in export.nodes.iter().filter(|node| !crate::engine::nodes::is_note(&node.data.name)) {
+        built.extend(self::node(node, compiler));
+    }
+    check(export, compiler);
+    if !compiler.problems.is_empty() {
+        return None;
+    }
+    let whole: Vec<usize> = (0..built.len()).collect();
+    let mut graph = Graph::new(&built, &whole, &export.edges);
+    graph.starts.retain(|&at| built.get(at).is_some_and(|node| node.parent.is_none()));
+    if graph.starts.len() != 1 {
+        let label = |&at: &usize| built.get(at).map(|node| format!("\"{}\"", node.label));
+        let labels: Vec<String> = graph.starts.iter().filter_map(label).collect();
+        compiler.of_flow(format!(
+            "a flow starts with one node that no edge leads to; of this one those are {}",
+            labels.join(", ")
+        ));
+        return None;
+    }
+    let mut inside = HashMap::new();
+    for (at, iteration) in built.iter().enumerate() {
+        let is_inside = |&at: &usize| built.get(at).is_some_and(|node| node.parent.as_ref() == Some(&iteration.id));
+        let own: Vec<usize> = whole.iter().copied().filter(is_inside).collect();
+        if !own.is_empty() {
+            inside.insert(at, Graph::new(&built, &own, &export.edges));
+        }
+    }
+    let start = built.iter().find(|node| node.kind == "startAgentflow");
+    let set = |name: &str, value: &Value| start.is_some_and(|start| start.inputs.get(name) == Some(value));
+    let (has_form, keeps_state) = (set("startInputType", &"formInput".into()), set("startPersistState", &true.into()));
+    Some(Agentflow { nodes: built, whole: graph, inside, has_form, keeps_state })
+}
+
+fn node(node: &export::Node, compiler: &mut Compiler<'_>) -> Option<Node> {
+    let Some(kind) = nodes::find(&node.data.name) else {
+        compiler.of_node(node, None, nodes::why_not(&node.data.name));
+        return None;
+    };
+    let params = node.data.input_params.iter().filter(|param| param.accept_variable == Some(true));
+    let mut filled: Vec<String> = params.map(|param| param.name.clone()).collect();
+    filled.dedup();
+    let mut values = inputs::overridden(node, compiler.overrides);
+    for name in &filled {
+        if let Some(value) = values.get_mut(name) {
+            in_markdown(value);
+        }
+    }
+    let mut inputs = Inputs::new(node, values.clone(), compiler);
+    let step = kind.build(&mut inputs);
+    if step.is_some() {
+        inputs.finish();
+    }
+    Some(Node {
+        id: node.id.clone(),
+        label: node.data.label.clone(),
+        kind: kind.name(),
+        parent: node.parent.clone().filter(|parent| !parent.is_empty()),
+        decides: kind.decides(),
+        inputs: values,
+        filled,
+        step: step?,
+    })
+}
+
+/// All texts in a value.
+pub(super) fn in_markdown(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = markdown::of(text),
+        Value::Array(items) => items.iter_mut().for_each(in_markdown),
+        Value::Object(fields) => fields.values_mut().for_each(in_markdown),
+        _ => {}
+    }
+}
+
+/// What no node can see by itself.
+fn check(export: &Export, compiler: &mut Compiler<'_>) {
+    let starts = export.nodes.iter().filter(|node| node.data.name == "startAgentflow").count();
+    if starts != 1 {
+        compiler.of_flow(format!("a flow has one start; this one has {starts}"));
+    }
+    for node in &export.nodes {
+        if let Some(parent) = node.parent.as_deref().filter(|parent| !parent.is_empty()) {
+            match export.node(parent) {
+                Some(parent) if parent.data.name == "iterationAgentflow" => {}
+                _ => compiler.of_node(node, None, "it is inside a node that is no iteration"),
+            }
+        }
+        if node.data.name == "loopAgentflow" {
+            let target = node.data.inputs.get("loopBackToNode").and_then(Value::as_str).unwrap_or_default();
+            let target = target.split('-').next().unwrap_or_default();
+            if export.node(target).is_none() {
+                compiler.of_node(node, Some("loopBackToNode"), "there is no such node in the flow");
+            }
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Reads HTML as Flowise's editor writes it, forgiving of everything else.
+
+/// A tree of elements and texts; the root is the first.
+#[derive(Debug)]
+pub(super) struct Tree {
+    pub(super) nodes: Vec<Node>,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) kind: Kind,
+    pub(super) parent: usize,
+    pub(super) children: Vec<usize>,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// Its name in lower case.
+    Element {
+        name: String,
+        attributes: Vec<(String, String)>,
+    },
+    Text(String),
+}
+
+/// Elements nested deeper than this stay at this depth.
+const DEEPEST: usize = 100;
+const VOID: &[&str] =
+    &["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"];
+const BLOCKS: &[&str] = &[
+    "address",
+    "article",
+    "aside",
+    "audio",
+    "blockquote",
+    "body",
+    "canvas",
+    "center",
+    "dd",
+    "dir",
+    "div",
+    "dl",
+    "dt",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "footer",
+    "form",
+    "frameset",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hgroup",
+    "hr",
+    "html",
+    "isindex",
+    "li",
+    "main",
+    "menu",
+    "nav",
+    "noframes",
+    "noscript",
+    "ol",
+    "output",
+    "p",
+    "pre",
+    "section",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "tr",
+    "ul",
+];
+
+pub(super) fn is_block(name: &str) -> bool {
+    BLOCKS.contains(&name)
+}
+
+pub(super) fn is_void(name: &str) -> bool {
+    VOID.contains(&name)
+}
+
+impl Node {
+    /// Empty: a text.
+    pub(super) fn name(&self) -> &str {
+        match &self.kind {
+            Kind::Element { name, .. } => name,
+            Kind::Text(_) => "",
+        }
+    }
+
+    pub(super) fn attribute(&self, wanted: &str) -> Option<&str> {
+        match &self.kind {
+            Kind::Element { attributes, .. } => {
+                attributes.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+            }
+            Kind::Text(_) => None,
+        }
+    }
+}
+
+impl Tree {
+    pub(super) fn parse(text: &str) -> Self {
+        let root = Kind::Element { name: "x-root".to_owned(), attributes: Vec::new() };
+        let mut tree = Self { nodes: vec![Node { kind: root, parent: 0, children: Vec::new() }] };
+        let mut open = vec![0];
+        let mut rest = text;
+        while !rest.is_empty() {
+            rest = match rest.find('<') {
+                Some(0) => tree.markup(rest, &mut open),
+                at => {
+                    let (plain, after) = rest.split_at(at.unwrap_or(rest.len()));
+                    tree.text(&decoded(plain), &open);
+                    after
+                }
+            };
+        }
+        tree
+    }
+
+    pub(super) fn node(&self, at: usize) -> Option<&Node> {
+        self.nodes.get(at)
+    }
+
+    /// All text below a node.
+    pub(super) fn text_of(&self, at: usize) -> String {
+        let mut out = String::new();
+        self.collect(at, &mut out);
+        out
+    }
+
+    fn collect(&self, at: usize, out: &mut String) {
+        let Some(node) = self.node(at) else { return };
+        if let Kind::Text(text) = &node.kind {
+            out.push_str(text);
+        }
+        for &child in &node.children {
+            self.collect(child, out);
+        }
+    }
+
+    fn push(&mut self, kind: Kind, open: &[usize]) -> usize {
+        let (parent, at) = (open.last().copied().unwrap_or(0), self.nodes.len());
+        self.nodes.push(Node { kind, parent, children: Vec::new() });
+        if let Some(parent) = self.nodes.get_mut(parent) {
+            parent.children.push(at);
+        }
+        at
+    }
+
+    fn text(&mut self, text: &str, open: &[usize]) {
+        let last = open.last().and_then(|&at| self.nodes.get(at)).and_then(|node| node.children.last().copied());
+        if let Some(Kind::Text(before)) = last.and_then(|at| self.nodes.get_mut(at)).map(|node| &mut node.kind) {
+            before.push_str(text);
+        } else {
+            self.push(Kind::Text(text.to_owned()), open);
+        }
+    }
+
+    /// A tag, a comment, or a `<` that is only that; what comes after it.
+    fn markup<'t>(&mut self, rest: &'t str, open: &mut Vec<usize>) -> &'t str {
+        if let Some(comment) = rest.strip_prefix("<!--") {
+            return comment.split_once("-->").map_or("", |(_, after)| after);
+        }
+        if let Some(end) = rest.strip_prefix("</").filter(|end| end.starts_with(|c: char| c.is_ascii_alphabetic())) {
+            let Some((name, after)) = end.split_once('>') else { return "" };
+            let name = name.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+            self.close(&name, open);
+            return after;
+        }
+        let inside = rest.get(1..).unwrap_or_default();
+        if inside.starts_with(['!', '?', '/']) {
+            return inside.split_once('>').map_or("", |(_, after)| after);
+        }
+        if !inside.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            self.text("<", open);
+            return inside;
+        }
+        let (name, attributes, closes_itself, after) = tag(inside);
+        self.close_before(&name, open);
+        let is_void = is_void(&name);
+        let at = self.push(Kind::Element { name, attributes }, open);
+        if !is_void && !closes_itself && open.len() < DEEPEST {
+            open.push(at);
+        }
+        after
+    }
+
+    fn name(&self, at: usize) -> &str {
+        self.node(at).map_or("", Node::name)
+    }
+
+    fn close(&self, name: &str, open: &mut Vec<usize>) {
+        if let Some(at) = open.iter().rposition(|&at| self.name(at) == name).filter(|&at| at > 0) {
+            open.truncate(at);
+        }
+    }
+
+    /// A block ends the paragraph before it, and an item the item before it.
+    fn close_before(&self, name: &str, open: &mut Vec<usize>) {
+        let ends = match name {
+            "li" => "li",
+            name if is_block(name) => "p",
+            _ => return,
+        };
+        let barrier = |name: &str| matches!(name, "ul" | "ol" | "table" | "td" | "th");
+        let within = open.iter().rposition(|&at| barrier(self.name(at))).map_or(0, |at| at + 1);
+        if let Some(at) = open.iter().rposition(|&at| self.name(at) == ends).filter(|&at| at >= within && at > 0) {
+            open.truncate(at);
+        }
+    }
+}
+
+/// Name, attributes, whether it closes itself, and what comes after a tag; `<` is gone.
+fn tag(inside: &str) -> (String, Vec<(String, String)>, bool, &str) {
+    let end = inside.find(|c: char| c.is_ascii_whitespace() || matches!(c, '>' | '/')).unwrap_or(inside.len());
+    let (name, mut rest) = inside.split_at(end);
+    let mut attributes = Vec::new();
+    let mut closes_itself = false;
+    loop {
+        rest = rest.trim_start();
+        if let Some(after) = rest.strip_prefix('>') {
+            return (name.to_ascii_lowercase(), attributes, closes_itself, after);
+        }
+        if let Some(after) = rest.strip_prefix('/') {
+            (closes_itself, rest) = (true, after);
+            continue;
+        }
+        if rest.is_empty() {
+            return (name.to_ascii_lowercase(), attributes, closes_itself, "");
+        }
+        let end = rest.find(|c: char| c.is_ascii_whitespace() || matches!(c, '>' | '/' | '=')).unwrap_or(rest.len());
+        let (attribute, after) = rest.split_at(end.max(usize::from(rest.starts_with('='))));
+        let (value, after) = match after.trim_start().strip_prefix('=') {
+            Some(after) => value(after.trim_start()),
+            None => ("", after),
+        };
+        attributes.push((attribute.to_ascii_lowercase(), decoded(value)));
+        rest = after;
+    }
+}
+
+fn value(rest: &str) -> (&str, &str) {
+    for quote in ['"', '\''] {
+        if let Some(inside) = rest.strip_prefix(quote) {
+            return inside.split_once(quote).unwrap_or((inside, ""));
+        }
+    }
+    rest.split_at(rest.find(|c: char| c.is_ascii_whitespace() || c == '>').unwrap_or(rest.len()))
+}
+
+/// Without character references; those that editors write.
+fn decoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        let (before, after) = rest.split_at(at);
+        out.push_str(before);
+        let name = after.get(1..).and_then(|after| after.split_once(';')).map(|(name, _)| name);
+        let known = name.and_then(|name| Some((character(name)?, name.len() + 2)));
+        let (letter, length) = known.unwrap_or(('&', 1));
+        out.push(letter);
+        rest = after.get(length..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
+}
+
+fn character(name: &str) -> Option<char> {
+    if let Some(number) = name.strip_prefix('#') {
+        let code = match number.strip_prefix(['x', 'X']) {
+            Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+            None => number.parse().ok()?,
+        };
+        return char::from_u32(code);
+    }
+    Some(match name {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        "nbsp" => '\u{a0}',
+        "ndash" => '–',
+        "mdash" => '—',
+        "hellip" => '…',
+        "lsquo" => '‘',
+        "rsquo" => '’',
+        "ldquo" => '“',
+        "rdquo" => '”',
+        "copy" => '©',
+        _ => return None,
+    })
+}

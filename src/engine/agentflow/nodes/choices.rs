@@ -1,0 +1,307 @@
+//! Nodes that decide which way it goes on.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::super::runtime::turn;
+use super::super::talk::Talk;
+use super::super::values::shown as text_of;
+use super::super::{Kind, Outcome, Step, Then, Visit, plain};
+use super::speaker::{Clock, Speaker, add_usage, before, last};
+use crate::engine::Task;
+use crate::engine::failure::Failure;
+use crate::engine::inputs::Inputs;
+use crate::engine::models::Ask;
+
+/// The node `conditionAgentflow`.
+pub(super) struct Condition;
+
+const OPERATIONS: &[&str] = &[
+    "contains",
+    "notContains",
+    "endsWith",
+    "equal",
+    "notEqual",
+    "larger",
+    "largerEqual",
+    "smaller",
+    "smallerEqual",
+    "startsWith",
+    "regex",
+    "isEmpty",
+    "notEmpty",
+];
+
+impl Kind for Condition {
+    fn name(&self) -> &'static str {
+        "conditionAgentflow"
+    }
+
+    fn decides(&self) -> bool {
+        true
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
+        let conditions = inputs.json("conditions");
+        let is_known = |condition: &Value| {
+            condition.get("operation").and_then(Value::as_str).is_some_and(|name| OPERATIONS.contains(&name))
+        };
+        if !conditions.as_ref().and_then(Value::as_array).is_some_and(|all| all.iter().all(is_known)) {
+            inputs.refuse("conditions", "expected conditions with operations that the engine knows");
+        }
+        Some(Box::new(Compares))
+    }
+}
+
+#[derive(Debug)]
+struct Compares;
+
+impl Step for Compares {
+    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+        Box::pin(async move {
+            let mut conditions: Vec<Value> = match visit.inputs.get("conditions") {
+                Some(Value::Array(conditions)) => conditions.clone(),
+                Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_default(),
+                _ => Vec::new(),
+            };
+            let input: Map<String, Value> = conditions
+                .iter()
+                .enumerate()
+                .map(|(index, condition)| (index.to_string(), condition.clone()))
+                .collect();
+            let found = conditions.iter().position(holds);
+            if let Some(fields) = found.and_then(|at| conditions.get_mut(at)?.as_object_mut()) {
+                fields.insert("isFulfilled".to_owned(), true.into());
+            }
+            let mut otherwise = json!({ "type": "string", "value1": "", "operation": "equal", "value2": "" });
+            if let Some(fields) = otherwise.as_object_mut() {
+                fields.insert("isFulfilled".to_owned(), found.is_none().into());
+            }
+            conditions.push(otherwise);
+            let chosen = (0..conditions.len()).map(|at| at == found.unwrap_or(conditions.len() - 1)).collect();
+            let outcome = Outcome::new(json!({ "conditions": input }), json!({ "conditions": conditions }));
+            Ok(outcome.then(Then::Choose(chosen)))
+        })
+    }
+}
+
+fn holds(condition: &Value) -> bool {
+    let value = |name: &str| condition.get(name).filter(|value| !value.is_null()).map(text_of).unwrap_or_default();
+    let operation = value("operation");
+    match condition.get("type").and_then(Value::as_str) {
+        Some("number") => {
+            let [one, other] = ["value1", "value2"].map(|name| number(&value(name)));
+            compare(&operation, &one.to_string(), &other.to_string())
+        }
+        Some("boolean") => compare(&operation, &value("value1"), &value("value2")),
+        _ => compare(&operation, &plain::of(&value("value1")), &plain::of(&value("value2"))),
+    }
+}
+
+fn compare(operation: &str, one: &str, other: &str) -> bool {
+    let as_number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| !number.is_nan()).unwrap_or_default();
+    match operation {
+        "contains" => one.contains(other),
+        "notContains" => !one.contains(other),
+        "endsWith" => one.ends_with(other),
+        "startsWith" => one.starts_with(other),
+        "equal" => one == other,
+        "notEqual" => one != other,
+        "larger" => as_number(one) > as_number(other),
+        "largerEqual" => as_number(one) >= as_number(other),
+        "smaller" => as_number(one) < as_number(other),
+        "smallerEqual" => as_number(one) <= as_number(other),
+        "regex" => plain::matches(one, other),
+        "isEmpty" => one.is_empty(),
+        "notEmpty" => !one.is_empty(),
+        _ => false,
+    }
+}
+
+/// The number that a text starts with; else 0.
+fn number(text: &str) -> f64 {
+    let text = text.trim_start();
+    let is_part = |(at, c): (usize, char)| c.is_ascii_digit() || c == '.' || (at == 0 && matches!(c, '-' | '+'));
+    let end = text.char_indices().find(|&letter| !is_part(letter)).map_or(text.len(), |(at, _)| at);
+    let start = text.get(..end).unwrap_or_default();
+    start.parse().or_else(|_| start.split('.').take(2).collect::<Vec<_>>().join(".").parse()).unwrap_or_default()
+}
+
+/// The node `conditionAgentAgentflow`.
+pub(super) struct ConditionAgent;
+
+/// What Flowise tells the model, and an example of an answer.
+const SYSTEM: &str = include_str!("condition_agent.txt");
+const EXAMPLE: &str = r#"{"input": "Hello", "scenarios": ["user is asking about AI", "user is not asking about AI"], "instruction": "Your task is to check if the user is asking about AI."}"#;
+const EXAMPLE_ANSWER: &str = "```json\n{\"output\": \"user is not asking about AI\"}\n```";
+
+impl Kind for ConditionAgent {
+    fn name(&self) -> &'static str {
+        "conditionAgentAgentflow"
+    }
+
+    fn decides(&self) -> bool {
+        true
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
+        let speaker = Speaker::read("conditionAgent", inputs);
+        inputs.text("conditionAgentInstructions");
+        inputs.text("conditionAgentInput");
+        inputs.text("conditionAgentSystemPrompt");
+        inputs.flag("conditionAgentOverrideSystemPrompt");
+        let scenarios = inputs.value("conditionAgentScenarios");
+        let is_scenario = |scenario: &Value| scenario.get("scenario").is_some_and(Value::is_string);
+        let all = scenarios.as_ref().and_then(Value::as_array);
+        if !all.is_some_and(|all| !all.is_empty() && all.iter().all(is_scenario)) {
+            inputs.refuse("conditionAgentScenarios", "scenarios are required");
+        }
+        Some(Box::new(Chooses(Arc::new(speaker?))))
+    }
+}
+
+#[derive(Debug)]
+struct Chooses(Arc<Speaker>);
+
+impl Step for Chooses {
+    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+        Box::pin(
+            async move { self.choose(visit).await.map_err(|failure| failure.within("Error in Condition Agent node")) },
+        )
+    }
+}
+
+impl Chooses {
+    async fn choose(&self, visit: &Visit<'_>) -> Result<Outcome, Failure> {
+        let scenarios: Vec<String> = visit
+            .list("conditionAgentScenarios")
+            .iter()
+            .map(|scenario| scenario.get("scenario").map(text_of).unwrap_or_default())
+            .collect();
+        let instructions = visit.text("conditionAgentInstructions");
+        let input = Some(visit.text("conditionAgentInput")).filter(|input| !input.is_empty());
+        let input = input.unwrap_or_else(|| visit.said.unwrap_or_default().to_owned());
+        let asked = format!(
+            "{{\"input\": {input}, \"scenarios\": {}, \"instruction\": {instructions}}}",
+            Value::from(scenarios.clone())
+        );
+        let mut talk = Talk::default();
+        before(&mut talk, visit);
+        self.recall(&mut talk, visit).await?;
+        talk.say("user", &asked);
+        let own = Some(visit.text("conditionAgentSystemPrompt")).filter(|own| !own.is_empty());
+        let own = own.filter(|_| visit.flag("conditionAgentOverrideSystemPrompt"));
+        let mut all = Talk::default();
+        all.say("system", own.as_deref().unwrap_or(SYSTEM));
+        all.say("user", EXAMPLE);
+        all.say("assistant", EXAMPLE_ANSWER);
+        all.messages.append(&mut talk.messages);
+        let clock = Clock::start();
+        let answered = visit.run.ask(&*self.0.model, Ask::of(&all.messages)).await?;
+        let Some(said) = scenario(&answered.text) else {
+            return Err(Failure::flow(format!(
+                "Failed to parse a valid scenario from the LLM's response. Please check if the model is capable of \
+                 following JSON output instructions. Raw LLM Response: \"{}\"",
+                answered.text
+            )));
+        };
+        let best = best(&scenarios, &said);
+        let conditions: Vec<Value> = scenarios
+            .iter()
+            .enumerate()
+            .map(|(at, scenario)| json!({ "output": scenario, "isFulfilled": at == best }))
+            .collect();
+        let mut output = Map::new();
+        output.insert("conditions".to_owned(), conditions.into());
+        output.insert("content".to_owned(), answered.text.as_str().into());
+        output.insert("timeMetadata".to_owned(), clock.stop());
+        add_usage(&mut output, &answered);
+        if let Some(shown) = talk.shown.last_mut() {
+            *shown = turn("user", &readable(&input, &scenarios, &instructions));
+        }
+        let first = visit
+            .is_first()
+            .then(|| self.0.images(visit).into_iter().chain([turn("user", visit.said.unwrap_or_default())]));
+        let turns = first.into_iter().flatten().collect();
+        let chosen = (0..scenarios.len()).map(|at| at == best).collect();
+        let outcome = Outcome::new(json!({ "messages": talk.shown }), Value::Object(output)).saying(turns);
+        Ok(outcome.then(Then::Choose(chosen)))
+    }
+
+    async fn recall(&self, talk: &mut Talk, visit: &Visit<'_>) -> Result<(), Failure> {
+        let request = visit.run.request;
+        let images = self.0.images(visit).filter(|_| visit.is_first());
+        if !visit.flag("conditionAgentEnableMemory") {
+            talk.recall(&images, request);
+            return Ok(());
+        }
+        let past: Vec<Value> = visit.runtime.past.iter().chain(&visit.runtime.history).cloned().chain(images).collect();
+        match visit.text("conditionAgentMemoryType").as_str() {
+            "windowSize" => talk.recall(last(&past, &visit.text("conditionAgentMemoryWindowSize")), request),
+            "conversationSummary" if !past.is_empty() => {
+                talk.say("assistant", &self.0.summary(&past, visit).await?);
+            }
+            _ => talk.recall(&past, request),
+        }
+        Ok(())
+    }
+}
+
+/// The question as clients see it.
+fn readable(input: &str, scenarios: &[String], instructions: &str) -> String {
+    let listed: Vec<String> =
+        (1..).zip(scenarios).map(|(number, scenario): (usize, &String)| format!("{number}. {scenario}")).collect();
+    format!("### Input\n{input}\n\n### Scenarios\n{}\n\n### Instruction\n{instructions}", listed.join("\n"))
+}
+
+/// The scenario that a model names, in JSON with or without a fence around it.
+fn scenario(text: &str) -> Option<String> {
+    let text = text.trim();
+    let start = ["```json", "```", "``", "`"].iter().find_map(|fence| Some(text.find(fence)? + fence.len()));
+    let start = start.or_else(|| text.find('{'))?;
+    let end = ["```", "``", "`"].iter().find_map(|fence| text.rfind(fence)).or_else(|| Some(text.rfind('}')? + 1))?;
+    let named: Value = serde_json::from_str(text.get(start..end)?.trim()).ok()?;
+    named.get("output")?.as_str().filter(|output| !output.is_empty()).map(str::to_owned)
+}
+
+/// The scenario that is meant; the last one if none is.
+fn best(scenarios: &[String], said: &str) -> usize {
+    let said = said.to_lowercase();
+    let said = said.trim();
+    let lower: Vec<String> = scenarios.iter().map(|scenario| scenario.to_lowercase()).collect();
+    let find = |is: &dyn Fn(&str) -> bool| lower.iter().position(|scenario| is(scenario));
+    find(&|scenario| scenario == said)
+        .or_else(|| find(&|scenario| scenario.starts_with(said)))
+        .or_else(|| find(&|scenario| scenario.contains(said) || said.contains(scenario)))
+        .unwrap_or(scenarios.len().saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_compared_by_their_type() {
+        for (condition, expected) in [
+            (json!({ "type": "string", "value1": "**A**", "operation": "equal", "value2": "A" }), true),
+            (json!({ "type": "number", "value1": "12 things", "operation": "smallerEqual", "value2": "11" }), false),
+            (json!({ "type": "number", "value1": "", "operation": "smallerEqual", "value2": "11" }), true),
+            (json!({ "type": "boolean", "value1": "true", "operation": "equal", "value2": true }), true),
+            (json!({ "type": "string", "value1": "", "operation": "isEmpty" }), true),
+            (json!({ "type": "string", "value1": "order 66", "operation": "regex", "value2": r"\\d+" }), true),
+        ] {
+            assert_eq!(holds(&condition), expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn scenarios_are_found_in_what_models_say() {
+        assert_eq!(scenario("```json\n{\"output\": \"General\"}\n```").as_deref(), Some("General"));
+        assert_eq!(scenario("Sure: {\"output\": \"General\"}").as_deref(), Some("General"));
+        assert_eq!(scenario("General"), None);
+        assert_eq!(scenario("{\"output\": \"\"}"), None);
+        let scenarios = ["AI related".to_owned(), "General".to_owned(), "Else".to_owned()];
+        assert_eq!(["general", "ai", "it is general talk", "?"].map(|said| best(&scenarios, said)), [1, 0, 1, 2]);
+    }
+}

@@ -1,0 +1,74 @@
+//! The node that asks a model.
+
+use serde_json::{Map, Value, json};
+
+use super::super::structured::{self, schema};
+use super::super::values::{updated, with_output};
+use super::super::{Kind, Outcome, Step, Visit};
+use super::speaker::{Clock, Speaker, add_thoughts, add_usage, formed, tell_end};
+use crate::engine::Task;
+use crate::engine::failure::Failure;
+use crate::engine::inputs::Inputs;
+use crate::engine::models::Ask;
+
+/// The node `llmAgentflow`.
+pub(super) struct Llm;
+
+impl Kind for Llm {
+    fn name(&self) -> &'static str {
+        "llmAgentflow"
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
+        let speaker = Speaker::read("llm", inputs);
+        Speaker::read_rest("llm", inputs);
+        Some(Box::new(Asks(speaker?)))
+    }
+}
+
+#[derive(Debug)]
+struct Asks(Speaker);
+
+impl Step for Asks {
+    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+        Box::pin(async move { self.ask(visit).await.map_err(|failure| failure.within("Error in LLM node")) })
+    }
+}
+
+impl Asks {
+    async fn ask(&self, visit: &Visit<'_>) -> Result<Outcome, Failure> {
+        let Self(speaker) = self;
+        let (run, sink) = (visit.run, visit.run.sink);
+        let talk = speaker.talk(visit, false).await?;
+        let schema = schema(visit.inputs.get("llmStructuredOutput"));
+        let streams = visit.is_last && speaker.streams && schema.is_none();
+        let clock = Clock::start();
+        let form = schema.as_ref().map(|schema| (structured::NAME, schema));
+        let ask = Ask { schema: form, ..Ask::of(&talk.messages).telling_bare(streams.then_some(sink)) };
+        let answered = run.ask(&*speaker.model, ask).await?;
+        let (fields, text) = match schema {
+            Some(_) => formed(&answered)?,
+            None => (Map::new(), answered.text.clone()),
+        };
+        if visit.is_last && !streams {
+            sink.bare_token(&text);
+        }
+        let mut output = Map::new();
+        output.insert("content".to_owned(), text.as_str().into());
+        output.insert("timeMetadata".to_owned(), clock.stop());
+        if schema.is_none() {
+            output.insert("calledTools".to_owned(), json!([]));
+            add_usage(&mut output, &answered);
+            add_thoughts(&mut output, &answered.thinking);
+        }
+        output.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
+        if streams {
+            tell_end(visit, &answered);
+        }
+        let state = with_output(updated(&visit.runtime.state, visit.inputs.get("llmUpdateState")), &text);
+        let mut turns = speaker.remembered(visit);
+        turns.push(visit.turn("llmReturnResponseAs", &text));
+        let input = speaker.shown(visit, talk.shown);
+        Ok(Outcome::new(input, Value::Object(output)).with_state(state).saying(turns))
+    }
+}

@@ -1,0 +1,99 @@
+//! Loops, and iterations over lists.
+
+use serde_json::{Value, json};
+
+use super::super::values::updated;
+use super::super::{Kind, Outcome, Step, Then, Visit, lenient};
+use super::check_changes;
+use crate::engine::Task;
+use crate::engine::failure::Failure;
+use crate::engine::inputs::Inputs;
+
+/// The node `loopAgentflow`.
+pub(super) struct Loop;
+
+/// Rounds where the node says nothing about it.
+const ROUNDS: u64 = 5;
+
+impl Kind for Loop {
+    fn name(&self) -> &'static str {
+        "loopAgentflow"
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
+        let to = inputs.text("loopBackToNode");
+        if to.is_none() {
+            inputs.refuse("loopBackToNode", "a node to go back to is required");
+        }
+        let most = inputs.integer("maxLoopCount").unwrap_or(ROUNDS);
+        inputs.text("fallbackMessage");
+        check_changes(inputs, "loopUpdateState");
+        let to = to?;
+        let mut parts = to.split('-');
+        let (id, label) = (parts.next()?.to_owned(), parts.next().unwrap_or("undefined").to_owned());
+        Some(Box::new(Loops { id, label, most }))
+    }
+}
+
+#[derive(Debug)]
+struct Loops {
+    id: String,
+    label: String,
+    most: u64,
+}
+
+impl Step for Loops {
+    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+        Box::pin(async move {
+            let said = format!("Loop back to {} ({})", self.label, self.id);
+            let mut state = updated(&visit.runtime.state, visit.inputs.get("loopUpdateState"));
+            for value in
+                state.values_mut().filter(|value| value.as_str().is_some_and(|text| text.contains("{{ output }}")))
+            {
+                *value = said.as_str().into();
+            }
+            let mut output = json!({ "content": said, "nodeID": self.id, "maxLoopCount": self.most });
+            let fallback = visit.text("fallbackMessage");
+            if let (Some(output), true) = (output.as_object_mut(), visit.inputs.contains_key("fallbackMessage")) {
+                output.insert("fallbackMessage".to_owned(), fallback.as_str().into());
+            }
+            let input = json!({ "nodeID": self.id, "maxLoopCount": self.most });
+            let then = Then::Back { to: self.id.clone(), most: self.most, fallback };
+            Ok(Outcome::new(input, output).with_state(state).then(then))
+        })
+    }
+}
+
+/// The node `iterationAgentflow`.
+pub(super) struct Iteration;
+
+impl Kind for Iteration {
+    fn name(&self) -> &'static str {
+        "iterationAgentflow"
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
+        if !inputs.has("iterationInput") {
+            inputs.refuse("iterationInput", "a list is required");
+        }
+        Some(Box::new(Iterates))
+    }
+}
+
+#[derive(Debug)]
+struct Iterates;
+
+impl Step for Iterates {
+    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+        Box::pin(async move {
+            let items = match visit.inputs.get("iterationInput") {
+                Some(Value::String(text)) => lenient::parse(text).map_err(Failure::flow)?,
+                Some(value) => value.clone(),
+                None => Value::Null,
+            };
+            let Value::Array(items) = items else { return Err(Failure::flow("Invalid input array")) };
+            let input = json!({ "iterationInput": items });
+            Ok(Outcome::new(input, json!({})).then(Then::Each(items)))
+        })
+    }
+}

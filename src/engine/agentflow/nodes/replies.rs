@@ -1,0 +1,36 @@
+//! Nodes that say something by themselves.
+
+use serde_json::json;
+
+use super::super::{Kind, Outcome, Step, Visit};
+use crate::engine::Task;
+use crate::engine::inputs::Inputs;
+
+/// The node `directReplyAgentflow`.
+pub(super) struct DirectReply;
+
+impl Kind for DirectReply {
+    fn name(&self) -> &'static str {
+        "directReplyAgentflow"
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
+        inputs.text("directReplyMessage");
+        Some(Box::new(Replies))
+    }
+}
+
+#[derive(Debug)]
+struct Replies;
+
+impl Step for Replies {
+    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+        Box::pin(async move {
+            let message = visit.text("directReplyMessage");
+            if visit.is_last {
+                visit.run.sink.bare_token(&message);
+            }
+            Ok(Outcome::new(json!({}), json!({ "content": message })))
+        })
+    }
+}

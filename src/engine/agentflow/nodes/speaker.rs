@@ -1,0 +1,290 @@
+//! What nodes that ask a model have in common: the model, what it is told, and what is shown of its answer.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+
+use super::super::runtime::turn;
+use super::super::structured::is_type;
+use super::super::talk::{self, Talk};
+use super::super::values::shown as text_of;
+use super::super::{Visit, talk::message};
+use super::check_changes;
+use crate::engine::failure::Failure;
+use crate::engine::inputs::Inputs;
+use crate::engine::message::Message;
+use crate::engine::models::{self, Answered, Ask, ChatModel};
+
+/// How Flowise has a model sum up a chat.
+const SUMMARIZER: &str = include_str!("summarizer.txt");
+
+/// See the module. Inputs are named with a prefix, such as `llm`.
+#[derive(Debug)]
+pub(super) struct Speaker {
+    pub(super) model: Arc<dyn ChatModel>,
+    /// Whether its answers come word by word.
+    pub(super) streams: bool,
+    names: Names,
+}
+
+#[derive(Debug)]
+struct Names {
+    messages: String,
+    has_memory: String,
+    memory: String,
+    window: String,
+    user_message: String,
+}
+
+impl Names {
+    fn of(prefix: &str) -> Self {
+        let name = |rest: &str| format!("{prefix}{rest}");
+        Self {
+            messages: name("Messages"),
+            has_memory: name("EnableMemory"),
+            memory: name("MemoryType"),
+            window: name("MemoryWindowSize"),
+            user_message: name("UserMessage"),
+        }
+    }
+}
+
+impl Speaker {
+    /// Reads the model and the memory of a node.
+    pub(super) fn read(prefix: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
+        let names = Names::of(prefix);
+        if inputs.flag(&names.has_memory).unwrap_or_default() {
+            match inputs.text(&names.memory).as_deref() {
+                None | Some("allMessages" | "windowSize" | "conversationSummary") => {}
+                Some("conversationSummaryBuffer") => {
+                    inputs.refuse(
+                        &names.memory,
+                        "the engine counts no tokens; it knows allMessages, windowSize and conversationSummary",
+                    );
+                }
+                Some(_) => inputs.refuse(&names.memory, "the engine does not know this kind of memory"),
+            }
+        }
+        if let Some(window) = inputs.text(&names.window).filter(|window| window.trim().parse::<f64>().is_err()) {
+            inputs.refuse(&names.window, format!("expected a number, not {window}"));
+        }
+        let ignored = [format!("{prefix}MemoryType"), format!("{prefix}MemoryMaxTokenLimit")];
+        inputs.ignore(&ignored.iter().map(String::as_str).collect::<Vec<_>>());
+        let (model, streams) = model(&format!("{prefix}Model"), inputs)?;
+        Some(Self { model, streams, names })
+    }
+
+    /// Reads what a node tells its model and does with the answer.
+    pub(super) fn read_rest(prefix: &str, inputs: &mut Inputs<'_, '_, '_>) {
+        let name = |rest: &str| format!("{prefix}{rest}");
+        let messages = name("Messages");
+        let is_known = |role: &Value| matches!(role.as_str(), Some("system" | "user" | "assistant" | "developer" | ""));
+        let listed = inputs.value(&messages).unwrap_or_else(|| json!([]));
+        if !listed.as_array().is_some_and(|all| all.iter().all(|one| one.get("role").is_none_or(is_known))) {
+            inputs.refuse(&messages, "expected messages of system, developer, user or assistant");
+        }
+        inputs.text(&name("UserMessage"));
+        inputs.text(&name("ReturnResponseAs"));
+        let fields = inputs.value(&name("StructuredOutput")).unwrap_or_else(|| json!([]));
+        let is_field = |field: &Value| field.get("type").and_then(Value::as_str).is_some_and(is_type);
+        if !fields.as_array().is_some_and(|fields| fields.iter().all(is_field)) {
+            inputs.refuse(&name("StructuredOutput"), "expected a list of keys with their types");
+        }
+        check_changes(inputs, &name("UpdateState"));
+    }
+
+    fn has_memory(&self, visit: &Visit<'_>) -> bool {
+        visit.flag(&self.names.has_memory)
+    }
+
+    /// What the model is told before it answers.
+    pub(super) async fn talk(&self, visit: &Visit<'_>, is_agent: bool) -> Result<Talk, Failure> {
+        let mut talk = Talk::default();
+        before(&mut talk, visit);
+        for said in visit.list(&self.names.messages) {
+            let role = said.get("role").and_then(Value::as_str).unwrap_or_default();
+            let content = said.get("content").map(text_of).unwrap_or_default();
+            match role {
+                "" => {}
+                _ if content.is_empty() => {}
+                "system" => talk.say_first(role, &content),
+                role => talk.say(role, &content),
+            }
+        }
+        if self.has_memory(visit) {
+            self.recall(&mut talk, visit, is_agent).await?;
+        } else if visit.is_first() {
+            talk.recall(self.images(visit).as_ref(), visit.run.request);
+            if let Some(said) = visit.said.filter(|_| self.user_turns(visit).next().is_none()) {
+                talk.say("user", said);
+            }
+        }
+        Ok(talk)
+    }
+
+    /// What was said before, the user's question, and the node's own.
+    async fn recall(&self, talk: &mut Talk, visit: &Visit<'_>, is_agent: bool) -> Result<(), Failure> {
+        let mut past: Vec<Value> = visit.runtime.past.iter().chain(&visit.runtime.history).cloned().collect();
+        if let Some(said) = visit.said.filter(|_| visit.is_first()) {
+            past.extend(self.images(visit));
+            past.push(turn("user", said));
+        }
+        let own = visit.text(&self.names.user_message);
+        let request = visit.run.request;
+        match visit.text(&self.names.memory).as_str() {
+            "windowSize" => talk.recall(last(&past, &visit.text(&self.names.window)), request),
+            "conversationSummary" if !past.is_empty() => {
+                talk.say("assistant", &self.summary(&past, visit).await?);
+                if let Some(said) = visit.said.filter(|_| is_agent && own.is_empty()) {
+                    talk.say("user", said);
+                }
+            }
+            _ => talk.recall(&past, request),
+        }
+        if !own.is_empty() {
+            talk.say("user", &own);
+        }
+        Ok(())
+    }
+
+    /// The past in few words.
+    pub(super) async fn summary(&self, past: &[Value], visit: &Visit<'_>) -> Result<String, Failure> {
+        let field = |turn: &Value, name: &str| turn.get(name).map(text_of).unwrap_or_default();
+        let lines: Vec<String> =
+            past.iter().map(|turn| format!("{}: {}", field(turn, "role"), field(turn, "content"))).collect();
+        let asked = [Message::user(SUMMARIZER.trim_end().replacen("{conversation}", &lines.join("\n"), 1))];
+        Ok(visit.run.ask(&*self.model, Ask::of(&asked)).await?.text)
+    }
+
+    /// The turn that the images of the request are, if the model sees any.
+    pub(super) fn images(&self, visit: &Visit<'_>) -> Option<Value> {
+        let sees = self.model.sees_images() && !visit.run.request.images().is_empty();
+        sees.then(|| talk::images(visit.run.request))
+    }
+
+    fn user_turns<'v>(&self, visit: &'v Visit<'_>) -> impl Iterator<Item = &'v Value> {
+        let is_user = |said: &&Value| said.get("role").and_then(Value::as_str) == Some("user");
+        visit.list(&self.names.messages).iter().filter(is_user)
+    }
+
+    /// What is remembered of what the user said, at the first node that asks a model.
+    pub(super) fn remembered(&self, visit: &Visit<'_>) -> Vec<Value> {
+        let Some(said) = visit.said.filter(|_| visit.is_first()) else { return Vec::new() };
+        let mut turns: Vec<Value> = self.images(visit).into_iter().collect();
+        let mut own = self.user_turns(visit).peekable();
+        if self.has_memory(visit) || own.peek().is_none() {
+            turns.push(turn("user", said));
+        } else {
+            turns.extend(own.map(|own| turn("user", &own.get("content").map(text_of).unwrap_or_default())));
+        }
+        turns
+    }
+
+    /// The node's inputs as clients see them, with what the model was told.
+    pub(super) fn shown(&self, visit: &Visit<'_>, talk: Vec<Value>) -> Value {
+        let mut inputs = visit.inputs.clone();
+        inputs.shift_remove(&self.names.messages);
+        let mut shown = Map::new();
+        shown.insert("messages".to_owned(), talk.into());
+        shown.extend(super::shown(&inputs));
+        Value::Object(shown)
+    }
+}
+
+/// The model in an input, and whether its answers come word by word.
+pub(super) fn model(name: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<(Arc<dyn ChatModel>, bool)> {
+    let Some(kind) = inputs.text(name) else {
+        inputs.refuse(name, "a chat model is required");
+        return None;
+    };
+    let config = inputs.value(&format!("{name}Config")).and_then(|config| config.as_object().cloned());
+    let config = config.unwrap_or_default();
+    let streams = config.get("streaming") != Some(&Value::Bool(false));
+    Some((models::from_config(&kind, config, inputs)?, streams))
+}
+
+/// Turns that came with the request go before everything that the first node says.
+pub(super) fn before(talk: &mut Talk, visit: &Visit<'_>) {
+    if visit.is_first() {
+        for past in &visit.run.request.history {
+            talk.say(if past.by_user { "user" } else { "assistant" }, &past.text);
+        }
+    }
+}
+
+/// The last exchanges.
+pub(super) fn last<'v>(past: &'v [Value], exchanges: &str) -> &'v [Value] {
+    let count = exchanges.trim().parse::<usize>().unwrap_or_default().saturating_mul(2);
+    if count == 0 { past } else { past.get(past.len().saturating_sub(count)..).unwrap_or_default() }
+}
+
+/// When a model was asked.
+#[derive(Debug)]
+pub(super) struct Clock(u64);
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self(milliseconds())
+    }
+
+    pub(super) fn stop(&self) -> Value {
+        let end = milliseconds();
+        json!({ "start": self.0, "end": end, "delta": end.saturating_sub(self.0) })
+    }
+}
+
+fn milliseconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or_default()
+}
+
+/// What an answer took, as far as the provider tells.
+pub(super) fn add_usage(output: &mut Map<String, Value>, answered: &Answered) {
+    if !answered.usage_metadata.is_empty() {
+        output.insert("usageMetadata".to_owned(), Value::Object(answered.usage_metadata.clone()));
+    }
+    if !answered.response_metadata.is_empty() {
+        output.insert("responseMetadata".to_owned(), Value::Object(answered.response_metadata.clone()));
+    }
+}
+
+/// What the model thought.
+pub(super) fn add_thoughts(output: &mut Map<String, Value>, thoughts: &str) {
+    if !thoughts.is_empty() {
+        output.insert("reasonContent".to_owned(), json!({ "thinking": thoughts }));
+    }
+}
+
+/// The last events of an answer that came word by word.
+pub(super) fn tell_end(visit: &Visit<'_>, answered: &Answered) {
+    visit.run.sink.event("calledTools", &talk::called(&answered.calls));
+    if !answered.usage_metadata.is_empty() {
+        visit.run.sink.event("usageMetadata", &Value::Object(answered.usage_metadata.clone()));
+    }
+}
+
+/// An answer of a described form: itself, and as a text.
+pub(super) fn formed(answered: &Answered) -> Result<(Map<String, Value>, String), Failure> {
+    match serde_json::from_str(&answered.text) {
+        Ok(Value::Object(fields)) => {
+            let text = match fields.get("content") {
+                Some(Value::String(content)) => content.clone(),
+                Some(content) if !content.is_null() => pretty(content),
+                _ => pretty(&Value::Object(fields.clone())),
+            };
+            Ok((fields, text))
+        }
+        _ => Err(Failure::flow("the model's answer has not the form that was asked for")),
+    }
+}
+
+/// As JavaScript writes it with two spaces.
+pub(super) fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// A turn as a model is told it, without images.
+pub(super) fn plain(turn: &Value) -> Message {
+    message(turn, &crate::engine::request::Request::default())
+}

@@ -1,0 +1,90 @@
+//! Where flows start.
+
+use serde_json::{Map, Value};
+
+use super::super::answer::state;
+use super::super::{Kind, Outcome, Step, Visit};
+use crate::engine::Task;
+use crate::engine::inputs::Inputs;
+
+/// The node `startAgentflow`.
+pub(super) struct Start;
+
+impl Kind for Start {
+    fn name(&self) -> &'static str {
+        "startAgentflow"
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
+        let has_form = match inputs.text("startInputType").as_deref() {
+            Some("chatInput") => false,
+            Some("formInput") => true,
+            Some("webhookTrigger") => {
+                inputs.refuse("startInputType", "the engine has no webhooks; flows start with a question or a form");
+                return None;
+            }
+            Some("scheduleInput") => {
+                inputs.refuse("startInputType", "the engine has no schedule; flows start with a question or a form");
+                return None;
+            }
+            _ => {
+                inputs.refuse("startInputType", "expected chatInput or formInput");
+                return None;
+            }
+        };
+        let is_state = |value: &Value| value.is_array() || value.is_object();
+        if inputs.json("startState").is_some_and(|state| !is_state(&state)) {
+            inputs.refuse("startState", "expected a list of keys and values");
+        }
+        let (forgets, keeps_state) = (inputs.flag("startEphemeralMemory"), inputs.flag("startPersistState"));
+        // Of other kinds of start.
+        let other =
+            |name: &&String| ["form", "webhook", "schedule", "callback"].iter().any(|kind| name.starts_with(kind));
+        let others: Vec<String> = inputs.node.data.inputs.keys().filter(other).cloned().collect();
+        inputs.ignore(&others.iter().map(String::as_str).collect::<Vec<_>>());
+        let (forgets, keeps_state) = (forgets.unwrap_or_default(), keeps_state.unwrap_or_default());
+        Some(Box::new(Started { has_form, forgets, keeps_state }))
+    }
+}
+
+#[derive(Debug)]
+struct Started {
+    has_form: bool,
+    forgets: bool,
+    keeps_state: bool,
+}
+
+impl Step for Started {
+    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+        Box::pin(async move {
+            let mut state = state(visit.inputs.get("startState"));
+            if self.keeps_state {
+                state.extend(visit.runtime.state.clone());
+            }
+            let (mut input, mut output) = (Map::new(), Map::new());
+            if self.has_form {
+                input.insert("form".to_owned(), described(visit));
+                let is_kept = visit.runtime.form.as_object().is_some_and(|form| !form.is_empty());
+                let form = if is_kept { Some(visit.runtime.form.clone()) } else { visit.said.map(Value::from) };
+                output.extend(form.map(|form| ("form".to_owned(), form)));
+            } else if let Some(said) = visit.said {
+                input.insert("question".to_owned(), said.into());
+                output.insert("question".to_owned(), said.into());
+            }
+            if self.forgets {
+                output.insert("ephemeralMemory".to_owned(), true.into());
+            }
+            if self.keeps_state {
+                output.insert("persistState".to_owned(), true.into());
+            }
+            Ok(Outcome::new(Value::Object(input), Value::Object(output)).with_state(state))
+        })
+    }
+}
+
+/// The form as its author describes it.
+fn described(visit: &Visit<'_>) -> Value {
+    let named = [("title", "formTitle"), ("description", "formDescription"), ("inputs", "formInputTypes")];
+    let field = |(name, input): (&str, &str)| Some((name.to_owned(), visit.inputs.get(input)?.clone()));
+    Value::Object(named.into_iter().filter_map(field).collect())
+}

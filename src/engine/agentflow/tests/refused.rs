@@ -1,0 +1,99 @@
+//! What is refused when a flow is loaded, and how that is said.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::draw::{Drawing, model, reply};
+use crate::engine::compile::Workshop;
+use crate::engine::flow::Flow;
+use crate::engine::models::lab;
+use crate::engine::provider::Targets;
+use crate::telemetry::metrics::Metrics;
+
+fn problems(flow: &Drawing) -> Vec<String> {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let workshop = Arc::new(Workshop::new(lab::credentials(), Targets::new(&"test".into(), &metrics)));
+    let export = flow.export().replace("LLM_BASE_PATH_PLACEHOLDER", "127.0.0.1:1");
+    match Flow::load(None, "flow", &export, &workshop) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn with(kind: &str, inputs: &Value) -> Drawing {
+    Drawing::new(&json!({})).node("it", kind, inputs).line(&["start", "it"])
+}
+
+#[test]
+fn what_cannot_be_run_says_where_and_why() {
+    let refused = [
+        (
+            with("retrieverAgentflow", &json!({})),
+            "node \"it\" (retrieverAgentflow): document stores are not part of an export, so the engine has none to search",
+        ),
+        (with("customFunctionAgentflow", &json!({})), "node \"it\" (customFunctionAgentflow): the engine runs no code"),
+        (with("newAgentflow", &json!({})), "node \"it\" (newAgentflow): the engine does not know this kind of node"),
+        (with("llmAgentflow", &json!({})), "node \"it\" (llmAgentflow), input llmModel: a chat model is required"),
+        (
+            with(
+                "llmAgentflow",
+                &model("llm", json!({ "llmEnableMemory": true, "llmMemoryType": "conversationSummaryBuffer" })),
+            ),
+            "node \"it\" (llmAgentflow), input llmMemoryType: the engine counts no tokens; it knows allMessages, windowSize and conversationSummary",
+        ),
+        (
+            with("llmAgentflow", &model("llm", json!({ "llmNew": "x" }))),
+            "node \"it\" (llmAgentflow), input llmNew: the engine does not support this option",
+        ),
+        (
+            with("agentAgentflow", &model("agent", json!({ "agentTools": [{ "agentSelectedTool": "gmail" }] }))),
+            "node \"it\" (agentAgentflow), input agentTools: the engine does not know the tool gmail",
+        ),
+        (
+            with("agentAgentflow", &model("agent", json!({ "agentToolsBuiltInOpenAI": "[\"web_search_preview\"]" }))),
+            "node \"it\" (agentAgentflow), input agentToolsBuiltInOpenAI: the engine does not know tools that are built into a model",
+        ),
+        (
+            with(
+                "agentAgentflow",
+                &model("agent", json!({ "agentKnowledgeDocumentStores": [{ "documentStore": "1:x" }] })),
+            ),
+            "node \"it\" (agentAgentflow), input agentKnowledgeDocumentStores: document stores are not part of an export, so the engine has none to search",
+        ),
+        (
+            with("httpAgentflow", &json!({ "url": "https://{{ $form.host }}/x" })),
+            "node \"it\" (httpAgentflow), input url: where the address leads must not depend on the request",
+        ),
+        (
+            with("httpAgentflow", &json!({ "url": "http://localhost:5566/x" })),
+            "node \"it\" (httpAgentflow), input url: requests to this machine and its network are denied by policy",
+        ),
+        (
+            with("loopAgentflow", &json!({ "loopBackToNode": "gone-Gone" })),
+            "node \"it\" (loopAgentflow), input loopBackToNode: there is no such node in the flow",
+        ),
+        (
+            with("executeFlowAgentflow", &json!({ "executeFlowSelectedFlow": "x", "executeFlowBaseURL": "http://x" })),
+            "node \"it\" (executeFlowAgentflow), input executeFlowBaseURL: the engine runs its own flows only",
+        ),
+        (
+            Drawing::new(&json!({ "startInputType": "webhookTrigger" })),
+            "node \"start\" (startAgentflow), input startInputType: the engine has no webhooks; flows start with a question or a form",
+        ),
+        (
+            with("directReplyAgentflow", &reply("a")).node("stray", "directReplyAgentflow", &reply("b")),
+            "a flow starts with one node that no edge leads to; of this one those are \"start\", \"stray\"",
+        ),
+    ];
+    for (flow, problem) in refused {
+        assert_eq!(problems(&flow), [problem]);
+    }
+}
+
+#[test]
+fn what_is_set_and_empty_is_no_matter() {
+    let inputs =
+        model("agent", json!({ "agentTools": "", "agentToolsBuiltInGemini": "[]", "agentKnowledgeVSEmbeddings": [] }));
+    assert_eq!(problems(&with("agentAgentflow", &inputs)), [""; 0]);
+}

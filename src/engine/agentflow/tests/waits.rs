@@ -1,0 +1,157 @@
+//! Flows that wait for their user.
+
+use serde_json::{Value, json};
+
+use super::draw::{Drawing, model, reply};
+use super::lab::{Lab, run};
+
+fn asks_user() -> String {
+    Drawing::new(&json!({ "startState": [{ "key": "rounds", "value": "one" }] }))
+        .node("draft", "llmAgentflow", &model("llm", json!({ "llmEnableMemory": true })))
+        .node("ok", "humanInputAgentflow", &json!({
+            "humanInputDescriptionType": "fixed", "humanInputDescription": "<p>Sure?</p>", "humanInputEnableFeedback": true,
+            "humanInputModelConfig": { "modelName": "left over" },
+        }))
+        .node("done", "directReplyAgentflow", &reply("Done: {{ draft }} in {{ $flow.state.rounds }}"))
+        .node("again", "loopAgentflow", &json!({ "loopBackToNode": "draft-draft", "maxLoopCount": 5 }))
+        .line(&["start", "draft", "ok:0", "done"])
+        .line(&["ok:1", "again"])
+        .export()
+}
+
+fn answering(kind: &str, feedback: Option<&str>) -> Value {
+    json!({ "chatId": "c", "streaming": true, "humanInput": { "type": kind, "feedback": feedback } })
+}
+
+#[test]
+fn a_flow_stops_for_its_user_and_goes_on_with_the_answer() {
+    run(async {
+        let lab = Lab::new(&asks_user()).await;
+        let asked = lab.ask(json!({ "question": "Write", "chatId": "c", "streaming": true })).await;
+        assert_eq!(asked.text(), "Stub answer to: Write\n\nSure?");
+        let end = [
+            "token",
+            "nextAgentFlow",
+            "agentFlowExecutedData",
+            "agentFlowEvent",
+            "action",
+            "agentFlowEvent",
+            "metadata",
+            "end",
+        ];
+        assert!(asked.names().ends_with(&end.map(str::to_owned)), "{:?}", asked.names());
+        let action = &asked.json["action"];
+        assert_eq!(action["mapping"], json!({ "approve": "Proceed", "reject": "Reject" }));
+        assert_eq!(action["data"]["nodeId"], "ok");
+        let keys: Vec<_> = asked.json.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(
+            keys,
+            [
+                "text",
+                "question",
+                "chatId",
+                "chatMessageId",
+                "executionId",
+                "agentFlowExecutedData",
+                "action",
+                "sessionId"
+            ]
+        );
+
+        let proceeded = lab.ask(answering("proceed", None)).await;
+        assert_eq!(proceeded.text(), "Done: Stub answer to: Write in one");
+        assert_eq!(proceeded.path(), ["start", "draft", "ok", "done"]);
+        assert_eq!(proceeded.json["executionId"], asked.json["executionId"]);
+        assert_eq!(proceeded.json.get("question"), None);
+
+        let again = lab.ask(answering("proceed", None)).await;
+        assert_eq!(again.json, "Error: predictionsServices.buildChatflow - No previous execution found for session c");
+    });
+}
+
+#[test]
+fn a_rejection_goes_back_with_what_the_user_said() {
+    run(async {
+        let lab = Lab::new(&asks_user()).await;
+        lab.ask(json!({ "question": "Write", "chatId": "c" })).await;
+        lab.sent();
+        let rejected = lab.ask(answering("reject", Some("Shorter"))).await;
+        assert_eq!(rejected.path(), ["start", "draft", "ok", "again", "draft", "ok"]);
+        let told = lab.sent()[0]["messages"].clone();
+        assert_eq!(told[told.as_array().unwrap().len() - 1], json!({ "role": "user", "content": "Shorter" }));
+        assert!(rejected.text().ends_with("Sure?"));
+        let done = lab.ask(answering("proceed", None)).await;
+        assert!(done.text().starts_with("Done: "), "{}", done.text());
+    });
+}
+
+#[test]
+fn only_where_it_waits_and_only_in_its_own_session() {
+    run(async {
+        let lab = Lab::new(&asks_user()).await;
+        lab.ask(json!({ "question": "Write", "chatId": "c" })).await;
+        let mut elsewhere = answering("proceed", None);
+        elsewhere["chatId"] = "other".into();
+        let answer = lab.ask(elsewhere).await;
+        assert_eq!(
+            answer.json,
+            "Error: predictionsServices.buildChatflow - No previous execution found for session other"
+        );
+        // A new question is a new run; what waited is forgotten.
+        lab.ask(json!({ "question": "Write", "chatId": "c" })).await;
+        let mut before = answering("proceed", None);
+        before["humanInput"]["startNodeId"] = "draft".into();
+        let answer = lab.ask(before).await;
+        assert!(answer.json.as_str().unwrap().contains("Node draft not found"), "{}", answer.json);
+    });
+}
+
+fn careful_agent() -> String {
+    let tool = json!({ "agentSelectedTool": "calculator", "agentSelectedToolRequiresHumanInput": true, "agentSelectedToolConfig": {} });
+    Drawing::new(&json!({}))
+        .node("agent", "agentAgentflow", &model("agent", json!({ "agentTools": [tool], "agentEnableMemory": true })))
+        .line(&["start", "agent"])
+        .export()
+}
+
+const SUM: &str = "Compute [[tool=calculator:{\"input\":\"6*7\"}]]";
+
+#[test]
+fn an_agent_asks_before_it_calls_a_tool() {
+    run(async {
+        let lab = Lab::new(&careful_agent()).await;
+        let asked = lab.ask(json!({ "question": SUM, "chatId": "c", "streaming": true })).await;
+        assert!(
+            asked.text().starts_with("\nAttempting to use tool:\n```json\n{\n  \"name\": \"calculator\""),
+            "{}",
+            asked.text()
+        );
+        assert_eq!(asked.data("agent")["output"]["isWaitingForHumanInput"], true);
+        assert_eq!(lab.sent().len(), 1);
+        let done = lab.ask(answering("proceed", None)).await;
+        assert_eq!(done.text(), "Tool said: 42");
+        let sent = lab.sent();
+        let told = sent[0]["messages"].as_array().unwrap();
+        let last: Vec<_> = told.iter().rev().take(2).map(|message| message["role"].as_str().unwrap()).collect();
+        assert_eq!(last, ["tool", "assistant"]);
+        assert_eq!(told[told.len() - 2]["tool_calls"][0]["function"]["name"], "calculator");
+        assert_eq!(
+            done.data("agent")["output"]["usedTools"],
+            json!([{ "tool": "calculator", "toolInput": { "input": "6*7" }, "toolOutput": "42" }])
+        );
+    });
+}
+
+#[test]
+fn a_tool_that_is_rejected_is_gone() {
+    run(async {
+        let lab = Lab::new(&careful_agent()).await;
+        lab.ask(json!({ "question": SUM, "chatId": "c" })).await;
+        lab.sent();
+        let done = lab.ask(answering("reject", None)).await;
+        assert_eq!(done.text(), "Stub answer to: Compute");
+        let sent = lab.sent();
+        assert_eq!(sent[0].get("tools"), None);
+        assert!(sent[0]["messages"].as_array().unwrap().iter().all(|message| message.get("tool_calls").is_none()));
+    });
+}

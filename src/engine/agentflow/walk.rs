@@ -1,0 +1,383 @@
+//! Goes from node to node, and tells clients of each step.
+
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use serde_json::{Map, Value, json};
+
+use super::graph::Graph;
+use super::runtime::{Iteration, Runtime};
+use super::values::{Scope, shown};
+use super::{Agentflow, Node, Outcome, Then, Visit};
+use crate::engine::compile::Workshop;
+use crate::engine::failure::Failure;
+use crate::engine::run::Run;
+use crate::predict::chat_id;
+
+/// Flowise's own: nodes run at one level, and how often a loop goes back that says nothing about it.
+const MOST_NODES: usize = 1000;
+const MOST_LOOPS: u64 = 10;
+/// Nodes run at all levels of one run.
+const MOST_IN_ALL: usize = 10_000;
+
+/// What all levels of a run share.
+pub(super) struct Shared<'a> {
+    pub(super) run: &'a Run<'a>,
+    pub(super) workshop: &'a Workshop,
+    /// The id of the message that the answer becomes.
+    pub(super) message: String,
+    /// Texts of the files that came with the question.
+    pub(super) files: String,
+    /// What the user said.
+    pub(super) said: Option<String>,
+    /// Turns of the chat before this request.
+    pub(super) past: Vec<Value>,
+    /// Nodes run so far.
+    pub(super) count: Cell<usize>,
+}
+
+/// See the module.
+pub(super) struct Walk<'a> {
+    flow: &'a Agentflow,
+    shared: &'a Shared<'a>,
+    graph: &'a Graph,
+    iteration: Option<&'a Iteration>,
+    pub(super) runtime: Runtime,
+    /// The node that waited for the user, and what the user answered.
+    answer: Option<(usize, Value)>,
+    queue: VecDeque<usize>,
+    /// Nodes that something came before already, but not all.
+    waiting: HashMap<usize, HashSet<usize>>,
+}
+
+/// A walk that failed.
+#[derive(Debug)]
+pub(super) struct Fall {
+    pub(super) failure: Failure,
+    /// Whether the user's answer to the node that waited for it is not used up.
+    pub(super) can_retry: bool,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(flow: &'a Agentflow, shared: &'a Shared<'a>, runtime: Runtime) -> Self {
+        let (queue, waiting) = (flow.whole.starts.iter().copied().collect(), HashMap::new());
+        Self { flow, shared, graph: &flow.whole, iteration: None, runtime, answer: None, queue, waiting }
+    }
+
+    /// Goes on at the node that waited.
+    pub(super) fn resume(self, at: usize, answer: Value) -> Self {
+        Self { answer: Some((at, answer)), queue: [at].into(), ..self }
+    }
+
+    /// To the end, or to where it waits.
+    pub(super) async fn go(&mut self) -> Result<(), Fall> {
+        let mut is_begun = false;
+        let mut count = 0;
+        while let Some(at) = self.queue.pop_front() {
+            if !std::mem::replace(&mut is_begun, true) && self.iteration.is_none() {
+                self.tell("agentFlowEvent", &"INPROGRESS".into());
+            }
+            count += 1;
+            self.shared.count.set(self.shared.count.get() + 1);
+            if count > MOST_NODES + 1 || self.shared.count.get() > MOST_IN_ALL {
+                let failure = Failure::flow("Maximum iteration limit reached");
+                return Err(Fall { failure, can_retry: false });
+            }
+            let Some(node) = self.flow.nodes.get(at) else { continue };
+            match self.step(at, node).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(failure) => {
+                    let failure = self.fail(at, node, failure);
+                    return Err(Fall { failure, can_retry: self.answer.is_some() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs one node; whether it goes on.
+    async fn step(&mut self, at: usize, node: &'a Node) -> Result<bool, Failure> {
+        if self.shared.run.watch.abort.is_cancelled() {
+            return Err(Failure::Aborted);
+        }
+        self.tell_step(node, "INPROGRESS", None);
+        let mut outcome = self.visit(at, node).await?;
+        if self.answer.as_ref().is_some_and(|(waited, _)| *waited == at) {
+            self.answer = None;
+            self.runtime.executed.retain(|entry| entry.get("nodeId").and_then(Value::as_str) != Some(&node.id));
+        }
+        let then = std::mem::take(&mut outcome.then);
+        let then = match then {
+            Then::Each(items) => {
+                self.each(at, node, items, &mut outcome).await?;
+                Then::Next
+            }
+            Then::Wait => {
+                self.wait(at, node, outcome);
+                return Ok(false);
+            }
+            then => then,
+        };
+        self.finish(at, node, outcome);
+        self.go_on(at, node, then);
+        Ok(true)
+    }
+
+    async fn visit(&self, at: usize, node: &'a Node) -> Result<Outcome, Failure> {
+        let Shared { run, message, files, said, .. } = self.shared;
+        let request = run.request;
+        let has_form = request.form.as_ref().is_some_and(|form| !form.is_empty());
+        if has_form && !request.question().is_empty() {
+            return Err(Failure::flow("Question and form cannot be provided at the same time"));
+        }
+        let scope = Scope { run, runtime: &self.runtime, iteration: self.iteration, files, message };
+        let mut inputs = node.inputs.clone();
+        for name in &node.filled {
+            if let Some(value) = inputs.get_mut(name) {
+                *value = scope.fill(value);
+            }
+        }
+        let visit = Visit {
+            node,
+            inputs,
+            run,
+            runtime: &self.runtime,
+            iteration: self.iteration,
+            workshop: self.shared.workshop,
+            scope: &scope,
+            said: said.as_deref(),
+            is_last: self.iteration.is_none() && self.graph.next(at).is_empty(),
+            answer: self.answer.as_ref().filter(|(waited, _)| *waited == at).map(|(_, answer)| answer),
+        };
+        node.step.run(&visit).await
+    }
+
+    /// Runs what is inside an iteration once for each item; an item that fails says so and the next comes.
+    async fn each(
+        &mut self,
+        at: usize,
+        node: &'a Node,
+        items: Vec<Value>,
+        outcome: &mut Outcome,
+    ) -> Result<(), Failure> {
+        let Some(inside) = self.flow.inside.get(&at) else { return Ok(()) };
+        let mut results: Vec<Value> = Vec::new();
+        let count = items.len();
+        for (index, value) in items.into_iter().enumerate() {
+            if self.shared.count.get() >= MOST_IN_ALL {
+                return Err(Failure::flow("Maximum iteration limit reached"));
+            }
+            let iteration = Iteration { index, count, value };
+            let past = self.shared.past.clone();
+            let runtime = Runtime { state: self.runtime.state.clone(), past, ..Runtime::default() };
+            let mut walk = Walk {
+                flow: self.flow,
+                shared: self.shared,
+                graph: inside,
+                iteration: Some(&iteration),
+                runtime,
+                answer: None,
+                queue: inside.starts.iter().copied().collect(),
+                waiting: HashMap::new(),
+            };
+            match Box::pin(walk.go()).await {
+                Ok(()) => {
+                    let Runtime { executed, state, .. } = walk.runtime;
+                    results.extend(content(executed.last()).filter(|content| *content != ""));
+                    self.adopt(node, &iteration, executed);
+                    self.runtime.state.extend(state);
+                    outcome.state = Some(self.runtime.state.clone());
+                }
+                Err(_) if self.shared.run.watch.abort.is_cancelled() => return Err(Failure::Aborted),
+                Err(Fall { failure, .. }) => {
+                    results.push(format!("Error in iteration {}: {failure}", index + 1).into());
+                }
+            }
+        }
+        let joined: Vec<String> = results.iter().map(shown).collect();
+        outcome.output.insert("iterationResults".to_owned(), results.into());
+        outcome.output.insert("content".to_owned(), joined.join("\n").into());
+        Ok(())
+    }
+
+    /// What was run inside an iteration, among what was run.
+    fn adopt(&mut self, node: &Node, iteration: &Iteration, executed: Vec<Value>) {
+        let context = iteration.shown(&self.shared.run.request.session_id);
+        for mut entry in executed {
+            if let Some(data) = entry.get_mut("data").and_then(Value::as_object_mut) {
+                data.insert("iterationIndex".to_owned(), iteration.index.into());
+                data.insert("iterationContext".to_owned(), context.clone());
+                data.insert("parentNodeId".to_owned(), node.id.as_str().into());
+            }
+            self.runtime.executed.push(entry);
+        }
+    }
+
+    /// Notes that a node waits for its user, and tells it.
+    fn wait(&mut self, at: usize, node: &Node, mut outcome: Outcome) {
+        let action = json!({
+            "id": chat_id::random().unwrap_or_default(),
+            "mapping": { "approve": "Proceed", "reject": "Reject" },
+            "elements": [
+                { "type": "agentflowv2-approve-button", "label": "Proceed" },
+                { "type": "agentflowv2-reject-button", "label": "Reject" },
+            ],
+            "data": { "nodeId": node.id, "nodeLabel": node.label, "input": outcome.input },
+        });
+        outcome.output.insert("humanInputAction".to_owned(), action.clone());
+        let entry = self.entry(at, node, outcome, "STOPPED");
+        self.runtime.executed.push(entry);
+        self.tell_step(node, "STOPPED", None);
+        self.tell_executed();
+        self.tell("agentFlowEvent", &"STOPPED".into());
+        self.tell("action", &action);
+    }
+
+    fn finish(&mut self, at: usize, node: &Node, mut outcome: Outcome) {
+        let state = outcome.state.get_or_insert_with(|| self.runtime.state.clone()).clone();
+        let history = outcome.history.clone().unwrap_or_default();
+        let form = outcome.output.get("form").filter(|form| !form.is_null() && **form != "").cloned();
+        let forgets = outcome.output.get("ephemeralMemory") == Some(&Value::Bool(true));
+        let entry = self.entry(at, node, outcome, "FINISHED");
+        self.runtime.executed.push(entry);
+        self.tell_step(node, "FINISHED", None);
+        if self.iteration.is_none() {
+            self.tell_executed();
+        }
+        self.runtime.state = state;
+        self.runtime.history.extend(history);
+        if let Some(form) = form {
+            self.runtime.form = form;
+        }
+        if forgets {
+            self.runtime.past.clear();
+        }
+    }
+
+    /// Notes and tells that a node failed; the failure as clients see it.
+    fn fail(&mut self, at: usize, node: &Node, failure: Failure) -> Failure {
+        let (failure, status) = match failure {
+            Failure::Aborted => (Failure::flow("Flow execution was cancelled"), "TERMINATED"),
+            failure => (failure, "ERROR"),
+        };
+        let error = failure.to_string();
+        let entry = json!({
+            "nodeId": node.id,
+            "nodeLabel": node.label,
+            "previousNodeIds": self.before(at),
+            "data": { "id": node.id, "name": node.kind, "error": error },
+            "status": status,
+        });
+        self.runtime.executed.push(entry);
+        self.tell_step(node, status, Some(error.as_str()).filter(|_| status == "ERROR"));
+        if self.iteration.is_none() {
+            self.tell_executed();
+            self.tell("agentFlowEvent", &status.into());
+        }
+        failure
+    }
+
+    /// Queues what comes after a node.
+    fn go_on(&mut self, at: usize, node: &Node, then: Then) {
+        let graph = self.graph;
+        let chosen = if let Then::Choose(chosen) = &then { chosen.as_slice() } else { &[] };
+        // Nothing chosen: the last one stands for everything else.
+        let is_chosen = |output: usize| match chosen.get(output) {
+            Some(_) if !chosen.contains(&true) => output + 1 == chosen.len(),
+            chosen => chosen.copied().unwrap_or(true),
+        };
+        for &(output, next) in graph.next(at) {
+            if !output.is_none_or(is_chosen) {
+                continue;
+            }
+            let received = self.waiting.entry(next).or_default();
+            received.insert(at);
+            if graph.is_ready(next, received) {
+                self.waiting.remove(&next);
+                self.queue.push_back(next);
+            }
+        }
+        if let Then::Back { to, most, fallback } = then {
+            self.go_back(node, &to, most, fallback);
+        }
+    }
+
+    fn go_back(&mut self, node: &Node, to: &str, most: u64, fallback: String) {
+        let count = self.runtime.loops.get(&node.id).copied().unwrap_or_default() + 1;
+        let most = if most == 0 { MOST_LOOPS } else { most };
+        if count < most {
+            self.runtime.loops.insert(node.id.clone(), count);
+            // Whatever the user answered was for the round before.
+            self.answer = None;
+            self.queue.extend(self.flow.nodes.iter().position(|node| node.id == to));
+            return;
+        }
+        let fallback = if fallback.is_empty() {
+            format!("Loop completed after reaching maximum iteration count of {most}.")
+        } else {
+            fallback
+        };
+        self.shared.run.sink.bare_token(&fallback);
+        let output = self.runtime.executed.last_mut().and_then(|entry| entry.get_mut("data")?.get_mut("output"));
+        if let Some(output) = output.and_then(Value::as_object_mut) {
+            output.insert("content".to_owned(), fallback.into());
+        }
+    }
+
+    fn entry(&self, at: usize, node: &Node, outcome: Outcome, status: &str) -> Value {
+        let mut data = Map::new();
+        data.insert("id".to_owned(), node.id.as_str().into());
+        data.insert("name".to_owned(), node.kind.into());
+        data.insert("input".to_owned(), outcome.input);
+        data.insert("output".to_owned(), Value::Object(outcome.output));
+        let state = outcome.state.unwrap_or_else(|| self.runtime.state.clone());
+        data.insert("state".to_owned(), Value::Object(state));
+        if let Some(history) = outcome.history {
+            data.insert("chatHistory".to_owned(), history.into());
+        }
+        json!({
+            "nodeId": node.id,
+            "nodeLabel": node.label,
+            "data": data,
+            "previousNodeIds": self.before(at),
+            "status": status,
+        })
+    }
+
+    fn before(&self, at: usize) -> Vec<&str> {
+        let id = |at: &usize| self.flow.nodes.get(*at).map(|node| node.id.as_str());
+        self.graph.before(at).iter().filter_map(id).collect()
+    }
+
+    fn tell_step(&self, node: &Node, status: &str, error: Option<&str>) {
+        if !self.shared.run.sink.streams() {
+            return;
+        }
+        let mut step = json!({ "nodeId": node.id, "nodeLabel": node.label, "status": status });
+        if let (Some(error), Some(step)) = (error, step.as_object_mut()) {
+            step.insert("error".to_owned(), error.into());
+        }
+        self.tell("nextAgentFlow", &step);
+    }
+
+    fn tell_executed(&mut self) {
+        if self.shared.run.sink.streams() {
+            let executed = Value::Array(std::mem::take(&mut self.runtime.executed));
+            self.tell("agentFlowExecutedData", &executed);
+            if let Value::Array(executed) = executed {
+                self.runtime.executed = executed;
+            }
+        }
+    }
+
+    fn tell(&self, event: &str, data: &Value) {
+        self.shared.run.sink.event(event, data);
+    }
+}
+
+/// The answer that a run ends with, by what was run last.
+pub(super) fn content(last: Option<&Value>) -> Option<Value> {
+    let content = last?.get("data").and_then(|data| data.get("output")?.get("content"));
+    Some(content.filter(|content| !content.is_null()).cloned().unwrap_or_else(|| " ".into()))
+}
