@@ -1,0 +1,317 @@
+//! Chats that survive a restart.
+//!
+//! A worker never waits for the disk: what is added waits in memory, where readers see it, for the one thread that
+//! writes. It takes all that has come, writes it in one transaction and syncs it, at most every [`PACE`]. So a crash
+//! loses what was said in the last quarter of a second or so, never half an exchange, and a clean stop loses nothing.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwapOption;
+use redb::Database;
+
+use super::disk::{self, Bounds, Exchange};
+use super::{AGE, MOST_SESSIONS, MOST_TURNS, Store, Turn};
+use crate::engine::failure::Failure;
+use crate::telemetry::metrics::Metrics;
+
+/// Between two writes.
+const PACE: Duration = Duration::from_millis(200);
+/// After a write that failed.
+const RETRY: Duration = Duration::from_secs(1);
+/// Between two looks for what is too old.
+const TIDY: Duration = Duration::from_hours(1);
+/// Sessions forgotten in one write.
+const FORGET: usize = 500;
+/// Bytes that may wait for a disk that does not take them.
+const MOST_WAITING: usize = 32 << 20;
+
+const BOUNDS: Bounds =
+    Bounds { turns: MOST_TURNS as u64, bytes: 1 << 20, sessions: MOST_SESSIONS as u64, age: AGE.as_secs() * 1_000_000 };
+
+/// See the module. Dropping it writes what still waits.
+#[derive(Debug)]
+pub(super) struct Kept {
+    shared: Arc<Shared>,
+    writer: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    folder: PathBuf,
+    /// `None` for a moment, while it is opened again.
+    database: ArcSwapOption<Database>,
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+    metrics: Arc<Metrics>,
+}
+
+/// A chatflow and a session.
+type Place = (Box<str>, Box<str>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Oldest first.
+    exchanges: HashMap<Place, Vec<Arc<Exchange>>>,
+    bytes: usize,
+    /// The last number that was given.
+    last: u64,
+    is_closing: bool,
+    is_full: bool,
+}
+
+impl Kept {
+    /// # Errors
+    /// The folder cannot be used, or another process has the file.
+    pub(super) fn open(folder: &Path, metrics: &Arc<Metrics>) -> io::Result<Self> {
+        let database = disk::open(folder)?;
+        let last = disk::last_number(&database).map_err(io::Error::other)?;
+        let shared = Arc::new(Shared {
+            folder: folder.to_owned(),
+            database: ArcSwapOption::from_pointee(database),
+            waiting: Mutex::new(Waiting { last, ..Waiting::default() }),
+            wake: Condvar::new(),
+            metrics: Arc::clone(metrics),
+        });
+        let writer = std::thread::Builder::new().name("chats".into()).spawn({
+            let shared = Arc::clone(&shared);
+            move || shared.write_on()
+        })?;
+        Ok(Self { shared, writer: Some(writer) })
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.shared.waiting().is_closing = true;
+        self.shared.wake.notify_all();
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Store for Kept {
+    fn turns(&self, flow: &str, session: &str) -> Result<Vec<Turn>, Failure> {
+        // First what waits: once it is written it is in the file, and is told from what waits by its number.
+        let waiting = self.shared.waiting().exchanges.get(&(flow.into(), session.into())).cloned().unwrap_or_default();
+        let database = self.shared.database.load_full();
+        let stored = match &database {
+            Some(database) => disk::read(database, flow, session, now().saturating_sub(BOUNDS.age)),
+            None => Err(redb::Error::DatabaseClosed),
+        };
+        let stored = stored.map_err(|error| {
+            tracing::error!(%error, "what a chat remembers cannot be read");
+            Failure::flow("What the chat remembers cannot be read.")
+        })?;
+        let last = stored.last().map_or(0, |(number, _)| *number);
+        let newer =
+            waiting.iter().filter(|exchange| exchange.number > last).flat_map(|exchange| exchange.turns.clone());
+        let mut turns: Vec<Turn> = stored.into_iter().flat_map(|(_, turns)| turns).chain(newer).collect();
+        turns.drain(..turns.len().saturating_sub(MOST_TURNS));
+        Ok(turns)
+    }
+
+    fn add(&self, flow: &str, session: &str, turns: &[Turn]) -> Result<(), Failure> {
+        let mut waiting = self.shared.waiting();
+        let bytes: usize = size(turns);
+        if waiting.bytes + bytes > MOST_WAITING {
+            // The client has its answer: better a chat that forgets than one that fails.
+            self.shared.metrics.engine.memory_lost.inc();
+            if !std::mem::replace(&mut waiting.is_full, true) {
+                tracing::error!("chats forget what is said: the disk does not take it");
+            }
+            return Ok(());
+        }
+        let number = now().max(waiting.last + 1);
+        waiting.last = number;
+        waiting.bytes += bytes;
+        let exchange = Exchange { flow: flow.into(), session: session.into(), number, turns: turns.to_vec() };
+        // With something there already the writer is at work, or rests, and will look again.
+        let is_asleep = waiting.exchanges.is_empty();
+        waiting.exchanges.entry((flow.into(), session.into())).or_default().push(Arc::new(exchange));
+        drop(waiting);
+        if is_asleep {
+            self.shared.wake.notify_all();
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The writer's life.
+    fn write_on(&self) {
+        let mut tidied: Option<Instant> = None;
+        let mut is_failing = false;
+        loop {
+            let (batch, is_closing) = self.next();
+            let mut outcome = if batch.is_empty() { Ok(()) } else { self.write(&batch) };
+            if outcome.is_ok() && !is_closing && tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY) {
+                outcome = self.tidy();
+                tidied = Some(Instant::now());
+            }
+            match outcome {
+                Ok(()) if std::mem::take(&mut is_failing) => tracing::info!("what chats remember is written again"),
+                Ok(()) => {}
+                Err(error) if is_closing => {
+                    let lost = self.waiting().exchanges.values().map(Vec::len).sum::<usize>();
+                    self.metrics.engine.memory_lost.inc_by(lost as u64);
+                    tracing::error!(%error, lost, "what chats should remember was not written");
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut is_failing, true) {
+                        let folder = self.folder.display();
+                        tracing::error!(%folder, %error, "what chats should remember cannot be written");
+                    }
+                    self.reopen();
+                }
+            }
+            if is_closing {
+                return;
+            }
+            self.rest(if is_failing { RETRY } else { PACE });
+        }
+    }
+
+    /// Waits for something to write, or until it is time to look at the old. `true`: this is the last of it.
+    fn next(&self) -> (Vec<Arc<Exchange>>, bool) {
+        let waiting = self.waiting();
+        let is_idle = |waiting: &mut Waiting| waiting.exchanges.is_empty() && !waiting.is_closing;
+        let waited = self.wake.wait_timeout_while(waiting, TIDY, is_idle);
+        let (waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut batch: Vec<_> = waiting.exchanges.values().flatten().map(Arc::clone).collect();
+        let is_closing = waiting.is_closing;
+        drop(waiting);
+        batch.sort_unstable_by_key(|exchange| exchange.number);
+        (batch, is_closing)
+    }
+
+    fn write(&self, batch: &[Arc<Exchange>]) -> Result<(), redb::Error> {
+        let database = self.database.load_full().ok_or(redb::Error::DatabaseClosed)?;
+        disk::write(&database, batch.iter().map(|exchange| &**exchange), &BOUNDS)?;
+        let last = batch.last().map_or(0, |exchange| exchange.number);
+        let mut waiting = self.waiting();
+        waiting.exchanges.retain(|_, exchanges| {
+            exchanges.retain(|exchange| exchange.number > last);
+            !exchanges.is_empty()
+        });
+        waiting.bytes = waiting.exchanges.values().flatten().map(|exchange| size(&exchange.turns)).sum();
+        waiting.is_full = false;
+        Ok(())
+    }
+
+    fn tidy(&self) -> Result<(), redb::Error> {
+        let database = self.database.load_full().ok_or(redb::Error::DatabaseClosed)?;
+        while disk::forget(&database, now().saturating_sub(BOUNDS.age), FORGET)? {}
+        Ok(())
+    }
+
+    /// After a failed write the file must be opened anew.
+    fn reopen(&self) {
+        drop(self.database.swap(None));
+        match disk::open(&self.folder) {
+            Ok(database) => self.database.store(Some(Arc::new(database))),
+            Err(error) => tracing::debug!(%error, "the file of what chats remember cannot be opened"),
+        }
+    }
+
+    fn rest(&self, pause: Duration) {
+        let rested = self.wake.wait_timeout_while(self.waiting(), pause, |waiting| !waiting.is_closing);
+        drop(rested.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Bytes in memory, about.
+fn size(turns: &[Turn]) -> usize {
+    turns.iter().map(|turn| turn.text.len() + 64).sum()
+}
+
+/// Microseconds since the epoch.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turns(text: &str) -> Vec<Turn> {
+        vec![Turn { by_user: true, text: text.to_owned() }, Turn { by_user: false, text: format!("re {text}") }]
+    }
+
+    fn open(folder: &Path) -> Kept {
+        Kept::open(folder, &Arc::new(Metrics::new().unwrap())).unwrap()
+    }
+
+    #[test]
+    fn what_was_said_is_known_at_once_and_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = open(folder.path());
+        let mut expected = Vec::new();
+        for number in 0..150 {
+            let said = turns(&number.to_string());
+            kept.add("flow", "session", &said).unwrap();
+            expected.extend(said);
+            if number % 7 == 0 {
+                // Lets the writer in between.
+                std::thread::yield_now();
+            }
+            let known = kept.turns("flow", "session").unwrap();
+            let last = expected.get(expected.len().saturating_sub(MOST_TURNS)..).unwrap();
+            assert_eq!(known, last, "{number}");
+        }
+        drop(kept);
+        let kept = open(folder.path());
+        assert_eq!(kept.turns("flow", "session").unwrap(), expected[expected.len() - MOST_TURNS..]);
+        assert!(kept.turns("flow", "other").unwrap().is_empty());
+        assert!(kept.turns("other", "session").unwrap().is_empty());
+        // And goes on in order.
+        kept.add("flow", "session", &turns("next")).unwrap();
+        assert_eq!(kept.turns("flow", "session").unwrap().last().unwrap().text, "re next");
+    }
+
+    #[test]
+    fn what_waits_too_long_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        // Without its writer, as with a disk that takes nothing.
+        let mut kept = open(folder.path());
+        kept.shared.waiting().is_closing = true;
+        kept.shared.wake.notify_all();
+        kept.writer.take().unwrap().join().unwrap();
+        let long = "x".repeat(1 << 20);
+        for _ in 0..40 {
+            kept.add("flow", "session", &turns(&long)).unwrap();
+        }
+        let waiting = kept.shared.waiting().bytes;
+        assert!((MOST_WAITING - (4 << 20)..=MOST_WAITING).contains(&waiting), "{waiting}");
+        assert_eq!(kept.shared.metrics.engine.memory_lost.get(), 25);
+    }
+
+    #[test]
+    fn a_write_that_failed_is_made_up_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = open(folder.path());
+        let held = kept.shared.database.swap(None);
+        kept.add("flow", "session", &turns("one")).unwrap();
+        assert!(kept.turns("flow", "session").is_err());
+        // The file can be had again.
+        drop(held);
+        let end = Instant::now() + Duration::from_secs(20);
+        while kept.turns("flow", "session").is_err() {
+            assert!(Instant::now() < end);
+            std::thread::yield_now();
+        }
+        assert_eq!(kept.turns("flow", "session").unwrap(), turns("one"));
+        drop(kept);
+        assert_eq!(open(folder.path()).turns("flow", "session").unwrap(), turns("one"));
+    }
+}
