@@ -1,4 +1,4 @@
-//! `flowgate demo`: the gateway on loopback with a built-in responder and a fresh key, nothing to set up.
+//! `flowgate demo`: the gateway on loopback with a built-in flow and a fresh key, nothing to set up.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -69,15 +69,17 @@ fn greeting(address: SocketAddr, admin: SocketAddr, secret: &Secret) -> String {
          \n\
          key: {key}\n\
          \n\
+         Its chatflow answers questions about flowgate from the README: no network, no model, only quotes.\n\
+         \n\
          One answer:\n\
          \n\
          curl -s http://{address}/api/v1/prediction/demo -H 'X-API-KEY: {key}' \\\n  \
-           -H 'Content-Type: application/json' -d '{{\"question\":\"Who are you?\"}}'\n\
+           -H 'Content-Type: application/json' -d '{{\"question\":\"What is flowgate?\"}}'\n\
          \n\
          A stream:\n\
          \n\
          curl -sN http://{address}/api/v1/prediction/demo -H 'X-API-KEY: {key}' \\\n  \
-           -H 'Content-Type: application/json' -d '{{\"question\":\"Who are you?\",\"streaming\":true}}'\n"
+           -H 'Content-Type: application/json' -d '{{\"question\":\"What does exit code 2 mean?\",\"streaming\":true}}'\n"
     )
 }
 

@@ -1,0 +1,132 @@
+//! The flow behind `flowgate demo`: answers questions about flowgate by quoting its README. It needs no network and no
+//! model, says so, and says when it has no answer.
+
+mod passages;
+mod search;
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Task;
+use super::failure::Failure;
+use super::part::{Chain, Document, Reply};
+use super::run::Run;
+use passages::Passage;
+use search::{Search, quote};
+
+const README: &str = include_str!("../../../README.md");
+
+/// Between two tokens, so that a stream looks like one.
+const PACE: Duration = Duration::from_millis(20);
+
+const NO_ANSWER: &str = "I have no answer to that. I am flowgate's demo, not a model: I can only quote what flowgate's \
+    README says, and I find nothing about your question in it. Try \"What is flowgate?\" or \"What does exit \
+    code 2 mean?\".";
+
+/// See the module.
+pub(super) struct Guide(Search);
+
+impl fmt::Debug for Guide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guide")
+    }
+}
+
+impl Guide {
+    pub(super) fn new() -> Self {
+        Self(Search::over(passages::passages(README)))
+    }
+}
+
+impl Chain for Guide {
+    fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
+        Box::pin(async move {
+            let found = self.0.find(question);
+            let text = answer(&found, question);
+            if is_last && run.sink.streams() {
+                for word in text.split_inclusive(' ') {
+                    if run.watch.abort.is_cancelled() {
+                        return Err(Failure::Aborted);
+                    }
+                    run.sink.token(word);
+                    tokio::time::sleep(PACE).await;
+                }
+            }
+            let mut reply = Reply::text(text);
+            if !found.is_empty() {
+                let sources: Vec<Value> = found.iter().map(|passage| source(passage)).collect();
+                reply.fields.insert("sourceDocuments".to_owned(), sources.into());
+            }
+            Ok(reply)
+        })
+    }
+}
+
+fn answer(found: &[&Passage], question: &str) -> String {
+    if found.is_empty() {
+        return NO_ANSWER.to_owned();
+    }
+    let mut places: Vec<&str> = Vec::new();
+    for title in found.iter().map(|passage| title(passage)) {
+        if !places.contains(&title) {
+            places.push(title);
+        }
+    }
+    let quotes: Vec<String> = found.iter().map(|passage| quote(passage, question)).collect();
+    format!("{}\n\n(Quoted from flowgate's README: {}. No model wrote this.)", quotes.join("\n\n"), places.join(", "))
+}
+
+fn title(passage: &Passage) -> &str {
+    passage.headings.last().map_or("flowgate", String::as_str)
+}
+
+fn source(passage: &Passage) -> Value {
+    let (from, to) = passage.lines;
+    let metadata = json!({
+        "source": "README.md",
+        "title": title(passage),
+        "loc": { "lines": { "from": from, "to": to } },
+    });
+    let metadata = if let Value::Object(fields) = metadata { fields } else { serde_json::Map::new() };
+    Document { text: passage.text.clone(), metadata }.to_json()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(question: &str) -> (String, Vec<Value>) {
+        let guide = Guide::new();
+        let found = guide.0.find(question);
+        (answer(&found, question), found.iter().map(|passage| source(passage)).collect())
+    }
+
+    #[test]
+    fn the_readme_answers_what_it_speaks_of() {
+        for (question, words) in [
+            ("What is flowgate?", "flowgate is a"),
+            ("What does exit code 2 mean?", "bad usage"),
+            ("How do I revoke a key?", "revoke"),
+            ("Which status does a body above max_body get?", "413"),
+            ("What is charged before the body is looked at?", "charged"),
+            ("Where does /metrics listen?", "/metrics"),
+            ("What happens on SIGTERM?", "SIGTERM"),
+        ] {
+            let (text, sources) = ask(question);
+            assert!(text.contains(words) && text.ends_with("No model wrote this.)"), "{question}: {text}");
+            assert!((1..=3).contains(&sources.len()), "{question}");
+            let line = sources[0]["metadata"]["loc"]["lines"]["from"].as_u64().unwrap();
+            assert!(README.lines().nth(usize::try_from(line).unwrap() - 1).is_some_and(|line| !line.is_empty()));
+        }
+    }
+
+    #[test]
+    fn it_says_what_it_is_when_it_has_no_answer() {
+        for question in ["Who are you?", "What is the capital of France?", "Write me a poem about otters."] {
+            let (text, sources) = ask(question);
+            assert!(text.contains("not a model") && sources.is_empty(), "{question}: {text}");
+        }
+    }
+}

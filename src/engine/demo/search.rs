@@ -1,0 +1,189 @@
+//! Finds the passages that a question is about, by BM25 over the stems of their words, or finds that there are none.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use bm25::{SearchEngine, SearchEngineBuilder, Tokenizer};
+use frostem::{Algorithm, Stemmer};
+
+use super::passages::{Kind, Passage};
+
+/// Passages of one answer.
+const MOST_PASSAGES: usize = 3;
+/// Of the best passage's score; what is further away is left out.
+const NEAR: f32 = 0.6;
+/// How much of a question its best passages must cover, rare words counting more.
+const COVERED: f32 = 0.4;
+const MOST_SENTENCES: usize = 2;
+
+/// Words that say nothing about what a question is about.
+const SAY_NOTHING: &str = "a about all am an and any are as at be been by can could did do does for from get give had has \
+    have how i if in into is it its like make many may me much must my need no not of on or our please say should so some \
+    tell than that the their them then there they this to up us use want was we were what when where which who why will \
+    with without would you your explain mean happen work";
+
+/// See the module.
+pub(super) struct Search {
+    passages: Vec<Passage>,
+    /// Stems of each passage and of its headings.
+    words: Vec<HashSet<String>>,
+    /// In how many passages a stem is.
+    frequencies: HashMap<String, usize>,
+    engine: SearchEngine<u32, u32, Words>,
+}
+
+impl Search {
+    pub(super) fn over(passages: Vec<Passage>) -> Self {
+        let texts: Vec<String> =
+            passages.iter().map(|passage| format!("{} {}", passage.headings.join(" "), passage.text)).collect();
+        let words: Vec<HashSet<String>> = texts.iter().map(|text| stems(text).into_iter().collect()).collect();
+        let mut frequencies = HashMap::new();
+        for word in words.iter().flatten() {
+            *frequencies.entry(word.clone()).or_default() += 1;
+        }
+        let engine = SearchEngineBuilder::<u32, u32, Words>::with_tokenizer_and_corpus(Words, texts).build();
+        Self { passages, words, frequencies, engine }
+    }
+
+    /// The best passages, best first; none if they do not speak of what is asked.
+    pub(super) fn find(&self, question: &str) -> Vec<&Passage> {
+        let asked: HashSet<String> = stems(question).into_iter().collect();
+        // What the whole is, its first words say.
+        let first = self.passages.first().filter(|first| {
+            let title: HashSet<String> = stems(&first.headings.join(" ")).into_iter().collect();
+            !asked.is_empty() && asked.is_subset(&title)
+        });
+        if let Some(first) = first {
+            return vec![first];
+        }
+        let mut results = self.engine.search(question, None);
+        // Equals come in no order.
+        results.sort_by(|one, other| other.score.total_cmp(&one.score).then(one.document.id.cmp(&other.document.id)));
+        results.truncate(MOST_PASSAGES);
+        let best = results.first().map_or(0.0, |result| result.score);
+        let near: Vec<usize> = results
+            .into_iter()
+            .filter(|result| result.score >= NEAR * best)
+            .filter_map(|result| usize::try_from(result.document.id).ok())
+            .collect();
+        let is_found =
+            |word: &&String| near.iter().any(|at| self.words.get(*at).is_some_and(|words| words.contains(*word)));
+        let weight: f32 = asked.iter().map(|word| self.weight(word)).sum();
+        let found: f32 = asked.iter().filter(is_found).map(|word| self.weight(word)).sum();
+        if asked.is_empty() || found < COVERED * weight {
+            return Vec::new();
+        }
+        near.into_iter().filter_map(|at| self.passages.get(at)).collect()
+    }
+
+    /// Of a word: how rare it is.
+    fn weight(&self, word: &str) -> f32 {
+        let with = self.frequencies.get(word).copied().unwrap_or(0);
+        #[expect(clippy::cast_precision_loss, reason = "some hundred passages")]
+        let (all, with) = (self.passages.len() as f32, with as f32);
+        (1.0 + (all - with + 0.5) / (with + 0.5)).ln()
+    }
+}
+
+/// What of a passage speaks of the question: some sentences of prose, or the whole.
+pub(super) fn quote(passage: &Passage, question: &str) -> String {
+    if passage.kind != Kind::Prose {
+        return passage.text.clone();
+    }
+    let asked: HashSet<String> = stems(question).into_iter().collect();
+    let sentences = sentences(&passage.text);
+    let shared = |sentence: &str| stems(sentence).into_iter().collect::<HashSet<_>>().intersection(&asked).count();
+    let mut best: Vec<(usize, usize)> = sentences.iter().map(|sentence| shared(sentence)).enumerate().collect();
+    best.sort_by_key(|(at, shared)| (std::cmp::Reverse(*shared), *at));
+    let mut chosen: Vec<usize> =
+        best.iter().filter(|(_, shared)| *shared > 0).take(MOST_SENTENCES).map(|(at, _)| *at).collect();
+    if chosen.is_empty() {
+        chosen = (0..MOST_SENTENCES).collect();
+    }
+    chosen.sort_unstable();
+    chosen.into_iter().filter_map(|at| sentences.get(at).copied()).collect::<Vec<_>>().join(" ")
+}
+
+/// Cut behind `.`, `?` and `!` where something begins anew.
+fn sentences(text: &str) -> Vec<&str> {
+    let mut sentences = Vec::new();
+    let mut rest = text;
+    let mut from = 0;
+    while let Some(at) = rest.get(from..).and_then(|left| left.find([' '])).map(|at| from + at) {
+        let (before, after) = rest.split_at(at);
+        let next = after.trim_start().chars().next();
+        let begins = next.is_some_and(|letter| letter.is_uppercase() || letter == '`');
+        from = at + 1;
+        if begins && before.ends_with(['.', '?', '!']) {
+            sentences.push(before);
+            rest = after.trim_start();
+            from = 0;
+        }
+    }
+    if !rest.is_empty() {
+        sentences.push(rest);
+    }
+    sentences
+}
+
+/// The stems of a text's words, as the index has them.
+fn stems(text: &str) -> Vec<String> {
+    static NOTHING: LazyLock<HashSet<&str>> = LazyLock::new(|| SAY_NOTHING.split_whitespace().collect());
+    let stemmer = Stemmer::new(Algorithm::English);
+    let says_something = |word: &str| !NOTHING.contains(word);
+    text.to_lowercase()
+        .split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| word.chars().any(char::is_numeric) || (word.chars().count() > 1 && says_something(word)))
+        .map(|word| stemmer.stem(word).to_string())
+        .filter(|stem| says_something(stem))
+        .collect()
+}
+
+struct Words;
+
+impl Tokenizer for Words {
+    fn tokenize(&self, text: &str) -> Vec<String> {
+        stems(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::passages::passages;
+    use super::*;
+
+    const TEXT: &str = "# Gate\n\nThe gate is small.\n## Limits\nCallers are limited per key. The bucket refills steadily. Health is free.\n\n\
+        | status | when |\n|---|---|\n| 429 | above the rate |\n| 413 | the body is too large |\n\n## Keys\n\
+        Keys are created with `flowgate keys create`. A revoked key is refused.\n";
+
+    fn answer(question: &str) -> Vec<String> {
+        let search = Search::over(passages(TEXT));
+        search.find(question).into_iter().map(|passage| quote(passage, question)).collect()
+    }
+
+    #[test]
+    fn questions_are_answered_with_the_sentences_that_speak_of_them() {
+        assert_eq!(answer("How do I limit a caller?")[0], "Callers are limited per key.");
+        assert_eq!(answer("What is Gate?"), ["The gate is small."]);
+        assert_eq!(answer("What does 413 mean?"), ["status: 413; when: the body is too large"]);
+        assert_eq!(
+            answer("What happens when keys get revoked?")[0],
+            "Keys are created with `flowgate keys create`. A revoked key is refused."
+        );
+    }
+
+    #[test]
+    fn what_the_text_does_not_speak_of_has_no_answer() {
+        for question in ["What is the capital of France?", "", "Who are you?", "Can I bake bread with a key?"] {
+            assert_eq!(answer(question), Vec::<String>::new(), "{question}");
+        }
+    }
+
+    #[test]
+    fn sentences_end_where_the_next_begins() {
+        assert_eq!(
+            sentences("See a.b for it. Then `x`! `y` is 1.5 s. end"),
+            ["See a.b for it.", "Then `x`!", "`y` is 1.5 s. end"]
+        );
+    }
+}
