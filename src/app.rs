@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::admin;
 use crate::config::{Config, Problems};
+use crate::engine;
 use crate::keys::KeyStore;
 use crate::reload::{self, Reloader};
 use crate::server::{self, Phase, Worker};
@@ -70,7 +71,8 @@ pub fn start(config: Config) -> Result<Gateway, StartError> {
 
 pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Logging>) -> Result<Gateway, StartError> {
     let metrics = Arc::new(Metrics::new()?);
-    let watched = matches!(keys, KeySource::File).then(|| reload::Files::of(&config));
+    let is_from_file = matches!(keys, KeySource::File);
+    let watched = is_from_file.then(|| reload::Files::of(&config));
     let snapshot = match keys {
         KeySource::File => Snapshot::load(config, None, &metrics)?,
         KeySource::Fixed(keys) => Snapshot::build(config, keys, None, &metrics)?,
@@ -83,6 +85,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
     let admin_socket = bind(snapshot.config.admin.listen, 1)?;
 
     upkeep::restore(&snapshot)?;
+    let memory = if is_from_file { kept(&snapshot, &metrics)? } else { Arc::new(engine::InProcess::default()) };
 
     let snapshots: Shared = Arc::new(ArcSwap::from_pointee(snapshot));
     let (phase, phase_seen) = watch::channel(Phase::Running);
@@ -94,6 +97,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
     let mut tls = tls.map(|bound| bound.sockets).unwrap_or_default();
     let connections = Arc::new(Semaphore::new(server.max_connections));
     let running = Arc::default();
+    let executions = Arc::default();
     let mut threads = Vec::with_capacity(workers);
     for number in 0..workers {
         let worker = Worker {
@@ -102,6 +106,8 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
             snapshots: Arc::clone(&snapshots),
             metrics: Arc::clone(&metrics),
             running: Arc::clone(&running),
+            memory: Arc::clone(&memory),
+            executions: Arc::clone(&executions),
             log: log.handle(),
             connections: Arc::clone(&connections),
             phase: phase_seen.clone(),
@@ -122,6 +128,16 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
         move || runtime.block_on(control.run(reloader, reload_wanted))
     })?;
     Ok(Gateway { http, https, admin, phase, reload, workers: threads, workers_done, control, log, snapshots })
+}
+
+/// What chats of the built-in engine remember. The folder is held from the start if a chat may need it, so that
+/// whatever is wrong with it is found then.
+fn kept(snapshot: &Snapshot, metrics: &Arc<Metrics>) -> Result<Arc<dyn engine::Store>, Problems> {
+    let memory = engine::OnDisk::new(snapshot.config.state_dir.clone(), metrics);
+    if snapshot.remembers() {
+        memory.open().map_err(|error| snapshot.memory_problem(&error))?;
+    }
+    Ok(Arc::new(memory))
 }
 
 fn bind(address: SocketAddr, count: usize) -> Result<server::Bound, StartError> {

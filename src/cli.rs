@@ -1,9 +1,10 @@
-//! The commands: `serve`, `demo`, `check`, `keys`.
+//! The commands: `serve`, `demo`, `check`, `keys`, `flows`.
 //!
 //! Exit codes: 0 clean, 1 runtime failure, 2 bad usage or configuration.
 
 mod check;
 mod demo;
+mod flows;
 mod serve;
 
 use std::path::{Path, PathBuf};
@@ -29,13 +30,16 @@ pub struct Cli {
 enum Command {
     /// Run the gateway
     Serve(ConfigFile),
-    /// Run on loopback with a built-in responder and a fresh key
+    /// Run on loopback with a built-in flow and a fresh key
     Demo(demo::Demo),
-    /// Validate configuration, keys and certificates
+    /// Validate configuration, keys, certificates and flows
     Check(ConfigFile),
     /// Edit the keys file
     #[command(subcommand)]
     Keys(keys::command::Command),
+    /// Look at flows for the built-in engine
+    #[command(subcommand)]
+    Flows(flows::Command),
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +71,7 @@ impl Cli {
             Command::Demo(demo) => demo.run(),
             Command::Check(file) => check::run(&file.path()),
             Command::Keys(command) => edit_keys(&command),
+            Command::Flows(command) => command.run(),
         }
     }
 }

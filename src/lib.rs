@@ -10,7 +10,7 @@
 //! | `predict` | the prediction call as types: request, events, report |
 //! | `upstream` | the backend that forwards to Flowise |
 //! | `widget` | the other calls of Flowise's widget, field by field |
-//! | `demo` | the backend behind `flowgate demo` |
+//! | `engine` | the backend that runs exported flows, and answers `flowgate demo` |
 //! | `snapshot` | what one request runs on, swapped as a whole |
 //! | `keys`, `limits`, `tls` | who may ask, how much, and certificates |
 //! | `reload`, `admin` | live changes; metrics and health |
@@ -26,7 +26,7 @@ mod admin;
 pub mod app;
 pub mod cli;
 pub mod config;
-mod demo;
+mod engine;
 pub mod keys;
 mod limits;
 mod predict;

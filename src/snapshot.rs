@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 
 use crate::config::{Access, Chatflow, Config, Origins, Plan, Problem, Problems, Secret, UpstreamKind};
+use crate::engine::{self, Flows};
 use crate::keys::KeyStore;
 use crate::limits::{Allowance, Penalties, PlanLimits, Visitors};
 use crate::predict::session::SessionKey;
@@ -45,6 +46,7 @@ pub(crate) struct Snapshot {
     by_name: Vec<(Arc<str>, u32)>,
     wildcard: Option<u32>,
     targets: HashMap<Arc<str>, Arc<Target>>,
+    engines: HashMap<Arc<str>, Flows>,
     /// The TLS listener's certificate.
     pub(crate) tls: Option<Identity>,
 }
@@ -62,14 +64,18 @@ pub(crate) struct Flow {
 
 #[derive(Debug)]
 pub(crate) enum Backend {
-    Flowise { target: Arc<Target>, credentials: Option<Arc<Credentials>> },
-    Demo,
+    Flowise {
+        target: Arc<Target>,
+        credentials: Option<Arc<Credentials>>,
+    },
+    /// The built-in engine, with the flow that it runs.
+    Engine(Arc<engine::Flow>),
 }
 
 impl Snapshot {
     /// Reads keys and certificate and puts everything together. What `previous` has in use (limits, upstream
     /// connections and health) is taken over.
-    pub(crate) fn load(config: Config, previous: Option<&Self>, metrics: &Metrics) -> Result<Self, Problems> {
+    pub(crate) fn load(config: Config, previous: Option<&Self>, metrics: &Arc<Metrics>) -> Result<Self, Problems> {
         match crate::keys::load(&config) {
             Ok(keys) => Self::build(config, keys, previous, metrics),
             Err(mut problems) => {
@@ -87,7 +93,7 @@ impl Snapshot {
         config: Config,
         keys: KeyStore,
         previous: Option<&Self>,
-        metrics: &Metrics,
+        metrics: &Arc<Metrics>,
     ) -> Result<Self, Problems> {
         static GENERATION: AtomicU64 = AtomicU64::new(1);
         let mut problems = Vec::new();
@@ -95,7 +101,8 @@ impl Snapshot {
         // A listener that was taken out of the file serves until the restart, and needs its certificate.
         let tls = tls.or_else(|| previous.and_then(|previous| previous.tls.clone()));
         let targets = collect(&mut problems, targets(&config, previous, metrics));
-        let Some(targets) = targets else { return Err(Problems(problems)) };
+        let engines = collect(&mut problems, engines(&config, previous, metrics));
+        let (Some(targets), Some(engines)) = (targets, engines) else { return Err(Problems(problems)) };
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
@@ -104,13 +111,20 @@ impl Snapshot {
         let mut by_name = Vec::with_capacity(config.chatflows.len());
         for (index, chatflow) in (0_u32..).zip(&config.chatflows) {
             by_name.push((Arc::clone(&chatflow.name), index));
-            flows.push(Arc::new(Flow::new(chatflow, &config, &keys, &targets)));
+            if let Some(backend) = collect(&mut problems, backend(chatflow, &config, &targets, &engines)) {
+                flows.push(Arc::new(Flow::new(chatflow, &config, &keys, backend)));
+            }
         }
         by_name.sort_unstable();
         let wildcard = config.wildcard.as_ref().map(|chatflow| {
-            flows.push(Arc::new(Flow::new(chatflow, &config, &keys, &targets)));
+            if let Some(backend) = collect(&mut problems, backend(chatflow, &config, &targets, &engines)) {
+                flows.push(Arc::new(Flow::new(chatflow, &config, &keys, backend)));
+            }
             (0_u32..).zip(&flows).last().map_or(0, |(index, _)| index)
         });
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
         let plans: Vec<_> = config.plans.iter().map(|plan| Arc::new(plan_limits(plan, previous))).collect();
         let allowances = allowances(&keys, &plans, previous)?;
         let visitors = visitors(&config, &plans, previous);
@@ -128,6 +142,7 @@ impl Snapshot {
             by_name,
             wildcard,
             targets,
+            engines,
             tls,
             config,
         };
@@ -135,6 +150,7 @@ impl Snapshot {
         if previous.is_none() {
             snapshot.probe_state_dir()?;
         }
+        snapshot.engines.values().for_each(Flows::publish);
         Ok(snapshot)
     }
 
@@ -159,6 +175,16 @@ impl Snapshot {
     /// Whether pages of that origin may call anything.
     pub(crate) fn is_listed_somewhere(&self, origin: &str) -> bool {
         self.config.cors.allowed_origins.allows(origin) || self.flows.iter().any(|flow| flow.origins.allows(origin))
+    }
+
+    /// The engines' flows, by the upstream's name.
+    pub(crate) fn engines(&self) -> impl Iterator<Item = (&str, &Flows)> {
+        self.engines.iter().map(|(name, flows)| (&**name, flows))
+    }
+
+    /// Whether some chat of the built-in engine is kept.
+    pub(crate) fn remembers(&self) -> bool {
+        self.flows.iter().any(|flow| matches!(&flow.backend, Backend::Engine(flow) if flow.remembers()))
     }
 
     pub(crate) fn has_public_chatflow(&self) -> bool {
@@ -187,23 +213,7 @@ impl Snapshot {
 }
 
 impl Flow {
-    fn new(
-        chatflow: &Arc<Chatflow>,
-        config: &Config,
-        keys: &KeyStore,
-        targets: &HashMap<Arc<str>, Arc<Target>>,
-    ) -> Self {
-        let upstream = config.upstreams.get(chatflow.upstream);
-        let target = upstream.and_then(|upstream| targets.get(&upstream.name));
-        let backend = target.map_or(Backend::Demo, |target| Backend::Flowise {
-            target: Arc::clone(target),
-            credentials: chatflow
-                .api_key
-                .as_ref()
-                .or(target.settings.api_key.as_ref())
-                .and_then(Credentials::new)
-                .map(Arc::new),
-        });
+    fn new(chatflow: &Arc<Chatflow>, config: &Config, keys: &KeyStore, backend: Backend) -> Self {
         let secret = config.session_secret.as_ref().map(Secret::expose);
         let sessions = SessionKey::new(secret, chatflow.id.as_deref());
         let mut origins = chatflow.allowed_origins.clone();
@@ -213,10 +223,68 @@ impl Flow {
     }
 }
 
+fn backend(
+    chatflow: &Chatflow,
+    config: &Config,
+    targets: &HashMap<Arc<str>, Arc<Target>>,
+    engines: &HashMap<Arc<str>, Flows>,
+) -> Result<Backend, Problems> {
+    let problem = |message: String| Problem {
+        file: config.path.clone(),
+        at: None,
+        field: format!("chatflows.{}", chatflow.name),
+        message,
+    };
+    let absent = || problem("there is no such upstream".to_owned());
+    let upstream = config.upstreams.get(chatflow.upstream).ok_or_else(absent)?;
+    if let Some(flows) = engines.get(&upstream.name) {
+        let found = flows.get(&chatflow.name).or_else(|| flows.get(chatflow.id.as_ref()?));
+        let found = found.ok_or_else(|| no_flow(chatflow, flows, config))?;
+        return Ok(Backend::Engine(Arc::clone(found)));
+    }
+    let target = targets.get(&upstream.name).ok_or_else(absent)?;
+    let key = chatflow.api_key.as_ref().or(target.settings.api_key.as_ref());
+    Ok(Backend::Flowise { target: Arc::clone(target), credentials: key.and_then(Credentials::new).map(Arc::new) })
+}
+
+fn no_flow(chatflow: &Chatflow, flows: &Flows, config: &Config) -> Problem {
+    let id = chatflow.id.as_ref().filter(|id| **id != chatflow.name).map(|id| format!(" or {id}.json"));
+    let (id, folder) = (id.unwrap_or_default(), flows.folder().display());
+    Problem {
+        file: config.path.clone(),
+        at: None,
+        field: format!("chatflows.{}", chatflow.name),
+        message: format!("there is no {}.json{id} in {folder}", chatflow.name),
+    }
+}
+
+fn engines(
+    config: &Config,
+    previous: Option<&Snapshot>,
+    metrics: &Arc<Metrics>,
+) -> Result<HashMap<Arc<str>, Flows>, Problems> {
+    let mut engines = HashMap::new();
+    let mut problems = Vec::new();
+    for upstream in &config.upstreams {
+        let flows = match &upstream.kind {
+            UpstreamKind::Flowise(_) => continue,
+            UpstreamKind::Engine(settings) => {
+                let before = previous.and_then(|previous| previous.engines.get(&upstream.name));
+                Flows::load(&upstream.name, settings, before, metrics)
+            }
+            UpstreamKind::Demo => Ok(Flows::demo(&upstream.name, metrics)),
+        };
+        if let Some(flows) = collect(&mut problems, flows) {
+            engines.insert(Arc::clone(&upstream.name), flows);
+        }
+    }
+    if problems.is_empty() { Ok(engines) } else { Err(Problems(problems)) }
+}
+
 fn targets(
     config: &Config,
     previous: Option<&Snapshot>,
-    metrics: &Metrics,
+    metrics: &Arc<Metrics>,
 ) -> Result<HashMap<Arc<str>, Arc<Target>>, Problems> {
     let mut targets = HashMap::new();
     for upstream in &config.upstreams {

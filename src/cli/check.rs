@@ -2,7 +2,9 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use crate::engine::Missing;
 use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::Metrics;
 
@@ -12,7 +14,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Err(code) => return code,
     };
     let metrics = match Metrics::new() {
-        Ok(metrics) => metrics,
+        Ok(metrics) => Arc::new(metrics),
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::FAILURE;
@@ -20,10 +22,32 @@ pub(super) fn run(path: &Path) -> ExitCode {
     };
     match Snapshot::load(config, None, &metrics) {
         Ok(snapshot) => {
+            note_missing(&snapshot);
             let flows = snapshot.config.chatflows.len() + usize::from(snapshot.config.wildcard.is_some());
             println!("{}: ok, {} keys, {flows} chatflows", path.display(), snapshot.keys.keys().len());
             ExitCode::SUCCESS
         }
         Err(problems) => super::report(&problems),
+    }
+}
+
+/// What a flow asks for and does not get may be wanted so: a model on the same machine needs no key.
+fn note_missing(snapshot: &Snapshot) {
+    let mut notes = Vec::new();
+    for (upstream, flows) in snapshot.engines() {
+        notes.extend(flows.missing().map(|(file, Missing { label, credential, field, .. })| {
+            let file = file.display();
+            match credential {
+                Some(credential) => {
+                    let place = format!("upstreams.{upstream}.engine.credentials");
+                    format!("{file}: note: node \"{label}\" gets no {credential}.{field}, which is not in {place}")
+                }
+                None => format!("{file}: note: node \"{label}\" has no file in its input {field}"),
+            }
+        }));
+    }
+    notes.sort();
+    for note in notes {
+        eprintln!("{note}");
     }
 }

@@ -98,7 +98,14 @@ pub(super) struct Log {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Upstream {
     pub(super) flowise: Option<Flowise>,
-    pub(super) engine: Field,
+    pub(super) engine: Option<Engine>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Engine {
+    pub(super) flows_dir: Field,
+    pub(super) credentials: Named<Named<Node>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -14,6 +14,7 @@ mod secret;
 pub(crate) mod units;
 pub(crate) mod yaml;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -144,8 +145,18 @@ pub struct Upstream {
 #[derive(Debug, Clone, PartialEq)]
 pub enum UpstreamKind {
     Flowise(Flowise),
-    /// The built-in responder behind `flowgate demo`; no configuration file can name it.
+    Engine(Engine),
+    /// The built-in flow behind `flowgate demo`; no configuration file can name it.
     Demo,
+}
+
+/// The built-in engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Engine {
+    /// Where exported flows are: `FILE.json` answers the chatflow `FILE`.
+    pub flows_dir: PathBuf,
+    /// What Flowise keeps in its credential store: by the credential's name and the field's.
+    pub credentials: HashMap<String, HashMap<String, Secret>>,
 }
 
 /// One Flowise, or several that share a database.

@@ -1,6 +1,6 @@
 //! What a reload cannot change, because it is bound to sockets and threads.
 
-use crate::config::Config;
+use crate::config::{Config, UpstreamKind};
 
 /// The fields that differ and need a restart.
 pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
@@ -11,8 +11,14 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("server.workers", old.server.workers != new.server.workers),
         ("server.max_connections", old.server.max_connections != new.server.max_connections),
         ("admin.listen", old.admin.listen != new.admin.listen),
+        // Counts of quotas move at once; chats are held where they are.
+        ("state_dir", old.state_dir != new.state_dir && has_engine(new)),
     ]
     .into_iter()
     .filter_map(|(field, differs)| differs.then_some(field))
     .collect()
+}
+
+fn has_engine(config: &Config) -> bool {
+    config.upstreams.iter().any(|upstream| matches!(upstream.kind, UpstreamKind::Engine(_)))
 }

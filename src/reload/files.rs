@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::config::Config;
+use crate::config::{Config, UpstreamKind};
+use crate::engine;
 
 /// The label of `flowgate_config_reloads_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +17,7 @@ pub(crate) enum Kind {
     Keys,
     Certificates,
     Secrets,
+    Flows,
 }
 
 impl Kind {
@@ -25,6 +27,7 @@ impl Kind {
             Self::Keys => "keys",
             Self::Certificates => "certificates",
             Self::Secrets => "secrets",
+            Self::Flows => "flows",
         }
     }
 }
@@ -61,6 +64,14 @@ impl Files {
             paths.extend(tls.client_ca_file.clone().map(|path| (Kind::Certificates, path)));
         }
         paths.extend(config.secret_files.iter().map(|path| (Kind::Secrets, path.clone())));
+        for upstream in &config.upstreams {
+            if let UpstreamKind::Engine(settings) = &upstream.kind {
+                // The folder as well: a file may come or go.
+                paths.push((Kind::Flows, settings.flows_dir.clone()));
+                let files = engine::watched(&settings.flows_dir).unwrap_or_default();
+                paths.extend(files.into_iter().map(|path| (Kind::Flows, path)));
+            }
+        }
         Self(
             paths
                 .into_iter()
@@ -93,6 +104,9 @@ impl Files {
         let mut folders = BTreeSet::new();
         for file in &self.0 {
             let target = fs::canonicalize(&file.path).ok();
+            if file.kind == Kind::Flows && file.path.is_dir() {
+                folders.insert(file.path.clone());
+            }
             for path in [Some(file.path.as_path()), target.as_deref()].into_iter().flatten() {
                 if let Some(folder) = path.parent() {
                     folders.insert(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() });
@@ -114,6 +128,12 @@ fn stamp(path: &Path) -> Option<Stamp> {
     })
 }
 
+/// Of a folder: what is in it.
 fn contents(path: &Path) -> Option<[u8; 32]> {
-    digest(&SHA256, &fs::read(path).ok()?).as_ref().try_into().ok()
+    let content = if fs::metadata(path).ok()?.is_dir() {
+        format!("{:?}", engine::listed(path).ok()?).into_bytes()
+    } else {
+        fs::read(path).ok()?
+    };
+    digest(&SHA256, &content).as_ref().try_into().ok()
 }

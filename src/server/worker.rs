@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::Acceptor;
 use super::signal::{Phase, Signal};
+use crate::engine;
 use crate::snapshot;
 use crate::stack::{self, Environment};
 use crate::telemetry::access_log::{AccessLog, LogHandle};
@@ -38,6 +39,9 @@ pub(crate) struct Worker {
     pub(crate) snapshots: snapshot::Shared,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) running: Arc<Running>,
+    /// What chats of the built-in engine remember.
+    pub(crate) memory: Arc<dyn engine::Store>,
+    pub(crate) executions: Arc<engine::Executions>,
     pub(crate) log: LogHandle,
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) phase: watch::Receiver<Phase>,
@@ -118,6 +122,11 @@ impl Worker {
             requests: RequestCounters::new(metrics.requests.clone()),
             durations: Histograms::new(metrics.request_duration.clone()),
             access_log: AccessLog::new(self.log.clone(), metrics.log_lines_dropped.clone()),
+            engine: Rc::new(engine::Services {
+                upstreams: Rc::clone(&upstreams),
+                memory: Arc::clone(&self.memory),
+                executions: Arc::clone(&self.executions),
+            }),
             upstreams,
             aborts,
             running: Arc::clone(&self.running),

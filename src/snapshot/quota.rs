@@ -51,12 +51,27 @@ impl Snapshot {
         self.config.plans.iter().any(|plan| plan.quota.is_some())
     }
 
-    /// Says whether counts can be kept, if they must be.
+    /// Says whether counts and chats can be kept, if they must be.
     pub(super) fn probe_state_dir(&self) -> Result<(), Problem> {
-        if !self.has_quotas() {
+        if !self.has_quotas() && !self.remembers() {
             return Ok(());
         }
-        ledger::probe(&self.config.state_dir).map_err(|error| self.state_dir_problem(&error))
+        ledger::probe(&self.config.state_dir).map_err(|error| {
+            if self.has_quotas() { self.state_dir_problem(&error) } else { self.memory_problem(&error) }
+        })
+    }
+
+    /// Chats of the built-in engine that cannot be kept.
+    pub(crate) fn memory_problem(&self, error: &std::io::Error) -> Problem {
+        Problem {
+            file: self.config.path.clone(),
+            at: None,
+            field: "state_dir".to_owned(),
+            message: format!(
+                "what chats remember is kept in the folder {}, which cannot be used: {error}",
+                self.config.state_dir.display()
+            ),
+        }
     }
 
     /// A quota whose counts cannot be kept.

@@ -21,7 +21,7 @@ use super::check::refuse;
 use super::context::{Call, Context, Endpoint};
 use super::{mint, widget};
 use crate::config::BodyMode;
-use crate::demo;
+use crate::engine;
 use crate::predict::answer::View;
 use crate::predict::chat_id;
 use crate::predict::request::{self, Caller, Prediction};
@@ -81,11 +81,11 @@ async fn answer(environment: &Environment, call: Call) -> Result<Response<Body>,
     }
     let (Some(flow), Some((_, id))) = (context.flow(), context.chatflow.get()) else { return Err(Refusal::NotFound) };
     match (&flow.backend, context.endpoint.get()) {
-        (Backend::Demo, Endpoint::Prediction) => {
-            let prediction = check_body(body, flow, &context).await?;
-            Ok(demo::answer(&prediction, &context.stream, &environment.cut))
+        (Backend::Engine(local), Endpoint::ChatflowsStreaming) => Ok(is_streaming(local.face.streams)),
+        // Boxed as below.
+        (Backend::Engine(local), Endpoint::Prediction) => {
+            Box::pin(run(environment, local, flow, id, body, &context)).await
         }
-        (Backend::Demo, Endpoint::ChatflowsStreaming) => Ok(is_streaming(true)),
         (Backend::Flowise { target, credentials }, endpoint) => {
             let upstream =
                 Upstream { environment, context: &context, flow, id, target, credentials: credentials.as_ref() };
@@ -97,8 +97,37 @@ async fn answer(environment: &Environment, call: Call) -> Result<Response<Body>,
                 _ => Err(Refusal::NotFound),
             }
         }
-        (Backend::Demo, _) => Err(Refusal::NotFound),
+        (Backend::Engine(_), _) => Err(Refusal::NotFound),
     }
+}
+
+/// Answers with the built-in engine.
+async fn run(
+    environment: &Environment,
+    local: &Arc<engine::Flow>,
+    flow: &Flow,
+    id: &Arc<str>,
+    body: Incoming,
+    context: &Rc<Context>,
+) -> Result<Response<Body>, Refusal> {
+    let prediction = check_body(body, flow, context).await?;
+    let chat = &prediction.ids.chat.upstream;
+    let running = environment.running.enter(&place(id), chat, prediction.streaming).ok_or(Refusal::ChatBusy)?;
+    let surroundings = engine::Surroundings {
+        services: Rc::clone(&environment.engine),
+        id,
+        chatflow: &flow.config.name,
+        cut: &environment.cut,
+        report: &context.stream,
+        view: View::new(&flow.config, &prediction.ids),
+        running,
+    };
+    engine::answer(local, &prediction, surroundings).await
+}
+
+/// Where the engine runs a chatflow's chats; no upstream's name.
+pub(super) fn place(id: &str) -> String {
+    format!("engine/{id}")
 }
 
 /// The whole body, checked.

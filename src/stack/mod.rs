@@ -20,6 +20,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 
+use crate::engine;
 use crate::snapshot;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
@@ -42,6 +43,8 @@ pub(crate) struct Environment {
     pub(crate) access_log: AccessLog,
     pub(crate) upstreams: Rc<Upstreams>,
     pub(crate) aborts: Aborts,
+    /// What flows of the built-in engine may use.
+    pub(crate) engine: Rc<engine::Services>,
     /// Shared by all workers.
     pub(crate) running: Arc<Running>,
     /// Fires when running streams must end.

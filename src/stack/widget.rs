@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::Environment;
 use super::auth::authorize;
 use super::context::{Context, Endpoint};
-use super::dispatch::{JSON, Upstream, read_body};
+use super::dispatch::{JSON, Upstream, place, read_body};
+use crate::engine;
 use crate::predict::chat_id;
 use crate::predict::json::{Object, parse_object};
 use crate::predict::multipart::Rewriter;
@@ -57,7 +58,10 @@ pub(super) async fn answer(
     };
     bind(context, named.as_deref())?;
     let (Some(flow), Some((_, id))) = (context.flow(), context.chatflow.get()) else { return Err(Refusal::NotFound) };
-    let Backend::Flowise { target, credentials } = &flow.backend else { return demo(endpoint) };
+    let (target, credentials) = match &flow.backend {
+        Backend::Flowise { target, credentials } => (target, credentials),
+        Backend::Engine(local) => return engine(environment, local, head, context, id),
+    };
     let upstream = Upstream { environment, context, flow, id, target, credentials: credentials.as_ref() };
     match (endpoint, wanted) {
         (Endpoint::ChatbotConfig, _) => upstream.read(head, "public-chatbotConfig", chatbot::configuration).await,
@@ -91,28 +95,41 @@ fn bind(context: &Context, named: Option<&str>) -> Result<(), Refusal> {
     }
 }
 
-/// The demo has a chat and nothing else.
-fn demo(endpoint: Endpoint) -> Result<Response<Body>, Refusal> {
-    match endpoint {
-        Endpoint::ChatbotConfig => Ok(said(&json!({}))),
-        Endpoint::ChatflowsUploads => {
-            Ok(said(&json!({ "isImageUploadAllowed": false, "isSpeechToTextEnabled": false })))
+/// What the built-in engine answers. It keeps no files, ratings or leads, and tells no widget to ask for any.
+fn engine(
+    environment: &Environment,
+    flow: &engine::Flow,
+    head: &Parts,
+    context: &Context,
+    id: &str,
+) -> Result<Response<Body>, Refusal> {
+    let shown = match context.endpoint.get() {
+        Endpoint::ChatbotConfig => chatbot::configuration(&flow.face.chatbot),
+        Endpoint::ChatflowsUploads => chatbot::uploads(&flow.face.uploads),
+        Endpoint::Abort => {
+            environment.running.abort(&place(id), &chat(context, named_by_path(head)?).upstream);
+            Some(json!({ "status": 200, "message": "Chat message aborted" }))
         }
-        _ => Err(Refusal::NotFound),
-    }
+        _ => None,
+    };
+    shown.map(|shown| said(&shown)).ok_or(Refusal::NotFound)
+}
+
+/// The chat that the client names, or the only one that its token gives it.
+fn chat(context: &Context, named: String) -> Pair {
+    let session = context.token.get().and_then(|token| token.session_id.clone());
+    Pair::new(session.unwrap_or(named), context.namespace().as_ref())
+}
+
+/// The chat at the path's end, as the client calls it.
+fn named_by_path(head: &Parts) -> Result<String, Refusal> {
+    let (_, last) = head.uri.path().rsplit_once('/').ok_or(Refusal::NotFound)?;
+    files::chat_of_path(last)
 }
 
 impl Upstream<'_> {
-    /// The chat that the client names, or the only one that its token gives it.
     fn chat(&self, named: String) -> Pair {
-        let session = self.context.token.get().and_then(|token| token.session_id.clone());
-        Pair::new(session.unwrap_or(named), self.context.namespace().as_ref())
-    }
-
-    /// The chat at the path's end, as the client calls it.
-    fn named_by_path(head: &Parts) -> Result<String, Refusal> {
-        let (_, last) = head.uri.path().rsplit_once('/').ok_or(Refusal::NotFound)?;
-        files::chat_of_path(last)
+        chat(self.context, named)
     }
 
     /// What clients call the chatflow.
@@ -158,7 +175,7 @@ impl Upstream<'_> {
     }
 
     async fn abort(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
-        let chat = self.chat(Self::named_by_path(head)?);
+        let chat = self.chat(named_by_path(head)?);
         let path = abort_path(self.id, &chat.upstream).ok_or(Refusal::NotFound)?;
         let request = self.head_of(Method::PUT, &[&path], head);
         let forward = self.forward(request, Outgoing::Empty, &chat.upstream);
@@ -205,7 +222,7 @@ impl Upstream<'_> {
 
     /// Sends files on, each checked as it goes by.
     async fn attach(&self, head: &Parts, upload: Incoming) -> Result<Response<Body>, Refusal> {
-        let named = Self::named_by_path(head)?;
+        let named = named_by_path(head)?;
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let boundary = chat_id::random().ok_or(Refusal::UpstreamUnavailable)?;
         let rewriter = Rewriter::new(content_type.unwrap_or_default(), boundary, named.clone())?;

@@ -35,6 +35,17 @@ pub(crate) struct Metrics {
     pub(crate) handshake_failures: IntCounter,
     pub(crate) certificate_expiry: GaugeVec,
     pub(crate) log_lines_dropped: IntCounter,
+    pub(crate) engine: Engine,
+}
+
+/// Those of the built-in engine.
+#[derive(Debug, Clone)]
+pub(crate) struct Engine {
+    pub(crate) requests: IntCounterVec,
+    pub(crate) errors: IntCounterVec,
+    pub(crate) tokens: IntCounterVec,
+    pub(crate) first_token: HistogramVec,
+    pub(crate) memory_lost: IntCounter,
 }
 
 impl Metrics {
@@ -123,6 +134,7 @@ impl Metrics {
                 "flowgate_access_log_dropped_total",
                 "Access-log lines lost because stdout did not keep up.",
             )?,
+            engine: Engine::new(&declare)?,
             registry,
         })
     }
@@ -134,6 +146,37 @@ impl Metrics {
             tracing::error!(%error, "cannot render metrics");
         }
         text
+    }
+}
+
+impl Engine {
+    fn new(declare: &Declare<'_>) -> prometheus::Result<Self> {
+        Ok(Self {
+            requests: declare.counters(
+                "flowgate_engine_model_requests_total",
+                "Calls of models by the built-in engine.",
+                &["chatflow", "model"],
+            )?,
+            errors: declare.counters(
+                "flowgate_engine_model_errors_total",
+                "Calls of models without an answer, by kind: provider, unreachable, timeout, aborted, cancelled, flow.",
+                &["chatflow", "model", "kind"],
+            )?,
+            tokens: declare.counters(
+                "flowgate_engine_tokens_total",
+                "Tokens as providers count them, by direction: in, out.",
+                &["chatflow", "model", "direction"],
+            )?,
+            first_token: declare.histograms(
+                "flowgate_engine_first_token_seconds",
+                "From a checked request for a stream to its first token.",
+                &["chatflow"],
+            )?,
+            memory_lost: declare.counter(
+                "flowgate_engine_memory_lost_total",
+                "Exchanges that a chat does not remember because they could not be written.",
+            )?,
+        })
     }
 }
 

@@ -3,10 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
 use super::http1::{Connection, Transport};
+use super::public::is_public;
 use super::target::{Endpoint, Target};
 
 /// Why there is no connection.
@@ -39,7 +40,8 @@ pub(super) async fn connect(target: &Target, endpoint: &Endpoint) -> Result<Conn
 }
 
 async fn open(target: &Target, endpoint: &Endpoint) -> Result<Connection, ConnectError> {
-    let tcp = TcpStream::connect((endpoint.url.host.as_str(), endpoint.url.port)).await.map_err(ConnectError::Tcp)?;
+    let tcp = if target.is_public { stream_in_public(endpoint).await } else { stream(endpoint).await };
+    let tcp = tcp.map_err(ConnectError::Tcp)?;
     // Every write is a whole request; waiting for more would only delay it.
     tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
     let transport = match (&target.tls, &endpoint.server_name) {
@@ -50,4 +52,19 @@ async fn open(target: &Target, endpoint: &Endpoint) -> Result<Connection, Connec
         _ => Transport::Tcp(tcp),
     };
     Ok(Connection::new(transport))
+}
+
+async fn stream(endpoint: &Endpoint) -> io::Result<TcpStream> {
+    TcpStream::connect((endpoint.url.host.as_str(), endpoint.url.port)).await
+}
+
+/// Connects to the very addresses that were looked at.
+async fn stream_in_public(endpoint: &Endpoint) -> io::Result<TcpStream> {
+    let addresses = lookup_host((endpoint.url.host.as_str(), endpoint.url.port)).await?;
+    let addresses: Vec<_> = addresses.collect();
+    if addresses.iter().all(|address| is_public(address.ip())) {
+        TcpStream::connect(addresses.as_slice()).await
+    } else {
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "the name belongs to an address that is not public"))
+    }
 }

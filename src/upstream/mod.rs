@@ -2,7 +2,7 @@
 //!
 //! [`target`]: an upstream as configured, its endpoints and their health; [`pool`]: one worker's idle connections;
 //! [`connect`]: a new one; [`forward`]: sending a request, with time-outs and the only retry that is safe; [`http1`]: the protocol;
-//! [`deadline`]: their limits; [`answer`]: what comes back; [`stream`]: an event stream on its way; [`abort`]: telling Flowise that nobody
+//! [`deadline`]: their limits; [`public`]: addresses that strangers may choose; [`answer`]: what comes back; [`stream`]: an event stream on its way; [`abort`]: telling Flowise that nobody
 //! listens any more; [`scrub`]: what never leaves.
 
 pub(crate) mod abort;
@@ -13,8 +13,9 @@ pub(crate) mod forward;
 pub(crate) mod http1;
 pub(crate) mod outgoing;
 pub(crate) mod pool;
+pub(crate) mod public;
 pub(crate) mod reading;
 pub(crate) mod running;
-mod scrub;
+pub(crate) mod scrub;
 pub(crate) mod stream;
 pub(crate) mod target;

@@ -1,51 +1,93 @@
-//! Chats with a stream under way, over all workers.
+//! Predictions under way by chat, over all workers.
 //!
 //! Flowise keeps streams by chat: a second one of the same chat takes over what is left of the first, which then
-//! never ends. Bounded by the requests under way.
+//! never ends. So a chat has one stream at a time. What the built-in engine answers can be ended from any worker.
+//! Bounded by the requests under way.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
 
 const SHARDS: usize = 16;
 
-/// A chat where it runs: the upstream's name and Flowise's id of the chat.
+/// A chat where it runs: the upstream's name, or the engine's flow, and the upstream's id of the chat.
 type Place = (Box<str>, Box<str>);
+type Shard = HashMap<Place, Vec<Entry>>;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Running {
-    shards: [Mutex<HashSet<Place>>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
+    begun: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    streams: bool,
+    abort: CancellationToken,
 }
 
 impl Running {
-    /// `None`: the chat has a stream already.
+    /// A stream of that chat. `None`: it has one already.
     pub(crate) fn begin(self: &Arc<Self>, upstream: &str, chat: &str) -> Option<Run> {
-        let place = (upstream.into(), chat.into());
-        let begun = self.shard(&place)?.insert(place.clone());
-        begun.then(|| Run { running: Arc::clone(self), place })
+        self.enter(upstream, chat, true)
     }
 
-    fn shard(&self, place: &Place) -> Option<MutexGuard<'_, HashSet<Place>>> {
+    /// Any prediction of that chat. `None`: it is a stream, and the chat has one already.
+    pub(crate) fn enter(self: &Arc<Self>, upstream: &str, chat: &str, streams: bool) -> Option<Run> {
+        let place = (upstream.into(), chat.into());
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        let abort = CancellationToken::new();
+        let mut shard = self.shard(&place)?;
+        let entries = shard.entry(place.clone()).or_default();
+        if streams && entries.iter().any(|entry| entry.streams) {
+            return None;
+        }
+        entries.push(Entry { number, streams, abort: abort.clone() });
+        Some(Run { running: Arc::clone(self), place, number, abort })
+    }
+
+    /// Asks for the end of whatever runs in that chat.
+    pub(crate) fn abort(&self, upstream: &str, chat: &str) {
+        let place = (upstream.into(), chat.into());
+        let Some(shard) = self.shard(&place) else { return };
+        // Outside the lock: whoever is woken may end, and let go of its place, at once.
+        let tokens: Vec<_> = shard.get(&place).into_iter().flatten().map(|entry| entry.abort.clone()).collect();
+        drop(shard);
+        tokens.iter().for_each(CancellationToken::cancel);
+    }
+
+    fn shard(&self, place: &Place) -> Option<MutexGuard<'_, Shard>> {
         let number = self.hasher.hash_one(place) % SHARDS as u64;
         let shard = self.shards.get(usize::try_from(number).ok()?)?;
-        // A set is whole between any two of its calls.
+        // A map is whole between any two of its calls.
         Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// One chat's stream; it has ended when this is dropped.
+/// One prediction of a chat; it has ended when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Run {
     running: Arc<Running>,
     place: Place,
+    number: u64,
+    /// Fires when somebody asks for the end of the chat.
+    pub(crate) abort: CancellationToken,
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        if let Some(mut shard) = self.running.shard(&self.place) {
-            shard.remove(&self.place);
+        let Some(mut shard) = self.running.shard(&self.place) else { return };
+        if let Some(entries) = shard.get_mut(&self.place) {
+            entries.retain(|entry| entry.number != self.number);
+            if entries.is_empty() {
+                shard.remove(&self.place);
+            }
         }
     }
 }
@@ -62,6 +104,22 @@ mod tests {
         assert!(running.begin("b", "chat").is_some());
         drop(first);
         assert!(running.begin("a", "chat").is_some());
+        assert!(running.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
+    }
+
+    #[test]
+    fn whatever_runs_in_a_chat_is_ended() {
+        let running = Arc::new(Running::default());
+        let stream = running.begin("a", "chat").unwrap();
+        let whole = running.enter("a", "chat", false).unwrap();
+        let others = [running.begin("b", "chat").unwrap(), running.begin("a", "chat2").unwrap()];
+        running.abort("a", "chat");
+        assert!(stream.abort.is_cancelled() && whole.abort.is_cancelled());
+        assert!(others.iter().all(|run| !run.abort.is_cancelled()));
+        drop(stream);
+        // What comes later is another prediction.
+        assert!(!running.begin("a", "chat").unwrap().abort.is_cancelled());
+        drop((whole, others));
         assert!(running.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
     }
 }

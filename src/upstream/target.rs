@@ -24,6 +24,8 @@ pub(crate) struct Target {
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
     /// `None` when no endpoint is `https`.
     pub(crate) tls: Option<Arc<ClientConfig>>,
+    /// Only addresses in the open internet are connected to.
+    pub(crate) is_public: bool,
 }
 
 impl Target {
@@ -41,7 +43,13 @@ impl Target {
             let kept = previous.and_then(|previous| previous.endpoints.iter().find(|endpoint| endpoint.url == *url));
             kept.map_or_else(|| Arc::new(Endpoint::new(url, name, metrics)), Arc::clone)
         });
-        Ok(Self { name: Arc::clone(name), settings: settings.clone(), endpoints: endpoints.collect(), tls })
+        Ok(Self {
+            name: Arc::clone(name),
+            settings: settings.clone(),
+            endpoints: endpoints.collect(),
+            tls,
+            is_public: false,
+        })
     }
 
     /// Endpoints in the order in which to try them. One chat sticks to one endpoint, because Flowise keeps running

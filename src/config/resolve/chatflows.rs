@@ -8,7 +8,7 @@ use super::upstreams::{Upstreams, api_key_value};
 use super::{is_name, json};
 use crate::config::file::{self, Field};
 use crate::config::yaml::{At, Named, Value, suggest};
-use crate::config::{BodyMode, Chatflow, Cors, Plan, override_rules};
+use crate::config::{BodyMode, Chatflow, Cors, Plan, UpstreamKind, override_rules};
 
 /// Stands for every UUID that has no entry of its own.
 const WILDCARD: &str = "*";
@@ -56,7 +56,15 @@ fn chatflow(
         .unwrap_or(BodyMode::Checked);
     let browsers = browsers::browsers(reader, name, &file, body, cors);
     let upstream = upstream(reader, name, &file.upstream, upstreams);
-    let id = id(reader, name, non_null(file.id), is_wildcard);
+    let is_local =
+        upstreams.resolved.get(upstream).is_some_and(|upstream| matches!(upstream.kind, UpstreamKind::Engine(_)));
+    if is_local && is_wildcard {
+        reader.refuse(name, "the engine answers flows by their files: give each chatflow an entry of its own");
+    }
+    if let (true, BodyMode::Passthrough, Some(node)) = (is_local, body, &file.body.0) {
+        reader.refuse(node, "the engine reads what it answers: `passthrough` is for what goes on to Flowise");
+    }
+    let id = id(reader, name, non_null(file.id), is_wildcard, is_local);
     let api_key = non_null(file.api_key).0.and_then(|node| api_key_value(reader, &node));
     let plan = plan(reader, file.plan, plans);
     let override_config = override_config(reader, &file.override_config);
@@ -134,13 +142,17 @@ fn plan(reader: &mut Reader<'_>, field: Field, plans: &[Plan]) -> usize {
 }
 
 /// Flowise's id, lower case: what is written, or else the name.
-fn id(reader: &mut Reader<'_>, name: &At<String>, field: Field, is_wildcard: bool) -> Option<Arc<str>> {
+fn id(reader: &mut Reader<'_>, name: &At<String>, field: Field, is_wildcard: bool, is_local: bool) -> Option<Arc<str>> {
     let Some(node) = field.0 else {
         if is_wildcard {
             return None;
         }
         if is_uuid(&name.value) {
             return Some(Arc::from(name.value.to_ascii_lowercase()));
+        }
+        // The engine knows flows by their files' names.
+        if is_local {
+            return None;
         }
         let field = format!("{}.id", name.field);
         reader.missing(

@@ -236,11 +236,6 @@ impl<'a> Reader<'a> {
             if error.kind() == ErrorKind::NotFound { "; relative paths start at the folder of this file" } else { "" };
         self.refuse(place, unreadable(error) + hint);
     }
-
-    /// Refuses a value whose behaviour comes with a later version.
-    pub(super) fn unsupported<T>(&mut self, place: &At<T>, instead: &str) {
-        self.refuse(place, format_args!("not supported yet: {instead}"));
-    }
 }
 
 /// `null` and absent are one for fields that have `null` as their default.

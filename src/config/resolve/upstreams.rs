@@ -1,5 +1,6 @@
 //! What answers chatflows.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use super::is_name;
 use super::reader::{Reader, non_null};
 use crate::config::file::{self, Field};
 use crate::config::units::parse_time_limit;
-use crate::config::yaml::{At, Named, Node};
-use crate::config::{Flowise, Secret, Upstream, UpstreamKind, UpstreamUrl};
+use crate::config::yaml::{At, Named, Node, Value};
+use crate::config::{Engine, Flowise, Secret, Upstream, UpstreamKind, UpstreamUrl};
 
 /// The upstreams that this version runs, and every name that was written, so that a chatflow on one that was refused
 /// is not refused as well.
@@ -37,15 +38,66 @@ pub(super) fn upstreams(reader: &mut Reader<'_>, file: Named<file::Upstream>) ->
 }
 
 fn kind(reader: &mut Reader<'_>, name: &At<String>, file: file::Upstream) -> Option<UpstreamKind> {
-    if let Some(engine) = &file.engine.0 {
-        reader.unsupported(engine, "this version has no built-in engine");
+    match (file.flowise, file.engine) {
+        (Some(section), None) => Some(UpstreamKind::Flowise(flowise(reader, name, section))),
+        (None, Some(section)) => Some(UpstreamKind::Engine(engine(reader, name, section))),
+        (Some(_), Some(_)) => {
+            reader.refuse(name, "`flowise` and `engine` exclude each other");
+            None
+        }
+        (None, None) => {
+            let field = format!("{}.flowise", name.field);
+            reader.missing(Some(name.at()), &field, "missing: expected `flowise:` with its `urls`, or `engine:`");
+            None
+        }
     }
-    if file.flowise.is_none() && file.engine.0.is_none() {
-        let field = format!("{}.flowise", name.field);
-        reader.missing(Some(name.at()), &field, "missing: expected `flowise:` with its `urls`");
-    }
-    file.flowise.map(|section| UpstreamKind::Flowise(flowise(reader, name, section)))
 }
+
+fn engine(reader: &mut Reader<'_>, name: &At<String>, file: file::Engine) -> Engine {
+    let mut credentials = HashMap::new();
+    for (credential, fields) in file.credentials.0 {
+        if fields.0.is_empty() {
+            reader.refuse(&credential, "expected the credential's fields, such as { openAIApiKey: ... }");
+        }
+        let read = |(field, node): (At<String>, Node)| Some((field.value, secret(reader, &node)?));
+        credentials.insert(credential.value, fields.0.into_iter().filter_map(read).collect());
+    }
+    Engine { flows_dir: flows_dir(reader, name, &file.flows_dir), credentials }
+}
+
+fn flows_dir(reader: &mut Reader<'_>, name: &At<String>, field: &Field) -> PathBuf {
+    let path = reader.path(field).unwrap_or_else(|| reader.folder().join("flows"));
+    if !path.is_dir() {
+        let what = if path.exists() { "expected a folder, found a file" } else { "no such folder" };
+        let message = format!("{what}; it holds flows as Flowise exports them, one file each");
+        match &field.0 {
+            Some(node) => reader.refuse(node, message),
+            None => reader.refuse_at(Some(name.at()), &format!("{}.engine.flows_dir", name.field), message),
+        }
+    }
+    path
+}
+
+/// A field of a credential: itself, or `{ file: ... }` where it stands.
+fn secret(reader: &mut Reader<'_>, node: &Node) -> Option<Secret> {
+    let At { value: Value::Map(entries), .. } = node else { return reader.string(node).map(Secret::new) };
+    let [(name, file)] = entries.as_slice() else {
+        reader.refuse(node, EXPECTED_SECRET);
+        return None;
+    };
+    if name.value != "file" {
+        reader.refuse(name, EXPECTED_SECRET);
+        return None;
+    }
+    let (_, content) = reader.read_file(&Field(Some(file.clone())))?;
+    if let Ok(text) = String::from_utf8(content) {
+        return Some(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()));
+    }
+    reader.refuse(file, "the file is not valid UTF-8");
+    None
+}
+
+const EXPECTED_SECRET: &str = "expected a text, or { file: PATH } of a file that holds it";
 
 fn flowise(reader: &mut Reader<'_>, name: &At<String>, file: file::Flowise) -> Flowise {
     let limit = |reader: &mut Reader<'_>, field: &Field, default| {

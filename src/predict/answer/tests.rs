@@ -148,7 +148,7 @@ fn streams_tell_a_message() {
 fn an_error_is_the_end_of_a_message() {
     let text = record("token", &"a".into()) + &record("error", &"no".into()) + END;
     let shown = shown(view(None, ResponseShape::Message), &text, &[]);
-    assert!(shown.ends_with("event: error\ndata: {\"code\":\"upstream_error\",\"error\":\"no\"}\n\n"), "{shown}");
+    assert!(shown.ends_with("event: error\ndata: {\"error\":\"no\",\"code\":\"upstream_error\"}\n\n"), "{shown}");
 }
 
 #[test]
