@@ -24,6 +24,8 @@ mod cors;
 mod cors_errors;
 mod disconnect;
 mod drain;
+mod engine;
+mod engine_transcripts;
 mod headers;
 mod http2;
 mod isolation;

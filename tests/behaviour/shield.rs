@@ -33,7 +33,9 @@ fn name(code: &str) -> Option<&str> {
 /// The rules that the source refuses by.
 fn rules_of_the_source() -> BTreeSet<String> {
     let mut rules = BTreeSet::new();
-    for path in sources(&root().join("src")) {
+    // The engine refuses flows when they are loaded, by their inputs, and no request.
+    let is_engine = |path: &PathBuf| path.starts_with(root().join("src/engine"));
+    for path in sources(&root().join("src")).into_iter().filter(|path| !is_engine(path)) {
         let text = fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         for maker in MAKERS {

@@ -22,14 +22,14 @@ pub(crate) struct Exchange {
 
 /// A request or an answer, taken apart.
 pub(crate) struct Message {
-    first_line: String,
+    pub(crate) first_line: String,
     headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
 impl Message {
     /// `None` if a part of it was left out of the recording.
-    fn parse(raw: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(raw: &[u8]) -> Option<Self> {
         let end = raw.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&raw[..end]).ok()?;
         let mut lines = head.split("\r\n");
@@ -53,7 +53,7 @@ impl Message {
         Some(message)
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
     }
 
@@ -85,7 +85,7 @@ impl Message {
 }
 
 /// The block of `size` bytes after a line that starts with `marker`, and the rest of that line.
-fn block<'a>(text: &'a [u8], marker: &str) -> Option<(&'a str, &'a [u8], &'a [u8])> {
+pub(crate) fn block<'a>(text: &'a [u8], marker: &str) -> Option<(&'a str, &'a [u8], &'a [u8])> {
     let at = memchr::memmem::find(text, marker.as_bytes())? + marker.len();
     let line_end = at + memchr::memchr(b'\n', &text[at..])?;
     let line = std::str::from_utf8(&text[at..line_end]).ok()?;

@@ -2,8 +2,11 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod client;
+pub(crate) mod echo;
 pub(crate) mod gateway;
 pub(crate) mod h2;
+pub(crate) mod md5;
+pub(crate) mod model;
 pub(crate) mod mounted;
 pub(crate) mod predictions;
 pub(crate) mod tls;
