@@ -1,0 +1,118 @@
+#!/usr/bin/env node
+// The built-in engine against a real Flowise: the same export and the same requests on both, with one and the same stub
+// model behind them. What the model is sent, the answer's fields and the stream's events must be equal; ids and times
+// aside. Every difference is a line, and a failure unless engine/accepted.mjs has the reason. Started by ./run.
+//   LAB_JSON, FLOWGATE_BIN, SCRATCH, ONLY   as for checks.mjs; ONLY picks flows
+//   SHOW=1   prints what both sides did as well
+import fs from 'node:fs'
+import path from 'node:path'
+import { ACCEPTED } from './engine/accepted.mjs'
+import { CASES } from './engine/cases.mjs'
+import { differences, normal, streamDifferences } from './engine/compare.mjs'
+import { Engine, Flowise } from './engine/sides.mjs'
+import { score, templates } from './engine/templates.mjs'
+
+const { LAB_JSON, FLOWGATE_BIN, SCRATCH, SHOW } = process.env
+const lab = JSON.parse(fs.readFileSync(LAB_JSON, 'utf8'))
+const only = new RegExp(process.env.ONLY ?? '')
+const MARK = `run${Date.now().toString(36)}`
+
+const cases = [...CASES, ...templates(lab)].filter(({ name }) => only.test(name))
+const flowise = new Flowise(lab)
+const engine = new Engine(lab, FLOWGATE_BIN, path.join(SCRATCH, 'engine'), path.join(SCRATCH, 'pids'))
+const unused = new Set(ACCEPTED)
+const count = { same: 0, accepted: 0, differ: 0 }
+
+// `$name` of a case becomes an id of this run.
+const named = (value, name) =>
+  typeof value === 'string' && value.startsWith('$') && !value.startsWith('$flow') ? `${MARK}-${name}-${value.slice(1)}`
+  : Array.isArray(value) ? value.map((v) => named(v, name))
+  : value && typeof value === 'object' ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, ['chatId', 'sessionId', 'overrideConfig', 'humanInput'].includes(k) ? named(v, name) : v]))
+  : value
+
+function compare(a, b) {
+  const found = []
+  const add = (under, more) => found.push(...more.map(({ at, text }) => ({ at: [under, at].filter(Boolean).join(' '), text })))
+  add('status', differences(a.status, b.status))
+  if (a.events && b.events) add('', streamDifferences(a.events, b.events))
+  else add('answer', differences(a.events ? 'a stream' : a.body, b.events ? 'a stream' : b.body))
+  // Flowise embeds all documents anew for each question.
+  const isIndexing = (call) => call.path.endsWith('/embeddings') && Array.isArray(call.body?.input)
+  if (a.model.some(isIndexing) && !b.model.some(isIndexing)) {
+    add('model', [{ at: 'documents', text: 'embedded anew ≠ kept' }])
+    a.model = a.model.filter((call) => !isIndexing(call))
+  }
+  if (a.model.length !== b.model.length) {
+    add('model', [{ at: 'calls', text: `${a.model.map((m) => m.path)} ≠ ${b.model.map((m) => m.path)}` }])
+    // What parted first tells more than all that follows.
+    const first = a.model.findIndex((call, i) => !b.model[i] || differences(call, b.model[i]).length)
+    if (first >= 0 && b.model[first]) add(`model#${first + 1}`, differences(a.model[first], b.model[first]))
+    return found.filter(({ at }) => /^(status|model)/.test(at))
+  }
+  for (let i = 0; i < Math.min(a.model.length, b.model.length); i++) add(`model#${i + 1}`, differences(a.model[i], b.model[i]))
+  return found
+}
+
+async function run(one) {
+  let differ = 0
+  const lines = []
+  for (const { title, body } of one.steps) {
+    const asked = named(body, one.name)
+    const [a, b] = await Promise.all([flowise, engine].map(async (side) => normal(await side.answer(one, asked), side.base(one.name), MARK)))
+    if (SHOW) lines.push(`--- ${one.name}: ${title}`, `flowise ${JSON.stringify(a, null, 1)}`, `engine  ${JSON.stringify(b, null, 1)}`)
+    const found = compare(a, b)
+    if (!found.length) count.same++
+    for (const { at, text } of found) {
+      const reason = ACCEPTED.find((r) => r.flow.test(one.name) && (!r.request || r.request.test(title)) && r.at.test(at) && (!r.text || r.text.test(text)))
+      unused.delete(reason)
+      if (reason) count.accepted++
+      else {
+        count.differ++
+        differ++
+        lines.push(`DIFFERS  ${one.name}: ${title}: ${at}: ${text}`)
+      }
+    }
+  }
+  lines.push(`${differ ? 'FAILED ' : 'ok     '} ${one.name} (${one.steps.length} requests)`)
+  console.log(lines.join('\n'))
+  return differ === 0
+}
+
+// What takes Flowise minutes runs beside the others.
+async function all(cases) {
+  const slow = cases.filter((one) => one.timeout)
+  const quick = cases.filter((one) => !one.timeout)
+  const beside = slow.map(run)
+  const results = {}
+  const worker = async () => {
+    for (let one; (one = quick.shift()); ) results[one.name] = await run(one)
+  }
+  await Promise.all([worker(), worker(), worker()])
+  const late = await Promise.all(beside)
+  slow.forEach((one, i) => { results[one.name] = late[i] })
+  return results
+}
+
+let good = true
+try {
+  await engine.take(cases, await flowise.take(cases))
+  for (const [name, why] of Object.entries(engine.refused)) console.log(`refused  ${name}: ${why}`)
+  if (SHOW)
+    for (const one of cases.filter(({ name }) => engine.refused[name]))
+      for (const { title, body } of one.steps)
+        console.log(`--- ${one.name}: ${title}\nflowise ${JSON.stringify(normal(await flowise.answer(one, named(body, one.name)), flowise.base(one.name), MARK), null, 1)}`)
+  const results = await all(cases.filter(({ name }) => !engine.refused[name]))
+  const must = cases.filter((one) => !one.mayBeRefused)
+  const passed = Object.values(results).filter(Boolean).length
+  console.log(`flows: ${passed} equal, ${Object.keys(results).length - passed} differ, ${Object.keys(engine.refused).length} refused, of ${cases.length}`)
+  console.log(`requests: ${count.same} equal; differences: ${count.accepted} accepted, ${count.differ} not`)
+  good = must.every(({ name }) => results[name]) && Object.values(results).every(Boolean)
+  if (process.env.ONLY === undefined) {
+    for (const rule of unused) console.log(`FAILED   accepted and not seen: ${rule.flow} ${rule.at}`)
+    good &&= unused.size === 0
+    score(lab, FLOWGATE_BIN, SCRATCH)
+  }
+} finally {
+  await engine.gateway?.stop()
+}
+process.exit(good ? 0 : 1)

@@ -1,0 +1,13 @@
+// Differences from Flowise that are meant, with the reason. The same list is in the compatibility table of the README.
+const HIDDEN = 'Flowise shows visitors the address, options and credential id of the model; the engine keeps them to itself'
+export const ACCEPTED = [
+  { flow: /./, at: /ModelConfig\.(credential|basepath|baseOptions|proxyUrl|FLOWISE_CREDENTIAL_ID)$/, text: /≠ nothing$/, why: HIDDEN },
+  { flow: /./, at: /\.responseMetadata\.estimatedTokenUsage$/, text: /≠ nothing$/, why: "Flowise's own estimate, counted in its only thread, which one long word freezes; the provider's usage is there" },
+  { flow: /./, at: /\.usageMetadata\.(input|output|total|base_input|base_output)_cost$/, text: /≠ nothing$/, why: 'Prices come from a list that Flowise fetched and that nobody keeps up any more' },
+  { flow: /-(500|503|cut)$/, at: /^model calls$/, why: 'Flowise asks a model that fails seven times, up to 110 s; the engine tells at once' },
+  { flow: /./, at: /(message|error)$/, text: /Troubleshooting URL/, why: "LangChain's \"Troubleshooting URL\" behind a provider's words" },
+  { flow: /^tool-agent$/, at: /^events\.agent_trace\.(action|name|parentRunId)$/, why: "LangChain's own objects and run ids; the tool's name is there where Flowise says unknown-tool" },
+  { flow: /./, at: /\.input\.messages\[\d+\]\.additional_kwargs$/, text: /usedTools.*≠ nothing$/, why: 'What a stored turn carried beside its text is not shown again; the model is not sent it either' },
+  { flow: /./, at: /^model documents$/, why: 'Flowise embeds all documents anew for each question; the engine once' },
+  { flow: /^template-local-qna$/, at: /^model#\d key$/, why: 'Without a credential Flowise sends LocalAI the key "sk-"; the engine none' }
+]

@@ -1,0 +1,173 @@
+// The two that are compared: a real Flowise, and flowgate with its built-in engine. Each asks the stub model below an
+// address of its own, so that what the model is sent can be told apart by flow and side.
+import fs from 'node:fs'
+import path from 'node:path'
+import { spawnSync } from 'node:child_process'
+import { Gateway, secret } from '../gateway.mjs'
+import { events, exchange } from '../lab/wire.mjs'
+
+export const PLACEHOLDER = 'http://LLM_BASE_PATH_PLACEHOLDER'
+const PLENTY = { requests: '60000/min', burst: 1000, concurrent: 64 }
+
+// What one request led to.
+async function told(url, target, headers, body, timeout) {
+  const r = await exchange(url, { method: 'POST', path: `/api/v1/prediction/${target}`, headers: { 'Content-Type': 'application/json', ...headers }, body }, { timeout })
+  const isStream = (r.headers['content-type'] ?? '').startsWith('text/event-stream')
+  const answer = { status: r.status, ended: r.why === 'complete' ? 'complete' : r.why }
+  if (isStream) answer.events = events(r.text).filter((e) => e.event)
+  else {
+    try { answer.body = JSON.parse(r.text) } catch { answer.body = r.text }
+    // A refusal: its sentence is what counts, the gateway's shape is its own.
+    if (r.status !== 200) answer.body = { message: answer.body?.message ?? answer.body }
+  }
+  return answer
+}
+
+// The last request that the model was sent so far.
+async function lastOf(stub) {
+  const log = await (await fetch(`${stub}/__log`)).json()
+  return log.at?.(-1)?.id ?? 0
+}
+
+class Side {
+  constructor(stub, letter) {
+    this.stub = stub
+    this.letter = letter
+    this.seen = {}
+  }
+
+  base(name) {
+    return `${this.stub}/${this.letter}/${name}`
+  }
+
+  // The flow with this side's model in it.
+  rewired({ name, flow }) {
+    return JSON.parse(JSON.stringify(flow).split(PLACEHOLDER).join(this.base(name)))
+  }
+
+  async answer({ name, timeout }, body) {
+    const answer = await this.send(name, body, timeout ?? 60000)
+    const log = await (await fetch(`${this.stub}/__log?prefix=/${this.letter}/${name}/&after=${this.seen[name] ?? this.before}`)).json()
+    if (log.length) this.seen[name] = log.at(-1).id
+    const requests = log.filter((l) => l.kind === 'request')
+    answer.model = requests.map((l) => ({ path: l.path.slice(`/${this.letter}/${name}`.length), method: l.method, key: l.headers.authorization ?? l.headers['x-api-key'] ?? l.headers['api-key'] ?? l.headers['x-goog-api-key'] ?? null, body: l.body }))
+    return answer
+  }
+}
+
+export class Flowise extends Side {
+  constructor(lab) {
+    super(lab.llmBase.replace(/\/v1$/, ''), 'f')
+    this.lab = lab
+    this.ids = {}
+  }
+
+  async api(method, where, body) {
+    const r = await fetch(`${this.lab.baseUrl}/api/v1/${where}`, { method, headers: { 'content-type': 'application/json', authorization: `Bearer ${this.lab.apiKey}` }, body: body && JSON.stringify(body) })
+    const text = await r.text()
+    if (!r.ok) throw new Error(`${method} ${where} -> ${r.status} ${text.slice(0, 300)}`)
+    return JSON.parse(text)
+  }
+
+  // Imports the cases' flows; what is there by name is updated.
+  async take(cases) {
+    const existing = await this.api('GET', 'chatflows')
+    this.before = await lastOf(this.stub)
+    for (const one of cases) {
+      const flow = this.rewired(one)
+      one.forFlowise?.(flow)
+      for (const node of flow.nodes) this.giveCredentials(node.data)
+      const body = {
+        name: `engine: ${one.name}`, type: flow.nodes.some((n) => n.data.name === 'startAgentflow') ? 'AGENTFLOW' : 'CHATFLOW', deployed: false, isPublic: false, category: '',
+        flowData: JSON.stringify({ ...flow, viewport: { x: 0, y: 0, zoom: 1 } }),
+        apiConfig: one.overridable ? JSON.stringify(overridable(one.overridable)) : null,
+        chatbotConfig: one.chatbotConfig ? JSON.stringify(one.chatbotConfig) : null, apikeyid: null
+      }
+      const have = existing.find((e) => e.name === body.name)
+      this.ids[one.name] = (have ? await this.api('PUT', `chatflows/${have.id}`, body) : await this.api('POST', 'chatflows', body)).id
+    }
+    return this.ids
+  }
+
+  // What choosing the credential in the editor does.
+  giveCredentials(data) {
+    const id = (kind) => this.lab.credentials[CREDENTIAL[kind]]?.id
+    if (id(data.name)) {
+      data.credential = id(data.name)
+      data.inputs.FLOWISE_CREDENTIAL_ID = id(data.name)
+    }
+    for (const key of Object.keys(data.inputs ?? {}).filter((k) => k.endsWith('ModelConfig'))) {
+      const chosen = id(data.inputs[key.replace(/Config$/, '')])
+      if (chosen) Object.assign(data.inputs[key], { credential: chosen, FLOWISE_CREDENTIAL_ID: chosen })
+    }
+  }
+
+  send(name, body, timeout) {
+    return told(this.lab.baseUrl, this.ids[name], { Authorization: `Bearer ${this.lab.apiKey}` }, body, timeout)
+  }
+}
+
+export const CREDENTIAL = {
+  chatOpenAI: 'openAIApi', openAIEmbeddings: 'openAIApi', openAIModeration: 'openAIApi', azureChatOpenAI: 'azureOpenAIApi', chatAnthropic: 'anthropicApi',
+  chatMistralAI: 'mistralAIApi', chatGoogleGenerativeAI: 'googleGenerativeAI'
+}
+
+const overridable = (nodes) => ({
+  overrideConfig: {
+    status: true,
+    nodes: Object.fromEntries(Object.entries(nodes).map(([label, names]) => [label, names.map((name) => ({ label: name, name, type: 'string', enabled: true }))])),
+    variables: ['userId', 'notInDb'].map((name) => ({ id: name, name, type: 'static', enabled: true }))
+  }
+})
+
+export class Engine extends Side {
+  constructor(lab, bin, dir, pids) {
+    super(lab.llmBase.replace(/\/v1$/, ''), 'e')
+    Object.assign(this, { lab, bin, dir, pids, key: secret(), refused: {} })
+  }
+
+  // Starts flowgate with the cases that the engine takes; the others are in `refused`, name -> why. A flow has Flowise's
+  // own id, which some prompts show.
+  async take(cases, ids, more = {}) {
+    this.before = await lastOf(this.stub)
+    const flows = path.join(this.dir, 'flows')
+    fs.rmSync(this.dir, { recursive: true, force: true })
+    fs.mkdirSync(flows, { recursive: true })
+    const config = {
+      upstreams: { local: { engine: { flows_dir: 'flows', credentials: Object.fromEntries(Object.entries(this.lab.credentials).map(([name, { fields }]) => [name, fields])) } } },
+      plans: { default: PLENTY, anonymous: PLENTY },
+      ...more.config,
+      chatflows: {}
+    }
+    for (const one of cases) {
+      const file = path.join(flows, `${ids[one.name]}.json`)
+      fs.writeFileSync(file, JSON.stringify(this.rewired(one)))
+      const why = this.obstacles(file)
+      if (why) {
+        this.refused[one.name] = why
+        fs.rmSync(file)
+        continue
+      }
+      config.chatflows[one.name] = { upstream: 'local', id: ids[one.name], isolate_sessions: false, override_config: ['sessionId', ...(one.allow ?? [])], vars: one.vars ?? {}, ...one.policy }
+    }
+    this.gateway = await Gateway.start({ bin: this.bin, dir: this.dir, config, secrets: { tester: [this.key, {}] }, server: { max_body: '4MiB', ...more.server }, pids: this.pids })
+  }
+
+  // Why the engine does not take a flow, by a configuration that has no other.
+  obstacles(file) {
+    const alone = path.join(this.dir, 'alone')
+    fs.rmSync(alone, { recursive: true, force: true })
+    fs.mkdirSync(path.join(alone, 'flows'), { recursive: true })
+    fs.copyFileSync(file, path.join(alone, 'flows', 'flow.json'))
+    fs.writeFileSync(path.join(alone, 'keys.yaml'), JSON.stringify({ keys: [{ id: 'any', sha256: '0'.repeat(64) }] }))
+    const config = { upstreams: { local: { engine: { flows_dir: 'flows' } } }, keys_file: 'keys.yaml', chatflows: { flow: { upstream: 'local' } } }
+    fs.writeFileSync(path.join(alone, 'flowgate.yaml'), JSON.stringify(config))
+    const r = spawnSync(this.bin, ['check', '--config', path.join(alone, 'flowgate.yaml')], { encoding: 'utf8' })
+    if (r.status === 0) return null
+    return (r.stdout + r.stderr).split('\n').filter(Boolean).map((line) => line.replace(/^.*?flow\.json:\s*/, '')).join('; ')
+  }
+
+  send(name, body, timeout) {
+    return told(this.gateway.url, name, { Authorization: `Bearer ${this.key}` }, body, timeout)
+  }
+}
