@@ -49,7 +49,7 @@ const SURFACES = [
   ['credentials', { path: '/api/v1/credentials', headers: FLOWISE_KEY }],
   ['code in a custom function', { method: 'POST', path: '/api/v1/node-custom-function', headers: FLOWISE_KEY, body: { javascriptFunction: 'return 6 * 7' } }, (r) => r.text === '42'],
   ['an MCP server by load method', { method: 'POST', path: '/api/v1/node-load-method/customMCP', headers: FLOWISE_KEY, body: { loadMethod: 'listActions', inputs: { mcpServerConfig: '{"command":"id"}' } } }, (r) => r.status === 200],
-  ['links of a URL', { path: '/api/v1/fetch-links?url=http%3A%2F%2F127.0.0.1%3A1%2F&relativeLinksMethod=webCrawl&limit=1', headers: FLOWISE_KEY }, (r) => r.text.includes('fetchLinksService')],
+  ['links of a URL', { path: '/api/v1/fetch-links?url=http%3A%2F%2F127.0.0.1%3A1%2F&relativeLinksMethod=webCrawl&limit=1', headers: FLOWISE_KEY }, (r) => r.status === 200 || r.text.includes('fetchLinksService')],
   ['tokens of an OAuth credential', { method: 'POST', path: `/api/v1/oauth2-credential/refresh/${randomUUID()}` }, (r) => r.text.includes('Credential not found')],
   ['a public chatflow, whole', { path: `/api/v1/public-chatflows/${id('leads')}` }, (r) => r.text.includes('flowData')],
   ["everybody's messages", { path: `/api/v1/chatmessage/${id('leads')}`, headers: FLOWISE_KEY }, (r) => r.status === 200],

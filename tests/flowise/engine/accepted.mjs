@@ -9,5 +9,6 @@ export const ACCEPTED = [
   { flow: /^tool-agent$/, at: /^events\.agent_trace\.(action|name|parentRunId)$/, why: "LangChain's own objects and run ids; the tool's name is there where Flowise says unknown-tool" },
   { flow: /./, at: /\.input\.messages\[\d+\]\.additional_kwargs$/, text: /usedTools.*≠ nothing$/, why: 'What a stored turn carried beside its text is not shown again; the model is not sent it either' },
   { flow: /./, at: /^model documents$/, why: 'Flowise embeds all documents anew for each question; the engine once' },
+  { flow: /^conversation-chain-images$/, at: /^model#\d body\.messages\[\d\]\.content$/, text: /image_url/, why: 'Chats remember texts, within a bound; images of earlier turns are not sent again' },
   { flow: /^template-local-qna$/, at: /^model#\d key$/, why: 'Without a credential Flowise sends LocalAI the key "sk-"; the engine none' }
 ]
