@@ -104,6 +104,8 @@ const PLAN = {
     ]
   },
   'agentflowsv2/Interacting With API': {
+    // Its addresses are of this machine, which the engine lets no flow call.
+    mayBeRefused: true,
     change: (flow) => Object.assign(node(flow, 'httpAgentflow_0').data.inputs, { url: `${PLACEHOLDER}/api/events`, method: 'GET' }),
     steps: [
       ...both('no tool', { question: 'Hello' }),
