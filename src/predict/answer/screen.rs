@@ -37,7 +37,7 @@ const SHOWN_BY_THE_WIDGET: [&str; 18] = [
     "agentFlowEvent",
     STEP,
     STEPS,
-    "action",
+    ACTION,
     "sourceDocuments",
     "usedTools",
     "artifacts",
@@ -57,6 +57,9 @@ const STEPS: &str = "agentFlowExecutedData";
 /// The step that an agentflow has come to. Why it failed may name addresses and keys: that is for the `error` event to
 /// say, which is cleaned.
 const STEP: &str = "nextAgentFlow";
+/// What a flow that waits asks its user. Flowise puts everything into it that the waiting node was given, prompts and
+/// the model's settings included; the widget draws the buttons and sends the node's id back.
+const ACTION: &str = "action";
 
 /// Which events a client may see.
 #[derive(Debug)]
@@ -96,7 +99,7 @@ impl Allowed {
 
     /// Whether of that event or field only an outline is shown.
     fn outlines(&self, name: &str) -> bool {
-        matches!(self, Self::Widget) && [STEP, STEPS].contains(&name)
+        matches!(self, Self::Widget) && [STEP, STEPS, ACTION].contains(&name)
     }
 
     /// Of a record that is too long to wait for, by its event's name; `None`: it must be whole.
@@ -187,14 +190,46 @@ struct Reached<'a> {
     status: Option<&'a RawValue>,
 }
 
+/// The buttons, and which node waits for them.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Buttons<'a> {
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    mapping: Option<&'a RawValue>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    elements: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data: Waiting<'a>,
+}
+
+#[derive(Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Waiting<'a> {
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    node_id: Option<&'a RawValue>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    node_label: Option<&'a RawValue>,
+}
+
 /// `None`: it is not what its name says.
 fn outline(name: &str, value: &RawValue) -> Option<Box<RawValue>> {
-    if name == STEP {
-        let reached: Reached<'_> = serde_json::from_str(value.get()).ok()?;
-        return serde_json::value::to_raw_value(&reached).ok();
+    let value = value.get();
+    match name {
+        STEP => again::<Reached<'_>>(value),
+        STEPS => again::<Vec<Outline<'_>>>(value),
+        // Also as a text that holds it, as Flowise stores it.
+        _ => match serde_json::from_str::<String>(value) {
+            Ok(text) => again::<Buttons<'_>>(&text),
+            Err(_) => again::<Buttons<'_>>(value),
+        },
     }
-    let steps: Vec<Outline<'_>> = serde_json::from_str(value.get()).ok()?;
-    serde_json::value::to_raw_value(&steps).ok()
+}
+
+/// What of it the type knows.
+fn again<'a, T: Deserialize<'a> + Serialize>(value: &'a str) -> Option<Box<RawValue>> {
+    serde_json::value::to_raw_value(&serde_json::from_str::<T>(value).ok()?).ok()
 }
 
 /// An object whose values are not looked at.

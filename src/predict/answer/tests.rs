@@ -95,6 +95,31 @@ fn the_widget_sees_which_steps_there_were_and_nothing_in_them() {
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&json).unwrap(), expected);
 }
 
+#[test]
+fn the_widget_sees_the_buttons_of_a_flow_that_waits_and_nothing_that_its_node_was_given() {
+    let seen = serde_json::json!({
+        "id": "a1",
+        "mapping": { "approve": "Proceed", "reject": "Reject" },
+        "elements": [{ "type": "agentflowv2-approve-button", "label": "Proceed" }],
+        "data": { "nodeId": "agent_0", "nodeLabel": "Agent" },
+    });
+    let mut full = seen.clone();
+    full["data"]["input"] = serde_json::json!({ "messages": [{ "role": "system", "content": "secret" }] });
+    full["secret"] = "secret".into();
+    let view = || View { renames: Rename::of(&ids()), allowed: Some(Allowed::Widget), shape: ResponseShape::Flowise };
+    for sent in [full.clone(), full.to_string().into()] {
+        let text = record("action", &sent) + &record("metadata", &serde_json::json!({ "action": sent })) + END;
+        let shown = shown(view(), &text, &[]);
+        assert_eq!(data(&shown, "action"), seen);
+        assert_eq!(data(&shown, "metadata"), serde_json::json!({ "action": seen }));
+        let json = serde_json::json!({ "text": "Sure?", "action": sent }).to_string();
+        let json: serde_json::Value = serde_json::from_slice(&view().json(json.into()).unwrap()).unwrap();
+        assert_eq!(json, serde_json::json!({ "text": "Sure?", "action": seen }));
+        assert!(!shown.contains("secret"));
+    }
+    assert_eq!(shown(view(), &(record("action", &"secret".into()) + END), &[]), END);
+}
+
 fn data(stream: &str, event: &str) -> serde_json::Value {
     let mut records = stream.lines().filter_map(|line| line.strip_prefix("data:"));
     records
