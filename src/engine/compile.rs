@@ -1,7 +1,7 @@
 //! From an export to parts that can run: each node is built once, after the nodes that it refers to.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
 use arc_swap::ArcSwap;
 
@@ -157,9 +157,4 @@ impl Compiler<'_> {
 pub(crate) fn last_nodes(export: &Export) -> Vec<&Node> {
     let is_source = |node: &Node| export.edges.iter().any(|edge| edge.source == node.id);
     export.nodes.iter().filter(|node| !nodes::is_note(&node.data.name) && !is_source(node)).collect()
-}
-
-/// For parts that are made once and shared.
-pub(crate) fn shared<T>(part: T) -> Arc<T> {
-    Arc::new(part)
 }

@@ -1,6 +1,7 @@
 //! Embeddings: texts as vectors, from a provider.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -9,7 +10,6 @@ use serde_json::{Map, Value, json};
 
 use super::Kind;
 use crate::engine::Task;
-use crate::engine::compile::shared;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
 use crate::engine::models::connection::{self, Headers};
@@ -48,10 +48,10 @@ impl Kind for OpenAiEmbeddings {
         let batch = batch(inputs, BATCH);
         let Place { endpoint, headers, missing } = at?;
         if let Some(credential) = missing {
-            return Some(Part::Embeddings(shared(WithoutCredential { credential })));
+            return Some(Part::Embeddings(Arc::new(WithoutCredential { credential })));
         }
         let path = "/embeddings".into();
-        Some(Part::Embeddings(shared(OpenAi { endpoint, path, headers, fields, batch })))
+        Some(Part::Embeddings(Arc::new(OpenAi { endpoint, path, headers, fields, batch })))
     }
 }
 
@@ -67,11 +67,11 @@ impl Kind for AzureEmbeddings {
         let at = azure(inputs);
         let batch = batch(inputs, 1);
         let Ok(Azure { endpoint, query, headers }) = at? else {
-            return Some(Part::Embeddings(shared(WithoutCredential { credential: AZURE_CREDENTIAL })));
+            return Some(Part::Embeddings(Arc::new(WithoutCredential { credential: AZURE_CREDENTIAL })));
         };
         let path = format!("/embeddings{query}").into();
         let fields = plain(MODEL);
-        Some(Part::Embeddings(shared(OpenAi { endpoint, path, headers, fields, batch })))
+        Some(Part::Embeddings(Arc::new(OpenAi { endpoint, path, headers, fields, batch })))
     }
 }
 
@@ -89,7 +89,7 @@ impl Kind for LocalAiEmbeddings {
         let fields = plain(&model?);
         let Place { endpoint, headers, .. } = at?;
         let path = "/embeddings".into();
-        Some(Part::Embeddings(shared(OpenAi { endpoint, path, headers, fields, batch: BATCH })))
+        Some(Part::Embeddings(Arc::new(OpenAi { endpoint, path, headers, fields, batch: BATCH })))
     }
 }
 
@@ -111,7 +111,7 @@ impl Kind for OllamaEmbeddings {
             }
         }
         options.insert("use_mmap".to_owned(), inputs.flag("useMMap").unwrap_or(true).into());
-        Some(Part::Embeddings(shared(Ollama { endpoint: endpoint?, model: model?, options })))
+        Some(Part::Embeddings(Arc::new(Ollama { endpoint: endpoint?, model: model?, options })))
     }
 }
 

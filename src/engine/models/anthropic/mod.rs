@@ -5,6 +5,8 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use http::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
@@ -12,7 +14,6 @@ use super::connection::{self, Headers, WithoutCredential, number};
 use super::gathering::{Framing, gathered};
 use super::{Answered, Ask, ChatModel};
 use crate::engine::Task;
-use crate::engine::compile::shared;
 use crate::engine::inputs::Inputs;
 use crate::engine::nodes::Kind;
 use crate::engine::part::Part;
@@ -61,11 +62,11 @@ fn build(inputs: &mut Inputs<'_, '_, '_>, address: &str) -> Option<Part> {
     let model = model?;
     let fields = fields(inputs, &model);
     let Some(key) = key else {
-        return Some(Part::Model(shared(WithoutCredential { model, credential: CREDENTIAL })));
+        return Some(Part::Model(Arc::new(WithoutCredential { model, credential: CREDENTIAL })));
     };
     let mut headers = connection::header(inputs, HeaderName::from_static("x-api-key"), key.expose());
     headers.push((HeaderName::from_static("anthropic-version"), VERSION));
-    Some(Part::Model(shared(Anthropic { endpoint: endpoint?, headers, model, fields, streams, sees_images })))
+    Some(Part::Model(Arc::new(Anthropic { endpoint: endpoint?, headers, model, fields, streams, sees_images })))
 }
 
 /// What goes into each request beside the messages.

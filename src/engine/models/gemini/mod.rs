@@ -5,6 +5,8 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use http::header::HeaderName;
 use serde_json::{Map, Value, json};
 
@@ -12,7 +14,6 @@ use super::connection::{self, Headers, WithoutCredential, number};
 use super::gathering::{Framing, gathered};
 use super::{Answered, Ask, ChatModel};
 use crate::engine::Task;
-use crate::engine::compile::shared;
 use crate::engine::inputs::Inputs;
 use crate::engine::nodes::Kind;
 use crate::engine::part::Part;
@@ -52,10 +53,10 @@ impl Kind for ChatGemini {
             return None;
         }
         let Some(key) = key else {
-            return Some(Part::Model(shared(WithoutCredential { model, credential: CREDENTIAL })));
+            return Some(Part::Model(Arc::new(WithoutCredential { model, credential: CREDENTIAL })));
         };
         let headers = connection::header(inputs, HeaderName::from_static("x-goog-api-key"), key.expose());
-        Some(Part::Model(shared(Gemini { endpoint: endpoint?, headers, model, fields, streams, sees_images })))
+        Some(Part::Model(Arc::new(Gemini { endpoint: endpoint?, headers, model, fields, streams, sees_images })))
     }
 }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::connection::{self, Headers, WithoutCredential, number};
@@ -11,7 +13,6 @@ use super::openai::answer::Completion;
 use super::openai::request::{content, extraction, tool, tool_call};
 use super::{Answered, Ask, ChatModel};
 use crate::engine::Task;
-use crate::engine::compile::shared;
 use crate::engine::inputs::Inputs;
 use crate::engine::message::{Message, Role};
 use crate::engine::nodes::Kind;
@@ -46,10 +47,10 @@ impl Kind for ChatMistral {
         let model = model?;
         let fields = fields(inputs, &model);
         let Some(key) = key else {
-            return Some(Part::Model(shared(WithoutCredential { model, credential: CREDENTIAL })));
+            return Some(Part::Model(Arc::new(WithoutCredential { model, credential: CREDENTIAL })));
         };
         let headers = connection::bearer(inputs, Some(&key));
-        Some(Part::Model(shared(Mistral { endpoint: endpoint?, headers, model, fields, streams })))
+        Some(Part::Model(Arc::new(Mistral { endpoint: endpoint?, headers, model, fields, streams })))
     }
 }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -13,7 +15,6 @@ use super::gathering::{
 use super::openai::request::{extraction, tool};
 use super::{Answered, Ask, ChatModel};
 use crate::engine::Task;
-use crate::engine::compile::shared;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
 use crate::engine::message::{Content, Message, Piece, Role, ToolCall, Usage};
@@ -43,7 +44,7 @@ impl Kind for ChatOllama {
         inputs.ignore(&["streaming"]);
         let model = model?;
         let fields = fields(inputs, &model);
-        Some(Part::Model(shared(Ollama { endpoint: endpoint?, headers, model, fields, sees_images })))
+        Some(Part::Model(Arc::new(Ollama { endpoint: endpoint?, headers, model, fields, sees_images })))
     }
 }
 

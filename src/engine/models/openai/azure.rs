@@ -1,10 +1,11 @@
 //! OpenAI's models at Azure: an address per deployment, and the key in a header of its own.
 
+use std::sync::Arc;
+
 use http::header::HeaderName;
 
 use super::OpenAi;
 use super::settings::Settings;
-use crate::engine::compile::shared;
 use crate::engine::inputs::Inputs;
 use crate::engine::models::connection::{self, Headers, WithoutCredential};
 use crate::engine::nodes::Kind;
@@ -36,11 +37,11 @@ impl Kind for AzureChatOpenAi {
         }
         let Azure { endpoint, query, headers } = match at? {
             Ok(azure) => azure,
-            Err(Incomplete) => return Some(Part::Model(shared(WithoutCredential { model, credential: CREDENTIAL }))),
+            Err(Incomplete) => return Some(Part::Model(Arc::new(WithoutCredential { model, credential: CREDENTIAL }))),
         };
         let (fields, style) = (settings.of_completions(&model), settings.style(&model));
         let path = format!("/chat/completions{query}").into();
-        Some(Part::Model(shared(OpenAi { endpoint, path, headers, model, fields, style, sees_images })))
+        Some(Part::Model(Arc::new(OpenAi { endpoint, path, headers, model, fields, style, sees_images })))
     }
 }
 

@@ -14,13 +14,14 @@ mod transcripts;
 pub(super) use azure::AzureChatOpenAi;
 pub(crate) use azure::{Azure, CREDENTIAL as AZURE_CREDENTIAL, azure};
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::connection::{self, Headers, WithoutCredential};
 use super::gathering::{Framing, gathered};
 use super::{Answered, Ask, ChatModel};
 use crate::engine::Task;
-use crate::engine::compile::shared;
 use crate::engine::inputs::Inputs;
 use crate::engine::nodes::Kind;
 use crate::engine::part::Part;
@@ -123,19 +124,19 @@ impl Place {
 
 fn build(model: String, at: Place, settings: &Settings, sees_images: bool) -> Part {
     if let Some(credential) = at.missing {
-        return Part::Model(shared(WithoutCredential { model, credential }));
+        return Part::Model(Arc::new(WithoutCredential { model, credential }));
     }
     let Place { endpoint, headers, .. } = at;
     if settings.wants_responses(&model) {
         let fields = settings.of_responses(&model);
         let style = settings.style(&model);
         let responses = responses::Responses { endpoint, headers, model, fields, style, sees_images };
-        return Part::Model(shared(responses));
+        return Part::Model(Arc::new(responses));
     }
     let fields = settings.of_completions(&model);
     let style = settings.style(&model);
     let path = "/chat/completions".into();
-    Part::Model(shared(OpenAi { endpoint, path, headers, model, fields, style, sees_images }))
+    Part::Model(Arc::new(OpenAi { endpoint, path, headers, model, fields, style, sees_images }))
 }
 
 /// One model at one address.

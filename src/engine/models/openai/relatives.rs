@@ -1,10 +1,11 @@
 //! Nodes of further providers that speak as OpenAI does.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::settings::Settings;
 use super::{OpenAi, Place};
-use crate::engine::compile::shared;
 use crate::engine::inputs::Inputs;
 use crate::engine::models::connection::{self, WithoutCredential};
 use crate::engine::nodes::Kind;
@@ -81,11 +82,11 @@ impl Kind for Relative {
         (self.differs)(inputs, &mut fields);
         let Place { endpoint, headers, missing } = place?;
         if let Some(credential) = missing {
-            return Some(Part::Model(shared(WithoutCredential { model, credential })));
+            return Some(Part::Model(Arc::new(WithoutCredential { model, credential })));
         }
         let style = settings.style(&model);
         let path = "/chat/completions".into();
-        Some(Part::Model(shared(OpenAi { endpoint, path, headers, model, fields, style, sees_images })))
+        Some(Part::Model(Arc::new(OpenAi { endpoint, path, headers, model, fields, style, sees_images })))
     }
 }
 
