@@ -25,6 +25,7 @@ mod problem;
 mod provider;
 mod request;
 mod run;
+mod scanner;
 mod template;
 #[cfg(test)]
 mod testing;

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::schema::{Bounds, Schema, Shape};
+use crate::engine::scanner::Scanner;
 
 /// Schemas within schemas.
 const DEEPEST: usize = 16;
@@ -11,11 +12,11 @@ const DEEPEST: usize = 16;
 /// # Errors
 /// What in the text is not understood.
 pub(super) fn parse(text: &str) -> Result<Schema, String> {
-    let mut reader = Reader { rest: text, depth: 0 };
+    let mut reader = Reader { scan: Scanner::new(text), depth: 0 };
     let schema = reader.schema()?;
-    reader.take(";");
-    reader.skip_blank();
-    match (&schema.shape, reader.rest) {
+    reader.scan.take(";");
+    reader.scan.skip_blank();
+    match (&schema.shape, reader.scan.rest) {
         (Shape::Record(_) | Shape::List(..), "") => Ok(schema),
         (_, "") => Err("expected z.object(...) or z.array(...)".to_owned()),
         (_, rest) => Err(format!("expected the schema's end at {}", shown(rest))),
@@ -23,21 +24,21 @@ pub(super) fn parse(text: &str) -> Result<Schema, String> {
 }
 
 struct Reader<'a> {
-    rest: &'a str,
+    scan: Scanner<'a>,
     depth: usize,
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     fn schema(&mut self) -> Result<Schema, String> {
         self.depth += 1;
         if self.depth > DEEPEST {
             return Err(format!("schemas may lie {DEEPEST} deep"));
         }
-        if self.word() != "z" {
-            return Err(format!("expected z. at {}", shown(self.rest)));
+        if self.scan.word() != "z" {
+            return Err(format!("expected z. at {}", shown(self.scan.rest)));
         }
         self.expect(".")?;
-        let base = self.word();
+        let base = self.scan.word();
         self.expect("(")?;
         let shape = match base {
             "string" => Shape::Text(Bounds::default()),
@@ -48,11 +49,11 @@ impl<'a> Reader<'a> {
             "object" => Shape::Record(self.fields()?),
             other => return Err(format!("z.{other} is not supported")),
         };
-        self.take(",");
+        self.scan.take(",");
         self.expect(")")?;
         let mut schema = Schema::new(shape);
-        while self.take(".") {
-            let name = self.word();
+        while self.scan.take(".") {
+            let name = self.scan.word();
             let arguments = self.arguments()?;
             schema = modified(schema, name, arguments.into_iter().next())?;
         }
@@ -69,11 +70,11 @@ impl<'a> Reader<'a> {
     fn fields(&mut self) -> Result<Vec<(String, Schema)>, String> {
         self.expect("{")?;
         let mut fields = Vec::new();
-        while !self.take("}") {
+        while !self.scan.take("}") {
             let name = self.name()?;
             self.expect(":")?;
             fields.push((name, self.schema()?));
-            if !self.take(",") {
+            if !self.scan.take(",") {
                 self.expect("}")?;
                 break;
             }
@@ -93,9 +94,9 @@ impl<'a> Reader<'a> {
     fn arguments(&mut self) -> Result<Vec<Value>, String> {
         self.expect("(")?;
         let mut arguments = Vec::new();
-        while !self.take(")") {
+        while !self.scan.take(")") {
             arguments.push(self.literal()?);
-            if !self.take(",") {
+            if !self.scan.take(",") {
                 self.expect(")")?;
                 break;
             }
@@ -104,15 +105,12 @@ impl<'a> Reader<'a> {
     }
 
     fn literal(&mut self) -> Result<Value, String> {
-        self.skip_blank();
-        match self.rest.chars().next() {
+        match self.scan.next() {
             Some('"' | '\'' | '`') => self.text().map(Value::from),
             Some('[') => self.list(),
             Some('{') => self.record(),
             _ => {
-                let end = self.rest.find([',', ')', ']', '}']).unwrap_or(self.rest.len());
-                let (word, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
-                self.rest = rest;
+                let word = self.scan.until(|letter| matches!(letter, ',' | ')' | ']' | '}'));
                 serde_json::from_str(word.trim()).map_err(|_| format!("expected a value at {}", shown(word)))
             }
         }
@@ -121,9 +119,9 @@ impl<'a> Reader<'a> {
     fn list(&mut self) -> Result<Value, String> {
         self.expect("[")?;
         let mut items = Vec::new();
-        while !self.take("]") {
+        while !self.scan.take("]") {
             items.push(self.nested()?);
-            if !self.take(",") {
+            if !self.scan.take(",") {
                 self.expect("]")?;
                 break;
             }
@@ -134,11 +132,11 @@ impl<'a> Reader<'a> {
     fn record(&mut self) -> Result<Value, String> {
         self.expect("{")?;
         let mut fields = Map::new();
-        while !self.take("}") {
+        while !self.scan.take("}") {
             let name = self.name()?;
             self.expect(":")?;
             fields.insert(name, self.nested()?);
-            if !self.take(",") {
+            if !self.scan.take(",") {
                 self.expect("}")?;
                 break;
             }
@@ -158,71 +156,29 @@ impl<'a> Reader<'a> {
 
     /// Of a field, with or without quotation marks.
     fn name(&mut self) -> Result<String, String> {
-        self.skip_blank();
-        if self.rest.starts_with(['"', '\'']) {
+        if matches!(self.scan.next(), Some('"' | '\'')) {
             return self.text();
         }
-        match self.word() {
-            "" => Err(format!("expected a name at {}", shown(self.rest))),
+        match self.scan.word() {
+            "" => Err(format!("expected a name at {}", shown(self.scan.rest))),
             name => Ok(name.to_owned()),
         }
     }
 
     /// A text in quotation marks; several blanks in it count as one, as in Flowise.
     fn text(&mut self) -> Result<String, String> {
-        let mut letters = self.rest.char_indices();
-        let (_, mark) = letters.next().ok_or("expected a text")?;
         let mut text = String::new();
-        while let Some((at, letter)) = letters.next() {
-            match letter {
-                '\\' => match letters.next() {
-                    Some((_, 'n' | 't' | 'r')) => text.push(' '),
-                    Some((_, letter)) => text.push(letter),
-                    None => break,
-                },
-                letter if letter == mark => {
-                    self.rest = self.rest.get(at + mark.len_utf8()..).unwrap_or_default();
-                    return Ok(text);
-                }
-                letter if letter.is_whitespace() && text.ends_with(' ') => {}
-                letter if letter.is_whitespace() => text.push(' '),
-                letter => text.push(letter),
-            }
-        }
-        Err("a text has no end".to_owned())
-    }
-
-    fn word(&mut self) -> &'a str {
-        self.skip_blank();
-        let end = self.rest.find(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '$'));
-        let (word, rest) = self.rest.split_at_checked(end.unwrap_or(self.rest.len())).unwrap_or_default();
-        self.rest = rest;
-        word
-    }
-
-    fn take(&mut self, sign: &str) -> bool {
-        self.skip_blank();
-        let left = self.rest.strip_prefix(sign);
-        self.rest = left.unwrap_or(self.rest);
-        left.is_some()
+        let ended = self.scan.quoted(|letter, is_escaped| match letter {
+            'n' | 't' | 'r' if is_escaped => text.push(' '),
+            letter if is_escaped || !letter.is_whitespace() => text.push(letter),
+            _ if text.ends_with(' ') => {}
+            _ => text.push(' '),
+        });
+        ended.map(|()| text).ok_or_else(|| "a text has no end".to_owned())
     }
 
     fn expect(&mut self, sign: &str) -> Result<(), String> {
-        if self.take(sign) { Ok(()) } else { Err(format!("expected {sign} at {}", shown(self.rest))) }
-    }
-
-    /// Blanks and comments.
-    fn skip_blank(&mut self) {
-        loop {
-            self.rest = self.rest.trim_start();
-            self.rest = if let Some(comment) = self.rest.strip_prefix("//") {
-                comment.split_once('\n').map_or("", |(_, rest)| rest)
-            } else if let Some(comment) = self.rest.strip_prefix("/*") {
-                comment.split_once("*/").map_or("", |(_, rest)| rest)
-            } else {
-                return;
-            };
-        }
+        if self.scan.take(sign) { Ok(()) } else { Err(format!("expected {sign} at {}", shown(self.scan.rest))) }
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Expression, Method, Operator, Script, Statement};
+use crate::engine::scanner::Scanner;
 
 /// Brackets and blocks within each other.
 const DEEPEST: usize = 40;
@@ -18,13 +19,13 @@ const OPERATORS: &[&[(&str, Operator)]] = &[
 /// # Errors
 /// What in the text is not understood.
 pub(crate) fn parse(text: &str, names: &[String]) -> Result<Script, String> {
-    let mut reader = Reader { rest: text, depth: 0, names: names.to_vec() };
+    let mut reader = Reader { scan: Scanner::new(text), depth: 0, names: names.to_vec() };
     let script = reader.statements()?;
-    if reader.rest.is_empty() { Ok(script) } else { Err(reader.unknown()) }
+    if reader.scan.rest.is_empty() { Ok(script) } else { Err(reader.unknown()) }
 }
 
 struct Reader<'a> {
-    rest: &'a str,
+    scan: Scanner<'a>,
     depth: usize,
     /// Those that have a value.
     names: Vec<String>,
@@ -32,7 +33,11 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn unknown(&self) -> String {
-        let beginning: String = self.rest.chars().take(30).collect();
+        Self::unknown_at(self.scan)
+    }
+
+    fn unknown_at(place: Scanner<'_>) -> String {
+        let beginning: String = place.rest.chars().take(30).collect();
         format!("the engine evaluates simple conditions only, and does not know \"{beginning}\"")
     }
 
@@ -45,7 +50,7 @@ impl<'a> Reader<'a> {
         let mut script = Script::new();
         loop {
             while self.take(";") {}
-            if self.rest.is_empty() || self.rest.starts_with('}') {
+            if self.scan.rest.is_empty() || self.scan.rest.starts_with('}') {
                 return Ok(script);
             }
             script.push(self.statement()?);
@@ -54,7 +59,7 @@ impl<'a> Reader<'a> {
 
     fn statement(&mut self) -> Result<Statement, String> {
         if self.take_word("return") {
-            let value = if self.rest.is_empty() || self.rest.starts_with([';', '}']) {
+            let value = if self.scan.rest.is_empty() || self.scan.rest.starts_with([';', '}']) {
                 Expression::Constant(Value::Null)
             } else {
                 self.expression()?
@@ -71,7 +76,7 @@ impl<'a> Reader<'a> {
             return Ok(Statement::If(condition, then, otherwise));
         }
         if self.take_word("const") || self.take_word("let") || self.take_word("var") {
-            let name = self.word().ok_or_else(|| self.unknown())?.to_owned();
+            let name = self.word()?.to_owned();
             self.expect("=")?;
             let value = self.expression()?;
             self.names.push(name.clone());
@@ -133,7 +138,7 @@ impl<'a> Reader<'a> {
         let mut value = self.primary()?;
         loop {
             if self.take("?.") || self.take(".") {
-                let name = self.word().ok_or_else(|| self.unknown())?.to_owned();
+                let name = self.word()?.to_owned();
                 value = if self.take("(") { self.call(value, &name)? } else { Expression::Field(value.into(), name) };
             } else if self.take("[") {
                 value = Expression::Index(value.into(), self.expression()?.into());
@@ -161,8 +166,7 @@ impl<'a> Reader<'a> {
     }
 
     fn primary(&mut self) -> Result<Expression, String> {
-        self.skip();
-        match self.rest.chars().next() {
+        match self.scan.next() {
             Some('"' | '\'' | '`') => Ok(Expression::Constant(self.text()?.into())),
             Some('0'..='9') => self.number(),
             Some('(') => {
@@ -190,92 +194,62 @@ impl<'a> Reader<'a> {
     }
 
     fn name(&mut self) -> Result<Expression, String> {
-        let before = self.rest;
-        let word = self.word().ok_or_else(|| self.unknown())?;
+        let before = self.scan;
+        let word = self.word()?;
         Ok(match word {
             "true" => Expression::Constant(true.into()),
             "false" => Expression::Constant(false.into()),
             "null" | "undefined" => Expression::Constant(Value::Null),
             name if self.names.iter().any(|known| known == name) => Expression::Name(name.to_owned()),
-            _ => {
-                self.rest = before;
-                return Err(self.unknown());
-            }
+            _ => return Err(Self::unknown_at(before)),
         })
     }
 
     fn number(&mut self) -> Result<Expression, String> {
-        let end = self.rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(self.rest.len());
-        let (digits, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
-        let number: Value = serde_json::from_str(digits).map_err(|_| self.unknown())?;
-        self.rest = rest;
-        Ok(Expression::Constant(number))
+        let before = self.scan;
+        let digits = self.scan.until(|letter| !letter.is_ascii_digit() && letter != '.');
+        serde_json::from_str(digits).map(Expression::Constant).map_err(|_| Self::unknown_at(before))
     }
 
     fn text(&mut self) -> Result<String, String> {
-        let mut letters = self.rest.char_indices();
-        let mark = letters.next().map(|(_, mark)| mark).unwrap_or_default();
+        let before = self.scan;
+        let is_template = before.rest.starts_with('`');
         let mut text = String::new();
-        while let Some((at, letter)) = letters.next() {
-            match letter {
-                '\\' => match letters.next() {
-                    Some((_, 'n')) => text.push('\n'),
-                    Some((_, 't')) => text.push('\t'),
-                    Some((_, letter)) => text.push(letter),
-                    None => break,
-                },
-                letter if letter == mark => {
-                    self.rest = self.rest.get(at + mark.len_utf8()..).unwrap_or_default();
-                    return if mark == '`' && text.contains("${") { Err(self.unknown()) } else { Ok(text) };
-                }
-                letter => text.push(letter),
-            }
+        let ended = self.scan.quoted(|letter, is_escaped| {
+            text.push(match letter {
+                'n' if is_escaped => '\n',
+                't' if is_escaped => '\t',
+                letter => letter,
+            });
+        });
+        if ended.is_none() || (is_template && text.contains("${")) {
+            return Err(Self::unknown_at(before));
         }
-        Err(self.unknown())
+        Ok(text)
     }
 
-    fn word(&mut self) -> Option<&'a str> {
-        self.skip();
-        let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '$');
-        let end = self.rest.find(|letter| !is_part(letter)).unwrap_or(self.rest.len());
-        let (word, rest) = self.rest.split_at_checked(end).filter(|(word, _)| !word.is_empty())?;
-        self.rest = rest;
-        Some(word)
+    fn word(&mut self) -> Result<&'a str, String> {
+        let word = self.scan.word();
+        if word.is_empty() { Err(self.unknown()) } else { Ok(word) }
     }
 
     fn take_word(&mut self, wanted: &str) -> bool {
-        let before = self.rest;
-        let is_there = self.word() == Some(wanted);
+        let before = self.scan;
+        let is_there = self.scan.word() == wanted;
         if !is_there {
-            self.rest = before;
+            self.scan = before;
         }
-        self.skip();
+        self.scan.skip_blank();
         is_there
     }
 
     fn take(&mut self, sign: &str) -> bool {
-        self.skip();
-        let left = self.rest.strip_prefix(sign);
-        self.rest = left.unwrap_or(self.rest);
-        self.skip();
-        left.is_some()
+        let is_there = self.scan.take(sign);
+        self.scan.skip_blank();
+        is_there
     }
 
     fn expect(&mut self, sign: &str) -> Result<(), String> {
         if self.take(sign) { Ok(()) } else { Err(self.unknown()) }
-    }
-
-    /// Blanks and comments.
-    fn skip(&mut self) {
-        loop {
-            self.rest = self.rest.trim_start();
-            self.rest = if let Some(comment) = self.rest.strip_prefix("//") {
-                comment.split_once('\n').map_or("", |(_, rest)| rest)
-            } else if let Some(comment) = self.rest.strip_prefix("/*") {
-                comment.split_once("*/").map_or("", |(_, rest)| rest)
-            } else {
-                return;
-            };
-        }
     }
 }
