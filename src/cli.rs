@@ -49,16 +49,20 @@ struct ConfigFile {
     config: Option<PathBuf>,
 }
 
-impl ConfigFile {
-    fn path(self) -> PathBuf {
-        find_config(self.config)
-    }
+/// Where a configuration is looked for that nobody named.
+const PLACES: [&str; 2] = ["config/flowgate.yaml", "/etc/flowgate/flowgate.yaml"];
+
+fn find_config() -> Option<PathBuf> {
+    PLACES.iter().map(PathBuf::from).find(|place| place.exists())
 }
 
-fn find_config(given: Option<PathBuf>) -> PathBuf {
-    given.unwrap_or_else(|| {
-        let local = Path::new("config/flowgate.yaml");
-        if local.exists() { local.to_owned() } else { PathBuf::from("/etc/flowgate/flowgate.yaml") }
+/// The configuration that is named, or the one that is found.
+fn named_or_found(named: Option<PathBuf>) -> Result<PathBuf, ExitCode> {
+    named.or_else(find_config).ok_or_else(|| {
+        let [local, system] = PLACES;
+        let here = if Path::new("flowgate.yaml").exists() { "flowgate.yaml" } else { "FILE" };
+        eprintln!("{system}: no such file, and no {local} either; name one with FLOWGATE_CONFIG={here}");
+        ExitCode::from(BAD_CONFIG)
     })
 }
 
@@ -67,9 +71,9 @@ impl Cli {
     #[must_use]
     pub fn run(self) -> ExitCode {
         match self.command {
-            Command::Serve(file) => serve::run(&file.path()),
+            Command::Serve(file) => named_or_found(file.config).map_or_else(|code| code, |path| serve::run(&path)),
             Command::Demo(demo) => demo.run(),
-            Command::Check(file) => check::run(&file.path()),
+            Command::Check(file) => named_or_found(file.config).map_or_else(|code| code, |path| check::run(&path)),
             Command::Keys(command) => edit_keys(&command),
             Command::Flows(command) => command.run(),
         }
@@ -90,10 +94,12 @@ fn edit_keys(command: &keys::command::Command) -> ExitCode {
     let (file, config) = match command.file() {
         Some(file) => (file.to_owned(), None),
         // Without `--file`, the configuration says which file, and which plans and chatflows there are.
-        None => match load(&find_config(std::env::var_os("FLOWGATE_CONFIG").map(PathBuf::from))) {
-            Ok(config) => (config.keys_file.clone(), Some(config)),
-            Err(code) => return code,
-        },
+        None => {
+            match named_or_found(std::env::var_os("FLOWGATE_CONFIG").map(PathBuf::from)).and_then(|path| load(&path)) {
+                Ok(config) => (config.keys_file.clone(), Some(config)),
+                Err(code) => return code,
+            }
+        }
     };
     let known = config.as_ref().map(keys::Known::of);
     match command.run(&file, known.as_ref().map(keys::Known::names).as_ref(), jiff::Timestamp::now()) {

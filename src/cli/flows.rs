@@ -77,10 +77,7 @@ fn configuration(named: Option<PathBuf>) -> Result<Option<Config>, ExitCode> {
     if let Some(path) = named {
         return super::load(&path).map(Some);
     }
-    let path = super::find_config(None);
-    if !path.exists() {
-        return Ok(None);
-    }
+    let Some(path) = super::find_config() else { return Ok(None) };
     let config = config::load(&path);
     if config.is_err() {
         eprintln!("{}: has mistakes, which `flowgate check` tells: checking without its credentials", path.display());

@@ -156,7 +156,9 @@ fn the_configuration_is_found_in_the_documented_order() {
     if !Path::new("/etc/flowgate/flowgate.yaml").exists() {
         let output = check(None, &[]);
         assert_eq!(output.status.code(), Some(2));
-        assert!(err(&output).starts_with("/etc/flowgate/flowgate.yaml: "), "{}", err(&output));
+        assert!(err(&output).starts_with("/etc/flowgate/flowgate.yaml: no such file"), "{}", err(&output));
+        // One that lies at hand is pointed to, not taken.
+        assert!(err(&output).contains("FLOWGATE_CONFIG=flowgate.yaml"), "{}", err(&output));
     }
 }
 
