@@ -119,6 +119,8 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
             worker.run()
         })?);
     }
+    // The provider gathers entropy for some 30 ms when it is first asked for randomness: not while a client waits.
+    std::thread::Builder::new().name("entropy".into()).spawn(|| aws_lc_rs::rand::fill(&mut [0]))?;
     let (reload, reload_wanted) = mpsc::channel(1);
     let reloader = watched.map(|files| Reloader::new(files, Arc::clone(&snapshots), Arc::clone(&metrics), logging));
     let control =
