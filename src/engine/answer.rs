@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::agentflow::Executed;
 use super::failure::Failure;
-use super::flow::Flow;
+use super::flow::{Flow, Plan};
 use super::part::{Reply, Said};
 use super::request::Request;
 use super::run::{Run, Services, Sink};
@@ -58,16 +58,17 @@ pub(crate) async fn answer(
 ) -> Result<Response<Body>, Refusal> {
     let Surroundings { services, id, chatflow, cut, report, view, running } = surroundings;
     let request = Request::read(&prediction.body).ok_or(UNREADABLE)?;
+    let overridden = flow.overridden(&request).map_err(|failure| failure.refusal())?;
     let metrics = &services.upstreams.metrics;
     let watch = Watch::new(metrics, chatflow, flow, running.abort.clone());
     if prediction.streaming && flow.face.streams {
         let sink = Sink::timed(true, metrics.engine.first_token.with_label_values(&[chatflow]));
-        let job = Job { flow: Arc::clone(flow), id: Arc::clone(id), request, services, watch, running };
+        let job = Job { flow: Arc::clone(flow), overridden, id: Arc::clone(id), request, services, watch, running };
         return Ok(stream(job, Rc::new(sink), cut, report.begin(), view.map(|view| view.into_stream())));
     }
     let sink = Sink::new(false);
     let run = Run { services: &services, flow: id, request: &request, sink: &sink, watch: &watch };
-    let reply = reply(flow, &run).await.map_err(|failure| failure.refusal())?;
+    let reply = reply(flow, overridden.as_ref(), &run).await.map_err(|failure| failure.refusal())?;
     drop(running);
     let body = Bytes::from(Value::Object(json(reply, &request)).to_string());
     let body = match view {
@@ -80,14 +81,14 @@ pub(crate) async fn answer(
 }
 
 /// The flow's answer. A flow that goes on after its end was asked for is dropped.
-async fn reply(flow: &Flow, run: &Run<'_>) -> Result<Reply, Failure> {
+async fn reply(flow: &Flow, overridden: Option<&Plan>, run: &Run<'_>) -> Result<Reply, Failure> {
     let overdue = async {
         run.watch.abort.cancelled().await;
         tokio::time::sleep(LAST_WORDS).await;
     };
     tokio::select! {
         biased;
-        reply = flow.answer(run) => reply,
+        reply = flow.answer_by(overridden, run) => reply,
         () = overdue => Err(Failure::Aborted),
     }
 }
@@ -178,6 +179,7 @@ pub(super) fn tell_end(reply: Reply, request: &Request, sink: &Sink) {
 /// What is done for a stream, by whoever reads it.
 struct Job {
     flow: Arc<Flow>,
+    overridden: Option<Plan>,
     id: Arc<str>,
     request: Request,
     services: Rc<Services>,
@@ -187,9 +189,9 @@ struct Job {
 
 impl Job {
     async fn run(self, sink: Rc<Sink>) -> Ending {
-        let Self { flow, id, request, services, watch, running } = self;
+        let Self { flow, overridden, id, request, services, watch, running } = self;
         let run = Run { services: &services, flow: &id, request: &request, sink: &sink, watch: &watch };
-        let ending = match reply(&flow, &run).await {
+        let ending = match reply(&flow, overridden.as_ref(), &run).await {
             Ok(reply) => {
                 tell_end(reply, &request, &sink);
                 Ending::Done

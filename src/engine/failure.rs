@@ -10,6 +10,9 @@ pub(crate) enum Failure {
     /// The flow cannot go on with what it was given.
     #[error("{0}")]
     Flow(String),
+    /// The request overrides an input with what the node cannot take.
+    #[error("The field {0}.")]
+    Override(String),
     /// A provider said no: its status and its own words.
     #[error("{status} {message}")]
     Provider { status: u16, message: String },
@@ -39,7 +42,7 @@ impl Failure {
     /// The word in metrics.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Self::Flow(_) => "flow",
+            Self::Flow(_) | Self::Override(_) => "flow",
             Self::Provider { .. } => "provider",
             Self::Unreachable(_) => "unreachable",
             Self::Timeout => "timeout",
@@ -48,8 +51,11 @@ impl Failure {
         }
     }
 
-    /// As Flowise answers: every error of a flow is its 500.
+    /// As Flowise answers: every error of a flow is its 500. What is the caller's own is 400.
     pub(crate) fn refusal(&self) -> Refusal {
+        if let Self::Override(_) = self {
+            return Refusal::Invalid("override_type", self.to_string().into());
+        }
         Refusal::Flow { status: StatusCode::INTERNAL_SERVER_ERROR, message: self.sentence(), retry_after: None }
     }
 

@@ -16,6 +16,7 @@ use super::nodes::retrieval::Indexes;
 use super::outcomes::outcome;
 use super::part::{Part, Reply, Source};
 use super::problem::Problem;
+use super::request::Request;
 use super::run::Run;
 use super::ways::{Way, taken};
 
@@ -34,7 +35,7 @@ pub(crate) struct Flow {
 
 /// What is run.
 #[derive(Debug, Clone)]
-enum Plan {
+pub(super) enum Plan {
     /// Of the first generation: the nodes whose answers may be the flow's, the label of the memory that it has, and the
     /// variables that answers show, by name and by the node that sets them.
     Chain { ways: Vec<Way>, memory: Option<String>, shown: Vec<(String, String, Arc<dyn Source>)> },
@@ -80,17 +81,27 @@ impl Flow {
         }
     }
 
-    /// Answers a prediction. A request that overrides inputs of nodes gets a flow of its own.
+    /// What is run for a request that overrides inputs of nodes; `None`: it overrides nothing.
+    ///
+    /// # Errors
+    /// A value that the node cannot take.
+    pub(super) fn overridden(&self, request: &Request) -> Result<Option<Plan>, Failure> {
+        if request.overrides.is_empty() {
+            return Ok(None);
+        }
+        let Built { plan, problems, .. } = build(&self.export, &self.workshop, &request.overrides);
+        plan.map(Some).ok_or_else(|| Failure::Override(problems.first().map(named).unwrap_or_default()))
+    }
+
+    /// Answers a prediction.
     pub(crate) async fn answer(&self, run: &Run<'_>) -> Result<Reply, Failure> {
-        let overridden;
-        let plan = if run.request.overrides.is_empty() {
-            &self.plan
-        } else {
-            let built = build(&self.export, &self.workshop, &run.request.overrides);
-            let first = || built.problems.first().map(ToString::to_string).unwrap_or_default();
-            overridden = built.plan.ok_or_else(|| Failure::flow(first()))?;
-            &overridden
-        };
+        let overridden = self.overridden(run.request)?;
+        self.answer_by(overridden.as_ref(), run).await
+    }
+
+    /// As [`answer`](Self::answer), with what [`overridden`](Self::overridden) made of the request.
+    pub(super) async fn answer_by(&self, overridden: Option<&Plan>, run: &Run<'_>) -> Result<Reply, Failure> {
+        let plan = overridden.unwrap_or(&self.plan);
         match plan {
             Plan::Chain { ways, memory, shown } => {
                 let question = &*run.request.question_with_files();
@@ -106,6 +117,12 @@ impl Flow {
             Plan::Agentflow(agentflow) => agentflow.answer(run, &self.workshop).await,
         }
     }
+}
+
+/// The field of the request that a problem comes from; its sender need not know the flow's nodes.
+fn named(problem: &Problem) -> String {
+    let dot = if problem.input.is_some() { "." } else { "" };
+    format!("overrideConfig{dot}{}: {}", problem.input.as_deref().unwrap_or_default(), problem.message)
 }
 
 /// What became of an export.

@@ -1,5 +1,7 @@
 //! What a client reads when a model does not answer.
 
+use serde_json::json;
+
 use super::{ASK, END, STREAM, WIDE, begin, events, rest, running, stream, with};
 use crate::harness::client;
 use crate::harness::gateway::{Gateway, keys};
@@ -39,6 +41,20 @@ fn a_providers_refusal_has_flowises_shape_and_no_secret() {
         assert!(!gateway.log().join("\n").contains(MODEL_KEY));
         assert!(!gateway.metrics().contains(MODEL_KEY));
     }
+}
+
+#[test]
+fn a_value_that_a_node_cannot_take_is_the_callers_mistake() {
+    let model = model::saying("fine");
+    let gateway = with(&model, "llm-chain", "", ", override_config: [temperature]");
+    for streaming in [false, true] {
+        let body = json!({ "question": "hi", "streaming": streaming, "overrideConfig": { "temperature": "warm" } });
+        let response = gateway.predict(&body.to_string());
+        response.assert_refused(400, "invalid_request");
+        assert_eq!(response.json()["message"], "The field overrideConfig.temperature: expected a number.");
+    }
+    gateway.wait_metric(r#"flowgate_rejected_total{rule="override_type"}"#, 2.0);
+    assert_eq!(model.seen().len(), 0);
 }
 
 #[test]
