@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::engine::Missing;
+use crate::engine::{Missing, Need};
 use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::Metrics;
 
@@ -35,14 +35,15 @@ pub(super) fn run(path: &Path) -> ExitCode {
 fn note_missing(snapshot: &Snapshot) {
     let mut notes = Vec::new();
     for (upstream, flows) in snapshot.engines() {
-        notes.extend(flows.missing().map(|(file, Missing { label, credential, field, .. })| {
-            let file = file.display();
-            match credential {
-                Some(credential) => {
-                    let place = format!("upstreams.{upstream}.engine.credentials");
-                    format!("{file}: note: node \"{label}\" gets no {credential}.{field}, which is not in {place}")
+        let place = format!("upstreams.{upstream}.engine");
+        notes.extend(flows.missing().map(|(file, Missing { label, need, .. })| {
+            let node = format!("{}: note: node \"{label}\"", file.display());
+            match need {
+                Need::Credential { name, field } => {
+                    format!("{node} gets no {name}.{field}, which is not in {place}.credentials")
                 }
-                None => format!("{file}: note: node \"{label}\" has no file in its input {field}"),
+                Need::File { input } => format!("{node} has no file in its input {input}"),
+                Need::Network { host } => format!("{node} may not call {host}, which is not in {place}.allow_networks"),
             }
         }));
     }

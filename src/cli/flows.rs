@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use ipnet::IpNet;
 
 use super::BAD_CONFIG;
 use crate::config::{self, Config, UpstreamKind};
-use crate::engine::{self, Credentials, Inspected, Inspection, Missing};
+use crate::engine::{self, Credentials, Inspected, Inspection, Missing, Need};
 use crate::telemetry::metrics::Metrics;
 
 #[derive(Debug, Subcommand)]
@@ -53,8 +54,8 @@ impl Check {
         let mut all_run = true;
         let mut shown = String::new();
         for (index, file) in self.files.iter().enumerate() {
-            let credentials = config.as_ref().map(|config| credentials(config, file));
-            match inspect(file, credentials.as_ref(), &metrics) {
+            let given = config.as_ref().map(|config| Given::by(config, file)).unwrap_or_default();
+            match inspect(file, &given, &metrics) {
                 Ok(inspection) => {
                     all_run &= inspection.runs();
                     shown.push_str(if index > 0 { "\n" } else { "" });
@@ -85,28 +86,37 @@ fn configuration(named: Option<PathBuf>) -> Result<Option<Config>, ExitCode> {
     Ok(config.ok())
 }
 
-/// Those of the engine that the file belongs to, or of all engines.
-fn credentials(config: &Config, file: &Path) -> Credentials {
-    let engines = config.upstreams.iter().filter_map(|upstream| match &upstream.kind {
-        UpstreamKind::Engine(engine) => Some(engine),
-        _ => None,
-    });
-    let folder = file.canonicalize().ok().and_then(|file| file.parent().map(Path::to_owned));
-    let is_home = |engine: &&config::Engine| folder.is_some() && engine.flows_dir.canonicalize().ok() == folder;
-    if let Some(home) = engines.clone().find(is_home) {
-        return home.credentials.clone();
-    }
-    let mut all = Credentials::new();
-    for (name, fields) in engines.flat_map(|engine| engine.credentials.clone()) {
-        all.entry(name).or_default().extend(fields);
-    }
-    all
+/// What the configuration has for a flow.
+#[derive(Debug, Default)]
+struct Given {
+    credentials: Credentials,
+    networks: Vec<IpNet>,
 }
 
-fn inspect(file: &Path, credentials: Option<&Credentials>, metrics: &Arc<Metrics>) -> Result<Inspection, String> {
+impl Given {
+    /// By the engine that the file belongs to, or by all engines.
+    fn by(config: &Config, file: &Path) -> Self {
+        let engines = config.upstreams.iter().filter_map(|upstream| match &upstream.kind {
+            UpstreamKind::Engine(engine) => Some(engine),
+            _ => None,
+        });
+        let folder = file.canonicalize().ok().and_then(|file| file.parent().map(Path::to_owned));
+        let is_home = |engine: &&config::Engine| folder.is_some() && engine.flows_dir.canonicalize().ok() == folder;
+        let home = engines.clone().find(is_home);
+        let mut given = Self::default();
+        for engine in engines.filter(|engine| home.is_none_or(|home| std::ptr::eq(home, *engine))) {
+            for (name, fields) in engine.credentials.clone() {
+                given.credentials.entry(name).or_default().extend(fields);
+            }
+            given.networks.extend(&engine.allow_networks);
+        }
+        given
+    }
+}
+
+fn inspect(file: &Path, given: &Given, metrics: &Arc<Metrics>) -> Result<Inspection, String> {
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
-    let none = Credentials::new();
-    engine::inspect(&text, file.with_extension(""), credentials.unwrap_or(&none), metrics)
+    engine::inspect(&text, file.with_extension(""), &given.credentials, &given.networks, metrics)
         .map_err(|problem| problem.to_string())
 }
 
@@ -142,9 +152,9 @@ fn findings(node: &Inspected, knows_credentials: bool) -> Vec<String> {
     let mut lines: Vec<String> =
         node.problems.iter().map(|problem| format!("not supported: {}", problem.at_node())).collect();
     let which = if knows_credentials { ", which the configuration does not have" } else { "" };
-    let need = |missing: &Missing| match &missing.credential {
-        Some(name) => format!("needs credential {name}{which}"),
-        None => format!("needs a file in {}", missing.field),
+    let need = |missing: &Missing| match &missing.need {
+        Need::Credential { name, .. } => format!("needs credential {name}{which}"),
+        need => format!("needs {need}"),
     };
     let needs: BTreeSet<String> = node.missing.iter().map(need).collect();
     let needs: Vec<String> = needs.into_iter().collect();
@@ -165,23 +175,28 @@ fn verdict(inspection: &Inspection, knows_credentials: bool) -> String {
     if !inspection.runs() {
         return "the engine cannot run this flow\n".to_owned();
     }
-    let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for missing in inspection.nodes.iter().flat_map(|node| &node.missing) {
-        if let Some(credential) = &missing.credential {
-            wanted.entry(credential).or_default().insert(&missing.field);
+    let needs: BTreeSet<&Need> =
+        inspection.nodes.iter().flat_map(|node| &node.missing).map(|missing| &missing.need).collect();
+    let mut wanted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let (mut lacks_file, mut hosts) = (false, Vec::new());
+    for need in needs {
+        match need {
+            Need::Credential { name, field } => wanted.entry(name).or_default().push(format!("{field}: ...")),
+            Need::File { .. } => lacks_file = true,
+            Need::Network { host } => hosts.push(host.as_str()),
         }
     }
-    let lacks_file = inspection.nodes.iter().flat_map(|node| &node.missing).any(|missing| missing.credential.is_none());
     let file = if lacks_file { "; choose its files in Flowise and export it again" } else { "" };
-    if wanted.is_empty() {
-        return format!("the engine runs this flow{file}\n");
+    let mut text = format!("the engine runs this flow{file}");
+    if !wanted.is_empty() {
+        let still = if knows_credentials { "still missing" } else { "to be put" };
+        let _ = write!(text, "; {still} under `credentials` of the engine, unless the model asks for none:");
+        for (name, fields) in wanted {
+            let _ = write!(text, "\n  {name}: {{ {} }}", fields.join(", "));
+        }
     }
-    let fields = |fields: BTreeSet<&str>| fields.into_iter().map(|field| format!("{field}: ...")).collect::<Vec<_>>();
-    let credentials: Vec<String> =
-        wanted.into_iter().map(|(name, wanted)| format!("{name}: {{ {} }}", fields(wanted).join(", "))).collect();
-    let still = if knows_credentials { "still missing" } else { "to be put" };
-    format!(
-        "the engine runs this flow{file}; {still} under `credentials` of the engine, unless the model asks for none:\n  {}\n",
-        credentials.join("\n  ")
-    )
+    if !hosts.is_empty() {
+        let _ = write!(text, "\nto be allowed by `allow_networks` of the engine: {}", hosts.join(", "));
+    }
+    text + "\n"
 }

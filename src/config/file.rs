@@ -106,6 +106,7 @@ pub(super) struct Upstream {
 pub(super) struct Engine {
     pub(super) flows_dir: Field,
     pub(super) credentials: Named<Named<Node>>,
+    pub(super) allow_networks: Field,
 }
 
 #[derive(Debug, Default, Deserialize)]

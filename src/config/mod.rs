@@ -157,6 +157,8 @@ pub struct Engine {
     pub flows_dir: PathBuf,
     /// What Flowise keeps in its credential store: by the credential's name and the field's.
     pub credentials: HashMap<String, HashMap<String, Secret>>,
+    /// What tools and HTTP nodes may call beside the open internet.
+    pub allow_networks: Vec<IpNet>,
 }
 
 /// One Flowise, or several that share a database.

@@ -1,6 +1,7 @@
 //! From an export to parts that can run: each node is built once, after the nodes that it refers to.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Weak;
 
 use arc_swap::ArcSwap;
@@ -34,16 +35,33 @@ impl Workshop {
     }
 }
 
-/// A credential that a node asks for and the configuration does not have.
+/// What a node asks for beside its flow and does not get. It is loaded without, and fails when it needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missing {
     /// The node's id.
     pub(crate) node: String,
     pub(crate) label: String,
-    /// `None`: a file.
-    pub(crate) credential: Option<String>,
-    /// Of the credential; of a file, the node's input.
-    pub(crate) field: String,
+    pub(crate) need: Need,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// A field of a credential that the configuration does not have.
+    Credential { name: String, field: String },
+    /// A file that nobody chose.
+    File { input: String },
+    /// A host of this machine or its network that the configuration does not allow to be called.
+    Network { host: String },
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Credential { name, field } => write!(f, "credential {name}.{field}"),
+            Self::File { input } => write!(f, "a file in {input}"),
+            Self::Network { host } => write!(f, "allow_networks for {host}"),
+        }
+    }
 }
 
 /// See the module.
@@ -124,29 +142,14 @@ impl<'a> Compiler<'a> {
         let found = self.workshop.credentials.get(name).and_then(|fields| fields.get(field));
         let found = found.filter(|secret| !secret.expose().is_empty()).cloned();
         if found.is_none() {
-            let missing = Missing {
-                node: node.id.clone(),
-                label: node.data.label.clone(),
-                credential: Some(name.to_owned()),
-                field: field.to_owned(),
-            };
-            if !self.missing.contains(&missing) {
-                self.missing.push(missing);
-            }
+            self.miss(node, Need::Credential { name: name.to_owned(), field: field.to_owned() });
         }
         found
     }
-}
 
-impl Compiler<'_> {
-    /// Notes a file that a node needs and nobody chose; as with a credential, the flow can be loaded without it.
-    pub(crate) fn missing_file(&mut self, node: &Node, input: &str) {
-        let missing = Missing {
-            node: node.id.clone(),
-            label: node.data.label.clone(),
-            credential: None,
-            field: input.to_owned(),
-        };
+    /// Notes what a node needs; the flow can be loaded without it.
+    pub(crate) fn miss(&mut self, node: &Node, need: Need) {
+        let missing = Missing { node: node.id.clone(), label: node.data.label.clone(), need };
         if !self.missing.contains(&missing) {
             self.missing.push(missing);
         }

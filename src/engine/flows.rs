@@ -38,10 +38,10 @@ impl Flows {
         previous: Option<&Self>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Problems> {
-        let same = previous.filter(|previous| previous.workshop.credentials == settings.credentials);
+        let same = previous.filter(|previous| previous.has(settings));
         let workshop = same.map_or_else(
             || {
-                let targets = Targets::new(upstream, metrics);
+                let targets = Targets::new(upstream, metrics).allowing(&settings.allow_networks);
                 if let Some(previous) = previous {
                     targets.take_over(&previous.workshop.targets);
                 }
@@ -69,6 +69,11 @@ impl Flows {
         } else {
             Err(Problems(problems))
         }
+    }
+
+    /// Whether flows were made with these settings.
+    fn has(&self, settings: &config::Engine) -> bool {
+        self.workshop.credentials == settings.credentials && self.workshop.targets.allows(&settings.allow_networks)
     }
 
     /// The flow of `flowgate demo` alone.
@@ -111,11 +116,8 @@ fn load(name: &str, path: PathBuf, previous: Option<&Flows>, workshop: &Arc<Work
     }
     let flow = Flow::load(Some(folder), name, &text, workshop)
         .map_err(|found| found.iter().map(|found| problem(&path, found.to_string())).collect::<Vec<_>>())?;
-    for missing in &flow.missing {
-        tracing::warn!(
-            file = %path.display(), node = missing.label, credential = missing.credential, field = missing.field,
-            "a node asks for a credential that the engine does not have, or for a file that nobody chose"
-        );
+    for Missing { label, need, .. } in &flow.missing {
+        tracing::warn!(file = %path.display(), node = label, %need, "a node will fail for want of something");
     }
     Ok(Loaded { flow: Arc::new(flow), path, digest })
 }
@@ -180,7 +182,8 @@ mod tests {
 
     fn settings(folder: &Path, key: &str) -> config::Engine {
         let fields = HashMap::from([("openAIApiKey".to_owned(), Secret::new(key.to_owned()))]);
-        config::Engine { flows_dir: folder.to_owned(), credentials: HashMap::from([("openAIApi".to_owned(), fields)]) }
+        let credentials = HashMap::from([("openAIApi".to_owned(), fields)]);
+        config::Engine { flows_dir: folder.to_owned(), credentials, allow_networks: Vec::new() }
     }
 
     #[test]
@@ -257,9 +260,8 @@ mod tests {
         fs::write(folder.path().join("a.json"), export("llm-chain")).unwrap();
         let metrics = Arc::new(Metrics::new().unwrap());
         let flows = Flows::load(&"local".into(), &settings(folder.path(), ""), None, &metrics).unwrap();
-        let missing: Vec<_> =
-            flows.missing().map(|(_, missing)| (&*missing.node, missing.credential.as_deref())).collect();
-        assert_eq!(missing, [("chatOpenAI_0", Some("openAIApi"))]);
+        let missing: Vec<_> = flows.missing().map(|(_, missing)| (&*missing.node, missing.need.to_string())).collect();
+        assert_eq!(missing, [("chatOpenAI_0", "credential openAIApi.openAIApiKey".to_owned())]);
     }
 
     #[test]

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::compile::Compiler;
+use super::compile::{Compiler, Need};
 use super::export::Node;
 use super::models::ChatModel;
 use super::nodes::Kind;
 use super::part::Part;
+use super::provider::Endpoint;
 use crate::config::Secret;
 
 /// See the module.
@@ -181,6 +182,13 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
 
     pub(crate) fn refuse(&mut self, name: &str, message: impl Into<String>) {
         self.compiler.of_node(self.node, Some(name), message);
+    }
+
+    /// Notes it if the endpoint is one that may not be called.
+    pub(crate) fn look_at(&mut self, endpoint: &Endpoint) {
+        if let Some(host) = endpoint.denied() {
+            self.compiler.miss(self.node, Need::Network { host: host.to_owned() });
+        }
     }
 
     pub(crate) fn credential(&mut self, name: &str, field: &str) -> Option<Secret> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use serde_json::Map;
 
 use super::compile::{Credentials, Missing, Workshop};
@@ -47,11 +48,12 @@ pub(crate) fn inspect(
     text: &str,
     folder: PathBuf,
     credentials: &Credentials,
+    networks: &[IpNet],
     metrics: &Arc<Metrics>,
 ) -> Result<Inspection, Problem> {
     let mut export = Export::read(text)?;
     export.folder = Some(folder);
-    let workshop = Workshop::new(credentials.clone(), Targets::new(&"check".into(), metrics));
+    let workshop = Workshop::new(credentials.clone(), Targets::new(&"check".into(), metrics).allowing(networks));
     let built = build(&export, &workshop, &Map::new());
     let nodes = export.nodes.iter().map(|node| Inspected {
         label: node.data.label.clone(),

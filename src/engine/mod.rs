@@ -35,7 +35,7 @@ mod ways;
 
 pub(crate) use agentflow::Executions;
 pub(crate) use answer::{Surroundings, answer};
-pub(crate) use compile::{Credentials, Missing};
+pub(crate) use compile::{Credentials, Missing, Need};
 pub(crate) use flow::Flow;
 pub(crate) use flows::{Flows, listed, watched};
 pub(crate) use inspect::{Inspected, Inspection, inspect};

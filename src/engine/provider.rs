@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
+use ipnet::IpNet;
 
 use super::failure::Failure;
 use super::run::Run;
@@ -23,7 +24,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::upstream::forward::{Answer, Forward};
 use crate::upstream::http1::RequestHead;
 use crate::upstream::outgoing::Outgoing;
-use crate::upstream::public::is_public;
+use crate::upstream::public::Reach;
 use crate::upstream::reading::Reading;
 use crate::upstream::target::Target;
 use crate::wire::refusal::Refusal;
@@ -40,6 +41,8 @@ pub(crate) struct Endpoint {
     target: Arc<Target>,
     /// Before every path, without a slash at its end.
     base: Arc<str>,
+    /// The host, if it is plain that it may not be called.
+    denied: Option<Box<str>>,
 }
 
 /// Every address in use, so that flows, and a flow that is built anew for one request, share connections.
@@ -47,11 +50,13 @@ pub(crate) struct Endpoint {
 pub(crate) struct Targets {
     upstream: Arc<str>,
     metrics: Arc<Metrics>,
+    /// Of what a model or a client has a part in.
+    outward: Reach,
     known: Mutex<Known>,
 }
 
-/// By origin and patience.
-type Known = HashMap<(String, Duration), Arc<Target>>;
+/// By origin, whether it is [outward](Targets::outward), and patience.
+type Known = HashMap<(String, bool, Duration), Arc<Target>>;
 
 /// More than flows need; a request may name a patience of its own.
 const MOST_KNOWN: usize = 512;
@@ -59,45 +64,54 @@ const MOST_KNOWN: usize = 512;
 impl Targets {
     /// `upstream`: the engine's name in the configuration.
     pub(crate) fn new(upstream: &Arc<str>, metrics: &Arc<Metrics>) -> Self {
-        Self { upstream: Arc::clone(upstream), metrics: Arc::clone(metrics), known: Mutex::default() }
+        let outward = Reach::Public(Arc::default());
+        Self { upstream: Arc::clone(upstream), metrics: Arc::clone(metrics), outward, known: Mutex::default() }
+    }
+
+    /// `networks` may be called from outward as well.
+    pub(crate) fn allowing(self, networks: &[IpNet]) -> Self {
+        Self { outward: Reach::Public(networks.into()), ..self }
+    }
+
+    /// Whether these networks are allowed, and no others.
+    pub(crate) fn allows(&self, networks: &[IpNet]) -> bool {
+        self.outward == Reach::Public(networks.into())
     }
 
     /// Goes on with the connections of those that were in use before.
     pub(crate) fn take_over(&self, previous: &Self) {
-        let before = previous.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut before = previous.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        before.retain(|(_, is_outward, _), _| !is_outward || self.outward == previous.outward);
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = before;
     }
 
     /// # Errors
     /// What is wrong with the URL.
     pub(crate) fn endpoint(&self, url: &str, patience: Option<Duration>) -> Result<Endpoint, String> {
-        self.reached(url, patience, false)
+        self.reached(url, patience, &Reach::Any)
     }
 
-    /// For addresses that a model or a client has a part in: only the open internet is reached.
+    /// For addresses that a model or a client has a part in: only the open internet is reached, and what the
+    /// configuration allows beside it.
     ///
     /// # Errors
     /// What is wrong with the URL.
-    pub(crate) fn public_endpoint(&self, url: &str, patience: Option<Duration>) -> Result<Endpoint, String> {
-        let (origin, _) = split(url)?;
-        let is_own = origin.host.eq_ignore_ascii_case("localhost")
-            || origin.host.parse().is_ok_and(|address: std::net::IpAddr| !is_public(address));
-        if is_own {
-            return Err("requests to this machine and its network are denied by policy".to_owned());
-        }
-        self.reached(url, patience, true)
+    pub(crate) fn outward(&self, url: &str, patience: Option<Duration>) -> Result<Endpoint, String> {
+        self.reached(url, patience, &self.outward)
     }
 
-    fn reached(&self, url: &str, patience: Option<Duration>, is_public: bool) -> Result<Endpoint, String> {
+    fn reached(&self, url: &str, patience: Option<Duration>, reach: &Reach) -> Result<Endpoint, String> {
         let (origin, base) = split(url)?;
+        let denied = (!reaches(reach, &origin.host)).then(|| origin.host.as_str().into());
         let patience = patience.unwrap_or(PATIENCE);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (format!("{origin:?} {is_public}"), patience);
+        let key = (format!("{origin:?}"), *reach != Reach::Any, patience);
         if let Some(target) = known.get(&key) {
-            return Ok(Endpoint { target: Arc::clone(target), base });
+            return Ok(Endpoint { target: Arc::clone(target), base, denied });
         }
         // Connections and health are the address's, whatever the patience.
-        let neighbour = known.iter().find(|((origin, _), _)| *origin == key.0).map(|(_, target)| Arc::clone(target));
+        let is_same = |other: &(String, bool, Duration)| (&other.0, other.1) == (&key.0, key.1);
+        let neighbour = known.iter().find(|(other, _)| is_same(other)).map(|(_, target)| Arc::clone(target));
         let settings = Flowise {
             urls: vec![origin],
             api_key: None,
@@ -109,13 +123,19 @@ impl Targets {
         };
         let target = Target::new(&self.upstream, &settings, neighbour.as_deref(), &self.metrics);
         let mut target = target.map_err(|problems| problems.to_string())?;
-        target.is_public = is_public;
+        target.reach = reach.clone();
         let target = Arc::new(target);
         if known.len() < MOST_KNOWN {
             known.insert(key, Arc::clone(&target));
         }
-        Ok(Endpoint { target, base })
+        Ok(Endpoint { target, base, denied })
     }
+}
+
+/// Whether a host may be called, as far as can be told before its name is looked up.
+fn reaches(reach: &Reach, host: &str) -> bool {
+    let named = if host.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { host };
+    named.parse().map_or(true, |address| reach.allows(address))
 }
 
 /// `scheme://host:port` and the path.
@@ -145,6 +165,11 @@ pub(crate) struct Call<'a> {
 }
 
 impl Endpoint {
+    /// The host, if calls of it are denied.
+    pub(crate) fn denied(&self) -> Option<&str> {
+        self.denied.as_deref()
+    }
+
     /// Sends JSON; an answer that is no success is a failure with the provider's own words.
     pub(crate) async fn post(
         &self,
@@ -177,6 +202,9 @@ impl Endpoint {
 
     /// The answer, whatever its status.
     pub(crate) async fn ask(&self, call: Call<'_>, run: &Run<'_>) -> Result<Answer, Failure> {
+        if self.denied.is_some() {
+            return Err(Failure::flow("requests to this machine and its network are denied by policy"));
+        }
         let Call { method, path, headers, body } = call;
         let mut head = RequestHead::new(method, &[&self.base, path]);
         head.field("accept-encoding", &HeaderValue::from_static("identity"));

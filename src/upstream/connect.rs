@@ -7,7 +7,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
 use super::http1::{Connection, Transport};
-use super::public::is_public;
+use super::public::Reach;
 use super::target::{Endpoint, Target};
 
 /// Why there is no connection.
@@ -40,7 +40,10 @@ pub(super) async fn connect(target: &Target, endpoint: &Endpoint) -> Result<Conn
 }
 
 async fn open(target: &Target, endpoint: &Endpoint) -> Result<Connection, ConnectError> {
-    let tcp = if target.is_public { stream_in_public(endpoint).await } else { stream(endpoint).await };
+    let tcp = match &target.reach {
+        Reach::Any => stream(endpoint).await,
+        reach @ Reach::Public(_) => stream_within(reach, endpoint).await,
+    };
     let tcp = tcp.map_err(ConnectError::Tcp)?;
     // Every write is a whole request; waiting for more would only delay it.
     tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
@@ -59,12 +62,12 @@ async fn stream(endpoint: &Endpoint) -> io::Result<TcpStream> {
 }
 
 /// Connects to the very addresses that were looked at.
-async fn stream_in_public(endpoint: &Endpoint) -> io::Result<TcpStream> {
+async fn stream_within(reach: &Reach, endpoint: &Endpoint) -> io::Result<TcpStream> {
     let addresses = lookup_host((endpoint.url.host.as_str(), endpoint.url.port)).await?;
-    let addresses: Vec<_> = addresses.collect();
-    if addresses.iter().all(|address| is_public(address.ip())) {
-        TcpStream::connect(addresses.as_slice()).await
-    } else {
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, "the name belongs to an address that is not public"))
+    let addresses: Vec<_> = addresses.filter(|address| reach.allows(address.ip())).collect();
+    if addresses.is_empty() {
+        let why = "the name has only addresses of this network, which allow_networks does not hold";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
+    TcpStream::connect(addresses.as_slice()).await
 }

@@ -1,9 +1,28 @@
 //! Addresses that strangers may choose: none of this machine, of its network, or of nobody.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+/// Which addresses a target may have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Reach {
+    #[default]
+    Any,
+    /// Those in the open internet, and these.
+    Public(Arc<[IpNet]>),
+}
+
+impl Reach {
+    pub(crate) fn allows(&self, address: IpAddr) -> bool {
+        let Self::Public(networks) = self else { return true };
+        is_public(address) || networks.iter().any(|network| network.contains(&address.to_canonical()))
+    }
+}
 
 /// Whether an address lies in the open internet.
-pub(crate) fn is_public(address: IpAddr) -> bool {
+fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
@@ -45,6 +64,19 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks_that_are_named_are_reached() {
+        let reach = Reach::Public(["127.0.0.0/8", "fd00::/8"].map(|network| network.parse().unwrap()).into());
+        let allows = |address: &str| reach.allows(address.parse().unwrap());
+        for address in ["127.0.0.1", "::ffff:127.0.0.1", "fd00::1", "93.184.215.14"] {
+            assert!(allows(address), "{address}");
+        }
+        for address in ["10.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1", "fe80::1"] {
+            assert!(!allows(address), "{address}");
+        }
+        assert!(Reach::Any.allows("10.0.0.1".parse().unwrap()));
+    }
 
     #[test]
     fn addresses_of_this_network_are_not_public() {

@@ -10,6 +10,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use zeroize::Zeroizing;
 
+use super::public::Reach;
 use crate::config::{Flowise, Secret, UpstreamUrl};
 use crate::telemetry::metrics::Metrics;
 
@@ -24,8 +25,8 @@ pub(crate) struct Target {
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
     /// `None` when no endpoint is `https`.
     pub(crate) tls: Option<Arc<ClientConfig>>,
-    /// Only addresses in the open internet are connected to.
-    pub(crate) is_public: bool,
+    /// Only such addresses are connected to.
+    pub(crate) reach: Reach,
 }
 
 impl Target {
@@ -48,7 +49,7 @@ impl Target {
             settings: settings.clone(),
             endpoints: endpoints.collect(),
             tls,
-            is_public: false,
+            reach: Reach::Any,
         })
     }
 

@@ -4,6 +4,7 @@ mod chats;
 mod checks;
 mod errors;
 mod moving;
+mod networks;
 mod streams;
 mod telling;
 

@@ -311,6 +311,9 @@ fn an_engine_is_read() {
     assert_eq!(["key", "name", "none"].map(|field| secret("azure", field)), ["sk-from-file", "inst", ""]);
     assert_eq!(config.secret_files, [folder.path("key")], "it is watched");
     assert!(!format!("{config:?}").contains("hunter2"));
+    let networked = load_text(&with_engine("flows_dir: flows\nallow_networks: [10.1.2.3/8, '::1']"));
+    let networks: Vec<String> = engine(&networked).allow_networks.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
     // A name of its own needs no id, and none is made up.
     let named = with_engine("flows_dir: flows").replace(UUID, "support");
     assert_eq!(load_text(&named).chatflows[0].id, None);
@@ -331,6 +334,8 @@ fn mistakes_of_an_engine_are_told_in_their_place() {
         ),
         ("credentials: { a: { b: { file: x } } }", "4:38 upstreams.e.engine.credentials.a.b.file: no such file"),
         ("credentials: { a: { b: '${NONE}' } }", "4:30 upstreams.e.engine.credentials.a.b: "),
+        ("allow_networks: [localhost]", "4:24 upstreams.e.engine.allow_networks[0]: expected an address or a network"),
+        ("allow_networks: 10.0.0.0/8", "4:23 upstreams.e.engine.allow_networks: expected a list, found a string"),
         ("credentials: text", "4:20 upstreams.e.engine.credentials: expected a map"),
     ] {
         let found = problems(&with_engine(lines));

@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use ipnet::IpNet;
 use thiserror::Error;
 
+use super::reader::Reader;
 use crate::config::UpstreamUrl;
+use crate::config::file::Field;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(super) enum AddressError {
@@ -48,6 +50,12 @@ pub(super) fn network(text: &str) -> Result<IpNet, AddressError> {
         (_, Ok(address)) => Ok(address.into()),
         _ => Err(AddressError::Network),
     }
+}
+
+/// A list of [networks](network).
+pub(super) fn networks(reader: &mut Reader<'_>, field: &Field) -> Vec<IpNet> {
+    let listed = reader.list(field).unwrap_or_default();
+    listed.iter().filter_map(|node| reader.parsed_node(node, network)).collect()
 }
 
 /// `scheme://host` with an optional port; a lone `/` may follow.

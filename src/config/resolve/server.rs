@@ -25,12 +25,7 @@ pub(super) fn server(reader: &mut Reader<'_>, file: file::Server) -> Server {
     let tls = file.tls.as_ref().map(|tls| self::tls(reader, tls));
     let workers =
         reader.number(&non_null(file.workers), 1..=MAX_WORKERS).and_then(|count| NonZeroUsize::new(usize_of(count)));
-    let trusted_proxies = reader
-        .list(&file.trusted_proxies)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|node| reader.parsed_node(node, address::network))
-        .collect();
+    let trusted_proxies = address::networks(reader, &file.trusted_proxies);
     let header_bytes = header_bytes(reader, &file.max_header_bytes);
     Server {
         listen,

@@ -62,7 +62,8 @@ fn engine(reader: &mut Reader<'_>, name: &At<String>, file: file::Engine) -> Eng
         let read = |(field, node): (At<String>, Node)| Some((field.value, secret(reader, &node)?));
         credentials.insert(credential.value, fields.0.into_iter().filter_map(read).collect());
     }
-    Engine { flows_dir: flows_dir(reader, name, &file.flows_dir), credentials }
+    let allow_networks = address::networks(reader, &file.allow_networks);
+    Engine { flows_dir: flows_dir(reader, name, &file.flows_dir), credentials, allow_networks }
 }
 
 fn flows_dir(reader: &mut Reader<'_>, name: &At<String>, field: &Field) -> PathBuf {

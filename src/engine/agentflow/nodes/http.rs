@@ -16,7 +16,7 @@ use super::super::{Kind, Outcome, Step, Visit, lenient};
 use crate::engine::Task;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
-use crate::engine::provider::{Call, Endpoint, Received, Targets};
+use crate::engine::provider::{Call, Received};
 use crate::predict::chat_id;
 
 /// The node `httpAgentflow`.
@@ -49,8 +49,9 @@ impl Kind for Http {
             }
             Some(url) => {
                 let sample = crate::engine::variables::replaced(&text_of(&url), |_| Some("0".to_owned()));
-                if let Err(error) = endpoint(&inputs.compiler.workshop.targets, &sample) {
-                    inputs.refuse("url", error);
+                match inputs.compiler.workshop.targets.outward(&sample, Some(PATIENCE)) {
+                    Ok(endpoint) => inputs.look_at(&endpoint),
+                    Err(error) => inputs.refuse("url", error),
                 }
             }
         }
@@ -77,14 +78,6 @@ impl Kind for Http {
 
 #[derive(Debug)]
 struct Sends(Method);
-
-/// As Flowise, not to this machine and its network; tests have nothing else.
-fn endpoint(targets: &Targets, url: &str) -> Result<Endpoint, String> {
-    if cfg!(test) && url.contains("//127.0.0.1:") {
-        return targets.endpoint(url, Some(PATIENCE));
-    }
-    targets.public_endpoint(url, Some(PATIENCE))
-}
 
 /// A body and its type.
 struct Body {
@@ -126,7 +119,7 @@ impl Sends {
         // Filled in here, where it is known to be an address.
         let written = visit.node.inputs.get("url").map(text_of).unwrap_or_default();
         let url = whole(&visit.scope.fill_address(&written));
-        let endpoint = endpoint(&visit.workshop.targets, &url).map_err(Failure::flow)?;
+        let endpoint = visit.workshop.targets.outward(&url, Some(PATIENCE)).map_err(Failure::flow)?;
         let query = form(&pairs(visit.inputs.get("queryParams")));
         // The endpoint has the path already.
         let own = url.split_once('?').map(|(_, own)| own.split('#').next().unwrap_or_default()).unwrap_or_default();

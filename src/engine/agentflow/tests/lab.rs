@@ -91,7 +91,7 @@ impl Lab {
     pub(super) async fn with_others(export: &str, others: &[(&str, &str)]) -> Self {
         let (address, seen) = model().await;
         let metrics = Arc::new(Metrics::new().unwrap());
-        let targets = Targets::new(&"test".into(), &metrics);
+        let targets = Targets::new(&"test".into(), &metrics).allowing(&["127.0.0.1/32".parse().unwrap()]);
         let workshop = Arc::new(Workshop::new(lab::credentials(), targets));
         let load = |name: &str, export: &str| {
             let export = export.replace("LLM_BASE_PATH_PLACEHOLDER", &address.to_string());

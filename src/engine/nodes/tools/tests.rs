@@ -90,10 +90,8 @@ fn tools_are_told_as_flowise_tells_them() {
 }
 
 #[test]
-fn addresses_that_a_tool_must_not_reach_are_refused_at_load() {
+fn addresses_that_lead_who_knows_where_are_refused_at_load() {
     for (url, words) in [
-        ("http://127.0.0.1:3000/x", "requests to this machine and its network are denied by policy"),
-        ("http://169.254.169.254/latest", "requests to this machine and its network are denied by policy"),
         ("https://{{$vars.host}}/x", "the scheme and the host must be written out; {{...}} may stand behind them"),
         ("ftp://x.example/", "expected an address such as http://127.0.0.1:11434/v1"),
         ("x.example", "expected a URL such as https://api.example.com/items"),

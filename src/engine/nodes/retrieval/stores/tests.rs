@@ -64,8 +64,8 @@ fn faiss_is_an_index_in_memory_and_needs_its_documents() {
 #[test]
 fn a_flow_without_its_file_is_loaded_and_says_what_it_lacks() {
     let flow = load(&with_loader("textFile", &json!({ "txtFile": "", "metadata": "" }))).unwrap();
-    let missing: Vec<_> = flow.missing.iter().map(|missing| (missing.credential.as_deref(), &*missing.field)).collect();
-    assert_eq!(missing, [(None, "txtFile")]);
+    let missing: Vec<_> = flow.missing.iter().map(|missing| missing.need.to_string()).collect();
+    assert_eq!(missing, ["a file in txtFile"]);
     let stage = Stage::new();
     let ask = |body: Value| stage.ask(&flow, &body).0;
     let failure = ask(json!({ "question": "q", "chatId": "c" })).unwrap_err();

@@ -25,7 +25,7 @@ impl Address {
         if origin.contains("{{") {
             return Err("the scheme and the host must be written out; {{...}} may stand behind them".to_owned());
         }
-        let endpoint = targets.public_endpoint(origin, Some(patience))?;
+        let endpoint = targets.outward(origin, Some(patience))?;
         let path = path.split('#').next().unwrap_or_default();
         Ok(Self { endpoint, origin: origin.to_owned(), path: path.to_owned() })
     }

@@ -146,7 +146,10 @@ fn request(inputs: &mut Inputs<'_, '_, '_>, method: Method, prefix: &str) -> Opt
         return None;
     };
     match Address::read(&url, &inputs.compiler.workshop.targets, PATIENCE) {
-        Ok(address) => Some(Request { method, address, headers: named, length }),
+        Ok(address) => {
+            inputs.look_at(&address.endpoint);
+            Some(Request { method, address, headers: named, length })
+        }
         Err(error) => {
             inputs.refuse(&own, error);
             None

@@ -79,11 +79,21 @@ fn names_of_this_network_are_not_connected_to() {
     let port = get.request.address.origin.rsplit_once(':').unwrap().1.to_owned();
     let targets = Targets::new(&"local".into(), &Arc::new(Metrics::new().unwrap()));
     for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1"] {
-        assert!(targets.public_endpoint(&format!("http://{host}:{port}"), None).is_err(), "{host}");
+        get.request.address.endpoint = targets.outward(&format!("http://{host}:{port}"), None).unwrap();
+        assert!(get.request.address.endpoint.denied().is_some(), "{host}");
+        let error = called(&get, &json!({})).unwrap_err();
+        let denied = "requests to this machine and its network are denied by policy";
+        assert_eq!(error, format!("Failed to make GET request: {denied}"));
     }
-    // A trailing dot hides the name, not where it leads.
-    get.request.address.endpoint = targets.public_endpoint(&format!("http://localhost.:{port}"), None).unwrap();
+    // What only the system's look-up takes for an address.
+    let hidden = format!("http://127.1:{port}");
+    get.request.address.endpoint = targets.outward(&hidden, None).unwrap();
     let error = called(&get, &json!({})).unwrap_err();
     assert_eq!(error, "Failed to make GET request: Connection error.");
     assert!(heard.try_recv().is_err());
+    // What the configuration allows is reached by every name of it.
+    let targets = Targets::new(&"local".into(), &Arc::new(Metrics::new().unwrap()));
+    let targets = targets.allowing(&["127.0.0.0/8".parse().unwrap()]);
+    get.request.address.endpoint = targets.outward(&hidden, None).unwrap();
+    assert_eq!(called(&get, &json!({})).unwrap(), "ok");
 }
