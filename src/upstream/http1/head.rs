@@ -66,7 +66,8 @@ impl RequestHead {
         self.text.truncate(self.fixed);
         self.put("host", host.as_bytes());
         match length {
-            Some(0) if self.method == Method::GET => {}
+            // RFC 9110, 8.6: methods that do not anticipate content.
+            Some(0) if matches!(self.method, Method::GET | Method::DELETE) => {}
             Some(length) => {
                 self.text.extend_from_slice(b"content-length: ");
                 crate::wire::decimal::decimal(&mut self.text, length, 1);

@@ -9,8 +9,14 @@ use serde_json::{Value, json};
 
 use super::Kind;
 
-pub(super) const KINDS: &[&dyn Kind] =
-    &[&calculator::Calculator, &clock::CurrentDateTime, &requests::RequestsGet, &requests::RequestsPost];
+pub(super) const KINDS: &[&dyn Kind] = &[
+    &calculator::Calculator,
+    &clock::CurrentDateTime,
+    &requests::GET,
+    &requests::POST,
+    &requests::PUT,
+    &requests::DELETE,
+];
 
 /// JSON Schema of arguments, as Flowise's library writes it.
 fn parameters(properties: &Value, required: &[&str]) -> Value {

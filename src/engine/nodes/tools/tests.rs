@@ -90,6 +90,29 @@ fn tools_are_told_as_flowise_tells_them() {
 }
 
 #[test]
+fn requests_that_change_things_are_told_like_those_that_do_not() {
+    for (kind, like, name, description) in [
+        (
+            "requestsPut",
+            "requestsPost",
+            "requests_put",
+            "want to execute a PUT request to update or replace a resource.",
+        ),
+        (
+            "requestsDelete",
+            "requestsGet",
+            "requests_delete",
+            "need to execute a DELETE request to remove data from a website.",
+        ),
+    ] {
+        let told = |kind: &str| sent(kind, &json!({ format!("{kind}Url"): "https://x.example/y" })).unwrap();
+        let (tool, like) = (told(kind), told(like));
+        assert_eq!((&tool["name"], &tool["parameters"]), (&name.into(), &like["parameters"]));
+        assert_eq!(tool["description"], format!("Use this when you {description}"));
+    }
+}
+
+#[test]
 fn addresses_that_lead_who_knows_where_are_refused_at_load() {
     for (url, words) in [
         ("https://{{$vars.host}}/x", "the scheme and the host must be written out; {{...}} may stand behind them"),

@@ -30,67 +30,100 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const LONGEST: usize = 256 * 1024;
 const MOST_REDIRECTS: usize = 5;
 
-/// The node `requestsGet`.
-pub(super) struct RequestsGet;
+/// A node of this family.
+pub(super) struct Requests {
+    names: &'static [&'static str],
+    method: Method,
+    /// As models are told.
+    description: &'static str,
+}
 
-impl Kind for RequestsGet {
+pub(super) static GET: Requests = Requests {
+    names: &["requestsGet"],
+    method: Method::GET,
+    description: "Use this when you need to execute a GET request to get data from a website.",
+};
+
+pub(super) static DELETE: Requests = Requests {
+    names: &["requestsDelete"],
+    method: Method::DELETE,
+    description: "Use this when you need to execute a DELETE request to remove data from a website.",
+};
+
+pub(super) static POST: Requests = Requests {
+    names: &["requestsPost"],
+    method: Method::POST,
+    description: "Use this when you want to execute a POST request to create or update a resource.",
+};
+
+pub(super) static PUT: Requests = Requests {
+    names: &["requestsPut"],
+    method: Method::PUT,
+    description: "Use this when you want to execute a PUT request to update or replace a resource.",
+};
+
+impl Kind for Requests {
     fn names(&self) -> &'static [&'static str] {
-        &["requestsGet"]
+        self.names
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let request = request(inputs, Method::GET, "requestsGet")?;
-        let params = params::read(inputs, &["queryParamsSchema", "requestsGetQueryParamsSchema"]);
-        let properties = if params.is_empty() {
-            json!({ "queryParams": {
-                "type": "object",
-                "additionalProperties": { "type": "string" },
-                "description": "Optional query parameters to include in the request",
-            } })
+        let prefix = inputs.node.data.name.as_str();
+        let request = request(inputs, self.method.clone(), prefix)?;
+        let (params, body, parameters) = if has_body(&self.method) {
+            let own = prefix.replacen("requests", "request", 1);
+            let body = object(inputs, &["body", &format!("{own}Body")]).unwrap_or_default();
+            let params = params::read(inputs, &[&format!("{prefix}BodySchema")]);
+            let parameters = body_parameters(&params);
+            (params, body, parameters)
         } else {
-            let object = properties(&params, |_| json!({ "type": "string" }));
-            json!({ "queryParams": with(object, "description", "Query parameters for the request".into()) })
+            let params = params::read(inputs, &["queryParamsSchema", &format!("{prefix}QueryParamsSchema")]);
+            let parameters = query_parameters(&params);
+            (params, Map::new(), parameters)
         };
-        let description = "Use this when you need to execute a GET request to get data from a website.";
-        let spec = spec(inputs, "requestsGet", ("requests_get", description), parameters(&properties, &[]));
-        Some(Part::Tool(Arc::new(Requesting { spec, request, params, body: Map::new() })))
+        let name = format!("requests_{}", self.method.as_str().to_lowercase());
+        let spec = spec(inputs, prefix, (&name, self.description), parameters);
+        Some(Part::Tool(Arc::new(Requesting { spec, request, params, body })))
     }
 }
 
-/// The node `requestsPost`.
-pub(super) struct RequestsPost;
+fn has_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT)
+}
 
-impl Kind for RequestsPost {
-    fn names(&self) -> &'static [&'static str] {
-        &["requestsPost"]
-    }
+/// The schema of what goes into path and query.
+fn query_parameters(params: &[Param]) -> Value {
+    let queries = if params.is_empty() {
+        json!({
+            "type": "object",
+            "additionalProperties": { "type": "string" },
+            "description": "Optional query parameters to include in the request",
+        })
+    } else {
+        let object = properties(params, |_| json!({ "type": "string" }));
+        with(object, "description", "Query parameters for the request".into())
+    };
+    parameters(&json!({ "queryParams": queries }), &[])
+}
 
-    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let request = request(inputs, Method::POST, "requestsPost")?;
-        let body = object(inputs, &["body", "requestPostBody"]).unwrap_or_default();
-        let params = params::read(inputs, &["requestsPostBodySchema"]);
-        let parameters = if params.is_empty() {
-            let body = json!({
-                "type": "object",
-                "additionalProperties": {},
-                "description": "Optional body data to include in the request",
-            });
-            parameters(&json!({ "body": body }), &[])
-        } else {
-            let object = properties(&params, |param| match param.kind.as_str() {
-                "number" => json!({ "type": "number" }),
-                "boolean" => json!({ "type": "boolean" }),
-                "object" => json!({ "type": "object", "additionalProperties": {} }),
-                "array" => json!({ "type": "array" }),
-                _ => json!({ "type": "string" }),
-            });
-            let object = with(object, "description", "Request body parameters".into());
-            parameters(&json!({ "body": object }), &["body"])
-        };
-        let description = "Use this when you want to execute a POST request to create or update a resource.";
-        let spec = spec(inputs, "requestsPost", ("requests_post", description), parameters);
-        Some(Part::Tool(Arc::new(Requesting { spec, request, params, body })))
+/// The schema of a body.
+fn body_parameters(params: &[Param]) -> Value {
+    if params.is_empty() {
+        let body = json!({
+            "type": "object",
+            "additionalProperties": {},
+            "description": "Optional body data to include in the request",
+        });
+        return parameters(&json!({ "body": body }), &[]);
     }
+    let object = properties(params, |param| match param.kind.as_str() {
+        "number" => json!({ "type": "number" }),
+        "boolean" => json!({ "type": "boolean" }),
+        "object" => json!({ "type": "object", "additionalProperties": {} }),
+        "array" => json!({ "type": "array" }),
+        _ => json!({ "type": "string" }),
+    });
+    parameters(&json!({ "body": with(object, "description", "Request body parameters".into()) }), &["body"])
 }
 
 /// How the tool is told of.
@@ -197,18 +230,19 @@ impl Tool for Requesting {
 
 impl Requesting {
     async fn answered(&self, arguments: &Value, run: &Run<'_>) -> Result<String, Failure> {
-        let part = if self.request.method == Method::GET { "queryParams" } else { "body" };
+        let has_body = has_body(&self.request.method);
+        let part = if has_body { "body" } else { "queryParams" };
         let given = arguments.get(part).and_then(Value::as_object).cloned().unwrap_or_default();
         if let Some(missing) = stray(&self.params, &given) {
             return Err(Failure::flow(format!("Received tool input did not match expected schema: {part}.{missing}")));
         }
         let mut path = self.request.address.filled(run);
         let mut body = Vec::new();
-        if self.request.method == Method::GET {
-            path = path_and_query(path, &self.params, &given);
-        } else {
+        if has_body {
             let body_of_all = Value::Object(self.body_with(given, run));
             body = serde_json::to_vec(&body_of_all).map_err(|error| Failure::flow(error.to_string()))?;
+        } else {
+            path = path_and_query(path, &self.params, &given);
         }
         self.sent(located(&path), body, run).await
     }
@@ -228,7 +262,7 @@ impl Requesting {
     async fn sent(&self, mut path: String, mut body: Vec<u8>, run: &Run<'_>) -> Result<String, Failure> {
         let mut method = self.request.method.clone();
         let mut headers = Vec::with_capacity(self.request.headers.len() + 1);
-        if method == Method::POST && !self.request.headers.iter().any(|(name, _)| *name == CONTENT_TYPE) {
+        if has_body(&method) && !self.request.headers.iter().any(|(name, _)| *name == CONTENT_TYPE) {
             headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
         }
         for (name, value) in &self.request.headers {
@@ -241,8 +275,10 @@ impl Requesting {
             let location = answer.headers.get(LOCATION).filter(|_| answer.status.is_redirection());
             if let Some(location) = location.and_then(|location| location.to_str().ok()) {
                 path = self.request.address.redirected(location).map_err(Failure::flow)?;
-                let keeps = matches!(answer.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
-                if !keeps {
+                // As fetch does.
+                let was_done = method == Method::POST
+                    && matches!(answer.status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND);
+                if answer.status == StatusCode::SEE_OTHER || was_done {
                     method = Method::GET;
                     body.clear();
                 }

@@ -55,6 +55,22 @@ fn a_post_has_the_author_s_body_and_what_the_schema_names() {
 }
 
 #[test]
+fn a_put_has_a_body_and_a_delete_has_none() {
+    let (moved, ok) = (answer("302 Found", "location: /new\r\n", ""), answer("200 OK", "", "ok"));
+    let (put, heard) = tool(Method::PUT, "/p", &[], &[&moved, &ok]);
+    assert_eq!(called(&put, &json!({ "body": { "a": 1 } })).unwrap(), "ok");
+    for path in ["/p", "/new"] {
+        let text = heard.recv().unwrap();
+        assert!(text.starts_with(&format!("PUT {path} HTTP/1.1\r\n")) && text.ends_with("\r\n\r\n{\"a\":1}"), "{text}");
+    }
+    let (delete, heard) = tool(Method::DELETE, "/p?x=1", &[], &[&ok]);
+    assert_eq!(called(&delete, &json!({ "queryParams": { "id": "7" } })).unwrap(), "ok");
+    let text = heard.recv().unwrap();
+    assert!(text.starts_with("DELETE /p?x=1&id=7 HTTP/1.1\r\n") && text.ends_with("\r\n\r\n"), "{text}");
+    assert!(!text.to_lowercase().contains("content-type"), "{text}");
+}
+
+#[test]
 fn errors_and_redirections_are_told() {
     let missing = answer("404 Not Found", "", "");
     let (get, _) = tool(Method::GET, "/", &[], &[&missing]);
