@@ -26,7 +26,8 @@ pub(crate) enum Part {
     Documents(Arc<dyn DocumentSource>),
     Retriever(Arc<dyn Retriever>),
     VectorStore(Arc<VectorStore>),
-    Tool(Arc<dyn Tool>),
+    /// One tool, or those of a toolkit.
+    Tools(Vec<Arc<dyn Tool>>),
     Chain(Arc<dyn Chain>),
     /// What other nodes' texts refer to.
     Value(Arc<dyn Source>),
@@ -200,8 +201,12 @@ impl Part {
         if let Self::VectorStore(store) = self { Some(store) } else { None }
     }
 
-    pub(crate) fn into_tool(self) -> Option<Arc<dyn Tool>> {
-        if let Self::Tool(tool) = self { Some(tool) } else { None }
+    pub(crate) fn tool(tool: impl Tool + 'static) -> Self {
+        Self::Tools(vec![Arc::new(tool)])
+    }
+
+    pub(crate) fn into_tools(self) -> Option<Vec<Arc<dyn Tool>>> {
+        if let Self::Tools(tools) = self { Some(tools) } else { None }
     }
 
     pub(crate) fn into_value(self) -> Option<Arc<dyn Source>> {

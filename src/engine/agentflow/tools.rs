@@ -11,18 +11,19 @@ use crate::engine::export::{Data, Export, Node};
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
 use crate::engine::nodes;
+use crate::engine::nodes::files::STORAGE;
 use crate::engine::nodes::retrieval::Indexes;
 use crate::engine::part::{Part, Tool};
 
-/// One tool of a node.
+/// A tool of a node, or a toolkit.
 #[derive(Debug)]
 pub(super) struct Slot {
     /// Such as `calculator`.
     pub(super) kind: String,
     pub(super) asks_first: bool,
     config: Map<String, Value>,
-    /// `None`: what it is depends on the request.
-    ready: Option<Arc<dyn Tool>>,
+    /// One, or those of a toolkit; `None`: what they are depends on the request.
+    ready: Option<Vec<Arc<dyn Tool>>>,
 }
 
 /// A tool that can be called.
@@ -61,16 +62,23 @@ impl Slot {
         } else {
             config.clone()
         };
-        let tool = built(kind, sample, inputs.node, inputs.compiler)?;
-        let ready = (!depends).then_some(tool);
+        if depends && config.values().filter_map(Value::as_str).any(|text| text.starts_with(STORAGE)) {
+            inputs.refuse(
+                input,
+                format!("{kind}: it has a file in Flowise's storage beside {{{{...}}}}; put the file into the flow"),
+            );
+            return None;
+        }
+        let tools = built(kind, sample, inputs.node, inputs.compiler)?;
+        let ready = (!depends).then_some(tools);
         Some(Self { kind: kind.to_owned(), asks_first, config, ready })
     }
 
-    /// The tool, for this request.
-    pub(super) fn tool(&self, scope: &Scope<'_>, workshop: &Workshop) -> Result<Ready, Failure> {
-        let (kind, asks_first) = (self.kind.clone(), self.asks_first);
-        if let Some(tool) = &self.ready {
-            return Ok(Ready { kind, asks_first, tool: Arc::clone(tool) });
+    /// The tools, for this request.
+    pub(super) fn tools(&self, scope: &Scope<'_>, workshop: &Workshop) -> Result<Vec<Ready>, Failure> {
+        let ready = |tool| Ready { kind: self.kind.clone(), asks_first: self.asks_first, tool };
+        if let Some(tools) = &self.ready {
+            return Ok(tools.iter().cloned().map(ready).collect());
         }
         let filled = |(key, value): (&String, &Value)| {
             let value = match value.as_str().filter(|_| is_address(key)) {
@@ -83,10 +91,10 @@ impl Slot {
         let export = Export { nodes: Vec::new(), edges: Vec::new(), folder: None, indexes: Indexes::default() };
         let overrides = Map::new();
         let mut compiler = Compiler::new(&export, workshop, &overrides);
-        let node = node("", &kind, None, &kind);
-        let tool = built(&kind, config, &node, &mut compiler);
+        let node = node("", &self.kind, None, &self.kind);
+        let tools = built(&self.kind, config, &node, &mut compiler);
         let why = || compiler.problems.first().map(ToString::to_string).unwrap_or_default();
-        tool.map(|tool| Ready { kind, asks_first, tool }).ok_or_else(|| Failure::flow(why()))
+        tools.map(|tools| tools.into_iter().map(ready).collect()).ok_or_else(|| Failure::flow(why()))
     }
 }
 
@@ -112,6 +120,7 @@ fn label(kind: &str) -> &str {
         "requestsPost" => "Requests Post",
         "requestsPut" => "Requests Put",
         "requestsDelete" => "Requests Delete",
+        "openAPIToolkit" => "OpenAPI Toolkit",
         kind => kind,
     }
 }
@@ -123,15 +132,20 @@ fn node(id: &str, label: &str, parent: Option<String>, kind: &str) -> Node {
     Node { id: id.to_owned(), data, parent }
 }
 
-fn built(kind: &str, config: Map<String, Value>, outer: &Node, compiler: &mut Compiler<'_>) -> Option<Arc<dyn Tool>> {
+fn built(
+    kind: &str,
+    config: Map<String, Value>,
+    outer: &Node,
+    compiler: &mut Compiler<'_>,
+) -> Option<Vec<Arc<dyn Tool>>> {
     let found = nodes::find(kind)?;
     let own = node(&outer.id, &outer.data.label, outer.parent.clone(), kind);
     let problems = compiler.problems.len();
-    let tool = Inputs::new(&own, config, compiler).build(found).and_then(Part::into_tool);
-    if tool.is_none() && compiler.problems.len() == problems {
+    let tools = Inputs::new(&own, config, compiler).build(found).and_then(Part::into_tools);
+    if tools.is_none() && compiler.problems.len() == problems {
         compiler.of_node(&own, None, "it is no tool");
     }
-    tool
+    tools
 }
 
 /// A value with something in every place.

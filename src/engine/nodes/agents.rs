@@ -41,11 +41,11 @@ impl Kind for ToolAgent {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let model = inputs.model("model");
         let parts = inputs.parts("tools");
-        let count = parts.len();
-        let tools: Vec<_> = parts.into_iter().filter_map(Part::into_tool).collect();
-        if tools.len() < count {
+        let tools: Option<Vec<_>> = parts.into_iter().map(Part::into_tools).collect();
+        if tools.is_none() {
             inputs.refuse("tools", "expected tools");
         }
+        let tools: Vec<_> = tools.into_iter().flatten().flatten().collect();
         if !inputs.has("memory") {
             inputs.refuse("memory", "a memory is required");
         }

@@ -3,6 +3,7 @@
 pub(crate) mod agents;
 pub(crate) mod chains;
 pub(crate) mod embeddings;
+pub(crate) mod files;
 pub(crate) mod memory;
 pub(crate) mod moderation;
 pub(crate) mod parsers;

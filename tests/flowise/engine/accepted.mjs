@@ -2,6 +2,8 @@
 const HIDDEN = 'Flowise shows visitors the address, options and credential id of the model; the engine keeps them to itself'
 export const ACCEPTED = [
   { flow: /./, at: /ModelConfig\.(credential|basepath|baseOptions|proxyUrl|FLOWISE_CREDENTIAL_ID)$/, text: /≠ nothing$/, why: HIDDEN },
+  { flow: /./, at: /\.agentSelectedToolConfig\./, text: /≠ nothing$/, why: HIDDEN },
+  { flow: /./, at: /\.output\.http\.headers\.(connection|content-length|date|keep-alive|transfer-encoding)$/, why: 'They belong to a connection, not to what was answered, and the clock' },
   { flow: /./, at: /\.responseMetadata\.estimatedTokenUsage$/, text: /≠ nothing$/, why: "Flowise's own estimate, counted in its only thread, which one long word freezes; the provider's usage is there" },
   { flow: /./, at: /\.usageMetadata\.(input|output|total|base_input|base_output)_cost$/, text: /≠ nothing$/, why: 'Prices come from a list that Flowise fetched and that nobody keeps up any more' },
   { flow: /-(500|503|cut)$/, at: /^model calls$/, why: 'Flowise asks a model that fails seven times, up to 110 s; the engine tells at once' },

@@ -40,9 +40,14 @@ class Side {
     return `${this.stub}/${this.letter}/${name}`
   }
 
-  // The flow with this side's model in it.
+  // The flow with this side's model in it, and in the files that it holds.
   rewired({ name, flow }) {
-    return JSON.parse(JSON.stringify(flow).split(PLACEHOLDER).join(this.base(name)))
+    const rewired = (text) => text.split(PLACEHOLDER).join(this.base(name))
+    const file = (whole, data) => {
+      const text = Buffer.from(data, 'base64').toString()
+      return text.includes(PLACEHOLDER) ? `;base64,${Buffer.from(rewired(text)).toString('base64')}` : whole
+    }
+    return JSON.parse(rewired(JSON.stringify(flow)).replace(/;base64,([A-Za-z0-9+/=]+)/g, file))
   }
 
   async answer({ name, timeout }, body) {
@@ -134,7 +139,7 @@ export class Engine extends Side {
     fs.rmSync(this.dir, { recursive: true, force: true })
     fs.mkdirSync(flows, { recursive: true })
     const config = {
-      upstreams: { local: { engine: { flows_dir: 'flows', credentials: Object.fromEntries(Object.entries(this.lab.credentials).map(([name, { fields }]) => [name, fields])) } } },
+      upstreams: { local: { engine: { flows_dir: 'flows', allow_networks: ['127.0.0.1'], credentials: Object.fromEntries(Object.entries(this.lab.credentials).map(([name, { fields }]) => [name, fields])) } } },
       plans: { default: PLENTY, anonymous: PLENTY },
       ...more.config,
       chatflows: {}

@@ -13,6 +13,22 @@ const CHAT_OPENAI = JSON.parse(fs.readFileSync(path.join(HERE, '..', 'flows', 'l
 const NOTES = `The Aurora gateway listens on port 8443 and speaks TLS.\n\nThe Borealis kettle has a warranty of three years.\n\n${'The manual goes on about other things at length. '.repeat(40)}`
 const file = (name, text) => `data:text/plain;base64,${Buffer.from(text).toString('base64')},filename:${name}`
 
+// What a service with events offers.
+const text = (name, required, more) => ({ name, in: 'query', required, schema: { type: 'string' }, ...more })
+const EVENTS = JSON.stringify({
+  openapi: '3.0.0',
+  info: { title: 'Events', version: '1' },
+  servers: [{ url: `${PLACEHOLDER}/api` }],
+  paths: {
+    '/events': {
+      get: { operationId: 'listEvents', summary: 'List events', parameters: [text('limit', false), text('place', true)] },
+      post: { operationId: 'createEvent', description: 'Make an event', requestBody: { content: { 'application/json': { schema: { $ref: '#/components/schemas/Event' } } } } }
+    },
+    '/events/{id}': { put: { operationId: 'updateEvent', description: 'Change an event', parameters: [text('id', true, { in: 'path' })], requestBody: { content: { 'application/json': { schema: { $ref: '#/components/schemas/Event' } } } } } }
+  },
+  components: { schemas: { Event: { type: 'object', required: ['name'], properties: { name: { type: 'string', description: 'Its name' }, tags: { type: 'array', items: { type: 'string' } }, open: { type: 'boolean' } } } } }
+})
+
 // Models without an address to choose stand on ChatOpenAI here, on both sides; the others stay and are given ours.
 const TO_OPENAI = new Set(['chatAnthropic', 'groqChat', 'chatGoogleGenerativeAI', 'chatOllama', 'chatMistralAI'])
 const ADDRESS = { chatOpenAI: 'basepath', openAIEmbeddings: 'basepath', localAIEmbeddings: 'basePath' }
@@ -32,7 +48,9 @@ function rewired(flow) {
       inputs[kind] = 'chatOpenAI'
     }
     // Tools that need an account elsewhere, or code.
-    if (inputs?.agentTools) inputs.agentTools = inputs.agentTools.filter?.((t) => ['currentDateTime', 'calculator', 'requestsGet', 'requestsPost', 'requestsPut', 'requestsDelete'].includes(t.agentSelectedTool)) ?? ''
+    for (const tool of inputs?.agentTools || []) if (tool.agentSelectedTool === 'openAPIToolkit') tool.agentSelectedToolConfig.openApiFile = file('api.json', EVENTS)
+    if (data.name === 'openAPIToolkit') inputs.openApiFile = file('api.json', EVENTS)
+    if (inputs?.agentTools) inputs.agentTools = inputs.agentTools.filter?.((t) => ['currentDateTime', 'calculator', 'requestsGet', 'requestsPost', 'requestsPut', 'requestsDelete', 'openAPIToolkit'].includes(t.agentSelectedTool)) ?? ''
   }
   return JSON.parse(JSON.stringify(flow).split('http://localhost:5566').join(`${PLACEHOLDER}/api`))
 }
@@ -104,15 +122,22 @@ const PLAN = {
     ]
   },
   'agentflowsv2/Interacting With API': {
-    // Its addresses are of this machine, which the engine lets no flow call.
-    mayBeRefused: true,
     change: (flow) => Object.assign(node(flow, 'httpAgentflow_0').data.inputs, { url: `${PLACEHOLDER}/api/events`, method: 'GET' }),
     steps: [
       ...both('no tool', { question: 'Hello' }),
       ask('get', { question: 'List [[tool=get_events:{"id":"7","limit":"10"}]]', streaming: true }),
       ask('post', { question: 'Make [[tool=create_event:{"body":{"name":"Tea","date":"2026-01-01","location":"Here"}}]]' }),
       ask('put', { question: 'Change [[tool=update_event:{"body":{"name":"Tea","date":"2026-01-01","location":"Here"}}]]' }),
-      ask('delete', { question: 'Remove [[tool=delete_event:{"id":"7"}]]' })
+      ask('delete', { question: 'Remove [[tool=delete_event:{"queryParams":{"id":"7"}}]]' }),
+      ask('operation with a query', { question: 'List [[tool=listEvents:{"PathParameters":{},"QueryParameters":{"place":"a b"}}]]', streaming: true }),
+      ask('operation with a body', { question: 'Change [[tool=updateEvent:{"PathParameters":{"id":"a/b"},"QueryParameters":{},"RequestBody":{"tags":["x"],"name":"Tea","odd":1}}]]' })
+    ]
+  },
+  'chatflows/OpenAPI YAML Agent': {
+    steps: [
+      ask('no tool', { question: 'Hello', chatId: '$a' }),
+      ask('a tool', { question: 'Make [[tool=createEvent:{"RequestBody":{"name":"Tea"}}]]', chatId: '$a', streaming: true }),
+      ask('a wrong call', { question: 'Make [[tool=createEvent:{}]]', chatId: '$b' })
     ]
   }
 }

@@ -84,8 +84,8 @@ struct Work<'a> {
 
 impl Acts {
     async fn act(&self, visit: &Visit<'_>) -> Result<Outcome, Failure> {
-        let slots = self.tools.iter().map(|slot| slot.tool(visit.scope, visit.workshop));
-        let tools = slots.collect::<Result<Vec<_>, _>>()?;
+        let slots = self.tools.iter().map(|slot| slot.tools(visit.scope, visit.workshop));
+        let tools: Vec<Ready> = slots.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
         let available: Vec<Value> = tools.iter().map(Ready::shown).collect();
         let schema = schema(visit.inputs.get("agentStructuredOutput"));
         let mut work = Work {

@@ -7,6 +7,7 @@ use super::super::values::{updated, with_output};
 use super::super::{Kind, Outcome, Step, Visit};
 use super::check_changes;
 use crate::engine::Task;
+use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
 
 /// The node `toolAgentflow`.
@@ -35,6 +36,10 @@ impl Kind for ToolNode {
             inputs.refuse("toolAgentflowSelectedTool", "a tool is required");
             return None;
         };
+        if kind == "openAPIToolkit" {
+            inputs.refuse(input, "a node can call one tool, and a toolkit has several");
+            return None;
+        }
         Some(Box::new(Calls(Slot::read(kind, config.as_ref(), false, input, inputs)?)))
     }
 }
@@ -45,7 +50,8 @@ struct Calls(Slot);
 impl Step for Calls {
     fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
         Box::pin(async move {
-            let ready = self.0.tool(visit.scope, visit.workshop)?;
+            let ready = self.0.tools(visit.scope, visit.workshop)?.pop();
+            let ready = ready.ok_or_else(|| Failure::flow("Tool not selected"))?;
             let listed = visit.inputs.get("toolInputArgs").cloned().unwrap_or_else(|| json!([]));
             let argument = |argument: &Value| {
                 let name = argument.get("inputArgName")?.as_str()?.to_owned();

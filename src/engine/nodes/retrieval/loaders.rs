@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::super::Kind;
+use super::csv;
 use super::json::{self, Wanted};
-use super::{csv, files};
 use crate::engine::Task;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
+use crate::engine::nodes::files;
 use crate::engine::part::{Document, DocumentSource, Part, Source, Splitter};
 use crate::engine::run::Run;
 

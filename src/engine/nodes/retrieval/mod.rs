@@ -2,7 +2,6 @@
 
 mod chains;
 mod csv;
-mod files;
 mod index;
 mod javascript;
 mod json;

@@ -36,7 +36,7 @@ impl Kind for RetrieverTool {
         if filter.is_some_and(|filter| filter.as_object().is_none_or(|fields| !fields.is_empty())) {
             inputs.refuse("retrieverToolMetadataFilter", "the engine does not filter by metadata");
         }
-        Some(Part::Tool(Arc::new(Lookup { spec: spec(name?, description), retriever: retriever?, tells_sources })))
+        Some(Part::tool(Lookup { spec: spec(name?, description), retriever: retriever?, tells_sources }))
     }
 }
 

@@ -1,7 +1,5 @@
 //! The calculator.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
 use super::{arithmetic, parameters};
@@ -28,7 +26,7 @@ impl Kind for Calculator {
                 .to_owned(),
             parameters: parameters(&json!({ "input": { "type": "string" } }), &[]),
         };
-        Some(Part::Tool(Arc::new(Calculating(spec))))
+        Some(Part::tool(Calculating(spec)))
     }
 }
 

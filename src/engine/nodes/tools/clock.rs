@@ -1,7 +1,5 @@
 //! The date and the time.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -28,7 +26,7 @@ impl Kind for CurrentDateTime {
             description: "Useful to get current day, date and time.".to_owned(),
             parameters: parameters(&json!({}), &[]),
         };
-        Some(Part::Tool(Arc::new(Clock(spec))))
+        Some(Part::tool(Clock(spec)))
     }
 }
 

@@ -3,6 +3,7 @@
 mod arithmetic;
 mod calculator;
 mod clock;
+mod openapi;
 mod requests;
 
 use serde_json::{Value, json};
@@ -16,6 +17,7 @@ pub(super) const KINDS: &[&dyn Kind] = &[
     &requests::POST,
     &requests::PUT,
     &requests::DELETE,
+    &openapi::OpenApiToolkit,
 ];
 
 /// JSON Schema of arguments, as Flowise's library writes it.

@@ -9,17 +9,17 @@ use crate::engine::variables;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Address {
-    pub(super) endpoint: Endpoint,
-    pub(super) origin: String,
+pub(crate) struct Address {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) origin: String,
     /// Path and query as they are written.
-    pub(super) path: String,
+    pub(crate) path: String,
 }
 
 impl Address {
     /// # Errors
     /// What is wrong with the URL, or why it is denied.
-    pub(super) fn read(text: &str, targets: &Targets, patience: Duration) -> Result<Self, String> {
+    pub(crate) fn read(text: &str, targets: &Targets, patience: Duration) -> Result<Self, String> {
         let text = plain(text);
         let (origin, path) = split(&text).ok_or("expected a URL such as https://api.example.com/items")?;
         if origin.contains("{{") {
@@ -31,7 +31,7 @@ impl Address {
     }
 
     /// Path and query, with what is known of the request; it cannot leave its place in them.
-    pub(super) fn filled(&self, run: &Run<'_>) -> String {
+    pub(crate) fn filled(&self, run: &Run<'_>) -> String {
         variables::replaced(&self.path, |name| variables::known(name, run).map(|value| component(&value)))
     }
 
@@ -39,7 +39,7 @@ impl Address {
     ///
     /// # Errors
     /// It leads to another server, which the author's headers are not for.
-    pub(super) fn redirected(&self, location: &str) -> Result<String, String> {
+    pub(crate) fn redirected(&self, location: &str) -> Result<String, String> {
         if location.starts_with('/') && !location.starts_with("//") {
             return Ok(located(location));
         }
@@ -58,7 +58,7 @@ fn split(url: &str) -> Option<(&str, &str)> {
 }
 
 /// Without the tags that Flowise's editor puts around texts.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let text = text.trim();
     if !text.starts_with('<') {
         return text.to_owned();
@@ -72,7 +72,7 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 /// A path as it may stand in a request.
-pub(super) fn located(path: &str) -> String {
+pub(crate) fn located(path: &str) -> String {
     let mut out = String::with_capacity(path.len() + 1);
     if !path.starts_with('/') {
         out.push('/');
@@ -85,12 +85,12 @@ pub(super) fn located(path: &str) -> String {
 }
 
 /// As JavaScript's `encodeURIComponent`.
-pub(super) fn component(text: &str) -> String {
+pub(crate) fn component(text: &str) -> String {
     encoded(text, b"-_.!~*'()")
 }
 
 /// As in the body of a form; spaces are encoded as others are.
-pub(super) fn form(text: &str) -> String {
+pub(crate) fn form(text: &str) -> String {
     encoded(text, b"*-._").replace("%20", "+")
 }
 

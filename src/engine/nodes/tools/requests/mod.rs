@@ -1,17 +1,18 @@
 //! HTTP requests that a model may make: to an address of the flow's author, with what the model fills in.
 
-mod address;
+pub(super) mod address;
 mod params;
+pub(super) mod request;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
-use http::{Method, StatusCode};
+use http::Method;
+use http::header::HeaderName;
 use serde_json::{Map, Value, json};
 
 use self::address::{Address, located};
 use self::params::{Param, path_and_query, properties, stray};
+use self::request::Request;
 use super::{parameters, with};
 use crate::engine::Task;
 use crate::engine::failure::Failure;
@@ -20,15 +21,11 @@ use crate::engine::message::ToolSpec;
 use crate::engine::nodes::Kind;
 use crate::engine::nodes::parsers::repair;
 use crate::engine::part::{Part, Tool, ToolResult};
-use crate::engine::provider::{Call, Incoming, secret_header};
 use crate::engine::run::Run;
 use crate::engine::variables;
 
 /// For the head of an answer.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// Of an answer, in bytes, where the author says nothing.
-const LONGEST: usize = 256 * 1024;
-const MOST_REDIRECTS: usize = 5;
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A node of this family.
 pub(super) struct Requests {
@@ -69,7 +66,7 @@ impl Kind for Requests {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let prefix = inputs.node.data.name.as_str();
-        let request = request(inputs, self.method.clone(), prefix)?;
+        let (request, length) = request(inputs, self.method.clone(), prefix)?;
         let (params, body, parameters) = if has_body(&self.method) {
             let own = prefix.replacen("requests", "request", 1);
             let body = object(inputs, &["body", &format!("{own}Body")]).unwrap_or_default();
@@ -83,7 +80,7 @@ impl Kind for Requests {
         };
         let name = format!("requests_{}", self.method.as_str().to_lowercase());
         let spec = spec(inputs, prefix, (&name, self.description), parameters);
-        Some(Part::Tool(Arc::new(Requesting { spec, request, params, body })))
+        Some(Part::tool(Requesting { spec, request, length, params, body }))
     }
 }
 
@@ -162,18 +159,30 @@ fn object(inputs: &mut Inputs<'_, '_, '_>, names: &[&str]) -> Option<Map<String,
     found
 }
 
-fn request(inputs: &mut Inputs<'_, '_, '_>, method: Method, prefix: &str) -> Option<Request> {
-    let (own, longest) = (format!("{prefix}Url"), format!("{prefix}MaxOutputLength"));
-    let (short, long) = (inputs.integer("maxOutputLength"), inputs.integer(&longest));
-    let length = short.or(long).and_then(|length| usize::try_from(length).ok());
-    let headers = object(inputs, &["headers", &format!("{prefix}Headers")]).unwrap_or_default();
+/// The author's headers.
+pub(super) fn headers_of(
+    headers: Map<String, Value>,
+    input: &str,
+    inputs: &mut Inputs<'_, '_, '_>,
+) -> Vec<(HeaderName, String)> {
     let mut named = Vec::new();
     for (name, value) in headers {
         match name.parse::<HeaderName>() {
             Ok(name) => named.push((name, variables::text_of(&value))),
-            Err(_) => inputs.refuse(&format!("{prefix}Headers"), format!("{name} is no header")),
+            Err(_) => inputs.refuse(input, format!("{name} is no header")),
         }
     }
+    named
+}
+
+/// What is sent, and how much of the answer is told, as JavaScript counts letters.
+fn request(inputs: &mut Inputs<'_, '_, '_>, method: Method, prefix: &str) -> Option<(Request, Option<usize>)> {
+    let (own, longest) = (format!("{prefix}Url"), format!("{prefix}MaxOutputLength"));
+    let (short, long) = (inputs.integer("maxOutputLength"), inputs.integer(&longest));
+    let length = short.or(long).and_then(|length| usize::try_from(length).ok());
+    let own_headers = format!("{prefix}Headers");
+    let headers = object(inputs, &["headers", &own_headers]).unwrap_or_default();
+    let named = headers_of(headers, &own_headers, inputs);
     let Some(url) = either(inputs, &["url", &own]) else {
         inputs.refuse(&own, "a URL is required");
         return None;
@@ -181,7 +190,7 @@ fn request(inputs: &mut Inputs<'_, '_, '_>, method: Method, prefix: &str) -> Opt
     match Address::read(&url, &inputs.compiler.workshop.targets, PATIENCE) {
         Ok(address) => {
             inputs.look_at(&address.endpoint);
-            Some(Request { method, address, headers: named, length })
+            Some((Request { method, address, headers: named }, length))
         }
         Err(error) => {
             inputs.refuse(&own, error);
@@ -190,20 +199,12 @@ fn request(inputs: &mut Inputs<'_, '_, '_>, method: Method, prefix: &str) -> Opt
     }
 }
 
-/// What is sent, but for what the model adds.
-#[derive(Debug)]
-struct Request {
-    method: Method,
-    address: Address,
-    headers: Vec<(HeaderName, String)>,
-    /// Of the answer, as JavaScript counts letters.
-    length: Option<usize>,
-}
-
 #[derive(Debug)]
 struct Requesting {
     spec: ToolSpec,
     request: Request,
+    /// Of the answer, as JavaScript counts letters.
+    length: Option<usize>,
     /// What the author says of the model's part; empty: nothing.
     params: Vec<Param>,
     /// The author's part of the body.
@@ -244,7 +245,14 @@ impl Requesting {
         } else {
             path = path_and_query(path, &self.params, &given);
         }
-        self.sent(located(&path), body, run).await
+        let kind = has_body.then_some("application/json");
+        let received = self.request.sent(located(&path), kind, body, run).await?;
+        let status = received.status;
+        if !status.is_success() {
+            let reason = status.canonical_reason().unwrap_or_default();
+            return Err(Failure::flow(format!("HTTP Error {}: {reason}", status.as_u16())));
+        }
+        Ok(cut(&received.text, self.length.unwrap_or(usize::MAX)))
     }
 
     /// The author's body with the model's: what a schema names, or all of it where the author says nothing.
@@ -257,43 +265,6 @@ impl Requesting {
         let is_named = |name: &String| self.params.iter().any(|param| param.name == *name);
         body.extend(given.into_iter().filter(|(name, _)| is_free || is_named(name)));
         body
-    }
-
-    async fn sent(&self, mut path: String, mut body: Vec<u8>, run: &Run<'_>) -> Result<String, Failure> {
-        let mut method = self.request.method.clone();
-        let mut headers = Vec::with_capacity(self.request.headers.len() + 1);
-        if has_body(&method) && !self.request.headers.iter().any(|(name, _)| *name == CONTENT_TYPE) {
-            headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-        }
-        for (name, value) in &self.request.headers {
-            let value = secret_header(&variables::filled_text(value, run)).map_err(Failure::flow)?;
-            headers.push((name.clone(), value));
-        }
-        for _ in 0..=MOST_REDIRECTS {
-            let call = Call { method: method.clone(), path: &path, headers: &headers, body: body.clone().into() };
-            let answer = self.request.address.endpoint.ask(call, run).await?;
-            let location = answer.headers.get(LOCATION).filter(|_| answer.status.is_redirection());
-            if let Some(location) = location.and_then(|location| location.to_str().ok()) {
-                path = self.request.address.redirected(location).map_err(Failure::flow)?;
-                // As fetch does.
-                let was_done = method == Method::POST
-                    && matches!(answer.status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND);
-                if answer.status == StatusCode::SEE_OTHER || was_done {
-                    method = Method::GET;
-                    body.clear();
-                }
-                continue;
-            }
-            if !answer.status.is_success() {
-                let reason = answer.status.canonical_reason().unwrap_or_default();
-                return Err(Failure::flow(format!("HTTP Error {}: {reason}", answer.status.as_u16())));
-            }
-            let bytes = self.request.length.map_or(LONGEST, |length| length.saturating_mul(4).min(LONGEST));
-            let text = Incoming::new(answer).beginning(bytes).await?;
-            let text = String::from_utf8_lossy(text.get(..bytes).unwrap_or(&text));
-            return Ok(cut(&text, self.request.length.unwrap_or(LONGEST)));
-        }
-        Err(Failure::flow("Too many redirects"))
     }
 }
 

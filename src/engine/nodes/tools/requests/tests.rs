@@ -1,6 +1,6 @@
 //! Requests as they go over the wire, to a server that answers from a list.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use super::*;
 use crate::engine::provider::Targets;
@@ -19,9 +19,9 @@ fn tool(
         Targets::new(&"local".into(), &Arc::new(Metrics::new().unwrap())).endpoint(&origin, Some(PATIENCE)).unwrap();
     let address = Address { endpoint, origin, path: path.to_owned() };
     let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), (*value).to_owned())).collect();
-    let request = Request { method, address, headers, length: Some(5) };
+    let request = Request { method, address, headers };
     let spec = ToolSpec { name: "t".into(), description: String::new(), parameters: json!({}) };
-    (Requesting { spec, request, params: Vec::new(), body: Map::new() }, hearing)
+    (Requesting { spec, request, length: Some(5), params: Vec::new(), body: Map::new() }, hearing)
 }
 
 fn called(tool: &Requesting, arguments: &Value) -> Result<String, String> {

@@ -11,7 +11,7 @@ use crate::engine::compile::Need;
 use crate::engine::inputs::Inputs;
 
 /// Where Flowise keeps files by name.
-const STORAGE: &str = "FILE-STORAGE::";
+pub(crate) const STORAGE: &str = "FILE-STORAGE::";
 /// Of one file, so that a flow cannot fill the memory.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -24,7 +24,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// The texts of the files that an input names, in order. `None`: it names none, which is noted as missing, or one that
 /// cannot be read, which is refused.
-pub(super) fn texts(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Vec<String>> {
+pub(crate) fn texts(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Vec<String>> {
     let Some(text) = inputs.text(name) else {
         inputs.compiler.miss(inputs.node, Need::File { input: name.to_owned() });
         return None;
