@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::engine::Missing;
+use crate::engine::{Lack, Missing};
 use crate::snapshot::Snapshot;
 use crate::telemetry::metrics::Metrics;
 
@@ -35,14 +35,21 @@ pub(super) fn run(path: &Path) -> ExitCode {
 fn note_missing(snapshot: &Snapshot) {
     let mut notes = Vec::new();
     for (upstream, flows) in snapshot.engines() {
-        notes.extend(flows.missing().map(|(file, Missing { label, credential, field, .. })| {
+        notes.extend(flows.missing().map(|(file, Missing { label, what, .. })| {
             let file = file.display();
-            match credential {
-                Some(credential) => {
+            match what {
+                Lack::Credential { name, field } => {
                     let place = format!("upstreams.{upstream}.engine.credentials");
-                    format!("{file}: note: node \"{label}\" gets no {credential}.{field}, which is not in {place}")
+                    format!("{file}: note: node \"{label}\" gets no {name}.{field}, which is not in {place}")
                 }
-                None => format!("{file}: note: node \"{label}\" has no file in its input {field}"),
+                Lack::File { input } => format!("{file}: note: node \"{label}\" has no file in its input {input}"),
+                Lack::Store { name: Some(name) } => {
+                    let folder = flows.folder().display();
+                    format!(
+                        "{file}: note: node \"{label}\" gets no document store \"{name}\": no export in {folder} has it"
+                    )
+                }
+                Lack::Store { name: None } => format!("{file}: note: node \"{label}\" has chosen no document store"),
             }
         }));
     }

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 
 use super::BAD_CONFIG;
 use crate::config::{self, Config, UpstreamKind};
-use crate::engine::{self, Credentials, Inspected, Inspection, Missing};
+use crate::engine::{self, Credentials, DocumentStores, Inspected, Inspection, Lack, Missing};
 use crate::telemetry::metrics::Metrics;
 
 #[derive(Debug, Subcommand)]
@@ -21,10 +21,11 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// Files as Flowise exports them ("Export Chatflow", "Export Agentflow")
+    /// Files as Flowise exports them: "Export Chatflow" or "Export Agentflow"; of "Settings, Export" the document stores
+    /// are taken into account
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Configuration whose credentials are taken into account [default: the one that `serve` finds, if there is one]
+    /// Configuration whose credentials, and document stores if no FILE has any, are taken into account [default: the one that `serve` finds, if there is one]
     #[arg(long, value_name = "FILE", env = "FLOWGATE_CONFIG")]
     config: Option<PathBuf>,
 }
@@ -50,24 +51,36 @@ impl Check {
                 return ExitCode::FAILURE;
             }
         };
-        let mut all_run = true;
-        let mut shown = String::new();
-        for (index, file) in self.files.iter().enumerate() {
-            let credentials = config.as_ref().map(|config| credentials(config, file));
-            match inspect(file, credentials.as_ref(), &metrics) {
-                Ok(inspection) => {
-                    all_run &= inspection.runs();
-                    shown.push_str(if index > 0 { "\n" } else { "" });
-                    shown.push_str(&table(file, &inspection, config.is_some()));
-                }
-                Err(message) => {
-                    all_run = false;
-                    eprintln!("{}: {message}", file.display());
-                }
+        let mut mistakes = Vec::new();
+        let mut texts = Vec::new();
+        for file in self.files {
+            match std::fs::read_to_string(&file) {
+                Ok(text) => texts.push((file, text)),
+                Err(error) => mistakes.push(format!("{}: {error}", file.display())),
             }
         }
-        print!("{shown}");
-        if all_run { ExitCode::SUCCESS } else { ExitCode::from(BAD_CONFIG) }
+        let (whole, flows): (Vec<_>, Vec<_>) = texts.into_iter().partition(|(_, text)| engine::is_whole_export(text));
+        let stores = stores(&whole, config.as_ref()).unwrap_or_else(|found| {
+            mistakes.extend(found);
+            Arc::default()
+        });
+        let mut tables: Vec<String> = whole.iter().map(|(file, _)| stores_table(file, &stores)).collect();
+        let mut all_run = true;
+        for (file, text) in &flows {
+            let credentials = config.as_ref().map(|config| credentials(config, file)).unwrap_or_default();
+            match engine::inspect(text, file.with_extension(""), &credentials, &stores, &metrics) {
+                Ok(inspection) => {
+                    all_run &= inspection.runs();
+                    tables.push(table(file, &inspection, config.is_some()));
+                }
+                Err(problem) => mistakes.push(format!("{}: {problem}", file.display())),
+            }
+        }
+        for mistake in &mistakes {
+            eprintln!("{mistake}");
+        }
+        print!("{}", tables.join("\n"));
+        if all_run && mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_CONFIG) }
     }
 }
 
@@ -88,12 +101,32 @@ fn configuration(named: Option<PathBuf>) -> Result<Option<Config>, ExitCode> {
     Ok(config.ok())
 }
 
-/// Those of the engine that the file belongs to, or of all engines.
-fn credentials(config: &Config, file: &Path) -> Credentials {
-    let engines = config.upstreams.iter().filter_map(|upstream| match &upstream.kind {
+fn engines(config: &Config) -> impl Iterator<Item = &config::Engine> + Clone {
+    config.upstreams.iter().filter_map(|upstream| match &upstream.kind {
         UpstreamKind::Engine(engine) => Some(engine),
         _ => None,
-    });
+    })
+}
+
+/// Those of the exports that are named, else of the first engine that has any.
+fn stores(whole: &[(PathBuf, String)], config: Option<&Config>) -> Result<Arc<DocumentStores>, Vec<String>> {
+    if !whole.is_empty() {
+        let told = |(file, problem): (PathBuf, String)| format!("{}: {problem}", file.display());
+        return DocumentStores::read(whole, None).map_err(|found| found.into_iter().map(told).collect());
+    }
+    for engine in config.into_iter().flat_map(engines) {
+        let stores = engine::stores_in(&engine.flows_dir);
+        let stores = stores.map_err(|found| found.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        if stores.iter().next().is_some() {
+            return Ok(stores);
+        }
+    }
+    Ok(Arc::default())
+}
+
+/// Those of the engine that the file belongs to, or of all engines.
+fn credentials(config: &Config, file: &Path) -> Credentials {
+    let engines = engines(config);
     let folder = file.canonicalize().ok().and_then(|file| file.parent().map(Path::to_owned));
     let is_home = |engine: &&config::Engine| folder.is_some() && engine.flows_dir.canonicalize().ok() == folder;
     if let Some(home) = engines.clone().find(is_home) {
@@ -106,11 +139,17 @@ fn credentials(config: &Config, file: &Path) -> Credentials {
     all
 }
 
-fn inspect(file: &Path, credentials: Option<&Credentials>, metrics: &Arc<Metrics>) -> Result<Inspection, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
-    let none = Credentials::new();
-    engine::inspect(&text, file.with_extension(""), credentials.unwrap_or(&none), metrics)
-        .map_err(|problem| problem.to_string())
+/// What an export of everything brings along, a line for each store.
+fn stores_table(file: &Path, stores: &DocumentStores) -> String {
+    let mut text = format!("{} (document stores)\n", file.display());
+    let own = stores.iter().filter(|store| store.file == file);
+    let width = own.clone().map(|store| store.name.chars().count()).fold(5, usize::max);
+    let _ = writeln!(text, "  {:width$}  PASSAGES  EMBEDDINGS", "STORE");
+    for store in own {
+        let embeddings = store.embeddings.as_ref().map_or("none, so nothing can search it", |kind| &kind.name);
+        let _ = writeln!(text, "  {:width$}  {:<8}  {embeddings}", store.name, store.documents.len());
+    }
+    text
 }
 
 /// One flow: a line for each node, further ones for what else is wrong with it, and the verdict.
@@ -145,9 +184,11 @@ fn findings(node: &Inspected, knows_credentials: bool) -> Vec<String> {
     let mut lines: Vec<String> =
         node.problems.iter().map(|problem| format!("not supported: {}", problem.at_node())).collect();
     let which = if knows_credentials { ", which the configuration does not have" } else { "" };
-    let need = |missing: &Missing| match &missing.credential {
-        Some(name) => format!("needs credential {name}{which}"),
-        None => format!("needs a file in {}", missing.field),
+    let need = |missing: &Missing| match &missing.what {
+        Lack::Credential { name, .. } => format!("needs credential {name}{which}"),
+        Lack::File { input } => format!("needs a file in {input}"),
+        Lack::Store { name: Some(name) } => format!("needs document store {name}"),
+        Lack::Store { name: None } => "needs a document store".to_owned(),
     };
     let needs: BTreeSet<String> = node.missing.iter().map(need).collect();
     let needs: Vec<String> = needs.into_iter().collect();
@@ -169,22 +210,29 @@ fn verdict(inspection: &Inspection, knows_credentials: bool) -> String {
         return "the engine cannot run this flow\n".to_owned();
     }
     let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut todo = BTreeSet::new();
     for missing in inspection.nodes.iter().flat_map(|node| &node.missing) {
-        if let Some(credential) = &missing.credential {
-            wanted.entry(credential).or_default().insert(&missing.field);
+        match &missing.what {
+            Lack::Credential { name, field } => {
+                wanted.entry(name).or_default().insert(field);
+            }
+            Lack::File { .. } => _ = todo.insert("; choose its files in Flowise and export it again"),
+            Lack::Store { name: Some(_) } => {
+                todo.insert("; put Flowise's export of its document stores (Settings, Export) beside it");
+            }
+            Lack::Store { name: None } => _ = todo.insert("; choose its document store in Flowise and export it again"),
         }
     }
-    let lacks_file = inspection.nodes.iter().flat_map(|node| &node.missing).any(|missing| missing.credential.is_none());
-    let file = if lacks_file { "; choose its files in Flowise and export it again" } else { "" };
+    let todo = todo.into_iter().collect::<String>();
     if wanted.is_empty() {
-        return format!("the engine runs this flow{file}\n");
+        return format!("the engine runs this flow{todo}\n");
     }
     let fields = |fields: BTreeSet<&str>| fields.into_iter().map(|field| format!("{field}: ...")).collect::<Vec<_>>();
     let credentials: Vec<String> =
         wanted.into_iter().map(|(name, wanted)| format!("{name}: {{ {} }}", fields(wanted).join(", "))).collect();
     let still = if knows_credentials { "still missing" } else { "to be put" };
     format!(
-        "the engine runs this flow{file}; {still} under `credentials` of the engine, unless the model asks for none:\n  {}\n",
+        "the engine runs this flow{todo}; {still} under `credentials` of the engine, unless the model asks for none:\n  {}\n",
         credentials.join("\n  ")
     )
 }

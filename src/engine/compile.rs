@@ -1,12 +1,13 @@
 //! From an export to parts that can run: each node is built once, after the nodes that it refers to.
 
 use std::collections::HashMap;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 
 use serde_json::{Map, Value};
 
+use super::document_stores::DocumentStores;
 use super::export::{Export, Node};
 use super::flow::Flow;
 use super::inputs;
@@ -24,26 +25,39 @@ pub(crate) type Credentials = HashMap<String, HashMap<String, Secret>>;
 pub(crate) struct Workshop {
     pub(crate) credentials: Credentials,
     pub(crate) targets: Targets,
+    pub(crate) stores: Arc<DocumentStores>,
     /// All flows of the engine by name, as they were loaded last: some run others.
     pub(crate) flows: ArcSwap<HashMap<String, Weak<Flow>>>,
 }
 
 impl Workshop {
     pub(crate) fn new(credentials: Credentials, targets: Targets) -> Self {
-        Self { credentials, targets, flows: ArcSwap::default() }
+        Self { credentials, targets, stores: Arc::default(), flows: ArcSwap::default() }
+    }
+
+    pub(crate) fn with_stores(self, stores: Arc<DocumentStores>) -> Self {
+        Self { stores, ..self }
     }
 }
 
-/// A credential that a node asks for and the configuration does not have.
+/// What a node asks for and the engine does not have. A flow is loaded without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Missing {
     /// The node's id.
     pub(crate) node: String,
     pub(crate) label: String,
-    /// `None`: a file.
-    pub(crate) credential: Option<String>,
-    /// Of the credential; of a file, the node's input.
-    pub(crate) field: String,
+    pub(crate) what: Lack,
+}
+
+/// See [`Missing`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// A field of a credential that the configuration does not have.
+    Credential { name: String, field: String },
+    /// A file that nobody chose, by the node's input.
+    File { input: String },
+    /// A document store that no file brings along; `None`: nobody chose one.
+    Store { name: Option<String> },
 }
 
 /// See the module.
@@ -124,29 +138,14 @@ impl<'a> Compiler<'a> {
         let found = self.workshop.credentials.get(name).and_then(|fields| fields.get(field));
         let found = found.filter(|secret| !secret.expose().is_empty()).cloned();
         if found.is_none() {
-            let missing = Missing {
-                node: node.id.clone(),
-                label: node.data.label.clone(),
-                credential: Some(name.to_owned()),
-                field: field.to_owned(),
-            };
-            if !self.missing.contains(&missing) {
-                self.missing.push(missing);
-            }
+            self.lacks(node, Lack::Credential { name: name.to_owned(), field: field.to_owned() });
         }
         found
     }
-}
 
-impl Compiler<'_> {
-    /// Notes a file that a node needs and nobody chose; as with a credential, the flow can be loaded without it.
-    pub(crate) fn missing_file(&mut self, node: &Node, input: &str) {
-        let missing = Missing {
-            node: node.id.clone(),
-            label: node.data.label.clone(),
-            credential: None,
-            field: input.to_owned(),
-        };
+    /// Notes what a node needs and does not get.
+    pub(crate) fn lacks(&mut self, node: &Node, what: Lack) {
+        let missing = Missing { node: node.id.clone(), label: node.data.label.clone(), what };
         if !self.missing.contains(&missing) {
             self.missing.push(missing);
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Map;
 
 use super::compile::{Credentials, Missing, Workshop};
+use super::document_stores::DocumentStores;
 use super::export::Export;
 use super::flow::build;
 use super::nodes;
@@ -47,11 +48,13 @@ pub(crate) fn inspect(
     text: &str,
     folder: PathBuf,
     credentials: &Credentials,
+    stores: &Arc<DocumentStores>,
     metrics: &Arc<Metrics>,
 ) -> Result<Inspection, Problem> {
     let mut export = Export::read(text)?;
     export.folder = Some(folder);
-    let workshop = Workshop::new(credentials.clone(), Targets::new(&"check".into(), metrics));
+    let targets = Targets::new(&"check".into(), metrics);
+    let workshop = Workshop::new(credentials.clone(), targets).with_stores(Arc::clone(stores));
     let built = build(&export, &workshop, &Map::new());
     let nodes = export.nodes.iter().map(|node| Inspected {
         label: node.data.label.clone(),

@@ -112,6 +112,7 @@ fn label(kind: &str) -> &str {
         "requestsPost" => "Requests Post",
         "requestsPut" => "Requests Put",
         "requestsDelete" => "Requests Delete",
+        "retrieverTool" => "Retriever Tool",
         kind => kind,
     }
 }

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use crate::engine::compile::Lack;
 use crate::engine::inputs::Inputs;
 
 /// Where Flowise keeps files by name.
@@ -25,7 +26,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// cannot be read, which is refused.
 pub(super) fn texts(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Vec<String>> {
     let Some(text) = inputs.text(name) else {
-        inputs.compiler.missing_file(inputs.node, name);
+        inputs.compiler.lacks(inputs.node, Lack::File { input: name.to_owned() });
         return None;
     };
     let stored = text.strip_prefix(STORAGE);
