@@ -77,6 +77,10 @@ const PLAN = {
     forFlowise: inMemory,
     steps: [ask('a question', { question: 'On which port does the Aurora gateway listen?', chatId: '$a', streaming: true }), ask('a follow-up', { question: 'And the kettle?', chatId: '$a' })]
   },
+  'agentflowsv2/Simple RAG': { steps: both('a question', { question: 'What do diffusion models learn?' }) },
+  'agentflowsv2/Agentic RAG': {
+    steps: both('a question', { question: 'What are the challenges of AIGC? [[tool=ai-paper:{"input":"challenges"}]]' })
+  },
   'agentflowsv2/Translator': { steps: both('a sentence', { question: 'Good morning' }) },
   'agentflowsv2/Structured Output': { steps: both('a question', { question: 'Two facts about tea' }) },
   'agentflowsv2/Agents Handoff': {

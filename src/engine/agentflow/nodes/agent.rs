@@ -221,13 +221,13 @@ impl Work<'_> {
     async fn call(&mut self, call: &ToolCall) -> Result<(), Failure> {
         let Some(ready) = self.find(&call.name) else {
             // Providers want an answer to every call.
-            self.talk.result(call, &format!("There is no tool {}.", call.name));
+            self.talk.result(call, &format!("There is no tool {}.", call.name), &[]);
             return Ok(());
         };
         let tool: std::sync::Arc<dyn Tool> = std::sync::Arc::clone(&ready.tool);
         match tool.call(&call.arguments, self.visit.run).await {
             Ok(result) => {
-                self.talk.result(call, &result.text);
+                self.talk.result(call, &result.text, &result.sources);
                 self.sources.extend(result.sources);
                 self.used.push(json!({ "tool": call.name, "toolInput": call.arguments, "toolOutput": result.text }));
                 Ok(())
@@ -324,12 +324,8 @@ impl Work<'_> {
             self.visit.run.sink.event("usedTools", &self.used.clone().into());
         }
         if !self.sources.is_empty() {
-            self.visit.run.sink.event("sourceDocuments", &self.shown_sources());
+            self.visit.run.sink.event("sourceDocuments", &talk::shown_sources(&self.sources));
         }
-    }
-
-    fn shown_sources(&self) -> Value {
-        self.sources.iter().map(|source| json!({ "pageContent": source.text, "metadata": source.metadata })).collect()
     }
 
     /// What clients see of the answer beside its text.
@@ -358,7 +354,7 @@ impl Work<'_> {
             output.insert("usedTools".to_owned(), self.used.clone().into());
         }
         if !self.sources.is_empty() {
-            output.insert("sourceDocuments".to_owned(), self.shown_sources());
+            output.insert("sourceDocuments".to_owned(), talk::shown_sources(&self.sources));
         }
         if !available.is_empty() {
             output.insert("availableTools".to_owned(), available.into());

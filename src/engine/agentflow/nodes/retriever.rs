@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::super::talk::shown_sources;
 use super::super::values::{updated, with_output};
 use super::super::{Kind, Outcome, Step, Visit, knowledge};
 use super::check_changes;
@@ -11,7 +12,7 @@ use super::speaker::pretty;
 use crate::engine::Task;
 use crate::engine::inputs::Inputs;
 use crate::engine::nodes::retrieval::VectorStore;
-use crate::engine::part::{Document, Retriever};
+use crate::engine::part::Retriever;
 
 /// The node `retrieverAgentflow`.
 pub(super) struct RetrieverNode;
@@ -59,7 +60,7 @@ impl Step for Searches {
                 found.extend(store.find(&query, visit.run).await?);
             }
             let text = if self.with_metadata {
-                pretty(&found.iter().map(Document::to_json).collect())
+                pretty(&shown_sources(&found))
             } else {
                 found.iter().map(|document| &*document.text).collect::<Vec<_>>().join("\n")
             };
