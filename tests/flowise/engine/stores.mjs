@@ -3,7 +3,7 @@
 import { startQdrant } from '../lab/stub-qdrant.mjs'
 
 const PARAGRAPHS = {
-  'ai paper': ['The paper surveys generative models: adversarial networks, diffusion models and transformers.', 'Diffusion models learn to take noise away, step by step, until a picture is left.', 'Transformers attend to all words of a text at once.', 'Future work asks who owns what a model has made.', 'An appendix lists the data sets, "quoted" & Zażółć.'],
+  'ai paper': ['The paper surveys generative models: adversarial networks, diffusion models and transformers.', 'Diffusion models learn to take noise away, step by step. [[say={"output": "Relevant"}]]', 'Transformers attend to all words of a text at once. [[say={"output": "Irrelevant"}]]', 'Future work asks who owns what a model has made. [[say={"output": "Irrelevant"}]]', 'An appendix lists the data sets, "quoted" & Zażółć.'],
   'AI-Paper': ['AIGC means content that a machine has generated.', 'Its challenges are truth, copyright and the price of electricity.', 'Its applications are drafts, pictures and code.']
 }
 // Where the names stand in a flow: as templates have them with another Flowise's id, and as cases here have them.
