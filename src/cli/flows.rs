@@ -25,7 +25,8 @@ pub(super) struct Check {
     /// are taken into account
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Configuration whose credentials, and document stores if no FILE has any, are taken into account [default: the one that `serve` finds, if there is one]
+    /// Configuration whose credentials, and document stores if no FILE has any, are taken into account [default: the one
+    /// that `serve` finds, if there is one]
     #[arg(long, value_name = "FILE", env = "FLOWGATE_CONFIG")]
     config: Option<PathBuf>,
 }

@@ -190,13 +190,12 @@ fn store(path: &Path, entity: Entity, mut chunks: Vec<Chunk>) -> Result<Document
         return Err(format!("it has {} passages, more than {MOST_PASSAGES}", chunks.len()));
     }
     // Flowise's database gives them in any order.
-    let mut loaders: Vec<String> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for chunk in &chunks {
-        if !loaders.contains(&chunk.loader) {
-            loaders.push(chunk.loader.clone());
-        }
+        let next = places.len();
+        places.entry(chunk.loader.clone()).or_insert(next);
     }
-    chunks.sort_by_key(|chunk| (loaders.iter().position(|id| *id == chunk.loader), chunk.number));
+    chunks.sort_by_key(|chunk| (places.get(&chunk.loader).copied(), chunk.number));
     let documents = chunks.into_iter().map(document).collect::<Result<_, _>>()?;
     Ok(DocumentStore {
         id: entity.id,

@@ -32,7 +32,8 @@ struct Loaded {
 }
 
 impl Flows {
-    /// Flows whose file, credentials and document stores are as in `previous` are taken over, with whatever they have at hand.
+    /// Flows whose file, credentials and document stores are as in `previous` are taken over, with whatever they have at
+    /// hand.
     ///
     /// # Errors
     /// The folder or a file cannot be read, or holds what the engine cannot run; everything that is wrong.

@@ -33,10 +33,10 @@ impl Kind for StoreLoader {
         let Some(chosen) = inputs.text(SELECTED) else {
             inputs.compiler.lacks(inputs.node, Lack::Store { name: None });
             // Flowise finds nothing there either.
-            return Some(loaders::output(inputs, Arc::new(Nothing)));
+            return Some(loaders::output(inputs, Arc::new(Given(Arc::from([])))));
         };
         let source: Arc<dyn DocumentSource> = match found(&chosen, SELECTED, inputs)? {
-            Ok(store) => Arc::new(Stored(store)),
+            Ok(store) => Arc::new(Given(store.documents.iter().map(without_loader).collect())),
             Err(absent) => Arc::new(absent),
         };
         Some(loaders::output(inputs, source))
@@ -158,26 +158,17 @@ fn way(database: &Component) -> Result<(Nearness, usize), String> {
 
 /// Passages as they are before they are upserted.
 #[derive(Debug)]
-struct Stored(Arc<DocumentStore>);
+struct Given(Arc<[Document]>);
 
-impl DocumentSource for Stored {
-    fn documents<'a>(&'a self, _run: &'a Run<'a>) -> Task<'a, Arc<[Document]>> {
-        let without_loader = |document: &Document| {
-            let mut document = document.clone();
-            document.metadata.shift_remove(LOADER);
-            document
-        };
-        Box::pin(async move { Ok(self.0.documents.iter().map(without_loader).collect()) })
-    }
+fn without_loader(document: &Document) -> Document {
+    let mut document = document.clone();
+    document.metadata.shift_remove(LOADER);
+    document
 }
 
-/// Where no store was chosen.
-#[derive(Debug)]
-struct Nothing;
-
-impl DocumentSource for Nothing {
+impl DocumentSource for Given {
     fn documents<'a>(&'a self, _run: &'a Run<'a>) -> Task<'a, Arc<[Document]>> {
-        Box::pin(async { Ok(Arc::from([])) })
+        Box::pin(async { Ok(Arc::clone(&self.0)) })
     }
 }
 
