@@ -44,6 +44,11 @@ fn note_missing(snapshot: &Snapshot) {
                 }
                 Need::File { input } => format!("{node} has no file in its input {input}"),
                 Need::Network { host } => format!("{node} may not call {host}, which is not in {place}.allow_networks"),
+                Need::Store { name: Some(name) } => {
+                    let folder = flows.folder().display();
+                    format!("{node} gets no document store \"{name}\": no export in {folder} has it")
+                }
+                Need::Store { name: None } => format!("{node} has chosen no document store"),
             }
         }));
     }

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::BAD_CONFIG;
 use crate::config::{self, Config, UpstreamKind};
-use crate::engine::{self, Credentials, Inspected, Inspection, Missing, Need};
+use crate::engine::{self, Credentials, DocumentStores, Inspected, Inspection, Missing, Need};
 use crate::telemetry::metrics::Metrics;
 
 #[derive(Debug, Subcommand)]
@@ -22,10 +22,12 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// Files as Flowise exports them ("Export Chatflow", "Export Agentflow")
+    /// Files as Flowise exports them: "Export Chatflow" or "Export Agentflow"; of "Settings, Export" the document stores
+    /// are taken into account
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Configuration whose credentials are taken into account [default: the one that `serve` finds, if there is one]
+    /// Configuration whose credentials, and document stores if no FILE has any, are taken into account [default: the one
+    /// that `serve` finds, if there is one]
     #[arg(long, value_name = "FILE", env = "FLOWGATE_CONFIG")]
     config: Option<PathBuf>,
 }
@@ -51,24 +53,37 @@ impl Check {
                 return ExitCode::FAILURE;
             }
         };
-        let mut all_run = true;
-        let mut shown = String::new();
-        for (index, file) in self.files.iter().enumerate() {
-            let given = config.as_ref().map(|config| Given::by(config, file)).unwrap_or_default();
-            match inspect(file, &given, &metrics) {
-                Ok(inspection) => {
-                    all_run &= inspection.runs();
-                    shown.push_str(if index > 0 { "\n" } else { "" });
-                    shown.push_str(&table(file, &inspection, config.is_some()));
-                }
-                Err(message) => {
-                    all_run = false;
-                    eprintln!("{}: {message}", file.display());
-                }
+        let mut mistakes = Vec::new();
+        let mut texts = Vec::new();
+        for file in self.files {
+            match std::fs::read_to_string(&file) {
+                Ok(text) => texts.push((file, text)),
+                Err(error) => mistakes.push(format!("{}: {error}", file.display())),
             }
         }
-        print!("{shown}");
-        if all_run { ExitCode::SUCCESS } else { ExitCode::from(BAD_CONFIG) }
+        let (whole, flows): (Vec<_>, Vec<_>) = texts.into_iter().partition(|(_, text)| engine::is_whole_export(text));
+        let stores = stores(&whole, config.as_ref()).unwrap_or_else(|found| {
+            mistakes.extend(found);
+            Arc::default()
+        });
+        let mut tables: Vec<String> = whole.iter().map(|(file, _)| stores_table(file, &stores)).collect();
+        let mut all_run = true;
+        for (file, text) in &flows {
+            let Given { credentials, networks } =
+                config.as_ref().map(|config| Given::by(config, file)).unwrap_or_default();
+            match engine::inspect(text, file.with_extension(""), &credentials, &networks, &stores, &metrics) {
+                Ok(inspection) => {
+                    all_run &= inspection.runs();
+                    tables.push(table(file, &inspection, config.is_some()));
+                }
+                Err(problem) => mistakes.push(format!("{}: {problem}", file.display())),
+            }
+        }
+        for mistake in &mistakes {
+            eprintln!("{mistake}");
+        }
+        print!("{}", tables.join("\n"));
+        if all_run && mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_CONFIG) }
     }
 }
 
@@ -86,6 +101,29 @@ fn configuration(named: Option<PathBuf>) -> Result<Option<Config>, ExitCode> {
     Ok(config.ok())
 }
 
+fn engines(config: &Config) -> impl Iterator<Item = &config::Engine> + Clone {
+    config.upstreams.iter().filter_map(|upstream| match &upstream.kind {
+        UpstreamKind::Engine(engine) => Some(engine),
+        _ => None,
+    })
+}
+
+/// Those of the exports that are named, else of the first engine that has any.
+fn stores(whole: &[(PathBuf, String)], config: Option<&Config>) -> Result<Arc<DocumentStores>, Vec<String>> {
+    if !whole.is_empty() {
+        let told = |(file, problem): (PathBuf, String)| format!("{}: {problem}", file.display());
+        return DocumentStores::read(whole, None).map_err(|found| found.into_iter().map(told).collect());
+    }
+    for engine in config.into_iter().flat_map(engines) {
+        let stores = engine::stores_in(&engine.flows_dir);
+        let stores = stores.map_err(|found| found.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        if stores.iter().next().is_some() {
+            return Ok(stores);
+        }
+    }
+    Ok(Arc::default())
+}
+
 /// What the configuration has for a flow.
 #[derive(Debug, Default)]
 struct Given {
@@ -96,15 +134,11 @@ struct Given {
 impl Given {
     /// By the engine that the file belongs to, or by all engines.
     fn by(config: &Config, file: &Path) -> Self {
-        let engines = config.upstreams.iter().filter_map(|upstream| match &upstream.kind {
-            UpstreamKind::Engine(engine) => Some(engine),
-            _ => None,
-        });
         let folder = file.canonicalize().ok().and_then(|file| file.parent().map(Path::to_owned));
         let is_home = |engine: &&config::Engine| folder.is_some() && engine.flows_dir.canonicalize().ok() == folder;
-        let home = engines.clone().find(is_home);
+        let home = engines(config).find(is_home);
         let mut given = Self::default();
-        for engine in engines.filter(|engine| home.is_none_or(|home| std::ptr::eq(home, *engine))) {
+        for engine in engines(config).filter(|engine| home.is_none_or(|home| std::ptr::eq(home, *engine))) {
             for (name, fields) in engine.credentials.clone() {
                 given.credentials.entry(name).or_default().extend(fields);
             }
@@ -114,10 +148,17 @@ impl Given {
     }
 }
 
-fn inspect(file: &Path, given: &Given, metrics: &Arc<Metrics>) -> Result<Inspection, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
-    engine::inspect(&text, file.with_extension(""), &given.credentials, &given.networks, metrics)
-        .map_err(|problem| problem.to_string())
+/// What an export of everything brings along, a line for each store.
+fn stores_table(file: &Path, stores: &DocumentStores) -> String {
+    let mut text = format!("{} (document stores)\n", file.display());
+    let own = stores.iter().filter(|store| store.file == file);
+    let width = own.clone().map(|store| store.name.chars().count()).fold(5, usize::max);
+    let _ = writeln!(text, "  {:width$}  PASSAGES  EMBEDDINGS", "STORE");
+    for store in own {
+        let embeddings = store.embeddings.as_ref().map_or("none, so nothing can search it", |kind| &kind.name);
+        let _ = writeln!(text, "  {:width$}  {:<8}  {embeddings}", store.name, store.documents.len());
+    }
+    text
 }
 
 /// One flow: a line for each node, further ones for what else is wrong with it, and the verdict.
@@ -178,16 +219,20 @@ fn verdict(inspection: &Inspection, knows_credentials: bool) -> String {
     let needs: BTreeSet<&Need> =
         inspection.nodes.iter().flat_map(|node| &node.missing).map(|missing| &missing.need).collect();
     let mut wanted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    let (mut lacks_file, mut hosts) = (false, Vec::new());
+    let mut todo = BTreeSet::new();
+    let mut hosts = Vec::new();
     for need in needs {
         match need {
             Need::Credential { name, field } => wanted.entry(name).or_default().push(format!("{field}: ...")),
-            Need::File { .. } => lacks_file = true,
+            Need::File { .. } => _ = todo.insert("; choose its files in Flowise and export it again"),
             Need::Network { host } => hosts.push(host.as_str()),
+            Need::Store { name: Some(_) } => {
+                todo.insert("; put Flowise's export of its document stores (Settings, Export) beside it");
+            }
+            Need::Store { name: None } => _ = todo.insert("; choose its document store in Flowise and export it again"),
         }
     }
-    let file = if lacks_file { "; choose its files in Flowise and export it again" } else { "" };
-    let mut text = format!("the engine runs this flow{file}");
+    let mut text = format!("the engine runs this flow{}", todo.into_iter().collect::<String>());
     if !wanted.is_empty() {
         let still = if knows_credentials { "still missing" } else { "to be put" };
         let _ = write!(text, "; {still} under `credentials` of the engine, unless the model asks for none:");

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 
 use serde_json::{Map, Value};
 
+use super::document_stores::DocumentStores;
 use super::export::{Export, Node};
 use super::flow::Flow;
 use super::inputs;
@@ -25,13 +26,18 @@ pub(crate) type Credentials = HashMap<String, HashMap<String, Secret>>;
 pub(crate) struct Workshop {
     pub(crate) credentials: Credentials,
     pub(crate) targets: Targets,
+    pub(crate) stores: Arc<DocumentStores>,
     /// All flows of the engine by name, as they were loaded last: some run others.
     pub(crate) flows: ArcSwap<HashMap<String, Weak<Flow>>>,
 }
 
 impl Workshop {
     pub(crate) fn new(credentials: Credentials, targets: Targets) -> Self {
-        Self { credentials, targets, flows: ArcSwap::default() }
+        Self { credentials, targets, stores: Arc::default(), flows: ArcSwap::default() }
+    }
+
+    pub(crate) fn with_stores(self, stores: Arc<DocumentStores>) -> Self {
+        Self { stores, ..self }
     }
 }
 
@@ -52,6 +58,8 @@ pub(crate) enum Need {
     File { input: String },
     /// A host of this machine or its network that the configuration does not allow to be called.
     Network { host: String },
+    /// A document store that no file brings along; `None`: nobody chose one.
+    Store { name: Option<String> },
 }
 
 impl fmt::Display for Need {
@@ -60,6 +68,8 @@ impl fmt::Display for Need {
             Self::Credential { name, field } => write!(f, "credential {name}.{field}"),
             Self::File { input } => write!(f, "a file in {input}"),
             Self::Network { host } => write!(f, "allow_networks for {host}"),
+            Self::Store { name: Some(name) } => write!(f, "document store {name}"),
+            Self::Store { name: None } => f.write_str("a document store"),
         }
     }
 }

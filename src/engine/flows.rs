@@ -7,10 +7,14 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
 use super::compile::{Missing, Workshop};
+use super::document_stores::{DocumentStores, is_whole_export};
 use super::flow::Flow;
 use super::provider::Targets;
 use crate::config::{self, Problem, Problems};
 use crate::telemetry::metrics::Metrics;
+
+/// Of one file. Exports of everything have the chats in them, if their author wants.
+const MOST_BYTES: u64 = 256 * 1024 * 1024;
 
 /// See the module. By file name without `.json`.
 #[derive(Debug)]
@@ -28,7 +32,8 @@ struct Loaded {
 }
 
 impl Flows {
-    /// Flows whose file and credentials are as in `previous` are taken over, with whatever they have at hand.
+    /// Flows whose file, credentials and document stores are as in `previous` are taken over, with whatever they have at
+    /// hand.
     ///
     /// # Errors
     /// The folder or a file cannot be read, or holds what the engine cannot run; everything that is wrong.
@@ -38,22 +43,26 @@ impl Flows {
         previous: Option<&Self>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Problems> {
+        let (exports, whole) = texts(&settings.flows_dir)?;
         let same = previous.filter(|previous| previous.has(settings));
+        let stores = stores(&whole, same)?;
+        drop(whole);
+        let same = same.filter(|same| Arc::ptr_eq(&same.workshop.stores, &stores));
         let workshop = same.map_or_else(
             || {
                 let targets = Targets::new(upstream, metrics).allowing(&settings.allow_networks);
                 if let Some(previous) = previous {
                     targets.take_over(&previous.workshop.targets);
                 }
-                Arc::new(Workshop::new(settings.credentials.clone(), targets))
+                Arc::new(Workshop::new(settings.credentials.clone(), targets).with_stores(stores))
             },
             |same| Arc::clone(&same.workshop),
         );
         let mut by_name = HashMap::new();
         let mut problems = Vec::new();
-        for path in files(&settings.flows_dir).map_err(|error| problem(&settings.flows_dir, error.to_string()))? {
+        for (path, text) in exports {
             let Some(name) = path.file_stem().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
-            match load(&name, path, same, &workshop) {
+            match load(&name, path, &text, same, &workshop) {
                 Ok(loaded) => {
                     by_name.insert(name, loaded);
                 }
@@ -101,20 +110,65 @@ impl Flows {
         &self.folder
     }
 
-    /// Credentials that nodes ask for and do not get, with the flow's file.
+    /// What nodes ask for and do not get, with the flow's file.
     pub(crate) fn missing(&self) -> impl Iterator<Item = (&Path, &Missing)> {
         self.by_name.values().flat_map(|loaded| loaded.flow.missing.iter().map(|missing| (&*loaded.path, missing)))
     }
 }
 
-fn load(name: &str, path: PathBuf, previous: Option<&Flows>, workshop: &Arc<Workshop>) -> Result<Loaded, Vec<Problem>> {
-    let text = std::fs::read_to_string(&path).map_err(|error| vec![problem(&path, error.to_string())])?;
+/// Files and what is in them.
+type Texts = Vec<(PathBuf, String)>;
+
+/// The flows, and beside them exports of everything.
+fn texts(folder: &Path) -> Result<(Texts, Texts), Problem> {
+    let mut texts = Vec::new();
+    for path in files(folder).map_err(|error| problem(folder, error.to_string()))? {
+        let size = std::fs::metadata(&path).map_err(|error| problem(&path, error.to_string()))?.len();
+        if size > MOST_BYTES {
+            return Err(problem(&path, format!("it is larger than {} MiB", MOST_BYTES / 1024 / 1024)));
+        }
+        let text = std::fs::read_to_string(&path).map_err(|error| problem(&path, error.to_string()))?;
+        texts.push((path, text));
+    }
+    Ok(texts.into_iter().partition(|(_, text)| !is_whole_export(text)))
+}
+
+fn stores(whole: &Texts, previous: Option<&Flows>) -> Result<Arc<DocumentStores>, Problems> {
+    let before = previous.map(|previous| &previous.workshop.stores);
+    let problems = |found: Vec<(PathBuf, String)>| {
+        Problems(found.into_iter().map(|(path, message)| problem(&path, message)).collect())
+    };
+    let stores = DocumentStores::read(whole, before).map_err(problems)?;
+    if before.is_none_or(|before| !Arc::ptr_eq(before, &stores)) {
+        for store in stores.iter() {
+            let passages = store.documents.len();
+            tracing::info!(file = %store.file.display(), store = store.name, passages, "a document store was loaded");
+        }
+    }
+    Ok(stores)
+}
+
+/// The document stores that flows of a folder have.
+///
+/// # Errors
+/// As [`Flows::load`].
+pub(crate) fn stores_in(folder: &Path) -> Result<Arc<DocumentStores>, Problems> {
+    stores(&texts(folder)?.1, None)
+}
+
+fn load(
+    name: &str,
+    path: PathBuf,
+    text: &str,
+    previous: Option<&Flows>,
+    workshop: &Arc<Workshop>,
+) -> Result<Loaded, Vec<Problem>> {
     let folder = path.with_extension("");
-    let digest = digest_of(&text, &folder).map_err(|error| vec![problem(&folder, error.to_string())])?;
+    let digest = digest_of(text, &folder).map_err(|error| vec![problem(&folder, error.to_string())])?;
     if let Some(same) = previous.and_then(|flows| flows.by_name.get(name)).filter(|before| before.digest == digest) {
         return Ok(Loaded { path, ..same.clone() });
     }
-    let flow = Flow::load(Some(folder), name, &text, workshop)
+    let flow = Flow::load(Some(folder), name, text, workshop)
         .map_err(|found| found.iter().map(|found| problem(&path, found.to_string())).collect::<Vec<_>>())?;
     for Missing { label, need, .. } in &flow.missing {
         tracing::warn!(file = %path.display(), node = label, %need, "a node will fail for want of something");

@@ -202,7 +202,7 @@ fn is_nothing(value: &Value) -> bool {
 }
 
 /// As [`is_nothing`], or switched off.
-fn is_empty(value: &Value) -> bool {
+pub(crate) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Bool(value) => !value,
         Value::Array(items) => items.iter().all(is_empty),

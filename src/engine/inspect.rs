@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use serde_json::Map;
 
 use super::compile::{Credentials, Missing, Workshop};
+use super::document_stores::DocumentStores;
 use super::export::Export;
 use super::flow::build;
 use super::nodes;
@@ -49,11 +50,13 @@ pub(crate) fn inspect(
     folder: PathBuf,
     credentials: &Credentials,
     networks: &[IpNet],
+    stores: &Arc<DocumentStores>,
     metrics: &Arc<Metrics>,
 ) -> Result<Inspection, Problem> {
     let mut export = Export::read(text)?;
     export.folder = Some(folder);
-    let workshop = Workshop::new(credentials.clone(), Targets::new(&"check".into(), metrics).allowing(networks));
+    let targets = Targets::new(&"check".into(), metrics).allowing(networks);
+    let workshop = Workshop::new(credentials.clone(), targets).with_stores(Arc::clone(stores));
     let built = build(&export, &workshop, &Map::new());
     let nodes = export.nodes.iter().map(|node| Inspected {
         label: node.data.label.clone(),

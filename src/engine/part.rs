@@ -136,7 +136,7 @@ pub(crate) trait Splitter: fmt::Debug + Send + Sync {
 }
 
 pub(crate) trait DocumentSource: fmt::Debug + Send + Sync {
-    fn documents<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>>;
+    fn documents<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Arc<[Document]>>;
 }
 
 pub(crate) trait Retriever: fmt::Debug + Send + Sync {

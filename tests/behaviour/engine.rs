@@ -3,6 +3,7 @@
 mod chats;
 mod checks;
 mod errors;
+mod knowledge;
 mod moving;
 mod networks;
 mod streams;

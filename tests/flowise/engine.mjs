@@ -10,6 +10,7 @@ import { ACCEPTED } from './engine/accepted.mjs'
 import { CASES } from './engine/cases.mjs'
 import { differences, normal, streamDifferences } from './engine/compare.mjs'
 import { Engine, Flowise } from './engine/sides.mjs'
+import { Stores } from './engine/stores.mjs'
 import { score, templates } from './engine/templates.mjs'
 
 const { LAB_JSON, FLOWGATE_BIN, SCRATCH, SHOW } = process.env
@@ -18,8 +19,9 @@ const only = new RegExp(process.env.ONLY ?? '')
 const MARK = `run${Date.now().toString(36)}`
 
 const cases = [...CASES, ...templates(lab)].filter(({ name }) => only.test(name))
-const flowise = new Flowise(lab)
-const engine = new Engine(lab, FLOWGATE_BIN, path.join(SCRATCH, 'engine'), path.join(SCRATCH, 'pids'))
+const stores = new Stores(lab)
+const flowise = new Flowise(lab, stores)
+const engine = new Engine(lab, stores, FLOWGATE_BIN, path.join(SCRATCH, 'engine'), path.join(SCRATCH, 'pids'))
 const unused = new Set(ACCEPTED)
 const count = { same: 0, accepted: 0, differ: 0 }
 
@@ -95,6 +97,7 @@ async function all(cases) {
 
 let good = true
 try {
+  await stores.prepare()
   await engine.take(cases, await flowise.take(cases))
   for (const [name, why] of Object.entries(engine.refused)) console.log(`refused  ${name}: ${why}`)
   if (SHOW)
@@ -106,7 +109,11 @@ try {
   const passed = Object.values(results).filter(Boolean).length
   console.log(`flows: ${passed} equal, ${Object.keys(results).length - passed} differ, ${Object.keys(engine.refused).length} refused, of ${cases.length}`)
   console.log(`requests: ${count.same} equal; differences: ${count.accepted} accepted, ${count.differ} not`)
-  good = must.every(({ name }) => results[name]) && Object.values(results).every(Boolean)
+  const [a, b] = await stores.questions()
+  const asked = differences(a, b, 'questions')
+  for (const { at, text } of asked) console.log(`DIFFERS  document stores: ${at}: ${text}`)
+  console.log(`document stores: ${a.length} questions${asked.length ? '' : ', the same on both'}`)
+  good = !asked.length && must.every(({ name }) => results[name]) && Object.values(results).every(Boolean)
   if (process.env.ONLY === undefined) {
     for (const rule of unused) console.log(`FAILED   accepted and not seen: ${rule.flow} ${rule.at}`)
     good &&= unused.size === 0
@@ -114,5 +121,6 @@ try {
   }
 } finally {
   await engine.gateway?.stop()
+  stores.qdrant?.stop()
 }
 process.exit(good ? 0 : 1)

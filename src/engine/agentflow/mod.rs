@@ -11,6 +11,7 @@ mod compile;
 mod executions;
 mod graph;
 mod html;
+mod knowledge;
 mod lenient;
 mod markdown;
 mod nodes;

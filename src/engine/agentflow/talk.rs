@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::values::shown as text_of;
 use crate::engine::message::{Content, Message, Piece, Role, ToolCall};
 use crate::engine::models::Answered;
+use crate::engine::part::Document;
 use crate::engine::request::Request;
 
 /// Messages, each with what clients see of it.
@@ -44,13 +45,19 @@ impl Talk {
         self.push(Message::calling(answered.text.as_str(), answered.calls.clone()), shown_answer(answered));
     }
 
-    /// What a tool gave.
-    pub(super) fn result(&mut self, call: &ToolCall, text: &str) {
+    /// What a tool gave, and what it comes from.
+    pub(super) fn result(&mut self, call: &ToolCall, text: &str, sources: &[Document]) {
+        let more = if sources.is_empty() { json!({}) } else { json!({ "sourceDocuments": shown_sources(sources) }) };
         let shown = json!({
-            "role": "tool", "content": text, "tool_call_id": call.id, "name": call.name, "additional_kwargs": {},
+            "role": "tool", "content": text, "tool_call_id": call.id, "name": call.name, "additional_kwargs": more,
         });
         self.push(Message::tool(call, text).named(call.name.as_str()), shown);
     }
+}
+
+/// Documents as clients see them.
+pub(super) fn shown_sources(sources: &[Document]) -> Value {
+    sources.iter().map(Document::to_json).collect()
 }
 
 /// The turn that the images of a request are.

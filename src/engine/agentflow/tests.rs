@@ -3,6 +3,7 @@
 
 mod draw;
 mod flows;
+mod knowledge;
 mod lab;
 mod recorded;
 mod refused;

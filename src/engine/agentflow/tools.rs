@@ -121,6 +121,7 @@ fn label(kind: &str) -> &str {
         "requestsPut" => "Requests Put",
         "requestsDelete" => "Requests Delete",
         "openAPIToolkit" => "OpenAPI Toolkit",
+        "retrieverTool" => "Retriever Tool",
         kind => kind,
     }
 }

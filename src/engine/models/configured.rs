@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{ChatModel, kinds};
 use crate::engine::export::{Data, Node};
 use crate::engine::inputs::Inputs;
+use crate::engine::nodes::Kind;
 use crate::engine::part::Part;
 
 /// The model of that kind with those inputs; what is wrong is told to the compiler, under the label of the node whose
@@ -22,6 +23,16 @@ pub(crate) fn from_config(
     };
     // Editors repeat the kind's name in it, such as `llmModel`.
     config.retain(|key, value| !(key.ends_with("Model") && value == name));
+    part_from_config(*kind, name, config, inputs).and_then(Part::into_model)
+}
+
+/// As [`from_config`], of any kind.
+pub(crate) fn part_from_config(
+    kind: &dyn Kind,
+    name: &str,
+    config: Map<String, Value>,
+    inputs: &mut Inputs<'_, '_, '_>,
+) -> Option<Part> {
     let outer = inputs.node;
     let data = Data {
         name: name.to_owned(),
@@ -32,7 +43,7 @@ pub(crate) fn from_config(
         input_params: Vec::new(),
     };
     let node = Node { id: outer.id.clone(), data, parent: outer.parent.clone() };
-    Inputs::new(&node, config, inputs.compiler).build(*kind).and_then(Part::into_model)
+    Inputs::new(&node, config, inputs.compiler).build(kind)
 }
 
 #[cfg(test)]
@@ -41,7 +52,7 @@ mod tests {
 
     use super::*;
     use crate::engine::models::lab::built;
-    use crate::engine::nodes::{Kind, find};
+    use crate::engine::nodes::find;
 
     /// A node with a model in its inputs.
     struct Outer;

@@ -11,7 +11,7 @@ mod mistral;
 pub(crate) mod ollama;
 pub(crate) mod openai;
 
-pub(crate) use configured::from_config;
+pub(crate) use configured::{from_config, part_from_config};
 
 use std::fmt;
 

@@ -12,5 +12,9 @@ export const ACCEPTED = [
   { flow: /./, at: /\.input\.messages\[\d+\]\.additional_kwargs$/, text: /usedTools.*≠ nothing$/, why: 'What a stored turn carried beside its text is not shown again; the model is not sent it either' },
   { flow: /./, at: /^model documents$/, why: 'Flowise embeds all documents anew for each question; the engine once' },
   { flow: /^conversation-chain-images$/, at: /^model#\d body\.messages\[\d\]\.content$/, text: /image_url/, why: 'Chats remember texts, within a bound; images of earlier turns are not sent again' },
+  { flow: /./, at: /sourceDocuments\[\d\]\.id$/, text: /^"<uuid>" ≠ nothing$/, why: "A vector database's own id of a passage; the engine has none" },
+  { flow: /^retriever-two-stores$/, at: /(text|output\.content|events\.token)$/, why: 'Of several document stores Flowise searches each and keeps what the last one gave; the engine keeps all' },
+  { flow: /^retriever-then-model$/, at: /_tokens$/, why: 'The words of these ids' },
+  { flow: /^qa-of-a-stores-passages$/, at: /^model#1 body\.input\[\d\]$/, why: "Flowise's database gives passages in any order; the engine in theirs" },
   { flow: /^template-local-qna$/, at: /^model#\d key$/, why: 'Without a credential Flowise sends LocalAI the key "sk-"; the engine none' }
 ]

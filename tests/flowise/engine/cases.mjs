@@ -24,7 +24,58 @@ export const both = (title, body) => [ask(`${title}, JSON`, body), ask(`${title}
 
 const CHAIN = { overridable: { 'Prompt Template': ['promptValues', 'template'], OpenAI: ['temperature', 'modelName'] }, allow: ['promptValues', 'template', 'temperature', 'modelName'] }
 
+// Nodes that search the document stores which engine/stores.mjs makes; `STORE name` becomes a store's id.
+const SPEAKS = 'What do diffusion models learn?'
+const searching = (inputs, isLast) => changed(load('agentflow-llm'), (flow) => {
+  const llm = flow.nodes.find((n) => n.data.name === 'llmAgentflow')
+  const [edge] = flow.edges
+  const id = 'retrieverAgentflow_0'
+  const params = ['retrieverQuery', 'retrieverUpdateState'].map((name) => ({ name, label: name, type: 'string', acceptVariable: true }))
+  flow.nodes.push({ ...llm, id, data: { ...llm.data, id, label: 'Retriever 0', name: 'retrieverAgentflow', type: 'Retriever', inputParams: params, inputs: { outputFormat: 'text', retrieverQuery: '', retrieverUpdateState: '', ...inputs }, outputAnchors: [{ id: `${id}-output-retrieverAgentflow`, name: 'retrieverAgentflow', label: 'Retriever' }] } })
+  flow.edges = [{ ...edge, id: `${edge.id}-r`, target: id, targetHandle: id }]
+  if (isLast) flow.nodes = flow.nodes.filter((n) => n !== llm)
+  else flow.edges.push({ ...edge, source: id, sourceHandle: `${id}-output-retrieverAgentflow` })
+})
+const PAPER = [{ documentStore: 'STORE ai paper:ai paper' }]
+const inStore = (id, name, output) => (flow) => {
+  const { data } = flow.nodes.find((n) => n.id === id)
+  Object.assign(data, { name, label: name, inputs: { selectedStore: 'STORE ai paper' }, inputParams: [{ name: 'selectedStore', label: 'Select Store', type: 'asyncOptions' }], inputAnchors: [], outputs: { output } })
+}
+const STORES = [
+  { name: 'retriever-two-stores', flow: searching({ retrieverKnowledgeDocumentStores: [...PAPER, { documentStore: 'STORE AI-Paper:AI-Paper' }] }, true), steps: both('the question', { question: SPEAKS }) },
+  { name: 'retriever-last', flow: searching({ retrieverKnowledgeDocumentStores: PAPER }, true), steps: both('the question', { question: SPEAKS, chatId: '$a' }) },
+  {
+    name: 'retriever-then-model',
+    flow: changed(searching({ retrieverKnowledgeDocumentStores: PAPER, retrieverQuery: '<p>Who attends to {{ question }}?</p>', outputFormat: 'textWithMetadata', retrieverUpdateState: [{ key: 'found', value: '<p>{{ output }}</p>' }] }), (f) => {
+      inputs(f, 'startAgentflow').startState = [{ key: 'found', value: '' }]
+      inputs(f, 'llmAgentflow').llmMessages = [{ role: 'system', content: '<p>State: {{ $flow.state.found }} Node: {{ retrieverAgentflow_0 }}</p>' }]
+    }),
+    steps: both('the words of a text', { question: 'all words of a text', chatId: '$a' })
+  },
+  {
+    name: 'agent-knowledge',
+    flow: changed(load('agentflow-agent-tool'), (f) => {
+      inputs(f, 'agentAgentflow').agentKnowledgeDocumentStores = [{ ...PAPER[0], docStoreDescription: 'What the paper says', returnSourceDocuments: true }, { documentStore: 'STORE AI-Paper:AI-Paper', docStoreDescription: '', returnSourceDocuments: '' }]
+    }),
+    steps: [
+      ...both('a store with its sources', { question: `Look it up [[tool=ai_paper:{"input":"${SPEAKS}"}]]`, chatId: '$a' }),
+      ...both('a store without', { question: 'Look it up [[tool=ai-paper:{"input":"the price of electricity"}]]', chatId: '$b' }),
+      ask('the other tool', { question: CALCULATE }),
+      ask('no tool, stream', { question: 'Just talk', streaming: true })
+    ]
+  },
+  {
+    name: 'qa-of-a-store', flow: changed(load('retrieval-qa'), inStore('memoryVectorStore_0', 'documentStoreVS', 'retriever')),
+    steps: [ask('JSON', { question: SPEAKS, chatId: '$a' }), ask('a follow-up, stream', { question: 'And transformers?', chatId: '$a', streaming: true })]
+  },
+  {
+    name: 'qa-of-a-stores-passages', flow: changed(load('retrieval-qa'), inStore('plainText_0', 'documentStore', 'document')),
+    steps: both('a question', { question: SPEAKS, chatId: '$a' })
+  }
+]
+
 export const CASES = [
+  ...STORES,
   {
     name: 'llm-chain', flow: load('llm-chain'), ...CHAIN,
     steps: [

@@ -8,6 +8,8 @@ export function normal(value, base, mark) {
       .split(mark).join('<run>')
       .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uuid>')
       .replace(/\b(call_stub|chatcmpl-stub|call|msg|toolu|chatcmpl|run)[-_][A-Za-z0-9-]+/g, '<id>')
+      // A vector database's own id of a passage; the engine has none.
+      .replace(/,\n {4}"id": "<uuid>"/g, '')
       .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?/g, '<time>')
   if (Array.isArray(value)) return value.map((v) => normal(v, base, mark))
   if (value === null || typeof value !== 'object') return value

@@ -30,9 +30,9 @@ async function lastOf(stub) {
 }
 
 class Side {
-  constructor(stub, letter) {
-    this.stub = stub
-    this.letter = letter
+  constructor(lab, stores, letter) {
+    this.stub = lab.llmBase.replace(/\/v1$/, '')
+    Object.assign(this, { lab, stores, letter })
     this.seen = {}
   }
 
@@ -40,14 +40,15 @@ class Side {
     return `${this.stub}/${this.letter}/${name}`
   }
 
-  // The flow with this side's model in it, and in the files that it holds.
+  // The flow with this side's model in it, in the files that it holds as well, and the document stores.
   rewired({ name, flow }) {
     const rewired = (text) => text.split(PLACEHOLDER).join(this.base(name))
     const file = (whole, data) => {
       const text = Buffer.from(data, 'base64').toString()
       return text.includes(PLACEHOLDER) ? `;base64,${Buffer.from(rewired(text)).toString('base64')}` : whole
     }
-    return JSON.parse(rewired(JSON.stringify(flow)).replace(/;base64,([A-Za-z0-9+/=]+)/g, file))
+    const mine = JSON.parse(rewired(JSON.stringify(flow)).replace(/;base64,([A-Za-z0-9+/=]+)/g, file))
+    return this.stores.chosen(mine, this.letter === 'f')
   }
 
   async answer({ name, timeout }, body) {
@@ -61,9 +62,8 @@ class Side {
 }
 
 export class Flowise extends Side {
-  constructor(lab) {
-    super(lab.llmBase.replace(/\/v1$/, ''), 'f')
-    this.lab = lab
+  constructor(lab, stores) {
+    super(lab, stores, 'f')
     this.ids = {}
   }
 
@@ -126,9 +126,9 @@ const overridable = (nodes) => ({
 })
 
 export class Engine extends Side {
-  constructor(lab, bin, dir, pids) {
-    super(lab.llmBase.replace(/\/v1$/, ''), 'e')
-    Object.assign(this, { lab, bin, dir, pids, key: secret(), refused: {} })
+  constructor(lab, stores, bin, dir, pids) {
+    super(lab, stores, 'e')
+    Object.assign(this, { bin, dir, pids, key: secret(), refused: {} })
   }
 
   // Starts flowgate with the cases that the engine takes; the others are in `refused`, name -> why. A flow has Flowise's
@@ -138,6 +138,8 @@ export class Engine extends Side {
     const flows = path.join(this.dir, 'flows')
     fs.rmSync(this.dir, { recursive: true, force: true })
     fs.mkdirSync(flows, { recursive: true })
+    this.brought = await this.stores.exported()
+    fs.writeFileSync(path.join(flows, 'ExportData.json'), this.brought)
     const config = {
       upstreams: { local: { engine: { flows_dir: 'flows', allow_networks: ['127.0.0.1'], credentials: Object.fromEntries(Object.entries(this.lab.credentials).map(([name, { fields }]) => [name, fields])) } } },
       plans: { default: PLENTY, anonymous: PLENTY },
@@ -164,6 +166,7 @@ export class Engine extends Side {
     fs.rmSync(alone, { recursive: true, force: true })
     fs.mkdirSync(path.join(alone, 'flows'), { recursive: true })
     fs.copyFileSync(file, path.join(alone, 'flows', 'flow.json'))
+    fs.writeFileSync(path.join(alone, 'flows', 'ExportData.json'), this.brought)
     fs.writeFileSync(path.join(alone, 'keys.yaml'), JSON.stringify({ keys: [{ id: 'any', sha256: '0'.repeat(64) }] }))
     const config = { upstreams: { local: { engine: { flows_dir: 'flows' } } }, keys_file: 'keys.yaml', chatflows: { flow: { upstream: 'local' } } }
     fs.writeFileSync(path.join(alone, 'flowgate.yaml'), JSON.stringify(config))

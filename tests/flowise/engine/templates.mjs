@@ -95,6 +95,17 @@ const PLAN = {
     forFlowise: inMemory,
     steps: [ask('a question', { question: 'On which port does the Aurora gateway listen?', chatId: '$a', streaming: true }), ask('a follow-up', { question: 'And the kettle?', chatId: '$a' })]
   },
+  'agentflowsv2/Simple RAG': {
+    steps: [...both('looked up', { question: 'What are the challenges of AIGC? [[tool=ai-paper:{"input":"challenges and applications"}]]' }), ask('not looked up', { question: 'Hello' })]
+  },
+  // What is found says by itself that it is relevant, or not: then it searches again, five times.
+  'agentflowsv2/Agentic RAG': {
+    steps: [
+      ...both('of AI, found', { question: 'What do diffusion models learn? [[say={"output": "AI Related"}]]' }),
+      ask('of AI, not found', { question: 'electricity, truth [[say={"output": "AI Related"}]]', streaming: true }),
+      ask('in general', { question: 'Hello [[say={"output": "General"}]]' })
+    ]
+  },
   'agentflowsv2/Translator': { steps: both('a sentence', { question: 'Good morning' }) },
   'agentflowsv2/Structured Output': { steps: both('a question', { question: 'Two facts about tea' }) },
   'agentflowsv2/Agents Handoff': {

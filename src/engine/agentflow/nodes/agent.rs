@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::knowledge;
 use super::super::structured::{self, schema};
 use super::super::talk::{self, Talk};
 use super::super::tools::{Ready, Slot};
@@ -30,12 +31,12 @@ impl Kind for Agent {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
         let speaker = Speaker::read("agent", inputs);
         Speaker::read_rest("agent", inputs);
+        let knowledge = knowledge::read("agentKnowledgeDocumentStores", inputs);
         refuse_if_set(
             inputs,
-            &["agentKnowledgeDocumentStores"],
-            "document stores are not part of an export, so the engine has none to search",
+            &["agentKnowledgeVSEmbeddings"],
+            "what is in a vector database is not in the export: the engine searches document stores",
         );
-        refuse_if_set(inputs, &["agentKnowledgeVSEmbeddings"], "the engine does not know this kind of knowledge");
         let built_in = ["agentToolsBuiltInOpenAI", "agentToolsBuiltInGemini", "agentToolsBuiltInAnthropic"];
         refuse_if_set(inputs, &built_in, "the engine does not know tools that are built into a model");
         let listed = inputs.value("agentTools").and_then(|tools| tools.as_array().cloned()).unwrap_or_default();
@@ -48,7 +49,7 @@ impl Kind for Agent {
             })
             .collect();
         let tools = tools.into_iter().collect::<Option<Vec<_>>>();
-        Some(Box::new(Acts { speaker: speaker?, tools: tools? }))
+        Some(Box::new(Acts { speaker: speaker?, tools: tools?, knowledge: knowledge? }))
     }
 }
 
@@ -56,6 +57,8 @@ impl Kind for Agent {
 struct Acts {
     speaker: Speaker,
     tools: Vec<Slot>,
+    /// What searches document stores.
+    knowledge: Vec<Ready>,
 }
 
 impl Step for Acts {
@@ -85,7 +88,8 @@ struct Work<'a> {
 impl Acts {
     async fn act(&self, visit: &Visit<'_>) -> Result<Outcome, Failure> {
         let slots = self.tools.iter().map(|slot| slot.tools(visit.scope, visit.workshop));
-        let tools: Vec<Ready> = slots.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+        let mut tools: Vec<Ready> = slots.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+        tools.extend_from_slice(&self.knowledge);
         let available: Vec<Value> = tools.iter().map(Ready::shown).collect();
         let schema = schema(visit.inputs.get("agentStructuredOutput"));
         let mut work = Work {
@@ -217,13 +221,13 @@ impl Work<'_> {
     async fn call(&mut self, call: &ToolCall) -> Result<(), Failure> {
         let Some(ready) = self.find(&call.name) else {
             // Providers want an answer to every call.
-            self.talk.result(call, &format!("There is no tool {}.", call.name));
+            self.talk.result(call, &format!("There is no tool {}.", call.name), &[]);
             return Ok(());
         };
         let tool: std::sync::Arc<dyn Tool> = std::sync::Arc::clone(&ready.tool);
         match tool.call(&call.arguments, self.visit.run).await {
             Ok(result) => {
-                self.talk.result(call, &result.text);
+                self.talk.result(call, &result.text, &result.sources);
                 self.sources.extend(result.sources);
                 self.used.push(json!({ "tool": call.name, "toolInput": call.arguments, "toolOutput": result.text }));
                 Ok(())
@@ -320,12 +324,8 @@ impl Work<'_> {
             self.visit.run.sink.event("usedTools", &self.used.clone().into());
         }
         if !self.sources.is_empty() {
-            self.visit.run.sink.event("sourceDocuments", &self.shown_sources());
+            self.visit.run.sink.event("sourceDocuments", &talk::shown_sources(&self.sources));
         }
-    }
-
-    fn shown_sources(&self) -> Value {
-        self.sources.iter().map(|source| json!({ "pageContent": source.text, "metadata": source.metadata })).collect()
     }
 
     /// What clients see of the answer beside its text.
@@ -354,7 +354,7 @@ impl Work<'_> {
             output.insert("usedTools".to_owned(), self.used.clone().into());
         }
         if !self.sources.is_empty() {
-            output.insert("sourceDocuments".to_owned(), self.shown_sources());
+            output.insert("sourceDocuments".to_owned(), talk::shown_sources(&self.sources));
         }
         if !available.is_empty() {
             output.insert("availableTools".to_owned(), available.into());

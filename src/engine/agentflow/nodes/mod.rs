@@ -8,6 +8,7 @@ mod human;
 mod llm;
 mod loops;
 mod replies;
+mod retriever;
 mod speaker;
 mod start;
 mod tool;
@@ -30,6 +31,7 @@ const KINDS: &[&dyn Kind] = &[
     &http::Http,
     &tool::ToolNode,
     &flows::ExecuteFlow,
+    &retriever::RetrieverNode,
 ];
 
 /// The kind of that name.
@@ -40,7 +42,6 @@ pub(super) fn find(name: &str) -> Option<&'static dyn Kind> {
 /// Why there is no such kind.
 pub(super) fn why_not(name: &str) -> &'static str {
     match name {
-        "retrieverAgentflow" => "document stores are not part of an export, so the engine has none to search",
         "customFunctionAgentflow" => "the engine runs no code",
         _ => "the engine does not know this kind of node",
     }

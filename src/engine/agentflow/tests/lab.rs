@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::answer;
 use crate::engine::compile::Workshop;
+use crate::engine::document_stores::DocumentStores;
 use crate::engine::flow::Flow;
 use crate::engine::models::lab;
 use crate::engine::provider::Targets;
@@ -89,10 +90,18 @@ impl Lab {
 
     /// With further flows of the same engine.
     pub(super) async fn with_others(export: &str, others: &[(&str, &str)]) -> Self {
+        Self::with(export, others, Arc::default()).await
+    }
+
+    pub(super) async fn with_stores(export: &str, stores: Arc<DocumentStores>) -> Self {
+        Self::with(export, &[], stores).await
+    }
+
+    async fn with(export: &str, others: &[(&str, &str)], stores: Arc<DocumentStores>) -> Self {
         let (address, seen) = model().await;
         let metrics = Arc::new(Metrics::new().unwrap());
         let targets = Targets::new(&"test".into(), &metrics).allowing(&["127.0.0.1/32".parse().unwrap()]);
-        let workshop = Arc::new(Workshop::new(lab::credentials(), targets));
+        let workshop = Arc::new(Workshop::new(lab::credentials(), targets).with_stores(stores));
         let load = |name: &str, export: &str| {
             let export = export.replace("LLM_BASE_PATH_PLACEHOLDER", &address.to_string());
             Arc::new(Flow::load(None, name, &export, &workshop).unwrap_or_else(|problems| panic!("{problems:?}")))

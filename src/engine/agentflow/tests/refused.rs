@@ -30,7 +30,7 @@ fn what_cannot_be_run_says_where_and_why() {
     let refused = [
         (
             with("retrieverAgentflow", &json!({})),
-            "node \"it\" (retrieverAgentflow): document stores are not part of an export, so the engine has none to search",
+            "node \"it\" (retrieverAgentflow), input retrieverKnowledgeDocumentStores: a document store is required",
         ),
         (with("customFunctionAgentflow", &json!({})), "node \"it\" (customFunctionAgentflow): the engine runs no code"),
         (with("newAgentflow", &json!({})), "node \"it\" (newAgentflow): the engine does not know this kind of node"),
@@ -57,9 +57,16 @@ fn what_cannot_be_run_says_where_and_why() {
         (
             with(
                 "agentAgentflow",
-                &model("agent", json!({ "agentKnowledgeDocumentStores": [{ "documentStore": "1:x" }] })),
+                &model("agent", json!({ "agentKnowledgeDocumentStores": [{ "docStoreDescription": "x" }] })),
             ),
-            "node \"it\" (agentAgentflow), input agentKnowledgeDocumentStores: document stores are not part of an export, so the engine has none to search",
+            "node \"it\" (agentAgentflow), input agentKnowledgeDocumentStores: a document store is required",
+        ),
+        (
+            with(
+                "agentAgentflow",
+                &model("agent", json!({ "agentKnowledgeVSEmbeddings": [{ "vectorStore": "qdrant" }] })),
+            ),
+            "node \"it\" (agentAgentflow), input agentKnowledgeVSEmbeddings: what is in a vector database is not in the export: the engine searches document stores",
         ),
         (
             with("httpAgentflow", &json!({ "url": "https://{{ $form.host }}/x" })),

@@ -17,7 +17,7 @@ use crate::engine::part::{Document, DocumentSource, Embeddings};
 use crate::engine::run::Run;
 
 /// Of one index: 20,000 passages with the longest embeddings in use (3072 numbers) are 240 MiB.
-const MOST_PASSAGES: usize = 20_000;
+pub(crate) const MOST_PASSAGES: usize = 20_000;
 /// Of one flow; more are there only if requests override documents.
 const MOST_INDEXES: usize = 8;
 
@@ -79,15 +79,17 @@ pub(super) enum Nearness {
     Cosine,
     /// The square of the distance, as FAISS gives it; less is nearer.
     Distance,
+    /// The inner product; more is nearer.
+    Product,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Index(OnceCell<Passages>);
+pub(crate) struct Index(OnceCell<Passages>);
 
 #[derive(Debug)]
 struct Passages {
-    documents: Vec<Document>,
+    documents: Arc<[Document]>,
     /// One behind the other.
     numbers: Vec<f32>,
     lengths: Vec<f32>,
@@ -124,11 +126,16 @@ impl Index {
 
 impl Passages {
     async fn of(origin: &Origin, run: &Run<'_>) -> Result<Self, Failure> {
-        let mut documents = Vec::new();
+        let mut given = Vec::with_capacity(origin.sources.len());
         for source in &origin.sources {
-            documents.extend(source.documents(run).await?);
+            given.push(source.documents(run).await?);
         }
-        documents.retain(|document| !document.text.is_empty());
+        let has_text = |document: &&Document| !document.text.is_empty();
+        let documents: Arc<[Document]> = match &*given {
+            // Of a document store: one copy for all flows.
+            [one] if one.iter().all(|document| has_text(&document)) => Arc::clone(one),
+            all => all.iter().flat_map(|documents| documents.iter()).filter(has_text).cloned().collect(),
+        };
         if documents.len() > MOST_PASSAGES {
             let count = documents.len();
             return Err(Failure::flow(format!("The documents have {count} passages, more than {MOST_PASSAGES}.")));
@@ -154,12 +161,13 @@ impl Passages {
             .map(|(vector, own)| match nearness {
                 Nearness::Cosine => dot(question, vector) / (length * own),
                 Nearness::Distance => distance(question, vector),
+                Nearness::Product => dot(question, vector),
             })
             .enumerate()
             .collect();
         // Of equals the earlier comes first.
         found.sort_by(|(_, one), (_, other)| match nearness {
-            Nearness::Cosine => other.total_cmp(one),
+            Nearness::Cosine | Nearness::Product => other.total_cmp(one),
             Nearness::Distance => one.total_cmp(other),
         });
         found.truncate(most);
@@ -217,6 +225,7 @@ mod tests {
         let passages = passages(&[&[0.0, 1.0], &[10.0, 1.0], &[1.0, 0.0], &[2.0, 0.0]]);
         assert_eq!(found(&passages, &[1.0, 0.0], Nearness::Cosine, 3), ["2", "3", "1"]);
         assert_eq!(found(&passages, &[1.0, 0.0], Nearness::Distance, 4), ["2", "3", "0", "1"]);
+        assert_eq!(found(&passages, &[1.0, 0.0], Nearness::Product, 3), ["1", "3", "2"]);
         assert!(passages.nearest(&[1.0], Nearness::Cosine, 1).is_err());
     }
 

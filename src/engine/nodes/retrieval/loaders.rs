@@ -14,7 +14,7 @@ use crate::engine::nodes::files;
 use crate::engine::part::{Document, DocumentSource, Part, Source, Splitter};
 use crate::engine::run::Run;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&PlainText, &TextFile, &JsonFile, &CsvFile, &DocumentStore];
+pub(super) const KINDS: &[&dyn Kind] = &[&PlainText, &TextFile, &JsonFile, &CsvFile];
 
 struct PlainText;
 
@@ -71,32 +71,6 @@ impl Kind for CsvFile {
         let files = files::texts(inputs, "csvFile");
         let column = inputs.text("columnName").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
         loader(inputs, files.map(|files| Given::Files(files, Format::Csv(column))))
-    }
-}
-
-struct DocumentStore;
-
-impl Kind for DocumentStore {
-    fn names(&self) -> &'static [&'static str] {
-        &["documentStore", "documentStoreVS"]
-    }
-
-    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        inputs.ignore(&["topK"]);
-        if inputs.has("selectedStore") {
-            inputs.refuse(
-                "selectedStore",
-                "the documents of a document store are in Flowise's database and not in the export: connect document \
-                 loaders and an In-Memory Vector Store instead",
-            );
-            return None;
-        }
-        if inputs.node.data.name == "documentStoreVS" {
-            inputs.refuse("selectedStore", "a document store is required");
-            return None;
-        }
-        // Flowise finds nothing there either.
-        Some(output(inputs, Loader { given: Some(Given::Files(Vec::new(), Format::Text)), ..Loader::default() }))
     }
 }
 
@@ -157,11 +131,11 @@ fn loader(inputs: &mut Inputs<'_, '_, '_>, given: Option<Given>) -> Option<Part>
         inputs.refuse(&input.unwrap_or_else(|| "text".to_owned()), problem);
         return None;
     }
-    Some(output(inputs, loader))
+    Some(output(inputs, Arc::new(Shared(Arc::new(loader)))))
 }
 
-fn output(inputs: &Inputs<'_, '_, '_>, loader: Loader) -> Part {
-    let source: Arc<dyn DocumentSource> = Arc::new(Shared(Arc::new(loader)));
+/// What the node's author wants of its documents.
+pub(super) fn output(inputs: &Inputs<'_, '_, '_>, source: Arc<dyn DocumentSource>) -> Part {
     if inputs.output() == Some("text") { Part::Value(Arc::new(Joined(source))) } else { Part::Documents(source) }
 }
 
@@ -183,12 +157,13 @@ fn pointer(value: &Value) -> Option<&str> {
 struct Shared(Arc<Loader>);
 
 impl DocumentSource for Shared {
-    fn documents<'a>(&'a self, _run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
+    fn documents<'a>(&'a self, _run: &'a Run<'a>) -> Task<'a, Arc<[Document]>> {
         Box::pin(async move {
             // Cutting a large text takes a while, in which a worker's other requests should not wait.
             let loader = Arc::clone(&self.0);
             let read = tokio::task::spawn_blocking(move || loader.read()).await;
             read.map_err(|_| Failure::flow(format!("{}: the documents cannot be read", self.0.label)))?
+                .map(Arc::from)
                 .map_err(Failure::flow)
         })
     }
@@ -290,7 +265,7 @@ impl Source for Joined {
     fn value<'a>(&'a self, _question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
         Box::pin(async move {
             let documents = self.0.documents(run).await?;
-            Ok(documents.into_iter().map(|document| document.text + "\n").collect::<String>().into())
+            Ok(documents.iter().flat_map(|document| [&*document.text, "\n"]).collect::<String>().into())
         })
     }
 }

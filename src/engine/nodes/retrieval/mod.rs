@@ -2,6 +2,7 @@
 
 mod chains;
 mod csv;
+mod document_store;
 mod index;
 mod javascript;
 mod json;
@@ -13,13 +14,15 @@ mod stores;
 mod testing;
 mod tool;
 
-pub(crate) use index::Indexes;
+pub(crate) use document_store::opened;
+pub(crate) use index::{Index, Indexes, MOST_PASSAGES};
 pub(crate) use stores::VectorStore;
+pub(crate) use tool::lookup;
 
 use super::Kind;
 
 pub(super) const KINDS: &[&[&dyn Kind]] =
-    &[chains::KINDS, loaders::KINDS, splitters::KINDS, stores::KINDS, tool::KINDS, TESTS];
+    &[chains::KINDS, document_store::KINDS, loaders::KINDS, splitters::KINDS, stores::KINDS, tool::KINDS, TESTS];
 
 #[cfg(test)]
 const TESTS: &[&dyn Kind] = testing::KINDS;

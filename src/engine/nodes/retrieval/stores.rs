@@ -10,6 +10,9 @@ use crate::engine::part::{Document, Part, Retriever, Source};
 use crate::engine::run::Run;
 use crate::engine::variables;
 
+/// Passages that are found where nothing is said.
+pub(super) const MOST: usize = 4;
+
 pub(super) const KINDS: &[&dyn Kind] = &[&InMemory, &Faiss, &StoreRetriever, &StoreToDocument];
 
 struct InMemory;
@@ -100,8 +103,13 @@ fn store(inputs: &mut Inputs<'_, '_, '_>, nearness: Nearness) -> Option<Part> {
     let most = inputs.integer("topK").and_then(|most| usize::try_from(most).ok()).filter(|most| *most > 0);
     let index = index_of(inputs.compiler, &inputs.node.id);
     let origin = Origin { sources, embeddings: embeddings? };
-    let store = Arc::new(VectorStore { origin, index, nearness, most: most.unwrap_or(4) });
-    Some(if inputs.output() == Some("vectorStore") { Part::VectorStore(store) } else { Part::Retriever(store) })
+    let store = VectorStore::new(origin, index, nearness, most.unwrap_or(MOST));
+    Some(output(inputs, Arc::new(store)))
+}
+
+/// What the node's author wants of the store.
+pub(super) fn output(inputs: &Inputs<'_, '_, '_>, store: Arc<VectorStore>) -> Part {
+    if inputs.output() == Some("vectorStore") { Part::VectorStore(store) } else { Part::Retriever(store) }
 }
 
 /// A store of passages.
@@ -115,6 +123,10 @@ pub(crate) struct VectorStore {
 }
 
 impl VectorStore {
+    pub(super) fn new(origin: Origin, index: Arc<Index>, nearness: Nearness, most: usize) -> Self {
+        Self { origin, index, nearness, most }
+    }
+
     async fn nearest(
         &self,
         question: &str,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::super::Kind;
 use crate::engine::Task;
 use crate::engine::compile::Workshop;
+use crate::engine::document_stores::DocumentStores;
 use crate::engine::failure::Failure;
 use crate::engine::flow::Flow;
 use crate::engine::inputs::Inputs;
@@ -84,7 +85,8 @@ impl Kind for StubEmbeddings {
         &["stubEmbeddings"]
     }
 
-    fn build(&self, _inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        inputs.ignore(&["credential"]);
         Some(Part::Embeddings(Arc::new(Self)))
     }
 }
@@ -133,9 +135,13 @@ pub(super) fn inputs<'a>(export: &'a mut Value, id: &str) -> &'a mut Value {
 }
 
 pub(super) fn load(export: &Value) -> Result<Flow, Vec<Problem>> {
+    load_with(export, &Arc::default())
+}
+
+pub(super) fn load_with(export: &Value, stores: &Arc<DocumentStores>) -> Result<Flow, Vec<Problem>> {
     let metrics = Arc::new(Metrics::new().unwrap());
     let targets = Targets::new(&"engine".into(), &metrics);
-    let workshop = Workshop::new(HashMap::new(), targets);
+    let workshop = Workshop::new(HashMap::new(), targets).with_stores(Arc::clone(stores));
     Flow::load(None, "test", &export.to_string(), &Arc::new(workshop))
 }
 

@@ -36,8 +36,18 @@ impl Kind for RetrieverTool {
         if filter.is_some_and(|filter| filter.as_object().is_none_or(|fields| !fields.is_empty())) {
             inputs.refuse("retrieverToolMetadataFilter", "the engine does not filter by metadata");
         }
-        Some(Part::tool(Lookup { spec: spec(name?, description), retriever: retriever?, tells_sources }))
+        Some(Part::Tools(vec![lookup(name?, description, retriever?, tells_sources)]))
     }
+}
+
+/// The tool itself.
+pub(crate) fn lookup(
+    name: String,
+    description: String,
+    retriever: Arc<dyn Retriever>,
+    tells_sources: bool,
+) -> Arc<dyn Tool> {
+    Arc::new(Lookup { spec: spec(name, description), retriever, tells_sources })
 }
 
 fn spec(name: String, description: String) -> ToolSpec {

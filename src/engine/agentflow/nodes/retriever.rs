@@ -1,0 +1,75 @@
+//! The node that searches document stores.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::super::talk::shown_sources;
+use super::super::values::{updated, with_output};
+use super::super::{Kind, Outcome, Step, Visit, knowledge};
+use super::check_changes;
+use super::speaker::pretty;
+use crate::engine::Task;
+use crate::engine::inputs::Inputs;
+use crate::engine::nodes::retrieval::VectorStore;
+use crate::engine::part::Retriever;
+
+/// The node `retrieverAgentflow`.
+pub(super) struct RetrieverNode;
+
+const STORES: &str = "retrieverKnowledgeDocumentStores";
+
+impl Kind for RetrieverNode {
+    fn name(&self) -> &'static str {
+        "retrieverAgentflow"
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
+        let stores = knowledge::stores(STORES, inputs);
+        if stores.as_ref().is_some_and(Vec::is_empty) {
+            inputs.refuse(STORES, "a document store is required");
+        }
+        inputs.text("retrieverQuery");
+        let with_metadata = match inputs.text("outputFormat").as_deref() {
+            None | Some("text") => false,
+            Some("textWithMetadata") => true,
+            Some(_) => {
+                inputs.refuse("outputFormat", "expected text or textWithMetadata");
+                false
+            }
+        };
+        check_changes(inputs, "retrieverUpdateState");
+        let stores = stores?.into_iter().map(|(store, _)| store).collect();
+        Some(Box::new(Searches { stores, with_metadata }))
+    }
+}
+
+#[derive(Debug)]
+struct Searches {
+    stores: Vec<Arc<VectorStore>>,
+    with_metadata: bool,
+}
+
+impl Step for Searches {
+    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+        Box::pin(async move {
+            let own = Some(visit.text("retrieverQuery")).filter(|query| !query.is_empty());
+            let query = own.unwrap_or_else(|| visit.said.unwrap_or_default().to_owned());
+            let mut found = Vec::new();
+            for store in &self.stores {
+                found.extend(store.find(&query, visit.run).await?);
+            }
+            let text = if self.with_metadata {
+                pretty(&shown_sources(&found))
+            } else {
+                found.iter().map(|document| &*document.text).collect::<Vec<_>>().join("\n")
+            };
+            if visit.is_last {
+                visit.run.sink.bare_token(&text);
+            }
+            let changed = updated(&visit.runtime.state, visit.inputs.get("retrieverUpdateState"));
+            let outcome = Outcome::new(json!({ "question": query }), json!({ "content": text }));
+            Ok(outcome.with_state(with_output(changed, &text)))
+        })
+    }
+}

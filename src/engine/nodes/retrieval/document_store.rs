@@ -1,0 +1,202 @@
+//! Nodes that read or search a document store. Whatever database it was in: its passages are embedded and searched here.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::super::{self as nodes, Kind};
+use super::index::{Nearness, Origin};
+use super::stores::{MOST, VectorStore};
+use super::{loaders, stores};
+use crate::engine::Task;
+use crate::engine::compile::Need;
+use crate::engine::document_stores::{Component, DocumentStore, LOADER};
+use crate::engine::failure::Failure;
+use crate::engine::inputs::{Inputs, is_empty};
+use crate::engine::models::part_from_config;
+use crate::engine::part::{Document, DocumentSource, Embeddings, Part};
+use crate::engine::run::Run;
+
+pub(super) const KINDS: &[&dyn Kind] = &[&StoreLoader, &StoreSearch];
+
+const SELECTED: &str = "selectedStore";
+
+/// The passages of a store as documents.
+struct StoreLoader;
+
+impl Kind for StoreLoader {
+    fn names(&self) -> &'static [&'static str] {
+        &["documentStore"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let Some(chosen) = inputs.text(SELECTED) else {
+            inputs.compiler.miss(inputs.node, Need::Store { name: None });
+            // Flowise finds nothing there either.
+            return Some(loaders::output(inputs, Arc::new(Given(Arc::from([])))));
+        };
+        let source: Arc<dyn DocumentSource> = match found(&chosen, SELECTED, inputs)? {
+            Ok(store) => Arc::new(Given(store.documents.iter().map(without_loader).collect())),
+            Err(absent) => Arc::new(absent),
+        };
+        Some(loaders::output(inputs, source))
+    }
+}
+
+/// A store as it is searched.
+struct StoreSearch;
+
+impl Kind for StoreSearch {
+    fn names(&self) -> &'static [&'static str] {
+        &["documentStoreVS"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let Some(chosen) = inputs.text(SELECTED) else {
+            inputs.refuse(SELECTED, "a document store is required");
+            return None;
+        };
+        let store = opened(&chosen, SELECTED, inputs)?;
+        Some(stores::output(inputs, store))
+    }
+}
+
+/// The store that an input has chosen, to be searched. One that is not there is noted as missing, and fails when it is
+/// searched; what is wrong with one that is there is told to the inputs.
+pub(crate) fn opened(chosen: &str, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<VectorStore>> {
+    match found(chosen, input, inputs)? {
+        Ok(store) => searched(&store, input, inputs).map(Arc::new),
+        Err(absent) => {
+            let absent = Arc::new(absent);
+            let origin = Origin { sources: vec![Arc::clone(&absent) as _], embeddings: absent };
+            Some(Arc::new(VectorStore::new(origin, Arc::default(), Nearness::Cosine, MOST)))
+        }
+    }
+}
+
+fn found(chosen: &str, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<Result<Arc<DocumentStore>, Absent>> {
+    match inputs.compiler.workshop.stores.find(chosen) {
+        Ok(Some(store)) => Some(Ok(Arc::clone(store))),
+        Ok(None) => {
+            let name = chosen.split_once(':').map_or(chosen, |(_, name)| name).to_owned();
+            inputs.compiler.miss(inputs.node, Need::Store { name: Some(name.clone()) });
+            Some(Err(Absent(name)))
+        }
+        Err(problem) => {
+            inputs.refuse(input, problem);
+            None
+        }
+    }
+}
+
+fn searched(store: &Arc<DocumentStore>, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<VectorStore> {
+    let name = &store.name;
+    let Some(Component { name: kind, config }) = &store.embeddings else {
+        inputs.refuse(input, format!("the document store \"{name}\" has no embeddings: nobody upserted it in Flowise"));
+        return None;
+    };
+    let problems = inputs.compiler.problems.len();
+    let embeddings = nodes::find(kind).and_then(|known| part_from_config(known, kind, config.clone(), inputs));
+    let embeddings = embeddings.and_then(Part::into_embeddings);
+    if embeddings.is_none() && inputs.compiler.problems.len() == problems {
+        inputs.refuse(input, format!("the document store \"{name}\": the engine does not know the embeddings {kind}"));
+    }
+    let (nearness, most) = match store.vector_store.as_ref().map_or(Ok((Nearness::Cosine, MOST)), way) {
+        Ok(way) => way,
+        Err(problem) => {
+            inputs.refuse(input, format!("the document store \"{name}\": {problem}"));
+            return None;
+        }
+    };
+    let origin = Origin { sources: vec![Arc::clone(store) as _], embeddings: embeddings? };
+    Some(VectorStore::new(origin, Arc::clone(&store.index), nearness, most))
+}
+
+/// Databases that embed or search in a way of their own.
+const OWN_WAYS: &[&str] = &["kendra", "meilisearch", "vectara", "vectaraUpload", "zepCloud"];
+/// Databases that are asked for the distance if nothing else is said.
+const BY_DISTANCE: &[&str] = &["chroma", "elasticsearch", "faiss", "openSearch"];
+/// Inputs that say how near is told, by the database.
+const MEASURES: &[&str] = &["distanceStrategy", "qdrantSimilarity", "similarity", "similarityMetric", "spaceType"];
+
+/// How a database was searched, and how much was found. Everything else about it, such as where it is, is of no matter
+/// here, but for what would change what is found.
+fn way(database: &Component) -> Result<(Nearness, usize), String> {
+    let Component { name, config } = database;
+    if OWN_WAYS.contains(&&**name) {
+        return Err(format!("the engine cannot search as {name} does"));
+    }
+    let changes = |(input, value): &(&String, &Value)| {
+        let narrows = input.to_lowercase().contains("filter") || input.as_str() == "alpha";
+        let is_nothing = is_empty(value) || value.as_str().is_some_and(|text| text.trim() == "{}");
+        narrows && !is_nothing
+    };
+    if let Some((input, _)) = config.iter().find(changes) {
+        return Err(format!("input {input} of {name}: the engine searches by similarity alone"));
+    }
+    let mut nearness = if BY_DISTANCE.contains(&&**name) { Nearness::Distance } else { Nearness::Cosine };
+    for (input, measure) in MEASURES.iter().filter_map(|input| Some((input, config.get(*input)?.as_str()?))) {
+        nearness = match measure.to_lowercase().as_str() {
+            "" => nearness,
+            "cosine" | "cosinesimil" => Nearness::Cosine,
+            "euclid" | "euclidean" | "l2" | "l2_norm" => Nearness::Distance,
+            "dot" | "dot_product" | "innerproduct" => Nearness::Product,
+            _ => return Err(format!("input {input} of {name}: the engine does not know the measure {measure}")),
+        };
+    }
+    let most = match config.get("topK") {
+        Some(Value::Number(number)) => number.as_f64(),
+        Some(Value::String(text)) if !text.trim().is_empty() => text.trim().parse().ok(),
+        Some(Value::Null | Value::String(_)) | None => return Ok((nearness, MOST)),
+        Some(_) => None,
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "looked at beside it")]
+    let most = most.filter(|most| *most >= 1.0 && *most <= 1e6).map(|most| most as usize);
+    let most = most.ok_or_else(|| format!("input topK of {name}: expected a number of passages"))?;
+    Ok((nearness, most))
+}
+
+/// Passages as they are before they are upserted.
+#[derive(Debug)]
+struct Given(Arc<[Document]>);
+
+fn without_loader(document: &Document) -> Document {
+    let mut document = document.clone();
+    document.metadata.shift_remove(LOADER);
+    document
+}
+
+impl DocumentSource for Given {
+    fn documents<'a>(&'a self, _run: &'a Run<'a>) -> Task<'a, Arc<[Document]>> {
+        Box::pin(async { Ok(Arc::clone(&self.0)) })
+    }
+}
+
+/// Stands for a store that no file brings along, by its name.
+#[derive(Debug)]
+struct Absent(String);
+
+impl Absent {
+    fn failure(&self) -> Failure {
+        Failure::flow(format!("The document store \"{}\" is not there.", self.0))
+    }
+}
+
+impl DocumentSource for Absent {
+    fn documents<'a>(&'a self, _run: &'a Run<'a>) -> Task<'a, Arc<[Document]>> {
+        Box::pin(async { Err(self.failure()) })
+    }
+}
+
+impl Embeddings for Absent {
+    fn embed_all<'a>(&'a self, _: &'a [String], _: &'a Run<'a>) -> Task<'a, Vec<Vec<f32>>> {
+        Box::pin(async { Err(self.failure()) })
+    }
+
+    fn embed_question<'a>(&'a self, _: &'a str, _: &'a Run<'a>) -> Task<'a, Vec<f32>> {
+        Box::pin(async { Err(self.failure()) })
+    }
+}
+
+#[cfg(test)]
+mod tests;
