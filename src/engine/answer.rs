@@ -24,7 +24,7 @@ use super::watch::Watch;
 use crate::predict::answer::{StreamView, View};
 use crate::predict::chat_id;
 use crate::predict::events::{KEEP_ALIVE, error_and_end};
-use crate::predict::report::{Ending, StreamReport, StreamSlot};
+use crate::predict::report::{Ending, ModelReport, Slot, StreamReport};
 use crate::predict::request::Prediction;
 use crate::upstream::running::Run as Running;
 use crate::wire::body::{Body, BodyError};
@@ -43,7 +43,8 @@ pub(crate) struct Surroundings<'a> {
     /// Its public name.
     pub(crate) chatflow: &'a Arc<str>,
     pub(crate) cut: &'a CancellationToken,
-    pub(crate) report: &'a StreamSlot,
+    pub(crate) report: &'a Slot<StreamReport>,
+    pub(crate) models: &'a Slot<ModelReport>,
     /// What the client sees of it; `None`: all.
     pub(crate) view: Option<Box<View>>,
     /// Keeps the chat busy while it is answered, and knows when its end is wanted.
@@ -56,13 +57,13 @@ pub(crate) async fn answer(
     prediction: &Prediction,
     surroundings: Surroundings<'_>,
 ) -> Result<Response<Body>, Refusal> {
-    let Surroundings { services, id, chatflow, cut, report, view, running } = surroundings;
+    let Surroundings { services, id, chatflow, cut, report, models, view, running } = surroundings;
     let request = Request::read(&prediction.body).ok_or(UNREADABLE)?;
     let overridden = flow.overridden(&request).map_err(|failure| failure.refusal())?;
     let metrics = &services.upstreams.metrics;
-    let watch = Watch::new(metrics, chatflow, flow, running.abort.clone());
+    let watch = Watch::new(metrics, chatflow, flow, running.abort.clone(), models.begin());
     if prediction.streaming && flow.face.streams {
-        let sink = Sink::timed(true, metrics.engine.first_token.with_label_values(&[chatflow]));
+        let sink = Sink::timed(metrics.engine.first_token.with_label_values(&[chatflow]), &watch.report);
         let job = Job { flow: Arc::clone(flow), overridden, id: Arc::clone(id), request, services, watch, running };
         return Ok(stream(job, Rc::new(sink), cut, report.begin(), view.map(|view| view.into_stream())));
     }

@@ -16,6 +16,7 @@ use super::models::{Answered, Ask, ChatModel};
 use super::request::Request;
 use super::watch::Watch;
 use crate::predict::events::record;
+use crate::predict::report::ModelReport;
 use crate::upstream::forward::Upstreams;
 
 /// What nodes may use.
@@ -84,7 +85,7 @@ fn split_keeping_spaces(text: &str) -> impl Iterator<Item = &str> {
 pub(crate) struct Sink {
     streams: bool,
     /// Until the first token: since when it is waited for, and where that is noted.
-    first_token: Cell<Option<(Instant, Histogram)>>,
+    first_token: Cell<Option<(Instant, Histogram, Rc<ModelReport>)>>,
     has_started: Cell<bool>,
     starts_with_first_token: Cell<bool>,
     queue: RefCell<String>,
@@ -103,9 +104,10 @@ impl Sink {
         Self { streams, ..Self::default() }
     }
 
-    /// As [`new`](Self::new), and notes the time from now to the first token.
-    pub(crate) fn timed(streams: bool, first_token: Histogram) -> Self {
-        Self { first_token: Cell::new(Some((Instant::now(), first_token))), ..Self::new(streams) }
+    /// Of a stream, and notes the time from now to the first token.
+    pub(crate) fn timed(first_token: Histogram, report: &Rc<ModelReport>) -> Self {
+        let waits = (Instant::now(), first_token, Rc::clone(report));
+        Self { first_token: Cell::new(Some(waits)), ..Self::new(true) }
     }
 
     pub(crate) fn streams(&self) -> bool {
@@ -141,9 +143,11 @@ impl Sink {
     pub(crate) fn bare_token(&self, text: &str) {
         if !text.is_empty()
             && self.streams
-            && let Some((begun, histogram)) = self.first_token.take()
+            && let Some((begun, histogram, report)) = self.first_token.take()
         {
-            histogram.observe(begun.elapsed().as_secs_f64());
+            let waited = begun.elapsed();
+            histogram.observe(waited.as_secs_f64());
+            report.first_token.set(Some(waited));
         }
         self.event("token", &text.into());
     }

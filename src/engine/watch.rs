@@ -1,6 +1,7 @@
 //! Who looks on at a prediction: what is counted of it, and what ends it early.
 
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use super::failure::Failure;
 use super::flow::Flow;
 use super::message::Usage;
 use super::models::Answered;
+use crate::predict::report::ModelReport;
 use crate::telemetry::metrics::Metrics;
 
 /// In place of a model that the flow's author did not choose.
@@ -19,6 +21,8 @@ const OTHER: &str = "other";
 #[derive(Default)]
 pub(crate) struct Watch {
     counted: Option<Counted>,
+    /// For the line in the access log.
+    pub(crate) report: Rc<ModelReport>,
     /// Fires when somebody asks for the end of the chat.
     pub(crate) abort: CancellationToken,
 }
@@ -37,22 +41,31 @@ impl fmt::Debug for Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(metrics: &Arc<Metrics>, chatflow: &Arc<str>, flow: &Arc<Flow>, abort: CancellationToken) -> Self {
+    pub(crate) fn new(
+        metrics: &Arc<Metrics>,
+        chatflow: &Arc<str>,
+        flow: &Arc<Flow>,
+        abort: CancellationToken,
+        report: Rc<ModelReport>,
+    ) -> Self {
         let counted = Counted { metrics: Arc::clone(metrics), chatflow: Arc::clone(chatflow), flow: Arc::clone(flow) };
-        Self { counted: Some(counted), abort }
+        Self { counted: Some(counted), report, abort }
     }
 
     /// A call of a model begins.
     pub(super) fn asking<'a>(&'a self, model: &'a str) -> Asking<'a> {
-        let asking = Asking { counted: self.counted.as_ref(), model, begun: Instant::now(), is_over: false };
-        asking.count(|metrics, labels| metrics.engine.requests.with_label_values(labels).inc());
+        let asking = Asking { watch: self, model, begun: Instant::now(), is_over: false };
+        asking.count(|metrics, labels| {
+            metrics.engine.requests.with_label_values(labels).inc();
+            self.report.asked(labels[1]);
+        });
         asking
     }
 }
 
 /// A call of a model under way; one that is dropped before its end was cancelled.
 pub(super) struct Asking<'a> {
-    counted: Option<&'a Counted>,
+    watch: &'a Watch,
     model: &'a str,
     begun: Instant,
     is_over: bool,
@@ -69,13 +82,14 @@ impl Asking<'_> {
     }
 
     fn count(&self, count: impl FnOnce(&Metrics, &[&str; 2])) {
-        if let Some(Counted { metrics, chatflow, flow }) = self.counted {
+        if let Some(Counted { metrics, chatflow, flow }) = &self.watch.counted {
             let model = flow.models.iter().find(|known| ***known == *self.model).map_or(OTHER, |known| known);
             count(metrics, &[chatflow, model]);
         }
     }
 
     fn answered(&self, usage: Usage) {
+        self.watch.report.took(usage.input, usage.output);
         self.count(|metrics, [chatflow, model]| {
             for (direction, tokens) in [("in", usage.input), ("out", usage.output)] {
                 metrics.engine.tokens.with_label_values(&[chatflow, model, direction]).inc_by(tokens);

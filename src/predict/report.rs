@@ -1,7 +1,8 @@
-//! What is known of a stream at its end, for log and metrics.
+//! What is known at its end of a stream, and of the models that the engine asked, for log and metrics.
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Filled while a stream goes by.
 #[derive(Debug, Default)]
@@ -11,18 +12,49 @@ pub(crate) struct StreamReport {
     pub(crate) ending: Cell<Option<Ending>>,
 }
 
-/// Where the report of a request's stream goes; empty unless the answer is one.
-#[derive(Debug, Default)]
-pub(crate) struct StreamSlot(OnceCell<Rc<StreamReport>>);
+/// Where a report of a request goes; empty unless there is something to report.
+#[derive(Debug)]
+pub(crate) struct Slot<T>(OnceCell<Rc<T>>);
 
-impl StreamSlot {
-    /// The answer is a stream.
-    pub(crate) fn begin(&self) -> Rc<StreamReport> {
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self(OnceCell::new())
+    }
+}
+
+impl<T: Default> Slot<T> {
+    /// There is something to report.
+    pub(crate) fn begin(&self) -> Rc<T> {
         Rc::clone(self.0.get_or_init(Rc::default))
     }
 
-    pub(crate) fn get(&self) -> Option<&StreamReport> {
+    pub(crate) fn get(&self) -> Option<&T> {
         self.0.get().map(|report| &**report)
+    }
+}
+
+/// Filled while the engine answers.
+#[derive(Debug, Default)]
+pub(crate) struct ModelReport {
+    /// The first model that was asked, by a name of the flow's author.
+    pub(crate) model: OnceCell<Box<str>>,
+    pub(crate) calls: Cell<u64>,
+    /// As providers count them.
+    pub(crate) tokens_in: Cell<u64>,
+    pub(crate) tokens_out: Cell<u64>,
+    /// Of a stream: from the beginning of the flow to its first token.
+    pub(crate) first_token: Cell<Option<Duration>>,
+}
+
+impl ModelReport {
+    pub(crate) fn asked(&self, model: &str) {
+        self.model.get_or_init(|| model.into());
+        self.calls.set(self.calls.get() + 1);
+    }
+
+    pub(crate) fn took(&self, tokens_in: u64, tokens_out: u64) {
+        self.tokens_in.set(self.tokens_in.get().saturating_add(tokens_in));
+        self.tokens_out.set(self.tokens_out.get().saturating_add(tokens_out));
     }
 }
 

@@ -188,10 +188,31 @@ impl Entry {
         if let Some(report) = context.stream.get() {
             write!(text, r#","events":{}"#, report.events.get())?;
         }
+        self.models(text);
         text.extend_from_slice(br#","end":""#);
         text.extend_from_slice(self.end().as_bytes());
         text.extend_from_slice(b"\"}\n");
         Ok(())
+    }
+
+    /// Of the models that the engine asked, if it did.
+    fn models(&self, text: &mut Vec<u8>) {
+        let report = self.context.models.get();
+        let Some((report, model)) = report.and_then(|report| Some((report, report.model.get()?))) else { return };
+        text.extend_from_slice(br#","model":"#);
+        quote(text, model);
+        for (before, value) in [
+            (&br#","model_calls":"#[..], &report.calls),
+            (br#","tokens_in":"#, &report.tokens_in),
+            (br#","tokens_out":"#, &report.tokens_out),
+        ] {
+            text.extend_from_slice(before);
+            decimal(text, value.get(), 1);
+        }
+        if let Some(first_token) = report.first_token.get() {
+            text.extend_from_slice(br#","first_token_ms":"#);
+            milliseconds(text, first_token);
+        }
     }
 
     fn text(&self, text: &mut Vec<u8>) -> std::io::Result<()> {
@@ -216,6 +237,9 @@ impl Entry {
         write!(text, " end={}", self.end())?;
         if let Some(refusal) = context.refusal.get() {
             write!(text, " code={}", refusal.code())?;
+        }
+        if let Some(report) = context.models.get().filter(|report| report.calls.get() > 0) {
+            write!(text, " tokens_in={} tokens_out={}", report.tokens_in.get(), report.tokens_out.get())?;
         }
         writeln!(text)
     }

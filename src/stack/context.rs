@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 
 use crate::keys::{self, token::Claims};
 use crate::limits::Permit;
-use crate::predict::report::StreamSlot;
+use crate::predict::report::{ModelReport, Slot, StreamReport};
 use crate::predict::session::{Namespace, Scope};
 use crate::snapshot::{self, Flow};
 use crate::wire::refusal::Refusal;
@@ -77,7 +77,9 @@ pub(crate) struct Context {
     pub(crate) first_byte: Cell<Option<Duration>>,
     // Set by `guard`: bytes that the body may have.
     pub(crate) body_limit: Cell<u64>,
-    pub(crate) stream: StreamSlot,
+    pub(crate) stream: Slot<StreamReport>,
+    /// Of the models that the engine asked.
+    pub(crate) models: Slot<ModelReport>,
 }
 
 /// The routes of the public listener. Everything else is [`Endpoint::Other`] and never reaches an upstream.

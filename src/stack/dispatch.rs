@@ -119,6 +119,7 @@ async fn run(
         chatflow: &flow.config.name,
         cut: &environment.cut,
         report: &context.stream,
+        models: &context.models,
         view: View::new(&flow.config, &prediction.ids),
         running,
     };

@@ -20,7 +20,7 @@ use tower::{Layer, Service};
 
 use super::Environment;
 use super::context::{Arrival, Call, Context, Endpoint};
-use crate::predict::report::StreamSlot;
+use crate::predict::report::Slot;
 use crate::wire::forwarded::{client_address, client_used_tls};
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -94,7 +94,8 @@ where
             refusal: OnceCell::new(),
             first_byte: Cell::new(None),
             body_limit: Cell::new(0),
-            stream: StreamSlot::default(),
+            stream: Slot::default(),
+            models: Slot::default(),
         };
         let inner = self.inner.call(Call { head: Box::new(head), body, context: Rc::new(context) });
         Answering { inner, request_id: Some(request_id) }

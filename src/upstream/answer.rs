@@ -21,7 +21,7 @@ use super::stream::{EventStream, KeyRefused, Surroundings, is_unauthorized};
 use super::target::Target;
 use crate::predict::answer::{Renamer, View};
 use crate::predict::events::error_text;
-use crate::predict::report::StreamSlot;
+use crate::predict::report::{Slot, StreamReport};
 use crate::wire::body::{Body, BodyError};
 use crate::wire::refusal::Refusal;
 
@@ -42,7 +42,7 @@ pub(crate) struct Shaping<'a> {
     /// The public name, for the log.
     pub(crate) chatflow: &'a str,
     pub(crate) cut: &'a tokio_util::sync::CancellationToken,
-    pub(crate) report: &'a StreamSlot,
+    pub(crate) report: &'a Slot<StreamReport>,
     pub(crate) abort: Option<AbortGuard>,
     /// It is no answer but one read out.
     pub(crate) is_speech: bool,

@@ -65,6 +65,26 @@ fn a_flow_that_does_not_stream_says_so_and_answers_in_one_piece() {
 }
 
 #[test]
+fn the_access_log_says_what_the_models_took() {
+    let model = model::saying("fine thanks");
+    let gateway = running(&model, "llm-chain");
+    let line = |stream: bool| {
+        gateway.log_line(|line| {
+            line["message"] == "request" && line["route"] == "prediction" && line["events"].is_number() == stream
+        })
+    };
+    assert_eq!(gateway.predict(ASK).status, 200);
+    let whole = line(false);
+    let took = |line: &Value| ["model_calls", "tokens_in", "tokens_out"].map(|name| line[name].as_u64());
+    assert_eq!((&whole["model"], took(&whole)), (&"stub-model".into(), [Some(1), Some(7), Some(3)]));
+    assert_eq!(whole.get("first_token_ms"), None);
+    stream(&gateway, STREAM);
+    let streamed = line(true);
+    assert_eq!((&streamed["model"], took(&streamed)), (&"stub-model".into(), [Some(1), Some(7), Some(3)]));
+    assert!(streamed["first_token_ms"].as_f64().unwrap() <= streamed["duration_ms"].as_f64().unwrap());
+}
+
+#[test]
 fn calls_of_models_are_counted_by_chatflow_and_model() {
     let model = model::saying("fine thanks");
     let gateway = running(&model, "llm-chain");
