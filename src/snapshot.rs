@@ -150,7 +150,12 @@ impl Snapshot {
         if previous.is_none() {
             snapshot.probe_state_dir()?;
         }
-        snapshot.engines.values().for_each(Flows::publish);
+        for (upstream, flows) in &snapshot.engines {
+            let own = snapshot.config.chatflows.iter().filter(|chatflow| {
+                snapshot.config.upstreams.get(chatflow.upstream).is_some_and(|own| own.name == *upstream)
+            });
+            flows.publish(own.filter_map(|chatflow| Some((&**chatflow.id.as_ref()?, answers(chatflow, flows)?))));
+        }
         Ok(snapshot)
     }
 
@@ -238,13 +243,18 @@ fn backend(
     let absent = || problem("there is no such upstream".to_owned());
     let upstream = config.upstreams.get(chatflow.upstream).ok_or_else(absent)?;
     if let Some(flows) = engines.get(&upstream.name) {
-        let found = flows.get(&chatflow.name).or_else(|| flows.get(chatflow.id.as_ref()?));
+        let found = answers(chatflow, flows);
         let found = found.ok_or_else(|| no_flow(chatflow, flows, config))?;
         return Ok(Backend::Engine(Arc::clone(found)));
     }
     let target = targets.get(&upstream.name).ok_or_else(absent)?;
     let key = chatflow.api_key.as_ref().or(target.settings.api_key.as_ref());
     Ok(Backend::Flowise { target: Arc::clone(target), credentials: key.and_then(Credentials::new).map(Arc::new) })
+}
+
+/// The flow whose file has the chatflow's name, or its id.
+fn answers<'a>(chatflow: &Chatflow, flows: &'a Flows) -> Option<&'a Arc<engine::Flow>> {
+    flows.get(&chatflow.name).or_else(|| flows.get(chatflow.id.as_ref()?))
 }
 
 fn no_flow(chatflow: &Chatflow, flows: &Flows, config: &Config) -> Problem {

@@ -44,6 +44,10 @@ fn note_missing(snapshot: &Snapshot) {
                 }
                 Need::File { input } => format!("{node} has no file in its input {input}"),
                 Need::Network { host } => format!("{node} may not call {host}, which is not in {place}.allow_networks"),
+                Need::Flow { name } => {
+                    let folder = flows.folder().display();
+                    format!("{node} runs the flow \"{name}\", which is not in {folder}; name its file, or a chatflow's id, so")
+                }
                 Need::Store { name: Some(name) } => {
                     let folder = flows.folder().display();
                     format!("{node} gets no document store \"{name}\": no export in {folder} has it")

@@ -1,6 +1,6 @@
 //! `flowgate flows check`: says of exported flows, node by node, whether the built-in engine can run them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -67,12 +67,16 @@ impl Check {
             Arc::default()
         });
         let mut tables: Vec<String> = whole.iter().map(|(file, _)| stores_table(file, &stores)).collect();
+        let known = known(&flows, config.as_ref());
         let mut all_run = true;
         for (file, text) in &flows {
             let Given { credentials, networks } =
                 config.as_ref().map(|config| Given::by(config, file)).unwrap_or_default();
             match engine::inspect(text, file.with_extension(""), &credentials, &networks, &stores, &metrics) {
-                Ok(inspection) => {
+                Ok(mut inspection) => {
+                    let is_here =
+                        |missing: &Missing| matches!(&missing.need, Need::Flow { name } if known.contains(name));
+                    inspection.nodes.iter_mut().for_each(|node| node.missing.retain(|missing| !is_here(missing)));
                     all_run &= inspection.runs();
                     tables.push(table(file, &inspection, config.is_some()));
                 }
@@ -122,6 +126,16 @@ fn stores(whole: &[(PathBuf, String)], config: Option<&Config>) -> Result<Arc<Do
         }
     }
     Ok(Arc::default())
+}
+
+/// Flows that flows may run: those that are named, and those of the configuration.
+fn known(flows: &[(PathBuf, String)], config: Option<&Config>) -> HashSet<String> {
+    let stem = |file: &Path| Some(file.file_stem()?.to_str()?.to_owned());
+    let of_engine = |engine: &config::Engine| engine::listed(&engine.flows_dir).unwrap_or_default();
+    let lying_there = config.into_iter().flat_map(engines).flat_map(of_engine);
+    let ids = config.into_iter().flat_map(|config| &config.chatflows).filter_map(|chatflow| chatflow.id.as_deref());
+    let files = flows.iter().map(|(file, _)| file.clone()).chain(lying_there);
+    files.filter_map(|file| stem(&file)).chain(ids.map(str::to_owned)).collect()
 }
 
 /// What the configuration has for a flow.
@@ -226,6 +240,7 @@ fn verdict(inspection: &Inspection, knows_credentials: bool) -> String {
             Need::Credential { name, field } => wanted.entry(name).or_default().push(format!("{field}: ...")),
             Need::File { .. } => _ = todo.insert("; choose its files in Flowise and export it again"),
             Need::Network { host } => hosts.push(host.as_str()),
+            Need::Flow { .. } => _ = todo.insert("; put the flows that it runs beside it, each under its id"),
             Need::Store { name: Some(_) } => {
                 todo.insert("; put Flowise's export of its document stores (Settings, Export) beside it");
             }

@@ -27,7 +27,7 @@ pub(crate) struct Workshop {
     pub(crate) credentials: Credentials,
     pub(crate) targets: Targets,
     pub(crate) stores: Arc<DocumentStores>,
-    /// All flows of the engine by name, as they were loaded last: some run others.
+    /// All flows of the engine by name and by id, as they were loaded last: some run others.
     pub(crate) flows: ArcSwap<HashMap<String, Weak<Flow>>>,
 }
 
@@ -58,6 +58,8 @@ pub(crate) enum Need {
     File { input: String },
     /// A host of this machine or its network that the configuration does not allow to be called.
     Network { host: String },
+    /// Another flow, by Flowise's id or its file's name; whether the engine has it is known once all flows are loaded.
+    Flow { name: String },
     /// A document store that no file brings along; `None`: nobody chose one.
     Store { name: Option<String> },
 }
@@ -68,6 +70,7 @@ impl fmt::Display for Need {
             Self::Credential { name, field } => write!(f, "credential {name}.{field}"),
             Self::File { input } => write!(f, "a file in {input}"),
             Self::Network { host } => write!(f, "allow_networks for {host}"),
+            Self::Flow { name } => write!(f, "flow {name}"),
             Self::Store { name: Some(name) } => write!(f, "document store {name}"),
             Self::Store { name: None } => f.write_str("a document store"),
         }

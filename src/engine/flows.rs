@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
-use super::compile::{Missing, Workshop};
+use super::compile::{Missing, Need, Workshop};
 use super::document_stores::{DocumentStores, is_whole_export};
 use super::flow::Flow;
 use super::provider::Targets;
@@ -71,9 +71,6 @@ impl Flows {
         }
         if problems.is_empty() {
             let flows = Self { folder: settings.flows_dir.clone(), workshop, by_name };
-            if previous.is_none() {
-                flows.publish();
-            }
             Ok(flows)
         } else {
             Err(Problems(problems))
@@ -95,11 +92,15 @@ impl Flows {
         Self { folder: PathBuf::new(), workshop, by_name: HashMap::from([(name, loaded)]) }
     }
 
-    /// From now on these are the flows that flows run. With what they share with `previous` that waits until the whole
-    /// set is known to be good.
-    pub(crate) fn publish(&self) {
-        let by_name = self.by_name.iter().map(|(name, loaded)| (name.clone(), Arc::downgrade(&loaded.flow)));
-        self.workshop.flows.store(Arc::new(by_name.collect()));
+    /// From now on these are the flows that flows run, by their files' names and by `ids`, which are Flowise's. With
+    /// what they share with others that waits until the whole set is known to be good.
+    pub(crate) fn publish<'a>(&self, ids: impl Iterator<Item = (&'a str, &'a Arc<Flow>)>) {
+        let named = self.by_name.iter().map(|(name, loaded)| (name.clone(), Arc::downgrade(&loaded.flow)));
+        let by_id = ids.map(|(id, flow)| (id.to_owned(), Arc::downgrade(flow)));
+        self.workshop.flows.store(Arc::new(by_id.chain(named).collect()));
+        for (file, missing) in self.missing().filter(|(_, missing)| matches!(missing.need, Need::Flow { .. })) {
+            warn(file, missing);
+        }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<Flow>> {
@@ -112,8 +113,18 @@ impl Flows {
 
     /// What nodes ask for and do not get, with the flow's file.
     pub(crate) fn missing(&self) -> impl Iterator<Item = (&Path, &Missing)> {
-        self.by_name.values().flat_map(|loaded| loaded.flow.missing.iter().map(|missing| (&*loaded.path, missing)))
+        let known = self.workshop.flows.load_full();
+        let all =
+            self.by_name.values().flat_map(|loaded| loaded.flow.missing.iter().map(|missing| (&*loaded.path, missing)));
+        all.filter(move |(_, missing)| match &missing.need {
+            Need::Flow { name } => !known.contains_key(name),
+            _ => true,
+        })
     }
+}
+
+fn warn(file: &Path, Missing { label, need, .. }: &Missing) {
+    tracing::warn!(file = %file.display(), node = label, %need, "a node will fail for want of something");
 }
 
 /// Files and what is in them.
@@ -170,8 +181,9 @@ fn load(
     }
     let flow = Flow::load(Some(folder), name, text, workshop)
         .map_err(|found| found.iter().map(|found| problem(&path, found.to_string())).collect::<Vec<_>>())?;
-    for Missing { label, need, .. } in &flow.missing {
-        tracing::warn!(file = %path.display(), node = label, %need, "a node will fail for want of something");
+    // Which flows there are is known once all are loaded.
+    for missing in flow.missing.iter().filter(|missing| !matches!(missing.need, Need::Flow { .. })) {
+        warn(&path, missing);
     }
     Ok(Loaded { flow: Arc::new(flow), path, digest })
 }
@@ -280,13 +292,15 @@ mod tests {
         };
         fs::write(folder.path().join("a.json"), export("llm-chain")).unwrap();
         let first = load(None);
+        first.publish(std::iter::once(("id-of-a", first.get("a").unwrap())));
         assert!(runs(&first, &first));
+        assert!(first.workshop.flows.load().contains_key("id-of-a"));
         fs::write(folder.path().join("a.json"), export("conversation-chain")).unwrap();
         // Something else of the new set is wrong: it goes as it came.
         drop(load(Some(&first)));
         assert!(runs(&first, &first));
         let second = load(Some(&first));
-        second.publish();
+        second.publish(std::iter::empty());
         assert!(runs(&first, &second));
     }
 

@@ -6,6 +6,7 @@ mod errors;
 mod knowledge;
 mod moving;
 mod networks;
+mod running_others;
 mod streams;
 mod telling;
 

@@ -9,6 +9,7 @@ use super::super::values::{updated, with_output};
 use super::super::{Kind, Outcome, Step, Visit, lenient};
 use super::{check_changes, refuse_if_set};
 use crate::engine::Task;
+use crate::engine::compile::Need;
 use crate::engine::failure::Failure;
 use crate::engine::flow::Flow;
 use crate::engine::inputs::Inputs;
@@ -38,13 +39,15 @@ impl Kind for ExecuteFlow {
         inputs.text("executeFlowReturnResponseAs");
         check_changes(inputs, "executeFlowUpdateState");
         inputs.ignore(&["credential"]);
-        Some(Box::new(Executes { name: name? }))
+        let name = name?;
+        inputs.compiler.miss(inputs.node, Need::Flow { name: name.clone() });
+        Some(Box::new(Executes { name }))
     }
 }
 
 #[derive(Debug)]
 struct Executes {
-    /// The flow's file name without `.json`.
+    /// Flowise's id of the flow, or its file's name without `.json`.
     name: String,
 }
 
@@ -113,11 +116,12 @@ impl Executes {
     }
 
     fn flow(&self, visit: &Visit<'_>) -> Result<Arc<Flow>, Failure> {
-        if self.name == visit.run.flow {
+        let found = visit.workshop.flows.load().get(&self.name).and_then(Weak::upgrade);
+        let found = found.ok_or_else(|| Failure::flow(format!("Chatflow {} not found", self.name)))?;
+        if [&*self.name, &*found.name].contains(&visit.run.flow) {
             return Err(Failure::flow("Cannot call the same agentflow!"));
         }
-        let found = visit.workshop.flows.load().get(&self.name).and_then(Weak::upgrade);
-        found.ok_or_else(|| Failure::flow(format!("Chatflow {} not found", self.name)))
+        Ok(found)
     }
 }
 
