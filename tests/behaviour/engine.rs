@@ -9,6 +9,7 @@ mod networks;
 mod running_others;
 mod streams;
 mod telling;
+mod waiting;
 
 use crate::harness::client::{self, Connection, Response, request};
 use crate::harness::gateway::{Gateway, keys};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::Agentflow;
-use super::executions::Execution;
+use super::executions::{Execution, Place};
 use super::runtime::{Runtime, turn};
 use super::values::shown;
 use super::walk::{Fall, Shared, Walk, content};
@@ -32,7 +32,7 @@ pub(crate) struct Executed {
 
 impl Agentflow {
     pub(crate) async fn answer(&self, run: &Run<'_>, workshop: &Workshop) -> Result<Reply, Failure> {
-        let (request, kept) = (run.request, &run.services.executions);
+        let (request, kept, place) = (run.request, &run.services.executions, Place::of(run));
         let stored = run.services.memory.turns(run.flow, &request.session_id)?;
         let past: Vec<Value> = stored.iter().map(recalled).collect();
         let files = files(request);
@@ -46,8 +46,9 @@ impl Agentflow {
             count: Cell::new(0),
         };
         let previous = match request.human_input {
-            Some(_) => kept.resume(run.flow, &request.session_id),
-            None => kept.get(run.flow, &request.session_id),
+            Some(_) => kept.resume(place)?,
+            None if self.keeps_state || self.has_form => kept.get(place)?,
+            None => None,
         };
         let runtime = Runtime { past, ..self.begun(request, previous.as_ref()) };
         let mut walk = Walk::new(self, &shared, runtime);
@@ -62,8 +63,8 @@ impl Agentflow {
         }
         if let Err(Fall { failure, can_retry }) = walk.go().await {
             match previous.filter(|_| can_retry) {
-                Some(previous) => kept.put(run.flow, &request.session_id, previous),
-                None => self.keep(run, &walk.runtime, None, String::new()),
+                Some(previous) => kept.put(place, previous)?,
+                None => self.keep(run, &walk.runtime, None, String::new())?,
             }
             return Err(failure);
         }
@@ -71,7 +72,7 @@ impl Agentflow {
         let waits = walk.runtime.executed.iter().any(|entry| entry.get("status") == Some(&"STOPPED".into()));
         run.sink.event("agentFlowEvent", &if waits { "STOPPED" } else { "FINISHED" }.into());
         let executed = waits.then(|| Arc::new(walk.runtime.executed.clone()));
-        self.keep(run, &walk.runtime, executed, id.clone());
+        self.keep(run, &walk.runtime, executed, id.clone())?;
         reply(&shared, walk.runtime, id)
     }
 
@@ -132,17 +133,21 @@ impl Agentflow {
     }
 
     /// Keeps of a run what a later one needs.
-    fn keep(&self, run: &Run<'_>, runtime: &Runtime, waits: Option<Arc<Vec<Value>>>, id: String) {
-        let (kept, session) = (&run.services.executions, &run.request.session_id);
+    fn keep(
+        &self,
+        run: &Run<'_>,
+        runtime: &Runtime,
+        waits: Option<Arc<Vec<Value>>>,
+        id: String,
+    ) -> Result<(), Failure> {
+        let (kept, place) = (&run.services.executions, Place::of(run));
         if waits.is_none() && !self.keeps_state && !self.has_form {
-            kept.forget(run.flow, session);
-            return;
+            return if self.may_wait { kept.forget(place) } else { Ok(()) };
         }
         let start = self.whole.starts.first().and_then(|&at| self.nodes.get(at));
         let form = start.and_then(|start| runtime.output(&start.id)?.get("form")).filter(|_| self.has_form).cloned();
         let state = if self.keeps_state { runtime.state.clone() } else { Map::new() };
-        let bytes = waits.as_ref().map_or(0, |waits| serde_json::to_string(&**waits).map_or(0, |text| text.len()));
-        kept.put(run.flow, session, Execution { id, state, form, waits, bytes });
+        kept.put(place, Execution { id, state, form, waits })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::graph::Graph;
 use super::{Agentflow, Node, markdown, nodes};
@@ -43,7 +43,8 @@ pub(crate) fn compile(export: &Export, compiler: &mut Compiler<'_>) -> Option<Ag
     let start = built.iter().find(|node| node.kind == "startAgentflow");
     let set = |name: &str, value: &Value| start.is_some_and(|start| start.inputs.get(name) == Some(value));
     let (has_form, keeps_state) = (set("startInputType", &"formInput".into()), set("startPersistState", &true.into()));
-    Some(Agentflow { nodes: built, whole: graph, inside, has_form, keeps_state })
+    let may_wait = built.iter().any(|node| node.kind == "humanInputAgentflow" || asks_first(&node.inputs));
+    Some(Agentflow { nodes: built, whole: graph, inside, has_form, keeps_state, may_wait })
 }
 
 fn node(node: &export::Node, compiler: &mut Compiler<'_>) -> Option<Node> {
@@ -75,6 +76,12 @@ fn node(node: &export::Node, compiler: &mut Compiler<'_>) -> Option<Node> {
         filled,
         step: step?,
     })
+}
+
+/// Whether a node has a tool that is called with its user's leave only.
+fn asks_first(inputs: &Map<String, Value>) -> bool {
+    let tools = inputs.get("agentTools").and_then(Value::as_array);
+    tools.into_iter().flatten().any(|tool| tool.get("agentSelectedToolRequiresHumanInput") == Some(&Value::Bool(true)))
 }
 
 /// All texts in a value.

@@ -52,6 +52,8 @@ pub(crate) struct Agentflow {
     has_form: bool,
     /// Whether its state outlives a run.
     keeps_state: bool,
+    /// Whether it may stop for its user.
+    may_wait: bool,
 }
 
 #[derive(Debug)]
