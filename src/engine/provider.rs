@@ -102,7 +102,7 @@ impl Targets {
 
     fn reached(&self, url: &str, patience: Option<Duration>, reach: &Reach) -> Result<Endpoint, String> {
         let (origin, base) = split(url)?;
-        let denied = (!reaches(reach, &origin.host)).then(|| origin.host.as_str().into());
+        let denied = (!reach.has_host(&origin.host)).then(|| origin.host.as_str().into());
         let patience = patience.unwrap_or(PATIENCE);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (format!("{origin:?}"), *reach != Reach::Any, patience);
@@ -130,12 +130,6 @@ impl Targets {
         }
         Ok(Endpoint { target, base, denied })
     }
-}
-
-/// Whether a host may be called, as far as can be told before its name is looked up.
-fn reaches(reach: &Reach, host: &str) -> bool {
-    let named = if host.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { host };
-    named.parse().map_or(true, |address| reach.allows(address))
 }
 
 /// `scheme://host:port` and the path.

@@ -64,7 +64,7 @@ async fn stream(endpoint: &Endpoint) -> io::Result<TcpStream> {
 /// Connects to the very addresses that were looked at.
 async fn stream_within(reach: &Reach, endpoint: &Endpoint) -> io::Result<TcpStream> {
     let addresses = lookup_host((endpoint.url.host.as_str(), endpoint.url.port)).await?;
-    let addresses: Vec<_> = addresses.filter(|address| reach.allows(address.ip())).collect();
+    let addresses: Vec<_> = addresses.filter(|address| reach.has(address.ip())).collect();
     if addresses.is_empty() {
         let why = "the name has only addresses of this network, which allow_networks does not hold";
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
