@@ -106,13 +106,9 @@ impl Chain for Agent {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
             let asked = run.request.question();
-            let question = match self.moderations.check(question, run).await? {
+            let question = match self.moderations.pass(question, Some(&self.memory), run, is_last).await? {
                 Ok(question) => question,
-                Err(sentence) => {
-                    run.tell_whole(&sentence, is_last);
-                    self.memory.add(run, asked, &sentence)?;
-                    return Ok(Reply::text(sentence));
-                }
+                Err(sentence) => return Ok(Reply::text(sentence)),
             };
             let mut messages = self.messages(&question, run).await?;
             let mut work = Work::default();

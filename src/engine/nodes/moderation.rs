@@ -9,6 +9,7 @@ use super::Kind;
 use crate::engine::Task;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
+use crate::engine::memory::Memory;
 use crate::engine::message::Message;
 use crate::engine::models::{Ask, ChatModel};
 use crate::engine::part::{Moderation, Part};
@@ -33,13 +34,26 @@ pub(crate) fn moderations(inputs: &mut Inputs<'_, '_, '_>) -> Moderations {
 }
 
 impl Moderations {
-    /// The question as they leave it, or the sentence that stands for the answer.
-    pub(crate) async fn check(&self, question: &str, run: &Run<'_>) -> Result<Result<String, String>, Failure> {
+    /// The question as they leave it, or, in [`Err`], the sentence that stands for the answer: it has been told, and is
+    /// remembered with what the user asked.
+    pub(crate) async fn pass(
+        &self,
+        question: &str,
+        memory: Option<&Memory>,
+        run: &Run<'_>,
+        is_last: bool,
+    ) -> Result<Result<String, String>, Failure> {
         let mut question = question.to_owned();
         for moderation in &self.0 {
             match moderation.check(&question, run).await? {
                 Ok(passed) => question = passed,
-                Err(sentence) => return Ok(Err(sentence)),
+                Err(sentence) => {
+                    run.tell_whole(&sentence, is_last);
+                    if let Some(memory) = memory {
+                        memory.add(run, run.request.question(), &sentence)?;
+                    }
+                    return Ok(Err(sentence));
+                }
             }
         }
         Ok(Ok(question))

@@ -53,12 +53,9 @@ struct Llm {
 
 impl Llm {
     async fn asked(&self, question: &str, run: &Run<'_>, is_last: bool) -> Result<Said, Failure> {
-        let question = match self.moderations.check(question, run).await? {
+        let question = match self.moderations.pass(question, None, run, is_last).await? {
             Ok(question) => question,
-            Err(sentence) => {
-                run.tell_whole(&sentence, is_last);
-                return Ok(Said::Text(sentence));
-            }
+            Err(sentence) => return Ok(Said::Text(sentence)),
         };
         let instructions = self.parser.as_ref().map(|parser| parser.instructions());
         let known: Vec<String> = instructions.iter().map(|_| FORMAT_INSTRUCTIONS.to_owned()).collect();

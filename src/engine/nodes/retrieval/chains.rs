@@ -120,12 +120,11 @@ struct Conversation {
 impl Chain for Conversation {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
-            let question = match self.moderations.check(question, run).await? {
+            // What is remembered is the question itself, without texts of files.
+            let asked = run.request.question();
+            let question = match self.moderations.pass(question, Some(&self.memory), run, is_last).await? {
                 Ok(question) => question,
-                Err(sentence) => {
-                    run.tell_whole(&sentence, is_last);
-                    return Ok(Reply::text(sentence));
-                }
+                Err(sentence) => return Ok(Reply::text(sentence)),
             };
             let past = self.memory.turns(run)?;
             let found = match past.as_slice() {
@@ -149,7 +148,7 @@ impl Chain for Conversation {
             }
             let tokens = is_last.then_some(run.sink);
             let answered = run.ask(&*self.model, Ask::of(&messages).telling(tokens)).await?;
-            self.memory.add(run, &question, &answered.text)?;
+            self.memory.add(run, asked, &answered.text)?;
             let mut reply = Reply::text(answered.text);
             if self.tells_sources {
                 let sources = found.iter().map(Document::to_json).collect();
@@ -198,12 +197,9 @@ struct Plain {
 impl Chain for Plain {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
-            let question = match self.moderations.check(question, run).await? {
+            let question = match self.moderations.pass(question, None, run, is_last).await? {
                 Ok(question) => question,
-                Err(sentence) => {
-                    run.tell_whole(&sentence, is_last);
-                    return Ok(Reply::text(sentence));
-                }
+                Err(sentence) => return Ok(Reply::text(sentence)),
             };
             let found = self.retriever.find(&question, run).await?;
             let context: Vec<&str> = found.iter().map(|document| document.text.as_str()).collect();

@@ -59,6 +59,19 @@ fn questions_and_answers_are_the_recorded_ones() {
 }
 
 #[test]
+fn what_is_remembered_is_the_question_without_its_files() {
+    let (stage, flow) = (Stage::new(), load(&retrieval_qa()).unwrap());
+    let file = json!({ "type": "file:full", "name": "a.txt", "mime": "text/plain", "data": "a long file" });
+    stage.ask(&flow, &json!({ "question": "one", "chatId": "c", "uploads": [file] })).0.unwrap();
+    stage.ask(&flow, &json!({ "question": "two", "chatId": "c" })).0.unwrap();
+    let asked: Vec<Value> = asked().into_iter().filter(|asked| asked.get("messages").is_some()).collect();
+    let told = |asked: &Value| asked["messages"].to_string();
+    assert!(told(&asked[0]).contains("a long file"), "the model reads it");
+    // The model here repeats what it is asked.
+    assert!(told(&asked[1]).contains("human: one\\nai: "), "{}", told(&asked[1]));
+}
+
+#[test]
 fn prompts_are_flowises_where_the_author_wrote_none() {
     let mut export = retrieval_qa();
     let written = inputs(&mut export, "conversationalRetrievalQAChain_0").clone();
