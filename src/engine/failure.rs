@@ -16,6 +16,9 @@ pub(crate) enum Failure {
     /// A provider said no: its status and its own words.
     #[error("{status} {message}")]
     Provider { status: u16, message: String },
+    /// The same of one whose words Flowise tells without a status.
+    #[error("{0}")]
+    Refused(String),
     /// A provider cannot be reached, or broke off.
     #[error("{0}")]
     Unreachable(String),
@@ -43,7 +46,7 @@ impl Failure {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Flow(_) | Self::Override(_) => "flow",
-            Self::Provider { .. } => "provider",
+            Self::Provider { .. } | Self::Refused(_) => "provider",
             Self::Unreachable(_) => "unreachable",
             Self::Timeout => "timeout",
             Self::Within { cause, .. } => cause.kind(),

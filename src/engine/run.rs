@@ -114,27 +114,27 @@ impl Sink {
         self.streams
     }
 
-    /// A piece of the answer; the first is preceded by `start`.
+    /// A piece of the answer; the first is preceded by a `start` that has it as well, as in Flowise.
     pub(crate) fn token(&self, text: &str) {
-        self.start(&Value::from(if self.starts_with_first_token.get() { text } else { "" }));
+        self.start(&Value::from(text));
         self.bare_token(text);
     }
 
-    /// The model has begun to answer, if only with nothing.
+    /// The model has begun to answer, if only with nothing: so do the vendors whose first piece is empty.
     pub(crate) fn begin(&self) {
         if !self.starts_with_first_token.get() {
             self.start(&Value::from(""));
         }
     }
 
-    /// Once; `data` is the first token in some flows.
+    /// Once; `data` is the first piece, or nothing.
     pub(crate) fn start(&self, data: &Value) {
         if !self.has_started.replace(true) {
             self.event("start", data);
         }
     }
 
-    /// The first token is in `start` as well, as some chains of Flowise tell it.
+    /// An empty first piece is passed over, as some chains of Flowise do.
     pub(crate) fn start_with_first_token(&self) {
         self.starts_with_first_token.set(true);
     }

@@ -75,6 +75,7 @@ impl ChatModel for Scripted {
             let answer = ANSWERS.with_borrow_mut(VecDeque::pop_front).ok_or(Failure::Timeout)?;
             let text = answer.as_str().unwrap_or_default().to_owned();
             if let Some(tokens) = ask.tokens.filter(|_| !text.is_empty()) {
+                tokens.begin();
                 text.split_inclusive(' ').for_each(|token| tokens.token(token));
             }
             let call = |call: &Value| ToolCall {

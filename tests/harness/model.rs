@@ -20,6 +20,8 @@ pub(crate) fn saying(text: &str) -> Upstream {
 pub(crate) fn answer(seen: &Seen, reply: &mut Reply, text: &str) {
     if seen.json()["stream"] == true {
         reply.stream_head();
+        // As OpenAI does: first comes nothing.
+        token(reply, "");
         text.split_inclusive(' ').for_each(|word| token(reply, word));
         end(reply, 7, 3);
     } else {

@@ -121,11 +121,10 @@ fn shown_answer(answered: &Answered) -> Value {
         shown
     });
     shown.insert("tool_calls".to_owned(), calls.collect());
-    let raw = (0..).zip(&answered.calls).map(|(index, call): (usize, &ToolCall)| {
-        let function = json!({ "name": call.name, "arguments": call.arguments.to_string() });
-        json!({ "index": index, "id": call.id, "type": "function", "function": function })
-    });
-    shown.insert("additional_kwargs".to_owned(), json!({ "tool_calls": raw.collect::<Vec<_>>() }));
+    let extra = answered.extra.clone().unwrap_or_else(|| raw_calls(&answered.calls));
+    if !extra.is_empty() {
+        shown.insert("additional_kwargs".to_owned(), extra.into());
+    }
     if !answered.usage_metadata.is_empty() {
         shown.insert("usage_metadata".to_owned(), Value::Object(answered.usage_metadata.clone()));
     }
@@ -133,6 +132,15 @@ fn shown_answer(answered: &Answered) -> Value {
         shown.insert("id".to_owned(), id.as_str().into());
     }
     Value::Object(shown)
+}
+
+/// Calls as `OpenAI` writes them.
+fn raw_calls(calls: &[ToolCall]) -> Map<String, Value> {
+    let raw = (0..).zip(calls).map(|(index, call): (usize, &ToolCall)| {
+        let function = json!({ "name": call.name, "arguments": call.arguments.to_string() });
+        json!({ "index": index, "id": call.id, "type": "function", "function": function })
+    });
+    Map::from_iter([("tool_calls".to_owned(), raw.collect())])
 }
 
 /// Calls as events and answers list them.

@@ -105,6 +105,8 @@ pub(crate) struct Answered {
     pub(crate) usage_metadata: Map<String, Value>,
     /// Flowise's `responseMetadata`: finish reason, model name and what else the provider says.
     pub(crate) response_metadata: Map<String, Value>,
+    /// Flowise's `additional_kwargs` of an answer that calls tools; `None`: the calls again, as `OpenAI` writes them.
+    pub(crate) extra: Option<Map<String, Value>>,
 }
 
 /// The kinds of nodes that are chat models.

@@ -1,26 +1,6 @@
 // The example exports with the requests of the transcripts (wire/), as far as a client of flowgate may send them.
-import fs from 'node:fs'
-import path from 'node:path'
-import { fileURLToPath } from 'node:url'
-
-const FLOWS = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', 'flows')
-const load = (file) => JSON.parse(fs.readFileSync(path.join(FLOWS, `${file}.json`), 'utf8'))
-const changed = (flow, change) => {
-  change(flow)
-  return flow
-}
-const inputs = (flow, kind) => flow.nodes.find((n) => n.data.name === kind).data.inputs
-
-const PNG = 'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
-const image = [{ type: 'file', name: 'dot.png', data: PNG, mime: 'image/png' }]
-const document = [{ type: 'file:full', name: 'a.txt', data: 'text of the file', mime: 'text/plain' }]
-const EARLIER = [{ role: 'userMessage', content: 'earlier question' }, { role: 'apiMessage', content: 'earlier answer' }]
-const CALCULATE = 'Compute [[tool=calculator:{"input":"6*7"}]]'
-
-// A request; `$name` as a chatId stands for a chat of this run.
-export const ask = (title, body) => ({ title, body })
-// As JSON and as a stream.
-export const both = (title, body) => [ask(`${title}, JSON`, body), ask(`${title}, stream`, { ...body, streaming: true })]
+import { CALCULATE, ask, both, changed, document, EARLIER, image, inputs, load } from './flows.mjs'
+import { NATIVE } from './native.mjs'
 
 const CHAIN = { overridable: { 'Prompt Template': ['promptValues', 'template'], OpenAI: ['temperature', 'modelName'] }, allow: ['promptValues', 'template', 'temperature', 'modelName'] }
 
@@ -75,6 +55,7 @@ const STORES = [
 ]
 
 export const CASES = [
+  ...NATIVE,
   ...STORES,
   {
     name: 'llm-chain', flow: load('llm-chain'), ...CHAIN,

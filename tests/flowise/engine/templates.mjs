@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { ask, both } from './cases.mjs'
+import { ask, both } from './flows.mjs'
 import { PLACEHOLDER } from './sides.mjs'
 
 const FOLDERS = ['chatflows', 'agentflowsv2', 'agentflows']

@@ -1,13 +1,14 @@
 //! Answers: events that are each as a whole answer.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::engine::failure::Failure;
 use crate::engine::message::Usage;
 use crate::engine::models::gathering::{CallPart, CallParts, Gathering, broken_off, parsed, usage_metadata};
 use crate::engine::models::{Answered, Ask};
 use crate::engine::provider::failure_in_stream;
+use crate::predict::chat_id;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -17,7 +18,6 @@ struct Chunk {
     candidates: Vec<Candidate>,
     prompt_feedback: Option<Feedback>,
     usage_metadata: Option<Counts>,
-    model_version: Option<String>,
     response_id: Option<String>,
 }
 
@@ -94,9 +94,6 @@ impl Gathering for Reply {
         if let Some(counts) = chunk.usage_metadata {
             self.counts = Some(counts);
         }
-        if let Some(model) = chunk.model_version {
-            self.answered.response_metadata.insert("model_name".to_owned(), model.into());
-        }
         self.answered.id = self.answered.id.take().or(chunk.response_id);
         if let Some(candidate) = chunk.candidates.into_iter().next() {
             self.take_parts(candidate.content.map(|content| content.parts).unwrap_or_default(), ask);
@@ -109,6 +106,7 @@ impl Gathering for Reply {
         let finish = self.finish.ok_or_else(broken_off)?;
         self.answered.response_metadata.insert("model_provider".to_owned(), "google-genai".into());
         self.answered.response_metadata.insert("finishReason".to_owned(), finish.into());
+        self.answered.response_metadata.insert("index".to_owned(), 0.into());
         if let Some(counts) = self.counts {
             let (input, output) = (counts.prompt, counts.candidates);
             self.answered.usage = Usage { input, output };
@@ -119,6 +117,9 @@ impl Gathering for Reply {
             }
         }
         self.answered.calls = self.calls.into_calls();
+        // What the signatures are is nobody's business but the model's.
+        let signatures = ("__gemini_function_call_thought_signatures__".to_owned(), json!({}));
+        self.answered.extra = Some(Map::from_iter([signatures]));
         Ok(self.answered.structured(ask))
     }
 }
@@ -136,7 +137,7 @@ impl Reply {
                 None => {}
             }
             if let Some(called) = part.function_call {
-                let id = called.id.unwrap_or_else(|| format!("call_{}", self.count));
+                let id = called.id.or_else(chat_id::random).unwrap_or_default();
                 let arguments = called.args.to_string();
                 let opaque = part.thought_signature;
                 *self.calls.at(self.count) = CallPart { id, name: called.name, arguments, opaque };

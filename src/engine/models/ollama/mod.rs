@@ -22,6 +22,7 @@ use crate::engine::nodes::Kind;
 use crate::engine::part::Part;
 use crate::engine::provider::{Endpoint, failure_in_stream};
 use crate::engine::run::Run;
+use crate::predict::chat_id;
 
 pub(crate) const ADDRESS: &str = "http://localhost:11434";
 
@@ -103,8 +104,9 @@ struct Ollama {
 impl ChatModel for Ollama {
     fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered> {
         Box::pin(async move {
-            let incoming = self.endpoint.post("/api/chat", &self.headers, &body(&self.fields, ask), run).await?;
-            gathered(incoming, Framing::Lines, Reply::default(), ask).await
+            let body = body(&self.fields, ask);
+            let incoming = self.endpoint.post("/api/chat", &self.headers, &body, run).await.map_err(in_its_words)?;
+            gathered(incoming, Framing::Lines, Reply::default(), ask).await.map_err(in_its_words)
         })
     }
 
@@ -115,6 +117,11 @@ impl ChatModel for Ollama {
     fn sees_images(&self) -> bool {
         self.sees_images
     }
+}
+
+/// Ollama's own library, which Flowise uses, tells no status.
+fn in_its_words(failure: Failure) -> Failure {
+    if let Failure::Provider { message, .. } = failure { Failure::Refused(message) } else { failure }
 }
 
 fn body(fields: &Map<String, Value>, ask: Ask<'_>) -> Value {
@@ -224,7 +231,7 @@ impl Gathering for Reply {
             self.answered.text.push_str(&text);
             for Called { function } in said.tool_calls.unwrap_or_default() {
                 // Ollama names no calls; results are matched by order.
-                let id = format!("call_{}", self.count);
+                let id = chat_id::random().unwrap_or_default();
                 let arguments = function.arguments.to_string();
                 *self.calls.at(self.count) = CallPart { id, name: function.name, arguments, opaque: None };
                 self.count += 1;
@@ -261,6 +268,7 @@ impl Gathering for Reply {
         self.answered.usage_metadata = usage_metadata(input, output, input + output);
         self.answered.response_metadata.insert("model_provider".to_owned(), "ollama".into());
         self.answered.calls = self.calls.into_calls();
+        self.answered.extra = Some(Map::new());
         Ok(self.answered.structured(ask))
     }
 }

@@ -66,7 +66,7 @@ async fn refusals_are_ollamas_words() {
     let conversation = conversation();
     let answer = r#"{"error":"model 'llama3' not found"}"#;
     let asked = asked(&ChatOllama, inputs(), Ask::of(&conversation), 404, answer).await;
-    assert_eq!(asked.answered.unwrap_err().to_string(), "404 model 'llama3' not found");
+    assert_eq!(asked.answered.unwrap_err().to_string(), "model 'llama3' not found");
 }
 
 #[test]

@@ -67,6 +67,7 @@ impl ChatModel for StubModel {
         let text = format!("Stub answer to: {last}");
         if let Some(sink) = ask.tokens {
             let spaces: Vec<usize> = text.match_indices(' ').map(|(at, _)| at).chain([text.len()]).collect();
+            sink.begin();
             spaces.iter().zip([0].iter().chain(&spaces)).for_each(|(to, from)| sink.token(&text[*from..*to]));
         }
         Box::pin(async move { Ok(Answered { text, ..Answered::default() }) })

@@ -1,0 +1,33 @@
+// Flows whose models speak their vendors' own tongues, which the stub speaks as well. Flowise has no address to choose for
+// Anthropic, and forgets the one that is chosen for Mistral, so these two are not among them.
+import { PLACEHOLDER } from './sides.mjs'
+import { ask, both, changed, image, load, CALCULATE } from './flows.mjs'
+
+const MODELS = {
+  ollama: ['chatOllama', { baseUrl: PLACEHOLDER, modelName: 'stub-model', temperature: 0.1, streaming: true, topP: '0.9', topK: '20', numCtx: '2048', stop: 'END,STOP', allowImageUploads: true }],
+  gemini: ['chatGoogleGenerativeAI', { baseUrl: PLACEHOLDER, modelName: 'stub-model', temperature: 0.1, streaming: true, maxOutputTokens: '256', topP: '0.9', topK: '20', allowImageUploads: true }]
+}
+
+// The flow with another model in its model's place.
+const speaking = (file, [kind, options]) => changed(load(file), (flow) => {
+  for (const { data } of flow.nodes) {
+    if (data.name === 'chatOpenAI') Object.assign(data, { name: kind, label: kind, inputs: { ...options } })
+    for (const key of Object.keys(data.inputs ?? {}).filter((k) => k.endsWith('ModelConfig'))) {
+      const name = key.replace(/Config$/, '')
+      Object.assign(data.inputs, { [name]: kind, [key]: { ...options, [name]: kind } })
+    }
+  }
+})
+
+const of = ([name, model]) => [
+  { name: `${name}-chain`, flow: speaking('llm-chain', model), steps: [...both('a question', { question: 'Good morning' }), ask('a refusal', { question: 'no [[error=401]]' }), ask('nothing', { question: 'x [[say=]]' })] },
+  {
+    name: `${name}-conversation`, flow: speaking('conversation-chain', model),
+    steps: [ask('turn 1', { question: 'I am Ada.', chatId: '$a' }), ask('turn 2', { question: 'Who am I?', chatId: '$a', streaming: true }), ...(model[1].allowImageUploads ? [ask('an image', { question: 'What is it?', uploads: image })] : [])]
+  },
+  { name: `${name}-agent`, flow: speaking('tool-agent', model), steps: [...both('a tool', { question: CALCULATE, chatId: '$a' }), ask('no tool', { question: 'Just talk', chatId: '$a', streaming: true })] },
+  { name: `${name}-agentflow`, flow: speaking('agentflow-llm', model), steps: [...both('a question', { question: 'Good morning', chatId: '$a' })] },
+  { name: `${name}-agentflow-agent`, flow: speaking('agentflow-agent-tool', model), steps: [...both('a tool', { question: CALCULATE, chatId: '$a' })] }
+]
+
+export const NATIVE = Object.entries(MODELS).flatMap(of)
