@@ -88,6 +88,8 @@ pub(crate) struct Compiler<'a> {
     waiting: Vec<&'a str>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) missing: Vec<Missing>,
+    /// Whether some node looks at what was said before.
+    pub(crate) remembers: bool,
     /// The names of the models that were built.
     pub(crate) models: Vec<Box<str>>,
 }
@@ -102,6 +104,7 @@ impl<'a> Compiler<'a> {
             waiting: Vec::new(),
             problems: Vec::new(),
             missing: Vec::new(),
+            remembers: false,
             models: Vec::new(),
         }
     }

@@ -12,6 +12,7 @@ use super::demo::Guide;
 use super::export::Export;
 use super::face::Face;
 use super::failure::Failure;
+use super::memory::remember;
 use super::nodes::retrieval::Indexes;
 use super::outcomes::outcome;
 use super::part::{Part, Reply, Source};
@@ -36,9 +37,9 @@ pub(crate) struct Flow {
 /// What is run.
 #[derive(Debug, Clone)]
 pub(super) enum Plan {
-    /// Of the first generation: the nodes whose answers may be the flow's, the label of the memory that it has, and the
-    /// variables that answers show, by name and by the node that sets them.
-    Chain { ways: Vec<Way>, memory: Option<String>, shown: Vec<(String, String, Arc<dyn Source>)> },
+    /// Of the first generation: the nodes whose answers may be the flow's, whether it remembers them, the label of the
+    /// memory that it has, and the variables that answers show, by name and by the node that sets them.
+    Chain { ways: Vec<Way>, remembers: bool, memory: Option<String>, shown: Vec<(String, String, Arc<dyn Source>)> },
     /// Of the second.
     Agentflow(Arc<Agentflow>),
 }
@@ -64,7 +65,7 @@ impl Flow {
 
     /// Whether something of its chats is kept.
     pub(crate) fn remembers(&self) -> bool {
-        !matches!(self.plan, Plan::Chain { memory: None, .. })
+        !matches!(self.plan, Plan::Chain { remembers: false, .. })
     }
 
     /// The flow of `flowgate demo`, which no export describes.
@@ -74,7 +75,12 @@ impl Flow {
             name: "demo".into(),
             face: Face { streams: true, ..Face::of(&export) },
             export,
-            plan: Plan::Chain { ways: vec![Way::only(Arc::new(Guide::new()))], memory: None, shown: Vec::new() },
+            plan: Plan::Chain {
+                ways: vec![Way::only(Arc::new(Guide::new()))],
+                remembers: false,
+                memory: None,
+                shown: Vec::new(),
+            },
             workshop: Arc::clone(workshop),
             missing: Vec::new(),
             models: Box::default(),
@@ -103,7 +109,7 @@ impl Flow {
     pub(super) async fn answer_by(&self, overridden: Option<&Plan>, run: &Run<'_>) -> Result<Reply, Failure> {
         let plan = overridden.unwrap_or(&self.plan);
         match plan {
-            Plan::Chain { ways, memory, shown } => {
+            Plan::Chain { ways, remembers, memory, shown } => {
                 let question = &*run.request.question_with_files();
                 let mut reply = taken(ways, question, run).await?.answer(question, run, true).await?;
                 if let Some(memory) = memory {
@@ -111,6 +117,9 @@ impl Flow {
                 }
                 for (name, id, source) in shown {
                     reply.variables.insert(name.clone(), outcome(id, &**source, question, run).await?);
+                }
+                if *remembers {
+                    remember(run, run.request.question(), &reply.said.remembered())?;
                 }
                 Ok(reply)
             }
@@ -160,7 +169,8 @@ fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<Plan> {
         _ => None,
     });
     let shown = shown(export, &parts);
-    (!ways.is_empty()).then_some(Plan::Chain { ways, memory, shown })
+    let remembers = compiler.remembers;
+    (!ways.is_empty()).then_some(Plan::Chain { ways, remembers, memory, shown })
 }
 
 /// The variables that answers show.
@@ -179,3 +189,6 @@ fn shown(export: &Export, parts: &HashMap<&str, Part>) -> Vec<(String, String, A
     }
     shown
 }
+
+#[cfg(test)]
+mod tests;

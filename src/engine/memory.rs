@@ -20,8 +20,6 @@ use crate::telemetry::metrics::Metrics;
 /// A memory node.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    /// Set by the flow's author or overridden; else the request's.
-    pub(crate) session: Option<String>,
     /// Exchanges that are told to the model; `None`: all that are stored.
     pub(crate) turns: Option<usize>,
     /// The node's label, which answers show as `memoryType`.
@@ -51,24 +49,21 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
 }
 
 impl Memory {
-    fn session<'a>(&'a self, run: &'a Run<'_>) -> &'a str {
-        self.session.as_deref().unwrap_or(&run.request.session_id)
-    }
-
     /// The turns before the question: those of the request, then those of the session.
     pub(crate) fn turns(&self, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
-        let mut turns = run.services.memory.turns(run.flow, self.session(run))?;
+        let mut turns = run.services.memory.turns(run.flow, &run.request.session_id)?;
         if let Some(most) = self.turns {
             turns.drain(..turns.len().saturating_sub(2 * most));
         }
         Ok(run.request.history.iter().chain(&turns).map(Turn::message).collect())
     }
+}
 
-    /// Stores an exchange.
-    pub(crate) fn add(&self, run: &Run<'_>, question: &str, answer: &str) -> Result<(), Failure> {
-        let turn = |by_user, text: &str| Turn { by_user, text: text.to_owned() };
-        run.services.memory.add(run.flow, self.session(run), &[turn(true, question), turn(false, answer)])
-    }
+/// Stores an exchange: what the user asked, without its files, and what was answered in the end, whichever nodes it went
+/// through.
+pub(crate) fn remember(run: &Run<'_>, question: &str, answer: &str) -> Result<(), Failure> {
+    let turn = |by_user, text: &str| Turn { by_user, text: text.to_owned() };
+    run.services.memory.add(run.flow, &run.request.session_id, &[turn(true, question), turn(false, answer)])
 }
 
 impl Turn {

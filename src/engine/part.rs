@@ -1,5 +1,6 @@
 //! What nodes of the first generation become, by what others may use them for.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -81,6 +82,15 @@ impl Said {
         match self {
             Self::Text(text) => text,
             Self::Json(value) => value.to_string(),
+        }
+    }
+
+    /// As chats remember it.
+    pub(crate) fn remembered(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => text.into(),
+            // As Flowise stores it, without an end of the block.
+            Self::Json(value) => format!("```json\n{value:#}").into(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::values::shown;
 use super::walk::{Fall, Shared, Walk, content};
 use crate::engine::compile::Workshop;
 use crate::engine::failure::Failure;
-use crate::engine::memory::Turn;
+use crate::engine::memory::{Turn, remember};
 use crate::engine::part::Reply;
 use crate::engine::request::Request;
 use crate::engine::run::Run;
@@ -73,7 +73,7 @@ impl Agentflow {
         run.sink.event("agentFlowEvent", &if waits { "STOPPED" } else { "FINISHED" }.into());
         let executed = waits.then(|| Arc::new(walk.runtime.executed.clone()));
         self.keep(run, &walk.runtime, executed, id.clone())?;
-        reply(&shared, walk.runtime, id)
+        self.reply(&shared, walk.runtime, id)
     }
 
     /// What a run starts with: the state and the form of the session's last run, where they are kept.
@@ -149,24 +149,27 @@ impl Agentflow {
         let state = if self.keeps_state { runtime.state.clone() } else { Map::new() };
         kept.put(place, Execution { id, state, form, waits })
     }
-}
 
-/// The reply, and the exchange stored.
-fn reply(shared: &Shared<'_>, runtime: Runtime, id: String) -> Result<Reply, Failure> {
-    let run = shared.run;
-    let answer = content(runtime.executed.last()).map(|content| shown(&content)).unwrap_or_default();
-    let feedback = run.request.human_input.as_ref().and_then(|human| human.get("feedback")?.as_str());
-    let has_form = run.request.form.is_some() && run.request.question().is_empty();
-    let question = match &shared.said {
-        Some(said) if has_form => said.as_str(),
-        _ => Some(run.request.question()).filter(|question| !question.is_empty()).or(feedback).unwrap_or(" "),
-    };
-    let turns = [Turn { by_user: true, text: question.to_owned() }, Turn { by_user: false, text: answer.clone() }];
-    run.services.memory.add(run.flow, &run.request.session_id, &turns)?;
-    let action = runtime.last_output().and_then(|output| output.get("humanInputAction")).cloned();
-    let message = shared.message.clone();
-    let executed = Executed { id, message, nodes: runtime.executed, action };
-    Ok(Reply { executed: Some(executed), ..Reply::text(answer) })
+    /// The reply, and the exchange stored.
+    fn reply(&self, shared: &Shared<'_>, runtime: Runtime, id: String) -> Result<Reply, Failure> {
+        let answer = content(runtime.executed.last()).map(|content| shown(&content)).unwrap_or_default();
+        remember(shared.run, self.asked(shared), &answer)?;
+        let action = runtime.last_output().and_then(|output| output.get("humanInputAction")).cloned();
+        let message = shared.message.clone();
+        let executed = Executed { id, message, nodes: runtime.executed, action };
+        Ok(Reply { executed: Some(executed), ..Reply::text(answer) })
+    }
+
+    /// What the user said, as it is stored: without files, and as a form only where the flow starts with one.
+    fn asked<'a>(&self, shared: &'a Shared<'_>) -> &'a str {
+        let request = shared.run.request;
+        let feedback = request.human_input.as_ref().and_then(|human| human.get("feedback")?.as_str());
+        let has_form = self.has_form && request.form.is_some() && request.question().is_empty();
+        match &shared.said {
+            Some(said) if has_form => said.as_str(),
+            _ => Some(request.question()).filter(|question| !question.is_empty()).or(feedback).unwrap_or(" "),
+        }
+    }
 }
 
 /// A stored turn, as nodes remember it.

@@ -105,8 +105,7 @@ struct Work {
 impl Chain for Agent {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
-            let asked = run.request.question();
-            let question = match self.moderations.pass(question, Some(&self.memory), run, is_last).await? {
+            let question = match self.moderations.pass(question, run, is_last).await? {
                 Ok(question) => question,
                 Err(sentence) => return Ok(Reply::text(sentence)),
             };
@@ -114,7 +113,6 @@ impl Chain for Agent {
             let mut work = Work::default();
             let text = self.worked(&mut messages, &mut work, run, is_last).await?;
             let text = without_thoughts(&without_broken_images(&text));
-            self.memory.add(run, asked, &text)?;
             let mut fields = Map::new();
             for (name, values) in [("sourceDocuments", work.sources), ("usedTools", work.used)] {
                 if !values.is_empty() {

@@ -39,5 +39,6 @@ fn memory(inputs: &mut Inputs<'_, '_, '_>, turns: Option<usize>) -> Part {
     // all who talk to a flow would show each what the others said.
     inputs.ignore(&["sessionId", "memoryKey"]);
     let label = inputs.node.data.label.clone();
-    Part::Memory(Arc::new(Memory { session: None, turns, label }))
+    inputs.compiler.remembers = true;
+    Part::Memory(Arc::new(Memory { turns, label }))
 }

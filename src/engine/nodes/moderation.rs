@@ -9,7 +9,6 @@ use super::Kind;
 use crate::engine::Task;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
-use crate::engine::memory::Memory;
 use crate::engine::message::Message;
 use crate::engine::models::{Ask, ChatModel};
 use crate::engine::part::{Moderation, Part};
@@ -34,12 +33,10 @@ pub(crate) fn moderations(inputs: &mut Inputs<'_, '_, '_>) -> Moderations {
 }
 
 impl Moderations {
-    /// The question as they leave it, or, in [`Err`], the sentence that stands for the answer: it has been told, and is
-    /// remembered with what the user asked.
+    /// The question as they leave it, or, in [`Err`], the sentence that stands for the answer and has been told.
     pub(crate) async fn pass(
         &self,
         question: &str,
-        memory: Option<&Memory>,
         run: &Run<'_>,
         is_last: bool,
     ) -> Result<Result<String, String>, Failure> {
@@ -49,9 +46,6 @@ impl Moderations {
                 Ok(passed) => question = passed,
                 Err(sentence) => {
                     run.tell_whole(&sentence, is_last);
-                    if let Some(memory) = memory {
-                        memory.add(run, run.request.question(), &sentence)?;
-                    }
                     return Ok(Err(sentence));
                 }
             }

@@ -70,6 +70,25 @@ fn a_flow_stops_for_its_user_and_goes_on_with_the_answer() {
 }
 
 #[test]
+fn what_the_user_said_is_stored_without_files_and_words_only() {
+    run(async {
+        let lab = Lab::new(&asks_user()).await;
+        let stored = || {
+            let turns = lab.services.memory.turns("flow", "c").unwrap();
+            turns.into_iter().filter(|turn| turn.by_user).map(|turn| turn.text).collect::<Vec<_>>()
+        };
+        let file = json!({ "type": "file:full", "name": "a.txt", "mime": "text/plain", "data": "words" });
+        lab.ask(json!({ "question": "Write", "chatId": "c", "uploads": [file] })).await;
+        assert!(lab.sent()[0].to_string().contains("<doc name='a.txt'>words</doc>"));
+        lab.ask(answering("reject", Some("Shorter"))).await;
+        lab.ask(answering("proceed", None)).await;
+        // A form is told where a flow starts with one, and nowhere else.
+        lab.ask(json!({ "form": { "a": "b" }, "chatId": "c" })).await;
+        assert_eq!(stored(), ["Write", "Shorter", " ", " "]);
+    });
+}
+
+#[test]
 fn a_rejection_goes_back_with_what_the_user_said() {
     run(async {
         let lab = Lab::new(&asks_user()).await;

@@ -97,15 +97,13 @@ impl Conversation {
 impl Chain for Conversation {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
-            let asked = run.request.question();
-            let question = match self.moderations.pass(question, Some(&self.memory), run, is_last).await? {
+            let question = match self.moderations.pass(question, run, is_last).await? {
                 Ok(question) => question,
                 Err(sentence) => return Ok(Reply::text(sentence)),
             };
             let messages = self.messages(&question, run).await?;
             let tokens = is_last.then_some(run.sink);
             let answered = run.ask(&*self.model, Ask::of(&messages).telling(tokens)).await?;
-            self.memory.add(run, asked, &answered.text)?;
             Ok(Reply::text(answered.text))
         })
     }

@@ -53,7 +53,7 @@ struct Llm {
 
 impl Llm {
     async fn asked(&self, question: &str, run: &Run<'_>, is_last: bool) -> Result<Said, Failure> {
-        let question = match self.moderations.pass(question, None, run, is_last).await? {
+        let question = match self.moderations.pass(question, run, is_last).await? {
             Ok(question) => question,
             Err(sentence) => return Ok(Said::Text(sentence)),
         };

@@ -48,7 +48,8 @@ impl Kind for ConversationalQa {
         let retriever = retriever(inputs);
         let memory = inputs.part_as("memory", Part::into_memory, "a memory");
         // Without a memory node Flowise remembers all the same.
-        let default = || Memory { session: None, turns: None, label: String::new() };
+        inputs.compiler.remembers = true;
+        let default = || Memory { turns: None, label: String::new() };
         let memory = if inputs.has("memory") { memory } else { Some(Arc::new(default())) };
         let rephrase = inputs.text("rephrasePrompt").unwrap_or_else(|| prompts::REPHRASE.to_owned());
         let rephrase = template(inputs, "rephrasePrompt", &rephrase, &["chat_history", "question"]);
@@ -120,9 +121,7 @@ struct Conversation {
 impl Chain for Conversation {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
-            // What is remembered is the question itself, without texts of files.
-            let asked = run.request.question();
-            let question = match self.moderations.pass(question, Some(&self.memory), run, is_last).await? {
+            let question = match self.moderations.pass(question, run, is_last).await? {
                 Ok(question) => question,
                 Err(sentence) => return Ok(Reply::text(sentence)),
             };
@@ -148,7 +147,6 @@ impl Chain for Conversation {
             }
             let tokens = is_last.then_some(run.sink);
             let answered = run.ask(&*self.model, Ask::of(&messages).telling(tokens)).await?;
-            self.memory.add(run, asked, &answered.text)?;
             let mut reply = Reply::text(answered.text);
             if self.tells_sources {
                 let sources = found.iter().map(Document::to_json).collect();
@@ -197,7 +195,7 @@ struct Plain {
 impl Chain for Plain {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
-            let question = match self.moderations.pass(question, None, run, is_last).await? {
+            let question = match self.moderations.pass(question, run, is_last).await? {
                 Ok(question) => question,
                 Err(sentence) => return Ok(Reply::text(sentence)),
             };

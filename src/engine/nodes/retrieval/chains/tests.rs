@@ -59,19 +59,6 @@ fn questions_and_answers_are_the_recorded_ones() {
 }
 
 #[test]
-fn what_is_remembered_is_the_question_without_its_files() {
-    let (stage, flow) = (Stage::new(), load(&retrieval_qa()).unwrap());
-    let file = json!({ "type": "file:full", "name": "a.txt", "mime": "text/plain", "data": "a long file" });
-    stage.ask(&flow, &json!({ "question": "one", "chatId": "c", "uploads": [file] })).0.unwrap();
-    stage.ask(&flow, &json!({ "question": "two", "chatId": "c" })).0.unwrap();
-    let asked: Vec<Value> = asked().into_iter().filter(|asked| asked.get("messages").is_some()).collect();
-    let told = |asked: &Value| asked["messages"].to_string();
-    assert!(told(&asked[0]).contains("a long file"), "the model reads it");
-    // The model here repeats what it is asked.
-    assert!(told(&asked[1]).contains("human: one\\nai: "), "{}", told(&asked[1]));
-}
-
-#[test]
 fn prompts_are_flowises_where_the_author_wrote_none() {
     let mut export = retrieval_qa();
     let written = inputs(&mut export, "conversationalRetrievalQAChain_0").clone();
@@ -99,6 +86,31 @@ fn it_remembers_without_a_memory_and_tells_no_sources_unasked() {
     assert!(system.ends_with("Question: c\nHelpful Answer:"), "{system}");
     assert_eq!(last[1], json!({ "role": "user", "content": "a {b}" }));
     assert_eq!(last.len(), 4);
+}
+
+#[test]
+fn it_stores_the_question_without_its_files_and_what_moderation_said() {
+    let mut export = retrieval_qa();
+    inputs(&mut export, "conversationalRetrievalQAChain_0")["inputModeration"] = json!(["{{mod_0.data.instance}}"]);
+    let inputs = json!({ "denyList": "secret", "moderationErrorMessage": "No." });
+    let data = json!({ "id": "mod_0", "name": "inputModerationSimple", "label": "Moderation", "inputs": inputs });
+    export["nodes"].as_array_mut().unwrap().push(json!({ "id": "mod_0", "data": data }));
+    export["edges"].as_array_mut().unwrap().push(json!({
+        "source": "mod_0", "sourceHandle": "mod_0-output-x", "target": "conversationalRetrievalQAChain_0", "targetHandle": "x",
+    }));
+    let (stage, flow) = (Stage::new(), load(&export).unwrap());
+    let file = json!({ "type": "file:full", "name": "a.txt", "mime": "text/plain", "data": "words of a file" });
+    for body in [
+        json!({ "question": "one", "chatId": "c", "uploads": [file] }),
+        json!({ "question": "a secret", "chatId": "c" }),
+        json!({ "question": "two", "chatId": "c" }),
+    ] {
+        stage.ask(&flow, &body).0.unwrap();
+    }
+    let last = asked().pop().unwrap()["messages"].take();
+    let told: Vec<&str> = last.as_array().unwrap().iter().filter_map(|turn| turn["content"].as_str()).skip(1).collect();
+    let answered = "Stub answer to: <doc name='a.txt'>words of a file</doc>\n\n\n\none";
+    assert_eq!(told, ["one", answered, "a secret", "No.", "two"]);
 }
 
 #[test]
