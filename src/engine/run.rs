@@ -88,6 +88,8 @@ pub(crate) struct Sink {
     first_token: Cell<Option<(Instant, Histogram, Rc<ModelReport>)>>,
     has_started: Cell<bool>,
     starts_with_first_token: Cell<bool>,
+    /// While the model thinks: since when.
+    thinks: Cell<Option<Instant>>,
     queue: RefCell<String>,
     /// Records so far.
     pub(crate) events: Cell<u64>,
@@ -139,8 +141,19 @@ impl Sink {
         self.starts_with_first_token.set(true);
     }
 
+    /// A piece of what the model thinks.
+    pub(crate) fn thought(&self, text: &str) {
+        self.thinks.set(self.thinks.get().or_else(|| Some(Instant::now())));
+        self.event("thinking", &text.into());
+    }
+
     /// A token of a flow that has no `start`.
     pub(crate) fn bare_token(&self, text: &str) {
+        if let Some(since) = self.thinks.take() {
+            // The end of it, with the seconds that it took.
+            let seconds = (since.elapsed().as_millis() + 500) / 1000;
+            self.tell(&format!("message:\ndata:{{\"event\":\"thinking\",\"data\":\"\",\"duration\":{seconds}}}\n\n"));
+        }
         if !text.is_empty()
             && self.streams
             && let Some((begun, histogram, report)) = self.first_token.take()
@@ -154,7 +167,14 @@ impl Sink {
 
     pub(crate) fn event(&self, name: &str, data: &Value) {
         if self.streams {
-            self.queue.borrow_mut().push_str(&record(name, data));
+            self.tell(&record(name, data));
+        }
+    }
+
+    /// Puts a record into the stream, if there is one.
+    fn tell(&self, record: &str) {
+        if self.streams {
+            self.queue.borrow_mut().push_str(record);
             self.events.set(self.events.get() + 1);
         }
     }
@@ -168,6 +188,29 @@ impl Sink {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thinking_ends_with_the_time_that_it_took() {
+        let sink = Sink::new(true);
+        for thought in ["Hm", "well"] {
+            sink.thought(thought);
+        }
+        sink.bare_token("So");
+        sink.bare_token("!");
+        let told = sink.take();
+        let events: Vec<&str> =
+            told.split_terminator("\n\n").map(|record| &record["message:\ndata:".len()..]).collect();
+        assert_eq!(
+            events[1..],
+            [
+                r#"{"event":"thinking","data":"well"}"#,
+                r#"{"event":"thinking","data":"","duration":0}"#,
+                r#"{"event":"token","data":"So"}"#,
+                r#"{"event":"token","data":"!"}"#,
+            ]
+        );
+        assert_eq!(sink.events.get(), 5);
+    }
 
     #[test]
     fn spaces_are_tokens_too() {

@@ -85,7 +85,7 @@ impl<'a> Ask<'a> {
     /// A piece of what the model thinks.
     fn think(&self, thought: &str) {
         if let Some(tokens) = self.tokens.filter(|_| self.bare) {
-            tokens.event("thinking", &thought.into());
+            tokens.thought(thought);
         }
     }
 }
