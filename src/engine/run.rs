@@ -149,7 +149,8 @@ impl Sink {
 
     /// A token of a flow that has no `start`.
     pub(crate) fn bare_token(&self, text: &str) {
-        if let Some(since) = self.thinks.take() {
+        if let Some(since) = self.thinks.get().filter(|_| !text.is_empty()) {
+            self.thinks.set(None);
             // The end of it, with the seconds that it took.
             let seconds = (since.elapsed().as_millis() + 500) / 1000;
             self.tell(&format!("message:\ndata:{{\"event\":\"thinking\",\"data\":\"\",\"duration\":{seconds}}}\n\n"));
@@ -195,6 +196,8 @@ mod tests {
         for thought in ["Hm", "well"] {
             sink.thought(thought);
         }
+        // Some vendors send an empty piece beside each thought.
+        sink.bare_token("");
         sink.bare_token("So");
         sink.bare_token("!");
         let told = sink.take();
@@ -204,12 +207,13 @@ mod tests {
             events[1..],
             [
                 r#"{"event":"thinking","data":"well"}"#,
+                r#"{"event":"token","data":""}"#,
                 r#"{"event":"thinking","data":"","duration":0}"#,
                 r#"{"event":"token","data":"So"}"#,
                 r#"{"event":"token","data":"!"}"#,
             ]
         );
-        assert_eq!(sink.events.get(), 5);
+        assert_eq!(sink.events.get(), 6);
     }
 
     #[test]
