@@ -12,6 +12,7 @@ use super::models::ChatModel;
 use super::nodes::Kind;
 use super::part::Part;
 use super::provider::Endpoint;
+use super::variables;
 use crate::config::Secret;
 
 /// See the module.
@@ -19,12 +20,14 @@ pub(crate) struct Inputs<'n, 'c, 'a> {
     pub(crate) node: &'n Node,
     values: Map<String, Value>,
     read: HashSet<String>,
+    /// In these, `{{...}}` is filled in for each request, or means nothing.
+    filled: HashSet<String>,
     pub(crate) compiler: &'c mut Compiler<'a>,
 }
 
 impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     pub(crate) fn new(node: &'n Node, values: Map<String, Value>, compiler: &'c mut Compiler<'a>) -> Self {
-        Self { node, values, read: HashSet::new(), compiler }
+        Self { node, values, read: HashSet::new(), filled: HashSet::new(), compiler }
     }
 
     /// The part, if every input is understood.
@@ -34,6 +37,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
         // What was given up half-way has inputs that nobody looked at.
         if part.is_some() {
             self.finish();
+            self.refuse_unfilled();
         }
         if let Some(Part::Model(model)) = &part {
             self.compiler.models.push(model.name().into());
@@ -52,6 +56,23 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
         for name in left {
             self.refuse(&name, "the engine does not support this option");
         }
+    }
+
+    /// Reports what Flowise fills in for each request, and this node would not.
+    fn refuse_unfilled(&mut self) {
+        let params = &self.node.data.input_params;
+        let accepts = |name: &str| params.iter().any(|param| param.name == name && param.accept_variable == Some(true));
+        let left = self.values.iter().filter(|(name, _)| self.read.contains(*name) && !self.filled.contains(*name));
+        let found =
+            left.filter_map(|(name, value)| Some((name.clone(), variables::first(value, accepts(name))?.to_owned())));
+        for (name, variable) in found.collect::<Vec<_>>() {
+            self.refuse(&name, format!("the engine does not fill in {{{{{variable}}}}} here"));
+        }
+    }
+
+    /// In these inputs the node fills in `{{...}}` for each request.
+    pub(crate) fn fills(&mut self, names: &[&str]) {
+        self.filled.extend(names.iter().map(|name| (*name).to_owned()));
     }
 
     /// As written; `None` where there is nothing.
@@ -129,6 +150,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     /// Inputs that change nothing here.
     pub(crate) fn ignore(&mut self, names: &[&str]) {
         self.read.extend(names.iter().map(|name| (*name).to_owned()));
+        self.fills(names);
     }
 
     /// Ids of the nodes that an input refers to, `{{id.data.instance}}` once or in a list.

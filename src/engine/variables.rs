@@ -21,6 +21,30 @@ pub(crate) fn filled_with(value: &Value, find: &impl Fn(&str) -> Option<String>)
     }
 }
 
+/// As [`filled_text`], in a setting, where Flowise fills in variables and what is known of the flow, and no more.
+pub(crate) fn filled_setting(text: &str, run: &Run<'_>) -> String {
+    replaced(text, |name| of_setting(name, run))
+}
+
+/// The value of a name in a setting.
+pub(crate) fn of_setting(name: &str, run: &Run<'_>) -> Option<String> {
+    known(name, run).filter(|_| name.starts_with('$'))
+}
+
+/// The first `{{...}}` that Flowise fills in anywhere, and, in inputs that accept variables, also of those that it fills
+/// in there.
+pub(crate) fn first(value: &Value, accepts: bool) -> Option<&str> {
+    match value {
+        Value::String(text) => names(text).find(|name| {
+            let is_known = name.starts_with("$vars.") || name.starts_with("$flow.");
+            is_known || (accepts && ["question", "chat_history", "file_attachment"].contains(name))
+        }),
+        Value::Array(items) => items.iter().find_map(|item| first(item, accepts)),
+        Value::Object(fields) => fields.values().find_map(|field| first(field, accepts)),
+        _ => None,
+    }
+}
+
 /// The names in every `{{...}}`.
 pub(crate) fn names(text: &str) -> impl Iterator<Item = &str> {
     text.split("{{").skip(1).filter_map(|part| part.split_once("}}")).map(|(name, _)| name.trim())
@@ -97,11 +121,74 @@ fn history(run: &Run<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::engine::testing::{flow, predict};
 
     #[test]
     fn unknown_names_stay_and_values_are_not_looked_at() {
         let find = |name: &str| (name == "a").then(|| "{{a}}".to_owned());
         assert_eq!(replaced("x {{a}} {{ a }} {{b}} {{", find), "x {{a}} {{a}} {{b}} {{");
+    }
+
+    const GOLD: &str = r#"{ "vars": { "word": "gold" } }"#;
+
+    /// A question to a flow that one moderation guards.
+    fn guarded(inputs: &Value, question: &str) -> (Vec<Value>, Value) {
+        let nodes = [
+            ("m_0", "testModel", json!({})),
+            ("p_0", "promptTemplate", json!({ "template": "{q} of {{$vars.word}}" })),
+            ("mod_0", "inputModerationSimple", inputs.clone()),
+            (
+                "end_0",
+                "llmChain",
+                json!({
+                    "model": "{{m_0.data.instance}}", "prompt": "{{p_0.data.instance}}",
+                    "inputModeration": ["{{mod_0.data.instance}}"],
+                }),
+            ),
+        ];
+        let overrides: Value = serde_json::from_str(GOLD).unwrap();
+        let body = json!({ "question": question, "overrideConfig": overrides });
+        let predicted = predict(&flow(&nodes).unwrap(), &body, &["ok".into()]);
+        (predicted.asked, predicted.reply.unwrap().said.into_text().into())
+    }
+
+    #[test]
+    fn settings_are_filled_in_with_variables_and_not_with_what_the_user_said() {
+        let inputs = json!({
+            "denyList": "x{{$vars.word}}\n{{question}}\n{{$vars.none}}",
+            "moderationErrorMessage": "No {{$vars.word}} in {{$flow.sessionId}}, {{question}}",
+        });
+        let (asked, said) = guarded(&inputs, "xGold");
+        assert_eq!((asked.len(), said), (0, json!("No gold in chat, {{question}}")));
+        let (asked, _) = guarded(&inputs, "x{{$vars.word}}");
+        assert_eq!(asked[0][0]["content"], "x{{$vars.word}} of gold");
+    }
+
+    #[test]
+    fn what_would_not_be_filled_in_is_refused() {
+        let calc = |inputs: Value| {
+            let agent = json!({
+                "model": "{{m_0.data.instance}}", "memory": "{{mem_0.data.instance}}", "tools": ["{{t_0.data.instance}}"],
+            });
+            let nodes = [
+                ("m_0", "testModel", json!({})),
+                ("mem_0", "bufferMemory", json!({ "memoryKey": "{{$vars.ignored}}", "sessionId": "{{$flow.chatId}}" })),
+                ("t_0", "requestsGet", inputs),
+                ("end_0", "toolAgent", agent),
+            ];
+            flow(&nodes).err()
+        };
+        let url = "https://example.com/{{$vars.path}}";
+        let headers = json!({ "x-user": "{{$vars.user}}" });
+        assert_eq!(calc(json!({ "requestsGetUrl": url, "requestsGetHeaders": headers })), None);
+        let described = json!({ "requestsGetUrl": url, "requestsGetDescription": "For {{$vars.user}}" });
+        let problem =
+            "node \"t_0\" (requestsGet), input requestsGetDescription: the engine does not fill in {{$vars.user}} here";
+        assert_eq!(calc(described).as_deref(), Some(problem));
+        let inputs = json!({ "k": "{{$flow.k}}", "sessionId": "x" });
+        assert!(flow(&[("mem_0", "bufferWindowMemory", inputs)]).is_err());
     }
 }

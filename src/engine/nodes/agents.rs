@@ -54,6 +54,7 @@ impl Kind for ToolAgent {
         if prompt.as_ref().is_some_and(|prompt| prompt.form() != Form::Chat) {
             inputs.refuse("chatPromptTemplate", "expected a chat prompt template");
         }
+        inputs.fills(&["systemMessage"]);
         let system = Template::parse(&inputs.text("systemMessage").unwrap_or_default());
         let system = system.map_err(|error| inputs.refuse("systemMessage", error)).ok();
         let moderations = moderations(inputs);

@@ -14,6 +14,7 @@ use crate::engine::models::{Ask, ChatModel};
 use crate::engine::part::{Moderation, Part};
 use crate::engine::provider::{Endpoint, secret_header};
 use crate::engine::run::Run;
+use crate::engine::variables::filled_setting;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&SimpleModeration, &OpenAiModeration];
 
@@ -63,8 +64,8 @@ impl Kind for SimpleModeration {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        inputs.fills(&["denyList", "moderationErrorMessage"]);
         let denied = inputs.text("denyList").unwrap_or_default();
-        let denied: Vec<String> = denied.split('\n').filter(|line| !line.is_empty()).map(str::to_owned).collect();
         let model = inputs.part_as("model", Part::into_model, "a chat model");
         let sentence = inputs.text("moderationErrorMessage");
         let sentence =
@@ -75,7 +76,8 @@ impl Kind for SimpleModeration {
 
 #[derive(Debug)]
 struct Simple {
-    denied: Vec<String>,
+    /// Line by line.
+    denied: String,
     model: Option<Arc<dyn ChatModel>>,
     sentence: String,
 }
@@ -84,13 +86,14 @@ impl Moderation for Simple {
     fn check<'a>(&'a self, text: &'a str, run: &'a Run<'a>) -> Task<'a, Result<String, String>> {
         Box::pin(async move {
             let lower = text.to_lowercase();
-            for denied in &self.denied {
+            let denied = filled_setting(&self.denied, run);
+            for denied in denied.split('\n').filter(|line| !line.is_empty()) {
                 let is_denied = match &self.model {
                     Some(model) => is_similar(&**model, text, denied, run).await?,
                     None => lower.contains(&denied.to_lowercase()),
                 };
                 if is_denied {
-                    return Ok(Err(self.sentence.clone()));
+                    return Ok(Err(filled_setting(&self.sentence, run)));
                 }
             }
             Ok(Ok(text.to_owned()))
@@ -120,6 +123,7 @@ impl Kind for OpenAiModeration {
         if let Some(key) = inputs.credential("openAIApi", "openAIApiKey") {
             headers.push((AUTHORIZATION, secret_header(&format!("Bearer {}", key.expose())).ok()?));
         }
+        inputs.fills(&["moderationErrorMessage"]);
         let sentence = inputs.text("moderationErrorMessage");
         let sentence = sentence.unwrap_or_else(|| "Text was found that violates OpenAI's content policy.".to_owned());
         inputs.ignore(&["credential", "FLOWISE_CREDENTIAL_ID"]);
@@ -142,7 +146,7 @@ impl Moderation for OpenAi {
             let verdict = incoming.json().await?;
             match verdict.pointer("/results/0/flagged").and_then(Value::as_bool) {
                 Some(false) => Ok(Ok(text.to_owned())),
-                Some(true) => Ok(Err(self.sentence.clone())),
+                Some(true) => Ok(Err(filled_setting(&self.sentence, run))),
                 None => Err(Failure::Unreachable("The moderation's answer cannot be read.".to_owned())),
             }
         })

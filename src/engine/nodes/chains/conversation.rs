@@ -41,6 +41,7 @@ impl Kind for ConversationChain {
             inputs.refuse("chatPromptTemplate", "expected a chat prompt template");
         }
         let moderations = moderations(inputs);
+        inputs.fills(&["systemMessagePrompt"]);
         let system = inputs.text("systemMessagePrompt").unwrap_or_else(|| SYSTEM.to_owned());
         let system = match Template::parse(&system) {
             Ok(system) => Some(system),

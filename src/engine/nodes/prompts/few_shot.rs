@@ -21,6 +21,7 @@ impl Kind for FewShotPromptTemplate {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        inputs.fills(&["examples", "prefix", "suffix", "exampleSeparator"]);
         let examples = examples(inputs);
         let example = inputs.part_as("examplePrompt", Part::into_prompt, "a prompt template");
         if !inputs.has("examplePrompt") {

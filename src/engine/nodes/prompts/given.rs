@@ -24,6 +24,7 @@ pub(crate) struct Given {
 impl Given {
     /// A JSON object in an input.
     pub(crate) fn read(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Self {
+        inputs.fills(&[name]);
         let values = match inputs.json(name) {
             None => return Self::default(),
             Some(Value::Object(values)) => values,

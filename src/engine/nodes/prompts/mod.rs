@@ -165,6 +165,7 @@ impl Kind for ChatPromptTemplate {
 }
 
 pub(super) fn template(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Template> {
+    inputs.fills(&[name]);
     let text = inputs.text(name).unwrap_or_default();
     match Template::parse(&text) {
         Ok(template) => Some(template),

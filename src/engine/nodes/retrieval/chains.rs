@@ -85,6 +85,7 @@ fn retriever(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn Retriever>> {
 
 /// A template whose places are all known.
 fn template(inputs: &mut Inputs<'_, '_, '_>, input: &str, text: &str, known: &[&str]) -> Option<Template> {
+    inputs.fills(&[input]);
     let template = match Template::parse(text) {
         Ok(template) => template,
         Err(error) => {
@@ -100,10 +101,10 @@ fn template(inputs: &mut Inputs<'_, '_, '_>, input: &str, text: &str, known: &[&
     Some(template)
 }
 
-fn filled(template: &Template, values: &[(&str, &str)]) -> Result<String, Failure> {
+fn filled(template: &Template, values: &[(&str, &str)], run: &Run<'_>) -> Result<String, Failure> {
     let values: Map<String, Value> =
         values.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
-    template.render(&values).map_err(Failure::flow)
+    template.render_for(&values, run).map_err(Failure::flow)
 }
 
 #[derive(Debug)]
@@ -138,7 +139,7 @@ impl Chain for Conversation {
                 format!("<doc id='{number}'>{text}</doc>")
             });
             let context = context.collect::<Vec<_>>().join("\n");
-            let system = filled(&self.response, &[("context", &context), ("question", &question)])?;
+            let system = filled(&self.response, &[("context", &context), ("question", &question)], run)?;
             let mut messages = vec![Message::system(system)];
             messages.extend(past);
             messages.push(Message::user(question.as_str()));
@@ -164,7 +165,7 @@ impl Conversation {
             format!("{who}: {}", turn.content.plain())
         };
         let history = past.iter().map(line).collect::<Vec<_>>().join("\n");
-        let prompt = filled(&self.rephrase, &[("chat_history", &history), ("question", question)])?;
+        let prompt = filled(&self.rephrase, &[("chat_history", &history), ("question", question)], run)?;
         Ok(run.ask(&*self.model, Ask::of(&[Message::user(prompt)])).await?.text)
     }
 }

@@ -71,6 +71,7 @@ impl Kind for StoreToDocument {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let store = looked_into(inputs);
+        inputs.fills(&["query"]);
         let query = inputs.text("query");
         let least = inputs.number("minScore").unwrap_or(0.0) / 100.0;
         if inputs.output() != Some("text") {

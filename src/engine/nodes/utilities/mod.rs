@@ -13,6 +13,7 @@ use crate::engine::inputs::Inputs;
 use crate::engine::outcomes::outcome;
 use crate::engine::part::{Part, Source};
 use crate::engine::run::Run;
+use crate::engine::variables::{filled_with, of_setting};
 
 pub(super) const KINDS: &[&dyn Kind] = &[&SetVariable, &GetVariable, &branch::IfElseFunction];
 
@@ -29,6 +30,7 @@ impl Kind for SetVariable {
             inputs.refuse("variableName", "a name is required");
         }
         inputs.ignore(&["showOutput"]);
+        inputs.fills(&["input"]);
         let ids = inputs.references("input");
         if ids.is_empty() {
             let value = inputs.value("input").unwrap_or_default();
@@ -61,7 +63,7 @@ impl Source for Variable {
                 values.push(outcome(id, &**source, question, run).await?);
             }
             Ok(match values.len() {
-                0 => self.value.clone(),
+                0 => filled_with(&self.value, &|name| of_setting(name, run)),
                 1 => values.pop().unwrap_or_default(),
                 _ => values.into(),
             })

@@ -89,6 +89,21 @@ fn it_remembers_without_a_memory_and_tells_no_sources_unasked() {
 }
 
 #[test]
+fn its_prompts_know_variables() {
+    let mut export = retrieval_qa();
+    let chain = inputs(&mut export, "conversationalRetrievalQAChain_0");
+    chain["responsePrompt"] = json!("{context} for {{$vars.user}}");
+    chain["rephrasePrompt"] = json!("{chat_history} {question} in {{$flow.chatId}}");
+    let (stage, flow) = (Stage::new(), load(&export).unwrap());
+    let body = json!({ "question": "q", "chatId": "c", "overrideConfig": { "vars": { "user": "Ann" } } });
+    stage.ask(&flow, &body).0.unwrap();
+    stage.ask(&flow, &body).0.unwrap();
+    let told: Vec<String> =
+        asked().iter().filter_map(|asked| asked["messages"][0]["content"].as_str().map(str::to_owned)).collect();
+    assert!(told[0].ends_with(" for Ann") && told[1].ends_with(" q in c"), "{told:?}");
+}
+
+#[test]
 fn it_stores_the_question_without_its_files_and_what_moderation_said() {
     let mut export = retrieval_qa();
     inputs(&mut export, "conversationalRetrievalQAChain_0")["inputModeration"] = json!(["{{mod_0.data.instance}}"]);

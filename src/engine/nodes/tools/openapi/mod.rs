@@ -45,6 +45,7 @@ impl Kind for OpenApiToolkit {
         if !code.is_empty() && code != USUAL_CODE {
             inputs.refuse("customCode", "the engine runs no code but the usual");
         }
+        inputs.fills(&["headers"]);
         let headers = match inputs.json("headers") {
             None => Map::new(),
             Some(Value::Object(headers)) => headers,

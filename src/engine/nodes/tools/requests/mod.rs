@@ -181,6 +181,8 @@ fn request(inputs: &mut Inputs<'_, '_, '_>, method: Method, prefix: &str) -> Opt
     let (short, long) = (inputs.integer("maxOutputLength"), inputs.integer(&longest));
     let length = short.or(long).and_then(|length| usize::try_from(length).ok());
     let own_headers = format!("{prefix}Headers");
+    let own_body = format!("{}Body", prefix.replacen("requests", "request", 1));
+    inputs.fills(&["url", &own, "headers", &own_headers, "body", &own_body]);
     let headers = object(inputs, &["headers", &own_headers]).unwrap_or_default();
     let named = headers_of(headers, &own_headers, inputs);
     let Some(url) = either(inputs, &["url", &own]) else {
