@@ -4,14 +4,13 @@
 //! takes it without a lock or a shared counter, and sees one set from start to end.
 
 mod quota;
+mod view;
 
-use std::cell::RefCell;
+pub(crate) use view::{Local, Reader, Shared};
+
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use arc_swap::ArcSwap;
 
 use crate::config::{Access, Chatflow, Config, Origins, Plan, Problem, Problems, Secret, UpstreamKind};
 use crate::engine::{self, Flows};
@@ -366,51 +365,4 @@ fn is_uuid(text: &str) -> bool {
             8 | 13 | 18 | 23 => byte == b'-',
             _ => byte.is_ascii_hexdigit(),
         })
-}
-
-/// The current snapshot, for all threads.
-pub(crate) type Shared = Arc<ArcSwap<Snapshot>>;
-
-/// One worker's share of a snapshot: cloned without touching a counter that other workers touch.
-#[derive(Debug, Clone)]
-pub(crate) struct Local(Rc<Held>);
-
-#[derive(Debug)]
-struct Held(Arc<Snapshot>);
-
-impl Local {
-    fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self(Rc::new(Held(snapshot)))
-    }
-}
-
-impl std::ops::Deref for Local {
-    type Target = Snapshot;
-
-    fn deref(&self) -> &Snapshot {
-        &self.0.0
-    }
-}
-
-/// One worker's view of the current snapshot.
-pub(crate) struct Reader {
-    shared: Shared,
-    mine: RefCell<Local>,
-}
-
-impl Reader {
-    pub(crate) fn new(shared: Shared) -> Self {
-        let mine = RefCell::new(Local::new(shared.load_full()));
-        Self { shared, mine }
-    }
-
-    /// To be called once per request, by the outermost layer.
-    pub(crate) fn current(&self) -> Local {
-        let now = self.shared.load();
-        let mut mine = self.mine.borrow_mut();
-        if !Arc::ptr_eq(&now, &mine.0.0) {
-            *mine = Local::new(Arc::clone(&now));
-        }
-        mine.clone()
-    }
 }

@@ -1,0 +1,74 @@
+//! The section `engine` of an upstream.
+
+use super::*;
+
+/// A configuration with these lines under `engine:`, which start at line 4.
+fn with_engine(lines: &str) -> String {
+    let lines = lines.replace('\n', "\n      ");
+    format!("upstreams:\n  e:\n    engine:\n      {lines}\nchatflows:\n  {UUID}: {{ upstream: e }}\n")
+}
+
+fn engine(config: &Config) -> &crate::config::Engine {
+    match &config.upstreams[0].kind {
+        UpstreamKind::Engine(engine) => engine,
+        UpstreamKind::Flowise(_) | UpstreamKind::Demo => panic!("another kind"),
+    }
+}
+
+#[test]
+fn an_engine_is_read() {
+    let folder = Folder::new(&with_engine(
+        "credentials:\n  openAIApi: { openAIApiKey: \"${HUNTER}\" }\n  azure: { key: { file: key }, name: inst, none: '${EMPTY}' }",
+    ));
+    let config = folder.load().unwrap();
+    assert_eq!(engine(&config).flows_dir, folder.path("flows"));
+    let secret = |credential: &str, field: &str| engine(&config).credentials[credential][field].expose().to_owned();
+    assert_eq!(secret("openAIApi", "openAIApiKey"), "hunter2");
+    assert_eq!(["key", "name", "none"].map(|field| secret("azure", field)), ["sk-from-file", "inst", ""]);
+    assert_eq!(config.secret_files, [folder.path("key")], "it is watched");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let networked = load_text(&with_engine("flows_dir: flows\nallow_networks: [10.1.2.3/8, '::1']"));
+    let networks: Vec<String> = engine(&networked).allow_networks.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
+    // A name of its own needs no id, and none is made up.
+    let named = with_engine("flows_dir: flows").replace(UUID, "support");
+    assert_eq!(load_text(&named).chatflows[0].id, None);
+}
+
+#[test]
+fn mistakes_of_an_engine_are_told_in_their_place() {
+    for (lines, expected) in [
+        ("flows_dir: nowhere", "4:18 upstreams.e.engine.flows_dir: no such folder"),
+        ("flows_dir: key", "4:18 upstreams.e.engine.flows_dir: expected a folder, found a file"),
+        ("flow_dir: flows", "4:7 upstreams.e.engine.flow_dir: unknown field"),
+        ("credentials: { openAIApi: {} }", "4:22 upstreams.e.engine.credentials.openAIApi: expected the credential's"),
+        ("credentials: { a: { b: 7 } }", "4:30 upstreams.e.engine.credentials.a.b: expected a string, found a number"),
+        ("credentials: { a: { b: { path: x } } }", "4:32 upstreams.e.engine.credentials.a.b.path: expected a text"),
+        (
+            "credentials: { a: { b: {} } }",
+            "4:30 upstreams.e.engine.credentials.a.b: expected a text, or { file: PATH }",
+        ),
+        ("credentials: { a: { b: { file: x } } }", "4:38 upstreams.e.engine.credentials.a.b.file: no such file"),
+        ("credentials: { a: { b: '${NONE}' } }", "4:30 upstreams.e.engine.credentials.a.b: "),
+        ("allow_networks: [localhost]", "4:24 upstreams.e.engine.allow_networks[0]: expected an address or a network"),
+        ("allow_networks: 10.0.0.0/8", "4:23 upstreams.e.engine.allow_networks: expected a list, found a string"),
+        ("credentials: text", "4:20 upstreams.e.engine.credentials: expected a map"),
+    ] {
+        let found = problems(&with_engine(lines));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(expected), "{lines}: {found:?}");
+    }
+    let chatflow = |text: &str| format!("upstreams:\n  e: {{ engine: {{}} }}\nchatflows:\n  {text}\n");
+    for (text, expected) in [
+        ("\"*\": { upstream: e }", "4:3 chatflows.*: the engine answers flows by their files"),
+        ("a: { upstream: e, body: passthrough }", "4:27 chatflows.a.body: the engine reads what it answers"),
+    ] {
+        let found = problems(&chatflow(text));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(expected), "{text}: {found:?}");
+    }
+    let both = format!(
+        "upstreams:\n  e: {{ engine: {{}}, flowise: {{ urls: [http://a] }} }}\nchatflows:\n  {UUID}: {{ upstream: e }}\n"
+    );
+    assert!(problems(&both)[0].contains("exclude each other"));
+}
