@@ -12,7 +12,6 @@ mod splitters;
 mod stores;
 #[cfg(test)]
 mod testing;
-mod tokens;
 mod tool;
 
 pub(crate) use document_store::opened;

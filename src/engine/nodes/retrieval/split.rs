@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value, json};
 
 use super::javascript::{is_space, length, trim};
-use super::tokens::Encoding;
 use crate::engine::part::{Document, Splitter};
 
 /// A splitter node.
@@ -25,8 +24,6 @@ pub(super) enum How {
     Recursive(Vec<String>),
     /// Before Markdown headings of at most that level, whatever the length.
     Headings(usize),
-    /// After so many tokens; lengths are tokens.
-    Tokens(Encoding),
 }
 
 /// `LangChain`'s separators for Markdown.
@@ -58,7 +55,6 @@ impl Splitter for TextSplitter {
                 passages
             }
             How::Headings(level) => by_headings(text, *level),
-            How::Tokens(encoding) => encoding.passages(text, self.most, self.overlap)?,
         })
     }
 
@@ -68,7 +64,7 @@ impl Splitter for TextSplitter {
             let passages = self.split(&document.text)?;
             let lines = match self.how {
                 How::Headings(_) => None,
-                How::Once(_) | How::Recursive(_) | How::Tokens(_) => Some(lines(&document.text, &passages)),
+                How::Once(_) | How::Recursive(_) => Some(lines(&document.text, &passages)),
             };
             let mut lines = lines.into_iter().flatten();
             split.extend(passages.into_iter().map(|text| {
