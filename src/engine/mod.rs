@@ -30,6 +30,7 @@ mod scanner;
 mod template;
 #[cfg(test)]
 mod testing;
+mod tokens;
 mod variables;
 mod watch;
 mod ways;

@@ -8,7 +8,7 @@ pub(super) fn length(text: &str) -> usize {
 }
 
 /// What `trim` removes and `\s` matches.
-pub(super) fn is_space(letter: char) -> bool {
+pub(crate) fn is_space(letter: char) -> bool {
     (letter.is_whitespace() && letter != '\u{85}') || letter == '\u{feff}'
 }
 

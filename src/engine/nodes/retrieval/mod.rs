@@ -16,6 +16,7 @@ mod tool;
 
 pub(crate) use document_store::opened;
 pub(crate) use index::{Index, Indexes, MOST_PASSAGES};
+pub(crate) use javascript::is_space;
 pub(crate) use stores::VectorStore;
 pub(crate) use tool::lookup;
 

@@ -1,5 +1,5 @@
 //! How texts are cut into passages, as `LangChain`'s splitters for JavaScript do it: the same cuts, the same
-//! overlap, the same numbers of lines. Lengths are those of JavaScript, but no character is cut in half.
+//! overlap, the same numbers of lines. Lengths are those of JavaScript, but only tokens cut a character in half.
 
 use std::collections::VecDeque;
 
@@ -7,6 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::javascript::{is_space, length, trim};
 use crate::engine::part::{Document, Splitter};
+use crate::engine::tokens::Encoding;
+
+/// Tokens of all passages of a text: an overlap of nearly the whole size repeats each as often as it likes.
+const MOST_TOKENS: usize = 1 << 24;
 
 /// A splitter node.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub(super) enum How {
     Recursive(Vec<String>),
     /// Before Markdown headings of at most that level, whatever the length.
     Headings(usize),
+    /// Anywhere between tokens, which lengths and the overlap are counted in.
+    Tokens(&'static Encoding),
 }
 
 /// `LangChain`'s separators for Markdown.
@@ -55,6 +61,7 @@ impl Splitter for TextSplitter {
                 passages
             }
             How::Headings(level) => by_headings(text, *level),
+            How::Tokens(encoding) => self.by_tokens(text, encoding)?,
         })
     }
 
@@ -64,7 +71,7 @@ impl Splitter for TextSplitter {
             let passages = self.split(&document.text)?;
             let lines = match self.how {
                 How::Headings(_) => None,
-                How::Once(_) | How::Recursive(_) => Some(lines(&document.text, &passages)),
+                How::Once(_) | How::Recursive(_) | How::Tokens(_) => Some(lines(&document.text, &passages)),
             };
             let mut lines = lines.into_iter().flatten();
             split.extend(passages.into_iter().map(|text| {
@@ -97,6 +104,24 @@ impl TextSplitter {
             }
         }
         passages.extend(self.merged(&short, ""));
+    }
+
+    fn by_tokens(&self, text: &str, encoding: &Encoding) -> Result<Vec<String>, String> {
+        let tokens = encoding.encode(text)?;
+        let count = tokens.len().div_ceil(self.most - self.overlap);
+        if count.saturating_mul(self.most.min(tokens.len())) > MOST_TOKENS {
+            return Err(format!(
+                "The passages of a text overlap so much that they have more than {MOST_TOKENS} tokens."
+            ));
+        }
+        let mut passages = Vec::new();
+        let mut end = 0;
+        while end < tokens.len() {
+            let start = if end == 0 { 0 } else { end - self.overlap };
+            end = (start + self.most).min(tokens.len());
+            passages.push(encoding.decode(tokens.get(start..end).unwrap_or_default()));
+        }
+        Ok(passages)
     }
 
     /// Joins pieces to passages that are as long as they may be, each beginning with the end of the one before.

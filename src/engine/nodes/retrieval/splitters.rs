@@ -8,6 +8,7 @@ use super::super::Kind;
 use super::split::{How, MARKDOWN, PLAIN, TextSplitter};
 use crate::engine::inputs::Inputs;
 use crate::engine::part::Part;
+use crate::engine::tokens::Encoding;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&Recursive, &Character, &Markdown, &Token];
 
@@ -74,13 +75,12 @@ impl Kind for Token {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        inputs.ignore(&["chunkSize", "chunkOverlap"]);
-        inputs.refuse(
-            "encodingName",
-            "the engine has no tables of tokens: use a Recursive Character Text Splitter, whose sizes are characters \
-             (a token of English text is about four)",
-        );
-        None
+        let name = inputs.text("encodingName").unwrap_or_else(|| "gpt2".to_owned());
+        let Some(encoding) = Encoding::named(&name) else {
+            inputs.refuse("encodingName", "expected gpt2, r50k_base, p50k_base, p50k_edit or cl100k_base");
+            return None;
+        };
+        splitter(inputs, How::Tokens(encoding))
     }
 }
 
@@ -94,7 +94,7 @@ fn splitter(inputs: &mut Inputs<'_, '_, '_>, how: How) -> Option<Part> {
     if overlap >= most {
         inputs.refuse(
             "chunkOverlap",
-            format!("Cannot have chunkOverlap >= chunkSize (an overlap of {overlap}, {most} characters)"),
+            format!("Cannot have chunkOverlap >= chunkSize (an overlap of {overlap}, a size of {most})"),
         );
         return None;
     }

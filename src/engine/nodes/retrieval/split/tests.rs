@@ -58,6 +58,38 @@ fn passages_and_their_lines_are_langchains() {
     }
 }
 
+/// What `@langchain/textsplitters` 1.0.1 made of those texts with the tables of `js-tiktoken` 1.0.21.
+#[test]
+fn passages_of_tokens_are_langchains() {
+    type Case = (String, String, usize, usize, Value);
+    let texts: Value = serde_json::from_str(include_str!("../../../tokens/recorded.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(include_str!("tokens.json")).unwrap();
+    assert!(cases.len() > 300);
+    for (encoding, text, most, overlap, expected) in cases {
+        let splitter = TextSplitter { most, overlap, how: How::Tokens(Encoding::named(&encoding).unwrap()) };
+        let document = Document { text: texts["texts"][&text].as_str().unwrap().to_owned(), metadata: Map::new() };
+        let made = match splitter.split_documents(&[document]) {
+            Ok(passages) => passages
+                .into_iter()
+                .map(|passage| {
+                    let lines = &passage.metadata["loc"]["lines"];
+                    json!([passage.text, lines["from"], lines["to"]])
+                })
+                .collect(),
+            Err(refused) => Value::from(refused),
+        };
+        assert_eq!(made, expected, "{encoding} {text} {most} {overlap}");
+    }
+}
+
+#[test]
+fn an_overlap_that_repeats_too_much_is_refused() {
+    let encoding = Encoding::named("gpt2").unwrap();
+    let splitter = TextSplitter { most: 20_000, overlap: 19_999, how: How::Tokens(encoding) };
+    let refused = splitter.split(&"word ".repeat(30_000)).unwrap_err();
+    assert!(refused.contains("overlap so much"), "{refused}");
+}
+
 #[test]
 fn no_character_is_cut_in_half() {
     let splitter = splitter("plain", &Options { chunk_size: 1, chunk_overlap: 0, separator: None, separators: None });

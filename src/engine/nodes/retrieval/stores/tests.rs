@@ -85,9 +85,21 @@ fn nothing_is_embedded_where_there_is_nothing() {
 }
 
 #[test]
-fn a_splitter_that_wants_tables_is_named() {
-    let tokens = with_loader("tokenTextSplitter", &json!({ "encodingName": "gpt2", "chunkSize": 100 }));
-    assert!(problems(&tokens).contains("(tokenTextSplitter), input encodingName: the engine has no tables"));
+fn passages_may_be_cut_by_tokens() {
+    let refused = |inputs: Value| problems(&with_loader("tokenTextSplitter", &inputs));
+    assert!(refused(json!({ "encodingName": "o200k_base" })).contains("input encodingName: expected gpt2, r50k_base"));
+    assert!(refused(json!({ "chunkSize": "4", "chunkOverlap": "4" })).contains("chunkOverlap >= chunkSize"));
+    let mut export = retrieval_qa();
+    node(
+        &mut export,
+        "recursiveCharacterTextSplitter_0",
+        "tokenTextSplitter",
+        &json!({ "chunkSize": 4, "chunkOverlap": "0" }),
+    );
+    sources(&export, "q");
+    let embedded = asked().into_iter().find_map(|asked| asked["input"].as_array().cloned()).unwrap();
+    let first: String = embedded.iter().take(2).filter_map(Value::as_str).collect();
+    assert!(embedded.len() > 10 && first.starts_with("The Aurora gateway"), "{first}");
 }
 
 #[test]
