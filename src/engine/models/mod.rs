@@ -33,6 +33,12 @@ pub(crate) trait ChatModel: fmt::Debug + Send + Sync {
     fn sees_images(&self) -> bool {
         false
     }
+
+    /// Whether Flowise has a table to count its tokens with. `LangChain` counts with GPT-2's for every model that does
+    /// not tell its name the old way, and finds none for one that does and is not `OpenAI`'s.
+    fn has_token_table(&self) -> bool {
+        true
+    }
 }
 
 /// What a model is asked.

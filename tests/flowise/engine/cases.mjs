@@ -180,6 +180,14 @@ export const CASES = [
       ask('the model says 400', { question: 'x [[error=400]]', chatId: '$rag4', streaming: true })
     ]
   },
+  ...[['gpt2', '20', '4'], ['p50k_base', 9, '0'], ['cl100k_base', '13', '12']].map(([encodingName, chunkSize, chunkOverlap]) => ({
+    name: `retrieval-qa-tokens-${encodingName}`,
+    flow: changed(load('retrieval-qa'), (f) => {
+      const splitter = f.nodes.find((n) => n.data.name === 'recursiveCharacterTextSplitter').data
+      Object.assign(splitter, { name: 'tokenTextSplitter', type: 'TokenTextSplitter', label: 'Token Text Splitter', inputs: { encodingName, chunkSize, chunkOverlap } })
+    }),
+    steps: [ask('passages of tokens', { question: 'On which port does the Aurora gateway listen?', chatId: '$rag' })]
+  })),
   {
     name: 'tool-agent', flow: load('tool-agent'),
     steps: [
@@ -204,6 +212,16 @@ export const CASES = [
       ...both('the model says 429', { question: '[[error=429]]' })
     ]
   },
+  ...[['all', { llmMemoryMaxTokenLimit: '6' }], ['some', { llmMemoryMaxTokenLimit: 34 }], ['with-a-system-message', { llmMemoryMaxTokenLimit: '34', llmMessages: [{ role: 'system', content: '<p>Be brief.</p>' }] }], ['none', { llmMemoryMaxTokenLimit: '' }]].map(([name, more]) => ({
+    name: `agentflow-llm-summary-buffer-${name}`,
+    flow: changed(load('agentflow-llm'), (f) => Object.assign(inputs(f, 'llmAgentflow'), { llmEnableMemory: true, llmMemoryType: 'conversationSummaryBuffer' }, more)),
+    steps: [
+      ask('turn 1, JSON', { question: 'My name is Ada, and what I ask has some tokens.', chatId: '$sum' }),
+      ask('turn 2, stream', { question: 'Zażółć 😀?', chatId: '$sum', streaming: true }),
+      ask('turn 3, JSON', { question: 'It\'s <|endoftext|>', chatId: '$sum' }),
+      ask('turn 4, JSON', { question: 'Fourth', chatId: '$sum' })
+    ]
+  })),
   {
     name: 'agentflow-llm-reply', flow: load('agentflow-llm-reply'), vars: { userId: 'default-user' },
     steps: both('state, variables and a reply', { question: 'Hello', chatId: '$afr' })

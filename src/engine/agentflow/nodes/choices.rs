@@ -242,6 +242,7 @@ impl Chooses {
             "conversationSummary" if !past.is_empty() => {
                 talk.say("assistant", &self.0.summary(&past, visit).await?);
             }
+            "conversationSummaryBuffer" => self.0.recall_or_sum_up(talk, &past, visit).await?,
             _ => talk.recall(&past, request),
         }
         Ok(())

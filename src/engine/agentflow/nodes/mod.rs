@@ -1,6 +1,7 @@
 //! Every kind of node of the second generation, one file a family. A new node touches its file and [`KINDS`].
 
 mod agent;
+mod buffer;
 mod choices;
 mod flows;
 mod http;

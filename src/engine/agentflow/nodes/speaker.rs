@@ -10,6 +10,7 @@ use super::super::structured::is_type;
 use super::super::talk::{self, Talk};
 use super::super::values::shown as text_of;
 use super::super::{Visit, talk::message};
+use super::buffer::{most_tokens, surplus};
 use super::check_changes;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
@@ -34,6 +35,7 @@ struct Names {
     has_memory: String,
     memory: String,
     window: String,
+    most_tokens: String,
     user_message: String,
 }
 
@@ -45,6 +47,7 @@ impl Names {
             has_memory: name("EnableMemory"),
             memory: name("MemoryType"),
             window: name("MemoryWindowSize"),
+            most_tokens: name("MemoryMaxTokenLimit"),
             user_message: name("UserMessage"),
         }
     }
@@ -56,21 +59,16 @@ impl Speaker {
         let names = Names::of(prefix);
         if inputs.flag(&names.has_memory).unwrap_or_default() {
             match inputs.text(&names.memory).as_deref() {
-                None | Some("allMessages" | "windowSize" | "conversationSummary") => {}
-                Some("conversationSummaryBuffer") => {
-                    inputs.refuse(
-                        &names.memory,
-                        "the engine counts no tokens; it knows allMessages, windowSize and conversationSummary",
-                    );
-                }
+                None | Some("allMessages" | "windowSize" | "conversationSummary" | "conversationSummaryBuffer") => {}
                 Some(_) => inputs.refuse(&names.memory, "the engine does not know this kind of memory"),
             }
         }
-        if let Some(window) = inputs.text(&names.window).filter(|window| window.trim().parse::<f64>().is_err()) {
-            inputs.refuse(&names.window, format!("expected a number, not {window}"));
+        for name in [&names.window, &names.most_tokens] {
+            if let Some(number) = inputs.text(name).filter(|number| number.trim().parse::<f64>().is_err()) {
+                inputs.refuse(name, format!("expected a number, not {number}"));
+            }
         }
-        let ignored = [format!("{prefix}MemoryType"), format!("{prefix}MemoryMaxTokenLimit")];
-        inputs.ignore(&ignored.iter().map(String::as_str).collect::<Vec<_>>());
+        inputs.ignore(&[&names.memory]);
         let (model, streams) = model(&format!("{prefix}Model"), inputs)?;
         Some(Self { model, streams, names })
     }
@@ -140,6 +138,7 @@ impl Speaker {
                     talk.say("user", said);
                 }
             }
+            "conversationSummaryBuffer" => self.recall_or_sum_up(talk, &past, visit).await?,
             _ => talk.recall(&past, request),
         }
         if !own.is_empty() {
@@ -148,12 +147,33 @@ impl Speaker {
         Ok(())
     }
 
+    /// The past, and what of it is too much in few words.
+    pub(super) async fn recall_or_sum_up(
+        &self,
+        talk: &mut Talk,
+        past: &[Value],
+        visit: &Visit<'_>,
+    ) -> Result<(), Failure> {
+        let most = most_tokens(visit.inputs.get(&self.names.most_tokens));
+        let (lines, has_table) = (lines(past), self.model.has_token_table());
+        // Counting a long chat takes a while, in which a worker's other requests should not wait.
+        let surplus = tokio::task::spawn_blocking(move || surplus(&lines, most, has_table)).await;
+        let surplus = surplus.map_err(|_| Failure::flow("the tokens of the chat cannot be counted"))?;
+        let (summed_up, kept) = past.split_at_checked(surplus).unwrap_or((past, &[]));
+        if !summed_up.is_empty() {
+            let summary = self.summary(summed_up, visit).await?;
+            // Some models want no second system message.
+            let has_system = talk.shown.iter().any(|said| said.get("role").and_then(Value::as_str) == Some("system"));
+            let role = if has_system { "user" } else { "system" };
+            talk.say(role, &format!("Previous conversation summary: {summary}"));
+        }
+        talk.recall(kept, visit.run.request);
+        Ok(())
+    }
+
     /// The past in few words.
     pub(super) async fn summary(&self, past: &[Value], visit: &Visit<'_>) -> Result<String, Failure> {
-        let field = |turn: &Value, name: &str| turn.get(name).map(text_of).unwrap_or_default();
-        let lines: Vec<String> =
-            past.iter().map(|turn| format!("{}: {}", field(turn, "role"), field(turn, "content"))).collect();
-        let asked = [Message::user(SUMMARIZER.trim_end().replacen("{conversation}", &lines.join("\n"), 1))];
+        let asked = [Message::user(SUMMARIZER.trim_end().replacen("{conversation}", &lines(past).join("\n"), 1))];
         Ok(visit.run.ask(&*self.model, Ask::of(&asked)).await?.text)
     }
 
@@ -211,6 +231,12 @@ pub(super) fn before(talk: &mut Talk, visit: &Visit<'_>) {
             talk.say(if past.by_user { "user" } else { "assistant" }, &past.text);
         }
     }
+}
+
+/// Who said what.
+fn lines(past: &[Value]) -> Vec<String> {
+    let field = |turn: &Value, name: &str| turn.get(name).map(text_of).unwrap_or_default();
+    past.iter().map(|turn| format!("{}: {}", field(turn, "role"), field(turn, "content"))).collect()
 }
 
 /// The last exchanges.

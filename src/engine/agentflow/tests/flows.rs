@@ -235,6 +235,37 @@ fn a_window_shows_the_last_exchanges() {
 }
 
 #[test]
+fn what_has_too_many_tokens_is_summed_up() {
+    for (system, role) in [(json!([]), "system"), (json!([{ "role": "system", "content": "Be brief." }]), "user")] {
+        let inputs = json!({
+            "llmEnableMemory": true, "llmMemoryType": "conversationSummaryBuffer", "llmMemoryMaxTokenLimit": "16",
+            "llmMessages": system,
+        });
+        let flow = Drawing::new(&json!({})).node("say", "llmAgentflow", &model("llm", inputs)).line(&["start", "say"]);
+        run(async {
+            let lab = Lab::new(&flow.export()).await;
+            for question in ["1", "2", "3"] {
+                lab.ask(json!({ "question": question, "chatId": "c" })).await;
+            }
+            let sent = lab.sent();
+            let own = system.as_array().unwrap().len();
+            // `user: 1`, `assistant: Stub answer to: 1` and `user: 2` are 3 + 1 + 7 + 1 + 3 tokens.
+            assert_eq!(
+                messages(&sent[1])[own..],
+                pairs(&[("user", "1"), ("assistant", "Stub answer to: 1"), ("user", "2")])
+            );
+            let asked = messages(&sent[2])[0].1.clone();
+            assert!(asked.contains("user: 1\nassistant: Stub answer to: 1\n"), "{asked}");
+            assert!(!asked.contains("user: 3"), "{asked}");
+            let told = messages(&sent[3]);
+            assert_eq!(told[own].0, role);
+            assert!(told[own].1.starts_with("Previous conversation summary: Stub answer to: "), "{told:?}");
+            assert_eq!(told.last().unwrap(), &pairs(&[("user", "3")])[0]);
+        });
+    }
+}
+
+#[test]
 fn requests_are_sent_and_their_answers_read() {
     let at = |path: &str| format!("<p>http://LLM_BASE_PATH_PLACEHOLDER{path}</p>");
     let flow = Drawing::new(&json!({}))

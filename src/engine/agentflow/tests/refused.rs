@@ -36,11 +36,8 @@ fn what_cannot_be_run_says_where_and_why() {
         (with("newAgentflow", &json!({})), "node \"it\" (newAgentflow): the engine does not know this kind of node"),
         (with("llmAgentflow", &json!({})), "node \"it\" (llmAgentflow), input llmModel: a chat model is required"),
         (
-            with(
-                "llmAgentflow",
-                &model("llm", json!({ "llmEnableMemory": true, "llmMemoryType": "conversationSummaryBuffer" })),
-            ),
-            "node \"it\" (llmAgentflow), input llmMemoryType: the engine counts no tokens; it knows allMessages, windowSize and conversationSummary",
+            with("llmAgentflow", &model("llm", json!({ "llmEnableMemory": true, "llmMemoryMaxTokenLimit": "few" }))),
+            "node \"it\" (llmAgentflow), input llmMemoryMaxTokenLimit: expected a number, not few",
         ),
         (
             with("llmAgentflow", &model("llm", json!({ "llmNew": "x" }))),

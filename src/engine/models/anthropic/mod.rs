@@ -151,4 +151,8 @@ impl ChatModel for Anthropic {
     fn sees_images(&self) -> bool {
         self.sees_images
     }
+
+    fn has_token_table(&self) -> bool {
+        false
+    }
 }
