@@ -19,8 +19,8 @@ pub(super) fn most_tokens(limit: Option<&Value>) -> f64 {
 
 /// How many of the first lines must go, for the rest to have at most so many tokens.
 ///
-/// Flowise counts the whole rest anew for each line that goes. Here each line is counted once: it begins with a role, and
-/// no token reaches from a line break over a letter.
+/// Flowise counts the whole rest anew for each line that goes. Here each line is counted once: the next begins with a
+/// role, and no token reaches from a line break into a word. How blanks before it are cut depends on there being a word.
 pub(super) fn surplus(lines: &[String], most: f64, has_table: bool) -> usize {
     let mut rest = Count { tokens: has_table.then_some(0), units: 0 };
     let mut kept = 0;
@@ -44,10 +44,10 @@ struct Count {
 
 impl Count {
     fn add(&mut self, line: &str, is_last: bool) {
-        let ended = if is_last { line.to_owned() } else { format!("{line}\n") };
-        self.units += ended.encode_utf16().count();
-        let more = self.tokens.and_then(|tokens| Some(tokens + Encoding::named("gpt2")?.encode(&ended).ok()?.len()));
-        self.tokens = more;
+        self.units += line.encode_utf16().count() + usize::from(!is_last);
+        let (text, next) = if is_last { (line.to_owned(), 0) } else { (format!("{line}\nu"), 1) };
+        let count = || Some(Encoding::named("gpt2")?.encode(&text).ok()?.len().saturating_sub(next));
+        self.tokens = self.tokens.and_then(|tokens| Some(tokens + count()?));
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a chat has fewer than 2^52 tokens")]
