@@ -104,7 +104,7 @@ async function streaming(pid, port, key, name) {
 const flow = JSON.parse(fs.readFileSync(path.join(HERE, '../flowise/flows/llm-chain.json'), 'utf8'))
 const cases = [{ name: 'speed', flow }]
 const flowise = new Flowise(lab)
-const engine = new Engine(lab, process.env.FLOWGATE_BIN, path.join(scratch, 'engine'), path.join(scratch, 'pids'))
+const engine = new Engine(lab, undefined, process.env.FLOWGATE_BIN, path.join(scratch, 'engine'), path.join(scratch, 'pids'))
 try {
   const limits = { requests: '100000000/min', burst: 1000000, concurrent: 100000 }
   const ids = await flowise.take(cases)

@@ -29,6 +29,7 @@ async function lastOf(stub) {
   return log.at?.(-1)?.id ?? 0
 }
 
+// `stores`: the document stores that flows may search; none in benchmarks.
 class Side {
   constructor(lab, stores, letter) {
     this.stub = lab.llmBase.replace(/\/v1$/, '')
@@ -48,7 +49,7 @@ class Side {
       return text.includes(PLACEHOLDER) ? `;base64,${Buffer.from(rewired(text)).toString('base64')}` : whole
     }
     const mine = JSON.parse(rewired(JSON.stringify(flow)).replace(/;base64,([A-Za-z0-9+/=]+)/g, file))
-    return this.stores.chosen(mine, this.letter === 'f')
+    return this.stores ? this.stores.chosen(mine, this.letter === 'f') : mine
   }
 
   async answer({ name, timeout }, body) {
@@ -138,8 +139,10 @@ export class Engine extends Side {
     const flows = path.join(this.dir, 'flows')
     fs.rmSync(this.dir, { recursive: true, force: true })
     fs.mkdirSync(flows, { recursive: true })
-    this.brought = await this.stores.exported()
-    fs.writeFileSync(path.join(flows, 'ExportData.json'), this.brought)
+    if (this.stores) {
+      this.brought = await this.stores.exported()
+      fs.writeFileSync(path.join(flows, 'ExportData.json'), this.brought)
+    }
     const config = {
       upstreams: { local: { engine: { flows_dir: 'flows', allow_networks: ['127.0.0.1'], credentials: Object.fromEntries(Object.entries(this.lab.credentials).map(([name, { fields }]) => [name, fields])) } } },
       plans: { default: PLENTY, anonymous: PLENTY },
@@ -166,7 +169,7 @@ export class Engine extends Side {
     fs.rmSync(alone, { recursive: true, force: true })
     fs.mkdirSync(path.join(alone, 'flows'), { recursive: true })
     fs.copyFileSync(file, path.join(alone, 'flows', 'flow.json'))
-    fs.writeFileSync(path.join(alone, 'flows', 'ExportData.json'), this.brought)
+    if (this.brought) fs.writeFileSync(path.join(alone, 'flows', 'ExportData.json'), this.brought)
     fs.writeFileSync(path.join(alone, 'keys.yaml'), JSON.stringify({ keys: [{ id: 'any', sha256: '0'.repeat(64) }] }))
     const config = { upstreams: { local: { engine: { flows_dir: 'flows' } } }, keys_file: 'keys.yaml', chatflows: { flow: { upstream: 'local' } } }
     fs.writeFileSync(path.join(alone, 'flowgate.yaml'), JSON.stringify(config))
