@@ -119,8 +119,6 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
             worker.run()
         })?);
     }
-    // The provider gathers entropy for some 30 ms when it is first asked for randomness: not while a client waits.
-    std::thread::Builder::new().name("entropy".into()).spawn(|| aws_lc_rs::rand::fill(&mut [0]))?;
     let (reload, reload_wanted) = mpsc::channel(1);
     let reloader = watched.map(|files| Reloader::new(files, Arc::clone(&snapshots), Arc::clone(&metrics), logging));
     let control =
@@ -162,6 +160,12 @@ impl Control {
         if let Some(reloader) = reloader {
             tokio::spawn(reload::watch(reloader, wanted));
         }
+        // The provider gathers entropy for some 30 ms when it is first asked for randomness: neither while a client waits,
+        // nor while the workers start.
+        tokio::spawn(async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            aws_lc_rs::rand::fill(&mut [0])
+        });
         let mut phase = self.phase;
         let mut upkeep = Upkeep::new(self.snapshots, self.metrics);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
