@@ -78,6 +78,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
         KeySource::Fixed(keys) => Snapshot::build(config, keys, None, &metrics)?,
     };
     reload::show_state(&snapshot, &metrics);
+    snapshot.warn_of_missing(None);
     let server = snapshot.config.server.clone();
     let workers = server.workers.get();
     let cleartext = server.listen.map(|address| bind(address, workers)).transpose()?;

@@ -67,8 +67,11 @@ pub(crate) enum Backend {
         target: Arc<Target>,
         credentials: Option<Arc<Credentials>>,
     },
-    /// The built-in engine, with the flow that it runs.
-    Engine(Arc<engine::Flow>),
+    /// The built-in engine, with the flow that it runs and all that this one may run.
+    Engine {
+        flow: Arc<engine::Flow>,
+        flows: Arc<engine::FlowIndex>,
+    },
 }
 
 impl Snapshot {
@@ -149,12 +152,6 @@ impl Snapshot {
         if previous.is_none() {
             snapshot.probe_state_dir()?;
         }
-        for (upstream, flows) in &snapshot.engines {
-            let own = snapshot.config.chatflows.iter().filter(|chatflow| {
-                snapshot.config.upstreams.get(chatflow.upstream).is_some_and(|own| own.name == *upstream)
-            });
-            flows.publish(own.filter_map(|chatflow| Some((&**chatflow.id.as_ref()?, answers(chatflow, flows)?))));
-        }
         Ok(snapshot)
     }
 
@@ -186,9 +183,16 @@ impl Snapshot {
         self.engines.iter().map(|(name, flows)| (&**name, flows))
     }
 
+    /// Warns of what flows ask for and do not get, unless `previous` did so before. To be called once it is in force.
+    pub(crate) fn warn_of_missing(&self, previous: Option<&Self>) {
+        for (upstream, flows) in &self.engines {
+            flows.warn_of_missing(previous.and_then(|previous| previous.engines.get(upstream)));
+        }
+    }
+
     /// Whether some chat of the built-in engine is kept.
     pub(crate) fn remembers(&self) -> bool {
-        self.flows.iter().any(|flow| matches!(&flow.backend, Backend::Engine(flow) if flow.remembers()))
+        self.flows.iter().any(|flow| matches!(&flow.backend, Backend::Engine { flow, .. } if flow.remembers()))
     }
 
     pub(crate) fn has_public_chatflow(&self) -> bool {
@@ -244,7 +248,7 @@ fn backend(
     if let Some(flows) = engines.get(&upstream.name) {
         let found = answers(chatflow, flows);
         let found = found.ok_or_else(|| no_flow(chatflow, flows, config))?;
-        return Ok(Backend::Engine(Arc::clone(found)));
+        return Ok(Backend::Engine { flow: Arc::clone(found), flows: Arc::clone(flows.index()) });
     }
     let target = targets.get(&upstream.name).ok_or_else(absent)?;
     let key = chatflow.api_key.as_ref().or(target.settings.api_key.as_ref());
@@ -254,6 +258,18 @@ fn backend(
 /// The flow whose file has the chatflow's name, or its id.
 fn answers<'a>(chatflow: &Chatflow, flows: &'a Flows) -> Option<&'a Arc<engine::Flow>> {
     flows.get(&chatflow.name).or_else(|| flows.get(chatflow.id.as_ref()?))
+}
+
+/// By the ids of chatflows too.
+fn with_ids(flows: Flows, upstream: &str, config: &Config) -> Flows {
+    let is_own =
+        |chatflow: &&Arc<Chatflow>| config.upstreams.get(chatflow.upstream).is_some_and(|own| *own.name == *upstream);
+    let ids = config.chatflows.iter().filter(is_own).filter_map(|chatflow| {
+        let flow = answers(chatflow, &flows)?;
+        Some((chatflow.id.as_ref()?.to_string(), Arc::clone(flow)))
+    });
+    let ids: Vec<_> = ids.collect();
+    flows.with_ids(ids)
 }
 
 fn no_flow(chatflow: &Chatflow, flows: &Flows, config: &Config) -> Problem {
@@ -284,6 +300,7 @@ fn engines(
             UpstreamKind::Demo => Ok(Flows::demo(&upstream.name, metrics)),
         };
         if let Some(flows) = collect(&mut problems, flows) {
+            let flows = with_ids(flows, &upstream.name, config);
             engines.insert(Arc::clone(&upstream.name), flows);
         }
     }

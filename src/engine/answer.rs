@@ -17,6 +17,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::agentflow::Executed;
 use super::failure::Failure;
 use super::flow::{Flow, Plan};
+use super::flows::FlowIndex;
 use super::part::{Reply, Said};
 use super::request::Request;
 use super::run::{Run, Services, Sink};
@@ -38,6 +39,8 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 /// What an answer needs of its surroundings.
 pub(crate) struct Surroundings<'a> {
     pub(crate) services: Rc<Services>,
+    /// All flows of the engine.
+    pub(crate) flows: &'a Arc<FlowIndex>,
     /// Flowise's id of the chatflow, or its public name if it has none.
     pub(crate) id: &'a Arc<str>,
     /// Its public name.
@@ -57,8 +60,9 @@ pub(crate) async fn answer(
     prediction: &Prediction,
     surroundings: Surroundings<'_>,
 ) -> Result<Response<Body>, Refusal> {
-    let Surroundings { services, id, chatflow, cut, report, models, view, running } = surroundings;
-    let request = Request::read(&prediction.body).ok_or(UNREADABLE)?;
+    let Surroundings { services, flows, id, chatflow, cut, report, models, view, running } = surroundings;
+    let mut request = Request::read(&prediction.body).ok_or(UNREADABLE)?;
+    request.flows = Arc::clone(flows);
     let overridden = flow.overridden(&request).map_err(|failure| failure.refusal())?;
     let metrics = &services.upstreams.metrics;
     let watch = Watch::new(metrics, chatflow, flow, running.abort.clone(), models.begin());

@@ -2,15 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Weak};
-
-use arc_swap::ArcSwap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::document_stores::DocumentStores;
 use super::export::{Export, Node};
-use super::flow::Flow;
 use super::inputs;
 use super::nodes;
 use super::part::Part;
@@ -27,13 +24,11 @@ pub(crate) struct Workshop {
     pub(crate) credentials: Credentials,
     pub(crate) targets: Targets,
     pub(crate) stores: Arc<DocumentStores>,
-    /// All flows of the engine by name and by id, as they were loaded last: some run others.
-    pub(crate) flows: ArcSwap<HashMap<String, Weak<Flow>>>,
 }
 
 impl Workshop {
     pub(crate) fn new(credentials: Credentials, targets: Targets) -> Self {
-        Self { credentials, targets, stores: Arc::default(), flows: ArcSwap::default() }
+        Self { credentials, targets, stores: Arc::default() }
     }
 
     pub(crate) fn with_stores(self, stores: Arc<DocumentStores>) -> Self {

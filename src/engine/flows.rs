@@ -22,6 +22,23 @@ pub(crate) struct Flows {
     folder: PathBuf,
     workshop: Arc<Workshop>,
     by_name: HashMap<String, Loaded>,
+    index: Arc<FlowIndex>,
+}
+
+/// All flows of one engine by their files' names and by the ids that Flowise gave them: some run others.
+#[derive(Debug, Default)]
+pub(crate) struct FlowIndex(HashMap<String, Arc<Flow>>);
+
+impl FlowIndex {
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Flow>> {
+        self.0.get(name)
+    }
+}
+
+impl FromIterator<(String, Arc<Flow>)> for FlowIndex {
+    fn from_iter<T: IntoIterator<Item = (String, Arc<Flow>)>>(flows: T) -> Self {
+        Self(flows.into_iter().collect())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -70,8 +87,7 @@ impl Flows {
             }
         }
         if problems.is_empty() {
-            let flows = Self { folder: settings.flows_dir.clone(), workshop, by_name };
-            Ok(flows)
+            Ok(Self { folder: settings.flows_dir.clone(), workshop, by_name, index: Arc::default() })
         } else {
             Err(Problems(problems))
         }
@@ -89,17 +105,26 @@ impl Flows {
         let flow = Arc::new(Flow::demo(&workshop));
         let name = flow.name.to_string();
         let loaded = Loaded { flow, path: PathBuf::new(), digest: [0; 32] };
-        Self { folder: PathBuf::new(), workshop, by_name: HashMap::from([(name, loaded)]) }
+        Self { folder: PathBuf::new(), workshop, by_name: HashMap::from([(name, loaded)]), index: Arc::default() }
     }
 
-    /// From now on these are the flows that flows run, by their files' names and by `ids`, which are Flowise's. With
-    /// what they share with others that waits until the whole set is known to be good.
-    pub(crate) fn publish<'a>(&self, ids: impl Iterator<Item = (&'a str, &'a Arc<Flow>)>) {
-        let named = self.by_name.iter().map(|(name, loaded)| (name.clone(), Arc::downgrade(&loaded.flow)));
-        let by_id = ids.map(|(id, flow)| (id.to_owned(), Arc::downgrade(flow)));
-        self.workshop.flows.store(Arc::new(by_id.chain(named).collect()));
-        for (file, missing) in self.missing().filter(|(_, missing)| matches!(missing.need, Need::Flow { .. })) {
-            warn(file, missing);
+    /// The same, found by `ids` as well, which are Flowise's, where flows run others.
+    pub(crate) fn with_ids(self, ids: Vec<(String, Arc<Flow>)>) -> Self {
+        let by_name = self.by_name.iter().map(|(name, loaded)| (name.clone(), Arc::clone(&loaded.flow)));
+        let index = Arc::new(ids.into_iter().chain(by_name).collect());
+        Self { index, ..self }
+    }
+
+    pub(crate) fn index(&self) -> &Arc<FlowIndex> {
+        &self.index
+    }
+
+    /// Warns of what nodes ask for and do not get, unless `previous` did so before. To be called once the set is in
+    /// force.
+    pub(crate) fn warn_of_missing(&self, previous: Option<&Self>) {
+        let known: Vec<_> = previous.into_iter().flat_map(Self::missing).collect();
+        for (file, Missing { label, need, .. }) in self.missing().filter(|missing| !known.contains(missing)) {
+            tracing::warn!(file = %file.display(), node = label, %need, "a node will fail for want of something");
         }
     }
 
@@ -113,18 +138,13 @@ impl Flows {
 
     /// What nodes ask for and do not get, with the flow's file.
     pub(crate) fn missing(&self) -> impl Iterator<Item = (&Path, &Missing)> {
-        let known = self.workshop.flows.load_full();
         let all =
             self.by_name.values().flat_map(|loaded| loaded.flow.missing.iter().map(|missing| (&*loaded.path, missing)));
-        all.filter(move |(_, missing)| match &missing.need {
-            Need::Flow { name } => !known.contains_key(name),
+        all.filter(|(_, missing)| match &missing.need {
+            Need::Flow { name } => self.index.get(name).is_none(),
             _ => true,
         })
     }
-}
-
-fn warn(file: &Path, Missing { label, need, .. }: &Missing) {
-    tracing::warn!(file = %file.display(), node = label, %need, "a node will fail for want of something");
 }
 
 /// Files and what is in them.
@@ -181,10 +201,6 @@ fn load(
     }
     let flow = Flow::load(Some(folder), name, text, workshop)
         .map_err(|found| found.iter().map(|found| problem(&path, found.to_string())).collect::<Vec<_>>())?;
-    // Which flows there are is known once all are loaded.
-    for missing in flow.missing.iter().filter(|missing| !matches!(missing.need, Need::Flow { .. })) {
-        warn(&path, missing);
-    }
     Ok(Loaded { flow: Arc::new(flow), path, digest })
 }
 
@@ -280,28 +296,24 @@ mod tests {
     }
 
     #[test]
-    fn flows_that_flows_run_are_those_in_force() {
+    fn flows_are_found_by_name_and_by_id_and_a_later_set_changes_nothing_of_it() {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Arc::new(Metrics::new().unwrap());
         let load = |previous: Option<&Flows>| {
-            Flows::load(&"local".into(), &settings(folder.path(), "key"), previous, &metrics).unwrap()
-        };
-        let runs = |flows: &Flows, of: &Flows| {
-            let found = flows.workshop.flows.load().get("a").and_then(std::sync::Weak::upgrade);
-            found.is_some_and(|found| Arc::ptr_eq(&found, of.get("a").unwrap()))
+            let flows = Flows::load(&"local".into(), &settings(folder.path(), "key"), previous, &metrics).unwrap();
+            let a = Arc::clone(flows.get("a").unwrap());
+            flows.with_ids(vec![("id-of-a".to_owned(), a)])
         };
         fs::write(folder.path().join("a.json"), export("llm-chain")).unwrap();
         let first = load(None);
-        first.publish(std::iter::once(("id-of-a", first.get("a").unwrap())));
-        assert!(runs(&first, &first));
-        assert!(first.workshop.flows.load().contains_key("id-of-a"));
         fs::write(folder.path().join("a.json"), export("conversation-chain")).unwrap();
-        // Something else of the new set is wrong: it goes as it came.
-        drop(load(Some(&first)));
-        assert!(runs(&first, &first));
         let second = load(Some(&first));
-        second.publish(std::iter::empty());
-        assert!(runs(&first, &second));
+        for flows in [&first, &second] {
+            for name in ["a", "id-of-a"] {
+                assert!(Arc::ptr_eq(flows.index().get(name).unwrap(), flows.get("a").unwrap()));
+            }
+        }
+        assert!(!Arc::ptr_eq(first.get("a").unwrap(), second.get("a").unwrap()));
     }
 
     #[test]

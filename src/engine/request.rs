@@ -1,10 +1,12 @@
 //! A checked prediction as the engine reads it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::flows::FlowIndex;
 use super::memory::Turn;
 use super::message::Piece;
 use super::outcomes::Outcomes;
@@ -28,6 +30,8 @@ pub(crate) struct Request {
     pub(crate) outcomes: Outcomes,
     /// Flows that wait for its answer.
     pub(crate) depth: usize,
+    /// The flows that its flow may run: those that were in force when it came.
+    pub(crate) flows: Arc<FlowIndex>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -84,6 +88,7 @@ impl Request {
             human_input: fields.human_input,
             outcomes: Outcomes::default(),
             depth: 0,
+            flows: Arc::default(),
         })
     }
 

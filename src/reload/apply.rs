@@ -93,6 +93,7 @@ impl Reloader {
             logging.apply(snapshot.config.log);
         }
         show_state(&snapshot, &self.metrics);
+        snapshot.warn_of_missing(Some(&old));
         let files: Vec<_> = changed.iter().map(|kind| kind.name()).collect();
         tracing::info!(
             files = files.join(","),

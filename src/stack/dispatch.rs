@@ -81,10 +81,10 @@ async fn answer(environment: &Environment, call: Call) -> Result<Response<Body>,
     }
     let (Some(flow), Some((_, id))) = (context.flow(), context.chatflow.get()) else { return Err(Refusal::NotFound) };
     match (&flow.backend, context.endpoint.get()) {
-        (Backend::Engine(local), Endpoint::ChatflowsStreaming) => Ok(is_streaming(local.face.streams)),
+        (Backend::Engine { flow: local, .. }, Endpoint::ChatflowsStreaming) => Ok(is_streaming(local.face.streams)),
         // Boxed as below.
-        (Backend::Engine(local), Endpoint::Prediction) => {
-            Box::pin(run(environment, local, flow, id, body, &context)).await
+        (Backend::Engine { flow: local, flows }, Endpoint::Prediction) => {
+            Box::pin(run(environment, (local, flows), flow, id, body, &context)).await
         }
         (Backend::Flowise { target, credentials }, endpoint) => {
             let upstream =
@@ -97,14 +97,14 @@ async fn answer(environment: &Environment, call: Call) -> Result<Response<Body>,
                 _ => Err(Refusal::NotFound),
             }
         }
-        (Backend::Engine(_), _) => Err(Refusal::NotFound),
+        (Backend::Engine { .. }, _) => Err(Refusal::NotFound),
     }
 }
 
 /// Answers with the built-in engine.
 async fn run(
     environment: &Environment,
-    local: &Arc<engine::Flow>,
+    (local, flows): (&Arc<engine::Flow>, &Arc<engine::FlowIndex>),
     flow: &Flow,
     id: &Arc<str>,
     body: Incoming,
@@ -115,6 +115,7 @@ async fn run(
     let running = environment.running.enter(&place(id), chat, prediction.streaming).ok_or(Refusal::ChatBusy)?;
     let surroundings = engine::Surroundings {
         services: Rc::clone(&environment.engine),
+        flows,
         id,
         chatflow: &flow.config.name,
         cut: &environment.cut,

@@ -60,7 +60,7 @@ pub(super) async fn answer(
     let (Some(flow), Some((_, id))) = (context.flow(), context.chatflow.get()) else { return Err(Refusal::NotFound) };
     let (target, credentials) = match &flow.backend {
         Backend::Flowise { target, credentials } => (target, credentials),
-        Backend::Engine(local) => return engine(environment, local, head, context, id),
+        Backend::Engine { flow: local, .. } => return engine(environment, local, head, context, id),
     };
     let upstream = Upstream { environment, context, flow, id, target, credentials: credentials.as_ref() };
     match (endpoint, wanted) {

@@ -39,7 +39,7 @@ pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) 
 }
 
 /// Between two polls of a condition; not a way to wait.
-fn pause() {
+pub(crate) fn pause() {
     let (_keep, never) = std::sync::mpsc::channel::<()>();
     let _ = never.recv_timeout(Duration::from_millis(2));
 }

@@ -6,9 +6,11 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::{ASK, WIDE};
-use crate::harness::FLOW;
 use crate::harness::gateway::{BINARY, Gateway, keys};
 use crate::harness::model;
+use crate::harness::{FLOW, pause};
+
+const REJECTED_KEYS: &str = r#"flowgate_config_reloads_total{file="keys",result="rejected"}"#;
 
 /// An agentflow that runs another one.
 fn runs(other: &str) -> String {
@@ -35,6 +37,30 @@ fn a_flow_runs_another_by_the_id_that_flowise_gave_it() {
     let answer = gateway.predict(ASK);
     assert_eq!((answer.status, &answer.json()["text"]), (200, &"fine".into()), "{}", answer.text());
     assert!(model::told(&model.seen()[0])[0].1.contains("from afar"));
+}
+
+#[test]
+fn a_reload_that_is_rejected_takes_no_flow_from_those_that_run_it() {
+    let model = model::saying("fine");
+    let config = model::config("", "", WIDE);
+    let sales = |beginning: &str| model::export("llm-chain", model.address).replace("You are an assistant", beginning);
+    let gateway = Gateway::start_with(&config, &keys(""), |dir| {
+        model::write(dir, "support", &runs("sales"));
+        model::write(dir, "sales", &sales("First"));
+    });
+    assert_eq!(gateway.predict(ASK).status, 200);
+    fs::write(gateway.file("keys.yaml"), "keys:\n  - { id: app").unwrap();
+    gateway.wait_metric(REJECTED_KEYS, 1.0);
+    model::write(gateway.dir(), "sales", &sales("Second"));
+    // Whether the flow itself may be taken up or not: there must be one.
+    for _ in 0..100 {
+        let answer = gateway.predict(ASK);
+        assert_eq!((answer.status, &answer.json()["text"]), (200, &"fine".into()), "{}", answer.text());
+        if model::told(&model.seen().pop().unwrap())[0].1.starts_with("Second") {
+            break;
+        }
+        pause();
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The node that runs another flow of the same engine.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -105,6 +105,7 @@ impl Executes {
             vars: vars.unwrap_or_else(|| outer.vars.clone()),
             overrides,
             depth: outer.depth + 1,
+            flows: Arc::clone(&outer.flows),
             ..Request::default()
         };
         let sink = Sink::new(false);
@@ -116,12 +117,12 @@ impl Executes {
     }
 
     fn flow(&self, visit: &Visit<'_>) -> Result<Arc<Flow>, Failure> {
-        let found = visit.workshop.flows.load().get(&self.name).and_then(Weak::upgrade);
+        let found = visit.run.request.flows.get(&self.name);
         let found = found.ok_or_else(|| Failure::flow(format!("Chatflow {} not found", self.name)))?;
         if [&*self.name, &*found.name].contains(&visit.run.flow) {
             return Err(Failure::flow("Cannot call the same agentflow!"));
         }
-        Ok(found)
+        Ok(Arc::clone(found))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::engine::answer;
 use crate::engine::compile::Workshop;
 use crate::engine::document_stores::DocumentStores;
 use crate::engine::flow::Flow;
+use crate::engine::flows::FlowIndex;
 use crate::engine::models::lab;
 use crate::engine::provider::Targets;
 use crate::engine::request::Request;
@@ -33,8 +34,8 @@ pub(super) struct Lab {
     pub(super) services: Services,
     pub(super) seen: Seen,
     chats: Cell<u32>,
-    /// Kept, since flows find each other only while they are there.
-    _others: Vec<Arc<Flow>>,
+    /// Further flows of the same engine.
+    flows: Arc<FlowIndex>,
 }
 
 /// What came of one request.
@@ -107,10 +108,9 @@ impl Lab {
             Arc::new(Flow::load(None, name, &export, &workshop).unwrap_or_else(|problems| panic!("{problems:?}")))
         };
         let flow = load("flow", export);
-        let others: Vec<Arc<Flow>> = others.iter().map(|(name, export)| load(name, export)).collect();
-        let known = others.iter().map(|flow| (flow.name.to_string(), Arc::downgrade(flow))).collect();
-        workshop.flows.store(Arc::new(known));
-        Self { flow, services: lab::services(), seen, chats: Cell::new(0), _others: others }
+        let others = others.iter().map(|(name, export)| load(name, export));
+        let flows = others.map(|flow| (flow.name.to_string(), flow)).collect();
+        Self { flow, services: lab::services(), seen, chats: Cell::new(0), flows: Arc::new(flows) }
     }
 
     pub(super) async fn ask(&self, body: Value) -> Answer {
@@ -119,7 +119,8 @@ impl Lab {
 
     /// As [`ask`](Self::ask), with somebody who may ask for its end.
     pub(super) async fn ask_until(&self, body: Value, abort: CancellationToken) -> Answer {
-        let request = Request::read(body.to_string().as_bytes()).unwrap();
+        let mut request = Request::read(body.to_string().as_bytes()).unwrap();
+        request.flows = Arc::clone(&self.flows);
         let sink = Sink::new(body["streaming"] == true);
         let mut watch = Watch::default();
         watch.abort = abort;
