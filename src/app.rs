@@ -59,6 +59,7 @@ pub struct Gateway {
     control: JoinHandle<()>,
     log: LogWriter,
     snapshots: Shared,
+    engine: Arc<engine::EngineThreads>,
 }
 
 /// Starts a gateway on a configuration read from a file, which is watched from then on.
@@ -87,6 +88,10 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
 
     upkeep::restore(&snapshot)?;
     let memory = if is_from_file { kept(&snapshot, &metrics)? } else { Arc::new(engine::InProcess::default()) };
+    let engine = Arc::new(engine::EngineThreads::new(&metrics, memory));
+    if snapshot.engines().next().is_some() {
+        engine.start(snapshot.config.engine_threads())?;
+    }
 
     let snapshots: Shared = Arc::new(ArcSwap::from_pointee(snapshot));
     let (phase, phase_seen) = watch::channel(Phase::Running);
@@ -98,7 +103,6 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
     let mut tls = tls.map(|bound| bound.sockets).unwrap_or_default();
     let connections = Arc::new(Semaphore::new(server.max_connections));
     let running = Arc::default();
-    let executions = Arc::default();
     let mut threads = Vec::with_capacity(workers);
     for number in 0..workers {
         let worker = Worker {
@@ -107,8 +111,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
             snapshots: Arc::clone(&snapshots),
             metrics: Arc::clone(&metrics),
             running: Arc::clone(&running),
-            memory: Arc::clone(&memory),
-            executions: Arc::clone(&executions),
+            engine: Arc::clone(&engine),
             log: log.handle(),
             connections: Arc::clone(&connections),
             phase: phase_seen.clone(),
@@ -128,7 +131,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         move || runtime.block_on(control.run(reloader, reload_wanted))
     })?;
-    Ok(Gateway { http, https, admin, phase, reload, workers: threads, workers_done, control, log, snapshots })
+    Ok(Gateway { http, https, admin, phase, reload, workers: threads, workers_done, control, log, snapshots, engine })
 }
 
 /// What chats of the built-in engine remember. The folder is held from the start if a chat may need it, so that
@@ -207,6 +210,7 @@ impl Gateway {
                 Err(_) => tracing::error!("a worker panicked"),
             }
         }
+        self.engine.stop().await;
         drop(self.phase);
         drop(self.reload);
         let _ = self.control.join();

@@ -105,6 +105,7 @@ pub(super) struct Upstream {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Engine {
     pub(super) flows_dir: Field,
+    pub(super) threads: Field,
     pub(super) credentials: Named<Named<Node>>,
     pub(super) allow_networks: Field,
 }

@@ -155,6 +155,8 @@ pub enum UpstreamKind {
 pub struct Engine {
     /// Where exported flows are: `FILE.json` answers the chatflow `FILE`.
     pub flows_dir: PathBuf,
+    /// Threads that compute flows.
+    pub threads: NonZeroUsize,
     /// What Flowise keeps in its credential store: by the credential's name and the field's.
     pub credentials: HashMap<String, HashMap<String, Secret>>,
     /// What tools and HTTP nodes may call beside the open internet.
@@ -297,4 +299,15 @@ pub enum BodyMode {
     Checked,
     /// Forwarded unread and untouched.
     Passthrough,
+}
+
+impl Config {
+    /// Threads that compute flows: one pool for all engines, as large as the largest that one of them wants.
+    pub(crate) fn engine_threads(&self) -> NonZeroUsize {
+        let wanted = self.upstreams.iter().filter_map(|upstream| match &upstream.kind {
+            UpstreamKind::Engine(engine) => Some(engine.threads),
+            UpstreamKind::Flowise(_) | UpstreamKind::Demo => None,
+        });
+        wanted.max().unwrap_or(self.server.workers)
+    }
 }

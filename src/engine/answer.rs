@@ -1,88 +1,125 @@
-//! Speaks Flowise's protocol: one JSON answer, or a stream of events as the flow goes on.
+//! Answers one prediction on an engine thread, in Flowise's protocol: one JSON answer, or a stream of events as the flow
+//! goes on.
 
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use http_body::{Body as HttpBody, Frame, SizeHint};
 use serde_json::{Map, Value};
-use tokio::time::{Instant, Sleep};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 
 use super::agentflow::Executed;
 use super::failure::Failure;
 use super::flow::{Flow, Plan};
 use super::flows::FlowIndex;
+use super::link::{Room, Teller};
 use super::part::{Reply, Said};
 use super::request::Request;
 use super::run::{Run, Services, Sink};
 use super::watch::Watch;
 use crate::predict::answer::{StreamView, View};
 use crate::predict::chat_id;
-use crate::predict::events::{KEEP_ALIVE, error_and_end};
-use crate::predict::report::{Ending, ModelReport, Slot, StreamReport};
-use crate::predict::request::Prediction;
-use crate::upstream::running::Run as Running;
-use crate::wire::body::{Body, BodyError};
+use crate::predict::events::error_and_end;
+use crate::predict::report::{Ending, ModelReport};
 use crate::wire::refusal::Refusal;
 
-/// Silence after which a comment is sent.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// After somebody has asked for the end of the chat: for what a flow says of it.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
-/// What an answer needs of its surroundings.
-pub(crate) struct Surroundings<'a> {
-    pub(crate) services: Rc<Services>,
+/// One prediction, as it is handed to an engine thread.
+pub(super) struct Job {
+    pub(super) flow: Arc<Flow>,
     /// All flows of the engine.
-    pub(crate) flows: &'a Arc<FlowIndex>,
+    pub(super) flows: Arc<FlowIndex>,
     /// Flowise's id of the chatflow, or its public name if it has none.
-    pub(crate) id: &'a Arc<str>,
+    pub(super) id: Arc<str>,
     /// Its public name.
-    pub(crate) chatflow: &'a Arc<str>,
-    pub(crate) cut: &'a CancellationToken,
-    pub(crate) report: &'a Slot<StreamReport>,
-    pub(crate) models: &'a Slot<ModelReport>,
-    /// What the client sees of it; `None`: all.
-    pub(crate) view: Option<Box<View>>,
-    /// Keeps the chat busy while it is answered, and knows when its end is wanted.
-    pub(crate) running: Running,
+    pub(super) chatflow: Arc<str>,
+    /// As it was checked.
+    pub(super) body: Bytes,
+    pub(super) streaming: bool,
+    /// What the client sees of the answer; `None`: all.
+    pub(super) view: Option<Box<View>>,
+    /// Fires when running streams must end.
+    pub(super) cut: CancellationToken,
+    /// Fires when somebody asks for the end of the chat.
+    pub(super) abort: CancellationToken,
+    pub(super) models: Arc<ModelReport>,
+    pub(super) teller: Teller,
 }
 
-/// The answer to a checked prediction.
-pub(crate) async fn answer(
-    flow: &Arc<Flow>,
-    prediction: &Prediction,
-    surroundings: Surroundings<'_>,
-) -> Result<Response<Body>, Refusal> {
-    let Surroundings { services, flows, id, chatflow, cut, report, models, view, running } = surroundings;
-    let mut request = Request::read(&prediction.body).ok_or(UNREADABLE)?;
-    request.flows = Arc::clone(flows);
-    let overridden = flow.overridden(&request).map_err(|failure| failure.refusal())?;
-    let metrics = &services.upstreams.metrics;
-    let watch = Watch::new(metrics, chatflow, flow, running.abort.clone(), models.begin());
-    if prediction.streaming && flow.face.streams {
-        let sink = Sink::timed(metrics.engine.first_token.with_label_values(&[chatflow]), &watch.report);
-        let job = Job { flow: Arc::clone(flow), overridden, id: Arc::clone(id), request, services, watch, running };
-        return Ok(stream(job, Rc::new(sink), cut, report.begin(), view.map(|view| view.into_stream())));
+impl Job {
+    /// Does it. Whoever asked hears of every outcome; if they go, it ends.
+    pub(super) async fn run(self, services: Rc<Services>) {
+        let Self { flow, flows, id, chatflow, body, streaming, view, cut, abort, models, teller } = self;
+        let Some(mut request) = Request::read(&body) else { return teller.answer(Err(UNREADABLE)) };
+        request.flows = flows;
+        // Nobody needs it any more, and it may be large.
+        drop(body);
+        let overridden = match flow.overridden(&request) {
+            Ok(overridden) => overridden,
+            Err(failure) => return teller.answer(Err(failure.refusal())),
+        };
+        let metrics = &services.upstreams.metrics;
+        let watch = Watch::new(metrics, &chatflow, &flow, abort, models);
+        let is_stream = streaming && flow.face.streams;
+        let sink = if is_stream {
+            Sink::timed(metrics.engine.first_token.with_label_values(&[&chatflow]), &watch.report)
+        } else {
+            Sink::new(false)
+        };
+        let run = Run { services: &services, flow: &id, request: &request, sink: &sink, watch: &watch };
+        let answering = reply(&flow, overridden.as_ref(), &run);
+        if is_stream {
+            let work = async {
+                match answering.await {
+                    Ok(reply) => {
+                        tell_end(reply, &request, &sink);
+                        Ending::Done
+                    }
+                    Err(failure) => {
+                        tell_failure(&failure, &sink);
+                        Ending::ErrorEvent
+                    }
+                }
+            };
+            let view = view.map(|view| view.into_stream());
+            Telling { teller, sink: &sink, view, cut }.tell(work).await;
+        } else if let Some(reply) = teller.unless_left(answering).await {
+            teller.free_chat();
+            let answer = reply.map_err(|failure| failure.refusal());
+            teller.answer(answer.and_then(|reply| shown(json(reply, &request), view)));
+        }
     }
-    let sink = Sink::new(false);
-    let run = Run { services: &services, flow: id, request: &request, sink: &sink, watch: &watch };
-    let reply = reply(flow, overridden.as_ref(), &run).await.map_err(|failure| failure.refusal())?;
-    drop(running);
-    let body = Bytes::from(Value::Object(json(reply, &request)).to_string());
-    let body = match view {
-        Some(view) => view.json(body).ok_or(UNREADABLE)?,
-        None => body,
-    };
-    let mut response = Response::new(Body::Full(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
-    Ok(response)
+}
+
+/// An answer in one piece as the client sees it.
+fn shown(json: Map<String, Value>, view: Option<Box<View>>) -> Result<Bytes, Refusal> {
+    let json = Value::Object(json);
+    let mut body = Vec::with_capacity(length(&json));
+    if serde_json::to_writer(&mut body, &json).is_err() {
+        return Err(UNREADABLE);
+    }
+    drop(json);
+    let body = Bytes::from(body);
+    match view {
+        Some(view) => view.json(body).ok_or(UNREADABLE),
+        None => Ok(body),
+    }
+}
+
+/// About how long it is as text: one that grows is copied, and for a moment twice as large.
+fn length(json: &Value) -> usize {
+    match json {
+        Value::String(text) => text.len() + text.len() / 32 + 4,
+        Value::Array(items) => items.iter().map(length).sum::<usize>() + 2,
+        Value::Object(fields) => fields.iter().map(|(name, field)| name.len() + 4 + length(field)).sum::<usize>() + 2,
+        _ => 8,
+    }
 }
 
 /// The flow's answer. A flow that goes on after its end was asked for is dropped.
@@ -181,60 +218,6 @@ pub(super) fn tell_end(reply: Reply, request: &Request, sink: &Sink) {
     sink.event("end", &"[DONE]".into());
 }
 
-/// What is done for a stream, by whoever reads it.
-struct Job {
-    flow: Arc<Flow>,
-    overridden: Option<Plan>,
-    id: Arc<str>,
-    request: Request,
-    services: Rc<Services>,
-    watch: Watch,
-    running: Running,
-}
-
-impl Job {
-    async fn run(self, sink: Rc<Sink>) -> Ending {
-        let Self { flow, overridden, id, request, services, watch, running } = self;
-        let run = Run { services: &services, flow: &id, request: &request, sink: &sink, watch: &watch };
-        let ending = match reply(&flow, overridden.as_ref(), &run).await {
-            Ok(reply) => {
-                tell_end(reply, &request, &sink);
-                Ending::Done
-            }
-            Err(failure) => {
-                tell_failure(&failure, &sink);
-                Ending::ErrorEvent
-            }
-        };
-        // The client may ask again once it has read the end.
-        drop(running);
-        ending
-    }
-}
-
-fn stream(
-    job: Job,
-    sink: Rc<Sink>,
-    cut: &CancellationToken,
-    report: Rc<StreamReport>,
-    view: Option<StreamView>,
-) -> Response<Body> {
-    let body = Telling {
-        work: Some(Box::pin(job.run(Rc::clone(&sink)))),
-        sink,
-        view,
-        timer: Box::pin(tokio::time::sleep(HEARTBEAT)),
-        cut: Box::pin(cut.clone().cancelled_owned()),
-        report,
-    };
-    let mut response = Response::new(Body::streamed(body));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
-}
-
 pub(super) fn tell_failure(failure: &Failure, sink: &Sink) {
     match failure {
         // As Flowise ends a flow of agents; its chains cannot be ended.
@@ -244,78 +227,56 @@ pub(super) fn tell_failure(failure: &Failure, sink: &Sink) {
     sink.event("end", &"[DONE]".into());
 }
 
-/// A stream that is made while it is read: dropping it ends the work, model calls included.
-struct Telling {
-    /// `None`: it is over.
-    work: Option<Pin<Box<dyn Future<Output = Ending>>>>,
-    sink: Rc<Sink>,
+/// A stream, told as fast as it is read: while its reader is behind, the work stands still.
+struct Telling<'a> {
+    teller: Teller,
+    sink: &'a Sink,
     view: Option<StreamView>,
-    timer: Pin<Box<Sleep>>,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    report: Rc<StreamReport>,
+    cut: CancellationToken,
 }
 
-impl Telling {
-    fn shown(&mut self, text: String) -> Bytes {
-        self.report.events.set(self.sink.events.get());
-        let text = Bytes::from(text);
-        match &mut self.view {
-            Some(view) => {
-                let mut shown = view.take(text);
-                if self.work.is_none() {
-                    let rest = view.end();
-                    if !rest.is_empty() {
-                        shown = [shown, rest].concat().into();
-                    }
-                }
-                shown
+impl Telling<'_> {
+    /// Works on until the end, or for as long as somebody reads.
+    async fn tell(mut self, work: impl Future<Output = Ending>) {
+        let mut cut = pin!(self.cut.clone().cancelled_owned());
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            if cut.as_mut().poll(cx).is_ready() {
+                let text = self.sink.take() + &error_and_end("The gateway is shutting down.");
+                self.pass(text, Some(Ending::Drained));
+                return Poll::Ready(());
             }
-            None => text,
+            match self.teller.room(cx) {
+                Room::Left => return Poll::Ready(()),
+                Room::Full => return Poll::Pending,
+                Room::Free => {}
+            }
+            let ending = match work.as_mut().poll(cx) {
+                Poll::Ready(ending) => Some(ending),
+                Poll::Pending => None,
+            };
+            self.pass(self.sink.take(), ending);
+            if ending.is_some() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Hands on what has come, and with the ending all that was held.
+    fn pass(&mut self, text: String, ending: Option<Ending>) {
+        if ending.is_some() {
+            // The client may ask again once it has read the end.
+            self.teller.free_chat();
         }
-    }
-}
-
-impl HttpBody for Telling {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        loop {
-            let Some(work) = &mut this.work else { return Poll::Ready(None) };
-            if this.cut.as_mut().poll(cx).is_ready() {
-                this.work = None;
-                this.report.ending.set(Some(Ending::Drained));
-                let text = this.sink.take() + &error_and_end("The gateway is shutting down.");
-                return Poll::Ready(Some(Ok(Frame::data(this.shown(text)))));
-            }
-            let ending = work.as_mut().poll(cx);
-            if let Poll::Ready(ending) = ending {
-                this.work = None;
-                this.report.ending.set(Some(ending));
-            }
-            let text = this.sink.take();
-            if !text.is_empty() || this.work.is_none() {
-                let shown = this.shown(text);
-                this.timer.as_mut().reset(Instant::now() + HEARTBEAT);
-                if !shown.is_empty() {
-                    return Poll::Ready(Some(Ok(Frame::data(shown))));
+        let mut shown = Bytes::from(text);
+        if let Some(view) = &mut self.view {
+            shown = view.take(shown);
+            if ending.is_some() {
+                let rest = view.end();
+                if !rest.is_empty() {
+                    shown = [shown, rest].concat().into();
                 }
-                continue;
             }
-            if this.timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            this.timer.as_mut().reset(Instant::now() + HEARTBEAT);
-            return Poll::Ready(Some(Ok(Frame::data(KEEP_ALIVE))));
         }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.work.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
+        self.teller.tell(shown, self.sink.events.get(), ending);
     }
 }

@@ -12,7 +12,7 @@ use super::demo::Guide;
 use super::export::Export;
 use super::face::Face;
 use super::failure::Failure;
-use super::memory::remember;
+use super::memory::{recalled, remember};
 use super::nodes::retrieval::Indexes;
 use super::outcomes::outcome;
 use super::part::{Part, Reply, Source};
@@ -32,6 +32,8 @@ pub(crate) struct Flow {
     /// The models that its author chose, by name. Metrics show no others: a request may name any.
     pub(crate) models: Box<[Box<str>]>,
     pub(crate) face: Face,
+    /// Whether texts of it may show what was said before.
+    shows_history: bool,
 }
 
 /// What is run.
@@ -60,7 +62,9 @@ impl Flow {
         let Built { plan, missing, models, problems } = build(&export, workshop, &Map::new());
         let plan = plan.ok_or(problems)?;
         let face = Face::of(&export);
-        Ok(Self { name: name.into(), export, plan, workshop: Arc::clone(workshop), missing, models, face })
+        let shows_history = text.contains("chat_history");
+        let workshop = Arc::clone(workshop);
+        Ok(Self { name: name.into(), export, plan, workshop, missing, models, face, shows_history })
     }
 
     /// Whether something of its chats is kept.
@@ -84,6 +88,7 @@ impl Flow {
             workshop: Arc::clone(workshop),
             missing: Vec::new(),
             models: Box::default(),
+            shows_history: false,
         }
     }
 
@@ -107,6 +112,10 @@ impl Flow {
 
     /// As [`answer`](Self::answer), with what [`overridden`](Self::overridden) made of the request.
     pub(super) async fn answer_by(&self, overridden: Option<&Plan>, run: &Run<'_>) -> Result<Reply, Failure> {
+        if self.shows_history || overridden.is_some() {
+            // Texts are filled in without waiting for anything; what cannot be read is not shown.
+            let _ = recalled(run).await;
+        }
         let plan = overridden.unwrap_or(&self.plan);
         match plan {
             Plan::Chain { ways, remembers, memory, shown } => {
@@ -119,7 +128,7 @@ impl Flow {
                     reply.variables.insert(name.clone(), outcome(id, &**source, question, run).await?);
                 }
                 if *remembers {
-                    remember(run, run.request.question(), &reply.said.remembered())?;
+                    remember(run, run.request.question(), &reply.said.remembered()).await?;
                 }
                 Ok(reply)
             }

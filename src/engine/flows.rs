@@ -265,7 +265,8 @@ mod tests {
     fn settings(folder: &Path, key: &str) -> config::Engine {
         let fields = HashMap::from([("openAIApiKey".to_owned(), Secret::new(key.to_owned()))]);
         let credentials = HashMap::from([("openAIApi".to_owned(), fields)]);
-        config::Engine { flows_dir: folder.to_owned(), credentials, allow_networks: Vec::new() }
+        let threads = std::num::NonZeroUsize::MIN;
+        config::Engine { flows_dir: folder.to_owned(), threads, credentials, allow_networks: Vec::new() }
     }
 
     #[test]

@@ -33,8 +33,18 @@ pub(crate) struct Turn {
     pub(crate) text: String,
 }
 
-/// Keeps turns. Bounded by count and age, whatever the kind.
+/// Keeps turns. Bounded by count, size and age, whatever the kind.
 pub(crate) trait Store: fmt::Debug + Send + Sync {
+    /// Whether reading may wait for the disk.
+    fn reads_wait(&self) -> bool {
+        false
+    }
+
+    /// Whether adding may wait for the disk.
+    fn writes_wait(&self) -> bool {
+        false
+    }
+
     /// The session's turns, oldest first.
     ///
     /// # Errors
@@ -46,24 +56,78 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// The store cannot be written.
     fn add(&self, flow: &str, session: &str, turns: &[Turn]) -> Result<(), Failure>;
+
+    /// Writes what still waits, when nothing more comes.
+    fn finish(&self) {}
+}
+
+/// A session's turns. Where that waits for the disk, it keeps no run from going on.
+pub(crate) async fn read(store: &Arc<dyn Store>, flow: &str, session: &str) -> Result<Vec<Turn>, Failure> {
+    if !store.reads_wait() {
+        return store.turns(flow, session);
+    }
+    let (store, flow, session) = (Arc::clone(store), flow.to_owned(), session.to_owned());
+    off_thread(move || store.turns(&flow, &session)).await
+}
+
+/// Adds turns, as [`read`] reads them.
+pub(crate) async fn add(store: &Arc<dyn Store>, flow: &str, session: &str, turns: Vec<Turn>) -> Result<(), Failure> {
+    if !store.writes_wait() {
+        return store.add(flow, session, &turns);
+    }
+    let (store, flow, session) = (Arc::clone(store), flow.to_owned(), session.to_owned());
+    off_thread(move || store.add(&flow, &session, &turns)).await
+}
+
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Failure::flow("What the chat remembers cannot be read.")))
+}
+
+/// The session's turns before this request, read once.
+pub(crate) async fn recalled<'a>(run: &Run<'a>) -> Result<&'a [Turn], Failure> {
+    let request = run.request;
+    if request.recalled.get().is_none() {
+        let turns = read(&run.services.memory, run.flow, &request.session_id).await?;
+        let _ = request.recalled.set(turns.into());
+    }
+    Ok(request.recalled.get().map_or(&[], |turns| turns))
 }
 
 impl Memory {
     /// The turns before the question: those of the request, then those of the session.
-    pub(crate) fn turns(&self, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
-        let mut turns = run.services.memory.turns(run.flow, &run.request.session_id)?;
-        if let Some(most) = self.turns {
-            turns.drain(..turns.len().saturating_sub(2 * most));
-        }
-        Ok(run.request.history.iter().chain(&turns).map(Turn::message).collect())
+    pub(crate) async fn turns(&self, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
+        let turns = recalled(run).await?;
+        let skipped = self.turns.map_or(0, |most| turns.len().saturating_sub(2 * most));
+        Ok(run.request.history.iter().chain(turns.iter().skip(skipped)).map(Turn::message).collect())
     }
 }
 
 /// Stores an exchange: what the user asked, without its files, and what was answered in the end, whichever nodes it went
-/// through.
-pub(crate) fn remember(run: &Run<'_>, question: &str, answer: &str) -> Result<(), Failure> {
-    let turn = |by_user, text: &str| Turn { by_user, text: text.to_owned() };
-    run.services.memory.add(run.flow, &run.request.session_id, &[turn(true, question), turn(false, answer)])
+/// through. Of what is longer than a session may be, the beginning.
+pub(crate) async fn remember(run: &Run<'_>, question: &str, answer: &str) -> Result<(), Failure> {
+    let turn = |by_user, text| Turn { by_user, text: beginning(text, LONGEST_TEXT).to_owned() };
+    let turns = vec![turn(true, question), turn(false, answer)];
+    add(&run.services.memory, run.flow, &run.request.session_id, turns).await
+}
+
+/// As much of a text as takes at most so many bytes in a JSON string.
+fn beginning(text: &str, most: usize) -> &str {
+    let mut left = most;
+    for (at, letter) in text.char_indices() {
+        let bytes = match letter {
+            '"' | '\\' | '\n' | '\r' | '\t' => 2,
+            '\0'..' ' => 6,
+            letter => letter.len_utf8(),
+        };
+        match left.checked_sub(bytes) {
+            Some(rest) => left = rest,
+            None => return text.get(..at).unwrap_or_default(),
+        }
+    }
+    text
 }
 
 impl Turn {
@@ -76,6 +140,10 @@ impl Turn {
 const MOST_SESSIONS: usize = 10_000;
 /// Turns kept of one session.
 const MOST_TURNS: usize = 200;
+/// Bytes kept of one session, as JSON.
+pub(crate) const MOST_BYTES: usize = 1 << 20;
+/// Of one text: an exchange of two is no larger than a session may be.
+const LONGEST_TEXT: usize = MOST_BYTES / 2 - 64;
 /// For how long a session is kept that nobody uses.
 const AGE: Duration = Duration::from_hours(30 * 24);
 
@@ -110,7 +178,15 @@ impl Store for InProcess {
         }
         *used = now;
         stored.extend_from_slice(turns);
-        let superfluous = stored.len().saturating_sub(MOST_TURNS);
+        let mut bytes: usize = stored.iter().map(|turn| turn.text.len()).sum();
+        let mut superfluous = stored.len().saturating_sub(MOST_TURNS);
+        for (at, turn) in stored.iter().take(stored.len().saturating_sub(turns.len())).enumerate() {
+            if at >= superfluous && bytes <= MOST_BYTES {
+                break;
+            }
+            superfluous = superfluous.max(at + 1);
+            bytes -= turn.text.len();
+        }
         stored.drain(..superfluous);
         Ok(())
     }
@@ -159,12 +235,27 @@ impl OnDisk {
 }
 
 impl Store for OnDisk {
+    fn reads_wait(&self) -> bool {
+        true
+    }
+
+    /// Until the folder is held.
+    fn writes_wait(&self) -> bool {
+        self.kept.get().is_none()
+    }
+
     fn turns(&self, flow: &str, session: &str) -> Result<Vec<Turn>, Failure> {
         self.in_use()?.turns(flow, session)
     }
 
     fn add(&self, flow: &str, session: &str, turns: &[Turn]) -> Result<(), Failure> {
         self.in_use()?.add(flow, session, turns)
+    }
+
+    fn finish(&self) {
+        if let Some(kept) = self.kept.get() {
+            kept.finish();
+        }
     }
 }
 

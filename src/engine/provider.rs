@@ -164,16 +164,18 @@ impl Endpoint {
         self.denied.as_deref()
     }
 
-    /// Sends JSON; an answer that is no success is a failure with the provider's own words.
+    /// Sends JSON; an answer that is no success is a failure with the provider's own words. What is sent is let go of
+    /// before the answer is waited for.
     pub(crate) async fn post(
         &self,
         path: &str,
         headers: &[(HeaderName, HeaderValue)],
-        body: &impl serde::Serialize,
+        body: impl serde::Serialize,
         run: &Run<'_>,
     ) -> Result<Incoming, Failure> {
-        let body = serde_json::to_vec(body).map_err(|error| Failure::flow(error.to_string()))?;
-        self.send(Call { method: Method::POST, path, headers, body: body.into() }, run).await
+        let text = serde_json::to_vec(&body).map_err(|error| Failure::flow(error.to_string()))?;
+        drop(body);
+        self.send(Call { method: Method::POST, path, headers, body: text.into() }, run).await
     }
 
     pub(crate) async fn send(&self, call: Call<'_>, run: &Run<'_>) -> Result<Incoming, Failure> {

@@ -1,6 +1,8 @@
 //! A checked prediction as the engine reads it.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -26,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) history: Vec<Turn>,
     pub(crate) uploads: Vec<Upload>,
     pub(crate) human_input: Option<Value>,
+    /// Turns of the session before it, once they are read.
+    pub(crate) recalled: OnceCell<Rc<[Turn]>>,
     /// What nodes have made of it so far.
     pub(crate) outcomes: Outcomes,
     /// Flows that wait for its answer.
@@ -86,6 +90,7 @@ impl Request {
             history: fields.history.into_iter().map(turn).collect(),
             uploads: fields.uploads,
             human_input: fields.human_input,
+            recalled: OnceCell::new(),
             outcomes: Outcomes::default(),
             depth: 0,
             flows: Arc::default(),

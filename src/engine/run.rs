@@ -2,29 +2,52 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus::Histogram;
 use serde_json::Value;
 
 use super::agentflow::Executions;
 use super::failure::Failure;
+use super::link::MOST_UNREAD;
 use super::memory::Store;
 use super::models::{Answered, Ask, ChatModel};
 use super::request::Request;
 use super::watch::Watch;
-use crate::predict::events::record;
+use crate::predict::events::push_record;
 use crate::predict::report::ModelReport;
 use crate::upstream::forward::Upstreams;
 
+/// How long a run may compute before the others of its thread have their turn.
+const TURN: Duration = Duration::from_micros(500);
+
 /// What nodes may use.
 pub(crate) struct Services {
-    /// This worker's connections.
+    /// This thread's connections.
     pub(crate) upstreams: Rc<Upstreams>,
     pub(crate) memory: Arc<dyn Store>,
     pub(crate) executions: Arc<Executions>,
+    /// Since when the run computes that has its turn, where runs take turns.
+    turn: Cell<Option<Instant>>,
+}
+
+impl Services {
+    pub(crate) fn new(upstreams: Rc<Upstreams>, memory: Arc<dyn Store>, executions: Arc<Executions>) -> Self {
+        Self { upstreams, memory, executions, turn: Cell::default() }
+    }
+
+    /// Does a run's work, and notes when its turns begin.
+    pub(super) async fn in_turns<T>(&self, mut work: Pin<&mut impl Future<Output = T>>) -> T {
+        poll_fn(|cx| {
+            self.turn.set(Some(Instant::now()));
+            work.as_mut().poll(cx)
+        })
+        .await
+    }
 }
 
 /// See the module.
@@ -44,8 +67,18 @@ impl fmt::Debug for Run<'_> {
 }
 
 impl Run<'_> {
+    /// Lets others of this thread go on, if this run has computed for a while, and waits for a reader that is behind. To
+    /// be called between any two steps.
+    pub(crate) async fn give_way(&self) {
+        let is_over = self.services.turn.get().is_some_and(|since| since.elapsed() >= TURN);
+        if is_over || self.sink.is_full() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Asks a model; every call of a model comes through here. The end of the chat cancels it.
     pub(crate) async fn ask(&self, model: &dyn ChatModel, ask: Ask<'_>) -> Result<Answered, Failure> {
+        self.give_way().await;
         let asking = self.watch.asking(model.name());
         let outcome = tokio::select! {
             biased;
@@ -85,7 +118,7 @@ fn split_keeping_spaces(text: &str) -> impl Iterator<Item = &str> {
 pub(crate) struct Sink {
     streams: bool,
     /// Until the first token: since when it is waited for, and where that is noted.
-    first_token: Cell<Option<(Instant, Histogram, Rc<ModelReport>)>>,
+    first_token: Cell<Option<(Instant, Histogram, Arc<ModelReport>)>>,
     has_started: Cell<bool>,
     starts_with_first_token: Cell<bool>,
     /// While the model thinks: since when.
@@ -107,8 +140,8 @@ impl Sink {
     }
 
     /// Of a stream, and notes the time from now to the first token.
-    pub(crate) fn timed(first_token: Histogram, report: &Rc<ModelReport>) -> Self {
-        let waits = (Instant::now(), first_token, Rc::clone(report));
+    pub(crate) fn timed(first_token: Histogram, report: &Arc<ModelReport>) -> Self {
+        let waits = (Instant::now(), first_token, Arc::clone(report));
         Self { first_token: Cell::new(Some(waits)), ..Self::new(true) }
     }
 
@@ -161,14 +194,15 @@ impl Sink {
         {
             let waited = begun.elapsed();
             histogram.observe(waited.as_secs_f64());
-            report.first_token.set(Some(waited));
+            let _ = report.first_token.set(waited);
         }
         self.event("token", &text.into());
     }
 
     pub(crate) fn event(&self, name: &str, data: &Value) {
         if self.streams {
-            self.tell(&record(name, data));
+            push_record(&mut self.queue.borrow_mut(), name, data);
+            self.events.set(self.events.get() + 1);
         }
     }
 
@@ -178,6 +212,11 @@ impl Sink {
             self.queue.borrow_mut().push_str(record);
             self.events.set(self.events.get() + 1);
         }
+    }
+
+    /// Whether more should not be told before that is read.
+    fn is_full(&self) -> bool {
+        self.queue.borrow().len() >= MOST_UNREAD
     }
 
     /// What has come since the last time.

@@ -237,5 +237,5 @@ pub(crate) fn services() -> Services {
         metrics: Arc::clone(&metrics),
         first_byte: Histograms::new(metrics.time_to_first_byte.clone()),
     });
-    Services { upstreams, memory: Arc::new(InProcess::default()), executions: Arc::default() }
+    Services::new(upstreams, Arc::new(InProcess::default()), Arc::default())
 }

@@ -111,12 +111,13 @@ pub(crate) fn text_of(value: &Value) -> String {
 }
 
 fn history(run: &Run<'_>) -> String {
-    let stored = run.services.memory.turns(run.flow, &run.request.session_id).unwrap_or_default();
+    // Read at the beginning of the run, where it is asked for.
+    let stored = run.request.recalled.get().map_or(&[][..], |turns| turns);
     let line = |turn: &super::memory::Turn| {
         let who = if turn.by_user { "Human" } else { "Assistant" };
         format!("{who}: {}", turn.text)
     };
-    run.request.history.iter().chain(&stored).map(line).collect::<Vec<_>>().join("\n")
+    run.request.history.iter().chain(stored).map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Who looks on at a prediction: what is counted of it, and what ends it early.
 
 use std::fmt;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,7 +21,7 @@ const OTHER: &str = "other";
 pub(crate) struct Watch {
     counted: Option<Counted>,
     /// For the line in the access log.
-    pub(crate) report: Rc<ModelReport>,
+    pub(crate) report: Arc<ModelReport>,
     /// Fires when somebody asks for the end of the chat.
     pub(crate) abort: CancellationToken,
 }
@@ -46,7 +45,7 @@ impl Watch {
         chatflow: &Arc<str>,
         flow: &Arc<Flow>,
         abort: CancellationToken,
-        report: Rc<ModelReport>,
+        report: Arc<ModelReport>,
     ) -> Self {
         let counted = Counted { metrics: Arc::clone(metrics), chatflow: Arc::clone(chatflow), flow: Arc::clone(flow) };
         Self { counted: Some(counted), report, abort }

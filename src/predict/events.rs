@@ -5,6 +5,8 @@
 
 mod records;
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 
 pub(crate) use records::{Records, data_of};
@@ -17,7 +19,15 @@ pub(crate) const END: &str = "message:\ndata:{\"event\":\"end\",\"data\":\"[DONE
 
 /// One record.
 pub(crate) fn record(event: &str, data: &serde_json::Value) -> String {
-    format!("message:\ndata:{{\"event\":\"{event}\",\"data\":{data}}}\n\n")
+    let mut text = String::new();
+    push_record(&mut text, event, data);
+    text
+}
+
+/// Puts a record behind others.
+pub(crate) fn push_record(text: &mut String, event: &str, data: &serde_json::Value) {
+    // Writing to a string cannot fail.
+    let _ = write!(text, "message:\ndata:{{\"event\":\"{event}\",\"data\":{data}}}\n\n");
 }
 
 /// The data of an `error` record.

@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Filled while a stream goes by.
@@ -33,28 +35,42 @@ impl<T: Default> Slot<T> {
     }
 }
 
-/// Filled while the engine answers.
+/// Filled while the engine answers, by the thread that computes the flow.
 #[derive(Debug, Default)]
 pub(crate) struct ModelReport {
     /// The first model that was asked, by a name of the flow's author.
-    pub(crate) model: OnceCell<Box<str>>,
-    pub(crate) calls: Cell<u64>,
+    pub(crate) model: OnceLock<Box<str>>,
+    pub(crate) calls: Tally,
     /// As providers count them.
-    pub(crate) tokens_in: Cell<u64>,
-    pub(crate) tokens_out: Cell<u64>,
+    pub(crate) tokens_in: Tally,
+    pub(crate) tokens_out: Tally,
     /// Of a stream: from the beginning of the flow to its first token.
-    pub(crate) first_token: Cell<Option<Duration>>,
+    pub(crate) first_token: OnceLock<Duration>,
 }
 
 impl ModelReport {
     pub(crate) fn asked(&self, model: &str) {
         self.model.get_or_init(|| model.into());
-        self.calls.set(self.calls.get() + 1);
+        self.calls.add(1);
     }
 
     pub(crate) fn took(&self, tokens_in: u64, tokens_out: u64) {
-        self.tokens_in.set(self.tokens_in.get().saturating_add(tokens_in));
-        self.tokens_out.set(self.tokens_out.get().saturating_add(tokens_out));
+        self.tokens_in.add(tokens_in);
+        self.tokens_out.add(tokens_out);
+    }
+}
+
+/// A count that one thread makes and another reads.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(AtomicU64);
+
+impl Tally {
+    fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

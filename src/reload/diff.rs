@@ -11,6 +11,10 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("server.workers", old.server.workers != new.server.workers),
         ("server.max_connections", old.server.max_connections != new.server.max_connections),
         ("admin.listen", old.admin.listen != new.admin.listen),
+        (
+            "upstreams.*.engine.threads",
+            old.engine_threads() != new.engine_threads() && has_engine(old) && has_engine(new),
+        ),
         // Counts of quotas move at once; chats are held where they are.
         ("state_dir", old.state_dir != new.state_dir && has_engine(new)),
     ]

@@ -1,6 +1,7 @@
 //! A worker: one thread, one single-threaded runtime, its own listeners, connections and upstream pool.
 //!
-//! Nothing moves between workers; what they share are atomics and the current snapshot.
+//! Nothing moves between workers; what they share are atomics and the current snapshot. What computes for long is not
+//! done here: flows of the built-in engine run on threads of their own.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -39,9 +40,8 @@ pub(crate) struct Worker {
     pub(crate) snapshots: snapshot::Shared,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) running: Arc<Running>,
-    /// What chats of the built-in engine remember.
-    pub(crate) memory: Arc<dyn engine::Store>,
-    pub(crate) executions: Arc<engine::Executions>,
+    /// Where flows of the built-in engine run.
+    pub(crate) engine: Arc<engine::EngineThreads>,
     pub(crate) log: LogHandle,
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) phase: watch::Receiver<Phase>,
@@ -122,11 +122,7 @@ impl Worker {
             requests: RequestCounters::new(metrics.requests.clone()),
             durations: Histograms::new(metrics.request_duration.clone()),
             access_log: AccessLog::new(self.log.clone(), metrics.log_lines_dropped.clone()),
-            engine: Rc::new(engine::Services {
-                upstreams: Rc::clone(&upstreams),
-                memory: Arc::clone(&self.memory),
-                executions: Arc::clone(&self.executions),
-            }),
+            engine: Arc::clone(&self.engine),
             upstreams,
             aborts,
             running: Arc::clone(&self.running),

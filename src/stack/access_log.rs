@@ -211,7 +211,7 @@ impl Entry {
         }
         if let Some(first_token) = report.first_token.get() {
             text.extend_from_slice(br#","first_token_ms":"#);
-            milliseconds(text, first_token);
+            milliseconds(text, *first_token);
         }
     }
 

@@ -79,7 +79,7 @@ pub(crate) struct Context {
     pub(crate) body_limit: Cell<u64>,
     pub(crate) stream: Slot<StreamReport>,
     /// Of the models that the engine asked.
-    pub(crate) models: Slot<ModelReport>,
+    pub(crate) models: OnceCell<Arc<ModelReport>>,
 }
 
 /// The routes of the public listener. Everything else is [`Endpoint::Other`] and never reaches an upstream.

@@ -114,7 +114,8 @@ async fn run(
     let chat = &prediction.ids.chat.upstream;
     let running = environment.running.enter(&place(id), chat, prediction.streaming).ok_or(Refusal::ChatBusy)?;
     let surroundings = engine::Surroundings {
-        services: Rc::clone(&environment.engine),
+        threads: &environment.engine,
+        config: &context.snapshot.config,
         flows,
         id,
         chatflow: &flow.config.name,
@@ -124,7 +125,7 @@ async fn run(
         view: View::new(&flow.config, &prediction.ids),
         running,
     };
-    engine::answer(local, &prediction, surroundings).await
+    engine::answer(local, prediction, surroundings).await
 }
 
 /// Where the engine runs a chatflow's chats; no upstream's name.

@@ -43,8 +43,8 @@ pub(crate) struct Environment {
     pub(crate) access_log: AccessLog,
     pub(crate) upstreams: Rc<Upstreams>,
     pub(crate) aborts: Aborts,
-    /// What flows of the built-in engine may use.
-    pub(crate) engine: Rc<engine::Services>,
+    /// Where flows of the built-in engine run.
+    pub(crate) engine: Arc<engine::EngineThreads>,
     /// Shared by all workers.
     pub(crate) running: Arc<Running>,
     /// Fires when running streams must end.

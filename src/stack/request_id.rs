@@ -95,7 +95,7 @@ where
             first_byte: Cell::new(None),
             body_limit: Cell::new(0),
             stream: Slot::default(),
-            models: Slot::default(),
+            models: OnceCell::new(),
         };
         let inner = self.inner.call(Call { head: Box::new(head), body, context: Rc::new(context) });
         Answering { inner, request_id: Some(request_id) }

@@ -4,8 +4,8 @@
 //! hashes and locks, so the request path goes through [`series`](super::series), which keeps the handles.
 
 use prometheus::{
-    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 /// Seconds; up to the ten minutes that a long agent run takes.
@@ -46,6 +46,10 @@ pub(crate) struct Engine {
     pub(crate) tokens: IntCounterVec,
     pub(crate) first_token: HistogramVec,
     pub(crate) memory_lost: IntCounter,
+    /// Under way on engine threads.
+    pub(crate) runs: IntGauge,
+    /// For a thread to begin.
+    pub(crate) wait: Histogram,
 }
 
 impl Metrics {
@@ -176,6 +180,11 @@ impl Engine {
                 "flowgate_engine_memory_lost_total",
                 "Exchanges that a chat does not remember because they could not be written.",
             )?,
+            runs: declare.gauge("flowgate_engine_runs", "Runs of flows under way.")?,
+            wait: declare.histogram(
+                "flowgate_engine_wait_seconds",
+                "How long runs waited for an engine thread to begin them.",
+            )?,
         })
     }
 }
@@ -209,6 +218,10 @@ impl Declare<'_> {
 
     fn float_gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
         self.register(GaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str) -> prometheus::Result<Histogram> {
+        self.register(Histogram::with_opts(HistogramOpts::new(name, help).buckets(BUCKETS.to_vec()))?)
     }
 
     fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<HistogramVec> {

@@ -39,6 +39,8 @@ pub(crate) enum Refusal {
         retry_after: u64,
     },
     TooManyConcurrent,
+    /// The built-in engine has as many runs to begin as it takes.
+    EngineBusy,
     /// Seconds until the next day or month, at least 1.
     QuotaExceeded {
         retry_after: u64,
@@ -78,7 +80,7 @@ impl Refusal {
             | Self::QuotaExceeded { .. }
             | Self::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::UpstreamError(_) => StatusCode::BAD_GATEWAY,
-            Self::UpstreamUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UpstreamUnavailable | Self::EngineBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Flow { status, .. } => *status,
         }
@@ -102,6 +104,7 @@ impl Refusal {
             Self::HeadersTooLarge => "headers_too_large",
             Self::RateLimited { .. } | Self::TooManyFailures { .. } => "rate_limited",
             Self::TooManyConcurrent => "too_many_concurrent",
+            Self::EngineBusy => "engine_busy",
             Self::QuotaExceeded { .. } => "quota_exceeded",
             Self::UpstreamError(_) => "upstream_error",
             Self::UpstreamUnavailable => "upstream_unavailable",
@@ -136,6 +139,7 @@ impl Refusal {
             Self::HeadersTooLarge => "The request's headers are too large.",
             Self::RateLimited { .. } => "Too many requests: please wait a moment and try again.",
             Self::TooManyConcurrent => "Too many requests at once: please wait until one has ended.",
+            Self::EngineBusy => "Too many chats are being answered: please try again in a moment.",
             Self::QuotaExceeded { .. } => "The quota is used up: please try again in the next period.",
             Self::TooManyFailures { .. } => "Too many requests with a wrong key from this address: please wait.",
             Self::UpstreamError(message) => message,
@@ -156,6 +160,7 @@ impl Refusal {
             Self::NotFound => Some("unknown_route"),
             Self::MethodNotAllowed(_) => Some("method"),
             Self::ChatBusy => Some("chat_busy"),
+            Self::EngineBusy => Some("engine_busy"),
             Self::BodyTooLarge => Some("body_size"),
             Self::RequestTimeout => Some("request_timeout"),
             Self::UnsupportedMediaType => Some("media_type"),
@@ -219,7 +224,7 @@ impl Refusal {
             Self::Flow { retry_after: Some(value), .. } => {
                 headers.insert(RETRY_AFTER, value.clone());
             }
-            Self::TooManyConcurrent | Self::UpstreamUnavailable => {
+            Self::TooManyConcurrent | Self::EngineBusy | Self::UpstreamUnavailable => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(1_u64));
             }
             _ => {}

@@ -9,6 +9,7 @@ mod networks;
 mod running_others;
 mod streams;
 mod telling;
+mod threads;
 mod waiting;
 
 use crate::harness::client::{self, Connection, Response, request};

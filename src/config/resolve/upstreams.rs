@@ -1,6 +1,7 @@
 //! What answers chatflows.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,9 @@ use super::reader::{Reader, non_null};
 use crate::config::file::{self, Field};
 use crate::config::units::parse_time_limit;
 use crate::config::yaml::{At, Named, Node, Value};
-use crate::config::{Engine, Flowise, Secret, Upstream, UpstreamKind, UpstreamUrl};
+use crate::config::{Engine, Flowise, Secret, Server, Upstream, UpstreamKind, UpstreamUrl};
+
+const MAX_THREADS: u64 = 1024;
 
 /// The upstreams that this version runs, and every name that was written, so that a chatflow on one that was refused
 /// is not refused as well.
@@ -63,7 +66,10 @@ fn engine(reader: &mut Reader<'_>, name: &At<String>, file: file::Engine) -> Eng
         credentials.insert(credential.value, fields.0.into_iter().filter_map(read).collect());
     }
     let allow_networks = address::networks(reader, &file.allow_networks);
-    Engine { flows_dir: flows_dir(reader, name, &file.flows_dir), credentials, allow_networks }
+    let threads = reader.number(&non_null(file.threads), 1..=MAX_THREADS);
+    let threads = threads.and_then(|count| NonZeroUsize::new(usize::try_from(count).ok()?));
+    let threads = threads.unwrap_or_else(|| Server::default().workers);
+    Engine { flows_dir: flows_dir(reader, name, &file.flows_dir), threads, credentials, allow_networks }
 }
 
 fn flows_dir(reader: &mut Reader<'_>, name: &At<String>, field: &Field) -> PathBuf {

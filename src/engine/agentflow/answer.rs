@@ -1,18 +1,20 @@
 //! One prediction of an agentflow, from the request to what is kept of it.
 
+use std::borrow::Cow;
 use std::cell::Cell;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
 use super::Agentflow;
 use super::executions::{Execution, Place};
-use super::runtime::{Runtime, turn};
+use super::runtime::Runtime;
 use super::values::shown;
 use super::walk::{Fall, Shared, Walk, content};
+use super::written::Written;
 use crate::engine::compile::Workshop;
 use crate::engine::failure::Failure;
-use crate::engine::memory::{Turn, remember};
+use crate::engine::memory::{self, Turn, remember};
 use crate::engine::part::Reply;
 use crate::engine::request::Request;
 use crate::engine::run::Run;
@@ -33,8 +35,8 @@ pub(crate) struct Executed {
 impl Agentflow {
     pub(crate) async fn answer(&self, run: &Run<'_>, workshop: &Workshop) -> Result<Reply, Failure> {
         let (request, kept, place) = (run.request, &run.services.executions, Place::of(run));
-        let stored = run.services.memory.turns(run.flow, &request.session_id)?;
-        let past: Vec<Value> = stored.iter().map(recalled).collect();
+        let stored = memory::read(&run.services.memory, run.flow, &request.session_id).await?;
+        let past: Rc<[Value]> = stored.into_iter().map(turn_of).collect();
         let files = files(request);
         let shared = Shared {
             run,
@@ -42,12 +44,12 @@ impl Agentflow {
             message: chat_id::random().unwrap_or_default(),
             said: said(request, &files),
             files,
-            past: past.clone(),
+            past: Rc::clone(&past),
             count: Cell::new(0),
         };
         let previous = match request.human_input {
-            Some(_) => kept.resume(place)?,
-            None if self.keeps_state || self.has_form => kept.get(place)?,
+            Some(_) => kept.resume(place).await?,
+            None if self.keeps_state || self.has_form => kept.get(place).await?,
             None => None,
         };
         let runtime = Runtime { past, ..self.begun(request, previous.as_ref()) };
@@ -55,6 +57,7 @@ impl Agentflow {
         let mut id = None;
         if let Some(human) = &request.human_input {
             let (at, answer, executed) = self.waited(request, previous.as_ref(), human)?;
+            let executed = executed.to_vec();
             let state = executed.last().and_then(|entry| entry.get("data")?.get("state")?.as_object()).cloned();
             walk.runtime.state = state.unwrap_or_default();
             walk.runtime.executed = executed;
@@ -63,17 +66,16 @@ impl Agentflow {
         }
         if let Err(Fall { failure, can_retry }) = walk.go().await {
             match previous.filter(|_| can_retry) {
-                Some(previous) => kept.put(place, previous)?,
-                None => self.keep(run, &walk.runtime, None, String::new())?,
+                Some(previous) => kept.put(place, &previous.to_write()).await?,
+                None => self.keep(run, &walk.runtime, false, String::new()).await?,
             }
             return Err(failure);
         }
         let id = id.or_else(chat_id::random).unwrap_or_default();
         let waits = walk.runtime.executed.iter().any(|entry| entry.get("status") == Some(&"STOPPED".into()));
         run.sink.event("agentFlowEvent", &if waits { "STOPPED" } else { "FINISHED" }.into());
-        let executed = waits.then(|| Arc::new(walk.runtime.executed.clone()));
-        self.keep(run, &walk.runtime, executed, id.clone())?;
-        self.reply(&shared, walk.runtime, id)
+        self.keep(run, &walk.runtime, waits, id.clone()).await?;
+        self.reply(&shared, walk.runtime, id).await
     }
 
     /// What a run starts with: the state and the form of the session's last run, where they are kept.
@@ -95,12 +97,12 @@ impl Agentflow {
     }
 
     /// The node that waits for the user, the user's answer, and what was run before.
-    fn waited(
+    fn waited<'p>(
         &self,
         request: &Request,
-        previous: Option<&Execution>,
+        previous: Option<&'p Execution>,
         human: &Value,
-    ) -> Result<(usize, Value, Vec<Value>), Failure> {
+    ) -> Result<(usize, Value, &'p [Value]), Failure> {
         let session = &request.session_id;
         let previous =
             previous.ok_or_else(|| Failure::flow(format!("No previous execution found for session {session}")))?;
@@ -129,31 +131,26 @@ impl Agentflow {
         if let Some(fields) = answer.as_object_mut() {
             fields.insert("startNodeId".to_owned(), found.into());
         }
-        Ok((at, answer, executed.as_ref().clone()))
+        Ok((at, answer, executed))
     }
 
     /// Keeps of a run what a later one needs.
-    fn keep(
-        &self,
-        run: &Run<'_>,
-        runtime: &Runtime,
-        waits: Option<Arc<Vec<Value>>>,
-        id: String,
-    ) -> Result<(), Failure> {
+    async fn keep(&self, run: &Run<'_>, runtime: &Runtime, waits: bool, id: String) -> Result<(), Failure> {
         let (kept, place) = (&run.services.executions, Place::of(run));
-        if waits.is_none() && !self.keeps_state && !self.has_form {
-            return if self.may_wait { kept.forget(place) } else { Ok(()) };
+        if !waits && !self.keeps_state && !self.has_form {
+            return if self.may_wait { kept.forget(place).await } else { Ok(()) };
         }
         let start = self.whole.starts.first().and_then(|&at| self.nodes.get(at));
         let form = start.and_then(|start| runtime.output(&start.id)?.get("form")).filter(|_| self.has_form).cloned();
         let state = if self.keeps_state { runtime.state.clone() } else { Map::new() };
-        kept.put(place, Execution { id, state, form, waits })
+        let waits = waits.then_some(&*runtime.executed);
+        kept.put(place, &Written { id: &id, state: &state, form: form.as_ref(), waits }).await
     }
 
     /// The reply, and the exchange stored.
-    fn reply(&self, shared: &Shared<'_>, runtime: Runtime, id: String) -> Result<Reply, Failure> {
+    async fn reply(&self, shared: &Shared<'_>, runtime: Runtime, id: String) -> Result<Reply, Failure> {
         let answer = content(runtime.executed.last()).map(|content| shown(&content)).unwrap_or_default();
-        remember(shared.run, self.asked(shared), &answer)?;
+        remember(shared.run, self.asked(shared), &answer).await?;
         let action = runtime.last_output().and_then(|output| output.get("humanInputAction")).cloned();
         let message = shared.message.clone();
         let executed = Executed { id, message, nodes: runtime.executed, action };
@@ -166,15 +163,21 @@ impl Agentflow {
         let feedback = request.human_input.as_ref().and_then(|human| human.get("feedback")?.as_str());
         let has_form = self.has_form && request.form.is_some() && request.question().is_empty();
         match &shared.said {
-            Some(said) if has_form => said.as_str(),
+            Some(said) if has_form => said,
             _ => Some(request.question()).filter(|question| !question.is_empty()).or(feedback).unwrap_or(" "),
         }
     }
 }
 
 /// A stored turn, as nodes remember it.
-fn recalled(stored: &Turn) -> Value {
-    turn(if stored.by_user { "user" } else { "assistant" }, &stored.text)
+fn turn_of(Turn { by_user, text }: Turn) -> Value {
+    let role = if by_user { "user" } else { "assistant" };
+    Value::Object(
+        [("role", role.into()), ("content", text.into())]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into_iter()
+            .collect(),
+    )
 }
 
 /// Texts of the files that came with the question.
@@ -186,14 +189,14 @@ fn files(request: &Request) -> String {
 }
 
 /// The question with its files, or the form line by line.
-fn said(request: &Request, files: &str) -> Option<String> {
+fn said<'r>(request: &'r Request, files: &str) -> Option<Cow<'r, str>> {
     let question = request.question();
     if !question.is_empty() {
-        return Some(if files.is_empty() { question.to_owned() } else { format!("{files}\n\n{question}") });
+        return Some(if files.is_empty() { question.into() } else { format!("{files}\n\n{question}").into() });
     }
     let form = request.form.as_ref().filter(|form| !form.is_empty())?;
     let lines: Vec<String> = form.iter().map(|(name, value)| format!("{name}: {}", shown(value))).collect();
-    Some(lines.join("\n"))
+    Some(lines.join("\n").into())
 }
 
 /// A form out of its lines.

@@ -3,7 +3,7 @@
 //!
 //! [`nodes`] knows every kind of node: a type that implements [`Kind`], one file a family. [`compile`] makes an
 //! [`Agentflow`] of an export, [`walk`] runs it and tells clients of each step, and [`values`] is what `{{...}}` in its
-//! texts stands for. [`executions`] keeps runs that wait for their user.
+//! texts stands for. [`executions`] keeps runs that wait for their user, as [`written`] writes them.
 
 mod address;
 mod answer;
@@ -24,6 +24,7 @@ mod tests;
 mod tools;
 mod values;
 mod walk;
+mod written;
 
 pub(crate) use answer::Executed;
 pub(crate) use compile::compile;

@@ -1,6 +1,7 @@
 //! What is known of an agentflow while it runs.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 pub(super) struct Runtime {
     pub(super) state: Map<String, Value>,
     /// Turns of the chat before this request, `{role, content}`.
-    pub(super) past: Vec<Value>,
+    pub(super) past: Rc<[Value]>,
     /// What nodes have said so far, `{role, content, name}`.
     pub(super) history: Vec<Value>,
     /// Of an earlier request of the session.

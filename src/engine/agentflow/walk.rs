@@ -1,13 +1,16 @@
 //! Goes from node to node, and tells clients of each step.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
 use super::graph::Graph;
 use super::runtime::{Iteration, Runtime};
 use super::values::{Scope, shown};
+use super::written::{self, Written};
 use super::{Agentflow, Node, Outcome, Then, Visit};
 use crate::engine::compile::Workshop;
 use crate::engine::failure::Failure;
@@ -29,9 +32,9 @@ pub(super) struct Shared<'a> {
     /// Texts of the files that came with the question.
     pub(super) files: String,
     /// What the user said.
-    pub(super) said: Option<String>,
+    pub(super) said: Option<Cow<'a, str>>,
     /// Turns of the chat before this request.
-    pub(super) past: Vec<Value>,
+    pub(super) past: Rc<[Value]>,
     /// Nodes run so far.
     pub(super) count: Cell<usize>,
 }
@@ -84,6 +87,7 @@ impl<'a> Walk<'a> {
                 return Err(Fall { failure, can_retry: false });
             }
             let Some(node) = self.flow.nodes.get(at) else { continue };
+            self.shared.run.give_way().await;
             match self.step(at, node).await {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
@@ -114,7 +118,7 @@ impl<'a> Walk<'a> {
                 Then::Next
             }
             Then::Wait => {
-                self.wait(at, node, outcome);
+                self.wait(at, node, outcome)?;
                 return Ok(false);
             }
             then => then,
@@ -169,7 +173,7 @@ impl<'a> Walk<'a> {
                 return Err(Failure::flow("Maximum iteration limit reached"));
             }
             let iteration = Iteration { index, count, value };
-            let past = self.shared.past.clone();
+            let past = Rc::clone(&self.shared.past);
             let runtime = Runtime { state: self.runtime.state.clone(), past, ..Runtime::default() };
             let mut walk = Walk {
                 flow: self.flow,
@@ -215,7 +219,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Notes that a node waits for its user, and tells it.
-    fn wait(&mut self, at: usize, node: &Node, mut outcome: Outcome) {
+    fn wait(&mut self, at: usize, node: &Node, mut outcome: Outcome) -> Result<(), Failure> {
         let action = json!({
             "id": chat_id::random().unwrap_or_default(),
             "mapping": { "approve": "Proceed", "reject": "Reject" },
@@ -228,10 +232,15 @@ impl<'a> Walk<'a> {
         outcome.output.insert("humanInputAction".to_owned(), action.clone());
         let entry = self.entry(at, node, outcome, "STOPPED");
         self.runtime.executed.push(entry);
+        let Runtime { state, executed, .. } = &self.runtime;
+        let would_wait = Written { id: &self.shared.message, state, form: None, waits: Some(executed) };
+        // Nobody is asked for what cannot go on.
+        written::write(&would_wait).inspect_err(|_| drop(self.runtime.executed.pop()))?;
         self.tell_step(node, "STOPPED", None);
         self.tell_executed();
         self.tell("agentFlowEvent", &"STOPPED".into());
         self.tell("action", &action);
+        Ok(())
     }
 
     fn finish(&mut self, at: usize, node: &Node, mut outcome: Outcome) {
@@ -251,7 +260,7 @@ impl<'a> Walk<'a> {
             self.runtime.form = form;
         }
         if forgets {
-            self.runtime.past.clear();
+            self.runtime.past = Rc::default();
         }
     }
 

@@ -1,6 +1,6 @@
 //! Chats that survive a restart.
 //!
-//! A worker never waits for the disk: what is added waits in memory, where readers see it, for the one thread that
+//! Whoever adds never waits for the disk: what is added waits in memory, where readers see it, for the one thread that
 //! writes. It takes all that has come, writes it in one transaction and syncs it, at most every [`PACE`]. So a crash
 //! loses what was said in the last quarter of a second or so, never half an exchange, and a clean stop loses nothing.
 
@@ -15,7 +15,7 @@ use arc_swap::ArcSwapOption;
 use redb::Database;
 
 use super::disk::{self, Bounds, Exchange};
-use super::{AGE, MOST_SESSIONS, MOST_TURNS, Store, Turn};
+use super::{AGE, MOST_BYTES, MOST_SESSIONS, MOST_TURNS, Store, Turn};
 use crate::engine::failure::Failure;
 use crate::telemetry::metrics::Metrics;
 
@@ -30,14 +30,18 @@ const FORGET: usize = 500;
 /// Bytes that may wait for a disk that does not take them.
 const MOST_WAITING: usize = 32 << 20;
 
-const BOUNDS: Bounds =
-    Bounds { turns: MOST_TURNS as u64, bytes: 1 << 20, sessions: MOST_SESSIONS as u64, age: AGE.as_secs() * 1_000_000 };
+const BOUNDS: Bounds = Bounds {
+    turns: MOST_TURNS as u64,
+    bytes: MOST_BYTES as u64,
+    sessions: MOST_SESSIONS as u64,
+    age: AGE.as_secs() * 1_000_000,
+};
 
 /// See the module. Dropping it writes what still waits.
 #[derive(Debug)]
 pub(super) struct Kept {
     shared: Arc<Shared>,
-    writer: Option<JoinHandle<()>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
@@ -81,17 +85,13 @@ impl Kept {
             let shared = Arc::clone(&shared);
             move || shared.write_on()
         })?;
-        Ok(Self { shared, writer: Some(writer) })
+        Ok(Self { shared, writer: Mutex::new(Some(writer)) })
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.shared.waiting().is_closing = true;
-        self.shared.wake.notify_all();
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
-        }
+        self.finish();
     }
 }
 
@@ -114,6 +114,15 @@ impl Store for Kept {
         let mut turns: Vec<Turn> = stored.into_iter().flat_map(|(_, turns)| turns).chain(newer).collect();
         turns.drain(..turns.len().saturating_sub(MOST_TURNS));
         Ok(turns)
+    }
+
+    fn finish(&self) {
+        self.shared.waiting().is_closing = true;
+        self.shared.wake.notify_all();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            let _ = writer.join();
+        }
     }
 
     fn add(&self, flow: &str, session: &str, turns: &[Turn]) -> Result<(), Failure> {
@@ -283,10 +292,8 @@ mod tests {
     fn what_waits_too_long_is_bounded() {
         let folder = tempfile::tempdir().unwrap();
         // Without its writer, as with a disk that takes nothing.
-        let mut kept = open(folder.path());
-        kept.shared.waiting().is_closing = true;
-        kept.shared.wake.notify_all();
-        kept.writer.take().unwrap().join().unwrap();
+        let kept = open(folder.path());
+        kept.finish();
         let long = "x".repeat(1 << 20);
         for _ in 0..40 {
             kept.add("flow", "session", &turns(&long)).unwrap();

@@ -206,7 +206,7 @@ pub(crate) fn services() -> Services {
     let metrics = Arc::new(Metrics::new().unwrap());
     let first_byte = Histograms::new(metrics.time_to_first_byte.clone());
     let upstreams = Upstreams { pool: Rc::default(), deadlines: Rc::default(), metrics, first_byte };
-    Services { upstreams: Rc::new(upstreams), memory: Arc::new(InProcess::default()), executions: Arc::default() }
+    Services::new(Rc::new(upstreams), Arc::new(InProcess::default()), Arc::default())
 }
 
 /// Takes one request, and closes the connection behind the answer.

@@ -128,7 +128,7 @@ impl Chain for Agent {
 impl Agent {
     async fn messages(&self, question: &str, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
         let images = if self.model.sees_images() { run.request.images() } else { Vec::new() };
-        let mut past = self.memory.turns(run)?;
+        let mut past = self.memory.turns(run).await?;
         if let Some(prompt) = &self.prompt {
             let mut values = prompt.given(question, run).await?;
             values.entry("input").or_insert_with(|| question.into());

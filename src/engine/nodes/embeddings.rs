@@ -143,7 +143,7 @@ impl OpenAi {
     async fn ask(&self, input: Value, run: &Run<'_>) -> Result<Vec<Vec<f32>>, Failure> {
         let mut body = self.fields.clone();
         body.insert("input".to_owned(), input);
-        let incoming = self.endpoint.post(&self.path, &self.headers, &body, run).await?;
+        let incoming = self.endpoint.post(&self.path, &self.headers, body, run).await?;
         let body = incoming.whole().await?;
         let Listed { data } = serde_json::from_slice(&body).map_err(|_| unreadable())?;
         data.into_iter().map(|item| item.embedding.into_vector()).collect()
@@ -228,7 +228,7 @@ impl Ollama {
             embeddings: Vec<Vec<f32>>,
         }
         let body = json!({ "model": self.model, "input": texts, "options": self.options, "truncate": false });
-        let body = self.endpoint.post("/api/embed", &[], &body, run).await?.whole().await?;
+        let body = self.endpoint.post("/api/embed", &[], body, run).await?.whole().await?;
         let Embedded { embeddings } = serde_json::from_slice(&body).map_err(|_| unreadable())?;
         if embeddings.len() == texts.len() { Ok(embeddings) } else { Err(unreadable()) }
     }

@@ -142,7 +142,7 @@ struct OpenAi {
 impl Moderation for OpenAi {
     fn check<'a>(&'a self, text: &'a str, run: &'a Run<'a>) -> Task<'a, Result<String, String>> {
         Box::pin(async move {
-            let incoming = self.endpoint.post("/moderations", &self.headers, &json!({ "input": text }), run).await?;
+            let incoming = self.endpoint.post("/moderations", &self.headers, json!({ "input": text }), run).await?;
             let verdict = incoming.json().await?;
             match verdict.pointer("/results/0/flagged").and_then(Value::as_bool) {
                 Some(false) => Ok(Ok(text.to_owned())),

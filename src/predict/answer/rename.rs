@@ -56,6 +56,9 @@ impl Renamer {
         let mut renamed = Vec::new();
         let mut rest = &*piece;
         while let Some((at, rename)) = self.first_in(rest) {
+            if renamed.is_empty() {
+                renamed.reserve(piece.len() + rename.to.len());
+            }
             renamed.extend_from_slice(rest.get(..at).unwrap_or_default());
             renamed.extend_from_slice(&rename.to);
             rest = rest.get(at + rename.from.len()..).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Nodes that decide which way it goes on.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -8,7 +9,7 @@ use super::super::runtime::turn;
 use super::super::talk::Talk;
 use super::super::values::shown as text_of;
 use super::super::{Kind, Outcome, Step, Then, Visit, plain};
-use super::speaker::{Clock, Speaker, add_usage, before, last};
+use super::speaker::{Clock, Speaker, add_usage, before, last, plainly};
 use crate::engine::Task;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
@@ -236,14 +237,15 @@ impl Chooses {
             talk.recall(&images, request);
             return Ok(());
         }
-        let past: Vec<Value> = visit.runtime.past.iter().chain(&visit.runtime.history).cloned().chain(images).collect();
+        let past = visit.runtime.past.iter().chain(&visit.runtime.history).map(Cow::Borrowed);
+        let past: Vec<Cow<'_, Value>> = past.chain(images.map(Cow::Owned)).collect();
         match visit.text("conditionAgentMemoryType").as_str() {
-            "windowSize" => talk.recall(last(&past, &visit.text("conditionAgentMemoryWindowSize")), request),
+            "windowSize" => talk.recall(plainly(last(&past, &visit.text("conditionAgentMemoryWindowSize"))), request),
             "conversationSummary" if !past.is_empty() => {
                 talk.say("assistant", &self.0.summary(&past, visit).await?);
             }
             "conversationSummaryBuffer" => self.0.recall_or_sum_up(talk, &past, visit).await?,
-            _ => talk.recall(&past, request),
+            _ => talk.recall(plainly(&past), request),
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What nodes that ask a model have in common: the model, what it is told, and what is shown of its answer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -123,15 +124,16 @@ impl Speaker {
 
     /// What was said before, the user's question, and the node's own.
     async fn recall(&self, talk: &mut Talk, visit: &Visit<'_>, is_agent: bool) -> Result<(), Failure> {
-        let mut past: Vec<Value> = visit.runtime.past.iter().chain(&visit.runtime.history).cloned().collect();
+        let mut past: Vec<Cow<'_, Value>> =
+            visit.runtime.past.iter().chain(&visit.runtime.history).map(Cow::Borrowed).collect();
         if let Some(said) = visit.said.filter(|_| visit.is_first()) {
-            past.extend(self.images(visit));
-            past.push(turn("user", said));
+            past.extend(self.images(visit).map(Cow::Owned));
+            past.push(Cow::Owned(turn("user", said)));
         }
         let own = visit.text(&self.names.user_message);
         let request = visit.run.request;
         match visit.text(&self.names.memory).as_str() {
-            "windowSize" => talk.recall(last(&past, &visit.text(&self.names.window)), request),
+            "windowSize" => talk.recall(plainly(last(&past, &visit.text(&self.names.window))), request),
             "conversationSummary" if !past.is_empty() => {
                 talk.say("assistant", &self.summary(&past, visit).await?);
                 if let Some(said) = visit.said.filter(|_| is_agent && own.is_empty()) {
@@ -139,7 +141,7 @@ impl Speaker {
                 }
             }
             "conversationSummaryBuffer" => self.recall_or_sum_up(talk, &past, visit).await?,
-            _ => talk.recall(&past, request),
+            _ => talk.recall(plainly(&past), request),
         }
         if !own.is_empty() {
             talk.say("user", &own);
@@ -151,7 +153,7 @@ impl Speaker {
     pub(super) async fn recall_or_sum_up(
         &self,
         talk: &mut Talk,
-        past: &[Value],
+        past: &[Cow<'_, Value>],
         visit: &Visit<'_>,
     ) -> Result<(), Failure> {
         let most = most_tokens(visit.inputs.get(&self.names.most_tokens));
@@ -167,12 +169,12 @@ impl Speaker {
             let role = if has_system { "user" } else { "system" };
             talk.say(role, &format!("Previous conversation summary: {summary}"));
         }
-        talk.recall(kept, visit.run.request);
+        talk.recall(plainly(kept), visit.run.request);
         Ok(())
     }
 
     /// The past in few words.
-    pub(super) async fn summary(&self, past: &[Value], visit: &Visit<'_>) -> Result<String, Failure> {
+    pub(super) async fn summary(&self, past: &[Cow<'_, Value>], visit: &Visit<'_>) -> Result<String, Failure> {
         let asked = [Message::user(SUMMARIZER.trim_end().replacen("{conversation}", &lines(past).join("\n"), 1))];
         Ok(visit.run.ask(&*self.model, Ask::of(&asked)).await?.text)
     }
@@ -233,14 +235,19 @@ pub(super) fn before(talk: &mut Talk, visit: &Visit<'_>) {
     }
 }
 
+/// Turns, wherever they are kept.
+pub(super) fn plainly<'v>(past: &'v [Cow<'_, Value>]) -> impl Iterator<Item = &'v Value> {
+    past.iter().map(|turn| &**turn)
+}
+
 /// Who said what.
-fn lines(past: &[Value]) -> Vec<String> {
+fn lines(past: &[Cow<'_, Value>]) -> Vec<String> {
     let field = |turn: &Value, name: &str| turn.get(name).map(text_of).unwrap_or_default();
     past.iter().map(|turn| format!("{}: {}", field(turn, "role"), field(turn, "content"))).collect()
 }
 
 /// The last exchanges.
-pub(super) fn last<'v>(past: &'v [Value], exchanges: &str) -> &'v [Value] {
+pub(super) fn last<'v, 'p>(past: &'v [Cow<'p, Value>], exchanges: &str) -> &'v [Cow<'p, Value>] {
     let count = exchanges.trim().parse::<usize>().unwrap_or_default().saturating_mul(2);
     if count == 0 { past } else { past.get(past.len().saturating_sub(count)..).unwrap_or_default() }
 }

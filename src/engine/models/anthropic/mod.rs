@@ -138,7 +138,7 @@ impl ChatModel for Anthropic {
     fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered> {
         Box::pin(async move {
             let body = request::body(&self.fields, self.streams, ask);
-            let incoming = self.endpoint.post("/v1/messages", &self.headers, &body, run).await?;
+            let incoming = self.endpoint.post("/v1/messages", &self.headers, body, run).await?;
             let framing = if self.streams { Framing::Events } else { Framing::Whole };
             gathered(incoming, framing, Reply::default(), ask).await
         })

@@ -129,7 +129,7 @@ impl ChatModel for Gemini {
                 ("generateContent", Framing::Whole)
             };
             let path = format!("/v1beta/models/{}:{verb}", self.model);
-            let incoming = self.endpoint.post(&path, &self.headers, &body, run).await?;
+            let incoming = self.endpoint.post(&path, &self.headers, body, run).await?;
             gathered(incoming, framing, Reply::default(), ask).await
         })
     }

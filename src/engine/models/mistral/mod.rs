@@ -83,7 +83,7 @@ impl ChatModel for Mistral {
     fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered> {
         Box::pin(async move {
             let body = body(&self.fields, self.streams, ask);
-            let incoming = self.endpoint.post("/v1/chat/completions", &self.headers, &body, run).await?;
+            let incoming = self.endpoint.post("/v1/chat/completions", &self.headers, body, run).await?;
             let framing = if self.streams { Framing::Events } else { Framing::Whole };
             gathered(incoming, framing, Completion::new("mistralai", self.streams), ask).await
         })

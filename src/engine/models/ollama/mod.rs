@@ -105,7 +105,7 @@ impl ChatModel for Ollama {
     fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered> {
         Box::pin(async move {
             let body = body(&self.fields, ask);
-            let incoming = self.endpoint.post("/api/chat", &self.headers, &body, run).await.map_err(in_its_words)?;
+            let incoming = self.endpoint.post("/api/chat", &self.headers, body, run).await.map_err(in_its_words)?;
             gathered(incoming, Framing::Lines, Reply::default(), ask).await.map_err(in_its_words)
         })
     }

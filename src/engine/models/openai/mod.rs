@@ -155,7 +155,7 @@ impl ChatModel for OpenAi {
     fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered> {
         Box::pin(async move {
             let body = request::body(&self.fields, self.style, ask);
-            let incoming = self.endpoint.post(&self.path, &self.headers, &body, run).await?;
+            let incoming = self.endpoint.post(&self.path, &self.headers, body, run).await?;
             let framing = if self.style.streams { Framing::Events } else { Framing::Whole };
             gathered(incoming, framing, Completion::new("openai", self.style.streams), ask).await
         })

@@ -30,7 +30,7 @@ impl ChatModel for Responses {
     fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered> {
         Box::pin(async move {
             let body = body(&self.fields, self.style, ask);
-            let incoming = self.endpoint.post("/responses", &self.headers, &body, run).await?;
+            let incoming = self.endpoint.post("/responses", &self.headers, body, run).await?;
             let framing = if self.style.streams { Framing::Events } else { Framing::Whole };
             gathered(incoming, framing, Response::default(), ask).await
         })

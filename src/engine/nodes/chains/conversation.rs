@@ -71,7 +71,7 @@ struct Conversation {
 
 impl Conversation {
     async fn messages(&self, question: &str, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
-        let past = self.memory.turns(run)?;
+        let past = self.memory.turns(run).await?;
         let mut messages = Vec::with_capacity(past.len() + 3);
         if let Some(prompt) = &self.prompt {
             let mut values = prompt.given(question, run).await?;

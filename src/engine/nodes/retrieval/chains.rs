@@ -126,7 +126,7 @@ impl Chain for Conversation {
                 Ok(question) => question,
                 Err(sentence) => return Ok(Reply::text(sentence)),
             };
-            let past = self.memory.turns(run)?;
+            let past = self.memory.turns(run).await?;
             let found = match past.as_slice() {
                 [] => self.retriever.find(&question, run).await?,
                 past => {

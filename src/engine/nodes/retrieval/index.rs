@@ -18,6 +18,8 @@ use crate::engine::run::Run;
 
 /// Of one index: 20,000 passages with the longest embeddings in use (3072 numbers) are 240 MiB.
 pub(crate) const MOST_PASSAGES: usize = 20_000;
+/// Numbers that are looked at in the course of a run, in less than a millisecond; more are not.
+const MOST_AT_ONCE: usize = 1 << 20;
 /// Of one flow; more are there only if requests override documents.
 const MOST_INDEXES: usize = 8;
 
@@ -85,7 +87,7 @@ pub(super) enum Nearness {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Index(OnceCell<Passages>);
+pub(crate) struct Index(OnceCell<Arc<Passages>>);
 
 #[derive(Debug)]
 struct Passages {
@@ -116,16 +118,29 @@ impl Index {
         run: &Run<'_>,
     ) -> Result<Vec<(Document, f32)>, Failure> {
         let passages = self.0.get_or_try_init(|| Passages::of(origin, run)).await?;
+        let passages = Arc::clone(passages);
         if passages.documents.is_empty() {
             return Ok(Vec::new());
         }
         let question = origin.embeddings.embed_question(question, run).await?;
-        passages.nearest(&question, nearness, most)
+        let is_large = passages.numbers.len() > MOST_AT_ONCE;
+        off_thread(is_large, move || passages.nearest(&question, nearness, most)).await?
     }
 }
 
+/// Does something that may take a while apart from the runs of this thread.
+async fn off_thread<T: Send + 'static>(
+    is_large: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    if !is_large {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|_| Failure::flow("The documents cannot be searched."))
+}
+
 impl Passages {
-    async fn of(origin: &Origin, run: &Run<'_>) -> Result<Self, Failure> {
+    async fn of(origin: &Origin, run: &Run<'_>) -> Result<Arc<Self>, Failure> {
         let mut given = Vec::with_capacity(origin.sources.len());
         for source in &origin.sources {
             given.push(source.documents(run).await?);
@@ -146,8 +161,12 @@ impl Passages {
         if vectors.len() != documents.len() || vectors.iter().any(|vector| vector.len() != dimensions) {
             return Err(Failure::Unreachable("The embeddings of the documents cannot be used.".to_owned()));
         }
-        let lengths = vectors.iter().map(|vector| dot(vector, vector).sqrt()).collect();
-        Ok(Self { documents, numbers: vectors.concat(), lengths, dimensions })
+        let is_large = dimensions.saturating_mul(vectors.len()) > MOST_AT_ONCE;
+        let made = move || {
+            let lengths = vectors.iter().map(|vector| dot(vector, vector).sqrt()).collect();
+            Arc::new(Self { documents, numbers: vectors.concat(), lengths, dimensions })
+        };
+        off_thread(is_large, made).await
     }
 
     fn nearest(&self, question: &[f32], nearness: Nearness, most: usize) -> Result<Vec<(Document, f32)>, Failure> {
