@@ -108,6 +108,17 @@ pub(super) struct Engine {
     pub(super) threads: Field,
     pub(super) credentials: Named<Named<Node>>,
     pub(super) allow_networks: Field,
+    pub(super) limits: EngineLimits,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct EngineLimits {
+    pub(super) time: Field,
+    pub(super) steps: Field,
+    pub(super) model_calls: Field,
+    pub(super) tool_calls: Field,
+    pub(super) text: Field,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -161,6 +161,25 @@ pub struct Engine {
     pub credentials: HashMap<String, HashMap<String, Secret>>,
     /// What tools and HTTP nodes may call beside the open internet.
     pub allow_networks: Vec<IpNet>,
+    pub limits: EngineLimits,
+}
+
+/// What one run of a flow may take, with everything that runs for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineLimits {
+    pub time: Duration,
+    /// Nodes run.
+    pub steps: u64,
+    pub model_calls: u64,
+    pub tool_calls: u64,
+    /// Bytes of what it holds.
+    pub text: u64,
+}
+
+impl Default for EngineLimits {
+    fn default() -> Self {
+        Self { time: Duration::from_mins(10), steps: 10_000, model_calls: 200, tool_calls: 200, text: 32 << 20 }
+    }
 }
 
 /// One Flowise, or several that share a database.

@@ -122,16 +122,25 @@ fn length(json: &Value) -> usize {
     }
 }
 
-/// The flow's answer. A flow that goes on after its end was asked for is dropped.
+/// The flow's answer. A flow that goes on after its end was asked for, or its time is over, is dropped.
 async fn reply(flow: &Flow, overridden: Option<&Plan>, run: &Run<'_>) -> Result<Reply, Failure> {
     let overdue = async {
         run.watch.abort.cancelled().await;
         tokio::time::sleep(LAST_WORDS).await;
     };
-    tokio::select! {
+    let reply = tokio::select! {
         biased;
         reply = flow.answer_by(overridden, run) => reply,
         () = overdue => Err(Failure::Aborted),
+        () = tokio::time::sleep_until(run.budget().deadline().into()) => Err(run.budget().out_of_time()),
+    };
+    // Whatever was made of it within the flow.
+    match run.budget().met() {
+        None => reply,
+        Some(limit) => {
+            run.watch.met(limit);
+            Err(Failure::Limit(limit))
+        }
     }
 }
 

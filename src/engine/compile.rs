@@ -13,7 +13,7 @@ use super::nodes;
 use super::part::Part;
 use super::problem::Problem;
 use super::provider::Targets;
-use crate::config::Secret;
+use crate::config::{EngineLimits, Secret};
 
 /// What Flowise keeps in its credential store, by the credential's name and the field's.
 pub(crate) type Credentials = HashMap<String, HashMap<String, Secret>>;
@@ -24,11 +24,17 @@ pub(crate) struct Workshop {
     pub(crate) credentials: Credentials,
     pub(crate) targets: Targets,
     pub(crate) stores: Arc<DocumentStores>,
+    /// What one run may take.
+    pub(crate) limits: EngineLimits,
 }
 
 impl Workshop {
     pub(crate) fn new(credentials: Credentials, targets: Targets) -> Self {
-        Self { credentials, targets, stores: Arc::default() }
+        Self { credentials, targets, stores: Arc::default(), limits: EngineLimits::default() }
+    }
+
+    pub(crate) fn with_limits(self, limits: EngineLimits) -> Self {
+        Self { limits, ..self }
     }
 
     pub(crate) fn with_stores(self, stores: Arc<DocumentStores>) -> Self {
@@ -71,6 +77,9 @@ impl fmt::Display for Need {
         }
     }
 }
+
+/// Nodes that refer to nodes: each is built, and asked, on the stack of the one that refers to it.
+const DEEPEST: usize = 64;
 
 /// See the module.
 pub(crate) struct Compiler<'a> {
@@ -115,6 +124,10 @@ impl<'a> Compiler<'a> {
         };
         if self.waiting.contains(&id) {
             self.of_node(node, None, "refers to itself, by way of others");
+            return None;
+        }
+        if self.waiting.len() >= DEEPEST {
+            self.of_node(node, None, format!("more than {DEEPEST} nodes refer to each other in a row"));
             return None;
         }
         let part = if let Some(kind) = nodes::find(&node.data.name) {

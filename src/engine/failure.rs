@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use super::budget::RunLimit;
 use crate::wire::refusal::Refusal;
 
 /// See the module. Messages are for whoever built the flow and for clients; they hold no key and no address.
@@ -30,6 +31,9 @@ pub(crate) enum Failure {
     /// Somebody asked for the end of the chat.
     #[error("This operation was aborted")]
     Aborted,
+    /// The run has taken what a run may take.
+    #[error("{0}")]
+    Limit(RunLimit),
 }
 
 impl Failure {
@@ -51,6 +55,16 @@ impl Failure {
             Self::Timeout => "timeout",
             Self::Within { cause, .. } => cause.kind(),
             Self::Aborted => "aborted",
+            Self::Limit(_) => "limit",
+        }
+    }
+
+    /// Whether nothing is to be made of it: neither the next item of an iteration nor something that a model is told.
+    pub(crate) fn ends_run(&self) -> bool {
+        match self {
+            Self::Aborted | Self::Limit(_) => true,
+            Self::Within { cause, .. } => cause.ends_run(),
+            _ => false,
         }
     }
 

@@ -20,6 +20,7 @@ use super::problem::Problem;
 use super::request::Request;
 use super::run::Run;
 use super::ways::{Way, taken};
+use crate::config::EngineLimits;
 
 /// See the module.
 #[derive(Debug)]
@@ -65,6 +66,11 @@ impl Flow {
         let shows_history = text.contains("chat_history");
         let workshop = Arc::clone(workshop);
         Ok(Self { name: name.into(), export, plan, workshop, missing, models, face, shows_history })
+    }
+
+    /// What one run of it may take.
+    pub(crate) fn limits(&self) -> EngineLimits {
+        self.workshop.limits
     }
 
     /// Whether something of its chats is kept.
@@ -116,9 +122,11 @@ impl Flow {
             // Texts are filled in without waiting for anything; what cannot be read is not shown.
             let _ = recalled(run).await;
         }
+        run.budget().hold(run.request.bytes())?;
         let plan = overridden.unwrap_or(&self.plan);
         match plan {
             Plan::Chain { ways, remembers, memory, shown } => {
+                run.budget().step()?;
                 let question = &*run.request.question_with_files();
                 let mut reply = taken(ways, question, run).await?.answer(question, run, true).await?;
                 if let Some(memory) = memory {

@@ -71,7 +71,8 @@ impl Flows {
                 if let Some(previous) = previous {
                     targets.take_over(&previous.workshop.targets);
                 }
-                Arc::new(Workshop::new(settings.credentials.clone(), targets).with_stores(stores))
+                let workshop = Workshop::new(settings.credentials.clone(), targets);
+                Arc::new(workshop.with_limits(settings.limits).with_stores(stores))
             },
             |same| Arc::clone(&same.workshop),
         );
@@ -95,7 +96,9 @@ impl Flows {
 
     /// Whether flows were made with these settings.
     fn has(&self, settings: &config::Engine) -> bool {
-        self.workshop.credentials == settings.credentials && self.workshop.targets.allows(&settings.allow_networks)
+        self.workshop.credentials == settings.credentials
+            && self.workshop.targets.allows(&settings.allow_networks)
+            && self.workshop.limits == settings.limits
     }
 
     /// The flow of `flowgate demo` alone.
@@ -265,8 +268,8 @@ mod tests {
     fn settings(folder: &Path, key: &str) -> config::Engine {
         let fields = HashMap::from([("openAIApiKey".to_owned(), Secret::new(key.to_owned()))]);
         let credentials = HashMap::from([("openAIApi".to_owned(), fields)]);
-        let threads = std::num::NonZeroUsize::MIN;
-        config::Engine { flows_dir: folder.to_owned(), threads, credentials, allow_networks: Vec::new() }
+        let (threads, limits) = (std::num::NonZeroUsize::MIN, config::EngineLimits::default());
+        config::Engine { flows_dir: folder.to_owned(), threads, credentials, allow_networks: Vec::new(), limits }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod agentflow;
 mod answer;
+mod budget;
 mod compile;
 mod delegate;
 mod demo;

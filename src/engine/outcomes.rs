@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::budget::bytes_of;
 use super::failure::Failure;
 use super::part::Source;
 use super::run::Run;
@@ -19,7 +20,9 @@ pub(crate) async fn outcome(id: &str, source: &dyn Source, question: &str, run: 
     if let Some(value) = known {
         return Ok(value);
     }
+    run.budget().step()?;
     let value = source.value(question, run).await?;
+    run.budget().hold(bytes_of(&value))?;
     run.request.outcomes.0.borrow_mut().insert(id.to_owned(), value.clone());
     Ok(value)
 }

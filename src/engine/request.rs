@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::budget::bytes_of;
 use super::flows::FlowIndex;
 use super::memory::Turn;
 use super::message::Piece;
@@ -32,8 +33,6 @@ pub(crate) struct Request {
     pub(crate) recalled: OnceCell<Rc<[Turn]>>,
     /// What nodes have made of it so far.
     pub(crate) outcomes: Outcomes,
-    /// Flows that wait for its answer.
-    pub(crate) depth: usize,
     /// The flows that its flow may run: those that were in force when it came.
     pub(crate) flows: Arc<FlowIndex>,
 }
@@ -92,9 +91,17 @@ impl Request {
             human_input: fields.human_input,
             recalled: OnceCell::new(),
             outcomes: Outcomes::default(),
-            depth: 0,
             flows: Arc::default(),
         })
+    }
+
+    /// Of its texts.
+    pub(crate) fn bytes(&self) -> usize {
+        let history: usize = self.history.iter().map(|turn| turn.text.len()).sum();
+        let uploads: usize = self.uploads.iter().map(|upload| upload.data.len()).sum();
+        let maps = [Some(&self.vars), Some(&self.overrides), self.form.as_ref()].into_iter().flatten();
+        let values: usize = maps.flat_map(Map::values).chain(&self.human_input).map(bytes_of).sum();
+        self.question().len() + history + uploads + values
     }
 
     /// The question, or nothing.

@@ -12,10 +12,12 @@ use prometheus::Histogram;
 use serde_json::Value;
 
 use super::agentflow::Executions;
+use super::budget::{Budget, bytes_of, bytes_of_messages};
 use super::failure::Failure;
 use super::link::MOST_UNREAD;
 use super::memory::Store;
 use super::models::{Answered, Ask, ChatModel};
+use super::part::{Tool, ToolResult};
 use super::request::Request;
 use super::watch::Watch;
 use crate::predict::events::push_record;
@@ -79,6 +81,8 @@ impl Run<'_> {
     /// Asks a model; every call of a model comes through here. The end of the chat cancels it.
     pub(crate) async fn ask(&self, model: &dyn ChatModel, ask: Ask<'_>) -> Result<Answered, Failure> {
         self.give_way().await;
+        self.budget().model_call()?;
+        self.budget().has_room(bytes_of_messages(ask.messages))?;
         let asking = self.watch.asking(model.name());
         let outcome = tokio::select! {
             biased;
@@ -86,7 +90,24 @@ impl Run<'_> {
             outcome = model.chat(ask, self) => outcome,
         };
         asking.ended(&outcome);
-        outcome
+        let answered = outcome?;
+        let calls: usize = answered.calls.iter().map(|call| call.name.len() + bytes_of(&call.arguments)).sum();
+        self.budget().hold(answered.text.len() + answered.thinking.len() + calls)?;
+        Ok(answered)
+    }
+
+    /// Calls a tool; every call of a tool comes through here.
+    pub(crate) async fn call(&self, tool: &dyn Tool, arguments: &Value) -> Result<ToolResult, Failure> {
+        self.budget().tool_call()?;
+        let result = tool.call(arguments, self).await?;
+        let sources: usize = result.sources.iter().map(|source| source.text.len()).sum();
+        self.budget().hold(result.text.len() + sources)?;
+        Ok(result)
+    }
+
+    /// What it may take, with everything that runs for it.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.watch.budget
     }
 
     /// An answer that no model gave, in words as a stream tells them.

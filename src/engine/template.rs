@@ -68,7 +68,7 @@ impl Template {
     /// # Errors
     /// A name has no value.
     pub(crate) fn render(&self, values: &Map<String, Value>) -> Result<String, String> {
-        self.rendered(values, |_| None)
+        self.rendered(values, |_| None, |_| true)
     }
 
     /// As [`render`](Self::render), with what is known of the request.
@@ -76,12 +76,21 @@ impl Template {
     /// # Errors
     /// A name has no value.
     pub(crate) fn render_for(&self, values: &Map<String, Value>, run: &Run<'_>) -> Result<String, String> {
-        self.rendered(values, |name| variables::known(name, run))
+        // A few places for something long are soon more than a run may hold; who is told the text looks again.
+        self.rendered(values, |name| variables::known(name, run), |bytes| run.budget().has_room(bytes).is_ok())
     }
 
-    fn rendered(&self, values: &Map<String, Value>, known: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    fn rendered(
+        &self,
+        values: &Map<String, Value>,
+        known: impl Fn(&str) -> Option<String>,
+        has_room: impl Fn(usize) -> bool,
+    ) -> Result<String, String> {
         let mut text = String::new();
         for piece in &self.0 {
+            if !has_room(text.len()) {
+                break;
+            }
             match piece {
                 Piece::Text(plain) => text.push_str(plain),
                 Piece::Known(name) => text.push_str(&known(name).unwrap_or_else(|| format!("{{{name}}}"))),
@@ -123,10 +132,16 @@ impl Pieces {
 
 /// The name in `{{$vars.x}}` or `{{$flow.x}}` that the text begins with, and what comes after it.
 fn known(text: &str) -> Option<(&str, &str)> {
-    let (name, rest) = text.strip_prefix("{{")?.split_once("}}")?;
-    let is_known = (name.starts_with("$vars.") || name.starts_with("$flow.")) && !name.contains(['{', '}']);
-    is_known.then_some((name, rest))
+    let inside =
+        text.strip_prefix("{{").filter(|inside| inside.starts_with("$vars.") || inside.starts_with("$flow."))?;
+    let (name, rest) = inside.split_at_checked(inside.find(['{', '}'])?)?;
+    Some((name, rest.strip_prefix("}}")?))
 }
+
+/// Braces within braces are names within names, which are soon more text than there is: nobody gives a value to more
+/// names than this, nor to a longer one.
+const MOST_NAMES: usize = 1000;
+const LONGEST_NAME: usize = 1000;
 
 /// Names as Flowise counts those of a prompt template that want a value: whatever stands between two braces that
 /// belong together, each time it does, the inner ones first, and nothing with a colon in it.
@@ -142,6 +157,7 @@ pub(crate) fn counted(text: &str) -> Vec<String> {
             '{' => open.push(at + 1),
             '}' => {
                 let name = open.pop().and_then(|start| text.get(start..at));
+                let name = name.filter(|name| name.len() <= LONGEST_NAME && names.len() < MOST_NAMES);
                 names.extend(name.filter(|name| !name.contains(':')).map(str::to_owned));
             }
             _ => {}
@@ -237,10 +253,21 @@ mod tests {
     }
 
     #[test]
+    fn braces_within_braces_are_read_once() {
+        const COUNT: usize = 200_000;
+        let text = "{".repeat(COUNT) + &"}".repeat(COUNT);
+        assert!(counted(&text).len() <= MOST_NAMES);
+        assert_eq!(Template::parse_plain(&text).unwrap().names().count(), 0);
+        let text = "{{$vars.a ".repeat(COUNT) + "}";
+        assert!(Template::parse_plain(&text).is_err());
+    }
+
+    #[test]
     fn what_is_known_of_a_request_is_no_name() {
         let template = Template::parse("{{$vars.a}} {{$flow.sessionId}} {{$x}}").unwrap();
         assert_eq!(template.names().count(), 0);
-        let told = template.rendered(&Map::new(), |name| (name == "$vars.a").then(|| "{A}".to_owned())).unwrap();
+        let told =
+            template.rendered(&Map::new(), |name| (name == "$vars.a").then(|| "{A}".to_owned()), |_| true).unwrap();
         assert_eq!(told, "{A} {$flow.sessionId} {$x}");
     }
 }

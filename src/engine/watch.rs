@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
+use super::budget::{Budget, RunLimit};
 use super::failure::Failure;
 use super::flow::Flow;
 use super::message::Usage;
@@ -24,6 +25,8 @@ pub(crate) struct Watch {
     pub(crate) report: Arc<ModelReport>,
     /// Fires when somebody asks for the end of the chat.
     pub(crate) abort: CancellationToken,
+    /// What the run may take.
+    pub(crate) budget: Budget,
 }
 
 struct Counted {
@@ -48,7 +51,15 @@ impl Watch {
         report: Arc<ModelReport>,
     ) -> Self {
         let counted = Counted { metrics: Arc::clone(metrics), chatflow: Arc::clone(chatflow), flow: Arc::clone(flow) };
-        Self { counted: Some(counted), report, abort }
+        Self { counted: Some(counted), report, abort, budget: Budget::new(flow.limits()) }
+    }
+
+    /// The run ends because of a bound.
+    pub(super) fn met(&self, limit: RunLimit) {
+        if let Some(Counted { metrics, chatflow, .. }) = &self.counted {
+            metrics.engine.limits.with_label_values(&[chatflow, limit.name()]).inc();
+            tracing::warn!(%chatflow, limit = limit.name(), "a flow met a limit");
+        }
     }
 
     /// A call of a model begins.

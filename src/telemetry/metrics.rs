@@ -50,6 +50,7 @@ pub(crate) struct Engine {
     pub(crate) runs: IntGauge,
     /// For a thread to begin.
     pub(crate) wait: Histogram,
+    pub(crate) limits: IntCounterVec,
 }
 
 impl Metrics {
@@ -184,6 +185,11 @@ impl Engine {
             wait: declare.histogram(
                 "flowgate_engine_wait_seconds",
                 "How long runs waited for an engine thread to begin them.",
+            )?,
+            limits: declare.counters(
+                "flowgate_engine_limits_total",
+                "Runs that met a limit: time, steps, model_calls, tool_calls, text.",
+                &["chatflow", "limit"],
             )?,
         })
     }

@@ -4,6 +4,7 @@ mod chats;
 mod checks;
 mod errors;
 mod knowledge;
+mod limits;
 mod moving;
 mod networks;
 mod running_others;

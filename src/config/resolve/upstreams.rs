@@ -10,9 +10,9 @@ use super::address;
 use super::is_name;
 use super::reader::{Reader, non_null};
 use crate::config::file::{self, Field};
-use crate::config::units::parse_time_limit;
+use crate::config::units::{parse_size, parse_time_limit};
 use crate::config::yaml::{At, Named, Node, Value};
-use crate::config::{Engine, Flowise, Secret, Server, Upstream, UpstreamKind, UpstreamUrl};
+use crate::config::{Engine, EngineLimits, Flowise, Secret, Server, Upstream, UpstreamKind, UpstreamUrl};
 
 const MAX_THREADS: u64 = 1024;
 
@@ -69,7 +69,28 @@ fn engine(reader: &mut Reader<'_>, name: &At<String>, file: file::Engine) -> Eng
     let threads = reader.number(&non_null(file.threads), 1..=MAX_THREADS);
     let threads = threads.and_then(|count| NonZeroUsize::new(usize::try_from(count).ok()?));
     let threads = threads.unwrap_or_else(|| Server::default().workers);
-    Engine { flows_dir: flows_dir(reader, name, &file.flows_dir), threads, credentials, allow_networks }
+    let limits = engine_limits(reader, &file.limits);
+    Engine { flows_dir: flows_dir(reader, name, &file.flows_dir), threads, credentials, allow_networks, limits }
+}
+
+/// With less than a question may take, no flow runs; more steps than that are no bound.
+const TEXT: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 30;
+const MOST_STEPS: u64 = 10_000_000;
+
+fn engine_limits(reader: &mut Reader<'_>, file: &file::EngineLimits) -> EngineLimits {
+    let otherwise = EngineLimits::default();
+    let size = |text: &str| match parse_size(text) {
+        Ok(size) if TEXT.contains(&size) => Ok(size),
+        Ok(_) => Err("expected a size from 64KiB to 4GiB".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    EngineLimits {
+        time: reader.parsed(&file.time, parse_time_limit).unwrap_or(otherwise.time),
+        steps: reader.number(&file.steps, 1..=MOST_STEPS).unwrap_or(otherwise.steps),
+        model_calls: reader.number(&file.model_calls, 1..=MOST_STEPS).unwrap_or(otherwise.model_calls),
+        tool_calls: reader.number(&file.tool_calls, 1..=MOST_STEPS).unwrap_or(otherwise.tool_calls),
+        text: reader.parsed(&file.text, size).unwrap_or(otherwise.text),
+    }
 }
 
 fn flows_dir(reader: &mut Reader<'_>, name: &At<String>, field: &Field) -> PathBuf {

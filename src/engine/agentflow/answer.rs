@@ -1,7 +1,6 @@
 //! One prediction of an agentflow, from the request to what is kept of it.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
@@ -36,6 +35,7 @@ impl Agentflow {
     pub(crate) async fn answer(&self, run: &Run<'_>, workshop: &Workshop) -> Result<Reply, Failure> {
         let (request, kept, place) = (run.request, &run.services.executions, Place::of(run));
         let stored = memory::read(&run.services.memory, run.flow, &request.session_id).await?;
+        run.budget().hold(stored.iter().map(|turn| turn.text.len()).sum())?;
         let past: Rc<[Value]> = stored.into_iter().map(turn_of).collect();
         let files = files(request);
         let shared = Shared {
@@ -45,7 +45,6 @@ impl Agentflow {
             said: said(request, &files),
             files,
             past: Rc::clone(&past),
-            count: Cell::new(0),
         };
         let previous = match request.human_input {
             Some(_) => kept.resume(place).await?,
@@ -60,7 +59,7 @@ impl Agentflow {
             let executed = executed.to_vec();
             let state = executed.last().and_then(|entry| entry.get("data")?.get("state")?.as_object()).cloned();
             walk.runtime.state = state.unwrap_or_default();
-            walk.runtime.executed = executed;
+            walk.runtime.executed = executed.into();
             walk = walk.resume(at, answer);
             id = previous.as_ref().map(|previous| previous.id.clone());
         }
@@ -153,7 +152,7 @@ impl Agentflow {
         remember(shared.run, self.asked(shared), &answer).await?;
         let action = runtime.last_output().and_then(|output| output.get("humanInputAction")).cloned();
         let message = shared.message.clone();
-        let executed = Executed { id, message, nodes: runtime.executed, action };
+        let executed = Executed { id, message, nodes: runtime.executed.into_entries(), action };
         Ok(Reply { executed: Some(executed), ..Reply::text(answer) })
     }
 

@@ -94,6 +94,15 @@ pub(super) fn in_markdown(value: &mut Value) {
     }
 }
 
+/// Iterations within iterations.
+const MOST_AROUND: usize = 4;
+
+/// The iterations that a node is in, the innermost first, as far as anybody wants to know.
+fn around<'a>(export: &'a Export, node: &'a export::Node) -> impl Iterator<Item = &'a export::Node> {
+    let parent = |node: &&'a export::Node| export.node(node.parent.as_deref()?);
+    std::iter::successors(parent(&node), move |node| parent(node)).take(MOST_AROUND + 1)
+}
+
 /// What no node can see by itself.
 fn check(export: &Export, compiler: &mut Compiler<'_>) {
     let starts = export.nodes.iter().filter(|node| node.data.name == "startAgentflow").count();
@@ -103,7 +112,11 @@ fn check(export: &Export, compiler: &mut Compiler<'_>) {
     for node in &export.nodes {
         if let Some(parent) = node.parent.as_deref().filter(|parent| !parent.is_empty()) {
             match export.node(parent) {
-                Some(parent) if parent.data.name == "iterationAgentflow" => {}
+                Some(parent) if parent.data.name == "iterationAgentflow" => {
+                    if around(export, node).count() > MOST_AROUND {
+                        compiler.of_node(node, None, "iterations lie too deep within each other, or one in itself");
+                    }
+                }
                 _ => compiler.of_node(node, None, "it is inside a node that is no iteration"),
             }
         }

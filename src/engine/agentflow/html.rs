@@ -23,8 +23,11 @@ pub(super) enum Kind {
     Text(String),
 }
 
-/// Elements nested deeper than this stay at this depth.
-const DEEPEST: usize = 100;
+/// Elements nested deeper than this stay at this depth: each is written on the stack of the one around it, and copied by
+/// it.
+const DEEPEST: usize = 32;
+/// A character reference with its `&` and `;`; none that editors write is longer.
+const LONGEST_REFERENCE: usize = 32;
 const VOID: &[&str] =
     &["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"];
 const BLOCKS: &[&str] = &[
@@ -263,7 +266,8 @@ fn decoded(text: &str) -> String {
     while let Some(at) = rest.find('&') {
         let (before, after) = rest.split_at(at);
         out.push_str(before);
-        let name = after.get(1..).and_then(|after| after.split_once(';')).map(|(name, _)| name);
+        let end = after.bytes().take(LONGEST_REFERENCE).position(|byte| byte == b';');
+        let name = end.and_then(|end| after.get(1..end));
         let known = name.and_then(|name| Some((character(name)?, name.len() + 2)));
         let (letter, length) = known.unwrap_or(('&', 1));
         out.push(letter);

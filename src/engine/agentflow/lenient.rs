@@ -106,5 +106,11 @@ mod tests {
         }
         assert!(parse("{").is_err());
         assert!(parse("no json").is_err());
+        // What lies too deep is no more than wrong, and what is long is read once.
+        for text in ["[".repeat(100_000), "{a:".repeat(100_000), ",".repeat(500_000), "/* ".repeat(200_000)] {
+            assert!(parse(&text).is_err());
+        }
+        let long = format!("[{}]", "{a: 'b'},".repeat(200_000));
+        assert_eq!(parse(&long).unwrap().as_array().map(Vec::len), Some(200_000));
     }
 }

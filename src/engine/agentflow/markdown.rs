@@ -1,6 +1,8 @@
 //! Texts of Flowise's editor are HTML; models are told Markdown, made as the library turndown makes it with its
 //! defaults and without escapes.
 
+use std::collections::HashSet;
+
 use super::html::{Kind, Tree, is_block, is_void};
 
 /// Tags that a text of the editor starts with.
@@ -20,7 +22,7 @@ pub(super) fn of(text: &str) -> String {
     }
     let mut tree = Tree::parse(text);
     collapse(&mut tree);
-    let out = Writer(&tree).children(0);
+    let out = Writer { tree: &tree, places: Place::all(&tree) }.children(0);
     out.trim_start_matches(['\t', '\r', '\n']).trim_end().to_owned()
 }
 
@@ -99,19 +101,55 @@ fn collapsed(text: &str) -> String {
     out
 }
 
-struct Writer<'t>(&'t Tree);
+/// Where a node stands in its parent.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    among_children: usize,
+    /// Texts left out.
+    among_elements: usize,
+    is_last_element: bool,
+}
+
+impl Place {
+    /// Of every node.
+    fn all(tree: &Tree) -> Vec<Self> {
+        let mut places = vec![Self::default(); tree.nodes.len()];
+        for node in &tree.nodes {
+            let mut elements = 0;
+            let mut last = None;
+            for (among_children, &child) in node.children.iter().enumerate() {
+                if let Some(place) = places.get_mut(child) {
+                    *place = Self { among_children, among_elements: elements, is_last_element: false };
+                }
+                if tree.node(child).is_some_and(|child| !child.name().is_empty()) {
+                    elements += 1;
+                    last = Some(child);
+                }
+            }
+            if let Some(place) = last.and_then(|last| places.get_mut(last)) {
+                place.is_last_element = true;
+            }
+        }
+        places
+    }
+}
+
+struct Writer<'t> {
+    tree: &'t Tree,
+    places: Vec<Place>,
+}
 
 impl Writer<'_> {
     fn children(&self, at: usize) -> String {
         let mut out = String::new();
-        for &child in self.0.node(at).map_or(&[][..], |node| &node.children) {
+        for &child in self.tree.node(at).map_or(&[][..], |node| &node.children) {
             join(&mut out, &self.node(child));
         }
         out
     }
 
     fn node(&self, at: usize) -> String {
-        let Some(node) = self.0.node(at) else { return String::new() };
+        let Some(node) = self.tree.node(at) else { return String::new() };
         let name = match &node.kind {
             Kind::Text(text) => return text.clone(),
             Kind::Element { name, .. } => name.as_str(),
@@ -161,22 +199,26 @@ impl Writer<'_> {
     }
 
     fn parent(&self, at: usize) -> usize {
-        self.0.node(at).map_or(0, |node| node.parent)
+        self.tree.node(at).map_or(0, |node| node.parent)
+    }
+
+    fn place(&self, at: usize) -> Place {
+        self.places.get(at).copied().unwrap_or_default()
     }
 
     fn name(&self, at: usize) -> &str {
-        self.0.node(at).map_or("", |node| node.name())
+        self.tree.node(at).map_or("", |node| node.name())
     }
 
     /// Elements below a node, texts left out.
     fn elements(&self, at: usize) -> impl Iterator<Item = usize> + '_ {
-        let children = self.0.node(at).map_or(&[][..], |node| &node.children);
+        let children = self.tree.node(at).map_or(&[][..], |node| &node.children);
         children.iter().copied().filter(|&child| !self.name(child).is_empty())
     }
 
     fn list(&self, at: usize, content: &str) -> String {
         let parent = self.parent(at);
-        if self.name(parent) == "li" && self.elements(parent).last() == Some(at) {
+        if self.name(parent) == "li" && self.place(at).is_last_element {
             format!("\n{content}")
         } else {
             format!("\n\n{content}\n\n")
@@ -186,8 +228,8 @@ impl Writer<'_> {
     fn item(&self, at: usize, content: &str) -> String {
         let parent = self.parent(at);
         let prefix = if self.name(parent) == "ol" {
-            let start = self.0.node(parent).and_then(|list| list.attribute("start")?.parse::<usize>().ok());
-            let index = self.elements(parent).position(|item| item == at).unwrap_or_default();
+            let start = self.tree.node(parent).and_then(|list| list.attribute("start")?.parse::<usize>().ok());
+            let index = self.place(at).among_elements;
             format!("{}.  ", start.unwrap_or(1) + index)
         } else {
             "*   ".to_owned()
@@ -195,23 +237,23 @@ impl Writer<'_> {
         let end = if content.ends_with('\n') { "\n" } else { "" };
         let content = format!("{}{end}", content.trim_matches('\n'));
         let content = content.replace('\n', &format!("\n{}", " ".repeat(prefix.len())));
-        let is_last = self.0.node(parent).and_then(|list| list.children.last()) == Some(&at);
+        let is_last = self.tree.node(parent).and_then(|list| list.children.last()) == Some(&at);
         format!("{prefix}{content}{}", if is_last { "" } else { "\n" })
     }
 
     /// The code of a block of code.
     fn code_in(&self, at: usize) -> Option<String> {
-        let first = *self.0.node(at)?.children.first()?;
-        (self.name(first) == "code").then(|| self.0.text_of(first))
+        let first = *self.tree.node(at)?.children.first()?;
+        (self.name(first) == "code").then(|| self.tree.text_of(first))
     }
 
     fn is_code_block(&self, at: usize) -> bool {
         let parent = self.parent(at);
-        self.name(parent) == "pre" && self.0.node(parent).is_some_and(|pre| pre.children.len() == 1)
+        self.name(parent) == "pre" && self.tree.node(parent).is_some_and(|pre| pre.children.len() == 1)
     }
 
     fn link(&self, at: usize, content: String) -> String {
-        let attribute = |name| self.0.node(at).and_then(|node| node.attribute(name)).unwrap_or_default();
+        let attribute = |name| self.tree.node(at).and_then(|node| node.attribute(name)).unwrap_or_default();
         match attribute("href") {
             "" => content,
             href => format!("[{content}]({}{})", destination(href), title(attribute("title"))),
@@ -219,7 +261,7 @@ impl Writer<'_> {
     }
 
     fn image(&self, at: usize) -> String {
-        let attribute = |name| self.0.node(at).and_then(|node| node.attribute(name)).unwrap_or_default();
+        let attribute = |name| self.tree.node(at).and_then(|node| node.attribute(name)).unwrap_or_default();
         match attribute("src") {
             "" => String::new(),
             src => format!("![{}]({}{})", attribute("alt"), destination(src), title(attribute("title"))),
@@ -229,7 +271,7 @@ impl Writer<'_> {
     fn is_blank(&self, at: usize) -> bool {
         let name = self.name(at);
         let speaks = |name: &str| is_void(name) || MEANINGFUL.contains(&name);
-        !speaks(name) && self.0.text_of(at).trim().is_empty() && !self.has(at, &speaks)
+        !speaks(name) && self.tree.text_of(at).trim().is_empty() && !self.has(at, &speaks)
     }
 
     fn has(&self, at: usize, wanted: &impl Fn(&str) -> bool) -> bool {
@@ -241,7 +283,7 @@ impl Writer<'_> {
         if is_block(name) {
             return Default::default();
         }
-        let text = self.0.text_of(at);
+        let text = self.tree.text_of(at);
         let start = text.len() - text.trim_start().len();
         let end = text.trim_end().len();
         let mut leading = text.get(..start).unwrap_or_default().to_owned();
@@ -257,11 +299,11 @@ impl Writer<'_> {
     }
 
     fn is_flanked(&self, at: usize, behind: bool) -> bool {
-        let Some(siblings) = self.0.node(self.parent(at)).map(|parent| &parent.children) else { return false };
-        let Some(own) = siblings.iter().position(|&sibling| sibling == at) else { return false };
+        let Some(siblings) = self.tree.node(self.parent(at)).map(|parent| &parent.children) else { return false };
+        let own = self.place(at).among_children;
         let sibling = if behind { siblings.get(own + 1) } else { own.checked_sub(1).and_then(|at| siblings.get(at)) };
         let Some(&sibling) = sibling.filter(|&&sibling| !is_block(self.name(sibling))) else { return false };
-        let text = self.0.text_of(sibling);
+        let text = self.tree.text_of(sibling);
         if behind { text.starts_with(' ') } else { text.ends_with(' ') }
     }
 }
@@ -282,7 +324,7 @@ fn inline_code(content: &str) -> String {
     let content = content.replace("\r\n", " ").replace(['\r', '\n'], " ");
     let is_padded = content.starts_with(' ') && content.ends_with(' ') && !content.trim_matches(' ').is_empty();
     let space = if content.starts_with('`') || content.ends_with('`') || is_padded { " " } else { "" };
-    let runs: Vec<usize> = content.split(|c| c != '`').map(str::len).filter(|&run| run > 0).collect();
+    let runs: HashSet<usize> = content.split(|c| c != '`').map(str::len).filter(|&run| run > 0).collect();
     let mut ticks = 1;
     while runs.contains(&ticks) {
         ticks += 1;
@@ -318,6 +360,19 @@ mod tests {
         let made: Vec<(String, String)> = serde_json::from_str(MADE).unwrap();
         for (html, markdown) in made {
             assert_eq!(of(&html), markdown, "{html}");
+        }
+    }
+
+    /// Siblings are not counted anew for each of them, and what lies deep within each other fits on the stack.
+    #[test]
+    fn long_and_deep_texts_are_read_once() {
+        const COUNT: usize = 20_000;
+        assert!(of(&format!("<ol>{}</ol>", "<li>x</li>".repeat(COUNT))).ends_with("\n20000.  x"));
+        assert_eq!(of(&format!("<p>{}</p>", "<i>x</i> ".repeat(COUNT))).len(), 4 * COUNT - 1);
+        assert_eq!(of(&format!("<p>{}</p>", "&".repeat(300_000))).len(), 300_000);
+        assert_eq!(of(&format!("<p><code>{}x", "`".repeat(1000))).len(), 1000 + 2 + 2 + 1);
+        for tag in ["<div>", "<ul><li>", "<blockquote>", "<b>", "<p><i>"] {
+            assert!(of(&format!("<div>{}x", tag.repeat(COUNT))).ends_with('x') || tag.len() < 9, "{tag}");
         }
     }
 

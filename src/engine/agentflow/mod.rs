@@ -15,6 +15,7 @@ mod knowledge;
 mod lenient;
 mod markdown;
 mod nodes;
+mod pattern;
 mod plain;
 mod runtime;
 mod structured;

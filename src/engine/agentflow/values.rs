@@ -47,10 +47,15 @@ impl Scope<'_> {
         while let Some(at) = rest.find("{{") {
             let (before, after) = rest.split_at(at);
             out.push_str(before);
+            // A few references to something long are soon more than a run may hold; who asks for the text looks again.
+            if self.run.budget().has_room(out.len()).is_err() {
+                return out.into();
+            }
             let line = after.split('\n').next().unwrap_or_default();
             let Some(end) = line.get(2..).and_then(|inside| inside.find("}}")) else {
-                out.push('{');
-                rest = after.get(1..).unwrap_or_default();
+                // Nothing on this line ends a reference, wherever it begins.
+                out.push_str(line);
+                rest = after.get(line.len()..).unwrap_or_default();
                 continue;
             };
             let (reference, left) = after.split_at(end + 4);

@@ -1,7 +1,6 @@
 //! Goes from node to node, and tells clients of each step.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
@@ -12,6 +11,7 @@ use super::runtime::{Iteration, Runtime};
 use super::values::{Scope, shown};
 use super::written::{self, Written};
 use super::{Agentflow, Node, Outcome, Then, Visit};
+use crate::engine::budget::bytes_of;
 use crate::engine::compile::Workshop;
 use crate::engine::failure::Failure;
 use crate::engine::run::Run;
@@ -20,8 +20,6 @@ use crate::predict::chat_id;
 /// Flowise's own: nodes run at one level, and how often a loop goes back that says nothing about it.
 const MOST_NODES: usize = 1000;
 const MOST_LOOPS: u64 = 10;
-/// Nodes run at all levels of one run.
-const MOST_IN_ALL: usize = 10_000;
 
 /// What all levels of a run share.
 pub(super) struct Shared<'a> {
@@ -35,8 +33,6 @@ pub(super) struct Shared<'a> {
     pub(super) said: Option<Cow<'a, str>>,
     /// Turns of the chat before this request.
     pub(super) past: Rc<[Value]>,
-    /// Nodes run so far.
-    pub(super) count: Cell<usize>,
 }
 
 /// See the module.
@@ -81,8 +77,10 @@ impl<'a> Walk<'a> {
                 self.tell("agentFlowEvent", &"INPROGRESS".into());
             }
             count += 1;
-            self.shared.count.set(self.shared.count.get() + 1);
-            if count > MOST_NODES + 1 || self.shared.count.get() > MOST_IN_ALL {
+            if let Err(failure) = self.shared.run.budget().step() {
+                return Err(Fall { failure, can_retry: false });
+            }
+            if count > MOST_NODES + 1 {
                 let failure = Failure::flow("Maximum iteration limit reached");
                 return Err(Fall { failure, can_retry: false });
             }
@@ -97,6 +95,9 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+        if self.iteration.is_none() {
+            self.tell_executed(true);
+        }
         Ok(())
     }
 
@@ -109,7 +110,7 @@ impl<'a> Walk<'a> {
         let mut outcome = self.visit(at, node).await?;
         if self.answer.as_ref().is_some_and(|(waited, _)| *waited == at) {
             self.answer = None;
-            self.runtime.executed.retain(|entry| entry.get("nodeId").and_then(Value::as_str) != Some(&node.id));
+            self.runtime.executed.forget(&node.id);
         }
         let then = std::mem::take(&mut outcome.then);
         let then = match then {
@@ -123,7 +124,7 @@ impl<'a> Walk<'a> {
             }
             then => then,
         };
-        self.finish(at, node, outcome);
+        self.finish(at, node, outcome)?;
         self.go_on(at, node, then);
         Ok(true)
     }
@@ -142,6 +143,7 @@ impl<'a> Walk<'a> {
                 *value = scope.fill(value);
             }
         }
+        run.budget().check()?;
         let visit = Visit {
             node,
             inputs,
@@ -166,12 +168,11 @@ impl<'a> Walk<'a> {
         outcome: &mut Outcome,
     ) -> Result<(), Failure> {
         let Some(inside) = self.flow.inside.get(&at) else { return Ok(()) };
+        let budget = self.shared.run.budget();
+        let _level = budget.deeper()?;
         let mut results: Vec<Value> = Vec::new();
         let count = items.len();
         for (index, value) in items.into_iter().enumerate() {
-            if self.shared.count.get() >= MOST_IN_ALL {
-                return Err(Failure::flow("Maximum iteration limit reached"));
-            }
             let iteration = Iteration { index, count, value };
             let past = Rc::clone(&self.shared.past);
             let runtime = Runtime { state: self.runtime.state.clone(), past, ..Runtime::default() };
@@ -189,16 +190,17 @@ impl<'a> Walk<'a> {
                 Ok(()) => {
                     let Runtime { executed, state, .. } = walk.runtime;
                     results.extend(content(executed.last()).filter(|content| *content != ""));
-                    self.adopt(node, &iteration, executed);
+                    self.adopt(node, &iteration, executed.into_entries())?;
                     self.runtime.state.extend(state);
-                    outcome.state = Some(self.runtime.state.clone());
                 }
                 Err(_) if self.shared.run.watch.abort.is_cancelled() => return Err(Failure::Aborted),
+                Err(Fall { failure, .. }) if failure.ends_run() => return Err(failure),
                 Err(Fall { failure, .. }) => {
                     results.push(format!("Error in iteration {}: {failure}", index + 1).into());
                 }
             }
         }
+        outcome.state = Some(self.runtime.state.clone());
         let joined: Vec<String> = results.iter().map(shown).collect();
         outcome.output.insert("iterationResults".to_owned(), results.into());
         outcome.output.insert("content".to_owned(), joined.join("\n").into());
@@ -206,16 +208,20 @@ impl<'a> Walk<'a> {
     }
 
     /// What was run inside an iteration, among what was run.
-    fn adopt(&mut self, node: &Node, iteration: &Iteration, executed: Vec<Value>) {
+    fn adopt(&mut self, node: &Node, iteration: &Iteration, executed: Vec<Value>) -> Result<(), Failure> {
         let context = iteration.shown(&self.shared.run.request.session_id);
+        let more = bytes_of(&context);
         for mut entry in executed {
+            self.shared.run.budget().hold(more)?;
             if let Some(data) = entry.get_mut("data").and_then(Value::as_object_mut) {
                 data.insert("iterationIndex".to_owned(), iteration.index.into());
                 data.insert("iterationContext".to_owned(), context.clone());
                 data.insert("parentNodeId".to_owned(), node.id.as_str().into());
             }
-            self.runtime.executed.push(entry);
+            let bytes = bytes_of(&entry);
+            self.runtime.executed.push(entry, bytes);
         }
+        Ok(())
     }
 
     /// Notes that a node waits for its user, and tells it.
@@ -231,28 +237,36 @@ impl<'a> Walk<'a> {
         });
         outcome.output.insert("humanInputAction".to_owned(), action.clone());
         let entry = self.entry(at, node, outcome, "STOPPED");
-        self.runtime.executed.push(entry);
+        self.note(entry)?;
         let Runtime { state, executed, .. } = &self.runtime;
-        let would_wait = Written { id: &self.shared.message, state, form: None, waits: Some(executed) };
+        let would_wait = Written { id: &self.shared.message, state, form: None, waits: Some(&**executed) };
         // Nobody is asked for what cannot go on.
-        written::write(&would_wait).inspect_err(|_| drop(self.runtime.executed.pop()))?;
+        written::write(&would_wait).inspect_err(|_| self.runtime.executed.forget_last())?;
         self.tell_step(node, "STOPPED", None);
-        self.tell_executed();
+        self.tell_executed(true);
         self.tell("agentFlowEvent", &"STOPPED".into());
         self.tell("action", &action);
         Ok(())
     }
 
-    fn finish(&mut self, at: usize, node: &Node, mut outcome: Outcome) {
+    /// Keeps what was run.
+    fn note(&mut self, entry: Value) -> Result<(), Failure> {
+        let bytes = bytes_of(&entry);
+        self.shared.run.budget().hold(bytes)?;
+        self.runtime.executed.push(entry, bytes);
+        Ok(())
+    }
+
+    fn finish(&mut self, at: usize, node: &Node, mut outcome: Outcome) -> Result<(), Failure> {
         let state = outcome.state.get_or_insert_with(|| self.runtime.state.clone()).clone();
         let history = outcome.history.clone().unwrap_or_default();
         let form = outcome.output.get("form").filter(|form| !form.is_null() && **form != "").cloned();
         let forgets = outcome.output.get("ephemeralMemory") == Some(&Value::Bool(true));
         let entry = self.entry(at, node, outcome, "FINISHED");
-        self.runtime.executed.push(entry);
+        self.note(entry)?;
         self.tell_step(node, "FINISHED", None);
         if self.iteration.is_none() {
-            self.tell_executed();
+            self.tell_executed(false);
         }
         self.runtime.state = state;
         self.runtime.history.extend(history);
@@ -262,6 +276,7 @@ impl<'a> Walk<'a> {
         if forgets {
             self.runtime.past = Rc::default();
         }
+        Ok(())
     }
 
     /// Notes and tells that a node failed; the failure as clients see it.
@@ -278,10 +293,12 @@ impl<'a> Walk<'a> {
             "data": { "id": node.id, "name": node.kind, "error": error },
             "status": status,
         });
-        self.runtime.executed.push(entry);
+        // Too much or not: it is the last.
+        let bytes = bytes_of(&entry);
+        self.runtime.executed.push(entry, bytes);
         self.tell_step(node, status, Some(error.as_str()).filter(|_| status == "ERROR"));
         if self.iteration.is_none() {
-            self.tell_executed();
+            self.tell_executed(true);
             self.tell("agentFlowEvent", &status.into());
         }
         failure
@@ -328,8 +345,7 @@ impl<'a> Walk<'a> {
             fallback
         };
         self.shared.run.sink.bare_token(&fallback);
-        let output = self.runtime.executed.last_mut().and_then(|entry| entry.get_mut("data")?.get_mut("output"));
-        if let Some(output) = output.and_then(Value::as_object_mut) {
+        if let Some(output) = self.runtime.executed.last_output_mut() {
             output.insert("content".to_owned(), fallback.into());
         }
     }
@@ -370,13 +386,10 @@ impl<'a> Walk<'a> {
         self.tell("nextAgentFlow", &step);
     }
 
-    fn tell_executed(&mut self) {
-        if self.shared.run.sink.streams() {
-            let executed = Value::Array(std::mem::take(&mut self.runtime.executed));
-            self.tell("agentFlowExecutedData", &executed);
-            if let Value::Array(executed) = executed {
-                self.runtime.executed = executed;
-            }
+    fn tell_executed(&mut self, is_end: bool) {
+        let sink = self.shared.run.sink;
+        if sink.streams() {
+            self.runtime.executed.told(is_end, |executed| sink.event("agentFlowExecutedData", executed));
         }
     }
 

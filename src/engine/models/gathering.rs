@@ -1,6 +1,6 @@
 //! From a provider's answer, whole or piece by piece, to [`Answered`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -85,7 +85,11 @@ pub(super) fn parsed<'a, T: Deserialize<'a>>(piece: &'a [u8]) -> Result<T, Failu
 
 /// Calls of tools that come in pieces, by their place among the calls.
 #[derive(Debug, Default)]
-pub(super) struct CallParts(BTreeMap<u64, CallPart>);
+pub(super) struct CallParts {
+    parts: BTreeMap<u64, CallPart>,
+    /// Where the call of an id is; pieces that name an id and no place are many.
+    places: HashMap<String, u64>,
+}
 
 /// See [`CallParts`].
 #[derive(Debug, Default)]
@@ -99,14 +103,23 @@ pub(super) struct CallPart {
 
 impl CallParts {
     pub(super) fn at(&mut self, place: u64) -> &mut CallPart {
-        self.0.entry(place).or_default()
+        self.parts.entry(place).or_default()
+    }
+
+    /// The id of a call, which some repeat in every piece.
+    pub(super) fn identify(&mut self, place: u64, id: String) {
+        let part = self.parts.entry(place).or_default();
+        if part.id.is_empty() {
+            part.id.clone_from(&id);
+            self.places.entry(id).or_insert(place);
+        }
     }
 
     /// Where a piece without a place belongs: to the call of that name, or, without one, to the last.
     pub(super) fn place_of(&self, id: Option<&str>) -> u64 {
-        let last = self.0.last_key_value().map(|(place, _)| *place);
+        let last = self.parts.last_key_value().map(|(place, _)| *place);
         let Some(id) = id else { return last.unwrap_or_default() };
-        let known = self.0.iter().find(|(_, part)| part.id == id).map(|(place, _)| *place);
+        let known = self.places.get(id).copied();
         known.unwrap_or_else(|| last.map_or(0, |last| last.saturating_add(1)))
     }
 
@@ -117,7 +130,7 @@ impl CallParts {
             arguments: arguments(&part.arguments),
             opaque: part.opaque,
         };
-        self.0.into_values().filter(|part| !part.name.is_empty()).map(call).collect()
+        self.parts.into_values().filter(|part| !part.name.is_empty()).map(call).collect()
     }
 }
 
@@ -212,6 +225,19 @@ pub(super) mod tests {
             call.id = format!("call_{number}");
         }
         answered
+    }
+
+    #[test]
+    fn calls_that_name_no_place_are_told_apart_by_their_ids() {
+        let mut calls = CallParts::default();
+        for number in 0..200_000 {
+            let id = (number / 2).to_string();
+            let place = calls.place_of(Some(&id));
+            calls.identify(place, id);
+            calls.at(place).name = "f".to_owned();
+        }
+        assert_eq!((calls.place_of(Some("7")), calls.place_of(None)), (7, 99_999));
+        assert_eq!(calls.into_calls().len(), 100_000);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use serde_json::{Map, Value, json};
 
 use super::Kind;
@@ -23,12 +24,8 @@ pub(super) const KINDS: &[&dyn Kind] = &[&ToolAgent];
 
 /// Calls of the model, where the author says nothing.
 const MOST_CALLS: u64 = 15;
-/// Whatever the author says.
-const MOST_CALLS_EVER: u64 = 1000;
-/// Calls of tools in one answer of the model.
-const MOST_AT_ONCE: usize = 64;
-/// What all tools may tell the model, in bytes.
-const LONGEST_RESULTS: usize = 16 * 1024 * 1024;
+/// Of the tools that a model asks for in one answer, so many are at work at once.
+const AT_ONCE: usize = 64;
 const STOPPED: &str = "Agent stopped due to max iterations.";
 
 struct ToolAgent;
@@ -58,7 +55,7 @@ impl Kind for ToolAgent {
         let system = Template::parse(&inputs.text("systemMessage").unwrap_or_default());
         let system = system.map_err(|error| inputs.refuse("systemMessage", error)).ok();
         let moderations = moderations(inputs);
-        let most = inputs.integer("maxIterations").unwrap_or(MOST_CALLS).min(MOST_CALLS_EVER);
+        let most = inputs.integer("maxIterations").unwrap_or(MOST_CALLS);
         let tells_steps = inputs.flag("enableDetailedStreaming").unwrap_or(false);
         let (model, memory, system) = (model?, memory?, system?);
         if let (None, Some(stray)) = (&prompt, system.names().find(|name| *name != "input")) {
@@ -99,8 +96,6 @@ struct Agent {
 struct Work {
     used: Vec<Value>,
     sources: Vec<Value>,
-    /// Bytes that tools have told the model.
-    told: usize,
 }
 
 impl Chain for Agent {
@@ -162,13 +157,12 @@ impl Agent {
             if calls.is_empty() {
                 return Ok(text);
             }
-            if calls.len() > MOST_AT_ONCE {
-                return Err(Failure::flow(format!("The model wants more than {MOST_AT_ONCE} calls at once.")));
-            }
+            run.budget().has_tool_calls(calls.len())?;
             if let Some(sink) = sink {
                 sink.start(&"".into());
             }
-            let results = join_all(calls.iter().map(|call| self.called(call, &steps, run))).await;
+            let calling = calls.iter().map(|call| self.called(call, &steps, run));
+            let results: Vec<_> = stream::iter(calling).buffered(AT_ONCE).collect().await;
             messages.push(Message { calls: calls.clone(), ..Message::assistant(text) });
             let mut direct = None;
             for (call, result) in calls.iter().zip(results) {
@@ -177,11 +171,7 @@ impl Agent {
                 if let Some(tool) = tool {
                     work.note(tool, call, &result);
                 }
-                work.told += told(&result).len();
                 messages.push(Message::tool(call, told(&result)));
-            }
-            if work.told > LONGEST_RESULTS {
-                return Err(Failure::flow("The tools give more than a model can read."));
             }
             if let Some(answer) = direct {
                 if let Some(sink) = sink {
@@ -212,12 +202,12 @@ impl Agent {
             Some(&id),
             &[("name", call.name.as_str().into()), ("input", call.arguments.to_string().into())],
         );
-        match tool.call(&call.arguments, run).await {
+        match run.call(&**tool, &call.arguments).await {
             Ok(result) => {
                 steps.tell("tool_end", Some(&id), &[("output", result.text.as_str().into())]);
                 Ok((Some(tool), Ok(result)))
             }
-            Err(Failure::Aborted) => Err(Failure::Aborted),
+            Err(failure) if failure.ends_run() => Err(failure),
             Err(failure) => {
                 steps.tell("tool_error", Some(&id), &[("error", failure.to_string().into())]);
                 Ok((Some(tool), Err(failure.to_string())))
@@ -291,28 +281,23 @@ fn action(call: &ToolCall) -> Value {
 /// Without `![name](address)` whose address is none of the web.
 fn without_broken_images(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("![") {
-        out.push_str(before);
-        let image = after.split_once(']').and_then(|(name, after)| Some((name, after.strip_prefix('(')?)));
-        let Some((name, after)) = image else {
-            out.push_str("![");
-            rest = after;
-            continue;
-        };
-        let Some((address, after)) = after.split_once(')') else {
-            out.push_str("![");
-            rest = rest.split_once("![").map_or("", |(_, after)| after);
-            break;
-        };
-        if address.starts_with("http://") || address.starts_with("https://") {
-            for part in ["![", name, "](", address, ")"] {
-                out.push_str(part);
-            }
+    // The next `]` is looked for once, however many images may begin before it.
+    let (mut copied, mut from, mut close) = (0, 0, 0);
+    while let Some(at) = text.get(from..).and_then(|rest| rest.find("![")).map(|at| from + at) {
+        from = at + 2;
+        if close < from {
+            let Some(next) = text.get(from..).and_then(|rest| rest.find(']')) else { break };
+            close = from + next;
         }
-        rest = after;
+        let Some(address) = text.get(close + 1..).and_then(|rest| rest.strip_prefix('(')) else { continue };
+        let Some((address, after)) = address.split_once(')') else { break };
+        from = text.len() - after.len();
+        if !address.starts_with("http://") && !address.starts_with("https://") {
+            out.push_str(text.get(copied..at).unwrap_or_default());
+            copied = from;
+        }
     }
-    out + rest
+    out + text.get(copied..).unwrap_or_default()
 }
 
 /// Without the first `<thinking>...</thinking>`.

@@ -18,6 +18,9 @@ use crate::engine::variables::filled_setting;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&SimpleModeration, &OpenAiModeration];
 
+/// Lines of a deny list times bytes of a question: about a second.
+const MOST_COMPARED: usize = 1 << 32;
+
 /// Of one chain, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Moderations(Vec<Arc<dyn Moderation>>);
@@ -87,6 +90,10 @@ impl Moderation for Simple {
         Box::pin(async move {
             let lower = text.to_lowercase();
             let denied = filled_setting(&self.denied, run);
+            let lines = memchr::memchr_iter(b'\n', denied.as_bytes()).count() + 1;
+            if self.model.is_none() && lines.saturating_mul(lower.len()) > MOST_COMPARED {
+                return Err(Failure::flow("the deny list is too long for a question of that length"));
+            }
             for denied in denied.split('\n').filter(|line| !line.is_empty()) {
                 let is_denied = match &self.model {
                     Some(model) => is_similar(&**model, text, denied, run).await?,
@@ -142,6 +149,7 @@ struct OpenAi {
 impl Moderation for OpenAi {
     fn check<'a>(&'a self, text: &'a str, run: &'a Run<'a>) -> Task<'a, Result<String, String>> {
         Box::pin(async move {
+            run.budget().model_call()?;
             let incoming = self.endpoint.post("/moderations", &self.headers, json!({ "input": text }), run).await?;
             let verdict = incoming.json().await?;
             match verdict.pointer("/results/0/flagged").and_then(Value::as_bool) {

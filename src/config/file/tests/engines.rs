@@ -30,6 +30,10 @@ fn an_engine_is_read() {
     let networked = load_text(&with_engine("flows_dir: flows\nallow_networks: [10.1.2.3/8, '::1']"));
     let networks: Vec<String> = engine(&networked).allow_networks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
+    let limited = load_text(&with_engine("limits: { time: 90s, steps: 5, tool_calls: 7, text: 1MiB }"));
+    let (time, text) = (Duration::from_secs(90), 1 << 20);
+    let limits = crate::config::EngineLimits { time, steps: 5, model_calls: 200, tool_calls: 7, text };
+    assert_eq!((engine(&limited).limits, engine(&config).limits), (limits, crate::config::EngineLimits::default()));
     // A name of its own needs no id, and none is made up.
     let named = with_engine("flows_dir: flows").replace(UUID, "support");
     assert_eq!(load_text(&named).chatflows[0].id, None);
@@ -52,6 +56,12 @@ fn mistakes_of_an_engine_are_told_in_their_place() {
         ("credentials: { a: { b: '${NONE}' } }", "4:30 upstreams.e.engine.credentials.a.b: "),
         ("allow_networks: [localhost]", "4:24 upstreams.e.engine.allow_networks[0]: expected an address or a network"),
         ("allow_networks: 10.0.0.0/8", "4:23 upstreams.e.engine.allow_networks: expected a list, found a string"),
+        ("limits: { time: 0s }", "4:23 upstreams.e.engine.limits.time: a duration of zero makes no sense here"),
+        ("limits: { steps: 0 }", "4:24 upstreams.e.engine.limits.steps: expected a whole number from 1 to 10000000"),
+        ("limits: { model_calls: x }", "4:30 upstreams.e.engine.limits.model_calls: expected a whole number"),
+        ("limits: { tool_calls: -1 }", "4:29 upstreams.e.engine.limits.tool_calls: expected a whole number"),
+        ("limits: { text: 1KiB }", "4:23 upstreams.e.engine.limits.text: expected a size from 64KiB to 4GiB"),
+        ("limits: { calls: 1 }", "4:17 upstreams.e.engine.limits.calls: unknown field"),
         ("credentials: text", "4:20 upstreams.e.engine.credentials: expected a map"),
     ] {
         let found = problems(&with_engine(lines));

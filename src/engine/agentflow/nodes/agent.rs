@@ -17,9 +17,6 @@ use crate::engine::message::{Message, ToolCall, ToolSpec};
 use crate::engine::models::{Answered, Ask};
 use crate::engine::part::{Document, Tool};
 
-/// Times that a model may call tools before it answers.
-const MOST_ROUNDS: usize = 100;
-
 /// The node `agentAgentflow`.
 pub(super) struct Agent;
 
@@ -177,7 +174,8 @@ impl Work<'_> {
 
     /// Calls what a model wants to be called, and tells it the results, until it answers.
     async fn call_all(&mut self, mut answered: Answered) -> Result<Answered, Failure> {
-        for _ in 0..MOST_ROUNDS {
+        loop {
+            self.visit.run.budget().has_tool_calls(answered.calls.len())?;
             self.tokens += total(&answered);
             self.visit.run.sink.event("calledTools", &talk::called(&answered.calls));
             let at = self.talk.messages.len();
@@ -196,7 +194,6 @@ impl Work<'_> {
                 return Ok(answered);
             }
         }
-        Err(Failure::flow(format!("the model called tools {MOST_ROUNDS} times and gave no answer")))
     }
 
     /// What the model says to the results.
@@ -225,7 +222,7 @@ impl Work<'_> {
             return Ok(());
         };
         let tool: std::sync::Arc<dyn Tool> = std::sync::Arc::clone(&ready.tool);
-        match tool.call(&call.arguments, self.visit.run).await {
+        match self.visit.run.call(&*tool, &call.arguments).await {
             Ok(result) => {
                 self.talk.result(call, &result.text, &result.sources);
                 self.sources.extend(result.sources);

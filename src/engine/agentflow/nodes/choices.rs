@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::runtime::turn;
 use super::super::talk::Talk;
 use super::super::values::shown as text_of;
-use super::super::{Kind, Outcome, Step, Then, Visit, plain};
+use super::super::{Kind, Outcome, Step, Then, Visit, pattern, plain};
 use super::speaker::{Clock, Speaker, add_usage, before, last, plainly};
 use crate::engine::Task;
 use crate::engine::failure::Failure;
@@ -71,7 +71,13 @@ impl Step for Compares {
                 .enumerate()
                 .map(|(index, condition)| (index.to_string(), condition.clone()))
                 .collect();
-            let found = conditions.iter().position(holds);
+            let mut found = None;
+            for (at, condition) in conditions.iter().enumerate() {
+                if holds(condition).map_err(Failure::flow)? {
+                    found = Some(at);
+                    break;
+                }
+            }
             if let Some(fields) = found.and_then(|at| conditions.get_mut(at)?.as_object_mut()) {
                 fields.insert("isFulfilled".to_owned(), true.into());
             }
@@ -87,7 +93,9 @@ impl Step for Compares {
     }
 }
 
-fn holds(condition: &Value) -> bool {
+/// # Errors
+/// Nobody knows.
+fn holds(condition: &Value) -> Result<bool, String> {
     let value = |name: &str| condition.get(name).filter(|value| !value.is_null()).map(text_of).unwrap_or_default();
     let operation = value("operation");
     match condition.get("type").and_then(Value::as_str) {
@@ -100,9 +108,9 @@ fn holds(condition: &Value) -> bool {
     }
 }
 
-fn compare(operation: &str, one: &str, other: &str) -> bool {
+fn compare(operation: &str, one: &str, other: &str) -> Result<bool, String> {
     let as_number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| !number.is_nan()).unwrap_or_default();
-    match operation {
+    Ok(match operation {
         "contains" => one.contains(other),
         "notContains" => !one.contains(other),
         "endsWith" => one.ends_with(other),
@@ -113,11 +121,11 @@ fn compare(operation: &str, one: &str, other: &str) -> bool {
         "largerEqual" => as_number(one) >= as_number(other),
         "smaller" => as_number(one) < as_number(other),
         "smallerEqual" => as_number(one) <= as_number(other),
-        "regex" => plain::matches(one, other),
+        "regex" => return pattern::is_found(one, other),
         "isEmpty" => one.is_empty(),
         "notEmpty" => !one.is_empty(),
         _ => false,
-    }
+    })
 }
 
 /// The number that a text starts with; else 0.
@@ -294,7 +302,7 @@ mod tests {
             (json!({ "type": "string", "value1": "", "operation": "isEmpty" }), true),
             (json!({ "type": "string", "value1": "order 66", "operation": "regex", "value2": r"\\d+" }), true),
         ] {
-            assert_eq!(holds(&condition), expected, "{condition}");
+            assert_eq!(holds(&condition), Ok(expected), "{condition}");
         }
     }
 

@@ -17,9 +17,6 @@ use crate::engine::part::{Reply, Said};
 use crate::engine::request::Request;
 use crate::engine::run::{Run, Sink};
 
-/// Flows that wait for each other.
-const DEEPEST: usize = 8;
-
 /// The node `executeFlowAgentflow`.
 pub(super) struct ExecuteFlow;
 
@@ -92,9 +89,7 @@ impl Executes {
     async fn execute(&self, asked: &str, visit: &Visit<'_>) -> Result<Reply, Failure> {
         let flow = self.flow(visit)?;
         let outer = visit.run.request;
-        if outer.depth >= DEEPEST {
-            return Err(Failure::flow("too many flows run each other"));
-        }
+        let _level = visit.run.budget().deeper()?;
         let mut overrides = overrides(visit.inputs.get("executeFlowOverrideConfig"))?;
         let session = overrides.remove("sessionId").and_then(|session| session.as_str().map(str::to_owned));
         let vars = overrides.remove("vars").and_then(|vars| vars.as_object().cloned());
@@ -104,7 +99,6 @@ impl Executes {
             session_id: session.unwrap_or_else(|| outer.chat_id.clone()),
             vars: vars.unwrap_or_else(|| outer.vars.clone()),
             overrides,
-            depth: outer.depth + 1,
             flows: Arc::clone(&outer.flows),
             ..Request::default()
         };

@@ -14,6 +14,7 @@ use super::super::tools::has_fixed_origin;
 use super::super::values::shown as text_of;
 use super::super::{Kind, Outcome, Step, Visit, lenient};
 use crate::engine::Task;
+use crate::engine::budget::bytes_of_json;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
 use crate::engine::provider::{Call, Received};
@@ -93,7 +94,10 @@ impl Step for Sends {
             let data = match visit.text("responseType").as_str() {
                 "base64" | "arraybuffer" => STANDARD.encode(&received.body).into(),
                 "text" => text(&received.body),
-                _ => serde_json::from_slice(&received.body).unwrap_or_else(|_| text(&received.body)),
+                _ => {
+                    visit.run.budget().has_room(bytes_of_json(&received.body))?;
+                    serde_json::from_slice(&received.body).unwrap_or_else(|_| text(&received.body))
+                }
             };
             if !status.is_success() {
                 let message = ["message", "error"].iter().find_map(|name| data.get(*name)).map(text_of);

@@ -6,6 +6,7 @@ use super::super::values::updated;
 use super::super::{Kind, Outcome, Step, Then, Visit, lenient};
 use super::check_changes;
 use crate::engine::Task;
+use crate::engine::budget::bytes_of_json;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
 
@@ -87,7 +88,10 @@ impl Step for Iterates {
     fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
         Box::pin(async move {
             let items = match visit.inputs.get("iterationInput") {
-                Some(Value::String(text)) => lenient::parse(text).map_err(Failure::flow)?,
+                Some(Value::String(text)) => {
+                    visit.run.budget().has_room(bytes_of_json(text.as_bytes()))?;
+                    lenient::parse(text).map_err(Failure::flow)?
+                }
                 Some(value) => value.clone(),
                 None => Value::Null,
             };

@@ -58,7 +58,7 @@ impl Step for Calls {
                 Some((name, argument.get("inputArgValue").map(read).unwrap_or_default()))
             };
             let arguments: Map<String, Value> = listed.as_array().into_iter().flatten().filter_map(argument).collect();
-            let result = ready.tool.call(&Value::Object(arguments), visit.run).await;
+            let result = visit.run.call(&*ready.tool, &Value::Object(arguments)).await;
             let text = result.map_err(|failure| failure.within("Error"))?.text;
             if visit.is_last {
                 visit.run.sink.bare_token(&text);

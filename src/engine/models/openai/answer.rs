@@ -93,12 +93,12 @@ impl Completion {
         ask.tell(&text);
         for call in delta.tool_calls.into_iter().flatten() {
             let place = call.index.unwrap_or_else(|| self.calls.place_of(call.id.as_deref()));
-            let part = self.calls.at(place);
-            // Some repeat the name and the id in every piece.
-            if let Some(id) = call.id.filter(|_| part.id.is_empty()) {
-                part.id = id;
+            if let Some(id) = call.id {
+                self.calls.identify(place, id);
             }
+            let part = self.calls.at(place);
             let Some(function) = call.function else { continue };
+            // Some repeat it in every piece.
             if let Some(name) = function.name.filter(|name| *name != part.name) {
                 part.name.push_str(&name);
             }

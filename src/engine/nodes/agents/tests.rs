@@ -149,5 +149,13 @@ fn answers_are_cleaned_as_in_flowise() {
     let text = "done ![x](file.png) ok ![y](https://a/b) ![z [w";
     assert_eq!(without_broken_images(text), "done  ok ![y](https://a/b) ![z [w");
     assert_eq!(without_broken_images("a ![b](c"), "a ![b](c");
+    assert_eq!(without_broken_images("![a ![b](c)d"), "d");
+    // What begins and does not end is looked for once.
+    for piece in ["![", "![x] ", "![x](", "![x](http://a) "] {
+        let text = piece.repeat(300_000);
+        assert_eq!(without_broken_images(&text), text, "{piece}");
+    }
+    let open = "![".repeat(300_000);
+    assert_eq!(without_broken_images(&format!("{open}](x)")), "");
     assert_eq!(without_thoughts("a <thinking>b\nc</thinking>d <thinking>e</thinking>"), "a d <thinking>e</thinking>");
 }

@@ -300,5 +300,11 @@ mod tests {
         assert_eq!(read("{\"a\"}").unwrap_err(), "Colon expected at position 4");
         assert_eq!(read("{\"a\":1} trailing text").unwrap_err(), "Unexpected character \"t\" at position 8");
         assert!(read("[".repeat(100_000).as_str()).is_err());
+        // Long ones are read once.
+        let long = format!("[{}", "{a: b, 'c': \"d\" , },".repeat(100_000));
+        assert_eq!(read(&long).unwrap().as_array().map(Vec::len), Some(100_000));
+        for piece in ["\" ", "'a' /", "1 ", ", ", "... ", "/* ", "a\"b"] {
+            let _ = read(&format!("[{}", piece.repeat(300_000)));
+        }
     }
 }

@@ -3,6 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
+/// What is wrong with an answer is told to a model or a person: a long list of numbers in the place of one of texts
+/// would be hundreds of megabytes.
+const MOST_ISSUES: usize = 50;
+
 /// A value of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Schema {
@@ -199,6 +203,9 @@ impl Checking {
     }
 
     fn add(&mut self, mut issue: Value, message: &str) {
+        if self.issues.len() >= MOST_ISSUES {
+            return;
+        }
         if let Value::Object(issue) = &mut issue {
             issue.insert("path".to_owned(), self.path.clone().into());
             issue.insert("message".to_owned(), message.into());

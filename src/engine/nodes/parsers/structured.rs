@@ -10,6 +10,9 @@ use crate::engine::inputs::Inputs;
 use crate::engine::nodes::Kind;
 use crate::engine::part::{OutputParser, Part, Said};
 
+/// Of an answer that cannot be read, in letters.
+const LONGEST_TOLD: usize = 10_000;
+
 /// The node `structuredOutputParser`: a table of properties.
 pub(super) struct StructuredOutputParser;
 
@@ -98,7 +101,10 @@ impl OutputParser for Structured {
 
     fn parse(&self, text: &str) -> Result<Said, String> {
         let value = repair::read(text)?;
-        let failed = |error| format!("Failed to parse. Text: \"{value}\". Error: {error}");
+        let failed = |error| {
+            let text: String = value.to_string().chars().take(LONGEST_TOLD).collect();
+            format!("Failed to parse. Text: \"{text}\". Error: {error}")
+        };
         self.schema.check(&value).map(Said::Json).map_err(failed)
     }
 
@@ -126,4 +132,18 @@ Here is the JSON Schema instance your output must adhere to. Include the enclosi
 ```
 "#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_wrong_all_over_is_told_in_a_few_words() {
+        let schema = zod::parse("z.array(z.string())").unwrap();
+        let parser = Structured { schema, instructions: String::new(), mends: false };
+        let error = parser.parse(&format!("[{}1]", "1,".repeat(500_000))).unwrap_err();
+        assert!(error.starts_with("Failed to parse. Text: \"[1,1,") && error.len() < 50_000, "{}", error.len());
+        assert_eq!(error.matches("Expected string, received number").count(), 50);
+    }
 }

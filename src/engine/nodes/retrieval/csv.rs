@@ -1,11 +1,16 @@
 //! Rows of a CSV file, read as Papa Parse reads them: the separator is guessed, and what is no valid CSV still has rows.
 
+use std::collections::{HashMap, HashSet};
+
 use super::javascript::trim;
 
 /// Tried in this order.
 const SEPARATORS: [char; 6] = [',', '\t', '|', ';', '\u{1e}', '\u{1f}'];
 /// Rows that the separator is guessed from.
 const LOOKED_AT: usize = 10;
+
+/// Of all texts of a file. A row is told with the names of all columns, so few bytes may become very many.
+const MOST_BYTES: usize = 256 * 1024 * 1024;
 
 /// One text a row: `name: value` lines, or only one column's value.
 pub(super) fn texts(file: &str, column: Option<&str>) -> Result<Vec<String>, String> {
@@ -19,11 +24,14 @@ pub(super) fn texts(file: &str, column: Option<&str>) -> Result<Vec<String>, Str
             let name = Some(trim(name)).filter(|name| !name.is_empty()).unwrap_or("_0");
             format!("{name}: {}", value.map_or("undefined", |value| trim(value)))
         };
+        let mut room = MOST_BYTES;
         let text = |row: Vec<String>| {
             let values = row.iter().map(Some).chain(std::iter::repeat(None));
-            names.iter().zip(values).map(line).collect::<Vec<_>>().join("\n")
+            let text = names.iter().zip(values).map(line).collect::<Vec<_>>().join("\n");
+            room = room.checked_sub(text.len()).ok_or("The rows of the CSV file are too long.")?;
+            Ok(text)
         };
-        return Ok(rows.map(text).collect());
+        return rows.map(text).collect();
     };
     let at = names.iter().position(|name| name == column);
     let at = at.ok_or_else(|| format!("Column {column} not found in CSV file."))?;
@@ -36,17 +44,20 @@ pub(super) fn texts(file: &str, column: Option<&str>) -> Result<Vec<String>, Str
 
 /// The second of two columns of one name gets a number.
 fn named_once(names: &[String]) -> Vec<String> {
-    let mut unique: Vec<String> = Vec::with_capacity(names.len());
-    for name in names {
+    let given: HashSet<&String> = names.iter().collect();
+    let mut taken: HashSet<String> = HashSet::with_capacity(names.len());
+    let mut numbers: HashMap<&String, usize> = HashMap::new();
+    let unique = |name| {
+        let number = numbers.entry(name).or_default();
         let mut new = name.clone();
-        let mut number = 0;
-        while unique.contains(&new) || (number > 0 && names.contains(&new)) {
-            number += 1;
+        while taken.contains(&new) || (*number > 0 && given.contains(&new)) {
+            *number += 1;
             new = format!("{name}_{number}");
         }
-        unique.push(new);
-    }
-    unique
+        taken.insert(new.clone());
+        new
+    };
+    names.iter().map(unique).collect()
 }
 
 /// Of the file's first mebibyte, without what is quoted.
@@ -98,11 +109,10 @@ fn rows(file: &str, separator: char, line_break: &str, most: usize) -> Vec<Vec<S
         return rows;
     }
     let mut row = Vec::new();
-    let mut rest = file;
+    let mut fields = Fields { text: file, at: 0, separator, line_break, next_separator: None, next_break: None };
     loop {
-        let (field, end, after) = field(rest, separator, line_break);
+        let (field, end) = fields.next();
         row.push(field);
-        rest = after;
         if end != End::Field {
             rows.push(std::mem::take(&mut row));
         }
@@ -119,20 +129,43 @@ enum End {
     File,
 }
 
-/// The first field, what ended it, and what comes behind.
-fn field<'t>(text: &'t str, separator: char, line_break: &str) -> (String, End, &'t str) {
-    if let Some(inside) = text.strip_prefix('"') {
-        return quoted(inside, separator, line_break);
+/// Fields one after the other. Where the next separator and the next line break are is looked for once: each may be far
+/// behind many of the other.
+struct Fields<'t> {
+    text: &'t str,
+    at: usize,
+    separator: char,
+    line_break: &'t str,
+    next_separator: Option<usize>,
+    next_break: Option<usize>,
+}
+
+impl Fields<'_> {
+    /// The next field, and what ended it.
+    fn next(&mut self) -> (String, End) {
+        let (separator, line_break) = (self.separator, self.line_break);
+        let text = self.text.get(self.at..).unwrap_or_default();
+        if let Some(inside) = text.strip_prefix('"') {
+            let (field, end, after) = quoted(inside, separator, line_break);
+            self.at = self.text.len() - after.len();
+            return (field, end);
+        }
+        let place = |known: Option<usize>, found: &dyn Fn(&str) -> Option<usize>| match known {
+            Some(place) if place >= self.at => place,
+            _ => found(text).map_or(usize::MAX, |found| self.at + found),
+        };
+        let to_separator = place(self.next_separator, &|text| text.find(separator));
+        let to_break = place(self.next_break, &|text| text.find(line_break));
+        let (place, end, mark) = match to_separator.min(to_break) {
+            usize::MAX => (self.text.len(), End::File, 0),
+            place if place == to_break => (place, End::Row, line_break.len()),
+            place => (place, End::Field, separator.len_utf8()),
+        };
+        let field = self.text.get(self.at..place).unwrap_or_default().to_owned();
+        (self.next_separator, self.next_break) = (Some(to_separator), Some(to_break));
+        self.at = place + mark;
+        (field, end)
     }
-    let to_separator = text.find(separator);
-    let line = to_separator.and_then(|at| text.get(..at)).unwrap_or(text);
-    let (end, length, mark) = match (line.find(line_break), to_separator) {
-        (Some(at), _) => (End::Row, at, line_break.len()),
-        (None, Some(at)) => (End::Field, at, separator.len_utf8()),
-        (None, None) => (End::File, text.len(), 0),
-    };
-    let (field, after) = text.split_at(length);
-    (field.to_owned(), end, after.get(mark..).unwrap_or_default())
 }
 
 /// Behind the first quote. A quote that nothing but spaces parts from the end of the field closes it; two are one; any
@@ -167,4 +200,61 @@ fn quoted<'t>(text: &'t str, separator: char, line_break: &str) -> (String, End,
     }
     field.push_str(rest);
     (field, End::File, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Each field by itself, as it is defined.
+    fn slowly(text: &str, separator: char, line_break: &str) -> Vec<Vec<String>> {
+        let (mut rows, mut row, mut rest) = (Vec::new(), Vec::new(), text);
+        loop {
+            let line = rest.find(separator).map_or(rest, |at| &rest[..at]);
+            let (field, end, after) = match (rest.strip_prefix('"'), line.find(line_break), rest.find(separator)) {
+                (Some(inside), ..) => quoted(inside, separator, line_break),
+                (None, Some(at), _) => (rest[..at].to_owned(), End::Row, &rest[at + line_break.len()..]),
+                (None, None, Some(at)) => (rest[..at].to_owned(), End::Field, &rest[at + separator.len_utf8()..]),
+                (None, None, None) => (rest.to_owned(), End::File, ""),
+            };
+            row.push(field);
+            rest = after;
+            if end != End::Field {
+                rows.push(std::mem::take(&mut row));
+            }
+            if end == End::File {
+                return rows;
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn fields_are_cut_where_they_end(text in "(a|,|;|\"|\"\"| |\r\n|\n|\r|\u{e9}){1,20}") {
+            for line_break in ["\n", "\r\n", "\r"] {
+                prop_assert_eq!(rows(&text, ',', line_break, usize::MAX), slowly(&text, ',', line_break));
+            }
+        }
+    }
+
+    /// Separators that are not there, or far away, are not looked for anew in each row.
+    #[test]
+    fn long_files_are_read_once() {
+        let lines = "x\n".repeat(500_000);
+        assert_eq!(texts(&lines, None).unwrap().len(), 499_999);
+        let fields = ",".repeat(500_000);
+        assert_eq!(rows(&fields, ',', "\n", usize::MAX)[0].len(), 500_001);
+        let names = named_once(&vec!["a".to_owned(); 200_000]);
+        assert_eq!(names.last().unwrap(), "a_199999");
+        let wide = format!("{}\n{}", ",".repeat(50_000), "1\n".repeat(50_000));
+        assert_eq!(texts(&wide, None).unwrap_err(), "The rows of the CSV file are too long.");
+    }
+
+    #[test]
+    fn columns_of_one_name_get_numbers() {
+        let names = ["a", "a", "a_1", "b", "a"].map(str::to_owned);
+        assert_eq!(named_once(&names), ["a", "a_2", "a_1", "b", "a_3"]);
+    }
 }

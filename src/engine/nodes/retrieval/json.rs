@@ -3,9 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::javascript::{entries, json, shown, trim};
+use crate::engine::budget::bytes_of;
 
 /// A text, and what the file itself says about it.
 pub(super) type Found = (String, Map<String, Value>);
+
+/// Of all texts of a file with their metadata, which may repeat one long value for each of very many texts.
+const MOST_BYTES: usize = 256 * 1024 * 1024;
 
 /// What the author wants of the file.
 #[derive(Debug, Default)]
@@ -34,8 +38,10 @@ impl Wanted {
             item => vec![item],
         };
         let mut found = Vec::new();
+        let mut room = MOST_BYTES;
         for item in &items {
             let metadata = self.metadata_of(item);
+            let own: usize = metadata.values().map(bytes_of).sum();
             if self.by_object {
                 if let Value::Object(fields) = item {
                     found.push((lines(fields, ""), metadata));
@@ -48,6 +54,8 @@ impl Wanted {
             } else {
                 self.texts_at(item, false, &mut texts);
             }
+            let bytes = texts.iter().map(|text| text.len() + own).sum();
+            room = room.checked_sub(bytes).ok_or("the texts of the JSON file are too long")?;
             found.extend(texts.into_iter().map(|text| (text.to_owned(), metadata.clone())));
         }
         Ok(found)

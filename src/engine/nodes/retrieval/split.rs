@@ -12,6 +12,12 @@ use crate::engine::tokens::Encoding;
 /// Tokens of all passages of a text: an overlap of nearly the whole size repeats each as often as it likes.
 const MOST_TOKENS: usize = 1 << 24;
 
+/// Bytes of all passages of a text, for the same reason.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes that are looked through to say which lines passages are: those that are not found again are looked for to the
+/// text's end.
+const MOST_SEARCHED: usize = 1 << 32;
+
 /// A splitter node.
 #[derive(Debug)]
 pub(super) struct TextSplitter {
@@ -54,11 +60,15 @@ pub(super) const PLAIN: [&str; 4] = ["\n\n", "\n", " ", ""];
 impl Splitter for TextSplitter {
     fn split(&self, text: &str) -> Result<Vec<String>, String> {
         Ok(match &self.how {
-            How::Once(separator) => self.merged(&cut(text, separator), separator),
+            How::Once(separator) => {
+                let mut passages = Passages::default();
+                self.merge(&cut(text, separator), separator, &mut passages)?;
+                passages.texts
+            }
             How::Recursive(separators) => {
-                let mut passages = Vec::new();
-                self.recursively(text, separators, &mut passages);
-                passages
+                let mut passages = Passages::default();
+                self.recursively(text, separators, &mut passages)?;
+                passages.texts
             }
             How::Headings(level) => by_headings(text, *level),
             How::Tokens(encoding) => self.by_tokens(text, encoding)?,
@@ -71,7 +81,7 @@ impl Splitter for TextSplitter {
             let passages = self.split(&document.text)?;
             let lines = match self.how {
                 How::Headings(_) => None,
-                How::Once(_) | How::Recursive(_) | How::Tokens(_) => Some(lines(&document.text, &passages)),
+                How::Once(_) | How::Recursive(_) | How::Tokens(_) => Some(lines(&document.text, &passages)?),
             };
             let mut lines = lines.into_iter().flatten();
             split.extend(passages.into_iter().map(|text| {
@@ -86,8 +96,27 @@ impl Splitter for TextSplitter {
     }
 }
 
+/// What a text was cut into so far.
+#[derive(Debug, Default)]
+struct Passages {
+    texts: Vec<String>,
+    bytes: usize,
+}
+
+impl Passages {
+    fn push(&mut self, text: String) -> Result<(), String> {
+        self.bytes += text.len();
+        if self.bytes > MOST_BYTES {
+            let most = MOST_BYTES / 1024 / 1024;
+            return Err(format!("The passages of a text overlap so much that they have more than {most} MiB."));
+        }
+        self.texts.push(text);
+        Ok(())
+    }
+}
+
 impl TextSplitter {
-    fn recursively(&self, text: &str, separators: &[String], passages: &mut Vec<String>) {
+    fn recursively(&self, text: &str, separators: &[String], passages: &mut Passages) -> Result<(), String> {
         let found = separators.iter().position(|separator| text.contains(separator.as_str()));
         let separator = found.map_or_else(|| separators.last(), |at| separators.get(at)).map_or("", String::as_str);
         let finer = found.filter(|_| !separator.is_empty()).and_then(|at| separators.get(at + 1..));
@@ -97,13 +126,13 @@ impl TextSplitter {
                 short.push(piece);
                 continue;
             }
-            passages.extend(self.merged(&std::mem::take(&mut short), ""));
+            self.merge(&std::mem::take(&mut short), "", passages)?;
             match finer {
-                Some(finer) => self.recursively(piece, finer, passages),
-                None => passages.push(piece.to_owned()),
+                Some(finer) => self.recursively(piece, finer, passages)?,
+                None => passages.push(piece.to_owned())?,
             }
         }
-        passages.extend(self.merged(&short, ""));
+        self.merge(&short, "", passages)
     }
 
     fn by_tokens(&self, text: &str, encoding: &Encoding) -> Result<Vec<String>, String> {
@@ -125,9 +154,8 @@ impl TextSplitter {
     }
 
     /// Joins pieces to passages that are as long as they may be, each beginning with the end of the one before.
-    fn merged(&self, pieces: &[&str], separator: &str) -> Vec<String> {
+    fn merge(&self, pieces: &[&str], separator: &str, passages: &mut Passages) -> Result<(), String> {
         let separator_length = length(separator);
-        let mut passages = Vec::new();
         let mut held: VecDeque<(&str, usize)> = VecDeque::new();
         let mut total = 0;
         for piece in pieces {
@@ -135,7 +163,7 @@ impl TextSplitter {
             let is_too_long =
                 |total: usize, held: &VecDeque<_>| total + new + held.len() * separator_length > self.most;
             if is_too_long(total, &held) {
-                passages.extend(joined(&held, separator));
+                joined(&held, separator).map_or(Ok(()), |text| passages.push(text))?;
                 while total > self.overlap || (total > 0 && is_too_long(total, &held)) {
                     let Some((_, gone)) = held.pop_front() else { break };
                     total -= gone;
@@ -144,8 +172,7 @@ impl TextSplitter {
             held.push_back((piece, new));
             total += new;
         }
-        passages.extend(joined(&held, separator));
-        passages
+        joined(&held, separator).map_or(Ok(()), |text| passages.push(text))
     }
 }
 
@@ -218,8 +245,9 @@ fn note_lines(metadata: &mut Map<String, Value>, from: i64, to: i64) {
 
 /// The first and the last line of each passage. What `LangChain` counts where it does not find a passage again
 /// (white space was lost) is counted the same.
-fn lines(text: &str, passages: &[String]) -> Vec<(i64, i64)> {
+fn lines(text: &str, passages: &[String]) -> Result<Vec<(i64, i64)>, String> {
     let mut lines = Vec::with_capacity(passages.len());
+    let mut searched = 0;
     let mut line = 1;
     let mut before: Option<(Option<usize>, &str)> = None;
     for passage in passages {
@@ -228,6 +256,10 @@ fn lines(text: &str, passages: &[String]) -> Vec<(i64, i64)> {
             _ => 0,
         };
         let start = text.get(from..).and_then(|rest| rest.find(passage.as_str())).map(|at| from + at);
+        searched += start.unwrap_or(text.len()).saturating_sub(from);
+        if searched > MOST_SEARCHED {
+            return Err("The text is too long to say which of its lines its passages are.".to_owned());
+        }
         line += match (before, start) {
             (None, Some(start)) => breaks(text, 0, start),
             (None, None) => breaks(text, 0, text.len() - last_letter(text)),
@@ -248,7 +280,7 @@ fn lines(text: &str, passages: &[String]) -> Vec<(i64, i64)> {
         line += more;
         before = Some((start, passage));
     }
-    lines
+    Ok(lines)
 }
 
 fn first_letter(text: &str) -> Option<usize> {

@@ -10,6 +10,9 @@ use crate::engine::inputs::Inputs;
 use crate::engine::part::Part;
 use crate::engine::tokens::Encoding;
 
+/// Each is looked for in what those before it have left, and within those.
+const MOST_SEPARATORS: usize = 100;
+
 pub(super) const KINDS: &[&dyn Kind] = &[&Recursive, &Character, &Markdown, &Token];
 
 struct Recursive;
@@ -22,10 +25,13 @@ impl Kind for Recursive {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let separators = match inputs.json("separators") {
             None => owned(&PLAIN),
-            Some(value) => serde_json::from_value(value).ok().or_else(|| {
-                inputs.refuse("separators", "expected a list of texts");
-                None
-            })?,
+            Some(value) => {
+                let separators: Option<Vec<String>> = serde_json::from_value(value).ok();
+                separators.filter(|separators| separators.len() <= MOST_SEPARATORS).or_else(|| {
+                    inputs.refuse("separators", format!("expected a list of at most {MOST_SEPARATORS} texts"));
+                    None
+                })?
+            }
         };
         splitter(inputs, How::Recursive(separators))
     }

@@ -263,30 +263,28 @@ fn and(a: f64, b: f64) -> f64 {
     f64::from(bits(a.trunc()) & bits(b.trunc()))
 }
 
-/// The product of the whole numbers from one to the other.
-fn product(from: f64, to: f64) -> Option<f64> {
-    if to - from > MOST_FACTORS {
+/// The product of so many numbers, each one less than the next, the last of which is `to`. They are counted, not
+/// compared: above 2^53 a float and one is the same float.
+fn product(count: f64, to: f64) -> Option<f64> {
+    if count > MOST_FACTORS {
         return None;
     }
-    let (mut product, mut factor) = (1.0, from);
-    while factor <= to {
-        product *= factor;
-        factor += 1.0;
-    }
-    Some(product)
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded; less than none is none")]
+    let count = count as u32;
+    Some((0..count).rev().fold(1.0, |product, less| product * (to - f64::from(less))))
 }
 
 fn factorial(of: f64) -> Option<f64> {
-    if of.fract() == 0.0 { product(2.0, of) } else { None }
+    if of.fract() == 0.0 { product(of - 1.0, of) } else { None }
 }
 
 fn arrangements(of: f64, taken: f64) -> Option<f64> {
-    product(of.floor() - taken.floor() + 1.0, of.floor())
+    product(taken.floor(), of.floor())
 }
 
 fn choices(of: f64, taken: f64) -> Option<f64> {
-    let (fewer, more) = if taken < of - taken { (taken, of - taken) } else { (of - taken, taken) };
-    Some(product(more + 1.0, of)? / factorial(fewer)?)
+    let fewer = if taken < of - taken { taken } else { of - taken };
+    Some(product(fewer, of)? / factorial(fewer)?)
 }
 
 #[cfg(test)]
@@ -351,6 +349,29 @@ mod tests {
             ("root(2)*root(2)", "2"),
         ] {
             assert_eq!(evaluated(expression).as_deref(), Some(result), "{expression}");
+        }
+    }
+
+    /// In these Flowise counts for ever.
+    #[test]
+    fn numbers_that_cannot_be_counted_up_to_are_factors_all_the_same() {
+        for (expression, result) in [
+            ("1e17P5", "1e+85"),
+            ("9007199254740993P2", "8.112963841460667e+31"),
+            ("1e17C3", "1.6666666666666667e+50"),
+            ("1e300P2", "Infinity"),
+            ("(1/0)P3", "Infinity"),
+            ("2P5", "0"),
+            ("5C7", "1"),
+            ("5C5", "1"),
+            ("5P0", "1"),
+            ("0!", "1"),
+            ("(0/0)P3", "NaN"),
+        ] {
+            assert_eq!(evaluated(expression).as_deref(), Some(result), "{expression}");
+        }
+        for expression in ["5P(1/0)", "(1/0)!", "1e17P1e17", "1e17!", "5P99999", "(1/0)C(1/0)"] {
+            assert_eq!(evaluated(expression), None, "{expression}");
         }
     }
 

@@ -65,10 +65,10 @@ impl Branch {
         for (name, value) in [("$input", question.into()), ("$vars", request.vars.clone().into()), ("$flow", flow)] {
             scope.insert(name.to_owned(), value);
         }
-        let then = script::run(&self.then, &mut scope.clone()).filter(script::is_truthy);
+        let then = script::run(&self.then, &mut scope.clone()).map_err(Failure::flow)?.filter(script::is_truthy);
         Ok(match then {
             Some(value) => (true, value),
-            None => (false, script::run(&self.otherwise, &mut scope).unwrap_or_default()),
+            None => (false, script::run(&self.otherwise, &mut scope).map_err(Failure::flow)?.unwrap_or_default()),
         })
     }
 }

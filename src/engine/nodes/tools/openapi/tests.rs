@@ -47,6 +47,16 @@ fn tools_are_told_as_flowise_tells_them() {
     assert_eq!((told.as_array().unwrap().len(), &told[0]["name"]), (1, &"ping".into()));
 }
 
+/// Neither ends the process.
+#[test]
+fn what_lies_too_deep_or_grows_when_it_is_read_is_refused() {
+    let deep = |open: &str| format!("paths: {}", open.repeat(100_000));
+    let bomb = (1..60).map(|at| format!("a{at}: &a{at} [*a{0}, *a{0}]\n", at - 1)).collect::<Vec<_>>().concat();
+    for text in [deep("["), deep("{ a: "), deep("- "), "[".repeat(100_000), format!("a0: &a0 x\n{bomb}paths: *a59")] {
+        assert!(Document::read(&text).is_err(), "{}", &text[..20]);
+    }
+}
+
 const YAML: &str = "servers: [{ url: SERVER }]
 paths:
   /items/{id}/of/{place}:

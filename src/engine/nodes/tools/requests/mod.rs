@@ -224,7 +224,7 @@ impl Tool for Requesting {
             let failed = |why: String| Failure::flow(format!("Failed to make {method} request: {why}"));
             match self.answered(arguments, run).await {
                 Ok(text) => Ok(ToolResult { text, ..ToolResult::default() }),
-                Err(Failure::Aborted) => Err(Failure::Aborted),
+                Err(failure) if failure.ends_run() => Err(failure),
                 Err(failure) => Err(failed(failure.to_string())),
             }
         })

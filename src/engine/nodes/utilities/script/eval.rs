@@ -4,24 +4,30 @@ use serde_json::{Map, Number, Value};
 
 use super::{Expression, Method, Operator, Script, Statement};
 
+/// Of a text that is put together. Names for values are, with each statement, twice as long.
+const LONGEST: usize = 16 * 1024 * 1024;
+
 /// What is returned; `None`: nothing.
-pub(crate) fn run(script: &Script, scope: &mut Map<String, Value>) -> Option<Value> {
+///
+/// # Errors
+/// A text gets too long.
+pub(crate) fn run(script: &Script, scope: &mut Map<String, Value>) -> Result<Option<Value>, String> {
     for statement in script {
         match statement {
-            Statement::Return(value) => return Some(eval(value, scope)),
+            Statement::Return(value) => return Ok(Some(eval(value, scope)?)),
             Statement::Let(name, value) => {
-                let value = eval(value, scope);
+                let value = eval(value, scope)?;
                 scope.insert(name.clone(), value);
             }
             Statement::If(condition, then, otherwise) => {
-                let way = if is_truthy(&eval(condition, scope)) { then } else { otherwise };
-                if let Some(value) = run(way, scope) {
-                    return Some(value);
+                let way = if is_truthy(&eval(condition, scope)?) { then } else { otherwise };
+                if let Some(value) = run(way, scope)? {
+                    return Ok(Some(value));
                 }
             }
         }
     }
-    None
+    Ok(None)
 }
 
 /// What counts as true.
@@ -35,43 +41,49 @@ pub(crate) fn is_truthy(value: &Value) -> bool {
     }
 }
 
-fn eval(expression: &Expression, scope: &Map<String, Value>) -> Value {
-    match expression {
+fn eval(expression: &Expression, scope: &Map<String, Value>) -> Result<Value, String> {
+    Ok(match expression {
         Expression::Constant(value) => value.clone(),
         Expression::Name(name) => scope.get(name).cloned().unwrap_or_default(),
-        Expression::List(items) => items.iter().map(|item| eval(item, scope)).collect(),
-        Expression::Field(of, name) => field(&eval(of, scope), name),
-        Expression::Index(of, at) => field(&eval(of, scope), &text(&eval(at, scope))),
+        Expression::List(items) => items.iter().map(|item| eval(item, scope)).collect::<Result<_, _>>()?,
+        Expression::Field(of, name) => field(&eval(of, scope)?, name),
+        Expression::Index(of, at) => field(&eval(of, scope)?, &text(&eval(at, scope)?)),
         Expression::Call(of, method, argument) => {
-            let argument = argument.as_ref().map(|argument| eval(argument, scope)).unwrap_or_default();
-            call(&eval(of, scope), *method, &argument)
+            let argument = argument.as_ref().map_or(Ok(Value::Null), |argument| eval(argument, scope))?;
+            call(&eval(of, scope)?, *method, &argument)
         }
-        Expression::Not(value) => (!is_truthy(&eval(value, scope))).into(),
-        Expression::Minus(value) => number(-numeric(&eval(value, scope))),
+        Expression::Not(value) => (!is_truthy(&eval(value, scope)?)).into(),
+        Expression::Minus(value) => number(-numeric(&eval(value, scope)?)),
         Expression::Choice(condition, then, otherwise) => {
-            eval(if is_truthy(&eval(condition, scope)) { then } else { otherwise }, scope)
+            eval(if is_truthy(&eval(condition, scope)?) { then } else { otherwise }, scope)?
         }
-        Expression::Two(operator, left, right) => two(*operator, eval(left, scope), || eval(right, scope)),
-    }
+        Expression::Two(operator, left, right) => two(*operator, eval(left, scope)?, || eval(right, scope))?,
+    })
 }
 
-fn two(operator: Operator, left: Value, right: impl FnOnce() -> Value) -> Value {
+fn two(operator: Operator, left: Value, right: impl FnOnce() -> Result<Value, String>) -> Result<Value, String> {
     match operator {
-        Operator::Or => return if is_truthy(&left) { left } else { right() },
-        Operator::And => return if is_truthy(&left) { right() } else { left },
+        Operator::Or => return if is_truthy(&left) { Ok(left) } else { right() },
+        Operator::And => return if is_truthy(&left) { right() } else { Ok(left) },
         _ => {}
     }
-    let right = right();
-    match operator {
+    let right = right()?;
+    Ok(match operator {
         Operator::Same => same(&left, &right).into(),
         Operator::NotSame => (!same(&left, &right)).into(),
         Operator::Equal => equal(&left, &right).into(),
         Operator::NotEqual => (!equal(&left, &right)).into(),
-        Operator::Plus if left.is_string() || right.is_string() => (text(&left) + &text(&right)).into(),
+        Operator::Plus if left.is_string() || right.is_string() => {
+            let joined = text(&left) + &text(&right);
+            if joined.len() > LONGEST {
+                return Err("a condition puts together a text that is too long".to_owned());
+            }
+            joined.into()
+        }
         Operator::Plus => number(numeric(&left) + numeric(&right)),
         Operator::Minus => number(numeric(&left) - numeric(&right)),
         compared => compare(compared, &left, &right).into(),
-    }
+    })
 }
 
 fn compare(operator: Operator, left: &Value, right: &Value) -> bool {

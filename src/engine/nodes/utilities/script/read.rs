@@ -7,6 +7,8 @@ use crate::engine::scanner::Scanner;
 
 /// Brackets and blocks within each other.
 const DEEPEST: usize = 40;
+/// In one script. A row of operators or of fields is as deep as it is long.
+const MOST_EXPRESSIONS: usize = 250;
 /// Looser ones first; within one, longer signs first.
 const OPERATORS: &[&[(&str, Operator)]] = &[
     &[("||", Operator::Or)],
@@ -19,7 +21,7 @@ const OPERATORS: &[&[(&str, Operator)]] = &[
 /// # Errors
 /// What in the text is not understood.
 pub(crate) fn parse(text: &str, names: &[String]) -> Result<Script, String> {
-    let mut reader = Reader { scan: Scanner::new(text), depth: 0, names: names.to_vec() };
+    let mut reader = Reader { scan: Scanner::new(text), depth: 0, count: 0, names: names.to_vec() };
     let script = reader.statements()?;
     if reader.scan.rest.is_empty() { Ok(script) } else { Err(reader.unknown()) }
 }
@@ -27,6 +29,8 @@ pub(crate) fn parse(text: &str, names: &[String]) -> Result<Script, String> {
 struct Reader<'a> {
     scan: Scanner<'a>,
     depth: usize,
+    /// Expressions so far.
+    count: usize,
     /// Those that have a value.
     names: Vec<String>,
 }
@@ -44,6 +48,11 @@ impl<'a> Reader<'a> {
     fn deeper(&mut self) -> Result<(), String> {
         self.depth += 1;
         if self.depth > DEEPEST { Err("the code is nested too deeply".to_owned()) } else { Ok(()) }
+    }
+
+    fn one_more(&mut self) -> Result<(), String> {
+        self.count += 1;
+        if self.count > MOST_EXPRESSIONS { Err("the code is too long".to_owned()) } else { Ok(()) }
     }
 
     fn statements(&mut self) -> Result<Script, String> {
@@ -137,6 +146,7 @@ impl<'a> Reader<'a> {
     fn postfix(&mut self) -> Result<Expression, String> {
         let mut value = self.primary()?;
         loop {
+            self.one_more()?;
             if self.take("?.") || self.take(".") {
                 let name = self.word()?.to_owned();
                 value = if self.take("(") { self.call(value, &name)? } else { Expression::Field(value.into(), name) };
