@@ -21,6 +21,16 @@ pub(crate) enum ConnectError {
     Tls(#[source] io::Error),
 }
 
+impl ConnectError {
+    /// What the operator can do about it.
+    pub(super) fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Tls(error) => crate::tls::advice(error),
+            Self::TimedOut | Self::Tcp(_) => None,
+        }
+    }
+}
+
 /// Opens a connection, within the target's time-out.
 pub(super) async fn connect(target: &Target, endpoint: &Endpoint) -> Result<Connection, ConnectError> {
     match tokio::time::timeout(target.settings.connect_timeout, open(target, endpoint)).await {

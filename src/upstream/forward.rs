@@ -125,7 +125,8 @@ impl Upstreams {
                 self.count_error(target, "connect");
                 let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                 let url = super::target::label(&endpoint.url);
-                tracing::warn!(upstream = &*target.name, url, %error, cause, "upstream not reachable");
+                let advice = error.advice();
+                tracing::warn!(upstream = &*target.name, url, %error, cause, advice, "upstream not reachable");
                 Err(error)
             }
         }

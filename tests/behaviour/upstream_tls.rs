@@ -11,7 +11,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use crate::harness::FLOW;
 use crate::harness::client::Response;
 use crate::harness::gateway::{Gateway, config, keys};
-use crate::harness::tls::Authority;
+use crate::harness::tls::{Authority, self_signed};
 use crate::harness::upstream::{ANSWER, Upstream};
 
 const QUESTION: &str = r#"{"question":"hi","chatId":"c1"}"#;
@@ -23,7 +23,14 @@ fn server(
     names: &[&str],
     versions: &[&'static rustls::SupportedProtocolVersion],
 ) -> Arc<ServerConfig> {
-    let (certificate, key) = authority.issue_for(names);
+    serving(&authority.issue_for(names), versions)
+}
+
+/// The same with that certificate and key.
+fn serving(
+    (certificate, key): &(String, String),
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Arc<ServerConfig> {
     let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("a certificate");
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -42,7 +49,10 @@ fn secure(
     names: &[&str],
     versions: &[&'static rustls::SupportedProtocolVersion],
 ) -> (Upstream, Heads) {
-    let config = server(authority, names, versions);
+    secure_with(server(authority, names, versions))
+}
+
+fn secure_with(config: Arc<ServerConfig>) -> (Upstream, Heads) {
     let heads = Heads::default();
     let upstream = Upstream::raw({
         let heads = Arc::clone(&heads);
@@ -88,10 +98,14 @@ fn gateway(upstream: &Upstream, host: &str, authority: &Authority) -> Gateway {
 }
 
 fn gateway_with(upstream: &Upstream, host: &str, authority: &Authority, more: &str) -> Gateway {
+    trusting(upstream, host, &authority.pem(), more)
+}
+
+/// A gateway with that `ca_file`.
+fn trusting(upstream: &Upstream, host: &str, pem: &str, more: &str) -> Gateway {
     let url = format!("https://{host}:{}", upstream.address.port());
     let config = config(upstream.address, "", &format!(", ca_file: ca.pem{more}"), "", "")
         .replace(&format!("http://{}", upstream.address), &url);
-    let pem = authority.pem();
     Gateway::start_with(&config, &keys(""), |folder| std::fs::write(folder.join("ca.pem"), pem).expect("written"))
 }
 
@@ -198,4 +212,63 @@ fn a_cut_tls_connection_is_no_end_of_a_stream() {
     let rest = client.read_chunk().expect("a chunk").expect("an error");
     assert!(String::from_utf8_lossy(&rest).contains("The answer broke off."));
     gateway.wait_metric("flowgate_streams_ended_total{reason=\"truncated\"}", 1.0);
+}
+
+#[test]
+fn a_self_signed_certificate_in_ca_file_identifies_its_server() {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        for (names, host) in [(&["localhost"][..], "localhost"), (&["127.0.0.1"], "127.0.0.1"), (&[], "localhost")] {
+            let pair = self_signed("localhost", names, 2999);
+            let (upstream, heads) = secure_with(serving(&pair, &[version]));
+            // Beside others.
+            let bundle = Authority::new().pem() + &pair.0;
+            let gateway = trusting(&upstream, host, &bundle, "");
+            let response = gateway.predict(QUESTION);
+            assert_eq!((response.status, response.text().as_str()), (200, ANSWER), "{names:?}");
+            assert_eq!(heads.lock().unwrap().len(), 1);
+        }
+    }
+}
+
+#[test]
+fn where_a_certificate_does_not_count_the_log_says_what_to_do() {
+    let good = self_signed("localhost", &["localhost"], 2999);
+    let twin = self_signed("localhost", &["localhost"], 2999);
+    for (what, pair, ca_file, host, advice) in [
+        ("of the same name", &good, &twin.0, "localhost", "in ca_file"),
+        ("of another name", &self_signed("other", &["other.example"], 2999), &String::new(), "localhost", "in urls"),
+        ("of another subject", &self_signed("other", &[], 2999), &String::new(), "localhost", "subjectAltName"),
+        ("of no address", &self_signed("localhost", &["localhost"], 2999), &String::new(), "127.0.0.1", "in urls"),
+        ("of the past", &self_signed("localhost", &["localhost"], 2020), &String::new(), "localhost", "renew it"),
+    ] {
+        let (upstream, heads) = secure_with(serving(pair, rustls::ALL_VERSIONS));
+        let listed = if ca_file.is_empty() { &pair.0 } else { ca_file };
+        let gateway = trusting(&upstream, host, listed, "");
+        assert_refused_without_details(&gateway.predict(QUESTION));
+        assert!(heads.lock().unwrap().is_empty(), "{what}");
+        let line = gateway.log_line(|line| line["message"] == "upstream not reachable");
+        assert!(line["advice"].as_str().is_some_and(|told| told.contains(advice)), "{what}: {line}");
+    }
+}
+
+#[test]
+fn whoever_shows_a_listed_certificate_without_its_key_gets_nothing() {
+    let (certificate, _) = self_signed("localhost", &["localhost"], 2999);
+    let (_, key) = self_signed("localhost", &["localhost"], 2999);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).expect("a certificate")];
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+    let signing = provider.key_provider.load_private_key(key).expect("a key");
+    let stolen = rustls::sign::CertifiedKey::new(chain, signing);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[version])
+            .expect("versions")
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(stolen.clone())));
+        let (upstream, heads) = secure_with(Arc::new(config));
+        let gateway = trusting(&upstream, "localhost", &certificate, "");
+        assert_refused_without_details(&gateway.predict(QUESTION));
+        assert!(heads.lock().unwrap().is_empty());
+    }
 }

@@ -1,0 +1,130 @@
+//! Which servers are who they say: those with a certificate that an authority of `ca_file` has signed, and those whose
+//! own certificate stands in it.
+//!
+//! `openssl req -x509` marks what it makes as an authority's certificate, and by the book such a one identifies no
+//! server (RFC 5280, section 4.2.1.9). Whoever lists the very certificate has said whom to trust: then its dates and
+//! its name count, and that the server has its key.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{AlertDescription, CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use x509_parser::certificate::X509Certificate;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct ListedVerifier {
+    chains: Arc<WebPkiServerVerifier>,
+    listed: Vec<CertificateDer<'static>>,
+}
+
+impl ListedVerifier {
+    pub(super) fn new(chains: Arc<WebPkiServerVerifier>, listed: Vec<CertificateDer<'static>>) -> Self {
+        Self { chains, listed }
+    }
+}
+
+impl ServerCertVerifier for ListedVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let by_chain = self.chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        if by_chain.is_err() && self.listed.iter().any(|listed| listed == end_entity) {
+            verify_listed(end_entity, server_name, now)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        by_chain
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
+/// A certificate that is trusted by itself: is it of that server, and of this time?
+fn verify_listed(certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Error> {
+    let (_, parsed) =
+        x509_parser::parse_x509_certificate(certificate).map_err(|_| Error::from(CertificateError::BadEncoding))?;
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    if now < parsed.validity().not_before.timestamp() {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    if now > parsed.validity().not_after.timestamp() {
+        return Err(CertificateError::Expired.into());
+    }
+    let verified = ParsedCertificate::try_from(certificate).and_then(|parsed| verify_server_name(&parsed, name));
+    if verified.is_err() && is_common_name(&parsed, name) {
+        return Ok(());
+    }
+    verified
+}
+
+/// The old way to name a server, which counts where there are no alternative names (RFC 2818, section 3.1): nothing else
+/// is in a certificate that was made with `-subj /CN=...` alone.
+fn is_common_name(certificate: &X509Certificate<'_>, name: &ServerName<'_>) -> bool {
+    let mut names = certificate.subject().iter_common_name();
+    let only = names.next().filter(|_| names.next().is_none()).and_then(|name| name.as_str().ok());
+    matches!(certificate.subject_alternative_name(), Ok(None))
+        && only.is_some_and(|only| only.eq_ignore_ascii_case(&name.to_str()))
+}
+
+/// What can be done about a handshake with an upstream that failed.
+pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
+    let error = error.get_ref()?.downcast_ref::<Error>()?;
+    match error {
+        Error::InvalidCertificate(error) => Some(match error {
+            CertificateError::UnknownIssuer => {
+                "name the authority that has signed the server's certificate in ca_file, or that certificate itself"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "the server's certificate is for other names: write one of those in urls, or make one for the name in \
+                 urls (openssl req -x509 ... -addext subjectAltName=DNS:NAME)"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the server's certificate has ended: renew it, and ca_file if it stands there"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "the server's certificate is not valid yet: look at the clocks"
+            }
+            _ => {
+                "the server's certificate cannot stand for a server: if it is self-signed, name that very certificate \
+                 (X.509 version 3, as openssl req -x509 makes it) in ca_file"
+            }
+        }),
+        Error::InvalidMessage(_) => Some("the server does not speak TLS on this port: is http meant in urls?"),
+        Error::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::BadCertificate) => {
+            Some("the server wants a client's certificate, and the gateway has none")
+        }
+        Error::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure) => {
+            Some("the server speaks another version of TLS than 1.2 and 1.3, or only outdated ciphers")
+        }
+        _ => None,
+    }
+}
