@@ -110,6 +110,10 @@ pub fn verify(keys: &KeyStore, token: &str, now: Timestamp) -> Result<(usize, Cl
         return Err(Denied::Unknown);
     }
     let header = jsonwebtoken::decode_header(token).map_err(|_| Denied::Unknown)?;
+    // What must be understood and is not, RFC 7515, section 4.1.11: nothing is.
+    if header.crit.is_some() {
+        return Err(Denied::Unknown);
+    }
     let (index, key) = header.kid.and_then(|id| keys.by_id(&id)).ok_or(Denied::Unknown)?;
     if key.kind != Kind::Secret {
         return Err(Denied::Unknown);
