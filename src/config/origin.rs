@@ -1,7 +1,9 @@
-//! Origins of web pages, and the patterns that list them.
+//! Origins of web pages, apps and browser extensions, and the patterns that list them.
 //!
 //! An origin is scheme, host and port (RFC 6454, section 6.2), compared exactly; `https://*.example.com` stands for
-//! every host below `example.com`, and for neither `example.com` itself nor `evil-example.com`.
+//! every host below `example.com`, and for neither `example.com` itself nor `evil-example.com`. What an app's web view
+//! or an extension sends has a scheme of its own (`capacitor://localhost`, `chrome-extension://abc`), whose host the URL
+//! standard leaves as it is written.
 
 /// The origins that may call something.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,7 +13,7 @@ pub struct Origins {
     wildcards: Vec<Wildcard>,
 }
 
-/// `https://*.example.com:8443`: what stands before and after the star.
+/// `https://*.example.com:8443` or `moz-extension://*`: what stands before and after the star.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Wildcard {
     before: Box<str>,
@@ -43,10 +45,12 @@ impl Origins {
 
 impl Wildcard {
     fn matches(&self, origin: &str) -> bool {
-        origin
-            .strip_prefix(&*self.before)
-            .and_then(|rest| rest.strip_suffix(&*self.after))
-            .is_some_and(|labels| labels.split('.').all(is_label))
+        let names = origin.strip_prefix(&*self.before).and_then(|rest| rest.strip_suffix(&*self.after));
+        names.is_some_and(|names| match &*self.after {
+            // Ids that a browser gives an extension when it is installed.
+            "" => names.len() == 36 && names.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'),
+            _ => names.split('.').all(is_label),
+        })
     }
 }
 
@@ -68,6 +72,10 @@ pub enum OriginError {
     UsualPort,
     #[error("the star stands for whole names below a domain, as in https://*.example.com")]
     Star,
+    #[error("did you mean http:// or https://? Other schemes are those of apps, such as capacitor://localhost")]
+    Scheme,
+    #[error("an extension's origin is written with its id, as in chrome-extension://abcdefghijklmnopabcdefghijklmnop")]
+    Extension,
     #[error("null is the origin of any sandboxed page, and so of everybody")]
     Null,
 }
@@ -119,7 +127,7 @@ fn check(scheme: &str, authority: &str) -> Result<(), OriginError> {
         _ if scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http") => {
             return Err(OriginError::Case);
         }
-        _ => return Err(OriginError::NotAnOrigin),
+        _ => return check_app(scheme, authority),
     };
     if authority.contains(['/', '?', '#']) {
         return Err(OriginError::Path);
@@ -150,6 +158,41 @@ fn check(scheme: &str, authority: &str) -> Result<(), OriginError> {
         _ => host,
     };
     if names.split('.').all(is_label) { Ok(()) } else { Err(OriginError::NotAnOrigin) }
+}
+
+/// Schemes of other things, whose pages have no origin of their own.
+const NO_APPS: &[&str] = &["about", "blob", "data", "file", "ftp", "javascript", "mailto", "ws", "wss"];
+/// Extensions that have another id in every browser they are installed in.
+const ANY_ID: &[&str] = &["moz-extension", "safari-web-extension"];
+
+/// The same for an app's web view or an extension. Hosts of such schemes keep their case, and may be anything.
+fn check_app(scheme: &str, authority: &str) -> Result<(), OriginError> {
+    if scheme.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err(OriginError::Case);
+    }
+    if scheme.contains("ttp") || scheme.starts_with("htp") {
+        return Err(OriginError::Scheme);
+    }
+    // RFC 3986, section 3.1.
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_lowercase())
+        && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte));
+    if !is_scheme || scheme.len() > 64 || NO_APPS.contains(&scheme) {
+        return Err(OriginError::NotAnOrigin);
+    }
+    if authority.contains(['/', '?', '#']) {
+        return Err(OriginError::Path);
+    }
+    if authority.contains('*') {
+        let is_any = authority == "*" && ANY_ID.contains(&scheme);
+        return if is_any { Ok(()) } else { Err(OriginError::Star) };
+    }
+    let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+    check_port(port)?;
+    if host.is_empty() && scheme.ends_with("-extension") {
+        return Err(OriginError::Extension);
+    }
+    let is_host = host.len() <= 255 && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte));
+    if is_host { Ok(()) } else { Err(OriginError::NotAnOrigin) }
 }
 
 /// Nothing, or `:` and a number without leading zeros.
@@ -222,11 +265,54 @@ mod tests {
     }
 
     #[test]
+    fn apps_and_extensions_are_compared_exactly() {
+        let apps = [
+            "capacitor://localhost",
+            "ionic://localhost",
+            "tauri://localhost",
+            "http://tauri.localhost",
+            "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+            "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
+            "safari-web-extension://E3449EA7-EC25-4696-8E6C-A10B53F59F66",
+            "vscode-webview://0a1b2c",
+            "app://obsidian.md",
+            "app://.",
+            "app://",
+        ];
+        let listed = origins(&apps);
+        for app in apps {
+            assert!(listed.allows(app), "{app}");
+        }
+        for other in
+            ["capacitor://localhost:80", "capacitor://localhos", "capacitor://LOCALHOST", "Capacitor://localhost"]
+        {
+            assert!(!listed.allows(other), "{other}");
+        }
+        let any = origins(&["moz-extension://*"]);
+        assert!(any.allows("moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc"));
+        for other in
+            ["moz-extension://", "moz-extension://a.b", "chrome-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc"]
+        {
+            assert!(!any.allows(other), "{other}");
+        }
+    }
+
+    #[test]
     fn what_no_browser_would_send_is_refused_with_a_reason() {
         for (text, error) in [
             ("app.example.com", OriginError::NotAnOrigin),
             ("ftp://a.b", OriginError::NotAnOrigin),
+            ("file://", OriginError::NotAnOrigin),
             ("https://", OriginError::NotAnOrigin),
+            ("htps://a.b", OriginError::Scheme),
+            ("htttps://a.b", OriginError::Scheme),
+            ("Capacitor://localhost", OriginError::Case),
+            ("capacitor://localhost/", OriginError::Path),
+            ("capacitor://*", OriginError::Star),
+            ("chrome-extension://*", OriginError::Star),
+            ("chrome-extension://", OriginError::Extension),
+            ("app://user@host", OriginError::NotAnOrigin),
+            ("my app://host", OriginError::NotAnOrigin),
             ("https://a.b:0", OriginError::NotAnOrigin),
             ("https://a.b:08", OriginError::NotAnOrigin),
             ("https://u@a.b", OriginError::NotAnOrigin),

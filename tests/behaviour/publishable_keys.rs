@@ -9,6 +9,7 @@ use crate::harness::upstream::Upstream;
 use crate::harness::{FLOW, wait_for};
 
 const PAGE: &str = "https://app.example.com";
+const APP: &str = "capacitor://localhost";
 
 /// `flowgate keys` beside a running gateway.
 fn keys(gateway: &Gateway, arguments: &[&str]) -> Output {
@@ -53,8 +54,10 @@ fn a_created_key_works_in_its_pages_and_for_nothing_but_predictions() {
     let upstream = Upstream::answering();
     let gateway = start(&upstream);
     let create = ["create", "--id", "page", "--publishable", "--chatflow", "support", "--origin", PAGE];
-    let key = printed(&keys(&gateway, &[&create[..], &["--origin", "https://*.example.org"]].concat()));
+    let key =
+        printed(&keys(&gateway, &[&create[..], &["--origin", "https://*.example.org", "--origin", APP]].concat()));
     wait_status(&gateway, &key, PAGE, 200);
+    assert_eq!(ask(&gateway, &key, PREDICT, Some(APP)).status, 200);
     assert_eq!(ask(&gateway, &key, PREDICT, Some("https://shop.example.org")).status, 200);
     let count = upstream.seen().len();
     for elsewhere in [
