@@ -12,12 +12,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::config::{Access, Chatflow, Config, Origins, Plan, Problem, Problems, Secret, UpstreamKind};
+use crate::config::{Access, AuthFailures, Chatflow, Config, Origins, Plan, Problem, Problems, Secret, UpstreamKind};
 use crate::engine::{self, Flows};
 use crate::keys::KeyStore;
 use crate::limits::{Allowance, Penalties, PlanLimits, Visitors};
 use crate::predict::session::SessionKey;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::told::Told;
 use crate::tls::Identity;
 use crate::upstream::target::{Credentials, Target};
 
@@ -39,7 +40,11 @@ pub(crate) struct Snapshot {
     visitors: Vec<Option<Arc<Visitors>>>,
     /// Visitors of what is no chatflow.
     anonymous: Arc<Visitors>,
-    pub(crate) penalties: Arc<Penalties>,
+    /// `None`: wrong keys are not counted.
+    pub(crate) penalties: Option<Arc<Penalties>>,
+    /// Pages that are not listed, and ids that Flowise does not know, as far as the log has told.
+    pub(crate) told_origins: Told,
+    pub(crate) told_ids: Told,
     flows: Vec<Arc<Flow>>,
     /// Sorted.
     by_name: Vec<(Arc<str>, u32)>,
@@ -139,7 +144,9 @@ impl Snapshot {
             plans,
             visitors,
             anonymous,
-            penalties: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.penalties)),
+            penalties: config.auth_failures.map(|settings| penalties(settings, previous, metrics)),
+            told_origins: Told::default(),
+            told_ids: Told::default(),
             flows,
             by_name,
             wildcard,
@@ -216,7 +223,7 @@ impl Snapshot {
     /// Forgets visitors whom nobody needs to remember. To be called about once a second.
     pub(crate) fn sweep(&self) {
         self.visitors.iter().flatten().for_each(|visitors| visitors.sweep());
-        self.penalties.sweep();
+        self.penalties.iter().for_each(|penalties| penalties.sweep());
     }
 }
 
@@ -321,6 +328,12 @@ fn targets(
         }
     }
     Ok(targets)
+}
+
+fn penalties(settings: AuthFailures, previous: Option<&Snapshot>, metrics: &Metrics) -> Arc<Penalties> {
+    let previous = previous.and_then(|previous| previous.penalties.as_ref());
+    let same = previous.filter(|penalties| penalties.is_for(&settings));
+    same.map_or_else(|| Arc::new(Penalties::new(settings, &metrics.auth_delayed)), Arc::clone)
 }
 
 fn plan_limits(plan: &Plan, previous: Option<&Snapshot>) -> PlanLimits {

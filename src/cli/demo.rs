@@ -12,8 +12,8 @@ use clap::Args;
 use super::serve::{cannot_start, until_signalled};
 use crate::app::{self, KeySource, StartError};
 use crate::config::{
-    Access, Admin, BodyMode, Chatflow, Config, Cors, Events, Log, LogFormat, LogLevel, Origins, Plan, Rate,
-    ResponseShape, Secret, Server, Upstream, UpstreamKind,
+    Access, Admin, AuthFailures, BodyMode, Chatflow, Config, Cors, Events, Log, LogFormat, LogLevel, Origins, Plan,
+    Rate, ResponseShape, Secret, Server, Upstream, UpstreamKind,
 };
 use crate::keys::{Key, KeyStore, secret};
 use crate::telemetry::logging::Logging;
@@ -111,6 +111,7 @@ fn config(port: u16) -> Config {
         keys_file: PathBuf::from("demo"),
         plans: vec![plan("default"), plan("anonymous")],
         cors: Cors::default(),
+        auth_failures: Some(AuthFailures::default()),
         state_dir: PathBuf::from("demo"),
         session_secret: None,
         chatflows: vec![Arc::new(chatflow())],
@@ -127,6 +128,8 @@ fn plan(name: &str) -> Plan {
         burst: number(10),
         concurrent: number(8),
         quota: None,
+        wait: Duration::from_secs(5),
+        queue: 32,
     }
 }
 

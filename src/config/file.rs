@@ -49,6 +49,7 @@ pub(super) struct File {
     pub(super) session_secret: Field,
     pub(super) plans: Named<Plan>,
     pub(super) cors: Cors,
+    pub(super) auth_failures: AuthFailuresSection,
     pub(super) chatflows: Named<Chatflow>,
 }
 
@@ -140,6 +141,8 @@ pub(super) struct Plan {
     pub(super) burst: Field,
     pub(super) concurrent: Field,
     pub(super) quota: Field,
+    pub(super) wait: Field,
+    pub(super) queue: Field,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -148,6 +151,31 @@ pub(super) struct Cors {
     pub(super) allowed_origins: Field,
     pub(super) allow_credentials: Field,
     pub(super) max_age: Field,
+    pub(super) allowed_headers: Field,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AuthFailures {
+    pub(super) free: Field,
+    pub(super) then: Field,
+    pub(super) delay: Field,
+}
+
+/// `null` turns it off, which is not the same as leaving it out.
+#[derive(Debug)]
+pub(super) struct AuthFailuresSection(pub(super) Option<AuthFailures>);
+
+impl Default for AuthFailuresSection {
+    fn default() -> Self {
+        Self(Some(AuthFailures::default()))
+    }
+}
+
+impl<'de> Deserialize<'de> for AuthFailuresSection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(Self)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -47,6 +47,8 @@ pub struct Config {
     pub wildcard: Option<Arc<Chatflow>>,
     /// Browsers of other origins, where a chatflow says nothing else.
     pub cors: Cors,
+    /// `None`: wrong keys are not counted.
+    pub auth_failures: Option<AuthFailures>,
     /// Where counts that must survive a restart are kept.
     pub state_dir: PathBuf,
     /// Keys the hash that keeps callers' chats apart; `None`: Flowise's id of the chatflow does.
@@ -217,6 +219,28 @@ pub struct Plan {
     /// Requests and streams in flight.
     pub concurrent: std::num::NonZeroU32,
     pub quota: Option<Quota>,
+    /// How long a request waits for one of those in flight to end; zero: not at all.
+    pub wait: Duration,
+    /// How many wait at most.
+    pub queue: u32,
+}
+
+/// What wrong keys from one address meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuthFailures {
+    /// Answered at once.
+    pub free: u32,
+    /// And then; more are refused.
+    pub then: Rate,
+    /// Until such an answer is given; zero: at once.
+    pub delay: Duration,
+}
+
+impl Default for AuthFailures {
+    fn default() -> Self {
+        let then = Rate { count: std::num::NonZeroU32::MIN.saturating_add(9), per: Duration::from_mins(1) };
+        Self { free: 20, then, delay: Duration::from_secs(1) }
+    }
 }
 
 /// `10000/day`: a count per calendar day or month (UTC).
@@ -239,11 +263,18 @@ pub struct Cors {
     pub allow_credentials: bool,
     /// How long a browser may remember a preflight's answer.
     pub max_age: Duration,
+    /// What a page may send beside what it always may: names in small letters, with commas between them.
+    pub allowed_headers: String,
 }
 
 impl Default for Cors {
     fn default() -> Self {
-        Self { allowed_origins: Origins::default(), allow_credentials: false, max_age: Duration::from_mins(10) }
+        Self {
+            allowed_origins: Origins::default(),
+            allow_credentials: false,
+            max_age: Duration::from_mins(10),
+            allowed_headers: String::new(),
+        }
     }
 }
 

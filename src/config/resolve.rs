@@ -33,6 +33,7 @@ pub(super) fn resolve(
     server::refuse_equal_listeners(&mut reader);
     let log = server::log(&mut reader, &file.log);
     let cors = browsers::cors(&mut reader, &file.cors);
+    let auth_failures = plans::auth_failures(&mut reader, &file.auth_failures);
     let session_secret = browsers::session_secret(&mut reader, file.session_secret);
     let state_dir = reader.path(&file.state_dir).unwrap_or_else(|| reader.folder().join("state"));
     let keys_file = reader.path(&file.keys_file).unwrap_or_else(|| reader.folder().join("keys.yaml"));
@@ -52,6 +53,7 @@ pub(super) fn resolve(
         chatflows,
         wildcard,
         cors,
+        auth_failures,
         state_dir,
         session_secret,
         secret_files,

@@ -1,11 +1,11 @@
 //! One caller's share of a plan, be it a key or an address.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::HeaderValue;
 use jiff::Timestamp;
 
+use super::places::{Permit, Places, Queueing, Waiting};
 use super::plan::PlanLimits;
 use super::quota::{Count, Counted, Left};
 use super::rate::{Bucket, Verdict};
@@ -24,10 +24,44 @@ pub(super) struct Used {
     counts: Arc<Counts>,
 }
 
+/// See [`Used`]; shared with the permits of requests in flight.
 #[derive(Debug, Default)]
-struct Counts {
-    in_flight: AtomicU32,
+pub(super) struct Counts {
+    pub(super) places: Places,
     quota: Count,
+}
+
+/// Whether a request may go on, and what `RateLimit` says of its caller.
+pub(crate) type Decision = (Result<Permit, Exceeded>, HeaderValue);
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    Decided(Decision),
+    /// Too many are in flight, and it may wait for one of them to end.
+    Queued(InQueue),
+}
+
+/// A request that waits for a place among those in flight.
+#[derive(Debug)]
+pub(crate) struct InQueue {
+    allowance: Allowance,
+    waiting: Waiting,
+}
+
+impl InQueue {
+    pub(crate) fn policy(&self) -> &HeaderValue {
+        &self.allowance.plan.policy
+    }
+
+    /// The decision, once there is a place or the plan's patience has ended. Dropped before, nothing is left of it.
+    pub(crate) async fn decision(self) -> Decision {
+        let Self { allowance, waiting } = self;
+        let permit = waiting.place(allowance.plan.plan.wait).await.ok_or(Exceeded::Concurrent);
+        // Others have used the bucket meanwhile, and it has refilled.
+        let verdict = allowance.plan.limiter.look(&allowance.used.bucket);
+        allowance.charge(permit, verdict)
+    }
 }
 
 /// Why a caller must wait.
@@ -76,16 +110,42 @@ impl Allowance {
         Self { plan: Arc::clone(plan), used }
     }
 
-    /// Counts a request against everything that the plan limits; also what `RateLimit` says of it.
-    pub(crate) fn admit(&self) -> (Result<Permit, Exceeded>, HeaderValue) {
-        let verdict = self.take();
+    /// Counts a request against everything that the plan limits.
+    pub(crate) fn admit(&self) -> Admission {
+        let verdict = self.plan.limiter.take(&self.used.bucket);
         let permit = match verdict {
             Verdict::Limited { retry_after } => Err(Exceeded::Rate { retry_after }),
-            Verdict::Allowed { .. } => self.enter().ok_or(Exceeded::Concurrent),
+            Verdict::Allowed { .. } => match Places::enter(&self.used.counts, self.plan.plan.concurrent.get()) {
+                Some(permit) => Ok(permit),
+                None => match self.queue() {
+                    Queueing::Entered(permit) => Ok(permit),
+                    Queueing::Waiting(waiting) => {
+                        return Admission::Queued(InQueue { allowance: self.clone(), waiting });
+                    }
+                    Queueing::Full => Err(Exceeded::Concurrent),
+                },
+            },
         };
+        Admission::Decided(self.charge(permit, verdict))
+    }
+
+    fn queue(&self) -> Queueing {
+        let plan = &self.plan.plan;
+        let has_quota = || {
+            let left = self.plan.quota().map(|(most, period)| self.used.counts.quota.left(most, period));
+            left.is_none_or(|left| left.remaining > 0)
+        };
+        // Who would be refused after the wait need not wait.
+        if plan.wait.is_zero() || !has_quota() {
+            return Queueing::Full;
+        }
+        Places::queue(&self.used.counts, plan.concurrent.get(), plan.queue)
+    }
+
+    /// Counts what has a place against the quota: last, so that a request that must wait anyhow costs nothing of it.
+    fn charge(&self, permit: Result<Permit, Exceeded>, verdict: Verdict) -> Decision {
         let Some((most, period)) = self.plan.quota() else { return (permit, self.plan.state(verdict, None)) };
         let count = &self.used.counts.quota;
-        // Last: a request that must wait anyhow costs nothing of it.
         let (permit, left) = match permit {
             Err(exceeded) => (Err(exceeded), count.left(most, period)),
             Ok(permit) => match count.charge(most, period) {
@@ -99,20 +159,6 @@ impl Allowance {
         (permit, self.plan.state(verdict, Some(left)))
     }
 
-    /// Counts one request.
-    fn take(&self) -> Verdict {
-        self.plan.limiter.take(&self.used.bucket)
-    }
-
-    /// One more request in flight, until the permit is dropped; `None` if the plan's number is reached.
-    fn enter(&self) -> Option<Permit> {
-        let most = self.plan.plan.concurrent.get();
-        let counts = &self.used.counts;
-        let entered =
-            counts.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| (now < most).then_some(now + 1));
-        entered.ok().map(|_| Permit(Arc::clone(counts)))
-    }
-
     /// What has been counted against the quota of the running day or month.
     pub(crate) fn counted(&self, now: Timestamp) -> Option<Counted> {
         self.used.counted(now)
@@ -123,29 +169,26 @@ impl Allowance {
     }
 }
 
-/// A request in flight; dropped with its body's last byte.
-#[derive(Debug)]
-pub(crate) struct Permit(Arc<Counts>);
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{Plan, QuotaPeriod};
-    use crate::limits::tests::{plan, with_quota};
+    use crate::limits::tests::{plan, with_queue, with_quota};
 
     fn allowance(plan: &Plan, previous: Option<&Allowance>) -> Allowance {
         let limits = PlanLimits::new(plan, previous.map(|previous| &*previous.plan));
         Allowance::new(&Arc::new(limits), previous)
     }
 
+    fn admit(allowance: &Allowance) -> Decision {
+        match allowance.admit() {
+            Admission::Decided(decision) => decision,
+            Admission::Queued(_) => panic!("the plan has no queue"),
+        }
+    }
+
     fn refused(allowance: &Allowance) -> Option<Exceeded> {
-        allowance.admit().0.err()
+        admit(allowance).0.err()
     }
 
     #[test]
@@ -154,7 +197,7 @@ mod tests {
         assert_eq!(refused(&before), None);
         let after = allowance(&plan(1, 60, 1, 1), Some(&before));
         assert!(matches!(refused(&after), Some(Exceeded::Rate { retry_after: 59..=60 })));
-        let permit = before.enter();
+        let permit = Places::enter(&before.used.counts, 2);
         let changed = allowance(&plan(1, 60, 2, 1), Some(&after));
         assert_eq!(refused(&changed), Some(Exceeded::Concurrent), "what is in flight stays in flight");
         drop(permit);
@@ -164,7 +207,7 @@ mod tests {
     #[test]
     fn a_permit_frees_its_place_when_dropped() {
         let allowance = allowance(&plan(60, 60, 10, 1), None);
-        let (first, _) = allowance.admit();
+        let (first, _) = admit(&allowance);
         assert!(first.is_ok());
         assert_eq!(refused(&allowance), Some(Exceeded::Concurrent));
         drop(first);
@@ -175,19 +218,19 @@ mod tests {
     fn a_quota_is_charged_for_what_passes_the_other_limits() {
         let plan = with_quota(plan(1, 86_400, 4, 1), 2, QuotaPeriod::Month);
         let allowance = allowance(&plan, None);
-        let (first, state) = allowance.admit();
+        let (first, state) = admit(&allowance);
         assert!(state.to_str().unwrap().contains("\"test-quota\";r=1;t="), "{state:?}");
-        let (second, state) = allowance.admit();
+        let (second, state) = admit(&allowance);
         assert_eq!(second.err(), Some(Exceeded::Concurrent));
         assert!(state.to_str().unwrap().contains("\"test-quota\";r=1;t="), "{state:?}");
         drop(first);
         assert!(allowance.plan.take_charged());
         assert_eq!(refused(&allowance), None);
         assert!(matches!(refused(&allowance), Some(Exceeded::Quota { retry_after: 1.. })));
-        let (fifth, state) = allowance.admit();
+        let (fifth, state) = admit(&allowance);
         assert!(matches!(fifth.err(), Some(Exceeded::Rate { .. })));
         assert!(state.to_str().unwrap().contains("\"test-quota\";r=0;t="), "{state:?}");
-        assert_eq!(allowance.used.counts.in_flight.load(Ordering::Relaxed), 0, "who is refused holds no place");
+        assert_eq!(allowance.used.counts.places.taken(), 0, "who is refused holds no place");
         assert!(allowance.plan.take_charged() && !allowance.plan.take_charged());
     }
 
@@ -200,5 +243,28 @@ mod tests {
         let after = allowance(&with_quota(numbers, 2, QuotaPeriod::Month), Some(&before));
         assert_eq!(refused(&after), None);
         assert!(matches!(refused(&after), Some(Exceeded::Quota { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_waited_is_charged_once_and_told_the_state_of_now() {
+        let plan = with_queue(with_quota(plan(2, 86_400, 4, 1), 9, QuotaPeriod::Month), 60, 1);
+        let allowance = allowance(&plan, None);
+        let (permit, _) = admit(&allowance);
+        let Admission::Queued(waiting) = allowance.admit() else { panic!("there is a queue") };
+        let (refused, state) = admit(&allowance);
+        assert_eq!(refused.err(), Some(Exceeded::Concurrent), "the queue is full");
+        assert!(state.to_str().unwrap().starts_with("\"test\";r=1;"), "{state:?}");
+        drop(permit);
+        let (permit, state) = waiting.decision().await;
+        let state = state.to_str().unwrap();
+        assert!(permit.is_ok() && state.starts_with("\"test\";r=1;t=129600, \"test-quota\";r=7;"), "{state}");
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_whom_the_quota_refuses_anyhow() {
+        let plan = with_queue(with_quota(plan(60, 60, 9, 1), 1, QuotaPeriod::Month), 60, 9);
+        let allowance = allowance(&plan, None);
+        let (_permit, _) = admit(&allowance);
+        assert_eq!(refused(&allowance), Some(Exceeded::Concurrent));
     }
 }

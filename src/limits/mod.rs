@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`plan`] | what a plan allows, and the header fields that say so |
 //! | [`allowance`] | one caller's share of a plan, be it a key or a visitor |
+//! | [`places`] | its requests in flight, and those that wait for a place |
 //! | [`rate`], [`quota`] | what a caller has used: a GCRA bucket; a count in a calendar period |
 //! | [`visitor`], [`visitors`], [`table`] | callers whom no configuration names, in bounded memory |
 //! | [`penalty`] | failed authentication |
@@ -16,6 +17,7 @@
 mod allowance;
 pub(crate) mod ledger;
 mod penalty;
+mod places;
 mod plan;
 mod quota;
 mod rate;
@@ -23,8 +25,9 @@ mod table;
 mod visitor;
 mod visitors;
 
-pub(crate) use allowance::{Allowance, Exceeded, Permit};
-pub(crate) use penalty::Penalties;
+pub(crate) use allowance::{Admission, Allowance, Decision, Exceeded, InQueue};
+pub(crate) use penalty::{Delay, Penalties};
+pub(crate) use places::Permit;
 pub(crate) use plan::PlanLimits;
 pub(crate) use visitor::Visitor;
 pub(crate) use visitors::Visitors;
@@ -44,7 +47,13 @@ mod tests {
             burst: number(burst),
             concurrent: number(concurrent),
             quota: None,
+            wait: Duration::ZERO,
+            queue: 0,
         }
+    }
+
+    pub(super) fn with_queue(plan: Plan, wait: u64, queue: u32) -> Plan {
+        Plan { wait: Duration::from_secs(wait), queue, ..plan }
     }
 
     pub(super) fn with_quota(plan: Plan, count: u32, per: QuotaPeriod) -> Plan {

@@ -68,6 +68,15 @@ impl Limiter {
         }
     }
 
+    /// Where the caller stands, without taking anything.
+    pub(super) fn look(&self, bucket: &Bucket) -> Verdict {
+        let now = self.governor.clock().now().duration_since(self.started).as_u64();
+        let used = bucket.0.load(Ordering::Relaxed).saturating_sub(now);
+        let period = u64::try_from(self.period.as_nanos()).unwrap_or(u64::MAX).max(1);
+        let used = u32::try_from(used.div_ceil(period)).unwrap_or(u32::MAX);
+        Verdict::Allowed { remaining: self.burst.get().saturating_sub(used) }
+    }
+
     /// Whether nothing is used any more: forgetting the bucket changes nothing.
     pub(super) fn is_full(&self, bucket: &Bucket) -> bool {
         let now = self.governor.clock().now().duration_since(self.started);
@@ -134,8 +143,10 @@ mod tests {
     fn a_burst_is_followed_by_whole_seconds_of_waiting() {
         let (limiter, bucket) = (limiter(60, 60, 2), Bucket::default());
         assert!(limiter.is_full(&bucket));
-        assert_eq!(limiter.take(&bucket), Verdict::Allowed { remaining: 1 });
-        assert_eq!(limiter.take(&bucket), Verdict::Allowed { remaining: 0 });
+        for remaining in [1, 0] {
+            assert_eq!(limiter.take(&bucket), Verdict::Allowed { remaining });
+            assert_eq!(limiter.look(&bucket), Verdict::Allowed { remaining });
+        }
         assert_eq!(limiter.take(&bucket), Verdict::Limited { retry_after: 1 });
         assert!(!limiter.is_full(&bucket));
         assert_eq!(limiter.take(&Bucket::default()), Verdict::Allowed { remaining: 1 }, "another caller's");

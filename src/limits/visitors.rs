@@ -86,8 +86,9 @@ impl Visitors {
 mod tests {
     use super::*;
     use crate::config::{Plan, QuotaPeriod};
-    use crate::limits::Exceeded;
+    use crate::limits::allowance::Decision;
     use crate::limits::tests::{plan, with_quota};
+    use crate::limits::{Admission, Exceeded};
 
     fn visitors(plan: &Plan, previous: Option<&Visitors>) -> Visitors {
         let limits = PlanLimits::new(plan, previous.map(|previous| &*previous.plan));
@@ -98,8 +99,15 @@ mod tests {
         Visitor::V4(number.to_be_bytes())
     }
 
+    fn admit(visitors: &Visitors, number: u32) -> Decision {
+        match visitors.allowance(at(number)).admit() {
+            Admission::Decided(decision) => decision,
+            Admission::Queued(_) => panic!("the plan has no queue"),
+        }
+    }
+
     fn refused(visitors: &Visitors, number: u32) -> Option<Exceeded> {
-        visitors.allowance(at(number)).admit().0.err()
+        admit(visitors, number).0.err()
     }
 
     #[test]
@@ -110,7 +118,7 @@ mod tests {
         assert_eq!(refused(&before, 2), None);
         let same = visitors(&plan(1, 60, 1, 2), Some(&before));
         assert!(matches!(refused(&same, 1), Some(Exceeded::Rate { .. })));
-        let (permit, _) = same.allowance(at(3)).admit();
+        let (permit, _) = admit(&same, 3);
         let changed = visitors(&plan(60, 60, 9, 1), Some(&same));
         assert_eq!(refused(&changed, 1), None);
         assert_eq!(refused(&changed, 3), Some(Exceeded::Concurrent));
@@ -122,7 +130,7 @@ mod tests {
     fn only_the_idle_are_forgotten() {
         let visitors = visitors(&with_quota(plan(1, 1, 1, 8), 5, QuotaPeriod::Month), None);
         let unlimited = self::visitors(&plan(1_000_000, 1, 1, 8), None);
-        let (permit, _) = unlimited.allowance(at(1)).admit();
+        let (permit, _) = admit(&unlimited, 1);
         drop(unlimited.allowance(at(2)));
         unlimited.sweep();
         assert_eq!(unlimited.table.len(), 1, "whoever has a request in flight stays");
@@ -154,7 +162,7 @@ mod tests {
             if number % 150_000 == 0 {
                 visitors.sweep();
             }
-            let _ = visitors.allowance(at(number)).admit();
+            let _ = admit(&visitors, number);
             assert!(visitors.table.len() <= MOST_VISITORS);
         }
         // Some 15 MiB; a million would be 150.
@@ -162,7 +170,7 @@ mod tests {
         while visitors.table.len() > MOST_VISITORS / 2 {
             visitors.sweep();
         }
-        let left = |number| visitors.allowance(at(number)).admit().1.to_str().unwrap().to_owned();
+        let left = |number| admit(&visitors, number).1.to_str().unwrap().to_owned();
         assert!(left(1_000_001).contains("\"test-quota\";r=99;"), "a newcomer has a place again");
         assert!(left(u32::MAX).contains("\"test-quota\";r=96;"), "who has used most is remembered");
     }

@@ -23,7 +23,9 @@ pub(super) fn replacement(piece: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let refusal = match code {
-        b"31" | b"14" => Refusal::HeadersTooLarge,
+        b"31" | b"14" => Refusal::HeadersTooLarge(
+            "The request's headers are too large (server.max_header_bytes), or too many (at most 100).".into(),
+        ),
         _ => Refusal::Invalid("malformed", "The request is not valid HTTP.".into()),
     };
     Some(write_out(&refusal))

@@ -175,6 +175,10 @@ impl Entry {
         decimal(text, self.bytes, 1);
         text.extend_from_slice(br#","duration_ms":"#);
         milliseconds(text, context.duration());
+        if let Some(waited) = context.waited.get() {
+            text.extend_from_slice(br#","waited_ms":"#);
+            milliseconds(text, waited);
+        }
         if let Some(first_byte) = context.first_byte.get() {
             text.extend_from_slice(br#","upstream_ms":"#);
             milliseconds(text, first_byte);

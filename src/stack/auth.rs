@@ -37,17 +37,29 @@ impl Check for Auth {
     }
 }
 
-/// Guessing is slow: too many wrong credentials from one address are told to wait. No credential is no guess, nor is
-/// one that was right once.
+/// Who guesses is slowed down: too many wrong credentials from one address are answered late, and told to wait. No
+/// credential is no guess, nor is one that was right once.
 fn throttled(refusal: Refusal, headers: &HeaderMap, context: &Context) -> Refusal {
     if !matches!(refusal, Refusal::InvalidKey(reason) if reason != "expired") {
         return refusal;
     }
+    let Some(penalties) = &context.snapshot.penalties else { return refusal };
     let credential = [headers.get(X_API_KEY), headers.get(AUTHORIZATION)];
-    match context.snapshot.penalties.failed(context.client, credential) {
-        Ok(()) => refusal,
-        Err(retry_after) => Refusal::TooManyFailures { retry_after },
-    }
+    let penalty = penalties.failed(context.client, credential);
+    context.delay.set(penalty.delay);
+    penalty.retry_after.map_or(refusal, |retry_after| Refusal::TooManyFailures { retry_after })
+}
+
+/// For a name that no chatflow has. A wrong key is counted here as everywhere, since a good one is told something else.
+pub(super) fn unknown_chatflow(headers: &HeaderMap, context: &Context) -> Refusal {
+    let refusal = match identify(headers, context).map_err(|refusal| throttled(refusal, headers, context)) {
+        Ok(()) => context.unknown_chatflow(),
+        Err(refusal @ Refusal::TooManyFailures { .. }) => refusal,
+        Err(_) => Refusal::NotFound,
+    };
+    // What is no route is nobody's.
+    context.key.set(None);
+    refusal
 }
 
 /// Who calls: sets the context's key and token, or neither if nobody in particular may call.
@@ -147,16 +159,21 @@ fn origin_is_listed(context: &Context, origins: &crate::config::Origins) -> bool
     origin.is_some_and(|origin| origins.allows(origin))
 }
 
-/// The one key that a request carries: `X-API-KEY`, `Authorization: Bearer`, or both alike.
+/// The one key that a request carries: `X-API-KEY`, `Authorization: Bearer`, or both alike. An empty header is none, and
+/// beside an `X-API-KEY` neither is an `Authorization` of another kind: it is not for us.
 fn credential(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let api_key = only(headers, &X_API_KEY)?.map(text).transpose()?;
-    let bearer = only(headers, &AUTHORIZATION)?.map(text).transpose()?.map(bearer).transpose()?;
-    match (api_key, bearer) {
-        (Some(a), Some(b)) if a != b => Err(Refusal::Invalid(
+    let api_key = only(headers, &X_API_KEY)?.map(text).transpose()?.filter(|key| !key.is_empty());
+    let authorization = only(headers, &AUTHORIZATION)?.map(text).transpose().map(|text| text.map(bearer));
+    match (api_key, authorization) {
+        (Some(key), Ok(Some(Bearer::Key(bearer)))) if key != bearer => Err(Refusal::Invalid(
             "ambiguous_credentials",
             "The headers X-API-KEY and Authorization carry different keys.".into(),
         )),
-        (a, b) => a.or(b).ok_or(Refusal::MissingKey),
+        (Some(key), _) | (None, Ok(Some(Bearer::Key(key)))) => Ok(key),
+        (None, Ok(None | Some(Bearer::Empty))) => Err(Refusal::MissingKey),
+        (None, Ok(Some(Bearer::Bare))) => Err(Refusal::InvalidKey("no_scheme")),
+        (None, Ok(Some(Bearer::Other))) => Err(Refusal::InvalidKey("scheme")),
+        (None, Err(refusal)) => Err(refusal),
     }
 }
 
@@ -174,10 +191,24 @@ fn text(value: &HeaderValue) -> Result<&str, Refusal> {
     value.to_str().map(str::trim).map_err(|_| Refusal::InvalidKey("malformed"))
 }
 
-fn bearer(value: &str) -> Result<&str, Refusal> {
-    match value.split_once(' ') {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => Ok(key.trim()),
-        _ => Err(Refusal::InvalidKey("scheme")),
+/// What `Authorization` says, by its shape alone.
+enum Bearer<'a> {
+    Empty,
+    Key(&'a str),
+    /// Not after the name of a scheme.
+    Bare,
+    /// After another scheme's name.
+    Other,
+}
+
+fn bearer(value: &str) -> Bearer<'_> {
+    let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+    match (scheme.eq_ignore_ascii_case("bearer"), rest.trim()) {
+        (true, "") => Bearer::Empty,
+        (true, key) => Bearer::Key(key),
+        (false, "") if scheme.is_empty() => Bearer::Empty,
+        (false, "") => Bearer::Bare,
+        (false, _) => Bearer::Other,
     }
 }
 
@@ -201,6 +232,15 @@ mod tests {
         assert_eq!(read(&[("authorization", "Bearer k"), ("x-api-key", "k")]), Ok("k".into()));
         assert_eq!(read(&[]), Err(Refusal::MissingKey));
         assert_eq!(read(&[("authorization", "Basic k")]), Err(Refusal::InvalidKey("scheme")));
+        assert_eq!(read(&[("authorization", "k")]), Err(Refusal::InvalidKey("no_scheme")));
+        for empty in ["", " ", "Bearer", "bearer  "] {
+            assert_eq!(read(&[("authorization", empty)]), Err(Refusal::MissingKey));
+            assert_eq!(read(&[("authorization", empty), ("x-api-key", "k")]), Ok("k".into()));
+        }
+        for other in ["Basic dTpw", "k2", "Negotiate abc"] {
+            assert_eq!(read(&[("authorization", other), ("x-api-key", "k")]), Ok("k".into()));
+        }
+        assert_eq!(read(&[("authorization", "Bearer k"), ("x-api-key", "")]), Ok("k".into()));
         for fields in [
             [("authorization", "Bearer k"), ("x-api-key", "other")],
             [("x-api-key", "k"), ("x-api-key", "k")],

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::task::{self, Poll};
 
 use futures_util::future::Either;
@@ -51,7 +52,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<Ready<Result<Response<Body>, Infallible>>, S::Future>;
+    type Future = Either<Answered, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -60,9 +61,26 @@ where
     fn call(&mut self, mut call: Call) -> Self::Future {
         match self.check.check(&mut call.head, &call.context) {
             Ok(None) => Either::Right(self.inner.call(call)),
-            Ok(Some(answer)) => Either::Left(ready(Ok(answer))),
-            Err(refusal) => Either::Left(ready(Ok(refuse(&call.context, refusal)))),
+            Ok(Some(answer)) => Either::Left(Either::Left(ready(Ok(answer)))),
+            Err(refusal) => Either::Left(refused(&call.context, refusal)),
         }
+    }
+}
+
+/// Without the layers further in: at once, or late.
+pub(crate) type Answered = Either<
+    Ready<Result<Response<Body>, Infallible>>,
+    Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>,
+>;
+
+fn refused(context: &Context, refusal: Refusal) -> Answered {
+    let response = refuse(context, refusal);
+    match context.delay.take() {
+        None => Either::Left(ready(Ok(response))),
+        Some(delay) => Either::Right(Box::pin(async move {
+            delay.pass().await;
+            Ok(response)
+        })),
     }
 }
 

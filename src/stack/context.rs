@@ -11,11 +11,11 @@ use http::{HeaderValue, Method, StatusCode, Version};
 use hyper::body::Incoming;
 
 use crate::keys::{self, token::Claims};
-use crate::limits::Permit;
+use crate::limits::{Delay, Permit};
 use crate::predict::report::{ModelReport, Slot, StreamReport};
 use crate::predict::session::{Namespace, Scope};
 use crate::snapshot::{self, Flow};
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{BodyLimit, Refusal};
 
 /// Bytes of a path that are logged.
 const LONGEST_PATH: usize = 256;
@@ -67,6 +67,10 @@ pub(crate) struct Context {
     pub(crate) key: Cell<Option<u32>>,
     // Set by `auth` as well, if the key came as a session token: what that says.
     pub(crate) token: OnceCell<Box<Claims>>,
+    // Set by `auth`: holds the answer to a wrong key back.
+    pub(crate) delay: Cell<Option<Delay>>,
+    // Set by `limits`: how long the request waited for a place, if it had to.
+    pub(crate) waited: Cell<Option<Duration>>,
     // Set by `limits`; they free their places when the context goes, with the last byte of the answer.
     pub(crate) permits: Cell<[Option<Permit>; 2]>,
     // Set by the first who asks, at the request's end.
@@ -75,8 +79,8 @@ pub(crate) struct Context {
     pub(crate) refusal: OnceCell<Refusal>,
     // Set by `dispatch`.
     pub(crate) first_byte: Cell<Option<Duration>>,
-    // Set by `guard`: bytes that the body may have.
-    pub(crate) body_limit: Cell<u64>,
+    // Set by `guard`.
+    pub(crate) body_limit: Cell<BodyLimit>,
     pub(crate) stream: Slot<StreamReport>,
     /// Of the models that the engine asked.
     pub(crate) models: OnceCell<Arc<ModelReport>>,
@@ -224,6 +228,15 @@ impl Context {
     /// What log and metrics know the answer by: an error that is told as a stream is still one.
     pub(crate) fn status(&self, answered: StatusCode) -> u16 {
         self.refusal.get().map_or(answered, Refusal::status).as_u16()
+    }
+
+    /// For a name that no chatflow has. Who may call every chatflow there is, is told so; to anybody else it looks like
+    /// any path that is not there.
+    pub(crate) fn unknown_chatflow(&self) -> Refusal {
+        let key = self.key.get().and_then(|index| self.snapshot.keys.key(index as usize));
+        let knows_all =
+            key.is_some_and(|key| key.kind == keys::Kind::Secret && key.chatflows.is_none() && key.allows(self.client));
+        if knows_all && self.token.get().is_none() { Refusal::UnknownChatflow } else { Refusal::NotFound }
     }
 
     /// The key's id, or `-`.

@@ -23,8 +23,9 @@ use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
 /// What a page may send, beyond what it always may.
-const REQUEST_HEADERS: HeaderValue =
-    HeaderValue::from_static("accept, authorization, cache-control, content-type, x-api-key, x-request-id");
+const REQUEST_HEADERS: &str = "accept, authorization, cache-control, content-type, x-api-key, x-request-id";
+/// Bytes of an origin that are logged.
+const LONGEST_ORIGIN: usize = 256;
 /// What a page may read, beyond what it always may.
 const EXPOSED: HeaderValue = HeaderValue::from_static("ratelimit, ratelimit-policy, retry-after, x-request-id");
 
@@ -96,9 +97,13 @@ fn answer(context: &Context, headers: &mut HeaderMap) {
     let config = &context.snapshot.config.cors;
     let is_preflight = context.endpoint.get() == Endpoint::Preflight;
     match reach(context, origin) {
-        Reach::None => return,
+        Reach::None => {
+            tell_unlisted(context, origin);
+            return;
+        }
         // The visitor shall read why: nothing else can be had by it, since the call itself is refused.
         Reach::Refusal => {
+            tell_unlisted(context, origin);
             if is_preflight {
                 headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(0));
             }
@@ -119,9 +124,32 @@ fn answer(context: &Context, headers: &mut HeaderMap) {
         if let Some(methods) = headers.get(ALLOW).cloned() {
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
         }
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS);
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, request_headers(&config.allowed_headers));
     } else {
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+}
+
+/// `more`: what the configuration adds.
+fn request_headers(more: &str) -> HeaderValue {
+    let all = (!more.is_empty()).then(|| HeaderValue::from_str(&format!("{REQUEST_HEADERS}, {more}")).ok()).flatten();
+    all.unwrap_or(HeaderValue::from_static(REQUEST_HEADERS))
+}
+
+/// Leaves a line in the log when a page that is not listed asks whether it may call a chatflow: in the browser it only
+/// sees that the fetch has failed. A page of the gateway's own origin does not ask.
+fn tell_unlisted(context: &Context, origin: &HeaderValue) {
+    let Some(flow) = context.flow().filter(|_| context.endpoint.get() == Endpoint::Preflight) else { return };
+    let name = &*flow.config.name;
+    if context.snapshot.told_origins.is_new((name, origin.as_bytes())) {
+        let origin: String = origin.to_str().unwrap_or("not ASCII").chars().take(LONGEST_ORIGIN).collect();
+        tracing::warn!(
+            ?origin,
+            chatflow = name,
+            rule = "origin",
+            "a page of an origin that is not listed wants to call a chatflow, and the browser refuses: if it may, list \
+             the origin in the chatflow's allowed_origins or in cors.allowed_origins"
+        );
     }
 }
 

@@ -34,7 +34,7 @@ use crate::upstream::http1::RequestHead;
 use crate::upstream::outgoing::Outgoing;
 use crate::upstream::target::{Credentials, Target};
 use crate::wire::body::Body;
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{BodyLimit, Refusal};
 
 /// Bytes of an answer that is read whole: of a chatbot's configuration, the whole flow.
 const LONGEST_JSON: usize = 8 * 1024 * 1024;
@@ -149,8 +149,12 @@ async fn check_body(body: Incoming, flow: &Flow, context: &Context) -> Result<Pr
     request::check(&bytes, &flow.config, &caller)
 }
 
-/// `most`: bytes; `silence`: longest wait for the next one.
-pub(super) async fn read_body(mut body: Incoming, most: u64, silence: std::time::Duration) -> Result<Bytes, Refusal> {
+/// `silence`: longest wait for the next byte.
+pub(super) async fn read_body(
+    mut body: Incoming,
+    limit: BodyLimit,
+    silence: std::time::Duration,
+) -> Result<Bytes, Refusal> {
     let mut first = Bytes::new();
     let mut rest: Option<BytesMut> = None;
     let mut read = 0_u64;
@@ -168,8 +172,8 @@ pub(super) async fn read_body(mut body: Incoming, most: u64, silence: std::time:
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
         };
         read += data.len() as u64;
-        if read > most {
-            return Err(Refusal::BodyTooLarge);
+        if read > limit.bytes {
+            return Err(limit.exceeded());
         }
         // Most bodies come in one piece and are not copied.
         if first.is_empty() {
@@ -278,7 +282,8 @@ impl Upstream<'_> {
         let shaping = Shaping {
             upstreams,
             target: self.target,
-            chatflow: &self.flow.config.name,
+            chatflow: &self.flow.config,
+            told_ids: &self.context.snapshot.told_ids,
             cut: &self.environment.cut,
             report: &self.context.stream,
             abort,

@@ -9,7 +9,7 @@ use super::check::Check;
 use super::context::{Context, Endpoint};
 use crate::config::BodyMode;
 use crate::wire::body::Body;
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{BodyLimit, Refusal};
 
 /// Bytes of a body of the widget's other calls.
 const LONGEST_FORM: u64 = 64 * 1024;
@@ -25,33 +25,41 @@ impl Check for Guard {
         if !context.has_body() {
             return Ok(None);
         }
-        // A body that is small packed and huge unpacked would pass every bound.
-        if head.headers.get_all(CONTENT_ENCODING).iter().any(|value| value != "identity") {
-            return Err(Refusal::UnsupportedMediaType);
-        }
-        let kind = media_type(head);
         let passes_unread = endpoint == Endpoint::Upsert
             || (endpoint == Endpoint::Prediction
                 && context.flow().is_some_and(|flow| flow.config.body == BodyMode::Passthrough));
+        // A body that is small packed and huge unpacked would pass every bound.
+        if head.headers.get_all(CONTENT_ENCODING).iter().any(|value| value != "identity") {
+            return Err(Refusal::UnsupportedMediaType("The body must not be compressed: leave Content-Encoding out."));
+        }
+        let kind = media_type(head);
         let is_understood = match kind {
             Some(MediaType::Json) => endpoint != Endpoint::Attachments,
             Some(MediaType::Multipart) => passes_unread || endpoint == Endpoint::Attachments,
             None => false,
         };
         if !is_understood {
-            return Err(Refusal::UnsupportedMediaType);
+            return Err(Refusal::UnsupportedMediaType(match (endpoint, passes_unread) {
+                (Endpoint::Attachments, _) => "This call takes Content-Type: multipart/form-data.",
+                (_, true) => "This call takes Content-Type: application/json (UTF-8) or multipart/form-data.",
+                (_, false) => "This call takes Content-Type: application/json (UTF-8).",
+            }));
         }
         let server = &context.snapshot.config.server;
+        let max_body = BodyLimit { bytes: server.max_body, setting: Some("server.max_body") };
+        let of_route = |bytes| if bytes < max_body.bytes { BodyLimit { bytes, setting: None } } else { max_body };
         let limit = match (kind, endpoint) {
-            (Some(MediaType::Multipart), _) => server.max_upload,
-            (_, Endpoint::Tokens) => LONGEST_TOKEN_REQUEST.min(server.max_body),
-            (_, Endpoint::Prediction | Endpoint::Upsert) => server.max_body,
-            _ => LONGEST_FORM.min(server.max_body),
+            (Some(MediaType::Multipart), _) => {
+                BodyLimit { bytes: server.max_upload, setting: Some("server.max_upload") }
+            }
+            (_, Endpoint::Tokens) => of_route(LONGEST_TOKEN_REQUEST),
+            (_, Endpoint::Prediction | Endpoint::Upsert) => max_body,
+            _ => of_route(LONGEST_FORM),
         };
         context.body_limit.set(limit);
         let declared = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if declared.is_some_and(|bytes| bytes > limit) {
-            return Err(Refusal::BodyTooLarge);
+        if declared.is_some_and(|bytes| bytes > limit.bytes) {
+            return Err(limit.exceeded());
         }
         Ok(None)
     }

@@ -3,22 +3,26 @@
 //! Inside `auth`: a key has a plan, which all who use the key share. Where strangers do, each of them has in addition
 //! the share that the chatflow's `plan` gives to a caller without a key, so that one cannot use up everybody's: with a
 //! publishable key an address, with a session token its subject. Callers without a key have that share alone, by
-//! address. Headers: draft-ietf-httpapi-ratelimit-headers-11. A request in flight holds its places until its last byte.
+//! address. Headers: draft-ietf-httpapi-ratelimit-headers-11. A request in flight holds its places until its last byte; one
+//! too many waits for a while, as the plan says, before it is refused.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{self, Poll, ready};
+use std::time::Instant;
 
 use futures_util::future::Either;
-use http::Response;
 use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use super::Environment;
 use super::check::refuse;
 use super::context::{Call, Context};
-use crate::limits::{Exceeded, Visitor};
+use crate::limits::{Admission, Decision, Exceeded, InQueue, Permit, Visitor};
 use crate::predict::session::Scope;
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
@@ -26,63 +30,175 @@ use crate::wire::refusal::Refusal;
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-#[derive(Clone, Copy)]
-pub(crate) struct LimitsLayer;
+#[derive(Clone)]
+pub(crate) struct LimitsLayer(Rc<Environment>);
+
+impl LimitsLayer {
+    pub(crate) fn new(environment: Rc<Environment>) -> Self {
+        Self(environment)
+    }
+}
 
 impl<S> Layer<S> for LimitsLayer {
     type Service = Limited<S>;
 
     fn layer(&self, inner: S) -> Limited<S> {
-        Limited { inner }
+        Limited { environment: Rc::clone(&self.0), inner }
     }
 }
 
 #[derive(Clone)]
 pub(crate) struct Limited<S> {
+    environment: Rc<Environment>,
     inner: S,
 }
 
+type Served = Result<Response<Body>, Infallible>;
+type Later = Pin<Box<dyn Future<Output = Served>>>;
+
 impl<S> Service<Call> for Limited<S>
 where
-    S: Service<Call, Response = Response<Body>, Error = Infallible>,
+    S: Service<Call, Response = Response<Body>, Error = Infallible> + Clone + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = WithState<Either<Ready<Result<Response<Body>, Infallible>>, S::Future>>;
+    type Future = WithState<Either<Ready<Served>, Either<S::Future, Later>>>;
 
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let mut standing = Standing::default();
-        let inner = match admit(&call.context, &mut standing) {
+        let mut places = Admitted::default();
+        let inner = match places.take(&call.context, 0) {
             Err(refusal) => Either::Left(ready(Ok(refuse(&call.context, refusal)))),
-            Ok(()) => Either::Right(self.inner.call(call)),
+            Ok(None) => {
+                call.context.permits.set(std::mem::take(&mut places.permits));
+                Either::Right(Either::Left(self.inner.call(call)))
+            }
+            Ok(Some(queued)) => {
+                let Self { environment, inner } = self.clone();
+                let places = std::mem::take(&mut places);
+                // Boxed: it is rare, and a future is as large as its largest branch.
+                let later: Later = Box::pin(in_turn(environment, inner, call, places, queued));
+                Either::Right(Either::Right(later))
+            }
         };
-        WithState { inner, standing }
+        WithState { inner, standing: places.standing }
     }
+}
+
+/// Answers a request once it has its places, or refuses it.
+async fn in_turn<S>(
+    environment: Rc<Environment>,
+    mut inner: S,
+    call: Call,
+    places: Admitted,
+    queued: QueuedAt,
+) -> Served
+where
+    S: Service<Call, Response = Response<Body>, Error = Infallible>,
+{
+    let context = Rc::clone(&call.context);
+    let mut places = places;
+    let waited = Waited::begin(&environment, &context);
+    let admitted = places.wait(&context, queued).await;
+    waited.end(admitted.is_ok());
+    let mut response = match admitted {
+        Ok(()) => {
+            context.permits.set(std::mem::take(&mut places.permits));
+            let Ok(response) = inner.call(call).await;
+            response
+        }
+        Err(refusal) => refuse(&context, refusal),
+    };
+    tell(&mut places.standing, response.headers_mut());
+    Ok(response)
 }
 
 /// Policy and state of each limit that was looked at, the narrowest first.
 type Standing = [Option<(HeaderValue, HeaderValue)>; 2];
+/// A request that waits for the place with that number.
+type QueuedAt = (usize, InQueue);
 
-/// Counts the request against everything that it falls under, and takes its places among the requests in flight; the
-/// context gives them back.
-fn admit(context: &Context, standing: &mut Standing) -> Result<(), Refusal> {
-    let key = context.key.get().and_then(|key| context.snapshot.allowance(key));
-    // The visitor first: what one of them may not have is not taken from the others.
-    let visitor = visitor(context)
-        .map(|visitor| context.snapshot.visitors(context.flow().map(|flow| &**flow)).allowance(visitor));
-    let mut permits = [None, None];
-    let slots = permits.iter_mut().zip(standing);
-    for (allowance, (permit, standing)) in visitor.iter().chain(key).zip(slots) {
-        let (admitted, state) = allowance.admit();
-        *standing = Some((allowance.plan.policy.clone(), state));
-        *permit = Some(admitted.map_err(refusal)?);
+/// Places among the requests in flight: a visitor's, and a key's.
+#[derive(Default)]
+struct Admitted {
+    permits: [Option<Permit>; 2],
+    standing: Standing,
+}
+
+impl Admitted {
+    /// Counts the request against everything that it falls under, from that number on, and takes its places; `Some`:
+    /// it must wait for one.
+    fn take(&mut self, context: &Context, from: usize) -> Result<Option<QueuedAt>, Refusal> {
+        // The visitor first: what one of them may not have is not taken from the others.
+        if from == 0
+            && let Some(visitor) = visitor(context)
+        {
+            let visitors = context.snapshot.visitors(context.flow().map(|flow| &**flow));
+            let allowance = visitors.allowance(visitor);
+            match allowance.admit() {
+                Admission::Decided(decision) => self.note(0, &allowance.plan.policy, decision)?,
+                Admission::Queued(queued) => return Ok(Some((0, queued))),
+            }
+        }
+        if let Some(key) = context.key.get().and_then(|key| context.snapshot.allowance(key)) {
+            match key.admit() {
+                Admission::Decided(decision) => self.note(1, &key.plan.policy, decision)?,
+                Admission::Queued(queued) => return Ok(Some((1, queued))),
+            }
+        }
+        Ok(None)
     }
-    context.permits.set(permits);
-    Ok(())
+
+    async fn wait(&mut self, context: &Context, queued: QueuedAt) -> Result<(), Refusal> {
+        let mut next = Some(queued);
+        while let Some((number, queued)) = next {
+            let policy = queued.policy().clone();
+            let decision = queued.decision().await;
+            self.note(number, &policy, decision)?;
+            next = if number == 0 { self.take(context, 1)? } else { None };
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, number: usize, policy: &HeaderValue, (permit, state): Decision) -> Result<(), Refusal> {
+        if let (Some(standing), Some(place)) = (self.standing.get_mut(number), self.permits.get_mut(number)) {
+            *standing = Some((policy.clone(), state));
+            *place = Some(permit.map_err(refusal)?);
+        }
+        Ok(())
+    }
+}
+
+/// A request that waits; told to metrics and log when it ends, be it because the client has left.
+struct Waited<'a> {
+    environment: &'a Environment,
+    context: &'a Context,
+    since: Instant,
+    result: &'static str,
+}
+
+impl<'a> Waited<'a> {
+    fn begin(environment: &'a Environment, context: &'a Context) -> Self {
+        environment.metrics.limit_waiting.inc();
+        Self { environment, context, since: Instant::now(), result: "left" }
+    }
+
+    fn end(mut self, admitted: bool) {
+        self.result = if admitted { "admitted" } else { "refused" };
+    }
+}
+
+impl Drop for Waited<'_> {
+    fn drop(&mut self) {
+        let waited = self.since.elapsed();
+        let metrics = &self.environment.metrics;
+        metrics.limit_waiting.dec();
+        metrics.limit_waits.with_label_values(&[self.result]).observe(waited.as_secs_f64());
+        self.context.waited.set(Some(waited));
+    }
 }
 
 /// Who is counted besides the key, if anybody.
@@ -113,24 +229,28 @@ pin_project! {
 
 impl<F> Future for WithState<F>
 where
-    F: Future<Output = Result<Response<Body>, Infallible>>,
+    F: Future<Output = Served>,
 {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let Ok(mut response) = ready!(this.inner.poll(cx));
-        let headers = response.headers_mut();
-        let [first, second] = std::mem::take(this.standing);
-        if let Some((policy, state)) = first {
+        tell(this.standing, response.headers_mut());
+        Poll::Ready(Ok(response))
+    }
+}
+
+fn tell(standing: &mut Standing, headers: &mut HeaderMap) {
+    let told = standing.iter_mut().filter_map(Option::take);
+    for (number, (policy, state)) in told.enumerate() {
+        if number == 0 {
             headers.insert(RATELIMIT_POLICY, policy);
             headers.insert(RATELIMIT, state);
-        }
-        if let Some((policy, state)) = second {
+        } else {
             // Two lines of a list are one list, RFC 9651, section 3.1.
             headers.append(RATELIMIT_POLICY, policy);
             headers.append(RATELIMIT, state);
         }
-        Poll::Ready(Ok(response))
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn answer(body: &[u8], context: &Context) -> Result<Response<Body>, R
     let key = key.ok_or(Refusal::MissingKey)?;
     let mut fields = parse_object(body)?;
     let chatflow = name(&mut fields, "chatflow")?.ok_or_else(|| ill_typed("chatflow", "the name of a chatflow"))?;
-    let (index, id) = context.snapshot.chatflow(&chatflow).ok_or(Refusal::NotFound)?;
+    let (index, id) = context.snapshot.chatflow(&chatflow).ok_or_else(|| context.unknown_chatflow())?;
     let flow = context.snapshot.flow(index).ok_or(Refusal::NotFound)?;
     // The name that calls are measured by: a UUID behind "*" is written in small letters.
     let chatflow = if &*flow.config.name == "*" { String::from(&*id) } else { chatflow };

@@ -67,7 +67,7 @@ pub(crate) fn build(environment: Rc<Environment>) -> Stack {
         .layer(check::layer(route::Route))
         .layer(check::layer(auth::Auth))
         // Inside authentication: limits belong to keys.
-        .layer(limits::LimitsLayer)
+        .layer(limits::LimitsLayer::new(Rc::clone(&environment)))
         // Inside the limits: asking for what cannot be had is charged as well.
         .layer(check::layer(guard::Guard))
         // Innermost: reads the body within its bound, checks it, and asks the backend.

@@ -77,8 +77,7 @@ where
             client_text,
             tls: client_used_tls(peer, tls, &head.headers, trusted),
             events_only: head.headers.get(ACCEPT).is_some_and(|value| value == "text/event-stream"),
-            // A copy: a slice would hold the connection's whole read buffer for as long as the answer lasts.
-            origin: head.headers.get(ORIGIN).and_then(|origin| HeaderValue::from_bytes(origin.as_bytes()).ok()),
+            origin: origin(&head.headers),
             method: head.method.clone(),
             version: head.version,
             request_id: request_id.clone(),
@@ -89,11 +88,13 @@ where
             path: OnceCell::new(),
             key: Cell::new(None),
             token: OnceCell::new(),
+            delay: Cell::new(None),
+            waited: Cell::new(None),
             permits: Cell::default(),
             duration: OnceCell::new(),
             refusal: OnceCell::new(),
             first_byte: Cell::new(None),
-            body_limit: Cell::new(0),
+            body_limit: Cell::default(),
             stream: Slot::default(),
             models: OnceCell::new(),
         };
@@ -125,6 +126,17 @@ where
         }
         Poll::Ready(Ok(response))
     }
+}
+
+/// The page that calls, if one is named. Whoever names two is refused, and told nothing as either of them.
+fn origin(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut values = headers.get_all(ORIGIN).iter();
+    let origin = values.next()?;
+    if values.next().is_some() {
+        return None;
+    }
+    // A copy: a slice would hold the connection's whole read buffer for as long as the answer lasts.
+    HeaderValue::from_bytes(origin.as_bytes()).ok()
 }
 
 /// An address as a header value.

@@ -5,15 +5,19 @@
 //! forwarded is built by the gateway, never copied.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, ORIGIN, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
 
+use super::auth::unknown_chatflow;
 use super::check::Check;
 use super::context::{Context, Endpoint, PREDICTION};
 use crate::widget::handle;
 use crate::wire::body::Body;
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{Refusal, shown_size};
+
+/// Bytes of a path to which the right one is told.
+const LONGEST_PATH: usize = 512;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Route;
@@ -28,19 +32,24 @@ impl Check for Route {
 
 fn decide(head: &Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
     if head_size(head) > context.snapshot.config.server.max_header_bytes {
-        return Err(Refusal::HeadersTooLarge);
+        let most = context.snapshot.config.server.max_header_bytes;
+        let most = shown_size(u64::try_from(most).unwrap_or(u64::MAX));
+        let message = format!("The request's headers are larger than {most} (server.max_header_bytes).");
+        return Err(Refusal::HeadersTooLarge(message));
     }
     check_framing(head)?;
     // HTTP/2 always has an authority; in HTTP/1.1 it means absolute-form.
     if head.version < Version::HTTP_2 && head.uri.authority().is_some() {
         return Err(Refusal::NotFound);
     }
-    let Found { endpoint, chatflow } = find(head.uri.path()).ok_or(Refusal::NotFound)?;
+    let path = head.uri.path();
+    let Found { endpoint, chatflow } = find(path).ok_or_else(|| near_route(path))?;
     // A rating is added to under a handle, which names its chatflow.
     let by_handle = chatflow.filter(|_| endpoint == Endpoint::Feedback).and_then(handle::parts);
     if let Some(name) = by_handle.map(|(name, ..)| name).or(chatflow) {
         // Set once: this layer sees a request once.
-        let _ = context.chatflow.set(context.snapshot.chatflow(name).ok_or(Refusal::NotFound)?);
+        let found = context.snapshot.chatflow(name).ok_or_else(|| unknown_chatflow(&head.headers, context))?;
+        let _ = context.chatflow.set(found);
     }
     let endpoint = if by_handle.is_some() { Endpoint::FeedbackUpdate } else { endpoint };
     context.is_prediction_path.set(endpoint == Endpoint::Prediction);
@@ -112,6 +121,29 @@ fn named(endpoint: Endpoint, name: &str) -> Option<Found<'_>> {
     is_name.then_some(Found { endpoint, chatflow: Some(name) })
 }
 
+/// For a path that is none: names the one that was meant, if it only has a slash too many or `/api/v1` not once, as
+/// when a client's base URL ends in a slash or in the API's path. Whether there is such a chatflow it does not say.
+fn near_route(path: &str) -> Refusal {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._~-".contains(&byte);
+    // What is said holds nothing that could be anything but a path.
+    if path.len() > LONGEST_PATH || !path.bytes().all(is_plain) {
+        return Refusal::NotFound;
+    }
+    let rest: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    if rest.iter().any(|segment| matches!(*segment, "." | "..")) {
+        return Refusal::NotFound;
+    }
+    let mut rest = rest.as_slice();
+    while let ["api", "v1", after @ ..] = rest {
+        rest = after;
+    }
+    let right = format!("/api/v1/{}", rest.join("/"));
+    match find(&right) {
+        Some(_) => Refusal::NearRoute(format!("There is nothing at this path; the right one is {right}.")),
+        None => Refusal::NotFound,
+    }
+}
+
 /// `{chatflow}/{chat}`.
 fn before_a_chat(rest: &str) -> Option<&str> {
     rest.split_once('/').filter(|(_, chat)| !chat.is_empty() && !chat.contains('/')).map(|(chatflow, _)| chatflow)
@@ -164,6 +196,10 @@ fn check_framing(head: &Parts) -> Result<(), Refusal> {
     }
     if hosts.next().is_some() {
         return refuse("host", "The Host header was sent more than once.");
+    }
+    // Whoever reads the first and whoever reads the last would let another page call, RFC 6454, section 7.3.
+    if headers.get_all(ORIGIN).iter().nth(1).is_some() {
+        return refuse("ambiguous_origin", "The Origin header was sent more than once.");
     }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     if let Some(coding) = codings.next() {
@@ -241,6 +277,34 @@ mod tests {
             "*",
         ] {
             assert_eq!(find(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_nearly_a_route_is_told_the_right_one() {
+        for (path, right) in [
+            ("//api/v1/prediction/support", "/api/v1/prediction/support"),
+            ("/api/v1/prediction//support", "/api/v1/prediction/support"),
+            ("/api/v1/prediction/support/", "/api/v1/prediction/support"),
+            ("/api/v1/api/v1/prediction/support", "/api/v1/prediction/support"),
+            ("/prediction/support", "/api/v1/prediction/support"),
+            ("/api/v1/health/", "/api/v1/health"),
+        ] {
+            let Refusal::NearRoute(message) = near_route(path) else { panic!("{path}") };
+            assert_eq!(message, format!("There is nothing at this path; the right one is {right}."));
+        }
+        let long = format!("//api/v1/prediction/{}", "x".repeat(LONGEST_PATH));
+        for path in [
+            "/",
+            "//",
+            "*",
+            "/api/v1/chatflows/",
+            "//api/v1/prediction/%22",
+            "//api/v1/prediction/a;b",
+            "//api/v1/prediction/..",
+            &long,
+        ] {
+            assert_eq!(near_route(path), Refusal::NotFound, "{path}");
         }
     }
 

@@ -80,7 +80,8 @@ pub(super) async fn answer(
 /// Sets the chatflow that a body or a query names, and asks whether the caller may call it. One that stands in the path
 /// already is the only one that may be named.
 fn bind(context: &Context, named: Option<&str>) -> Result<(), Refusal> {
-    let found = named.map(|name| context.snapshot.chatflow(name).ok_or(Refusal::NotFound)).transpose()?;
+    let found =
+        named.map(|name| context.snapshot.chatflow(name).ok_or_else(|| context.unknown_chatflow())).transpose()?;
     match (context.chatflow.get(), found) {
         (Some(bound), Some(found)) if *bound != found => {
             Err(Refusal::Invalid("ambiguous_field", "The chatflow in the body is not the one in the path.".into()))
@@ -231,7 +232,10 @@ impl Upstream<'_> {
         segment::push(&mut path, &chat.upstream);
         let mut request = self.head_of(Method::POST, &[&path], head);
         let written = HeaderValue::from_str(&rewriter.content_type());
-        request.field("content-type", &written.map_err(|_| Refusal::UnsupportedMediaType)?);
+        request.field(
+            "content-type",
+            &written.map_err(|_| Refusal::UnsupportedMediaType("The boundary of this form cannot be read."))?,
+        );
         let silence = self.context.snapshot.config.server.body_timeout;
         let body = Outgoing::rewritten(upload, self.context.body_limit.get(), silence, rewriter).await?;
         self.json(self.forward(request, body, &chat.upstream), rows::attachments).await.map(|answer| said(&answer))

@@ -23,7 +23,10 @@ pub(crate) struct Metrics {
     pub(crate) stream_events: IntCounterVec,
     pub(crate) streams_ended: IntCounterVec,
     pub(crate) auth_failures: IntCounterVec,
+    pub(crate) auth_delayed: IntCounter,
     pub(crate) limited: IntCounterVec,
+    pub(crate) limit_waiting: IntGauge,
+    pub(crate) limit_waits: HistogramVec,
     pub(crate) quota_write_failures: IntCounter,
     pub(crate) rejected: IntCounterVec,
     pub(crate) upstream_errors: IntCounterVec,
@@ -100,7 +103,18 @@ impl Metrics {
                 "Refused credentials by reason, which the client is not told.",
                 &["reason"],
             )?,
+            auth_delayed: declare
+                .counter("flowgate_auth_answers_delayed_total", "Answers to wrong keys that were held back.")?,
             limited: declare.counters("flowgate_limited_total", "Requests over a limit.", &["key", "limit"])?,
+            limit_waiting: declare.gauge(
+                "flowgate_limit_waiting",
+                "Requests that wait because too many of their caller are in flight.",
+            )?,
+            limit_waits: declare.histograms(
+                "flowgate_limit_wait_seconds",
+                "How long such requests waited, by result: admitted, refused, left.",
+                &["result"],
+            )?,
             quota_write_failures: declare.counter(
                 "flowgate_quota_write_failures_total",
                 "Attempts to keep the counts of quotas on disk that failed.",

@@ -4,3 +4,4 @@ pub(crate) mod access_log;
 pub(crate) mod logging;
 pub(crate) mod metrics;
 pub(crate) mod series;
+pub(crate) mod told;

@@ -19,9 +19,11 @@ use super::reading::Reading;
 use super::scrub::scrub;
 use super::stream::{EventStream, KeyRefused, Surroundings, is_unauthorized};
 use super::target::Target;
+use crate::config::Chatflow;
 use crate::predict::answer::{Renamer, View};
 use crate::predict::events::error_text;
 use crate::predict::report::{Slot, StreamReport};
+use crate::telemetry::told::Told;
 use crate::wire::body::{Body, BodyError};
 use crate::wire::refusal::Refusal;
 
@@ -39,8 +41,9 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Shaping<'a> {
     pub(crate) upstreams: &'a Upstreams,
     pub(crate) target: &'a Target,
-    /// The public name, for the log.
-    pub(crate) chatflow: &'a str,
+    /// For the log.
+    pub(crate) chatflow: &'a Chatflow,
+    pub(crate) told_ids: &'a Told,
     pub(crate) cut: &'a tokio_util::sync::CancellationToken,
     pub(crate) report: &'a Slot<StreamReport>,
     pub(crate) abort: Option<AbortGuard>,
@@ -150,9 +153,26 @@ impl Shaping<'_> {
         if status == StatusCode::UNAUTHORIZED || is_unauthorized(&message) {
             return self.our_key_is_wrong();
         }
+        self.tell_unknown_id(&message);
         tracing::debug!(upstream = &*self.target.name, status = status.as_u16(), "the upstream answered with an error");
         let message = if message.is_empty() { "The chatflow failed.".to_owned() } else { scrub(&message) };
         Refusal::Flow { status, message, retry_after: headers.get(RETRY_AFTER).cloned() }
+    }
+
+    /// A configured id that Flowise does not know is the operator's mistake, and no client can tell. Behind `"*"` the
+    /// client has chosen it.
+    fn tell_unknown_id(&self, message: &str) {
+        let Some(id) = self.chatflow.id.as_deref() else { return };
+        let name = &*self.chatflow.name;
+        if message.contains("not found") && message.contains(id) && self.told_ids.is_new(name) {
+            tracing::error!(
+                upstream = &*self.target.name,
+                chatflow = name,
+                setting = format!("chatflows.{name}.id"),
+                id,
+                "Flowise knows no chatflow of this id: correct it, or take the chatflow out of the configuration"
+            );
+        }
     }
 
     /// The chat is over.
@@ -172,7 +192,7 @@ impl Shaping<'_> {
         KeyRefused {
             errors: self.upstreams.metrics.upstream_errors.clone(),
             upstream: Arc::clone(&self.target.name),
-            chatflow: self.chatflow.into(),
+            chatflow: (&*self.chatflow.name).into(),
         }
     }
 }

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use crate::predict::multipart::Rewriter;
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{BodyLimit, Refusal};
 
 /// Bytes of files that are looked at before anything of them is sent.
 const LOOKED_AT: usize = 64 * 1024;
@@ -30,6 +30,7 @@ pub(crate) struct Upload {
     /// What came with the head.
     first: Bytes,
     incoming: Incoming,
+    limit: BodyLimit,
     left: u64,
     is_untouched: bool,
     silence: Duration,
@@ -51,9 +52,9 @@ struct Progress {
     last_data: Cell<Instant>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Fault {
-    TooLarge,
+    TooLarge(BodyLimit),
     TooSlow,
     Broken,
 }
@@ -73,7 +74,7 @@ impl UploadProgress {
 impl Fault {
     fn refusal(self) -> Refusal {
         match self {
-            Self::TooLarge => Refusal::BodyTooLarge,
+            Self::TooLarge(limit) => limit.exceeded(),
             Self::TooSlow => Refusal::RequestTimeout,
             Self::Broken => Refusal::Invalid("body_broken", "The request body broke off.".into()),
         }
@@ -87,32 +88,32 @@ pub(crate) struct UploadFailed;
 impl Outgoing {
     /// A client's body. One that came whole with its head can go out with its head, in one write.
     ///
-    /// `most`: bytes; `silence`: longest wait for the next one.
-    pub(crate) async fn passing(mut incoming: Incoming, most: u64, silence: Duration) -> Result<Self, Refusal> {
+    /// `silence`: longest wait for the next byte.
+    pub(crate) async fn passing(mut incoming: Incoming, limit: BodyLimit, silence: Duration) -> Result<Self, Refusal> {
         let first = match poll_fn(|cx| Poll::Ready(Pin::new(&mut incoming).poll_frame(cx))).await {
             Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
             Poll::Ready(Some(Err(_))) => return Err(Fault::Broken.refusal()),
             Poll::Ready(None) => return Ok(Self::Empty),
             Poll::Pending => Bytes::new(),
         };
-        if first.len() as u64 > most {
-            return Err(Fault::TooLarge.refusal());
+        if first.len() as u64 > limit.bytes {
+            return Err(limit.exceeded());
         }
         if incoming.is_end_stream() {
             return Ok(Self::Full(first));
         }
-        Ok(Self::Upload(Box::new(Upload::new(first, incoming, most, silence))))
+        Ok(Self::Upload(Box::new(Upload::new(first, incoming, limit, silence))))
     }
 
     /// A client's files, checked and written anew as they go by. Nothing is sent before the first of them is known to
     /// be good, and a short body is looked at whole.
     pub(crate) async fn rewritten(
         incoming: Incoming,
-        most: u64,
+        limit: BodyLimit,
         silence: Duration,
         rewriter: Rewriter,
     ) -> Result<Self, Refusal> {
-        let mut upload = Upload::new(Bytes::new(), incoming, most, silence);
+        let mut upload = Upload::new(Bytes::new(), incoming, limit, silence);
         upload.rewriter = Some(rewriter);
         let mut beginning = BytesMut::new();
         while beginning.len() < LOOKED_AT {
@@ -145,11 +146,12 @@ impl Outgoing {
 }
 
 impl Upload {
-    fn new(first: Bytes, incoming: Incoming, most: u64, silence: Duration) -> Self {
+    fn new(first: Bytes, incoming: Incoming, limit: BodyLimit, silence: Duration) -> Self {
         let progress =
             Progress { fault: Cell::new(None), refused: RefCell::new(None), last_data: Cell::new(Instant::now()) };
         Self {
-            left: most.saturating_sub(first.len() as u64),
+            limit,
+            left: limit.bytes.saturating_sub(first.len() as u64),
             first,
             incoming,
             is_untouched: true,
@@ -185,7 +187,9 @@ impl Upload {
             };
             // Trailers end here: Flowise reads none.
             let Ok(data) = frame.into_data() else { continue };
-            let Some(left) = self.left.checked_sub(data.len() as u64) else { return self.fail(Fault::TooLarge) };
+            let Some(left) = self.left.checked_sub(data.len() as u64) else {
+                return self.fail(Fault::TooLarge(self.limit));
+            };
             self.left = left;
             let rewritten = match &mut self.rewriter {
                 None => Ok(data),

@@ -26,14 +26,21 @@ pub(crate) enum Refusal {
     /// A key without the right to `vector/upsert`.
     UpsertNotAllowed,
     NotFound,
+    /// No chatflow of that name, for those who may call them all.
+    UnknownChatflow,
+    /// No route, but nearly one; the sentence names it.
+    NearRoute(String),
     /// The methods that this path answers.
     MethodNotAllowed(&'static str),
     RequestTimeout,
     /// A second stream for a chat that is being answered.
     ChatBusy,
-    BodyTooLarge,
-    UnsupportedMediaType,
-    HeadersTooLarge,
+    /// The sentence names the bound and its setting, see [`BodyLimit::exceeded`].
+    BodyTooLarge(String),
+    /// The sentence names what this route takes.
+    UnsupportedMediaType(&'static str),
+    /// The sentence names the bound and its setting.
+    HeadersTooLarge(String),
     /// Seconds until the next request is accepted, at least 1.
     RateLimited {
         retry_after: u64,
@@ -68,13 +75,13 @@ impl Refusal {
             Self::ChatflowNotAllowed | Self::AddressNotAllowed | Self::OriginNotAllowed | Self::UpsertNotAllowed => {
                 StatusCode::FORBIDDEN
             }
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::UnknownChatflow | Self::NearRoute(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::ChatBusy => StatusCode::CONFLICT,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::HeadersTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::RateLimited { .. }
             | Self::TooManyConcurrent
             | Self::QuotaExceeded { .. }
@@ -95,13 +102,13 @@ impl Refusal {
             Self::ChatflowNotAllowed | Self::UpsertNotAllowed => "chatflow_not_allowed",
             Self::AddressNotAllowed => "address_not_allowed",
             Self::OriginNotAllowed => "origin_not_allowed",
-            Self::NotFound => "not_found",
+            Self::NotFound | Self::UnknownChatflow | Self::NearRoute(_) => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::RequestTimeout => "request_timeout",
             Self::ChatBusy => "chat_busy",
-            Self::BodyTooLarge => "body_too_large",
-            Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::HeadersTooLarge => "headers_too_large",
+            Self::BodyTooLarge(_) => "body_too_large",
+            Self::UnsupportedMediaType(_) => "unsupported_media_type",
+            Self::HeadersTooLarge(_) => "headers_too_large",
             Self::RateLimited { .. } | Self::TooManyFailures { .. } => "rate_limited",
             Self::TooManyConcurrent => "too_many_concurrent",
             Self::EngineBusy => "engine_busy",
@@ -125,27 +132,35 @@ impl Refusal {
         match self {
             Self::Invalid(_, message) => message,
             Self::MissingKey => "An API key is required: send it as X-API-KEY or as Authorization: Bearer.",
+            Self::InvalidKey("no_scheme") => {
+                "The header Authorization must have the word Bearer before the key: Authorization: Bearer <key>."
+            }
+            Self::InvalidKey("scheme") => {
+                "Authorization is understood with the word Bearer only: send the key as Authorization: Bearer <key>, or \
+                 as X-API-KEY."
+            }
             Self::InvalidKey(_) => "The API key is not valid.",
             Self::ChatflowNotAllowed => "This API key may not use this chatflow.",
             Self::AddressNotAllowed => "This API key may not be used from this address.",
             Self::OriginNotAllowed => "This chat may not be used from this website.",
             Self::UpsertNotAllowed => "This API key may not upsert documents.",
             Self::NotFound => "There is nothing here.",
+            Self::UnknownChatflow => "There is no chatflow of this name: its name is the one under `chatflows`.",
             Self::MethodNotAllowed(_) => "This method is not allowed here.",
             Self::RequestTimeout => "The request took too long to arrive.",
             Self::ChatBusy => "This chat is being answered: please wait until it is done.",
-            Self::BodyTooLarge => "The request body is too large.",
-            Self::UnsupportedMediaType => "The request body must be application/json without a content encoding.",
-            Self::HeadersTooLarge => "The request's headers are too large.",
             Self::RateLimited { .. } => "Too many requests: please wait a moment and try again.",
             Self::TooManyConcurrent => "Too many requests at once: please wait until one has ended.",
             Self::EngineBusy => "Too many chats are being answered: please try again in a moment.",
             Self::QuotaExceeded { .. } => "The quota is used up: please try again in the next period.",
             Self::TooManyFailures { .. } => "Too many requests with a wrong key from this address: please wait.",
-            Self::UpstreamError(message) => message,
+            Self::UnsupportedMediaType(message) | Self::UpstreamError(message) => message,
             Self::UpstreamUnavailable => "The chatflow's server is not available at the moment.",
             Self::UpstreamTimeout => "The chatflow's server did not answer in time.",
-            Self::Flow { message, .. } => message,
+            Self::NearRoute(message)
+            | Self::BodyTooLarge(message)
+            | Self::HeadersTooLarge(message)
+            | Self::Flow { message, .. } => message,
         }
     }
 
@@ -157,14 +172,14 @@ impl Refusal {
             Self::AddressNotAllowed => Some("address_scope"),
             Self::OriginNotAllowed => Some("origin"),
             Self::UpsertNotAllowed => Some("upsert_scope"),
-            Self::NotFound => Some("unknown_route"),
+            Self::NotFound | Self::UnknownChatflow | Self::NearRoute(_) => Some("unknown_route"),
             Self::MethodNotAllowed(_) => Some("method"),
             Self::ChatBusy => Some("chat_busy"),
             Self::EngineBusy => Some("engine_busy"),
-            Self::BodyTooLarge => Some("body_size"),
+            Self::BodyTooLarge(_) => Some("body_size"),
             Self::RequestTimeout => Some("request_timeout"),
-            Self::UnsupportedMediaType => Some("media_type"),
-            Self::HeadersTooLarge => Some("head_size"),
+            Self::UnsupportedMediaType(_) => Some("media_type"),
+            Self::HeadersTooLarge(_) => Some("head_size"),
             _ => None,
         }
     }
@@ -263,6 +278,30 @@ impl Refusal {
     }
 }
 
+/// How large a body may be, and the setting that says so; `None`: the route itself does.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct BodyLimit {
+    pub(crate) bytes: u64,
+    pub(crate) setting: Option<&'static str>,
+}
+
+impl BodyLimit {
+    pub(crate) fn exceeded(self) -> Refusal {
+        let setting = self.setting.map(|setting| format!(" ({setting})")).unwrap_or_default();
+        Refusal::BodyTooLarge(format!("The body is larger than {}{setting}.", shown_size(self.bytes)))
+    }
+}
+
+/// A size as the configuration writes it, but for a space.
+pub(crate) fn shown_size(bytes: u64) -> String {
+    for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
+        if bytes >= unit && bytes.is_multiple_of(unit) {
+            return format!("{} {name}", bytes / unit);
+        }
+    }
+    format!("{bytes} bytes")
+}
+
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Shape<'a> {
@@ -284,11 +323,23 @@ mod tests {
         for shown in [Refusal::MissingKey, Refusal::ChatflowNotAllowed, Refusal::TooManyConcurrent] {
             assert!(shown.stream(tell).is_none(), "{shown:?}");
         }
-        for hidden in [Refusal::NotFound, Refusal::BodyTooLarge, Refusal::ChatBusy, Refusal::UpstreamTimeout] {
+        let limit = BodyLimit { bytes: 3 << 19, setting: Some("server.max_body") };
+        for hidden in [Refusal::NotFound, limit.exceeded(), Refusal::ChatBusy, Refusal::UpstreamTimeout] {
             let response = hidden.stream(tell).unwrap();
             assert_eq!(response.status(), StatusCode::OK);
             let Body::Full(body) = response.into_body() else { panic!("a whole body") };
             assert_eq!(body, hidden.message());
+        }
+    }
+
+    #[test]
+    fn a_limit_is_told_as_it_is_written() {
+        for (bytes, setting, message) in [
+            (1 << 20, Some("server.max_body"), "The body is larger than 1 MiB (server.max_body)."),
+            (3 << 19, None, "The body is larger than 1536 KiB."),
+            (1500, None, "The body is larger than 1500 bytes."),
+        ] {
+            assert_eq!(BodyLimit { bytes, setting }.exceeded().message(), message);
         }
     }
 }

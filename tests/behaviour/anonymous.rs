@@ -77,7 +77,7 @@ fn an_untrusted_client_cannot_choose_the_address_it_is_counted_by() {
 #[test]
 fn an_address_may_have_so_many_requests_in_flight() {
     let (upstream, go) = told();
-    let plans = "plans: { anonymous: { requests: 100000/min, burst: 10000, concurrent: 2 } }";
+    let plans = "plans: { anonymous: { requests: 100000/min, burst: 10000, concurrent: 2, wait: 0s } }";
     let gateway = start(&upstream, "", plans);
     let begin = |address: &str| {
         let mut connection = Connection::open(gateway.http);
@@ -107,7 +107,7 @@ fn an_address_may_have_so_many_requests_in_flight() {
 #[test]
 fn a_client_that_leaves_gives_its_addresss_place_back() {
     let (upstream, go) = told();
-    let plans = "plans: { anonymous: { requests: 100000/min, burst: 10000, concurrent: 1 } }";
+    let plans = "plans: { anonymous: { requests: 100000/min, burst: 10000, concurrent: 1, wait: 0s } }";
     let gateway = start(&upstream, "", plans);
     let mut connection = Connection::open(gateway.http);
     connection.write(request("GET", STREAMING, &[("x-forwarded-for", "192.0.2.7")], ""));
@@ -134,7 +134,7 @@ fn hold_public(gateway: &Gateway, address: &str, more: &[(&str, &str)]) -> Conne
 #[test]
 fn an_anonymous_stream_holds_its_place_until_its_last_byte() {
     let (upstream, go) = holding();
-    let plans = "plans: { anonymous: { requests: 100000/min, burst: 10000, concurrent: 2 } }";
+    let plans = "plans: { anonymous: { requests: 100000/min, burst: 10000, concurrent: 2, wait: 0s } }";
     let chatflow = format!(", access: public, allowed_origins: ['{PAGE}']");
     let gateway = start(&upstream, &chatflow, plans);
     let ask = |address: &str| {

@@ -3,6 +3,7 @@
 use crate::harness::KEY;
 use crate::harness::client::{self, Response};
 use crate::harness::gateway::{Gateway, config, simple};
+use crate::harness::predictions::PLENTY;
 use crate::harness::upstream::Upstream;
 
 const PREDICT: &str = "/api/v1/prediction/support";
@@ -140,4 +141,71 @@ fn without_listed_pages_nothing_is_said() {
     let response = preflight(&gateway, PREDICT, PAGE);
     assert_eq!(response.status, 204);
     assert_unreadable(&response);
+}
+
+#[test]
+fn headers_that_are_listed_may_be_sent_beside_the_usual_ones() {
+    let upstream = Upstream::answering();
+    let gateway = start(&upstream, "cors: { allowed_headers: [X-App-Version, baggage] }");
+    let response = preflight(&gateway, PREDICT, PAGE);
+    let allowed = response.header("access-control-allow-headers").expect("fields");
+    for field in ["content-type", "authorization", "x-api-key", "x-app-version", "baggage"] {
+        assert!(allowed.split(", ").any(|name| name == field), "{field} in {allowed}");
+    }
+}
+
+#[test]
+fn apps_and_extensions_are_listed_like_pages() {
+    let upstream = Upstream::answering();
+    let apps = [
+        "capacitor://localhost",
+        "ionic://localhost",
+        "tauri://localhost",
+        "http://tauri.localhost",
+        "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+        "app://obsidian.md",
+    ];
+    let listed = format!(", access: public, allowed_origins: {apps:?}");
+    let gateway = Gateway::start(&config(upstream.address, "", "", &listed, PLENTY));
+    for app in apps {
+        assert_readable(&preflight(&gateway, PREDICT, app), app);
+        let response = client::post(gateway.http, PREDICT, &[("origin", app)], r#"{"question":"hi"}"#);
+        assert_eq!(response.status, 200, "{app}");
+        assert_readable(&response, app);
+    }
+    for other in ["capacitor://elsewhere", "chrome-extension://ponmlkjihgfedcbaponmlkjihgfedcba"] {
+        let response = client::post(gateway.http, PREDICT, &[("origin", other)], r#"{"question":"hi"}"#);
+        response.assert_refused(403, "origin_not_allowed");
+    }
+    // Where a chatflow lists none, as `cors` says; and for tokens and keys.
+    let more = format!("cors: {{ allowed_origins: {apps:?} }}");
+    let gateway = Gateway::start(&config(upstream.address, "", "", "", &more));
+    assert_readable(&preflight(&gateway, PREDICT, apps[0]), apps[0]);
+    let wanted = r#"{"chatflow":"support","origin":"capacitor://localhost"}"#;
+    let token = client::post(gateway.http, "/api/v1/tokens", &[("x-api-key", KEY)], wanted).json()["token"].clone();
+    let call = |origin| {
+        let headers = [("x-api-key", token.as_str().expect("a token")), ("origin", origin)];
+        client::post(gateway.http, PREDICT, &headers, r#"{"question":"hi"}"#).status
+    };
+    assert_eq!((call("capacitor://localhost"), call("ionic://localhost")), (200, 403));
+}
+
+#[test]
+fn a_page_that_is_not_listed_is_told_in_the_log_once() {
+    let upstream = Upstream::answering();
+    let gateway = Gateway::start(&simple(upstream.address));
+    let told = |line: &serde_json::Value| line["level"] == "WARN" && line["rule"] == "origin";
+    for _ in 0..3 {
+        assert_unreadable(&preflight(&gateway, PREDICT, "https://new.example.com"));
+    }
+    let line = gateway.log_line(told);
+    assert_eq!(line["chatflow"], "support");
+    assert!(line["origin"].as_str().is_some_and(|origin| origin.contains("https://new.example.com")), "{line}");
+    assert!(line["message"].as_str().is_some_and(|message| message.contains("allowed_origins")), "{line}");
+    let many = 400;
+    for number in 0..many {
+        preflight(&gateway, PREDICT, &format!("https://{number}.example.org"));
+    }
+    let lines = gateway.log().iter().filter_map(|line| serde_json::from_str(line).ok()).filter(told).count();
+    assert!((2..many).contains(&lines), "{lines} lines");
 }

@@ -1,13 +1,18 @@
 //! Guessing keys is slow, and asks nothing of Flowise.
 
-use crate::harness::client::{self, Response};
+use crate::harness::client::{self, Connection, Response, request};
 use crate::harness::gateway::{Gateway, config};
 use crate::harness::upstream::Upstream;
 use crate::harness::{KEY, wait_for};
 use crate::rate_limits::{PREDICT, QUESTION};
 
 fn start(upstream: &Upstream) -> Gateway {
-    Gateway::start(&config(upstream.address, ", trusted_proxies: [127.0.0.1]", "", "", ""))
+    start_with(upstream, "{ delay: 0s }")
+}
+
+fn start_with(upstream: &Upstream, settings: &str) -> Gateway {
+    let more = format!("auth_failures: {settings}");
+    Gateway::start(&config(upstream.address, ", trusted_proxies: [127.0.0.1]", "", "", &more))
 }
 
 fn guess(gateway: &Gateway, address: &str, number: usize) -> Response {
@@ -95,4 +100,52 @@ fn a_penalty_outlives_a_reload() {
     gateway.signal("HUP");
     gateway.wait_metric("flowgate_config_reloads_total{file=\"config\",result=\"accepted\"}", 1.0);
     guess(&gateway, "192.0.2.7", 0).assert_refused(429, "rate_limited");
+}
+
+#[test]
+fn answers_to_wrong_keys_are_held_back_and_those_to_good_ones_are_not() {
+    let upstream = Upstream::answering();
+    let gateway = start_with(&upstream, "{ free: 1, then: 1/day, delay: 60s }");
+    let delayed = "flowgate_auth_answers_delayed_total";
+    let begin = |number: usize| {
+        let key = format!("guess-0123456789-{number}");
+        let mut connection = Connection::open(gateway.http);
+        let headers = [("x-forwarded-for", "192.0.2.7"), ("x-api-key", &key)];
+        connection.write(request("POST", PREDICT, &headers, QUESTION));
+        connection
+    };
+    guess(&gateway, "192.0.2.7", 0).assert_refused(401, "invalid_api_key");
+    let mut held: Vec<_> = (1..=16).map(begin).collect();
+    gateway.wait_metric(delayed, 16.0);
+    // Not so many that they could be collected.
+    guess(&gateway, "192.0.2.7", 17).assert_refused(429, "rate_limited");
+    guess(&gateway, "192.0.2.8", 0).assert_refused(401, "invalid_api_key");
+    let headers = [("x-forwarded-for", "192.0.2.7"), ("x-api-key", KEY)];
+    assert_eq!(client::post(gateway.http, PREDICT, &headers, QUESTION).status, 200);
+    // Who leaves gives its place back.
+    held.pop();
+    let held_again = wait_for("another that is held", || {
+        let connection = begin(18);
+        (gateway.metric(delayed) > 16.0).then_some(connection)
+    });
+    drop(held_again);
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[test]
+fn an_answer_that_was_held_back_comes() {
+    let upstream = Upstream::answering();
+    let gateway = start_with(&upstream, "{ free: 0, then: 1/day, delay: 10ms }");
+    guess(&gateway, "192.0.2.7", 0).assert_refused(401, "invalid_api_key");
+    guess(&gateway, "192.0.2.7", 1).assert_refused(429, "rate_limited");
+    gateway.wait_metric("flowgate_auth_answers_delayed_total", 2.0);
+}
+
+#[test]
+fn wrong_keys_are_not_counted_where_that_is_turned_off() {
+    let upstream = Upstream::answering();
+    let gateway = start_with(&upstream, "null");
+    for number in 0..60 {
+        guess(&gateway, "192.0.2.7", number).assert_refused(401, "invalid_api_key");
+    }
 }

@@ -86,7 +86,7 @@ fn a_quota_is_told_with_every_answer_and_refused_when_it_is_used_up() {
 fn a_request_that_must_wait_anyhow_is_not_counted() {
     let (upstream, go) = holding();
     let state = tempfile::tempdir().unwrap();
-    let plans = "default: { requests: 3/day, burst: 3, concurrent: 1, quota: 2/month }";
+    let plans = "default: { requests: 3/day, burst: 3, concurrent: 1, wait: 0s, quota: 2/month }";
     let gateway = start(&upstream, state.path(), plans);
     let mut stream = hold(&gateway, KEY);
     let refused = ask(&gateway, KEY);

@@ -203,7 +203,7 @@ fn only_who_is_known_is_charged_and_for_nonsense_too() {
 #[test]
 fn a_stream_holds_its_place_until_its_last_byte() {
     let (upstream, go) = holding();
-    let gateway = start(upstream.address, "default: { requests: 100000/min, burst: 10000, concurrent: 2 }");
+    let gateway = start(upstream.address, "default: { requests: 100000/min, burst: 10000, concurrent: 2, wait: 0s }");
     let mut streams = [hold(&gateway, KEY), hold(&gateway, KEY)];
     let refused = ask(&gateway, KEY);
     refused.assert_refused(429, "too_many_concurrent");
@@ -225,7 +225,7 @@ fn a_stream_holds_its_place_until_its_last_byte() {
 #[test]
 fn a_client_that_leaves_gives_its_place_back() {
     let (upstream, _go) = holding();
-    let gateway = start(upstream.address, "default: { requests: 100000/min, burst: 10000, concurrent: 1 }");
+    let gateway = start(upstream.address, "default: { requests: 100000/min, burst: 10000, concurrent: 1, wait: 0s }");
     let stream = hold(&gateway, KEY);
     ask(&gateway, KEY).assert_refused(429, "too_many_concurrent");
     drop(stream);
@@ -247,7 +247,7 @@ fn what_is_used_stays_used_after_a_reload() {
     let (upstream, go) = holding();
     let gateway = start(
         upstream.address,
-        "default: { requests: 2/day, burst: 2, concurrent: 1 }, anonymous: { requests: 1/day, burst: 1 }",
+        "default: { requests: 2/day, burst: 2, concurrent: 1, wait: 0s }, anonymous: { requests: 1/day, burst: 1 }",
     );
     let mut stream = hold(&gateway, KEY);
     assert_eq!(ask(&gateway, SECOND).status, 200);

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crate::harness::client::{Connection, Response};
+use crate::harness::client::{self, Connection, Response};
 use crate::harness::gateway::{Gateway, config, simple};
 use crate::harness::upstream::Upstream;
 use crate::harness::{FLOW, KEY};
@@ -326,4 +326,19 @@ fn bare_line_feeds_split_no_request() {
         assert_eq!(seen.path, format!("/api/v1/prediction/{FLOW}"));
         assert_eq!(seen.json()["question"], "hi");
     }
+}
+
+#[test]
+fn two_origins_are_none() {
+    let upstream = Upstream::answering();
+    let public = ", access: public, allowed_origins: [https://app.example.com]";
+    let gateway = Gateway::start(&config(upstream.address, "", "", public, ""));
+    for second in ["https://app.example.com", "https://evil.example"] {
+        let headers = [("origin", "https://app.example.com"), ("origin", second), ("x-api-key", KEY)];
+        let response = client::post(gateway.http, "/api/v1/prediction/support", &headers, r#"{"question":"hi"}"#);
+        response.assert_refused(400, "invalid_request");
+        assert_eq!(response.header("access-control-allow-origin"), None);
+    }
+    gateway.wait_metric("flowgate_rejected_total{rule=\"ambiguous_origin\"}", 2.0);
+    assert!(upstream.seen().is_empty());
 }

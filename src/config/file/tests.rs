@@ -10,7 +10,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::{
-    Access, BodyMode, Events, LogFormat, LogLevel, Quota, QuotaPeriod, ResponseShape, Secret, UpstreamKind,
+    Access, AuthFailures, BodyMode, Events, LogFormat, LogLevel, Quota, QuotaPeriod, ResponseShape, Secret,
+    UpstreamKind,
 };
 
 const UUID: &str = "9d2b4ae3-1f5e-4c00-9000-000000000000";
@@ -136,6 +137,8 @@ fn five_lines_give_every_default() {
         })
         .collect();
     let minute = Duration::from_mins(1);
+    assert!(config.plans.iter().all(|plan| (plan.wait.as_secs(), plan.queue) == (5, 32)));
+    assert_eq!(config.auth_failures, Some(AuthFailures::default()));
     assert_eq!(plans, [("default", 60, minute, 10, 8), ("anonymous", 10, minute, 5, 2)]);
 
     assert!(config.chatflows.is_empty());
@@ -187,7 +190,9 @@ admin: {{ listen: '[::1]:9091' }}
 log: {{ level: debug, format: text, access: false }}
 keys_file: sub/keys.yaml
 state_dir: sub/state
-plans: {{ small: {{ requests: 3/s, quota: 9/month }}, default: {{ requests: 100/hour, burst: 20, concurrent: 4 }} }}
+plans: {{ small: {{ requests: 3/s, quota: 9/month, wait: 0s, queue: null }},
+  default: {{ requests: 100/hour, burst: 20, concurrent: 4, wait: 250ms, queue: 7 }} }}
+auth_failures: {{ free: 3, then: 1/s, delay: null }}
 upstreams:
   a: {{ flowise: {{ urls: ['https://A.example', 'http://b:3000/'], api_key_file: key, ca_file: ca.pem, connect_timeout: 1s }} }}
   b: {{ flowise: {{ urls: [http://c], api_key: '${{NONE:-}}' }} }}
@@ -220,6 +225,10 @@ chatflows:
         (config.plans[2].burst, config.plans[2].concurrent),
         (NonZeroU32::new(3).unwrap(), NonZeroU32::new(4).unwrap())
     );
+    let waits: Vec<_> = config.plans.iter().map(|plan| (plan.wait.as_millis(), plan.queue)).collect();
+    assert_eq!(waits, [(250, 7), (5000, 32), (0, 0)]);
+    let failures = config.auth_failures.unwrap();
+    assert_eq!((failures.free, failures.then.count.get(), failures.delay), (3, 1, Duration::ZERO));
     let quota = Quota { count: NonZeroU32::new(9).unwrap(), per: QuotaPeriod::Month };
     assert_eq!(config.plans.iter().map(|plan| plan.quota).collect::<Vec<_>>(), [None, None, Some(quota)]);
 
@@ -253,7 +262,7 @@ fn what_browsers_may_do_is_read() {
     let config = load_text(
         "upstreams: { f: { flowise: { urls: [http://a] } } }
 session_secret: '${SPACED} hunter2'
-cors: { allowed_origins: ['https://*.example.com'], allow_credentials: true, max_age: 1h }
+cors: { allowed_origins: ['https://*.example.com'], allow_credentials: true, max_age: 1h, allowed_headers: [X-B, x-a, x-b] }
 chatflows:
   9d2b4ae3-1f5e-4c00-9000-000000000000: { upstream: f, access: public }
   9d2b4ae3-1f5e-4c00-9000-000000000001: { upstream: f, access: public, allowed_origins: [https://a.org], events: all, response: message }
@@ -263,6 +272,7 @@ chatflows:
     );
     assert_eq!(config.session_secret.as_ref().map(Secret::expose), Some("hunter2 hunter2 hunter2"));
     assert_eq!((config.cors.allow_credentials, config.cors.max_age), (true, Duration::from_hours(1)));
+    assert_eq!(config.cors.allowed_headers, "x-a, x-b");
     let [public, own, listed, unread] = config.chatflows.as_slice() else { panic!("{:?}", config.chatflows) };
     assert_eq!((public.access, own.access, listed.access), (Access::Public, Access::Public, Access::Key));
     assert!(public.allowed_origins.allows("https://x.example.com") && !public.allowed_origins.allows("https://a.org"));

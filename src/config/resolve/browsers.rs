@@ -42,7 +42,31 @@ pub(super) fn cors(reader: &mut Reader<'_>, file: &file::Cors) -> Cors {
         reader.refuse(node, "with the origin \"*\" every page could call with its visitor's credentials");
     }
     let max_age = reader.parsed(&file.max_age, parse_duration).unwrap_or(Cors::default().max_age);
-    Cors { allowed_origins, allow_credentials, max_age }
+    let allowed_headers = allowed_headers(reader, &file.allowed_headers);
+    Cors { allowed_origins, allow_credentials, max_age, allowed_headers }
+}
+
+fn allowed_headers(reader: &mut Reader<'_>, field: &Field) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for node in reader.list(field).unwrap_or_default() {
+        let Some(name) = reader.string(node) else { continue };
+        if name == "*" {
+            reader
+                .refuse(node, "\"*\" is no name: browsers do not let it stand for Authorization, so name each header");
+        } else if name.len() > 128 || !is_token(&name) {
+            reader.refuse(node, "expected the name of a header, such as x-app-version");
+        } else {
+            names.push(name.to_ascii_lowercase());
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    names.join(", ")
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// `None`: nothing is written.

@@ -1,7 +1,7 @@
 //! Limits by name. `default` and `anonymous` always exist, first and second.
 //!
 //! What a plan leaves out: `default` and `anonymous` have numbers of their own; any other plan must say `requests` and
-//! takes `burst` and `concurrent` from `default`. A burst that is not written is never above the rate's count.
+//! takes the rest but for `quota` from `default`. A burst that is not written is never above the rate's count.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -10,13 +10,18 @@ use std::time::Duration;
 use super::is_name;
 use super::reader::Reader;
 use crate::config::file;
-use crate::config::units::{MAX_DURATION, parse_quota, parse_rate};
+use crate::config::file::Field;
+use crate::config::units::{MAX_DURATION, parse_duration, parse_quota, parse_rate};
 use crate::config::yaml::{At, Named, Value};
-use crate::config::{Plan, Rate};
+use crate::config::{AuthFailures, Plan, Rate};
 
 /// As many requests at once as a limiter can count without overflow.
 const MAX_COUNT: u32 = 1_000_000;
 const MINUTE: Duration = Duration::from_mins(1);
+/// Seconds for which a client may be kept waiting for a place, or for the answer to a wrong key.
+const LONGEST_WAIT: u64 = 60;
+/// Requests of one caller that wait.
+const LONGEST_QUEUE: u64 = 10_000;
 
 /// The numbers that stand for what is not written.
 #[derive(Clone, Copy)]
@@ -24,6 +29,8 @@ struct Numbers {
     requests: Rate,
     burst: NonZeroU32,
     concurrent: NonZeroU32,
+    wait: Duration,
+    queue: u32,
 }
 
 const DEFAULT: Numbers = Numbers::new(60, 10, 8);
@@ -35,7 +42,8 @@ impl Numbers {
             NonZeroU32::MIN.saturating_add(count - 1)
         }
         let requests = Rate { count: non_zero(per_minute), per: MINUTE };
-        Self { requests, burst: non_zero(burst), concurrent: non_zero(concurrent) }
+        let (burst, concurrent) = (non_zero(burst), non_zero(concurrent));
+        Self { requests, burst, concurrent, wait: Duration::from_secs(5), queue: 32 }
     }
 }
 
@@ -52,7 +60,8 @@ pub(super) fn plans(reader: &mut Reader<'_>, file: Named<file::Plan>) -> Vec<Pla
     }
     let default = built_in(reader, "default", default, DEFAULT);
     let anonymous = built_in(reader, "anonymous", anonymous, ANONYMOUS);
-    let fallback = Numbers { requests: default.requests, burst: default.burst, concurrent: default.concurrent };
+    let Plan { requests, burst, concurrent, wait, queue, .. } = default;
+    let fallback = Numbers { requests, burst, concurrent, wait, queue };
     let mut plans = vec![default, anonymous];
     plans.extend(others.into_iter().map(|(name, file)| {
         if file.requests.0.is_none() {
@@ -73,6 +82,8 @@ fn built_in(reader: &mut Reader<'_>, name: &str, written: Option<(At<String>, fi
             burst: numbers.burst,
             concurrent: numbers.concurrent,
             quota: None,
+            wait: numbers.wait,
+            queue: numbers.queue,
         },
     }
 }
@@ -97,5 +108,41 @@ fn plan(reader: &mut Reader<'_>, name: &At<String>, file: &file::Plan, fallback:
         reader.refuse_at(Some(at), field, "at this rate the burst would take more than a year to refill");
     }
     let concurrent = reader.count(&file.concurrent, MAX_COUNT).unwrap_or(fallback.concurrent);
-    Plan { name: Arc::from(name.value.as_str()), requests, burst, concurrent, quota }
+    let wait = short(reader, &file.wait).unwrap_or(fallback.wait);
+    let queue = match &file.queue.0 {
+        Some(node) if matches!(node.value, Value::Null) => 0,
+        _ => number(reader, &file.queue, LONGEST_QUEUE).unwrap_or(fallback.queue),
+    };
+    Plan { name: Arc::from(name.value.as_str()), requests, burst, concurrent, quota, wait, queue }
+}
+
+/// `auth_failures`; `null`: nothing is counted.
+pub(super) fn auth_failures(reader: &mut Reader<'_>, file: &file::AuthFailuresSection) -> Option<AuthFailures> {
+    let file = file.0.as_ref()?;
+    let defaults = AuthFailures::default();
+    let free = number(reader, &file.free, u64::from(MAX_COUNT)).unwrap_or(defaults.free);
+    let then = reader.parsed(&file.then, parse_rate).unwrap_or(defaults.then);
+    if (then.per / then.count.get()).saturating_mul(free.saturating_add(1)) > MAX_DURATION
+        && let Some(node) = file.then.0.as_ref().or(file.free.0.as_ref())
+    {
+        reader.refuse(node, "at this rate it would take more than a year until an address is free again");
+    }
+    Some(AuthFailures { free, then, delay: short(reader, &file.delay).unwrap_or(defaults.delay) })
+}
+
+/// A wait that a client may be asked for; `null` is none.
+fn short(reader: &mut Reader<'_>, field: &Field) -> Option<Duration> {
+    let node = field.0.as_ref()?;
+    if matches!(node.value, Value::Null) {
+        return Some(Duration::ZERO);
+    }
+    reader.parsed_node(node, |text| match parse_duration(text) {
+        Ok(wait) if wait > Duration::from_secs(LONGEST_WAIT) => Err(format!("expected at most {LONGEST_WAIT}s")),
+        Ok(wait) => Ok(wait),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+fn number(reader: &mut Reader<'_>, field: &Field, most: u64) -> Option<u32> {
+    reader.number(field, 0..=most).and_then(|number| u32::try_from(number).ok())
 }

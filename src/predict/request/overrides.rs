@@ -28,7 +28,10 @@ pub(super) fn checked<'a>(fields: &mut Object<'a>, chatflow: &Chatflow) -> Resul
         }
         overrides.set("vars", Json::Object(vars));
     }
-    check_fields(&overrides, &mut Vec::new(), chatflow)?;
+    let mut refused = Refused::default();
+    let checked = check_fields(&overrides, &mut Vec::new(), chatflow, &mut refused);
+    // A client shall not have to take them out one by one.
+    refused.refusal().map_or(checked, Err)?;
     Ok(overrides)
 }
 
@@ -40,26 +43,42 @@ fn object<'a>(name: &str, value: Option<Json<'a>>) -> Result<Object<'a>, Refusal
     }
 }
 
-/// `at`: the path of the object whose fields these are.
-fn check_fields<'j>(fields: &'j Object<'_>, at: &mut Vec<&'j str>, chatflow: &Chatflow) -> Result<(), Refusal> {
+/// `at`: the path of the object whose fields these are. What is not allowed goes to `refused`; the first that is allowed
+/// and not well-formed is the error.
+fn check_fields<'j>(
+    fields: &'j Object<'_>,
+    at: &mut Vec<&'j str>,
+    chatflow: &Chatflow,
+    refused: &mut Refused,
+) -> Result<(), Refusal> {
+    let mut checked = Ok(());
     for (name, value) in fields.iter() {
         at.push(name);
-        check_field(value, at, chatflow)?;
+        let field = check_field(value, at, chatflow, refused);
         at.pop();
+        checked = checked.and(field);
     }
-    Ok(())
+    checked
 }
 
-fn check_field<'j>(value: &'j Json<'_>, at: &mut Vec<&'j str>, chatflow: &Chatflow) -> Result<(), Refusal> {
+fn check_field<'j>(
+    value: &'j Json<'_>,
+    at: &mut Vec<&'j str>,
+    chatflow: &Chatflow,
+    refused: &mut Refused,
+) -> Result<(), Refusal> {
     // No path in here is a protected one: `override_rules` are asked when a configuration is loaded.
     let paths = &chatflow.override_config;
     let is_covered = paths.iter().any(|path| is_prefix(path, at));
     match value {
         // Towards a path that is allowed by itself, or in a map that is allowed as a whole.
         Json::Object(inner) if (is_covered && is_map(at)) || paths.iter().any(|path| leads_to(at, path)) => {
-            check_fields(inner, at, chatflow)
+            check_fields(inner, at, chatflow, refused)
         }
-        _ if !is_covered => Err(not_allowed(at)),
+        _ if !is_covered => {
+            refused.add(at);
+            Ok(())
+        }
         // An id, as strict as the chat's.
         _ if *at == ["sessionId"] => Ok(()),
         // Not a map where a flow's author meant one, and a map nowhere else.
@@ -73,17 +92,63 @@ fn check_field<'j>(value: &'j Json<'_>, at: &mut Vec<&'j str>, chatflow: &Chatfl
     }
 }
 
-/// What is attacked is told, and counted, apart from what is merely not allowed.
-fn not_allowed(at: &[&str]) -> Refusal {
-    let field = spelled(at);
-    if let Some(protected) = override_rules::protected(at) {
-        let what = protected.what();
-        return Refusal::Invalid(
-            protected.rule(),
-            format!("The field {field} may not be set: it holds {what}.").into(),
-        );
+/// Fields that are told by name; there may be hundreds.
+const MOST_TOLD: usize = 10;
+
+/// Fields that a client may not set.
+#[derive(Default)]
+struct Refused {
+    /// Merely not allowed.
+    unlisted: Vec<String>,
+    /// What is attacked is told, and counted, apart: the rule and the sentence.
+    protected: Vec<(&'static str, String)>,
+    /// How many more there are.
+    more: usize,
+}
+
+impl Refused {
+    fn add(&mut self, at: &[&str]) {
+        if self.unlisted.len() + self.protected.len() >= MOST_TOLD {
+            self.more += 1;
+            return;
+        }
+        let field = spelled(at);
+        match override_rules::protected(at) {
+            None => self.unlisted.push(field),
+            Some(protected) => {
+                let sentence = format!("The field {field} may not be set: it holds {}.", protected.what());
+                self.protected.push((protected.rule(), sentence));
+            }
+        }
     }
-    Refusal::Invalid("override_config", format!("The field {field} may not be set for this chatflow.").into())
+
+    /// All of them in one refusal.
+    fn refusal(self) -> Option<Refusal> {
+        let Self { unlisted, protected, more } = self;
+        let rule = protected.first().map(|(rule, _)| *rule);
+        if rule.is_none() && unlisted.is_empty() {
+            return None;
+        }
+        let mut sentences: Vec<String> = protected.into_iter().map(|(_, sentence)| sentence).collect();
+        match unlisted.as_slice() {
+            [] => {}
+            [field] => sentences.push(format!("The field {field} may not be set for this chatflow (override_config).")),
+            [fields @ .., last] => {
+                let fields = fields.join(", ");
+                let message =
+                    format!("The fields {fields} and {last} may not be set for this chatflow (override_config).");
+                sentences.push(message);
+            }
+        }
+        if more > 0 {
+            sentences.push(format!("{more} more may not be set either."));
+        }
+        let message = sentences.join(" ").into();
+        Some(match rule {
+            Some(rule) => Refusal::Invalid(rule, message),
+            None => Refusal::Invalid("override_config", message),
+        })
+    }
 }
 
 /// Flowise fills `{{…}}` in before it runs a node: `{{$vars.x}}` would read what no client shall.

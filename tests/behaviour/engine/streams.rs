@@ -190,7 +190,7 @@ fn limits_hold_as_for_flowise() {
     assert_eq!(model.seen().len(), 2);
 
     let (model, gone) = endless();
-    let more = "plans: { default: { requests: 1000/min, burst: 100, concurrent: 1 } }";
+    let more = "plans: { default: { requests: 1000/min, burst: 100, concurrent: 1, wait: 0s } }";
     let gateway = Gateway::start_with(&model::config("", "", more), &crate::harness::gateway::keys(""), |dir| {
         model::write(dir, "support", &model::export("llm-chain", model.address));
     });

@@ -129,6 +129,17 @@ fn mistakes_in_the_sections_of_the_gateway_itself() {
             "6:37 plans.p.quota: expected a quota such as",
         ),
         (with_section("plans: { p: { requests: 1/s, quota: 0/day } }"), "6:37 plans.p.quota: expected a quota between"),
+        (with_section("plans: { p: { requests: 1/s, wait: 61s } }"), "6:36 plans.p.wait: expected at most 60s"),
+        (with_section("plans: { p: { requests: 1/s, queue: -1 } }"), "plans.p.queue: expected a whole number from 0"),
+        (
+            with_section("auth_failures: { free: many }"),
+            "auth_failures.free: expected a whole number from 0 to 1000000",
+        ),
+        (with_section("auth_failures: { then: 0/min }"), "auth_failures.then: expected a rate of at least one"),
+        (with_section("auth_failures: { free: 1000, then: 1/day }"), "auth_failures.then: at this rate"),
+        (with_section("auth_failures: { delay: 2m }"), "auth_failures.delay: expected at most 60s"),
+        (with_section("cors: { allowed_headers: ['*'] }"), "cors.allowed_headers[0]: \"*\" is no name"),
+        (with_section("cors: { allowed_headers: ['x a'] }"), "cors.allowed_headers[0]: expected the name of a header"),
         (with_chatflow("upstream: f\nplan: partner"), "plan: no plan has this name, "),
         (with_section("state_dir: ''"), "6:12 state_dir: expected a path"),
         (with_section("plans: { p: { requests: 0/s } }"), "6:25 plans.p.requests: expected a rate of at least one"),
@@ -238,7 +249,7 @@ fn what_must_be_there_is_missed() {
 
 #[test]
 fn a_document_of_the_wrong_shape_is_one_problem() {
-    let expected = "1:1 : expected a map of server, admin, log, upstreams, keys_file, state_dir, session_secret, plans, cors, chatflows, found a list";
+    let expected = "1:1 : expected a map of server, admin, log, upstreams, keys_file, state_dir, session_secret, plans, cors, auth_failures, chatflows, found a list";
     assert_eq!(problems("- upstreams\n"), [expected]);
     assert_eq!(problems("chatflows: 5\nupstreams: [a]\n").len(), 2);
 }

@@ -1,0 +1,299 @@
+//! A caller's requests in flight, and the queue of those who wait for a place among them.
+//!
+//! One number says how many are in flight and how many wait, so that coming and going is one exchange each while
+//! nobody waits. Who waits is served in order, and whoever comes meanwhile waits behind them. Workers are threads of
+//! their own: a place is handed over through a channel that wakes the other's task, and a place that was handed to
+//! somebody who has left goes on to the next.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::allowance::Counts;
+
+/// One who waits, in the upper half of the number; requests in flight are in the lower one.
+const WAITER: u64 = 1 << 32;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    state: AtomicU64,
+    /// Only while somebody waits. The number of waiters changes under its lock alone.
+    queue: Mutex<Option<Box<Queue>>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue(VecDeque<Waiter>);
+
+#[derive(Debug)]
+struct Waiter {
+    /// In flight at most, by the plan that it came under.
+    most: u32,
+    place: oneshot::Sender<()>,
+}
+
+/// What becomes of a request that found no place.
+#[derive(Debug)]
+pub(super) enum Queueing {
+    /// There was one after all.
+    Entered(Permit),
+    Waiting(Waiting),
+    Full,
+}
+
+fn in_flight(state: u64) -> u32 {
+    u32::try_from(state & (WAITER - 1)).unwrap_or(u32::MAX)
+}
+
+fn waiting(state: u64) -> u64 {
+    state / WAITER
+}
+
+impl Places {
+    /// Takes a place, unless all are taken or others wait for one.
+    pub(super) fn enter(counts: &Arc<Counts>, most: u32) -> Option<Permit> {
+        let enter = |state| (in_flight(state) < most && waiting(state) == 0).then_some(state + 1);
+        let entered = counts.places.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter);
+        entered.ok().map(|_| Permit(Arc::clone(counts)))
+    }
+
+    /// Takes a place in the queue, in which `longest` may stand.
+    pub(super) fn queue(counts: &Arc<Counts>, most: u32, longest: u32) -> Queueing {
+        let places = &counts.places;
+        let mut queue = places.lock();
+        let come = |state| match (in_flight(state) < most, waiting(state)) {
+            (true, 0) => Some(state + 1),
+            (_, waiters) => (waiters < u64::from(longest)).then_some(state + WAITER),
+        };
+        match places.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, come) {
+            Ok(before) if in_flight(before) < most && waiting(before) == 0 => {
+                Queueing::Entered(Permit(Arc::clone(counts)))
+            }
+            Ok(_) => {
+                let (place, handed) = oneshot::channel();
+                queue.get_or_insert_default().0.push_back(Waiter { most, place });
+                // A reload may have made room since the others came.
+                places.hand_over(&mut queue, most);
+                Queueing::Waiting(Waiting { counts: Arc::clone(counts), handed, is_over: false })
+            }
+            Err(_) => Queueing::Full,
+        }
+    }
+
+    /// Requests in flight.
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> u32 {
+        in_flight(self.state.load(Ordering::Relaxed))
+    }
+
+    fn leave(&self) {
+        let leave = |state| (waiting(state) == 0).then(|| state - 1);
+        if self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, leave).is_err() {
+            let mut queue = self.lock();
+            self.state.fetch_sub(1, Ordering::Relaxed);
+            self.hand_over(&mut queue, 0);
+        }
+    }
+
+    /// Gives free places to those who have waited longest; `most`: in flight at least, whatever plan they came under.
+    fn hand_over(&self, queue: &mut Option<Box<Queue>>, most: u32) {
+        let Some(waiters) = queue else { return };
+        while let Some(first) = waiters.0.front()
+            && in_flight(self.state.load(Ordering::Relaxed)) < first.most.max(most)
+            && let Some(first) = waiters.0.pop_front()
+        {
+            self.state.fetch_sub(WAITER - 1, Ordering::Relaxed);
+            if first.place.send(()).is_err() {
+                self.state.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        if waiters.0.is_empty() {
+            *queue = None;
+        }
+    }
+
+    /// Takes those out of the queue who have left it.
+    fn forget_gone(&self) {
+        let mut queue = self.lock();
+        let Some(waiters) = &mut *queue else { return };
+        waiters.0.retain(|waiter| {
+            let is_gone = waiter.place.is_closed();
+            if is_gone {
+                self.state.fetch_sub(WAITER, Ordering::Relaxed);
+            }
+            !is_gone
+        });
+        if waiters.0.is_empty() {
+            *queue = None;
+        }
+    }
+
+    /// A panic under the lock leaves no queue half changed.
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Queue>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the queue; dropped, it is given up, with whatever was handed over meanwhile.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    counts: Arc<Counts>,
+    handed: oneshot::Receiver<()>,
+    is_over: bool,
+}
+
+impl Waiting {
+    /// The place that was handed over within `patience`.
+    pub(super) async fn place(mut self, patience: Duration) -> Option<Permit> {
+        if tokio::time::timeout(patience, &mut self.handed).await.is_ok_and(|handed| handed.is_ok()) {
+            self.is_over = true;
+            return Some(Permit(Arc::clone(&self.counts)));
+        }
+        self.give_up()
+    }
+
+    /// What was handed over in the last moment.
+    fn give_up(&mut self) -> Option<Permit> {
+        self.is_over = true;
+        self.handed.close();
+        if self.handed.try_recv().is_ok() {
+            return Some(Permit(Arc::clone(&self.counts)));
+        }
+        self.counts.places.forget_gone();
+        None
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.is_over {
+            drop(self.give_up());
+        }
+    }
+}
+
+/// A request in flight; dropped with its body's last byte.
+#[derive(Debug)]
+pub(crate) struct Permit(Arc<Counts>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.places.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts() -> Arc<Counts> {
+        Arc::default()
+    }
+
+    fn state(counts: &Counts) -> (u32, u64) {
+        let state = counts.places.state.load(Ordering::Relaxed);
+        (in_flight(state), waiting(state))
+    }
+
+    fn wait(counts: &Arc<Counts>, most: u32) -> Waiting {
+        match Places::queue(counts, most, 3) {
+            Queueing::Waiting(waiting) => waiting,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Whether its turn has come.
+    async fn is_served(waiting: Waiting) -> Option<Permit> {
+        waiting.place(Duration::ZERO).await
+    }
+
+    #[tokio::test]
+    async fn places_go_to_those_who_wait_in_their_order() {
+        let counts = counts();
+        let (first, second) = (Places::enter(&counts, 2).unwrap(), Places::enter(&counts, 2).unwrap());
+        assert!(Places::enter(&counts, 2).is_none());
+        let (a, b, c) = (wait(&counts, 2), wait(&counts, 2), wait(&counts, 2));
+        assert!(matches!(Places::queue(&counts, 2, 3), Queueing::Full));
+        drop(first);
+        assert_eq!(state(&counts), (2, 2));
+        assert!(Places::enter(&counts, 2).is_none(), "nobody overtakes");
+        // Who leaves the queue makes room in it at once, and is passed over.
+        drop(b);
+        assert_eq!(state(&counts), (2, 1));
+        drop(second);
+        let (a, c) = (is_served(a).await.unwrap(), is_served(c).await.unwrap());
+        assert_eq!(state(&counts), (2, 0));
+        assert!(counts.places.lock().is_none(), "the queue takes no room any more");
+        drop((a, c));
+        assert_eq!(state(&counts), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_place_handed_to_somebody_who_has_left_goes_on() {
+        let counts = counts();
+        let permit = Places::enter(&counts, 1).unwrap();
+        let (a, b) = (wait(&counts, 1), wait(&counts, 1));
+        drop(permit);
+        drop(a);
+        let b = is_served(b).await.unwrap();
+        assert_eq!(state(&counts), (1, 0));
+        let impatient = wait(&counts, 1);
+        assert!(is_served(impatient).await.is_none());
+        assert_eq!(state(&counts), (1, 0));
+        drop(b);
+        assert!(matches!(Places::queue(&counts, 1, 3), Queueing::Entered(_)));
+        assert_eq!(state(&counts), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_changed_plan_is_taken_over_by_those_who_wait() {
+        let counts = counts();
+        let permits = [Places::enter(&counts, 2).unwrap(), Places::enter(&counts, 2).unwrap()];
+        let before = wait(&counts, 2);
+        let after = wait(&counts, 4);
+        let (before, after) = (is_served(before).await.unwrap(), is_served(after).await.unwrap());
+        assert_eq!(state(&counts), (4, 0));
+        let lowered = wait(&counts, 1);
+        drop((permits, before));
+        assert_eq!(state(&counts), (1, 1));
+        drop(after);
+        assert!(is_served(lowered).await.is_some());
+    }
+
+    #[test]
+    fn threads_lose_no_place_and_wake_each_other() {
+        let counts = counts();
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                let counts = &counts;
+                scope.spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+                    for round in 0..2_000 {
+                        let permit = Places::enter(counts, 2).or_else(|| match Places::queue(counts, 2, 8) {
+                            Queueing::Entered(permit) => Some(permit),
+                            // Some do not wait for it.
+                            Queueing::Waiting(waiting) if (round + number) % 7 == 0 => drop_and(waiting),
+                            Queueing::Waiting(waiting) => {
+                                let permit = runtime.block_on(waiting.place(Duration::from_mins(1)));
+                                assert!(permit.is_some(), "everybody's turn comes");
+                                permit
+                            }
+                            Queueing::Full => panic!("there are four"),
+                        });
+                        assert!(counts.places.taken() <= 2);
+                        drop(permit);
+                    }
+                });
+            }
+        });
+        assert_eq!(state(&counts), (0, 0));
+    }
+
+    fn drop_and(waiting: Waiting) -> Option<Permit> {
+        drop(waiting);
+        None
+    }
+}
