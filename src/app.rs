@@ -90,7 +90,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
     let memory = if is_from_file { kept(&snapshot, &metrics)? } else { Arc::new(engine::InProcess::default()) };
     let engine = Arc::new(engine::EngineThreads::new(&metrics, memory));
     if snapshot.engines().next().is_some() {
-        engine.start(snapshot.config.engine_threads())?;
+        engine.start(|| snapshot.config.engine_threads())?;
     }
 
     let snapshots: Shared = Arc::new(ArcSwap::from_pointee(snapshot));

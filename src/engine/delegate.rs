@@ -73,7 +73,12 @@ pub(crate) async fn answer(
         models: Arc::clone(models.get_or_init(Arc::default)),
         teller,
     };
-    threads.hand_over(job, config)?;
+    // After a reload that brought the first engine there are none yet.
+    threads.start(|| config.engine_threads()).map_err(|error| {
+        tracing::error!(%error, "cannot start the engine's threads");
+        Refusal::EngineBusy
+    })?;
+    threads.hand_over(job)?;
     match asker.head().await {
         Head::Whole(answer) => {
             let mut response = Response::new(Body::Full(answer?));

@@ -261,7 +261,35 @@ impl Store for OnDisk {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::engine::testing::within;
+
+    #[test]
+    fn an_exchange_is_no_larger_than_a_session_may_be() {
+        for (letter, kept) in
+            [("a", LONGEST_TEXT), ("\"", LONGEST_TEXT / 2), ("\u{1}", LONGEST_TEXT / 6), ("ü", LONGEST_TEXT / 2)]
+        {
+            let long = letter.repeat(MOST_BYTES);
+            let turns = within(&json!({ "question": "q" }), async |run| {
+                remember(run, &long, &long).await.unwrap();
+                recalled(run).await.unwrap().to_vec()
+            });
+            assert!(serde_json::to_vec(&turns).unwrap().len() <= MOST_BYTES);
+            assert_eq!(turns.iter().map(|turn| turn.text.chars().count()).collect::<Vec<_>>(), [kept, kept]);
+        }
+        assert_eq!(beginning("as it is", 8), "as it is");
+    }
+
+    #[test]
+    fn a_session_in_the_process_is_bounded_by_size_as_well() {
+        let store = InProcess::default();
+        for _ in 0..5 {
+            store.add("flow", "s", &[Turn { by_user: true, text: "x".repeat(LONGEST_TEXT) }]).unwrap();
+        }
+        assert_eq!(store.turns("flow", "s").unwrap().len(), 2);
+    }
 
     #[test]
     fn what_is_kept_in_the_process_is_bounded() {

@@ -28,7 +28,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::Histograms;
 use crate::upstream::forward::Upstreams;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&TestModel];
+pub(super) const KINDS: &[&dyn Kind] = &[&TestModel, &PanickingModel];
 
 thread_local! {
     static ASKED: RefCell<Vec<Value>> = const { RefCell::new(Vec::new()) };
@@ -95,6 +95,32 @@ impl ChatModel for Scripted {
 
     fn sees_images(&self) -> bool {
         self.sees_images
+    }
+}
+
+/// The node `panickingModel`.
+struct PanickingModel;
+
+impl Kind for PanickingModel {
+    fn names(&self) -> &'static [&'static str] {
+        &["panickingModel"]
+    }
+
+    fn build(&self, _: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        Some(Part::Model(Arc::new(Panicking)))
+    }
+}
+
+#[derive(Debug)]
+struct Panicking;
+
+impl ChatModel for Panicking {
+    fn chat<'a>(&'a self, _: Ask<'a>, _: &'a Run<'a>) -> Task<'a, Answered> {
+        panic!("as a fault of the engine's own would")
+    }
+
+    fn name(&self) -> &'static str {
+        "test"
     }
 }
 

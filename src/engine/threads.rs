@@ -2,7 +2,7 @@
 //! no flow, whatever it computes, stands in the way of anybody else's connection.
 //!
 //! A thread owns whole runs: one single-threaded runtime, its own connections to providers, nothing that moves. Runs on
-//! one thread take turns, see [`Services::give_way`]. One pool for the process, whichever engines there are.
+//! one thread take turns, see [`Run::give_way`](super::run::Run::give_way). One pool for the process, whichever engines there are.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -19,7 +19,6 @@ use super::agentflow::Executions;
 use super::answer::Job;
 use super::memory::Store;
 use super::run::Services;
-use crate::config::Config;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::Histograms;
 use crate::upstream::forward::Upstreams;
@@ -79,13 +78,17 @@ impl EngineThreads {
     ///
     /// # Errors
     /// The system refuses threads.
-    pub(crate) fn start(&self, count: NonZeroUsize) -> io::Result<()> {
+    pub(crate) fn start(&self, count: impl FnOnce() -> NonZeroUsize) -> io::Result<()> {
+        if self.seats.get().is_some() {
+            return Ok(());
+        }
         let mut threads = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         if self.seats.get().is_some() {
             return Ok(());
         }
-        let mut seats = Vec::with_capacity(count.get());
-        for number in 0..count.get() {
+        let count = count().get();
+        let mut seats = Vec::with_capacity(count);
+        for number in 0..count {
             let (queue, jobs) = mpsc::channel(QUEUE);
             let load = Arc::new(Load::default());
             let thread =
@@ -98,15 +101,8 @@ impl EngineThreads {
         Ok(())
     }
 
-    /// Hands a prediction to the thread that has least to do. After a reload that brought the first engine, there is none
-    /// yet.
-    pub(super) fn hand_over(&self, job: Job, config: &Config) -> Result<(), Refusal> {
-        if self.seats.get().is_none() {
-            self.start(config.engine_threads()).map_err(|error| {
-                tracing::error!(%error, "cannot start the engine's threads");
-                Refusal::EngineBusy
-            })?;
-        }
+    /// Hands a prediction to the thread that has least to do.
+    pub(super) fn hand_over(&self, job: Job) -> Result<(), Refusal> {
         let least = self.seats.get().and_then(|seats| seats.iter().min_by_key(|seat| seat.load.now()));
         let seat = least.ok_or(Refusal::EngineBusy)?;
         seat.load.waiting.fetch_add(1, Ordering::Relaxed);
@@ -228,5 +224,77 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.load.running.fetch_sub(1, Ordering::Relaxed);
         self.services.upstreams.metrics.engine.runs.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::link::{Asker, Head, link};
+    use super::*;
+    use crate::engine::memory::InProcess;
+    use crate::engine::testing::flow;
+    use crate::upstream::running::Running;
+
+    /// A prediction of an LLM chain with that kind of model.
+    fn job(model: &str) -> (Asker, Job) {
+        let chain = json!({ "model": "{{m_0.data.instance}}", "prompt": "{{p_0.data.instance}}" });
+        let prompt = json!({ "template": "{q}" });
+        let nodes = [("m_0", model, json!({})), ("p_0", "promptTemplate", prompt), ("end_0", "llmChain", chain)];
+        let running = Arc::new(Running::default()).enter("engine", "chat", false).unwrap();
+        let abort = running.abort.clone();
+        let (asker, teller) = link(running);
+        let job = Job {
+            flow: Arc::new(flow(&nodes).unwrap()),
+            flows: Arc::default(),
+            id: "flow".into(),
+            chatflow: "flow".into(),
+            body: r#"{"question":"q","chatId":"c"}"#.into(),
+            streaming: false,
+            view: None,
+            cut: CancellationToken::new(),
+            abort,
+            models: Arc::default(),
+            teller,
+        };
+        (asker, job)
+    }
+
+    async fn answered(threads: &EngineThreads, model: &str) -> Refusal {
+        let (asker, job) = job(model);
+        threads.hand_over(job).unwrap();
+        let Head::Whole(Err(refusal)) = asker.head().await else { panic!("no model answers here") };
+        refusal
+    }
+
+    fn threads() -> EngineThreads {
+        EngineThreads::new(&Arc::new(Metrics::new().unwrap()), Arc::new(InProcess::default()))
+    }
+
+    #[tokio::test]
+    async fn a_run_that_panics_takes_nothing_with_it() {
+        let threads = threads();
+        threads.start(|| NonZeroUsize::MIN).unwrap();
+        let refusal = answered(&threads, "panickingModel").await;
+        assert_eq!(refusal.message(), "The chatflow's run broke off.");
+        let refusal = answered(&threads, "testModel").await;
+        assert!(refusal.message().contains("did not answer in time"), "{refusal:?}");
+        assert_eq!(threads.means.metrics.engine.runs.get(), 0);
+        threads.stop().await;
+        // Nobody begins it any more, and whoever asks is told.
+        assert_eq!(threads.hand_over(job("testModel").1), Err(Refusal::EngineBusy));
+    }
+
+    #[tokio::test]
+    async fn a_thread_takes_no_more_than_it_can_begin() {
+        let threads = threads();
+        // A thread that begins nothing.
+        let (queue, _jobs) = mpsc::channel(1);
+        threads.seats.set([Seat { queue, load: Arc::default() }].into()).unwrap();
+        let (_asker, first) = job("testModel");
+        assert_eq!(threads.hand_over(first), Ok(()));
+        assert_eq!(threads.hand_over(job("testModel").1), Err(Refusal::EngineBusy));
+        assert_eq!(threads.seats.get().unwrap()[0].load.now(), (1, 0));
     }
 }

@@ -64,10 +64,10 @@ fn an_idle_gateway_ends_at_once_with_code_0() {
         assert!(idle.is_closed());
         assert!(silent.is_closed());
         assert_eq!(gateway.wait().code(), Some(0), "{signal}");
+        gateway.log_line(|line| line["message"] == "stopped" && line["connections_cut"] == 0);
         let lines = gateway.log();
         let at = |wanted: &str| lines.iter().position(|line| line.contains(&format!(r#""message":"{wanted}""#)));
         assert!(at("draining").unwrap() < at("stopped").unwrap());
-        gateway.log_line(|line| line["message"] == "stopped" && line["connections_cut"] == 0);
     }
 }
 

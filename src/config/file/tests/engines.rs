@@ -34,6 +34,12 @@ fn an_engine_is_read() {
     let (time, text) = (Duration::from_secs(90), 1 << 20);
     let limits = crate::config::EngineLimits { time, steps: 5, model_calls: 200, tool_calls: 7, text };
     assert_eq!((engine(&limited).limits, engine(&config).limits), (limits, crate::config::EngineLimits::default()));
+    // One pool for all, as large as the largest that one wants.
+    assert_eq!(networked.engine_threads(), networked.server.workers);
+    let threads = load_text(
+        &with_engine("flows_dir: flows\nthreads: 3").replace("chatflows", "  f: { engine: { threads: 5 } }\nchatflows"),
+    );
+    assert_eq!((engine(&threads).threads.get(), threads.engine_threads().get()), (3, 5));
     // A name of its own needs no id, and none is made up.
     let named = with_engine("flows_dir: flows").replace(UUID, "support");
     assert_eq!(load_text(&named).chatflows[0].id, None);
@@ -44,6 +50,7 @@ fn mistakes_of_an_engine_are_told_in_their_place() {
     for (lines, expected) in [
         ("flows_dir: nowhere", "4:18 upstreams.e.engine.flows_dir: no such folder"),
         ("flows_dir: key", "4:18 upstreams.e.engine.flows_dir: expected a folder, found a file"),
+        ("threads: 0", "4:16 upstreams.e.engine.threads: expected a whole number from 1 to 1024"),
         ("flow_dir: flows", "4:7 upstreams.e.engine.flow_dir: unknown field"),
         ("credentials: { openAIApi: {} }", "4:22 upstreams.e.engine.credentials.openAIApi: expected the credential's"),
         ("credentials: { a: { b: 7 } }", "4:30 upstreams.e.engine.credentials.a.b: expected a string, found a number"),

@@ -174,3 +174,27 @@ fn a_tool_that_is_rejected_is_gone() {
         assert!(sent[0]["messages"].as_array().unwrap().iter().all(|message| message.get("tool_calls").is_none()));
     });
 }
+
+#[test]
+fn a_run_that_is_too_large_to_be_kept_asks_nobody() {
+    run(async {
+        let lab = Lab::new(&asks_user()).await;
+        // The question, and the model's answer that repeats it.
+        let question = "What-is-a-gateway?".repeat(40_000);
+        let refused = lab.ask(json!({ "question": question, "chatId": "c", "streaming": true })).await;
+        let reason =
+            "Error: predictionsServices.buildChatflow - The run cannot be kept: what it holds is larger than 1 MiB";
+        assert_eq!(refused.json, reason);
+        assert!(!refused.names().contains(&"action".to_owned()), "{:?}", refused.names());
+        assert!(lab.services.memory.turns("flow#runs", "c").unwrap().iter().all(|turn| turn.text == "null"));
+        let again = lab.ask(answering("proceed", None)).await;
+        assert!(again.json.as_str().unwrap().contains("No previous execution found"), "{}", again.json);
+        // Repeated, a long text is kept once.
+        let asked = lab.ask(json!({ "question": &question[..250_000], "chatId": "d", "streaming": true })).await;
+        assert!(asked.names().contains(&"action".to_owned()));
+        let kept = lab.services.memory.turns("flow#runs", "d").unwrap().pop().unwrap().text.len();
+        assert!(kept < 900_000, "{kept}");
+        let proceeded = lab.ask(json!({ "chatId": "d", "humanInput": { "type": "proceed" } })).await;
+        assert!(proceeded.text().starts_with("Done: Stub answer to: What-is-a-gateway?"));
+    });
+}
