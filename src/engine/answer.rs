@@ -18,13 +18,14 @@ use super::flow::{Flow, Plan};
 use super::flows::FlowIndex;
 use super::link::{Room, Teller};
 use super::part::{Reply, Said};
-use super::request::Request;
+use super::request::{Request, Sessions};
 use super::run::{Run, Services, Sink};
 use super::watch::Watch;
 use crate::predict::answer::{StreamView, View};
 use crate::predict::chat_id;
 use crate::predict::events::error_and_end;
 use crate::predict::report::{Ending, ModelReport};
+use crate::predict::session::Namespace;
 use crate::wire::refusal::Refusal;
 
 /// After somebody has asked for the end of the chat: for what a flow says of it.
@@ -42,6 +43,8 @@ pub(super) struct Job {
     /// As it was checked.
     pub(super) body: Bytes,
     pub(super) streaming: bool,
+    /// Keeps the caller's sessions apart from those of others, where the chatflow asks for it.
+    pub(super) namespace: Option<Namespace>,
     /// What the client sees of the answer; `None`: all.
     pub(super) view: Option<Box<View>>,
     /// Fires when running streams must end.
@@ -55,9 +58,10 @@ pub(super) struct Job {
 impl Job {
     /// Does it. Whoever asked hears of every outcome; if they go, it ends.
     pub(super) async fn run(self, services: Rc<Services>) {
-        let Self { flow, flows, id, chatflow, body, streaming, view, cut, abort, models, teller } = self;
+        let Self { flow, flows, id, chatflow, body, streaming, namespace, view, cut, abort, models, teller } = self;
         let Some(mut request) = Request::read(&body) else { return teller.answer(Err(UNREADABLE)) };
         request.flows = flows;
+        request.sessions = Sessions::within(namespace);
         // Nobody needs it any more, and it may be large.
         drop(body);
         let overridden = match flow.overridden(&request) {
@@ -72,7 +76,7 @@ impl Job {
         } else {
             Sink::new(false)
         };
-        let run = Run { services: &services, flow: &id, request: &request, sink: &sink, watch: &watch };
+        let run = Run { services: &services, flow: &id, request: &request, sink: &sink, watch: &watch, names: None };
         let answering = reply(&flow, overridden.as_ref(), &run);
         if is_stream {
             let work = async {

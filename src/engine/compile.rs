@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use super::document_stores::DocumentStores;
 use super::export::{Export, Node};
 use super::inputs;
@@ -13,6 +11,7 @@ use super::nodes;
 use super::part::Part;
 use super::problem::Problem;
 use super::provider::Targets;
+use super::settled::Overrides;
 use crate::config::{EngineLimits, Secret};
 
 /// What Flowise keeps in its credential store, by the credential's name and the field's.
@@ -86,7 +85,7 @@ pub(crate) struct Compiler<'a> {
     pub(crate) export: &'a Export,
     pub(crate) workshop: &'a Workshop,
     /// `overrideConfig`, as far as policy lets it through.
-    pub(crate) overrides: &'a Map<String, Value>,
+    pub(crate) overrides: &'a Overrides,
     built: HashMap<&'a str, Option<Part>>,
     /// Nodes that wait for what they refer to.
     waiting: Vec<&'a str>,
@@ -99,7 +98,7 @@ pub(crate) struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    pub(crate) fn new(export: &'a Export, workshop: &'a Workshop, overrides: &'a Map<String, Value>) -> Self {
+    pub(crate) fn new(export: &'a Export, workshop: &'a Workshop, overrides: &'a Overrides) -> Self {
         Self {
             export,
             workshop,

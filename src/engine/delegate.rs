@@ -24,6 +24,7 @@ use crate::predict::answer::View;
 use crate::predict::events::KEEP_ALIVE;
 use crate::predict::report::{ModelReport, Slot, StreamReport};
 use crate::predict::request::Prediction;
+use crate::predict::session::Namespace;
 use crate::upstream::running::Run as Running;
 use crate::wire::body::{Body, BodyError};
 use crate::wire::refusal::Refusal;
@@ -45,6 +46,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) cut: &'a CancellationToken,
     pub(crate) report: &'a Slot<StreamReport>,
     pub(crate) models: &'a OnceCell<Arc<ModelReport>>,
+    /// Keeps the caller's sessions apart from those of others, where the chatflow asks for it.
+    pub(crate) namespace: Option<Namespace>,
     /// What the client sees of it; `None`: all.
     pub(crate) view: Option<Box<View>>,
     /// Keeps the chat busy while it is answered, and knows when its end is wanted.
@@ -57,7 +60,8 @@ pub(crate) async fn answer(
     prediction: Prediction,
     surroundings: Surroundings<'_>,
 ) -> Result<Response<Body>, Refusal> {
-    let Surroundings { threads, config, flows, id, chatflow, cut, report, models, view, running } = surroundings;
+    let Surroundings { threads, config, flows, id, chatflow, cut, report, models, namespace, view, running } =
+        surroundings;
     let abort = running.abort.clone();
     let (asker, teller) = link(running);
     let job = Job {
@@ -67,6 +71,7 @@ pub(crate) async fn answer(
         chatflow: Arc::clone(chatflow),
         body: prediction.body,
         streaming: prediction.streaming,
+        namespace,
         view,
         cut: cut.clone(),
         abort,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::agentflow::{self, Agentflow};
 use super::compile::{Compiler, Missing, Workshop, last_nodes};
@@ -19,6 +19,7 @@ use super::part::{Part, Reply, Source};
 use super::problem::Problem;
 use super::request::Request;
 use super::run::Run;
+use super::settled::Overrides;
 use super::ways::{Way, taken};
 use crate::config::EngineLimits;
 
@@ -60,7 +61,7 @@ impl Flow {
     ) -> Result<Self, Vec<Problem>> {
         let mut export = Export::read(text).map_err(|problem| vec![problem])?;
         export.folder = folder;
-        let Built { plan, missing, models, problems } = build(&export, workshop, &Map::new());
+        let Built { plan, missing, models, problems } = build(&export, workshop, &Overrides::default());
         let plan = plan.ok_or(problems)?;
         let face = Face::of(&export);
         let shows_history = text.contains("chat_history");
@@ -103,7 +104,7 @@ impl Flow {
     /// # Errors
     /// A value that the node cannot take.
     pub(super) fn overridden(&self, request: &Request) -> Result<Option<Plan>, Failure> {
-        if request.overrides.is_empty() {
+        if request.overrides.values.is_empty() {
             return Ok(None);
         }
         let Built { plan, problems, .. } = build(&self.export, &self.workshop, &request.overrides);
@@ -140,7 +141,7 @@ impl Flow {
                 }
                 Ok(reply)
             }
-            Plan::Agentflow(agentflow) => agentflow.answer(run, &self.workshop).await,
+            Plan::Agentflow(agentflow) => agentflow.answer(run).await,
         }
     }
 }
@@ -160,7 +161,7 @@ pub(super) struct Built {
     models: Box<[Box<str>]>,
 }
 
-pub(super) fn build(export: &Export, workshop: &Workshop, overrides: &Map<String, Value>) -> Built {
+pub(super) fn build(export: &Export, workshop: &Workshop, overrides: &Overrides) -> Built {
     let mut compiler = Compiler::new(export, workshop, overrides);
     let plan = plan(export, &mut compiler);
     let Compiler { problems, missing, models, .. } = compiler;

@@ -1,6 +1,8 @@
 //! A node's inputs, read with types. What a kind of node does not read and somebody has set is refused: an option that
 //! the engine ignores would be a promise that it breaks.
 
+mod places;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -9,9 +11,11 @@ use serde_json::{Map, Value};
 use super::compile::{Compiler, Need};
 use super::export::Node;
 use super::models::ChatModel;
+use super::mustache::Dialect;
 use super::nodes::Kind;
 use super::part::Part;
 use super::provider::Endpoint;
+use super::settled::{Overrides, Settled};
 use super::variables;
 use crate::config::Secret;
 
@@ -22,12 +26,39 @@ pub(crate) struct Inputs<'n, 'c, 'a> {
     read: HashSet<String>,
     /// In these, `{{...}}` is filled in for each request, or means nothing.
     filled: HashSet<String>,
+    /// What another flow filled in.
+    settled: Settled,
+    accepts: Accepts,
     pub(crate) compiler: &'c mut Compiler<'a>,
+}
+
+/// In which inputs texts refer to values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accepts {
+    /// In those that the node fills in: a node of a chatflow.
+    Filled,
+    /// In those that say so of themselves: a node of an agentflow.
+    Declared,
+    /// In all: a tool of such a node.
+    All,
 }
 
 impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     pub(crate) fn new(node: &'n Node, values: Map<String, Value>, compiler: &'c mut Compiler<'a>) -> Self {
-        Self { node, values, read: HashSet::new(), filled: HashSet::new(), compiler }
+        let (read, filled, settled) = (HashSet::new(), HashSet::new(), compiler.overrides.settled.of(node));
+        Self { node, values, read, filled, settled, accepts: Accepts::Filled, compiler }
+    }
+
+    /// Of a node of an agentflow.
+    pub(crate) fn of_agentflow(self) -> Self {
+        Self { accepts: Accepts::Declared, ..self }
+    }
+
+    /// Of a tool in a node of an agentflow; descriptions are filled in by whoever has the tool.
+    pub(crate) fn of_tool(mut self) -> Self {
+        let described = self.values.keys().filter(|name| name.to_ascii_lowercase().ends_with("description"));
+        self.filled = described.cloned().collect();
+        Self { accepts: Accepts::All, ..self }
     }
 
     /// The part, if every input is understood.
@@ -60,11 +91,12 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
 
     /// Reports what Flowise fills in for each request, and this node would not.
     fn refuse_unfilled(&mut self) {
-        let params = &self.node.data.input_params;
-        let accepts = |name: &str| params.iter().any(|param| param.name == name && param.accept_variable == Some(true));
+        let every = self.accepts == Accepts::All;
+        let first = |name: &str, value: &Value| {
+            if every { variables::first_where(value, &|_| true) } else { variables::first(value, self.declares(name)) }
+        };
         let left = self.values.iter().filter(|(name, _)| self.read.contains(*name) && !self.filled.contains(*name));
-        let found =
-            left.filter_map(|(name, value)| Some((name.clone(), variables::first(value, accepts(name))?.to_owned())));
+        let found = left.filter_map(|(name, value)| Some((name.clone(), first(name, value)?)));
         for (name, variable) in found.collect::<Vec<_>>() {
             self.refuse(&name, format!("the engine does not fill in {{{{{variable}}}}} here"));
         }
@@ -73,6 +105,34 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     /// In these inputs the node fills in `{{...}}` for each request.
     pub(crate) fn fills(&mut self, names: &[&str]) {
         self.filled.extend(names.iter().map(|name| (*name).to_owned()));
+    }
+
+    /// Whether the export says that an input accepts variables.
+    fn declares(&self, name: &str) -> bool {
+        self.node.data.input_params.iter().any(|param| param.name == name && param.accept_variable == Some(true))
+    }
+
+    fn dialect(&self) -> Dialect {
+        if self.accepts == Accepts::Filled { Dialect::Chatflow } else { Dialect::Agentflow }
+    }
+
+    /// Whether texts in an input are templates.
+    fn is_template(&self, name: &str) -> bool {
+        self.accepts != Accepts::Declared || self.declares(name)
+    }
+
+    /// Whether another flow filled in something of an input.
+    pub(crate) fn is_settled(&self, name: &str) -> bool {
+        self.settled.touches(name)
+    }
+
+    /// Refuses an input that is read as more than a text, and that another flow filled in.
+    pub(crate) fn refuse_settled(&mut self, name: &str) -> bool {
+        let is_settled = self.settled.touches(name);
+        if is_settled {
+            self.refuse(name, "only the flow's own author can write this; it cannot be filled in");
+        }
+        is_settled
     }
 
     /// As written; `None` where there is nothing.
@@ -131,6 +191,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     /// JSON, written out or as a text.
     pub(crate) fn json(&mut self, name: &str) -> Option<Value> {
         match self.value(name)? {
+            Value::String(_) if self.refuse_settled(name) => None,
             Value::String(text) => {
                 let parsed = serde_json::from_str(&text).ok();
                 if parsed.is_none() {
@@ -157,6 +218,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     pub(crate) fn references(&mut self, name: &str) -> Vec<String> {
         match self.value(name) {
             None => Vec::new(),
+            Some(_) if self.refuse_settled(name) => Vec::new(),
             Some(Value::Array(items)) => {
                 items.iter().filter_map(Value::as_str).filter_map(referred).map(str::to_owned).collect()
             }
@@ -240,9 +302,9 @@ pub(crate) fn referred(text: &str) -> Option<&str> {
 
 /// A node's inputs with what a request overrides in them: plain values, objects that are merged, JSON texts that
 /// replace, each for all nodes or keyed by a node's id.
-pub(crate) fn overridden(node: &Node, overrides: &Map<String, Value>) -> Map<String, Value> {
+pub(crate) fn overridden(node: &Node, overrides: &Overrides) -> Map<String, Value> {
     let mut inputs = node.data.inputs.clone();
-    for (name, value) in overrides {
+    for (name, value) in &overrides.values {
         let is_declared =
             inputs.contains_key(name) || node.data.input_params.iter().any(|declared| declared.name == *name);
         if !is_declared {
@@ -292,7 +354,7 @@ mod tests {
 
     fn after(inputs: &Value, overrides: Value) -> Value {
         let Value::Object(overrides) = overrides else { panic!() };
-        Value::Object(overridden(&node(inputs), &overrides))
+        Value::Object(overridden(&node(inputs), &overrides.into()))
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use serde_json::Map;
 
 use super::compile::{Credentials, Missing, Workshop};
 use super::document_stores::DocumentStores;
@@ -13,6 +12,7 @@ use super::flow::build;
 use super::nodes;
 use super::problem::Problem;
 use super::provider::Targets;
+use super::settled::Overrides;
 use crate::telemetry::metrics::Metrics;
 
 /// See the module.
@@ -57,7 +57,7 @@ pub(crate) fn inspect(
     export.folder = Some(folder);
     let targets = Targets::new(&"check".into(), metrics).allowing(networks);
     let workshop = Workshop::new(credentials.clone(), targets).with_stores(Arc::clone(stores));
-    let built = build(&export, &workshop, &Map::new());
+    let built = build(&export, &workshop, &Overrides::default());
     let nodes = export.nodes.iter().map(|node| Inspected {
         label: node.data.label.clone(),
         kind: node.data.name.clone(),

@@ -5,6 +5,7 @@
 //! [`answer`] runs the flow for it and speaks Flowise's protocol; what it tells comes back over a [`link`].
 //! What cannot be run is refused when a flow is loaded, never ignored.
 
+mod address;
 mod agentflow;
 mod answer;
 mod budget;
@@ -23,14 +24,17 @@ mod link;
 mod memory;
 mod message;
 mod models;
+mod mustache;
 mod nodes;
 mod outcomes;
 mod part;
+mod percent;
 mod problem;
 mod provider;
 mod request;
 mod run;
 mod scanner;
+mod settled;
 mod template;
 #[cfg(test)]
 mod testing;

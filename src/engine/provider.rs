@@ -198,6 +198,8 @@ impl Endpoint {
 
     /// The answer, whatever its status.
     pub(crate) async fn ask(&self, call: Call<'_>, run: &Run<'_>) -> Result<Answer, Failure> {
+        // A text that met a bound is cut; nothing of it is sent.
+        run.budget().check()?;
         if self.denied.is_some() {
             return Err(Failure::flow("requests to this machine and its network are denied by policy"));
         }

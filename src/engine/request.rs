@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,6 +14,8 @@ use super::flows::FlowIndex;
 use super::memory::Turn;
 use super::message::Piece;
 use super::outcomes::Outcomes;
+use super::settled::Overrides;
+use crate::predict::session::Namespace;
 
 /// See the module. What stands in it has passed the gateway's checks.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +28,7 @@ pub(crate) struct Request {
     /// `overrideConfig.vars`: the gateway's, the key's, the token's and, where policy lets them, the client's.
     pub(crate) vars: Map<String, Value>,
     /// `overrideConfig` without `vars` and `sessionId`.
-    pub(crate) overrides: Map<String, Value>,
+    pub(crate) overrides: Overrides,
     pub(crate) history: Vec<Turn>,
     pub(crate) uploads: Vec<Upload>,
     pub(crate) human_input: Option<Value>,
@@ -35,6 +38,29 @@ pub(crate) struct Request {
     pub(crate) outcomes: Outcomes,
     /// The flows that its flow may run: those that were in force when it came.
     pub(crate) flows: Arc<FlowIndex>,
+    pub(crate) sessions: Sessions,
+}
+
+/// What flows call sessions are names in the caller's namespace: no two callers mean the same session by one.
+#[derive(Clone, Default)]
+pub(crate) struct Sessions(Option<Rc<Namespace>>);
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sessions")
+    }
+}
+
+impl Sessions {
+    /// `None`: the chatflow keeps nobody apart, and a name is the session itself.
+    pub(crate) fn within(namespace: Option<Namespace>) -> Self {
+        Self(namespace.map(Rc::new))
+    }
+
+    /// The session that is meant.
+    pub(crate) fn named(&self, name: &str) -> String {
+        self.0.as_ref().map_or_else(|| name.to_owned(), |namespace| namespace.upstream_id(name))
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -85,13 +111,14 @@ impl Request {
             chat_id: fields.chat_id,
             session_id,
             vars,
-            overrides: fields.override_config,
+            overrides: fields.override_config.into(),
             history: fields.history.into_iter().map(turn).collect(),
             uploads: fields.uploads,
             human_input: fields.human_input,
             recalled: OnceCell::new(),
             outcomes: Outcomes::default(),
             flows: Arc::default(),
+            sessions: Sessions::default(),
         })
     }
 
@@ -99,7 +126,7 @@ impl Request {
     pub(crate) fn bytes(&self) -> usize {
         let history: usize = self.history.iter().map(|turn| turn.text.len()).sum();
         let uploads: usize = self.uploads.iter().map(|upload| upload.data.len()).sum();
-        let maps = [Some(&self.vars), Some(&self.overrides), self.form.as_ref()].into_iter().flatten();
+        let maps = [Some(&self.vars), Some(&self.overrides.values), self.form.as_ref()].into_iter().flatten();
         let values: usize = maps.flat_map(Map::values).chain(&self.human_input).map(bytes_of).sum();
         self.question().len() + history + uploads + values
     }

@@ -17,6 +17,7 @@ use super::failure::Failure;
 use super::link::MOST_UNREAD;
 use super::memory::Store;
 use super::models::{Answered, Ask, ChatModel};
+use super::mustache::Names;
 use super::part::{Tool, ToolResult};
 use super::request::Request;
 use super::watch::Watch;
@@ -60,6 +61,8 @@ pub(crate) struct Run<'a> {
     pub(crate) request: &'a Request,
     pub(crate) sink: &'a Sink,
     pub(crate) watch: &'a Watch,
+    /// What names stand for, where a node of an agentflow is run; `None`: what they stand for everywhere.
+    pub(crate) names: Option<&'a dyn Names>,
 }
 
 impl fmt::Debug for Run<'_> {

@@ -3,8 +3,9 @@
 
 use serde_json::{Map, Value};
 
+use super::mustache::Names as _;
 use super::run::Run;
-use super::variables;
+use super::variables::text_of;
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +56,11 @@ impl Template {
         Ok(Self(pieces.done()))
     }
 
+    /// A text without places, whatever stands in it.
+    pub(crate) fn plain(text: &str) -> Self {
+        Self(vec![Piece::Text(text.to_owned())])
+    }
+
     /// In order, with repeats, as they are written: spaces belong to a name.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
@@ -77,7 +83,8 @@ impl Template {
     /// A name has no value.
     pub(crate) fn render_for(&self, values: &Map<String, Value>, run: &Run<'_>) -> Result<String, String> {
         // A few places for something long are soon more than a run may hold; who is told the text looks again.
-        self.rendered(values, |name| variables::known(name, run), |bytes| run.budget().has_room(bytes).is_ok())
+        let known = |name: &str| run.find(name).as_ref().map(text_of);
+        self.rendered(values, known, |bytes| run.has_room(bytes))
     }
 
     fn rendered(

@@ -250,7 +250,7 @@ fn with_services<T>(services: &Services, sink: &Sink, body: &Value, work: impl A
     fields.extend(body.as_object().cloned().unwrap());
     let request = Request::read(Value::Object(fields).to_string().as_bytes()).unwrap();
     let watch = Watch::default();
-    let run = Run { services, flow: "flow", request: &request, sink, watch: &watch };
+    let run = Run { services, flow: "flow", request: &request, sink, watch: &watch, names: None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, work(&run))
 }

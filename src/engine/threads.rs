@@ -252,6 +252,7 @@ mod tests {
             chatflow: "flow".into(),
             body: r#"{"question":"q","chatId":"c"}"#.into(),
             streaming: false,
+            namespace: None,
             view: None,
             cut: CancellationToken::new(),
             abort,

@@ -2,97 +2,73 @@
 
 use serde_json::Value;
 
+use super::mustache::{Dialect, Mustache, Names};
 use super::run::Run;
 
-/// A value with every `{{...}}` in its texts replaced; what is not known stays.
-pub(crate) fn filled(value: &Value, run: &Run<'_>) -> Value {
-    filled_with(value, &|name| known(name, run))
-}
+impl Names for Run<'_> {
+    /// What nodes of an agentflow know, or what every generation of flows does.
+    fn find(&self, name: &str) -> Option<Value> {
+        self.names.map_or_else(|| known(name, self), |names| names.find(name))
+    }
 
-/// As [`filled`], with what `find` knows.
-pub(crate) fn filled_with(value: &Value, find: &impl Fn(&str) -> Option<String>) -> Value {
-    match value {
-        Value::String(text) => replaced(text, find).into(),
-        Value::Array(items) => items.iter().map(|item| filled_with(item, find)).collect(),
-        Value::Object(fields) => {
-            Value::Object(fields.iter().map(|(name, value)| (name.clone(), filled_with(value, find))).collect())
-        }
-        value => value.clone(),
+    fn files(&self) -> &str {
+        self.names.map_or("", Names::files)
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.budget().has_room(bytes).is_ok()
     }
 }
 
-/// As [`filled_text`], in a setting, where Flowise fills in variables and what is known of the flow, and no more.
-pub(crate) fn filled_setting(text: &str, run: &Run<'_>) -> String {
-    replaced(text, |name| of_setting(name, run))
-}
+/// In a setting, where Flowise fills in variables and what is known of the flow, and not what the user said.
+pub(crate) struct OfSettings<'a>(pub(crate) &'a Run<'a>);
 
-/// The value of a name in a setting.
-pub(crate) fn of_setting(name: &str, run: &Run<'_>) -> Option<String> {
-    known(name, run).filter(|_| name.starts_with('$'))
+impl Names for OfSettings<'_> {
+    fn find(&self, name: &str) -> Option<Value> {
+        self.0.find(name).filter(|_| name.starts_with('$'))
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.0.has_room(bytes)
+    }
 }
 
 /// The first `{{...}}` that Flowise fills in anywhere, and, in inputs that accept variables, also of those that it fills
 /// in there.
-pub(crate) fn first(value: &Value, accepts: bool) -> Option<&str> {
+pub(crate) fn first(value: &Value, accepts: bool) -> Option<String> {
+    first_where(value, &|name| {
+        let is_known = name.starts_with("$vars.") || name.starts_with("$flow.");
+        is_known || (accepts && ["question", "chat_history", "file_attachment"].contains(&name))
+    })
+}
+
+/// The first `{{...}}` of that kind.
+pub(crate) fn first_where(value: &Value, is_meant: &dyn Fn(&str) -> bool) -> Option<String> {
     match value {
-        Value::String(text) => names(text).find(|name| {
-            let is_known = name.starts_with("$vars.") || name.starts_with("$flow.");
-            is_known || (accepts && ["question", "chat_history", "file_attachment"].contains(name))
-        }),
-        Value::Array(items) => items.iter().find_map(|item| first(item, accepts)),
-        Value::Object(fields) => fields.values().find_map(|field| first(field, accepts)),
+        Value::String(text) => {
+            Mustache::parse(text, Dialect::Chatflow).names().find(|name| is_meant(name)).map(str::to_owned)
+        }
+        Value::Array(items) => items.iter().find_map(|item| first_where(item, is_meant)),
+        Value::Object(fields) => fields.values().find_map(|field| first_where(field, is_meant)),
         _ => None,
     }
 }
 
-/// The names in every `{{...}}`.
-pub(crate) fn names(text: &str) -> impl Iterator<Item = &str> {
-    text.split("{{").skip(1).filter_map(|part| part.split_once("}}")).map(|(name, _)| name.trim())
-}
-
-/// As [`filled`].
-pub(crate) fn filled_text(text: &str, run: &Run<'_>) -> String {
-    replaced(text, |name| known(name, run))
-}
-
-/// Replaces every `{{name}}` that `find` knows; what it gives is not looked at again.
-pub(crate) fn replaced(text: &str, find: impl Fn(&str) -> Option<String>) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("{{") {
-        let (before, after) = rest.split_at(at);
-        out.push_str(before);
-        let inside = after.get(2..).unwrap_or_default();
-        let Some((name, left)) = inside.split_once("}}") else {
-            out.push_str(after);
-            return out;
-        };
-        if let Some(value) = find(name.trim()) {
-            out.push_str(&value);
-        } else {
-            out.push_str("{{");
-            out.push_str(name);
-            out.push_str("}}");
-        }
-        rest = left;
-    }
-    out.push_str(rest);
-    out
-}
-
 /// The value of a name, as every generation of flows knows it.
-pub(crate) fn known(name: &str, run: &Run<'_>) -> Option<String> {
+fn known(name: &str, run: &Run<'_>) -> Option<Value> {
     let request = run.request;
     if let Some(path) = name.strip_prefix("$vars.") {
-        return at(&Value::Object(request.vars.clone()), path).map(text_of);
+        let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+        let value = request.vars.get(first)?;
+        return rest.map_or(Some(value), |rest| at(value, rest)).cloned();
     }
     Some(match name {
-        "question" => request.question().to_owned(),
-        "chat_history" => history(run),
-        "file_attachment" => request.files(),
-        "$flow.sessionId" => request.session_id.clone(),
-        "$flow.chatId" => request.chat_id.clone(),
-        "$flow.chatflowId" => run.flow.to_owned(),
+        "question" => request.question().into(),
+        "chat_history" => history(run).into(),
+        "file_attachment" => request.files().into(),
+        "$flow.sessionId" => request.session_id.as_str().into(),
+        "$flow.chatId" => request.chat_id.as_str().into(),
+        "$flow.chatflowId" => run.flow.into(),
         _ => return None,
     })
 }
@@ -126,12 +102,6 @@ mod tests {
 
     use super::*;
     use crate::engine::testing::{flow, predict};
-
-    #[test]
-    fn unknown_names_stay_and_values_are_not_looked_at() {
-        let find = |name: &str| (name == "a").then(|| "{{a}}".to_owned());
-        assert_eq!(replaced("x {{a}} {{ a }} {{b}} {{", find), "x {{a}} {{a}} {{b}} {{");
-    }
 
     const GOLD: &str = r#"{ "vars": { "word": "gold" } }"#;
 

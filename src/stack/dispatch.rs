@@ -122,6 +122,7 @@ async fn run(
         cut: &environment.cut,
         report: &context.stream,
         models: &context.models,
+        namespace: context.namespace(),
         view: View::new(&flow.config, &prediction.ids),
         running,
     };

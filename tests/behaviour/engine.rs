@@ -11,6 +11,7 @@ mod running_others;
 mod streams;
 mod telling;
 mod threads;
+mod values;
 mod waiting;
 
 use crate::harness::client::{self, Connection, Response, request};

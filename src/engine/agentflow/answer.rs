@@ -11,7 +11,6 @@ use super::runtime::Runtime;
 use super::values::shown;
 use super::walk::{Fall, Shared, Walk, content};
 use super::written::Written;
-use crate::engine::compile::Workshop;
 use crate::engine::failure::Failure;
 use crate::engine::memory::{self, Turn, remember};
 use crate::engine::part::Reply;
@@ -32,7 +31,7 @@ pub(crate) struct Executed {
 }
 
 impl Agentflow {
-    pub(crate) async fn answer(&self, run: &Run<'_>, workshop: &Workshop) -> Result<Reply, Failure> {
+    pub(crate) async fn answer(&self, run: &Run<'_>) -> Result<Reply, Failure> {
         let (request, kept, place) = (run.request, &run.services.executions, Place::of(run));
         let stored = memory::read(&run.services.memory, run.flow, &request.session_id).await?;
         run.budget().hold(stored.iter().map(|turn| turn.text.len()).sum())?;
@@ -40,7 +39,6 @@ impl Agentflow {
         let files = files(request);
         let shared = Shared {
             run,
-            workshop,
             message: chat_id::random().unwrap_or_default(),
             said: said(request, &files),
             files,
@@ -83,14 +81,12 @@ impl Agentflow {
         let Some(previous) = previous else { return runtime };
         if self.keeps_state {
             runtime.state.clone_from(&previous.state);
-            runtime.state.extend(state(request.overrides.get("startState")));
+            let overridden = request.overrides.values.get("startState");
+            let is_text = overridden.is_some_and(Value::is_string) && request.overrides.settled.touches("startState");
+            runtime.state.extend(state(overridden.filter(|_| !is_text)));
         }
         if self.has_form {
-            runtime.form = match &previous.form {
-                Some(Value::String(lines)) => fields(lines),
-                Some(form) => form.clone(),
-                None => Value::Null,
-            };
+            runtime.form = previous.form.clone().filter(Value::is_object).unwrap_or_default();
         }
         runtime
     }
@@ -139,8 +135,7 @@ impl Agentflow {
         if !waits && !self.keeps_state && !self.has_form {
             return if self.may_wait { kept.forget(place).await } else { Ok(()) };
         }
-        let start = self.whole.starts.first().and_then(|&at| self.nodes.get(at));
-        let form = start.and_then(|start| runtime.output(&start.id)?.get("form")).filter(|_| self.has_form).cloned();
+        let form = self.has_form.then(|| form(run.request, &runtime.form)).flatten();
         let state = if self.keeps_state { runtime.state.clone() } else { Map::new() };
         let waits = waits.then_some(&*runtime.executed);
         kept.put(place, &Written { id: &id, state: &state, form: form.as_ref(), waits }).await
@@ -198,14 +193,14 @@ fn said<'r>(request: &'r Request, files: &str) -> Option<Cow<'r, str>> {
     Some(lines.join("\n").into())
 }
 
-/// A form out of its lines.
-fn fields(lines: &str) -> Value {
-    let field = |line: &str| {
-        let mut parts = line.split(": ").map(str::trim);
-        let (name, value) = (parts.next()?, parts.next()?);
-        (!name.is_empty() && !value.is_empty()).then(|| (name.to_owned(), value.into()))
-    };
-    Value::Object(lines.split('\n').filter_map(field).collect())
+/// The form that a later request goes on with: the one that is kept, or else what came with this one.
+fn form(request: &Request, kept: &Value) -> Option<Value> {
+    if kept.as_object().is_some_and(|kept| !kept.is_empty()) {
+        return Some(kept.clone());
+    }
+    let is_set = |(_, value): &(&String, &Value)| !value.is_null() && **value != "";
+    let fields = request.form.as_ref()?.iter().filter(is_set);
+    Some(Value::Object(fields.map(|(name, value)| (name.clone(), value.clone())).collect()))
 }
 
 /// A state as authors write it: a list of keys and values, an object, or either as JSON.

@@ -9,6 +9,8 @@ use super::{Agentflow, Node, markdown, nodes};
 use crate::engine::compile::Compiler;
 use crate::engine::export::{self, Export};
 use crate::engine::inputs::{self, Inputs};
+use crate::engine::mustache::{Dialect, JsonTemplate};
+use crate::engine::settled::Settled;
 
 /// `None`: it cannot be run, and problems say why.
 pub(crate) fn compile(export: &Export, compiler: &mut Compiler<'_>) -> Option<Agentflow> {
@@ -53,15 +55,20 @@ fn node(node: &export::Node, compiler: &mut Compiler<'_>) -> Option<Node> {
         return None;
     };
     let params = node.data.input_params.iter().filter(|param| param.accept_variable == Some(true));
-    let mut filled: Vec<String> = params.map(|param| param.name.clone()).collect();
-    filled.dedup();
+    let settled = compiler.overrides.settled.of(node);
     let mut values = inputs::overridden(node, compiler.overrides);
-    for name in &filled {
+    for name in params.clone().map(|param| &param.name) {
         if let Some(value) = values.get_mut(name) {
-            in_markdown(value);
+            in_markdown(value, &settled, &mut vec![name.clone()]);
         }
     }
-    let mut inputs = Inputs::new(node, values.clone(), compiler);
+    let template = |param: &export::Param| {
+        let value = values.get(&param.name)?;
+        let template = JsonTemplate::of(value, Dialect::Agentflow, &settled, &mut vec![param.name.clone()]);
+        template.fixed().is_none().then(|| (param.name.clone(), template))
+    };
+    let templates = params.filter_map(template).collect();
+    let mut inputs = Inputs::new(node, values.clone(), compiler).of_agentflow();
     let step = kind.build(&mut inputs);
     if step.is_some() {
         inputs.finish();
@@ -73,7 +80,7 @@ fn node(node: &export::Node, compiler: &mut Compiler<'_>) -> Option<Node> {
         parent: node.parent.clone().filter(|parent| !parent.is_empty()),
         decides: kind.decides(),
         inputs: values,
-        filled,
+        templates,
         step: step?,
     })
 }
@@ -84,12 +91,17 @@ fn asks_first(inputs: &Map<String, Value>) -> bool {
     tools.into_iter().flatten().any(|tool| tool.get("agentSelectedToolRequiresHumanInput") == Some(&Value::Bool(true)))
 }
 
-/// All texts in a value.
-pub(super) fn in_markdown(value: &mut Value) {
+/// All texts in a value that the flow's author wrote.
+pub(super) fn in_markdown(value: &mut Value, settled: &Settled, path: &mut Vec<String>) {
+    let mut within = |step: String, value: &mut Value| {
+        path.push(step);
+        in_markdown(value, settled, path);
+        path.pop();
+    };
     match value {
-        Value::String(text) => *text = markdown::of(text),
-        Value::Array(items) => items.iter_mut().for_each(in_markdown),
-        Value::Object(fields) => fields.values_mut().for_each(in_markdown),
+        Value::Array(items) => items.iter_mut().enumerate().for_each(|(at, item)| within(at.to_string(), item)),
+        Value::Object(fields) => fields.iter_mut().for_each(|(name, field)| within(name.clone(), field)),
+        Value::String(text) if !settled.has(path) => *text = markdown::of(text),
         _ => {}
     }
 }

@@ -5,14 +5,13 @@
 //! [`Agentflow`] of an export, [`walk`] runs it and tells clients of each step, and [`values`] is what `{{...}}` in its
 //! texts stands for. [`executions`] keeps runs that wait for their user, as [`written`] writes them.
 
-mod address;
 mod answer;
+mod changes;
 mod compile;
 mod executions;
 mod graph;
 mod html;
 mod knowledge;
-mod lenient;
 mod markdown;
 mod nodes;
 mod pattern;
@@ -39,8 +38,8 @@ use serde_json::{Map, Value};
 use self::graph::Graph;
 use self::runtime::{Iteration, Runtime};
 use super::Task;
-use super::compile::Workshop;
 use super::inputs::Inputs;
+use super::mustache::JsonTemplate;
 use super::run::Run;
 
 /// One flow, ready to run.
@@ -69,8 +68,8 @@ struct Node {
     decides: bool,
     /// As its author set them, in Markdown where they were in HTML.
     inputs: Map<String, Value>,
-    /// Inputs whose texts may refer to values.
-    filled: Vec<String>,
+    /// Inputs whose texts refer to values.
+    templates: Vec<(String, JsonTemplate)>,
     step: Box<dyn Step>,
 }
 
@@ -101,7 +100,6 @@ struct Visit<'a> {
     run: &'a Run<'a>,
     runtime: &'a Runtime,
     iteration: Option<&'a Iteration>,
-    workshop: &'a Workshop,
     scope: &'a values::Scope<'a>,
     /// What the user said: the question with its files, or the form.
     said: Option<&'a str>,

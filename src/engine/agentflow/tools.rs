@@ -6,14 +6,16 @@ use serde_json::{Map, Value, json};
 
 use super::compile::in_markdown;
 use super::values::Scope;
-use crate::engine::compile::{Compiler, Workshop};
-use crate::engine::export::{Data, Export, Node};
-use crate::engine::failure::Failure;
+use crate::engine::Task;
+use crate::engine::compile::Compiler;
+use crate::engine::export::{Data, Node};
 use crate::engine::inputs::Inputs;
+use crate::engine::message::ToolSpec;
+use crate::engine::mustache::{Dialect, Mustache};
 use crate::engine::nodes;
-use crate::engine::nodes::files::STORAGE;
-use crate::engine::nodes::retrieval::Indexes;
-use crate::engine::part::{Part, Tool};
+use crate::engine::part::{Part, Tool, ToolResult};
+use crate::engine::run::Run;
+use crate::engine::settled::Settled;
 
 /// A tool of a node, or a toolkit.
 #[derive(Debug)]
@@ -21,9 +23,8 @@ pub(super) struct Slot {
     /// Such as `calculator`.
     pub(super) kind: String,
     pub(super) asks_first: bool,
-    config: Map<String, Value>,
-    /// One, or those of a toolkit; `None`: what they are depends on the request.
-    ready: Option<Vec<Arc<dyn Tool>>>,
+    /// One, or those of a toolkit; a description may refer to values.
+    tools: Vec<(Arc<dyn Tool>, Option<Mustache>)>,
 }
 
 /// A tool that can be called.
@@ -51,50 +52,63 @@ impl Slot {
         let mut config = config.and_then(Value::as_object).cloned().unwrap_or_default();
         // Editors repeat the kind's name in it, such as `agentSelectedTool`.
         config.retain(|key, value| !(key.ends_with("SelectedTool") && *value == kind));
-        config.values_mut().for_each(in_markdown);
-        let depends = config.values().any(|value| value.to_string().contains("{{"));
-        if depends && !config.iter().all(|(name, value)| has_fixed_origin(name, value)) {
+        for (name, value) in &mut config {
+            in_markdown(value, &Settled::default(), &mut vec![name.clone()]);
+        }
+        if !config.iter().all(|(name, value)| has_fixed_origin(name, value)) {
             inputs.refuse(input, format!("{kind}: where an address leads must not depend on the request"));
             return None;
         }
-        let sample = if depends {
-            config.iter().map(|(key, value)| (key.clone(), sample(value))).collect()
-        } else {
-            config.clone()
+        let descriptions: Vec<Value> = config
+            .iter()
+            .filter(|(name, _)| name.to_ascii_lowercase().ends_with("description"))
+            .map(|(_, text)| text.clone())
+            .collect();
+        let described = |tool: Arc<dyn Tool>| {
+            let own = &tool.spec().description;
+            let is_own = descriptions.iter().any(|text| text == own);
+            let template =
+                is_own.then(|| Mustache::parse(own, Dialect::Agentflow)).filter(|text| text.fixed().is_none());
+            (tool, template)
         };
-        if depends && config.values().filter_map(Value::as_str).any(|text| text.starts_with(STORAGE)) {
-            inputs.refuse(
-                input,
-                format!("{kind}: it has a file in Flowise's storage beside {{{{...}}}}; put the file into the flow"),
-            );
-            return None;
-        }
-        let tools = built(kind, sample, inputs.node, inputs.compiler)?;
-        let ready = (!depends).then_some(tools);
-        Some(Self { kind: kind.to_owned(), asks_first, config, ready })
+        let tools = built(kind, config, inputs.node, inputs.compiler)?.into_iter().map(described).collect();
+        Some(Self { kind: kind.to_owned(), asks_first, tools })
     }
 
     /// The tools, for this request.
-    pub(super) fn tools(&self, scope: &Scope<'_>, workshop: &Workshop) -> Result<Vec<Ready>, Failure> {
-        let ready = |tool| Ready { kind: self.kind.clone(), asks_first: self.asks_first, tool };
-        if let Some(tools) = &self.ready {
-            return Ok(tools.iter().cloned().map(ready).collect());
-        }
-        let filled = |(key, value): (&String, &Value)| {
-            let value = match value.as_str().filter(|_| is_address(key)) {
-                Some(address) => scope.fill_address(address).into(),
-                None => scope.fill(value),
+    pub(super) fn tools(&self, scope: &Scope<'_>) -> Vec<Ready> {
+        let ready = |(tool, description): &(Arc<dyn Tool>, Option<Mustache>)| {
+            let tool = match description {
+                None => Arc::clone(tool),
+                Some(description) => {
+                    let spec = ToolSpec { description: description.text(scope), ..tool.spec().clone() };
+                    Arc::new(Described { spec, tool: Arc::clone(tool) })
+                }
             };
-            (key.clone(), value)
+            Ready { kind: self.kind.clone(), asks_first: self.asks_first, tool }
         };
-        let config = self.config.iter().map(filled).collect();
-        let export = Export { nodes: Vec::new(), edges: Vec::new(), folder: None, indexes: Indexes::default() };
-        let overrides = Map::new();
-        let mut compiler = Compiler::new(&export, workshop, &overrides);
-        let node = node("", &self.kind, None, &self.kind);
-        let tools = built(&self.kind, config, &node, &mut compiler);
-        let why = || compiler.problems.first().map(ToString::to_string).unwrap_or_default();
-        tools.map(|tools| tools.into_iter().map(ready).collect()).ok_or_else(|| Failure::flow(why()))
+        self.tools.iter().map(ready).collect()
+    }
+}
+
+/// A tool with a description of its own.
+#[derive(Debug)]
+struct Described {
+    spec: ToolSpec,
+    tool: Arc<dyn Tool>,
+}
+
+impl Tool for Described {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn call<'a>(&'a self, arguments: &'a Value, run: &'a Run<'a>) -> Task<'a, ToolResult> {
+        self.tool.call(arguments, run)
+    }
+
+    fn returns_directly(&self) -> bool {
+        self.tool.returns_directly()
     }
 }
 
@@ -142,34 +156,24 @@ fn built(
     let found = nodes::find(kind)?;
     let own = node(&outer.id, &outer.data.label, outer.parent.clone(), kind);
     let problems = compiler.problems.len();
-    let tools = Inputs::new(&own, config, compiler).build(found).and_then(Part::into_tools);
+    let tools = Inputs::new(&own, config, compiler).of_tool().build(found).and_then(Part::into_tools);
     if tools.is_none() && compiler.problems.len() == problems {
         compiler.of_node(&own, None, "it is no tool");
     }
     tools
 }
 
-/// A value with something in every place.
-fn sample(value: &Value) -> Value {
-    match value {
-        Value::String(text) => crate::engine::variables::replaced(text, |_| Some("0".to_owned())).into(),
-        value => value.clone(),
-    }
-}
-
-fn is_address(name: &str) -> bool {
-    name.to_ascii_lowercase().ends_with("url")
-}
-
 /// Whether nothing in the scheme, host and port of an address is filled in.
 pub(super) fn has_fixed_origin(name: &str, value: &Value) -> bool {
-    let Some(text) = value.as_str().map(str::trim) else { return true };
+    let Some(text) = value.as_str().map(str::trim).filter(|text| text.contains("{{")) else { return true };
+    let name = name.to_ascii_lowercase();
+    let is_address = name.ends_with("url") || name.ends_with("server");
     match text.split_once("://") {
-        None if is_address(name) => !text.contains("{{"),
-        Some((scheme, rest)) if !scheme.contains(char::is_whitespace) => {
-            let origin = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        None => !is_address,
+        Some((scheme, _)) if !is_address && scheme.contains(char::is_whitespace) => true,
+        Some((scheme, rest)) => {
+            let origin = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
             !scheme.contains("{{") && !origin.contains("{{")
         }
-        _ => true,
     }
 }

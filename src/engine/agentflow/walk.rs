@@ -12,7 +12,6 @@ use super::values::{Scope, shown};
 use super::written::{self, Written};
 use super::{Agentflow, Node, Outcome, Then, Visit};
 use crate::engine::budget::bytes_of;
-use crate::engine::compile::Workshop;
 use crate::engine::failure::Failure;
 use crate::engine::run::Run;
 use crate::predict::chat_id;
@@ -24,7 +23,6 @@ const MOST_LOOPS: u64 = 10;
 /// What all levels of a run share.
 pub(super) struct Shared<'a> {
     pub(super) run: &'a Run<'a>,
-    pub(super) workshop: &'a Workshop,
     /// The id of the message that the answer becomes.
     pub(super) message: String,
     /// Texts of the files that came with the question.
@@ -138,19 +136,16 @@ impl<'a> Walk<'a> {
         }
         let scope = Scope { run, runtime: &self.runtime, iteration: self.iteration, files, message };
         let mut inputs = node.inputs.clone();
-        for name in &node.filled {
-            if let Some(value) = inputs.get_mut(name) {
-                *value = scope.fill(value);
-            }
+        for (name, template) in &node.templates {
+            inputs.insert(name.clone(), template.value(&scope).map_err(Failure::flow)?);
         }
         run.budget().check()?;
         let visit = Visit {
             node,
             inputs,
-            run,
+            run: &Run { names: Some(&scope), ..**run },
             runtime: &self.runtime,
             iteration: self.iteration,
-            workshop: self.shared.workshop,
             scope: &scope,
             said: said.as_deref(),
             is_last: self.iteration.is_none() && self.graph.next(at).is_empty(),
@@ -260,8 +255,9 @@ impl<'a> Walk<'a> {
     fn finish(&mut self, at: usize, node: &Node, mut outcome: Outcome) -> Result<(), Failure> {
         let state = outcome.state.get_or_insert_with(|| self.runtime.state.clone()).clone();
         let history = outcome.history.clone().unwrap_or_default();
-        let form = outcome.output.get("form").filter(|form| !form.is_null() && **form != "").cloned();
-        let forgets = outcome.output.get("ephemeralMemory") == Some(&Value::Bool(true));
+        // A model's answer may have any names in it; only the start says what is forgotten.
+        let is_start = node.kind == "startAgentflow";
+        let forgets = is_start && outcome.output.get("ephemeralMemory") == Some(&Value::Bool(true));
         let entry = self.entry(at, node, outcome, "FINISHED");
         self.note(entry)?;
         self.tell_step(node, "FINISHED", None);
@@ -270,9 +266,6 @@ impl<'a> Walk<'a> {
         }
         self.runtime.state = state;
         self.runtime.history.extend(history);
-        if let Some(form) = form {
-            self.runtime.form = form;
-        }
         if forgets {
             self.runtime.past = Rc::default();
         }

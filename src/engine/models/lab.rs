@@ -5,7 +5,7 @@ use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -22,6 +22,7 @@ use crate::engine::part::Part;
 use crate::engine::provider::Targets;
 use crate::engine::request::Request;
 use crate::engine::run::{Run, Services, Sink};
+use crate::engine::settled::Overrides;
 use crate::engine::watch::Watch;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::Histograms;
@@ -105,7 +106,7 @@ pub(crate) fn built(kind: &dyn Kind, inputs: Value, credentialed: bool) -> Resul
     let export: Export = serde_json::from_value(json!({ "nodes": [] })).unwrap();
     let data = json!({ "name": kind.names()[0], "label": "The model" });
     let node: Node = serde_json::from_value(json!({ "id": "model_0", "data": data })).unwrap();
-    let overrides = Map::new();
+    let overrides = Overrides::default();
     let mut compiler = Compiler::new(&export, &workshop, &overrides);
     let Value::Object(inputs) = inputs else { panic!("inputs are an object") };
     let part = Inputs::new(&node, inputs, &mut compiler).build(kind);
@@ -136,7 +137,7 @@ pub(crate) async fn asked(kind: &dyn Kind, inputs: Value, ask: Ask<'_>, status: 
     let model = model(kind, inputs);
     let (services, request, sink) = (services(), Request::default(), Sink::new(true));
     let watch = Watch::default();
-    let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch };
+    let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch, names: None };
     let ask = if ask.bare { ask.telling_bare(Some(&sink)) } else { ask.telling(Some(&sink)) };
     let work = async { tokio::join!(serve(&listener, status, answer), run.ask(&*model, ask)) };
     let (received, answered) = patiently(&services, work).await;
@@ -154,7 +155,7 @@ pub(crate) async fn embedded(
     let embeddings = built(kind, inputs, true).unwrap().into_embeddings().unwrap();
     let (services, request, sink) = (services(), Request::default(), Sink::new(false));
     let watch = Watch::default();
-    let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch };
+    let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch, names: None };
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     let serving = async {
         let mut all = Vec::new();
@@ -178,7 +179,7 @@ pub(crate) async fn asked_in_vain(kind: &dyn Kind, inputs: Value, ask: Ask<'_>) 
     let model = model(kind, inputs);
     let (services, request, sink) = (services(), Request::default(), Sink::new(true));
     let watch = Watch::default();
-    let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch };
+    let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch, names: None };
     let answered = patiently(&services, run.ask(&*model, ask)).await;
     drop(listener);
     answered.expect_err("nobody answers")

@@ -51,9 +51,8 @@ impl Kind for ToolAgent {
         if prompt.as_ref().is_some_and(|prompt| prompt.form() != Form::Chat) {
             inputs.refuse("chatPromptTemplate", "expected a chat prompt template");
         }
-        inputs.fills(&["systemMessage"]);
-        let system = Template::parse(&inputs.text("systemMessage").unwrap_or_default());
-        let system = system.map_err(|error| inputs.refuse("systemMessage", error)).ok();
+        let system = inputs.text("systemMessage").unwrap_or_default();
+        let system = inputs.prompt("systemMessage", &system);
         let moderations = moderations(inputs);
         let most = inputs.integer("maxIterations").unwrap_or(MOST_CALLS);
         let tells_steps = inputs.flag("enableDetailedStreaming").unwrap_or(false);

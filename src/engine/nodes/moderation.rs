@@ -11,10 +11,11 @@ use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
 use crate::engine::message::Message;
 use crate::engine::models::{Ask, ChatModel};
+use crate::engine::mustache::Mustache;
 use crate::engine::part::{Moderation, Part};
 use crate::engine::provider::{Endpoint, secret_header};
 use crate::engine::run::Run;
-use crate::engine::variables::filled_setting;
+use crate::engine::variables::OfSettings;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&SimpleModeration, &OpenAiModeration];
 
@@ -67,12 +68,12 @@ impl Kind for SimpleModeration {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        inputs.fills(&["denyList", "moderationErrorMessage"]);
         let denied = inputs.text("denyList").unwrap_or_default();
+        let denied = denied.split('\n').map(|line| inputs.mustache_in("denyList", line)).collect();
         let model = inputs.part_as("model", Part::into_model, "a chat model");
-        let sentence = inputs.text("moderationErrorMessage");
+        let sentence = inputs.mustache("moderationErrorMessage");
         let sentence =
-            sentence.unwrap_or_else(|| "Cannot Process! Input violates content moderation policies.".to_owned());
+            sentence.unwrap_or_else(|| Mustache::plain("Cannot Process! Input violates content moderation policies."));
         Some(Part::Moderation(Arc::new(Simple { denied, model, sentence })))
     }
 }
@@ -80,27 +81,32 @@ impl Kind for SimpleModeration {
 #[derive(Debug)]
 struct Simple {
     /// Line by line.
-    denied: String,
+    denied: Vec<Mustache>,
     model: Option<Arc<dyn ChatModel>>,
-    sentence: String,
+    sentence: Mustache,
 }
 
 impl Moderation for Simple {
     fn check<'a>(&'a self, text: &'a str, run: &'a Run<'a>) -> Task<'a, Result<String, String>> {
         Box::pin(async move {
             let lower = text.to_lowercase();
-            let denied = filled_setting(&self.denied, run);
-            let lines = memchr::memchr_iter(b'\n', denied.as_bytes()).count() + 1;
-            if self.model.is_none() && lines.saturating_mul(lower.len()) > MOST_COMPARED {
+            let names = OfSettings(run);
+            // A variable may be the list, or a part of it.
+            let lines = self.denied.iter().flat_map(|line| {
+                let text = line.text(&names);
+                if line.alone().is_some() { text.split('\n').map(str::to_owned).collect() } else { vec![text] }
+            });
+            let lines: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
+            if self.model.is_none() && lines.len().saturating_mul(lower.len()) > MOST_COMPARED {
                 return Err(Failure::flow("the deny list is too long for a question of that length"));
             }
-            for denied in denied.split('\n').filter(|line| !line.is_empty()) {
+            for denied in &lines {
                 let is_denied = match &self.model {
                     Some(model) => is_similar(&**model, text, denied, run).await?,
                     None => lower.contains(&denied.to_lowercase()),
                 };
                 if is_denied {
-                    return Ok(Err(filled_setting(&self.sentence, run)));
+                    return Ok(Err(self.sentence.text(&OfSettings(run))));
                 }
             }
             Ok(Ok(text.to_owned()))
@@ -130,9 +136,9 @@ impl Kind for OpenAiModeration {
         if let Some(key) = inputs.credential("openAIApi", "openAIApiKey") {
             headers.push((AUTHORIZATION, secret_header(&format!("Bearer {}", key.expose())).ok()?));
         }
-        inputs.fills(&["moderationErrorMessage"]);
-        let sentence = inputs.text("moderationErrorMessage");
-        let sentence = sentence.unwrap_or_else(|| "Text was found that violates OpenAI's content policy.".to_owned());
+        let sentence = inputs.mustache("moderationErrorMessage");
+        let sentence =
+            sentence.unwrap_or_else(|| Mustache::plain("Text was found that violates OpenAI's content policy."));
         inputs.ignore(&["credential", "FLOWISE_CREDENTIAL_ID"]);
         let endpoint = inputs.compiler.workshop.targets.endpoint("https://api.openai.com/v1", None).ok()?;
         Some(Part::Moderation(Arc::new(OpenAi { endpoint, headers, sentence })))
@@ -143,7 +149,7 @@ impl Kind for OpenAiModeration {
 struct OpenAi {
     endpoint: Endpoint,
     headers: Vec<(HeaderName, HeaderValue)>,
-    sentence: String,
+    sentence: Mustache,
 }
 
 impl Moderation for OpenAi {
@@ -154,7 +160,7 @@ impl Moderation for OpenAi {
             let verdict = incoming.json().await?;
             match verdict.pointer("/results/0/flagged").and_then(Value::as_bool) {
                 Some(false) => Ok(Ok(text.to_owned())),
-                Some(true) => Ok(Err(filled_setting(&self.sentence, run))),
+                Some(true) => Ok(Err(self.sentence.text(&OfSettings(run)))),
                 None => Err(Failure::Unreachable("The moderation's answer cannot be read.".to_owned())),
             }
         })
@@ -173,7 +179,7 @@ mod tests {
         let targets = Targets::new(&"local".into(), &Arc::new(Metrics::new().unwrap()));
         let endpoint = targets.endpoint(&format!("{origin}/v1"), None).unwrap();
         let headers = vec![(AUTHORIZATION, secret_header("Bearer sk-test").unwrap())];
-        let moderation = OpenAi { endpoint, headers, sentence: "Not that.".to_owned() };
+        let moderation = OpenAi { endpoint, headers, sentence: Mustache::plain("Not that.") };
         let checked = within(&json!({ "question": "Q" }), async |run| moderation.check("Q", run).await);
         (checked, heard.recv().unwrap())
     }

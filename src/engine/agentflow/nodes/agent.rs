@@ -3,13 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::super::knowledge;
-use super::super::structured::{self, schema};
+use super::super::structured;
 use super::super::talk::{self, Talk};
 use super::super::tools::{Ready, Slot};
-use super::super::values::{updated, with_output};
 use super::super::{Kind, Outcome, Step, Then, Visit};
 use super::refuse_if_set;
-use super::speaker::{Clock, Speaker, add_thoughts, formed, pretty, tell_end};
+use super::speaker::{Clock, Said, Speaker, add_thoughts, formed, pretty, tell_end};
 use crate::engine::Task;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
@@ -27,7 +26,7 @@ impl Kind for Agent {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
         let speaker = Speaker::read("agent", inputs);
-        Speaker::read_rest("agent", inputs);
+        let said = Speaker::read_rest("agent", inputs);
         let knowledge = knowledge::read("agentKnowledgeDocumentStores", inputs);
         refuse_if_set(
             inputs,
@@ -46,13 +45,14 @@ impl Kind for Agent {
             })
             .collect();
         let tools = tools.into_iter().collect::<Option<Vec<_>>>();
-        Some(Box::new(Acts { speaker: speaker?, tools: tools?, knowledge: knowledge? }))
+        Some(Box::new(Acts { speaker: speaker?, said, tools: tools?, knowledge: knowledge? }))
     }
 }
 
 #[derive(Debug)]
 struct Acts {
     speaker: Speaker,
+    said: Said,
     tools: Vec<Slot>,
     /// What searches document stores.
     knowledge: Vec<Ready>,
@@ -84,11 +84,10 @@ struct Work<'a> {
 
 impl Acts {
     async fn act(&self, visit: &Visit<'_>) -> Result<Outcome, Failure> {
-        let slots = self.tools.iter().map(|slot| slot.tools(visit.scope, visit.workshop));
-        let mut tools: Vec<Ready> = slots.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+        let mut tools: Vec<Ready> = self.tools.iter().flat_map(|slot| slot.tools(visit.scope)).collect();
         tools.extend_from_slice(&self.knowledge);
         let available: Vec<Value> = tools.iter().map(Ready::shown).collect();
-        let schema = schema(visit.inputs.get("agentStructuredOutput"));
+        let schema = self.said.schema(visit)?;
         let mut work = Work {
             agent: self,
             visit,
@@ -140,7 +139,7 @@ impl Acts {
             tell_end(visit, &answered);
         }
         let for_state = if schema.is_some() { pretty(&Value::Object(fields)) } else { text.clone() };
-        let state = with_output(updated(&visit.runtime.state, visit.inputs.get("agentUpdateState")), &for_state);
+        let state = self.said.changes.applied(visit, &for_state);
         let mut turns = self.speaker.remembered(visit);
         let mut own = visit.turn("agentReturnResponseAs", &text);
         if let (Some(own), false) = (own.as_object_mut(), work.used.is_empty()) {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::super::changes::Changes;
 use super::super::runtime::turn;
-use super::super::values::{updated, with_output};
-use super::super::{Kind, Outcome, Step, Visit, lenient};
-use super::{check_changes, refuse_if_set};
+use super::super::{Kind, Outcome, Step, Visit};
+use super::overriding::Overriding;
+use super::refuse_if_set;
 use crate::engine::Task;
 use crate::engine::compile::Need;
 use crate::engine::failure::Failure;
@@ -32,13 +33,13 @@ impl Kind for ExecuteFlow {
         }
         refuse_if_set(inputs, &["executeFlowBaseURL"], "the engine runs its own flows only");
         inputs.text("executeFlowInput");
-        inputs.value("executeFlowOverrideConfig");
+        let overrides = Overriding::read("executeFlowOverrideConfig", inputs);
         inputs.text("executeFlowReturnResponseAs");
-        check_changes(inputs, "executeFlowUpdateState");
+        let changes = Changes::read(inputs, "executeFlowUpdateState");
         inputs.ignore(&["credential"]);
         let name = name?;
         inputs.compiler.miss(inputs.node, Need::Flow { name: name.clone() });
-        Some(Box::new(Executes { name }))
+        Some(Box::new(Executes { name, overrides, changes }))
     }
 }
 
@@ -46,6 +47,8 @@ impl Kind for ExecuteFlow {
 struct Executes {
     /// Flowise's id of the flow, or its file's name without `.json`.
     name: String,
+    overrides: Overriding,
+    changes: Changes,
 }
 
 impl Step for Executes {
@@ -71,7 +74,6 @@ impl Step for Executes {
                     }
                 }
             }
-            let changed = updated(&visit.runtime.state, visit.inputs.get("executeFlowUpdateState"));
             let mut turns = if visit.is_first() { vec![turn("user", &asked)] } else { Vec::new() };
             let mut own = visit.turn("executeFlowReturnResponseAs", &text);
             if let (Some(own), Some(used)) = (own.as_object_mut(), reply.fields.get("usedTools")) {
@@ -80,7 +82,7 @@ impl Step for Executes {
             turns.push(own);
             let input = json!({ "messages": [turn("user", &asked)] });
             let outcome = Outcome::new(input, Value::Object(output));
-            Ok(outcome.with_state(with_output(changed, &text)).saying(turns))
+            Ok(outcome.with_state(self.changes.applied(visit, &text)).saying(turns))
         })
     }
 }
@@ -90,22 +92,23 @@ impl Executes {
         let flow = self.flow(visit)?;
         let outer = visit.run.request;
         let _level = visit.run.budget().deeper()?;
-        let mut overrides = overrides(visit.inputs.get("executeFlowOverrideConfig"))?;
-        let session = overrides.remove("sessionId").and_then(|session| session.as_str().map(str::to_owned));
-        let vars = overrides.remove("vars").and_then(|vars| vars.as_object().cloned());
+        let mut overrides = self.overrides.filled(visit.scope)?;
+        let session = overrides.values.shift_remove("sessionId");
+        let session = session.as_ref().and_then(Value::as_str).filter(|name| !name.is_empty());
+        let vars = overrides.values.shift_remove("vars").and_then(|vars| vars.as_object().cloned());
         let request = Request {
             question: Some(asked.to_owned()),
             chat_id: outer.chat_id.clone(),
-            session_id: session.unwrap_or_else(|| outer.chat_id.clone()),
+            session_id: session.map_or_else(|| outer.chat_id.clone(), |name| outer.sessions.named(name)),
             vars: vars.unwrap_or_else(|| outer.vars.clone()),
             overrides,
             flows: Arc::clone(&outer.flows),
+            sessions: outer.sessions.clone(),
             ..Request::default()
         };
         let sink = Sink::new(false);
-        let outer = visit.run;
-        let run =
-            Run { services: outer.services, flow: &flow.name, request: &request, sink: &sink, watch: outer.watch };
+        // In the other flow, names stand for what is known there.
+        let run = Run { flow: &flow.name, request: &request, sink: &sink, names: None, ..*visit.run };
         let answer: Task<'_, Reply> = Box::pin(flow.answer(&run));
         answer.await
     }
@@ -117,18 +120,5 @@ impl Executes {
             return Err(Failure::flow("Cannot call the same agentflow!"));
         }
         Ok(Arc::clone(found))
-    }
-}
-
-/// What the node overrides in the other flow.
-fn overrides(written: Option<&Value>) -> Result<Map<String, Value>, Failure> {
-    match written {
-        Some(Value::Object(overrides)) => Ok(overrides.clone()),
-        Some(Value::String(text)) if text.starts_with('{') && text.ends_with('}') => match lenient::parse(text) {
-            Ok(Value::Object(overrides)) => Ok(overrides),
-            Ok(_) => Ok(Map::new()),
-            Err(error) => Err(Failure::flow(format!("Invalid JSON in executeFlowOverrideConfig: {error}"))),
-        },
-        _ => Ok(Map::new()),
     }
 }

@@ -2,10 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::structured::{self, schema};
-use super::super::values::{updated, with_output};
+use super::super::structured;
 use super::super::{Kind, Outcome, Step, Visit};
-use super::speaker::{Clock, Speaker, add_thoughts, add_usage, formed, tell_end};
+use super::speaker::{Clock, Said, Speaker, add_thoughts, add_usage, formed, tell_end};
 use crate::engine::Task;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
@@ -21,13 +20,16 @@ impl Kind for Llm {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
         let speaker = Speaker::read("llm", inputs);
-        Speaker::read_rest("llm", inputs);
-        Some(Box::new(Asks(speaker?)))
+        let said = Speaker::read_rest("llm", inputs);
+        Some(Box::new(Asks { speaker: speaker?, said }))
     }
 }
 
 #[derive(Debug)]
-struct Asks(Speaker);
+struct Asks {
+    speaker: Speaker,
+    said: Said,
+}
 
 impl Step for Asks {
     fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
@@ -37,10 +39,10 @@ impl Step for Asks {
 
 impl Asks {
     async fn ask(&self, visit: &Visit<'_>) -> Result<Outcome, Failure> {
-        let Self(speaker) = self;
+        let Self { speaker, said } = self;
         let (run, sink) = (visit.run, visit.run.sink);
         let talk = speaker.talk(visit, false).await?;
-        let schema = schema(visit.inputs.get("llmStructuredOutput"));
+        let schema = said.schema(visit)?;
         let streams = visit.is_last && speaker.streams && schema.is_none();
         let clock = Clock::start();
         let form = schema.as_ref().map(|schema| (structured::NAME, schema));
@@ -65,7 +67,7 @@ impl Asks {
         if streams {
             tell_end(visit, &answered);
         }
-        let state = with_output(updated(&visit.runtime.state, visit.inputs.get("llmUpdateState")), &text);
+        let state = said.changes.applied(visit, &text);
         let mut turns = speaker.remembered(visit);
         turns.push(visit.turn("llmReturnResponseAs", &text));
         let input = speaker.shown(visit, talk.shown);

@@ -2,13 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::values::updated;
-use super::super::{Kind, Outcome, Step, Then, Visit, lenient};
-use super::check_changes;
+use super::super::changes::Changes;
+use super::super::{Kind, Outcome, Step, Then, Visit};
 use crate::engine::Task;
-use crate::engine::budget::bytes_of_json;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
+use crate::engine::mustache::JsonTemplate;
 
 /// The node `loopAgentflow`.
 pub(super) struct Loop;
@@ -28,11 +27,11 @@ impl Kind for Loop {
         }
         let most = inputs.integer("maxLoopCount").unwrap_or(ROUNDS);
         inputs.text("fallbackMessage");
-        check_changes(inputs, "loopUpdateState");
+        let changes = Changes::read(inputs, "loopUpdateState");
         let to = to?;
         let mut parts = to.split('-');
         let (id, label) = (parts.next()?.to_owned(), parts.next().unwrap_or("undefined").to_owned());
-        Some(Box::new(Loops { id, label, most }))
+        Some(Box::new(Loops { id, label, most, changes }))
     }
 }
 
@@ -41,18 +40,14 @@ struct Loops {
     id: String,
     label: String,
     most: u64,
+    changes: Changes,
 }
 
 impl Step for Loops {
     fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
         Box::pin(async move {
             let said = format!("Loop back to {} ({})", self.label, self.id);
-            let mut state = updated(&visit.runtime.state, visit.inputs.get("loopUpdateState"));
-            for value in
-                state.values_mut().filter(|value| value.as_str().is_some_and(|text| text.contains("{{ output }}")))
-            {
-                *value = said.as_str().into();
-            }
+            let state = self.changes.applied(visit, &said);
             let mut output = json!({ "content": said, "nodeID": self.id, "maxLoopCount": self.most });
             let fallback = visit.text("fallbackMessage");
             if let (Some(output), true) = (output.as_object_mut(), visit.inputs.contains_key("fallbackMessage")) {
@@ -77,25 +72,19 @@ impl Kind for Iteration {
         if !inputs.has("iterationInput") {
             inputs.refuse("iterationInput", "a list is required");
         }
-        Some(Box::new(Iterates))
+        Some(Box::new(Iterates(inputs.json_template("iterationInput")?)))
     }
 }
 
 #[derive(Debug)]
-struct Iterates;
+struct Iterates(JsonTemplate);
 
 impl Step for Iterates {
     fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
         Box::pin(async move {
-            let items = match visit.inputs.get("iterationInput") {
-                Some(Value::String(text)) => {
-                    visit.run.budget().has_room(bytes_of_json(text.as_bytes()))?;
-                    lenient::parse(text).map_err(Failure::flow)?
-                }
-                Some(value) => value.clone(),
-                None => Value::Null,
+            let Value::Array(items) = self.0.value(visit.scope).map_err(Failure::flow)? else {
+                return Err(Failure::flow("Invalid input array"));
             };
-            let Value::Array(items) = items else { return Err(Failure::flow("Invalid input array")) };
             let input = json!({ "iterationInput": items });
             Ok(Outcome::new(input, json!({})).then(Then::Each(items)))
         })

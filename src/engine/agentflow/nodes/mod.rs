@@ -1,6 +1,7 @@
 //! Every kind of node of the second generation, one file a family. A new node touches its file and [`KINDS`].
 
 mod agent;
+mod body;
 mod buffer;
 mod choices;
 mod flows;
@@ -8,6 +9,7 @@ mod http;
 mod human;
 mod llm;
 mod loops;
+mod overriding;
 mod replies;
 mod retriever;
 mod speaker;
@@ -45,15 +47,6 @@ pub(super) fn why_not(name: &str) -> &'static str {
     match name {
         "customFunctionAgentflow" => "the engine runs no code",
         _ => "the engine does not know this kind of node",
-    }
-}
-
-/// Looks at the list of what a node changes in the flow's state.
-fn check_changes(inputs: &mut Inputs<'_, '_, '_>, name: &str) {
-    let Some(changes) = inputs.value(name) else { return };
-    let is_change = |change: &Value| change.get("key").is_some_and(Value::is_string);
-    if !changes.as_array().is_some_and(|changes| changes.iter().all(is_change)) {
-        inputs.refuse(name, "expected a list of keys and values");
     }
 }
 

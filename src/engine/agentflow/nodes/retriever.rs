@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::super::changes::Changes;
 use super::super::talk::shown_sources;
-use super::super::values::{updated, with_output};
 use super::super::{Kind, Outcome, Step, Visit, knowledge};
-use super::check_changes;
 use super::speaker::pretty;
 use crate::engine::Task;
 use crate::engine::inputs::Inputs;
@@ -38,9 +37,9 @@ impl Kind for RetrieverNode {
                 false
             }
         };
-        check_changes(inputs, "retrieverUpdateState");
+        let changes = Changes::read(inputs, "retrieverUpdateState");
         let stores = stores?.into_iter().map(|(store, _)| store).collect();
-        Some(Box::new(Searches { stores, with_metadata }))
+        Some(Box::new(Searches { stores, with_metadata, changes }))
     }
 }
 
@@ -48,6 +47,7 @@ impl Kind for RetrieverNode {
 struct Searches {
     stores: Vec<Arc<VectorStore>>,
     with_metadata: bool,
+    changes: Changes,
 }
 
 impl Step for Searches {
@@ -67,9 +67,8 @@ impl Step for Searches {
             if visit.is_last {
                 visit.run.sink.bare_token(&text);
             }
-            let changed = updated(&visit.runtime.state, visit.inputs.get("retrieverUpdateState"));
             let outcome = Outcome::new(json!({ "question": query }), json!({ "content": text }));
-            Ok(outcome.with_state(with_output(changed, &text)))
+            Ok(outcome.with_state(self.changes.applied(visit, &text)))
         })
     }
 }

@@ -6,17 +6,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
+use super::super::changes::Changes;
 use super::super::runtime::turn;
-use super::super::structured::is_type;
+use super::super::structured::{is_type, schema};
 use super::super::talk::{self, Talk};
 use super::super::values::shown as text_of;
 use super::super::{Visit, talk::message};
 use super::buffer::{most_tokens, surplus};
-use super::check_changes;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
 use crate::engine::message::Message;
 use crate::engine::models::{self, Answered, Ask, ChatModel};
+use crate::engine::mustache::JsonTemplate;
 
 /// How Flowise has a model sum up a chat.
 const SUMMARIZER: &str = include_str!("summarizer.txt");
@@ -75,7 +76,7 @@ impl Speaker {
     }
 
     /// Reads what a node tells its model and does with the answer.
-    pub(super) fn read_rest(prefix: &str, inputs: &mut Inputs<'_, '_, '_>) {
+    pub(super) fn read_rest(prefix: &str, inputs: &mut Inputs<'_, '_, '_>) -> Said {
         let name = |rest: &str| format!("{prefix}{rest}");
         let messages = name("Messages");
         let is_known = |role: &Value| matches!(role.as_str(), Some("system" | "user" | "assistant" | "developer" | ""));
@@ -90,7 +91,9 @@ impl Speaker {
         if !fields.as_array().is_some_and(|fields| fields.iter().all(is_field)) {
             inputs.refuse(&name("StructuredOutput"), "expected a list of keys with their types");
         }
-        check_changes(inputs, &name("UpdateState"));
+        // Its form is made of what the author wrote; what is filled in are texts in that.
+        let form = schema(Some(&fields)).map(|schema| inputs.template_of(&[&name("StructuredOutput")], &schema));
+        Said { form, changes: Changes::read(inputs, &name("UpdateState")) }
     }
 
     fn has_memory(&self, visit: &Visit<'_>) -> bool {
@@ -211,6 +214,20 @@ impl Speaker {
         shown.insert("messages".to_owned(), talk.into());
         shown.extend(super::shown(&inputs));
         Value::Object(shown)
+    }
+}
+
+/// What becomes of an answer.
+#[derive(Debug)]
+pub(super) struct Said {
+    /// The form that it must have, as a JSON Schema.
+    form: Option<JsonTemplate>,
+    pub(super) changes: Changes,
+}
+
+impl Said {
+    pub(super) fn schema(&self, visit: &Visit<'_>) -> Result<Option<Value>, Failure> {
+        self.form.as_ref().map(|form| form.value(visit.scope).map_err(Failure::flow)).transpose()
     }
 }
 

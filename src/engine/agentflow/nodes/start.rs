@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 use super::super::answer::state;
 use super::super::{Kind, Outcome, Step, Visit};
 use crate::engine::Task;
+use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
+use crate::engine::mustache::JsonTemplate;
 
 /// The node `startAgentflow`.
 pub(super) struct Start;
@@ -33,9 +35,15 @@ impl Kind for Start {
             }
         };
         let is_state = |value: &Value| value.is_array() || value.is_object();
-        if inputs.json("startState").is_some_and(|state| !is_state(&state)) {
+        let written = inputs.json("startState");
+        if written.as_ref().is_some_and(|state| !is_state(state)) {
             inputs.refuse("startState", "expected a list of keys and values");
         }
+        let state = state(written.as_ref()).into_iter().map(|(key, value)| {
+            let value = inputs.template_of(&["startState", &key], &value);
+            (key, value)
+        });
+        let state = state.collect();
         let (forgets, keeps_state) = (inputs.flag("startEphemeralMemory"), inputs.flag("startPersistState"));
         // Of other kinds of start.
         let other =
@@ -43,12 +51,13 @@ impl Kind for Start {
         let others: Vec<String> = inputs.node.data.inputs.keys().filter(other).cloned().collect();
         inputs.ignore(&others.iter().map(String::as_str).collect::<Vec<_>>());
         let (forgets, keeps_state) = (forgets.unwrap_or_default(), keeps_state.unwrap_or_default());
-        Some(Box::new(Started { has_form, forgets, keeps_state }))
+        Some(Box::new(Started { state, has_form, forgets, keeps_state }))
     }
 }
 
 #[derive(Debug)]
 struct Started {
+    state: Vec<(String, JsonTemplate)>,
     has_form: bool,
     forgets: bool,
     keeps_state: bool,
@@ -57,7 +66,9 @@ struct Started {
 impl Step for Started {
     fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
         Box::pin(async move {
-            let mut state = state(visit.inputs.get("startState"));
+            let value = |(key, value): &(String, JsonTemplate)| Ok((key.clone(), value.value(visit.scope)?));
+            let mut state =
+                self.state.iter().map(value).collect::<Result<Map<_, _>, String>>().map_err(Failure::flow)?;
             if self.keeps_state {
                 state.extend(visit.runtime.state.clone());
             }

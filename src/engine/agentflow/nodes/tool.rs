@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::changes::Changes;
 use super::super::tools::Slot;
-use super::super::values::{updated, with_output};
 use super::super::{Kind, Outcome, Step, Visit};
-use super::check_changes;
 use crate::engine::Task;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
+use crate::engine::mustache::{Dialect, JsonTemplate};
 
 /// The node `toolAgentflow`.
 pub(super) struct ToolNode;
@@ -27,11 +27,19 @@ impl Kind for ToolNode {
         let selected = first(["selectedTool", "toolAgentflowSelectedTool"]);
         let config = first(["selectedToolConfig", "toolAgentflowSelectedToolConfig"]).map(|(_, config)| config);
         let arguments = inputs.value("toolInputArgs").unwrap_or_else(|| json!([]));
-        let is_argument = |argument: &Value| argument.get("inputArgName").is_some_and(Value::is_string);
-        if !arguments.as_array().is_some_and(|all| all.iter().all(is_argument)) {
+        let named = |argument: &Value| {
+            Some((argument.get("inputArgName")?.as_str()?.to_owned(), argument.get("inputArgValue").cloned()))
+        };
+        let named = arguments.as_array().and_then(|all| all.iter().map(named).collect::<Option<Vec<_>>>());
+        if named.is_none() {
             inputs.refuse("toolInputArgs", "expected a list of names and values");
         }
-        check_changes(inputs, "toolUpdateState");
+        let argument = |(at, (name, value)): (usize, (String, Option<Value>))| {
+            let template = inputs.template_of(&["toolInputArgs", &at.to_string()], &value.unwrap_or_default());
+            (name, meant(template))
+        };
+        let arguments = named.unwrap_or_default().into_iter().enumerate().map(argument).collect();
+        let changes = Changes::read(inputs, "toolUpdateState");
         let Some((input, kind)) = selected.as_ref().and_then(|(name, kind)| Some((name, kind.as_str()?))) else {
             inputs.refuse("toolAgentflowSelectedTool", "a tool is required");
             return None;
@@ -40,39 +48,67 @@ impl Kind for ToolNode {
             inputs.refuse(input, "a node can call one tool, and a toolkit has several");
             return None;
         }
-        Some(Box::new(Calls(Slot::read(kind, config.as_ref(), false, input, inputs)?)))
+        let slot = Slot::read(kind, config.as_ref(), false, input, inputs)?;
+        Some(Box::new(Calls { slot, arguments, changes }))
     }
 }
 
 #[derive(Debug)]
-struct Calls(Slot);
+struct Calls {
+    slot: Slot,
+    arguments: Vec<(String, JsonTemplate)>,
+    changes: Changes,
+}
 
 impl Step for Calls {
     fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
         Box::pin(async move {
-            let ready = self.0.tools(visit.scope, visit.workshop)?.pop();
+            let ready = self.slot.tools(visit.scope).pop();
             let ready = ready.ok_or_else(|| Failure::flow("Tool not selected"))?;
             let listed = visit.inputs.get("toolInputArgs").cloned().unwrap_or_else(|| json!([]));
-            let argument = |argument: &Value| {
-                let name = argument.get("inputArgName")?.as_str()?.to_owned();
-                Some((name, argument.get("inputArgValue").map(read).unwrap_or_default()))
-            };
-            let arguments: Map<String, Value> = listed.as_array().into_iter().flatten().filter_map(argument).collect();
+            let argument = |(name, value): &(String, JsonTemplate)| Ok((name.clone(), value.value(visit.scope)?));
+            let arguments = self.arguments.iter().map(argument).collect::<Result<Map<_, _>, String>>();
+            let arguments = arguments.map_err(Failure::flow)?;
             let result = visit.run.call(&*ready.tool, &Value::Object(arguments)).await;
             let text = result.map_err(|failure| failure.within("Error"))?.text;
             if visit.is_last {
                 visit.run.sink.bare_token(&text);
             }
-            let changed = updated(&visit.runtime.state, visit.inputs.get("toolUpdateState"));
-            let input = json!({ "toolInputArgs": listed, "selectedTool": self.0.kind });
-            Ok(Outcome::new(input, json!({ "content": text })).with_state(with_output(changed, &text)))
+            let input = json!({ "toolInputArgs": listed, "selectedTool": self.slot.kind });
+            Ok(Outcome::new(input, json!({ "content": text })).with_state(self.changes.applied(visit, &text)))
         })
     }
 }
 
 /// A value as its author meant it: without the editor's backslashes, and as JSON where it is some.
-fn read(value: &Value) -> Value {
-    let Some(text) = value.as_str() else { return value.clone() };
+fn meant(value: JsonTemplate) -> JsonTemplate {
+    match value {
+        JsonTemplate::Fixed(Value::String(text)) => {
+            let text = clean(&text);
+            let json = if looks_like_json(&text) { serde_json::from_str(&text).ok() } else { None };
+            JsonTemplate::Fixed(json.unwrap_or_else(|| text.into()))
+        }
+        JsonTemplate::Input(text) => {
+            // What a node gave may be JSON as a whole.
+            if text.alone().is_some() {
+                return JsonTemplate::Bracketed(text);
+            }
+            let text = text.reworded(clean);
+            let written = text.written();
+            let json =
+                if looks_like_json(&written) { JsonTemplate::parse(&written, Dialect::Agentflow).ok() } else { None };
+            json.unwrap_or(JsonTemplate::Input(text))
+        }
+        value => value,
+    }
+}
+
+fn looks_like_json(text: &str) -> bool {
+    (text.starts_with('[') && text.ends_with(']')) || (text.starts_with('{') && text.ends_with('}'))
+}
+
+/// Without the backslashes that the editor puts before these.
+fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
@@ -84,21 +120,28 @@ fn read(value: &Value) -> Value {
             _ => clean.push(letter),
         }
     }
-    let looks_like_json =
-        (clean.starts_with('[') && clean.ends_with(']')) || (clean.starts_with('{') && clean.ends_with('}'));
-    let parsed = if looks_like_json { serde_json::from_str(&clean).ok() } else { None };
-    parsed.unwrap_or_else(|| clean.into())
+    clean
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::settled::Settled;
 
     #[test]
     fn arguments_are_what_their_author_meant() {
-        assert_eq!(read(&r#"\["a", "b"\]"#.into()), json!(["a", "b"]));
-        assert_eq!(read(&r#"{\"a\": 1}"#.into()), json!({ "a": 1 }));
-        assert_eq!(read(&"[no json]".into()), json!("[no json]"));
-        assert_eq!(read(&5.into()), json!(5));
+        let read = |value: Value, said: &'static str| {
+            let template = JsonTemplate::of(&value, Dialect::Agentflow, &Settled::default(), &mut Vec::new());
+            meant(template).value(&|_: &str| Some(said.into())).unwrap()
+        };
+        assert_eq!(read(r#"\["a", "b"\]"#.into(), ""), json!(["a", "b"]));
+        assert_eq!(read(r#"{\"a\": 1}"#.into(), ""), json!({ "a": 1 }));
+        assert_eq!(read("[no json]".into(), ""), json!("[no json]"));
+        assert_eq!(read(5.into(), ""), json!(5));
+        let evil = "x\", \"b\": \"y";
+        assert_eq!(read(r#"{\"a\": \"{{ question }}\"}"#.into(), evil), json!({ "a": evil }));
+        assert_eq!(read("{{ llm }}".into(), "[1]"), json!([1]));
+        assert_eq!(read("{{ llm }}".into(), "7"), json!("7"));
+        assert_eq!(read("is {{ llm }}".into(), "[1]"), json!("is [1]"));
     }
 }

@@ -124,8 +124,14 @@ impl Lab {
         let sink = Sink::new(body["streaming"] == true);
         let mut watch = Watch::default();
         watch.abort = abort;
-        let run =
-            Run { services: &self.services, flow: &self.flow.name, request: &request, sink: &sink, watch: &watch };
+        let run = Run {
+            services: &self.services,
+            flow: &self.flow.name,
+            request: &request,
+            sink: &sink,
+            watch: &watch,
+            names: None,
+        };
         let json = match self.flow.answer(&run).await {
             Ok(reply) => {
                 let json = Value::Object(answer::json(reply.clone(), &request));

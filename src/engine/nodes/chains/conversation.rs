@@ -41,15 +41,8 @@ impl Kind for ConversationChain {
             inputs.refuse("chatPromptTemplate", "expected a chat prompt template");
         }
         let moderations = moderations(inputs);
-        inputs.fills(&["systemMessagePrompt"]);
         let system = inputs.text("systemMessagePrompt").unwrap_or_else(|| SYSTEM.to_owned());
-        let system = match Template::parse(&system) {
-            Ok(system) => Some(system),
-            Err(error) => {
-                inputs.refuse("systemMessagePrompt", error);
-                None
-            }
-        };
+        let system = inputs.prompt("systemMessagePrompt", &system);
         inputs.ignore(&["document"]);
         let (model, memory, system) = (model?, memory?, system?);
         if let (None, Some(stray)) = (&prompt, system.names().find(|name| *name != "input")) {

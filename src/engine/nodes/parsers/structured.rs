@@ -69,6 +69,7 @@ impl Kind for AdvancedStructuredOutputParser {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let mends = mends(inputs);
+        inputs.refuse_settled("exampleJson");
         match zod::parse(&inputs.text("exampleJson").unwrap_or_default()) {
             Ok(schema) => Some(parser(schema, mends)),
             Err(error) => {

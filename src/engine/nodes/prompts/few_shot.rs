@@ -21,7 +21,12 @@ impl Kind for FewShotPromptTemplate {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        inputs.fills(&["examples", "prefix", "suffix", "exampleSeparator"]);
+        let read = ["examples", "prefix", "suffix", "exampleSeparator"];
+        inputs.fills(&read);
+        // One template is made of them all.
+        if read.iter().any(|name| inputs.refuse_settled(name)) {
+            return None;
+        }
         let examples = examples(inputs);
         let example = inputs.part_as("examplePrompt", Part::into_prompt, "a prompt template");
         if !inputs.has("examplePrompt") {

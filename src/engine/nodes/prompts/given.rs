@@ -8,15 +8,16 @@ use serde_json::{Map, Value};
 
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
+use crate::engine::mustache::{JsonTemplate, Mustache, Names as _};
 use crate::engine::outcomes::outcome;
 use crate::engine::part::{Part, Source};
 use crate::engine::run::Run;
-use crate::engine::variables::{self, at};
+use crate::engine::variables::at;
 
 /// See the module.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Given {
-    values: Map<String, Value>,
+    values: Vec<(String, JsonTemplate)>,
     /// Nodes that the values refer to, by id.
     sources: Vec<(String, Arc<dyn Source>)>,
 }
@@ -25,18 +26,16 @@ impl Given {
     /// A JSON object in an input.
     pub(crate) fn read(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Self {
         inputs.fills(&[name]);
-        let values = match inputs.json(name) {
+        let values = match inputs.json_template(name).map(JsonTemplate::into_fields) {
             None => return Self::default(),
-            Some(Value::Object(values)) => values,
-            Some(_) => {
+            Some(Some(values)) => values,
+            Some(None) => {
                 inputs.refuse(name, "expected a JSON object");
                 return Self::default();
             }
         };
-        let mut ids = Vec::new();
-        values.values().for_each(|value| collect(value, &mut ids));
         let mut sources = Vec::new();
-        for id in ids {
+        for id in referred(&values) {
             match inputs.compiler.part(&id) {
                 Some(Part::Value(source)) => sources.push((id, source)),
                 Some(_) => inputs.refuse(name, format!("expected {id} to give a value, such as an Output Prediction")),
@@ -47,7 +46,12 @@ impl Given {
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.values.keys().map(String::as_str)
+        self.values.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// With every value as `read` reads it.
+    pub(crate) fn mapped(self, read: impl Fn(JsonTemplate) -> JsonTemplate) -> Self {
+        Self { values: self.values.into_iter().map(|(name, value)| (name, read(value))).collect(), ..self }
     }
 
     /// The values, with what they refer to filled in.
@@ -57,11 +61,11 @@ impl Given {
             known.insert(id.as_str(), outcome(id, &**source, question, run).await?);
         }
         let find = |name: &str| match split(name) {
-            Some((id, path)) => known.get(id).map(|value| text_at(value, path)),
-            None => variables::known(name, run),
+            Some((id, path)) => known.get(id).map(|value| text_at(value, path).into()),
+            None => run.find(name),
         };
-        let filled = self.values.iter().map(|(name, value)| (name.clone(), variables::filled_with(value, &find)));
-        Ok(filled.collect())
+        let filled = self.values.iter().map(|(name, value)| Ok((name.clone(), value.value(&find)?)));
+        filled.collect::<Result<_, String>>().map_err(Failure::flow)
     }
 }
 
@@ -71,20 +75,19 @@ fn split(name: &str) -> Option<(&str, &str)> {
     (path.is_empty() || path.starts_with('.')).then_some((id, path.trim_start_matches('.')))
 }
 
-/// Ids of nodes that texts in a value refer to, each once.
-fn collect(value: &Value, ids: &mut Vec<String>) {
-    match value {
-        Value::String(text) => {
-            for (id, _) in variables::names(text).filter_map(split) {
+/// Ids of nodes that texts in values refer to, each once.
+fn referred(values: &[(String, JsonTemplate)]) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for (_, value) in values {
+        value.references(&mut Vec::new(), &mut |_, reference| {
+            for (id, _) in reference.mustache().into_iter().flat_map(Mustache::names).filter_map(split) {
                 if !ids.iter().any(|known| known == id) {
                     ids.push(id.to_owned());
                 }
             }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, ids)),
-        Value::Object(fields) => fields.values().for_each(|field| collect(field, ids)),
-        _ => {}
+        });
     }
+    ids
 }
 
 /// A node's value as a text: JSON is looked into where the path says, and its texts are told as they are.
@@ -144,13 +147,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::engine::mustache::Dialect;
 
     #[test]
     fn references_are_found_once_wherever_they_stand() {
-        let mut ids = Vec::new();
-        let value = json!(["a {{x_0.data.instance}} {{y_1.data.instance.k.0}}", { "b": "{{x_0.data.instance}}" }, 5]);
-        collect(&value, &mut ids);
-        assert_eq!(ids, ["x_0", "y_1"]);
+        let value = r#"["a {{x_0.data.instance}} {{y_1.data.instance.k.0}}", { "b": "{{x_0.data.instance}}" }, 5]"#;
+        let value = JsonTemplate::parse(value, Dialect::Chatflow).unwrap();
+        assert_eq!(referred(&[("v".into(), value)]), ["x_0", "y_1"]);
         assert_eq!(split("question"), None);
     }
 

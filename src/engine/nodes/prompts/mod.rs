@@ -120,7 +120,8 @@ impl Kind for PromptTemplate {
         let given = Given::read(inputs, "promptValues");
         let text = inputs.text("template").unwrap_or_default();
         let template = template(inputs, "template")?;
-        let names: Vec<String> = counted(&text).into_iter().filter(|name| !is_known(name)).collect();
+        let counted = if inputs.is_settled("template") { Vec::new() } else { counted(&text) };
+        let names: Vec<String> = counted.into_iter().filter(|name| !is_known(name)).collect();
         if let Some(stray) = template.names().find(|name| !names.iter().any(|counted| counted == name)) {
             let message = format!("Invalid prompt schema: (f-string) Missing value for input {stray}");
             inputs.refuse("template", message);
@@ -165,13 +166,6 @@ impl Kind for ChatPromptTemplate {
 }
 
 pub(super) fn template(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Template> {
-    inputs.fills(&[name]);
     let text = inputs.text(name).unwrap_or_default();
-    match Template::parse(&text) {
-        Ok(template) => Some(template),
-        Err(error) => {
-            inputs.refuse(name, error);
-            None
-        }
-    }
+    inputs.prompt(name, &text)
 }

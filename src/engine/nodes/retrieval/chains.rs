@@ -85,14 +85,7 @@ fn retriever(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn Retriever>> {
 
 /// A template whose places are all known.
 fn template(inputs: &mut Inputs<'_, '_, '_>, input: &str, text: &str, known: &[&str]) -> Option<Template> {
-    inputs.fills(&[input]);
-    let template = match Template::parse(text) {
-        Ok(template) => template,
-        Err(error) => {
-            inputs.refuse(input, error);
-            return None;
-        }
-    };
+    let template = inputs.prompt(input, text)?;
     let unknown = template.names().find(|name| !known.contains(name)).map(str::to_owned);
     if let Some(name) = unknown {
         inputs.refuse(input, format!("there is no value for {{{name}}}, only for {{{}}}", known.join("} and {")));

@@ -124,7 +124,7 @@ fn loader(inputs: &mut Inputs<'_, '_, '_>, given: Option<Given>) -> Option<Part>
     let loader = Loader { label: inputs.node.data.label.clone(), given, splitter, metadata, omit };
     // A file that cannot be used is told when the flow is loaded, not when it is asked.
     if loader.given.is_some()
-        && inputs.compiler.overrides.is_empty()
+        && inputs.compiler.overrides.values.is_empty()
         && let Err(problem) = loader.read()
     {
         let input = inputs.node.data.inputs.keys().find(|name| name.ends_with("File")).cloned();

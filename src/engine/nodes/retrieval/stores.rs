@@ -6,9 +6,9 @@ use super::super::Kind;
 use super::index::{Index, Nearness, Origin, index_of};
 use crate::engine::Task;
 use crate::engine::inputs::Inputs;
+use crate::engine::mustache::Mustache;
 use crate::engine::part::{Document, Part, Retriever, Source};
 use crate::engine::run::Run;
-use crate::engine::variables;
 
 /// Passages that are found where nothing is said.
 pub(super) const MOST: usize = 4;
@@ -71,8 +71,7 @@ impl Kind for StoreToDocument {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let store = looked_into(inputs);
-        inputs.fills(&["query"]);
-        let query = inputs.text("query");
+        let query = inputs.mustache("query");
         let least = inputs.number("minScore").unwrap_or(0.0) / 100.0;
         if inputs.output() != Some("text") {
             let node = inputs.node;
@@ -150,14 +149,14 @@ impl Retriever for VectorStore {
 struct Found {
     store: Arc<VectorStore>,
     /// In place of the question.
-    query: Option<String>,
+    query: Option<Mustache>,
     least: f64,
 }
 
 impl Source for Found {
     fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, serde_json::Value> {
         Box::pin(async move {
-            let query = self.query.as_ref().map(|query| variables::filled_text(query, run));
+            let query = self.query.as_ref().map(|query| query.text(run));
             let found = self.store.nearest(query.as_deref().unwrap_or(question), run).await?;
             let found = found.into_iter().filter(|(_, nearness)| f64::from(*nearness) >= self.least);
             Ok(found.map(|(document, _)| document.text + "\n").collect::<String>().into())

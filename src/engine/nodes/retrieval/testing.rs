@@ -157,7 +157,14 @@ impl Stage {
     /// Does something in the course of a request.
     pub(super) fn run(&self, work: impl AsyncFnOnce(&Run<'_>)) {
         let (request, sink) = (Request::default(), Sink::new(true));
-        let run = Run { services: &self.0, flow: "test", request: &request, sink: &sink, watch: &Watch::default() };
+        let run = Run {
+            services: &self.0,
+            flow: "test",
+            request: &request,
+            sink: &sink,
+            watch: &Watch::default(),
+            names: None,
+        };
         runtime().block_on(work(&run));
     }
 
@@ -165,7 +172,14 @@ impl Stage {
     pub(super) fn ask(&self, flow: &Flow, body: &Value) -> (Result<Reply, Failure>, String) {
         let request = Request::read(body.to_string().as_bytes()).unwrap();
         let sink = Sink::new(true);
-        let run = Run { services: &self.0, flow: &flow.name, request: &request, sink: &sink, watch: &Watch::default() };
+        let run = Run {
+            services: &self.0,
+            flow: &flow.name,
+            request: &request,
+            sink: &sink,
+            watch: &Watch::default(),
+            names: None,
+        };
         let reply = runtime().block_on(flow.answer(&run));
         (reply, sink.take())
     }

@@ -8,6 +8,7 @@ use super::script::{self, Script};
 use crate::engine::Task;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
+use crate::engine::mustache::{Dialect, JsonTemplate};
 use crate::engine::nodes::Kind;
 use crate::engine::nodes::prompts::given::Given;
 use crate::engine::part::{Part, Source};
@@ -22,7 +23,7 @@ impl Kind for IfElseFunction {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let given = Given::read(inputs, "functionInputVariables");
+        let given = Given::read(inputs, "functionInputVariables").mapped(written_json);
         inputs.ignore(&["functionName"]);
         let mut names: Vec<String> = given.names().map(|name| format!("${name}")).collect();
         names.extend(["$input", "$vars", "$flow"].map(str::to_owned));
@@ -38,6 +39,24 @@ impl Kind for IfElseFunction {
     }
 }
 
+/// JSON in a text is meant as JSON, if the author wrote it, or if all of the text is what another node gave. What the
+/// user says stays a text: a condition that looks at it must not find something else.
+fn written_json(value: JsonTemplate) -> JsonTemplate {
+    let is_json = |text: &str| text.starts_with('{') && text.ends_with('}');
+    match &value {
+        JsonTemplate::Text(text) if text.alone().is_some_and(|name| name.contains(".data.instance")) => {
+            JsonTemplate::Object(text.clone())
+        }
+        JsonTemplate::Text(text) if text.alone().is_none() && is_json(&text.written()) => {
+            JsonTemplate::parse(&text.written(), Dialect::Chatflow).unwrap_or(value)
+        }
+        JsonTemplate::Fixed(Value::String(text)) if is_json(text) => {
+            serde_json::from_str(text).map(JsonTemplate::Fixed).unwrap_or(value)
+        }
+        _ => value,
+    }
+}
+
 #[derive(Debug)]
 struct Branch {
     given: Given,
@@ -50,10 +69,7 @@ impl Branch {
     async fn taken(&self, question: &str, run: &Run<'_>) -> Result<(bool, Value), Failure> {
         let mut scope = Map::new();
         for (name, value) in self.given.fill(question, run).await? {
-            // JSON in a text is meant as JSON.
-            let parsed = value.as_str().filter(|text| text.starts_with('{') && text.ends_with('}'));
-            let parsed = parsed.and_then(|text| serde_json::from_str(text).ok());
-            scope.insert(format!("${name}"), parsed.unwrap_or(value));
+            scope.insert(format!("${name}"), value);
         }
         let request = run.request;
         let flow = json!({

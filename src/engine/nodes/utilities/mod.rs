@@ -9,11 +9,13 @@ use serde_json::Value;
 
 use super::Kind;
 use crate::engine::Task;
+use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
+use crate::engine::mustache::JsonTemplate;
 use crate::engine::outcomes::outcome;
 use crate::engine::part::{Part, Source};
 use crate::engine::run::Run;
-use crate::engine::variables::{filled_with, of_setting};
+use crate::engine::variables::OfSettings;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&SetVariable, &GetVariable, &branch::IfElseFunction];
 
@@ -31,9 +33,14 @@ impl Kind for SetVariable {
         }
         inputs.ignore(&["showOutput"]);
         inputs.fills(&["input"]);
-        let ids = inputs.references("input");
+        let value = inputs.template("input");
+        let ids = if value.as_ref().is_some_and(|value| value.fixed().is_some()) {
+            Vec::new()
+        } else {
+            inputs.references("input")
+        };
         if ids.is_empty() {
-            let value = inputs.value("input").unwrap_or_default();
+            let value = value.unwrap_or(JsonTemplate::Fixed(Value::Null));
             return Some(Part::Value(Arc::new(Variable { sources: Vec::new(), value })));
         }
         let mut sources = Vec::new();
@@ -43,7 +50,7 @@ impl Kind for SetVariable {
                 _ => inputs.refuse("input", format!("expected {id} to give a value, such as an Output Prediction")),
             }
         }
-        Some(Part::Value(Arc::new(Variable { sources, value: Value::Null })))
+        Some(Part::Value(Arc::new(Variable { sources, value: JsonTemplate::Fixed(Value::Null) })))
     }
 }
 
@@ -52,7 +59,7 @@ struct Variable {
     /// Other nodes, whose values it takes.
     sources: Vec<(String, Arc<dyn Source>)>,
     /// Where there are none.
-    value: Value,
+    value: JsonTemplate,
 }
 
 impl Source for Variable {
@@ -63,7 +70,7 @@ impl Source for Variable {
                 values.push(outcome(id, &**source, question, run).await?);
             }
             Ok(match values.len() {
-                0 => filled_with(&self.value, &|name| of_setting(name, run)),
+                0 => self.value.value(&OfSettings(run)).map_err(Failure::flow)?,
                 1 => values.pop().unwrap_or_default(),
                 _ => values.into(),
             })

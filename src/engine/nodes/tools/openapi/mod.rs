@@ -6,20 +6,22 @@ mod schema;
 use std::sync::Arc;
 
 use http::Method;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use self::document::{Document, Operation};
 use self::schema::fitted;
-use super::requests::address::{Address, component, form, located};
 use super::requests::request::Request;
 use super::requests::{PATIENCE, headers_of};
 use crate::engine::Task;
+use crate::engine::address::Address;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
 use crate::engine::message::ToolSpec;
+use crate::engine::mustache::{JsonTemplate, Mustache};
 use crate::engine::nodes::Kind;
 use crate::engine::nodes::files::texts;
 use crate::engine::part::{Part, Tool, ToolResult};
+use crate::engine::percent::{self, STEP, located, steps};
 use crate::engine::run::Run;
 use crate::engine::variables::text_of;
 
@@ -45,13 +47,12 @@ impl Kind for OpenApiToolkit {
         if !code.is_empty() && code != USUAL_CODE {
             inputs.refuse("customCode", "the engine runs no code but the usual");
         }
-        inputs.fills(&["headers"]);
-        let headers = match inputs.json("headers") {
-            None => Map::new(),
-            Some(Value::Object(headers)) => headers,
-            Some(_) => {
+        let headers = match inputs.json_template("headers").map(JsonTemplate::into_fields) {
+            None => Vec::new(),
+            Some(Some(headers)) => headers,
+            Some(None) => {
                 inputs.refuse("headers", "expected a JSON object");
-                Map::new()
+                Vec::new()
             }
         };
         let headers = headers_of(headers, "headers", inputs);
@@ -64,7 +65,7 @@ impl Kind for OpenApiToolkit {
         let input = if inputs.has("yamlFile") { "yamlFile" } else { "openApiFile" };
         inputs.ignore(&["yamlFile", "openApiFile"]);
         let wanted = wanted(inputs);
-        let server = inputs.text("selectedServer").filter(|server| server != "error");
+        let server = inputs.mustache("selectedServer").filter(|server| server.fixed() != Some("error"));
         if !inputs.has(input) {
             inputs.refuse(input, "an OpenAPI document is required");
             return None;
@@ -90,33 +91,33 @@ fn wanted(inputs: &mut Inputs<'_, '_, '_>) -> Vec<String> {
 /// What all tools of a toolkit share.
 #[derive(Debug, Clone)]
 struct Common {
-    headers: Vec<(http::HeaderName, String)>,
+    headers: Vec<(http::HeaderName, Mustache)>,
     returns_directly: bool,
     removes_nulls: bool,
 }
 
 fn tools(
     text: &str,
-    server: Option<String>,
+    server: Option<Mustache>,
     wanted: &[String],
     common: &Common,
     inputs: &mut Inputs<'_, '_, '_>,
 ) -> Result<Vec<Arc<dyn Tool>>, String> {
     let document = Document::read(text)?;
-    let server = server.or_else(|| document.server().map(str::to_owned)).ok_or("it names no server")?;
+    // What a document says is nobody's template.
+    let server = server.or_else(|| document.server().map(Mustache::plain)).ok_or("it names no server")?;
     let operations = document.operations(|name| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name))?;
     if operations.is_empty() {
         return Err("it has no operation with an operationId, or none of those that are chosen".to_owned());
     }
     let mut tools: Vec<Arc<dyn Tool>> = Vec::with_capacity(operations.len());
     for Operation { name, description, path, method, parameters } in operations {
-        let url = format!("{}{path}", server.trim_end_matches('/'));
-        let address = Address::read(&url, &inputs.compiler.workshop.targets, PATIENCE)
-            .map_err(|error| format!("server {server}: {error}"))?;
+        let address = Address::read(&server, &inputs.compiler.workshop.targets, PATIENCE)
+            .map_err(|error| format!("server {}: {error}", server.written()))?;
         inputs.look_at(&address.endpoint);
         let request = Request { method, address, headers: common.headers.clone() };
         let spec = ToolSpec { name, description, parameters };
-        tools.push(Arc::new(Calling { spec, request, common: common.clone() }));
+        tools.push(Arc::new(Calling { spec, request, route: Route::read(&path), common: common.clone() }));
     }
     Ok(tools)
 }
@@ -126,6 +127,7 @@ fn tools(
 struct Calling {
     spec: ToolSpec,
     request: Request,
+    route: Route,
     common: Common,
 }
 
@@ -139,7 +141,8 @@ impl Tool for Calling {
             let given = fitted(arguments, &self.spec.parameters).map_err(|issues| {
                 Failure::flow(format!("Received tool input did not match expected schema {issues}"))
             })?;
-            let path = path_and_query(&self.request.address.path, &given);
+            let server = self.request.address.path.address(run).map_err(Failure::flow)?;
+            let path = self.route.filled(&server, &given).map_err(Failure::flow)?;
             let body = given.get("RequestBody").filter(|_| self.request.method != Method::GET).cloned();
             let body = body.map(|body| if self.common.removes_nulls { without_nulls(body) } else { body });
             let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
@@ -161,17 +164,47 @@ impl Tool for Calling {
     }
 }
 
-/// The path with its parameters in their places, and the query.
-fn path_and_query(path: &str, given: &Value) -> String {
-    let part = |name: &str| given.get(name).and_then(Value::as_object).into_iter().flatten();
-    let is_given = |(_, value): &(&String, &Value)| !value.is_null();
-    let mut path = path.to_owned();
-    for (name, value) in part("PathParameters").filter(is_given) {
-        path = path.replacen(&format!("{{{name}}}"), &component(&text_of(value)), 1);
+/// The path of an operation: what stands before a parameter, and the parameter's name; and what follows the last.
+#[derive(Debug)]
+struct Route(Vec<(String, String)>, String);
+
+impl Route {
+    fn read(path: &str) -> Self {
+        let mut pieces = Vec::new();
+        let mut rest = path.split('#').next().unwrap_or_default();
+        while let Some((before, (name, after))) =
+            rest.split_once('{').and_then(|(before, after)| Some((before, after.split_once('}')?)))
+        {
+            pieces.push((before.to_owned(), name.to_owned()));
+            rest = after;
+        }
+        Self(pieces, rest.to_owned())
     }
-    let pair = |(name, value): (&String, &Value)| format!("{}={}", form(name), form(&text_of(value)));
-    let query: Vec<String> = part("QueryParameters").filter(is_given).map(pair).collect();
-    if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
+
+    /// Below the server's path, with the parameters in their places, and the query.
+    ///
+    /// # Errors
+    /// A value would lead elsewhere in the path.
+    fn filled(&self, server: &str, given: &Value) -> Result<String, String> {
+        let part = |name: &str| given.get(name).and_then(Value::as_object);
+        let mut path = server.trim_end_matches('/').to_owned();
+        for (before, name) in &self.0 {
+            path.push_str(before);
+            match part("PathParameters").and_then(|given| given.get(name)).filter(|value| !value.is_null()) {
+                Some(value) => path.push_str(&percent::component(&text_of(value))),
+                None => path.extend(["{", name, "}"]),
+            }
+        }
+        path.push_str(&self.1);
+        let written: Vec<&str> = self.0.iter().flat_map(|(before, name)| [before.as_str(), name]).collect();
+        let written = written.concat() + &self.1;
+        if steps(&path) && !steps(server) && !steps(&written) {
+            return Err(STEP.to_owned());
+        }
+        let queries = part("QueryParameters").into_iter().flatten().filter(|(_, value)| !value.is_null());
+        let queries: Vec<(&String, String)> = queries.map(|(name, value)| (name, text_of(value))).collect();
+        Ok(if queries.is_empty() { path } else { format!("{path}?{}", percent::pairs(&queries)) })
+    }
 }
 
 /// Without fields that are null, or have nothing else in them.

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::*;
+use crate::engine::mustache::Dialect;
 use crate::engine::provider::Targets;
 use crate::engine::testing::{answer, flow, predict, server, within};
 use crate::telemetry::metrics::Metrics;
@@ -78,10 +79,12 @@ fn tool(removes_nulls: bool, answers: &[&str]) -> (Calling, std::sync::mpsc::Rec
     let Operation { name, description, path, method, parameters } = document.operations(|_| true).unwrap().remove(0);
     let targets = Targets::new(&"local".into(), &Arc::new(Metrics::new().unwrap()));
     let endpoint = targets.endpoint(&origin, Some(PATIENCE)).unwrap();
-    let headers = vec![("x-key".parse().unwrap(), "{{$vars.key}}".to_owned())];
+    let headers = vec![("x-key".parse().unwrap(), Mustache::parse("{{$vars.key}}", Dialect::Chatflow))];
     let common = Common { headers, returns_directly: false, removes_nulls };
-    let request = Request { method, address: Address { endpoint, origin, path }, headers: common.headers.clone() };
-    (Calling { spec: ToolSpec { name, description, parameters }, request, common }, hearing)
+    let address = Address { endpoint, origin, path: Mustache::default() };
+    let request = Request { method, address, headers: common.headers.clone() };
+    let spec = ToolSpec { name, description, parameters };
+    (Calling { spec, request, route: Route::read(&path), common }, hearing)
 }
 
 fn called(tool: &Calling, arguments: &Value) -> Result<String, String> {

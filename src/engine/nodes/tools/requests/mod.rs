@@ -1,6 +1,5 @@
 //! HTTP requests that a model may make: to an address of the flow's author, with what the model fills in.
 
-pub(super) mod address;
 mod params;
 pub(super) mod request;
 
@@ -10,19 +9,21 @@ use http::Method;
 use http::header::HeaderName;
 use serde_json::{Map, Value, json};
 
-use self::address::{Address, located};
 use self::params::{Param, path_and_query, properties, stray};
 use self::request::Request;
 use super::{parameters, with};
 use crate::engine::Task;
+use crate::engine::address::{Address, untagged};
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
 use crate::engine::message::ToolSpec;
+use crate::engine::mustache::{JsonTemplate, Mustache};
 use crate::engine::nodes::Kind;
 use crate::engine::nodes::parsers::repair;
 use crate::engine::part::{Part, Tool, ToolResult};
+use crate::engine::percent::located;
 use crate::engine::run::Run;
-use crate::engine::variables;
+use crate::engine::variables::text_of;
 
 /// For the head of an answer.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
@@ -69,14 +70,14 @@ impl Kind for Requests {
         let (request, length) = request(inputs, self.method.clone(), prefix)?;
         let (params, body, parameters) = if has_body(&self.method) {
             let own = prefix.replacen("requests", "request", 1);
-            let body = object(inputs, &["body", &format!("{own}Body")]).unwrap_or_default();
+            let body = template(inputs, &["body", &format!("{own}Body")]).unwrap_or_default();
             let params = params::read(inputs, &[&format!("{prefix}BodySchema")]);
             let parameters = body_parameters(&params);
             (params, body, parameters)
         } else {
             let params = params::read(inputs, &["queryParamsSchema", &format!("{prefix}QueryParamsSchema")]);
             let parameters = query_parameters(&params);
-            (params, Map::new(), parameters)
+            (params, Vec::new(), parameters)
         };
         let name = format!("requests_{}", self.method.as_str().to_lowercase());
         let spec = spec(inputs, prefix, (&name, self.description), parameters);
@@ -148,7 +149,8 @@ fn object(inputs: &mut Inputs<'_, '_, '_>, names: &[&str]) -> Option<Map<String,
     for name in names {
         let value = match inputs.value(name) {
             None => continue,
-            Some(Value::String(text)) => repair::read(&address::plain(&text)).ok(),
+            Some(Value::String(_)) if inputs.refuse_settled(name) => continue,
+            Some(Value::String(text)) => repair::read(&untagged(&text)).ok(),
             value => value,
         };
         match value {
@@ -159,17 +161,33 @@ fn object(inputs: &mut Inputs<'_, '_, '_>, names: &[&str]) -> Option<Map<String,
     found
 }
 
+/// As [`object`], with places for values.
+fn template(inputs: &mut Inputs<'_, '_, '_>, names: &[&str]) -> Option<Fields> {
+    let mut found = None;
+    for name in names.iter().filter(|name| inputs.has(name)).copied().collect::<Vec<_>>() {
+        let template = inputs.json_template_by(name, |text| repair::read(&untagged(text)))?;
+        match template.into_fields() {
+            Some(fields) => found = found.or(Some(fields)),
+            None => inputs.refuse(name, "expected a JSON object"),
+        }
+    }
+    found
+}
+
+/// Names that the author wrote, and what may be filled in.
+type Fields = Vec<(String, JsonTemplate)>;
+
 /// The author's headers.
-pub(super) fn headers_of(
-    headers: Map<String, Value>,
-    input: &str,
-    inputs: &mut Inputs<'_, '_, '_>,
-) -> Vec<(HeaderName, String)> {
+pub(super) fn headers_of(headers: Fields, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Vec<(HeaderName, Mustache)> {
     let mut named = Vec::new();
     for (name, value) in headers {
-        match name.parse::<HeaderName>() {
-            Ok(name) => named.push((name, variables::text_of(&value))),
-            Err(_) => inputs.refuse(input, format!("{name} is no header")),
+        let value = match &value {
+            JsonTemplate::Fixed(value) => Some(Mustache::plain(&text_of(value))),
+            value => value.mustache().cloned(),
+        };
+        match (name.parse::<HeaderName>(), value) {
+            (Ok(name), Some(value)) => named.push((name, value)),
+            _ => inputs.refuse(input, format!("{name} is no header")),
         }
     }
     named
@@ -183,12 +201,13 @@ fn request(inputs: &mut Inputs<'_, '_, '_>, method: Method, prefix: &str) -> Opt
     let own_headers = format!("{prefix}Headers");
     let own_body = format!("{}Body", prefix.replacen("requests", "request", 1));
     inputs.fills(&["url", &own, "headers", &own_headers, "body", &own_body]);
-    let headers = object(inputs, &["headers", &own_headers]).unwrap_or_default();
+    let headers = template(inputs, &["headers", &own_headers]).unwrap_or_default();
     let named = headers_of(headers, &own_headers, inputs);
     let Some(url) = either(inputs, &["url", &own]) else {
         inputs.refuse(&own, "a URL is required");
         return None;
     };
+    let url = inputs.mustache_in(&own, &url);
     match Address::read(&url, &inputs.compiler.workshop.targets, PATIENCE) {
         Ok(address) => {
             inputs.look_at(&address.endpoint);
@@ -210,7 +229,7 @@ struct Requesting {
     /// What the author says of the model's part; empty: nothing.
     params: Vec<Param>,
     /// The author's part of the body.
-    body: Map<String, Value>,
+    body: Fields,
 }
 
 impl Tool for Requesting {
@@ -239,13 +258,13 @@ impl Requesting {
         if let Some(missing) = stray(&self.params, &given) {
             return Err(Failure::flow(format!("Received tool input did not match expected schema: {part}.{missing}")));
         }
-        let mut path = self.request.address.filled(run);
+        let mut path = self.request.address.path.address(run).map_err(Failure::flow)?;
         let mut body = Vec::new();
         if has_body {
-            let body_of_all = Value::Object(self.body_with(given, run));
+            let body_of_all = Value::Object(self.body_with(given, run).map_err(Failure::flow)?);
             body = serde_json::to_vec(&body_of_all).map_err(|error| Failure::flow(error.to_string()))?;
         } else {
-            path = path_and_query(path, &self.params, &given);
+            path = path_and_query(path, &self.params, &given).map_err(Failure::flow)?;
         }
         let kind = has_body.then_some("application/json");
         let received = self.request.sent(located(&path), kind, body, run).await?;
@@ -258,15 +277,13 @@ impl Requesting {
     }
 
     /// The author's body with the model's: what a schema names, or all of it where the author says nothing.
-    fn body_with(&self, given: Map<String, Value>, run: &Run<'_>) -> Map<String, Value> {
-        let mut body = match variables::filled(&Value::Object(self.body.clone()), run) {
-            Value::Object(body) => body,
-            _ => Map::new(),
-        };
+    fn body_with(&self, given: Map<String, Value>, run: &Run<'_>) -> Result<Map<String, Value>, String> {
+        let field = |(name, value): &(String, JsonTemplate)| Ok((name.clone(), value.value(run)?));
+        let mut body = self.body.iter().map(field).collect::<Result<Map<_, _>, String>>()?;
         let is_free = self.params.is_empty() && self.body.is_empty();
         let is_named = |name: &String| self.params.iter().any(|param| param.name == *name);
         body.extend(given.into_iter().filter(|(name, _)| is_free || is_named(name)));
-        body
+        Ok(body)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::address::{component, form};
 use super::object;
 use crate::engine::inputs::Inputs;
 use crate::engine::nodes::tools::with;
+use crate::engine::percent::{STEP, component, form, steps};
 use crate::engine::variables::text_of;
 
 /// One value.
@@ -54,7 +54,11 @@ pub(super) fn stray<'a>(params: &'a [Param], given: &Map<String, Value>) -> Opti
 
 /// A path with the values in their places: `:name`, behind its end, or in its query. Without a description all go into
 /// the query.
-pub(super) fn path_and_query(path: String, params: &[Param], given: &Map<String, Value>) -> String {
+///
+/// # Errors
+/// A value would lead elsewhere in the path.
+pub(super) fn path_and_query(path: String, params: &[Param], given: &Map<String, Value>) -> Result<String, String> {
+    let has_steps = steps(&path);
     let (mut path, mut query) = match path.split_once('?') {
         Some((path, query)) => (path.to_owned(), query.to_owned()),
         None => (path, String::new()),
@@ -80,7 +84,10 @@ pub(super) fn path_and_query(path: String, params: &[Param], given: &Map<String,
     if !behind.is_empty() {
         path = format!("{}{behind}", path.strip_suffix('/').unwrap_or(&path));
     }
-    if query.is_empty() { path } else { format!("{path}?{query}") }
+    if steps(&path) && !has_steps {
+        return Err(STEP.to_owned());
+    }
+    Ok(if query.is_empty() { path } else { format!("{path}?{query}") })
 }
 
 fn add(query: &mut String, name: &str, value: &str) {
@@ -124,9 +131,13 @@ mod tests {
     fn values_go_where_the_author_says() {
         let Value::Object(given) = json!({ "id": "a/b", "limit": 5, "other": "x", "more": null }) else { panic!() };
         let params = [param("id", "path"), param("limit", "query")];
-        assert_eq!(path_and_query("/items/:id".into(), &params, &given), "/items/a%2Fb?limit=5");
-        assert_eq!(path_and_query("/items/:idle/".into(), &params, &given), "/items/:idle/a%2Fb?limit=5");
-        assert_eq!(path_and_query("/x?a=1".into(), &[], &given), "/x?a=1&id=a%2Fb&limit=5&other=x");
+        assert_eq!(path_and_query("/items/:id".into(), &params, &given).unwrap(), "/items/a%2Fb?limit=5");
+        assert_eq!(path_and_query("/items/:idle/".into(), &params, &given).unwrap(), "/items/:idle/a%2Fb?limit=5");
+        assert_eq!(path_and_query("/x?a=1".into(), &[], &given).unwrap(), "/x?a=1&id=a%2Fb&limit=5&other=x");
+        for path in ["/items/:id", "/items", "/items/.:id"] {
+            let up = Map::from_iter([("id".to_owned(), if path.contains('.') { "." } else { ".." }.into())]);
+            assert_eq!(path_and_query(path.into(), &params, &up).unwrap_err(), STEP, "{path}");
+        }
         assert_eq!(stray(&params, &Map::from_iter([("limit".to_owned(), 5.into())])), Some("id"));
     }
 }

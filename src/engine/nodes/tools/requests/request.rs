@@ -3,11 +3,11 @@
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
 
-use super::address::Address;
+use crate::engine::address::Address;
 use crate::engine::failure::Failure;
-use crate::engine::provider::{Call, Incoming, secret_header};
+use crate::engine::mustache::Mustache;
+use crate::engine::provider::{Call, Incoming};
 use crate::engine::run::Run;
-use crate::engine::variables;
 
 /// Of an answer, in bytes.
 const LONGEST: usize = 256 * 1024;
@@ -18,7 +18,7 @@ const MOST_REDIRECTS: usize = 5;
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) address: Address,
-    pub(crate) headers: Vec<(HeaderName, String)>,
+    pub(crate) headers: Vec<(HeaderName, Mustache)>,
 }
 
 /// What came back, or its beginning.
@@ -68,8 +68,7 @@ impl Request {
             headers.push((CONTENT_TYPE, HeaderValue::from_static(kind)));
         }
         for (name, value) in &self.headers {
-            let value = secret_header(&variables::filled_text(value, run)).map_err(Failure::flow)?;
-            headers.push((name.clone(), value));
+            headers.push((name.clone(), value.header(run).map_err(Failure::flow)?));
         }
         Ok(headers)
     }

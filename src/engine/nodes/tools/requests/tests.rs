@@ -3,9 +3,14 @@
 use std::sync::{Arc, mpsc};
 
 use super::*;
+use crate::engine::mustache::Dialect;
 use crate::engine::provider::Targets;
 use crate::engine::testing::{answer, server, within};
 use crate::telemetry::metrics::Metrics;
+
+fn written(text: &str) -> Mustache {
+    Mustache::parse(text, Dialect::Chatflow)
+}
 
 /// A server on the loopback, what it hears, and a tool for it that no policy keeps away.
 fn tool(
@@ -17,11 +22,11 @@ fn tool(
     let (origin, hearing) = server(answers);
     let endpoint =
         Targets::new(&"local".into(), &Arc::new(Metrics::new().unwrap())).endpoint(&origin, Some(PATIENCE)).unwrap();
-    let address = Address { endpoint, origin, path: path.to_owned() };
-    let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), (*value).to_owned())).collect();
+    let address = Address { endpoint, origin, path: written(path) };
+    let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), written(value))).collect();
     let request = Request { method, address, headers };
     let spec = ToolSpec { name: "t".into(), description: String::new(), parameters: json!({}) };
-    (Requesting { spec, request, length: Some(5), params: Vec::new(), body: Map::new() }, hearing)
+    (Requesting { spec, request, length: Some(5), params: Vec::new(), body: Vec::new() }, hearing)
 }
 
 fn called(tool: &Requesting, arguments: &Value) -> Result<String, String> {
@@ -49,7 +54,7 @@ fn a_post_has_the_author_s_body_and_what_the_schema_names() {
     let first = heard.recv().unwrap();
     assert!(first.starts_with("POST /p HTTP/1.1\r\n") && first.ends_with("\r\n\r\n{\"a\":1}"), "{first}");
     assert!(first.to_lowercase().contains("\r\ncontent-type: application/json\r\n"), "{first}");
-    tool.body = Map::from_iter([("q".to_owned(), "{{question}}".into())]);
+    tool.body = vec![("q".to_owned(), JsonTemplate::Text(written("{{question}}")))];
     assert_eq!(called(&tool, &json!({ "body": { "a": 1 } })).unwrap(), "ok");
     assert!(heard.recv().unwrap().ends_with("\r\n\r\n{\"q\":\"a/../b\"}"));
 }

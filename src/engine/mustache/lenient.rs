@@ -1,10 +1,12 @@
-//! JSON as people and models write it: comments, single quotes, commas too many, backslashes before brackets.
+//! JSON as people write it: comments, single quotes, commas too many, backslashes before brackets.
 
 use serde_json::Value;
 
+use super::{BARE, END, MARK};
+
 /// # Errors
 /// What is wrong with the text, as JSON.
-pub(super) fn parse(text: &str) -> Result<Value, String> {
+pub(crate) fn parse(text: &str) -> Result<Value, String> {
     let strict = serde_json::from_str(text);
     let Err(error) = strict else { return strict.map_err(|error| error.to_string()) };
     for mended in [mended(text), mended(&unescaped(text))] {
@@ -40,6 +42,13 @@ fn mended(text: &str) -> String {
             '/' if after.starts_with('*') => after.split_once("*/").map_or("", |(_, after)| after),
             ',' if after.trim_start().starts_with([']', '}']) => after,
             '\\' if after.starts_with(['[', ']', '{', '}']) => after,
+            MARK => {
+                let (at, after) = after.split_once(END).unwrap_or((after, ""));
+                out.extend(['"', BARE]);
+                out.push_str(at);
+                out.extend([END, '"']);
+                after
+            }
             letter if letter.is_alphabetic() || matches!(letter, '_' | '$') => word(rest, &mut out),
             letter => {
                 out.push(letter);
