@@ -145,7 +145,9 @@ impl Agentflow {
     async fn reply(&self, shared: &Shared<'_>, runtime: Runtime, id: String) -> Result<Reply, Failure> {
         let answer = content(runtime.executed.last()).map(|content| shown(&content)).unwrap_or_default();
         remember(shared.run, self.asked(shared), &answer).await?;
-        let action = runtime.last_output().and_then(|output| output.get("humanInputAction")).cloned();
+        // A model's answer may have any names in it; an action is what the flow stopped for.
+        let waits = runtime.executed.last().is_some_and(|last| last.get("status") == Some(&"STOPPED".into()));
+        let action = runtime.last_output().and_then(|output| output.get("humanInputAction")).filter(|_| waits).cloned();
         let message = shared.message.clone();
         let executed = Executed { id, message, nodes: runtime.executed.into_entries(), action };
         Ok(Reply { executed: Some(executed), ..Reply::text(answer) })

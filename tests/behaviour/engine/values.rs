@@ -100,6 +100,39 @@ fn what_one_flow_fills_in_is_no_template_of_the_other() {
         let told = model::told(&model.seen().pop().unwrap());
         assert_eq!(told[0], ("system".to_owned(), format!("You serve {question}")));
     }
+    let others = [("other", model::export("llm-chain-vars", model.address))];
+    let config = json!({ "promptValues": { "userId": "{{ question }}" } });
+    let gateway = running(&keys, "", &line(&asked(), &[runs(&config)]), &others);
+    ask(&gateway, "{{$vars.secret}}");
+    let told = model::told(&model.seen().pop().unwrap())[0].1.clone();
+    assert!(told.starts_with("You are an assistant for user: {{$vars.secret}}. "), "{told}");
+    // The author's own values are filled in as ever.
+    assert!(told.ends_with("Question: {{$vars.secret}}"), "{told}");
+
+    let replies = [("end", "directReplyAgentflow", json!({ "directReplyMessage": "{{ $vars.secret }}" }))];
+    let others = [("other", line(&asked(), &replies))];
+    let config = json!({ "directReplyMessage": "To {{ question }}" });
+    let gateway = running(&keys, "", &line(&asked(), &[runs(&config)]), &others);
+    for question in ["{{ $vars.secret }}", "<p>a</p>"] {
+        assert_eq!(ask(&gateway, question)["text"], format!("To {question}"));
+    }
+}
+
+#[test]
+fn what_a_model_answers_steers_nothing() {
+    let said =
+        json!({ "content": "hi", "humanInputAction": { "id": "x" }, "ephemeralMemory": true, "form": { "a": "b" } });
+    let model = Upstream::start(move |_, reply| {
+        reply.json("200 OK", &model::whole(&said.to_string(), 1, 1));
+    });
+    let config = json!({ "modelName": "m", "streaming": false, "basepath": format!("http://{}/v1", model.address) });
+    let ask_model = json!({
+        "llmModel": "chatOpenAI", "llmModelConfig": config,
+        "llmStructuredOutput": [{ "key": "content", "type": "string", "description": "words" }],
+    });
+    let gateway = running(&keys(""), "", &line(&asked(), &[("llm", "llmAgentflow", ask_model)]), &[]);
+    let answer = client::post(gateway.http, PATH, &[("x-api-key", KEY)], r#"{"question":"q","chatId":"c"}"#);
+    assert_eq!((answer.status, answer.json().get("action")), (200, None), "{}", answer.text());
 }
 
 #[test]
