@@ -14,6 +14,7 @@
 //! | `snapshot` | what one request runs on, swapped as a whole |
 //! | `keys`, `limits`, `tls` | who may ask, how much, and certificates |
 //! | `reload`, `admin` | live changes; metrics and health |
+//! | `redact` | what of a failure may be told |
 //! | `wire` | bodies, refusals, header policy, addresses |
 //! | [`config`], `telemetry` | settings; logs and metrics |
 //!
@@ -30,6 +31,7 @@ mod engine;
 pub mod keys;
 mod limits;
 mod predict;
+mod redact;
 mod reload;
 mod server;
 mod snapshot;

@@ -17,6 +17,7 @@ use crate::engine::{self, Flows};
 use crate::keys::KeyStore;
 use crate::limits::{Allowance, Penalties, PlanLimits, Visitors};
 use crate::predict::session::SessionKey;
+use crate::redact::Redactor;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::told::Told;
 use crate::tls::Identity;
@@ -32,6 +33,8 @@ pub(crate) struct Snapshot {
     pub(crate) generation: u64,
     pub(crate) config: Config,
     pub(crate) keys: KeyStore,
+    /// Knows all secrets of the configuration.
+    pub(crate) redactor: Arc<Redactor>,
     /// Limits of the key with the same index in `keys`.
     allowances: Vec<Allowance>,
     /// The plan with the same index in `config`.
@@ -140,6 +143,7 @@ impl Snapshot {
         let snapshot = Self {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             keys,
+            redactor: Arc::new(Redactor::of(&config)),
             allowances,
             plans,
             visitors,

@@ -26,6 +26,7 @@ use crate::predict::chat_id;
 use crate::predict::events::error_and_end;
 use crate::predict::report::{Ending, ModelReport};
 use crate::predict::session::Namespace;
+use crate::redact::Redactor;
 use crate::wire::refusal::Refusal;
 
 /// After somebody has asked for the end of the chat: for what a flow says of it.
@@ -52,13 +53,15 @@ pub(super) struct Job {
     /// Fires when somebody asks for the end of the chat.
     pub(super) abort: CancellationToken,
     pub(super) models: Arc<ModelReport>,
+    pub(super) redactor: Arc<Redactor>,
     pub(super) teller: Teller,
 }
 
 impl Job {
     /// Does it. Whoever asked hears of every outcome; if they go, it ends.
     pub(super) async fn run(self, services: Rc<Services>) {
-        let Self { flow, flows, id, chatflow, body, streaming, namespace, view, cut, abort, models, teller } = self;
+        let Self { flow, flows, id, chatflow, body, streaming, namespace, view, cut, abort, models, redactor, teller } =
+            self;
         let Some(mut request) = Request::read(&body) else { return teller.answer(Err(UNREADABLE)) };
         request.flows = flows;
         request.sessions = Sessions::within(namespace);
@@ -66,10 +69,10 @@ impl Job {
         drop(body);
         let overridden = match flow.overridden(&request) {
             Ok(overridden) => overridden,
-            Err(failure) => return teller.answer(Err(failure.refusal())),
+            Err(failure) => return teller.answer(Err(failure.refusal(&redactor))),
         };
         let metrics = &services.upstreams.metrics;
-        let watch = Watch::new(metrics, &chatflow, &flow, abort, models);
+        let watch = Watch::new(metrics, &chatflow, &flow, abort, models, Arc::clone(&redactor));
         let is_stream = streaming && flow.face.streams;
         let sink = if is_stream {
             Sink::timed(metrics.engine.first_token.with_label_values(&[&chatflow]), &watch.report)
@@ -86,7 +89,7 @@ impl Job {
                         Ending::Done
                     }
                     Err(failure) => {
-                        tell_failure(&failure, &sink);
+                        tell_failure(&failure, &sink, &redactor);
                         Ending::ErrorEvent
                     }
                 }
@@ -95,7 +98,7 @@ impl Job {
             Telling { teller, sink: &sink, view, cut }.tell(work).await;
         } else if let Some(reply) = teller.unless_left(answering).await {
             teller.free_chat();
-            let answer = reply.map_err(|failure| failure.refusal());
+            let answer = reply.map_err(|failure| failure.refusal(&redactor));
             teller.answer(answer.and_then(|reply| shown(json(reply, &request), view)));
         }
     }
@@ -231,11 +234,11 @@ pub(super) fn tell_end(reply: Reply, request: &Request, sink: &Sink) {
     sink.event("end", &"[DONE]".into());
 }
 
-pub(super) fn tell_failure(failure: &Failure, sink: &Sink) {
+pub(super) fn tell_failure(failure: &Failure, sink: &Sink, redactor: &Redactor) {
     match failure {
         // As Flowise ends a flow of agents; its chains cannot be ended.
         Failure::Aborted => sink.event("abort", &"[DONE]".into()),
-        failure => sink.event("error", &failure.sentence().into()),
+        failure => sink.event("error", &failure.sentence(redactor).as_str().into()),
     }
     sink.event("end", &"[DONE]".into());
 }

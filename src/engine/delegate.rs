@@ -25,6 +25,7 @@ use crate::predict::events::KEEP_ALIVE;
 use crate::predict::report::{ModelReport, Slot, StreamReport};
 use crate::predict::request::Prediction;
 use crate::predict::session::Namespace;
+use crate::redact::Redactor;
 use crate::upstream::running::Run as Running;
 use crate::wire::body::{Body, BodyError};
 use crate::wire::refusal::Refusal;
@@ -48,6 +49,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) models: &'a OnceCell<Arc<ModelReport>>,
     /// Keeps the caller's sessions apart from those of others, where the chatflow asks for it.
     pub(crate) namespace: Option<Namespace>,
+    pub(crate) redactor: &'a Arc<Redactor>,
     /// What the client sees of it; `None`: all.
     pub(crate) view: Option<Box<View>>,
     /// Keeps the chat busy while it is answered, and knows when its end is wanted.
@@ -60,7 +62,7 @@ pub(crate) async fn answer(
     prediction: Prediction,
     surroundings: Surroundings<'_>,
 ) -> Result<Response<Body>, Refusal> {
-    let Surroundings { threads, config, flows, id, chatflow, cut, report, models, namespace, view, running } =
+    let Surroundings { threads, config, flows, id, chatflow, cut, report, models, namespace, redactor, view, running } =
         surroundings;
     let abort = running.abort.clone();
     let (asker, teller) = link(running);
@@ -76,6 +78,7 @@ pub(crate) async fn answer(
         cut: cut.clone(),
         abort,
         models: Arc::clone(models.get_or_init(Arc::default)),
+        redactor: Arc::clone(redactor),
         teller,
     };
     // After a reload that brought the first engine there are none yet.

@@ -1,38 +1,37 @@
 //! Why a prediction has no answer.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use super::budget::RunLimit;
+use crate::redact::{Redactor, Sentence};
 use crate::wire::refusal::Refusal;
 
-/// See the module. Messages are for whoever built the flow and for clients; they hold no key and no address.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// See the module. Its words may be anybody's: only [cleaned](Self::told) they go anywhere, so there is no other way to
+/// read them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The flow cannot go on with what it was given.
-    #[error("{0}")]
     Flow(String),
     /// The request overrides an input with what the node cannot take.
-    #[error("The field {0}.")]
     Override(String),
     /// A provider said no: its status and its own words.
-    #[error("{status} {message}")]
-    Provider { status: u16, message: String },
+    Provider {
+        status: u16,
+        message: String,
+    },
     /// The same of one whose words Flowise tells without a status.
-    #[error("{0}")]
     Refused(String),
     /// A provider cannot be reached, or broke off.
-    #[error("{0}")]
     Unreachable(String),
-    #[error("the model did not answer in time")]
     Timeout,
     /// A failure with the place where it happened.
-    #[error("{place}: {cause}")]
-    Within { place: &'static str, cause: Box<Failure> },
+    Within {
+        place: &'static str,
+        cause: Box<Failure>,
+    },
     /// Somebody asked for the end of the chat.
-    #[error("This operation was aborted")]
     Aborted,
     /// The run has taken what a run may take.
-    #[error("{0}")]
     Limit(RunLimit),
 }
 
@@ -68,16 +67,56 @@ impl Failure {
         }
     }
 
-    /// As Flowise answers: every error of a flow is its 500. What is the caller's own is 400.
-    pub(crate) fn refusal(&self) -> Refusal {
-        if let Self::Override(_) = self {
-            return Refusal::Invalid("override_type", self.to_string().into());
+    fn words(&self) -> String {
+        match self {
+            Self::Flow(words) | Self::Refused(words) | Self::Unreachable(words) => words.clone(),
+            Self::Override(field) => format!("The field {field}."),
+            Self::Provider { status, message } => format!("{status} {message}"),
+            Self::Timeout => "the model did not answer in time".to_owned(),
+            Self::Within { place, cause } => format!("{place}: {}", cause.words()),
+            Self::Aborted => "This operation was aborted".to_owned(),
+            Self::Limit(limit) => limit.to_string(),
         }
-        Refusal::Flow { status: StatusCode::INTERNAL_SERVER_ERROR, message: self.sentence(), retry_after: None }
     }
 
-    /// As Flowise words it, whose clients may look for it.
-    pub(crate) fn sentence(&self) -> String {
-        format!("Error: predictionsServices.buildChatflow - {self}")
+    /// As clients, models and logs are told.
+    pub(crate) fn told(&self, redactor: &Redactor) -> Sentence {
+        redactor.sentence(&self.words())
+    }
+
+    /// As Flowise words it for clients, who may look for it.
+    pub(crate) fn sentence(&self, redactor: &Redactor) -> Sentence {
+        redactor.sentence(&format!("Error: predictionsServices.buildChatflow - {}", self.words()))
+    }
+
+    /// As Flowise answers: every error of a flow is its 500. What is the caller's own is 400.
+    pub(crate) fn refusal(&self, redactor: &Redactor) -> Refusal {
+        if let Self::Override(_) = self {
+            return Refusal::Invalid("override_type", self.words().into());
+        }
+        let message = self.sentence(redactor);
+        Refusal::Flow { status: StatusCode::INTERNAL_SERVER_ERROR, message, retry_after: None }
+    }
+
+    /// Without the secrets that were sent to a provider, who may repeat what he refuses.
+    pub(crate) fn without(self, secrets: &[HeaderValue]) -> Self {
+        let strike = |words: String| {
+            let secrets = secrets.iter().filter_map(|secret| secret.to_str().ok());
+            let secrets = secrets.map(|secret| secret.strip_prefix("Bearer ").unwrap_or(secret));
+            secrets.filter(|secret| !secret.is_empty()).fold(words, |words, secret| words.replace(secret, "[key]"))
+        };
+        match self {
+            Self::Provider { status, message } => Self::Provider { status, message: strike(message) },
+            Self::Refused(words) => Self::Refused(strike(words)),
+            other => other,
+        }
+    }
+}
+
+/// Tests read the words as they came.
+#[cfg(test)]
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.words())
     }
 }

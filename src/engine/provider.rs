@@ -182,18 +182,20 @@ impl Endpoint {
         let headers = call.headers;
         let answer = self.ask(call, run).await?;
         let status = answer.status;
-        let incoming = Incoming(answer.body);
+        let sensitive = headers.iter().filter(|(_, value)| value.is_sensitive()).map(|(_, value)| value.clone());
+        let incoming = Incoming { body: answer.body, secrets: sensitive.collect() };
         if status.is_success() {
             return Ok(incoming);
         }
+        let secrets = incoming.secrets.clone();
         let body = incoming.whole().await.unwrap_or_default();
-        Err(Failure::Provider { status: status.as_u16(), message: without_secrets(words_of(&body), headers) })
+        Err(Failure::Provider { status: status.as_u16(), message: words_of(&body) }.without(&secrets))
     }
 
     /// The whole answer, whatever its status.
     pub(crate) async fn fetch(&self, call: Call<'_>, run: &Run<'_>) -> Result<Received, Failure> {
         let Answer { status, headers, body, .. } = self.ask(call, run).await?;
-        Ok(Received { status, headers, body: Incoming(body).whole().await? })
+        Ok(Received { status, headers, body: Incoming { body, secrets: Vec::new() }.whole().await? })
     }
 
     /// The answer, whatever its status.
@@ -232,7 +234,11 @@ pub(crate) struct Received {
 }
 
 /// A provider's answer on its way.
-pub(crate) struct Incoming(Reading);
+pub(crate) struct Incoming {
+    body: Reading,
+    /// What was sent for it.
+    secrets: Vec<HeaderValue>,
+}
 
 impl fmt::Debug for Incoming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -242,7 +248,12 @@ impl fmt::Debug for Incoming {
 
 impl Incoming {
     pub(crate) fn new(answer: Answer) -> Self {
-        Self(answer.body)
+        Self { body: answer.body, secrets: Vec::new() }
+    }
+
+    /// What was sent for it and must not be told, should it be repeated.
+    pub(crate) fn secrets(&self) -> &[HeaderValue] {
+        &self.secrets
     }
 
     pub(crate) async fn whole(mut self) -> Result<Bytes, Failure> {
@@ -278,7 +289,7 @@ impl Incoming {
     }
 
     pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
-        match tokio::time::timeout(PATIENCE, self.0.frame()).await {
+        match tokio::time::timeout(PATIENCE, self.body.frame()).await {
             Err(_) => Err(Failure::Timeout),
             Ok(None) => Ok(None),
             Ok(Some(Ok(frame))) => Ok(Some(frame.into_data().unwrap_or_default())),
@@ -296,16 +307,7 @@ fn words_of(body: &[u8]) -> String {
     }
     let error = json.get("error").unwrap_or(&json);
     let words = error.as_str().or_else(|| error.get("message")?.as_str()).or_else(|| json.get("message")?.as_str());
-    let words = words.unwrap_or("status code (no body)");
-    crate::upstream::scrub::scrub(words)
-}
-
-/// Providers repeat a key that they refuse.
-fn without_secrets(words: String, headers: &[(HeaderName, HeaderValue)]) -> String {
-    let secrets = headers.iter().filter(|(_, value)| value.is_sensitive()).filter_map(|(_, value)| value.to_str().ok());
-    secrets
-        .map(|secret| secret.strip_prefix("Bearer ").unwrap_or(secret))
-        .fold(words, |words, secret| if secret.is_empty() { words } else { words.replace(secret, "[key]") })
+    words.unwrap_or("status code (no body)").to_owned()
 }
 
 /// An error that comes in the place of a stream's next piece, with the status that it stands for.

@@ -32,6 +32,8 @@ pub(crate) struct Request {
     pub(crate) history: Vec<Turn>,
     pub(crate) uploads: Vec<Upload>,
     pub(crate) human_input: Option<Value>,
+    /// The id of the question that it answers, if the client says it.
+    pub(crate) action: Option<String>,
     /// Turns of the session before it, once they are read.
     pub(crate) recalled: OnceCell<Rc<[Turn]>>,
     /// What nodes have made of it so far.
@@ -85,6 +87,13 @@ struct Fields {
     history: Vec<Past>,
     uploads: Vec<Upload>,
     human_input: Option<Value>,
+    action: Option<Action>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Action {
+    id: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -115,6 +124,7 @@ impl Request {
             history: fields.history.into_iter().map(turn).collect(),
             uploads: fields.uploads,
             human_input: fields.human_input,
+            action: fields.action.and_then(|action| action.id),
             recalled: OnceCell::new(),
             outcomes: Outcomes::default(),
             flows: Arc::default(),

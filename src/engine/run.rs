@@ -113,6 +113,11 @@ impl Run<'_> {
         &self.watch.budget
     }
 
+    /// What is told of a failure, to clients and models.
+    pub(crate) fn told(&self, failure: &Failure) -> String {
+        failure.told(&self.watch.redactor).into_string()
+    }
+
     /// An answer that no model gave, in words as a stream tells them.
     pub(crate) fn tell_whole(&self, text: &str, is_last: bool) {
         if is_last {

@@ -257,6 +257,7 @@ mod tests {
             cut: CancellationToken::new(),
             abort,
             models: Arc::default(),
+            redactor: Arc::default(),
             teller,
         };
         (asker, job)

@@ -12,6 +12,7 @@ use super::flow::Flow;
 use super::message::Usage;
 use super::models::Answered;
 use crate::predict::report::ModelReport;
+use crate::redact::Redactor;
 use crate::telemetry::metrics::Metrics;
 
 /// In place of a model that the flow's author did not choose.
@@ -27,6 +28,8 @@ pub(crate) struct Watch {
     pub(crate) abort: CancellationToken,
     /// What the run may take.
     pub(crate) budget: Budget,
+    /// What of a failure is told.
+    pub(crate) redactor: Arc<Redactor>,
 }
 
 struct Counted {
@@ -49,9 +52,10 @@ impl Watch {
         flow: &Arc<Flow>,
         abort: CancellationToken,
         report: Arc<ModelReport>,
+        redactor: Arc<Redactor>,
     ) -> Self {
         let counted = Counted { metrics: Arc::clone(metrics), chatflow: Arc::clone(chatflow), flow: Arc::clone(flow) };
-        Self { counted: Some(counted), report, abort, budget: Budget::new(flow.limits()) }
+        Self { counted: Some(counted), report, abort, budget: Budget::new(flow.limits()), redactor }
     }
 
     /// The run ends because of a bound.
@@ -120,7 +124,7 @@ impl Asking<'_> {
         self.count(|metrics, [chatflow, model]| {
             metrics.engine.errors.with_label_values(&[chatflow, model, kind]).inc();
             let seconds = self.begun.elapsed().as_secs_f64();
-            if let Some(error) = failure {
+            if let Some(error) = failure.map(|failure| failure.told(&self.watch.redactor)) {
                 tracing::warn!(chatflow, model, seconds, kind, %error, "model call failed");
             } else {
                 tracing::debug!(chatflow, model, seconds, kind, "model call ended early");

@@ -123,6 +123,7 @@ async fn run(
         report: &context.stream,
         models: &context.models,
         namespace: context.namespace(),
+        redactor: &context.snapshot.redactor,
         view: View::new(&flow.config, &prediction.ids),
         running,
     };
@@ -283,6 +284,8 @@ impl Upstream<'_> {
         let shaping = Shaping {
             upstreams,
             target: self.target,
+            credentials: self.credentials.map(|credentials| &**credentials),
+            redactor: &self.context.snapshot.redactor,
             chatflow: &self.flow.config,
             told_ids: &self.context.snapshot.told_ids,
             cut: &self.environment.cut,

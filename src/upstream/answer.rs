@@ -16,13 +16,13 @@ use tokio::time::Sleep;
 use super::abort::AbortGuard;
 use super::forward::{Answer, Upstreams};
 use super::reading::Reading;
-use super::scrub::scrub;
 use super::stream::{EventStream, KeyRefused, Surroundings, is_unauthorized};
-use super::target::Target;
+use super::target::{Credentials, Target};
 use crate::config::Chatflow;
 use crate::predict::answer::{Renamer, View};
 use crate::predict::events::error_text;
 use crate::predict::report::{Slot, StreamReport};
+use crate::redact::Redactor;
 use crate::telemetry::told::Told;
 use crate::wire::body::{Body, BodyError};
 use crate::wire::refusal::Refusal;
@@ -41,6 +41,9 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Shaping<'a> {
     pub(crate) upstreams: &'a Upstreams,
     pub(crate) target: &'a Target,
+    /// What was sent to it, and must not come back.
+    pub(crate) credentials: Option<&'a Credentials>,
+    pub(crate) redactor: &'a Arc<Redactor>,
     /// For the log.
     pub(crate) chatflow: &'a Chatflow,
     pub(crate) told_ids: &'a Told,
@@ -57,6 +60,9 @@ impl Shaping<'_> {
     /// The response for the client.
     pub(crate) async fn shape(mut self, answer: Answer) -> Result<Response<Body>, Refusal> {
         let Answer { status, mut headers, body, .. } = answer;
+        if let Some(credentials) = self.credentials {
+            credentials.strike(&mut headers);
+        }
         if !status.is_success() {
             // Boxed, like `stream`: rare beside plain answers, whose future would be as large.
             return Err(Box::pin(self.error(status, &headers, body)).await);
@@ -132,6 +138,7 @@ impl Shaping<'_> {
             report: self.report.begin(),
             abort: self.abort,
             refused,
+            redactor: Arc::clone(self.redactor),
             is_speech: self.is_speech,
             view: self.view.map(|view| view.into_stream()),
         };
@@ -155,7 +162,7 @@ impl Shaping<'_> {
         }
         self.tell_unknown_id(&message);
         tracing::debug!(upstream = &*self.target.name, status = status.as_u16(), "the upstream answered with an error");
-        let message = if message.is_empty() { "The chatflow failed.".to_owned() } else { scrub(&message) };
+        let message = self.redactor.sentence(&message);
         Refusal::Flow { status, message, retry_after: headers.get(RETRY_AFTER).cloned() }
     }
 
@@ -251,14 +258,15 @@ async fn read_some(mut incoming: Reading, most: usize) -> Bytes {
     body.freeze()
 }
 
-/// `message` of Flowise's error JSON, `error` of its older one, else a short plain text.
+/// `message` of Flowise's error JSON, `error` of its older one, else a short plain text; empty: nothing that can be told.
 fn message_of(body: &[u8]) -> String {
     if let Ok(json) = serde_json::from_slice::<serde_json::Value>(body) {
         let text = |name| json.get(name).and_then(serde_json::Value::as_str);
         return text("message").or_else(|| text("error")).unwrap_or_default().to_owned();
     }
     match std::str::from_utf8(body) {
-        Ok(text) if text.len() <= 300 && !text.contains('<') => text.trim().to_owned(),
+        // JSON that cannot be read is no text: Flowise's stack may stand in it.
+        Ok(text) if text.len() <= 300 && !text.contains(['<', '{']) => text.trim().to_owned(),
         _ => String::new(),
     }
 }
@@ -361,5 +369,6 @@ mod tests {
         assert_eq!(message_of(br#"{"error":"Unauthorized Access"}"#), "Unauthorized Access");
         assert_eq!(message_of(b"Slow down please"), "Slow down please");
         assert_eq!(message_of(b"<!DOCTYPE html>"), "");
+        assert_eq!(message_of(br#"{"message":"half an \ud83d","stack":"Error: x at y"#), "");
     }
 }

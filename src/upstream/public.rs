@@ -5,16 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-/// Where clouds tell machines who they are, with keys: open only to who names the very address.
-const METADATA: [IpAddr; 7] = [
-    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
-    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
-    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
-];
+use super::special::{Embedded, embedded, is_metadata, is_open};
 
 /// Which addresses a target may have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,11 +19,23 @@ pub(crate) enum Reach {
 impl Reach {
     pub(crate) fn has(&self, address: IpAddr) -> bool {
         let Self::Public(networks) = self else { return true };
-        let address = inner(address);
-        if METADATA.contains(&address) {
-            return networks.contains(&IpNet::from(address));
+        let address = address.to_canonical();
+        let listed = |address: IpAddr| networks.iter().any(|network| network.contains(&address));
+        // A cloud's metadata is open only to who names the very address.
+        let named = |address: IpAddr| networks.contains(&IpNet::from(address));
+        let may_be = |address: IpAddr| {
+            if is_metadata(address) { named(address) } else { is_open(address) || listed(address) }
+        };
+        let IpAddr::V6(newer) = address else { return may_be(address) };
+        match embedded(newer) {
+            Embedded::Nothing => may_be(address),
+            // As closed as what it stands for, and where that is listed as open.
+            Embedded::One(older) => may_be(older.into()) && (listed(older.into()) || may_be(address)),
+            Embedded::Perhaps(older) => {
+                let mut older = older.iter().map(|older| IpAddr::from(*older));
+                older.all(|older| !is_metadata(older) || named(older)) && may_be(address)
+            }
         }
-        is_public(address) || networks.iter().any(|network| network.contains(&address))
     }
 
     /// Whether a host that is written out may be called: an address, or this machine's own name. Other names are looked
@@ -43,44 +46,6 @@ impl Reach {
         }
         host.parse().map_or(true, |address| self.has(address))
     }
-}
-
-/// The address of the older kind that one of the newer stands for: mapped, by NAT64, by 6to4.
-fn inner(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(newer) = address.to_canonical() else { return address.to_canonical() };
-    let [first, second, third, .., high, low] = newer.segments();
-    let older = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)).into();
-    match (first, second) {
-        (0x64, 0xff9b) => older(high, low),
-        (0x2002, _) => older(second, third),
-        _ => address,
-    }
-}
-
-/// Of an address that stands for no other.
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => {
-            !(address.is_loopback()
-                || address.is_unspecified()
-                || address.is_multicast()
-                || address.is_unique_local()
-                || address.is_unicast_link_local())
-        }
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [first, second, ..] = address.octets();
-    let is_shared = first == 100 && second & 0xc0 == 64;
-    !(first == 0
-        || first >= 240
-        || is_shared
-        || address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_multicast())
 }
 
 #[cfg(test)]
@@ -111,6 +76,19 @@ mod tests {
             "::ffff:127.0.0.1",
             "64:ff9b::7f00:1",
             "2002:7f00:1::",
+            "::7f00:1",
+            "::8.8.8.8",
+            "::ffff:0:8.8.8.8",
+            "64:ff9b:1::8.8.8.8",
+            "64:ff9b::c000:c0",
+            "2001::1",
+            "2002:808:808::1",
+            "2a00::5efe:10.1.2.3",
+            "fec0::1",
+            "192.0.0.192",
+            "192.88.99.1",
+            "198.18.0.1",
+            "198.19.255.255",
         ] {
             assert!(!Reach::Public(Arc::default()).has(address.parse().unwrap()), "{address}");
         }
@@ -131,10 +109,24 @@ mod tests {
         {
             assert!(own.has(address.parse().unwrap()), "{address}");
         }
-        for address in ["10.2.0.1", "169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "168.63.129.16"] {
+        for address in [
+            "10.2.0.1",
+            "64:ff9b::a02:1",
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "168.63.129.16",
+            "192.0.0.192",
+        ] {
             assert!(!own.has(address.parse().unwrap()), "{address}");
         }
-        assert!(reach(&["169.254.169.254/32"]).has("169.254.169.254".parse().unwrap()));
+        for address in ["169.254.169.254", "::ffff:169.254.169.254"] {
+            assert!(reach(&["169.254.169.254/32"]).has(address.parse().unwrap()), "{address}");
+        }
+        assert!(reach(&["fd20:ce::254/128"]).has("fd20:ce::254".parse().unwrap()));
         let hosts = ["localhost", "LOCALHOST", "127.0.0.1", "::1", "10.0.0.1", "example.com", "8.8.8.8"];
         assert_eq!(hosts.map(|host| own.has_host(host)), [true, true, true, true, false, true, true]);
         assert_eq!(

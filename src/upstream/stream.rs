@@ -18,12 +18,12 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::abort::AbortGuard;
 use super::reading::Reading;
-use super::scrub::scrub;
 use crate::predict::answer::StreamView;
 use crate::predict::events::{
     ErrorAt, KEEP_ALIVE, Scanner, error, error_and_end, error_text, speech_error, speech_error_text,
 };
 use crate::predict::report::{Ending, StreamReport};
+use crate::redact::{Redactor, Sentence};
 use crate::wire::body::BodyError;
 
 /// Silence after which a comment is sent.
@@ -40,6 +40,7 @@ pub(crate) struct Surroundings {
     pub(crate) report: Rc<StreamReport>,
     pub(crate) abort: Option<AbortGuard>,
     pub(crate) refused: KeyRefused,
+    pub(crate) redactor: Arc<Redactor>,
     /// It is no answer but one read out.
     pub(crate) is_speech: bool,
     /// What the client sees of it.
@@ -85,6 +86,7 @@ pub(crate) struct EventStream {
     report: Rc<StreamReport>,
     abort: Option<AbortGuard>,
     refused: KeyRefused,
+    redactor: Arc<Redactor>,
     is_speech: bool,
     view: Option<StreamView>,
     is_over: bool,
@@ -92,7 +94,7 @@ pub(crate) struct EventStream {
 
 impl EventStream {
     pub(crate) fn new(incoming: Reading, first: Option<Bytes>, surroundings: Surroundings) -> Self {
-        let Surroundings { idle, cut, report, abort, refused, is_speech, view } = surroundings;
+        let Surroundings { idle, cut, report, abort, refused, redactor, is_speech, view } = surroundings;
         let now = Instant::now();
         Self {
             incoming,
@@ -109,6 +111,7 @@ impl EventStream {
             report,
             abort,
             refused,
+            redactor,
             is_speech,
             view,
             is_over: false,
@@ -150,7 +153,7 @@ impl EventStream {
     /// What is held, cleaned, once it is whole.
     fn release(&mut self) -> Option<Bytes> {
         if self.scanner.is_between_records() {
-            let clean = clean(&self.held.split(), &|| self.refused.tell());
+            let clean = clean(&self.held.split(), &self.redactor, &|| self.refused.tell());
             self.is_torn = false;
             let passed = std::mem::take(&mut self.passed).min(clean.len());
             return Some(clean.slice(passed..));
@@ -283,25 +286,25 @@ impl Body for EventStream {
 }
 
 /// Errors made anew from their cleaned text; everything else as it is, and so is all that comes before an error's text.
-fn clean(records: &[u8], key_refused: &dyn Fn()) -> Bytes {
+fn clean(records: &[u8], redactor: &Redactor, key_refused: &dyn Fn()) -> Bytes {
     let mut clean = Vec::with_capacity(records.len());
     for line in records.split_inclusive(|byte| *byte == b'\n') {
         let (start, json) = line.split_at(memchr::memchr(b'{', line).unwrap_or(line.len()));
         let text = error_text(line).map(|text| {
             if is_unauthorized(&text) {
                 key_refused();
-                return KeyRefused::SENTENCE.to_owned();
+                return Sentence::own(KeyRefused::SENTENCE);
             }
-            scrub(&text)
+            redactor.sentence(&text)
         });
         // What cannot be read cannot be cleaned.
-        let unread = || json.starts_with(b"{\"event\":\"error\"").then(|| "The chatflow failed.".to_owned());
+        let unread = || json.starts_with(b"{\"event\":\"error\"").then(Sentence::failed);
         let is_speech = json.starts_with(b"{\"event\":\"tts_error\"");
         let made_anew = if is_speech {
-            let text = speech_error_text(line).map_or_else(|| "The speech failed.".to_owned(), |text| scrub(&text));
-            Some(speech_error(&text))
+            let text = speech_error_text(line).map(|text| redactor.sentence(&text));
+            Some(speech_error(text.unwrap_or(Sentence::own("The speech failed.")).as_str()))
         } else {
-            text.or_else(unread).map(|text| error(&text))
+            text.or_else(unread).map(|text| error(text.as_str()))
         };
         match made_anew {
             Some(record) => {
@@ -329,10 +332,11 @@ mod tests {
     fn only_error_records_are_made_anew() {
         let token = record("token", &"http://x/y".into());
         let error = record("error", &"connect ECONNREFUSED 127.0.0.1:1".into());
-        let cleaned = clean(format!("{token}{error}").as_bytes(), &|| {});
+        let redactor = Redactor::default();
+        let cleaned = clean(format!("{token}{error}").as_bytes(), &redactor, &|| {});
         let expected = format!("{token}{}", record("error", &"connect ECONNREFUSED [address]".into()));
         assert_eq!(cleaned, expected);
-        let broken = clean(b"message:\ndata: {\"event\":\"error\",\"data\":http://x/y}\n\n", &|| {});
+        let broken = clean(b"message:\ndata: {\"event\":\"error\",\"data\":http://x/y}\n\n", &redactor, &|| {});
         assert_eq!(broken, "message:\ndata: {\"event\":\"error\",\"data\":\"The chatflow failed.\"}\n\n");
     }
 }

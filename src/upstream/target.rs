@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use prometheus::IntGauge;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::public::Reach;
 use crate::config::{Flowise, Secret, UpstreamUrl};
+use crate::redact::Known;
 use crate::telemetry::metrics::Metrics;
 
 /// How long an endpoint that refused a connection is tried last.
@@ -151,6 +152,7 @@ fn mix(mut x: u64) -> u64 {
 pub(crate) struct Credentials {
     /// Written once: they are the same in every request.
     fields: Zeroizing<Vec<u8>>,
+    key: Known,
 }
 
 impl Credentials {
@@ -159,12 +161,23 @@ impl Credentials {
         let key = key.expose();
         HeaderValue::from_str(key).ok()?;
         let fields = [b"authorization: Bearer ", key.as_bytes(), b"\r\nx-api-key: ", key.as_bytes(), b"\r\n"].concat();
-        Some(Self { fields: Zeroizing::new(fields) })
+        Some(Self { fields: Zeroizing::new(fields), key: Known::secret(key) })
     }
 
     /// As lines of a request's head.
     pub(crate) fn fields(&self) -> &[u8] {
         &self.fields
+    }
+
+    /// Takes out every field of an answer that repeats the key.
+    pub(crate) fn strike(&self, headers: &mut HeaderMap) {
+        // Most values are shorter than any key.
+        let repeats = |value: &HeaderValue| self.key.is_in(value.as_bytes());
+        let names: Vec<HeaderName> =
+            headers.iter().filter(|(_, value)| repeats(value)).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            headers.remove(name);
+        }
     }
 }
 

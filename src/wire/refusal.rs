@@ -10,6 +10,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, 
 use http::{Response, StatusCode};
 
 use super::body::Body;
+use crate::redact::Sentence;
 
 /// Why a request is not answered as asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +63,7 @@ pub(crate) enum Refusal {
     /// The flow itself failed: Flowise's status and its message without what must not leave.
     Flow {
         status: StatusCode,
-        message: String,
+        message: Sentence,
         retry_after: Option<HeaderValue>,
     },
 }
@@ -157,10 +158,8 @@ impl Refusal {
             Self::UnsupportedMediaType(message) | Self::UpstreamError(message) => message,
             Self::UpstreamUnavailable => "The chatflow's server is not available at the moment.",
             Self::UpstreamTimeout => "The chatflow's server did not answer in time.",
-            Self::NearRoute(message)
-            | Self::BodyTooLarge(message)
-            | Self::HeadersTooLarge(message)
-            | Self::Flow { message, .. } => message,
+            Self::NearRoute(message) | Self::BodyTooLarge(message) | Self::HeadersTooLarge(message) => message,
+            Self::Flow { message, .. } => message.as_str(),
         }
     }
 

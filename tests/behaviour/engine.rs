@@ -1,7 +1,9 @@
 //! Chatflows that the built-in engine answers, with a scripted model behind it.
 
+mod approving;
 mod chats;
 mod checks;
+mod discretion;
 mod errors;
 mod knowledge;
 mod limits;

@@ -23,6 +23,7 @@ mod commands;
 mod cors;
 mod cors_errors;
 mod disconnect;
+mod discretion;
 mod drain;
 mod engine;
 mod engine_transcripts;

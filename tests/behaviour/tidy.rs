@@ -40,9 +40,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("widget", &["predict", "wire::refusal"]),
     // Holds connections and health of each upstream over a reload, so it knows what a target is, and no more of it.
     // The key that keeps a chatflow's callers apart is made once, not with every request.
-    ("snapshot", &["engine", "upstream::target", "predict::session", "keys", "limits", "tls", "config", "telemetry"]),
+    (
+        "snapshot",
+        &["engine", "upstream::target", "predict::session", "redact", "keys", "limits", "tls", "config", "telemetry"],
+    ),
     // Backends. The engine speaks Flowise's protocol to clients, and to models over the workers' connections.
-    ("engine", &["upstream", "predict", "wire", "config", "telemetry"]),
+    ("engine", &["upstream", "predict", "wire", "redact", "config", "telemetry"]),
     // `upstream` reads event streams and aborts chats, whose rules are those of the prediction call.
     (
         "upstream",
@@ -53,6 +56,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "predict::chat_id",
             "predict::multipart",
             "wire",
+            "redact",
             "tls",
             "config",
             "telemetry",
@@ -65,7 +69,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("tls", &["config"]),
     // The log is set up as it is configured.
     ("telemetry", &["wire::decimal", "config"]),
-    ("wire", &[]),
+    // What somebody else says becomes a refusal only as a sentence that was cleaned.
+    ("wire", &["redact"]),
+    // Knows every secret of the configuration.
+    ("redact", &["config"]),
     ("config", &[]),
 ];
 

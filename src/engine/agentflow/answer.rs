@@ -5,12 +5,13 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::Agentflow;
 use super::executions::{Execution, Place};
 use super::runtime::Runtime;
-use super::values::shown;
+use super::shown;
+use super::values::shown as text_of;
 use super::walk::{Fall, Shared, Walk, content};
 use super::written::Written;
+use super::{Agentflow, Node};
 use crate::engine::failure::Failure;
 use crate::engine::memory::{self, Turn, remember};
 use crate::engine::part::Reply;
@@ -53,8 +54,16 @@ impl Agentflow {
         let mut walk = Walk::new(self, &shared, runtime);
         let mut id = None;
         if let Some(human) = &request.human_input {
-            let (at, answer, executed) = self.waited(request, previous.as_ref(), human)?;
-            let executed = executed.to_vec();
+            let (at, answer, executed) = match self.waited(request, previous.as_ref(), human) {
+                Ok((at, answer, executed)) => (at, answer, executed.to_vec()),
+                Err(failure) => {
+                    // It was no answer to what the run waits for, which it still does.
+                    if let Some(previous) = previous.filter(|previous| previous.waits.is_some()) {
+                        kept.put(place, &previous.to_write()).await?;
+                    }
+                    return Err(failure);
+                }
+            };
             let state = executed.last().and_then(|entry| entry.get("data")?.get("state")?.as_object()).cloned();
             walk.runtime.state = state.unwrap_or_default();
             walk.runtime.executed = executed.into();
@@ -63,7 +72,10 @@ impl Agentflow {
         }
         if let Err(Fall { failure, can_retry }) = walk.go().await {
             match previous.filter(|_| can_retry) {
-                Some(previous) => kept.put(place, &previous.to_write()).await?,
+                Some(previous) => {
+                    let previous = previous.with_progress(walk.progress.take());
+                    kept.put(place, &previous.to_write()).await?;
+                }
                 None => self.keep(run, &walk.runtime, false, String::new()).await?,
             }
             return Err(failure);
@@ -72,7 +84,7 @@ impl Agentflow {
         let waits = walk.runtime.executed.iter().any(|entry| entry.get("status") == Some(&"STOPPED".into()));
         run.sink.event("agentFlowEvent", &if waits { "STOPPED" } else { "FINISHED" }.into());
         self.keep(run, &walk.runtime, waits, id.clone()).await?;
-        self.reply(&shared, walk.runtime, id).await
+        self.reply(&shared, &walk.runtime, id).await
     }
 
     /// What a run starts with: the state and the form of the session's last run, where they are kept.
@@ -114,7 +126,14 @@ impl Agentflow {
         // Only where it waits: anywhere else, the answer would go past questions that nobody has asked yet.
         let found = executed.iter().rev().filter(waiting).filter_map(id);
         let found = found.into_iter().find(|id| wanted.is_none_or(|wanted| wanted == id));
-        let at = found.as_ref().and_then(|id| self.nodes.iter().position(|node| node.id == *id));
+        let asked = found.as_ref().and_then(|id| {
+            let is_it = |entry: &&Value| entry.get("nodeId").and_then(Value::as_str) == Some(id);
+            executed.iter().rev().filter(waiting).find(is_it)?.get("data")
+        });
+        // A node of another kind is not what the user was asked about.
+        let kind = asked.and_then(|data| data.get("name")?.as_str());
+        let is_it = |node: &Node| found.as_deref() == Some(node.id.as_str()) && kind == Some(node.kind);
+        let at = self.nodes.iter().position(is_it);
         let (Some(found), Some(at)) = (found, at) else {
             return Err(Failure::flow(format!(
                 "Node {} not found in previous execution. This could indicate an invalid resume attempt or a modified \
@@ -122,6 +141,10 @@ impl Agentflow {
                 wanted.unwrap_or_default()
             )));
         };
+        let open = asked.and_then(|data| data.get("output")?.get("humanInputAction")?.get("id")?.as_str());
+        if request.action.as_deref().is_some_and(|answered| open != Some(answered)) {
+            return Err(Failure::flow("This question was answered already, and another one is open."));
+        }
         let mut answer = human.clone();
         if let Some(fields) = answer.as_object_mut() {
             fields.insert("startNodeId".to_owned(), found.into());
@@ -142,14 +165,14 @@ impl Agentflow {
     }
 
     /// The reply, and the exchange stored.
-    async fn reply(&self, shared: &Shared<'_>, runtime: Runtime, id: String) -> Result<Reply, Failure> {
-        let answer = content(runtime.executed.last()).map(|content| shown(&content)).unwrap_or_default();
+    async fn reply(&self, shared: &Shared<'_>, runtime: &Runtime, id: String) -> Result<Reply, Failure> {
+        let answer = content(runtime.executed.last()).map(|content| text_of(&content)).unwrap_or_default();
         remember(shared.run, self.asked(shared), &answer).await?;
         // A model's answer may have any names in it; an action is what the flow stopped for.
         let waits = runtime.executed.last().is_some_and(|last| last.get("status") == Some(&"STOPPED".into()));
         let action = runtime.last_output().and_then(|output| output.get("humanInputAction")).filter(|_| waits).cloned();
         let message = shared.message.clone();
-        let executed = Executed { id, message, nodes: runtime.executed.into_entries(), action };
+        let executed = Executed { id, message, nodes: shown::steps(&runtime.executed), action };
         Ok(Reply { executed: Some(executed), ..Reply::text(answer) })
     }
 
@@ -191,7 +214,7 @@ fn said<'r>(request: &'r Request, files: &str) -> Option<Cow<'r, str>> {
         return Some(if files.is_empty() { question.into() } else { format!("{files}\n\n{question}").into() });
     }
     let form = request.form.as_ref().filter(|form| !form.is_empty())?;
-    let lines: Vec<String> = form.iter().map(|(name, value)| format!("{name}: {}", shown(value))).collect();
+    let lines: Vec<String> = form.iter().map(|(name, value)| format!("{name}: {}", text_of(value))).collect();
     Some(lines.join("\n").into())
 }
 

@@ -88,7 +88,7 @@ fn node(node: &export::Node, compiler: &mut Compiler<'_>) -> Option<Node> {
 /// Whether a node has a tool that is called with its user's leave only.
 fn asks_first(inputs: &Map<String, Value>) -> bool {
     let tools = inputs.get("agentTools").and_then(Value::as_array);
-    tools.into_iter().flatten().any(|tool| tool.get("agentSelectedToolRequiresHumanInput") == Some(&Value::Bool(true)))
+    tools.into_iter().flatten().any(nodes::asks_first)
 }
 
 /// All texts in a value that the flow's author wrote.

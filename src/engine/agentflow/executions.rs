@@ -83,6 +83,18 @@ impl<'a> Place<'a> {
 }
 
 impl Execution {
+    /// As it waits, with how far the node came that failed to go on.
+    pub(super) fn with_progress(mut self, progress: Option<Value>) -> Self {
+        if let (Some(progress), Some(waits)) = (progress, &mut self.waits) {
+            let is_waiting = |entry: &&mut Value| entry.get("status").and_then(Value::as_str) == Some("STOPPED");
+            let entry = waits.iter_mut().rev().find(is_waiting);
+            if let Some(data) = entry.and_then(|entry| entry.get_mut("data")?.as_object_mut()) {
+                data.insert("pending".to_owned(), progress);
+            }
+        }
+        self
+    }
+
     pub(super) fn to_write(&self) -> Written<'_> {
         let Self { id, state, form, waits } = self;
         Written { id, state, form: form.as_ref(), waits: waits.as_deref() }

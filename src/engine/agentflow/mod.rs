@@ -3,7 +3,8 @@
 //!
 //! [`nodes`] knows every kind of node: a type that implements [`Kind`], one file a family. [`compile`] makes an
 //! [`Agentflow`] of an export, [`walk`] runs it and tells clients of each step, and [`values`] is what `{{...}}` in its
-//! texts stands for. [`executions`] keeps runs that wait for their user, as [`written`] writes them.
+//! texts stands for. [`executions`] keeps runs that wait for their user, as [`written`] writes them, and
+//! [`shown`] says what clients see of it all.
 
 mod answer;
 mod changes;
@@ -17,6 +18,7 @@ mod nodes;
 mod pattern;
 mod plain;
 mod runtime;
+mod shown;
 mod structured;
 mod talk;
 #[cfg(test)]
@@ -30,6 +32,7 @@ pub(crate) use answer::Executed;
 pub(crate) use compile::compile;
 pub(crate) use executions::Executions;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -107,6 +110,8 @@ struct Visit<'a> {
     is_last: bool,
     /// What the user answered, if the run waited here for it.
     answer: Option<&'a Value>,
+    /// How far it came before it failed, for when the user answers again; as what it [waits](Then::Wait) for.
+    progress: &'a Cell<Option<Value>>,
 }
 
 impl Visit<'_> {
@@ -161,7 +166,12 @@ enum Then {
     /// Along those outputs that are chosen.
     Choose(Vec<bool>),
     /// When the user has answered.
-    Wait,
+    Wait {
+        /// What the node needs to go on, which nobody is shown.
+        pending: Value,
+        /// The calls of tools that the user decides on; null: it is about none.
+        calls: Value,
+    },
     /// What is inside is run for each of these first.
     Each(Vec<Value>),
     /// At the node of that id, so many times.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
+use super::shown;
 use crate::engine::budget::bytes_of;
 
 /// See the module.
@@ -18,12 +19,13 @@ pub(super) struct Runtime {
     pub(super) history: Vec<Value>,
     /// Of an earlier request of the session.
     pub(super) form: Value,
+    /// What was run, with more than clients are [shown](shown::steps).
     pub(super) executed: ExecutedNodes,
     /// How often each loop has gone back, by its node's id.
     pub(super) loops: HashMap<String, u64>,
 }
 
-/// What was run, in order, as clients see it.
+/// What was run, in order.
 #[derive(Debug, Default)]
 pub(super) struct ExecutedNodes {
     entries: Vec<Value>,
@@ -113,11 +115,7 @@ impl ExecutedNodes {
             return;
         }
         self.told = self.bytes;
-        let entries = Value::Array(std::mem::take(&mut self.entries));
-        tell(&entries);
-        if let Value::Array(entries) = entries {
-            self.entries = entries;
-        }
+        tell(&shown::steps(&self.entries).into());
     }
 }
 
@@ -146,6 +144,15 @@ impl Runtime {
     /// What a node gave the last time that it was run.
     pub(super) fn output(&self, id: &str) -> Option<&Value> {
         self.executed.of(id)?.get("data")?.get("output")
+    }
+
+    /// What a node that waits for its user needs to go on.
+    pub(super) fn pending(&self, id: &str) -> Option<&Value> {
+        let waits = |entry: &&Value| {
+            let field = |name: &str| entry.get(name).and_then(Value::as_str);
+            field("nodeId") == Some(id) && field("status") == Some("STOPPED")
+        };
+        self.executed.iter().rev().find(waits)?.get("data")?.get("pending")
     }
 
     /// How often the loop that was run last has gone back.

@@ -1,6 +1,7 @@
 //! Goes from node to node, and tells clients of each step.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
@@ -8,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::graph::Graph;
 use super::runtime::{Iteration, Runtime};
-use super::values::{Scope, shown};
+use super::shown;
+use super::values::{Scope, shown as text_of};
 use super::written::{self, Written};
 use super::{Agentflow, Node, Outcome, Then, Visit};
 use crate::engine::budget::bytes_of;
@@ -42,6 +44,8 @@ pub(super) struct Walk<'a> {
     pub(super) runtime: Runtime,
     /// The node that waited for the user, and what the user answered.
     answer: Option<(usize, Value)>,
+    /// How far the node came before it failed.
+    pub(super) progress: Cell<Option<Value>>,
     queue: VecDeque<usize>,
     /// Nodes that something came before already, but not all.
     waiting: HashMap<usize, HashSet<usize>>,
@@ -58,7 +62,8 @@ pub(super) struct Fall {
 impl<'a> Walk<'a> {
     pub(super) fn new(flow: &'a Agentflow, shared: &'a Shared<'a>, runtime: Runtime) -> Self {
         let (queue, waiting) = (flow.whole.starts.iter().copied().collect(), HashMap::new());
-        Self { flow, shared, graph: &flow.whole, iteration: None, runtime, answer: None, queue, waiting }
+        let (answer, progress) = (None, Cell::default());
+        Self { flow, shared, graph: &flow.whole, iteration: None, runtime, answer, progress, queue, waiting }
     }
 
     /// Goes on at the node that waited.
@@ -116,8 +121,8 @@ impl<'a> Walk<'a> {
                 self.each(at, node, items, &mut outcome).await?;
                 Then::Next
             }
-            Then::Wait => {
-                self.wait(at, node, outcome)?;
+            Then::Wait { pending, calls } => {
+                self.wait(at, node, outcome, pending, calls)?;
                 return Ok(false);
             }
             then => then,
@@ -150,6 +155,7 @@ impl<'a> Walk<'a> {
             said: said.as_deref(),
             is_last: self.iteration.is_none() && self.graph.next(at).is_empty(),
             answer: self.answer.as_ref().filter(|(waited, _)| *waited == at).map(|(_, answer)| answer),
+            progress: &self.progress,
         };
         node.step.run(&visit).await
     }
@@ -178,6 +184,7 @@ impl<'a> Walk<'a> {
                 iteration: Some(&iteration),
                 runtime,
                 answer: None,
+                progress: Cell::default(),
                 queue: inside.starts.iter().copied().collect(),
                 waiting: HashMap::new(),
             };
@@ -191,12 +198,13 @@ impl<'a> Walk<'a> {
                 Err(_) if self.shared.run.watch.abort.is_cancelled() => return Err(Failure::Aborted),
                 Err(Fall { failure, .. }) if failure.ends_run() => return Err(failure),
                 Err(Fall { failure, .. }) => {
-                    results.push(format!("Error in iteration {}: {failure}", index + 1).into());
+                    let error = self.shared.run.told(&failure);
+                    results.push(format!("Error in iteration {}: {error}", index + 1).into());
                 }
             }
         }
         outcome.state = Some(self.runtime.state.clone());
-        let joined: Vec<String> = results.iter().map(shown).collect();
+        let joined: Vec<String> = results.iter().map(text_of).collect();
         outcome.output.insert("iterationResults".to_owned(), results.into());
         outcome.output.insert("content".to_owned(), joined.join("\n").into());
         Ok(())
@@ -220,18 +228,31 @@ impl<'a> Walk<'a> {
     }
 
     /// Notes that a node waits for its user, and tells it.
-    fn wait(&mut self, at: usize, node: &Node, mut outcome: Outcome) -> Result<(), Failure> {
-        let action = json!({
+    fn wait(
+        &mut self,
+        at: usize,
+        node: &Node,
+        mut outcome: Outcome,
+        pending: Value,
+        calls: Value,
+    ) -> Result<(), Failure> {
+        let mut action = json!({
             "id": chat_id::random().unwrap_or_default(),
             "mapping": { "approve": "Proceed", "reject": "Reject" },
             "elements": [
                 { "type": "agentflowv2-approve-button", "label": "Proceed" },
                 { "type": "agentflowv2-reject-button", "label": "Reject" },
             ],
-            "data": { "nodeId": node.id, "nodeLabel": node.label, "input": outcome.input },
+            "data": { "nodeId": node.id, "nodeLabel": node.label, "input": shown::input(node.kind, &outcome.input) },
         });
+        if let (Some(data), false) = (action.get_mut("data").and_then(Value::as_object_mut), calls.is_null()) {
+            data.insert("toolCalls".to_owned(), calls);
+        }
         outcome.output.insert("humanInputAction".to_owned(), action.clone());
-        let entry = self.entry(at, node, outcome, "STOPPED");
+        let mut entry = self.entry(at, node, outcome, "STOPPED");
+        if let (Some(data), false) = (entry.get_mut("data").and_then(Value::as_object_mut), pending.is_null()) {
+            data.insert("pending".to_owned(), pending);
+        }
         self.note(entry)?;
         let Runtime { state, executed, .. } = &self.runtime;
         let would_wait = Written { id: &self.shared.message, state, form: None, waits: Some(&**executed) };
@@ -278,7 +299,7 @@ impl<'a> Walk<'a> {
             Failure::Aborted => (Failure::flow("Flow execution was cancelled"), "TERMINATED"),
             failure => (failure, "ERROR"),
         };
-        let error = failure.to_string();
+        let error = self.shared.run.told(&failure);
         let entry = json!({
             "nodeId": node.id,
             "nodeLabel": node.label,

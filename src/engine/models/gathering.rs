@@ -50,8 +50,9 @@ pub(super) async fn gathered<G: Gathering>(
     mut gathering: G,
     ask: Ask<'_>,
 ) -> Result<Answered, Failure> {
+    let secrets = incoming.secrets().to_vec();
     if framing == Framing::Whole {
-        gathering.take(&incoming.whole().await?, ask)?;
+        gathering.take(&incoming.whole().await?, ask).map_err(|failure| failure.without(&secrets))?;
         return gathering.done(ask);
     }
     let mut lines = incoming.lines();
@@ -64,9 +65,9 @@ pub(super) async fn gathered<G: Gathering>(
             break;
         }
         room = room.checked_sub(piece.len()).ok_or_else(too_long)?;
-        gathering.take(&piece, ask)?;
+        gathering.take(&piece, ask).map_err(|failure| failure.without(&secrets))?;
     }
-    gathering.done(ask)
+    gathering.done(ask).map_err(|failure| failure.without(&secrets))
 }
 
 fn too_long() -> Failure {

@@ -208,8 +208,9 @@ impl Agent {
             }
             Err(failure) if failure.ends_run() => Err(failure),
             Err(failure) => {
-                steps.tell("tool_error", Some(&id), &[("error", failure.to_string().into())]);
-                Ok((Some(tool), Err(failure.to_string())))
+                let error = run.told(&failure);
+                steps.tell("tool_error", Some(&id), &[("error", error.as_str().into())]);
+                Ok((Some(tool), Err(error)))
             }
         }
     }

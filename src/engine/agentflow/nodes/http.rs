@@ -9,7 +9,6 @@ use http::{HeaderName, Method};
 use serde_json::{Map, Value, json};
 
 use super::super::tools::has_fixed_origin;
-use super::super::values::shown as text_of;
 use super::super::{Kind, Outcome, Step, Visit};
 use super::body::Body;
 use crate::engine::Task;
@@ -20,6 +19,7 @@ use crate::engine::inputs::Inputs;
 use crate::engine::mustache::{Dialect, Fields, Mustache};
 use crate::engine::percent::{located, pairs};
 use crate::engine::provider::{Call, Received};
+use crate::redact::Sentence;
 
 /// The node `httpAgentflow`.
 pub(super) struct Http;
@@ -124,11 +124,10 @@ impl Step for Sends {
                 }
             };
             if !status.is_success() {
-                let message = ["message", "error"].iter().find_map(|name| data.get(*name)).map(text_of);
                 let otherwise = || format!("Request failed with status code {}", status.as_u16());
-                return Err(Failure::flow(message.unwrap_or_else(otherwise)));
+                return Err(Failure::flow(self.quoted(&data, visit).unwrap_or_else(otherwise)));
             }
-            let names = ["method", "url", "headers", "queryParams", "bodyType", "body", "responseType"];
+            let names = ["method", "bodyType", "responseType"];
             let asked: Map<String, Value> =
                 names.iter().filter_map(|name| Some(((*name).to_owned(), visit.inputs.get(*name)?.clone()))).collect();
             let output = json!({ "http": {
@@ -143,6 +142,17 @@ impl Step for Sends {
 }
 
 impl Sends {
+    /// What the other side says is wrong, if that tells nothing of its inside and nothing of what it was sent.
+    fn quoted(&self, data: &Value, visit: &Visit<'_>) -> Option<String> {
+        let words = ["message", "error"].iter().find_map(|name| data.get(*name))?.as_str()?;
+        let repeats = |sent: &str| sent.split_whitespace().any(|part| part.len() > 3 && words.contains(part));
+        let mut sent = self.headers.iter().filter_map(|(_, value)| value.header(visit.scope).ok());
+        if sent.any(|value| value.to_str().is_ok_and(repeats)) {
+            return None;
+        }
+        visit.run.watch.redactor.plain(words).map(Sentence::into_string)
+    }
+
     async fn send(&self, visit: &Visit<'_>) -> Result<Received, Failure> {
         let mut path = self.address.path.address(visit.scope).map_err(Failure::flow)?;
         let query = pairs(&self.query.filled(visit.scope));

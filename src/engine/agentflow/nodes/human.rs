@@ -85,7 +85,9 @@ impl AsksUser {
         };
         let input = json!({ "messages": past, "humanInputEnableFeedback": self.takes_feedback });
         let outcome = Outcome::new(input, json!({ "content": question }));
-        Ok(outcome.saying(vec![turn("assistant", &question)]).then(Then::Wait))
+        Ok(outcome
+            .saying(vec![turn("assistant", &question)])
+            .then(Then::Wait { pending: Value::Null, calls: Value::Null }))
     }
 
     fn answered(&self, answer: &Value, visit: &Visit<'_>) -> Outcome {

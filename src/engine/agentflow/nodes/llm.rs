@@ -70,7 +70,7 @@ impl Asks {
         let state = said.changes.applied(visit, &text);
         let mut turns = speaker.remembered(visit);
         turns.push(visit.turn("llmReturnResponseAs", &text));
-        let input = speaker.shown(visit, talk.shown);
+        let input = speaker.given(visit, talk.shown);
         Ok(Outcome::new(input, Value::Object(output)).with_state(state).saying(turns))
     }
 }

@@ -206,14 +206,15 @@ impl Speaker {
         turns
     }
 
-    /// The node's inputs as clients see them, with what the model was told.
-    pub(super) fn shown(&self, visit: &Visit<'_>, talk: Vec<Value>) -> Value {
-        let mut inputs = visit.inputs.clone();
-        inputs.shift_remove(&self.names.messages);
-        let mut shown = Map::new();
-        shown.insert("messages".to_owned(), talk.into());
-        shown.extend(super::shown(&inputs));
-        Value::Object(shown)
+    /// The node's inputs without what is empty, with what the model was told.
+    pub(super) fn given(&self, visit: &Visit<'_>, talk: Vec<Value>) -> Value {
+        let mut given = Map::new();
+        given.insert("messages".to_owned(), talk.into());
+        let is_given = |(name, value): &(&String, &Value)| {
+            **name != self.names.messages && !value.as_str().is_some_and(str::is_empty)
+        };
+        given.extend(visit.inputs.iter().filter(is_given).map(|(name, value)| (name.clone(), value.clone())));
+        Value::Object(given)
     }
 }
 

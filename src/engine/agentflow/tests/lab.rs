@@ -139,8 +139,8 @@ impl Lab {
                 json
             }
             Err(failure) => {
-                answer::tell_failure(&failure, &sink);
-                failure.sentence().into()
+                answer::tell_failure(&failure, &sink, &watch.redactor);
+                failure.sentence(&watch.redactor).into_string().into()
             }
         };
         let events = sink.take();

@@ -162,16 +162,44 @@ fn an_agent_asks_before_it_calls_a_tool() {
 }
 
 #[test]
-fn a_tool_that_is_rejected_is_gone() {
+fn a_model_is_told_of_a_call_that_is_rejected() {
     run(async {
         let lab = Lab::new(&careful_agent()).await;
-        lab.ask(json!({ "question": SUM, "chatId": "c" })).await;
-        lab.sent();
-        let done = lab.ask(answering("reject", None)).await;
-        assert_eq!(done.text(), "Stub answer to: Compute");
-        let sent = lab.sent();
-        assert_eq!(sent[0].get("tools"), None);
-        assert!(sent[0]["messages"].as_array().unwrap().iter().all(|message| message.get("tool_calls").is_none()));
+        for (feedback, told) in [
+            (None, "The user rejected this call: it was not made."),
+            (Some("Ask me tomorrow"), "The user rejected this call: it was not made. The user says: Ask me tomorrow"),
+        ] {
+            lab.ask(json!({ "question": SUM, "chatId": "c" })).await;
+            lab.sent();
+            let done = lab.ask(answering("reject", feedback)).await;
+            assert_eq!(done.text(), format!("Tool said: {told}"));
+            let sent = lab.sent();
+            let last = sent[0]["messages"].as_array().unwrap().last().unwrap().clone();
+            assert_eq!((&last["role"], &last["content"]), (&"tool".into(), &told.into()));
+            assert_eq!(done.data("agent")["output"].get("usedTools"), None);
+        }
+    });
+}
+
+#[test]
+fn inside_an_iteration_nobody_can_be_asked_and_nothing_is_called() {
+    run(async {
+        let tool = json!({ "agentSelectedTool": "calculator", "agentSelectedToolRequiresHumanInput": "true", "agentSelectedToolConfig": {} });
+        let inputs = model(
+            "agent",
+            json!({
+                "agentTools": [tool], "agentMessages": [{ "role": "user", "content": SUM }],
+            }),
+        );
+        let flow = Drawing::new(&json!({}))
+            .node("each", "iterationAgentflow", &json!({ "iterationInput": "[1]" }))
+            .node("agent", "agentAgentflow", &inputs)
+            .inside("each")
+            .line(&["start", "each"])
+            .export();
+        let lab = Lab::new(&flow).await;
+        let done = lab.ask(json!({ "question": "x", "chatId": "c" })).await;
+        assert!(done.text().contains("nobody can be asked inside an iteration"), "{}", done.text());
     });
 }
 

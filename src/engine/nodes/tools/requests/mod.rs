@@ -244,7 +244,7 @@ impl Tool for Requesting {
             match self.answered(arguments, run).await {
                 Ok(text) => Ok(ToolResult { text, ..ToolResult::default() }),
                 Err(failure) if failure.ends_run() => Err(failure),
-                Err(failure) => Err(failed(failure.to_string())),
+                Err(failure) => Err(failed(run.told(&failure))),
             }
         })
     }

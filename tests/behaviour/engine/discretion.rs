@@ -1,0 +1,116 @@
+//! What a failure of a flow tells of the inside: of keys, of services behind the flow, of chats.
+
+use serde_json::{Value, json};
+
+use super::{ASK, STREAM, WIDE, stream};
+use crate::harness::gateway::{Gateway, keys};
+use crate::harness::model::{self, MODEL_KEY};
+use crate::harness::upstream::{Upstream, record};
+
+const PREFIX: &str = "Error: predictionsServices.buildChatflow - ";
+/// A credential that looks like no key.
+const WORDS: &str = "nightingales-sing";
+
+/// A gateway of one flow whose model's key is [`WORDS`].
+fn gateway(flow: &str) -> Gateway {
+    let config = model::config("", ", isolate_sessions: true", &format!("{WIDE}\nlog: {{ level: debug }}"));
+    let config = config.replace(MODEL_KEY, WORDS).replace("engine: {", "engine: { allow_networks: ['127.0.0.0/8'],");
+    Gateway::start_with(&config, &keys(""), |dir| model::write(dir, "support", flow))
+}
+
+/// A flow of a Start and one more node.
+pub(super) fn of_one(kind: &str, inputs: &Value) -> String {
+    let node = |id: &str, kind: &str, inputs: &Value| json!({ "id": id, "data": { "id": id, "name": kind, "label": id, "inputs": inputs } });
+    let nodes =
+        [node("start", "startAgentflow", &json!({ "startInputType": "chatInput" })), node("does", kind, inputs)];
+    let edge =
+        json!({ "source": "start", "target": "does", "sourceHandle": "start-output-start", "targetHandle": "does" });
+    json!({ "nodes": nodes, "edges": [edge] }).to_string()
+}
+
+#[test]
+fn a_key_that_a_provider_repeats_within_a_stream_is_told_to_nobody() {
+    let model = Upstream::start(|seen, reply| {
+        let sent = seen.header("authorization").expect("a key").to_owned();
+        let error = json!({ "error": { "message": format!("no quota for {sent} ({WORDS})"), "code": 429 } });
+        reply.stream_head();
+        model::token(reply, "half");
+        reply.chunk(format!("data: {error}\n\n"));
+        reply.finish();
+    });
+    for flow in ["llm-chain", "agentflow-llm"] {
+        let gateway = gateway(&model::export(flow, model.address));
+        let told = stream(&gateway, STREAM);
+        assert!(told.contains("429 no quota for Bearer [key] ([key])"), "{told}");
+        let whole = gateway.predict(ASK).text();
+        gateway.log_line(|line| line["message"] == "model call failed");
+        for text in [told, whole, gateway.log().join("\n")] {
+            assert!(!text.contains(WORDS), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_an_internal_service_says_of_itself_is_not_told() {
+    let cases = [
+        (json!({ "message": "connect to root@db7 with hunter2 failed: bad password" }), None),
+        (json!({ "error": { "stack": "Error: at /srv/orders/db.js", "password": "hunter2" } }), None),
+        (json!({ "message": "no route to 10.1.2.3" }), None),
+        (json!({ "message": "Bearer of inner-service-token is unknown" }), None),
+        (json!({ "message": "There is no order 66" }), Some("There is no order 66")),
+    ];
+    for (said, quoted) in cases {
+        let body = said.to_string();
+        let service = Upstream::start(move |_, reply| reply.json("500 Internal Server Error", &body));
+        let inputs = json!({
+            "method": "GET", "url": format!("http://{}/orders", service.address),
+            "headers": [{ "key": "Authorization", "value": "Bearer inner-service-token" }],
+        });
+        let gateway = gateway(&of_one("httpAgentflow", &inputs));
+        let response = gateway.predict(ASK);
+        response.assert_refused(500, "upstream_error");
+        let expected = quoted.unwrap_or("Request failed with status code 500");
+        assert_eq!(response.json()["message"], format!("{PREFIX}{expected}"));
+        let told = stream(&gateway, STREAM);
+        assert!(told.contains(&record("error", &format!("{PREFIX}{expected}"))), "{told}");
+        for secret in ["hunter2", "/srv", "10.1.2.3", "inner-service", &service.address.to_string()] {
+            assert!(!told.contains(secret), "{secret} in {told}");
+        }
+    }
+}
+
+#[test]
+fn a_chats_id_behind_the_gateway_is_in_no_error() {
+    let model = model::saying("fine");
+    let gateway = gateway(&model::export("agentflow-llm", model.address));
+    let resumed = r#"{"question":"","chatId":"c9","humanInput":{"type":"proceed","startNodeId":"x"}}"#;
+    let response = gateway.predict(resumed);
+    response.assert_refused(500, "upstream_error");
+    assert_eq!(response.json()["message"], format!("{PREFIX}No previous execution found for session [id]"));
+}
+
+#[test]
+fn steps_show_neither_where_a_request_goes_nor_what_it_is_sent_with() {
+    let service = Upstream::start(|_, reply| {
+        reply.raw(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Inner: inner-header\r\nContent-Length: 14\r\n\r\n\
+             {\"found\":\"it\"}",
+        );
+    });
+    let inputs = json!({
+        "method": "POST", "url": format!("http://{}/inner-path", service.address),
+        "headers": [{ "key": "Authorization", "value": "Bearer inner-token" }],
+        "queryParams": [{ "key": "api_key", "value": "inner-query" }],
+        "bodyType": "json", "body": "{\"secret\":\"inner-body\"}", "responseType": "json",
+    });
+    let gateway = gateway(&of_one("httpAgentflow", &inputs));
+    let whole = gateway.predict(ASK);
+    let told = stream(&gateway, STREAM);
+    for text in [whole.text(), told] {
+        assert!(text.contains(r#""http":{"data":{"found":"it"},"status":200,"statusText":"OK"}"#), "{text}");
+        assert!(!text.contains("inner-") && !text.contains(&service.address.to_string()), "{text}");
+    }
+    let seen = service.seen().remove(0);
+    assert_eq!(seen.header("authorization"), Some("Bearer inner-token"));
+    assert_eq!(seen.path, "/inner-path?api_key=inner-query");
+}
