@@ -282,7 +282,13 @@ mod tests {
         assert_eq!(refusal.message(), "The chatflow's run broke off.");
         let refusal = answered(&threads, "testModel").await;
         assert!(refusal.message().contains("did not answer in time"), "{refusal:?}");
-        assert_eq!(threads.means.metrics.engine.runs.get(), 0);
+        // It is counted out after its answer is on the way.
+        let counted_out = async {
+            while threads.means.metrics.engine.runs.get() != 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), counted_out).await.unwrap();
         threads.stop().await;
         // Nobody begins it any more, and whoever asks is told.
         assert_eq!(threads.hand_over(job("testModel").1), Err(Refusal::EngineBusy));
