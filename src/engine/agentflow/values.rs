@@ -23,7 +23,7 @@ impl Names for Scope<'_> {
             match kind {
                 "$form" => return self.form(path),
                 "$vars" => {
-                    return at(&Value::Object(self.run.request.vars.clone()), path).filter(|value| !value.is_null());
+                    return at_field(&self.run.request.vars, path).filter(|value| !value.is_null());
                 }
                 "$flow" => return self.flow(path),
                 "$iteration" => return self.item(Some(path)),
@@ -56,7 +56,7 @@ impl Scope<'_> {
     fn form(&self, path: &str) -> Option<Value> {
         let asked = self.run.request.form.as_ref().filter(|form| !form.is_empty());
         let value = match asked {
-            Some(form) => at(&Value::Object(form.clone()), path),
+            Some(form) => at_field(form, path),
             None => at(&self.runtime.form, path),
         };
         value.filter(|value| !value.is_null())
@@ -65,6 +65,9 @@ impl Scope<'_> {
     fn flow(&self, path: &str) -> Option<Value> {
         let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
         let request = self.run.request;
+        if let ("state", Some(rest)) = (first, rest) {
+            return at_field(&self.runtime.state, rest).filter(|value| !value.is_null());
+        }
         let value: Value = match first {
             "state" => Value::Object(self.runtime.state.clone()),
             "sessionId" => request.session_id.as_str().into(),
@@ -107,15 +110,31 @@ pub(super) fn shown(value: &Value) -> String {
 
 /// The value at a path such as `items[0].name`.
 pub(super) fn at(value: &Value, path: &str) -> Option<Value> {
-    if let Some(value) = value.get(path) {
+    if let Value::Object(fields) = value {
+        return at_field(fields, path);
+    }
+    steps(path).try_fold(value, step_into).cloned()
+}
+
+/// As [`at`], in an object, of which no more is copied than what is there.
+fn at_field(fields: &Map<String, Value>, path: &str) -> Option<Value> {
+    if let Some(value) = fields.get(path) {
         return Some(value.clone());
     }
-    let steps = path.split(['.', '[', ']']).filter(|step| !step.is_empty());
-    let found = steps.into_iter().try_fold(value, |value, step| match value {
+    let mut steps = steps(path);
+    let Some(first) = steps.next() else { return Some(Value::Object(fields.clone())) };
+    steps.try_fold(fields.get(first.trim_matches(['"', '\'']))?, step_into).cloned()
+}
+
+fn steps(path: &str) -> impl Iterator<Item = &str> {
+    path.split(['.', '[', ']']).filter(|step| !step.is_empty())
+}
+
+fn step_into<'v>(value: &'v Value, step: &str) -> Option<&'v Value> {
+    match value {
         Value::Array(items) => items.get(step.parse::<usize>().ok()?),
         value => value.get(step.trim_matches(['"', '\''])),
-    });
-    found.cloned()
+    }
 }
 
 /// What was said, line by line.

@@ -25,6 +25,9 @@ const NO_ANSWER: &str = "I have no answer to that. I am flowgate's demo, not a m
     README says, and I find nothing about your question in it. Try \"What is flowgate?\" or \"What does exit \
     code 2 mean?\".";
 
+/// Letters of a question that are looked at: each of its words is compared with every passage.
+const LONGEST: usize = 4000;
+
 /// See the module.
 pub(super) struct Guide(Search);
 
@@ -43,6 +46,8 @@ impl Guide {
 impl Chain for Guide {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
+            let end = question.char_indices().nth(LONGEST).map_or(question.len(), |(at, _)| at);
+            let question = question.get(..end).unwrap_or(question);
             let found = self.0.find(question);
             let text = answer(&found, question);
             if is_last && run.sink.streams() {

@@ -10,28 +10,31 @@ const SEPARATORS: [char; 6] = [',', '\t', '|', ';', '\u{1e}', '\u{1f}'];
 const LOOKED_AT: usize = 10;
 
 /// Of all texts of a file. A row is told with the names of all columns, so few bytes may become very many.
-const MOST_BYTES: usize = 256 * 1024 * 1024;
+const MOST_BYTES: usize = 128 * 1024 * 1024;
 
 /// One text a row: `name: value` lines, or only one column's value.
 pub(super) fn texts(file: &str, column: Option<&str>) -> Result<Vec<String>, String> {
     let file = trim(file);
     let line_break = line_break(file);
     let separator = separator(file, line_break);
-    let mut rows = rows(file, separator, line_break, usize::MAX).into_iter();
+    let rows = rows(file, separator, line_break, usize::MAX);
+    let count = rows.len();
+    let mut rows = rows.into_iter();
     let names = named_once(&rows.next().unwrap_or_default());
     let Some(column) = column else {
         let line = |(name, value): (&String, Option<&String>)| {
             let name = Some(trim(name)).filter(|name| !name.is_empty()).unwrap_or("_0");
             format!("{name}: {}", value.map_or("undefined", |value| trim(value)))
         };
-        let mut room = MOST_BYTES;
+        let repeated: usize = names.iter().map(|name| name.len() + ": \n".len()).sum();
+        if repeated.saturating_mul(count) > MOST_BYTES {
+            return Err("The rows of the CSV file are too long.".to_owned());
+        }
         let text = |row: Vec<String>| {
             let values = row.iter().map(Some).chain(std::iter::repeat(None));
-            let text = names.iter().zip(values).map(line).collect::<Vec<_>>().join("\n");
-            room = room.checked_sub(text.len()).ok_or("The rows of the CSV file are too long.")?;
-            Ok(text)
+            names.iter().zip(values).map(line).collect::<Vec<_>>().join("\n")
         };
-        return rows.map(text).collect();
+        return Ok(rows.map(text).collect());
     };
     let at = names.iter().position(|name| name == column);
     let at = at.ok_or_else(|| format!("Column {column} not found in CSV file."))?;
@@ -242,12 +245,12 @@ mod tests {
     /// Separators that are not there, or far away, are not looked for anew in each row.
     #[test]
     fn long_files_are_read_once() {
-        let lines = "x\n".repeat(500_000);
-        assert_eq!(texts(&lines, None).unwrap().len(), 499_999);
-        let fields = ",".repeat(500_000);
-        assert_eq!(rows(&fields, ',', "\n", usize::MAX)[0].len(), 500_001);
-        let names = named_once(&vec!["a".to_owned(); 200_000]);
-        assert_eq!(names.last().unwrap(), "a_199999");
+        let lines = "x\n".repeat(200_000);
+        assert_eq!(texts(&lines, None).unwrap().len(), 199_999);
+        let fields = ",".repeat(200_000);
+        assert_eq!(rows(&fields, ',', "\n", usize::MAX)[0].len(), 200_001);
+        let names = named_once(&vec!["a".to_owned(); 50_000]);
+        assert_eq!(names.last().unwrap(), "a_49999");
         let wide = format!("{}\n{}", ",".repeat(50_000), "1\n".repeat(50_000));
         assert_eq!(texts(&wide, None).unwrap_err(), "The rows of the CSV file are too long.");
     }
