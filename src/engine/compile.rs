@@ -80,15 +80,28 @@ impl fmt::Display for Need {
 /// Nodes that refer to nodes: each is built, and asked, on the stack of the one that refers to it.
 const DEEPEST: usize = 64;
 
+/// What became of a node.
+struct BuiltPart {
+    part: Option<Part>,
+    /// Nodes in the longest row of those that it refers to, itself included.
+    depth: usize,
+}
+
+struct Waiting<'a> {
+    id: &'a str,
+    /// Of what it refers to, as far as that is built.
+    depth: usize,
+}
+
 /// See the module.
 pub(crate) struct Compiler<'a> {
     pub(crate) export: &'a Export,
     pub(crate) workshop: &'a Workshop,
     /// `overrideConfig`, as far as policy lets it through.
     pub(crate) overrides: &'a Overrides,
-    built: HashMap<&'a str, Option<Part>>,
+    built: HashMap<&'a str, BuiltPart>,
     /// Nodes that wait for what they refer to.
-    waiting: Vec<&'a str>,
+    waiting: Vec<Waiting<'a>>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) missing: Vec<Missing>,
     /// Whether some node looks at what was said before.
@@ -114,33 +127,47 @@ impl<'a> Compiler<'a> {
 
     /// The part that a node becomes; `None`: it cannot be built, and a problem says why.
     pub(crate) fn part(&mut self, id: &str) -> Option<Part> {
-        if let Some(built) = self.built.get(id) {
-            return built.clone();
+        let known = self.built.get(id).map(|BuiltPart { part, depth }| (part.clone(), *depth));
+        let (part, depth) = match known {
+            Some(known) => known,
+            None => self.build(id)?,
+        };
+        if let Some(outer) = self.waiting.last_mut() {
+            outer.depth = outer.depth.max(depth);
         }
+        part
+    }
+
+    /// With the length of its row.
+    fn build(&mut self, id: &str) -> Option<(Option<Part>, usize)> {
         let Some(node) = self.export.node(id) else {
             self.of_flow(format!("it refers to a node {id} that is not in it"));
             return None;
         };
-        if self.waiting.contains(&id) {
+        if self.waiting.iter().any(|waiting| waiting.id == id) {
             self.of_node(node, None, "refers to itself, by way of others");
             return None;
         }
+        let too_long = format!("more than {DEEPEST} nodes refer to each other in a row");
         if self.waiting.len() >= DEEPEST {
-            self.of_node(node, None, format!("more than {DEEPEST} nodes refer to each other in a row"));
+            self.of_node(node, None, too_long);
             return None;
         }
-        let part = if let Some(kind) = nodes::find(&node.data.name) {
-            self.waiting.push(&node.id);
+        let (mut part, mut depth) = (None, 0);
+        if let Some(kind) = nodes::find(&node.data.name) {
+            self.waiting.push(Waiting { id: &node.id, depth: 0 });
             let inputs = inputs::overridden(node, self.overrides);
-            let part = inputs::Inputs::new(node, inputs, self).build(kind);
-            self.waiting.pop();
-            part
+            part = inputs::Inputs::new(node, inputs, self).build(kind);
+            depth = self.waiting.pop().map_or(0, |waiting| waiting.depth) + 1;
+            if depth > DEEPEST {
+                self.of_node(node, None, too_long);
+                (part, depth) = (None, 0);
+            }
         } else {
             self.of_node(node, None, "the engine does not know this kind of node");
-            None
-        };
-        self.built.insert(&node.id, part.clone());
-        part
+        }
+        self.built.insert(&node.id, BuiltPart { part: part.clone(), depth });
+        Some((part, depth))
     }
 
     pub(crate) fn of_flow(&mut self, message: impl Into<String>) {

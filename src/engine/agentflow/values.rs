@@ -1,6 +1,6 @@
 //! What `{{...}}` stands for in agentflows.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::runtime::{Iteration, Runtime};
 use crate::engine::mustache::Names;

@@ -101,3 +101,25 @@ fn a_memory_knows_what_other_ends_of_the_flow_have_answered() {
     // As Flowise stores what a parser made.
     assert_eq!(Value::from(&asked[1..asked.len() - 1]), turns("list them", "```json\n[\n  \"a\",\n  \"b\"\n]"));
 }
+
+/// The row is as deep on the stack as it is long, when it is built and when it is asked.
+#[test]
+fn a_long_row_of_references_runs_and_a_longer_one_is_refused() {
+    let row = |length: usize| {
+        let ids: Vec<String> = (0..length).map(|number| format!("v_{number}")).collect();
+        let reference = |id: &str| format!("{{{{{id}.data.instance}}}}");
+        let before = |at: usize| if at == 0 { "deep".to_owned() } else { reference(&ids[at - 1]) };
+        let set = |(at, id)| (id, "setVariable", json!({ "variableName": id, "input": before(at) }));
+        let mut nodes: Vec<_> = ids.iter().map(String::as_str).enumerate().map(set).collect();
+        let values = json!({ "x": reference(&ids[length - 1]) });
+        nodes.extend(model_and_memory().into_iter().take(1));
+        nodes.push(("p_0", "promptTemplate", json!({ "template": "{x}", "promptValues": values })));
+        let chain = json!({ "model": "{{m_0.data.instance}}", "prompt": "{{p_0.data.instance}}" });
+        nodes.push(("end_0", "llmChain", chain));
+        flow(&nodes)
+    };
+    let predicted = predictions(&row(60).unwrap(), &[(json!({ "question": "Q" }), vec!["fine".into()])]);
+    assert_eq!(predicted[0].asked[0][0]["content"], "deep");
+    let error = row(3000).unwrap_err();
+    assert!(error.contains("more than 64 nodes refer to each other in a row"), "{error}");
+}

@@ -80,14 +80,17 @@ impl Mustache {
         let mut rest = text;
         while let Some((before, after)) = rest.find("{{").and_then(|at| rest.split_at_checked(at)) {
             plain.push_str(before);
-            let reach =
-                if dialect == Dialect::Agentflow { after.split('\n').next().unwrap_or_default() } else { after };
-            let Some((written, left)) =
-                reach.get(2..).and_then(|inside| inside.find("}}")).and_then(|end| after.split_at_checked(end + 4))
-            else {
+            let inside = after.get(2..).unwrap_or_default();
+            let end = match dialect {
+                Dialect::Agentflow => within_line(inside),
+                Dialect::Chatflow => inside.find("}}"),
+            };
+            let Some((written, left)) = end.and_then(|end| after.split_at_checked(end + 4)) else {
                 // Nothing there ends a reference, wherever it begins.
+                let line = if dialect == Dialect::Agentflow { after.find('\n') } else { None };
+                let (reach, left) = after.split_at(line.unwrap_or(after.len()));
                 plain.push_str(reach);
-                rest = after.get(reach.len()..).unwrap_or_default();
+                rest = left;
                 continue;
             };
             let name = match dialect {
@@ -276,6 +279,14 @@ impl Mustache {
         let at: usize = marked.strip_prefix(BARE)?.strip_suffix(END)?.parse().ok()?;
         Some(Self(vec![self.0.get(at)?.clone()]))
     }
+}
+
+/// Where the first `}}` is, if that comes before the line's end. No more is looked at: a line may have very many.
+fn within_line(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let ends = |at: &usize| bytes.get(*at) == Some(&b'\n') || bytes.get(at + 1) == Some(&b'}');
+    let end = memchr::memchr2_iter(b'\n', b'}', bytes).find(ends)?;
+    (bytes.get(end) == Some(&b'}')).then_some(end)
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -102,4 +103,23 @@ fn a_list_takes_no_name_twice() {
     };
     assert_eq!(filled("role"), ["role=user"]);
     assert_eq!(filled("page"), ["role=user", "page=5"]);
+}
+
+proptest! {
+    #[test]
+    fn references_of_agentflows_end_on_their_line(text in r"(a|\}|\}\}|\n|é){0,12}") {
+        prop_assert_eq!(within_line(&text), text.split('\n').next().and_then(|line| line.find("}}")));
+    }
+}
+
+/// A line's end is not looked for anew with each of its references, nor the end of a reference that has none.
+#[test]
+fn long_lines_are_read_once() {
+    const COUNT: usize = 100_000;
+    let parsed = Mustache::parse(&"{{x}}".repeat(COUNT), Dialect::Agentflow);
+    assert_eq!(parsed.names().count(), COUNT);
+    for dialect in [Dialect::Chatflow, Dialect::Agentflow] {
+        let open = "{{ {".repeat(COUNT);
+        assert_eq!(Mustache::parse(&open, dialect).fixed(), Some(open.as_str()));
+    }
 }

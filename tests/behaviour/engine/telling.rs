@@ -118,5 +118,6 @@ fn no_label_comes_from_a_client() {
     gateway.wait_metric("flowgate_engine_model_requests_total{chatflow=\"support\",model=\"other\"}", 5.0);
     assert!(!gateway.metrics().contains("odd-"));
     let connections: std::collections::BTreeSet<_> = model.seen().iter().map(|seen| seen.connection).collect();
-    assert_eq!(connections.len(), 1, "one address, one connection");
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    assert!(connections.len() <= threads, "one address, one connection of each engine thread: {connections:?}");
 }

@@ -97,3 +97,20 @@ fn what_is_set_and_empty_is_no_matter() {
         model("agent", json!({ "agentTools": "", "agentToolsBuiltInGemini": "[]", "agentKnowledgeVSEmbeddings": [] }));
     assert_eq!(problems(&with("agentAgentflow", &inputs)), [""; 0]);
 }
+
+#[test]
+fn iterations_that_never_end_are_refused() {
+    let each = json!({ "iterationInput": "[1]" });
+    let mut around = Drawing::new(&json!({})).node("i0", "iterationAgentflow", &each).line(&["start", "i0"]);
+    for depth in 1..4 {
+        around = around.node(&format!("i{depth}"), "iterationAgentflow", &each).inside(&format!("i{}", depth - 1));
+    }
+    assert_eq!(problems(&around), Vec::<String>::new());
+    let one = Drawing::new(&json!({})).node("it", "iterationAgentflow", &each).inside("it").line(&["start", "it"]);
+    let two = Drawing::new(&json!({})).node("a", "iterationAgentflow", &each).inside("b");
+    let two = two.node("b", "iterationAgentflow", &each).inside("a").line(&["start", "a"]);
+    for endless in [one, two] {
+        let found = problems(&endless).join("\n");
+        assert!(found.contains("iterations lie too deep within each other, or one in itself"), "{found}");
+    }
+}
