@@ -18,6 +18,7 @@ use super::flow::{Flow, Plan};
 use super::flows::FlowIndex;
 use super::link::{Room, Teller};
 use super::part::{Reply, Said};
+use super::rendered::rendered;
 use super::request::{Request, Sessions};
 use super::run::{Run, Services, Sink};
 use super::watch::Watch;
@@ -59,9 +60,9 @@ pub(super) struct Job {
 
 impl Job {
     /// Does it. Whoever asked hears of every outcome; if they go, it ends.
-    pub(super) async fn run(self, services: Rc<Services>) {
+    pub(super) async fn run(self: Box<Self>, services: Rc<Services>) {
         let Self { flow, flows, id, chatflow, body, streaming, namespace, view, cut, abort, models, redactor, teller } =
-            self;
+            *self;
         let Some(mut request) = Request::read(&body) else { return teller.answer(Err(UNREADABLE)) };
         request.flows = flows;
         request.sessions = Sessions::within(namespace);
@@ -80,7 +81,8 @@ impl Job {
             Sink::new(false)
         };
         let run = Run { services: &services, flow: &id, request: &request, sink: &sink, watch: &watch, names: None };
-        let answering = reply(&flow, overridden.as_ref(), &run);
+        // Boxed: a future is as large as whatever it may come to, and so are all that it is moved through.
+        let answering = Box::pin(reply(&flow, overridden.as_ref(), &run));
         if is_stream {
             let work = async {
                 match answering.await {
@@ -99,33 +101,8 @@ impl Job {
         } else if let Some(reply) = teller.unless_left(answering).await {
             teller.free_chat();
             let answer = reply.map_err(|failure| failure.refusal(&redactor));
-            teller.answer(answer.and_then(|reply| shown(json(reply, &request), view)));
+            teller.answer(answer.and_then(|reply| rendered(json(reply, &request), view).ok_or(UNREADABLE)));
         }
-    }
-}
-
-/// An answer in one piece as the client sees it.
-fn shown(json: Map<String, Value>, view: Option<Box<View>>) -> Result<Bytes, Refusal> {
-    let json = Value::Object(json);
-    let mut body = Vec::with_capacity(length(&json));
-    if serde_json::to_writer(&mut body, &json).is_err() {
-        return Err(UNREADABLE);
-    }
-    drop(json);
-    let body = Bytes::from(body);
-    match view {
-        Some(view) => view.json(body).ok_or(UNREADABLE),
-        None => Ok(body),
-    }
-}
-
-/// About how long it is as text: one that grows is copied, and for a moment twice as large.
-fn length(json: &Value) -> usize {
-    match json {
-        Value::String(text) => text.len() + text.len() / 32 + 4,
-        Value::Array(items) => items.iter().map(length).sum::<usize>() + 2,
-        Value::Object(fields) => fields.iter().map(|(name, field)| name.len() + 4 + length(field)).sum::<usize>() + 2,
-        _ => 8,
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) async fn answer(
         surroundings;
     let abort = running.abort.clone();
     let (asker, teller) = link(running);
-    let job = Job {
+    let job = Box::new(Job {
         flow: Arc::clone(flow),
         flows: Arc::clone(flows),
         id: Arc::clone(id),
@@ -80,7 +80,7 @@ pub(crate) async fn answer(
         models: Arc::clone(models.get_or_init(Arc::default)),
         redactor: Arc::clone(redactor),
         teller,
-    };
+    });
     // After a reload that brought the first engine there are none yet.
     threads.start(|| config.engine_threads()).map_err(|error| {
         tracing::error!(%error, "cannot start the engine's threads");

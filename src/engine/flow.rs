@@ -141,7 +141,8 @@ impl Flow {
                 }
                 Ok(reply)
             }
-            Plan::Agentflow(agentflow) => agentflow.answer(run).await,
+            // Boxed: chains need not be as large.
+            Plan::Agentflow(agentflow) => Box::pin(agentflow.answer(run)).await,
         }
     }
 }

@@ -31,6 +31,7 @@ mod part;
 mod percent;
 mod problem;
 mod provider;
+mod rendered;
 mod request;
 mod run;
 mod scanner;

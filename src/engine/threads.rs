@@ -53,7 +53,7 @@ struct Means {
 /// One thread, as those see it that have work for it.
 #[derive(Debug)]
 struct Seat {
-    queue: mpsc::Sender<(Job, Instant)>,
+    queue: mpsc::Sender<(Box<Job>, Instant)>,
     load: Arc<Load>,
 }
 
@@ -102,7 +102,7 @@ impl EngineThreads {
     }
 
     /// Hands a prediction to the thread that has least to do.
-    pub(super) fn hand_over(&self, job: Job) -> Result<(), Refusal> {
+    pub(super) fn hand_over(&self, job: Box<Job>) -> Result<(), Refusal> {
         let least = self.seats.get().and_then(|seats| seats.iter().min_by_key(|seat| seat.load.now()));
         let seat = least.ok_or(Refusal::EngineBusy)?;
         seat.load.waiting.fetch_add(1, Ordering::Relaxed);
@@ -143,7 +143,7 @@ impl Load {
 /// A thread that has not begun.
 struct EngineThread {
     means: Means,
-    jobs: mpsc::Receiver<(Job, Instant)>,
+    jobs: mpsc::Receiver<(Box<Job>, Instant)>,
     load: Arc<Load>,
     stop: CancellationToken,
 }
@@ -238,14 +238,14 @@ mod tests {
     use crate::upstream::running::Running;
 
     /// A prediction of an LLM chain with that kind of model.
-    fn job(model: &str) -> (Asker, Job) {
+    fn job(model: &str) -> (Asker, Box<Job>) {
         let chain = json!({ "model": "{{m_0.data.instance}}", "prompt": "{{p_0.data.instance}}" });
         let prompt = json!({ "template": "{q}" });
         let nodes = [("m_0", model, json!({})), ("p_0", "promptTemplate", prompt), ("end_0", "llmChain", chain)];
         let running = Arc::new(Running::default()).enter("engine", "chat", false).unwrap();
         let abort = running.abort.clone();
         let (asker, teller) = link(running);
-        let job = Job {
+        let job = Box::new(Job {
             flow: Arc::new(flow(&nodes).unwrap()),
             flows: Arc::default(),
             id: "flow".into(),
@@ -259,7 +259,7 @@ mod tests {
             models: Arc::default(),
             redactor: Arc::default(),
             teller,
-        };
+        });
         (asker, job)
     }
 

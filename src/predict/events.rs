@@ -26,8 +26,20 @@ pub(crate) fn record(event: &str, data: &serde_json::Value) -> String {
 
 /// Puts a record behind others.
 pub(crate) fn push_record(text: &mut String, event: &str, data: &serde_json::Value) {
+    text.reserve(40 + event.len() + length(data));
     // Writing to a string cannot fail.
     let _ = write!(text, "message:\ndata:{{\"event\":\"{event}\",\"data\":{data}}}\n\n");
+}
+
+/// About how long a value is as text: a text that grows is copied, and for a moment twice as large.
+pub(crate) fn length(json: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    match json {
+        Value::String(text) => text.len() + text.len() / 32 + 4,
+        Value::Array(items) => items.iter().map(length).sum::<usize>() + 2,
+        Value::Object(fields) => fields.iter().map(|(name, field)| name.len() + 4 + length(field)).sum::<usize>() + 2,
+        _ => 8,
+    }
 }
 
 /// The data of an `error` record.

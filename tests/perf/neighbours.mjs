@@ -35,20 +35,30 @@ const upstream = http.createServer((request, response) => {
 await new Promise((resolve) => upstream.listen(0, '127.0.0.1', resolve))
 const address = `127.0.0.1:${upstream.address().port}`
 
-// Goes round nearly a thousand nodes and tells each time what was run so far.
-const node = (id, name, inputs) => ({ id, data: { id, name, label: id, inputs } })
+// One goes round nearly a thousand nodes, the other runs that one a hundred times.
+const node = (id, name, inputs, more) => ({ id, data: { id, name, label: id, inputs }, ...more })
 const edge = (source, target) => ({ source, target, sourceHandle: `${source}-output-${source}`, targetHandle: target })
-const burner = {
+const start = node('start', 'startAgentflow', { startInputType: 'chatInput' })
+const round = {
   nodes: [
-    node('start', 'startAgentflow', { startInputType: 'chatInput' }),
+    start,
     node('say', 'directReplyAgentflow', { directReplyMessage: 'And so on. '.repeat(50) }),
     node('again', 'loopAgentflow', { loopBackToNode: 'say-say', maxLoopCount: 480 })
   ],
   edges: [edge('start', 'say'), edge('say', 'again')]
 }
+const burner = {
+  nodes: [
+    start,
+    node('each', 'iterationAgentflow', { iterationInput: JSON.stringify(Array(100).fill(1)) }),
+    node('runs', 'executeFlowAgentflow', { executeFlowSelectedFlow: 'round', executeFlowInput: 'go' }, { parentNode: 'each' })
+  ],
+  edges: [edge('start', 'each')]
+}
 const dir = path.join(scratch, 'flows')
 fs.mkdirSync(dir, { recursive: true })
 fs.writeFileSync(path.join(dir, 'burner.json'), JSON.stringify(burner))
+fs.writeFileSync(path.join(dir, 'round.json'), JSON.stringify(round))
 const chain = fs.readFileSync(path.join(HERE, '../flowise/flows/llm-chain.json'), 'utf8')
 fs.writeFileSync(path.join(dir, 'chain.json'), chain.replaceAll('LLM_BASE_PATH_PLACEHOLDER', address))
 
@@ -57,7 +67,7 @@ const key = secret()
 const gateway = await Gateway.start({
   bin: BIN, dir: scratch, secrets: { app: [key] }, pids: path.join(scratch, 'pids'),
   config: {
-    upstreams: { flowise: { flowise: { urls: [`http://${address}`] } }, local: { engine: { flows_dir: dir, credentials: { openAIApi: { openAIApiKey: 'sk-0123456789abcdef' } } } } },
+    upstreams: { flowise: { flowise: { urls: [`http://${address}`] } }, local: { engine: { flows_dir: dir, limits: { steps: 10000000, text: '4GiB' }, credentials: { openAIApi: { openAIApiKey: 'sk-0123456789abcdef' } } } } },
     chatflows: { burner: { upstream: 'local', events: ['token'] }, chain: { upstream: 'local' }, proxied: { upstream: 'flowise', id: '9d2b4ae3-1f5e-4c00-9000-000000000000' } },
     plans: { default: plan }, log: { level: 'warn', access: false }
   }

@@ -84,7 +84,7 @@ impl Agentflow {
         let waits = walk.runtime.executed.iter().any(|entry| entry.get("status") == Some(&"STOPPED".into()));
         run.sink.event("agentFlowEvent", &if waits { "STOPPED" } else { "FINISHED" }.into());
         self.keep(run, &walk.runtime, waits, id.clone()).await?;
-        self.reply(&shared, &walk.runtime, id).await
+        self.reply(&shared, &mut walk.runtime, id).await
     }
 
     /// What a run starts with: the state and the form of the session's last run, where they are kept.
@@ -165,14 +165,16 @@ impl Agentflow {
     }
 
     /// The reply, and the exchange stored.
-    async fn reply(&self, shared: &Shared<'_>, runtime: &Runtime, id: String) -> Result<Reply, Failure> {
+    async fn reply(&self, shared: &Shared<'_>, runtime: &mut Runtime, id: String) -> Result<Reply, Failure> {
         let answer = content(runtime.executed.last()).map(|content| text_of(&content)).unwrap_or_default();
         remember(shared.run, self.asked(shared), &answer).await?;
         // A model's answer may have any names in it; an action is what the flow stopped for.
         let waits = runtime.executed.last().is_some_and(|last| last.get("status") == Some(&"STOPPED".into()));
         let action = runtime.last_output().and_then(|output| output.get("humanInputAction")).filter(|_| waits).cloned();
         let message = shared.message.clone();
-        let executed = Executed { id, message, nodes: shown::steps(&runtime.executed), action };
+        // Each is let go of once it is shown: together they may be long.
+        let nodes = shown::steps(std::mem::take(&mut runtime.executed).into_entries());
+        let executed = Executed { id, message, nodes, action };
         Ok(Reply { executed: Some(executed), ..Reply::text(answer) })
     }
 

@@ -1,6 +1,8 @@
 //! What clients see of the steps of a run: one list of fields for each kind of node. What is not listed is not shown,
 //! so addresses, headers, credentials and whatever a node keeps for itself stay inside.
 
+use std::borrow::Borrow;
+
 use serde_json::{Map, Value};
 
 /// What of a value is shown.
@@ -238,8 +240,8 @@ const KINDS: [Kind; 13] = [
 ];
 
 /// Steps as clients see them.
-pub(super) fn steps(executed: &[Value]) -> Vec<Value> {
-    executed.iter().map(step).collect()
+pub(super) fn steps<V: Borrow<Value>>(executed: impl IntoIterator<Item = V>) -> Vec<Value> {
+    executed.into_iter().map(|executed| step(executed.borrow())).collect()
 }
 
 /// What of a node's input is shown.

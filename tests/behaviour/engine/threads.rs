@@ -11,22 +11,27 @@ use crate::harness::{FLOW, KEY, model, wait_for};
 /// Runs that compute at once, on one thread.
 const BURNERS: usize = 3;
 
-/// An agentflow that goes round nearly a thousand nodes and tells each time what was run so far: seconds of computing.
-fn burner() -> String {
+/// Two agentflows: one runs the other a thousand times, which goes round nearly a thousand nodes. That takes many seconds
+/// of computing.
+fn burner() -> (String, String) {
     let node = |id: &str, kind: &str, inputs: Value| json!({ "id": id, "data": { "id": id, "name": kind, "label": id, "inputs": inputs } });
-    let nodes = [
-        node("start", "startAgentflow", json!({ "startInputType": "chatInput" })),
-        node("say", "directReplyAgentflow", json!({ "directReplyMessage": "And so on. ".repeat(20) })),
-        node("again", "loopAgentflow", json!({ "loopBackToNode": "say-say", "maxLoopCount": 480 })),
-    ];
     let edge = |source: &str, target: &str| json!({ "source": source, "target": target, "sourceHandle": format!("{source}-output-{source}"), "targetHandle": target });
-    json!({ "nodes": nodes, "edges": [edge("start", "say"), edge("say", "again")] }).to_string()
+    let start = node("start", "startAgentflow", json!({ "startInputType": "chatInput" }));
+    let say = node("say", "directReplyAgentflow", json!({ "directReplyMessage": "And so on." }));
+    let again = node("again", "loopAgentflow", json!({ "loopBackToNode": "say-say", "maxLoopCount": 480 }));
+    let round = json!({ "nodes": [start, say, again], "edges": [edge("start", "say"), edge("say", "again")] });
+    let each = node("each", "iterationAgentflow", json!({ "iterationInput": json!(vec![1; 1000]).to_string() }));
+    let inputs = json!({ "executeFlowSelectedFlow": "round", "executeFlowInput": "go" });
+    let mut runs = node("runs", "executeFlowAgentflow", inputs);
+    runs["parentNode"] = "each".into();
+    let rounds = json!({ "nodes": [start, each, runs], "edges": [edge("start", "each")] });
+    (rounds.to_string(), round.to_string())
 }
 
 /// A gateway with one worker and one engine thread: `support` computes, `talk` asks the model, `proxied` is Flowise's.
 fn gateway(server: &str, model: &Upstream, flowise: &Upstream) -> Gateway {
     let config = model::config(server, ", events: [token]", WIDE)
-        .replace("engine: { ", "engine: { threads: 1, ")
+        .replace("engine: { ", "engine: { threads: 1, limits: { steps: 10000000, text: 4GiB }, ")
         .replace(
             "upstreams:\n",
             &format!("upstreams:\n  flowise: {{ flowise: {{ urls: ['http://{}'] }} }}\n", flowise.address),
@@ -36,7 +41,9 @@ fn gateway(server: &str, model: &Upstream, flowise: &Upstream) -> Gateway {
             &format!("chatflows:\n  talk: {{ upstream: local }}\n  proxied: {{ upstream: flowise, id: {FLOW} }}\n"),
         );
     Gateway::start_with(&config, &keys(""), |dir| {
-        model::write(dir, "support", &burner());
+        let (rounds, round) = burner();
+        model::write(dir, "support", &rounds);
+        model::write(dir, "round", &round);
         model::write(dir, "talk", &model::export("llm-chain", model.address));
     })
 }
