@@ -75,11 +75,10 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
     let is_from_file = matches!(keys, KeySource::File);
     let watched = is_from_file.then(|| reload::Files::of(&config));
     let snapshot = match keys {
-        KeySource::File => Snapshot::load(config, None, &metrics)?,
-        KeySource::Fixed(keys) => Snapshot::build(config, keys, None, &metrics)?,
+        KeySource::File => Snapshot::load(config, &metrics)?,
+        KeySource::Fixed(keys) => Snapshot::build(config, keys, &metrics)?,
     };
-    reload::show_state(&snapshot, &metrics);
-    snapshot.warn_of_missing(None);
+    reload::show_start(&snapshot, &metrics);
     let server = snapshot.config.server.clone();
     let workers = server.workers.get();
     let cleartext = server.listen.map(|address| bind(address, workers)).transpose()?;

@@ -91,18 +91,22 @@ fn report(problems: &Problems) -> ExitCode {
 }
 
 fn edit_keys(command: &keys::command::Command) -> ExitCode {
-    let (file, config) = match command.file() {
-        Some(file) => (file.to_owned(), None),
+    let (file, config, gateway) = match command.file() {
+        Some(file) => (file.to_owned(), None, None),
         // Without `--file`, the configuration says which file, and which plans and chatflows there are.
-        None => {
-            match named_or_found(std::env::var_os("FLOWGATE_CONFIG").map(PathBuf::from)).and_then(|path| load(&path)) {
-                Ok(config) => (config.keys_file.clone(), Some(config)),
-                Err(code) => return code,
-            }
-        }
+        None => match named_or_found(std::env::var_os("FLOWGATE_CONFIG").map(PathBuf::from)).and_then(configured) {
+            Ok(Configured::Whole(config, path)) => (config.keys_file.clone(), Some(*config), Some(path)),
+            Ok(Configured::Broken(keys_file)) => (keys_file, None, None),
+            Err(code) => return code,
+        },
     };
     let known = config.as_ref().map(keys::Known::of);
-    match command.run(&file, known.as_ref().map(keys::Known::names).as_ref(), jiff::Timestamp::now()) {
+    let place = keys::command::Place {
+        file: &file,
+        gateway: gateway.as_deref(),
+        names: known.as_ref().map(keys::Known::names),
+    };
+    match command.run(&place, jiff::Timestamp::now()) {
         Ok(output) => {
             print!("{}", output.stdout.expose());
             eprint!("{}", output.stderr);
@@ -114,4 +118,29 @@ fn edit_keys(command: &keys::command::Command) -> ExitCode {
             if is_runtime_failure { ExitCode::FAILURE } else { ExitCode::from(BAD_CONFIG) }
         }
     }
+}
+
+/// What the `keys` commands work with.
+enum Configured {
+    /// With the file that it was read from.
+    Whole(Box<Config>, PathBuf),
+    /// It has mistakes, which must not keep a key from being revoked: the keys file.
+    Broken(PathBuf),
+}
+
+fn configured(path: PathBuf) -> Result<Configured, ExitCode> {
+    let problems = match config::load(&path) {
+        Ok(config) => return Ok(Configured::Whole(Box::new(config), path)),
+        Err(problems) => problems,
+    };
+    eprintln!("{problems}");
+    let Some(file) = config::keys_file(&path) else {
+        eprintln!("which keys file {} means cannot be told: name it with --file", path.display());
+        return Err(ExitCode::from(BAD_CONFIG));
+    };
+    eprintln!(
+        "warning: the configuration has mistakes, so plans and chatflows are not checked; the keys file is {}",
+        file.display()
+    );
+    Ok(Configured::Broken(file))
 }

@@ -20,8 +20,11 @@ pub(super) fn run(path: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match Snapshot::load(config, None, &metrics) {
+    match Snapshot::load(config, &metrics) {
         Ok(snapshot) => {
+            for problem in snapshot.unused() {
+                eprintln!("warning: {problem}; no chatflow needs this flow");
+            }
             note_missing(&snapshot);
             let flows = snapshot.config.chatflows.len() + usize::from(snapshot.config.wildcard.is_some());
             println!("{}: ok, {} keys, {flows} chatflows", path.display(), snapshot.keys.keys().len());

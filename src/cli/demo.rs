@@ -13,7 +13,7 @@ use super::serve::{cannot_start, until_signalled};
 use crate::app::{self, KeySource, StartError};
 use crate::config::{
     Access, Admin, AuthFailures, BodyMode, Chatflow, Config, Cors, Events, Log, LogFormat, LogLevel, Origins, Plan,
-    Rate, ResponseShape, Secret, Server, Upstream, UpstreamKind,
+    Rate, ResponseShape, Secret, SecretFile, Server, Upstream, UpstreamKind,
 };
 use crate::keys::{Key, KeyStore, secret};
 use crate::telemetry::logging::Logging;
@@ -36,7 +36,7 @@ impl Demo {
         };
         let start = |port| {
             let config = config(port);
-            let keys = KeyStore::new(vec![key(&secret)]);
+            let keys = KeyStore::from_iter([Key::new("demo", secret::digest(secret.expose()))]);
             app::start_with(config, KeySource::Fixed(keys), None)
         };
         let started = match self.port {
@@ -83,23 +83,6 @@ fn greeting(address: SocketAddr, admin: SocketAddr, secret: &Secret) -> String {
     )
 }
 
-fn key(secret: &Secret) -> Key {
-    Key {
-        id: "demo".into(),
-        digest: secret::digest(secret.expose()),
-        previous: None,
-        kind: secret::Kind::Secret,
-        allowed_origins: Origins::default(),
-        plan: 0,
-        chatflows: None,
-        allowed_ips: Vec::new(),
-        upsert: false,
-        vars: serde_json::Map::new(),
-        expires_at: None,
-        enabled: true,
-    }
-}
-
 fn config(port: u16) -> Config {
     let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     Config {
@@ -116,6 +99,7 @@ fn config(port: u16) -> Config {
         session_secret: None,
         chatflows: vec![Arc::new(chatflow())],
         wildcard: None,
+        source: SecretFile::new(PathBuf::new(), Vec::new()),
         secret_files: Vec::new(),
     }
 }

@@ -116,7 +116,7 @@ fn engines(config: &Config) -> impl Iterator<Item = &config::Engine> + Clone {
 fn stores(whole: &[(PathBuf, String)], config: Option<&Config>) -> Result<Arc<DocumentStores>, Vec<String>> {
     if !whole.is_empty() {
         let told = |(file, problem): (PathBuf, String)| format!("{}: {problem}", file.display());
-        return DocumentStores::read(whole, None).map_err(|found| found.into_iter().map(told).collect());
+        return DocumentStores::read(whole).map_err(|found| found.into_iter().map(told).collect());
     }
     for engine in config.into_iter().flat_map(engines) {
         let stores = engine::stores_in(&engine.flows_dir);

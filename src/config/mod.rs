@@ -9,6 +9,7 @@ mod expand;
 mod file;
 pub mod origin;
 pub mod override_rules;
+mod part;
 mod resolve;
 mod secret;
 pub(crate) mod units;
@@ -17,7 +18,7 @@ pub(crate) mod yaml;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +26,10 @@ use ipnet::IpNet;
 
 pub use error::{Problem, Problems};
 pub use file::load;
+pub(crate) use file::{Reread, keys_file, load_again, load_as_before};
 pub use origin::{OriginError, Origins};
-pub use secret::Secret;
+pub(crate) use part::Part;
+pub use secret::{Secret, SecretFile};
 
 /// Everything the configuration file says, resolved: defaults applied, names looked up, paths absolute.
 #[derive(Debug, Clone)]
@@ -53,8 +56,24 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Keys the hash that keeps callers' chats apart; `None`: Flowise's id of the chatflow does.
     pub session_secret: Option<Secret>,
+    /// That file as it was read.
+    pub source: SecretFile,
     /// Further files this configuration was read from (`api_key_file`, `ca_file`), to be watched.
-    pub secret_files: Vec<PathBuf>,
+    pub secret_files: Vec<SecretFile>,
+}
+
+impl Config {
+    /// Whether a file or folder is known and read elsewhere, by whoever needs what is in it.
+    fn names(&self, path: &Path) -> bool {
+        let tls = self.server.tls.as_ref();
+        let certificates = tls.into_iter().flat_map(|tls| [&tls.cert_file, &tls.key_file]);
+        let authority = tls.and_then(|tls| tls.client_ca_file.as_ref());
+        let folders = self.upstreams.iter().filter_map(|upstream| match &upstream.kind {
+            UpstreamKind::Engine(engine) => Some(&engine.flows_dir),
+            _ => None,
+        });
+        certificates.chain(authority).chain(folders).any(|known| *known == path)
+    }
 }
 
 /// The public listener and its limits.

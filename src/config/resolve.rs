@@ -12,22 +12,27 @@ mod reader;
 mod server;
 mod upstreams;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::{Problem, Problems};
 use super::expand::Environment;
-use super::{Config, file};
-use reader::Reader;
+use super::file::{self, Reread};
+use super::{Config, SecretFile};
 pub(super) use reader::unreadable;
+use reader::{Finished, Reader};
 
-/// Resolves a file that was read from `path`, together with the problems its reading found.
+/// Resolves a file that was read from `source`, together with the problems its reading found. `former` is in force.
 pub(super) fn resolve(
     file: file::File,
-    path: &Path,
+    source: SecretFile,
     environment: Environment<'_>,
     problems: Vec<Problem>,
-) -> Result<Config, Problems> {
-    let mut reader = Reader::new(path, environment, problems)?;
+    former: Option<&Config>,
+) -> Reread {
+    let mut reader = match Reader::new(&source.path, environment, problems, former) {
+        Ok(reader) => reader,
+        Err(problem) => return problem.into(),
+    };
     let server = server::server(&mut reader, file.server);
     let admin = server::admin(&mut reader, &file.admin);
     server::refuse_equal_listeners(&mut reader);
@@ -40,9 +45,12 @@ pub(super) fn resolve(
     let plans = plans::plans(&mut reader, file.plans);
     let upstreams = upstreams::upstreams(&mut reader, file.upstreams);
     let (chatflows, wildcard) = chatflows::chatflows(&mut reader, file.chatflows, &upstreams, &plans, &cors);
-    let (path, secret_files) = reader.finish()?;
+    let Finished { path, problems, held, secret_files, named } = reader.finish();
+    if !problems.is_empty() {
+        return Reread { config: Err(Problems(problems)), held, named };
+    }
     let upstreams = upstreams.resolved;
-    Ok(Config {
+    let config = Config {
         path,
         server,
         admin,
@@ -56,8 +64,19 @@ pub(super) fn resolve(
         auth_failures,
         state_dir,
         session_secret,
+        source,
         secret_files,
-    })
+    };
+    Reread { config: Ok(config), held, named }
+}
+
+/// The keys file that a configuration names, or the one that lies beside it; `None`: that cannot be told.
+pub(super) fn keys_file(field: &file::Field, path: &Path, environment: Environment<'_>) -> Option<PathBuf> {
+    let mut reader = Reader::new(path, environment, Vec::new(), None).ok()?;
+    let named = reader.path(field);
+    let beside = reader.folder().join("keys.yaml");
+    let is_read = reader.finish().problems.is_empty();
+    is_read.then(|| named.unwrap_or(beside))
 }
 
 /// Whether a name can stand in a path segment, a metric label and a log line.

@@ -1,6 +1,7 @@
 //! A string that is never printed.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -37,3 +38,27 @@ impl PartialEq for Secret {
 }
 
 impl Eq for Secret {}
+
+/// A file that belongs to a configuration, as it was when it was good.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretFile {
+    pub path: PathBuf,
+    content: Arc<Zeroizing<Vec<u8>>>,
+}
+
+impl SecretFile {
+    pub(crate) fn new(path: PathBuf, content: Vec<u8>) -> Self {
+        Self { path, content: Arc::new(Zeroizing::new(content)) }
+    }
+
+    /// What it holds. Only to be read or hashed.
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.content
+    }
+}
+
+impl fmt::Debug for SecretFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SecretFile").field(&self.path).finish()
+    }
+}

@@ -8,6 +8,7 @@
 //! The YAML library is named in this file only.
 
 mod de;
+mod items;
 mod nearest;
 mod value;
 
@@ -18,25 +19,21 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 use serde_saphyr::{Error, Options};
 
-use super::error::{Problem, Problems};
+use super::error::Problem;
+pub(crate) use items::{Items, each_item};
 pub(crate) use nearest::suggest;
-pub(crate) use value::{At, Named, Node, Value};
+pub(crate) use value::{At, Located, Named, Node, Value};
 
-/// Bytes of one document; a keys file with ten thousand keys has about three million.
+/// Bytes of a document that is read into one tree.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of a list that is read item by item; a keys file with a hundred thousand keys has about thirty million.
+const MAX_LIST_BYTES: usize = 128 * 1024 * 1024;
+/// Of one file; what follows is not worth reading.
+const MOST_PROBLEMS: usize = 100;
 /// Levels of lists and maps within one another; the configuration itself needs seven.
 const MAX_DEPTH: usize = 32;
 
-/// Reads a document as `T`, or says everything that is wrong with it.
-pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Problems> {
-    match read(path, text) {
-        (Some(value), problems) if problems.is_empty() => Ok(value),
-        (_, problems) => Err(Problems(problems)),
-    }
-}
-
-/// Like [`parse`], for a caller that goes on to look for problems of its own: what could be read, and what was wrong.
-/// At least one of the two says something.
+/// Reads a document as `T`: what could be read, and what was wrong. At least one of the two says something.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path, text: &str) -> (Option<T>, Vec<Problem>) {
     let mut report = Report { file: path.to_owned(), problems: Vec::new() };
     let value = read_into(text, &mut report);
@@ -49,7 +46,7 @@ fn read_into<T: DeserializeOwned>(text: &str, report: &mut Report) -> Option<T> 
         report.add(None, String::new(), "the file is larger than 16MiB");
         return None;
     }
-    let mut root: Node = match serde_saphyr::from_str_with_options(text, options()) {
+    let mut root: Node = match serde_saphyr::from_str_with_options(text, options(MAX_BYTES)) {
         Ok(root) => root,
         Err(error) => {
             report.add(position(&error), String::new(), describe(error.without_snippet()));
@@ -75,7 +72,8 @@ impl Report {
     }
 }
 
-fn options() -> Options {
+/// For a document of at most so many bytes.
+fn options(most: usize) -> Options {
     serde_saphyr::options! {
         // Duplicates are found in the tree, all of them at once.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
@@ -91,15 +89,15 @@ fn options() -> Options {
             max_replay_stack_depth: 16,
         },
         budget: serde_saphyr::budget! {
-            max_events: 2_000_000,
-            max_nodes: 1_000_000,
+            max_events: most / 8,
+            max_nodes: most / 16,
             max_depth: MAX_DEPTH,
             flow_nesting_limit: MAX_DEPTH,
             max_aliases: 10_000,
             max_anchors: 10_000,
             max_documents: 2,
             max_merge_keys: 1_000,
-            max_total_scalar_bytes: MAX_BYTES,
+            max_total_scalar_bytes: most,
         },
     }
 }

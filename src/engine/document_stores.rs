@@ -20,6 +20,8 @@ pub(crate) struct DocumentStores {
     all: Vec<Arc<DocumentStore>>,
     /// The files, by digest.
     read: Vec<(PathBuf, [u8; 32])>,
+    /// Files that could not be read, and why; their stores are as they were before.
+    problems: Vec<(PathBuf, String)>,
 }
 
 #[derive(Debug)]
@@ -60,34 +62,59 @@ pub(crate) fn is_whole_export(text: &str) -> bool {
 }
 
 impl DocumentStores {
-    /// Of those exports. Indexes of stores that are as in `previous` are taken over.
+    /// Of those exports.
     ///
     /// # Errors
     /// What is wrong, with the file.
-    pub(crate) fn read(
-        files: &[(PathBuf, String)],
-        previous: Option<&Arc<Self>>,
-    ) -> Result<Arc<Self>, Vec<(PathBuf, String)>> {
-        let read: Vec<_> = files.iter().map(|(path, text)| (path.clone(), digest_of(text))).collect();
+    pub(crate) fn read(files: &[(PathBuf, String)]) -> Result<Arc<Self>, Vec<(PathBuf, String)>> {
+        let files: Vec<_> = files.iter().map(|(path, text)| (path.clone(), Ok(text.clone()))).collect();
+        let stores = Self::read_again(&files, None);
+        if stores.problems.is_empty() { Ok(stores) } else { Err(stores.problems.clone()) }
+    }
+
+    /// Of those exports, as far as they can be read; of others the stores are those of `previous`. Indexes of stores that
+    /// are as they were there are taken over.
+    pub(crate) fn read_again(files: &[(PathBuf, Result<String, String>)], previous: Option<&Arc<Self>>) -> Arc<Self> {
+        let seen = |text: &Result<String, String>| digest_of(text.as_ref().unwrap_or_else(|error| error));
+        let read: Vec<_> = files.iter().map(|(path, text)| (path.clone(), seen(text))).collect();
         if let Some(same) = previous.filter(|previous| previous.read == read) {
-            return Ok(Arc::clone(same));
+            return Arc::clone(same);
         }
-        let mut all: Vec<Arc<DocumentStore>> = Vec::new();
-        let mut problems = Vec::new();
+        let mut stores = Self { all: Vec::new(), read, problems: Vec::new() };
         for (path, text) in files {
-            match stores_of(path, text) {
-                Ok(stores) => all.extend(stores.into_iter().map(|store| Arc::new(store.taking_over(previous)))),
-                Err(problem) => problems.push((path.clone(), problem)),
+            let found = text.as_ref().map_err(Clone::clone).and_then(|text| stores_of(path, text));
+            let found =
+                found.map(|found| found.into_iter().map(|store| Arc::new(store.taking_over(previous))).collect());
+            if let Err(problem) = found.and_then(|found| stores.add(found)) {
+                stores.problems.push((path.clone(), problem));
+                let before = previous.into_iter().flat_map(|previous| &previous.all);
+                // What another file has by now is that file's.
+                let _ = stores.add(before.filter(|store| store.file == *path).map(Arc::clone).collect());
             }
         }
-        let mut files_by_id: HashMap<&str, &Path> = HashMap::new();
-        for store in &all {
-            if let Some(other) = files_by_id.insert(&store.id, &store.file) {
-                let (name, other) = (&store.name, other.display());
-                problems.push((store.file.clone(), format!("the document store \"{name}\" is in {other} as well")));
+        Arc::new(stores)
+    }
+
+    /// Adds the stores of one file, all or none.
+    fn add(&mut self, stores: Vec<Arc<DocumentStore>>) -> Result<(), String> {
+        let mut files: HashMap<&str, &Path> = self.all.iter().map(|store| (&*store.id, &*store.file)).collect();
+        for store in &stores {
+            if let Some(other) = files.insert(&store.id, &store.file) {
+                return Err(format!("the document store \"{}\" is in {} as well", store.name, other.display()));
             }
         }
-        if problems.is_empty() { Ok(Arc::new(Self { all, read })) } else { Err(problems) }
+        self.all.extend(stores);
+        Ok(())
+    }
+
+    /// Files that could not be read, and why.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.problems.iter().map(|(file, problem)| (&**file, &**problem))
+    }
+
+    /// Whether that file is one of the exports.
+    pub(crate) fn has_file(&self, path: &Path) -> bool {
+        self.read.iter().any(|(file, _)| file == path)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &DocumentStore> + Clone {

@@ -61,10 +61,13 @@ impl Flow {
     ) -> Result<Self, Vec<Problem>> {
         let mut export = Export::read(text).map_err(|problem| vec![problem])?;
         export.folder = folder;
+        Self::of(name, export, workshop, text.contains("chat_history"))
+    }
+
+    fn of(name: &str, export: Export, workshop: &Arc<Workshop>, shows_history: bool) -> Result<Self, Vec<Problem>> {
         let Built { plan, missing, models, problems } = build(&export, workshop, &Overrides::default());
         let plan = plan.ok_or(problems)?;
         let face = Face::of(&export);
-        let shows_history = text.contains("chat_history");
         let workshop = Arc::clone(workshop);
         Ok(Self { name: name.into(), export, plan, workshop, missing, models, face, shows_history })
     }
@@ -72,6 +75,12 @@ impl Flow {
     /// What one run of it may take.
     pub(crate) fn limits(&self) -> EngineLimits {
         self.workshop.limits
+    }
+
+    /// The same flow made with what another workshop has; `None`: it is this one's, or there it cannot be run.
+    pub(super) fn under(&self, workshop: &Arc<Workshop>) -> Option<Self> {
+        let is_other = !Arc::ptr_eq(workshop, &self.workshop);
+        is_other.then(|| Self::of(&self.name, self.export.clone(), workshop, self.shows_history).ok()).flatten()
     }
 
     /// Whether something of its chats is kept.

@@ -49,7 +49,7 @@ pub(crate) use compile::{Credentials, Missing, Need};
 pub(crate) use delegate::{Surroundings, answer};
 pub(crate) use document_stores::{DocumentStores, is_whole_export};
 pub(crate) use flow::Flow;
-pub(crate) use flows::{FlowIndex, Flows, listed, stores_in, watched};
+pub(crate) use flows::{FlowIndex, Flows, Wanted, listed, stores_in, watched};
 pub(crate) use inspect::{Inspected, Inspection, inspect};
 pub(crate) use memory::{InProcess, OnDisk, Store};
 pub(crate) use threads::EngineThreads;

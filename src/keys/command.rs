@@ -17,7 +17,7 @@ use super::disk::{self, DiskError, LockedFile};
 use super::edit::{self, Change};
 use super::file::{self, Entry, Names};
 use super::secret::{self, Kind, NoRandomness};
-use super::{Key, State};
+use super::{Details, Key, State};
 use crate::config::{OriginError, Origins, Problems, Secret};
 
 const HEADER: &str = "\
@@ -117,7 +117,7 @@ pub struct Output {
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     #[error("there is a key `{0}` already")]
-    IdTaken(Arc<str>),
+    IdTaken(Box<str>),
     #[error("there is no key `{0}`")]
     NoSuchKey(String),
     #[error("{} does not exist", .0.display())]
@@ -132,7 +132,7 @@ pub enum CommandError {
     #[error(
         "`{0}` is the last key of the file, and a running gateway does not take over an empty file; revoke it without --delete"
     )]
-    LastKey(Arc<str>),
+    LastKey(Box<str>),
     #[error("{} cannot be edited by this command without changing what it means; edit it by hand", .0.display())]
     Uneditable(PathBuf),
     #[error(transparent)]
@@ -163,20 +163,41 @@ impl Command {
         }
     }
 
-    /// Runs the command on a keys file. With names, a file that has come to name an unknown plan or chatflow is not
-    /// written.
-    pub fn run(&self, file: &Path, names: Option<&Names<'_>>, now: Timestamp) -> Result<Output, CommandError> {
+    /// Runs the command on a keys file.
+    pub fn run(&self, place: &Place<'_>, now: Timestamp) -> Result<Output, CommandError> {
         match self {
-            Self::Create(create) => create.run(file, names, now),
-            Self::List(list) => list.run(file, now),
-            Self::Rotate(rotate) => rotate.run(file, names, now),
-            Self::Revoke(revoke) => revoke.run(file, names),
+            Self::Create(create) => create.run(place, now),
+            Self::List(list) => list.run(place.file, now),
+            Self::Rotate(rotate) => rotate.run(place, now),
+            Self::Revoke(revoke) => revoke.run(place),
+        }
+    }
+}
+
+/// What a command works on.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The keys file.
+    pub file: &'a Path,
+    /// The configuration that names it; `None`: somebody named it who need not know one.
+    pub gateway: Option<&'a Path>,
+    /// What that configuration calls plans and chatflows. A file that has come to name others is not written, unless to
+    /// revoke a key.
+    pub names: Option<Names<'a>>,
+}
+
+impl Place<'_> {
+    /// Which gateways take the file over, as far as can be known: whether one runs cannot.
+    fn takers(&self) -> String {
+        match self.gateway {
+            Some(config) => format!("a gateway that runs with {}", config.display()),
+            None => format!("a gateway whose keys_file is {}", self.file.display()),
         }
     }
 }
 
 impl Create {
-    fn run(&self, path: &Path, names: Option<&Names<'_>>, now: Timestamp) -> Result<Output, CommandError> {
+    fn run(&self, place: &Place<'_>, now: Timestamp) -> Result<Output, CommandError> {
         let expires_at = self.expires_in.map(|span| after(now, span)).transpose()?.or(self.expires_at);
         if expires_at.is_some_and(|end| end <= now) {
             return Err(CommandError::ExpiresInThePast);
@@ -187,43 +208,37 @@ impl Create {
             allowed_origins.add(text)?;
         }
         let secret = secret::generate(kind)?;
-        let key = Key {
-            id: self.id.as_str().into(),
-            digest: secret::digest(secret.expose()),
-            previous: None,
+        let mut key = Key {
             kind,
-            allowed_origins,
-            plan: 0,
             chatflows: (!self.chatflows.is_empty())
                 .then(|| self.chatflows.iter().map(|name| name.as_str().into()).collect()),
-            allowed_ips: self.allowed_ips.clone(),
             upsert: self.upsert,
-            vars: serde_json::Map::new(),
             expires_at,
-            enabled: true,
+            ..Key::new(&self.id, secret::digest(secret.expose()))
         };
+        key.set_details(Details { previous: None, allowed_origins, allowed_ips: self.allowed_ips.clone() });
         let new = Entry { at: None, plan: self.plan.as_deref().map(Arc::from), key };
-        let locked = LockedFile::open(path)?;
+        let locked = LockedFile::open(place.file)?;
         let text = locked.text().filter(|text| !text.is_empty()).unwrap_or(HEADER).to_owned();
-        let entries = file::read(path, &text, None)?;
+        let entries = file::read(place.file, &text, None)?;
         if entries.iter().any(|entry| entry.key.id == new.key.id) {
-            return Err(CommandError::IdTaken(Arc::clone(&new.key.id)));
+            return Err(CommandError::IdTaken(new.key.id));
         }
-        write(path, locked, &text, &entries, &Change::Append(new), names)?;
-        Ok(printed(&secret, &format!("key `{}` is in {}", self.id, path.display())))
+        write(place, locked, &text, &entries, &Change::Append(new))?;
+        Ok(printed(&secret, &format!("key `{}` is in {}", self.id, place.file.display())))
     }
 }
 
 impl Rotate {
-    fn run(&self, path: &Path, names: Option<&Names<'_>>, now: Timestamp) -> Result<Output, CommandError> {
+    fn run(&self, place: &Place<'_>, now: Timestamp) -> Result<Output, CommandError> {
         let until = after(now, self.grace)?;
-        let locked = LockedFile::open(path)?;
-        let (text, entries, index) = find(path, &locked, &self.id)?;
+        let locked = LockedFile::open(place.file)?;
+        let (text, entries, index) = find(place.file, &locked, &self.id)?;
         let mut new = entries.get(index).cloned().ok_or_else(|| CommandError::NoSuchKey(self.id.clone()))?;
         let secret = secret::generate(new.key.kind)?;
         let was_rotating = new.key.is_rotating(now);
-        new.key.previous = (until > now).then_some((new.key.digest, until));
-        let mut note = match new.key.previous {
+        new.key.set_previous((until > now).then_some((new.key.digest, until)));
+        let mut note = match new.key.previous() {
             Some((_, until)) => format!("key `{}` has a new secret; the old one works until {until}", self.id),
             None => format!("key `{}` has a new secret; the old one no longer works", self.id),
         };
@@ -236,15 +251,15 @@ impl Rotate {
             State::Disabled => note.push_str("; the key is disabled, so neither works"),
         }
         new.key.digest = secret::digest(secret.expose());
-        write(path, locked, &text, &entries, &Change::Replace(index, new), names)?;
+        write(place, locked, &text, &entries, &Change::Replace(index, new))?;
         Ok(printed(&secret, &note))
     }
 }
 
 impl Revoke {
-    fn run(&self, path: &Path, names: Option<&Names<'_>>) -> Result<Output, CommandError> {
-        let locked = LockedFile::open(path)?;
-        let (text, entries, index) = find(path, &locked, &self.id)?;
+    fn run(&self, place: &Place<'_>) -> Result<Output, CommandError> {
+        let locked = LockedFile::open(place.file)?;
+        let (text, entries, index) = find(place.file, &locked, &self.id)?;
         let mut entry = entries.get(index).cloned().ok_or_else(|| CommandError::NoSuchKey(self.id.clone()))?;
         let (change, done) = if self.delete {
             if entries.len() == 1 {
@@ -255,8 +270,20 @@ impl Revoke {
             entry.key.enabled = false;
             (Change::Replace(index, entry), "disabled")
         };
-        write(path, locked, &text, &entries, &change, names)?;
-        let stderr = format!("key `{}` is {done}; a running gateway refuses it within seconds\n", self.id);
+        let edited = edited(place.file, &text, &entries, &change)?;
+        locked.replace(&edited)?;
+        let mut stderr = format!(
+            "key `{}` is {done} in {}; {}, if one runs, refuses it within 2 seconds\n",
+            self.id,
+            place.file.display(),
+            place.takers()
+        );
+        // No reason to keep a key: a gateway takes over at least what such a file revokes.
+        if let Err(problems) = file::read(place.file, &edited, place.names.as_ref()) {
+            stderr = format!(
+                "{problems}\nwarning: of this file only what it revokes is taken over until that is right\n{stderr}"
+            );
+        }
         Ok(Output { stdout: Secret::new(String::new()), stderr })
     }
 }
@@ -271,17 +298,19 @@ fn find(path: &Path, locked: &LockedFile, id: &str) -> Result<(String, Vec<Entry
 }
 
 fn write(
-    path: &Path,
+    place: &Place<'_>,
     locked: LockedFile,
     text: &str,
     entries: &[Entry],
     change: &Change,
-    names: Option<&Names<'_>>,
 ) -> Result<(), CommandError> {
-    let edited =
-        edit::apply(text, entries, change).map_err(|edit::Unfaithful| CommandError::Uneditable(path.to_owned()))?;
-    file::read(path, &edited, names)?;
+    let edited = edited(place.file, text, entries, change)?;
+    file::read(place.file, &edited, place.names.as_ref())?;
     Ok(locked.replace(&edited)?)
+}
+
+fn edited(path: &Path, text: &str, entries: &[Entry], change: &Change) -> Result<String, CommandError> {
+    edit::apply(text, entries, change).map_err(|edit::Unfaithful| CommandError::Uneditable(path.to_owned()))
 }
 
 fn printed(secret: &Secret, note: &str) -> Output {

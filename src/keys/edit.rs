@@ -114,7 +114,7 @@ impl Lines {
         if old.key.digest != new.key.digest {
             set("sha256", Some(digest(&new.key.digest)))?;
         }
-        if old.key.previous != new.key.previous {
+        if old.key.previous() != new.key.previous() {
             set("previous", previous(new))?;
         }
         if old.key.enabled != new.key.enabled {
@@ -207,17 +207,16 @@ fn item(entry: &Entry, dash: usize, newline: &str) -> Vec<String> {
         ("plan", entry.plan.as_deref().map(scalar)),
         (
             "allowed_origins",
-            (!key.allowed_origins.is_empty())
-                .then(|| list(&mut key.allowed_origins.patterns().map(|origin| scalar(&origin)))),
+            key.allowed_origins().map(|origins| list(&mut origins.patterns().map(|origin| scalar(&origin)))),
         ),
         ("chatflows", key.chatflows.as_ref().map(|names| list(&mut names.iter().map(|name| scalar(name))))),
         (
             "allowed_ips",
-            (!key.allowed_ips.is_empty())
-                .then(|| list(&mut key.allowed_ips.iter().map(|net| scalar(&net.to_string())))),
+            (!key.allowed_ips().is_empty())
+                .then(|| list(&mut key.allowed_ips().iter().map(|net| scalar(&net.to_string())))),
         ),
         ("upsert", key.upsert.then(|| "true".to_owned())),
-        ("vars", (!key.vars.is_empty()).then(|| json(&key.vars))),
+        ("vars", (!key.vars.is_empty()).then(|| json(&map(&key.vars)))),
         ("expires_at", key.expires_at.map(|time| time.to_string())),
         ("enabled", (!key.enabled).then(|| "false".to_owned())),
     ];
@@ -232,8 +231,12 @@ fn item(entry: &Entry, dash: usize, newline: &str) -> Vec<String> {
         .collect()
 }
 
+fn map(vars: &[(Box<str>, serde_json::Value)]) -> serde_json::Map<String, serde_json::Value> {
+    vars.iter().map(|(name, value)| (name.to_string(), value.clone())).collect()
+}
+
 fn previous(entry: &Entry) -> Option<String> {
-    entry.key.previous.as_ref().map(|(old, until)| format!("{{ sha256: {}, until: {until} }}", digest(old)))
+    entry.key.previous().as_ref().map(|(old, until)| format!("{{ sha256: {}, until: {until} }}", digest(old)))
 }
 
 /// In quotes if it could be taken for a number.

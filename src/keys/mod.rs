@@ -8,6 +8,7 @@ mod disk;
 mod edit;
 mod file;
 pub mod secret;
+mod slots;
 mod store;
 pub mod token;
 
@@ -22,46 +23,57 @@ use crate::config::{Config, Origins, Problem, Problems};
 
 pub use file::{Names, parse};
 pub use secret::Kind;
-pub use store::{Counts, Denied, Found, KeyStore, Slot, State};
+pub use store::{Counts, Denied, Found, KeyStore, Slot, State, Unknown};
 
 /// SHA-256 of a whole key.
 pub type Digest = [u8; 32];
 
-/// One key of the keys file, without its secret.
+/// One key of the keys file, without its secret. There may be very many: what few of them have is kept aside.
 #[derive(Clone, PartialEq)]
 pub struct Key {
     /// Shows in logs and metrics.
-    pub id: Arc<str>,
+    pub id: Box<str>,
     pub digest: Digest,
-    /// The old secret during a rotation, and until when it counts.
-    pub previous: Option<(Digest, Timestamp)>,
     pub kind: Kind,
-    /// For a publishable key: the origins of the pages it may sit in, at least one.
-    pub allowed_origins: Origins,
     /// Index into [`Config::plans`](crate::config::Config::plans).
     pub plan: usize,
-    /// Names of chatflows; `None`: all.
-    pub chatflows: Option<Vec<Arc<str>>>,
-    /// Empty: any.
-    pub allowed_ips: Vec<IpNet>,
+    /// Names of chatflows; `None`: all. Keys with the same list share it.
+    pub chatflows: Option<Arc<[Arc<str>]>>,
     /// May call `vector/upsert`.
     pub upsert: bool,
     /// Forced into `overrideConfig.vars`.
-    pub vars: serde_json::Map<String, serde_json::Value>,
+    pub vars: Box<[(Box<str>, serde_json::Value)]>,
     pub expires_at: Option<Timestamp>,
     pub enabled: bool,
+    details: Option<Box<Details>>,
+}
+
+/// What few keys have.
+#[derive(Clone, Default, PartialEq)]
+struct Details {
+    previous: Option<(Digest, Timestamp)>,
+    allowed_origins: Origins,
+    allowed_ips: Vec<IpNet>,
 }
 
 /// Reads the keys file that the configuration names.
 pub fn load(config: &Config) -> Result<KeyStore, Problems> {
+    parse(&config.keys_file, &read(config)?, Some(&Known::of(config).names()))
+}
+
+/// As [`load`], whatever the configuration calls its plans and chatflows: the keys are to be compared, not used.
+pub(crate) fn load_unbound(config: &Config) -> Result<KeyStore, Problems> {
+    parse(&config.keys_file, &read(config)?, None)
+}
+
+fn read(config: &Config) -> Result<String, Problem> {
     let path = &config.keys_file;
-    let text = std::fs::read_to_string(path).map_err(|error| Problem {
+    std::fs::read_to_string(path).map_err(|error| Problem {
         file: path.clone(),
         at: None,
         field: String::new(),
         message: format!("cannot read the keys file: {error}; `flowgate keys create --id NAME` makes one"),
-    })?;
-    parse(path, &text, &Known::of(config).names()).map(KeyStore::new)
+    })
 }
 
 /// The names that a keys file may use.
@@ -82,6 +94,12 @@ impl Known {
         }
     }
 
+    /// In the order of the configuration.
+    #[must_use]
+    pub fn plans(&self) -> &[Arc<str>] {
+        &self.plans
+    }
+
     #[must_use]
     pub fn names(&self) -> Names<'_> {
         Names { plans: &self.plans, chatflows: &self.chatflows, wildcard: self.wildcard }
@@ -89,6 +107,57 @@ impl Known {
 }
 
 impl Key {
+    /// A secret key of the first plan that may call everything from everywhere.
+    #[must_use]
+    pub fn new(id: &str, digest: Digest) -> Self {
+        Self {
+            id: id.into(),
+            digest,
+            kind: Kind::Secret,
+            plan: 0,
+            chatflows: None,
+            upsert: false,
+            vars: Box::default(),
+            expires_at: None,
+            enabled: true,
+            details: None,
+        }
+    }
+
+    /// The old secret during a rotation, and until when it counts.
+    #[must_use]
+    pub fn previous(&self) -> Option<(Digest, Timestamp)> {
+        self.details.as_ref()?.previous
+    }
+
+    /// Of a publishable key: the origins of the pages it may sit in, at least one.
+    #[must_use]
+    pub fn allowed_origins(&self) -> Option<&Origins> {
+        self.details.as_ref().map(|details| &details.allowed_origins).filter(|origins| !origins.is_empty())
+    }
+
+    /// Empty: any.
+    #[must_use]
+    pub fn allowed_ips(&self) -> &[IpNet] {
+        self.details.as_ref().map_or(&[], |details| &details.allowed_ips)
+    }
+
+    fn set_previous(&mut self, previous: Option<(Digest, Timestamp)>) {
+        let rest = self.details.take().map(|details| *details).unwrap_or_default();
+        self.set_details(Details { previous, ..rest });
+    }
+
+    fn set_details(&mut self, details: Details) {
+        self.details = (details != Details::default()).then(|| Box::new(details));
+    }
+
+    /// This key with another old secret.
+    #[cfg(test)]
+    fn with_previous(mut self, previous: Option<(Digest, Timestamp)>) -> Self {
+        self.set_previous(previous);
+        self
+    }
+
     /// Whether this key may call the chatflow of that name.
     #[must_use]
     pub fn may_call(&self, chatflow: &str) -> bool {
@@ -98,7 +167,8 @@ impl Key {
     /// Whether this key may be used from that address.
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {
-        self.allowed_ips.is_empty() || self.allowed_ips.iter().any(|net| net.contains(&address))
+        let nets = self.allowed_ips();
+        nets.is_empty() || nets.iter().any(|net| net.contains(&address))
     }
 }
 
@@ -107,11 +177,11 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key")
             .field("id", &self.id)
-            .field("previous_until", &self.previous.map(|(_, until)| until))
+            .field("previous_until", &self.previous().map(|(_, until)| until))
             .field("kind", &self.kind)
             .field("plan", &self.plan)
             .field("chatflows", &self.chatflows)
-            .field("allowed_ips", &self.allowed_ips)
+            .field("allowed_ips", &self.allowed_ips())
             .field("upsert", &self.upsert)
             .field("expires_at", &self.expires_at)
             .field("enabled", &self.enabled)

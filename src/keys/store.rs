@@ -1,21 +1,25 @@
 //! Finds the key behind a digest. Built once per load of the keys file, then only read.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use jiff::Timestamp;
 
-use super::{Digest, Key};
+use super::file::is_uuid;
+use super::slots::Slots;
+use super::{Digest, Key, Names};
 
 /// All keys of one load.
 #[derive(Clone, Default)]
 pub struct KeyStore {
     keys: Vec<Key>,
-    by_prefix: HashMap<u64, Vec<Entry>, BuildHasherDefault<AsIs>>,
-    by_id: HashMap<Arc<str>, usize>,
+    /// Of each key twice its index, and one more for its previous secret.
+    by_digest: Slots,
+    by_id: Slots,
+    /// Ids in tokens are chosen by whoever sends them.
+    hasher: RandomState,
 }
 
 /// A key that was found.
@@ -62,32 +66,65 @@ pub struct Counts {
     pub disabled: usize,
 }
 
-#[derive(Clone, Copy)]
-struct Entry {
-    digest: Digest,
-    found: Found,
+impl FromIterator<Key> for KeyStore {
+    fn from_iter<T: IntoIterator<Item = Key>>(keys: T) -> Self {
+        let mut store = Self::default();
+        keys.into_iter().for_each(|key| store.push(key));
+        store
+    }
 }
 
 impl KeyStore {
-    #[must_use]
-    pub fn new(keys: Vec<Key>) -> Self {
-        let mut by_prefix: HashMap<u64, Vec<Entry>, _> = HashMap::default();
-        for (index, key) in keys.iter().enumerate() {
-            let previous = key.previous.as_ref().map(|(digest, _)| (digest, Slot::Previous));
-            for (digest, slot) in std::iter::once((&key.digest, Slot::Current)).chain(previous) {
-                let entry = Entry { digest: *digest, found: Found { index, slot } };
-                by_prefix.entry(prefix(digest)).or_default().push(entry);
-            }
+    /// Adds a key whose id and digests nobody else has.
+    pub(super) fn push(&mut self, key: Key) {
+        let Ok(index) = u32::try_from(self.keys.len()) else { return };
+        let id = self.hasher.hash_one(&*key.id);
+        let digests = [Some(key.digest), key.previous().map(|(digest, _)| digest)];
+        self.keys.push(key);
+        let Self { keys, by_digest, by_id, hasher } = self;
+        let key_at = |index: u32| keys.get(index as usize);
+        by_id.insert(id, index, |index| key_at(index).map_or(0, |key| hasher.hash_one(&*key.id)));
+        for (number, digest) in (2 * index..).zip(digests) {
+            let Some(digest) = digest else { continue };
+            by_digest
+                .insert(prefix(&digest), number, |number| digest_at(keys, number).map_or(0, |found| prefix(&found)));
         }
-        let by_id = keys.iter().enumerate().map(|(index, key)| (Arc::clone(&key.id), index)).collect();
-        Self { keys, by_prefix, by_id }
+    }
+
+    /// Gives back what room is left.
+    pub(super) fn shrink(&mut self) {
+        self.keys.shrink_to_fit();
     }
 
     /// The key with that id, whatever its state.
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<(usize, &Key)> {
-        let index = *self.by_id.get(id)?;
-        self.keys.get(index).map(|key| (index, key))
+        let mut candidates = self.by_id.candidates(self.hasher.hash_one(id));
+        candidates.find_map(|index| {
+            self.keys.get(index as usize).filter(|key| *key.id == *id).map(|key| (index as usize, key))
+        })
+    }
+
+    /// Whose digest that is, whatever its state.
+    fn holder(&self, digest: &Digest) -> Option<Found> {
+        let mut found = None;
+        let mut compared = 0;
+        for number in self.by_digest.candidates(prefix(digest)) {
+            let Some(known) = digest_at(&self.keys, number) else { continue };
+            compared += 1;
+            if verify_slices_are_equal(&known, digest).is_ok() {
+                found = Some(found_at(number));
+            }
+        }
+        if compared == 0 {
+            let _ = verify_slices_are_equal(&NOBODY, digest);
+        }
+        found
+    }
+
+    /// The index of the key that has that digest already, and in which of its two places.
+    pub(super) fn with_digest(&self, digest: &Digest) -> Option<Found> {
+        self.holder(digest)
     }
 
     /// The key with that digest, if it counts at that time.
@@ -97,16 +134,7 @@ impl KeyStore {
     ///
     /// `now` is asked for only if the key or its secret has an end.
     pub fn find(&self, digest: &Digest, now: impl FnOnce() -> Timestamp) -> Result<Found, Denied> {
-        const NOBODY: &[Entry] = &[Entry { digest: [0; 32], found: Found { index: usize::MAX, slot: Slot::Current } }];
-        let candidates = self.by_prefix.get(&prefix(digest)).map_or(NOBODY, Vec::as_slice);
-        let mut found = None;
-        for entry in candidates {
-            if verify_slices_are_equal(&entry.digest, digest).is_ok() {
-                found = Some(entry.found);
-            }
-        }
-        // The dummy has no key, so even its own digest finds nothing.
-        let found = found.ok_or(Denied::Unknown)?;
+        let found = self.holder(digest).ok_or(Denied::Unknown)?;
         let key = self.keys.get(found.index).ok_or(Denied::Unknown)?;
         if key.enabled && key.expires_at.is_none() && found.slot == Slot::Current {
             return Ok(found);
@@ -130,6 +158,35 @@ impl KeyStore {
         &self.keys
     }
 
+    pub(super) fn into_keys(self) -> Vec<Key> {
+        self.keys
+    }
+
+    /// These keys without those that `written` has revoked: which are not in it, or are disabled, have ended or have
+    /// another secret there. Nothing that it grants is added.
+    #[must_use]
+    pub fn without_revoked(&self, written: &Self) -> Self {
+        self.keys.iter().filter_map(|key| key.as_far_as(written.by_id(&key.id)?.1)).collect()
+    }
+
+    /// The same keys under a configuration that calls plans and chatflows otherwise. `plans`: how they were called.
+    ///
+    /// # Errors
+    /// What it does not have, and a key that needs it.
+    pub fn under(&self, plans: &[Arc<str>], names: &Names<'_>) -> Result<Self, Unknown> {
+        let moved = |key: &Key| {
+            let unknown = |what, name: &str| Unknown { key: key.id.clone(), what, name: name.into() };
+            let plan = plans.get(key.plan).map_or("", |plan| &**plan);
+            let index = names.plans.iter().position(|known| **known == *plan).ok_or_else(|| unknown("plan", plan))?;
+            let is_known = |name: &&Arc<str>| names.chatflows.contains(name) || (names.wildcard && is_uuid(name));
+            match key.chatflows.iter().flat_map(|list| list.iter()).find(|name| !is_known(name)) {
+                Some(name) => Err(unknown("chatflow", name)),
+                None => Ok(Key { plan: index, ..key.clone() }),
+            }
+        };
+        self.keys.iter().map(moved).collect()
+    }
+
     #[must_use]
     pub fn counts(&self, now: Timestamp) -> Counts {
         self.keys.iter().fold(Counts::default(), |mut counts, key| {
@@ -141,6 +198,31 @@ impl KeyStore {
             counts
         })
     }
+}
+
+/// What a key needs and a configuration does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    pub key: Box<str>,
+    /// `plan` or `chatflow`.
+    pub what: &'static str,
+    pub name: Box<str>,
+}
+
+/// No key's digest.
+const NOBODY: Digest = [0; 32];
+
+fn digest_at(keys: &[Key], number: u32) -> Option<Digest> {
+    let Found { index, slot } = found_at(number);
+    let key = keys.get(index)?;
+    match slot {
+        Slot::Current => Some(key.digest),
+        Slot::Previous => key.previous().map(|(digest, _)| digest),
+    }
+}
+
+fn found_at(number: u32) -> Found {
+    Found { index: (number / 2) as usize, slot: if number.is_multiple_of(2) { Slot::Current } else { Slot::Previous } }
 }
 
 impl fmt::Debug for KeyStore {
@@ -175,122 +257,40 @@ impl Key {
     /// Whether the old secret of a rotation still counts.
     #[must_use]
     pub fn is_rotating(&self, now: Timestamp) -> bool {
-        self.previous.is_some_and(|(_, until)| now < until)
+        self.previous().is_some_and(|(_, until)| now < until)
+    }
+
+    /// This key as far as `written` lets it go on; `None`: it is revoked.
+    fn as_far_as(&self, written: &Self) -> Option<Self> {
+        // Until when a secret counts there; `None`: no longer.
+        let end = |digest: &Digest| match written.previous() {
+            _ if *digest == written.digest => Some(Timestamp::MAX),
+            Some((old, until)) if old == *digest => Some(until),
+            _ => None,
+        };
+        let current = end(&self.digest).map(|until| (self.digest, until));
+        let previous = self.previous().and_then(|(digest, until)| Some((digest, until.min(end(&digest)?))));
+        let (digest, until) = current.or(previous)?;
+        let ends = [self.expires_at, written.expires_at, Some(until).filter(|until| *until < Timestamp::MAX)];
+        let mut key = Self {
+            digest,
+            expires_at: ends.into_iter().flatten().min(),
+            enabled: self.enabled && written.enabled,
+            upsert: self.upsert && written.upsert,
+            ..self.clone()
+        };
+        key.set_previous(previous.filter(|(old, _)| *old != digest));
+        Some(key)
     }
 }
 
+/// The first 8 bytes are as good as a hash: they are uniform already.
+///
+/// No secret seed is needed. What is in the table comes from the operator, so a client cannot fill it; it can only
+/// choose where to look, and to aim at `n` bits of a SHA-256 it has to try `2^n` keys.
 fn prefix(digest: &Digest) -> u64 {
     digest.first_chunk().copied().map_or(0, u64::from_le_bytes)
 }
 
-/// Takes the first 8 bytes of a digest for its hash: they are uniform already.
-///
-/// No secret seed is needed. What is in the map comes from the operator, so a client cannot fill a bucket; it can
-/// only choose which bucket to look into, and to aim at `n` bits of a SHA-256 it has to try `2^n` keys.
-#[derive(Clone, Copy, Default)]
-struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
-
-    /// Not called for `u64`; right, if slow, should that ever change.
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::keys::secret;
-
-    fn key(id: &str) -> Key {
-        Key {
-            id: id.into(),
-            digest: secret::digest(id),
-            previous: None,
-            kind: crate::keys::Kind::Secret,
-            allowed_origins: crate::config::Origins::default(),
-            plan: 0,
-            chatflows: None,
-            allowed_ips: Vec::new(),
-            upsert: false,
-            vars: serde_json::Map::new(),
-            expires_at: None,
-            enabled: true,
-        }
-    }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    #[test]
-    fn a_key_is_found_by_its_digest_only() {
-        let store = KeyStore::new(vec![key("a"), key("b")]);
-        let found = store.find(&secret::digest("b"), || at(0)).unwrap();
-        assert_eq!(found, Found { index: 1, slot: Slot::Current });
-        assert_eq!(&*store.key(1).unwrap().id, "b");
-        assert!(store.key(2).is_none());
-        assert_eq!(store.find(&secret::digest("c"), || at(0)), Err(Denied::Unknown));
-        let mut near = secret::digest("a");
-        near[31] ^= 1;
-        assert_eq!(store.find(&near, || at(0)), Err(Denied::Unknown));
-    }
-
-    #[test]
-    fn the_dummy_is_no_key() {
-        assert_eq!(KeyStore::new(vec![key("a")]).find(&[0; 32], || at(0)), Err(Denied::Unknown));
-        assert_eq!(KeyStore::default().find(&[0; 32], || at(0)), Err(Denied::Unknown));
-    }
-
-    #[test]
-    fn digests_with_a_common_prefix_are_told_apart() {
-        let (mut one, mut other) = (key("a"), key("b"));
-        (one.digest, other.digest) = ([7; 32], [7; 32]);
-        other.digest[31] = 8;
-        let store = KeyStore::new(vec![one, other.clone()]);
-        assert_eq!(store.find(&other.digest, || at(0)).unwrap().index, 1);
-        assert_eq!(store.find(&[7; 32], || at(0)).unwrap().index, 0);
-    }
-
-    #[test]
-    fn the_old_secret_counts_until_its_time() {
-        let rotated = Key { previous: Some((secret::digest("old"), at(100))), ..key("new") };
-        let store = KeyStore::new(vec![rotated]);
-        let found = store.find(&secret::digest("old"), || at(99)).unwrap();
-        assert_eq!(found, Found { index: 0, slot: Slot::Previous });
-        assert_eq!(store.find(&secret::digest("old"), || at(100)), Err(Denied::Expired));
-        assert_eq!(store.find(&secret::digest("new"), || at(100)).unwrap().slot, Slot::Current);
-    }
-
-    #[test]
-    fn disabled_and_expired_keys_are_denied_with_both_secrets() {
-        let previous = Some((secret::digest("old"), at(1000)));
-        let disabled = Key { enabled: false, previous, ..key("disabled") };
-        let expired = Key { expires_at: Some(at(100)), ..key("expired") };
-        let store = KeyStore::new(vec![disabled, expired, key("active")]);
-        assert_eq!(store.find(&secret::digest("disabled"), || at(0)), Err(Denied::Disabled));
-        assert_eq!(store.find(&secret::digest("old"), || at(0)), Err(Denied::Disabled));
-        assert!(store.find(&secret::digest("expired"), || at(99)).is_ok());
-        assert_eq!(store.find(&secret::digest("expired"), || at(100)), Err(Denied::Expired));
-        assert_eq!(store.counts(at(99)), Counts { active: 2, expired: 0, disabled: 1 });
-        assert_eq!(store.counts(at(100)), Counts { active: 1, expired: 1, disabled: 1 });
-    }
-
-    #[test]
-    fn no_digest_is_printed() {
-        let key = Key { digest: [171; 32], previous: Some(([205; 32], at(0))), ..key("a") };
-        let printed = format!("{:?} {key:?}", KeyStore::new(vec![key.clone()]));
-        assert!(printed.contains("\"a\""));
-        assert!(!printed.contains("171") && !printed.contains("205"), "{printed}");
-    }
-}
+mod tests;

@@ -118,7 +118,7 @@ pub fn verify(keys: &KeyStore, token: &str, now: Timestamp) -> Result<(usize, Cl
     if key.kind != Kind::Secret {
         return Err(Denied::Unknown);
     }
-    let previous = key.previous.filter(|_| key.is_rotating(now)).map(|(digest, _)| digest);
+    let previous = key.previous().filter(|_| key.is_rotating(now)).map(|(digest, _)| digest);
     let claims = [Some(key.digest), previous]
         .into_iter()
         .flatten()

@@ -1,12 +1,12 @@
-//! Reads everything again and swaps it in as a whole, or keeps what is in force.
+//! Reads again what has changed, takes over each part that is good, and keeps what is in force of every other.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::diff::needs_restart;
-use super::files::{Files, Kind};
-use crate::config::{self, Problems};
-use crate::snapshot::{Shared, Snapshot};
+use super::files::Files;
+use crate::config::{self, Part, Problem, Problems, Reread};
+use crate::snapshot::{Held, Shared, Snapshot};
 use crate::telemetry::logging::Logging;
 use crate::telemetry::metrics::Metrics;
 
@@ -16,72 +16,99 @@ pub(crate) struct Reloader {
     snapshots: Shared,
     metrics: Arc<Metrics>,
     logging: Option<Logging>,
-    rejected: Option<Rejected>,
+    /// What is on disk and not in force. It is looked at again when some file changes.
+    held: Vec<Held>,
+    /// What was said of flows that no chatflow needs.
+    unused: Vec<Problem>,
 }
 
-/// What is on disk but not in force. It may become right without any of the watched files changing: a file that it
-/// names may come to be.
-struct Rejected {
-    kinds: BTreeSet<Kind>,
-    problems: Problems,
+/// What a look at the files gave.
+struct Look {
+    /// `None`: nothing can be taken over.
+    snapshot: Option<Snapshot>,
+    held: Vec<Held>,
+    /// The parts that were read.
+    parts: BTreeSet<Part>,
 }
 
 impl Reloader {
     pub(crate) fn new(files: Files, snapshots: Shared, metrics: Arc<Metrics>, logging: Option<Logging>) -> Self {
-        Self { files, snapshots, metrics, logging, rejected: None }
+        let unused = snapshots.load().unused().cloned().collect();
+        Self { files, snapshots, metrics, logging, held: Vec::new(), unused }
     }
 
-    /// Reloads what has changed or was rejected; with `force` even if there is nothing. `false`: something is wrong,
-    /// and the old set stays in force.
+    /// Reloads what has changed; with `force` even if nothing has. `false`: something on disk is not in force.
     pub(super) fn reload(&mut self, force: bool) -> bool {
-        let mut kinds = self.files.changed();
-        let rejected = self.rejected.take();
-        let is_retry = kinds.is_empty() && !force;
-        if is_retry && rejected.is_none() {
-            return true;
+        let mut changed = self.files.changed();
+        if changed.is_empty() {
+            if !force {
+                return self.held.is_empty();
+            }
+            changed.insert(Part::Config);
         }
-        if kinds.is_empty() && force {
-            kinds.insert(Kind::Config);
+        let waiting = parts(&self.held);
+        let Look { snapshot, held, parts: read } = self.look(changed.union(&waiting).copied().collect());
+        let before = std::mem::take(&mut self.held);
+        self.held = held;
+        self.held.extend(before.iter().filter(|held| !read.contains(&held.part)).cloned());
+        for Held { part, problem } in self.held.iter().filter(|held| !before.contains(held)) {
+            tracing::error!(file = part.name(), %problem, "reload rejected, what was in force stays in force");
         }
-        match self.read() {
-            Ok(snapshot) => {
-                kinds.extend(rejected.into_iter().flat_map(|rejected| rejected.kinds));
-                self.swap(snapshot, &kinds);
-                // Last: whoever sees the count may rely on what it says.
-                self.count(&kinds, "accepted");
-                true
+        let rejected = parts(&self.held);
+        if let Some(snapshot) = snapshot {
+            let is_new = |part: &&Part| (changed.contains(part) || waiting.contains(part)) && !rejected.contains(part);
+            let accepted: Vec<_> = read.iter().filter(is_new).map(|part| part.name()).collect();
+            self.swap(snapshot, &accepted);
+        }
+        // Last: whoever sees the count may rely on what it says.
+        for part in &changed {
+            self.count(*part, if rejected.contains(part) { "rejected" } else { "accepted" });
+        }
+        for part in waiting.iter().filter(|part| !changed.contains(part) && !rejected.contains(part)) {
+            self.count(*part, "accepted");
+        }
+        show_outcome(&rejected, &self.metrics);
+        rejected.is_empty()
+    }
+
+    fn count(&self, part: Part, result: &str) {
+        self.metrics.config_reloads.with_label_values(&[part.name(), result]).inc();
+    }
+
+    fn look(&mut self, due: BTreeSet<Part>) -> Look {
+        let current = self.snapshots.load_full();
+        if !due.contains(&Part::Config) && !due.contains(&Part::Secrets) {
+            self.files.follow([&*current.config], &[]);
+            let looked = current.again(&current.config, &due, &self.metrics);
+            return Look::new(looked, Vec::new(), due);
+        }
+        let all = BTreeSet::from(Part::ALL);
+        let Reread { config, held, named } = config::load_again(&current.config);
+        let problems = match config.map(Arc::new) {
+            Ok(config) => {
+                self.files.follow([&*current.config, &*config], &[]);
+                match current.again(&config, &all, &self.metrics) {
+                    Ok(looked) => {
+                        self.files.follow([&*config], &[]);
+                        return Look::new(Ok(looked), in_secrets(held), all);
+                    }
+                    Err(problems) => problems,
+                }
             }
             Err(problems) => {
-                let is_known = is_retry && rejected.as_ref().is_some_and(|rejected| rejected.problems == problems);
-                if !is_known {
-                    for problem in &problems.0 {
-                        tracing::error!(%problem, "reload rejected, what was in force stays in force");
-                    }
-                }
-                // A retry has no kinds of its own: it is not counted when it fails.
-                self.count(&kinds, "rejected");
-                kinds.extend(rejected.into_iter().flat_map(|rejected| rejected.kinds));
-                self.rejected = Some(Rejected { kinds, problems });
-                false
+                self.files.follow([&*current.config], &named);
+                problems
             }
-        }
+        };
+        // Whatever is wrong with it, what it names may be right.
+        let mut held = in_config(problems);
+        let Reread { config, held: broken, .. } = config::load_as_before(&current.config);
+        let config = config.map_or_else(|_| Arc::clone(&current.config), Arc::new);
+        held.extend(in_secrets(broken));
+        Look::new(current.again(&config, &all, &self.metrics), held, all)
     }
 
-    fn count(&self, kinds: &BTreeSet<Kind>, result: &str) {
-        for kind in kinds {
-            self.metrics.config_reloads.with_label_values(&[kind.name(), result]).inc();
-        }
-    }
-
-    fn read(&mut self) -> Result<Snapshot, Problems> {
-        let current = self.snapshots.load_full();
-        let config = config::load(&current.config.path)?;
-        // Further files may be named now; those read below are at least as new as what is noted here.
-        self.files = Files::of(&config);
-        Snapshot::load(config, Some(&current), &self.metrics)
-    }
-
-    fn swap(&mut self, snapshot: Snapshot, changed: &BTreeSet<Kind>) {
+    fn swap(&mut self, snapshot: Snapshot, accepted: &[&str]) {
         let snapshot = Arc::new(snapshot);
         let old = self.snapshots.swap(Arc::clone(&snapshot));
         for field in needs_restart(&old.config, &snapshot.config) {
@@ -93,19 +120,75 @@ impl Reloader {
             logging.apply(snapshot.config.log);
         }
         show_state(&snapshot, &self.metrics);
-        snapshot.warn_of_missing(Some(&old));
-        let files: Vec<_> = changed.iter().map(|kind| kind.name()).collect();
-        tracing::info!(
-            files = files.join(","),
-            keys = snapshot.keys.keys().len(),
-            chatflows = snapshot.config.chatflows.len(),
-            "reloaded"
-        );
+        snapshot.announce(Some(&old));
+        let unused: Vec<_> = snapshot.unused().cloned().collect();
+        unused.iter().filter(|problem| !self.unused.contains(problem)).for_each(warn_of_unused);
+        self.unused = unused;
+        let mut files = accepted.join(",");
+        if files.is_empty() && !snapshot.has_flows_of(&old) {
+            // Others of them than those that are held back.
+            files.push_str(Part::Flows.name());
+        }
+        if !files.is_empty() {
+            let (keys, chatflows) = (snapshot.keys.keys().len(), snapshot.config.chatflows.len());
+            tracing::info!(files, keys, chatflows, "reloaded");
+        }
+    }
+}
+
+impl Look {
+    fn new(looked: Result<(Snapshot, Vec<Held>), Problems>, mut held: Vec<Held>, parts: BTreeSet<Part>) -> Self {
+        let snapshot = match looked {
+            Ok((snapshot, more)) => {
+                held.extend(more);
+                Some(snapshot)
+            }
+            Err(problems) => {
+                held.extend(in_config(problems));
+                None
+            }
+        };
+        Self { snapshot, held, parts }
+    }
+}
+
+fn in_config(problems: Problems) -> Vec<Held> {
+    problems.0.into_iter().map(|problem| Held { part: Part::Config, problem }).collect()
+}
+
+fn in_secrets(problems: Vec<Problem>) -> Vec<Held> {
+    problems.into_iter().map(|problem| Held { part: Part::Secrets, problem }).collect()
+}
+
+fn parts(held: &[Held]) -> BTreeSet<Part> {
+    held.iter().map(|held| held.part).collect()
+}
+
+fn warn_of_unused(problem: &Problem) {
+    tracing::warn!(%problem, "a flow cannot be run, and no chatflow needs it");
+}
+
+/// Tells of a gateway that starts.
+pub(crate) fn show_start(snapshot: &Snapshot, metrics: &Metrics) {
+    show_state(snapshot, metrics);
+    show_outcome(&BTreeSet::new(), metrics);
+    snapshot.announce(None);
+    snapshot.unused().for_each(warn_of_unused);
+}
+
+/// Sets the gauges that tell whether what is on disk is in force.
+fn show_outcome(rejected: &BTreeSet<Part>, metrics: &Metrics) {
+    for part in Part::ALL {
+        metrics.config_held_back.with_label_values(&[part.name()]).set(rejected.contains(&part).into());
+    }
+    metrics.last_reload_successful.set(rejected.is_empty().into());
+    if rejected.is_empty() {
+        metrics.last_reload_success.set(jiff::Timestamp::now().as_second());
     }
 }
 
 /// Sets the gauges that tell of what is in force.
-pub(crate) fn show_state(snapshot: &Snapshot, metrics: &Metrics) {
+fn show_state(snapshot: &Snapshot, metrics: &Metrics) {
     let counts = snapshot.keys.counts(jiff::Timestamp::now());
     for (state, count) in [("active", counts.active), ("expired", counts.expired), ("disabled", counts.disabled)] {
         metrics.keys.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));

@@ -5,15 +5,18 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::{mpsc, oneshot};
 
 use super::apply::Reloader;
 
 /// Between two looks without an event.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// After an event: a file that is being written is left in peace for so long.
+/// After an event: a file that is being written is left in peace until nothing has happened for so long,
 const SETTLE: Duration = Duration::from_millis(50);
+/// but not for longer than this.
+const LONGEST_SETTLE: Duration = Duration::from_millis(500);
 
 /// A wish to reload now; told whether the new set is in force.
 pub(crate) struct Now(pub(crate) Option<oneshot::Sender<bool>>);
@@ -32,9 +35,9 @@ pub(crate) async fn watch(mut reloader: Reloader, mut wanted: mpsc::Receiver<Now
                 None => return,
             },
             Some(()) = event.recv() => {
-                tokio::time::sleep(SETTLE).await;
-                // Whatever came meanwhile is covered by the look that follows.
-                while event.try_recv().is_ok() {}
+                // Whatever comes meanwhile is covered by the look that follows.
+                let quiet = async { while tokio::time::timeout(SETTLE, event.recv()).await.is_ok() {} };
+                let _ = tokio::time::timeout(LONGEST_SETTLE, quiet).await;
                 None
             }
             _ = tick.tick() => None,
@@ -56,6 +59,10 @@ pub(crate) async fn watch(mut reloader: Reloader, mut wanted: mpsc::Receiver<Now
     }
 }
 
+fn is_reading(kind: EventKind) -> bool {
+    kind.is_access() && kind != EventKind::Access(AccessKind::Close(AccessMode::Write))
+}
+
 /// The folders under watch.
 struct Folders {
     watcher: Option<RecommendedWatcher>,
@@ -64,7 +71,11 @@ struct Folders {
 
 impl Folders {
     fn new(event: mpsc::Sender<()>) -> Self {
-        let watcher = notify::recommended_watcher(move |_| {
+        let watcher = notify::recommended_watcher(move |happened: notify::Result<notify::Event>| {
+            // Whoever reads a file changes nothing, and a look reads them.
+            if happened.is_ok_and(|happened| is_reading(happened.kind)) {
+                return;
+            }
             // Full: a look is due already.
             let _ = event.try_send(());
         });

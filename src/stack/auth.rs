@@ -124,7 +124,7 @@ pub(crate) fn authorize(context: &Context) -> Result<(), Refusal> {
         return Err(Refusal::AddressNotAllowed);
     }
     if key.kind == Kind::Publishable {
-        if !origin_is_listed(context, &key.allowed_origins) {
+        if !key.allowed_origins().is_some_and(|origins| origin_is_listed(context, origins)) {
             return Err(Refusal::OriginNotAllowed);
         }
         if endpoint == Endpoint::Tokens {

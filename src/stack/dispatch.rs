@@ -144,7 +144,7 @@ async fn check_body(body: Incoming, flow: &Flow, context: &Context) -> Result<Pr
     let caller = Caller {
         namespace: context.namespace(),
         is_backend: matches!(context.scope(), Scope::Key(_)),
-        key_vars: key.map(|key| &key.vars),
+        key_vars: key.map_or(&[], |key| &key.vars),
         token_vars: token.map(|token| &token.vars),
         session: token.and_then(|token| token.session_id.as_deref()),
     };

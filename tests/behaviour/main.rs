@@ -44,6 +44,8 @@ mod quota;
 mod rate_limits;
 mod refusals_as_streams;
 mod reload;
+mod reload_parts;
+mod revoking;
 mod routing;
 mod shield;
 mod slow_clients;

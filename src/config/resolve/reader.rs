@@ -10,10 +10,11 @@ use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use crate::config::error::{Problem, Problems};
+use crate::config::error::Problem;
 use crate::config::expand::{Environment, expand, has_variable};
 use crate::config::file::Field;
 use crate::config::yaml::{At, Node, Value};
+use crate::config::{Config, SecretFile};
 
 pub(super) struct Reader<'a> {
     /// As the user named it, for messages.
@@ -22,29 +23,38 @@ pub(super) struct Reader<'a> {
     absolute: PathBuf,
     environment: Environment<'a>,
     problems: Vec<Problem>,
-    secret_files: Vec<PathBuf>,
+    /// The configuration in force, which goes on with what can no longer be read.
+    former: Option<&'a Config>,
+    held: Vec<Problem>,
+    secret_files: Vec<SecretFile>,
+    /// Every path that was written.
+    named: Vec<PathBuf>,
     /// Every listener so far, and where it was written if it was.
     pub(super) listeners: Vec<(SocketAddr, Option<At<()>>, &'static str)>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(path: &'a Path, environment: Environment<'a>, problems: Vec<Problem>) -> Result<Self, Problem> {
+    pub(super) fn new(
+        path: &'a Path,
+        environment: Environment<'a>,
+        problems: Vec<Problem>,
+        former: Option<&'a Config>,
+    ) -> Result<Self, Problem> {
         let absolute = std::path::absolute(path).map_err(|error| Problem {
             file: path.to_owned(),
             at: None,
             field: String::new(),
             message: unreadable(&error),
         })?;
-        Ok(Self { path, absolute, environment, problems, secret_files: Vec::new(), listeners: Vec::new() })
+        let (held, secret_files, named, listeners) = Default::default();
+        Ok(Self { path, absolute, environment, problems, former, held, secret_files, named, listeners })
     }
 
-    /// The file's absolute path and the secret files that were read, or the problems in the order of the file.
-    pub(super) fn finish(mut self) -> Result<(PathBuf, Vec<PathBuf>), Problems> {
-        if self.problems.is_empty() {
-            return Ok((self.absolute, self.secret_files));
-        }
+    /// What was found, problems in the order of the file.
+    pub(super) fn finish(mut self) -> Finished {
         self.problems.sort_by_key(|problem| problem.at);
-        Err(Problems(self.problems))
+        let Self { absolute: path, problems, held, secret_files, named, .. } = self;
+        Finished { path, problems, held, secret_files, named }
     }
 
     /// Where relative paths start.
@@ -201,41 +211,77 @@ impl<'a> Reader<'a> {
             self.refuse(node, "expected a path");
             return None;
         }
-        Some(self.folder().join(text))
+        let path = self.folder().join(text);
+        self.named.push(path.clone());
+        Some(path)
     }
 
-    /// Refuses a file that is not there.
+    /// Refuses a file that is not there. If one in force has gone, whoever reads it says so.
     pub(super) fn require_file(&mut self, place: &At<()>, path: &Path) {
         match std::fs::metadata(path) {
+            _ if self.is_in_force(path) => {}
             Ok(metadata) if metadata.is_dir() => self.refuse(place, "expected a file, found a folder"),
             Ok(_) => {}
-            Err(error) => self.refuse_unreadable(place, &error),
+            Err(error) => self.refuse(place, missing_file(&error)),
         }
     }
 
-    /// Reads a file that belongs to the configuration and is watched with it.
-    pub(super) fn read_file(&mut self, field: &Field) -> Option<(PathBuf, Vec<u8>)> {
+    /// Whether the configuration in force names that file or folder as well.
+    pub(super) fn is_in_force(&self, path: &Path) -> bool {
+        self.former.is_some_and(|former| former.names(path))
+    }
+
+    /// Reads a file that belongs to the configuration and is watched with it. One that is broken keeps what it held
+    /// when it was good.
+    pub(super) fn read_file<T>(
+        &mut self,
+        field: &Field,
+        parse: impl Fn(&[u8]) -> Result<T, &'static str>,
+    ) -> Option<(PathBuf, T)> {
         let node = field.0.as_ref()?;
         let path = self.path(field)?;
-        match std::fs::read(&path) {
-            Ok(content) => {
-                if !self.secret_files.contains(&path) {
-                    self.secret_files.push(path.clone());
-                }
-                Some((path, content))
+        let read = std::fs::read(&path).map_err(|error| missing_file(&error));
+        let message = match read.and_then(|content| Ok((parse(&content)?, content))) {
+            Ok((value, content)) => {
+                self.note(SecretFile::new(path.clone(), content));
+                return Some((path, value));
             }
-            Err(error) => {
-                self.refuse_unreadable(node, &error);
-                None
-            }
-        }
+            Err(message) => message,
+        };
+        let former = self.former.into_iter().flat_map(|former| &former.secret_files);
+        let good = former.filter(|file| file.path == path).find_map(|file| Some((file, parse(file.content()).ok()?)));
+        let Some((file, value)) = good else {
+            self.refuse(node, message);
+            return None;
+        };
+        let field = node.field.clone();
+        self.held.push(Problem { file: self.path.to_owned(), at: Some(node.at()), field, message });
+        self.note(file.clone());
+        Some((path, value))
     }
 
-    fn refuse_unreadable<T>(&mut self, place: &At<T>, error: &io::Error) {
-        let hint =
-            if error.kind() == ErrorKind::NotFound { "; relative paths start at the folder of this file" } else { "" };
-        self.refuse(place, unreadable(error) + hint);
+    fn note(&mut self, file: SecretFile) {
+        if self.secret_files.iter().all(|known| known.path != file.path) {
+            self.secret_files.push(file);
+        }
     }
+}
+
+/// What a [`Reader`] found.
+pub(super) struct Finished {
+    /// Absolute.
+    pub(super) path: PathBuf,
+    pub(super) problems: Vec<Problem>,
+    /// Problems of files whose former content counts.
+    pub(super) held: Vec<Problem>,
+    pub(super) secret_files: Vec<SecretFile>,
+    pub(super) named: Vec<PathBuf>,
+}
+
+fn missing_file(error: &io::Error) -> String {
+    let hint =
+        if error.kind() == ErrorKind::NotFound { "; relative paths start at the folder of this file" } else { "" };
+    unreadable(error) + hint
 }
 
 /// `null` and absent are one for fields that have `null` as their default.

@@ -128,7 +128,7 @@ fn existing(reader: &mut Reader<'_>, section: (u32, u32), field: &Field, name: &
     match place(field) {
         Some(_) if path.as_os_str().is_empty() => {}
         Some(place) => reader.require_file(&place, &path),
-        None if path.is_file() => {}
+        None if path.is_file() || reader.is_in_force(&path) => {}
         None => {
             let message = format!("missing, and there is no {default} in the folder of this file");
             reader.refuse_at(Some(section), name, message);

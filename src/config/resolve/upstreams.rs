@@ -95,7 +95,7 @@ fn engine_limits(reader: &mut Reader<'_>, file: &file::EngineLimits) -> EngineLi
 
 fn flows_dir(reader: &mut Reader<'_>, name: &At<String>, field: &Field) -> PathBuf {
     let path = reader.path(field).unwrap_or_else(|| reader.folder().join("flows"));
-    if !path.is_dir() {
+    if !path.is_dir() && !reader.is_in_force(&path) {
         let what = if path.exists() { "expected a folder, found a file" } else { "no such folder" };
         let message = format!("{what}; it holds flows as Flowise exports them, one file each");
         match &field.0 {
@@ -117,12 +117,11 @@ fn secret(reader: &mut Reader<'_>, node: &Node) -> Option<Secret> {
         reader.refuse(name, EXPECTED_SECRET);
         return None;
     }
-    let (_, content) = reader.read_file(&Field(Some(file.clone())))?;
-    if let Ok(text) = String::from_utf8(content) {
-        return Some(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()));
-    }
-    reader.refuse(file, "the file is not valid UTF-8");
-    None
+    let text = |content: &[u8]| {
+        let text = std::str::from_utf8(content).map_err(|_| "the file is not valid UTF-8")?;
+        Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+    };
+    reader.read_file(&Field(Some(file.clone())), text).map(|(_, secret)| secret)
 }
 
 const EXPECTED_SECRET: &str = "expected a text, or { file: PATH } of a file that holds it";
@@ -172,7 +171,7 @@ fn key(reader: &mut Reader<'_>, api_key: Field, api_key_file: &Field) -> Option<
     }
     match (api_key.0, &api_key_file.0) {
         (Some(node), _) => api_key_value(reader, &node),
-        (None, Some(node)) => api_key_from_file(reader, node, api_key_file),
+        (None, Some(_)) => reader.read_file(api_key_file, api_key_in_file).map(|(_, key)| key),
         (None, None) => None,
     }
 }
@@ -183,37 +182,35 @@ pub(super) fn api_key_value(reader: &mut Reader<'_>, node: &Node) -> Option<Secr
     if key.is_empty() {
         return None;
     }
-    checked_key(reader, node, key)
+    let checked = checked_key(&key);
+    if let Err(message) = checked {
+        reader.refuse(node, message);
+    }
+    checked.ok()
 }
 
-fn api_key_from_file(reader: &mut Reader<'_>, node: &Node, field: &Field) -> Option<Secret> {
-    let (_, content) = reader.read_file(field)?;
+fn api_key_in_file(content: &[u8]) -> Result<Secret, &'static str> {
     // What is not UTF-8 is no visible ASCII either; the message is the same.
-    let content = String::from_utf8(content).unwrap_or_else(|_| String::from("\u{fffd}"));
-    let key = content.trim_end_matches(['\r', '\n']);
+    let key = std::str::from_utf8(content).unwrap_or("\u{fffd}").trim_end_matches(['\r', '\n']);
     if key.is_empty() {
-        reader.refuse(node, "the file is empty; expected a Flowise API key in it");
-        return None;
+        return Err("the file is empty; expected a Flowise API key in it");
     }
-    checked_key(reader, node, key.to_owned())
+    checked_key(key)
 }
 
 /// A key travels in a header.
-fn checked_key(reader: &mut Reader<'_>, node: &Node, key: String) -> Option<Secret> {
+fn checked_key(key: &str) -> Result<Secret, &'static str> {
     if key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some(Secret::new(key));
+        return Ok(Secret::new(key.to_owned()));
     }
-    reader.refuse(node, "expected a Flowise API key: visible ASCII characters without spaces or line breaks");
-    None
+    Err("expected a Flowise API key: visible ASCII characters without spaces or line breaks")
 }
 
 fn ca(reader: &mut Reader<'_>, field: &Field) -> Option<(PathBuf, Arc<[u8]>)> {
-    let (path, content) = reader.read_file(field)?;
-    if has_certificate(&content) {
-        return Some((path, content.into()));
-    }
-    reader.refuse(field.0.as_ref()?, "expected a PEM file with at least one CERTIFICATE block");
-    None
+    reader.read_file(field, |content| {
+        let pem = has_certificate(content).then(|| content.into());
+        pem.ok_or("expected a PEM file with at least one CERTIFICATE block")
+    })
 }
 
 /// Whether a certificate begins and then ends in the text.

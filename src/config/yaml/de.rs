@@ -15,7 +15,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::value::AT;
+use super::value::{AT, LOCATED};
 use super::{At, Node, Report, Value, suggest};
 
 /// Characters of one name that a field path shows.
@@ -23,9 +23,23 @@ const MAX_SHOWN: usize = 64;
 
 /// Reads the tree as `T`; what is wrong goes into the report.
 pub(super) fn read<T: DeserializeOwned>(root: &mut Node, report: &mut Report) -> Option<T> {
-    remove_duplicates(root, Path::Root, report);
+    read_at(root, Path::Root, report)
+}
+
+/// The same for one item of the list `field`, at the top of the document.
+pub(super) fn read_item<T: DeserializeOwned>(
+    item: &mut Node,
+    field: &str,
+    index: usize,
+    report: &mut Report,
+) -> Option<T> {
+    read_at(item, Path::Index(&Path::Key(&Path::Root, field), index), report)
+}
+
+fn read_at<T: DeserializeOwned>(node: &mut Node, path: Path<'_>, report: &mut Report) -> Option<T> {
+    remove_duplicates(node, path, report);
     let shared = RefCell::new(report);
-    let result = T::deserialize(Reader { node: root, path: Path::Root, report: &shared });
+    let result = T::deserialize(Reader { node, path, report: &shared });
     match result {
         Ok(value) => Some(value),
         Err(Failure { message, at, field }) => {
@@ -37,6 +51,24 @@ pub(super) fn read<T: DeserializeOwned>(root: &mut Node, report: &mut Report) ->
     }
 }
 
+/// Reports a document that is no map with a list `field`.
+pub(super) fn report_shape(root: &Node, field: &str, report: &mut Report) {
+    let (node, name, expected) = match &root.value {
+        Value::Map(entries) => match entries.iter().find(|(key, _)| key.value == field) {
+            Some((_, node)) => (node, field.to_owned(), "a list".to_owned()),
+            None => return,
+        },
+        _ => (root, String::new(), format!("a map of {field}")),
+    };
+    report.add(Some(node.at()), name, format!("expected {expected}, found {}", node.value.kind()));
+}
+
+/// Reports a name at the top of a document that has only `known` there.
+pub(super) fn report_unknown(key: &At<String>, known: &str, report: &mut Report) {
+    let field = Path::Key(&Path::Root, &key.value).to_string();
+    report.add(Some(key.at()), field, format!("unknown field, {}", suggest(&key.value, [known])));
+}
+
 /// Reports every name that a map holds twice; the first one stays.
 fn remove_duplicates(node: &mut Node, path: Path<'_>, report: &mut Report) {
     match &mut node.value {
@@ -46,8 +78,17 @@ fn remove_duplicates(node: &mut Node, path: Path<'_>, report: &mut Report) {
             }
         }
         Value::Map(entries) => {
+            // Most maps are small.
+            let is_plain = entries.len() <= 16
+                && entries
+                    .iter()
+                    .enumerate()
+                    .all(|(index, (key, _))| entries.iter().take(index).all(|(earlier, _)| earlier.value != key.value));
             let mut lines: HashMap<String, u32> = HashMap::new();
             entries.retain(|(key, _)| {
+                if is_plain {
+                    return true;
+                }
                 let Some(line) = lines.get(&key.value) else {
                     lines.insert(key.value.clone(), key.line);
                     return true;
@@ -202,7 +243,10 @@ impl<'de> Deserializer<'de> for Reader<'_, '_> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Failure> {
         if name == AT {
-            return visitor.visit_seq(Members { reader: self, next: 0 });
+            return visitor.visit_seq(Members { reader: self, next: Member::Line, has_field: true });
+        }
+        if name == LOCATED {
+            return visitor.visit_seq(Members { reader: self, next: Member::Line, has_field: false });
         }
         visitor.visit_newtype_struct(self)
     }
@@ -318,23 +362,37 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
     }
 }
 
-/// The members of an [`At`]: line, column, field, value.
+/// The members of an [`At`]: line, column, field, value; of a [`Located`](super::Located) all but the field.
 struct Members<'a, 'r> {
     reader: Reader<'a, 'r>,
-    next: u8,
+    next: Member,
+    has_field: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Member {
+    Line,
+    Column,
+    Field,
+    Value,
 }
 
 impl<'de> SeqAccess<'de> for Members<'_, '_> {
     type Error = Failure;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Failure> {
-        self.next += 1;
         let Reader { node, path, .. } = self.reader;
-        match self.next {
-            1 => seed.deserialize(node.line.into_deserializer()),
-            2 => seed.deserialize(node.column.into_deserializer()),
-            3 => seed.deserialize(path.to_string().into_deserializer()),
-            _ => seed.deserialize(self.reader),
+        let member = self.next;
+        self.next = match member {
+            Member::Line => Member::Column,
+            Member::Column if self.has_field => Member::Field,
+            _ => Member::Value,
+        };
+        match member {
+            Member::Line => seed.deserialize(node.line.into_deserializer()),
+            Member::Column => seed.deserialize(node.column.into_deserializer()),
+            Member::Field => seed.deserialize(path.to_string().into_deserializer()),
+            Member::Value => seed.deserialize(self.reader),
         }
         .map(Some)
     }

@@ -35,7 +35,10 @@ enum Kind {
 }
 
 fn keys(text: &str) -> Result<Keys, Vec<String>> {
-    parse(Path::new("k.yaml"), text).map_err(|problems| problems.0.iter().map(ToString::to_string).collect())
+    match read(Path::new("k.yaml"), text) {
+        (Some(keys), problems) if problems.is_empty() => Ok(keys),
+        (_, problems) => Err(problems.iter().map(ToString::to_string).collect()),
+    }
 }
 
 fn mistake(text: &str) -> String {

@@ -26,7 +26,7 @@ fn texts(store: &DocumentStore) -> Vec<&str> {
 }
 
 fn problem(files: &[(PathBuf, String)]) -> String {
-    let problems = DocumentStores::read(files, None).unwrap_err();
+    let problems = DocumentStores::read(files).unwrap_err();
     problems.iter().map(|(file, problem)| format!("{}: {problem}", file.display())).collect::<Vec<_>>().join("\n")
 }
 
@@ -41,7 +41,7 @@ fn exports_of_everything_are_told_from_flows() {
 #[test]
 fn passages_are_in_their_order() {
     let chunks = [chunk("1", 2, "b"), chunk("2", 1, "other"), chunk("1", 1, "a")];
-    let stores = DocumentStores::read(&[file("f", &[entity("1", "A"), entity("2", "B")], &chunks)], None).unwrap();
+    let stores = DocumentStores::read(&[file("f", &[entity("1", "A"), entity("2", "B")], &chunks)]).unwrap();
     let first = stores.find("1").unwrap().unwrap();
     assert_eq!(texts(first), ["a", "b"]);
     assert_eq!(Value::Object(first.documents[0].metadata.clone()), json!({ "source": "blob", "docId": "loader" }));
@@ -51,7 +51,7 @@ fn passages_are_in_their_order() {
 #[test]
 fn a_store_is_found_by_its_id_or_else_by_its_name() {
     let stores = [entity("1", "A"), entity("2", "B"), entity("3", "B")];
-    let stores = DocumentStores::read(&[file("f", &stores, &[])], None).unwrap();
+    let stores = DocumentStores::read(&[file("f", &stores, &[])]).unwrap();
     let id = |chosen: &str| stores.find(chosen).map(|found| found.map(|store| store.id.clone()));
     assert_eq!(id("2:A"), Ok(Some("2".to_owned())));
     assert_eq!(id("elsewhere:A"), Ok(Some("1".to_owned())));
@@ -87,11 +87,34 @@ fn mistakes_name_the_file_and_the_store() {
 fn what_has_not_changed_is_taken_over() {
     let read = |text: &str, previous| {
         let chunks = [chunk("1", 1, "a"), chunk("2", 1, text)];
-        DocumentStores::read(&[file("f", &[entity("1", "A"), entity("2", "B")], &chunks)], previous).unwrap()
+        let (path, text) = file("f", &[entity("1", "A"), entity("2", "B")], &chunks);
+        DocumentStores::read_again(&[(path, Ok(text))], previous)
     };
     let first = read("b", None);
     assert!(Arc::ptr_eq(&first, &read("b", Some(&first))));
     let second = read("c", Some(&first));
     let same = |id| Arc::ptr_eq(&first.find(id).unwrap().unwrap().index, &second.find(id).unwrap().unwrap().index);
     assert!(same("1") && !same("2"));
+}
+
+#[test]
+fn a_file_that_breaks_keeps_the_stores_that_it_had() {
+    let good = |name: &str, id: &str, text: &str| {
+        let (path, text) = file(name, &[entity(id, name)], &[chunk(id, 1, text)]);
+        (path, Ok(text))
+    };
+    let first = DocumentStores::read_again(&[good("f", "1", "one"), good("g", "2", "two")], None);
+    let broken = [(PathBuf::from("f"), Ok("{".to_owned())), good("g", "2", "other")];
+    let second = DocumentStores::read_again(&broken, Some(&first));
+    let held: Vec<_> = second.problems().map(|(file, _)| file.to_owned()).collect();
+    assert_eq!(held, [PathBuf::from("f")]);
+    assert!(Arc::ptr_eq(first.find("1").unwrap().unwrap(), second.find("1").unwrap().unwrap()));
+    assert_eq!(texts(second.find("2").unwrap().unwrap()), ["other"]);
+    assert!(
+        Arc::ptr_eq(&second, &DocumentStores::read_again(&broken, Some(&second))),
+        "what is known is not read again"
+    );
+    let right = [good("f", "1", "right"), good("g", "2", "other")];
+    let third = DocumentStores::read_again(&right, Some(&second));
+    assert_eq!((third.problems().count(), texts(third.find("1").unwrap().unwrap())), (0, vec!["right"]));
 }

@@ -55,7 +55,7 @@ fn row(entry: &Entry, now: Timestamp) -> Row<'_> {
         },
         chatflows: key.chatflows.as_ref().map(|names| names.iter().map(|name| &**name).collect()),
         expires_at: key.expires_at.map(|time| time.to_string()),
-        previous_until: key.previous.filter(|_| key.is_rotating(now)).map(|(_, until)| until.to_string()),
+        previous_until: key.previous().filter(|_| key.is_rotating(now)).map(|(_, until)| until.to_string()),
     }
 }
 

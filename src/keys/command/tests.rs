@@ -32,13 +32,15 @@ impl Folder {
     }
 
     fn run_at(&self, line: &str, now: Timestamp) -> Result<Output, CommandError> {
-        command(line).unwrap().run(&self.file(), None, now)
+        let file = self.file();
+        let place = Place { file: &file, gateway: None, names: None };
+        command(line).unwrap().run(&place, now)
     }
 
     fn store(&self) -> KeyStore {
         let names =
             Names { plans: &["default".into(), "partner".into()], chatflows: &["support".into()], wildcard: false };
-        KeyStore::new(file::parse(&self.file(), &self.text(), &names).unwrap())
+        file::parse(&self.file(), &self.text(), Some(&names)).unwrap()
     }
 }
 
@@ -179,7 +181,9 @@ fn an_empty_file_gets_its_first_key() {
 fn unknown_names_are_refused_where_names_are_known() {
     let folder = Folder::new();
     let names = Names { plans: &["default".into()], chatflows: &[], wildcard: false };
-    let result = command("create --id app --plan gold").unwrap().run(&folder.file(), Some(&names), now());
+    let file = folder.file();
+    let place = Place { file: &file, gateway: None, names: Some(names) };
+    let result = command("create --id app --plan gold").unwrap().run(&place, now());
     assert!(matches!(result, Err(CommandError::Invalid(_))));
     assert!(!folder.file().exists());
 }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::keys::{Key, secret};
+use crate::keys::{Details, Key, secret};
 
 const FILE: &str = "\
 # head
@@ -33,26 +33,12 @@ fn read(text: &str) -> Vec<Entry> {
 
 fn entry(id: &str) -> Entry {
     let digest = secret::digest("3");
-    let key = Key {
-        id: id.into(),
-        digest,
-        previous: None,
-        kind: Kind::Secret,
-        allowed_origins: crate::config::Origins::default(),
-        plan: 0,
-        chatflows: None,
-        allowed_ips: Vec::new(),
-        upsert: false,
-        vars: serde_json::Map::new(),
-        expires_at: None,
-        enabled: true,
-    };
-    Entry { at: None, plan: None, key }
+    Entry { at: None, plan: None, key: Key::new(id, digest) }
 }
 
 fn rotated(old: &Entry) -> Entry {
     let mut new = old.clone();
-    new.key.previous = Some((old.key.digest, "2027-01-01T00:00:00Z".parse().unwrap()));
+    new.key.set_previous(Some((old.key.digest, "2027-01-01T00:00:00Z".parse().unwrap())));
     new.key.digest = secret::digest("3");
     new
 }
@@ -85,7 +71,7 @@ fn a_first_field_and_one_of_several_lines_are_replaced() {
     );
     assert!(new.contains("until: 2027-01-01T00:00:00Z }\n    vars:"), "{new}");
     let mut dropped = old;
-    dropped.key.previous = None;
+    dropped.key.set_previous(None);
     let new = edit(FILE, &Change::Replace(1, dropped));
     assert!(new.contains("    id: other-app\n    vars:"), "{new}");
 }
@@ -188,11 +174,14 @@ proptest! {
         let mut new = entry(&id);
         new.plan = plan.map(Into::into);
         new.key.digest = bytes;
-        new.key.previous = Some(([0xab; 32], time));
         new.key.chatflows = chatflows.map(|names| names.into_iter().map(Into::into).collect());
-        new.key.vars.insert(name, value.into());
-        new.key.vars.insert("number".into(), number.into());
-        new.key.allowed_ips = vec!["10.0.0.0/8".parse().unwrap(), "fe80::/10".parse().unwrap()];
+        let vars = serde_json::Map::from_iter([(name, value.into()), ("number".to_owned(), number.into())]);
+        new.key.vars = vars.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        new.key.set_details(Details {
+            previous: Some(([0xab; 32], time)),
+            allowed_ips: vec!["10.0.0.0/8".parse().unwrap(), "fe80::/10".parse().unwrap()],
+            ..Details::default()
+        });
         new.key.expires_at = Some(time);
         new.key.enabled = enabled;
         let text = format!("keys:\n  - id: a..\n    sha256: {}\n", "cd".repeat(32));

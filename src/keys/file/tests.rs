@@ -1,4 +1,5 @@
 use super::*;
+use crate::keys::Kind;
 
 const A: &str = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8";
 const B: &str = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b";
@@ -6,7 +7,7 @@ const B: &str = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4
 fn parsed(text: &str, wildcard: bool) -> Result<Vec<Key>, Problems> {
     let plans = ["default".into(), "anonymous".into(), "partner".into()];
     let names = Names { plans: &plans, chatflows: &["support".into(), "sales".into()], wildcard };
-    parse(Path::new("keys.yaml"), text, &names)
+    parse(Path::new("keys.yaml"), text, Some(&names)).map(KeyStore::into_keys)
 }
 
 fn problems(text: &str) -> Vec<String> {
@@ -45,11 +46,12 @@ keys:
     let key = &keys[0];
     assert_eq!((&*key.id, key.plan, key.upsert, key.enabled), ("mobile-app", 2, true, false));
     assert_eq!(key.digest, crate::keys::secret::digest("password"));
-    assert_eq!(key.previous.unwrap().1, "2026-12-01T00:00:00Z".parse().unwrap());
+    assert_eq!(key.previous().unwrap().1, "2026-12-01T00:00:00Z".parse().unwrap());
     assert!(key.may_call("support") && !key.may_call("sales"));
     assert!(key.allows("10.1.2.3".parse().unwrap()) && key.allows("::1".parse().unwrap()));
     assert!(!key.allows("11.1.2.3".parse().unwrap()) && !key.allows("::2".parse().unwrap()));
-    assert_eq!(serde_json::Value::from(key.vars.clone()), serde_json::json!({ "userId": "12345", "level": 3 }));
+    let vars = [("userId".into(), "12345".into()), ("level".into(), 3.into())];
+    assert_eq!(*key.vars, vars);
     assert_eq!(key.expires_at.unwrap(), "2027-01-30T23:00:00Z".parse().unwrap());
     let plain = &keys[1];
     assert_eq!((plain.plan, plain.upsert, plain.enabled, plain.expires_at), (0, false, true, None));
@@ -180,7 +182,7 @@ fn a_publishable_key_names_its_pages() {
     let text = format!("keys:\n  - {{ id: page, sha256: {A}, kind: publishable, allowed_origins: [https://a.org] }}\n");
     let keys = parsed(&text, false).unwrap();
     assert_eq!(keys[0].kind, Kind::Publishable);
-    assert!(keys[0].allowed_origins.allows("https://a.org"));
+    assert!(keys[0].allowed_origins().unwrap().allows("https://a.org"));
     for (fields, part) in [
         ("kind: publishable", "keys[0].allowed_origins: a publishable key needs the origins"),
         ("allowed_origins: [https://a.org]", "keys[0].allowed_origins: only a publishable key has origins"),
@@ -192,5 +194,39 @@ fn a_publishable_key_names_its_pages() {
     ] {
         let found = problems(&format!("keys:\n  - {{ id: page, sha256: $A, {fields} }}\n"));
         assert!(found.len() == 1 && found[0].contains(part), "{fields}: {found:?}");
+    }
+}
+
+#[test]
+fn keys_with_the_same_chatflows_share_the_list() {
+    let text = format!(
+        "keys:\n  - {{ id: a, sha256: {A}, chatflows: [support] }}\n  - {{ id: b, sha256: {B}, chatflows: [support] }}\n"
+    );
+    let keys = parsed(&text, false).unwrap();
+    assert!(Arc::ptr_eq(keys[0].chatflows.as_ref().unwrap(), keys[1].chatflows.as_ref().unwrap()));
+}
+
+#[test]
+fn of_very_many_problems_the_first_are_told() {
+    let text = (0..5000).fold("keys:\n".to_owned(), |text, _| text + "  - { id: a b }\n");
+    let found = problems(&text);
+    assert_eq!(found.len(), 101);
+    assert_eq!(found[100], "keys.yaml: keys: there are further problems");
+    assert!(found[0].starts_with("keys.yaml:2:"));
+}
+
+#[test]
+fn another_document_than_a_list_of_keys_is_named_as_what_it_is() {
+    for (text, expected) in [
+        ("keys: 5\n", "keys.yaml:1:7: keys: expected a list, found a number"),
+        ("keys: { a: 1 }\n", "keys.yaml:1:7: keys: expected a list, found a map"),
+        ("- a\n", "keys.yaml:1:1: expected a map of keys, found a list"),
+        ("keys: []\nkeys: []\n", "keys.yaml:2:1: keys: duplicate field, first written in line 1"),
+        ("keys: [a]\nkey: []\n", "keys.yaml:2:1: key: unknown field, did you mean `keys`?"),
+        ("~\n", "keys.yaml: the file is empty"),
+        ("keys: [\n", "a bracket or brace is not closed"),
+    ] {
+        let found = problems(text);
+        assert!(found.iter().any(|line| line.contains(expected)), "{text}: {found:?}");
     }
 }

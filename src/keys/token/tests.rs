@@ -1,26 +1,12 @@
 use serde_json::json;
 
 use super::*;
-use crate::config::Origins;
 use crate::keys::secret;
 
 const SECRET: &str = "fg_sk_of_the_tests";
 
 fn key(id: &str, secret: &str) -> Key {
-    Key {
-        id: id.into(),
-        digest: secret::digest(secret),
-        previous: None,
-        kind: Kind::Secret,
-        allowed_origins: Origins::default(),
-        plan: 0,
-        chatflows: None,
-        allowed_ips: Vec::new(),
-        upsert: false,
-        vars: Map::new(),
-        expires_at: None,
-        enabled: true,
-    }
+    Key::new(id, secret::digest(secret))
 }
 
 fn at(second: i64) -> Timestamp {
@@ -28,7 +14,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn store() -> KeyStore {
-    KeyStore::new(vec![key("other", "other"), key("app", SECRET)])
+    KeyStore::from_iter([key("other", "other"), key("app", SECRET)])
 }
 
 #[test]
@@ -59,13 +45,13 @@ fn a_token_of_a_backend_is_read() {
 fn tokens_die_with_their_key() {
     let claims = Claims::new("support", at(1000), 60);
     let token = sign(&key("app", SECRET), &claims).unwrap();
-    let verified = |key: Key, now: i64| verify(&KeyStore::new(vec![key]), &token, at(now)).map(|(index, _)| index);
+    let verified = |key: Key, now: i64| verify(&KeyStore::from_iter([key]), &token, at(now)).map(|(index, _)| index);
     assert_eq!(verified(key("app", SECRET), 1001), Ok(0));
     assert_eq!(verified(Key { enabled: false, ..key("app", SECRET) }, 1001), Err(Denied::Disabled));
     assert_eq!(verified(Key { expires_at: Some(at(1001)), ..key("app", SECRET) }, 1001), Err(Denied::Expired));
     assert_eq!(verified(Key { kind: Kind::Publishable, ..key("app", SECRET) }, 1001), Err(Denied::Unknown));
     assert_eq!(verified(key("renamed", SECRET), 1001), Err(Denied::Unknown));
-    let rotated = Key { previous: Some((secret::digest(SECRET), at(1010))), ..key("app", "new") };
+    let rotated = key("app", "new").with_previous(Some((secret::digest(SECRET), at(1010))));
     assert_eq!(verified(rotated.clone(), 1009), Ok(0));
     assert_eq!(verified(rotated, 1010), Err(Denied::Unknown));
 }

@@ -39,7 +39,7 @@ pub(crate) struct Caller<'a> {
     /// An application's backend, not somebody's browser.
     pub(crate) is_backend: bool,
     /// The variables of its key.
-    pub(crate) key_vars: Option<&'a Map<String, Value>>,
+    pub(crate) key_vars: &'a [(Box<str>, Value)],
     /// The variables of its token, which can do no more than the key that it descends from.
     pub(crate) token_vars: Option<&'a Map<String, Value>>,
     /// The only chat and session that its token gives it.

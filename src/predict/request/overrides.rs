@@ -195,23 +195,30 @@ fn spelled(at: &[&str]) -> String {
 /// What the gateway sets, over anything a client sent: the token's variables, over them the chatflow's overrides and
 /// variables, and over all the key's. The operator wrote the last three, so a token cannot change them.
 pub(super) fn force<'a>(overrides: &mut Object<'a>, chatflow: &'a Chatflow, caller: &Caller<'a>) {
-    set_vars(overrides, caller.token_vars);
+    set_vars(overrides, named(caller.token_vars));
     for (name, value) in &chatflow.force_override {
         overrides.set(name.as_str(), Json::Given(value));
     }
-    set_vars(overrides, Some(&chatflow.vars));
-    set_vars(overrides, caller.key_vars);
+    set_vars(overrides, named(Some(&chatflow.vars)));
+    set_vars(overrides, caller.key_vars.iter().map(|(name, value)| (&**name, value)));
 }
 
-fn set_vars<'a>(overrides: &mut Object<'a>, forced: Option<&'a Map<String, Value>>) {
-    let Some(forced) = forced.filter(|forced| !forced.is_empty()) else { return };
+fn named(vars: Option<&Map<String, Value>>) -> impl Iterator<Item = (&str, &Value)> {
+    vars.into_iter().flatten().map(|(name, value)| (name.as_str(), value))
+}
+
+fn set_vars<'a>(overrides: &mut Object<'a>, forced: impl Iterator<Item = (&'a str, &'a Value)>) {
+    let mut forced = forced.peekable();
+    if forced.peek().is_none() {
+        return;
+    }
     let mut vars = match overrides.take("vars") {
         Some(Json::Object(vars)) => vars,
         Some(Json::Given(Value::Object(vars))) => Object::given(vars),
         _ => Object::default(),
     };
     for (name, value) in forced {
-        vars.set(name.as_str(), Json::Given(value));
+        vars.set(name, Json::Given(value));
     }
     overrides.set("vars", Json::Object(vars));
 }

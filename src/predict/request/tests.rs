@@ -6,6 +6,11 @@ use crate::config::{Access, BodyMode, Events, Origins, ResponseShape};
 use crate::predict::session::Pair;
 use crate::predict::session::Scope;
 
+/// A key's variables.
+fn vars(object: &Value) -> Vec<(Box<str>, Value)> {
+    object.as_object().into_iter().flatten().map(|(name, value)| (name.as_str().into(), value.clone())).collect()
+}
+
 pub(super) fn chatflow(allowed: &[&str]) -> Chatflow {
     Chatflow {
         name: "support".into(),
@@ -113,8 +118,7 @@ fn forced_values_win() {
         "question": "hi", "overrideConfig": {"temperature": 2, "vars": {"plan": "free", "userId": "1", "x": 1}}
     });
     let prediction =
-        check(body.to_string().as_bytes(), &flow, &Caller { key_vars: key_vars.as_object(), ..Caller::default() })
-            .unwrap();
+        check(body.to_string().as_bytes(), &flow, &Caller { key_vars: &vars(&key_vars), ..Caller::default() }).unwrap();
     let sent: Value = serde_json::from_slice(&prediction.body).unwrap();
     let expected = json!({"temperature": 0, "vars": {"plan": "pro", "userId": "12345", "x": 1}});
     assert_eq!(sent["overrideConfig"], expected);
@@ -181,7 +185,8 @@ fn a_token_changes_nothing_that_the_operator_set() {
     let mut flow = chatflow(&["vars"]);
     flow.vars.insert("plan".into(), json!("pro"));
     let (key, token) = (json!({"tenant": "acme"}), json!({"tenant": "x", "plan": "x", "user": "ann"}));
-    let caller = Caller { key_vars: key.as_object(), token_vars: token.as_object(), ..Caller::default() };
+    let key = vars(&key);
+    let caller = Caller { key_vars: &key, token_vars: token.as_object(), ..Caller::default() };
     let body = br#"{"question":"hi","variables":{"user":"bob","mine":1}}"#;
     let sent: Value = serde_json::from_slice(&check(body, &flow, &caller).unwrap().body).unwrap();
     let expected = json!({"tenant": "acme", "plan": "pro", "user": "ann", "mine": 1});

@@ -104,7 +104,7 @@ fn check_looks_at_flows_as_well() {
     let check = || flowgate(&["check", "--config", "flowgate.yaml"], folder.path());
     assert_eq!((check().status.code(), err(&check()).as_str()), (Some(0), ""));
     let text = model::config("", "", "").replace(MODEL_KEY, "''");
-    std::fs::write(folder.path().join("flowgate.yaml"), text).unwrap();
+    std::fs::write(folder.path().join("flowgate.yaml"), &text).unwrap();
     let output = check();
     assert_eq!(output.status.code(), Some(0));
     let note = "flows/support.json: note: node \"OpenAI\" gets no openAIApi.openAIApiKey, which is not in \
@@ -112,15 +112,24 @@ fn check_looks_at_flows_as_well() {
     assert!(err(&output).ends_with(note), "{}", err(&output));
 
     std::fs::rename(folder.path().join("odd.json"), folder.path().join("flows/odd.json")).unwrap();
+    let unused = check();
+    assert_eq!(unused.status.code(), Some(0));
+    assert!(err(&unused).starts_with("warning: "), "{}", err(&unused));
+    let named = text.replace("chatflows:\n", "chatflows:\n  odd: { upstream: local }\n");
+    std::fs::write(folder.path().join("flowgate.yaml"), &named).unwrap();
     let output = check();
     assert_eq!((output.status.code(), out(&output).as_str()), (Some(2), ""));
     let shown = err(&output);
+    assert!(!shown.contains("warning"), "{shown}");
     let file = PathBuf::from("flows/odd.json");
     let places = ["node \"OpenAI\" (chatOpenAI), input baseOptions: ", "node \"Prompt Template\" (oddTemplate): "];
     for place in places {
-        assert!(shown.contains(&format!("{}: {place}", file.display())), "{place} in\n{shown}");
+        let told = format!("{}: {place}", file.display());
+        assert!(shown.contains(&told), "{place} in\n{shown}");
+        assert!(err(&unused).contains(&told), "{}", err(&unused));
     }
     std::fs::remove_file(folder.path().join("flows/odd.json")).unwrap();
+    std::fs::write(folder.path().join("flowgate.yaml"), &text).unwrap();
     std::fs::rename(folder.path().join("flows/support.json"), folder.path().join("flows/sales.json")).unwrap();
     assert!(err(&check()).contains("chatflows.support: there is no support.json in "), "{}", err(&check()));
 }

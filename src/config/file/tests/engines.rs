@@ -25,7 +25,7 @@ fn an_engine_is_read() {
     let secret = |credential: &str, field: &str| engine(&config).credentials[credential][field].expose().to_owned();
     assert_eq!(secret("openAIApi", "openAIApiKey"), "hunter2");
     assert_eq!(["key", "name", "none"].map(|field| secret("azure", field)), ["sk-from-file", "inst", ""]);
-    assert_eq!(config.secret_files, [folder.path("key")], "it is watched");
+    assert_eq!(watched(&config), [folder.path("key")]);
     assert!(!format!("{config:?}").contains("hunter2"));
     let networked = load_text(&with_engine("flows_dir: flows\nallow_networks: [10.1.2.3/8, '::1']"));
     let networks: Vec<String> = engine(&networked).allow_networks.iter().map(ToString::to_string).collect();

@@ -20,7 +20,7 @@ fn stores() -> Arc<DocumentStores> {
         "DocumentStore": [store("1", "Night Birds"), store("2", "cattle")],
         "DocumentStoreFileChunk": [chunk("1", "owls hoot"), chunk("1", "bats squeak"), chunk("2", "cows moo")],
     });
-    DocumentStores::read(&[(PathBuf::from("all.json"), text.to_string())], None).unwrap()
+    DocumentStores::read(&[(PathBuf::from("all.json"), text.to_string())]).unwrap()
 }
 
 fn retriever(inputs: &Value) -> Drawing {

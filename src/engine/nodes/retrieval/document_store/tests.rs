@@ -16,7 +16,7 @@ fn export(database: &Value) -> Arc<DocumentStores> {
         ],
         "DocumentStoreFileChunk": [chunk(1, "owls hoot"), chunk(2, "cows moo"), chunk(3, "cows graze")],
     });
-    DocumentStores::read(&[(PathBuf::from("all.json"), text.to_string())], None).unwrap()
+    DocumentStores::read(&[(PathBuf::from("all.json"), text.to_string())]).unwrap()
 }
 
 /// The example with a node of that kind for its documents or its vectors.

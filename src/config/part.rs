@@ -1,0 +1,26 @@
+//! What a gateway runs on comes in parts: on a reload each is taken over, or keeps what it was, by itself.
+
+/// A kind of file; the label `file` of metrics and log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    Config,
+    Keys,
+    Certificates,
+    /// What the configuration names beside: `api_key_file`, `ca_file`, credentials in files.
+    Secrets,
+    Flows,
+}
+
+impl Part {
+    pub(crate) const ALL: [Self; 5] = [Self::Config, Self::Keys, Self::Certificates, Self::Secrets, Self::Flows];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Keys => "keys",
+            Self::Certificates => "certificates",
+            Self::Secrets => "secrets",
+            Self::Flows => "flows",
+        }
+    }
+}
