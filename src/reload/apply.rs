@@ -72,7 +72,7 @@ impl Reloader {
     }
 
     fn count(&self, part: Part, result: &str) {
-        self.metrics.config_reloads.with_label_values(&[part.name(), result]).inc();
+        self.metrics.reloads.total.with_label_values(&[part.name(), result]).inc();
     }
 
     fn look(&mut self, due: BTreeSet<Part>) -> Look {
@@ -179,11 +179,11 @@ pub(crate) fn show_start(snapshot: &Snapshot, metrics: &Metrics) {
 /// Sets the gauges that tell whether what is on disk is in force.
 fn show_outcome(rejected: &BTreeSet<Part>, metrics: &Metrics) {
     for part in Part::ALL {
-        metrics.config_held_back.with_label_values(&[part.name()]).set(rejected.contains(&part).into());
+        metrics.reloads.held_back.with_label_values(&[part.name()]).set(rejected.contains(&part).into());
     }
-    metrics.last_reload_successful.set(rejected.is_empty().into());
+    metrics.reloads.last_successful.set(rejected.is_empty().into());
     if rejected.is_empty() {
-        metrics.last_reload_success.set(jiff::Timestamp::now().as_second());
+        metrics.reloads.last_success.set(jiff::Timestamp::now().as_second());
     }
 }
 

@@ -32,16 +32,22 @@ pub(crate) struct Metrics {
     pub(crate) upstream_errors: IntCounterVec,
     pub(crate) upstream_healthy: IntGaugeVec,
     pub(crate) aborts: IntCounterVec,
-    pub(crate) config_reloads: IntCounterVec,
-    pub(crate) config_held_back: IntGaugeVec,
-    pub(crate) last_reload_successful: IntGauge,
-    pub(crate) last_reload_success: IntGauge,
+    pub(crate) reloads: Reloads,
     pub(crate) keys: IntGaugeVec,
     pub(crate) connections: IntGauge,
     pub(crate) handshake_failures: IntCounter,
     pub(crate) certificate_expiry: GaugeVec,
     pub(crate) log_lines_dropped: IntCounter,
     pub(crate) engine: Engine,
+}
+
+/// Those of reloads.
+#[derive(Debug, Clone)]
+pub(crate) struct Reloads {
+    pub(crate) total: IntCounterVec,
+    pub(crate) held_back: IntGaugeVec,
+    pub(crate) last_successful: IntGauge,
+    pub(crate) last_success: IntGauge,
 }
 
 /// Those of the built-in engine.
@@ -138,24 +144,7 @@ impl Metrics {
                 "Chats that Flowise was told to abort because their client left, by result: ok, failed, dropped.",
                 &["result"],
             )?,
-            config_reloads: declare.counters(
-                "flowgate_config_reloads_total",
-                "Reloads by kind of file and result.",
-                &["file", "result"],
-            )?,
-            config_held_back: declare.gauges(
-                "flowgate_config_held_back",
-                "1 while a file of that kind is not in force as it is on disk.",
-                &["file"],
-            )?,
-            last_reload_successful: declare.gauge(
-                "flowgate_config_last_reload_successful",
-                "1 if the last reload took over everything, 0 while something on disk is not in force.",
-            )?,
-            last_reload_success: declare.gauge(
-                "flowgate_config_last_reload_success_timestamp_seconds",
-                "Seconds since the epoch at which everything on disk was last taken over.",
-            )?,
+            reloads: Reloads::new(&declare)?,
             keys: declare.gauges("flowgate_keys", "Keys by state.", &["state"])?,
             connections: declare.gauge("flowgate_connections", "Open client connections.")?,
             handshake_failures: declare
@@ -181,6 +170,31 @@ impl Metrics {
             tracing::error!(%error, "cannot render metrics");
         }
         text
+    }
+}
+
+impl Reloads {
+    fn new(declare: &Declare<'_>) -> prometheus::Result<Self> {
+        Ok(Self {
+            total: declare.counters(
+                "flowgate_config_reloads_total",
+                "Reloads by kind of file and result.",
+                &["file", "result"],
+            )?,
+            held_back: declare.gauges(
+                "flowgate_config_held_back",
+                "1 while a file of that kind is not in force as it is on disk.",
+                &["file"],
+            )?,
+            last_successful: declare.gauge(
+                "flowgate_config_last_reload_successful",
+                "1 if the last reload took over everything, 0 while something on disk is not in force.",
+            )?,
+            last_success: declare.gauge(
+                "flowgate_config_last_reload_success_timestamp_seconds",
+                "Seconds since the epoch at which everything on disk was last taken over.",
+            )?,
+        })
     }
 }
 
