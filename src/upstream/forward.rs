@@ -17,7 +17,7 @@ use super::connect::{ConnectError, connect};
 use super::deadline::Deadlines;
 use super::http1::{Connection, Http1Error, RequestHead};
 use super::outgoing::Outgoing;
-use super::pool::Pool;
+use super::pool::{Pool, Taken};
 use super::reading::Reading;
 use super::target::{Endpoint, Target};
 use crate::telemetry::metrics::Metrics;
@@ -95,10 +95,17 @@ impl Upstreams {
                         let body = Reading::new(&mut head, connection, endpoint.id, &self.pool);
                         return Ok(Answer { status: head.status, headers: head.headers, body, first_byte });
                     }
-                    // Nothing of it was sent. A fresh connection that does so is broken.
-                    Err(failure) if !failure.was_sent && is_pooled => {}
-                    Err(failure) if !failure.was_sent && body.is_untouched() => break,
-                    Err(failure) => return Err(self.broken(target, endpoint, &failure.error)),
+                    Err(failure) => {
+                        if is_pooled && matches!(failure.error, Http1Error::Closed | Http1Error::Io(_)) {
+                            self.pool.ended_early(endpoint.id);
+                        }
+                        match failure {
+                            // Nothing of it was sent. A fresh connection that does so is broken.
+                            failure if !failure.was_sent && is_pooled => {}
+                            failure if !failure.was_sent && body.is_untouched() => break,
+                            failure => return Err(self.broken(target, endpoint, &failure.error)),
+                        }
+                    }
                 }
             }
         }
@@ -115,7 +122,13 @@ impl Upstreams {
         endpoint: &Endpoint,
         now: Instant,
     ) -> Result<(Connection, bool), ConnectError> {
-        if let Some(connection) = self.pool.take(endpoint.id, now) {
+        let mut taken = self.pool.take(endpoint.id, now);
+        if let Taken::NotYet(wait) = taken {
+            // Boxed: it happens once.
+            Box::pin(tokio::time::sleep(wait)).await;
+            taken = self.pool.take(endpoint.id, Instant::now());
+        }
+        if let Taken::Connection(connection) = taken {
             return Ok((connection, true));
         }
         // Boxed: it is rare, and large with its TLS handshake, and would be moved with every request.

@@ -1,10 +1,12 @@
-//! One worker's idle connections to upstreams: no lock, no task per request, last in first out.
+//! One worker's idle connections to upstreams: no lock, no task per request.
 //!
-//! Node closes a connection that was idle for 5 s, and a request that crosses the close is lost. So an idle
-//! connection is used for half the time that the upstream's `Keep-Alive` promises, and one that rested for more than
-//! a moment is looked at first.
+//! A request that crosses the upstream's close is lost: it may not be sent again, since nobody knows what became of it
+//! (RFC 9110, section 9.2.2). So an idle connection is used for half the time that the upstream's `Keep-Alive`
+//! promises (Node closes after 5 s), and looked at first. That shows an end only once it has arrived; whether an
+//! endpoint closes connections right behind its answers is learnt, see [`Habit`].
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::http1::Connection;
@@ -13,10 +15,18 @@ use super::http1::Connection;
 pub(super) const USUAL_REST: Duration = Duration::from_millis(2500);
 /// Longest idle time, whatever the upstream promises.
 const LONGEST_REST: Duration = Duration::from_secs(30);
-/// A connection that rested for longer is looked at before it is used.
-const BRIEF_REST: Duration = Duration::from_millis(20);
 /// Idle connections to one endpoint.
 const MOST_IDLE: usize = 512;
+/// A connection that is open so long after an answer was not closed behind it.
+const TELLING_REST: Duration = Duration::from_millis(10);
+/// As long, at an endpoint that was seen to close: whatever delays it there.
+const CAUTIOUS_REST: Duration = Duration::from_millis(100);
+/// What closes a connection so soon after an answer may well do the same to the next.
+const EARLY: Duration = Duration::from_secs(1);
+/// How long an endpoint is treated so after it was last seen to close early.
+const CAUTION: Duration = Duration::from_secs(10);
+/// What is known of an endpoint without connections is forgotten after that time.
+const FORGOTTEN: Duration = Duration::from_mins(10);
 
 struct Idle {
     connection: Connection,
@@ -24,11 +34,40 @@ struct Idle {
     rest: Duration,
 }
 
+/// What an endpoint does with connections behind an answer.
+#[derive(Debug, Clone, Copy)]
+enum Habit {
+    /// The first connection to be used again shows it.
+    Unknown,
+    KeepsOpen,
+    /// It closed one early: until then, only connections that have rested for some time are used.
+    Closes {
+        until: Instant,
+    },
+}
+
+/// One endpoint's idle connections, the one that rests longest in front.
+struct Resting {
+    endpoint: u64,
+    idle: VecDeque<Idle>,
+    habit: Habit,
+    asked: Instant,
+}
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Pool {
-    /// By endpoint; there are few, so a search is faster than a hash.
-    idle: RefCell<Vec<(u64, Vec<Idle>)>>,
+    /// There are few endpoints, so a search is faster than a hash.
+    endpoints: RefCell<Vec<Resting>>,
+}
+
+/// What the pool has for a request.
+pub(super) enum Taken {
+    Connection(Connection),
+    /// One that will tell in that time whether it is good.
+    NotYet(Duration),
+    /// A new one is to be opened.
+    Nothing,
 }
 
 impl std::fmt::Debug for Pool {
@@ -38,41 +77,85 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// An idle connection that is good for a request; `None`: open one.
-    pub(super) fn take(&self, endpoint: u64, now: Instant) -> Option<Connection> {
-        let mut idle = self.idle.borrow_mut();
-        let (_, resting) = idle.iter_mut().find(|(id, _)| *id == endpoint)?;
-        while let Some(Idle { connection, since, rest }) = resting.pop() {
-            let rested = now.saturating_duration_since(since);
-            if rested < rest && (rested <= BRIEF_REST || connection.is_quiet()) {
-                return Some(connection);
-            }
+    pub(super) fn take(&self, endpoint: u64, now: Instant) -> Taken {
+        let mut endpoints = self.endpoints.borrow_mut();
+        match endpoints.iter_mut().find(|resting| resting.endpoint == endpoint) {
+            Some(resting) => resting.take(now),
+            None => Taken::Nothing,
         }
-        None
     }
 
     /// Takes back a connection whose answer was read to its end.
     pub(super) fn give_back(&self, endpoint: u64, connection: Connection, rest: Duration) {
-        let mut idle = self.idle.borrow_mut();
-        let known = idle.iter().position(|(id, _)| *id == endpoint);
+        let now = Instant::now();
+        let mut endpoints = self.endpoints.borrow_mut();
+        let known = endpoints.iter().position(|resting| resting.endpoint == endpoint);
         let index = known.unwrap_or_else(|| {
-            idle.push((endpoint, Vec::new()));
-            idle.len() - 1
+            endpoints.push(Resting { endpoint, idle: VecDeque::new(), habit: Habit::Unknown, asked: now });
+            endpoints.len() - 1
         });
-        if let Some((_, resting)) = idle.get_mut(index)
-            && resting.len() < MOST_IDLE
+        if let Some(resting) = endpoints.get_mut(index)
+            && resting.idle.len() < MOST_IDLE
         {
-            resting.push(Idle { connection, since: Instant::now(), rest });
+            resting.idle.push_back(Idle { connection, since: now, rest });
+        }
+    }
+
+    /// A connection that was used again had ended before it brought an answer.
+    pub(super) fn ended_early(&self, endpoint: u64) {
+        let mut endpoints = self.endpoints.borrow_mut();
+        if let Some(resting) = endpoints.iter_mut().find(|resting| resting.endpoint == endpoint) {
+            resting.habit = Habit::Closes { until: Instant::now() + CAUTION };
         }
     }
 
     /// Closes connections that have rested long enough, so that the upstream need not.
     pub(crate) fn sweep(&self) {
         let now = Instant::now();
-        self.idle.borrow_mut().retain_mut(|(_, resting)| {
-            resting.retain(|idle| now.saturating_duration_since(idle.since) < idle.rest);
-            !resting.is_empty()
+        self.endpoints.borrow_mut().retain_mut(|resting| {
+            resting.idle.retain(|idle| now.saturating_duration_since(idle.since) < idle.rest);
+            !resting.idle.is_empty() || now.saturating_duration_since(resting.asked) < FORGOTTEN
         });
+    }
+}
+
+impl Resting {
+    fn take(&mut self, now: Instant) -> Taken {
+        self.asked = now;
+        loop {
+            let needed = match self.habit {
+                Habit::KeepsOpen => Duration::ZERO,
+                Habit::Unknown => TELLING_REST,
+                Habit::Closes { until } if now < until => CAUTIOUS_REST,
+                Habit::Closes { .. } => {
+                    self.habit = Habit::Unknown;
+                    TELLING_REST
+                }
+            };
+            // The last one is the warmest; where some may be dead, the one that has rested longest has shown most.
+            let next = if needed.is_zero() { self.idle.pop_back() } else { self.idle.pop_front() };
+            let Some(idle) = next else { return Taken::Nothing };
+            let rested = now.saturating_duration_since(idle.since);
+            if rested < needed {
+                self.idle.push_front(idle);
+                return match self.habit {
+                    Habit::Unknown => Taken::NotYet(needed.saturating_sub(rested)),
+                    _ => Taken::Nothing,
+                };
+            }
+            if rested >= idle.rest {
+                continue;
+            }
+            if idle.connection.is_quiet() {
+                if matches!(self.habit, Habit::Unknown) {
+                    self.habit = Habit::KeepsOpen;
+                }
+                return Taken::Connection(idle.connection);
+            }
+            if rested < EARLY {
+                self.habit = Habit::Closes { until: now + CAUTION };
+            }
+        }
     }
 }
 

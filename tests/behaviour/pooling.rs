@@ -182,6 +182,45 @@ fn an_upstream_that_closes_after_a_short_rest_costs_no_request() {
 }
 
 #[test]
+fn an_upstream_that_closes_right_behind_its_answers_costs_no_request() {
+    // Later than the client can ask again, so that a connection looks good at first.
+    for pause in [1, 3, 5] {
+        let upstream = Upstream::start(move |_, reply| {
+            reply.json("200 OK", ANSWER);
+            std::thread::sleep(std::time::Duration::from_millis(pause));
+            reply.cut();
+        });
+        let gateway = Gateway::start(&simple(upstream.address));
+        for number in 0..100 {
+            let question = format!(r#"{{"question":"{number}","chatId":"c1"}}"#);
+            ask(&gateway, &question);
+        }
+        let seen: Vec<_> = upstream.seen().iter().map(|seen| seen.json()["question"].clone()).collect();
+        assert_eq!(seen, (0..100).map(|number| number.to_string()).collect::<Vec<_>>(), "each once");
+        assert_eq!(connections(&upstream), (0..100).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn an_upstream_that_closed_once_is_trusted_with_connections_that_have_rested() {
+    let upstream = Upstream::start(|seen, reply| {
+        reply.json("200 OK", ANSWER);
+        if seen.connection == 0 {
+            reply.cut();
+        }
+    });
+    let gateway = Gateway::start(&simple(upstream.address));
+    ask(&gateway, QUESTION);
+    upstream.wait_ended(0);
+    ask(&gateway, QUESTION);
+    wait_for("a connection that is used again", || {
+        ask(&gateway, QUESTION);
+        let used = connections(&upstream);
+        used.last().is_some_and(|last| used[..used.len() - 1].contains(last)).then_some(())
+    });
+}
+
+#[test]
 fn one_chat_sticks_to_one_upstream_and_chats_are_spread() {
     let upstreams = [Upstream::answering(), Upstream::answering(), Upstream::answering()];
     let addresses: Vec<_> = upstreams.iter().map(|upstream| upstream.address).collect();
