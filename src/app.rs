@@ -9,14 +9,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use crate::admin;
 use crate::config::{Config, Problems};
 use crate::engine;
 use crate::keys::KeyStore;
 use crate::reload::{self, Reloader};
-use crate::server::{self, Phase, Worker};
+use crate::server::{self, Admission, Phase, Worker};
 use crate::snapshot::{Shared, Snapshot};
 use crate::telemetry::access_log::LogWriter;
 use crate::telemetry::logging::Logging;
@@ -100,7 +100,8 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
         (cleartext.as_ref().map(|b| b.address), tls.as_ref().map(|b| b.address), admin_socket.address);
     let mut cleartext = cleartext.map(|bound| bound.sockets).unwrap_or_default();
     let mut tls = tls.map(|bound| bound.sockets).unwrap_or_default();
-    let connections = Arc::new(Semaphore::new(server.max_connections));
+    metrics.connections.limit.set(i64::try_from(server.max_connections).unwrap_or(i64::MAX));
+    let admission = Admission::new(server.max_connections, workers, metrics.connections.waiting.clone());
     let running = Arc::default();
     let mut threads = Vec::with_capacity(workers);
     for number in 0..workers {
@@ -112,7 +113,8 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
             running: Arc::clone(&running),
             engine: Arc::clone(&engine),
             log: log.handle(),
-            connections: Arc::clone(&connections),
+            admission: Arc::clone(&admission),
+            number,
             phase: phase_seen.clone(),
         };
         let alive = worker_alive.clone();
@@ -124,8 +126,13 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
     }
     let (reload, reload_wanted) = mpsc::channel(1);
     let reloader = watched.map(|files| Reloader::new(files, Arc::clone(&snapshots), Arc::clone(&metrics), logging));
-    let control =
-        Control { admin: admin_socket.sockets, metrics, snapshots: Arc::clone(&snapshots), phase: phase_seen };
+    let control = Control {
+        admin: admin_socket.sockets,
+        admission,
+        metrics,
+        snapshots: Arc::clone(&snapshots),
+        phase: phase_seen,
+    };
     let control = std::thread::Builder::new().name("control".into()).spawn({
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         move || runtime.block_on(control.run(reloader, reload_wanted))
@@ -150,6 +157,7 @@ fn bind(address: SocketAddr, count: usize) -> Result<server::Bound, StartError> 
 /// Everything that is not on the request path, on one thread of its own.
 struct Control {
     admin: Vec<std::net::TcpListener>,
+    admission: Arc<Admission>,
     metrics: Arc<Metrics>,
     snapshots: Shared,
     phase: watch::Receiver<Phase>,
@@ -158,7 +166,12 @@ struct Control {
 impl Control {
     async fn run(self, reloader: Option<Reloader>, wanted: mpsc::Receiver<reload::Now>) {
         for socket in self.admin {
-            tokio::spawn(admin::serve(socket, Arc::clone(&self.metrics), self.phase.clone()));
+            tokio::spawn(admin::serve(
+                socket,
+                Arc::clone(&self.metrics),
+                Arc::clone(&self.admission),
+                self.phase.clone(),
+            ));
         }
         if let Some(reloader) = reloader {
             tokio::spawn(reload::watch(reloader, wanted));

@@ -16,14 +16,19 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Semaphore, watch};
 
-use crate::server::Phase;
+use crate::server::{Admission, Phase};
 use crate::telemetry::metrics::Metrics;
 
 /// Connections at once: a few scrapers and probes.
 const MOST_CONNECTIONS: usize = 64;
 
 /// Serves until the runtime ends.
-pub(crate) async fn serve(socket: TcpListener, metrics: Arc<Metrics>, phase: watch::Receiver<Phase>) {
+pub(crate) async fn serve(
+    socket: TcpListener,
+    metrics: Arc<Metrics>,
+    admission: Arc<Admission>,
+    phase: watch::Receiver<Phase>,
+) {
     let listener = match tokio::net::TcpListener::from_std(socket) {
         Ok(listener) => listener,
         Err(error) => {
@@ -38,11 +43,11 @@ pub(crate) async fn serve(socket: TcpListener, metrics: Arc<Metrics>, phase: wat
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let (metrics, phase) = (Arc::clone(&metrics), phase.clone());
+        let (metrics, admission, phase) = (Arc::clone(&metrics), Arc::clone(&admission), phase.clone());
         tokio::spawn(async move {
             let _place = place;
             let service = service_fn(|request: Request<Incoming>| {
-                let response = answer(request.method(), request.uri().path(), &metrics, &phase);
+                let response = answer(request.method(), request.uri().path(), &metrics, readiness(&admission, &phase));
                 async move { Ok::<_, Infallible>(response) }
             });
             let served = http1::Builder::new()
@@ -57,7 +62,16 @@ pub(crate) async fn serve(socket: TcpListener, metrics: Arc<Metrics>, phase: wat
     }
 }
 
-fn answer(method: &Method, path: &str, metrics: &Metrics, phase: &watch::Receiver<Phase>) -> Response<Full<Bytes>> {
+/// Ready means: takes new connections; else what hinders. Flowise's health is no part of it, or its restart would take
+/// the gateway out of service too.
+fn readiness(admission: &Admission, phase: &watch::Receiver<Phase>) -> Result<(), &'static str> {
+    if *phase.borrow() != Phase::Running {
+        return Err("draining\n");
+    }
+    if admission.is_full() { Err("full\n") } else { Ok(()) }
+}
+
+fn answer(method: &Method, path: &str, metrics: &Metrics, ready: Result<(), &'static str>) -> Response<Full<Bytes>> {
     const TEXT: &str = "text/plain; charset=utf-8";
     if !matches!(path, "/metrics" | "/livez" | "/readyz") {
         return respond(StatusCode::NOT_FOUND, TEXT, "not found\n".into());
@@ -67,13 +81,9 @@ fn answer(method: &Method, path: &str, metrics: &Metrics, phase: &watch::Receive
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    match path {
-        "/metrics" => respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics.render().into()),
-        // Ready means: takes new connections. Flowise's health is no part of it, or its restart would take the
-        // gateway out of service too.
-        "/readyz" if *phase.borrow() != Phase::Running => {
-            respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".into())
-        }
+    match (path, ready) {
+        ("/metrics", _) => respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics.render().into()),
+        ("/readyz", Err(reason)) => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, reason.into()),
         _ => respond(StatusCode::OK, TEXT, "ok\n".into()),
     }
 }

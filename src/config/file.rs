@@ -131,11 +131,14 @@ pub(super) struct Server {
     pub(super) workers: Field,
     pub(super) trusted_proxies: Field,
     pub(super) max_connections: Field,
+    pub(super) connections_per_address: Field,
     pub(super) max_body: Field,
     pub(super) max_upload: Field,
     pub(super) max_header_bytes: Field,
     pub(super) header_timeout: Field,
     pub(super) body_timeout: Field,
+    pub(super) body_time: Field,
+    pub(super) min_body_rate: Field,
     pub(super) send_timeout: Field,
     pub(super) idle_timeout: Field,
     pub(super) shutdown_grace: Field,
@@ -202,6 +205,7 @@ pub(super) struct Flowise {
     pub(super) connect_timeout: Field,
     pub(super) response_timeout: Field,
     pub(super) stream_idle_timeout: Field,
+    pub(super) pass_headers: Field,
 }
 
 #[derive(Debug, Default, Deserialize)]

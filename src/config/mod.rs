@@ -17,11 +17,12 @@ pub(crate) mod yaml;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use ipnet::IpNet;
 
 pub use error::{Problem, Problems};
@@ -86,13 +87,20 @@ pub struct Server {
     /// Peers whose `X-Forwarded-For` / `Forwarded` is believed.
     pub trusted_proxies: Vec<IpNet>,
     pub max_connections: usize,
+    /// Connections at once of one address (IPv6: a /64) that is no trusted proxy; `None`: as many as there are.
+    pub connections_per_address: Option<NonZeroUsize>,
     /// Bytes of a JSON body; 413 above it.
     pub max_body: u64,
     /// Bytes of a multipart body.
     pub max_upload: u64,
     pub max_header_bytes: usize,
     pub header_timeout: Duration,
+    /// Longest wait for the next byte of a body.
     pub body_timeout: Duration,
+    /// Longest wait for a whole body.
+    pub body_time: Duration,
+    /// Bytes a second, after the first seconds; `None`: as slow as it may be.
+    pub min_body_rate: Option<NonZeroU64>,
     pub send_timeout: Duration,
     pub idle_timeout: Duration,
     pub shutdown_grace: Duration,
@@ -106,11 +114,14 @@ impl Default for Server {
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             trusted_proxies: Vec::new(),
             max_connections: 10_000,
+            connections_per_address: NonZeroUsize::new(1000),
             max_body: 1 << 20,
             max_upload: 20 << 20,
             max_header_bytes: 32 << 10,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            body_time: Duration::from_mins(5),
+            min_body_rate: NonZeroU64::new(1 << 10),
             send_timeout: Duration::from_mins(1),
             idle_timeout: Duration::from_secs(75),
             shutdown_grace: Duration::from_secs(30),
@@ -217,6 +228,8 @@ pub struct Flowise {
     pub response_timeout: Duration,
     /// Silence inside a stream.
     pub stream_idle_timeout: Duration,
+    /// Header fields of clients that go on to it, beside those that always do.
+    pub pass_headers: Vec<HeaderName>,
 }
 
 /// `scheme://host:port` of an upstream; no path, no credentials.

@@ -7,6 +7,7 @@ mod address;
 mod browsers;
 mod chatflows;
 mod json;
+mod pass_headers;
 mod plans;
 mod reader;
 mod server;

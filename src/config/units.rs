@@ -1,9 +1,9 @@
-//! Durations (`250ms`, `30s`, `5m`, `2h`), sizes (`64KiB`, `10MiB`, plain bytes), rates (`60/min`) and quotas
-//! (`10000/day`).
+//! Durations (`250ms`, `30s`, `5m`, `2h`), sizes (`64KiB`, `10MiB`, plain bytes), rates (`60/min`, `1KiB/s`) and
+//! quotas (`10000/day`).
 //!
 //! Whole numbers only, with one spelling per unit; nothing is rounded and nothing overflows silently.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -25,6 +25,8 @@ pub(crate) enum UnitError {
     Size,
     #[error("a size too large to count")]
     SizeTooLarge,
+    #[error("expected bytes a second such as 1KiB/s, or null")]
+    ByteRate,
     #[error("expected a rate such as 60/min; units are s, min, hour and day")]
     Rate,
     #[error("expected a rate of at least one, such as 60/min")]
@@ -73,6 +75,12 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, UnitError> {
     };
     let count: u64 = digits.parse().map_err(|_| UnitError::SizeTooLarge)?;
     count.checked_mul(factor).ok_or(UnitError::SizeTooLarge)
+}
+
+/// Bytes a second, at least one.
+pub(crate) fn parse_byte_rate(text: &str) -> Result<NonZeroU64, UnitError> {
+    let size = text.strip_suffix("/s").ok_or(UnitError::ByteRate)?;
+    parse_size(size).ok().and_then(NonZeroU64::new).ok_or(UnitError::ByteRate)
 }
 
 /// A rate of at least one per day and at most one per nanosecond.
@@ -146,6 +154,16 @@ mod tests {
         }
         for text in ["18446744073709551616", "17179869184GiB"] {
             assert_eq!(parse_size(text), Err(UnitError::SizeTooLarge), "{text}");
+        }
+    }
+
+    #[test]
+    fn byte_rates() {
+        for (text, bytes) in [("1KiB/s", 1024), ("500/s", 500), ("2MiB/s", 2 << 20)] {
+            assert_eq!(parse_byte_rate(text).map(NonZeroU64::get), Ok(bytes), "{text}");
+        }
+        for text in ["", "/s", "0/s", "1KiB", "1KiB/min", "1 KiB/s", "-1/s", "1KB/s"] {
+            assert_eq!(parse_byte_rate(text), Err(UnitError::ByteRate), "{text}");
         }
     }
 

@@ -120,6 +120,7 @@ impl Targets {
             response_timeout: patience,
             // A node's timeout is for the first byte, as with the libraries that Flowise uses.
             stream_idle_timeout: patience.max(PATIENCE),
+            pass_headers: Vec::new(),
         };
         let target = Target::new(&self.upstream, &settings, neighbour.as_deref(), &self.metrics);
         let mut target = target.map_err(|problems| problems.to_string())?;

@@ -15,10 +15,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use super::admission::Admission;
 use super::exchange::Exchanges;
 use super::liveness::{Limits, Liveness, Verdict};
 use super::malformed;
 use super::signal::{Listener, Phase, Signal};
+use super::trailers::Http2Stream;
 use crate::config::Server;
 use crate::stack::{Stack, text_of};
 use crate::telemetry::metrics::Metrics;
@@ -33,12 +35,16 @@ const MOST_STREAMS: u32 = 128;
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
+/// For an HTTP/2 client to hear that its connection ends.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
 /// What a worker gives each of its connections.
 #[derive(Clone)]
 pub(super) struct Acceptor {
     pub(super) stack: Stack,
     pub(super) metrics: Arc<Metrics>,
     pub(super) signal: Rc<Signal>,
+    pub(super) admission: Arc<Admission>,
 }
 
 impl Acceptor {
@@ -61,12 +67,12 @@ impl Acceptor {
         let stream = match handshake {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
-                self.metrics.handshake_failures.inc();
+                self.metrics.connections.handshake_failures.inc();
                 tracing::debug!(%peer, %error, "TLS handshake failed");
                 return;
             }
             Err(_) => {
-                self.metrics.handshake_failures.inc();
+                self.metrics.connections.handshake_failures.inc();
                 tracing::debug!(%peer, "TLS handshake took too long");
                 return;
             }
@@ -102,9 +108,9 @@ impl Acceptor {
         drive(
             pin!(connection),
             &liveness,
-            self.signal.listen(),
+            self.signal.listen(&liveness),
             peer,
-            &self.metrics,
+            (&self.metrics, &self.admission),
             http1::Connection::graceful_shutdown,
         )
         .await;
@@ -133,13 +139,13 @@ impl Acceptor {
             // Finds clients that are gone without a word.
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20))
-            .serve_connection(Noted::new(stream, &liveness, false), service);
+            .serve_connection(Noted::new(Http2Stream::new(stream), &liveness, false), service);
         drive(
             pin!(connection),
             &liveness,
-            self.signal.listen(),
+            self.signal.listen(&liveness),
             peer,
-            &self.metrics,
+            (&self.metrics, &self.admission),
             http2::Connection::graceful_shutdown,
         )
         .await;
@@ -152,13 +158,14 @@ async fn drive<C>(
     liveness: &Liveness,
     mut listener: Listener,
     peer: SocketAddr,
-    metrics: &Metrics,
+    (metrics, admission): (&Metrics, &Arc<Admission>),
     mut graceful_shutdown: impl FnMut(Pin<&mut C>),
 ) where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
     let mut is_closing = false;
+    let mut leaving = None;
     poll_fn(|cx| {
         if listener.phase(cx) > Phase::Running && !is_closing {
             is_closing = true;
@@ -174,8 +181,21 @@ async fn drive<C>(
             return Poll::Ready(());
         }
         liveness.waits();
+        if !is_closing && liveness.idle_turn().is_some() {
+            leaving = admission.claim();
+            if leaving.is_some() {
+                metrics.connections.left.inc();
+                is_closing = true;
+                graceful_shutdown(connection.as_mut());
+                if connection.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                timer.as_mut().reset(tokio::time::Instant::now() + LAST_WORD);
+            }
+        }
         while timer.as_mut().poll(cx).is_ready() {
             match liveness.judge(Instant::now()) {
+                Ok(_) if leaving.is_some() && liveness.is_quiet() => return Poll::Ready(()),
                 Ok(again) => timer.as_mut().reset(again.into()),
                 // An idle client may be about to send: HTTP/2 is told first.
                 Err(Verdict::Idle) if !is_closing => {
@@ -184,7 +204,7 @@ async fn drive<C>(
                     if connection.as_mut().poll(cx).is_ready() {
                         return Poll::Ready(());
                     }
-                    timer.as_mut().reset(tokio::time::Instant::now() + Duration::from_secs(1));
+                    timer.as_mut().reset(tokio::time::Instant::now() + LAST_WORD);
                 }
                 Err(verdict) => {
                     tracing::debug!(%peer, ?verdict, "connection cut");

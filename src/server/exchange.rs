@@ -16,6 +16,7 @@ use tower::Service;
 use super::liveness::Liveness;
 use crate::stack::{Arrival, ResponseBody, Stack};
 use crate::wire::body::BodyError;
+use crate::wire::client_body::ClientBody;
 
 /// The stack, bound to one connection.
 pub(super) struct Exchanges {
@@ -38,9 +39,10 @@ impl hyper::service::Service<Request<Incoming>> for Exchanges {
 
     fn call(&self, request: Request<Incoming>) -> Exchange {
         let over = Active::new(&self.liveness);
+        let is_http2 = self.counts_pieces;
         // The stack is always ready: waiting happens inside its futures.
         let inner = self.stack.clone().call(Arrival {
-            request,
+            request: request.map(|body| ClientBody::new(body, is_http2)),
             peer: self.peer,
             peer_text: self.peer_text.clone(),
             tls: self.tls,

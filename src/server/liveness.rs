@@ -5,6 +5,7 @@
 //! been reached, so a busy connection never touches it.
 
 use std::cell::Cell;
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 /// The limits of a connection, from the configuration it was accepted under.
@@ -23,6 +24,8 @@ pub(super) struct Liveness {
     active: Cell<u32>,
     /// Since when no request has been active; noted when somebody looks, so that a busy connection reads no clock.
     quiet_since: Cell<Option<Instant>>,
+    /// When the last request ended, in the order of the worker's; `None`: there was none.
+    turn: Cell<Option<NonZeroU64>>,
     /// Bytes came that may be the beginning of a head.
     head_began: Cell<bool>,
     /// Since when a head has not been complete.
@@ -49,6 +52,7 @@ impl Liveness {
             limits,
             active: Cell::new(0),
             quiet_since: Cell::new(Some(now)),
+            turn: Cell::new(None),
             head_began: Cell::new(false),
             // A connection that never says anything is as suspicious as a slow head.
             head_since: Cell::new(Some(now)),
@@ -88,6 +92,16 @@ impl Liveness {
 
     pub(super) fn request_ended(&self) {
         self.active.set(self.active.get().saturating_sub(1));
+        if self.active.get() == 0 {
+            self.turn.set(next_turn());
+        }
+    }
+
+    /// For a connection that was used, and on which nothing of a request is under way: the longer it has been so, the
+    /// less.
+    pub(super) fn idle_turn(&self) -> Option<NonZeroU64> {
+        let is_idle = self.active.get() == 0 && !self.head_began.get() && self.head_since.get().is_none();
+        self.turn.get().filter(|_| is_idle)
     }
 
     /// No request is active.
@@ -131,6 +145,15 @@ impl Liveness {
     }
 }
 
+/// Counts the ends of requests on this thread: an order without a clock.
+fn next_turn() -> Option<NonZeroU64> {
+    thread_local!(static TURN: Cell<u64> = const { Cell::new(0) });
+    TURN.with(|turn| {
+        turn.set(turn.get() + 1);
+        NonZeroU64::new(turn.get())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +183,25 @@ mod tests {
         liveness.received();
         liveness.waits();
         assert_eq!(liveness.judge(start + Duration::from_secs(11)), Err(Verdict::SlowHead));
+    }
+
+    #[test]
+    fn a_connection_is_idle_between_requests_only() {
+        let ((first, _), (second, _)) = (liveness(), liveness());
+        assert_eq!(first.idle_turn(), None, "it may be about to ask");
+        for liveness in [&first, &second] {
+            liveness.request_began();
+            assert_eq!(liveness.idle_turn(), None);
+            liveness.request_ended();
+        }
+        assert!(first.idle_turn().is_some() && first.idle_turn() < second.idle_turn());
+        first.received();
+        assert_eq!(first.idle_turn(), None);
+        first.waits();
+        assert_eq!(first.idle_turn(), None, "half a head");
+        first.request_began();
+        first.request_ended();
+        assert!(first.idle_turn() > second.idle_turn());
     }
 
     #[test]

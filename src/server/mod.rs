@@ -1,13 +1,16 @@
 //! Sockets: the listeners of each worker, TLS, connections and their limits.
 
+mod admission;
 mod connection;
 mod exchange;
 mod listener;
 mod liveness;
 mod malformed;
 mod signal;
+mod trailers;
 mod worker;
 
+pub(crate) use admission::Admission;
 pub(crate) use listener::{Bound, bind};
 pub(crate) use signal::Phase;
 pub(crate) use worker::Worker;

@@ -1,10 +1,12 @@
 //! How a worker tells its connections what the gateway is doing, without a lock: a connection looks at a cell when
-//! it is polled anyway, and is woken when the cell changes.
+//! it is polled anyway, and is woken when the cell changes, or when its place is wanted.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::task::{Context, Waker};
+
+use super::liveness::Liveness;
 
 /// What the gateway as a whole is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,26 +22,35 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(super) struct Signal {
     phase: Cell<Phase>,
-    wakers: RefCell<HashMap<u64, Waker>>,
+    connections: RefCell<HashMap<u64, (Waker, Rc<Liveness>)>>,
     next: Cell<u64>,
 }
 
 impl Signal {
     pub(super) fn new() -> Rc<Self> {
-        Rc::new(Self { phase: Cell::new(Phase::Running), wakers: RefCell::default(), next: Cell::new(0) })
+        Rc::new(Self { phase: Cell::new(Phase::Running), connections: RefCell::default(), next: Cell::new(0) })
     }
 
     pub(super) fn set(&self, phase: Phase) {
         self.phase.set(phase);
-        for waker in self.wakers.borrow().values() {
+        for (waker, _) in self.connections.borrow().values() {
             waker.wake_by_ref();
         }
     }
 
-    pub(super) fn listen(self: &Rc<Self>) -> Listener {
+    /// Wakes the connection that has been idle longest; it will see why.
+    pub(super) fn wake_idle(&self) {
+        let connections = self.connections.borrow();
+        let idle = connections.values().filter_map(|(waker, liveness)| Some((liveness.idle_turn()?, waker)));
+        if let Some((_, waker)) = idle.min_by_key(|(turn, _)| *turn) {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub(super) fn listen(self: &Rc<Self>, liveness: &Rc<Liveness>) -> Listener {
         let id = self.next.get();
         self.next.set(id + 1);
-        Listener { signal: Rc::clone(self), id, is_registered: false }
+        Listener { signal: Rc::clone(self), id, liveness: Some(Rc::clone(liveness)) }
     }
 }
 
@@ -48,15 +59,15 @@ impl Signal {
 pub(super) struct Listener {
     signal: Rc<Signal>,
     id: u64,
-    is_registered: bool,
+    /// Until it is registered.
+    liveness: Option<Rc<Liveness>>,
 }
 
 impl Listener {
     /// The phase now; the task is woken when it changes. A task keeps its waker, so it is registered once.
     pub(super) fn phase(&mut self, cx: &Context<'_>) -> Phase {
-        if !self.is_registered {
-            self.is_registered = true;
-            self.signal.wakers.borrow_mut().insert(self.id, cx.waker().clone());
+        if let Some(liveness) = self.liveness.take() {
+            self.signal.connections.borrow_mut().insert(self.id, (cx.waker().clone(), liveness));
         }
         self.signal.phase.get()
     }
@@ -65,8 +76,8 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         // A wake may be going through the map just now; then the map goes soon.
-        if let Ok(mut wakers) = self.signal.wakers.try_borrow_mut() {
-            wakers.remove(&self.id);
+        if let Ok(mut connections) = self.signal.connections.try_borrow_mut() {
+            connections.remove(&self.id);
         }
     }
 }

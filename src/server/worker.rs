@@ -6,15 +6,16 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::admission::{Admission, Share};
 use super::connection::Acceptor;
 use super::signal::{Phase, Signal};
 use crate::engine;
@@ -27,6 +28,7 @@ use crate::upstream::abort::Aborts;
 use crate::upstream::forward::Upstreams;
 use crate::upstream::pool::Pool;
 use crate::upstream::running::Running;
+use crate::wire::forwarded::is_trusted;
 
 /// After a failed accept: the usual cause is running out of descriptors, which a pause may free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -43,7 +45,9 @@ pub(crate) struct Worker {
     /// Where flows of the built-in engine run.
     pub(crate) engine: Arc<engine::EngineThreads>,
     pub(crate) log: LogHandle,
-    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) admission: Arc<Admission>,
+    /// Of all workers, counted from 0.
+    pub(crate) number: usize,
     pub(crate) phase: watch::Receiver<Phase>,
 }
 
@@ -70,7 +74,9 @@ impl Worker {
             stack: stack::build(environment),
             metrics: Arc::clone(&self.metrics),
             signal: Rc::clone(&signal),
+            admission: Arc::clone(&self.admission),
         };
+        let asked = tokio::task::spawn_local(make_room(Arc::clone(&self.admission), self.number, Rc::clone(&signal)));
         let mut phase = self.phase.clone();
         let mut accepting = JoinSet::new();
         let connections = Connections::default();
@@ -81,7 +87,6 @@ impl Worker {
                 tls,
                 acceptor: acceptor.clone(),
                 snapshots: Arc::clone(&self.snapshots),
-                permits: Arc::clone(&self.connections),
                 connections: connections.clone(),
             };
             accepting.spawn_local(listening.accept());
@@ -101,6 +106,7 @@ impl Worker {
         let _ = tokio::time::timeout(LAST_WORDS, connections.all_ended()).await;
         connections.cut().await;
         sweeper.abort();
+        asked.abort();
         // The last holder of the queue is gone with the connections; what is in it is still sent.
         let _ = tokio::time::timeout(LAST_WORDS, aborted).await;
         deadlines.abort();
@@ -132,6 +138,14 @@ impl Worker {
     }
 }
 
+/// Wakes an idle connection whenever a new one finds no place.
+async fn make_room(admission: Arc<Admission>, worker: usize, signal: Rc<Signal>) {
+    loop {
+        admission.asked(worker).await;
+        signal.wake_idle();
+    }
+}
+
 async fn sweep(pool: Rc<Pool>) {
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {
@@ -146,7 +160,6 @@ struct Listening {
     tls: bool,
     acceptor: Acceptor,
     snapshots: snapshot::Shared,
-    permits: Arc<Semaphore>,
     connections: Connections,
 }
 
@@ -155,12 +168,16 @@ impl Listening {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
+                    let Ok(share) = self.share(peer) else {
+                        self.acceptor.metrics.connections.refused.with_label_values(&["address"]).inc();
+                        continue;
+                    };
                     // Above the cap this connection waits here, and those behind it in the kernel's queue. A permit
                     // taken before would be held while there is nobody to serve.
-                    let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
+                    let Some(permit) = self.acceptor.admission.place().await else { return };
                     // Every write is a whole piece; waiting for more would only delay it.
                     if stream.set_nodelay(true).is_ok() {
-                        self.serve(stream, peer, permit);
+                        self.serve(stream, peer, (permit, share));
                     }
                 }
                 Err(error) => {
@@ -171,10 +188,23 @@ impl Listening {
         }
     }
 
-    fn serve(&self, stream: tokio::net::TcpStream, peer: std::net::SocketAddr, permit: OwnedSemaphorePermit) {
+    /// The address's share of all connections, if it has one; an error if that is used up.
+    fn share(&self, peer: SocketAddr) -> Result<Option<Share>, TooMany> {
+        let snapshot = self.snapshots.load();
+        let server = &snapshot.config.server;
+        match server.connections_per_address {
+            // Many clients come through a proxy.
+            Some(most) if !is_trusted(peer.ip().to_canonical(), &server.trusted_proxies) => {
+                self.acceptor.admission.enter(peer, most.get()).map(Some).ok_or(TooMany)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn serve(&self, stream: tokio::net::TcpStream, peer: SocketAddr, places: Places) {
         let acceptor = self.acceptor.clone();
         let snapshot = self.snapshots.load_full();
-        let open = Open::new(&self.acceptor.metrics, permit);
+        let open = Open::new(&self.acceptor.metrics, places);
         let is_tls = self.tls;
         self.connections.spawn(async move {
             let _open = open;
@@ -191,22 +221,28 @@ impl Listening {
     }
 }
 
+/// More connections than an address may have.
+struct TooMany;
+
+/// Among all connections, and among those of its address.
+type Places = (OwnedSemaphorePermit, Option<Share>);
+
 /// Counted as an open connection until dropped.
 struct Open {
     metrics: Arc<Metrics>,
-    _permit: OwnedSemaphorePermit,
+    _places: Places,
 }
 
 impl Open {
-    fn new(metrics: &Arc<Metrics>, permit: OwnedSemaphorePermit) -> Self {
-        metrics.connections.inc();
-        Self { metrics: Arc::clone(metrics), _permit: permit }
+    fn new(metrics: &Arc<Metrics>, places: Places) -> Self {
+        metrics.connections.open.inc();
+        Self { metrics: Arc::clone(metrics), _places: places }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.metrics.connections.dec();
+        self.metrics.connections.open.dec();
     }
 }
 

@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Version};
-use hyper::body::Incoming;
 
 use crate::keys::{self, token::Claims};
 use crate::limits::{Delay, Permit};
 use crate::predict::report::{ModelReport, Slot, StreamReport};
 use crate::predict::session::{Namespace, Scope};
 use crate::snapshot::{self, Flow};
+use crate::upstream::outgoing::BodyBounds;
+use crate::wire::client_body::ClientBody;
+use crate::wire::pace::PaceLimits;
 use crate::wire::refusal::{BodyLimit, Refusal};
 
 /// Bytes of a path that are logged.
@@ -24,7 +26,7 @@ pub(crate) const PREDICTION: &str = "/api/v1/prediction/";
 
 /// A request as the connection hands it in.
 pub(crate) struct Arrival {
-    pub(crate) request: http::Request<Incoming>,
+    pub(crate) request: http::Request<ClientBody>,
     pub(crate) peer: SocketAddr,
     /// The peer's address as text, made once a connection.
     pub(crate) peer_text: HeaderValue,
@@ -35,7 +37,7 @@ pub(crate) struct Arrival {
 pub(crate) struct Call {
     /// Boxed: every layer hands it on.
     pub(crate) head: Box<Parts>,
-    pub(crate) body: Incoming,
+    pub(crate) body: ClientBody,
     pub(crate) context: Rc<Context>,
 }
 
@@ -199,6 +201,13 @@ impl Context {
                 | Speech
                 | SpeechAbort
         )
+    }
+
+    /// What the body may have.
+    pub(crate) fn body_bounds(&self) -> BodyBounds {
+        let server = &self.snapshot.config.server;
+        let pace = PaceLimits { silence: server.body_timeout, time: server.body_time, rate: server.min_body_rate };
+        BodyBounds { limit: self.body_limit.get(), pace }
     }
 
     /// Whose chats these are.

@@ -1,22 +1,20 @@
-//! Innermost: reads the body within its bound, checks it, asks the backend and shapes the answer.
+//! Innermost: has the body read and checked, asks the backend and shapes the answer.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response};
-use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tower::Service;
 
 use super::Environment;
+use super::body::read_body;
 use super::check::refuse;
 use super::context::{Call, Context, Endpoint};
 use super::{mint, widget};
@@ -34,7 +32,8 @@ use crate::upstream::http1::RequestHead;
 use crate::upstream::outgoing::Outgoing;
 use crate::upstream::target::{Credentials, Target};
 use crate::wire::body::Body;
-use crate::wire::refusal::{BodyLimit, Refusal};
+use crate::wire::client_body::ClientBody;
+use crate::wire::refusal::Refusal;
 
 /// Bytes of an answer that is read whole: of a chatbot's configuration, the whole flow.
 const LONGEST_JSON: usize = 8 * 1024 * 1024;
@@ -73,8 +72,7 @@ async fn answer(environment: &Environment, call: Call) -> Result<Response<Body>,
     match context.endpoint.get() {
         Endpoint::Prediction | Endpoint::Upsert | Endpoint::ChatflowsStreaming => {}
         Endpoint::Tokens => {
-            let silence = context.snapshot.config.server.body_timeout;
-            return mint::answer(&read_body(body, context.body_limit.get(), silence).await?, &context);
+            return mint::answer(&read_body(body, &context).await?, &context);
         }
         // Boxed: a future is as large as its largest branch, and moved with every prediction.
         _ => return Box::pin(widget::answer(environment, &head, body, &context)).await,
@@ -107,7 +105,7 @@ async fn run(
     (local, flows): (&Arc<engine::Flow>, &Arc<engine::FlowIndex>),
     flow: &Flow,
     id: &Arc<str>,
-    body: Incoming,
+    body: ClientBody,
     context: &Rc<Context>,
 ) -> Result<Response<Body>, Refusal> {
     let prediction = check_body(body, flow, context).await?;
@@ -136,9 +134,8 @@ pub(super) fn place(id: &str) -> String {
 }
 
 /// The whole body, checked.
-async fn check_body(body: Incoming, flow: &Flow, context: &Context) -> Result<Prediction, Refusal> {
-    let silence = context.snapshot.config.server.body_timeout;
-    let bytes = read_body(body, context.body_limit.get(), silence).await?;
+async fn check_body(body: ClientBody, flow: &Flow, context: &Context) -> Result<Prediction, Refusal> {
+    let bytes = read_body(body, context).await?;
     let key = context.key.get().and_then(|key| context.snapshot.keys.key(key as usize));
     let token = context.token.get();
     let caller = Caller {
@@ -149,41 +146,6 @@ async fn check_body(body: Incoming, flow: &Flow, context: &Context) -> Result<Pr
         session: token.and_then(|token| token.session_id.as_deref()),
     };
     request::check(&bytes, &flow.config, &caller)
-}
-
-/// `silence`: longest wait for the next byte.
-pub(super) async fn read_body(
-    mut body: Incoming,
-    limit: BodyLimit,
-    silence: std::time::Duration,
-) -> Result<Bytes, Refusal> {
-    let mut first = Bytes::new();
-    let mut rest: Option<BytesMut> = None;
-    let mut read = 0_u64;
-    loop {
-        // Most bodies come with their head; a timer, which is large as well, is made for those that do not.
-        let frame = match poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await {
-            Poll::Ready(frame) => frame,
-            Poll::Pending => {
-                Box::pin(tokio::time::timeout(silence, body.frame())).await.map_err(|_| Refusal::RequestTimeout)?
-            }
-        };
-        let data = match frame {
-            None => return Ok(rest.map_or(first, BytesMut::freeze)),
-            Some(Err(_)) => return Err(Refusal::Invalid("body_broken", "The request body broke off.".into())),
-            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-        };
-        read += data.len() as u64;
-        if read > limit.bytes {
-            return Err(limit.exceeded());
-        }
-        // Most bodies come in one piece and are not copied.
-        if first.is_empty() {
-            first = data;
-        } else {
-            rest.get_or_insert_with(|| BytesMut::from(first.as_ref())).extend_from_slice(&data);
-        }
-    }
 }
 
 /// One call to one chatflow's Flowise.
@@ -198,7 +160,7 @@ pub(super) struct Upstream<'a> {
 }
 
 impl Upstream<'_> {
-    async fn predict(&self, head: Box<Parts>, body: Incoming) -> Result<Response<Body>, Refusal> {
+    async fn predict(&self, head: Box<Parts>, body: ClientBody) -> Result<Response<Body>, Refusal> {
         match self.flow.config.body {
             BodyMode::Passthrough => self.pass(head, "prediction", body).await,
             BodyMode::Checked => {
@@ -232,7 +194,7 @@ impl Upstream<'_> {
         }
     }
 
-    async fn upsert(&self, head: Box<Parts>, body: Incoming) -> Result<Response<Body>, Refusal> {
+    async fn upsert(&self, head: Box<Parts>, body: ClientBody) -> Result<Response<Body>, Refusal> {
         // A page is no place to write documents from, whatever the key that its token descends from may do.
         if self.context.token.get().is_some() {
             return Err(Refusal::UpsertNotAllowed);
@@ -241,7 +203,7 @@ impl Upstream<'_> {
     }
 
     /// Sends a client's body on as it comes.
-    async fn pass(&self, head: Box<Parts>, route: &str, body: Incoming) -> Result<Response<Body>, Refusal> {
+    async fn pass(&self, head: Box<Parts>, route: &str, body: ClientBody) -> Result<Response<Body>, Refusal> {
         // What a key or a token forces must not silently be missing.
         let key = self.context.key.get().and_then(|key| self.context.snapshot.keys.key(key as usize));
         if self.context.token.get().is_some() || key.is_some_and(|key| !key.vars.is_empty()) {
@@ -254,8 +216,7 @@ impl Upstream<'_> {
         request.field("content-type", head.headers.get(CONTENT_TYPE).unwrap_or(&JSON));
         // It holds the connection's read buffer, which can be used again while the answer is waited for.
         drop(head);
-        let silence = self.context.snapshot.config.server.body_timeout;
-        let body = Outgoing::passing(body, self.context.body_limit.get(), silence).await?;
+        let body = Outgoing::passing(body, self.context.body_bounds()).await?;
         // The chat is in the body, which nobody reads: callers at least stay where they are.
         let chat = chat_id::hash(self.context.client_text.as_bytes());
         self.send(Forward { head: request, body, chat }, None, None).await
@@ -330,7 +291,7 @@ impl Upstream<'_> {
     pub(super) fn head_of(&self, method: Method, path: &[&str], head: &Parts) -> RequestHead {
         let context = self.context;
         let mut request = RequestHead::new(method, path);
-        request.pass(&head.headers);
+        request.pass(&head.headers, &self.target.settings.pass_headers);
         if let Some(credentials) = self.credentials {
             request.lines(credentials.fields());
         }

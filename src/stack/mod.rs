@@ -2,6 +2,7 @@
 
 mod access_log;
 mod auth;
+mod body;
 mod check;
 pub(crate) mod context;
 mod cors;

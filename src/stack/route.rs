@@ -14,6 +14,7 @@ use super::check::Check;
 use super::context::{Context, Endpoint, PREDICTION};
 use crate::widget::handle;
 use crate::wire::body::Body;
+use crate::wire::host::is_host;
 use crate::wire::refusal::{Refusal, shown_size};
 
 /// Bytes of a path to which the right one is told.
@@ -180,22 +181,26 @@ fn head_size(head: &Parts) -> usize {
     head.uri.path_and_query().map_or(0, |path| path.as_str().len()) + fields.sum::<usize>()
 }
 
-/// Refuses what two programs could read as two different requests (RFC 9112, sections 3.2 and 6.3).
+/// Refuses what two programs could read as two different requests (RFC 9112, sections 3.2 and 6.3), and a host that is
+/// none: it is told to Flowise.
 fn check_framing(head: &Parts) -> Result<(), Refusal> {
     let headers = &head.headers;
     let refuse = |rule, message: &'static str| Err(Refusal::Invalid(rule, message.into()));
     let mut hosts = headers.get_all(HOST).iter();
-    match (hosts.next(), head.uri.authority()) {
-        (None, None) if head.version == Version::HTTP_11 => return refuse("host", "The Host header is missing."),
-        (Some(host), Some(authority))
-            if head.version >= Version::HTTP_2 && host.as_bytes() != authority.as_str().as_bytes() =>
-        {
+    let (host, authority) = (hosts.next(), head.uri.authority().map(|authority| authority.as_str().as_bytes()));
+    match (host, authority) {
+        // RFC 9112, section 3.2; RFC 9113, section 8.3.1.
+        (None, None) if head.version >= Version::HTTP_11 => return refuse("host", "The Host header is missing."),
+        (Some(host), Some(authority)) if head.version >= Version::HTTP_2 && host.as_bytes() != authority => {
             return refuse("host", "The Host header and the :authority disagree.");
         }
         _ => {}
     }
     if hosts.next().is_some() {
         return refuse("host", "The Host header was sent more than once.");
+    }
+    if !host.is_none_or(|host| is_host(host.as_bytes())) || !authority.is_none_or(is_host) {
+        return refuse("host", "The Host header or the :authority names no host.");
     }
     // Whoever reads the first and whoever reads the last would let another page call, RFC 6454, section 7.3.
     if headers.get_all(ORIGIN).iter().nth(1).is_some() {

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response};
-use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::Environment;
 use super::auth::authorize;
+use super::body::read_body;
 use super::context::{Context, Endpoint};
-use super::dispatch::{JSON, Upstream, place, read_body};
+use super::dispatch::{JSON, Upstream, place};
 use crate::engine;
 use crate::predict::chat_id;
 use crate::predict::json::{Object, parse_object};
@@ -26,6 +26,7 @@ use crate::upstream::http1::RequestHead;
 use crate::upstream::outgoing::Outgoing;
 use crate::widget::{chatbot, fields, files, handle, rows};
 use crate::wire::body::Body;
+use crate::wire::client_body::ClientBody;
 use crate::wire::refusal::Refusal;
 use crate::wire::segment;
 
@@ -36,14 +37,13 @@ const LEAD: &[&str] = &["name", "email", "phone", "createdDate"];
 pub(super) async fn answer(
     environment: &Environment,
     head: &Parts,
-    body: Incoming,
+    body: ClientBody,
     context: &Rc<Context>,
 ) -> Result<Response<Body>, Refusal> {
     let endpoint = context.endpoint.get();
-    let silence = context.snapshot.config.server.body_timeout;
     let (text, upload) = match endpoint {
         Endpoint::Attachments => (Bytes::new(), Some(body)),
-        _ if context.has_body() => (read_body(body, context.body_limit.get(), silence).await?, None),
+        _ if context.has_body() => (read_body(body, context).await?, None),
         _ => (Bytes::new(), None),
     };
     let mut fields = if text.is_empty() { Object::default() } else { parse_object(&text)? };
@@ -222,7 +222,7 @@ impl Upstream<'_> {
     }
 
     /// Sends files on, each checked as it goes by.
-    async fn attach(&self, head: &Parts, upload: Incoming) -> Result<Response<Body>, Refusal> {
+    async fn attach(&self, head: &Parts, upload: ClientBody) -> Result<Response<Body>, Refusal> {
         let named = named_by_path(head)?;
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let boundary = chat_id::random().ok_or(Refusal::UpstreamUnavailable)?;
@@ -236,8 +236,7 @@ impl Upstream<'_> {
             "content-type",
             &written.map_err(|_| Refusal::UnsupportedMediaType("The boundary of this form cannot be read."))?,
         );
-        let silence = self.context.snapshot.config.server.body_timeout;
-        let body = Outgoing::rewritten(upload, self.context.body_limit.get(), silence, rewriter).await?;
+        let body = Outgoing::rewritten(upload, self.context.body_bounds(), rewriter).await?;
         self.json(self.forward(request, body, &chat.upstream), rows::attachments).await.map(|answer| said(&answer))
     }
 

@@ -34,8 +34,7 @@ pub(crate) struct Metrics {
     pub(crate) aborts: IntCounterVec,
     pub(crate) reloads: Reloads,
     pub(crate) keys: IntGaugeVec,
-    pub(crate) connections: IntGauge,
-    pub(crate) handshake_failures: IntCounter,
+    pub(crate) connections: ConnectionMetrics,
     pub(crate) certificate_expiry: GaugeVec,
     pub(crate) log_lines_dropped: IntCounter,
     pub(crate) engine: Engine,
@@ -48,6 +47,17 @@ pub(crate) struct Reloads {
     pub(crate) held_back: IntGaugeVec,
     pub(crate) last_successful: IntGauge,
     pub(crate) last_success: IntGauge,
+}
+
+/// Those of client connections.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionMetrics {
+    pub(crate) open: IntGauge,
+    pub(crate) limit: IntGauge,
+    pub(crate) waiting: IntGauge,
+    pub(crate) left: IntCounter,
+    pub(crate) refused: IntCounterVec,
+    pub(crate) handshake_failures: IntCounter,
 }
 
 /// Those of the built-in engine.
@@ -146,9 +156,7 @@ impl Metrics {
             )?,
             reloads: Reloads::new(&declare)?,
             keys: declare.gauges("flowgate_keys", "Keys by state.", &["state"])?,
-            connections: declare.gauge("flowgate_connections", "Open client connections.")?,
-            handshake_failures: declare
-                .counter("flowgate_tls_handshake_failures_total", "TLS handshakes that failed or took too long.")?,
+            connections: ConnectionMetrics::new(&declare)?,
             certificate_expiry: declare.float_gauges(
                 "flowgate_certificate_expiry_seconds",
                 "Seconds since the epoch at which the certificate ends.",
@@ -194,6 +202,31 @@ impl Reloads {
                 "flowgate_config_last_reload_success_timestamp_seconds",
                 "Seconds since the epoch at which everything on disk was last taken over.",
             )?,
+        })
+    }
+}
+
+impl ConnectionMetrics {
+    fn new(declare: &Declare<'_>) -> prometheus::Result<Self> {
+        Ok(Self {
+            open: declare.gauge("flowgate_connections", "Open client connections.")?,
+            limit: declare
+                .gauge("flowgate_connections_limit", "Client connections that there may be: server.max_connections.")?,
+            waiting: declare.gauge(
+                "flowgate_connections_waiting",
+                "Accepted connections that wait because all places are taken; more wait in the kernel's queue.",
+            )?,
+            left: declare.counter(
+                "flowgate_connections_left_total",
+                "Idle connections that were closed because their place was wanted.",
+            )?,
+            refused: declare.counters(
+                "flowgate_connections_refused_total",
+                "Connections that were closed unserved, by reason: address (above server.connections_per_address).",
+                &["reason"],
+            )?,
+            handshake_failures: declare
+                .counter("flowgate_tls_handshake_failures_total", "TLS handshakes that failed or took too long.")?,
         })
     }
 }
@@ -286,7 +319,7 @@ mod tests {
     #[test]
     fn every_metric_has_a_name_of_its_own() {
         let metrics = Metrics::new().unwrap();
-        metrics.connections.set(3);
+        metrics.connections.open.set(3);
         let text = String::from_utf8(metrics.render()).unwrap();
         assert!(text.contains("flowgate_connections 3\n"), "{text}");
         assert!(text.contains("flowgate_build_info{version="), "{text}");

@@ -5,14 +5,14 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use tokio::time::Sleep;
 
 use crate::predict::multipart::Rewriter;
+use crate::wire::client_body::ClientBody;
+use crate::wire::pace::{Pace, PaceLimits, Slowness};
 use crate::wire::refusal::{BodyLimit, Refusal};
 
 /// Bytes of files that are looked at before anything of them is sent.
@@ -25,17 +25,22 @@ pub(crate) enum Outgoing {
     Upload(Box<Upload>),
 }
 
-/// A client's body on its way through: bounded in size, and in silence.
+/// What a client's body may have.
+#[derive(Clone, Copy)]
+pub(crate) struct BodyBounds {
+    pub(crate) limit: BodyLimit,
+    pub(crate) pace: PaceLimits,
+}
+
+/// A client's body on its way through, bounded in size and time.
 pub(crate) struct Upload {
     /// What came with the head.
     first: Bytes,
-    incoming: Incoming,
+    incoming: ClientBody,
     limit: BodyLimit,
     left: u64,
     is_untouched: bool,
-    silence: Duration,
-    /// Made when there is something to wait for; most bodies come with their head.
-    timer: Option<Pin<Box<Sleep>>>,
+    pace: Pace,
     /// Checks files and writes them anew; gone at the body's end.
     rewriter: Option<Rewriter>,
     progress: UploadProgress,
@@ -55,7 +60,7 @@ struct Progress {
 #[derive(Clone, Copy)]
 enum Fault {
     TooLarge(BodyLimit),
-    TooSlow,
+    TooSlow(Slowness),
     Broken,
 }
 
@@ -75,7 +80,7 @@ impl Fault {
     fn refusal(self) -> Refusal {
         match self {
             Self::TooLarge(limit) => limit.exceeded(),
-            Self::TooSlow => Refusal::RequestTimeout,
+            Self::TooSlow(slowness) => Refusal::RequestTimeout(slowness),
             Self::Broken => Refusal::Invalid("body_broken", "The request body broke off.".into()),
         }
     }
@@ -87,33 +92,30 @@ pub(crate) struct UploadFailed;
 
 impl Outgoing {
     /// A client's body. One that came whole with its head can go out with its head, in one write.
-    ///
-    /// `silence`: longest wait for the next byte.
-    pub(crate) async fn passing(mut incoming: Incoming, limit: BodyLimit, silence: Duration) -> Result<Self, Refusal> {
+    pub(crate) async fn passing(mut incoming: ClientBody, bounds: BodyBounds) -> Result<Self, Refusal> {
         let first = match poll_fn(|cx| Poll::Ready(Pin::new(&mut incoming).poll_frame(cx))).await {
             Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
             Poll::Ready(Some(Err(_))) => return Err(Fault::Broken.refusal()),
             Poll::Ready(None) => return Ok(Self::Empty),
             Poll::Pending => Bytes::new(),
         };
-        if first.len() as u64 > limit.bytes {
-            return Err(limit.exceeded());
+        if first.len() as u64 > bounds.limit.bytes {
+            return Err(bounds.limit.exceeded());
         }
         if incoming.is_end_stream() {
             return Ok(Self::Full(first));
         }
-        Ok(Self::Upload(Box::new(Upload::new(first, incoming, limit, silence))))
+        Ok(Self::Upload(Box::new(Upload::new(first, incoming, bounds))))
     }
 
     /// A client's files, checked and written anew as they go by. Nothing is sent before the first of them is known to
     /// be good, and a short body is looked at whole.
     pub(crate) async fn rewritten(
-        incoming: Incoming,
-        limit: BodyLimit,
-        silence: Duration,
+        incoming: ClientBody,
+        bounds: BodyBounds,
         rewriter: Rewriter,
     ) -> Result<Self, Refusal> {
-        let mut upload = Upload::new(Bytes::new(), incoming, limit, silence);
+        let mut upload = Upload::new(Bytes::new(), incoming, bounds);
         upload.rewriter = Some(rewriter);
         let mut beginning = BytesMut::new();
         while beginning.len() < LOOKED_AT {
@@ -146,17 +148,18 @@ impl Outgoing {
 }
 
 impl Upload {
-    fn new(first: Bytes, incoming: Incoming, limit: BodyLimit, silence: Duration) -> Self {
+    fn new(first: Bytes, incoming: ClientBody, bounds: BodyBounds) -> Self {
+        let mut pace = Pace::new(bounds.pace);
+        pace.came(first.len());
         let progress =
             Progress { fault: Cell::new(None), refused: RefCell::new(None), last_data: Cell::new(Instant::now()) };
         Self {
-            limit,
-            left: limit.bytes.saturating_sub(first.len() as u64),
+            limit: bounds.limit,
+            left: bounds.limit.bytes.saturating_sub(first.len() as u64),
             first,
             incoming,
             is_untouched: true,
-            silence,
-            timer: None,
+            pace,
             rewriter: None,
             progress: UploadProgress(Rc::new(progress)),
         }
@@ -174,17 +177,15 @@ impl Upload {
         }
         loop {
             let Poll::Ready(next) = Pin::new(&mut self.incoming).poll_frame(cx) else {
-                let end = self.progress.last_data() + self.silence;
-                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end.into())));
-                timer.as_mut().reset(end.into());
-                ready!(timer.as_mut().poll(cx));
-                return self.fail(Fault::TooSlow);
+                let slowness = ready!(self.pace.poll_limit(cx));
+                return self.fail(Fault::TooSlow(slowness));
             };
             let frame = match next {
                 None => return self.ended(),
                 Some(Err(_)) => return self.fail(Fault::Broken),
                 Some(Ok(frame)) => frame,
             };
+            self.pace.came(frame.data_ref().map_or(0, Bytes::len));
             // Trailers end here: Flowise reads none.
             let Ok(data) = frame.into_data() else { continue };
             let Some(left) = self.left.checked_sub(data.len() as u64) else {

@@ -200,6 +200,7 @@ mod tests {
             connect_timeout: Duration::from_secs(1),
             response_timeout: Duration::from_secs(1),
             stream_idle_timeout: Duration::from_secs(1),
+            pass_headers: Vec::new(),
         };
         Target::new(&"test".into(), &settings, None, &Metrics::new().unwrap()).unwrap()
     }

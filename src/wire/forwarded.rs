@@ -37,7 +37,8 @@ pub(crate) fn client_used_tls(peer: SocketAddr, tls: bool, headers: &HeaderMap, 
     }
 }
 
-fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+/// Whether one of the networks holds that address, which is canonical.
+pub(crate) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|net| net.contains(&address))
 }
 

@@ -1,10 +1,13 @@
-//! What goes over the wire, whatever layer sends it: the response body, refusals, hop-by-hop fields, addresses,
-//! numbers.
+//! What goes over the wire, whatever layer sends it: bodies both ways, refusals, header fields that pass, hosts and
+//! addresses, numbers.
 
 pub(crate) mod body;
+pub(crate) mod client_body;
 pub(crate) mod decimal;
 pub(crate) mod forwarded;
 pub(crate) mod hop;
+pub(crate) mod host;
+pub(crate) mod pace;
 pub(crate) mod refusal;
 pub(crate) mod segment;
 pub(crate) mod watched;

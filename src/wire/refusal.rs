@@ -10,6 +10,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, 
 use http::{Response, StatusCode};
 
 use super::body::Body;
+use super::pace::Slowness;
 use crate::redact::Sentence;
 
 /// Why a request is not answered as asked.
@@ -33,7 +34,8 @@ pub(crate) enum Refusal {
     NearRoute(String),
     /// The methods that this path answers.
     MethodNotAllowed(&'static str),
-    RequestTimeout,
+    /// The body came too slowly.
+    RequestTimeout(Slowness),
     /// A second stream for a chat that is being answered.
     ChatBusy,
     /// The sentence names the bound and its setting, see [`BodyLimit::exceeded`].
@@ -78,7 +80,7 @@ impl Refusal {
             }
             Self::NotFound | Self::UnknownChatflow | Self::NearRoute(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::RequestTimeout(_) => StatusCode::REQUEST_TIMEOUT,
             Self::ChatBusy => StatusCode::CONFLICT,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -105,7 +107,7 @@ impl Refusal {
             Self::OriginNotAllowed => "origin_not_allowed",
             Self::NotFound | Self::UnknownChatflow | Self::NearRoute(_) => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
-            Self::RequestTimeout => "request_timeout",
+            Self::RequestTimeout(_) => "request_timeout",
             Self::ChatBusy => "chat_busy",
             Self::BodyTooLarge(_) => "body_too_large",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
@@ -148,7 +150,9 @@ impl Refusal {
             Self::NotFound => "There is nothing here.",
             Self::UnknownChatflow => "There is no chatflow of this name: its name is the one under `chatflows`.",
             Self::MethodNotAllowed(_) => "This method is not allowed here.",
-            Self::RequestTimeout => "The request took too long to arrive.",
+            Self::RequestTimeout(Slowness::Silence) => "The rest of the request's body did not come in time.",
+            Self::RequestTimeout(Slowness::Time) => "The request's body took too long to arrive.",
+            Self::RequestTimeout(Slowness::Rate) => "The request's body came too slowly.",
             Self::ChatBusy => "This chat is being answered: please wait until it is done.",
             Self::RateLimited { .. } => "Too many requests: please wait a moment and try again.",
             Self::TooManyConcurrent => "Too many requests at once: please wait until one has ended.",
@@ -176,7 +180,9 @@ impl Refusal {
             Self::ChatBusy => Some("chat_busy"),
             Self::EngineBusy => Some("engine_busy"),
             Self::BodyTooLarge(_) => Some("body_size"),
-            Self::RequestTimeout => Some("request_timeout"),
+            Self::RequestTimeout(Slowness::Silence) => Some("request_timeout"),
+            Self::RequestTimeout(Slowness::Time) => Some("body_time"),
+            Self::RequestTimeout(Slowness::Rate) => Some("body_rate"),
             Self::UnsupportedMediaType(_) => Some("media_type"),
             Self::HeadersTooLarge(_) => Some("head_size"),
             _ => None,

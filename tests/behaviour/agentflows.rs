@@ -168,7 +168,7 @@ fn the_widget_sees_the_steps_of_an_agentflow_and_nothing_in_them() {
         let recorded = Arc::new(agentflows());
         let upstream = replaying(&recorded);
         let chatflow = format!("{PUBLIC}{events_field}");
-        let gateway = Gateway::start(&config(upstream.address, "", "", &chatflow, PLENTY));
+        let gateway = Gateway::start(&config(upstream.address, "", ", pass_headers: [x-replay]", &chatflow, PLENTY));
         for (index, exchange) in recorded.iter().enumerate() {
             let text = ask(&gateway, &recorded, index).text();
             let ours = upstream.seen().pop().expect("a request").json()["chatId"].as_str().expect("an id").to_owned();
@@ -198,7 +198,7 @@ fn of_a_list_of_events_only_those_are_left_byte_for_byte() {
         ("[token, usedTools, agentFlowEvent]", &["token", "usedTools", "agentFlowEvent", "error", "end"]),
     ] {
         let chatflow = format!("{PUBLIC}, events: {listed}");
-        let gateway = Gateway::start(&config(upstream.address, "", "", &chatflow, PLENTY));
+        let gateway = Gateway::start(&config(upstream.address, "", ", pass_headers: [x-replay]", &chatflow, PLENTY));
         for (index, exchange) in recorded.iter().enumerate() {
             let text = ask(&gateway, &recorded, index).text();
             assert_tells_nothing(&exchange.name, &text, &SECRETS);
@@ -233,7 +233,7 @@ fn what_made_a_step_fail_is_told_by_the_error_alone_and_cleaned() {
         reply.event("end", "[DONE]");
         reply.finish();
     });
-    let gateway = Gateway::start(&config(upstream.address, "", "", PUBLIC, PLENTY));
+    let gateway = Gateway::start(&config(upstream.address, "", ", pass_headers: [x-replay]", PUBLIC, PLENTY));
     let body = r#"{"question":"hi","streaming":true}"#;
     let text = client::post(gateway.http, PREDICT, &[("origin", PAGE)], body).text();
     assert_tells_nothing("a failed step", &text, &["10.1.2.3", "sk-abc"]);

@@ -84,7 +84,7 @@ fn cuts() -> Vec<Cut> {
 fn assert_answers(chatflow: &str, expected: impl Fn(&str, &str) -> String) {
     let all = cuts();
     let upstream = cutting(all.clone());
-    let gateway = Gateway::start(&config(upstream.address, "", "", chatflow, PLENTY));
+    let gateway = Gateway::start(&config(upstream.address, "", ", pass_headers: [x-cut, x-sized]", chatflow, PLENTY));
     let mut theirs = Vec::new();
     for chat in CHATS {
         let body = json!({"question": "hi", "chatId": chat}).to_string();
@@ -149,7 +149,13 @@ fn what_has_come_of_an_answer_does_not_wait_for_the_rest() {
         reply.chunk(&text[at..]);
         reply.finish();
     });
-    let gateway = Gateway::start(&config(upstream.address, "", "", ", isolate_sessions: true", PLENTY));
+    let gateway = Gateway::start(&config(
+        upstream.address,
+        "",
+        ", pass_headers: [x-cut, x-sized]",
+        ", isolate_sessions: true",
+        PLENTY,
+    ));
     let mut connection = Connection::open(gateway.http);
     let body = json!({"question": "hi", "chatId": CHATS[0]}).to_string();
     connection.write(request("POST", PREDICT, &[("x-api-key", KEY)], &body));
@@ -175,7 +181,8 @@ fn an_answer_that_breaks_off_in_an_id_is_no_whole_answer() {
             text.as_bytes()[..text.len() - 20].chunks(10).for_each(|piece| reply.chunk(piece));
             reply.cut();
         });
-        let gateway = Gateway::start(&config(upstream.address, "", "", chatflow, PLENTY));
+        let gateway =
+            Gateway::start(&config(upstream.address, "", ", pass_headers: [x-cut, x-sized]", chatflow, PLENTY));
         let mut connection = gateway.begin(r#"{"question":"hi","chatId":"c"}"#);
         let head = connection.read_head().expect("a head");
         if !is_cut {

@@ -49,18 +49,25 @@ fn both_answers(gateway: &Gateway) -> [Response; 2] {
     [stream, whole]
 }
 
+/// [`simple`] with these names in `pass_headers`.
+fn passing(upstream: &Upstream, names: &str) -> Gateway {
+    let more = format!(", api_key: upstream-key, pass_headers: [{names}]");
+    Gateway::start(&simple(upstream.address).replace(", api_key: upstream-key", &more))
+}
+
 #[test]
-fn ordinary_fields_pass_upstream_as_they_are() {
+fn a_few_fields_pass_upstream_as_they_are() {
     let upstream = Upstream::answering();
     let gateway = Gateway::start(&simple(upstream.address));
-    let seen = forwarded(
-        &gateway,
-        &upstream,
-        &[("user-agent", "app/1"), ("accept", "*/*"), ("accept-language", "de, en;q=0.5"), ("x-custom", "a, b")],
-    );
-    for (name, value) in
-        [("user-agent", "app/1"), ("accept", "*/*"), ("accept-language", "de, en;q=0.5"), ("x-custom", "a, b")]
-    {
+    let passing = [
+        ("user-agent", "app/1"),
+        ("accept", "*/*"),
+        ("accept-language", "de, en;q=0.5"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("tracestate", "a=1, b=2"),
+    ];
+    let seen = forwarded(&gateway, &upstream, &[&passing[..], &[("x-custom", "a, b")]].concat());
+    for (name, value) in passing {
         assert_eq!(seen.header(name), Some(value));
     }
     // All that the gateway adds.
@@ -74,9 +81,10 @@ fn ordinary_fields_pass_upstream_as_they_are() {
         "content-length",
         "content-type",
         "host",
+        "traceparent",
+        "tracestate",
         "user-agent",
         "x-api-key",
-        "x-custom",
         "x-forwarded-for",
         "x-forwarded-host",
         "x-forwarded-proto",
@@ -89,7 +97,7 @@ fn ordinary_fields_pass_upstream_as_they_are() {
 }
 
 #[test]
-fn fields_that_are_not_a_clients_to_send_end_at_the_gateway() {
+fn no_other_field_of_a_client_passes() {
     let upstream = Upstream::answering();
     let gateway = Gateway::start(&simple(upstream.address));
     let fields = [
@@ -116,18 +124,62 @@ fn fields_that_are_not_a_clients_to_send_end_at_the_gateway() {
         "x-forwarded-user",
         "access-control-request-method",
         "http2-settings",
+        "if-none-match",
+        "range",
+        "X-Client-IP",
+        "X-Cluster-Client-IP",
+        "X-Original-Forwarded-For",
+        "X-Remote-User",
+        "Remote-User",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X-HTTP-Method-Override",
+        "Proxy",
+        "X_Forwarded_For",
+        "X_Forwarded_Host",
+        "X_API_KEY",
+        "X_Request_From",
+        "User_Agent",
+        "x-anything",
+        "traceparent2",
+        "content_type",
     ];
     for name in fields {
-        let seen = forwarded(&gateway, &upstream, &[(name, "evil-value"), ("x-kept", "1")]);
+        let seen = forwarded(&gateway, &upstream, &[(name, "evil-value"), ("accept-language", "de")]);
         assert!(!format!("{:?}", seen.headers).contains("evil-value"), "{name}: {:?}", seen.headers);
-        assert_eq!(seen.header("x-kept"), Some("1"));
+        assert_eq!(seen.header("accept-language"), Some("de"));
     }
+}
+
+#[test]
+fn nor_does_one_of_the_widgets_calls() {
+    let upstream = Upstream::start(|_, reply| reply.json("200 OK", "{\"isStreaming\":true}"));
+    let gateway = passing(&upstream, "x-tenant");
+    let headers = [("x-api-key", KEY), ("x-tenant", "t"), ("x-client-ip", "evil-value"), ("x_api_key", "evil-value")];
+    for path in ["/api/v1/chatflows-streaming/support", "/api/v1/public-chatbotConfig/support"] {
+        client::get(gateway.http, path, &headers);
+        let seen = upstream.wait_request("GET", path.rsplit_once('/').unwrap().0);
+        assert_eq!(seen.header("x-tenant"), Some("t"));
+        assert!(!format!("{:?}", seen.headers).contains("evil-value"), "{:?}", seen.headers);
+    }
+}
+
+#[test]
+fn an_upstream_may_be_sent_more() {
+    let upstream = Upstream::answering();
+    let gateway = passing(&upstream, "X-Tenant, baggage");
+    let fields = [("x-tenant", "a"), ("X-TENANT", "b"), ("Baggage", "c=d"), ("x-tenants", "no"), ("x_tenant", "no")];
+    let seen = forwarded(&gateway, &upstream, &fields);
+    let tenants: Vec<_> = seen.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("x-tenant")).collect();
+    assert_eq!(tenants.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(seen.header("baggage"), Some("c=d"));
+    assert!(seen.headers.iter().all(|(_, value)| value != "no"), "{:?}", seen.headers);
 }
 
 #[test]
 fn fields_that_connection_names_end_at_the_gateway_and_no_others() {
     let upstream = Upstream::answering();
-    let gateway = Gateway::start(&simple(upstream.address));
+    let gateway = passing(&upstream, "x-one, x-two, x-three");
     let seen = forwarded(
         &gateway,
         &upstream,
@@ -280,7 +332,7 @@ fn every_answer_carries_the_id_of_its_request() {
         }
     });
     let more = "plans: { default: { requests: 5/day, burst: 5 } }";
-    let gateway = Gateway::start(&config(upstream.address, "", "", "", more));
+    let gateway = Gateway::start(&config(upstream.address, "", ", pass_headers: [x-case]", "", more));
     let id = ("x-request-id", "my-request-id");
     let key = ("x-api-key", KEY);
     for (status, method, path, headers) in [

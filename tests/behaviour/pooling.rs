@@ -187,8 +187,7 @@ fn an_upstream_that_closes_right_behind_its_answers_costs_no_request() {
     for pause in [1, 3, 5] {
         let upstream = Upstream::start(move |_, reply| {
             reply.json("200 OK", ANSWER);
-            std::thread::sleep(std::time::Duration::from_millis(pause));
-            reply.cut();
+            reply.cut_after(std::time::Duration::from_millis(pause));
         });
         let gateway = Gateway::start(&simple(upstream.address));
         for number in 0..100 {

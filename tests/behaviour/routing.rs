@@ -324,7 +324,9 @@ fn an_odd_answer_about_streaming_is_not_passed_on() {
         Some("page") => reply.raw("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>"),
         _ => reply.json("200 OK", "[]"),
     });
-    let gateway = Gateway::start(&simple(upstream.address));
+    let text =
+        simple(upstream.address).replace("api_key: upstream-key", "api_key: upstream-key, pass_headers: [x-case]");
+    let gateway = Gateway::start(&text);
     for case in ["text", "page", "list"] {
         let response = client::get(gateway.http, "/api/v1/chatflows-streaming/support", &[("x-case", case)]);
         response.assert_refused(502, "upstream_error");

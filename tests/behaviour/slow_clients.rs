@@ -1,15 +1,16 @@
-//! Clients that are slow, silent, greedy or too many.
+//! Clients that are slow, silent or greedy.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use crate::harness::client::{Connection, request};
+use crate::harness::client::{Connection, Response, request};
 use crate::harness::gateway::{Gateway, config, keys};
-use crate::harness::tls::{Authority, connect};
+use crate::harness::tls::Authority;
 use crate::harness::upstream::{ANSWER, Upstream};
-use crate::harness::{KEY, h2, wait_for};
+use crate::harness::{FLOW, KEY, PATIENCE, h2, wait_for};
 
 const PATH: &str = "/api/v1/prediction/support";
 const ASK: &str = r#"{"question":"hi"}"#;
@@ -243,44 +244,65 @@ fn a_head_beyond_its_bound_is_refused_with_431() {
     assert_eq!(upstream.seen().len(), 1);
 }
 
+/// Begins a request and sends its body a byte at a time, until there is an answer.
+fn dribble(gateway: &Gateway, path: &str, content_type: &str, start: &str) -> Response {
+    let mut client = Connection::open(gateway.http);
+    let headers = [("x-api-key", KEY), ("content-type", content_type), ("transfer-encoding", "chunked")];
+    client.write(request("POST", path, &headers, ""));
+    client.write(format!("{:x}\r\n{start}\r\n", start.len()));
+    let end = Instant::now() + PATIENCE;
+    client.reader.get_ref().set_read_timeout(Some(Duration::from_millis(20))).expect("a time-out");
+    while client.reader.fill_buf().is_err() {
+        assert!(Instant::now() < end, "{path} stays open");
+        let _ = client.reader.get_mut().write_all(b"1\r\n \r\n");
+    }
+    client.reader.get_ref().set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    let response = client.read_response().expect("an answer");
+    assert!(client.is_closed(), "where the body ends is not known");
+    response
+}
+
+/// Every way in which a body is read: whole, unread, and looked at as it goes by.
+const BODIES: [(&str, &str, &str); 6] = [
+    (PATH, "application/json", "{"),
+    ("/api/v1/prediction/raw", "application/json", "{"),
+    ("/api/v1/prediction/raw", "multipart/form-data; boundary=b", "--b\r\n"),
+    ("/api/v1/attachments/support/chat-1", "multipart/form-data; boundary=b", "--b\r\n"),
+    ("/api/v1/leads", "application/json", "{"),
+    ("/api/v1/tokens", "application/json", "{"),
+];
+
+fn with_raw(upstream: SocketAddr, server: &str) -> Gateway {
+    let raw = format!("  raw: {{ upstream: flowise, id: {}, body: passthrough }}", FLOW.replace("9d2b", "aaaa"));
+    Gateway::start(&config(upstream, server, "", "", &raw))
+}
+
 #[test]
-fn connections_beyond_the_bound_wait_until_one_closes() {
+fn a_body_that_comes_byte_by_byte_without_end_is_answered_408() {
     let upstream = Upstream::answering();
-    let gateway = plain(upstream.address, ", max_connections: 2");
-    let mut open: Vec<_> = (0..2).map(|_| Connection::open(gateway.http)).collect();
-    for connection in &mut open {
-        connection.write(prediction());
-        assert_eq!(connection.read_response().unwrap().status, 200);
+    let gateway = with_raw(upstream.address, ", body_time: 300ms");
+    for (path, content_type, start) in BODIES {
+        dribble(&gateway, path, content_type, start).assert_refused(408, "request_timeout");
     }
-    let mut waiting: Vec<_> = (0..3).map(|_| Connection::open(gateway.http)).collect();
-    for connection in &mut waiting {
-        connection.write(prediction());
-    }
-    for connection in &mut open {
-        connection.write(prediction());
-        assert_eq!(connection.read_response().unwrap().status, 200);
-    }
-    gateway.wait_metric("flowgate_connections", 2.0);
-    assert_eq!(upstream.seen().len(), 4, "those who wait have not been heard");
-    drop(open);
-    for mut connection in waiting {
-        assert_eq!(connection.read_response().unwrap().status, 200);
-    }
+    assert!(upstream.seen().is_empty(), "no whole request came there");
+    gateway.wait_metric(r#"flowgate_rejected_total{rule="body_time"}"#, 6.0);
     gateway.wait_metric("flowgate_connections", 0.0);
 }
 
 #[test]
-fn the_bound_on_connections_leaves_no_listener_and_no_worker_out() {
-    let (upstream, authority) = (Upstream::answering(), Authority::new());
-    let text = config(upstream.address, ", tls: { listen: '127.0.0.1:0' }, max_connections: 1", "", "", "");
-    let text = text.replace("workers: 1", "workers: 3");
-    let gateway = Gateway::start_with(&text, &keys(""), |folder| authority.write_into(folder));
-    for _ in 0..5 {
-        assert_eq!(gateway.predict(ASK).status, 200);
-        let mut client = connect(authority.client(&[]), gateway.https.unwrap());
-        client.write(prediction());
-        assert_eq!(client.read_response().unwrap().status, 200);
-    }
+fn a_body_below_the_least_rate_is_answered_408() {
+    let upstream = Upstream::answering();
+    let gateway = with_raw(upstream.address, ", min_body_rate: 1MiB/s");
+    std::thread::scope(|scope| {
+        for (path, content_type, start) in BODIES {
+            let gateway = &gateway;
+            scope.spawn(move || {
+                dribble(gateway, path, content_type, start).assert_refused(408, "request_timeout");
+            });
+        }
+    });
+    gateway.wait_metric(r#"flowgate_rejected_total{rule="body_rate"}"#, 6.0);
+    assert!(upstream.seen().is_empty(), "no whole request came there");
 }
 
 #[test]
@@ -292,21 +314,4 @@ fn an_ipv6_listener_serves() {
     assert!(gateway.http.is_ipv6());
     assert_eq!(gateway.predict(ASK).status, 200);
     assert_eq!(upstream.wait_seen(1)[0].header("x-forwarded-for"), Some("::1"));
-}
-
-#[test]
-fn every_open_connection_is_counted_and_none_stays() {
-    let (upstream, authority) = (Upstream::answering(), Authority::new());
-    let gateway = with_tls(upstream.address, "", &authority);
-    let plain: Vec<_> = (0..5).map(|_| Connection::open(gateway.http)).collect();
-    let mut encrypted: Vec<_> = (0..5).map(|_| connect(authority.client(&[]), gateway.https.unwrap())).collect();
-    for connection in &mut encrypted {
-        connection.write(prediction());
-        assert_eq!(connection.read_response().unwrap().status, 200);
-    }
-    gateway.wait_metric("flowgate_connections", 10.0);
-    drop(plain);
-    gateway.wait_metric("flowgate_connections", 5.0);
-    drop(encrypted);
-    gateway.wait_metric("flowgate_connections", 0.0);
 }

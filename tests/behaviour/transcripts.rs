@@ -157,7 +157,7 @@ fn replay(chatflow: &str) -> Count {
     let exchanges = Arc::new(exchanges());
     let upstream = replaying(&exchanges);
     let plans = "plans: { default: { requests: 100000/min, burst: 10000, concurrent: 1000 } }";
-    let gateway = Gateway::start(&config(upstream.address, "", "", chatflow, plans));
+    let gateway = Gateway::start(&config(upstream.address, "", ", pass_headers: [x-replay]", chatflow, plans));
     let mut count = Count::default();
     for (index, exchange) in exchanges.iter().enumerate() {
         let Exchange { name, request, response: recorded, .. } = exchange;

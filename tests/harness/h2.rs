@@ -130,6 +130,8 @@ pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
+pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const ACK: u8 = 1;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
@@ -169,10 +171,8 @@ impl Raw {
 
     /// A whole request on that stream; field names must be in lower case.
     pub(crate) fn request(&mut self, stream: u32, method: &str, path: &str, headers: &[(&str, &str)], body: &str) {
-        let pseudo = [(":method", method), (":scheme", "https"), (":authority", "gateway.test"), (":path", path)];
-        let block: Vec<u8> = pseudo.iter().chain(headers).flat_map(|(name, value)| literal(name, value)).collect();
         let end = if body.is_empty() { END_STREAM } else { 0 };
-        self.write(HEADERS, END_HEADERS | end, stream, &block);
+        self.write(HEADERS, END_HEADERS | end, stream, &request_head(method, path, headers));
         if !body.is_empty() {
             self.write(DATA, END_STREAM, stream, body.as_bytes());
         }
@@ -190,6 +190,42 @@ impl Raw {
             let _ = self.connection.reader.get_mut().write_all(&answer);
         }
         Ok(Frame { kind: head[3], flags: head[4], stream, payload })
+    }
+
+    /// Whole frames in one piece; what the gateway thinks of them is seen by reading.
+    pub(crate) fn write_frames(&mut self, frames: &[u8]) {
+        let stream = self.connection.reader.get_mut();
+        let _ = stream.write_all(frames).and_then(|()| stream.flush());
+    }
+
+    /// The code of the next `RST_STREAM` on that stream, or of `GOAWAY`, whichever comes.
+    #[track_caller]
+    pub(crate) fn read_error(&mut self, stream: u32) -> u32 {
+        loop {
+            let frame = self.read().unwrap_or_else(|error| panic!("no error frame: {error}"));
+            let code = match frame.kind {
+                RST_STREAM if frame.stream == stream => frame.payload.first_chunk(),
+                GOAWAY => frame.payload.get(4..).and_then(<[u8]>::first_chunk),
+                _ => continue,
+            };
+            return u32::from_be_bytes(*code.expect("a code"));
+        }
+    }
+
+    /// Reads up to the end of the answer on that stream; its first byte is its status, as a static entry of HPACK.
+    #[track_caller]
+    pub(crate) fn read_answer(&mut self, stream: u32) -> u8 {
+        let mut status = 0;
+        loop {
+            let frame = self.read().unwrap_or_else(|error| panic!("no answer: {error}"));
+            assert!(frame.kind != RST_STREAM && frame.kind != GOAWAY, "{frame:?}");
+            if frame.stream == stream && frame.kind == HEADERS {
+                status = frame.payload.first().copied().unwrap_or_default();
+            }
+            if frame.stream == stream && matches!(frame.kind, HEADERS | DATA) && frame.flags & END_STREAM != 0 {
+                return status;
+            }
+        }
     }
 
     /// The next frame of that kind; panics if the connection ends before.
@@ -221,9 +257,19 @@ impl Raw {
     }
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// The field section of a request; field names must be in lower case.
+pub(crate) fn request_head(method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let pseudo = [(":method", method), (":scheme", "https"), (":authority", "gateway.test"), (":path", path)];
+    [fields(&pseudo), fields(headers)].concat()
+}
+
+pub(crate) fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+    fields.iter().flat_map(|(name, value)| literal(name, value)).collect()
 }
 
 /// A field as HPACK writes it without any table (RFC 7541, section 6.2.2).

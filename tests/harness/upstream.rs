@@ -98,6 +98,13 @@ impl Reply {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
+    /// Cuts the connection after that time, or as soon as another request comes, which is lost then.
+    pub(crate) fn cut_after(&mut self, time: std::time::Duration) {
+        let _ = self.stream.set_read_timeout(Some(time));
+        let _ = self.stream.peek(&mut [0; 1]);
+        self.cut();
+    }
+
     /// Blocks until the gateway closes its side. `true` unless it takes too long.
     pub(crate) fn wait_for_close(&mut self) -> bool {
         self.closed = true;

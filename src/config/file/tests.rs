@@ -2,7 +2,7 @@ mod engines;
 mod mistakes;
 
 use std::fs;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -116,6 +116,8 @@ fn five_lines_give_every_default() {
     assert_eq!(server.workers, std::thread::available_parallelism().unwrap());
     assert!(server.trusted_proxies.is_empty());
     assert_eq!((server.max_connections, server.max_body, server.max_upload), (10_000, 1 << 20, 20 << 20));
+    assert_eq!(server.connections_per_address, NonZeroUsize::new(1000));
+    assert_eq!((server.body_time, server.min_body_rate), (Duration::from_mins(5), NonZeroU64::new(1024)));
     assert_eq!(server.max_header_bytes, 32 << 10);
     let times =
         [server.header_timeout, server.body_timeout, server.send_timeout, server.idle_timeout, server.shutdown_grace];
@@ -188,8 +190,8 @@ fn the_kubernetes_sample_reads_its_mounted_files() {
 fn every_field_is_read() {
     let text = format!(
         "server: {{ listen: ':8081', tls: {{ listen: 'localhost:8444', client_ca_file: ca.pem }}, workers: '${{NUMBER}}',
-           trusted_proxies: [10.0.0.0/8, '::1'], max_connections: 5, max_body: 100, max_upload: 1GiB,
-           max_header_bytes: 8KiB, header_timeout: 1ms, body_timeout: 2s, send_timeout: 3m, idle_timeout: 4h,
+           trusted_proxies: [10.0.0.0/8, '::1'], max_connections: 5, connections_per_address: null, max_body: 100, max_upload: 1GiB,
+           max_header_bytes: 8KiB, header_timeout: 1ms, body_timeout: 2s, body_time: 9m, min_body_rate: null, send_timeout: 3m, idle_timeout: 4h,
            shutdown_grace: 0s }}
 admin: {{ listen: '[::1]:9091' }}
 log: {{ level: debug, format: text, access: false }}
@@ -199,7 +201,8 @@ plans: {{ small: {{ requests: 3/s, quota: 9/month, wait: 0s, queue: null }},
   default: {{ requests: 100/hour, burst: 20, concurrent: 4, wait: 250ms, queue: 7 }} }}
 auth_failures: {{ free: 3, then: 1/s, delay: null }}
 upstreams:
-  a: {{ flowise: {{ urls: ['https://A.example', 'http://b:3000/'], api_key_file: key, ca_file: ca.pem, connect_timeout: 1s }} }}
+  a: {{ flowise: {{ urls: ['https://A.example', 'http://b:3000/'], api_key_file: key, ca_file: ca.pem, connect_timeout: 1s,
+               pass_headers: [X-Tenant, accept, baggage] }} }}
   b: {{ flowise: {{ urls: [http://c], api_key: '${{NONE:-}}' }} }}
 chatflows:
   Sales.v1: {{ upstream: b, id: {}, api_key: \"${{HUNTER}}\", body: passthrough }}
@@ -221,6 +224,9 @@ chatflows:
     assert_eq!(server.tls.as_ref().unwrap().client_ca_file, Some(folder.path("ca.pem")));
     assert_eq!(server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.0/8", "::1/128"]);
     assert_eq!((server.max_body, server.max_upload, server.shutdown_grace), (100, 1 << 30, Duration::ZERO));
+    assert_eq!((server.connections_per_address, server.min_body_rate), (None, None));
+    assert_eq!(server.body_time, Duration::from_mins(9));
+    assert_eq!(flowise(&config).pass_headers, ["x-tenant", "baggage"]);
     assert_eq!(config.keys_file, folder.path("sub/keys.yaml"));
     assert_eq!(config.state_dir, folder.path("sub/state"));
     assert_eq!((config.log.level, config.log.format, config.log.access), (LogLevel::Debug, LogFormat::Text, false));

@@ -289,6 +289,15 @@ pub(super) fn non_null(field: Field) -> Field {
     Field(field.0.filter(|node| !matches!(node.value, Value::Null)))
 }
 
+/// For fields whose `null` means that there is no such bound: `read` is asked about anything else that is written.
+pub(super) fn unless_null<T>(field: &Field, default: Option<T>, read: impl FnOnce(&Field) -> Option<T>) -> Option<T> {
+    match &field.0 {
+        None => default,
+        Some(node) if matches!(node.value, Value::Null) => None,
+        Some(_) => read(field),
+    }
+}
+
 /// The place of a field that was written.
 pub(super) fn place(field: &Field) -> Option<At<()>> {
     let At { line, column, field, .. } = field.0.as_ref()?;

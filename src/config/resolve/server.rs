@@ -5,9 +5,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::address;
-use super::reader::{Reader, non_null, place};
+use super::reader::{Reader, non_null, place, unless_null};
 use crate::config::file::{self, Field};
-use crate::config::units::{parse_duration, parse_size, parse_time_limit};
+use crate::config::units::{parse_byte_rate, parse_duration, parse_size, parse_time_limit};
 use crate::config::yaml::{At, Value};
 use crate::config::{Admin, Log, LogFormat, LogLevel, Server, Tls};
 
@@ -35,11 +35,20 @@ pub(super) fn server(reader: &mut Reader<'_>, file: file::Server) -> Server {
         max_connections: reader
             .number(&file.max_connections, 1..=MAX_CONNECTIONS)
             .map_or(defaults.max_connections, usize_of),
+        connections_per_address: unless_null(
+            &file.connections_per_address,
+            defaults.connections_per_address,
+            |field| reader.number(field, 1..=MAX_CONNECTIONS).map(usize_of).and_then(NonZeroUsize::new),
+        ),
         max_body: size(reader, &file.max_body).unwrap_or(defaults.max_body),
         max_upload: size(reader, &file.max_upload).unwrap_or(defaults.max_upload),
         max_header_bytes: header_bytes.map_or(defaults.max_header_bytes, usize_of),
         header_timeout: reader.parsed(&file.header_timeout, parse_time_limit).unwrap_or(defaults.header_timeout),
         body_timeout: reader.parsed(&file.body_timeout, parse_time_limit).unwrap_or(defaults.body_timeout),
+        body_time: reader.parsed(&file.body_time, parse_time_limit).unwrap_or(defaults.body_time),
+        min_body_rate: unless_null(&file.min_body_rate, defaults.min_body_rate, |field| {
+            reader.parsed(field, parse_byte_rate)
+        }),
         send_timeout: reader.parsed(&file.send_timeout, parse_time_limit).unwrap_or(defaults.send_timeout),
         idle_timeout: reader.parsed(&file.idle_timeout, parse_time_limit).unwrap_or(defaults.idle_timeout),
         // Zero is a choice here: running requests are cut at once.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::address;
 use super::is_name;
+use super::pass_headers::pass_headers;
 use super::reader::{Reader, non_null};
 use crate::config::file::{self, Field};
 use crate::config::units::{parse_size, parse_time_limit};
@@ -135,6 +136,7 @@ fn flowise(reader: &mut Reader<'_>, name: &At<String>, file: file::Flowise) -> F
         connect_timeout: limit(reader, &file.connect_timeout, 2),
         response_timeout: limit(reader, &file.response_timeout, 120),
         stream_idle_timeout: limit(reader, &file.stream_idle_timeout, 120),
+        pass_headers: pass_headers(reader, &file.pass_headers),
         api_key: key(reader, non_null(file.api_key), &non_null(file.api_key_file)),
         ca: ca(reader, &non_null(file.ca_file)),
     }

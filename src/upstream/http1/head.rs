@@ -37,9 +37,9 @@ impl RequestHead {
         Self { method, fixed: text.len(), text }
     }
 
-    /// Adds the client's fields that may go upstream.
-    pub(crate) fn pass(&mut self, headers: &HeaderMap) {
-        hop::for_each_passing(headers, |name, value| self.field(name.as_str(), value));
+    /// Adds the client's fields that go upstream: those that always do, and `more`.
+    pub(crate) fn pass(&mut self, headers: &HeaderMap, more: &[HeaderName]) {
+        hop::for_each_passing(headers, more, |name, value| self.field(name.as_str(), value));
     }
 
     /// Adds one field. Values come from the type that admits no line break.

@@ -1,0 +1,71 @@
+//! Reads a request's body whole, within its bounds.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{self, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+
+use super::context::Context;
+use crate::wire::client_body::ClientBody;
+use crate::wire::pace::Pace;
+use crate::wire::refusal::{BodyLimit, Refusal};
+
+/// The whole body.
+pub(super) async fn read_body(body: ClientBody, context: &Context) -> Result<Bytes, Refusal> {
+    let mut whole = Whole { body, limit: context.body_limit.get(), first: Bytes::new(), rest: None, read: 0 };
+    // Most bodies come with their head; a timer, which is large as well, is made for those that do not.
+    if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(whole.poll(cx, |_| {}))).await {
+        return outcome;
+    }
+    Box::pin(read_on(whole, Pace::new(context.body_bounds().pace))).await
+}
+
+async fn read_on(mut whole: Whole, mut pace: Pace) -> Result<Bytes, Refusal> {
+    pace.came(usize::try_from(whole.read).unwrap_or(usize::MAX));
+    poll_fn(|cx| {
+        if let Poll::Ready(outcome) = whole.poll(cx, |bytes| pace.came(bytes)) {
+            return Poll::Ready(outcome);
+        }
+        pace.poll_limit(cx).map(|slowness| Err(Refusal::RequestTimeout(slowness)))
+    })
+    .await
+}
+
+/// A body and what has come of it.
+struct Whole {
+    body: ClientBody,
+    limit: BodyLimit,
+    first: Bytes,
+    rest: Option<BytesMut>,
+    read: u64,
+}
+
+impl Whole {
+    fn poll(&mut self, cx: &mut task::Context<'_>, mut came: impl FnMut(usize)) -> Poll<Result<Bytes, Refusal>> {
+        loop {
+            let data = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                None => {
+                    let first = std::mem::take(&mut self.first);
+                    return Poll::Ready(Ok(self.rest.take().map_or(first, BytesMut::freeze)));
+                }
+                Some(Err(_)) => {
+                    return Poll::Ready(Err(Refusal::Invalid("body_broken", "The request body broke off.".into())));
+                }
+                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            };
+            came(data.len());
+            self.read += data.len() as u64;
+            if self.read > self.limit.bytes {
+                return Poll::Ready(Err(self.limit.exceeded()));
+            }
+            // Most bodies come in one piece and are not copied.
+            if self.first.is_empty() {
+                self.first = data;
+            } else {
+                self.rest.get_or_insert_with(|| BytesMut::from(self.first.as_ref())).extend_from_slice(&data);
+            }
+        }
+    }
+}
