@@ -32,6 +32,12 @@ pub use origin::{OriginError, Origins};
 pub(crate) use part::Part;
 pub use secret::{Secret, SecretFile};
 
+/// Whether JavaScript gives a name a meaning of its own; Flowise would not take it for a plain field.
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    matches!(name, "__proto__" | "constructor" | "prototype")
+}
+
 /// Everything the configuration file says, resolved: defaults applied, names looked up, paths absolute.
 #[derive(Debug, Clone)]
 pub struct Config {

@@ -1,6 +1,7 @@
 //! Answers one prediction on an engine thread, in Flowise's protocol: one JSON answer, or a stream of events as the flow
 //! goes on.
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -65,6 +66,9 @@ impl Job {
             *self;
         let Some(mut request) = Request::read(&body) else { return teller.answer(Err(UNREADABLE)) };
         request.flows = flows;
+        if request.is_spoken() {
+            return teller.answer(Err(UNHEARD));
+        }
         request.sessions = Sessions::within(namespace);
         // Nobody needs it any more, and it may be large.
         drop(body);
@@ -128,6 +132,10 @@ async fn reply(flow: &Flow, overridden: Option<&Plan>, run: &Run<'_>) -> Result<
     }
 }
 
+const UNHEARD: Refusal = Refusal::Invalid(
+    "question_required",
+    Cow::Borrowed("The field question (a string) is required: the engine does not understand speech."),
+);
 const UNREADABLE: Refusal = Refusal::UpstreamError("The chatflow gave an unexpected answer.");
 
 /// The fields of Flowise's answer.

@@ -13,6 +13,7 @@ use super::Task;
 use super::nodes::retrieval::{Index, MOST_PASSAGES};
 use super::part::{Document, DocumentSource};
 use super::run::Run;
+use crate::wire::json;
 
 /// All that an engine has.
 #[derive(Debug, Default)]
@@ -58,7 +59,7 @@ pub(crate) fn is_whole_export(text: &str) -> bool {
         #[serde(rename = "DocumentStore")]
         stores: Option<IgnoredAny>,
     }
-    serde_json::from_str(text).is_ok_and(|Probe { nodes, stores }| nodes.is_none() && stores.is_some())
+    json::read_str(text).is_ok_and(|Probe { nodes, stores }| nodes.is_none() && stores.is_some())
 }
 
 impl DocumentStores {
@@ -192,7 +193,7 @@ struct Chunk {
 
 fn stores_of(path: &Path, text: &str) -> Result<Vec<DocumentStore>, String> {
     let Exported { stores, chunks } =
-        serde_json::from_str(text).map_err(|error| format!("its document stores cannot be read: {error}"))?;
+        json::read_str(text).map_err(|error| format!("its document stores cannot be read: {error}"))?;
     if stores.is_empty() {
         return Err("an export of everything, of which the engine reads document stores, and it has none".to_owned());
     }
@@ -237,7 +238,7 @@ fn store(path: &Path, entity: Entity, mut chunks: Vec<Chunk>) -> Result<Document
 
 fn document(chunk: Chunk) -> Result<Document, String> {
     let metadata = chunk.metadata.filter(|text| !text.is_empty());
-    let metadata = metadata.map_or_else(|| Ok(Map::new()), |text| serde_json::from_str(&text));
+    let metadata = metadata.map_or_else(|| Ok(Map::new()), |text| json::read_str(&text));
     let mut metadata: Map<String, Value> =
         metadata.map_err(|_| format!("metadata of passage {} is no JSON object", chunk.number))?;
     metadata.insert(LOADER.to_owned(), chunk.loader.into());
@@ -246,7 +247,7 @@ fn document(chunk: Chunk) -> Result<Document, String> {
 
 fn component(field: &str, text: Option<String>) -> Result<Option<Component>, String> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    serde_json::from_str(&text).map_err(|_| format!("{field} has no name and config"))
+    json::read_str(&text).map_err(|_| format!("{field} has no name and config"))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::nodes::retrieval::Indexes;
 use super::problem::Problem;
+use crate::wire::json;
 
 /// One file.
 #[derive(Debug, Clone, Deserialize)]
@@ -76,7 +77,7 @@ impl Export {
     /// # Errors
     /// It is no export.
     pub(crate) fn read(text: &str) -> Result<Self, Problem> {
-        serde_json::from_str(text).map_err(|error| Problem::of_flow(format!("not an exported Flowise flow: {error}")))
+        json::read_str(text).map_err(|error| Problem::of_flow(format!("not an exported Flowise flow: {error}")))
     }
 
     pub(crate) fn node(&self, id: &str) -> Option<&Node> {

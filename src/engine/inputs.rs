@@ -18,6 +18,7 @@ use super::provider::Endpoint;
 use super::settled::{Overrides, Settled};
 use super::variables;
 use crate::config::Secret;
+use crate::wire::json;
 
 /// See the module.
 pub(crate) struct Inputs<'n, 'c, 'a> {
@@ -193,7 +194,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
         match self.value(name)? {
             Value::String(_) if self.refuse_settled(name) => None,
             Value::String(text) => {
-                let parsed = serde_json::from_str(&text).ok();
+                let parsed = json::read_str(&text).ok();
                 if parsed.is_none() {
                     self.refuse(name, "expected JSON");
                 }
@@ -315,10 +316,13 @@ pub(crate) fn overridden(node: &Node, overrides: &Overrides) -> Map<String, Valu
             None if is_keyed_by_node(value) => continue,
             None => value,
         };
-        let merged = match (inputs.get(name).and_then(object), value) {
-            (Some(mut before), Value::Object(value)) => {
-                before.extend(value.clone());
-                Value::Object(before)
+        let merged = match (inputs.get(name), value) {
+            // An agentflow's state: of a key that stands there twice, the last counts.
+            (Some(Value::Array(before)), Value::Array(value)) => [&**before, value].concat().into(),
+            (before, Value::Object(value)) => {
+                let mut merged = before.and_then(object).unwrap_or_default();
+                merged.extend(value.clone());
+                Value::Object(merged)
             }
             _ => value.clone(),
         };
@@ -336,7 +340,7 @@ fn is_keyed_by_node(value: &Value) -> bool {
 fn object(value: &Value) -> Option<Map<String, Value>> {
     match value {
         Value::Object(fields) => Some(fields.clone()),
-        Value::String(text) => serde_json::from_str(text).ok(),
+        Value::String(text) => json::read_str(text).ok(),
         _ => None,
     }
 }
@@ -366,6 +370,9 @@ mod tests {
         assert_eq!(after(&inputs, json!({ "temperature": { "prompt_0": 0.2 } }))["temperature"], 0.2);
         assert_eq!(after(&inputs, json!({ "temperature": { "other_0": 0.2 } }))["temperature"], 0.1);
         assert_eq!(after(&inputs, json!({ "unknown": 1 })).get("unknown"), None);
+        let state = |key: &str| json!({ "startState": [{ "key": key, "value": "" }] });
+        let both = json!([{ "key": "a", "value": "" }, { "key": "b", "value": "" }]);
+        assert_eq!(after(&state("a"), state("b"))["startState"], both);
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::upstream::outgoing::Outgoing;
 use crate::upstream::public::Reach;
 use crate::upstream::reading::Reading;
 use crate::upstream::target::Target;
+use crate::wire::json;
 use crate::wire::refusal::Refusal;
 
 /// A provider's answer that is read whole.
@@ -280,8 +281,7 @@ impl Incoming {
 
     pub(crate) async fn json(self) -> Result<serde_json::Value, Failure> {
         let body = self.whole().await?;
-        serde_json::from_slice(&body)
-            .map_err(|_| Failure::Unreachable("The provider's answer cannot be read.".to_owned()))
+        json::read(&body).map_err(|_| Failure::Unreachable("The provider's answer cannot be read.".to_owned()))
     }
 
     /// Its lines, as they come.
@@ -302,7 +302,7 @@ impl Incoming {
 /// What a provider says is wrong, in the shapes that providers use.
 fn words_of(body: &[u8]) -> String {
     // Google's streams answer in lists.
-    let mut json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let mut json: serde_json::Value = json::read(body).unwrap_or_default();
     if let Some(first) = json.get_mut(0) {
         json = first.take();
     }

@@ -141,6 +141,11 @@ impl Request {
         self.question().len() + history + uploads + values
     }
 
+    /// Whether nothing was asked but by voice.
+    pub(crate) fn is_spoken(&self) -> bool {
+        self.question.is_none() && self.form.is_none() && self.human_input.is_none()
+    }
+
     /// The question, or nothing.
     pub(crate) fn question(&self) -> &str {
         self.question.as_deref().unwrap_or_default()

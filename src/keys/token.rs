@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Denied, Digest, Key, KeyStore, Kind};
+use crate::config::is_reserved;
 
 /// Longest life of a token, in seconds.
 pub const LONGEST_LIFE: i64 = 15 * 60;
@@ -89,10 +90,10 @@ pub fn is_name(text: &str) -> bool {
     (1..=LONGEST_NAME).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// Whether variables are plain values, as Flowise's are.
+/// Whether variables are plain values under plain names, as Flowise's are.
 #[must_use]
 pub fn are_plain(vars: &Map<String, Value>) -> bool {
-    vars.values().all(|value| !value.is_array() && !value.is_object())
+    vars.iter().all(|(name, value)| !is_reserved(name) && !value.is_array() && !value.is_object())
 }
 
 /// Makes a token of a key. `None`: the claims cannot be written as JSON, which maps and strings always can.

@@ -11,6 +11,8 @@ use bytes::Bytes;
 
 pub(crate) use records::{Records, data_of};
 
+use crate::wire::json;
+
 /// Sent after a silence, so that middleboxes keep the connection; event-stream parsers skip comments.
 pub(crate) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
@@ -211,7 +213,7 @@ pub(crate) fn speech_error_text(text: &[u8]) -> Option<String> {
 
 fn told(text: &[u8], event: &str, read: impl Fn(&serde_json::Value) -> Option<String>) -> Option<String> {
     text.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data:")).find_map(|json| {
-        let value: serde_json::Value = serde_json::from_slice(json).ok()?;
+        let value: serde_json::Value = json::read(json).ok()?;
         if value.get("event")?.as_str()? != event {
             return None;
         }

@@ -82,6 +82,11 @@ const KINDS: &[Kind] = &[
 ];
 
 impl Kind {
+    /// Whether Flowise reads it as text.
+    pub(crate) fn is_text(&self) -> bool {
+        self.shape == Shape::Text
+    }
+
     pub(crate) fn is_audio(&self) -> bool {
         self.media_types.iter().any(|media_type| media_type.starts_with("audio/"))
     }

@@ -11,6 +11,8 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::config::is_reserved;
+use crate::wire::json::well_formed;
 use crate::wire::refusal::Refusal;
 
 /// Levels of objects and arrays.
@@ -143,10 +145,16 @@ fn write_text(text: &str, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     Ok(())
 }
 
+/// A body as text. Half an emoji, which JavaScript's programs send, is U+FFFD; what else is no UTF-8 is refused.
+pub(crate) fn text_of(body: &[u8]) -> Result<Cow<'_, str>, Refusal> {
+    well_formed(body)
+        .ok_or(Refusal::Invalid("body_json", "The request body is not valid JSON: it is not UTF-8.".into()))
+}
+
 /// Parses a whole body as one object.
-pub(crate) fn parse_object(body: &[u8]) -> Result<Object<'_>, Refusal> {
+pub(crate) fn parse_object(body: &str) -> Result<Object<'_>, Refusal> {
     let reading = Reading { values: Cell::new(0), rule: Cell::new("body_json") };
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let mut deserializer = serde_json::Deserializer::from_str(body);
     let value = Strict { reading: &reading, depth: 0 }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
@@ -210,7 +218,7 @@ impl Strict<'_> {
     }
 
     fn name<E: de::Error>(self, name: &str, object: &Object<'_>) -> Result<(), E> {
-        if matches!(name, "__proto__" | "constructor" | "prototype") {
+        if is_reserved(name) {
             return self.refuse("prototype_field", format_args!("the field {name} is not allowed"));
         }
         if name.len() > LONGEST_NAME {
@@ -330,7 +338,7 @@ mod tests {
 
     #[track_caller]
     fn refused(body: &str) -> (&'static str, String) {
-        match parse_object(body.as_bytes()).unwrap_err() {
+        match parse_object(body).unwrap_err() {
             Refusal::Invalid(rule, message) => (rule, message.into_owned()),
             other => panic!("{other:?}"),
         }
@@ -361,17 +369,17 @@ mod tests {
     #[test]
     fn depth_and_number_are_bounded() {
         let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
-        assert!(parse_object(nested(31).as_bytes()).is_ok());
+        assert!(parse_object(&nested(31)).is_ok());
         assert_eq!(refused(&nested(32)).0, "body_depth");
         assert_eq!(refused(&nested(100_000)).0, "body_depth");
         let list = |items: usize| format!("{{\"a\":[{}0]}}", "0,".repeat(items - 1));
-        assert!(parse_object(list(4998).as_bytes()).is_ok());
+        assert!(parse_object(&list(4998)).is_ok());
         assert_eq!(refused(&list(4999)).0, "body_values");
         let fields = |count: usize| {
             let fields: Vec<String> = (0..count).map(|index| format!("\"{index}\":0")).collect();
             format!("{{{}}}", fields.join(","))
         };
-        assert!(parse_object(fields(256).as_bytes()).is_ok());
+        assert!(parse_object(&fields(256)).is_ok());
         assert_eq!(refused(&fields(257)).0, "body_values");
         assert_eq!(refused(&format!("{{\"{}\":0}}", "n".repeat(257))).0, "body_values");
     }
@@ -379,14 +387,14 @@ mod tests {
     #[test]
     fn what_is_read_is_written_as_it_was() {
         let body = r#"{"b":[1,-7,0.1,1e300,18446744073709551615,true,null,{}],"a":"\u00e4\n\"","0":-0.0}"#;
-        let written = parse_object(body.as_bytes()).unwrap().to_bytes(0).unwrap();
+        let written = parse_object(body).unwrap().to_bytes(0).unwrap();
         let expected = "{\"b\":[1,-7,0.1,1e+300,18446744073709551615,true,null,{}],\"a\":\"ä\\n\\\"\",\"0\":-0.0}";
         assert_eq!(String::from_utf8(written).unwrap(), expected);
     }
 
     #[test]
     fn text_without_escapes_is_not_copied() {
-        let object = parse_object(br#"{"a":"plain","b":"\n"}"#).unwrap();
+        let object = parse_object(r#"{"a":"plain","b":"\n"}"#).unwrap();
         assert!(matches!(object.get("a"), Some(Json::Text(Cow::Borrowed("plain")))));
         assert!(matches!(object.get("b"), Some(Json::Text(Cow::Owned(_)))));
     }

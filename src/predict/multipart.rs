@@ -10,6 +10,7 @@ use memchr::memmem;
 
 use super::files::check_file;
 use super::json::shown;
+use super::runs::{ByteRuns, LongRun, RunLimit};
 use crate::wire::refusal::Refusal;
 
 /// Bytes of a part's head, of what stands before the first part, and of what stands behind the last.
@@ -22,6 +23,8 @@ const MOST_FILES: u32 = 10;
 const PART: &str = "files";
 /// A part that the widget sends as well: the chat that stands in the path already.
 const CHAT_PART: &str = "chatId";
+/// A part that asks for the files' bytes in place of their text.
+const BASE64_PART: &str = "base64";
 
 /// See the module.
 #[derive(Debug)]
@@ -35,6 +38,29 @@ pub(crate) struct Rewriter {
     state: State,
     files: u32,
     has_chat: bool,
+    /// Whether the bytes are asked for.
+    base64: Option<bool>,
+    /// Something has gone on, and what comes next begins a line.
+    has_begun: bool,
+    limit: TextLimit,
+    /// Of the file that goes by, if it is a text.
+    runs: Option<ByteRuns>,
+    /// What long words have cost so far.
+    spent: u64,
+}
+
+/// What bounds the words of files that are texts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TextLimit {
+    most: usize,
+    runs: RunLimit,
+}
+
+impl TextLimit {
+    /// `most`: a chatflow's `max_word_chars`.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, runs: RunLimit::new(most) }
+    }
 }
 
 #[derive(Debug)]
@@ -51,6 +77,7 @@ enum State {
     },
     Content,
     Chat,
+    Base64,
     /// Behind the last part; bytes so far.
     Epilogue(usize),
 }
@@ -58,7 +85,7 @@ enum State {
 impl Rewriter {
     /// `content_type`: the client's; `ours`: a boundary that stands in no file by chance; `chat`: as
     /// the path has it.
-    pub(crate) fn new(content_type: &str, ours: String, chat: String) -> Result<Self, Refusal> {
+    pub(crate) fn new(content_type: &str, ours: String, chat: String, limit: TextLimit) -> Result<Self, Refusal> {
         let boundary = parameter(content_type, "boundary").ok_or_else(|| malformed("The body names no boundary."))?;
         let is_bchar = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
         if !(1..=70).contains(&boundary.len()) || !boundary.bytes().all(is_bchar) || boundary.ends_with(' ') {
@@ -67,7 +94,20 @@ impl Rewriter {
         // As if a line had ended before: then the first delimiter is like all others.
         let held = BytesMut::from(&b"\r\n"[..]);
         let delimiter = format!("\r\n--{boundary}").into_bytes();
-        Ok(Self { delimiter, ours, chat, held, state: State::Preamble(0), files: 0, has_chat: false })
+        Ok(Self {
+            delimiter,
+            ours,
+            chat,
+            held,
+            state: State::Preamble(0),
+            files: 0,
+            has_chat: false,
+            base64: None,
+            has_begun: false,
+            limit,
+            runs: None,
+            spent: 0,
+        })
     }
 
     /// The `Content-Type` that goes with what comes out.
@@ -99,8 +139,9 @@ impl Rewriter {
             State::Between => self.between(),
             State::Head => self.head(),
             State::Telling { .. } => self.telling(out),
-            State::Content => Ok(self.content(out)),
+            State::Content => self.content(out),
             State::Chat => self.chat(),
+            State::Base64 => self.base64(out),
             State::Epilogue(seen) => {
                 let seen = seen + self.held.len();
                 self.held.clear();
@@ -152,6 +193,8 @@ impl Rewriter {
                 self.has_chat = true;
                 State::Chat
             }
+            Part::Base64 if self.base64.is_some() => return Err(malformed("The body says base64 twice.")),
+            Part::Base64 => State::Base64,
             Part::File { .. } if self.files == MOST_FILES => {
                 return Err(malformed("The body holds more than 10 files."));
             }
@@ -165,15 +208,45 @@ impl Rewriter {
 
     /// Compares the chat with the one in the path; it does not go on.
     fn chat(&mut self) -> Result<bool, Refusal> {
-        let Some(end) = memmem::find(&self.held, &self.delimiter) else {
-            return if self.held.len() > LONGEST_HEAD { Err(other_chat()) } else { Ok(false) };
-        };
-        if self.held.get(..end) != Some(self.chat.as_bytes()) {
+        let Some(chat) = self.short_part(other_chat)? else { return Ok(false) };
+        if chat != self.chat.as_bytes() {
             return Err(other_chat());
         }
-        self.held.advance(end + self.delimiter.len());
-        self.state = State::Between;
         Ok(true)
+    }
+
+    /// Flowise takes any word for a yes.
+    fn base64(&mut self, out: &mut BytesMut) -> Result<bool, Refusal> {
+        let ill_formed = || malformed("The part base64 must be true or false.");
+        let Some(word) = self.short_part(ill_formed)? else { return Ok(false) };
+        let is_asked = match &*word {
+            b"true" | b"1" => true,
+            b"false" | b"0" | b"" => false,
+            _ => return Err(ill_formed()),
+        };
+        self.base64 = Some(is_asked);
+        if is_asked {
+            self.begin_part(out, &format!("Content-Disposition: form-data; name=\"{BASE64_PART}\"\r\n\r\ntrue"));
+        }
+        Ok(true)
+    }
+
+    /// A whole part of few bytes.
+    fn short_part(&mut self, too_long: impl Fn() -> Refusal) -> Result<Option<BytesMut>, Refusal> {
+        let Some(end) = memmem::find(&self.held, &self.delimiter) else {
+            return if self.held.len() > LONGEST_HEAD { Err(too_long()) } else { Ok(None) };
+        };
+        let part = self.held.split_to(end);
+        self.held.advance(self.delimiter.len());
+        self.state = State::Between;
+        Ok(Some(part))
+    }
+
+    fn begin_part(&mut self, out: &mut BytesMut, text: &str) {
+        let line_end = if std::mem::replace(&mut self.has_begun, true) { "\r\n" } else { "" };
+        for part in [line_end, "--", &self.ours, "\r\n", text] {
+            out.extend_from_slice(part.as_bytes());
+        }
     }
 
     /// Holds a file's beginning until it tells its kind.
@@ -189,37 +262,48 @@ impl Rewriter {
             return Ok(false);
         };
         let content = self.held.get(..beginning).unwrap_or_default();
-        if let Err(sentence) = check_file(&name, &media_type, content) {
-            let message = format!("{sentence} (file {})", shown(&name));
-            return Err(Refusal::Invalid("upload_kind", message.into()));
-        }
-        let line_end = if self.files > 1 { "\r\n" } else { "" };
+        let kind = check_file(&name, &media_type, content).map_err(|sentence| {
+            Refusal::Invalid("upload_kind", format!("{sentence} (file {})", shown(&name)).into())
+        })?;
+        self.runs = kind.is_text().then(|| ByteRuns::new(self.limit.runs, self.spent));
         let head = format!(
-            "{line_end}--{}\r\nContent-Disposition: form-data; name=\"{PART}\"; filename=\"{name}\"\r\n\
-             Content-Type: {media_type}\r\n\r\n",
-            self.ours
+            "Content-Disposition: form-data; name=\"{PART}\"; filename=\"{name}\"\r\n\
+             Content-Type: {media_type}\r\n\r\n"
         );
-        out.extend_from_slice(head.as_bytes());
+        self.begin_part(out, &head);
         Ok(true)
     }
 
-    fn content(&mut self, out: &mut BytesMut) -> bool {
-        if let Some(end) = memmem::find(&self.held, &self.delimiter) {
-            out.extend_from_slice(&self.held.split_to(end));
+    fn content(&mut self, out: &mut BytesMut) -> Result<bool, Refusal> {
+        let end = memmem::find(&self.held, &self.delimiter);
+        // The rest may be the beginning of a delimiter.
+        let safe = end.unwrap_or_else(|| self.held.len().saturating_sub(self.delimiter.len() - 1));
+        let content = self.held.split_to(safe);
+        if let Some(runs) = &mut self.runs {
+            // Its text goes into prompts.
+            let most = self.limit.most;
+            let refused = |run: LongRun| {
+                let message = format!("A file holds {} (max_word_chars).", run.described(most));
+                Refusal::Invalid("word_length", message.into())
+            };
+            runs.push(&content).map_err(refused)?;
+            if end.is_some() {
+                self.spent = runs.end().map_err(refused)?;
+            }
+        }
+        out.extend_from_slice(&content);
+        if end.is_some() {
             self.held.advance(self.delimiter.len());
             self.state = State::Between;
-            return true;
         }
-        // The rest may be the beginning of a delimiter.
-        let safe = self.held.len().saturating_sub(self.delimiter.len() - 1);
-        out.extend_from_slice(&self.held.split_to(safe));
-        false
+        Ok(end.is_some())
     }
 }
 
 enum Part {
     File { name: String, media_type: String },
     Chat,
+    Base64,
 }
 
 fn read_head(head: &[u8]) -> Result<Part, Refusal> {
@@ -244,7 +328,8 @@ fn read_head(head: &[u8]) -> Result<Part, Refusal> {
     match parameter(disposition, "name").as_deref() {
         Some(PART) if is_form_data => {}
         Some(CHAT_PART) if is_form_data && parameter(disposition, "filename").is_none() => return Ok(Part::Chat),
-        _ => return Err(malformed("The only parts that are understood are files and chatId.")),
+        Some(BASE64_PART) if is_form_data && parameter(disposition, "filename").is_none() => return Ok(Part::Base64),
+        _ => return Err(malformed("The only parts that are understood are files, chatId and base64.")),
     }
     let name = parameter(disposition, "filename").ok_or_else(|| malformed("A part is no file with a name."))?;
     if parameter(disposition, "filename*").is_some() {

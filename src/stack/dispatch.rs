@@ -33,6 +33,7 @@ use crate::upstream::outgoing::Outgoing;
 use crate::upstream::target::{Credentials, Target};
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
+use crate::wire::json;
 use crate::wire::refusal::Refusal;
 
 /// Bytes of an answer that is read whole: of a chatbot's configuration, the whole flow.
@@ -277,7 +278,7 @@ impl Upstream<'_> {
             Ok(body) => body.to_bytes(),
             Err(_) => return Err(Refusal::UpstreamError("The chatflow's server broke off.")),
         };
-        let json: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+        let json: Option<serde_json::Value> = json::read(&body).ok();
         let found = json.as_ref().and_then(take);
         found.ok_or(Refusal::UpstreamError("The chatflow's server gave an unexpected answer."))
     }

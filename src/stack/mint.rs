@@ -11,7 +11,7 @@ use crate::config::Origins;
 use crate::config::units::parse_duration;
 use crate::keys::token::{self, Claims, LONGEST_LIFE};
 use crate::predict::chat_id;
-use crate::predict::json::{Json, Object, parse_object, shown};
+use crate::predict::json::{Json, Object, parse_object, shown, text_of};
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -22,7 +22,8 @@ const USUAL_LIFE: i64 = 5 * 60;
 pub(super) fn answer(body: &[u8], context: &Context) -> Result<Response<Body>, Refusal> {
     let key = context.key.get().and_then(|index| context.snapshot.keys.key(index as usize));
     let key = key.ok_or(Refusal::MissingKey)?;
-    let mut fields = parse_object(body)?;
+    let body = text_of(body)?;
+    let mut fields = parse_object(&body)?;
     let chatflow = name(&mut fields, "chatflow")?.ok_or_else(|| ill_typed("chatflow", "the name of a chatflow"))?;
     let (index, id) = context.snapshot.chatflow(&chatflow).ok_or_else(|| context.unknown_chatflow())?;
     let flow = context.snapshot.flow(index).ok_or(Refusal::NotFound)?;

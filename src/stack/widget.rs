@@ -16,8 +16,8 @@ use super::context::{Context, Endpoint};
 use super::dispatch::{JSON, Upstream, place};
 use crate::engine;
 use crate::predict::chat_id;
-use crate::predict::json::{Object, parse_object};
-use crate::predict::multipart::Rewriter;
+use crate::predict::json::{Object, parse_object, text_of};
+use crate::predict::multipart::{Rewriter, TextLimit};
 use crate::predict::session::Pair;
 use crate::snapshot::Backend;
 use crate::upstream::abort::abort_path;
@@ -46,6 +46,7 @@ pub(super) async fn answer(
         _ if context.has_body() => (read_body(body, context).await?, None),
         _ => (Bytes::new(), None),
     };
+    let text = text_of(&text)?;
     let mut fields = if text.is_empty() { Object::default() } else { parse_object(&text)? };
     let wanted = match endpoint {
         Endpoint::UploadedFile => Some(files::wanted(head.uri.query().unwrap_or_default())?),
@@ -226,7 +227,8 @@ impl Upstream<'_> {
         let named = named_by_path(head)?;
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let boundary = chat_id::random().ok_or(Refusal::UpstreamUnavailable)?;
-        let rewriter = Rewriter::new(content_type.unwrap_or_default(), boundary, named.clone())?;
+        let limit = TextLimit::new(self.flow.config.max_word_chars);
+        let rewriter = Rewriter::new(content_type.unwrap_or_default(), boundary, named.clone(), limit)?;
         let chat = self.chat(named);
         let mut path = format!("/api/v1/attachments/{}/", self.id);
         segment::push(&mut path, &chat.upstream);

@@ -25,6 +25,7 @@ use crate::predict::report::{Slot, StreamReport};
 use crate::redact::Redactor;
 use crate::telemetry::told::Told;
 use crate::wire::body::{Body, BodyError};
+use crate::wire::json;
 use crate::wire::refusal::Refusal;
 
 /// Bytes of an error's body that are read.
@@ -260,7 +261,7 @@ async fn read_some(mut incoming: Reading, most: usize) -> Bytes {
 
 /// `message` of Flowise's error JSON, `error` of its older one, else a short plain text; empty: nothing that can be told.
 fn message_of(body: &[u8]) -> String {
-    if let Ok(json) = serde_json::from_slice::<serde_json::Value>(body) {
+    if let Ok(json) = json::read::<serde_json::Value>(body) {
         let text = |name| json.get(name).and_then(serde_json::Value::as_str);
         return text("message").or_else(|| text("error")).unwrap_or_default().to_owned();
     }

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::rows::only;
+use crate::wire::json::read_str;
 
 /// What may be uploaded.
 pub(crate) fn uploads(answer: &Value) -> Option<Value> {
@@ -59,7 +60,7 @@ pub(crate) fn configuration(answer: &Value) -> Option<Value> {
 
 /// The start of an agentflow, if it is a form: a flow of that one node.
 fn start(flow: &str) -> Option<Value> {
-    let flow: Value = serde_json::from_str(flow).ok()?;
+    let flow: Value = read_str(flow).ok()?;
     let data = flow.get("nodes")?.as_array()?.iter().filter_map(|node| node.get("data"));
     let inputs =
         data.filter(|data| data.get("name").is_some_and(|name| name == "startAgentflow")).find_map(|data| {

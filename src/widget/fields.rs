@@ -145,11 +145,11 @@ mod tests {
 
     #[test]
     fn only_known_fields_go_on_with_flowises_ids() {
-        let mut fields = parse_object(br#"{"name":"Ann","email":"a@b.c","phone":""}"#).unwrap();
+        let mut fields = parse_object(r#"{"name":"Ann","email":"a@b.c","phone":""}"#).unwrap();
         let lead = lead(&mut fields, "uuid", &chat()).unwrap();
         assert_eq!(lead, json!({"chatflowid":"uuid","chatId":"theirs","name":"Ann","email":"a@b.c","phone":""}));
         for body in [r#"{"id":"x"}"#, r#"{"createdDate":"2001"}"#, r#"{"name":{"a":1}}"#, r#"{"name":"a\u0000"}"#] {
-            let mut fields = parse_object(body.as_bytes()).unwrap();
+            let mut fields = parse_object(body).unwrap();
             assert!(super::lead(&mut fields, "uuid", &chat()).is_err(), "{body}");
         }
     }
@@ -159,7 +159,7 @@ mod tests {
         let id = "813dcf2c-cef3-4a52-a559-18542176aa3a";
         let check = |body: Value| {
             let text = body.to_string();
-            feedback(&mut parse_object(text.as_bytes()).unwrap(), "uuid", &chat())
+            feedback(&mut parse_object(&text).unwrap(), "uuid", &chat())
         };
         assert!(check(json!({"messageId": id, "rating": "THUMBS_UP", "content": "nice"})).is_ok());
         for body in [
@@ -178,10 +178,10 @@ mod tests {
         let id = "813dcf2c-cef3-4a52-a559-18542176aa3a";
         for extra in ["credentialId", "provider", "voice", "model"] {
             let text = json!({"chatMessageId": id, "text": "hi", extra: "x"}).to_string();
-            let refusal = speech(&mut parse_object(text.as_bytes()).unwrap(), "uuid", &chat(), 10).unwrap_err();
+            let refusal = speech(&mut parse_object(&text).unwrap(), "uuid", &chat(), 10).unwrap_err();
             assert!(refusal.message().contains(extra), "{extra}");
         }
         let text = json!({"chatMessageId": id, "text": "eleven char"}).to_string();
-        assert!(speech(&mut parse_object(text.as_bytes()).unwrap(), "uuid", &chat(), 10).is_err());
+        assert!(speech(&mut parse_object(&text).unwrap(), "uuid", &chat(), 10).is_err());
     }
 }

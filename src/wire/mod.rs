@@ -1,5 +1,5 @@
 //! What goes over the wire, whatever layer sends it: bodies both ways, refusals, header fields that pass, hosts and
-//! addresses, numbers.
+//! addresses, numbers, JSON of others.
 
 pub(crate) mod body;
 pub(crate) mod client_body;
@@ -7,6 +7,7 @@ pub(crate) mod decimal;
 pub(crate) mod forwarded;
 pub(crate) mod hop;
 pub(crate) mod host;
+pub(crate) mod json;
 pub(crate) mod pace;
 pub(crate) mod refusal;
 pub(crate) mod segment;

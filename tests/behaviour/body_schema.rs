@@ -49,6 +49,9 @@ fn every_field_that_flowise_reads_passes() {
         "leadEmail": "a@example.com",
     });
     assert_eq!(forwarded(&gateway, &upstream, &body.to_string()).json(), body);
+    // Older clients name a socket, which Flowise no longer has.
+    let with_socket = r#"{"question":"hi","socketIOClientId":"sD0aAA"}"#;
+    assert_eq!(fields(&gateway, &upstream, with_socket), json!({"question": "hi"}));
     // Both official SDKs repeat the path's id; null is nothing.
     let repeated = format!(r#"{{"question":"hi","chatflowId":"{FLOW}","history":null,"uploads":null,"form":null}}"#);
     assert_eq!(fields(&gateway, &upstream, &repeated), json!({"question": "hi"}));
@@ -115,7 +118,6 @@ fn unknown_fields_are_refused_by_name() {
             (r#"{"question":"hi","Question":"x"}"#, "The field Question is not known"),
             (r#"{"question":"hi","sessionId":"s"}"#, "Did you mean overrideConfig.sessionId?"),
             (r#"{"question":"hi","chatid":"c"}"#, "chatid"),
-            (r#"{"question":"hi","socketIOClientId":"x"}"#, "socketIOClientId"),
             (r#"{"question":"hi","":1}"#, "The field "),
             (r#"{"question":"hi","a\r\nb":1}"#, "a??b"),
             (r#"{"question":"hi","uploads":[{"type":"file","name":"a","path":"/etc/passwd"}]}"#, "uploads.path"),
@@ -154,9 +156,9 @@ fn json_that_is_none_is_refused() {
             ("{\"question\":\"a\",}", "not valid JSON"),
             ("{\"question\":NaN}", "not valid JSON"),
             ("{\"question\":\"a\",\"form\":{\"x\":1e999}}", "not valid JSON"),
-            ("{\"question\":\"\\ud800\"}", "not valid JSON"),
+            ("{\"question\":\"\\ud80\"}", "not valid JSON"),
             ("{\"question\":\"a\nb\"}", "not valid JSON"),
-            ("\u{feff}{\"question\":\"a\"}", "not valid JSON"),
+            ("\u{feff}", "not valid JSON"),
             ("", "not valid JSON"),
             ("question=hi", "not valid JSON"),
         ],
@@ -334,7 +336,13 @@ fn fields_of_another_type_are_refused_by_name() {
 fn questions_and_words_have_a_length() {
     let upstream = Upstream::answering();
     let gateway = with_chatflow(upstream.address, ", max_question_chars: 20, max_word_chars: 8");
-    for question in ["ääääääää öööööööö".to_owned(), "a ".repeat(10), "12345678,12345678".to_owned()] {
+    for question in [
+        "ääääääää öööööööö",
+        "a a a a a a a a a a",
+        "12345678,12345678",
+        "aaaaaaaa11111111====",
+        "漢漢漢漢漢漢漢漢漢漢漢漢",
+    ] {
         let body = json!({ "question": question }).to_string();
         assert_eq!(fields(&gateway, &upstream, &body)["question"], question);
     }
@@ -352,7 +360,13 @@ fn questions_and_words_have_a_length() {
         &[
             (r#"{"question":"aaaaaaaaa"}"#, "question holds a word of more than 8 letters"),
             (r#"{"question":"a äääääääää"}"#, "question holds a word of more than 8 letters"),
-            (r#"{"question":"\u0061aaaaaaa1"}"#, "question holds a word of more than 8 letters"),
+            (r#"{"question":"\u0061aaaaaaab1"}"#, "question holds a word of more than 8 letters (max_word_chars)"),
+            (r#"{"question":"漢漢漢漢漢漢漢漢漢漢漢漢漢"}"#, "question holds a word of more than 8 letters"),
+            (r#"{"question":"a 123456789"}"#, "question holds more than 8 digits in a row"),
+            (r#"{"question":"a ========="}"#, "question holds more than 8 signs in a row"),
+            (r#"{"question":"a ==\n\n\n\n\n\n\n"}"#, "question holds more than 8 signs in a row"),
+            (r#"{"question":"😀😀😀😀😀"}"#, "question holds more than 8 signs in a row"),
+            (r#"{"question":"a\n\n\n\n\n\n\n\n\n"}"#, "question holds more than 8 spaces or line breaks in a row"),
             (r#"{"form":{"name":"aaaaaaaaa"}}"#, "form.name holds a word of more than 8 letters"),
         ],
     );
@@ -366,8 +380,20 @@ fn the_lengths_have_defaults() {
     assert_eq!(ask("a ".repeat(4000)).status, 200);
     assert_eq!(ask("a".repeat(1000)).status, 200);
     ask("a ".repeat(4000) + "a").assert_refused(400, "invalid_request");
+    // 8,000 of anything that the tokenizer does not cut freeze Flowise for seconds.
+    for run in ["a", "=", "\n", " ", "7", "😀", "ä", "漢", "\u{301}"] {
+        ask(run.repeat(8000)).assert_refused(400, "invalid_request");
+    }
     ask("a".repeat(1001)).assert_refused(400, "invalid_request");
-    assert_eq!(upstream.seen().len(), 2);
+    ask("😀".repeat(501)).assert_refused(400, "invalid_request");
+    // Chinese and Thai are written without spaces.
+    assert_eq!(ask("漢".repeat(1500)).status, 200);
+    assert_eq!(ask("ที่".repeat(500)).status, 200);
+    ask("漢".repeat(1501)).assert_refused(400, "invalid_request");
+    // And not many times either.
+    let refused = ask(["漢".repeat(1500), "字".repeat(1500)].join(" "));
+    assert!(refused.assert_refused(400, "invalid_request").text().contains("too many long words"));
+    assert_eq!(upstream.seen().len(), 4);
 }
 
 #[test]
@@ -384,6 +410,11 @@ fn whatever_else_reaches_the_prompt_is_bounded_as_the_question_is() {
                 "uploads.data holds a word",
             ),
             (r#"{"form":{"aaaaaaaaa":1}}"#, "form holds a word"),
+            (
+                // =========
+                r#"{"question":"hi","uploads":[{"type":"file","name":"a.md","mime":"text/markdown","data":"data:text/markdown;base64,PT09PT09PT09"}]}"#,
+                "uploads.data holds more than 8 signs",
+            ),
         ],
     );
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::predictions::{assert_refused, forwarded, with_chatflow};
+use crate::harness::predictions::{assert_refused, fields, forwarded, with_chatflow};
 use crate::harness::upstream::Upstream;
 
 #[test]
@@ -39,6 +39,22 @@ fn files_that_are_what_they_claim_pass_as_they_are() {
         let body = json!({"question": "hi", "uploads": [upload]});
         assert_eq!(forwarded(&gateway, &upstream, &body.to_string()).json()["uploads"], body["uploads"]);
     }
+}
+
+#[test]
+fn what_is_said_into_a_microphone_needs_no_question() {
+    let upstream = Upstream::answering();
+    let gateway = with_chatflow(upstream.address, "");
+    let audio = json!({"type": "audio", "name": "audio.webm", "data": "data:audio/webm;codecs=opus;base64,GkXfow==",
+                       "mime": "audio/webm"});
+    let body = json!({"uploads": [audio]});
+    assert_eq!(fields(&gateway, &upstream, &body.to_string()), body);
+    let file = r#"{"uploads":[{"type":"file:full","name":"a.txt","data":"words"}]}"#;
+    assert_refused(
+        "",
+        "question_required",
+        &[(file, "question (a string)"), (r#"{"uploads":[]}"#, "question (a string)")],
+    );
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod discretion;
 mod drain;
 mod engine;
 mod engine_transcripts;
+mod half_characters;
 mod headers;
 mod helpful_errors;
 mod hoarding_clients;

@@ -77,7 +77,7 @@ fn an_allowed_path_takes_a_value_of_its_type_only() {
         json!({"vars": {"a": "x", "b": 1, "c": true, "d": null}}),
         json!({"promptValues": {"userId": "x"}}),
         json!({"promptValues": {"promptTemplate_0": {"userId": "x"}}}),
-        json!({"startState": {"step": "x", "url": 1}}),
+        json!({"startState": [{"key": "step", "value": "x"}, {"key": "url", "value": 1}]}),
         json!({"temperature": 0.7}),
         json!({"temperature": "0.7"}),
         json!({"systemMessage": {"toolAgent_0": "Be brief."}}),
@@ -97,9 +97,10 @@ fn an_allowed_path_takes_a_value_of_its_type_only() {
             ),
             (r#"{"question":"hi","overrideConfig":{"temperature":[1]}}"#, "temperature must be a single value"),
             (r#"{"question":"hi","overrideConfig":{"vars":"all"}}"#, "vars must be an object"),
+            (r#"{"question":"hi","overrideConfig":{"startState":"x"}}"#, "startState must be an object"),
             (
-                r#"{"question":"hi","overrideConfig":{"startState":[{"key":"a","value":1}]}}"#,
-                "startState must be an object",
+                r#"{"question":"hi","overrideConfig":{"startState":[{"key":"a","value":{"b":1}}]}}"#,
+                "startState.a must be a single value",
             ),
             (r#"{"question":"hi","overrideConfig":{"vars":["a"]}}"#, "vars must be an object"),
             (r#"{"question":"hi","overrideConfig":{"vars":{"a":{"$ne":1}}}}"#, "vars.a must be a single value"),
@@ -127,6 +128,33 @@ fn an_allowed_path_takes_a_value_of_its_type_only() {
             ),
         ],
     );
+}
+
+#[test]
+fn a_start_state_is_sent_as_the_list_that_flowise_takes() {
+    let upstream = Upstream::answering();
+    let gateway = with_chatflow(upstream.address, ", override_config: [startState.mood, startState.step]");
+    let list = json!([{"key": "mood", "value": "calm"}, {"key": "step", "value": 2}]);
+    for state in [json!({"mood": "calm", "step": 2}), list.clone()] {
+        let body = json!({"question": "hi", "overrideConfig": {"startState": state}});
+        assert_eq!(fields(&gateway, &upstream, &body.to_string())["overrideConfig"]["startState"], list);
+    }
+    let allowed = ", override_config: [startState.mood]";
+    let with = |state: &str| format!(r#"{{"question":"hi","overrideConfig":{{"startState":{state}}}}}"#);
+    let other = with(r#"[{"key":"step","value":1}]"#);
+    assert_refused(allowed, "override_config", &[(&other, "overrideConfig.startState.step may not be set")]);
+    let bodies =
+        ["[1]", r#"[{"key":1,"value":1}]"#, r#"[{"key":"mood"}]"#, r#"[{"key":"mood","value":1,"x":1}]"#].map(with);
+    let cases: Vec<(&str, &str)> = bodies.iter().map(|body| (body.as_str(), "startState must be a list of")).collect();
+    assert_refused(allowed, "field_type", &cases);
+    let proto = with(r#"[{"key":"__proto__","value":1}]"#);
+    assert_refused(allowed, "prototype_field", &[(&proto, "startState.__proto__ is not allowed")]);
+    let template = with(r#"[{"key":"mood","value":"{{$vars.x}}"}]"#);
+    assert_refused(allowed, "override_template", &[(&template, "startState.mood may not hold")]);
+    // The operator's own as well.
+    let gateway = with_chatflow(upstream.address, ", force_override: { startState: { mood: kind } }");
+    let sent = fields(&gateway, &upstream, QUESTION)["overrideConfig"].clone();
+    assert_eq!(sent, json!({"startState": [{"key": "mood", "value": "kind"}]}));
 }
 
 #[test]

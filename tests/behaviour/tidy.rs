@@ -41,7 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "stack",
         &["engine", "upstream", "widget", "snapshot", "predict", "keys", "limits", "wire", "config", "telemetry"],
     ),
-    ("widget", &["predict", "wire::refusal"]),
+    ("widget", &["predict", "wire::json", "wire::refusal"]),
     // Holds connections and health of each upstream over a reload, so it knows what a target is, and no more of it.
     // The key that keeps a chatflow's callers apart is made once, not with every request.
     (
@@ -66,7 +66,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("predict", &["wire::refusal", "config"]),
+    ("predict", &["wire::json", "wire::refusal", "config"]),
     ("keys", &["config"]),
     // Rate-limit fields are written on every request.
     ("limits", &["wire::decimal", "config"]),

@@ -83,6 +83,8 @@ fn what_is_asked_for_is_checked() {
         r#"{"chatflow":"support","admin":true}"#,
         r#"{"chatflow":"support","origin":"https://*.example.com"}"#,
         r#"{"chatflow":"support","vars":{"a":{"b":1}}}"#,
+        r#"{"chatflow":"support","vars":{"__proto__":1}}"#,
+        r#"{"chatflow":"support","vars":{"constructor":1}}"#,
         r#"{"chatflow":"support","sessionId":""}"#,
     ] {
         assert_eq!(ask_for(&gateway, body).status, 400, "{body}");

@@ -284,6 +284,37 @@ fn an_attachment_is_checked_and_written_anew() {
 }
 
 #[test]
+fn an_attachment_may_be_asked_for_as_bytes() {
+    let upstream = flowise();
+    let gateway = gateway(&upstream, PUBLIC);
+    let ask = |word: &str| {
+        let body = format!(
+            "--theirs\r\nContent-Disposition: form-data; name=\"files\"; filename=\"note.txt\"\r\n\
+             Content-Type: text/plain\r\n\r\nhello\r\n--theirs\r\n\
+             Content-Disposition: form-data; name=\"base64\"\r\n\r\n{word}\r\n--theirs--\r\n"
+        );
+        let headers = [PAGE, ("content-type", "multipart/form-data; boundary=theirs")];
+        client::send(gateway.http, "POST", "/api/v1/attachments/support/mine", &headers, &body)
+    };
+    assert_eq!(ask("true").status, 200);
+    let sent = String::from_utf8(upstream.seen().remove(0).body).unwrap();
+    assert!(sent.contains("name=\"base64\"\r\n\r\ntrue\r\n") && sent.contains("hello"), "{sent}");
+    ask("maybe").assert_refused(400, "invalid_request");
+}
+
+#[test]
+fn the_words_of_an_attachment_are_bounded_as_a_questions_are() {
+    let upstream = flowise();
+    let gateway = gateway(&upstream, PUBLIC);
+    for content in ["x".repeat(8000), "=".repeat(8000), "\n".repeat(8000), "😀".repeat(2000)] {
+        let refused = attach(&gateway, "mine", "note.md", "text/markdown", &content);
+        assert!(refused.assert_refused(400, "invalid_request").text().contains("max_word_chars"));
+    }
+    assert_eq!(attach(&gateway, "mine", "note.md", "text/markdown", &"漢".repeat(1500)).status, 200);
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[test]
 fn a_large_attachment_passes_whole() {
     let upstream = flowise();
     let gateway = gateway(&upstream, PUBLIC);

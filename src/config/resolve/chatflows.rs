@@ -8,7 +8,7 @@ use super::upstreams::{Upstreams, api_key_value};
 use super::{is_name, json};
 use crate::config::file::{self, Field};
 use crate::config::yaml::{At, Named, Value, suggest};
-use crate::config::{BodyMode, Chatflow, Cors, Plan, UpstreamKind, override_rules};
+use crate::config::{BodyMode, Chatflow, Cors, Plan, UpstreamKind, is_reserved, override_rules};
 
 /// Stands for every UUID that has no entry of its own.
 const WILDCARD: &str = "*";
@@ -194,7 +194,7 @@ fn override_config(reader: &mut Reader<'_>, field: &Field) -> Vec<Vec<String>> {
         let path: Vec<String> = text.split('.').map(str::to_owned).collect();
         if path.iter().any(String::is_empty) {
             reader.refuse(node, "expected a path such as sessionId or vars.userId");
-        } else if path.iter().any(|segment| json::RESERVED.contains(&segment.as_str())) {
+        } else if path.iter().any(|segment| is_reserved(segment)) {
             reader.refuse(node, "this name cannot be used");
         } else if let Some(protected) = override_rules::protected(&path) {
             let what = protected.what();

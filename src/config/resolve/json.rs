@@ -4,10 +4,8 @@ use serde_json::{Map, Number, Value as Json};
 
 use super::reader::Reader;
 use crate::config::file::Field;
+use crate::config::is_reserved;
 use crate::config::yaml::{At, Node, Value};
-
-/// Names that JavaScript gives a meaning of their own; Flowise would not take them for plain fields.
-pub(super) const RESERVED: [&str; 3] = ["__proto__", "constructor", "prototype"];
 
 /// A map with its strings expanded; an absent field is an empty one.
 pub(super) fn map(reader: &mut Reader<'_>, field: &Field) -> Map<String, Json> {
@@ -24,7 +22,7 @@ pub(super) fn map(reader: &mut Reader<'_>, field: &Field) -> Map<String, Json> {
 fn object(reader: &mut Reader<'_>, entries: &[(At<String>, Node)]) -> Map<String, Json> {
     let mut object = Map::new();
     for (key, value) in entries {
-        if RESERVED.contains(&key.value.as_str()) {
+        if is_reserved(&key.value) {
             reader.refuse_at(Some(key.at()), &value.field, "this name cannot be used");
         }
         object.insert(key.value.clone(), json(reader, value));

@@ -18,6 +18,7 @@ use crate::engine::part::Reply;
 use crate::engine::request::Request;
 use crate::engine::run::Run;
 use crate::predict::chat_id;
+use crate::wire::json;
 
 /// What an agentflow's answer has beside its text.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -239,7 +240,7 @@ pub(super) fn state(written: Option<&Value>) -> Map<String, Value> {
         }
         Some(Value::Object(state)) => state.clone(),
         Some(Value::String(text)) => {
-            let parsed: Option<Value> = serde_json::from_str(text).ok();
+            let parsed: Option<Value> = json::read_str(text).ok();
             parsed.filter(|parsed| !parsed.is_string()).map(|parsed| state(Some(&parsed))).unwrap_or_default()
         }
         _ => Map::new(),

@@ -8,6 +8,7 @@ use super::values::at;
 use crate::engine::budget::bytes_of_json;
 use crate::engine::inputs::Inputs;
 use crate::engine::mustache::{JsonTemplate, Mustache, Names};
+use crate::wire::json::read_str;
 
 /// See the module. Keys, and what becomes of them.
 #[derive(Debug, Default)]
@@ -41,7 +42,7 @@ impl Changes {
         let is_asked = |path: &str| path.starts_with("output.");
         let asks = |change: &JsonTemplate| change.mustache().is_some_and(|text| text.names().any(is_asked));
         let is_read = self.0.iter().any(|(_, change)| asks(change)) && names.has_room(bytes_of_json(said.as_bytes()));
-        let looked_into = if is_read { serde_json::from_str(said).unwrap_or_default() } else { Value::Null };
+        let looked_into = if is_read { read_str(said).unwrap_or_default() } else { Value::Null };
         let names = WithOutput { names, said, looked_into };
         for (key, change) in &self.0 {
             // Nothing stands bare in it, so there is always a value.

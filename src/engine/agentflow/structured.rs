@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::wire::json;
+
 /// The name that Flowise gives the form.
 pub(super) const NAME: &str = "extract";
 
@@ -24,7 +26,7 @@ pub(super) fn schema(fields: Option<&Value>) -> Option<Value> {
                 json!({ "type": "string", "enum": values })
             }
             "jsonArray" => {
-                let items = serde_json::from_str(text("jsonSchema")).map(|items: Value| of_example(&items));
+                let items = json::read_str(text("jsonSchema")).map(|items: Value| of_example(&items));
                 json!({ "type": "array", "items": items.unwrap_or_else(|_| any_object()) })
             }
             _ => continue,

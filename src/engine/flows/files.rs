@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{Context, SHA256, digest};
 use serde::de::IgnoredAny;
 
 use crate::engine::document_stores::{DocumentStores, is_whole_export};
+use crate::wire::json;
 
 /// Of one file. Exports of everything have the chats in them, if their author wants.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
@@ -40,7 +41,8 @@ fn text(path: &Path) -> Result<String, String> {
     if size > MOST_BYTES {
         return Err(format!("it is larger than {} MiB", MOST_BYTES / 1024 / 1024));
     }
-    std::fs::read_to_string(path).map_err(|error| error.to_string())
+    let text = std::fs::read(path).map_err(|error| error.to_string())?;
+    Ok(json::sound(&text).into_owned())
 }
 
 /// Of everything that a flow is made of: its export, and the files in its folder.

@@ -10,6 +10,7 @@ use super::{Answered, Ask};
 use crate::engine::failure::Failure;
 use crate::engine::message::ToolCall;
 use crate::engine::provider::{Incoming, data_of};
+use crate::wire::json;
 
 /// The largest answer that is gathered from pieces.
 const LARGEST: usize = 16 * 1024 * 1024;
@@ -27,7 +28,7 @@ pub(super) enum Framing {
 
 /// Takes an answer in, in one provider's format.
 pub(super) trait Gathering: Sized {
-    /// The next piece: an event's data, a line, or the whole answer.
+    /// The next piece: an event's data, a line, or the whole answer; [sound](json::sound).
     fn take(&mut self, piece: &[u8], ask: Ask<'_>) -> Result<(), Failure>;
 
     /// The provider says that this was all.
@@ -52,7 +53,9 @@ pub(super) async fn gathered<G: Gathering>(
 ) -> Result<Answered, Failure> {
     let secrets = incoming.secrets().to_vec();
     if framing == Framing::Whole {
-        gathering.take(&incoming.whole().await?, ask).map_err(|failure| failure.without(&secrets))?;
+        gathering
+            .take(json::sound(&incoming.whole().await?).as_bytes(), ask)
+            .map_err(|failure| failure.without(&secrets))?;
         return gathering.done(ask);
     }
     let mut lines = incoming.lines();
@@ -65,7 +68,7 @@ pub(super) async fn gathered<G: Gathering>(
             break;
         }
         room = room.checked_sub(piece.len()).ok_or_else(too_long)?;
-        gathering.take(&piece, ask).map_err(|failure| failure.without(&secrets))?;
+        gathering.take(json::sound(&piece).as_bytes(), ask).map_err(|failure| failure.without(&secrets))?;
     }
     gathering.done(ask).map_err(|failure| failure.without(&secrets))
 }
@@ -137,7 +140,7 @@ impl CallParts {
 
 /// A model that says no arguments, or none that can be read, means none.
 fn arguments(text: &str) -> Value {
-    serde_json::from_str(text).ok().filter(Value::is_object).unwrap_or_else(|| json!({}))
+    json::read_str(text).ok().filter(Value::is_object).unwrap_or_else(|| json!({}))
 }
 
 impl Answered {

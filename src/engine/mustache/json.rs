@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::{BARE, Dialect, END, MARK, Mustache, Names, lenient};
 use crate::engine::budget::bytes_of_json;
 use crate::engine::settled::Settled;
+use crate::wire::json::read_str;
 
 /// See the module. Its names are always the author's.
 #[derive(Debug, Clone)]
@@ -188,7 +189,7 @@ impl JsonTemplate {
 /// What a text is as JSON, if it is that kind of value.
 fn read_where(value: Value, names: &dyn Names, is_meant: impl Fn(&Value) -> bool) -> Value {
     let text = value.as_str().filter(|text| names.has_room(bytes_of_json(text.as_bytes())));
-    let read = text.and_then(|text| serde_json::from_str(text).ok());
+    let read = text.and_then(|text| read_str(text).ok());
     read.filter(is_meant).unwrap_or(value)
 }
 
@@ -196,7 +197,7 @@ fn bare(reference: &Mustache, names: &dyn Names) -> Result<Value, String> {
     let found = reference.alone().and_then(|name| names.find(name));
     match found.ok_or_else(|| format!("there is no value for {}", reference.written()))? {
         Value::String(text) if !names.has_room(bytes_of_json(text.as_bytes())) => Ok(text.into()),
-        Value::String(text) => Ok(serde_json::from_str(&text).unwrap_or_else(|_| text.into())),
+        Value::String(text) => Ok(read_str(&text).unwrap_or_else(|_| text.into())),
         value => Ok(value),
     }
 }

@@ -3,14 +3,15 @@
 use serde_json::Value;
 
 use super::{BARE, END, MARK};
+use crate::wire::json;
 
 /// # Errors
 /// What is wrong with the text, as JSON.
 pub(crate) fn parse(text: &str) -> Result<Value, String> {
-    let strict = serde_json::from_str(text);
+    let strict = json::read_str(text);
     let Err(error) = strict else { return strict.map_err(|error| error.to_string()) };
     for mended in [mended(text), mended(&unescaped(text))] {
-        if let Ok(value) = serde_json::from_str(&mended) {
+        if let Ok(value) = json::read_str(&mended) {
             return Ok(value);
         }
     }

@@ -18,6 +18,7 @@ use crate::engine::models::openai::{AZURE_CREDENTIAL, Azure, Place, azure};
 use crate::engine::part::{Embeddings, Part};
 use crate::engine::provider::Endpoint;
 use crate::engine::run::Run;
+use crate::wire::json;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&OpenAiEmbeddings, &AzureEmbeddings, &LocalAiEmbeddings, &OllamaEmbeddings];
 
@@ -145,7 +146,7 @@ impl OpenAi {
         body.insert("input".to_owned(), input);
         let incoming = self.endpoint.post(&self.path, &self.headers, body, run).await?;
         let body = incoming.whole().await?;
-        let Listed { data } = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+        let Listed { data } = json::read(&body).map_err(|_| unreadable())?;
         data.into_iter().map(|item| item.embedding.into_vector()).collect()
     }
 }
@@ -229,7 +230,7 @@ impl Ollama {
         }
         let body = json!({ "model": self.model, "input": texts, "options": self.options, "truncate": false });
         let body = self.endpoint.post("/api/embed", &[], body, run).await?.whole().await?;
-        let Embedded { embeddings } = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+        let Embedded { embeddings } = json::read(&body).map_err(|_| unreadable())?;
         if embeddings.len() == texts.len() { Ok(embeddings) } else { Err(unreadable()) }
     }
 }

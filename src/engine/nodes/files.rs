@@ -9,6 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::engine::compile::Need;
 use crate::engine::inputs::Inputs;
+use crate::wire::json;
 
 /// Where Flowise keeps files by name.
 pub(crate) const STORAGE: &str = "FILE-STORAGE::";
@@ -57,7 +58,7 @@ pub(crate) fn texts(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Vec<S
 /// One file, or a JSON list of them.
 fn listed(text: &str) -> Result<Vec<String>, String> {
     if text.starts_with('[') && text.ends_with(']') {
-        return serde_json::from_str(text).map_err(|_| "expected a list of files".to_owned());
+        return json::read_str(text).map_err(|_| "expected a list of files".to_owned());
     }
     Ok(vec![text.to_owned()])
 }

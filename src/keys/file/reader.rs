@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{DEFAULT_PLAN, Names, Written, check_id, parse_net};
 use crate::config::yaml::{self, Located};
-use crate::config::{Origins, Problem};
+use crate::config::{Origins, Problem, is_reserved};
 use crate::keys::{Details, Digest, Found, Key, KeyStore, Kind, Slot};
 
 const DIGEST_RULE: &str = "64 hex digits, the SHA-256 of the whole key, are needed";
@@ -134,6 +134,9 @@ impl<'a> Reader<'a> {
         if kind == Some(Kind::Publishable) && item.upsert == Some(true) {
             let message = "a publishable key may not upsert: it can be read in a page";
             self.problem::<()>(here, format_args!("keys[{index}].upsert"), message);
+        }
+        for name in item.vars.iter().flat_map(serde_json::Map::keys).filter(|name| is_reserved(name)) {
+            self.problem::<()>(here, format_args!("keys[{index}].vars.{name}"), "this name cannot be used");
         }
         let vars = item.vars.unwrap_or_default().into_iter();
         let mut key = Key {

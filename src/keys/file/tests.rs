@@ -111,6 +111,14 @@ keys:
 }
 
 #[test]
+fn javascripts_own_names_are_none_of_variables() {
+    for name in ["__proto__", "constructor", "prototype"] {
+        let found = problems(&format!("keys:\n  - id: a\n    sha256: $A\n    vars: {{ plan: x, {name}: 1 }}\n"));
+        assert_eq!(found, [format!("keys.yaml:2:5: keys[0].vars.{name}: this name cannot be used")]);
+    }
+}
+
+#[test]
 fn a_digest_counts_once_whatever_its_case_and_slot() {
     let upper = A.to_uppercase();
     let text =

@@ -89,6 +89,7 @@ fn whatever_is_wrong_is_refused() {
         ("an unknown claim", ours(json!({"admin": true}))),
         ("an empty session", ours(json!({"sessionId": ""}))),
         ("variables that are no values", ours(json!({"vars": {"a": {"$ne": 1}}}))),
+        ("variables under JavaScript's own names", ours(json!({"vars": {"__proto__": 1}}))),
         ("a name that ends a line", ours(json!({"sub": "a\nb"}))),
         ("an ill-typed claim", ours(json!({"sessionId": {"$ne": null}}))),
         ("no token", "eyJ.eyJ.x".to_owned()),

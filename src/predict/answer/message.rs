@@ -1,10 +1,11 @@
 //! The app's own shape of an answer, free of Flowise's fields.
 
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::super::events::data_of;
-use super::screen::Allowed;
+use super::screen::{Allowed, Event};
+use crate::wire::json::{read_str, sound};
 
 /// Sources of one answer.
 const MOST_SOURCES: usize = 100;
@@ -34,16 +35,31 @@ struct Source {
     url: Option<String>,
 }
 
+/// Of a JSON answer, or of a stream's `metadata`. What else is in it is not looked at, however deep it is.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Fields<'a> {
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    answer: Option<&'a RawValue>,
+    #[serde(borrow)]
+    json: Option<&'a RawValue>,
+    #[serde(borrow)]
+    chat_message_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    source_documents: Option<&'a RawValue>,
+}
+
 /// A JSON answer; `None`: it is no object.
 pub(super) fn of_json(body: &[u8], allowed: Option<&Allowed>) -> Option<Vec<u8>> {
-    let value: Value = serde_json::from_slice(body).ok()?;
-    let answer = value.as_object()?;
-    let content = ["text", "answer", "json"].iter().find_map(|name| answer.get(*name)).map(text_of);
+    let body = sound(body);
+    let answer: Fields<'_> = serde_json::from_str(&body).ok().filter(|_| body.trim_start().starts_with('{'))?;
     let message = Message {
-        id: answer.get("chatMessageId").map(text_of).unwrap_or_default(),
+        id: answer.chat_message_id.map(text_of).unwrap_or_default(),
         role: Assistant::Assistant,
-        content: content.unwrap_or_default(),
-        sources: answer.get("sourceDocuments").map(|documents| sources(documents, allowed)).unwrap_or_default(),
+        content: answer.text.or(answer.answer).or(answer.json).map(text_of).unwrap_or_default(),
+        sources: answer.source_documents.map(|documents| sources(documents, allowed)).unwrap_or_default(),
     };
     serde_json::to_vec(&message).ok()
 }
@@ -62,11 +78,12 @@ impl Telling {
             let is_comment = record.first() == Some(&b':');
             return is_comment.then(|| ": keep-alive\n\n".to_owned());
         };
-        let mut event: Value = serde_json::from_slice(&data).ok()?;
-        let data = event.get_mut("data").map(Value::take).unwrap_or_default();
-        match event.get("event")?.as_str()? {
+        let data = sound(&data);
+        let Event { event, data } = serde_json::from_str(&data).ok()?;
+        let data = data.unwrap_or(RawValue::NULL);
+        match &*event {
             "token" => {
-                let text = text_of(&data);
+                let text = text_of(data);
                 if text.is_empty() || self.failed {
                     return None;
                 }
@@ -77,14 +94,15 @@ impl Telling {
                 Some(event_text("delta", &serde_json::json!({ "content": text })))
             }
             "sourceDocuments" => {
-                self.message.sources = sources(&data, allowed);
+                self.message.sources = sources(data, allowed);
                 None
             }
             "metadata" => {
-                self.message.id = data.get("chatMessageId").map(text_of).unwrap_or_default();
+                let told: Fields<'_> = serde_json::from_str(data.get()).unwrap_or_default();
+                self.message.id = told.chat_message_id.map(text_of).unwrap_or_default();
                 None
             }
-            "error" if !self.failed => Some(self.fail(&text_of(&data))),
+            "error" if !self.failed => Some(self.fail(&text_of(data))),
             "end" if !self.failed => Some(event_text("message", &self.message)),
             _ => None,
         }
@@ -105,21 +123,50 @@ fn event_text(name: &str, data: &impl Serialize) -> String {
     format!("event: {name}\ndata: {}\n\n", serde_json::to_string(data).unwrap_or_default())
 }
 
-fn text_of(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
+/// A text as it is, anything else as JSON.
+fn text_of(value: &RawValue) -> String {
+    match value.get() {
+        "null" => String::new(),
+        text if text.starts_with('"') => read_str(text).unwrap_or_default(),
+        other => other.to_owned(),
     }
 }
 
-fn sources(documents: &Value, allowed: Option<&Allowed>) -> Vec<Source> {
+/// A found passage, as far as it says where it comes from.
+#[derive(Deserialize)]
+struct Document<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    url: Option<&'a RawValue>,
+    #[serde(borrow)]
+    source: Option<&'a RawValue>,
+    #[serde(borrow)]
+    title: Option<&'a RawValue>,
+    #[serde(borrow)]
+    file_name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    filename: Option<&'a RawValue>,
+    #[serde(borrow, rename = "file_name")]
+    file_name_too: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+}
+
+fn sources(documents: &RawValue, allowed: Option<&Allowed>) -> Vec<Source> {
     let mut sources = Vec::new();
     if allowed.is_some_and(|allowed| !allowed.lists("sourceDocuments")) {
         return sources;
     }
-    for document in documents.as_array().into_iter().flatten() {
-        let Some(source) = document.get("metadata").and_then(source) else { continue };
+    let documents: Vec<&RawValue> = serde_json::from_str(documents.get()).unwrap_or_default();
+    for document in documents {
+        let Ok(Document { metadata }) = serde_json::from_str(document.get()) else { continue };
+        let Some(source) = source(&metadata) else { continue };
         if sources.len() < MOST_SOURCES && !sources.contains(&source) {
             sources.push(source);
         }
@@ -128,12 +175,14 @@ fn sources(documents: &Value, allowed: Option<&Allowed>) -> Vec<Source> {
 }
 
 /// Never a path on the server: of one, the file's name.
-fn source(metadata: &Value) -> Option<Source> {
-    let text = |name: &&str| metadata.get(*name)?.as_str().filter(|text| !text.is_empty());
-    let is_url = |text: &&str| text.starts_with("https://") || text.starts_with("http://");
-    let url = ["url", "source"].iter().filter_map(text).find(is_url);
-    let title = ["title", "fileName", "filename", "file_name", "name", "source"].iter().find_map(text).or(url)?;
-    let title = if is_url(&title) { title } else { title.rsplit(['/', '\\']).next().unwrap_or(title) };
+fn source(metadata: &Metadata<'_>) -> Option<Source> {
+    let text = |value: Option<&RawValue>| read_str::<String>(value?.get()).ok().filter(|text| !text.is_empty());
+    let is_url = |text: &String| text.starts_with("https://") || text.starts_with("http://");
+    let Metadata { url, source, title, file_name, filename, file_name_too, name } = *metadata;
+    let url = [url, source].into_iter().filter_map(text).find(is_url);
+    let named = [title, file_name, filename, file_name_too, name, source].into_iter().find_map(text);
+    let title = named.or_else(|| url.clone())?;
+    let title = if is_url(&title) { &*title } else { title.rsplit(['/', '\\']).next().unwrap_or(&title) };
     let bounded = |text: &str| text.chars().take(LONGEST_TEXT).collect();
-    Some(Source { title: bounded(title), url: url.map(bounded) })
+    Some(Source { title: bounded(title), url: url.as_deref().map(bounded) })
 }

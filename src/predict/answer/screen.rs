@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::super::events::data_of;
+use crate::wire::json::{read_str, sound};
 
 /// Fields that are the answer itself or the client's own.
 const ALWAYS: [&str; 10] = [
@@ -114,10 +115,19 @@ impl Allowed {
     /// Of a whole record. What cannot be read is not shown.
     pub(super) fn record(&self, record: &[u8]) -> Step {
         let Some(data) = data_of(record) else {
-            let is_comment = record.split(|byte| *byte == b'\n').all(|line| matches!(line.first(), None | Some(b':')));
+            let mut lines = record.split(|byte| matches!(byte, b'\r' | b'\n'));
+            let is_comment = lines.all(|line| matches!(line.first(), None | Some(b':')));
             return if is_comment { Step::Pass } else { Step::Drop };
         };
-        let Ok(Event { event, data }) = serde_json::from_slice(&data) else { return Step::Drop };
+        let whole;
+        let event = if let Ok(event) = serde_json::from_slice(&data) {
+            Some(event)
+        } else {
+            // Bytes that are no UTF-8.
+            whole = sound(&data);
+            serde_json::from_str(&whole).ok()
+        };
+        let Some(Event { event, data }) = event else { return Step::Drop };
         if !self.shows(&event) {
             return Step::Drop;
         }
@@ -137,7 +147,14 @@ impl Allowed {
 
 /// A JSON object's shown fields, in their order and each as it was; `None`: it is no object.
 pub(super) fn fields(object: &[u8], allowed: &Allowed) -> Option<Vec<u8>> {
-    let mut fields: Fields<'_> = serde_json::from_slice(object).ok()?;
+    let whole;
+    let mut fields: Fields<'_> = if let Ok(fields) = serde_json::from_slice(object) {
+        fields
+    } else {
+        // Halves of characters pass in values, but not in names.
+        whole = sound(object);
+        serde_json::from_str(&whole).ok()?
+    };
     fields.0.retain_mut(|(name, value)| {
         if !allowed.outlines(name) {
             return ALWAYS.contains(&&**name) || allowed.lists(name);
@@ -215,12 +232,12 @@ struct Waiting<'a> {
 
 /// `None`: it is not what its name says.
 fn outline(name: &str, value: &RawValue) -> Option<Box<RawValue>> {
-    let value = value.get();
+    let value = &*sound(value.get().as_bytes());
     match name {
         STEP => again::<Reached<'_>>(value),
         STEPS => again::<Vec<Outline<'_>>>(value),
         // Also as a text that holds it, as Flowise stores it.
-        _ => match serde_json::from_str::<String>(value) {
+        _ => match read_str::<String>(value) {
             Ok(text) => again::<Buttons<'_>>(&text),
             Err(_) => again::<Buttons<'_>>(value),
         },

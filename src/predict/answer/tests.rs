@@ -188,6 +188,26 @@ fn sources_are_shown_only_if_they_are_listed() {
     assert_eq!(message(Some(&["token"])), format!("{start}[]}}"));
 }
 
+#[test]
+fn halves_of_characters_and_deep_values_lose_nothing() {
+    let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
+    let body = format!(
+        r#"{{"text":"a\ud83d","sourceDocuments":[{{"metadata":{{"title":"t\ud83d","\ud83d":1,"pdf":{deep}}}}}],"n":1e999}}"#
+    );
+    let told = view(None, ResponseShape::Message).json(body.clone().into()).unwrap();
+    let expected = "{\"id\":\"\",\"role\":\"assistant\",\"content\":\"a\u{fffd}\",\"sources\":[{\"title\":\"t\u{fffd}\",\"url\":null}]}";
+    assert_eq!(told, expected);
+    let listed = view(Some(&["sourceDocuments"]), ResponseShape::Flowise).json(body.clone().into()).unwrap();
+    assert_eq!(listed, body.replace(",\"n\":1e999", ""));
+    let named = view(Some(&[]), ResponseShape::Flowise).json(r#"{"text":"a","\ud83d":1}"#.into()).unwrap();
+    assert_eq!(named, r#"{"text":"a"}"#);
+
+    let text = format!("message:\ndata:{{\"event\":\"token\",\"data\":\"a\\ud83d\"}}\n\n{END}");
+    let told = shown(view(None, ResponseShape::Message), &text, &[]);
+    assert!(told.contains("\"content\":\"a\u{fffd}\",\"sources\""), "{told}");
+    assert_eq!(shown(view(Some(&["token"]), ResponseShape::Flowise), &text, &[]), text);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -203,6 +223,11 @@ proptest! {
         ] {
             let whole = shown(view(names, shape), &text, &[]);
             prop_assert!(!whole.contains(UPSTREAM));
+            // Lines may end as HTTP's do.
+            let returns = text.replace('\n', "\r\n");
+            let far: Vec<usize> = cuts.iter().map(|cut| returns.len() - 1 - cut % 700).chain(cuts.iter().copied()).collect();
+            let again = shown(view(names, shape), &returns, &far);
+            prop_assert_eq!(again.replace("\r\n", "\n"), whole.clone());
             prop_assert_eq!(&shown(view(names, shape), &text, &near), &whole);
         }
     }

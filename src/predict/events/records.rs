@@ -20,8 +20,18 @@ pub(crate) struct Records {
     held: BytesMut,
     /// Bytes of `held` without the end of a record in them.
     searched: usize,
-    /// The rest of a long record, until its end: whether it passes, and whether it is at the start of a line.
-    rest: Option<(bool, bool)>,
+    /// The rest of a long record, until its end: whether it passes, and what of an end has come.
+    rest: Option<(bool, Tail)>,
+}
+
+/// How what has come of a record ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tail {
+    Line,
+    /// Behind a line's end.
+    LineEnd,
+    /// Behind a line's end and half of the next.
+    Return,
 }
 
 impl Records {
@@ -34,21 +44,17 @@ impl Records {
     ) -> Bytes {
         let mut shown = Shown::default();
         let mut piece = piece;
-        if let Some((passes, at_line_start)) = self.rest {
-            let end = if at_line_start && piece.first() == Some(&b'\n') { Some(1) } else { empty_line(&piece) };
+        if let Some((passes, tail)) = self.rest {
+            let end = rest_end(&piece, tail);
             let part = piece.split_to(end.unwrap_or(piece.len()));
-            self.rest = match (end, part.last()) {
-                (Some(_), _) => None,
-                (None, None) => self.rest,
-                (None, Some(last)) => Some((passes, *last == b'\n')),
-            };
+            self.rest = if end.is_some() { None } else { Some((passes, tail.then(&part))) };
             if passes {
                 shown.push(part);
             }
         }
         if !self.held.is_empty() {
             self.held.extend_from_slice(&piece);
-            let from = self.searched.saturating_sub(1);
+            let from = self.searched.saturating_sub(2);
             let Some(end) = empty_line(self.held.get(from..).unwrap_or_default()) else {
                 self.searched = self.held.len();
                 self.decide_early(&mut shown, early);
@@ -75,7 +81,7 @@ impl Records {
         let decision = event_name(&self.held).and_then(early);
         if let Some(passes) = decision.or((self.held.len() > LONGEST).then_some(false)) {
             let part = self.held.split().freeze();
-            self.rest = Some((passes, part.last() == Some(&b'\n')));
+            self.rest = Some((passes, Tail::Line.then(&part)));
             if passes {
                 shown.push(part);
             }
@@ -109,17 +115,38 @@ impl Shown {
     }
 }
 
-/// Bytes of the first record; an empty line by itself is one as well.
-fn record_end(bytes: &[u8]) -> Option<usize> {
-    if bytes.first() == Some(&b'\n') {
-        return Some(1);
+impl Tail {
+    fn then(self, piece: &[u8]) -> Self {
+        match (piece, self) {
+            ([], _) => self,
+            ([.., b'\n', b'\r'], _) | ([b'\r'], Self::LineEnd) => Self::Return,
+            ([.., b'\n'], _) => Self::LineEnd,
+            _ => Self::Line,
+        }
     }
-    empty_line(bytes)
 }
 
-/// Where the first empty line after another ends.
+/// Bytes of the first record; an empty line by itself is one as well.
+fn record_end(bytes: &[u8]) -> Option<usize> {
+    rest_end(bytes, Tail::LineEnd)
+}
+
+/// Bytes up to the end of a record of which some has come.
+fn rest_end(bytes: &[u8], tail: Tail) -> Option<usize> {
+    match (tail, bytes) {
+        (Tail::LineEnd | Tail::Return, [b'\n', ..]) => Some(1),
+        (Tail::LineEnd, [b'\r', b'\n', ..]) => Some(2),
+        _ => empty_line(bytes),
+    }
+}
+
+/// Where the first empty line after another ends; lines end with LF or CRLF.
 fn empty_line(bytes: &[u8]) -> Option<usize> {
-    memchr::memmem::find(bytes, b"\n\n").map(|at| at + 2)
+    memchr::memchr_iter(b'\n', bytes).find_map(|at| match bytes.get(at + 1..)? {
+        [b'\n', ..] => Some(at + 2),
+        [b'\r', b'\n', ..] => Some(at + 3),
+        _ => None,
+    })
 }
 
 /// Of a record that need not be whole.

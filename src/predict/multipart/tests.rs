@@ -15,8 +15,12 @@ fn body(parts: &[Vec<u8>]) -> Vec<u8> {
     [parts.concat(), b"--theirs--\r\n".to_vec()].concat()
 }
 
+fn rewriter(content_type: &str) -> Result<Rewriter, Refusal> {
+    Rewriter::new(content_type, "ours".to_owned(), "mine".to_owned(), TextLimit::new(1000))
+}
+
 fn rewrite(body: &[u8], piece: usize) -> Result<Vec<u8>, Refusal> {
-    let mut rewriter = Rewriter::new(TYPE, "ours".to_owned(), "mine".to_owned())?;
+    let mut rewriter = rewriter(TYPE)?;
     let mut out = Vec::new();
     for piece in body.chunks(piece) {
         out.extend_from_slice(&rewriter.feed(piece)?);
@@ -61,6 +65,41 @@ fn the_chat_may_be_named_once_more_and_goes_no_further() {
     assert!(refused(&body(&[chat_part("mine")])).contains("no file"));
 }
 
+fn base64_part(word: &str) -> Vec<u8> {
+    format!("--theirs\r\nContent-Disposition: form-data; name=\"base64\"\r\n\r\n{word}\r\n").into_bytes()
+}
+
+#[test]
+fn bytes_may_be_asked_for_in_place_of_text() {
+    let file = part("a.txt", "text/plain", b"hello");
+    let plain = String::from_utf8(rewrite(&body(std::slice::from_ref(&file)), 1000).unwrap()).unwrap();
+    let asked = "--ours\r\nContent-Disposition: form-data; name=\"base64\"\r\n\r\ntrue\r\n";
+    for piece in [1, 7, 1000] {
+        let rewrite = |parts: &[Vec<u8>]| String::from_utf8(rewrite(&body(parts), piece).unwrap()).unwrap();
+        assert_eq!(rewrite(&[base64_part("true"), file.clone()]), format!("{asked}{plain}"));
+        let before = plain.strip_suffix("--ours--\r\n").unwrap();
+        assert_eq!(rewrite(&[file.clone(), base64_part("1")]), format!("{before}{asked}--ours--\r\n"));
+        assert_eq!(rewrite(&[base64_part("false"), file.clone()]), plain);
+    }
+    assert!(refused(&body(&[base64_part("maybe"), file.clone()])).contains("true or false"));
+    assert!(refused(&body(&[base64_part("true"), base64_part("true"), file])).contains("twice"));
+}
+
+#[test]
+fn words_of_texts_are_bounded_wherever_the_file_is_cut() {
+    for content in ["x".repeat(1001), "=".repeat(1001), "\n".repeat(1001), "😀".repeat(501)] {
+        for piece in [7, 5000] {
+            let refusal = rewrite(&body(&[part("a.md", "text/markdown", content.as_bytes())]), piece).unwrap_err();
+            assert!(matches!(refusal, Refusal::Invalid("word_length", _)), "{refusal:?}");
+        }
+    }
+    let long = "漢".repeat(1500);
+    assert!(rewrite(&body(&[part("a.txt", "text/plain", long.as_bytes())]), 7).is_ok());
+    let two = [part("a.txt", "text/plain", long.as_bytes()), part("b.txt", "text/plain", long.as_bytes())];
+    assert!(refused(&body(&two)).contains("too many long words"));
+    assert!(rewrite(&body(&[part("a.pdf", "application/pdf", format!("%PDF-{long}{long}").as_bytes())]), 7).is_ok());
+}
+
 #[test]
 fn boundaries_are_read_as_they_are_written() {
     for (text, is_good) in [
@@ -73,12 +112,9 @@ fn boundaries_are_read_as_they_are_written() {
         ("multipart/form-data; boundary=\"a\\\"b\"", false),
         ("multipart/form-data; boundary=\"open", false),
     ] {
-        assert_eq!(Rewriter::new(text, "ours".to_owned(), "mine".to_owned()).is_ok(), is_good, "{text}");
+        assert_eq!(rewriter(text).is_ok(), is_good, "{text}");
     }
-    assert!(
-        Rewriter::new(&format!("multipart/form-data; boundary={}", "x".repeat(71)), "o".to_owned(), String::new())
-            .is_err()
-    );
+    assert!(rewriter(&format!("multipart/form-data; boundary={}", "x".repeat(71))).is_err());
 }
 
 #[test]
@@ -97,7 +133,7 @@ fn what_is_no_honest_file_is_refused() {
     }
     let other =
         b"--theirs\r\nContent-Disposition: form-data; name=\"other\"; filename=\"a.txt\"\r\n\r\nx\r\n--theirs--\r\n";
-    assert!(refused(other).contains("files and chatId"));
+    assert!(refused(other).contains("files, chatId and base64"));
     let field = b"--theirs\r\nContent-Disposition: form-data; name=\"files\"\r\n\r\nx\r\n--theirs--\r\n";
     assert!(refused(field).contains("no file with a name"));
     let twice = b"--theirs\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a.txt\"; filename*=x\r\n\r\nx\r\n--theirs--\r\n";
@@ -121,11 +157,11 @@ fn broken_framing_is_refused_and_bounded() {
 
 #[test]
 fn a_large_file_is_not_held() {
-    let mut rewriter = Rewriter::new(TYPE, "ours".to_owned(), "mine".to_owned()).unwrap();
+    let mut rewriter = rewriter(TYPE).unwrap();
     let head = part("a.txt", "text/plain", b"");
     rewriter.feed(&head[..head.len() - 2]).unwrap();
     for _ in 0..1000 {
-        rewriter.feed(&[b'x'; 16 * 1024]).unwrap();
+        rewriter.feed("a line\n".repeat(2000).as_bytes()).unwrap();
         assert!(rewriter.held.len() < 3 * TELLING, "{}", rewriter.held.len());
     }
 }

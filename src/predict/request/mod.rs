@@ -17,7 +17,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::json::{Json, Object, parse_object, shown};
+use self::text::TextBounds;
+use super::json::{Json, Object, parse_object, shown, text_of};
 use super::session::{ChatIds, Namespace};
 use crate::config::Chatflow;
 use crate::wire::refusal::Refusal;
@@ -48,34 +49,41 @@ pub(crate) struct Caller<'a> {
 
 /// Checks a body against the chatflow's policy and applies what the gateway forces.
 pub(crate) fn check(body: &[u8], chatflow: &Chatflow, caller: &Caller<'_>) -> Result<Prediction, Refusal> {
-    let mut fields = parse_object(body)?;
+    let body = text_of(body)?;
+    let mut fields = parse_object(&body)?;
     let mut checked = Object::default();
 
     let streaming = streaming(&mut fields)?;
-    let question = text::question(&mut fields, chatflow)?;
-    let form = text::form(&mut fields, chatflow)?;
+    let bounds = TextBounds::new(chatflow);
+    let question = text::question(&mut fields, &bounds)?;
+    let form = text::form(&mut fields, &bounds)?;
     // Whoever answers a flow that waits says no more than that.
-    let resumes = turns::human_input(&mut fields, chatflow)?;
-    if question.is_none() && form.is_none() && resumes.is_none() {
+    let resumes = turns::human_input(&mut fields, &bounds)?;
+    let uploads = uploads::uploads(&mut fields, &bounds)?;
+    let is_spoken = uploads.as_ref().is_some_and(uploads::is_speech);
+    if question.is_none() && form.is_none() && resumes.is_none() && !is_spoken {
         return Err(invalid("question_required", "The field question (a string) or form (an object) is required."));
     }
-    let mut overrides = overrides::checked(&mut fields, chatflow)?;
+    let mut overrides = overrides::checked(&mut fields, &bounds)?;
     let ids = ids::ids(&mut fields, &mut overrides, chatflow, caller)?;
     overrides::force(&mut overrides, chatflow, caller);
+    overrides::list_state(&mut overrides);
     if let Some(session) = &ids.session {
         overrides.set("sessionId", Json::Text(Cow::Borrowed(&session.upstream)));
     }
     let overrides = (!overrides.is_empty()).then_some(Json::Object(overrides));
-    // Both official SDKs repeat the path's id here; Flowise ignores it.
-    if fields.take("chatflowId").is_some_and(|value| !matches!(value, Json::Text(_))) {
-        return Err(ill_typed("chatflowId", "a string"));
+    // Both official SDKs repeat the path's id here, and clients of older versions name a socket; Flowise ignores both.
+    for ignored in ["chatflowId", "socketIOClientId"] {
+        if fields.take(ignored).is_some_and(|value| !matches!(value, Json::Text(_))) {
+            return Err(ill_typed(ignored, "a string"));
+        }
     }
     for (name, value) in [
         ("question", question),
         ("form", form),
         ("overrideConfig", overrides),
-        ("history", turns::history(&mut fields, chatflow, caller)?),
-        ("uploads", uploads::uploads(&mut fields, chatflow)?),
+        ("history", turns::history(&mut fields, &bounds, caller)?),
+        ("uploads", uploads),
         ("humanInput", resumes),
         ("action", turns::action(&mut fields)?),
         ("leadEmail", turns::lead_email(&mut fields)?),
@@ -91,9 +99,9 @@ pub(crate) fn check(body: &[u8], chatflow: &Chatflow, caller: &Caller<'_>) -> Re
     }
     // Two ids and what is forced.
     let around = body.len() + 256;
-    let body = checked.to_bytes(around).map_err(|_| invalid("body_json", "The body cannot be forwarded."))?;
+    let forwarded = checked.to_bytes(around).map_err(|_| invalid("body_json", "The body cannot be forwarded."))?;
     drop(checked);
-    Ok(Prediction { body: Bytes::from(body), streaming, ids })
+    Ok(Prediction { body: Bytes::from(forwarded), streaming, ids })
 }
 
 fn streaming(fields: &mut Object<'_>) -> Result<bool, Refusal> {

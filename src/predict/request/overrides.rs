@@ -2,19 +2,26 @@
 //!
 //! Flowise filters strings and lists by its own list of enabled overrides, but lets objects past it, into every node. So
 //! an allowed path takes a single value: a string, a number, a boolean or null. Only where the real input is a map does
-//! it take one: `vars`, an agentflow's `startState`, and `promptValues`, whose values may stand under a node's id.
+//! it take one: `vars`, an agentflow's `startState`, and `promptValues`, whose values may stand under a node's id. A
+//! state may also be written as the list that Flowise takes, and is sent as that.
 //! Anything else that Flowise keys by node id is allowed by its whole path, such as `temperature.chatOpenAI_0`.
 
 use serde_json::{Map, Value};
 
 use super::super::json::{Json, Object, shown};
-use super::text::check_words;
+use super::text::TextBounds;
 use super::{Caller, ill_typed};
-use crate::config::{Chatflow, override_rules};
+use crate::config::{Chatflow, is_reserved, override_rules};
 use crate::wire::refusal::Refusal;
 
+/// An agentflow's state.
+const STATE: &str = "startState";
+/// Bytes of a key in it, and keys.
+const LONGEST_KEY: usize = 256;
+const MOST_KEYS: usize = 256;
+
 /// `overrideConfig` with `variables` in it, every path allowed by the chatflow.
-pub(super) fn checked<'a>(fields: &mut Object<'a>, chatflow: &Chatflow) -> Result<Object<'a>, Refusal> {
+pub(super) fn checked<'a>(fields: &mut Object<'a>, bounds: &TextBounds<'_>) -> Result<Object<'a>, Refusal> {
     let mut overrides = object("overrideConfig", fields.take("overrideConfig"))?;
     let variables = object("variables", fields.take("variables"))?;
     if !variables.is_empty() {
@@ -28,11 +35,53 @@ pub(super) fn checked<'a>(fields: &mut Object<'a>, chatflow: &Chatflow) -> Resul
         }
         overrides.set("vars", Json::Object(vars));
     }
+    if let Some(Json::List(items)) = overrides.get_mut(STATE) {
+        let state = state_of(std::mem::take(items))?;
+        overrides.set(STATE, Json::Object(state));
+    }
     let mut refused = Refused::default();
-    let checked = check_fields(&overrides, &mut Vec::new(), chatflow, &mut refused);
+    let checked = check_fields(&overrides, &mut Vec::new(), bounds, &mut refused);
     // A client shall not have to take them out one by one.
     refused.refusal().map_or(checked, Err)?;
     Ok(overrides)
+}
+
+/// Flowise's list of keys and values as the map that it means: of a key that stands there twice, the last counts.
+fn state_of(items: Vec<Json<'_>>) -> Result<Object<'_>, Refusal> {
+    let ill_formed = || ill_typed("overrideConfig.startState", "a list of {key: string, value}, or an object");
+    let mut state = Object::default();
+    for item in items {
+        let Json::Object(mut item) = item else { return Err(ill_formed()) };
+        let value = item.get_mut("value").map(|value| std::mem::replace(value, Json::Null));
+        let (Some(Json::Text(key)), Some(value), 2) = (item.take("key"), value, item.iter().count() + 1) else {
+            return Err(ill_formed());
+        };
+        if is_reserved(&key) {
+            let message = format!("The field overrideConfig.startState.{key} is not allowed.");
+            return Err(Refusal::Invalid("prototype_field", message.into()));
+        }
+        if key.len() > LONGEST_KEY || state.iter().count() >= MOST_KEYS {
+            return Err(ill_formed());
+        }
+        state.set(key, value);
+    }
+    Ok(state)
+}
+
+/// Writes a state as the list that Flowise takes; over a map it throws (3.1.4).
+pub(super) fn list_state(overrides: &mut Object<'_>) {
+    let fields = match overrides.get_mut(STATE) {
+        Some(Json::Object(state)) => std::mem::take(state).into_fields(),
+        Some(Json::Given(Value::Object(state))) => Object::given(state).into_fields(),
+        _ => return,
+    };
+    let item = |(key, value)| {
+        let mut item = Object::default();
+        item.set("key", Json::Text(key));
+        item.set("value", value);
+        Json::Object(item)
+    };
+    overrides.set(STATE, Json::List(fields.into_iter().map(item).collect()));
 }
 
 fn object<'a>(name: &str, value: Option<Json<'a>>) -> Result<Object<'a>, Refusal> {
@@ -48,13 +97,13 @@ fn object<'a>(name: &str, value: Option<Json<'a>>) -> Result<Object<'a>, Refusal
 fn check_fields<'j>(
     fields: &'j Object<'_>,
     at: &mut Vec<&'j str>,
-    chatflow: &Chatflow,
+    bounds: &TextBounds<'_>,
     refused: &mut Refused,
 ) -> Result<(), Refusal> {
     let mut checked = Ok(());
     for (name, value) in fields.iter() {
         at.push(name);
-        let field = check_field(value, at, chatflow, refused);
+        let field = check_field(value, at, bounds, refused);
         at.pop();
         checked = checked.and(field);
     }
@@ -64,16 +113,16 @@ fn check_fields<'j>(
 fn check_field<'j>(
     value: &'j Json<'_>,
     at: &mut Vec<&'j str>,
-    chatflow: &Chatflow,
+    bounds: &TextBounds<'_>,
     refused: &mut Refused,
 ) -> Result<(), Refusal> {
     // No path in here is a protected one: `override_rules` are asked when a configuration is loaded.
-    let paths = &chatflow.override_config;
+    let paths = &bounds.chatflow.override_config;
     let is_covered = paths.iter().any(|path| is_prefix(path, at));
     match value {
         // Towards a path that is allowed by itself, or in a map that is allowed as a whole.
         Json::Object(inner) if (is_covered && is_map(at)) || paths.iter().any(|path| leads_to(at, path)) => {
-            check_fields(inner, at, chatflow, refused)
+            check_fields(inner, at, bounds, refused)
         }
         _ if !is_covered => {
             refused.add(at);
@@ -82,7 +131,7 @@ fn check_field<'j>(
         // An id, as strict as the chat's.
         _ if *at == ["sessionId"] => Ok(()),
         // Not a map where a flow's author meant one, and a map nowhere else.
-        Json::Text(text) if !is_map(at) || is_below_map(at) => check_override_text(text, at, chatflow),
+        Json::Text(text) if !is_map(at) || is_below_map(at) => check_override_text(text, at, bounds),
         Json::Null | Json::Bool(_) | Json::Number(_) if !is_map(at) || is_below_map(at) => Ok(()),
         _ => {
             let expected = if is_map(at) && !is_below_map(at) { "an object" } else { "a single value" };
@@ -152,7 +201,7 @@ impl Refused {
 }
 
 /// Flowise fills `{{…}}` in before it runs a node: `{{$vars.x}}` would read what no client shall.
-fn check_override_text(text: &str, at: &[&str], chatflow: &Chatflow) -> Result<(), Refusal> {
+fn check_override_text(text: &str, at: &[&str], bounds: &TextBounds<'_>) -> Result<(), Refusal> {
     if text.contains("{{") {
         let message = format!("The field {} may not hold {{{{.", spelled(at));
         return Err(Refusal::Invalid("override_template", message.into()));
@@ -161,8 +210,7 @@ fn check_override_text(text: &str, at: &[&str], chatflow: &Chatflow) -> Result<(
         let message = format!("The field {} may not name a file of the server.", spelled(at));
         return Err(Refusal::Invalid("file_reference", message.into()));
     }
-    // Most texts are too short to need their path spelled out.
-    if text.len() > chatflow.max_word_chars { check_words(&spelled(at), text, chatflow) } else { Ok(()) }
+    bounds.measure(text).map_err(|run| bounds.refusal(&spelled(at), run))
 }
 
 /// Whether a map stands there in Flowise.

@@ -94,7 +94,9 @@ fn every_refusal_names_its_field() {
         (json!({"question": "hi", "uploads": [{"type": "file", "path": "/x"}]}), "uploads.path is not known"),
         (json!({"question": "hi", "history": [{"role": "userMessage", "content": "x"}]}), "with a secret key only"),
         (json!({"question": "x ".repeat(11)}), "longer than 20 characters"),
-        (json!({"question": "x".repeat(11)}), "more than 10 letters"),
+        (json!({"question": "x".repeat(11)}), "a word of more than 10 letters (max_word_chars)"),
+        (json!({"question": "=".repeat(11)}), "more than 10 signs in a row"),
+        (json!({"question": "\n".repeat(11)}), "more than 10 spaces or line breaks in a row"),
         (json!({"form": {"a": {}}}), "form.a must be"),
     ] {
         let message = refused(&body);

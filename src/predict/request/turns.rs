@@ -2,9 +2,8 @@
 
 use super::super::json::{Json, Object, shown};
 use super::ids::id;
-use super::text::{check_text, check_words};
+use super::text::TextBounds;
 use super::{Caller, ill_typed, invalid, unknown};
-use crate::config::Chatflow;
 use crate::wire::refusal::Refusal;
 
 /// Messages in `history`, calls in an action.
@@ -15,7 +14,7 @@ const LONGEST_LABEL: usize = 1024;
 /// `history` puts words into the assistant's mouth. A backend may know them; a visitor would make them up.
 pub(super) fn history<'a>(
     fields: &mut Object<'a>,
-    chatflow: &Chatflow,
+    bounds: &TextBounds<'_>,
     caller: &Caller<'_>,
 ) -> Result<Option<Json<'a>>, Refusal> {
     let messages = match fields.take("history") {
@@ -32,7 +31,7 @@ pub(super) fn history<'a>(
             (2, Some(Json::Text(role)), Some(Json::Text(content)))
                 if matches!(&**role, "userMessage" | "apiMessage") =>
             {
-                check_words("history", content, chatflow)?;
+                bounds.check_words("history", content)?;
             }
             _ => return Err(ill_formed_message()),
         }
@@ -45,7 +44,7 @@ fn ill_formed_message() -> Refusal {
 }
 
 /// What a user answers to an agentflow that waits for one.
-pub(super) fn human_input<'a>(fields: &mut Object<'a>, chatflow: &Chatflow) -> Result<Option<Json<'a>>, Refusal> {
+pub(super) fn human_input<'a>(fields: &mut Object<'a>, bounds: &TextBounds<'_>) -> Result<Option<Json<'a>>, Refusal> {
     let input = match fields.take("humanInput") {
         None => return Ok(None),
         Some(Json::Object(input)) => input,
@@ -59,7 +58,7 @@ pub(super) fn human_input<'a>(fields: &mut Object<'a>, chatflow: &Chatflow) -> R
             ("startNodeId", value) => {
                 id("humanInput.startNodeId", value.clone())?;
             }
-            ("feedback", Json::Text(text)) => check_text("humanInput.feedback", text, chatflow)?,
+            ("feedback", Json::Text(text)) => bounds.check_text("humanInput.feedback", text)?,
             ("feedback", _) => return Err(ill_typed("humanInput.feedback", "a string")),
             _ => return Err(unknown(&format!("humanInput.{name}"))),
         }

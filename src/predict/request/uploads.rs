@@ -6,26 +6,25 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::super::files;
 use super::super::json::{Json, Object, shown};
-use super::text::check_words;
+use super::text::TextBounds;
 use super::{ill_typed, invalid, unknown};
-use crate::config::Chatflow;
 use crate::wire::refusal::Refusal;
 
 /// Files of one request; each costs Flowise a look into its storage.
 const MOST_FILES: usize = 20;
 
-pub(super) fn uploads<'a>(fields: &mut Object<'a>, chatflow: &Chatflow) -> Result<Option<Json<'a>>, Refusal> {
+pub(super) fn uploads<'a>(fields: &mut Object<'a>, bounds: &TextBounds<'_>) -> Result<Option<Json<'a>>, Refusal> {
     match fields.take("uploads") {
         None => Ok(None),
         Some(Json::List(items)) if items.len() <= MOST_FILES => {
-            items.iter().try_for_each(|upload| check(upload, chatflow))?;
+            items.iter().try_for_each(|upload| check(upload, bounds))?;
             Ok(Some(Json::List(items)))
         }
         Some(_) => Err(ill_typed("uploads", "a list of at most 20 files")),
     }
 }
 
-fn check(upload: &Json<'_>, chatflow: &Chatflow) -> Result<(), Refusal> {
+fn check(upload: &Json<'_>, bounds: &TextBounds<'_>) -> Result<(), Refusal> {
     let Json::Object(fields) = upload else { return Err(ill_typed("uploads", "a list of objects")) };
     for (name, value) in fields.iter() {
         if !matches!(name, "type" | "name" | "data" | "mime") {
@@ -46,29 +45,43 @@ fn check(upload: &Json<'_>, chatflow: &Chatflow) -> Result<(), Refusal> {
     let name = text("name").ok_or_else(|| ill_typed("uploads.name", "a string"))?;
     let data = text("data").ok_or_else(|| ill_typed("uploads.data", "a string"))?;
     match kind {
-        Some("file:full") => check_extracted(name, text("mime"), data, chatflow),
-        Some("file" | "file:rag") => check_data(name, text("mime"), data).map(|_| ()),
+        Some("file:full") => check_extracted(name, text("mime"), data, bounds),
+        Some("file" | "file:rag") => check_data(name, text("mime"), data, bounds).map(|_| ()),
         Some("audio") => {
-            let kind = check_data(name, text("mime"), data)?;
+            let kind = check_data(name, text("mime"), data, bounds)?;
             if kind.is_audio() { Ok(()) } else { Err(ill_typed("uploads.mime", "a kind of audio")) }
         }
         _ => Err(ill_typed("uploads.type", "file, file:full, file:rag or audio")),
     }
 }
 
+/// Whether something was said that Flowise turns into a question.
+pub(super) fn is_speech(uploads: &Json<'_>) -> bool {
+    let is_audio = |upload: &Json<'_>| match upload {
+        Json::Object(fields) => matches!(fields.get("type"), Some(Json::Text(kind)) if kind == "audio"),
+        _ => false,
+    };
+    matches!(uploads, Json::List(items) if items.iter().any(is_audio))
+}
+
 /// The text of a file, as `attachments` gave it: it goes into the prompt. The widget knows no media type for some files.
-fn check_extracted(name: &str, media_type: Option<&str>, text: &str, chatflow: &Chatflow) -> Result<(), Refusal> {
+fn check_extracted(name: &str, media_type: Option<&str>, text: &str, bounds: &TextBounds<'_>) -> Result<(), Refusal> {
     match media_type.filter(|media_type| !media_type.is_empty()) {
         Some(media_type) => files::check_name_and_type(name, media_type).map(|_| ()),
         None => files::check_name(name),
     }
     .map_err(unfit)?;
-    check_words("uploads.data", text, chatflow)
+    bounds.check_words("uploads.data", text)
 }
 
 /// `data:<media type>[;parameters];base64,<content>`: what it says of itself, what the field `mime` says, the name and
 /// the content agree. Flowise goes by the first.
-fn check_data(name: &str, media_type: Option<&str>, data: &str) -> Result<&'static files::Kind, Refusal> {
+fn check_data(
+    name: &str,
+    media_type: Option<&str>,
+    data: &str,
+    bounds: &TextBounds<'_>,
+) -> Result<&'static files::Kind, Refusal> {
     let Some(rest) = data.strip_prefix("data:") else { return Err(by_url_or_ill_formed(data)) };
     // One comma: Flowise splits at each and takes the last part for the content.
     let (head, content) = rest.split_once(',').ok_or_else(ill_formed)?;
@@ -76,6 +89,9 @@ fn check_data(name: &str, media_type: Option<&str>, data: &str) -> Result<&'stat
     // Decoded to be looked at; bounded as the body is.
     let content = STANDARD.decode(content).map_err(|_| ill_formed())?;
     let kind = files::check_file(name, declared, &content).map_err(unfit)?;
+    if kind.is_text() {
+        bounds.check_words("uploads.data", &String::from_utf8_lossy(&content))?;
+    }
     match media_type {
         Some(media_type) if files::check_name_and_type(name, media_type) != Ok(kind) => {
             Err(unfit("The field mime does not belong to the file."))

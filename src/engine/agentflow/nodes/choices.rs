@@ -15,6 +15,7 @@ use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
 use crate::engine::models::Ask;
 use crate::engine::mustache::{JsonTemplate, Mustache, Names};
+use crate::wire::json;
 
 /// The node `conditionAgentflow`.
 pub(super) struct Condition;
@@ -301,7 +302,7 @@ fn scenario(text: &str) -> Option<String> {
     let start = ["```json", "```", "``", "`"].iter().find_map(|fence| Some(text.find(fence)? + fence.len()));
     let start = start.or_else(|| text.find('{'))?;
     let end = ["```", "``", "`"].iter().find_map(|fence| text.rfind(fence)).or_else(|| Some(text.rfind('}')? + 1))?;
-    let named: Value = serde_json::from_str(text.get(start..end)?.trim()).ok()?;
+    let named: Value = json::read_str(text.get(start..end)?.trim()).ok()?;
     named.get("output")?.as_str().filter(|output| !output.is_empty()).map(str::to_owned)
 }
 

@@ -20,6 +20,7 @@ use crate::engine::mustache::{Dialect, Fields, Mustache};
 use crate::engine::percent::{located, pairs};
 use crate::engine::provider::{Call, Received};
 use crate::redact::Sentence;
+use crate::wire::json;
 
 /// The node `httpAgentflow`.
 pub(super) struct Http;
@@ -120,7 +121,7 @@ impl Step for Sends {
                 "text" => text(&received.body),
                 _ => {
                     visit.run.budget().has_room(bytes_of_json(&received.body))?;
-                    serde_json::from_slice(&received.body).unwrap_or_else(|_| text(&received.body))
+                    json::read(&received.body).unwrap_or_else(|_| text(&received.body))
                 }
             };
             if !status.is_success() {

@@ -18,6 +18,7 @@ use crate::engine::inputs::Inputs;
 use crate::engine::message::Message;
 use crate::engine::models::{self, Answered, Ask, ChatModel};
 use crate::engine::mustache::JsonTemplate;
+use crate::wire::json;
 
 /// How Flowise has a model sum up a chat.
 const SUMMARIZER: &str = include_str!("summarizer.txt");
@@ -317,7 +318,7 @@ pub(super) fn tell_end(visit: &Visit<'_>, answered: &Answered) {
 
 /// An answer of a described form: itself, and as a text.
 pub(super) fn formed(answered: &Answered) -> Result<(Map<String, Value>, String), Failure> {
-    match serde_json::from_str(&answered.text) {
+    match json::read_str(&answered.text) {
         Ok(Value::Object(fields)) => {
             let text = match fields.get("content") {
                 Some(Value::String(content)) => content.clone(),

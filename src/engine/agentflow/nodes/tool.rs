@@ -9,6 +9,7 @@ use crate::engine::Task;
 use crate::engine::failure::Failure;
 use crate::engine::inputs::Inputs;
 use crate::engine::mustache::{Dialect, JsonTemplate};
+use crate::wire::json::read_str;
 
 /// The node `toolAgentflow`.
 pub(super) struct ToolNode;
@@ -85,7 +86,7 @@ fn meant(value: JsonTemplate) -> JsonTemplate {
     match value {
         JsonTemplate::Fixed(Value::String(text)) => {
             let text = clean(&text);
-            let json = if looks_like_json(&text) { serde_json::from_str(&text).ok() } else { None };
+            let json = if looks_like_json(&text) { read_str(&text).ok() } else { None };
             JsonTemplate::Fixed(json.unwrap_or_else(|| text.into()))
         }
         JsonTemplate::Input(text) => {

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::wire::json;
+
 /// Values within values.
 const DEEPEST: usize = 64;
 
@@ -14,7 +16,7 @@ pub(in crate::engine::nodes) fn read(text: &str) -> Result<Value, String> {
         Some((_, block)) => block.strip_prefix("json").unwrap_or(block).split("```").next().unwrap_or_default(),
         None => text.trim(),
     };
-    serde_json::from_str(text).or_else(|_| repaired(text))
+    json::read_str(text).or_else(|_| repaired(&json::sound(text.as_bytes())))
 }
 
 fn repaired(text: &str) -> Result<Value, String> {
@@ -186,9 +188,14 @@ impl<'a> Reader<'a> {
             'b' => '\u{8}',
             'f' => '\u{c}',
             'u' => {
-                let code = self.rest().get(..4).and_then(|digits| u32::from_str_radix(digits, 16).ok());
-                let Some(letter) = code.and_then(char::from_u32) else { return };
+                let unit = |digits: Option<&str>| digits.and_then(|digits| u16::from_str_radix(digits, 16).ok());
+                let Some(first) = unit(self.rest().get(..4)) else { return };
                 self.at += 4;
+                let second = self.rest().strip_prefix("\\u").and_then(|rest| unit(rest.get(..4)));
+                let second = second.filter(|second| (0xdc00..=0xdfff).contains(second));
+                let letter = char::decode_utf16([Some(first), second].into_iter().flatten()).next();
+                let letter = letter.and_then(Result::ok).unwrap_or(char::REPLACEMENT_CHARACTER);
+                self.at += if letter > '\u{ffff}' { 6 } else { 0 };
                 letter
             }
             letter => letter,
@@ -272,6 +279,7 @@ mod tests {
             ("{\"a\":\"he said \"hi\" ok\"}", json!({ "a": "he said \"hi\" ok" })),
             ("{\"a\":'x\\'y'}", json!({ "a": "x'y" })),
             ("{\"a\":1}}", json!({ "a": 1 })),
+            (r"{'a':'\ud83d\ude00\u00e9 \ud83d x'}", json!({ "a": "😀é \u{fffd} x" })),
             ("“a”", json!("a")),
             ("{\"a\":.5}", json!({ "a": 0.5 })),
             ("{\"a\":\"line\nbreak\"}", json!({ "a": "line\nbreak" })),

@@ -13,6 +13,7 @@ use crate::engine::outcomes::outcome;
 use crate::engine::part::{Part, Source};
 use crate::engine::run::Run;
 use crate::engine::variables::at;
+use crate::wire::json;
 
 /// See the module.
 #[derive(Debug, Clone, Default)]
@@ -95,7 +96,7 @@ fn text_at(value: &Value, path: &str) -> String {
     if path.is_empty() {
         return told(value);
     }
-    let parsed = value.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let parsed = value.as_str().and_then(|text| json::read_str::<Value>(text).ok());
     at(parsed.as_ref().unwrap_or(value), path).map_or_else(|| "undefined".to_owned(), told)
 }
 

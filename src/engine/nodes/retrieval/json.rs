@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::javascript::{entries, json, shown, trim};
 use crate::engine::budget::bytes_of;
+use crate::wire::json::read_str;
 
 /// A text, and what the file itself says about it.
 pub(super) type Found = (String, Map<String, Value>);
@@ -32,7 +33,7 @@ impl Wanted {
 
     /// Texts with what the file itself says about them.
     pub(super) fn read(&self, text: &str) -> Result<Vec<Found>, String> {
-        let parsed: Value = serde_json::from_str(trim(text)).map_err(|error| format!("no valid JSON: {error}"))?;
+        let parsed: Value = read_str(trim(text)).map_err(|error| format!("no valid JSON: {error}"))?;
         let items = match parsed {
             Value::Array(items) => items,
             item => vec![item],

@@ -13,6 +13,7 @@ use crate::engine::nodes::Kind;
 use crate::engine::nodes::prompts::given::Given;
 use crate::engine::part::{Part, Source};
 use crate::engine::run::Run;
+use crate::wire::json::read_str;
 
 /// The node `ifElseFunction`.
 pub(super) struct IfElseFunction;
@@ -51,7 +52,7 @@ fn written_json(value: JsonTemplate) -> JsonTemplate {
             JsonTemplate::parse(&text.written(), Dialect::Chatflow).unwrap_or(value)
         }
         JsonTemplate::Fixed(Value::String(text)) if is_json(text) => {
-            serde_json::from_str(text).map(JsonTemplate::Fixed).unwrap_or(value)
+            read_str(text).map(JsonTemplate::Fixed).unwrap_or(value)
         }
         _ => value,
     }

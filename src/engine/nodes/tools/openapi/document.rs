@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::schema::Schemas;
+use crate::wire::json;
 
 /// References that follow each other.
 const LONGEST_CHAIN: usize = 32;
@@ -32,7 +33,7 @@ impl Document {
     /// # Errors
     /// It is neither, or no such document.
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let document: Value = match serde_json::from_str(text) {
+        let document: Value = match json::read_str(text) {
             Ok(document) => document,
             Err(_) => serde_saphyr::from_str(text).map_err(|_| "expected an OpenAPI document in JSON or YAML")?,
         };

@@ -24,6 +24,7 @@ use crate::engine::part::{Part, Tool, ToolResult};
 use crate::engine::percent::{self, STEP, located, steps};
 use crate::engine::run::Run;
 use crate::engine::variables::text_of;
+use crate::wire::json;
 
 /// What Flowise's editor puts there, without its blanks: the engine does just that, and runs no other code.
 const USUAL_CODE: &str = "constfetch=require('node-fetch');consturl=$url;constoptions=$options;try{constresponse=await\
@@ -149,7 +150,7 @@ impl Tool for Calling {
             let text = match self.request.sent(located(&path), Some("application/json"), body, run).await {
                 // What is no JSON is told as nothing, as the usual code does.
                 Ok(received) => {
-                    let json = serde_json::from_str::<Value>(&received.text);
+                    let json = json::read_str::<Value>(&received.text);
                     json.map(|json| json.to_string()).unwrap_or_default()
                 }
                 Err(Failure::Unreachable(_)) => String::new(),
