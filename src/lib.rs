@@ -28,6 +28,8 @@ pub mod app;
 pub mod cli;
 pub mod config;
 mod engine;
+#[cfg(test)]
+mod fuzzing;
 pub mod keys;
 mod limits;
 mod predict;

@@ -18,6 +18,8 @@ mod face;
 mod failure;
 mod flow;
 mod flows;
+#[cfg(test)]
+mod fuzz;
 mod inputs;
 mod inspect;
 mod link;

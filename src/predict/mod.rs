@@ -5,6 +5,8 @@ pub(crate) mod answer;
 pub(crate) mod chat_id;
 pub(crate) mod events;
 pub(crate) mod files;
+#[cfg(test)]
+mod fuzz;
 pub(crate) mod json;
 pub(crate) mod multipart;
 pub(crate) mod report;

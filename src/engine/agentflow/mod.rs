@@ -10,6 +10,8 @@ mod answer;
 mod changes;
 mod compile;
 mod executions;
+#[cfg(test)]
+mod fuzz;
 mod graph;
 mod html;
 mod knowledge;

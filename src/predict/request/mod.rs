@@ -134,4 +134,4 @@ fn invalid(rule: &'static str, message: &'static str) -> Refusal {
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

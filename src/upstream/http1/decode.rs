@@ -67,6 +67,12 @@ impl Decoder {
         matches!(self.0, State::Done)
     }
 
+    /// Whether something stands between the last chunk and the end.
+    #[cfg(test)]
+    pub(super) fn is_in_trailers(&self) -> bool {
+        matches!(self.0, State::Trailers { line: 1.., .. })
+    }
+
     /// Bytes still to come, if known.
     pub(in crate::upstream) fn left(&self) -> Option<u64> {
         match self.0 {

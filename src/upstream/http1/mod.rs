@@ -6,6 +6,8 @@
 //! which is how an upstream call is cancelled. Heads are parsed by `httparse`; framing follows RFC 9112, section 6.
 
 mod decode;
+#[cfg(test)]
+mod fuzz;
 mod head;
 
 use std::future::poll_fn;

@@ -1,5 +1,7 @@
 //! Output parsers: what a model is told about the form of its answer, and what is made of that answer.
 
+#[cfg(test)]
+mod fuzz;
 mod lists;
 pub(super) mod repair;
 mod schema;

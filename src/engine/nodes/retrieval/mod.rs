@@ -3,6 +3,8 @@
 mod chains;
 mod csv;
 mod document_store;
+#[cfg(test)]
+mod fuzz;
 mod index;
 mod javascript;
 mod json;

@@ -3,6 +3,8 @@
 mod arithmetic;
 mod calculator;
 mod clock;
+#[cfg(test)]
+mod fuzz;
 mod openapi;
 mod requests;
 

@@ -1,6 +1,8 @@
 //! Variables of one prediction, and which way it goes.
 
 mod branch;
+#[cfg(test)]
+mod fuzz;
 mod script;
 
 use std::sync::Arc;

@@ -1,0 +1,51 @@
+//! What authors write and what models answer, whatever it is: read or refused, never a panic and never without end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::compile::Credentials;
+use super::document_stores::{DocumentStores, is_whole_export};
+use super::inspect::inspect;
+use super::template::{Template, counted};
+use crate::fuzzing::fuzz;
+use crate::telemetry::metrics::Metrics;
+
+#[test]
+fn fuzz_template() {
+    let words = ["{{", "}}", "{", "}", "{question}", "{{$vars.a}}", "{\"a\": ", "\\{", "{{{"];
+    fuzz("template", &words, |input| {
+        let text = String::from_utf8_lossy(input);
+        counted(&text);
+        let _ = Template::parse(&text);
+        let _ = Template::parse_plain(&text);
+    });
+}
+
+#[test]
+fn fuzz_export() {
+    let words = [
+        "\"nodes\":[",
+        "\"edges\":[",
+        "\"data\":{",
+        "\"inputs\":{",
+        "\"name\":\"llmChain\"",
+        "\"name\":\"chatOpenAI\"",
+        "\"name\":\"agentAgentflow\"",
+        "\"name\":\"conditionAgentflow\"",
+        "{{start_0.data.instance}}",
+        "{{ $flow.state.x }}",
+        "\"sourceHandle\":\"\"",
+        "null",
+        "[]",
+        "{}",
+        "\"DocumentStore\":[{",
+    ];
+    let metrics = Arc::new(Metrics::new().unwrap());
+    fuzz("export", &words, |input| {
+        let text = String::from_utf8_lossy(input).into_owned();
+        let stores: Arc<DocumentStores> = Arc::default();
+        let _ = inspect(&text, PathBuf::from("/nowhere"), &Credentials::default(), &[], &stores, &metrics);
+        is_whole_export(&text);
+        let _ = DocumentStores::read(&[(PathBuf::from("/nowhere/export.json"), text)], None);
+    });
+}
