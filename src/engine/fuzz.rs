@@ -46,6 +46,6 @@ fn fuzz_export() {
         let stores: Arc<DocumentStores> = Arc::default();
         let _ = inspect(&text, PathBuf::from("/nowhere"), &Credentials::default(), &[], &stores, &metrics);
         is_whole_export(&text);
-        let _ = DocumentStores::read(&[(PathBuf::from("/nowhere/export.json"), text)], None);
+        let _ = DocumentStores::read(&[(PathBuf::from("/nowhere/export.json"), text)]);
     });
 }

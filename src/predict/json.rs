@@ -171,6 +171,10 @@ fn explain(error: &serde_json::Error) -> String {
             // Ours, with the position appended by serde_json.
             format!("The request body is refused: {error}.")
         }
+        // As `serde_json` says it of `1e400`, which is Infinity in JavaScript and null once it is written again.
+        _ if error.to_string().starts_with("number out of range") => {
+            format!("The request body is refused: {error}.")
+        }
         _ => format!("The request body is not valid JSON (line {}, column {}).", error.line(), error.column()),
     }
 }

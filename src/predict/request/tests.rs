@@ -6,6 +6,11 @@ use crate::config::{Access, BodyMode, Events, Origins, ResponseShape};
 use crate::predict::session::Pair;
 use crate::predict::session::Scope;
 
+/// A key's variables.
+fn vars(object: &Value) -> Vec<(Box<str>, Value)> {
+    object.as_object().into_iter().flatten().map(|(name, value)| (name.as_str().into(), value.clone())).collect()
+}
+
 pub(crate) fn chatflow(allowed: &[&str]) -> Chatflow {
     Chatflow {
         name: "support".into(),
