@@ -17,8 +17,11 @@ pub(super) const USUAL_REST: Duration = Duration::from_millis(2500);
 const LONGEST_REST: Duration = Duration::from_secs(30);
 /// Idle connections to one endpoint.
 const MOST_IDLE: usize = 512;
+/// Where connections are kept open, one that was given back so shortly before is used without a look: a busy worker has
+/// just heard from its sockets, and a look costs a system call.
+const JUST_USED: Duration = Duration::from_micros(100);
 /// A connection that is open so long after an answer was not closed behind it.
-const TELLING_REST: Duration = Duration::from_millis(10);
+const TELLING_REST: Duration = Duration::from_millis(20);
 /// As long, at an endpoint that was seen to close: whatever delays it there.
 const CAUTIOUS_REST: Duration = Duration::from_millis(100);
 /// What closes a connection so soon after an answer may well do the same to the next.
@@ -146,7 +149,8 @@ impl Resting {
             if rested >= idle.rest {
                 continue;
             }
-            if idle.connection.is_quiet() {
+            let is_just_used = needed.is_zero() && rested < JUST_USED;
+            if is_just_used || idle.connection.is_quiet() {
                 if matches!(self.habit, Habit::Unknown) {
                     self.habit = Habit::KeepsOpen;
                 }
