@@ -173,7 +173,8 @@ fn explain(error: &serde_json::Error) -> String {
         }
         // As `serde_json` says it of `1e400`, which is Infinity in JavaScript and null once it is written again.
         _ if error.to_string().starts_with("number out of range") => {
-            format!("The request body is refused: {error}.")
+            let (line, column) = (error.line(), error.column());
+            format!("The request body is not valid JSON: a number is out of range (line {line}, column {column}).")
         }
         _ => format!("The request body is not valid JSON (line {}, column {}).", error.line(), error.column()),
     }

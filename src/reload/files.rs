@@ -84,7 +84,8 @@ impl Files {
         let mut parts = BTreeSet::new();
         for file in &mut self.0 {
             let now = stamp(&file.path);
-            if now == file.stamp {
+            // One that was read before it was first looked at has no stamp either; it may be gone since.
+            if now == file.stamp && (now.is_some() || file.digest.is_none()) {
                 continue;
             }
             file.stamp = now;

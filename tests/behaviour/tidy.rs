@@ -158,7 +158,9 @@ fn every_module_uses_only_what_it_may() {
     let mut wrong = Vec::new();
     let mut seen = BTreeSet::new();
     for file in files(&source()) {
-        let Some(module) = module_of(&file) else { continue };
+        // Fuzzing is for tests, wherever it stands.
+        let is_fuzzing = file.ends_with("fuzz.rs") || file.ends_with("fuzzing.rs");
+        let Some(module) = module_of(&file).filter(|_| !is_fuzzing) else { continue };
         if !MAY_USE.iter().any(|(name, _)| *name == module) {
             wrong.push(format!("{}: a module without a place in the table", file.display()));
             continue;
@@ -241,6 +243,7 @@ const READ: &[(&str, &str)] = &[
     ("agentflow/written.rs", "what the engine wrote"),
     ("document_stores.rs", "an export"),
     ("export.rs", "an export"),
+    ("flows/files.rs", "an export"),
     ("inputs.rs", "an author's input"),
     ("inputs/places.rs", "an author's input"),
     ("memory/disk.rs", "what the engine wrote"),
@@ -269,7 +272,9 @@ const READ: &[(&str, &str)] = &[
     ("variables.rs", "an author's input"),
 ];
 
-const READERS: [&str; 10] = [
+const READERS: [&str; 12] = [
+    "json::read(",
+    "json::read_str",
     "serde_json::from_str",
     "serde_json::from_slice",
     "read_json",
