@@ -49,7 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["engine", "upstream::target", "predict::session", "redact", "keys", "limits", "tls", "config", "telemetry"],
     ),
     // Backends. The engine speaks Flowise's protocol to clients, and to models over the workers' connections.
-    ("engine", &["upstream", "predict", "wire", "redact", "config", "telemetry"]),
+    ("engine", &["upstream", "predict", "wire", "redact", "config", "telemetry", "fuzzing"]),
     // `upstream` reads event streams and aborts chats, whose rules are those of the prediction call.
     (
         "upstream",
@@ -64,9 +64,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tls",
             "config",
             "telemetry",
+            "fuzzing",
         ],
     ),
-    ("predict", &["wire::json", "wire::refusal", "config"]),
+    ("predict", &["wire::json", "wire::refusal", "config", "fuzzing"]),
     ("keys", &["config"]),
     // Rate-limit fields are written on every request.
     ("limits", &["wire::decimal", "config"]),
@@ -78,6 +79,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Knows every secret of the configuration.
     ("redact", &["config"]),
     ("config", &[]),
+    // Of tests: broken inputs for readers.
+    ("fuzzing", &[]),
 ];
 
 const LONGEST_FILE: usize = 450;
