@@ -155,7 +155,7 @@ fn json_that_is_none_is_refused() {
             ("{'question':'a'}", "not valid JSON"),
             ("{\"question\":\"a\",}", "not valid JSON"),
             ("{\"question\":NaN}", "not valid JSON"),
-            ("{\"question\":\"a\",\"form\":{\"x\":1e999}}", "number out of range"),
+            ("{\"question\":\"a\",\"form\":{\"x\":1e999}}", "not valid JSON"),
             ("{\"question\":\"\\ud80\"}", "not valid JSON"),
             ("{\"question\":\"a\nb\"}", "not valid JSON"),
             ("\u{feff}", "not valid JSON"),

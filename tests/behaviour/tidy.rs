@@ -49,7 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["engine", "upstream::target", "predict::session", "redact", "keys", "limits", "tls", "config", "telemetry"],
     ),
     // Backends. The engine speaks Flowise's protocol to clients, and to models over the workers' connections.
-    ("engine", &["upstream", "predict", "wire", "redact", "config", "telemetry", "fuzzing"]),
+    ("engine", &["upstream", "predict", "wire", "redact", "config", "telemetry"]),
     // `upstream` reads event streams and aborts chats, whose rules are those of the prediction call.
     (
         "upstream",
@@ -64,10 +64,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tls",
             "config",
             "telemetry",
-            "fuzzing",
         ],
     ),
-    ("predict", &["wire::json", "wire::refusal", "config", "fuzzing"]),
+    ("predict", &["wire::json", "wire::refusal", "config"]),
     ("keys", &["config"]),
     // Rate-limit fields are written on every request.
     ("limits", &["wire::decimal", "config"]),
@@ -79,8 +78,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Knows every secret of the configuration.
     ("redact", &["config"]),
     ("config", &[]),
-    // Of tests: broken inputs for readers.
-    ("fuzzing", &[]),
 ];
 
 const LONGEST_FILE: usize = 450;
