@@ -39,7 +39,7 @@ pub(super) struct ExecutedNodes {
 }
 
 /// Entries that take less are told anew with each step, as Flowise does.
-const ALWAYS_TOLD: usize = 64 * 1024;
+const ALWAYS_TOLD: usize = 512 * 1024;
 
 impl Deref for ExecutedNodes {
     type Target = [Value];

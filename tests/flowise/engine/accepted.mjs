@@ -6,6 +6,7 @@ export const ACCEPTED = [
   { flow: /^gemini-conversation$/, at: /^(status|model calls)$/, text: /^(500 ≠ 200| ≠ \/v1beta)/, why: "Flowise makes a turn of its own of an image, which Google's library refuses after another turn of the user" },
   { flow: /^gemini-chain$/, at: /message$/, text: /Error fetching from/, why: HIDDEN },
   { flow: /./, at: /ModelConfig\.(credential|basepath|baseUrl|baseOptions|proxyUrl|FLOWISE_CREDENTIAL_ID)$/, text: /≠ nothing$/, why: HIDDEN },
+  { flow: /./, at: /\.(input\.http\.(url|headers|queryParams|body)|output\.http\.headers)$/, text: /≠ nothing$/, why: 'Flowise shows visitors where an HTTP node calls, and with which credentials; the engine shows what came back' },
   { flow: /./, at: /\.agentSelectedToolConfig\./, text: /≠ nothing$/, why: HIDDEN },
   { flow: /./, at: /\.output\.http\.headers\.(connection|content-length|date|keep-alive|transfer-encoding)$/, why: 'They belong to a connection, not to what was answered, and the clock' },
   { flow: /./, at: /\.responseMetadata\.estimatedTokenUsage$/, text: /≠ nothing$/, why: "Flowise's own estimate, counted in its only thread, which one long word freezes; the provider's usage is there" },
