@@ -108,7 +108,7 @@ const engine = new Engine(lab, undefined, process.env.FLOWGATE_BIN, path.join(sc
 try {
   const limits = { requests: '100000000/min', burst: 1000000, concurrent: 100000 }
   const ids = await flowise.take(cases)
-  await engine.take(cases, ids, { server: { workers: 1 }, config: { log: { level: 'warn', access: false, format: 'text' }, plans: { default: limits, anonymous: limits } } })
+  await engine.take(cases, ids, { server: { workers: 1, connections_per_address: null }, config: { log: { level: 'warn', access: false, format: 'text' }, plans: { default: limits, anonymous: limits } } })
   const { pid } = engine.gateway.child
   const started = resident(pid)
   const theirs = await measured('Flowise', lab.flowisePid, `${lab.baseUrl}/api/v1/prediction/${ids.speed}`, lab.apiKey, 4)

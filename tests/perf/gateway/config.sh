@@ -23,6 +23,7 @@ server:
   tls: { listen: 127.0.0.1:$PL_HTTPS, cert_file: $PL_CERT, key_file: $PL_KEY }
   workers: $PL_WORKERS
   max_connections: 19000
+  connections_per_address: null
   max_body: 200MiB
   body_timeout: 60s
   idle_timeout: 300s
