@@ -55,12 +55,13 @@ impl Records {
         if !self.held.is_empty() {
             self.held.extend_from_slice(&piece);
             let from = self.searched.saturating_sub(2);
-            let Some(end) = empty_line(self.held.get(from..).unwrap_or_default()) else {
+            let searched = || empty_line(self.held.get(from..)?).map(|end| from + end);
+            let Some(end) = blank_line(&self.held).or_else(searched) else {
                 self.searched = self.held.len();
                 self.decide_early(&mut shown, early);
                 return shown.done();
             };
-            let rest = self.held.split_off(from + end);
+            let rest = self.held.split_off(end);
             let record = std::mem::replace(&mut self.held, BytesMut::new()).freeze();
             shown.step(record, &mut step);
             piece = rest.freeze();
@@ -128,14 +129,23 @@ impl Tail {
 
 /// Bytes of the first record; an empty line by itself is one as well.
 fn record_end(bytes: &[u8]) -> Option<usize> {
-    rest_end(bytes, Tail::LineEnd)
+    blank_line(bytes).or_else(|| empty_line(bytes))
+}
+
+/// Bytes of the empty line that the bytes begin with.
+fn blank_line(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        [b'\n', ..] => Some(1),
+        [b'\r', b'\n', ..] => Some(2),
+        _ => None,
+    }
 }
 
 /// Bytes up to the end of a record of which some has come.
 fn rest_end(bytes: &[u8], tail: Tail) -> Option<usize> {
     match (tail, bytes) {
-        (Tail::LineEnd | Tail::Return, [b'\n', ..]) => Some(1),
-        (Tail::LineEnd, [b'\r', b'\n', ..]) => Some(2),
+        (Tail::Return, [b'\n', ..]) => Some(1),
+        (Tail::LineEnd, _) => record_end(bytes),
         _ => empty_line(bytes),
     }
 }

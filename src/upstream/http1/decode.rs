@@ -9,18 +9,22 @@ const LONGEST_LINE: usize = 8 * 1024;
 
 /// Reads one body.
 #[derive(Debug)]
-pub(crate) struct Decoder(State);
+pub(crate) struct Decoder {
+    state: State,
+    /// Half of a line's end has come.
+    after_return: bool,
+}
 
 #[derive(Debug)]
 enum State {
     Length(u64),
     UntilClose,
-    /// Digits of a size so far, the bytes of its line, and whether the digits have ended.
+    /// Digits of a size so far, the bytes of its line, and what of it is read.
     Size {
         size: u64,
         digits: u32,
         line: usize,
-        is_extension: bool,
+        part: SizePart,
     },
     Chunk(u64),
     /// The line end after a chunk's data.
@@ -33,6 +37,15 @@ enum State {
     Done,
 }
 
+/// A part of a size's line.
+#[derive(Debug, Clone, Copy)]
+enum SizePart {
+    Digits,
+    /// Blanks, behind which an extension may follow and nothing else.
+    Blanks,
+    Extension,
+}
+
 /// What came out of a piece.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::upstream) enum Decoded {
@@ -43,39 +56,43 @@ pub(in crate::upstream) enum Decoded {
     End,
 }
 
-const NEW_CHUNK: State = State::Size { size: 0, digits: 0, line: 0, is_extension: false };
+const NEW_CHUNK: State = State::Size { size: 0, digits: 0, line: 0, part: SizePart::Digits };
 
 impl Decoder {
+    fn at(state: State) -> Self {
+        Self { state, after_return: false }
+    }
+
     pub(in crate::upstream) fn length(length: u64) -> Self {
-        Self(if length == 0 { State::Done } else { State::Length(length) })
+        Self::at(if length == 0 { State::Done } else { State::Length(length) })
     }
 
     pub(in crate::upstream) fn chunked() -> Self {
-        Self(NEW_CHUNK)
+        Self::at(NEW_CHUNK)
     }
 
     pub(in crate::upstream) fn until_close() -> Self {
-        Self(State::UntilClose)
+        Self::at(State::UntilClose)
     }
 
     /// Whether the body tells its own end.
     pub(in crate::upstream) fn has_an_end(&self) -> bool {
-        !matches!(self.0, State::UntilClose)
+        !matches!(self.state, State::UntilClose)
     }
 
     pub(in crate::upstream) fn is_done(&self) -> bool {
-        matches!(self.0, State::Done)
+        matches!(self.state, State::Done)
     }
 
     /// Whether something stands between the last chunk and the end.
     #[cfg(test)]
     pub(super) fn is_in_trailers(&self) -> bool {
-        matches!(self.0, State::Trailers { line: 1.., .. })
+        matches!(self.state, State::Trailers { line: 1.., .. })
     }
 
     /// Bytes still to come, if known.
     pub(in crate::upstream) fn left(&self) -> Option<u64> {
-        match self.0 {
+        match self.state {
             State::Length(left) => Some(left),
             State::Done => Some(0),
             _ => None,
@@ -84,9 +101,9 @@ impl Decoder {
 
     /// The connection has ended.
     pub(in crate::upstream) fn closed(&mut self) -> Result<(), Http1Error> {
-        match self.0 {
+        match self.state {
             State::UntilClose | State::Done => {
-                self.0 = State::Done;
+                self.state = State::Done;
                 Ok(())
             }
             _ => Err(Http1Error::Closed),
@@ -96,21 +113,21 @@ impl Decoder {
     /// Takes from the front of `piece`. One chunk's data is never joined with another's.
     pub(in crate::upstream) fn decode(&mut self, piece: &mut Bytes) -> Result<Decoded, Http1Error> {
         loop {
-            match &mut self.0 {
+            match &mut self.state {
                 State::Done => return Ok(Decoded::End),
                 _ if piece.is_empty() => return Ok(Decoded::More),
                 State::UntilClose => return Ok(Decoded::Data(std::mem::take(piece))),
                 State::Length(left) => {
                     let data = take(piece, left);
                     if *left == 0 {
-                        self.0 = State::Done;
+                        self.state = State::Done;
                     }
                     return Ok(Decoded::Data(data));
                 }
                 State::Chunk(left) => {
                     let data = take(piece, left);
                     if *left == 0 {
-                        self.0 = State::ChunkEnd;
+                        self.state = State::ChunkEnd;
                     }
                     return Ok(Decoded::Data(data));
                 }
@@ -119,22 +136,33 @@ impl Decoder {
         }
     }
 
-    /// One byte of the framing around chunks.
+    /// One byte of the framing around chunks. Lines end with CRLF, and neither half of it stands alone (RFC 9112,
+    /// sections 2.2 and 7.1): another program might end a line elsewhere, and read another body.
     fn frame(&mut self, byte: u8) -> Result<(), Http1Error> {
         let malformed = Err(Http1Error::Malformed("a chunk"));
-        match &mut self.0 {
-            State::Size { size, digits, line, is_extension } => {
+        if std::mem::replace(&mut self.after_return, byte == b'\r') != (byte == b'\n') {
+            return malformed;
+        }
+        match &mut self.state {
+            State::Size { size, digits, line, part } => {
                 *line += 1;
-                match (byte, char::from(byte).to_digit(16)) {
-                    (b'\n', _) if *digits > 0 => {
-                        self.0 = match *size {
+                let digit = char::from(byte).to_digit(16);
+                match (byte, *part) {
+                    _ if *digits == 0 && digit.is_none() => return malformed,
+                    (b'\n', _) => {
+                        self.state = match *size {
                             0 => State::Trailers { line: 0, all: 0 },
                             size => State::Chunk(size),
                         };
                     }
-                    (b'\r' | b';' | b' ' | b'\t', _) if *digits > 0 => *is_extension = true,
-                    _ if *is_extension && *line < LONGEST_LINE && byte != b'\n' => {}
-                    (_, Some(digit)) if !*is_extension && *digits < 16 => {
+                    (b'\r', _) => {}
+                    (_, SizePart::Extension) if *line < LONGEST_LINE => {}
+                    (b';', SizePart::Digits | SizePart::Blanks) => *part = SizePart::Extension,
+                    (b' ' | b'\t', SizePart::Digits | SizePart::Blanks) if *line < LONGEST_LINE => {
+                        *part = SizePart::Blanks;
+                    }
+                    (_, SizePart::Digits) if *digits < 16 => {
+                        let Some(digit) = digit else { return malformed };
                         *size = *size << 4 | u64::from(digit);
                         *digits += 1;
                     }
@@ -143,13 +171,13 @@ impl Decoder {
             }
             State::ChunkEnd => match byte {
                 b'\r' => {}
-                b'\n' => self.0 = NEW_CHUNK,
+                b'\n' => self.state = NEW_CHUNK,
                 _ => return malformed,
             },
             State::Trailers { line, all } => {
                 *all += 1;
                 match byte {
-                    b'\n' if *line == 0 => self.0 = State::Done,
+                    b'\n' if *line == 0 => self.state = State::Done,
                     b'\n' => *line = 0,
                     b'\r' => {}
                     _ if *all > LONGEST_LINE => return malformed,
@@ -204,7 +232,19 @@ mod tests {
 
     #[test]
     fn broken_framing_is_an_error() {
-        for text in ["x\r\n", "\r\n", "3\r\nabcd\r\n", "fffffffffffffffff\r\n", "-1\r\n", "3 4\n5"] {
+        for text in [
+            "x\r\n",
+            "\r\n",
+            "3\r\nabcd\r\n",
+            "fffffffffffffffff\r\n",
+            "-1\r\n",
+            "3 4\r\n5",
+            "3\nabc\n",
+            "3\rx\r\n",
+            "3;a\rb\r\n",
+            "3\r\nabc\r\r\n",
+            "0\r\na: 1\rb\r\n\r\n",
+        ] {
             let mut decoder = Decoder::chunked();
             let outcome = decode(&mut decoder, &[text.as_bytes()]);
             assert!(outcome.is_err() || !outcome.unwrap().1, "{text:?}");

@@ -140,6 +140,8 @@ impl ResponseHead {
             }
             // Two programs could read two different bodies out of that.
             (true, Some(_)) => return Err(Http1Error::Malformed("Content-Length beside Transfer-Encoding")),
+            // HTTP/1.0 knows no chunks: nobody can say where that body ends (RFC 9112, section 6.1).
+            (true, None) if !is_http11 => return Err(Http1Error::Malformed("Transfer-Encoding in HTTP/1.0")),
             (true, None) => Decoder::chunked(),
             (false, Some(length)) => Decoder::length(length),
             (false, None) => Decoder::until_close(),
