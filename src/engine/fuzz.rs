@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::compile::Credentials;
-use super::document_stores::{DocumentStores, is_whole_export};
-use super::inspect::inspect;
-use super::template::{Template, counted};
+use crate::engine::documents::stores::{DocumentStores, is_whole_export};
+use crate::engine::flow::inspect::inspect;
+use crate::engine::text::template::{Template, counted};
 use crate::fuzzing::fuzz;
 use crate::telemetry::metrics::Metrics;
 

@@ -12,11 +12,11 @@ use super::values::shown as text_of;
 use super::walk::{Fall, Shared, Walk, content};
 use super::written::Written;
 use super::{Agentflow, Node};
-use crate::engine::failure::Failure;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::part::Reply;
+use crate::engine::contract::request::Request;
+use crate::engine::contract::run::Run;
 use crate::engine::memory::{self, Turn, remember};
-use crate::engine::part::Reply;
-use crate::engine::request::Request;
-use crate::engine::run::Run;
 use crate::predict::chat_id;
 use crate::wire::json;
 

@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 
 use super::Visit;
 use super::values::at;
-use crate::engine::budget::bytes_of_json;
-use crate::engine::inputs::Inputs;
-use crate::engine::mustache::{JsonTemplate, Mustache, Names};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::budget::bytes_of_json;
+use crate::engine::text::mustache::{JsonTemplate, Mustache, Names};
 use crate::wire::json::read_str;
 
 /// See the module. Keys, and what becomes of them.
@@ -92,8 +92,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::engine::mustache::Dialect;
-    use crate::engine::settled::Settled;
+    use crate::engine::text::mustache::Dialect;
+    use crate::engine::text::settled::Settled;
 
     fn after(before: &Value, changes: &Value, said: &str) -> Value {
         let change = |(key, value): (&String, &Value)| {

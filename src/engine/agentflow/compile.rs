@@ -7,10 +7,12 @@ use serde_json::{Map, Value};
 use super::graph::Graph;
 use super::{Agentflow, Node, markdown, nodes};
 use crate::engine::compile::Compiler;
-use crate::engine::export::{self, Export};
-use crate::engine::inputs::{self, Inputs};
-use crate::engine::mustache::{Dialect, JsonTemplate};
-use crate::engine::settled::Settled;
+use crate::engine::compile::export;
+use crate::engine::compile::export::Export;
+use crate::engine::compile::inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::text::mustache::{Dialect, JsonTemplate};
+use crate::engine::text::settled::Settled;
 
 /// `None`: it cannot be run, and problems say why.
 pub(crate) fn compile(export: &Export, compiler: &mut Compiler<'_>) -> Option<Agentflow> {

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Map, Value};
 
 use super::written::{self, Written};
-use crate::engine::failure::Failure;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::run::Run;
 use crate::engine::memory::{self, Store, Turn};
-use crate::engine::run::Run;
 
 /// Runs at hand, and their bytes; what was unused for longest goes first.
 const MOST: usize = 10_000;

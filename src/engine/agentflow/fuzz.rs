@@ -1,7 +1,7 @@
 //! What models answer and pages hold: read, whatever it is.
 
 use super::{markdown, pattern, plain};
-use crate::engine::mustache::read_json;
+use crate::engine::text::mustache::read_json;
 use crate::fuzzing::fuzz;
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Node;
-use crate::engine::export::Edge;
+use crate::engine::compile::export::Edge;
 
 /// See the module. Nodes are told by their place in the flow's list.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::tools::Ready;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
 use crate::engine::nodes::retrieval::{VectorStore, lookup, opened};
 
 /// Longest name of a tool that providers take.

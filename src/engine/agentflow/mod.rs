@@ -43,9 +43,9 @@ use serde_json::{Map, Value};
 use self::graph::Graph;
 use self::runtime::{Iteration, Runtime};
 use super::Task;
-use super::inputs::Inputs;
-use super::mustache::JsonTemplate;
-use super::run::Run;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::run::Run;
+use crate::engine::text::mustache::JsonTemplate;
 
 /// One flow, ready to run.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::shown;
-use crate::engine::budget::bytes_of;
+use crate::engine::contract::budget::bytes_of;
 
 /// See the module.
 #[derive(Debug, Default)]

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::values::shown as text_of;
-use crate::engine::message::{Content, Message, Piece, Role, ToolCall};
+use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall};
+use crate::engine::contract::part::Document;
+use crate::engine::contract::request::Request;
 use crate::engine::models::Answered;
-use crate::engine::part::Document;
-use crate::engine::request::Request;
 
 /// Messages, each with what clients see of it.
 #[derive(Debug, Default)]

@@ -8,14 +8,14 @@ use super::compile::in_markdown;
 use super::values::Scope;
 use crate::engine::Task;
 use crate::engine::compile::Compiler;
-use crate::engine::export::{Data, Node};
-use crate::engine::inputs::Inputs;
-use crate::engine::message::ToolSpec;
-use crate::engine::mustache::{Dialect, Mustache};
+use crate::engine::compile::export::{Data, Node};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::message::ToolSpec;
+use crate::engine::contract::part::{Part, Tool, ToolResult};
+use crate::engine::contract::run::Run;
 use crate::engine::nodes;
-use crate::engine::part::{Part, Tool, ToolResult};
-use crate::engine::run::Run;
-use crate::engine::settled::Settled;
+use crate::engine::text::mustache::{Dialect, Mustache};
+use crate::engine::text::settled::Settled;
 
 /// A tool of a node, or a toolkit.
 #[derive(Debug)]

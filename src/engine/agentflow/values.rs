@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::runtime::{Iteration, Runtime};
-use crate::engine::mustache::Names;
-use crate::engine::run::Run;
+use crate::engine::contract::run::Run;
+use crate::engine::text::mustache::Names;
 
 /// What is known where a text is filled in.
 pub(super) struct Scope<'a> {

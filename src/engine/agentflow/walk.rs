@@ -13,9 +13,9 @@ use super::shown;
 use super::values::{Scope, shown as text_of};
 use super::written::{self, Written};
 use super::{Agentflow, Node, Outcome, Then, Visit};
-use crate::engine::budget::bytes_of;
-use crate::engine::failure::Failure;
-use crate::engine::run::Run;
+use crate::engine::contract::budget::bytes_of;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::run::Run;
 use crate::predict::chat_id;
 
 /// Flowise's own: nodes run at one level, and how often a loop goes back that says nothing about it.

@@ -10,9 +10,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Task;
-use super::failure::Failure;
-use super::part::{Chain, Document, Reply};
-use super::run::Run;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::part::{Chain, Document, Reply};
+use crate::engine::contract::run::Run;
 use passages::Passage;
 use search::{Search, quote};
 

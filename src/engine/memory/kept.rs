@@ -16,7 +16,7 @@ use redb::Database;
 
 use super::disk::{self, Bounds, Exchange};
 use super::{AGE, MOST_BYTES, MOST_SESSIONS, MOST_TURNS, Store, Turn};
-use crate::engine::failure::Failure;
+use crate::engine::contract::failure::Failure;
 use crate::telemetry::metrics::Metrics;
 
 /// Between two writes.

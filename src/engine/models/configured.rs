@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{ChatModel, kinds};
-use crate::engine::export::{Data, Node};
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::export::{Data, Node};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::part::Part;
 use crate::engine::nodes::Kind;
-use crate::engine::part::Part;
 
 /// The model of that kind with those inputs; what is wrong is told to the compiler, under the label of the node whose
 /// inputs they stand in.

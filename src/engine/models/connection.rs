@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::{Answered, Ask, ChatModel};
 use crate::config::Secret;
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::run::Run;
 use crate::engine::provider::{Endpoint, secret_header};
-use crate::engine::run::Run;
 
 /// Headers of every request.
 pub(crate) type Headers = Vec<(HeaderName, HeaderValue)>;

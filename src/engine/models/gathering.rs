@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Answered, Ask};
-use crate::engine::failure::Failure;
-use crate::engine::message::ToolCall;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::ToolCall;
 use crate::engine::provider::{Incoming, data_of};
 use crate::wire::json;
 

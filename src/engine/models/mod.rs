@@ -18,8 +18,8 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::Task;
-use super::message::{Message, ToolCall, ToolSpec, Usage};
-use super::run::{Run, Sink};
+use crate::engine::contract::message::{Message, ToolCall, ToolSpec, Usage};
+use crate::engine::contract::run::{Run, Sink};
 
 /// A model that is ready to be asked.
 pub(crate) trait ChatModel: fmt::Debug + Send + Sync {

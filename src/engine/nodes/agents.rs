@@ -10,14 +10,14 @@ use super::Kind;
 use super::moderation::{Moderations, moderations};
 use super::prompts::{Form, Prompt, with_images};
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::{Content, Message, ToolCall, ToolSpec};
+use crate::engine::contract::part::{Chain, Part, Reply, Said, Tool, ToolResult};
+use crate::engine::contract::run::Run;
 use crate::engine::memory::Memory;
-use crate::engine::message::{Content, Message, ToolCall, ToolSpec};
 use crate::engine::models::{Answered, Ask, ChatModel};
-use crate::engine::part::{Chain, Part, Reply, Said, Tool, ToolResult};
-use crate::engine::run::Run;
-use crate::engine::template::Template;
+use crate::engine::text::template::Template;
 use crate::predict::chat_id;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&ToolAgent];
@@ -230,7 +230,7 @@ impl Work {
         let mut used = json!({ "tool": tool.spec().name, "toolInput": call.arguments, "toolOutput": output });
         match (result, &mut used) {
             (Ok(result), _) => {
-                let source = |source: &crate::engine::part::Document| json!({ "pageContent": source.text, "metadata": source.metadata });
+                let source = |source: &crate::engine::contract::part::Document| json!({ "pageContent": source.text, "metadata": source.metadata });
                 self.sources.extend(result.sources.iter().map(source));
             }
             (Err(error), Value::Object(used)) => {

@@ -10,14 +10,14 @@ use serde_json::{Map, Value, json};
 
 use super::Kind;
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::part::{Embeddings, Part};
+use crate::engine::contract::run::Run;
 use crate::engine::models::connection::{self, Headers};
 use crate::engine::models::ollama;
 use crate::engine::models::openai::{AZURE_CREDENTIAL, Azure, Place, azure};
-use crate::engine::part::{Embeddings, Part};
 use crate::engine::provider::Endpoint;
-use crate::engine::run::Run;
 use crate::wire::json;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&OpenAiEmbeddings, &AzureEmbeddings, &LocalAiEmbeddings, &OllamaEmbeddings];

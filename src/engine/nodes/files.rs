@@ -8,7 +8,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::engine::compile::Need;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
 use crate::wire::json;
 
 /// Where Flowise keeps files by name.

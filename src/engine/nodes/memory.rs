@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::Kind;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::part::Part;
 use crate::engine::memory::Memory;
-use crate::engine::part::Part;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&BufferMemory, &BufferWindowMemory];
 

@@ -12,9 +12,9 @@ pub(crate) mod retrieval;
 pub(crate) mod tools;
 pub(crate) mod utilities;
 
-use super::inputs::Inputs;
 use super::models;
-use super::part::Part;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::part::Part;
 
 /// A kind of node.
 pub(crate) trait Kind: Sync {

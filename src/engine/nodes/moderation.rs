@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 
 use super::Kind;
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::message::Message;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::Message;
+use crate::engine::contract::part::{Moderation, Part};
+use crate::engine::contract::run::Run;
 use crate::engine::models::{Ask, ChatModel};
-use crate::engine::mustache::Mustache;
-use crate::engine::part::{Moderation, Part};
 use crate::engine::provider::{Endpoint, secret_header};
-use crate::engine::run::Run;
-use crate::engine::variables::OfSettings;
+use crate::engine::text::mustache::Mustache;
+use crate::engine::text::variables::OfSettings;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&SimpleModeration, &OpenAiModeration];
 

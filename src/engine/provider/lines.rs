@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::Incoming;
-use crate::engine::failure::Failure;
+use crate::engine::contract::failure::Failure;
 
 /// One event of a provider's stream.
 const LONGEST_EVENT: usize = 4 * 1024 * 1024;

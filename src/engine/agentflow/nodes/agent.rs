@@ -14,11 +14,11 @@ use super::super::{Kind, Outcome, Step, Then, Visit};
 use super::refuse_if_set;
 use super::speaker::{Clock, Said, Speaker, add_thoughts, formed, pretty, tell_end};
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::message::{Message, ToolSpec};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::{Message, ToolSpec};
+use crate::engine::contract::part::Document;
 use crate::engine::models::{Answered, Ask};
-use crate::engine::part::Document;
 
 /// The node `agentAgentflow`.
 pub(super) struct Agent;

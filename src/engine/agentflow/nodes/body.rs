@@ -7,9 +7,9 @@ use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::super::values::shown as text_of;
-use crate::engine::inputs::Inputs;
-use crate::engine::mustache::{Fields, JsonTemplate, Mustache, Names};
-use crate::engine::percent::pairs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::text::mustache::{Fields, JsonTemplate, Mustache, Names};
+use crate::engine::text::percent::pairs;
 use crate::predict::chat_id;
 
 const FORM: &str = "application/x-www-form-urlencoded";

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::engine::tokens::Encoding;
+use crate::engine::text::tokens::Encoding;
 
 /// Where Flowise's nodes say nothing else.
 const MOST_TOKENS: f64 = 2000.0;

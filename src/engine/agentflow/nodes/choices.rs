@@ -11,10 +11,10 @@ use super::super::values::shown as text_of;
 use super::super::{Kind, Outcome, Step, Then, Visit, pattern, plain};
 use super::speaker::{Clock, Speaker, add_usage, before, last, plainly};
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
 use crate::engine::models::Ask;
-use crate::engine::mustache::{JsonTemplate, Mustache, Names};
+use crate::engine::text::mustache::{JsonTemplate, Mustache, Names};
 use crate::wire::json;
 
 /// The node `conditionAgentflow`.

@@ -11,12 +11,12 @@ use super::overriding::Overriding;
 use super::refuse_if_set;
 use crate::engine::Task;
 use crate::engine::compile::Need;
-use crate::engine::failure::Failure;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::part::{Reply, Said};
+use crate::engine::contract::request::Request;
+use crate::engine::contract::run::{Run, Sink};
 use crate::engine::flow::Flow;
-use crate::engine::inputs::Inputs;
-use crate::engine::part::{Reply, Said};
-use crate::engine::request::Request;
-use crate::engine::run::{Run, Sink};
 
 /// The node `executeFlowAgentflow`.
 pub(super) struct ExecuteFlow;

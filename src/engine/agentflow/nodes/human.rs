@@ -9,9 +9,9 @@ use super::super::values::shown as text_of;
 use super::super::{Kind, Outcome, Step, Then, Visit};
 use super::speaker::{model, plain};
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::message::Message;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::Message;
 use crate::engine::models::{Ask, ChatModel};
 
 /// What Flowise has the model say, where the author says nothing else.

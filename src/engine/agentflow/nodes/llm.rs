@@ -6,8 +6,8 @@ use super::super::structured;
 use super::super::{Kind, Outcome, Step, Visit};
 use super::speaker::{Clock, Said, Speaker, add_thoughts, add_usage, formed, tell_end};
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
 use crate::engine::models::Ask;
 
 /// The node `llmAgentflow`.

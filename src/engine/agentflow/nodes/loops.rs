@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::super::changes::Changes;
 use super::super::{Kind, Outcome, Step, Then, Visit};
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::mustache::JsonTemplate;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::text::mustache::JsonTemplate;
 
 /// The node `loopAgentflow`.
 pub(super) struct Loop;

@@ -21,7 +21,7 @@ use serde_json::Value;
 pub(super) use self::agent::asks_first;
 
 use super::Kind;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
 
 const KINDS: &[&dyn Kind] = &[
     &start::Start,

@@ -4,10 +4,10 @@
 use serde_json::Value;
 
 use crate::config::override_rules::protected;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::mustache::{JsonTemplate, Names};
-use crate::engine::settled::{Overrides, Settled};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::text::mustache::{JsonTemplate, Names};
+use crate::engine::text::settled::{Overrides, Settled};
 
 /// Below these stand names that no node's input has, so a value may bring its own.
 const FREE: [&str; 2] = ["promptValues", "startState"];

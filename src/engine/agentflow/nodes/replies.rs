@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::{Kind, Outcome, Step, Visit};
 use crate::engine::Task;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
 
 /// The node `directReplyAgentflow`.
 pub(super) struct DirectReply;

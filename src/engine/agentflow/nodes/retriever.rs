@@ -9,9 +9,9 @@ use super::super::talk::shown_sources;
 use super::super::{Kind, Outcome, Step, Visit, knowledge};
 use super::speaker::pretty;
 use crate::engine::Task;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::part::Retriever;
 use crate::engine::nodes::retrieval::VectorStore;
-use crate::engine::part::Retriever;
 
 /// The node `retrieverAgentflow`.
 pub(super) struct RetrieverNode;

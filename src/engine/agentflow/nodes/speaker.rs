@@ -13,11 +13,11 @@ use super::super::talk::{self, Talk};
 use super::super::values::shown as text_of;
 use super::super::{Visit, talk::message};
 use super::buffer::{most_tokens, surplus};
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::message::Message;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::Message;
 use crate::engine::models::{self, Answered, Ask, ChatModel};
-use crate::engine::mustache::JsonTemplate;
+use crate::engine::text::mustache::JsonTemplate;
 use crate::wire::json;
 
 /// How Flowise has a model sum up a chat.
@@ -338,5 +338,5 @@ pub(super) fn pretty(value: &Value) -> String {
 
 /// A turn as a model is told it, without images.
 pub(super) fn plain(turn: &Value) -> Message {
-    message(turn, &crate::engine::request::Request::default())
+    message(turn, &crate::engine::contract::request::Request::default())
 }

@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 use super::super::answer::state;
 use super::super::{Kind, Outcome, Step, Visit};
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::mustache::JsonTemplate;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::text::mustache::JsonTemplate;
 
 /// The node `startAgentflow`.
 pub(super) struct Start;

@@ -6,9 +6,9 @@ use super::super::changes::Changes;
 use super::super::tools::Slot;
 use super::super::{Kind, Outcome, Step, Visit};
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::mustache::{Dialect, JsonTemplate};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::text::mustache::{Dialect, JsonTemplate};
 use crate::wire::json::read_str;
 
 /// The node `toolAgentflow`.
@@ -127,7 +127,7 @@ fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::settled::Settled;
+    use crate::engine::text::settled::Settled;
 
     #[test]
     fn arguments_are_what_their_author_meant() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::draw::{Drawing, model};
 use super::lab::{Lab, run};
-use crate::engine::document_stores::DocumentStores;
+use crate::engine::documents::stores::DocumentStores;
 
 fn stores() -> Arc<DocumentStores> {
     let store = |id: &str, name: &str| {

@@ -13,16 +13,16 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::answer;
 use crate::engine::compile::Workshop;
-use crate::engine::document_stores::DocumentStores;
+use crate::engine::contract::request::Request;
+use crate::engine::contract::run::{Run, Services, Sink};
+use crate::engine::contract::watch::Watch;
+use crate::engine::documents::stores::DocumentStores;
 use crate::engine::flow::Flow;
-use crate::engine::flows::FlowIndex;
+use crate::engine::flow::flows::FlowIndex;
 use crate::engine::models::lab;
 use crate::engine::provider::Targets;
-use crate::engine::request::Request;
-use crate::engine::run::{Run, Services, Sink};
-use crate::engine::watch::Watch;
+use crate::engine::threads::answer;
 use crate::telemetry::metrics::Metrics;
 
 /// What the model was sent, in order.

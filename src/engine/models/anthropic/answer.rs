@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::engine::failure::Failure;
-use crate::engine::message::Usage;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::Usage;
 use crate::engine::models::gathering::{CallPart, CallParts, Gathering, broken_off, parsed, picked, usage_metadata};
 use crate::engine::models::{Answered, Ask};
 use crate::engine::provider::failure_in_stream;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::message::{Content, Message, Piece, Role, ToolCall, ToolSpec};
+use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall, ToolSpec};
 use crate::engine::models::Ask;
 
 /// What the one tool of a schema is called where the schema says nothing of itself.

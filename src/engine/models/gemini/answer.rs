@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::engine::failure::Failure;
-use crate::engine::message::Usage;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::Usage;
 use crate::engine::models::gathering::{CallPart, CallParts, Gathering, broken_off, parsed, usage_metadata};
 use crate::engine::models::{Answered, Ask};
 use crate::engine::provider::failure_in_stream;

@@ -14,11 +14,11 @@ use super::connection::{self, Headers, WithoutCredential, number};
 use super::gathering::{Framing, gathered};
 use super::{Answered, Ask, ChatModel};
 use crate::engine::Task;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::part::Part;
+use crate::engine::contract::run::Run;
 use crate::engine::nodes::Kind;
-use crate::engine::part::Part;
 use crate::engine::provider::Endpoint;
-use crate::engine::run::Run;
 use answer::Reply;
 
 const ADDRESS: &str = "https://generativelanguage.googleapis.com";

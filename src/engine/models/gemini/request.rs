@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::failure::Failure;
-use crate::engine::message::{Content, Message, Piece, Role, ToolCall};
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall};
 use crate::engine::models::Ask;
 use crate::engine::models::gathering::set;
 

@@ -2,7 +2,7 @@ use serde_json::{Map, Value, json};
 
 use super::ChatGemini;
 use super::answer::Reply;
-use crate::engine::message::{Message, Usage};
+use crate::engine::contract::message::{Message, Usage};
 use crate::engine::models::Ask;
 use crate::engine::models::gathering::Framing;
 use crate::engine::models::gathering::tests::told;

@@ -13,12 +13,12 @@ use super::openai::answer::Completion;
 use super::openai::request::{content, extraction, tool, tool_call};
 use super::{Answered, Ask, ChatModel};
 use crate::engine::Task;
-use crate::engine::inputs::Inputs;
-use crate::engine::message::{Message, Role};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::message::{Message, Role};
+use crate::engine::contract::part::Part;
+use crate::engine::contract::run::Run;
 use crate::engine::nodes::Kind;
-use crate::engine::part::Part;
 use crate::engine::provider::Endpoint;
-use crate::engine::run::Run;
 
 const ADDRESS: &str = "https://api.mistral.ai";
 const CREDENTIAL: &str = "mistralAIApi";

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{ChatMistral, nine};
-use crate::engine::message::{Message, ToolCall};
+use crate::engine::contract::message::{Message, ToolCall};
 use crate::engine::models::Ask;
 use crate::engine::models::lab::{HERE, IMAGE, asked, built, calculator, city, conversation};
 

@@ -15,13 +15,13 @@ use super::gathering::{
 use super::openai::request::{extraction, tool};
 use super::{Answered, Ask, ChatModel};
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::message::{Content, Message, Piece, Role, ToolCall, Usage};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall, Usage};
+use crate::engine::contract::part::Part;
+use crate::engine::contract::run::Run;
 use crate::engine::nodes::Kind;
-use crate::engine::part::Part;
 use crate::engine::provider::{Endpoint, failure_in_stream};
-use crate::engine::run::Run;
 use crate::predict::chat_id;
 
 pub(crate) const ADDRESS: &str = "http://localhost:11434";

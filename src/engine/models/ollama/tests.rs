@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{ChatOllama, Reply};
-use crate::engine::message::Usage;
+use crate::engine::contract::message::Usage;
 use crate::engine::models::Ask;
 use crate::engine::models::gathering::Framing;
 use crate::engine::models::gathering::tests::told;

@@ -5,8 +5,8 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::engine::failure::Failure;
-use crate::engine::message::Usage;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::Usage;
 use crate::engine::models::gathering::{CallParts, Gathering, broken_off, parsed, picked, usage_metadata};
 use crate::engine::models::{Answered, Ask};
 use crate::engine::provider::failure_in_stream;

@@ -6,10 +6,10 @@ use http::header::HeaderName;
 
 use super::OpenAi;
 use super::settings::Settings;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::part::Part;
 use crate::engine::models::connection::{self, Headers, WithoutCredential};
 use crate::engine::nodes::Kind;
-use crate::engine::part::Part;
 use crate::engine::provider::Endpoint;
 
 pub(crate) const CREDENTIAL: &str = "azureOpenAIApi";

@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::settings::Settings;
 use super::{OpenAi, Place};
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::part::Part;
 use crate::engine::models::connection::{self, WithoutCredential};
 use crate::engine::nodes::Kind;
-use crate::engine::part::Part;
 
 /// A provider and its node.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::message::{Content, Message, Piece, Role, ToolCall, ToolSpec};
+use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall, ToolSpec};
 use crate::engine::models::Ask;
 use crate::engine::models::gathering::set;
 

@@ -5,15 +5,15 @@ use serde_json::{Map, Value, json};
 
 use super::request::{Style, extraction};
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::message::{Content, Message, Piece, Role, ToolSpec, Usage};
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::{Content, Message, Piece, Role, ToolSpec, Usage};
+use crate::engine::contract::run::Run;
 use crate::engine::models::connection::Headers;
 use crate::engine::models::gathering::{
     CallParts, Framing, Gathering, broken_off, gathered, parsed, picked, set, usage_metadata,
 };
 use crate::engine::models::{Answered, Ask, ChatModel};
 use crate::engine::provider::{Endpoint, failure_in_stream};
-use crate::engine::run::Run;
 
 /// One model at one address.
 #[derive(Debug)]

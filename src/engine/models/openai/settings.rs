@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::request::Style;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
 use crate::engine::models::connection::number;
 
 /// See the module.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::request::Style;
-use crate::engine::message::{Content, Message, Piece, Role, ToolCall, ToolSpec};
+use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall, ToolSpec};
 use crate::engine::models::Ask;
 
 /// What the model was sent in a transcript, word for word.

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use serde_json::Map;
 
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::{Content, Message, Piece, Role};
+use crate::engine::contract::part::{Chain, Part, Reply};
+use crate::engine::contract::run::Run;
 use crate::engine::memory::Memory;
-use crate::engine::message::{Content, Message, Piece, Role};
 use crate::engine::models::{Ask, ChatModel};
 use crate::engine::nodes::Kind;
 use crate::engine::nodes::moderation::{Moderations, moderations};
 use crate::engine::nodes::prompts::{Form, Prompt};
-use crate::engine::part::{Chain, Part, Reply};
-use crate::engine::run::Run;
-use crate::engine::template::Template;
+use crate::engine::text::template::Template;
 
 /// What Flowise says where the node says nothing.
 const SYSTEM: &str = "The following is a friendly conversation between a human and an AI. The AI is talkative and \

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::message::Message;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::Message;
+use crate::engine::contract::part::{Chain, OutputParser, Part, Reply, Said, Source};
+use crate::engine::contract::run::Run;
 use crate::engine::models::{Ask, ChatModel};
 use crate::engine::nodes::Kind;
 use crate::engine::nodes::moderation::{Moderations, moderations};
 use crate::engine::nodes::prompts::{Form, Prompt};
-use crate::engine::part::{Chain, OutputParser, Part, Reply, Said, Source};
-use crate::engine::run::Run;
 
 /// The place of a parser's instructions.
 const FORMAT_INSTRUCTIONS: &str = "format_instructions";

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::mends;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::part::{OutputParser, Part, Said};
 use crate::engine::nodes::Kind;
-use crate::engine::part::{OutputParser, Part, Said};
 
 /// The node `csvOutputParser`.
 pub(super) struct CsvOutputParser;

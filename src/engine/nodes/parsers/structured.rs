@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::schema::{Bounds, Schema, Shape};
 use super::{mends, repair, zod};
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::part::{OutputParser, Part, Said};
 use crate::engine::nodes::Kind;
-use crate::engine::part::{OutputParser, Part, Said};
 
 /// Of an answer that cannot be read, in letters.
 const LONGEST_TOLD: usize = 10_000;

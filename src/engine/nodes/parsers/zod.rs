@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::schema::{Bounds, Schema, Shape};
-use crate::engine::scanner::Scanner;
+use crate::engine::text::scanner::Scanner;
 
 /// Schemas within schemas.
 const DEEPEST: usize = 16;

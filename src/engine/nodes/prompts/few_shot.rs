@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{Form, Prompt};
-use crate::engine::inputs::Inputs;
-use crate::engine::message::Role;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::message::Role;
+use crate::engine::contract::part::Part;
 use crate::engine::nodes::Kind;
 use crate::engine::nodes::prompts::given::Given;
-use crate::engine::part::Part;
-use crate::engine::template::{Template, counted};
+use crate::engine::text::template::{Template, counted};
 
 /// The node `fewShotPromptTemplate`.
 pub(super) struct FewShotPromptTemplate;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::mustache::{JsonTemplate, Mustache, Names as _};
-use crate::engine::outcomes::outcome;
-use crate::engine::part::{Part, Source};
-use crate::engine::run::Run;
-use crate::engine::variables::at;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::outcomes::outcome;
+use crate::engine::contract::part::{Part, Source};
+use crate::engine::contract::run::Run;
+use crate::engine::text::mustache::{JsonTemplate, Mustache, Names as _};
+use crate::engine::text::variables::at;
 use crate::wire::json;
 
 /// See the module.
@@ -148,7 +148,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::engine::mustache::Dialect;
+    use crate::engine::text::mustache::Dialect;
 
     #[test]
     fn references_are_found_once_wherever_they_stand() {

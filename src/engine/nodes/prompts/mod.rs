@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 
 use self::given::Given;
 use super::Kind;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::message::{Content, Message, Piece, Role};
-use crate::engine::part::Part;
-use crate::engine::run::Run;
-use crate::engine::template::{Template, counted};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::{Content, Message, Piece, Role};
+use crate::engine::contract::part::Part;
+use crate::engine::contract::run::Run;
+use crate::engine::text::template::{Template, counted};
 
 pub(super) const KINDS: &[&dyn Kind] = &[&PromptTemplate, &ChatPromptTemplate, &few_shot::FewShotPromptTemplate];
 

@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 use super::super::Kind;
 use super::super::moderation::{Moderations, moderations};
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::{Message, Role};
+use crate::engine::contract::part::{Chain, Document, Part, Reply, Retriever};
+use crate::engine::contract::run::Run;
 use crate::engine::memory::Memory;
-use crate::engine::message::{Message, Role};
 use crate::engine::models::{Ask, ChatModel};
-use crate::engine::part::{Chain, Document, Part, Reply, Retriever};
-use crate::engine::run::Run;
-use crate::engine::template::Template;
+use crate::engine::text::template::Template;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&ConversationalQa, &PlainQa];
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::javascript::trim;
+use crate::engine::text::javascript::trim;
 
 /// Tried in this order.
 const SEPARATORS: [char; 6] = [',', '\t', '|', ';', '\u{1e}', '\u{1f}'];

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::super::{self as nodes, Kind};
-use super::index::{Nearness, Origin};
 use super::stores::{MOST, VectorStore};
 use super::{loaders, stores};
 use crate::engine::Task;
 use crate::engine::compile::Need;
-use crate::engine::document_stores::{Component, DocumentStore, LOADER};
-use crate::engine::failure::Failure;
-use crate::engine::inputs::{Inputs, is_empty};
+use crate::engine::compile::inputs::{Inputs, is_empty};
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::part::{Document, DocumentSource, Embeddings, Part};
+use crate::engine::contract::run::Run;
+use crate::engine::documents::index::{Nearness, Origin};
+use crate::engine::documents::stores::{Component, DocumentStore, LOADER};
 use crate::engine::models::part_from_config;
-use crate::engine::part::{Document, DocumentSource, Embeddings, Part};
-use crate::engine::run::Run;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&StoreLoader, &StoreSearch];
 

@@ -8,11 +8,11 @@ use super::super::Kind;
 use super::csv;
 use super::json::{self, Wanted};
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::part::{Document, DocumentSource, Part, Source, Splitter};
+use crate::engine::contract::run::Run;
 use crate::engine::nodes::files;
-use crate::engine::part::{Document, DocumentSource, Part, Source, Splitter};
-use crate::engine::run::Run;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&PlainText, &TextFile, &JsonFile, &CsvFile];
 

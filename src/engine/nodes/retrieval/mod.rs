@@ -5,8 +5,6 @@ mod csv;
 mod document_store;
 #[cfg(test)]
 mod fuzz;
-mod index;
-mod javascript;
 mod json;
 mod loaders;
 mod split;
@@ -17,8 +15,6 @@ mod testing;
 mod tool;
 
 pub(crate) use document_store::opened;
-pub(crate) use index::{Index, Indexes, MOST_PASSAGES};
-pub(crate) use javascript::is_space;
 pub(crate) use stores::VectorStore;
 pub(crate) use tool::lookup;
 

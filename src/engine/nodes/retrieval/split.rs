@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 
 use serde_json::{Map, Value, json};
 
-use super::javascript::{is_space, length, trim};
-use crate::engine::part::{Document, Splitter};
-use crate::engine::tokens::Encoding;
+use crate::engine::contract::part::{Document, Splitter};
+use crate::engine::text::javascript::{is_space, length, trim};
+use crate::engine::text::tokens::Encoding;
 
 /// Tokens of all passages of a text: an overlap of nearly the whole size repeats each as often as it likes.
 const MOST_TOKENS: usize = 1 << 24;

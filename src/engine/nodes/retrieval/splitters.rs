@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::super::Kind;
 use super::split::{How, MARKDOWN, PLAIN, TextSplitter};
-use crate::engine::inputs::Inputs;
-use crate::engine::part::Part;
-use crate::engine::tokens::Encoding;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::part::Part;
+use crate::engine::text::tokens::Encoding;
 
 /// Each is looked for in what those before it have left, and within those.
 const MOST_SEPARATORS: usize = 100;

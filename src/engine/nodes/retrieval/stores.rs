@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::super::Kind;
-use super::index::{Index, Nearness, Origin, index_of};
 use crate::engine::Task;
-use crate::engine::inputs::Inputs;
-use crate::engine::mustache::Mustache;
-use crate::engine::part::{Document, Part, Retriever, Source};
-use crate::engine::run::Run;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::part::{Document, Part, Retriever, Source};
+use crate::engine::contract::run::Run;
+use crate::engine::documents::index::{Index, Nearness, Origin, index_of};
+use crate::engine::text::mustache::Mustache;
 
 /// Passages that are found where nothing is said.
 pub(super) const MOST: usize = 4;
@@ -131,7 +131,7 @@ impl VectorStore {
         &self,
         question: &str,
         run: &Run<'_>,
-    ) -> Result<Vec<(Document, f32)>, crate::engine::failure::Failure> {
+    ) -> Result<Vec<(Document, f32)>, crate::engine::contract::failure::Failure> {
         self.index.nearest(&self.origin, self.nearness, question, self.most, run).await
     }
 }

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::super::Kind;
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::message::ToolSpec;
-use crate::engine::part::{Part, Retriever, Tool, ToolResult};
-use crate::engine::run::Run;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::ToolSpec;
+use crate::engine::contract::part::{Part, Retriever, Tool, ToolResult};
+use crate::engine::contract::run::Run;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&RetrieverTool];
 
@@ -92,7 +92,7 @@ mod tests {
 
     use super::super::testing::Stage;
     use super::*;
-    use crate::engine::part::Document;
+    use crate::engine::contract::part::Document;
 
     #[derive(Debug)]
     struct Two;

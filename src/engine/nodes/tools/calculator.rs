@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::{arithmetic, parameters};
 use crate::engine::Task;
-use crate::engine::inputs::Inputs;
-use crate::engine::message::ToolSpec;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::message::ToolSpec;
+use crate::engine::contract::part::{Part, Tool, ToolResult};
+use crate::engine::contract::run::Run;
 use crate::engine::nodes::Kind;
-use crate::engine::part::{Part, Tool, ToolResult};
-use crate::engine::run::Run;
 
 /// The node `calculator`.
 pub(super) struct Calculator;

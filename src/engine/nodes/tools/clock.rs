@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::parameters;
 use crate::engine::Task;
-use crate::engine::inputs::Inputs;
-use crate::engine::message::ToolSpec;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::message::ToolSpec;
+use crate::engine::contract::part::{Part, Tool, ToolResult};
+use crate::engine::contract::run::Run;
 use crate::engine::nodes::Kind;
-use crate::engine::part::{Part, Tool, ToolResult};
-use crate::engine::run::Run;
 
 /// The node `currentDateTime`.
 pub(super) struct CurrentDateTime;

@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 
 use super::script::{self, Script};
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::mustache::{Dialect, JsonTemplate};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::part::{Part, Source};
+use crate::engine::contract::run::Run;
 use crate::engine::nodes::Kind;
 use crate::engine::nodes::prompts::given::Given;
-use crate::engine::part::{Part, Source};
-use crate::engine::run::Run;
+use crate::engine::text::mustache::{Dialect, JsonTemplate};
 use crate::wire::json::read_str;
 
 /// The node `ifElseFunction`.

@@ -11,13 +11,13 @@ use serde_json::Value;
 
 use super::Kind;
 use crate::engine::Task;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::mustache::JsonTemplate;
-use crate::engine::outcomes::outcome;
-use crate::engine::part::{Part, Source};
-use crate::engine::run::Run;
-use crate::engine::variables::OfSettings;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::outcomes::outcome;
+use crate::engine::contract::part::{Part, Source};
+use crate::engine::contract::run::Run;
+use crate::engine::text::mustache::JsonTemplate;
+use crate::engine::text::variables::OfSettings;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&SetVariable, &GetVariable, &branch::IfElseFunction];
 
@@ -90,7 +90,7 @@ impl Kind for GetVariable {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let name = inputs.text("variableName").unwrap_or_default();
-        let sets = |node: &&crate::engine::export::Node| {
+        let sets = |node: &&crate::engine::compile::export::Node| {
             node.data.name == "setVariable"
                 && node.data.inputs.get("variableName").and_then(Value::as_str) == Some(&*name)
         };

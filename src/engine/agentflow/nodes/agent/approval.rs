@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::super::super::Visit;
-use crate::engine::part::Document;
+use crate::engine::contract::part::Document;
 
 /// Where a model's turn stands.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -10,10 +10,10 @@ use super::super::super::tools::Ready;
 use super::super::speaker::pretty;
 use super::approval::{Decision, Pending, Turn, Verdict, tools_of};
 use super::{Waits, Work, total};
-use crate::engine::failure::Failure;
-use crate::engine::message::ToolCall;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::ToolCall;
+use crate::engine::contract::part::Tool;
 use crate::engine::models::{Answered, Ask};
-use crate::engine::part::Tool;
 
 /// What a model is told that wants a tool to be called which needs a user's leave.
 const NOBODY_TO_ASK: &str =

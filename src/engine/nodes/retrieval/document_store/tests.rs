@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::testing::{Stage, asked, load_with, retrieval_qa};
 use super::*;
-use crate::engine::document_stores::DocumentStores;
+use crate::engine::documents::stores::DocumentStores;
 
 fn export(database: &Value) -> Arc<DocumentStores> {
     let embeddings = json!({ "name": "stubEmbeddings", "config": { "credential": "", "stubEmbeddings": "" } });

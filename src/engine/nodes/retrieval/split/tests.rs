@@ -62,7 +62,7 @@ fn passages_and_their_lines_are_langchains() {
 #[test]
 fn passages_of_tokens_are_langchains() {
     type Case = (String, String, usize, usize, Value);
-    let texts: Value = serde_json::from_str(include_str!("../../../tokens/recorded.json")).unwrap();
+    let texts: Value = serde_json::from_str(include_str!("../../../text/tokens/recorded.json")).unwrap();
     let cases: Vec<Case> = serde_json::from_str(include_str!("tokens.json")).unwrap();
     assert!(cases.len() > 300);
     for (encoding, text, most, overlap, expected) in cases {

@@ -13,17 +13,18 @@ use self::schema::fitted;
 use super::requests::request::Request;
 use super::requests::{PATIENCE, headers_of};
 use crate::engine::Task;
-use crate::engine::address::Address;
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::message::ToolSpec;
-use crate::engine::mustache::{JsonTemplate, Mustache};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::ToolSpec;
+use crate::engine::contract::part::{Part, Tool, ToolResult};
+use crate::engine::contract::run::Run;
 use crate::engine::nodes::Kind;
 use crate::engine::nodes::files::texts;
-use crate::engine::part::{Part, Tool, ToolResult};
-use crate::engine::percent::{self, STEP, located, steps};
-use crate::engine::run::Run;
-use crate::engine::variables::text_of;
+use crate::engine::provider::address::Address;
+use crate::engine::text::mustache::{JsonTemplate, Mustache};
+use crate::engine::text::percent;
+use crate::engine::text::percent::{STEP, located, steps};
+use crate::engine::text::variables::text_of;
 use crate::wire::json;
 
 /// What Flowise's editor puts there, without its blanks: the engine does just that, and runs no other code.

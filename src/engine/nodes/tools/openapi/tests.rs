@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::*;
-use crate::engine::mustache::Dialect;
 use crate::engine::provider::Targets;
 use crate::engine::testing::{answer, flow, predict, server, within};
+use crate::engine::text::mustache::Dialect;
 use crate::telemetry::metrics::Metrics;
 
 /// A document, and the tools that Flowise 3.1.4 makes of it.

@@ -13,17 +13,17 @@ use self::params::{Param, path_and_query, properties, stray};
 use self::request::Request;
 use super::{parameters, with};
 use crate::engine::Task;
-use crate::engine::address::{Address, untagged};
-use crate::engine::failure::Failure;
-use crate::engine::inputs::Inputs;
-use crate::engine::message::ToolSpec;
-use crate::engine::mustache::{JsonTemplate, Mustache};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::ToolSpec;
+use crate::engine::contract::part::{Part, Tool, ToolResult};
+use crate::engine::contract::run::Run;
 use crate::engine::nodes::Kind;
 use crate::engine::nodes::parsers::repair;
-use crate::engine::part::{Part, Tool, ToolResult};
-use crate::engine::percent::located;
-use crate::engine::run::Run;
-use crate::engine::variables::text_of;
+use crate::engine::provider::address::{Address, untagged};
+use crate::engine::text::mustache::{JsonTemplate, Mustache};
+use crate::engine::text::percent::located;
+use crate::engine::text::variables::text_of;
 
 /// For the head of an answer.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);

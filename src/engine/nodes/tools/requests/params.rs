@@ -3,10 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::object;
-use crate::engine::inputs::Inputs;
+use crate::engine::compile::inputs::Inputs;
 use crate::engine::nodes::tools::with;
-use crate::engine::percent::{STEP, component, form, steps};
-use crate::engine::variables::text_of;
+use crate::engine::text::percent::{STEP, component, form, steps};
+use crate::engine::text::variables::text_of;
 
 /// One value.
 #[derive(Debug, Clone, PartialEq, Eq)]

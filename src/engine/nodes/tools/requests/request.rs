@@ -3,11 +3,11 @@
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
 
-use crate::engine::address::Address;
-use crate::engine::failure::Failure;
-use crate::engine::mustache::Mustache;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::run::Run;
+use crate::engine::provider::address::Address;
 use crate::engine::provider::{Call, Incoming};
-use crate::engine::run::Run;
+use crate::engine::text::mustache::Mustache;
 
 /// Of an answer, in bytes.
 const LONGEST: usize = 256 * 1024;

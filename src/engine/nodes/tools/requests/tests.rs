@@ -3,9 +3,9 @@
 use std::sync::{Arc, mpsc};
 
 use super::*;
-use crate::engine::mustache::Dialect;
 use crate::engine::provider::Targets;
 use crate::engine::testing::{answer, server, within};
+use crate::engine::text::mustache::Dialect;
 use crate::telemetry::metrics::Metrics;
 
 fn written(text: &str) -> Mustache {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Expression, Method, Operator, Script, Statement};
-use crate::engine::scanner::Scanner;
+use crate::engine::text::scanner::Scanner;
 
 /// Brackets and blocks within each other.
 const DEEPEST: usize = 40;

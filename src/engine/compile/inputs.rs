@@ -1,0 +1,383 @@
+//! A node's inputs, read with types. What a kind of node does not read and somebody has set is refused: an option that
+//! the engine ignores would be a promise that it breaks.
+
+mod places;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::export::Node;
+use crate::config::Secret;
+use crate::engine::compile::{Compiler, Need};
+use crate::engine::contract::part::Part;
+use crate::engine::models::ChatModel;
+use crate::engine::nodes::Kind;
+use crate::engine::provider::Endpoint;
+use crate::engine::text::mustache::Dialect;
+use crate::engine::text::settled::{Overrides, Settled};
+use crate::engine::text::variables;
+use crate::wire::json;
+
+/// See the module.
+pub(crate) struct Inputs<'n, 'c, 'a> {
+    pub(crate) node: &'n Node,
+    values: Map<String, Value>,
+    read: HashSet<String>,
+    /// In these, `{{...}}` is filled in for each request, or means nothing.
+    filled: HashSet<String>,
+    /// What another flow filled in.
+    settled: Settled,
+    accepts: Accepts,
+    pub(crate) compiler: &'c mut Compiler<'a>,
+}
+
+/// In which inputs texts refer to values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accepts {
+    /// In those that the node fills in: a node of a chatflow.
+    Filled,
+    /// In those that say so of themselves: a node of an agentflow.
+    Declared,
+    /// In all: a tool of such a node.
+    All,
+}
+
+impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
+    pub(crate) fn new(node: &'n Node, values: Map<String, Value>, compiler: &'c mut Compiler<'a>) -> Self {
+        let (read, filled, settled) = (HashSet::new(), HashSet::new(), compiler.overrides.settled.of(node));
+        Self { node, values, read, filled, settled, accepts: Accepts::Filled, compiler }
+    }
+
+    /// Of a node of an agentflow.
+    pub(crate) fn of_agentflow(self) -> Self {
+        Self { accepts: Accepts::Declared, ..self }
+    }
+
+    /// Of a tool in a node of an agentflow; descriptions are filled in by whoever has the tool.
+    pub(crate) fn of_tool(mut self) -> Self {
+        let described = self.values.keys().filter(|name| name.to_ascii_lowercase().ends_with("description"));
+        self.filled = described.cloned().collect();
+        Self { accepts: Accepts::All, ..self }
+    }
+
+    /// The part, if every input is understood.
+    pub(crate) fn build(mut self, kind: &dyn Kind) -> Option<Part> {
+        let problems = self.compiler.problems.len();
+        let part = kind.build(&mut self);
+        // What was given up half-way has inputs that nobody looked at.
+        if part.is_some() {
+            self.finish();
+            self.refuse_unfilled();
+        }
+        if let Some(Part::Model(model)) = &part {
+            self.compiler.models.push(model.name().into());
+        }
+        part.filter(|_| self.compiler.problems.len() == problems)
+    }
+
+    /// Reports what was set and not read.
+    pub(crate) fn finish(&mut self) {
+        let left: Vec<String> = self
+            .values
+            .iter()
+            .filter(|(name, value)| !self.read.contains(*name) && !is_empty(value))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in left {
+            self.refuse(&name, "the engine does not support this option");
+        }
+    }
+
+    /// Reports what Flowise fills in for each request, and this node would not.
+    fn refuse_unfilled(&mut self) {
+        let every = self.accepts == Accepts::All;
+        let first = |name: &str, value: &Value| {
+            if every { variables::first_where(value, &|_| true) } else { variables::first(value, self.declares(name)) }
+        };
+        let left = self.values.iter().filter(|(name, _)| self.read.contains(*name) && !self.filled.contains(*name));
+        let found = left.filter_map(|(name, value)| Some((name.clone(), first(name, value)?)));
+        for (name, variable) in found.collect::<Vec<_>>() {
+            self.refuse(&name, format!("the engine does not fill in {{{{{variable}}}}} here"));
+        }
+    }
+
+    /// In these inputs the node fills in `{{...}}` for each request.
+    pub(crate) fn fills(&mut self, names: &[&str]) {
+        self.filled.extend(names.iter().map(|name| (*name).to_owned()));
+    }
+
+    /// Whether the export says that an input accepts variables.
+    fn declares(&self, name: &str) -> bool {
+        self.node.data.input_params.iter().any(|param| param.name == name && param.accept_variable == Some(true))
+    }
+
+    fn dialect(&self) -> Dialect {
+        if self.accepts == Accepts::Filled { Dialect::Chatflow } else { Dialect::Agentflow }
+    }
+
+    /// Whether texts in an input are templates.
+    fn is_template(&self, name: &str) -> bool {
+        self.accepts != Accepts::Declared || self.declares(name)
+    }
+
+    /// Whether another flow filled in something of an input.
+    pub(crate) fn is_settled(&self, name: &str) -> bool {
+        self.settled.touches(name)
+    }
+
+    /// Refuses an input that is read as more than a text, and that another flow filled in.
+    pub(crate) fn refuse_settled(&mut self, name: &str) -> bool {
+        let is_settled = self.settled.touches(name);
+        if is_settled {
+            self.refuse(name, "only the flow's own author can write this; it cannot be filled in");
+        }
+        is_settled
+    }
+
+    /// As written; `None` where there is nothing.
+    pub(crate) fn value(&mut self, name: &str) -> Option<Value> {
+        self.read.insert(name.to_owned());
+        self.values.get(name).filter(|value| !is_nothing(value)).cloned()
+    }
+
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
+        match self.value(name)? {
+            Value::String(text) => Some(text),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(value) => Some(value.to_string()),
+            _ => {
+                self.refuse(name, "expected a text");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn number(&mut self, name: &str) -> Option<f64> {
+        let number = match self.value(name)? {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            self.refuse(name, "expected a number");
+        }
+        number
+    }
+
+    pub(crate) fn integer(&mut self, name: &str) -> Option<u64> {
+        let number = self.number(name)?;
+        if number < 0.0 || number.fract() != 0.0 || number > 1e15 {
+            self.refuse(name, "expected a whole number");
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "looked at just above")]
+        Some(number as u64)
+    }
+
+    /// `None`: not set.
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.value(name)? {
+            Value::Bool(value) => Some(value),
+            Value::String(text) if text == "true" => Some(true),
+            Value::String(text) if text == "false" => Some(false),
+            _ => {
+                self.refuse(name, "expected true or false");
+                None
+            }
+        }
+    }
+
+    /// JSON, written out or as a text.
+    pub(crate) fn json(&mut self, name: &str) -> Option<Value> {
+        match self.value(name)? {
+            Value::String(_) if self.refuse_settled(name) => None,
+            Value::String(text) => {
+                let parsed = json::read_str(&text).ok();
+                if parsed.is_none() {
+                    self.refuse(name, "expected JSON");
+                }
+                parsed
+            }
+            value => Some(value),
+        }
+    }
+
+    /// What the node's author chose of its outputs.
+    pub(crate) fn output(&self) -> Option<&str> {
+        self.node.data.outputs.get("output").and_then(Value::as_str)
+    }
+
+    /// Inputs that change nothing here.
+    pub(crate) fn ignore(&mut self, names: &[&str]) {
+        self.read.extend(names.iter().map(|name| (*name).to_owned()));
+        self.fills(names);
+    }
+
+    /// Ids of the nodes that an input refers to, `{{id.data.instance}}` once or in a list.
+    pub(crate) fn references(&mut self, name: &str) -> Vec<String> {
+        match self.value(name) {
+            None => Vec::new(),
+            Some(_) if self.refuse_settled(name) => Vec::new(),
+            Some(Value::Array(items)) => {
+                items.iter().filter_map(Value::as_str).filter_map(referred).map(str::to_owned).collect()
+            }
+            Some(Value::String(text)) => referred(&text).map(str::to_owned).into_iter().collect(),
+            Some(_) => {
+                self.refuse(name, "expected a reference to a node");
+                Vec::new()
+            }
+        }
+    }
+
+    /// The parts that an input refers to.
+    pub(crate) fn parts(&mut self, name: &str) -> Vec<Part> {
+        let ids = self.references(name);
+        ids.iter().filter_map(|id| self.compiler.part(id)).collect()
+    }
+
+    /// The part that an input refers to, if it refers to one.
+    pub(crate) fn part(&mut self, name: &str) -> Option<Part> {
+        let id = self.references(name).into_iter().next()?;
+        self.compiler.part(&id)
+    }
+
+    /// As [`part`](Self::part), of that type.
+    pub(crate) fn part_as<T>(&mut self, name: &str, take: fn(Part) -> Option<T>, expected: &str) -> Option<T> {
+        let part = self.part(name)?;
+        let taken = take(part);
+        if taken.is_none() {
+            self.refuse(name, format!("expected {expected}"));
+        }
+        taken
+    }
+
+    pub(crate) fn model(&mut self, name: &str) -> Option<Arc<dyn ChatModel>> {
+        if !self.has(name) {
+            self.refuse(name, "a chat model is required");
+            return None;
+        }
+        self.part_as(name, Part::into_model, "a chat model")
+    }
+
+    pub(crate) fn has(&mut self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    pub(crate) fn refuse(&mut self, name: &str, message: impl Into<String>) {
+        self.compiler.of_node(self.node, Some(name), message);
+    }
+
+    /// Notes it if the endpoint is one that may not be called.
+    pub(crate) fn look_at(&mut self, endpoint: &Endpoint) {
+        if let Some(host) = endpoint.denied() {
+            self.compiler.miss(self.node, Need::Network { host: host.to_owned() });
+        }
+    }
+
+    pub(crate) fn credential(&mut self, name: &str, field: &str) -> Option<Secret> {
+        self.compiler.credential(self.node, name, field)
+    }
+}
+
+/// What editors leave where nothing is set.
+fn is_nothing(value: &Value) -> bool {
+    matches!(value, Value::Null) || value.as_str().is_some_and(str::is_empty)
+}
+
+/// As [`is_nothing`], or switched off.
+pub(crate) fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Bool(value) => !value,
+        Value::Array(items) => items.iter().all(is_empty),
+        Value::Object(fields) => fields.is_empty(),
+        value => is_nothing(value),
+    }
+}
+
+/// The id in `{{id.data.instance}}`.
+pub(crate) fn referred(text: &str) -> Option<&str> {
+    text.trim().strip_prefix("{{")?.strip_suffix("}}")?.trim().strip_suffix(".data.instance")
+}
+
+/// A node's inputs with what a request overrides in them: plain values, objects that are merged, JSON texts that
+/// replace, each for all nodes or keyed by a node's id.
+pub(crate) fn overridden(node: &Node, overrides: &Overrides) -> Map<String, Value> {
+    let mut inputs = node.data.inputs.clone();
+    for (name, value) in &overrides.values {
+        let is_declared =
+            inputs.contains_key(name) || node.data.input_params.iter().any(|declared| declared.name == *name);
+        if !is_declared {
+            continue;
+        }
+        let value = match value.as_object().and_then(|by_node| by_node.get(&node.id)) {
+            Some(own) => own,
+            None if is_keyed_by_node(value) => continue,
+            None => value,
+        };
+        let merged = match (inputs.get(name), value) {
+            // An agentflow's state: of a key that stands there twice, the last counts.
+            (Some(Value::Array(before)), Value::Array(value)) => [&**before, value].concat().into(),
+            (before, Value::Object(value)) => {
+                let mut merged = before.and_then(object).unwrap_or_default();
+                merged.extend(value.clone());
+                Value::Object(merged)
+            }
+            _ => value.clone(),
+        };
+        inputs.insert(name.clone(), merged);
+    }
+    inputs
+}
+
+/// `{"chatOpenAI_0": ...}`, meant for other nodes.
+fn is_keyed_by_node(value: &Value) -> bool {
+    let is_id = |key: &String| key.rsplit_once('_').is_some_and(|(_, number)| number.parse::<u32>().is_ok());
+    value.as_object().is_some_and(|fields| !fields.is_empty() && fields.keys().all(is_id))
+}
+
+fn object(value: &Value) -> Option<Map<String, Value>> {
+    match value {
+        Value::Object(fields) => Some(fields.clone()),
+        Value::String(text) => json::read_str(text).ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn node(inputs: &Value) -> Node {
+        serde_json::from_value(json!({ "id": "prompt_0", "data": { "name": "promptTemplate", "inputs": inputs } }))
+            .unwrap()
+    }
+
+    fn after(inputs: &Value, overrides: Value) -> Value {
+        let Value::Object(overrides) = overrides else { panic!() };
+        Value::Object(overridden(&node(inputs), &overrides.into()))
+    }
+
+    #[test]
+    fn overrides_come_in_four_forms() {
+        let inputs = json!({ "temperature": 0.1, "promptValues": "{\"a\":1}" });
+        assert_eq!(after(&inputs, json!({ "temperature": 0.7 }))["temperature"], 0.7);
+        assert_eq!(after(&inputs, json!({ "promptValues": { "b": 2 } }))["promptValues"], json!({ "a": 1, "b": 2 }));
+        assert_eq!(after(&inputs, json!({ "promptValues": "{\"b\":2}" }))["promptValues"], "{\"b\":2}");
+        assert_eq!(after(&inputs, json!({ "temperature": { "prompt_0": 0.2 } }))["temperature"], 0.2);
+        assert_eq!(after(&inputs, json!({ "temperature": { "other_0": 0.2 } }))["temperature"], 0.1);
+        assert_eq!(after(&inputs, json!({ "unknown": 1 })).get("unknown"), None);
+        let state = |key: &str| json!({ "startState": [{ "key": key, "value": "" }] });
+        let both = json!([{ "key": "a", "value": "" }, { "key": "b", "value": "" }]);
+        assert_eq!(after(&state("a"), state("b"))["startState"], both);
+    }
+
+    #[test]
+    fn references_are_read() {
+        assert_eq!(referred("{{chatOpenAI_0.data.instance}}"), Some("chatOpenAI_0"));
+        assert_eq!(referred("text"), None);
+    }
+}

@@ -1,0 +1,229 @@
+//! What nodes of the first generation become, by what others may use them for.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::message::ToolSpec;
+use super::run::Run;
+use crate::engine::Task;
+use crate::engine::memory::Memory;
+use crate::engine::models::ChatModel;
+use crate::engine::nodes::prompts::Prompt;
+use crate::engine::nodes::retrieval::VectorStore;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) enum Part {
+    Model(Arc<dyn ChatModel>),
+    Prompt(Arc<Prompt>),
+    Memory(Arc<Memory>),
+    Parser(Arc<dyn OutputParser>),
+    Moderation(Arc<dyn Moderation>),
+    Embeddings(Arc<dyn Embeddings>),
+    Splitter(Arc<dyn Splitter>),
+    Documents(Arc<dyn DocumentSource>),
+    Retriever(Arc<dyn Retriever>),
+    VectorStore(Arc<VectorStore>),
+    /// One tool, or those of a toolkit.
+    Tools(Vec<Arc<dyn Tool>>),
+    Chain(Arc<dyn Chain>),
+    /// What other nodes' texts refer to.
+    Value(Arc<dyn Source>),
+}
+
+/// What answers a question.
+pub(crate) trait Chain: fmt::Debug + Send + Sync {
+    /// `is_last`: nothing comes after it, so its tokens are the client's.
+    fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply>;
+}
+
+/// What gives a value for other nodes: a chain's prediction, a variable.
+pub(crate) trait Source: fmt::Debug + Send + Sync {
+    fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value>;
+    /// For a node that flows branch at: which way.
+    fn decides<'a>(&'a self, _question: &'a str, _run: &'a Run<'a>) -> Task<'a, bool> {
+        Box::pin(async { Ok(true) })
+    }
+}
+
+/// An answer as a chain gives it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Reply {
+    pub(crate) said: Said,
+    /// Further fields of the JSON answer: `sourceDocuments`, `usedTools`, ...
+    pub(crate) fields: Map<String, Value>,
+    /// The label of the memory that was used.
+    pub(crate) memory: Option<String>,
+    /// Of an agentflow.
+    pub(crate) executed: Option<crate::engine::agentflow::Executed>,
+    /// Variables that the flow's author wants to be shown.
+    pub(crate) variables: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Said {
+    Text(String),
+    /// From an output parser.
+    Json(Value),
+}
+
+impl Default for Said {
+    fn default() -> Self {
+        Self::Text(String::new())
+    }
+}
+
+impl Said {
+    /// As a value for a template.
+    pub(crate) fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Json(value) => value.to_string(),
+        }
+    }
+
+    /// As chats remember it.
+    pub(crate) fn remembered(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => text.into(),
+            // As Flowise stores it, without an end of the block.
+            Self::Json(value) => format!("```json\n{value:#}").into(),
+        }
+    }
+}
+
+impl Reply {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self { said: Said::Text(text.into()), ..Self::default() }
+    }
+}
+
+/// Makes a value of a model's text.
+pub(crate) trait OutputParser: fmt::Debug + Send + Sync {
+    /// What the model is told about the format.
+    fn instructions(&self) -> String;
+    /// # Errors
+    /// What is wrong with the text.
+    fn parse(&self, text: &str) -> Result<Said, String>;
+    /// Whether a model may be asked to mend what cannot be parsed.
+    fn mends(&self) -> bool {
+        false
+    }
+}
+
+/// Looks at what goes to a model.
+pub(crate) trait Moderation: fmt::Debug + Send + Sync {
+    /// The text to go on with, or, in [`Err`], the sentence to answer with instead.
+    fn check<'a>(&'a self, text: &'a str, run: &'a Run<'a>) -> Task<'a, Result<String, String>>;
+}
+
+pub(crate) trait Embeddings: fmt::Debug + Send + Sync {
+    fn embed_all<'a>(&'a self, texts: &'a [String], run: &'a Run<'a>) -> Task<'a, Vec<Vec<f32>>>;
+    fn embed_question<'a>(&'a self, text: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<f32>>;
+}
+
+/// A text with what is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Document {
+    pub(crate) text: String,
+    pub(crate) metadata: Map<String, Value>,
+}
+
+impl Document {
+    /// As answers show it.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({ "pageContent": self.text, "metadata": self.metadata })
+    }
+}
+
+pub(crate) trait Splitter: fmt::Debug + Send + Sync {
+    fn split(&self, text: &str) -> Result<Vec<String>, String>;
+    /// Where in the text each piece lies, and so on, as Flowise notes it.
+    fn split_documents(&self, documents: &[Document]) -> Result<Vec<Document>, String>;
+}
+
+pub(crate) trait DocumentSource: fmt::Debug + Send + Sync {
+    fn documents<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Arc<[Document]>>;
+}
+
+pub(crate) trait Retriever: fmt::Debug + Send + Sync {
+    fn find<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<Document>>;
+}
+
+/// What a model may call.
+pub(crate) trait Tool: fmt::Debug + Send + Sync {
+    fn spec(&self) -> &ToolSpec;
+    /// The result as the model reads it, and documents that it comes from.
+    fn call<'a>(&'a self, arguments: &'a Value, run: &'a Run<'a>) -> Task<'a, ToolResult>;
+    /// Its result is the answer.
+    fn returns_directly(&self) -> bool {
+        false
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct ToolResult {
+    pub(crate) text: String,
+    pub(crate) sources: Vec<Document>,
+}
+
+impl Part {
+    pub(crate) fn into_model(self) -> Option<Arc<dyn ChatModel>> {
+        if let Self::Model(model) = self { Some(model) } else { None }
+    }
+
+    pub(crate) fn into_prompt(self) -> Option<Arc<Prompt>> {
+        if let Self::Prompt(prompt) = self { Some(prompt) } else { None }
+    }
+
+    pub(crate) fn into_memory(self) -> Option<Arc<Memory>> {
+        if let Self::Memory(memory) = self { Some(memory) } else { None }
+    }
+
+    pub(crate) fn into_parser(self) -> Option<Arc<dyn OutputParser>> {
+        if let Self::Parser(parser) = self { Some(parser) } else { None }
+    }
+
+    pub(crate) fn into_moderation(self) -> Option<Arc<dyn Moderation>> {
+        if let Self::Moderation(moderation) = self { Some(moderation) } else { None }
+    }
+
+    pub(crate) fn into_embeddings(self) -> Option<Arc<dyn Embeddings>> {
+        if let Self::Embeddings(embeddings) = self { Some(embeddings) } else { None }
+    }
+
+    pub(crate) fn into_splitter(self) -> Option<Arc<dyn Splitter>> {
+        if let Self::Splitter(splitter) = self { Some(splitter) } else { None }
+    }
+
+    pub(crate) fn into_documents(self) -> Option<Arc<dyn DocumentSource>> {
+        if let Self::Documents(documents) = self { Some(documents) } else { None }
+    }
+
+    pub(crate) fn into_retriever(self) -> Option<Arc<dyn Retriever>> {
+        if let Self::Retriever(retriever) = self { Some(retriever) } else { None }
+    }
+
+    pub(crate) fn into_vector_store(self) -> Option<Arc<VectorStore>> {
+        if let Self::VectorStore(store) = self { Some(store) } else { None }
+    }
+
+    pub(crate) fn tool(tool: impl Tool + 'static) -> Self {
+        Self::Tools(vec![Arc::new(tool)])
+    }
+
+    pub(crate) fn into_tools(self) -> Option<Vec<Arc<dyn Tool>>> {
+        if let Self::Tools(tools) = self { Some(tools) } else { None }
+    }
+
+    pub(crate) fn into_value(self) -> Option<Arc<dyn Source>> {
+        if let Self::Value(source) = self { Some(source) } else { None }
+    }
+
+    pub(crate) fn into_chain(self) -> Option<Arc<dyn Chain>> {
+        if let Self::Chain(chain) = self { Some(chain) } else { None }
+    }
+}

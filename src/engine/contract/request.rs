@@ -1,0 +1,176 @@
+//! A checked prediction as the engine reads it.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::budget::bytes_of;
+use super::message::Piece;
+use super::outcomes::Outcomes;
+use crate::engine::flow::flows::FlowIndex;
+use crate::engine::memory::Turn;
+use crate::engine::text::settled::Overrides;
+use crate::predict::session::Namespace;
+
+/// See the module. What stands in it has passed the gateway's checks.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Request {
+    /// `None`: it was not sent.
+    pub(crate) question: Option<String>,
+    pub(crate) form: Option<Map<String, Value>>,
+    pub(crate) chat_id: String,
+    pub(crate) session_id: String,
+    /// `overrideConfig.vars`: the gateway's, the key's, the token's and, where policy lets them, the client's.
+    pub(crate) vars: Map<String, Value>,
+    /// `overrideConfig` without `vars` and `sessionId`.
+    pub(crate) overrides: Overrides,
+    pub(crate) history: Vec<Turn>,
+    pub(crate) uploads: Vec<Upload>,
+    pub(crate) human_input: Option<Value>,
+    /// The id of the question that it answers, if the client says it.
+    pub(crate) action: Option<String>,
+    /// Turns of the session before it, once they are read.
+    pub(crate) recalled: OnceCell<Rc<[Turn]>>,
+    /// What nodes have made of it so far.
+    pub(crate) outcomes: Outcomes,
+    /// The flows that its flow may run: those that were in force when it came.
+    pub(crate) flows: Arc<FlowIndex>,
+    pub(crate) sessions: Sessions,
+}
+
+/// What flows call sessions are names in the caller's namespace: no two callers mean the same session by one.
+#[derive(Clone, Default)]
+pub(crate) struct Sessions(Option<Rc<Namespace>>);
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sessions")
+    }
+}
+
+impl Sessions {
+    /// `None`: the chatflow keeps nobody apart, and a name is the session itself.
+    pub(crate) fn within(namespace: Option<Namespace>) -> Self {
+        Self(namespace.map(Rc::new))
+    }
+
+    /// The session that is meant.
+    pub(crate) fn named(&self, name: &str) -> String {
+        self.0.as_ref().map_or_else(|| name.to_owned(), |namespace| namespace.upstream_id(name))
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Upload {
+    /// `file`, `file:full`, `audio`, ...
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) mime: String,
+    /// A data URI.
+    pub(crate) data: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Fields {
+    question: Option<String>,
+    form: Option<Map<String, Value>>,
+    chat_id: String,
+    override_config: Map<String, Value>,
+    history: Vec<Past>,
+    uploads: Vec<Upload>,
+    human_input: Option<Value>,
+    action: Option<Action>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Action {
+    id: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Past {
+    #[serde(alias = "type")]
+    role: String,
+    #[serde(alias = "message")]
+    content: String,
+}
+
+impl Request {
+    /// Reads a checked body.
+    pub(crate) fn read(body: &[u8]) -> Option<Self> {
+        let mut fields: Fields = serde_json::from_slice(body).ok()?;
+        let take_map = |value| if let Some(Value::Object(map)) = value { map } else { Map::new() };
+        let vars = take_map(fields.override_config.remove("vars"));
+        let session = fields.override_config.remove("sessionId");
+        let session_id = session.as_ref().and_then(Value::as_str).unwrap_or(&fields.chat_id).to_owned();
+        let turn = |past: Past| Turn { by_user: past.role == "userMessage", text: past.content };
+        Some(Self {
+            question: fields.question,
+            form: fields.form,
+            chat_id: fields.chat_id,
+            session_id,
+            vars,
+            overrides: fields.override_config.into(),
+            history: fields.history.into_iter().map(turn).collect(),
+            uploads: fields.uploads,
+            human_input: fields.human_input,
+            action: fields.action.and_then(|action| action.id),
+            recalled: OnceCell::new(),
+            outcomes: Outcomes::default(),
+            flows: Arc::default(),
+            sessions: Sessions::default(),
+        })
+    }
+
+    /// Of its texts.
+    pub(crate) fn bytes(&self) -> usize {
+        let history: usize = self.history.iter().map(|turn| turn.text.len()).sum();
+        let uploads: usize = self.uploads.iter().map(|upload| upload.data.len()).sum();
+        let maps = [Some(&self.vars), Some(&self.overrides.values), self.form.as_ref()].into_iter().flatten();
+        let values: usize = maps.flat_map(Map::values).chain(&self.human_input).map(bytes_of).sum();
+        self.question().len() + history + uploads + values
+    }
+
+    /// Whether nothing was asked but by voice.
+    pub(crate) fn is_spoken(&self) -> bool {
+        self.question.is_none() && self.form.is_none() && self.human_input.is_none()
+    }
+
+    /// The question, or nothing.
+    pub(crate) fn question(&self) -> &str {
+        self.question.as_deref().unwrap_or_default()
+    }
+
+    /// The texts of files that came with the question; empty if there are none.
+    pub(crate) fn files(&self) -> String {
+        let mut files = String::new();
+        for upload in self.uploads.iter().filter(|upload| upload.kind == "file:full" && !upload.data.is_empty()) {
+            files.extend(["<doc name='", &upload.name, "'>", &upload.data, "</doc>\n\n"]);
+        }
+        files
+    }
+
+    /// The question, behind the files that came with it.
+    pub(crate) fn question_with_files(&self) -> Cow<'_, str> {
+        match self.files() {
+            files if files.is_empty() => self.question().into(),
+            files => format!("{files}\n\n{}", self.question()).into(),
+        }
+    }
+
+    /// Images among the uploads, as a model takes them.
+    pub(crate) fn images(&self) -> Vec<Piece> {
+        let is_image = |upload: &&Upload| upload.mime.starts_with("image/") && upload.data.starts_with("data:");
+        self.uploads.iter().filter(is_image).map(|upload| Piece::Image(upload.data.clone())).collect()
+    }
+}

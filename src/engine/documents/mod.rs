@@ -1,0 +1,4 @@
+//! Documents, and how passages of them are found again.
+
+pub(crate) mod index;
+pub(crate) mod stores;

@@ -1,0 +1,254 @@
+//! Flowise's document stores. A flow's export names them and does not hold them; what *Settings ▸ Export* writes does.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+
+use super::index::{Index, MOST_PASSAGES};
+use crate::engine::Task;
+use crate::engine::contract::part::{Document, DocumentSource};
+use crate::engine::contract::run::Run;
+use crate::wire::json;
+
+/// All that an engine has.
+#[derive(Debug, Default)]
+pub(crate) struct DocumentStores {
+    all: Vec<Arc<DocumentStore>>,
+    /// The files, by digest.
+    read: Vec<(PathBuf, [u8; 32])>,
+    /// Files that could not be read, and why; their stores are as they were before.
+    problems: Vec<(PathBuf, String)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct DocumentStore {
+    id: String,
+    pub(crate) name: String,
+    /// The file that brings it along.
+    pub(crate) file: PathBuf,
+    /// By loader, and in each in their order; as Flowise upserts them, with [`LOADER`] in the metadata.
+    pub(crate) documents: Arc<[Document]>,
+    /// `None`: nobody has chosen any.
+    pub(crate) embeddings: Option<Component>,
+    pub(crate) vector_store: Option<Component>,
+    /// Made when it is first searched, whichever flow does.
+    pub(crate) index: Arc<Index>,
+}
+
+/// Where metadata of a passage names the loader that it comes from.
+pub(crate) const LOADER: &str = "docId";
+
+/// A kind of node with its inputs.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Component {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) config: Map<String, Value>,
+}
+
+/// Whether a text is an export of everything and not of one flow.
+pub(crate) fn is_whole_export(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Probe {
+        nodes: Option<IgnoredAny>,
+        #[serde(rename = "DocumentStore")]
+        stores: Option<IgnoredAny>,
+    }
+    json::read_str(text).is_ok_and(|Probe { nodes, stores }| nodes.is_none() && stores.is_some())
+}
+
+impl DocumentStores {
+    /// Of those exports.
+    ///
+    /// # Errors
+    /// What is wrong, with the file.
+    pub(crate) fn read(files: &[(PathBuf, String)]) -> Result<Arc<Self>, Vec<(PathBuf, String)>> {
+        let files: Vec<_> = files.iter().map(|(path, text)| (path.clone(), Ok(text.clone()))).collect();
+        let stores = Self::read_again(&files, None);
+        if stores.problems.is_empty() { Ok(stores) } else { Err(stores.problems.clone()) }
+    }
+
+    /// Of those exports, as far as they can be read; of others the stores are those of `previous`. Indexes of stores that
+    /// are as they were there are taken over.
+    pub(crate) fn read_again(files: &[(PathBuf, Result<String, String>)], previous: Option<&Arc<Self>>) -> Arc<Self> {
+        let seen = |text: &Result<String, String>| digest_of(text.as_ref().unwrap_or_else(|error| error));
+        let read: Vec<_> = files.iter().map(|(path, text)| (path.clone(), seen(text))).collect();
+        if let Some(same) = previous.filter(|previous| previous.read == read) {
+            return Arc::clone(same);
+        }
+        let mut stores = Self { all: Vec::new(), read, problems: Vec::new() };
+        for (path, text) in files {
+            let found = text.as_ref().map_err(Clone::clone).and_then(|text| stores_of(path, text));
+            let found =
+                found.map(|found| found.into_iter().map(|store| Arc::new(store.taking_over(previous))).collect());
+            if let Err(problem) = found.and_then(|found| stores.add(found)) {
+                stores.problems.push((path.clone(), problem));
+                let before = previous.into_iter().flat_map(|previous| &previous.all);
+                // What another file has by now is that file's.
+                let _ = stores.add(before.filter(|store| store.file == *path).map(Arc::clone).collect());
+            }
+        }
+        Arc::new(stores)
+    }
+
+    /// Adds the stores of one file, all or none.
+    fn add(&mut self, stores: Vec<Arc<DocumentStore>>) -> Result<(), String> {
+        let mut files: HashMap<&str, &Path> = self.all.iter().map(|store| (&*store.id, &*store.file)).collect();
+        for store in &stores {
+            if let Some(other) = files.insert(&store.id, &store.file) {
+                return Err(format!("the document store \"{}\" is in {} as well", store.name, other.display()));
+            }
+        }
+        self.all.extend(stores);
+        Ok(())
+    }
+
+    /// Files that could not be read, and why.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.problems.iter().map(|(file, problem)| (&**file, &**problem))
+    }
+
+    /// Whether that file is one of the exports.
+    pub(crate) fn has_file(&self, path: &Path) -> bool {
+        self.read.iter().any(|(file, _)| file == path)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &DocumentStore> + Clone {
+        self.all.iter().map(|store| &**store)
+    }
+
+    /// The one that a node has chosen as `id` or `id:name`. A Flowise that imports a store may give it another id, so
+    /// the name decides where no id fits.
+    ///
+    /// # Errors
+    /// It may be any of several.
+    pub(crate) fn find(&self, chosen: &str) -> Result<Option<&Arc<DocumentStore>>, String> {
+        let (id, name) = chosen.split_once(':').unwrap_or((chosen, ""));
+        if let Some(found) = self.all.iter().find(|store| store.id == id) {
+            return Ok(Some(found));
+        }
+        let mut named = self.all.iter().filter(|store| !name.is_empty() && store.name == name);
+        match (named.next(), named.next()) {
+            (Some(_), Some(_)) => Err(format!("there are several document stores \"{name}\", none with the id {id}")),
+            (found, _) => Ok(found),
+        }
+    }
+}
+
+impl DocumentStore {
+    fn taking_over(self, previous: Option<&Arc<DocumentStores>>) -> Self {
+        let before = previous.and_then(|previous| previous.all.iter().find(|before| before.id == self.id));
+        match before.filter(|before| before.documents == self.documents && before.embeddings == self.embeddings) {
+            Some(before) => Self { index: Arc::clone(&before.index), documents: Arc::clone(&before.documents), ..self },
+            None => self,
+        }
+    }
+}
+
+impl DocumentSource for DocumentStore {
+    fn documents<'a>(&'a self, _run: &'a Run<'a>) -> Task<'a, Arc<[Document]>> {
+        Box::pin(async { Ok(Arc::clone(&self.documents)) })
+    }
+}
+
+fn digest_of(text: &str) -> [u8; 32] {
+    digest(&SHA256, text.as_bytes()).as_ref().try_into().unwrap_or_default()
+}
+
+/// As far as the engine reads it. Flowise keeps JSON in texts.
+#[derive(Deserialize)]
+struct Exported {
+    #[serde(rename = "DocumentStore")]
+    stores: Vec<Entity>,
+    #[serde(rename = "DocumentStoreFileChunk", default)]
+    chunks: Vec<Chunk>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entity {
+    id: String,
+    name: String,
+    embedding_config: Option<String>,
+    vector_store_config: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Chunk {
+    store_id: String,
+    /// The loader that it comes from.
+    #[serde(rename = "docId")]
+    loader: String,
+    #[serde(rename = "chunkNo")]
+    number: i64,
+    page_content: String,
+    metadata: Option<String>,
+}
+
+fn stores_of(path: &Path, text: &str) -> Result<Vec<DocumentStore>, String> {
+    let Exported { stores, chunks } =
+        json::read_str(text).map_err(|error| format!("its document stores cannot be read: {error}"))?;
+    if stores.is_empty() {
+        return Err("an export of everything, of which the engine reads document stores, and it has none".to_owned());
+    }
+    let mut by_store: HashMap<String, Vec<Chunk>> = HashMap::new();
+    for chunk in chunks {
+        by_store.entry(chunk.store_id.clone()).or_default().push(chunk);
+    }
+    let stores = stores.into_iter().map(|entity| {
+        let chunks = by_store.remove(&entity.id).unwrap_or_default();
+        let name = entity.name.clone();
+        store(path, entity, chunks).map_err(|problem| format!("document store \"{name}\": {problem}"))
+    });
+    let stores = stores.collect::<Result<Vec<_>, _>>()?;
+    match by_store.into_keys().min() {
+        Some(id) => Err(format!("it has passages of a document store {id}, but not the store")),
+        None => Ok(stores),
+    }
+}
+
+fn store(path: &Path, entity: Entity, mut chunks: Vec<Chunk>) -> Result<DocumentStore, String> {
+    if chunks.len() > MOST_PASSAGES {
+        return Err(format!("it has {} passages, more than {MOST_PASSAGES}", chunks.len()));
+    }
+    // Flowise's database gives them in any order.
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for chunk in &chunks {
+        let next = places.len();
+        places.entry(chunk.loader.clone()).or_insert(next);
+    }
+    chunks.sort_by_key(|chunk| (places.get(&chunk.loader).copied(), chunk.number));
+    let documents = chunks.into_iter().map(document).collect::<Result<_, _>>()?;
+    Ok(DocumentStore {
+        id: entity.id,
+        name: entity.name,
+        file: path.to_owned(),
+        documents,
+        embeddings: component("embeddingConfig", entity.embedding_config)?,
+        vector_store: component("vectorStoreConfig", entity.vector_store_config)?,
+        index: Arc::default(),
+    })
+}
+
+fn document(chunk: Chunk) -> Result<Document, String> {
+    let metadata = chunk.metadata.filter(|text| !text.is_empty());
+    let metadata = metadata.map_or_else(|| Ok(Map::new()), |text| json::read_str(&text));
+    let mut metadata: Map<String, Value> =
+        metadata.map_err(|_| format!("metadata of passage {} is no JSON object", chunk.number))?;
+    metadata.insert(LOADER.to_owned(), chunk.loader.into());
+    Ok(Document { text: chunk.page_content, metadata })
+}
+
+fn component(field: &str, text: Option<String>) -> Result<Option<Component>, String> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    json::read_str(&text).map_err(|_| format!("{field} has no name and config"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! What Flowise's clients ask of a flow before they talk to it: whether it streams, what may be uploaded, and the form
+//! that it starts with. Read from the export as Flowise 3.1.4 reads it.
+
+use serde_json::{Map, Value, json};
+
+use crate::engine::compile::export::{Export, Node};
+use crate::engine::compile::last_nodes;
+
+/// Answers in which images of a request count.
+const SEES_IMAGES: &[&str] =
+    &["llmChain", "conversationChain", "reactAgentChat", "conversationalAgent", "toolAgent", "supervisor", "seqStart"];
+/// Agents that tell their answer as it comes.
+const STREAMING_AGENTS: &[&str] =
+    &["csvAgent", "airtableAgent", "toolAgent", "conversationalRetrievalToolAgent", "openAIAssistant"];
+/// Inputs of an agentflow's nodes that hold a model's settings.
+const MODEL_SETTINGS: &[&str] = &["agentModelConfig", "llmModelConfig", "conditionAgentModelConfig"];
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct Face {
+    /// `false`: a prediction that asks for a stream is answered in one piece.
+    pub(crate) streams: bool,
+    /// As Flowise answers `chatflows-uploads`.
+    pub(crate) uploads: Value,
+    /// As Flowise answers `public-chatbotConfig`, as far as an export knows it.
+    pub(crate) chatbot: Value,
+}
+
+impl Face {
+    pub(crate) fn of(export: &Export) -> Self {
+        let uploads = uploads(export);
+        let mut chatbot = json!({ "uploads": uploads, "isTTSEnabled": false });
+        let start = export.nodes.iter().find(|node| node.data.name == "startAgentflow");
+        if let (Some(start), Some(fields)) = (start, chatbot.as_object_mut()) {
+            let data = json!({ "name": start.data.name, "inputs": start.data.inputs });
+            fields.insert("flowData".to_owned(), json!({ "nodes": [{ "data": data }] }).to_string().into());
+        }
+        Self { streams: streams(export), uploads, chatbot }
+    }
+}
+
+fn uploads(export: &Export) -> Value {
+    let is_allowed = if export.is_agentflow() {
+        export.nodes.iter().any(|node| {
+            let mut settings = MODEL_SETTINGS.iter().filter_map(|name| node.data.inputs.get(*name)?.as_object());
+            settings.any(allows_images)
+        })
+    } else {
+        let has_answer = export.nodes.iter().any(|node| SEES_IMAGES.contains(&&*node.data.name));
+        has_answer && models(export).any(|model| allows_images(&model.data.inputs))
+    };
+    let types = ["image/gif", "image/jpeg", "image/png", "image/webp", ""];
+    let images = if is_allowed { json!([{ "fileTypes": types, "maxUploadSize": 5 }]) } else { json!([]) };
+    json!({
+        "isSpeechToTextEnabled": false,
+        "isImageUploadAllowed": is_allowed,
+        "isRAGFileUploadAllowed": false,
+        "imgUploadSizeAndTypes": images,
+        "fileUploadSizeAndTypes": [],
+    })
+}
+
+fn models(export: &Export) -> impl Iterator<Item = &Node> {
+    export.nodes.iter().filter(|node| matches!(&*node.data.category, "Chat Models" | "LLMs"))
+}
+
+fn allows_images(inputs: &Map<String, Value>) -> bool {
+    inputs.get("allowImageUploads").is_some_and(|value| is(value, true))
+}
+
+fn streams(export: &Export) -> bool {
+    if export.is_agentflow() {
+        return true;
+    }
+    let is_off = |model: &Node| model.data.inputs.get("streaming").is_some_and(|value| is(value, false));
+    let has_parser = export.nodes.iter().any(|node| node.data.category.contains("Output Parser"));
+    let tells = |end: &&Node| match &*end.data.category {
+        "Agents" => STREAMING_AGENTS.contains(&&*end.data.name),
+        category => category == "Chains",
+    };
+    !has_parser && !models(export).any(is_off) && last_nodes(export).last().is_some_and(tells)
+}
+
+/// A switch, as Flowise's editors write it.
+fn is(value: &Value, wanted: bool) -> bool {
+    *value == wanted || value.as_str() == Some(if wanted { "true" } else { "false" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn export(name: &str, change: impl FnOnce(&mut Value)) -> Export {
+        let path = format!("{}/tests/flowise/flows/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let mut flow: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        change(&mut flow);
+        serde_json::from_value(flow).unwrap()
+    }
+
+    #[test]
+    fn a_flow_streams_as_in_flowise() {
+        assert!(Face::of(&export("llm-chain", |_| {})).streams);
+        assert!(Face::of(&export("agentflow-llm", |_| {})).streams);
+        assert!(Face::of(&export("tool-agent", |_| {})).streams);
+        let off = export("llm-chain", |flow| flow["nodes"][0]["data"]["inputs"]["streaming"] = false.into());
+        assert!(!Face::of(&off).streams);
+        let parsed = export("llm-chain", |flow| {
+            let parser = json!({ "id": "csv_0", "data": { "name": "csvOutputParser", "category": "Output Parsers" } });
+            flow["nodes"].as_array_mut().unwrap().push(parser);
+        });
+        assert!(!Face::of(&parsed).streams);
+    }
+
+    #[test]
+    fn images_may_come_where_a_model_sees_them() {
+        // wire/21: this flow, the same answer.
+        let face = Face::of(&export("llm-chain-chat-prompt", |_| {}));
+        let expected = r#"{"isSpeechToTextEnabled":false,"isImageUploadAllowed":true,"isRAGFileUploadAllowed":false,"imgUploadSizeAndTypes":[{"fileTypes":["image/gif","image/jpeg","image/png","image/webp",""],"maxUploadSize":5}],"fileUploadSizeAndTypes":[]}"#;
+        assert_eq!(face.uploads.to_string(), expected);
+        assert_eq!(Face::of(&export("llm-chain", |_| {})).uploads["isImageUploadAllowed"], false);
+        let seeing = |flow: &mut Value| {
+            let nodes = flow["nodes"].as_array_mut().unwrap();
+            let node = nodes.iter_mut().find(|node| node["data"]["name"] == "llmAgentflow").unwrap();
+            node["data"]["inputs"]["llmModelConfig"]["allowImageUploads"] = true.into();
+        };
+        assert_eq!(Face::of(&export("agentflow-llm", |_| {})).uploads["isImageUploadAllowed"], false);
+        assert_eq!(Face::of(&export("agentflow-llm", seeing)).uploads["isImageUploadAllowed"], true);
+    }
+
+    #[test]
+    fn a_form_is_told_to_the_widget() {
+        let form = Face::of(&export("agentflow-form", |_| {})).chatbot;
+        let form: Value = serde_json::from_str(form["flowData"].as_str().unwrap()).unwrap();
+        assert_eq!(form["nodes"][0]["data"]["inputs"]["startInputType"], "formInput");
+        assert_eq!(Face::of(&export("llm-chain", |_| {})).chatbot.get("flowData"), None);
+    }
+}

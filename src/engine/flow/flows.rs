@@ -1,0 +1,306 @@
+//! All flows of one engine, read from its folder.
+//!
+//! Each file is good or bad by itself. On a reload, one that has become bad keeps what it was; a new one that is bad, or
+//! one from the start, matters if some chatflow needs it.
+
+mod files;
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use self::files::{digest_of, texts};
+pub(crate) use self::files::{listed, watched};
+use crate::config::{self, Problem, Problems};
+use crate::engine::compile::{Missing, Need, Workshop};
+use crate::engine::documents::stores::DocumentStores;
+use crate::engine::flow::Flow;
+use crate::engine::provider::Targets;
+use crate::telemetry::metrics::Metrics;
+
+/// See the module. By file name without `.json`.
+#[derive(Debug, Clone)]
+pub(crate) struct Flows {
+    folder: PathBuf,
+    workshop: Arc<Workshop>,
+    by_name: HashMap<String, Loaded>,
+    index: Arc<FlowIndex>,
+    /// Files that chatflows need and that never were good.
+    broken: HashMap<String, Vec<Problem>>,
+    /// What is wrong with files that are needed and keep what they were.
+    held: Vec<Problem>,
+    /// What is wrong with files that no chatflow needs.
+    unused: Vec<Problem>,
+}
+
+/// All flows of one engine by their files' names and by the ids that Flowise gave them: some run others.
+#[derive(Debug, Default)]
+pub(crate) struct FlowIndex(HashMap<String, Arc<Flow>>);
+
+impl FlowIndex {
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Flow>> {
+        self.0.get(name)
+    }
+}
+
+impl FromIterator<(String, Arc<Flow>)> for FlowIndex {
+    fn from_iter<T: IntoIterator<Item = (String, Arc<Flow>)>>(flows: T) -> Self {
+        Self(flows.into_iter().collect())
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Loaded {
+    flow: Arc<Flow>,
+    path: PathBuf,
+    digest: [u8; 32],
+}
+
+/// A chatflow that one of the flows answers: its name, and the id that Flowise gave it.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) name: Arc<str>,
+    pub(crate) id: Option<Arc<str>>,
+}
+
+impl Flows {
+    /// Flows whose file, credentials and document stores are as in `previous` are taken over, with whatever they have at
+    /// hand; a file that has become bad keeps what it was there.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub(crate) fn load(
+        upstream: &Arc<str>,
+        settings: &config::Engine,
+        wanted: &[Wanted],
+        previous: Option<&Self>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, Problems> {
+        let folder = &settings.flows_dir;
+        let same_folder = previous.filter(|previous| previous.folder == *folder);
+        let stores_before = same_folder.map(|previous| &previous.workshop.stores);
+        let (exports, whole) =
+            texts(folder, stores_before.map(|stores| &**stores)).map_err(|error| problem(folder, error.to_string()))?;
+        let stores = DocumentStores::read_again(&whole, stores_before);
+        drop(whole);
+        let same = same_folder.filter(|same| same.has(settings) && Arc::ptr_eq(&same.workshop.stores, &stores));
+        let workshop = same.map_or_else(
+            || {
+                let targets = Targets::new(upstream, metrics).allowing(&settings.allow_networks);
+                if let Some(previous) = previous {
+                    targets.take_over(&previous.workshop.targets);
+                }
+                let workshop = Workshop::new(settings.credentials.clone(), targets);
+                Arc::new(workshop.with_limits(settings.limits).with_stores(stores))
+            },
+            |same| Arc::clone(&same.workshop),
+        );
+        let mut flows = Self::empty(folder.clone(), workshop);
+        flows.held =
+            flows.workshop.stores.problems().map(|(file, message)| problem(file, message.to_owned())).collect();
+        let mut failed = Vec::new();
+        for (path, text) in exports {
+            let Some(name) = path.file_stem().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
+            match load(&name, path, text, same, &flows.workshop) {
+                Ok(loaded) => {
+                    flows.by_name.insert(name, loaded);
+                }
+                Err(problems) => failed.push((name, problems)),
+            }
+        }
+        flows.settle(failed, wanted, same_folder);
+        Ok(flows)
+    }
+
+    fn empty(folder: PathBuf, workshop: Arc<Workshop>) -> Self {
+        let (by_name, index, broken, held, unused) = Default::default();
+        Self { folder, workshop, by_name, index, broken, held, unused }
+    }
+
+    /// What becomes of files that cannot be run.
+    fn settle(&mut self, failed: Vec<(String, Vec<Problem>)>, wanted: &[Wanted], former: Option<&Self>) {
+        for (name, _) in &failed {
+            if let Some(former) = former.and_then(|former| former.by_name.get(name)) {
+                let kept = former.under(&self.workshop);
+                self.by_name.insert(name.clone(), kept);
+            }
+        }
+        let used = self.used(&failed.iter().map(|(name, _)| name.as_str()).collect(), wanted);
+        for (name, problems) in failed {
+            if !used.contains(&name) {
+                self.unused.extend(problems);
+            } else if self.by_name.contains_key(&name) {
+                self.held.extend(problems);
+            } else {
+                self.broken.insert(name, problems);
+            }
+        }
+    }
+
+    /// The files that chatflows need, by themselves or because a flow that one needs runs them.
+    fn used(&self, failed: &HashSet<&str>, wanted: &[Wanted]) -> HashSet<String> {
+        let is_there = |name: &str| self.by_name.contains_key(name) || failed.contains(name);
+        let file_of = |chatflow: &Wanted| {
+            let names = [Some(&chatflow.name), chatflow.id.as_ref()];
+            names.into_iter().flatten().find(|name| is_there(name)).map(ToString::to_string)
+        };
+        let mut waiting: Vec<String> = wanted.iter().filter_map(file_of).collect();
+        let mut used = HashSet::new();
+        while let Some(name) = waiting.pop() {
+            let flow = self.get(&name);
+            if !used.insert(name) {
+                continue;
+            }
+            for need in flow.into_iter().flat_map(|flow| &flow.missing).map(|missing| &missing.need) {
+                if let Need::Flow { name } = need {
+                    let by_id = wanted.iter().find(|chatflow| chatflow.id.as_deref() == Some(name)).and_then(file_of);
+                    waiting.push(by_id.unwrap_or_else(|| name.clone()));
+                }
+            }
+        }
+        used
+    }
+
+    /// Goes on with a flow whose file has gone, if `previous` has it; `why` says that it should not have.
+    pub(crate) fn keep(&mut self, name: &str, previous: &Self, why: Problem) -> bool {
+        let Some(former) = previous.by_name.get(name).filter(|_| previous.folder == self.folder) else { return false };
+        let kept = former.under(&self.workshop);
+        self.by_name.insert(name.to_owned(), kept);
+        self.held.push(why);
+        true
+    }
+
+    /// Whether flows were made with these settings.
+    fn has(&self, settings: &config::Engine) -> bool {
+        self.workshop.credentials == settings.credentials
+            && self.workshop.targets.allows(&settings.allow_networks)
+            && self.workshop.limits == settings.limits
+    }
+
+    /// The flow of `flowgate demo` alone.
+    pub(crate) fn demo(upstream: &Arc<str>, metrics: &Arc<Metrics>) -> Self {
+        let targets = Targets::new(upstream, metrics);
+        let workshop = Arc::new(Workshop::new(HashMap::new(), targets));
+        let flow = Arc::new(Flow::demo(&workshop));
+        let mut flows = Self::empty(PathBuf::new(), workshop);
+        flows.by_name.insert(flow.name.to_string(), Loaded { flow, path: PathBuf::new(), digest: [0; 32] });
+        flows
+    }
+
+    /// The same, found by `ids` as well, which are Flowise's, where flows run others.
+    pub(crate) fn with_ids(self, ids: Vec<(String, Arc<Flow>)>) -> Self {
+        let by_name = self.by_name.iter().map(|(name, loaded)| (name.clone(), Arc::clone(&loaded.flow)));
+        let index = Arc::new(ids.into_iter().chain(by_name).collect());
+        Self { index, ..self }
+    }
+
+    pub(crate) fn index(&self) -> &Arc<FlowIndex> {
+        &self.index
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Flow>> {
+        self.by_name.get(name).map(|loaded| &loaded.flow)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What is wrong with a file that a chatflow needs and that never was good.
+    pub(crate) fn broken(&self) -> impl Iterator<Item = (&str, &[Problem])> {
+        self.broken.iter().map(|(name, problems)| (name.as_str(), problems.as_slice()))
+    }
+
+    /// The same for one file.
+    pub(crate) fn problems_of(&self, name: &str) -> Option<&[Problem]> {
+        self.broken.get(name).map(Vec::as_slice)
+    }
+
+    /// Whether these are the very same flows.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let is_same = |(name, loaded): (&String, &Loaded)| {
+            other.by_name.get(name).is_some_and(|other| Arc::ptr_eq(&loaded.flow, &other.flow))
+        };
+        self.by_name.len() == other.by_name.len() && self.by_name.iter().all(is_same)
+    }
+
+    /// What is wrong with files that are needed and keep what they were.
+    pub(crate) fn held(&self) -> &[Problem] {
+        &self.held
+    }
+
+    /// What is wrong with files that no chatflow needs.
+    pub(crate) fn unused(&self) -> &[Problem] {
+        &self.unused
+    }
+
+    /// Tells of document stores, and warns of what nodes ask for and do not get, unless `previous` did so before. To be
+    /// called once the set is in force.
+    pub(crate) fn announce(&self, previous: Option<&Self>) {
+        let stores = &self.workshop.stores;
+        if previous.is_none_or(|previous| !Arc::ptr_eq(&previous.workshop.stores, stores)) {
+            for store in stores.iter() {
+                let passages = store.documents.len();
+                tracing::info!(file = %store.file.display(), store = store.name, passages, "a document store was loaded");
+            }
+        }
+        let known: Vec<_> = previous.into_iter().flat_map(Self::missing).collect();
+        for (file, Missing { label, need, .. }) in self.missing().filter(|missing| !known.contains(missing)) {
+            tracing::warn!(file = %file.display(), node = label, %need, "a node will fail for want of something");
+        }
+    }
+
+    /// What nodes ask for and do not get, with the flow's file.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = (&Path, &Missing)> {
+        let all =
+            self.by_name.values().flat_map(|loaded| loaded.flow.missing.iter().map(|missing| (&*loaded.path, missing)));
+        all.filter(|(_, missing)| match &missing.need {
+            Need::Flow { name } => self.index.get(name).is_none(),
+            _ => true,
+        })
+    }
+}
+
+impl Loaded {
+    /// The same flow, made with what is there now: with new credentials, for instance.
+    fn under(&self, workshop: &Arc<Workshop>) -> Self {
+        let flow = self.flow.under(workshop).map_or_else(|| Arc::clone(&self.flow), Arc::new);
+        Self { flow, ..self.clone() }
+    }
+}
+
+/// The document stores that flows of a folder have.
+///
+/// # Errors
+/// The folder cannot be read, or what is wrong with exports in it.
+pub(crate) fn stores_in(folder: &Path) -> Result<Arc<DocumentStores>, Problems> {
+    let (_, whole) = texts(folder, None).map_err(|error| problem(folder, error.to_string()))?;
+    let stores = DocumentStores::read_again(&whole, None);
+    let problems: Vec<_> = stores.problems().map(|(file, message)| problem(file, message.to_owned())).collect();
+    if problems.is_empty() { Ok(stores) } else { Err(Problems(problems)) }
+}
+
+fn load(
+    name: &str,
+    path: PathBuf,
+    text: Result<String, String>,
+    previous: Option<&Flows>,
+    workshop: &Arc<Workshop>,
+) -> Result<Loaded, Vec<Problem>> {
+    let text = text.map_err(|message| vec![problem(&path, message)])?;
+    let folder = path.with_extension("");
+    let digest = digest_of(&text, &folder).map_err(|error| vec![problem(&folder, error.to_string())])?;
+    if let Some(same) = previous.and_then(|flows| flows.by_name.get(name)).filter(|before| before.digest == digest) {
+        return Ok(Loaded { path, ..same.clone() });
+    }
+    let flow = Flow::load(Some(folder), name, &text, workshop)
+        .map_err(|found| found.iter().map(|found| problem(&path, found.to_string())).collect::<Vec<_>>())?;
+    Ok(Loaded { flow: Arc::new(flow), path, digest })
+}
+
+fn problem(path: &Path, message: String) -> Problem {
+    Problem { file: path.to_owned(), at: None, field: String::new(), message }
+}
+
+#[cfg(test)]
+mod tests;

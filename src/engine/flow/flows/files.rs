@@ -1,0 +1,88 @@
+//! What lies in an engine's folder.
+
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+use serde::de::IgnoredAny;
+
+use crate::engine::documents::stores::{DocumentStores, is_whole_export};
+use crate::wire::json;
+
+/// Of one file. Exports of everything have the chats in them, if their author wants.
+const MOST_BYTES: u64 = 256 * 1024 * 1024;
+
+/// A file, and what is in it or why it cannot be read.
+pub(super) type Text = (PathBuf, Result<String, String>);
+
+/// The flows, and beside them exports of everything. A broken one is known by what it was before.
+pub(super) fn texts(folder: &Path, before: Option<&DocumentStores>) -> std::io::Result<(Vec<Text>, Vec<Text>)> {
+    let texts = files(folder)?.into_iter().map(|path| {
+        let text = text(&path);
+        (path, text)
+    });
+    let is_whole = |(path, text): &Text| match text {
+        Ok(text) => is_whole_export(text) || (was_whole(before, path) && !is_json(text)),
+        Err(_) => was_whole(before, path),
+    };
+    let (flows, whole) = texts.partition(|text| !is_whole(text));
+    Ok((flows, whole))
+}
+
+fn was_whole(before: Option<&DocumentStores>, path: &Path) -> bool {
+    before.is_some_and(|before| before.has_file(path))
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > MOST_BYTES {
+        return Err(format!("it is larger than {} MiB", MOST_BYTES / 1024 / 1024));
+    }
+    let text = std::fs::read(path).map_err(|error| error.to_string())?;
+    Ok(json::sound(&text).into_owned())
+}
+
+/// Of everything that a flow is made of: its export, and the files in its folder.
+pub(super) fn digest_of(text: &str, folder: &Path) -> std::io::Result<[u8; 32]> {
+    let mut content = Context::new(&SHA256);
+    content.update(text.as_bytes());
+    let files = if folder.is_dir() { listed(folder)? } else { Vec::new() };
+    for file in files.iter().filter(|file| file.is_file()) {
+        content.update(file.as_os_str().as_encoded_bytes());
+        content.update(digest(&SHA256, &std::fs::read(file)?).as_ref());
+    }
+    Ok(content.finish().as_ref().try_into().unwrap_or_default())
+}
+
+/// The flows' files, in order.
+pub(super) fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = listed(folder)?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    Ok(files)
+}
+
+/// What is in a folder and not hidden, in order.
+pub(crate) fn listed(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| !name.starts_with('.')) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// The flows' files, and the folders of those that have one, with what is in them.
+pub(crate) fn watched(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut watched = files(folder)?;
+    for folder in watched.clone().iter().map(|file| file.with_extension("")).filter(|folder| folder.is_dir()) {
+        watched.extend(listed(&folder)?.into_iter().filter(|path| path.is_file()));
+        watched.push(folder);
+    }
+    Ok(watched)
+}

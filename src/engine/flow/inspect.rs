@@ -1,0 +1,71 @@
+//! Says of an export, node by node, whether the engine can run it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::engine::compile::export::Export;
+use crate::engine::compile::problem::Problem;
+use crate::engine::compile::{Credentials, Missing, Workshop};
+use crate::engine::documents::stores::DocumentStores;
+use crate::engine::flow::build;
+use crate::engine::nodes;
+use crate::engine::provider::Targets;
+use crate::engine::text::settled::Overrides;
+use crate::telemetry::metrics::Metrics;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Inspection {
+    pub(crate) is_agentflow: bool,
+    pub(crate) nodes: Vec<Inspected>,
+    /// What is wrong with the flow as a whole.
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// One node.
+#[derive(Debug)]
+pub(crate) struct Inspected {
+    pub(crate) label: String,
+    pub(crate) kind: String,
+    /// Drawn, and nothing else.
+    pub(crate) is_note: bool,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) missing: Vec<Missing>,
+}
+
+impl Inspection {
+    pub(crate) fn runs(&self) -> bool {
+        self.problems.is_empty() && self.nodes.iter().all(|node| node.problems.is_empty())
+    }
+}
+
+/// Looks at one file's text; `folder` is where its own files would lie.
+///
+/// # Errors
+/// It is no export.
+pub(crate) fn inspect(
+    text: &str,
+    folder: PathBuf,
+    credentials: &Credentials,
+    networks: &[IpNet],
+    stores: &Arc<DocumentStores>,
+    metrics: &Arc<Metrics>,
+) -> Result<Inspection, Problem> {
+    let mut export = Export::read(text)?;
+    export.folder = Some(folder);
+    let targets = Targets::new(&"check".into(), metrics).allowing(networks);
+    let workshop = Workshop::new(credentials.clone(), targets).with_stores(Arc::clone(stores));
+    let built = build(&export, &workshop, &Overrides::default());
+    let nodes = export.nodes.iter().map(|node| Inspected {
+        label: node.data.label.clone(),
+        kind: node.data.name.clone(),
+        is_note: nodes::is_note(&node.data.name),
+        problems: built.problems.iter().filter(|problem| problem.node == node.id).cloned().collect(),
+        missing: built.missing.iter().filter(|missing| missing.node == node.id).cloned().collect(),
+    });
+    let is_known = |problem: &&Problem| export.node(&problem.node).is_some();
+    let problems = built.problems.iter().filter(|problem| !is_known(problem)).cloned().collect();
+    Ok(Inspection { is_agentflow: export.is_agentflow(), nodes: nodes.collect(), problems })
+}

@@ -1,0 +1,227 @@
+//! One loaded flow.
+
+pub(crate) mod face;
+pub(crate) mod flows;
+pub(crate) mod inspect;
+mod ways;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use self::face::Face;
+use self::ways::{Way, taken};
+use super::agentflow::{self, Agentflow};
+use super::compile::{Compiler, Missing, Workshop, last_nodes};
+use super::demo::Guide;
+use super::memory::{recalled, remember};
+use crate::config::EngineLimits;
+use crate::engine::compile::export::Export;
+use crate::engine::compile::problem::Problem;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::outcomes::outcome;
+use crate::engine::contract::part::{Part, Reply, Source};
+use crate::engine::contract::request::Request;
+use crate::engine::contract::run::Run;
+use crate::engine::documents::index::Indexes;
+use crate::engine::text::settled::Overrides;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) name: Arc<str>,
+    export: Export,
+    plan: Plan,
+    workshop: Arc<Workshop>,
+    pub(crate) missing: Vec<Missing>,
+    /// The models that its author chose, by name. Metrics show no others: a request may name any.
+    pub(crate) models: Box<[Box<str>]>,
+    pub(crate) face: Face,
+    /// Whether texts of it may show what was said before.
+    shows_history: bool,
+}
+
+/// What is run.
+#[derive(Debug, Clone)]
+pub(crate) enum Plan {
+    /// Of the first generation: the nodes whose answers may be the flow's, whether it remembers them, the label of the
+    /// memory that it has, and the variables that answers show, by name and by the node that sets them.
+    Chain { ways: Vec<Way>, remembers: bool, memory: Option<String>, shown: Vec<(String, String, Arc<dyn Source>)> },
+    /// Of the second.
+    Agentflow(Arc<Agentflow>),
+}
+
+impl Flow {
+    /// `folder`: of the files that the flow names.
+    ///
+    /// # Errors
+    /// Everything that the engine cannot run.
+    pub(crate) fn load(
+        folder: Option<PathBuf>,
+        name: &str,
+        text: &str,
+        workshop: &Arc<Workshop>,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut export = Export::read(text).map_err(|problem| vec![problem])?;
+        export.folder = folder;
+        Self::of(name, export, workshop, text.contains("chat_history"))
+    }
+
+    fn of(name: &str, export: Export, workshop: &Arc<Workshop>, shows_history: bool) -> Result<Self, Vec<Problem>> {
+        let Built { plan, missing, models, problems } = build(&export, workshop, &Overrides::default());
+        let plan = plan.ok_or(problems)?;
+        let face = Face::of(&export);
+        let workshop = Arc::clone(workshop);
+        Ok(Self { name: name.into(), export, plan, workshop, missing, models, face, shows_history })
+    }
+
+    /// What one run of it may take.
+    pub(crate) fn limits(&self) -> EngineLimits {
+        self.workshop.limits
+    }
+
+    /// The same flow made with what another workshop has; `None`: it is this one's, or there it cannot be run.
+    pub(crate) fn under(&self, workshop: &Arc<Workshop>) -> Option<Self> {
+        let is_other = !Arc::ptr_eq(workshop, &self.workshop);
+        is_other.then(|| Self::of(&self.name, self.export.clone(), workshop, self.shows_history).ok()).flatten()
+    }
+
+    /// Whether something of its chats is kept.
+    pub(crate) fn remembers(&self) -> bool {
+        !matches!(self.plan, Plan::Chain { remembers: false, .. })
+    }
+
+    /// The flow of `flowgate demo`, which no export describes.
+    pub(crate) fn demo(workshop: &Arc<Workshop>) -> Self {
+        let export = Export { nodes: Vec::new(), edges: Vec::new(), folder: None, indexes: Indexes::default() };
+        Self {
+            name: "demo".into(),
+            face: Face { streams: true, ..Face::of(&export) },
+            export,
+            plan: Plan::Chain {
+                ways: vec![Way::only(Arc::new(Guide::new()))],
+                remembers: false,
+                memory: None,
+                shown: Vec::new(),
+            },
+            workshop: Arc::clone(workshop),
+            missing: Vec::new(),
+            models: Box::default(),
+            shows_history: false,
+        }
+    }
+
+    /// What is run for a request that overrides inputs of nodes; `None`: it overrides nothing.
+    ///
+    /// # Errors
+    /// A value that the node cannot take.
+    pub(crate) fn overridden(&self, request: &Request) -> Result<Option<Plan>, Failure> {
+        if request.overrides.values.is_empty() {
+            return Ok(None);
+        }
+        let Built { plan, problems, .. } = build(&self.export, &self.workshop, &request.overrides);
+        plan.map(Some).ok_or_else(|| Failure::Override(problems.first().map(named).unwrap_or_default()))
+    }
+
+    /// Answers a prediction.
+    pub(crate) async fn answer(&self, run: &Run<'_>) -> Result<Reply, Failure> {
+        let overridden = self.overridden(run.request)?;
+        self.answer_by(overridden.as_ref(), run).await
+    }
+
+    /// As [`answer`](Self::answer), with what [`overridden`](Self::overridden) made of the request.
+    pub(crate) async fn answer_by(&self, overridden: Option<&Plan>, run: &Run<'_>) -> Result<Reply, Failure> {
+        if self.shows_history || overridden.is_some() {
+            // Texts are filled in without waiting for anything; what cannot be read is not shown.
+            let _ = recalled(run).await;
+        }
+        run.budget().hold(run.request.bytes())?;
+        let plan = overridden.unwrap_or(&self.plan);
+        match plan {
+            Plan::Chain { ways, remembers, memory, shown } => {
+                run.budget().step()?;
+                let question = &*run.request.question_with_files();
+                let mut reply = taken(ways, question, run).await?.answer(question, run, true).await?;
+                if let Some(memory) = memory {
+                    reply.memory = Some(memory.clone());
+                }
+                for (name, id, source) in shown {
+                    reply.variables.insert(name.clone(), outcome(id, &**source, question, run).await?);
+                }
+                if *remembers {
+                    remember(run, run.request.question(), &reply.said.remembered()).await?;
+                }
+                Ok(reply)
+            }
+            // Boxed: chains need not be as large.
+            Plan::Agentflow(agentflow) => Box::pin(agentflow.answer(run)).await,
+        }
+    }
+}
+
+/// The field of the request that a problem comes from; its sender need not know the flow's nodes.
+fn named(problem: &Problem) -> String {
+    let dot = if problem.input.is_some() { "." } else { "" };
+    format!("overrideConfig{dot}{}: {}", problem.input.as_deref().unwrap_or_default(), problem.message)
+}
+
+/// What became of an export.
+pub(crate) struct Built {
+    /// `None`: there are problems.
+    plan: Option<Plan>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) missing: Vec<Missing>,
+    models: Box<[Box<str>]>,
+}
+
+pub(crate) fn build(export: &Export, workshop: &Workshop, overrides: &Overrides) -> Built {
+    let mut compiler = Compiler::new(export, workshop, overrides);
+    let plan = plan(export, &mut compiler);
+    let Compiler { problems, missing, models, .. } = compiler;
+    Built { plan: plan.filter(|_| problems.is_empty()), problems, missing, models: models.into() }
+}
+
+fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<Plan> {
+    if export.is_agentflow() {
+        return Some(Plan::Agentflow(Arc::new(agentflow::compile(export, compiler)?)));
+    }
+    // All nodes, so that every obstacle is known at once.
+    let ids: Vec<&str> =
+        export.nodes.iter().filter(|node| !super::nodes::is_note(&node.data.name)).map(|node| &*node.id).collect();
+    let parts: HashMap<&str, Part> = ids.into_iter().filter_map(|id| Some((id, compiler.part(id)?))).collect();
+    let ends: Vec<&str> = last_nodes(export).iter().map(|node| &*node.id).collect();
+    let way = |id: &&str| Some(Way::to(id, parts.get(id)?.clone().into_chain()?, export, &parts));
+    let ways: Vec<Way> = ends.iter().filter_map(way).collect();
+    if ways.is_empty() && compiler.problems.is_empty() {
+        compiler.of_flow("it has no chain or agent that ends it");
+    }
+    let memory = parts.values().find_map(|part| match part {
+        Part::Memory(memory) => Some(memory.label.clone()),
+        _ => None,
+    });
+    let shown = shown(export, &parts);
+    let remembers = compiler.remembers;
+    (!ways.is_empty()).then_some(Plan::Chain { ways, remembers, memory, shown })
+}
+
+/// The variables that answers show.
+fn shown(export: &Export, parts: &HashMap<&str, Part>) -> Vec<(String, String, Arc<dyn Source>)> {
+    let is_shown = |value: &Value| *value == true || *value == "true";
+    let mut shown = Vec::new();
+    for node in export.nodes.iter().filter(|node| node.data.name == "setVariable") {
+        let inputs = &node.data.inputs;
+        let name = inputs
+            .get("variableName")
+            .and_then(Value::as_str)
+            .filter(|_| inputs.get("showOutput").is_some_and(is_shown));
+        if let (Some(name), Some(Part::Value(source))) = (name, parts.get(&*node.id)) {
+            shown.push((name.to_owned(), node.id.clone(), Arc::clone(source)));
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests;

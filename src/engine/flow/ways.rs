@@ -1,0 +1,68 @@
+//! The ends of a flow of the first generation, and the conditions under which a prediction comes to each.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::engine::compile::export::Export;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::part::{Chain, Part, Source};
+use crate::engine::contract::run::Run;
+
+/// One end.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    pub(crate) last: Arc<dyn Chain>,
+    /// Nodes that a flow branches at on the way there, and the branch that leads on.
+    conditions: Vec<(Arc<dyn Source>, bool)>,
+}
+
+impl Way {
+    /// Of the node that ends it.
+    pub(crate) fn to(id: &str, last: Arc<dyn Chain>, export: &Export, parts: &HashMap<&str, Part>) -> Self {
+        let mut conditions = Vec::new();
+        let mut seen = Vec::new();
+        let mut waiting = vec![id];
+        while let Some(id) = waiting.pop() {
+            if seen.contains(&id) {
+                continue;
+            }
+            seen.push(id);
+            for edge in export.edges.iter().filter(|edge| edge.target == id) {
+                let branch = match &edge.source_handle {
+                    handle if handle.contains("-output-returnTrue-") => Some(true),
+                    handle if handle.contains("-output-returnFalse-") => Some(false),
+                    _ => None,
+                };
+                if let (Some(branch), Some(Part::Value(source))) = (branch, parts.get(&*edge.source)) {
+                    conditions.push((Arc::clone(source), branch));
+                }
+                waiting.push(&edge.source);
+            }
+        }
+        Self { last, conditions }
+    }
+
+    /// To the one end there is.
+    pub(crate) fn only(last: Arc<dyn Chain>) -> Self {
+        Self { last, conditions: Vec::new() }
+    }
+
+    async fn is_open(&self, question: &str, run: &Run<'_>) -> Result<bool, Failure> {
+        for (source, branch) in &self.conditions {
+            if source.decides(question, run).await? != *branch {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The end that this prediction comes to.
+pub(crate) async fn taken<'a>(ways: &'a [Way], question: &str, run: &Run<'_>) -> Result<&'a Arc<dyn Chain>, Failure> {
+    for way in ways {
+        if way.is_open(question, run).await? {
+            return Ok(&way.last);
+        }
+    }
+    Err(Failure::flow("The flow's conditions lead to none of its ends."))
+}

@@ -1,0 +1,283 @@
+//! Answers one prediction on an engine thread, in Flowise's protocol: one JSON answer, or a stream of events as the flow
+//! goes on.
+
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use super::link::{Room, Teller};
+use super::rendered::rendered;
+use crate::engine::agentflow::Executed;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::part::{Reply, Said};
+use crate::engine::contract::request::{Request, Sessions};
+use crate::engine::contract::run::{Run, Services, Sink};
+use crate::engine::contract::watch::Watch;
+use crate::engine::flow::flows::FlowIndex;
+use crate::engine::flow::{Flow, Plan};
+use crate::predict::answer::{StreamView, View};
+use crate::predict::chat_id;
+use crate::predict::events::error_and_end;
+use crate::predict::report::{Ending, ModelReport};
+use crate::predict::session::Namespace;
+use crate::redact::Redactor;
+use crate::wire::refusal::Refusal;
+
+/// After somebody has asked for the end of the chat: for what a flow says of it.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
+/// One prediction, as it is handed to an engine thread.
+pub(crate) struct Job {
+    pub(crate) flow: Arc<Flow>,
+    /// All flows of the engine.
+    pub(crate) flows: Arc<FlowIndex>,
+    /// Flowise's id of the chatflow, or its public name if it has none.
+    pub(crate) id: Arc<str>,
+    /// Its public name.
+    pub(crate) chatflow: Arc<str>,
+    /// As it was checked.
+    pub(crate) body: Bytes,
+    pub(crate) streaming: bool,
+    /// Keeps the caller's sessions apart from those of others, where the chatflow asks for it.
+    pub(crate) namespace: Option<Namespace>,
+    /// What the client sees of the answer; `None`: all.
+    pub(crate) view: Option<Box<View>>,
+    /// Fires when running streams must end.
+    pub(crate) cut: CancellationToken,
+    /// Fires when somebody asks for the end of the chat.
+    pub(crate) abort: CancellationToken,
+    pub(crate) models: Arc<ModelReport>,
+    pub(crate) redactor: Arc<Redactor>,
+    pub(crate) teller: Teller,
+}
+
+impl Job {
+    /// Does it. Whoever asked hears of every outcome; if they go, it ends.
+    pub(crate) async fn run(self: Box<Self>, services: Rc<Services>) {
+        let Self { flow, flows, id, chatflow, body, streaming, namespace, view, cut, abort, models, redactor, teller } =
+            *self;
+        let Some(mut request) = Request::read(&body) else { return teller.answer(Err(UNREADABLE)) };
+        request.flows = flows;
+        if request.is_spoken() {
+            return teller.answer(Err(UNHEARD));
+        }
+        request.sessions = Sessions::within(namespace);
+        // Nobody needs it any more, and it may be large.
+        drop(body);
+        let overridden = match flow.overridden(&request) {
+            Ok(overridden) => overridden,
+            Err(failure) => return teller.answer(Err(failure.refusal(&redactor))),
+        };
+        let metrics = &services.upstreams.metrics;
+        let watch = Watch::new(metrics, &chatflow, &flow, abort, models, Arc::clone(&redactor));
+        let is_stream = streaming && flow.face.streams;
+        let sink = if is_stream {
+            Sink::timed(metrics.engine.first_token.with_label_values(&[&chatflow]), &watch.report)
+        } else {
+            Sink::new(false)
+        };
+        let run = Run { services: &services, flow: &id, request: &request, sink: &sink, watch: &watch, names: None };
+        // Boxed: a future is as large as whatever it may come to, and so are all that it is moved through.
+        let answering = Box::pin(reply(&flow, overridden.as_ref(), &run));
+        if is_stream {
+            let work = async {
+                match answering.await {
+                    Ok(reply) => {
+                        tell_end(reply, &request, &sink);
+                        Ending::Done
+                    }
+                    Err(failure) => {
+                        tell_failure(&failure, &sink, &redactor);
+                        Ending::ErrorEvent
+                    }
+                }
+            };
+            let view = view.map(|view| view.into_stream());
+            Telling { teller, sink: &sink, view, cut }.tell(work).await;
+        } else if let Some(reply) = teller.unless_left(answering).await {
+            teller.free_chat();
+            let answer = reply.map_err(|failure| failure.refusal(&redactor));
+            teller.answer(answer.and_then(|reply| rendered(json(reply, &request), view).ok_or(UNREADABLE)));
+        }
+    }
+}
+
+/// The flow's answer. A flow that goes on after its end was asked for, or its time is over, is dropped.
+async fn reply(flow: &Flow, overridden: Option<&Plan>, run: &Run<'_>) -> Result<Reply, Failure> {
+    let overdue = async {
+        run.watch.abort.cancelled().await;
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    let reply = tokio::select! {
+        biased;
+        reply = flow.answer_by(overridden, run) => reply,
+        () = overdue => Err(Failure::Aborted),
+        () = tokio::time::sleep_until(run.budget().deadline().into()) => Err(run.budget().out_of_time()),
+    };
+    // Whatever was made of it within the flow.
+    match run.budget().met() {
+        None => reply,
+        Some(limit) => {
+            run.watch.met(limit);
+            Err(Failure::Limit(limit))
+        }
+    }
+}
+
+const UNHEARD: Refusal = Refusal::Invalid(
+    "question_required",
+    Cow::Borrowed("The field question (a string) is required: the engine does not understand speech."),
+);
+const UNREADABLE: Refusal = Refusal::UpstreamError("The chatflow gave an unexpected answer.");
+
+/// The fields of Flowise's answer.
+pub(crate) fn json(reply: Reply, request: &Request) -> Map<String, Value> {
+    if let Some(executed) = reply.executed {
+        return agentflow_json(reply.said, executed, request);
+    }
+    let mut fields = Map::new();
+    let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    match reply.said {
+        Said::Text(text) => set("text", text.into()),
+        Said::Json(json) => set("json", json),
+    };
+    for (name, value) in reply.fields {
+        set(&name, value);
+    }
+    if let Some(question) = &request.question {
+        set("question", question.as_str().into());
+    }
+    set("chatId", request.chat_id.as_str().into());
+    set("chatMessageId", chat_id::random().unwrap_or_default().into());
+    set("isStreamValid", false.into());
+    set("sessionId", request.session_id.as_str().into());
+    if let Some(memory) = reply.memory {
+        set("memoryType", memory.into());
+    }
+    if !reply.variables.is_empty() {
+        set("flowVariables", reply.variables.into());
+    }
+    fields
+}
+
+/// The fields of an agentflow's answer.
+fn agentflow_json(said: Said, executed: Executed, request: &Request) -> Map<String, Value> {
+    let mut fields = Map::new();
+    let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    set("text", said.into_text().into());
+    if let Some(question) = &request.question {
+        set("question", question.as_str().into());
+    }
+    if let Some(form) = &request.form {
+        set("form", Value::Object(form.clone()));
+    }
+    set("chatId", request.chat_id.as_str().into());
+    set("chatMessageId", executed.message.into());
+    set("executionId", executed.id.into());
+    set("agentFlowExecutedData", executed.nodes.into());
+    if let Some(action) = executed.action {
+        set("action", action);
+    }
+    set("sessionId", request.session_id.as_str().into());
+    fields
+}
+
+/// The last events of a stream that went well.
+pub(crate) fn tell_end(reply: Reply, request: &Request, sink: &Sink) {
+    for name in ["sourceDocuments", "usedTools", "artifacts", "fileAnnotations"] {
+        if let Some(value) = reply.fields.get(name) {
+            sink.event(name, value);
+        }
+    }
+    let mut metadata = Map::new();
+    metadata.insert("chatId".to_owned(), request.chat_id.as_str().into());
+    let (message, action) = reply.executed.map(|executed| (executed.message, executed.action)).unzip();
+    let message = message.or_else(chat_id::random);
+    metadata.insert("chatMessageId".to_owned(), message.unwrap_or_default().into());
+    if let Some(question) = request.question.as_ref().filter(|question| !question.is_empty()) {
+        metadata.insert("question".to_owned(), question.as_str().into());
+    }
+    metadata.insert("sessionId".to_owned(), request.session_id.as_str().into());
+    if let Some(memory) = reply.memory {
+        metadata.insert("memoryType".to_owned(), memory.into());
+    }
+    if let Some(action) = action.flatten() {
+        metadata.insert("action".to_owned(), action);
+    }
+    if !reply.variables.is_empty() {
+        metadata.insert("flowVariables".to_owned(), reply.variables.into());
+    }
+    sink.event("metadata", &Value::Object(metadata));
+    sink.event("end", &"[DONE]".into());
+}
+
+pub(crate) fn tell_failure(failure: &Failure, sink: &Sink, redactor: &Redactor) {
+    match failure {
+        // As Flowise ends a flow of agents; its chains cannot be ended.
+        Failure::Aborted => sink.event("abort", &"[DONE]".into()),
+        failure => sink.event("error", &failure.sentence(redactor).as_str().into()),
+    }
+    sink.event("end", &"[DONE]".into());
+}
+
+/// A stream, told as fast as it is read: while its reader is behind, the work stands still.
+struct Telling<'a> {
+    teller: Teller,
+    sink: &'a Sink,
+    view: Option<StreamView>,
+    cut: CancellationToken,
+}
+
+impl Telling<'_> {
+    /// Works on until the end, or for as long as somebody reads.
+    async fn tell(mut self, work: impl Future<Output = Ending>) {
+        let mut cut = pin!(self.cut.clone().cancelled_owned());
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            if cut.as_mut().poll(cx).is_ready() {
+                let text = self.sink.take() + &error_and_end("The gateway is shutting down.");
+                self.pass(text, Some(Ending::Drained));
+                return Poll::Ready(());
+            }
+            match self.teller.room(cx) {
+                Room::Left => return Poll::Ready(()),
+                Room::Full => return Poll::Pending,
+                Room::Free => {}
+            }
+            let ending = match work.as_mut().poll(cx) {
+                Poll::Ready(ending) => Some(ending),
+                Poll::Pending => None,
+            };
+            self.pass(self.sink.take(), ending);
+            if ending.is_some() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Hands on what has come, and with the ending all that was held.
+    fn pass(&mut self, text: String, ending: Option<Ending>) {
+        if ending.is_some() {
+            // The client may ask again once it has read the end.
+            self.teller.free_chat();
+        }
+        let mut shown = Bytes::from(text);
+        if let Some(view) = &mut self.view {
+            shown = view.take(shown);
+            if ending.is_some() {
+                let rest = view.end();
+                if !rest.is_empty() {
+                    shown = [shown, rest].concat().into();
+                }
+            }
+        }
+        self.teller.tell(shown, self.sink.events.get(), ending);
+    }
+}

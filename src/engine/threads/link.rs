@@ -1,0 +1,295 @@
+//! Between the connection that asks and the thread that computes the answer: one small shared place for each prediction.
+//!
+//! What is told waits in one buffer until it is read, so a reader that is behind is not woken for every token, and takes
+//! all that has come at once. While [`MOST_UNREAD`] waits there, the run stands still: a slow reader slows the flow, and
+//! holds no more memory than that and what the flow's last step told. Whoever asks and goes ends the run.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use crate::predict::events::error_and_end;
+use crate::predict::report::Ending;
+use crate::upstream::running::Run as Running;
+use crate::wire::refusal::Refusal;
+
+/// Bytes of a stream that may wait for their reader.
+pub(crate) const MOST_UNREAD: usize = 64 * 1024;
+/// What is said of a run that ended without a word, which only a fault of the engine's own explains.
+const LOST: &str = "The chatflow's run broke off.";
+
+/// Makes the two ends. `running`: keeps the chat busy until the run is over or nobody waits for it.
+pub(crate) fn link(running: Running) -> (Asker, Teller) {
+    let state = State { running: Some(running), ..State::default() };
+    let link = Arc::new(Link(Mutex::new(state)));
+    (Asker(Arc::clone(&link)), Teller(link))
+}
+
+/// How an answer begins.
+pub(crate) enum Head {
+    /// All of it.
+    Whole(Result<Bytes, Refusal>),
+    /// As a stream.
+    Stream,
+}
+
+/// The next of a stream.
+pub(crate) struct Told {
+    pub(crate) text: Bytes,
+    /// Records so far.
+    pub(crate) events: u64,
+    /// It is over.
+    pub(crate) ending: Option<Ending>,
+}
+
+struct Link(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    head: Option<Head>,
+    text: Vec<u8>,
+    events: u64,
+    ending: Option<Ending>,
+    /// It is told of one that it has begun.
+    is_stream: bool,
+    /// Nothing more is told.
+    is_told: bool,
+    /// Nobody reads any more.
+    is_left: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+    running: Option<Running>,
+}
+
+impl Link {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Whole between any two statements that may panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes it, and wakes who reads if somebody waits.
+    fn tell(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        change(&mut state);
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+}
+
+fn note(waiting: &mut Option<Waker>, cx: &Context<'_>) {
+    match waiting {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *waiting = Some(cx.waker().clone()),
+    }
+}
+
+/// The end of who asks. Dropping it ends the run.
+pub(crate) struct Asker(Arc<Link>);
+
+impl Asker {
+    pub(crate) async fn head(&self) -> Head {
+        std::future::poll_fn(|cx| {
+            let mut state = self.0.state();
+            let Some(head) = state.head.take() else {
+                note(&mut state.reader, cx);
+                return Poll::Pending;
+            };
+            Poll::Ready(head)
+        })
+        .await
+    }
+
+    /// All that has come of a stream.
+    pub(crate) fn poll_told(&self, cx: &Context<'_>) -> Poll<Told> {
+        let mut state = self.0.state();
+        if state.text.is_empty() && state.ending.is_none() {
+            note(&mut state.reader, cx);
+            return Poll::Pending;
+        }
+        let was_full = state.text.len() >= MOST_UNREAD;
+        let text = Bytes::from(std::mem::take(&mut state.text));
+        let told = Told { text, events: state.events, ending: state.ending };
+        let writer = state.writer.take_if(|_| was_full);
+        drop(state);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+        Poll::Ready(told)
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.is_left = true;
+        let (writer, running) = (state.writer.take(), state.running.take());
+        drop(state);
+        // Free at once, however long the run takes to see it.
+        drop(running);
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+    }
+}
+
+/// Whether a run may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    Free,
+    /// Not before more is read.
+    Full,
+    /// Nobody waits for it.
+    Left,
+}
+
+/// The end of who computes. Dropped before the answer is told, it says that the run broke off.
+pub(crate) struct Teller(Arc<Link>);
+
+impl Teller {
+    /// Whether there is room for more; the task is woken when that changes.
+    pub(crate) fn room(&self, cx: &Context<'_>) -> Room {
+        let mut state = self.0.state();
+        if state.is_left {
+            return Room::Left;
+        }
+        note(&mut state.writer, cx);
+        if state.text.len() < MOST_UNREAD { Room::Free } else { Room::Full }
+    }
+
+    /// `None`: nobody waits for it any more.
+    pub(crate) async fn unless_left<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        std::future::poll_fn(|cx| match self.room(cx) {
+            Room::Left => Poll::Ready(None),
+            _ => Pin::as_mut(&mut work).poll(cx).map(Some),
+        })
+        .await
+    }
+
+    /// The chat may be asked again.
+    pub(crate) fn free_chat(&self) {
+        let running = self.0.state().running.take();
+        drop(running);
+    }
+
+    /// An answer in one piece.
+    pub(crate) fn answer(self, answer: Result<Bytes, Refusal>) {
+        self.free_chat();
+        self.0.tell(|state| {
+            state.head = Some(Head::Whole(answer));
+            state.is_told = true;
+        });
+    }
+
+    /// More of a stream, and its beginning with the first; `ending`: this is all.
+    pub(crate) fn tell(&self, text: Bytes, events: u64, ending: Option<Ending>) {
+        if text.is_empty() && ending.is_none() && self.0.state().is_stream {
+            return;
+        }
+        self.0.tell(|state| {
+            if !std::mem::replace(&mut state.is_stream, true) {
+                state.head = Some(Head::Stream);
+            }
+            if state.text.is_empty() {
+                state.text = text.into();
+            } else {
+                state.text.extend_from_slice(&text);
+            }
+            state.events = events;
+            state.ending = ending;
+            state.is_told = ending.is_some();
+        });
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        let state = self.0.state();
+        let (is_told, is_left) = (state.is_told, state.is_left);
+        drop(state);
+        if is_told || is_left {
+            return;
+        }
+        self.free_chat();
+        self.0.tell(|state| {
+            state.is_told = true;
+            if state.is_stream {
+                state.text.extend_from_slice(error_and_end(LOST).as_bytes());
+                state.ending = Some(Ending::ErrorEvent);
+            } else {
+                state.head = Some(Head::Whole(Err(Refusal::UpstreamError(LOST))));
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    impl Wake for Counting {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn linked() -> (Asker, Teller) {
+        link(Arc::new(crate::upstream::running::Running::default()).begin("engine", "chat").unwrap())
+    }
+
+    #[test]
+    fn a_reader_is_woken_once_for_all_that_comes() {
+        let (asker, teller) = linked();
+        let woken = Arc::new(Counting::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let cx = Context::from_waker(&waker);
+        assert!(asker.poll_told(&cx).is_pending());
+        for word in ["one ", "two ", "three"] {
+            teller.tell(Bytes::from_static(word.as_bytes()), 1, None);
+        }
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+        let Poll::Ready(told) = asker.poll_told(&cx) else { panic!("it was told") };
+        assert_eq!((&*told.text, told.ending), (&b"one two three"[..], None));
+    }
+
+    #[test]
+    fn a_run_waits_for_a_slow_reader_and_ends_with_it() {
+        let (asker, teller) = linked();
+        let woken = Arc::new(Counting::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let cx = Context::from_waker(&waker);
+        assert_eq!(teller.room(&cx), Room::Free);
+        teller.tell(vec![b'x'; MOST_UNREAD].into(), 1, None);
+        assert_eq!(teller.room(&cx), Room::Full);
+        assert!(asker.poll_told(&Context::from_waker(Waker::noop())).is_ready());
+        assert_eq!((woken.0.load(Ordering::SeqCst), teller.room(&cx)), (1, Room::Free));
+        drop(asker);
+        assert_eq!((woken.0.load(Ordering::SeqCst), teller.room(&cx)), (2, Room::Left));
+    }
+
+    #[tokio::test]
+    async fn a_run_that_breaks_off_is_answered_for() {
+        let (asker, teller) = linked();
+        drop(teller);
+        assert!(matches!(asker.head().await, Head::Whole(Err(Refusal::UpstreamError(LOST)))));
+        let (asker, teller) = linked();
+        teller.tell(Bytes::new(), 0, None);
+        assert!(matches!(asker.head().await, Head::Stream));
+        drop(teller);
+        let told = poll_fn(|cx| asker.poll_told(cx)).await;
+        assert_eq!(told.text, error_and_end(LOST));
+        assert_eq!(told.ending, Some(Ending::ErrorEvent));
+    }
+}
