@@ -38,6 +38,8 @@ mod reload;
 mod server;
 mod snapshot;
 mod stack;
+#[doc(hidden)]
+pub mod tables;
 mod telemetry;
 mod tls;
 mod upstream;

@@ -18,20 +18,6 @@ pub enum Protected {
 }
 
 impl Protected {
-    /// The rule that a metric counts.
-    #[must_use]
-    pub fn rule(self) -> &'static str {
-        match self {
-            Self::Credentials => "override_credentials",
-            Self::Addresses => "override_address",
-            Self::Code => "override_code",
-            Self::Files => "override_file",
-            Self::Tools => "override_tools",
-            Self::Analytics => "override_analytics",
-            Self::History => "override_history",
-        }
-    }
-
     /// What such an input holds.
     #[must_use]
     pub fn what(self) -> &'static str {

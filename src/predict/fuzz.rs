@@ -218,7 +218,7 @@ fn compare(input: &[u8], theirs: Option<&str>) -> Option<Vec<u8>> {
         Err(Refusal::Invalid(rule, message)) => {
             let is_syntax = message.contains("is not valid JSON (");
             let is_object = theirs.is_some_and(|theirs| theirs.starts_with('{'));
-            assert!(!is_syntax || !is_object, "{rule}: {message}: {}", text());
+            assert!(!is_syntax || !is_object, "{rule:?}: {message}: {}", text());
             None
         }
         Err(other) => panic!("{other:?}: {}", text()),

@@ -13,7 +13,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::config::is_reserved;
 use crate::wire::json::well_formed;
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{Refusal, Rule};
 
 /// Levels of objects and arrays.
 const DEEPEST: u32 = 32;
@@ -147,21 +147,20 @@ fn write_text(text: &str, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
 
 /// A body as text. Half an emoji, which JavaScript's programs send, is U+FFFD; what else is no UTF-8 is refused.
 pub(crate) fn text_of(body: &[u8]) -> Result<Cow<'_, str>, Refusal> {
-    well_formed(body)
-        .ok_or(Refusal::Invalid("body_json", "The request body is not valid JSON: it is not UTF-8.".into()))
+    well_formed(body).ok_or_else(|| Rule::BodyJson.refuse("The request body is not valid JSON: it is not UTF-8."))
 }
 
 /// Parses a whole body as one object.
 pub(crate) fn parse_object(body: &str) -> Result<Object<'_>, Refusal> {
-    let reading = Reading { values: Cell::new(0), rule: Cell::new("body_json") };
+    let reading = Reading { values: Cell::new(0), rule: Cell::new(Rule::BodyJson) };
     let mut deserializer = serde_json::Deserializer::from_str(body);
     let value = Strict { reading: &reading, depth: 0 }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| Refusal::Invalid(reading.rule.get(), explain(&error).into()))?;
+        .map_err(|error| reading.rule.get().refuse(explain(&error)))?;
     match value {
         Json::Object(object) => Ok(object),
-        _ => Err(Refusal::Invalid("body_json", "The request body must be a JSON object.".into())),
+        _ => Err(Rule::BodyJson.refuse("The request body must be a JSON object.")),
     }
 }
 
@@ -184,7 +183,7 @@ fn explain(error: &serde_json::Error) -> String {
 struct Reading {
     values: Cell<u32>,
     /// That refuses the body.
-    rule: Cell<&'static str>,
+    rule: Cell<Rule>,
 }
 
 #[derive(Clone, Copy)]
@@ -194,14 +193,14 @@ struct Strict<'b> {
 }
 
 impl Strict<'_> {
-    fn refuse<T, E: de::Error>(self, rule: &'static str, message: fmt::Arguments<'_>) -> Result<T, E> {
+    fn refuse<T, E: de::Error>(self, rule: Rule, message: fmt::Arguments<'_>) -> Result<T, E> {
         self.reading.rule.set(rule);
         Err(E::custom(message))
     }
 
     fn deeper<E: de::Error>(self) -> Result<Self, E> {
         if self.depth >= DEEPEST {
-            return self.refuse("body_depth", format_args!("nested deeper than {DEEPEST} levels"));
+            return self.refuse(Rule::BodyDepth, format_args!("nested deeper than {DEEPEST} levels"));
         }
         Ok(Self { depth: self.depth + 1, ..self })
     }
@@ -210,30 +209,30 @@ impl Strict<'_> {
         let values = self.reading.values.get() + 1;
         self.reading.values.set(values);
         if values > MOST_VALUES {
-            return self.refuse("body_values", format_args!("more than {MOST_VALUES} values"));
+            return self.refuse(Rule::BodyValues, format_args!("more than {MOST_VALUES} values"));
         }
         Ok(())
     }
 
     fn text<E: de::Error>(self, text: Cow<'_, str>) -> Result<Json<'_>, E> {
         if text.starts_with(FILE_REFERENCE) {
-            return self.refuse("file_reference", format_args!("a text that names a file of the server"));
+            return self.refuse(Rule::FileReference, format_args!("a text that names a file of the server"));
         }
         Ok(Json::Text(text))
     }
 
     fn name<E: de::Error>(self, name: &str, object: &Object<'_>) -> Result<(), E> {
         if is_reserved(name) {
-            return self.refuse("prototype_field", format_args!("the field {name} is not allowed"));
+            return self.refuse(Rule::PrototypeField, format_args!("the field {name} is not allowed"));
         }
         if name.len() > LONGEST_NAME {
-            return self.refuse("body_values", format_args!("the field {} has too long a name", shown(name)));
+            return self.refuse(Rule::BodyValues, format_args!("the field {} has too long a name", shown(name)));
         }
         if object.0.len() >= MOST_FIELDS {
-            return self.refuse("body_values", format_args!("an object of more than {MOST_FIELDS} fields"));
+            return self.refuse(Rule::BodyValues, format_args!("an object of more than {MOST_FIELDS} fields"));
         }
         if object.get(name).is_some() {
-            return self.refuse("duplicate_field", format_args!("the field {} appears twice", shown(name)));
+            return self.refuse(Rule::DuplicateField, format_args!("the field {} appears twice", shown(name)));
         }
         Ok(())
     }
@@ -344,7 +343,7 @@ mod tests {
     #[track_caller]
     fn refused(body: &str) -> (&'static str, String) {
         match parse_object(body).unwrap_err() {
-            Refusal::Invalid(rule, message) => (rule, message.into_owned()),
+            Refusal::Invalid(rule, message) => (rule.name(), message.into_owned()),
             other => panic!("{other:?}"),
         }
     }

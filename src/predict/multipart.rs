@@ -11,7 +11,7 @@ use memchr::memmem;
 use super::files::check_file;
 use super::json::shown;
 use super::runs::{ByteRuns, LongRun, RunLimit};
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{Refusal, Rule};
 
 /// Bytes of a part's head, of what stands before the first part, and of what stands behind the last.
 const LONGEST_HEAD: usize = 4096;
@@ -262,9 +262,8 @@ impl Rewriter {
             return Ok(false);
         };
         let content = self.held.get(..beginning).unwrap_or_default();
-        let kind = check_file(&name, &media_type, content).map_err(|sentence| {
-            Refusal::Invalid("upload_kind", format!("{sentence} (file {})", shown(&name)).into())
-        })?;
+        let kind = check_file(&name, &media_type, content)
+            .map_err(|sentence| Rule::UploadKind.refuse(format!("{sentence} (file {})", shown(&name))))?;
         self.runs = kind.is_text().then(|| ByteRuns::new(self.limit.runs, self.spent));
         let head = format!(
             "Content-Disposition: form-data; name=\"{PART}\"; filename=\"{name}\"\r\n\
@@ -284,7 +283,7 @@ impl Rewriter {
             let most = self.limit.most;
             let refused = |run: LongRun| {
                 let message = format!("A file holds {} (max_word_chars).", run.described(most));
-                Refusal::Invalid("word_length", message.into())
+                Rule::WordLength.refuse(message)
             };
             runs.push(&content).map_err(refused)?;
             if end.is_some() {
@@ -378,11 +377,11 @@ fn unquoted(quoted: &str) -> Option<(String, &str)> {
 }
 
 fn other_chat() -> Refusal {
-    Refusal::Invalid("ambiguous_field", "The chat in the body is not the one in the path.".into())
+    Rule::AmbiguousField.refuse("The chat in the body is not the one in the path.")
 }
 
 fn malformed(sentence: &'static str) -> Refusal {
-    Refusal::Invalid("multipart", sentence.into())
+    Rule::Multipart.refuse(sentence)
 }
 
 #[cfg(test)]

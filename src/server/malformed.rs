@@ -9,7 +9,7 @@ use http::HeaderValue;
 use crate::predict::chat_id;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::body::Body;
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{Refusal, Rule};
 
 /// Longer than any head that hyper writes by itself.
 const LONGEST: usize = 256;
@@ -26,16 +26,16 @@ pub(super) fn replacement(piece: &[u8]) -> Option<Vec<u8>> {
         b"31" | b"14" => Refusal::HeadersTooLarge(
             "The request's headers are too large (server.max_header_bytes), or too many (at most 100).".into(),
         ),
-        _ => Refusal::Invalid("malformed", "The request is not valid HTTP.".into()),
+        _ => Rule::Malformed.refuse("The request is not valid HTTP."),
     };
     Some(write_out(&refusal))
 }
 
 /// Counts a head that never became a request.
 pub(super) fn count(error: &hyper::Error, metrics: &Metrics) {
-    let (rule, code) = if error.is_parse_too_large() { ("head_size", "431") } else { ("malformed", "400") };
-    metrics.rejected.with_label_values(&[rule]).inc();
-    metrics.requests.with_label_values(&["other", "-", "-", code]).inc();
+    let rule = if error.is_parse_too_large() { Rule::HeadSize } else { Rule::Malformed };
+    metrics.rejected.with_label_values(&[rule.name()]).inc();
+    metrics.requests.with_label_values(&["other", "-", "-", rule.code().status().as_str()]).inc();
 }
 
 fn write_out(refusal: &Refusal) -> Vec<u8> {

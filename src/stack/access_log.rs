@@ -184,9 +184,9 @@ impl Entry {
             milliseconds(text, first_byte);
         }
         if let Some(refusal) = context.refusal.get() {
-            write!(text, r#","code":"{}""#, refusal.code())?;
+            write!(text, r#","code":"{}""#, refusal.code().name())?;
             if let Some(rule) = refusal.rule() {
-                write!(text, r#","rule":"{rule}""#)?;
+                write!(text, r#","rule":"{}""#, rule.name())?;
             }
         }
         if let Some(report) = context.stream.get() {
@@ -240,7 +240,7 @@ impl Entry {
         milliseconds(text, context.duration());
         write!(text, " end={}", self.end())?;
         if let Some(refusal) = context.refusal.get() {
-            write!(text, " code={}", refusal.code())?;
+            write!(text, " code={}", refusal.code().name())?;
         }
         if let Some(report) = context.models.get().filter(|report| report.calls.get() > 0) {
             write!(text, " tokens_in={} tokens_out={}", report.tokens_in.get(), report.tokens_out.get())?;

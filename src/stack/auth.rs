@@ -15,7 +15,7 @@ use super::context::{Context, Endpoint};
 use crate::config::Access;
 use crate::keys::{Denied, Kind, secret, token};
 use crate::wire::body::Body;
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{KeyFault, Refusal, Rule};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -40,7 +40,7 @@ impl Check for Auth {
 /// Who guesses is slowed down: too many wrong credentials from one address are answered late, and told to wait. No
 /// credential is no guess, nor is one that was right once.
 fn throttled(refusal: Refusal, headers: &HeaderMap, context: &Context) -> Refusal {
-    if !matches!(refusal, Refusal::InvalidKey(reason) if reason != "expired") {
+    if !matches!(refusal, Refusal::InvalidKey(fault) if fault.is_guess()) {
         return refusal;
     }
     let Some(penalties) = &context.snapshot.penalties else { return refusal };
@@ -79,7 +79,7 @@ fn identify(headers: &HeaderMap, context: &Context) -> Result<(), Refusal> {
         Some(Err(denied)) if denied != Denied::Unknown || !secret::is_plausible(credential) => {
             return Err(invalid(denied));
         }
-        None if !secret::is_plausible(credential) => return Err(Refusal::InvalidKey("malformed")),
+        None if !secret::is_plausible(credential) => return Err(Refusal::InvalidKey(KeyFault::Malformed)),
         // Also a key from elsewhere that looks like a token.
         _ => keys.find(&secret::digest(credential), now).map_err(invalid)?.index,
     };
@@ -89,9 +89,9 @@ fn identify(headers: &HeaderMap, context: &Context) -> Result<(), Refusal> {
 
 fn invalid(denied: Denied) -> Refusal {
     Refusal::InvalidKey(match denied {
-        Denied::Unknown => "unknown",
-        Denied::Expired => "expired",
-        Denied::Disabled => "disabled",
+        Denied::Unknown => KeyFault::Unknown,
+        Denied::Expired => KeyFault::Expired,
+        Denied::Disabled => KeyFault::Disabled,
     })
 }
 
@@ -165,14 +165,13 @@ fn credential(headers: &HeaderMap) -> Result<&str, Refusal> {
     let api_key = only(headers, &X_API_KEY)?.map(text).transpose()?.filter(|key| !key.is_empty());
     let authorization = only(headers, &AUTHORIZATION)?.map(text).transpose().map(|text| text.map(bearer));
     match (api_key, authorization) {
-        (Some(key), Ok(Some(Bearer::Key(bearer)))) if key != bearer => Err(Refusal::Invalid(
-            "ambiguous_credentials",
-            "The headers X-API-KEY and Authorization carry different keys.".into(),
-        )),
+        (Some(key), Ok(Some(Bearer::Key(bearer)))) if key != bearer => {
+            Err(Rule::AmbiguousCredentials.refuse("The headers X-API-KEY and Authorization carry different keys."))
+        }
         (Some(key), _) | (None, Ok(Some(Bearer::Key(key)))) => Ok(key),
         (None, Ok(None | Some(Bearer::Empty))) => Err(Refusal::MissingKey),
-        (None, Ok(Some(Bearer::Bare))) => Err(Refusal::InvalidKey("no_scheme")),
-        (None, Ok(Some(Bearer::Other))) => Err(Refusal::InvalidKey("scheme")),
+        (None, Ok(Some(Bearer::Bare))) => Err(Refusal::InvalidKey(KeyFault::NoScheme)),
+        (None, Ok(Some(Bearer::Other))) => Err(Refusal::InvalidKey(KeyFault::OtherScheme)),
         (None, Err(refusal)) => Err(refusal),
     }
 }
@@ -182,13 +181,13 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a Head
     let first = values.next();
     if values.next().is_some() {
         let message = format!("The header {} was sent more than once.", name.as_str());
-        return Err(Refusal::Invalid("ambiguous_credentials", message.into()));
+        return Err(Rule::AmbiguousCredentials.refuse(message));
     }
     Ok(first)
 }
 
 fn text(value: &HeaderValue) -> Result<&str, Refusal> {
-    value.to_str().map(str::trim).map_err(|_| Refusal::InvalidKey("malformed"))
+    value.to_str().map(str::trim).map_err(|_| Refusal::InvalidKey(KeyFault::Malformed))
 }
 
 /// What `Authorization` says, by its shape alone.
@@ -231,8 +230,8 @@ mod tests {
         assert_eq!(read(&[("authorization", "bearer  k ")]), Ok("k".into()));
         assert_eq!(read(&[("authorization", "Bearer k"), ("x-api-key", "k")]), Ok("k".into()));
         assert_eq!(read(&[]), Err(Refusal::MissingKey));
-        assert_eq!(read(&[("authorization", "Basic k")]), Err(Refusal::InvalidKey("scheme")));
-        assert_eq!(read(&[("authorization", "k")]), Err(Refusal::InvalidKey("no_scheme")));
+        assert_eq!(read(&[("authorization", "Basic k")]), Err(Refusal::InvalidKey(KeyFault::OtherScheme)));
+        assert_eq!(read(&[("authorization", "k")]), Err(Refusal::InvalidKey(KeyFault::NoScheme)));
         for empty in ["", " ", "Bearer", "bearer  "] {
             assert_eq!(read(&[("authorization", empty)]), Err(Refusal::MissingKey));
             assert_eq!(read(&[("authorization", empty), ("x-api-key", "k")]), Ok("k".into()));
@@ -246,7 +245,7 @@ mod tests {
             [("x-api-key", "k"), ("x-api-key", "k")],
             [("authorization", "Bearer k"), ("authorization", "Bearer k")],
         ] {
-            assert!(matches!(read(&fields), Err(Refusal::Invalid("ambiguous_credentials", _))), "{fields:?}");
+            assert!(matches!(read(&fields), Err(Refusal::Invalid(Rule::AmbiguousCredentials, _))), "{fields:?}");
         }
     }
 }

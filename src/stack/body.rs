@@ -10,7 +10,7 @@ use http_body::Body as _;
 use super::context::Context;
 use crate::wire::client_body::ClientBody;
 use crate::wire::pace::Pace;
-use crate::wire::refusal::{BodyLimit, Refusal};
+use crate::wire::refusal::{BodyLimit, Refusal, Rule};
 
 /// The whole body.
 pub(super) async fn read_body(body: ClientBody, context: &Context) -> Result<Bytes, Refusal> {
@@ -51,7 +51,7 @@ impl Whole {
                     return Poll::Ready(Ok(self.rest.take().map_or(first, BytesMut::freeze)));
                 }
                 Some(Err(_)) => {
-                    return Poll::Ready(Err(Refusal::Invalid("body_broken", "The request body broke off.".into())));
+                    return Poll::Ready(Err(Rule::BodyBroken.refuse("The request body broke off.")));
                 }
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             };

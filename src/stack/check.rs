@@ -89,7 +89,7 @@ pub(crate) fn refuse(context: &Context, refusal: Refusal) -> Response<Body> {
     let streamed = streamed_shape(context).and_then(|shape| {
         refusal.stream(|refusal| match shape {
             ResponseShape::Flowise => error_and_end(refusal.message()),
-            ResponseShape::Message => told_error(refusal.message(), refusal.code()),
+            ResponseShape::Message => told_error(refusal.message(), refusal.code().name()),
         })
     });
     let response = streamed.unwrap_or_else(|| refusal.response(&context.request_id, context.events_only));

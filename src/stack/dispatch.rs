@@ -34,7 +34,7 @@ use crate::upstream::target::{Credentials, Target};
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
 use crate::wire::json;
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{Refusal, Rule};
 
 /// Bytes of an answer that is read whole: of a chatbot's configuration, the whole flow.
 const LONGEST_JSON: usize = 8 * 1024 * 1024;
@@ -208,10 +208,8 @@ impl Upstream<'_> {
         // What a key or a token forces must not silently be missing.
         let key = self.context.key.get().and_then(|key| self.context.snapshot.keys.key(key as usize));
         if self.context.token.get().is_some() || key.is_some_and(|key| !key.vars.is_empty()) {
-            return Err(Refusal::Invalid(
-                "forced_vars",
-                "This caller's variables or session cannot be set here: the body is forwarded unread.".into(),
-            ));
+            return Err(Rule::ForcedVars
+                .refuse("This caller's variables or session cannot be set here: the body is forwarded unread."));
         }
         let mut request = self.head(Method::POST, route, &head);
         request.field("content-type", head.headers.get(CONTENT_TYPE).unwrap_or(&JSON));

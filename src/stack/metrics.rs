@@ -149,7 +149,7 @@ impl Drop for Measure {
         }
         if let Some(refusal) = context.refusal.get() {
             if let Some(rule) = refusal.rule() {
-                metrics.rejected.with_label_values(&[rule]).inc();
+                metrics.rejected.with_label_values(&[rule.name()]).inc();
             }
             if let Some(reason) = refusal.auth_failure() {
                 metrics.auth_failures.with_label_values(&[reason]).inc();

@@ -13,7 +13,7 @@ use crate::keys::token::{self, Claims, LONGEST_LIFE};
 use crate::predict::chat_id;
 use crate::predict::json::{Json, Object, parse_object, shown, text_of};
 use crate::wire::body::Body;
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{Refusal, Rule};
 
 /// Seconds that a token lives if nothing is said.
 const USUAL_LIFE: i64 = 5 * 60;
@@ -24,7 +24,8 @@ pub(super) fn answer(body: &[u8], context: &Context) -> Result<Response<Body>, R
     let key = key.ok_or(Refusal::MissingKey)?;
     let body = text_of(body)?;
     let mut fields = parse_object(&body)?;
-    let chatflow = name(&mut fields, "chatflow")?.ok_or_else(|| ill_typed("chatflow", "the name of a chatflow"))?;
+    let chatflow =
+        name(&mut fields, "chatflow")?.ok_or_else(|| Refusal::field_type("chatflow", "the name of a chatflow"))?;
     let (index, id) = context.snapshot.chatflow(&chatflow).ok_or_else(|| context.unknown_chatflow())?;
     let flow = context.snapshot.flow(index).ok_or(Refusal::NotFound)?;
     // The name that calls are measured by: a UUID behind "*" is written in small letters.
@@ -40,9 +41,9 @@ pub(super) fn answer(body: &[u8], context: &Context) -> Result<Response<Body>, R
     claims.vars = vars(&mut fields)?;
     claims.jti = chat_id::random();
     if let Some((unknown, _)) = fields.iter().find(|(_, value)| **value != Json::Null) {
-        return Err(Refusal::Invalid("unknown_field", format!("The field {} is not known.", shown(unknown)).into()));
+        return Err(Refusal::unknown_field(&shown(unknown)));
     }
-    let token = token::sign(key, &claims).ok_or(Refusal::Invalid("body_json", "The token cannot be made.".into()))?;
+    let token = token::sign(key, &claims).ok_or_else(|| Rule::BodyJson.refuse("The token cannot be made."))?;
     let expires_at = Timestamp::from_second(claims.exp).map(|time| time.to_string()).unwrap_or_default();
     let answer = json!({ "token": token, "expiresIn": claims.exp - claims.iat, "expiresAt": expires_at });
     let mut response = Response::new(Body::Full(Bytes::from(answer.to_string())));
@@ -61,16 +62,16 @@ fn life(fields: &mut Object<'_>) -> Result<i64, Refusal> {
         Some(Json::Text(text)) => parse_duration(&text).ok().and_then(|life| i64::try_from(life.as_secs()).ok()),
         Some(_) => None,
     };
-    seconds
-        .filter(|seconds| (1..=LONGEST_LIFE).contains(seconds))
-        .ok_or_else(|| ill_typed("ttl", "from 1 second to 15 minutes: a number of seconds, or text such as \"10m\""))
+    seconds.filter(|seconds| (1..=LONGEST_LIFE).contains(seconds)).ok_or_else(|| {
+        Refusal::field_type("ttl", "from 1 second to 15 minutes: a number of seconds, or text such as \"10m\"")
+    })
 }
 
 fn name(fields: &mut Object<'_>, name: &str) -> Result<Option<String>, Refusal> {
     match fields.take(name) {
         None => Ok(None),
         Some(Json::Text(text)) if token::is_name(&text) => Ok(Some(text.into_owned())),
-        Some(_) => Err(ill_typed(name, "a string of 1 to 256 bytes without control characters")),
+        Some(_) => Err(Refusal::field_type(name, "a string of 1 to 256 bytes without control characters")),
     }
 }
 
@@ -78,7 +79,7 @@ fn name(fields: &mut Object<'_>, name: &str) -> Result<Option<String>, Refusal> 
 fn origin(fields: &mut Object<'_>) -> Result<Option<String>, Refusal> {
     let Some(origin) = name(fields, "origin")? else { return Ok(None) };
     if origin.contains('*') || Origins::default().add(&origin).is_err() {
-        return Err(ill_typed("origin", "the origin of a page, such as https://app.example.com"));
+        return Err(Refusal::field_type("origin", "the origin of a page, such as https://app.example.com"));
     }
     Ok(Some(origin))
 }
@@ -90,9 +91,6 @@ fn vars(fields: &mut Object<'_>) -> Result<Map<String, Value>, Refusal> {
         Some(Json::Object(vars)) => vars.to_bytes(256).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()),
         Some(_) => None,
     };
-    vars.filter(token::are_plain).ok_or_else(|| ill_typed("vars", "an object of strings, numbers and booleans"))
-}
-
-fn ill_typed(name: &str, expected: &str) -> Refusal {
-    Refusal::Invalid("field_type", format!("The field {name} must be {expected}.").into())
+    vars.filter(token::are_plain)
+        .ok_or_else(|| Refusal::field_type("vars", "an object of strings, numbers and booleans"))
 }

@@ -15,7 +15,7 @@ use super::context::{Context, Endpoint, PREDICTION};
 use crate::widget::handle;
 use crate::wire::body::Body;
 use crate::wire::host::is_host;
-use crate::wire::refusal::{Refusal, shown_size};
+use crate::wire::refusal::{Refusal, Rule, shown_size};
 
 /// Bytes of a path to which the right one is told.
 const LONGEST_PATH: usize = 512;
@@ -185,35 +185,35 @@ fn head_size(head: &Parts) -> usize {
 /// none: it is told to Flowise.
 fn check_framing(head: &Parts) -> Result<(), Refusal> {
     let headers = &head.headers;
-    let refuse = |rule, message: &'static str| Err(Refusal::Invalid(rule, message.into()));
+    let refuse = |rule: Rule, message: &'static str| Err(rule.refuse(message));
     let mut hosts = headers.get_all(HOST).iter();
     let (host, authority) = (hosts.next(), head.uri.authority().map(|authority| authority.as_str().as_bytes()));
     match (host, authority) {
         // RFC 9112, section 3.2; RFC 9113, section 8.3.1.
-        (None, None) if head.version >= Version::HTTP_11 => return refuse("host", "The Host header is missing."),
+        (None, None) if head.version >= Version::HTTP_11 => return refuse(Rule::Host, "The Host header is missing."),
         (Some(host), Some(authority)) if head.version >= Version::HTTP_2 && host.as_bytes() != authority => {
-            return refuse("host", "The Host header and the :authority disagree.");
+            return refuse(Rule::Host, "The Host header and the :authority disagree.");
         }
         _ => {}
     }
     if hosts.next().is_some() {
-        return refuse("host", "The Host header was sent more than once.");
+        return refuse(Rule::Host, "The Host header was sent more than once.");
     }
     if !host.is_none_or(|host| is_host(host.as_bytes())) || !authority.is_none_or(is_host) {
-        return refuse("host", "The Host header or the :authority names no host.");
+        return refuse(Rule::Host, "The Host header or the :authority names no host.");
     }
     // Whoever reads the first and whoever reads the last would let another page call, RFC 6454, section 7.3.
     if headers.get_all(ORIGIN).iter().nth(1).is_some() {
-        return refuse("ambiguous_origin", "The Origin header was sent more than once.");
+        return refuse(Rule::AmbiguousOrigin, "The Origin header was sent more than once.");
     }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     if let Some(coding) = codings.next() {
         if headers.contains_key(CONTENT_LENGTH) {
-            return refuse("framing", "Content-Length and Transfer-Encoding exclude each other.");
+            return refuse(Rule::Framing, "Content-Length and Transfer-Encoding exclude each other.");
         }
         // Another coding below it would stay in the body, where nobody is told of it.
         if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
-            return refuse("framing", "The only Transfer-Encoding that is understood is chunked, once.");
+            return refuse(Rule::Framing, "The only Transfer-Encoding that is understood is chunked, once.");
         }
     }
     Ok(())

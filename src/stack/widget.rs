@@ -27,7 +27,7 @@ use crate::upstream::outgoing::Outgoing;
 use crate::widget::{chatbot, fields, files, handle, rows};
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{Refusal, Rule};
 use crate::wire::segment;
 
 /// Of a stored rating and of a stored lead, what their client sees again.
@@ -85,7 +85,7 @@ fn bind(context: &Context, named: Option<&str>) -> Result<(), Refusal> {
         named.map(|name| context.snapshot.chatflow(name).ok_or_else(|| context.unknown_chatflow())).transpose()?;
     match (context.chatflow.get(), found) {
         (Some(bound), Some(found)) if *bound != found => {
-            Err(Refusal::Invalid("ambiguous_field", "The chatflow in the body is not the one in the path.".into()))
+            Err(Rule::AmbiguousField.refuse("The chatflow in the body is not the one in the path."))
         }
         (Some(_), _) => Ok(()),
         (None, Some(found)) => {
@@ -93,7 +93,7 @@ fn bind(context: &Context, named: Option<&str>) -> Result<(), Refusal> {
             let _ = context.chatflow.set(found);
             authorize(context)
         }
-        (None, None) => Err(Refusal::Invalid("field_required", "The chatflow must be named.".into())),
+        (None, None) => Err(Rule::FieldRequired.refuse("The chatflow must be named.")),
     }
 }
 

@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use crate::predict::multipart::Rewriter;
 use crate::wire::client_body::ClientBody;
 use crate::wire::pace::{Pace, PaceLimits, Slowness};
-use crate::wire::refusal::{BodyLimit, Refusal};
+use crate::wire::refusal::{BodyLimit, Refusal, Rule};
 
 /// Bytes of files that are looked at before anything of them is sent.
 const LOOKED_AT: usize = 64 * 1024;
@@ -81,7 +81,7 @@ impl Fault {
         match self {
             Self::TooLarge(limit) => limit.exceeded(),
             Self::TooSlow(slowness) => Refusal::RequestTimeout(slowness),
-            Self::Broken => Refusal::Invalid("body_broken", "The request body broke off.".into()),
+            Self::Broken => Rule::BodyBroken.refuse("The request body broke off."),
         }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::predict::json::{Json, Object, shown};
 use crate::predict::session::{LONGEST_ID, Pair};
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{Refusal, Rule};
 
 /// Bytes of a name, an address or a telephone number.
 const LONGEST_CONTACT: usize = 320;
@@ -19,7 +19,7 @@ pub(crate) fn id(fields: &mut Object<'_>, name: &str) -> Result<String, Refusal>
 /// An id that Flowise gave out: a UUID.
 fn uuid(fields: &mut Object<'_>, name: &str) -> Result<String, Refusal> {
     let id = text(fields, name, 36)?.ok_or_else(|| required(name))?;
-    if is_uuid(&id) { Ok(id) } else { Err(ill_typed(name, "an id as it was given out")) }
+    if is_uuid(&id) { Ok(id) } else { Err(Refusal::field_type(name, "an id as it was given out")) }
 }
 
 pub(crate) fn is_uuid(text: &str) -> bool {
@@ -82,7 +82,7 @@ pub(crate) fn speech(
     let message = uuid(fields, "chatMessageId")?;
     let words = text(fields, "text", most_chars.saturating_mul(4))?.ok_or_else(|| required("text"))?;
     if words.is_empty() || words.chars().count() > most_chars {
-        return Err(ill_typed("text", &format!("a string of 1 to {most_chars} characters")));
+        return Err(Refusal::field_type("text", &format!("a string of 1 to {most_chars} characters")));
     }
     nothing_else(fields)?;
     Ok(json!({ "chatflowId": chatflow, "chatId": chat.upstream, "chatMessageId": message, "text": words }))
@@ -96,9 +96,7 @@ pub(crate) fn speech_abort(fields: &mut Object<'_>, chatflow: &str, chat: &Pair)
 
 pub(crate) fn nothing_else(fields: &Object<'_>) -> Result<(), Refusal> {
     match fields.iter().find(|(_, value)| **value != Json::Null) {
-        Some((name, _)) => {
-            Err(Refusal::Invalid("unknown_field", format!("The field {} is not known.", shown(name)).into()))
-        }
+        Some((name, _)) => Err(Refusal::unknown_field(&shown(name))),
         None => Ok(()),
     }
 }
@@ -111,7 +109,7 @@ fn row(chatflow: &str, chat: &Pair) -> Map<String, Value> {
 fn rating(fields: &mut Object<'_>) -> Result<Option<String>, Refusal> {
     match text(fields, "rating", 16)? {
         Some(rating) if !matches!(rating.as_str(), "THUMBS_UP" | "THUMBS_DOWN") => {
-            Err(ill_typed("rating", "THUMBS_UP or THUMBS_DOWN"))
+            Err(Refusal::field_type("rating", "THUMBS_UP or THUMBS_DOWN"))
         }
         rating => Ok(rating),
     }
@@ -122,16 +120,12 @@ fn text(fields: &mut Object<'_>, name: &str, most: usize) -> Result<Option<Strin
     match fields.take(name) {
         None => Ok(None),
         Some(Json::Text(text)) if text.len() <= most && !text.chars().any(is_odd) => Ok(Some(text.into_owned())),
-        Some(_) => Err(ill_typed(name, &format!("a string of at most {most} bytes"))),
+        Some(_) => Err(Refusal::field_type(name, &format!("a string of at most {most} bytes"))),
     }
 }
 
 fn required(name: &str) -> Refusal {
-    Refusal::Invalid("field_required", format!("The field {name} is required.").into())
-}
-
-fn ill_typed(name: &str, expected: &str) -> Refusal {
-    Refusal::Invalid("field_type", format!("The field {name} must be {expected}.").into())
+    Rule::FieldRequired.refuse(format!("The field {name} is required."))
 }
 
 #[cfg(test)]

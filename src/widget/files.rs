@@ -7,7 +7,7 @@ use http::header::{
 
 use crate::predict::files::check_name;
 use crate::predict::session::LONGEST_ID;
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{Refusal, Rule};
 
 /// What `get-upload-file` names.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,14 +28,14 @@ pub(crate) fn wanted(query: &str) -> Result<Wanted, Refusal> {
             "fileName" => &mut name,
             // Files are always handed out for saving.
             "download" if matches!(value, "true" | "false") => continue,
-            _ => return Err(refused("unknown_field", "The query holds a field that is not known.")),
+            _ => return Err(Rule::UnknownField.refuse("The query holds a field that is not known.")),
         };
         if slot.replace(decoded(value)?).is_some() {
-            return Err(refused("ambiguous_field", "The query names a field twice."));
+            return Err(Rule::AmbiguousField.refuse("The query names a field twice."));
         }
     }
     let (Some(chatflow), Some(chat), Some(name)) = (chatflow, chat, name) else {
-        return Err(refused("field_required", "The query must name chatflowId, chatId and fileName."));
+        return Err(Rule::FieldRequired.refuse("The query must name chatflowId, chatId and fileName."));
     };
     Ok(Wanted { chatflow, chat: chat_id(chat)?, name: file_name(name)? })
 }
@@ -44,7 +44,7 @@ pub(crate) fn wanted(query: &str) -> Result<Wanted, Refusal> {
 pub(crate) fn file_name(name: String) -> Result<String, Refusal> {
     match check_name(&name) {
         Ok(()) => Ok(name),
-        Err(sentence) => Err(refused("file_name", sentence)),
+        Err(sentence) => Err(Rule::FileName.refuse(sentence)),
     }
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn chat_of_path(segment: &str) -> Result<String, Refusal> {
 pub(crate) fn chat_id(id: String) -> Result<String, Refusal> {
     let is_odd = |c: char| c.is_control() || matches!(c, '/' | '\\' | '%');
     if id.is_empty() || id.len() > LONGEST_ID || id.contains("..") || id == "." || id.chars().any(is_odd) {
-        return Err(refused("chat_path", "The id of the chat cannot stand in a path."));
+        return Err(Rule::ChatPath.refuse("The id of the chat cannot stand in a path."));
     }
     Ok(id)
 }
@@ -75,10 +75,10 @@ fn decoded(text: &str) -> Result<String, Refusal> {
             || rest.next().and_then(|byte| char::from(byte).to_digit(16)).and_then(|digit| u8::try_from(digit).ok());
         match (digit(), digit()) {
             (Some(high), Some(low)) => bytes.push(high << 4 | low),
-            _ => return Err(refused("encoding", "The path or query is not encoded as URLs are.")),
+            _ => return Err(Rule::Encoding.refuse("The path or query is not encoded as URLs are.")),
         }
     }
-    String::from_utf8(bytes).map_err(|_| refused("encoding", "The path or query is not UTF-8."))
+    String::from_utf8(bytes).map_err(|_| Rule::Encoding.refuse("The path or query is not UTF-8."))
 }
 
 /// Says what a file is by its name, for saving only: nothing in it may act in the gateway's own origin.
@@ -107,10 +107,6 @@ pub(crate) fn hand_out(headers: &mut HeaderMap, name: &str) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-}
-
-fn refused(rule: &'static str, sentence: &'static str) -> Refusal {
-    Refusal::Invalid(rule, sentence.into())
 }
 
 #[cfg(test)]

@@ -3,24 +3,30 @@
 //! One shape, readable by Flowise's own clients (`message`, `statusCode`, `success`) and by everybody else
 //! (`error`, `code`). What a client reads never carries a source error, an upstream address or a key.
 
+mod code;
+mod rule;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use super::body::Body;
 use super::pace::Slowness;
 use crate::redact::Sentence;
 
+pub(crate) use code::Code;
+pub(crate) use rule::Rule;
+
 /// Why a request is not answered as asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Malformed, ambiguous or forbidden; the rule that says so and a sentence that names the field or header.
-    Invalid(&'static str, Cow<'static, str>),
+    /// Malformed, ambiguous or forbidden; made by [`Rule::refuse`].
+    Invalid(Rule, Cow<'static, str>),
     MissingKey,
     /// Unknown, expired and disabled keys look alike; the reason is for the metric.
-    InvalidKey(&'static str),
+    InvalidKey(KeyFault),
     ChatflowNotAllowed,
     AddressNotAllowed,
     /// The page that calls is not listed, or the request does not say which it is.
@@ -70,63 +76,107 @@ pub(crate) enum Refusal {
     },
 }
 
+/// What is wrong with a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyFault {
+    /// `Authorization` holds it bare.
+    NoScheme,
+    /// `Authorization` names another scheme than `Bearer`.
+    OtherScheme,
+    /// It cannot be a key.
+    Malformed,
+    Unknown,
+    Expired,
+    Disabled,
+}
+
+impl KeyFault {
+    /// As the metric shows it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::NoScheme => "no_scheme",
+            Self::OtherScheme => "scheme",
+            Self::Malformed => "malformed",
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::NoScheme => {
+                "The header Authorization must have the word Bearer before the key: Authorization: Bearer <key>."
+            }
+            Self::OtherScheme => {
+                "Authorization is understood with the word Bearer only: send the key as Authorization: Bearer <key>, or \
+                 as X-API-KEY."
+            }
+            Self::Malformed | Self::Unknown | Self::Expired | Self::Disabled => "The API key is not valid.",
+        }
+    }
+
+    /// Whether who sends such a key may be guessing: one that has expired was right once.
+    pub(crate) const fn is_guess(self) -> bool {
+        !matches!(self, Self::Expired)
+    }
+}
+
 impl Refusal {
+    /// A field that the call does not have; its name as it may be shown.
+    pub(crate) fn unknown_field(shown: &str) -> Self {
+        Rule::UnknownField.refuse(format!("The field {shown} is not known."))
+    }
+
+    /// A field that holds something else than it must.
+    pub(crate) fn field_type(name: &str, expected: &str) -> Self {
+        Rule::FieldType.refuse(format!("The field {name} must be {expected}."))
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Invalid(..) => StatusCode::BAD_REQUEST,
-            Self::MissingKey | Self::InvalidKey(_) => StatusCode::UNAUTHORIZED,
-            Self::ChatflowNotAllowed | Self::AddressNotAllowed | Self::OriginNotAllowed | Self::UpsertNotAllowed => {
-                StatusCode::FORBIDDEN
-            }
-            Self::NotFound | Self::UnknownChatflow | Self::NearRoute(_) => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::RequestTimeout(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::ChatBusy => StatusCode::CONFLICT,
-            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::HeadersTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::RateLimited { .. }
-            | Self::TooManyConcurrent
-            | Self::QuotaExceeded { .. }
-            | Self::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::UpstreamError(_) => StatusCode::BAD_GATEWAY,
-            Self::UpstreamUnavailable | Self::EngineBusy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Flow { status, .. } => *status,
+            refusal => refusal.code().status(),
         }
     }
 
     /// The stable word for programs.
-    pub(crate) fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> Code {
+        self.reason().map_or_else(|code| code, Rule::code)
+    }
+
+    /// The rule that `flowgate_rejected_total` counts; `None` where another metric tells more.
+    pub(crate) fn rule(&self) -> Option<Rule> {
+        self.reason().ok()
+    }
+
+    /// The rule that says no, or the code of what no rule has decided.
+    fn reason(&self) -> Result<Rule, Code> {
         match self {
-            Self::Invalid(..) => "invalid_request",
-            Self::MissingKey => "missing_api_key",
-            Self::InvalidKey(_) => "invalid_api_key",
-            Self::ChatflowNotAllowed | Self::UpsertNotAllowed => "chatflow_not_allowed",
-            Self::AddressNotAllowed => "address_not_allowed",
-            Self::OriginNotAllowed => "origin_not_allowed",
-            Self::NotFound | Self::UnknownChatflow | Self::NearRoute(_) => "not_found",
-            Self::MethodNotAllowed(_) => "method_not_allowed",
-            Self::RequestTimeout(_) => "request_timeout",
-            Self::ChatBusy => "chat_busy",
-            Self::BodyTooLarge(_) => "body_too_large",
-            Self::UnsupportedMediaType(_) => "unsupported_media_type",
-            Self::HeadersTooLarge(_) => "headers_too_large",
-            Self::RateLimited { .. } | Self::TooManyFailures { .. } => "rate_limited",
-            Self::TooManyConcurrent => "too_many_concurrent",
-            Self::EngineBusy => "engine_busy",
-            Self::QuotaExceeded { .. } => "quota_exceeded",
-            Self::UpstreamError(_) => "upstream_error",
-            Self::UpstreamUnavailable => "upstream_unavailable",
-            Self::UpstreamTimeout => "upstream_timeout",
-            Self::Flow { status, .. } => match status.as_u16() {
-                400 | 412 | 422 => "invalid_request",
-                404 => "not_found",
-                413 => "body_too_large",
-                415 => "unsupported_media_type",
-                429 => "rate_limited",
-                _ => "upstream_error",
-            },
+            Self::Invalid(rule, _) => Ok(*rule),
+            Self::ChatflowNotAllowed => Ok(Rule::ChatflowScope),
+            Self::AddressNotAllowed => Ok(Rule::AddressScope),
+            Self::OriginNotAllowed => Ok(Rule::Origin),
+            Self::UpsertNotAllowed => Ok(Rule::UpsertScope),
+            Self::NotFound | Self::UnknownChatflow | Self::NearRoute(_) => Ok(Rule::UnknownRoute),
+            Self::MethodNotAllowed(_) => Ok(Rule::Method),
+            Self::ChatBusy => Ok(Rule::ChatBusy),
+            Self::EngineBusy => Ok(Rule::EngineBusy),
+            Self::BodyTooLarge(_) => Ok(Rule::BodySize),
+            Self::RequestTimeout(Slowness::Silence) => Ok(Rule::RequestTimeout),
+            Self::RequestTimeout(Slowness::Time) => Ok(Rule::BodyTime),
+            Self::RequestTimeout(Slowness::Rate) => Ok(Rule::BodyRate),
+            Self::UnsupportedMediaType(_) => Ok(Rule::MediaType),
+            Self::HeadersTooLarge(_) => Ok(Rule::HeadSize),
+            Self::MissingKey => Err(Code::MissingApiKey),
+            Self::InvalidKey(_) => Err(Code::InvalidApiKey),
+            Self::RateLimited { .. } | Self::TooManyFailures { .. } => Err(Code::RateLimited),
+            Self::TooManyConcurrent => Err(Code::TooManyConcurrent),
+            Self::QuotaExceeded { .. } => Err(Code::QuotaExceeded),
+            Self::UpstreamError(_) => Err(Code::UpstreamError),
+            Self::UpstreamUnavailable => Err(Code::UpstreamUnavailable),
+            Self::UpstreamTimeout => Err(Code::UpstreamTimeout),
+            Self::Flow { status, .. } => Err(Code::of_flow(*status)),
         }
     }
 
@@ -135,14 +185,7 @@ impl Refusal {
         match self {
             Self::Invalid(_, message) => message,
             Self::MissingKey => "An API key is required: send it as X-API-KEY or as Authorization: Bearer.",
-            Self::InvalidKey("no_scheme") => {
-                "The header Authorization must have the word Bearer before the key: Authorization: Bearer <key>."
-            }
-            Self::InvalidKey("scheme") => {
-                "Authorization is understood with the word Bearer only: send the key as Authorization: Bearer <key>, or \
-                 as X-API-KEY."
-            }
-            Self::InvalidKey(_) => "The API key is not valid.",
+            Self::InvalidKey(fault) => fault.sentence(),
             Self::ChatflowNotAllowed => "This API key may not use this chatflow.",
             Self::AddressNotAllowed => "This API key may not be used from this address.",
             Self::OriginNotAllowed => "This chat may not be used from this website.",
@@ -167,33 +210,11 @@ impl Refusal {
         }
     }
 
-    /// The rule that `flowgate_rejected_total` counts; `None` where another metric tells more.
-    pub(crate) fn rule(&self) -> Option<&'static str> {
-        match self {
-            Self::Invalid(rule, _) => Some(rule),
-            Self::ChatflowNotAllowed => Some("chatflow_scope"),
-            Self::AddressNotAllowed => Some("address_scope"),
-            Self::OriginNotAllowed => Some("origin"),
-            Self::UpsertNotAllowed => Some("upsert_scope"),
-            Self::NotFound | Self::UnknownChatflow | Self::NearRoute(_) => Some("unknown_route"),
-            Self::MethodNotAllowed(_) => Some("method"),
-            Self::ChatBusy => Some("chat_busy"),
-            Self::EngineBusy => Some("engine_busy"),
-            Self::BodyTooLarge(_) => Some("body_size"),
-            Self::RequestTimeout(Slowness::Silence) => Some("request_timeout"),
-            Self::RequestTimeout(Slowness::Time) => Some("body_time"),
-            Self::RequestTimeout(Slowness::Rate) => Some("body_rate"),
-            Self::UnsupportedMediaType(_) => Some("media_type"),
-            Self::HeadersTooLarge(_) => Some("head_size"),
-            _ => None,
-        }
-    }
-
     /// The reason that `flowgate_auth_failures_total` counts, which the client is not told.
     pub(crate) fn auth_failure(&self) -> Option<&'static str> {
         match self {
             Self::MissingKey => Some("missing"),
-            Self::InvalidKey(reason) => Some(reason),
+            Self::InvalidKey(fault) => Some(fault.name()),
             Self::TooManyFailures { .. } => Some("throttled"),
             _ => None,
         }
@@ -225,11 +246,8 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        self.end_connection(headers);
         match self {
-            // Whoever sends such a request may see its end elsewhere than the gateway does: nothing more is read.
-            Self::Invalid("framing" | "host" | "body_broken", _) => {
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            }
             Self::MissingKey | Self::InvalidKey(_) => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
@@ -262,18 +280,22 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
-        // As for the answer that this stands for: what cannot be framed is not read on.
-        if matches!(self, Self::Invalid("framing" | "host" | "body_broken", _)) {
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        self.end_connection(headers);
+        Some(response)
+    }
+
+    fn end_connection(&self, headers: &mut HeaderMap) {
+        if self.rule().is_some_and(Rule::ends_connection) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        Some(response)
     }
 
     fn json(&self, request_id: &HeaderValue) -> Bytes {
         let message = self.message();
         let shape = Shape {
             error: message,
-            code: self.code(),
+            code: self.code().name(),
             status_code: self.status().as_u16(),
             success: false,
             message,

@@ -46,6 +46,7 @@ mod public;
 mod publishable_keys;
 mod quota;
 mod rate_limits;
+mod reference;
 mod refusals_as_streams;
 mod reload;
 mod reload_parts;

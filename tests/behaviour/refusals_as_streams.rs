@@ -44,6 +44,7 @@ fn assert_told_as_a_stream(gateway: &Gateway, headers: &[(&str, &str)], body: &s
     assert_eq!((stream.status, stream.text()), (200, told(&sentence)), "{status}");
     assert_eq!(stream.header("content-type"), Some("text/event-stream"));
     assert_eq!(stream.header("cache-control"), Some("no-cache, no-transform"));
+    assert_eq!(stream.header("x-accel-buffering"), Some("no"));
     for response in [&plain, &stream] {
         assert_readable(response, PAGE);
         let line = gateway.access_line(response.header("x-request-id").expect("an id"));

@@ -13,6 +13,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // the snapshot that `serve` would run on.
     ("cli", &["app", "snapshot", "engine", "keys", "config", "telemetry"]),
     ("app", &["server", "admin", "reload", "snapshot", "engine", "keys", "limits::ledger", "config", "telemetry"]),
+    // What tests hold the pages against.
+    ("tables", &["wire::refusal"]),
     // Peers that know nothing of each other. The worker makes what its stack works with: pool and queue of aborts.
     // What hyper refuses by itself, before there is a request, is given the shape of a refusal and an id here.
     (

@@ -4,7 +4,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::budget::RunLimit;
 use crate::redact::{Redactor, Sentence};
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{Refusal, Rule};
 
 /// See the module. Its words may be anybody's: only [cleaned](Self::told) they go anywhere, so there is no other way to
 /// read them.
@@ -92,7 +92,7 @@ impl Failure {
     /// As Flowise answers: every error of a flow is its 500. What is the caller's own is 400.
     pub(crate) fn refusal(&self, redactor: &Redactor) -> Refusal {
         if let Self::Override(_) = self {
-            return Refusal::Invalid("override_type", self.words().into());
+            return Rule::OverrideType.refuse(self.words());
         }
         let message = self.sentence(redactor);
         Refusal::Flow { status: StatusCode::INTERNAL_SERVER_ERROR, message, retry_after: None }

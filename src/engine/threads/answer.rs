@@ -29,7 +29,7 @@ use crate::predict::events::error_and_end;
 use crate::predict::report::{Ending, ModelReport};
 use crate::predict::session::Namespace;
 use crate::redact::Redactor;
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{Refusal, Rule};
 
 /// After somebody has asked for the end of the chat: for what a flow says of it.
 const LAST_WORDS: Duration = Duration::from_millis(250);
@@ -133,7 +133,7 @@ async fn reply(flow: &Flow, overridden: Option<&Plan>, run: &Run<'_>) -> Result<
 }
 
 const UNHEARD: Refusal = Refusal::Invalid(
-    "question_required",
+    Rule::QuestionRequired,
     Cow::Borrowed("The field question (a string) is required: the engine does not understand speech."),
 );
 const UNREADABLE: Refusal = Refusal::UpstreamError("The chatflow gave an unexpected answer.");

@@ -90,7 +90,7 @@ fn words_of_texts_are_bounded_wherever_the_file_is_cut() {
     for content in ["x".repeat(1001), "=".repeat(1001), "\n".repeat(1001), "😀".repeat(501)] {
         for piece in [7, 5000] {
             let refusal = rewrite(&body(&[part("a.md", "text/markdown", content.as_bytes())]), piece).unwrap_err();
-            assert!(matches!(refusal, Refusal::Invalid("word_length", _)), "{refusal:?}");
+            assert!(matches!(refusal, Refusal::Invalid(Rule::WordLength, _)), "{refusal:?}");
         }
     }
     let long = "漢".repeat(1500);

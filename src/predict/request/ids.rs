@@ -3,7 +3,7 @@
 use super::super::chat_id;
 use super::super::json::{Json, Object};
 use super::super::session::{ChatIds, LONGEST_ID, Pair};
-use super::{Caller, ill_typed};
+use super::Caller;
 use crate::config::Chatflow;
 use crate::wire::refusal::Refusal;
 
@@ -36,6 +36,6 @@ pub(super) fn id(name: &str, value: Json<'_>) -> Result<String, Refusal> {
         Json::Text(text) if !text.is_empty() && text.len() <= LONGEST_ID && !text.chars().any(char::is_control) => {
             Ok(text.into_owned())
         }
-        _ => Err(ill_typed(name, "a string of 1 to 256 bytes without control characters")),
+        _ => Err(Refusal::field_type(name, "a string of 1 to 256 bytes without control characters")),
     }
 }

@@ -21,7 +21,7 @@ use self::text::TextBounds;
 use super::json::{Json, Object, parse_object, shown, text_of};
 use super::session::{ChatIds, Namespace};
 use crate::config::Chatflow;
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{Refusal, Rule};
 
 /// A checked request.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ pub(crate) fn check(body: &[u8], chatflow: &Chatflow, caller: &Caller<'_>) -> Re
     let uploads = uploads::uploads(&mut fields, &bounds)?;
     let is_spoken = uploads.as_ref().is_some_and(uploads::is_speech);
     if question.is_none() && form.is_none() && resumes.is_none() && !is_spoken {
-        return Err(invalid("question_required", "The field question (a string) or form (an object) is required."));
+        return Err(Rule::QuestionRequired.refuse("The field question (a string) or form (an object) is required."));
     }
     let mut overrides = overrides::checked(&mut fields, &bounds)?;
     let ids = ids::ids(&mut fields, &mut overrides, chatflow, caller)?;
@@ -75,7 +75,7 @@ pub(crate) fn check(body: &[u8], chatflow: &Chatflow, caller: &Caller<'_>) -> Re
     // Both official SDKs repeat the path's id here, and clients of older versions name a socket; Flowise ignores both.
     for ignored in ["chatflowId", "socketIOClientId"] {
         if fields.take(ignored).is_some_and(|value| !matches!(value, Json::Text(_))) {
-            return Err(ill_typed(ignored, "a string"));
+            return Err(Refusal::field_type(ignored, "a string"));
         }
     }
     for (name, value) in [
@@ -99,7 +99,7 @@ pub(crate) fn check(body: &[u8], chatflow: &Chatflow, caller: &Caller<'_>) -> Re
     }
     // Two ids and what is forced.
     let around = body.len() + 256;
-    let forwarded = checked.to_bytes(around).map_err(|_| invalid("body_json", "The body cannot be forwarded."))?;
+    let forwarded = checked.to_bytes(around).map_err(|_| Rule::BodyJson.refuse("The body cannot be forwarded."))?;
     drop(checked);
     Ok(Prediction { body: Bytes::from(forwarded), streaming, ids })
 }
@@ -110,25 +110,19 @@ fn streaming(fields: &mut Object<'_>) -> Result<bool, Refusal> {
         Some(Json::Bool(value)) => Ok(Some(value)),
         Some(Json::Text(text)) if text == "true" => Ok(Some(true)),
         Some(Json::Text(text)) if text == "false" => Ok(Some(false)),
-        Some(_) => Err(ill_typed(name, "true or false")),
+        Some(_) => Err(Refusal::field_type(name, "true or false")),
     };
     match (read("streaming")?, read("stream")?) {
-        (Some(a), Some(b)) if a != b => Err(invalid("ambiguous_field", "The fields stream and streaming disagree.")),
+        (Some(a), Some(b)) if a != b => Err(Rule::AmbiguousField.refuse("The fields stream and streaming disagree.")),
         (a, b) => Ok(a.or(b).unwrap_or(false)),
     }
 }
 
-fn ill_typed(name: &str, expected: &str) -> Refusal {
-    Refusal::Invalid("field_type", format!("The field {name} must be {expected}.").into())
-}
-
 fn unknown(name: &str) -> Refusal {
-    let hint = if name == "sessionId" { " Did you mean overrideConfig.sessionId?" } else { "" };
-    Refusal::Invalid("unknown_field", format!("The field {} is not known.{hint}", shown(name)).into())
-}
-
-fn invalid(rule: &'static str, message: &'static str) -> Refusal {
-    Refusal::Invalid(rule, message.into())
+    if name == "sessionId" {
+        return Rule::UnknownField.refuse("The field sessionId is not known. Did you mean overrideConfig.sessionId?");
+    }
+    Refusal::unknown_field(&shown(name))
 }
 
 #[cfg(test)]

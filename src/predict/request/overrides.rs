@@ -9,10 +9,11 @@
 use serde_json::{Map, Value};
 
 use super::super::json::{Json, Object, shown};
+use super::Caller;
 use super::text::TextBounds;
-use super::{Caller, ill_typed};
-use crate::config::{Chatflow, is_reserved, override_rules};
-use crate::wire::refusal::Refusal;
+use crate::config::override_rules::{self, Protected};
+use crate::config::{Chatflow, is_reserved};
+use crate::wire::refusal::{Refusal, Rule};
 
 /// An agentflow's state.
 const STATE: &str = "startState";
@@ -29,7 +30,7 @@ pub(super) fn checked<'a>(fields: &mut Object<'a>, bounds: &TextBounds<'_>) -> R
         for (name, value) in variables.into_fields() {
             if vars.get(&name).is_some_and(|other| *other != value) {
                 let message = format!("The fields variables.{0} and overrideConfig.vars.{0} disagree.", shown(&name));
-                return Err(Refusal::Invalid("ambiguous_field", message.into()));
+                return Err(Rule::AmbiguousField.refuse(message));
             }
             vars.set(name, value);
         }
@@ -48,7 +49,8 @@ pub(super) fn checked<'a>(fields: &mut Object<'a>, bounds: &TextBounds<'_>) -> R
 
 /// Flowise's list of keys and values as the map that it means: of a key that stands there twice, the last counts.
 fn state_of(items: Vec<Json<'_>>) -> Result<Object<'_>, Refusal> {
-    let ill_formed = || ill_typed("overrideConfig.startState", "a list of {key: string, value}, or an object");
+    let ill_formed =
+        || Refusal::field_type("overrideConfig.startState", "a list of {key: string, value}, or an object");
     let mut state = Object::default();
     for item in items {
         let Json::Object(mut item) = item else { return Err(ill_formed()) };
@@ -58,7 +60,7 @@ fn state_of(items: Vec<Json<'_>>) -> Result<Object<'_>, Refusal> {
         };
         if is_reserved(&key) {
             let message = format!("The field overrideConfig.startState.{key} is not allowed.");
-            return Err(Refusal::Invalid("prototype_field", message.into()));
+            return Err(Rule::PrototypeField.refuse(message));
         }
         if key.len() > LONGEST_KEY || state.iter().count() >= MOST_KEYS {
             return Err(ill_formed());
@@ -88,7 +90,7 @@ fn object<'a>(name: &str, value: Option<Json<'a>>) -> Result<Object<'a>, Refusal
     match value {
         None => Ok(Object::default()),
         Some(Json::Object(object)) => Ok(object),
-        Some(_) => Err(ill_typed(name, "an object")),
+        Some(_) => Err(Refusal::field_type(name, "an object")),
     }
 }
 
@@ -136,7 +138,7 @@ fn check_field<'j>(
         _ => {
             let expected = if is_map(at) && !is_below_map(at) { "an object" } else { "a single value" };
             let message = format!("The field {} must be {expected}.", spelled(at));
-            Err(Refusal::Invalid("override_type", message.into()))
+            Err(Rule::OverrideType.refuse(message))
         }
     }
 }
@@ -150,7 +152,7 @@ struct Refused {
     /// Merely not allowed.
     unlisted: Vec<String>,
     /// What is attacked is told, and counted, apart: the rule and the sentence.
-    protected: Vec<(&'static str, String)>,
+    protected: Vec<(Rule, String)>,
     /// How many more there are.
     more: usize,
 }
@@ -166,7 +168,7 @@ impl Refused {
             None => self.unlisted.push(field),
             Some(protected) => {
                 let sentence = format!("The field {field} may not be set: it holds {}.", protected.what());
-                self.protected.push((protected.rule(), sentence));
+                self.protected.push((rule(protected), sentence));
             }
         }
     }
@@ -192,11 +194,20 @@ impl Refused {
         if more > 0 {
             sentences.push(format!("{more} more may not be set either."));
         }
-        let message = sentences.join(" ").into();
-        Some(match rule {
-            Some(rule) => Refusal::Invalid(rule, message),
-            None => Refusal::Invalid("override_config", message),
-        })
+        Some(rule.unwrap_or(Rule::OverrideConfig).refuse(sentences.join(" ")))
+    }
+}
+
+/// What is counted where such a field is sent.
+fn rule(protected: Protected) -> Rule {
+    match protected {
+        Protected::Credentials => Rule::OverrideCredentials,
+        Protected::Addresses => Rule::OverrideAddress,
+        Protected::Code => Rule::OverrideCode,
+        Protected::Files => Rule::OverrideFile,
+        Protected::Tools => Rule::OverrideTools,
+        Protected::Analytics => Rule::OverrideAnalytics,
+        Protected::History => Rule::OverrideHistory,
     }
 }
 
@@ -204,11 +215,11 @@ impl Refused {
 fn check_override_text(text: &str, at: &[&str], bounds: &TextBounds<'_>) -> Result<(), Refusal> {
     if text.contains("{{") {
         let message = format!("The field {} may not hold {{{{.", spelled(at));
-        return Err(Refusal::Invalid("override_template", message.into()));
+        return Err(Rule::OverrideTemplate.refuse(message));
     }
     if text.contains("FILE-STORAGE::") {
         let message = format!("The field {} may not name a file of the server.", spelled(at));
-        return Err(Refusal::Invalid("file_reference", message.into()));
+        return Err(Rule::FileReference.refuse(message));
     }
     bounds.measure(text).map_err(|run| bounds.refusal(&spelled(at), run))
 }

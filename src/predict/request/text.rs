@@ -4,9 +4,8 @@ use std::cell::Cell;
 
 use super::super::json::{Json, Object, shown};
 use super::super::runs::{LongRun, RunLimit, measure};
-use super::ill_typed;
 use crate::config::Chatflow;
-use crate::wire::refusal::Refusal;
+use crate::wire::refusal::{Refusal, Rule};
 
 /// Bounds of the texts of one request.
 pub(super) struct TextBounds<'a> {
@@ -27,7 +26,7 @@ impl<'a> TextBounds<'a> {
         // A character is at least one byte, so most texts need no count.
         if text.len() > most && text.chars().count() > most {
             let message = format!("The field {name} is longer than {most} characters (max_question_chars).");
-            return Err(Refusal::Invalid("question_length", message.into()));
+            return Err(Rule::QuestionLength.refuse(message));
         }
         self.check_words(name, text)
     }
@@ -44,7 +43,7 @@ impl<'a> TextBounds<'a> {
 
     pub(super) fn refusal(&self, name: &str, run: LongRun) -> Refusal {
         let what = run.described(self.chatflow.max_word_chars);
-        Refusal::Invalid("word_length", format!("The field {name} holds {what} (max_word_chars).").into())
+        Rule::WordLength.refuse(format!("The field {name} holds {what} (max_word_chars)."))
     }
 }
 
@@ -55,7 +54,7 @@ pub(super) fn question<'a>(fields: &mut Object<'a>, bounds: &TextBounds<'_>) -> 
             bounds.check_text("question", &text)?;
             Ok(Some(Json::Text(text)))
         }
-        Some(_) => Err(ill_typed("question", "a string")),
+        Some(_) => Err(Refusal::field_type("question", "a string")),
     }
 }
 
@@ -69,13 +68,16 @@ pub(super) fn form<'a>(fields: &mut Object<'a>, bounds: &TextBounds<'_>) -> Resu
                 match value {
                     Json::Text(text) => bounds.check_text(&format!("form.{}", shown(name)), text)?,
                     Json::List(_) | Json::Object(_) | Json::Given(_) => {
-                        return Err(ill_typed(&format!("form.{}", shown(name)), "a string, a number or a boolean"));
+                        return Err(Refusal::field_type(
+                            &format!("form.{}", shown(name)),
+                            "a string, a number or a boolean",
+                        ));
                     }
                     Json::Null | Json::Bool(_) | Json::Number(_) => {}
                 }
             }
             Ok(Some(Json::Object(form)))
         }
-        Some(_) => Err(ill_typed("form", "an object")),
+        Some(_) => Err(Refusal::field_type("form", "an object")),
     }
 }

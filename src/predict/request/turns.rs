@@ -3,8 +3,8 @@
 use super::super::json::{Json, Object, shown};
 use super::ids::id;
 use super::text::TextBounds;
-use super::{Caller, ill_typed, invalid, unknown};
-use crate::wire::refusal::Refusal;
+use super::{Caller, unknown};
+use crate::wire::refusal::{Refusal, Rule};
 
 /// Messages in `history`, calls in an action.
 const MOST_ITEMS: usize = 100;
@@ -20,10 +20,10 @@ pub(super) fn history<'a>(
     let messages = match fields.take("history") {
         None => return Ok(None),
         Some(Json::List(messages)) if messages.len() <= MOST_ITEMS => messages,
-        Some(_) => return Err(ill_typed("history", "a list of at most 100 messages")),
+        Some(_) => return Err(Refusal::field_type("history", "a list of at most 100 messages")),
     };
     if !messages.is_empty() && !caller.is_backend {
-        return Err(invalid("history", "The field history is accepted with a secret key only."));
+        return Err(Rule::History.refuse("The field history is accepted with a secret key only."));
     }
     for message in &messages {
         let Json::Object(message) = message else { return Err(ill_formed_message()) };
@@ -40,7 +40,7 @@ pub(super) fn history<'a>(
 }
 
 fn ill_formed_message() -> Refusal {
-    ill_typed("history", "a list of {role: userMessage or apiMessage, content: string}")
+    Refusal::field_type("history", "a list of {role: userMessage or apiMessage, content: string}")
 }
 
 /// What a user answers to an agentflow that waits for one.
@@ -48,23 +48,23 @@ pub(super) fn human_input<'a>(fields: &mut Object<'a>, bounds: &TextBounds<'_>) 
     let input = match fields.take("humanInput") {
         None => return Ok(None),
         Some(Json::Object(input)) => input,
-        Some(_) => return Err(ill_typed("humanInput", "an object")),
+        Some(_) => return Err(Refusal::field_type("humanInput", "an object")),
     };
     for (name, value) in input.iter() {
         match (name, value) {
             ("type", Json::Text(text)) if matches!(&**text, "proceed" | "reject") => {}
-            ("type", _) => return Err(ill_typed("humanInput.type", "proceed or reject")),
+            ("type", _) => return Err(Refusal::field_type("humanInput.type", "proceed or reject")),
             ("startNodeId" | "feedback", Json::Null) => {}
             ("startNodeId", value) => {
                 id("humanInput.startNodeId", value.clone())?;
             }
             ("feedback", Json::Text(text)) => bounds.check_text("humanInput.feedback", text)?,
-            ("feedback", _) => return Err(ill_typed("humanInput.feedback", "a string")),
+            ("feedback", _) => return Err(Refusal::field_type("humanInput.feedback", "a string")),
             _ => return Err(unknown(&format!("humanInput.{name}"))),
         }
     }
     if input.get("type").is_none() {
-        return Err(ill_typed("humanInput.type", "proceed or reject"));
+        return Err(Refusal::field_type("humanInput.type", "proceed or reject"));
     }
     Ok(Some(Json::Object(input)))
 }
@@ -75,7 +75,7 @@ pub(super) fn action<'a>(fields: &mut Object<'a>) -> Result<Option<Json<'a>>, Re
     let action = match fields.take("action") {
         None => return Ok(None),
         Some(Json::Object(action)) => action,
-        Some(_) => return Err(ill_typed("action", "an object")),
+        Some(_) => return Err(Refusal::field_type("action", "an object")),
     };
     for (name, value) in action.iter() {
         match (name, value) {
@@ -86,9 +86,9 @@ pub(super) fn action<'a>(fields: &mut Object<'a>) -> Result<Option<Json<'a>>, Re
             }
             // Shown by the widget, read by nobody.
             ("data", Json::Object(_)) => {}
-            ("id", _) => return Err(ill_typed("action.id", "a string")),
-            ("mapping" | "data", _) => return Err(ill_typed(&format!("action.{name}"), "an object")),
-            ("elements", _) => return Err(ill_typed("action.elements", "a list")),
+            ("id", _) => return Err(Refusal::field_type("action.id", "a string")),
+            ("mapping" | "data", _) => return Err(Refusal::field_type(&format!("action.{name}"), "an object")),
+            ("elements", _) => return Err(Refusal::field_type("action.elements", "a list")),
             _ => return Err(unknown(&format!("action.{name}"))),
         }
     }
@@ -105,8 +105,10 @@ fn check_mapping(mapping: &Object<'_>) -> Result<(), Refusal> {
                 };
                 check_list("action.mapping.toolCalls", calls, is_known)?;
             }
-            ("approve" | "reject", _) => return Err(ill_typed(&format!("action.mapping.{name}"), "a string")),
-            ("toolCalls", _) => return Err(ill_typed("action.mapping.toolCalls", "a list")),
+            ("approve" | "reject", _) => {
+                return Err(Refusal::field_type(&format!("action.mapping.{name}"), "a string"));
+            }
+            ("toolCalls", _) => return Err(Refusal::field_type("action.mapping.toolCalls", "a list")),
             _ => return Err(unknown(&format!("action.mapping.{name}"))),
         }
     }
@@ -116,10 +118,10 @@ fn check_mapping(mapping: &Object<'_>) -> Result<(), Refusal> {
 /// A list of small objects, each field of which is known and a label, unless it is the arguments of a call.
 fn check_list(at: &str, items: &[Json<'_>], is_known: impl Fn(&str, &Json<'_>) -> bool) -> Result<(), Refusal> {
     if items.len() > MOST_ITEMS {
-        return Err(ill_typed(at, "a list of at most 100 items"));
+        return Err(Refusal::field_type(at, "a list of at most 100 items"));
     }
     for item in items {
-        let Json::Object(fields) = item else { return Err(ill_typed(at, "a list of objects")) };
+        let Json::Object(fields) = item else { return Err(Refusal::field_type(at, "a list of objects")) };
         for (name, value) in fields.iter() {
             if !is_known(name, value) {
                 return Err(unknown(&format!("{at}.{name}")));
@@ -127,7 +129,7 @@ fn check_list(at: &str, items: &[Json<'_>], is_known: impl Fn(&str, &Json<'_>) -
             match value {
                 Json::Text(text) => check_label(&format!("{at}.{}", shown(name)), text)?,
                 _ if name == "args" => {}
-                _ => return Err(ill_typed(&format!("{at}.{}", shown(name)), "a string")),
+                _ => return Err(Refusal::field_type(&format!("{at}.{}", shown(name)), "a string")),
             }
         }
     }
@@ -135,7 +137,7 @@ fn check_list(at: &str, items: &[Json<'_>], is_known: impl Fn(&str, &Json<'_>) -
 }
 
 fn check_label(name: &str, text: &str) -> Result<(), Refusal> {
-    if text.len() <= LONGEST_LABEL { Ok(()) } else { Err(ill_typed(name, "a string of at most 1024 bytes")) }
+    if text.len() <= LONGEST_LABEL { Ok(()) } else { Err(Refusal::field_type(name, "a string of at most 1024 bytes")) }
 }
 
 pub(super) fn lead_email<'a>(fields: &mut Object<'a>) -> Result<Option<Json<'a>>, Refusal> {
@@ -145,6 +147,6 @@ pub(super) fn lead_email<'a>(fields: &mut Object<'a>) -> Result<Option<Json<'a>>
         Some(Json::Text(text)) if text.len() <= 320 && !text.chars().any(char::is_control) => {
             Ok(Some(Json::Text(text)))
         }
-        Some(_) => Err(ill_typed("leadEmail", "a string of at most 320 bytes without control characters")),
+        Some(_) => Err(Refusal::field_type("leadEmail", "a string of at most 320 bytes without control characters")),
     }
 }

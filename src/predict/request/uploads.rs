@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::super::files;
 use super::super::json::{Json, Object, shown};
 use super::text::TextBounds;
-use super::{ill_typed, invalid, unknown};
-use crate::wire::refusal::Refusal;
+use super::unknown;
+use crate::wire::refusal::{Refusal, Rule};
 
 /// Files of one request; each costs Flowise a look into its storage.
 const MOST_FILES: usize = 20;
@@ -20,18 +20,18 @@ pub(super) fn uploads<'a>(fields: &mut Object<'a>, bounds: &TextBounds<'_>) -> R
             items.iter().try_for_each(|upload| check(upload, bounds))?;
             Ok(Some(Json::List(items)))
         }
-        Some(_) => Err(ill_typed("uploads", "a list of at most 20 files")),
+        Some(_) => Err(Refusal::field_type("uploads", "a list of at most 20 files")),
     }
 }
 
 fn check(upload: &Json<'_>, bounds: &TextBounds<'_>) -> Result<(), Refusal> {
-    let Json::Object(fields) = upload else { return Err(ill_typed("uploads", "a list of objects")) };
+    let Json::Object(fields) = upload else { return Err(Refusal::field_type("uploads", "a list of objects")) };
     for (name, value) in fields.iter() {
         if !matches!(name, "type" | "name" | "data" | "mime") {
             return Err(unknown(&format!("uploads.{name}")));
         }
         if !matches!(value, Json::Text(_)) {
-            return Err(ill_typed(&format!("uploads.{}", shown(name)), "a string"));
+            return Err(Refusal::field_type(&format!("uploads.{}", shown(name)), "a string"));
         }
     }
     let text = |name: &str| match fields.get(name) {
@@ -42,16 +42,16 @@ fn check(upload: &Json<'_>, bounds: &TextBounds<'_>) -> Result<(), Refusal> {
     if kind == Some("url") {
         return Err(by_url());
     }
-    let name = text("name").ok_or_else(|| ill_typed("uploads.name", "a string"))?;
-    let data = text("data").ok_or_else(|| ill_typed("uploads.data", "a string"))?;
+    let name = text("name").ok_or_else(|| Refusal::field_type("uploads.name", "a string"))?;
+    let data = text("data").ok_or_else(|| Refusal::field_type("uploads.data", "a string"))?;
     match kind {
         Some("file:full") => check_extracted(name, text("mime"), data, bounds),
         Some("file" | "file:rag") => check_data(name, text("mime"), data, bounds).map(|_| ()),
         Some("audio") => {
             let kind = check_data(name, text("mime"), data, bounds)?;
-            if kind.is_audio() { Ok(()) } else { Err(ill_typed("uploads.mime", "a kind of audio")) }
+            if kind.is_audio() { Ok(()) } else { Err(Refusal::field_type("uploads.mime", "a kind of audio")) }
         }
-        _ => Err(ill_typed("uploads.type", "file, file:full, file:rag or audio")),
+        _ => Err(Refusal::field_type("uploads.type", "file, file:full, file:rag or audio")),
     }
 }
 
@@ -109,13 +109,13 @@ fn by_url_or_ill_formed(data: &str) -> Refusal {
 }
 
 fn by_url() -> Refusal {
-    invalid("upload_by_url", "Uploads by URL are not allowed.")
+    Rule::UploadByUrl.refuse("Uploads by URL are not allowed.")
 }
 
 fn ill_formed() -> Refusal {
-    ill_typed("uploads.data", "a data URI such as data:image/png;base64,…")
+    Refusal::field_type("uploads.data", "a data URI such as data:image/png;base64,…")
 }
 
 fn unfit(reason: &'static str) -> Refusal {
-    invalid("upload_kind", reason)
+    Rule::UploadKind.refuse(reason)
 }
