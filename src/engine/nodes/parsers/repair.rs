@@ -7,16 +7,18 @@ use crate::wire::json;
 /// Values within values.
 const DEEPEST: usize = 64;
 
-/// The JSON in an answer: what stands in its first code block, or all of it.
+/// The JSON in an answer: all of it, or what stands in its first code block. Flowise looks for a block first, and
+/// finds one in the texts of an answer that is JSON already.
 ///
 /// # Errors
 /// It cannot be understood even so.
 pub(in crate::engine::nodes) fn read(text: &str) -> Result<Value, String> {
-    let text = match text.split_once("```") {
-        Some((_, block)) => block.strip_prefix("json").unwrap_or(block).split("```").next().unwrap_or_default(),
-        None => text.trim(),
-    };
-    json::read_str(text).or_else(|_| repaired(&json::sound(text.as_bytes())))
+    if let Ok(whole) = json::read_str(text.trim()) {
+        return Ok(whole);
+    }
+    let Some((_, block)) = text.split_once("```") else { return repaired(&json::sound(text.trim().as_bytes())) };
+    let block = block.strip_prefix("json").unwrap_or(block).split("```").next().unwrap_or_default();
+    json::read_str(block).or_else(|_| repaired(&json::sound(block.as_bytes())))
 }
 
 fn repaired(text: &str) -> Result<Value, String> {
@@ -267,6 +269,8 @@ mod tests {
     fn what_models_write_is_read() {
         for (text, value) in [
             ("Sure:\n```json\n{\"a\":1,}\n``` there", json!({ "a": 1 })),
+            // JSON that holds a block is no block.
+            ("{\"code\":\"```js\\nf()\\n```\"}", json!({ "code": "```js\nf()\n```" })),
             ("{a:1}", json!({ "a": 1 })),
             ("{'a':'b'}", json!({ "a": "b" })),
             ("{\"a\":1 \"b\":2}", json!({ "a": 1, "b": 2 })),
