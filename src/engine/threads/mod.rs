@@ -34,6 +34,8 @@ use crate::wire::refusal::Refusal;
 const QUEUE: usize = 256;
 /// Threads of each engine thread that wait for the disk, or for an address of a name.
 const MOST_BLOCKING: usize = 8;
+/// Of engine threads, where workers have 0: about a third of a worker's share when there are not enough cores for both.
+const NICENESS: i32 = 5;
 /// For runs that compute, at the end of the gateway.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
@@ -145,6 +147,14 @@ impl Load {
     }
 }
 
+/// Workers go first where there are not enough cores for all: what they do for a request is a few dozen microseconds,
+/// and a flow that computes would let them wait for whole slices of the scheduler. On Linux niceness is a thread's own.
+fn yield_to_workers() {
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "engine threads compete with workers");
+    }
+}
+
 /// A thread that has not begun.
 struct EngineThread {
     means: Means,
@@ -155,6 +165,7 @@ struct EngineThread {
 
 impl EngineThread {
     fn run(self) {
+        yield_to_workers();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(MOST_BLOCKING)
