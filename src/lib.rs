@@ -26,6 +26,7 @@
 mod admin;
 pub mod app;
 pub mod cli;
+mod client;
 pub mod config;
 mod engine;
 #[cfg(test)]

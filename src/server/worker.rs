@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::admission::{Admission, Share};
 use super::connection::Acceptor;
 use super::signal::{Phase, Signal};
+use crate::client::pool::Pool;
 use crate::engine;
 use crate::snapshot;
 use crate::stack::{self, Environment};
@@ -26,7 +27,6 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::{Histograms, RequestCounters};
 use crate::upstream::abort::Aborts;
 use crate::upstream::forward::Upstreams;
-use crate::upstream::pool::Pool;
 use crate::upstream::running::Running;
 use crate::wire::forwarded::is_trusted;
 

@@ -11,10 +11,10 @@ use http::Method;
 use tokio::sync::mpsc;
 
 use super::forward::{Forward, Upstreams};
-use super::http1::RequestHead;
 use super::outgoing::Outgoing;
 use super::running::Run;
 use super::target::{Credentials, Target};
+use crate::client::http1::RequestHead;
 use crate::predict::chat_id;
 use crate::wire::segment;
 

@@ -15,9 +15,9 @@ use tokio::time::Sleep;
 
 use super::abort::AbortGuard;
 use super::forward::{Answer, Upstreams};
-use super::reading::Reading;
 use super::stream::{EventStream, KeyRefused, Surroundings, is_unauthorized};
 use super::target::{Credentials, Target};
+use crate::client::reading::Reading;
 use crate::config::Chatflow;
 use crate::predict::answer::{Renamer, View};
 use crate::predict::events::error_text;

@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode};
 
-use super::connect::{ConnectError, connect};
-use super::deadline::Deadlines;
-use super::http1::{Connection, Http1Error, RequestHead};
 use super::outgoing::Outgoing;
-use super::pool::{Pool, Taken};
-use super::reading::Reading;
 use super::target::{Endpoint, Target};
+use crate::client::connect::{ConnectError, connect};
+use crate::client::deadline::Deadlines;
+use crate::client::http1::{Connection, Http1Error, RequestHead};
+use crate::client::pool::{Pool, Taken};
+use crate::client::reading::Reading;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::Histograms;
 use crate::wire::refusal::Refusal;

@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::abort::AbortGuard;
-use super::reading::Reading;
+use crate::client::reading::Reading;
 use crate::predict::answer::StreamView;
 use crate::predict::events::{
     ErrorAt, KEEP_ALIVE, Scanner, error, error_and_end, error_text, speech_error, speech_error_text,

@@ -10,7 +10,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use zeroize::Zeroizing;
 
-use super::public::Reach;
+use crate::client::reach::Reach;
 use crate::config::{Flowise, Secret, UpstreamUrl};
 use crate::redact::Known;
 use crate::telemetry::metrics::Metrics;

@@ -23,11 +23,11 @@ use tokio_util::sync::CancellationToken;
 use self::answer::Job;
 use super::agentflow::Executions;
 use super::memory::Store;
+use crate::client::pool::Pool;
 use crate::engine::contract::run::Services;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::Histograms;
 use crate::upstream::forward::Upstreams;
-use crate::upstream::pool::Pool;
 use crate::wire::refusal::Refusal;
 
 /// Predictions that wait for one thread to begin them.

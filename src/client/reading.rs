@@ -23,7 +23,7 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn new(head: &mut ResponseHead, connection: Connection, endpoint: u64, pool: &Rc<Pool>) -> Self {
+    pub(crate) fn new(head: &mut ResponseHead, connection: Connection, endpoint: u64, pool: &Rc<Pool>) -> Self {
         let mut reading = Self {
             decoder: head.take_body(),
             connection: Some(connection),
@@ -37,7 +37,7 @@ impl Reading {
     }
 
     /// The next piece; one chunk's data is never joined with another's.
-    pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Http1Error>>> {
+    pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Http1Error>>> {
         loop {
             let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
             let outcome = match ready!(connection.poll_read(cx)) {

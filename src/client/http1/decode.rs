@@ -48,7 +48,7 @@ enum SizePart {
 
 /// What came out of a piece.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::upstream) enum Decoded {
+pub(in crate::client) enum Decoded {
     Data(Bytes),
     /// The piece is used up.
     More,
@@ -63,24 +63,24 @@ impl Decoder {
         Self { state, after_return: false }
     }
 
-    pub(in crate::upstream) fn length(length: u64) -> Self {
+    pub(in crate::client) fn length(length: u64) -> Self {
         Self::at(if length == 0 { State::Done } else { State::Length(length) })
     }
 
-    pub(in crate::upstream) fn chunked() -> Self {
+    pub(in crate::client) fn chunked() -> Self {
         Self::at(NEW_CHUNK)
     }
 
-    pub(in crate::upstream) fn until_close() -> Self {
+    pub(in crate::client) fn until_close() -> Self {
         Self::at(State::UntilClose)
     }
 
     /// Whether the body tells its own end.
-    pub(in crate::upstream) fn has_an_end(&self) -> bool {
+    pub(in crate::client) fn has_an_end(&self) -> bool {
         !matches!(self.state, State::UntilClose)
     }
 
-    pub(in crate::upstream) fn is_done(&self) -> bool {
+    pub(in crate::client) fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
     }
 
@@ -91,7 +91,7 @@ impl Decoder {
     }
 
     /// Bytes still to come, if known.
-    pub(in crate::upstream) fn left(&self) -> Option<u64> {
+    pub(in crate::client) fn left(&self) -> Option<u64> {
         match self.state {
             State::Length(left) => Some(left),
             State::Done => Some(0),
@@ -100,7 +100,7 @@ impl Decoder {
     }
 
     /// The connection has ended.
-    pub(in crate::upstream) fn closed(&mut self) -> Result<(), Http1Error> {
+    pub(in crate::client) fn closed(&mut self) -> Result<(), Http1Error> {
         match self.state {
             State::UntilClose | State::Done => {
                 self.state = State::Done;
@@ -111,7 +111,7 @@ impl Decoder {
     }
 
     /// Takes from the front of `piece`. One chunk's data is never joined with another's.
-    pub(in crate::upstream) fn decode(&mut self, piece: &mut Bytes) -> Result<Decoded, Http1Error> {
+    pub(in crate::client) fn decode(&mut self, piece: &mut Bytes) -> Result<Decoded, Http1Error> {
         loop {
             match &mut self.state {
                 State::Done => return Ok(Decoded::End),

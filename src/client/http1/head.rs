@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 
 use super::Http1Error;
 use super::decode::Decoder;
-use crate::upstream::pool;
+use crate::client::pool;
 use crate::wire::hop;
 
 /// Fields in a response head.
@@ -62,7 +62,7 @@ impl RequestHead {
 
     /// The head as it goes out, with what shall go out with it; may be asked for again. `length` is the body's,
     /// `None` when it is not known (chunked).
-    pub(in crate::upstream) fn encode(&mut self, host: &HeaderValue, length: Option<u64>, body: &[u8]) -> &[u8] {
+    pub(in crate::client) fn encode(&mut self, host: &HeaderValue, length: Option<u64>, body: &[u8]) -> &[u8] {
         self.text.truncate(self.fixed);
         self.put("host", host.as_bytes());
         match length {
@@ -89,14 +89,14 @@ pub(crate) struct ResponseHead {
     pub(crate) headers: HeaderMap,
     body: Option<Decoder>,
     /// Whether the connection can be used again after the body.
-    pub(in crate::upstream) keeps_alive: bool,
+    pub(in crate::client) keeps_alive: bool,
     /// How long it may then rest.
-    pub(in crate::upstream) rest: Duration,
+    pub(in crate::client) rest: Duration,
 }
 
 impl ResponseHead {
     /// Reads the body; the second call gets an empty one.
-    pub(in crate::upstream) fn take_body(&mut self) -> Decoder {
+    pub(in crate::client) fn take_body(&mut self) -> Decoder {
         self.body.take().unwrap_or_else(|| Decoder::length(0))
     }
 

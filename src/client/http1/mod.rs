@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::outgoing::Outgoing;
+use crate::upstream::outgoing::Outgoing;
 
 pub(super) use decode::{Decoded, Decoder};
 pub(crate) use head::RequestHead;
@@ -93,7 +93,7 @@ impl Connection {
 
     /// Sends a request and reads the head of its answer. A body that is at hand is only looked at, so that the same
     /// request can be sent again if nothing of it went out.
-    pub(super) async fn exchange(
+    pub(crate) async fn exchange(
         &mut self,
         head: &mut RequestHead,
         host: &HeaderValue,
@@ -257,7 +257,7 @@ impl<'a> Sending<'a> {
 
     fn next_of_upload(
         &mut self,
-        frame: Option<Result<http_body::Frame<Bytes>, super::outgoing::UploadFailed>>,
+        frame: Option<Result<http_body::Frame<Bytes>, crate::upstream::outgoing::UploadFailed>>,
     ) -> Result<Bytes, Http1Error> {
         let data = match frame {
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),

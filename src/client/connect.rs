@@ -7,8 +7,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
 use super::http1::{Connection, Transport};
-use super::public::Reach;
-use super::target::{Endpoint, Target};
+use super::reach::Reach;
+use crate::upstream::target::{Endpoint, Target};
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub(crate) enum ConnectError {
 
 impl ConnectError {
     /// What the operator can do about it.
-    pub(super) fn advice(&self) -> Option<&'static str> {
+    pub(crate) fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Tls(error) => crate::tls::advice(error),
             Self::TimedOut | Self::Tcp(_) => None,
@@ -32,7 +32,7 @@ impl ConnectError {
 }
 
 /// Opens a connection, within the target's time-out.
-pub(super) async fn connect(target: &Target, endpoint: &Endpoint) -> Result<Connection, ConnectError> {
+pub(crate) async fn connect(target: &Target, endpoint: &Endpoint) -> Result<Connection, ConnectError> {
     match tokio::time::timeout(target.settings.connect_timeout, open(target, endpoint)).await {
         Ok(Ok(connection)) => {
             endpoint.connected();

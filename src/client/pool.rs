@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::http1::Connection;
 
 /// Idle time when the upstream promises nothing: half of Node's 5 s.
-pub(super) const USUAL_REST: Duration = Duration::from_millis(2500);
+pub(crate) const USUAL_REST: Duration = Duration::from_millis(2500);
 /// Longest idle time, whatever the upstream promises.
 const LONGEST_REST: Duration = Duration::from_secs(30);
 /// Idle connections to one endpoint.
@@ -65,7 +65,7 @@ pub(crate) struct Pool {
 }
 
 /// What the pool has for a request.
-pub(super) enum Taken {
+pub(crate) enum Taken {
     Connection(Connection),
     /// One that will tell in that time whether it is good.
     NotYet(Duration),
@@ -80,7 +80,7 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    pub(super) fn take(&self, endpoint: u64, now: Instant) -> Taken {
+    pub(crate) fn take(&self, endpoint: u64, now: Instant) -> Taken {
         let mut endpoints = self.endpoints.borrow_mut();
         match endpoints.iter_mut().find(|resting| resting.endpoint == endpoint) {
             Some(resting) => resting.take(now),
@@ -89,7 +89,7 @@ impl Pool {
     }
 
     /// Takes back a connection whose answer was read to its end.
-    pub(super) fn give_back(&self, endpoint: u64, connection: Connection, rest: Duration) {
+    pub(crate) fn give_back(&self, endpoint: u64, connection: Connection, rest: Duration) {
         let now = Instant::now();
         let mut endpoints = self.endpoints.borrow_mut();
         let known = endpoints.iter().position(|resting| resting.endpoint == endpoint);
@@ -105,7 +105,7 @@ impl Pool {
     }
 
     /// A connection that was used again had ended before it brought an answer.
-    pub(super) fn ended_early(&self, endpoint: u64) {
+    pub(crate) fn ended_early(&self, endpoint: u64) {
         let mut endpoints = self.endpoints.borrow_mut();
         if let Some(resting) = endpoints.iter_mut().find(|resting| resting.endpoint == endpoint) {
             resting.habit = Habit::Closes { until: Instant::now() + CAUTION };
@@ -164,7 +164,7 @@ impl Resting {
 }
 
 /// How long a connection may rest after an answer with that `Keep-Alive`; zero: not at all.
-pub(super) fn promised_rest(keep_alive: &str) -> Option<Duration> {
+pub(crate) fn promised_rest(keep_alive: &str) -> Option<Duration> {
     let seconds: u64 =
         keep_alive.split(',').find_map(|item| item.trim().strip_prefix("timeout=")?.trim().parse().ok())?;
     Some((Duration::from_secs(seconds.min(3600)) / 2).min(LONGEST_REST))
