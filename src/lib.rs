@@ -16,6 +16,7 @@
 //! | `reload`, `admin` | live changes; metrics and health |
 //! | `redact` | what of a failure may be told |
 //! | `wire` | bodies, refusals, header policy, addresses |
+//! | `client` | HTTP/1.1 as a client: connections, pool, TLS, time limits |
 //! | [`config`], `telemetry` | settings; logs and metrics |
 //!
 //! Invariants: a request sees one snapshot; nothing on the way of a plain answer to a request with a secret

@@ -1,23 +1,18 @@
-//! Certificates and TLS settings, for listeners and for `https` upstreams.
+//! Certificates and TLS settings of listeners.
 //!
 //! One provider, aws-lc-rs, given explicitly; TLS 1.2 and 1.3; no 0-RTT, since a replayed POST would be answered
 //! twice.
 
-mod listed;
-
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig};
 
 use crate::config::{Problem, Problems, Tls};
-use listed::ListedVerifier;
-pub(crate) use listed::advice;
 
 /// A listener's certificate, ready to serve.
 #[derive(Debug, Clone)]
@@ -61,38 +56,6 @@ impl Identity {
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self { server: Arc::new(server), not_after })
     }
-}
-
-/// Settings for `https` upstreams: the given bundle's roots, else the system's.
-pub(crate) fn client(ca: Option<&(std::path::PathBuf, Arc<[u8]>)>) -> Result<Arc<ClientConfig>, Problems> {
-    let mut roots = RootCertStore::empty();
-    let mut listed = Vec::new();
-    let whence = if let Some((file, pem)) = ca {
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| problem(file, "ca_file", error.to_string()))?;
-            listed.push(certificate.clone());
-            roots.add(certificate).map_err(|error| problem(file, "ca_file", error.to_string()))?;
-        }
-        file.as_path()
-    } else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Path::new("the system's root certificates")
-    };
-    if roots.is_empty() {
-        return Err(problem(whence, "ca_file", "no root certificate found for an https upstream".to_owned()).into());
-    }
-    let provider = Arc::new(default_provider());
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-        .build()
-        .map_err(|error| problem(whence, "ca_file", error.to_string()))?;
-    let mut client = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| problem(whence, "ca_file", error.to_string()))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(ListedVerifier::new(verifier, listed)))
-        .with_no_client_auth();
-    client.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(client))
 }
 
 fn certificates(file: &Path, field: &str) -> Result<Vec<CertificateDer<'static>>, Problem> {

@@ -1,83 +1,50 @@
-//! A new connection to an upstream: TCP, and TLS if the URL says so.
+//! A new connection: look-up, TCP, and TLS if the origin has it.
 
-use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
+use super::error::{Error, Wait};
 use super::http1::{Connection, Transport};
-use super::reach::Reach;
-use crate::upstream::target::{Endpoint, Target};
+use super::origin::Origin;
 
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConnectError {
-    #[error("no connection within the connect time-out")]
-    TimedOut,
-    #[error("cannot connect")]
-    Tcp(#[source] io::Error),
-    #[error("TLS failed")]
-    Tls(#[source] io::Error),
+/// Opens a connection, within the origin's time-out.
+pub(super) async fn connect(origin: &Origin) -> Result<Connection, Error> {
+    let opened = tokio::time::timeout(origin.timeouts.connect, open(origin)).await;
+    opened.unwrap_or(Err(Error::Timeout(Wait::Connection)))
 }
 
-impl ConnectError {
-    /// What the operator can do about it.
-    pub(crate) fn advice(&self) -> Option<&'static str> {
-        match self {
-            Self::Tls(error) => crate::tls::advice(error),
-            Self::TimedOut | Self::Tcp(_) => None,
-        }
-    }
-}
-
-/// Opens a connection, within the target's time-out.
-pub(crate) async fn connect(target: &Target, endpoint: &Endpoint) -> Result<Connection, ConnectError> {
-    match tokio::time::timeout(target.settings.connect_timeout, open(target, endpoint)).await {
-        Ok(Ok(connection)) => {
-            endpoint.connected();
-            Ok(connection)
-        }
-        Ok(Err(error)) => {
-            endpoint.failed();
-            Err(error)
-        }
-        Err(_) => {
-            endpoint.failed();
-            Err(ConnectError::TimedOut)
-        }
-    }
-}
-
-async fn open(target: &Target, endpoint: &Endpoint) -> Result<Connection, ConnectError> {
-    let tcp = match &target.reach {
-        Reach::Any => stream(endpoint).await,
-        reach @ Reach::Public(_) => stream_within(reach, endpoint).await,
-    };
-    let tcp = tcp.map_err(ConnectError::Tcp)?;
+async fn open(origin: &Origin) -> Result<Connection, Error> {
+    let tcp = TcpStream::connect(&*addresses(origin).await?).await.map_err(Error::Connect)?;
     // Every write is a whole request; waiting for more would only delay it.
-    tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
-    let transport = match (&target.tls, &endpoint.server_name) {
-        (Some(config), Some(name)) => {
-            let connector = TlsConnector::from(Arc::clone(config));
-            Transport::Tls(Box::new(connector.connect(name.clone(), tcp).await.map_err(ConnectError::Tls)?))
+    tcp.set_nodelay(true).map_err(Error::Connect)?;
+    let transport = match &origin.secured {
+        Some(secured) => {
+            let connector = TlsConnector::from(Arc::clone(secured.tls.config()));
+            let connected = connector.connect(secured.name.clone(), tcp).await;
+            Transport::Tls(Box::new(connected.map_err(Error::Tls)?))
         }
-        _ => Transport::Tcp(tcp),
+        None => Transport::Tcp(tcp),
     };
     Ok(Connection::new(transport))
 }
 
-async fn stream(endpoint: &Endpoint) -> io::Result<TcpStream> {
-    TcpStream::connect((endpoint.url.host.as_str(), endpoint.url.port)).await
-}
-
-/// Connects to the very addresses that were looked at.
-async fn stream_within(reach: &Reach, endpoint: &Endpoint) -> io::Result<TcpStream> {
-    let addresses = lookup_host((endpoint.url.host.as_str(), endpoint.url.port)).await?;
-    let addresses: Vec<_> = addresses.filter(|address| reach.has(address.ip())).collect();
-    if addresses.is_empty() {
-        let why = "the name has only addresses of this network, which allow_networks does not hold";
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+/// The very addresses that are connected to: a second look-up might find others.
+async fn addresses(origin: &Origin) -> Result<Vec<SocketAddr>, Error> {
+    let found = lookup_host((origin.host.as_str(), origin.port)).await.map_err(Error::Resolve)?;
+    let mut denied = None;
+    let mut addresses = Vec::new();
+    for address in found {
+        if origin.reach.has(address.ip()) {
+            addresses.push(address);
+        } else {
+            denied.get_or_insert(address.ip());
+        }
     }
-    TcpStream::connect(addresses.as_slice()).await
+    match denied {
+        Some(denied) if addresses.is_empty() => Err(Error::Denied(denied)),
+        _ => Ok(addresses),
+    }
 }

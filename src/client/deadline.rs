@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The limits of one worker's requests.
 #[derive(Default)]
-pub(crate) struct Deadlines {
+pub(super) struct Deadlines {
     slots: RefCell<Vec<Slot>>,
     free: RefCell<Vec<usize>>,
     waiting: Cell<usize>,
@@ -29,7 +29,7 @@ struct Slot {
 }
 
 /// One limit, noted until it is reached or dropped.
-pub(crate) struct Deadline<'a> {
+pub(super) struct Deadline<'a> {
     deadlines: &'a Deadlines,
     at: Instant,
     slot: Option<usize>,
@@ -37,7 +37,7 @@ pub(crate) struct Deadline<'a> {
 
 impl Deadlines {
     /// Looks at the limits for as long as the worker runs.
-    pub(crate) async fn keep(self: Rc<Self>) {
+    pub(super) async fn keep(self: Rc<Self>) {
         loop {
             if self.waiting.get() == 0 {
                 self.begun.notified().await;
@@ -52,7 +52,7 @@ impl Deadlines {
         }
     }
 
-    pub(crate) fn at(&self, at: Instant) -> Deadline<'_> {
+    pub(super) fn at(&self, at: Instant) -> Deadline<'_> {
         Deadline { deadlines: self, at, slot: None }
     }
 
@@ -82,7 +82,7 @@ impl Deadlines {
 
 impl Deadline<'_> {
     /// Whether the limit is reached; if not, the task is woken when it is. To be polled from one task only.
-    pub(crate) fn is_reached(&mut self, cx: &Context<'_>) -> bool {
+    pub(super) fn is_reached(&mut self, cx: &Context<'_>) -> bool {
         match self.slot {
             None => {
                 self.slot = Some(self.deadlines.note(self.at, cx.waker().clone()));
@@ -93,7 +93,7 @@ impl Deadline<'_> {
     }
 
     /// Waits from now on for that later limit.
-    pub(crate) fn reset(&mut self, at: Instant) {
+    pub(super) fn reset(&mut self, at: Instant) {
         self.at = at;
         if let Some(slot) = self.slot.take() {
             self.deadlines.forget(slot);

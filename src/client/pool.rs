@@ -1,9 +1,9 @@
-//! One worker's idle connections to upstreams: no lock, no task per request.
+//! One thread's idle connections: no lock, no task for a request.
 //!
-//! A request that crosses the upstream's close is lost: it may not be sent again, since nobody knows what became of it
-//! (RFC 9110, section 9.2.2). So an idle connection is used for half the time that the upstream's `Keep-Alive`
+//! A request that crosses the server's close is lost: it may not be sent again, since nobody knows what became of it
+//! (RFC 9110, section 9.2.2). So an idle connection is used for half the time that the server's `Keep-Alive`
 //! promises (Node closes after 5 s), and looked at first. That shows an end only once it has arrived; whether an
-//! endpoint closes connections right behind its answers is learnt, see [`Habit`].
+//! origin closes connections right behind its answers is learnt, see [`Habit`].
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -11,24 +11,24 @@ use std::time::{Duration, Instant};
 
 use super::http1::Connection;
 
-/// Idle time when the upstream promises nothing: half of Node's 5 s.
-pub(crate) const USUAL_REST: Duration = Duration::from_millis(2500);
-/// Longest idle time, whatever the upstream promises.
+/// Idle time when the server promises nothing: half of Node's 5 s.
+pub(super) const USUAL_REST: Duration = Duration::from_millis(2500);
+/// Longest idle time, whatever the server promises.
 const LONGEST_REST: Duration = Duration::from_secs(30);
-/// Idle connections to one endpoint.
+/// Idle connections to one origin.
 const MOST_IDLE: usize = 512;
 /// Where connections are kept open, one that was given back so shortly before is used without a look: a busy worker has
 /// just heard from its sockets, and a look costs a system call.
 const JUST_USED: Duration = Duration::from_micros(100);
 /// A connection that is open so long after an answer was not closed behind it.
 const TELLING_REST: Duration = Duration::from_millis(20);
-/// As long, at an endpoint that was seen to close: whatever delays it there.
+/// As long, at an origin that was seen to close: whatever delays it there.
 const CAUTIOUS_REST: Duration = Duration::from_millis(100);
 /// What closes a connection so soon after an answer may well do the same to the next.
 const EARLY: Duration = Duration::from_secs(1);
-/// How long an endpoint is treated so after it was last seen to close early.
+/// How long an origin is treated so after it was last seen to close early.
 const CAUTION: Duration = Duration::from_secs(10);
-/// What is known of an endpoint without connections is forgotten after that time.
+/// What is known of an origin without connections is forgotten after that time.
 const FORGOTTEN: Duration = Duration::from_mins(10);
 
 struct Idle {
@@ -37,7 +37,7 @@ struct Idle {
     rest: Duration,
 }
 
-/// What an endpoint does with connections behind an answer.
+/// What an origin does with connections behind an answer.
 #[derive(Debug, Clone, Copy)]
 enum Habit {
     /// The first connection to be used again shows it.
@@ -49,9 +49,9 @@ enum Habit {
     },
 }
 
-/// One endpoint's idle connections, the one that rests longest in front.
+/// One origin's idle connections, the one that rests longest in front.
 struct Resting {
-    endpoint: u64,
+    origin: u64,
     idle: VecDeque<Idle>,
     habit: Habit,
     asked: Instant,
@@ -59,13 +59,13 @@ struct Resting {
 
 /// See the module.
 #[derive(Default)]
-pub(crate) struct Pool {
-    /// There are few endpoints, so a search is faster than a hash.
-    endpoints: RefCell<Vec<Resting>>,
+pub(super) struct Pool {
+    /// There are few origins, so a search is faster than a hash.
+    origins: RefCell<Vec<Resting>>,
 }
 
 /// What the pool has for a request.
-pub(crate) enum Taken {
+pub(super) enum Taken {
     Connection(Connection),
     /// One that will tell in that time whether it is good.
     NotYet(Duration),
@@ -80,24 +80,24 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    pub(crate) fn take(&self, endpoint: u64, now: Instant) -> Taken {
-        let mut endpoints = self.endpoints.borrow_mut();
-        match endpoints.iter_mut().find(|resting| resting.endpoint == endpoint) {
+    pub(super) fn take(&self, origin: u64, now: Instant) -> Taken {
+        let mut origins = self.origins.borrow_mut();
+        match origins.iter_mut().find(|resting| resting.origin == origin) {
             Some(resting) => resting.take(now),
             None => Taken::Nothing,
         }
     }
 
     /// Takes back a connection whose answer was read to its end.
-    pub(crate) fn give_back(&self, endpoint: u64, connection: Connection, rest: Duration) {
+    pub(super) fn give_back(&self, origin: u64, connection: Connection, rest: Duration) {
         let now = Instant::now();
-        let mut endpoints = self.endpoints.borrow_mut();
-        let known = endpoints.iter().position(|resting| resting.endpoint == endpoint);
+        let mut origins = self.origins.borrow_mut();
+        let known = origins.iter().position(|resting| resting.origin == origin);
         let index = known.unwrap_or_else(|| {
-            endpoints.push(Resting { endpoint, idle: VecDeque::new(), habit: Habit::Unknown, asked: now });
-            endpoints.len() - 1
+            origins.push(Resting { origin, idle: VecDeque::new(), habit: Habit::Unknown, asked: now });
+            origins.len() - 1
         });
-        if let Some(resting) = endpoints.get_mut(index)
+        if let Some(resting) = origins.get_mut(index)
             && resting.idle.len() < MOST_IDLE
         {
             resting.idle.push_back(Idle { connection, since: now, rest });
@@ -105,17 +105,17 @@ impl Pool {
     }
 
     /// A connection that was used again had ended before it brought an answer.
-    pub(crate) fn ended_early(&self, endpoint: u64) {
-        let mut endpoints = self.endpoints.borrow_mut();
-        if let Some(resting) = endpoints.iter_mut().find(|resting| resting.endpoint == endpoint) {
+    pub(super) fn ended_early(&self, origin: u64) {
+        let mut origins = self.origins.borrow_mut();
+        if let Some(resting) = origins.iter_mut().find(|resting| resting.origin == origin) {
             resting.habit = Habit::Closes { until: Instant::now() + CAUTION };
         }
     }
 
-    /// Closes connections that have rested long enough, so that the upstream need not.
-    pub(crate) fn sweep(&self) {
+    /// Closes connections that have rested long enough, so that the server need not.
+    pub(super) fn sweep(&self) {
         let now = Instant::now();
-        self.endpoints.borrow_mut().retain_mut(|resting| {
+        self.origins.borrow_mut().retain_mut(|resting| {
             resting.idle.retain(|idle| now.saturating_duration_since(idle.since) < idle.rest);
             !resting.idle.is_empty() || now.saturating_duration_since(resting.asked) < FORGOTTEN
         });
@@ -164,7 +164,7 @@ impl Resting {
 }
 
 /// How long a connection may rest after an answer with that `Keep-Alive`; zero: not at all.
-pub(crate) fn promised_rest(keep_alive: &str) -> Option<Duration> {
+pub(super) fn promised_rest(keep_alive: &str) -> Option<Duration> {
     let seconds: u64 =
         keep_alive.split(',').find_map(|item| item.trim().strip_prefix("timeout=")?.trim().parse().ok())?;
     Some((Duration::from_secs(seconds.min(3600)) / 2).min(LONGEST_REST))
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_of_what_the_upstream_promises_is_used() {
+    fn half_of_what_a_server_promises_is_used() {
         assert_eq!(promised_rest("max=5"), None);
         assert_eq!(promised_rest("timeout=5"), Some(Duration::from_millis(2500)));
         assert_eq!(promised_rest("max=3, timeout=1"), Some(Duration::from_millis(500)));

@@ -1,4 +1,5 @@
-//! Addresses that flows may choose: the open internet, and what the operator allows beside it.
+//! Which addresses an origin may have. What strangers have a part in choosing leads to the open internet, and to what is
+//! allowed beside it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -7,8 +8,8 @@ use ipnet::IpNet;
 
 use super::special::{Embedded, embedded, is_metadata, is_open};
 
-/// Which addresses a target may have.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Which addresses may be connected to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Reach {
     #[default]
     Any,

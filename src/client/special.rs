@@ -83,12 +83,12 @@ const fn v6(segments: [u16; 8]) -> Ipv6Addr {
 }
 
 /// Whether a cloud's metadata is there.
-pub(crate) fn is_metadata(address: IpAddr) -> bool {
+pub(super) fn is_metadata(address: IpAddr) -> bool {
     METADATA.contains(&address)
 }
 
 /// Whether an address, taken as it is written, belongs to the open internet.
-pub(crate) fn is_open(address: IpAddr) -> bool {
+pub(super) fn is_open(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !BLOCKS_V4.iter().any(|(block, bits, _)| has_v4(*block, *bits, address)),
         IpAddr::V6(address) => {
@@ -100,7 +100,7 @@ pub(crate) fn is_open(address: IpAddr) -> bool {
 
 /// What an IPv6 address holds of the older kind.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Embedded {
+pub(super) enum Embedded {
     Nothing,
     /// It stands for this address.
     One(Ipv4Addr),
@@ -108,7 +108,7 @@ pub(crate) enum Embedded {
     Perhaps([Ipv4Addr; 2]),
 }
 
-pub(crate) fn embedded(address: Ipv6Addr) -> Embedded {
+pub(super) fn embedded(address: Ipv6Addr) -> Embedded {
     let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match address.segments() {
         // The unspecified address, and loopback.

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 
 use serde_json::{Map, Value, json};
@@ -25,8 +24,6 @@ use crate::engine::contract::request::Request;
 use crate::engine::contract::run::{Run, Services, Sink};
 use crate::engine::contract::watch::Watch;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::series::Histograms;
-use crate::upstream::forward::Upstreams;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&TestModel, &PanickingModel];
 
@@ -257,11 +254,5 @@ fn with_services<T>(services: &Services, sink: &Sink, body: &Value, work: impl A
 
 pub(crate) fn services() -> Services {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let upstreams = Rc::new(Upstreams {
-        pool: Rc::default(),
-        deadlines: Rc::default(),
-        metrics: Arc::clone(&metrics),
-        first_byte: Histograms::new(metrics.time_to_first_byte.clone()),
-    });
-    Services::new(upstreams, Arc::new(InProcess::default()), Arc::default())
+    Services::new(metrics, Arc::new(InProcess::default()), Arc::default())
 }

@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use super::admission::{Admission, Share};
 use super::connection::Acceptor;
 use super::signal::{Phase, Signal};
-use crate::client::pool::Pool;
 use crate::engine;
 use crate::snapshot;
 use crate::stack::{self, Environment};
@@ -67,9 +66,7 @@ impl Worker {
         let cut = CancellationToken::new();
         let signal = Signal::new();
         let (environment, aborted) = self.environment(cut.clone());
-        let upstreams = &environment.upstreams;
-        let sweeper = tokio::task::spawn_local(sweep(Rc::clone(&upstreams.pool)));
-        let deadlines = tokio::task::spawn_local(Rc::clone(&upstreams.deadlines).keep());
+        let client = tokio::task::spawn_local(environment.upstreams.client.clone().run());
         let acceptor = Acceptor {
             stack: stack::build(environment),
             metrics: Arc::clone(&self.metrics),
@@ -105,22 +102,16 @@ impl Worker {
         cut.cancel();
         let _ = tokio::time::timeout(LAST_WORDS, connections.all_ended()).await;
         connections.cut().await;
-        sweeper.abort();
         asked.abort();
         // The last holder of the queue is gone with the connections; what is in it is still sent.
         let _ = tokio::time::timeout(LAST_WORDS, aborted).await;
-        deadlines.abort();
+        client.abort();
         Ok(cut_off)
     }
 
     fn environment(&self, cut: CancellationToken) -> (Rc<Environment>, tokio::task::JoinHandle<()>) {
         let metrics = &self.metrics;
-        let upstreams = Rc::new(Upstreams {
-            pool: Rc::default(),
-            deadlines: Rc::default(),
-            metrics: Arc::clone(metrics),
-            first_byte: Histograms::new(metrics.time_to_first_byte.clone()),
-        });
+        let upstreams = Rc::new(Upstreams::new(metrics));
         let (aborts, aborted) = Aborts::start(Rc::clone(&upstreams));
         let environment = Environment {
             snapshots: snapshot::Reader::new(Arc::clone(&self.snapshots)),
@@ -143,14 +134,6 @@ async fn make_room(admission: Arc<Admission>, worker: usize, signal: Rc<Signal>)
     loop {
         admission.asked(worker).await;
         signal.wake_idle();
-    }
-}
-
-async fn sweep(pool: Rc<Pool>) {
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        tick.tick().await;
-        pool.sweep();
     }
 }
 

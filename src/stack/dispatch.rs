@@ -18,7 +18,7 @@ use super::body::read_body;
 use super::check::refuse;
 use super::context::{Call, Context, Endpoint};
 use super::{mint, widget};
-use crate::client::http1::RequestHead;
+use crate::client::RequestHead;
 use crate::config::BodyMode;
 use crate::engine;
 use crate::predict::answer::View;
@@ -33,6 +33,7 @@ use crate::upstream::outgoing::Outgoing;
 use crate::upstream::target::{Credentials, Target};
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
+use crate::wire::hop;
 use crate::wire::json;
 use crate::wire::refusal::{Refusal, Rule};
 
@@ -189,8 +190,8 @@ impl Upstream<'_> {
                     },
                     run,
                 );
-                let body = Outgoing::Full(prediction.body);
-                self.send(Forward { head: request, body, chat }, Some(abort), view).await
+                let body = Outgoing::full(prediction.body);
+                self.send(Forward::new(request, body, chat), Some(abort), view).await
             }
         }
     }
@@ -218,7 +219,7 @@ impl Upstream<'_> {
         let body = Outgoing::passing(body, self.context.body_bounds()).await?;
         // The chat is in the body, which nobody reads: callers at least stay where they are.
         let chat = chat_id::hash(self.context.client_text.as_bytes());
-        self.send(Forward { head: request, body, chat }, None, None).await
+        self.send(Forward::new(request, body, chat), None, None).await
     }
 
     pub(super) async fn send(
@@ -260,7 +261,7 @@ impl Upstream<'_> {
     /// `{"isStreaming": bool}` and no more, whatever else Flowise may say.
     async fn chatflows_streaming(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
         let request = self.head(Method::GET, "chatflows-streaming", head);
-        let forward = Forward { head: request, body: Outgoing::Empty, chat: chat_id::hash(self.id.as_bytes()) };
+        let forward = Forward::new(request, Outgoing::EMPTY, chat_id::hash(self.id.as_bytes()));
         let answer = self.json(forward, |json| json.get("isStreaming")?.as_bool()).await?;
         Ok(is_streaming(answer))
     }
@@ -290,7 +291,8 @@ impl Upstream<'_> {
     pub(super) fn head_of(&self, method: Method, path: &[&str], head: &Parts) -> RequestHead {
         let context = self.context;
         let mut request = RequestHead::new(method, path);
-        request.pass(&head.headers, &self.target.settings.pass_headers);
+        let more = &self.target.settings.pass_headers;
+        hop::for_each_passing(&head.headers, more, |name, value| request.field(name.as_str(), value));
         if let Some(credentials) = self.credentials {
             request.lines(credentials.fields());
         }

@@ -14,7 +14,7 @@ use super::auth::authorize;
 use super::body::read_body;
 use super::context::{Context, Endpoint};
 use super::dispatch::{JSON, Upstream, place};
-use crate::client::http1::RequestHead;
+use crate::client::RequestHead;
 use crate::engine;
 use crate::predict::chat_id;
 use crate::predict::json::{Object, parse_object, text_of};
@@ -146,7 +146,7 @@ impl Upstream<'_> {
         shown: fn(&Value) -> Option<Value>,
     ) -> Result<Response<Body>, Refusal> {
         let request = self.head_of(Method::GET, &["/api/v1/", route, "/", self.id], head);
-        self.json(self.forward(request, Outgoing::Empty, self.id), shown).await.map(|answer| said(&answer))
+        self.json(self.forward(request, Outgoing::EMPTY, self.id), shown).await.map(|answer| said(&answer))
     }
 
     async fn store(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
@@ -180,7 +180,7 @@ impl Upstream<'_> {
         let chat = self.chat(named_by_path(head)?);
         let path = abort_path(self.id, &chat.upstream).ok_or(Refusal::NotFound)?;
         let request = self.head_of(Method::PUT, &[&path], head);
-        let forward = self.forward(request, Outgoing::Empty, &chat.upstream);
+        let forward = self.forward(request, Outgoing::EMPTY, &chat.upstream);
         self.json(forward, rows::outcome).await.map(|answer| said(&answer))
     }
 
@@ -204,7 +204,7 @@ impl Upstream<'_> {
         path.push_str("&fileName=");
         segment::push(&mut path, &wanted.name);
         let request = self.head_of(Method::GET, &[&path], head);
-        self.hand_out(self.forward(request, Outgoing::Empty, &chat.upstream), &wanted.name).await
+        self.hand_out(self.forward(request, Outgoing::EMPTY, &chat.upstream), &wanted.name).await
     }
 
     async fn assistants_file(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
@@ -244,12 +244,12 @@ impl Upstream<'_> {
 
     fn with_json(&self, mut request: RequestHead, body: &Value, chat: &str) -> Forward {
         request.field("content-type", &JSON);
-        self.forward(request, Outgoing::Full(body.to_string().into()), chat)
+        self.forward(request, Outgoing::full(body.to_string().into()), chat)
     }
 
     #[expect(clippy::unused_self, reason = "reads like its neighbours")]
     fn forward(&self, head: RequestHead, body: Outgoing, chat: &str) -> Forward {
-        Forward { head, body, chat: chat_id::hash(chat.as_bytes()) }
+        Forward::new(head, body, chat_id::hash(chat.as_bytes()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the gateway says about itself: log lines on stdout and metrics for the admin listener.
 
 pub(crate) mod access_log;
+pub(crate) mod calls;
 pub(crate) mod logging;
 pub(crate) mod metrics;
 pub(crate) mod series;

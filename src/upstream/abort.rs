@@ -14,7 +14,7 @@ use super::forward::{Forward, Upstreams};
 use super::outgoing::Outgoing;
 use super::running::Run;
 use super::target::{Credentials, Target};
-use crate::client::http1::RequestHead;
+use crate::client::RequestHead;
 use crate::predict::chat_id;
 use crate::wire::segment;
 
@@ -69,7 +69,7 @@ async fn abort(upstreams: &Upstreams, chat: Chat) {
     if let Some(credentials) = chat.credentials {
         head.lines(credentials.fields());
     }
-    let forward = Forward { head, body: Outgoing::Empty, chat: chat_id::hash(chat.id.as_bytes()) };
+    let forward = Forward::new(head, Outgoing::EMPTY, chat_id::hash(chat.id.as_bytes()));
     let outcome = tokio::time::timeout(PATIENCE, upstreams.send(&chat.target, forward)).await;
     let result = match outcome {
         Ok(Ok(answer)) if answer.status.is_success() => "ok",

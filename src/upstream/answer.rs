@@ -14,10 +14,10 @@ use http_body_util::BodyExt as _;
 use tokio::time::Sleep;
 
 use super::abort::AbortGuard;
-use super::forward::{Answer, Upstreams};
+use super::forward::Upstreams;
 use super::stream::{EventStream, KeyRefused, Surroundings, is_unauthorized};
 use super::target::{Credentials, Target};
-use crate::client::reading::Reading;
+use crate::client::{self, ResponseBody};
 use crate::config::Chatflow;
 use crate::predict::answer::{Renamer, View};
 use crate::predict::events::error_text;
@@ -59,8 +59,8 @@ pub(crate) struct Shaping<'a> {
 
 impl Shaping<'_> {
     /// The response for the client.
-    pub(crate) async fn shape(mut self, answer: Answer) -> Result<Response<Body>, Refusal> {
-        let Answer { status, mut headers, body, .. } = answer;
+    pub(crate) async fn shape(mut self, answer: client::Response) -> Result<Response<Body>, Refusal> {
+        let client::Response { status, mut headers, body, .. } = answer;
         if let Some(credentials) = self.credentials {
             credentials.strike(&mut headers);
         }
@@ -120,7 +120,7 @@ impl Shaping<'_> {
         self,
         status: StatusCode,
         headers: HeaderMap,
-        mut body: Reading,
+        mut body: ResponseBody,
     ) -> Result<Response<Body>, Refusal> {
         let first = match tokio::time::timeout(HEAD_PATIENCE, body.frame()).await {
             Ok(Some(Ok(frame))) => frame.into_data().ok(),
@@ -147,7 +147,7 @@ impl Shaping<'_> {
     }
 
     /// An answer that is no success: status and message pass, the rest does not.
-    async fn error(mut self, status: StatusCode, headers: &HeaderMap, incoming: Reading) -> Refusal {
+    async fn error(mut self, status: StatusCode, headers: &HeaderMap, incoming: ResponseBody) -> Refusal {
         self.disarm();
         if !status.is_client_error() && !status.is_server_error() {
             self.upstreams.count_error(self.target, "unexpected");
@@ -245,7 +245,7 @@ fn content_type_is(headers: &HeaderMap, wanted: &[u8]) -> bool {
 }
 
 /// The body up to that many bytes; whatever could be read if it breaks off.
-async fn read_some(mut incoming: Reading, most: usize) -> Bytes {
+async fn read_some(mut incoming: ResponseBody, most: usize) -> Bytes {
     let mut body = BytesMut::new();
     while let Some(Ok(frame)) = incoming.frame().await {
         if let Ok(data) = frame.into_data() {
@@ -274,7 +274,7 @@ fn message_of(body: &[u8]) -> String {
 
 /// A body that passes as it comes.
 struct Passing {
-    body: Reading,
+    body: ResponseBody,
     /// What was read before the head was sent.
     first: Option<Bytes>,
     /// Longest silence.

@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::abort::AbortGuard;
-use crate::client::reading::Reading;
+use crate::client::ResponseBody;
 use crate::predict::answer::StreamView;
 use crate::predict::events::{
     ErrorAt, KEEP_ALIVE, Scanner, error, error_and_end, error_text, speech_error, speech_error_text,
@@ -69,7 +69,7 @@ impl KeyRefused {
 
 /// See the module.
 pub(crate) struct EventStream {
-    incoming: Reading,
+    incoming: ResponseBody,
     /// A piece read before the head was sent.
     first: Option<Bytes>,
     scanner: Scanner,
@@ -93,7 +93,7 @@ pub(crate) struct EventStream {
 }
 
 impl EventStream {
-    pub(crate) fn new(incoming: Reading, first: Option<Bytes>, surroundings: Surroundings) -> Self {
+    pub(crate) fn new(incoming: ResponseBody, first: Option<Bytes>, surroundings: Surroundings) -> Self {
         let Surroundings { idle, cut, report, abort, refused, redactor, is_speech, view } = surroundings;
         let now = Instant::now();
         Self {

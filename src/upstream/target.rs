@@ -1,17 +1,16 @@
-//! An upstream as a snapshot holds it: endpoints with their health, time-outs, TLS, credentials.
+//! An upstream as a snapshot holds it: endpoints with their health, settings, credentials.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use prometheus::IntGauge;
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use zeroize::Zeroizing;
 
-use crate::client::reach::Reach;
-use crate::config::{Flowise, Secret, UpstreamUrl};
+use crate::client::{Origin, Reach, Timeouts, Tls, TrustError};
+use crate::config::{Flowise, Problem, Problems, Secret, UpstreamUrl};
 use crate::redact::Known;
 use crate::telemetry::metrics::Metrics;
 
@@ -23,40 +22,43 @@ const COOL_DOWN: Duration = Duration::from_secs(1);
 pub(crate) struct Target {
     pub(crate) name: Arc<str>,
     pub(crate) settings: Flowise,
-    pub(crate) endpoints: Vec<Arc<Endpoint>>,
-    /// `None` when no endpoint is `https`.
-    pub(crate) tls: Option<Arc<ClientConfig>>,
-    /// Only such addresses are connected to.
-    pub(crate) reach: Reach,
+    pub(crate) endpoints: Vec<Endpoint>,
 }
 
 impl Target {
-    /// Endpoints that `previous` has as well are taken over with their health and their pooled connections.
+    /// Endpoints that `previous` has as well go on with their health and their pooled connections.
     pub(crate) fn new(
         name: &Arc<str>,
         settings: &Flowise,
         previous: Option<&Self>,
         metrics: &Metrics,
-    ) -> Result<Self, crate::config::Problems> {
+    ) -> Result<Self, Problems> {
         let speaks_tls = settings.urls.iter().any(|url| url.https);
-        let tls = speaks_tls.then(|| crate::tls::client(settings.ca.as_ref())).transpose()?;
-        let previous = previous.filter(|previous| previous.settings.ca == settings.ca);
-        let endpoints = settings.urls.iter().map(|url| {
-            let kept = previous.and_then(|previous| previous.endpoints.iter().find(|endpoint| endpoint.url == *url));
-            kept.map_or_else(|| Arc::new(Endpoint::new(url, name, metrics)), Arc::clone)
-        });
-        Ok(Self {
-            name: Arc::clone(name),
-            settings: settings.clone(),
-            endpoints: endpoints.collect(),
-            tls,
-            reach: Reach::Any,
-        })
+        let tls = speaks_tls.then(|| tls(settings)).transpose()?;
+        let timeouts = Timeouts { connect: settings.connect_timeout, response: settings.response_timeout };
+        let endpoint = |url: &UpstreamUrl| {
+            let tls = tls.as_ref().filter(|_| url.https);
+            let origin = Origin::new(&url.host, url.port, tls, Reach::Any, timeouts);
+            let origin = origin.map_err(|error| Problem {
+                file: "the configuration".into(),
+                at: None,
+                field: format!("upstreams.{name}.flowise.urls"),
+                message: error.to_string(),
+            })?;
+            let mut before = previous.iter().flat_map(|previous| &previous.endpoints);
+            let kept = before.find(|endpoint| endpoint.origin.is_same_server(&origin));
+            Ok(match kept {
+                Some(kept) => kept.with(origin),
+                None => Endpoint::new(origin, name, metrics),
+            })
+        };
+        let endpoints = settings.urls.iter().map(endpoint).collect::<Result<_, Problem>>()?;
+        Ok(Self { name: Arc::clone(name), settings: settings.clone(), endpoints })
     }
 
     /// Endpoints in the order in which to try them. One chat sticks to one endpoint, because Flowise keeps running
     /// chats in memory (rendezvous hashing); those that failed a moment ago come last.
-    pub(crate) fn candidates(&self, chat: u64) -> impl Iterator<Item = &Arc<Endpoint>> {
+    pub(crate) fn candidates(&self, chat: u64) -> impl Iterator<Item = &Endpoint> {
         let (only, several) = match self.endpoints.as_slice() {
             [only] => (Some(only), Vec::new()),
             _ => (None, self.ranked(chat)),
@@ -64,24 +66,38 @@ impl Target {
         only.into_iter().chain(several)
     }
 
-    fn ranked(&self, chat: u64) -> Vec<&Arc<Endpoint>> {
+    fn ranked(&self, chat: u64) -> Vec<&Endpoint> {
         let mut ranked: Vec<_> = self.endpoints.iter().collect();
         ranked.sort_by_key(|endpoint| (endpoint.is_cooling_down(), mix(chat ^ endpoint.weight)));
         ranked
     }
 }
 
+/// Whom to trust: the given bundle, else the system's.
+fn tls(settings: &Flowise) -> Result<Tls, Problem> {
+    let whence = settings.ca.as_ref().map_or(Path::new("the system's root certificates"), |(file, _)| file.as_path());
+    let tls = settings.ca.as_ref().map_or_else(Tls::system, |(_, pem)| Tls::listed(pem));
+    tls.map_err(|error| Problem {
+        file: whence.to_owned(),
+        at: None,
+        field: "ca_file".to_owned(),
+        message: match error {
+            TrustError::Nobody => format!("{error} for an https upstream"),
+            error => error.to_string(),
+        },
+    })
+}
+
 /// One address of an upstream.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    /// Tells the pools of two endpoints apart; never used twice in a process.
-    pub(crate) id: u64,
-    pub(crate) url: UpstreamUrl,
-    /// `Host` of what is sent there.
-    pub(crate) authority: HeaderValue,
-    /// What the certificate must name; `None` for `http`.
-    pub(crate) server_name: Option<ServerName<'static>>,
+    pub(crate) origin: Origin,
     weight: u64,
+    health: Arc<Health>,
+}
+
+#[derive(Debug)]
+struct Health {
     started: Instant,
     /// Milliseconds after `started` until which this endpoint is tried last; 0: healthy.
     cooling_until: AtomicU64,
@@ -89,56 +105,45 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    fn new(url: &UpstreamUrl, upstream: &str, metrics: &Metrics) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let authority = authority(url);
-        let healthy = metrics.upstream_healthy.with_label_values(&[upstream, &label(url)]);
+    fn new(origin: Origin, upstream: &str, metrics: &Metrics) -> Self {
+        let healthy = metrics.upstream_healthy.with_label_values(&[upstream, &*origin.to_string()]);
         healthy.set(1);
-        Self {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
-            server_name: url.https.then(|| ServerName::try_from(url.host.clone()).ok()).flatten(),
-            weight: authority
-                .bytes()
-                .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)),
-            authority: HeaderValue::from_str(&authority).unwrap_or(HeaderValue::from_static("upstream")),
-            url: url.clone(),
-            started: Instant::now(),
-            cooling_until: AtomicU64::new(0),
-            healthy,
-        }
+        let health = Health { started: Instant::now(), cooling_until: AtomicU64::new(0), healthy };
+        Self { weight: weight(&origin), origin, health: Arc::new(health) }
     }
 
+    /// The same server, asked in another way.
+    fn with(&self, origin: Origin) -> Self {
+        Self { origin: origin.sharing(&self.origin), weight: self.weight, health: Arc::clone(&self.health) }
+    }
+
+    /// It accepted a connection.
     pub(crate) fn connected(&self) {
-        if self.cooling_until.load(Ordering::Relaxed) != 0 {
-            self.cooling_until.store(0, Ordering::Relaxed);
-            self.healthy.set(1);
+        let health = &self.health;
+        if health.cooling_until.load(Ordering::Relaxed) != 0 {
+            health.cooling_until.store(0, Ordering::Relaxed);
+            health.healthy.set(1);
         }
     }
 
+    /// It accepted none.
     pub(crate) fn failed(&self) {
-        let until = (self.started.elapsed() + COOL_DOWN).as_millis();
-        self.cooling_until.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.healthy.set(0);
+        let health = &self.health;
+        let until = (health.started.elapsed() + COOL_DOWN).as_millis();
+        health.cooling_until.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Relaxed);
+        health.healthy.set(0);
     }
 
     fn is_cooling_down(&self) -> bool {
-        let until = self.cooling_until.load(Ordering::Relaxed);
-        until != 0 && self.started.elapsed().as_millis() < u128::from(until)
+        let until = self.health.cooling_until.load(Ordering::Relaxed);
+        until != 0 && self.health.started.elapsed().as_millis() < u128::from(until)
     }
 }
 
-/// `http://host:port`, for logs and metrics on the inside; never for clients.
-pub(crate) fn label(url: &UpstreamUrl) -> String {
-    format!("{}://{}", if url.https { "https" } else { "http" }, authority(url))
-}
-
-fn authority(url: &UpstreamUrl) -> String {
-    let UpstreamUrl { https, host, port } = url;
-    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-    match (https, port) {
-        (true, 443) | (false, 80) => host,
-        _ => format!("{host}:{port}"),
-    }
+/// Of the authority, so that every gateway ranks alike (FNV-1a).
+fn weight(origin: &Origin) -> u64 {
+    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    origin.authority().iter().fold(0xcbf2_9ce4_8422_2325, mix)
 }
 
 /// The finaliser of `SplitMix64`: spreads similar inputs.
@@ -208,23 +213,16 @@ mod tests {
     #[test]
     fn a_chat_keeps_its_endpoint_while_that_is_healthy() {
         let target = target(&["a", "b", "c"]);
-        let firsts: Vec<_> = (0..300).map(|chat| target.ranked(chat)[0].url.host.clone()).collect();
+        let firsts: Vec<_> = (0..300).map(|chat| target.ranked(chat)[0].origin.to_string()).collect();
         for host in ["a", "b", "c"] {
-            let share = firsts.iter().filter(|first| *first == host).count();
+            let share = firsts.iter().filter(|first| **first == format!("http://{host}:3000")).count();
             assert!((60..140).contains(&share), "{host} has {share} of 300");
         }
         target.ranked(7)[0].failed();
         let first = firsts[7].clone();
-        assert_ne!(target.ranked(7)[0].url.host, first);
-        assert_eq!(target.ranked(7)[2].url.host, first);
+        assert_ne!(target.ranked(7)[0].origin.to_string(), first);
+        assert_eq!(target.ranked(7)[2].origin.to_string(), first);
         target.ranked(7)[2].connected();
-        assert_eq!(target.ranked(7)[0].url.host, first);
-    }
-
-    #[test]
-    fn host_names_leave_out_a_scheme_s_own_port() {
-        let url = |https, host: &str, port| UpstreamUrl { https, host: host.into(), port };
-        assert_eq!(authority(&url(true, "flowise.example", 443)), "flowise.example");
-        assert_eq!(authority(&url(false, "::1", 3000)), "[::1]:3000");
+        assert_eq!(target.ranked(7)[0].origin.to_string(), first);
     }
 }

@@ -41,7 +41,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("reload", &["snapshot", "engine", "config", "telemetry"]),
     (
         "stack",
-        &["engine", "upstream", "widget", "snapshot", "predict", "keys", "limits", "wire", "config", "telemetry"],
+        &[
+            "engine",
+            "upstream",
+            "widget",
+            "snapshot",
+            "predict",
+            "keys",
+            "limits",
+            "wire",
+            // Heads of what goes to Flowise.
+            "client::RequestHead",
+            "config",
+            "telemetry",
+        ],
     ),
     ("widget", &["predict", "wire::json", "wire::refusal"]),
     // Holds connections and health of each upstream over a reload, so it knows what a target is, and no more of it.
@@ -50,8 +63,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "snapshot",
         &["engine", "upstream::target", "predict::session", "redact", "keys", "limits", "tls", "config", "telemetry"],
     ),
-    // Backends. The engine speaks Flowise's protocol to clients, and to models over the workers' connections.
-    ("engine", &["upstream", "predict", "wire", "redact", "config", "telemetry"]),
+    // Backends. The engine speaks Flowise's protocol to clients, and keeps the register of chats that both share.
+    ("engine", &["upstream::running", "predict", "wire", "redact", "client", "config", "telemetry"]),
     // `upstream` reads event streams and aborts chats, whose rules are those of the prediction call.
     (
         "upstream",
@@ -63,7 +76,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "predict::multipart",
             "wire",
             "redact",
-            "tls",
+            "client",
             "config",
             "telemetry",
         ],
@@ -73,13 +86,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Rate-limit fields are written on every request.
     ("limits", &["wire::decimal", "config"]),
     ("tls", &["config"]),
-    // The log is set up as it is configured.
-    ("telemetry", &["wire::decimal", "config"]),
+    // The log is set up as it is configured, and tells of calls to upstreams what came of them.
+    ("telemetry", &["wire::decimal", "client", "config"]),
     // What somebody else says becomes a refusal only as a sentence that was cleaned.
     ("wire", &["redact"]),
     // Knows every secret of the configuration.
     ("redact", &["config"]),
     ("config", &[]),
+    // Stands by itself, for whoever calls somebody over HTTP.
+    ("client", &[]),
 ];
 
 const LONGEST_FILE: usize = 450;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Http1Error;
+use crate::client::error::Broken;
 
 /// Bytes of a chunk's size line with its extensions, or of all trailers.
 const LONGEST_LINE: usize = 8 * 1024;
@@ -100,18 +100,18 @@ impl Decoder {
     }
 
     /// The connection has ended.
-    pub(in crate::client) fn closed(&mut self) -> Result<(), Http1Error> {
+    pub(in crate::client) fn closed(&mut self) -> Result<(), Broken> {
         match self.state {
             State::UntilClose | State::Done => {
                 self.state = State::Done;
                 Ok(())
             }
-            _ => Err(Http1Error::Closed),
+            _ => Err(Broken::Closed),
         }
     }
 
     /// Takes from the front of `piece`. One chunk's data is never joined with another's.
-    pub(in crate::client) fn decode(&mut self, piece: &mut Bytes) -> Result<Decoded, Http1Error> {
+    pub(in crate::client) fn decode(&mut self, piece: &mut Bytes) -> Result<Decoded, Broken> {
         loop {
             match &mut self.state {
                 State::Done => return Ok(Decoded::End),
@@ -138,8 +138,8 @@ impl Decoder {
 
     /// One byte of the framing around chunks. Lines end with CRLF, and neither half of it stands alone (RFC 9112,
     /// sections 2.2 and 7.1): another program might end a line elsewhere, and read another body.
-    fn frame(&mut self, byte: u8) -> Result<(), Http1Error> {
-        let malformed = Err(Http1Error::Malformed("a chunk"));
+    fn frame(&mut self, byte: u8) -> Result<(), Broken> {
+        let malformed = Err(Broken::Malformed("a chunk"));
         if std::mem::replace(&mut self.after_return, byte == b'\r') != (byte == b'\n') {
             return malformed;
         }
@@ -207,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    fn decode(decoder: &mut Decoder, pieces: &[&[u8]]) -> Result<(Vec<Vec<u8>>, bool), Http1Error> {
+    fn decode(decoder: &mut Decoder, pieces: &[&[u8]]) -> Result<(Vec<Vec<u8>>, bool), Broken> {
         let mut data = Vec::new();
         for piece in pieces {
             let mut piece = Bytes::copy_from_slice(piece);

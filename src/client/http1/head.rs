@@ -1,4 +1,4 @@
-//! Heads: a request's as bytes, a response's as fields that may go on to the client.
+//! Heads: a request's as bytes, a response's as fields.
 
 use std::mem::MaybeUninit;
 use std::time::Duration;
@@ -7,10 +7,9 @@ use bytes::{Buf as _, Bytes};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
-use super::Http1Error;
 use super::decode::Decoder;
+use crate::client::error::Broken;
 use crate::client::pool;
-use crate::wire::hop;
 
 /// Fields in a response head.
 const MOST_FIELDS: usize = 100;
@@ -25,7 +24,7 @@ pub(crate) struct RequestHead {
 }
 
 impl RequestHead {
-    /// `path` is built by the gateway, in parts; it must be valid in a request line.
+    /// `path` comes in parts, which must be valid in a request line.
     pub(crate) fn new(method: Method, path: &[&str]) -> Self {
         let mut text = Vec::with_capacity(1024);
         text.extend_from_slice(method.as_str().as_bytes());
@@ -35,11 +34,6 @@ impl RequestHead {
         }
         text.extend_from_slice(b" HTTP/1.1\r\n");
         Self { method, fixed: text.len(), text }
-    }
-
-    /// Adds the client's fields that go upstream: those that always do, and `more`.
-    pub(crate) fn pass(&mut self, headers: &HeaderMap, more: &[HeaderName]) {
-        hop::for_each_passing(headers, more, |name, value| self.field(name.as_str(), value));
     }
 
     /// Adds one field. Values come from the type that admits no line break.
@@ -70,7 +64,7 @@ impl RequestHead {
             Some(0) if matches!(self.method, Method::GET | Method::DELETE) => {}
             Some(length) => {
                 self.text.extend_from_slice(b"content-length: ");
-                crate::wire::decimal::decimal(&mut self.text, length, 1);
+                self.text.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
                 self.text.extend_from_slice(b"\r\n");
             }
             None => self.put("transfer-encoding", b"chunked"),
@@ -85,7 +79,7 @@ impl RequestHead {
 #[derive(Debug)]
 pub(crate) struct ResponseHead {
     pub(crate) status: StatusCode,
-    /// Those that may go to the client.
+    /// Those that are kept.
     pub(crate) headers: HeaderMap,
     body: Option<Decoder>,
     /// Whether the connection can be used again after the body.
@@ -100,31 +94,29 @@ impl ResponseHead {
         self.body.take().unwrap_or_else(|| Decoder::length(0))
     }
 
-    /// Takes a head from the front of what was received; `None` if it is not whole yet.
-    pub(super) fn parse(received: &mut Bytes) -> Result<Option<Self>, Http1Error> {
+    /// Takes a head from the front of what was received; `None` if it is not whole yet. Fields are kept that `keeps`
+    /// says yes to and that are not about the connection.
+    pub(super) fn parse(received: &mut Bytes, keeps: fn(&HeaderName) -> bool) -> Result<Option<Self>, Broken> {
         let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
         let mut parsed = httparse::Response::new(&mut []);
         let parser = httparse::ParserConfig::default();
         let length = match parser.parse_response_with_uninit_headers(&mut parsed, received, &mut fields) {
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) => return Ok(None),
-            Err(_) => return Err(Http1Error::Malformed("the head cannot be read")),
+            Err(_) => return Err(Broken::Malformed("the head cannot be read")),
         };
         let is_http11 = parsed.version == Some(1);
         let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
-        let status = status.ok_or(Http1Error::Malformed("the status is no status"))?;
+        let status = status.ok_or(Broken::Malformed("the status is no status"))?;
         let mut headers = HeaderMap::with_capacity(12);
         let mut framing = Framing { keeps_alive: is_http11, ..Framing::default() };
         for field in parsed.headers.iter() {
-            let name =
-                HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Http1Error::Malformed("a field name"))?;
-            if hop::passes_downstream(&name) {
-                // A slice and no copy: it goes when the answer's head has been written.
+            let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Broken::Malformed("a field name"))?;
+            if !framing.take(name.as_str(), field.value)? && keeps(&name) {
+                // A slice and no copy: it goes when the head has been passed on.
                 let value = HeaderValue::from_maybe_shared(received.slice_ref(field.value))
-                    .map_err(|_| Http1Error::Malformed("a field value"))?;
+                    .map_err(|_| Broken::Malformed("a field value"))?;
                 headers.append(name, value);
-            } else {
-                framing.take(name.as_str(), field.value)?;
             }
         }
         for name in framing.nominated {
@@ -139,9 +131,9 @@ impl ResponseHead {
                 Decoder::length(0)
             }
             // Two programs could read two different bodies out of that.
-            (true, Some(_)) => return Err(Http1Error::Malformed("Content-Length beside Transfer-Encoding")),
+            (true, Some(_)) => return Err(Broken::Malformed("Content-Length beside Transfer-Encoding")),
             // HTTP/1.0 knows no chunks: nobody can say where that body ends (RFC 9112, section 6.1).
-            (true, None) if !is_http11 => return Err(Http1Error::Malformed("Transfer-Encoding in HTTP/1.0")),
+            (true, None) if !is_http11 => return Err(Broken::Malformed("Transfer-Encoding in HTTP/1.0")),
             (true, None) => Decoder::chunked(),
             (false, Some(length)) => Decoder::length(length),
             (false, None) => Decoder::until_close(),
@@ -152,7 +144,7 @@ impl ResponseHead {
     }
 }
 
-/// What the fields that end here say.
+/// What the fields about the connection say.
 #[derive(Default)]
 struct Framing {
     is_chunked: bool,
@@ -163,20 +155,21 @@ struct Framing {
 }
 
 impl Framing {
-    fn take(&mut self, name: &str, value: &[u8]) -> Result<(), Http1Error> {
-        let value = || std::str::from_utf8(value).map_err(|_| Http1Error::Malformed("a field value"));
+    /// Whether it is one of them.
+    fn take(&mut self, name: &str, value: &[u8]) -> Result<bool, Broken> {
+        let value = || std::str::from_utf8(value).map_err(|_| Broken::Malformed("a field value"));
         match name {
             "content-length" => {
                 let text = value()?;
                 let length = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-                let length = length.ok_or(Http1Error::Malformed("Content-Length"))?;
+                let length = length.ok_or(Broken::Malformed("Content-Length"))?;
                 if self.length.replace(length).is_some_and(|other| other != length) {
-                    return Err(Http1Error::Malformed("two values of Content-Length"));
+                    return Err(Broken::Malformed("two values of Content-Length"));
                 }
             }
             "transfer-encoding" => {
                 if self.is_chunked || !value()?.trim().eq_ignore_ascii_case("chunked") {
-                    return Err(Http1Error::Malformed("Transfer-Encoding"));
+                    return Err(Broken::Malformed("Transfer-Encoding"));
                 }
                 self.is_chunked = true;
             }
@@ -190,9 +183,9 @@ impl Framing {
                 }
             }
             "keep-alive" => self.rest = pool::promised_rest(value()?),
-            _ => {}
+            _ => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -200,8 +193,9 @@ impl Framing {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<ResponseHead, Http1Error> {
-        ResponseHead::parse(&mut Bytes::copy_from_slice(text.as_bytes())).map(|head| head.expect("a whole head"))
+    fn parse(text: &str) -> Result<ResponseHead, Broken> {
+        let keeps = |name: &HeaderName| name != "x-powered-by";
+        ResponseHead::parse(&mut Bytes::copy_from_slice(text.as_bytes()), keeps).map(|head| head.expect("a whole head"))
     }
 
     #[test]
@@ -227,7 +221,7 @@ mod tests {
             "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
         ] {
             let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n");
-            assert!(matches!(parse(&text), Err(Http1Error::Malformed(_))), "{fields}");
+            assert!(matches!(parse(&text), Err(Broken::Malformed(_))), "{fields}");
         }
         assert!(parse("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n").is_ok());
     }

@@ -1,30 +1,33 @@
-//! HTTP/1.1 to an upstream, driven by the request that uses it.
+//! HTTP/1.1, driven by the request that uses it.
 //!
 //! A general client runs each connection in a task of its own and talks to it through channels, with buffers that
 //! stay for as long as the connection. Here the connection belongs to the future that sends the request and then to
 //! the body that reads the answer: no task, no channel, no standing buffer, and dropping either closes the socket,
-//! which is how an upstream call is cancelled. Heads are parsed by `httparse`; framing follows RFC 9112, section 6.
+//! which is how a request is cancelled. Heads are parsed by `httparse`; framing follows RFC 9112, section 6.
 
 mod decode;
 #[cfg(test)]
 mod fuzz;
 mod head;
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::{Buf as _, Bytes};
-use http::HeaderValue;
-use http_body::Body as _;
+use http::{HeaderName, HeaderValue};
+use http_body::Frame;
 use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::upstream::outgoing::Outgoing;
+use super::error::{Broken, Error};
+use super::request::{BodyFailed, Request, RequestBody};
 
 pub(super) use decode::{Decoded, Decoder};
 pub(crate) use head::RequestHead;
@@ -37,26 +40,6 @@ const LONGEST_HEAD: usize = 64 * 1024;
 /// A body up to this size is sent in one write with its head.
 const SENT_TOGETHER: usize = 16 * 1024;
 
-/// Why there is no answer, or no more of it.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Http1Error {
-    #[error("the connection was closed")]
-    Closed,
-    #[error("the connection failed")]
-    Io(#[from] io::Error),
-    #[error("not an HTTP/1.1 answer: {0}")]
-    Malformed(&'static str),
-    #[error("the client's body failed")]
-    Upload,
-}
-
-/// A failed exchange, and whether anything of the request went out.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) error: Http1Error,
-    pub(crate) was_sent: bool,
-}
-
 /// The transport of a connection.
 #[derive(Debug)]
 pub(crate) enum Transport {
@@ -64,7 +47,7 @@ pub(crate) enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// A connection to an upstream, between two exchanges or in one.
+/// A connection, between two exchanges or in one.
 #[derive(Debug)]
 pub(crate) struct Connection {
     transport: Transport,
@@ -91,67 +74,76 @@ impl Connection {
             && matches!(SockRef::from(tcp).peek(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Sends a request and reads the head of its answer. A body that is at hand is only looked at, so that the same
-    /// request can be sent again if nothing of it went out.
-    pub(crate) async fn exchange(
+    /// Sends a request and reads the head of its response. A body that is at hand is only looked at, so that the same
+    /// request can be sent again if nothing of it went out. `progress` is set whenever a piece of a body that streams has
+    /// come.
+    pub(super) async fn exchange(
         &mut self,
-        head: &mut RequestHead,
+        request: &mut Request,
         host: &HeaderValue,
-        body: &mut Outgoing,
-    ) -> Result<ResponseHead, Failure> {
-        let mut sending = Sending::new(head, host, body);
+        progress: &Cell<Instant>,
+        keeps: fn(&HeaderName) -> bool,
+    ) -> Result<ResponseHead, Error> {
+        let body = &mut request.body;
+        let mut sending = Sending::new(&mut request.head, host, body, progress);
         let mut received = Bytes::new();
         let result = poll_fn(|cx| {
             // An end that has come since the last answer; nothing to read costs no system call.
             if self.was_used && !sending.was_sent && self.poll_read(cx).is_ready() {
-                return Poll::Ready(Err(Http1Error::Closed));
+                return Poll::Ready(Err(Broken::Closed.into()));
             }
-            // Before more is sent: an upstream may answer early, a 413 for example, and close. What it said is lost
-            // once a write has failed.
+            // Before more is sent: an origin may answer early, a 413 for example, and close. What it said is lost once
+            // a write has failed.
             if sending.was_sent {
-                let early = self.poll_head(&mut received, cx);
+                let early = self.poll_head(&mut received, keeps, cx);
                 if early.is_ready() || sending.is_over {
-                    return early;
+                    return early.map_err(Failure::Broken);
                 }
             }
             if let Poll::Ready(Err(error)) = sending.poll(&mut self.transport, body, cx) {
-                if matches!(error, Http1Error::Upload) || !sending.was_sent {
+                if matches!(error, Failure::Body) || !sending.was_sent {
                     return Poll::Ready(Err(error));
                 }
                 sending.is_over = true;
             }
-            self.poll_head(&mut received, cx)
+            self.poll_head(&mut received, keeps, cx).map_err(Failure::Broken)
         })
         .await;
         self.unread = received;
         self.was_used = true;
         match result {
             Ok(mut head) => {
-                // An answer that comes before the request was sent whole leaves the connection in an unknown state.
+                // A response that comes before the request was sent whole leaves the connection in an unknown state.
                 head.keeps_alive &= sending.is_complete;
                 Ok(head)
             }
-            Err(error) => Err(Failure { error, was_sent: sending.was_sent }),
+            Err(Failure::Broken(cause)) => Err(Error::Broken { was_sent: sending.was_sent, cause }),
+            Err(Failure::Body) => Err(Error::Body),
         }
     }
 
     /// Reads on until the final head is whole; what follows it stays in `received`.
-    fn poll_head(&mut self, received: &mut Bytes, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Http1Error>> {
+    fn poll_head(
+        &mut self,
+        received: &mut Bytes,
+        keeps: fn(&HeaderName) -> bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<ResponseHead, Broken>> {
         loop {
             let piece = ready!(self.poll_read(cx))?;
             if piece.is_empty() {
-                return Poll::Ready(Err(Http1Error::Closed));
+                return Poll::Ready(Err(Broken::Closed));
             }
             // Nearly every head comes in one piece.
             *received = if received.is_empty() { piece } else { [&**received, &*piece].concat().into() };
-            while let Some(head) = ResponseHead::parse(received)? {
+            while let Some(head) = ResponseHead::parse(received, keeps)? {
                 // 103 and the like: only the final answer counts.
                 if !head.status.is_informational() {
                     return Poll::Ready(Ok(head));
                 }
             }
             if received.len() > LONGEST_HEAD {
-                return Poll::Ready(Err(Http1Error::Malformed("the head is too long")));
+                return Poll::Ready(Err(Broken::Malformed("the head is too long")));
             }
         }
     }
@@ -179,12 +171,12 @@ impl Connection {
 
 impl Transport {
     /// Writes at least one of these bytes.
-    fn poll_write_some(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Http1Error>> {
+    fn poll_write_some(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Broken>> {
         let written = ready!(match self {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
         })?;
-        Poll::Ready(if written == 0 { Err(Http1Error::Closed) } else { Ok(written) })
+        Poll::Ready(if written == 0 { Err(Broken::Closed) } else { Ok(written) })
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -196,6 +188,24 @@ impl Transport {
     }
 }
 
+/// Which end came to an end.
+enum Failure {
+    Broken(Broken),
+    Body,
+}
+
+impl From<Broken> for Failure {
+    fn from(error: Broken) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
 /// A request on its way out.
 #[expect(
     clippy::struct_excessive_bools,
@@ -204,8 +214,10 @@ impl Transport {
 struct Sending<'a> {
     /// The head, with a short body.
     head: &'a [u8],
-    /// What comes after it: the rest of a body that is at hand, or a piece of an upload.
+    /// What comes after it: the rest of a body that is at hand, or a piece of one that streams.
     piece: Bytes,
+    /// When that came.
+    progress: &'a Cell<Instant>,
     is_chunked: bool,
     was_sent: bool,
     is_complete: bool,
@@ -213,24 +225,24 @@ struct Sending<'a> {
 }
 
 impl<'a> Sending<'a> {
-    fn new(head: &'a mut RequestHead, host: &HeaderValue, body: &Outgoing) -> Self {
-        let length = body.size_hint().exact();
-        let is_chunked = matches!(body, Outgoing::Upload(_)) && length.is_none();
+    fn new(head: &'a mut RequestHead, host: &HeaderValue, body: &RequestBody, progress: &'a Cell<Instant>) -> Self {
+        let length = body.length();
+        let is_chunked = length.is_none();
         let (together, piece) = match body {
-            Outgoing::Full(bytes) if bytes.len() <= SENT_TOGETHER => (&**bytes, Bytes::new()),
-            Outgoing::Full(bytes) => (&[][..], bytes.clone()),
-            Outgoing::Empty | Outgoing::Upload(_) => (&[][..], Bytes::new()),
+            RequestBody::Full(bytes) if bytes.len() <= SENT_TOGETHER => (&**bytes, Bytes::new()),
+            RequestBody::Full(bytes) => (&[][..], bytes.clone()),
+            RequestBody::Empty | RequestBody::Stream(_) => (&[][..], Bytes::new()),
         };
         let head = head.encode(host, length, together);
-        Self { head, piece, is_chunked, was_sent: false, is_complete: false, is_over: false }
+        Self { head, piece, progress, is_chunked, was_sent: false, is_complete: false, is_over: false }
     }
 
     fn poll(
         &mut self,
         transport: &mut Transport,
-        body: &mut Outgoing,
+        body: &mut RequestBody,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Http1Error>> {
+    ) -> Poll<Result<(), Failure>> {
         while !self.is_over {
             while !self.head.is_empty() {
                 let written = ready!(transport.poll_write_some(cx, self.head))?;
@@ -242,12 +254,13 @@ impl<'a> Sending<'a> {
                 self.was_sent = true;
                 self.piece.advance(written.min(self.piece.len()));
             }
-            if let (Outgoing::Upload(_), false) = (&*body, self.is_complete) {
-                self.piece = self.next_of_upload(ready!(Pin::new(&mut *body).poll_frame(cx)))?;
+            if let (RequestBody::Stream(stream), false) = (&mut *body, self.is_complete) {
+                let frame = ready!(stream.as_mut().poll_frame(cx));
+                self.piece = self.next_piece(frame)?;
             } else {
                 self.is_complete = true;
-                // What was sent is not sent again; it may hold the client's read buffer.
-                *body = Outgoing::Empty;
+                // What was sent is not sent again; it may hold somebody's read buffer.
+                *body = RequestBody::Empty;
                 ready!(transport.poll_flush(cx))?;
                 self.is_over = true;
             }
@@ -255,13 +268,13 @@ impl<'a> Sending<'a> {
         Poll::Ready(Ok(()))
     }
 
-    fn next_of_upload(
-        &mut self,
-        frame: Option<Result<http_body::Frame<Bytes>, crate::upstream::outgoing::UploadFailed>>,
-    ) -> Result<Bytes, Http1Error> {
+    fn next_piece(&mut self, frame: Option<Result<Frame<Bytes>, BodyFailed>>) -> Result<Bytes, Failure> {
         let data = match frame {
-            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-            Some(Err(_)) => return Err(Http1Error::Upload),
+            Some(Ok(frame)) => {
+                self.progress.set(Instant::now());
+                frame.into_data().unwrap_or_default()
+            }
+            Some(Err(BodyFailed)) => return Err(Failure::Body),
             None => {
                 self.is_complete = true;
                 return Ok(if self.is_chunked { Bytes::from_static(b"0\r\n\r\n") } else { Bytes::new() });

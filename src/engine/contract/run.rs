@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use super::failure::Failure;
 use super::part::{Tool, ToolResult};
 use super::request::Request;
 use super::watch::Watch;
+use crate::client::Client;
 use crate::engine::agentflow::Executions;
 use crate::engine::memory::Store;
 use crate::engine::models::{Answered, Ask, ChatModel};
@@ -23,7 +23,9 @@ use crate::engine::text::mustache::Names;
 use crate::engine::threads::link::MOST_UNREAD;
 use crate::predict::events::push_record;
 use crate::predict::report::ModelReport;
-use crate::upstream::forward::Upstreams;
+use crate::telemetry::calls::Calls;
+use crate::telemetry::metrics::Metrics;
+use crate::wire::hop;
 
 /// How long a run may compute before the others of its thread have their turn.
 const TURN: Duration = Duration::from_micros(500);
@@ -31,7 +33,9 @@ const TURN: Duration = Duration::from_micros(500);
 /// What nodes may use.
 pub(crate) struct Services {
     /// This thread's connections.
-    pub(crate) upstreams: Rc<Upstreams>,
+    pub(crate) client: Client,
+    pub(crate) calls: Calls,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) memory: Arc<dyn Store>,
     pub(crate) executions: Arc<Executions>,
     /// Since when the run computes that has its turn, where runs take turns.
@@ -39,8 +43,9 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    pub(crate) fn new(upstreams: Rc<Upstreams>, memory: Arc<dyn Store>, executions: Arc<Executions>) -> Self {
-        Self { upstreams, memory, executions, turn: Cell::default() }
+    pub(crate) fn new(metrics: Arc<Metrics>, memory: Arc<dyn Store>, executions: Arc<Executions>) -> Self {
+        let client = Client::new(hop::passes_downstream);
+        Self { client, calls: Calls::new(&metrics), metrics, memory, executions, turn: Cell::default() }
     }
 
     /// Does a run's work, and notes when its turns begin.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -25,8 +24,6 @@ use crate::engine::nodes::Kind;
 use crate::engine::provider::Targets;
 use crate::engine::text::settled::Overrides;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::series::Histograms;
-use crate::upstream::forward::Upstreams;
 
 pub(crate) const IMAGE: &str = "data:image/png;base64,iVBORw0KGgo=";
 
@@ -186,9 +183,9 @@ pub(crate) async fn asked_in_vain(kind: &dyn Kind, inputs: Value, ask: Ask<'_>) 
 }
 
 async fn patiently<T>(services: &Services, work: impl Future<Output = T>) -> T {
-    let deadlines = Rc::clone(&services.upstreams.deadlines);
+    let client = services.client.clone();
     let work = async {
-        let keeping = tokio::task::spawn_local(deadlines.keep());
+        let keeping = tokio::task::spawn_local(client.run());
         let done = tokio::time::timeout(std::time::Duration::from_secs(20), work).await;
         keeping.abort();
         done.expect("in time")
@@ -205,9 +202,7 @@ async fn provider(inputs: Value) -> (TcpListener, Value) {
 
 pub(crate) fn services() -> Services {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let first_byte = Histograms::new(metrics.time_to_first_byte.clone());
-    let upstreams = Upstreams { pool: Rc::default(), deadlines: Rc::default(), metrics, first_byte };
-    Services::new(Rc::new(upstreams), Arc::new(InProcess::default()), Arc::default())
+    Services::new(metrics, Arc::new(InProcess::default()), Arc::default())
 }
 
 /// Takes one request, and closes the connection behind the answer.

@@ -16,20 +16,13 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use ipnet::IpNet;
+use prometheus::IntGauge;
 
-use crate::client::http1::RequestHead;
-use crate::client::reach::Reach;
-use crate::client::reading::Reading;
-use crate::config::{Flowise, UpstreamUrl};
+use crate::client::{self, Origin, Reach, Request, RequestBody, RequestHead, ResponseBody, Timeouts, Tls, Wait};
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::run::Run;
-use crate::predict::chat_id;
+use crate::engine::contract::run::{Run, Services};
 use crate::telemetry::metrics::Metrics;
-use crate::upstream::forward::{Answer, Forward};
-use crate::upstream::outgoing::Outgoing;
-use crate::upstream::target::Target;
 use crate::wire::json;
-use crate::wire::refusal::Refusal;
 
 /// A provider's answer that is read whole.
 const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
@@ -40,7 +33,11 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// Where a provider is reached.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
-    target: Arc<Target>,
+    origin: Arc<Origin>,
+    /// The engine's name in the configuration.
+    upstream: Arc<str>,
+    /// Whether the origin accepts connections.
+    healthy: IntGauge,
     /// Before every path, without a slash at its end.
     base: Arc<str>,
     /// The host, if it is plain that it may not be called.
@@ -57,8 +54,13 @@ pub(crate) struct Targets {
     known: Mutex<Known>,
 }
 
-/// By origin, whether it is [outward](Targets::outward), and patience.
-type Known = HashMap<(String, bool, Duration), Arc<Target>>;
+#[derive(Debug, Clone, Default)]
+struct Known {
+    /// With the gauge of its health.
+    origins: HashMap<Arc<Origin>, IntGauge>,
+    /// Read with the first address that wants it.
+    tls: Option<Tls>,
+}
 
 /// More than flows need; a request may name a patience of its own.
 const MOST_KNOWN: usize = 512;
@@ -83,7 +85,7 @@ impl Targets {
     /// Goes on with the connections of those that were in use before.
     pub(crate) fn take_over(&self, previous: &Self) {
         let mut before = previous.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        before.retain(|(_, is_outward, _), _| !is_outward || self.outward == previous.outward);
+        before.origins.retain(|origin, _| [&Reach::Any, &self.outward].contains(&origin.reach()));
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = before;
     }
 
@@ -103,53 +105,77 @@ impl Targets {
     }
 
     fn reached(&self, url: &str, patience: Option<Duration>, reach: &Reach) -> Result<Endpoint, String> {
-        let (origin, base) = split(url)?;
-        let denied = (!reach.has_host(&origin.host)).then(|| origin.host.as_str().into());
-        let patience = patience.unwrap_or(PATIENCE);
+        let Url { is_https, host, port, path } = Url::read(url)?;
+        let denied = (!reach.has_host(&host)).then(|| host.as_str().into());
+        let timeouts = Timeouts { connect: CONNECT, response: patience.unwrap_or(PATIENCE) };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (format!("{origin:?}"), *reach != Reach::Any, patience);
-        if let Some(target) = known.get(&key) {
-            return Ok(Endpoint { target: Arc::clone(target), base, denied });
-        }
-        // Connections and health are the address's, whatever the patience.
-        let is_same = |other: &(String, bool, Duration)| (&other.0, other.1) == (&key.0, key.1);
-        let neighbour = known.iter().find(|(other, _)| is_same(other)).map(|(_, target)| Arc::clone(target));
-        let settings = Flowise {
-            urls: vec![origin],
-            api_key: None,
-            ca: None,
-            connect_timeout: CONNECT,
-            response_timeout: patience,
-            // A node's timeout is for the first byte, as with the libraries that Flowise uses.
-            stream_idle_timeout: patience.max(PATIENCE),
-            pass_headers: Vec::new(),
-        };
-        let target = Target::new(&self.upstream, &settings, neighbour.as_deref(), &self.metrics);
-        let mut target = target.map_err(|problems| problems.to_string())?;
-        target.reach = reach.clone();
-        let target = Arc::new(target);
-        if known.len() < MOST_KNOWN {
-            known.insert(key, Arc::clone(&target));
-        }
-        Ok(Endpoint { target, base, denied })
+        let tls = if is_https { Some(known.tls()?) } else { None };
+        let origin =
+            Origin::new(&host, port, tls.as_ref(), reach.clone(), timeouts).map_err(|error| error.to_string())?;
+        let (origin, healthy) = known.origin(origin, |origin| self.gauge(origin));
+        Ok(Endpoint { origin, upstream: Arc::clone(&self.upstream), healthy, base: path, denied })
+    }
+
+    /// A new gauge says that all is well.
+    fn gauge(&self, origin: &Origin) -> IntGauge {
+        let gauge = self.metrics.upstream_healthy.with_label_values(&[&*self.upstream, &*origin.to_string()]);
+        gauge.set(1);
+        gauge
     }
 }
 
-/// `scheme://host:port` and the path.
-fn split(url: &str) -> Result<(UpstreamUrl, Arc<str>), String> {
-    let unreadable = || "expected an address such as http://127.0.0.1:11434/v1".to_owned();
-    let uri: http::Uri = url.trim().parse().map_err(|_| unreadable())?;
-    let https = match uri.scheme_str() {
-        Some("https") => true,
-        Some("http") => false,
-        _ => return Err(unreadable()),
-    };
-    let host = uri.host().ok_or_else(unreadable)?.trim_matches(['[', ']']).to_owned();
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err("expected an address without a user".to_owned());
+impl Known {
+    fn tls(&mut self) -> Result<Tls, String> {
+        if self.tls.is_none() {
+            self.tls = Some(Tls::system().map_err(|error| error.to_string())?);
+        }
+        self.tls.clone().ok_or_else(String::new)
     }
-    let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-    Ok((UpstreamUrl { https, host, port }, uri.path().trim_end_matches('/').into()))
+
+    /// The very same one, if it is known. Connections and health are the server's, however long it is waited for.
+    fn origin(&mut self, origin: Origin, gauge: impl FnOnce(&Origin) -> IntGauge) -> (Arc<Origin>, IntGauge) {
+        if let Some((known, healthy)) = self.origins.get_key_value(&origin) {
+            return (Arc::clone(known), healthy.clone());
+        }
+        let neighbour = self.origins.iter().find(|(known, _)| known.is_same_server(&origin));
+        let healthy = neighbour.map_or_else(|| gauge(&origin), |(_, healthy)| healthy.clone());
+        let origin = match neighbour {
+            Some((neighbour, _)) => origin.sharing(neighbour),
+            None => origin,
+        };
+        let origin = Arc::new(origin);
+        if self.origins.len() < MOST_KNOWN {
+            self.origins.insert(Arc::clone(&origin), healthy.clone());
+        }
+        (origin, healthy)
+    }
+}
+
+/// An address as it is written, taken apart.
+struct Url {
+    is_https: bool,
+    host: String,
+    port: u16,
+    /// Without a slash at its end.
+    path: Arc<str>,
+}
+
+impl Url {
+    fn read(url: &str) -> Result<Self, String> {
+        let unreadable = || "expected an address such as http://127.0.0.1:11434/v1".to_owned();
+        let uri: http::Uri = url.trim().parse().map_err(|_| unreadable())?;
+        let is_https = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(unreadable()),
+        };
+        let host = uri.host().ok_or_else(unreadable)?.trim_matches(['[', ']']).to_owned();
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err("expected an address without a user".to_owned());
+        }
+        let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+        Ok(Self { is_https, host, port, path: uri.path().trim_end_matches('/').into() })
+    }
 }
 
 /// A request to a provider.
@@ -197,12 +223,12 @@ impl Endpoint {
 
     /// The whole answer, whatever its status.
     pub(crate) async fn fetch(&self, call: Call<'_>, run: &Run<'_>) -> Result<Received, Failure> {
-        let Answer { status, headers, body, .. } = self.ask(call, run).await?;
+        let client::Response { status, headers, body, .. } = self.ask(call, run).await?;
         Ok(Received { status, headers, body: Incoming { body, secrets: Vec::new() }.whole().await? })
     }
 
     /// The answer, whatever its status.
-    pub(crate) async fn ask(&self, call: Call<'_>, run: &Run<'_>) -> Result<Answer, Failure> {
+    pub(crate) async fn ask(&self, call: Call<'_>, run: &Run<'_>) -> Result<client::Response, Failure> {
         // A text that met a bound is cut; nothing of it is sent.
         run.budget().check()?;
         if self.denied.is_some() {
@@ -219,12 +245,31 @@ impl Endpoint {
         for (name, value) in headers {
             head.field(name.as_str(), value);
         }
-        let body = if body.is_empty() { Outgoing::Empty } else { Outgoing::Full(body) };
-        let chat = chat_id::hash(run.request.chat_id.as_bytes());
-        run.services.upstreams.send(&self.target, Forward { head, body, chat }).await.map_err(|refusal| match refusal {
-            Refusal::UpstreamTimeout => Failure::Timeout,
-            _ => Failure::Unreachable("Connection error.".to_owned()),
-        })
+        let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Full(body) };
+        let Services { client, calls, .. } = run.services;
+        let mut request = Request::new(head, body);
+        let connected = || self.healthy.set(1);
+        match client.send(&self.origin, &mut request, &connected).await {
+            Ok(response) => {
+                calls.answered(&self.upstream, response.first_byte);
+                Ok(response)
+            }
+            Err(error) => {
+                if error.is_connect() {
+                    self.healthy.set(0);
+                }
+                calls.failed(&self.upstream, &self.origin, &error);
+                Err(failure_of(&error))
+            }
+        }
+    }
+}
+
+/// As the libraries that Flowise uses word it, whatever stood in the way; the log says what it was.
+fn failure_of(error: &client::Error) -> Failure {
+    match error {
+        client::Error::Timeout(Wait::Response) => Failure::Timeout,
+        _ => Failure::Unreachable("Connection error.".to_owned()),
     }
 }
 
@@ -238,7 +283,7 @@ pub(crate) struct Received {
 
 /// A provider's answer on its way.
 pub(crate) struct Incoming {
-    body: Reading,
+    body: ResponseBody,
     /// What was sent for it.
     secrets: Vec<HeaderValue>,
 }
@@ -250,8 +295,8 @@ impl fmt::Debug for Incoming {
 }
 
 impl Incoming {
-    pub(crate) fn new(answer: Answer) -> Self {
-        Self { body: answer.body, secrets: Vec::new() }
+    pub(crate) fn new(response: client::Response) -> Self {
+        Self { body: response.body, secrets: Vec::new() }
     }
 
     /// What was sent for it and must not be told, should it be repeated.
@@ -344,12 +389,12 @@ mod tests {
 
     #[test]
     fn addresses_are_split_into_origin_and_path() {
-        let (origin, base) = split("http://127.0.0.1:11434/v1/").unwrap();
-        assert_eq!((origin.https, origin.host.as_str(), origin.port, &*base), (false, "127.0.0.1", 11434, "/v1"));
-        let (origin, base) = split("https://api.openai.com").unwrap();
-        assert_eq!((origin.https, origin.port, &*base), (true, 443, ""));
+        let url = Url::read("http://127.0.0.1:11434/v1/").unwrap();
+        assert_eq!((url.is_https, url.host.as_str(), url.port, &*url.path), (false, "127.0.0.1", 11434, "/v1"));
+        let url = Url::read("https://api.openai.com").unwrap();
+        assert_eq!((url.is_https, url.port, &*url.path), (true, 443, ""));
         for url in ["", "127.0.0.1:1", "ftp://x", "http://user@host/"] {
-            assert!(split(url).is_err(), "{url}");
+            assert!(Url::read(url).is_err(), "{url}");
         }
     }
 

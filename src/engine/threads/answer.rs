@@ -76,7 +76,7 @@ impl Job {
             Ok(overridden) => overridden,
             Err(failure) => return teller.answer(Err(failure.refusal(&redactor))),
         };
-        let metrics = &services.upstreams.metrics;
+        let metrics = &services.metrics;
         let watch = Watch::new(metrics, &chatflow, &flow, abort, models, Arc::clone(&redactor));
         let is_stream = streaming && flow.face.streams;
         let sink = if is_stream {

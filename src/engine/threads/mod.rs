@@ -23,11 +23,8 @@ use tokio_util::sync::CancellationToken;
 use self::answer::Job;
 use super::agentflow::Executions;
 use super::memory::Store;
-use crate::client::pool::Pool;
 use crate::engine::contract::run::Services;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::series::Histograms;
-use crate::upstream::forward::Upstreams;
 use crate::wire::refusal::Refusal;
 
 /// Predictions that wait for one thread to begin them.
@@ -183,10 +180,8 @@ impl EngineThread {
 
     async fn serve(mut self) {
         let services = self.services();
-        let upstreams = &services.upstreams;
-        tokio::task::spawn_local(sweep(Rc::clone(&upstreams.pool)));
-        tokio::task::spawn_local(Rc::clone(&upstreams.deadlines).keep());
-        let began = upstreams.metrics.engine.wait.clone();
+        tokio::task::spawn_local(services.client.clone().run());
+        let began = services.metrics.engine.wait.clone();
         while let Some(Some((job, handed_over))) = self.stop.run_until_cancelled(self.jobs.recv()).await {
             self.load.waiting.fetch_sub(1, Ordering::Relaxed);
             began.observe(handed_over.elapsed().as_secs_f64());
@@ -203,22 +198,7 @@ impl EngineThread {
 
     fn services(&self) -> Rc<Services> {
         let Means { metrics, memory, executions } = self.means.clone();
-        let upstreams = Rc::new(Upstreams {
-            pool: Rc::default(),
-            deadlines: Rc::default(),
-            first_byte: Histograms::new(metrics.time_to_first_byte.clone()),
-            metrics,
-        });
-        Rc::new(Services::new(upstreams, memory, executions))
-    }
-}
-
-/// Closes connections that have rested.
-async fn sweep(pool: Rc<Pool>) {
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        tick.tick().await;
-        pool.sweep();
+        Rc::new(Services::new(metrics, memory, executions))
     }
 }
 
@@ -231,7 +211,7 @@ struct Counted {
 impl Counted {
     fn new(load: &Arc<Load>, services: &Rc<Services>) -> Self {
         load.running.fetch_add(1, Ordering::Relaxed);
-        services.upstreams.metrics.engine.runs.inc();
+        services.metrics.engine.runs.inc();
         Self { load: Arc::clone(load), services: Rc::clone(services) }
     }
 }
@@ -239,7 +219,7 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.load.running.fetch_sub(1, Ordering::Relaxed);
-        self.services.upstreams.metrics.engine.runs.dec();
+        self.services.metrics.engine.runs.dec();
     }
 }
 

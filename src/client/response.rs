@@ -1,43 +1,56 @@
-//! The body of an upstream's answer, and the connection that it comes over.
+//! What comes back: a head, and a body with the connection that it comes over.
 
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
-use super::http1::{Connection, Decoded, Decoder, Http1Error, ResponseHead};
+use super::error::Broken;
+use super::http1::{Connection, Decoded, Decoder, ResponseHead};
 use super::pool::Pool;
 
+/// A response whose body is still to be read.
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    /// Those that the client [keeps](super::Client::new).
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: ResponseBody,
+    /// From the request to the head.
+    pub(crate) first_byte: Duration,
+}
+
 /// Reads a body to its end, then gives the connection back. Dropping it before closes the connection, which is how
-/// an upstream call is cancelled.
+/// a request is cancelled.
 #[derive(Debug)]
-pub(crate) struct Reading {
+pub(crate) struct ResponseBody {
     decoder: Decoder,
     connection: Option<Connection>,
-    endpoint: u64,
+    origin: u64,
     keeps_alive: bool,
-    rest: std::time::Duration,
+    rest: Duration,
     pool: Rc<Pool>,
 }
 
-impl Reading {
-    pub(crate) fn new(head: &mut ResponseHead, connection: Connection, endpoint: u64, pool: &Rc<Pool>) -> Self {
-        let mut reading = Self {
+impl ResponseBody {
+    pub(super) fn new(head: &mut ResponseHead, connection: Connection, origin: u64, pool: &Rc<Pool>) -> Self {
+        let mut body = Self {
             decoder: head.take_body(),
             connection: Some(connection),
-            endpoint,
+            origin,
             keeps_alive: head.keeps_alive,
             rest: head.rest,
             pool: Rc::clone(pool),
         };
-        reading.give_back_if_done();
-        reading
+        body.give_back_if_done();
+        body
     }
 
     /// The next piece; one chunk's data is never joined with another's.
-    pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Http1Error>>> {
+    pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         loop {
             let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
             let outcome = match ready!(connection.poll_read(cx)) {
@@ -68,16 +81,16 @@ impl Reading {
             && let Some(connection) = self.connection.take()
             && self.keeps_alive
         {
-            self.pool.give_back(self.endpoint, connection, self.rest);
+            self.pool.give_back(self.origin, connection, self.rest);
         }
     }
 }
 
-impl Body for Reading {
+impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = Http1Error;
+    type Error = Broken;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Http1Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         self.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data)))
     }
 

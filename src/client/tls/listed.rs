@@ -1,18 +1,17 @@
-//! Which servers are who they say: those with a certificate that an authority of `ca_file` has signed, and those whose
-//! own certificate stands in it.
+//! Which servers are who they say: those with a certificate that a listed authority has signed, and those whose own
+//! certificate is listed.
 //!
 //! `openssl req -x509` marks what it makes as an authority's certificate, and by the book such a one identifies no
 //! server (RFC 5280, section 4.2.1.9). Whoever lists the very certificate has said whom to trust: then its dates and
 //! its name count, and that the server has its key.
 
-use std::io;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{AlertDescription, CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use x509_parser::certificate::X509Certificate;
 
 /// See the module.
@@ -93,38 +92,4 @@ fn is_common_name(certificate: &X509Certificate<'_>, name: &ServerName<'_>) -> b
     let only = names.next().filter(|_| names.next().is_none()).and_then(|name| name.as_str().ok());
     matches!(certificate.subject_alternative_name(), Ok(None))
         && only.is_some_and(|only| only.eq_ignore_ascii_case(&name.to_str()))
-}
-
-/// What can be done about a handshake with an upstream that failed.
-pub(crate) fn advice(error: &io::Error) -> Option<&'static str> {
-    let error = error.get_ref()?.downcast_ref::<Error>()?;
-    match error {
-        Error::InvalidCertificate(error) => Some(match error {
-            CertificateError::UnknownIssuer => {
-                "name the authority that has signed the server's certificate in ca_file, or that certificate itself"
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "the server's certificate is for other names: write one of those in urls, or make one for the name in \
-                 urls (openssl req -x509 ... -addext subjectAltName=DNS:NAME)"
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "the server's certificate has ended: renew it, and ca_file if it stands there"
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "the server's certificate is not valid yet: look at the clocks"
-            }
-            _ => {
-                "the server's certificate cannot stand for a server: if it is self-signed, name that very certificate \
-                 (X.509 version 3, as openssl req -x509 makes it) in ca_file"
-            }
-        }),
-        Error::InvalidMessage(_) => Some("the server does not speak TLS on this port: is http meant in urls?"),
-        Error::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::BadCertificate) => {
-            Some("the server wants a client's certificate, and the gateway has none")
-        }
-        Error::AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure) => {
-            Some("the server speaks another version of TLS than 1.2 and 1.3, or only outdated ciphers")
-        }
-        _ => None,
-    }
 }
