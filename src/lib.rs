@@ -12,7 +12,8 @@
 //! | `widget` | the other calls of Flowise's widget, field by field |
 //! | `engine` | the backend that runs exported flows, and answers `flowgate demo` |
 //! | `snapshot` | what one request runs on, swapped as a whole |
-//! | `keys`, `limits`, `tls` | who may ask, how much, and certificates |
+//! | `keys`, `tls` | who may ask, and certificates |
+//! | `state` | what is counted, over all snapshots: limits |
 //! | `reload`, `admin` | live changes; metrics and health |
 //! | `redact` | what of a failure may be told |
 //! | `wire` | bodies, refusals, header policy, addresses |
@@ -33,13 +34,13 @@ mod engine;
 #[cfg(test)]
 mod fuzzing;
 pub mod keys;
-mod limits;
 mod predict;
 mod redact;
 mod reload;
 mod server;
 mod snapshot;
 mod stack;
+mod state;
 #[doc(hidden)]
 pub mod tables;
 mod telemetry;

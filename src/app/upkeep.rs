@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::config::Problems;
-use crate::limits::ledger;
 use crate::snapshot::{Shared, Snapshot};
+use crate::state::ledger;
 use crate::telemetry::metrics::Metrics;
 
 /// See the module.

@@ -14,7 +14,7 @@ use std::time::Instant;
 use prometheus::IntGauge;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::limits::Visitor;
+use crate::state::limits::Visitor;
 
 const SHARDS: usize = 64;
 /// Seconds between two lines of the log about addresses at their bound.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::Snapshot;
 use crate::config::Problem;
-use crate::limits::ledger::{self, Counts};
+use crate::state::ledger::{self, Counts};
 
 impl Snapshot {
     /// Whether something was charged to a quota since the last call.

@@ -10,10 +10,10 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Version};
 
 use crate::keys::{self, token::Claims};
-use crate::limits::{Delay, Permit};
 use crate::predict::report::{ModelReport, Slot, StreamReport};
 use crate::predict::session::{Namespace, Scope};
 use crate::snapshot::{self, Flow};
+use crate::state::limits::{Delay, Permit};
 use crate::upstream::outgoing::BodyBounds;
 use crate::wire::client_body::ClientBody;
 use crate::wire::pace::PaceLimits;

@@ -22,8 +22,8 @@ use tower::{Layer, Service};
 use super::Environment;
 use super::check::refuse;
 use super::context::{Call, Context};
-use crate::limits::{Admission, Decision, Exceeded, InQueue, Permit, Visitor};
 use crate::predict::session::Scope;
+use crate::state::limits::{Admission, Decision, Exceeded, InQueue, Permit, Visitor};
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 

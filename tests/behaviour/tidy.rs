@@ -12,7 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Commands may read and check everything that they show or write; what runs, runs by way of `app`. `check` builds
     // the snapshot that `serve` would run on.
     ("cli", &["app", "snapshot", "engine", "keys", "config", "telemetry"]),
-    ("app", &["server", "admin", "reload", "snapshot", "engine", "keys", "limits::ledger", "config", "telemetry"]),
+    ("app", &["server", "admin", "reload", "snapshot", "engine", "keys", "state::ledger", "config", "telemetry"]),
     // What tests hold the pages against.
     ("tables", &["wire::refusal"]),
     // Peers that know nothing of each other. The worker makes what its stack works with: pool and queue of aborts.
@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "predict::chat_id",
             "wire::body",
             // Whose connections are counted, and whose are not.
-            "limits::Visitor",
+            "state::limits::Visitor",
             "wire::forwarded",
             "wire::client_body",
             "wire::refusal",
@@ -48,7 +48,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "snapshot",
             "predict",
             "keys",
-            "limits",
+            "state",
             "wire",
             // Heads of what goes to Flowise.
             "client::RequestHead",
@@ -61,7 +61,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The key that keeps a chatflow's callers apart is made once, not with every request.
     (
         "snapshot",
-        &["engine", "upstream::target", "predict::session", "redact", "keys", "limits", "tls", "config", "telemetry"],
+        &["engine", "upstream::target", "predict::session", "redact", "keys", "state", "tls", "config", "telemetry"],
     ),
     // Backends. The engine speaks Flowise's protocol to clients, and keeps the register of chats that both share.
     ("engine", &["upstream::running", "predict", "wire", "redact", "client", "config", "telemetry"]),
@@ -84,7 +84,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("predict", &["wire::json", "wire::refusal", "config"]),
     ("keys", &["config"]),
     // Rate-limit fields are written on every request.
-    ("limits", &["wire::decimal", "config"]),
+    ("state", &["wire::decimal", "config"]),
     ("tls", &["config"]),
     // The log is set up as it is configured, and tells of calls to upstreams what came of them.
     ("telemetry", &["wire::decimal", "client", "config"]),

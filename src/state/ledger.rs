@@ -10,7 +10,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-pub(crate) use super::quota::Counted;
+pub(crate) use super::limits::Counted;
 
 const FILE: &str = "quota.json";
 const TEMPORARY: &str = ".quota.json.tmp";

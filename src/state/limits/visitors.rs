@@ -86,9 +86,9 @@ impl Visitors {
 mod tests {
     use super::*;
     use crate::config::{Plan, QuotaPeriod};
-    use crate::limits::allowance::Decision;
-    use crate::limits::tests::{plan, with_quota};
-    use crate::limits::{Admission, Exceeded};
+    use crate::state::limits::allowance::Decision;
+    use crate::state::limits::tests::{plan, with_quota};
+    use crate::state::limits::{Admission, Exceeded};
 
     fn visitors(plan: &Plan, previous: Option<&Visitors>) -> Visitors {
         let limits = PlanLimits::new(plan, previous.map(|previous| &*previous.plan));

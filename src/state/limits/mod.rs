@@ -8,14 +8,12 @@
 //! | [`rate`], [`quota`] | what a caller has used: a GCRA bucket; a count in a calendar period |
 //! | [`visitor`], [`visitors`], [`table`] | callers whom no configuration names, in bounded memory |
 //! | [`penalty`] | failed authentication |
-//! | [`ledger`] | quota counts on disk |
 //!
 //! A key's limits are a few atomics behind two pointers, so the way of a request with a secret key takes no lock, all
 //! workers share one count, and memory is bounded by the number of configured keys. A visitor costs one look-up under
 //! the lock of a shard.
 
 mod allowance;
-pub(crate) mod ledger;
 mod penalty;
 mod places;
 mod plan;
@@ -29,6 +27,7 @@ pub(crate) use allowance::{Admission, Allowance, Decision, Exceeded, InQueue};
 pub(crate) use penalty::{Delay, Penalties};
 pub(crate) use places::Permit;
 pub(crate) use plan::PlanLimits;
+pub(crate) use quota::Counted;
 pub(crate) use visitor::Visitor;
 pub(crate) use visitors::Visitors;
 

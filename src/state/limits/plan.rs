@@ -113,7 +113,7 @@ fn policy(plan: &Plan) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::tests::{plan, with_quota};
+    use crate::state::limits::tests::{plan, with_quota};
 
     #[test]
     fn headers_follow_the_draft() {

@@ -173,7 +173,7 @@ impl Allowance {
 mod tests {
     use super::*;
     use crate::config::{Plan, QuotaPeriod};
-    use crate::limits::tests::{plan, with_queue, with_quota};
+    use crate::state::limits::tests::{plan, with_queue, with_quota};
 
     fn allowance(plan: &Plan, previous: Option<&Allowance>) -> Allowance {
         let limits = PlanLimits::new(plan, previous.map(|previous| &*previous.plan));
