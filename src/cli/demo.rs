@@ -69,7 +69,7 @@ fn greeting(address: SocketAddr, admin: SocketAddr, secret: &Secret) -> String {
          \n\
          key: {key}\n\
          \n\
-         Its chatflow answers questions about flowgate from the README: no network, no model, only quotes.\n\
+         Its chatflow answers questions about flowgate from its pages: no network, no model, only quotes.\n\
          \n\
          One answer:\n\
          \n\

@@ -39,6 +39,7 @@ mod late_errors;
 mod limit_queue;
 mod offline_tokens;
 mod overrides;
+mod pages;
 mod penalty;
 mod pooling;
 mod preflight;

@@ -1,6 +1,7 @@
-//! The flow behind `flowgate demo`: answers questions about flowgate by quoting its README. It needs no network and no
+//! The flow behind `flowgate demo`: answers questions about flowgate by quoting its pages. It needs no network and no
 //! model, says so, and says when it has no answer.
 
+mod pages;
 mod passages;
 mod search;
 
@@ -13,16 +14,15 @@ use super::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::part::{Chain, Document, Reply};
 use crate::engine::contract::run::Run;
-use passages::Passage;
+use pages::PAGES;
+use passages::{Passage, passages};
 use search::{Search, quote};
-
-const README: &str = include_str!("../../../README.md");
 
 /// Between two tokens, so that a stream looks like one.
 const PACE: Duration = Duration::from_millis(20);
 
 const NO_ANSWER: &str = "I have no answer to that. I am flowgate's demo, not a model: I can only quote what flowgate's \
-    README says, and I find nothing about your question in it. Try \"What is flowgate?\" or \"What does exit \
+    pages say, and I find nothing about your question in them. Try \"What is flowgate?\" or \"What does exit \
     code 2 mean?\".";
 
 /// Letters of a question that are looked at: each of its words is compared with every passage.
@@ -39,7 +39,7 @@ impl fmt::Debug for Guide {
 
 impl Guide {
     pub(super) fn new() -> Self {
-        Self(Search::over(passages::passages(README)))
+        Self(Search::over(PAGES.iter().flat_map(|(page, text)| passages(page, text)).collect()))
     }
 }
 
@@ -73,14 +73,15 @@ fn answer(found: &[&Passage], question: &str) -> String {
     if found.is_empty() {
         return NO_ANSWER.to_owned();
     }
-    let mut places: Vec<&str> = Vec::new();
-    for title in found.iter().map(|passage| title(passage)) {
-        if !places.contains(&title) {
-            places.push(title);
+    let mut places: Vec<String> = Vec::new();
+    for passage in found {
+        let place = format!("{} ({})", title(passage), passage.page);
+        if !places.contains(&place) {
+            places.push(place);
         }
     }
     let quotes: Vec<String> = found.iter().map(|passage| quote(passage, question)).collect();
-    format!("{}\n\n(Quoted from flowgate's README: {}. No model wrote this.)", quotes.join("\n\n"), places.join(", "))
+    format!("{}\n\n(Quoted from flowgate's pages: {}. No model wrote this.)", quotes.join("\n\n"), places.join(", "))
 }
 
 fn title(passage: &Passage) -> &str {
@@ -90,7 +91,7 @@ fn title(passage: &Passage) -> &str {
 fn source(passage: &Passage) -> Value {
     let (from, to) = passage.lines;
     let metadata = json!({
-        "source": "README.md",
+        "source": passage.page,
         "title": title(passage),
         "loc": { "lines": { "from": from, "to": to } },
     });
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_answers_what_it_speaks_of() {
+    fn the_pages_answer_what_they_speak_of() {
         for (question, words) in [
             ("What is flowgate?", "flowgate is a"),
             ("What does exit code 2 mean?", "bad usage"),
@@ -122,8 +123,10 @@ mod tests {
             let (text, sources) = ask(question);
             assert!(text.contains(words) && text.ends_with("No model wrote this.)"), "{question}: {text}");
             assert!((1..=3).contains(&sources.len()), "{question}");
-            let line = sources[0]["metadata"]["loc"]["lines"]["from"].as_u64().unwrap();
-            assert!(README.lines().nth(usize::try_from(line).unwrap() - 1).is_some_and(|line| !line.is_empty()));
+            let metadata = &sources[0]["metadata"];
+            let (_, page) = PAGES.iter().find(|(page, _)| metadata["source"] == *page).unwrap();
+            let line = metadata["loc"]["lines"]["from"].as_u64().unwrap();
+            assert!(page.lines().nth(usize::try_from(line).unwrap() - 1).is_some_and(|line| !line.is_empty()));
         }
     }
 

@@ -3,7 +3,9 @@
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Passage {
-    /// The headings above it, the lowest last. The text's title stands only above what has no other heading.
+    /// Of which page, as [`passages`] was told.
+    pub(super) page: &'static str,
+    /// The headings above it, the page's title first, the lowest last.
     pub(super) headings: Vec<String>,
     pub(super) text: String,
     pub(super) kind: Kind,
@@ -20,9 +22,9 @@ pub(super) enum Kind {
     Code,
 }
 
-/// All passages, in order.
-pub(super) fn passages(text: &str) -> Vec<Passage> {
-    let mut reader = Reader::default();
+/// All passages of a page, in order.
+pub(super) fn passages(page: &'static str, text: &str) -> Vec<Passage> {
+    let mut reader = Reader { page, ..Reader::default() };
     for (number, line) in (1..).zip(text.lines()) {
         reader.read(number, line);
     }
@@ -32,6 +34,7 @@ pub(super) fn passages(text: &str) -> Vec<Passage> {
 
 #[derive(Default)]
 struct Reader<'t> {
+    page: &'static str,
     passages: Vec<Passage>,
     /// By level.
     headings: Vec<(usize, String)>,
@@ -94,7 +97,7 @@ impl<'t> Reader<'t> {
                 parts.push(if column.is_empty() { cell } else { format!("{column}: {cell}") });
             }
             let text = parts.join("; ");
-            self.add(Passage { headings: Vec::new(), text, kind: Kind::Row, lines: (number, number) });
+            self.add(text, Kind::Row, (number, number));
         }
         self.columns = Some(columns);
     }
@@ -122,7 +125,7 @@ impl<'t> Reader<'t> {
             Kind::Prose | Kind::Row => plain(&held.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")),
         };
         let lines = (self.first, self.first + held.len() - 1);
-        self.add(Passage { headings: Vec::new(), text, kind, lines });
+        self.add(text, kind, lines);
     }
 
     /// What introduces a block of code belongs to it.
@@ -132,11 +135,9 @@ impl<'t> Reader<'t> {
         self.passages.pop_if(leads).map(|last| last.text + "\n").unwrap_or_default()
     }
 
-    fn add(&mut self, passage: Passage) {
-        let is_below_title = self.headings.len() > 1;
-        let headings = self.headings.iter().filter(|(level, _)| *level > 1 || !is_below_title);
-        let headings = headings.map(|(_, heading)| heading.clone()).collect();
-        self.passages.push(Passage { headings, ..passage });
+    fn add(&mut self, text: String, kind: Kind, lines: (usize, usize)) {
+        let headings = self.headings.iter().map(|(_, heading)| heading.clone()).collect();
+        self.passages.push(Passage { page: self.page, headings, text, kind, lines });
     }
 }
 
@@ -176,18 +177,18 @@ mod tests {
 
     #[test]
     fn blocks_become_passages_below_their_headings() {
-        let found = passages(TEXT);
+        let found = passages("a.md", TEXT);
         let shown: Vec<_> =
             found.iter().map(|found| (found.headings.join("/"), found.text.as_str(), found.lines)).collect();
         let expected = [
             ("Title", "Intro.", (3, 3)),
-            ("Limits", "One rate per key.", (12, 13)),
-            ("Limits", "code: `a|b`; when: never", (17, 17)),
-            ("Limits", "when: x", (18, 18)),
-            ("Limits", "first goes on", (20, 21)),
-            ("Limits", "second", (22, 22)),
-            ("Limits/Deep", "Like this:\n```sh\n# no heading\n```", (27, 29)),
-            ("Next", "End [1].", (31, 31)),
+            ("Title/Limits", "One rate per key.", (12, 13)),
+            ("Title/Limits", "code: `a|b`; when: never", (17, 17)),
+            ("Title/Limits", "when: x", (18, 18)),
+            ("Title/Limits", "first goes on", (20, 21)),
+            ("Title/Limits", "second", (22, 22)),
+            ("Title/Limits/Deep", "Like this:\n```sh\n# no heading\n```", (27, 29)),
+            ("Title/Next", "End [1].", (31, 31)),
         ];
         assert_eq!(shown, expected.map(|(headings, text, lines)| (headings.to_owned(), text, lines)));
     }

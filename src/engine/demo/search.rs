@@ -157,7 +157,7 @@ mod tests {
         Keys are created with `flowgate keys create`. A revoked key is refused.\n";
 
     fn answer(question: &str) -> Vec<String> {
-        let search = Search::over(passages(TEXT));
+        let search = Search::over(passages("a.md", TEXT));
         search.find(question).into_iter().map(|passage| quote(passage, question)).collect()
     }
 

@@ -1,4 +1,4 @@
-// Differences from Flowise that are meant, with the reason. The same list is in the compatibility table of the README.
+// Differences from Flowise that are meant, with the reason. The same list is in the table of differences in src/engine/README.md.
 const HIDDEN = 'Flowise shows visitors the address, options and credential id of the model; the engine keeps them to itself'
 export const ACCEPTED = [
   { flow: /^ollama-/, at: /\.options\.stop$/, text: /^nothing/, why: 'Flowise forgets the stop words of a ChatOllama' },
