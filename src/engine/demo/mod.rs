@@ -119,6 +119,11 @@ mod tests {
             ("What is charged before the body is looked at?", "charged"),
             ("Where does /metrics listen?", "/metrics"),
             ("What happens on SIGTERM?", "SIGTERM"),
+            ("How do I leave Flowise?", "exported from Flowise"),
+            ("How do I rotate a key?", "flowgate keys rotate"),
+            ("What is CVE-2026-30820?", "x-request-from"),
+            ("What does chat_busy mean?", "second stream"),
+            ("Does it support TLS?", "TLS 1.2 and 1.3"),
         ] {
             let (text, sources) = ask(question);
             assert!(text.contains(words) && text.ends_with("No model wrote this.)"), "{question}: {text}");

@@ -91,7 +91,7 @@ impl<'t> Reader<'t> {
             self.columns = Some(cells(line));
             return;
         };
-        if line.chars().any(|letter| !"|-: ".contains(letter)) {
+        if line.chars().any(|letter| !"|-: ".contains(letter)) && !leads_away(line) {
             let mut parts = Vec::new();
             for (column, cell) in columns.iter().zip(cells(line)).filter(|(_, cell)| !cell.is_empty()) {
                 parts.push(if column.is_empty() { cell } else { format!("{column}: {cell}") });
@@ -141,6 +141,12 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// Whether a row ends with a link alone: like a list of contents, it answers nothing.
+fn leads_away(row: &str) -> bool {
+    let last = row.trim().trim_end_matches('|').rsplit('|').next().unwrap_or_default().trim();
+    last.starts_with('[') && last.ends_with(')')
+}
+
 fn cells(row: &str) -> Vec<String> {
     let row = row.trim().replace("\\|", "\u{0}");
     let row = row.strip_prefix('|').unwrap_or(&row);
@@ -172,7 +178,7 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "# Title\n\nIntro.\n\n[a](#a) ·\n[b](#b) ·\n[c](#c) ·\n[d](#d)\n\n## Limits\n\nOne **rate**\nper [key](#keys).\n\n\
-        | code | when |\n|---|---|\n| `a\\|b` | never |\n|  | x |\n\n- first\n  goes on\n- second\n\n### Deep\nLike this:\n\n```sh\n\
+        | code | when |\n|---|---|\n| `a\\|b` | never |\n|  | x |\n| more | [there](b.md) |\n\n- first\n  goes on\n- second\n\n### Deep\nLike this:\n\n```sh\n\
         # no heading\n```\n## Next\nEnd [1].\n";
 
     #[test]
@@ -185,10 +191,10 @@ mod tests {
             ("Title/Limits", "One rate per key.", (12, 13)),
             ("Title/Limits", "code: `a|b`; when: never", (17, 17)),
             ("Title/Limits", "when: x", (18, 18)),
-            ("Title/Limits", "first goes on", (20, 21)),
-            ("Title/Limits", "second", (22, 22)),
-            ("Title/Limits/Deep", "Like this:\n```sh\n# no heading\n```", (27, 29)),
-            ("Title/Next", "End [1].", (31, 31)),
+            ("Title/Limits", "first goes on", (21, 22)),
+            ("Title/Limits", "second", (23, 23)),
+            ("Title/Limits/Deep", "Like this:\n```sh\n# no heading\n```", (28, 30)),
+            ("Title/Next", "End [1].", (32, 32)),
         ];
         assert_eq!(shown, expected.map(|(headings, text, lines)| (headings.to_owned(), text, lines)));
     }

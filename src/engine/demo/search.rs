@@ -1,15 +1,19 @@
 //! Finds the passages that a question is about, by BM25 over the stems of their words, or finds that there are none.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
-use bm25::{SearchEngine, SearchEngineBuilder, Tokenizer};
 use frostem::{Algorithm, Stemmer};
 
 use super::passages::{Kind, Passage};
 
+/// How soon a word that is there again counts no more, and how much a long passage is held against it: what BM25 is
+/// used with everywhere.
+const SATURATION: f32 = 1.2;
+const LENGTH: f32 = 0.75;
 /// Passages of one answer.
 const MOST_PASSAGES: usize = 3;
+const MOST_OF_A_SECTION: usize = 2;
 /// Of the best passage's score; what is further away is left out.
 const NEAR: f32 = 0.6;
 /// How much of a question its best passages must cover, rare words counting more.
@@ -19,70 +23,105 @@ const MOST_SENTENCES: usize = 2;
 /// Words that say nothing about what a question is about.
 const SAY_NOTHING: &str = "a about all am an and any are as at be been by can could did do does for from get give had has \
     have how i if in into is it its like make many may me much must my need no not of on or our please say should so some \
-    tell than that the their them then there they this to up us use want was we were what when where which who why will \
+    support tell than that the their them then there they this to up us use want was we were what when where which who why will \
     with without would you your explain mean happen work";
 
 /// See the module.
 pub(super) struct Search {
     passages: Vec<Passage>,
-    /// Stems of each passage and of its headings.
-    words: Vec<HashSet<String>>,
+    /// Of each passage with its headings: how often each stem is there.
+    words: Vec<HashMap<String, f32>>,
     /// In how many passages a stem is.
-    frequencies: HashMap<String, usize>,
-    engine: SearchEngine<u32, u32, Words>,
+    frequencies: HashMap<String, f32>,
+    /// Stems of a passage, on average.
+    length: f32,
+    /// Of each passage: the stems of its headings.
+    headings: Vec<BTreeSet<String>>,
 }
 
 impl Search {
     pub(super) fn over(passages: Vec<Passage>) -> Self {
-        let texts: Vec<String> =
-            passages.iter().map(|passage| format!("{} {}", passage.headings.join(" "), passage.text)).collect();
-        let words: Vec<HashSet<String>> = texts.iter().map(|text| stems(text).into_iter().collect()).collect();
+        let words: Vec<HashMap<String, f32>> = passages.iter().map(counted).collect();
         let mut frequencies = HashMap::new();
-        for word in words.iter().flatten() {
-            *frequencies.entry(word.clone()).or_default() += 1;
+        for word in words.iter().flat_map(HashMap::keys) {
+            *frequencies.entry(word.clone()).or_default() += 1.0;
         }
-        let engine = SearchEngineBuilder::<u32, u32, Words>::with_tokenizer_and_corpus(Words, texts).build();
-        Self { passages, words, frequencies, engine }
+        let all: f32 = words.iter().flat_map(HashMap::values).sum();
+        let length = all / number(words.len()).max(1.0);
+        let headings =
+            passages.iter().map(|passage| stems(&passage.headings.join(" ")).into_iter().collect()).collect();
+        Self { passages, words, frequencies, length, headings }
     }
 
-    /// The best passages, best first; none if they do not speak of what is asked.
+    /// What stands first under the headings that say all that is asked; else the best passages, best first; none if they
+    /// do not speak of what is asked.
     pub(super) fn find(&self, question: &str) -> Vec<&Passage> {
-        let asked: HashSet<String> = stems(question).into_iter().collect();
-        // What the whole is, its first words say.
-        let first = self.passages.first().filter(|first| {
-            let title: HashSet<String> = stems(&first.headings.join(" ")).into_iter().collect();
-            !asked.is_empty() && asked.is_subset(&title)
-        });
-        if let Some(first) = first {
-            return vec![first];
+        // In an order, so that equal passages have equal scores.
+        let asked: BTreeSet<String> = stems(question).into_iter().collect();
+        if asked.is_empty() {
+            return Vec::new();
         }
-        let mut results = self.engine.search(question, None);
-        // Equals come in no order.
-        results.sort_by(|one, other| other.score.total_cmp(&one.score).then(one.document.id.cmp(&other.document.id)));
-        results.truncate(MOST_PASSAGES);
-        let best = results.first().map_or(0.0, |result| result.score);
-        let near: Vec<usize> = results
-            .into_iter()
-            .filter(|result| result.score >= NEAR * best)
-            .filter_map(|result| usize::try_from(result.document.id).ok())
+        if let Some(at) = self.headings.iter().position(|headings| asked.is_subset(headings)) {
+            let headings = self.passages.get(at).map(|first| &first.headings);
+            let section = self.passages.iter().skip(at).filter(|passage| passage.kind != Kind::Code);
+            return section.take_while(|passage| Some(&passage.headings) == headings).take(MOST_OF_A_SECTION).collect();
+        }
+        let mut results: Vec<(f32, usize)> = self
+            .words
+            .iter()
+            .map(|words| self.score(words, &asked))
+            .zip(0..)
+            .filter(|(score, _)| *score > 0.0)
             .collect();
+        results.sort_by(|(one, at), (other, then)| other.total_cmp(one).then(at.cmp(then)));
+        results.truncate(MOST_PASSAGES);
+        let best = results.first().map_or(0.0, |(score, _)| *score);
+        let near: Vec<usize> =
+            results.into_iter().filter(|(score, _)| *score >= NEAR * best).map(|(_, at)| at).collect();
         let is_found =
-            |word: &&String| near.iter().any(|at| self.words.get(*at).is_some_and(|words| words.contains(*word)));
+            |word: &&String| near.iter().any(|at| self.words.get(*at).is_some_and(|words| words.contains_key(*word)));
         let weight: f32 = asked.iter().map(|word| self.weight(word)).sum();
         let found: f32 = asked.iter().filter(is_found).map(|word| self.weight(word)).sum();
-        if asked.is_empty() || found < COVERED * weight {
+        if found < COVERED * weight {
             return Vec::new();
         }
         near.into_iter().filter_map(|at| self.passages.get(at)).collect()
     }
 
+    /// Of a passage by BM25 (Robertson and Zaragoza, 2009): how often it has the words that are asked for, rare ones
+    /// counting more, for its length. A passage with some of the words, however often, is not better than one with all.
+    fn score(&self, words: &HashMap<String, f32>, asked: &BTreeSet<String>) -> f32 {
+        let length: f32 = words.values().sum();
+        let bound = SATURATION * (1.0 - LENGTH + LENGTH * length / self.length);
+        let (mut score, mut found, mut all) = (0.0, 0.0, 0.0);
+        for word in asked {
+            let (weight, often) = (self.weight(word), words.get(word).copied().unwrap_or(0.0));
+            score += weight * often * (SATURATION + 1.0) / (often + bound);
+            found += if often > 0.0 { weight } else { 0.0 };
+            all += weight;
+        }
+        score * found / all
+    }
+
     /// Of a word: how rare it is.
     fn weight(&self, word: &str) -> f32 {
-        let with = self.frequencies.get(word).copied().unwrap_or(0);
-        #[expect(clippy::cast_precision_loss, reason = "some hundred passages")]
-        let (all, with) = (self.passages.len() as f32, with as f32);
-        (1.0 + (all - with + 0.5) / (with + 0.5)).ln()
+        let with = self.frequencies.get(word).copied().unwrap_or(0.0);
+        (1.0 + (number(self.passages.len()) - with + 0.5) / (with + 0.5)).ln()
     }
+}
+
+/// How often each stem is in a passage and its headings.
+fn counted(passage: &Passage) -> HashMap<String, f32> {
+    let mut words = HashMap::new();
+    for word in stems(&format!("{} {}", passage.headings.join(" "), passage.text)) {
+        *words.entry(word).or_default() += 1.0;
+    }
+    words
+}
+
+#[expect(clippy::cast_precision_loss, reason = "some hundred passages")]
+fn number(count: usize) -> f32 {
+    count as f32
 }
 
 /// What of a passage speaks of the question: some sentences of prose, or the whole.
@@ -137,14 +176,6 @@ fn stems(text: &str) -> Vec<String> {
         .map(|word| stemmer.stem(word).to_string())
         .filter(|stem| says_something(stem))
         .collect()
-}
-
-struct Words;
-
-impl Tokenizer for Words {
-    fn tokenize(&self, text: &str) -> Vec<String> {
-        stems(text)
-    }
 }
 
 #[cfg(test)]
