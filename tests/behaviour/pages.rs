@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+mod homes;
+
 /// Lines of the page that everybody reads first, and of any other.
 const LONGEST_FIRST: usize = 250;
 const LONGEST: usize = 400;
