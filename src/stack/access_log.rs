@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::Environment;
-use super::context::{Call, Context, PREDICTION};
+use super::context::{Call, Context};
 use crate::config::LogFormat;
 use crate::predict::report::Ending;
 use crate::telemetry::access_log::AccessLog;
@@ -155,14 +155,15 @@ impl Entry {
         if let Some(path) = context.path.get() {
             quote(text, path);
         } else {
+            let [literal, name] = context.plain_path().unwrap_or_default();
             text.push(b'"');
-            text.extend_from_slice(PREDICTION.as_bytes());
-            text.extend_from_slice(context.chatflow_label().as_bytes());
+            text.extend_from_slice(literal.as_bytes());
+            text.extend_from_slice(name.as_bytes());
             text.push(b'"');
         }
         for (before, value) in [
             (&br#","protocol":""#[..], self.protocol()),
-            (br#"","route":""#, context.endpoint.get().name()),
+            (br#"","route":""#, context.route_label().0),
             (br#"","chatflow":""#, context.chatflow_label()),
             (br#"","key":""#, context.key_label()),
         ] {
@@ -223,7 +224,7 @@ impl Entry {
         let context = &*self.context;
         let path = match context.path.get() {
             Some(path) => path.escape_debug().collect(),
-            None => format!("{PREDICTION}{}", context.chatflow_label()),
+            None => context.plain_path().unwrap_or_default().concat(),
         };
         self.log.timestamp(text);
         write!(

@@ -11,7 +11,8 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::request::Parts;
 
 use super::check::Check;
-use super::context::{Context, Endpoint};
+use super::context::Context;
+use super::routes::Callers;
 use crate::config::Access;
 use crate::keys::{Denied, Kind, secret, token};
 use crate::wire::body::Body;
@@ -24,13 +25,13 @@ pub(crate) struct Auth;
 
 impl Check for Auth {
     fn check(self, head: &mut Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
-        // Both official SDKs ask without a key whether a chatflow streams.
-        if context.endpoint.get() == Endpoint::ChatflowsStreaming {
+        let callers = callers(context);
+        if callers == Some(Callers::Anyone) {
             return Ok(None);
         }
         identify(&head.headers, context).map_err(|refusal| throttled(refusal, &head.headers, context))?;
         // What names its chatflow elsewhere than in the path is looked at once that is known.
-        if context.flow().is_some() || context.endpoint.get() == Endpoint::Tokens {
+        if context.flow().is_some() || callers == Some(Callers::Backends) {
             authorize(context)?;
         }
         Ok(None)
@@ -95,11 +96,15 @@ fn invalid(denied: Denied) -> Refusal {
     })
 }
 
+fn callers(context: &Context) -> Option<Callers> {
+    context.route.get().map(|route| route.callers)
+}
+
 /// Whether the chatflow is public; where it is not known yet, whether any is.
 fn may_be_public(context: &Context) -> bool {
     match context.flow() {
         Some(flow) => flow.config.access == Access::Public,
-        None => context.endpoint.get() != Endpoint::Tokens && context.snapshot.has_public_chatflow(),
+        None => callers(context) != Some(Callers::Backends) && context.snapshot.has_public_chatflow(),
     }
 }
 
@@ -109,10 +114,11 @@ pub(crate) fn authorize(context: &Context) -> Result<(), Refusal> {
     let Some(key) = context.key.get().and_then(|index| context.snapshot.keys.key(index as usize)) else {
         return authorize_visitor(context);
     };
-    let endpoint = context.endpoint.get();
+    let callers = callers(context);
+    let mints = callers == Some(Callers::Backends);
     if let Some(token) = context.token.get() {
         // Not the key's addresses: those are the backend's, and a token is for a visitor.
-        if endpoint == Endpoint::Tokens || *token.chatflow != *context.chatflow_name() {
+        if mints || *token.chatflow != *context.chatflow_name() {
             return Err(Refusal::ChatflowNotAllowed);
         }
         if let Some(origin) = &token.origin
@@ -127,14 +133,14 @@ pub(crate) fn authorize(context: &Context) -> Result<(), Refusal> {
         if !key.allowed_origins().is_some_and(|origins| origin_is_listed(context, origins)) {
             return Err(Refusal::OriginNotAllowed);
         }
-        if endpoint == Endpoint::Tokens {
+        if mints {
             return Err(Refusal::ChatflowNotAllowed);
         }
     }
-    if endpoint != Endpoint::Tokens && !key.may_call(context.chatflow_name()) {
+    if !mints && !key.may_call(context.chatflow_name()) {
         return Err(Refusal::ChatflowNotAllowed);
     }
-    if endpoint == Endpoint::Upsert && (!key.upsert || context.token.get().is_some()) {
+    if callers == Some(Callers::Upserters) && (!key.upsert || context.token.get().is_some()) {
         return Err(Refusal::UpsertNotAllowed);
     }
     Ok(())
@@ -144,7 +150,7 @@ pub(crate) fn authorize(context: &Context) -> Result<(), Refusal> {
 /// own origin and of images, and such a request changes nothing.
 fn authorize_visitor(context: &Context) -> Result<(), Refusal> {
     let flow = context.flow().filter(|flow| flow.config.access == Access::Public).ok_or(Refusal::MissingKey)?;
-    if context.endpoint.get() == Endpoint::Upsert {
+    if callers(context) == Some(Callers::Upserters) {
         return Err(Refusal::MissingKey);
     }
     let is_harmless = context.origin.is_none() && context.method.is_safe();

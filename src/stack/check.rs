@@ -10,7 +10,8 @@ use http::Response;
 use http::request::Parts;
 use tower::{Layer, Service};
 
-use super::context::{Call, Context, Endpoint};
+use super::context::{Call, Context};
+use super::routes::Endpoint;
 use crate::config::{Access, ResponseShape};
 use crate::predict::answer::told_error;
 use crate::predict::events::error_and_end;
@@ -102,5 +103,5 @@ pub(crate) fn refuse(context: &Context, refusal: Refusal) -> Response<Body> {
 /// known before anything is refused that is its.
 fn streamed_shape(context: &Context) -> Option<ResponseShape> {
     let flow = context.flow().filter(|flow| flow.config.access == Access::Public)?;
-    (context.events_only && context.endpoint.get() == Endpoint::Prediction).then_some(flow.config.response)
+    (context.events_only && context.endpoint() == Some(Endpoint::PREDICTION)).then_some(flow.config.response)
 }

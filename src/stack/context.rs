@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Version};
 
+use super::routes::{Endpoint, Route, Tail};
 use crate::keys::{self, token::Claims};
 use crate::predict::report::{ModelReport, Slot, StreamReport};
 use crate::predict::session::{Namespace, Scope};
@@ -21,8 +22,6 @@ use crate::wire::refusal::{BodyLimit, Refusal};
 
 /// Bytes of a path that are logged.
 const LONGEST_PATH: usize = 256;
-/// Before a chatflow's name in a prediction's path.
-pub(crate) const PREDICTION: &str = "/api/v1/prediction/";
 
 /// A request as the connection hands it in.
 pub(crate) struct Arrival {
@@ -57,12 +56,10 @@ pub(crate) struct Context {
     pub(crate) origin: Option<HeaderValue>,
     /// The client accepts nothing but an event stream.
     pub(crate) events_only: bool,
-    // Set by `route`.
-    pub(crate) endpoint: Cell<Endpoint>,
+    // Set by `route`; `None`: the path is none, or that of a chatflow that is not there.
+    pub(crate) route: Cell<Option<&'static Route>>,
     /// Index of the chatflow in the snapshot, and Flowise's id of it.
     pub(crate) chatflow: OnceCell<(u32, Arc<str>)>,
-    /// The path is a prediction's, be it a call or a preflight.
-    pub(crate) is_prediction_path: Cell<bool>,
     /// What is logged of the path, where it does not follow from the route and the chatflow.
     pub(crate) path: OnceCell<Box<str>>,
     // Set by `auth`: the index of the key in the snapshot.
@@ -88,61 +85,28 @@ pub(crate) struct Context {
     pub(crate) models: OnceCell<Arc<ModelReport>>,
 }
 
-/// The routes of the public listener. Everything else is [`Endpoint::Other`] and never reaches an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    Prediction,
-    ChatflowsStreaming,
-    Upsert,
-    Tokens,
-    ChatbotConfig,
-    ChatflowsUploads,
-    UploadedFile,
-    Attachments,
-    Feedback,
-    FeedbackUpdate,
-    Leads,
-    AssistantsFile,
-    Speech,
-    SpeechAbort,
-    Abort,
-    Health,
-    Ping,
-    Preflight,
-    Other,
-}
-
-impl Endpoint {
-    /// The label in log and metrics.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Prediction => "prediction",
-            Self::ChatflowsStreaming => "chatflows-streaming",
-            Self::Upsert => "vector-upsert",
-            Self::Tokens => "tokens",
-            Self::ChatbotConfig => "public-chatbotConfig",
-            Self::ChatflowsUploads => "chatflows-uploads",
-            Self::UploadedFile => "get-upload-file",
-            Self::Attachments => "attachments",
-            Self::Feedback => "feedback",
-            Self::FeedbackUpdate => "feedback-update",
-            Self::Leads => "leads",
-            Self::AssistantsFile => "openai-assistants-file",
-            Self::Speech => "text-to-speech",
-            Self::SpeechAbort => "text-to-speech-abort",
-            Self::Abort => "chatmessage-abort",
-            Self::Health => "health",
-            Self::Ping => "ping",
-            Self::Preflight => "preflight",
-            Self::Other => "other",
-        }
-    }
-}
-
 impl Context {
     /// How long the request has taken; the same for all who ask at its end.
     pub(crate) fn duration(&self) -> Duration {
         *self.duration.get_or_init(|| self.received.elapsed())
+    }
+
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
+        self.route.get().map(|route| route.endpoint)
+    }
+
+    /// A browser asks whether its page may call. What is no route has no answer to that.
+    pub(crate) fn is_preflight(&self) -> bool {
+        self.method == Method::OPTIONS && self.route.get().is_some()
+    }
+
+    /// The route's label in log and metrics, and a number that no other label has.
+    pub(crate) fn route_label(&self) -> (&'static str, u8) {
+        match self.route.get() {
+            None => ("other", u8::MAX),
+            Some(_) if self.is_preflight() => ("preflight", u8::MAX - 1),
+            Some(route) => (route.label, route.endpoint.number()),
+        }
     }
 
     pub(crate) fn flow(&self) -> Option<&Arc<Flow>> {
@@ -150,10 +114,10 @@ impl Context {
     }
 
     /// Keeps what is logged of a path: a copy, since a slice would hold the connection's whole read buffer for as long
-    /// as the answer lasts. The query, which may hold anything, is no part of it. A prediction's needs none.
+    /// as the answer lasts. The query, which may hold anything, is no part of it. One that [`Context::plain_path`] can
+    /// tell needs none.
     pub(crate) fn note_path(&self, path: &str) {
-        let is_plain = self.is_prediction_path.get() && self.flow().is_some_and(|flow| &*flow.config.name != "*");
-        if !is_plain {
+        if self.plain_path().is_none() {
             let mut end = path.len().min(LONGEST_PATH);
             while !path.is_char_boundary(end) {
                 end -= 1;
@@ -161,6 +125,13 @@ impl Context {
             // Set once: one layer sees a path.
             let _ = self.path.set(path.get(..end).unwrap_or_default().into());
         }
+    }
+
+    /// A path that ends with the name of a configured chatflow, in two parts.
+    pub(crate) fn plain_path(&self) -> Option<[&str; 2]> {
+        let route = self.route.get().filter(|route| route.path.tail == Tail::Chatflow)?;
+        let flow = self.flow().filter(|flow| &*flow.config.name != "*")?;
+        Some([route.path.literal, &flow.config.name])
     }
 
     /// The chatflow's configured name, or `-`.
@@ -180,27 +151,6 @@ impl Context {
             }
             _ => "",
         }
-    }
-
-    /// Whether the endpoint reads a body.
-    pub(crate) fn has_body(&self) -> bool {
-        use Endpoint::{
-            AssistantsFile, Attachments, Feedback, FeedbackUpdate, Leads, Prediction, Speech, SpeechAbort, Tokens,
-            Upsert,
-        };
-        matches!(
-            self.endpoint.get(),
-            Prediction
-                | Upsert
-                | Tokens
-                | Attachments
-                | Feedback
-                | FeedbackUpdate
-                | Leads
-                | AssistantsFile
-                | Speech
-                | SpeechAbort
-        )
     }
 
     /// What the body may have.

@@ -17,7 +17,8 @@ use http::{HeaderMap, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::context::{Call, Context, Endpoint};
+use super::context::{Call, Context};
+use super::routes::{Callers, Endpoint};
 use crate::config::Access;
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
@@ -95,7 +96,7 @@ fn answer(context: &Context, headers: &mut HeaderMap) {
     };
     vary(headers, "origin");
     let config = &context.snapshot.config.cors;
-    let is_preflight = context.endpoint.get() == Endpoint::Preflight;
+    let is_preflight = context.is_preflight();
     match reach(context, origin) {
         Reach::None => {
             tell_unlisted(context, origin);
@@ -139,7 +140,7 @@ fn request_headers(more: &str) -> HeaderValue {
 /// Leaves a line in the log when a page that is not listed asks whether it may call a chatflow: in the browser it only
 /// sees that the fetch has failed. A page of the gateway's own origin does not ask.
 fn tell_unlisted(context: &Context, origin: &HeaderValue) {
-    let Some(flow) = context.flow().filter(|_| context.endpoint.get() == Endpoint::Preflight) else { return };
+    let Some(flow) = context.flow().filter(|_| context.is_preflight()) else { return };
     let name = &*flow.config.name;
     if context.snapshot.told_origins.is_new((name, origin.as_bytes())) {
         let origin: String = origin.to_str().unwrap_or("not ASCII").chars().take(LONGEST_ORIGIN).collect();
@@ -163,7 +164,8 @@ enum Reach {
 
 fn reach(context: &Context, origin: &HeaderValue) -> Reach {
     let Ok(origin) = origin.to_str() else { return Reach::None };
-    if context.endpoint.get() == Endpoint::Tokens {
+    let is_preflight = context.is_preflight();
+    if !is_preflight && context.route.get().is_some_and(|route| route.callers == Callers::Backends) {
         // For backends: a page has no secret key to ask with.
         return Reach::None;
     }
@@ -174,9 +176,9 @@ fn reach(context: &Context, origin: &HeaderValue) -> Reach {
     if flow.origins.allows(origin) {
         return Reach::Listed;
     }
-    let is_told =
-        context.endpoint.get() == Endpoint::Preflight || context.refusal.get() == Some(&Refusal::OriginNotAllowed);
-    if flow.config.access == Access::Public && context.is_prediction_path.get() && origin != "null" && is_told {
+    let is_told = is_preflight || context.refusal.get() == Some(&Refusal::OriginNotAllowed);
+    let is_prediction = context.endpoint() == Some(Endpoint::PREDICTION);
+    if flow.config.access == Access::Public && is_prediction && origin != "null" && is_told {
         return Reach::Refusal;
     }
     Reach::None

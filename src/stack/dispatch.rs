@@ -16,7 +16,8 @@ use tower::Service;
 use super::Environment;
 use super::body::read_body;
 use super::check::refuse;
-use super::context::{Call, Context, Endpoint};
+use super::context::{Call, Context};
+use super::routes::{Endpoint, FlowCall, WidgetCall};
 use super::{mint, widget};
 use crate::client::RequestHead;
 use crate::config::BodyMode;
@@ -71,33 +72,33 @@ impl Service<Call> for Dispatch {
 
 async fn answer(environment: &Environment, call: Call) -> Result<Response<Body>, Refusal> {
     let Call { head, body, context } = call;
-    match context.endpoint.get() {
-        Endpoint::Prediction | Endpoint::Upsert | Endpoint::ChatflowsStreaming => {}
-        Endpoint::Tokens => {
-            return mint::answer(&read_body(body, &context).await?, &context);
-        }
+    let route = context.route.get().ok_or(Refusal::NotFound)?;
+    let asked = match route.endpoint {
+        // Answered by `route`.
+        Endpoint::Health | Endpoint::Ping => return Err(Refusal::NotFound),
+        Endpoint::Tokens => return mint::answer(&read_body(body, &context).await?, &context),
         // Boxed: a future is as large as its largest branch, and moved with every prediction.
-        _ => return Box::pin(widget::answer(environment, &head, body, &context)).await,
-    }
+        Endpoint::Widget(asked) => return Box::pin(widget::answer(environment, asked, &head, body, &context)).await,
+        Endpoint::Flow(asked) => asked,
+    };
     let (Some(flow), Some((_, id))) = (context.flow(), context.chatflow.get()) else { return Err(Refusal::NotFound) };
-    match (&flow.backend, context.endpoint.get()) {
-        (Backend::Engine { flow: local, .. }, Endpoint::ChatflowsStreaming) => Ok(is_streaming(local.face.streams)),
-        // Boxed as below.
-        (Backend::Engine { flow: local, flows }, Endpoint::Prediction) => {
-            Box::pin(run(environment, (local, flows), flow, id, body, &context)).await
-        }
-        (Backend::Flowise { target, credentials }, endpoint) => {
+    match &flow.backend {
+        Backend::Engine { flow: local, flows } => match asked {
+            // Boxed as below.
+            FlowCall::Prediction => Box::pin(run(environment, (local, flows), flow, id, body, &context)).await,
+            FlowCall::Streaming => Ok(is_streaming(local.face.streams)),
+            FlowCall::Upsert => Err(Refusal::NotFound),
+        },
+        Backend::Flowise { target, credentials } => {
             let upstream =
                 Upstream { environment, context: &context, flow, id, target, credentials: credentials.as_ref() };
-            match endpoint {
-                Endpoint::Prediction => upstream.predict(head, body).await,
+            match asked {
+                FlowCall::Prediction => upstream.predict(head, body).await,
                 // Boxed as above.
-                Endpoint::Upsert => Box::pin(upstream.upsert(head, body)).await,
-                Endpoint::ChatflowsStreaming => Box::pin(upstream.chatflows_streaming(&head)).await,
-                _ => Err(Refusal::NotFound),
+                FlowCall::Upsert => Box::pin(upstream.upsert(head, body)).await,
+                FlowCall::Streaming => Box::pin(upstream.chatflows_streaming(&head)).await,
             }
         }
-        (Backend::Engine { .. }, _) => Err(Refusal::NotFound),
     }
 }
 
@@ -252,7 +253,7 @@ impl Upstream<'_> {
             cut: &self.environment.cut,
             report: &self.context.stream,
             abort,
-            is_speech: self.context.endpoint.get() == Endpoint::Speech,
+            is_speech: self.context.endpoint() == Some(Endpoint::Widget(WidgetCall::Speech)),
             view,
         };
         shaping.shape(answer).await

@@ -6,55 +6,49 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 
 use super::check::Check;
-use super::context::{Context, Endpoint};
+use super::context::Context;
+use super::routes::Takes;
 use crate::config::BodyMode;
 use crate::wire::body::Body;
 use crate::wire::refusal::{BodyLimit, Refusal};
-
-/// Bytes of a body of the widget's other calls.
-const LONGEST_FORM: u64 = 64 * 1024;
-/// Bytes of a body that asks for a token, which has to fit into a header.
-const LONGEST_TOKEN_REQUEST: u64 = 8 * 1024;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Guard;
 
 impl Check for Guard {
     fn check(self, head: &mut Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
-        let endpoint = context.endpoint.get();
-        if !context.has_body() {
-            return Ok(None);
-        }
-        let passes_unread = endpoint == Endpoint::Upsert
-            || (endpoint == Endpoint::Prediction
-                && context.flow().is_some_and(|flow| flow.config.body == BodyMode::Passthrough));
+        let Some(takes) = context.route.get().map(|route| route.body) else { return Ok(None) };
+        let passes_unread = match takes {
+            Takes::Nothing => return Ok(None),
+            Takes::Unread => true,
+            Takes::Question => context.flow().is_some_and(|flow| flow.config.body == BodyMode::Passthrough),
+            Takes::Json(_) | Takes::Files => false,
+        };
         // A body that is small packed and huge unpacked would pass every bound.
         if head.headers.get_all(CONTENT_ENCODING).iter().any(|value| value != "identity") {
             return Err(Refusal::UnsupportedMediaType("The body must not be compressed: leave Content-Encoding out."));
         }
         let kind = media_type(head);
         let is_understood = match kind {
-            Some(MediaType::Json) => endpoint != Endpoint::Attachments,
-            Some(MediaType::Multipart) => passes_unread || endpoint == Endpoint::Attachments,
+            Some(MediaType::Json) => takes != Takes::Files,
+            Some(MediaType::Multipart) => passes_unread || takes == Takes::Files,
             None => false,
         };
         if !is_understood {
-            return Err(Refusal::UnsupportedMediaType(match (endpoint, passes_unread) {
-                (Endpoint::Attachments, _) => "This call takes Content-Type: multipart/form-data.",
+            return Err(Refusal::UnsupportedMediaType(match (takes, passes_unread) {
+                (Takes::Files, _) => "This call takes Content-Type: multipart/form-data.",
                 (_, true) => "This call takes Content-Type: application/json (UTF-8) or multipart/form-data.",
                 (_, false) => "This call takes Content-Type: application/json (UTF-8).",
             }));
         }
         let server = &context.snapshot.config.server;
         let max_body = BodyLimit { bytes: server.max_body, setting: Some("server.max_body") };
-        let of_route = |bytes| if bytes < max_body.bytes { BodyLimit { bytes, setting: None } } else { max_body };
-        let limit = match (kind, endpoint) {
+        let limit = match (kind, takes) {
             (Some(MediaType::Multipart), _) => {
                 BodyLimit { bytes: server.max_upload, setting: Some("server.max_upload") }
             }
-            (_, Endpoint::Tokens) => of_route(LONGEST_TOKEN_REQUEST),
-            (_, Endpoint::Prediction | Endpoint::Upsert) => max_body,
-            _ => of_route(LONGEST_FORM),
+            (_, Takes::Json(bytes)) if bytes < max_body.bytes => BodyLimit { bytes, setting: None },
+            _ => max_body,
         };
         context.body_limit.set(limit);
         let declared = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());

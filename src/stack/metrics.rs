@@ -128,16 +128,16 @@ impl Drop for Measure {
     fn drop(&mut self) {
         let Self { environment, context, status, events } = self;
         let metrics = &environment.metrics;
-        let route = context.endpoint.get();
+        let (route, number) = context.route_label();
         let series = RequestSeries {
             generation: context.snapshot.generation,
-            route: route as u8,
+            route: number,
             chatflow: context.chatflow.get().map_or(NONE, |(index, _)| *index),
             key: context.key.get().unwrap_or(NONE),
             code: *status,
         };
-        environment.requests.count(series, || [route.name(), context.chatflow_label(), context.key_label()]);
-        environment.durations.observe(route.name(), context.duration().as_secs_f64());
+        environment.requests.count(series, || [route, context.chatflow_label(), context.key_label()]);
+        environment.durations.observe(route, context.duration().as_secs_f64());
         if events.is_some() {
             metrics.streams_open.dec();
             let reason = context

@@ -13,6 +13,7 @@ mod metrics;
 mod mint;
 mod request_id;
 mod route;
+pub(crate) mod routes;
 mod widget;
 
 use std::rc::Rc;
@@ -65,7 +66,7 @@ pub(crate) fn build(environment: Rc<Environment>) -> Stack {
         // Outside every refusal: a page that may read answers may read those.
         .layer(cors::CorsLayer)
         // Before authentication: access hangs on the route and its chatflow, and what is no route is nobody's.
-        .layer(check::layer(route::Route))
+        .layer(check::layer(route::Routing))
         .layer(check::layer(auth::Auth))
         // Inside authentication: limits belong to keys.
         .layer(limits::LimitsLayer::new(Rc::clone(&environment)))
@@ -84,7 +85,7 @@ pub(crate) type Stack = request_id::RequestIds<
         metrics::Measured<
             cors::Cors<
                 check::Checked<
-                    route::Route,
+                    route::Routing,
                     check::Checked<auth::Auth, limits::Limited<check::Checked<guard::Guard, dispatch::Dispatch>>>,
                 >,
             >,

@@ -19,7 +19,7 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::Environment;
-use super::context::{Arrival, Call, Context, Endpoint};
+use super::context::{Arrival, Call, Context};
 use crate::predict::report::Slot;
 use crate::wire::forwarded::{client_address, client_used_tls};
 
@@ -82,9 +82,8 @@ where
             version: head.version,
             request_id: request_id.clone(),
             snapshot,
-            endpoint: Cell::new(Endpoint::Other),
+            route: Cell::new(None),
             chatflow: OnceCell::new(),
-            is_prediction_path: Cell::new(false),
             path: OnceCell::new(),
             key: Cell::new(None),
             token: OnceCell::new(),

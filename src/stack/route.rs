@@ -11,8 +11,8 @@ use http::{Method, Response, StatusCode, Version};
 
 use super::auth::unknown_chatflow;
 use super::check::Check;
-use super::context::{Context, Endpoint, PREDICTION};
-use crate::widget::handle;
+use super::context::Context;
+use super::routes::{Endpoint, Found, find};
 use crate::wire::body::Body;
 use crate::wire::host::is_host;
 use crate::wire::refusal::{Refusal, Rule, shown_size};
@@ -21,9 +21,9 @@ use crate::wire::refusal::{Refusal, Rule, shown_size};
 const LONGEST_PATH: usize = 512;
 
 #[derive(Clone, Copy)]
-pub(crate) struct Route;
+pub(crate) struct Routing;
 
-impl Check for Route {
+impl Check for Routing {
     fn check(self, head: &mut Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
         let decision = decide(head, context);
         context.note_path(head.uri.path());
@@ -44,82 +44,25 @@ fn decide(head: &Parts, context: &Context) -> Result<Option<Response<Body>>, Ref
         return Err(Refusal::NotFound);
     }
     let path = head.uri.path();
-    let Found { endpoint, chatflow } = find(path).ok_or_else(|| near_route(path))?;
-    // A rating is added to under a handle, which names its chatflow.
-    let by_handle = chatflow.filter(|_| endpoint == Endpoint::Feedback).and_then(handle::parts);
-    if let Some(name) = by_handle.map(|(name, ..)| name).or(chatflow) {
+    let Found { route, chatflow } = find(path).ok_or_else(|| near_route(path))?;
+    if let Some(name) = chatflow {
         // Set once: this layer sees a request once.
         let found = context.snapshot.chatflow(name).ok_or_else(|| unknown_chatflow(&head.headers, context))?;
         let _ = context.chatflow.set(found);
     }
-    let endpoint = if by_handle.is_some() { Endpoint::FeedbackUpdate } else { endpoint };
-    context.is_prediction_path.set(endpoint == Endpoint::Prediction);
-    let allow = methods(endpoint);
+    context.route.set(Some(route));
+    let allow = route.methods.allow();
     if head.method == Method::OPTIONS {
-        context.endpoint.set(Endpoint::Preflight);
         return Ok(Some(preflight(allow)));
     }
-    context.endpoint.set(endpoint);
-    if !allows(allow, &head.method) {
+    if !route.methods.allows(&head.method) {
         return Err(Refusal::MethodNotAllowed(allow));
     }
-    Ok(match endpoint {
+    Ok(match route.endpoint {
         Endpoint::Health => Some(answer("application/json", "{\"status\":\"ok\"}")),
         Endpoint::Ping => Some(answer("text/plain; charset=utf-8", "pong")),
-        _ => None,
+        Endpoint::Tokens | Endpoint::Flow(_) | Endpoint::Widget(_) => None,
     })
-}
-
-/// What a path means.
-#[derive(Debug, PartialEq, Eq)]
-struct Found<'a> {
-    endpoint: Endpoint,
-    /// The chatflow's name, if it stands in the path.
-    chatflow: Option<&'a str>,
-}
-
-/// Reads a path, exactly as it is spelt.
-fn find(path: &str) -> Option<Found<'_>> {
-    // What is called most.
-    if let Some(name) = path.strip_prefix(PREDICTION) {
-        return named(Endpoint::Prediction, name);
-    }
-    let rest = path.strip_prefix("/api/v1/")?;
-    let (first, rest) = rest.split_once('/').map_or((rest, None), |(first, rest)| (first, Some(rest)));
-    let Some(rest) = rest else {
-        let endpoint = match first {
-            "health" => Endpoint::Health,
-            "ping" => Endpoint::Ping,
-            "tokens" => Endpoint::Tokens,
-            "leads" => Endpoint::Leads,
-            "get-upload-file" => Endpoint::UploadedFile,
-            _ => return None,
-        };
-        return Some(Found { endpoint, chatflow: None });
-    };
-    let (endpoint, name) = match (first, rest) {
-        ("chatflows-streaming", name) => (Endpoint::ChatflowsStreaming, name),
-        ("vector", rest) => (Endpoint::Upsert, rest.strip_prefix("upsert/")?),
-        ("public-chatbotConfig", name) => (Endpoint::ChatbotConfig, name),
-        ("chatflows-uploads", name) => (Endpoint::ChatflowsUploads, name),
-        ("feedback", name) => (Endpoint::Feedback, name),
-        ("attachments", rest) => (Endpoint::Attachments, before_a_chat(rest)?),
-        ("chatmessage", rest) => (Endpoint::Abort, before_a_chat(rest.strip_prefix("abort/")?)?),
-        // As the widget writes it.
-        ("leads", "") => return Some(Found { endpoint: Endpoint::Leads, chatflow: None }),
-        ("openai-assistants-file", "download") => {
-            return Some(Found { endpoint: Endpoint::AssistantsFile, chatflow: None });
-        }
-        ("text-to-speech", "generate") => return Some(Found { endpoint: Endpoint::Speech, chatflow: None }),
-        ("text-to-speech", "abort") => return Some(Found { endpoint: Endpoint::SpeechAbort, chatflow: None }),
-        _ => return None,
-    };
-    named(endpoint, name)
-}
-
-fn named(endpoint: Endpoint, name: &str) -> Option<Found<'_>> {
-    let is_name = !name.is_empty() && memchr::memchr(b'/', name.as_bytes()).is_none();
-    is_name.then_some(Found { endpoint, chatflow: Some(name) })
 }
 
 /// For a path that is none: names the one that was meant, if it only has a slash too many or `/api/v1` not once, as
@@ -142,36 +85,6 @@ fn near_route(path: &str) -> Refusal {
     match find(&right) {
         Some(_) => Refusal::NearRoute(format!("There is nothing at this path; the right one is {right}.")),
         None => Refusal::NotFound,
-    }
-}
-
-/// `{chatflow}/{chat}`.
-fn before_a_chat(rest: &str) -> Option<&str> {
-    rest.split_once('/').filter(|(_, chat)| !chat.is_empty() && !chat.contains('/')).map(|(chatflow, _)| chatflow)
-}
-
-fn methods(endpoint: Endpoint) -> &'static str {
-    match endpoint {
-        Endpoint::Prediction
-        | Endpoint::Upsert
-        | Endpoint::Tokens
-        | Endpoint::Attachments
-        | Endpoint::Feedback
-        | Endpoint::Leads
-        | Endpoint::AssistantsFile
-        | Endpoint::Speech
-        | Endpoint::SpeechAbort => "POST, OPTIONS",
-        Endpoint::FeedbackUpdate | Endpoint::Abort => "PUT, OPTIONS",
-        _ => "GET, HEAD, OPTIONS",
-    }
-}
-
-/// `allow` is one of the lists above.
-fn allows(allow: &str, method: &Method) -> bool {
-    match *method {
-        // Of a list of two the first, which most requests use.
-        Method::POST => allow.starts_with("POST"),
-        _ => allow.split(", ").any(|allowed| allowed == method.as_str()),
     }
 }
 
@@ -235,55 +148,7 @@ fn answer(content_type: &'static str, body: &'static str) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[test]
-    fn only_the_exact_spelling_is_a_route() {
-        for (path, endpoint, chatflow) in [
-            ("prediction/support", Endpoint::Prediction, Some("support")),
-            ("vector/upsert/support", Endpoint::Upsert, Some("support")),
-            ("ping", Endpoint::Ping, None),
-            ("attachments/support/chat-1", Endpoint::Attachments, Some("support")),
-            ("chatmessage/abort/support/chat-1", Endpoint::Abort, Some("support")),
-            ("leads/", Endpoint::Leads, None),
-            ("leads", Endpoint::Leads, None),
-            ("text-to-speech/generate", Endpoint::Speech, None),
-        ] {
-            assert_eq!(find(&format!("/api/v1/{path}")), Some(Found { endpoint, chatflow }), "{path}");
-        }
-        for path in [
-            "/api/v1/Prediction/support",
-            "/API/v1/prediction/support",
-            "/api/v1/%70rediction/support",
-            "/api/v1/prediction//support",
-            "/api/v1//prediction/support",
-            "//api/v1/prediction/support",
-            "/api/v1/prediction/support/",
-            "/api/v1/prediction/",
-            "/api/v1/prediction",
-            "/api/v1/x/../prediction/support",
-            "/api/v1/prediction;x/support",
-            "/api/v1/chatflows",
-            "/api/v1/leads/support",
-            "/api/v1/attachments/support",
-            "/api/v1/attachments/support/",
-            "/api/v1/attachments/support/a/b",
-            "/api/v1/chatmessage/support",
-            "/api/v1/chatmessage/abort/support",
-            "/api/v1/public-chatflows/support",
-            "/api/v1/openai-assistants-file/upload",
-            "/api/v1/text-to-speech/voices",
-            "/api/v1/credentials/1",
-            "/api/v1/vector/upsert",
-            "/api/v1/health/",
-            "/",
-            "*",
-        ] {
-            assert_eq!(find(path), None, "{path}");
-        }
-    }
 
     #[test]
     fn a_path_that_is_nearly_a_route_is_told_the_right_one() {
@@ -310,21 +175,6 @@ mod tests {
             &long,
         ] {
             assert_eq!(near_route(path), Refusal::NotFound, "{path}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_route_is_always_one_known_prefix_and_one_segment(path in "[/a-z0-9.%;]{0,40}|/api/v1/[a-z/.%;]{0,40}") {
-            if let Some(Found { endpoint, chatflow: Some(name) }) = find(&path) {
-                prop_assert!(!name.contains('/') && !name.is_empty());
-                let rest = path.strip_prefix("/api/v1/").unwrap_or_default();
-                let segments = rest.split('/').count();
-                prop_assert!(matches!(
-                    (endpoint, segments),
-                    (Endpoint::Upsert | Endpoint::Attachments, 3) | (Endpoint::Abort, 4) | (_, 2)
-                ));
-            }
         }
     }
 }

@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use super::Environment;
 use super::auth::authorize;
 use super::body::read_body;
-use super::context::{Context, Endpoint};
+use super::context::Context;
 use super::dispatch::{JSON, Upstream, place};
-use crate::client::RequestHead;
+use super::routes::{NamedIn, Takes, WidgetCall};
 use crate::engine;
+use crate::client::RequestHead;
 use crate::predict::chat_id;
 use crate::predict::json::{Object, parse_object, text_of};
 use crate::predict::multipart::{Rewriter, TextLimit};
@@ -36,45 +37,47 @@ const LEAD: &[&str] = &["name", "email", "phone", "createdDate"];
 
 pub(super) async fn answer(
     environment: &Environment,
+    asked: WidgetCall,
     head: &Parts,
     body: ClientBody,
     context: &Rc<Context>,
 ) -> Result<Response<Body>, Refusal> {
-    let endpoint = context.endpoint.get();
-    let (text, upload) = match endpoint {
-        Endpoint::Attachments => (Bytes::new(), Some(body)),
-        _ if context.has_body() => (read_body(body, context).await?, None),
-        _ => (Bytes::new(), None),
+    let route = context.route.get().ok_or(Refusal::NotFound)?;
+    let (text, upload) = match route.body {
+        Takes::Nothing => (Bytes::new(), None),
+        Takes::Files => (Bytes::new(), Some(body)),
+        Takes::Json(_) | Takes::Question | Takes::Unread => (read_body(body, context).await?, None),
     };
     let text = text_of(&text)?;
     let mut fields = if text.is_empty() { Object::default() } else { parse_object(&text)? };
-    let wanted = match endpoint {
-        Endpoint::UploadedFile => Some(files::wanted(head.uri.query().unwrap_or_default())?),
-        _ => None,
+    let wanted = match route.chatflow {
+        NamedIn::Query => Some(files::wanted(head.uri.query().unwrap_or_default())?),
+        NamedIn::Body(_) | NamedIn::Path { .. } | NamedIn::Nothing => None,
     };
-    let named = match (&wanted, endpoint) {
-        (Some(wanted), _) => Some(wanted.chatflow.clone()),
-        (None, Endpoint::Leads | Endpoint::Feedback) => fields::chatflow(&mut fields, "chatflowid")?,
-        (None, _) => fields::chatflow(&mut fields, "chatflowId")?,
+    let named = match route.chatflow {
+        NamedIn::Body(field) | NamedIn::Path { again: Some(field) } => fields::chatflow(&mut fields, field)?,
+        NamedIn::Query => wanted.as_ref().map(|wanted| wanted.chatflow.clone()),
+        NamedIn::Path { again: None } | NamedIn::Nothing => None,
     };
     bind(context, named.as_deref())?;
     let (Some(flow), Some((_, id))) = (context.flow(), context.chatflow.get()) else { return Err(Refusal::NotFound) };
     let (target, credentials) = match &flow.backend {
         Backend::Flowise { target, credentials } => (target, credentials),
-        Backend::Engine { flow: local, .. } => return engine(environment, local, head, context, id),
+        Backend::Engine { flow: local, .. } => return engine(environment, asked, local, head, context, id),
     };
     let upstream = Upstream { environment, context, flow, id, target, credentials: credentials.as_ref() };
-    match (endpoint, wanted) {
-        (Endpoint::ChatbotConfig, _) => upstream.read(head, "public-chatbotConfig", chatbot::configuration).await,
-        (Endpoint::ChatflowsUploads, _) => upstream.read(head, "chatflows-uploads", chatbot::uploads).await,
-        (Endpoint::UploadedFile, Some(wanted)) => upstream.uploaded_file(head, wanted).await,
-        (Endpoint::AssistantsFile, _) => upstream.assistants_file(head, &mut fields).await,
-        (Endpoint::Attachments, _) => upstream.attach(head, upload.ok_or(Refusal::NotFound)?).await,
-        (Endpoint::FeedbackUpdate, _) => upstream.update_feedback(head, &mut fields).await,
-        (Endpoint::Feedback | Endpoint::Leads, _) => upstream.store(head, &mut fields).await,
-        (Endpoint::Speech | Endpoint::SpeechAbort, _) => upstream.speak(head, &mut fields).await,
-        (Endpoint::Abort, _) => upstream.abort(head).await,
-        _ => Err(Refusal::NotFound),
+    match asked {
+        WidgetCall::ChatbotConfig => upstream.read(head, "public-chatbotConfig", chatbot::configuration).await,
+        WidgetCall::ChatflowsUploads => upstream.read(head, "chatflows-uploads", chatbot::uploads).await,
+        WidgetCall::UploadedFile => upstream.uploaded_file(head, wanted.ok_or(Refusal::NotFound)?).await,
+        WidgetCall::AssistantsFile => upstream.assistants_file(head, &mut fields).await,
+        WidgetCall::Attachments => upstream.attach(head, upload.ok_or(Refusal::NotFound)?).await,
+        WidgetCall::Feedback => upstream.rate(head, &mut fields).await,
+        WidgetCall::FeedbackUpdate => upstream.update_feedback(head, &mut fields).await,
+        WidgetCall::Leads => upstream.keep_lead(head, &mut fields).await,
+        WidgetCall::Speech => upstream.speak(head, &mut fields).await,
+        WidgetCall::SpeechAbort => upstream.stop_speech(head, &mut fields).await,
+        WidgetCall::Abort => upstream.abort(head).await,
     }
 }
 
@@ -100,19 +103,27 @@ fn bind(context: &Context, named: Option<&str>) -> Result<(), Refusal> {
 /// What the built-in engine answers. It keeps no files, ratings or leads, and tells no widget to ask for any.
 fn engine(
     environment: &Environment,
+    asked: WidgetCall,
     flow: &engine::Flow,
     head: &Parts,
     context: &Context,
     id: &str,
 ) -> Result<Response<Body>, Refusal> {
-    let shown = match context.endpoint.get() {
-        Endpoint::ChatbotConfig => chatbot::configuration(&flow.face.chatbot),
-        Endpoint::ChatflowsUploads => chatbot::uploads(&flow.face.uploads),
-        Endpoint::Abort => {
+    let shown = match asked {
+        WidgetCall::ChatbotConfig => chatbot::configuration(&flow.face.chatbot),
+        WidgetCall::ChatflowsUploads => chatbot::uploads(&flow.face.uploads),
+        WidgetCall::Abort => {
             environment.running.abort(&place(id), &chat(context, named_by_path(head)?).upstream);
             Some(json!({ "status": 200, "message": "Chat message aborted" }))
         }
-        _ => None,
+        WidgetCall::UploadedFile
+        | WidgetCall::AssistantsFile
+        | WidgetCall::Attachments
+        | WidgetCall::Feedback
+        | WidgetCall::FeedbackUpdate
+        | WidgetCall::Leads
+        | WidgetCall::Speech
+        | WidgetCall::SpeechAbort => None,
     };
     shown.map(|shown| said(&shown)).ok_or(Refusal::NotFound)
 }
@@ -146,22 +157,25 @@ impl Upstream<'_> {
         shown: fn(&Value) -> Option<Value>,
     ) -> Result<Response<Body>, Refusal> {
         let request = self.head_of(Method::GET, &["/api/v1/", route, "/", self.id], head);
-        self.json(self.forward(request, Outgoing::EMPTY, self.id), shown).await.map(|answer| said(&answer))
+        self.json(forward(request, Outgoing::EMPTY, self.id), shown).await.map(|answer| said(&answer))
     }
 
-    async fn store(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
+    async fn rate(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
         let chat = self.chat(fields::id(body, "chatId")?);
-        let is_rating = self.context.endpoint.get() == Endpoint::Feedback;
-        let (route, row, shown) = if is_rating {
-            ("feedback", fields::feedback(body, self.id, &chat)?, RATING)
-        } else {
-            ("leads", fields::lead(body, self.id, &chat)?, LEAD)
-        };
-        let namespace = self.context.own_namespace().filter(|_| is_rating);
+        let row = fields::feedback(body, self.id, &chat)?;
+        let namespace = self.context.own_namespace();
         let seal = |id: &str| namespace.as_ref().and_then(|namespace| handle::seal(self.name(), id, namespace));
-        let request = self.head_of(Method::POST, &["/api/v1/", route], head);
-        let stored = |answer: &Value| rows::stored(answer, shown, self.name(), &chat, seal);
-        self.json(self.with_json(request, &row, &chat.upstream), stored).await.map(|answer| said(&answer))
+        let request = self.head_of(Method::POST, &["/api/v1/feedback"], head);
+        let stored = |answer: &Value| rows::stored(answer, RATING, self.name(), &chat, seal);
+        self.json(with_json(request, &row, &chat.upstream), stored).await.map(|answer| said(&answer))
+    }
+
+    async fn keep_lead(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
+        let chat = self.chat(fields::id(body, "chatId")?);
+        let row = fields::lead(body, self.id, &chat)?;
+        let request = self.head_of(Method::POST, &["/api/v1/leads"], head);
+        let stored = |answer: &Value| rows::stored(answer, LEAD, self.name(), &chat, |_| None);
+        self.json(with_json(request, &row, &chat.upstream), stored).await.map(|answer| said(&answer))
     }
 
     async fn update_feedback(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
@@ -173,28 +187,29 @@ impl Upstream<'_> {
         }
         let update = fields::feedback_update(body)?;
         let request = self.head_of(Method::PUT, &["/api/v1/feedback/", id], head);
-        self.json(self.with_json(request, &update, id), rows::outcome).await.map(|answer| said(&answer))
+        self.json(with_json(request, &update, id), rows::outcome).await.map(|answer| said(&answer))
     }
 
     async fn abort(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
         let chat = self.chat(named_by_path(head)?);
         let path = abort_path(self.id, &chat.upstream).ok_or(Refusal::NotFound)?;
         let request = self.head_of(Method::PUT, &[&path], head);
-        let forward = self.forward(request, Outgoing::EMPTY, &chat.upstream);
+        let forward = forward(request, Outgoing::EMPTY, &chat.upstream);
         self.json(forward, rows::outcome).await.map(|answer| said(&answer))
     }
 
     async fn speak(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
         let chat = self.chat(fields::id(body, "chatId")?);
-        if self.context.endpoint.get() == Endpoint::SpeechAbort {
-            let asked = fields::speech_abort(body, self.id, &chat)?;
-            let request = self.head_of(Method::POST, &["/api/v1/text-to-speech/abort"], head);
-            let forward = self.with_json(request, &asked, &chat.upstream);
-            return self.json(forward, rows::outcome).await.map(|answer| said(&answer));
-        }
         let asked = fields::speech(body, self.id, &chat, self.flow.config.max_question_chars)?;
         let request = self.head_of(Method::POST, &["/api/v1/text-to-speech/generate"], head);
-        self.send(self.with_json(request, &asked, &chat.upstream), None, None).await
+        self.send(with_json(request, &asked, &chat.upstream), None, None).await
+    }
+
+    async fn stop_speech(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
+        let chat = self.chat(fields::id(body, "chatId")?);
+        let asked = fields::speech_abort(body, self.id, &chat)?;
+        let request = self.head_of(Method::POST, &["/api/v1/text-to-speech/abort"], head);
+        self.json(with_json(request, &asked, &chat.upstream), rows::outcome).await.map(|answer| said(&answer))
     }
 
     async fn uploaded_file(&self, head: &Parts, wanted: files::Wanted) -> Result<Response<Body>, Refusal> {
@@ -204,7 +219,7 @@ impl Upstream<'_> {
         path.push_str("&fileName=");
         segment::push(&mut path, &wanted.name);
         let request = self.head_of(Method::GET, &[&path], head);
-        self.hand_out(self.forward(request, Outgoing::EMPTY, &chat.upstream), &wanted.name).await
+        self.hand_out(forward(request, Outgoing::EMPTY, &chat.upstream), &wanted.name).await
     }
 
     async fn assistants_file(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
@@ -213,7 +228,7 @@ impl Upstream<'_> {
         fields::nothing_else(body)?;
         let asked = json!({ "chatflowId": &**self.id, "chatId": chat.upstream, "fileName": name });
         let request = self.head_of(Method::POST, &["/api/v1/openai-assistants-file/download"], head);
-        self.hand_out(self.with_json(request, &asked, &chat.upstream), &name).await
+        self.hand_out(with_json(request, &asked, &chat.upstream), &name).await
     }
 
     async fn hand_out(&self, forward: Forward, name: &str) -> Result<Response<Body>, Refusal> {
@@ -239,18 +254,17 @@ impl Upstream<'_> {
             &written.map_err(|_| Refusal::UnsupportedMediaType("The boundary of this form cannot be read."))?,
         );
         let body = Outgoing::rewritten(upload, self.context.body_bounds(), rewriter).await?;
-        self.json(self.forward(request, body, &chat.upstream), rows::attachments).await.map(|answer| said(&answer))
+        self.json(forward(request, body, &chat.upstream), rows::attachments).await.map(|answer| said(&answer))
     }
+}
 
-    fn with_json(&self, mut request: RequestHead, body: &Value, chat: &str) -> Forward {
-        request.field("content-type", &JSON);
-        self.forward(request, Outgoing::full(body.to_string().into()), chat)
-    }
+fn with_json(mut request: RequestHead, body: &Value, chat: &str) -> Forward {
+    request.field("content-type", &JSON);
+    forward(request, Outgoing::full(body.to_string().into()), chat)
+}
 
-    #[expect(clippy::unused_self, reason = "reads like its neighbours")]
-    fn forward(&self, head: RequestHead, body: Outgoing, chat: &str) -> Forward {
-        Forward::new(head, body, chat_id::hash(chat.as_bytes()))
-    }
+fn forward(head: RequestHead, body: Outgoing, chat: &str) -> Forward {
+    Forward::new(head, body, chat_id::hash(chat.as_bytes()))
 }
 
 fn said(answer: &Value) -> Response<Body> {

@@ -41,3 +41,21 @@ fn every_code_is_listed_with_its_status_and_no_other() {
     codes.sort_unstable();
     assert_eq!(listed, codes);
 }
+
+#[test]
+fn every_route_is_listed_with_who_may_call_it_and_no_other() {
+    let mut listed = Vec::new();
+    for row in table("\n| request | who | answer |") {
+        for request in row[0].split('`').skip(1).step_by(2).filter(|request| request.contains(' ')) {
+            let (method, path) = request.split_once(' ').unwrap();
+            listed.push((method.to_owned(), format!("/api/v1/{path}"), row[1].clone()));
+        }
+    }
+    for route in tables::routes() {
+        let found = listed.iter().position(|(method, path, _)| method == route.method && path == route.path);
+        let (.., who) = listed.remove(found.unwrap_or_else(|| panic!("{route:?}")));
+        // Whoever got a handle has been a caller.
+        assert!(who.starts_with(route.callers) || route.path.ends_with("/{handle}"), "{route:?}: {who}");
+    }
+    assert_eq!(listed, []);
+}

@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &["app", "snapshot", "engine", "keys", "config", "telemetry"]),
     ("app", &["server", "admin", "reload", "snapshot", "engine", "keys", "state::ledger", "config", "telemetry"]),
     // What tests hold the pages against.
-    ("tables", &["wire::refusal"]),
+    ("tables", &["stack::routes", "wire::refusal"]),
     // Peers that know nothing of each other. The worker makes what its stack works with: pool and queue of aborts.
     // What hyper refuses by itself, before there is a request, is given the shape of a refusal and an id here.
     (
