@@ -1,8 +1,7 @@
-//! Lets a request through only if its caller may make it: by a key, by a token, or, on a public chatflow, by the page
-//! it comes from.
+//! Finds out who calls: by a key, by a token, or nobody in particular where something is public.
 //!
-//! Stands inside `route` (which chatflow, so which scope) and outside `limits` (which are per key or address). First
-//! who it is, then what may be called. Unknown, expired and disabled keys get one answer; the metric tells them apart.
+//! Stands inside `route` (which chatflow, so whether it is public) and outside `authorize` (what the caller may call).
+//! Unknown, expired and disabled keys get one answer; the metric tells them apart.
 //! Scheme: RFC 6750, section 2.1.
 
 use http::HeaderMap;
@@ -14,7 +13,7 @@ use super::check::Check;
 use super::context::Context;
 use super::routes::Callers;
 use crate::config::Access;
-use crate::keys::{Denied, Kind, secret, token};
+use crate::keys::{Denied, secret, token};
 use crate::wire::body::Body;
 use crate::wire::refusal::{KeyFault, Refusal, Rule};
 
@@ -25,14 +24,8 @@ pub(crate) struct Auth;
 
 impl Check for Auth {
     fn check(self, head: &mut Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
-        let callers = callers(context);
-        if callers == Some(Callers::Anyone) {
-            return Ok(None);
-        }
-        identify(&head.headers, context).map_err(|refusal| throttled(refusal, &head.headers, context))?;
-        // What names its chatflow elsewhere than in the path is looked at once that is known.
-        if context.flow().is_some() || callers == Some(Callers::Backends) {
-            authorize(context)?;
+        if callers(context) != Some(Callers::Anyone) {
+            identify(&head.headers, context).map_err(|refusal| throttled(refusal, &head.headers, context))?;
         }
         Ok(None)
     }
@@ -102,67 +95,10 @@ fn callers(context: &Context) -> Option<Callers> {
 
 /// Whether the chatflow is public; where it is not known yet, whether any is.
 fn may_be_public(context: &Context) -> bool {
-    match context.flow() {
-        Some(flow) => flow.config.access == Access::Public,
+    match context.policy() {
+        Some(policy) => policy.access == Access::Public,
         None => callers(context) != Some(Callers::Backends) && context.snapshot.has_public_chatflow(),
     }
-}
-
-/// Whether the caller may call the context's chatflow from where it calls. To be asked again when a request names its
-/// chatflow later than in its path.
-pub(crate) fn authorize(context: &Context) -> Result<(), Refusal> {
-    let Some(key) = context.key.get().and_then(|index| context.snapshot.keys.key(index as usize)) else {
-        return authorize_visitor(context);
-    };
-    let callers = callers(context);
-    let mints = callers == Some(Callers::Backends);
-    if let Some(token) = context.token.get() {
-        // Not the key's addresses: those are the backend's, and a token is for a visitor.
-        if mints || *token.chatflow != *context.chatflow_name() {
-            return Err(Refusal::ChatflowNotAllowed);
-        }
-        if let Some(origin) = &token.origin
-            && context.origin.as_ref().is_none_or(|sent| sent.as_bytes() != origin.as_bytes())
-        {
-            return Err(Refusal::OriginNotAllowed);
-        }
-    } else if !key.allows(context.client) {
-        return Err(Refusal::AddressNotAllowed);
-    }
-    if key.kind == Kind::Publishable {
-        if !key.allowed_origins().is_some_and(|origins| origin_is_listed(context, origins)) {
-            return Err(Refusal::OriginNotAllowed);
-        }
-        if mints {
-            return Err(Refusal::ChatflowNotAllowed);
-        }
-    }
-    if !mints && !key.may_call(context.chatflow_name()) {
-        return Err(Refusal::ChatflowNotAllowed);
-    }
-    if callers == Some(Callers::Upserters) && (!key.upsert || context.token.get().is_some()) {
-        return Err(Refusal::UpsertNotAllowed);
-    }
-    Ok(())
-}
-
-/// Nobody in particular: on a public chatflow, from a listed page. Browsers leave `Origin` out of a GET to a page's
-/// own origin and of images, and such a request changes nothing.
-fn authorize_visitor(context: &Context) -> Result<(), Refusal> {
-    let flow = context.flow().filter(|flow| flow.config.access == Access::Public).ok_or(Refusal::MissingKey)?;
-    if callers(context) == Some(Callers::Upserters) {
-        return Err(Refusal::MissingKey);
-    }
-    let is_harmless = context.origin.is_none() && context.method.is_safe();
-    if is_harmless || origin_is_listed(context, &flow.config.allowed_origins) {
-        return Ok(());
-    }
-    Err(Refusal::OriginNotAllowed)
-}
-
-fn origin_is_listed(context: &Context, origins: &crate::config::Origins) -> bool {
-    let origin = context.origin.as_ref().and_then(|origin| origin.to_str().ok());
-    origin.is_some_and(|origin| origins.allows(origin))
 }
 
 /// The one key that a request carries: `X-API-KEY`, `Authorization: Bearer`, or both alike. An empty header is none, and

@@ -1,4 +1,4 @@
-//! Reads a request's body whole, within its bounds.
+//! Reads a request's body whole, within its bounds, and checks a prediction's.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -8,6 +8,9 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 
 use super::context::Context;
+use crate::predict::request::{self, Caller, Prediction};
+use crate::predict::session::Scope;
+use crate::snapshot::Flow;
 use crate::wire::client_body::ClientBody;
 use crate::wire::pace::Pace;
 use crate::wire::refusal::{BodyLimit, Refusal, Rule};
@@ -20,6 +23,20 @@ pub(super) async fn read_body(body: ClientBody, context: &Context) -> Result<Byt
         return outcome;
     }
     Box::pin(read_on(whole, Pace::new(context.body_bounds().pace))).await
+}
+
+/// The whole body of a prediction, checked.
+pub(super) async fn check_body(body: ClientBody, flow: &Flow, context: &Context) -> Result<Prediction, Refusal> {
+    let bytes = read_body(body, context).await?;
+    let token = context.token.get();
+    let caller = Caller {
+        namespace: context.namespace(),
+        is_backend: matches!(context.scope(), Scope::Key(_)),
+        key_vars: context.key().map_or(&[], |key| &key.vars),
+        token_vars: token.map(|token| &token.vars),
+        session: token.and_then(|token| token.session_id.as_deref()),
+    };
+    request::check(&bytes, &flow.config, &caller)
 }
 
 async fn read_on(mut whole: Whole, mut pace: Pace) -> Result<Bytes, Refusal> {

@@ -46,10 +46,10 @@ pub(crate) struct Checked<C, S> {
     inner: S,
 }
 
-impl<C, S> Service<Call> for Checked<C, S>
+impl<A, C, S> Service<Call<A>> for Checked<C, S>
 where
     C: Check,
-    S: Service<Call, Response = Response<Body>, Error = Infallible>,
+    S: Service<Call<A>, Response = Response<Body>, Error = Infallible>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -59,7 +59,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut call: Call) -> Self::Future {
+    fn call(&mut self, mut call: Call<A>) -> Self::Future {
         match self.check.check(&mut call.head, &call.context) {
             Ok(None) => Either::Right(self.inner.call(call)),
             Ok(Some(answer)) => Either::Left(Either::Left(ready(Ok(answer)))),
@@ -102,6 +102,6 @@ pub(crate) fn refuse(context: &Context, refusal: Refusal) -> Response<Body> {
 /// For a widget on a page that anyone may use: the shape of the answers that it streams. A public chatflow's route is
 /// known before anything is refused that is its.
 fn streamed_shape(context: &Context) -> Option<ResponseShape> {
-    let flow = context.flow().filter(|flow| flow.config.access == Access::Public)?;
-    (context.events_only && context.endpoint() == Some(Endpoint::PREDICTION)).then_some(flow.config.response)
+    let policy = context.policy().filter(|policy| policy.access == Access::Public)?;
+    (context.events_only && context.endpoint() == Some(Endpoint::PREDICTION)).then_some(policy.response)
 }

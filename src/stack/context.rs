@@ -1,5 +1,7 @@
 //! What is known of a request: opened by the outermost layer, filled inwards, read by log and metrics at the end.
 
+mod authorized;
+
 use std::cell::{Cell, OnceCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -10,15 +12,18 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Version};
 
 use super::routes::{Endpoint, Route, Tail};
-use crate::keys::{self, token::Claims};
+use crate::config::{Chatflow, Origins};
+use crate::keys::{Key, Kind, token::Claims};
 use crate::predict::report::{ModelReport, Slot, StreamReport};
 use crate::predict::session::{Namespace, Scope};
 use crate::snapshot::{self, Flow};
-use crate::state::limits::{Delay, Permit};
+use crate::state::limits::{Delay, Permit, Visitors};
 use crate::upstream::outgoing::BodyBounds;
 use crate::wire::client_body::ClientBody;
 use crate::wire::pace::PaceLimits;
 use crate::wire::refusal::{BodyLimit, Refusal};
+
+pub(crate) use authorized::{Authorized, authorize, mintable};
 
 /// Bytes of a path that are logged.
 const LONGEST_PATH: usize = 256;
@@ -32,12 +37,30 @@ pub(crate) struct Arrival {
     pub(crate) tls: bool,
 }
 
-/// A request on its way through the layers.
-pub(crate) struct Call {
+/// A request on its way through the layers; further in than `authorize`, with what that says of it.
+pub(crate) struct Call<A = ()> {
     /// Boxed: every layer hands it on.
     pub(crate) head: Box<Parts>,
     pub(crate) body: ClientBody,
     pub(crate) context: Rc<Context>,
+    pub(crate) authorization: A,
+}
+
+/// Whether a call may be answered. What was refused by its query or its body is told once it has been charged.
+pub(crate) type Authorization = Result<Authorized, Box<Refusal>>;
+
+/// The chatflow's index in the snapshot, and Flowise's id of it. Not to be read outside: what answers a chatflow is
+/// given to who is [`Authorized`].
+#[derive(Default)]
+pub(crate) struct NamedChatflow(OnceCell<(u32, Arc<str>)>);
+
+/// Why a name is not the call's chatflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotNamed {
+    /// There is none of that name.
+    Unknown,
+    /// Another one was named before.
+    Another,
 }
 
 /// See the module. Every field is set by one layer, named with it.
@@ -58,8 +81,8 @@ pub(crate) struct Context {
     pub(crate) events_only: bool,
     // Set by `route`; `None`: the path is none, or that of a chatflow that is not there.
     pub(crate) route: Cell<Option<&'static Route>>,
-    /// Index of the chatflow in the snapshot, and Flowise's id of it.
-    pub(crate) chatflow: OnceCell<(u32, Arc<str>)>,
+    // Set by `route`, or by `authorize` where the path does not name it.
+    pub(crate) chatflow: NamedChatflow,
     /// What is logged of the path, where it does not follow from the route and the chatflow.
     pub(crate) path: OnceCell<Box<str>>,
     // Set by `auth`: the index of the key in the snapshot.
@@ -109,8 +132,42 @@ impl Context {
         }
     }
 
-    pub(crate) fn flow(&self) -> Option<&Arc<Flow>> {
-        self.chatflow.get().and_then(|(index, _)| self.snapshot.flow(*index))
+    /// Notes the chatflow of that public name, unless there is none. One that was named before is the only one that may
+    /// be named again.
+    pub(crate) fn name_chatflow(&self, name: &str) -> Result<(), NotNamed> {
+        let found = self.snapshot.chatflow(name).ok_or(NotNamed::Unknown)?;
+        match self.chatflow.0.set(found) {
+            Err(found) if self.chatflow.0.get() != Some(&found) => Err(NotNamed::Another),
+            _ => Ok(()),
+        }
+    }
+
+    fn flow(&self) -> Option<&Arc<Flow>> {
+        self.chatflow.0.get().and_then(|(index, _)| self.snapshot.flow(*index))
+    }
+
+    /// What is configured for the chatflow.
+    pub(crate) fn policy(&self) -> Option<&Chatflow> {
+        self.flow().map(|flow| &*flow.config)
+    }
+
+    /// Pages that may read the chatflow's answers.
+    pub(crate) fn origins(&self) -> Option<&Origins> {
+        self.flow().map(|flow| &flow.origins)
+    }
+
+    /// Who is counted beside keys, on the chatflow's plan.
+    pub(crate) fn visitors(&self) -> &Visitors {
+        self.snapshot.visitors(self.flow().map(|flow| &**flow))
+    }
+
+    /// A number for the chatflow, in this snapshot.
+    pub(crate) fn chatflow_index(&self) -> Option<u32> {
+        self.chatflow.0.get().map(|(index, _)| *index)
+    }
+
+    pub(crate) fn key(&self) -> Option<&Key> {
+        self.key.get().and_then(|index| self.snapshot.keys.key(index as usize))
     }
 
     /// Keeps what is logged of a path: a copy, since a slice would hold the connection's whole read buffer for as long
@@ -130,25 +187,20 @@ impl Context {
     /// A path that ends with the name of a configured chatflow, in two parts.
     pub(crate) fn plain_path(&self) -> Option<[&str; 2]> {
         let route = self.route.get().filter(|route| route.path.tail == Tail::Chatflow)?;
-        let flow = self.flow().filter(|flow| &*flow.config.name != "*")?;
-        Some([route.path.literal, &flow.config.name])
+        let policy = self.policy().filter(|policy| &*policy.name != "*")?;
+        Some([route.path.literal, &policy.name])
     }
 
     /// The chatflow's configured name, or `-`.
     pub(crate) fn chatflow_label(&self) -> &str {
-        self.flow().map_or("-", |flow| &flow.config.name)
+        self.policy().map_or("-", |policy| &policy.name)
     }
 
     /// The name that a key's `chatflows` would list: the configured one, or the UUID that the wildcard stands for.
     pub(crate) fn chatflow_name(&self) -> &str {
-        match (self.flow(), self.chatflow.get()) {
-            (Some(flow), Some((_, id))) => {
-                if &*flow.config.name == "*" {
-                    id
-                } else {
-                    &flow.config.name
-                }
-            }
+        match (self.policy(), self.chatflow.0.get()) {
+            (Some(policy), Some((_, id))) if &*policy.name == "*" => id,
+            (Some(policy), Some(_)) => &policy.name,
             _ => "",
         }
     }
@@ -162,25 +214,23 @@ impl Context {
 
     /// Whose chats these are.
     pub(crate) fn scope(&self) -> Scope<'_> {
-        let Some(key) = self.key.get().and_then(|index| self.snapshot.keys.key(index as usize)) else {
-            return Scope::Address(self.client);
-        };
+        let Some(key) = self.key() else { return Scope::Address(self.client) };
         match (self.token.get(), key.kind) {
             (Some(token), _) => Scope::Token { key: &key.id, subject: &token.subject },
-            (None, keys::Kind::Publishable) => Scope::Visitor { key: &key.id, address: self.client },
-            (None, keys::Kind::Secret) => Scope::Key(&key.id),
+            (None, Kind::Publishable) => Scope::Visitor { key: &key.id, address: self.client },
+            (None, Kind::Secret) => Scope::Key(&key.id),
         }
     }
 
     /// What keeps this caller's chats apart; `None` where the chatflow does not ask for it.
     pub(crate) fn namespace(&self) -> Option<Namespace> {
-        let (flow, (_, id)) = (self.flow()?, self.chatflow.get()?);
+        let (flow, (_, id)) = (self.flow()?, self.chatflow.0.get()?);
         flow.config.isolate_sessions.then(|| Namespace::new(&flow.sessions.of(id), self.scope()))
     }
 
     /// The caller's namespace for what is given out by the gateway, whether or not the chatflow keeps chats apart.
     pub(crate) fn own_namespace(&self) -> Option<Namespace> {
-        let (flow, (_, id)) = (self.flow()?, self.chatflow.get()?);
+        let (flow, (_, id)) = (self.flow()?, self.chatflow.0.get()?);
         Some(Namespace::new(&flow.sessions.of(id), self.scope()))
     }
 
@@ -192,14 +242,14 @@ impl Context {
     /// For a name that no chatflow has. Who may call every chatflow there is, is told so; to anybody else it looks like
     /// any path that is not there.
     pub(crate) fn unknown_chatflow(&self) -> Refusal {
-        let key = self.key.get().and_then(|index| self.snapshot.keys.key(index as usize));
-        let knows_all =
-            key.is_some_and(|key| key.kind == keys::Kind::Secret && key.chatflows.is_none() && key.allows(self.client));
+        let knows_all = self
+            .key()
+            .is_some_and(|key| key.kind == Kind::Secret && key.chatflows.is_none() && key.allows(self.client));
         if knows_all && self.token.get().is_none() { Refusal::UnknownChatflow } else { Refusal::NotFound }
     }
 
     /// The key's id, or `-`.
     pub(crate) fn key_label(&self) -> &str {
-        self.key.get().and_then(|index| self.snapshot.keys.key(index as usize)).map_or("-", |key| &key.id)
+        self.key().map_or("-", |key| &key.id)
     }
 }

@@ -89,7 +89,7 @@ where
 
 fn answer(context: &Context, headers: &mut HeaderMap) {
     let Some(origin) = &context.origin else {
-        if context.flow().is_some_and(|flow| !flow.origins.is_empty()) {
+        if context.origins().is_some_and(|origins| !origins.is_empty()) {
             vary(headers, "origin");
         }
         return;
@@ -140,8 +140,8 @@ fn request_headers(more: &str) -> HeaderValue {
 /// Leaves a line in the log when a page that is not listed asks whether it may call a chatflow: in the browser it only
 /// sees that the fetch has failed. A page of the gateway's own origin does not ask.
 fn tell_unlisted(context: &Context, origin: &HeaderValue) {
-    let Some(flow) = context.flow().filter(|_| context.is_preflight()) else { return };
-    let name = &*flow.config.name;
+    let Some(policy) = context.policy().filter(|_| context.is_preflight()) else { return };
+    let name = &*policy.name;
     if context.snapshot.told_origins.is_new((name, origin.as_bytes())) {
         let origin: String = origin.to_str().unwrap_or("not ASCII").chars().take(LONGEST_ORIGIN).collect();
         tracing::warn!(
@@ -169,16 +169,16 @@ fn reach(context: &Context, origin: &HeaderValue) -> Reach {
         // For backends: a page has no secret key to ask with.
         return Reach::None;
     }
-    let Some(flow) = context.flow() else {
+    let (Some(policy), Some(origins)) = (context.policy(), context.origins()) else {
         // No chatflow, or one that stands where a preflight cannot say it.
         return if context.snapshot.is_listed_somewhere(origin) { Reach::Listed } else { Reach::None };
     };
-    if flow.origins.allows(origin) {
+    if origins.allows(origin) {
         return Reach::Listed;
     }
     let is_told = is_preflight || context.refusal.get() == Some(&Refusal::OriginNotAllowed);
     let is_prediction = context.endpoint() == Some(Endpoint::PREDICTION);
-    if flow.config.access == Access::Public && is_prediction && origin != "null" && is_told {
+    if policy.access == Access::Public && is_prediction && origin != "null" && is_told {
         return Reach::Refusal;
     }
     Reach::None

@@ -1,47 +1,24 @@
-//! Innermost: has the body read and checked, asks the backend and shapes the answer.
+//! Innermost: hands a call to what answers it.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{self, Poll};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, HeaderValue};
-use http::request::Parts;
-use http::{Method, Response};
-use http_body_util::BodyExt as _;
+use http::Response;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use tower::Service;
 
 use super::Environment;
+use super::backend::BackendCall;
 use super::body::read_body;
 use super::check::refuse;
-use super::context::{Call, Context};
-use super::routes::{Endpoint, FlowCall, WidgetCall};
+use super::context::{Authorization, Call};
+use super::routes::{Endpoint, FlowCall};
 use super::{mint, widget};
-use crate::client::RequestHead;
-use crate::config::BodyMode;
-use crate::engine;
-use crate::predict::answer::View;
-use crate::predict::chat_id;
-use crate::predict::request::{self, Caller, Prediction};
-use crate::predict::session::Scope;
-use crate::snapshot::{Backend, Flow};
-use crate::upstream::abort::{AbortGuard, Chat};
-use crate::upstream::answer::Shaping;
-use crate::upstream::forward::Forward;
-use crate::upstream::outgoing::Outgoing;
-use crate::upstream::target::{Credentials, Target};
 use crate::wire::body::Body;
-use crate::wire::client_body::ClientBody;
-use crate::wire::hop;
-use crate::wire::json;
-use crate::wire::refusal::{Refusal, Rule};
-
-/// Bytes of an answer that is read whole: of a chatbot's configuration, the whole flow.
-const LONGEST_JSON: usize = 8 * 1024 * 1024;
-
-pub(super) static JSON: HeaderValue = HeaderValue::from_static("application/json");
+use crate::wire::refusal::Refusal;
 
 #[derive(Clone)]
 pub(crate) struct Dispatch(Rc<Environment>);
@@ -52,7 +29,7 @@ impl Dispatch {
     }
 }
 
-impl Service<Call> for Dispatch {
+impl Service<Call<Authorization>> for Dispatch {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>;
@@ -61,7 +38,7 @@ impl Service<Call> for Dispatch {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, call: Call) -> Self::Future {
+    fn call(&mut self, call: Call<Authorization>) -> Self::Future {
         let environment = Rc::clone(&self.0);
         Box::pin(async move {
             let context = Rc::clone(&call.context);
@@ -70,247 +47,37 @@ impl Service<Call> for Dispatch {
     }
 }
 
-async fn answer(environment: &Environment, call: Call) -> Result<Response<Body>, Refusal> {
-    let Call { head, body, context } = call;
-    let route = context.route.get().ok_or(Refusal::NotFound)?;
-    let asked = match route.endpoint {
+async fn answer(environment: &Environment, call: Call<Authorization>) -> Result<Response<Body>, Refusal> {
+    let Call { head, body, context, authorization } = call;
+    let authorized = authorization.map_err(|refusal| *refusal)?;
+    let asked = match context.endpoint().ok_or(Refusal::NotFound)? {
         // Answered by `route`.
         Endpoint::Health | Endpoint::Ping => return Err(Refusal::NotFound),
         Endpoint::Tokens => return mint::answer(&read_body(body, &context).await?, &context),
-        // Boxed: a future is as large as its largest branch, and moved with every prediction.
-        Endpoint::Widget(asked) => return Box::pin(widget::answer(environment, asked, &head, body, &context)).await,
+        Endpoint::Widget(asked) => {
+            let backend = BackendCall::new(environment, &authorized)?;
+            // Boxed: a future is as large as its largest branch, and moved with every prediction.
+            return Box::pin(widget::answer(asked, &backend, &head, body, &context)).await;
+        }
         Endpoint::Flow(asked) => asked,
     };
-    let (Some(flow), Some((_, id))) = (context.flow(), context.chatflow.get()) else { return Err(Refusal::NotFound) };
-    match &flow.backend {
-        Backend::Engine { flow: local, flows } => match asked {
+    match BackendCall::new(environment, &authorized)? {
+        BackendCall::Engine(engine) => match asked {
             // Boxed as below.
-            FlowCall::Prediction => Box::pin(run(environment, (local, flows), flow, id, body, &context)).await,
-            FlowCall::Streaming => Ok(is_streaming(local.face.streams)),
+            FlowCall::Prediction => Box::pin(engine.predict(body)).await,
+            FlowCall::Streaming => Ok(is_streaming(engine.local.face.streams)),
             FlowCall::Upsert => Err(Refusal::NotFound),
         },
-        Backend::Flowise { target, credentials } => {
-            let upstream =
-                Upstream { environment, context: &context, flow, id, target, credentials: credentials.as_ref() };
-            match asked {
-                FlowCall::Prediction => upstream.predict(head, body).await,
-                // Boxed as above.
-                FlowCall::Upsert => Box::pin(upstream.upsert(head, body)).await,
-                FlowCall::Streaming => Box::pin(upstream.chatflows_streaming(&head)).await,
-            }
-        }
+        BackendCall::Flowise(flowise) => match asked {
+            FlowCall::Prediction => flowise.predict(head, body).await,
+            // Boxed as above.
+            FlowCall::Upsert => Box::pin(flowise.upsert(head, body)).await,
+            FlowCall::Streaming => Box::pin(flowise.streams(&head)).await.map(is_streaming),
+        },
     }
 }
 
-/// Answers with the built-in engine.
-async fn run(
-    environment: &Environment,
-    (local, flows): (&Arc<engine::Flow>, &Arc<engine::FlowIndex>),
-    flow: &Flow,
-    id: &Arc<str>,
-    body: ClientBody,
-    context: &Rc<Context>,
-) -> Result<Response<Body>, Refusal> {
-    let prediction = check_body(body, flow, context).await?;
-    let chat = &prediction.ids.chat.upstream;
-    let running = environment.running.enter(&place(id), chat, prediction.streaming).ok_or(Refusal::ChatBusy)?;
-    let surroundings = engine::Surroundings {
-        threads: &environment.engine,
-        config: &context.snapshot.config,
-        flows,
-        id,
-        chatflow: &flow.config.name,
-        cut: &environment.cut,
-        report: &context.stream,
-        models: &context.models,
-        namespace: context.namespace(),
-        redactor: &context.snapshot.redactor,
-        view: View::new(&flow.config, &prediction.ids),
-        running,
-    };
-    engine::answer(local, prediction, surroundings).await
-}
-
-/// Where the engine runs a chatflow's chats; no upstream's name.
-pub(super) fn place(id: &str) -> String {
-    format!("engine/{id}")
-}
-
-/// The whole body, checked.
-async fn check_body(body: ClientBody, flow: &Flow, context: &Context) -> Result<Prediction, Refusal> {
-    let bytes = read_body(body, context).await?;
-    let key = context.key.get().and_then(|key| context.snapshot.keys.key(key as usize));
-    let token = context.token.get();
-    let caller = Caller {
-        namespace: context.namespace(),
-        is_backend: matches!(context.scope(), Scope::Key(_)),
-        key_vars: key.map_or(&[], |key| &key.vars),
-        token_vars: token.map(|token| &token.vars),
-        session: token.and_then(|token| token.session_id.as_deref()),
-    };
-    request::check(&bytes, &flow.config, &caller)
-}
-
-/// One call to one chatflow's Flowise.
-pub(super) struct Upstream<'a> {
-    pub(super) environment: &'a Environment,
-    pub(super) context: &'a Rc<Context>,
-    pub(super) flow: &'a Flow,
-    /// Flowise's id of the chatflow.
-    pub(super) id: &'a Arc<str>,
-    pub(super) target: &'a Arc<Target>,
-    pub(super) credentials: Option<&'a Arc<Credentials>>,
-}
-
-impl Upstream<'_> {
-    async fn predict(&self, head: Box<Parts>, body: ClientBody) -> Result<Response<Body>, Refusal> {
-        match self.flow.config.body {
-            BodyMode::Passthrough => self.pass(head, "prediction", body).await,
-            BodyMode::Checked => {
-                let prediction = check_body(body, self.flow, self.context).await?;
-                let chat = &prediction.ids.chat.upstream;
-                let run = if prediction.streaming {
-                    let run = self.environment.running.begin(&self.target.name, chat);
-                    Some(run.ok_or(Refusal::ChatBusy)?)
-                } else {
-                    None
-                };
-                let mut request = self.head(Method::POST, "prediction", &head);
-                request.field("content-type", &JSON);
-                // As below.
-                drop(head);
-                let chat = chat_id::hash(prediction.ids.chat.upstream.as_bytes());
-                let view = View::new(&self.flow.config, &prediction.ids);
-                let abort = AbortGuard::new(
-                    &self.environment.aborts,
-                    Chat {
-                        target: Arc::clone(self.target),
-                        credentials: self.credentials.cloned(),
-                        flow: Arc::clone(self.id),
-                        id: prediction.ids.chat.upstream,
-                    },
-                    run,
-                );
-                let body = Outgoing::full(prediction.body);
-                self.send(Forward::new(request, body, chat), Some(abort), view).await
-            }
-        }
-    }
-
-    async fn upsert(&self, head: Box<Parts>, body: ClientBody) -> Result<Response<Body>, Refusal> {
-        // A page is no place to write documents from, whatever the key that its token descends from may do.
-        if self.context.token.get().is_some() {
-            return Err(Refusal::UpsertNotAllowed);
-        }
-        self.pass(head, "vector/upsert", body).await
-    }
-
-    /// Sends a client's body on as it comes.
-    async fn pass(&self, head: Box<Parts>, route: &str, body: ClientBody) -> Result<Response<Body>, Refusal> {
-        // What a key or a token forces must not silently be missing.
-        let key = self.context.key.get().and_then(|key| self.context.snapshot.keys.key(key as usize));
-        if self.context.token.get().is_some() || key.is_some_and(|key| !key.vars.is_empty()) {
-            return Err(Rule::ForcedVars
-                .refuse("This caller's variables or session cannot be set here: the body is forwarded unread."));
-        }
-        let mut request = self.head(Method::POST, route, &head);
-        request.field("content-type", head.headers.get(CONTENT_TYPE).unwrap_or(&JSON));
-        // It holds the connection's read buffer, which can be used again while the answer is waited for.
-        drop(head);
-        let body = Outgoing::passing(body, self.context.body_bounds()).await?;
-        // The chat is in the body, which nobody reads: callers at least stay where they are.
-        let chat = chat_id::hash(self.context.client_text.as_bytes());
-        self.send(Forward::new(request, body, chat), None, None).await
-    }
-
-    pub(super) async fn send(
-        &self,
-        forward: Forward,
-        mut abort: Option<AbortGuard>,
-        view: Option<Box<View>>,
-    ) -> Result<Response<Body>, Refusal> {
-        let upstreams = &*self.environment.upstreams;
-        let answer = match upstreams.send(self.target, forward).await {
-            Ok(answer) => answer,
-            Err(refusal) => {
-                // After a time-out Flowise still runs; otherwise it never began, or is gone.
-                if refusal != Refusal::UpstreamTimeout
-                    && let Some(abort) = &mut abort
-                {
-                    abort.disarm();
-                }
-                return Err(refusal);
-            }
-        };
-        self.context.first_byte.set(Some(answer.first_byte));
-        let shaping = Shaping {
-            upstreams,
-            target: self.target,
-            credentials: self.credentials.map(|credentials| &**credentials),
-            redactor: &self.context.snapshot.redactor,
-            chatflow: &self.flow.config,
-            told_ids: &self.context.snapshot.told_ids,
-            cut: &self.environment.cut,
-            report: &self.context.stream,
-            abort,
-            is_speech: self.context.endpoint() == Some(Endpoint::Widget(WidgetCall::Speech)),
-            view,
-        };
-        shaping.shape(answer).await
-    }
-
-    /// `{"isStreaming": bool}` and no more, whatever else Flowise may say.
-    async fn chatflows_streaming(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
-        let request = self.head(Method::GET, "chatflows-streaming", head);
-        let forward = Forward::new(request, Outgoing::EMPTY, chat_id::hash(self.id.as_bytes()));
-        let answer = self.json(forward, |json| json.get("isStreaming")?.as_bool()).await?;
-        Ok(is_streaming(answer))
-    }
-
-    /// What `take` finds in a JSON answer.
-    pub(super) async fn json<T>(
-        &self,
-        forward: Forward,
-        take: impl FnOnce(&serde_json::Value) -> Option<T>,
-    ) -> Result<T, Refusal> {
-        let response = self.send(forward, None, None).await?;
-        let body = match http_body_util::Limited::new(response.into_body(), LONGEST_JSON).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(_) => return Err(Refusal::UpstreamError("The chatflow's server broke off.")),
-        };
-        let json: Option<serde_json::Value> = json::read(&body).ok();
-        let found = json.as_ref().and_then(take);
-        found.ok_or(Refusal::UpstreamError("The chatflow's server gave an unexpected answer."))
-    }
-
-    /// The head of what goes upstream to a route that ends with the chatflow's id.
-    fn head(&self, method: Method, route: &str, head: &Parts) -> RequestHead {
-        self.head_of(method, &["/api/v1/", route, "/", self.id], head)
-    }
-
-    /// The head of what goes upstream. The path is built from what the gateway knows, never from what a client wrote.
-    pub(super) fn head_of(&self, method: Method, path: &[&str], head: &Parts) -> RequestHead {
-        let context = self.context;
-        let mut request = RequestHead::new(method, path);
-        let more = &self.target.settings.pass_headers;
-        hop::for_each_passing(&head.headers, more, |name, value| request.field(name.as_str(), value));
-        if let Some(credentials) = self.credentials {
-            request.lines(credentials.fields());
-        }
-        request.lines(b"accept-encoding: identity\r\n");
-        request.field("x-request-id", &context.request_id);
-        // One address: Flowise takes the leftmost for its own rate limit.
-        request.field("x-forwarded-for", &context.client_text);
-        let proto: &[u8] = if context.tls { b"x-forwarded-proto: https\r\n" } else { b"x-forwarded-proto: http\r\n" };
-        request.lines(proto);
-        let authority = head.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-        if let Some(host) = authority.as_ref().or_else(|| head.headers.get(HOST)) {
-            request.field("x-forwarded-host", host);
-        }
-        request
-    }
-}
-
+/// `{"isStreaming": bool}` and no more, whatever else Flowise may say.
 fn is_streaming(answer: bool) -> Response<Body> {
     let body = if answer { "{\"isStreaming\":true}" } else { "{\"isStreaming\":false}" };
     let mut response = Response::new(Body::Full(Bytes::from_static(body.as_bytes())));

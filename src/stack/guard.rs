@@ -21,7 +21,7 @@ impl Check for Guard {
         let passes_unread = match takes {
             Takes::Nothing => return Ok(None),
             Takes::Unread => true,
-            Takes::Question => context.flow().is_some_and(|flow| flow.config.body == BodyMode::Passthrough),
+            Takes::Question => context.policy().is_some_and(|policy| policy.body == BodyMode::Passthrough),
             Takes::Json(_) | Takes::Files => false,
         };
         // A body that is small packed and huge unpacked would pass every bound.

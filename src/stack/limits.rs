@@ -1,6 +1,6 @@
 //! Counts a request against its caller's plan and says in every answer where the caller stands.
 //!
-//! Inside `auth`: a key has a plan, which all who use the key share. Where strangers do, each of them has in addition
+//! Inside `auth` and `authorize`: a key has a plan, which all who use the key share. Where strangers do, each of them has in addition
 //! the share that the chatflow's `plan` gives to a caller without a key, so that one cannot use up everybody's: with a
 //! publishable key an address, with a session token its subject. Callers without a key have that share alone, by
 //! address. Headers: draft-ietf-httpapi-ratelimit-headers-11. A request in flight holds its places until its last byte; one
@@ -21,7 +21,7 @@ use tower::{Layer, Service};
 
 use super::Environment;
 use super::check::refuse;
-use super::context::{Call, Context};
+use super::context::{Authorization, Call, Context};
 use crate::predict::session::Scope;
 use crate::state::limits::{Admission, Decision, Exceeded, InQueue, Permit, Visitor};
 use crate::wire::body::Body;
@@ -56,9 +56,9 @@ pub(crate) struct Limited<S> {
 type Served = Result<Response<Body>, Infallible>;
 type Later = Pin<Box<dyn Future<Output = Served>>>;
 
-impl<S> Service<Call> for Limited<S>
+impl<S> Service<Call<Authorization>> for Limited<S>
 where
-    S: Service<Call, Response = Response<Body>, Error = Infallible> + Clone + 'static,
+    S: Service<Call<Authorization>, Response = Response<Body>, Error = Infallible> + Clone + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -68,7 +68,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, call: Call) -> Self::Future {
+    fn call(&mut self, call: Call<Authorization>) -> Self::Future {
         let mut places = Admitted::default();
         let inner = match places.take(&call.context, 0) {
             Err(refusal) => Either::Left(ready(Ok(refuse(&call.context, refusal)))),
@@ -92,12 +92,12 @@ where
 async fn in_turn<S>(
     environment: Rc<Environment>,
     mut inner: S,
-    call: Call,
+    call: Call<Authorization>,
     places: Admitted,
     queued: QueuedAt,
 ) -> Served
 where
-    S: Service<Call, Response = Response<Body>, Error = Infallible>,
+    S: Service<Call<Authorization>, Response = Response<Body>, Error = Infallible>,
 {
     let context = Rc::clone(&call.context);
     let mut places = places;
@@ -136,8 +136,7 @@ impl Admitted {
         if from == 0
             && let Some(visitor) = visitor(context)
         {
-            let visitors = context.snapshot.visitors(context.flow().map(|flow| &**flow));
-            let allowance = visitors.allowance(visitor);
+            let allowance = context.visitors().allowance(visitor);
             match allowance.admit() {
                 Admission::Decided(decision) => self.note(0, &allowance.plan.policy, decision)?,
                 Admission::Queued(queued) => return Ok(Some((0, queued))),

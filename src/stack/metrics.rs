@@ -132,7 +132,7 @@ impl Drop for Measure {
         let series = RequestSeries {
             generation: context.snapshot.generation,
             route: number,
-            chatflow: context.chatflow.get().map_or(NONE, |(index, _)| *index),
+            chatflow: context.chatflow_index().unwrap_or(NONE),
             key: context.key.get().unwrap_or(NONE),
             code: *status,
         };

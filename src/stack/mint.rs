@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::context::Context;
+use super::context::{Context, mintable};
 use crate::config::Origins;
 use crate::config::units::parse_duration;
 use crate::keys::token::{self, Claims, LONGEST_LIFE};
@@ -20,19 +20,12 @@ const USUAL_LIFE: i64 = 5 * 60;
 
 /// The answer to a body that asks for a token.
 pub(super) fn answer(body: &[u8], context: &Context) -> Result<Response<Body>, Refusal> {
-    let key = context.key.get().and_then(|index| context.snapshot.keys.key(index as usize));
-    let key = key.ok_or(Refusal::MissingKey)?;
+    let key = context.key().ok_or(Refusal::MissingKey)?;
     let body = text_of(body)?;
     let mut fields = parse_object(&body)?;
     let chatflow =
         name(&mut fields, "chatflow")?.ok_or_else(|| Refusal::field_type("chatflow", "the name of a chatflow"))?;
-    let (index, id) = context.snapshot.chatflow(&chatflow).ok_or_else(|| context.unknown_chatflow())?;
-    let flow = context.snapshot.flow(index).ok_or(Refusal::NotFound)?;
-    // The name that calls are measured by: a UUID behind "*" is written in small letters.
-    let chatflow = if &*flow.config.name == "*" { String::from(&*id) } else { chatflow };
-    if !key.may_call(&chatflow) {
-        return Err(Refusal::ChatflowNotAllowed);
-    }
+    let chatflow = mintable(context, key, chatflow)?;
     let life = life(&mut fields)?;
     let mut claims = Claims::new(&chatflow, Timestamp::now(), life);
     claims.origin = origin(&mut fields)?;

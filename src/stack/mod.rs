@@ -2,11 +2,15 @@
 
 mod access_log;
 mod auth;
+mod authorize;
+mod backend;
 mod body;
 mod check;
 pub(crate) mod context;
 mod cors;
 mod dispatch;
+mod engine;
+mod flowise;
 mod guard;
 mod limits;
 mod metrics;
@@ -22,7 +26,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 
-use crate::engine;
+use crate::engine::EngineThreads;
 use crate::snapshot;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
@@ -46,7 +50,7 @@ pub(crate) struct Environment {
     pub(crate) upstreams: Rc<Upstreams>,
     pub(crate) aborts: Aborts,
     /// Where flows of the built-in engine run.
-    pub(crate) engine: Arc<engine::EngineThreads>,
+    pub(crate) engine: Arc<EngineThreads>,
     /// Shared by all workers.
     pub(crate) running: Arc<Running>,
     /// Fires when running streams must end.
@@ -68,7 +72,9 @@ pub(crate) fn build(environment: Rc<Environment>) -> Stack {
         // Before authentication: access hangs on the route and its chatflow, and what is no route is nobody's.
         .layer(check::layer(route::Routing))
         .layer(check::layer(auth::Auth))
-        // Inside authentication: limits belong to keys.
+        // Inside authentication: what may be called hangs on who calls. Nothing further in is reached without it.
+        .layer(authorize::AuthorizeLayer)
+        // Inside both: limits belong to keys and to chatflows.
         .layer(limits::LimitsLayer::new(Rc::clone(&environment)))
         // Inside the limits: asking for what cannot be had is charged as well.
         .layer(check::layer(guard::Guard))
@@ -86,7 +92,10 @@ pub(crate) type Stack = request_id::RequestIds<
             cors::Cors<
                 check::Checked<
                     route::Routing,
-                    check::Checked<auth::Auth, limits::Limited<check::Checked<guard::Guard, dispatch::Dispatch>>>,
+                    check::Checked<
+                        auth::Auth,
+                        authorize::Authorizing<limits::Limited<check::Checked<guard::Guard, dispatch::Dispatch>>>,
+                    >,
                 >,
             >,
         >,

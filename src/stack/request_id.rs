@@ -19,7 +19,7 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::Environment;
-use super::context::{Arrival, Call, Context};
+use super::context::{Arrival, Call, Context, NamedChatflow};
 use crate::predict::report::Slot;
 use crate::wire::forwarded::{client_address, client_used_tls};
 
@@ -83,7 +83,7 @@ where
             request_id: request_id.clone(),
             snapshot,
             route: Cell::new(None),
-            chatflow: OnceCell::new(),
+            chatflow: NamedChatflow::default(),
             path: OnceCell::new(),
             key: Cell::new(None),
             token: OnceCell::new(),
@@ -97,7 +97,7 @@ where
             stream: Slot::default(),
             models: OnceCell::new(),
         };
-        let inner = self.inner.call(Call { head: Box::new(head), body, context: Rc::new(context) });
+        let inner = self.inner.call(Call { head: Box::new(head), body, context: Rc::new(context), authorization: () });
         Answering { inner, request_id: Some(request_id) }
     }
 }

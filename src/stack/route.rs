@@ -46,9 +46,7 @@ fn decide(head: &Parts, context: &Context) -> Result<Option<Response<Body>>, Ref
     let path = head.uri.path();
     let Found { route, chatflow } = find(path).ok_or_else(|| near_route(path))?;
     if let Some(name) = chatflow {
-        // Set once: this layer sees a request once.
-        let found = context.snapshot.chatflow(name).ok_or_else(|| unknown_chatflow(&head.headers, context))?;
-        let _ = context.chatflow.set(found);
+        context.name_chatflow(name).map_err(|_| unknown_chatflow(&head.headers, context))?;
     }
     context.route.set(Some(route));
     let allow = route.methods.allow();

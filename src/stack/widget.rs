@@ -9,26 +9,25 @@ use http::request::Parts;
 use http::{Method, Response};
 use serde_json::{Value, json};
 
-use super::Environment;
-use super::auth::authorize;
+use super::authorize::name;
+use super::backend::BackendCall;
 use super::body::read_body;
 use super::context::Context;
-use super::dispatch::{JSON, Upstream, place};
+use super::engine::EngineCall;
+use super::flowise::{FlowiseCall, JSON};
 use super::routes::{NamedIn, Takes, WidgetCall};
-use crate::engine;
 use crate::client::RequestHead;
 use crate::predict::chat_id;
-use crate::predict::json::{Object, parse_object, text_of};
+use crate::predict::json::{Object, text_of};
 use crate::predict::multipart::{Rewriter, TextLimit};
 use crate::predict::session::Pair;
-use crate::snapshot::Backend;
 use crate::upstream::abort::abort_path;
 use crate::upstream::forward::Forward;
 use crate::upstream::outgoing::Outgoing;
 use crate::widget::{chatbot, fields, files, handle, rows};
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
-use crate::wire::refusal::{Refusal, Rule};
+use crate::wire::refusal::Refusal;
 use crate::wire::segment;
 
 /// Of a stored rating and of a stored lead, what their client sees again.
@@ -36,8 +35,8 @@ const RATING: &[&str] = &["messageId", "rating", "content", "createdDate"];
 const LEAD: &[&str] = &["name", "email", "phone", "createdDate"];
 
 pub(super) async fn answer(
-    environment: &Environment,
     asked: WidgetCall,
+    backend: &BackendCall<'_>,
     head: &Parts,
     body: ClientBody,
     context: &Rc<Context>,
@@ -49,27 +48,20 @@ pub(super) async fn answer(
         Takes::Json(_) | Takes::Question | Takes::Unread => (read_body(body, context).await?, None),
     };
     let text = text_of(&text)?;
-    let mut fields = if text.is_empty() { Object::default() } else { parse_object(&text)? };
-    let wanted = match route.chatflow {
-        NamedIn::Query => Some(files::wanted(head.uri.query().unwrap_or_default())?),
-        NamedIn::Body(_) | NamedIn::Path { .. } | NamedIn::Nothing => None,
+    let mut fields = fields::all(&text)?;
+    if let NamedIn::Body(field) | NamedIn::Path { again: Some(field) } = route.chatflow
+        && let Some(chatflow) = fields::chatflow(&mut fields, field)?
+    {
+        name(context, &chatflow)?;
+    }
+    let upstream = match backend {
+        BackendCall::Flowise(upstream) => upstream,
+        BackendCall::Engine(engine) => return locally(asked, engine, head),
     };
-    let named = match route.chatflow {
-        NamedIn::Body(field) | NamedIn::Path { again: Some(field) } => fields::chatflow(&mut fields, field)?,
-        NamedIn::Query => wanted.as_ref().map(|wanted| wanted.chatflow.clone()),
-        NamedIn::Path { again: None } | NamedIn::Nothing => None,
-    };
-    bind(context, named.as_deref())?;
-    let (Some(flow), Some((_, id))) = (context.flow(), context.chatflow.get()) else { return Err(Refusal::NotFound) };
-    let (target, credentials) = match &flow.backend {
-        Backend::Flowise { target, credentials } => (target, credentials),
-        Backend::Engine { flow: local, .. } => return engine(environment, asked, local, head, context, id),
-    };
-    let upstream = Upstream { environment, context, flow, id, target, credentials: credentials.as_ref() };
     match asked {
         WidgetCall::ChatbotConfig => upstream.read(head, "public-chatbotConfig", chatbot::configuration).await,
         WidgetCall::ChatflowsUploads => upstream.read(head, "chatflows-uploads", chatbot::uploads).await,
-        WidgetCall::UploadedFile => upstream.uploaded_file(head, wanted.ok_or(Refusal::NotFound)?).await,
+        WidgetCall::UploadedFile => upstream.uploaded_file(head).await,
         WidgetCall::AssistantsFile => upstream.assistants_file(head, &mut fields).await,
         WidgetCall::Attachments => upstream.attach(head, upload.ok_or(Refusal::NotFound)?).await,
         WidgetCall::Feedback => upstream.rate(head, &mut fields).await,
@@ -81,39 +73,13 @@ pub(super) async fn answer(
     }
 }
 
-/// Sets the chatflow that a body or a query names, and asks whether the caller may call it. One that stands in the path
-/// already is the only one that may be named.
-fn bind(context: &Context, named: Option<&str>) -> Result<(), Refusal> {
-    let found =
-        named.map(|name| context.snapshot.chatflow(name).ok_or_else(|| context.unknown_chatflow())).transpose()?;
-    match (context.chatflow.get(), found) {
-        (Some(bound), Some(found)) if *bound != found => {
-            Err(Rule::AmbiguousField.refuse("The chatflow in the body is not the one in the path."))
-        }
-        (Some(_), _) => Ok(()),
-        (None, Some(found)) => {
-            // Set once: nothing had set it.
-            let _ = context.chatflow.set(found);
-            authorize(context)
-        }
-        (None, None) => Err(Rule::FieldRequired.refuse("The chatflow must be named.")),
-    }
-}
-
 /// What the built-in engine answers. It keeps no files, ratings or leads, and tells no widget to ask for any.
-fn engine(
-    environment: &Environment,
-    asked: WidgetCall,
-    flow: &engine::Flow,
-    head: &Parts,
-    context: &Context,
-    id: &str,
-) -> Result<Response<Body>, Refusal> {
+fn locally(asked: WidgetCall, engine: &EngineCall<'_>, head: &Parts) -> Result<Response<Body>, Refusal> {
     let shown = match asked {
-        WidgetCall::ChatbotConfig => chatbot::configuration(&flow.face.chatbot),
-        WidgetCall::ChatflowsUploads => chatbot::uploads(&flow.face.uploads),
+        WidgetCall::ChatbotConfig => chatbot::configuration(&engine.local.face.chatbot),
+        WidgetCall::ChatflowsUploads => chatbot::uploads(&engine.local.face.uploads),
         WidgetCall::Abort => {
-            environment.running.abort(&place(id), &chat(context, named_by_path(head)?).upstream);
+            engine.abort(&chat(engine.context, named_by_path(head)?).upstream);
             Some(json!({ "status": 200, "message": "Chat message aborted" }))
         }
         WidgetCall::UploadedFile
@@ -140,7 +106,7 @@ fn named_by_path(head: &Parts) -> Result<String, Refusal> {
     files::chat_of_path(last)
 }
 
-impl Upstream<'_> {
+impl FlowiseCall<'_> {
     fn chat(&self, named: String) -> Pair {
         chat(self.context, named)
     }
@@ -212,7 +178,8 @@ impl Upstream<'_> {
         self.json(with_json(request, &asked, &chat.upstream), rows::outcome).await.map(|answer| said(&answer))
     }
 
-    async fn uploaded_file(&self, head: &Parts, wanted: files::Wanted) -> Result<Response<Body>, Refusal> {
+    async fn uploaded_file(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
+        let wanted = files::wanted(head.uri.query().unwrap_or_default())?;
         let chat = self.chat(wanted.chat);
         let mut path = format!("/api/v1/get-upload-file?chatflowId={}&chatId=", self.id);
         segment::push(&mut path, &chat.upstream);

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::predict::json::{Json, Object, shown};
+use crate::predict::json::{Json, Object, parse_object, shown};
 use crate::predict::session::{LONGEST_ID, Pair};
 use crate::wire::refusal::{Refusal, Rule};
 
@@ -28,6 +28,11 @@ pub(crate) fn is_uuid(text: &str) -> bool {
             8 | 13 | 18 | 23 => byte == b'-',
             _ => byte.is_ascii_hexdigit(),
         })
+}
+
+/// All of a body, which may be empty.
+pub(crate) fn all(body: &str) -> Result<Object<'_>, Refusal> {
+    if body.is_empty() { Ok(Object::default()) } else { parse_object(body) }
 }
 
 /// The public name of a chatflow.
@@ -131,7 +136,6 @@ fn required(name: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::predict::json::parse_object;
 
     fn chat() -> Pair {
         Pair { client: "mine".to_owned(), upstream: "theirs".to_owned() }

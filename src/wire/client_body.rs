@@ -19,14 +19,26 @@ const DRAIN_TIME: Duration = Duration::from_secs(1);
 /// part of it, and what may not come there is an error (RFC 9113, sections 5.1 and 8.1.1). hyper forgets the stream
 /// with the body, so a short rest is read and thrown away; a longer one is stopped with `RST_STREAM`.
 pub(crate) struct ClientBody {
-    /// `None` once it is dropped.
-    incoming: Option<Incoming>,
+    source: Source,
     is_http2: bool,
+}
+
+enum Source {
+    Incoming(Incoming),
+    /// Looked at before, and now to be read by somebody else.
+    Read(Bytes),
+    /// Dropped, or read to its end.
+    Gone,
 }
 
 impl ClientBody {
     pub(crate) fn new(incoming: Incoming, is_http2: bool) -> Self {
-        Self { incoming: Some(incoming), is_http2 }
+        Self { source: Source::Incoming(incoming), is_http2 }
+    }
+
+    /// A whole body that has been read.
+    pub(crate) fn read(bytes: Bytes) -> Self {
+        Self { source: if bytes.is_empty() { Source::Gone } else { Source::Read(bytes) }, is_http2: false }
     }
 }
 
@@ -35,25 +47,38 @@ impl Body for ClientBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        match &mut self.incoming {
-            Some(incoming) => Pin::new(incoming).poll_frame(cx),
-            None => Poll::Ready(None),
+        match &mut self.source {
+            Source::Incoming(incoming) => Pin::new(incoming).poll_frame(cx),
+            Source::Read(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.source = Source::Gone;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Source::Gone => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        match &self.source {
+            Source::Incoming(incoming) => incoming.is_end_stream(),
+            Source::Read(_) => false,
+            Source::Gone => true,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+        match &self.source {
+            Source::Incoming(incoming) => incoming.size_hint(),
+            Source::Read(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Source::Gone => SizeHint::with_exact(0),
+        }
     }
 }
 
 impl Drop for ClientBody {
     fn drop(&mut self) {
         if self.is_http2
-            && let Some(incoming) = self.incoming.take()
+            && let Source::Incoming(incoming) = std::mem::replace(&mut self.source, Source::Gone)
             && !incoming.is_end_stream()
         {
             tokio::task::spawn_local(drain(incoming));

@@ -211,3 +211,73 @@ fn a_chatflow_says_which_plan_its_anonymous_callers_have() {
     assert_limited(&ask("support"), "visitors");
     assert_eq!(ask("third").status, 200);
 }
+
+#[test]
+fn a_call_that_names_its_chatflow_late_is_counted_on_that_chatflows_plan() {
+    let upstream = streaming();
+    let chatflow = ", access: public, allowed_origins: [\"https://app.example.com\"], plan: visitors";
+    let plans = "plans: { visitors: { requests: 1/day, burst: 1 }, anonymous: { requests: 100/day, burst: 100 } }";
+    let gateway = start(&upstream, chatflow, plans);
+    let call = |address: &str, method: &str, path: &str, body: &str| {
+        let headers =
+            [("x-forwarded-for", address), ("origin", "https://app.example.com"), ("content-type", "application/json")];
+        client::send(gateway.http, method, &format!("/api/v1/{path}"), &headers, body)
+    };
+    let message = "813dcf2c-cef3-4a52-a559-18542176aa3a";
+    let named = r#""chatflowId":"support","chatId":"mine""#;
+    for (number, (method, path, body)) in [
+        ("POST", "leads", r#"{"chatflowid":"support","chatId":"mine"}"#.to_owned()),
+        ("POST", "leads/", r#"{"chatflowid":"support","chatId":"mine"}"#.to_owned()),
+        ("POST", "openai-assistants-file/download", format!(r#"{{{named},"fileName":"a.txt"}}"#)),
+        ("POST", "text-to-speech/generate", format!(r#"{{{named},"chatMessageId":"{message}","text":"hi"}}"#)),
+        ("POST", "text-to-speech/abort", format!(r#"{{{named},"chatMessageId":"{message}"}}"#)),
+        ("GET", "get-upload-file?chatflowId=support&chatId=mine&fileName=a.txt", String::new()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let address = format!("192.0.2.{number}");
+        let answer = call(&address, method, path, &body);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        assert_eq!(answer.header("ratelimit-policy"), Some("\"visitors\";q=1;w=86400"), "{path}");
+        assert_limited(&call(&address, method, path, &body), "visitors");
+    }
+    assert_eq!(upstream.seen().len(), 6);
+
+    // What names none, or none that there is, is counted all the same, and refused for what it is.
+    let long = format!(r#"{{"chatflowid":"support","name":"{}"}}"#, "x".repeat(70_000));
+    for (path, body, status) in [
+        ("leads", "{", 400),
+        ("leads", "{}", 400),
+        ("leads", "", 400),
+        ("leads", r#"{"chatflowid":"nobody","chatId":"mine"}"#, 404),
+        ("leads", long.as_str(), 413),
+    ] {
+        let answer = call("198.51.100.1", "POST", path, body);
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+        assert_eq!(answer.header("ratelimit-policy"), Some("\"anonymous\";q=100;w=86400"), "{body}");
+    }
+    // Nor does it count as anything else where the page may not call.
+    let headers = [("x-forwarded-for", "198.51.100.2"), ("origin", "https://evil.example")];
+    let lead = r#"{"chatflowid":"support","chatId":"mine"}"#;
+    let answer = client::post(gateway.http, "/api/v1/leads", &headers, lead);
+    answer.assert_refused(403, "origin_not_allowed");
+    assert_eq!(answer.header("ratelimit-policy"), Some("\"visitors\";q=1;w=86400"));
+    assert_eq!(upstream.seen().len(), 6);
+}
+
+#[test]
+fn a_body_that_names_its_chatflow_is_read_within_its_time() {
+    let upstream = streaming();
+    let server = ", body_timeout: 300ms";
+    let gateway = Gateway::start(&config(upstream.address, server, "", "", ""));
+    let mut connection = Connection::open(gateway.http);
+    let head = format!(
+        "POST /api/v1/leads HTTP/1.1\r\nHost: x\r\nX-API-KEY: {KEY}\r\nContent-Type: application/json\r\n\
+         Content-Length: 100\r\n\r\n{{\"chatflowid\":"
+    );
+    connection.write(head);
+    connection.read_response().unwrap().assert_refused(408, "request_timeout");
+    gateway.wait_metric("flowgate_rejected_total{rule=\"request_timeout\"}", 1.0);
+    assert!(upstream.seen().is_empty());
+}

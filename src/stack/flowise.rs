@@ -1,0 +1,188 @@
+//! Calls to a chatflow's Flowise: what goes there, and what of its answer is for the client.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response};
+use http_body_util::BodyExt as _;
+
+use super::Environment;
+use super::body::check_body;
+use super::context::Context;
+use super::routes::{Endpoint, WidgetCall};
+use crate::client::RequestHead;
+use crate::config::BodyMode;
+use crate::predict::answer::View;
+use crate::predict::chat_id;
+use crate::snapshot::Flow;
+use crate::upstream::abort::{AbortGuard, Chat};
+use crate::upstream::answer::Shaping;
+use crate::upstream::forward::Forward;
+use crate::upstream::outgoing::Outgoing;
+use crate::upstream::target::{Credentials, Target};
+use crate::wire::body::Body;
+use crate::wire::client_body::ClientBody;
+use crate::wire::hop;
+use crate::wire::json;
+use crate::wire::refusal::{Refusal, Rule};
+
+/// Bytes of an answer that is read whole: of a chatbot's configuration, the whole flow.
+const LONGEST_JSON: usize = 8 * 1024 * 1024;
+
+pub(super) static JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// One call to one chatflow's Flowise.
+pub(super) struct FlowiseCall<'a> {
+    pub(super) environment: &'a Environment,
+    pub(super) context: &'a Rc<Context>,
+    pub(super) flow: &'a Flow,
+    /// Flowise's id of the chatflow.
+    pub(super) id: &'a Arc<str>,
+    pub(super) target: &'a Arc<Target>,
+    pub(super) credentials: Option<&'a Arc<Credentials>>,
+}
+
+impl FlowiseCall<'_> {
+    pub(super) async fn predict(&self, head: Box<Parts>, body: ClientBody) -> Result<Response<Body>, Refusal> {
+        match self.flow.config.body {
+            BodyMode::Passthrough => self.pass(head, "prediction", body).await,
+            BodyMode::Checked => {
+                let prediction = check_body(body, self.flow, self.context).await?;
+                let chat = &prediction.ids.chat.upstream;
+                let run = if prediction.streaming {
+                    let run = self.environment.running.begin(&self.target.name, chat);
+                    Some(run.ok_or(Refusal::ChatBusy)?)
+                } else {
+                    None
+                };
+                let mut request = self.head(Method::POST, "prediction", &head);
+                request.field("content-type", &JSON);
+                // As below.
+                drop(head);
+                let chat = chat_id::hash(prediction.ids.chat.upstream.as_bytes());
+                let view = View::new(&self.flow.config, &prediction.ids);
+                let abort = AbortGuard::new(
+                    &self.environment.aborts,
+                    Chat {
+                        target: Arc::clone(self.target),
+                        credentials: self.credentials.cloned(),
+                        flow: Arc::clone(self.id),
+                        id: prediction.ids.chat.upstream,
+                    },
+                    run,
+                );
+                let body = Outgoing::full(prediction.body);
+                self.send(Forward::new(request, body, chat), Some(abort), view).await
+            }
+        }
+    }
+
+    pub(super) async fn upsert(&self, head: Box<Parts>, body: ClientBody) -> Result<Response<Body>, Refusal> {
+        self.pass(head, "vector/upsert", body).await
+    }
+
+    /// Sends a client's body on as it comes.
+    async fn pass(&self, head: Box<Parts>, route: &str, body: ClientBody) -> Result<Response<Body>, Refusal> {
+        // What a key or a token forces must not silently be missing.
+        if self.context.token.get().is_some() || self.context.key().is_some_and(|key| !key.vars.is_empty()) {
+            return Err(Rule::ForcedVars
+                .refuse("This caller's variables or session cannot be set here: the body is forwarded unread."));
+        }
+        let mut request = self.head(Method::POST, route, &head);
+        request.field("content-type", head.headers.get(CONTENT_TYPE).unwrap_or(&JSON));
+        // It holds the connection's read buffer, which can be used again while the answer is waited for.
+        drop(head);
+        let body = Outgoing::passing(body, self.context.body_bounds()).await?;
+        // The chat is in the body, which nobody reads: callers at least stay where they are.
+        let chat = chat_id::hash(self.context.client_text.as_bytes());
+        self.send(Forward::new(request, body, chat), None, None).await
+    }
+
+    pub(super) async fn send(
+        &self,
+        forward: Forward,
+        mut abort: Option<AbortGuard>,
+        view: Option<Box<View>>,
+    ) -> Result<Response<Body>, Refusal> {
+        let upstreams = &*self.environment.upstreams;
+        let answer = match upstreams.send(self.target, forward).await {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                // After a time-out Flowise still runs; otherwise it never began, or is gone.
+                if refusal != Refusal::UpstreamTimeout
+                    && let Some(abort) = &mut abort
+                {
+                    abort.disarm();
+                }
+                return Err(refusal);
+            }
+        };
+        self.context.first_byte.set(Some(answer.first_byte));
+        let shaping = Shaping {
+            upstreams,
+            target: self.target,
+            credentials: self.credentials.map(|credentials| &**credentials),
+            redactor: &self.context.snapshot.redactor,
+            chatflow: &self.flow.config,
+            told_ids: &self.context.snapshot.told_ids,
+            cut: &self.environment.cut,
+            report: &self.context.stream,
+            abort,
+            is_speech: self.context.endpoint() == Some(Endpoint::Widget(WidgetCall::Speech)),
+            view,
+        };
+        shaping.shape(answer).await
+    }
+
+    /// Whether Flowise says that the chatflow's answers are streams.
+    pub(super) async fn streams(&self, head: &Parts) -> Result<bool, Refusal> {
+        let request = self.head(Method::GET, "chatflows-streaming", head);
+        let forward = Forward::new(request, Outgoing::EMPTY, chat_id::hash(self.id.as_bytes()));
+        self.json(forward, |json| json.get("isStreaming")?.as_bool()).await
+    }
+
+    /// What `take` finds in a JSON answer.
+    pub(super) async fn json<T>(
+        &self,
+        forward: Forward,
+        take: impl FnOnce(&serde_json::Value) -> Option<T>,
+    ) -> Result<T, Refusal> {
+        let response = self.send(forward, None, None).await?;
+        let body = match http_body_util::Limited::new(response.into_body(), LONGEST_JSON).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(_) => return Err(Refusal::UpstreamError("The chatflow's server broke off.")),
+        };
+        let json: Option<serde_json::Value> = json::read(&body).ok();
+        let found = json.as_ref().and_then(take);
+        found.ok_or(Refusal::UpstreamError("The chatflow's server gave an unexpected answer."))
+    }
+
+    /// The head of what goes upstream to a route that ends with the chatflow's id.
+    fn head(&self, method: Method, route: &str, head: &Parts) -> RequestHead {
+        self.head_of(method, &["/api/v1/", route, "/", self.id], head)
+    }
+
+    /// The head of what goes upstream. The path is built from what the gateway knows, never from what a client wrote.
+    pub(super) fn head_of(&self, method: Method, path: &[&str], head: &Parts) -> RequestHead {
+        let context = self.context;
+        let mut request = RequestHead::new(method, path);
+        let more = &self.target.settings.pass_headers;
+        hop::for_each_passing(&head.headers, more, |name, value| request.field(name.as_str(), value));
+        if let Some(credentials) = self.credentials {
+            request.lines(credentials.fields());
+        }
+        request.lines(b"accept-encoding: identity\r\n");
+        request.field("x-request-id", &context.request_id);
+        // One address: Flowise takes the leftmost for its own rate limit.
+        request.field("x-forwarded-for", &context.client_text);
+        let proto: &[u8] = if context.tls { b"x-forwarded-proto: https\r\n" } else { b"x-forwarded-proto: http\r\n" };
+        request.lines(proto);
+        let authority = head.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+        if let Some(host) = authority.as_ref().or_else(|| head.headers.get(HOST)) {
+            request.field("x-forwarded-host", host);
+        }
+        request
+    }
+}
