@@ -40,14 +40,14 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// What a worker gives each of its connections.
 #[derive(Clone)]
-pub(super) struct Acceptor {
-    pub(super) stack: Stack,
+pub(super) struct Acceptor<S> {
+    pub(super) stack: S,
     pub(super) metrics: Arc<Metrics>,
     pub(super) signal: Rc<Signal>,
     pub(super) admission: Arc<Admission>,
 }
 
-impl Acceptor {
+impl<S: Stack> Acceptor<S> {
     /// Serves one connection until it ends, by whichever side.
     pub(super) async fn serve(
         self,
@@ -84,9 +84,9 @@ impl Acceptor {
         }
     }
 
-    async fn http1<S>(self, stream: S, peer: SocketAddr, tls: bool, limits: Limits, max_head: usize)
+    async fn http1<IO>(self, stream: IO, peer: SocketAddr, tls: bool, limits: Limits, max_head: usize)
     where
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
+        IO: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let liveness = Rc::new(Liveness::new(limits));
         let service = Exchanges {
@@ -116,9 +116,9 @@ impl Acceptor {
         .await;
     }
 
-    async fn http2<S>(self, stream: S, peer: SocketAddr, limits: Limits, max_head: usize)
+    async fn http2<IO>(self, stream: IO, peer: SocketAddr, limits: Limits, max_head: usize)
     where
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
+        IO: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let liveness = Rc::new(Liveness::new(limits));
         let service = Exchanges {

@@ -11,7 +11,6 @@ use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
-use tower::Service;
 
 use super::liveness::Liveness;
 use crate::stack::{Arrival, ResponseBody, Stack};
@@ -19,8 +18,8 @@ use crate::wire::body::BodyError;
 use crate::wire::client_body::ClientBody;
 
 /// The stack, bound to one connection.
-pub(super) struct Exchanges {
-    pub(super) stack: Stack,
+pub(super) struct Exchanges<S> {
+    pub(super) stack: S,
     pub(super) peer: SocketAddr,
     pub(super) peer_text: HeaderValue,
     pub(super) tls: bool,
@@ -30,14 +29,12 @@ pub(super) struct Exchanges {
     pub(super) liveness: Rc<Liveness>,
 }
 
-type StackFuture = <Stack as Service<Arrival>>::Future;
-
-impl hyper::service::Service<Request<Incoming>> for Exchanges {
+impl<S: Stack> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
     type Response = Response<Exchanged>;
     type Error = Infallible;
-    type Future = Exchange;
+    type Future = Exchange<S::Future>;
 
-    fn call(&self, request: Request<Incoming>) -> Exchange {
+    fn call(&self, request: Request<Incoming>) -> Exchange<S::Future> {
         let over = Active::new(&self.liveness);
         let is_http2 = self.counts_pieces;
         // The stack is always ready: waiting happens inside its futures.
@@ -68,15 +65,18 @@ impl Drop for Active {
 }
 
 pin_project! {
-    pub(super) struct Exchange {
+    pub(super) struct Exchange<F> {
         #[pin]
-        inner: StackFuture,
+        inner: F,
         active: Option<Active>,
         counts_pieces: bool,
     }
 }
 
-impl Future for Exchange {
+impl<F> Future for Exchange<F>
+where
+    F: Future<Output = Result<Response<ResponseBody>, Infallible>>,
+{
     type Output = Result<Response<Exchanged>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -20,7 +20,7 @@ use super::connection::Acceptor;
 use super::signal::{Phase, Signal};
 use crate::engine;
 use crate::snapshot;
-use crate::stack::{self, Environment};
+use crate::stack::{self, Environment, Stack};
 use crate::telemetry::access_log::{AccessLog, LogHandle};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::{Histograms, RequestCounters};
@@ -138,15 +138,15 @@ async fn make_room(admission: Arc<Admission>, worker: usize, signal: Rc<Signal>)
 }
 
 /// One listener of one worker.
-struct Listening {
+struct Listening<S> {
     listener: tokio::net::TcpListener,
     tls: bool,
-    acceptor: Acceptor,
+    acceptor: Acceptor<S>,
     snapshots: snapshot::Shared,
     connections: Connections,
 }
 
-impl Listening {
+impl<S: Stack> Listening<S> {
     async fn accept(self) {
         loop {
             match self.listener.accept().await {

@@ -20,11 +20,13 @@ mod route;
 pub(crate) mod routes;
 mod widget;
 
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::Response;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceBuilder;
+use tower::{Service, ServiceBuilder};
 
 use crate::engine::EngineThreads;
 use crate::snapshot;
@@ -60,7 +62,7 @@ pub(crate) struct Environment {
 /// Builds the stack of one worker; a connection clones it.
 ///
 /// A request goes from top to bottom, its answer from bottom to top.
-pub(crate) fn build(environment: Rc<Environment>) -> Stack {
+pub(crate) fn build(environment: Rc<Environment>) -> impl Stack {
     ServiceBuilder::new()
         // Outermost: loads the snapshot, once, and opens the context that every other layer fills.
         .layer(request_id::RequestIdLayer::new(Rc::clone(&environment)))
@@ -85,19 +87,13 @@ pub(crate) fn build(environment: Rc<Environment>) -> Stack {
 /// What the stack answers with: the body, measured and logged.
 pub(crate) type ResponseBody = Watched<Watched<Body, Option<metrics::Measure>>, access_log::Line>;
 
-/// The whole stack's type, outermost first.
-pub(crate) type Stack = request_id::RequestIds<
-    access_log::AccessLogged<
-        metrics::Measured<
-            cors::Cors<
-                check::Checked<
-                    route::Routing,
-                    check::Checked<
-                        auth::Auth,
-                        authorize::Authorizing<limits::Limited<check::Checked<guard::Guard, dispatch::Dispatch>>>,
-                    >,
-                >,
-            >,
-        >,
-    >,
->;
+/// The whole stack, of which nobody outside needs the layers' names.
+pub(crate) trait Stack:
+    Service<Arrival, Response = Response<ResponseBody>, Error = Infallible, Future: 'static> + Clone + 'static
+{
+}
+
+impl<S> Stack for S where
+    S: Service<Arrival, Response = Response<ResponseBody>, Error = Infallible, Future: 'static> + Clone + 'static
+{
+}
