@@ -82,7 +82,7 @@ impl Cli {
 
 /// Reads the configuration, or says everything that is wrong with it.
 fn load(path: &Path) -> Result<Config, ExitCode> {
-    config::load(path).map_err(|problems| report(&problems))
+    Config::load(path).map_err(|problems| report(&problems))
 }
 
 fn report(problems: &Problems) -> ExitCode {
@@ -129,12 +129,12 @@ enum Configured {
 }
 
 fn configured(path: PathBuf) -> Result<Configured, ExitCode> {
-    let problems = match config::load(&path) {
+    let problems = match Config::load(&path) {
         Ok(config) => return Ok(Configured::Whole(Box::new(config), path)),
         Err(problems) => problems,
     };
     eprintln!("{problems}");
-    let Some(file) = config::keys_file(&path) else {
+    let Some(file) = config::load::keys_file(&path) else {
         eprintln!("which keys file {} means cannot be told: name it with --file", path.display());
         return Err(ExitCode::from(BAD_CONFIG));
     };

@@ -98,7 +98,7 @@ fn configuration(named: Option<PathBuf>) -> Result<Option<Config>, ExitCode> {
         return super::load(&path).map(Some);
     }
     let Some(path) = super::find_config() else { return Ok(None) };
-    let config = config::load(&path);
+    let config = Config::load(&path);
     if config.is_err() {
         eprintln!("{}: has mistakes, which `flowgate check` tells: checking without its credentials", path.display());
     }

@@ -3,108 +3,9 @@
 //! Leaves are located [`Node`]s, so that `resolve` can report all mistakes at once, each in its place. Defaults are
 //! applied there too. The fields' documentation is `config/full.yaml`.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
 use serde::{Deserialize, Deserializer};
 
-use super::error::{Problem, Problems};
-use super::expand::Environment;
-use super::yaml::{self, At, Named, Node};
-use super::{Config, SecretFile, resolve};
-
-/// What came of reading a configuration.
-pub(crate) struct Reread {
-    pub(crate) config: Result<Config, Problems>,
-    /// Problems of files that it names and that keep what they held when they were good.
-    pub(crate) held: Vec<Problem>,
-    /// Every path that it names, whether there is something or not.
-    pub(crate) named: Vec<PathBuf>,
-}
-
-impl From<Problem> for Reread {
-    fn from(problem: Problem) -> Self {
-        Self { config: Err(problem.into()), held: Vec::new(), named: Vec::new() }
-    }
-}
-
-/// Reads a configuration file and everything that it names, or says all that is wrong with it.
-///
-/// # Errors
-///
-/// All problems found, in the order of the file.
-pub fn load(path: &Path) -> Result<Config, Problems> {
-    load_with(path, &from_process)
-}
-
-/// Reads the configuration file again. Of the files that it names, those that are broken keep what they held when they
-/// were good.
-pub(crate) fn load_again(former: &Config) -> Reread {
-    read(&former.path, &from_process, Some(former))
-}
-
-/// Reads the files again that a configuration names, and leaves the configuration as it was.
-pub(crate) fn load_as_before(former: &Config) -> Reread {
-    resolved(former.source.clone(), &from_process, Some(former))
-}
-
-/// The keys file that a configuration names, however broken the rest of it is; `None`: that cannot be told.
-pub(crate) fn keys_file(path: &Path) -> Option<PathBuf> {
-    keys_file_with(path, &from_process)
-}
-
-/// A variable that is not UTF-8 counts as unset.
-fn from_process(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-pub(super) fn load_with(path: &Path, environment: Environment<'_>) -> Result<Config, Problems> {
-    read(path, environment, None).config
-}
-
-fn read(path: &Path, environment: Environment<'_>, former: Option<&Config>) -> Reread {
-    match std::fs::read(path) {
-        Ok(content) => resolved(SecretFile::new(path.to_owned(), content), environment, former),
-        Err(error) => unreadable(path, &error),
-    }
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Reread {
-    let message = resolve::unreadable(error);
-    Problem { file: path.to_owned(), at: None, field: String::new(), message }.into()
-}
-
-fn resolved(source: SecretFile, environment: Environment<'_>, former: Option<&Config>) -> Reread {
-    let Ok(text) = std::str::from_utf8(source.content()) else {
-        return unreadable(&source.path, &io::ErrorKind::InvalidData.into());
-    };
-    match yaml::read(&source.path, text) {
-        (Some(file), problems) => resolve::resolve(file, source, environment, problems, former),
-        (None, problems) => Reread { config: Err(Problems(problems)), held: Vec::new(), named: Vec::new() },
-    }
-}
-
-fn keys_file_with(path: &Path, environment: Environment<'_>) -> Option<PathBuf> {
-    const NAME: &str = "keys_file";
-    let text = std::fs::read_to_string(path).ok()?;
-    if let (Some(File { keys_file, .. }), problems) = yaml::read(path, &text) {
-        let is_plain = problems.iter().all(|problem| problem.field != NAME);
-        return is_plain.then(|| resolve::keys_file(&keys_file, path, environment)).flatten();
-    }
-    // No YAML. If the name stands in one place only, at the start of a line, there is no doubt what is meant.
-    let mut lines = text.lines().filter(|line| line.contains(NAME) && !line.trim_start().starts_with('#'));
-    let line = match (lines.next(), lines.next()) {
-        (None, _) => return resolve::keys_file(&Field::default(), path, environment),
-        (Some(line), None) if line.starts_with(NAME) => line,
-        _ => return None,
-    };
-    match yaml::read(path, line) {
-        (Some(File { keys_file, .. }), problems) if problems.is_empty() && keys_file.0.is_some() => {
-            resolve::keys_file(&keys_file, path, environment)
-        }
-        _ => None,
-    }
-}
+use super::yaml::{At, Named, Node};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -281,6 +182,3 @@ impl<'de> Deserialize<'de> for Field {
         Node::deserialize(deserializer).map(|node| Self(Some(node)))
     }
 }
-
-#[cfg(test)]
-mod tests;

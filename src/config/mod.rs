@@ -1,16 +1,17 @@
 //! The settings the program runs on, resolved from the YAML file.
 //!
-//! [`load`] reads the file (`file.rs`: the YAML as written), expands `${NAME}` (`expand.rs`), resolves and
+//! [`Config::load`] reads the file (`file.rs`: the YAML as written), expands `${NAME}` (`expand.rs`), resolves and
 //! validates (`resolve.rs`) and reports every problem at once with file, line, column and field (`error.rs`).
 //! Nothing in here knows sockets, requests or TLS.
 
 mod error;
 mod expand;
 mod file;
+pub(crate) mod load;
 pub mod origin;
 pub mod override_rules;
 mod part;
-mod resolve;
+pub(crate) mod resolve;
 mod secret;
 pub(crate) mod units;
 pub(crate) mod yaml;
@@ -26,8 +27,6 @@ use http::HeaderName;
 use ipnet::IpNet;
 
 pub use error::{Problem, Problems};
-pub use file::load;
-pub(crate) use file::{Reread, keys_file, load_again, load_as_before};
 pub use origin::{OriginError, Origins};
 pub(crate) use part::Part;
 pub use secret::{Secret, SecretFile};

@@ -17,10 +17,25 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Problem, Problems};
 use super::expand::Environment;
-use super::file::{self, Reread};
+use super::file;
 use super::{Config, SecretFile};
 pub(super) use reader::unreadable;
 use reader::{Finished, Reader};
+
+/// What came of reading a configuration.
+pub(crate) struct Reread {
+    pub(crate) config: Result<Config, Problems>,
+    /// Problems of files that it names and that keep what they held when they were good.
+    pub(crate) held: Vec<Problem>,
+    /// Every path that it names, whether there is something or not.
+    pub(crate) named: Vec<PathBuf>,
+}
+
+impl From<Problem> for Reread {
+    fn from(problem: Problem) -> Self {
+        Self { config: Err(problem.into()), held: Vec::new(), named: Vec::new() }
+    }
+}
 
 /// Resolves a file that was read from `source`, together with the problems its reading found. `former` is in force.
 pub(super) fn resolve(
@@ -78,11 +93,4 @@ pub(super) fn keys_file(field: &file::Field, path: &Path, environment: Environme
     let beside = reader.folder().join("keys.yaml");
     let is_read = reader.finish().problems.is_empty();
     is_read.then(|| named.unwrap_or(beside))
-}
-
-/// Whether a name can stand in a path segment, a metric label and a log line.
-fn is_name(name: &str) -> bool {
-    (1..=128).contains(&name.len())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "._~-".contains(c))
-        && !matches!(name, "." | "..")
 }

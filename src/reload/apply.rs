@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::diff::needs_restart;
 use super::files::Files;
-use crate::config::{self, Part, Problem, Problems, Reread};
+use crate::config::resolve::Reread;
+use crate::config::{Part, Problem, Problems};
 use crate::snapshot::{Held, Shared, Snapshot};
 use crate::telemetry::logging::Logging;
 use crate::telemetry::metrics::Metrics;
@@ -83,7 +84,7 @@ impl Reloader {
             return Look::new(looked, Vec::new(), due);
         }
         let all = BTreeSet::from(Part::ALL);
-        let Reread { config, held, named } = config::load_again(&current.config);
+        let Reread { config, held, named } = current.config.load_again();
         let problems = match config.map(Arc::new) {
             Ok(config) => {
                 self.files.follow([&*current.config, &*config], &[]);
@@ -102,7 +103,7 @@ impl Reloader {
         };
         // Whatever is wrong with it, what it names may be right.
         let mut held = in_config(problems);
-        let Reread { config, held: broken, .. } = config::load_as_before(&current.config);
+        let Reread { config, held: broken, .. } = current.config.load_as_before();
         let config = config.map_or_else(|_| Arc::clone(&current.config), Arc::new);
         held.extend(in_secrets(broken));
         Look::new(current.again(&config, &all, &self.metrics), held, all)

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::browsers;
-use super::reader::{Reader, non_null};
+use super::json;
+use super::reader::{Reader, is_name, non_null};
 use super::upstreams::{Upstreams, api_key_value};
-use super::{is_name, json};
 use crate::config::file::{self, Field};
 use crate::config::yaml::{At, Named, Value, suggest};
 use crate::config::{BodyMode, Chatflow, Cors, Plan, UpstreamKind, is_reserved, override_rules};

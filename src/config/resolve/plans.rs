@@ -7,8 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::is_name;
-use super::reader::Reader;
+use super::reader::{Reader, is_name};
 use crate::config::file;
 use crate::config::file::Field;
 use crate::config::units::{MAX_DURATION, parse_duration, parse_quota, parse_rate};

@@ -314,3 +314,10 @@ pub(in crate::config) fn unreadable(error: &io::Error) -> String {
         kind => format!("the file cannot be read: {kind}"),
     }
 }
+
+/// Whether a name can stand in a path segment, a metric label and a log line.
+pub(super) fn is_name(name: &str) -> bool {
+    (1..=128).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "._~-".contains(c))
+        && !matches!(name, "." | "..")
+}

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::address;
-use super::is_name;
 use super::pass_headers::pass_headers;
-use super::reader::{Reader, non_null};
+use super::reader::{Reader, is_name, non_null};
 use crate::config::file::{self, Field};
 use crate::config::units::{parse_size, parse_time_limit};
 use crate::config::yaml::{At, Named, Node, Value};

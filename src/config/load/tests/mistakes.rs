@@ -288,11 +288,11 @@ chatflows:
 #[test]
 fn a_missing_or_empty_file_is_a_problem_of_the_file() {
     let folder = Folder::new("");
-    let missing = load(&folder.path("none.yaml")).unwrap_err();
+    let missing = Config::load(&folder.path("none.yaml")).unwrap_err();
     assert!(missing.to_string().contains("none.yaml: no such file"), "{missing}");
     let empty = folder.load().unwrap_err();
     assert!(empty.to_string().ends_with("flowgate.yaml: the file is empty"), "{empty}");
-    let directory = load(folder.0.path()).unwrap_err();
+    let directory = Config::load(folder.0.path()).unwrap_err();
     assert!(directory.to_string().ends_with("expected a file, found a folder"), "{directory}");
     fs::write(folder.path("flowgate.yaml"), b"\xff\xfe\xfd").unwrap();
     let binary = folder.load().unwrap_err();
