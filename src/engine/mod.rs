@@ -22,17 +22,13 @@ mod testing;
 mod text;
 mod threads;
 
-pub(crate) use compile::{Credentials, Missing, Need};
+pub(crate) use compile::workshop::{Credentials, Missing, Need};
+pub(crate) use contract::flows::FlowIndex;
+pub(crate) use contract::memory::Store;
 pub(crate) use documents::stores::{DocumentStores, is_whole_export};
 pub(crate) use flow::Flow;
-pub(crate) use flow::flows::{FlowIndex, Flows, Wanted, listed, stores_in, watched};
+pub(crate) use flow::flows::{Flows, Wanted, listed, stores_in, watched};
 pub(crate) use flow::inspect::{Inspected, Inspection, inspect};
-pub(crate) use memory::{InProcess, OnDisk, Store};
+pub(crate) use memory::{InProcess, OnDisk};
 pub(crate) use threads::EngineThreads;
 pub(crate) use threads::delegate::{Surroundings, answer};
-
-use std::future::Future;
-use std::pin::Pin;
-
-/// Work of a node. A run stays on its thread, so nothing need be sent between threads.
-pub(crate) type Task<'a, T> = Pin<Box<dyn Future<Output = Result<T, contract::failure::Failure>> + 'a>>;

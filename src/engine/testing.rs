@@ -9,19 +9,21 @@ use std::sync::{Arc, mpsc};
 
 use serde_json::{Map, Value, json};
 
-use super::Task;
-use super::compile::{Credentials, Workshop};
+use super::contract::Task;
 use super::flow::Flow;
 use super::memory::InProcess;
-use super::models::{Answered, Ask, ChatModel};
-use super::nodes::Kind;
 use super::provider::Targets;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::compile::workshop::{Credentials, Workshop};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall};
-use crate::engine::contract::part::{Part, Reply};
+use crate::engine::contract::model::{Answered, Ask, ChatModel};
+use crate::engine::contract::node::Reply;
 use crate::engine::contract::request::Request;
-use crate::engine::contract::run::{Run, Services, Sink};
+use crate::engine::contract::run::{Run, Services};
+use crate::engine::contract::sink::Sink;
 use crate::engine::contract::watch::Watch;
 use crate::telemetry::metrics::Metrics;
 

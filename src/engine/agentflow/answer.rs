@@ -5,36 +5,26 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::executions::{Execution, Place};
-use super::runtime::Runtime;
+use super::executions::{Execution, Executions};
+use super::flow::Agentflow;
+use super::runtime::{Runtime, state};
 use super::shown;
+use super::step::Node;
 use super::values::shown as text_of;
 use super::walk::{Fall, Shared, Walk, content};
 use super::written::Written;
-use super::{Agentflow, Node};
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::part::Reply;
+use crate::engine::contract::history::remember;
+use crate::engine::contract::memory;
+use crate::engine::contract::memory::Turn;
+use crate::engine::contract::node::{Executed, Reply};
 use crate::engine::contract::request::Request;
 use crate::engine::contract::run::Run;
-use crate::engine::memory::{self, Turn, remember};
 use crate::predict::chat_id;
-use crate::wire::json;
-
-/// What an agentflow's answer has beside its text.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Executed {
-    pub(crate) id: String,
-    /// The id of the answer's message.
-    pub(crate) message: String,
-    /// What was run.
-    pub(crate) nodes: Vec<Value>,
-    /// What the user is asked for before it goes on.
-    pub(crate) action: Option<Value>,
-}
 
 impl Agentflow {
     pub(crate) async fn answer(&self, run: &Run<'_>) -> Result<Reply, Failure> {
-        let (request, kept, place) = (run.request, &run.services.executions, Place::of(run));
+        let (request, kept) = (run.request, Executions::of(run));
         let stored = memory::read(&run.services.memory, run.flow, &request.session_id).await?;
         run.budget().hold(stored.iter().map(|turn| turn.text.len()).sum())?;
         let past: Rc<[Value]> = stored.into_iter().map(turn_of).collect();
@@ -47,8 +37,8 @@ impl Agentflow {
             past: Rc::clone(&past),
         };
         let previous = match request.human_input {
-            Some(_) => kept.resume(place).await?,
-            None if self.keeps_state || self.has_form => kept.get(place).await?,
+            Some(_) => kept.resume().await?,
+            None if self.keeps_state || self.has_form => kept.get().await?,
             None => None,
         };
         let runtime = Runtime { past, ..self.begun(request, previous.as_ref()) };
@@ -60,7 +50,7 @@ impl Agentflow {
                 Err(failure) => {
                     // It was no answer to what the run waits for, which it still does.
                     if let Some(previous) = previous.filter(|previous| previous.waits.is_some()) {
-                        kept.put(place, &previous.to_write()).await?;
+                        kept.put(&previous.to_write()).await?;
                     }
                     return Err(failure);
                 }
@@ -75,7 +65,7 @@ impl Agentflow {
             match previous.filter(|_| can_retry) {
                 Some(previous) => {
                     let previous = previous.with_progress(walk.progress.take());
-                    kept.put(place, &previous.to_write()).await?;
+                    kept.put(&previous.to_write()).await?;
                 }
                 None => self.keep(run, &walk.runtime, false, String::new()).await?,
             }
@@ -155,14 +145,14 @@ impl Agentflow {
 
     /// Keeps of a run what a later one needs.
     async fn keep(&self, run: &Run<'_>, runtime: &Runtime, waits: bool, id: String) -> Result<(), Failure> {
-        let (kept, place) = (&run.services.executions, Place::of(run));
+        let kept = Executions::of(run);
         if !waits && !self.keeps_state && !self.has_form {
-            return if self.may_wait { kept.forget(place).await } else { Ok(()) };
+            return if self.may_wait { kept.forget().await } else { Ok(()) };
         }
         let form = self.has_form.then(|| form(run.request, &runtime.form)).flatten();
         let state = if self.keeps_state { runtime.state.clone() } else { Map::new() };
         let waits = waits.then_some(&*runtime.executed);
-        kept.put(place, &Written { id: &id, state: &state, form: form.as_ref(), waits }).await
+        kept.put(&Written { id: &id, state: &state, form: form.as_ref(), waits }).await
     }
 
     /// The reply, and the exchange stored.
@@ -229,20 +219,4 @@ fn form(request: &Request, kept: &Value) -> Option<Value> {
     let is_set = |(_, value): &(&String, &Value)| !value.is_null() && **value != "";
     let fields = request.form.as_ref()?.iter().filter(is_set);
     Some(Value::Object(fields.map(|(name, value)| (name.clone(), value.clone())).collect()))
-}
-
-/// A state as authors write it: a list of keys and values, an object, or either as JSON.
-pub(super) fn state(written: Option<&Value>) -> Map<String, Value> {
-    match written {
-        Some(Value::Array(items)) => {
-            let item = |item: &Value| Some((item.get("key")?.as_str()?.to_owned(), item.get("value").cloned()?));
-            items.iter().filter_map(item).collect()
-        }
-        Some(Value::Object(state)) => state.clone(),
-        Some(Value::String(text)) => {
-            let parsed: Option<Value> = json::read_str(text).ok();
-            parsed.filter(|parsed| !parsed.is_string()).map(|parsed| state(Some(&parsed))).unwrap_or_default()
-        }
-        _ => Map::new(),
-    }
 }

@@ -3,11 +3,11 @@
 
 use serde_json::{Map, Value};
 
-use super::Visit;
+use super::step::Visit;
 use super::values::at;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::contract::budget::bytes_of_json;
 use crate::engine::text::mustache::{JsonTemplate, Mustache, Names};
+use crate::engine::text::size::bytes_of_json;
 use crate::wire::json::read_str;
 
 /// See the module. Keys, and what becomes of them.

@@ -4,20 +4,22 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::flow::Agentflow;
 use super::graph::Graph;
-use super::{Agentflow, Node, markdown, nodes};
+use super::inputs::in_markdown;
+use super::nodes;
+use super::step::Node;
 use crate::engine::compile::Compiler;
 use crate::engine::compile::export;
 use crate::engine::compile::export::Export;
 use crate::engine::compile::inputs;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::text::mustache::{Dialect, JsonTemplate};
-use crate::engine::text::settled::Settled;
 
 /// `None`: it cannot be run, and problems say why.
 pub(crate) fn compile(export: &Export, compiler: &mut Compiler<'_>) -> Option<Agentflow> {
     let mut built = Vec::new();
-    for node in export.nodes.iter().filter(|node| !crate::engine::nodes::is_note(&node.data.name)) {
+    for node in export.nodes.iter().filter(|node| !node.is_note()) {
         built.extend(self::node(node, compiler));
     }
     check(export, compiler);
@@ -57,7 +59,7 @@ fn node(node: &export::Node, compiler: &mut Compiler<'_>) -> Option<Node> {
         return None;
     };
     let params = node.data.input_params.iter().filter(|param| param.accept_variable == Some(true));
-    let settled = compiler.overrides.settled.of(node);
+    let settled = compiler.overrides.settled.of(&node.id);
     let mut values = inputs::overridden(node, compiler.overrides);
     for name in params.clone().map(|param| &param.name) {
         if let Some(value) = values.get_mut(name) {
@@ -91,21 +93,6 @@ fn node(node: &export::Node, compiler: &mut Compiler<'_>) -> Option<Node> {
 fn asks_first(inputs: &Map<String, Value>) -> bool {
     let tools = inputs.get("agentTools").and_then(Value::as_array);
     tools.into_iter().flatten().any(nodes::asks_first)
-}
-
-/// All texts in a value that the flow's author wrote.
-pub(super) fn in_markdown(value: &mut Value, settled: &Settled, path: &mut Vec<String>) {
-    let mut within = |step: String, value: &mut Value| {
-        path.push(step);
-        in_markdown(value, settled, path);
-        path.pop();
-    };
-    match value {
-        Value::Array(items) => items.iter_mut().enumerate().for_each(|(at, item)| within(at.to_string(), item)),
-        Value::Object(fields) => fields.iter_mut().for_each(|(name, field)| within(name.clone(), field)),
-        Value::String(text) if !settled.has(path) => *text = markdown::of(text),
-        _ => {}
-    }
 }
 
 /// Iterations within iterations.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Node;
+use super::step::Node;
 use crate::engine::compile::export::Edge;
 
 /// See the module. Nodes are told by their place in the flow's list.

@@ -6,13 +6,14 @@ use serde_json::Value;
 
 use super::tools::Ready;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::nodes::retrieval::{VectorStore, lookup, opened};
+use crate::engine::contract::node::VectorStore;
+use crate::engine::nodes::retrieval::{lookup, opened};
 
 /// Longest name of a tool that providers take.
 const LONGEST_NAME: usize = 64;
 
 /// The stores of an input, with what else their entries say.
-pub(super) fn stores(input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<(Arc<VectorStore>, Value)>> {
+pub(super) fn stores(input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<(Arc<dyn VectorStore>, Value)>> {
     let entries = match inputs.value(input) {
         None => Vec::new(),
         Some(Value::Array(entries)) => entries,
@@ -36,7 +37,7 @@ pub(super) fn stores(input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec
 
 /// A tool for each store.
 pub(super) fn read(input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<Ready>> {
-    let tool = |(store, entry): (Arc<VectorStore>, Value)| {
+    let tool = |(store, entry): (Arc<dyn VectorStore>, Value)| {
         let description = entry.get("docStoreDescription").and_then(Value::as_str).unwrap_or_default().to_owned();
         let tells_sources = entry.get("returnSourceDocuments").is_some_and(|flag| *flag == true || *flag == "true");
         let tool = lookup(name(chosen(&entry).unwrap_or_default()), description, store, tells_sources);

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::shown;
-use crate::engine::contract::budget::bytes_of;
+use crate::engine::text::size::bytes_of;
+use crate::wire::json;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -171,4 +172,20 @@ impl Runtime {
 /// The turn of a person or a model.
 pub(super) fn turn(role: &str, content: &str) -> Value {
     serde_json::json!({ "role": role, "content": content })
+}
+
+/// A state as authors write it: a list of keys and values, an object, or either as JSON.
+pub(super) fn state(written: Option<&Value>) -> Map<String, Value> {
+    match written {
+        Some(Value::Array(items)) => {
+            let item = |item: &Value| Some((item.get("key")?.as_str()?.to_owned(), item.get("value").cloned()?));
+            items.iter().filter_map(item).collect()
+        }
+        Some(Value::Object(state)) => state.clone(),
+        Some(Value::String(text)) => {
+            let parsed: Option<Value> = json::read_str(text).ok();
+            parsed.filter(|parsed| !parsed.is_string()).map(|parsed| state(Some(&parsed))).unwrap_or_default()
+        }
+        _ => Map::new(),
+    }
 }

@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::values::shown as text_of;
 use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall};
-use crate::engine::contract::part::Document;
+use crate::engine::contract::model::Answered;
+use crate::engine::contract::node::Document;
 use crate::engine::contract::request::Request;
-use crate::engine::models::Answered;
 
 /// Messages, each with what clients see of it.
 #[derive(Debug, Default)]

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::compile::in_markdown;
+use super::inputs::in_markdown;
 use super::values::Scope;
-use crate::engine::Task;
 use crate::engine::compile::Compiler;
-use crate::engine::compile::export::{Data, Node};
+use crate::engine::compile::export::Node;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
 use crate::engine::contract::message::ToolSpec;
-use crate::engine::contract::part::{Part, Tool, ToolResult};
+use crate::engine::contract::node::{Tool, ToolResult};
 use crate::engine::contract::run::Run;
-use crate::engine::nodes;
 use crate::engine::text::mustache::{Dialect, Mustache};
 use crate::engine::text::settled::Settled;
 
@@ -45,7 +45,7 @@ impl Slot {
         input: &str,
         inputs: &mut Inputs<'_, '_, '_>,
     ) -> Option<Self> {
-        if nodes::find(kind).is_none() {
+        if inputs.compiler.kinds.find(kind).is_none() {
             inputs.refuse(input, format!("the engine does not know the tool {kind}"));
             return None;
         }
@@ -140,21 +140,14 @@ fn label(kind: &str) -> &str {
     }
 }
 
-fn node(id: &str, label: &str, parent: Option<String>, kind: &str) -> Node {
-    let (inputs, outputs, input_params) = (Map::new(), Map::new(), Vec::new());
-    let (name, label, category) = (kind.to_owned(), label.to_owned(), String::new());
-    let data = Data { name, label, category, inputs, outputs, input_params };
-    Node { id: id.to_owned(), data, parent }
-}
-
 fn built(
     kind: &str,
     config: Map<String, Value>,
     outer: &Node,
     compiler: &mut Compiler<'_>,
 ) -> Option<Vec<Arc<dyn Tool>>> {
-    let found = nodes::find(kind)?;
-    let own = node(&outer.id, &outer.data.label, outer.parent.clone(), kind);
+    let found = compiler.kinds.find(kind)?;
+    let own = Node::inside(outer, kind);
     let problems = compiler.problems.len();
     let tools = Inputs::new(&own, config, compiler).of_tool().build(found).and_then(Part::into_tools);
     if tools.is_none() && compiler.problems.len() == problems {

@@ -7,15 +7,16 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value, json};
 
+use super::flow::Agentflow;
 use super::graph::Graph;
 use super::runtime::{Iteration, Runtime};
 use super::shown;
+use super::step::{Node, Outcome, Then, Visit};
 use super::values::{Scope, shown as text_of};
 use super::written::{self, Written};
-use super::{Agentflow, Node, Outcome, Then, Visit};
-use crate::engine::contract::budget::bytes_of;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
+use crate::engine::text::size::bytes_of;
 use crate::predict::chat_id;
 
 /// Flowise's own: nodes run at one level, and how often a loop goes back that says nothing about it.

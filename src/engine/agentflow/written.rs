@@ -11,7 +11,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 
 use crate::engine::contract::failure::Failure;
-use crate::engine::memory::MOST_BYTES;
+use crate::engine::contract::memory::MOST_BYTES;
 
 /// How a run is written; what was written otherwise is forgotten, but for the version before, which had no table.
 const VERSION: u64 = 2;

@@ -6,7 +6,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
-use crate::engine::documents::index::Indexes;
 use crate::wire::json;
 
 /// One file.
@@ -18,9 +17,6 @@ pub(crate) struct Export {
     /// Where files lie that Flowise kept in its storage.
     #[serde(skip)]
     pub(crate) folder: Option<PathBuf>,
-    /// What was made of the flow's documents, for as long as it is loaded.
-    #[serde(skip)]
-    pub(crate) indexes: Indexes,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -84,9 +80,35 @@ impl Export {
         self.nodes.iter().find(|node| node.id == id)
     }
 
+    /// The nodes that a flow of the first generation ends with: those whose output goes nowhere.
+    pub(crate) fn last_nodes(&self) -> Vec<&Node> {
+        let is_source = |node: &Node| self.edges.iter().any(|edge| edge.source == node.id);
+        self.nodes.iter().filter(|node| !node.is_note() && !is_source(node)).collect()
+    }
+
     /// Whether it is of the second generation.
     pub(crate) fn is_agentflow(&self) -> bool {
         self.nodes.iter().any(|node| node.data.name == "startAgentflow")
+    }
+}
+
+impl Node {
+    /// One that stands in the inputs of another, under whose id and label its problems are told.
+    pub(crate) fn inside(outer: &Self, kind: &str) -> Self {
+        let data = Data {
+            name: kind.to_owned(),
+            label: outer.data.label.clone(),
+            category: String::new(),
+            inputs: Map::new(),
+            outputs: Map::new(),
+            input_params: Vec::new(),
+        };
+        Self { id: outer.id.clone(), data, parent: outer.parent.clone() }
+    }
+
+    /// Whether it is a note of whoever drew the flow.
+    pub(crate) fn is_note(&self) -> bool {
+        matches!(&*self.data.name, "stickyNote" | "stickyNoteAgentflow")
     }
 }
 

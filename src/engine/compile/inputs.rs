@@ -1,6 +1,7 @@
 //! A node's inputs, read with types. What a kind of node does not read and somebody has set is refused: an option that
 //! the engine ignores would be a promise that it breaks.
 
+mod nested;
 mod places;
 
 use std::collections::HashSet;
@@ -9,11 +10,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::export::Node;
+use super::kind::Kind;
+use super::part::Part;
+use super::workshop::Need;
 use crate::config::Secret;
-use crate::engine::compile::{Compiler, Need};
-use crate::engine::contract::part::Part;
-use crate::engine::models::ChatModel;
-use crate::engine::nodes::Kind;
+use crate::engine::compile::Compiler;
+use crate::engine::contract::model::ChatModel;
 use crate::engine::provider::Endpoint;
 use crate::engine::text::mustache::Dialect;
 use crate::engine::text::settled::{Overrides, Settled};
@@ -46,7 +48,7 @@ enum Accepts {
 
 impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     pub(crate) fn new(node: &'n Node, values: Map<String, Value>, compiler: &'c mut Compiler<'a>) -> Self {
-        let (read, filled, settled) = (HashSet::new(), HashSet::new(), compiler.overrides.settled.of(node));
+        let (read, filled, settled) = (HashSet::new(), HashSet::new(), compiler.overrides.settled.of(&node.id));
         Self { node, values, read, filled, settled, accepts: Accepts::Filled, compiler }
     }
 

@@ -2,83 +2,21 @@
 
 pub(crate) mod export;
 pub(crate) mod inputs;
+pub(crate) mod kind;
+pub(crate) mod part;
 pub(crate) mod problem;
+pub(crate) mod workshop;
 
 use std::collections::HashMap;
-use std::fmt;
-use std::sync::Arc;
 
 use self::export::{Export, Node};
+use self::kind::Kinds;
+use self::part::Part;
 use self::problem::Problem;
-use super::nodes;
-use super::provider::Targets;
-use crate::config::{EngineLimits, Secret};
-use crate::engine::contract::part::Part;
-use crate::engine::documents::stores::DocumentStores;
+use self::workshop::{Missing, Need, Workshop};
+use crate::config::Secret;
+use crate::engine::documents::index::Indexes;
 use crate::engine::text::settled::Overrides;
-
-/// What Flowise keeps in its credential store, by the credential's name and the field's.
-pub(crate) type Credentials = HashMap<String, HashMap<String, Secret>>;
-
-/// What building needs beside the flow.
-#[derive(Debug)]
-pub(crate) struct Workshop {
-    pub(crate) credentials: Credentials,
-    pub(crate) targets: Targets,
-    pub(crate) stores: Arc<DocumentStores>,
-    /// What one run may take.
-    pub(crate) limits: EngineLimits,
-}
-
-impl Workshop {
-    pub(crate) fn new(credentials: Credentials, targets: Targets) -> Self {
-        Self { credentials, targets, stores: Arc::default(), limits: EngineLimits::default() }
-    }
-
-    pub(crate) fn with_limits(self, limits: EngineLimits) -> Self {
-        Self { limits, ..self }
-    }
-
-    pub(crate) fn with_stores(self, stores: Arc<DocumentStores>) -> Self {
-        Self { stores, ..self }
-    }
-}
-
-/// What a node asks for beside its flow and does not get. It is loaded without, and fails when it needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Missing {
-    /// The node's id.
-    pub(crate) node: String,
-    pub(crate) label: String,
-    pub(crate) need: Need,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Need {
-    /// A field of a credential that the configuration does not have.
-    Credential { name: String, field: String },
-    /// A file that nobody chose.
-    File { input: String },
-    /// A host of this machine or its network that the configuration does not allow to be called.
-    Network { host: String },
-    /// Another flow, by Flowise's id or its file's name; whether the engine has it is known once all flows are loaded.
-    Flow { name: String },
-    /// A document store that no file brings along; `None`: nobody chose one.
-    Store { name: Option<String> },
-}
-
-impl fmt::Display for Need {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Credential { name, field } => write!(f, "credential {name}.{field}"),
-            Self::File { input } => write!(f, "a file in {input}"),
-            Self::Network { host } => write!(f, "allow_networks for {host}"),
-            Self::Flow { name } => write!(f, "flow {name}"),
-            Self::Store { name: Some(name) } => write!(f, "document store {name}"),
-            Self::Store { name: None } => f.write_str("a document store"),
-        }
-    }
-}
 
 /// Nodes that refer to nodes: each is built, and asked, on the stack of the one that refers to it.
 const DEEPEST: usize = 64;
@@ -102,6 +40,9 @@ pub(crate) struct Compiler<'a> {
     pub(crate) workshop: &'a Workshop,
     /// `overrideConfig`, as far as policy lets it through.
     pub(crate) overrides: &'a Overrides,
+    pub(crate) kinds: Kinds,
+    /// What was made of the flow's documents, for as long as it is loaded.
+    pub(crate) indexes: &'a Indexes,
     built: HashMap<&'a str, BuiltPart>,
     /// Nodes that wait for what they refer to.
     waiting: Vec<Waiting<'a>>,
@@ -114,11 +55,19 @@ pub(crate) struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    pub(crate) fn new(export: &'a Export, workshop: &'a Workshop, overrides: &'a Overrides) -> Self {
+    pub(crate) fn new(
+        export: &'a Export,
+        workshop: &'a Workshop,
+        overrides: &'a Overrides,
+        kinds: Kinds,
+        indexes: &'a Indexes,
+    ) -> Self {
         Self {
             export,
             workshop,
             overrides,
+            kinds,
+            indexes,
             built: HashMap::new(),
             waiting: Vec::new(),
             problems: Vec::new(),
@@ -157,7 +106,7 @@ impl<'a> Compiler<'a> {
             return None;
         }
         let (mut part, mut depth) = (None, 0);
-        if let Some(kind) = nodes::find(&node.data.name) {
+        if let Some(kind) = self.kinds.find(&node.data.name) {
             self.waiting.push(Waiting { id: &node.id, depth: 0 });
             let inputs = inputs::overridden(node, self.overrides);
             part = inputs::Inputs::new(node, inputs, self).build(kind);
@@ -207,10 +156,4 @@ impl<'a> Compiler<'a> {
             self.missing.push(missing);
         }
     }
-}
-
-/// The nodes that a flow of the first generation ends with: those whose output goes nowhere.
-pub(crate) fn last_nodes(export: &Export) -> Vec<&Node> {
-    let is_source = |node: &Node| export.edges.iter().any(|edge| edge.source == node.id);
-    export.nodes.iter().filter(|node| !nodes::is_note(&node.data.name) && !is_source(node)).collect()
 }

@@ -4,19 +4,14 @@
 //! flows run. Once a bound is met the run is over, whoever would make something of the failure.
 
 use std::cell::Cell;
-use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use serde_json::Value;
-
-use super::failure::Failure;
+use super::failure::{Failure, RunLimit};
 use super::message::{Content, Message, Piece};
 use crate::config::EngineLimits;
 
 /// Flows and iterations within each other: each is polled on the stack of the one around it.
 const DEEPEST: usize = 8;
-/// What a value takes beside its text: the value itself, or a field's place in its object.
-const VALUE: usize = size_of::<Value>();
 
 /// See the module.
 #[derive(Debug)]
@@ -30,49 +25,6 @@ pub(crate) struct Budget {
     depth: Cell<usize>,
     /// The first that was.
     met: Cell<Option<RunLimit>>,
-}
-
-/// A bound of a run, as it is configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RunLimit {
-    Time(Duration),
-    Steps(u64),
-    ModelCalls(u64),
-    ToolCalls(u64),
-    /// In bytes.
-    Text(u64),
-}
-
-impl RunLimit {
-    /// Its field in `engine.limits`, which is its word in metrics.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Time(_) => "time",
-            Self::Steps(_) => "steps",
-            Self::ModelCalls(_) => "model_calls",
-            Self::ToolCalls(_) => "tool_calls",
-            Self::Text(_) => "text",
-        }
-    }
-}
-
-impl fmt::Display for RunLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("The flow met its limit of ")?;
-        match *self {
-            Self::Time(time) => match time.as_millis() {
-                millis if millis % 60_000 == 0 => write!(f, "{}m", millis / 60_000)?,
-                millis if millis % 1000 == 0 => write!(f, "{}s", millis / 1000)?,
-                millis => write!(f, "{millis}ms")?,
-            },
-            Self::Steps(most) => write!(f, "{most} steps")?,
-            Self::ModelCalls(most) => write!(f, "{most} model calls")?,
-            Self::ToolCalls(most) => write!(f, "{most} tool calls")?,
-            Self::Text(most) if most % (1 << 20) == 0 => write!(f, "{} MiB of text", most >> 20)?,
-            Self::Text(most) => write!(f, "{most} bytes of text")?,
-        }
-        write!(f, " (engine.limits.{}).", self.name())
-    }
 }
 
 impl Default for Budget {
@@ -189,23 +141,6 @@ impl Drop for RunLevel<'_> {
     }
 }
 
-/// About how much memory a value takes.
-pub(crate) fn bytes_of(value: &Value) -> usize {
-    VALUE
-        + match value {
-            Value::String(text) => text.len(),
-            Value::Array(items) => items.iter().map(bytes_of).sum(),
-            Value::Object(fields) => fields.iter().map(|(name, field)| VALUE + name.len() + bytes_of(field)).sum(),
-            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        }
-}
-
-/// The most that the values in a text of JSON take, before it is read: a short text may hold very many of them.
-pub(crate) fn bytes_of_json(text: &[u8]) -> usize {
-    let begins = memchr::memchr3_iter(b',', b'[', b'{', text).count();
-    text.len().saturating_add((begins + 1).saturating_mul(VALUE))
-}
-
 /// Bytes of what a model is told.
 pub(crate) fn bytes_of_messages(messages: &[Message]) -> usize {
     let piece = |piece: &Piece| match piece {
@@ -220,7 +155,7 @@ pub(crate) fn bytes_of_messages(messages: &[Message]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::time::Duration;
 
     use super::*;
 
@@ -269,13 +204,6 @@ mod tests {
     fn time_is_looked_at_in_every_step() {
         let budget = Budget::new(EngineLimits { time: Duration::ZERO, ..EngineLimits::default() });
         assert_eq!(budget.step(), Err(Failure::Limit(RunLimit::Time(Duration::ZERO))));
-    }
-
-    #[test]
-    fn what_json_may_become_is_known_before_it_is_read() {
-        for value in [json!(null), json!([1, [], {}, "x,y"]), json!({ "a": { "b": [null, true, 1.5] } })] {
-            assert!(bytes_of_json(value.to_string().as_bytes()) + 5 * VALUE >= bytes_of(&value), "{value}");
-        }
     }
 
     #[test]

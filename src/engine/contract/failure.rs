@@ -1,10 +1,11 @@
 //! Why a prediction has no answer.
 
-use http::{HeaderValue, StatusCode};
+use std::fmt;
+use std::time::Duration;
 
-use super::budget::RunLimit;
+use http::HeaderValue;
+
 use crate::redact::{Redactor, Sentence};
-use crate::wire::refusal::{Refusal, Rule};
 
 /// See the module. Its words may be anybody's: only [cleaned](Self::told) they go anywhere, so there is no other way to
 /// read them.
@@ -89,15 +90,6 @@ impl Failure {
         redactor.sentence(&format!("Error: predictionsServices.buildChatflow - {}", self.words()))
     }
 
-    /// As Flowise answers: every error of a flow is its 500. What is the caller's own is 400.
-    pub(crate) fn refusal(&self, redactor: &Redactor) -> Refusal {
-        if let Self::Override(_) = self {
-            return Rule::OverrideType.refuse(self.words());
-        }
-        let message = self.sentence(redactor);
-        Refusal::Flow { status: StatusCode::INTERNAL_SERVER_ERROR, message, retry_after: None }
-    }
-
     /// Without the secrets that were sent to a provider, who may repeat what he refuses.
     pub(crate) fn without(self, secrets: &[HeaderValue]) -> Self {
         let strike = |words: String| {
@@ -113,10 +105,53 @@ impl Failure {
     }
 }
 
+/// A bound of a run, as it is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunLimit {
+    Time(Duration),
+    Steps(u64),
+    ModelCalls(u64),
+    ToolCalls(u64),
+    /// In bytes.
+    Text(u64),
+}
+
+impl RunLimit {
+    /// Its field in `engine.limits`, which is its word in metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Time(_) => "time",
+            Self::Steps(_) => "steps",
+            Self::ModelCalls(_) => "model_calls",
+            Self::ToolCalls(_) => "tool_calls",
+            Self::Text(_) => "text",
+        }
+    }
+}
+
+impl fmt::Display for RunLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("The flow met its limit of ")?;
+        match *self {
+            Self::Time(time) => match time.as_millis() {
+                millis if millis % 60_000 == 0 => write!(f, "{}m", millis / 60_000)?,
+                millis if millis % 1000 == 0 => write!(f, "{}s", millis / 1000)?,
+                millis => write!(f, "{millis}ms")?,
+            },
+            Self::Steps(most) => write!(f, "{most} steps")?,
+            Self::ModelCalls(most) => write!(f, "{most} model calls")?,
+            Self::ToolCalls(most) => write!(f, "{most} tool calls")?,
+            Self::Text(most) if most % (1 << 20) == 0 => write!(f, "{} MiB of text", most >> 20)?,
+            Self::Text(most) => write!(f, "{most} bytes of text")?,
+        }
+        write!(f, " (engine.limits.{}).", self.name())
+    }
+}
+
 /// Tests read the words as they came.
 #[cfg(test)]
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words())
     }
 }

@@ -3,9 +3,23 @@
 
 pub(crate) mod budget;
 pub(crate) mod failure;
+pub(crate) mod flows;
+pub(crate) mod given;
+pub(crate) mod history;
+pub(crate) mod memory;
 pub(crate) mod message;
+pub(crate) mod model;
+pub(crate) mod names;
+pub(crate) mod node;
 pub(crate) mod outcomes;
-pub(crate) mod part;
+pub(crate) mod prompt;
 pub(crate) mod request;
 pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod sink;
 pub(crate) mod watch;
+
+use std::pin::Pin;
+
+/// Work of a node. A run stays on its thread, so nothing need be sent between threads.
+pub(crate) type Task<'a, T> = Pin<Box<dyn Future<Output = Result<T, failure::Failure>> + 'a>>;

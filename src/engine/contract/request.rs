@@ -9,12 +9,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::budget::bytes_of;
+use super::flows::FlowIndex;
+use super::memory::Turn;
 use super::message::Piece;
 use super::outcomes::Outcomes;
-use crate::engine::flow::flows::FlowIndex;
-use crate::engine::memory::Turn;
 use crate::engine::text::settled::Overrides;
+use crate::engine::text::size::bytes_of;
 use crate::predict::session::Namespace;
 
 /// See the module. What stands in it has passed the gateway's checks.

@@ -1,28 +1,26 @@
 //! One prediction under way: the request, what its nodes may use, and where its events go.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use prometheus::Histogram;
 use serde_json::Value;
 
-use super::budget::{Budget, bytes_of, bytes_of_messages};
+use super::budget::{Budget, bytes_of_messages};
 use super::failure::Failure;
-use super::part::{Tool, ToolResult};
+use super::memory::Store;
+use super::model::{Answered, Ask, ChatModel};
+use super::node::{Source, Tool, ToolResult};
 use super::request::Request;
+use super::runs::Runs;
+use super::sink::Sink;
 use super::watch::Watch;
 use crate::client::Client;
-use crate::engine::agentflow::Executions;
-use crate::engine::memory::Store;
-use crate::engine::models::{Answered, Ask, ChatModel};
 use crate::engine::text::mustache::Names;
-use crate::engine::threads::link::MOST_UNREAD;
-use crate::predict::events::push_record;
-use crate::predict::report::ModelReport;
+use crate::engine::text::size::bytes_of;
 use crate::telemetry::calls::Calls;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::hop;
@@ -37,15 +35,15 @@ pub(crate) struct Services {
     pub(crate) calls: Calls,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) memory: Arc<dyn Store>,
-    pub(crate) executions: Arc<Executions>,
+    pub(crate) runs: Arc<Runs>,
     /// Since when the run computes that has its turn, where runs take turns.
     turn: Cell<Option<Instant>>,
 }
 
 impl Services {
-    pub(crate) fn new(metrics: Arc<Metrics>, memory: Arc<dyn Store>, executions: Arc<Executions>) -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>, memory: Arc<dyn Store>, runs: Arc<Runs>) -> Self {
         let client = Client::new(hop::passes_downstream);
-        Self { client, calls: Calls::new(&metrics), metrics, memory, executions, turn: Cell::default() }
+        Self { client, calls: Calls::new(&metrics), metrics, memory, runs, turn: Cell::default() }
     }
 
     /// Does a run's work, and notes when its turns begin.
@@ -97,7 +95,7 @@ impl Run<'_> {
             () = self.watch.abort.cancelled() => Err(Failure::Aborted),
             outcome = model.chat(ask, self) => outcome,
         };
-        asking.ended(&outcome);
+        asking.ended(outcome.as_ref().map(|answered| answered.usage));
         let answered = outcome?;
         let calls: usize = answered.calls.iter().map(|call| call.name.len() + bytes_of(&call.arguments)).sum();
         self.budget().hold(answered.text.len() + answered.thinking.len() + calls)?;
@@ -111,6 +109,18 @@ impl Run<'_> {
         let sources: usize = result.sources.iter().map(|source| source.text.len()).sum();
         self.budget().hold(result.text.len() + sources)?;
         Ok(result)
+    }
+
+    /// The value of a node, made at its first use.
+    pub(crate) async fn outcome(&self, id: &str, source: &dyn Source, question: &str) -> Result<Value, Failure> {
+        if let Some(value) = self.request.outcomes.get(id) {
+            return Ok(value);
+        }
+        self.budget().step()?;
+        let value = source.value(question, self).await?;
+        self.budget().hold(bytes_of(&value))?;
+        self.request.outcomes.put(id, value.clone());
+        Ok(value)
     }
 
     /// What it may take, with everything that runs for it.
@@ -147,147 +157,9 @@ fn split_keeping_spaces(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Where events go; nowhere for an answer in one piece.
-#[derive(Default)]
-pub(crate) struct Sink {
-    streams: bool,
-    /// Until the first token: since when it is waited for, and where that is noted.
-    first_token: Cell<Option<(Instant, Histogram, Arc<ModelReport>)>>,
-    has_started: Cell<bool>,
-    starts_with_first_token: Cell<bool>,
-    /// While the model thinks: since when.
-    thinks: Cell<Option<Instant>>,
-    queue: RefCell<String>,
-    /// Records so far.
-    pub(crate) events: Cell<u64>,
-}
-
-impl fmt::Debug for Sink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sink").field("streams", &self.streams).finish_non_exhaustive()
-    }
-}
-
-impl Sink {
-    pub(crate) fn new(streams: bool) -> Self {
-        Self { streams, ..Self::default() }
-    }
-
-    /// Of a stream, and notes the time from now to the first token.
-    pub(crate) fn timed(first_token: Histogram, report: &Arc<ModelReport>) -> Self {
-        let waits = (Instant::now(), first_token, Arc::clone(report));
-        Self { first_token: Cell::new(Some(waits)), ..Self::new(true) }
-    }
-
-    pub(crate) fn streams(&self) -> bool {
-        self.streams
-    }
-
-    /// A piece of the answer; the first is preceded by a `start` that has it as well, as in Flowise.
-    pub(crate) fn token(&self, text: &str) {
-        self.start(&Value::from(text));
-        self.bare_token(text);
-    }
-
-    /// The model has begun to answer, if only with nothing: so do the vendors whose first piece is empty.
-    pub(crate) fn begin(&self) {
-        if !self.starts_with_first_token.get() {
-            self.start(&Value::from(""));
-        }
-    }
-
-    /// Once; `data` is the first piece, or nothing.
-    pub(crate) fn start(&self, data: &Value) {
-        if !self.has_started.replace(true) {
-            self.event("start", data);
-        }
-    }
-
-    /// An empty first piece is passed over, as some chains of Flowise do.
-    pub(crate) fn start_with_first_token(&self) {
-        self.starts_with_first_token.set(true);
-    }
-
-    /// A piece of what the model thinks.
-    pub(crate) fn thought(&self, text: &str) {
-        self.thinks.set(self.thinks.get().or_else(|| Some(Instant::now())));
-        self.event("thinking", &text.into());
-    }
-
-    /// A token of a flow that has no `start`.
-    pub(crate) fn bare_token(&self, text: &str) {
-        if let Some(since) = self.thinks.get().filter(|_| !text.is_empty()) {
-            self.thinks.set(None);
-            // The end of it, with the seconds that it took.
-            let seconds = (since.elapsed().as_millis() + 500) / 1000;
-            self.tell(&format!("message:\ndata:{{\"event\":\"thinking\",\"data\":\"\",\"duration\":{seconds}}}\n\n"));
-        }
-        if !text.is_empty()
-            && self.streams
-            && let Some((begun, histogram, report)) = self.first_token.take()
-        {
-            let waited = begun.elapsed();
-            histogram.observe(waited.as_secs_f64());
-            let _ = report.first_token.set(waited);
-        }
-        self.event("token", &text.into());
-    }
-
-    pub(crate) fn event(&self, name: &str, data: &Value) {
-        if self.streams {
-            push_record(&mut self.queue.borrow_mut(), name, data);
-            self.events.set(self.events.get() + 1);
-        }
-    }
-
-    /// Puts a record into the stream, if there is one.
-    fn tell(&self, record: &str) {
-        if self.streams {
-            self.queue.borrow_mut().push_str(record);
-            self.events.set(self.events.get() + 1);
-        }
-    }
-
-    /// Whether more should not be told before that is read.
-    fn is_full(&self) -> bool {
-        self.queue.borrow().len() >= MOST_UNREAD
-    }
-
-    /// What has come since the last time.
-    pub(crate) fn take(&self) -> String {
-        std::mem::take(&mut self.queue.borrow_mut())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn thinking_ends_with_the_time_that_it_took() {
-        let sink = Sink::new(true);
-        for thought in ["Hm", "well"] {
-            sink.thought(thought);
-        }
-        // Some vendors send an empty piece beside each thought.
-        sink.bare_token("");
-        sink.bare_token("So");
-        sink.bare_token("!");
-        let told = sink.take();
-        let events: Vec<&str> =
-            told.split_terminator("\n\n").map(|record| &record["message:\ndata:".len()..]).collect();
-        assert_eq!(
-            events[1..],
-            [
-                r#"{"event":"thinking","data":"well"}"#,
-                r#"{"event":"token","data":""}"#,
-                r#"{"event":"thinking","data":"","duration":0}"#,
-                r#"{"event":"token","data":"So"}"#,
-                r#"{"event":"token","data":"!"}"#,
-            ]
-        );
-        assert_eq!(sink.events.get(), 6);
-    }
 
     #[test]
     fn spaces_are_tokens_too() {

@@ -6,11 +6,9 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use super::budget::{Budget, RunLimit};
-use super::failure::Failure;
+use super::budget::Budget;
+use super::failure::{Failure, RunLimit};
 use super::message::Usage;
-use crate::engine::flow::Flow;
-use crate::engine::models::Answered;
 use crate::predict::report::ModelReport;
 use crate::redact::Redactor;
 use crate::telemetry::metrics::Metrics;
@@ -36,7 +34,8 @@ struct Counted {
     metrics: Arc<Metrics>,
     /// The chatflow's public name.
     chatflow: Arc<str>,
-    flow: Arc<Flow>,
+    /// The models that the flow's author chose, by name.
+    models: Arc<[Box<str>]>,
 }
 
 impl fmt::Debug for Watch {
@@ -49,13 +48,15 @@ impl Watch {
     pub(crate) fn new(
         metrics: &Arc<Metrics>,
         chatflow: &Arc<str>,
-        flow: &Arc<Flow>,
+        models: &Arc<[Box<str>]>,
+        budget: Budget,
         abort: CancellationToken,
         report: Arc<ModelReport>,
         redactor: Arc<Redactor>,
     ) -> Self {
-        let counted = Counted { metrics: Arc::clone(metrics), chatflow: Arc::clone(chatflow), flow: Arc::clone(flow) };
-        Self { counted: Some(counted), report, abort, budget: Budget::new(flow.limits()), redactor }
+        let counted =
+            Counted { metrics: Arc::clone(metrics), chatflow: Arc::clone(chatflow), models: Arc::clone(models) };
+        Self { counted: Some(counted), report, abort, budget, redactor }
     }
 
     /// The run ends because of a bound.
@@ -87,17 +88,17 @@ pub(crate) struct Asking<'a> {
 
 impl Asking<'_> {
     /// Counts and logs how it ended.
-    pub(crate) fn ended(mut self, outcome: &Result<Answered, Failure>) {
+    pub(crate) fn ended(mut self, outcome: Result<Usage, &Failure>) {
         self.is_over = true;
         match outcome {
-            Ok(answered) => self.answered(answered.usage),
+            Ok(usage) => self.answered(usage),
             Err(failure) => self.failed(failure.kind(), Some(failure)),
         }
     }
 
     fn count(&self, count: impl FnOnce(&Metrics, &[&str; 2])) {
-        if let Some(Counted { metrics, chatflow, flow }) = &self.watch.counted {
-            let model = flow.models.iter().find(|known| ***known == *self.model).map_or(OTHER, |known| known);
+        if let Some(Counted { metrics, chatflow, models }) = &self.watch.counted {
+            let model = models.iter().find(|known| ***known == *self.model).map_or(OTHER, |known| known);
             count(metrics, &[chatflow, model]);
         }
     }

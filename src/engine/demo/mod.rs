@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Task;
+use super::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::part::{Chain, Document, Reply};
+use crate::engine::contract::node::{Chain, Document, Reply};
 use crate::engine::contract::run::Run;
 use pages::PAGES;
 use passages::{Passage, passages};

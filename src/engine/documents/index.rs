@@ -3,17 +3,13 @@
 //! Flowise embeds every passage anew for every prediction; here they are embedded when they are first needed. A request
 //! that overrides something shares the index as long as nothing that the index is made of is overridden.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_lc_rs::digest::{Context, SHA256};
 use tokio::sync::OnceCell;
 
-use crate::engine::compile::Compiler;
-use crate::engine::compile::inputs::{overridden, referred};
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::part::{Document, DocumentSource, Embeddings};
+use crate::engine::contract::node::{Document, DocumentSource, Embeddings};
 use crate::engine::contract::run::Run;
 
 /// Of one index: 20,000 passages with the longest embeddings in use (3072 numbers) are 240 MiB.
@@ -38,7 +34,7 @@ impl fmt::Debug for Indexes {
 
 impl Indexes {
     /// The one of that content; the one unused for longest makes room.
-    fn of(&self, content: [u8; 32]) -> Arc<Index> {
+    pub(crate) fn of(&self, content: [u8; 32]) -> Arc<Index> {
         let mut indexes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = indexes.iter().position(|(known, _)| *known == content).map(|at| indexes.remove(at));
         let (_, index) = found.unwrap_or_default();
@@ -48,30 +44,6 @@ impl Indexes {
         }
         index
     }
-}
-
-/// The index of a node: of its inputs and those of every node that it refers to.
-pub(crate) fn index_of(compiler: &Compiler<'_>, id: &str) -> Arc<Index> {
-    let mut content = Context::new(&SHA256);
-    let mut seen = HashSet::new();
-    let mut left = vec![id.to_owned()];
-    while let Some(id) = left.pop() {
-        let Some(node) = compiler.export.node(&id).filter(|_| seen.insert(id.clone())) else { continue };
-        let mut inputs = overridden(node, compiler.overrides);
-        // Of any store: it changes what is found, not what there is.
-        inputs.shift_remove("topK");
-        for value in inputs.values() {
-            let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-            left.extend(values.iter().filter_map(|value| referred(value.as_str()?)).map(str::to_owned));
-        }
-        let inputs = serde_json::Value::Object(inputs).to_string();
-        for part in [&id, &node.data.name, &inputs] {
-            content.update(&part.len().to_le_bytes());
-            content.update(part.as_bytes());
-        }
-    }
-    let content = content.finish();
-    compiler.export.indexes.of(content.as_ref().try_into().unwrap_or_default())
 }
 
 /// How near is told.

@@ -10,8 +10,8 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::index::{Index, MOST_PASSAGES};
-use crate::engine::Task;
-use crate::engine::contract::part::{Document, DocumentSource};
+use crate::engine::contract::Task;
+use crate::engine::contract::node::{Document, DocumentSource};
 use crate::engine::contract::run::Run;
 use crate::wire::json;
 

@@ -4,7 +4,6 @@
 use serde_json::{Map, Value, json};
 
 use crate::engine::compile::export::{Export, Node};
-use crate::engine::compile::last_nodes;
 
 /// Answers in which images of a request count.
 const SEES_IMAGES: &[&str] =
@@ -78,7 +77,7 @@ fn streams(export: &Export) -> bool {
         "Agents" => STREAMING_AGENTS.contains(&&*end.data.name),
         category => category == "Chains",
     };
-    !has_parser && !models(export).any(is_off) && last_nodes(export).last().is_some_and(tells)
+    !has_parser && !models(export).any(is_off) && export.last_nodes().last().is_some_and(tells)
 }
 
 /// A switch, as Flowise's editors write it.

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use self::files::{digest_of, texts};
 pub(crate) use self::files::{listed, watched};
 use crate::config::{self, Problem, Problems};
-use crate::engine::compile::{Missing, Need, Workshop};
+use crate::engine::compile::workshop::{Missing, Need, Workshop};
+use crate::engine::contract::flows::FlowIndex;
 use crate::engine::documents::stores::DocumentStores;
 use crate::engine::flow::Flow;
 use crate::engine::provider::Targets;
@@ -31,22 +32,6 @@ pub(crate) struct Flows {
     held: Vec<Problem>,
     /// What is wrong with files that no chatflow needs.
     unused: Vec<Problem>,
-}
-
-/// All flows of one engine by their files' names and by the ids that Flowise gave them: some run others.
-#[derive(Debug, Default)]
-pub(crate) struct FlowIndex(HashMap<String, Arc<Flow>>);
-
-impl FlowIndex {
-    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Flow>> {
-        self.0.get(name)
-    }
-}
-
-impl FromIterator<(String, Arc<Flow>)> for FlowIndex {
-    fn from_iter<T: IntoIterator<Item = (String, Arc<Flow>)>>(flows: T) -> Self {
-        Self(flows.into_iter().collect())
-    }
 }
 
 #[derive(Debug, Clone)]

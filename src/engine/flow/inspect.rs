@@ -7,10 +7,10 @@ use ipnet::IpNet;
 
 use crate::engine::compile::export::Export;
 use crate::engine::compile::problem::Problem;
-use crate::engine::compile::{Credentials, Missing, Workshop};
+use crate::engine::compile::workshop::{Credentials, Missing, Workshop};
+use crate::engine::documents::index::Indexes;
 use crate::engine::documents::stores::DocumentStores;
 use crate::engine::flow::build;
-use crate::engine::nodes;
 use crate::engine::provider::Targets;
 use crate::engine::text::settled::Overrides;
 use crate::telemetry::metrics::Metrics;
@@ -57,11 +57,11 @@ pub(crate) fn inspect(
     export.folder = Some(folder);
     let targets = Targets::new(&"check".into(), metrics).allowing(networks);
     let workshop = Workshop::new(credentials.clone(), targets).with_stores(Arc::clone(stores));
-    let built = build(&export, &workshop, &Overrides::default());
+    let built = build(&export, &Indexes::default(), &workshop, &Overrides::default());
     let nodes = export.nodes.iter().map(|node| Inspected {
         label: node.data.label.clone(),
         kind: node.data.name.clone(),
-        is_note: nodes::is_note(&node.data.name),
+        is_note: node.is_note(),
         problems: built.problems.iter().filter(|problem| problem.node == node.id).cloned().collect(),
         missing: built.missing.iter().filter(|missing| missing.node == node.id).cloned().collect(),
     });

@@ -3,6 +3,7 @@
 pub(crate) mod face;
 pub(crate) mod flows;
 pub(crate) mod inspect;
+pub(crate) mod kinds;
 mod ways;
 
 use std::collections::HashMap;
@@ -13,16 +14,20 @@ use serde_json::Value;
 
 use self::face::Face;
 use self::ways::{Way, taken};
-use super::agentflow::{self, Agentflow};
-use super::compile::{Compiler, Missing, Workshop, last_nodes};
+use super::agentflow;
+use super::compile::Compiler;
 use super::demo::Guide;
-use super::memory::{recalled, remember};
 use crate::config::EngineLimits;
+use crate::engine::agentflow::Agentflow;
 use crate::engine::compile::export::Export;
+use crate::engine::compile::part::Part;
 use crate::engine::compile::problem::Problem;
+use crate::engine::compile::workshop::{Missing, Workshop};
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::outcomes::outcome;
-use crate::engine::contract::part::{Part, Reply, Source};
+use crate::engine::contract::flows::Subflow;
+use crate::engine::contract::history::{recalled, remember};
+use crate::engine::contract::node::{Reply, Source};
 use crate::engine::contract::request::Request;
 use crate::engine::contract::run::Run;
 use crate::engine::documents::index::Indexes;
@@ -34,10 +39,12 @@ pub(crate) struct Flow {
     pub(crate) name: Arc<str>,
     export: Export,
     plan: Plan,
+    /// What was made of its documents, for as long as it is loaded.
+    indexes: Indexes,
     workshop: Arc<Workshop>,
     pub(crate) missing: Vec<Missing>,
     /// The models that its author chose, by name. Metrics show no others: a request may name any.
-    pub(crate) models: Box<[Box<str>]>,
+    pub(crate) models: Arc<[Box<str>]>,
     pub(crate) face: Face,
     /// Whether texts of it may show what was said before.
     shows_history: bool,
@@ -66,15 +73,21 @@ impl Flow {
     ) -> Result<Self, Vec<Problem>> {
         let mut export = Export::read(text).map_err(|problem| vec![problem])?;
         export.folder = folder;
-        Self::of(name, export, workshop, text.contains("chat_history"))
+        Self::of(name, export, Indexes::default(), workshop, text.contains("chat_history"))
     }
 
-    fn of(name: &str, export: Export, workshop: &Arc<Workshop>, shows_history: bool) -> Result<Self, Vec<Problem>> {
-        let Built { plan, missing, models, problems } = build(&export, workshop, &Overrides::default());
+    fn of(
+        name: &str,
+        export: Export,
+        indexes: Indexes,
+        workshop: &Arc<Workshop>,
+        shows_history: bool,
+    ) -> Result<Self, Vec<Problem>> {
+        let Built { plan, missing, models, problems } = build(&export, &indexes, workshop, &Overrides::default());
         let plan = plan.ok_or(problems)?;
         let face = Face::of(&export);
         let workshop = Arc::clone(workshop);
-        Ok(Self { name: name.into(), export, plan, workshop, missing, models, face, shows_history })
+        Ok(Self { name: name.into(), export, plan, indexes, workshop, missing, models, face, shows_history })
     }
 
     /// What one run of it may take.
@@ -85,7 +98,9 @@ impl Flow {
     /// The same flow made with what another workshop has; `None`: it is this one's, or there it cannot be run.
     pub(crate) fn under(&self, workshop: &Arc<Workshop>) -> Option<Self> {
         let is_other = !Arc::ptr_eq(workshop, &self.workshop);
-        is_other.then(|| Self::of(&self.name, self.export.clone(), workshop, self.shows_history).ok()).flatten()
+        let made =
+            || Self::of(&self.name, self.export.clone(), self.indexes.clone(), workshop, self.shows_history).ok();
+        is_other.then(made).flatten()
     }
 
     /// Whether something of its chats is kept.
@@ -95,7 +110,7 @@ impl Flow {
 
     /// The flow of `flowgate demo`, which no export describes.
     pub(crate) fn demo(workshop: &Arc<Workshop>) -> Self {
-        let export = Export { nodes: Vec::new(), edges: Vec::new(), folder: None, indexes: Indexes::default() };
+        let export = Export { nodes: Vec::new(), edges: Vec::new(), folder: None };
         Self {
             name: "demo".into(),
             face: Face { streams: true, ..Face::of(&export) },
@@ -106,9 +121,10 @@ impl Flow {
                 memory: None,
                 shown: Vec::new(),
             },
+            indexes: Indexes::default(),
             workshop: Arc::clone(workshop),
             missing: Vec::new(),
-            models: Box::default(),
+            models: Arc::default(),
             shows_history: false,
         }
     }
@@ -121,7 +137,7 @@ impl Flow {
         if request.overrides.values.is_empty() {
             return Ok(None);
         }
-        let Built { plan, problems, .. } = build(&self.export, &self.workshop, &request.overrides);
+        let Built { plan, problems, .. } = build(&self.export, &self.indexes, &self.workshop, &request.overrides);
         plan.map(Some).ok_or_else(|| Failure::Override(problems.first().map(named).unwrap_or_default()))
     }
 
@@ -148,7 +164,7 @@ impl Flow {
                     reply.memory = Some(memory.clone());
                 }
                 for (name, id, source) in shown {
-                    reply.variables.insert(name.clone(), outcome(id, &**source, question, run).await?);
+                    reply.variables.insert(name.clone(), run.outcome(id, &**source, question).await?);
                 }
                 if *remembers {
                     remember(run, run.request.question(), &reply.said.remembered()).await?;
@@ -158,6 +174,16 @@ impl Flow {
             // Boxed: chains need not be as large.
             Plan::Agentflow(agentflow) => Box::pin(agentflow.answer(run)).await,
         }
+    }
+}
+
+impl Subflow for Flow {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn answer<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Reply> {
+        Box::pin(self.answer(run))
     }
 }
 
@@ -173,11 +199,11 @@ pub(crate) struct Built {
     plan: Option<Plan>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) missing: Vec<Missing>,
-    models: Box<[Box<str>]>,
+    models: Arc<[Box<str>]>,
 }
 
-pub(crate) fn build(export: &Export, workshop: &Workshop, overrides: &Overrides) -> Built {
-    let mut compiler = Compiler::new(export, workshop, overrides);
+pub(crate) fn build(export: &Export, indexes: &Indexes, workshop: &Workshop, overrides: &Overrides) -> Built {
+    let mut compiler = Compiler::new(export, workshop, overrides, kinds::KINDS, indexes);
     let plan = plan(export, &mut compiler);
     let Compiler { problems, missing, models, .. } = compiler;
     Built { plan: plan.filter(|_| problems.is_empty()), problems, missing, models: models.into() }
@@ -188,10 +214,9 @@ fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<Plan> {
         return Some(Plan::Agentflow(Arc::new(agentflow::compile(export, compiler)?)));
     }
     // All nodes, so that every obstacle is known at once.
-    let ids: Vec<&str> =
-        export.nodes.iter().filter(|node| !super::nodes::is_note(&node.data.name)).map(|node| &*node.id).collect();
+    let ids: Vec<&str> = export.nodes.iter().filter(|node| !node.is_note()).map(|node| &*node.id).collect();
     let parts: HashMap<&str, Part> = ids.into_iter().filter_map(|id| Some((id, compiler.part(id)?))).collect();
-    let ends: Vec<&str> = last_nodes(export).iter().map(|node| &*node.id).collect();
+    let ends: Vec<&str> = export.last_nodes().iter().map(|node| &*node.id).collect();
     let way = |id: &&str| Some(Way::to(id, parts.get(id)?.clone().into_chain()?, export, &parts));
     let ways: Vec<Way> = ends.iter().filter_map(way).collect();
     if ways.is_empty() && compiler.problems.is_empty() {

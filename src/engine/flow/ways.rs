@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::engine::compile::export::Export;
+use crate::engine::compile::part::Part;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::part::{Chain, Part, Source};
+use crate::engine::contract::node::{Chain, Source};
 use crate::engine::contract::run::Run;
 
 /// One end.

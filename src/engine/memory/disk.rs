@@ -13,7 +13,7 @@ use redb::{
     WriteTransaction,
 };
 
-use super::Turn;
+use crate::engine::contract::memory::Turn;
 
 const FILE: &str = "chats.redb";
 /// Where a file goes that nobody can read.

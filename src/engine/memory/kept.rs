@@ -15,8 +15,8 @@ use arc_swap::ArcSwapOption;
 use redb::Database;
 
 use super::disk::{self, Bounds, Exchange};
-use super::{AGE, MOST_BYTES, MOST_SESSIONS, MOST_TURNS, Store, Turn};
 use crate::engine::contract::failure::Failure;
+use crate::engine::contract::memory::{AGE, MOST_BYTES, MOST_SESSIONS, MOST_TURNS, Store, Turn};
 use crate::telemetry::metrics::Metrics;
 
 /// Between two writes.

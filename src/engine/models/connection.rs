@@ -5,13 +5,14 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::{Answered, Ask, ChatModel};
 use crate::config::Secret;
-use crate::engine::Task;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
+use crate::engine::contract::model::{Answered, Ask, ChatModel};
 use crate::engine::contract::run::Run;
-use crate::engine::provider::{Endpoint, secret_header};
+use crate::engine::provider::Endpoint;
+use crate::engine::text::header::secret_header;
 
 /// Headers of every request.
 pub(crate) type Headers = Vec<(HeaderName, HeaderValue)>;

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Answered, Ask};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::ToolCall;
+use crate::engine::contract::model::{Answered, Ask};
 use crate::engine::provider::{Incoming, data_of};
 use crate::wire::json;
 

@@ -8,19 +8,23 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::{Answered, Ask, ChatModel};
 use crate::config::Secret;
 use crate::engine::InProcess;
+use crate::engine::compile::Compiler;
 use crate::engine::compile::export::{Export, Node};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::{Compiler, Workshop};
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::compile::workshop::Workshop;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{Content, Message, Piece, ToolCall, ToolSpec};
-use crate::engine::contract::part::Part;
+use crate::engine::contract::model::{Answered, Ask, ChatModel};
 use crate::engine::contract::request::Request;
-use crate::engine::contract::run::{Run, Services, Sink};
+use crate::engine::contract::run::{Run, Services};
+use crate::engine::contract::sink::Sink;
 use crate::engine::contract::watch::Watch;
-use crate::engine::nodes::Kind;
+use crate::engine::documents::index::Indexes;
+use crate::engine::flow::kinds::KINDS;
 use crate::engine::provider::Targets;
 use crate::engine::text::settled::Overrides;
 use crate::telemetry::metrics::Metrics;
@@ -75,7 +79,7 @@ pub(crate) fn city() -> Value {
 }
 
 /// Credentials of every provider.
-pub(crate) fn credentials() -> crate::engine::compile::Credentials {
+pub(crate) fn credentials() -> crate::engine::compile::workshop::Credentials {
     let all = [
         ("openAIApi", "openAIApiKey"),
         ("azureOpenAIApi", "azureOpenAIApiKey"),
@@ -104,7 +108,8 @@ pub(crate) fn built(kind: &dyn Kind, inputs: Value, credentialed: bool) -> Resul
     let data = json!({ "name": kind.names()[0], "label": "The model" });
     let node: Node = serde_json::from_value(json!({ "id": "model_0", "data": data })).unwrap();
     let overrides = Overrides::default();
-    let mut compiler = Compiler::new(&export, &workshop, &overrides);
+    let indexes = Indexes::default();
+    let mut compiler = Compiler::new(&export, &workshop, &overrides, KINDS, &indexes);
     let Value::Object(inputs) = inputs else { panic!("inputs are an object") };
     let part = Inputs::new(&node, inputs, &mut compiler).build(kind);
     let problems = compiler.problems.iter().map(ToString::to_string).collect();

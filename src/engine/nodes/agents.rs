@@ -6,17 +6,18 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use serde_json::{Map, Value, json};
 
-use super::Kind;
 use super::moderation::{Moderations, moderations};
-use super::prompts::{Form, Prompt, with_images};
-use crate::engine::Task;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
+use crate::engine::contract::history::Memory;
 use crate::engine::contract::message::{Content, Message, ToolCall, ToolSpec};
-use crate::engine::contract::part::{Chain, Part, Reply, Said, Tool, ToolResult};
+use crate::engine::contract::model::{Answered, Ask, ChatModel};
+use crate::engine::contract::node::{Chain, Reply, Said, Tool, ToolResult};
+use crate::engine::contract::prompt::{Form, Prompt, with_images};
 use crate::engine::contract::run::Run;
-use crate::engine::memory::Memory;
-use crate::engine::models::{Answered, Ask, ChatModel};
 use crate::engine::text::template::Template;
 use crate::predict::chat_id;
 
@@ -48,7 +49,7 @@ impl Kind for ToolAgent {
         }
         let memory = inputs.part_as("memory", Part::into_memory, "a memory");
         let prompt = inputs.part_as("chatPromptTemplate", Part::into_prompt, "a chat prompt template");
-        if prompt.as_ref().is_some_and(|prompt| prompt.form() != Form::Chat) {
+        if prompt.as_ref().is_some_and(|prompt| prompt.form != Form::Chat) {
             inputs.refuse("chatPromptTemplate", "expected a chat prompt template");
         }
         let system = inputs.text("systemMessage").unwrap_or_default();
@@ -230,7 +231,7 @@ impl Work {
         let mut used = json!({ "tool": tool.spec().name, "toolInput": call.arguments, "toolOutput": output });
         match (result, &mut used) {
             (Ok(result), _) => {
-                let source = |source: &crate::engine::contract::part::Document| json!({ "pageContent": source.text, "metadata": source.metadata });
+                let source = |source: &crate::engine::contract::node::Document| json!({ "pageContent": source.text, "metadata": source.metadata });
                 self.sources.extend(result.sources.iter().map(source));
             }
             (Err(error), Value::Object(used)) => {

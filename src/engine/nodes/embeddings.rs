@@ -8,11 +8,12 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::Kind;
-use crate::engine::Task;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::part::{Embeddings, Part};
+use crate::engine::contract::node::Embeddings;
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection::{self, Headers};
 use crate::engine::models::ollama;

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use crate::engine::compile::Need;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::workshop::Need;
 use crate::wire::json;
 
 /// Where Flowise keeps files by name.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Kind;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::contract::part::Part;
-use crate::engine::memory::Memory;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::history::Memory;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&BufferMemory, &BufferWindowMemory];
 

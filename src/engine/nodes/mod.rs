@@ -1,4 +1,4 @@
-//! Every kind of node of the first generation: one trait, one file a family. A new node touches its file and [`KINDS`].
+//! Every kind of node of the first generation: one file a family. A new node touches its file and [`KINDS`].
 
 pub(crate) mod agents;
 pub(crate) mod chains;
@@ -12,21 +12,10 @@ pub(crate) mod retrieval;
 pub(crate) mod tools;
 pub(crate) mod utilities;
 
-use super::models;
-use crate::engine::compile::inputs::Inputs;
-use crate::engine::contract::part::Part;
+use super::compile::kind::Kind;
 
-/// A kind of node.
-pub(crate) trait Kind: Sync {
-    /// Flowise's names of it, such as `chatOpenAI`.
-    fn names(&self) -> &'static [&'static str];
-
-    /// Makes the part; what is wrong is told to the inputs.
-    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part>;
-}
-
-/// All but the models.
-const KINDS: &[&[&dyn Kind]] = &[
+/// All but the models, by family.
+pub(crate) const KINDS: &[&[&dyn Kind]] = &[
     agents::KINDS,
     chains::KINDS,
     embeddings::KINDS,
@@ -34,19 +23,16 @@ const KINDS: &[&[&dyn Kind]] = &[
     moderation::KINDS,
     parsers::KINDS,
     prompts::KINDS,
+    retrieval::chains::KINDS,
+    retrieval::document_store::KINDS,
+    retrieval::loaders::KINDS,
+    retrieval::splitters::KINDS,
+    retrieval::stores::KINDS,
+    retrieval::tool::KINDS,
     tools::KINDS,
     utilities::KINDS,
     #[cfg(test)]
+    retrieval::testing::KINDS,
+    #[cfg(test)]
     super::testing::KINDS,
 ];
-
-/// The kind of that name.
-pub(crate) fn find(name: &str) -> Option<&'static dyn Kind> {
-    let all = KINDS.iter().chain(retrieval::KINDS).copied().chain([models::kinds()]).flatten();
-    all.copied().find(|kind| kind.names().contains(&name))
-}
-
-/// Notes of whoever drew the flow.
-pub(crate) fn is_note(name: &str) -> bool {
-    matches!(name, "stickyNote" | "stickyNoteAgentflow")
-}

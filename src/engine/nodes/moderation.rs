@@ -5,17 +5,19 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
-use super::Kind;
-use crate::engine::Task;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Message;
-use crate::engine::contract::part::{Moderation, Part};
+use crate::engine::contract::model::{Ask, ChatModel};
+use crate::engine::contract::names::OfSettings;
+use crate::engine::contract::node::Moderation;
 use crate::engine::contract::run::Run;
-use crate::engine::models::{Ask, ChatModel};
-use crate::engine::provider::{Endpoint, secret_header};
+use crate::engine::provider::Endpoint;
+use crate::engine::text::header::secret_header;
 use crate::engine::text::mustache::Mustache;
-use crate::engine::text::variables::OfSettings;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&SimpleModeration, &OpenAiModeration];
 

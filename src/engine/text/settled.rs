@@ -3,8 +3,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::engine::compile::export::Node;
-
 /// What a request sets in the inputs of nodes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Overrides {
@@ -32,10 +30,10 @@ impl Settled {
     }
 
     /// Within one node's inputs: a value may stand under the id of the node that it is for.
-    pub(crate) fn of(&self, node: &Node) -> Self {
+    pub(crate) fn of(&self, id: &str) -> Self {
         let own = |path: &Vec<String>| {
             let mut path = path.clone();
-            if path.get(1) == Some(&node.id) {
+            if path.get(1).is_some_and(|step| step == id) {
                 path.remove(1);
             }
             path

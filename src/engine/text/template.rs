@@ -3,9 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::mustache::Names as _;
+use super::mustache::Names;
 use super::variables::text_of;
-use crate::engine::contract::run::Run;
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,10 +80,10 @@ impl Template {
     ///
     /// # Errors
     /// A name has no value.
-    pub(crate) fn render_for(&self, values: &Map<String, Value>, run: &Run<'_>) -> Result<String, String> {
+    pub(crate) fn render_for(&self, values: &Map<String, Value>, names: &dyn Names) -> Result<String, String> {
         // A few places for something long are soon more than a run may hold; who is told the text looks again.
-        let known = |name: &str| run.find(name).as_ref().map(text_of);
-        self.rendered(values, known, |bytes| run.has_room(bytes))
+        let known = |name: &str| names.find(name).as_ref().map(text_of);
+        self.rendered(values, known, |bytes| names.has_room(bytes))
     }
 
     fn rendered(

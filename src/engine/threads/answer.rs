@@ -10,18 +10,21 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::link::{Room, Teller};
 use super::rendered::rendered;
-use crate::engine::agentflow::Executed;
+use crate::engine::contract::budget::Budget;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::part::{Reply, Said};
+use crate::engine::contract::flows::FlowIndex;
+use crate::engine::contract::node::Executed;
+use crate::engine::contract::node::{Reply, Said};
 use crate::engine::contract::request::{Request, Sessions};
-use crate::engine::contract::run::{Run, Services, Sink};
+use crate::engine::contract::run::{Run, Services};
+use crate::engine::contract::sink::Sink;
 use crate::engine::contract::watch::Watch;
-use crate::engine::flow::flows::FlowIndex;
 use crate::engine::flow::{Flow, Plan};
 use crate::predict::answer::{StreamView, View};
 use crate::predict::chat_id;
@@ -74,13 +77,20 @@ impl Job {
         drop(body);
         let overridden = match flow.overridden(&request) {
             Ok(overridden) => overridden,
-            Err(failure) => return teller.answer(Err(failure.refusal(&redactor))),
+            Err(failure) => return teller.answer(Err(refusal(&failure, &redactor))),
         };
-        let metrics = &services.metrics;
-        let watch = Watch::new(metrics, &chatflow, &flow, abort, models, Arc::clone(&redactor));
+        let watch = Watch::new(
+            &services.metrics,
+            &chatflow,
+            &flow.models,
+            Budget::new(flow.limits()),
+            abort,
+            models,
+            Arc::clone(&redactor),
+        );
         let is_stream = streaming && flow.face.streams;
         let sink = if is_stream {
-            Sink::timed(metrics.engine.first_token.with_label_values(&[&chatflow]), &watch.report)
+            Sink::timed(services.metrics.engine.first_token.with_label_values(&[&chatflow]), &watch.report)
         } else {
             Sink::new(false)
         };
@@ -104,7 +114,7 @@ impl Job {
             Telling { teller, sink: &sink, view, cut }.tell(work).await;
         } else if let Some(reply) = teller.unless_left(answering).await {
             teller.free_chat();
-            let answer = reply.map_err(|failure| failure.refusal(&redactor));
+            let answer = reply.map_err(|failure| refusal(&failure, &redactor));
             teller.answer(answer.and_then(|reply| rendered(json(reply, &request), view).ok_or(UNREADABLE)));
         }
     }
@@ -130,6 +140,15 @@ async fn reply(flow: &Flow, overridden: Option<&Plan>, run: &Run<'_>) -> Result<
             Err(Failure::Limit(limit))
         }
     }
+}
+
+/// As Flowise answers: every error of a flow is its 500. What is the caller's own is 400.
+fn refusal(failure: &Failure, redactor: &Redactor) -> Refusal {
+    if let Failure::Override(field) = failure {
+        return Rule::OverrideType.refuse(format!("The field {field}."));
+    }
+    let message = failure.sentence(redactor);
+    Refusal::Flow { status: StatusCode::INTERNAL_SERVER_ERROR, message, retry_after: None }
 }
 
 const UNHEARD: Refusal = Refusal::Invalid(

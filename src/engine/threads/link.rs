@@ -10,13 +10,12 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
+use crate::engine::contract::sink::MOST_UNREAD;
 use crate::predict::events::error_and_end;
 use crate::predict::report::Ending;
 use crate::upstream::running::Run as Running;
 use crate::wire::refusal::Refusal;
 
-/// Bytes of a stream that may wait for their reader.
-pub(crate) const MOST_UNREAD: usize = 64 * 1024;
 /// What is said of a run that ended without a word, which only a fault of the engine's own explains.
 const LOST: &str = "The chatflow's run broke off.";
 

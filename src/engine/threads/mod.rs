@@ -21,9 +21,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::answer::Job;
-use super::agentflow::Executions;
-use super::memory::Store;
+use crate::engine::contract::memory::Store;
 use crate::engine::contract::run::Services;
+use crate::engine::contract::runs::Runs;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::refusal::Refusal;
 
@@ -51,7 +51,7 @@ struct Means {
     metrics: Arc<Metrics>,
     /// What chats remember.
     memory: Arc<dyn Store>,
-    executions: Arc<Executions>,
+    runs: Arc<Runs>,
 }
 
 /// One thread, as those see it that have work for it.
@@ -71,7 +71,7 @@ struct Load {
 impl EngineThreads {
     pub(crate) fn new(metrics: &Arc<Metrics>, memory: Arc<dyn Store>) -> Self {
         Self {
-            means: Means { metrics: Arc::clone(metrics), memory, executions: Arc::default() },
+            means: Means { metrics: Arc::clone(metrics), memory, runs: Arc::default() },
             seats: OnceLock::new(),
             starting: Mutex::default(),
             stop: CancellationToken::new(),
@@ -197,8 +197,8 @@ impl EngineThread {
     }
 
     fn services(&self) -> Rc<Services> {
-        let Means { metrics, memory, executions } = self.means.clone();
-        Rc::new(Services::new(metrics, memory, executions))
+        let Means { metrics, memory, runs } = self.means.clone();
+        Rc::new(Services::new(metrics, memory, runs))
     }
 }
 

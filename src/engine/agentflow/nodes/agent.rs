@@ -6,19 +6,19 @@ mod calls;
 use serde_json::{Map, Value, json};
 
 use self::approval::Turn;
+use super::super::inputs::refuse_if_set;
 use super::super::knowledge;
 use super::super::structured;
 use super::super::talk::{self, Talk};
 use super::super::tools::{Ready, Slot};
-use super::super::{Kind, Outcome, Step, Then, Visit};
-use super::refuse_if_set;
 use super::speaker::{Clock, Said, Speaker, add_thoughts, formed, pretty, tell_end};
-use crate::engine::Task;
+use crate::engine::agentflow::step::{Kind, Outcome, Step, Then, Visit};
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{Message, ToolSpec};
-use crate::engine::contract::part::Document;
-use crate::engine::models::{Answered, Ask};
+use crate::engine::contract::model::{Answered, Ask};
+use crate::engine::contract::node::Document;
 
 /// The node `agentAgentflow`.
 pub(super) struct Agent;

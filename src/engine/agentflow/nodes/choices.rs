@@ -8,12 +8,13 @@ use serde_json::{Map, Value, json};
 use super::super::runtime::turn;
 use super::super::talk::Talk;
 use super::super::values::shown as text_of;
-use super::super::{Kind, Outcome, Step, Then, Visit, pattern, plain};
+use super::super::{pattern, plain};
 use super::speaker::{Clock, Speaker, add_usage, before, last, plainly};
-use crate::engine::Task;
+use crate::engine::agentflow::step::{Kind, Outcome, Step, Then, Visit};
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::models::Ask;
+use crate::engine::contract::model::Ask;
 use crate::engine::text::mustache::{JsonTemplate, Mustache, Names};
 use crate::wire::json;
 

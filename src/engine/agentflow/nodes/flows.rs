@@ -5,18 +5,19 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::super::changes::Changes;
+use super::super::inputs::refuse_if_set;
 use super::super::runtime::turn;
-use super::super::{Kind, Outcome, Step, Visit};
 use super::overriding::Overriding;
-use super::refuse_if_set;
-use crate::engine::Task;
-use crate::engine::compile::Need;
+use crate::engine::agentflow::step::{Kind, Outcome, Step, Visit};
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::workshop::Need;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::part::{Reply, Said};
+use crate::engine::contract::flows::Subflow;
+use crate::engine::contract::node::{Reply, Said};
 use crate::engine::contract::request::Request;
-use crate::engine::contract::run::{Run, Sink};
-use crate::engine::flow::Flow;
+use crate::engine::contract::run::Run;
+use crate::engine::contract::sink::Sink;
 
 /// The node `executeFlowAgentflow`.
 pub(super) struct ExecuteFlow;
@@ -108,15 +109,14 @@ impl Executes {
         };
         let sink = Sink::new(false);
         // In the other flow, names stand for what is known there.
-        let run = Run { flow: &flow.name, request: &request, sink: &sink, names: None, ..*visit.run };
-        let answer: Task<'_, Reply> = Box::pin(flow.answer(&run));
-        answer.await
+        let run = Run { flow: flow.name(), request: &request, sink: &sink, names: None, ..*visit.run };
+        flow.answer(&run).await
     }
 
-    fn flow(&self, visit: &Visit<'_>) -> Result<Arc<Flow>, Failure> {
+    fn flow(&self, visit: &Visit<'_>) -> Result<Arc<dyn Subflow>, Failure> {
         let found = visit.run.request.flows.get(&self.name);
         let found = found.ok_or_else(|| Failure::flow(format!("Chatflow {} not found", self.name)))?;
-        if [&*self.name, &*found.name].contains(&visit.run.flow) {
+        if [&*self.name, found.name()].contains(&visit.run.flow) {
             return Err(Failure::flow("Cannot call the same agentflow!"));
         }
         Ok(Arc::clone(found))

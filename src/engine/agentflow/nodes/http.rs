@@ -9,16 +9,16 @@ use http::{HeaderName, Method};
 use serde_json::{Map, Value, json};
 
 use super::super::tools::has_fixed_origin;
-use super::super::{Kind, Outcome, Step, Visit};
 use super::body::Body;
-use crate::engine::Task;
+use crate::engine::agentflow::step::{Kind, Outcome, Step, Visit};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::contract::budget::bytes_of_json;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::provider::address::Address;
 use crate::engine::provider::{Call, Received};
 use crate::engine::text::mustache::{Dialect, Fields, Mustache};
 use crate::engine::text::percent::{located, pairs};
+use crate::engine::text::size::bytes_of_json;
 use crate::redact::Sentence;
 use crate::wire::json;
 

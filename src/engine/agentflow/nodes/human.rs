@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 
 use super::super::runtime::turn;
 use super::super::values::shown as text_of;
-use super::super::{Kind, Outcome, Step, Then, Visit};
 use super::speaker::{model, plain};
-use crate::engine::Task;
+use crate::engine::agentflow::step::{Kind, Outcome, Step, Then, Visit};
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Message;
-use crate::engine::models::{Ask, ChatModel};
+use crate::engine::contract::model::{Ask, ChatModel};
 
 /// What Flowise has the model say, where the author says nothing else.
 const PROMPT: &str = include_str!("human_input.txt");

@@ -3,12 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::super::structured;
-use super::super::{Kind, Outcome, Step, Visit};
 use super::speaker::{Clock, Said, Speaker, add_thoughts, add_usage, formed, tell_end};
-use crate::engine::Task;
+use crate::engine::agentflow::step::{Kind, Outcome, Step, Visit};
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::models::Ask;
+use crate::engine::contract::model::Ask;
 
 /// The node `llmAgentflow`.
 pub(super) struct Llm;

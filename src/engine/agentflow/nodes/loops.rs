@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::super::changes::Changes;
-use super::super::{Kind, Outcome, Step, Then, Visit};
-use crate::engine::Task;
+use crate::engine::agentflow::step::{Kind, Outcome, Step, Then, Visit};
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::text::mustache::JsonTemplate;
 

@@ -16,12 +16,9 @@ mod speaker;
 mod start;
 mod tool;
 
-use serde_json::Value;
-
 pub(super) use self::agent::asks_first;
 
-use super::Kind;
-use crate::engine::compile::inputs::Inputs;
+use super::step::Kind;
 
 const KINDS: &[&dyn Kind] = &[
     &start::Start,
@@ -54,19 +51,5 @@ pub(super) fn why_not(name: &str) -> &'static str {
     match name {
         "customFunctionAgentflow" => "the engine runs no code",
         _ => "the engine does not know this kind of node",
-    }
-}
-
-/// Says that something about a node is not supported.
-fn refuse_if_set(inputs: &mut Inputs<'_, '_, '_>, names: &[&str], message: &str) {
-    for name in names {
-        let is_empty = |value: &Value| match value {
-            Value::Array(items) => items.is_empty(),
-            Value::String(text) => matches!(text.trim(), "" | "[]"),
-            value => value.is_null(),
-        };
-        if inputs.value(name).is_some_and(|value| !is_empty(&value)) {
-            inputs.refuse(name, message);
-        }
     }
 }

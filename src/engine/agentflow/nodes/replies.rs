@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::super::{Kind, Outcome, Step, Visit};
-use crate::engine::Task;
+use crate::engine::agentflow::step::{Kind, Outcome, Step, Visit};
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::Task;
 
 /// The node `directReplyAgentflow`.
 pub(super) struct DirectReply;

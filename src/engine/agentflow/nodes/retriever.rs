@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::super::changes::Changes;
+use super::super::knowledge;
 use super::super::talk::shown_sources;
-use super::super::{Kind, Outcome, Step, Visit, knowledge};
 use super::speaker::pretty;
-use crate::engine::Task;
+use crate::engine::agentflow::step::{Kind, Outcome, Step, Visit};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::contract::part::Retriever;
-use crate::engine::nodes::retrieval::VectorStore;
+use crate::engine::contract::Task;
+use crate::engine::contract::node::VectorStore;
 
 /// The node `retrieverAgentflow`.
 pub(super) struct RetrieverNode;
@@ -45,7 +45,7 @@ impl Kind for RetrieverNode {
 
 #[derive(Debug)]
 struct Searches {
-    stores: Vec<Arc<VectorStore>>,
+    stores: Vec<Arc<dyn VectorStore>>,
     with_metadata: bool,
     changes: Changes,
 }

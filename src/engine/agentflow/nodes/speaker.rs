@@ -9,14 +9,15 @@ use serde_json::{Map, Value, json};
 use super::super::changes::Changes;
 use super::super::runtime::turn;
 use super::super::structured::{is_type, schema};
+use super::super::talk::message;
 use super::super::talk::{self, Talk};
 use super::super::values::shown as text_of;
-use super::super::{Visit, talk::message};
 use super::buffer::{most_tokens, surplus};
+use crate::engine::agentflow::step::Visit;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Message;
-use crate::engine::models::{self, Answered, Ask, ChatModel};
+use crate::engine::contract::model::{Answered, Ask, ChatModel};
 use crate::engine::text::mustache::JsonTemplate;
 use crate::wire::json;
 
@@ -242,7 +243,7 @@ pub(super) fn model(name: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<(Arc<
     let config = inputs.value(&format!("{name}Config")).and_then(|config| config.as_object().cloned());
     let config = config.unwrap_or_default();
     let streams = config.get("streaming") != Some(&Value::Bool(false));
-    Some((models::from_config(&kind, config, inputs)?, streams))
+    Some((inputs.model_inside(&kind, config)?, streams))
 }
 
 /// Turns that came with the request go before everything that the first node says.

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::super::answer::state;
-use super::super::{Kind, Outcome, Step, Visit};
-use crate::engine::Task;
+use super::super::runtime::state;
+use crate::engine::agentflow::step::{Kind, Outcome, Step, Visit};
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::text::mustache::JsonTemplate;
 

@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::super::changes::Changes;
 use super::super::tools::Slot;
-use super::super::{Kind, Outcome, Step, Visit};
-use crate::engine::Task;
+use crate::engine::agentflow::step::{Kind, Outcome, Step, Visit};
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::text::mustache::{Dialect, JsonTemplate};
 use crate::wire::json::read_str;

@@ -13,13 +13,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::compile::Workshop;
+use crate::engine::compile::workshop::Workshop;
+use crate::engine::contract::flows::FlowIndex;
 use crate::engine::contract::request::Request;
-use crate::engine::contract::run::{Run, Services, Sink};
+use crate::engine::contract::run::{Run, Services};
+use crate::engine::contract::sink::Sink;
 use crate::engine::contract::watch::Watch;
 use crate::engine::documents::stores::DocumentStores;
 use crate::engine::flow::Flow;
-use crate::engine::flow::flows::FlowIndex;
 use crate::engine::models::lab;
 use crate::engine::provider::Targets;
 use crate::engine::threads::answer;

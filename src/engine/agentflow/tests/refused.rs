@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::draw::{Drawing, model, reply};
-use crate::engine::compile::Workshop;
+use crate::engine::compile::workshop::Workshop;
 use crate::engine::flow::Flow;
 use crate::engine::models::lab;
 use crate::engine::provider::Targets;

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Usage;
+use crate::engine::contract::model::{Answered, Ask};
 use crate::engine::models::gathering::{CallPart, CallParts, Gathering, broken_off, parsed, picked, usage_metadata};
-use crate::engine::models::{Answered, Ask};
 use crate::engine::provider::failure_in_stream;
 
 #[derive(Deserialize)]

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall, ToolSpec};
-use crate::engine::models::Ask;
+use crate::engine::contract::model::Ask;
 
 /// What the one tool of a schema is called where the schema says nothing of itself.
 const EXTRACTION: &str = "A function available to call.";

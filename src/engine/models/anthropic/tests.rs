@@ -3,13 +3,13 @@ use serde_json::{Value, json};
 use super::answer::Reply;
 use super::{ChatAnthropic, build, most_tokens, takes_sampling};
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
 use crate::engine::contract::message::{Message, Usage};
-use crate::engine::contract::part::Part;
-use crate::engine::models::Ask;
+use crate::engine::contract::model::Ask;
 use crate::engine::models::gathering::Framing;
 use crate::engine::models::gathering::tests::told;
 use crate::engine::models::lab::{HERE, asked, calculator, city, conversation, problems};
-use crate::engine::nodes::Kind;
 
 /// The node at another address, which Flowise's own cannot be told.
 struct Elsewhere;

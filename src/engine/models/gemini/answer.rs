@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Usage;
+use crate::engine::contract::model::{Answered, Ask};
 use crate::engine::models::gathering::{CallPart, CallParts, Gathering, broken_off, parsed, usage_metadata};
-use crate::engine::models::{Answered, Ask};
 use crate::engine::provider::failure_in_stream;
 use crate::predict::chat_id;
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall};
-use crate::engine::models::Ask;
+use crate::engine::contract::model::Ask;
 use crate::engine::models::gathering::set;
 
 const EXTRACTION: &str = "A function available to call.";

@@ -3,7 +3,7 @@ use serde_json::{Map, Value, json};
 use super::ChatGemini;
 use super::answer::Reply;
 use crate::engine::contract::message::{Message, Usage};
-use crate::engine::models::Ask;
+use crate::engine::contract::model::Ask;
 use crate::engine::models::gathering::Framing;
 use crate::engine::models::gathering::tests::told;
 use crate::engine::models::lab::{HERE, asked, calculator, city, conversation, problems};

@@ -11,13 +11,13 @@ use super::connection::{self, Headers, WithoutCredential, number};
 use super::gathering::{Framing, gathered, set};
 use super::openai::answer::Completion;
 use super::openai::request::{content, extraction, tool, tool_call};
-use super::{Answered, Ask, ChatModel};
-use crate::engine::Task;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
 use crate::engine::contract::message::{Message, Role};
-use crate::engine::contract::part::Part;
+use crate::engine::contract::model::{Answered, Ask, ChatModel};
 use crate::engine::contract::run::Run;
-use crate::engine::nodes::Kind;
 use crate::engine::provider::Endpoint;
 
 const ADDRESS: &str = "https://api.mistral.ai";

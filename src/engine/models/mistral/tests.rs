@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::{ChatMistral, nine};
 use crate::engine::contract::message::{Message, ToolCall};
-use crate::engine::models::Ask;
+use crate::engine::contract::model::Ask;
 use crate::engine::models::lab::{HERE, IMAGE, asked, built, calculator, city, conversation};
 
 const STREAM: &str = r#"data: {"id":"1","model":"mistral-small","choices":[{"index":0,"delta":{"role":"assistant","content":"Salut"},"finish_reason":null}]}

@@ -13,14 +13,14 @@ use super::gathering::{
     CallPart, CallParts, Framing, Gathering, broken_off, gathered, parsed, picked, set, usage_metadata,
 };
 use super::openai::request::{extraction, tool};
-use super::{Answered, Ask, ChatModel};
-use crate::engine::Task;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall, Usage};
-use crate::engine::contract::part::Part;
+use crate::engine::contract::model::{Answered, Ask, ChatModel};
 use crate::engine::contract::run::Run;
-use crate::engine::nodes::Kind;
 use crate::engine::provider::{Endpoint, failure_in_stream};
 use crate::predict::chat_id;
 

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::{ChatOllama, Reply};
 use crate::engine::contract::message::Usage;
-use crate::engine::models::Ask;
+use crate::engine::contract::model::Ask;
 use crate::engine::models::gathering::Framing;
 use crate::engine::models::gathering::tests::told;
 use crate::engine::models::lab::{HERE, asked, calculator, city, conversation, problems};

@@ -7,9 +7,9 @@ use http::header::HeaderName;
 use super::OpenAi;
 use super::settings::Settings;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::contract::part::Part;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
 use crate::engine::models::connection::{self, Headers, WithoutCredential};
-use crate::engine::nodes::Kind;
 use crate::engine::provider::Endpoint;
 
 pub(crate) const CREDENTIAL: &str = "azureOpenAIApi";

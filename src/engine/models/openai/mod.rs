@@ -20,12 +20,12 @@ use serde_json::{Map, Value};
 
 use super::connection::{self, Headers, WithoutCredential};
 use super::gathering::{Framing, gathered};
-use super::{Answered, Ask, ChatModel};
-use crate::engine::Task;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::contract::part::Part;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
+use crate::engine::contract::model::{Answered, Ask, ChatModel};
 use crate::engine::contract::run::Run;
-use crate::engine::nodes::Kind;
 use crate::engine::provider::Endpoint;
 use answer::Completion;
 use request::Style;

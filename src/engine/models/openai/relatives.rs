@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use super::settings::Settings;
 use super::{OpenAi, Place};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::contract::part::Part;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
 use crate::engine::models::connection::{self, WithoutCredential};
-use crate::engine::nodes::Kind;
 
 /// A provider and its node.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl Relative {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::models::Ask;
+    use crate::engine::contract::model::Ask;
     use crate::engine::models::lab::{HERE, asked, built, problems};
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall, ToolSpec};
-use crate::engine::models::Ask;
+use crate::engine::contract::model::Ask;
 use crate::engine::models::gathering::set;
 
 /// What stands in the body beside the node's own fields.

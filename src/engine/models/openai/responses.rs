@@ -4,15 +4,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::request::{Style, extraction};
-use crate::engine::Task;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{Content, Message, Piece, Role, ToolSpec, Usage};
+use crate::engine::contract::model::{Answered, Ask, ChatModel};
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection::Headers;
 use crate::engine::models::gathering::{
     CallParts, Framing, Gathering, broken_off, gathered, parsed, picked, set, usage_metadata,
 };
-use crate::engine::models::{Answered, Ask, ChatModel};
 use crate::engine::provider::{Endpoint, failure_in_stream};
 
 /// One model at one address.

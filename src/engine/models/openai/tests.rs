@@ -7,10 +7,10 @@ use super::responses::Response;
 use super::{AzureChatOpenAi, ChatLocalAi, ChatOpenAi, ChatOpenAiCustom};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{Message, Usage};
+use crate::engine::contract::model::{Answered, Ask};
 use crate::engine::models::gathering::Framing;
 use crate::engine::models::gathering::tests::told;
 use crate::engine::models::lab::{HERE, IMAGE, asked, asked_in_vain, built, calculator, city, conversation, problems};
-use crate::engine::models::{Answered, Ask};
 
 const STREAM: &str = "data: {\"id\":\"chatcmpl-1\",\"model\":\"stub-model\",\"choices\":[{\"index\":0,\"delta\":\
 {\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n\

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::request::Style;
 use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall, ToolSpec};
-use crate::engine::models::Ask;
+use crate::engine::contract::model::Ask;
 
 /// What the model was sent in a transcript, word for word.
 fn recorded(transcript: &str) -> Vec<Value> {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{STOPPED, without_broken_images, without_thoughts};
-use crate::engine::contract::part::Said;
+use crate::engine::contract::node::Said;
 use crate::engine::testing::{Predicted, flow, load, predict, predictions};
 
 fn event(name: &str, data: Value) -> (String, Value) {

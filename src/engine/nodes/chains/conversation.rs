@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use serde_json::Map;
 
-use crate::engine::Task;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
+use crate::engine::contract::history::Memory;
 use crate::engine::contract::message::{Content, Message, Piece, Role};
-use crate::engine::contract::part::{Chain, Part, Reply};
+use crate::engine::contract::model::{Ask, ChatModel};
+use crate::engine::contract::node::{Chain, Reply};
+use crate::engine::contract::prompt::{Form, Prompt};
 use crate::engine::contract::run::Run;
-use crate::engine::memory::Memory;
-use crate::engine::models::{Ask, ChatModel};
-use crate::engine::nodes::Kind;
 use crate::engine::nodes::moderation::{Moderations, moderations};
-use crate::engine::nodes::prompts::{Form, Prompt};
 use crate::engine::text::template::Template;
 
 /// What Flowise says where the node says nothing.
@@ -37,7 +38,7 @@ impl Kind for ConversationChain {
         }
         let memory = inputs.part_as("memory", Part::into_memory, "a memory");
         let prompt = inputs.part_as("chatPromptTemplate", Part::into_prompt, "a chat prompt template");
-        if prompt.as_ref().is_some_and(|prompt| prompt.form() != Form::Chat) {
+        if prompt.as_ref().is_some_and(|prompt| prompt.form != Form::Chat) {
             inputs.refuse("chatPromptTemplate", "expected a chat prompt template");
         }
         let moderations = moderations(inputs);

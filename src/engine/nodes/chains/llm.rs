@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::engine::Task;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Message;
-use crate::engine::contract::part::{Chain, OutputParser, Part, Reply, Said, Source};
+use crate::engine::contract::model::{Ask, ChatModel};
+use crate::engine::contract::node::{Chain, OutputParser, Reply, Said, Source};
+use crate::engine::contract::prompt::{Form, Prompt};
 use crate::engine::contract::run::Run;
-use crate::engine::models::{Ask, ChatModel};
-use crate::engine::nodes::Kind;
 use crate::engine::nodes::moderation::{Moderations, moderations};
-use crate::engine::nodes::prompts::{Form, Prompt};
 
 /// The place of a parser's instructions.
 const FORMAT_INSTRUCTIONS: &str = "format_instructions";
@@ -33,7 +34,7 @@ impl Kind for LlmChain {
         }
         let prompt = inputs.part_as("prompt", Part::into_prompt, "a prompt");
         let parser = inputs.part_as("outputParser", Part::into_parser, "an output parser");
-        if parser.is_some() && prompt.as_ref().is_some_and(|prompt| prompt.form() == Form::FewShot) {
+        if parser.is_some() && prompt.as_ref().is_some_and(|prompt| prompt.form == Form::FewShot) {
             inputs.refuse("outputParser", "a few-shot prompt has no place for a parser's instructions");
         }
         let moderations = moderations(inputs);

@@ -3,7 +3,7 @@
 mod conversation;
 mod llm;
 
-use super::Kind;
+use crate::engine::compile::kind::Kind;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&llm::LlmChain, &conversation::ConversationChain];
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::contract::part::Said;
+use crate::engine::contract::node::Said;
 use crate::engine::testing::{Predicted, flow, load, predict, predictions};
 
 /// An LLM chain with this prompt, and with these inputs of a parser.

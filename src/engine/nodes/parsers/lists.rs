@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::mends;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::contract::part::{OutputParser, Part, Said};
-use crate::engine::nodes::Kind;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::node::{OutputParser, Said};
 
 /// The node `csvOutputParser`.
 pub(super) struct CsvOutputParser;

@@ -8,7 +8,8 @@ mod schema;
 mod structured;
 mod zod;
 
-use super::Kind;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
 
 pub(super) const KINDS: &[&dyn Kind] = &[
     &lists::CsvOutputParser,
@@ -18,6 +19,6 @@ pub(super) const KINDS: &[&dyn Kind] = &[
 ];
 
 /// Whether the model is asked once more about an answer that cannot be parsed.
-fn mends(inputs: &mut super::Inputs<'_, '_, '_>) -> bool {
+fn mends(inputs: &mut Inputs<'_, '_, '_>) -> bool {
     inputs.flag("autofixParser").unwrap_or(false)
 }

@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::schema::{Bounds, Schema, Shape};
 use super::{mends, repair, zod};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::contract::part::{OutputParser, Part, Said};
-use crate::engine::nodes::Kind;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::node::{OutputParser, Said};
 
 /// Of an answer that cannot be read, in letters.
 const LONGEST_TOLD: usize = 10_000;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Form, Prompt};
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::given::Given;
 use crate::engine::contract::message::Role;
-use crate::engine::contract::part::Part;
-use crate::engine::nodes::Kind;
-use crate::engine::nodes::prompts::given::Given;
+use crate::engine::contract::prompt::{Form, Prompt};
 use crate::engine::text::template::{Template, counted};
 
 /// The node `fewShotPromptTemplate`.

@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::super::Kind;
 use super::super::moderation::{Moderations, moderations};
-use crate::engine::Task;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
+use crate::engine::contract::history::Memory;
 use crate::engine::contract::message::{Message, Role};
-use crate::engine::contract::part::{Chain, Document, Part, Reply, Retriever};
+use crate::engine::contract::model::{Ask, ChatModel};
+use crate::engine::contract::node::{Chain, Document, Reply, Retriever};
 use crate::engine::contract::run::Run;
-use crate::engine::memory::Memory;
-use crate::engine::models::{Ask, ChatModel};
 use crate::engine::text::template::Template;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&ConversationalQa, &PlainQa];
+pub(in crate::engine::nodes) const KINDS: &[&dyn Kind] = &[&ConversationalQa, &PlainQa];
 
 /// What models are told where the flow's author wrote nothing else, word for word as Flowise tells them.
 mod prompts {

@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::super::{self as nodes, Kind};
-use super::stores::{MOST, VectorStore};
+use super::stores::{IndexedStore, MOST};
 use super::{loaders, stores};
-use crate::engine::Task;
-use crate::engine::compile::Need;
 use crate::engine::compile::inputs::{Inputs, is_empty};
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::compile::workshop::Need;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::part::{Document, DocumentSource, Embeddings, Part};
+use crate::engine::contract::node::{Document, DocumentSource, Embeddings, VectorStore};
 use crate::engine::contract::run::Run;
 use crate::engine::documents::index::{Nearness, Origin};
 use crate::engine::documents::stores::{Component, DocumentStore, LOADER};
-use crate::engine::models::part_from_config;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&StoreLoader, &StoreSearch];
+pub(in crate::engine::nodes) const KINDS: &[&dyn Kind] = &[&StoreLoader, &StoreSearch];
 
 const SELECTED: &str = "selectedStore";
 
@@ -63,13 +63,13 @@ impl Kind for StoreSearch {
 
 /// The store that an input has chosen, to be searched. One that is not there is noted as missing, and fails when it is
 /// searched; what is wrong with one that is there is told to the inputs.
-pub(crate) fn opened(chosen: &str, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<VectorStore>> {
+pub(crate) fn opened(chosen: &str, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn VectorStore>> {
     match found(chosen, input, inputs)? {
-        Ok(store) => searched(&store, input, inputs).map(Arc::new),
+        Ok(store) => searched(&store, input, inputs).map(|store| Arc::new(store) as _),
         Err(absent) => {
             let absent = Arc::new(absent);
             let origin = Origin { sources: vec![Arc::clone(&absent) as _], embeddings: absent };
-            Some(Arc::new(VectorStore::new(origin, Arc::default(), Nearness::Cosine, MOST)))
+            Some(Arc::new(IndexedStore::new(origin, Arc::default(), Nearness::Cosine, MOST)))
         }
     }
 }
@@ -89,14 +89,15 @@ fn found(chosen: &str, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<R
     }
 }
 
-fn searched(store: &Arc<DocumentStore>, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<VectorStore> {
+fn searched(store: &Arc<DocumentStore>, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<IndexedStore> {
     let name = &store.name;
     let Some(Component { name: kind, config }) = &store.embeddings else {
         inputs.refuse(input, format!("the document store \"{name}\" has no embeddings: nobody upserted it in Flowise"));
         return None;
     };
     let problems = inputs.compiler.problems.len();
-    let embeddings = nodes::find(kind).and_then(|known| part_from_config(known, kind, config.clone(), inputs));
+    let embeddings = inputs.compiler.kinds.find(kind);
+    let embeddings = embeddings.and_then(|known| inputs.part_inside(known, kind, config.clone()));
     let embeddings = embeddings.and_then(Part::into_embeddings);
     if embeddings.is_none() && inputs.compiler.problems.len() == problems {
         inputs.refuse(input, format!("the document store \"{name}\": the engine does not know the embeddings {kind}"));
@@ -109,7 +110,7 @@ fn searched(store: &Arc<DocumentStore>, input: &str, inputs: &mut Inputs<'_, '_,
         }
     };
     let origin = Origin { sources: vec![Arc::clone(store) as _], embeddings: embeddings? };
-    Some(VectorStore::new(origin, Arc::clone(&store.index), nearness, most))
+    Some(IndexedStore::new(origin, Arc::clone(&store.index), nearness, most))
 }
 
 /// Databases that embed or search in a way of their own.

@@ -3,7 +3,7 @@
 use super::csv;
 use super::json::Wanted;
 use super::split::{How, PLAIN, TextSplitter};
-use crate::engine::contract::part::Splitter as _;
+use crate::engine::contract::node::Splitter as _;
 use crate::fuzzing::fuzz;
 
 #[test]

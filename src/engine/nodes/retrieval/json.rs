@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::engine::contract::budget::bytes_of;
 use crate::engine::text::javascript::{entries, json, shown, trim};
+use crate::engine::text::size::bytes_of;
 use crate::wire::json::read_str;
 
 /// A text, and what the file itself says about it.

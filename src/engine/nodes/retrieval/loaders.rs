@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::super::Kind;
 use super::csv;
 use super::json::{self, Wanted};
-use crate::engine::Task;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::part::{Document, DocumentSource, Part, Source, Splitter};
+use crate::engine::contract::node::{Document, DocumentSource, Source, Splitter};
 use crate::engine::contract::run::Run;
 use crate::engine::nodes::files;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&PlainText, &TextFile, &JsonFile, &CsvFile];
+pub(in crate::engine::nodes) const KINDS: &[&dyn Kind] = &[&PlainText, &TextFile, &JsonFile, &CsvFile];
 
 struct PlainText;
 

@@ -1,29 +1,18 @@
 //! Documents, how they are cut into passages, how passages are found again, and chains that answer from them.
 
-mod chains;
+pub(super) mod chains;
 mod csv;
-mod document_store;
+pub(super) mod document_store;
 #[cfg(test)]
 mod fuzz;
 mod json;
-mod loaders;
+pub(super) mod loaders;
 mod split;
-mod splitters;
-mod stores;
+pub(super) mod splitters;
+pub(super) mod stores;
 #[cfg(test)]
-mod testing;
-mod tool;
+pub(super) mod testing;
+pub(super) mod tool;
 
 pub(crate) use document_store::opened;
-pub(crate) use stores::VectorStore;
 pub(crate) use tool::lookup;
-
-use super::Kind;
-
-pub(super) const KINDS: &[&[&dyn Kind]] =
-    &[chains::KINDS, document_store::KINDS, loaders::KINDS, splitters::KINDS, stores::KINDS, tool::KINDS, TESTS];
-
-#[cfg(test)]
-const TESTS: &[&dyn Kind] = testing::KINDS;
-#[cfg(not(test))]
-const TESTS: &[&dyn Kind] = &[];

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::contract::part::{Document, Splitter};
+use crate::engine::contract::node::{Document, Splitter};
 use crate::engine::text::javascript::{is_space, length, trim};
 use crate::engine::text::tokens::Encoding;
 

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::super::Kind;
 use super::split::{How, MARKDOWN, PLAIN, TextSplitter};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::contract::part::Part;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
 use crate::engine::text::tokens::Encoding;
 
 /// Each is looked for in what those before it have left, and within those.
 const MOST_SEPARATORS: usize = 100;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&Recursive, &Character, &Markdown, &Token];
+pub(in crate::engine::nodes) const KINDS: &[&dyn Kind] = &[&Recursive, &Character, &Markdown, &Token];
 
 struct Recursive;
 

@@ -1,19 +1,24 @@
 //! Vector stores, and nodes that only look into one.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::super::Kind;
-use crate::engine::Task;
-use crate::engine::compile::inputs::Inputs;
-use crate::engine::contract::part::{Document, Part, Retriever, Source};
+use aws_lc_rs::digest::{Context, SHA256};
+
+use crate::engine::compile::Compiler;
+use crate::engine::compile::inputs::{Inputs, overridden, referred};
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
+use crate::engine::contract::node::{Document, Retriever, Source, VectorStore};
 use crate::engine::contract::run::Run;
-use crate::engine::documents::index::{Index, Nearness, Origin, index_of};
+use crate::engine::documents::index::{Index, Nearness, Origin};
 use crate::engine::text::mustache::Mustache;
 
 /// Passages that are found where nothing is said.
 pub(super) const MOST: usize = 4;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&InMemory, &Faiss, &StoreRetriever, &StoreToDocument];
+pub(in crate::engine::nodes) const KINDS: &[&dyn Kind] = &[&InMemory, &Faiss, &StoreRetriever, &StoreToDocument];
 
 struct InMemory;
 
@@ -82,7 +87,7 @@ impl Kind for StoreToDocument {
     }
 }
 
-fn looked_into(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<VectorStore>> {
+fn looked_into(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn VectorStore>> {
     if !inputs.has("vectorStore") {
         inputs.refuse("vectorStore", "a vector store is required");
     }
@@ -103,18 +108,42 @@ fn store(inputs: &mut Inputs<'_, '_, '_>, nearness: Nearness) -> Option<Part> {
     let most = inputs.integer("topK").and_then(|most| usize::try_from(most).ok()).filter(|most| *most > 0);
     let index = index_of(inputs.compiler, &inputs.node.id);
     let origin = Origin { sources, embeddings: embeddings? };
-    let store = VectorStore::new(origin, index, nearness, most.unwrap_or(MOST));
+    let store = IndexedStore::new(origin, index, nearness, most.unwrap_or(MOST));
     Some(output(inputs, Arc::new(store)))
 }
 
+/// The index of a node: of its inputs and those of every node that it refers to.
+fn index_of(compiler: &Compiler<'_>, id: &str) -> Arc<Index> {
+    let mut content = Context::new(&SHA256);
+    let mut seen = HashSet::new();
+    let mut left = vec![id.to_owned()];
+    while let Some(id) = left.pop() {
+        let Some(node) = compiler.export.node(&id).filter(|_| seen.insert(id.clone())) else { continue };
+        let mut inputs = overridden(node, compiler.overrides);
+        // Of any store: it changes what is found, not what there is.
+        inputs.shift_remove("topK");
+        for value in inputs.values() {
+            let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            left.extend(values.iter().filter_map(|value| referred(value.as_str()?)).map(str::to_owned));
+        }
+        let inputs = serde_json::Value::Object(inputs).to_string();
+        for part in [&id, &node.data.name, &inputs] {
+            content.update(&part.len().to_le_bytes());
+            content.update(part.as_bytes());
+        }
+    }
+    let content = content.finish();
+    compiler.indexes.of(content.as_ref().try_into().unwrap_or_default())
+}
+
 /// What the node's author wants of the store.
-pub(super) fn output(inputs: &Inputs<'_, '_, '_>, store: Arc<VectorStore>) -> Part {
+pub(super) fn output(inputs: &Inputs<'_, '_, '_>, store: Arc<dyn VectorStore>) -> Part {
     if inputs.output() == Some("vectorStore") { Part::VectorStore(store) } else { Part::Retriever(store) }
 }
 
 /// A store of passages.
 #[derive(Debug)]
-pub(crate) struct VectorStore {
+pub(super) struct IndexedStore {
     origin: Origin,
     index: Arc<Index>,
     nearness: Nearness,
@@ -122,21 +151,19 @@ pub(crate) struct VectorStore {
     most: usize,
 }
 
-impl VectorStore {
+impl IndexedStore {
     pub(super) fn new(origin: Origin, index: Arc<Index>, nearness: Nearness, most: usize) -> Self {
         Self { origin, index, nearness, most }
     }
+}
 
-    async fn nearest(
-        &self,
-        question: &str,
-        run: &Run<'_>,
-    ) -> Result<Vec<(Document, f32)>, crate::engine::contract::failure::Failure> {
-        self.index.nearest(&self.origin, self.nearness, question, self.most, run).await
+impl VectorStore for IndexedStore {
+    fn nearest<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<(Document, f32)>> {
+        Box::pin(self.index.nearest(&self.origin, self.nearness, question, self.most, run))
     }
 }
 
-impl Retriever for VectorStore {
+impl Retriever for IndexedStore {
     fn find<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
             let found = self.nearest(question, run).await?;
@@ -147,7 +174,7 @@ impl Retriever for VectorStore {
 
 #[derive(Debug)]
 struct Found {
-    store: Arc<VectorStore>,
+    store: Arc<dyn VectorStore>,
     /// In place of the question.
     query: Option<Mustache>,
     least: f64,

@@ -7,25 +7,27 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::Kind;
-use crate::engine::Task;
-use crate::engine::compile::Workshop;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
 use crate::engine::compile::problem::Problem;
+use crate::engine::compile::workshop::Workshop;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{Message, Role};
-use crate::engine::contract::part::{Embeddings, Part, Reply};
+use crate::engine::contract::model::{Answered, Ask, ChatModel};
+use crate::engine::contract::node::{Embeddings, Reply};
 use crate::engine::contract::request::Request;
-use crate::engine::contract::run::{Run, Services, Sink};
+use crate::engine::contract::run::{Run, Services};
+use crate::engine::contract::sink::Sink;
 use crate::engine::contract::watch::Watch;
 use crate::engine::documents::stores::DocumentStores;
 use crate::engine::flow::Flow;
-use crate::engine::models::{Answered, Ask, ChatModel};
 use crate::engine::provider::Targets;
 use crate::engine::testing::services;
 use crate::telemetry::metrics::Metrics;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&StubModel, &StubEmbeddings];
+pub(in crate::engine::nodes) const KINDS: &[&dyn Kind] = &[&StubModel, &StubEmbeddings];
 
 thread_local! {
     static ASKED: RefCell<Vec<Value>> = const { RefCell::new(Vec::new()) };

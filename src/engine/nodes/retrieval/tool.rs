@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::Kind;
-use crate::engine::Task;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::ToolSpec;
-use crate::engine::contract::part::{Part, Retriever, Tool, ToolResult};
+use crate::engine::contract::node::{Retriever, Tool, ToolResult};
 use crate::engine::contract::run::Run;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&RetrieverTool];
+pub(in crate::engine::nodes) const KINDS: &[&dyn Kind] = &[&RetrieverTool];
 
 struct RetrieverTool;
 
@@ -92,7 +93,7 @@ mod tests {
 
     use super::super::testing::Stage;
     use super::*;
-    use crate::engine::contract::part::Document;
+    use crate::engine::contract::node::Document;
 
     #[derive(Debug)]
     struct Two;

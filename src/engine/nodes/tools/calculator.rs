@@ -2,13 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::{arithmetic, parameters};
-use crate::engine::Task;
+use super::arguments::parameters;
+use super::arithmetic;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
 use crate::engine::contract::message::ToolSpec;
-use crate::engine::contract::part::{Part, Tool, ToolResult};
+use crate::engine::contract::node::{Tool, ToolResult};
 use crate::engine::contract::run::Run;
-use crate::engine::nodes::Kind;
 
 /// The node `calculator`.
 pub(super) struct Calculator;

@@ -4,13 +4,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::parameters;
-use crate::engine::Task;
+use super::arguments::parameters;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
 use crate::engine::contract::message::ToolSpec;
-use crate::engine::contract::part::{Part, Tool, ToolResult};
+use crate::engine::contract::node::{Tool, ToolResult};
 use crate::engine::contract::run::Run;
-use crate::engine::nodes::Kind;
 
 /// The node `currentDateTime`.
 pub(super) struct CurrentDateTime;

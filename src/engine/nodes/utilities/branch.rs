@@ -5,13 +5,15 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::script::{self, Script};
-use crate::engine::Task;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::part::{Part, Source};
+use crate::engine::contract::given::Given;
+use crate::engine::contract::node::Source;
 use crate::engine::contract::run::Run;
-use crate::engine::nodes::Kind;
-use crate::engine::nodes::prompts::given::Given;
+use crate::engine::nodes::prompts::given;
 use crate::engine::text::mustache::{Dialect, JsonTemplate};
 use crate::wire::json::read_str;
 
@@ -24,7 +26,7 @@ impl Kind for IfElseFunction {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let given = Given::read(inputs, "functionInputVariables").mapped(written_json);
+        let given = given::read(inputs, "functionInputVariables").mapped(written_json);
         inputs.ignore(&["functionName"]);
         let mut names: Vec<String> = given.names().map(|name| format!("${name}")).collect();
         names.extend(["$input", "$vars", "$flow"].map(str::to_owned));

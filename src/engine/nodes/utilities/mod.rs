@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Kind;
-use crate::engine::Task;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::outcomes::outcome;
-use crate::engine::contract::part::{Part, Source};
+use crate::engine::contract::names::OfSettings;
+use crate::engine::contract::node::Source;
 use crate::engine::contract::run::Run;
 use crate::engine::text::mustache::JsonTemplate;
-use crate::engine::text::variables::OfSettings;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&SetVariable, &GetVariable, &branch::IfElseFunction];
 
@@ -69,7 +69,7 @@ impl Source for Variable {
         Box::pin(async move {
             let mut values = Vec::with_capacity(self.sources.len());
             for (id, source) in &self.sources {
-                values.push(outcome(id, &**source, question, run).await?);
+                values.push(run.outcome(id, &**source, question).await?);
             }
             Ok(match values.len() {
                 0 => self.value.value(&OfSettings(run)).map_err(Failure::flow)?,
@@ -121,7 +121,7 @@ struct Gotten {
 
 impl Source for Gotten {
     fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
-        Box::pin(outcome(&self.id, &*self.source, question, run))
+        Box::pin(run.outcome(&self.id, &*self.source, question))
     }
 }
 

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::engine::contract::part::Said;
+use crate::engine::contract::node::Said;
 use crate::engine::testing::{flow, load, predict};
 
 #[test]

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::{BARE, Dialect, END, MARK, Mustache, Names, lenient};
-use crate::engine::contract::budget::bytes_of_json;
 use crate::engine::text::settled::Settled;
+use crate::engine::text::size::bytes_of_json;
 use crate::wire::json::read_str;
 
 /// See the module. Its names are always the author's.

@@ -18,8 +18,8 @@ use std::fmt::Write as _;
 use http::HeaderValue;
 use serde_json::Value;
 
+use super::header::secret_header;
 use super::percent;
-use crate::engine::provider::secret_header;
 
 /// Where references stand while the author's text around them is read as something else: noncharacters, which no text
 /// has a use for.

@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::super::super::Visit;
-use crate::engine::contract::part::Document;
+use crate::engine::agentflow::step::Visit;
+use crate::engine::contract::node::Document;
 
 /// Where a model's turn stands.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -12,8 +12,8 @@ use super::approval::{Decision, Pending, Turn, Verdict, tools_of};
 use super::{Waits, Work, total};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::ToolCall;
-use crate::engine::contract::part::Tool;
-use crate::engine::models::{Answered, Ask};
+use crate::engine::contract::model::{Answered, Ask};
+use crate::engine::contract::node::Tool;
 
 /// What a model is told that wants a tool to be called which needs a user's leave.
 const NOBODY_TO_ASK: &str =

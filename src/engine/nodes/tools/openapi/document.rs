@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::schema::Schemas;
+use crate::engine::nodes::tools::arguments::parameters;
 use crate::wire::json;
 
 /// References that follow each other.
@@ -106,7 +107,7 @@ impl Document {
         } else if parts.is_empty() {
             parts.insert("input".to_owned(), nothing());
         }
-        Ok(crate::engine::nodes::tools::parameters(&parts.into(), &required))
+        Ok(parameters(&parts.into(), &required))
     }
 
     /// The value itself, or what it refers to.

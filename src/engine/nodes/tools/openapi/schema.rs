@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::document::Document;
-use crate::engine::nodes::tools::{object, with};
+use crate::engine::nodes::tools::arguments::{object, with};
 use crate::engine::text::variables::text_of;
 
 /// Schemas within schemas; one that holds itself ends here.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::object;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::nodes::tools::with;
+use crate::engine::nodes::tools::arguments::with;
 use crate::engine::text::percent::{STEP, component, form, steps};
 use crate::engine::text::variables::text_of;
 
@@ -42,7 +42,7 @@ pub(super) fn properties(params: &[Param], shape: impl Fn(&Param) -> Value) -> V
     let properties = params.iter().map(property).collect::<Map<_, _>>();
     let required: Vec<&str> =
         params.iter().filter(|param| param.is_required).map(|param| param.name.as_str()).collect();
-    crate::engine::nodes::tools::object(&properties.into(), &required)
+    crate::engine::nodes::tools::arguments::object(&properties.into(), &required)
 }
 
 /// A required value that is not given.

@@ -1,4 +1,4 @@
-//! What nodes of the first generation become, by what others may use them for.
+//! What nodes may use each other for, and what they hand on.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,33 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::Task;
 use super::message::ToolSpec;
 use super::run::Run;
-use crate::engine::Task;
-use crate::engine::memory::Memory;
-use crate::engine::models::ChatModel;
-use crate::engine::nodes::prompts::Prompt;
-use crate::engine::nodes::retrieval::VectorStore;
-
-/// See the module.
-#[derive(Debug, Clone)]
-pub(crate) enum Part {
-    Model(Arc<dyn ChatModel>),
-    Prompt(Arc<Prompt>),
-    Memory(Arc<Memory>),
-    Parser(Arc<dyn OutputParser>),
-    Moderation(Arc<dyn Moderation>),
-    Embeddings(Arc<dyn Embeddings>),
-    Splitter(Arc<dyn Splitter>),
-    Documents(Arc<dyn DocumentSource>),
-    Retriever(Arc<dyn Retriever>),
-    VectorStore(Arc<VectorStore>),
-    /// One tool, or those of a toolkit.
-    Tools(Vec<Arc<dyn Tool>>),
-    Chain(Arc<dyn Chain>),
-    /// What other nodes' texts refer to.
-    Value(Arc<dyn Source>),
-}
 
 /// What answers a question.
 pub(crate) trait Chain: fmt::Debug + Send + Sync {
@@ -58,9 +34,21 @@ pub(crate) struct Reply {
     /// The label of the memory that was used.
     pub(crate) memory: Option<String>,
     /// Of an agentflow.
-    pub(crate) executed: Option<crate::engine::agentflow::Executed>,
+    pub(crate) executed: Option<Executed>,
     /// Variables that the flow's author wants to be shown.
     pub(crate) variables: Map<String, Value>,
+}
+
+/// What an agentflow's answer has beside its text.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Executed {
+    pub(crate) id: String,
+    /// The id of the answer's message.
+    pub(crate) message: String,
+    /// What was run.
+    pub(crate) nodes: Vec<Value>,
+    /// What the user is asked for before it goes on.
+    pub(crate) action: Option<Value>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -153,6 +141,12 @@ pub(crate) trait Retriever: fmt::Debug + Send + Sync {
     fn find<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<Document>>;
 }
 
+/// What holds passages, to be searched.
+pub(crate) trait VectorStore: Retriever {
+    /// The nearest passages and how near they are, best first.
+    fn nearest<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<(Document, f32)>>;
+}
+
 /// What a model may call.
 pub(crate) trait Tool: fmt::Debug + Send + Sync {
     fn spec(&self) -> &ToolSpec;
@@ -168,62 +162,4 @@ pub(crate) trait Tool: fmt::Debug + Send + Sync {
 pub(crate) struct ToolResult {
     pub(crate) text: String,
     pub(crate) sources: Vec<Document>,
-}
-
-impl Part {
-    pub(crate) fn into_model(self) -> Option<Arc<dyn ChatModel>> {
-        if let Self::Model(model) = self { Some(model) } else { None }
-    }
-
-    pub(crate) fn into_prompt(self) -> Option<Arc<Prompt>> {
-        if let Self::Prompt(prompt) = self { Some(prompt) } else { None }
-    }
-
-    pub(crate) fn into_memory(self) -> Option<Arc<Memory>> {
-        if let Self::Memory(memory) = self { Some(memory) } else { None }
-    }
-
-    pub(crate) fn into_parser(self) -> Option<Arc<dyn OutputParser>> {
-        if let Self::Parser(parser) = self { Some(parser) } else { None }
-    }
-
-    pub(crate) fn into_moderation(self) -> Option<Arc<dyn Moderation>> {
-        if let Self::Moderation(moderation) = self { Some(moderation) } else { None }
-    }
-
-    pub(crate) fn into_embeddings(self) -> Option<Arc<dyn Embeddings>> {
-        if let Self::Embeddings(embeddings) = self { Some(embeddings) } else { None }
-    }
-
-    pub(crate) fn into_splitter(self) -> Option<Arc<dyn Splitter>> {
-        if let Self::Splitter(splitter) = self { Some(splitter) } else { None }
-    }
-
-    pub(crate) fn into_documents(self) -> Option<Arc<dyn DocumentSource>> {
-        if let Self::Documents(documents) = self { Some(documents) } else { None }
-    }
-
-    pub(crate) fn into_retriever(self) -> Option<Arc<dyn Retriever>> {
-        if let Self::Retriever(retriever) = self { Some(retriever) } else { None }
-    }
-
-    pub(crate) fn into_vector_store(self) -> Option<Arc<VectorStore>> {
-        if let Self::VectorStore(store) = self { Some(store) } else { None }
-    }
-
-    pub(crate) fn tool(tool: impl Tool + 'static) -> Self {
-        Self::Tools(vec![Arc::new(tool)])
-    }
-
-    pub(crate) fn into_tools(self) -> Option<Vec<Arc<dyn Tool>>> {
-        if let Self::Tools(tools) = self { Some(tools) } else { None }
-    }
-
-    pub(crate) fn into_value(self) -> Option<Arc<dyn Source>> {
-        if let Self::Value(source) = self { Some(source) } else { None }
-    }
-
-    pub(crate) fn into_chain(self) -> Option<Arc<dyn Chain>> {
-        if let Self::Chain(chain) = self { Some(chain) } else { None }
-    }
 }

@@ -1,49 +1,33 @@
-//! Models that stand in another node's inputs, as in flows of the second generation: a kind's name and its inputs.
+//! Nodes that stand in another node's inputs, as in flows of the second generation: a kind's name and its inputs.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{ChatModel, kinds};
-use crate::engine::compile::export::{Data, Node};
-use crate::engine::compile::inputs::Inputs;
-use crate::engine::contract::part::Part;
-use crate::engine::nodes::Kind;
+use super::Inputs;
+use crate::engine::compile::export::Node;
+use crate::engine::compile::kind::Kind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::model::ChatModel;
 
-/// The model of that kind with those inputs; what is wrong is told to the compiler, under the label of the node whose
-/// inputs they stand in.
-pub(crate) fn from_config(
-    name: &str,
-    mut config: Map<String, Value>,
-    inputs: &mut Inputs<'_, '_, '_>,
-) -> Option<Arc<dyn ChatModel>> {
-    let Some(kind) = kinds().iter().find(|kind| kind.names().contains(&name)) else {
-        inputs.compiler.of_node(inputs.node, None, format!("the engine does not know the model {name}"));
-        return None;
-    };
-    // Editors repeat the kind's name in it, such as `llmModel`.
-    config.retain(|key, value| !(key.ends_with("Model") && value == name));
-    part_from_config(*kind, name, config, inputs).and_then(Part::into_model)
-}
+impl Inputs<'_, '_, '_> {
+    /// The model of that kind with those inputs; what is wrong is told to the compiler, under the label of the node whose
+    /// inputs they stand in.
+    pub(crate) fn model_inside(&mut self, name: &str, mut config: Map<String, Value>) -> Option<Arc<dyn ChatModel>> {
+        let Some(kind) = self.compiler.kinds.model(name) else {
+            self.compiler.of_node(self.node, None, format!("the engine does not know the model {name}"));
+            return None;
+        };
+        // Editors repeat the kind's name in it, such as `llmModel`.
+        config.retain(|key, value| !(key.ends_with("Model") && value == name));
+        self.part_inside(kind, name, config).and_then(Part::into_model)
+    }
 
-/// As [`from_config`], of any kind.
-pub(crate) fn part_from_config(
-    kind: &dyn Kind,
-    name: &str,
-    config: Map<String, Value>,
-    inputs: &mut Inputs<'_, '_, '_>,
-) -> Option<Part> {
-    let outer = inputs.node;
-    let data = Data {
-        name: name.to_owned(),
-        label: outer.data.label.clone(),
-        category: String::new(),
-        inputs: Map::new(),
-        outputs: Map::new(),
-        input_params: Vec::new(),
-    };
-    let node = Node { id: outer.id.clone(), data, parent: outer.parent.clone() };
-    Inputs::new(&node, config, inputs.compiler).build(kind)
+    /// As [`model_inside`](Self::model_inside), of any kind.
+    pub(crate) fn part_inside(&mut self, kind: &dyn Kind, name: &str, config: Map<String, Value>) -> Option<Part> {
+        let node = Node::inside(self.node, name);
+        Inputs::new(&node, config, self.compiler).build(kind)
+    }
 }
 
 #[cfg(test)]
@@ -51,8 +35,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::engine::flow::kinds::KINDS;
     use crate::engine::models::lab::built;
-    use crate::engine::nodes::find;
 
     /// A node with a model in its inputs.
     struct Outer;
@@ -65,7 +49,7 @@ mod tests {
         fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
             let name = inputs.text("llmModel")?;
             let Some(Value::Object(config)) = inputs.value("llmModelConfig") else { return None };
-            from_config(&name, config, inputs).map(Part::Model)
+            inputs.model_inside(&name, config).map(Part::Model)
         }
     }
 
@@ -113,7 +97,7 @@ mod tests {
             "openAIEmbeddings",
             "ollamaEmbedding",
         ] {
-            assert!(find(name).is_some(), "{name}");
+            assert!(KINDS.find(name).is_some(), "{name}");
         }
     }
 }

@@ -1,0 +1,21 @@
+//! One flow of the second generation, ready to run.
+
+use std::collections::HashMap;
+
+use super::graph::Graph;
+use super::step::Node;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Agentflow {
+    pub(super) nodes: Vec<Node>,
+    pub(super) whole: Graph,
+    /// What is inside of iterations, by the iteration's place.
+    pub(super) inside: HashMap<usize, Graph>,
+    /// Whether it starts with a form.
+    pub(super) has_form: bool,
+    /// Whether its state outlives a run.
+    pub(super) keeps_state: bool,
+    /// Whether it may stop for its user.
+    pub(super) may_wait: bool,
+}

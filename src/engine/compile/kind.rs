@@ -1,0 +1,34 @@
+//! Kinds of nodes: what each is called, and how a node of it is built.
+
+use super::inputs::Inputs;
+use super::part::Part;
+
+/// A kind of node.
+pub(crate) trait Kind: Sync {
+    /// Flowise's names of it, such as `chatOpenAI`.
+    fn names(&self) -> &'static [&'static str];
+
+    /// Makes the part; what is wrong is told to the inputs.
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part>;
+}
+
+/// All kinds of nodes of the first generation, handed down by whoever knows them.
+#[derive(Clone, Copy)]
+pub(crate) struct Kinds {
+    /// All but the models.
+    pub(crate) families: &'static [&'static [&'static dyn Kind]],
+    pub(crate) models: &'static [&'static dyn Kind],
+}
+
+impl Kinds {
+    /// The kind of that name.
+    pub(crate) fn find(self, name: &str) -> Option<&'static dyn Kind> {
+        let all = self.families.iter().copied().chain([self.models]).flatten();
+        all.copied().find(|kind| kind.names().contains(&name))
+    }
+
+    /// The kind of chat model of that name.
+    pub(crate) fn model(self, name: &str) -> Option<&'static dyn Kind> {
+        self.models.iter().copied().find(|kind| kind.names().contains(&name))
+    }
+}

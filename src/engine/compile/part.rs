@@ -1,0 +1,88 @@
+//! What nodes of the first generation become, by what others may use them for.
+
+use std::sync::Arc;
+
+use crate::engine::contract::history::Memory;
+use crate::engine::contract::model::ChatModel;
+use crate::engine::contract::node::{
+    Chain, DocumentSource, Embeddings, Moderation, OutputParser, Retriever, Source, Splitter, Tool, VectorStore,
+};
+use crate::engine::contract::prompt::Prompt;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) enum Part {
+    Model(Arc<dyn ChatModel>),
+    Prompt(Arc<Prompt>),
+    Memory(Arc<Memory>),
+    Parser(Arc<dyn OutputParser>),
+    Moderation(Arc<dyn Moderation>),
+    Embeddings(Arc<dyn Embeddings>),
+    Splitter(Arc<dyn Splitter>),
+    Documents(Arc<dyn DocumentSource>),
+    Retriever(Arc<dyn Retriever>),
+    VectorStore(Arc<dyn VectorStore>),
+    /// One tool, or those of a toolkit.
+    Tools(Vec<Arc<dyn Tool>>),
+    Chain(Arc<dyn Chain>),
+    /// What other nodes' texts refer to.
+    Value(Arc<dyn Source>),
+}
+
+impl Part {
+    pub(crate) fn into_model(self) -> Option<Arc<dyn ChatModel>> {
+        if let Self::Model(model) = self { Some(model) } else { None }
+    }
+
+    pub(crate) fn into_prompt(self) -> Option<Arc<Prompt>> {
+        if let Self::Prompt(prompt) = self { Some(prompt) } else { None }
+    }
+
+    pub(crate) fn into_memory(self) -> Option<Arc<Memory>> {
+        if let Self::Memory(memory) = self { Some(memory) } else { None }
+    }
+
+    pub(crate) fn into_parser(self) -> Option<Arc<dyn OutputParser>> {
+        if let Self::Parser(parser) = self { Some(parser) } else { None }
+    }
+
+    pub(crate) fn into_moderation(self) -> Option<Arc<dyn Moderation>> {
+        if let Self::Moderation(moderation) = self { Some(moderation) } else { None }
+    }
+
+    pub(crate) fn into_embeddings(self) -> Option<Arc<dyn Embeddings>> {
+        if let Self::Embeddings(embeddings) = self { Some(embeddings) } else { None }
+    }
+
+    pub(crate) fn into_splitter(self) -> Option<Arc<dyn Splitter>> {
+        if let Self::Splitter(splitter) = self { Some(splitter) } else { None }
+    }
+
+    pub(crate) fn into_documents(self) -> Option<Arc<dyn DocumentSource>> {
+        if let Self::Documents(documents) = self { Some(documents) } else { None }
+    }
+
+    pub(crate) fn into_retriever(self) -> Option<Arc<dyn Retriever>> {
+        if let Self::Retriever(retriever) = self { Some(retriever) } else { None }
+    }
+
+    pub(crate) fn into_vector_store(self) -> Option<Arc<dyn VectorStore>> {
+        if let Self::VectorStore(store) = self { Some(store) } else { None }
+    }
+
+    pub(crate) fn tool(tool: impl Tool + 'static) -> Self {
+        Self::Tools(vec![Arc::new(tool)])
+    }
+
+    pub(crate) fn into_tools(self) -> Option<Vec<Arc<dyn Tool>>> {
+        if let Self::Tools(tools) = self { Some(tools) } else { None }
+    }
+
+    pub(crate) fn into_value(self) -> Option<Arc<dyn Source>> {
+        if let Self::Value(source) = self { Some(source) } else { None }
+    }
+
+    pub(crate) fn into_chain(self) -> Option<Arc<dyn Chain>> {
+        if let Self::Chain(chain) = self { Some(chain) } else { None }
+    }
+}

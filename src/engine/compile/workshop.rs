@@ -1,0 +1,72 @@
+//! What building a flow needs beside the flow, and what of it is not there.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::config::{EngineLimits, Secret};
+use crate::engine::documents::stores::DocumentStores;
+use crate::engine::provider::Targets;
+
+/// What Flowise keeps in its credential store, by the credential's name and the field's.
+pub(crate) type Credentials = HashMap<String, HashMap<String, Secret>>;
+
+/// What building needs beside the flow.
+#[derive(Debug)]
+pub(crate) struct Workshop {
+    pub(crate) credentials: Credentials,
+    pub(crate) targets: Targets,
+    pub(crate) stores: Arc<DocumentStores>,
+    /// What one run may take.
+    pub(crate) limits: EngineLimits,
+}
+
+impl Workshop {
+    pub(crate) fn new(credentials: Credentials, targets: Targets) -> Self {
+        Self { credentials, targets, stores: Arc::default(), limits: EngineLimits::default() }
+    }
+
+    pub(crate) fn with_limits(self, limits: EngineLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    pub(crate) fn with_stores(self, stores: Arc<DocumentStores>) -> Self {
+        Self { stores, ..self }
+    }
+}
+
+/// What a node asks for beside its flow and does not get. It is loaded without, and fails when it needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// The node's id.
+    pub(crate) node: String,
+    pub(crate) label: String,
+    pub(crate) need: Need,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// A field of a credential that the configuration does not have.
+    Credential { name: String, field: String },
+    /// A file that nobody chose.
+    File { input: String },
+    /// A host of this machine or its network that the configuration does not allow to be called.
+    Network { host: String },
+    /// Another flow, by Flowise's id or its file's name; whether the engine has it is known once all flows are loaded.
+    Flow { name: String },
+    /// A document store that no file brings along; `None`: nobody chose one.
+    Store { name: Option<String> },
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Credential { name, field } => write!(f, "credential {name}.{field}"),
+            Self::File { input } => write!(f, "a file in {input}"),
+            Self::Network { host } => write!(f, "allow_networks for {host}"),
+            Self::Flow { name } => write!(f, "flow {name}"),
+            Self::Store { name: Some(name) } => write!(f, "document store {name}"),
+            Self::Store { name: None } => f.write_str("a document store"),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What was said before in a chat, as a run reads it and adds to it.
+
+use super::failure::Failure;
+use super::memory::{LONGEST_TEXT, Turn, add, read};
+use super::message::Message;
+use super::run::Run;
+
+/// A memory node.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    /// Exchanges that are told to the model; `None`: all that are stored.
+    pub(crate) turns: Option<usize>,
+    /// The node's label, which answers show as `memoryType`.
+    pub(crate) label: String,
+}
+
+impl Memory {
+    /// The turns before the question: those of the request, then those of the session.
+    pub(crate) async fn turns(&self, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
+        let turns = recalled(run).await?;
+        let skipped = self.turns.map_or(0, |most| turns.len().saturating_sub(2 * most));
+        Ok(run.request.history.iter().chain(turns.iter().skip(skipped)).map(Turn::message).collect())
+    }
+}
+
+/// The session's turns before this request, read once.
+pub(crate) async fn recalled<'a>(run: &Run<'a>) -> Result<&'a [Turn], Failure> {
+    let request = run.request;
+    if request.recalled.get().is_none() {
+        let turns = read(&run.services.memory, run.flow, &request.session_id).await?;
+        let _ = request.recalled.set(turns.into());
+    }
+    Ok(request.recalled.get().map_or(&[], |turns| turns))
+}
+
+/// Stores an exchange: what the user asked, without its files, and what was answered in the end, whichever nodes it went
+/// through. Of what is longer than a session may be, the beginning.
+pub(crate) async fn remember(run: &Run<'_>, question: &str, answer: &str) -> Result<(), Failure> {
+    let turn = |by_user, text| Turn { by_user, text: beginning(text, LONGEST_TEXT).to_owned() };
+    let turns = vec![turn(true, question), turn(false, answer)];
+    add(&run.services.memory, run.flow, &run.request.session_id, turns).await
+}
+
+/// As much of a text as takes at most so many bytes in a JSON string.
+fn beginning(text: &str, most: usize) -> &str {
+    let mut left = most;
+    for (at, letter) in text.char_indices() {
+        let bytes = match letter {
+            '"' | '\\' | '\n' | '\r' | '\t' => 2,
+            '\0'..' ' => 6,
+            letter => letter.len_utf8(),
+        };
+        match left.checked_sub(bytes) {
+            Some(rest) => left = rest,
+            None => return text.get(..at).unwrap_or_default(),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::memory::MOST_BYTES;
+    use super::*;
+    use crate::engine::testing::within;
+
+    #[test]
+    fn an_exchange_is_no_larger_than_a_session_may_be() {
+        for (letter, kept) in
+            [("a", LONGEST_TEXT), ("\"", LONGEST_TEXT / 2), ("\u{1}", LONGEST_TEXT / 6), ("ü", LONGEST_TEXT / 2)]
+        {
+            let long = letter.repeat(MOST_BYTES);
+            let turns = within(&json!({ "question": "q" }), async |run| {
+                remember(run, &long, &long).await.unwrap();
+                recalled(run).await.unwrap().to_vec()
+            });
+            assert!(serde_json::to_vec(&turns).unwrap().len() <= MOST_BYTES);
+            assert_eq!(turns.iter().map(|turn| turn.text.chars().count()).collect::<Vec<_>>(), [kept, kept]);
+        }
+        assert_eq!(beginning("as it is", 8), "as it is");
+    }
+}

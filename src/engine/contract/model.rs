@@ -1,0 +1,104 @@
+//! Chat models, as those know them that ask one.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::Task;
+use super::message::{Message, ToolCall, ToolSpec, Usage};
+use super::run::Run;
+use super::sink::Sink;
+
+/// A model that is ready to be asked.
+pub(crate) trait ChatModel: fmt::Debug + Send + Sync {
+    /// One call. Tokens go to `ask.tokens` as they come.
+    fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered>;
+
+    /// The model's name, for metrics.
+    fn name(&self) -> &str;
+
+    /// Whether images of the request go to it.
+    fn sees_images(&self) -> bool {
+        false
+    }
+
+    /// Whether Flowise has a table to count its tokens with. `LangChain` counts with GPT-2's for every model that does
+    /// not tell its name the old way, and finds none for one that does and is not `OpenAI`'s.
+    fn has_token_table(&self) -> bool {
+        true
+    }
+}
+
+/// What a model is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    pub(crate) messages: &'a [Message],
+    pub(crate) tools: &'a [ToolSpec],
+    /// JSON Schema of the answer, with its name.
+    pub(crate) schema: Option<(&'a str, &'a Value)>,
+    /// Where tokens go as they come; `None`: only the whole answer counts.
+    pub(crate) tokens: Option<&'a Sink>,
+    /// As agentflows tell: no `start`, empty pieces too, and what a model thinks.
+    pub(crate) bare: bool,
+}
+
+impl<'a> Ask<'a> {
+    pub(crate) fn of(messages: &'a [Message]) -> Self {
+        Self { messages, tools: &[], schema: None, tokens: None, bare: false }
+    }
+
+    pub(crate) fn telling(self, tokens: Option<&'a Sink>) -> Self {
+        Self { tokens, bare: false, ..self }
+    }
+
+    /// As [`telling`](Self::telling), the way agentflows do.
+    pub(crate) fn telling_bare(self, tokens: Option<&'a Sink>) -> Self {
+        Self { tokens, bare: true, ..self }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_tools(self, tools: &'a [ToolSpec]) -> Self {
+        Self { tools, ..self }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_schema(self, name: &'a str, schema: &'a Value) -> Self {
+        Self { schema: Some((name, schema)), ..self }
+    }
+
+    /// A piece of the answer as the provider sent it, which may be empty.
+    pub(crate) fn tell(&self, text: &str) {
+        match self.tokens {
+            Some(tokens) if self.bare => tokens.bare_token(text),
+            Some(tokens) if text.is_empty() => tokens.begin(),
+            Some(tokens) => tokens.token(text),
+            None => {}
+        }
+    }
+
+    /// A piece of what the model thinks.
+    pub(crate) fn think(&self, thought: &str) {
+        if let Some(tokens) = self.tokens.filter(|_| self.bare) {
+            tokens.thought(thought);
+        }
+    }
+}
+
+/// What a model answered.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Answered {
+    /// With a schema asked for: JSON, as the model wrote it.
+    pub(crate) text: String,
+    pub(crate) calls: Vec<ToolCall>,
+    pub(crate) usage: Usage,
+    /// The provider's name of the answer.
+    pub(crate) id: Option<String>,
+    /// What a model that reasons thought, as far as its provider tells.
+    pub(crate) thinking: String,
+    /// Flowise's `usageMetadata`: token counts with their details; empty if the provider counts none.
+    pub(crate) usage_metadata: Map<String, Value>,
+    /// Flowise's `responseMetadata`: finish reason, model name and what else the provider says.
+    pub(crate) response_metadata: Map<String, Value>,
+    /// Flowise's `additional_kwargs` of an answer that calls tools; `None`: the calls again, as `OpenAI` writes them.
+    pub(crate) extra: Option<Map<String, Value>>,
+}
