@@ -1,5 +1,8 @@
 //! The shape of the source: who may use whom, and how long a file may be.
 
+mod imports;
+mod rooms;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -248,19 +251,20 @@ fn every_name_says_something() {
 /// Where the engine reads a text as something else than a text, and whose text that is. What a user, a model or an API
 /// says is read as a whole or not at all; no text that a value was filled into is read.
 const READ: &[(&str, &str)] = &[
-    ("agentflow/answer.rs", "a state of the author's or the client's own"),
     ("agentflow/changes.rs", "all that a node said, where an author's path leads into it"),
     ("agentflow/nodes/choices.rs", "all that a model said"),
     ("agentflow/nodes/http.rs", "an author's address; all that an API answered"),
     ("agentflow/nodes/speaker.rs", "all that a model said"),
     ("agentflow/nodes/tool.rs", "an author's arguments"),
     ("agentflow/plain.rs", "an author's pattern, in which values match themselves"),
+    ("agentflow/runtime.rs", "a state of the author's or the client's own"),
     ("agentflow/structured.rs", "an author's schema"),
     ("agentflow/tools.rs", "an author's description"),
     ("agentflow/written.rs", "what the engine wrote"),
     ("compile/export.rs", "an export"),
     ("compile/inputs.rs", "an author's input"),
     ("compile/inputs/places.rs", "an author's input"),
+    ("contract/given.rs", "all that a node gave, where an author's path leads into it"),
     ("contract/request.rs", "the request"),
     ("documents/stores.rs", "an export"),
     ("flow/flows/files.rs", "an export"),
@@ -273,7 +277,6 @@ const READ: &[(&str, &str)] = &[
     ("nodes/parsers/structured.rs", "an author's schema, or all that a model said"),
     ("nodes/parsers/zod.rs", "an author's schema"),
     ("nodes/prompts/few_shot.rs", "an author's examples"),
-    ("nodes/prompts/given.rs", "all that a node gave, where an author's path leads into it"),
     ("nodes/retrieval/json.rs", "an author's document"),
     ("nodes/tools/openapi/document.rs", "an author's document"),
     ("nodes/tools/openapi/mod.rs", "all that an API answered"),

@@ -1,0 +1,171 @@
+//! The shape of the larger modules within: who may use whom, and how far files may be tied to each other.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::imports::{Graph, Module, circles, graph, name};
+use super::{files, source};
+
+/// Files that use each other, by way of others or not, are read and changed together: there are to be no more of them
+/// than somebody can hold in his head.
+const LARGEST_CIRCLE: usize = 8;
+
+/// Parts of a module, with what each may use of the others.
+type Table = &'static [(&'static str, &'static [&'static str])];
+
+/// What each part of the engine may use of the others, `part` or `part::file`; a part lies below whatever may use it.
+/// What `mod.rs` takes out of them is for those outside.
+const ENGINE: Table = &[
+    // A prediction on its thread. Which nodes its flow has, it does not know.
+    ("threads", &["flow", "contract"]),
+    // A flow that is loaded. It knows every kind of node, and hands them to the compiler.
+    (
+        "flow",
+        &["agentflow", "nodes", "models", "demo", "compile", "documents", "provider", "contract", "text::settled"],
+    ),
+    // Flows of the second generation. They search what nodes of the first can search.
+    ("agentflow", &["nodes::retrieval", "compile", "provider", "contract", "text"]),
+    // Embeddings are reached as the models of their providers are.
+    ("nodes", &["models", "compile", "documents", "provider", "contract", "text"]),
+    ("models", &["compile", "provider", "contract", "text::header"]),
+    // From an export to parts. It is given the kinds of nodes, and knows none.
+    ("compile", &["documents", "provider", "contract", "text"]),
+    ("documents", &["contract"]),
+    ("provider", &["contract", "text"]),
+    ("demo", &["contract"]),
+    ("memory", &["contract"]),
+    // What all of them know of each other.
+    ("contract", &["text"]),
+    ("text", &[]),
+];
+
+/// What each part of the engine may use of the other modules: the less, the sooner it stands by itself.
+const OUTSIDE_ENGINE: Table = &[
+    (
+        "threads",
+        &["upstream::running", "predict", "wire::body", "wire::refusal", "redact", "config", "telemetry::metrics"],
+    ),
+    ("flow", &["wire::json", "config", "telemetry::metrics"]),
+    ("agentflow", &["predict::chat_id", "wire::json", "redact", "config::override_rules"]),
+    ("nodes", &["predict::chat_id", "wire::json"]),
+    ("models", &["predict::chat_id", "wire::json", "config::Secret"]),
+    ("compile", &["wire::json", "config"]),
+    ("documents", &["wire::json"]),
+    ("provider", &["wire::json", "client", "telemetry::metrics"]),
+    ("demo", &[]),
+    ("memory", &["telemetry::metrics"]),
+    // Events are written as they are told, and a run has its thread's connections.
+    (
+        "contract",
+        &[
+            "predict::events",
+            "predict::report",
+            "predict::session",
+            "wire::json",
+            "wire::hop",
+            "redact",
+            "client::Client",
+            "config::EngineLimits",
+            "telemetry",
+        ],
+    ),
+    ("text", &["wire::json"]),
+];
+
+/// The same of the configuration; `mod` is its `mod.rs`, the settings.
+const CONFIG: Table = &[
+    ("load", &["resolve", "file", "mod", "expand", "yaml", "error"]),
+    ("resolve", &["file", "units", "mod", "override_rules", "expand", "yaml", "error"]),
+    ("file", &["yaml"]),
+    ("units", &["mod"]),
+    ("mod", &["origin", "part", "secret", "error"]),
+    ("yaml", &["error"]),
+];
+
+#[test]
+fn no_circle_of_files_is_too_large_to_know() {
+    let graph = graph(&source(), &files(&source()));
+    assert!(graph.len() > 200, "the reader has read something");
+    let circles = circles(&graph);
+    let Some(circle) = circles.first().filter(|circle| circle.len() > LARGEST_CIRCLE) else { return };
+    let members: BTreeSet<&Module> = circle.iter().collect();
+    let mut told = String::new();
+    for module in circle {
+        for (used, paths) in graph[module].iter().filter(|(used, _)| members.contains(used)) {
+            let _ = write!(told, "\n{} uses {}: {paths:?}", name(module), name(used));
+        }
+    }
+    panic!("{} files use each other, {LARGEST_CIRCLE} at most:{told}", circle.len());
+}
+
+#[test]
+fn parts_of_a_module_use_only_what_they_may() {
+    let graph = graph(&source(), &files(&source()));
+    check("engine", ENGINE, &graph);
+    check("config", CONFIG, &graph);
+}
+
+/// What a file is to its table: its part, and the path within the module.
+fn within<'m>(room: &str, module: &'m [String]) -> Option<(&'m str, String)> {
+    let (first, rest) = module.split_first().filter(|(first, _)| *first == room)?;
+    let _ = first;
+    let part = rest.first().map_or("mod", String::as_str);
+    Some((part, if rest.is_empty() { "mod".to_owned() } else { rest.join("::") }))
+}
+
+fn is_entry(entry: &str, used: &str) -> bool {
+    used == entry || used.strip_prefix(entry).is_some_and(|rest| rest.starts_with("::"))
+}
+
+fn check(room: &str, table: Table, graph: &Graph) {
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (module, uses) in graph {
+        let Some((part, _)) = within(room, module) else { continue };
+        for (used, paths) in uses {
+            let Some((other, path)) = within(room, used).filter(|(other, _)| *other != part) else { continue };
+            let allowed = table.iter().find(|(name, _)| *name == part).map_or(&[][..], |(_, allowed)| allowed);
+            // The list at its top is drawn from everything, for those outside.
+            let is_list = part == "mod" && !table.iter().any(|(name, _)| *name == "mod");
+            match allowed.iter().find(|entry| is_entry(entry, &path)) {
+                Some(entry) => drop(seen.insert((part, *entry))),
+                None if is_list => {}
+                None => wrong.push(format!("{} may not use {other}: {paths:?}", name(module))),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    // Unused permissions are taken back, and every one leads down.
+    let place = |name: &str| table.iter().position(|(part, _)| *part == name).unwrap_or(usize::MAX);
+    for (part, allowed) in table {
+        for entry in *allowed {
+            assert!(seen.contains(&(*part, *entry)), "{room}: {part} no longer uses {entry}");
+            assert!(place(entry.split("::").next().unwrap()) > place(part), "{room}: {part} above {entry}");
+        }
+    }
+}
+
+#[test]
+fn the_engine_uses_little_of_what_is_outside() {
+    let graph = graph(&source(), &files(&source()));
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (module, uses) in &graph {
+        let Some((part, _)) = within("engine", module).filter(|(part, _)| *part != "mod") else { continue };
+        let (_, allowed) = OUTSIDE_ENGINE.iter().find(|(name, _)| *name == part).expect("a part of the table");
+        let outside = uses.iter().filter(|(used, _)| used.first().is_none_or(|first| first != "engine"));
+        for path in outside.flat_map(|(_, paths)| paths) {
+            let path = path.strip_prefix("crate::").unwrap_or(path);
+            match allowed.iter().find(|entry| is_entry(entry, path)) {
+                Some(entry) => drop(seen.insert((part, *entry))),
+                None => wrong.push(format!("{} may not use {path}", name(module))),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    for (part, allowed) in OUTSIDE_ENGINE {
+        for entry in *allowed {
+            assert!(seen.contains(&(*part, *entry)), "{part} no longer uses {entry}");
+        }
+    }
+}
