@@ -14,8 +14,8 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::Environment;
 use super::context::{Call, Context};
+use super::environment::Environment;
 use crate::config::LogFormat;
 use crate::predict::report::Ending;
 use crate::telemetry::access_log::AccessLog;

@@ -1,8 +1,8 @@
 //! The way to what answers a chatflow, which only an authorized call has.
 
-use super::Environment;
 use super::context::Authorized;
 use super::engine::EngineCall;
+use super::environment::Environment;
 use super::flowise::FlowiseCall;
 use crate::snapshot::Backend;
 use crate::wire::refusal::Refusal;

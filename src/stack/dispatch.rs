@@ -10,11 +10,11 @@ use http::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use tower::Service;
 
-use super::Environment;
 use super::backend::BackendCall;
 use super::body::read_body;
 use super::check::refuse;
 use super::context::{Authorization, Call};
+use super::environment::Environment;
 use super::routes::{Endpoint, FlowCall};
 use super::{mint, widget};
 use crate::wire::body::Body;

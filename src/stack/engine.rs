@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use http::Response;
 
-use super::Environment;
 use super::body::check_body;
 use super::context::Context;
+use super::environment::Environment;
 use crate::engine;
 use crate::predict::answer::View;
 use crate::snapshot::Flow;

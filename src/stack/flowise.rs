@@ -8,9 +8,9 @@ use http::request::Parts;
 use http::{Method, Response};
 use http_body_util::BodyExt as _;
 
-use super::Environment;
 use super::body::check_body;
 use super::context::Context;
+use super::environment::Environment;
 use super::routes::{Endpoint, WidgetCall};
 use crate::client::RequestHead;
 use crate::config::BodyMode;

@@ -19,9 +19,9 @@ use http::{HeaderMap, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::Environment;
 use super::check::refuse;
 use super::context::{Authorization, Call, Context};
+use super::environment::Environment;
 use crate::predict::session::Scope;
 use crate::state::limits::{Admission, Decision, Exceeded, InQueue, Permit, Visitor};
 use crate::wire::body::Body;

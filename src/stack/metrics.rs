@@ -11,9 +11,9 @@ use pin_project_lite::pin_project;
 use prometheus::IntCounter;
 use tower::{Layer, Service};
 
-use super::Environment;
 use super::access_log::CLIENT_GONE;
 use super::context::{Call, Context};
+use super::environment::Environment;
 use crate::telemetry::series::RequestSeries;
 use crate::wire::watched::{Watch, Watched};
 

@@ -10,6 +10,7 @@ pub(crate) mod context;
 mod cors;
 mod dispatch;
 mod engine;
+mod environment;
 mod flowise;
 mod guard;
 mod limits;
@@ -22,42 +23,16 @@ mod widget;
 
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use http::Response;
-use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceBuilder};
 
-use crate::engine::EngineThreads;
-use crate::snapshot;
-use crate::telemetry::access_log::AccessLog;
-use crate::telemetry::metrics::Metrics;
-use crate::telemetry::series::{Histograms, RequestCounters};
-use crate::upstream::abort::Aborts;
-use crate::upstream::forward::Upstreams;
-use crate::upstream::running::Running;
 use crate::wire::body::Body;
 use crate::wire::watched::Watched;
 
 pub(crate) use context::Arrival;
+pub(crate) use environment::Environment;
 pub(crate) use request_id::text_of;
-
-/// What the layers of one worker share.
-pub(crate) struct Environment {
-    pub(crate) snapshots: snapshot::Reader,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) requests: RequestCounters,
-    pub(crate) durations: Histograms,
-    pub(crate) access_log: AccessLog,
-    pub(crate) upstreams: Rc<Upstreams>,
-    pub(crate) aborts: Aborts,
-    /// Where flows of the built-in engine run.
-    pub(crate) engine: Arc<EngineThreads>,
-    /// Shared by all workers.
-    pub(crate) running: Arc<Running>,
-    /// Fires when running streams must end.
-    pub(crate) cut: CancellationToken,
-}
 
 /// Builds the stack of one worker; a connection clones it.
 ///

@@ -18,8 +18,8 @@ use http::{HeaderMap, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::Environment;
 use super::context::{Arrival, Call, Context, NamedChatflow};
+use super::environment::Environment;
 use crate::predict::report::Slot;
 use crate::wire::forwarded::{client_address, client_used_tls};
 

@@ -1,0 +1,32 @@
+//! What the layers of one worker share.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::EngineThreads;
+use crate::snapshot;
+use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::series::{Histograms, RequestCounters};
+use crate::upstream::abort::Aborts;
+use crate::upstream::forward::Upstreams;
+use crate::upstream::running::Running;
+
+/// See the module.
+pub(crate) struct Environment {
+    pub(crate) snapshots: snapshot::Reader,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) requests: RequestCounters,
+    pub(crate) durations: Histograms,
+    pub(crate) access_log: AccessLog,
+    pub(crate) upstreams: Rc<Upstreams>,
+    pub(crate) aborts: Aborts,
+    /// Where flows of the built-in engine run.
+    pub(crate) engine: Arc<EngineThreads>,
+    /// Shared by all workers.
+    pub(crate) running: Arc<Running>,
+    /// Fires when running streams must end.
+    pub(crate) cut: CancellationToken,
+}
