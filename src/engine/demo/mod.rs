@@ -123,6 +123,10 @@ mod tests {
             ("How do I rotate a key?", "flowgate keys rotate"),
             ("What is CVE-2026-30820?", "x-request-from"),
             ("What does chat_busy mean?", "second stream"),
+            ("How are wrong keys treated?", "429"),
+            ("How do I configure CORS?", "pages of other origins"),
+            ("What needs a restart?", "server.workers"),
+            ("How do I add a metric?", "telemetry/metrics.rs"),
             ("Does it support TLS?", "TLS 1.2 and 1.3"),
         ] {
             let (text, sources) = ask(question);

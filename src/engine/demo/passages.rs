@@ -115,9 +115,7 @@ impl<'t> Reader<'t> {
 
     fn push(&mut self, kind: Kind) {
         let held = std::mem::take(&mut self.held);
-        let linked = held.iter().filter(|line| line.trim_start().starts_with('[')).count();
-        // A list of contents answers nothing.
-        if held.is_empty() || (kind == Kind::Prose && linked > 3) {
+        if held.is_empty() || (kind == Kind::Prose && is_contents(&held.join(" "))) {
             return;
         }
         let text = match kind {
@@ -139,6 +137,14 @@ impl<'t> Reader<'t> {
         let headings = self.headings.iter().map(|(_, heading)| heading.clone()).collect();
         self.passages.push(Passage { page: self.page, headings, text, kind, lines });
     }
+}
+
+/// Whether a text is hardly more than links. A list of contents answers nothing.
+fn is_contents(text: &str) -> bool {
+    let mut parts = text.split('[');
+    let before = parts.next().map_or(0, str::len);
+    let behind = |part: &str| part.split_once(')').map_or(part.len(), |(_, rest)| rest.len());
+    3 * (before + parts.map(behind).sum::<usize>()) < text.len()
 }
 
 /// Whether a row ends with a link alone: like a list of contents, it answers nothing.

@@ -20,6 +20,9 @@ const NEAR: f32 = 0.6;
 const COVERED: f32 = 0.4;
 const MOST_SENTENCES: usize = 2;
 
+/// What a word weighs that is nowhere, beside one that is almost nowhere: questions are asked in words of their own.
+const UNKNOWN: f32 = 0.7;
+
 /// Words that say nothing about what a question is about.
 const SAY_NOTHING: &str = "a about all am an and any are as at be been by can could did do does for from get give had has \
     have how i if in into is it its like make many may me much must my need no not of on or our please say should so some \
@@ -105,15 +108,15 @@ impl Search {
 
     /// Of a word: how rare it is.
     fn weight(&self, word: &str) -> f32 {
-        let with = self.frequencies.get(word).copied().unwrap_or(0.0);
-        (1.0 + (number(self.passages.len()) - with + 0.5) / (with + 0.5)).ln()
+        let rarity = |with: f32| (1.0 + (number(self.passages.len()) - with + 0.5) / (with + 0.5)).ln();
+        self.frequencies.get(word).map_or(UNKNOWN * rarity(0.0), |with| rarity(*with))
     }
 }
 
 /// How often each stem is in a passage and its headings.
 fn counted(passage: &Passage) -> HashMap<String, f32> {
     let mut words = HashMap::new();
-    for word in stems(&format!("{} {}", passage.headings.join(" "), passage.text)) {
+    for word in stems(&format!("{0} {0} {1}", passage.headings.join(" "), passage.text)) {
         *words.entry(word).or_default() += 1.0;
     }
     words
