@@ -117,6 +117,45 @@ fn every_link_leads_somewhere() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// Files of ours that a page names without a link, each with its line: Rust files, wherever below `src/` they stand, and
+/// whatever begins with a folder of the repository.
+fn named_files(text: &str) -> Vec<(usize, String)> {
+    let is_ours = |name: &&str| {
+        let is_path = !name.contains([' ', '<', '>', '*', '{', '$', '#']) && name.contains('/');
+        let begins =
+            ["config/", "deploy/", "src/", "tests/", ".ci/", ".github/"].iter().any(|folder| name.starts_with(folder));
+        is_path && (begins || Path::new(name).extension().is_some_and(|extension| extension == "rs"))
+    };
+    let mut found = Vec::new();
+    for (number, line) in prose(text) {
+        let names = line.split('`').skip(1).step_by(2).filter(is_ours);
+        found.extend(names.map(|name| (number, name.to_owned())));
+    }
+    found
+}
+
+#[test]
+fn every_file_that_is_named_is_there() {
+    let mut wrong = Vec::new();
+    let mut all = 0;
+    for (page, text) in pages().into_iter().filter(|(page, _)| !page.ends_with("CHANGELOG.md")) {
+        for (line, name) in named_files(&text) {
+            all += 1;
+            let places = [
+                root().to_owned(),
+                root().join("src"),
+                root().join("src/engine"),
+                root().join("tests/behaviour"),
+                root().join(page.with_file_name("")),
+            ];
+            if !places.iter().any(|place| place.join(&name).exists()) {
+                wrong.push(format!("{}:{line}: there is no {name}", page.display()));
+            }
+        }
+    }
+    assert!(all > 50 && wrong.is_empty(), "{all} files\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn every_page_is_found_from_another() {
     let pages = pages();

@@ -159,3 +159,21 @@ fn every_rule_stands_in_one_table() {
     let rules = tables::rules().map(|rule| rule.name.to_owned()).collect();
     compare("rule", &rules, &named(&cells(), "Rule"));
 }
+
+#[test]
+fn every_part_of_the_source_stands_in_the_architecture() {
+    let entries = fs::read_dir(root().join("src")).unwrap().map(|entry| entry.unwrap());
+    let name =
+        |entry: fs::DirEntry| entry.file_name().into_string().unwrap() + if entry.path().is_dir() { "/" } else { "" };
+    let is_part = |name: &String| !["README.md", "lib.rs"].contains(&name.as_str());
+    compare("`src/`", &entries.map(name).filter(is_part).collect(), &named(&cells(), "`src/`"));
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let section = manifest.split("\n[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let names = section.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_owned());
+    let names = names.filter(|name| !name.starts_with('#')).collect();
+    compare("crate", &names, &named(&cells(), "crate"));
+}
