@@ -67,9 +67,13 @@ fn greeting(address: SocketAddr, admin: SocketAddr, secret: &Secret) -> String {
     format!(
         "flowgate demo on http://{address} (metrics on http://{admin}/metrics), until Ctrl-C\n\
          \n\
-         key: {key}\n\
+         Open it in a browser, with all that stands behind the #:\n\
+         \n\
+         http://{address}/#{key}\n\
          \n\
          Its chatflow answers questions about flowgate from its pages: no network, no model, only quotes.\n\
+         \n\
+         key: {key}\n\
          \n\
          One answer:\n\
          \n\

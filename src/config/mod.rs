@@ -69,6 +69,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether it is that of `flowgate demo`.
+    pub(crate) fn is_demo(&self) -> bool {
+        self.upstreams.iter().any(|upstream| matches!(upstream.kind, UpstreamKind::Demo))
+    }
+
     /// Whether a file or folder is known and read elsewhere, by whoever needs what is in it.
     fn names(&self, path: &Path) -> bool {
         let tls = self.server.tls.as_ref();

@@ -52,7 +52,7 @@ async fn answer(environment: &Environment, call: Call<Authorization>) -> Result<
     let authorized = authorization.map_err(|refusal| *refusal)?;
     let asked = match context.endpoint().ok_or(Refusal::NotFound)? {
         // Answered by `route`.
-        Endpoint::Health | Endpoint::Ping => return Err(Refusal::NotFound),
+        Endpoint::Health | Endpoint::Ping | Endpoint::DemoPage => return Err(Refusal::NotFound),
         Endpoint::Tokens => return mint::answer(&read_body(body, &context).await?, &context),
         Endpoint::Widget(asked) => {
             let backend = BackendCall::new(environment, &authorized)?;

@@ -8,6 +8,7 @@ mod body;
 mod check;
 pub(crate) mod context;
 mod cors;
+mod demo_page;
 mod dispatch;
 mod engine;
 mod environment;

@@ -12,6 +12,7 @@ use http::{Method, Response, StatusCode, Version};
 use super::auth::unknown_chatflow;
 use super::check::Check;
 use super::context::Context;
+use super::demo_page;
 use super::routes::{Endpoint, Found, find};
 use crate::wire::body::Body;
 use crate::wire::host::is_host;
@@ -45,6 +46,9 @@ fn decide(head: &Parts, context: &Context) -> Result<Option<Response<Body>>, Ref
     }
     let path = head.uri.path();
     let Found { route, chatflow } = find(path).ok_or_else(|| near_route(path))?;
+    if route.endpoint == Endpoint::DemoPage && !context.snapshot.config.is_demo() {
+        return Err(Refusal::NotFound);
+    }
     if let Some(name) = chatflow {
         context.name_chatflow(name).map_err(|_| unknown_chatflow(&head.headers, context))?;
     }
@@ -59,6 +63,7 @@ fn decide(head: &Parts, context: &Context) -> Result<Option<Response<Body>>, Ref
     Ok(match route.endpoint {
         Endpoint::Health => Some(answer("application/json", "{\"status\":\"ok\"}")),
         Endpoint::Ping => Some(answer("text/plain; charset=utf-8", "pong")),
+        Endpoint::DemoPage => Some(demo_page::answer()),
         Endpoint::Tokens | Endpoint::Flow(_) | Endpoint::Widget(_) => None,
     })
 }

@@ -24,6 +24,8 @@ pub(crate) enum Endpoint {
     /// `route` itself.
     Health,
     Ping,
+    /// `demo_page`, where `flowgate demo` runs.
+    DemoPage,
     /// `mint`.
     Tokens,
     /// The chatflow's backend.
@@ -146,6 +148,7 @@ pub(crate) const ROUTES: &[Route] = {
         flow(FlowCall::Upsert, "vector-upsert", Post, "/api/v1/vector/upsert/{chatflow}", Unread, Upserters),
         row(Endpoint::Health, "health", Get, "/api/v1/health", Nothing, Anyone, NamedIn::Nothing),
         row(Endpoint::Ping, "ping", Get, "/api/v1/ping", Nothing, Anyone, NamedIn::Nothing),
+        row(Endpoint::DemoPage, "demo-page", Get, "/", Nothing, Anyone, NamedIn::Nothing),
         row(Endpoint::Tokens, "tokens", Post, "/api/v1/tokens", TOKEN_REQUEST, Backends, NamedIn::Nothing),
         widget(WidgetCall::ChatbotConfig, "public-chatbotConfig", Get, "/api/v1/public-chatbotConfig/{chatflow}", Nothing, IN_PATH),
         widget(WidgetCall::ChatflowsUploads, "chatflows-uploads", Get, "/api/v1/chatflows-uploads/{chatflow}", Nothing, IN_PATH),
@@ -219,6 +222,7 @@ impl Endpoint {
             Self::Health => 0,
             Self::Ping => 1,
             Self::Tokens => 2,
+            Self::DemoPage => 3,
             Self::Flow(call) => 16 + call as u8,
             Self::Widget(call) => 32 + call as u8,
         }
@@ -338,7 +342,7 @@ mod tests {
             "/api/v1/credentials/1",
             "/api/v1/vector/upsert",
             "/api/v1/health/",
-            "/",
+            "//",
             "*",
         ] {
             assert_eq!(find(path), None, "{path}");

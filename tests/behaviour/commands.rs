@@ -375,6 +375,14 @@ fn the_requests_that_demo_prints_work_as_printed() {
     let key = shown.lines().find_map(|line| line.strip_prefix("key: ")).expect("the key");
     assert!(key.starts_with("fg_sk_"), "{key}");
     assert!(shown.starts_with("flowgate demo on http://127.0.0.1:"), "{shown}");
+    let link = shown.lines().find(|line| line.starts_with("http://")).expect("a link");
+    let (page, fragment) = link.split_once("/#").expect("what stands behind the link's #");
+    assert_eq!(fragment, key, "the key goes to no server with the link");
+    let address = page["http://".len()..].parse().unwrap();
+    let page = client::get(address, "/", &[]);
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.header("content-security-policy").is_some_and(|policy| policy.contains("script-src 'sha256-")));
+    assert!(page.text().contains("/api/v1/prediction/demo") && !page.text().contains("http"), "no outside asset");
     let joined = shown.replace("\\\n", "");
     let curls: Vec<_> = joined.lines().filter(|line| line.starts_with("curl ")).collect();
     assert_eq!(curls.len(), 2, "{shown}");
