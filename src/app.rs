@@ -102,7 +102,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
     let mut tls = tls.map(|bound| bound.sockets).unwrap_or_default();
     metrics.connections.limit.set(i64::try_from(server.max_connections).unwrap_or(i64::MAX));
     let admission = Admission::new(server.max_connections, workers, metrics.connections.waiting.clone());
-    let running = Arc::default();
+    let chats = Arc::default();
     let mut threads = Vec::with_capacity(workers);
     for number in 0..workers {
         let worker = Worker {
@@ -110,7 +110,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
             tls: tls.pop(),
             snapshots: Arc::clone(&snapshots),
             metrics: Arc::clone(&metrics),
-            running: Arc::clone(&running),
+            chats: Arc::clone(&chats),
             engine: Arc::clone(&engine),
             log: log.handle(),
             admission: Arc::clone(&admission),

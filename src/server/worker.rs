@@ -21,12 +21,12 @@ use super::signal::{Phase, Signal};
 use crate::engine;
 use crate::snapshot;
 use crate::stack::{self, Environment, Stack};
+use crate::state::chats::Chats;
 use crate::telemetry::access_log::{AccessLog, LogHandle};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::{Histograms, RequestCounters};
 use crate::upstream::abort::Aborts;
 use crate::upstream::forward::Upstreams;
-use crate::upstream::running::Running;
 use crate::wire::forwarded::is_trusted;
 
 /// After a failed accept: the usual cause is running out of descriptors, which a pause may free.
@@ -40,7 +40,7 @@ pub(crate) struct Worker {
     pub(crate) tls: Option<TcpListener>,
     pub(crate) snapshots: snapshot::Shared,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) running: Arc<Running>,
+    pub(crate) chats: Arc<Chats>,
     /// Where flows of the built-in engine run.
     pub(crate) engine: Arc<engine::EngineThreads>,
     pub(crate) log: LogHandle,
@@ -122,7 +122,7 @@ impl Worker {
             engine: Arc::clone(&self.engine),
             upstreams,
             aborts,
-            running: Arc::clone(&self.running),
+            chats: Arc::clone(&self.chats),
             cut,
         };
         (Rc::new(environment), aborted)

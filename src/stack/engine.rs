@@ -32,7 +32,7 @@ impl EngineCall<'_> {
         let Self { environment, context, flow, id, local, flows } = *self;
         let prediction = check_body(body, flow, context).await?;
         let chat = &prediction.ids.chat.upstream;
-        let running = environment.running.enter(&self.place(), chat, prediction.streaming).ok_or(Refusal::ChatBusy)?;
+        let lease = environment.chats.enter(&self.place(), chat, prediction.streaming).ok_or(Refusal::ChatBusy)?;
         let surroundings = engine::Surroundings {
             threads: &environment.engine,
             config: &context.snapshot.config,
@@ -45,14 +45,14 @@ impl EngineCall<'_> {
             namespace: context.namespace(),
             redactor: &context.snapshot.redactor,
             view: View::new(&flow.config, &prediction.ids),
-            running,
+            lease,
         };
         engine::answer(local, prediction, surroundings).await
     }
 
     /// Ends what runs for that chat.
     pub(super) fn abort(&self, chat: &str) {
-        self.environment.running.abort(&self.place(), chat);
+        self.environment.chats.abort(&self.place(), chat);
     }
 
     /// Where the engine runs the chatflow's chats; no upstream's name.

@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::EngineThreads;
 use crate::snapshot;
+use crate::state::chats::Chats;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::{Histograms, RequestCounters};
 use crate::upstream::abort::Aborts;
 use crate::upstream::forward::Upstreams;
-use crate::upstream::running::Running;
 
 /// See the module.
 pub(crate) struct Environment {
@@ -26,7 +26,7 @@ pub(crate) struct Environment {
     /// Where flows of the built-in engine run.
     pub(crate) engine: Arc<EngineThreads>,
     /// Shared by all workers.
-    pub(crate) running: Arc<Running>,
+    pub(crate) chats: Arc<Chats>,
     /// Fires when running streams must end.
     pub(crate) cut: CancellationToken,
 }

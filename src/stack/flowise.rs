@@ -51,9 +51,9 @@ impl FlowiseCall<'_> {
             BodyMode::Checked => {
                 let prediction = check_body(body, self.flow, self.context).await?;
                 let chat = &prediction.ids.chat.upstream;
-                let run = if prediction.streaming {
-                    let run = self.environment.running.begin(&self.target.name, chat);
-                    Some(run.ok_or(Refusal::ChatBusy)?)
+                let lease = if prediction.streaming {
+                    let lease = self.environment.chats.begin(&self.target.name, chat);
+                    Some(lease.ok_or(Refusal::ChatBusy)?)
                 } else {
                     None
                 };
@@ -71,7 +71,7 @@ impl FlowiseCall<'_> {
                         flow: Arc::clone(self.id),
                         id: prediction.ids.chat.upstream,
                     },
-                    run,
+                    lease,
                 );
                 let body = Outgoing::full(prediction.body);
                 self.send(Forward::new(request, body, chat), Some(abort), view).await

@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 
 use super::forward::{Forward, Upstreams};
 use super::outgoing::Outgoing;
-use super::running::Run;
 use super::target::{Credentials, Target};
 use crate::client::RequestHead;
 use crate::predict::chat_id;
+use crate::state::chats::ChatLease;
 use crate::wire::segment;
 
 /// Aborts waiting in a worker; more are dropped and counted.
@@ -94,12 +94,12 @@ pub(crate) struct AbortGuard {
     chat: Option<Chat>,
     aborts: Aborts,
     /// Keeps a second stream away until this one is dropped.
-    _run: Option<Run>,
+    _lease: Option<ChatLease>,
 }
 
 impl AbortGuard {
-    pub(crate) fn new(aborts: &Aborts, chat: Chat, run: Option<Run>) -> Self {
-        Self { chat: Some(chat), aborts: aborts.clone(), _run: run }
+    pub(crate) fn new(aborts: &Aborts, chat: Chat, lease: Option<ChatLease>) -> Self {
+        Self { chat: Some(chat), aborts: aborts.clone(), _lease: lease }
     }
 
     /// The chat has ended by itself.

@@ -8,6 +8,5 @@ pub(crate) mod abort;
 pub(crate) mod answer;
 pub(crate) mod forward;
 pub(crate) mod outgoing;
-pub(crate) mod running;
 pub(crate) mod stream;
 pub(crate) mod target;

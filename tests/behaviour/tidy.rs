@@ -26,6 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "stack",
             "engine",
             "upstream",
+            "state::chats",
             "snapshot",
             "predict::chat_id",
             "wire::body",
@@ -66,8 +67,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "snapshot",
         &["engine", "upstream::target", "predict::session", "redact", "keys", "state", "tls", "config", "telemetry"],
     ),
-    // Backends. The engine speaks Flowise's protocol to clients, and keeps the register of chats that both share.
-    ("engine", &["upstream::running", "predict", "wire", "redact", "client", "config", "telemetry"]),
+    // Backends, which know nothing of each other. The engine speaks Flowise's protocol to clients.
+    ("engine", &["state::chats", "predict", "wire", "redact", "client", "config", "telemetry"]),
     // `upstream` reads event streams and aborts chats, whose rules are those of the prediction call.
     (
         "upstream",
@@ -79,6 +80,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "predict::multipart",
             "wire",
             "redact",
+            "state::chats",
             "client",
             "config",
             "telemetry",

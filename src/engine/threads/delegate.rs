@@ -26,7 +26,7 @@ use crate::predict::report::{ModelReport, Slot, StreamReport};
 use crate::predict::request::Prediction;
 use crate::predict::session::Namespace;
 use crate::redact::Redactor;
-use crate::upstream::running::Run as Running;
+use crate::state::chats::ChatLease;
 use crate::wire::body::{Body, BodyError};
 use crate::wire::refusal::Refusal;
 
@@ -53,7 +53,7 @@ pub(crate) struct Surroundings<'a> {
     /// What the client sees of it; `None`: all.
     pub(crate) view: Option<Box<View>>,
     /// Keeps the chat busy while it is answered, and knows when its end is wanted.
-    pub(crate) running: Running,
+    pub(crate) lease: ChatLease,
 }
 
 /// The answer to a checked prediction. Dropping it, or the body of a stream, ends the run, model calls included.
@@ -62,10 +62,10 @@ pub(crate) async fn answer(
     prediction: Prediction,
     surroundings: Surroundings<'_>,
 ) -> Result<Response<Body>, Refusal> {
-    let Surroundings { threads, config, flows, id, chatflow, cut, report, models, namespace, redactor, view, running } =
+    let Surroundings { threads, config, flows, id, chatflow, cut, report, models, namespace, redactor, view, lease } =
         surroundings;
-    let abort = running.abort.clone();
-    let (asker, teller) = link(running);
+    let abort = lease.abort.clone();
+    let (asker, teller) = link(lease);
     let job = Box::new(Job {
         flow: Arc::clone(flow),
         flows: Arc::clone(flows),

@@ -13,15 +13,15 @@ use bytes::Bytes;
 use crate::engine::contract::sink::MOST_UNREAD;
 use crate::predict::events::error_and_end;
 use crate::predict::report::Ending;
-use crate::upstream::running::Run as Running;
+use crate::state::chats::ChatLease;
 use crate::wire::refusal::Refusal;
 
 /// What is said of a run that ended without a word, which only a fault of the engine's own explains.
 const LOST: &str = "The chatflow's run broke off.";
 
-/// Makes the two ends. `running`: keeps the chat busy until the run is over or nobody waits for it.
-pub(crate) fn link(running: Running) -> (Asker, Teller) {
-    let state = State { running: Some(running), ..State::default() };
+/// Makes the two ends. `lease`: keeps the chat busy until the run is over or nobody waits for it.
+pub(crate) fn link(lease: ChatLease) -> (Asker, Teller) {
+    let state = State { lease: Some(lease), ..State::default() };
     let link = Arc::new(Link(Mutex::new(state)));
     (Asker(Arc::clone(&link)), Teller(link))
 }
@@ -59,7 +59,7 @@ struct State {
     is_left: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
-    running: Option<Running>,
+    lease: Option<ChatLease>,
 }
 
 impl Link {
@@ -126,10 +126,10 @@ impl Drop for Asker {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.is_left = true;
-        let (writer, running) = (state.writer.take(), state.running.take());
+        let (writer, lease) = (state.writer.take(), state.lease.take());
         drop(state);
         // Free at once, however long the run takes to see it.
-        drop(running);
+        drop(lease);
         if let Some(writer) = writer {
             writer.wake();
         }
@@ -172,8 +172,8 @@ impl Teller {
 
     /// The chat may be asked again.
     pub(crate) fn free_chat(&self) {
-        let running = self.0.state().running.take();
-        drop(running);
+        let lease = self.0.state().lease.take();
+        drop(lease);
     }
 
     /// An answer in one piece.
@@ -245,7 +245,7 @@ mod tests {
     }
 
     fn linked() -> (Asker, Teller) {
-        link(Arc::new(crate::upstream::running::Running::default()).begin("engine", "chat").unwrap())
+        link(Arc::new(crate::state::chats::Chats::default()).begin("engine", "chat").unwrap())
     }
 
     #[test]

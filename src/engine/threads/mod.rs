@@ -231,16 +231,16 @@ mod tests {
     use super::*;
     use crate::engine::memory::InProcess;
     use crate::engine::testing::flow;
-    use crate::upstream::running::Running;
+    use crate::state::chats::Chats;
 
     /// A prediction of an LLM chain with that kind of model.
     fn job(model: &str) -> (Asker, Box<Job>) {
         let chain = json!({ "model": "{{m_0.data.instance}}", "prompt": "{{p_0.data.instance}}" });
         let prompt = json!({ "template": "{q}" });
         let nodes = [("m_0", model, json!({})), ("p_0", "promptTemplate", prompt), ("end_0", "llmChain", chain)];
-        let running = Arc::new(Running::default()).enter("engine", "chat", false).unwrap();
-        let abort = running.abort.clone();
-        let (asker, teller) = link(running);
+        let lease = Arc::new(Chats::default()).enter("engine", "chat", false).unwrap();
+        let abort = lease.abort.clone();
+        let (asker, teller) = link(lease);
         let job = Box::new(Job {
             flow: Arc::new(flow(&nodes).unwrap()),
             flows: Arc::default(),

@@ -1,4 +1,4 @@
-//! Predictions under way by chat, over all workers.
+//! Chats that are being answered, over all workers.
 //!
 //! Flowise keeps streams by chat: a second one of the same chat takes over what is left of the first, which then
 //! never ends. So a chat has one stream at a time. What the built-in engine answers can be ended from any worker.
@@ -19,7 +19,7 @@ type Shard = HashMap<Place, Vec<Entry>>;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Running {
+pub(crate) struct Chats {
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
     begun: AtomicU64,
@@ -32,14 +32,14 @@ struct Entry {
     abort: CancellationToken,
 }
 
-impl Running {
+impl Chats {
     /// A stream of that chat. `None`: it has one already.
-    pub(crate) fn begin(self: &Arc<Self>, upstream: &str, chat: &str) -> Option<Run> {
+    pub(crate) fn begin(self: &Arc<Self>, upstream: &str, chat: &str) -> Option<ChatLease> {
         self.enter(upstream, chat, true)
     }
 
     /// Any prediction of that chat. `None`: it is a stream, and the chat has one already.
-    pub(crate) fn enter(self: &Arc<Self>, upstream: &str, chat: &str, streams: bool) -> Option<Run> {
+    pub(crate) fn enter(self: &Arc<Self>, upstream: &str, chat: &str, streams: bool) -> Option<ChatLease> {
         let place = (upstream.into(), chat.into());
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
         let abort = CancellationToken::new();
@@ -49,7 +49,7 @@ impl Running {
             return None;
         }
         entries.push(Entry { number, streams, abort: abort.clone() });
-        Some(Run { running: Arc::clone(self), place, number, abort })
+        Some(ChatLease { chats: Arc::clone(self), place, number, abort })
     }
 
     /// Asks for the end of whatever runs in that chat.
@@ -72,17 +72,17 @@ impl Running {
 
 /// One prediction of a chat; it has ended when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Run {
-    running: Arc<Running>,
+pub(crate) struct ChatLease {
+    chats: Arc<Chats>,
     place: Place,
     number: u64,
     /// Fires when somebody asks for the end of the chat.
     pub(crate) abort: CancellationToken,
 }
 
-impl Drop for Run {
+impl Drop for ChatLease {
     fn drop(&mut self) {
-        let Some(mut shard) = self.running.shard(&self.place) else { return };
+        let Some(mut shard) = self.chats.shard(&self.place) else { return };
         if let Some(entries) = shard.get_mut(&self.place) {
             entries.retain(|entry| entry.number != self.number);
             if entries.is_empty() {
@@ -98,28 +98,28 @@ mod tests {
 
     #[test]
     fn a_chat_has_one_stream_at_a_time_at_each_upstream() {
-        let running = Arc::new(Running::default());
-        let first = running.begin("a", "chat").unwrap();
-        assert!(running.begin("a", "chat").is_none());
-        assert!(running.begin("b", "chat").is_some());
+        let chats = Arc::new(Chats::default());
+        let first = chats.begin("a", "chat").unwrap();
+        assert!(chats.begin("a", "chat").is_none());
+        assert!(chats.begin("b", "chat").is_some());
         drop(first);
-        assert!(running.begin("a", "chat").is_some());
-        assert!(running.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
+        assert!(chats.begin("a", "chat").is_some());
+        assert!(chats.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
     }
 
     #[test]
     fn whatever_runs_in_a_chat_is_ended() {
-        let running = Arc::new(Running::default());
-        let stream = running.begin("a", "chat").unwrap();
-        let whole = running.enter("a", "chat", false).unwrap();
-        let others = [running.begin("b", "chat").unwrap(), running.begin("a", "chat2").unwrap()];
-        running.abort("a", "chat");
+        let chats = Arc::new(Chats::default());
+        let stream = chats.begin("a", "chat").unwrap();
+        let whole = chats.enter("a", "chat", false).unwrap();
+        let others = [chats.begin("b", "chat").unwrap(), chats.begin("a", "chat2").unwrap()];
+        chats.abort("a", "chat");
         assert!(stream.abort.is_cancelled() && whole.abort.is_cancelled());
         assert!(others.iter().all(|run| !run.abort.is_cancelled()));
         drop(stream);
         // What comes later is another prediction.
-        assert!(!running.begin("a", "chat").unwrap().abort.is_cancelled());
+        assert!(!chats.begin("a", "chat").unwrap().abort.is_cancelled());
         drop((whole, others));
-        assert!(running.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
+        assert!(chats.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
     }
 }
