@@ -102,12 +102,15 @@ impl FlowiseCall<'_> {
 
     pub(super) async fn send(
         &self,
-        forward: Forward,
+        mut forward: Forward,
         mut abort: Option<AbortGuard>,
         view: Option<Box<View>>,
     ) -> Result<Response<Body>, Refusal> {
         let upstreams = &*self.environment.upstreams;
-        let answer = match upstreams.send(self.target, forward).await {
+        let sent = upstreams.send(self.target, &mut forward).await;
+        // Its head takes a kilobyte, and a stream may be long.
+        drop(forward);
+        let answer = match sent {
             Ok(answer) => answer,
             Err(refusal) => {
                 // After a time-out Flowise still runs; otherwise it never began, or is gone.

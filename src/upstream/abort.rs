@@ -69,8 +69,8 @@ async fn abort(upstreams: &Upstreams, chat: Chat) {
     if let Some(credentials) = chat.credentials {
         head.lines(credentials.fields());
     }
-    let forward = Forward::new(head, Outgoing::EMPTY, chat_id::hash(chat.id.as_bytes()));
-    let outcome = tokio::time::timeout(PATIENCE, upstreams.send(&chat.target, forward)).await;
+    let mut forward = Forward::new(head, Outgoing::EMPTY, chat_id::hash(chat.id.as_bytes()));
+    let outcome = tokio::time::timeout(PATIENCE, upstreams.send(&chat.target, &mut forward)).await;
     let result = match outcome {
         Ok(Ok(answer)) if answer.status.is_success() => "ok",
         _ => "failed",

@@ -41,10 +41,11 @@ impl Upstreams {
     }
 
     /// The head of the upstream's answer, or why there is none.
-    pub(crate) async fn send(&self, target: &Target, mut forward: Forward) -> Result<Response, Refusal> {
+    /// Borrowed, since a future holds what it is given twice.
+    pub(crate) async fn send(&self, target: &Target, forward: &mut Forward) -> Result<Response, Refusal> {
         let result = self.ask(target, &mut forward.request, forward.chat).await;
         // An upload that failed says better what went wrong than the connection it took down.
-        result.map_err(|refusal| forward.upload.and_then(|upload| upload.refusal()).unwrap_or(refusal))
+        result.map_err(|refusal| forward.upload.as_ref().and_then(UploadFault::refusal).unwrap_or(refusal))
     }
 
     async fn ask(&self, target: &Target, request: &mut Request, chat: u64) -> Result<Response, Refusal> {
