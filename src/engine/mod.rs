@@ -31,4 +31,6 @@ pub(crate) use flow::flows::{Flows, Wanted, listed, stores_in, watched};
 pub(crate) use flow::inspect::{Inspected, Inspection, inspect};
 pub(crate) use memory::{InProcess, OnDisk};
 pub(crate) use threads::EngineThreads;
-pub(crate) use threads::delegate::{Surroundings, answer};
+pub(crate) use threads::delegate::{Answer, Surroundings, answer};
+pub(crate) use threads::link::LOST;
+pub(crate) use threads::unanswered::Unanswered;

@@ -1,5 +1,5 @@
 //! The prediction call as types: what a client may ask ([`request`]), of which files ([`files`]), how events are
-//! written ([`events`]), how long its words may be ([`runs`]), what keeps callers' chats apart ([`session`]), and random chat ids ([`chat_id`]).
+//! written ([`events`]) and streamed ([`stream`]), how long its words may be ([`runs`]), what keeps callers' chats apart ([`session`]), and random chat ids ([`chat_id`]).
 
 pub(crate) mod answer;
 pub(crate) mod chat_id;
@@ -13,3 +13,4 @@ pub(crate) mod report;
 pub(crate) mod request;
 pub(crate) mod runs;
 pub(crate) mod session;
+pub(crate) mod stream;

@@ -3,17 +3,20 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::Response;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
 
 use super::body::check_body;
 use super::context::Context;
 use super::environment::Environment;
-use crate::engine;
+use crate::engine::{self, Answer, Unanswered};
 use crate::predict::answer::View;
+use crate::predict::stream::{Bounds, EventBody};
 use crate::snapshot::Flow;
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
-use crate::wire::refusal::Refusal;
+use crate::wire::event_stream;
+use crate::wire::refusal::{Refusal, Rule};
 
 /// One call to one chatflow that the engine runs.
 pub(super) struct EngineCall<'a> {
@@ -35,7 +38,7 @@ impl EngineCall<'_> {
         let lease = environment.chats.enter(&self.place(), chat, prediction.streaming).ok_or(Refusal::ChatBusy)?;
         let surroundings = engine::Surroundings {
             threads: &environment.engine,
-            config: &context.snapshot.config,
+            count: &|| context.snapshot.config.engine_threads(),
             flows,
             id,
             chatflow: &flow.config.name,
@@ -47,7 +50,7 @@ impl EngineCall<'_> {
             view: View::new(&flow.config, &prediction.ids),
             lease,
         };
-        engine::answer(local, prediction, surroundings).await
+        engine::answer(local, prediction, surroundings).await.map(response).map_err(refusal)
     }
 
     /// Ends what runs for that chat.
@@ -58,5 +61,38 @@ impl EngineCall<'_> {
     /// Where the engine runs the chatflow's chats; no upstream's name.
     fn place(&self) -> String {
         format!("engine/{}", self.id)
+    }
+}
+
+fn response(answer: Answer) -> Response<Body> {
+    match answer {
+        Answer::Whole(json) => {
+            let mut response = Response::new(Body::Full(json));
+            let kind = HeaderValue::from_static("application/json; charset=utf-8");
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+            response
+        }
+        Answer::Events(events) => {
+            // It is shown as the client may see it, and cut, where it is told.
+            let body = EventBody::new(events, None, Bounds { idle: None, cut: None });
+            let mut response = Response::new(Body::streamed(body));
+            event_stream::set_head(response.headers_mut());
+            response
+        }
+    }
+}
+
+/// As Flowise answers: every error of a flow is its 500. What is the caller's own is 400.
+fn refusal(unanswered: Unanswered) -> Refusal {
+    match unanswered {
+        Unanswered::Busy => Refusal::EngineBusy,
+        Unanswered::Spoken => Rule::QuestionRequired
+            .refuse("The field question (a string) is required: the engine does not understand speech."),
+        Unanswered::Override(field) => Rule::OverrideType.refuse(format!("The field {field}.")),
+        Unanswered::Failed(message) => {
+            Refusal::Flow { status: StatusCode::INTERNAL_SERVER_ERROR, message, retry_after: None }
+        }
+        Unanswered::Unreadable => Refusal::UpstreamError("The chatflow gave an unexpected answer."),
+        Unanswered::Lost => Refusal::UpstreamError(engine::LOST),
     }
 }

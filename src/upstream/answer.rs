@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -22,9 +22,11 @@ use crate::config::Chatflow;
 use crate::predict::answer::{Renamer, View};
 use crate::predict::events::error_text;
 use crate::predict::report::{Slot, StreamReport};
+use crate::predict::stream::{Bounds, EventBody};
 use crate::redact::Redactor;
 use crate::telemetry::told::Told;
 use crate::wire::body::{Body, BodyError};
+use crate::wire::event_stream;
 use crate::wire::json;
 use crate::wire::refusal::Refusal;
 
@@ -69,8 +71,7 @@ impl Shaping<'_> {
             return Err(Box::pin(self.error(status, &headers, body)).await);
         }
         if content_type_is(&headers, b"text/event-stream") {
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
-            headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+            event_stream::set_head(&mut headers);
             return Box::pin(self.stream(status, headers, body)).await;
         }
         if content_type_is(&headers, b"text/html") {
@@ -134,16 +135,19 @@ impl Shaping<'_> {
         }
         let refused = self.key_refused();
         let surroundings = Surroundings {
-            idle: self.target.settings.stream_idle_timeout,
-            cut: self.cut.clone(),
             report: self.report.begin(),
             abort: self.abort,
             refused,
             redactor: Arc::clone(self.redactor),
             is_speech: self.is_speech,
-            view: self.view.map(|view| view.into_stream()),
         };
-        Ok(assemble(status, headers, Body::streamed(EventStream::new(body, first, surroundings))))
+        let source = EventStream::new(body, first, surroundings);
+        let bounds = Bounds {
+            idle: Some(self.target.settings.stream_idle_timeout),
+            cut: Some(Box::pin(self.cut.clone().cancelled_owned())),
+        };
+        let view = self.view.map(|view| view.into_stream());
+        Ok(assemble(status, headers, Body::streamed(EventBody::new(source, view, bounds))))
     }
 
     /// An answer that is no success: status and message pass, the rest does not.

@@ -2,49 +2,32 @@
 //!
 //! Bytes pass as they come, one frame for each read: nothing is buffered, merged or compressed. Only an `error`
 //! record is held until it is whole, as soon as it shows that it is one, because Flowise puts addresses and ids into
-//! some. After [`HEARTBEAT`] of silence
-//! a comment keeps middleboxes awake; a stream that breaks off ends in an `error` event and `end`.
+//! some. A stream that breaks off ends in an `error` event and `end`.
 
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, Sleep};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::abort::AbortGuard;
 use crate::client::ResponseBody;
-use crate::predict::answer::StreamView;
-use crate::predict::events::{
-    ErrorAt, KEEP_ALIVE, Scanner, error, error_and_end, error_text, speech_error, speech_error_text,
-};
+use crate::predict::events::{ErrorAt, Scanner, error, error_and_end, error_text, speech_error, speech_error_text};
 use crate::predict::report::{Ending, StreamReport};
+use crate::predict::stream::EventSource;
 use crate::redact::{Redactor, Sentence};
-use crate::wire::body::BodyError;
 
-/// Silence after which a comment is sent.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// An `error` record longer than this is replaced by a general one.
 const LONGEST_HELD: usize = 64 * 1024;
 
 /// What an event stream needs of its surroundings.
 pub(crate) struct Surroundings {
-    /// Longest silence of the upstream.
-    pub(crate) idle: Duration,
-    /// Fires when running streams must end.
-    pub(crate) cut: CancellationToken,
     pub(crate) report: Rc<StreamReport>,
     pub(crate) abort: Option<AbortGuard>,
     pub(crate) refused: KeyRefused,
     pub(crate) redactor: Arc<Redactor>,
     /// It is no answer but one read out.
     pub(crate) is_speech: bool,
-    /// What the client sees of it.
-    pub(crate) view: Option<StreamView>,
 }
 
 /// Whom to tell that Flowise refuses the gateway's key.
@@ -78,24 +61,17 @@ pub(crate) struct EventStream {
     is_torn: bool,
     /// Bytes of `held` that have been passed on.
     passed: usize,
-    heard: Instant,
-    sent: Instant,
-    timer: Pin<Box<Sleep>>,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    idle: Duration,
     report: Rc<StreamReport>,
     abort: Option<AbortGuard>,
     refused: KeyRefused,
     redactor: Arc<Redactor>,
     is_speech: bool,
-    view: Option<StreamView>,
     is_over: bool,
 }
 
 impl EventStream {
     pub(crate) fn new(incoming: ResponseBody, first: Option<Bytes>, surroundings: Surroundings) -> Self {
-        let Surroundings { idle, cut, report, abort, refused, redactor, is_speech, view } = surroundings;
-        let now = Instant::now();
+        let Surroundings { report, abort, refused, redactor, is_speech } = surroundings;
         Self {
             incoming,
             first,
@@ -103,24 +79,17 @@ impl EventStream {
             held: BytesMut::new(),
             is_torn: false,
             passed: 0,
-            heard: now,
-            sent: now,
-            timer: Box::pin(tokio::time::sleep_until(now + HEARTBEAT.min(idle))),
-            cut: Box::pin(cut.cancelled_owned()),
-            idle,
             report,
             abort,
             refused,
             redactor,
             is_speech,
-            view,
             is_over: false,
         }
     }
 
     /// A piece from the upstream; what of it goes on now.
     fn take(&mut self, piece: Bytes) -> Option<Bytes> {
-        self.heard = Instant::now();
         let error_at = self.scanner.scan(&piece);
         self.report.events.set(self.scanner.events);
         if self.held.is_empty() {
@@ -159,13 +128,46 @@ impl EventStream {
             return Some(clean.slice(passed..));
         }
         if self.held.len() > LONGEST_HELD {
-            return Some(self.finish(Ending::ErrorEvent, "The chatflow failed."));
+            return Some(self.break_off(Ending::ErrorEvent, "The chatflow failed."));
         }
         None
     }
 
-    /// The last bytes of a stream that does not end by itself.
-    fn finish(&mut self, ending: Ending, message: &str) -> Bytes {
+    /// The upstream's body is at its end.
+    fn upstream_ended(&mut self) -> Option<Bytes> {
+        if !self.scanner.saw_end {
+            return Some(self.break_off(Ending::Truncated, "The answer broke off."));
+        }
+        self.is_over = true;
+        self.report.ending.set(Some(if self.scanner.saw_error { Ending::ErrorEvent } else { Ending::Done }));
+        if let Some(abort) = &mut self.abort {
+            abort.disarm();
+        }
+        None
+    }
+}
+
+impl EventSource for EventStream {
+    fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(self.take(first).unwrap_or_default()));
+        }
+        Poll::Ready(match ready!(self.incoming.poll_data(cx)) {
+            Some(Ok(data)) => Some(self.take(data).unwrap_or_default()),
+            Some(Err(_)) if !self.scanner.saw_end => Some(self.break_off(Ending::Truncated, "The answer broke off.")),
+            Some(Err(_)) | None => self.upstream_ended(),
+        })
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    fn is_between_records(&self) -> bool {
+        self.scanner.is_between_records()
+    }
+
+    fn break_off(&mut self, ending: Ending, message: &str) -> Bytes {
         self.is_over = true;
         self.report.ending.set(Some(ending));
         // A cut-off record would swallow the error; this ends it.
@@ -187,101 +189,6 @@ impl EventStream {
             abort.disarm();
         }
         Bytes::from(text)
-    }
-
-    /// The upstream's body is at its end.
-    fn upstream_ended(&mut self) -> Option<Bytes> {
-        if !self.scanner.saw_end {
-            return Some(self.finish(Ending::Truncated, "The answer broke off."));
-        }
-        self.is_over = true;
-        self.report.ending.set(Some(if self.scanner.saw_error { Ending::ErrorEvent } else { Ending::Done }));
-        if let Some(abort) = &mut self.abort {
-            abort.disarm();
-        }
-        None
-    }
-
-    /// What to say in a silence, if it is time.
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
-        while self.timer.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
-            if now >= self.heard + self.idle {
-                return Poll::Ready(self.finish(Ending::Idle, "The chatflow's server was silent for too long."));
-            }
-            let heartbeat = self.sent + HEARTBEAT;
-            let due = now >= heartbeat;
-            let next = if due { now + HEARTBEAT } else { heartbeat };
-            self.timer.as_mut().reset(next.min(self.heard + self.idle));
-            if due && self.scanner.is_between_records() {
-                return Poll::Ready(KEEP_ALIVE);
-            }
-        }
-        Poll::Pending
-    }
-
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if let Some(first) = self.first.take()
-            && let Some(bytes) = self.take(first)
-        {
-            return Poll::Ready(Some(bytes));
-        }
-        loop {
-            if self.is_over {
-                return Poll::Ready(None);
-            }
-            // First of all, so that a stream that never pauses ends with its last words as well.
-            if self.cut.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Some(self.finish(Ending::Drained, "The gateway is shutting down.")));
-            }
-            match self.incoming.poll_data(cx) {
-                Poll::Ready(Some(Ok(data))) => {
-                    if let Some(bytes) = self.take(data) {
-                        return Poll::Ready(Some(bytes));
-                    }
-                }
-                Poll::Ready(Some(Err(_))) if !self.scanner.saw_end => {
-                    return Poll::Ready(Some(self.finish(Ending::Truncated, "The answer broke off.")));
-                }
-                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(self.upstream_ended()),
-                Poll::Pending => return self.poll_silence(cx).map(Some),
-            }
-        }
-    }
-}
-
-impl Body for EventStream {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        loop {
-            let next = std::task::ready!(this.poll_next(cx));
-            let is_end = next.is_none();
-            let shown = match (&mut this.view, next) {
-                (None, next) => next,
-                (Some(view), Some(bytes)) => Some(view.take(bytes)),
-                (Some(view), None) => Some(view.end()),
-            };
-            match shown {
-                Some(bytes) if !bytes.is_empty() => {
-                    this.sent = Instant::now();
-                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
-                }
-                _ if is_end => return Poll::Ready(None),
-                // All of it is held or hidden.
-                _ => {}
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.is_over && self.view.as_ref().is_none_or(StreamView::is_empty)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
     }
 }
 

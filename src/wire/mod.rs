@@ -4,6 +4,7 @@
 pub(crate) mod body;
 pub(crate) mod client_body;
 pub(crate) mod decimal;
+pub(crate) mod event_stream;
 pub(crate) mod forwarded;
 pub(crate) mod hop;
 pub(crate) mod host;

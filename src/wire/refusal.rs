@@ -13,6 +13,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, 
 use http::{HeaderMap, Response, StatusCode};
 
 use super::body::Body;
+use super::event_stream;
 use super::pace::Slowness;
 use crate::redact::Sentence;
 
@@ -278,9 +279,7 @@ impl Refusal {
         }
         let mut response = Response::new(Body::from(Bytes::from(tell(self))));
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
-        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        event_stream::set_head(headers);
         self.end_connection(headers);
         Some(response)
     }

@@ -67,8 +67,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "snapshot",
         &["engine", "upstream::target", "predict::session", "redact", "keys", "state", "tls", "config", "telemetry"],
     ),
-    // Backends, which know nothing of each other. The engine speaks Flowise's protocol to clients.
-    ("engine", &["state::chats", "predict", "wire", "redact", "client", "config", "telemetry"]),
+    // Backends, which know nothing of each other. The engine speaks Flowise's protocol to clients, and nothing of HTTP.
+    ("engine", &["state::chats", "predict", "wire::json", "wire::hop", "redact", "client", "config", "telemetry"]),
     // `upstream` reads event streams and aborts chats, whose rules are those of the prediction call.
     (
         "upstream",
@@ -76,6 +76,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "predict::answer",
             "predict::events",
             "predict::report",
+            "predict::stream",
             "predict::chat_id",
             "predict::multipart",
             "wire",
@@ -86,7 +87,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("predict", &["wire::json", "wire::refusal", "config"]),
+    ("predict", &["wire::json", "wire::refusal", "wire::body", "config"]),
     ("keys", &["config"]),
     // Rate-limit fields are written on every request.
     ("state", &["wire::decimal", "config"]),

@@ -1,7 +1,6 @@
 //! Answers one prediction on an engine thread, in Flowise's protocol: one JSON answer, or a stream of events as the flow
 //! goes on.
 
-use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -10,12 +9,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::link::{Room, Teller};
 use super::rendered::rendered;
+use super::unanswered::Unanswered;
 use crate::engine::contract::budget::Budget;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::FlowIndex;
@@ -31,8 +30,8 @@ use crate::predict::chat_id;
 use crate::predict::events::error_and_end;
 use crate::predict::report::{Ending, ModelReport};
 use crate::predict::session::Namespace;
+use crate::predict::stream::SHUTTING_DOWN;
 use crate::redact::Redactor;
-use crate::wire::refusal::{Refusal, Rule};
 
 /// After somebody has asked for the end of the chat: for what a flow says of it.
 const LAST_WORDS: Duration = Duration::from_millis(250);
@@ -67,17 +66,17 @@ impl Job {
     pub(crate) async fn run(self: Box<Self>, services: Rc<Services>) {
         let Self { flow, flows, id, chatflow, body, streaming, namespace, view, cut, abort, models, redactor, teller } =
             *self;
-        let Some(mut request) = Request::read(&body) else { return teller.answer(Err(UNREADABLE)) };
+        let Some(mut request) = Request::read(&body) else { return teller.answer(Err(Unanswered::Unreadable)) };
         request.flows = flows;
         if request.is_spoken() {
-            return teller.answer(Err(UNHEARD));
+            return teller.answer(Err(Unanswered::Spoken));
         }
         request.sessions = Sessions::within(namespace);
         // Nobody needs it any more, and it may be large.
         drop(body);
         let overridden = match flow.overridden(&request) {
             Ok(overridden) => overridden,
-            Err(failure) => return teller.answer(Err(refusal(&failure, &redactor))),
+            Err(failure) => return teller.answer(Err(unanswered(&failure, &redactor))),
         };
         let watch = Watch::new(
             &services.metrics,
@@ -114,8 +113,8 @@ impl Job {
             Telling { teller, sink: &sink, view, cut }.tell(work).await;
         } else if let Some(reply) = teller.unless_left(answering).await {
             teller.free_chat();
-            let answer = reply.map_err(|failure| refusal(&failure, &redactor));
-            teller.answer(answer.and_then(|reply| rendered(json(reply, &request), view).ok_or(UNREADABLE)));
+            let answer = reply.map_err(|failure| unanswered(&failure, &redactor));
+            teller.answer(answer.and_then(|reply| rendered(json(reply, &request), view).ok_or(Unanswered::Unreadable)));
         }
     }
 }
@@ -142,20 +141,13 @@ async fn reply(flow: &Flow, overridden: Option<&Plan>, run: &Run<'_>) -> Result<
     }
 }
 
-/// As Flowise answers: every error of a flow is its 500. What is the caller's own is 400.
-fn refusal(failure: &Failure, redactor: &Redactor) -> Refusal {
-    if let Failure::Override(field) = failure {
-        return Rule::OverrideType.refuse(format!("The field {field}."));
+/// What is the caller's own is told apart from what the flow cannot do.
+fn unanswered(failure: &Failure, redactor: &Redactor) -> Unanswered {
+    match failure {
+        Failure::Override(field) => Unanswered::Override(field.clone()),
+        failure => Unanswered::Failed(failure.sentence(redactor)),
     }
-    let message = failure.sentence(redactor);
-    Refusal::Flow { status: StatusCode::INTERNAL_SERVER_ERROR, message, retry_after: None }
 }
-
-const UNHEARD: Refusal = Refusal::Invalid(
-    Rule::QuestionRequired,
-    Cow::Borrowed("The field question (a string) is required: the engine does not understand speech."),
-);
-const UNREADABLE: Refusal = Refusal::UpstreamError("The chatflow gave an unexpected answer.");
 
 /// The fields of Flowise's answer.
 pub(crate) fn json(reply: Reply, request: &Request) -> Map<String, Value> {
@@ -262,7 +254,7 @@ impl Telling<'_> {
         let mut work = pin!(work);
         poll_fn(|cx| {
             if cut.as_mut().poll(cx).is_ready() {
-                let text = self.sink.take() + &error_and_end("The gateway is shutting down.");
+                let text = self.sink.take() + &error_and_end(SHUTTING_DOWN);
                 self.pass(text, Some(Ending::Drained));
                 return Poll::Ready(());
             }

@@ -1,43 +1,34 @@
 //! The connection's side of a prediction: hands it to an engine thread and passes on what comes back.
 
 use std::cell::OnceCell;
-use std::pin::Pin;
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Job;
 use super::link::{Asker, Head, Told, link};
-use crate::config::Config;
+use super::unanswered::Unanswered;
 use crate::engine::contract::flows::FlowIndex;
 use crate::engine::flow::Flow;
 use crate::engine::threads::EngineThreads;
 use crate::predict::answer::View;
-use crate::predict::events::KEEP_ALIVE;
-use crate::predict::report::{ModelReport, Slot, StreamReport};
+use crate::predict::events::error_and_end;
+use crate::predict::report::{Ending, ModelReport, Slot, StreamReport};
 use crate::predict::request::Prediction;
 use crate::predict::session::Namespace;
+use crate::predict::stream::EventSource;
 use crate::redact::Redactor;
 use crate::state::chats::ChatLease;
-use crate::wire::body::{Body, BodyError};
-use crate::wire::refusal::Refusal;
-
-/// Silence after which a comment is sent.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// What an answer needs of its surroundings.
 pub(crate) struct Surroundings<'a> {
     pub(crate) threads: &'a EngineThreads,
-    /// It says how many, should none have started yet.
-    pub(crate) config: &'a Config,
+    /// How many there are to be, should none have started yet.
+    pub(crate) count: &'a dyn Fn() -> NonZeroUsize,
     /// All flows of the engine.
     pub(crate) flows: &'a Arc<FlowIndex>,
     /// Flowise's id of the chatflow, or its public name if it has none.
@@ -61,8 +52,8 @@ pub(crate) async fn answer(
     flow: &Arc<Flow>,
     prediction: Prediction,
     surroundings: Surroundings<'_>,
-) -> Result<Response<Body>, Refusal> {
-    let Surroundings { threads, config, flows, id, chatflow, cut, report, models, namespace, redactor, view, lease } =
+) -> Result<Answer, Unanswered> {
+    let Surroundings { threads, count, flows, id, chatflow, cut, report, models, namespace, redactor, view, lease } =
         surroundings;
     let abort = lease.abort.clone();
     let (asker, teller) = link(lease);
@@ -82,68 +73,44 @@ pub(crate) async fn answer(
         teller,
     });
     // After a reload that brought the first engine there are none yet.
-    threads.start(|| config.engine_threads()).map_err(|error| {
+    threads.start(count).map_err(|error| {
         tracing::error!(%error, "cannot start the engine's threads");
-        Refusal::EngineBusy
+        Unanswered::Busy
     })?;
     threads.hand_over(job)?;
     match asker.head().await {
-        Head::Whole(answer) => {
-            let mut response = Response::new(Body::Full(answer?));
-            let json = HeaderValue::from_static("application/json; charset=utf-8");
-            response.headers_mut().insert(CONTENT_TYPE, json);
-            Ok(response)
-        }
-        Head::Stream => Ok(stream(asker, report.begin())),
+        Head::Whole(answer) => answer.map(Answer::Whole),
+        Head::Stream => Ok(Answer::Events(Events { asker, report: report.begin() })),
     }
 }
 
-fn stream(asker: Asker, report: Rc<StreamReport>) -> Response<Body> {
-    let body = Relay { asker, timer: Box::pin(tokio::time::sleep(HEARTBEAT)), report };
-    let mut response = Response::new(Body::streamed(body));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
+/// How the engine answers.
+pub(crate) enum Answer {
+    /// All of it, as the client sees it.
+    Whole(Bytes),
+    Events(Events),
 }
 
-/// A stream that an engine thread tells, with comments in its silences.
-struct Relay {
+/// A stream that an engine thread tells.
+pub(crate) struct Events {
     asker: Asker,
-    timer: Pin<Box<Sleep>>,
     report: Rc<StreamReport>,
 }
 
-impl HttpBody for Relay {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.is_end_stream() {
-            return Poll::Ready(None);
-        }
-        let data = match self.asker.poll_told(cx) {
-            Poll::Ready(Told { text, events, ending }) => {
-                self.report.events.set(events);
-                self.report.ending.set(ending);
-                if text.is_empty() {
-                    return Poll::Ready(None);
-                }
-                text
-            }
-            Poll::Pending if self.timer.as_mut().poll(cx).is_ready() => KEEP_ALIVE,
-            Poll::Pending => return Poll::Pending,
-        };
-        self.timer.as_mut().reset(Instant::now() + HEARTBEAT);
-        Poll::Ready(Some(Ok(Frame::data(data))))
+impl EventSource for Events {
+    fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let Told { text, events, ending } = ready!(self.asker.poll_told(cx));
+        self.report.events.set(events);
+        self.report.ending.set(ending);
+        Poll::Ready(Some(text))
     }
 
-    fn is_end_stream(&self) -> bool {
+    fn is_over(&self) -> bool {
         self.report.ending.get().is_some()
     }
 
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
+    fn break_off(&mut self, ending: Ending, message: &str) -> Bytes {
+        self.report.ending.set(Some(ending));
+        error_and_end(message).into()
     }
 }

@@ -10,14 +10,14 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
+use super::unanswered::Unanswered;
 use crate::engine::contract::sink::MOST_UNREAD;
 use crate::predict::events::error_and_end;
 use crate::predict::report::Ending;
 use crate::state::chats::ChatLease;
-use crate::wire::refusal::Refusal;
 
-/// What is said of a run that ended without a word, which only a fault of the engine's own explains.
-const LOST: &str = "The chatflow's run broke off.";
+/// What is said of a run that ended without a word.
+pub(crate) const LOST: &str = "The chatflow's run broke off.";
 
 /// Makes the two ends. `lease`: keeps the chat busy until the run is over or nobody waits for it.
 pub(crate) fn link(lease: ChatLease) -> (Asker, Teller) {
@@ -29,7 +29,7 @@ pub(crate) fn link(lease: ChatLease) -> (Asker, Teller) {
 /// How an answer begins.
 pub(crate) enum Head {
     /// All of it.
-    Whole(Result<Bytes, Refusal>),
+    Whole(Result<Bytes, Unanswered>),
     /// As a stream.
     Stream,
 }
@@ -177,7 +177,7 @@ impl Teller {
     }
 
     /// An answer in one piece.
-    pub(crate) fn answer(self, answer: Result<Bytes, Refusal>) {
+    pub(crate) fn answer(self, answer: Result<Bytes, Unanswered>) {
         self.free_chat();
         self.0.tell(|state| {
             state.head = Some(Head::Whole(answer));
@@ -221,7 +221,7 @@ impl Drop for Teller {
                 state.text.extend_from_slice(error_and_end(LOST).as_bytes());
                 state.ending = Some(Ending::ErrorEvent);
             } else {
-                state.head = Some(Head::Whole(Err(Refusal::UpstreamError(LOST))));
+                state.head = Some(Head::Whole(Err(Unanswered::Lost)));
             }
         });
     }
@@ -282,7 +282,7 @@ mod tests {
     async fn a_run_that_breaks_off_is_answered_for() {
         let (asker, teller) = linked();
         drop(teller);
-        assert!(matches!(asker.head().await, Head::Whole(Err(Refusal::UpstreamError(LOST)))));
+        assert!(matches!(asker.head().await, Head::Whole(Err(Unanswered::Lost))));
         let (asker, teller) = linked();
         teller.tell(Bytes::new(), 0, None);
         assert!(matches!(asker.head().await, Head::Stream));

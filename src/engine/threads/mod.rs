@@ -8,6 +8,7 @@ pub(crate) mod answer;
 pub(crate) mod delegate;
 pub(crate) mod link;
 mod rendered;
+pub(crate) mod unanswered;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -21,11 +22,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::answer::Job;
+use self::unanswered::Unanswered;
 use crate::engine::contract::memory::Store;
 use crate::engine::contract::run::Services;
 use crate::engine::contract::runs::Runs;
 use crate::telemetry::metrics::Metrics;
-use crate::wire::refusal::Refusal;
 
 /// Predictions that wait for one thread to begin them.
 const QUEUE: usize = 256;
@@ -106,14 +107,14 @@ impl EngineThreads {
     }
 
     /// Hands a prediction to the thread that has least to do.
-    pub(crate) fn hand_over(&self, job: Box<Job>) -> Result<(), Refusal> {
+    pub(crate) fn hand_over(&self, job: Box<Job>) -> Result<(), Unanswered> {
         let least = self.seats.get().and_then(|seats| seats.iter().min_by_key(|seat| seat.load.now()));
-        let seat = least.ok_or(Refusal::EngineBusy)?;
+        let seat = least.ok_or(Unanswered::Busy)?;
         seat.load.waiting.fetch_add(1, Ordering::Relaxed);
         seat.queue.try_send((job, Instant::now())).map_err(|error| {
             seat.load.waiting.fetch_sub(1, Ordering::Relaxed);
             drop(error);
-            Refusal::EngineBusy
+            Unanswered::Busy
         })
     }
 
@@ -259,11 +260,11 @@ mod tests {
         (asker, job)
     }
 
-    async fn answered(threads: &EngineThreads, model: &str) -> Refusal {
+    async fn answered(threads: &EngineThreads, model: &str) -> Unanswered {
         let (asker, job) = job(model);
         threads.hand_over(job).unwrap();
-        let Head::Whole(Err(refusal)) = asker.head().await else { panic!("no model answers here") };
-        refusal
+        let Head::Whole(Err(unanswered)) = asker.head().await else { panic!("no model answers here") };
+        unanswered
     }
 
     fn threads() -> EngineThreads {
@@ -274,10 +275,9 @@ mod tests {
     async fn a_run_that_panics_takes_nothing_with_it() {
         let threads = threads();
         threads.start(|| NonZeroUsize::MIN).unwrap();
-        let refusal = answered(&threads, "panickingModel").await;
-        assert_eq!(refusal.message(), "The chatflow's run broke off.");
-        let refusal = answered(&threads, "testModel").await;
-        assert!(refusal.message().contains("did not answer in time"), "{refusal:?}");
+        assert_eq!(answered(&threads, "panickingModel").await, Unanswered::Lost);
+        let unanswered = answered(&threads, "testModel").await;
+        assert!(format!("{unanswered:?}").contains("did not answer in time"), "{unanswered:?}");
         // It is counted out after its answer is on the way.
         let counted_out = async {
             while threads.means.metrics.engine.runs.get() != 0 {
@@ -287,7 +287,7 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(20), counted_out).await.unwrap();
         threads.stop().await;
         // Nobody begins it any more, and whoever asks is told.
-        assert_eq!(threads.hand_over(job("testModel").1), Err(Refusal::EngineBusy));
+        assert_eq!(threads.hand_over(job("testModel").1), Err(Unanswered::Busy));
     }
 
     #[tokio::test]
@@ -298,7 +298,7 @@ mod tests {
         threads.seats.set([Seat { queue, load: Arc::default() }].into()).unwrap();
         let (_asker, first) = job("testModel");
         assert_eq!(threads.hand_over(first), Ok(()));
-        assert_eq!(threads.hand_over(job("testModel").1), Err(Refusal::EngineBusy));
+        assert_eq!(threads.hand_over(job("testModel").1), Err(Unanswered::Busy));
         assert_eq!(threads.seats.get().unwrap()[0].load.now(), (1, 0));
     }
 }

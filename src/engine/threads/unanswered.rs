@@ -1,0 +1,20 @@
+//! Why a prediction gets no answer from the engine.
+
+use crate::redact::Sentence;
+
+/// See the module. What it means to whoever asked, they decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// No thread can take it now.
+    Busy,
+    /// It says nothing but in speech, which the engine does not understand.
+    Spoken,
+    /// It overrides an input with what the node cannot take: the field, and what it must be.
+    Override(String),
+    /// The flow failed.
+    Failed(Sentence),
+    /// It, or its answer, cannot be read.
+    Unreadable,
+    /// The run ended without a word, which only a fault of the engine's own explains.
+    Lost,
+}
