@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+mod examples;
 mod homes;
 
 /// Lines of the page that everybody reads first, and of any other.
