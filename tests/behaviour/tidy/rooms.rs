@@ -43,7 +43,7 @@ const ENGINE: Table = &[
 const OUTSIDE_ENGINE: Table = &[
     (
         "threads",
-        &["upstream::running", "predict", "wire::body", "wire::refusal", "redact", "config", "telemetry::metrics"],
+        &["state::chats", "predict", "redact", "config", "telemetry::metrics"],
     ),
     ("flow", &["wire::json", "config", "telemetry::metrics"]),
     ("agentflow", &["predict::chat_id", "wire::json", "redact", "config::override_rules"]),
