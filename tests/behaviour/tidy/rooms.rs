@@ -41,10 +41,7 @@ const ENGINE: Table = &[
 
 /// What each part of the engine may use of the other modules: the less, the sooner it stands by itself.
 const OUTSIDE_ENGINE: Table = &[
-    (
-        "threads",
-        &["state::chats", "predict", "redact", "config", "telemetry::metrics"],
-    ),
+    ("threads", &["state::chats", "predict", "redact", "telemetry::metrics"]),
     ("flow", &["wire::json", "config", "telemetry::metrics"]),
     ("agentflow", &["predict::chat_id", "wire::json", "redact", "config::override_rules"]),
     ("nodes", &["predict::chat_id", "wire::json"]),
