@@ -15,9 +15,11 @@ use crate::admin;
 use crate::config::{Config, Problems};
 use crate::engine;
 use crate::keys::KeyStore;
+use crate::policy::{Policy, Sources};
 use crate::reload::{self, Reloader};
 use crate::server::{self, Admission, Phase, Worker};
 use crate::snapshot::{Shared, Snapshot};
+use crate::state::SharedState;
 use crate::telemetry::access_log::LogWriter;
 use crate::telemetry::logging::Logging;
 use crate::telemetry::metrics::Metrics;
@@ -74,18 +76,22 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
     let metrics = Arc::new(Metrics::new()?);
     let is_from_file = matches!(keys, KeySource::File);
     let watched = is_from_file.then(|| reload::Files::of(&config));
-    let snapshot = match keys {
-        KeySource::File => Snapshot::load(config, &metrics)?,
-        KeySource::Fixed(keys) => Snapshot::build(config, keys, &metrics)?,
+    let state = Arc::new(SharedState::new(&metrics));
+    let config = Arc::new(config);
+    let mut sources = Sources::new(&config, &state.endpoints);
+    let policy = match keys {
+        KeySource::File => sources.read()?.0,
+        KeySource::Fixed(keys) => sources.with_keys(Arc::new(keys))?,
     };
-    reload::show_start(&snapshot, &metrics);
+    reload::show_start(&policy, &metrics);
+    let snapshot = Snapshot::bind(policy, &state);
     let server = snapshot.config.server.clone();
     let workers = server.workers.get();
     let cleartext = server.listen.map(|address| bind(address, workers)).transpose()?;
     let tls = server.tls.as_ref().map(|tls| bind(tls.listen, workers)).transpose()?;
     let admin_socket = bind(snapshot.config.admin.listen, 1)?;
 
-    upkeep::restore(&snapshot)?;
+    upkeep::restore(&snapshot, &state)?;
     let memory = if is_from_file { kept(&snapshot, &metrics)? } else { Arc::new(engine::InProcess::default()) };
     let engine = Arc::new(engine::EngineThreads::new(&metrics, memory));
     if snapshot.engines().next().is_some() {
@@ -102,7 +108,6 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
     let mut tls = tls.map(|bound| bound.sockets).unwrap_or_default();
     metrics.connections.limit.set(i64::try_from(server.max_connections).unwrap_or(i64::MAX));
     let admission = Admission::new(server.max_connections, workers, metrics.connections.waiting.clone());
-    let chats = Arc::default();
     let mut threads = Vec::with_capacity(workers);
     for number in 0..workers {
         let worker = Worker {
@@ -110,7 +115,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
             tls: tls.pop(),
             snapshots: Arc::clone(&snapshots),
             metrics: Arc::clone(&metrics),
-            chats: Arc::clone(&chats),
+            chats: Arc::clone(&state.chats),
             engine: Arc::clone(&engine),
             log: log.handle(),
             admission: Arc::clone(&admission),
@@ -125,12 +130,14 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
         })?);
     }
     let (reload, reload_wanted) = mpsc::channel(1);
-    let reloader = watched.map(|files| Reloader::new(files, Arc::clone(&snapshots), Arc::clone(&metrics), logging));
+    let reloader = watched
+        .map(|files| Reloader::new(files, Arc::clone(&snapshots), Arc::clone(&state), Arc::clone(&metrics), logging));
     let control = Control {
         admin: admin_socket.sockets,
         admission,
         metrics,
         snapshots: Arc::clone(&snapshots),
+        state,
         phase: phase_seen,
     };
     let control = std::thread::Builder::new().name("control".into()).spawn({
@@ -142,10 +149,10 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
 
 /// What chats of the built-in engine remember. The folder is held from the start if a chat may need it, so that
 /// whatever is wrong with it is found then.
-fn kept(snapshot: &Snapshot, metrics: &Arc<Metrics>) -> Result<Arc<dyn engine::Store>, Problems> {
-    let memory = engine::OnDisk::new(snapshot.config.state_dir.clone(), metrics);
-    if snapshot.remembers() {
-        memory.open().map_err(|error| snapshot.memory_problem(&error))?;
+fn kept(policy: &Policy, metrics: &Arc<Metrics>) -> Result<Arc<dyn engine::Store>, Problems> {
+    let memory = engine::OnDisk::new(policy.config.state_dir.clone(), metrics);
+    if policy.remembers() {
+        memory.open().map_err(|error| policy.memory_problem(&error))?;
     }
     Ok(Arc::new(memory))
 }
@@ -160,6 +167,7 @@ struct Control {
     admission: Arc<Admission>,
     metrics: Arc<Metrics>,
     snapshots: Shared,
+    state: Arc<SharedState>,
     phase: watch::Receiver<Phase>,
 }
 
@@ -183,7 +191,7 @@ impl Control {
             aws_lc_rs::rand::fill(&mut [0])
         });
         let mut phase = self.phase;
-        let mut upkeep = Upkeep::new(self.snapshots, self.metrics);
+        let mut upkeep = Upkeep::new(self.snapshots, self.state, self.metrics);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // Metrics and health are served until the last worker has ended and the gateway is dropped.

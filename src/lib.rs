@@ -11,9 +11,10 @@
 //! | `upstream` | the backend that forwards to Flowise |
 //! | `widget` | the other calls of Flowise's widget, field by field |
 //! | `engine` | the backend that runs exported flows, and answers `flowgate demo` |
-//! | `snapshot` | what one request runs on, swapped as a whole |
+//! | `snapshot` | what one request runs on, swapped as a whole: a policy, bound to the state that it needs |
+//! | `policy` | what is allowed, and what answers: made of the files, and of nothing else |
 //! | `keys`, `tls` | who may ask, and certificates |
-//! | `state` | what is counted, over all snapshots: limits |
+//! | `state` | what is counted, running or remembered, by id, over all snapshots |
 //! | `reload`, `admin` | live changes; metrics and health |
 //! | `redact` | what of a failure may be told |
 //! | `wire` | bodies, refusals, header policy, addresses |
@@ -34,6 +35,7 @@ mod engine;
 #[cfg(test)]
 mod fuzzing;
 pub mod keys;
+mod policy;
 mod predict;
 mod redact;
 mod reload;

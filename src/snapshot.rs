@@ -1,176 +1,174 @@
-//! What one request runs on: configuration, keys, limits, upstreams and certificate, as one immutable value.
+//! What one request runs on: a policy, with the state that its requests need, as one value.
 //!
-//! A reload builds a new [`Snapshot`] and swaps it in. Each worker keeps an `Rc` of the current one, so a request
-//! takes it without a lock or a shared counter, and sees one set from start to end.
+//! A reload binds a new policy to the process's state and swaps the two in. Each worker keeps an `Rc` of the current
+//! snapshot, so a request takes it without a lock or a shared counter, and sees one set from start to end.
 
-mod again;
-mod build;
-mod parts;
-mod quota;
-mod view;
-
-pub(crate) use again::Held;
-pub(crate) use view::{Local, Reader, Shared};
-
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::config::{Access, Chatflow, Config, Origins, Problem};
-use crate::engine::{self, Flows};
-use crate::keys::KeyStore;
-use crate::predict::session::SessionKey;
-use crate::redact::Redactor;
-use crate::state::limits::{Allowance, Penalties, PlanLimits, Visitors};
+use arc_swap::ArcSwap;
+
+use crate::policy::{Flow, Policy};
+use crate::state::SharedState;
+use crate::state::limits::{Allowance, BoundLimits, LimitPolicy, Penalties, Visitors};
 use crate::telemetry::told::Told;
-use crate::tls::Identity;
-use crate::upstream::target::{Credentials, Target};
-
-/// The plan of callers without a key where no chatflow says another.
-const ANONYMOUS: &str = "anonymous";
+use crate::upstream::target::Target;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     /// Grows with every snapshot; tells indices of one from those of another.
     pub(crate) generation: u64,
-    pub(crate) config: Arc<Config>,
-    pub(crate) keys: Arc<KeyStore>,
-    /// Knows all secrets of the configuration.
-    pub(crate) redactor: Arc<Redactor>,
-    /// Limits of the key with the same index in `keys`.
-    allowances: Vec<Allowance>,
-    /// The plan with the same index in `config`.
-    plans: Vec<Arc<PlanLimits>>,
-    /// Visitors of the plan with the same index, if some chatflow has it for callers without a key.
-    visitors: Vec<Option<Arc<Visitors>>>,
-    /// Visitors of what is no chatflow.
-    anonymous: Arc<Visitors>,
-    /// `None`: wrong keys are not counted.
-    pub(crate) penalties: Option<Arc<Penalties>>,
+    policy: Policy,
+    limits: BoundLimits,
+    /// The Flowise upstreams, each at its index in the configuration.
+    targets: Vec<Option<Arc<Target>>>,
     /// Pages that are not listed, and ids that Flowise does not know, as far as the log has told.
     pub(crate) told_origins: Told,
     pub(crate) told_ids: Told,
-    flows: Vec<Arc<Flow>>,
-    /// Sorted.
-    by_name: Vec<(Arc<str>, u32)>,
-    wildcard: Option<u32>,
-    targets: HashMap<Arc<str>, Arc<Target>>,
-    engines: Arc<Engines>,
-    /// The TLS listener's certificate.
-    pub(crate) tls: Option<Identity>,
 }
 
-/// The engines' flows, by the upstream's name.
-type Engines = HashMap<Arc<str>, Flows>;
+impl Deref for Snapshot {
+    type Target = Policy;
 
-/// A chatflow with what answers it.
-#[derive(Debug)]
-pub(crate) struct Flow {
-    pub(crate) config: Arc<Chatflow>,
-    pub(crate) backend: Backend,
-    /// Pages that may read its answers: its own, and those of publishable keys that may call it.
-    pub(crate) origins: Origins,
-    /// Keeps its callers' chats apart.
-    pub(crate) sessions: SessionKey,
-}
-
-#[derive(Debug)]
-pub(crate) enum Backend {
-    Flowise {
-        target: Arc<Target>,
-        credentials: Option<Arc<Credentials>>,
-    },
-    /// The built-in engine, with the flow that it runs and all that this one may run.
-    Engine {
-        flow: Arc<engine::Flow>,
-        flows: Arc<engine::FlowIndex>,
-    },
+    fn deref(&self) -> &Policy {
+        &self.policy
+    }
 }
 
 impl Snapshot {
-    /// The chatflow of that public name, and the id that Flowise knows it by.
-    pub(crate) fn chatflow(&self, name: &str) -> Option<(u32, Arc<str>)> {
-        let found = self.by_name.binary_search_by(|(known, _)| (**known).cmp(name)).ok();
-        if let Some((_, index)) = found.and_then(|found| self.by_name.get(found)) {
-            let config = &self.flow(*index)?.config;
-            return Some((*index, config.id.clone().unwrap_or_else(|| Arc::clone(&config.name))));
-        }
-        // A stream to an id that is no UUID, or unknown to Flowise, would hang for ever.
-        let index = self.wildcard.filter(|_| is_uuid(name))?;
-        let id: Arc<str> = Arc::from(name.to_ascii_lowercase());
-        // It stands for every other chatflow: one with a policy of its own is not reached around that policy, be it by
-        // Flowise's id or by its own name in capitals.
-        let upstream = self.flow(index)?.config.upstream;
-        let mut named = self.flows.iter().map(|flow| &flow.config);
-        let is_named = named.any(|config| config.upstream == upstream && config.id.as_ref() == Some(&id));
-        (!is_named).then_some((index, id))
-    }
-
-    /// Whether pages of that origin may call anything.
-    pub(crate) fn is_listed_somewhere(&self, origin: &str) -> bool {
-        self.config.cors.allowed_origins.allows(origin) || self.flows.iter().any(|flow| flow.origins.allows(origin))
-    }
-
-    /// The engines' flows, by the upstream's name.
-    pub(crate) fn engines(&self) -> impl Iterator<Item = (&str, &Flows)> {
-        self.engines.iter().map(|(name, flows)| (&**name, flows))
-    }
-
-    /// Tells what is new about flows since `previous`. To be called once it is in force.
-    pub(crate) fn announce(&self, previous: Option<&Self>) {
-        for (upstream, flows) in &*self.engines {
-            flows.announce(previous.and_then(|previous| previous.engines.get(upstream)));
+    /// Of a policy that comes into force: what it no longer has is forgotten.
+    pub(crate) fn bind(policy: Policy, state: &SharedState) -> Self {
+        static GENERATION: AtomicU64 = AtomicU64::new(1);
+        let limits = state.limits.bind(&LimitPolicy {
+            plans: &policy.config.plans,
+            anonymous: &policy.anonymous,
+            for_visitors: policy.plans_for_visitors(),
+            keys: &policy.keys,
+            auth_failures: policy.config.auth_failures,
+        });
+        let target = |upstream| Arc::new(Target::new(upstream, &state.endpoints));
+        Self {
+            generation: GENERATION.fetch_add(1, Ordering::Relaxed),
+            targets: policy.flowise().map(|upstream| upstream.map(target)).collect(),
+            limits,
+            policy,
+            told_origins: Told::default(),
+            told_ids: Told::default(),
         }
     }
 
-    /// What is wrong with flows that no chatflow needs.
-    pub(crate) fn unused(&self) -> impl Iterator<Item = &Problem> {
-        self.engines.values().flat_map(Flows::unused)
+    /// The Flowise that answers a chatflow, if one does.
+    pub(crate) fn target(&self, flow: &Flow) -> Option<&Arc<Target>> {
+        self.targets.get(flow.config.upstream)?.as_ref()
     }
 
-    /// Whether the engines run the very same flows.
-    pub(crate) fn has_flows_of(&self, other: &Self) -> bool {
-        self.engines.len() == other.engines.len()
-            && self
-                .engines
-                .iter()
-                .all(|(name, flows)| other.engines.get(name).is_some_and(|other| flows.is_same(other)))
-    }
-
-    /// Whether some chat of the built-in engine is kept.
-    pub(crate) fn remembers(&self) -> bool {
-        self.flows.iter().any(|flow| matches!(&flow.backend, Backend::Engine { flow, .. } if flow.remembers()))
-    }
-
-    pub(crate) fn has_public_chatflow(&self) -> bool {
-        self.flows.iter().any(|flow| flow.config.access == Access::Public)
-    }
-
-    pub(crate) fn flow(&self, index: u32) -> Option<&Arc<Flow>> {
-        self.flows.get(index as usize)
-    }
-
+    /// Limits of the key with that index.
     pub(crate) fn allowance(&self, key: u32) -> Option<&Allowance> {
-        self.allowances.get(key as usize)
+        self.limits.key(key)
     }
 
     /// Limits by visitor on that chatflow.
     pub(crate) fn visitors(&self, flow: Option<&Flow>) -> &Visitors {
-        let of_flow = flow.and_then(|flow| self.visitors.get(flow.config.plan)?.as_ref());
-        of_flow.unwrap_or(&self.anonymous)
+        self.limits.visitors(flow.map(|flow| flow.config.plan))
     }
 
-    /// Forgets visitors whom nobody needs to remember. To be called about once a second.
-    pub(crate) fn sweep(&self) {
-        self.visitors.iter().flatten().for_each(|visitors| visitors.sweep());
-        self.penalties.iter().for_each(|penalties| penalties.sweep());
+    /// `None`: wrong keys are not counted.
+    pub(crate) fn penalties(&self) -> Option<&Penalties> {
+        self.limits.penalties()
     }
 }
 
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
+/// The current snapshot, for all threads.
+pub(crate) type Shared = Arc<ArcSwap<Snapshot>>;
+
+/// One worker's share of a snapshot: cloned without touching a counter that other workers touch.
+#[derive(Debug, Clone)]
+pub(crate) struct Local(Rc<Loaded>);
+
+#[derive(Debug)]
+struct Loaded(Arc<Snapshot>);
+
+impl Local {
+    fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self(Rc::new(Loaded(snapshot)))
+    }
+}
+
+impl Deref for Local {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0.0
+    }
+}
+
+/// One worker's view of the current snapshot.
+pub(crate) struct Reader {
+    shared: Shared,
+    mine: RefCell<Local>,
+}
+
+impl Reader {
+    pub(crate) fn new(shared: Shared) -> Self {
+        let mine = RefCell::new(Local::new(shared.load_full()));
+        Self { shared, mine }
+    }
+
+    /// To be called once per request, by the outermost layer.
+    pub(crate) fn current(&self) -> Local {
+        let now = self.shared.load();
+        let mut mine = self.mine.borrow_mut();
+        if !Arc::ptr_eq(&now, &mine.0.0) {
+            *mine = Local::new(Arc::clone(&now));
+        }
+        mine.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::policy::Sources;
+    use crate::telemetry::metrics::Metrics;
+
+    const CONFIG: &str = "server: { listen: '127.0.0.1:0' }
+admin: { listen: '127.0.0.1:0' }
+upstreams: { flowise: { flowise: { urls: ['http://127.0.0.1:3000'] } } }
+plans: { default: { requests: 60/min, burst: 9 } }
+chatflows: { support: { upstream: flowise, id: 5f3a1c52-7a47-4d3c-9f38-6f2f3c1f8a10 } }
+";
+
+    fn bind(folder: &Path, ids: &[char], state: &SharedState) -> Snapshot {
+        let keys = ids.iter().map(|id| format!("  - {{ id: {id}, sha256: {} }}\n", id.to_string().repeat(64)));
+        fs::write(folder.join("keys.yaml"), format!("keys:\n{}", keys.collect::<String>())).unwrap();
+        let config = Arc::new(crate::config::Config::load(&folder.join("flowgate.yaml")).unwrap());
+        Snapshot::bind(Sources::new(&config, &state.endpoints).read().unwrap().0, state)
+    }
+
+    #[test]
+    fn state_goes_on_under_the_next_policy_wherever_things_stand_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("flowgate.yaml"), CONFIG).unwrap();
+        let state = SharedState::new(&Metrics::new().unwrap());
+        let first = bind(folder.path(), &['a', 'b'], &state);
+        let second = bind(folder.path(), &['b', 'a'], &state);
+        assert!(first.generation < second.generation);
+        let left = |snapshot: &Snapshot, key| snapshot.allowance(key).unwrap().admit().now().1;
+        assert_eq!(left(&first, 0), "\"default\";r=8;t=1");
+        assert_eq!(left(&second, 1), "\"default\";r=7;t=2");
+        assert_eq!(left(&first, 0), "\"default\";r=6;t=3", "a request on the snapshot before counts as well");
+        assert_eq!(left(&second, 0), "\"default\";r=8;t=1");
+        let health = |snapshot: &Snapshot| {
+            let flow = Arc::clone(snapshot.flow(0).unwrap());
+            Arc::clone(&snapshot.target(&flow).unwrap().endpoints[0].health)
+        };
+        assert!(Arc::ptr_eq(&health(&first), &health(&second)));
+    }
 }

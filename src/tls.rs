@@ -20,6 +20,15 @@ pub(crate) struct Identity {
     pub(crate) server: Arc<ServerConfig>,
     /// Seconds since the epoch at which the first certificate of the chain ends.
     pub(crate) not_after: i64,
+    /// The chain, and the authorities of clients.
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+/// Certificates say which key they are for.
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.certificates == other.certificates
+    }
 }
 
 impl Identity {
@@ -35,13 +44,15 @@ impl Identity {
         let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(|error| key_problem(error.to_string()))?;
+        let mut all = chain.clone();
         let builder = match &tls.client_ca_file {
             None => builder.with_no_client_auth(),
             Some(file) => {
                 let problem = |message: String| problem(file, "server.tls.client_ca_file", message);
                 let mut roots = RootCertStore::empty();
                 for certificate in certificates(file, "server.tls.client_ca_file")? {
-                    roots.add(certificate).map_err(|error| problem(error.to_string()))?;
+                    roots.add(certificate.clone()).map_err(|error| problem(error.to_string()))?;
+                    all.push(certificate);
                 }
                 let verifier =
                     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider()))
@@ -54,7 +65,7 @@ impl Identity {
             .with_single_cert(chain, key)
             .map_err(|error| key_problem(format!("certificate and key do not fit: {error}")))?;
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { server: Arc::new(server), not_after })
+        Ok(Self { server: Arc::new(server), not_after, certificates: all })
     }
 }
 

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::engine::{Missing, Need};
-use crate::snapshot::Snapshot;
+use crate::policy::{Policy, Sources};
+use crate::state::endpoints::Endpoints;
 use crate::telemetry::metrics::Metrics;
 
 pub(super) fn run(path: &Path) -> ExitCode {
@@ -14,20 +15,20 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Err(code) => return code,
     };
     let metrics = match Metrics::new() {
-        Ok(metrics) => Arc::new(metrics),
+        Ok(metrics) => metrics,
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::FAILURE;
         }
     };
-    match Snapshot::load(config, &metrics) {
-        Ok(snapshot) => {
-            for problem in snapshot.unused() {
+    match Sources::new(&Arc::new(config), &Arc::new(Endpoints::new(&metrics))).read() {
+        Ok((policy, _)) => {
+            for problem in policy.unused() {
                 eprintln!("warning: {problem}; no chatflow needs this flow");
             }
-            note_missing(&snapshot);
-            let flows = snapshot.config.chatflows.len() + usize::from(snapshot.config.wildcard.is_some());
-            println!("{}: ok, {} keys, {flows} chatflows", path.display(), snapshot.keys.keys().len());
+            note_missing(&policy);
+            let flows = policy.config.chatflows.len() + usize::from(policy.config.wildcard.is_some());
+            println!("{}: ok, {} keys, {flows} chatflows", path.display(), policy.keys.keys().len());
             ExitCode::SUCCESS
         }
         Err(problems) => super::report(&problems),
@@ -35,9 +36,9 @@ pub(super) fn run(path: &Path) -> ExitCode {
 }
 
 /// What a flow asks for and does not get may be wanted so: a model on the same machine needs no key.
-fn note_missing(snapshot: &Snapshot) {
+fn note_missing(policy: &Policy) {
     let mut notes = Vec::new();
-    for (upstream, flows) in snapshot.engines() {
+    for (upstream, flows) in policy.engines() {
         let place = format!("upstreams.{upstream}.engine");
         notes.extend(flows.missing().map(|(file, Missing { label, need, .. })| {
             let node = format!("{}: note: node \"{label}\"", file.display());

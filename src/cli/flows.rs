@@ -47,7 +47,7 @@ impl Check {
             Err(code) => return code,
         };
         let metrics = match Metrics::new() {
-            Ok(metrics) => Arc::new(metrics),
+            Ok(metrics) => metrics,
             Err(error) => {
                 eprintln!("{error}");
                 return ExitCode::FAILURE;

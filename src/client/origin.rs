@@ -92,10 +92,6 @@ impl Origin {
         self.authority.as_bytes()
     }
 
-    pub(crate) fn reach(&self) -> &Reach {
-        &self.reach
-    }
-
     pub(crate) fn timeouts(&self) -> Timeouts {
         self.timeouts
     }

@@ -38,7 +38,7 @@ pub fn is_reserved(name: &str) -> bool {
 }
 
 /// Everything the configuration file says, resolved: defaults applied, names looked up, paths absolute.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The file all of this was read from.
     pub path: PathBuf,

@@ -173,7 +173,7 @@ pub(crate) fn flow(nodes: &[(&str, &str, Value)]) -> Result<Flow, String> {
 
 pub(crate) fn load(export: &Value) -> Result<Flow, String> {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let targets = Targets::new(&"local".into(), &metrics);
+    let targets = Targets::alone("local", &metrics);
     let workshop = Arc::new(Workshop::new(Credentials::default(), targets));
     Flow::load(None, "flow", &export.to_string(), &workshop)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))

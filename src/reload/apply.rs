@@ -6,8 +6,10 @@ use std::sync::Arc;
 use super::diff::needs_restart;
 use super::files::Files;
 use crate::config::resolve::Reread;
-use crate::config::{Part, Problem, Problems};
-use crate::snapshot::{Held, Shared, Snapshot};
+use crate::config::{Config, Part, Problem, Problems};
+use crate::policy::{Held, Policy, Sources};
+use crate::snapshot::{Shared, Snapshot};
+use crate::state::SharedState;
 use crate::telemetry::logging::Logging;
 use crate::telemetry::metrics::Metrics;
 
@@ -15,6 +17,7 @@ use crate::telemetry::metrics::Metrics;
 pub(crate) struct Reloader {
     pub(super) files: Files,
     snapshots: Shared,
+    state: Arc<SharedState>,
     metrics: Arc<Metrics>,
     logging: Option<Logging>,
     /// What is on disk and not in force. It is looked at again when some file changes.
@@ -26,16 +29,22 @@ pub(crate) struct Reloader {
 /// What a look at the files gave.
 struct Look {
     /// `None`: nothing can be taken over.
-    snapshot: Option<Snapshot>,
+    policy: Option<Policy>,
     held: Vec<Held>,
     /// The parts that were read.
     parts: BTreeSet<Part>,
 }
 
 impl Reloader {
-    pub(crate) fn new(files: Files, snapshots: Shared, metrics: Arc<Metrics>, logging: Option<Logging>) -> Self {
+    pub(crate) fn new(
+        files: Files,
+        snapshots: Shared,
+        state: Arc<SharedState>,
+        metrics: Arc<Metrics>,
+        logging: Option<Logging>,
+    ) -> Self {
         let unused = snapshots.load().unused().cloned().collect();
-        Self { files, snapshots, metrics, logging, held: Vec::new(), unused }
+        Self { files, snapshots, state, metrics, logging, held: Vec::new(), unused }
     }
 
     /// Reloads what has changed; with `force` even if nothing has. `false`: something on disk is not in force.
@@ -48,7 +57,7 @@ impl Reloader {
             changed.insert(Part::Config);
         }
         let waiting = parts(&self.held);
-        let Look { snapshot, held, parts: read } = self.look(changed.union(&waiting).copied().collect());
+        let Look { policy, held, parts: read } = self.look(changed.union(&waiting).copied().collect());
         let before = std::mem::take(&mut self.held);
         self.held = held;
         self.held.extend(before.iter().filter(|held| !read.contains(&held.part)).cloned());
@@ -56,10 +65,10 @@ impl Reloader {
             tracing::error!(file = part.name(), %problem, "reload rejected, what was in force stays in force");
         }
         let rejected = parts(&self.held);
-        if let Some(snapshot) = snapshot {
+        if let Some(policy) = policy {
             let is_new = |part: &&Part| (changed.contains(part) || waiting.contains(part)) && !rejected.contains(part);
             let accepted: Vec<_> = read.iter().filter(is_new).map(|part| part.name()).collect();
-            self.swap(snapshot, &accepted);
+            self.swap(policy, &accepted);
         }
         // Last: whoever sees the count may rely on what it says.
         for part in &changed {
@@ -78,9 +87,13 @@ impl Reloader {
 
     fn look(&mut self, due: BTreeSet<Part>) -> Look {
         let current = self.snapshots.load_full();
+        let (last, state) = (current.parts(), Arc::clone(&self.state));
+        let again = |config: &Arc<Config>, due: &BTreeSet<Part>| {
+            Sources::new(config, &state.endpoints).again(&last, due).read()
+        };
         if !due.contains(&Part::Config) && !due.contains(&Part::Secrets) {
             self.files.follow([&*current.config], &[]);
-            let looked = current.again(&current.config, &due, &self.metrics);
+            let looked = again(&current.config, &due);
             return Look::new(looked, Vec::new(), due);
         }
         let all = BTreeSet::from(Part::ALL);
@@ -88,7 +101,7 @@ impl Reloader {
         let problems = match config.map(Arc::new) {
             Ok(config) => {
                 self.files.follow([&*current.config, &*config], &[]);
-                match current.again(&config, &all, &self.metrics) {
+                match again(&config, &all) {
                     Ok(looked) => {
                         self.files.follow([&*config], &[]);
                         return Look::new(Ok(looked), in_secrets(held), all);
@@ -106,11 +119,11 @@ impl Reloader {
         let Reread { config, held: broken, .. } = current.config.load_as_before();
         let config = config.map_or_else(|_| Arc::clone(&current.config), Arc::new);
         held.extend(in_secrets(broken));
-        Look::new(current.again(&config, &all, &self.metrics), held, all)
+        Look::new(again(&config, &all), held, all)
     }
 
-    fn swap(&mut self, snapshot: Snapshot, accepted: &[&str]) {
-        let snapshot = Arc::new(snapshot);
+    fn swap(&mut self, policy: Policy, accepted: &[&str]) {
+        let snapshot = Arc::new(Snapshot::bind(policy, &self.state));
         let old = self.snapshots.swap(Arc::clone(&snapshot));
         for field in needs_restart(&old.config, &snapshot.config) {
             tracing::warn!(field, "this change takes effect after a restart");
@@ -120,7 +133,7 @@ impl Reloader {
         {
             logging.apply(snapshot.config.log);
         }
-        show_state(&snapshot, &self.metrics);
+        show_policy(&snapshot, &self.metrics);
         snapshot.announce(Some(&old));
         let unused: Vec<_> = snapshot.unused().cloned().collect();
         unused.iter().filter(|problem| !self.unused.contains(problem)).for_each(warn_of_unused);
@@ -138,18 +151,18 @@ impl Reloader {
 }
 
 impl Look {
-    fn new(looked: Result<(Snapshot, Vec<Held>), Problems>, mut held: Vec<Held>, parts: BTreeSet<Part>) -> Self {
-        let snapshot = match looked {
-            Ok((snapshot, more)) => {
+    fn new(looked: Result<(Policy, Vec<Held>), Problems>, mut held: Vec<Held>, parts: BTreeSet<Part>) -> Self {
+        let policy = match looked {
+            Ok((policy, more)) => {
                 held.extend(more);
-                Some(snapshot)
+                Some(policy)
             }
             Err(problems) => {
                 held.extend(in_config(problems));
                 None
             }
         };
-        Self { snapshot, held, parts }
+        Self { policy, held, parts }
     }
 }
 
@@ -170,11 +183,11 @@ fn warn_of_unused(problem: &Problem) {
 }
 
 /// Tells of a gateway that starts.
-pub(crate) fn show_start(snapshot: &Snapshot, metrics: &Metrics) {
-    show_state(snapshot, metrics);
+pub(crate) fn show_start(policy: &Policy, metrics: &Metrics) {
+    show_policy(policy, metrics);
     show_outcome(&BTreeSet::new(), metrics);
-    snapshot.announce(None);
-    snapshot.unused().for_each(warn_of_unused);
+    policy.announce(None);
+    policy.unused().for_each(warn_of_unused);
 }
 
 /// Sets the gauges that tell whether what is on disk is in force.
@@ -189,12 +202,12 @@ fn show_outcome(rejected: &BTreeSet<Part>, metrics: &Metrics) {
 }
 
 /// Sets the gauges that tell of what is in force.
-fn show_state(snapshot: &Snapshot, metrics: &Metrics) {
-    let counts = snapshot.keys.counts(jiff::Timestamp::now());
+fn show_policy(policy: &Policy, metrics: &Metrics) {
+    let counts = policy.keys.counts(jiff::Timestamp::now());
     for (state, count) in [("active", counts.active), ("expired", counts.expired), ("disabled", counts.disabled)] {
         metrics.keys.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
-    if let (Some(identity), Some(tls)) = (&snapshot.tls, &snapshot.config.server.tls) {
+    if let (Some(identity), Some(tls)) = (&policy.tls, &policy.config.server.tls) {
         #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch are far below 2^52")]
         metrics
             .certificate_expiry

@@ -37,7 +37,7 @@ fn throttled(refusal: Refusal, headers: &HeaderMap, context: &Context) -> Refusa
     if !matches!(refusal, Refusal::InvalidKey(fault) if fault.is_guess()) {
         return refusal;
     }
-    let Some(penalties) = &context.snapshot.penalties else { return refusal };
+    let Some(penalties) = context.snapshot.penalties() else { return refusal };
     let credential = [headers.get(X_API_KEY), headers.get(AUTHORIZATION)];
     let penalty = penalties.failed(context.client, credential);
     context.delay.set(penalty.delay);

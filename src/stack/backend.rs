@@ -4,7 +4,7 @@ use super::context::Authorized;
 use super::engine::EngineCall;
 use super::environment::Environment;
 use super::flowise::FlowiseCall;
-use crate::snapshot::Backend;
+use crate::policy::Backend;
 use crate::wire::refusal::Refusal;
 
 /// One call to what answers a chatflow, for who is authorized.
@@ -18,7 +18,8 @@ impl<'a> BackendCall<'a> {
         let (flow, id) = authorized.flow()?;
         let context = authorized.context();
         Ok(match &flow.backend {
-            Backend::Flowise { target, credentials } => {
+            Backend::Flowise { credentials } => {
+                let target = context.snapshot.target(flow).ok_or(Refusal::NotFound)?;
                 let credentials = credentials.as_ref();
                 Self::Flowise(FlowiseCall { environment, context, flow, id, target, credentials })
             }

@@ -8,9 +8,9 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 
 use super::context::Context;
+use crate::policy::Flow;
 use crate::predict::request::{self, Caller, Prediction};
 use crate::predict::session::Scope;
-use crate::snapshot::Flow;
 use crate::wire::client_body::ClientBody;
 use crate::wire::pace::Pace;
 use crate::wire::refusal::{BodyLimit, Refusal, Rule};

@@ -10,9 +10,9 @@ use super::body::check_body;
 use super::context::Context;
 use super::environment::Environment;
 use crate::engine::{self, Answer, Unanswered};
+use crate::policy::Flow;
 use crate::predict::answer::View;
 use crate::predict::stream::{Bounds, EventBody};
-use crate::snapshot::Flow;
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
 use crate::wire::event_stream;
@@ -35,7 +35,8 @@ impl EngineCall<'_> {
         let Self { environment, context, flow, id, local, flows } = *self;
         let prediction = check_body(body, flow, context).await?;
         let chat = &prediction.ids.chat.upstream;
-        let lease = environment.chats.enter(&self.place(), chat, prediction.streaming).ok_or(Refusal::ChatBusy)?;
+        let lease = environment.chats.enter(&self.place(), chat, prediction.streaming).answer().await;
+        let lease = lease.ok_or(Refusal::ChatBusy)?;
         let surroundings = engine::Surroundings {
             threads: &environment.engine,
             count: &|| context.snapshot.config.engine_threads(),

@@ -14,9 +14,9 @@ use super::environment::Environment;
 use super::routes::{Endpoint, WidgetCall};
 use crate::client::RequestHead;
 use crate::config::BodyMode;
+use crate::policy::Flow;
 use crate::predict::answer::View;
 use crate::predict::chat_id;
-use crate::snapshot::Flow;
 use crate::upstream::abort::{AbortGuard, Chat};
 use crate::upstream::answer::Shaping;
 use crate::upstream::forward::Forward;
@@ -52,7 +52,7 @@ impl FlowiseCall<'_> {
                 let prediction = check_body(body, self.flow, self.context).await?;
                 let chat = &prediction.ids.chat.upstream;
                 let lease = if prediction.streaming {
-                    let lease = self.environment.chats.begin(&self.target.name, chat);
+                    let lease = self.environment.chats.begin(&self.target.name, chat).answer().await;
                     Some(lease.ok_or(Refusal::ChatBusy)?)
                 } else {
                     None

@@ -23,7 +23,8 @@ use super::check::refuse;
 use super::context::{Authorization, Call, Context};
 use super::environment::Environment;
 use crate::predict::session::Scope;
-use crate::state::limits::{Admission, Decision, Exceeded, InQueue, Permit, Visitor};
+use crate::state::later::MaybeLater;
+use crate::state::limits::{Allowance, Decision, Exceeded, Permit, Visitor};
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -94,7 +95,7 @@ async fn in_turn<S>(
     mut inner: S,
     call: Call<Authorization>,
     places: Admitted,
-    queued: QueuedAt,
+    queued: Queued,
 ) -> Served
 where
     S: Service<Call<Authorization>, Response = Response<Body>, Error = Infallible>,
@@ -118,8 +119,8 @@ where
 
 /// Policy and state of each limit that was looked at, the narrowest first.
 type Standing = [Option<(HeaderValue, HeaderValue)>; 2];
-/// A request that waits for the place with that number.
-type QueuedAt = (usize, InQueue);
+/// A request that waits for the place with that number, under that policy.
+type Queued = (usize, HeaderValue, Pin<Box<dyn Future<Output = Decision>>>);
 
 /// Places among the requests in flight: a visitor's, and a key's.
 #[derive(Default)]
@@ -131,32 +132,32 @@ struct Admitted {
 impl Admitted {
     /// Counts the request against everything that it falls under, from that number on, and takes its places; `Some`:
     /// it must wait for one.
-    fn take(&mut self, context: &Context, from: usize) -> Result<Option<QueuedAt>, Refusal> {
+    fn take(&mut self, context: &Context, from: usize) -> Result<Option<Queued>, Refusal> {
         // The visitor first: what one of them may not have is not taken from the others.
         if from == 0
             && let Some(visitor) = visitor(context)
+            && let Some(queued) = self.admit(0, &context.visitors().allowance(visitor))?
         {
-            let allowance = context.visitors().allowance(visitor);
-            match allowance.admit() {
-                Admission::Decided(decision) => self.note(0, &allowance.plan.policy, decision)?,
-                Admission::Queued(queued) => return Ok(Some((0, queued))),
-            }
+            return Ok(Some(queued));
         }
-        if let Some(key) = context.key.get().and_then(|key| context.snapshot.allowance(key)) {
-            match key.admit() {
-                Admission::Decided(decision) => self.note(1, &key.plan.policy, decision)?,
-                Admission::Queued(queued) => return Ok(Some((1, queued))),
-            }
+        match context.key.get().and_then(|key| context.snapshot.allowance(key)) {
+            Some(key) => self.admit(1, key),
+            None => Ok(None),
         }
-        Ok(None)
     }
 
-    async fn wait(&mut self, context: &Context, queued: QueuedAt) -> Result<(), Refusal> {
+    fn admit(&mut self, number: usize, allowance: &Allowance) -> Result<Option<Queued>, Refusal> {
+        let policy = &allowance.plan.policy;
+        match allowance.admit() {
+            MaybeLater::Now(decision) => self.note(number, policy, decision).map(|()| None),
+            MaybeLater::Later(decision) => Ok(Some((number, policy.clone(), decision))),
+        }
+    }
+
+    async fn wait(&mut self, context: &Context, queued: Queued) -> Result<(), Refusal> {
         let mut next = Some(queued);
-        while let Some((number, queued)) = next {
-            let policy = queued.policy().clone();
-            let decision = queued.decision().await;
-            self.note(number, &policy, decision)?;
+        while let Some((number, policy, decision)) = next {
+            self.note(number, &policy, decision.await)?;
             next = if number == 0 { self.take(context, 1)? } else { None };
         }
         Ok(())

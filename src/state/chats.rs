@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use super::later::MaybeLater;
+
 const SHARDS: usize = 16;
 
 /// A chat where it runs: the upstream's name, or the engine's flow, and the upstream's id of the chat.
@@ -34,12 +36,16 @@ struct Entry {
 
 impl Chats {
     /// A stream of that chat. `None`: it has one already.
-    pub(crate) fn begin(self: &Arc<Self>, upstream: &str, chat: &str) -> Option<ChatLease> {
+    pub(crate) fn begin(self: &Arc<Self>, upstream: &str, chat: &str) -> MaybeLater<Option<ChatLease>> {
         self.enter(upstream, chat, true)
     }
 
     /// Any prediction of that chat. `None`: it is a stream, and the chat has one already.
-    pub(crate) fn enter(self: &Arc<Self>, upstream: &str, chat: &str, streams: bool) -> Option<ChatLease> {
+    pub(crate) fn enter(self: &Arc<Self>, upstream: &str, chat: &str, streams: bool) -> MaybeLater<Option<ChatLease>> {
+        MaybeLater::Now(self.enter_here(upstream, chat, streams))
+    }
+
+    fn enter_here(self: &Arc<Self>, upstream: &str, chat: &str, streams: bool) -> Option<ChatLease> {
         let place = (upstream.into(), chat.into());
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
         let abort = CancellationToken::new();
@@ -99,26 +105,26 @@ mod tests {
     #[test]
     fn a_chat_has_one_stream_at_a_time_at_each_upstream() {
         let chats = Arc::new(Chats::default());
-        let first = chats.begin("a", "chat").unwrap();
-        assert!(chats.begin("a", "chat").is_none());
-        assert!(chats.begin("b", "chat").is_some());
+        let first = chats.begin("a", "chat").now().unwrap();
+        assert!(chats.begin("a", "chat").now().is_none());
+        assert!(chats.begin("b", "chat").now().is_some());
         drop(first);
-        assert!(chats.begin("a", "chat").is_some());
+        assert!(chats.begin("a", "chat").now().is_some());
         assert!(chats.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
     }
 
     #[test]
     fn whatever_runs_in_a_chat_is_ended() {
         let chats = Arc::new(Chats::default());
-        let stream = chats.begin("a", "chat").unwrap();
-        let whole = chats.enter("a", "chat", false).unwrap();
-        let others = [chats.begin("b", "chat").unwrap(), chats.begin("a", "chat2").unwrap()];
+        let stream = chats.begin("a", "chat").now().unwrap();
+        let whole = chats.enter("a", "chat", false).now().unwrap();
+        let others = [chats.begin("b", "chat").now().unwrap(), chats.begin("a", "chat2").now().unwrap()];
         chats.abort("a", "chat");
         assert!(stream.abort.is_cancelled() && whole.abort.is_cancelled());
         assert!(others.iter().all(|run| !run.abort.is_cancelled()));
         drop(stream);
         // What comes later is another prediction.
-        assert!(!chats.begin("a", "chat").unwrap().abort.is_cancelled());
+        assert!(!chats.begin("a", "chat").now().unwrap().abort.is_cancelled());
         drop((whole, others));
         assert!(chats.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
     }

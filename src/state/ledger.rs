@@ -5,11 +5,12 @@
 //! file is plain JSON: whoever stops the gateway may edit it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
+use super::folder;
 pub(crate) use super::limits::Counted;
 
 const FILE: &str = "quota.json";
@@ -50,32 +51,16 @@ pub(crate) fn read(folder: &Path) -> io::Result<Counts> {
 
 /// Replaces the counts in that folder, which is made if it is not there.
 pub(crate) fn write(folder: &Path, counts: &Counts) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    folder::make(folder)?;
     let temporary = folder.join(TEMPORARY);
     // Left behind by a crash.
-    remove(&temporary)?;
+    folder::remove(&temporary)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     file.write_all(&serde_json::to_vec(counts)?)?;
     file.sync_all()?;
     fs::rename(&temporary, folder.join(FILE))?;
     // The name is on disk only once the folder is.
     File::open(folder)?.sync_all()
-}
-
-/// Whether [`write()`] could succeed, without making the folder: whoever asks may not be who will run the gateway.
-pub(crate) fn probe(folder: &Path) -> io::Result<()> {
-    let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("."));
-    let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
-    let probe: PathBuf = existing.join(format!(".flowgate-{}", std::process::id()));
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&probe)?;
-    remove(&probe)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -123,19 +108,6 @@ mod tests {
             assert_eq!(fs::read_to_string(folder.path().join(ASIDE)).unwrap(), damaged);
             write(folder.path(), &counts()).unwrap();
             assert_eq!(read(folder.path()).unwrap(), counts());
-        }
-    }
-
-    #[test]
-    fn a_folder_that_cannot_be_is_found_out_without_making_one() {
-        let folder = tempfile::tempdir().unwrap();
-        probe(folder.path()).unwrap();
-        probe(&folder.path().join("a/b")).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        fs::write(folder.path().join("file"), "").unwrap();
-        for path in ["file", "file/state"] {
-            assert!(probe(&folder.path().join(path)).is_err(), "{path}");
-            assert!(write(&folder.path().join(path), &counts()).is_err(), "{path}");
         }
     }
 }

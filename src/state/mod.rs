@@ -1,11 +1,46 @@
-//! What is counted, running or remembered: it belongs to the process, whatever snapshot is in force.
+//! What is counted, running or remembered: it belongs to the process, whatever policy is in force, and is found by id: of
+//! a key, a plan, a visitor, a chat, an upstream's server.
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`chats`] | which chats are being answered |
-//! | [`limits`] | what callers have used of their plans |
-//! | [`ledger`] | counts of quotas on disk |
+//! | [`limits`] | what callers have used of their plans, and wrong keys |
+//! | [`chats`] | chats that are being answered |
+//! | [`endpoints`] | servers that are asked: their connections' names, and their health |
+//! | [`folder`], [`ledger`] | `state_dir`, and the counts of quotas in it |
+//! | [`later`] | answers that a store gives at once, or once it has them |
+//!
+//! A policy is bound to it before it comes into force: what its requests need is put into tables that are indexed as the
+//! policy is, so that they find it without a look-up. What the policy does not have any more is forgotten then.
 
 pub(crate) mod chats;
+pub(crate) mod endpoints;
+pub(crate) mod folder;
+pub(crate) mod later;
 pub(crate) mod ledger;
 pub(crate) mod limits;
+
+use std::sync::Arc;
+
+use chats::Chats;
+use endpoints::Endpoints;
+use limits::LimitState;
+
+use crate::telemetry::metrics::Metrics;
+
+/// See the module. One for the process.
+#[derive(Debug)]
+pub(crate) struct SharedState {
+    pub(crate) limits: LimitState,
+    pub(crate) chats: Arc<Chats>,
+    pub(crate) endpoints: Arc<Endpoints>,
+}
+
+impl SharedState {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        Self {
+            limits: LimitState::new(&metrics.auth_delayed),
+            chats: Arc::default(),
+            endpoints: Arc::new(Endpoints::new(metrics)),
+        }
+    }
+}

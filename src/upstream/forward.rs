@@ -50,7 +50,7 @@ impl Upstreams {
 
     async fn ask(&self, target: &Target, request: &mut Request, chat: u64) -> Result<Response, Refusal> {
         for endpoint in target.candidates(chat) {
-            let error = match self.client.send(&endpoint.origin, request, &|| endpoint.connected()).await {
+            let error = match self.client.send(&endpoint.origin, request, &|| endpoint.health.connected()).await {
                 Ok(response) => {
                     self.calls.answered(&target.name, response.first_byte);
                     return Ok(response);
@@ -58,7 +58,7 @@ impl Upstreams {
                 Err(error) => error,
             };
             if error.is_connect() {
-                endpoint.failed();
+                endpoint.health.failed();
             }
             self.calls.failed(&target.name, &endpoint.origin, &error);
             match error {

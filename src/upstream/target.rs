@@ -1,59 +1,70 @@
-//! An upstream as a snapshot holds it: endpoints with their health, settings, credentials.
+//! One Flowise: as it is configured, and with the connections and the health of its servers; credentials.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use prometheus::IntGauge;
 use zeroize::Zeroizing;
 
 use crate::client::{Origin, Reach, Timeouts, Tls, TrustError};
 use crate::config::{Flowise, Problem, Problems, Secret, UpstreamUrl};
 use crate::redact::Known;
-use crate::telemetry::metrics::Metrics;
+use crate::state::endpoints::{Endpoints, Health};
 
-/// How long an endpoint that refused a connection is tried last.
-const COOL_DOWN: Duration = Duration::from_secs(1);
-
-/// One Flowise upstream.
+/// One Flowise as it is configured, with the certificates that it is trusted by.
 #[derive(Debug)]
-pub(crate) struct Target {
+pub(crate) struct FlowiseUpstream {
     pub(crate) name: Arc<str>,
     pub(crate) settings: Flowise,
-    pub(crate) endpoints: Vec<Endpoint>,
+    /// Of each URL.
+    origins: Vec<Origin>,
 }
 
-impl Target {
-    /// Endpoints that `previous` has as well go on with their health and their pooled connections.
-    pub(crate) fn new(
-        name: &Arc<str>,
-        settings: &Flowise,
-        previous: Option<&Self>,
-        metrics: &Metrics,
-    ) -> Result<Self, Problems> {
+impl FlowiseUpstream {
+    /// # Errors
+    /// Nobody is to be trusted, or a host cannot be one.
+    pub(crate) fn new(name: &Arc<str>, settings: &Flowise) -> Result<Self, Problems> {
         let speaks_tls = settings.urls.iter().any(|url| url.https);
         let tls = speaks_tls.then(|| tls(settings)).transpose()?;
         let timeouts = Timeouts { connect: settings.connect_timeout, response: settings.response_timeout };
-        let endpoint = |url: &UpstreamUrl| {
+        let origin = |url: &UpstreamUrl| {
             let tls = tls.as_ref().filter(|_| url.https);
-            let origin = Origin::new(&url.host, url.port, tls, Reach::Any, timeouts);
-            let origin = origin.map_err(|error| Problem {
+            Origin::new(&url.host, url.port, tls, Reach::Any, timeouts).map_err(|error| Problem {
                 file: "the configuration".into(),
                 at: None,
                 field: format!("upstreams.{name}.flowise.urls"),
                 message: error.to_string(),
-            })?;
-            let mut before = previous.iter().flat_map(|previous| &previous.endpoints);
-            let kept = before.find(|endpoint| endpoint.origin.is_same_server(&origin));
-            Ok(match kept {
-                Some(kept) => kept.with(origin),
-                None => Endpoint::new(origin, name, metrics),
             })
         };
-        let endpoints = settings.urls.iter().map(endpoint).collect::<Result<_, Problem>>()?;
-        Ok(Self { name: Arc::clone(name), settings: settings.clone(), endpoints })
+        let origins = settings.urls.iter().map(origin).collect::<Result<_, Problem>>()?;
+        Ok(Self { name: Arc::clone(name), settings: settings.clone(), origins })
+    }
+}
+
+/// One Flowise that is asked.
+#[derive(Debug)]
+pub(crate) struct Target {
+    upstream: Arc<FlowiseUpstream>,
+    pub(crate) endpoints: Vec<Endpoint>,
+}
+
+impl Deref for Target {
+    type Target = FlowiseUpstream;
+
+    fn deref(&self) -> &FlowiseUpstream {
+        &self.upstream
+    }
+}
+
+impl Target {
+    /// Servers that were asked before go on with their connections and their health.
+    pub(crate) fn new(upstream: &Arc<FlowiseUpstream>, endpoints: &Endpoints) -> Self {
+        let endpoint = |origin: &Origin| {
+            let (origin, health) = endpoints.find(&upstream.name, origin.clone());
+            Endpoint { weight: weight(&origin), origin, health }
+        };
+        Self { upstream: Arc::clone(upstream), endpoints: upstream.origins.iter().map(endpoint).collect() }
     }
 
     /// Endpoints in the order in which to try them. One chat sticks to one endpoint, because Flowise keeps running
@@ -68,7 +79,7 @@ impl Target {
 
     fn ranked(&self, chat: u64) -> Vec<&Endpoint> {
         let mut ranked: Vec<_> = self.endpoints.iter().collect();
-        ranked.sort_by_key(|endpoint| (endpoint.is_cooling_down(), mix(chat ^ endpoint.weight)));
+        ranked.sort_by_key(|endpoint| (endpoint.health.is_cooling_down(), mix(chat ^ endpoint.weight)));
         ranked
     }
 }
@@ -93,51 +104,7 @@ fn tls(settings: &Flowise) -> Result<Tls, Problem> {
 pub(crate) struct Endpoint {
     pub(crate) origin: Origin,
     weight: u64,
-    health: Arc<Health>,
-}
-
-#[derive(Debug)]
-struct Health {
-    started: Instant,
-    /// Milliseconds after `started` until which this endpoint is tried last; 0: healthy.
-    cooling_until: AtomicU64,
-    healthy: IntGauge,
-}
-
-impl Endpoint {
-    fn new(origin: Origin, upstream: &str, metrics: &Metrics) -> Self {
-        let healthy = metrics.upstream_healthy.with_label_values(&[upstream, &*origin.to_string()]);
-        healthy.set(1);
-        let health = Health { started: Instant::now(), cooling_until: AtomicU64::new(0), healthy };
-        Self { weight: weight(&origin), origin, health: Arc::new(health) }
-    }
-
-    /// The same server, asked in another way.
-    fn with(&self, origin: Origin) -> Self {
-        Self { origin: origin.sharing(&self.origin), weight: self.weight, health: Arc::clone(&self.health) }
-    }
-
-    /// It accepted a connection.
-    pub(crate) fn connected(&self) {
-        let health = &self.health;
-        if health.cooling_until.load(Ordering::Relaxed) != 0 {
-            health.cooling_until.store(0, Ordering::Relaxed);
-            health.healthy.set(1);
-        }
-    }
-
-    /// It accepted none.
-    pub(crate) fn failed(&self) {
-        let health = &self.health;
-        let until = (health.started.elapsed() + COOL_DOWN).as_millis();
-        health.cooling_until.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Relaxed);
-        health.healthy.set(0);
-    }
-
-    fn is_cooling_down(&self) -> bool {
-        let until = self.health.cooling_until.load(Ordering::Relaxed);
-        until != 0 && self.health.started.elapsed().as_millis() < u128::from(until)
-    }
+    pub(crate) health: Arc<Health>,
 }
 
 /// Of the authority, so that every gateway ranks alike (FNV-1a).
@@ -194,6 +161,8 @@ impl std::fmt::Debug for Credentials {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn target(hosts: &[&str]) -> Target {
@@ -207,7 +176,8 @@ mod tests {
             stream_idle_timeout: Duration::from_secs(1),
             pass_headers: Vec::new(),
         };
-        Target::new(&"test".into(), &settings, None, &Metrics::new().unwrap()).unwrap()
+        let upstream = Arc::new(FlowiseUpstream::new(&"test".into(), &settings).unwrap());
+        Target::new(&upstream, &Endpoints::default())
     }
 
     #[test]
@@ -218,11 +188,11 @@ mod tests {
             let share = firsts.iter().filter(|first| **first == format!("http://{host}:3000")).count();
             assert!((60..140).contains(&share), "{host} has {share} of 300");
         }
-        target.ranked(7)[0].failed();
+        target.ranked(7)[0].health.failed();
         let first = firsts[7].clone();
         assert_ne!(target.ranked(7)[0].origin.to_string(), first);
         assert_eq!(target.ranked(7)[2].origin.to_string(), first);
-        target.ranked(7)[2].connected();
+        target.ranked(7)[2].health.connected();
         assert_eq!(target.ranked(7)[0].origin.to_string(), first);
     }
 }

@@ -13,9 +13,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Arguments in, exit code out.
     ("main", &["cli"]),
     // Commands may read and check everything that they show or write; what runs, runs by way of `app`. `check` builds
-    // the snapshot that `serve` would run on.
-    ("cli", &["app", "snapshot", "engine", "keys", "config", "telemetry"]),
-    ("app", &["server", "admin", "reload", "snapshot", "engine", "keys", "state::ledger", "config", "telemetry"]),
+    // the policy that `serve` would run on.
+    ("cli", &["app", "policy", "engine", "state::endpoints", "keys", "config", "telemetry"]),
+    // One state for the process, to which policies are bound.
+    ("app", &["server", "admin", "reload", "snapshot", "policy", "engine", "state", "keys", "config", "telemetry"]),
     // What tests hold the pages against.
     ("tables", &["stack::routes", "wire::refusal"]),
     // Peers that know nothing of each other. The worker makes what its stack works with: pool and queue of aborts.
@@ -26,12 +27,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "stack",
             "engine",
             "upstream",
-            "state::chats",
             "snapshot",
             "predict::chat_id",
             "wire::body",
             // Whose connections are counted, and whose are not.
             "state::limits::Visitor",
+            "state::chats::Chats",
             "wire::forwarded",
             "wire::client_body",
             "wire::refusal",
@@ -42,7 +43,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Readiness is what the workers do: the phase, and whether there is a place, are all that it sees of them.
     ("admin", &["server::Phase", "server::Admission", "telemetry"]),
     // Which files are flows, the engine knows.
-    ("reload", &["snapshot", "engine", "config", "telemetry"]),
+    ("reload", &["snapshot", "policy", "engine", "state::SharedState", "config", "telemetry"]),
     (
         "stack",
         &[
@@ -50,9 +51,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "upstream",
             "widget",
             "snapshot",
+            "policy",
             "predict",
-            "keys",
             "state",
+            "keys",
             "wire",
             // Heads of what goes to Flowise.
             "client::RequestHead",
@@ -61,14 +63,40 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("widget", &["predict", "wire::json", "wire::refusal"]),
-    // Holds connections and health of each upstream over a reload, so it knows what a target is, and no more of it.
-    // The key that keeps a chatflow's callers apart is made once, not with every request.
+    // A policy and the state that its requests need: the only place that knows both.
+    ("snapshot", &["policy", "upstream::target", "state", "config", "telemetry"]),
+    // Made of files, and of nothing that is counted or running: of the state it knows where flows find connections, and
+    // whether there is a folder for it. The key that keeps a chatflow's callers apart is made once, not with every request.
     (
-        "snapshot",
-        &["engine", "upstream::target", "predict::session", "redact", "keys", "state", "tls", "config", "telemetry"],
+        "policy",
+        &[
+            "engine",
+            "upstream::target",
+            "predict::session",
+            "redact",
+            "state::endpoints",
+            "state::folder",
+            "keys",
+            "tls",
+            "config",
+        ],
     ),
-    // Backends, which know nothing of each other. The engine speaks Flowise's protocol to clients, and nothing of HTTP.
-    ("engine", &["state::chats", "predict", "wire::json", "wire::hop", "redact", "client", "config", "telemetry"]),
+    // Backends, which know nothing of each other. The engine speaks Flowise's protocol to clients, and nothing of HTTP. What
+    // both share is state: which chats are being answered, and how servers are.
+    (
+        "engine",
+        &[
+            "predict",
+            "state::chats",
+            "state::endpoints",
+            "wire::json",
+            "wire::hop",
+            "redact",
+            "client",
+            "config",
+            "telemetry",
+        ],
+    ),
     // `upstream` reads event streams and aborts chats, whose rules are those of the prediction call.
     (
         "upstream",
@@ -79,18 +107,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "predict::stream",
             "predict::chat_id",
             "predict::multipart",
+            "state::chats",
+            "state::endpoints",
             "wire",
             "redact",
-            "state::chats",
             "client",
             "config",
             "telemetry",
         ],
     ),
     ("predict", &["wire::json", "wire::refusal", "wire::body", "config"]),
+    // What is counted has the ids of keys, and servers are those of the client. Rate-limit fields are written on every
+    // request.
+    ("state", &["keys", "wire::decimal", "client", "config", "telemetry::metrics"]),
     ("keys", &["config"]),
-    // Rate-limit fields are written on every request.
-    ("state", &["wire::decimal", "config"]),
     ("tls", &["config"]),
     // The log is set up as it is configured, and tells of calls to upstreams what came of them.
     ("telemetry", &["wire::decimal", "client", "config"]),

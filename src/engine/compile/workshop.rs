@@ -33,6 +33,13 @@ impl Workshop {
     pub(crate) fn with_stores(self, stores: Arc<DocumentStores>) -> Self {
         Self { stores, ..self }
     }
+
+    /// Whether what is built with one is as if built with the other.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (&self.credentials, &self.limits) == (&other.credentials, &other.limits)
+            && self.targets.is_like(&other.targets)
+            && self.stores.is_read_from(&other.stores)
+    }
 }
 
 /// What a node asks for beside its flow and does not get. It is loaded without, and fails when it needs it.

@@ -63,6 +63,11 @@ pub(crate) fn is_whole_export(text: &str) -> bool {
 }
 
 impl DocumentStores {
+    /// Whether they were read from the very same files.
+    pub(crate) fn is_read_from(&self, other: &Self) -> bool {
+        (&self.read, &self.problems) == (&other.read, &other.problems)
+    }
+
     /// Of those exports.
     ///
     /// # Errors

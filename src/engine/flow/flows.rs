@@ -5,7 +5,7 @@
 
 mod files;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::engine::contract::flows::FlowIndex;
 use crate::engine::documents::stores::DocumentStores;
 use crate::engine::flow::Flow;
 use crate::engine::provider::Targets;
-use crate::telemetry::metrics::Metrics;
+use crate::state::endpoints::Endpoints;
 
 /// See the module. By file name without `.json`.
 #[derive(Debug, Clone)]
@@ -32,6 +32,20 @@ pub(crate) struct Flows {
     held: Vec<Problem>,
     /// What is wrong with files that no chatflow needs.
     unused: Vec<Problem>,
+}
+
+/// Two are equal if the same files are good and bad, and were made with the same settings.
+impl PartialEq for Flows {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |flows: &Self| {
+            let files = flows.by_name.iter().map(|(name, loaded)| (name.clone(), loaded.path.clone(), loaded.digest));
+            files.collect::<BTreeSet<_>>()
+        };
+        (&self.folder, &self.broken, &self.held, &self.unused)
+            == (&other.folder, &other.broken, &other.held, &other.unused)
+            && self.workshop.is_like(&other.workshop)
+            && of(self) == of(other)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -49,8 +63,8 @@ pub(crate) struct Wanted {
 }
 
 impl Flows {
-    /// Flows whose file, credentials and document stores are as in `previous` are taken over, with whatever they have at
-    /// hand; a file that has become bad keeps what it was there.
+    /// Flows whose file, credentials and document stores are as in `previous`, the last good ones, are taken over, with
+    /// whatever they have at hand; a file that has become bad keeps what it was there.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -59,7 +73,7 @@ impl Flows {
         settings: &config::Engine,
         wanted: &[Wanted],
         previous: Option<&Self>,
-        metrics: &Arc<Metrics>,
+        endpoints: &Arc<Endpoints>,
     ) -> Result<Self, Problems> {
         let folder = &settings.flows_dir;
         let same_folder = previous.filter(|previous| previous.folder == *folder);
@@ -71,10 +85,7 @@ impl Flows {
         let same = same_folder.filter(|same| same.has(settings) && Arc::ptr_eq(&same.workshop.stores, &stores));
         let workshop = same.map_or_else(
             || {
-                let targets = Targets::new(upstream, metrics).allowing(&settings.allow_networks);
-                if let Some(previous) = previous {
-                    targets.take_over(&previous.workshop.targets);
-                }
+                let targets = Targets::new(upstream, endpoints).allowing(&settings.allow_networks);
                 let workshop = Workshop::new(settings.credentials.clone(), targets);
                 Arc::new(workshop.with_limits(settings.limits).with_stores(stores))
             },
@@ -163,8 +174,8 @@ impl Flows {
     }
 
     /// The flow of `flowgate demo` alone.
-    pub(crate) fn demo(upstream: &Arc<str>, metrics: &Arc<Metrics>) -> Self {
-        let targets = Targets::new(upstream, metrics);
+    pub(crate) fn demo(upstream: &Arc<str>, endpoints: &Arc<Endpoints>) -> Self {
+        let targets = Targets::new(upstream, endpoints);
         let workshop = Arc::new(Workshop::new(HashMap::new(), targets));
         let flow = Arc::new(Flow::demo(&workshop));
         let mut flows = Self::empty(PathBuf::new(), workshop);

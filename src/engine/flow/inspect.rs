@@ -13,6 +13,7 @@ use crate::engine::documents::stores::DocumentStores;
 use crate::engine::flow::build;
 use crate::engine::provider::Targets;
 use crate::engine::text::settled::Overrides;
+use crate::state::endpoints::Endpoints;
 use crate::telemetry::metrics::Metrics;
 
 /// See the module.
@@ -51,11 +52,11 @@ pub(crate) fn inspect(
     credentials: &Credentials,
     networks: &[IpNet],
     stores: &Arc<DocumentStores>,
-    metrics: &Arc<Metrics>,
+    metrics: &Metrics,
 ) -> Result<Inspection, Problem> {
     let mut export = Export::read(text)?;
     export.folder = Some(folder);
-    let targets = Targets::new(&"check".into(), metrics).allowing(networks);
+    let targets = Targets::new(&"check".into(), &Arc::new(Endpoints::new(metrics))).allowing(networks);
     let workshop = Workshop::new(credentials.clone(), targets).with_stores(Arc::clone(stores));
     let built = build(&export, &Indexes::default(), &workshop, &Overrides::default());
     let nodes = export.nodes.iter().map(|node| Inspected {

@@ -103,7 +103,7 @@ pub(crate) fn credentials() -> crate::engine::compile::workshop::Credentials {
 pub(crate) fn built(kind: &dyn Kind, inputs: Value, credentialed: bool) -> Result<Part, Vec<String>> {
     let metrics = Arc::new(Metrics::new().unwrap());
     let credentials = if credentialed { credentials() } else { HashMap::new() };
-    let workshop = Workshop::new(credentials, Targets::new(&"test".into(), &metrics));
+    let workshop = Workshop::new(credentials, Targets::alone("test", &metrics));
     let export: Export = serde_json::from_value(json!({ "nodes": [] })).unwrap();
     let data = json!({ "name": kind.names()[0], "label": "The model" });
     let node: Node = serde_json::from_value(json!({ "id": "model_0", "data": data })).unwrap();

@@ -178,7 +178,7 @@ mod tests {
 
     fn check(verdict: &str) -> (Result<Result<String, String>, Failure>, String) {
         let (origin, heard) = server(&[&answer("200 OK", "", verdict)]);
-        let targets = Targets::new(&"local".into(), &Arc::new(Metrics::new().unwrap()));
+        let targets = Targets::alone("local", &Metrics::new().unwrap());
         let endpoint = targets.endpoint(&format!("{origin}/v1"), None).unwrap();
         let headers = vec![(AUTHORIZATION, secret_header("Bearer sk-test").unwrap())];
         let moderation = OpenAi { endpoint, headers, sentence: Mustache::plain("Not that.") };

@@ -16,12 +16,11 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use ipnet::IpNet;
-use prometheus::IntGauge;
 
 use crate::client::{self, Origin, Reach, Request, RequestBody, RequestHead, ResponseBody, Timeouts, Tls, Wait};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::{Run, Services};
-use crate::telemetry::metrics::Metrics;
+use crate::state::endpoints::{Endpoints, Health};
 use crate::wire::json;
 
 /// A provider's answer that is read whole.
@@ -36,28 +35,26 @@ pub(crate) struct Endpoint {
     origin: Arc<Origin>,
     /// The engine's name in the configuration.
     upstream: Arc<str>,
-    /// Whether the origin accepts connections.
-    healthy: IntGauge,
+    health: Arc<Health>,
     /// Before every path, without a slash at its end.
     base: Arc<str>,
     /// The host, if it is plain that it may not be called.
     denied: Option<Box<str>>,
 }
 
-/// Every address in use, so that flows, and a flow that is built anew for one request, share connections.
+/// Every address in use, so that flows, and a flow that is built anew for one request, need not look for them.
 #[derive(Debug)]
 pub(crate) struct Targets {
     upstream: Arc<str>,
-    metrics: Arc<Metrics>,
+    endpoints: Arc<Endpoints>,
     /// Of what a model or a client has a part in.
     outward: Reach,
     known: Mutex<Known>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 struct Known {
-    /// With the gauge of its health.
-    origins: HashMap<Arc<Origin>, IntGauge>,
+    origins: HashMap<Arc<Origin>, Arc<Health>>,
     /// Read with the first address that wants it.
     tls: Option<Tls>,
 }
@@ -67,9 +64,15 @@ const MOST_KNOWN: usize = 512;
 
 impl Targets {
     /// `upstream`: the engine's name in the configuration.
-    pub(crate) fn new(upstream: &Arc<str>, metrics: &Arc<Metrics>) -> Self {
+    pub(crate) fn new(upstream: &Arc<str>, endpoints: &Arc<Endpoints>) -> Self {
         let outward = Reach::Public(Arc::default());
-        Self { upstream: Arc::clone(upstream), metrics: Arc::clone(metrics), outward, known: Mutex::default() }
+        Self { upstream: Arc::clone(upstream), endpoints: Arc::clone(endpoints), outward, known: Mutex::default() }
+    }
+
+    /// With no others beside it.
+    #[cfg(test)]
+    pub(crate) fn alone(upstream: &str, metrics: &crate::telemetry::metrics::Metrics) -> Self {
+        Self::new(&upstream.into(), &Arc::new(Endpoints::new(metrics)))
     }
 
     /// `networks` may be called from outward as well.
@@ -77,16 +80,14 @@ impl Targets {
         Self { outward: Reach::Public(networks.into()), ..self }
     }
 
+    /// Whether the same may be reached.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (&self.upstream, &self.outward) == (&other.upstream, &other.outward)
+    }
+
     /// Whether these networks are allowed, and no others.
     pub(crate) fn allows(&self, networks: &[IpNet]) -> bool {
         self.outward == Reach::Public(networks.into())
-    }
-
-    /// Goes on with the connections of those that were in use before.
-    pub(crate) fn take_over(&self, previous: &Self) {
-        let mut before = previous.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        before.origins.retain(|origin, _| [&Reach::Any, &self.outward].contains(&origin.reach()));
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = before;
     }
 
     /// # Errors
@@ -112,15 +113,8 @@ impl Targets {
         let tls = if is_https { Some(known.tls()?) } else { None };
         let origin =
             Origin::new(&host, port, tls.as_ref(), reach.clone(), timeouts).map_err(|error| error.to_string())?;
-        let (origin, healthy) = known.origin(origin, |origin| self.gauge(origin));
-        Ok(Endpoint { origin, upstream: Arc::clone(&self.upstream), healthy, base: path, denied })
-    }
-
-    /// A new gauge says that all is well.
-    fn gauge(&self, origin: &Origin) -> IntGauge {
-        let gauge = self.metrics.upstream_healthy.with_label_values(&[&*self.upstream, &*origin.to_string()]);
-        gauge.set(1);
-        gauge
+        let (origin, health) = known.origin(origin, |origin| self.endpoints.find(&self.upstream, origin));
+        Ok(Endpoint { origin, upstream: Arc::clone(&self.upstream), health, base: path, denied })
     }
 }
 
@@ -132,22 +126,21 @@ impl Known {
         self.tls.clone().ok_or_else(String::new)
     }
 
-    /// The very same one, if it is known. Connections and health are the server's, however long it is waited for.
-    fn origin(&mut self, origin: Origin, gauge: impl FnOnce(&Origin) -> IntGauge) -> (Arc<Origin>, IntGauge) {
-        if let Some((known, healthy)) = self.origins.get_key_value(&origin) {
-            return (Arc::clone(known), healthy.clone());
+    /// The very same one, if it is known.
+    fn origin(
+        &mut self,
+        origin: Origin,
+        find: impl FnOnce(Origin) -> (Origin, Arc<Health>),
+    ) -> (Arc<Origin>, Arc<Health>) {
+        if let Some((known, health)) = self.origins.get_key_value(&origin) {
+            return (Arc::clone(known), Arc::clone(health));
         }
-        let neighbour = self.origins.iter().find(|(known, _)| known.is_same_server(&origin));
-        let healthy = neighbour.map_or_else(|| gauge(&origin), |(_, healthy)| healthy.clone());
-        let origin = match neighbour {
-            Some((neighbour, _)) => origin.sharing(neighbour),
-            None => origin,
-        };
+        let (origin, health) = find(origin);
         let origin = Arc::new(origin);
         if self.origins.len() < MOST_KNOWN {
-            self.origins.insert(Arc::clone(&origin), healthy.clone());
+            self.origins.insert(Arc::clone(&origin), Arc::clone(&health));
         }
-        (origin, healthy)
+        (origin, health)
     }
 }
 
@@ -248,7 +241,7 @@ impl Endpoint {
         let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Full(body) };
         let Services { client, calls, .. } = run.services;
         let mut request = Request::new(head, body);
-        let connected = || self.healthy.set(1);
+        let connected = || self.health.connected();
         match client.send(&self.origin, &mut request, &connected).await {
             Ok(response) => {
                 calls.answered(&self.upstream, response.first_byte);
@@ -256,7 +249,7 @@ impl Endpoint {
             }
             Err(error) => {
                 if error.is_connect() {
-                    self.healthy.set(0);
+                    self.health.failed();
                 }
                 calls.failed(&self.upstream, &self.origin, &error);
                 Err(failure_of(&error))

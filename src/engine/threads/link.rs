@@ -245,7 +245,7 @@ mod tests {
     }
 
     fn linked() -> (Asker, Teller) {
-        link(Arc::new(crate::state::chats::Chats::default()).begin("engine", "chat").unwrap())
+        link(Arc::new(crate::state::chats::Chats::default()).begin("engine", "chat").now().unwrap())
     }
 
     #[test]

@@ -239,7 +239,7 @@ mod tests {
         let chain = json!({ "model": "{{m_0.data.instance}}", "prompt": "{{p_0.data.instance}}" });
         let prompt = json!({ "template": "{q}" });
         let nodes = [("m_0", model, json!({})), ("p_0", "promptTemplate", prompt), ("end_0", "llmChain", chain)];
-        let lease = Arc::new(Chats::default()).enter("engine", "chat", false).unwrap();
+        let lease = Arc::new(Chats::default()).enter("engine", "chat", false).now().unwrap();
         let abort = lease.abort.clone();
         let (asker, teller) = link(lease);
         let job = Box::new(Job {

@@ -9,7 +9,7 @@ use super::super::routes::Callers;
 use super::Context;
 use crate::config::{Access, Origins};
 use crate::keys::{Key, Kind};
-use crate::snapshot::Flow;
+use crate::policy::Flow;
 use crate::wire::refusal::Refusal;
 
 /// A call whose caller may make it. Made by [`authorize`] alone, and the only way to what answers a chatflow.

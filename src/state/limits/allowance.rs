@@ -9,8 +9,9 @@ use super::places::{Permit, Places, Queueing, Waiting};
 use super::plan::PlanLimits;
 use super::quota::{Count, Counted, Left};
 use super::rate::{Bucket, Verdict};
+use crate::state::later::MaybeLater;
 
-/// One caller's limits; shared by all workers and by successive snapshots.
+/// One caller's limits; what is used is shared by all workers and by successive policies.
 #[derive(Debug, Clone)]
 pub(crate) struct Allowance {
     pub(crate) plan: Arc<PlanLimits>,
@@ -33,36 +34,6 @@ pub(super) struct Counts {
 
 /// Whether a request may go on, and what `RateLimit` says of its caller.
 pub(crate) type Decision = (Result<Permit, Exceeded>, HeaderValue);
-
-/// What becomes of a request.
-#[derive(Debug)]
-pub(crate) enum Admission {
-    Decided(Decision),
-    /// Too many are in flight, and it may wait for one of them to end.
-    Queued(InQueue),
-}
-
-/// A request that waits for a place among those in flight.
-#[derive(Debug)]
-pub(crate) struct InQueue {
-    allowance: Allowance,
-    waiting: Waiting,
-}
-
-impl InQueue {
-    pub(crate) fn policy(&self) -> &HeaderValue {
-        &self.allowance.plan.policy
-    }
-
-    /// The decision, once there is a place or the plan's patience has ended. Dropped before, nothing is left of it.
-    pub(crate) async fn decision(self) -> Decision {
-        let Self { allowance, waiting } = self;
-        let permit = waiting.place(allowance.plan.plan.wait).await.ok_or(Exceeded::Concurrent);
-        // Others have used the bucket meanwhile, and it has refilled.
-        let verdict = allowance.plan.limiter.look(&allowance.used.bucket);
-        allowance.charge(permit, verdict)
-    }
-}
 
 /// Why a caller must wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,8 +81,9 @@ impl Allowance {
         Self { plan: Arc::clone(plan), used }
     }
 
-    /// Counts a request against everything that the plan limits.
-    pub(crate) fn admit(&self) -> Admission {
+    /// Counts a request against everything that the plan limits. Later: too many are in flight, and it waits for one of
+    /// them to end.
+    pub(crate) fn admit(&self) -> MaybeLater<Decision> {
         let verdict = self.plan.limiter.take(&self.used.bucket);
         let permit = match verdict {
             Verdict::Limited { retry_after } => Err(Exceeded::Rate { retry_after }),
@@ -120,13 +92,21 @@ impl Allowance {
                 None => match self.queue() {
                     Queueing::Entered(permit) => Ok(permit),
                     Queueing::Waiting(waiting) => {
-                        return Admission::Queued(InQueue { allowance: self.clone(), waiting });
+                        return MaybeLater::Later(Box::pin(self.clone().in_turn(waiting)));
                     }
                     Queueing::Full => Err(Exceeded::Concurrent),
                 },
             },
         };
-        Admission::Decided(self.charge(permit, verdict))
+        MaybeLater::Now(self.charge(permit, verdict))
+    }
+
+    /// The decision, once there is a place or the plan's patience has ended.
+    async fn in_turn(self, waiting: Waiting) -> Decision {
+        let permit = waiting.place(self.plan.plan.wait).await.ok_or(Exceeded::Concurrent);
+        // Others have used the bucket meanwhile, and it has refilled.
+        let verdict = self.plan.limiter.look(&self.used.bucket);
+        self.charge(permit, verdict)
     }
 
     fn queue(&self) -> Queueing {
@@ -176,15 +156,12 @@ mod tests {
     use crate::state::limits::tests::{plan, with_queue, with_quota};
 
     fn allowance(plan: &Plan, previous: Option<&Allowance>) -> Allowance {
-        let limits = PlanLimits::new(plan, previous.map(|previous| &*previous.plan));
+        let limits = PlanLimits::new(plan, previous.map(|previous| &*previous.plan), &Arc::default());
         Allowance::new(&Arc::new(limits), previous)
     }
 
     fn admit(allowance: &Allowance) -> Decision {
-        match allowance.admit() {
-            Admission::Decided(decision) => decision,
-            Admission::Queued(_) => panic!("the plan has no queue"),
-        }
+        allowance.admit().now()
     }
 
     fn refused(allowance: &Allowance) -> Option<Exceeded> {
@@ -224,14 +201,14 @@ mod tests {
         assert_eq!(second.err(), Some(Exceeded::Concurrent));
         assert!(state.to_str().unwrap().contains("\"test-quota\";r=1;t="), "{state:?}");
         drop(first);
-        assert!(allowance.plan.take_charged());
+        assert!(allowance.plan.was_charged());
         assert_eq!(refused(&allowance), None);
         assert!(matches!(refused(&allowance), Some(Exceeded::Quota { retry_after: 1.. })));
         let (fifth, state) = admit(&allowance);
         assert!(matches!(fifth.err(), Some(Exceeded::Rate { .. })));
         assert!(state.to_str().unwrap().contains("\"test-quota\";r=0;t="), "{state:?}");
         assert_eq!(allowance.used.counts.places.taken(), 0, "who is refused holds no place");
-        assert!(allowance.plan.take_charged() && !allowance.plan.take_charged());
+        assert!(allowance.plan.was_charged() && !allowance.plan.was_charged());
     }
 
     #[test]
@@ -250,12 +227,12 @@ mod tests {
         let plan = with_queue(with_quota(plan(2, 86_400, 4, 1), 9, QuotaPeriod::Month), 60, 1);
         let allowance = allowance(&plan, None);
         let (permit, _) = admit(&allowance);
-        let Admission::Queued(waiting) = allowance.admit() else { panic!("there is a queue") };
+        let MaybeLater::Later(waiting) = allowance.admit() else { panic!("there is a queue") };
         let (refused, state) = admit(&allowance);
         assert_eq!(refused.err(), Some(Exceeded::Concurrent), "the queue is full");
         assert!(state.to_str().unwrap().starts_with("\"test\";r=1;"), "{state:?}");
         drop(permit);
-        let (permit, state) = waiting.decision().await;
+        let (permit, state) = waiting.await;
         let state = state.to_str().unwrap();
         assert!(permit.is_ok() && state.starts_with("\"test\";r=1;t=129600, \"test-quota\";r=7;"), "{state}");
     }

@@ -2,6 +2,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | [`bound`] | everything that is used, by id; and as the requests of one policy find it |
 //! | [`plan`] | what a plan allows, and the header fields that say so |
 //! | [`allowance`] | one caller's share of a plan, be it a key or a visitor |
 //! | [`places`] | its requests in flight, and those that wait for a place |
@@ -14,6 +15,7 @@
 //! the lock of a shard.
 
 mod allowance;
+mod bound;
 mod penalty;
 mod places;
 mod plan;
@@ -23,10 +25,10 @@ mod table;
 mod visitor;
 mod visitors;
 
-pub(crate) use allowance::{Admission, Allowance, Decision, Exceeded, InQueue};
+pub(crate) use allowance::{Allowance, Decision, Exceeded};
+pub(crate) use bound::{BoundLimits, LimitPolicy, LimitState};
 pub(crate) use penalty::{Delay, Penalties};
 pub(crate) use places::Permit;
-pub(crate) use plan::PlanLimits;
 pub(crate) use quota::Counted;
 pub(crate) use visitor::Visitor;
 pub(crate) use visitors::Visitors;

@@ -19,17 +19,33 @@ pub(crate) struct PlanLimits {
     pub(super) limiter: Arc<Limiter>,
     /// `RateLimit-Policy`, draft-ietf-httpapi-ratelimit-headers-11, section 3.
     pub(crate) policy: HeaderValue,
-    /// Something was charged to a quota since [`take_charged`](Self::take_charged).
-    charged: AtomicBool,
+    charged: Arc<Charged>,
+}
+
+/// Whether something was charged to a quota, of whatever plan, since it was last asked.
+#[derive(Debug, Default)]
+pub(super) struct Charged(AtomicBool);
+
+impl Charged {
+    fn note(&self) {
+        // Read first: the flag is set but for once a second, and a store would take the line from other workers.
+        if !self.0.load(Ordering::Relaxed) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
 }
 
 impl PlanLimits {
-    /// `previous`: the plan of that name before a reload.
-    pub(crate) fn new(plan: &Plan, previous: Option<&Self>) -> Self {
+    /// `previous`: the plan of that name before a reload. `charged`: told of what is charged to a quota.
+    pub(super) fn new(plan: &Plan, previous: Option<&Self>, charged: &Arc<Charged>) -> Self {
         let limiter = previous
             .filter(|previous| previous.limiter.is_for(plan.requests, plan.burst))
             .map_or_else(|| Arc::new(Limiter::new(plan.requests, plan.burst)), |same| Arc::clone(&same.limiter));
-        Self { policy: policy(plan), limiter, plan: plan.clone(), charged: AtomicBool::new(false) }
+        Self { policy: policy(plan), limiter, plan: plan.clone(), charged: Arc::clone(charged) }
     }
 
     pub(crate) fn name(&self) -> &Arc<str> {
@@ -39,7 +55,8 @@ impl PlanLimits {
     /// The plan without its quota, for callers who cannot be told apart.
     pub(super) fn without_quota(&self) -> Self {
         let plan = Plan { quota: None, ..self.plan.clone() };
-        Self { policy: policy(&plan), limiter: Arc::clone(&self.limiter), plan, charged: AtomicBool::new(false) }
+        let (limiter, charged) = (Arc::clone(&self.limiter), Arc::clone(&self.charged));
+        Self { policy: policy(&plan), limiter, plan, charged }
     }
 
     /// The quota's number and the running period; `None` costs nothing.
@@ -48,16 +65,14 @@ impl PlanLimits {
         Some((quota.count.get(), Period::of(quota.per, Timestamp::now())))
     }
 
+    /// Something was charged to the quota.
     pub(super) fn note_charge(&self) {
-        // Read first: the flag is set but for once a second, and a store would take the line from other workers.
-        if !self.charged.load(Ordering::Relaxed) {
-            self.charged.store(true, Ordering::Relaxed);
-        }
+        self.charged.note();
     }
 
-    /// Whether a quota of this plan was charged since the last call.
-    pub(crate) fn take_charged(&self) -> bool {
-        self.charged.swap(false, Ordering::Relaxed)
+    #[cfg(test)]
+    pub(super) fn was_charged(&self) -> bool {
+        self.charged.take()
     }
 
     /// `RateLimit`: what is left, and the seconds until nothing is used any more, rounded up; the same for a quota.
@@ -117,7 +132,7 @@ mod tests {
 
     #[test]
     fn headers_follow_the_draft() {
-        let plan = PlanLimits::new(&plan(60, 60, 10, 1), None);
+        let plan = PlanLimits::new(&plan(60, 60, 10, 1), None, &Arc::default());
         assert_eq!(plan.policy, "\"test\";q=60;w=60");
         assert_eq!(plan.state(Verdict::Allowed { remaining: 4 }, None), "\"test\";r=4;t=6");
         assert_eq!(plan.state(Verdict::Limited { retry_after: 3 }, None), "\"test\";r=0;t=3");
@@ -125,12 +140,12 @@ mod tests {
 
     #[test]
     fn a_quota_is_a_second_item() {
-        let day = PlanLimits::new(&with_quota(plan(60, 60, 10, 1), 10_000, QuotaPeriod::Day), None);
+        let day = PlanLimits::new(&with_quota(plan(60, 60, 10, 1), 10_000, QuotaPeriod::Day), None, &Arc::default());
         assert_eq!(day.policy, "\"test\";q=60;w=60, \"test-quota\";q=10000;w=86400");
         let left = Left { remaining: 9_999, reset: 4_000 };
         let state = day.state(Verdict::Allowed { remaining: 4 }, Some(left));
         assert_eq!(state, "\"test\";r=4;t=6, \"test-quota\";r=9999;t=4000");
-        let month = PlanLimits::new(&with_quota(plan(60, 60, 10, 1), 5, QuotaPeriod::Month), None);
+        let month = PlanLimits::new(&with_quota(plan(60, 60, 10, 1), 5, QuotaPeriod::Month), None, &Arc::default());
         assert_eq!(month.policy, "\"test\";q=60;w=60, \"test-quota\";q=5");
     }
 }

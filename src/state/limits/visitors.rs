@@ -86,12 +86,12 @@ impl Visitors {
 mod tests {
     use super::*;
     use crate::config::{Plan, QuotaPeriod};
+    use crate::state::limits::Exceeded;
     use crate::state::limits::allowance::Decision;
     use crate::state::limits::tests::{plan, with_quota};
-    use crate::state::limits::{Admission, Exceeded};
 
     fn visitors(plan: &Plan, previous: Option<&Visitors>) -> Visitors {
-        let limits = PlanLimits::new(plan, previous.map(|previous| &*previous.plan));
+        let limits = PlanLimits::new(plan, previous.map(|previous| &*previous.plan), &Arc::default());
         Visitors::new(&Arc::new(limits), previous)
     }
 
@@ -100,10 +100,7 @@ mod tests {
     }
 
     fn admit(visitors: &Visitors, number: u32) -> Decision {
-        match visitors.allowance(at(number)).admit() {
-            Admission::Decided(decision) => decision,
-            Admission::Queued(_) => panic!("the plan has no queue"),
-        }
+        visitors.allowance(at(number)).admit().now()
     }
 
     fn refused(visitors: &Visitors, number: u32) -> Option<Exceeded> {

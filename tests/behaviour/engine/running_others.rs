@@ -7,10 +7,25 @@ use serde_json::{Value, json};
 
 use super::{ASK, WIDE};
 use crate::harness::gateway::{BINARY, Gateway, keys};
-use crate::harness::model;
-use crate::harness::{FLOW, pause};
+use crate::harness::upstream::{Gate, Upstream};
+use crate::harness::{FLOW, model, pause, wait_for};
 
+const ACCEPTED_FLOWS: &str = r#"flowgate_config_reloads_total{file="flows",result="accepted"}"#;
 const REJECTED_KEYS: &str = r#"flowgate_config_reloads_total{file="keys",result="rejected"}"#;
+
+/// An agentflow that runs another one twice.
+fn runs_twice(other: &str) -> String {
+    let mut flow: Value = serde_json::from_str(&runs(other)).unwrap();
+    let mut again = flow["nodes"][1].clone();
+    again["id"] = "again".into();
+    again["data"]["id"] = "again".into();
+    again["data"]["label"] = "again".into();
+    flow["nodes"].as_array_mut().unwrap().push(again);
+    let edge =
+        json!({ "source": "runs", "target": "again", "sourceHandle": "runs-output-runs", "targetHandle": "again" });
+    flow["edges"].as_array_mut().unwrap().push(edge);
+    flow.to_string()
+}
 
 /// An agentflow that runs another one.
 fn runs(other: &str) -> String {
@@ -61,6 +76,30 @@ fn a_reload_that_is_rejected_takes_no_flow_from_those_that_run_it() {
         }
         pause();
     }
+}
+
+#[test]
+fn a_run_goes_on_with_the_flows_that_it_began_with() {
+    let (open, gate) = Gate::new();
+    let model = Upstream::start(move |seen, reply| {
+        gate.pass();
+        model::answer(seen, reply, "fine");
+    });
+    let sales = |beginning: &str| model::export("llm-chain", model.address).replace("You are an assistant", beginning);
+    let gateway = Gateway::start_with(&model::config("", "", WIDE), &keys(""), |dir| {
+        model::write(dir, "support", &runs_twice("sales"));
+        model::write(dir, "sales", &sales("First"));
+    });
+    let mut begun = gateway.begin(ASK);
+    wait_for("the first of two calls", || (model.seen().len() == 1).then_some(()));
+    model::write(gateway.dir(), "sales", &sales("Second"));
+    gateway.wait_metric(ACCEPTED_FLOWS, 1.0);
+    (0..4).for_each(|_| open.send(()).unwrap());
+    assert_eq!(begun.read_response().unwrap().status, 200);
+    assert_eq!(gateway.predict(ASK.replace("c1", "c2").as_str()).status, 200);
+    let told: Vec<_> = model.seen().iter().map(|seen| model::told(seen)[0].1.clone()).collect();
+    let beginnings: Vec<_> = told.iter().map(|told| told.split(' ').next().unwrap()).collect();
+    assert_eq!(beginnings, ["First", "First", "Second", "Second"]);
 }
 
 #[test]

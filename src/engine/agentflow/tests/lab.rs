@@ -102,7 +102,7 @@ impl Lab {
     async fn with(export: &str, others: &[(&str, &str)], stores: Arc<DocumentStores>) -> Self {
         let (address, seen) = model().await;
         let metrics = Arc::new(Metrics::new().unwrap());
-        let targets = Targets::new(&"test".into(), &metrics).allowing(&["127.0.0.1/32".parse().unwrap()]);
+        let targets = Targets::alone("test", &metrics).allowing(&["127.0.0.1/32".parse().unwrap()]);
         let workshop = Arc::new(Workshop::new(lab::credentials(), targets).with_stores(stores));
         let load = |name: &str, export: &str| {
             let export = export.replace("LLM_BASE_PATH_PLACEHOLDER", &address.to_string());

@@ -13,7 +13,7 @@ use crate::telemetry::metrics::Metrics;
 
 fn problems(flow: &Drawing) -> Vec<String> {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let workshop = Arc::new(Workshop::new(lab::credentials(), Targets::new(&"test".into(), &metrics)));
+    let workshop = Arc::new(Workshop::new(lab::credentials(), Targets::alone("test", &metrics)));
     let export = flow.export().replace("LLM_BASE_PATH_PLACEHOLDER", "127.0.0.1:1");
     match Flow::load(None, "flow", &export, &workshop) {
         Ok(_) => Vec::new(),

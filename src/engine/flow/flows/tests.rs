@@ -19,9 +19,9 @@ fn settings(folder: &Path, key: &str) -> config::Engine {
 #[test]
 fn what_has_not_changed_is_taken_over() {
     let folder = tempfile::tempdir().unwrap();
-    let metrics = Arc::new(Metrics::new().unwrap());
+    let endpoints = Arc::new(Endpoints::default());
     let load = |key: &str, previous: Option<&Flows>| {
-        Flows::load(&"local".into(), &settings(folder.path(), key), &[], previous, &metrics).unwrap()
+        Flows::load(&"local".into(), &settings(folder.path(), key), &[], previous, &endpoints).unwrap()
     };
     fs::write(folder.path().join("a.json"), export("llm-chain")).unwrap();
     fs::write(folder.path().join("b.json"), export("llm-chain")).unwrap();
@@ -46,9 +46,9 @@ fn what_has_not_changed_is_taken_over() {
 #[test]
 fn flows_are_found_by_name_and_by_id_and_a_later_set_changes_nothing_of_it() {
     let folder = tempfile::tempdir().unwrap();
-    let metrics = Arc::new(Metrics::new().unwrap());
+    let endpoints = Arc::new(Endpoints::default());
     let load = |previous: Option<&Flows>| {
-        let flows = Flows::load(&"local".into(), &settings(folder.path(), "key"), &[], previous, &metrics).unwrap();
+        let flows = Flows::load(&"local".into(), &settings(folder.path(), "key"), &[], previous, &endpoints).unwrap();
         let a = Arc::clone(flows.get("a").unwrap());
         flows.with_ids(vec![("id-of-a".to_owned(), a)])
     };
@@ -68,13 +68,13 @@ fn flows_are_found_by_name_and_by_id_and_a_later_set_changes_nothing_of_it() {
 #[test]
 fn every_mistake_is_told_with_its_file_and_node() {
     let folder = tempfile::tempdir().unwrap();
-    let metrics = Arc::new(Metrics::new().unwrap());
+    let endpoints = Arc::new(Endpoints::default());
     let odd = export("llm-chain").replace("\"promptTemplate\"", "\"oddTemplate\"");
     fs::write(folder.path().join("odd.json"), odd).unwrap();
     fs::write(folder.path().join("broken.json"), "{").unwrap();
     fs::write(folder.path().join("notes.txt"), "no flow").unwrap();
     let wanted = [Wanted { name: "odd".into(), id: Some("broken".into()) }];
-    let flows = Flows::load(&"local".into(), &settings(folder.path(), "key"), &wanted, None, &metrics).unwrap();
+    let flows = Flows::load(&"local".into(), &settings(folder.path(), "key"), &wanted, None, &endpoints).unwrap();
     let shown = |problem: &Problem| problem.to_string();
     let told: Vec<String> = flows.broken().flat_map(|(_, problems)| problems).map(shown).collect();
     let unused: Vec<String> = flows.unused().iter().map(shown).collect();
@@ -90,8 +90,8 @@ fn every_mistake_is_told_with_its_file_and_node() {
 fn a_credential_that_is_missing_is_known() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.json"), export("llm-chain")).unwrap();
-    let metrics = Arc::new(Metrics::new().unwrap());
-    let flows = Flows::load(&"local".into(), &settings(folder.path(), ""), &[], None, &metrics).unwrap();
+    let endpoints = Arc::new(Endpoints::default());
+    let flows = Flows::load(&"local".into(), &settings(folder.path(), ""), &[], None, &endpoints).unwrap();
     let missing: Vec<_> = flows.missing().map(|(_, missing)| (&*missing.node, missing.need.to_string())).collect();
     assert_eq!(missing, [("chatOpenAI_0", "credential openAIApi.openAIApiKey".to_owned())]);
 }
@@ -123,11 +123,11 @@ fn runs(other: &str) -> String {
 #[test]
 fn each_file_stands_for_itself() {
     let folder = tempfile::tempdir().unwrap();
-    let metrics = Arc::new(Metrics::new().unwrap());
+    let endpoints = Arc::new(Endpoints::default());
     let write = |name: &str, text: &str| fs::write(folder.path().join(format!("{name}.json")), text).unwrap();
     let wanted = [Wanted { name: "a".into(), id: None }, Wanted { name: "b".into(), id: Some("id-of-b".into()) }];
     let load = |key: &str, previous: Option<&Flows>| {
-        Flows::load(&"local".into(), &settings(folder.path(), key), &wanted, previous, &metrics).unwrap()
+        Flows::load(&"local".into(), &settings(folder.path(), key), &wanted, previous, &endpoints).unwrap()
     };
     let counts = |flows: &Flows| (flows.held().len(), flows.broken().count(), flows.unused().len());
     write("a", &runs("id-of-b"));

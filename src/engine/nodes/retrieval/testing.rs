@@ -143,7 +143,7 @@ pub(super) fn load(export: &Value) -> Result<Flow, Vec<Problem>> {
 
 pub(super) fn load_with(export: &Value, stores: &Arc<DocumentStores>) -> Result<Flow, Vec<Problem>> {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let targets = Targets::new(&"engine".into(), &metrics);
+    let targets = Targets::alone("engine", &metrics);
     let workshop = Workshop::new(HashMap::new(), targets).with_stores(Arc::clone(stores));
     Flow::load(None, "test", &export.to_string(), &Arc::new(workshop))
 }

@@ -77,7 +77,7 @@ fn tool(removes_nulls: bool, answers: &[&str]) -> (Calling, std::sync::mpsc::Rec
     let document = Document::read(YAML).unwrap();
     assert_eq!(document.server(), Some("SERVER"));
     let Operation { name, description, path, method, parameters } = document.operations(|_| true).unwrap().remove(0);
-    let targets = Targets::new(&"local".into(), &Arc::new(Metrics::new().unwrap()));
+    let targets = Targets::alone("local", &Metrics::new().unwrap());
     let endpoint = targets.endpoint(&origin, Some(PATIENCE)).unwrap();
     let headers = vec![("x-key".parse().unwrap(), Mustache::parse("{{$vars.key}}", Dialect::Chatflow))];
     let common = Common { headers, returns_directly: false, removes_nulls };

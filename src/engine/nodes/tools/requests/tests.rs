@@ -1,6 +1,6 @@
 //! Requests as they go over the wire, to a server that answers from a list.
 
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 
 use super::*;
 use crate::engine::provider::Targets;
@@ -20,8 +20,7 @@ fn tool(
     answers: &[&str],
 ) -> (Requesting, mpsc::Receiver<String>) {
     let (origin, hearing) = server(answers);
-    let endpoint =
-        Targets::new(&"local".into(), &Arc::new(Metrics::new().unwrap())).endpoint(&origin, Some(PATIENCE)).unwrap();
+    let endpoint = Targets::alone("local", &Metrics::new().unwrap()).endpoint(&origin, Some(PATIENCE)).unwrap();
     let address = Address { endpoint, origin, path: written(path) };
     let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), written(value))).collect();
     let request = Request { method, address, headers };
@@ -98,7 +97,7 @@ fn names_of_this_network_are_not_connected_to() {
     let ok = answer("200 OK", "", "ok");
     let (mut get, heard) = tool(Method::GET, "/", &[], &[&ok]);
     let port = get.request.address.origin.rsplit_once(':').unwrap().1.to_owned();
-    let targets = Targets::new(&"local".into(), &Arc::new(Metrics::new().unwrap()));
+    let targets = Targets::alone("local", &Metrics::new().unwrap());
     for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1"] {
         get.request.address.endpoint = targets.outward(&format!("http://{host}:{port}"), None).unwrap();
         assert!(get.request.address.endpoint.denied().is_some(), "{host}");
@@ -113,7 +112,7 @@ fn names_of_this_network_are_not_connected_to() {
     assert_eq!(error, "Failed to make GET request: Connection error.");
     assert!(heard.try_recv().is_err());
     // What the configuration allows is reached by every name of it.
-    let targets = Targets::new(&"local".into(), &Arc::new(Metrics::new().unwrap()));
+    let targets = Targets::alone("local", &Metrics::new().unwrap());
     let targets = targets.allowing(&["127.0.0.0/8".parse().unwrap()]);
     get.request.address.endpoint = targets.outward(&hidden, None).unwrap();
     assert_eq!(called(&get, &json!({})).unwrap(), "ok");

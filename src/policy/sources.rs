@@ -1,64 +1,121 @@
-//! Reads what a snapshot is put together from, part by part.
+//! Reads what a policy is put together from, part by part. From the start everything must be good; on a reload a part that
+//! is not keeps what it was.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::again::Held;
-use super::{Engines, Snapshot};
+use super::build::{Parts, Upstreams, answers, collect, no_flow};
+use super::{Engines, Policy};
 use crate::config::{self, Chatflow, Config, Flowise, Part, Problem, Problems, UpstreamKind};
-use crate::engine::{self, Flows, Wanted};
+use crate::engine::{Flows, Wanted};
 use crate::keys::{self, KeyStore, Known};
-use crate::telemetry::metrics::Metrics;
+use crate::state::endpoints::Endpoints;
 use crate::tls::Identity;
-use crate::upstream::target::Target;
+use crate::upstream::target::FlowiseUpstream;
 
-/// See the module. From the start everything must be good; on a reload a part that is not keeps what it was.
-pub(super) struct Parts<'a> {
-    pub(super) config: &'a Arc<Config>,
-    pub(super) previous: Option<&'a Snapshot>,
+/// See the module.
+pub(crate) struct Sources<'a> {
+    config: &'a Arc<Config>,
+    /// What is in force; `None` at the start.
+    last: Option<&'a Parts>,
     /// Only these are read; `None`: all.
-    pub(super) due: Option<&'a BTreeSet<Part>>,
-    pub(super) metrics: &'a Arc<Metrics>,
+    due: Option<&'a BTreeSet<Part>>,
+    /// Where flows find the servers that they ask.
+    endpoints: &'a Arc<Endpoints>,
     /// What keeps what it was, and why.
-    pub(super) held: Vec<Held>,
+    held: Vec<Held>,
 }
 
-pub(super) type Targets = HashMap<Arc<str>, Arc<Target>>;
+/// Why a part, or one file of it, is not as it is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) part: Part,
+    pub(crate) problem: Problem,
+}
 
-impl Parts<'_> {
+impl<'a> Sources<'a> {
+    /// All that a configuration names.
+    pub(crate) fn new(config: &'a Arc<Config>, endpoints: &'a Arc<Endpoints>) -> Self {
+        Self { config, last: None, due: None, endpoints, held: Vec::new() }
+    }
+
+    /// The parts that are `due`; each that is not, or not good, stays as in `last`. The configuration may be the one in
+    /// force.
+    pub(crate) fn again(self, last: &'a Parts, due: &'a BTreeSet<Part>) -> Self {
+        Self { last: Some(last), due: Some(due), ..self }
+    }
+
+    /// The policy, and what is not in it although it is on disk.
+    ///
+    /// # Errors
+    /// Everything that is wrong. On a reload: the configuration cannot be taken over, since it does not fit the keys, or a
+    /// chatflow of it has no flow.
+    pub(crate) fn read(mut self) -> Result<(Policy, Vec<Held>), Problems> {
+        let mut problems = Vec::new();
+        let keys = collect(&mut problems, self.keys());
+        let is_whole = keys.is_some();
+        // What else is wrong shall be known as well.
+        let keys = keys.unwrap_or_else(|| self.last.map_or_else(Arc::default, |last| Arc::clone(&last.keys)));
+        let policy = collect(&mut problems, self.with_keys(keys));
+        match policy {
+            Some(policy) if is_whole && problems.is_empty() => Ok((policy, self.held)),
+            _ => Err(Problems(problems)),
+        }
+    }
+
+    /// The policy, with keys from elsewhere.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub(crate) fn with_keys(&mut self, keys: Arc<KeyStore>) -> Result<Policy, Problems> {
+        let mut problems = Vec::new();
+        let tls = collect(&mut problems, self.tls());
+        let engines = collect(&mut problems, self.engines());
+        let upstreams = collect(&mut problems, self.upstreams());
+        let (Some(tls), Some(upstreams), Some(engines)) = (tls, upstreams, engines) else {
+            return Err(Problems(problems));
+        };
+        let policy = Policy::new(Parts { config: Arc::clone(self.config), keys, tls, upstreams, engines })?;
+        if self.last.is_none() {
+            // Only at first: a reload may take a key out of use, and a full disk must not stand in its way.
+            policy.probe_state_dir()?;
+        }
+        Ok(policy)
+    }
+
     fn hold(&mut self, part: Part, problems: impl IntoIterator<Item = Problem>) {
         self.held.extend(problems.into_iter().map(|problem| Held { part, problem }));
     }
 
-    /// The snapshot that a part can be taken from as it is.
-    fn unless_due(&self, part: Part) -> Option<&Snapshot> {
+    /// What a part can be taken from as it is.
+    fn unless_due(&self, part: Part) -> Option<&'a Parts> {
         let is_due = self.due.is_none_or(|due| due.contains(&part));
-        self.previous.filter(|previous| !is_due && Arc::ptr_eq(&previous.config, self.config))
+        self.last.filter(|last| !is_due && Arc::ptr_eq(&last.config, self.config))
     }
 
     /// # Errors
     /// The configuration does not fit the keys. Those come first: one of them may have been revoked.
-    pub(super) fn keys(&mut self) -> Result<Arc<KeyStore>, Problems> {
-        if let Some(previous) = self.unless_due(Part::Keys) {
-            return Ok(Arc::clone(&previous.keys));
+    fn keys(&mut self) -> Result<Arc<KeyStore>, Problems> {
+        if let Some(last) = self.unless_due(Part::Keys) {
+            return Ok(Arc::clone(&last.keys));
         }
         let mut problems = match keys::load(self.config) {
             Ok(keys) => return Ok(Arc::new(keys)),
             Err(problems) => problems,
         };
-        let Some(previous) = self.previous else { return Err(problems) };
-        let is_other = !Arc::ptr_eq(&previous.config, self.config);
-        if is_other && keys::load(&previous.config).is_ok() {
+        let Some(last) = self.last else { return Err(problems) };
+        let is_other = !Arc::ptr_eq(&last.config, self.config);
+        if is_other && keys::load(&last.config).is_ok() {
             return Err(problems);
         }
         // A file that is well-formed in itself says at least which keys there are no longer.
-        let mut last = match keys::load_unbound(self.config) {
-            Ok(written) => Arc::new(previous.keys.without_revoked(&written)),
-            Err(_) => Arc::clone(&previous.keys),
+        let mut kept = match keys::load_unbound(self.config) {
+            Ok(written) => Arc::new(last.keys.without_revoked(&written)),
+            Err(_) => Arc::clone(&last.keys),
         };
         if is_other {
-            match last.under(Known::of(&previous.config).plans(), &Known::of(self.config).names()) {
-                Ok(moved) => last = Arc::new(moved),
+            match kept.under(Known::of(&last.config).plans(), &Known::of(self.config).names()) {
+                Ok(moved) => kept = Arc::new(moved),
                 Err(keys::Unknown { key, what, name }) => {
                     let message = format!("the key `{key}` needs it, and the keys file cannot be taken over");
                     problems.0.push(self.problem(format!("{what}s.{name}"), message));
@@ -67,18 +124,18 @@ impl Parts<'_> {
             }
         }
         self.hold(Part::Keys, problems.0);
-        Ok(last)
+        Ok(kept)
     }
 
-    pub(super) fn tls(&mut self) -> Result<Option<Identity>, Problems> {
-        let former = self.previous.and_then(|previous| previous.tls.clone());
+    fn tls(&mut self) -> Result<Option<Identity>, Problems> {
+        let former = self.last.and_then(|last| last.tls.clone());
         if self.unless_due(Part::Certificates).is_some() {
             return Ok(former);
         }
         match self.config.server.tls.as_ref().map(Identity::load).transpose() {
             // A listener that was taken out of the file serves until the restart, and needs its certificate.
             Ok(identity) => Ok(identity.or(former)),
-            Err(problems) if self.previous.is_some() => {
+            Err(problems) if self.last.is_some() => {
                 self.hold(Part::Certificates, problems.0);
                 Ok(former)
             }
@@ -86,36 +143,36 @@ impl Parts<'_> {
         }
     }
 
-    pub(super) fn targets(&mut self) -> Result<Targets, Problems> {
-        let mut targets = HashMap::new();
+    fn upstreams(&mut self) -> Result<Arc<Upstreams>, Problems> {
+        let mut upstreams = HashMap::new();
         for upstream in &self.config.upstreams {
             if let UpstreamKind::Flowise(settings) = &upstream.kind {
-                let target = self.target(&upstream.name, settings)?;
-                targets.insert(Arc::clone(&upstream.name), Arc::new(target));
+                let flowise = self.flowise(&upstream.name, settings)?;
+                upstreams.insert(Arc::clone(&upstream.name), Arc::new(flowise));
             }
         }
-        Ok(targets)
+        Ok(Arc::new(upstreams))
     }
 
-    fn target(&mut self, name: &Arc<str>, settings: &Flowise) -> Result<Target, Problems> {
-        let former = self.previous.and_then(|previous| previous.targets.get(name)).map(|target| &**target);
-        Target::new(name, settings, former, self.metrics).or_else(|problems| {
+    fn flowise(&mut self, name: &Arc<str>, settings: &Flowise) -> Result<FlowiseUpstream, Problems> {
+        FlowiseUpstream::new(name, settings).or_else(|problems| {
+            let former = self.last.and_then(|last| last.upstreams.get(name));
             // The same file, as it was when it was good.
             let path = |settings: &Flowise| settings.ca.as_ref().map(|(path, _)| path.clone());
             let same = former.filter(|former| path(&former.settings).is_some_and(|file| path(settings) == Some(file)));
             let Some(same) = same.filter(|same| same.settings.ca != settings.ca) else { return Err(problems) };
             let settings = Flowise { ca: same.settings.ca.clone(), ..settings.clone() };
-            let target = Target::new(name, &settings, former, self.metrics)?;
-            self.held.extend(problems.0.into_iter().map(|problem| Held { part: Part::Secrets, problem }));
-            Ok(target)
+            let flowise = FlowiseUpstream::new(name, &settings)?;
+            self.hold(Part::Secrets, problems.0);
+            Ok(flowise)
         })
     }
 
     /// # Errors
     /// A folder that cannot be read; from the start, flows that are needed and cannot be run.
-    pub(super) fn engines(&mut self) -> Result<Arc<Engines>, Problems> {
-        if let Some(previous) = self.unless_due(Part::Flows) {
-            return Ok(Arc::clone(&previous.engines));
+    fn engines(&mut self) -> Result<Arc<Engines>, Problems> {
+        if let Some(last) = self.unless_due(Part::Flows) {
+            return Ok(Arc::clone(&last.engines));
         }
         let mut engines = HashMap::new();
         let mut problems = Vec::new();
@@ -123,7 +180,7 @@ impl Parts<'_> {
             let flows = match &upstream.kind {
                 UpstreamKind::Flowise(_) => continue,
                 UpstreamKind::Engine(settings) => self.flows(index, &upstream.name, settings),
-                UpstreamKind::Demo => Ok(Flows::demo(&upstream.name, self.metrics)),
+                UpstreamKind::Demo => Ok(Flows::demo(&upstream.name, self.endpoints)),
             };
             match flows {
                 Ok(flows) => _ = engines.insert(Arc::clone(&upstream.name), self.with_ids(flows, index)),
@@ -134,9 +191,9 @@ impl Parts<'_> {
     }
 
     fn flows(&mut self, upstream: usize, name: &Arc<str>, settings: &config::Engine) -> Result<Flows, Problems> {
-        let former = self.previous.and_then(|previous| previous.engines.get(name));
+        let former = self.last.and_then(|last| last.engines.get(name));
         let wanted: Vec<_> = self.chatflows(upstream).map(wanted).collect();
-        let loaded = Flows::load(name, settings, &wanted, former, self.metrics);
+        let loaded = Flows::load(name, settings, &wanted, former, self.endpoints);
         let mut flows = match (loaded, former.filter(|former| former.folder() == settings.flows_dir)) {
             (Ok(flows), _) => flows,
             (Err(problems), Some(former)) => {
@@ -155,9 +212,9 @@ impl Parts<'_> {
         let is_wanted =
             |name: &str| wanted.iter().any(|wanted| *wanted.name == *name || wanted.id.as_deref() == Some(name));
         // Those that chatflows name are the configuration's mistake, which is told with them.
-        let others = flows.broken().filter(|(name, _)| self.previous.is_none() || !is_wanted(name));
+        let others = flows.broken().filter(|(name, _)| self.last.is_none() || !is_wanted(name));
         let others: Vec<_> = others.flat_map(|(_, problems)| problems.to_vec()).collect();
-        if self.previous.is_none() {
+        if self.last.is_none() {
             let mut problems = others;
             problems.extend(flows.held().to_vec());
             return if problems.is_empty() { Ok(flows) } else { Err(Problems(problems)) };
@@ -180,7 +237,7 @@ impl Parts<'_> {
         flows.with_ids(ids)
     }
 
-    pub(super) fn problem(&self, field: String, message: String) -> Problem {
+    fn problem(&self, field: String, message: String) -> Problem {
         Problem { file: self.config.path.clone(), at: None, field, message }
     }
 }
@@ -189,34 +246,8 @@ fn wanted(chatflow: &Arc<Chatflow>) -> Wanted {
     Wanted { name: Arc::clone(&chatflow.name), id: chatflow.id.clone() }
 }
 
-/// The flow whose file has the chatflow's name, or its id.
-pub(super) fn answers<'a>(chatflow: &Chatflow, flows: &'a Flows) -> Option<&'a Arc<engine::Flow>> {
-    if flows.problems_of(&chatflow.name).is_some() {
-        return None;
-    }
-    flows.get(&chatflow.name).or_else(|| flows.get(chatflow.id.as_ref()?))
-}
-
-/// Why there is none.
-pub(super) fn without_answer(chatflow: &Chatflow, flows: &Flows, config: &Config) -> Problems {
-    let names = [Some(&chatflow.name), chatflow.id.as_ref()];
-    let broken = names.into_iter().flatten().find_map(|name| flows.problems_of(name));
-    broken.map_or_else(|| no_flow(chatflow, flows, config).into(), |problems| Problems(problems.to_vec()))
-}
-
 /// Whether there is no file for it, good or bad.
 fn is_gone(chatflow: &Chatflow, flows: &Flows) -> bool {
     let mut names = [Some(&chatflow.name), chatflow.id.as_ref()].into_iter().flatten();
     names.all(|name| flows.get(name).is_none() && flows.problems_of(name).is_none())
-}
-
-fn no_flow(chatflow: &Chatflow, flows: &Flows, config: &Config) -> Problem {
-    let id = chatflow.id.as_ref().filter(|id| **id != chatflow.name).map(|id| format!(" or {id}.json"));
-    let (id, folder) = (id.unwrap_or_default(), flows.folder().display());
-    Problem {
-        file: config.path.clone(),
-        at: None,
-        field: format!("chatflows.{}", chatflow.name),
-        message: format!("there is no {}.json{id} in {folder}", chatflow.name),
-    }
 }

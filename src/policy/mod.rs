@@ -1,0 +1,170 @@
+//! What is allowed, and what answers: a value made of configuration, keys, certificate, upstreams and flows, and of
+//! nothing else. Nothing in it changes; what is counted, running or remembered is [`state`](crate::state).
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`build`] | puts the parts together, or says what does not fit |
+//! | [`sources`] | reads the parts; on a reload, one that is not good keeps what it was |
+//! | [`state_dir`] | whether what must be kept can be |
+
+mod build;
+mod sources;
+mod state_dir;
+
+pub(crate) use build::{Parts, Upstreams};
+pub(crate) use sources::{Held, Sources};
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::config::{Access, Chatflow, Config, Origins, Plan, Problem};
+use crate::engine::{self, Flows};
+use crate::keys::KeyStore;
+use crate::predict::session::SessionKey;
+use crate::redact::Redactor;
+use crate::tls::Identity;
+use crate::upstream::target::{Credentials, FlowiseUpstream};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    pub(crate) config: Arc<Config>,
+    pub(crate) keys: Arc<KeyStore>,
+    /// Knows all secrets of the configuration.
+    pub(crate) redactor: Arc<Redactor>,
+    flows: Vec<Arc<Flow>>,
+    /// Sorted.
+    by_name: Vec<(Arc<str>, u32)>,
+    wildcard: Option<u32>,
+    /// The plan of callers without a key of what is no chatflow.
+    pub(crate) anonymous: Plan,
+    upstreams: Arc<Upstreams>,
+    engines: Arc<Engines>,
+    /// The TLS listener's certificate.
+    pub(crate) tls: Option<Identity>,
+}
+
+/// The engines' flows, by the upstream's name.
+type Engines = HashMap<Arc<str>, Flows>;
+
+/// A chatflow with what answers it.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) config: Arc<Chatflow>,
+    pub(crate) backend: Backend,
+    /// Pages that may read its answers: its own, and those of publishable keys that may call it.
+    pub(crate) origins: Origins,
+    /// Keeps its callers' chats apart.
+    pub(crate) sessions: SessionKey,
+}
+
+#[derive(Debug)]
+pub(crate) enum Backend {
+    /// The Flowise that the chatflow's configuration names.
+    Flowise { credentials: Option<Arc<Credentials>> },
+    /// The built-in engine, with the flow that it runs and all that this one may run.
+    Engine { flow: Arc<engine::Flow>, flows: Arc<engine::FlowIndex> },
+}
+
+/// It is what it was made of.
+impl PartialEq for Policy {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Policy {
+    /// The chatflow of that public name, and the id that Flowise knows it by.
+    pub(crate) fn chatflow(&self, name: &str) -> Option<(u32, Arc<str>)> {
+        let found = self.by_name.binary_search_by(|(known, _)| (**known).cmp(name)).ok();
+        if let Some((_, index)) = found.and_then(|found| self.by_name.get(found)) {
+            let config = &self.flow(*index)?.config;
+            return Some((*index, config.id.clone().unwrap_or_else(|| Arc::clone(&config.name))));
+        }
+        // A stream to an id that is no UUID, or unknown to Flowise, would hang for ever.
+        let index = self.wildcard.filter(|_| is_uuid(name))?;
+        let id: Arc<str> = Arc::from(name.to_ascii_lowercase());
+        // It stands for every other chatflow: one with a policy of its own is not reached around that policy, be it by
+        // Flowise's id or by its own name in capitals.
+        let upstream = self.flow(index)?.config.upstream;
+        let mut named = self.flows.iter().map(|flow| &flow.config);
+        let is_named = named.any(|config| config.upstream == upstream && config.id.as_ref() == Some(&id));
+        (!is_named).then_some((index, id))
+    }
+
+    /// Whether pages of that origin may call anything.
+    pub(crate) fn is_listed_somewhere(&self, origin: &str) -> bool {
+        self.config.cors.allowed_origins.allows(origin) || self.flows.iter().any(|flow| flow.origins.allows(origin))
+    }
+
+    /// The engines' flows, by the upstream's name.
+    pub(crate) fn engines(&self) -> impl Iterator<Item = (&str, &Flows)> {
+        self.engines.iter().map(|(name, flows)| (&**name, flows))
+    }
+
+    /// Tells what is new about flows since `before`. To be called once it is in force.
+    pub(crate) fn announce(&self, before: Option<&Self>) {
+        for (upstream, flows) in &*self.engines {
+            flows.announce(before.and_then(|before| before.engines.get(upstream)));
+        }
+    }
+
+    /// What is wrong with flows that no chatflow needs.
+    pub(crate) fn unused(&self) -> impl Iterator<Item = &Problem> {
+        self.engines.values().flat_map(Flows::unused)
+    }
+
+    /// Whether the engines run the very same flows.
+    pub(crate) fn has_flows_of(&self, other: &Self) -> bool {
+        self.engines.len() == other.engines.len()
+            && self
+                .engines
+                .iter()
+                .all(|(name, flows)| other.engines.get(name).is_some_and(|other| flows.is_same(other)))
+    }
+
+    /// Whether some chat of the built-in engine is kept.
+    pub(crate) fn remembers(&self) -> bool {
+        self.flows.iter().any(|flow| matches!(&flow.backend, Backend::Engine { flow, .. } if flow.remembers()))
+    }
+
+    pub(crate) fn has_public_chatflow(&self) -> bool {
+        self.flows.iter().any(|flow| flow.config.access == Access::Public)
+    }
+
+    pub(crate) fn flow(&self, index: u32) -> Option<&Arc<Flow>> {
+        self.flows.get(index as usize)
+    }
+
+    /// The Flowise upstreams, each at its index in the configuration.
+    pub(crate) fn flowise(&self) -> impl Iterator<Item = Option<&Arc<FlowiseUpstream>>> {
+        self.config.upstreams.iter().map(|upstream| self.upstreams.get(&upstream.name))
+    }
+
+    /// Indices of the plans that chatflows have for callers without a key.
+    pub(crate) fn plans_for_visitors(&self) -> BTreeSet<usize> {
+        self.flows.iter().map(|flow| flow.config.plan).collect()
+    }
+
+    /// What it was made of.
+    pub(crate) fn parts(&self) -> Parts {
+        Parts {
+            config: Arc::clone(&self.config),
+            keys: Arc::clone(&self.keys),
+            tls: self.tls.clone(),
+            upstreams: Arc::clone(&self.upstreams),
+            engines: Arc::clone(&self.engines),
+        }
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+#[cfg(test)]
+mod tests;

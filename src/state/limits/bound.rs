@@ -1,0 +1,274 @@
+//! What callers have used, by the ids of keys and plans, and the tables in which the requests of one policy find it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use prometheus::IntCounter;
+
+use super::allowance::Allowance;
+use super::penalty::Penalties;
+use super::plan::{Charged, PlanLimits};
+use super::visitors::Visitors;
+use crate::config::{AuthFailures, Plan};
+use crate::keys::{Key, KeyStore};
+use crate::state::ledger::Counts;
+
+/// See the module. One for the process.
+#[derive(Debug)]
+pub(crate) struct LimitState {
+    tables: Mutex<Tables>,
+    charged: Arc<Charged>,
+    delayed: IntCounter,
+}
+
+/// What the policy has that was bound last.
+#[derive(Debug, Default)]
+struct Tables {
+    plans: HashMap<Arc<str>, Arc<PlanLimits>>,
+    /// They know the index of an id.
+    ids: Arc<KeyStore>,
+    /// Of the key with the same index in `ids`.
+    keys: Arc<[Allowance]>,
+    /// By the plan's name.
+    visitors: HashMap<Arc<str>, Arc<Visitors>>,
+    penalties: Option<Arc<Penalties>>,
+}
+
+/// Whom a policy limits, and how.
+pub(crate) struct LimitPolicy<'a> {
+    pub(crate) plans: &'a [Plan],
+    /// Of visitors of what is no chatflow.
+    pub(crate) anonymous: &'a Plan,
+    /// Indices of the plans that chatflows have for visitors.
+    pub(crate) for_visitors: BTreeSet<usize>,
+    /// Each with a plan of these.
+    pub(crate) keys: &'a Arc<KeyStore>,
+    /// `None`: wrong keys are not counted.
+    pub(crate) auth_failures: Option<AuthFailures>,
+}
+
+/// The limits of one policy's keys and plans.
+#[derive(Debug)]
+pub(crate) struct BoundLimits {
+    /// Of the key with the same index in the policy.
+    keys: Arc<[Allowance]>,
+    /// Of the plan with the same index, if some chatflow has it for callers without a key.
+    visitors: Vec<Option<Arc<Visitors>>>,
+    anonymous: Arc<Visitors>,
+    penalties: Option<Arc<Penalties>>,
+}
+
+impl LimitState {
+    /// `delayed`: counts answers that were held back.
+    pub(crate) fn new(delayed: &IntCounter) -> Self {
+        Self { tables: Mutex::default(), charged: Arc::default(), delayed: delayed.clone() }
+    }
+
+    /// What was used by the keys, plans and visitors of a policy that comes into force. Of others nothing is kept.
+    pub(crate) fn bind(&self, policy: &LimitPolicy<'_>) -> BoundLimits {
+        let mut tables = self.tables();
+        let plans: Vec<_> = policy.plans.iter().map(|plan| self.plan(&tables, plan)).collect();
+        let anonymous = plans.iter().find(|plan| *plan.name() == policy.anonymous.name);
+        let anonymous = anonymous.map_or_else(|| self.plan(&tables, policy.anonymous), Arc::clone);
+        let allowance = |key: &Key| {
+            let before = tables.ids.by_id(&key.id).and_then(|(index, _)| tables.keys.get(index));
+            Allowance::new(plans.get(key.plan).unwrap_or(&anonymous), before)
+        };
+        let keys: Arc<[Allowance]> = policy.keys.keys().iter().map(allowance).collect();
+        let of_plan = |plan: &Arc<PlanLimits>| {
+            let before = tables.visitors.get(plan.name());
+            Arc::new(Visitors::new(plan, before.map(|before| &**before)))
+        };
+        let of_anonymous = of_plan(&anonymous);
+        let visitors: Vec<_> = (plans.iter().enumerate())
+            .map(|(index, plan)| match policy.for_visitors.contains(&index) {
+                _ if Arc::ptr_eq(plan, &anonymous) => Some(Arc::clone(&of_anonymous)),
+                true => Some(of_plan(plan)),
+                false => None,
+            })
+            .collect();
+        let same =
+            policy.auth_failures.and_then(|settings| tables.penalties.take().filter(|now| now.is_for(&settings)));
+        let new = |settings| Arc::new(Penalties::new(settings, &self.delayed));
+        let penalties = same.or_else(|| policy.auth_failures.map(new));
+        let named = visitors.iter().flatten().chain([&of_anonymous]);
+        *tables = Tables {
+            visitors: named.map(|visitors| (Arc::clone(visitors.plan.name()), Arc::clone(visitors))).collect(),
+            plans: plans.into_iter().map(|plan| (Arc::clone(plan.name()), plan)).collect(),
+            ids: Arc::clone(policy.keys),
+            keys: Arc::clone(&keys),
+            penalties: penalties.clone(),
+        };
+        BoundLimits { keys, visitors, anonymous: of_anonymous, penalties }
+    }
+
+    fn plan(&self, tables: &Tables, plan: &Plan) -> Arc<PlanLimits> {
+        let before = tables.plans.get(&plan.name).map(|before| &**before);
+        Arc::new(PlanLimits::new(plan, before, &self.charged))
+    }
+
+    /// Forgets visitors whom nobody needs to remember. To be called about once a second.
+    pub(crate) fn sweep(&self) {
+        let (visitors, penalties) = {
+            let tables = self.tables();
+            (tables.visitors.values().map(Arc::clone).collect::<Vec<_>>(), tables.penalties.clone())
+        };
+        for visitors in visitors {
+            visitors.sweep();
+        }
+        if let Some(penalties) = penalties {
+            penalties.sweep();
+        }
+    }
+
+    /// Whether something was charged to a quota since the last call.
+    pub(crate) fn take_charged(&self) -> bool {
+        self.charged.take()
+    }
+
+    /// What has been counted in the running day or month.
+    pub(crate) fn counts(&self) -> Counts {
+        let now = Timestamp::now();
+        let tables = self.tables();
+        let keys = tables.ids.keys().iter().zip(&*tables.keys);
+        let keys = keys.filter_map(|(key, allowance)| Some((key.id.to_string(), allowance.counted(now)?))).collect();
+        let mut counts = Counts { keys, ..Counts::default() };
+        for (plan, visitors) in &tables.visitors {
+            let plan = counts.visitors.entry(plan.to_string()).or_default();
+            visitors.counted(now, |visitor, counted| {
+                plan.insert(visitor.to_string(), counted);
+            });
+        }
+        counts.visitors.retain(|_, visitors| !visitors.is_empty());
+        counts
+    }
+
+    /// Takes up what was counted before a restart; whoever is no longer known has no count.
+    pub(crate) fn restore(&self, counts: &Counts) {
+        let now = Timestamp::now();
+        let tables = self.tables();
+        for (id, counted) in counts.keys.iter().filter(|(_, counted)| counted.is_current(now)) {
+            if let Some(allowance) = tables.ids.by_id(id).and_then(|(index, _)| tables.keys.get(index)) {
+                allowance.restore(*counted);
+            }
+        }
+        for (plan, visitors) in &tables.visitors {
+            let of_plan = counts.visitors.get(&**plan).into_iter().flatten();
+            for (visitor, counted) in of_plan.filter(|(_, counted)| counted.is_current(now)) {
+                if let Ok(visitor) = visitor.parse() {
+                    visitors.restore(visitor, *counted);
+                }
+            }
+        }
+    }
+
+    /// A panic under the lock leaves the tables of one policy or of the other.
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl BoundLimits {
+    /// Of the policy's key with that index.
+    pub(crate) fn key(&self, index: u32) -> Option<&Allowance> {
+        self.keys.get(index as usize)
+    }
+
+    /// Of visitors under the policy's plan with that index; `None`: of what is no chatflow.
+    pub(crate) fn visitors(&self, plan: Option<usize>) -> &Visitors {
+        plan.and_then(|index| self.visitors.get(index)?.as_ref()).unwrap_or(&self.anonymous)
+    }
+
+    pub(crate) fn penalties(&self) -> Option<&Penalties> {
+        self.penalties.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::QuotaPeriod;
+    use crate::state::limits::tests::{plan, with_quota};
+    use crate::state::limits::{Exceeded, Visitor};
+
+    fn state() -> LimitState {
+        LimitState::new(&IntCounter::new("delayed", "of a test").unwrap())
+    }
+
+    fn keys(ids: &[&str]) -> Arc<KeyStore> {
+        Arc::new(ids.iter().map(|id| Key::new(id, crate::keys::secret::digest(id))).collect())
+    }
+
+    fn bind(state: &LimitState, plan: &Plan, ids: &[&str]) -> BoundLimits {
+        let plans = std::slice::from_ref(plan);
+        let (keys, auth_failures) = (keys(ids), Some(AuthFailures::default()));
+        state.bind(&LimitPolicy { plans, anonymous: plan, for_visitors: [0].into(), keys: &keys, auth_failures })
+    }
+
+    fn refused(limits: &BoundLimits, key: u32) -> Option<Exceeded> {
+        limits.key(key).unwrap().admit().now().0.err()
+    }
+
+    fn refused_visitor(limits: &BoundLimits, number: u32) -> Option<Exceeded> {
+        limits.visitors(None).allowance(Visitor::V4(number.to_be_bytes())).admit().now().0.err()
+    }
+
+    #[test]
+    fn what_was_used_is_found_by_id_wherever_it_stands_in_the_next_policy() {
+        let (state, once) = (state(), plan(1, 86_400, 1, 8));
+        let first = bind(&state, &once, &["a", "b"]);
+        assert_eq!((refused(&first, 0), refused_visitor(&first, 7)), (None, None));
+        let second = bind(&state, &once, &["c", "b", "a"]);
+        assert_eq!((refused(&second, 0), refused(&second, 1)), (None, None));
+        assert!(matches!(refused(&second, 2), Some(Exceeded::Rate { .. })));
+        assert!(matches!(refused_visitor(&second, 7), Some(Exceeded::Rate { .. })));
+        assert!(refused(&first, 1).is_some(), "requests under the policy before count with those under the new one");
+    }
+
+    #[test]
+    fn what_a_policy_no_longer_has_is_forgotten() {
+        let (state, once) = (state(), plan(1, 86_400, 1, 8));
+        assert_eq!(refused(&bind(&state, &once, &["a"]), 0), None);
+        bind(&state, &once, &["b"]);
+        assert_eq!(refused(&bind(&state, &once, &["a"]), 0), None);
+        let tables = state.tables();
+        assert_eq!((tables.keys.len(), tables.plans.len(), tables.visitors.len()), (1, 1, 1));
+    }
+
+    #[test]
+    fn counts_of_quotas_outlive_the_process_by_id() {
+        let twice = with_quota(plan(60, 60, 9, 8), 2, QuotaPeriod::Month);
+        let (before, after) = (state(), state());
+        let limits = bind(&before, &twice, &["a", "b"]);
+        assert_eq!((refused(&limits, 0), refused_visitor(&limits, 7)), (None, None));
+        assert!(before.take_charged() && !before.take_charged());
+        let limits = bind(&after, &twice, &["b", "a"]);
+        after.restore(&before.counts());
+        assert_eq!(after.counts(), before.counts());
+        assert_eq!((refused(&limits, 1), refused_visitor(&limits, 7)), (None, None));
+        for refused in [refused(&limits, 1), refused_visitor(&limits, 7)] {
+            assert!(matches!(refused, Some(Exceeded::Quota { .. })), "{refused:?}");
+        }
+        assert_eq!((refused(&limits, 0), refused_visitor(&limits, 8)), (None, None));
+    }
+
+    #[test]
+    fn wrong_keys_are_remembered_while_their_settings_stay() {
+        let (state, plan) = (state(), plan(1, 60, 1, 8));
+        let first = bind(&state, &plan, &[]);
+        let second = bind(&state, &plan, &["a"]);
+        let same =
+            |one: &BoundLimits, other: &BoundLimits| std::ptr::eq(one.penalties().unwrap(), other.penalties().unwrap());
+        assert!(same(&first, &second));
+        let none = LimitPolicy {
+            plans: &[],
+            anonymous: &plan,
+            for_visitors: BTreeSet::new(),
+            keys: &keys(&[]),
+            auth_failures: None,
+        };
+        assert!(state.bind(&none).penalties().is_none());
+        assert!(!same(&second, &bind(&state, &plan, &[])));
+    }
+}
