@@ -20,6 +20,7 @@ use crate::reload::{self, Reloader};
 use crate::server::{self, Admission, Phase, Worker};
 use crate::snapshot::{Shared, Snapshot};
 use crate::state::SharedState;
+use crate::state::ledger::Ledger;
 use crate::telemetry::access_log::LogWriter;
 use crate::telemetry::logging::Logging;
 use crate::telemetry::metrics::Metrics;
@@ -91,7 +92,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
     let tls = server.tls.as_ref().map(|tls| bind(tls.listen, workers)).transpose()?;
     let admin_socket = bind(snapshot.config.admin.listen, 1)?;
 
-    upkeep::restore(&snapshot, &state)?;
+    let ledger = upkeep::restore(&snapshot, &state)?;
     let memory = if is_from_file { kept(&snapshot, &metrics)? } else { Arc::new(engine::InProcess::default()) };
     let engine = Arc::new(engine::EngineThreads::new(&metrics, memory));
     if snapshot.engines().next().is_some() {
@@ -138,6 +139,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
         metrics,
         snapshots: Arc::clone(&snapshots),
         state,
+        ledger,
         phase: phase_seen,
     };
     let control = std::thread::Builder::new().name("control".into()).spawn({
@@ -168,6 +170,7 @@ struct Control {
     metrics: Arc<Metrics>,
     snapshots: Shared,
     state: Arc<SharedState>,
+    ledger: Option<Ledger>,
     phase: watch::Receiver<Phase>,
 }
 
@@ -191,7 +194,7 @@ impl Control {
             aws_lc_rs::rand::fill(&mut [0])
         });
         let mut phase = self.phase;
-        let mut upkeep = Upkeep::new(self.snapshots, self.state, self.metrics);
+        let mut upkeep = Upkeep::new(self.snapshots, self.state, self.metrics, self.ledger);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // Metrics and health are served until the last worker has ended and the gateway is dropped.

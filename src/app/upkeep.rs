@@ -1,12 +1,14 @@
 //! What is done once a second, off the request path: forgetting idle visitors, and keeping the counts of quotas.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::Problems;
 use crate::policy::Policy;
 use crate::snapshot::Shared;
 use crate::state::SharedState;
-use crate::state::ledger;
+use crate::state::ledger::Ledger;
 use crate::telemetry::metrics::Metrics;
 
 /// See the module.
@@ -18,25 +20,34 @@ pub(super) struct Upkeep {
     generation: u64,
     /// The last attempt to write failed: it is logged once, and repeated.
     failing: bool,
+    /// Once there is something to keep.
+    ledger: Option<Ledger>,
 }
 
-/// Takes up the counts of an earlier run. They are written again at once, which shows that they can be.
-pub(super) fn restore(policy: &Policy, state: &SharedState) -> Result<(), Problems> {
+/// Takes up the counts of an earlier run. They are written again at once, which shows that they can be. `None`: no plan
+/// has a quota.
+pub(super) fn restore(policy: &Policy, state: &SharedState) -> Result<Option<Ledger>, Problems> {
     if !policy.has_quotas() {
-        return Ok(());
+        return Ok(None);
     }
-    let folder = &policy.config.state_dir;
-    let restored = ledger::read(folder).and_then(|counts| {
-        state.limits.restore(&counts);
-        ledger::write(folder, &state.limits.counts())
+    let restored = Ledger::open(&policy.config.state_dir).and_then(|ledger| {
+        state.limits.restore(&ledger.read()?);
+        ledger.write(&state.limits.counts())?;
+        Ok(Some(ledger))
     });
     restored.map_err(|error| policy.quota_problem(&error).into())
 }
 
 impl Upkeep {
-    pub(super) fn new(snapshots: Shared, state: Arc<SharedState>, metrics: Arc<Metrics>) -> Self {
+    /// `ledger`: what [`restore`] gave.
+    pub(super) fn new(
+        snapshots: Shared,
+        state: Arc<SharedState>,
+        metrics: Arc<Metrics>,
+        ledger: Option<Ledger>,
+    ) -> Self {
         let generation = snapshots.load().generation;
-        Self { snapshots, state, metrics, generation, failing: false }
+        Self { snapshots, state, metrics, generation, failing: false, ledger }
     }
 
     /// To be called about once a second, and when the last request is over.
@@ -49,18 +60,20 @@ impl Upkeep {
             return;
         }
         // The disk may take its time; metrics and health go on meanwhile.
-        let state = Arc::clone(&self.state);
-        let written = tokio::task::spawn_blocking(move || {
-            ledger::write(&snapshot.config.state_dir, &state.limits.counts())
-                .map_err(|error| (snapshot.config.state_dir.clone(), error))
+        let (state, ledger) = (Arc::clone(&self.state), self.ledger.take());
+        let folder = snapshot.config.state_dir.clone();
+        let kept = tokio::task::spawn_blocking(move || keep(ledger, &snapshot.config.state_dir, &state)).await;
+        let written = kept.map(|(ledger, written)| {
+            self.ledger = ledger;
+            written
         });
-        match written.await {
+        match written {
             Ok(Ok(())) => {
                 if std::mem::take(&mut self.failing) {
                     tracing::info!("the counts of quotas are kept again");
                 }
             }
-            Ok(Err((folder, error))) => {
+            Ok(Err(error)) => {
                 self.metrics.quota_write_failures.inc();
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::error!(folder = %folder.display(), %error, "the counts of quotas cannot be kept");
@@ -68,5 +81,17 @@ impl Upkeep {
             }
             Err(error) => tracing::error!(%error, "the counts of quotas were not written"),
         }
+    }
+}
+
+/// Writes the counts, into a folder that a reload may have named since the last time.
+fn keep(ledger: Option<Ledger>, folder: &Path, state: &SharedState) -> (Option<Ledger>, io::Result<()>) {
+    let same = ledger.filter(|ledger| ledger.is_of(folder));
+    match same.map_or_else(|| Ledger::open(folder), Ok) {
+        Ok(ledger) => {
+            let written = ledger.write(&state.limits.counts());
+            (Some(ledger), written)
+        }
+        Err(error) => (None, Err(error)),
     }
 }

@@ -5,10 +5,10 @@
 //! file is plain JSON: whoever stops the gateway may edit it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 
 use super::folder;
 pub(crate) use super::limits::Counted;
@@ -17,6 +17,8 @@ const FILE: &str = "quota.json";
 const TEMPORARY: &str = ".quota.json.tmp";
 /// Where a file goes that nobody can read.
 const ASIDE: &str = "quota.json.bad";
+/// Held while a process keeps its counts in the folder.
+const LOCK: &str = "quota.lock";
 /// Far more than full tables of several plans take.
 const LONGEST: u64 = 64 << 20;
 
@@ -28,9 +30,59 @@ pub(crate) struct Counts {
     pub(crate) visitors: BTreeMap<String, BTreeMap<String, Counted>>,
 }
 
+/// The counts in one folder, which are this process's alone for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    folder: PathBuf,
+    lock: File,
+}
+
+impl Ledger {
+    /// Takes the folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be used, or another process has it.
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
+        folder::make(folder)?;
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join(LOCK))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let message = "another process keeps its counts there, and each needs a folder of its own";
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
+            }
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                tracing::warn!(folder = %folder.display(), "this file system has no locks: a second process is not noticed");
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        Ok(Self { folder: folder.to_owned(), lock })
+    }
+
+    /// Whether these are the counts of that folder. It may have been removed, and made anew.
+    pub(crate) fn is_of(&self, folder: &Path) -> bool {
+        let identity = |file: &Metadata| (file.dev(), file.ino());
+        let held = self.lock.metadata().map(|held| identity(&held)).ok();
+        *folder == self.folder
+            && held.is_some()
+            && held == fs::metadata(folder.join(LOCK)).map(|now| identity(&now)).ok()
+    }
+
+    /// # Errors
+    /// They cannot be read at all. What cannot be understood is kept aside, and its loss logged.
+    pub(crate) fn read(&self) -> io::Result<Counts> {
+        read(&self.folder)
+    }
+
+    /// Replaces the counts.
+    pub(crate) fn write(&self, counts: &Counts) -> io::Result<()> {
+        write(&self.folder, counts)
+    }
+}
+
 /// The counts in that folder; none if there is no file. One that cannot be understood is kept aside, and its loss
 /// logged. `Err`: it cannot be read at all.
-pub(crate) fn read(folder: &Path) -> io::Result<Counts> {
+fn read(folder: &Path) -> io::Result<Counts> {
     let path = folder.join(FILE);
     let mut text = Vec::new();
     match File::open(&path) {
@@ -50,7 +102,7 @@ pub(crate) fn read(folder: &Path) -> io::Result<Counts> {
 }
 
 /// Replaces the counts in that folder, which is made if it is not there.
-pub(crate) fn write(folder: &Path, counts: &Counts) -> io::Result<()> {
+fn write(folder: &Path, counts: &Counts) -> io::Result<()> {
     folder::make(folder)?;
     let temporary = folder.join(TEMPORARY);
     // Left behind by a crash.
@@ -87,6 +139,23 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&state), mode(&state.join(FILE))), (0o700, 0o600));
         assert_eq!(fs::read_dir(&state).unwrap().count(), 1, "nothing is left behind");
+    }
+
+    #[test]
+    fn a_folder_is_one_ledgers_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let first = Ledger::open(&state).unwrap();
+        first.write(&counts()).unwrap();
+        assert_eq!(Ledger::open(&state).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert!(first.is_of(&state) && !first.is_of(folder.path()));
+        fs::remove_dir_all(&state).unwrap();
+        assert!(!first.is_of(&state));
+        let second = Ledger::open(&state).unwrap();
+        assert!(second.is_of(&state) && !first.is_of(&state), "the folder was made anew");
+        second.write(&counts()).unwrap();
+        drop((first, second));
+        assert_eq!(Ledger::open(&state).unwrap().read().unwrap(), counts());
     }
 
     #[test]

@@ -281,6 +281,33 @@ fn a_state_dir_that_cannot_be_is_named_before_anything_is_served() {
 }
 
 #[test]
+fn a_second_process_on_the_same_folder_is_refused() {
+    let upstream = Upstream::answering();
+    let (state, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut first = start(&upstream, state.path(), &plan("3/month"));
+    assert_eq!(ask(&first, KEY).status, 200);
+    let text = counting(upstream.address, state.path(), &plan("3/month"));
+    std::fs::write(folder.path().join("flowgate.yaml"), &text).unwrap();
+    std::fs::write(folder.path().join("keys.yaml"), keys("")).unwrap();
+    let file = folder.path().join("flowgate.yaml");
+    let second = Command::new(BINARY).args(["serve", "--config"]).arg(file).output().unwrap();
+    assert_eq!(second.status.code(), Some(2));
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(said.contains("plans.default.quota: "), "{said}");
+    assert!(
+        said.contains(state.path().to_str().unwrap()) && said.contains("another process keeps its counts"),
+        "{said}"
+    );
+    assert_eq!(check(&text).status.code(), Some(0), "whoever checks takes nothing");
+    assert_eq!(ask(&first, KEY).status, 200);
+    first.signal("TERM");
+    first.wait();
+    let third = start(&upstream, state.path(), &plan("3/month"));
+    assert_eq!(ask(&third, KEY).status, 200);
+    assert_used_up(&ask(&third, KEY), MONTH);
+}
+
+#[test]
 fn a_disk_that_fails_is_said_once_counted_and_got_over() {
     let upstream = Upstream::answering();
     let parent = tempfile::tempdir().unwrap();
