@@ -5,9 +5,12 @@
 //! believes names and media types (CVE-2026-30821), so what goes on is what was read: each part's head is made here,
 //! with a boundary of ours.
 
+mod head;
+
 use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::memmem;
 
+use self::head::{Part, parameter, read_head};
 use super::files::check_file;
 use super::json::shown;
 use super::runs::{ByteRuns, LongRun, RunLimit};
@@ -21,8 +24,6 @@ const TELLING: usize = 8192;
 const MOST_FILES: u32 = 10;
 /// The part that Flowise takes.
 const PART: &str = "files";
-/// A part that the widget sends as well: the chat that stands in the path already.
-const CHAT_PART: &str = "chatId";
 /// A part that asks for the files' bytes in place of their text.
 const BASE64_PART: &str = "base64";
 
@@ -267,7 +268,8 @@ impl Rewriter {
         self.runs = kind.is_text().then(|| ByteRuns::new(self.limit.runs, self.spent));
         let head = format!(
             "Content-Disposition: form-data; name=\"{PART}\"; filename=\"{name}\"\r\n\
-             Content-Type: {media_type}\r\n\r\n"
+             Content-Type: {}\r\n\r\n",
+            kind.media_type(&media_type)
         );
         self.begin_part(out, &head);
         Ok(true)
@@ -297,83 +299,6 @@ impl Rewriter {
         }
         Ok(end.is_some())
     }
-}
-
-enum Part {
-    File { name: String, media_type: String },
-    Chat,
-    Base64,
-}
-
-fn read_head(head: &[u8]) -> Result<Part, Refusal> {
-    let mut fields = [httparse::EMPTY_HEADER; 8];
-    let unreadable = || malformed("A part's head cannot be read.");
-    let Ok(httparse::Status::Complete((_, fields))) = httparse::parse_headers(head, &mut fields) else {
-        return Err(unreadable());
-    };
-    let (mut disposition, mut media_type) = (None, None);
-    for field in fields {
-        let slot = match field.name.to_ascii_lowercase().as_str() {
-            "content-disposition" => &mut disposition,
-            "content-type" => &mut media_type,
-            _ => return Err(malformed("A part's head holds a field that is not known.")),
-        };
-        if slot.replace(std::str::from_utf8(field.value).map_err(|_| unreadable())?).is_some() {
-            return Err(malformed("A part's head holds a field twice."));
-        }
-    }
-    let disposition = disposition.ok_or_else(unreadable)?;
-    let is_form_data = disposition.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("form-data"));
-    match parameter(disposition, "name").as_deref() {
-        Some(PART) if is_form_data => {}
-        Some(CHAT_PART) if is_form_data && parameter(disposition, "filename").is_none() => return Ok(Part::Chat),
-        Some(BASE64_PART) if is_form_data && parameter(disposition, "filename").is_none() => return Ok(Part::Base64),
-        _ => return Err(malformed("The only parts that are understood are files, chatId and base64.")),
-    }
-    let name = parameter(disposition, "filename").ok_or_else(|| malformed("A part is no file with a name."))?;
-    if parameter(disposition, "filename*").is_some() {
-        return Err(malformed("A file has two names."));
-    }
-    let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&^_.+-/".contains(&byte);
-    if !media_type.bytes().all(is_token) {
-        return Err(unreadable());
-    }
-    Ok(Part::File { name, media_type: media_type.to_ascii_lowercase() })
-}
-
-/// A parameter of a field's value, quoted or not; `None` also if it stands there twice.
-fn parameter(value: &str, wanted: &str) -> Option<String> {
-    let mut rest = value.split_once(';')?.1;
-    let mut found = None;
-    loop {
-        rest = rest.trim_start_matches([' ', '\t', ';']);
-        let Some((name, after)) = rest.split_once('=') else { return found };
-        let text;
-        (text, rest) = if let Some(quoted) = after.strip_prefix('"') {
-            unquoted(quoted)?
-        } else {
-            let (text, rest) = after.split_at(after.find(';').unwrap_or(after.len()));
-            (text.trim().to_owned(), rest)
-        };
-        if name.trim().eq_ignore_ascii_case(wanted) && found.replace(text).is_some() {
-            return None;
-        }
-    }
-}
-
-/// The text up to the closing quote, and what follows that.
-fn unquoted(quoted: &str) -> Option<(String, &str)> {
-    let mut text = String::new();
-    let mut letters = quoted.char_indices();
-    while let Some((at, letter)) = letters.next() {
-        match letter {
-            '"' => return Some((text, quoted.get(at + 1..)?)),
-            '\\' => text.push(letters.next()?.1),
-            letter => text.push(letter),
-        }
-    }
-    None
 }
 
 fn other_chat() -> Refusal {

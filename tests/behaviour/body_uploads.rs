@@ -1,5 +1,7 @@
 //! Files sent along in a prediction's body.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::harness::predictions::{assert_refused, fields, forwarded, with_chatflow};
@@ -55,6 +57,88 @@ fn what_is_said_into_a_microphone_needs_no_question() {
         "question_required",
         &[(file, "question (a string)"), (r#"{"uploads":[]}"#, "question (a string)")],
     );
+}
+
+#[test]
+fn recordings_are_taken_as_recorders_name_them() {
+    let upstream = Upstream::answering();
+    let gateway = with_chatflow(upstream.address, "");
+    let encoded = |bytes: &[u8]| STANDARD.encode(bytes);
+    let (webm, ogg) = (encoded(b"\x1a\x45\xdf\xa3...."), encoded(b"OggS...."));
+    let (mp4, wav) = (encoded(b"\0\0\0\x1cftypiso5...."), encoded(b"RIFF....WAVEfmt "));
+    let audio = |name: &str, mime: &str, of_data: &str, content: &str| json!({"uploads": [{"type": "audio", "name": name, "mime": mime, "data": format!("data:{of_data};base64,{content}")}]});
+    // Flowise's recorders say `.wav`, whatever the browser has recorded.
+    for (name, mime, of_data, content) in [
+        ("audio_1.wav", "audio/webm", "audio/webm;codecs=opus", &webm),
+        ("audio_1.wav", "audio/mp4", "audio/mp4", &mp4),
+        ("audio_1.wav", "audio/mp4", "audio/mp4;codecs=mp4a.40.2", &mp4),
+        ("audio_1.wav", "audio/ogg", "audio/ogg;codecs=opus", &ogg),
+        ("audio_1.mp4", "audio/mp4", "audio/mp4", &mp4),
+        ("voice.opus", "audio/ogg", "audio/ogg", &ogg),
+        ("a.wav", "audio/wav", "audio/wav", &wav),
+    ] {
+        let body = audio(name, mime, of_data, content);
+        assert_eq!(fields(&gateway, &upstream, &body.to_string()), body, "{name} {mime}");
+    }
+    // Flowise transcribes by its own names of what was recorded.
+    for (name, mime, of_data, content, told) in [
+        ("v.ogg", "audio/ogg; codecs=opus", "audio/ogg; codecs=opus", &ogg, "audio/ogg"),
+        ("v.ogg", "application/ogg", "audio/ogg", &ogg, "audio/ogg"),
+        ("v.m4a", "audio/m4a", "audio/mp4", &mp4, "audio/mp4"),
+        ("v.wav", "audio/vnd.wave", "audio/wav", &wav, "audio/wav"),
+        ("v.webm", "", "audio/webm", &webm, "audio/webm"),
+    ] {
+        let seen = fields(&gateway, &upstream, &audio(name, mime, of_data, content).to_string());
+        assert_eq!(seen, audio(name, told, of_data, content), "{name} {mime}");
+    }
+    let seen = fields(&gateway, &upstream, &audio("v.m4a", "audio/m4a", "audio/m4a;x=y", &mp4).to_string());
+    assert_eq!(seen, audio("v.m4a", "audio/mp4", "audio/mp4;x=y", &mp4));
+    let cases = [
+        audio("audio_1.html", "audio/webm", "audio/webm", &webm),
+        audio("audio_1", "audio/webm", "audio/webm", &webm),
+        audio("../audio_1.wav", "audio/webm", "audio/webm", &webm),
+        audio("audio_1.wav", "audio/webm", "audio/webm", &ogg),
+        audio("audio_1.wav", "audio/mp4", "audio/webm", &webm),
+        audio("audio_1.wav", "audio/webm", "audio/webm", &STANDARD.encode("<script>")),
+    ];
+    let cases: Vec<String> = cases.iter().map(ToString::to_string).collect();
+    let cases: Vec<(&str, &str)> = cases.iter().map(|body| (body.as_str(), "")).collect();
+    assert_refused("", "upload_kind", &cases);
+    let page = audio("audio_1.wav", "text/html", "text/html", &webm).to_string();
+    assert_refused("", "field_type", &[(&page, "uploads.mime")]);
+}
+
+#[test]
+fn files_whose_type_nobody_knows_are_told_by_name_and_content() {
+    let upstream = Upstream::answering();
+    let gateway = with_chatflow(upstream.address, "");
+    let file = |name: &str, mime: &str, of_data: &str, content: &str| {
+        json!({"question": "hi", "uploads": [
+            {"type": "file", "name": name, "mime": mime, "data": format!("data:{of_data};base64,{content}")}
+        ]})
+    };
+    let text = STANDARD.encode("a,b\r\n");
+    for (name, mime, of_data, content, told) in [
+        ("a.csv", "application/vnd.ms-excel", "application/vnd.ms-excel", text.as_str(), "text/csv"),
+        ("a.md", "", "application/octet-stream", &text, "text/markdown"),
+        ("a.md", "", "", &text, "text/markdown"),
+        ("a.md", "text/plain", "text/plain", &text, "text/markdown"),
+        ("dot.png", "", "application/octet-stream", PNG, "image/png"),
+    ] {
+        let seen = fields(&gateway, &upstream, &file(name, mime, of_data, content).to_string());
+        assert_eq!(seen, file(name, told, told, content), "{name} {mime}");
+    }
+    let cases = [
+        file("a.html", "", "", &text),
+        file("a", "", "application/octet-stream", &text),
+        file("a.xls", "application/vnd.ms-excel", "application/vnd.ms-excel", &text),
+        file("a.csv", "", "application/octet-stream", PNG),
+        file("a.csv", "text/html", "application/vnd.ms-excel", &text),
+        file("dot.png", "text/plain", "image/png", PNG),
+    ];
+    let cases: Vec<String> = cases.iter().map(ToString::to_string).collect();
+    let cases: Vec<(&str, &str)> = cases.iter().map(|body| (body.as_str(), "")).collect();
+    assert_refused("", "upload_kind", &cases);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod agentflows;
 mod anonymous;
 mod answers;
 mod answers_in_pieces;
+mod attachments;
 mod auth;
 mod body;
 mod body_schema;

@@ -126,7 +126,8 @@ fn what_is_no_honest_file_is_refused() {
         (part("../a.txt", "text/plain", b"x"), "name is not accepted"),
         (part("a%2f..%2fb.txt", "text/plain", b"x"), "name is not accepted"),
         (part("a\\\".txt", "text/plain", b"x"), "name is not accepted"),
-        (part("a.txt", "", b"x"), "does not belong"),
+        (part("a.html", "", b"<b>"), "not accepted"),
+        (part("a.txt", "", b"\0"), "not of the kind"),
     ] {
         let message = refused(&body(&[file]));
         assert!(message.contains(sentence), "{message}");
@@ -140,6 +141,66 @@ fn what_is_no_honest_file_is_refused() {
     assert!(refused(twice).contains("two names"));
     let odd = b"--theirs\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: form-data; name=\"files\"\r\n\r\nx\r\n--theirs--\r\n";
     assert!(refused(odd).contains("not known"));
+}
+
+#[test]
+fn heads_are_read_as_http_libraries_write_them() {
+    let written = |head: &str, content: &str| {
+        let body = format!("--theirs\r\n{head}\r\n\r\n{content}\r\n--theirs--\r\n");
+        rewrite(body.as_bytes(), 7).map(|bytes| String::from_utf8(bytes).unwrap())
+    };
+    let expected = |name: &str, media_type: &str| {
+        format!(
+            "--ours\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\
+             Content-Type: {media_type}\r\n\r\nhello\r\n--ours--\r\n"
+        )
+    };
+    let named = "Content-Disposition: form-data; name=\"files\"; filename=\"a.txt\"";
+    for more in [
+        "\r\nContent-Type: text/plain\r\nContent-Length: 5",
+        "\r\nContent-Length: 999",
+        "\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: binary",
+        "\r\nContent-Transfer-Encoding: 8BIT",
+        "\r\nContent-Transfer-Encoding: 7bit\r\nContent-ID: <1>\r\nMIME-Version: 1.0",
+        "; filename*=utf-8''a.txt",
+        "",
+    ] {
+        assert_eq!(written(&format!("{named}{more}"), "hello").unwrap(), expected("a.txt", "text/plain"), "{more}");
+    }
+    for (head, name, media_type) in [
+        (
+            "Content-Disposition: form-data; name=files; filename*=UTF-8'de'gr%C3%BCn%20%281%29.txt",
+            "grün (1).txt",
+            "text/plain",
+        ),
+        (
+            "Content-Disposition: form-data; name=files; filename=\"=?utf-8?B?w7w=?=\"; filename*=utf-8''%C3%BC.md",
+            "ü.md",
+            "text/markdown",
+        ),
+        (
+            "Content-Disposition: form-data; name=files; filename=a.csv\r\nContent-Type: application/vnd.ms-excel",
+            "a.csv",
+            "text/csv",
+        ),
+    ] {
+        assert_eq!(written(head, "hello").unwrap(), expected(name, media_type));
+    }
+    for (more, sentence) in [
+        ("; filename*=utf-8''a.html", "not accepted"),
+        ("; filename*=utf-8''..%2Fa.txt", "name is not accepted"),
+        ("; filename*=utf-8''a%22.txt", "name is not accepted"),
+        ("; filename*=utf-8''a%252f.txt", "name is not accepted"),
+        ("; filename*=utf-8''a%zz.txt", "cannot be read"),
+        ("; filename*=utf-8''a%ff.txt", "cannot be read"),
+        ("; filename*=utf-16''a.txt", "cannot be read"),
+        ("; filename*=a.txt", "two names"),
+        ("\r\nContent-Transfer-Encoding: quoted-printable", "not known"),
+        ("\r\nContent-Transfer-Encoding: binary\r\nContent-Transfer-Encoding: binary", "twice"),
+    ] {
+        let refusal = written(&format!("{named}{more}"), "hello").unwrap_err();
+        assert!(refusal.message().contains(sentence), "{more} {refusal:?}");
+    }
 }
 
 #[test]

@@ -16,15 +16,15 @@ const MOST_FILES: usize = 20;
 pub(super) fn uploads<'a>(fields: &mut Object<'a>, bounds: &TextBounds<'_>) -> Result<Option<Json<'a>>, Refusal> {
     match fields.take("uploads") {
         None => Ok(None),
-        Some(Json::List(items)) if items.len() <= MOST_FILES => {
-            items.iter().try_for_each(|upload| check(upload, bounds))?;
+        Some(Json::List(mut items)) if items.len() <= MOST_FILES => {
+            items.iter_mut().try_for_each(|upload| check(upload, bounds))?;
             Ok(Some(Json::List(items)))
         }
         Some(_) => Err(Refusal::field_type("uploads", "a list of at most 20 files")),
     }
 }
 
-fn check(upload: &Json<'_>, bounds: &TextBounds<'_>) -> Result<(), Refusal> {
+fn check(upload: &mut Json<'_>, bounds: &TextBounds<'_>) -> Result<(), Refusal> {
     let Json::Object(fields) = upload else { return Err(Refusal::field_type("uploads", "a list of objects")) };
     for (name, value) in fields.iter() {
         if !matches!(name, "type" | "name" | "data" | "mime") {
@@ -44,15 +44,20 @@ fn check(upload: &Json<'_>, bounds: &TextBounds<'_>) -> Result<(), Refusal> {
     }
     let name = text("name").ok_or_else(|| Refusal::field_type("uploads.name", "a string"))?;
     let data = text("data").ok_or_else(|| Refusal::field_type("uploads.data", "a string"))?;
-    match kind {
-        Some("file:full") => check_extracted(name, text("mime"), data, bounds),
-        Some("file" | "file:rag") => check_data(name, text("mime"), data, bounds).map(|_| ()),
-        Some("audio") => {
-            let kind = check_data(name, text("mime"), data, bounds)?;
-            if kind.is_audio() { Ok(()) } else { Err(Refusal::field_type("uploads.mime", "a kind of audio")) }
-        }
-        _ => Err(Refusal::field_type("uploads.type", "file, file:full, file:rag or audio")),
+    let kind = match kind {
+        Some("file:full") => return check_extracted(name, text("mime"), data, bounds),
+        Some("file" | "file:rag") => UploadKind::File,
+        Some("audio") => UploadKind::Recording,
+        _ => return Err(Refusal::field_type("uploads.type", "file, file:full, file:rag or audio")),
+    };
+    let retold = check_data(kind, name, text("mime"), data, bounds)?;
+    if let Some(media_type) = retold.media_type {
+        fields.set("mime", Json::Text(media_type.into()));
     }
+    if let Some(data) = retold.data {
+        fields.set("data", Json::Text(data.into()));
+    }
+    Ok(())
 }
 
 /// Whether something was said that Flowise turns into a question.
@@ -74,30 +79,66 @@ fn check_extracted(name: &str, media_type: Option<&str>, text: &str, bounds: &Te
     bounds.check_words("uploads.data", text)
 }
 
+/// By what the kind of an upload's content is told.
+#[derive(Clone, Copy)]
+enum UploadKind {
+    /// Name, media type and content agree.
+    File,
+    /// A recording, named by a recorder.
+    Recording,
+}
+
+impl UploadKind {
+    fn told(self, name: &str, declared: &str) -> Result<&'static files::Kind, Refusal> {
+        match self {
+            Self::File => files::check_name_and_type(name, declared).map_err(unfit),
+            Self::Recording => {
+                files::sound_of(name, declared).ok_or_else(|| Refusal::field_type("uploads.mime", "a kind of audio"))
+            }
+        }
+    }
+}
+
+/// Fields that are told in other words: a type in Flowise's own, which it goes by.
+struct Retold {
+    media_type: Option<&'static str>,
+    data: Option<String>,
+}
+
 /// `data:<media type>[;parameters];base64,<content>`: what it says of itself, what the field `mime` says, the name and
-/// the content agree. Flowise goes by the first.
+/// the content agree. Flowise goes by the first, and for recordings by the second.
 fn check_data(
+    kind: UploadKind,
     name: &str,
     media_type: Option<&str>,
     data: &str,
     bounds: &TextBounds<'_>,
-) -> Result<&'static files::Kind, Refusal> {
+) -> Result<Retold, Refusal> {
     let Some(rest) = data.strip_prefix("data:") else { return Err(by_url_or_ill_formed(data)) };
     // One comma: Flowise splits at each and takes the last part for the content.
     let (head, content) = rest.split_once(',').ok_or_else(ill_formed)?;
     let declared = head.strip_suffix(";base64").ok_or_else(ill_formed)?;
     // Decoded to be looked at; bounded as the body is.
-    let content = STANDARD.decode(content).map_err(|_| ill_formed())?;
-    let kind = files::check_file(name, declared, &content).map_err(unfit)?;
-    if kind.is_text() {
-        bounds.check_words("uploads.data", &String::from_utf8_lossy(&content))?;
+    let decoded = STANDARD.decode(content).map_err(|_| ill_formed())?;
+    let found = kind.told(name, declared)?;
+    match kind {
+        UploadKind::File => files::check_content(found, &decoded),
+        UploadKind::Recording => files::check_recording(found, name, &decoded),
     }
-    match media_type {
-        Some(media_type) if files::check_name_and_type(name, media_type) != Ok(kind) => {
-            Err(unfit("The field mime does not belong to the file."))
-        }
-        _ => Ok(kind),
+    .map_err(unfit)?;
+    if found.is_text() {
+        bounds.check_words("uploads.data", &String::from_utf8_lossy(&decoded))?;
     }
+    let is_told = |media_type| kind.told(name, media_type).is_ok_and(|told| told.is_alike(found));
+    if media_type.is_some_and(|media_type| !is_told(media_type)) {
+        return Err(unfit("The field mime does not belong to the file."));
+    }
+    let (essence, parameters) = declared.split_at(declared.find(';').unwrap_or(declared.len()));
+    let own = found.media_type(declared);
+    Ok(Retold {
+        media_type: media_type.and_then(|said| Some(found.media_type(said)).filter(|own| *own != said)),
+        data: (essence != own).then(|| format!("data:{own}{parameters};base64,{content}")),
+    })
 }
 
 fn by_url_or_ill_formed(data: &str) -> Refusal {
