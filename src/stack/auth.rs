@@ -102,20 +102,30 @@ fn may_be_public(context: &Context) -> bool {
 }
 
 /// The one key that a request carries: `X-API-KEY`, `Authorization: Bearer`, or both alike. An empty header is none, and
-/// beside an `X-API-KEY` neither is an `Authorization` of another kind: it is not for us.
+/// beside an `X-API-KEY` neither is an `Authorization` of another kind: it is not for us. Nor is what can be no
+/// credential beside what can be one: a page that has no user's token says `Bearer undefined`.
 fn credential(headers: &HeaderMap) -> Result<&str, Refusal> {
     let api_key = only(headers, &X_API_KEY)?.map(text).transpose()?.filter(|key| !key.is_empty());
     let authorization = only(headers, &AUTHORIZATION)?.map(text).transpose().map(|text| text.map(bearer));
     match (api_key, authorization) {
-        (Some(key), Ok(Some(Bearer::Key(bearer)))) if key != bearer => {
-            Err(Rule::AmbiguousCredentials.refuse("The headers X-API-KEY and Authorization carry different keys."))
-        }
+        (Some(key), Ok(Some(Bearer::Key(bearer)))) if key != bearer => match (may_count(key), may_count(bearer)) {
+            (true, false) => Ok(key),
+            (false, true) => Ok(bearer),
+            _ => {
+                Err(Rule::AmbiguousCredentials.refuse("The headers X-API-KEY and Authorization carry different keys."))
+            }
+        },
         (Some(key), _) | (None, Ok(Some(Bearer::Key(key)))) => Ok(key),
         (None, Ok(None | Some(Bearer::Empty))) => Err(Refusal::MissingKey),
         (None, Ok(Some(Bearer::Bare))) => Err(Refusal::InvalidKey(KeyFault::NoScheme)),
         (None, Ok(Some(Bearer::Other))) => Err(Refusal::InvalidKey(KeyFault::OtherScheme)),
         (None, Err(refusal)) => Err(refusal),
     }
+}
+
+/// Whether a credential may be a key or a token at all.
+fn may_count(credential: &str) -> bool {
+    secret::is_plausible(credential) || token::is_token(credential)
 }
 
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Refusal> {
@@ -182,8 +192,16 @@ mod tests {
             assert_eq!(read(&[("authorization", other), ("x-api-key", "k")]), Ok("k".into()));
         }
         assert_eq!(read(&[("authorization", "Bearer k"), ("x-api-key", "")]), Ok("k".into()));
+        let key = "0123456789abcdef";
+        for broken in ["Bearer undefined", "Bearer null", "Bearer [object Object]", "Bearer fg_sk_short"] {
+            assert_eq!(read(&[("authorization", broken), ("x-api-key", key)]), Ok(key.into()), "{broken}");
+        }
+        let bearer = "Bearer 0123456789abcdef";
+        assert_eq!(read(&[("authorization", bearer), ("x-api-key", "undefined")]), Ok(key.into()));
         for fields in [
             [("authorization", "Bearer k"), ("x-api-key", "other")],
+            [("authorization", bearer), ("x-api-key", "fedcba9876543210")],
+            [("authorization", "Bearer eyJh.eyJh.x"), ("x-api-key", "fedcba9876543210")],
             [("x-api-key", "k"), ("x-api-key", "k")],
             [("authorization", "Bearer k"), ("authorization", "Bearer k")],
         ] {

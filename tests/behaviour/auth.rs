@@ -53,6 +53,30 @@ fn a_known_key_is_let_through_and_never_forwarded() {
 }
 
 #[test]
+fn what_can_be_no_key_does_not_spoil_a_good_one() {
+    let upstream = Upstream::answering();
+    let gateway = Gateway::start(&simple(upstream.address));
+    let bearer = format!("Bearer {KEY}");
+    for (authorization, key) in [
+        ("Bearer undefined", KEY),
+        ("Bearer null", KEY),
+        ("Bearer [object Object]", KEY),
+        (&*bearer, "undefined"),
+        (&*bearer, ""),
+    ] {
+        let response = ask(&gateway, &[("authorization", authorization), ("x-api-key", key)]);
+        assert_eq!(response.status, 200, "{authorization}, {key}: {}", response.text());
+    }
+    // What may be another's key is not passed over, nor is nonsense a key.
+    let other = "Bearer another-key-of-somebody";
+    ask(&gateway, &[("authorization", other), ("x-api-key", KEY)]).assert_refused(400, "invalid_request");
+    ask(&gateway, &[("authorization", "Bearer undefined")]).assert_refused(401, "invalid_api_key");
+    ask(&gateway, &[("authorization", "Bearer undefined"), ("x-api-key", "wrong-wrong-wrong-wrong")])
+        .assert_refused(401, "invalid_api_key");
+    assert_eq!(upstream.seen().len(), 5);
+}
+
+#[test]
 fn a_request_without_a_key_is_told_to_send_one() {
     let upstream = Upstream::answering();
     let gateway = Gateway::start(&simple(upstream.address));
