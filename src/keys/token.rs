@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Denied, Digest, Key, KeyStore, Kind};
-use crate::config::is_reserved;
+use crate::config::{Origins, is_reserved};
 
 /// Longest life of a token, in seconds.
 pub const LONGEST_LIFE: i64 = 15 * 60;
@@ -38,9 +38,9 @@ pub struct Claims {
     /// The origin of the page it was made for; `None`: it counts wherever it is sent from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// The user; chats of two subjects are kept apart.
-    #[serde(rename = "sub", default, skip_serializing_if = "String::is_empty")]
-    pub subject: String,
+    /// The user; chats of two subjects are kept apart, and from those of nobody in particular.
+    #[serde(rename = "sub", default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// Forced into `overrideConfig.sessionId`, and the only chat there is.
     #[serde(rename = "sessionId", default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
@@ -69,13 +69,50 @@ impl Claims {
             exp: now.as_second() + life.clamp(1, LONGEST_LIFE),
             chatflow: chatflow.to_owned(),
             origin: None,
-            subject: String::new(),
+            subject: None,
             session_id: None,
             vars: Map::new(),
             jti: None,
         }
     }
+
+    /// What is wrong with what it says, whoever made it; nothing of the times, which are the clock's matter.
+    #[must_use]
+    pub fn fault(&self) -> Option<ClaimFault> {
+        let names = [
+            ("chatflow", Some(&self.chatflow)),
+            ("sessionId", self.session_id.as_ref()),
+            ("sub", self.subject.as_ref()),
+            ("jti", self.jti.as_ref()),
+        ];
+        let mut ill_named = names.into_iter().filter(|(_, name)| !name.is_none_or(|name| is_name(name)));
+        if let Some((claim, _)) = ill_named.next() {
+            return Some(ClaimFault { claim, wanted: NAME });
+        }
+        if !self.origin.as_ref().is_none_or(|origin| is_origin(origin)) {
+            return Some(ClaimFault {
+                claim: "origin",
+                wanted: "the origin of a page, such as https://app.example.com",
+            });
+        }
+        let are_plain =
+            self.vars.iter().all(|(name, value)| !is_reserved(name) && !value.is_array() && !value.is_object());
+        (!are_plain).then_some(ClaimFault { claim: "vars", wanted: VARS })
+    }
 }
+
+/// A claim that does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimFault {
+    pub claim: &'static str,
+    /// What it must be, for people.
+    pub wanted: &'static str,
+}
+
+/// What a name must be, for people.
+pub const NAME: &str = "a string of 1 to 256 bytes without control characters";
+/// What variables must be, as Flowise's are.
+pub const VARS: &str = "an object of strings, numbers and booleans";
 
 /// Whether a credential may be a token: three parts, the first a JSON object in base64. A key that was brought along
 /// may look like that as well.
@@ -90,10 +127,9 @@ pub fn is_name(text: &str) -> bool {
     (1..=LONGEST_NAME).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// Whether variables are plain values under plain names, as Flowise's are.
-#[must_use]
-pub fn are_plain(vars: &Map<String, Value>) -> bool {
-    vars.iter().all(|(name, value)| !is_reserved(name) && !value.is_array() && !value.is_object())
+/// One exact origin.
+fn is_origin(text: &str) -> bool {
+    is_name(text) && !text.contains('*') && Origins::default().add(text).is_ok()
 }
 
 /// Makes a token of a key. `None`: the claims cannot be written as JSON, which maps and strings always can.
@@ -130,11 +166,7 @@ pub fn verify(keys: &KeyStore, token: &str, now: Timestamp) -> Result<(usize, Cl
     if claims.exp <= now {
         return Err(Denied::Expired);
     }
-    let names = [Some(&claims.chatflow), claims.session_id.as_ref(), claims.origin.as_ref(), claims.jti.as_ref()];
-    let is_well_formed = names.into_iter().flatten().all(|name| is_name(name))
-        && (claims.subject.is_empty() || is_name(&claims.subject))
-        && are_plain(&claims.vars);
-    if !is_well_formed {
+    if claims.fault().is_some() {
         return Err(Denied::Unknown);
     }
     if claims.iat > now.saturating_add(LEEWAY) || !(1..=LONGEST_LIFE).contains(&life) {

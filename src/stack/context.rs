@@ -217,7 +217,7 @@ impl Context {
     pub(crate) fn scope(&self) -> Scope<'_> {
         let Some(key) = self.key() else { return Scope::Address(self.client) };
         match (self.token.get(), key.kind) {
-            (Some(token), _) => Scope::Token { key: &key.id, subject: &token.subject },
+            (Some(token), _) => Scope::Token { key: &key.id, subject: token.subject.as_deref().unwrap_or_default() },
             (None, Kind::Publishable) => Scope::Visitor { key: &key.id, address: self.client },
             (None, Kind::Secret) => Scope::Key(&key.id),
         }

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::context::{Context, mintable};
-use crate::config::Origins;
 use crate::config::units::parse_duration;
 use crate::keys::token::{self, Claims, LONGEST_LIFE};
 use crate::predict::chat_id;
@@ -28,13 +27,17 @@ pub(super) fn answer(body: &[u8], context: &Context) -> Result<Response<Body>, R
     let chatflow = mintable(context, key, chatflow)?;
     let life = life(&mut fields)?;
     let mut claims = Claims::new(&chatflow, Timestamp::now(), life);
-    claims.origin = origin(&mut fields)?;
+    claims.origin = name(&mut fields, "origin")?;
     claims.session_id = name(&mut fields, "sessionId")?;
-    claims.subject = name(&mut fields, "sub")?.unwrap_or_default();
+    claims.subject = name(&mut fields, "sub")?;
     claims.vars = vars(&mut fields)?;
     claims.jti = chat_id::random();
     if let Some((unknown, _)) = fields.iter().find(|(_, value)| **value != Json::Null) {
         return Err(Refusal::unknown_field(&shown(unknown)));
+    }
+    // What a backend may sign by itself is bounded alike.
+    if let Some(token::ClaimFault { claim, wanted }) = claims.fault() {
+        return Err(Refusal::field_type(claim, wanted));
     }
     let token = token::sign(key, &claims).ok_or_else(|| Rule::BodyJson.refuse("The token cannot be made."))?;
     let expires_at = Timestamp::from_second(claims.exp).map(|time| time.to_string()).unwrap_or_default();
@@ -64,26 +67,15 @@ fn name(fields: &mut Object<'_>, name: &str) -> Result<Option<String>, Refusal> 
     match fields.take(name) {
         None => Ok(None),
         Some(Json::Text(text)) if token::is_name(&text) => Ok(Some(text.into_owned())),
-        Some(_) => Err(Refusal::field_type(name, "a string of 1 to 256 bytes without control characters")),
+        Some(_) => Err(Refusal::field_type(name, token::NAME)),
     }
 }
 
-/// One exact origin.
-fn origin(fields: &mut Object<'_>) -> Result<Option<String>, Refusal> {
-    let Some(origin) = name(fields, "origin")? else { return Ok(None) };
-    if origin.contains('*') || Origins::default().add(&origin).is_err() {
-        return Err(Refusal::field_type("origin", "the origin of a page, such as https://app.example.com"));
-    }
-    Ok(Some(origin))
-}
-
-/// Plain values, as Flowise's variables are.
 fn vars(fields: &mut Object<'_>) -> Result<Map<String, Value>, Refusal> {
     let vars = match fields.take("vars") {
         None => return Ok(Map::new()),
         Some(Json::Object(vars)) => vars.to_bytes(256).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()),
         Some(_) => None,
     };
-    vars.filter(token::are_plain)
-        .ok_or_else(|| Refusal::field_type("vars", "an object of strings, numbers and booleans"))
+    vars.ok_or_else(|| Refusal::field_type("vars", token::VARS))
 }

@@ -41,6 +41,35 @@ fn put_keys(gateway: &Gateway, text: &str) {
 }
 
 #[test]
+fn what_no_token_is_made_with_counts_in_none_that_is_brought_along() {
+    let upstream = Upstream::answering();
+    let gateway = start(&upstream, &keys(""));
+    for claim in [
+        json!({"sub": ""}),
+        json!({"sub": "x".repeat(257)}),
+        json!({"sub": "a\nb"}),
+        json!({"sessionId": ""}),
+        json!({"origin": ""}),
+        json!({"origin": "null"}),
+        json!({"origin": "*"}),
+        json!({"origin": "https://*.example.com"}),
+        json!({"origin": "app.example.com"}),
+        json!({"vars": {"a": {}}}),
+        json!({"vars": {"__proto__": "x"}}),
+        json!({"vars": []}),
+    ] {
+        let token = mint("app", KEY, &claim);
+        let page: Vec<_> = claim["origin"].as_str().map(|origin| ("origin", origin)).into_iter().collect();
+        ask(&gateway, PREDICT, &token, &page).assert_refused(401, "invalid_api_key");
+        let mut body = claim.clone();
+        body["chatflow"] = "support".into();
+        let asked = client::post(gateway.http, "/api/v1/tokens", &[("x-api-key", KEY)], &body.to_string());
+        assert_eq!(asked.status, 400, "{claim}: {}", asked.text());
+    }
+    assert!(upstream.seen().is_empty());
+}
+
+#[test]
 fn a_token_signed_offline_works_wherever_a_token_goes() {
     let upstream = Upstream::answering();
     let gateway = start(&upstream, &keys(""));
