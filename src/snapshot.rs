@@ -96,6 +96,11 @@ impl Local {
     fn new(snapshot: Arc<Snapshot>) -> Self {
         Self(Rc::new(Loaded(snapshot)))
     }
+
+    /// For another thread.
+    pub(crate) fn shared(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.0)
+    }
 }
 
 impl Deref for Local {

@@ -13,6 +13,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::answer::StreamView;
 use super::events::KEEP_ALIVE;
 use super::report::Ending;
+use crate::wire::aside;
 use crate::wire::body::BodyError;
 
 /// Silence after which a comment is sent, to keep middleboxes awake.
@@ -41,11 +42,16 @@ pub(crate) trait EventSource: Unpin + 'static {
 pub(crate) struct EventBody<S> {
     source: S,
     view: Option<StreamView>,
+    /// The view, while it looks at a long record elsewhere.
+    away: Option<Away>,
     heard: Instant,
     sent: Instant,
     timer: Pin<Box<Sleep>>,
     bounds: Bounds,
 }
+
+/// Gives the view back, and what it shows.
+type Away = Pin<Box<dyn Future<Output = (StreamView, Bytes)>>>;
 
 /// What ends a stream that does not end by itself.
 pub(crate) struct Bounds {
@@ -59,7 +65,8 @@ impl<S: EventSource> EventBody<S> {
     pub(crate) fn new(source: S, view: Option<StreamView>, bounds: Bounds) -> Self {
         let now = Instant::now();
         let first = bounds.idle.map_or(HEARTBEAT, |idle| HEARTBEAT.min(idle));
-        Self { source, view, heard: now, sent: now, timer: Box::pin(tokio::time::sleep_until(now + first)), bounds }
+        let timer = Box::pin(tokio::time::sleep_until(now + first));
+        Self { source, view, away: None, heard: now, sent: now, timer, bounds }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -105,6 +112,14 @@ impl<S: EventSource> EventBody<S> {
     }
 }
 
+fn look_aside(mut view: StreamView, piece: Bytes) -> Away {
+    let look = move || {
+        let shown = view.take(piece);
+        (view, shown)
+    };
+    Box::pin(aside::elsewhere(look))
+}
+
 impl<S: EventSource> Body for EventBody<S> {
     type Data = Bytes;
     type Error = BodyError;
@@ -112,10 +127,22 @@ impl<S: EventSource> Body for EventBody<S> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         loop {
+            if let Some(away) = &mut this.away {
+                let (view, shown) = ready!(away.as_mut().poll(cx));
+                (this.away, this.view) = (None, Some(view));
+                if !shown.is_empty() {
+                    this.sent = Instant::now();
+                    return Poll::Ready(Some(Ok(Frame::data(shown))));
+                }
+            }
             let next = ready!(this.poll_next(cx));
             let is_end = next.is_none();
             let shown = match (&mut this.view, next) {
                 (None, next) => next,
+                (Some(view), Some(bytes)) if aside::is_large(view.awaited(&bytes)) => {
+                    this.away = this.view.take().map(|view| look_aside(view, bytes));
+                    continue;
+                }
                 (Some(view), Some(bytes)) => Some(view.take(bytes)),
                 (Some(view), None) => Some(view.end()),
             };
@@ -132,7 +159,7 @@ impl<S: EventSource> Body for EventBody<S> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.source.is_over() && self.view.as_ref().is_none_or(StreamView::is_empty)
+        self.source.is_over() && self.away.is_none() && self.view.as_ref().is_none_or(StreamView::is_empty)
     }
 
     fn size_hint(&self) -> SizeHint {

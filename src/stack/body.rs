@@ -2,15 +2,19 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{self, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 
 use super::context::Context;
-use crate::policy::Flow;
+use crate::config::Chatflow;
+use crate::keys::token::Claims;
+use crate::policy::{Flow, Policy};
 use crate::predict::request::{self, Caller, Prediction};
-use crate::predict::session::Scope;
+use crate::predict::session::{Namespace, Scope};
+use crate::wire::aside;
 use crate::wire::client_body::ClientBody;
 use crate::wire::pace::Pace;
 use crate::wire::refusal::{BodyLimit, Refusal, Rule};
@@ -28,15 +32,36 @@ pub(super) async fn read_body(body: ClientBody, context: &Context) -> Result<Byt
 /// The whole body of a prediction, checked.
 pub(super) async fn check_body(body: ClientBody, flow: &Flow, context: &Context) -> Result<Prediction, Refusal> {
     let bytes = read_body(body, context).await?;
-    let token = context.token.get();
+    let (key, namespace) = (context.key.get(), context.namespace());
+    let is_backend = matches!(context.scope(), Scope::Key(_));
+    let token = context.token.get().map(|token| &**token);
+    if !aside::is_large(bytes.len()) {
+        return check_of(&bytes, &flow.config, &context.snapshot, (key, token), namespace, is_backend);
+    }
+    let (chatflow, snapshot, token) = (Arc::clone(&flow.config), context.snapshot.shared(), token.cloned());
+    let check = move || check_of(&bytes, &chatflow, &snapshot, (key, token.as_ref()), namespace, is_backend);
+    // Boxed: rare.
+    Box::pin(aside::elsewhere(check)).await
+}
+
+/// Of a caller with that key or token.
+fn check_of(
+    body: &[u8],
+    chatflow: &Chatflow,
+    policy: &Policy,
+    (key, token): (Option<u32>, Option<&Claims>),
+    namespace: Option<Namespace>,
+    is_backend: bool,
+) -> Result<Prediction, Refusal> {
+    let key = key.and_then(|key| policy.keys.key(key as usize));
     let caller = Caller {
-        namespace: context.namespace(),
-        is_backend: matches!(context.scope(), Scope::Key(_)),
-        key_vars: context.key().map_or(&[], |key| &key.vars),
+        namespace,
+        is_backend,
+        key_vars: key.map_or(&[], |key| &key.vars),
         token_vars: token.map(|token| &token.vars),
         session: token.and_then(|token| token.session_id.as_deref()),
     };
-    request::check(&bytes, &flow.config, &caller)
+    request::check(body, chatflow, &caller)
 }
 
 async fn read_on(mut whole: Whole, mut pace: Pace) -> Result<Bytes, Refusal> {

@@ -3,10 +3,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response};
 use http_body_util::BodyExt as _;
+use serde_json::Value;
 
 use super::body::check_body;
 use super::context::Context;
@@ -22,12 +24,14 @@ use crate::upstream::answer::Shaping;
 use crate::upstream::forward::Forward;
 use crate::upstream::outgoing::Outgoing;
 use crate::upstream::target::{Credentials, Target};
+use crate::wire::aside;
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
 use crate::wire::hop;
 use crate::wire::json;
 use crate::wire::refusal::{Refusal, Rule};
 
+const UNEXPECTED: Refusal = Refusal::UpstreamError("The chatflow's server gave an unexpected answer.");
 /// Bytes of an answer that is read whole: of a chatbot's configuration, the whole flow.
 const LONGEST_JSON: usize = 8 * 1024 * 1024;
 
@@ -147,19 +151,30 @@ impl FlowiseCall<'_> {
     }
 
     /// What `take` finds in a JSON answer.
-    pub(super) async fn json<T>(
+    pub(super) async fn json<T>(&self, forward: Forward, take: impl FnOnce(&Value) -> Option<T>) -> Result<T, Refusal> {
+        let body = self.whole(forward).await?;
+        let json: Option<Value> = aside::work(body.len(), move || json::read(&body).ok()).await;
+        json.as_ref().and_then(take).ok_or(UNEXPECTED)
+    }
+
+    /// As [`Self::json`], where what is taken is answered as it is, and may be large as well.
+    pub(super) async fn json_again(
         &self,
         forward: Forward,
-        take: impl FnOnce(&serde_json::Value) -> Option<T>,
-    ) -> Result<T, Refusal> {
+        take: fn(&Value) -> Option<Value>,
+    ) -> Result<Bytes, Refusal> {
+        let body = self.whole(forward).await?;
+        let length = body.len();
+        let taken = move || Some(Bytes::from(take(&json::read(&body).ok()?)?.to_string()));
+        aside::work(length, taken).await.ok_or(UNEXPECTED)
+    }
+
+    async fn whole(&self, forward: Forward) -> Result<Bytes, Refusal> {
         let response = self.send(forward, None, None).await?;
-        let body = match http_body_util::Limited::new(response.into_body(), LONGEST_JSON).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(_) => return Err(Refusal::UpstreamError("The chatflow's server broke off.")),
-        };
-        let json: Option<serde_json::Value> = json::read(&body).ok();
-        let found = json.as_ref().and_then(take);
-        found.ok_or(Refusal::UpstreamError("The chatflow's server gave an unexpected answer."))
+        match http_body_util::Limited::new(response.into_body(), LONGEST_JSON).collect().await {
+            Ok(body) => Ok(body.to_bytes()),
+            Err(_) => Err(Refusal::UpstreamError("The chatflow's server broke off.")),
+        }
     }
 
     /// The head of what goes upstream to a route that ends with the chatflow's id.

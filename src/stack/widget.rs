@@ -123,7 +123,7 @@ impl FlowiseCall<'_> {
         shown: fn(&Value) -> Option<Value>,
     ) -> Result<Response<Body>, Refusal> {
         let request = self.head_of(Method::GET, &["/api/v1/", route, "/", self.id], head);
-        self.json(forward(request, Outgoing::EMPTY, self.id), shown).await.map(|answer| said(&answer))
+        self.json_again(forward(request, Outgoing::EMPTY, self.id), shown).await.map(told)
     }
 
     async fn rate(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
@@ -235,7 +235,11 @@ fn forward(head: RequestHead, body: Outgoing, chat: &str) -> Forward {
 }
 
 fn said(answer: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::Full(Bytes::from(answer.to_string())));
+    told(answer.to_string().into())
+}
+
+fn told(answer: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::Full(answer));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

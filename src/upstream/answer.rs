@@ -25,6 +25,7 @@ use crate::predict::report::{Slot, StreamReport};
 use crate::predict::stream::{Bounds, EventBody};
 use crate::redact::Redactor;
 use crate::telemetry::told::Told;
+use crate::wire::aside;
 use crate::wire::body::{Body, BodyError};
 use crate::wire::event_stream;
 use crate::wire::json;
@@ -89,7 +90,7 @@ impl Shaping<'_> {
                 let mut whole = first.and_then(Result::ok).unwrap_or_default();
                 if let Some(view) = self.view.take() {
                     forget_length(&mut headers);
-                    whole = view.json(whole).ok_or(UNREADABLE)?;
+                    whole = shown(view, whole).await?;
                 }
                 return Ok(assemble(status, headers, Body::from(whole)));
             }
@@ -106,7 +107,7 @@ impl Shaping<'_> {
             Some(view) if view.needs_whole() => {
                 forget_length(&mut headers);
                 let whole = Box::pin(read_whole(passing)).await?;
-                return Ok(assemble(status, headers, Body::from(view.json(whole).ok_or(UNREADABLE)?)));
+                return Ok(assemble(status, headers, Body::from(shown(view, whole).await?)));
             }
             Some(view) => {
                 forget_length(&mut headers);
@@ -210,6 +211,11 @@ impl Shaping<'_> {
 }
 
 const UNREADABLE: Refusal = Refusal::UpstreamError("The chatflow's server gave an unexpected answer.");
+
+/// A whole JSON answer as the client sees it.
+async fn shown(view: Box<View>, whole: Bytes) -> Result<Bytes, Refusal> {
+    aside::work(whole.len(), move || view.json(whole)).await.ok_or(UNREADABLE)
+}
 
 /// What was said of a body that is changed.
 fn forget_length(headers: &mut HeaderMap) {

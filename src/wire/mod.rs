@@ -1,6 +1,7 @@
 //! What goes over the wire, whatever layer sends it: bodies both ways, refusals, header fields that pass, hosts and
 //! addresses, numbers, JSON of others.
 
+pub(crate) mod aside;
 pub(crate) mod body;
 pub(crate) mod client_body;
 pub(crate) mod decimal;

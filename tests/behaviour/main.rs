@@ -36,6 +36,7 @@ mod http2;
 mod http2_abuse;
 mod http2_conformance;
 mod isolation;
+mod large_bodies;
 mod late_errors;
 mod limit_queue;
 mod offline_tokens;

@@ -116,7 +116,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("predict", &["wire::json", "wire::refusal", "wire::body", "config"]),
+    ("predict", &["wire::json", "wire::refusal", "wire::body", "wire::aside", "config"]),
     // What is counted has the ids of keys, and servers are those of the client. Rate-limit fields are written on every
     // request.
     ("state", &["keys", "wire::decimal", "client", "config", "telemetry::metrics"]),

@@ -95,6 +95,12 @@ impl StreamView {
         renamer.take(shown)
     }
 
+    /// Bytes that are looked at if a record that has been held ends with this piece, which only a line's end can do.
+    pub(crate) fn awaited(&self, piece: &[u8]) -> usize {
+        let held = self.records.as_ref().map_or(0, Records::held);
+        if held > 0 && memchr::memchr(b'\n', piece).is_some() { held + piece.len() } else { 0 }
+    }
+
     /// What is still held at the stream's end.
     pub(crate) fn end(&mut self) -> Bytes {
         self.renamer.end()

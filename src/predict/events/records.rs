@@ -11,6 +11,8 @@ use crate::predict::answer::Step;
 
 /// A record longer than this is passed on or dropped as it comes, if that can be.
 const LONG: usize = 64 * 1024;
+/// Bytes of a record in which its event's name stands, if anywhere.
+const TELLING: usize = 1024;
 /// One longer than this is dropped.
 const LONGEST: usize = 16 * 1024 * 1024;
 
@@ -20,6 +22,8 @@ pub(crate) struct Records {
     held: BytesMut,
     /// Bytes of `held` without the end of a record in them.
     searched: usize,
+    /// Nothing is known of the record that is held until it is whole: its name has been looked at.
+    is_awaited: bool,
     /// The rest of a long record, until its end: whether it passes, and what of an end has come.
     rest: Option<(bool, Tail)>,
 }
@@ -63,6 +67,7 @@ impl Records {
             };
             let rest = self.held.split_off(end);
             let record = std::mem::replace(&mut self.held, BytesMut::new()).freeze();
+            self.is_awaited = false;
             shown.step(record, &mut step);
             piece = rest.freeze();
         }
@@ -75,13 +80,22 @@ impl Records {
         shown.done()
     }
 
+    /// Bytes of a record that has not ended.
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
     fn decide_early(&mut self, shown: &mut Shown, early: impl Fn(&str) -> Option<bool>) {
         if self.held.len() <= LONG {
             return;
         }
-        let decision = event_name(&self.held).and_then(early);
+        // Once: looking again at every piece would take as long as the record is, squared.
+        let is_awaited = std::mem::replace(&mut self.is_awaited, true);
+        let look = || self.held.get(..TELLING).and_then(event_name).and_then(early);
+        let decision = if is_awaited { None } else { look() };
         if let Some(passes) = decision.or((self.held.len() > LONGEST).then_some(false)) {
             let part = self.held.split().freeze();
+            self.is_awaited = false;
             self.rest = Some((passes, Tail::Line.then(&part)));
             if passes {
                 shown.push(part);
@@ -180,4 +194,30 @@ pub(crate) fn data_of(record: &[u8]) -> Option<Cow<'_, [u8]>> {
         data.extend_from_slice(line);
     }
     Some(Cow::Owned(data))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn a_long_record_is_asked_about_once() {
+        let record =
+            |name: &str| format!("message:\ndata:{{\"event\":\"{name}\",\"data\":\"{}\"}}\n\n", "x".repeat(4 * LONG));
+        let text = record("a") + &record("b") + &record("a");
+        let asked = Cell::new(0);
+        let early = |name: &str| {
+            asked.set(asked.get() + 1);
+            (name == "b").then_some(true)
+        };
+        let mut records = Records::default();
+        let mut shown = Vec::new();
+        for piece in text.as_bytes().chunks(100) {
+            shown.extend_from_slice(&records.take(Bytes::copy_from_slice(piece), |_| Step::Pass, early));
+        }
+        assert!(shown == text.as_bytes());
+        assert_eq!(asked.get(), 3);
+    }
 }
