@@ -8,6 +8,9 @@ use memchr::memmem;
 
 use super::super::session::{ChatIds, Pair};
 
+/// Ids of one answer: its chat's and its session's.
+const MOST: usize = 2;
+
 /// Flowise's id, and the client's as it stands inside a JSON string.
 #[derive(Debug)]
 pub(crate) struct Rename {
@@ -55,13 +58,22 @@ impl Renamer {
         };
         let mut renamed = Vec::new();
         let mut rest = &*piece;
-        while let Some((at, rename)) = self.first_in(rest) {
+        // Each is looked for again only behind where it stood: one that is far away costs nothing more.
+        let mut places: [Option<usize>; MOST] = std::array::from_fn(|index| self.find(index, &piece, 0));
+        while let Some((at, rename)) = self.first_of(&places) {
             if renamed.is_empty() {
                 renamed.reserve(piece.len() + rename.to.len());
             }
-            renamed.extend_from_slice(rest.get(..at).unwrap_or_default());
+            let from = piece.len() - rest.len();
+            renamed.extend_from_slice(piece.get(from..at).unwrap_or_default());
             renamed.extend_from_slice(&rename.to);
-            rest = rest.get(at + rename.from.len()..).unwrap_or_default();
+            let behind = at + rename.from.len();
+            rest = piece.get(behind..).unwrap_or_default();
+            for (index, place) in places.iter_mut().enumerate() {
+                if place.is_some_and(|place| place < behind) {
+                    *place = self.find(index, &piece, behind);
+                }
+            }
         }
         let (whole, held) = rest.split_at(rest.len() - self.partial(rest));
         self.held.extend_from_slice(held);
@@ -87,8 +99,14 @@ impl Renamer {
         self.held.is_empty()
     }
 
-    fn first_in(&self, bytes: &[u8]) -> Option<(usize, &Rename)> {
-        let found = self.renames.iter().filter_map(|rename| Some((memmem::find(bytes, &rename.from)?, rename)));
+    /// Where an id stands next.
+    fn find(&self, index: usize, bytes: &[u8], from: usize) -> Option<usize> {
+        let rename = self.renames.get(index)?;
+        memmem::find(bytes.get(from..)?, &rename.from).map(|at| from + at)
+    }
+
+    fn first_of(&self, places: &[Option<usize>; MOST]) -> Option<(usize, &Rename)> {
+        let found = places.iter().zip(&self.renames).filter_map(|(place, rename)| Some(((*place)?, rename)));
         found.min_by_key(|(at, _)| *at)
     }
 

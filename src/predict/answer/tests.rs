@@ -188,6 +188,18 @@ fn sources_are_shown_only_if_they_are_listed() {
     assert_eq!(message(Some(&["token"])), format!("{start}[]}}"));
 }
 
+/// Looking for an id that is not there behind each one that is would take hours.
+#[test]
+fn many_ids_are_renamed_in_one_go() {
+    let session = "cd34ab12-0000-8000-8000-ab12cd34ab12";
+    let pair = Pair { client: "mine".into(), upstream: session.into() };
+    let renames = Rename::of(&ChatIds { session: Some(pair), ..ids() });
+    let view = View { renames, allowed: Some(Allowed::Only(Arc::default())), shape: ResponseShape::Flowise };
+    let text = |chat: &str, session: &str| format!("{{\"text\":\"{}{session} \"}}", format!("{chat} ").repeat(200_000));
+    let shown = view.json(text(UPSTREAM, session).into()).unwrap();
+    assert!(shown == text("my \\\"chat\\\"", "mine"));
+}
+
 #[test]
 fn halves_of_characters_and_deep_values_lose_nothing() {
     let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
