@@ -37,9 +37,9 @@ impl Reader<'_> {
         if self.scan.word() != "z" {
             return Err(format!("expected z. at {}", shown(self.scan.rest)));
         }
-        self.expect(".")?;
+        self.require(".")?;
         let base = self.scan.word();
-        self.expect("(")?;
+        self.require("(")?;
         let shape = match base {
             "string" => Shape::Text(Bounds::default()),
             "number" => Shape::Number { is_whole: false },
@@ -50,7 +50,7 @@ impl Reader<'_> {
             other => return Err(format!("z.{other} is not supported")),
         };
         self.scan.take(",");
-        self.expect(")")?;
+        self.require(")")?;
         let mut schema = Schema::new(shape);
         while self.scan.take(".") {
             let name = self.scan.word();
@@ -68,14 +68,14 @@ impl Reader<'_> {
     }
 
     fn fields(&mut self) -> Result<Vec<(String, Schema)>, String> {
-        self.expect("{")?;
+        self.require("{")?;
         let mut fields = Vec::new();
         while !self.scan.take("}") {
             let name = self.name()?;
-            self.expect(":")?;
+            self.require(":")?;
             fields.push((name, self.schema()?));
             if !self.scan.take(",") {
-                self.expect("}")?;
+                self.require("}")?;
                 break;
             }
         }
@@ -92,12 +92,12 @@ impl Reader<'_> {
     }
 
     fn arguments(&mut self) -> Result<Vec<Value>, String> {
-        self.expect("(")?;
+        self.require("(")?;
         let mut arguments = Vec::new();
         while !self.scan.take(")") {
             arguments.push(self.literal()?);
             if !self.scan.take(",") {
-                self.expect(")")?;
+                self.require(")")?;
                 break;
             }
         }
@@ -117,12 +117,12 @@ impl Reader<'_> {
     }
 
     fn list(&mut self) -> Result<Value, String> {
-        self.expect("[")?;
+        self.require("[")?;
         let mut items = Vec::new();
         while !self.scan.take("]") {
             items.push(self.nested()?);
             if !self.scan.take(",") {
-                self.expect("]")?;
+                self.require("]")?;
                 break;
             }
         }
@@ -130,14 +130,14 @@ impl Reader<'_> {
     }
 
     fn record(&mut self) -> Result<Value, String> {
-        self.expect("{")?;
+        self.require("{")?;
         let mut fields = Map::new();
         while !self.scan.take("}") {
             let name = self.name()?;
-            self.expect(":")?;
+            self.require(":")?;
             fields.insert(name, self.nested()?);
             if !self.scan.take(",") {
-                self.expect("}")?;
+                self.require("}")?;
                 break;
             }
         }
@@ -177,7 +177,7 @@ impl Reader<'_> {
         ended.map(|()| text).ok_or_else(|| "a text has no end".to_owned())
     }
 
-    fn expect(&mut self, sign: &str) -> Result<(), String> {
+    fn require(&mut self, sign: &str) -> Result<(), String> {
         if self.scan.take(sign) { Ok(()) } else { Err(format!("expected {sign} at {}", shown(self.scan.rest))) }
     }
 }

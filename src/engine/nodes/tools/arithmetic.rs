@@ -177,9 +177,9 @@ impl Reader<'_> {
         let value = if self.take("(") {
             self.bracketed()?
         } else if self.take("pow") {
-            self.expect("(")?;
+            self.require("(")?;
             let base = self.sum()?;
-            self.expect(",")?;
+            self.require(",")?;
             base.powf(self.bracketed()?)
         } else if let Some(function) = self.function() {
             let argument = if self.take("(") { self.bracketed()? } else { self.exponent()? };
@@ -205,7 +205,7 @@ impl Reader<'_> {
         (self.take(")") || self.rest.is_empty()).then_some(value)
     }
 
-    fn expect(&mut self, sign: &str) -> Option<()> {
+    fn require(&mut self, sign: &str) -> Option<()> {
         self.take(sign).then_some(())
     }
 

@@ -76,9 +76,9 @@ impl<'a> Reader<'a> {
             return Ok(Statement::Return(value));
         }
         if self.take_word("if") {
-            self.expect("(")?;
+            self.require("(")?;
             let condition = self.expression()?;
-            self.expect(")")?;
+            self.require(")")?;
             let then = self.block()?;
             while self.take(";") {}
             let otherwise = if self.take_word("else") { self.block()? } else { Script::new() };
@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
         }
         if self.take_word("const") || self.take_word("let") || self.take_word("var") {
             let name = self.word()?.to_owned();
-            self.expect("=")?;
+            self.require("=")?;
             let value = self.expression()?;
             self.names.push(name.clone());
             return Ok(Statement::Let(name, value));
@@ -99,7 +99,7 @@ impl<'a> Reader<'a> {
         let known = self.names.len();
         let block = if self.take("{") {
             let block = self.statements()?;
-            self.expect("}")?;
+            self.require("}")?;
             block
         } else {
             vec![self.statement()?]
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
         let mut value = self.operators(OPERATORS)?;
         if self.take("?") {
             let then = self.expression()?;
-            self.expect(":")?;
+            self.require(":")?;
             value = Expression::Choice(value.into(), then.into(), self.expression()?.into());
         }
         self.depth -= 1;
@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
                 value = if self.take("(") { self.call(value, &name)? } else { Expression::Field(value.into(), name) };
             } else if self.take("[") {
                 value = Expression::Index(value.into(), self.expression()?.into());
-                self.expect("]")?;
+                self.require("]")?;
             } else {
                 return Ok(value);
             }
@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
             _ => return Err(format!("the engine evaluates simple conditions only, and does not know {name}()")),
         };
         let argument = if takes { Some(Box::new(self.expression()?)) } else { None };
-        self.expect(")")?;
+        self.require(")")?;
         Ok(Expression::Call(of.into(), method, argument))
     }
 
@@ -180,9 +180,9 @@ impl<'a> Reader<'a> {
             Some('"' | '\'' | '`') => Ok(Expression::Constant(self.text()?.into())),
             Some('0'..='9') => self.number(),
             Some('(') => {
-                self.expect("(")?;
+                self.require("(")?;
                 let value = self.expression()?;
-                self.expect(")")?;
+                self.require(")")?;
                 Ok(value)
             }
             Some('[') => self.list(),
@@ -191,12 +191,12 @@ impl<'a> Reader<'a> {
     }
 
     fn list(&mut self) -> Result<Expression, String> {
-        self.expect("[")?;
+        self.require("[")?;
         let mut items = Vec::new();
         while !self.take("]") {
             items.push(self.expression()?);
             if !self.take(",") {
-                self.expect("]")?;
+                self.require("]")?;
                 break;
             }
         }
@@ -259,7 +259,7 @@ impl<'a> Reader<'a> {
         is_there
     }
 
-    fn expect(&mut self, sign: &str) -> Result<(), String> {
+    fn require(&mut self, sign: &str) -> Result<(), String> {
         if self.take(sign) { Ok(()) } else { Err(self.unknown()) }
     }
 }
