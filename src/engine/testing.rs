@@ -256,5 +256,5 @@ fn with_services<T>(services: &Services, sink: &Sink, body: &Value, work: impl A
 
 pub(crate) fn services() -> Services {
     let metrics = Arc::new(Metrics::new().unwrap());
-    Services::new(metrics, Arc::new(InProcess::default()), Arc::default())
+    Services::new(metrics, Arc::new(InProcess::default()))
 }

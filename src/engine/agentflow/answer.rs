@@ -15,7 +15,6 @@ use super::walk::{Fall, Shared, Walk, content};
 use super::written::Written;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::history::remember;
-use crate::engine::contract::memory;
 use crate::engine::contract::memory::Turn;
 use crate::engine::contract::node::{Executed, Reply};
 use crate::engine::contract::request::Request;
@@ -25,7 +24,7 @@ use crate::predict::chat_id;
 impl Agentflow {
     pub(crate) async fn answer(&self, run: &Run<'_>) -> Result<Reply, Failure> {
         let (request, kept) = (run.request, Executions::of(run));
-        let stored = memory::read(&run.services.memory, run.flow, &request.session_id).await?;
+        let stored = run.session().turns().await?;
         run.budget().hold(stored.iter().map(|turn| turn.text.len()).sum())?;
         let past: Rc<[Value]> = stored.into_iter().map(turn_of).collect();
         let files = files(request);

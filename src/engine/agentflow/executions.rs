@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use super::written::{self, Written};
 use crate::engine::contract::failure::Failure;
+use crate::engine::contract::memory::Session;
 use crate::engine::contract::run::Run;
-use crate::engine::contract::runs::{Place, Runs};
 
 /// One run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,31 +51,26 @@ impl Execution {
 
 /// A session's last run.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Executions<'a> {
-    runs: &'a Runs,
-    place: Place<'a>,
-}
+pub(super) struct Executions<'a>(Session<'a>);
 
 impl<'a> Executions<'a> {
     /// Of the session that a run is in.
     pub(super) fn of(run: &'a Run<'_>) -> Self {
-        let place = Place { memory: &run.services.memory, flow: run.flow, session: &run.request.session_id };
-        Self { runs: &run.services.runs, place }
+        Self(run.session())
     }
 
-    /// The session's last run.
     pub(super) async fn get(self) -> Result<Option<Execution>, Failure> {
-        Ok(self.runs.get(self.place).await?.and_then(|text| Execution::read(&text)))
+        Ok(self.0.run().await?.and_then(|text| Execution::read(&text)))
     }
 
     /// The run that waits for its user; from now on it does not.
     pub(super) async fn resume(self) -> Result<Option<Execution>, Failure> {
         loop {
-            let Some(text) = self.runs.get(self.place).await? else { return Ok(None) };
+            let Some(text) = self.0.run().await? else { return Ok(None) };
             let Some(mut run) = Execution::read(&text) else { return Ok(None) };
             let Some(waits) = run.waits.take() else { return Ok(Some(run)) };
-            let goes_on = written::write(&run.to_write())?.into();
-            if self.runs.replace(self.place, &text, &goes_on).await? {
+            let goes_on = written::write(&run.to_write())?;
+            if self.0.replace_run(text, goes_on.into()).await? {
                 return Ok(Some(Execution { waits: Some(waits), ..run }));
             }
         }
@@ -83,11 +78,11 @@ impl<'a> Executions<'a> {
 
     pub(super) async fn put(self, run: &Written<'_>) -> Result<(), Failure> {
         let text = written::write(run)?;
-        self.runs.put(self.place, Some(text.into())).await
+        self.0.keep_run(Some(text.into())).await
     }
 
     pub(super) async fn forget(self) -> Result<(), Failure> {
-        if self.get().await?.is_some() { self.runs.put(self.place, None).await } else { Ok(()) }
+        if self.get().await?.is_some() { self.0.keep_run(None).await } else { Ok(()) }
     }
 }
 
@@ -98,7 +93,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::engine::contract::memory::{Store, Turn};
+    use crate::engine::contract::memory::Store;
     use crate::engine::memory::InProcess;
 
     fn waiting(bytes: usize) -> Execution {
@@ -106,45 +101,42 @@ mod tests {
         Execution { id: "id".into(), waits: Some(executed), ..Execution::default() }
     }
 
-    fn memory() -> Arc<dyn Store> {
+    fn store() -> Arc<dyn Store> {
         Arc::new(InProcess::default())
     }
 
-    fn place<'a>(runs: &'a Runs, memory: &'a Arc<dyn Store>, session: &'a str) -> Executions<'a> {
-        Executions { runs, place: Place { memory, flow: "flow", session } }
+    fn of<'a>(store: &'a Arc<dyn Store>, id: &'a str) -> Executions<'a> {
+        Executions(Session { store, flow: "flow", id })
     }
 
     #[tokio::test]
     async fn a_run_is_resumed_once() {
-        let (runs, memory) = (Runs::default(), memory());
-        let here = place(&runs, &memory, "s");
+        let store = store();
+        let here = of(&store, "s");
         here.put(&waiting(10).to_write()).await.unwrap();
-        assert!(place(&runs, &memory, "other").resume().await.unwrap().is_none());
+        assert!(of(&store, "other").resume().await.unwrap().is_none());
         assert!(here.resume().await.unwrap().unwrap().waits.is_some());
         assert!(here.resume().await.unwrap().unwrap().waits.is_none());
-        // The next process knows as much.
-        assert!(place(&Runs::default(), &memory, "s").resume().await.unwrap().unwrap().waits.is_none());
     }
 
     #[tokio::test]
-    async fn a_run_outlives_the_process() {
-        let memory = memory();
+    async fn a_run_is_read_as_it_was_written() {
+        let store = store();
+        let here = of(&store, "s");
         let state = json!({ "a": [1, null] }).as_object().unwrap().clone();
         let run = Execution { state, form: Some("x: y".into()), ..waiting(3) };
-        place(&Runs::default(), &memory, "s").put(&run.to_write()).await.unwrap();
-        let runs = Runs::default();
-        let next = place(&runs, &memory, "s");
-        assert_eq!(next.resume().await.unwrap().unwrap(), run);
-        next.forget().await.unwrap();
-        assert_eq!(place(&Runs::default(), &memory, "s").get().await.unwrap(), None);
+        here.put(&run.to_write()).await.unwrap();
+        assert_eq!(here.resume().await.unwrap().unwrap(), run);
+        here.forget().await.unwrap();
+        assert_eq!(here.get().await.unwrap(), None);
     }
 
     #[tokio::test]
     async fn what_cannot_be_read_is_forgotten() {
-        let memory = memory();
+        let store = store();
         for text in ["", "{", "{\"version\":9,\"id\":\"x\",\"state\":{}}", "{\"version\":2}"] {
-            memory.add("flow#runs", "s", &[Turn { by_user: false, text: text.into() }]).unwrap();
-            assert_eq!(place(&Runs::default(), &memory, "s").get().await.unwrap(), None, "{text}");
+            store.keep_run("flow", "s", Some(text.into())).unwrap();
+            assert_eq!(of(&store, "s").get().await.unwrap(), None, "{text}");
         }
     }
 }

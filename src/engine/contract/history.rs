@@ -1,7 +1,7 @@
 //! What was said before in a chat, as a run reads it and adds to it.
 
 use super::failure::Failure;
-use super::memory::{LONGEST_TEXT, Turn, add, read};
+use super::memory::{LONGEST_TEXT, Session, Turn};
 use super::message::Message;
 use super::run::Run;
 
@@ -23,11 +23,18 @@ impl Memory {
     }
 }
 
+impl Run<'_> {
+    /// What is kept of its session.
+    pub(crate) fn session(&self) -> Session<'_> {
+        Session { store: &self.services.memory, flow: self.flow, id: &self.request.session_id }
+    }
+}
+
 /// The session's turns before this request, read once.
 pub(crate) async fn recalled<'a>(run: &Run<'a>) -> Result<&'a [Turn], Failure> {
     let request = run.request;
     if request.recalled.get().is_none() {
-        let turns = read(&run.services.memory, run.flow, &request.session_id).await?;
+        let turns = run.session().turns().await?;
         let _ = request.recalled.set(turns.into());
     }
     Ok(request.recalled.get().map_or(&[], |turns| turns))
@@ -38,7 +45,7 @@ pub(crate) async fn recalled<'a>(run: &Run<'a>) -> Result<&'a [Turn], Failure> {
 pub(crate) async fn remember(run: &Run<'_>, question: &str, answer: &str) -> Result<(), Failure> {
     let turn = |by_user, text| Turn { by_user, text: beginning(text, LONGEST_TEXT).to_owned() };
     let turns = vec![turn(true, question), turn(false, answer)];
-    add(&run.services.memory, run.flow, &run.request.session_id, turns).await
+    run.session().add(turns).await
 }
 
 /// As much of a text as takes at most so many bytes in a JSON string.

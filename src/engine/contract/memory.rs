@@ -1,4 +1,5 @@
-//! What chats remember, and whoever keeps it: turns by flow and session.
+//! What chats remember, and whoever keeps it: turns by flow and session, and each session's last run, as far as a later
+//! request goes on from it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ impl Turn {
     }
 }
 
-/// Keeps turns. Bounded by count, size and age, whatever the kind.
+/// Keeps turns and runs. Bounded by count, size and age, whatever the kind.
 pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// Whether reading may wait for the disk.
     fn reads_wait(&self) -> bool {
@@ -55,31 +56,74 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// The store cannot be written.
     fn add(&self, flow: &str, session: &str, turns: &[Turn]) -> Result<(), Failure>;
 
+    /// The session's last run, as whoever goes on from it wrote it; `None`: it has none.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn run(&self, flow: &str, session: &str) -> Result<Option<Arc<str>>, Failure>;
+
+    /// Keeps a run as the session's last; `None`: it has none any more.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    fn keep_run(&self, flow: &str, session: &str, run: Option<Arc<str>>) -> Result<(), Failure>;
+
+    /// Keeps a run in the place of another; `false`: that is not the session's last any more. So of two who would go on
+    /// with a run, one does.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    fn replace_run(&self, flow: &str, session: &str, known: &str, next: Arc<str>) -> Result<bool, Failure>;
+
     /// Writes what still waits, when nothing more comes.
     fn finish(&self) {}
 }
 
-/// A session's turns. Where that waits for the disk, it keeps no run from going on.
-pub(crate) async fn read(store: &Arc<dyn Store>, flow: &str, session: &str) -> Result<Vec<Turn>, Failure> {
-    if !store.reads_wait() {
-        return store.turns(flow, session);
-    }
-    let (store, flow, session) = (Arc::clone(store), flow.to_owned(), session.to_owned());
-    off_thread(move || store.turns(&flow, &session)).await
+/// A session of a flow in its store. Where that waits for the disk, it keeps no other run of the thread from going on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Session<'a> {
+    pub(crate) store: &'a Arc<dyn Store>,
+    pub(crate) flow: &'a str,
+    pub(crate) id: &'a str,
 }
 
-/// Adds turns, as [`read`] reads them.
-pub(crate) async fn add(store: &Arc<dyn Store>, flow: &str, session: &str, turns: Vec<Turn>) -> Result<(), Failure> {
-    if !store.writes_wait() {
-        return store.add(flow, session, &turns);
+impl Session<'_> {
+    /// See [`Store::turns`].
+    pub(crate) async fn turns(self) -> Result<Vec<Turn>, Failure> {
+        self.ask(self.store.reads_wait(), |store, flow, session| store.turns(flow, session)).await
     }
-    let (store, flow, session) = (Arc::clone(store), flow.to_owned(), session.to_owned());
-    off_thread(move || store.add(&flow, &session, &turns)).await
-}
 
-async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(Failure::flow("What the chat remembers cannot be read.")))
+    /// See [`Store::add`].
+    pub(crate) async fn add(self, turns: Vec<Turn>) -> Result<(), Failure> {
+        self.ask(self.store.writes_wait(), move |store, flow, session| store.add(flow, session, &turns)).await
+    }
+
+    /// See [`Store::run`].
+    pub(crate) async fn run(self) -> Result<Option<Arc<str>>, Failure> {
+        self.ask(self.store.reads_wait(), |store, flow, session| store.run(flow, session)).await
+    }
+
+    /// See [`Store::keep_run`].
+    pub(crate) async fn keep_run(self, run: Option<Arc<str>>) -> Result<(), Failure> {
+        self.ask(self.store.writes_wait(), move |store, flow, session| store.keep_run(flow, session, run)).await
+    }
+
+    /// See [`Store::replace_run`].
+    pub(crate) async fn replace_run(self, known: Arc<str>, next: Arc<str>) -> Result<bool, Failure> {
+        let waits = self.store.reads_wait() || self.store.writes_wait();
+        self.ask(waits, move |store, flow, session| store.replace_run(flow, session, &known, next)).await
+    }
+
+    async fn ask<T: Send + 'static>(
+        self,
+        waits: bool,
+        work: impl FnOnce(&dyn Store, &str, &str) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        if !waits {
+            return work(&**self.store, self.flow, self.id);
+        }
+        let (store, flow, session) = (Arc::clone(self.store), self.flow.to_owned(), self.id.to_owned());
+        let done = tokio::task::spawn_blocking(move || work(&*store, &flow, &session)).await;
+        done.unwrap_or_else(|_| Err(Failure::flow("What the chat remembers cannot be read.")))
+    }
 }

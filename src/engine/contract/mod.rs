@@ -15,7 +15,6 @@ pub(crate) mod outcomes;
 pub(crate) mod prompt;
 pub(crate) mod request;
 pub(crate) mod run;
-pub(crate) mod runs;
 pub(crate) mod sink;
 pub(crate) mod watch;
 

@@ -15,7 +15,6 @@ use super::memory::Store;
 use super::model::{Answered, Ask, ChatModel};
 use super::node::{Source, Tool, ToolResult};
 use super::request::Request;
-use super::runs::Runs;
 use super::sink::Sink;
 use super::watch::Watch;
 use crate::client::Client;
@@ -35,15 +34,14 @@ pub(crate) struct Services {
     pub(crate) calls: Calls,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) memory: Arc<dyn Store>,
-    pub(crate) runs: Arc<Runs>,
     /// Since when the run computes that has its turn, where runs take turns.
     turn: Cell<Option<Instant>>,
 }
 
 impl Services {
-    pub(crate) fn new(metrics: Arc<Metrics>, memory: Arc<dyn Store>, runs: Arc<Runs>) -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>, memory: Arc<dyn Store>) -> Self {
         let client = Client::new(hop::passes_downstream);
-        Self { client, calls: Calls::new(&metrics), metrics, memory, runs, turn: Cell::default() }
+        Self { client, calls: Calls::new(&metrics), metrics, memory, turn: Cell::default() }
     }
 
     /// Does a run's work, and notes when its turns begin.

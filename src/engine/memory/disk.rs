@@ -1,12 +1,14 @@
 //! Exchanges in a file, `chats.redb`: what is in it, and what is let go.
 //!
 //! One row an exchange, by chatflow, session and number; numbers are microseconds since the epoch, so that a row's key
-//! says when it was. Two further tables say how much each session holds and which one was used when.
+//! says when it was. Two further tables say how much each session holds and which one was used when. A session's last
+//! run is one row of a table of its own; it goes with its session.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError, Table, TableDefinition,
@@ -43,12 +45,24 @@ pub(super) struct Exchange {
     pub(super) turns: Vec<Turn>,
 }
 
+/// A session's last run.
+#[derive(Debug)]
+pub(super) struct LastRun {
+    pub(super) flow: Box<str>,
+    pub(super) session: Box<str>,
+    pub(super) number: u64,
+    /// `None`: it has none any more.
+    pub(super) run: Option<Arc<str>>,
+}
+
 /// By chatflow, session and number: turns, as JSON.
 const EXCHANGES: TableDefinition<'_, (&str, &str, u64), &[u8]> = TableDefinition::new("exchanges");
 /// By chatflow and session: number of the last exchange, turns, bytes.
 const SESSIONS: TableDefinition<'_, (&str, &str), (u64, u64, u64)> = TableDefinition::new("sessions");
 /// By chatflow, number of the last exchange, and session.
 const USES: TableDefinition<'_, (&str, u64, &str), ()> = TableDefinition::new("uses");
+/// By chatflow and session: the last run's number, and what was written of it.
+const RUNS: TableDefinition<'_, (&str, &str), (u64, &str)> = TableDefinition::new("runs");
 /// By chatflow: sessions.
 const FLOWS: TableDefinition<'_, &str, u64> = TableDefinition::new("flows");
 
@@ -128,6 +142,25 @@ pub(super) fn read(
     Ok(exchanges)
 }
 
+/// A session's last run, unless it is older than `since`.
+pub(super) fn run(database: &Database, flow: &str, session: &str, since: u64) -> Result<Option<Arc<str>>, redb::Error> {
+    let transaction = database.begin_read()?;
+    if let Some(row) = transaction.open_table(RUNS)?.get((flow, session))? {
+        let (number, run) = row.value();
+        return Ok((number >= since).then(|| run.into()));
+    }
+    drop(transaction);
+    let last = read(database, &former(flow), session, since)?.pop();
+    Ok(last.and_then(|(_, mut turns)| turns.pop()).map(|turn| turn.text.into()))
+}
+
+/// Where runs were kept before they had a table, as what was said in a chatflow of that name. Nothing is written there
+/// any more, and what nobody uses is forgotten, so that this can go when the last such file is older than a session may
+/// be.
+fn former(flow: &str) -> String {
+    format!("{flow}#runs")
+}
+
 /// The highest number in the file.
 pub(super) fn last_number(database: &Database) -> Result<u64, redb::Error> {
     let transaction = database.begin_read()?;
@@ -142,10 +175,11 @@ pub(super) fn last_number(database: &Database) -> Result<u64, redb::Error> {
     Ok(last)
 }
 
-/// Writes exchanges, all or none, and lets go of what is too much.
+/// Writes exchanges and runs, all or none, and lets go of what is too much.
 pub(super) fn write<'a>(
     database: &Database,
     exchanges: impl IntoIterator<Item = &'a Exchange>,
+    runs: impl IntoIterator<Item = &'a LastRun>,
     bounds: &Bounds,
 ) -> Result<(), redb::Error> {
     let transaction = begin(database)?;
@@ -153,6 +187,9 @@ pub(super) fn write<'a>(
         let mut tables = Tables::open(&transaction)?;
         for exchange in exchanges {
             tables.add(exchange, bounds)?;
+        }
+        for run in runs {
+            tables.keep(run, bounds)?;
         }
     }
     Ok(transaction.commit()?)
@@ -187,6 +224,7 @@ pub(super) fn forget(database: &Database, since: u64, most: usize) -> Result<boo
 struct Tables<'t> {
     exchanges: Table<'t, (&'static str, &'static str, u64), &'static [u8]>,
     sessions: Table<'t, (&'static str, &'static str), (u64, u64, u64)>,
+    runs: Table<'t, (&'static str, &'static str), (u64, &'static str)>,
     uses: Table<'t, (&'static str, u64, &'static str), ()>,
     flows: Table<'t, &'static str, u64>,
 }
@@ -196,6 +234,7 @@ impl<'t> Tables<'t> {
         Ok(Self {
             exchanges: transaction.open_table(EXCHANGES)?,
             sessions: transaction.open_table(SESSIONS)?,
+            runs: transaction.open_table(RUNS)?,
             uses: transaction.open_table(USES)?,
             flows: transaction.open_table(FLOWS)?,
         })
@@ -227,6 +266,31 @@ impl<'t> Tables<'t> {
         }
         self.sessions.insert((&**flow, &**session), (*number, count, bytes))?;
         self.uses.insert((&**flow, *number, &**session), ())?;
+        Ok(())
+    }
+
+    fn keep(&mut self, run: &LastRun, bounds: &Bounds) -> Result<(), redb::Error> {
+        let LastRun { flow, session, number, run } = run;
+        let former = former(flow);
+        if self.sessions.get((&*former, &**session))?.is_some() {
+            self.forget(&former, session)?;
+        }
+        let Some(run) = run else {
+            self.runs.remove((&**flow, &**session))?;
+            return Ok(());
+        };
+        let before = self.sessions.get((&**flow, &**session))?.map(|held| held.value());
+        match before {
+            Some((used, ..)) => {
+                self.uses.remove((&**flow, used, &**session))?;
+            }
+            None => self.make_room(flow, bounds)?,
+        }
+        let (used, count, bytes) = before.unwrap_or_default();
+        let used = used.max(*number);
+        self.runs.insert((&**flow, &**session), (*number, &**run))?;
+        self.sessions.insert((&**flow, &**session), (used, count, bytes))?;
+        self.uses.insert((&**flow, used, &**session), ())?;
         Ok(())
     }
 
@@ -264,6 +328,7 @@ impl<'t> Tables<'t> {
             self.uses.remove((flow, used, session))?;
         }
         self.exchanges.retain_in((flow, session, 0)..=(flow, session, u64::MAX), |_, _| false)?;
+        self.runs.remove((flow, session))?;
         let count = self.flows.get(flow)?.map_or(0, |count| count.value()).saturating_sub(1);
         if count == 0 {
             self.flows.remove(flow)?;
@@ -275,82 +340,4 @@ impl<'t> Tables<'t> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BOUNDS: Bounds = Bounds { turns: 4, bytes: 1000, sessions: 3, age: 1000 };
-
-    fn exchange(session: &str, number: u64, text: &str) -> Exchange {
-        let turn = |by_user| Turn { by_user, text: text.to_owned() };
-        Exchange { flow: "flow".into(), session: session.into(), number, turns: vec![turn(true), turn(false)] }
-    }
-
-    fn texts(database: &Database, session: &str) -> Vec<String> {
-        let rows = read(database, "flow", session, 0).unwrap();
-        rows.into_iter().filter_map(|(_, turns)| turns.first().map(|turn| turn.text.clone())).collect()
-    }
-
-    #[test]
-    fn a_session_keeps_its_last_turns() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = open(folder.path()).unwrap();
-        for (number, text) in (1..).zip(["a", "b", "c"]) {
-            write(&database, [&exchange("s", number, text)], &BOUNDS).unwrap();
-        }
-        assert_eq!(texts(&database, "s"), ["b", "c"]);
-        // By size as well, but the last stays whatever its size.
-        write(&database, [&exchange("s", 4, &"x".repeat(2000))], &BOUNDS).unwrap();
-        assert_eq!(texts(&database, "s").len(), 1);
-        // And by age.
-        write(&database, [&exchange("s", 2000, "late")], &BOUNDS).unwrap();
-        assert_eq!(texts(&database, "s"), ["late"]);
-        assert_eq!(last_number(&database).unwrap(), 2000);
-    }
-
-    #[test]
-    fn the_session_unused_for_longest_goes() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = open(folder.path()).unwrap();
-        let all: Vec<_> = (1..).zip(["a", "b", "c", "a", "d"]).map(|(n, name)| exchange(name, n, name)).collect();
-        write(&database, &all, &BOUNDS).unwrap();
-        let known = |name: &str| !texts(&database, name).is_empty();
-        assert_eq!(["a", "b", "c", "d"].map(known), [true, false, true, true]);
-        assert!(!forget(&database, 5, 100).unwrap());
-        assert_eq!(["a", "b", "c", "d"].map(known), [false, false, false, true]);
-        // Nothing is left of them.
-        let transaction = database.begin_read().unwrap();
-        assert_eq!(transaction.open_table(FLOWS).unwrap().get("flow").unwrap().unwrap().value(), 1);
-        let rows = |count: redb::Result<redb::Range<'_, (&str, u64, &str), ()>>| count.unwrap().count();
-        assert_eq!(rows(transaction.open_table(USES).unwrap().iter()), 1);
-        assert_eq!(transaction.open_table(EXCHANGES).unwrap().iter().unwrap().count(), 1);
-    }
-
-    #[test]
-    fn sessions_and_flows_do_not_mix() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = open(folder.path()).unwrap();
-        let other = Exchange { flow: "flow2".into(), ..exchange("s", 3, "other") };
-        write(&database, [&exchange("s", 1, "mine"), &exchange("s2", 2, "next"), &other], &BOUNDS).unwrap();
-        assert_eq!(texts(&database, "s"), ["mine"]);
-        assert_eq!(read(&database, "flow2", "s", 0).unwrap().len(), 1);
-        assert!(read(&database, "flow2", "s", 4).unwrap().is_empty(), "too old");
-        assert_eq!(last_number(&database).unwrap(), 3);
-    }
-
-    #[test]
-    fn a_damaged_file_is_kept_aside() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join(FILE), "nonsense, and longer than a header would be".repeat(100)).unwrap();
-        let database = open(folder.path()).unwrap();
-        write(&database, [&exchange("s", 1, "a")], &BOUNDS).unwrap();
-        assert!(folder.path().join(ASIDE).exists());
-    }
-
-    #[test]
-    fn a_file_has_one_owner() {
-        let folder = tempfile::tempdir().unwrap();
-        let _held = open(folder.path()).unwrap();
-        let error = open(folder.path()).unwrap_err();
-        assert!(error.to_string().contains("another process"), "{error}");
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! Chats that are forgotten with the process.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::engine::contract::failure::Failure;
@@ -11,44 +11,92 @@ use crate::engine::contract::memory::{AGE, MOST_BYTES, MOST_SESSIONS, MOST_TURNS
 #[derive(Debug, Default)]
 pub(crate) struct InProcess(Mutex<Sessions>);
 
-/// By chatflow and session: when it was used last, and its turns.
-type Sessions = HashMap<(Arc<str>, Arc<str>), (Instant, Vec<Turn>)>;
+/// By chatflow and session.
+type Sessions = HashMap<(Arc<str>, Arc<str>), Remembered>;
 
-impl Store for InProcess {
-    fn turns(&self, flow: &str, session: &str) -> Result<Vec<Turn>, Failure> {
-        let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = sessions.get(&(Arc::from(flow), Arc::from(session)));
-        let found = found.filter(|(used, _)| used.elapsed() <= AGE);
-        Ok(found.map(|(_, turns)| turns.clone()).unwrap_or_default())
+/// What is kept of one.
+#[derive(Debug)]
+struct Remembered {
+    used: Instant,
+    turns: Vec<Turn>,
+    run: Option<Arc<str>>,
+}
+
+impl InProcess {
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, flow: &str, session: &str, turns: &[Turn]) -> Result<(), Failure> {
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Looks at a session, if there is something of it.
+    fn look<T: Default>(&self, flow: &str, session: &str, look: impl FnOnce(&mut Remembered) -> T) -> T {
+        let mut sessions = self.sessions();
+        let found = sessions.get_mut(&(Arc::from(flow), Arc::from(session)));
+        found.filter(|found| found.used.elapsed() <= AGE).map(look).unwrap_or_default()
+    }
+
+    /// Changes a session, which is made if it is not there.
+    fn change(&self, flow: &str, session: &str, change: impl FnOnce(&mut Remembered)) {
+        let mut sessions = self.sessions();
         let key = (Arc::from(flow), Arc::from(session));
         if sessions.len() >= MOST_SESSIONS && !sessions.contains_key(&key) {
-            let oldest = sessions.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| key.clone());
+            let oldest = sessions.iter().min_by_key(|(_, session)| session.used).map(|(key, _)| key.clone());
             if let Some(oldest) = oldest {
                 sessions.remove(&oldest);
             }
         }
-        let now = Instant::now();
-        let (used, stored) = sessions.entry(key).or_insert_with(|| (now, Vec::new()));
-        if used.elapsed() > AGE {
-            stored.clear();
+        let new = || Remembered { used: Instant::now(), turns: Vec::new(), run: None };
+        let session = sessions.entry(key).or_insert_with(new);
+        if session.used.elapsed() > AGE {
+            *session = new();
         }
-        *used = now;
-        stored.extend_from_slice(turns);
-        let mut bytes: usize = stored.iter().map(|turn| turn.text.len()).sum();
-        let mut superfluous = stored.len().saturating_sub(MOST_TURNS);
-        for (at, turn) in stored.iter().take(stored.len().saturating_sub(turns.len())).enumerate() {
-            if at >= superfluous && bytes <= MOST_BYTES {
-                break;
+        session.used = Instant::now();
+        change(session);
+    }
+}
+
+impl Store for InProcess {
+    fn turns(&self, flow: &str, session: &str) -> Result<Vec<Turn>, Failure> {
+        Ok(self.look(flow, session, |session| session.turns.clone()))
+    }
+
+    fn add(&self, flow: &str, session: &str, turns: &[Turn]) -> Result<(), Failure> {
+        self.change(flow, session, |session| {
+            let stored = &mut session.turns;
+            stored.extend_from_slice(turns);
+            let mut bytes: usize = stored.iter().map(|turn| turn.text.len()).sum();
+            let mut superfluous = stored.len().saturating_sub(MOST_TURNS);
+            for (at, turn) in stored.iter().take(stored.len().saturating_sub(turns.len())).enumerate() {
+                if at >= superfluous && bytes <= MOST_BYTES {
+                    break;
+                }
+                superfluous = superfluous.max(at + 1);
+                bytes -= turn.text.len();
             }
-            superfluous = superfluous.max(at + 1);
-            bytes -= turn.text.len();
-        }
-        stored.drain(..superfluous);
+            stored.drain(..superfluous);
+        });
         Ok(())
+    }
+
+    fn run(&self, flow: &str, session: &str) -> Result<Option<Arc<str>>, Failure> {
+        Ok(self.look(flow, session, |session| session.run.clone()))
+    }
+
+    fn keep_run(&self, flow: &str, session: &str, run: Option<Arc<str>>) -> Result<(), Failure> {
+        match run {
+            Some(run) => self.change(flow, session, |session| session.run = Some(run)),
+            None => self.look(flow, session, |session| session.run = None),
+        }
+        Ok(())
+    }
+
+    fn replace_run(&self, flow: &str, session: &str, known: &str, next: Arc<str>) -> Result<bool, Failure> {
+        Ok(self.look(flow, session, |session| {
+            let is_known = session.run.as_deref() == Some(known);
+            if is_known {
+                (session.used, session.run) = (Instant::now(), Some(next));
+            }
+            is_known
+        }))
     }
 }
 
@@ -80,6 +128,6 @@ mod tests {
         }
         assert!(store.turns("flow", "first").unwrap().is_empty(), "unused for longest");
         assert_eq!(store.turns("flow", "0").unwrap().len(), 1);
-        assert_eq!(store.0.lock().unwrap().len(), MOST_SESSIONS);
+        assert_eq!(store.sessions().len(), MOST_SESSIONS);
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwapOption;
 use redb::Database;
 
-use super::disk::{self, Bounds, Exchange};
+use super::disk::{self, Bounds, Exchange, LastRun};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::memory::{AGE, MOST_BYTES, MOST_SESSIONS, MOST_TURNS, Store, Turn};
 use crate::telemetry::metrics::Metrics;
@@ -27,8 +27,9 @@ const RETRY: Duration = Duration::from_secs(1);
 const TIDY: Duration = Duration::from_hours(1);
 /// Sessions forgotten in one write.
 const FORGET: usize = 500;
-/// Bytes that may wait for a disk that does not take them.
+/// Bytes that may wait for a disk that does not take them, and of runs beside them.
 const MOST_WAITING: usize = 32 << 20;
+const MOST_WAITING_RUNS: usize = 16 << 20;
 
 const BOUNDS: Bounds = Bounds {
     turns: MOST_TURNS as u64,
@@ -62,6 +63,10 @@ struct Waiting {
     /// Oldest first.
     exchanges: HashMap<Place, Vec<Arc<Exchange>>>,
     bytes: usize,
+    /// The last of each session.
+    runs: HashMap<Place, Arc<LastRun>>,
+    /// Batches with runs that are in the file.
+    written: u64,
     /// The last number that was given.
     last: u64,
     is_closing: bool,
@@ -104,16 +109,54 @@ impl Store for Kept {
             Some(database) => disk::read(database, flow, session, now().saturating_sub(BOUNDS.age)),
             None => Err(redb::Error::DatabaseClosed),
         };
-        let stored = stored.map_err(|error| {
-            tracing::error!(%error, "what a chat remembers cannot be read");
-            Failure::flow("What the chat remembers cannot be read.")
-        })?;
+        let stored = stored.map_err(|error| unreadable(&error))?;
         let last = stored.last().map_or(0, |(number, _)| *number);
         let newer =
             waiting.iter().filter(|exchange| exchange.number > last).flat_map(|exchange| exchange.turns.clone());
         let mut turns: Vec<Turn> = stored.into_iter().flat_map(|(_, turns)| turns).chain(newer).collect();
         turns.drain(..turns.len().saturating_sub(MOST_TURNS));
         Ok(turns)
+    }
+
+    fn run(&self, flow: &str, session: &str) -> Result<Option<Arc<str>>, Failure> {
+        let waiting = self.shared.waiting().runs.get(&(flow.into(), session.into())).cloned();
+        waiting.map_or_else(|| self.shared.stored_run(flow, session), |waiting| Ok(waiting.run.clone()))
+    }
+
+    fn keep_run(&self, flow: &str, session: &str, run: Option<Arc<str>>) -> Result<(), Failure> {
+        let waiting = self.shared.waiting();
+        let bytes: usize = waiting.runs.values().map(|waiting| length(waiting)).sum();
+        if run.as_ref().is_some_and(|run| bytes + run.len() > MOST_WAITING_RUNS) {
+            self.shared.lose(waiting);
+        } else {
+            self.shared.keep_run(waiting, flow, session, run);
+        }
+        Ok(())
+    }
+
+    fn replace_run(&self, flow: &str, session: &str, known: &str, next: Arc<str>) -> Result<bool, Failure> {
+        let place: Place = (flow.into(), session.into());
+        loop {
+            let waiting = self.shared.waiting();
+            if let Some(last) = waiting.runs.get(&place) {
+                let is_known = last.run.as_deref() == Some(known);
+                if is_known {
+                    self.shared.keep_run(waiting, flow, session, Some(next));
+                }
+                return Ok(is_known);
+            }
+            let written = waiting.written;
+            drop(waiting);
+            if self.shared.stored_run(flow, session)?.as_deref() != Some(known) {
+                return Ok(false);
+            }
+            let waiting = self.shared.waiting();
+            // What was read is still so if no other run was written since, and none waits.
+            if waiting.written == written && !waiting.runs.contains_key(&place) {
+                self.shared.keep_run(waiting, flow, session, Some(next));
+                return Ok(true);
+            }
+        }
     }
 
     fn finish(&self) {
@@ -129,19 +172,14 @@ impl Store for Kept {
         let mut waiting = self.shared.waiting();
         let bytes: usize = size(turns);
         if waiting.bytes + bytes > MOST_WAITING {
-            // The client has its answer: better a chat that forgets than one that fails.
-            self.shared.metrics.engine.memory_lost.inc();
-            if !std::mem::replace(&mut waiting.is_full, true) {
-                tracing::error!("chats forget what is said: the disk does not take it");
-            }
+            self.shared.lose(waiting);
             return Ok(());
         }
-        let number = now().max(waiting.last + 1);
-        waiting.last = number;
+        let number = waiting.number();
         waiting.bytes += bytes;
         let exchange = Exchange { flow: flow.into(), session: session.into(), number, turns: turns.to_vec() };
         // With something there already the writer is at work, or rests, and will look again.
-        let is_asleep = waiting.exchanges.is_empty();
+        let is_asleep = waiting.is_empty();
         waiting.exchanges.entry((flow.into(), session.into())).or_default().push(Arc::new(exchange));
         drop(waiting);
         if is_asleep {
@@ -151,7 +189,46 @@ impl Store for Kept {
     }
 }
 
+impl Waiting {
+    /// The next.
+    fn number(&mut self) -> u64 {
+        self.last = now().max(self.last + 1);
+        self.last
+    }
+
+    fn is_empty(&self) -> bool {
+        self.exchanges.is_empty() && self.runs.is_empty()
+    }
+}
+
 impl Shared {
+    /// The client has its answer: better a chat that forgets than one that fails.
+    fn lose(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        self.metrics.engine.memory_lost.inc();
+        if !std::mem::replace(&mut waiting.is_full, true) {
+            tracing::error!("chats forget what is said: the disk does not take it");
+        }
+    }
+
+    fn keep_run(&self, mut waiting: MutexGuard<'_, Waiting>, flow: &str, session: &str, run: Option<Arc<str>>) {
+        let number = waiting.number();
+        let is_asleep = waiting.is_empty();
+        let last = LastRun { flow: flow.into(), session: session.into(), number, run };
+        waiting.runs.insert((flow.into(), session.into()), Arc::new(last));
+        drop(waiting);
+        if is_asleep {
+            self.wake.notify_all();
+        }
+    }
+
+    fn stored_run(&self, flow: &str, session: &str) -> Result<Option<Arc<str>>, Failure> {
+        let stored = match &self.database.load_full() {
+            Some(database) => disk::run(database, flow, session, now().saturating_sub(BOUNDS.age)),
+            None => Err(redb::Error::DatabaseClosed),
+        };
+        stored.map_err(|error| unreadable(&error))
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -161,8 +238,8 @@ impl Shared {
         let mut tidied: Option<Instant> = None;
         let mut is_failing = false;
         loop {
-            let (batch, is_closing) = self.next();
-            let mut outcome = if batch.is_empty() { Ok(()) } else { self.write(&batch) };
+            let (batch, runs, is_closing) = self.next();
+            let mut outcome = if batch.is_empty() && runs.is_empty() { Ok(()) } else { self.write(&batch, &runs) };
             if outcome.is_ok() && !is_closing && tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY) {
                 outcome = self.tidy();
                 tidied = Some(Instant::now());
@@ -171,7 +248,9 @@ impl Shared {
                 Ok(()) if std::mem::take(&mut is_failing) => tracing::info!("what chats remember is written again"),
                 Ok(()) => {}
                 Err(error) if is_closing => {
-                    let lost = self.waiting().exchanges.values().map(Vec::len).sum::<usize>();
+                    let waiting = self.waiting();
+                    let lost = waiting.exchanges.values().map(Vec::len).sum::<usize>() + waiting.runs.len();
+                    drop(waiting);
                     self.metrics.engine.memory_lost.inc_by(lost as u64);
                     tracing::error!(%error, lost, "what chats should remember was not written");
                 }
@@ -191,28 +270,32 @@ impl Shared {
     }
 
     /// Waits for something to write, or until it is time to look at the old. `true`: this is the last of it.
-    fn next(&self) -> (Vec<Arc<Exchange>>, bool) {
+    fn next(&self) -> (Vec<Arc<Exchange>>, Vec<Arc<LastRun>>, bool) {
         let waiting = self.waiting();
-        let is_idle = |waiting: &mut Waiting| waiting.exchanges.is_empty() && !waiting.is_closing;
+        let is_idle = |waiting: &mut Waiting| waiting.is_empty() && !waiting.is_closing;
         let waited = self.wake.wait_timeout_while(waiting, TIDY, is_idle);
         let (waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let mut batch: Vec<_> = waiting.exchanges.values().flatten().map(Arc::clone).collect();
+        let runs = waiting.runs.values().map(Arc::clone).collect();
         let is_closing = waiting.is_closing;
         drop(waiting);
         batch.sort_unstable_by_key(|exchange| exchange.number);
-        (batch, is_closing)
+        (batch, runs, is_closing)
     }
 
-    fn write(&self, batch: &[Arc<Exchange>]) -> Result<(), redb::Error> {
+    fn write(&self, batch: &[Arc<Exchange>], runs: &[Arc<LastRun>]) -> Result<(), redb::Error> {
         let database = self.database.load_full().ok_or(redb::Error::DatabaseClosed)?;
-        disk::write(&database, batch.iter().map(|exchange| &**exchange), &BOUNDS)?;
-        let last = batch.last().map_or(0, |exchange| exchange.number);
+        disk::write(&database, batch.iter().map(|exchange| &**exchange), runs.iter().map(|run| &**run), &BOUNDS)?;
+        let numbers = batch.last().map(|exchange| exchange.number).into_iter().chain(runs.iter().map(|run| run.number));
+        let last = numbers.max().unwrap_or_default();
         let mut waiting = self.waiting();
         waiting.exchanges.retain(|_, exchanges| {
             exchanges.retain(|exchange| exchange.number > last);
             !exchanges.is_empty()
         });
         waiting.bytes = waiting.exchanges.values().flatten().map(|exchange| size(&exchange.turns)).sum();
+        waiting.runs.retain(|_, run| run.number > last);
+        waiting.written += u64::from(!runs.is_empty());
         waiting.is_full = false;
         Ok(())
     }
@@ -238,6 +321,15 @@ impl Shared {
     }
 }
 
+fn unreadable(error: &redb::Error) -> Failure {
+    tracing::error!(%error, "what a chat remembers cannot be read");
+    Failure::flow("What the chat remembers cannot be read.")
+}
+
+fn length(run: &LastRun) -> usize {
+    run.run.as_ref().map_or(0, |run| run.len())
+}
+
 /// Bytes in memory, about.
 fn size(turns: &[Turn]) -> usize {
     turns.iter().map(|turn| turn.text.len() + 64).sum()
@@ -250,75 +342,4 @@ fn now() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn turns(text: &str) -> Vec<Turn> {
-        vec![Turn { by_user: true, text: text.to_owned() }, Turn { by_user: false, text: format!("re {text}") }]
-    }
-
-    fn open(folder: &Path) -> Kept {
-        Kept::open(folder, &Arc::new(Metrics::new().unwrap())).unwrap()
-    }
-
-    #[test]
-    fn what_was_said_is_known_at_once_and_after_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let kept = open(folder.path());
-        let mut expected = Vec::new();
-        for number in 0..150 {
-            let said = turns(&number.to_string());
-            kept.add("flow", "session", &said).unwrap();
-            expected.extend(said);
-            if number % 7 == 0 {
-                // Lets the writer in between.
-                std::thread::yield_now();
-            }
-            let known = kept.turns("flow", "session").unwrap();
-            let last = expected.get(expected.len().saturating_sub(MOST_TURNS)..).unwrap();
-            assert_eq!(known, last, "{number}");
-        }
-        drop(kept);
-        let kept = open(folder.path());
-        assert_eq!(kept.turns("flow", "session").unwrap(), expected[expected.len() - MOST_TURNS..]);
-        assert!(kept.turns("flow", "other").unwrap().is_empty());
-        assert!(kept.turns("other", "session").unwrap().is_empty());
-        // And goes on in order.
-        kept.add("flow", "session", &turns("next")).unwrap();
-        assert_eq!(kept.turns("flow", "session").unwrap().last().unwrap().text, "re next");
-    }
-
-    #[test]
-    fn what_waits_too_long_is_bounded() {
-        let folder = tempfile::tempdir().unwrap();
-        // Without its writer, as with a disk that takes nothing.
-        let kept = open(folder.path());
-        kept.finish();
-        let long = "x".repeat(1 << 20);
-        for _ in 0..40 {
-            kept.add("flow", "session", &turns(&long)).unwrap();
-        }
-        let waiting = kept.shared.waiting().bytes;
-        assert!((MOST_WAITING - (4 << 20)..=MOST_WAITING).contains(&waiting), "{waiting}");
-        assert_eq!(kept.shared.metrics.engine.memory_lost.get(), 25);
-    }
-
-    #[test]
-    fn a_write_that_failed_is_made_up_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let kept = open(folder.path());
-        let held = kept.shared.database.swap(None);
-        kept.add("flow", "session", &turns("one")).unwrap();
-        assert!(kept.turns("flow", "session").is_err());
-        // The file can be had again.
-        drop(held);
-        let end = Instant::now() + Duration::from_secs(20);
-        while kept.turns("flow", "session").is_err() {
-            assert!(Instant::now() < end);
-            std::thread::yield_now();
-        }
-        assert_eq!(kept.turns("flow", "session").unwrap(), turns("one"));
-        drop(kept);
-        assert_eq!(open(folder.path()).turns("flow", "session").unwrap(), turns("one"));
-    }
-}
+mod tests;

@@ -69,6 +69,18 @@ impl Store for OnDisk {
         self.in_use()?.add(flow, session, turns)
     }
 
+    fn run(&self, flow: &str, session: &str) -> Result<Option<Arc<str>>, Failure> {
+        self.in_use()?.run(flow, session)
+    }
+
+    fn keep_run(&self, flow: &str, session: &str, run: Option<Arc<str>>) -> Result<(), Failure> {
+        self.in_use()?.keep_run(flow, session, run)
+    }
+
+    fn replace_run(&self, flow: &str, session: &str, known: &str, next: Arc<str>) -> Result<bool, Failure> {
+        self.in_use()?.replace_run(flow, session, known, next)
+    }
+
     fn finish(&self) {
         if let Some(kept) = self.kept.get() {
             kept.finish();

@@ -207,7 +207,7 @@ async fn provider(inputs: Value) -> (TcpListener, Value) {
 
 pub(crate) fn services() -> Services {
     let metrics = Arc::new(Metrics::new().unwrap());
-    Services::new(metrics, Arc::new(InProcess::default()), Arc::default())
+    Services::new(metrics, Arc::new(InProcess::default()))
 }
 
 /// Takes one request, and closes the connection behind the answer.

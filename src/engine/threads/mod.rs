@@ -25,7 +25,6 @@ use self::answer::Job;
 use self::unanswered::Unanswered;
 use crate::engine::contract::memory::Store;
 use crate::engine::contract::run::Services;
-use crate::engine::contract::runs::Runs;
 use crate::telemetry::metrics::Metrics;
 
 /// Predictions that wait for one thread to begin them.
@@ -52,7 +51,6 @@ struct Means {
     metrics: Arc<Metrics>,
     /// What chats remember.
     memory: Arc<dyn Store>,
-    runs: Arc<Runs>,
 }
 
 /// One thread, as those see it that have work for it.
@@ -72,7 +70,7 @@ struct Load {
 impl EngineThreads {
     pub(crate) fn new(metrics: &Arc<Metrics>, memory: Arc<dyn Store>) -> Self {
         Self {
-            means: Means { metrics: Arc::clone(metrics), memory, runs: Arc::default() },
+            means: Means { metrics: Arc::clone(metrics), memory },
             seats: OnceLock::new(),
             starting: Mutex::default(),
             stop: CancellationToken::new(),
@@ -198,8 +196,8 @@ impl EngineThread {
     }
 
     fn services(&self) -> Rc<Services> {
-        let Means { metrics, memory, runs } = self.means.clone();
-        Rc::new(Services::new(metrics, memory, runs))
+        let Means { metrics, memory } = self.means.clone();
+        Rc::new(Services::new(metrics, memory))
     }
 }
 
