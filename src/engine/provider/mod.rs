@@ -21,6 +21,8 @@ use crate::client::{self, Origin, Reach, Request, RequestBody, RequestHead, Resp
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::{Run, Services};
 use crate::state::endpoints::{Endpoints, Health};
+#[cfg(test)]
+use crate::telemetry::metrics::Metrics;
 use crate::wire::json;
 
 /// A provider's answer that is read whole.
@@ -71,7 +73,7 @@ impl Targets {
 
     /// With no others beside it.
     #[cfg(test)]
-    pub(crate) fn alone(upstream: &str, metrics: &crate::telemetry::metrics::Metrics) -> Self {
+    pub(crate) fn alone(upstream: &str, metrics: &Metrics) -> Self {
         Self::new(&upstream.into(), &Arc::new(Endpoints::new(metrics)))
     }
 

@@ -42,13 +42,13 @@ const ENGINE: Table = &[
 /// What each part of the engine may use of the other modules: the less, the sooner it stands by itself.
 const OUTSIDE_ENGINE: Table = &[
     ("threads", &["state::chats", "predict", "redact", "telemetry::metrics"]),
-    ("flow", &["wire::json", "config", "telemetry::metrics"]),
+    ("flow", &["state::endpoints", "wire::json", "config", "telemetry::metrics"]),
     ("agentflow", &["predict::chat_id", "wire::json", "redact", "config::override_rules"]),
     ("nodes", &["predict::chat_id", "wire::json"]),
     ("models", &["predict::chat_id", "wire::json", "config::Secret"]),
     ("compile", &["wire::json", "config"]),
     ("documents", &["wire::json"]),
-    ("provider", &["wire::json", "client", "telemetry::metrics"]),
+    ("provider", &["state::endpoints", "wire::json", "client"]),
     ("demo", &[]),
     ("memory", &["telemetry::metrics"]),
     // Events are written as they are told, and a run has its thread's connections.
