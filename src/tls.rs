@@ -3,6 +3,7 @@
 //! One provider, aws-lc-rs, given explicitly; TLS 1.2 and 1.3; no 0-RTT, since a replayed POST would be answered
 //! twice.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,9 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use zeroize::Zeroizing;
 
+use crate::config::content::{self, MOST_SETTINGS};
 use crate::config::{Problem, Problems, Tls};
 
 /// A listener's certificate, ready to serve.
@@ -36,8 +39,9 @@ impl Identity {
     pub(crate) fn load(tls: &Tls) -> Result<Self, Problems> {
         let chain = certificates(&tls.cert_file, "server.tls.cert_file")?;
         let key_problem = |message: String| problem(&tls.key_file, "server.tls.key_file", message);
-        let key = PrivateKeyDer::from_pem_file(&tls.key_file)
-            .map_err(|error| key_problem(format!("expected a private key in PEM: {error}")))?;
+        let expected = |error: &dyn fmt::Display| key_problem(format!("expected a private key in PEM: {error}"));
+        let key = content::read(&tls.key_file, MOST_SETTINGS).map_err(|error| expected(&error))?;
+        let key = PrivateKeyDer::from_pem_slice(&Zeroizing::new(key)).map_err(|error| expected(&error))?;
         let not_after = chain.first().and_then(not_after).ok_or_else(|| {
             problem(&tls.cert_file, "server.tls.cert_file", "the first certificate cannot be read".to_owned())
         })?;
@@ -71,9 +75,10 @@ impl Identity {
 
 fn certificates(file: &Path, field: &str) -> Result<Vec<CertificateDer<'static>>, Problem> {
     let problem = |message: String| problem(file, field, message);
-    let chain = CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| problem(format!("expected certificates in PEM: {error}")))?;
+    let expected = |error: &dyn fmt::Display| problem(format!("expected certificates in PEM: {error}"));
+    let text = content::read(file, MOST_SETTINGS).map_err(|error| expected(&error))?;
+    let chain = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(|error| expected(&error))?;
     if chain.is_empty() { Err(problem("expected at least one certificate in PEM".to_owned())) } else { Ok(chain) }
 }
 

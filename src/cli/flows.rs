@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use ipnet::IpNet;
 
 use super::BAD_CONFIG;
+use crate::config::content::{self, MOST_EXPORT};
 use crate::config::{self, Config, UpstreamKind};
 use crate::engine::{self, Credentials, DocumentStores, Inspected, Inspection, Missing, Need};
 use crate::telemetry::metrics::Metrics;
@@ -56,7 +57,7 @@ impl Check {
         let mut mistakes = Vec::new();
         let mut texts = Vec::new();
         for file in self.files {
-            match std::fs::read_to_string(&file) {
+            match content::text(&file, MOST_EXPORT) {
                 Ok(text) => texts.push((file, text)),
                 Err(error) => mistakes.push(format!("{}: {error}", file.display())),
             }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::content::{self, MOST_SETTINGS};
 use super::error::{Problem, Problems};
 use super::expand::Environment;
 use super::file::{Field, File};
@@ -47,7 +48,7 @@ fn load_with(path: &Path, environment: Environment<'_>) -> Result<Config, Proble
 }
 
 fn read(path: &Path, environment: Environment<'_>, former: Option<&Config>) -> Reread {
-    match std::fs::read(path) {
+    match content::read(path, MOST_SETTINGS) {
         Ok(content) => resolved(SecretFile::new(path.to_owned(), content), environment, former),
         Err(error) => unreadable(path, &error),
     }
@@ -70,7 +71,7 @@ fn resolved(source: SecretFile, environment: Environment<'_>, former: Option<&Co
 
 fn keys_file_with(path: &Path, environment: Environment<'_>) -> Option<PathBuf> {
     const NAME: &str = "keys_file";
-    let text = std::fs::read_to_string(path).ok()?;
+    let text = content::text(path, MOST_SETTINGS).ok()?;
     if let (Some(File { keys_file, .. }), problems) = yaml::read(path, &text) {
         let is_plain = problems.iter().all(|problem| problem.field != NAME);
         return is_plain.then(|| resolve::keys_file(&keys_file, path, environment)).flatten();

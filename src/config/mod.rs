@@ -4,6 +4,7 @@
 //! validates (`resolve.rs`) and reports every problem at once with file, line, column and field (`error.rs`).
 //! Nothing in here knows sockets, requests or TLS.
 
+pub(crate) mod content;
 mod error;
 mod expand;
 mod file;

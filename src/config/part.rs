@@ -1,7 +1,7 @@
 //! What a gateway runs on comes in parts: on a reload each is taken over, or keeps what it was, by itself.
 
 /// A kind of file; the label `file` of metrics and log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Part {
     Config,
     Keys,

@@ -19,15 +19,16 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 use serde_saphyr::{Error, Options};
 
+use super::content::{self, TooLarge};
 use super::error::Problem;
 pub(crate) use items::{Items, each_item};
 pub(crate) use nearest::suggest;
 pub(crate) use value::{At, Located, Named, Node, Value};
 
 /// Bytes of a document that is read into one tree.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Bytes of a list that is read item by item; a keys file with a hundred thousand keys has about thirty million.
-const MAX_LIST_BYTES: usize = 128 * 1024 * 1024;
+const MAX_BYTES: usize = content::MOST_SETTINGS;
+/// Bytes of a list that is read item by item.
+const MAX_LIST_BYTES: usize = content::MOST_KEYS;
 /// Of one file; what follows is not worth reading.
 const MOST_PROBLEMS: usize = 100;
 /// Levels of lists and maps within one another; the configuration itself needs seven.
@@ -43,7 +44,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, text: &str) -> (Option<T>, 
 
 fn read_into<T: DeserializeOwned>(text: &str, report: &mut Report) -> Option<T> {
     if text.len() > MAX_BYTES {
-        report.add(None, String::new(), "the file is larger than 16MiB");
+        report.add(None, String::new(), TooLarge(content::MOST_SETTINGS).to_string());
         return None;
     }
     let mut root: Node = match serde_saphyr::from_str_with_options(text, options(MAX_BYTES)) {

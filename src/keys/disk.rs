@@ -2,14 +2,19 @@
 //! leaves one of the two.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+
+use crate::config::content::{self, MOST_KEYS};
 
 /// A new file is for its owner only.
 const MODE: u32 = 0o600;
 /// Nobody else may read the keys file, whatever it was before; a group may, as the gateway's user often is one.
 const KEPT_MODE_BITS: u32 = 0o660;
+
+/// How often a link is followed that leads nowhere: it may be replaced in that moment.
+const LOOKS_BEHIND_LINK: usize = 2;
 
 /// What could not be done to the keys file.
 #[derive(Debug, thiserror::Error)]
@@ -100,9 +105,8 @@ impl LockedFile {
 
 /// The text of a file; `None` if there is none.
 pub(super) fn read(path: &Path) -> Result<Option<String>, DiskError> {
-    let mut text = String::new();
-    match File::open(path).and_then(|mut file| file.read_to_string(&mut text)) {
-        Ok(_) => Ok(Some(text)),
+    match content::text(path, MOST_KEYS) {
+        Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(DiskError::Read { path: path.to_owned(), source }),
     }
@@ -110,16 +114,22 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, DiskError> {
 
 /// The file behind all links.
 fn target(path: &Path) -> Result<PathBuf, DiskError> {
-    match fs::canonicalize(path) {
-        Ok(target) => Ok(target),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if fs::symlink_metadata(path).is_ok() {
-                Err(DiskError::DanglingLink { path: path.to_owned() })
-            } else {
-                Ok(path.to_owned())
-            }
+    target_with(path, |path| fs::canonicalize(path))
+}
+
+fn target_with(path: &Path, follow: impl Fn(&Path) -> io::Result<PathBuf>) -> Result<PathBuf, DiskError> {
+    let mut looks = 0;
+    loop {
+        match follow(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            target => return target.map_err(|source| DiskError::Read { path: path.to_owned(), source }),
         }
-        Err(source) => Err(DiskError::Read { path: path.to_owned(), source }),
+        match fs::symlink_metadata(path) {
+            // Another writer has made the file since, or let the link point elsewhere.
+            Ok(metadata) if !metadata.is_symlink() || looks < LOOKS_BEHIND_LINK => looks += 1,
+            Ok(_) => return Err(DiskError::DanglingLink { path: path.to_owned() }),
+            Err(_) => return Ok(path.to_owned()),
+        }
     }
 }
 
@@ -174,6 +184,20 @@ mod tests {
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         fs::remove_file(&file).unwrap();
         assert!(matches!(LockedFile::open(&link), Err(DiskError::DanglingLink { .. })));
+    }
+
+    #[test]
+    fn a_file_that_another_writer_makes_in_that_moment_is_no_dangling_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.yaml");
+        let follow = |path: &Path| {
+            let found = fs::canonicalize(path);
+            if found.is_err() {
+                fs::write(path, "one").unwrap();
+            }
+            found
+        };
+        assert_eq!(target_with(&path, follow).unwrap(), fs::canonicalize(&path).unwrap());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use crate::config::content::{self, MOST_SETTINGS};
 use crate::config::error::Problem;
 use crate::config::expand::{Environment, expand, has_variable};
 use crate::config::file::Field;
@@ -218,10 +219,9 @@ impl<'a> Reader<'a> {
 
     /// Refuses a file that is not there. If one in force has gone, whoever reads it says so.
     pub(super) fn require_file(&mut self, place: &At<()>, path: &Path) {
-        match std::fs::metadata(path) {
+        match content::check(path, MOST_SETTINGS) {
             _ if self.is_in_force(path) => {}
-            Ok(metadata) if metadata.is_dir() => self.refuse(place, "expected a file, found a folder"),
-            Ok(_) => {}
+            Ok(()) => {}
             Err(error) => self.refuse(place, missing_file(&error)),
         }
     }
@@ -240,7 +240,7 @@ impl<'a> Reader<'a> {
     ) -> Option<(PathBuf, T)> {
         let node = field.0.as_ref()?;
         let path = self.path(field)?;
-        let read = std::fs::read(&path).map_err(|error| missing_file(&error));
+        let read = content::read(&path, MOST_SETTINGS).map_err(|error| missing_file(&error));
         let message = match read.and_then(|content| Ok((parse(&content)?, content))) {
             Ok((value, content)) => {
                 self.note(SecretFile::new(path.clone(), content));
@@ -311,6 +311,7 @@ pub(in crate::config) fn unreadable(error: &io::Error) -> String {
         ErrorKind::PermissionDenied => String::from("the file may not be read: permission denied"),
         ErrorKind::InvalidData => String::from("the file is not valid UTF-8"),
         ErrorKind::IsADirectory => String::from("expected a file, found a folder"),
+        _ if content::is_refused(error) => error.to_string(),
         kind => format!("the file cannot be read: {kind}"),
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::{At, MAX_LIST_BYTES, MOST_PROBLEMS, Node, Report, de, describe, options, position};
+use crate::config::content::{self, TooLarge};
 use crate::config::error::{Problem, Problems};
 
 /// Takes items, with their place in the list; `None`: one that could not be read. What is wrong with it is added.
@@ -22,7 +23,7 @@ pub(crate) trait Items {
 pub(crate) fn each_item<I: Items>(path: &Path, text: &str, field: &'static str, items: &mut I) -> Result<(), Problems> {
     let mut report = Report { file: path.to_owned(), problems: Vec::new() };
     if text.len() > MAX_LIST_BYTES {
-        report.add(None, String::new(), "the file is larger than 128MiB");
+        report.add(None, String::new(), TooLarge(content::MOST_KEYS).to_string());
         return Err(Problems(report.problems));
     }
     let mut document = Document { field, first: None, is_cut: false, report: &mut report, items };

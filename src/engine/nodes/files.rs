@@ -1,20 +1,20 @@
 //! Files that a flow brings along: inside the export as data URIs, or, where Flowise kept them in its own storage, in
 //! the folder beside the export that has the flow's name.
 
+use std::io::ErrorKind;
 use std::path::{Component, Path};
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use crate::config::content::{self, MOST_DOCUMENT, TooLarge};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::workshop::Need;
 use crate::wire::json;
 
 /// Where Flowise keeps files by name.
 pub(crate) const STORAGE: &str = "FILE-STORAGE::";
-/// Of one file, so that a flow cannot fill the memory.
-const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -71,8 +71,8 @@ fn from_data_uri(uri: &str) -> Result<Vec<u8>, String> {
         return Err(problem());
     }
     let data = data.split(',').next().unwrap_or_default();
-    if data.len() as u64 / 4 * 3 > MOST_BYTES {
-        return Err(too_large());
+    if data.len() / 4 * 3 > MOST_DOCUMENT {
+        return Err(TooLarge(MOST_DOCUMENT).to_string());
     }
     BASE64.decode(data.trim()).map_err(|_| problem())
 }
@@ -90,15 +90,11 @@ fn from_folder(folder: Option<&Path>, name: &str) -> Result<Vec<u8>, String> {
     );
     let Some(folder) = folder else { return Err(absent) };
     let path = folder.join(name);
-    let size = std::fs::metadata(&path).map_err(|_| absent)?.len();
-    if size > MOST_BYTES {
-        return Err(too_large());
-    }
-    std::fs::read(&path).map_err(|error| format!("the file \"{name}\" cannot be read: {error}"))
-}
-
-fn too_large() -> String {
-    format!("the file is larger than {} MiB", MOST_BYTES / 1024 / 1024)
+    content::read(&path, MOST_DOCUMENT).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => absent,
+        _ if content::is_refused(&error) => error.to_string(),
+        _ => format!("the file \"{name}\" cannot be read: {error}"),
+    })
 }
 
 /// UTF-8 without its mark.

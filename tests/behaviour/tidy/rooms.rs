@@ -44,7 +44,7 @@ const OUTSIDE_ENGINE: Table = &[
     ("threads", &["state::chats", "predict", "redact", "telemetry::metrics"]),
     ("flow", &["state::endpoints", "wire::json", "config", "telemetry::metrics"]),
     ("agentflow", &["predict::chat_id", "wire::json", "redact", "config::override_rules"]),
-    ("nodes", &["predict::chat_id", "wire::json"]),
+    ("nodes", &["predict::chat_id", "wire::json", "config::content"]),
     ("models", &["predict::chat_id", "wire::json", "config::Secret"]),
     ("compile", &["wire::json", "config"]),
     ("documents", &["wire::json"]),
@@ -71,12 +71,14 @@ const OUTSIDE_ENGINE: Table = &[
 
 /// The same of the configuration; `mod` is its `mod.rs`, the settings.
 const CONFIG: Table = &[
-    ("load", &["resolve", "file", "mod", "expand", "yaml", "error"]),
-    ("resolve", &["file", "units", "mod", "override_rules", "expand", "yaml", "error"]),
+    ("load", &["resolve", "file", "mod", "expand", "yaml", "content", "error"]),
+    ("resolve", &["file", "units", "mod", "override_rules", "expand", "yaml", "content", "error"]),
     ("file", &["yaml"]),
     ("units", &["mod"]),
     ("mod", &["origin", "part", "secret", "error"]),
-    ("yaml", &["error"]),
+    ("yaml", &["content", "error"]),
+    // Files as they are, whatever is in them.
+    ("content", &[]),
 ];
 
 #[test]

@@ -1,15 +1,14 @@
 //! What lies in an engine's folder.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest::{Context, SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256};
 use serde::de::IgnoredAny;
 
+use crate::config::content::{self, MOST_DOCUMENT, MOST_EXPORT};
 use crate::engine::documents::stores::{DocumentStores, is_whole_export};
 use crate::wire::json;
-
-/// Of one file. Exports of everything have the chats in them, if their author wants.
-const MOST_BYTES: u64 = 256 * 1024 * 1024;
 
 /// A file, and what is in it or why it cannot be read.
 pub(super) type Text = (PathBuf, Result<String, String>);
@@ -37,24 +36,30 @@ fn is_json(text: &str) -> bool {
 }
 
 fn text(path: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > MOST_BYTES {
-        return Err(format!("it is larger than {} MiB", MOST_BYTES / 1024 / 1024));
+    let text = content::read(path, MOST_EXPORT).map_err(|error| error.to_string())?;
+    match json::sound(&text) {
+        Cow::Borrowed(whole) if whole.len() == text.len() => {}
+        mended => return Ok(mended.into_owned()),
     }
-    let text = std::fs::read(path).map_err(|error| error.to_string())?;
-    Ok(json::sound(&text).into_owned())
+    // Not copied: it may be large.
+    String::from_utf8(text).map_err(|error| error.to_string())
 }
 
 /// Of everything that a flow is made of: its export, and the files in its folder.
 pub(super) fn digest_of(text: &str, folder: &Path) -> std::io::Result<[u8; 32]> {
-    let mut content = Context::new(&SHA256);
-    content.update(text.as_bytes());
+    let mut all = Context::new(&SHA256);
+    all.update(text.as_bytes());
     let files = if folder.is_dir() { listed(folder)? } else { Vec::new() };
     for file in files.iter().filter(|file| file.is_file()) {
-        content.update(file.as_os_str().as_encoded_bytes());
-        content.update(digest(&SHA256, &std::fs::read(file)?).as_ref());
+        all.update(file.as_os_str().as_encoded_bytes());
+        match content::digest(file, MOST_DOCUMENT) {
+            Ok(digest) => all.update(&digest),
+            // No flow can read it.
+            Err(error) if content::is_refused(&error) => all.update(&[0; 32]),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(content.finish().as_ref().try_into().unwrap_or_default())
+    Ok(all.finish().as_ref().try_into().unwrap_or_default())
 }
 
 /// The flows' files, in order.
