@@ -43,7 +43,7 @@ impl Workshop {
 }
 
 /// What a node asks for beside its flow and does not get. It is loaded without, and fails when it needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Missing {
     /// The node's id.
     pub(crate) node: String,
@@ -51,7 +51,7 @@ pub(crate) struct Missing {
     pub(crate) need: Need,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Need {
     /// A field of a credential that the configuration does not have.
     Credential { name: String, field: String },

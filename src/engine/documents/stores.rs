@@ -1,6 +1,6 @@
 //! Flowise's document stores. A flow's export names them and does not hold them; what *Settings ▸ Export* writes does.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::wire::json;
 pub(crate) struct DocumentStores {
     all: Vec<Arc<DocumentStore>>,
     /// The files, by digest.
-    read: Vec<(PathBuf, [u8; 32])>,
+    read: BTreeMap<PathBuf, [u8; 32]>,
     /// Files that could not be read, and why; their stores are as they were before.
     problems: Vec<(PathBuf, String)>,
 }
@@ -82,33 +82,43 @@ impl DocumentStores {
     /// are as they were there are taken over.
     pub(crate) fn read_again(files: &[(PathBuf, Result<String, String>)], previous: Option<&Arc<Self>>) -> Arc<Self> {
         let seen = |text: &Result<String, String>| digest_of(text.as_ref().unwrap_or_else(|error| error));
-        let read: Vec<_> = files.iter().map(|(path, text)| (path.clone(), seen(text))).collect();
+        let read: BTreeMap<_, _> = files.iter().map(|(path, text)| (path.clone(), seen(text))).collect();
         if let Some(same) = previous.filter(|previous| previous.read == read) {
             return Arc::clone(same);
         }
         let mut stores = Self { all: Vec::new(), read, problems: Vec::new() };
+        let before = previous.map(|previous| previous.all.as_slice()).unwrap_or_default();
+        let by_id: HashMap<&str, &DocumentStore> = before.iter().map(|store| (&*store.id, &**store)).collect();
+        let mut files_of = HashMap::new();
         for (path, text) in files {
             let found = text.as_ref().map_err(Clone::clone).and_then(|text| stores_of(path, text));
-            let found =
-                found.map(|found| found.into_iter().map(|store| Arc::new(store.taking_over(previous))).collect());
-            if let Err(problem) = found.and_then(|found| stores.add(found)) {
+            let found = found.map(|found| {
+                let taken_over = found.into_iter().map(|store| {
+                    let before = by_id.get(&*store.id).copied();
+                    Arc::new(store.taking_over(before))
+                });
+                taken_over.collect()
+            });
+            if let Err(problem) = found.and_then(|found| stores.add(found, &mut files_of)) {
                 stores.problems.push((path.clone(), problem));
-                let before = previous.into_iter().flat_map(|previous| &previous.all);
                 // What another file has by now is that file's.
-                let _ = stores.add(before.filter(|store| store.file == *path).map(Arc::clone).collect());
+                let of_file = before.iter().filter(|store| store.file == *path).map(Arc::clone).collect();
+                let _ = stores.add(of_file, &mut files_of);
             }
         }
         Arc::new(stores)
     }
 
-    /// Adds the stores of one file, all or none.
-    fn add(&mut self, stores: Vec<Arc<DocumentStore>>) -> Result<(), String> {
-        let mut files: HashMap<&str, &Path> = self.all.iter().map(|store| (&*store.id, &*store.file)).collect();
+    /// Adds the stores of one file, all or none. `files`: where those are that were added, by id.
+    fn add(&mut self, stores: Vec<Arc<DocumentStore>>, files: &mut HashMap<String, PathBuf>) -> Result<(), String> {
+        let mut own = HashSet::new();
         for store in &stores {
-            if let Some(other) = files.insert(&store.id, &store.file) {
+            let other = files.get(&store.id).or_else(|| (!own.insert(&*store.id)).then_some(&store.file));
+            if let Some(other) = other {
                 return Err(format!("the document store \"{}\" is in {} as well", store.name, other.display()));
             }
         }
+        files.extend(stores.iter().map(|store| (store.id.clone(), store.file.clone())));
         self.all.extend(stores);
         Ok(())
     }
@@ -120,7 +130,7 @@ impl DocumentStores {
 
     /// Whether that file is one of the exports.
     pub(crate) fn has_file(&self, path: &Path) -> bool {
-        self.read.iter().any(|(file, _)| file == path)
+        self.read.contains_key(path)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &DocumentStore> + Clone {
@@ -146,8 +156,7 @@ impl DocumentStores {
 }
 
 impl DocumentStore {
-    fn taking_over(self, previous: Option<&Arc<DocumentStores>>) -> Self {
-        let before = previous.and_then(|previous| previous.all.iter().find(|before| before.id == self.id));
+    fn taking_over(self, before: Option<&Self>) -> Self {
         match before.filter(|before| before.documents == self.documents && before.embeddings == self.embeddings) {
             Some(before) => Self { index: Arc::clone(&before.index), documents: Arc::clone(&before.documents), ..self },
             None => self,

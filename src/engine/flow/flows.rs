@@ -140,6 +140,9 @@ impl Flows {
             let names = [Some(&chatflow.name), chatflow.id.as_ref()];
             names.into_iter().flatten().find(|name| is_there(name)).map(ToString::to_string)
         };
+        // In reverse: of several with one id the first counts.
+        let ids = wanted.iter().rev().filter_map(|chatflow| Some((chatflow.id.as_deref()?, chatflow)));
+        let by_id: HashMap<_, _> = ids.collect();
         let mut waiting: Vec<String> = wanted.iter().filter_map(file_of).collect();
         let mut used = HashSet::new();
         while let Some(name) = waiting.pop() {
@@ -149,7 +152,7 @@ impl Flows {
             }
             for need in flow.into_iter().flat_map(|flow| &flow.missing).map(|missing| &missing.need) {
                 if let Need::Flow { name } = need {
-                    let by_id = wanted.iter().find(|chatflow| chatflow.id.as_deref() == Some(name)).and_then(file_of);
+                    let by_id = by_id.get(&**name).copied().and_then(file_of);
                     waiting.push(by_id.unwrap_or_else(|| name.clone()));
                 }
             }
@@ -240,7 +243,7 @@ impl Flows {
                 tracing::info!(file = %store.file.display(), store = store.name, passages, "a document store was loaded");
             }
         }
-        let known: Vec<_> = previous.into_iter().flat_map(Self::missing).collect();
+        let known: HashSet<_> = previous.into_iter().flat_map(Self::missing).collect();
         for (file, Missing { label, need, .. }) in self.missing().filter(|missing| !known.contains(missing)) {
             tracing::warn!(file = %file.display(), node = label, %need, "a node will fail for want of something");
         }
