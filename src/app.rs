@@ -144,7 +144,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
     };
     let control = std::thread::Builder::new().name("control".into()).spawn({
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        move || runtime.block_on(control.run(reloader, reload_wanted))
+        move || run_to_end(runtime, control.run(reloader, reload_wanted))
     })?;
     Ok(Gateway { http, https, admin, phase, reload, workers: threads, workers_done, control, log, snapshots, engine })
 }
@@ -157,6 +157,13 @@ fn kept(policy: &Policy, metrics: &Arc<Metrics>) -> Result<Arc<dyn engine::Store
         memory.open().map_err(|error| policy.memory_problem(&error))?;
     }
     Ok(Arc::new(memory))
+}
+
+/// Without waiting for what is read on threads of its own: a disk that does not answer must not keep the process.
+fn run_to_end<T>(runtime: tokio::runtime::Runtime, work: impl Future<Output = T>) -> T {
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    done
 }
 
 fn bind(address: SocketAddr, count: usize) -> Result<server::Bound, StartError> {
@@ -215,6 +222,12 @@ impl Gateway {
         self.reload.send(reload::Now(Some(done))).await.is_ok() && outcome.await.unwrap_or(false)
     }
 
+    /// The same without waiting: whoever heeds signals must go on heeding them.
+    pub fn reload_soon(&self) {
+        // Full: one is due already.
+        let _ = self.reload.try_send(reload::Now(None));
+    }
+
     /// Stops accepting, lets requests and streams finish for `server.shutdown_grace`, then ends the rest. Returns how
     /// many connections were cut.
     pub async fn drain(mut self) -> usize {
@@ -244,5 +257,28 @@ impl Gateway {
     /// Completes when a worker has ended although nobody asked for it.
     pub async fn failed(&mut self) {
         self.workers_done.recv().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn the_end_waits_for_no_read_that_does_not_end() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (answer, read) = mpsc::channel::<()>();
+        let (began, reading) = mpsc::channel();
+        run_to_end(runtime, async move {
+            tokio::task::spawn_blocking(move || {
+                began.send(()).unwrap();
+                read.recv()
+            });
+            tokio::task::spawn_blocking(move || reading.recv()).await.unwrap().unwrap();
+        });
+        // Only now.
+        drop(answer);
     }
 }

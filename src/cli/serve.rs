@@ -82,9 +82,7 @@ async fn wait(mut gateway: Gateway, announce: impl FnOnce(&Gateway)) -> std::io:
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hang_up.recv() => {
-                gateway.reload().await;
-            }
+            _ = hang_up.recv() => gateway.reload_soon(),
             () = gateway.failed() => {
                 tracing::error!("all workers have ended");
                 return Ok(ExitCode::FAILURE);

@@ -17,7 +17,7 @@ use super::disk::{self, DiskError, LockedFile};
 use super::edit::{self, Change};
 use super::file::{self, Entry, Names};
 use super::secret::{self, Kind, NoRandomness};
-use super::{Details, Key, State};
+use super::{Details, Key, State, written};
 use crate::config::{OriginError, Origins, Problems, Secret};
 
 const HEADER: &str = "\
@@ -259,19 +259,12 @@ impl Rotate {
 impl Revoke {
     fn run(&self, place: &Place<'_>) -> Result<Output, CommandError> {
         let locked = LockedFile::open(place.file)?;
-        let (text, entries, index) = find(place.file, &locked, &self.id)?;
-        let mut entry = entries.get(index).cloned().ok_or_else(|| CommandError::NoSuchKey(self.id.clone()))?;
-        let (change, done) = if self.delete {
-            if entries.len() == 1 {
-                return Err(CommandError::LastKey(entry.key.id));
-            }
-            (Change::Remove(index), "deleted")
-        } else {
-            entry.key.enabled = false;
-            (Change::Replace(index, entry), "disabled")
+        let edited = match find(place.file, &locked, &self.id) {
+            Err(CommandError::Invalid(problems)) => self.edited_in_part(place, &locked, problems)?,
+            found => self.edited(place, found?)?,
         };
-        let edited = edited(place.file, &text, &entries, &change)?;
         locked.replace(&edited)?;
+        let done = if self.delete { "deleted" } else { "disabled" };
         let mut stderr = format!(
             "key `{}` is {done} in {}; {}, if one runs, refuses it within 2 seconds\n",
             self.id,
@@ -285,6 +278,49 @@ impl Revoke {
             );
         }
         Ok(Output { stdout: Secret::new(String::new()), stderr })
+    }
+
+    fn edited(
+        &self,
+        place: &Place<'_>,
+        (text, entries, index): (String, Vec<Entry>, usize),
+    ) -> Result<String, CommandError> {
+        let mut entry = entries.get(index).cloned().ok_or_else(|| CommandError::NoSuchKey(self.id.clone()))?;
+        let change = if self.delete {
+            if entries.len() == 1 {
+                return Err(CommandError::LastKey(entry.key.id));
+            }
+            Change::Remove(index)
+        } else {
+            entry.key.enabled = false;
+            Change::Replace(index, entry)
+        };
+        edited(place.file, &text, &entries, &change)
+    }
+
+    /// In a file with mistakes: no reason to keep a key either, as far as it can be read.
+    fn edited_in_part(
+        &self,
+        place: &Place<'_>,
+        locked: &LockedFile,
+        problems: Problems,
+    ) -> Result<String, CommandError> {
+        let mut text = locked.text().unwrap_or_default().to_owned();
+        let Some(mut written) = written::read(place.file, &text) else { return Err(problems.into()) };
+        // By mistake there may be several.
+        let places = written.with_id(&self.id).to_vec();
+        if places.is_empty() {
+            return Err(problems.into());
+        }
+        for index in places.into_iter().rev() {
+            if self.delete && written.is_last(index) {
+                return Err(CommandError::LastKey(self.id.as_str().into()));
+            }
+            let edited = edit::revoke(&text, &written, index, self.delete);
+            text = edited.map_err(|edit::Unfaithful| CommandError::Uneditable(place.file.to_owned()))?;
+            written = written::read(place.file, &text).unwrap_or_default();
+        }
+        Ok(text)
     }
 }
 

@@ -9,7 +9,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::file::{self, Entry};
-use super::{Digest, Kind};
+use super::written::{self, WrittenKey};
+use super::{Digest, Kind, Written};
 
 /// What is to be done to a keys file.
 pub(super) enum Change {
@@ -37,6 +38,52 @@ pub(super) fn apply(text: &str, entries: &[Entry], change: &Change) -> Result<St
         .filter(|edited| means(edited, &wanted))
         .or_else(|| Some(rewritten(text, &wanted)).filter(|text| means(text, &wanted)))
         .ok_or(Unfaithful)
+}
+
+/// Disables or removes the item with that index of a file in which something is wrong. Nothing but the item is touched.
+pub(super) fn revoke(text: &str, written: &Written, index: usize, is_deleted: bool) -> Result<String, Unfaithful> {
+    let at = written.items.get(index).ok_or(Unfaithful)?.at;
+    let mut wanted = written.items.clone();
+    if is_deleted {
+        wanted.remove(index);
+        return Lines::new(text).without(at).filter(|edited| says(edited, &wanted)).ok_or(Unfaithful);
+    }
+    wanted.iter_mut().skip(index).take(1).for_each(|item| item.enabled = false);
+    let ways = [|text: &str, at| Lines::new(text).disabled(at), with_other_value, with_first_field];
+    ways.iter().filter_map(|way| way(text, at)).find(|edited| says(edited, &wanted)).ok_or(Unfaithful)
+}
+
+fn says(text: &str, wanted: &[WrittenKey]) -> bool {
+    written::read(Path::new(""), text).is_some_and(|read| {
+        read.items.len() == wanted.len() && read.items.iter().zip(wanted).all(|(read, wanted)| read.means(wanted))
+    })
+}
+
+/// `enabled: false` before everything else in the map that starts there.
+fn with_first_field(text: &str, at: (u32, u32)) -> Option<String> {
+    let (before, after) = text.split_at_checked(offset(text, at)?)?;
+    if let Some(fields) = after.strip_prefix('{') {
+        return Some([before, "{ enabled: false, ", fields.trim_start_matches(' ')].concat());
+    }
+    let column = usize::try_from(at.1).ok()?.checked_sub(1)?;
+    Some(format!("{before}enabled: false\n{:column$}{after}", ""))
+}
+
+/// What `enabled` says behind that place is false.
+fn with_other_value(text: &str, at: (u32, u32)) -> Option<String> {
+    let name = offset(text, at)?;
+    let name = name + text.get(name..)?.find("enabled")?;
+    let value = name + text.get(name..)?.find("true")?;
+    Some([text.get(..value)?, "false", text.get(value + "true".len()..)?].concat())
+}
+
+/// Where a line and column (in characters) are, in bytes.
+fn offset(text: &str, (line, column): (u32, u32)) -> Option<usize> {
+    let lines = usize::try_from(line).ok()?.checked_sub(1)?;
+    let start = text.split_inclusive('\n').take(lines).map(str::len).sum();
+    let characters = text.get(start..)?.char_indices();
+    let (offset, _) = characters.into_iter().nth(usize::try_from(column).ok()?.checked_sub(1)?)?;
+    Some(start + offset)
 }
 
 fn means(text: &str, wanted: &[Entry]) -> bool {
@@ -83,17 +130,28 @@ impl Lines {
         match change {
             Change::Append(new) => self.append(entries, new)?,
             Change::Replace(index, new) => self.replace(entries.get(*index)?, new)?,
-            Change::Remove(index) => {
-                let place = self.place(entries.get(*index)?)?;
-                self.lines.drain(place.lines);
-            }
+            Change::Remove(index) => return self.without(entries.get(*index)?.at?),
         }
+        Some(self.lines.concat())
+    }
+
+    fn without(mut self, at: (u32, u32)) -> Option<String> {
+        let place = self.place(at)?;
+        self.lines.drain(place.lines);
+        Some(self.lines.concat())
+    }
+
+    fn disabled(mut self, at: (u32, u32)) -> Option<String> {
+        let place = self.place(at)?;
+        let mut lines: Vec<String> = self.lines.get(place.lines.clone())?.to_vec();
+        set_field(&mut lines, place.fields, self.newline, "enabled", Some("false"))?;
+        self.lines.splice(place.lines, lines);
         Some(self.lines.concat())
     }
 
     fn append(&mut self, entries: &[Entry], new: &Entry) -> Option<()> {
         let (end, dash) = if let Some(last) = entries.last() {
-            let place = self.place(last)?;
+            let place = self.place(last.at?)?;
             (place.lines.end, place.dash)
         } else if file::is_blank(&self.lines.concat()) {
             self.lines.push(format!("keys:{}", self.newline));
@@ -106,7 +164,7 @@ impl Lines {
     }
 
     fn replace(&mut self, old: &Entry, new: &Entry) -> Option<()> {
-        let place = self.place(old)?;
+        let place = self.place(old.at?)?;
         let newline = self.newline;
         let mut lines: Vec<String> = self.lines.get(place.lines.clone())?.to_vec();
         let mut set =
@@ -124,8 +182,7 @@ impl Lines {
         Some(())
     }
 
-    fn place(&self, entry: &Entry) -> Option<Place> {
-        let (line, column) = entry.at?;
+    fn place(&self, (line, column): (u32, u32)) -> Option<Place> {
         let first = usize::try_from(line).ok()?.checked_sub(1)?;
         let fields = usize::try_from(column).ok()?.checked_sub(1)?;
         let before = self.lines.get(first)?.get(..fields)?;

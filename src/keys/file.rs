@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use self::reader::Reader;
-pub(super) use self::reader::is_uuid;
+pub(super) use self::reader::{from_hex, is_uuid};
 use super::{Key, KeyStore};
 use crate::config::yaml;
 use crate::config::{Problem, Problems};

@@ -11,6 +11,7 @@ pub mod secret;
 mod slots;
 mod store;
 pub mod token;
+mod written;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,11 +20,13 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use crate::config::content::{self, MOST_KEYS};
 use crate::config::{Config, Origins, Problem, Problems};
 
 pub use file::{Names, parse};
 pub use secret::Kind;
 pub use store::{Counts, Denied, Found, KeyStore, Slot, State, Unknown};
+pub use written::Written;
 
 /// SHA-256 of a whole key.
 pub type Digest = [u8; 32];
@@ -56,19 +59,24 @@ struct Details {
     allowed_ips: Vec<IpNet>,
 }
 
-/// Reads the keys file that the configuration names.
-pub fn load(config: &Config) -> Result<KeyStore, Problems> {
-    parse(&config.keys_file, &read(config)?, Some(&Known::of(config).names()))
+/// A keys file that cannot be taken over.
+#[derive(Debug)]
+pub(crate) struct Unusable {
+    pub(crate) problems: Problems,
+    /// What it says of keys nevertheless; `None`: nothing.
+    pub(crate) written: Option<Box<Written>>,
 }
 
-/// As [`load`], whatever the configuration calls its plans and chatflows: the keys are to be compared, not used.
-pub(crate) fn load_unbound(config: &Config) -> Result<KeyStore, Problems> {
-    parse(&config.keys_file, &read(config)?, None)
+/// Reads the keys file that the configuration names.
+pub(crate) fn load(config: &Config) -> Result<KeyStore, Unusable> {
+    let text = read(config).map_err(|problem| Unusable { problems: problem.into(), written: None })?;
+    parse(&config.keys_file, &text, Some(&Known::of(config).names()))
+        .map_err(|problems| Unusable { problems, written: written::read(&config.keys_file, &text).map(Box::new) })
 }
 
 fn read(config: &Config) -> Result<String, Problem> {
     let path = &config.keys_file;
-    std::fs::read_to_string(path).map_err(|error| Problem {
+    content::text(path, MOST_KEYS).map_err(|error| Problem {
         file: path.clone(),
         at: None,
         field: String::new(),

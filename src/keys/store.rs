@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::file::is_uuid;
 use super::slots::Slots;
-use super::{Digest, Key, Names};
+use super::{Digest, Key, Names, Written};
 
 /// All keys of one load.
 #[derive(Clone, Default)]
@@ -165,8 +165,8 @@ impl KeyStore {
     /// These keys without those that `written` has revoked: which are not in it, or are disabled, have ended or have
     /// another secret there. Nothing that it grants is added.
     #[must_use]
-    pub fn without_revoked(&self, written: &Self) -> Self {
-        self.keys.iter().filter_map(|key| key.as_far_as(written.by_id(&key.id)?.1)).collect()
+    pub fn without_revoked(&self, written: &Written) -> Self {
+        self.keys.iter().filter_map(|key| written.leaves(key)).collect()
     }
 
     /// The same keys under a configuration that calls plans and chatflows otherwise. `plans`: how they were called.
@@ -258,29 +258,6 @@ impl Key {
     #[must_use]
     pub fn is_rotating(&self, now: Timestamp) -> bool {
         self.previous().is_some_and(|(_, until)| now < until)
-    }
-
-    /// This key as far as `written` lets it go on; `None`: it is revoked.
-    fn as_far_as(&self, written: &Self) -> Option<Self> {
-        // Until when a secret counts there; `None`: no longer.
-        let end = |digest: &Digest| match written.previous() {
-            _ if *digest == written.digest => Some(Timestamp::MAX),
-            Some((old, until)) if old == *digest => Some(until),
-            _ => None,
-        };
-        let current = end(&self.digest).map(|until| (self.digest, until));
-        let previous = self.previous().and_then(|(digest, until)| Some((digest, until.min(end(&digest)?))));
-        let (digest, until) = current.or(previous)?;
-        let ends = [self.expires_at, written.expires_at, Some(until).filter(|until| *until < Timestamp::MAX)];
-        let mut key = Self {
-            digest,
-            expires_at: ends.into_iter().flatten().min(),
-            enabled: self.enabled && written.enabled,
-            upsert: self.upsert && written.upsert,
-            ..self.clone()
-        };
-        key.set_previous(previous.filter(|(old, _)| *old != digest));
-        Some(key)
     }
 }
 

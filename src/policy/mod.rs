@@ -4,10 +4,12 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`build`] | puts the parts together, or says what does not fit |
+//! | [`rekeyed`] | the same with other keys |
 //! | [`sources`] | reads the parts; on a reload, one that is not good keeps what it was |
 //! | [`state_dir`] | whether what must be kept can be |
 
 mod build;
+mod rekeyed;
 mod sources;
 mod state_dir;
 

@@ -1,14 +1,14 @@
 //! Reads what a policy is put together from, part by part. From the start everything must be good; on a reload a part that
 //! is not keeps what it was.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::build::{Parts, Upstreams, answers, collect, no_flow};
 use super::{Engines, Policy};
 use crate::config::{self, Chatflow, Config, Flowise, Part, Problem, Problems, UpstreamKind};
 use crate::engine::{Flows, Wanted};
-use crate::keys::{self, KeyStore, Known};
+use crate::keys::{self, KeyStore, Known, Unusable};
 use crate::state::endpoints::Endpoints;
 use crate::tls::Identity;
 use crate::upstream::target::FlowiseUpstream;
@@ -27,7 +27,7 @@ pub(crate) struct Sources<'a> {
 }
 
 /// Why a part, or one file of it, is not as it is on disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Held {
     pub(crate) part: Part,
     pub(crate) problem: Problem,
@@ -99,19 +99,19 @@ impl<'a> Sources<'a> {
         if let Some(last) = self.unless_due(Part::Keys) {
             return Ok(Arc::clone(&last.keys));
         }
-        let mut problems = match keys::load(self.config) {
+        let Unusable { mut problems, written } = match keys::load(self.config) {
             Ok(keys) => return Ok(Arc::new(keys)),
-            Err(problems) => problems,
+            Err(unusable) => unusable,
         };
         let Some(last) = self.last else { return Err(problems) };
         let is_other = !Arc::ptr_eq(&last.config, self.config);
         if is_other && keys::load(&last.config).is_ok() {
             return Err(problems);
         }
-        // A file that is well-formed in itself says at least which keys there are no longer.
-        let mut kept = match keys::load_unbound(self.config) {
-            Ok(written) => Arc::new(last.keys.without_revoked(&written)),
-            Err(_) => Arc::clone(&last.keys),
+        // It may say at least which keys there are no longer.
+        let mut kept = match &written {
+            Some(written) => Arc::new(last.keys.without_revoked(written)),
+            None => Arc::clone(&last.keys),
         };
         if is_other {
             match kept.under(Known::of(&last.config).plans(), &Known::of(self.config).names()) {
@@ -209,8 +209,9 @@ impl<'a> Sources<'a> {
             names.any(|name| flows.keep(name, former, no_flow(chatflow, &flows, self.config)));
         }
         self.hold(Part::Flows, flows.held().to_vec());
-        let is_wanted =
-            |name: &str| wanted.iter().any(|wanted| *wanted.name == *name || wanted.id.as_deref() == Some(name));
+        let names: HashSet<&str> =
+            wanted.iter().flat_map(|wanted| [Some(&*wanted.name), wanted.id.as_deref()]).flatten().collect();
+        let is_wanted = |name: &str| names.contains(name);
         // Those that chatflows name are the configuration's mistake, which is told with them.
         let others = flows.broken().filter(|(name, _)| self.last.is_none() || !is_wanted(name));
         let others: Vec<_> = others.flat_map(|(_, problems)| problems.to_vec()).collect();

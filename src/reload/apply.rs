@@ -1,10 +1,13 @@
 //! Reads again what has changed, takes over each part that is good, and keeps what is in force of every other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::diff::needs_restart;
 use super::files::Files;
+use super::keys::KeysFile;
+use super::show::{show_outcome, show_policy, warn_of_unused};
 use crate::config::resolve::Reread;
 use crate::config::{Config, Part, Problem, Problems};
 use crate::policy::{Held, Policy, Sources};
@@ -15,7 +18,9 @@ use crate::telemetry::metrics::Metrics;
 
 /// See the module.
 pub(crate) struct Reloader {
-    pub(super) files: Files,
+    keys: KeysFile,
+    /// `None`: a look is made, which has them.
+    files: Option<Files>,
     snapshots: Shared,
     state: Arc<SharedState>,
     metrics: Arc<Metrics>,
@@ -23,7 +28,9 @@ pub(crate) struct Reloader {
     /// What is on disk and not in force. It is looked at again when some file changes.
     held: Vec<Held>,
     /// What was said of flows that no chatflow needs.
-    unused: Vec<Problem>,
+    unused: HashSet<Problem>,
+    /// That a look takes too long has been told.
+    is_overdue: bool,
 }
 
 /// What a look at the files gave.
@@ -35,6 +42,86 @@ struct Look {
     parts: BTreeSet<Part>,
 }
 
+/// A look at all files, to be made where waiting hurts nobody.
+pub(super) struct Job {
+    /// `None`: they were lost.
+    files: Option<Files>,
+    snapshots: Shared,
+    state: Arc<SharedState>,
+    /// What is on disk and not in force.
+    waiting: BTreeSet<Part>,
+    /// Whether to read again although nothing has changed.
+    force: bool,
+}
+
+/// What came of a [`Job`].
+pub(super) struct Looked {
+    files: Files,
+    /// `None`: nothing has changed.
+    outcome: Option<Outcome>,
+}
+
+struct Outcome {
+    /// What was in force when the look began; keys may have gone since.
+    since: Arc<Snapshot>,
+    look: Look,
+    changed: BTreeSet<Part>,
+    waiting: BTreeSet<Part>,
+}
+
+impl Job {
+    pub(super) fn run(self) -> Looked {
+        let Self { files, snapshots, state, waiting, force } = self;
+        let since = snapshots.load_full();
+        let mut files = files.unwrap_or_else(|| Files::of(&since.config));
+        let mut changed = files.changed();
+        if changed.is_empty() && force {
+            changed.insert(Part::Config);
+        }
+        let outcome = (!changed.is_empty()).then(|| {
+            let look = look(&mut files, &since, changed.union(&waiting).copied().collect(), &state);
+            Outcome { since, look, changed, waiting }
+        });
+        files.folders();
+        Looked { files, outcome }
+    }
+}
+
+fn look(files: &mut Files, current: &Policy, due: BTreeSet<Part>, state: &SharedState) -> Look {
+    let last = current.parts();
+    let again =
+        |config: &Arc<Config>, due: &BTreeSet<Part>| Sources::new(config, &state.endpoints).again(&last, due).read();
+    if !due.contains(&Part::Config) && !due.contains(&Part::Secrets) {
+        files.follow([&*current.config], &[]);
+        let looked = again(&current.config, &due);
+        return Look::new(looked, Vec::new(), due);
+    }
+    let all = BTreeSet::from(Part::ALL);
+    let Reread { config, held, named } = current.config.load_again();
+    let problems = match config.map(Arc::new) {
+        Ok(config) => {
+            files.follow([&*current.config, &*config], &[]);
+            match again(&config, &all) {
+                Ok(looked) => {
+                    files.follow([&*config], &[]);
+                    return Look::new(Ok(looked), in_secrets(held), all);
+                }
+                Err(problems) => problems,
+            }
+        }
+        Err(problems) => {
+            files.follow([&*current.config], &named);
+            problems
+        }
+    };
+    // Whatever is wrong with it, what it names may be right.
+    let mut held = in_config(problems);
+    let Reread { config, held: broken, .. } = current.config.load_as_before();
+    let config = config.map_or_else(|_| Arc::clone(&current.config), Arc::new);
+    held.extend(in_secrets(broken));
+    Look::new(again(&config, &all), held, all)
+}
+
 impl Reloader {
     pub(crate) fn new(
         files: Files,
@@ -43,29 +130,64 @@ impl Reloader {
         metrics: Arc<Metrics>,
         logging: Option<Logging>,
     ) -> Self {
-        let unused = snapshots.load().unused().cloned().collect();
-        Self { files, snapshots, state, metrics, logging, held: Vec::new(), unused }
+        let current = snapshots.load_full();
+        let unused = current.unused().cloned().collect();
+        let keys = KeysFile::seen(&files, &current.config);
+        let held = Vec::new();
+        Self { keys, files: Some(files), snapshots, state, metrics, logging, held, unused, is_overdue: false }
     }
 
-    /// Reloads what has changed; with `force` even if nothing has. `false`: something on disk is not in force.
-    pub(super) fn reload(&mut self, force: bool) -> bool {
-        let mut changed = self.files.changed();
-        if changed.is_empty() {
-            if !force {
-                return self.held.is_empty();
-            }
-            changed.insert(Part::Config);
+    /// Takes over what has changed of the keys, which waits for nothing else.
+    pub(super) fn look_at_keys(&mut self) {
+        self.keys.look(&self.snapshots, &self.state, &self.metrics);
+    }
+
+    /// A look at everything; with `force` it reads again even if nothing has changed. One at a time.
+    pub(super) fn job(&mut self, force: bool) -> Job {
+        Job {
+            files: self.files.take(),
+            snapshots: Arc::clone(&self.snapshots),
+            state: Arc::clone(&self.state),
+            waiting: parts(&self.held),
+            force,
         }
-        let waiting = parts(&self.held);
-        let Look { policy, held, parts: read } = self.look(changed.union(&waiting).copied().collect());
-        let before = std::mem::take(&mut self.held);
+    }
+
+    /// The folders of the files; `None` while a look is made.
+    pub(super) fn folders(&mut self) -> Option<&BTreeSet<PathBuf>> {
+        self.files.as_mut().map(Files::folders)
+    }
+
+    /// A look takes so long that whoever relies on it should know.
+    pub(super) fn tell_overdue(&mut self) {
+        if !std::mem::replace(&mut self.is_overdue, true) {
+            tracing::error!(
+                "files are still being read, what was in force stays in force; keys are taken over meanwhile"
+            );
+            self.metrics.reloads.last_successful.set(0);
+        }
+    }
+
+    /// Takes over what a look has found. `false`: something on disk is not in force.
+    pub(super) fn settle(&mut self, looked: Looked) -> bool {
+        let Looked { files, outcome } = looked;
+        self.files = Some(files);
+        let was_overdue = std::mem::take(&mut self.is_overdue);
+        let Some(Outcome { since, look, changed, waiting }) = outcome else {
+            if was_overdue {
+                show_outcome(&parts(&self.held), &self.metrics);
+            }
+            return self.held.is_empty();
+        };
+        let Look { policy, held, parts: read } = look;
+        let before: HashSet<Held> = std::mem::take(&mut self.held).into_iter().collect();
         self.held = held;
         self.held.extend(before.iter().filter(|held| !read.contains(&held.part)).cloned());
         for Held { part, problem } in self.held.iter().filter(|held| !before.contains(held)) {
             tracing::error!(file = part.name(), %problem, "reload rejected, what was in force stays in force");
         }
         let rejected = parts(&self.held);
-        if let Some(policy) = policy {
+        if let Some(policy) = policy.and_then(|policy| self.as_of_now(policy, &since)) {
             let is_new = |part: &&Part| (changed.contains(part) || waiting.contains(part)) && !rejected.contains(part);
             let accepted: Vec<_> = read.iter().filter(is_new).map(|part| part.name()).collect();
             self.swap(policy, &accepted);
@@ -81,45 +203,14 @@ impl Reloader {
         rejected.is_empty()
     }
 
-    fn count(&self, part: Part, result: &str) {
-        self.metrics.reloads.total.with_label_values(&[part.name(), result]).inc();
+    /// A policy that was made beside another one, with the keys that are left by now.
+    fn as_of_now(&self, policy: Policy, since: &Arc<Snapshot>) -> Option<Policy> {
+        let current = self.snapshots.load_full();
+        if Arc::ptr_eq(&current, since) { Some(policy) } else { policy.with_keys_after(&current) }
     }
 
-    fn look(&mut self, due: BTreeSet<Part>) -> Look {
-        let current = self.snapshots.load_full();
-        let (last, state) = (current.parts(), Arc::clone(&self.state));
-        let again = |config: &Arc<Config>, due: &BTreeSet<Part>| {
-            Sources::new(config, &state.endpoints).again(&last, due).read()
-        };
-        if !due.contains(&Part::Config) && !due.contains(&Part::Secrets) {
-            self.files.follow([&*current.config], &[]);
-            let looked = again(&current.config, &due);
-            return Look::new(looked, Vec::new(), due);
-        }
-        let all = BTreeSet::from(Part::ALL);
-        let Reread { config, held, named } = current.config.load_again();
-        let problems = match config.map(Arc::new) {
-            Ok(config) => {
-                self.files.follow([&*current.config, &*config], &[]);
-                match again(&config, &all) {
-                    Ok(looked) => {
-                        self.files.follow([&*config], &[]);
-                        return Look::new(Ok(looked), in_secrets(held), all);
-                    }
-                    Err(problems) => problems,
-                }
-            }
-            Err(problems) => {
-                self.files.follow([&*current.config], &named);
-                problems
-            }
-        };
-        // Whatever is wrong with it, what it names may be right.
-        let mut held = in_config(problems);
-        let Reread { config, held: broken, .. } = current.config.load_as_before();
-        let config = config.map_or_else(|_| Arc::clone(&current.config), Arc::new);
-        held.extend(in_secrets(broken));
-        Look::new(again(&config, &all), held, all)
+    fn count(&self, part: Part, result: &str) {
+        self.metrics.reloads.total.with_label_values(&[part.name(), result]).inc();
     }
 
     fn swap(&mut self, policy: Policy, accepted: &[&str]) {
@@ -135,9 +226,8 @@ impl Reloader {
         }
         show_policy(&snapshot, &self.metrics);
         snapshot.announce(Some(&old));
-        let unused: Vec<_> = snapshot.unused().cloned().collect();
-        unused.iter().filter(|problem| !self.unused.contains(problem)).for_each(warn_of_unused);
-        self.unused = unused;
+        snapshot.unused().filter(|problem| !self.unused.contains(*problem)).for_each(warn_of_unused);
+        self.unused = snapshot.unused().cloned().collect();
         let mut files = accepted.join(",");
         if files.is_empty() && !snapshot.has_flows_of(&old) {
             // Others of them than those that are held back.
@@ -178,40 +268,5 @@ fn parts(held: &[Held]) -> BTreeSet<Part> {
     held.iter().map(|held| held.part).collect()
 }
 
-fn warn_of_unused(problem: &Problem) {
-    tracing::warn!(%problem, "a flow cannot be run, and no chatflow needs it");
-}
-
-/// Tells of a gateway that starts.
-pub(crate) fn show_start(policy: &Policy, metrics: &Metrics) {
-    show_policy(policy, metrics);
-    show_outcome(&BTreeSet::new(), metrics);
-    policy.announce(None);
-    policy.unused().for_each(warn_of_unused);
-}
-
-/// Sets the gauges that tell whether what is on disk is in force.
-fn show_outcome(rejected: &BTreeSet<Part>, metrics: &Metrics) {
-    for part in Part::ALL {
-        metrics.reloads.held_back.with_label_values(&[part.name()]).set(rejected.contains(&part).into());
-    }
-    metrics.reloads.last_successful.set(rejected.is_empty().into());
-    if rejected.is_empty() {
-        metrics.reloads.last_success.set(jiff::Timestamp::now().as_second());
-    }
-}
-
-/// Sets the gauges that tell of what is in force.
-fn show_policy(policy: &Policy, metrics: &Metrics) {
-    let counts = policy.keys.counts(jiff::Timestamp::now());
-    for (state, count) in [("active", counts.active), ("expired", counts.expired), ("disabled", counts.disabled)] {
-        metrics.keys.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
-    }
-    if let (Some(identity), Some(tls)) = (&policy.tls, &policy.config.server.tls) {
-        #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch are far below 2^52")]
-        metrics
-            .certificate_expiry
-            .with_label_values(&[&tls.cert_file.to_string_lossy()])
-            .set(identity.not_after as f64);
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,31 +1,33 @@
 //! The files that a configuration is made of, and whether they changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest::{Context, SHA256, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 
+use crate::config::content::{self, MOST_DOCUMENT, MOST_EXPORT, MOST_KEYS, MOST_SETTINGS};
 use crate::config::{Config, Part, SecretFile, UpstreamKind};
 use crate::engine;
 
 /// What was last seen of each file.
 #[derive(Debug, Clone)]
-pub(crate) struct Files(Vec<File>);
+pub(crate) struct Files {
+    all: BTreeMap<(Part, PathBuf), File>,
+    /// Where they lie; `None`: that may have changed.
+    folders: Option<BTreeSet<PathBuf>>,
+}
 
 #[derive(Debug, Clone)]
 struct File {
-    part: Part,
-    path: PathBuf,
     stamp: Option<Stamp>,
     digest: Option<[u8; 32]>,
 }
 
 /// Changes whenever a file is written or replaced, in every way files get replaced; links are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -36,7 +38,7 @@ struct Stamp {
 impl Files {
     /// The files behind a configuration that was just read, as they are now.
     pub(crate) fn of(config: &Config) -> Self {
-        let mut files = Self(Vec::new());
+        let mut files = Self { all: BTreeMap::new(), folders: None };
         files.follow([config], &[]);
         files
     }
@@ -44,13 +46,17 @@ impl Files {
     /// From now on these are the files: those behind the configurations, and those that are `named` by one that cannot be
     /// taken over. To be called before they are read: what changes in between is then seen as a change.
     pub(super) fn follow<'a>(&mut self, configs: impl IntoIterator<Item = &'a Config>, named: &[PathBuf]) {
-        let mut before = std::mem::take(&mut self.0);
+        let mut before = std::mem::take(&mut self.all);
+        let mut paths = HashSet::new();
         let mut add = |part: Part, path: &Path, read: Option<&SecretFile>| {
-            if self.0.iter().any(|file| file.path == *path && (file.part == part || read.is_none())) {
+            // One that was read as part of the configuration is looked at as that, too.
+            if !paths.insert(path.to_owned()) && read.is_none() {
                 return;
             }
-            let known = before.iter().position(|file| file.part == part && file.path == *path);
-            self.0.push(known.map_or_else(|| File::new(part, path, read), |known| before.swap_remove(known)));
+            let (key, file) = before
+                .remove_entry(&(part, path.to_owned()))
+                .unwrap_or_else(|| ((part, path.to_owned()), File::new(part, path, read)));
+            self.all.entry(key).or_insert(file);
         };
         for config in configs {
             add(Part::Config, &config.path, Some(&config.source));
@@ -77,22 +83,29 @@ impl Files {
         for path in named {
             add(Part::Config, path, None);
         }
+        self.folders = None;
+    }
+
+    /// What tells whether that file has changed, as it was last seen.
+    pub(super) fn stamp(&self, part: Part, path: &Path) -> Option<Stamp> {
+        self.all.get(&(part, path.to_owned()))?.stamp
     }
 
     /// Looks again; the parts whose files have another content.
     pub(crate) fn changed(&mut self) -> BTreeSet<Part> {
         let mut parts = BTreeSet::new();
-        for file in &mut self.0 {
-            let now = stamp(&file.path);
+        for ((part, path), file) in &mut self.all {
+            let now = stamp(path);
             // One that was read before it was first looked at has no stamp either; it may be gone since.
             if now == file.stamp && (now.is_some() || file.digest.is_none()) {
                 continue;
             }
+            self.folders = None;
             file.stamp = now;
-            let content = contents(&file.path);
+            let content = contents(*part, path);
             if content != file.digest {
                 file.digest = content;
-                parts.insert(file.part);
+                parts.insert(*part);
             }
         }
         parts
@@ -100,24 +113,29 @@ impl Files {
 
     /// The folders whose events tell of a change: of each file and of what it links to. A watch on the file itself
     /// would die with the first rename over it, and never see a Kubernetes `..data` swap.
-    pub(crate) fn folders(&self) -> BTreeSet<PathBuf> {
-        let mut folders = BTreeSet::new();
-        for file in &self.0 {
-            let target = fs::canonicalize(&file.path).ok();
-            if file.part == Part::Flows && file.path.is_dir() {
-                folders.insert(file.path.clone());
-            }
-            for path in [Some(file.path.as_path()), target.as_deref()].into_iter().flatten() {
-                if let Some(folder) = path.parent() {
-                    folders.insert(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() });
-                }
-            }
-        }
-        folders
+    pub(crate) fn folders(&mut self) -> &BTreeSet<PathBuf> {
+        let all = &self.all;
+        self.folders.get_or_insert_with(|| folders(all.keys()))
     }
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
+fn folders<'a>(files: impl Iterator<Item = &'a (Part, PathBuf)>) -> BTreeSet<PathBuf> {
+    let mut folders = BTreeSet::new();
+    for (part, path) in files {
+        let target = fs::canonicalize(path).ok();
+        if *part == Part::Flows && path.is_dir() {
+            folders.insert(path.clone());
+        }
+        for path in [Some(path.as_path()), target.as_deref()].into_iter().flatten() {
+            if let Some(folder) = path.parent() {
+                folders.insert(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() });
+            }
+        }
+    }
+    folders
+}
+
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
     Some(Stamp {
         device: metadata.dev(),
@@ -132,29 +150,35 @@ impl File {
     /// As it is now; one that was read before, as it was then.
     fn new(part: Part, path: &Path, read: Option<&SecretFile>) -> Self {
         let (stamp, digest) = match read {
-            Some(file) => (None, digest(&SHA256, file.content()).as_ref().try_into().ok()),
-            None => (stamp(path), contents(path)),
+            Some(file) => (None, sha256(file.content())),
+            None => (stamp(path), contents(part, path)),
         };
-        Self { part, path: path.to_owned(), stamp, digest }
+        Self { stamp, digest }
     }
 }
 
-/// Of a folder: what is in it.
-fn contents(path: &Path) -> Option<[u8; 32]> {
-    let mut content = Context::new(&SHA256);
-    if fs::metadata(path).ok()?.is_dir() {
-        content.update(format!("{:?}", engine::listed(path).ok()?).as_bytes());
-    } else {
-        let mut file = BufReader::with_capacity(64 * 1024, fs::File::open(path).ok()?);
-        loop {
-            let read = file.fill_buf().ok()?;
-            if read.is_empty() {
-                break;
-            }
-            content.update(read);
-            let length = read.len();
-            file.consume(length);
-        }
+/// Of a folder: what is in it; of what is not read: why.
+fn contents(part: Part, path: &Path) -> Option<[u8; 32]> {
+    if path.is_dir() {
+        return sha256(format!("{:?}", engine::listed(path).ok()?).as_bytes());
     }
-    content.finish().as_ref().try_into().ok()
+    match content::digest(path, most(part, path)) {
+        Ok(digest) => Some(digest),
+        Err(error) if content::is_refused(&error) => sha256(error.to_string().as_bytes()),
+        Err(_) => None,
+    }
+}
+
+/// As many bytes as are read of it.
+fn most(part: Part, path: &Path) -> usize {
+    match part {
+        Part::Config | Part::Certificates | Part::Secrets => MOST_SETTINGS,
+        Part::Keys => MOST_KEYS,
+        Part::Flows if path.extension().is_some_and(|extension| extension == "json") => MOST_EXPORT,
+        Part::Flows => MOST_DOCUMENT,
+    }
+}
+
+fn sha256(content: &[u8]) -> Option<[u8; 32]> {
+    digest(&SHA256, content).as_ref().try_into().ok()
 }

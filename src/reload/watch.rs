@@ -8,8 +8,10 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::time::Instant;
 
-use super::apply::Reloader;
+use super::apply::{Looked, Reloader};
 
 /// Between two looks without an event.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -17,9 +19,27 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_millis(50);
 /// but not for longer than this.
 const LONGEST_SETTLE: Duration = Duration::from_millis(500);
+/// A look that takes longer is told of.
+const OVERDUE: Duration = Duration::from_secs(10);
 
 /// A wish to reload now; told whether the new set is in force.
 pub(crate) struct Now(pub(crate) Option<oneshot::Sender<bool>>);
+
+/// What is to be looked for once the look that is made has ended.
+#[derive(Default)]
+struct Wish {
+    is_due: bool,
+    /// Read again even if nothing has changed.
+    force: bool,
+    answers: Vec<oneshot::Sender<bool>>,
+}
+
+/// A look that is made.
+struct Looking {
+    job: JoinHandle<Looked>,
+    since: Instant,
+    answers: Vec<oneshot::Sender<bool>>,
+}
 
 /// Runs until the gateway ends.
 pub(crate) async fn watch(mut reloader: Reloader, mut wanted: mpsc::Receiver<Now>) {
@@ -27,36 +47,81 @@ pub(crate) async fn watch(mut reloader: Reloader, mut wanted: mpsc::Receiver<Now
     let mut folders = Folders::new(event_sent);
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut wish = Wish::default();
+    let mut looking: Option<Looking> = None;
     loop {
-        folders.follow(&reloader.files.folders());
-        let now = tokio::select! {
+        tokio::select! {
             now = wanted.recv() => match now {
-                Some(now) => Some(now),
+                Some(Now(done)) => {
+                    wish.force = true;
+                    wish.answers.extend(done);
+                }
                 None => return,
             },
             Some(()) = event.recv() => {
                 // Whatever comes meanwhile is covered by the look that follows.
                 let quiet = async { while tokio::time::timeout(SETTLE, event.recv()).await.is_ok() {} };
                 let _ = tokio::time::timeout(LONGEST_SETTLE, quiet).await;
-                None
+                wish.is_due = true;
             }
-            _ = tick.tick() => None,
-        };
-        let force = now.is_some();
-        // Reading and validating a large keys file takes milliseconds; metrics and health go on meanwhile.
-        let looked = tokio::task::spawn_blocking(move || {
-            let is_in_force = reloader.reload(force);
-            (reloader, is_in_force)
-        });
-        let Ok((back, is_in_force)) = looked.await else {
-            tracing::error!("the reload failed unexpectedly; files are no longer watched");
-            return;
-        };
+            _ = tick.tick() => match &looking {
+                None => wish.is_due = true,
+                Some(looking) if looking.since.elapsed() > OVERDUE => reloader.tell_overdue(),
+                Some(_) => {}
+            },
+            looked = end_of(&mut looking) => {
+                let answers = looking.take().map(|looking| looking.answers).unwrap_or_default();
+                let Some(back) = settled(reloader, looked, answers).await else { return };
+                reloader = back;
+                // What changed before a folder was watched gave no event.
+                wish.is_due |= reloader.folders().is_some_and(|wanted| folders.follow(wanted));
+            }
+        }
+        let Some((back, ())) = apart(reloader, Reloader::look_at_keys).await else { return };
         reloader = back;
-        if let Some(Now(Some(done))) = now {
-            let _ = done.send(is_in_force);
+        if looking.is_none() && (wish.is_due || wish.force) {
+            let Wish { force, answers, .. } = std::mem::take(&mut wish);
+            let job = reloader.job(force);
+            looking = Some(Looking { job: spawn_blocking(|| job.run()), since: Instant::now(), answers });
         }
     }
+}
+
+/// Never, if none is made.
+async fn end_of(looking: &mut Option<Looking>) -> Result<Looked, JoinError> {
+    match looking {
+        Some(looking) => (&mut looking.job).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn settled(
+    reloader: Reloader,
+    looked: Result<Looked, JoinError>,
+    answers: Vec<oneshot::Sender<bool>>,
+) -> Option<Reloader> {
+    let (reloader, is_in_force) = if let Ok(looked) = looked {
+        apart(reloader, |reloader| reloader.settle(looked)).await?
+    } else {
+        tracing::error!("a reload failed unexpectedly, what was in force stays in force");
+        (reloader, false)
+    };
+    for done in answers {
+        let _ = done.send(is_in_force);
+    }
+    Some(reloader)
+}
+
+/// Does what reads or computes for milliseconds elsewhere: metrics and health go on meanwhile.
+async fn apart<T: Send + 'static>(
+    mut reloader: Reloader,
+    work: impl FnOnce(&mut Reloader) -> T + Send + 'static,
+) -> Option<(Reloader, T)> {
+    let done = spawn_blocking(move || {
+        let done = work(&mut reloader);
+        (reloader, done)
+    });
+    done.await.inspect_err(|_| tracing::error!("the reload failed unexpectedly; files are no longer watched")).ok()
 }
 
 fn is_reading(kind: EventKind) -> bool {
@@ -85,8 +150,9 @@ impl Folders {
         Self { watcher: watcher.ok(), watched: BTreeSet::new() }
     }
 
-    fn follow(&mut self, wanted: &BTreeSet<PathBuf>) {
-        let Some(watcher) = &mut self.watcher else { return };
+    /// Whether there is one that was not watched before.
+    fn follow(&mut self, wanted: &BTreeSet<PathBuf>) -> bool {
+        let Some(watcher) = &mut self.watcher else { return false };
         for gone in self.watched.difference(wanted) {
             // It may have been deleted, and its watch with it.
             let _ = watcher.unwatch(gone);
@@ -94,6 +160,8 @@ impl Folders {
         let followed = wanted.iter().filter(|folder| {
             self.watched.contains(*folder) || watcher.watch(folder, RecursiveMode::NonRecursive).is_ok()
         });
-        self.watched = followed.cloned().collect();
+        let followed = followed.cloned().collect();
+        let before = std::mem::replace(&mut self.watched, followed);
+        !self.watched.is_subset(&before)
     }
 }

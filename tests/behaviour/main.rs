@@ -52,6 +52,7 @@ mod rate_limits;
 mod reference;
 mod refusals_as_streams;
 mod reload;
+mod reload_obstacles;
 mod reload_parts;
 mod revoking;
 mod routing;

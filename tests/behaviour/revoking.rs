@@ -111,3 +111,39 @@ fn a_keys_file_that_cannot_be_known_must_be_named() {
         }
     }
 }
+
+#[test]
+fn a_mistake_in_another_entry_keeps_no_key_alive() {
+    let upstream = Upstream::answering();
+    let other = "other-key-0123456789abcdef";
+    let digest = sha256("third-key-0123456789abcdef");
+    for flawed in [
+        format!("{{ id: third, sha256: {digest}, plann: x }}"),
+        "{ id: third, sha256: abc }".to_owned(),
+        format!("{{ id: third, sha256: {digest}, expires_at: tomorrow }}"),
+        format!("{{ id: third, sha256: {} }}", sha256(KEY)),
+        format!("{{ id: app, sha256: {digest} }}"),
+    ] {
+        for (delete, enabled) in [(false, ""), (true, ""), (false, ", enabled: true")] {
+            let gateway = Gateway::start_with(&simple(upstream.address), &two_keys(), |_| {});
+            let status = |key| {
+                let ask = r#"{"question":"hi"}"#;
+                client::post(gateway.http, "/api/v1/prediction/support", &[("x-api-key", key)], ask).status
+            };
+            assert_eq!([status(KEY), status(other)], [200, 200]);
+            let file = gateway.file("keys.yaml");
+            let partner = format!("{{ id: partner, sha256: {}{enabled} }}", sha256(other));
+            fs::write(&file, format!("{}  # ours\n  - {partner}\n  - {flawed} # sic\n", keys(""))).unwrap();
+            let mut arguments = vec!["revoke", "partner"];
+            arguments.extend(delete.then_some("--delete"));
+            let output = run(Some(&gateway.file("flowgate.yaml")), &arguments);
+            assert_eq!(output.status.code(), Some(0), "{flawed}: {}", said(&output));
+            assert!(said(&output).contains("keys.yaml:5:") || delete, "it says what is wrong: {}", said(&output));
+            wait_for("the refusal", || (status(other) == 401).then_some(()));
+            assert_eq!(status(KEY), 200, "{flawed}");
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(text.starts_with(&format!("{}  # ours\n", keys(""))), "{text}");
+            assert!(text.ends_with(&format!("  - {flawed} # sic\n")), "{text}");
+        }
+    }
+}

@@ -230,3 +230,52 @@ fn times_are_whole_seconds() {
     assert_eq!(after(now, SignedDuration::from_secs(1)).unwrap(), "2026-06-01T12:00:02Z".parse().unwrap());
     assert_eq!(duration("2w").unwrap(), SignedDuration::from_hours(336));
 }
+
+/// What becomes of a file with a mistake in another entry, `$A` and `$B` being digests.
+fn revoked(text: &str, line: &str) -> Result<String, CommandError> {
+    let folder = Folder::new();
+    let text = text.replace("$A", &"ab".repeat(32)).replace("$B", &"cd".repeat(32));
+    fs::write(folder.file(), text).unwrap();
+    folder.run(line).map(|_| folder.text().replace(&"ab".repeat(32), "$A").replace(&"cd".repeat(32), "$B"))
+}
+
+#[test]
+fn a_key_is_revoked_beside_mistakes_however_it_is_written() {
+    let flawed = "  - { id: b, sha256: $B, plann: x }\n";
+    for (before, after) in [
+        ("  - id: a # x\n    sha256: $A # y\n", "  - id: a # x\n    sha256: $A # y\n    enabled: false\n"),
+        ("  - id: a\n    enabled: true # y\n    sha256: $A\n", "  - id: a\n    enabled: false # y\n    sha256: $A\n"),
+        ("  - id: a\n    \"sha256\": $A\n", "  - enabled: false\n    id: a\n    \"sha256\": $A\n"),
+        ("  - { id: a, sha256: $A }\n", "  - { enabled: false, id: a, sha256: $A }\n"),
+        ("  - { id: a, enabled: true, sha256: $A }\n", "  - { id: a, enabled: false, sha256: $A }\n"),
+        ("  -\n    id: a\n    sha256: $A\n", "  -\n    enabled: false\n    id: a\n    sha256: $A\n"),
+        // Its own mistakes as well.
+        ("  - id: a\n    sha256: $A\n    plann: x\n", "  - id: a\n    sha256: $A\n    enabled: false\n    plann: x\n"),
+        (
+            "  - { id: a, sha256: $A }\n  - { id: a, sha256: 12 }\n",
+            "  - { enabled: false, id: a, sha256: $A }\n  - { enabled: false, id: a, sha256: 12 }\n",
+        ),
+    ] {
+        for (text, expected) in [
+            (format!("keys:\n{before}{flawed}"), format!("keys:\n{after}{flawed}")),
+            (format!("foo: 1\nkeys:\n{flawed}{before}"), format!("foo: 1\nkeys:\n{flawed}{after}")),
+        ] {
+            assert_eq!(revoked(&text, "revoke a").unwrap(), expected);
+        }
+    }
+    let json =
+        "{ \"keys\": [{ \"id\": \"a\", \"sha256\": \"$A\" }, { \"id\": \"b\", \"sha256\": \"$B\", \"x\": 1 }] }\n";
+    assert_eq!(
+        revoked(json, "revoke a").unwrap(),
+        json.replacen("[{ ", "[{ enabled: false, ", 1).replacen("{  ", "{ ", 1)
+    );
+}
+
+#[test]
+fn of_a_file_with_mistakes_something_must_be_left() {
+    let text = "keys:\n  - { id: a, sha256: $A }\n  - { id: b, sha256: 12 }\n";
+    assert!(matches!(revoked(text, "revoke a --delete"), Err(CommandError::LastKey(_))));
+    assert_eq!(revoked(text, "revoke b --delete").unwrap(), "keys:\n  - { id: a, sha256: $A }\n");
+    assert!(matches!(revoked(text, "revoke c"), Err(CommandError::Invalid(_))));
+    assert!(matches!(revoked(text, "rotate a"), Err(CommandError::Invalid(_))));
+}

@@ -347,7 +347,7 @@ impl fmt::Display for DigestField {
     }
 }
 
-fn from_hex(text: &str) -> Option<Digest> {
+pub(in crate::keys) fn from_hex(text: &str) -> Option<Digest> {
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
     let mut digest = [0; 32];
     if pairs.len() != digest.len() {

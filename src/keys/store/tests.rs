@@ -99,7 +99,7 @@ fn what_is_written_takes_away_and_gives_nothing() {
         Key { upsert: true, chatflows: Some(["other".into()].into()), ..key("wide") },
         key("new"),
     ]);
-    let after = before.without_revoked(&written);
+    let after = before.without_revoked(&written.keys().iter().collect());
     let state = |id: &str, now| after.find(&digest(id), || at(now)).map(|_| ());
     for gone in ["gone", "moved", "other", "next", "new"] {
         assert_eq!(state(gone, 0), Err(Denied::Unknown), "{gone}");

@@ -1,0 +1,45 @@
+//! What log and metrics say of what is in force.
+
+use std::collections::BTreeSet;
+
+use crate::config::{Part, Problem};
+use crate::policy::Policy;
+use crate::telemetry::metrics::Metrics;
+
+pub(super) fn warn_of_unused(problem: &Problem) {
+    tracing::warn!(%problem, "a flow cannot be run, and no chatflow needs it");
+}
+
+/// Tells of a gateway that starts.
+pub(crate) fn show_start(policy: &Policy, metrics: &Metrics) {
+    show_policy(policy, metrics);
+    show_outcome(&BTreeSet::new(), metrics);
+    policy.announce(None);
+    policy.unused().for_each(warn_of_unused);
+}
+
+/// Sets the gauges that tell whether what is on disk is in force.
+pub(super) fn show_outcome(rejected: &BTreeSet<Part>, metrics: &Metrics) {
+    for part in Part::ALL {
+        metrics.reloads.held_back.with_label_values(&[part.name()]).set(rejected.contains(&part).into());
+    }
+    metrics.reloads.last_successful.set(rejected.is_empty().into());
+    if rejected.is_empty() {
+        metrics.reloads.last_success.set(jiff::Timestamp::now().as_second());
+    }
+}
+
+/// Sets the gauges that tell of what is in force.
+pub(super) fn show_policy(policy: &Policy, metrics: &Metrics) {
+    let counts = policy.keys.counts(jiff::Timestamp::now());
+    for (state, count) in [("active", counts.active), ("expired", counts.expired), ("disabled", counts.disabled)] {
+        metrics.keys.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+    if let (Some(identity), Some(tls)) = (&policy.tls, &policy.config.server.tls) {
+        #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch are far below 2^52")]
+        metrics
+            .certificate_expiry
+            .with_label_values(&[&tls.cert_file.to_string_lossy()])
+            .set(identity.not_after as f64);
+    }
+}
