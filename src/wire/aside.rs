@@ -1,10 +1,10 @@
 //! Work on large bodies, done beside the threads that serve connections.
 //!
-//! Reading and shaping JSON takes some ten milliseconds a megabyte, and a worker that does it answers nobody meanwhile.
+//! Reading and shaping JSON takes milliseconds a megabyte, and a worker that does it answers nobody meanwhile.
 
 use tokio::sync::Semaphore;
 
-/// Bytes from which on a body is worked on elsewhere; handing it over costs less than a hundredth of that work.
+/// Bytes from which on a body is worked on elsewhere: enough that handing it over is little beside that work.
 const LARGE: usize = 256 * 1024;
 /// At once, in the whole process: each holds its body a few times over, and takes a core from those who serve.
 static PLACES: Semaphore = Semaphore::const_new(2);
