@@ -95,7 +95,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
     let ledger = upkeep::restore(&snapshot, &state)?;
     let memory = if is_from_file { kept(&snapshot, &metrics)? } else { Arc::new(engine::InProcess::default()) };
     let engine = Arc::new(engine::EngineThreads::new(&metrics, memory));
-    if snapshot.engines().next().is_some() {
+    if snapshot.has_engine() {
         engine.start(|| snapshot.config.engine_threads())?;
     }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
-use crate::policy::{Flow, Policy};
+use crate::policy::{Authorized, Flow, Policy};
 use crate::state::SharedState;
 use crate::state::limits::{Allowance, BoundLimits, LimitPolicy, Penalties, Visitors};
 use crate::telemetry::told::Told;
@@ -62,8 +62,8 @@ impl Snapshot {
     }
 
     /// The Flowise that answers a chatflow, if one does.
-    pub(crate) fn target(&self, flow: &Flow) -> Option<&Arc<Target>> {
-        self.targets.get(flow.config.upstream)?.as_ref()
+    pub(crate) fn target(&self, flow: &Authorized<&Arc<Flow>>) -> Option<&Arc<Target>> {
+        self.targets.get(flow.flow().config.upstream)?.as_ref()
     }
 
     /// Limits of the key with that index.
@@ -170,10 +170,7 @@ chatflows: { support: { upstream: flowise, id: 5f3a1c52-7a47-4d3c-9f38-6f2f3c1f8
         assert_eq!(left(&second, 1), "\"default\";r=7;t=2");
         assert_eq!(left(&first, 0), "\"default\";r=6;t=3", "a request on the snapshot before counts as well");
         assert_eq!(left(&second, 0), "\"default\";r=8;t=1");
-        let health = |snapshot: &Snapshot| {
-            let flow = Arc::clone(snapshot.flow(0).unwrap());
-            Arc::clone(&snapshot.target(&flow).unwrap().endpoints[0].health)
-        };
+        let health = |snapshot: &Snapshot| Arc::clone(&snapshot.targets[0].as_ref().unwrap().endpoints[0].health);
         assert!(Arc::ptr_eq(&health(&first), &health(&second)));
     }
 }

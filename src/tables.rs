@@ -1,6 +1,7 @@
 //! The gateway's own tables, for tests that hold its pages against them. No part of what the library promises.
 
-use crate::stack::routes::{Callers, Methods, ROUTES};
+use crate::policy::Callers;
+use crate::stack::routes::{Methods, ROUTES};
 use crate::wire::refusal;
 
 /// A rule by which requests are refused.

@@ -37,29 +37,27 @@ pub(super) fn run(path: &Path) -> ExitCode {
 
 /// What a flow asks for and does not get may be wanted so: a model on the same machine needs no key.
 fn note_missing(policy: &Policy) {
-    let mut notes = Vec::new();
-    for (upstream, flows) in policy.engines() {
-        let place = format!("upstreams.{upstream}.engine");
-        notes.extend(flows.missing().map(|(file, Missing { label, need, .. })| {
-            let node = format!("{}: note: node \"{label}\"", file.display());
-            match need {
-                Need::Credential { name, field } => {
-                    format!("{node} gets no {name}.{field}, which is not in {place}.credentials")
-                }
-                Need::File { input } => format!("{node} has no file in its input {input}"),
-                Need::Network { host } => format!("{node} may not call {host}, which is not in {place}.allow_networks"),
-                Need::Flow { name } => {
-                    let folder = flows.folder().display();
-                    format!("{node} runs the flow \"{name}\", which is not in {folder}; name its file, or a chatflow's id, so")
-                }
-                Need::Store { name: Some(name) } => {
-                    let folder = flows.folder().display();
-                    format!("{node} gets no document store \"{name}\": no export in {folder} has it")
-                }
-                Need::Store { name: None } => format!("{node} has chosen no document store"),
+    let notes = policy.missing().map(|(upstream, folder, file, Missing { label, need, .. })| {
+        let (place, folder) = (format!("upstreams.{upstream}.engine"), folder.display());
+        let node = format!("{}: note: node \"{label}\"", file.display());
+        match need {
+            Need::Credential { name, field } => {
+                format!("{node} gets no {name}.{field}, which is not in {place}.credentials")
             }
-        }));
-    }
+            Need::File { input } => format!("{node} has no file in its input {input}"),
+            Need::Network { host } => format!("{node} may not call {host}, which is not in {place}.allow_networks"),
+            Need::Flow { name } => {
+                format!(
+                    "{node} runs the flow \"{name}\", which is not in {folder}; name its file, or a chatflow's id, so"
+                )
+            }
+            Need::Store { name: Some(name) } => {
+                format!("{node} gets no document store \"{name}\": no export in {folder} has it")
+            }
+            Need::Store { name: None } => format!("{node} has chosen no document store"),
+        }
+    });
+    let mut notes: Vec<_> = notes.collect();
     notes.sort();
     for note in notes {
         eprintln!("{note}");

@@ -18,13 +18,13 @@ const ANONYMOUS: &str = "anonymous";
 /// What a policy is made of: each part is good by itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
-    pub(crate) config: Arc<Config>,
-    pub(crate) keys: Arc<KeyStore>,
+    pub(super) config: Arc<Config>,
+    pub(super) keys: Arc<KeyStore>,
     /// The TLS listener's certificate.
-    pub(crate) tls: Option<Identity>,
-    pub(crate) upstreams: Arc<Upstreams>,
+    pub(super) tls: Option<Identity>,
+    pub(super) upstreams: Arc<Upstreams>,
     /// The engines' flows, by the upstream's name.
-    pub(crate) engines: Arc<Engines>,
+    pub(super) engines: Arc<Engines>,
 }
 
 /// Two that say the same are equal, whenever they were read.

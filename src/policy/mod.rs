@@ -3,24 +3,28 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | [`authorize`] | who may call which chatflow, and so reach what answers it |
 //! | [`build`] | puts the parts together, or says what does not fit |
 //! | [`rekeyed`] | the same with other keys |
 //! | [`sources`] | reads the parts; on a reload, one that is not good keeps what it was |
 //! | [`state_dir`] | whether what must be kept can be |
 
+mod authorize;
 mod build;
 mod rekeyed;
 mod sources;
 mod state_dir;
 
+pub(crate) use authorize::{Authorized, AuthorizedName, Callers, Principal};
 pub(crate) use build::{Parts, Upstreams};
 pub(crate) use sources::{Held, Sources};
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{Access, Chatflow, Config, Origins, Plan, Problem};
-use crate::engine::{self, Flows};
+use crate::engine::{self, Flows, Missing};
 use crate::keys::KeyStore;
 use crate::predict::session::SessionKey;
 use crate::redact::Redactor;
@@ -53,13 +57,22 @@ type Engines = HashMap<Arc<str>, Flows>;
 #[derive(Debug)]
 pub(crate) struct Flow {
     pub(crate) config: Arc<Chatflow>,
-    pub(crate) backend: Backend,
+    /// For the authorized, see [`Authorized::backend`].
+    backend: Backend,
     /// Pages that may read its answers: its own, and those of publishable keys that may call it.
     pub(crate) origins: Origins,
     /// Keeps its callers' chats apart.
     pub(crate) sessions: SessionKey,
 }
 
+/// A chatflow that a call names: its index, and the id that Flowise knows it by.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NamedChatflow {
+    pub(crate) index: u32,
+    pub(crate) id: Arc<str>,
+}
+
+/// What answers a chatflow.
 #[derive(Debug)]
 pub(crate) enum Backend {
     /// The Flowise that the chatflow's configuration names.
@@ -76,12 +89,13 @@ impl PartialEq for Policy {
 }
 
 impl Policy {
-    /// The chatflow of that public name, and the id that Flowise knows it by.
-    pub(crate) fn chatflow(&self, name: &str) -> Option<(u32, Arc<str>)> {
+    /// The chatflow of that public name.
+    pub(crate) fn chatflow(&self, name: &str) -> Option<NamedChatflow> {
         let found = self.by_name.binary_search_by(|(known, _)| (**known).cmp(name)).ok();
         if let Some((_, index)) = found.and_then(|found| self.by_name.get(found)) {
             let config = &self.flow(*index)?.config;
-            return Some((*index, config.id.clone().unwrap_or_else(|| Arc::clone(&config.name))));
+            let id = config.id.clone().unwrap_or_else(|| Arc::clone(&config.name));
+            return Some(NamedChatflow { index: *index, id });
         }
         // A stream to an id that is no UUID, or unknown to Flowise, would hang for ever.
         let index = self.wildcard.filter(|_| is_uuid(name))?;
@@ -91,7 +105,7 @@ impl Policy {
         let upstream = self.flow(index)?.config.upstream;
         let mut named = self.flows.iter().map(|flow| &flow.config);
         let is_named = named.any(|config| config.upstream == upstream && config.id.as_ref() == Some(&id));
-        (!is_named).then_some((index, id))
+        (!is_named).then_some(NamedChatflow { index, id })
     }
 
     /// Whether pages of that origin may call anything.
@@ -99,9 +113,16 @@ impl Policy {
         self.config.cors.allowed_origins.allows(origin) || self.flows.iter().any(|flow| flow.origins.allows(origin))
     }
 
-    /// The engines' flows, by the upstream's name.
-    pub(crate) fn engines(&self) -> impl Iterator<Item = (&str, &Flows)> {
-        self.engines.iter().map(|(name, flows)| (&**name, flows))
+    /// Whether some upstream is the built-in engine.
+    pub(crate) fn has_engine(&self) -> bool {
+        !self.engines.is_empty()
+    }
+
+    /// What flows ask for and do not get, with the upstream, its folder and the flow's file.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = (&str, &Path, &Path, &Missing)> {
+        self.engines.iter().flat_map(|(upstream, flows)| {
+            flows.missing().map(|(file, missing)| (&**upstream, flows.folder(), file, missing))
+        })
     }
 
     /// Tells what is new about flows since `before`. To be called once it is in force.
@@ -134,8 +155,22 @@ impl Policy {
         self.flows.iter().any(|flow| flow.config.access == Access::Public)
     }
 
-    pub(crate) fn flow(&self, index: u32) -> Option<&Arc<Flow>> {
+    fn flow(&self, index: u32) -> Option<&Arc<Flow>> {
         self.flows.get(index as usize)
+    }
+
+    /// The chatflow that a call names, whoever calls.
+    pub(crate) fn flow_of(&self, chatflow: Option<&NamedChatflow>) -> Option<&Arc<Flow>> {
+        self.flow(chatflow?.index)
+    }
+
+    /// The name that a key's `chatflows` would list: the configured one, or the UUID that the wildcard stands for.
+    pub(crate) fn name_of<'a>(&'a self, chatflow: Option<&'a NamedChatflow>) -> &'a str {
+        match (self.flow_of(chatflow), chatflow) {
+            (Some(flow), Some(chatflow)) if &*flow.config.name == "*" => &chatflow.id,
+            (Some(flow), _) => &flow.config.name,
+            _ => "",
+        }
     }
 
     /// The Flowise upstreams, each at its index in the configuration.

@@ -70,7 +70,7 @@ fn a_policy_is_its_parts_and_needs_no_file_and_no_other_policy() {
     folder.close().unwrap();
     let policy = Policy::new(parts.clone()).unwrap();
     assert!(policy.parts() == parts);
-    assert_eq!(policy.chatflow("support").map(|(index, _)| index), Some(0));
+    assert_eq!(policy.chatflow("support").map(|chatflow| chatflow.index), Some(0));
     assert!(policy.chatflow("other").is_none());
     // A key of a plan that is not there, and a chatflow without an answer, do not fit.
     let mut config = (*parts.config).clone();

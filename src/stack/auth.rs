@@ -11,9 +11,9 @@ use http::request::Parts;
 
 use super::check::Check;
 use super::context::Context;
-use super::routes::Callers;
 use crate::config::Access;
 use crate::keys::{Denied, secret, token};
+use crate::policy::Callers;
 use crate::wire::body::Body;
 use crate::wire::refusal::{KeyFault, Refusal, Rule};
 

@@ -1,6 +1,6 @@
 //! The way to what answers a chatflow, which only an authorized call has.
 
-use super::context::Authorized;
+use super::context::AuthorizedCall;
 use super::engine::EngineCall;
 use super::environment::Environment;
 use super::flowise::FlowiseCall;
@@ -14,12 +14,13 @@ pub(super) enum BackendCall<'a> {
 }
 
 impl<'a> BackendCall<'a> {
-    pub(super) fn new(environment: &'a Environment, authorized: &'a Authorized) -> Result<Self, Refusal> {
-        let (flow, id) = authorized.flow()?;
+    pub(super) fn new(environment: &'a Environment, authorized: &'a AuthorizedCall) -> Result<Self, Refusal> {
+        let (authorized_flow, id) = authorized.flow()?;
+        let flow = authorized_flow.flow();
         let context = authorized.context();
-        Ok(match &flow.backend {
+        Ok(match authorized_flow.backend() {
             Backend::Flowise { credentials } => {
-                let target = context.snapshot.target(flow).ok_or(Refusal::NotFound)?;
+                let target = context.snapshot.target(&authorized_flow).ok_or(Refusal::NotFound)?;
                 let credentials = credentials.as_ref();
                 Self::Flowise(FlowiseCall { environment, context, flow, id, target, credentials })
             }

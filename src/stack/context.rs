@@ -14,7 +14,7 @@ use http::{HeaderValue, Method, StatusCode, Version};
 use super::routes::{Endpoint, Route, Tail};
 use crate::config::{Chatflow, Origins};
 use crate::keys::{Key, Kind, token::Claims};
-use crate::policy::Flow;
+use crate::policy::{Flow, NamedChatflow};
 use crate::predict::report::{ModelReport, Slot, StreamReport};
 use crate::predict::session::{Namespace, Scope};
 use crate::snapshot;
@@ -24,7 +24,7 @@ use crate::wire::client_body::ClientBody;
 use crate::wire::pace::PaceLimits;
 use crate::wire::refusal::{BodyLimit, Refusal};
 
-pub(crate) use authorized::{Authorized, authorize, mintable};
+pub(crate) use authorized::{AuthorizedCall, authorize};
 
 /// Bytes of a path that are logged.
 const LONGEST_PATH: usize = 256;
@@ -48,12 +48,7 @@ pub(crate) struct Call<A = ()> {
 }
 
 /// Whether a call may be answered. What was refused by its query or its body is told once it has been charged.
-pub(crate) type Authorization = Result<Authorized, Box<Refusal>>;
-
-/// The chatflow's index in the snapshot, and Flowise's id of it. Not to be read outside: what answers a chatflow is
-/// given to who is [`Authorized`].
-#[derive(Default)]
-pub(crate) struct NamedChatflow(OnceCell<(u32, Arc<str>)>);
+pub(crate) type Authorization = Result<AuthorizedCall, Box<Refusal>>;
 
 /// Why a name is not the call's chatflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +78,7 @@ pub(crate) struct Context {
     // Set by `route`; `None`: the path is none, or that of a chatflow that is not there.
     pub(crate) route: Cell<Option<&'static Route>>,
     // Set by `route`, or by `authorize` where the path does not name it.
-    pub(crate) chatflow: NamedChatflow,
+    pub(crate) chatflow: OnceCell<NamedChatflow>,
     /// What is logged of the path, where it does not follow from the route and the chatflow.
     pub(crate) path: OnceCell<Box<str>>,
     // Set by `auth`: the index of the key in the snapshot.
@@ -137,14 +132,14 @@ impl Context {
     /// be named again.
     pub(crate) fn name_chatflow(&self, name: &str) -> Result<(), NotNamed> {
         let found = self.snapshot.chatflow(name).ok_or(NotNamed::Unknown)?;
-        match self.chatflow.0.set(found) {
-            Err(found) if self.chatflow.0.get() != Some(&found) => Err(NotNamed::Another),
+        match self.chatflow.set(found) {
+            Err(found) if self.chatflow.get() != Some(&found) => Err(NotNamed::Another),
             _ => Ok(()),
         }
     }
 
     fn flow(&self) -> Option<&Arc<Flow>> {
-        self.chatflow.0.get().and_then(|(index, _)| self.snapshot.flow(*index))
+        self.snapshot.flow_of(self.chatflow.get())
     }
 
     /// What is configured for the chatflow.
@@ -164,7 +159,7 @@ impl Context {
 
     /// A number for the chatflow, in this snapshot.
     pub(crate) fn chatflow_index(&self) -> Option<u32> {
-        self.chatflow.0.get().map(|(index, _)| *index)
+        self.chatflow.get().map(|chatflow| chatflow.index)
     }
 
     pub(crate) fn key(&self) -> Option<&Key> {
@@ -199,11 +194,7 @@ impl Context {
 
     /// The name that a key's `chatflows` would list: the configured one, or the UUID that the wildcard stands for.
     pub(crate) fn chatflow_name(&self) -> &str {
-        match (self.policy(), self.chatflow.0.get()) {
-            (Some(policy), Some((_, id))) if &*policy.name == "*" => id,
-            (Some(policy), Some(_)) => &policy.name,
-            _ => "",
-        }
+        self.snapshot.name_of(self.chatflow.get())
     }
 
     /// What the body may have.
@@ -225,14 +216,13 @@ impl Context {
 
     /// What keeps this caller's chats apart; `None` where the chatflow does not ask for it.
     pub(crate) fn namespace(&self) -> Option<Namespace> {
-        let (flow, (_, id)) = (self.flow()?, self.chatflow.0.get()?);
-        flow.config.isolate_sessions.then(|| Namespace::new(&flow.sessions.of(id), self.scope()))
+        if self.policy()?.isolate_sessions { self.own_namespace() } else { None }
     }
 
     /// The caller's namespace for what is given out by the gateway, whether or not the chatflow keeps chats apart.
     pub(crate) fn own_namespace(&self) -> Option<Namespace> {
-        let (flow, (_, id)) = (self.flow()?, self.chatflow.0.get()?);
-        Some(Namespace::new(&flow.sessions.of(id), self.scope()))
+        let (flow, chatflow) = (self.flow()?, self.chatflow.get()?);
+        Some(Namespace::new(&flow.sessions.of(&chatflow.id), self.scope()))
     }
 
     /// What log and metrics know the answer by: an error that is told as a stream is still one.

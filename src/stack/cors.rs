@@ -18,8 +18,9 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::context::{Call, Context};
-use super::routes::{Callers, Endpoint};
+use super::routes::Endpoint;
 use crate::config::Access;
+use crate::policy::Callers;
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 

@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::context::{Context, mintable};
+use super::context::Context;
 use crate::config::units::parse_duration;
 use crate::keys::token::{self, Claims, LONGEST_LIFE};
 use crate::predict::chat_id;
@@ -24,7 +24,7 @@ pub(super) fn answer(body: &[u8], context: &Context) -> Result<Response<Body>, R
     let mut fields = parse_object(&body)?;
     let chatflow =
         name(&mut fields, "chatflow")?.ok_or_else(|| Refusal::field_type("chatflow", "the name of a chatflow"))?;
-    let chatflow = mintable(context, key, chatflow)?;
+    let chatflow = context.snapshot.mintable(key, &chatflow).unwrap_or_else(|| Err(context.unknown_chatflow()))?;
     let life = life(&mut fields)?;
     let mut claims = Claims::new(&chatflow, Timestamp::now(), life);
     claims.origin = name(&mut fields, "origin")?;

@@ -18,7 +18,7 @@ use http::{HeaderMap, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::context::{Arrival, Call, Context, NamedChatflow};
+use super::context::{Arrival, Call, Context};
 use super::environment::Environment;
 use crate::predict::report::Slot;
 use crate::wire::forwarded::{client_address, client_used_tls};
@@ -83,7 +83,7 @@ where
             request_id: request_id.clone(),
             snapshot,
             route: Cell::new(None),
-            chatflow: NamedChatflow::default(),
+            chatflow: OnceCell::new(),
             path: OnceCell::new(),
             key: Cell::new(None),
             token: OnceCell::new(),

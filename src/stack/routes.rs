@@ -3,6 +3,7 @@
 
 use http::Method;
 
+use crate::policy::Callers;
 use crate::widget::handle;
 
 /// One row.
@@ -80,19 +81,6 @@ pub(crate) enum Takes {
     Unread,
     /// A form of at most `server.max_upload`.
     Files,
-}
-
-/// Who may call, as far as it does not hang on the chatflow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Callers {
-    /// Nobody is asked for a key.
-    Anyone,
-    /// A key or a token for the chatflow, or a page where it is public.
-    Permitted,
-    /// A secret key.
-    Backends,
-    /// A key with `upsert: true`.
-    Upserters,
 }
 
 /// Where a call names its chatflow.

@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // One state for the process, to which policies are bound.
     ("app", &["server", "admin", "reload", "snapshot", "policy", "engine", "state", "keys", "config", "telemetry"]),
     // What tests hold the pages against.
-    ("tables", &["stack::routes", "wire::refusal"]),
+    ("tables", &["stack::routes", "policy::Callers", "wire::refusal"]),
     // Peers that know nothing of each other. The worker makes what its stack works with: pool and queue of aborts.
     // What hyper refuses by itself, before there is a request, is given the shape of a refusal and an id here.
     (
@@ -67,6 +67,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("snapshot", &["policy", "upstream::target", "state", "config", "telemetry"]),
     // Made of files, and of nothing that is counted or running: of the state it knows where flows find connections, and
     // whether there is a folder for it. The key that keeps a chatflow's callers apart is made once, not with every request.
+    // Whom it does not let through is told why.
     (
         "policy",
         &[
@@ -78,6 +79,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "state::folder",
             "keys",
             "tls",
+            "wire::refusal",
             "config",
         ],
     ),
