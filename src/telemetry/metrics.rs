@@ -8,6 +8,8 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
+use super::process::ProcessCollector;
+
 /// Seconds; up to the ten minutes that a long agent run takes.
 const BUCKETS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
@@ -87,7 +89,7 @@ impl Metrics {
         registry.register(Box::new(build.clone()))?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         #[cfg(target_os = "linux")]
-        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        registry.register(Box::new(ProcessCollector::new()?))?;
 
         let declare = Declare { registry: &registry };
         Ok(Self {

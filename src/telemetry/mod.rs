@@ -4,5 +4,6 @@ pub(crate) mod access_log;
 pub(crate) mod calls;
 pub(crate) mod logging;
 pub(crate) mod metrics;
+mod process;
 pub(crate) mod series;
 pub(crate) mod told;
