@@ -18,13 +18,13 @@ use crate::keys::KeyStore;
 use crate::policy::{Policy, Sources};
 use crate::reload::{self, Reloader};
 use crate::server::{self, Admission, Phase, Worker};
-use crate::snapshot::{Shared, Snapshot};
+use crate::snapshot::{SharedSnapshot, Snapshot};
 use crate::state::SharedState;
 use crate::state::ledger::Ledger;
 use crate::telemetry::access_log::LogWriter;
-use crate::telemetry::logging::Logging;
+use crate::telemetry::logging::LogReload;
 use crate::telemetry::metrics::Metrics;
-use upkeep::Upkeep;
+use upkeep::Maintenance;
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +61,7 @@ pub struct Gateway {
     workers_done: mpsc::Receiver<()>,
     control: JoinHandle<()>,
     log: LogWriter,
-    snapshots: Shared,
+    snapshots: SharedSnapshot,
     engine: Arc<engine::EngineThreads>,
 }
 
@@ -73,7 +73,7 @@ pub fn start(config: Config) -> Result<Gateway, StartError> {
     start_with(config, KeySource::File, None)
 }
 
-pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Logging>) -> Result<Gateway, StartError> {
+pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogReload>) -> Result<Gateway, StartError> {
     let metrics = Arc::new(Metrics::new()?);
     let is_from_file = matches!(keys, KeySource::File);
     let watched = is_from_file.then(|| reload::Files::of(&config));
@@ -99,7 +99,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<Loggin
         engine.start(|| snapshot.config.engine_threads())?;
     }
 
-    let snapshots: Shared = Arc::new(ArcSwap::from_pointee(snapshot));
+    let snapshots: SharedSnapshot = Arc::new(ArcSwap::from_pointee(snapshot));
     let (phase, phase_seen) = watch::channel(Phase::Running);
     let log = LogWriter::start()?;
     let (worker_alive, workers_done) = mpsc::channel(1);
@@ -175,7 +175,7 @@ struct Control {
     admin: Vec<std::net::TcpListener>,
     admission: Arc<Admission>,
     metrics: Arc<Metrics>,
-    snapshots: Shared,
+    snapshots: SharedSnapshot,
     state: Arc<SharedState>,
     ledger: Option<Ledger>,
     phase: watch::Receiver<Phase>,
@@ -201,7 +201,7 @@ impl Control {
             aws_lc_rs::rand::fill(&mut [0])
         });
         let mut phase = self.phase;
-        let mut upkeep = Upkeep::new(self.snapshots, self.state, self.metrics, self.ledger);
+        let mut upkeep = Maintenance::new(self.snapshots, self.state, self.metrics, self.ledger);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // Metrics and health are served until the last worker has ended and the gateway is dropped.

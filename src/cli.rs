@@ -36,10 +36,10 @@ enum Command {
     Check(ConfigFile),
     /// Edit the keys file
     #[command(subcommand)]
-    Keys(keys::command::Command),
+    Keys(keys::command::KeysCommand),
     /// Look at flows for the built-in engine
     #[command(subcommand)]
-    Flows(flows::Command),
+    Flows(flows::FlowsCommand),
 }
 
 #[derive(Debug, Args)]
@@ -90,7 +90,7 @@ fn report(problems: &Problems) -> ExitCode {
     ExitCode::from(BAD_CONFIG)
 }
 
-fn edit_keys(command: &keys::command::Command) -> ExitCode {
+fn edit_keys(command: &keys::command::KeysCommand) -> ExitCode {
     let (file, config, gateway) = match command.file() {
         Some(file) => (file.to_owned(), None, None),
         // Without `--file`, the configuration says which file, and which plans and chatflows there are.
@@ -100,11 +100,11 @@ fn edit_keys(command: &keys::command::Command) -> ExitCode {
             Err(code) => return code,
         },
     };
-    let known = config.as_ref().map(keys::Known::of);
-    let place = keys::command::Place {
+    let known = config.as_ref().map(keys::AllowedNames::of);
+    let place = keys::command::CommandContext {
         file: &file,
         gateway: gateway.as_deref(),
-        names: known.as_ref().map(keys::Known::names),
+        names: known.as_ref().map(keys::AllowedNames::names),
     };
     match command.run(&place, jiff::Timestamp::now()) {
         Ok(output) => {

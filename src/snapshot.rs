@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use crate::policy::{Authorized, Flow, Policy};
 use crate::state::SharedState;
 use crate::state::limits::{Allowance, BoundLimits, LimitPolicy, Penalties, Visitors};
-use crate::telemetry::told::Told;
+use crate::telemetry::told::WarnOnce;
 use crate::upstream::target::Target;
 
 /// See the module.
@@ -27,8 +27,8 @@ pub(crate) struct Snapshot {
     /// The Flowise upstreams, each at its index in the configuration.
     targets: Vec<Option<Arc<Target>>>,
     /// Pages that are not listed, and ids that Flowise does not know, as far as the log has told.
-    pub(crate) told_origins: Told,
-    pub(crate) told_ids: Told,
+    pub(crate) told_origins: WarnOnce,
+    pub(crate) told_ids: WarnOnce,
 }
 
 impl Deref for Snapshot {
@@ -56,8 +56,8 @@ impl Snapshot {
             targets: policy.flowise().map(|upstream| upstream.map(target)).collect(),
             limits,
             policy,
-            told_origins: Told::default(),
-            told_ids: Told::default(),
+            told_origins: WarnOnce::default(),
+            told_ids: WarnOnce::default(),
         }
     }
 
@@ -83,18 +83,18 @@ impl Snapshot {
 }
 
 /// The current snapshot, for all threads.
-pub(crate) type Shared = Arc<ArcSwap<Snapshot>>;
+pub(crate) type SharedSnapshot = Arc<ArcSwap<Snapshot>>;
 
 /// One worker's share of a snapshot: cloned without touching a counter that other workers touch.
 #[derive(Debug, Clone)]
-pub(crate) struct Local(Rc<Loaded>);
+pub(crate) struct Local(Rc<SnapshotRef>);
 
 #[derive(Debug)]
-struct Loaded(Arc<Snapshot>);
+struct SnapshotRef(Arc<Snapshot>);
 
 impl Local {
     fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self(Rc::new(Loaded(snapshot)))
+        Self(Rc::new(SnapshotRef(snapshot)))
     }
 
     /// For another thread.
@@ -112,13 +112,13 @@ impl Deref for Local {
 }
 
 /// One worker's view of the current snapshot.
-pub(crate) struct Reader {
-    shared: Shared,
+pub(crate) struct SnapshotReader {
+    shared: SharedSnapshot,
     mine: RefCell<Local>,
 }
 
-impl Reader {
-    pub(crate) fn new(shared: Shared) -> Self {
+impl SnapshotReader {
+    pub(crate) fn new(shared: SharedSnapshot) -> Self {
         let mine = RefCell::new(Local::new(shared.load_full()));
         Self { shared, mine }
     }

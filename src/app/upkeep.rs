@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use crate::config::Problems;
 use crate::policy::Policy;
-use crate::snapshot::Shared;
+use crate::snapshot::SharedSnapshot;
 use crate::state::SharedState;
 use crate::state::ledger::Ledger;
 use crate::telemetry::metrics::Metrics;
 
 /// See the module.
-pub(super) struct Upkeep {
-    snapshots: Shared,
+pub(super) struct Maintenance {
+    snapshots: SharedSnapshot,
     state: Arc<SharedState>,
     metrics: Arc<Metrics>,
     /// The snapshot of the last look: with another one, counts may have gone or come.
@@ -38,10 +38,10 @@ pub(super) fn restore(policy: &Policy, state: &SharedState) -> Result<Option<Led
     restored.map_err(|error| policy.quota_problem(&error).into())
 }
 
-impl Upkeep {
+impl Maintenance {
     /// `ledger`: what [`restore`] gave.
     pub(super) fn new(
-        snapshots: Shared,
+        snapshots: SharedSnapshot,
         state: Arc<SharedState>,
         metrics: Arc<Metrics>,
         ledger: Option<Ledger>,

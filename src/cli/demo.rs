@@ -16,7 +16,7 @@ use crate::config::{
     Rate, ResponseShape, Secret, SecretFile, Server, Upstream, UpstreamKind,
 };
 use crate::keys::{Key, KeyStore, secret};
-use crate::telemetry::logging::Logging;
+use crate::telemetry::logging::LogReload;
 
 #[derive(Debug, Args)]
 pub(super) struct Demo {
@@ -27,7 +27,7 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) fn run(self) -> ExitCode {
-        let secret = match secret::generate(secret::Kind::Secret) {
+        let secret = match secret::generate(secret::KeyKind::Secret) {
             Ok(secret) => secret,
             Err(error) => {
                 eprintln!("{error}");
@@ -51,7 +51,7 @@ impl Demo {
             Err(error) => return cannot_start(error),
         };
         // After the addresses are known, so that the log does not come first.
-        let _ = Logging::install(LOG);
+        let _ = LogReload::install(LOG);
         until_signalled(gateway, |gateway| {
             if let Some(address) = gateway.http {
                 println!("{}", greeting(address, gateway.admin, &secret));

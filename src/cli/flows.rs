@@ -16,13 +16,13 @@ use crate::engine::{self, Credentials, DocumentStores, Inspected, Inspection, Mi
 use crate::telemetry::metrics::Metrics;
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum FlowsCommand {
     /// Say whether the built-in engine can run an exported chatflow, node by node
-    Check(Check),
+    Check(CheckFlows),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Check {
+pub(super) struct CheckFlows {
     /// Files as Flowise exports them: "Export Chatflow" or "Export Agentflow"; of "Settings, Export" the document stores
     /// are taken into account
     #[arg(required = true, value_name = "FILE")]
@@ -33,7 +33,7 @@ pub(super) struct Check {
     config: Option<PathBuf>,
 }
 
-impl Command {
+impl FlowsCommand {
     pub(super) fn run(self) -> ExitCode {
         match self {
             Self::Check(check) => check.run(),
@@ -41,7 +41,7 @@ impl Command {
     }
 }
 
-impl Check {
+impl CheckFlows {
     fn run(self) -> ExitCode {
         let config = match configuration(self.config) {
             Ok(config) => config,
@@ -71,8 +71,8 @@ impl Check {
         let known = known(&flows, config.as_ref());
         let mut all_run = true;
         for (file, text) in &flows {
-            let Given { credentials, networks } =
-                config.as_ref().map(|config| Given::by(config, file)).unwrap_or_default();
+            let ProvidedInputs { credentials, networks } =
+                config.as_ref().map(|config| ProvidedInputs::by(config, file)).unwrap_or_default();
             match engine::inspect(text, file.with_extension(""), &credentials, &networks, &stores, &metrics) {
                 Ok(mut inspection) => {
                     let is_here =
@@ -141,12 +141,12 @@ fn known(flows: &[(PathBuf, String)], config: Option<&Config>) -> HashSet<String
 
 /// What the configuration has for a flow.
 #[derive(Debug, Default)]
-struct Given {
+struct ProvidedInputs {
     credentials: Credentials,
     networks: Vec<IpNet>,
 }
 
-impl Given {
+impl ProvidedInputs {
     /// By the engine that the file belongs to, or by all engines.
     fn by(config: &Config, file: &Path) -> Self {
         let folder = file.canonicalize().ok().and_then(|file| file.parent().map(Path::to_owned));

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, Gateway, KeySource, StartError};
 use crate::config::{Log, LogFormat};
-use crate::telemetry::logging::Logging;
+use crate::telemetry::logging::LogReload;
 
 pub(super) fn run(path: &Path) -> ExitCode {
     let config = match super::load(path) {
@@ -17,7 +17,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Err(code) => return code,
     };
     let log = config.log;
-    let logging = Logging::install(log).ok();
+    let logging = LogReload::install(log).ok();
     match app::start_with(config, KeySource::File, logging) {
         Ok(gateway) => until_signalled(gateway, |gateway| announce(gateway, log)),
         Err(error) => cannot_start(error),

@@ -16,14 +16,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The limits of one worker's requests.
 #[derive(Default)]
 pub(super) struct Deadlines {
-    slots: RefCell<Vec<Slot>>,
+    slots: RefCell<Vec<TimerSlot>>,
     free: RefCell<Vec<usize>>,
     waiting: Cell<usize>,
     begun: Notify,
 }
 
 #[derive(Default)]
-struct Slot {
+struct TimerSlot {
     /// `None`: nobody waits here, or the limit was reached.
     wait: Option<(Instant, Waker)>,
 }
@@ -59,7 +59,7 @@ impl Deadlines {
     fn note(&self, at: Instant, waker: Waker) -> usize {
         let mut slots = self.slots.borrow_mut();
         let slot = self.free.borrow_mut().pop().unwrap_or_else(|| {
-            slots.push(Slot::default());
+            slots.push(TimerSlot::default());
             slots.len() - 1
         });
         if let Some(slot) = slots.get_mut(slot) {

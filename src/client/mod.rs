@@ -39,4 +39,4 @@ pub(crate) use reach::Reach;
 pub(crate) use request::{BodyFailed, Request, RequestBody};
 pub(crate) use response::{Response, ResponseBody};
 pub(crate) use send::Client;
-pub(crate) use tls::{Tls, TrustError};
+pub(crate) use tls::{ClientTls, TrustError};

@@ -9,7 +9,7 @@ use http::HeaderValue;
 use rustls::pki_types::ServerName;
 
 use super::reach::Reach;
-use super::tls::Tls;
+use super::tls::ClientTls;
 
 /// A server, and how it is asked: over TLS or not, for how long, at which of its addresses. Two that are made alike are
 /// equal.
@@ -30,7 +30,7 @@ pub(crate) struct Origin {
 /// With TLS.
 #[derive(Debug, Clone)]
 pub(super) struct Secured {
-    pub(super) tls: Tls,
+    pub(super) tls: ClientTls,
     /// What the certificate must name.
     pub(super) name: ServerName<'static>,
 }
@@ -54,14 +54,14 @@ impl Origin {
     pub(crate) fn new(
         host: &str,
         port: u16,
-        tls: Option<&Tls>,
+        tls: Option<&ClientTls>,
         reach: Reach,
         timeouts: Timeouts,
     ) -> Result<Self, UnfitHost> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let unfit = || UnfitHost(host.to_owned());
         let authority = authority(host, port, tls.is_some());
-        let secured = |tls: &Tls| {
+        let secured = |tls: &ClientTls| {
             let name = ServerName::try_from(host.to_owned()).map_err(|_| unfit())?;
             Ok(Secured { tls: tls.clone(), name })
         };
@@ -96,7 +96,7 @@ impl Origin {
         self.timeouts
     }
 
-    fn server(&self) -> (&str, u16, Option<&Tls>, &Reach) {
+    fn server(&self) -> (&str, u16, Option<&ClientTls>, &Reach) {
         (&self.host, self.port, self.secured.as_ref().map(|secured| &secured.tls), &self.reach)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::special::{Embedded, embedded, is_metadata, is_open};
+use super::special::{EmbeddedIpv4, embedded, is_metadata, is_open};
 
 /// Which addresses may be connected to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -29,10 +29,10 @@ impl Reach {
         };
         let IpAddr::V6(newer) = address else { return may_be(address) };
         match embedded(newer) {
-            Embedded::Nothing => may_be(address),
+            EmbeddedIpv4::Nothing => may_be(address),
             // As closed as what it stands for, and where that is listed as open.
-            Embedded::One(older) => may_be(older.into()) && (listed(older.into()) || may_be(address)),
-            Embedded::Perhaps(older) => {
+            EmbeddedIpv4::One(older) => may_be(older.into()) && (listed(older.into()) || may_be(address)),
+            EmbeddedIpv4::Perhaps(older) => {
                 let mut older = older.iter().map(|older| IpAddr::from(*older));
                 older.all(|older| !is_metadata(older) || named(older)) && may_be(address)
             }

@@ -100,7 +100,7 @@ pub(super) fn is_open(address: IpAddr) -> bool {
 
 /// What an IPv6 address holds of the older kind.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Embedded {
+pub(super) enum EmbeddedIpv4 {
     Nothing,
     /// It stands for this address.
     One(Ipv4Addr),
@@ -108,24 +108,24 @@ pub(super) enum Embedded {
     Perhaps([Ipv4Addr; 2]),
 }
 
-pub(super) fn embedded(address: Ipv6Addr) -> Embedded {
+pub(super) fn embedded(address: Ipv6Addr) -> EmbeddedIpv4 {
     let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match address.segments() {
         // The unspecified address, and loopback.
-        [0, 0, 0, 0, 0, 0, 0, _] => Embedded::Nothing,
+        [0, 0, 0, 0, 0, 0, 0, _] => EmbeddedIpv4::Nothing,
         // Compatible, mapped, translated, by NAT64, by ISATAP (RFC 5214), by 6to4.
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [_, _, _, _, 0 | 0x200, 0x5efe, high, low]
-        | [0x2002, high, low, ..] => Embedded::One(v4(high, low)),
+        | [0x2002, high, low, ..] => EmbeddedIpv4::One(v4(high, low)),
         // Behind a prefix of 48 bits (RFC 6052, 2.2), or of 96.
         [0x64, 0xff9b, 1, first, second, third, high, low] => {
-            Embedded::Perhaps([v4(first, ((second & 0xff) << 8) | (third >> 8)), v4(high, low)])
+            EmbeddedIpv4::Perhaps([v4(first, ((second & 0xff) << 8) | (third >> 8)), v4(high, low)])
         }
         // Teredo (RFC 4380): its server, and the client with all bits turned round.
-        [0x2001, 0, one, two, _, _, high, low] => Embedded::Perhaps([v4(one, two), v4(!high, !low)]),
-        _ => Embedded::Nothing,
+        [0x2001, 0, one, two, _, _, high, low] => EmbeddedIpv4::Perhaps([v4(one, two), v4(!high, !low)]),
+        _ => EmbeddedIpv4::Nothing,
     }
 }
 
@@ -236,17 +236,17 @@ mod tests {
             ("2002:a01:203::1", "10.1.2.3"),
             ("2a00::200:5efe:10.1.2.3", "10.1.2.3"),
         ] {
-            assert_eq!(embedded(address.parse().unwrap()), Embedded::One(v4(stands_for)), "{address}");
+            assert_eq!(embedded(address.parse().unwrap()), EmbeddedIpv4::One(v4(stands_for)), "{address}");
         }
         for (address, one, other) in [
             ("64:ff9b:1::10.1.2.3", "0.0.0.0", "10.1.2.3"),
             ("64:ff9b:1:a9fe:a9:fe00::", "169.254.169.254", "0.0.0.0"),
             ("2001:0:4136:e378:8000:63bf:3fff:fdd2", "65.54.227.120", "192.0.2.45"),
         ] {
-            assert_eq!(embedded(address.parse().unwrap()), Embedded::Perhaps([one, other].map(v4)), "{address}");
+            assert_eq!(embedded(address.parse().unwrap()), EmbeddedIpv4::Perhaps([one, other].map(v4)), "{address}");
         }
         for address in ["::", "::1", "2606:4700::1111"] {
-            assert_eq!(embedded(address.parse().unwrap()), Embedded::Nothing, "{address}");
+            assert_eq!(embedded(address.parse().unwrap()), EmbeddedIpv4::Nothing, "{address}");
         }
     }
 }

@@ -18,7 +18,7 @@ use listed::ListedVerifier;
 
 /// Settings that many origins share. Two with the same roots are equal.
 #[derive(Clone)]
-pub(crate) struct Tls {
+pub(crate) struct ClientTls {
     roots: Roots,
     config: Arc<ClientConfig>,
 }
@@ -42,7 +42,7 @@ pub(crate) enum TrustError {
     Nobody,
 }
 
-impl Tls {
+impl ClientTls {
     /// Trusts whom the system trusts.
     pub(crate) fn system() -> Result<Self, TrustError> {
         let mut roots = RootCertStore::empty();
@@ -85,21 +85,21 @@ impl Tls {
     }
 }
 
-impl PartialEq for Tls {
+impl PartialEq for ClientTls {
     fn eq(&self, other: &Self) -> bool {
         self.roots == other.roots
     }
 }
 
-impl Eq for Tls {}
+impl Eq for ClientTls {}
 
-impl Hash for Tls {
+impl Hash for ClientTls {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.roots.hash(state);
     }
 }
 
-impl fmt::Debug for Tls {
+impl fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Tls")
     }

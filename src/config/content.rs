@@ -24,18 +24,18 @@ pub(crate) const MOST_DOCUMENT: usize = 16 * MIB;
 
 /// Why a file is not read although it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum Refused {
+enum UnreadableFile {
     #[error("expected a file, found {0}")]
     Kind(&'static str),
     #[error("the file is larger than {} MiB", .0 / MIB)]
     Size(usize),
 }
 
-impl From<Refused> for io::Error {
-    fn from(refused: Refused) -> Self {
+impl From<UnreadableFile> for io::Error {
+    fn from(refused: UnreadableFile) -> Self {
         let kind = match refused {
-            Refused::Kind(_) => ErrorKind::InvalidInput,
-            Refused::Size(_) => ErrorKind::FileTooLarge,
+            UnreadableFile::Kind(_) => ErrorKind::InvalidInput,
+            UnreadableFile::Size(_) => ErrorKind::FileTooLarge,
         };
         Self::new(kind, refused)
     }
@@ -43,7 +43,7 @@ impl From<Refused> for io::Error {
 
 /// Whether a file is there and is not read for what it is; the error says so in a sentence.
 pub(crate) fn is_refused(error: &io::Error) -> bool {
-    matches!(error.get_ref(), Some(inner) if inner.is::<Refused>())
+    matches!(error.get_ref(), Some(inner) if inner.is::<UnreadableFile>())
 }
 
 /// What is in a file of at most so many bytes.
@@ -55,7 +55,7 @@ pub(crate) fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
     // It may grow meanwhile, and what /proc shows has no size.
     file.take(most as u64 + 1).read_to_end(&mut content)?;
-    if content.len() > most { Err(Refused::Size(most).into()) } else { Ok(content) }
+    if content.len() > most { Err(UnreadableFile::Size(most).into()) } else { Ok(content) }
 }
 
 /// The same of a text.
@@ -85,7 +85,7 @@ pub(crate) fn digest(path: &Path, most: usize) -> io::Result<[u8; 32]> {
         content.update(piece.get(..length).unwrap_or_default());
     }
     if file.limit() == 0 {
-        return Err(Refused::Size(most).into());
+        return Err(UnreadableFile::Size(most).into());
     }
     Ok(content.finish().as_ref().try_into().unwrap_or_default())
 }
@@ -112,9 +112,9 @@ fn open(path: &Path, most: usize) -> io::Result<(File, u64)> {
 
 fn accept(kind: FileType, size: u64, most: usize) -> io::Result<()> {
     if !kind.is_file() {
-        return Err(Refused::Kind(name(kind)).into());
+        return Err(UnreadableFile::Kind(name(kind)).into());
     }
-    if size > most as u64 { Err(Refused::Size(most).into()) } else { Ok(()) }
+    if size > most as u64 { Err(UnreadableFile::Size(most).into()) } else { Ok(()) }
 }
 
 fn name(kind: FileType) -> &'static str {
@@ -132,7 +132,7 @@ pub(crate) struct TooLarge(pub(crate) usize);
 
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Refused::Size(self.0).fmt(f)
+        UnreadableFile::Size(self.0).fmt(f)
     }
 }
 

@@ -21,11 +21,11 @@ pub(super) enum ExpandError {
 }
 
 /// Where variables come from: the process's environment, or a table in a test.
-pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(super) type EnvLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Replaces every variable of the text. As in a shell, the default of `${NAME:-default}` also stands for an empty
 /// variable.
-pub(super) fn expand(text: &str, environment: Environment<'_>) -> Result<String, ExpandError> {
+pub(super) fn expand(text: &str, environment: EnvLookup<'_>) -> Result<String, ExpandError> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
@@ -49,7 +49,7 @@ pub(super) fn has_variable(text: &str) -> bool {
     text.contains("${")
 }
 
-fn variable(inside: &str, environment: Environment<'_>) -> Result<String, ExpandError> {
+fn variable(inside: &str, environment: EnvLookup<'_>) -> Result<String, ExpandError> {
     let (name, default) = match inside.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (inside, None),

@@ -1,34 +1,33 @@
 //! The YAML as written: every field that may stand in it, all optional, none checked.
 //!
-//! Leaves are located [`Node`]s, so that `resolve` can report all mistakes at once, each in its place. Defaults are
+//! Leaves are located [`YamlNode`]s, so that `resolve` can report all mistakes at once, each in its place. Defaults are
 //! applied there too. The fields' documentation is `config/full.yaml`.
 
 use serde::{Deserialize, Deserializer};
 
-use super::yaml::{At, Named, Node};
+use super::yaml::{At, Named, YamlNode};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "`keys_file` is the name of the field in the file")]
-pub(super) struct File {
-    pub(super) server: Server,
-    pub(super) admin: Admin,
-    pub(super) log: Log,
-    pub(super) upstreams: Named<Upstream>,
+pub(super) struct Sections {
+    pub(super) server: ServerSection,
+    pub(super) admin: AdminSection,
+    pub(super) log: LogSection,
+    pub(super) upstreams: Named<UpstreamSection>,
     pub(super) keys_file: Field,
     pub(super) state_dir: Field,
     pub(super) session_secret: Field,
-    pub(super) plans: Named<Plan>,
-    pub(super) cors: Cors,
-    pub(super) auth_failures: AuthFailuresSection,
-    pub(super) chatflows: Named<Chatflow>,
+    pub(super) plans: Named<PlanSection>,
+    pub(super) cors: CorsSection,
+    pub(super) auth_failures: AuthFailuresOrNull,
+    pub(super) chatflows: Named<ChatflowSection>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Server {
+pub(super) struct ServerSection {
     pub(super) listen: Field,
-    pub(super) tls: Option<At<Tls>>,
+    pub(super) tls: Option<At<TlsSection>>,
     pub(super) workers: Field,
     pub(super) trusted_proxies: Field,
     pub(super) max_connections: Field,
@@ -47,7 +46,7 @@ pub(super) struct Server {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Tls {
+pub(super) struct TlsSection {
     pub(super) listen: Field,
     pub(super) cert_file: Field,
     pub(super) key_file: Field,
@@ -56,13 +55,13 @@ pub(super) struct Tls {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Admin {
+pub(super) struct AdminSection {
     pub(super) listen: Field,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Log {
+pub(super) struct LogSection {
     pub(super) level: Field,
     pub(super) format: Field,
     pub(super) access: Field,
@@ -71,24 +70,24 @@ pub(super) struct Log {
 /// One of its fields is given.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Upstream {
-    pub(super) flowise: Option<Flowise>,
-    pub(super) engine: Option<Engine>,
+pub(super) struct UpstreamSection {
+    pub(super) flowise: Option<FlowiseSection>,
+    pub(super) engine: Option<EngineSection>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Engine {
+pub(super) struct EngineSection {
     pub(super) flows_dir: Field,
     pub(super) threads: Field,
-    pub(super) credentials: Named<Named<Node>>,
+    pub(super) credentials: Named<Named<YamlNode>>,
     pub(super) allow_networks: Field,
-    pub(super) limits: EngineLimits,
+    pub(super) limits: EngineLimitsSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct EngineLimits {
+pub(super) struct EngineLimitsSection {
     pub(super) time: Field,
     pub(super) steps: Field,
     pub(super) model_calls: Field,
@@ -98,7 +97,7 @@ pub(super) struct EngineLimits {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Flowise {
+pub(super) struct FlowiseSection {
     pub(super) urls: Field,
     pub(super) api_key: Field,
     pub(super) api_key_file: Field,
@@ -111,7 +110,7 @@ pub(super) struct Flowise {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Plan {
+pub(super) struct PlanSection {
     pub(super) requests: Field,
     pub(super) burst: Field,
     pub(super) concurrent: Field,
@@ -122,7 +121,7 @@ pub(super) struct Plan {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Cors {
+pub(super) struct CorsSection {
     pub(super) allowed_origins: Field,
     pub(super) allow_credentials: Field,
     pub(super) max_age: Field,
@@ -131,7 +130,7 @@ pub(super) struct Cors {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct AuthFailures {
+pub(super) struct AuthFailuresSection {
     pub(super) free: Field,
     pub(super) then: Field,
     pub(super) delay: Field,
@@ -139,15 +138,15 @@ pub(super) struct AuthFailures {
 
 /// `null` turns it off, which is not the same as leaving it out.
 #[derive(Debug)]
-pub(super) struct AuthFailuresSection(pub(super) Option<AuthFailures>);
+pub(super) struct AuthFailuresOrNull(pub(super) Option<AuthFailuresSection>);
 
-impl Default for AuthFailuresSection {
+impl Default for AuthFailuresOrNull {
     fn default() -> Self {
-        Self(Some(AuthFailures::default()))
+        Self(Some(AuthFailuresSection::default()))
     }
 }
 
-impl<'de> Deserialize<'de> for AuthFailuresSection {
+impl<'de> Deserialize<'de> for AuthFailuresOrNull {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Option::deserialize(deserializer).map(Self)
     }
@@ -155,7 +154,7 @@ impl<'de> Deserialize<'de> for AuthFailuresSection {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Chatflow {
+pub(super) struct ChatflowSection {
     pub(super) upstream: Field,
     pub(super) id: Field,
     pub(super) api_key: Field,
@@ -175,10 +174,10 @@ pub(super) struct Chatflow {
 
 /// A field that may be absent, which is not the same as a field that says `null`.
 #[derive(Debug, Default)]
-pub(super) struct Field(pub(super) Option<Node>);
+pub(super) struct Field(pub(super) Option<YamlNode>);
 
 impl<'de> Deserialize<'de> for Field {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Node::deserialize(deserializer).map(|node| Self(Some(node)))
+        YamlNode::deserialize(deserializer).map(|node| Self(Some(node)))
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::content::{self, MOST_SETTINGS};
 use super::error::{Problem, Problems};
-use super::expand::Environment;
-use super::file::{Field, File};
+use super::expand::EnvLookup;
+use super::file::{Field, Sections};
 use super::resolve::{self, Reread};
 use super::yaml;
 use super::{Config, SecretFile};
@@ -43,11 +43,11 @@ fn from_process(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn load_with(path: &Path, environment: Environment<'_>) -> Result<Config, Problems> {
+fn load_with(path: &Path, environment: EnvLookup<'_>) -> Result<Config, Problems> {
     read(path, environment, None).config
 }
 
-fn read(path: &Path, environment: Environment<'_>, former: Option<&Config>) -> Reread {
+fn read(path: &Path, environment: EnvLookup<'_>, former: Option<&Config>) -> Reread {
     match content::read(path, MOST_SETTINGS) {
         Ok(content) => resolved(SecretFile::new(path.to_owned(), content), environment, former),
         Err(error) => unreadable(path, &error),
@@ -59,7 +59,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Reread {
     Problem { file: path.to_owned(), at: None, field: String::new(), message }.into()
 }
 
-fn resolved(source: SecretFile, environment: Environment<'_>, former: Option<&Config>) -> Reread {
+fn resolved(source: SecretFile, environment: EnvLookup<'_>, former: Option<&Config>) -> Reread {
     let Ok(text) = std::str::from_utf8(source.content()) else {
         return unreadable(&source.path, &io::ErrorKind::InvalidData.into());
     };
@@ -69,10 +69,10 @@ fn resolved(source: SecretFile, environment: Environment<'_>, former: Option<&Co
     }
 }
 
-fn keys_file_with(path: &Path, environment: Environment<'_>) -> Option<PathBuf> {
+fn keys_file_with(path: &Path, environment: EnvLookup<'_>) -> Option<PathBuf> {
     const NAME: &str = "keys_file";
     let text = content::text(path, MOST_SETTINGS).ok()?;
-    if let (Some(File { keys_file, .. }), problems) = yaml::read(path, &text) {
+    if let (Some(Sections { keys_file, .. }), problems) = yaml::read(path, &text) {
         let is_plain = problems.iter().all(|problem| problem.field != NAME);
         return is_plain.then(|| resolve::keys_file(&keys_file, path, environment)).flatten();
     }
@@ -84,7 +84,7 @@ fn keys_file_with(path: &Path, environment: Environment<'_>) -> Option<PathBuf> 
         _ => return None,
     };
     match yaml::read(path, line) {
-        (Some(File { keys_file, .. }), problems) if problems.is_empty() && keys_file.0.is_some() => {
+        (Some(Sections { keys_file, .. }), problems) if problems.is_empty() && keys_file.0.is_some() => {
             resolve::keys_file(&keys_file, path, environment)
         }
         _ => None,

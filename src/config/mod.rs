@@ -29,7 +29,7 @@ use ipnet::IpNet;
 
 pub use error::{Problem, Problems};
 pub use origin::{OriginError, Origins};
-pub(crate) use part::Part;
+pub(crate) use part::ConfigPart;
 pub use secret::{Secret, SecretFile};
 
 /// Whether JavaScript gives a name a meaning of its own; Flowise would not take it for a plain field.

@@ -34,17 +34,17 @@ impl Protected {
 }
 
 /// Part of a name, lower case, letters and digits only.
-enum Part {
+enum NamePart {
     Is(&'static str),
     Has(&'static str),
     Starts(&'static str),
     Ends(&'static str),
 }
 
-use Part::{Ends, Has, Is, Starts};
+use NamePart::{Ends, Has, Is, Starts};
 
 /// From the inputs and credentials of Flowise 3.1.4's nodes; the first that fits names the reason.
-const TABLE: &[(Protected, &[Part])] = &[
+const TABLE: &[(Protected, &[NamePart])] = &[
     (Protected::Analytics, &[Starts("analytic"), Starts("evaluation"), Has("callback")]),
     (
         Protected::History,
@@ -153,7 +153,7 @@ fn is_node_id(name: &str) -> bool {
 fn protected_name(name: &str) -> Option<Protected> {
     let plain: String =
         name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
-    let fits = |part: &Part| match part {
+    let fits = |part: &NamePart| match part {
         Is(text) => plain == *text,
         Has(text) => plain.contains(text),
         Starts(text) => plain.starts_with(text),

@@ -2,7 +2,7 @@
 
 /// A kind of file; the label `file` of metrics and log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Part {
+pub(crate) enum ConfigPart {
     Config,
     Keys,
     Certificates,
@@ -11,7 +11,7 @@ pub(crate) enum Part {
     Flows,
 }
 
-impl Part {
+impl ConfigPart {
     pub(crate) const ALL: [Self; 5] = [Self::Config, Self::Keys, Self::Certificates, Self::Secrets, Self::Flows];
 
     pub(crate) fn name(self) -> &'static str {

@@ -1,6 +1,6 @@
 //! From the YAML as written to the settings the program runs on: defaults applied, values checked, names looked up.
 //!
-//! One file per section; each takes what it can from its fields and leaves a problem with the [`Reader`] for the rest,
+//! One file per section; each takes what it can from its fields and leaves a problem with the [`FieldReader`] for the rest,
 //! so that one run reports all of them. A field that belongs to a later version is refused, never silently ignored.
 
 mod address;
@@ -16,11 +16,11 @@ mod upstreams;
 use std::path::{Path, PathBuf};
 
 use super::error::{Problem, Problems};
-use super::expand::Environment;
+use super::expand::EnvLookup;
 use super::file;
 use super::{Config, SecretFile};
 pub(super) use reader::unreadable;
-use reader::{Finished, Reader};
+use reader::{FieldReader, Finished};
 
 /// What came of reading a configuration.
 pub(crate) struct Reread {
@@ -39,13 +39,13 @@ impl From<Problem> for Reread {
 
 /// Resolves a file that was read from `source`, together with the problems its reading found. `former` is in force.
 pub(super) fn resolve(
-    file: file::File,
+    file: file::Sections,
     source: SecretFile,
-    environment: Environment<'_>,
+    environment: EnvLookup<'_>,
     problems: Vec<Problem>,
     former: Option<&Config>,
 ) -> Reread {
-    let mut reader = match Reader::new(&source.path, environment, problems, former) {
+    let mut reader = match FieldReader::new(&source.path, environment, problems, former) {
         Ok(reader) => reader,
         Err(problem) => return problem.into(),
     };
@@ -87,8 +87,8 @@ pub(super) fn resolve(
 }
 
 /// The keys file that a configuration names, or the one that lies beside it; `None`: that cannot be told.
-pub(super) fn keys_file(field: &file::Field, path: &Path, environment: Environment<'_>) -> Option<PathBuf> {
-    let mut reader = Reader::new(path, environment, Vec::new(), None).ok()?;
+pub(super) fn keys_file(field: &file::Field, path: &Path, environment: EnvLookup<'_>) -> Option<PathBuf> {
+    let mut reader = FieldReader::new(path, environment, Vec::new(), None).ok()?;
     let named = reader.path(field);
     let beside = reader.folder().join("keys.yaml");
     let is_read = reader.finish().problems.is_empty();

@@ -21,9 +21,9 @@ use serde_saphyr::{Error, Options};
 
 use super::content::{self, TooLarge};
 use super::error::Problem;
-pub(crate) use items::{Items, each_item};
+pub(crate) use items::{ItemSink, each_item};
 pub(crate) use nearest::suggest;
-pub(crate) use value::{At, Located, Named, Node, Value};
+pub(crate) use value::{At, Located, Named, Value, YamlNode};
 
 /// Bytes of a document that is read into one tree.
 const MAX_BYTES: usize = content::MOST_SETTINGS;
@@ -47,7 +47,7 @@ fn read_into<T: DeserializeOwned>(text: &str, report: &mut Report) -> Option<T> 
         report.add(None, String::new(), TooLarge(content::MOST_SETTINGS).to_string());
         return None;
     }
-    let mut root: Node = match serde_saphyr::from_str_with_options(text, options(MAX_BYTES)) {
+    let mut root: YamlNode = match serde_saphyr::from_str_with_options(text, options(MAX_BYTES)) {
         Ok(root) => root,
         Err(error) => {
             report.add(position(&error), String::new(), describe(error.without_snippet()));

@@ -15,9 +15,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::disk::{self, DiskError, LockedFile};
 use super::edit::{self, Change};
-use super::file::{self, Entry, Names};
-use super::secret::{self, Kind, NoRandomness};
-use super::{Details, Key, State, written};
+use super::file::{self, KeyEntry, AllowedNamesRef};
+use super::secret::{self, KeyKind, NoRandomness};
+use super::{Details, Key, KeyState, written};
 use crate::config::{OriginError, Origins, Problems, Secret};
 
 const HEADER: &str = "\
@@ -26,20 +26,20 @@ const HEADER: &str = "\
 ";
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum KeysCommand {
     /// Make a key and print it, once
-    Create(Create),
+    Create(CreateKey),
     /// Show all keys and their state
-    List(List),
+    List(ListKeys),
     /// Give a key a new secret; the old one works on for a while
-    Rotate(Rotate),
+    Rotate(RotateKey),
     /// Disable a key
-    Revoke(Revoke),
+    Revoke(RevokeKey),
 }
 
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("expiry").args(["expires_in", "expires_at"])))]
-pub struct Create {
+pub struct CreateKey {
     /// Name of the key in logs and metrics
     #[arg(long, value_parser = id)]
     id: String,
@@ -73,7 +73,7 @@ pub struct Create {
 }
 
 #[derive(Debug, Args)]
-pub struct List {
+pub struct ListKeys {
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -83,7 +83,7 @@ pub struct List {
 }
 
 #[derive(Debug, Args)]
-pub struct Rotate {
+pub struct RotateKey {
     /// Id of the key
     id: String,
     /// For how long the old secret works on; 0: not at all
@@ -95,7 +95,7 @@ pub struct Rotate {
 }
 
 #[derive(Debug, Args)]
-pub struct Revoke {
+pub struct RevokeKey {
     /// Id of the key
     id: String,
     /// Remove it from the file instead of disabling it
@@ -151,20 +151,20 @@ impl CommandError {
     }
 }
 
-impl Command {
+impl KeysCommand {
     /// The keys file that was named on the command line.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match self {
-            Self::Create(Create { file, .. })
-            | Self::List(List { file, .. })
-            | Self::Rotate(Rotate { file, .. })
-            | Self::Revoke(Revoke { file, .. }) => file.as_deref(),
+            Self::Create(CreateKey { file, .. })
+            | Self::List(ListKeys { file, .. })
+            | Self::Rotate(RotateKey { file, .. })
+            | Self::Revoke(RevokeKey { file, .. }) => file.as_deref(),
         }
     }
 
     /// Runs the command on a keys file.
-    pub fn run(&self, place: &Place<'_>, now: Timestamp) -> Result<Output, CommandError> {
+    pub fn run(&self, place: &CommandContext<'_>, now: Timestamp) -> Result<Output, CommandError> {
         match self {
             Self::Create(create) => create.run(place, now),
             Self::List(list) => list.run(place.file, now),
@@ -176,17 +176,17 @@ impl Command {
 
 /// What a command works on.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct CommandContext<'a> {
     /// The keys file.
     pub file: &'a Path,
     /// The configuration that names it; `None`: somebody named it who need not know one.
     pub gateway: Option<&'a Path>,
     /// What that configuration calls plans and chatflows. A file that has come to name others is not written, unless to
     /// revoke a key.
-    pub names: Option<Names<'a>>,
+    pub names: Option<AllowedNamesRef<'a>>,
 }
 
-impl Place<'_> {
+impl CommandContext<'_> {
     /// Which gateways take the file over, as far as can be known: whether one runs cannot.
     fn takers(&self) -> String {
         match self.gateway {
@@ -196,13 +196,13 @@ impl Place<'_> {
     }
 }
 
-impl Create {
-    fn run(&self, place: &Place<'_>, now: Timestamp) -> Result<Output, CommandError> {
+impl CreateKey {
+    fn run(&self, place: &CommandContext<'_>, now: Timestamp) -> Result<Output, CommandError> {
         let expires_at = self.expires_in.map(|span| after(now, span)).transpose()?.or(self.expires_at);
         if expires_at.is_some_and(|end| end <= now) {
             return Err(CommandError::ExpiresInThePast);
         }
-        let kind = if self.publishable { Kind::Publishable } else { Kind::Secret };
+        let kind = if self.publishable { KeyKind::Publishable } else { KeyKind::Secret };
         let mut allowed_origins = Origins::default();
         for text in &self.origins {
             allowed_origins.add(text)?;
@@ -217,7 +217,7 @@ impl Create {
             ..Key::new(&self.id, secret::digest(secret.expose()))
         };
         key.set_details(Details { previous: None, allowed_origins, allowed_ips: self.allowed_ips.clone() });
-        let new = Entry { at: None, plan: self.plan.as_deref().map(Arc::from), key };
+        let new = KeyEntry { at: None, plan: self.plan.as_deref().map(Arc::from), key };
         let locked = LockedFile::open(place.file)?;
         let text = locked.text().filter(|text| !text.is_empty()).unwrap_or(HEADER).to_owned();
         let entries = file::read(place.file, &text, None)?;
@@ -229,8 +229,8 @@ impl Create {
     }
 }
 
-impl Rotate {
-    fn run(&self, place: &Place<'_>, now: Timestamp) -> Result<Output, CommandError> {
+impl RotateKey {
+    fn run(&self, place: &CommandContext<'_>, now: Timestamp) -> Result<Output, CommandError> {
         let until = after(now, self.grace)?;
         let locked = LockedFile::open(place.file)?;
         let (text, entries, index) = find(place.file, &locked, &self.id)?;
@@ -246,9 +246,9 @@ impl Rotate {
             note.push_str("; the one before that no longer works");
         }
         match new.key.state(now) {
-            State::Active => {}
-            State::Expired => note.push_str("; the key has expired, so neither works"),
-            State::Disabled => note.push_str("; the key is disabled, so neither works"),
+            KeyState::Active => {}
+            KeyState::Expired => note.push_str("; the key has expired, so neither works"),
+            KeyState::Disabled => note.push_str("; the key is disabled, so neither works"),
         }
         new.key.digest = secret::digest(secret.expose());
         write(place, locked, &text, &entries, &Change::Replace(index, new))?;
@@ -256,8 +256,8 @@ impl Rotate {
     }
 }
 
-impl Revoke {
-    fn run(&self, place: &Place<'_>) -> Result<Output, CommandError> {
+impl RevokeKey {
+    fn run(&self, place: &CommandContext<'_>) -> Result<Output, CommandError> {
         let locked = LockedFile::open(place.file)?;
         let edited = match find(place.file, &locked, &self.id) {
             Err(CommandError::Invalid(problems)) => self.edited_in_part(place, &locked, problems)?,
@@ -282,8 +282,8 @@ impl Revoke {
 
     fn edited(
         &self,
-        place: &Place<'_>,
-        (text, entries, index): (String, Vec<Entry>, usize),
+        place: &CommandContext<'_>,
+        (text, entries, index): (String, Vec<KeyEntry>, usize),
     ) -> Result<String, CommandError> {
         let mut entry = entries.get(index).cloned().ok_or_else(|| CommandError::NoSuchKey(self.id.clone()))?;
         let change = if self.delete {
@@ -301,7 +301,7 @@ impl Revoke {
     /// In a file with mistakes: no reason to keep a key either, as far as it can be read.
     fn edited_in_part(
         &self,
-        place: &Place<'_>,
+        place: &CommandContext<'_>,
         locked: &LockedFile,
         problems: Problems,
     ) -> Result<String, CommandError> {
@@ -325,7 +325,7 @@ impl Revoke {
 }
 
 /// The file's text, its entries, and the index of the one with that id.
-fn find(path: &Path, locked: &LockedFile, id: &str) -> Result<(String, Vec<Entry>, usize), CommandError> {
+fn find(path: &Path, locked: &LockedFile, id: &str) -> Result<(String, Vec<KeyEntry>, usize), CommandError> {
     let text = locked.text().ok_or_else(|| CommandError::NoFile(path.to_owned()))?;
     let entries = file::read(path, text, None)?;
     let index = entries.iter().position(|entry| &*entry.key.id == id);
@@ -334,10 +334,10 @@ fn find(path: &Path, locked: &LockedFile, id: &str) -> Result<(String, Vec<Entry
 }
 
 fn write(
-    place: &Place<'_>,
+    place: &CommandContext<'_>,
     locked: LockedFile,
     text: &str,
-    entries: &[Entry],
+    entries: &[KeyEntry],
     change: &Change,
 ) -> Result<(), CommandError> {
     let edited = edited(place.file, text, entries, change)?;
@@ -345,7 +345,7 @@ fn write(
     Ok(locked.replace(&edited)?)
 }
 
-fn edited(path: &Path, text: &str, entries: &[Entry], change: &Change) -> Result<String, CommandError> {
+fn edited(path: &Path, text: &str, entries: &[KeyEntry], change: &Change) -> Result<String, CommandError> {
     edit::apply(text, entries, change).map_err(|edit::Unfaithful| CommandError::Uneditable(path.to_owned()))
 }
 

@@ -8,15 +8,15 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::Path;
 
-use super::file::{self, Entry};
+use super::file::{self, KeyEntry};
 use super::written::{self, WrittenKey};
-use super::{Digest, Kind, Written};
+use super::{Digest, KeyKind, WrittenKeys};
 
 /// What is to be done to a keys file.
 pub(super) enum Change {
-    Append(Entry),
+    Append(KeyEntry),
     /// Another digest, previous digest or `enabled` for the entry with that index.
-    Replace(usize, Entry),
+    Replace(usize, KeyEntry),
     Remove(usize),
 }
 
@@ -25,7 +25,7 @@ pub(super) enum Change {
 pub(super) struct Unfaithful;
 
 /// The new text. `entries` is what [`file::read`] made of the old one.
-pub(super) fn apply(text: &str, entries: &[Entry], change: &Change) -> Result<String, Unfaithful> {
+pub(super) fn apply(text: &str, entries: &[KeyEntry], change: &Change) -> Result<String, Unfaithful> {
     let mut wanted = entries.to_vec();
     match change {
         Change::Append(new) => wanted.push(new.clone()),
@@ -33,7 +33,7 @@ pub(super) fn apply(text: &str, entries: &[Entry], change: &Change) -> Result<St
         Change::Remove(index) if *index < wanted.len() => drop(wanted.remove(*index)),
         Change::Remove(_) => return Err(Unfaithful),
     }
-    Lines::new(text)
+    FileLines::new(text)
         .edited(entries, change)
         .filter(|edited| means(edited, &wanted))
         .or_else(|| Some(rewritten(text, &wanted)).filter(|text| means(text, &wanted)))
@@ -41,15 +41,15 @@ pub(super) fn apply(text: &str, entries: &[Entry], change: &Change) -> Result<St
 }
 
 /// Disables or removes the item with that index of a file in which something is wrong. Nothing but the item is touched.
-pub(super) fn revoke(text: &str, written: &Written, index: usize, is_deleted: bool) -> Result<String, Unfaithful> {
+pub(super) fn revoke(text: &str, written: &WrittenKeys, index: usize, is_deleted: bool) -> Result<String, Unfaithful> {
     let at = written.items.get(index).ok_or(Unfaithful)?.at;
     let mut wanted = written.items.clone();
     if is_deleted {
         wanted.remove(index);
-        return Lines::new(text).without(at).filter(|edited| says(edited, &wanted)).ok_or(Unfaithful);
+        return FileLines::new(text).without(at).filter(|edited| says(edited, &wanted)).ok_or(Unfaithful);
     }
     wanted.iter_mut().skip(index).take(1).for_each(|item| item.enabled = false);
-    let ways = [|text: &str, at| Lines::new(text).disabled(at), with_other_value, with_first_field];
+    let ways = [|text: &str, at| FileLines::new(text).disabled(at), with_other_value, with_first_field];
     ways.iter().filter_map(|way| way(text, at)).find(|edited| says(edited, &wanted)).ok_or(Unfaithful)
 }
 
@@ -86,14 +86,14 @@ fn offset(text: &str, (line, column): (u32, u32)) -> Option<usize> {
     Some(start + offset)
 }
 
-fn means(text: &str, wanted: &[Entry]) -> bool {
+fn means(text: &str, wanted: &[KeyEntry]) -> bool {
     file::read(Path::new(""), text, None).is_ok_and(|read| {
         read.len() == wanted.len() && read.iter().zip(wanted).all(|(read, wanted)| read.means(wanted))
     })
 }
 
 /// Everything from its values; of the comments only those at the top are kept.
-fn rewritten(text: &str, entries: &[Entry]) -> String {
+fn rewritten(text: &str, entries: &[KeyEntry]) -> String {
     let is_comment = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
     let mut new: String = text.lines().take_while(is_comment).flat_map(|line| [line, "\n"]).collect();
     new.push_str("keys:\n");
@@ -101,21 +101,21 @@ fn rewritten(text: &str, entries: &[Entry]) -> String {
     new
 }
 
-struct Lines {
+struct FileLines {
     /// Each with its line break, the last one too.
     lines: Vec<String>,
     newline: &'static str,
 }
 
 /// Where an item of a block list stands.
-struct Place {
+struct ItemSpan {
     lines: Range<usize>,
     /// Columns, from 0, of the dash and of the item's fields.
     dash: usize,
     fields: usize,
 }
 
-impl Lines {
+impl FileLines {
     fn new(text: &str) -> Self {
         let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
         let mut lines: Vec<_> = text.split_inclusive('\n').map(str::to_owned).collect();
@@ -126,7 +126,7 @@ impl Lines {
     }
 
     /// `None` if the list is not written in a way that can be edited by lines.
-    fn edited(mut self, entries: &[Entry], change: &Change) -> Option<String> {
+    fn edited(mut self, entries: &[KeyEntry], change: &Change) -> Option<String> {
         match change {
             Change::Append(new) => self.append(entries, new)?,
             Change::Replace(index, new) => self.replace(entries.get(*index)?, new)?,
@@ -149,7 +149,7 @@ impl Lines {
         Some(self.lines.concat())
     }
 
-    fn append(&mut self, entries: &[Entry], new: &Entry) -> Option<()> {
+    fn append(&mut self, entries: &[KeyEntry], new: &KeyEntry) -> Option<()> {
         let (end, dash) = if let Some(last) = entries.last() {
             let place = self.place(last.at?)?;
             (place.lines.end, place.dash)
@@ -163,7 +163,7 @@ impl Lines {
         Some(())
     }
 
-    fn replace(&mut self, old: &Entry, new: &Entry) -> Option<()> {
+    fn replace(&mut self, old: &KeyEntry, new: &KeyEntry) -> Option<()> {
         let place = self.place(old.at?)?;
         let newline = self.newline;
         let mut lines: Vec<String> = self.lines.get(place.lines.clone())?.to_vec();
@@ -182,7 +182,7 @@ impl Lines {
         Some(())
     }
 
-    fn place(&self, (line, column): (u32, u32)) -> Option<Place> {
+    fn place(&self, (line, column): (u32, u32)) -> Option<ItemSpan> {
         let first = usize::try_from(line).ok()?.checked_sub(1)?;
         let fields = usize::try_from(column).ok()?.checked_sub(1)?;
         let before = self.lines.get(first)?.get(..fields)?;
@@ -193,7 +193,7 @@ impl Lines {
             return None;
         }
         let end = first + extent(self.lines.get(first..)?, dash);
-        Some(Place { lines: first..end, dash, fields })
+        Some(ItemSpan { lines: first..end, dash, fields })
     }
 }
 
@@ -253,14 +253,14 @@ fn find_field(lines: &[String], column: usize, name: &str) -> Option<Range<usize
 }
 
 /// An item's lines, its dash in that column.
-fn item(entry: &Entry, dash: usize, newline: &str) -> Vec<String> {
+fn item(entry: &KeyEntry, dash: usize, newline: &str) -> Vec<String> {
     let key = &entry.key;
     let list = |items: &mut dyn Iterator<Item = String>| format!("[{}]", items.collect::<Vec<_>>().join(", "));
     let fields = [
         ("id", Some(scalar(&key.id))),
         ("sha256", Some(digest(&key.digest))),
         ("previous", previous(entry)),
-        ("kind", (key.kind == Kind::Publishable).then(|| "publishable".to_owned())),
+        ("kind", (key.kind == KeyKind::Publishable).then(|| "publishable".to_owned())),
         ("plan", entry.plan.as_deref().map(scalar)),
         (
             "allowed_origins",
@@ -292,7 +292,7 @@ fn map(vars: &[(Box<str>, serde_json::Value)]) -> serde_json::Map<String, serde_
     vars.iter().map(|(name, value)| (name.to_string(), value.clone())).collect()
 }
 
-fn previous(entry: &Entry) -> Option<String> {
+fn previous(entry: &KeyEntry) -> Option<String> {
     entry.key.previous().as_ref().map(|(old, until)| format!("{{ sha256: {}, until: {until} }}", digest(old)))
 }
 

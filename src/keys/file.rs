@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use self::reader::Reader;
+use self::reader::KeyReader;
 pub(super) use self::reader::{from_hex, is_uuid};
 use super::{Key, KeyStore};
 use crate::config::yaml;
@@ -22,7 +22,7 @@ const RESERVED_IDS: [&str; 3] = ["other", "-", "anonymous"];
 
 /// What the configuration calls plans and chatflows.
 #[derive(Debug, Clone, Copy)]
-pub struct Names<'a> {
+pub struct AllowedNamesRef<'a> {
     /// In the order of [`Config::plans`](crate::config::Config::plans).
     pub plans: &'a [Arc<str>],
     pub chatflows: &'a [Arc<str>],
@@ -32,7 +32,7 @@ pub struct Names<'a> {
 
 /// The keys of a keys file, at least one. `path` is for the messages only. Without names, plans and chatflows may be
 /// called anything, and the plan is 0.
-pub fn parse(path: &Path, text: &str, names: Option<&Names<'_>>) -> Result<KeyStore, Problems> {
+pub fn parse(path: &Path, text: &str, names: Option<&AllowedNamesRef<'_>>) -> Result<KeyStore, Problems> {
     let mut store = read_into(path, text, names, None)?;
     if store.keys().is_empty() {
         let message = "the file holds no key; the keys that were loaded before stay in force".to_owned();
@@ -44,7 +44,7 @@ pub fn parse(path: &Path, text: &str, names: Option<&Names<'_>>) -> Result<KeySt
 
 /// One item of the list.
 #[derive(Clone)]
-pub(super) struct Entry {
+pub(super) struct KeyEntry {
     /// Line and column of the item's first field, from 1.
     pub(super) at: Option<(u32, u32)>,
     /// As written; [`Key::plan`] is 0 if the file was read without names.
@@ -52,7 +52,7 @@ pub(super) struct Entry {
     pub(super) key: Key,
 }
 
-impl Entry {
+impl KeyEntry {
     /// Whether both mean the same, wherever they stand.
     pub(super) fn means(&self, other: &Self) -> bool {
         self.plan == other.plan && self.key == other.key
@@ -64,22 +64,22 @@ impl Entry {
 }
 
 /// Reads a keys file that may be empty. Without names, plans and chatflows may be called anything.
-pub(super) fn read(path: &Path, text: &str, names: Option<&Names<'_>>) -> Result<Vec<Entry>, Problems> {
+pub(super) fn read(path: &Path, text: &str, names: Option<&AllowedNamesRef<'_>>) -> Result<Vec<KeyEntry>, Problems> {
     let mut written = Vec::new();
     let keys = read_into(path, text, names, Some(&mut written))?.into_keys();
-    Ok(written.into_iter().zip(keys).map(|((at, plan), key)| Entry { at, plan, key }).collect())
+    Ok(written.into_iter().zip(keys).map(|((at, plan), key)| KeyEntry { at, plan, key }).collect())
 }
 
 /// Where each key stands, and its plan as written.
-type Written = Vec<(Option<(u32, u32)>, Option<Arc<str>>)>;
+type EntryPlaces = Vec<(Option<(u32, u32)>, Option<Arc<str>>)>;
 
 fn read_into(
     path: &Path,
     text: &str,
-    names: Option<&Names<'_>>,
-    written: Option<&mut Written>,
+    names: Option<&AllowedNamesRef<'_>>,
+    written: Option<&mut EntryPlaces>,
 ) -> Result<KeyStore, Problems> {
-    let mut reader = Reader::new(path, names, written);
+    let mut reader = KeyReader::new(path, names, written);
     if !is_blank(text) {
         yaml::each_item(path, text, "keys", &mut reader)?;
     }

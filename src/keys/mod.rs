@@ -23,10 +23,10 @@ use jiff::Timestamp;
 use crate::config::content::{self, MOST_KEYS};
 use crate::config::{Config, Origins, Problem, Problems};
 
-pub use file::{Names, parse};
-pub use secret::Kind;
-pub use store::{Counts, Denied, Found, KeyStore, Slot, State, Unknown};
-pub use written::Written;
+pub use file::{AllowedNamesRef, parse};
+pub use secret::KeyKind;
+pub use store::{KeyCounts, Denied, FoundKey, KeyStore, SecretSlot, KeyState, Unknown};
+pub use written::WrittenKeys;
 
 /// SHA-256 of a whole key.
 pub type Digest = [u8; 32];
@@ -37,7 +37,7 @@ pub struct Key {
     /// Shows in logs and metrics.
     pub id: Box<str>,
     pub digest: Digest,
-    pub kind: Kind,
+    pub kind: KeyKind,
     /// Index into [`Config::plans`](crate::config::Config::plans).
     pub plan: usize,
     /// Names of chatflows; `None`: all. Keys with the same list share it.
@@ -64,13 +64,13 @@ struct Details {
 pub(crate) struct Unusable {
     pub(crate) problems: Problems,
     /// What it says of keys nevertheless; `None`: nothing.
-    pub(crate) written: Option<Box<Written>>,
+    pub(crate) written: Option<Box<WrittenKeys>>,
 }
 
 /// Reads the keys file that the configuration names.
 pub(crate) fn load(config: &Config) -> Result<KeyStore, Unusable> {
     let text = read(config).map_err(|problem| Unusable { problems: problem.into(), written: None })?;
-    parse(&config.keys_file, &text, Some(&Known::of(config).names()))
+    parse(&config.keys_file, &text, Some(&AllowedNames::of(config).names()))
         .map_err(|problems| Unusable { problems, written: written::read(&config.keys_file, &text).map(Box::new) })
 }
 
@@ -86,13 +86,13 @@ fn read(config: &Config) -> Result<String, Problem> {
 
 /// The names that a keys file may use.
 #[derive(Debug)]
-pub struct Known {
+pub struct AllowedNames {
     plans: Vec<Arc<str>>,
     chatflows: Vec<Arc<str>>,
     wildcard: bool,
 }
 
-impl Known {
+impl AllowedNames {
     #[must_use]
     pub fn of(config: &Config) -> Self {
         Self {
@@ -109,8 +109,8 @@ impl Known {
     }
 
     #[must_use]
-    pub fn names(&self) -> Names<'_> {
-        Names { plans: &self.plans, chatflows: &self.chatflows, wildcard: self.wildcard }
+    pub fn names(&self) -> AllowedNamesRef<'_> {
+        AllowedNamesRef { plans: &self.plans, chatflows: &self.chatflows, wildcard: self.wildcard }
     }
 }
 
@@ -121,7 +121,7 @@ impl Key {
         Self {
             id: id.into(),
             digest,
-            kind: Kind::Secret,
+            kind: KeyKind::Secret,
             plan: 0,
             chatflows: None,
             upsert: false,

@@ -20,14 +20,14 @@ const FOREIGN_LENGTH: std::ops::RangeInclusive<usize> = 16..=256;
 
 /// What a key is for; its prefix says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum KeyKind {
     /// Stays on a server or in a user's keychain.
     Secret,
     /// May sit in a page.
     Publishable,
 }
 
-impl Kind {
+impl KeyKind {
     #[must_use]
     pub fn prefix(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl Kind {
 pub struct NoRandomness;
 
 /// A new key.
-pub fn generate(kind: Kind) -> Result<Secret, NoRandomness> {
+pub fn generate(kind: KeyKind) -> Result<Secret, NoRandomness> {
     let mut random = Zeroizing::new([0; 32]);
     rand::fill(&mut *random).map_err(|_| NoRandomness)?;
     Ok(Secret::new(assemble(kind, &random)))
@@ -53,7 +53,7 @@ pub fn generate(kind: Kind) -> Result<Secret, NoRandomness> {
 /// be 16 to 256 visible ASCII characters.
 #[must_use]
 pub fn is_plausible(key: &str) -> bool {
-    if [Kind::Secret, Kind::Publishable].iter().any(|kind| key.starts_with(kind.prefix())) {
+    if [KeyKind::Secret, KeyKind::Publishable].iter().any(|kind| key.starts_with(kind.prefix())) {
         has_valid_checksum(key)
     } else {
         FOREIGN_LENGTH.contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
@@ -63,7 +63,7 @@ pub fn is_plausible(key: &str) -> bool {
 /// Whether a string is one of our keys, complete and free of typos.
 #[must_use]
 pub fn has_valid_checksum(key: &str) -> bool {
-    let Some((kind, rest)) = [Kind::Secret, Kind::Publishable]
+    let Some((kind, rest)) = [KeyKind::Secret, KeyKind::Publishable]
         .into_iter()
         .find_map(|kind| key.strip_prefix(kind.prefix()).map(|rest| (kind, rest)))
     else {
@@ -84,7 +84,7 @@ pub fn digest(key: &str) -> Digest {
     digest
 }
 
-fn assemble(kind: Kind, random: &[u8; 32]) -> String {
+fn assemble(kind: KeyKind, random: &[u8; 32]) -> String {
     // The exact capacity: a string that grew would leave a copy of the key behind in freed memory.
     let mut key = String::with_capacity(kind.prefix().len() + RANDOM_CHARS + CHECKSUM_CHARS);
     key.push_str(kind.prefix());
@@ -168,18 +168,18 @@ mod tests {
 
     #[test]
     fn made_keys_are_plausible_unlike_each_other_and_not_printed() {
-        let (one, other) = (generate(Kind::Secret).unwrap(), generate(Kind::Secret).unwrap());
+        let (one, other) = (generate(KeyKind::Secret).unwrap(), generate(KeyKind::Secret).unwrap());
         assert_ne!(one, other);
         assert_eq!(one.expose().len(), 55);
         assert!(one.expose().starts_with("fg_sk_"));
         assert!(has_valid_checksum(one.expose()) && is_plausible(one.expose()));
         assert_eq!(format!("{one:?}"), "[redacted]");
-        assert!(generate(Kind::Publishable).unwrap().expose().starts_with("fg_pk_"));
+        assert!(generate(KeyKind::Publishable).unwrap().expose().starts_with("fg_pk_"));
     }
 
     #[test]
     fn only_well_formed_strings_are_plausible() {
-        let key = generate(Kind::Secret).unwrap();
+        let key = generate(KeyKind::Secret).unwrap();
         let key = key.expose();
         let other_kind = key.replacen("fg_sk_", "fg_pk_", 1);
         for bad in
@@ -205,7 +205,7 @@ mod tests {
 
         #[test]
         fn one_wrong_character_is_noticed(bytes: [u8; 32], at in 6usize..55, digit in 0usize..62) {
-            let key = assemble(Kind::Secret, &bytes);
+            let key = assemble(KeyKind::Secret, &bytes);
             prop_assert!(has_valid_checksum(&key));
             let mut typo = key.clone().into_bytes();
             typo[at] = ALPHABET[digit];

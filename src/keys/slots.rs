@@ -8,13 +8,13 @@ const LEAST: usize = 16;
 
 /// An open-addressing table. What the numbers stand for is kept elsewhere.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Slots {
+pub(super) struct HashIndex {
     /// A power of two, or none.
     slots: Vec<u32>,
     used: usize,
 }
 
-impl Slots {
+impl HashIndex {
     /// The numbers that may stand for what has that hash; few, and often none.
     pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> {
         let start = self.place(hash);
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn numbers_are_found_however_many_there_are_and_however_alike_their_hashes() {
         for hash_of in [|number: u32| u64::from(number) * 0x9e37_79b9, |number: u32| u64::from(number % 7)] {
-            let mut slots = Slots::default();
+            let mut slots = HashIndex::default();
             assert_eq!(slots.candidates(0).count(), 0);
             for number in 0..500 {
                 slots.insert(hash_of(number), number, hash_of);

@@ -8,31 +8,31 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use jiff::Timestamp;
 
 use super::file::is_uuid;
-use super::slots::Slots;
-use super::{Digest, Key, Names, Written};
+use super::slots::HashIndex;
+use super::{Digest, Key, AllowedNamesRef, WrittenKeys};
 
 /// All keys of one load.
 #[derive(Clone, Default)]
 pub struct KeyStore {
     keys: Vec<Key>,
     /// Of each key twice its index, and one more for its previous secret.
-    by_digest: Slots,
-    by_id: Slots,
+    by_digest: HashIndex,
+    by_id: HashIndex,
     /// Ids in tokens are chosen by whoever sends them.
     hasher: RandomState,
 }
 
 /// A key that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundKey {
     /// For [`KeyStore::key`].
     pub index: usize,
-    pub slot: Slot,
+    pub slot: SecretSlot,
 }
 
 /// Which of a key's two secrets was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slot {
+pub enum SecretSlot {
     Current,
     /// The old one, during a rotation.
     Previous,
@@ -52,15 +52,15 @@ pub enum Denied {
 
 /// What a key is at a point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum KeyState {
     Active,
     Expired,
     Disabled,
 }
 
-/// How many keys are in which [`State`].
+/// How many keys are in which [`KeyState`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
+pub struct KeyCounts {
     pub active: usize,
     pub expired: usize,
     pub disabled: usize,
@@ -106,7 +106,7 @@ impl KeyStore {
     }
 
     /// Whose digest that is, whatever its state.
-    fn holder(&self, digest: &Digest) -> Option<Found> {
+    fn holder(&self, digest: &Digest) -> Option<FoundKey> {
         let mut found = None;
         let mut compared = 0;
         for number in self.by_digest.candidates(prefix(digest)) {
@@ -123,7 +123,7 @@ impl KeyStore {
     }
 
     /// The index of the key that has that digest already, and in which of its two places.
-    pub(super) fn with_digest(&self, digest: &Digest) -> Option<Found> {
+    pub(super) fn with_digest(&self, digest: &Digest) -> Option<FoundKey> {
         self.holder(digest)
     }
 
@@ -133,15 +133,15 @@ impl KeyStore {
     /// nor its time says how much of a guess was right.
     ///
     /// `now` is asked for only if the key or its secret has an end.
-    pub fn find(&self, digest: &Digest, now: impl FnOnce() -> Timestamp) -> Result<Found, Denied> {
+    pub fn find(&self, digest: &Digest, now: impl FnOnce() -> Timestamp) -> Result<FoundKey, Denied> {
         let found = self.holder(digest).ok_or(Denied::Unknown)?;
         let key = self.keys.get(found.index).ok_or(Denied::Unknown)?;
-        if key.enabled && key.expires_at.is_none() && found.slot == Slot::Current {
+        if key.enabled && key.expires_at.is_none() && found.slot == SecretSlot::Current {
             return Ok(found);
         }
         let now = now();
         key.check(now)?;
-        if found.slot == Slot::Previous && !key.is_rotating(now) {
+        if found.slot == SecretSlot::Previous && !key.is_rotating(now) {
             return Err(Denied::Expired);
         }
         Ok(found)
@@ -165,7 +165,7 @@ impl KeyStore {
     /// These keys without those that `written` has revoked: which are not in it, or are disabled, have ended or have
     /// another secret there. Nothing that it grants is added.
     #[must_use]
-    pub fn without_revoked(&self, written: &Written) -> Self {
+    pub fn without_revoked(&self, written: &WrittenKeys) -> Self {
         self.keys.iter().filter_map(|key| written.leaves(key)).collect()
     }
 
@@ -173,7 +173,7 @@ impl KeyStore {
     ///
     /// # Errors
     /// What it does not have, and a key that needs it.
-    pub fn under(&self, plans: &[Arc<str>], names: &Names<'_>) -> Result<Self, Unknown> {
+    pub fn under(&self, plans: &[Arc<str>], names: &AllowedNamesRef<'_>) -> Result<Self, Unknown> {
         let moved = |key: &Key| {
             let unknown = |what, name: &str| Unknown { key: key.id.clone(), what, name: name.into() };
             let plan = plans.get(key.plan).map_or("", |plan| &**plan);
@@ -188,12 +188,12 @@ impl KeyStore {
     }
 
     #[must_use]
-    pub fn counts(&self, now: Timestamp) -> Counts {
-        self.keys.iter().fold(Counts::default(), |mut counts, key| {
+    pub fn counts(&self, now: Timestamp) -> KeyCounts {
+        self.keys.iter().fold(KeyCounts::default(), |mut counts, key| {
             match key.state(now) {
-                State::Active => counts.active += 1,
-                State::Expired => counts.expired += 1,
-                State::Disabled => counts.disabled += 1,
+                KeyState::Active => counts.active += 1,
+                KeyState::Expired => counts.expired += 1,
+                KeyState::Disabled => counts.disabled += 1,
             }
             counts
         })
@@ -213,16 +213,16 @@ pub struct Unknown {
 const NOBODY: Digest = [0; 32];
 
 fn digest_at(keys: &[Key], number: u32) -> Option<Digest> {
-    let Found { index, slot } = found_at(number);
+    let FoundKey { index, slot } = found_at(number);
     let key = keys.get(index)?;
     match slot {
-        Slot::Current => Some(key.digest),
-        Slot::Previous => key.previous().map(|(digest, _)| digest),
+        SecretSlot::Current => Some(key.digest),
+        SecretSlot::Previous => key.previous().map(|(digest, _)| digest),
     }
 }
 
-fn found_at(number: u32) -> Found {
-    Found { index: (number / 2) as usize, slot: if number.is_multiple_of(2) { Slot::Current } else { Slot::Previous } }
+fn found_at(number: u32) -> FoundKey {
+    FoundKey { index: (number / 2) as usize, slot: if number.is_multiple_of(2) { SecretSlot::Current } else { SecretSlot::Previous } }
 }
 
 impl fmt::Debug for KeyStore {
@@ -235,22 +235,22 @@ impl fmt::Debug for KeyStore {
 impl Key {
     /// A disabled key stays disabled, whether it has expired or not.
     #[must_use]
-    pub fn state(&self, now: Timestamp) -> State {
+    pub fn state(&self, now: Timestamp) -> KeyState {
         if !self.enabled {
-            State::Disabled
+            KeyState::Disabled
         } else if self.expires_at.is_some_and(|end| end <= now) {
-            State::Expired
+            KeyState::Expired
         } else {
-            State::Active
+            KeyState::Active
         }
     }
 
     /// Whether it counts at that time.
     pub fn check(&self, now: Timestamp) -> Result<(), Denied> {
         match self.state(now) {
-            State::Active => Ok(()),
-            State::Expired => Err(Denied::Expired),
-            State::Disabled => Err(Denied::Disabled),
+            KeyState::Active => Ok(()),
+            KeyState::Expired => Err(Denied::Expired),
+            KeyState::Disabled => Err(Denied::Disabled),
         }
     }
 

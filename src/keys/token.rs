@@ -10,7 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Denied, Digest, Key, KeyStore, Kind};
+use super::{Denied, Digest, Key, KeyKind, KeyStore};
 use crate::config::{Origins, is_reserved};
 
 /// Longest life of a token, in seconds.
@@ -152,7 +152,7 @@ pub fn verify(keys: &KeyStore, token: &str, now: Timestamp) -> Result<(usize, Cl
         return Err(Denied::Unknown);
     }
     let (index, key) = header.kid.and_then(|id| keys.by_id(&id)).ok_or(Denied::Unknown)?;
-    if key.kind != Kind::Secret {
+    if key.kind != KeyKind::Secret {
         return Err(Denied::Unknown);
     }
     let previous = key.previous().filter(|_| key.is_rotating(now)).map(|(digest, _)| digest);

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::file::{check_id, from_hex};
 use super::{Digest, Key};
 use crate::config::Problem;
-use crate::config::yaml::{self, Located, Node, Value};
+use crate::config::yaml::{self, Located, Value, YamlNode};
 
 /// One item, as far as it can be read.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,7 @@ pub(super) struct WrittenKey {
 
 /// The items of a file.
 #[derive(Debug, Default)]
-pub struct Written {
+pub struct WrittenKeys {
     pub(super) items: Vec<WrittenKey>,
     by_id: HashMap<Box<str>, Vec<usize>>,
     /// Of items that have no id of their own.
@@ -40,14 +40,14 @@ pub struct Written {
 }
 
 /// `None`: it is no YAML with a list of keys, or none of them can be read, which says nothing of any key.
-pub(super) fn read(path: &Path, text: &str) -> Option<Written> {
+pub(super) fn read(path: &Path, text: &str) -> Option<WrittenKeys> {
     let mut survey = Survey::default();
     if let Err(problems) = yaml::each_item(path, text, "keys", &mut survey)
         && !problems.0.iter().all(is_beside)
     {
         return None;
     }
-    survey.0.iter().any(WrittenKey::is_read).then(|| Written::from_iter(survey.0))
+    survey.0.iter().any(WrittenKey::is_read).then(|| WrittenKeys::from_iter(survey.0))
 }
 
 /// Whether a problem lies beside the list.
@@ -60,19 +60,19 @@ struct Survey(Vec<WrittenKey>);
 
 /// Whatever stands in the fields.
 #[derive(Deserialize)]
-struct Item {
-    id: Option<Node>,
-    sha256: Option<Node>,
-    previous: Option<Node>,
-    expires_at: Option<Node>,
-    upsert: Option<Node>,
-    enabled: Option<Node>,
+struct WrittenItem {
+    id: Option<YamlNode>,
+    sha256: Option<YamlNode>,
+    previous: Option<YamlNode>,
+    expires_at: Option<YamlNode>,
+    upsert: Option<YamlNode>,
+    enabled: Option<YamlNode>,
 }
 
-impl yaml::Items for Survey {
-    type Item = Located<Item>;
+impl yaml::ItemSink for Survey {
+    type Item = Located<WrittenItem>;
 
-    fn take(&mut self, _index: usize, item: Option<Located<Item>>, problems: &mut Vec<Problem>) {
+    fn take(&mut self, _index: usize, item: Option<Located<WrittenItem>>, problems: &mut Vec<Problem>) {
         // They are told where everything must be right.
         problems.retain(is_of_no_item);
         self.0.extend(item.map(WrittenKey::from));
@@ -83,10 +83,10 @@ fn is_of_no_item(problem: &Problem) -> bool {
     !problem.field.starts_with("keys[")
 }
 
-impl From<Located<Item>> for WrittenKey {
-    fn from(located: Located<Item>) -> Self {
+impl From<Located<WrittenItem>> for WrittenKey {
+    fn from(located: Located<WrittenItem>) -> Self {
         let at = located.at();
-        let Item { id, sha256, previous, expires_at, upsert, enabled } = located.value;
+        let WrittenItem { id, sha256, previous, expires_at, upsert, enabled } = located.value;
         let digest = text(sha256.as_ref()).and_then(from_hex);
         let old = field(previous.as_ref(), "sha256");
         let old = text(old).and_then(from_hex);
@@ -105,18 +105,18 @@ impl From<Located<Item>> for WrittenKey {
     }
 }
 
-fn text(node: Option<&Node>) -> Option<&str> {
+fn text(node: Option<&YamlNode>) -> Option<&str> {
     match &node?.value {
         Value::String(text) => Some(text),
         _ => None,
     }
 }
 
-fn time(node: Option<&Node>) -> Option<Timestamp> {
+fn time(node: Option<&YamlNode>) -> Option<Timestamp> {
     text(node)?.parse().ok()
 }
 
-fn field<'n>(node: Option<&'n Node>, name: &str) -> Option<&'n Node> {
+fn field<'n>(node: Option<&'n YamlNode>, name: &str) -> Option<&'n YamlNode> {
     match &node?.value {
         Value::Map(entries) => entries.iter().find(|(key, _)| key.value == name).map(|(_, value)| value),
         _ => None,
@@ -133,7 +133,7 @@ fn means_no(value: &Value) -> bool {
     }
 }
 
-impl FromIterator<WrittenKey> for Written {
+impl FromIterator<WrittenKey> for WrittenKeys {
     fn from_iter<T: IntoIterator<Item = WrittenKey>>(items: T) -> Self {
         let mut written = Self { items: items.into_iter().collect(), ..Self::default() };
         let mut ids = HashSet::new();
@@ -165,14 +165,14 @@ impl From<&Key> for WrittenKey {
     }
 }
 
-impl<'a> FromIterator<&'a Key> for Written {
+impl<'a> FromIterator<&'a Key> for WrittenKeys {
     /// As if these stood in a file.
     fn from_iter<T: IntoIterator<Item = &'a Key>>(keys: T) -> Self {
         keys.into_iter().map(WrittenKey::from).collect()
     }
 }
 
-impl Written {
+impl WrittenKeys {
     /// The items with that id; more than one is a mistake.
     pub(super) fn with_id(&self, id: &str) -> &[usize] {
         self.by_id.get(id).map(Vec::as_slice).unwrap_or_default()

@@ -10,7 +10,7 @@ use http::HeaderValue;
 
 use super::{Backend, Flow, NamedChatflow, Policy};
 use crate::config::{Access, Origins};
-use crate::keys::{Key, Kind, token::Claims};
+use crate::keys::{Key, KeyKind, token::Claims};
 use crate::wire::refusal::Refusal;
 
 /// Who may call a route, as far as it does not hang on the chatflow.
@@ -104,7 +104,7 @@ impl Principal<'_> {
         } else if !key.allows(self.address) {
             return Err(Refusal::AddressNotAllowed);
         }
-        if key.kind == Kind::Publishable {
+        if key.kind == KeyKind::Publishable {
             if !key.allowed_origins().is_some_and(|origins| self.is_from(origins)) {
                 return Err(Refusal::OriginNotAllowed);
             }

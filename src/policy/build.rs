@@ -10,25 +10,25 @@ use crate::keys::KeyStore;
 use crate::predict::session::SessionKey;
 use crate::redact::Redactor;
 use crate::tls::Identity;
-use crate::upstream::target::{Credentials, FlowiseUpstream};
+use crate::upstream::target::{FlowiseCredentials, FlowiseUpstream};
 
 /// The plan of callers without a key where no chatflow says another.
 const ANONYMOUS: &str = "anonymous";
 
 /// What a policy is made of: each part is good by itself.
 #[derive(Debug, Clone)]
-pub(crate) struct Parts {
+pub(crate) struct PolicyParts {
     pub(super) config: Arc<Config>,
     pub(super) keys: Arc<KeyStore>,
     /// The TLS listener's certificate.
     pub(super) tls: Option<Identity>,
-    pub(super) upstreams: Arc<Upstreams>,
+    pub(super) upstreams: Arc<FlowiseUpstreams>,
     /// The engines' flows, by the upstream's name.
     pub(super) engines: Arc<Engines>,
 }
 
 /// Two that say the same are equal, whenever they were read.
-impl PartialEq for Parts {
+impl PartialEq for PolicyParts {
     fn eq(&self, other: &Self) -> bool {
         // An upstream's certificates may be those of the last good file.
         let settings = |parts: &Self| {
@@ -42,13 +42,13 @@ impl PartialEq for Parts {
 }
 
 /// The Flowise upstreams by name.
-pub(crate) type Upstreams = HashMap<Arc<str>, Arc<FlowiseUpstream>>;
+pub(crate) type FlowiseUpstreams = HashMap<Arc<str>, Arc<FlowiseUpstream>>;
 
 impl Policy {
     /// # Errors
     /// Where the parts do not fit each other.
-    pub(crate) fn new(parts: Parts) -> Result<Self, Problems> {
-        let Parts { config, keys, .. } = &parts;
+    pub(crate) fn new(parts: PolicyParts) -> Result<Self, Problems> {
+        let PolicyParts { config, keys, .. } = &parts;
         let mut problems = Vec::new();
         let mut flows: Vec<Arc<Flow>> = Vec::with_capacity(config.chatflows.len() + 1);
         let mut by_name = Vec::with_capacity(config.chatflows.len());
@@ -71,7 +71,7 @@ impl Policy {
         let anonymous = config.plans.iter().find(|plan| &*plan.name == ANONYMOUS).cloned();
         let anonymous = anonymous.ok_or_else(|| missing_plan(config, ANONYMOUS))?;
         let redactor = Arc::new(Redactor::of(config));
-        let Parts { config, keys, tls, upstreams, engines } = parts;
+        let PolicyParts { config, keys, tls, upstreams, engines } = parts;
         Ok(Self { config, keys, redactor, flows, by_name, wildcard, anonymous, upstreams, engines, tls })
     }
 }
@@ -88,7 +88,7 @@ impl Flow {
     }
 }
 
-fn backend(chatflow: &Chatflow, parts: &Parts) -> Result<Backend, Problems> {
+fn backend(chatflow: &Chatflow, parts: &PolicyParts) -> Result<Backend, Problems> {
     let config = &parts.config;
     let absent = || Problem {
         file: config.path.clone(),
@@ -103,7 +103,7 @@ fn backend(chatflow: &Chatflow, parts: &Parts) -> Result<Backend, Problems> {
     }
     let flowise = parts.upstreams.get(&upstream.name).ok_or_else(absent)?;
     let key = chatflow.api_key.as_ref().or(flowise.settings.api_key.as_ref());
-    Ok(Backend::Flowise { credentials: key.and_then(Credentials::new).map(Arc::new) })
+    Ok(Backend::Flowise { credentials: key.and_then(FlowiseCredentials::new).map(Arc::new) })
 }
 
 /// The flow whose file has the chatflow's name, or its id.

@@ -16,7 +16,7 @@ mod sources;
 mod state_dir;
 
 pub(crate) use authorize::{Authorized, AuthorizedName, Callers, Principal};
-pub(crate) use build::{Parts, Upstreams};
+pub(crate) use build::{PolicyParts, FlowiseUpstreams};
 pub(crate) use sources::{Held, Sources};
 
 use std::collections::{BTreeSet, HashMap};
@@ -29,7 +29,7 @@ use crate::keys::KeyStore;
 use crate::predict::session::SessionKey;
 use crate::redact::Redactor;
 use crate::tls::Identity;
-use crate::upstream::target::{Credentials, FlowiseUpstream};
+use crate::upstream::target::{FlowiseCredentials, FlowiseUpstream};
 
 /// See the module.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(crate) struct Policy {
     wildcard: Option<u32>,
     /// The plan of callers without a key of what is no chatflow.
     pub(crate) anonymous: Plan,
-    upstreams: Arc<Upstreams>,
+    upstreams: Arc<FlowiseUpstreams>,
     engines: Arc<Engines>,
     /// The TLS listener's certificate.
     pub(crate) tls: Option<Identity>,
@@ -76,7 +76,7 @@ pub(crate) struct NamedChatflow {
 #[derive(Debug)]
 pub(crate) enum Backend {
     /// The Flowise that the chatflow's configuration names.
-    Flowise { credentials: Option<Arc<Credentials>> },
+    Flowise { credentials: Option<Arc<FlowiseCredentials>> },
     /// The built-in engine, with the flow that it runs and all that this one may run.
     Engine { flow: Arc<engine::Flow>, flows: Arc<engine::FlowIndex> },
 }
@@ -184,8 +184,8 @@ impl Policy {
     }
 
     /// What it was made of.
-    pub(crate) fn parts(&self) -> Parts {
-        Parts {
+    pub(crate) fn parts(&self) -> PolicyParts {
+        PolicyParts {
             config: Arc::clone(&self.config),
             keys: Arc::clone(&self.keys),
             tls: self.tls.clone(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Policy;
-use super::build::Parts;
+use super::build::PolicyParts;
 use crate::keys::{self, KeyStore, Unusable};
 
 impl Policy {
@@ -28,6 +28,6 @@ impl Policy {
     }
 
     fn with_keys(&self, keys: KeyStore) -> Option<Self> {
-        Self::new(Parts { keys: Arc::new(keys), ..self.parts() }).ok()
+        Self::new(PolicyParts { keys: Arc::new(keys), ..self.parts() }).ok()
     }
 }

@@ -4,11 +4,11 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::build::{Parts, Upstreams, answers, collect, no_flow};
+use super::build::{FlowiseUpstreams, PolicyParts, answers, collect, no_flow};
 use super::{Engines, Policy};
-use crate::config::{self, Chatflow, Config, Flowise, Part, Problem, Problems, UpstreamKind};
+use crate::config::{self, Chatflow, Config, ConfigPart, Flowise, Problem, Problems, UpstreamKind};
 use crate::engine::{Flows, Wanted};
-use crate::keys::{self, KeyStore, Known, Unusable};
+use crate::keys::{self, AllowedNames, KeyStore, Unusable};
 use crate::state::endpoints::Endpoints;
 use crate::tls::Identity;
 use crate::upstream::target::FlowiseUpstream;
@@ -17,9 +17,9 @@ use crate::upstream::target::FlowiseUpstream;
 pub(crate) struct Sources<'a> {
     config: &'a Arc<Config>,
     /// What is in force; `None` at the start.
-    last: Option<&'a Parts>,
+    last: Option<&'a PolicyParts>,
     /// Only these are read; `None`: all.
-    due: Option<&'a BTreeSet<Part>>,
+    due: Option<&'a BTreeSet<ConfigPart>>,
     /// Where flows find the servers that they ask.
     endpoints: &'a Arc<Endpoints>,
     /// What keeps what it was, and why.
@@ -29,7 +29,7 @@ pub(crate) struct Sources<'a> {
 /// Why a part, or one file of it, is not as it is on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Held {
-    pub(crate) part: Part,
+    pub(crate) part: ConfigPart,
     pub(crate) problem: Problem,
 }
 
@@ -41,7 +41,7 @@ impl<'a> Sources<'a> {
 
     /// The parts that are `due`; each that is not, or not good, stays as in `last`. The configuration may be the one in
     /// force.
-    pub(crate) fn again(self, last: &'a Parts, due: &'a BTreeSet<Part>) -> Self {
+    pub(crate) fn again(self, last: &'a PolicyParts, due: &'a BTreeSet<ConfigPart>) -> Self {
         Self { last: Some(last), due: Some(due), ..self }
     }
 
@@ -75,7 +75,7 @@ impl<'a> Sources<'a> {
         let (Some(tls), Some(upstreams), Some(engines)) = (tls, upstreams, engines) else {
             return Err(Problems(problems));
         };
-        let policy = Policy::new(Parts { config: Arc::clone(self.config), keys, tls, upstreams, engines })?;
+        let policy = Policy::new(PolicyParts { config: Arc::clone(self.config), keys, tls, upstreams, engines })?;
         if self.last.is_none() {
             // Only at first: a reload may take a key out of use, and a full disk must not stand in its way.
             policy.probe_state_dir()?;
@@ -83,12 +83,12 @@ impl<'a> Sources<'a> {
         Ok(policy)
     }
 
-    fn hold(&mut self, part: Part, problems: impl IntoIterator<Item = Problem>) {
+    fn hold(&mut self, part: ConfigPart, problems: impl IntoIterator<Item = Problem>) {
         self.held.extend(problems.into_iter().map(|problem| Held { part, problem }));
     }
 
     /// What a part can be taken from as it is.
-    fn unless_due(&self, part: Part) -> Option<&'a Parts> {
+    fn unless_due(&self, part: ConfigPart) -> Option<&'a PolicyParts> {
         let is_due = self.due.is_none_or(|due| due.contains(&part));
         self.last.filter(|last| !is_due && Arc::ptr_eq(&last.config, self.config))
     }
@@ -96,7 +96,7 @@ impl<'a> Sources<'a> {
     /// # Errors
     /// The configuration does not fit the keys. Those come first: one of them may have been revoked.
     fn keys(&mut self) -> Result<Arc<KeyStore>, Problems> {
-        if let Some(last) = self.unless_due(Part::Keys) {
+        if let Some(last) = self.unless_due(ConfigPart::Keys) {
             return Ok(Arc::clone(&last.keys));
         }
         let Unusable { mut problems, written } = match keys::load(self.config) {
@@ -114,7 +114,7 @@ impl<'a> Sources<'a> {
             None => Arc::clone(&last.keys),
         };
         if is_other {
-            match kept.under(Known::of(&last.config).plans(), &Known::of(self.config).names()) {
+            match kept.under(AllowedNames::of(&last.config).plans(), &AllowedNames::of(self.config).names()) {
                 Ok(moved) => kept = Arc::new(moved),
                 Err(keys::Unknown { key, what, name }) => {
                     let message = format!("the key `{key}` needs it, and the keys file cannot be taken over");
@@ -123,27 +123,27 @@ impl<'a> Sources<'a> {
                 }
             }
         }
-        self.hold(Part::Keys, problems.0);
+        self.hold(ConfigPart::Keys, problems.0);
         Ok(kept)
     }
 
     fn tls(&mut self) -> Result<Option<Identity>, Problems> {
         let former = self.last.and_then(|last| last.tls.clone());
-        if self.unless_due(Part::Certificates).is_some() {
+        if self.unless_due(ConfigPart::Certificates).is_some() {
             return Ok(former);
         }
         match self.config.server.tls.as_ref().map(Identity::load).transpose() {
             // A listener that was taken out of the file serves until the restart, and needs its certificate.
             Ok(identity) => Ok(identity.or(former)),
             Err(problems) if self.last.is_some() => {
-                self.hold(Part::Certificates, problems.0);
+                self.hold(ConfigPart::Certificates, problems.0);
                 Ok(former)
             }
             Err(problems) => Err(problems),
         }
     }
 
-    fn upstreams(&mut self) -> Result<Arc<Upstreams>, Problems> {
+    fn upstreams(&mut self) -> Result<Arc<FlowiseUpstreams>, Problems> {
         let mut upstreams = HashMap::new();
         for upstream in &self.config.upstreams {
             if let UpstreamKind::Flowise(settings) = &upstream.kind {
@@ -163,7 +163,7 @@ impl<'a> Sources<'a> {
             let Some(same) = same.filter(|same| same.settings.ca != settings.ca) else { return Err(problems) };
             let settings = Flowise { ca: same.settings.ca.clone(), ..settings.clone() };
             let flowise = FlowiseUpstream::new(name, &settings)?;
-            self.hold(Part::Secrets, problems.0);
+            self.hold(ConfigPart::Secrets, problems.0);
             Ok(flowise)
         })
     }
@@ -171,7 +171,7 @@ impl<'a> Sources<'a> {
     /// # Errors
     /// A folder that cannot be read; from the start, flows that are needed and cannot be run.
     fn engines(&mut self) -> Result<Arc<Engines>, Problems> {
-        if let Some(last) = self.unless_due(Part::Flows) {
+        if let Some(last) = self.unless_due(ConfigPart::Flows) {
             return Ok(Arc::clone(&last.engines));
         }
         let mut engines = HashMap::new();
@@ -197,7 +197,7 @@ impl<'a> Sources<'a> {
         let mut flows = match (loaded, former.filter(|former| former.folder() == settings.flows_dir)) {
             (Ok(flows), _) => flows,
             (Err(problems), Some(former)) => {
-                self.hold(Part::Flows, problems.0);
+                self.hold(ConfigPart::Flows, problems.0);
                 return Ok(former.clone());
             }
             (Err(problems), None) => return Err(problems),
@@ -208,7 +208,7 @@ impl<'a> Sources<'a> {
             let mut names = [Some(&chatflow.name), chatflow.id.as_ref()].into_iter().flatten();
             names.any(|name| flows.keep(name, former, no_flow(chatflow, &flows, self.config)));
         }
-        self.hold(Part::Flows, flows.held().to_vec());
+        self.hold(ConfigPart::Flows, flows.held().to_vec());
         let names: HashSet<&str> =
             wanted.iter().flat_map(|wanted| [Some(&*wanted.name), wanted.id.as_deref()]).flatten().collect();
         let is_wanted = |name: &str| names.contains(name);
@@ -220,7 +220,7 @@ impl<'a> Sources<'a> {
             problems.extend(flows.held().to_vec());
             return if problems.is_empty() { Ok(flows) } else { Err(Problems(problems)) };
         }
-        self.hold(Part::Flows, others);
+        self.hold(ConfigPart::Flows, others);
         Ok(flows)
     }
 

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::config::Part;
+use crate::config::ConfigPart;
 use crate::state::endpoints::Endpoints;
 
 const CONFIG: &str = "server: { listen: '127.0.0.1:0' }
@@ -57,7 +57,7 @@ fn the_same_files_make_the_same_policy_and_others_another() {
     let sources = config(folder.path());
     let endpoints = Arc::new(Endpoints::default());
     let parts = first.parts();
-    let all = Part::ALL.into();
+    let all = ConfigPart::ALL.into();
     let (with_another_file, _) = Sources::new(&sources, &endpoints).again(&parts, &all).read().unwrap();
     assert!(first != with_another_file);
 }
@@ -75,7 +75,7 @@ fn a_policy_is_its_parts_and_needs_no_file_and_no_other_policy() {
     // A key of a plan that is not there, and a chatflow without an answer, do not fit.
     let mut config = (*parts.config).clone();
     config.plans.clear();
-    assert!(Policy::new(Parts { config: Arc::new(config), ..parts.clone() }).is_err());
-    assert!(Policy::new(Parts { engines: Arc::default(), ..parts.clone() }).is_err());
-    assert!(Policy::new(Parts { upstreams: Arc::default(), ..parts }).is_err());
+    assert!(Policy::new(PolicyParts { config: Arc::new(config), ..parts.clone() }).is_err());
+    assert!(Policy::new(PolicyParts { engines: Arc::default(), ..parts.clone() }).is_err());
+    assert!(Policy::new(PolicyParts { upstreams: Arc::default(), ..parts }).is_err());
 }

@@ -36,20 +36,20 @@ impl Mark {
 
 /// See the module. Nothing can be added once it is [settled](Self::settle).
 #[derive(Default)]
-pub(crate) struct Known {
+pub(crate) struct KnownSecrets {
     /// Sorted, each once, none shorter than [`SHORTEST`].
     values: Vec<(Zeroizing<Vec<u8>>, Mark)>,
     /// Of the shortest.
     shortest: usize,
 }
 
-impl fmt::Debug for Known {
+impl fmt::Debug for KnownSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Known({} values)", self.values.len())
     }
 }
 
-impl Known {
+impl KnownSecrets {
     /// One secret alone.
     pub(crate) fn secret(secret: &str) -> Self {
         let mut known = Self::default();
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_found_in_every_spelling() {
-        let known = Known::secret(SECRET);
+        let known = KnownSecrets::secret(SECRET);
         let standard = GeneralPurpose::new(&STANDARD, NO_PAD);
         let mut texts = vec![
             SECRET.to_owned(),
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn of_several_the_longest_counts() {
-        let mut known = Known::default();
+        let mut known = KnownSecrets::default();
         for value in ["abcdef", "abcdefgh", "abcdefxyz", "short", ""] {
             known.add(value, Mark::Key);
         }
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_word_too_short_is_no_secret() {
-        let known = Known::secret("a");
+        let known = KnownSecrets::secret("a");
         assert!(!known.is_in(b"a banana"));
         assert_eq!(known.without("a banana"), "a banana");
     }

@@ -11,7 +11,7 @@ mod shapes;
 use std::borrow::Cow;
 use std::fmt;
 
-pub(crate) use self::known::Known;
+pub(crate) use self::known::KnownSecrets;
 use self::known::Mark;
 use crate::config::{Config, Secret, UpstreamKind};
 
@@ -55,13 +55,13 @@ impl fmt::Display for Sentence {
 /// See the module. Made once for each snapshot; the default knows no secret, only what secrets look like.
 #[derive(Debug, Default)]
 pub(crate) struct Redactor {
-    known: Known,
+    known: KnownSecrets,
 }
 
 impl Redactor {
     /// Knows all that this configuration keeps.
     pub(crate) fn of(config: &Config) -> Self {
-        let mut known = Known::default();
+        let mut known = KnownSecrets::default();
         let mut secret = |secret: &Secret| known.add_secret(secret.expose());
         config.session_secret.iter().for_each(&mut secret);
         for upstream in &config.upstreams {

@@ -48,7 +48,7 @@ fn nothing_about_the_inside_leaves() {
 
 #[test]
 fn what_is_known_leaves_in_no_spelling() {
-    let redactor = Redactor { known: Known::secret("correct horse") };
+    let redactor = Redactor { known: KnownSecrets::secret("correct horse") };
     for words in ["x correct horse y", "x correct%20horse y", "x dTpjb3JyZWN0IGhvcnNl== y"] {
         let clean = redactor.sentence(words).into_string();
         assert!(clean.starts_with("x [key]") && clean.ends_with(" y"), "{clean}");

@@ -9,11 +9,11 @@ use super::files::Files;
 use super::keys::KeysFile;
 use super::show::{show_outcome, show_policy, warn_of_unused};
 use crate::config::resolve::Reread;
-use crate::config::{Config, Part, Problem, Problems};
+use crate::config::{Config, ConfigPart, Problem, Problems};
 use crate::policy::{Held, Policy, Sources};
-use crate::snapshot::{Shared, Snapshot};
+use crate::snapshot::{SharedSnapshot, Snapshot};
 use crate::state::SharedState;
-use crate::telemetry::logging::Logging;
+use crate::telemetry::logging::LogReload;
 use crate::telemetry::metrics::Metrics;
 
 /// See the module.
@@ -21,10 +21,10 @@ pub(crate) struct Reloader {
     keys: KeysFile,
     /// `None`: a look is made, which has them.
     files: Option<Files>,
-    snapshots: Shared,
+    snapshots: SharedSnapshot,
     state: Arc<SharedState>,
     metrics: Arc<Metrics>,
-    logging: Option<Logging>,
+    logging: Option<LogReload>,
     /// What is on disk and not in force. It is looked at again when some file changes.
     held: Vec<Held>,
     /// What was said of flows that no chatflow needs.
@@ -39,64 +39,65 @@ struct Look {
     policy: Option<Policy>,
     held: Vec<Held>,
     /// The parts that were read.
-    parts: BTreeSet<Part>,
+    parts: BTreeSet<ConfigPart>,
 }
 
 /// A look at all files, to be made where waiting hurts nobody.
-pub(super) struct Job {
+pub(super) struct ReloadJob {
     /// `None`: they were lost.
     files: Option<Files>,
-    snapshots: Shared,
+    snapshots: SharedSnapshot,
     state: Arc<SharedState>,
     /// What is on disk and not in force.
-    waiting: BTreeSet<Part>,
+    waiting: BTreeSet<ConfigPart>,
     /// Whether to read again although nothing has changed.
     force: bool,
 }
 
-/// What came of a [`Job`].
+/// What came of a [`ReloadJob`].
 pub(super) struct Looked {
     files: Files,
     /// `None`: nothing has changed.
-    outcome: Option<Outcome>,
+    outcome: Option<ReloadOutcome>,
 }
 
-struct Outcome {
+struct ReloadOutcome {
     /// What was in force when the look began; keys may have gone since.
     since: Arc<Snapshot>,
     look: Look,
-    changed: BTreeSet<Part>,
-    waiting: BTreeSet<Part>,
+    changed: BTreeSet<ConfigPart>,
+    waiting: BTreeSet<ConfigPart>,
 }
 
-impl Job {
+impl ReloadJob {
     pub(super) fn run(self) -> Looked {
         let Self { files, snapshots, state, waiting, force } = self;
         let since = snapshots.load_full();
         let mut files = files.unwrap_or_else(|| Files::of(&since.config));
         let mut changed = files.changed();
         if changed.is_empty() && force {
-            changed.insert(Part::Config);
+            changed.insert(ConfigPart::Config);
         }
         let outcome = (!changed.is_empty()).then(|| {
             let look = look(&mut files, &since, changed.union(&waiting).copied().collect(), &state);
-            Outcome { since, look, changed, waiting }
+            ReloadOutcome { since, look, changed, waiting }
         });
         files.folders();
         Looked { files, outcome }
     }
 }
 
-fn look(files: &mut Files, current: &Policy, due: BTreeSet<Part>, state: &SharedState) -> Look {
+fn look(files: &mut Files, current: &Policy, due: BTreeSet<ConfigPart>, state: &SharedState) -> Look {
     let last = current.parts();
-    let again =
-        |config: &Arc<Config>, due: &BTreeSet<Part>| Sources::new(config, &state.endpoints).again(&last, due).read();
-    if !due.contains(&Part::Config) && !due.contains(&Part::Secrets) {
+    let again = |config: &Arc<Config>, due: &BTreeSet<ConfigPart>| {
+        Sources::new(config, &state.endpoints).again(&last, due).read()
+    };
+    if !due.contains(&ConfigPart::Config) && !due.contains(&ConfigPart::Secrets) {
         files.follow([&*current.config], &[]);
         let looked = again(&current.config, &due);
         return Look::new(looked, Vec::new(), due);
     }
-    let all = BTreeSet::from(Part::ALL);
+    let all = BTreeSet::from(ConfigPart::ALL);
     let Reread { config, held, named } = current.config.load_again();
     let problems = match config.map(Arc::new) {
         Ok(config) => {
@@ -125,10 +126,10 @@ fn look(files: &mut Files, current: &Policy, due: BTreeSet<Part>, state: &Shared
 impl Reloader {
     pub(crate) fn new(
         files: Files,
-        snapshots: Shared,
+        snapshots: SharedSnapshot,
         state: Arc<SharedState>,
         metrics: Arc<Metrics>,
-        logging: Option<Logging>,
+        logging: Option<LogReload>,
     ) -> Self {
         let current = snapshots.load_full();
         let unused = current.unused().cloned().collect();
@@ -143,8 +144,8 @@ impl Reloader {
     }
 
     /// A look at everything; with `force` it reads again even if nothing has changed. One at a time.
-    pub(super) fn job(&mut self, force: bool) -> Job {
-        Job {
+    pub(super) fn job(&mut self, force: bool) -> ReloadJob {
+        ReloadJob {
             files: self.files.take(),
             snapshots: Arc::clone(&self.snapshots),
             state: Arc::clone(&self.state),
@@ -173,7 +174,7 @@ impl Reloader {
         let Looked { files, outcome } = looked;
         self.files = Some(files);
         let was_overdue = std::mem::take(&mut self.is_overdue);
-        let Some(Outcome { since, look, changed, waiting }) = outcome else {
+        let Some(ReloadOutcome { since, look, changed, waiting }) = outcome else {
             if was_overdue {
                 show_outcome(&parts(&self.held), &self.metrics);
             }
@@ -188,7 +189,8 @@ impl Reloader {
         }
         let rejected = parts(&self.held);
         if let Some(policy) = policy.and_then(|policy| self.as_of_now(policy, &since)) {
-            let is_new = |part: &&Part| (changed.contains(part) || waiting.contains(part)) && !rejected.contains(part);
+            let is_new =
+                |part: &&ConfigPart| (changed.contains(part) || waiting.contains(part)) && !rejected.contains(part);
             let accepted: Vec<_> = read.iter().filter(is_new).map(|part| part.name()).collect();
             self.swap(policy, &accepted);
         }
@@ -209,7 +211,7 @@ impl Reloader {
         if Arc::ptr_eq(&current, since) { Some(policy) } else { policy.with_keys_after(&current) }
     }
 
-    fn count(&self, part: Part, result: &str) {
+    fn count(&self, part: ConfigPart, result: &str) {
         self.metrics.reloads.total.with_label_values(&[part.name(), result]).inc();
     }
 
@@ -231,7 +233,7 @@ impl Reloader {
         let mut files = accepted.join(",");
         if files.is_empty() && !snapshot.has_flows_of(&old) {
             // Others of them than those that are held back.
-            files.push_str(Part::Flows.name());
+            files.push_str(ConfigPart::Flows.name());
         }
         if !files.is_empty() {
             let (keys, chatflows) = (snapshot.keys.keys().len(), snapshot.config.chatflows.len());
@@ -241,7 +243,7 @@ impl Reloader {
 }
 
 impl Look {
-    fn new(looked: Result<(Policy, Vec<Held>), Problems>, mut held: Vec<Held>, parts: BTreeSet<Part>) -> Self {
+    fn new(looked: Result<(Policy, Vec<Held>), Problems>, mut held: Vec<Held>, parts: BTreeSet<ConfigPart>) -> Self {
         let policy = match looked {
             Ok((policy, more)) => {
                 held.extend(more);
@@ -257,14 +259,14 @@ impl Look {
 }
 
 fn in_config(problems: Problems) -> Vec<Held> {
-    problems.0.into_iter().map(|problem| Held { part: Part::Config, problem }).collect()
+    problems.0.into_iter().map(|problem| Held { part: ConfigPart::Config, problem }).collect()
 }
 
 fn in_secrets(problems: Vec<Problem>) -> Vec<Held> {
-    problems.into_iter().map(|problem| Held { part: Part::Secrets, problem }).collect()
+    problems.into_iter().map(|problem| Held { part: ConfigPart::Secrets, problem }).collect()
 }
 
-fn parts(held: &[Held]) -> BTreeSet<Part> {
+fn parts(held: &[Held]) -> BTreeSet<ConfigPart> {
     held.iter().map(|held| held.part).collect()
 }
 

@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::config::content::{self, MOST_DOCUMENT, MOST_EXPORT, MOST_KEYS, MOST_SETTINGS};
-use crate::config::{Config, Part, SecretFile, UpstreamKind};
+use crate::config::{Config, ConfigPart, SecretFile, UpstreamKind};
 use crate::engine;
 
 /// What was last seen of each file.
 #[derive(Debug, Clone)]
 pub(crate) struct Files {
-    all: BTreeMap<(Part, PathBuf), File>,
+    all: BTreeMap<(ConfigPart, PathBuf), WatchedFile>,
     /// Where they lie; `None`: that may have changed.
     folders: Option<BTreeSet<PathBuf>>,
 }
 
 #[derive(Debug, Clone)]
-struct File {
+struct WatchedFile {
     stamp: Option<Stamp>,
     digest: Option<[u8; 32]>,
 }
@@ -48,51 +48,51 @@ impl Files {
     pub(super) fn follow<'a>(&mut self, configs: impl IntoIterator<Item = &'a Config>, named: &[PathBuf]) {
         let mut before = std::mem::take(&mut self.all);
         let mut paths = HashSet::new();
-        let mut add = |part: Part, path: &Path, read: Option<&SecretFile>| {
+        let mut add = |part: ConfigPart, path: &Path, read: Option<&SecretFile>| {
             // One that was read as part of the configuration is looked at as that, too.
             if !paths.insert(path.to_owned()) && read.is_none() {
                 return;
             }
             let (key, file) = before
                 .remove_entry(&(part, path.to_owned()))
-                .unwrap_or_else(|| ((part, path.to_owned()), File::new(part, path, read)));
+                .unwrap_or_else(|| ((part, path.to_owned()), WatchedFile::new(part, path, read)));
             self.all.entry(key).or_insert(file);
         };
         for config in configs {
-            add(Part::Config, &config.path, Some(&config.source));
+            add(ConfigPart::Config, &config.path, Some(&config.source));
             for file in &config.secret_files {
-                add(Part::Secrets, &file.path, Some(file));
+                add(ConfigPart::Secrets, &file.path, Some(file));
             }
-            add(Part::Keys, &config.keys_file, None);
+            add(ConfigPart::Keys, &config.keys_file, None);
             for path in config.server.tls.iter().flat_map(|tls| {
                 [Some(&tls.cert_file), Some(&tls.key_file), tls.client_ca_file.as_ref()].into_iter().flatten()
             }) {
-                add(Part::Certificates, path, None);
+                add(ConfigPart::Certificates, path, None);
             }
             for upstream in &config.upstreams {
                 if let UpstreamKind::Engine(settings) = &upstream.kind {
                     // The folder as well: a file may come or go.
-                    add(Part::Flows, &settings.flows_dir, None);
+                    add(ConfigPart::Flows, &settings.flows_dir, None);
                     let files = engine::watched(&settings.flows_dir).unwrap_or_default();
                     for path in &files {
-                        add(Part::Flows, path, None);
+                        add(ConfigPart::Flows, path, None);
                     }
                 }
             }
         }
         for path in named {
-            add(Part::Config, path, None);
+            add(ConfigPart::Config, path, None);
         }
         self.folders = None;
     }
 
     /// What tells whether that file has changed, as it was last seen.
-    pub(super) fn stamp(&self, part: Part, path: &Path) -> Option<Stamp> {
+    pub(super) fn stamp(&self, part: ConfigPart, path: &Path) -> Option<Stamp> {
         self.all.get(&(part, path.to_owned()))?.stamp
     }
 
     /// Looks again; the parts whose files have another content.
-    pub(crate) fn changed(&mut self) -> BTreeSet<Part> {
+    pub(crate) fn changed(&mut self) -> BTreeSet<ConfigPart> {
         let mut parts = BTreeSet::new();
         for ((part, path), file) in &mut self.all {
             let now = stamp(path);
@@ -119,11 +119,11 @@ impl Files {
     }
 }
 
-fn folders<'a>(files: impl Iterator<Item = &'a (Part, PathBuf)>) -> BTreeSet<PathBuf> {
+fn folders<'a>(files: impl Iterator<Item = &'a (ConfigPart, PathBuf)>) -> BTreeSet<PathBuf> {
     let mut folders = BTreeSet::new();
     for (part, path) in files {
         let target = fs::canonicalize(path).ok();
-        if *part == Part::Flows && path.is_dir() {
+        if *part == ConfigPart::Flows && path.is_dir() {
             folders.insert(path.clone());
         }
         for path in [Some(path.as_path()), target.as_deref()].into_iter().flatten() {
@@ -146,9 +146,9 @@ pub(super) fn stamp(path: &Path) -> Option<Stamp> {
     })
 }
 
-impl File {
+impl WatchedFile {
     /// As it is now; one that was read before, as it was then.
-    fn new(part: Part, path: &Path, read: Option<&SecretFile>) -> Self {
+    fn new(part: ConfigPart, path: &Path, read: Option<&SecretFile>) -> Self {
         let (stamp, digest) = match read {
             Some(file) => (None, sha256(file.content())),
             None => (stamp(path), contents(part, path)),
@@ -158,7 +158,7 @@ impl File {
 }
 
 /// Of a folder: what is in it; of what is not read: why.
-fn contents(part: Part, path: &Path) -> Option<[u8; 32]> {
+fn contents(part: ConfigPart, path: &Path) -> Option<[u8; 32]> {
     if path.is_dir() {
         return sha256(format!("{:?}", engine::listed(path).ok()?).as_bytes());
     }
@@ -170,12 +170,12 @@ fn contents(part: Part, path: &Path) -> Option<[u8; 32]> {
 }
 
 /// As many bytes as are read of it.
-fn most(part: Part, path: &Path) -> usize {
+fn most(part: ConfigPart, path: &Path) -> usize {
     match part {
-        Part::Config | Part::Certificates | Part::Secrets => MOST_SETTINGS,
-        Part::Keys => MOST_KEYS,
-        Part::Flows if path.extension().is_some_and(|extension| extension == "json") => MOST_EXPORT,
-        Part::Flows => MOST_DOCUMENT,
+        ConfigPart::Config | ConfigPart::Certificates | ConfigPart::Secrets => MOST_SETTINGS,
+        ConfigPart::Keys => MOST_KEYS,
+        ConfigPart::Flows if path.extension().is_some_and(|extension| extension == "json") => MOST_EXPORT,
+        ConfigPart::Flows => MOST_DOCUMENT,
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::files::{Files, Stamp, stamp};
 use super::show::show_policy;
-use crate::config::{Config, Part};
-use crate::snapshot::{Shared, Snapshot};
+use crate::config::{Config, ConfigPart};
+use crate::snapshot::{SharedSnapshot, Snapshot};
 use crate::state::SharedState;
 use crate::telemetry::metrics::Metrics;
 
@@ -21,12 +21,12 @@ impl KeysFile {
     /// As it was when the files were first looked at, which was before it was read.
     pub(super) fn seen(files: &Files, config: &Config) -> Self {
         let path = config.keys_file.clone();
-        Self { stamp: files.stamp(Part::Keys, &path), path }
+        Self { stamp: files.stamp(ConfigPart::Keys, &path), path }
     }
 
     /// Takes over what it says by now, as a whole or at least what it revokes. What is wrong with it is for the reload to
     /// tell, which sees what else has changed.
-    pub(super) fn look(&mut self, snapshots: &Shared, state: &SharedState, metrics: &Metrics) {
+    pub(super) fn look(&mut self, snapshots: &SharedSnapshot, state: &SharedState, metrics: &Metrics) {
         let current = snapshots.load_full();
         // Before it is read: what changes in between is then seen as a change.
         let path = &current.config.keys_file;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{Part, Problem};
+use crate::config::{ConfigPart, Problem};
 use crate::policy::Policy;
 use crate::telemetry::metrics::Metrics;
 
@@ -19,8 +19,8 @@ pub(crate) fn show_start(policy: &Policy, metrics: &Metrics) {
 }
 
 /// Sets the gauges that tell whether what is on disk is in force.
-pub(super) fn show_outcome(rejected: &BTreeSet<Part>, metrics: &Metrics) {
-    for part in Part::ALL {
+pub(super) fn show_outcome(rejected: &BTreeSet<ConfigPart>, metrics: &Metrics) {
+    for part in ConfigPart::ALL {
         metrics.reloads.held_back.with_label_values(&[part.name()]).set(rejected.contains(&part).into());
     }
     metrics.reloads.last_successful.set(rejected.is_empty().into());

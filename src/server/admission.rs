@@ -24,7 +24,7 @@ const WARN_EVERY: u64 = 60;
 #[derive(Debug)]
 pub(crate) struct Admission {
     places: Arc<Semaphore>,
-    queue: Mutex<Queue>,
+    queue: Mutex<AdmissionQueue>,
     /// Whether more wait than leave; for whoever asks without the lock.
     is_short: AtomicBool,
     waiting: IntGauge,
@@ -55,7 +55,7 @@ impl Admission {
         self.places.available_permits() == 0 && self.is_short.load(Ordering::Relaxed)
     }
 
-    fn queue<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
+    fn queue<T>(&self, change: impl FnOnce(&mut AdmissionQueue) -> T) -> T {
         // A panic under the lock leaves counts that are as good as before.
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = change(&mut queue);
@@ -83,7 +83,7 @@ impl Admission {
         if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
             return Some(permit);
         }
-        let _waiting = Waiting::new(self);
+        let _waiting = WaitingConnection::new(self);
         self.asked.iter().for_each(Notify::notify_one);
         Arc::clone(&self.places).acquire_owned().await.ok()
     }
@@ -112,7 +112,7 @@ impl Admission {
 
 /// Who waits, and who leaves for them.
 #[derive(Debug, Default)]
-struct Queue {
+struct AdmissionQueue {
     waiting: usize,
     /// Connections that leave, or are gone while the one that waited has not taken their place yet.
     leaving: usize,
@@ -120,7 +120,7 @@ struct Queue {
     gone: usize,
 }
 
-impl Queue {
+impl AdmissionQueue {
     /// A place that nobody waits for any more is one of many.
     fn settle(&mut self) {
         let unwanted = self.gone.saturating_sub(self.waiting);
@@ -130,9 +130,9 @@ impl Queue {
 }
 
 /// A connection that waits.
-struct Waiting<'a>(&'a Admission);
+struct WaitingConnection<'a>(&'a Admission);
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitingConnection<'a> {
     fn new(admission: &'a Admission) -> Self {
         admission.queue(|queue| queue.waiting += 1);
         admission.waiting.inc();
@@ -140,7 +140,7 @@ impl<'a> Waiting<'a> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingConnection<'_> {
     fn drop(&mut self) {
         self.0.queue(|queue| {
             queue.waiting = queue.waiting.saturating_sub(1);

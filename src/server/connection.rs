@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::admission::Admission;
 use super::exchange::Exchanges;
-use super::liveness::{Limits, Liveness, Verdict};
+use super::liveness::{CutReason, Limits, Liveness};
 use super::malformed;
 use super::signal::{Listener, Phase, Signal};
 use super::trailers::Http2Stream;
@@ -198,7 +198,7 @@ async fn drive<C>(
                 Ok(_) if leaving.is_some() && liveness.is_quiet() => return Poll::Ready(()),
                 Ok(again) => timer.as_mut().reset(again.into()),
                 // An idle client may be about to send: HTTP/2 is told first.
-                Err(Verdict::Idle) if !is_closing => {
+                Err(CutReason::Idle) if !is_closing => {
                     is_closing = true;
                     graceful_shutdown(connection.as_mut());
                     if connection.as_mut().poll(cx).is_ready() {

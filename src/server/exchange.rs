@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
 use super::liveness::Liveness;
-use crate::stack::{Arrival, ResponseBody, Stack};
+use crate::stack::{Arrival, MeasuredBody, Stack};
 use crate::wire::body::BodyError;
 use crate::wire::client_body::ClientBody;
 
@@ -75,7 +75,7 @@ pin_project! {
 
 impl<F> Future for Exchange<F>
 where
-    F: Future<Output = Result<Response<ResponseBody>, Infallible>>,
+    F: Future<Output = Result<Response<MeasuredBody>, Infallible>>,
 {
     type Output = Result<Response<Exchanged>, Infallible>;
 
@@ -92,7 +92,7 @@ pin_project! {
     /// The answer's body; the request is active until it is dropped.
     pub(super) struct Exchanged {
         #[pin]
-        inner: ResponseBody,
+        inner: MeasuredBody,
         active: Option<Active>,
         counts_pieces: bool,
         handed_over: bool,

@@ -39,7 +39,7 @@ pub(super) struct Liveness {
 
 /// Why a connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum CutReason {
     SlowHead,
     Idle,
     ReadsNothing,
@@ -122,9 +122,9 @@ impl Liveness {
     }
 
     /// What is wrong now, or when to look again.
-    pub(super) fn judge(&self, now: Instant) -> Result<Instant, Verdict> {
+    pub(super) fn judge(&self, now: Instant) -> Result<Instant, CutReason> {
         let mut again = now + self.limits.idle.min(self.limits.send).min(self.limits.header);
-        let mut check = |since: Option<Instant>, limit: Duration, verdict: Verdict| match since {
+        let mut check = |since: Option<Instant>, limit: Duration, verdict: CutReason| match since {
             Some(since) if since + limit <= now => Err(verdict),
             Some(since) => {
                 again = again.min(since + limit);
@@ -132,14 +132,14 @@ impl Liveness {
             }
             None => Ok(()),
         };
-        check(self.blocked_since.get(), self.limits.send, Verdict::ReadsNothing)?;
+        check(self.blocked_since.get(), self.limits.send, CutReason::ReadsNothing)?;
         let unread = (self.waiting.get() > 0).then(|| self.fetched.get());
-        check(unread, self.limits.send, Verdict::ReadsNothing)?;
+        check(unread, self.limits.send, CutReason::ReadsNothing)?;
         if self.active.get() == 0 {
-            check(self.head_since.get(), self.limits.header, Verdict::SlowHead)?;
+            check(self.head_since.get(), self.limits.header, CutReason::SlowHead)?;
             let quiet_since = self.quiet_since.get().unwrap_or(now);
             self.quiet_since.set(Some(quiet_since));
-            check(Some(quiet_since), self.limits.idle, Verdict::Idle)?;
+            check(Some(quiet_since), self.limits.idle, CutReason::Idle)?;
         }
         Ok(again)
     }
@@ -168,7 +168,7 @@ mod tests {
     fn a_head_that_never_ends_is_slow() {
         let (liveness, start) = liveness();
         assert!(liveness.judge(start + Duration::from_secs(9)).is_ok());
-        assert_eq!(liveness.judge(start + Duration::from_secs(11)), Err(Verdict::SlowHead));
+        assert_eq!(liveness.judge(start + Duration::from_secs(11)), Err(CutReason::SlowHead));
     }
 
     #[test]
@@ -179,10 +179,10 @@ mod tests {
         liveness.request_ended();
         assert!(liveness.judge(start).is_ok());
         assert!(liveness.judge(start + Duration::from_secs(74)).is_ok());
-        assert_eq!(liveness.judge(start + Duration::from_secs(76)), Err(Verdict::Idle));
+        assert_eq!(liveness.judge(start + Duration::from_secs(76)), Err(CutReason::Idle));
         liveness.received();
         liveness.waits();
-        assert_eq!(liveness.judge(start + Duration::from_secs(11)), Err(Verdict::SlowHead));
+        assert_eq!(liveness.judge(start + Duration::from_secs(11)), Err(CutReason::SlowHead));
     }
 
     #[test]
@@ -209,10 +209,10 @@ mod tests {
         let (liveness, start) = liveness();
         liveness.request_began();
         liveness.send_blocked();
-        assert_eq!(liveness.judge(start + Duration::from_secs(61)), Err(Verdict::ReadsNothing));
+        assert_eq!(liveness.judge(start + Duration::from_secs(61)), Err(CutReason::ReadsNothing));
         liveness.sent();
         assert!(liveness.judge(start + Duration::from_secs(61)).is_ok());
         liveness.piece_handed_over();
-        assert_eq!(liveness.judge(start + Duration::from_secs(61)), Err(Verdict::ReadsNothing));
+        assert_eq!(liveness.judge(start + Duration::from_secs(61)), Err(CutReason::ReadsNothing));
     }
 }

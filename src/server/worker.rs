@@ -26,7 +26,7 @@ use crate::telemetry::access_log::{AccessLog, LogHandle};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::{Histograms, RequestCounters};
 use crate::upstream::abort::Aborts;
-use crate::upstream::forward::Upstreams;
+use crate::upstream::forward::UpstreamClient;
 use crate::wire::forwarded::is_trusted;
 
 /// After a failed accept: the usual cause is running out of descriptors, which a pause may free.
@@ -38,7 +38,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(crate) struct Worker {
     pub(crate) cleartext: Option<TcpListener>,
     pub(crate) tls: Option<TcpListener>,
-    pub(crate) snapshots: snapshot::Shared,
+    pub(crate) snapshots: snapshot::SharedSnapshot,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) chats: Arc<Chats>,
     /// Where flows of the built-in engine run.
@@ -111,10 +111,10 @@ impl Worker {
 
     fn environment(&self, cut: CancellationToken) -> (Rc<Environment>, tokio::task::JoinHandle<()>) {
         let metrics = &self.metrics;
-        let upstreams = Rc::new(Upstreams::new(metrics));
+        let upstreams = Rc::new(UpstreamClient::new(metrics));
         let (aborts, aborted) = Aborts::start(Rc::clone(&upstreams));
         let environment = Environment {
-            snapshots: snapshot::Reader::new(Arc::clone(&self.snapshots)),
+            snapshots: snapshot::SnapshotReader::new(Arc::clone(&self.snapshots)),
             metrics: Arc::clone(metrics),
             requests: RequestCounters::new(metrics.requests.clone()),
             durations: Histograms::new(metrics.request_duration.clone()),
@@ -142,7 +142,7 @@ struct Listening<S> {
     listener: tokio::net::TcpListener,
     tls: bool,
     acceptor: Acceptor<S>,
-    snapshots: snapshot::Shared,
+    snapshots: snapshot::SharedSnapshot,
     connections: Connections,
 }
 
@@ -184,7 +184,7 @@ impl<S: Stack> Listening<S> {
         }
     }
 
-    fn serve(&self, stream: tokio::net::TcpStream, peer: SocketAddr, places: Places) {
+    fn serve(&self, stream: tokio::net::TcpStream, peer: SocketAddr, places: ConnectionPermits) {
         let acceptor = self.acceptor.clone();
         let snapshot = self.snapshots.load_full();
         let open = Open::new(&self.acceptor.metrics, places);
@@ -208,16 +208,16 @@ impl<S: Stack> Listening<S> {
 struct TooMany;
 
 /// Among all connections, and among those of its address.
-type Places = (OwnedSemaphorePermit, Option<Share>);
+type ConnectionPermits = (OwnedSemaphorePermit, Option<Share>);
 
 /// Counted as an open connection until dropped.
 struct Open {
     metrics: Arc<Metrics>,
-    _places: Places,
+    _places: ConnectionPermits,
 }
 
 impl Open {
-    fn new(metrics: &Arc<Metrics>, places: Places) -> Self {
+    fn new(metrics: &Arc<Metrics>, places: ConnectionPermits) -> Self {
         metrics.connections.open.inc();
         Self { metrics: Arc::clone(metrics), _places: places }
     }

@@ -20,7 +20,7 @@ use crate::config::LogFormat;
 use crate::predict::report::Ending;
 use crate::telemetry::access_log::AccessLog;
 use crate::wire::decimal::decimal;
-use crate::wire::watched::{Watch, Watched};
+use crate::wire::watched::{BodyWatch, Watched};
 
 /// What nginx calls a request whose client left before the answer's head.
 pub(super) const CLIENT_GONE: u16 = 499;
@@ -55,34 +55,34 @@ where
 {
     type Response = Response<Watched<B, Line>>;
     type Error = Infallible;
-    type Future = Logging<S::Future>;
+    type Future = AccessLogFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let line = call.context.snapshot.config.log.access.then(|| Entry {
+        let line = call.context.snapshot.config.log.access.then(|| LogEntry {
             log: self.log.clone(),
             context: Rc::clone(&call.context),
             status: CLIENT_GONE,
             bytes: 0,
             end: "client_gone",
         });
-        Logging { inner: self.inner.call(call), line: Some(Line(line)) }
+        AccessLogFuture { inner: self.inner.call(call), line: Some(Line(line)) }
     }
 }
 
 pin_project! {
     /// Holds the line until there is a body to move it into.
-    pub(crate) struct Logging<F> {
+    pub(crate) struct AccessLogFuture<F> {
         #[pin]
         inner: F,
         line: Option<Line>,
     }
 }
 
-impl<F, B> Future for Logging<F>
+impl<F, B> Future for AccessLogFuture<F>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
     B: Body<Data = bytes::Bytes>,
@@ -101,9 +101,9 @@ where
 }
 
 /// A line that writes itself when dropped; empty when the access log is off.
-pub(crate) struct Line(Option<Entry>);
+pub(crate) struct Line(Option<LogEntry>);
 
-struct Entry {
+struct LogEntry {
     log: AccessLog,
     context: Rc<Context>,
     status: u16,
@@ -111,7 +111,7 @@ struct Entry {
     end: &'static str,
 }
 
-impl Watch for Line {
+impl BodyWatch for Line {
     fn data(&mut self, bytes: usize) {
         if let Some(entry) = &mut self.0 {
             entry.bytes += bytes as u64;
@@ -140,7 +140,7 @@ impl Drop for Line {
     }
 }
 
-impl Entry {
+impl LogEntry {
     fn json(&self, text: &mut Vec<u8>) -> std::io::Result<()> {
         let context = &*self.context;
         text.extend_from_slice(br#"{"timestamp":""#);

@@ -53,7 +53,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<Answered, S::Future>;
+    type Future = Either<EarlyAnswer, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -69,12 +69,12 @@ where
 }
 
 /// Without the layers further in: at once, or late.
-pub(crate) type Answered = Either<
+pub(crate) type EarlyAnswer = Either<
     Ready<Result<Response<Body>, Infallible>>,
     Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>,
 >;
 
-fn refused(context: &Context, refusal: Refusal) -> Answered {
+fn refused(context: &Context, refusal: Refusal) -> EarlyAnswer {
     let response = refuse(context, refusal);
     match context.delay.take() {
         None => Either::Left(ready(Ok(response))),

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Version};
 
-use super::routes::{Endpoint, Route, Tail};
+use super::routes::{Endpoint, PathTail, Route};
 use crate::config::{Chatflow, Origins};
-use crate::keys::{Key, Kind, token::Claims};
+use crate::keys::{Key, KeyKind, token::Claims};
 use crate::policy::{Flow, NamedChatflow};
 use crate::predict::report::{ModelReport, Slot, StreamReport};
 use crate::predict::session::{Namespace, Scope};
@@ -182,7 +182,7 @@ impl Context {
 
     /// A path that ends with the name of a configured chatflow, in two parts.
     pub(crate) fn plain_path(&self) -> Option<[&str; 2]> {
-        let route = self.route.get().filter(|route| route.path.tail == Tail::Chatflow)?;
+        let route = self.route.get().filter(|route| route.path.tail == PathTail::Chatflow)?;
         let policy = self.policy().filter(|policy| &*policy.name != "*")?;
         Some([route.path.literal, &policy.name])
     }
@@ -209,8 +209,8 @@ impl Context {
         let Some(key) = self.key() else { return Scope::Address(self.client) };
         match (self.token.get(), key.kind) {
             (Some(token), _) => Scope::Token { key: &key.id, subject: token.subject.as_deref().unwrap_or_default() },
-            (None, Kind::Publishable) => Scope::Visitor { key: &key.id, address: self.client },
-            (None, Kind::Secret) => Scope::Key(&key.id),
+            (None, KeyKind::Publishable) => Scope::Visitor { key: &key.id, address: self.client },
+            (None, KeyKind::Secret) => Scope::Key(&key.id),
         }
     }
 
@@ -235,7 +235,7 @@ impl Context {
     pub(crate) fn unknown_chatflow(&self) -> Refusal {
         let knows_all = self
             .key()
-            .is_some_and(|key| key.kind == Kind::Secret && key.chatflows.is_none() && key.allows(self.client));
+            .is_some_and(|key| key.kind == KeyKind::Secret && key.chatflows.is_none() && key.allows(self.client));
         if knows_all && self.token.get().is_none() { Refusal::UnknownChatflow } else { Refusal::NotFound }
     }
 

@@ -35,25 +35,25 @@ const EXPOSED: HeaderValue = HeaderValue::from_static("ratelimit, ratelimit-poli
 pub(crate) struct CorsLayer;
 
 impl<S> Layer<S> for CorsLayer {
-    type Service = Cors<S>;
+    type Service = CorsService<S>;
 
-    fn layer(&self, inner: S) -> Cors<S> {
-        Cors { inner }
+    fn layer(&self, inner: S) -> CorsService<S> {
+        CorsService { inner }
     }
 }
 
 #[derive(Clone)]
-pub(crate) struct Cors<S> {
+pub(crate) struct CorsService<S> {
     inner: S,
 }
 
-impl<S> Service<Call> for Cors<S>
+impl<S> Service<Call> for CorsService<S>
 where
     S: Service<Call, Response = Response<Body>, Error = Infallible>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answering<S::Future>;
+    type Future = CorsFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -61,20 +61,20 @@ where
 
     fn call(&mut self, call: Call) -> Self::Future {
         let context = Rc::clone(&call.context);
-        Answering { inner: self.inner.call(call), context }
+        CorsFuture { inner: self.inner.call(call), context }
     }
 }
 
 pin_project! {
     /// Puts the fields on the answer.
-    pub(crate) struct Answering<F> {
+    pub(crate) struct CorsFuture<F> {
         #[pin]
         inner: F,
         context: Rc<Context>,
     }
 }
 
-impl<F> Future for Answering<F>
+impl<F> Future for CorsFuture<F>
 where
     F: Future<Output = Result<Response<Body>, Infallible>>,
 {
@@ -99,18 +99,18 @@ fn answer(context: &Context, headers: &mut HeaderMap) {
     let config = &context.snapshot.config.cors;
     let is_preflight = context.is_preflight();
     match reach(context, origin) {
-        Reach::None => {
+        PageAccess::None => {
             tell_unlisted(context, origin);
             return;
         }
         // The visitor shall read why: nothing else can be had by it, since the call itself is refused.
-        Reach::Refusal => {
+        PageAccess::Refusal => {
             tell_unlisted(context, origin);
             if is_preflight {
                 headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(0));
             }
         }
-        Reach::Listed => {
+        PageAccess::Listed => {
             if config.allow_credentials {
                 headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
             }
@@ -156,33 +156,33 @@ fn tell_unlisted(context: &Context, origin: &HeaderValue) {
 }
 
 /// How far a page of that origin gets.
-enum Reach {
+enum PageAccess {
     None,
     /// It may read that it is refused.
     Refusal,
     Listed,
 }
 
-fn reach(context: &Context, origin: &HeaderValue) -> Reach {
-    let Ok(origin) = origin.to_str() else { return Reach::None };
+fn reach(context: &Context, origin: &HeaderValue) -> PageAccess {
+    let Ok(origin) = origin.to_str() else { return PageAccess::None };
     let is_preflight = context.is_preflight();
     if !is_preflight && context.route.get().is_some_and(|route| route.callers == Callers::Backends) {
         // For backends: a page has no secret key to ask with.
-        return Reach::None;
+        return PageAccess::None;
     }
     let (Some(policy), Some(origins)) = (context.policy(), context.origins()) else {
         // No chatflow, or one that stands where a preflight cannot say it.
-        return if context.snapshot.is_listed_somewhere(origin) { Reach::Listed } else { Reach::None };
+        return if context.snapshot.is_listed_somewhere(origin) { PageAccess::Listed } else { PageAccess::None };
     };
     if origins.allows(origin) {
-        return Reach::Listed;
+        return PageAccess::Listed;
     }
     let is_told = is_preflight || context.refusal.get() == Some(&Refusal::OriginNotAllowed);
     let is_prediction = context.endpoint() == Some(Endpoint::PREDICTION);
     if policy.access == Access::Public && is_prediction && origin != "null" && is_told {
-        return Reach::Refusal;
+        return PageAccess::Refusal;
     }
-    Reach::None
+    PageAccess::None
 }
 
 /// Adds a name to `Vary`, next to what the upstream has put there (RFC 9110, section 12.5.5).

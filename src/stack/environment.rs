@@ -12,16 +12,16 @@ use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::{Histograms, RequestCounters};
 use crate::upstream::abort::Aborts;
-use crate::upstream::forward::Upstreams;
+use crate::upstream::forward::UpstreamClient;
 
 /// See the module.
 pub(crate) struct Environment {
-    pub(crate) snapshots: snapshot::Reader,
+    pub(crate) snapshots: snapshot::SnapshotReader,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) requests: RequestCounters,
     pub(crate) durations: Histograms,
     pub(crate) access_log: AccessLog,
-    pub(crate) upstreams: Rc<Upstreams>,
+    pub(crate) upstreams: Rc<UpstreamClient>,
     pub(crate) aborts: Aborts,
     /// Where flows of the built-in engine run.
     pub(crate) engine: Arc<EngineThreads>,

@@ -23,7 +23,7 @@ use crate::upstream::abort::{AbortGuard, Chat};
 use crate::upstream::answer::Shaping;
 use crate::upstream::forward::Forward;
 use crate::upstream::outgoing::Outgoing;
-use crate::upstream::target::{Credentials, Target};
+use crate::upstream::target::{FlowiseCredentials, Target};
 use crate::wire::aside;
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
@@ -45,7 +45,7 @@ pub(super) struct FlowiseCall<'a> {
     /// Flowise's id of the chatflow.
     pub(super) id: &'a Arc<str>,
     pub(super) target: &'a Arc<Target>,
-    pub(super) credentials: Option<&'a Arc<Credentials>>,
+    pub(super) credentials: Option<&'a Arc<FlowiseCredentials>>,
 }
 
 impl FlowiseCall<'_> {

@@ -24,7 +24,7 @@ use super::context::{Authorization, Call, Context};
 use super::environment::Environment;
 use crate::predict::session::Scope;
 use crate::state::later::MaybeLater;
-use crate::state::limits::{Allowance, Decision, Exceeded, Permit, Visitor};
+use crate::state::limits::{Allowance, AdmitDecision, Exceeded, Permit, Visitor};
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -63,7 +63,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = WithState<Either<Ready<Served>, Either<S::Future, Later>>>;
+    type Future = LimitsFuture<Either<Ready<Served>, Either<S::Future, Later>>>;
 
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -85,7 +85,7 @@ where
                 Either::Right(Either::Right(later))
             }
         };
-        WithState { inner, standing: places.standing }
+        LimitsFuture { inner, standing: places.standing }
     }
 }
 
@@ -118,15 +118,15 @@ where
 }
 
 /// Policy and state of each limit that was looked at, the narrowest first.
-type Standing = [Option<(HeaderValue, HeaderValue)>; 2];
+type RateLimitFields = [Option<(HeaderValue, HeaderValue)>; 2];
 /// A request that waits for the place with that number, under that policy.
-type Queued = (usize, HeaderValue, Pin<Box<dyn Future<Output = Decision>>>);
+type Queued = (usize, HeaderValue, Pin<Box<dyn Future<Output = AdmitDecision>>>);
 
 /// Places among the requests in flight: a visitor's, and a key's.
 #[derive(Default)]
 struct Admitted {
     permits: [Option<Permit>; 2],
-    standing: Standing,
+    standing: RateLimitFields,
 }
 
 impl Admitted {
@@ -163,7 +163,7 @@ impl Admitted {
         Ok(())
     }
 
-    fn note(&mut self, number: usize, policy: &HeaderValue, (permit, state): Decision) -> Result<(), Refusal> {
+    fn note(&mut self, number: usize, policy: &HeaderValue, (permit, state): AdmitDecision) -> Result<(), Refusal> {
         if let (Some(standing), Some(place)) = (self.standing.get_mut(number), self.permits.get_mut(number)) {
             *standing = Some((policy.clone(), state));
             *place = Some(permit.map_err(refusal)?);
@@ -220,14 +220,14 @@ fn refusal(exceeded: Exceeded) -> Refusal {
 
 pin_project! {
     /// Puts the caller's standing on the response.
-    pub(crate) struct WithState<F> {
+    pub(crate) struct LimitsFuture<F> {
         #[pin]
         inner: F,
-        standing: Standing,
+        standing: RateLimitFields,
     }
 }
 
-impl<F> Future for WithState<F>
+impl<F> Future for LimitsFuture<F>
 where
     F: Future<Output = Served>,
 {
@@ -241,7 +241,7 @@ where
     }
 }
 
-fn tell(standing: &mut Standing, headers: &mut HeaderMap) {
+fn tell(standing: &mut RateLimitFields, headers: &mut HeaderMap) {
     let told = standing.iter_mut().filter_map(Option::take);
     for (number, (policy, state)) in told.enumerate() {
         if number == 0 {

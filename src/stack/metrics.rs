@@ -15,7 +15,7 @@ use super::access_log::CLIENT_GONE;
 use super::context::{Call, Context};
 use super::environment::Environment;
 use crate::telemetry::series::RequestSeries;
-use crate::wire::watched::{Watch, Watched};
+use crate::wire::watched::{BodyWatch, Watched};
 
 /// Index in place of a chatflow's or a key's when there is none.
 const NONE: u32 = u32::MAX;
@@ -104,7 +104,7 @@ pub(crate) struct Measure {
     events: Option<(IntCounter, u64)>,
 }
 
-impl Watch for Option<Measure> {
+impl BodyWatch for Option<Measure> {
     fn data(&mut self, _bytes: usize) {
         if let Some(Measure { events: Some((counter, counted)), context, .. }) = self {
             let now = context.stream.get().map_or(*counted, |report| report.events.get());

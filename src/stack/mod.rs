@@ -61,15 +61,15 @@ pub(crate) fn build(environment: Rc<Environment>) -> impl Stack {
 }
 
 /// What the stack answers with: the body, measured and logged.
-pub(crate) type ResponseBody = Watched<Watched<Body, Option<metrics::Measure>>, access_log::Line>;
+pub(crate) type MeasuredBody = Watched<Watched<Body, Option<metrics::Measure>>, access_log::Line>;
 
 /// The whole stack, of which nobody outside needs the layers' names.
 pub(crate) trait Stack:
-    Service<Arrival, Response = Response<ResponseBody>, Error = Infallible, Future: 'static> + Clone + 'static
+    Service<Arrival, Response = Response<MeasuredBody>, Error = Infallible, Future: 'static> + Clone + 'static
 {
 }
 
 impl<S> Stack for S where
-    S: Service<Arrival, Response = Response<ResponseBody>, Error = Infallible, Future: 'static> + Clone + 'static
+    S: Service<Arrival, Response = Response<MeasuredBody>, Error = Infallible, Future: 'static> + Clone + 'static
 {
 }

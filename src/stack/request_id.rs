@@ -57,7 +57,7 @@ where
 {
     type Response = Response<B>;
     type Error = Infallible;
-    type Future = Answering<S::Future>;
+    type Future = RequestIdFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -98,20 +98,20 @@ where
             models: OnceCell::new(),
         };
         let inner = self.inner.call(Call { head: Box::new(head), body, context: Rc::new(context), authorization: () });
-        Answering { inner, request_id: Some(request_id) }
+        RequestIdFuture { inner, request_id: Some(request_id) }
     }
 }
 
 pin_project! {
     /// Puts the id on the response.
-    pub(crate) struct Answering<F> {
+    pub(crate) struct RequestIdFuture<F> {
         #[pin]
         inner: F,
         request_id: Option<HeaderValue>,
     }
 }
 
-impl<F, B> Future for Answering<F>
+impl<F, B> Future for RequestIdFuture<F>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
 {

@@ -13,7 +13,7 @@ use super::auth::unknown_chatflow;
 use super::check::Check;
 use super::context::Context;
 use super::demo_page;
-use super::routes::{Endpoint, Found, find};
+use super::routes::{Endpoint, MatchedRoute, find};
 use crate::wire::body::Body;
 use crate::wire::host::is_host;
 use crate::wire::refusal::{Refusal, Rule, shown_size};
@@ -45,7 +45,7 @@ fn decide(head: &Parts, context: &Context) -> Result<Option<Response<Body>>, Ref
         return Err(Refusal::NotFound);
     }
     let path = head.uri.path();
-    let Found { route, chatflow } = find(path).ok_or_else(|| near_route(path))?;
+    let MatchedRoute { route, chatflow } = find(path).ok_or_else(|| near_route(path))?;
     if route.endpoint == Endpoint::DemoPage && !context.snapshot.config.is_demo() {
         return Err(Refusal::NotFound);
     }

@@ -13,7 +13,7 @@ pub(crate) struct Route {
     /// In log and metrics.
     pub(crate) label: &'static str,
     pub(crate) methods: Methods,
-    pub(crate) path: Path,
+    pub(crate) path: RoutePath,
     pub(crate) body: Takes,
     pub(crate) callers: Callers,
     pub(crate) chatflow: NamedIn,
@@ -99,15 +99,15 @@ pub(crate) enum NamedIn {
 
 /// A path, exactly as it is spelt: a literal, and what follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Path {
+pub(crate) struct RoutePath {
     pub(crate) pattern: &'static str,
     /// Up to the first name.
     pub(crate) literal: &'static str,
-    pub(crate) tail: Tail,
+    pub(crate) tail: PathTail,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tail {
+pub(crate) enum PathTail {
     Nothing,
     Chatflow,
     ChatflowAndChat,
@@ -163,7 +163,7 @@ const fn row(
     callers: Callers,
     chatflow: NamedIn,
 ) -> Route {
-    Route { endpoint, label, methods, path: Path::new(pattern), body, callers, chatflow }
+    Route { endpoint, label, methods, path: RoutePath::new(pattern), body, callers, chatflow }
 }
 
 const fn flow(
@@ -190,14 +190,14 @@ const fn widget(
 
 /// What a path means.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Found<'a> {
+pub(crate) struct MatchedRoute<'a> {
     pub(crate) route: &'static Route,
     /// The chatflow's name, if it stands in the path.
     pub(crate) chatflow: Option<&'a str>,
 }
 
 /// Reads a path: no decoding, no case folding, no dot segments.
-pub(crate) fn find(path: &str) -> Option<Found<'_>> {
+pub(crate) fn find(path: &str) -> Option<MatchedRoute<'_>> {
     ROUTES.iter().find_map(|route| route.read(path))
 }
 
@@ -236,7 +236,7 @@ impl Methods {
     }
 }
 
-impl Path {
+impl RoutePath {
     /// A pattern with the names of what it takes in braces. One that cannot be read does not compile.
     const fn new(pattern: &'static str) -> Self {
         let mut rest = pattern.as_bytes();
@@ -247,10 +247,10 @@ impl Path {
         }
         let (literal, tail) = pattern.split_at(pattern.len() - rest.len());
         let tail = match tail.as_bytes() {
-            b"" => Tail::Nothing,
-            b"{chatflow}" => Tail::Chatflow,
-            b"{chatflow}/{chatId}" => Tail::ChatflowAndChat,
-            b"{handle}" => Tail::Handle,
+            b"" => PathTail::Nothing,
+            b"{chatflow}" => PathTail::Chatflow,
+            b"{chatflow}/{chatId}" => PathTail::ChatflowAndChat,
+            b"{handle}" => PathTail::Handle,
             _ => panic!("a path that cannot be read"),
         };
         Self { pattern, literal, tail }
@@ -259,18 +259,18 @@ impl Path {
 
 impl Route {
     /// Whether it is this path, and which chatflow it names.
-    fn read<'a>(&'static self, path: &'a str) -> Option<Found<'a>> {
+    fn read<'a>(&'static self, path: &'a str) -> Option<MatchedRoute<'a>> {
         let rest = path.strip_prefix(self.path.literal)?;
         let chatflow = match self.path.tail {
-            Tail::Nothing => rest.is_empty().then_some(None),
-            Tail::Chatflow => is_segment(rest).then_some(Some(rest)),
-            Tail::ChatflowAndChat => {
+            PathTail::Nothing => rest.is_empty().then_some(None),
+            PathTail::Chatflow => is_segment(rest).then_some(Some(rest)),
+            PathTail::ChatflowAndChat => {
                 let (chatflow, chat) = rest.split_once('/')?;
                 (is_segment(chatflow) && is_segment(chat)).then_some(Some(chatflow))
             }
-            Tail::Handle => handle::parts(rest).filter(|_| is_segment(rest)).map(|(chatflow, ..)| Some(chatflow)),
+            PathTail::Handle => handle::parts(rest).filter(|_| is_segment(rest)).map(|(chatflow, ..)| Some(chatflow)),
         };
-        Some(Found { route: self, chatflow: chatflow? })
+        Some(MatchedRoute { route: self, chatflow: chatflow? })
     }
 }
 
@@ -352,7 +352,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_route_is_always_one_known_path_and_whole_segments(path in "[/a-z0-9.%;]{0,40}|/api/v1/[a-z/.%;]{0,40}") {
-            if let Some(Found { route, chatflow }) = find(&path) {
+            if let Some(MatchedRoute { route, chatflow }) = find(&path) {
                 prop_assert!(chatflow.is_none_or(|name| !name.contains('/') && !name.is_empty()));
                 prop_assert_eq!(path.split('/').count(), route.path.pattern.split('/').count());
             }

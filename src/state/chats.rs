@@ -16,19 +16,19 @@ use super::later::MaybeLater;
 const SHARDS: usize = 16;
 
 /// A chat where it runs: the upstream's name, or the engine's flow, and the upstream's id of the chat.
-type Place = (Box<str>, Box<str>);
-type Shard = HashMap<Place, Vec<Entry>>;
+type ChatKey = (Box<str>, Box<str>);
+type ChatShard = HashMap<ChatKey, Vec<ChatEntry>>;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Chats {
-    shards: [Mutex<Shard>; SHARDS],
+    shards: [Mutex<ChatShard>; SHARDS],
     hasher: RandomState,
     begun: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct ChatEntry {
     number: u64,
     streams: bool,
     abort: CancellationToken,
@@ -54,7 +54,7 @@ impl Chats {
         if streams && entries.iter().any(|entry| entry.streams) {
             return None;
         }
-        entries.push(Entry { number, streams, abort: abort.clone() });
+        entries.push(ChatEntry { number, streams, abort: abort.clone() });
         Some(ChatLease { chats: Arc::clone(self), place, number, abort })
     }
 
@@ -68,7 +68,7 @@ impl Chats {
         tokens.iter().for_each(CancellationToken::cancel);
     }
 
-    fn shard(&self, place: &Place) -> Option<MutexGuard<'_, Shard>> {
+    fn shard(&self, place: &ChatKey) -> Option<MutexGuard<'_, ChatShard>> {
         let number = self.hasher.hash_one(place) % SHARDS as u64;
         let shard = self.shards.get(usize::try_from(number).ok()?)?;
         // A map is whole between any two of its calls.
@@ -80,7 +80,7 @@ impl Chats {
 #[derive(Debug)]
 pub(crate) struct ChatLease {
     chats: Arc<Chats>,
-    place: Place,
+    place: ChatKey,
     number: u64,
     /// Fires when somebody asks for the end of the chat.
     pub(crate) abort: CancellationToken,

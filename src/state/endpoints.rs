@@ -18,11 +18,11 @@ const COOL_DOWN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Endpoints {
     healthy: IntGaugeVec,
-    known: Mutex<Known>,
+    known: Mutex<OriginsByUpstream>,
 }
 
 /// By the upstream's name. There are few, so a search is as fast as a hash.
-type Known = HashMap<Box<str>, Vec<(Origin, Weak<Health>)>>;
+type OriginsByUpstream = HashMap<Box<str>, Vec<(Origin, Weak<Health>)>>;
 
 /// Whether a server accepts connections.
 #[derive(Debug)]

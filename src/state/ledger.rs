@@ -11,7 +11,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::folder;
-pub(crate) use super::limits::Counted;
+pub(crate) use super::limits::QuotaCount;
 
 const FILE: &str = "quota.json";
 const TEMPORARY: &str = ".quota.json.tmp";
@@ -25,9 +25,9 @@ const LONGEST: u64 = 64 << 20;
 /// What has been counted: by key, and by plan and visitor.
 #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Counts {
-    pub(crate) keys: BTreeMap<String, Counted>,
-    pub(crate) visitors: BTreeMap<String, BTreeMap<String, Counted>>,
+pub(crate) struct QuotaCounts {
+    pub(crate) keys: BTreeMap<String, QuotaCount>,
+    pub(crate) visitors: BTreeMap<String, BTreeMap<String, QuotaCount>>,
 }
 
 /// The counts in one folder, which are this process's alone for as long as this lives.
@@ -70,24 +70,24 @@ impl Ledger {
 
     /// # Errors
     /// They cannot be read at all. What cannot be understood is kept aside, and its loss logged.
-    pub(crate) fn read(&self) -> io::Result<Counts> {
+    pub(crate) fn read(&self) -> io::Result<QuotaCounts> {
         read(&self.folder)
     }
 
     /// Replaces the counts.
-    pub(crate) fn write(&self, counts: &Counts) -> io::Result<()> {
+    pub(crate) fn write(&self, counts: &QuotaCounts) -> io::Result<()> {
         write(&self.folder, counts)
     }
 }
 
 /// The counts in that folder; none if there is no file. One that cannot be understood is kept aside, and its loss
 /// logged. `Err`: it cannot be read at all.
-fn read(folder: &Path) -> io::Result<Counts> {
+fn read(folder: &Path) -> io::Result<QuotaCounts> {
     let path = folder.join(FILE);
     let mut text = Vec::new();
     match File::open(&path) {
         Ok(file) => file.take(LONGEST).read_to_end(&mut text)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Counts::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(QuotaCounts::default()),
         Err(error) => return Err(error),
     };
     serde_json::from_slice(&text).or_else(|error| {
@@ -97,12 +97,12 @@ fn read(folder: &Path) -> io::Result<Counts> {
             file = %path.display(), kept_as = %aside.display(), %error,
             "the counts of quotas are damaged: all of them start from zero"
         );
-        Ok(Counts::default())
+        Ok(QuotaCounts::default())
     })
 }
 
 /// Replaces the counts in that folder, which is made if it is not there.
-fn write(folder: &Path, counts: &Counts) -> io::Result<()> {
+fn write(folder: &Path, counts: &QuotaCounts) -> io::Result<()> {
     folder::make(folder)?;
     let temporary = folder.join(TEMPORARY);
     // Left behind by a crash.
@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    fn counts() -> Counts {
+    fn counts() -> QuotaCounts {
         let text = r#"{"keys":{"app":{"period":20261123,"count":3}},
             "visitors":{"anonymous":{"192.0.2.7":{"period":202611,"count":1}}}}"#;
         serde_json::from_str(text).unwrap()
@@ -131,8 +131,8 @@ mod tests {
     fn what_is_written_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("a/state");
-        assert_eq!(read(&state).unwrap(), Counts::default());
-        for counts in [counts(), Counts::default(), counts()] {
+        assert_eq!(read(&state).unwrap(), QuotaCounts::default());
+        for counts in [counts(), QuotaCounts::default(), counts()] {
             write(&state, &counts).unwrap();
             assert_eq!(read(&state).unwrap(), counts);
         }
@@ -173,7 +173,7 @@ mod tests {
         for damaged in ["", "{}", "nonsense", &whole[..whole.len() - 1], &whole.replace("3}", "-3}")] {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join(FILE), damaged).unwrap();
-            assert_eq!(read(folder.path()).unwrap(), Counts::default(), "{damaged}");
+            assert_eq!(read(folder.path()).unwrap(), QuotaCounts::default(), "{damaged}");
             assert_eq!(fs::read_to_string(folder.path().join(ASIDE)).unwrap(), damaged);
             write(folder.path(), &counts()).unwrap();
             assert_eq!(read(folder.path()).unwrap(), counts());

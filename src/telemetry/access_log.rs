@@ -74,9 +74,9 @@ fn write_all(receiver: &Receiver<Batch>) {
 
 /// One worker's end of the access log.
 #[derive(Clone)]
-pub(crate) struct AccessLog(Rc<Shared>);
+pub(crate) struct AccessLog(Rc<LogQueue>);
 
-struct Shared {
+struct LogQueue {
     buffer: RefCell<Batch>,
     second: RefCell<Second>,
     sender: SyncSender<Batch>,
@@ -87,7 +87,7 @@ impl AccessLog {
     /// Must be called on the worker's runtime: it spawns the task that flushes in time.
     pub(crate) fn new(handle: LogHandle, dropped: IntCounter) -> Self {
         let batch = Batch { text: Vec::with_capacity(FLUSH_AT), lines: 0 };
-        let log = Self(Rc::new(Shared {
+        let log = Self(Rc::new(LogQueue {
             buffer: RefCell::new(batch),
             second: RefCell::default(),
             sender: handle.0,
@@ -146,7 +146,7 @@ impl Second {
     }
 }
 
-impl Shared {
+impl LogQueue {
     fn flush(&self) {
         let mut batch = self.buffer.borrow_mut();
         if batch.lines == 0 {
@@ -161,7 +161,7 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl Drop for LogQueue {
     fn drop(&mut self) {
         self.flush();
     }

@@ -10,12 +10,12 @@ use super::series::Histograms;
 use crate::client::{Error, Origin, Wait};
 
 /// One worker's counters of what it asks of others.
-pub(crate) struct Calls {
+pub(crate) struct CallMetrics {
     errors: IntCounterVec,
     first_byte: Histograms,
 }
 
-impl Calls {
+impl CallMetrics {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         Self {
             errors: metrics.upstream_errors.clone(),

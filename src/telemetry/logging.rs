@@ -14,12 +14,12 @@ type Formatted = Layered<reload::Layer<Formatter, Registry>, Registry>;
 /// Lets a reload change level and format. Two handles, because a layer with a filter of its own cannot be replaced:
 /// the new one would not be registered, and the first event would panic.
 #[derive(Clone)]
-pub(crate) struct Logging {
+pub(crate) struct LogReload {
     formatter: reload::Handle<Formatter, Registry>,
     filter: reload::Handle<Targets, Formatted>,
 }
 
-impl Logging {
+impl LogReload {
     /// Installs the global subscriber.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ pub(crate) struct Metrics {
     pub(crate) connections: ConnectionMetrics,
     pub(crate) certificate_expiry: GaugeVec,
     pub(crate) log_lines_dropped: IntCounter,
-    pub(crate) engine: Engine,
+    pub(crate) engine: EngineMetrics,
 }
 
 /// Those of reloads.
@@ -64,7 +64,7 @@ pub(crate) struct ConnectionMetrics {
 
 /// Those of the built-in engine.
 #[derive(Debug, Clone)]
-pub(crate) struct Engine {
+pub(crate) struct EngineMetrics {
     pub(crate) requests: IntCounterVec,
     pub(crate) errors: IntCounterVec,
     pub(crate) tokens: IntCounterVec,
@@ -168,7 +168,7 @@ impl Metrics {
                 "flowgate_access_log_dropped_total",
                 "Access-log lines lost because stdout did not keep up.",
             )?,
-            engine: Engine::new(&declare)?,
+            engine: EngineMetrics::new(&declare)?,
             registry,
         })
     }
@@ -233,7 +233,7 @@ impl ConnectionMetrics {
     }
 }
 
-impl Engine {
+impl EngineMetrics {
     fn new(declare: &Declare<'_>) -> prometheus::Result<Self> {
         Ok(Self {
             requests: declare.counters(

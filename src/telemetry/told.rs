@@ -12,7 +12,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 /// See the module. One belongs to a snapshot, so a changed configuration is told anew as well.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct WarnOnce {
     hasher: RandomState,
     seen: Mutex<Seen>,
 }
@@ -23,7 +23,7 @@ struct Seen {
     hashes: HashSet<u64>,
 }
 
-impl Told {
+impl WarnOnce {
     /// Whether that has not been told, and is told now.
     pub(crate) fn is_new(&self, what: impl Hash) -> bool {
         self.is_new_at(what, Instant::now())
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn once_an_hour_and_never_without_end() {
-        let (told, now) = (Told::default(), Instant::now());
+        let (told, now) = (WarnOnce::default(), Instant::now());
         assert!(told.is_new_at(("support", "https://a.example"), now));
         assert!(!told.is_new_at(("support", "https://a.example"), now));
         let lines = (0..10_000).filter(|number| told.is_new_at(number, now)).count();

@@ -10,9 +10,9 @@ use std::time::Duration;
 use http::Method;
 use tokio::sync::mpsc;
 
-use super::forward::{Forward, Upstreams};
+use super::forward::{Forward, UpstreamClient};
 use super::outgoing::Outgoing;
-use super::target::{Credentials, Target};
+use super::target::{FlowiseCredentials, Target};
 use crate::client::RequestHead;
 use crate::predict::chat_id;
 use crate::state::chats::ChatLease;
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The chat that an abort names, and where it runs.
 pub(crate) struct Chat {
     pub(crate) target: Arc<Target>,
-    pub(crate) credentials: Option<Arc<Credentials>>,
+    pub(crate) credentials: Option<Arc<FlowiseCredentials>>,
     /// Flowise's id of the chatflow.
     pub(crate) flow: Arc<str>,
     pub(crate) id: String,
@@ -44,14 +44,14 @@ pub(crate) struct Aborts {
 impl Aborts {
     /// Must be called on the worker's runtime; the returned task ends once all handles are gone and the queue is
     /// empty.
-    pub(crate) fn start(upstreams: Rc<Upstreams>) -> (Self, tokio::task::JoinHandle<()>) {
+    pub(crate) fn start(upstreams: Rc<UpstreamClient>) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let dropped = upstreams.metrics.aborts.with_label_values(&["dropped"]);
         (Self { queue, dropped }, tokio::task::spawn_local(work(waiting, upstreams)))
     }
 }
 
-async fn work(mut waiting: mpsc::Receiver<Chat>, upstreams: Rc<Upstreams>) {
+async fn work(mut waiting: mpsc::Receiver<Chat>, upstreams: Rc<UpstreamClient>) {
     let mut under_way = tokio::task::JoinSet::new();
     while let Some(chat) = waiting.recv().await {
         if under_way.len() >= AT_ONCE {
@@ -63,7 +63,7 @@ async fn work(mut waiting: mpsc::Receiver<Chat>, upstreams: Rc<Upstreams>) {
     while under_way.join_next().await.is_some() {}
 }
 
-async fn abort(upstreams: &Upstreams, chat: Chat) {
+async fn abort(upstreams: &UpstreamClient, chat: Chat) {
     let Some(path) = abort_path(&chat.flow, &chat.id) else { return };
     let mut head = RequestHead::new(Method::PUT, &[&path]);
     if let Some(credentials) = chat.credentials {

@@ -14,9 +14,9 @@ use http_body_util::BodyExt as _;
 use tokio::time::Sleep;
 
 use super::abort::AbortGuard;
-use super::forward::Upstreams;
-use super::stream::{EventStream, KeyRefused, Surroundings, is_unauthorized};
-use super::target::{Credentials, Target};
+use super::forward::UpstreamClient;
+use super::stream::{EventStream, KeyRefused, StreamContext, is_unauthorized};
+use super::target::{FlowiseCredentials, Target};
 use crate::client::{self, ResponseBody};
 use crate::config::Chatflow;
 use crate::predict::answer::{Renamer, View};
@@ -24,7 +24,7 @@ use crate::predict::events::error_text;
 use crate::predict::report::{Slot, StreamReport};
 use crate::predict::stream::{Bounds, EventBody};
 use crate::redact::Redactor;
-use crate::telemetry::told::Told;
+use crate::telemetry::told::WarnOnce;
 use crate::wire::aside;
 use crate::wire::body::{Body, BodyError};
 use crate::wire::event_stream;
@@ -43,14 +43,14 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What shaping an answer needs beside the answer.
 pub(crate) struct Shaping<'a> {
-    pub(crate) upstreams: &'a Upstreams,
+    pub(crate) upstreams: &'a UpstreamClient,
     pub(crate) target: &'a Target,
     /// What was sent to it, and must not come back.
-    pub(crate) credentials: Option<&'a Credentials>,
+    pub(crate) credentials: Option<&'a FlowiseCredentials>,
     pub(crate) redactor: &'a Arc<Redactor>,
     /// For the log.
     pub(crate) chatflow: &'a Chatflow,
-    pub(crate) told_ids: &'a Told,
+    pub(crate) told_ids: &'a WarnOnce,
     pub(crate) cut: &'a tokio_util::sync::CancellationToken,
     pub(crate) report: &'a Slot<StreamReport>,
     pub(crate) abort: Option<AbortGuard>,
@@ -135,7 +135,7 @@ impl Shaping<'_> {
             return Err(self.our_key_is_wrong());
         }
         let refused = self.key_refused();
-        let surroundings = Surroundings {
+        let surroundings = StreamContext {
             report: self.report.begin(),
             abort: self.abort,
             refused,

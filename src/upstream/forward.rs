@@ -7,15 +7,15 @@ use std::sync::Arc;
 use super::outgoing::{Outgoing, UploadFault};
 use super::target::Target;
 use crate::client::{Client, Error, Request, RequestHead, Response, Wait};
-use crate::telemetry::calls::Calls;
+use crate::telemetry::calls::CallMetrics;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::hop;
 use crate::wire::refusal::Refusal;
 
 /// A worker's means of reaching upstreams.
-pub(crate) struct Upstreams {
+pub(crate) struct UpstreamClient {
     pub(crate) client: Client,
-    pub(crate) calls: Calls,
+    pub(crate) calls: CallMetrics,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -34,10 +34,10 @@ impl Forward {
     }
 }
 
-impl Upstreams {
+impl UpstreamClient {
     pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
         let client = Client::new(hop::passes_downstream);
-        Self { client, calls: Calls::new(metrics), metrics: Arc::clone(metrics) }
+        Self { client, calls: CallMetrics::new(metrics), metrics: Arc::clone(metrics) }
     }
 
     /// The head of the upstream's answer, or why there is none.

@@ -33,7 +33,7 @@ pub(crate) struct BodyBounds {
 }
 
 /// A client's body on its way through, bounded in size and time.
-struct Upload {
+struct UploadBody {
     /// What came with the head.
     first: Bytes,
     incoming: ClientBody,
@@ -87,8 +87,8 @@ impl From<RequestBody> for Outgoing {
     }
 }
 
-impl From<Upload> for Outgoing {
-    fn from(upload: Upload) -> Self {
+impl From<UploadBody> for Outgoing {
+    fn from(upload: UploadBody) -> Self {
         Self { upload: Some(upload.fault.clone()), body: RequestBody::Stream(Box::pin(upload)) }
     }
 }
@@ -114,7 +114,7 @@ impl Outgoing {
         if incoming.is_end_stream() {
             return Ok(Self::full(first));
         }
-        Ok(Upload::new(first, incoming, bounds).into())
+        Ok(UploadBody::new(first, incoming, bounds).into())
     }
 
     /// A client's files, checked and written anew as they go by. Nothing is sent before the first of them is known to
@@ -124,7 +124,7 @@ impl Outgoing {
         bounds: BodyBounds,
         rewriter: Rewriter,
     ) -> Result<Self, Refusal> {
-        let mut upload = Upload::new(Bytes::new(), incoming, bounds);
+        let mut upload = UploadBody::new(Bytes::new(), incoming, bounds);
         upload.rewriter = Some(rewriter);
         let mut beginning = BytesMut::new();
         while beginning.len() < LOOKED_AT {
@@ -139,7 +139,7 @@ impl Outgoing {
     }
 }
 
-impl Upload {
+impl UploadBody {
     fn new(first: Bytes, incoming: ClientBody, bounds: BodyBounds) -> Self {
         let mut pace = Pace::new(bounds.pace);
         pace.came(first.len());
@@ -213,7 +213,7 @@ fn passed(data: Bytes) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
     Poll::Ready(Some(Ok(Frame::data(data))))
 }
 
-impl Body for Upload {
+impl Body for UploadBody {
     type Data = Bytes;
     type Error = BodyFailed;
 

@@ -21,7 +21,7 @@ use crate::redact::{Redactor, Sentence};
 const LONGEST_HELD: usize = 64 * 1024;
 
 /// What an event stream needs of its surroundings.
-pub(crate) struct Surroundings {
+pub(crate) struct StreamContext {
     pub(crate) report: Rc<StreamReport>,
     pub(crate) abort: Option<AbortGuard>,
     pub(crate) refused: KeyRefused,
@@ -70,8 +70,8 @@ pub(crate) struct EventStream {
 }
 
 impl EventStream {
-    pub(crate) fn new(incoming: ResponseBody, first: Option<Bytes>, surroundings: Surroundings) -> Self {
-        let Surroundings { report, abort, refused, redactor, is_speech } = surroundings;
+    pub(crate) fn new(incoming: ResponseBody, first: Option<Bytes>, surroundings: StreamContext) -> Self {
+        let StreamContext { report, abort, refused, redactor, is_speech } = surroundings;
         Self {
             incoming,
             first,

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use crate::client::{Origin, Reach, Timeouts, Tls, TrustError};
+use crate::client::{Origin, Reach, Timeouts, ClientTls, TrustError};
 use crate::config::{Flowise, Problem, Problems, Secret, UpstreamUrl};
-use crate::redact::Known;
+use crate::redact::KnownSecrets;
 use crate::state::endpoints::{Endpoints, Health};
 
 /// One Flowise as it is configured, with the certificates that it is trusted by.
@@ -46,7 +46,7 @@ impl FlowiseUpstream {
 #[derive(Debug)]
 pub(crate) struct Target {
     upstream: Arc<FlowiseUpstream>,
-    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) endpoints: Vec<UpstreamEndpoint>,
 }
 
 impl Deref for Target {
@@ -62,14 +62,14 @@ impl Target {
     pub(crate) fn new(upstream: &Arc<FlowiseUpstream>, endpoints: &Endpoints) -> Self {
         let endpoint = |origin: &Origin| {
             let (origin, health) = endpoints.find(&upstream.name, origin.clone());
-            Endpoint { weight: weight(&origin), origin, health }
+            UpstreamEndpoint { weight: weight(&origin), origin, health }
         };
         Self { upstream: Arc::clone(upstream), endpoints: upstream.origins.iter().map(endpoint).collect() }
     }
 
     /// Endpoints in the order in which to try them. One chat sticks to one endpoint, because Flowise keeps running
     /// chats in memory (rendezvous hashing); those that failed a moment ago come last.
-    pub(crate) fn candidates(&self, chat: u64) -> impl Iterator<Item = &Endpoint> {
+    pub(crate) fn candidates(&self, chat: u64) -> impl Iterator<Item = &UpstreamEndpoint> {
         let (only, several) = match self.endpoints.as_slice() {
             [only] => (Some(only), Vec::new()),
             _ => (None, self.ranked(chat)),
@@ -77,7 +77,7 @@ impl Target {
         only.into_iter().chain(several)
     }
 
-    fn ranked(&self, chat: u64) -> Vec<&Endpoint> {
+    fn ranked(&self, chat: u64) -> Vec<&UpstreamEndpoint> {
         let mut ranked: Vec<_> = self.endpoints.iter().collect();
         ranked.sort_by_key(|endpoint| (endpoint.health.is_cooling_down(), mix(chat ^ endpoint.weight)));
         ranked
@@ -85,9 +85,9 @@ impl Target {
 }
 
 /// Whom to trust: the given bundle, else the system's.
-fn tls(settings: &Flowise) -> Result<Tls, Problem> {
+fn tls(settings: &Flowise) -> Result<ClientTls, Problem> {
     let whence = settings.ca.as_ref().map_or(Path::new("the system's root certificates"), |(file, _)| file.as_path());
-    let tls = settings.ca.as_ref().map_or_else(Tls::system, |(_, pem)| Tls::listed(pem));
+    let tls = settings.ca.as_ref().map_or_else(ClientTls::system, |(_, pem)| ClientTls::listed(pem));
     tls.map_err(|error| Problem {
         file: whence.to_owned(),
         at: None,
@@ -101,7 +101,7 @@ fn tls(settings: &Flowise) -> Result<Tls, Problem> {
 
 /// One address of an upstream.
 #[derive(Debug)]
-pub(crate) struct Endpoint {
+pub(crate) struct UpstreamEndpoint {
     pub(crate) origin: Origin,
     weight: u64,
     pub(crate) health: Arc<Health>,
@@ -121,19 +121,19 @@ fn mix(mut x: u64) -> u64 {
 }
 
 /// How the gateway shows Flowise who it is: guides say `X-API-KEY`, Flowise reads `Authorization`, so both.
-pub(crate) struct Credentials {
+pub(crate) struct FlowiseCredentials {
     /// Written once: they are the same in every request.
     fields: Zeroizing<Vec<u8>>,
-    key: Known,
+    key: KnownSecrets,
 }
 
-impl Credentials {
+impl FlowiseCredentials {
     /// `None` if the key cannot stand in a header, which the configuration has refused.
     pub(crate) fn new(key: &Secret) -> Option<Self> {
         let key = key.expose();
         HeaderValue::from_str(key).ok()?;
         let fields = [b"authorization: Bearer ", key.as_bytes(), b"\r\nx-api-key: ", key.as_bytes(), b"\r\n"].concat();
-        Some(Self { fields: Zeroizing::new(fields), key: Known::secret(key) })
+        Some(Self { fields: Zeroizing::new(fields), key: KnownSecrets::secret(key) })
     }
 
     /// As lines of a request's head.
@@ -153,7 +153,7 @@ impl Credentials {
     }
 }
 
-impl std::fmt::Debug for Credentials {
+impl std::fmt::Debug for FlowiseCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Credentials([redacted])")
     }

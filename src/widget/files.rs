@@ -11,14 +11,14 @@ use crate::wire::refusal::{Refusal, Rule};
 
 /// What `get-upload-file` names.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct RequestedFile {
     pub(crate) chatflow: String,
     pub(crate) chat: String,
     pub(crate) name: String,
 }
 
 /// Reads a query: each name once, each value decoded once, nothing else.
-pub(crate) fn wanted(query: &str) -> Result<Wanted, Refusal> {
+pub(crate) fn wanted(query: &str) -> Result<RequestedFile, Refusal> {
     let (mut chatflow, mut chat, mut name) = (None, None, None);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -37,7 +37,7 @@ pub(crate) fn wanted(query: &str) -> Result<Wanted, Refusal> {
     let (Some(chatflow), Some(chat), Some(name)) = (chatflow, chat, name) else {
         return Err(Rule::FieldRequired.refuse("The query must name chatflowId, chatId and fileName."));
     };
-    Ok(Wanted { chatflow, chat: chat_id(chat)?, name: file_name(name)? })
+    Ok(RequestedFile { chatflow, chat: chat_id(chat)?, name: file_name(name)? })
 }
 
 /// A name of a stored file.
@@ -153,7 +153,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_read_can_leave_no_folder(query in "(chatflowId|chatId|fileName|x)=[a-z./%0-9\\\\&=]{0,20}(&(chatId|fileName)=[a-z./%0-9\\\\]{0,12}){0,3}") {
-            if let Ok(Wanted { chat, name, .. }) = wanted(&query) {
+            if let Ok(RequestedFile { chat, name, .. }) = wanted(&query) {
                 for part in [chat, name] {
                     prop_assert!(!part.contains(['/', '\\']) && !part.contains("..") && !part.is_empty());
                 }

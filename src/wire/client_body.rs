@@ -19,11 +19,11 @@ const DRAIN_TIME: Duration = Duration::from_secs(1);
 /// part of it, and what may not come there is an error (RFC 9113, sections 5.1 and 8.1.1). hyper forgets the stream
 /// with the body, so a short rest is read and thrown away; a longer one is stopped with `RST_STREAM`.
 pub(crate) struct ClientBody {
-    source: Source,
+    source: BodySource,
     is_http2: bool,
 }
 
-enum Source {
+enum BodySource {
     Incoming(Incoming),
     /// Looked at before, and now to be read by somebody else.
     Read(Bytes),
@@ -33,12 +33,12 @@ enum Source {
 
 impl ClientBody {
     pub(crate) fn new(incoming: Incoming, is_http2: bool) -> Self {
-        Self { source: Source::Incoming(incoming), is_http2 }
+        Self { source: BodySource::Incoming(incoming), is_http2 }
     }
 
     /// A whole body that has been read.
     pub(crate) fn read(bytes: Bytes) -> Self {
-        Self { source: if bytes.is_empty() { Source::Gone } else { Source::Read(bytes) }, is_http2: false }
+        Self { source: if bytes.is_empty() { BodySource::Gone } else { BodySource::Read(bytes) }, is_http2: false }
     }
 }
 
@@ -48,29 +48,29 @@ impl Body for ClientBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         match &mut self.source {
-            Source::Incoming(incoming) => Pin::new(incoming).poll_frame(cx),
-            Source::Read(bytes) => {
+            BodySource::Incoming(incoming) => Pin::new(incoming).poll_frame(cx),
+            BodySource::Read(bytes) => {
                 let bytes = std::mem::take(bytes);
-                self.source = Source::Gone;
+                self.source = BodySource::Gone;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Source::Gone => Poll::Ready(None),
+            BodySource::Gone => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Incoming(incoming) => incoming.is_end_stream(),
-            Source::Read(_) => false,
-            Source::Gone => true,
+            BodySource::Incoming(incoming) => incoming.is_end_stream(),
+            BodySource::Read(_) => false,
+            BodySource::Gone => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Incoming(incoming) => incoming.size_hint(),
-            Source::Read(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Gone => SizeHint::with_exact(0),
+            BodySource::Incoming(incoming) => incoming.size_hint(),
+            BodySource::Read(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            BodySource::Gone => SizeHint::with_exact(0),
         }
     }
 }
@@ -78,7 +78,7 @@ impl Body for ClientBody {
 impl Drop for ClientBody {
     fn drop(&mut self) {
         if self.is_http2
-            && let Source::Incoming(incoming) = std::mem::replace(&mut self.source, Source::Gone)
+            && let BodySource::Incoming(incoming) = std::mem::replace(&mut self.source, BodySource::Gone)
             && !incoming.is_end_stream()
         {
             tokio::task::spawn_local(drain(incoming));

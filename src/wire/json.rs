@@ -54,7 +54,7 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::E
     let text = sound(bytes);
     let text = within_range(&text);
     let mut reader = serde_json::Deserializer::from_str(&text);
-    let value = Bounded { depth: 0 }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    let value = BoundedJson { depth: 0 }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     value.and_then(serde_json::from_value).map_err(|_| error)
 }
 
@@ -146,11 +146,11 @@ fn string_end(bytes: &[u8], mut at: usize) -> usize {
 
 /// Reads any value, down to [`DEEPEST`]. Of a name that stands there twice the last counts.
 #[derive(Clone, Copy)]
-struct Bounded {
+struct BoundedJson {
     depth: u32,
 }
 
-impl<'de> DeserializeSeed<'de> for Bounded {
+impl<'de> DeserializeSeed<'de> for BoundedJson {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -162,7 +162,7 @@ impl<'de> DeserializeSeed<'de> for Bounded {
     }
 }
 
-impl<'de> Visitor<'de> for Bounded {
+impl<'de> Visitor<'de> for BoundedJson {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

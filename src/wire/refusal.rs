@@ -292,7 +292,7 @@ impl Refusal {
 
     fn json(&self, request_id: &HeaderValue) -> Bytes {
         let message = self.message();
-        let shape = Shape {
+        let shape = RefusalJson {
             error: message,
             code: self.code().name(),
             status_code: self.status().as_u16(),
@@ -330,7 +330,7 @@ pub(crate) fn shown_size(bytes: u64) -> String {
 
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shape<'a> {
+struct RefusalJson<'a> {
     error: &'a str,
     code: &'a str,
     status_code: u16,

@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 
 /// Sees a body go by. Dropping the watch is the end of the request, however it came; a stream in flight is still
 /// in flight.
-pub(crate) trait Watch {
+pub(crate) trait BodyWatch {
     /// A piece of that many bytes is handed to the connection.
     fn data(&mut self, _bytes: usize) {}
 
@@ -26,7 +26,7 @@ pin_project! {
     }
 }
 
-impl<B: Body, W: Watch> Watched<B, W> {
+impl<B: Body, W: BodyWatch> Watched<B, W> {
     pub(crate) fn new(inner: B, mut watch: W) -> Self {
         // hyper never polls a body that says it is at its end.
         if inner.is_end_stream() {
@@ -36,7 +36,7 @@ impl<B: Body, W: Watch> Watched<B, W> {
     }
 }
 
-impl<B: Body<Data = Bytes>, W: Watch> Body for Watched<B, W> {
+impl<B: Body<Data = Bytes>, W: BodyWatch> Body for Watched<B, W> {
     type Data = Bytes;
     type Error = B::Error;
 

@@ -75,5 +75,5 @@ fn a_publishable_key_works_only_in_its_pages_and_chatflows() {
 
 /// A complete publishable key.
 fn publishable() -> String {
-    flowgate::keys::secret::generate(flowgate::keys::Kind::Publishable).expect("random bytes").expose().to_owned()
+    flowgate::keys::secret::generate(flowgate::keys::KeyKind::Publishable).expect("random bytes").expose().to_owned()
 }

@@ -10,13 +10,13 @@ const LONGEST_LINE: usize = 8 * 1024;
 /// Reads one body.
 #[derive(Debug)]
 pub(crate) struct Decoder {
-    state: State,
+    state: DecodeState,
     /// Half of a line's end has come.
     after_return: bool,
 }
 
 #[derive(Debug)]
-enum State {
+enum DecodeState {
     Length(u64),
     UntilClose,
     /// Digits of a size so far, the bytes of its line, and what of it is read.
@@ -56,15 +56,15 @@ pub(in crate::client) enum Decoded {
     End,
 }
 
-const NEW_CHUNK: State = State::Size { size: 0, digits: 0, line: 0, part: SizePart::Digits };
+const NEW_CHUNK: DecodeState = DecodeState::Size { size: 0, digits: 0, line: 0, part: SizePart::Digits };
 
 impl Decoder {
-    fn at(state: State) -> Self {
+    fn at(state: DecodeState) -> Self {
         Self { state, after_return: false }
     }
 
     pub(in crate::client) fn length(length: u64) -> Self {
-        Self::at(if length == 0 { State::Done } else { State::Length(length) })
+        Self::at(if length == 0 { DecodeState::Done } else { DecodeState::Length(length) })
     }
 
     pub(in crate::client) fn chunked() -> Self {
@@ -72,29 +72,29 @@ impl Decoder {
     }
 
     pub(in crate::client) fn until_close() -> Self {
-        Self::at(State::UntilClose)
+        Self::at(DecodeState::UntilClose)
     }
 
     /// Whether the body tells its own end.
     pub(in crate::client) fn has_an_end(&self) -> bool {
-        !matches!(self.state, State::UntilClose)
+        !matches!(self.state, DecodeState::UntilClose)
     }
 
     pub(in crate::client) fn is_done(&self) -> bool {
-        matches!(self.state, State::Done)
+        matches!(self.state, DecodeState::Done)
     }
 
     /// Whether something stands between the last chunk and the end.
     #[cfg(test)]
     pub(super) fn is_in_trailers(&self) -> bool {
-        matches!(self.state, State::Trailers { line: 1.., .. })
+        matches!(self.state, DecodeState::Trailers { line: 1.., .. })
     }
 
     /// Bytes still to come, if known.
     pub(in crate::client) fn left(&self) -> Option<u64> {
         match self.state {
-            State::Length(left) => Some(left),
-            State::Done => Some(0),
+            DecodeState::Length(left) => Some(left),
+            DecodeState::Done => Some(0),
             _ => None,
         }
     }
@@ -102,8 +102,8 @@ impl Decoder {
     /// The connection has ended.
     pub(in crate::client) fn closed(&mut self) -> Result<(), Broken> {
         match self.state {
-            State::UntilClose | State::Done => {
-                self.state = State::Done;
+            DecodeState::UntilClose | DecodeState::Done => {
+                self.state = DecodeState::Done;
                 Ok(())
             }
             _ => Err(Broken::Closed),
@@ -114,24 +114,26 @@ impl Decoder {
     pub(in crate::client) fn decode(&mut self, piece: &mut Bytes) -> Result<Decoded, Broken> {
         loop {
             match &mut self.state {
-                State::Done => return Ok(Decoded::End),
+                DecodeState::Done => return Ok(Decoded::End),
                 _ if piece.is_empty() => return Ok(Decoded::More),
-                State::UntilClose => return Ok(Decoded::Data(std::mem::take(piece))),
-                State::Length(left) => {
+                DecodeState::UntilClose => return Ok(Decoded::Data(std::mem::take(piece))),
+                DecodeState::Length(left) => {
                     let data = take(piece, left);
                     if *left == 0 {
-                        self.state = State::Done;
+                        self.state = DecodeState::Done;
                     }
                     return Ok(Decoded::Data(data));
                 }
-                State::Chunk(left) => {
+                DecodeState::Chunk(left) => {
                     let data = take(piece, left);
                     if *left == 0 {
-                        self.state = State::ChunkEnd;
+                        self.state = DecodeState::ChunkEnd;
                     }
                     return Ok(Decoded::Data(data));
                 }
-                State::Size { .. } | State::ChunkEnd | State::Trailers { .. } => self.frame(first(piece))?,
+                DecodeState::Size { .. } | DecodeState::ChunkEnd | DecodeState::Trailers { .. } => {
+                    self.frame(first(piece))?;
+                }
             }
         }
     }
@@ -144,15 +146,15 @@ impl Decoder {
             return malformed;
         }
         match &mut self.state {
-            State::Size { size, digits, line, part } => {
+            DecodeState::Size { size, digits, line, part } => {
                 *line += 1;
                 let digit = char::from(byte).to_digit(16);
                 match (byte, *part) {
                     _ if *digits == 0 && digit.is_none() => return malformed,
                     (b'\n', _) => {
                         self.state = match *size {
-                            0 => State::Trailers { line: 0, all: 0 },
-                            size => State::Chunk(size),
+                            0 => DecodeState::Trailers { line: 0, all: 0 },
+                            size => DecodeState::Chunk(size),
                         };
                     }
                     (b'\r', _) => {}
@@ -169,15 +171,15 @@ impl Decoder {
                     _ => return malformed,
                 }
             }
-            State::ChunkEnd => match byte {
+            DecodeState::ChunkEnd => match byte {
                 b'\r' => {}
                 b'\n' => self.state = NEW_CHUNK,
                 _ => return malformed,
             },
-            State::Trailers { line, all } => {
+            DecodeState::Trailers { line, all } => {
                 *all += 1;
                 match byte {
-                    b'\n' if *line == 0 => self.state = State::Done,
+                    b'\n' if *line == 0 => self.state = DecodeState::Done,
                     b'\n' => *line = 0,
                     b'\r' => {}
                     _ if *all > LONGEST_LINE => return malformed,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use ipnet::IpNet;
 use thiserror::Error;
 
-use super::reader::Reader;
+use super::reader::FieldReader;
 use crate::config::UpstreamUrl;
 use crate::config::file::Field;
 
@@ -53,7 +53,7 @@ pub(super) fn network(text: &str) -> Result<IpNet, AddressError> {
 }
 
 /// A list of [networks](network).
-pub(super) fn networks(reader: &mut Reader<'_>, field: &Field) -> Vec<IpNet> {
+pub(super) fn networks(reader: &mut FieldReader<'_>, field: &Field) -> Vec<IpNet> {
     let listed = reader.list(field).unwrap_or_default();
     listed.iter().filter_map(|node| reader.parsed_node(node, network)).collect()
 }

@@ -1,6 +1,6 @@
 //! What browsers may do: origins, access without a key, and what of an answer they see.
 
-use super::reader::{Reader, non_null};
+use super::reader::{FieldReader, non_null};
 use crate::config::file::{self, Field};
 use crate::config::units::parse_duration;
 use crate::config::yaml::{At, Value, suggest};
@@ -35,7 +35,7 @@ const EVENTS: &[&str] = &[
     "end",
 ];
 
-pub(super) fn cors(reader: &mut Reader<'_>, file: &file::Cors) -> Cors {
+pub(super) fn cors(reader: &mut FieldReader<'_>, file: &file::CorsSection) -> Cors {
     let allowed_origins = origins(reader, &file.allowed_origins).unwrap_or_default();
     let allow_credentials = reader.boolean(&file.allow_credentials).unwrap_or(false);
     if let (true, true, Some(node)) = (allow_credentials, allowed_origins.is_any(), &file.allow_credentials.0) {
@@ -46,7 +46,7 @@ pub(super) fn cors(reader: &mut Reader<'_>, file: &file::Cors) -> Cors {
     Cors { allowed_origins, allow_credentials, max_age, allowed_headers }
 }
 
-fn allowed_headers(reader: &mut Reader<'_>, field: &Field) -> String {
+fn allowed_headers(reader: &mut FieldReader<'_>, field: &Field) -> String {
     let mut names: Vec<String> = Vec::new();
     for node in reader.list(field).unwrap_or_default() {
         let Some(name) = reader.string(node) else { continue };
@@ -70,7 +70,7 @@ fn is_token(name: &str) -> bool {
 }
 
 /// `None`: nothing is written.
-pub(super) fn origins(reader: &mut Reader<'_>, field: &Field) -> Option<Origins> {
+pub(super) fn origins(reader: &mut FieldReader<'_>, field: &Field) -> Option<Origins> {
     let mut origins = Origins::default();
     for node in reader.list(field)? {
         if let Some(text) = reader.string(node)
@@ -92,9 +92,9 @@ pub(super) struct Browsers {
 }
 
 pub(super) fn browsers(
-    reader: &mut Reader<'_>,
+    reader: &mut FieldReader<'_>,
     name: &At<String>,
-    file: &file::Chatflow,
+    file: &file::ChatflowSection,
     body: BodyMode,
     cors: &Cors,
 ) -> Browsers {
@@ -151,7 +151,7 @@ pub(super) fn browsers(
 }
 
 /// All; what the widget shows; or those listed, with `error` and `end`, without which a client would wait for ever.
-fn events(reader: &mut Reader<'_>, field: &Field, access: Access) -> Events {
+fn events(reader: &mut FieldReader<'_>, field: &Field, access: Access) -> Events {
     let Some(node) = &field.0 else {
         return if access == Access::Public { Events::Widget } else { Events::All };
     };
@@ -182,7 +182,7 @@ fn events(reader: &mut Reader<'_>, field: &Field, access: Access) -> Events {
 }
 
 /// `session_secret`, at least 16 characters.
-pub(super) fn session_secret(reader: &mut Reader<'_>, field: Field) -> Option<crate::config::Secret> {
+pub(super) fn session_secret(reader: &mut FieldReader<'_>, field: Field) -> Option<crate::config::Secret> {
     let node = non_null(field).0?;
     let text = reader.string(&node)?;
     if text.chars().count() < 16 {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::browsers;
 use super::json;
-use super::reader::{Reader, is_name, non_null};
-use super::upstreams::{Upstreams, api_key_value};
+use super::reader::{FieldReader, is_name, non_null};
+use super::upstreams::{ResolvedUpstreams, api_key_value};
 use crate::config::file::{self, Field};
 use crate::config::yaml::{At, Named, Value, suggest};
 use crate::config::{BodyMode, Chatflow, Cors, Plan, UpstreamKind, is_reserved, override_rules};
@@ -16,9 +16,9 @@ const MAX_CHARS: u64 = 100_000_000;
 
 /// The named chatflows in the order of the file, and the wildcard.
 pub(super) fn chatflows(
-    reader: &mut Reader<'_>,
-    file: Named<file::Chatflow>,
-    upstreams: &Upstreams,
+    reader: &mut FieldReader<'_>,
+    file: Named<file::ChatflowSection>,
+    upstreams: &ResolvedUpstreams,
     plans: &[Plan],
     cors: &Cors,
 ) -> (Vec<Arc<Chatflow>>, Option<Arc<Chatflow>>) {
@@ -40,10 +40,10 @@ pub(super) fn chatflows(
 }
 
 fn chatflow(
-    reader: &mut Reader<'_>,
+    reader: &mut FieldReader<'_>,
     name: &At<String>,
-    file: file::Chatflow,
-    upstreams: &Upstreams,
+    file: file::ChatflowSection,
+    upstreams: &ResolvedUpstreams,
     plans: &[Plan],
     cors: &Cors,
 ) -> Chatflow {
@@ -102,7 +102,7 @@ fn chatflow(
 }
 
 /// What a body that is forwarded untouched cannot carry must not look as if it were in force.
-fn refuse_forced(reader: &mut Reader<'_>, field: &Field) {
+fn refuse_forced(reader: &mut FieldReader<'_>, field: &Field) {
     if let Some(node) = &field.0
         && matches!(&node.value, Value::Map(entries) if !entries.is_empty())
     {
@@ -111,7 +111,7 @@ fn refuse_forced(reader: &mut Reader<'_>, field: &Field) {
 }
 
 /// Index of the upstream; of no meaning when it was refused.
-fn upstream(reader: &mut Reader<'_>, name: &At<String>, field: &Field, upstreams: &Upstreams) -> usize {
+fn upstream(reader: &mut FieldReader<'_>, name: &At<String>, field: &Field, upstreams: &ResolvedUpstreams) -> usize {
     let Some(node) = &field.0 else {
         let field = format!("{}.upstream", name.field);
         reader.missing(Some(name.at()), &field, "missing: expected the name of an upstream");
@@ -129,7 +129,7 @@ fn upstream(reader: &mut Reader<'_>, name: &At<String>, field: &Field, upstreams
 }
 
 /// Index of the plan of callers without a key.
-fn plan(reader: &mut Reader<'_>, field: Field, plans: &[Plan]) -> usize {
+fn plan(reader: &mut FieldReader<'_>, field: Field, plans: &[Plan]) -> usize {
     let index = |name: &str| plans.iter().position(|plan| &*plan.name == name);
     let anonymous = index("anonymous").unwrap_or(0);
     let Some(node) = non_null(field).0 else { return anonymous };
@@ -142,7 +142,7 @@ fn plan(reader: &mut Reader<'_>, field: Field, plans: &[Plan]) -> usize {
 }
 
 /// Flowise's id, lower case: what is written, or else the name.
-fn id(reader: &mut Reader<'_>, name: &At<String>, field: Field, is_wildcard: bool, is_local: bool) -> Option<Arc<str>> {
+fn id(reader: &mut FieldReader<'_>, name: &At<String>, field: Field, is_wildcard: bool, is_local: bool) -> Option<Arc<str>> {
     let Some(node) = field.0 else {
         if is_wildcard {
             return None;
@@ -184,7 +184,7 @@ fn is_uuid(text: &str) -> bool {
 }
 
 /// Paths that a client may set; only `sessionId` if nothing is written.
-fn override_config(reader: &mut Reader<'_>, field: &Field) -> Vec<Vec<String>> {
+fn override_config(reader: &mut FieldReader<'_>, field: &Field) -> Vec<Vec<String>> {
     if field.0.is_none() {
         return vec![vec![String::from("sessionId")]];
     }
@@ -206,7 +206,7 @@ fn override_config(reader: &mut Reader<'_>, field: &Field) -> Vec<Vec<String>> {
     paths
 }
 
-fn chars(reader: &mut Reader<'_>, field: &Field, default: usize) -> usize {
+fn chars(reader: &mut FieldReader<'_>, field: &Field, default: usize) -> usize {
     reader.number(field, 1..=MAX_CHARS).and_then(|count| usize::try_from(count).ok()).unwrap_or(default)
 }
 

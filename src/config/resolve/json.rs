@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Number, Value as Json};
 
-use super::reader::Reader;
+use super::reader::FieldReader;
 use crate::config::file::Field;
 use crate::config::is_reserved;
-use crate::config::yaml::{At, Node, Value};
+use crate::config::yaml::{At, Value, YamlNode};
 
 /// A map with its strings expanded; an absent field is an empty one.
-pub(super) fn map(reader: &mut Reader<'_>, field: &Field) -> Map<String, Json> {
+pub(super) fn map(reader: &mut FieldReader<'_>, field: &Field) -> Map<String, Json> {
     let Some(node) = &field.0 else { return Map::new() };
     match &node.value {
         Value::Map(entries) => object(reader, entries),
@@ -19,7 +19,7 @@ pub(super) fn map(reader: &mut Reader<'_>, field: &Field) -> Map<String, Json> {
     }
 }
 
-fn object(reader: &mut Reader<'_>, entries: &[(At<String>, Node)]) -> Map<String, Json> {
+fn object(reader: &mut FieldReader<'_>, entries: &[(At<String>, YamlNode)]) -> Map<String, Json> {
     let mut object = Map::new();
     for (key, value) in entries {
         if is_reserved(&key.value) {
@@ -30,7 +30,7 @@ fn object(reader: &mut Reader<'_>, entries: &[(At<String>, Node)]) -> Map<String
     object
 }
 
-fn json(reader: &mut Reader<'_>, node: &Node) -> Json {
+fn json(reader: &mut FieldReader<'_>, node: &YamlNode) -> Json {
     let number = match &node.value {
         Value::Null => return Json::Null,
         Value::Bool(value) => return Json::Bool(*value),

@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::reader::Reader;
+use super::reader::FieldReader;
 use crate::config::file::Field;
 
 /// Those that go on without being listed.
@@ -78,7 +78,7 @@ const NEVER: [&str; 57] = [
 ];
 
 /// The names of the list, without those that pass anyway.
-pub(super) fn pass_headers(reader: &mut Reader<'_>, field: &Field) -> Vec<HeaderName> {
+pub(super) fn pass_headers(reader: &mut FieldReader<'_>, field: &Field) -> Vec<HeaderName> {
     let mut names = Vec::new();
     for item in reader.list(field).unwrap_or_default() {
         let Some(name) = reader.parsed_node(item, header_name) else { continue };

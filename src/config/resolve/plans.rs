@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::reader::{Reader, is_name};
+use super::reader::{FieldReader, is_name};
 use crate::config::file;
 use crate::config::file::Field;
 use crate::config::units::{MAX_DURATION, parse_duration, parse_quota, parse_rate};
@@ -46,7 +46,7 @@ impl Numbers {
     }
 }
 
-pub(super) fn plans(reader: &mut Reader<'_>, file: Named<file::Plan>) -> Vec<Plan> {
+pub(super) fn plans(reader: &mut FieldReader<'_>, file: Named<file::PlanSection>) -> Vec<Plan> {
     let mut default = None;
     let mut anonymous = None;
     let mut others = Vec::new();
@@ -72,7 +72,12 @@ pub(super) fn plans(reader: &mut Reader<'_>, file: Named<file::Plan>) -> Vec<Pla
     plans
 }
 
-fn built_in(reader: &mut Reader<'_>, name: &str, written: Option<(At<String>, file::Plan)>, numbers: Numbers) -> Plan {
+fn built_in(
+    reader: &mut FieldReader<'_>,
+    name: &str,
+    written: Option<(At<String>, file::PlanSection)>,
+    numbers: Numbers,
+) -> Plan {
     match written {
         Some((name, file)) => plan(reader, &name, &file, numbers),
         None => Plan {
@@ -87,7 +92,7 @@ fn built_in(reader: &mut Reader<'_>, name: &str, written: Option<(At<String>, fi
     }
 }
 
-fn plan(reader: &mut Reader<'_>, name: &At<String>, file: &file::Plan, fallback: Numbers) -> Plan {
+fn plan(reader: &mut FieldReader<'_>, name: &At<String>, file: &file::PlanSection, fallback: Numbers) -> Plan {
     if !is_name(&name.value) {
         reader.refuse(name, "expected a name of at most 128 letters, digits and . _ ~ -");
     }
@@ -116,7 +121,7 @@ fn plan(reader: &mut Reader<'_>, name: &At<String>, file: &file::Plan, fallback:
 }
 
 /// `auth_failures`; `null`: nothing is counted.
-pub(super) fn auth_failures(reader: &mut Reader<'_>, file: &file::AuthFailuresSection) -> Option<AuthFailures> {
+pub(super) fn auth_failures(reader: &mut FieldReader<'_>, file: &file::AuthFailuresOrNull) -> Option<AuthFailures> {
     let file = file.0.as_ref()?;
     let defaults = AuthFailures::default();
     let free = number(reader, &file.free, u64::from(MAX_COUNT)).unwrap_or(defaults.free);
@@ -130,7 +135,7 @@ pub(super) fn auth_failures(reader: &mut Reader<'_>, file: &file::AuthFailuresSe
 }
 
 /// A wait that a client may be asked for; `null` is none.
-fn short(reader: &mut Reader<'_>, field: &Field) -> Option<Duration> {
+fn short(reader: &mut FieldReader<'_>, field: &Field) -> Option<Duration> {
     let node = field.0.as_ref()?;
     if matches!(node.value, Value::Null) {
         return Some(Duration::ZERO);
@@ -142,6 +147,6 @@ fn short(reader: &mut Reader<'_>, field: &Field) -> Option<Duration> {
     })
 }
 
-fn number(reader: &mut Reader<'_>, field: &Field, most: u64) -> Option<u32> {
+fn number(reader: &mut FieldReader<'_>, field: &Field, most: u64) -> Option<u32> {
     reader.number(field, 0..=most).and_then(|number| u32::try_from(number).ok())
 }

@@ -12,17 +12,17 @@ use std::path::{Path, PathBuf};
 
 use crate::config::content::{self, MOST_SETTINGS};
 use crate::config::error::Problem;
-use crate::config::expand::{Environment, expand, has_variable};
+use crate::config::expand::{EnvLookup, expand, has_variable};
 use crate::config::file::Field;
-use crate::config::yaml::{At, Node, Value};
+use crate::config::yaml::{At, Value, YamlNode};
 use crate::config::{Config, SecretFile};
 
-pub(super) struct Reader<'a> {
+pub(super) struct FieldReader<'a> {
     /// As the user named it, for messages.
     path: &'a Path,
     /// The same, absolute.
     absolute: PathBuf,
-    environment: Environment<'a>,
+    environment: EnvLookup<'a>,
     problems: Vec<Problem>,
     /// The configuration in force, which goes on with what can no longer be read.
     former: Option<&'a Config>,
@@ -34,10 +34,10 @@ pub(super) struct Reader<'a> {
     pub(super) listeners: Vec<(SocketAddr, Option<At<()>>, &'static str)>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> FieldReader<'a> {
     pub(super) fn new(
         path: &'a Path,
-        environment: Environment<'a>,
+        environment: EnvLookup<'a>,
         problems: Vec<Problem>,
         former: Option<&'a Config>,
     ) -> Result<Self, Problem> {
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A string, expanded. Numbers are refused: YAML may have changed their spelling.
-    pub(super) fn string(&mut self, node: &Node) -> Option<String> {
+    pub(super) fn string(&mut self, node: &YamlNode) -> Option<String> {
         match &node.value {
             Value::String(text) => self.expanded(node, text),
             Value::Integer(_) | Value::Float(_) | Value::Bool(_) => {
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn expanded(&mut self, node: &Node, text: &str) -> Option<String> {
+    fn expanded(&mut self, node: &YamlNode, text: &str) -> Option<String> {
         match expand(text, self.environment) {
             Ok(text) => Some(text),
             Err(error) => {
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn parsed_node<T, E: Display>(
         &mut self,
-        node: &Node,
+        node: &YamlNode,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         let (text, found) = match &node.value {
@@ -195,7 +195,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The items of a list; an absent field has none.
-    pub(super) fn list<'n>(&mut self, field: &'n Field) -> Option<&'n [Node]> {
+    pub(super) fn list<'n>(&mut self, field: &'n Field) -> Option<&'n [YamlNode]> {
         let node = field.0.as_ref()?;
         if let Value::List(items) = &node.value {
             return Some(items);
@@ -267,7 +267,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What a [`Reader`] found.
+/// What a [`FieldReader`] found.
 pub(super) struct Finished {
     /// Absolute.
     pub(super) path: PathBuf,

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::address;
-use super::reader::{Reader, non_null, place, unless_null};
+use super::reader::{FieldReader, non_null, place, unless_null};
 use crate::config::file::{self, Field};
 use crate::config::units::{parse_byte_rate, parse_duration, parse_size, parse_time_limit};
 use crate::config::yaml::{At, Value};
@@ -19,7 +19,7 @@ const MAX_HEADER_BYTES: u64 = 16 * MIB;
 const MAX_CONNECTIONS: u64 = 1_000_000;
 const MAX_WORKERS: u64 = 1024;
 
-pub(super) fn server(reader: &mut Reader<'_>, file: file::Server) -> Server {
+pub(super) fn server(reader: &mut FieldReader<'_>, file: file::ServerSection) -> Server {
     let defaults = Server::default();
     let listen = cleartext(reader, &file);
     let tls = file.tls.as_ref().map(|tls| self::tls(reader, tls));
@@ -57,7 +57,7 @@ pub(super) fn server(reader: &mut Reader<'_>, file: file::Server) -> Server {
 }
 
 /// The cleartext listener. Only an explicit `null` turns it off, and only beside TLS.
-fn cleartext(reader: &mut Reader<'_>, file: &file::Server) -> Option<SocketAddr> {
+fn cleartext(reader: &mut FieldReader<'_>, file: &file::ServerSection) -> Option<SocketAddr> {
     if let Some(node) = &file.listen.0
         && matches!(node.value, Value::Null)
     {
@@ -69,7 +69,7 @@ fn cleartext(reader: &mut Reader<'_>, file: &file::Server) -> Option<SocketAddr>
     Some(listener(reader, &file.listen, "server.listen", SocketAddr::from(([127, 0, 0, 1], 8080))))
 }
 
-fn tls(reader: &mut Reader<'_>, section: &At<file::Tls>) -> Tls {
+fn tls(reader: &mut FieldReader<'_>, section: &At<file::TlsSection>) -> Tls {
     let (at, file) = (section.at(), &section.value);
     Tls {
         listen: listener(reader, &file.listen, "server.tls.listen", SocketAddr::from(([0, 0, 0, 0], 8443))),
@@ -79,7 +79,7 @@ fn tls(reader: &mut Reader<'_>, section: &At<file::Tls>) -> Tls {
     }
 }
 
-fn client_ca(reader: &mut Reader<'_>, field: &Field) -> Option<PathBuf> {
+fn client_ca(reader: &mut FieldReader<'_>, field: &Field) -> Option<PathBuf> {
     if matches!(field.0.as_ref()?.value, Value::Null) {
         return None;
     }
@@ -88,11 +88,11 @@ fn client_ca(reader: &mut Reader<'_>, field: &Field) -> Option<PathBuf> {
     Some(path)
 }
 
-pub(super) fn admin(reader: &mut Reader<'_>, file: &file::Admin) -> Admin {
+pub(super) fn admin(reader: &mut FieldReader<'_>, file: &file::AdminSection) -> Admin {
     Admin { listen: listener(reader, &file.listen, "admin.listen", SocketAddr::from(([127, 0, 0, 1], 9090))) }
 }
 
-pub(super) fn log(reader: &mut Reader<'_>, file: &file::Log) -> Log {
+pub(super) fn log(reader: &mut FieldReader<'_>, file: &file::LogSection) -> Log {
     const LEVELS: [(&str, LogLevel); 4] =
         [("error", LogLevel::Error), ("warn", LogLevel::Warn), ("info", LogLevel::Info), ("debug", LogLevel::Debug)];
     Log {
@@ -105,7 +105,7 @@ pub(super) fn log(reader: &mut Reader<'_>, file: &file::Log) -> Log {
 }
 
 /// Two listeners cannot share an address; with port 0 each gets its own.
-pub(super) fn refuse_equal_listeners(reader: &mut Reader<'_>) {
+pub(super) fn refuse_equal_listeners(reader: &mut FieldReader<'_>) {
     let listeners = std::mem::take(&mut reader.listeners);
     for (index, (address, at, name)) in listeners.iter().enumerate() {
         let earlier = listeners.iter().take(index).find(|(other, ..)| other == address && address.port() != 0);
@@ -119,7 +119,7 @@ pub(super) fn refuse_equal_listeners(reader: &mut Reader<'_>) {
     }
 }
 
-fn listener(reader: &mut Reader<'_>, field: &Field, name: &'static str, default: SocketAddr) -> SocketAddr {
+fn listener(reader: &mut FieldReader<'_>, field: &Field, name: &'static str, default: SocketAddr) -> SocketAddr {
     let written = reader.parsed(field, address::listener);
     // One that was refused has no address that could be compared.
     if written.is_some() || field.0.is_none() {
@@ -129,7 +129,7 @@ fn listener(reader: &mut Reader<'_>, field: &Field, name: &'static str, default:
 }
 
 /// A file that must be there; its content is checked by whoever uses it.
-fn existing(reader: &mut Reader<'_>, section: (u32, u32), field: &Field, name: &str, default: &str) -> PathBuf {
+fn existing(reader: &mut FieldReader<'_>, section: (u32, u32), field: &Field, name: &str, default: &str) -> PathBuf {
     let path = match &field.0 {
         None => reader.folder().join(default),
         Some(_) => reader.path(field).unwrap_or_default(),
@@ -146,7 +146,7 @@ fn existing(reader: &mut Reader<'_>, section: (u32, u32), field: &Field, name: &
     path
 }
 
-fn header_bytes(reader: &mut Reader<'_>, field: &Field) -> Option<u64> {
+fn header_bytes(reader: &mut FieldReader<'_>, field: &Field) -> Option<u64> {
     let bytes = size(reader, field)?;
     if (MIN_HEADER_BYTES..=MAX_HEADER_BYTES).contains(&bytes) {
         return Some(bytes);
@@ -155,7 +155,7 @@ fn header_bytes(reader: &mut Reader<'_>, field: &Field) -> Option<u64> {
     None
 }
 
-fn size(reader: &mut Reader<'_>, field: &Field) -> Option<u64> {
+fn size(reader: &mut FieldReader<'_>, field: &Field) -> Option<u64> {
     let bytes = reader.parsed(field, parse_size)?;
     if bytes > 0 {
         return Some(bytes);

@@ -8,26 +8,26 @@ use std::time::Duration;
 
 use super::address;
 use super::pass_headers::pass_headers;
-use super::reader::{Reader, is_name, non_null};
+use super::reader::{FieldReader, is_name, non_null};
 use crate::config::file::{self, Field};
 use crate::config::units::{parse_size, parse_time_limit};
-use crate::config::yaml::{At, Named, Node, Value};
+use crate::config::yaml::{At, Named, Value, YamlNode};
 use crate::config::{Engine, EngineLimits, Flowise, Secret, Server, Upstream, UpstreamKind, UpstreamUrl};
 
 const MAX_THREADS: u64 = 1024;
 
 /// The upstreams that this version runs, and every name that was written, so that a chatflow on one that was refused
 /// is not refused as well.
-pub(super) struct Upstreams {
+pub(super) struct ResolvedUpstreams {
     pub(super) resolved: Vec<Upstream>,
     pub(super) written: Vec<String>,
 }
 
-pub(super) fn upstreams(reader: &mut Reader<'_>, file: Named<file::Upstream>) -> Upstreams {
+pub(super) fn upstreams(reader: &mut FieldReader<'_>, file: Named<file::UpstreamSection>) -> ResolvedUpstreams {
     if file.0.is_empty() {
         reader.missing(None, "upstreams", "missing: expected at least one upstream");
     }
-    let mut upstreams = Upstreams { resolved: Vec::new(), written: Vec::new() };
+    let mut upstreams = ResolvedUpstreams { resolved: Vec::new(), written: Vec::new() };
     for (name, upstream) in file.0 {
         if !is_name(&name.value) {
             reader.refuse(&name, "expected a name of at most 128 letters, digits and . _ ~ -");
@@ -40,7 +40,7 @@ pub(super) fn upstreams(reader: &mut Reader<'_>, file: Named<file::Upstream>) ->
     upstreams
 }
 
-fn kind(reader: &mut Reader<'_>, name: &At<String>, file: file::Upstream) -> Option<UpstreamKind> {
+fn kind(reader: &mut FieldReader<'_>, name: &At<String>, file: file::UpstreamSection) -> Option<UpstreamKind> {
     match (file.flowise, file.engine) {
         (Some(section), None) => Some(UpstreamKind::Flowise(flowise(reader, name, section))),
         (None, Some(section)) => Some(UpstreamKind::Engine(engine(reader, name, section))),
@@ -56,13 +56,13 @@ fn kind(reader: &mut Reader<'_>, name: &At<String>, file: file::Upstream) -> Opt
     }
 }
 
-fn engine(reader: &mut Reader<'_>, name: &At<String>, file: file::Engine) -> Engine {
+fn engine(reader: &mut FieldReader<'_>, name: &At<String>, file: file::EngineSection) -> Engine {
     let mut credentials = HashMap::new();
     for (credential, fields) in file.credentials.0 {
         if fields.0.is_empty() {
             reader.refuse(&credential, "expected the credential's fields, such as { openAIApiKey: ... }");
         }
-        let read = |(field, node): (At<String>, Node)| Some((field.value, secret(reader, &node)?));
+        let read = |(field, node): (At<String>, YamlNode)| Some((field.value, secret(reader, &node)?));
         credentials.insert(credential.value, fields.0.into_iter().filter_map(read).collect());
     }
     let allow_networks = address::networks(reader, &file.allow_networks);
@@ -77,7 +77,7 @@ fn engine(reader: &mut Reader<'_>, name: &At<String>, file: file::Engine) -> Eng
 const TEXT: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 30;
 const MOST_STEPS: u64 = 10_000_000;
 
-fn engine_limits(reader: &mut Reader<'_>, file: &file::EngineLimits) -> EngineLimits {
+fn engine_limits(reader: &mut FieldReader<'_>, file: &file::EngineLimitsSection) -> EngineLimits {
     let otherwise = EngineLimits::default();
     let size = |text: &str| match parse_size(text) {
         Ok(size) if TEXT.contains(&size) => Ok(size),
@@ -93,7 +93,7 @@ fn engine_limits(reader: &mut Reader<'_>, file: &file::EngineLimits) -> EngineLi
     }
 }
 
-fn flows_dir(reader: &mut Reader<'_>, name: &At<String>, field: &Field) -> PathBuf {
+fn flows_dir(reader: &mut FieldReader<'_>, name: &At<String>, field: &Field) -> PathBuf {
     let path = reader.path(field).unwrap_or_else(|| reader.folder().join("flows"));
     if !path.is_dir() && !reader.is_in_force(&path) {
         let what = if path.exists() { "expected a folder, found a file" } else { "no such folder" };
@@ -107,7 +107,7 @@ fn flows_dir(reader: &mut Reader<'_>, name: &At<String>, field: &Field) -> PathB
 }
 
 /// A field of a credential: itself, or `{ file: ... }` where it stands.
-fn secret(reader: &mut Reader<'_>, node: &Node) -> Option<Secret> {
+fn secret(reader: &mut FieldReader<'_>, node: &YamlNode) -> Option<Secret> {
     let At { value: Value::Map(entries), .. } = node else { return reader.string(node).map(Secret::new) };
     let [(name, file)] = entries.as_slice() else {
         reader.refuse(node, EXPECTED_SECRET);
@@ -126,8 +126,8 @@ fn secret(reader: &mut Reader<'_>, node: &Node) -> Option<Secret> {
 
 const EXPECTED_SECRET: &str = "expected a text, or { file: PATH } of a file that holds it";
 
-fn flowise(reader: &mut Reader<'_>, name: &At<String>, file: file::Flowise) -> Flowise {
-    let limit = |reader: &mut Reader<'_>, field: &Field, default| {
+fn flowise(reader: &mut FieldReader<'_>, name: &At<String>, file: file::FlowiseSection) -> Flowise {
+    let limit = |reader: &mut FieldReader<'_>, field: &Field, default| {
         reader.parsed(field, parse_time_limit).unwrap_or(Duration::from_secs(default))
     };
     Flowise {
@@ -141,7 +141,7 @@ fn flowise(reader: &mut Reader<'_>, name: &At<String>, file: file::Flowise) -> F
     }
 }
 
-fn urls(reader: &mut Reader<'_>, name: &At<String>, field: &Field) -> Vec<UpstreamUrl> {
+fn urls(reader: &mut FieldReader<'_>, name: &At<String>, field: &Field) -> Vec<UpstreamUrl> {
     const EXPECTED: &str = "expected a list of at least one URL such as [http://127.0.0.1:3000]";
     let Some(node) = &field.0 else {
         let field = format!("{}.flowise.urls", name.field);
@@ -165,7 +165,7 @@ fn urls(reader: &mut Reader<'_>, name: &At<String>, field: &Field) -> Vec<Upstre
 }
 
 /// Flowise's key, from the file itself or from a file of its own.
-fn key(reader: &mut Reader<'_>, api_key: Field, api_key_file: &Field) -> Option<Secret> {
+fn key(reader: &mut FieldReader<'_>, api_key: Field, api_key_file: &Field) -> Option<Secret> {
     if let (Some(_), Some(file)) = (&api_key.0, &api_key_file.0) {
         reader.refuse(file, "`api_key` and `api_key_file` exclude each other");
         return None;
@@ -178,7 +178,7 @@ fn key(reader: &mut Reader<'_>, api_key: Field, api_key_file: &Field) -> Option<
 }
 
 /// A key that stands in the configuration; an empty one is none.
-pub(super) fn api_key_value(reader: &mut Reader<'_>, node: &Node) -> Option<Secret> {
+pub(super) fn api_key_value(reader: &mut FieldReader<'_>, node: &YamlNode) -> Option<Secret> {
     let key = reader.string(node)?;
     if key.is_empty() {
         return None;
@@ -207,7 +207,7 @@ fn checked_key(key: &str) -> Result<Secret, &'static str> {
     Err("expected a Flowise API key: visible ASCII characters without spaces or line breaks")
 }
 
-fn ca(reader: &mut Reader<'_>, field: &Field) -> Option<(PathBuf, Arc<[u8]>)> {
+fn ca(reader: &mut FieldReader<'_>, field: &Field) -> Option<(PathBuf, Arc<[u8]>)> {
     reader.read_file(field, |content| {
         let pem = has_certificate(content).then(|| content.into());
         pem.ok_or("expected a PEM file with at least one CERTIFICATE block")

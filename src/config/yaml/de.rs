@@ -2,7 +2,7 @@
 //!
 //! An unknown or duplicate field is reported and skipped; a section of the wrong shape is reported and read as an
 //! empty one. Anything else (a plain `String` or enum field with a wrong value, a missing field) ends the reading with
-//! its place, so structs whose leaves are [`Node`]s lose nothing. Messages never contain a value of the file.
+//! its place, so structs whose leaves are [`YamlNode`]s lose nothing. Messages never contain a value of the file.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,33 +16,33 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::value::{AT, LOCATED};
-use super::{At, Node, Report, Value, suggest};
+use super::{At, YamlNode, Report, Value, suggest};
 
 /// Characters of one name that a field path shows.
 const MAX_SHOWN: usize = 64;
 
 /// Reads the tree as `T`; what is wrong goes into the report.
-pub(super) fn read<T: DeserializeOwned>(root: &mut Node, report: &mut Report) -> Option<T> {
-    read_at(root, Path::Root, report)
+pub(super) fn read<T: DeserializeOwned>(root: &mut YamlNode, report: &mut Report) -> Option<T> {
+    read_at(root, NodePath::Root, report)
 }
 
 /// The same for one item of the list `field`, at the top of the document.
 pub(super) fn read_item<T: DeserializeOwned>(
-    item: &mut Node,
+    item: &mut YamlNode,
     field: &str,
     index: usize,
     report: &mut Report,
 ) -> Option<T> {
-    read_at(item, Path::Index(&Path::Key(&Path::Root, field), index), report)
+    read_at(item, NodePath::Index(&NodePath::Key(&NodePath::Root, field), index), report)
 }
 
-fn read_at<T: DeserializeOwned>(node: &mut Node, path: Path<'_>, report: &mut Report) -> Option<T> {
+fn read_at<T: DeserializeOwned>(node: &mut YamlNode, path: NodePath<'_>, report: &mut Report) -> Option<T> {
     remove_duplicates(node, path, report);
     let shared = RefCell::new(report);
-    let result = T::deserialize(Reader { node, path, report: &shared });
+    let result = T::deserialize(NodeDeserializer { node, path, report: &shared });
     match result {
         Ok(value) => Some(value),
-        Err(Failure { message, at, field }) => {
+        Err(DeserializeError { message, at, field }) => {
             if let Some(message) = message {
                 shared.borrow_mut().add(at, field, message);
             }
@@ -52,7 +52,7 @@ fn read_at<T: DeserializeOwned>(node: &mut Node, path: Path<'_>, report: &mut Re
 }
 
 /// Reports a document that is no map with a list `field`.
-pub(super) fn report_shape(root: &Node, field: &str, report: &mut Report) {
+pub(super) fn report_shape(root: &YamlNode, field: &str, report: &mut Report) {
     let (node, name, expected) = match &root.value {
         Value::Map(entries) => match entries.iter().find(|(key, _)| key.value == field) {
             Some((_, node)) => (node, field.to_owned(), "a list".to_owned()),
@@ -65,16 +65,16 @@ pub(super) fn report_shape(root: &Node, field: &str, report: &mut Report) {
 
 /// Reports a name at the top of a document that has only `known` there.
 pub(super) fn report_unknown(key: &At<String>, known: &str, report: &mut Report) {
-    let field = Path::Key(&Path::Root, &key.value).to_string();
+    let field = NodePath::Key(&NodePath::Root, &key.value).to_string();
     report.add(Some(key.at()), field, format!("unknown field, {}", suggest(&key.value, [known])));
 }
 
 /// Reports every name that a map holds twice; the first one stays.
-fn remove_duplicates(node: &mut Node, path: Path<'_>, report: &mut Report) {
+fn remove_duplicates(node: &mut YamlNode, path: NodePath<'_>, report: &mut Report) {
     match &mut node.value {
         Value::List(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                remove_duplicates(item, Path::Index(&path, index), report);
+                remove_duplicates(item, NodePath::Index(&path, index), report);
             }
         }
         Value::Map(entries) => {
@@ -93,12 +93,12 @@ fn remove_duplicates(node: &mut Node, path: Path<'_>, report: &mut Report) {
                     lines.insert(key.value.clone(), key.line);
                     return true;
                 };
-                let field = Path::Key(&path, &key.value).to_string();
+                let field = NodePath::Key(&path, &key.value).to_string();
                 report.add(Some(key.at()), field, format!("duplicate field, first written in line {line}"));
                 false
             });
             for (key, value) in entries {
-                remove_duplicates(value, Path::Key(&path, &key.value), report);
+                remove_duplicates(value, NodePath::Key(&path, &key.value), report);
             }
         }
         _ => {}
@@ -107,18 +107,18 @@ fn remove_duplicates(node: &mut Node, path: Path<'_>, report: &mut Report) {
 
 /// Where in the document a node is, in words.
 #[derive(Clone, Copy)]
-enum Path<'a> {
+enum NodePath<'a> {
     Root,
-    Key(&'a Path<'a>, &'a str),
-    Index(&'a Path<'a>, usize),
+    Key(&'a NodePath<'a>, &'a str),
+    Index(&'a NodePath<'a>, usize),
 }
 
-impl fmt::Display for Path<'_> {
+impl fmt::Display for NodePath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => Ok(()),
             Self::Key(parent, name) => {
-                if !matches!(parent, Path::Root) {
+                if !matches!(parent, NodePath::Root) {
                     write!(f, "{parent}.")?;
                 }
                 name.chars().take(MAX_SHOWN).try_for_each(|c| write!(f, "{}", c.escape_debug()))
@@ -130,15 +130,15 @@ impl fmt::Display for Path<'_> {
 
 /// Why reading ended. No message: it is in the report already.
 #[derive(Debug)]
-struct Failure {
+struct DeserializeError {
     message: Option<String>,
     at: Option<(u32, u32)>,
     field: String,
 }
 
-impl Failure {
+impl DeserializeError {
     /// Places a failure that does not know its place yet.
-    fn place(mut self, node: &Node, path: Path<'_>) -> Self {
+    fn place(mut self, node: &YamlNode, path: NodePath<'_>) -> Self {
         if self.at.is_none() {
             self.at = Some(node.at());
             self.field = path.to_string();
@@ -147,15 +147,15 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for DeserializeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.message.as_deref().unwrap_or("reported"))
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for DeserializeError {}
 
-impl serde::de::Error for Failure {
+impl serde::de::Error for DeserializeError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self { message: Some(message.to_string()), at: None, field: String::new() }
     }
@@ -189,38 +189,38 @@ impl serde::de::Error for Failure {
 }
 
 #[derive(Clone, Copy)]
-struct Reader<'a, 'r> {
-    node: &'a Node,
-    path: Path<'a>,
+struct NodeDeserializer<'a, 'r> {
+    node: &'a YamlNode,
+    path: NodePath<'a>,
     report: &'a RefCell<&'r mut Report>,
 }
 
-impl<'a> Reader<'a, '_> {
+impl<'a> NodeDeserializer<'a, '_> {
     /// Reports a node of the wrong shape and reads on as if it were empty.
-    fn reported<T>(self, expected: &str, empty: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    fn reported<T>(self, expected: &str, empty: impl FnOnce() -> Result<T, DeserializeError>) -> Result<T, DeserializeError> {
         let message = format!("expected {expected}, found {}", self.node.value.kind());
         self.report.borrow_mut().add(Some(self.node.at()), self.path.to_string(), message);
-        empty().map_err(|_| Failure { message: None, at: None, field: String::new() })
+        empty().map_err(|_| DeserializeError { message: None, at: None, field: String::new() })
     }
 
     fn map<'de, V: Visitor<'de>>(
         self,
-        entries: &'a [(At<String>, Node)],
+        entries: &'a [(At<String>, YamlNode)],
         known: Option<&'static [&'static str]>,
         visitor: V,
-    ) -> Result<V::Value, Failure> {
-        visitor.visit_map(Entries { reader: self, rest: entries.iter(), current: None, known })
+    ) -> Result<V::Value, DeserializeError> {
+        visitor.visit_map(NodeMap { reader: self, rest: entries.iter(), current: None, known })
     }
 
-    fn list<'de, V: Visitor<'de>>(self, items: &'a [Node], visitor: V) -> Result<V::Value, Failure> {
-        visitor.visit_seq(Items { reader: self, items: items.iter().enumerate() })
+    fn list<'de, V: Visitor<'de>>(self, items: &'a [YamlNode], visitor: V) -> Result<V::Value, DeserializeError> {
+        visitor.visit_seq(NodeSequence { reader: self, items: items.iter().enumerate() })
     }
 }
 
-impl<'de> Deserializer<'de> for Reader<'_, '_> {
-    type Error = Failure;
+impl<'de> Deserializer<'de> for NodeDeserializer<'_, '_> {
+    type Error = DeserializeError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         match &self.node.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
@@ -237,28 +237,28 @@ impl<'de> Deserializer<'de> for Reader<'_, '_> {
         .map_err(|failure| failure.place(self.node, self.path))
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         if matches!(self.node.value, Value::Null) { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, DeserializeError> {
         if name == AT {
-            return visitor.visit_seq(Members { reader: self, next: Member::Line, has_field: true });
+            return visitor.visit_seq(LocatedMembers { reader: self, next: Member::Line, has_field: true });
         }
         if name == LOCATED {
-            return visitor.visit_seq(Members { reader: self, next: Member::Line, has_field: false });
+            return visitor.visit_seq(LocatedMembers { reader: self, next: Member::Line, has_field: false });
         }
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         match &self.node.value {
             Value::List(items) => self.list(items, visitor).map_err(|failure| failure.place(self.node, self.path)),
             _ => self.reported("a list", || visitor.visit_seq(SeqDeserializer::new(std::iter::empty::<u8>()))),
         }
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {
         match &self.node.value {
             Value::Map(entries) => self.map(entries, None, visitor),
             // All of its lines commented out.
@@ -273,7 +273,7 @@ impl<'de> Deserializer<'de> for Reader<'_, '_> {
         _name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, DeserializeError> {
         match &self.node.value {
             Value::Map(entries) => self.map(entries, Some(fields), visitor),
             Value::Null => self.map(&[], Some(fields), visitor),
@@ -290,12 +290,12 @@ impl<'de> Deserializer<'de> for Reader<'_, '_> {
         _name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, DeserializeError> {
         match &self.node.value {
             Value::String(value) => visitor.visit_enum(value.as_str().into_deserializer()),
-            other => Err(Failure::custom(format_args!("expected {}, found {}", variants.join(" or "), other.kind()))),
+            other => Err(DeserializeError::custom(format_args!("expected {}, found {}", variants.join(" or "), other.kind()))),
         }
-        .map_err(|failure: Failure| failure.place(self.node, self.path))
+        .map_err(|failure: DeserializeError| failure.place(self.node, self.path))
     }
 
     forward_to_deserialize_any! {
@@ -304,39 +304,39 @@ impl<'de> Deserializer<'de> for Reader<'_, '_> {
     }
 }
 
-struct Items<'a, 'r> {
-    reader: Reader<'a, 'r>,
-    items: std::iter::Enumerate<std::slice::Iter<'a, Node>>,
+struct NodeSequence<'a, 'r> {
+    reader: NodeDeserializer<'a, 'r>,
+    items: std::iter::Enumerate<std::slice::Iter<'a, YamlNode>>,
 }
 
-impl<'de> SeqAccess<'de> for Items<'_, '_> {
-    type Error = Failure;
+impl<'de> SeqAccess<'de> for NodeSequence<'_, '_> {
+    type Error = DeserializeError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Failure> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DeserializeError> {
         let Some((index, node)) = self.items.next() else { return Ok(None) };
-        let path = Path::Index(&self.reader.path, index);
-        seed.deserialize(Reader { node, path, report: self.reader.report }).map(Some)
+        let path = NodePath::Index(&self.reader.path, index);
+        seed.deserialize(NodeDeserializer { node, path, report: self.reader.report }).map(Some)
     }
 }
 
-struct Entries<'a, 'r> {
-    reader: Reader<'a, 'r>,
-    rest: std::slice::Iter<'a, (At<String>, Node)>,
-    current: Option<(&'a str, &'a Node)>,
+struct NodeMap<'a, 'r> {
+    reader: NodeDeserializer<'a, 'r>,
+    rest: std::slice::Iter<'a, (At<String>, YamlNode)>,
+    current: Option<(&'a str, &'a YamlNode)>,
     /// The names that a struct has; a map has any.
     known: Option<&'static [&'static str]>,
 }
 
-impl<'a> Entries<'a, '_> {
+impl<'a> NodeMap<'a, '_> {
     /// The next entry with a known name; the others are reported.
-    fn next_known(&mut self) -> Option<&'a (At<String>, Node)> {
+    fn next_known(&mut self) -> Option<&'a (At<String>, YamlNode)> {
         for entry in self.rest.by_ref() {
             let (key, _) = entry;
             let Some(known) = self.known else { return Some(entry) };
             if known.contains(&key.value.as_str()) {
                 return Some(entry);
             }
-            let field = Path::Key(&self.reader.path, &key.value).to_string();
+            let field = NodePath::Key(&self.reader.path, &key.value).to_string();
             let message = format!("unknown field, {}", suggest(&key.value, known.iter().copied()));
             self.reader.report.borrow_mut().add(Some(key.at()), field, message);
         }
@@ -344,27 +344,27 @@ impl<'a> Entries<'a, '_> {
     }
 }
 
-impl<'de> MapAccess<'de> for Entries<'_, '_> {
-    type Error = Failure;
+impl<'de> MapAccess<'de> for NodeMap<'_, '_> {
+    type Error = DeserializeError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failure> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DeserializeError> {
         let Some((key, value)) = self.next_known() else { return Ok(None) };
         self.current = Some((&key.value, value));
         let node =
             At { value: Value::String(key.value.clone()), line: key.line, column: key.column, field: String::new() };
-        let path = Path::Key(&self.reader.path, &key.value);
-        seed.deserialize(Reader { node: &node, path, report: self.reader.report }).map(Some)
+        let path = NodePath::Key(&self.reader.path, &key.value);
+        seed.deserialize(NodeDeserializer { node: &node, path, report: self.reader.report }).map(Some)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
-        let Some((name, node)) = self.current.take() else { return Err(Failure::custom("a value without its name")) };
-        seed.deserialize(Reader { node, path: Path::Key(&self.reader.path, name), report: self.reader.report })
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeserializeError> {
+        let Some((name, node)) = self.current.take() else { return Err(DeserializeError::custom("a value without its name")) };
+        seed.deserialize(NodeDeserializer { node, path: NodePath::Key(&self.reader.path, name), report: self.reader.report })
     }
 }
 
 /// The members of an [`At`]: line, column, field, value; of a [`Located`](super::Located) all but the field.
-struct Members<'a, 'r> {
-    reader: Reader<'a, 'r>,
+struct LocatedMembers<'a, 'r> {
+    reader: NodeDeserializer<'a, 'r>,
     next: Member,
     has_field: bool,
 }
@@ -377,11 +377,11 @@ enum Member {
     Value,
 }
 
-impl<'de> SeqAccess<'de> for Members<'_, '_> {
-    type Error = Failure;
+impl<'de> SeqAccess<'de> for LocatedMembers<'_, '_> {
+    type Error = DeserializeError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Failure> {
-        let Reader { node, path, .. } = self.reader;
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DeserializeError> {
+        let NodeDeserializer { node, path, .. } = self.reader;
         let member = self.next;
         self.next = match member {
             Member::Line => Member::Column,

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::{At, MAX_LIST_BYTES, MOST_PROBLEMS, Node, Report, de, describe, options, position};
+use super::{At, MAX_LIST_BYTES, MOST_PROBLEMS, Report, YamlNode, de, describe, options, position};
 use crate::config::content::{self, TooLarge};
 use crate::config::error::{Problem, Problems};
 
 /// Takes items, with their place in the list; `None`: one that could not be read. What is wrong with it is added.
-pub(crate) trait Items {
+pub(crate) trait ItemSink {
     type Item: DeserializeOwned;
 
     fn take(&mut self, index: usize, item: Option<Self::Item>, problems: &mut Vec<Problem>);
@@ -20,13 +20,18 @@ pub(crate) trait Items {
 ///
 /// # Errors
 /// Everything that is wrong, what `items` adds included.
-pub(crate) fn each_item<I: Items>(path: &Path, text: &str, field: &'static str, items: &mut I) -> Result<(), Problems> {
+pub(crate) fn each_item<I: ItemSink>(
+    path: &Path,
+    text: &str,
+    field: &'static str,
+    items: &mut I,
+) -> Result<(), Problems> {
     let mut report = Report { file: path.to_owned(), problems: Vec::new() };
     if text.len() > MAX_LIST_BYTES {
         report.add(None, String::new(), TooLarge(content::MOST_KEYS).to_string());
         return Err(Problems(report.problems));
     }
-    let mut document = Document { field, first: None, is_cut: false, report: &mut report, items };
+    let mut document = DocumentSeed { field, first: None, is_cut: false, report: &mut report, items };
     let read = serde_saphyr::with_deserializer_from_str_with_options(text, options(MAX_LIST_BYTES), |deserializer| {
         (&mut document).deserialize(deserializer)
     });
@@ -37,10 +42,10 @@ pub(crate) fn each_item<I: Items>(path: &Path, text: &str, field: &'static str, 
             report.problems.clear();
             report.add(position(&error), String::new(), describe(error.without_snippet()));
         }
-        Ok(Shape::Empty) => report.add(None, String::new(), "the file is empty"),
+        Ok(DocumentShape::Empty) => report.add(None, String::new(), "the file is empty"),
         // Whole, it says what it is instead.
-        Ok(Shape::Other) => {
-            let tree: Node = serde_saphyr::from_str_with_options(text, options(MAX_LIST_BYTES)).unwrap_or_default();
+        Ok(DocumentShape::Other) => {
+            let tree: YamlNode = serde_saphyr::from_str_with_options(text, options(MAX_LIST_BYTES)).unwrap_or_default();
             de::report_shape(&tree, field, &mut report);
         }
         _ => {}
@@ -57,13 +62,13 @@ pub(crate) fn each_item<I: Items>(path: &Path, text: &str, field: &'static str, 
 }
 
 /// What a document turned out to be.
-enum Shape {
+enum DocumentShape {
     Read,
     Empty,
     Other,
 }
 
-struct Document<'a, I> {
+struct DocumentSeed<'a, I> {
     field: &'static str,
     /// Where the list began.
     first: Option<u32>,
@@ -73,10 +78,10 @@ struct Document<'a, I> {
     items: &'a mut I,
 }
 
-impl<'de, I: Items> DeserializeSeed<'de> for &mut Document<'_, I> {
-    type Value = Shape;
+impl<'de, I: ItemSink> DeserializeSeed<'de> for &mut DocumentSeed<'_, I> {
+    type Value = DocumentShape;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Shape, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<DocumentShape, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
@@ -88,48 +93,48 @@ macro_rules! other_shapes {
             f.write_str("a list")
         }
 
-        fn visit_unit<E>(self) -> Result<Shape, E> {
-            Ok(Shape::Empty)
+        fn visit_unit<E>(self) -> Result<DocumentShape, E> {
+            Ok(DocumentShape::Empty)
         }
 
-        fn visit_bool<E>(self, _: bool) -> Result<Shape, E> {
-            Ok(Shape::Other)
+        fn visit_bool<E>(self, _: bool) -> Result<DocumentShape, E> {
+            Ok(DocumentShape::Other)
         }
 
-        fn visit_i64<E>(self, _: i64) -> Result<Shape, E> {
-            Ok(Shape::Other)
+        fn visit_i64<E>(self, _: i64) -> Result<DocumentShape, E> {
+            Ok(DocumentShape::Other)
         }
 
-        fn visit_u64<E>(self, _: u64) -> Result<Shape, E> {
-            Ok(Shape::Other)
+        fn visit_u64<E>(self, _: u64) -> Result<DocumentShape, E> {
+            Ok(DocumentShape::Other)
         }
 
-        fn visit_i128<E>(self, _: i128) -> Result<Shape, E> {
-            Ok(Shape::Other)
+        fn visit_i128<E>(self, _: i128) -> Result<DocumentShape, E> {
+            Ok(DocumentShape::Other)
         }
 
-        fn visit_f64<E>(self, _: f64) -> Result<Shape, E> {
-            Ok(Shape::Other)
+        fn visit_f64<E>(self, _: f64) -> Result<DocumentShape, E> {
+            Ok(DocumentShape::Other)
         }
 
-        fn visit_str<E>(self, _: &str) -> Result<Shape, E> {
-            Ok(Shape::Other)
+        fn visit_str<E>(self, _: &str) -> Result<DocumentShape, E> {
+            Ok(DocumentShape::Other)
         }
     };
 }
 
-impl<'de, I: Items> Visitor<'de> for &mut Document<'_, I> {
-    type Value = Shape;
+impl<'de, I: ItemSink> Visitor<'de> for &mut DocumentSeed<'_, I> {
+    type Value = DocumentShape;
 
     other_shapes!();
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut rest: A) -> Result<Shape, A::Error> {
-        while rest.next_element::<Node>()?.is_some() {}
-        Ok(Shape::Other)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut rest: A) -> Result<DocumentShape, A::Error> {
+        while rest.next_element::<YamlNode>()?.is_some() {}
+        Ok(DocumentShape::Other)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Shape, A::Error> {
-        let mut shape = Shape::Read;
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<DocumentShape, A::Error> {
+        let mut shape = DocumentShape::Read;
         while let Some(key) = entries.next_key::<At<String>>()? {
             if key.value != self.field {
                 de::report_unknown(&key, self.field, self.report);
@@ -139,41 +144,41 @@ impl<'de, I: Items> Visitor<'de> for &mut Document<'_, I> {
             } else {
                 self.first = Some(key.line);
                 // Without items it is an empty list.
-                if matches!(entries.next_value_seed(List(self))?, Shape::Other) {
-                    shape = Shape::Other;
+                if matches!(entries.next_value_seed(ListSeed(self))?, DocumentShape::Other) {
+                    shape = DocumentShape::Other;
                 }
                 continue;
             }
-            entries.next_value::<Node>()?;
+            entries.next_value::<YamlNode>()?;
         }
         Ok(shape)
     }
 }
 
-struct List<'a, 'd, I>(&'a mut Document<'d, I>);
+struct ListSeed<'a, 'd, I>(&'a mut DocumentSeed<'d, I>);
 
-impl<'de, I: Items> DeserializeSeed<'de> for List<'_, '_, I> {
-    type Value = Shape;
+impl<'de, I: ItemSink> DeserializeSeed<'de> for ListSeed<'_, '_, I> {
+    type Value = DocumentShape;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Shape, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<DocumentShape, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de, I: Items> Visitor<'de> for List<'_, '_, I> {
-    type Value = Shape;
+impl<'de, I: ItemSink> Visitor<'de> for ListSeed<'_, '_, I> {
+    type Value = DocumentShape;
 
     other_shapes!();
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Shape, A::Error> {
-        while entries.next_entry::<At<String>, Node>()?.is_some() {}
-        Ok(Shape::Other)
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<DocumentShape, A::Error> {
+        while entries.next_entry::<At<String>, YamlNode>()?.is_some() {}
+        Ok(DocumentShape::Other)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut nodes: A) -> Result<Shape, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut nodes: A) -> Result<DocumentShape, A::Error> {
         let document = self.0;
         let mut index = 0;
-        while let Some(mut node) = nodes.next_element::<Node>()? {
+        while let Some(mut node) = nodes.next_element::<YamlNode>()? {
             let item = de::read_item(&mut node, document.field, index, document.report);
             document.items.take(index, item, &mut document.report.problems);
             index += 1;
@@ -182,6 +187,6 @@ impl<'de, I: Items> Visitor<'de> for List<'_, '_, I> {
                 return Err(A::Error::custom("too many problems"));
             }
         }
-        Ok(Shape::Read)
+        Ok(DocumentShape::Read)
     }
 }

@@ -41,7 +41,7 @@ impl<T> At<T> {
 }
 
 /// Any value of a document.
-pub(crate) type Node = At<Value>;
+pub(crate) type YamlNode = At<Value>;
 
 #[derive(Clone, Default, PartialEq)]
 pub(crate) enum Value {
@@ -51,9 +51,9 @@ pub(crate) enum Value {
     Integer(i128),
     Float(f64),
     String(String),
-    List(Vec<Node>),
+    List(Vec<YamlNode>),
     /// In the order of the file.
-    Map(Vec<(At<String>, Node)>),
+    Map(Vec<(At<String>, YamlNode)>),
 }
 
 impl Value {

@@ -20,7 +20,7 @@ use super::watch::Watch;
 use crate::client::Client;
 use crate::engine::text::mustache::Names;
 use crate::engine::text::size::bytes_of;
-use crate::telemetry::calls::Calls;
+use crate::telemetry::calls::CallMetrics;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::hop;
 
@@ -31,7 +31,7 @@ const TURN: Duration = Duration::from_micros(500);
 pub(crate) struct Services {
     /// This thread's connections.
     pub(crate) client: Client,
-    pub(crate) calls: Calls,
+    pub(crate) calls: CallMetrics,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) memory: Arc<dyn Store>,
     /// Since when the run computes that has its turn, where runs take turns.
@@ -41,7 +41,7 @@ pub(crate) struct Services {
 impl Services {
     pub(crate) fn new(metrics: Arc<Metrics>, memory: Arc<dyn Store>) -> Self {
         let client = Client::new(hop::passes_downstream);
-        Self { client, calls: Calls::new(&metrics), metrics, memory, turn: Cell::default() }
+        Self { client, calls: CallMetrics::new(&metrics), metrics, memory, turn: Cell::default() }
     }
 
     /// Does a run's work, and notes when its turns begin.

@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use ipnet::IpNet;
 
-use crate::client::{self, Origin, Reach, Request, RequestBody, RequestHead, ResponseBody, Timeouts, Tls, Wait};
+use crate::client::{self, Origin, Reach, Request, RequestBody, RequestHead, ResponseBody, Timeouts, ClientTls, Wait};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::{Run, Services};
 use crate::state::endpoints::{Endpoints, Health};
@@ -58,7 +58,7 @@ pub(crate) struct Targets {
 struct Known {
     origins: HashMap<Arc<Origin>, Arc<Health>>,
     /// Read with the first address that wants it.
-    tls: Option<Tls>,
+    tls: Option<ClientTls>,
 }
 
 /// More than flows need; a request may name a patience of its own.
@@ -121,9 +121,9 @@ impl Targets {
 }
 
 impl Known {
-    fn tls(&mut self) -> Result<Tls, String> {
+    fn tls(&mut self) -> Result<ClientTls, String> {
         if self.tls.is_none() {
-            self.tls = Some(Tls::system().map_err(|error| error.to_string())?);
+            self.tls = Some(ClientTls::system().map_err(|error| error.to_string())?);
         }
         self.tls.clone().ok_or_else(String::new)
     }

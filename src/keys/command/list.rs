@@ -5,14 +5,14 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{CommandError, Kind, List, Output, disk, file};
+use super::{CommandError, KeyKind, ListKeys, Output, disk, file};
 use crate::config::Secret;
-use crate::keys::State;
-use crate::keys::file::Entry;
+use crate::keys::KeyState;
+use crate::keys::file::KeyEntry;
 
 /// One key; times in RFC 3339.
 #[derive(Serialize)]
-struct Row<'a> {
+struct KeyRow<'a> {
     id: &'a str,
     state: &'static str,
     plan: &'a str,
@@ -24,7 +24,7 @@ struct Row<'a> {
     previous_until: Option<String>,
 }
 
-impl List {
+impl ListKeys {
     pub(super) fn run(&self, path: &Path, now: Timestamp) -> Result<Output, CommandError> {
         let text = disk::read(path)?.ok_or_else(|| CommandError::NoFile(path.to_owned()))?;
         let entries = file::read(path, &text, None)?;
@@ -39,19 +39,19 @@ impl List {
     }
 }
 
-fn row(entry: &Entry, now: Timestamp) -> Row<'_> {
+fn row(entry: &KeyEntry, now: Timestamp) -> KeyRow<'_> {
     let key = &entry.key;
-    Row {
+    KeyRow {
         id: &key.id,
         state: match key.state(now) {
-            State::Active => "active",
-            State::Expired => "expired",
-            State::Disabled => "disabled",
+            KeyState::Active => "active",
+            KeyState::Expired => "expired",
+            KeyState::Disabled => "disabled",
         },
         plan: entry.plan_name(),
         kind: match key.kind {
-            Kind::Secret => "secret",
-            Kind::Publishable => "publishable",
+            KeyKind::Secret => "secret",
+            KeyKind::Publishable => "publishable",
         },
         chatflows: key.chatflows.as_ref().map(|names| names.iter().map(|name| &**name).collect()),
         expires_at: key.expires_at.map(|time| time.to_string()),
@@ -59,7 +59,7 @@ fn row(entry: &Entry, now: Timestamp) -> Row<'_> {
     }
 }
 
-fn table(rows: &[Row<'_>]) -> String {
+fn table(rows: &[KeyRow<'_>]) -> String {
     let head = ["ID", "STATE", "KIND", "PLAN", "CHATFLOWS", "EXPIRES", "OLD SECRET UNTIL"].map(str::to_owned);
     let body = rows.iter().map(|row| {
         [

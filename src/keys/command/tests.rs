@@ -4,12 +4,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use clap::Parser;
 
 use super::*;
-use crate::keys::{Denied, KeyStore, Slot};
+use crate::keys::{Denied, KeyStore, SecretSlot};
 
 #[derive(Parser)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: KeysCommand,
 }
 
 struct Folder(tempfile::TempDir);
@@ -33,18 +33,18 @@ impl Folder {
 
     fn run_at(&self, line: &str, now: Timestamp) -> Result<Output, CommandError> {
         let file = self.file();
-        let place = Place { file: &file, gateway: None, names: None };
+        let place = CommandContext { file: &file, gateway: None, names: None };
         command(line).unwrap().run(&place, now)
     }
 
     fn store(&self) -> KeyStore {
         let names =
-            Names { plans: &["default".into(), "partner".into()], chatflows: &["support".into()], wildcard: false };
+            AllowedNamesRef { plans: &["default".into(), "partner".into()], chatflows: &["support".into()], wildcard: false };
         file::parse(&self.file(), &self.text(), Some(&names)).unwrap()
     }
 }
 
-fn command(line: &str) -> Result<Command, clap::Error> {
+fn command(line: &str) -> Result<KeysCommand, clap::Error> {
     Cli::try_parse_from(["keys"].into_iter().chain(line.split_whitespace())).map(|cli| cli.command)
 }
 
@@ -92,9 +92,9 @@ fn both_secrets_work_during_a_rotation() {
     assert!(folder.text().contains("id: app # of the shop\n") && folder.text().starts_with(HEADER));
     let (store, hour) = (folder.store(), SignedDuration::from_hours(1));
     let old = secret::digest(key_of(&old));
-    assert_eq!(store.find(&old, || now() + hour * 71).unwrap().slot, Slot::Previous);
+    assert_eq!(store.find(&old, || now() + hour * 71).unwrap().slot, SecretSlot::Previous);
     assert_eq!(store.find(&old, || now() + hour * 72), Err(Denied::Expired));
-    assert_eq!(store.find(&secret::digest(key_of(&new)), now).unwrap().slot, Slot::Current);
+    assert_eq!(store.find(&secret::digest(key_of(&new)), now).unwrap().slot, SecretSlot::Current);
     let newest = folder.run("rotate app --grace 0").unwrap();
     let store = folder.store();
     assert_eq!(store.find(&secret::digest(key_of(&new)), now), Err(Denied::Unknown));
@@ -180,9 +180,9 @@ fn an_empty_file_gets_its_first_key() {
 #[test]
 fn unknown_names_are_refused_where_names_are_known() {
     let folder = Folder::new();
-    let names = Names { plans: &["default".into()], chatflows: &[], wildcard: false };
+    let names = AllowedNamesRef { plans: &["default".into()], chatflows: &[], wildcard: false };
     let file = folder.file();
-    let place = Place { file: &file, gateway: None, names: Some(names) };
+    let place = CommandContext { file: &file, gateway: None, names: Some(names) };
     let result = command("create --id app --plan gold").unwrap().run(&place, now());
     assert!(matches!(result, Err(CommandError::Invalid(_))));
     assert!(!folder.file().exists());

@@ -27,16 +27,16 @@ keys: # all of them
 const APP: &str = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8";
 const NEW: &str = "4e07408562bedb8b60ce05c1decfe3ad16b72230967de01f640b7e4729b49fce";
 
-fn read(text: &str) -> Vec<Entry> {
+fn read(text: &str) -> Vec<KeyEntry> {
     file::read(Path::new("keys.yaml"), text, None).unwrap_or_else(|problems| panic!("{problems}\n{text}"))
 }
 
-fn entry(id: &str) -> Entry {
+fn entry(id: &str) -> KeyEntry {
     let digest = secret::digest("3");
-    Entry { at: None, plan: None, key: Key::new(id, digest) }
+    KeyEntry { at: None, plan: None, key: Key::new(id, digest) }
 }
 
-fn rotated(old: &Entry) -> Entry {
+fn rotated(old: &KeyEntry) -> KeyEntry {
     let mut new = old.clone();
     new.key.set_previous(Some((old.key.digest, "2027-01-01T00:00:00Z".parse().unwrap())));
     new.key.digest = secret::digest("3");

@@ -8,10 +8,10 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{DEFAULT_PLAN, Names, Written, check_id, parse_net};
+use super::{DEFAULT_PLAN, AllowedNamesRef, EntryPlaces, check_id, parse_net};
 use crate::config::yaml::{self, Located};
 use crate::config::{Origins, Problem, is_reserved};
-use crate::keys::{Details, Digest, Found, Key, KeyStore, Kind, Slot};
+use crate::keys::{Details, Digest, FoundKey, Key, KeyStore, KeyKind, SecretSlot};
 
 const DIGEST_RULE: &str = "64 hex digits, the SHA-256 of the whole key, are needed";
 /// Different lists of chatflows that keys share.
@@ -20,7 +20,7 @@ const MOST_LISTS: usize = 64;
 /// Fields that must be there are optional too: if one is missing, the other problems are still found.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Item {
+pub(super) struct KeyItem {
     id: Option<Located<String>>,
     sha256: Option<Located<String>>,
     previous: Option<Located<Previous>>,
@@ -50,17 +50,17 @@ fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: 
     T::deserialize(deserializer).map(Some)
 }
 
-type At = Option<(u32, u32)>;
+type LineColumn = Option<(u32, u32)>;
 
-fn at<T>(value: &Located<T>) -> At {
+fn at<T>(value: &Located<T>) -> LineColumn {
     Some(value.at()).filter(|(line, _)| *line > 0)
 }
 
 /// Goes through the items and notes what is wrong.
-pub(super) struct Reader<'a> {
+pub(super) struct KeyReader<'a> {
     path: &'a Path,
-    names: Option<&'a Names<'a>>,
-    written: Option<&'a mut Written>,
+    names: Option<&'a AllowedNamesRef<'a>>,
+    written: Option<&'a mut EntryPlaces>,
     /// The good ones.
     store: KeyStore,
     /// Lists of chatflows that came before.
@@ -78,13 +78,13 @@ pub(super) struct Reader<'a> {
 struct Flawed {
     index: usize,
     id: Option<Box<str>>,
-    digests: Vec<(Digest, Slot)>,
+    digests: Vec<(Digest, SecretSlot)>,
 }
 
-impl yaml::Items for Reader<'_> {
-    type Item = Located<Item>;
+impl yaml::ItemSink for KeyReader<'_> {
+    type Item = Located<KeyItem>;
 
-    fn take(&mut self, index: usize, item: Option<Located<Item>>, problems: &mut Vec<Problem>) {
+    fn take(&mut self, index: usize, item: Option<Located<KeyItem>>, problems: &mut Vec<Problem>) {
         self.current.index = index;
         self.current.id = None;
         self.current.digests.clear();
@@ -103,8 +103,8 @@ impl yaml::Items for Reader<'_> {
     }
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(path: &'a Path, names: Option<&'a Names<'a>>, written: Option<&'a mut Written>) -> Self {
+impl<'a> KeyReader<'a> {
+    pub(super) fn new(path: &'a Path, names: Option<&'a AllowedNamesRef<'a>>, written: Option<&'a mut EntryPlaces>) -> Self {
         let (store, lists, flawed, current, problems) = Default::default();
         Self { path, names, written, store, lists, flawed, current, problems }
     }
@@ -115,10 +115,10 @@ impl<'a> Reader<'a> {
     }
 
     /// `None` if anything was wrong.
-    fn key(&mut self, index: usize, located: Located<Item>) -> Option<Key> {
+    fn key(&mut self, index: usize, located: Located<KeyItem>) -> Option<Key> {
         let (here, item) = (at(&located), located.value);
         let id = self.id(here, index, item.id);
-        let digest = self.digest(here, index, Slot::Current, item.sha256.as_ref());
+        let digest = self.digest(here, index, SecretSlot::Current, item.sha256.as_ref());
         let previous = self.previous(index, item.previous.as_ref());
         let kind = self.kind(format_args!("keys[{index}].kind"), item.kind.as_ref());
         let origins = format_args!("keys[{index}].allowed_origins");
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
             Some(written) => self.time(at(written), format_args!("keys[{index}].expires_at"), &written.value).map(Some),
             None => Some(None),
         };
-        if kind == Some(Kind::Publishable) && item.upsert == Some(true) {
+        if kind == Some(KeyKind::Publishable) && item.upsert == Some(true) {
             let message = "a publishable key may not upsert: it can be read in a page";
             self.problem::<()>(here, format_args!("keys[{index}].upsert"), message);
         }
@@ -156,13 +156,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes a problem; `None`, for the caller to return.
-    fn problem<T>(&mut self, at: At, field: Arguments<'_>, message: impl Into<String>) -> Option<T> {
+    fn problem<T>(&mut self, at: LineColumn, field: Arguments<'_>, message: impl Into<String>) -> Option<T> {
         let problem = Problem { file: self.path.to_owned(), at, field: field.to_string(), message: message.into() };
         self.problems.push(problem);
         None
     }
 
-    fn id(&mut self, item: At, index: usize, written: Option<Located<String>>) -> Option<Box<str>> {
+    fn id(&mut self, item: LineColumn, index: usize, written: Option<Located<String>>) -> Option<Box<str>> {
         let field = format_args!("keys[{index}].id");
         let Some(written) = written else { return self.problem(item, field, "an id is needed") };
         let place = at(&written);
@@ -185,7 +185,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Digests are never repeated in a message, right or wrong: they might be keys in the wrong place.
-    fn digest(&mut self, parent: At, index: usize, slot: Slot, written: Option<&Located<String>>) -> Option<Digest> {
+    fn digest(&mut self, parent: LineColumn, index: usize, slot: SecretSlot, written: Option<&Located<String>>) -> Option<Digest> {
         let field = DigestField { index, slot };
         let Some(written) = written else { return self.problem(parent, format_args!("{field}"), DIGEST_RULE) };
         let Some(digest) = from_hex(&written.value) else {
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
 
     /// Where that digest stands already.
     fn holder(&self, digest: &Digest) -> Option<DigestField> {
-        if let Some(Found { index, slot }) = self.store.with_digest(digest) {
+        if let Some(FoundKey { index, slot }) = self.store.with_digest(digest) {
             return Some(DigestField { index: self.item_of(index), slot });
         }
         self.flawed.iter().chain([&self.current]).find_map(|item| {
@@ -215,7 +215,7 @@ impl<'a> Reader<'a> {
     fn previous(&mut self, index: usize, written: Option<&Located<Previous>>) -> Option<Option<(Digest, Timestamp)>> {
         let Some(located) = written else { return Some(None) };
         let (here, previous) = (at(located), &located.value);
-        let digest = self.digest(here, index, Slot::Previous, previous.sha256.as_ref());
+        let digest = self.digest(here, index, SecretSlot::Previous, previous.sha256.as_ref());
         let field = format_args!("keys[{index}].previous.until");
         let until = match &previous.until {
             Some(until) => self.time(at(until), field, &until.value),
@@ -224,10 +224,10 @@ impl<'a> Reader<'a> {
         Some(Some((digest?, until?)))
     }
 
-    fn kind(&mut self, field: Arguments<'_>, written: Option<&Located<String>>) -> Option<Kind> {
+    fn kind(&mut self, field: Arguments<'_>, written: Option<&Located<String>>) -> Option<KeyKind> {
         match written.map(|written| written.value.as_str()) {
-            None | Some("secret") => Some(Kind::Secret),
-            Some("publishable") => Some(Kind::Publishable),
+            None | Some("secret") => Some(KeyKind::Secret),
+            Some("publishable") => Some(KeyKind::Publishable),
             Some(_) => self.problem(written.and_then(at), field, "must be `secret` or `publishable`"),
         }
     }
@@ -236,8 +236,8 @@ impl<'a> Reader<'a> {
         &mut self,
         field: Arguments<'_>,
         written: Option<&Located<Vec<String>>>,
-        item: At,
-        kind: Option<Kind>,
+        item: LineColumn,
+        kind: Option<KeyKind>,
     ) -> Option<Origins> {
         let mut origins = Origins::default();
         for text in written.map(|written| written.value.as_slice()).unwrap_or_default() {
@@ -246,11 +246,11 @@ impl<'a> Reader<'a> {
             }
         }
         match kind {
-            Some(Kind::Publishable) if origins.is_empty() || origins.is_any() => {
+            Some(KeyKind::Publishable) if origins.is_empty() || origins.is_any() => {
                 let message = "a publishable key needs the origins of the pages it sits in; `*` is no list";
                 self.problem(written.map_or(item, at), field, message)
             }
-            Some(Kind::Secret) if !origins.is_empty() => {
+            Some(KeyKind::Secret) if !origins.is_empty() => {
                 let message = "only a publishable key has origins: a secret key has no place in a page";
                 self.problem(written.map_or(item, at), field, message)
             }
@@ -258,7 +258,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn plan(&mut self, item: At, field: Arguments<'_>, written: Option<&Located<String>>) -> Option<usize> {
+    fn plan(&mut self, item: LineColumn, field: Arguments<'_>, written: Option<&Located<String>>) -> Option<usize> {
         let Some(names) = self.names else { return Some(0) };
         let name = written.map_or(DEFAULT_PLAN, |written| &written.value);
         if let Some(index) = names.plans.iter().position(|plan| &**plan == name) {
@@ -326,7 +326,7 @@ impl<'a> Reader<'a> {
         nets
     }
 
-    fn time(&mut self, at: At, field: Arguments<'_>, text: &str) -> Option<Timestamp> {
+    fn time(&mut self, at: LineColumn, field: Arguments<'_>, text: &str) -> Option<Timestamp> {
         let message = "a time with its offset as in RFC 3339 (`2027-01-31T00:00:00Z`) is needed";
         text.parse().ok().or_else(|| self.problem(at, field, message))
     }
@@ -335,14 +335,14 @@ impl<'a> Reader<'a> {
 /// The field that holds a digest.
 struct DigestField {
     index: usize,
-    slot: Slot,
+    slot: SecretSlot,
 }
 
 impl fmt::Display for DigestField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.slot {
-            Slot::Current => write!(f, "keys[{}].sha256", self.index),
-            Slot::Previous => write!(f, "keys[{}].previous.sha256", self.index),
+            SecretSlot::Current => write!(f, "keys[{}].sha256", self.index),
+            SecretSlot::Previous => write!(f, "keys[{}].previous.sha256", self.index),
         }
     }
 }

@@ -1,12 +1,12 @@
 use super::*;
-use crate::keys::Kind;
+use crate::keys::KeyKind;
 
 const A: &str = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8";
 const B: &str = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b";
 
 fn parsed(text: &str, wildcard: bool) -> Result<Vec<Key>, Problems> {
     let plans = ["default".into(), "anonymous".into(), "partner".into()];
-    let names = Names { plans: &plans, chatflows: &["support".into(), "sales".into()], wildcard };
+    let names = AllowedNamesRef { plans: &plans, chatflows: &["support".into(), "sales".into()], wildcard };
     parse(Path::new("keys.yaml"), text, Some(&names)).map(KeyStore::into_keys)
 }
 
@@ -175,7 +175,7 @@ fn what_the_types_refuse_is_refused_with_its_line() {
 
 #[test]
 fn what_is_written_in_the_wrong_place_is_not_repeated() {
-    let key = crate::keys::secret::generate(Kind::Secret).unwrap();
+    let key = crate::keys::secret::generate(KeyKind::Secret).unwrap();
     for field in ["id", "sha256", "expires_at", "kind"] {
         let mut text = format!("keys:\n  - {field}: {}!\n", key.expose());
         if field != "sha256" {
@@ -189,7 +189,7 @@ fn what_is_written_in_the_wrong_place_is_not_repeated() {
 fn a_publishable_key_names_its_pages() {
     let text = format!("keys:\n  - {{ id: page, sha256: {A}, kind: publishable, allowed_origins: [https://a.org] }}\n");
     let keys = parsed(&text, false).unwrap();
-    assert_eq!(keys[0].kind, Kind::Publishable);
+    assert_eq!(keys[0].kind, KeyKind::Publishable);
     assert!(keys[0].allowed_origins().unwrap().allows("https://a.org"));
     for (fields, part) in [
         ("kind: publishable", "keys[0].allowed_origins: a publishable key needs the origins"),

@@ -17,7 +17,7 @@ fn at(second: i64) -> Timestamp {
 fn a_key_is_found_by_its_digest_only() {
     let store = store([key("a"), key("b")]);
     let found = store.find(&secret::digest("b"), || at(0)).unwrap();
-    assert_eq!(found, Found { index: 1, slot: Slot::Current });
+    assert_eq!(found, FoundKey { index: 1, slot: SecretSlot::Current });
     assert_eq!(&*store.key(1).unwrap().id, "b");
     assert!(store.key(2).is_none());
     assert_eq!(store.find(&secret::digest("c"), || at(0)), Err(Denied::Unknown));
@@ -47,9 +47,9 @@ fn the_old_secret_counts_until_its_time() {
     let rotated = key("new").with_previous(Some((secret::digest("old"), at(100))));
     let store = store([rotated]);
     let found = store.find(&secret::digest("old"), || at(99)).unwrap();
-    assert_eq!(found, Found { index: 0, slot: Slot::Previous });
+    assert_eq!(found, FoundKey { index: 0, slot: SecretSlot::Previous });
     assert_eq!(store.find(&secret::digest("old"), || at(100)), Err(Denied::Expired));
-    assert_eq!(store.find(&secret::digest("new"), || at(100)).unwrap().slot, Slot::Current);
+    assert_eq!(store.find(&secret::digest("new"), || at(100)).unwrap().slot, SecretSlot::Current);
 }
 
 #[test]
@@ -62,8 +62,8 @@ fn disabled_and_expired_keys_are_denied_with_both_secrets() {
     assert_eq!(store.find(&secret::digest("old"), || at(0)), Err(Denied::Disabled));
     assert!(store.find(&secret::digest("expired"), || at(99)).is_ok());
     assert_eq!(store.find(&secret::digest("expired"), || at(100)), Err(Denied::Expired));
-    assert_eq!(store.counts(at(99)), Counts { active: 2, expired: 0, disabled: 1 });
-    assert_eq!(store.counts(at(100)), Counts { active: 1, expired: 1, disabled: 1 });
+    assert_eq!(store.counts(at(99)), KeyCounts { active: 2, expired: 0, disabled: 1 });
+    assert_eq!(store.counts(at(100)), KeyCounts { active: 1, expired: 1, disabled: 1 });
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn of_many_keys_each_is_found_by_its_digest_and_by_its_id() {
     let keys = (0..3000).map(|number| key(&format!("key-{number}")));
     let store: KeyStore = keys.collect();
     for (index, key) in store.keys().iter().enumerate() {
-        assert_eq!(store.find(&key.digest, || at(0)), Ok(Found { index, slot: Slot::Current }));
+        assert_eq!(store.find(&key.digest, || at(0)), Ok(FoundKey { index, slot: SecretSlot::Current }));
         assert_eq!(store.by_id(&key.id).unwrap().0, index);
     }
     assert!(store.by_id("key-3000").is_none());
@@ -113,8 +113,8 @@ fn what_is_written_takes_away_and_gives_nothing() {
 
 #[test]
 fn keys_move_under_another_configuration_or_say_what_is_missing() {
-    fn names(plans: &[Arc<str>]) -> Names<'_> {
-        Names { plans, chatflows: &[], wildcard: false }
+    fn names(plans: &[Arc<str>]) -> AllowedNamesRef<'_> {
+        AllowedNamesRef { plans, chatflows: &[], wildcard: false }
     }
     let before = store([Key { plan: 1, ..key("a") }, key("b")]);
     let plans = ["default".into(), "gold".into()];

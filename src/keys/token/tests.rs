@@ -49,7 +49,7 @@ fn tokens_die_with_their_key() {
     assert_eq!(verified(key("app", SECRET), 1001), Ok(0));
     assert_eq!(verified(Key { enabled: false, ..key("app", SECRET) }, 1001), Err(Denied::Disabled));
     assert_eq!(verified(Key { expires_at: Some(at(1001)), ..key("app", SECRET) }, 1001), Err(Denied::Expired));
-    assert_eq!(verified(Key { kind: Kind::Publishable, ..key("app", SECRET) }, 1001), Err(Denied::Unknown));
+    assert_eq!(verified(Key { kind: KeyKind::Publishable, ..key("app", SECRET) }, 1001), Err(Denied::Unknown));
     assert_eq!(verified(key("renamed", SECRET), 1001), Err(Denied::Unknown));
     let rotated = key("app", "new").with_previous(Some((secret::digest(SECRET), at(1010))));
     assert_eq!(verified(rotated.clone(), 1009), Ok(0));

@@ -80,7 +80,7 @@ fn keys_that_came_meanwhile_stay() {
     assert_eq!(ids(&reloader), ["a", "b"]);
     // And are told of by the look that follows.
     let looked = reloader.job(false).run();
-    assert!(looked.outcome.as_ref().is_some_and(|outcome| outcome.changed == BTreeSet::from([Part::Keys])));
+    assert!(looked.outcome.as_ref().is_some_and(|outcome| outcome.changed == BTreeSet::from([ConfigPart::Keys])));
     assert!(reloader.settle(looked));
     assert_eq!(ids(&reloader), ["a", "b"]);
 }

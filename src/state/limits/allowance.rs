@@ -5,10 +5,10 @@ use std::sync::Arc;
 use http::HeaderValue;
 use jiff::Timestamp;
 
-use super::places::{Permit, Places, Queueing, Waiting};
+use super::places::{Permit, ConcurrencyLimit, Queueing, QueuedPlace};
 use super::plan::PlanLimits;
-use super::quota::{Count, Counted, Left};
-use super::rate::{Bucket, Verdict};
+use super::quota::{QuotaCounter, QuotaCount, Left};
+use super::rate::{Bucket, RateDecision};
 use crate::state::later::MaybeLater;
 
 /// One caller's limits; what is used is shared by all workers and by successive policies.
@@ -22,18 +22,18 @@ pub(crate) struct Allowance {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Used {
     bucket: Bucket,
-    counts: Arc<Counts>,
+    counts: Arc<AllowanceCounts>,
 }
 
 /// See [`Used`]; shared with the permits of requests in flight.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub(super) places: Places,
-    quota: Count,
+pub(super) struct AllowanceCounts {
+    pub(super) places: ConcurrencyLimit,
+    quota: QuotaCounter,
 }
 
 /// Whether a request may go on, and what `RateLimit` says of its caller.
-pub(crate) type Decision = (Result<Permit, Exceeded>, HeaderValue);
+pub(crate) type AdmitDecision = (Result<Permit, Exceeded>, HeaderValue);
 
 /// Why a caller must wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +65,11 @@ impl Used {
     }
 
     /// What has been counted against the quota of the running day or month.
-    pub(super) fn counted(&self, now: Timestamp) -> Option<Counted> {
+    pub(super) fn counted(&self, now: Timestamp) -> Option<QuotaCount> {
         self.counts.quota.read(now)
     }
 
-    pub(super) fn restore(&self, counted: Counted) {
+    pub(super) fn restore(&self, counted: QuotaCount) {
         self.counts.quota.restore(counted);
     }
 }
@@ -83,11 +83,11 @@ impl Allowance {
 
     /// Counts a request against everything that the plan limits. Later: too many are in flight, and it waits for one of
     /// them to end.
-    pub(crate) fn admit(&self) -> MaybeLater<Decision> {
+    pub(crate) fn admit(&self) -> MaybeLater<AdmitDecision> {
         let verdict = self.plan.limiter.take(&self.used.bucket);
         let permit = match verdict {
-            Verdict::Limited { retry_after } => Err(Exceeded::Rate { retry_after }),
-            Verdict::Allowed { .. } => match Places::enter(&self.used.counts, self.plan.plan.concurrent.get()) {
+            RateDecision::Limited { retry_after } => Err(Exceeded::Rate { retry_after }),
+            RateDecision::Allowed { .. } => match ConcurrencyLimit::enter(&self.used.counts, self.plan.plan.concurrent.get()) {
                 Some(permit) => Ok(permit),
                 None => match self.queue() {
                     Queueing::Entered(permit) => Ok(permit),
@@ -102,7 +102,7 @@ impl Allowance {
     }
 
     /// The decision, once there is a place or the plan's patience has ended.
-    async fn in_turn(self, waiting: Waiting) -> Decision {
+    async fn in_turn(self, waiting: QueuedPlace) -> AdmitDecision {
         let permit = waiting.place(self.plan.plan.wait).await.ok_or(Exceeded::Concurrent);
         // Others have used the bucket meanwhile, and it has refilled.
         let verdict = self.plan.limiter.look(&self.used.bucket);
@@ -119,11 +119,11 @@ impl Allowance {
         if plan.wait.is_zero() || !has_quota() {
             return Queueing::Full;
         }
-        Places::queue(&self.used.counts, plan.concurrent.get(), plan.queue)
+        ConcurrencyLimit::queue(&self.used.counts, plan.concurrent.get(), plan.queue)
     }
 
     /// Counts what has a place against the quota: last, so that a request that must wait anyhow costs nothing of it.
-    fn charge(&self, permit: Result<Permit, Exceeded>, verdict: Verdict) -> Decision {
+    fn charge(&self, permit: Result<Permit, Exceeded>, verdict: RateDecision) -> AdmitDecision {
         let Some((most, period)) = self.plan.quota() else { return (permit, self.plan.state(verdict, None)) };
         let count = &self.used.counts.quota;
         let (permit, left) = match permit {
@@ -140,11 +140,11 @@ impl Allowance {
     }
 
     /// What has been counted against the quota of the running day or month.
-    pub(crate) fn counted(&self, now: Timestamp) -> Option<Counted> {
+    pub(crate) fn counted(&self, now: Timestamp) -> Option<QuotaCount> {
         self.used.counted(now)
     }
 
-    pub(crate) fn restore(&self, counted: Counted) {
+    pub(crate) fn restore(&self, counted: QuotaCount) {
         self.used.restore(counted);
     }
 }
@@ -160,7 +160,7 @@ mod tests {
         Allowance::new(&Arc::new(limits), previous)
     }
 
-    fn admit(allowance: &Allowance) -> Decision {
+    fn admit(allowance: &Allowance) -> AdmitDecision {
         allowance.admit().now()
     }
 
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(refused(&before), None);
         let after = allowance(&plan(1, 60, 1, 1), Some(&before));
         assert!(matches!(refused(&after), Some(Exceeded::Rate { retry_after: 59..=60 })));
-        let permit = Places::enter(&before.used.counts, 2);
+        let permit = ConcurrencyLimit::enter(&before.used.counts, 2);
         let changed = allowance(&plan(1, 60, 2, 1), Some(&after));
         assert_eq!(refused(&changed), Some(Exceeded::Concurrent), "what is in flight stays in flight");
         drop(permit);

@@ -12,19 +12,19 @@ use super::plan::{Charged, PlanLimits};
 use super::visitors::Visitors;
 use crate::config::{AuthFailures, Plan};
 use crate::keys::{Key, KeyStore};
-use crate::state::ledger::Counts;
+use crate::state::ledger::QuotaCounts;
 
 /// See the module. One for the process.
 #[derive(Debug)]
 pub(crate) struct LimitState {
-    tables: Mutex<Tables>,
+    tables: Mutex<BoundTables>,
     charged: Arc<Charged>,
     delayed: IntCounter,
 }
 
 /// What the policy has that was bound last.
 #[derive(Debug, Default)]
-struct Tables {
+struct BoundTables {
     plans: HashMap<Arc<str>, Arc<PlanLimits>>,
     /// They know the index of an id.
     ids: Arc<KeyStore>,
@@ -93,7 +93,7 @@ impl LimitState {
         let new = |settings| Arc::new(Penalties::new(settings, &self.delayed));
         let penalties = same.or_else(|| policy.auth_failures.map(new));
         let named = visitors.iter().flatten().chain([&of_anonymous]);
-        *tables = Tables {
+        *tables = BoundTables {
             visitors: named.map(|visitors| (Arc::clone(visitors.plan.name()), Arc::clone(visitors))).collect(),
             plans: plans.into_iter().map(|plan| (Arc::clone(plan.name()), plan)).collect(),
             ids: Arc::clone(policy.keys),
@@ -103,7 +103,7 @@ impl LimitState {
         BoundLimits { keys, visitors, anonymous: of_anonymous, penalties }
     }
 
-    fn plan(&self, tables: &Tables, plan: &Plan) -> Arc<PlanLimits> {
+    fn plan(&self, tables: &BoundTables, plan: &Plan) -> Arc<PlanLimits> {
         let before = tables.plans.get(&plan.name).map(|before| &**before);
         Arc::new(PlanLimits::new(plan, before, &self.charged))
     }
@@ -128,12 +128,12 @@ impl LimitState {
     }
 
     /// What has been counted in the running day or month.
-    pub(crate) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> QuotaCounts {
         let now = Timestamp::now();
         let tables = self.tables();
         let keys = tables.ids.keys().iter().zip(&*tables.keys);
         let keys = keys.filter_map(|(key, allowance)| Some((key.id.to_string(), allowance.counted(now)?))).collect();
-        let mut counts = Counts { keys, ..Counts::default() };
+        let mut counts = QuotaCounts { keys, ..QuotaCounts::default() };
         for (plan, visitors) in &tables.visitors {
             let plan = counts.visitors.entry(plan.to_string()).or_default();
             visitors.counted(now, |visitor, counted| {
@@ -145,7 +145,7 @@ impl LimitState {
     }
 
     /// Takes up what was counted before a restart; whoever is no longer known has no count.
-    pub(crate) fn restore(&self, counts: &Counts) {
+    pub(crate) fn restore(&self, counts: &QuotaCounts) {
         let now = Timestamp::now();
         let tables = self.tables();
         for (id, counted) in counts.keys.iter().filter(|(_, counted)| counted.is_current(now)) {
@@ -164,7 +164,7 @@ impl LimitState {
     }
 
     /// A panic under the lock leaves the tables of one policy or of the other.
-    fn tables(&self) -> MutexGuard<'_, Tables> {
+    fn tables(&self) -> MutexGuard<'_, BoundTables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

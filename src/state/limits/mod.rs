@@ -25,11 +25,11 @@ mod table;
 mod visitor;
 mod visitors;
 
-pub(crate) use allowance::{Allowance, Decision, Exceeded};
+pub(crate) use allowance::{Allowance, AdmitDecision, Exceeded};
 pub(crate) use bound::{BoundLimits, LimitPolicy, LimitState};
 pub(crate) use penalty::{Delay, Penalties};
 pub(crate) use places::Permit;
-pub(crate) use quota::Counted;
+pub(crate) use quota::QuotaCount;
 pub(crate) use visitor::Visitor;
 pub(crate) use visitors::Visitors;
 

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use prometheus::IntCounter;
 
-use super::rate::{Bucket, Limiter, Verdict};
-use super::table::{Entry, Table};
+use super::rate::{Bucket, Limiter, RateDecision};
+use super::table::{VisitorEntry, VisitorTable};
 use super::visitor::Visitor;
 use crate::config::AuthFailures;
 
@@ -28,7 +28,7 @@ const MOST: u32 = 1024;
 pub(crate) struct Penalties {
     settings: AuthFailures,
     limiter: Limiter,
-    table: Table<Record>,
+    table: VisitorTable<Record>,
     hasher: RandomState,
     held: Arc<AtomicU32>,
     delayed: IntCounter,
@@ -87,7 +87,7 @@ impl Penalties {
         Self {
             settings,
             limiter: Limiter::new(settings.then, burst),
-            table: Table::default(),
+            table: VisitorTable::default(),
             hasher: RandomState::new(),
             held: Arc::default(),
             delayed: delayed.clone(),
@@ -100,21 +100,21 @@ impl Penalties {
 
     /// Counts a failure.
     pub(crate) fn failed(&self, address: IpAddr, credential: impl Hash) -> Penalty {
-        let (Entry::Own(record) | Entry::Pooled(record)) = self.table.entry(Visitor::at(address));
+        let (VisitorEntry::Own(record) | VisitorEntry::Pooled(record)) = self.table.entry(Visitor::at(address));
         let hash = self.hasher.hash_one(credential);
         let verdict = if record.marks.last.load(Ordering::Relaxed) == hash {
             // One that was answered before.
             self.limiter.look(&record.bucket)
         } else {
             let verdict = self.limiter.take(&record.bucket);
-            if matches!(verdict, Verdict::Allowed { .. }) {
+            if matches!(verdict, RateDecision::Allowed { .. }) {
                 record.marks.last.store(hash, Ordering::Relaxed);
             }
             verdict
         };
         let (retry_after, is_free) = match verdict {
-            Verdict::Allowed { remaining } => (None, remaining > 0),
-            Verdict::Limited { retry_after } => (Some(retry_after), false),
+            RateDecision::Allowed { remaining } => (None, remaining > 0),
+            RateDecision::Limited { retry_after } => (Some(retry_after), false),
         };
         Penalty { retry_after, delay: if is_free { None } else { self.delay(&record) } }
     }

@@ -12,21 +12,21 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::allowance::Counts;
+use super::allowance::AllowanceCounts;
 
 /// One who waits, in the upper half of the number; requests in flight are in the lower one.
 const WAITER: u64 = 1 << 32;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(super) struct ConcurrencyLimit {
     state: AtomicU64,
     /// Only while somebody waits. The number of waiters changes under its lock alone.
-    queue: Mutex<Option<Box<Queue>>>,
+    queue: Mutex<Option<Box<WaitQueue>>>,
 }
 
 #[derive(Debug, Default)]
-struct Queue(VecDeque<Waiter>);
+struct WaitQueue(VecDeque<Waiter>);
 
 #[derive(Debug)]
 struct Waiter {
@@ -40,7 +40,7 @@ struct Waiter {
 pub(super) enum Queueing {
     /// There was one after all.
     Entered(Permit),
-    Waiting(Waiting),
+    Waiting(QueuedPlace),
     Full,
 }
 
@@ -52,16 +52,16 @@ fn waiting(state: u64) -> u64 {
     state / WAITER
 }
 
-impl Places {
+impl ConcurrencyLimit {
     /// Takes a place, unless all are taken or others wait for one.
-    pub(super) fn enter(counts: &Arc<Counts>, most: u32) -> Option<Permit> {
+    pub(super) fn enter(counts: &Arc<AllowanceCounts>, most: u32) -> Option<Permit> {
         let enter = |state| (in_flight(state) < most && waiting(state) == 0).then_some(state + 1);
         let entered = counts.places.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter);
         entered.ok().map(|_| Permit(Arc::clone(counts)))
     }
 
     /// Takes a place in the queue, in which `longest` may stand.
-    pub(super) fn queue(counts: &Arc<Counts>, most: u32, longest: u32) -> Queueing {
+    pub(super) fn queue(counts: &Arc<AllowanceCounts>, most: u32, longest: u32) -> Queueing {
         let places = &counts.places;
         let mut queue = places.lock();
         let come = |state| match (in_flight(state) < most, waiting(state)) {
@@ -77,7 +77,7 @@ impl Places {
                 queue.get_or_insert_default().0.push_back(Waiter { most, place });
                 // A reload may have made room since the others came.
                 places.hand_over(&mut queue, most);
-                Queueing::Waiting(Waiting { counts: Arc::clone(counts), handed, is_over: false })
+                Queueing::Waiting(QueuedPlace { counts: Arc::clone(counts), handed, is_over: false })
             }
             Err(_) => Queueing::Full,
         }
@@ -99,7 +99,7 @@ impl Places {
     }
 
     /// Gives free places to those who have waited longest; `most`: in flight at least, whatever plan they came under.
-    fn hand_over(&self, queue: &mut Option<Box<Queue>>, most: u32) {
+    fn hand_over(&self, queue: &mut Option<Box<WaitQueue>>, most: u32) {
         let Some(waiters) = queue else { return };
         while let Some(first) = waiters.0.front()
             && in_flight(self.state.load(Ordering::Relaxed)) < first.most.max(most)
@@ -132,20 +132,20 @@ impl Places {
     }
 
     /// A panic under the lock leaves no queue half changed.
-    fn lock(&self) -> MutexGuard<'_, Option<Box<Queue>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Box<WaitQueue>>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A place in the queue; dropped, it is given up, with whatever was handed over meanwhile.
 #[derive(Debug)]
-pub(super) struct Waiting {
-    counts: Arc<Counts>,
+pub(super) struct QueuedPlace {
+    counts: Arc<AllowanceCounts>,
     handed: oneshot::Receiver<()>,
     is_over: bool,
 }
 
-impl Waiting {
+impl QueuedPlace {
     /// The place that was handed over within `patience`.
     pub(super) async fn place(mut self, patience: Duration) -> Option<Permit> {
         if tokio::time::timeout(patience, &mut self.handed).await.is_ok_and(|handed| handed.is_ok()) {
@@ -167,7 +167,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for QueuedPlace {
     fn drop(&mut self) {
         if !self.is_over {
             drop(self.give_up());
@@ -177,7 +177,7 @@ impl Drop for Waiting {
 
 /// A request in flight; dropped with its body's last byte.
 #[derive(Debug)]
-pub(crate) struct Permit(Arc<Counts>);
+pub(crate) struct Permit(Arc<AllowanceCounts>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
@@ -189,37 +189,37 @@ impl Drop for Permit {
 mod tests {
     use super::*;
 
-    fn counts() -> Arc<Counts> {
+    fn counts() -> Arc<AllowanceCounts> {
         Arc::default()
     }
 
-    fn state(counts: &Counts) -> (u32, u64) {
+    fn state(counts: &AllowanceCounts) -> (u32, u64) {
         let state = counts.places.state.load(Ordering::Relaxed);
         (in_flight(state), waiting(state))
     }
 
-    fn wait(counts: &Arc<Counts>, most: u32) -> Waiting {
-        match Places::queue(counts, most, 3) {
+    fn wait(counts: &Arc<AllowanceCounts>, most: u32) -> QueuedPlace {
+        match ConcurrencyLimit::queue(counts, most, 3) {
             Queueing::Waiting(waiting) => waiting,
             other => panic!("{other:?}"),
         }
     }
 
     /// Whether its turn has come.
-    async fn is_served(waiting: Waiting) -> Option<Permit> {
+    async fn is_served(waiting: QueuedPlace) -> Option<Permit> {
         waiting.place(Duration::ZERO).await
     }
 
     #[tokio::test]
     async fn places_go_to_those_who_wait_in_their_order() {
         let counts = counts();
-        let (first, second) = (Places::enter(&counts, 2).unwrap(), Places::enter(&counts, 2).unwrap());
-        assert!(Places::enter(&counts, 2).is_none());
+        let (first, second) = (ConcurrencyLimit::enter(&counts, 2).unwrap(), ConcurrencyLimit::enter(&counts, 2).unwrap());
+        assert!(ConcurrencyLimit::enter(&counts, 2).is_none());
         let (a, b, c) = (wait(&counts, 2), wait(&counts, 2), wait(&counts, 2));
-        assert!(matches!(Places::queue(&counts, 2, 3), Queueing::Full));
+        assert!(matches!(ConcurrencyLimit::queue(&counts, 2, 3), Queueing::Full));
         drop(first);
         assert_eq!(state(&counts), (2, 2));
-        assert!(Places::enter(&counts, 2).is_none(), "nobody overtakes");
+        assert!(ConcurrencyLimit::enter(&counts, 2).is_none(), "nobody overtakes");
         // Who leaves the queue makes room in it at once, and is passed over.
         drop(b);
         assert_eq!(state(&counts), (2, 1));
@@ -234,7 +234,7 @@ mod tests {
     #[tokio::test]
     async fn a_place_handed_to_somebody_who_has_left_goes_on() {
         let counts = counts();
-        let permit = Places::enter(&counts, 1).unwrap();
+        let permit = ConcurrencyLimit::enter(&counts, 1).unwrap();
         let (a, b) = (wait(&counts, 1), wait(&counts, 1));
         drop(permit);
         drop(a);
@@ -244,14 +244,14 @@ mod tests {
         assert!(is_served(impatient).await.is_none());
         assert_eq!(state(&counts), (1, 0));
         drop(b);
-        assert!(matches!(Places::queue(&counts, 1, 3), Queueing::Entered(_)));
+        assert!(matches!(ConcurrencyLimit::queue(&counts, 1, 3), Queueing::Entered(_)));
         assert_eq!(state(&counts), (0, 0));
     }
 
     #[tokio::test]
     async fn a_changed_plan_is_taken_over_by_those_who_wait() {
         let counts = counts();
-        let permits = [Places::enter(&counts, 2).unwrap(), Places::enter(&counts, 2).unwrap()];
+        let permits = [ConcurrencyLimit::enter(&counts, 2).unwrap(), ConcurrencyLimit::enter(&counts, 2).unwrap()];
         let before = wait(&counts, 2);
         let after = wait(&counts, 4);
         let (before, after) = (is_served(before).await.unwrap(), is_served(after).await.unwrap());
@@ -272,7 +272,7 @@ mod tests {
                 scope.spawn(move || {
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
                     for round in 0..2_000 {
-                        let permit = Places::enter(counts, 2).or_else(|| match Places::queue(counts, 2, 8) {
+                        let permit = ConcurrencyLimit::enter(counts, 2).or_else(|| match ConcurrencyLimit::queue(counts, 2, 8) {
                             Queueing::Entered(permit) => Some(permit),
                             // Some do not wait for it.
                             Queueing::Waiting(waiting) if (round + number) % 7 == 0 => drop_and(waiting),
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(state(&counts), (0, 0));
     }
 
-    fn drop_and(waiting: Waiting) -> Option<Permit> {
+    fn drop_and(waiting: QueuedPlace) -> Option<Permit> {
         drop(waiting);
         None
     }

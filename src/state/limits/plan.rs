@@ -7,7 +7,7 @@ use http::HeaderValue;
 use jiff::Timestamp;
 
 use super::quota::{Left, Period};
-use super::rate::{Limiter, Verdict, whole_seconds};
+use super::rate::{Limiter, RateDecision, whole_seconds};
 use crate::config::{Plan, QuotaPeriod};
 use crate::wire::decimal::{decimal, width};
 
@@ -76,13 +76,13 @@ impl PlanLimits {
     }
 
     /// `RateLimit`: what is left, and the seconds until nothing is used any more, rounded up; the same for a quota.
-    pub(crate) fn state(&self, verdict: Verdict, quota: Option<Left>) -> HeaderValue {
+    pub(crate) fn state(&self, verdict: RateDecision, quota: Option<Left>) -> HeaderValue {
         let (remaining, reset) = match verdict {
-            Verdict::Allowed { remaining } => {
+            RateDecision::Allowed { remaining } => {
                 let used = self.plan.burst.get().saturating_sub(remaining);
                 (remaining, whole_seconds(self.limiter.period.saturating_mul(used)))
             }
-            Verdict::Limited { retry_after } => (0, retry_after),
+            RateDecision::Limited { retry_after } => (0, retry_after),
         };
         let rate = ("\";r=", remaining, reset);
         let quota = quota.map(|Left { remaining, reset }| ("-quota\";r=", remaining, reset));
@@ -134,8 +134,8 @@ mod tests {
     fn headers_follow_the_draft() {
         let plan = PlanLimits::new(&plan(60, 60, 10, 1), None, &Arc::default());
         assert_eq!(plan.policy, "\"test\";q=60;w=60");
-        assert_eq!(plan.state(Verdict::Allowed { remaining: 4 }, None), "\"test\";r=4;t=6");
-        assert_eq!(plan.state(Verdict::Limited { retry_after: 3 }, None), "\"test\";r=0;t=3");
+        assert_eq!(plan.state(RateDecision::Allowed { remaining: 4 }, None), "\"test\";r=4;t=6");
+        assert_eq!(plan.state(RateDecision::Limited { retry_after: 3 }, None), "\"test\";r=0;t=3");
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
         let day = PlanLimits::new(&with_quota(plan(60, 60, 10, 1), 10_000, QuotaPeriod::Day), None, &Arc::default());
         assert_eq!(day.policy, "\"test\";q=60;w=60, \"test-quota\";q=10000;w=86400");
         let left = Left { remaining: 9_999, reset: 4_000 };
-        let state = day.state(Verdict::Allowed { remaining: 4 }, Some(left));
+        let state = day.state(RateDecision::Allowed { remaining: 4 }, Some(left));
         assert_eq!(state, "\"test\";r=4;t=6, \"test-quota\";r=9999;t=4000");
         let month = PlanLimits::new(&with_quota(plan(60, 60, 10, 1), 5, QuotaPeriod::Month), None, &Arc::default());
         assert_eq!(month.policy, "\"test\";q=60;w=60, \"test-quota\";q=5");

@@ -48,16 +48,16 @@ pub(crate) struct Left {
 
 /// How often one caller has asked: a period's number and a count.
 #[derive(Debug, Default)]
-pub(super) struct Count(AtomicU64);
+pub(super) struct QuotaCounter(AtomicU64);
 
-/// A [`Count`] at one moment, as it is kept on disk.
+/// A [`QuotaCounter`] at one moment, as it is kept on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Counted {
+pub(crate) struct QuotaCount {
     period: u32,
     pub(super) count: u32,
 }
 
-impl Counted {
+impl QuotaCount {
     fn pack(self) -> u64 {
         u64::from(self.period) << 32 | u64::from(self.count)
     }
@@ -73,12 +73,12 @@ impl Counted {
     }
 }
 
-impl Count {
+impl QuotaCounter {
     /// Counts one request if fewer than `most` have come in this period; tells what is left, `Err` if nothing was.
     pub(super) fn charge(&self, most: u32, period: Period) -> Result<Left, Left> {
         let charged = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
             let used = used(word, period);
-            (used < most).then(|| Counted { period: period.number, count: used + 1 }.pack())
+            (used < most).then(|| QuotaCount { period: period.number, count: used + 1 }.pack())
         });
         let left = |remaining| Left { remaining, reset: period.left };
         charged.map(|before| left(most - used(before, period) - 1)).map_err(|_| left(0))
@@ -90,18 +90,18 @@ impl Count {
     }
 
     /// What has been counted in the running day or month, if anything.
-    pub(super) fn read(&self, now: Timestamp) -> Option<Counted> {
-        let counted = Counted::unpack(self.0.load(Ordering::Relaxed));
+    pub(super) fn read(&self, now: Timestamp) -> Option<QuotaCount> {
+        let counted = QuotaCount::unpack(self.0.load(Ordering::Relaxed));
         (counted.count > 0 && counted.is_current(now)).then_some(counted)
     }
 
-    pub(super) fn restore(&self, counted: Counted) {
+    pub(super) fn restore(&self, counted: QuotaCount) {
         self.0.store(counted.pack(), Ordering::Relaxed);
     }
 }
 
 fn used(word: u64, period: Period) -> u32 {
-    let counted = Counted::unpack(word);
+    let counted = QuotaCount::unpack(word);
     if counted.period == period.number { counted.count } else { 0 }
 }
 
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_quota_is_used_up_and_starts_anew() {
-        let count = Count::default();
+        let count = QuotaCounter::default();
         let monday = Period::of(QuotaPeriod::Day, at("2026-11-23T23:59:50Z"));
         assert_eq!(count.charge(2, monday), Ok(Left { remaining: 1, reset: 10 }));
         assert_eq!(count.charge(2, monday), Ok(Left { remaining: 0, reset: 10 }));
@@ -146,20 +146,20 @@ mod tests {
 
     #[test]
     fn only_what_still_counts_is_kept() {
-        let count = Count::default();
+        let count = QuotaCounter::default();
         assert_eq!(count.read(at("2026-11-23T10:00:00Z")), None);
         let _ = count.charge(9, Period::of(QuotaPeriod::Day, at("2026-11-23T10:00:00Z")));
         let kept = count.read(at("2026-11-23T23:00:00Z")).unwrap();
         assert_eq!(serde_json::to_string(&kept).unwrap(), r#"{"period":20261123,"count":1}"#);
         assert_eq!(count.read(at("2026-11-24T00:00:00Z")), None);
-        let other = Count::default();
+        let other = QuotaCounter::default();
         other.restore(kept);
         assert_eq!(other.left(9, Period::of(QuotaPeriod::Day, at("2026-11-23T11:00:00Z"))).remaining, 8);
     }
 
     #[test]
     fn threads_count_together_over_the_turn_of_a_period() {
-        let count = Count::default();
+        let count = QuotaCounter::default();
         let days = ["2026-11-23T12:00:00Z", "2026-11-24T12:00:00Z"].map(|now| Period::of(QuotaPeriod::Day, at(now)));
         for day in days {
             let granted: usize = std::thread::scope(|scope| {

@@ -32,7 +32,7 @@ pub(super) struct Limiter {
 
 /// Where a caller stands after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum RateDecision {
     Allowed {
         remaining: u32,
     },
@@ -58,23 +58,23 @@ impl Limiter {
     }
 
     /// Takes one request out of the bucket.
-    pub(super) fn take(&self, bucket: &Bucket) -> Verdict {
+    pub(super) fn take(&self, bucket: &Bucket) -> RateDecision {
         match self.governor.check_key(bucket) {
-            Ok(state) => Verdict::Allowed { remaining: state.remaining_burst_capacity() },
+            Ok(state) => RateDecision::Allowed { remaining: state.remaining_burst_capacity() },
             Err(until) => {
                 let wait = until.wait_time_from(self.governor.clock().now());
-                Verdict::Limited { retry_after: whole_seconds(wait).max(1) }
+                RateDecision::Limited { retry_after: whole_seconds(wait).max(1) }
             }
         }
     }
 
     /// Where the caller stands, without taking anything.
-    pub(super) fn look(&self, bucket: &Bucket) -> Verdict {
+    pub(super) fn look(&self, bucket: &Bucket) -> RateDecision {
         let now = self.governor.clock().now().duration_since(self.started).as_u64();
         let used = bucket.0.load(Ordering::Relaxed).saturating_sub(now);
         let period = u64::try_from(self.period.as_nanos()).unwrap_or(u64::MAX).max(1);
         let used = u32::try_from(used.div_ceil(period)).unwrap_or(u32::MAX);
-        Verdict::Allowed { remaining: self.burst.get().saturating_sub(used) }
+        RateDecision::Allowed { remaining: self.burst.get().saturating_sub(used) }
     }
 
     /// Whether nothing is used any more: forgetting the bucket changes nothing.
@@ -144,19 +144,19 @@ mod tests {
         let (limiter, bucket) = (limiter(60, 60, 2), Bucket::default());
         assert!(limiter.is_full(&bucket));
         for remaining in [1, 0] {
-            assert_eq!(limiter.take(&bucket), Verdict::Allowed { remaining });
-            assert_eq!(limiter.look(&bucket), Verdict::Allowed { remaining });
+            assert_eq!(limiter.take(&bucket), RateDecision::Allowed { remaining });
+            assert_eq!(limiter.look(&bucket), RateDecision::Allowed { remaining });
         }
-        assert_eq!(limiter.take(&bucket), Verdict::Limited { retry_after: 1 });
+        assert_eq!(limiter.take(&bucket), RateDecision::Limited { retry_after: 1 });
         assert!(!limiter.is_full(&bucket));
-        assert_eq!(limiter.take(&Bucket::default()), Verdict::Allowed { remaining: 1 }, "another caller's");
+        assert_eq!(limiter.take(&Bucket::default()), RateDecision::Allowed { remaining: 1 }, "another caller's");
     }
 
     #[test]
     fn threads_share_a_bucket_without_losing_a_count() {
         let (limiter, bucket) = (limiter(1, 86_400, 1000), Bucket::default());
         let allowed: usize = std::thread::scope(|scope| {
-            let take = || (0..600).filter(|_| matches!(limiter.take(&bucket), Verdict::Allowed { .. })).count();
+            let take = || (0..600).filter(|_| matches!(limiter.take(&bucket), RateDecision::Allowed { .. })).count();
             let threads = [scope.spawn(take), scope.spawn(take)];
             threads.map(|thread| thread.join().unwrap()).iter().sum()
         });

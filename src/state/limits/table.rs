@@ -15,46 +15,46 @@ pub(super) const MOST_VISITORS: usize = 100_000;
 const POOLS: u64 = 4096;
 const SHARDS: u64 = 64;
 
-type Shard<T> = HashMap<Visitor, T>;
+type VisitorShard<T> = HashMap<Visitor, T>;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Table<T> {
-    shards: Box<[Mutex<Shard<T>>]>,
+pub(super) struct VisitorTable<T> {
+    shards: Box<[Mutex<VisitorShard<T>>]>,
     hasher: RandomState,
     /// Entries that are no pools.
     visitors: AtomicUsize,
 }
 
 #[derive(Debug)]
-pub(super) enum Entry<T> {
+pub(super) enum VisitorEntry<T> {
     Own(T),
     /// Together with other newcomers.
     Pooled(T),
 }
 
-impl<T> Default for Table<T> {
+impl<T> Default for VisitorTable<T> {
     fn default() -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         Self { shards, hasher: RandomState::new(), visitors: AtomicUsize::new(0) }
     }
 }
 
-impl<T: Clone + Default> Table<T> {
+impl<T: Clone + Default> VisitorTable<T> {
     /// What is remembered of a visitor, from now on if not before.
-    pub(super) fn entry(&self, visitor: Visitor) -> Entry<T> {
+    pub(super) fn entry(&self, visitor: Visitor) -> VisitorEntry<T> {
         let hash = self.hasher.hash_one(visitor);
         {
             let mut shard = self.shard(hash);
             if let Some(known) = shard.get(&visitor) {
-                return Entry::Own(known.clone());
+                return VisitorEntry::Own(known.clone());
             }
             if self.reserve() {
-                return Entry::Own(shard.entry(visitor).or_default().clone());
+                return VisitorEntry::Own(shard.entry(visitor).or_default().clone());
             }
         }
         let pool = Visitor::Pool(u16::try_from(hash % POOLS).unwrap_or(0));
-        Entry::Pooled(self.shard(self.hasher.hash_one(pool)).entry(pool).or_default().clone())
+        VisitorEntry::Pooled(self.shard(self.hasher.hash_one(pool)).entry(pool).or_default().clone())
     }
 
     /// Remembers a visitor from elsewhere, if there is room.
@@ -102,7 +102,7 @@ impl<T: Clone + Default> Table<T> {
         self.visitors.load(Ordering::Relaxed)
     }
 
-    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard<T>> {
+    fn shard(&self, hash: u64) -> MutexGuard<'_, VisitorShard<T>> {
         let index = usize::try_from(hash >> 32).unwrap_or(0) % self.shards.len();
         #[expect(clippy::indexing_slicing, reason = "a remainder of the length")]
         lock(&self.shards[index])
@@ -110,7 +110,7 @@ impl<T: Clone + Default> Table<T> {
 }
 
 /// A panic under the lock leaves a table that is as good as before: entries are independent of each other.
-fn lock<T>(shard: &Mutex<Shard<T>>) -> MutexGuard<'_, Shard<T>> {
+fn lock<T>(shard: &Mutex<VisitorShard<T>>) -> MutexGuard<'_, VisitorShard<T>> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -126,28 +126,29 @@ mod tests {
 
     #[test]
     fn a_million_visitors_take_no_more_room_than_the_table_has() {
-        let table = Table::<Arc<u8>>::default();
-        let pooled = (0..1_000_000).filter(|number| matches!(table.entry(visitor(*number)), Entry::Pooled(_))).count();
+        let table = VisitorTable::<Arc<u8>>::default();
+        let pooled =
+            (0..1_000_000).filter(|number| matches!(table.entry(visitor(*number)), VisitorEntry::Pooled(_))).count();
         assert_eq!((table.len(), pooled), (MOST_VISITORS, 1_000_000 - MOST_VISITORS));
-        let entries = |table: &Table<_>| table.shards.iter().map(|shard| lock(shard).len()).sum::<usize>();
+        let entries = |table: &VisitorTable<_>| table.shards.iter().map(|shard| lock(shard).len()).sum::<usize>();
         assert!(entries(&table) <= MOST_VISITORS + 4096);
-        let room = |table: &Table<_>| table.shards.iter().map(|shard| lock(shard).capacity()).sum::<usize>();
+        let room = |table: &VisitorTable<_>| table.shards.iter().map(|shard| lock(shard).capacity()).sum::<usize>();
         assert!(room(&table) <= 4 * MOST_VISITORS);
         // Whoever was there before the crowd is not touched by it.
-        assert!(matches!(table.entry(visitor(7)), Entry::Own(_)));
+        assert!(matches!(table.entry(visitor(7)), VisitorEntry::Own(_)));
 
         table.retain(|_| false);
         assert_eq!((table.len(), entries(&table), room(&table)), (0, 0, 0));
-        assert!(matches!(table.entry(visitor(999_999)), Entry::Own(_)));
+        assert!(matches!(table.entry(visitor(999_999)), VisitorEntry::Own(_)));
     }
 
     #[test]
     fn a_newcomer_to_a_full_table_always_gets_the_same_share() {
-        let table = Table::<Arc<u8>>::default();
+        let table = VisitorTable::<Arc<u8>>::default();
         (0..100_000).for_each(|number| drop(table.entry(visitor(number))));
         let pooled = |number| match table.entry(visitor(number)) {
-            Entry::Pooled(value) => value,
-            Entry::Own(_) => panic!("there is no room"),
+            VisitorEntry::Pooled(value) => value,
+            VisitorEntry::Own(_) => panic!("there is no room"),
         };
         assert!(Arc::ptr_eq(&pooled(200_000), &pooled(200_000)));
         let mut seen = 0;
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn workers_count_entries_together() {
-        let table = Table::<Arc<u8>>::default();
+        let table = VisitorTable::<Arc<u8>>::default();
         std::thread::scope(|scope| {
             for start in [0, 1] {
                 let table = &table;

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::allowance::{Allowance, Used};
 use super::plan::PlanLimits;
-use super::quota::Counted;
-use super::table::{Entry, MOST_VISITORS, Table};
+use super::quota::QuotaCount;
+use super::table::{MOST_VISITORS, VisitorEntry, VisitorTable};
 use super::visitor::Visitor;
 
 /// See the module.
@@ -16,7 +16,7 @@ pub(crate) struct Visitors {
     pub(crate) plan: Arc<PlanLimits>,
     /// The plan of newcomers who share entries: one's use of a day must not end another's.
     crowd: Arc<PlanLimits>,
-    table: Arc<Table<Used>>,
+    table: Arc<VisitorTable<Used>>,
 }
 
 impl Visitors {
@@ -25,7 +25,7 @@ impl Visitors {
         let table = match previous {
             Some(previous) if Arc::ptr_eq(&previous.plan.limiter, &plan.limiter) => Arc::clone(&previous.table),
             Some(previous) => {
-                let table = Table::default();
+                let table = VisitorTable::default();
                 previous.table.for_each(|visitor, used| table.insert(visitor, used.carried(&previous.plan, plan)));
                 Arc::new(table)
             }
@@ -36,8 +36,8 @@ impl Visitors {
 
     pub(crate) fn allowance(&self, visitor: Visitor) -> Allowance {
         match self.table.entry(visitor) {
-            Entry::Own(used) => Allowance { plan: Arc::clone(&self.plan), used },
-            Entry::Pooled(used) => Allowance { plan: Arc::clone(&self.crowd), used },
+            VisitorEntry::Own(used) => Allowance { plan: Arc::clone(&self.plan), used },
+            VisitorEntry::Pooled(used) => Allowance { plan: Arc::clone(&self.crowd), used },
         }
     }
 
@@ -67,7 +67,7 @@ impl Visitors {
     }
 
     /// Calls `look` with each count of the running day or month.
-    pub(crate) fn counted(&self, now: Timestamp, mut look: impl FnMut(Visitor, Counted)) {
+    pub(crate) fn counted(&self, now: Timestamp, mut look: impl FnMut(Visitor, QuotaCount)) {
         self.table.for_each(|visitor, used| {
             if let Some(counted) = used.counted(now) {
                 look(visitor, counted);
@@ -75,7 +75,7 @@ impl Visitors {
         });
     }
 
-    pub(crate) fn restore(&self, visitor: Visitor, counted: Counted) {
+    pub(crate) fn restore(&self, visitor: Visitor, counted: QuotaCount) {
         let used = Used::default();
         used.restore(counted);
         self.table.insert(visitor, used);
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::config::{Plan, QuotaPeriod};
     use crate::state::limits::Exceeded;
-    use crate::state::limits::allowance::Decision;
+    use crate::state::limits::allowance::AdmitDecision;
     use crate::state::limits::tests::{plan, with_quota};
 
     fn visitors(plan: &Plan, previous: Option<&Visitors>) -> Visitors {
@@ -99,7 +99,7 @@ mod tests {
         Visitor::V4(number.to_be_bytes())
     }
 
-    fn admit(visitors: &Visitors, number: u32) -> Decision {
+    fn admit(visitors: &Visitors, number: u32) -> AdmitDecision {
         visitors.allowance(at(number)).admit().now()
     }
 
