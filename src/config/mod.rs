@@ -4,10 +4,12 @@
 //! validates (`resolve.rs`) and reports every problem at once with file, line, column and field (`error.rs`).
 //! Nothing in here knows sockets, requests or TLS.
 
+mod chatflow;
 pub(crate) mod content;
 mod error;
 mod expand;
 mod file;
+mod limits;
 pub(crate) mod load;
 pub mod origin;
 pub mod override_rules;
@@ -15,22 +17,24 @@ mod part;
 pub(crate) mod resolve;
 mod secret;
 pub(crate) mod units;
+mod upstream;
 pub(crate) mod yaml;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
 use ipnet::IpNet;
 
+pub use chatflow::{Access, BodyMode, Chatflow, Events, ResponseShape};
 pub use error::{Problem, Problems};
+pub use limits::{AuthFailures, Plan, Quota, QuotaPeriod, Rate};
 pub use origin::{OriginError, Origins};
 pub(crate) use part::ConfigPart;
 pub use secret::{Secret, SecretFile};
+pub use upstream::{Engine, EngineLimits, Flowise, Upstream, UpstreamKind, UpstreamUrl};
 
 /// Whether JavaScript gives a name a meaning of its own; Flowise would not take it for a plain field.
 #[must_use]
@@ -178,127 +182,6 @@ pub enum LogFormat {
     Text,
 }
 
-/// What answers chatflows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Upstream {
-    pub name: Arc<str>,
-    pub kind: UpstreamKind,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum UpstreamKind {
-    Flowise(Flowise),
-    Engine(Engine),
-    /// The built-in flow behind `flowgate demo`; no configuration file can name it.
-    Demo,
-}
-
-/// The built-in engine.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Engine {
-    /// Where exported flows are: `FILE.json` answers the chatflow `FILE`.
-    pub flows_dir: PathBuf,
-    /// Threads that compute flows.
-    pub threads: NonZeroUsize,
-    /// What Flowise keeps in its credential store: by the credential's name and the field's.
-    pub credentials: HashMap<String, HashMap<String, Secret>>,
-    /// What tools and HTTP nodes may call beside the open internet.
-    pub allow_networks: Vec<IpNet>,
-    pub limits: EngineLimits,
-}
-
-/// What one run of a flow may take, with everything that runs for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EngineLimits {
-    pub time: Duration,
-    /// Nodes run.
-    pub steps: u64,
-    pub model_calls: u64,
-    pub tool_calls: u64,
-    /// Bytes of what it holds.
-    pub text: u64,
-}
-
-impl Default for EngineLimits {
-    fn default() -> Self {
-        Self { time: Duration::from_mins(10), steps: 10_000, model_calls: 200, tool_calls: 200, text: 32 << 20 }
-    }
-}
-
-/// One Flowise, or several that share a database.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Flowise {
-    /// At least one.
-    pub urls: Vec<UpstreamUrl>,
-    /// Flowise's own key, from `api_key` or `api_key_file`; `None` when empty or absent.
-    pub api_key: Option<Secret>,
-    /// PEM bundle that replaces the system's roots for `https` URLs: its path and content.
-    pub ca: Option<(PathBuf, Arc<[u8]>)>,
-    pub connect_timeout: Duration,
-    /// To the first response byte.
-    pub response_timeout: Duration,
-    /// Silence inside a stream.
-    pub stream_idle_timeout: Duration,
-    /// Header fields of clients that go on to it, beside those that always do.
-    pub pass_headers: Vec<HeaderName>,
-}
-
-/// `scheme://host:port` of an upstream; no path, no credentials.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct UpstreamUrl {
-    pub https: bool,
-    /// Without brackets for IPv6.
-    pub host: String,
-    pub port: u16,
-}
-
-/// Limits by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    pub name: Arc<str>,
-    pub requests: Rate,
-    /// How many requests may come at once.
-    pub burst: std::num::NonZeroU32,
-    /// Requests and streams in flight.
-    pub concurrent: std::num::NonZeroU32,
-    pub quota: Option<Quota>,
-    /// How long a request waits for one of those in flight to end; zero: not at all.
-    pub wait: Duration,
-    /// How many wait at most.
-    pub queue: u32,
-}
-
-/// What wrong keys from one address meet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AuthFailures {
-    /// Answered at once.
-    pub free: u32,
-    /// And then; more are refused.
-    pub then: Rate,
-    /// Until such an answer is given; zero: at once.
-    pub delay: Duration,
-}
-
-impl Default for AuthFailures {
-    fn default() -> Self {
-        let then = Rate { count: std::num::NonZeroU32::MIN.saturating_add(9), per: Duration::from_mins(1) };
-        Self { free: 20, then, delay: Duration::from_secs(1) }
-    }
-}
-
-/// `10000/day`: a count per calendar day or month (UTC).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
-    pub count: std::num::NonZeroU32,
-    pub per: QuotaPeriod,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QuotaPeriod {
-    Day,
-    Month,
-}
-
 /// What browsers of other origins may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cors {
@@ -319,79 +202,6 @@ impl Default for Cors {
             allowed_headers: String::new(),
         }
     }
-}
-
-/// `60/min`: a count per period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    pub count: std::num::NonZeroU32,
-    pub per: Duration,
-}
-
-/// A public name, what answers it, and its policy.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Chatflow {
-    pub name: Arc<str>,
-    /// Index into [`Config::upstreams`].
-    pub upstream: usize,
-    /// Flowise's own id, a lower-case UUID; `None` for the wildcard, whose id is the name that was asked for.
-    pub id: Option<Arc<str>>,
-    /// This flow's own Flowise key; `None`: the upstream's.
-    pub api_key: Option<Secret>,
-    pub access: Access,
-    /// Origins whose pages may call it: its own, else those of [`Config::cors`].
-    pub allowed_origins: Origins,
-    pub body: BodyMode,
-    pub response: ResponseShape,
-    pub events: Events,
-    /// Chat and session ids are namespaced by caller; never with [`BodyMode::Passthrough`].
-    pub isolate_sessions: bool,
-    /// Index into [`Config::plans`] for callers without a key.
-    pub plan: usize,
-    /// Paths inside `overrideConfig` that a client may set, e.g. `["vars", "userId"]`.
-    pub override_config: Vec<Vec<String>>,
-    /// Characters (Unicode scalar values) of `question`.
-    pub max_question_chars: usize,
-    /// Longest run of letters in `question`.
-    pub max_word_chars: usize,
-    /// Forced into `overrideConfig.vars`.
-    pub vars: serde_json::Map<String, serde_json::Value>,
-    /// Forced into `overrideConfig`.
-    pub force_override: serde_json::Map<String, serde_json::Value>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// A key or a token is needed.
-    Key,
-    /// Anyone from a listed origin, within the limits of an address.
-    Public,
-}
-
-/// The shape of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResponseShape {
-    /// As Flowise gives it.
-    Flowise,
-    /// `{id, role, content, sources}`, so that a page does not depend on Flowise's fields.
-    Message,
-}
-
-/// Stream events, and the JSON fields that match them, which a client may see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Events {
-    All,
-    /// What Flowise's widget shows its visitor; of an agentflow's steps their names and states.
-    Widget,
-    Only(Arc<[Box<str>]>),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyMode {
-    /// Read within the bound, checked field by field and re-serialised.
-    Checked,
-    /// Forwarded unread and untouched.
-    Passthrough,
 }
 
 impl Config {

@@ -4,10 +4,12 @@
 //! `KEY=$(flowgate keys create --id app)` works, and what to do with it to stderr. It cannot be shown again: the file
 //! holds its digest only.
 
+mod create;
 mod list;
+mod revoke;
+mod rotate;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{ArgGroup, Args, Subcommand};
 use ipnet::IpNet;
@@ -15,9 +17,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::disk::{self, DiskError, LockedFile};
 use super::edit::{self, Change};
-use super::file::{self, KeyEntry, AllowedNamesRef};
-use super::secret::{self, KeyKind, NoRandomness};
-use super::{Details, Key, KeyState, written};
+use super::file::{self, AllowedNamesRef, KeyEntry};
+use super::secret::NoRandomness;
 use crate::config::{OriginError, Origins, Problems, Secret};
 
 const HEADER: &str = "\
@@ -193,134 +194,6 @@ impl CommandContext<'_> {
             Some(config) => format!("a gateway that runs with {}", config.display()),
             None => format!("a gateway whose keys_file is {}", self.file.display()),
         }
-    }
-}
-
-impl CreateKey {
-    fn run(&self, place: &CommandContext<'_>, now: Timestamp) -> Result<Output, CommandError> {
-        let expires_at = self.expires_in.map(|span| after(now, span)).transpose()?.or(self.expires_at);
-        if expires_at.is_some_and(|end| end <= now) {
-            return Err(CommandError::ExpiresInThePast);
-        }
-        let kind = if self.publishable { KeyKind::Publishable } else { KeyKind::Secret };
-        let mut allowed_origins = Origins::default();
-        for text in &self.origins {
-            allowed_origins.add(text)?;
-        }
-        let secret = secret::generate(kind)?;
-        let mut key = Key {
-            kind,
-            chatflows: (!self.chatflows.is_empty())
-                .then(|| self.chatflows.iter().map(|name| name.as_str().into()).collect()),
-            upsert: self.upsert,
-            expires_at,
-            ..Key::new(&self.id, secret::digest(secret.expose()))
-        };
-        key.set_details(Details { previous: None, allowed_origins, allowed_ips: self.allowed_ips.clone() });
-        let new = KeyEntry { at: None, plan: self.plan.as_deref().map(Arc::from), key };
-        let locked = LockedFile::open(place.file)?;
-        let text = locked.text().filter(|text| !text.is_empty()).unwrap_or(HEADER).to_owned();
-        let entries = file::read(place.file, &text, None)?;
-        if entries.iter().any(|entry| entry.key.id == new.key.id) {
-            return Err(CommandError::IdTaken(new.key.id));
-        }
-        write(place, locked, &text, &entries, &Change::Append(new))?;
-        Ok(printed(&secret, &format!("key `{}` is in {}", self.id, place.file.display())))
-    }
-}
-
-impl RotateKey {
-    fn run(&self, place: &CommandContext<'_>, now: Timestamp) -> Result<Output, CommandError> {
-        let until = after(now, self.grace)?;
-        let locked = LockedFile::open(place.file)?;
-        let (text, entries, index) = find(place.file, &locked, &self.id)?;
-        let mut new = entries.get(index).cloned().ok_or_else(|| CommandError::NoSuchKey(self.id.clone()))?;
-        let secret = secret::generate(new.key.kind)?;
-        let was_rotating = new.key.is_rotating(now);
-        new.key.set_previous((until > now).then_some((new.key.digest, until)));
-        let mut note = match new.key.previous() {
-            Some((_, until)) => format!("key `{}` has a new secret; the old one works until {until}", self.id),
-            None => format!("key `{}` has a new secret; the old one no longer works", self.id),
-        };
-        if was_rotating {
-            note.push_str("; the one before that no longer works");
-        }
-        match new.key.state(now) {
-            KeyState::Active => {}
-            KeyState::Expired => note.push_str("; the key has expired, so neither works"),
-            KeyState::Disabled => note.push_str("; the key is disabled, so neither works"),
-        }
-        new.key.digest = secret::digest(secret.expose());
-        write(place, locked, &text, &entries, &Change::Replace(index, new))?;
-        Ok(printed(&secret, &note))
-    }
-}
-
-impl RevokeKey {
-    fn run(&self, place: &CommandContext<'_>) -> Result<Output, CommandError> {
-        let locked = LockedFile::open(place.file)?;
-        let edited = match find(place.file, &locked, &self.id) {
-            Err(CommandError::Invalid(problems)) => self.edited_in_part(place, &locked, problems)?,
-            found => self.edited(place, found?)?,
-        };
-        locked.replace(&edited)?;
-        let done = if self.delete { "deleted" } else { "disabled" };
-        let mut stderr = format!(
-            "key `{}` is {done} in {}; {}, if one runs, refuses it within 2 seconds\n",
-            self.id,
-            place.file.display(),
-            place.takers()
-        );
-        // No reason to keep a key: a gateway takes over at least what such a file revokes.
-        if let Err(problems) = file::read(place.file, &edited, place.names.as_ref()) {
-            stderr = format!(
-                "{problems}\nwarning: of this file only what it revokes is taken over until that is right\n{stderr}"
-            );
-        }
-        Ok(Output { stdout: Secret::new(String::new()), stderr })
-    }
-
-    fn edited(
-        &self,
-        place: &CommandContext<'_>,
-        (text, entries, index): (String, Vec<KeyEntry>, usize),
-    ) -> Result<String, CommandError> {
-        let mut entry = entries.get(index).cloned().ok_or_else(|| CommandError::NoSuchKey(self.id.clone()))?;
-        let change = if self.delete {
-            if entries.len() == 1 {
-                return Err(CommandError::LastKey(entry.key.id));
-            }
-            Change::Remove(index)
-        } else {
-            entry.key.enabled = false;
-            Change::Replace(index, entry)
-        };
-        edited(place.file, &text, &entries, &change)
-    }
-
-    /// In a file with mistakes: no reason to keep a key either, as far as it can be read.
-    fn edited_in_part(
-        &self,
-        place: &CommandContext<'_>,
-        locked: &LockedFile,
-        problems: Problems,
-    ) -> Result<String, CommandError> {
-        let mut text = locked.text().unwrap_or_default().to_owned();
-        let Some(mut written) = written::read(place.file, &text) else { return Err(problems.into()) };
-        // By mistake there may be several.
-        let places = written.with_id(&self.id).to_vec();
-        if places.is_empty() {
-            return Err(problems.into());
-        }
-        for index in places.into_iter().rev() {
-            if self.delete && written.is_last(index) {
-                return Err(CommandError::LastKey(self.id.as_str().into()));
-            }
-            let edited = edit::revoke(&text, &written, index, self.delete);
-            text = edited.map_err(|edit::Unfaithful| CommandError::Uneditable(place.file.to_owned()))?;
-            written = written::read(place.file, &text).unwrap_or_default();
-        }
-        Ok(text)
     }
 }
 

@@ -318,7 +318,7 @@ const READ: &[(&str, &str)] = &[
     ("nodes/tools/requests/mod.rs", "an author's input"),
     ("nodes/utilities/branch.rs", "an author's input"),
     ("nodes/utilities/script/read.rs", "an author's code"),
-    ("provider/mod.rs", "all that a provider answered"),
+    ("provider/incoming.rs", "all that a provider answered"),
     ("text/mustache/fields.rs", "an author's names and values"),
     ("text/mustache/json.rs", "an author's JSON; a value that is all of its place"),
     ("text/mustache/lenient.rs", "an author's JSON"),

@@ -4,19 +4,21 @@
 //! empty one. Anything else (a plain `String` or enum field with a wrong value, a missing field) ends the reading with
 //! its place, so structs whose leaves are [`YamlNode`]s lose nothing. Messages never contain a value of the file.
 
+mod access;
+mod error;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, Expected, IntoDeserializer, MapAccess, SeqAccess,
-    Unexpected, Visitor,
-};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
+use self::access::{LocatedMembers, Member, NodeMap, NodeSequence};
+use self::error::DeserializeError;
 use super::value::{AT, LOCATED};
-use super::{At, YamlNode, Report, Value, suggest};
+use super::{At, Report, Value, YamlNode, suggest};
 
 /// Characters of one name that a field path shows.
 const MAX_SHOWN: usize = 64;
@@ -128,66 +130,6 @@ impl fmt::Display for NodePath<'_> {
     }
 }
 
-/// Why reading ended. No message: it is in the report already.
-#[derive(Debug)]
-struct DeserializeError {
-    message: Option<String>,
-    at: Option<(u32, u32)>,
-    field: String,
-}
-
-impl DeserializeError {
-    /// Places a failure that does not know its place yet.
-    fn place(mut self, node: &YamlNode, path: NodePath<'_>) -> Self {
-        if self.at.is_none() {
-            self.at = Some(node.at());
-            self.field = path.to_string();
-        }
-        self
-    }
-}
-
-impl fmt::Display for DeserializeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message.as_deref().unwrap_or("reported"))
-    }
-}
-
-impl std::error::Error for DeserializeError {}
-
-impl serde::de::Error for DeserializeError {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { message: Some(message.to_string()), at: None, field: String::new() }
-    }
-
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let found = match found {
-            Unexpected::Bool(_) => "true or false",
-            Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
-            Unexpected::Str(_) => "a string",
-            Unexpected::Unit | Unexpected::Option => "nothing",
-            Unexpected::Seq => "a list",
-            _ => "a map",
-        };
-        let expected = expected.to_string();
-        let quote = expected == "a string" && matches!(found, "a number" | "true or false");
-        let hint = if quote { ": put it in quotes" } else { "" };
-        Self::custom(format_args!("expected {expected}, found {found}{hint}"))
-    }
-
-    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::custom(format_args!("expected {expected}"))
-    }
-
-    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::custom(format_args!("expected {}", expected.join(" or ")))
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::custom(format_args!("the field `{field}` is missing"))
-    }
-}
-
 #[derive(Clone, Copy)]
 struct NodeDeserializer<'a, 'r> {
     node: &'a YamlNode,
@@ -197,7 +139,11 @@ struct NodeDeserializer<'a, 'r> {
 
 impl<'a> NodeDeserializer<'a, '_> {
     /// Reports a node of the wrong shape and reads on as if it were empty.
-    fn reported<T>(self, expected: &str, empty: impl FnOnce() -> Result<T, DeserializeError>) -> Result<T, DeserializeError> {
+    fn reported<T>(
+        self,
+        expected: &str,
+        empty: impl FnOnce() -> Result<T, DeserializeError>,
+    ) -> Result<T, DeserializeError> {
         let message = format!("expected {expected}, found {}", self.node.value.kind());
         self.report.borrow_mut().add(Some(self.node.at()), self.path.to_string(), message);
         empty().map_err(|_| DeserializeError { message: None, at: None, field: String::new() })
@@ -241,7 +187,11 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_, '_> {
         if matches!(self.node.value, Value::Null) { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, DeserializeError> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DeserializeError> {
         if name == AT {
             return visitor.visit_seq(LocatedMembers { reader: self, next: Member::Line, has_field: true });
         }
@@ -293,7 +243,11 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_, '_> {
     ) -> Result<V::Value, DeserializeError> {
         match &self.node.value {
             Value::String(value) => visitor.visit_enum(value.as_str().into_deserializer()),
-            other => Err(DeserializeError::custom(format_args!("expected {}, found {}", variants.join(" or "), other.kind()))),
+            other => Err(DeserializeError::custom(format_args!(
+                "expected {}, found {}",
+                variants.join(" or "),
+                other.kind()
+            ))),
         }
         .map_err(|failure: DeserializeError| failure.place(self.node, self.path))
     }
@@ -301,99 +255,5 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_, '_> {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct tuple
         tuple_struct identifier ignored_any
-    }
-}
-
-struct NodeSequence<'a, 'r> {
-    reader: NodeDeserializer<'a, 'r>,
-    items: std::iter::Enumerate<std::slice::Iter<'a, YamlNode>>,
-}
-
-impl<'de> SeqAccess<'de> for NodeSequence<'_, '_> {
-    type Error = DeserializeError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DeserializeError> {
-        let Some((index, node)) = self.items.next() else { return Ok(None) };
-        let path = NodePath::Index(&self.reader.path, index);
-        seed.deserialize(NodeDeserializer { node, path, report: self.reader.report }).map(Some)
-    }
-}
-
-struct NodeMap<'a, 'r> {
-    reader: NodeDeserializer<'a, 'r>,
-    rest: std::slice::Iter<'a, (At<String>, YamlNode)>,
-    current: Option<(&'a str, &'a YamlNode)>,
-    /// The names that a struct has; a map has any.
-    known: Option<&'static [&'static str]>,
-}
-
-impl<'a> NodeMap<'a, '_> {
-    /// The next entry with a known name; the others are reported.
-    fn next_known(&mut self) -> Option<&'a (At<String>, YamlNode)> {
-        for entry in self.rest.by_ref() {
-            let (key, _) = entry;
-            let Some(known) = self.known else { return Some(entry) };
-            if known.contains(&key.value.as_str()) {
-                return Some(entry);
-            }
-            let field = NodePath::Key(&self.reader.path, &key.value).to_string();
-            let message = format!("unknown field, {}", suggest(&key.value, known.iter().copied()));
-            self.reader.report.borrow_mut().add(Some(key.at()), field, message);
-        }
-        None
-    }
-}
-
-impl<'de> MapAccess<'de> for NodeMap<'_, '_> {
-    type Error = DeserializeError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DeserializeError> {
-        let Some((key, value)) = self.next_known() else { return Ok(None) };
-        self.current = Some((&key.value, value));
-        let node =
-            At { value: Value::String(key.value.clone()), line: key.line, column: key.column, field: String::new() };
-        let path = NodePath::Key(&self.reader.path, &key.value);
-        seed.deserialize(NodeDeserializer { node: &node, path, report: self.reader.report }).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeserializeError> {
-        let Some((name, node)) = self.current.take() else { return Err(DeserializeError::custom("a value without its name")) };
-        seed.deserialize(NodeDeserializer { node, path: NodePath::Key(&self.reader.path, name), report: self.reader.report })
-    }
-}
-
-/// The members of an [`At`]: line, column, field, value; of a [`Located`](super::Located) all but the field.
-struct LocatedMembers<'a, 'r> {
-    reader: NodeDeserializer<'a, 'r>,
-    next: Member,
-    has_field: bool,
-}
-
-#[derive(Clone, Copy)]
-enum Member {
-    Line,
-    Column,
-    Field,
-    Value,
-}
-
-impl<'de> SeqAccess<'de> for LocatedMembers<'_, '_> {
-    type Error = DeserializeError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DeserializeError> {
-        let NodeDeserializer { node, path, .. } = self.reader;
-        let member = self.next;
-        self.next = match member {
-            Member::Line => Member::Column,
-            Member::Column if self.has_field => Member::Field,
-            _ => Member::Value,
-        };
-        match member {
-            Member::Line => seed.deserialize(node.line.into_deserializer()),
-            Member::Column => seed.deserialize(node.column.into_deserializer()),
-            Member::Field => seed.deserialize(path.to_string().into_deserializer()),
-            Member::Value => seed.deserialize(self.reader),
-        }
-        .map(Some)
     }
 }

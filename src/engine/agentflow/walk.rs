@@ -1,23 +1,21 @@
-//! Goes from node to node, and tells clients of each step.
+//! Goes from node to node.
+
+mod progress;
 
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::flow::Agentflow;
 use super::graph::Graph;
 use super::runtime::{Iteration, Runtime};
-use super::shown;
 use super::step::{Node, Outcome, Then, Visit};
 use super::values::{Scope, shown as text_of};
-use super::written::{self, Written};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
-use crate::engine::text::size::bytes_of;
-use crate::predict::chat_id;
 
 /// Flowise's own: nodes run at one level, and how often a loop goes back that says nothing about it.
 const MOST_NODES: usize = 1000;
@@ -211,114 +209,6 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// What was run inside an iteration, among what was run.
-    fn adopt(&mut self, node: &Node, iteration: &Iteration, executed: Vec<Value>) -> Result<(), Failure> {
-        let context = iteration.shown(&self.shared.run.request.session_id);
-        let more = bytes_of(&context);
-        for mut entry in executed {
-            self.shared.run.budget().hold(more)?;
-            if let Some(data) = entry.get_mut("data").and_then(Value::as_object_mut) {
-                data.insert("iterationIndex".to_owned(), iteration.index.into());
-                data.insert("iterationContext".to_owned(), context.clone());
-                data.insert("parentNodeId".to_owned(), node.id.as_str().into());
-            }
-            let bytes = bytes_of(&entry);
-            self.runtime.executed.push(entry, bytes);
-        }
-        Ok(())
-    }
-
-    /// Notes that a node waits for its user, and tells it.
-    fn wait(
-        &mut self,
-        at: usize,
-        node: &Node,
-        mut outcome: Outcome,
-        pending: Value,
-        calls: Value,
-    ) -> Result<(), Failure> {
-        let mut action = json!({
-            "id": chat_id::random().unwrap_or_default(),
-            "mapping": { "approve": "Proceed", "reject": "Reject" },
-            "elements": [
-                { "type": "agentflowv2-approve-button", "label": "Proceed" },
-                { "type": "agentflowv2-reject-button", "label": "Reject" },
-            ],
-            "data": { "nodeId": node.id, "nodeLabel": node.label, "input": shown::input(node.kind, &outcome.input) },
-        });
-        if let (Some(data), false) = (action.get_mut("data").and_then(Value::as_object_mut), calls.is_null()) {
-            data.insert("toolCalls".to_owned(), calls);
-        }
-        outcome.output.insert("humanInputAction".to_owned(), action.clone());
-        let mut entry = self.entry(at, node, outcome, "STOPPED");
-        if let (Some(data), false) = (entry.get_mut("data").and_then(Value::as_object_mut), pending.is_null()) {
-            data.insert("pending".to_owned(), pending);
-        }
-        self.note(entry)?;
-        let Runtime { state, executed, .. } = &self.runtime;
-        let would_wait = Written { id: &self.shared.message, state, form: None, waits: Some(&**executed) };
-        // Nobody is asked for what cannot go on.
-        written::write(&would_wait).inspect_err(|_| self.runtime.executed.forget_last())?;
-        self.tell_step(node, "STOPPED", None);
-        self.tell_executed(true);
-        self.tell("agentFlowEvent", &"STOPPED".into());
-        self.tell("action", &action);
-        Ok(())
-    }
-
-    /// Keeps what was run.
-    fn note(&mut self, entry: Value) -> Result<(), Failure> {
-        let bytes = bytes_of(&entry);
-        self.shared.run.budget().hold(bytes)?;
-        self.runtime.executed.push(entry, bytes);
-        Ok(())
-    }
-
-    fn finish(&mut self, at: usize, node: &Node, mut outcome: Outcome) -> Result<(), Failure> {
-        let state = outcome.state.get_or_insert_with(|| self.runtime.state.clone()).clone();
-        let history = outcome.history.clone().unwrap_or_default();
-        // A model's answer may have any names in it; only the start says what is forgotten.
-        let is_start = node.kind == "startAgentflow";
-        let forgets = is_start && outcome.output.get("ephemeralMemory") == Some(&Value::Bool(true));
-        let entry = self.entry(at, node, outcome, "FINISHED");
-        self.note(entry)?;
-        self.tell_step(node, "FINISHED", None);
-        if self.iteration.is_none() {
-            self.tell_executed(false);
-        }
-        self.runtime.state = state;
-        self.runtime.history.extend(history);
-        if forgets {
-            self.runtime.past = Rc::default();
-        }
-        Ok(())
-    }
-
-    /// Notes and tells that a node failed; the failure as clients see it.
-    fn fail(&mut self, at: usize, node: &Node, failure: Failure) -> Failure {
-        let (failure, status) = match failure {
-            Failure::Aborted => (Failure::flow("Flow execution was cancelled"), "TERMINATED"),
-            failure => (failure, "ERROR"),
-        };
-        let error = self.shared.run.told(&failure);
-        let entry = json!({
-            "nodeId": node.id,
-            "nodeLabel": node.label,
-            "previousNodeIds": self.before(at),
-            "data": { "id": node.id, "name": node.kind, "error": error },
-            "status": status,
-        });
-        // Too much or not: it is the last.
-        let bytes = bytes_of(&entry);
-        self.runtime.executed.push(entry, bytes);
-        self.tell_step(node, status, Some(error.as_str()).filter(|_| status == "ERROR"));
-        if self.iteration.is_none() {
-            self.tell_executed(true);
-            self.tell("agentFlowEvent", &status.into());
-        }
-        failure
-    }
-
     /// Queues what comes after a node.
     fn go_on(&mut self, at: usize, node: &Node, then: Then) {
         let graph = self.graph;
@@ -363,53 +253,6 @@ impl<'a> Walk<'a> {
         if let Some(output) = self.runtime.executed.last_output_mut() {
             output.insert("content".to_owned(), fallback.into());
         }
-    }
-
-    fn entry(&self, at: usize, node: &Node, outcome: Outcome, status: &str) -> Value {
-        let mut data = Map::new();
-        data.insert("id".to_owned(), node.id.as_str().into());
-        data.insert("name".to_owned(), node.kind.into());
-        data.insert("input".to_owned(), outcome.input);
-        data.insert("output".to_owned(), Value::Object(outcome.output));
-        let state = outcome.state.unwrap_or_else(|| self.runtime.state.clone());
-        data.insert("state".to_owned(), Value::Object(state));
-        if let Some(history) = outcome.history {
-            data.insert("chatHistory".to_owned(), history.into());
-        }
-        json!({
-            "nodeId": node.id,
-            "nodeLabel": node.label,
-            "data": data,
-            "previousNodeIds": self.before(at),
-            "status": status,
-        })
-    }
-
-    fn before(&self, at: usize) -> Vec<&str> {
-        let id = |at: &usize| self.flow.nodes.get(*at).map(|node| node.id.as_str());
-        self.graph.before(at).iter().filter_map(id).collect()
-    }
-
-    fn tell_step(&self, node: &Node, status: &str, error: Option<&str>) {
-        if !self.shared.run.sink.streams() {
-            return;
-        }
-        let mut step = json!({ "nodeId": node.id, "nodeLabel": node.label, "status": status });
-        if let (Some(error), Some(step)) = (error, step.as_object_mut()) {
-            step.insert("error".to_owned(), error.into());
-        }
-        self.tell("nextAgentFlow", &step);
-    }
-
-    fn tell_executed(&mut self, is_end: bool) {
-        let sink = self.shared.run.sink;
-        if sink.streams() {
-            self.runtime.executed.told(is_end, |executed| sink.event("agentFlowExecutedData", executed));
-        }
-    }
-
-    fn tell(&self, event: &str, data: &Value) {
-        self.shared.run.sink.event(event, data);
     }
 }
 

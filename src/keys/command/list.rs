@@ -5,10 +5,10 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{CommandError, KeyKind, ListKeys, Output, disk, file};
+use super::{CommandError, ListKeys, Output, disk, file};
 use crate::config::Secret;
-use crate::keys::KeyState;
 use crate::keys::file::KeyEntry;
+use crate::keys::{KeyKind, KeyState};
 
 /// One key; times in RFC 3339.
 #[derive(Serialize)]

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use clap::Parser;
 
 use super::*;
-use crate::keys::{Denied, KeyStore, SecretSlot};
+use crate::keys::{Denied, KeyStore, SecretSlot, secret};
 
 #[derive(Parser)]
 struct Cli {
@@ -38,8 +38,11 @@ impl Folder {
     }
 
     fn store(&self) -> KeyStore {
-        let names =
-            AllowedNamesRef { plans: &["default".into(), "partner".into()], chatflows: &["support".into()], wildcard: false };
+        let names = AllowedNamesRef {
+            plans: &["default".into(), "partner".into()],
+            chatflows: &["support".into()],
+            wildcard: false,
+        };
         file::parse(&self.file(), &self.text(), Some(&names)).unwrap()
     }
 }

@@ -1,0 +1,86 @@
+//! What answers chatflows, as it is configured.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+use ipnet::IpNet;
+
+use super::secret::Secret;
+
+/// What answers chatflows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upstream {
+    pub name: Arc<str>,
+    pub kind: UpstreamKind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum UpstreamKind {
+    Flowise(Flowise),
+    Engine(Engine),
+    /// The built-in flow behind `flowgate demo`; no configuration file can name it.
+    Demo,
+}
+
+/// The built-in engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Engine {
+    /// Where exported flows are: `FILE.json` answers the chatflow `FILE`.
+    pub flows_dir: PathBuf,
+    /// Threads that compute flows.
+    pub threads: NonZeroUsize,
+    /// What Flowise keeps in its credential store: by the credential's name and the field's.
+    pub credentials: HashMap<String, HashMap<String, Secret>>,
+    /// What tools and HTTP nodes may call beside the open internet.
+    pub allow_networks: Vec<IpNet>,
+    pub limits: EngineLimits,
+}
+
+/// What one run of a flow may take, with everything that runs for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineLimits {
+    pub time: Duration,
+    /// Nodes run.
+    pub steps: u64,
+    pub model_calls: u64,
+    pub tool_calls: u64,
+    /// Bytes of what it holds.
+    pub text: u64,
+}
+
+impl Default for EngineLimits {
+    fn default() -> Self {
+        Self { time: Duration::from_mins(10), steps: 10_000, model_calls: 200, tool_calls: 200, text: 32 << 20 }
+    }
+}
+
+/// One Flowise, or several that share a database.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Flowise {
+    /// At least one.
+    pub urls: Vec<UpstreamUrl>,
+    /// Flowise's own key, from `api_key` or `api_key_file`; `None` when empty or absent.
+    pub api_key: Option<Secret>,
+    /// PEM bundle that replaces the system's roots for `https` URLs: its path and content.
+    pub ca: Option<(PathBuf, Arc<[u8]>)>,
+    pub connect_timeout: Duration,
+    /// To the first response byte.
+    pub response_timeout: Duration,
+    /// Silence inside a stream.
+    pub stream_idle_timeout: Duration,
+    /// Header fields of clients that go on to it, beside those that always do.
+    pub pass_headers: Vec<HeaderName>,
+}
+
+/// `scheme://host:port` of an upstream; no path, no credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UpstreamUrl {
+    pub https: bool,
+    /// Without brackets for IPv6.
+    pub host: String,
+    pub port: u16,
+}

@@ -1,0 +1,160 @@
+//! Addresses of providers that are in use.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::{Endpoint, PATIENCE};
+use crate::client::{ClientTls, Origin, Reach, Timeouts};
+use crate::state::endpoints::{Endpoints, Health};
+#[cfg(test)]
+use crate::telemetry::metrics::Metrics;
+
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Every address in use, so that flows, and a flow that is built anew for one request, need not look for them.
+#[derive(Debug)]
+pub(crate) struct Targets {
+    upstream: Arc<str>,
+    endpoints: Arc<Endpoints>,
+    /// Of what a model or a client has a part in.
+    outward: Reach,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    origins: HashMap<Arc<Origin>, Arc<Health>>,
+    /// Read with the first address that wants it.
+    tls: Option<ClientTls>,
+}
+
+/// More than flows need; a request may name a patience of its own.
+const MOST_KNOWN: usize = 512;
+
+impl Targets {
+    /// `upstream`: the engine's name in the configuration.
+    pub(crate) fn new(upstream: &Arc<str>, endpoints: &Arc<Endpoints>) -> Self {
+        let outward = Reach::Public(Arc::default());
+        Self { upstream: Arc::clone(upstream), endpoints: Arc::clone(endpoints), outward, known: Mutex::default() }
+    }
+
+    /// With no others beside it.
+    #[cfg(test)]
+    pub(crate) fn alone(upstream: &str, metrics: &Metrics) -> Self {
+        Self::new(&upstream.into(), &Arc::new(Endpoints::new(metrics)))
+    }
+
+    /// `networks` may be called from outward as well.
+    pub(crate) fn allowing(self, networks: &[IpNet]) -> Self {
+        Self { outward: Reach::Public(networks.into()), ..self }
+    }
+
+    /// Whether the same may be reached.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (&self.upstream, &self.outward) == (&other.upstream, &other.outward)
+    }
+
+    /// Whether these networks are allowed, and no others.
+    pub(crate) fn allows(&self, networks: &[IpNet]) -> bool {
+        self.outward == Reach::Public(networks.into())
+    }
+
+    /// # Errors
+    /// What is wrong with the URL.
+    pub(crate) fn endpoint(&self, url: &str, patience: Option<Duration>) -> Result<Endpoint, String> {
+        self.reached(url, patience, &Reach::Any)
+    }
+
+    /// For addresses that a model or a client has a part in: only the open internet is reached, and what the
+    /// configuration allows beside it.
+    ///
+    /// # Errors
+    /// What is wrong with the URL.
+    pub(crate) fn outward(&self, url: &str, patience: Option<Duration>) -> Result<Endpoint, String> {
+        self.reached(url, patience, &self.outward)
+    }
+
+    fn reached(&self, url: &str, patience: Option<Duration>, reach: &Reach) -> Result<Endpoint, String> {
+        let Url { is_https, host, port, path } = Url::read(url)?;
+        let denied = (!reach.has_host(&host)).then(|| host.as_str().into());
+        let timeouts = Timeouts { connect: CONNECT, response: patience.unwrap_or(PATIENCE) };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let tls = if is_https { Some(known.tls()?) } else { None };
+        let origin =
+            Origin::new(&host, port, tls.as_ref(), reach.clone(), timeouts).map_err(|error| error.to_string())?;
+        let (origin, health) = known.origin(origin, |origin| self.endpoints.find(&self.upstream, origin));
+        Ok(Endpoint { origin, upstream: Arc::clone(&self.upstream), health, base: path, denied })
+    }
+}
+
+impl Known {
+    fn tls(&mut self) -> Result<ClientTls, String> {
+        if self.tls.is_none() {
+            self.tls = Some(ClientTls::system().map_err(|error| error.to_string())?);
+        }
+        self.tls.clone().ok_or_else(String::new)
+    }
+
+    /// The very same one, if it is known.
+    fn origin(
+        &mut self,
+        origin: Origin,
+        find: impl FnOnce(Origin) -> (Origin, Arc<Health>),
+    ) -> (Arc<Origin>, Arc<Health>) {
+        if let Some((known, health)) = self.origins.get_key_value(&origin) {
+            return (Arc::clone(known), Arc::clone(health));
+        }
+        let (origin, health) = find(origin);
+        let origin = Arc::new(origin);
+        if self.origins.len() < MOST_KNOWN {
+            self.origins.insert(Arc::clone(&origin), Arc::clone(&health));
+        }
+        (origin, health)
+    }
+}
+
+/// An address as it is written, taken apart.
+struct Url {
+    is_https: bool,
+    host: String,
+    port: u16,
+    /// Without a slash at its end.
+    path: Arc<str>,
+}
+
+impl Url {
+    fn read(url: &str) -> Result<Self, String> {
+        let unreadable = || "expected an address such as http://127.0.0.1:11434/v1".to_owned();
+        let uri: http::Uri = url.trim().parse().map_err(|_| unreadable())?;
+        let is_https = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(unreadable()),
+        };
+        let host = uri.host().ok_or_else(unreadable)?.trim_matches(['[', ']']).to_owned();
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err("expected an address without a user".to_owned());
+        }
+        let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+        Ok(Self { is_https, host, port, path: uri.path().trim_end_matches('/').into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_split_into_origin_and_path() {
+        let url = Url::read("http://127.0.0.1:11434/v1/").unwrap();
+        assert_eq!((url.is_https, url.host.as_str(), url.port, &*url.path), (false, "127.0.0.1", 11434, "/v1"));
+        let url = Url::read("https://api.openai.com").unwrap();
+        assert_eq!((url.is_https, url.port, &*url.path), (true, 443, ""));
+        for url in ["", "127.0.0.1:1", "ftp://x", "http://user@host/"] {
+            assert!(Url::read(url).is_err(), "{url}");
+        }
+    }
+}
