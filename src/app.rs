@@ -1,6 +1,6 @@
 //! Puts the parts together: workers, the control thread, and the way down.
 
-mod upkeep;
+mod maintenance;
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use crate::state::ledger::Ledger;
 use crate::telemetry::access_log::LogWriter;
 use crate::telemetry::logging::LogReload;
 use crate::telemetry::metrics::Metrics;
-use upkeep::Maintenance;
+use maintenance::Maintenance;
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
     let tls = server.tls.as_ref().map(|tls| bind(tls.listen, workers)).transpose()?;
     let admin_socket = bind(snapshot.config.admin.listen, 1)?;
 
-    let ledger = upkeep::restore(&snapshot, &state)?;
+    let ledger = maintenance::restore(&snapshot, &state)?;
     let memory = if is_from_file { kept(&snapshot, &metrics)? } else { Arc::new(engine::InProcess::default()) };
     let engine = Arc::new(engine::EngineThreads::new(&metrics, memory));
     if snapshot.has_engine() {
@@ -201,17 +201,17 @@ impl Control {
             aws_lc_rs::rand::fill(&mut [0])
         });
         let mut phase = self.phase;
-        let mut upkeep = Maintenance::new(self.snapshots, self.state, self.metrics, self.ledger);
+        let mut maintenance = Maintenance::new(self.snapshots, self.state, self.metrics, self.ledger);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // Metrics and health are served until the last worker has ended and the gateway is dropped.
         loop {
             tokio::select! {
                 changed = phase.changed() => if changed.is_err() { break },
-                _ = tick.tick() => upkeep.run().await,
+                _ = tick.tick() => maintenance.run().await,
             }
         }
-        upkeep.run().await;
+        maintenance.run().await;
     }
 }
 

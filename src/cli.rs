@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, Problems};
 use crate::keys;
+use crate::telemetry::metrics::Metrics;
 
 /// Bad usage or configuration.
 const BAD_CONFIG: u8 = 2;
@@ -83,6 +84,14 @@ impl Cli {
 /// Reads the configuration, or says everything that is wrong with it.
 fn load(path: &Path) -> Result<Config, ExitCode> {
     Config::load(path).map_err(|problems| report(&problems))
+}
+
+/// For what counts while it is only read.
+fn metrics() -> Result<Metrics, ExitCode> {
+    Metrics::new().map_err(|error| {
+        eprintln!("{error}");
+        ExitCode::FAILURE
+    })
 }
 
 fn report(problems: &Problems) -> ExitCode {

@@ -20,6 +20,7 @@
 //! | `wire` | bodies, refusals, header policy, addresses |
 //! | `client` | HTTP/1.1 as a client: connections, pool, TLS, time limits |
 //! | [`config`], `telemetry` | settings; logs and metrics |
+//! | `uuid` | ids as Flowise gives them out |
 //!
 //! Invariants: a request sees one snapshot; nothing on the way of a plain answer to a request with a secret
 //! key takes a lock, and nothing copies configuration; a permit, a count or a time belongs to a request until its last byte; only `wire::refusal`
@@ -48,5 +49,6 @@ pub mod tables;
 mod telemetry;
 mod tls;
 mod upstream;
+mod uuid;
 mod widget;
 mod wire;

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use crate::policy::{Authorized, Flow, Policy};
 use crate::state::SharedState;
 use crate::state::limits::{Allowance, BoundLimits, LimitPolicy, Penalties, Visitors};
-use crate::telemetry::told::WarnOnce;
+use crate::telemetry::warn_once::WarnOnce;
 use crate::upstream::target::Target;
 
 /// See the module.

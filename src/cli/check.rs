@@ -7,19 +7,11 @@ use std::sync::Arc;
 use crate::engine::{Missing, Need};
 use crate::policy::{Policy, Sources};
 use crate::state::endpoints::Endpoints;
-use crate::telemetry::metrics::Metrics;
 
 pub(super) fn run(path: &Path) -> ExitCode {
-    let config = match super::load(path) {
-        Ok(config) => config,
+    let (config, metrics) = match super::load(path).and_then(|config| Ok((config, super::metrics()?))) {
+        Ok(both) => both,
         Err(code) => return code,
-    };
-    let metrics = match Metrics::new() {
-        Ok(metrics) => metrics,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
     };
     match Sources::new(&Arc::new(config), &Arc::new(Endpoints::new(&metrics))).read() {
         Ok((policy, _)) => {

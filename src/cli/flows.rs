@@ -13,7 +13,6 @@ use super::BAD_CONFIG;
 use crate::config::content::{self, MOST_EXPORT};
 use crate::config::{self, Config, UpstreamKind};
 use crate::engine::{self, Credentials, DocumentStores, Inspected, Inspection, Missing, Need};
-use crate::telemetry::metrics::Metrics;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum FlowsCommand {
@@ -43,16 +42,9 @@ impl FlowsCommand {
 
 impl CheckFlows {
     fn run(self) -> ExitCode {
-        let config = match configuration(self.config) {
-            Ok(config) => config,
+        let (config, metrics) = match configuration(self.config).and_then(|config| Ok((config, super::metrics()?))) {
+            Ok(both) => both,
             Err(code) => return code,
-        };
-        let metrics = match Metrics::new() {
-            Ok(metrics) => metrics,
-            Err(error) => {
-                eprintln!("{error}");
-                return ExitCode::FAILURE;
-            }
         };
         let mut mistakes = Vec::new();
         let mut texts = Vec::new();

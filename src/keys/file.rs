@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use self::reader::KeyReader;
-pub(super) use self::reader::{from_hex, is_uuid};
+pub(super) use self::reader::from_hex;
 use super::{Key, KeyStore};
 use crate::config::yaml;
 use crate::config::{Problem, Problems};

@@ -7,8 +7,8 @@ pub mod command;
 mod disk;
 mod edit;
 mod file;
+mod hash_index;
 pub mod secret;
-mod slots;
 mod store;
 pub mod token;
 mod written;
@@ -25,7 +25,7 @@ use crate::config::{Config, Origins, Problem, Problems};
 
 pub use file::{AllowedNamesRef, parse};
 pub use secret::KeyKind;
-pub use store::{KeyCounts, Denied, FoundKey, KeyStore, SecretSlot, KeyState, Unknown};
+pub use store::{Denied, FoundKey, KeyCounts, KeyState, KeyStore, SecretSlot, Unknown};
 pub use written::WrittenKeys;
 
 /// SHA-256 of a whole key.

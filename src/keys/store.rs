@@ -7,9 +7,9 @@ use std::sync::Arc;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use jiff::Timestamp;
 
-use super::file::is_uuid;
-use super::slots::HashIndex;
-use super::{Digest, Key, AllowedNamesRef, WrittenKeys};
+use super::hash_index::HashIndex;
+use super::{AllowedNamesRef, Digest, Key, WrittenKeys};
+use crate::uuid::is_uuid;
 
 /// All keys of one load.
 #[derive(Clone, Default)]
@@ -222,7 +222,10 @@ fn digest_at(keys: &[Key], number: u32) -> Option<Digest> {
 }
 
 fn found_at(number: u32) -> FoundKey {
-    FoundKey { index: (number / 2) as usize, slot: if number.is_multiple_of(2) { SecretSlot::Current } else { SecretSlot::Previous } }
+    FoundKey {
+        index: (number / 2) as usize,
+        slot: if number.is_multiple_of(2) { SecretSlot::Current } else { SecretSlot::Previous },
+    }
 }
 
 impl fmt::Debug for KeyStore {

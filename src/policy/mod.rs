@@ -16,7 +16,7 @@ mod sources;
 mod state_dir;
 
 pub(crate) use authorize::{Authorized, AuthorizedName, Callers, Principal};
-pub(crate) use build::{PolicyParts, FlowiseUpstreams};
+pub(crate) use build::{FlowiseUpstreams, PolicyParts};
 pub(crate) use sources::{Held, Sources};
 
 use std::collections::{BTreeSet, HashMap};
@@ -30,6 +30,7 @@ use crate::predict::session::SessionKey;
 use crate::redact::Redactor;
 use crate::tls::Identity;
 use crate::upstream::target::{FlowiseCredentials, FlowiseUpstream};
+use crate::uuid::is_uuid;
 
 /// See the module.
 #[derive(Debug)]
@@ -193,14 +194,6 @@ impl Policy {
             engines: Arc::clone(&self.engines),
         }
     }
-}
-
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! What two parsers could understand differently is refused: duplicate names (some parsers keep the first, Flowise's
 //! keeps the last), names that reach into JavaScript's prototypes. So is what is expensive: depth, many values. And
 //! wherever it stands, so is what Flowise would take for one of its files (CVE-2026-41268).
+//!
+//! For what clients send. What others answer is read by [`wire::json`](crate::wire::json), as Node reads it.
 
 use std::borrow::Cow;
 use std::cell::Cell;

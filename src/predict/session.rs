@@ -10,6 +10,8 @@ use std::net::IpAddr;
 
 use aws_lc_rs::hmac;
 
+use crate::uuid::uuid;
+
 /// Sets these keys apart from whatever else a secret may be used for.
 const LABEL: &[u8] = b"flowgate: ids of chats\0";
 
@@ -98,7 +100,7 @@ impl Namespace {
         let tag = context.sign();
         let mut bytes = [0_u8; 16];
         bytes.iter_mut().zip(tag.as_ref()).for_each(|(byte, tag)| *byte = *tag);
-        super::chat_id::uuid(u128::from_be_bytes(bytes), 8)
+        uuid(u128::from_be_bytes(bytes), 8)
     }
 }
 

@@ -13,8 +13,8 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::answer::StreamView;
 use super::events::KEEP_ALIVE;
 use super::report::Ending;
-use crate::wire::aside;
 use crate::wire::body::BodyError;
+use crate::wire::offload;
 
 /// Silence after which a comment is sent, to keep middleboxes awake.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -117,7 +117,7 @@ fn look_aside(mut view: StreamView, piece: Bytes) -> Away {
         let shown = view.take(piece);
         (view, shown)
     };
-    Box::pin(aside::elsewhere(look))
+    Box::pin(offload::elsewhere(look))
 }
 
 impl<S: EventSource> Body for EventBody<S> {
@@ -139,7 +139,7 @@ impl<S: EventSource> Body for EventBody<S> {
             let is_end = next.is_none();
             let shown = match (&mut this.view, next) {
                 (None, next) => next,
-                (Some(view), Some(bytes)) if aside::is_large(view.awaited(&bytes)) => {
+                (Some(view), Some(bytes)) if offload::is_large(view.awaited(&bytes)) => {
                     this.away = this.view.take().map(|view| look_aside(view, bytes));
                     continue;
                 }

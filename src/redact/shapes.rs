@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use crate::uuid::is_uuid;
+
 /// Where a program's own account of a failure begins.
 const STACKS: [&str; 8] = [
     "Traceback (most recent call last)",
@@ -250,14 +252,6 @@ fn is_path(word: &str) -> bool {
         || ["\\\\", "~/", "../", "./", "node:internal", "file:"].iter().any(|start| word.starts_with(start))
         || word.contains("node_modules/")
         || is_place()
-}
-
-fn is_uuid(word: &str) -> bool {
-    word.len() == 36
-        && word.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
 }
 
 fn is_key(word: &str) -> bool {

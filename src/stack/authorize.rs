@@ -6,7 +6,6 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{self, Poll};
 
@@ -15,7 +14,7 @@ use http::Response;
 use tower::{Layer, Service};
 
 use super::body::read_body;
-use super::check::{Check as _, refuse};
+use super::check::{Check as _, LayerFuture, LayerResult, refuse};
 use super::context::{Authorization, AuthorizedCall, Call, Context, NotNamed, authorize};
 use super::guard::Guard;
 use super::routes::NamedIn;
@@ -41,16 +40,13 @@ pub(crate) struct Authorizing<S> {
     inner: S,
 }
 
-type Served = Result<Response<Body>, Infallible>;
-type Later = Pin<Box<dyn Future<Output = Served>>>;
-
 impl<S> Service<Call> for Authorizing<S>
 where
     S: Service<Call<Authorization>, Response = Response<Body>, Error = Infallible> + Clone + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<Ready<Served>, Either<S::Future, Later>>;
+    type Future = Either<Ready<LayerResult>, Either<S::Future, LayerFuture>>;
 
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -67,7 +63,7 @@ where
             NamedIn::Body(field) => {
                 let mut inner = self.inner.clone();
                 // Boxed: it is rare, and a future is as large as its largest branch.
-                let later: Later = Box::pin(async move {
+                let later: LayerFuture = Box::pin(async move {
                     let mut call = call;
                     let authorization = by_body(&mut call, field).await.map_err(Box::new);
                     inner.call(with(call, authorization)).await

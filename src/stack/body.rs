@@ -14,8 +14,8 @@ use crate::keys::token::Claims;
 use crate::policy::{Flow, Policy};
 use crate::predict::request::{self, Caller, Prediction};
 use crate::predict::session::{Namespace, Scope};
-use crate::wire::aside;
 use crate::wire::client_body::ClientBody;
+use crate::wire::offload;
 use crate::wire::pace::Pace;
 use crate::wire::refusal::{BodyLimit, Refusal, Rule};
 
@@ -35,13 +35,13 @@ pub(super) async fn check_body(body: ClientBody, flow: &Flow, context: &Context)
     let (key, namespace) = (context.key.get(), context.namespace());
     let is_backend = matches!(context.scope(), Scope::Key(_));
     let token = context.token.get().map(|token| &**token);
-    if !aside::is_large(bytes.len()) {
+    if !offload::is_large(bytes.len()) {
         return check_of(&bytes, &flow.config, &context.snapshot, (key, token), namespace, is_backend);
     }
     let (chatflow, snapshot, token) = (Arc::clone(&flow.config), context.snapshot.shared(), token.cloned());
     let check = move || check_of(&bytes, &chatflow, &snapshot, (key, token.as_ref()), namespace, is_backend);
     // Boxed: rare.
-    Box::pin(aside::elsewhere(check)).await
+    Box::pin(offload::elsewhere(check)).await
 }
 
 /// Of a caller with that key or token.

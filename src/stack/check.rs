@@ -68,11 +68,12 @@ where
     }
 }
 
+/// What a layer answers with.
+pub(crate) type LayerResult = Result<Response<Body>, Infallible>;
+/// Boxed, where it is rare: a future is as large as its largest branch.
+pub(crate) type LayerFuture = Pin<Box<dyn Future<Output = LayerResult>>>;
 /// Without the layers further in: at once, or late.
-pub(crate) type EarlyAnswer = Either<
-    Ready<Result<Response<Body>, Infallible>>,
-    Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>>>>,
->;
+pub(crate) type EarlyAnswer = Either<Ready<LayerResult>, LayerFuture>;
 
 fn refused(context: &Context, refusal: Refusal) -> EarlyAnswer {
     let response = refuse(context, refusal);

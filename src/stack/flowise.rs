@@ -18,17 +18,16 @@ use crate::client::RequestHead;
 use crate::config::BodyMode;
 use crate::policy::Flow;
 use crate::predict::answer::View;
-use crate::predict::chat_id;
 use crate::upstream::abort::{AbortGuard, Chat};
 use crate::upstream::answer::Shaping;
 use crate::upstream::forward::Forward;
 use crate::upstream::outgoing::Outgoing;
-use crate::upstream::target::{FlowiseCredentials, Target};
-use crate::wire::aside;
+use crate::upstream::target::{FlowiseCredentials, Target, fnv1a};
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
 use crate::wire::hop;
 use crate::wire::json;
+use crate::wire::offload;
 use crate::wire::refusal::{Refusal, Rule};
 
 const UNEXPECTED: Refusal = Refusal::UpstreamError("The chatflow's server gave an unexpected answer.");
@@ -65,7 +64,7 @@ impl FlowiseCall<'_> {
                 request.field("content-type", &JSON);
                 // As below.
                 drop(head);
-                let chat = chat_id::hash(prediction.ids.chat.upstream.as_bytes());
+                let chat = fnv1a(prediction.ids.chat.upstream.as_bytes());
                 let view = View::new(&self.flow.config, &prediction.ids);
                 let abort = AbortGuard::new(
                     &self.environment.aborts,
@@ -100,7 +99,7 @@ impl FlowiseCall<'_> {
         drop(head);
         let body = Outgoing::passing(body, self.context.body_bounds()).await?;
         // The chat is in the body, which nobody reads: callers at least stay where they are.
-        let chat = chat_id::hash(self.context.client_text.as_bytes());
+        let chat = fnv1a(self.context.client_text.as_bytes());
         self.send(Forward::new(request, body, chat), None, None).await
     }
 
@@ -146,14 +145,14 @@ impl FlowiseCall<'_> {
     /// Whether Flowise says that the chatflow's answers are streams.
     pub(super) async fn streams(&self, head: &Parts) -> Result<bool, Refusal> {
         let request = self.head(Method::GET, "chatflows-streaming", head);
-        let forward = Forward::new(request, Outgoing::EMPTY, chat_id::hash(self.id.as_bytes()));
+        let forward = Forward::new(request, Outgoing::EMPTY, fnv1a(self.id.as_bytes()));
         self.json(forward, |json| json.get("isStreaming")?.as_bool()).await
     }
 
     /// What `take` finds in a JSON answer.
     pub(super) async fn json<T>(&self, forward: Forward, take: impl FnOnce(&Value) -> Option<T>) -> Result<T, Refusal> {
         let body = self.whole(forward).await?;
-        let json: Option<Value> = aside::work(body.len(), move || json::read(&body).ok()).await;
+        let json: Option<Value> = offload::work(body.len(), move || json::read(&body).ok()).await;
         json.as_ref().and_then(take).ok_or(UNEXPECTED)
     }
 
@@ -166,7 +165,7 @@ impl FlowiseCall<'_> {
         let body = self.whole(forward).await?;
         let length = body.len();
         let taken = move || Some(Bytes::from(take(&json::read(&body).ok()?)?.to_string()));
-        aside::work(length, taken).await.ok_or(UNEXPECTED)
+        offload::work(length, taken).await.ok_or(UNEXPECTED)
     }
 
     async fn whole(&self, forward: Forward) -> Result<Bytes, Refusal> {

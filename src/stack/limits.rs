@@ -19,12 +19,12 @@ use http::{HeaderMap, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::check::refuse;
+use super::check::{LayerFuture, LayerResult, refuse};
 use super::context::{Authorization, Call, Context};
 use super::environment::Environment;
 use crate::predict::session::Scope;
 use crate::state::later::MaybeLater;
-use crate::state::limits::{Allowance, AdmitDecision, Exceeded, Permit, Visitor};
+use crate::state::limits::{AdmitDecision, Allowance, Exceeded, Permit, Visitor};
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -54,16 +54,13 @@ pub(crate) struct Limited<S> {
     inner: S,
 }
 
-type Served = Result<Response<Body>, Infallible>;
-type Later = Pin<Box<dyn Future<Output = Served>>>;
-
 impl<S> Service<Call<Authorization>> for Limited<S>
 where
     S: Service<Call<Authorization>, Response = Response<Body>, Error = Infallible> + Clone + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = LimitsFuture<Either<Ready<Served>, Either<S::Future, Later>>>;
+    type Future = LimitsFuture<Either<Ready<LayerResult>, Either<S::Future, LayerFuture>>>;
 
     fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -81,7 +78,7 @@ where
                 let Self { environment, inner } = self.clone();
                 let places = std::mem::take(&mut places);
                 // Boxed: it is rare, and a future is as large as its largest branch.
-                let later: Later = Box::pin(in_turn(environment, inner, call, places, queued));
+                let later: LayerFuture = Box::pin(in_turn(environment, inner, call, places, queued));
                 Either::Right(Either::Right(later))
             }
         };
@@ -96,7 +93,7 @@ async fn in_turn<S>(
     call: Call<Authorization>,
     places: Admitted,
     queued: Queued,
-) -> Served
+) -> LayerResult
 where
     S: Service<Call<Authorization>, Response = Response<Body>, Error = Infallible>,
 {
@@ -229,7 +226,7 @@ pin_project! {
 
 impl<F> Future for LimitsFuture<F>
 where
-    F: Future<Output = Served>,
+    F: Future<Output = LayerResult>,
 {
     type Output = F::Output;
 

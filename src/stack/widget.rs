@@ -24,6 +24,7 @@ use crate::predict::session::Pair;
 use crate::upstream::abort::abort_path;
 use crate::upstream::forward::Forward;
 use crate::upstream::outgoing::Outgoing;
+use crate::upstream::target::fnv1a;
 use crate::widget::{chatbot, fields, files, handle, rows};
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
@@ -231,7 +232,7 @@ fn with_json(mut request: RequestHead, body: &Value, chat: &str) -> Forward {
 }
 
 fn forward(head: RequestHead, body: Outgoing, chat: &str) -> Forward {
-    Forward::new(head, body, chat_id::hash(chat.as_bytes()))
+    Forward::new(head, body, fnv1a(chat.as_bytes()))
 }
 
 fn said(answer: &Value) -> Response<Body> {

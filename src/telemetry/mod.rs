@@ -6,4 +6,4 @@ pub(crate) mod logging;
 pub(crate) mod metrics;
 mod process;
 pub(crate) mod series;
-pub(crate) mod told;
+pub(crate) mod warn_once;

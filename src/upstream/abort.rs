@@ -12,9 +12,8 @@ use tokio::sync::mpsc;
 
 use super::forward::{Forward, UpstreamClient};
 use super::outgoing::Outgoing;
-use super::target::{FlowiseCredentials, Target};
+use super::target::{FlowiseCredentials, Target, fnv1a};
 use crate::client::RequestHead;
-use crate::predict::chat_id;
 use crate::state::chats::ChatLease;
 use crate::wire::segment;
 
@@ -69,7 +68,7 @@ async fn abort(upstreams: &UpstreamClient, chat: Chat) {
     if let Some(credentials) = chat.credentials {
         head.lines(credentials.fields());
     }
-    let mut forward = Forward::new(head, Outgoing::EMPTY, chat_id::hash(chat.id.as_bytes()));
+    let mut forward = Forward::new(head, Outgoing::EMPTY, fnv1a(chat.id.as_bytes()));
     let outcome = tokio::time::timeout(PATIENCE, upstreams.send(&chat.target, &mut forward)).await;
     let result = match outcome {
         Ok(Ok(answer)) if answer.status.is_success() => "ok",

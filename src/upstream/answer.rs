@@ -24,11 +24,11 @@ use crate::predict::events::error_text;
 use crate::predict::report::{Slot, StreamReport};
 use crate::predict::stream::{Bounds, EventBody};
 use crate::redact::Redactor;
-use crate::telemetry::told::WarnOnce;
-use crate::wire::aside;
+use crate::telemetry::warn_once::WarnOnce;
 use crate::wire::body::{Body, BodyError};
 use crate::wire::event_stream;
 use crate::wire::json;
+use crate::wire::offload;
 use crate::wire::refusal::Refusal;
 
 /// Bytes of an error's body that are read.
@@ -214,7 +214,7 @@ const UNREADABLE: Refusal = Refusal::UpstreamError("The chatflow's server gave a
 
 /// A whole JSON answer as the client sees it.
 async fn shown(view: Box<View>, whole: Bytes) -> Result<Bytes, Refusal> {
-    aside::work(whole.len(), move || view.json(whole)).await.ok_or(UNREADABLE)
+    offload::work(whole.len(), move || view.json(whole)).await.ok_or(UNREADABLE)
 }
 
 /// What was said of a body that is changed.

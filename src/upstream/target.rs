@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use crate::client::{Origin, Reach, Timeouts, ClientTls, TrustError};
+use crate::client::{ClientTls, Origin, Reach, Timeouts, TrustError};
 use crate::config::{Flowise, Problem, Problems, Secret, UpstreamUrl};
 use crate::redact::KnownSecrets;
 use crate::state::endpoints::{Endpoints, Health};
@@ -62,7 +62,7 @@ impl Target {
     pub(crate) fn new(upstream: &Arc<FlowiseUpstream>, endpoints: &Endpoints) -> Self {
         let endpoint = |origin: &Origin| {
             let (origin, health) = endpoints.find(&upstream.name, origin.clone());
-            UpstreamEndpoint { weight: weight(&origin), origin, health }
+            UpstreamEndpoint { weight: fnv1a(origin.authority()), origin, health }
         };
         Self { upstream: Arc::clone(upstream), endpoints: upstream.origins.iter().map(endpoint).collect() }
     }
@@ -107,10 +107,11 @@ pub(crate) struct UpstreamEndpoint {
     pub(crate) health: Arc<Health>,
 }
 
-/// Of the authority, so that every gateway ranks alike (FNV-1a).
-fn weight(origin: &Origin) -> u64 {
+/// The number of a chat, or of an endpoint's authority, for rendezvous hashing: FNV-1a, so that every gateway ranks alike.
+/// Nothing hangs on collisions.
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    origin.authority().iter().fold(0xcbf2_9ce4_8422_2325, mix)
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)
 }
 
 /// The finaliser of `SplitMix64`: spreads similar inputs.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::predict::json::{Json, Object, parse_object, shown};
 use crate::predict::session::{LONGEST_ID, Pair};
+use crate::uuid::is_uuid;
 use crate::wire::refusal::{Refusal, Rule};
 
 /// Bytes of a name, an address or a telephone number.
@@ -20,14 +21,6 @@ pub(crate) fn id(fields: &mut Object<'_>, name: &str) -> Result<String, Refusal>
 fn uuid(fields: &mut Object<'_>, name: &str) -> Result<String, Refusal> {
     let id = text(fields, name, 36)?.ok_or_else(|| required(name))?;
     if is_uuid(&id) { Ok(id) } else { Err(Refusal::field_type(name, "an id as it was given out")) }
-}
-
-pub(crate) fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
 }
 
 /// All of a body, which may be empty.

@@ -3,8 +3,8 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
-use super::fields::is_uuid;
 use crate::predict::session::Namespace;
+use crate::uuid::is_uuid;
 
 /// Between a handle's parts; may stand in a path, and in a chatflow's name, but in no UUID.
 const BETWEEN: char = '~';

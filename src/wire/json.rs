@@ -3,6 +3,9 @@
 //! JavaScript's texts may hold half an emoji: `slice` cuts so, and so do splitters of texts. `JSON.stringify` writes
 //! such a half as an escape (`"\ud83d"`), `JSON.parse` takes it, and no Rust text can hold it. Here it becomes U+FFFD, as
 //! it does wherever Node writes a text as UTF-8, and so do bytes that are no UTF-8. A byte order mark goes.
+//!
+//! Bodies of predictions are read by [`predict::json`](crate::predict::json), which refuses what two readers could
+//! understand differently; here that has been answered by somebody else, and is understood as Node understands it.
 
 use std::borrow::Cow;
 use std::fmt;

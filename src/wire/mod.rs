@@ -1,7 +1,6 @@
 //! What goes over the wire, whatever layer sends it: bodies both ways, refusals, header fields that pass, hosts and
 //! addresses, numbers, JSON of others.
 
-pub(crate) mod aside;
 pub(crate) mod body;
 pub(crate) mod client_body;
 pub(crate) mod decimal;
@@ -10,6 +9,7 @@ pub(crate) mod forwarded;
 pub(crate) mod hop;
 pub(crate) mod host;
 pub(crate) mod json;
+pub(crate) mod offload;
 pub(crate) mod pace;
 pub(crate) mod refusal;
 pub(crate) mod segment;

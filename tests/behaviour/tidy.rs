@@ -62,7 +62,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("widget", &["predict", "wire::json", "wire::refusal"]),
+    ("widget", &["predict", "wire::json", "wire::refusal", "uuid"]),
     // A policy and the state that its requests need: the only place that knows both.
     ("snapshot", &["policy", "upstream::target", "state", "config", "telemetry"]),
     // Made of files, and of nothing that is counted or running: of the state it knows where flows find connections, and
@@ -81,6 +81,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tls",
             "wire::refusal",
             "config",
+            "uuid",
         ],
     ),
     // Backends, which know nothing of each other. The engine speaks Flowise's protocol to clients, and nothing of HTTP. What
@@ -107,7 +108,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "predict::events",
             "predict::report",
             "predict::stream",
-            "predict::chat_id",
             "predict::multipart",
             "state::chats",
             "state::endpoints",
@@ -118,21 +118,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("predict", &["wire::json", "wire::refusal", "wire::body", "wire::aside", "config"]),
+    ("predict", &["wire::json", "wire::refusal", "wire::body", "wire::offload", "config", "uuid"]),
     // What is counted has the ids of keys, and servers are those of the client. Rate-limit fields are written on every
     // request.
     ("state", &["keys", "wire::decimal", "client", "config", "telemetry::metrics"]),
-    ("keys", &["config"]),
+    ("keys", &["config", "uuid"]),
     ("tls", &["config"]),
     // The log is set up as it is configured, and tells of calls to upstreams what came of them.
     ("telemetry", &["wire::decimal", "client", "config"]),
     // What somebody else says becomes a refusal only as a sentence that was cleaned.
     ("wire", &["redact"]),
     // Knows every secret of the configuration.
-    ("redact", &["config"]),
-    ("config", &[]),
+    ("redact", &["config", "uuid"]),
+    ("config", &["uuid"]),
     // Stands by itself, for whoever calls somebody over HTTP.
     ("client", &[]),
+    // What an id looks like.
+    ("uuid", &[]),
 ];
 
 const LONGEST_FILE: usize = 450;

@@ -9,6 +9,7 @@ use super::upstreams::{ResolvedUpstreams, api_key_value};
 use crate::config::file::{self, Field};
 use crate::config::yaml::{At, Named, Value, suggest};
 use crate::config::{BodyMode, Chatflow, Cors, Plan, UpstreamKind, is_reserved, override_rules};
+use crate::uuid::is_uuid;
 
 /// Stands for every UUID that has no entry of its own.
 const WILDCARD: &str = "*";
@@ -142,7 +143,13 @@ fn plan(reader: &mut FieldReader<'_>, field: Field, plans: &[Plan]) -> usize {
 }
 
 /// Flowise's id, lower case: what is written, or else the name.
-fn id(reader: &mut FieldReader<'_>, name: &At<String>, field: Field, is_wildcard: bool, is_local: bool) -> Option<Arc<str>> {
+fn id(
+    reader: &mut FieldReader<'_>,
+    name: &At<String>,
+    field: Field,
+    is_wildcard: bool,
+    is_local: bool,
+) -> Option<Arc<str>> {
     let Some(node) = field.0 else {
         if is_wildcard {
             return None;
@@ -174,15 +181,6 @@ fn id(reader: &mut FieldReader<'_>, name: &At<String>, field: Field, is_wildcard
     None
 }
 
-/// Five groups of hexadecimal digits, in either case.
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
-}
-
 /// Paths that a client may set; only `sessionId` if nothing is written.
 fn override_config(reader: &mut FieldReader<'_>, field: &Field) -> Vec<Vec<String>> {
     if field.0.is_none() {
@@ -208,24 +206,4 @@ fn override_config(reader: &mut FieldReader<'_>, field: &Field) -> Vec<Vec<Strin
 
 fn chars(reader: &mut FieldReader<'_>, field: &Field, default: usize) -> usize {
     reader.number(field, 1..=MAX_CHARS).and_then(|count| usize::try_from(count).ok()).unwrap_or(default)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_uuid;
-
-    #[test]
-    fn uuids() {
-        for (text, expected) in [
-            ("9d2b4ae3-1f5e-4c00-9000-000000000000", true),
-            ("9D2B4AE3-1F5E-4C00-9000-00000000000F", true),
-            ("9d2b4ae3-1f5e-4c00-9000-00000000000", false),
-            ("9d2b4ae31f5e-4c00-9000-0000000000000", false),
-            ("9d2b4ae3-1f5e-4c00-9000-00000000000g", false),
-            ("9d2b4ae3-1f5e-4c00-9000-0000000000é", false),
-            ("", false),
-        ] {
-            assert_eq!(is_uuid(text), expected, "{text}");
-        }
-    }
 }

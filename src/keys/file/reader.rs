@@ -8,10 +8,11 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{DEFAULT_PLAN, AllowedNamesRef, EntryPlaces, check_id, parse_net};
+use super::{AllowedNamesRef, DEFAULT_PLAN, EntryPlaces, check_id, parse_net};
 use crate::config::yaml::{self, Located};
 use crate::config::{Origins, Problem, is_reserved};
-use crate::keys::{Details, Digest, FoundKey, Key, KeyStore, KeyKind, SecretSlot};
+use crate::keys::{Details, Digest, FoundKey, Key, KeyKind, KeyStore, SecretSlot};
+use crate::uuid::is_uuid;
 
 const DIGEST_RULE: &str = "64 hex digits, the SHA-256 of the whole key, are needed";
 /// Different lists of chatflows that keys share.
@@ -104,7 +105,11 @@ impl yaml::ItemSink for KeyReader<'_> {
 }
 
 impl<'a> KeyReader<'a> {
-    pub(super) fn new(path: &'a Path, names: Option<&'a AllowedNamesRef<'a>>, written: Option<&'a mut EntryPlaces>) -> Self {
+    pub(super) fn new(
+        path: &'a Path,
+        names: Option<&'a AllowedNamesRef<'a>>,
+        written: Option<&'a mut EntryPlaces>,
+    ) -> Self {
         let (store, lists, flawed, current, problems) = Default::default();
         Self { path, names, written, store, lists, flawed, current, problems }
     }
@@ -185,7 +190,13 @@ impl<'a> KeyReader<'a> {
     }
 
     /// Digests are never repeated in a message, right or wrong: they might be keys in the wrong place.
-    fn digest(&mut self, parent: LineColumn, index: usize, slot: SecretSlot, written: Option<&Located<String>>) -> Option<Digest> {
+    fn digest(
+        &mut self,
+        parent: LineColumn,
+        index: usize,
+        slot: SecretSlot,
+        written: Option<&Located<String>>,
+    ) -> Option<Digest> {
         let field = DigestField { index, slot };
         let Some(written) = written else { return self.problem(parent, format_args!("{field}"), DIGEST_RULE) };
         let Some(digest) = from_hex(&written.value) else {
@@ -358,14 +369,6 @@ pub(in crate::keys) fn from_hex(text: &str) -> Option<Digest> {
         *byte = u8::try_from(value).ok()?;
     }
     Some(digest)
-}
-
-pub(in crate::keys) fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
 }
 
 /// A name for a message: no control characters, and not pages of it.

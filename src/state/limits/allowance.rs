@@ -5,9 +5,9 @@ use std::sync::Arc;
 use http::HeaderValue;
 use jiff::Timestamp;
 
-use super::places::{Permit, ConcurrencyLimit, Queueing, QueuedPlace};
+use super::concurrency::{ConcurrencyLimit, Permit, QueuedPlace, Queueing};
 use super::plan::PlanLimits;
-use super::quota::{QuotaCounter, QuotaCount, Left};
+use super::quota::{Left, QuotaCount, QuotaCounter};
 use super::rate::{Bucket, RateDecision};
 use crate::state::later::MaybeLater;
 
@@ -28,7 +28,7 @@ pub(super) struct Used {
 /// See [`Used`]; shared with the permits of requests in flight.
 #[derive(Debug, Default)]
 pub(super) struct AllowanceCounts {
-    pub(super) places: ConcurrencyLimit,
+    pub(super) concurrency: ConcurrencyLimit,
     quota: QuotaCounter,
 }
 
@@ -87,16 +87,18 @@ impl Allowance {
         let verdict = self.plan.limiter.take(&self.used.bucket);
         let permit = match verdict {
             RateDecision::Limited { retry_after } => Err(Exceeded::Rate { retry_after }),
-            RateDecision::Allowed { .. } => match ConcurrencyLimit::enter(&self.used.counts, self.plan.plan.concurrent.get()) {
-                Some(permit) => Ok(permit),
-                None => match self.queue() {
-                    Queueing::Entered(permit) => Ok(permit),
-                    Queueing::Waiting(waiting) => {
-                        return MaybeLater::Later(Box::pin(self.clone().in_turn(waiting)));
-                    }
-                    Queueing::Full => Err(Exceeded::Concurrent),
-                },
-            },
+            RateDecision::Allowed { .. } => {
+                match ConcurrencyLimit::enter(&self.used.counts, self.plan.plan.concurrent.get()) {
+                    Some(permit) => Ok(permit),
+                    None => match self.queue() {
+                        Queueing::Entered(permit) => Ok(permit),
+                        Queueing::Waiting(waiting) => {
+                            return MaybeLater::Later(Box::pin(self.clone().in_turn(waiting)));
+                        }
+                        Queueing::Full => Err(Exceeded::Concurrent),
+                    },
+                }
+            }
         };
         MaybeLater::Now(self.charge(permit, verdict))
     }
@@ -207,7 +209,7 @@ mod tests {
         let (fifth, state) = admit(&allowance);
         assert!(matches!(fifth.err(), Some(Exceeded::Rate { .. })));
         assert!(state.to_str().unwrap().contains("\"test-quota\";r=0;t="), "{state:?}");
-        assert_eq!(allowance.used.counts.places.taken(), 0, "who is refused holds no place");
+        assert_eq!(allowance.used.counts.concurrency.taken(), 0, "who is refused holds no place");
         assert!(allowance.plan.was_charged() && !allowance.plan.was_charged());
     }
 

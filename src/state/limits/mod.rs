@@ -5,7 +5,7 @@
 //! | [`bound`] | everything that is used, by id; and as the requests of one policy find it |
 //! | [`plan`] | what a plan allows, and the header fields that say so |
 //! | [`allowance`] | one caller's share of a plan, be it a key or a visitor |
-//! | [`places`] | its requests in flight, and those that wait for a place |
+//! | [`concurrency`] | the concurrency limit: its requests in flight, and those that wait for a place among them |
 //! | [`rate`], [`quota`] | what a caller has used: a GCRA bucket; a count in a calendar period |
 //! | [`visitor`], [`visitors`], [`table`] | callers whom no configuration names, in bounded memory |
 //! | [`penalty`] | failed authentication |
@@ -16,8 +16,8 @@
 
 mod allowance;
 mod bound;
+mod concurrency;
 mod penalty;
-mod places;
 mod plan;
 mod quota;
 mod rate;
@@ -25,10 +25,10 @@ mod table;
 mod visitor;
 mod visitors;
 
-pub(crate) use allowance::{Allowance, AdmitDecision, Exceeded};
+pub(crate) use allowance::{AdmitDecision, Allowance, Exceeded};
 pub(crate) use bound::{BoundLimits, LimitPolicy, LimitState};
+pub(crate) use concurrency::Permit;
 pub(crate) use penalty::{Delay, Penalties};
-pub(crate) use places::Permit;
 pub(crate) use quota::QuotaCount;
 pub(crate) use visitor::Visitor;
 pub(crate) use visitors::Visitors;

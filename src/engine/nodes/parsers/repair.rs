@@ -1,4 +1,7 @@
 //! JSON as models write it: with prose in place of quotation marks, commas too many or too few, an end that is missing.
+//!
+//! What authors write is read by [`lenient`](crate::engine::text::mustache), which knows references and takes no more than
+//! Flowise takes of them: an end that is missing is a mistake there, and here the end of what a model had room for.
 
 use serde_json::{Map, Value};
 

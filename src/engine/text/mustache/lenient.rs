@@ -1,4 +1,6 @@
 //! JSON as people write it: comments, single quotes, commas too many, backslashes before brackets.
+//!
+//! JSON with references in it can be read by this alone; what models write is worse, see `nodes/parsers/repair.rs`.
 
 use serde_json::Value;
 

@@ -56,13 +56,13 @@ impl ConcurrencyLimit {
     /// Takes a place, unless all are taken or others wait for one.
     pub(super) fn enter(counts: &Arc<AllowanceCounts>, most: u32) -> Option<Permit> {
         let enter = |state| (in_flight(state) < most && waiting(state) == 0).then_some(state + 1);
-        let entered = counts.places.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter);
+        let entered = counts.concurrency.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enter);
         entered.ok().map(|_| Permit(Arc::clone(counts)))
     }
 
     /// Takes a place in the queue, in which `longest` may stand.
     pub(super) fn queue(counts: &Arc<AllowanceCounts>, most: u32, longest: u32) -> Queueing {
-        let places = &counts.places;
+        let places = &counts.concurrency;
         let mut queue = places.lock();
         let come = |state| match (in_flight(state) < most, waiting(state)) {
             (true, 0) => Some(state + 1),
@@ -162,7 +162,7 @@ impl QueuedPlace {
         if self.handed.try_recv().is_ok() {
             return Some(Permit(Arc::clone(&self.counts)));
         }
-        self.counts.places.forget_gone();
+        self.counts.concurrency.forget_gone();
         None
     }
 }
@@ -181,7 +181,7 @@ pub(crate) struct Permit(Arc<AllowanceCounts>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.places.leave();
+        self.0.concurrency.leave();
     }
 }
 
@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn state(counts: &AllowanceCounts) -> (u32, u64) {
-        let state = counts.places.state.load(Ordering::Relaxed);
+        let state = counts.concurrency.state.load(Ordering::Relaxed);
         (in_flight(state), waiting(state))
     }
 
@@ -213,7 +213,8 @@ mod tests {
     #[tokio::test]
     async fn places_go_to_those_who_wait_in_their_order() {
         let counts = counts();
-        let (first, second) = (ConcurrencyLimit::enter(&counts, 2).unwrap(), ConcurrencyLimit::enter(&counts, 2).unwrap());
+        let (first, second) =
+            (ConcurrencyLimit::enter(&counts, 2).unwrap(), ConcurrencyLimit::enter(&counts, 2).unwrap());
         assert!(ConcurrencyLimit::enter(&counts, 2).is_none());
         let (a, b, c) = (wait(&counts, 2), wait(&counts, 2), wait(&counts, 2));
         assert!(matches!(ConcurrencyLimit::queue(&counts, 2, 3), Queueing::Full));
@@ -226,7 +227,7 @@ mod tests {
         drop(second);
         let (a, c) = (is_served(a).await.unwrap(), is_served(c).await.unwrap());
         assert_eq!(state(&counts), (2, 0));
-        assert!(counts.places.lock().is_none(), "the queue takes no room any more");
+        assert!(counts.concurrency.lock().is_none(), "the queue takes no room any more");
         drop((a, c));
         assert_eq!(state(&counts), (0, 0));
     }
@@ -272,18 +273,20 @@ mod tests {
                 scope.spawn(move || {
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
                     for round in 0..2_000 {
-                        let permit = ConcurrencyLimit::enter(counts, 2).or_else(|| match ConcurrencyLimit::queue(counts, 2, 8) {
-                            Queueing::Entered(permit) => Some(permit),
-                            // Some do not wait for it.
-                            Queueing::Waiting(waiting) if (round + number) % 7 == 0 => drop_and(waiting),
-                            Queueing::Waiting(waiting) => {
-                                let permit = runtime.block_on(waiting.place(Duration::from_mins(1)));
-                                assert!(permit.is_some(), "everybody's turn comes");
-                                permit
+                        let permit = ConcurrencyLimit::enter(counts, 2).or_else(|| {
+                            match ConcurrencyLimit::queue(counts, 2, 8) {
+                                Queueing::Entered(permit) => Some(permit),
+                                // Some do not wait for it.
+                                Queueing::Waiting(waiting) if (round + number) % 7 == 0 => drop_and(waiting),
+                                Queueing::Waiting(waiting) => {
+                                    let permit = runtime.block_on(waiting.place(Duration::from_mins(1)));
+                                    assert!(permit.is_some(), "everybody's turn comes");
+                                    permit
+                                }
+                                Queueing::Full => panic!("there are four"),
                             }
-                            Queueing::Full => panic!("there are four"),
                         });
-                        assert!(counts.places.taken() <= 2);
+                        assert!(counts.concurrency.taken() <= 2);
                         drop(permit);
                     }
                 });

@@ -1,0 +1,45 @@
+//! UUIDs (RFC 9562), as Flowise gives them out and as the gateway makes them.
+
+/// Five groups of hexadecimal digits, in either case.
+pub(crate) fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// A UUID of that version out of bits that are random or hashed (sections 4.1 and 4.2: variant 10).
+pub(crate) fn uuid(bits: u128, version: u8) -> String {
+    let bits = (bits & !(0xf << 76)) | (u128::from(version & 0xf) << 76);
+    let bits = (bits & !(0x3 << 62)) | (0x2 << 62);
+    let mut text = String::with_capacity(36);
+    for (index, shift) in (0..32).rev().enumerate() {
+        if matches!(index, 8 | 12 | 16 | 20) {
+            text.push('-');
+        }
+        let digit = u32::try_from((bits >> (shift * 4)) & 0xf).unwrap_or_default();
+        text.push(char::from_digit(digit, 16).unwrap_or('0'));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_uuid;
+
+    #[test]
+    fn uuids() {
+        for (text, expected) in [
+            ("9d2b4ae3-1f5e-4c00-9000-000000000000", true),
+            ("9D2B4AE3-1F5E-4C00-9000-00000000000F", true),
+            ("9d2b4ae3-1f5e-4c00-9000-00000000000", false),
+            ("9d2b4ae31f5e-4c00-9000-0000000000000", false),
+            ("9d2b4ae3-1f5e-4c00-9000-00000000000g", false),
+            ("9d2b4ae3-1f5e-4c00-9000-0000000000é", false),
+            ("", false),
+        ] {
+            assert_eq!(is_uuid(text), expected, "{text}");
+        }
+    }
+}
