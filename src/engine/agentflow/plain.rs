@@ -1,11 +1,15 @@
 //! Conditions compare texts without their Markdown, removed as the library remove-markdown does it.
 
+mod blocks;
+mod links;
 mod marks;
 
 use std::sync::LazyLock;
 
 use fancy_regex::Regex;
 
+use self::blocks::{without_bullets, without_code_blocks, without_headings, without_quotes};
+use self::links::{without_backticks, without_images, without_links, without_tildes};
 use self::marks::{without_fences, without_footnotes, without_stars, without_underscores};
 
 /// What goes, in this order.
@@ -21,28 +25,28 @@ const STEPS: &[Removal] = &[
     // Rules.
     Pattern(r"(?m)^ {0,3}((?:-[\t ]*){3,}|(?:_[ \t]*){3,}|(?:\*[ \t]*){3,})(?:\n+|$)", ""),
     // What lists begin with.
-    Pattern(r"(?m)^([\s\t]*)([\*\-\+]|\d+\.)\s+", "$1"),
+    Scan(without_bullets),
     Pattern(r"\n={2,}", "\n"),
     Pattern(r"~{3}.*\n", ""),
     Pattern("~~", ""),
-    Pattern(r"```(?:.*)\n\s*([\s\S]*?)\s*```", "$1"),
+    Scan(without_code_blocks),
     Pattern(r"<[^>]*>", ""),
     Pattern(r"^[=\-]{2,}\s*$", ""),
     // Footnotes, images, links, quotes.
     Scan(without_footnotes),
     Pattern(r"\s{0,2}\[.*?\]: .*?$", ""),
-    Pattern(r"\!\[(.*?)\][\[\(].*?[\]\)]", "$1"),
-    Pattern(r"\[([\s\S]*?)\]\s*[\(\[](.*?)[\)\]]", "$1"),
-    Pattern(r"(?m)^(\n)?\s{0,3}>\s?", "$1"),
+    Scan(without_images),
+    Scan(without_links),
+    Scan(without_quotes),
     Pattern(r"^\s{1,2}\[(.*?)\]: (\S+)( .*?)?\s*$", ""),
     // Headings.
-    Pattern(r"(?m)^(\n)?\s{0,}#{1,6}\s*( (.+))? +#+$|^(\n)?\s{0,}#{1,6}\s*( (.+))?$", "$1$3$4$6"),
+    Scan(without_headings),
     // Emphasis and code.
     Scan(without_stars),
     Scan(without_underscores),
     Scan(without_fences),
-    Pattern("`(.+?)`", "$1"),
-    Pattern("~(.*?)~", "$1"),
+    Scan(without_backticks),
+    Scan(without_tildes),
 ];
 
 /// Of each step that is a pattern.

@@ -40,7 +40,12 @@ pub(super) fn without_fences(text: &str) -> String {
 }
 
 fn by_lines(text: &str, of_line: impl Fn(&str) -> String) -> String {
-    text.split('\n').map(of_line).collect::<Vec<_>>().join("\n")
+    let mut out = String::with_capacity(text.len());
+    for (at, line) in text.split('\n').enumerate() {
+        out.push_str(if at > 0 { "\n" } else { "" });
+        out.push_str(&of_line(line));
+    }
+    out
 }
 
 /// Marks that stand side by side.
