@@ -28,6 +28,7 @@ mod structured;
 mod talk;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod tools;
 mod values;
 mod walk;

@@ -12,6 +12,8 @@ use crate::config::EngineLimits;
 
 /// Flows and iterations within each other: each is polled on the stack of the one around it.
 const DEEPEST: usize = 8;
+/// Letters times steps back that patterns of conditions take in a run: about a second.
+const MOST_PATTERN_WORK: u64 = 1 << 30;
 
 /// See the module.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub(crate) struct Budget {
     model_calls: Cell<u64>,
     tool_calls: Cell<u64>,
     text: Cell<u64>,
+    pattern_work: Cell<u64>,
     depth: Cell<usize>,
     /// The first that was.
     met: Cell<Option<RunLimit>>,
@@ -43,6 +46,7 @@ impl Budget {
             model_calls: Cell::default(),
             tool_calls: Cell::default(),
             text: Cell::default(),
+            pattern_work: Cell::default(),
             depth: Cell::default(),
             met: Cell::default(),
         }
@@ -69,11 +73,15 @@ impl Budget {
         self.meet(RunLimit::Time(self.limits.time))
     }
 
+    /// # Errors
+    /// Its time is over, or another bound was met before.
+    pub(crate) fn in_time(&self) -> Result<(), Failure> {
+        if self.begun.elapsed() > self.limits.time { Err(self.out_of_time()) } else { self.check() }
+    }
+
     /// A node is run.
     pub(crate) fn step(&self) -> Result<(), Failure> {
-        if self.begun.elapsed() > self.limits.time {
-            return Err(self.out_of_time());
-        }
+        self.in_time()?;
         self.take(&self.steps, 1, RunLimit::Steps(self.limits.steps), self.limits.steps)
     }
 
@@ -108,6 +116,11 @@ impl Budget {
             return Err(self.meet(RunLimit::Text(self.limits.text)));
         }
         Ok(())
+    }
+
+    /// A pattern takes up to so many steps back, times the letters of its text.
+    pub(crate) fn pattern_work(&self, work: u64) -> Result<(), Failure> {
+        self.take(&self.pattern_work, work, RunLimit::PatternWork, MOST_PATTERN_WORK)
     }
 
     fn take(&self, taken: &Cell<u64>, more: u64, limit: RunLimit, most: u64) -> Result<(), Failure> {

@@ -114,10 +114,12 @@ pub(crate) enum RunLimit {
     ToolCalls(u64),
     /// In bytes.
     Text(u64),
+    /// Of conditions; nobody configures it.
+    PatternWork,
 }
 
 impl RunLimit {
-    /// Its field in `engine.limits`, which is its word in metrics.
+    /// Its word in metrics, which is its field in `engine.limits` if it has one.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Time(_) => "time",
@@ -125,12 +127,16 @@ impl RunLimit {
             Self::ModelCalls(_) => "model_calls",
             Self::ToolCalls(_) => "tool_calls",
             Self::Text(_) => "text",
+            Self::PatternWork => "pattern_work",
         }
     }
 }
 
 impl fmt::Display for RunLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::PatternWork {
+            return f.write_str("The flow's conditions take more steps of patterns than one run may take.");
+        }
         f.write_str("The flow met its limit of ")?;
         match *self {
             Self::Time(time) => match time.as_millis() {
@@ -143,6 +149,7 @@ impl fmt::Display for RunLimit {
             Self::ToolCalls(most) => write!(f, "{most} tool calls")?,
             Self::Text(most) if most % (1 << 20) == 0 => write!(f, "{} MiB of text", most >> 20)?,
             Self::Text(most) => write!(f, "{most} bytes of text")?,
+            Self::PatternWork => {}
         }
         write!(f, " (engine.limits.{}).", self.name())
     }

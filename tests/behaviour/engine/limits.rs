@@ -129,3 +129,43 @@ fn a_state_that_doubles_with_each_round_is_bounded() {
     let gateway = limited("text: 1MiB", &flow(&nodes, &[]));
     assert_ends(&gateway, "growing", "text", "1 MiB of text");
 }
+
+/// A flow that ends with very many conditions, none of which holds.
+fn deciding(operation: &str, wanted: &str) -> String {
+    let condition = |at: usize| json!({ "type": "string", "value1": format!("{{{{ question }}}}{at}"), "operation": operation, "value2": wanted });
+    let conditions: Vec<Value> = (0..2000).map(condition).collect();
+    flow(&[("if", "conditionAgentflow", json!({ "conditions": conditions }))], &[])
+}
+
+#[test]
+fn conditions_look_at_the_time() {
+    let gateway = limited("time: 20ms", &deciding("equal", "x"));
+    assert_ends(&gateway, &"# *a* [b](c) ".repeat(100), "time", "20ms");
+}
+
+#[test]
+fn conditions_are_looked_at_only_if_there_is_room_for_them() {
+    let gateway = limited("text: 1MiB", &deciding("equal", "x"));
+    assert_ends(&gateway, &"long ".repeat(1000), "text", "1 MiB of text");
+}
+
+#[test]
+fn patterns_of_all_rounds_share_one_budget() {
+    let condition =
+        json!({ "type": "string", "value1": "{{ $iteration }}", "operation": "regex", "value2": r"(a|a)+\\1c" });
+    let inside = [("if", "conditionAgentflow", json!({ "conditions": [condition] }))];
+    let each = [("each", "iterationAgentflow", json!({ "iterationInput": "{{ question }}" }))];
+    let gateway = limited("", &flow(&each, &inside));
+    let asked = |rounds: usize| {
+        let question = Value::from(vec!["a".repeat(40); rounds]).to_string();
+        gateway.predict(&json!({ "question": question, "chatId": "c" }).to_string())
+    };
+    // One round that nobody can decide fails alone, and so many end the run.
+    let one = asked(1);
+    assert!(one.json()["text"].as_str().unwrap().contains("too many steps"), "{}", one.text());
+    let all = asked(100);
+    all.assert_refused(500, "upstream_error");
+    let told = "The flow's conditions take more steps of patterns than one run may take.";
+    assert_eq!(all.json()["message"], format!("{ERROR}{told}"));
+    gateway.wait_metric("flowgate_engine_limits_total{chatflow=\"support\",limit=\"pattern_work\"}", 1.0);
+}

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{BARE, Dialect, END, MARK, Mustache, Names, lenient};
 use crate::engine::text::settled::Settled;
-use crate::engine::text::size::bytes_of_json;
+use crate::engine::text::size::{bytes_of, bytes_of_json};
 use crate::wire::json::read_str;
 
 /// See the module. Its names are always the author's.
@@ -177,12 +177,33 @@ impl JsonTemplate {
             Self::Bracketed(reference) => {
                 read_where(reference.value(names), names, |value| value.is_object() || value.is_array())
             }
-            Self::List(items) => items.iter().map(|item| item.value(names)).collect::<Result<_, _>>()?,
+            Self::List(items) => {
+                let mut room = Room::of(names);
+                items.iter().map(|item| room.after(item.value(names)?)).collect::<Result<_, _>>()?
+            }
             Self::Fields(fields) => {
-                let field = |(name, field): &(String, Self)| Ok((name.clone(), field.value(names)?));
-                Value::Object(fields.iter().map(field).collect::<Result<Map<_, _>, String>>()?)
+                let mut room = Room::of(names);
+                let mut field = |(name, field): &(String, Self)| Ok((name.clone(), room.after(field.value(names)?)?));
+                Value::Object(fields.iter().map(&mut field).collect::<Result<Map<_, _>, String>>()?)
             }
         })
+    }
+}
+
+/// Many places may be filled in with the same long text: together they are no more than a run may hold.
+struct Room<'a> {
+    names: &'a dyn Names,
+    taken: usize,
+}
+
+impl<'a> Room<'a> {
+    fn of(names: &'a dyn Names) -> Self {
+        Self { names, taken: 0 }
+    }
+
+    fn after(&mut self, value: Value) -> Result<Value, String> {
+        self.taken = self.taken.saturating_add(bytes_of(&value));
+        if self.names.has_room(self.taken) { Ok(value) } else { Err("there is no room for more text".to_owned()) }
     }
 }
 
