@@ -48,7 +48,8 @@ enum Accepts {
 
 impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     pub(crate) fn new(node: &'n Node, values: Map<String, Value>, compiler: &'c mut Compiler<'a>) -> Self {
-        let (read, filled, settled) = (HashSet::new(), HashSet::new(), compiler.overrides.settled.of(&node.id));
+        let (read, filled, settled) =
+            (HashSet::new(), HashSet::new(), compiler.overrides.settled.of(&node.id, &node.data.inputs));
         Self { node, values, read, filled, settled, accepts: Accepts::Filled, compiler }
     }
 

@@ -29,12 +29,19 @@ impl Settled {
         self.0.iter().any(|settled| settled.first().is_some_and(|first| first == input))
     }
 
-    /// Within one node's inputs: a value may stand under the id of the node that it is for.
-    pub(crate) fn of(&self, id: &str) -> Self {
+    /// Within one node's inputs: a value may stand under the id of the node that it is for, and a list behind what the
+    /// node's own author has listed.
+    pub(crate) fn of(&self, id: &str, inputs: &Map<String, Value>) -> Self {
         let own = |path: &Vec<String>| {
             let mut path = path.clone();
             if path.get(1).is_some_and(|step| step == id) {
                 path.remove(1);
+            }
+            let before = path.first().and_then(|name| inputs.get(name)?.as_array()).map_or(0, Vec::len);
+            if let Some(at) = path.get_mut(1)
+                && let Ok(place) = at.parse::<usize>()
+            {
+                *at = (before + place).to_string();
             }
             path
         };

@@ -1,16 +1,16 @@
 //! What one flow sets in the inputs of another that it runs, by the rules for what clients set: names are the author's, and
 //! what a client may never set, credentials, addresses, code and the like, the author writes out.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::override_rules::protected;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::failure::Failure;
-use crate::engine::text::mustache::{JsonTemplate, Names};
+use crate::engine::text::mustache::{JsonTemplate, Mustache, Names};
 use crate::engine::text::settled::{Overrides, Settled};
 
-/// Below these stand names that no node's input has, so a value may bring its own.
-const FREE: [&str; 2] = ["promptValues", "startState"];
+/// Below these stand names that no node's input has, and the flow that is run reads whatever stands there as its own.
+const NAMED: [&str; 2] = ["promptValues", "startState"];
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -49,20 +49,15 @@ impl Overriding {
 
     pub(super) fn filled(&self, names: &dyn Names) -> Result<Overrides, Failure> {
         let Some(config) = &self.config else { return Ok(Overrides::default()) };
-        let Value::Object(values) = config.value(names).map_err(Failure::flow)? else {
+        let Value::Object(mut values) = config.value(names).map_err(Failure::flow)? else {
             return Ok(Overrides::default());
         };
-        for path in self.filled.iter().filter(|path| !is_free(path)) {
-            let at = |value: &Value, step: &String| match value {
-                Value::Array(items) => items.get(step.parse::<usize>().ok()?).cloned(),
-                value => value.get(step).cloned(),
-            };
-            let (first, rest) =
-                path.split_first().map_or((None, path.as_slice()), |(first, rest)| (values.get(first), rest));
-            let value = rest.iter().try_fold(first.cloned().unwrap_or_default(), |value, step| at(&value, step));
-            if value.is_some_and(|value| has_names(&value)) {
+        for path in &self.filled {
+            let Some(value) = at_mut(&mut values, path).filter(|value| has_names(value)) else { continue };
+            if !is_named(path) {
                 return Err(Failure::flow(format!("{} is set to a value with names of its own", path.join("."))));
             }
+            *value = value.to_string().into();
         }
         Ok(Overrides { values, settled: Settled::at(self.filled.clone()) })
     }
@@ -75,15 +70,34 @@ fn problem(path: &[String], reference: &JsonTemplate) -> Option<String> {
         return Some(format!("{place}: {} must be written out; no value can be filled in", reason.what()));
     }
     // The other flow would read it.
-    let written = reference.mustache().filter(|text| text.alone().is_none())?.written();
-    written
-        .trim_start()
-        .starts_with(['{', '['])
-        .then(|| format!("{place}: write JSON out, not as a text, to fill in values"))
+    let written = reference.mustache().filter(|text| text.alone().is_none()).map(Mustache::written);
+    if written.is_some_and(|text| text.trim_start().starts_with(['{', '['])) {
+        return Some(format!("{place}: write JSON out, not as a text, to fill in values"));
+    }
+    let is_open = is_named(path) && !is_value(path);
+    is_open.then(|| format!("{place}: the names of what is set must be written out; {{{{...}}}} may stand for values"))
 }
 
-fn is_free(path: &[String]) -> bool {
-    path.first().is_some_and(|first| FREE.contains(&first.as_str()))
+fn is_named(path: &[String]) -> bool {
+    path.first().is_some_and(|first| NAMED.contains(&first.as_str()))
+}
+
+/// Whether a place is a value, and neither a name nor what has names: below a name, or the `value` in a list.
+fn is_value(path: &[String]) -> bool {
+    let is_number = |step: &String| step.bytes().all(|byte| byte.is_ascii_digit());
+    match path.iter().position(is_number) {
+        // A list, for all nodes or for one.
+        Some(at @ 1..=2) => path.get(at + 1).is_some_and(|step| step == "value"),
+        _ => path.len() > 1,
+    }
+}
+
+fn at_mut<'v>(values: &'v mut Map<String, Value>, path: &[String]) -> Option<&'v mut Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(values.get_mut(first)?, |value, step| match value {
+        Value::Array(items) => items.get_mut(step.parse::<usize>().ok()?),
+        value => value.get_mut(step),
+    })
 }
 
 fn has_names(value: &Value) -> bool {

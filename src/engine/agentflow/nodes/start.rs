@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use super::super::runtime::state;
 use crate::engine::agentflow::step::{Kind, Outcome, Step, Visit};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
@@ -39,11 +38,7 @@ impl Kind for Start {
         if written.as_ref().is_some_and(|state| !is_state(state)) {
             inputs.refuse("startState", "expected a list of keys and values");
         }
-        let state = state(written.as_ref()).into_iter().map(|(key, value)| {
-            let value = inputs.template_of(&["startState", &key], &value);
-            (key, value)
-        });
-        let state = state.collect();
+        let state = state(written.as_ref(), inputs);
         let (forgets, keeps_state) = (inputs.flag("startEphemeralMemory"), inputs.flag("startPersistState"));
         // Of other kinds of start.
         let other =
@@ -52,6 +47,23 @@ impl Kind for Start {
         inputs.ignore(&others.iter().map(String::as_str).collect::<Vec<_>>());
         let (forgets, keeps_state) = (forgets.unwrap_or_default(), keeps_state.unwrap_or_default());
         Some(Box::new(Started { state, has_form, forgets, keeps_state }))
+    }
+}
+
+/// A list of keys and values, or an object. Of a key that stands there twice, the last counts.
+fn state(written: Option<&Value>, inputs: &mut Inputs<'_, '_, '_>) -> Vec<(String, JsonTemplate)> {
+    let listed = |(at, item): (usize, &Value)| {
+        let (key, value) = (item.get("key")?.as_str()?, item.get("value")?);
+        Some((key.to_owned(), inputs.template_of(&["startState", &at.to_string(), "value"], value)))
+    };
+    match written {
+        Some(Value::Array(items)) => items.iter().enumerate().filter_map(listed).collect(),
+        Some(Value::Object(fields)) => {
+            let field =
+                |(key, value): (&String, &Value)| (key.clone(), inputs.template_of(&["startState", key], value));
+            fields.iter().map(field).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
