@@ -59,7 +59,7 @@ fn node(node: &export::Node, compiler: &mut Compiler<'_>) -> Option<Node> {
         return None;
     };
     let params = node.data.input_params.iter().filter(|param| param.accept_variable == Some(true));
-    let settled = compiler.overrides.settled.of(&node.id);
+    let settled = compiler.overrides.settled.of(&node.id, &node.data.inputs);
     let mut values = inputs::overridden(node, compiler.overrides);
     for name in params.clone().map(|param| &param.name) {
         if let Some(value) = values.get_mut(name) {
@@ -114,6 +114,9 @@ fn check(export: &Export, compiler: &mut Compiler<'_>) {
         if let Some(parent) = node.parent.as_deref().filter(|parent| !parent.is_empty()) {
             match export.node(parent) {
                 Some(parent) if parent.data.name == "iterationAgentflow" => {
+                    if node.data.name == "humanInputAgentflow" {
+                        compiler.of_node(node, None, "it is inside an iteration, where nobody can be asked");
+                    }
                     if around(export, node).count() > MOST_AROUND {
                         compiler.of_node(node, None, "iterations lie too deep within each other, or one in itself");
                     }

@@ -16,10 +16,14 @@ use super::step::{Node, Outcome, Then, Visit};
 use super::values::{Scope, shown as text_of};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
+use crate::engine::text::size::bytes_of;
 
 /// Flowise's own: nodes run at one level, and how often a loop goes back that says nothing about it.
 const MOST_NODES: usize = 1000;
 const MOST_LOOPS: u64 = 10;
+/// What is said of a node that waits for its user where it cannot.
+const NOBODY_TO_ASK: &str =
+    "this node waits for its user, who cannot be asked inside an iteration or a flow that another one runs";
 
 /// What all levels of a run share.
 pub(super) struct Shared<'a> {
@@ -120,6 +124,9 @@ impl<'a> Walk<'a> {
                 self.each(at, node, items, &mut outcome).await?;
                 Then::Next
             }
+            Then::Wait { .. } if self.shared.run.request.is_inner || self.iteration.is_some() => {
+                return Err(Failure::flow(format!("{}: {NOBODY_TO_ASK}", node.label)));
+            }
             Then::Wait { pending, calls } => {
                 self.wait(at, node, outcome, pending, calls)?;
                 return Ok(false);
@@ -140,8 +147,12 @@ impl<'a> Walk<'a> {
         }
         let scope = Scope { run, runtime: &self.runtime, iteration: self.iteration, files, message };
         let mut inputs = node.inputs.clone();
+        let mut bytes = 0;
         for (name, template) in &node.templates {
-            inputs.insert(name.clone(), template.value(&scope).map_err(Failure::flow)?);
+            let value = template.value(&scope).map_err(Failure::flow)?;
+            bytes += bytes_of(&value);
+            run.budget().has_room(bytes)?;
+            inputs.insert(name.clone(), value);
         }
         run.budget().check()?;
         let visit = Visit {

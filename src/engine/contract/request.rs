@@ -38,6 +38,8 @@ pub(crate) struct Request {
     pub(crate) recalled: OnceCell<Rc<[Turn]>>,
     /// What nodes have made of it so far.
     pub(crate) outcomes: Outcomes,
+    /// Whether another flow asks, whose user is not there to be asked anything.
+    pub(crate) is_inner: bool,
     /// The flows that its flow may run: those that were in force when it came.
     pub(crate) flows: Arc<FlowIndex>,
     pub(crate) sessions: Sessions,
@@ -127,6 +129,7 @@ impl Request {
             action: fields.action.and_then(|action| action.id),
             recalled: OnceCell::new(),
             outcomes: Outcomes::default(),
+            is_inner: false,
             flows: Arc::default(),
             sessions: Sessions::default(),
         })

@@ -55,6 +55,27 @@ fn a_flow_runs_another_by_the_id_that_flowise_gave_it() {
 }
 
 #[test]
+fn a_flow_that_another_one_runs_cannot_wait_for_its_user() {
+    let node = |id: &str, kind: &str, inputs: Value| json!({ "id": id, "data": { "id": id, "name": kind, "label": id, "inputs": inputs } });
+    let waits = json!({ "humanInputDescriptionType": "fixed", "humanInputDescription": "Sure?" });
+    let nodes = [
+        node("start", "startAgentflow", json!({ "startInputType": "chatInput" })),
+        node("leave", "humanInputAgentflow", waits),
+    ];
+    let edge =
+        json!({ "source": "start", "target": "leave", "sourceHandle": "start-output-start", "targetHandle": "leave" });
+    let other = json!({ "nodes": nodes, "edges": [edge] }).to_string();
+    let gateway = Gateway::start_with(&model::config("", "", WIDE), &keys(""), |dir| {
+        model::write(dir, "support", &runs("sales"));
+        model::write(dir, "sales", &other);
+    });
+    let answer = gateway.predict(ASK);
+    answer.assert_refused(500, "upstream_error");
+    let told = answer.json()["message"].as_str().unwrap().to_owned();
+    assert!(told.contains("leave: this node waits for its user, who cannot be asked inside"), "{told}");
+}
+
+#[test]
 fn a_reload_that_is_rejected_takes_no_flow_from_those_that_run_it() {
     let model = model::saying("fine");
     let config = model::config("", "", WIDE);

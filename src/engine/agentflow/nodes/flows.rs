@@ -103,6 +103,7 @@ impl Executes {
             session_id: session.map_or_else(|| outer.chat_id.clone(), |name| outer.sessions.named(name)),
             vars: vars.unwrap_or_else(|| outer.vars.clone()),
             overrides,
+            is_inner: true,
             flows: Arc::clone(&outer.flows),
             sessions: outer.sessions.clone(),
             ..Request::default()

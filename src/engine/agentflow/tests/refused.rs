@@ -82,6 +82,12 @@ fn what_cannot_be_run_says_where_and_why() {
             "node \"start\" (startAgentflow), input startInputType: the engine has no webhooks; flows start with a question or a form",
         ),
         (
+            with("iterationAgentflow", &json!({ "iterationInput": "[1]" }))
+                .node("ask", "humanInputAgentflow", &json!({ "humanInputDescriptionType": "fixed" }))
+                .inside("it"),
+            "node \"ask\" (humanInputAgentflow): it is inside an iteration, where nobody can be asked",
+        ),
+        (
             with("directReplyAgentflow", &reply("a")).node("stray", "directReplyAgentflow", &reply("b")),
             "a flow starts with one node that no edge leads to; of this one those are \"start\", \"stray\"",
         ),
