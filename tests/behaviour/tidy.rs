@@ -289,6 +289,7 @@ fn every_name_says_something() {
 /// says is read as a whole or not at all; no text that a value was filled into is read.
 const READ: &[(&str, &str)] = &[
     ("agentflow/changes.rs", "all that a node said, where an author's path leads into it"),
+    ("agentflow/nodes/body.rs", "all of a raw body, to see whether it is JSON as it stands"),
     ("agentflow/nodes/choices.rs", "all that a model said"),
     ("agentflow/nodes/http.rs", "an author's address; all that an API answered"),
     ("agentflow/nodes/speaker.rs", "all that a model said"),

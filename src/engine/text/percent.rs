@@ -28,6 +28,11 @@ pub(crate) fn form(text: &str) -> String {
     encoded(text, |byte| byte.is_ascii_alphanumeric() || b"*-._ ".contains(&byte)).replace(' ', "+")
 }
 
+/// A part of a cookie's value, in the letters that RFC 6265 gives it. What is encoded already stays as it is.
+pub(crate) fn cookie(text: &str) -> String {
+    encoded(text, |byte| byte.is_ascii_graphic() && !b"\",;\\".contains(&byte))
+}
+
 /// Names and values as browsers write forms.
 pub(crate) fn pairs<N: AsRef<str>, V: AsRef<str>>(pairs: &[(N, V)]) -> String {
     let pairs = pairs.iter().map(|(key, value)| format!("{}={}", form(key.as_ref()), form(value.as_ref())));
@@ -56,6 +61,7 @@ mod tests {
     fn what_is_filled_in_stays_in_its_place() {
         assert_eq!(component("../a b&c?ä\\%"), "..%2Fa%20b%26c%3F%C3%A4%5C%25");
         assert_eq!(located("a b/ä?c={d}\r\n"), "/a%20b/%C3%A4?c=%7Bd%7D%0D%0A");
+        assert_eq!(cookie("a=b%3B; role=\"x\",\\é\r"), "a=b%3B%3B%20role=%22x%22%2C%5C%C3%A9%0D");
         assert_eq!(pairs(&[("a b", "1&2"), ("c", "ä~!")]), "a+b=1%262&c=%C3%A4%7E%21");
     }
 

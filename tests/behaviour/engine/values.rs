@@ -1,13 +1,15 @@
 //! What a user types, a model says or an API answers is a value: it goes where the author of a flow put it, and is never
 //! read as a part of the flow.
 
+mod requests;
+
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use super::{PATH, WIDE};
 use crate::harness::gateway::{BINARY, Gateway, keys};
-use crate::harness::upstream::{Seen, Upstream};
+use crate::harness::upstream::Upstream;
 use crate::harness::{KEY, client, model, sha256};
 
 const OTHER_KEY: &str = "test-key-fedcba9876543210";
@@ -153,94 +155,51 @@ fn a_session_that_an_author_names_is_each_callers_own() {
     assert!(ours.contains("I am Ann"), "{ours}");
 }
 
-/// An API that gives this name to everybody, and what it is sent.
-fn api(name: &str) -> Upstream {
-    let person = json!({ "name": name }).to_string();
-    Upstream::start(move |_, reply| reply.json("200 OK", &person))
-}
-
-fn body(seen: &Seen) -> String {
-    String::from_utf8(seen.body.clone()).unwrap()
-}
-
 #[test]
-fn a_request_has_the_authors_fields_and_no_others() {
-    let evil = "x\", \"role\": \"admin\", \"y\": \"&role=admin\r\nx-role: admin";
-    let api = api(evil);
-    let at = |path: &str| format!("http://{}{path}", api.address);
-    let post = |id: &'static str, kind: &str, body: Value| {
-        let inputs = json!({ "method": "POST", "url": at("/x"), "bodyType": kind, "body": body });
-        (id, "httpAgentflow", inputs)
-    };
-    let name = "{{ get.output.http.data.name }}";
-    let text = |value: &str| {
-        format!("{{\"role\": \"user\", \"q\": \"{{{{ question }}}}\", 'n': {{{{ missing.output.n }}}}, a: '{value}',}}")
-            .replace("{{ missing.output.n }}", "5")
-    };
-    let flow = line(
-        &asked(),
-        &[
-            ("get", "httpAgentflow", json!({ "method": "GET", "url": at("/me") })),
-            post("json", "json", text(name).into()),
-            post("form", "xWwwFormUrlencoded", text(name).into()),
-            post(
-                "list",
-                "xWwwFormUrlencoded",
-                json!([{ "key": "role", "value": "user" }, { "key": "q", "value": name }]),
-            ),
-            post("raw", "raw", format!("role=user&q={name}").into()),
-            post("whole", "json", "{{ get.output.http.data }}".into()),
-            ("end", "directReplyAgentflow", json!({ "directReplyMessage": "done" })),
-        ],
+fn a_value_names_no_state_and_no_variable_of_another_flow() {
+    let reply = (
+        "end",
+        "directReplyAgentflow",
+        json!({ "directReplyMessage": "{{ $flow.state.said }}|{{ $flow.state.role }}" }),
     );
-    let gateway = running(&keys(""), "", &flow, &[]);
-    assert_eq!(ask(&gateway, evil)["text"], "done");
-    let seen = api.seen();
-    assert_eq!(seen[1].json(), json!({ "role": "user", "q": evil, "n": 5, "a": evil }));
-    let written = "x%22%2C+%22role%22%3A+%22admin%22%2C+%22y%22%3A+%22%26role%3Dadmin%0D%0Ax-role%3A+admin";
-    assert_eq!(body(&seen[2]), format!("role=user&q={written}&n=5&a={written}"));
-    assert_eq!(body(&seen[3]), format!("role=user&q={written}"));
-    assert_eq!(body(&seen[4]), format!("role=user&q={written}"));
-    assert_eq!(seen[5].json(), json!({ "name": evil }));
-}
-
-#[test]
-fn a_value_makes_no_header_and_climbs_no_path() {
-    let api = api("x");
-    let url = format!("http://{}/users/{{{{ question }}}}/posts?q={{{{ question }}}}", api.address);
-    let headers = json!([{ "key": "x-who", "value": "{{ question }}" }]);
-    let flow = line(&asked(), &[("get", "httpAgentflow", json!({ "method": "GET", "url": url, "headers": headers }))]);
-    let gateway = running(&keys(""), "", &flow, &[]);
-    ask(&gateway, "a/../b?c#d\\%2e");
-    let seen = api.seen().pop().unwrap();
-    assert_eq!(seen.path, "/users/a%2F..%2Fb%3Fc%23d%5C%252e/posts?q=a%2F..%2Fb%3Fc%23d%5C%252e");
-    assert_eq!(seen.header("x-who"), Some("a/../b?c#d\\%2e"));
-    for evil in ["..", ".", "a\r\nx-role: admin"] {
-        let body = json!({ "question": evil, "chatId": "c" }).to_string();
-        gateway.predict(&body).assert_refused(500, "upstream_error");
+    let start = json!({
+        "startInputType": "chatInput",
+        "startState": [{ "key": "said", "value": "" }, { "key": "role", "value": "user" }],
+    });
+    for config in [
+        r#"{"startState": [{"key": "said", "value": {{ question }}}]}"#,
+        r#"{"startState": [{"key": "said", "value": "{{ question }}"}]}"#,
+        r#"{"startState": {"start": [{"key": "said", "value": {{ question }}}]}}"#,
+    ] {
+        let others = [("other", line(&start, std::slice::from_ref(&reply)))];
+        let gateway = running(&keys(""), "", &line(&asked(), &[runs(&json!(config))]), &others);
+        for question in [r#"{"role":"admin"}"#, r#"[{"key":"role","value":"admin"}]"#, "{{ $flow.chatId }}"] {
+            assert_eq!(ask(&gateway, question)["text"], format!("{question}|user"), "{config}");
+        }
     }
-    assert_eq!(api.seen().len(), 1);
-}
-
-#[test]
-fn a_tool_has_the_authors_headers_and_path() {
-    let api = api("x");
-    let config = json!({
-        "requestsGetUrl": format!("http://{}/u/{{{{ question }}}}", api.address),
-        "requestsGetHeaders": "{\"x-role\": \"user\", \"x-who\": \"{{ question }}\"}",
-    });
-    let inputs = json!({
-        "toolAgentflowSelectedTool": "requestsGet", "toolAgentflowSelectedToolConfig": config, "toolInputArgs": [],
-    });
-    let gateway = running(&keys(""), "", &line(&asked(), &[("tool", "toolAgentflow", inputs)]), &[]);
-    let evil = "a\", \"x-role\": \"admin";
-    ask(&gateway, evil);
-    let seen = api.seen().pop().unwrap();
-    assert_eq!((seen.header("x-role"), seen.header("x-who")), (Some("user"), Some(evil)));
-    assert_eq!(seen.path, "/u/a%22%2C%20%22x-role%22%3A%20%22admin");
-    let up = json!({ "question": "..", "chatId": "c" }).to_string();
-    gateway.predict(&up).assert_refused(500, "upstream_error");
-    assert_eq!(api.seen().len(), 1);
+    // One by one, and never as what holds them all.
+    let objects = json!({ "startInputType": "chatInput", "startState": { "said": "", "role": "user" } });
+    let others = [("other", line(&objects, &[reply]))];
+    for (config, answer) in [
+        (r#"{"startState": {"said": {{ question }}}}"#, Some(r#"{"role":"admin"}|user"#)),
+        (r#"{"startState": {"start": {{ question }}}}"#, None),
+    ] {
+        let gateway = running(&keys(""), "", &line(&asked(), &[runs(&json!(config))]), &others);
+        let body = json!({ "question": r#"{"role":"admin"}"#, "chatId": "c" }).to_string();
+        match answer {
+            Some(answer) => assert_eq!(gateway.predict(&body).json()["text"], answer),
+            None => {
+                gateway.predict(&body).assert_refused(500, "upstream_error");
+            }
+        }
+    }
+    let model = model::saying("fine");
+    let others = [("other", model::export("llm-chain-vars", model.address))];
+    let config = r#"{"promptValues": {"userId": {{ question }}}}"#;
+    let gateway = running(&keys(""), "", &line(&asked(), &[runs(&json!(config))]), &others);
+    ask(&gateway, r#"{"question":"evil"}"#);
+    let told = model::told(&model.seen().pop().unwrap())[0].1.clone();
+    assert!(told.starts_with(r#"You are an assistant for user: {"question":"evil"}. "#), "{told}");
 }
 
 #[test]
@@ -347,6 +306,16 @@ fn what_leaves_open_what_it_sets_is_refused_when_it_is_loaded() {
         (runs(&json!("{{ question }}")), "the names of what is set must be written out"),
         (runs(&json!("{\"{{ question }}\": 1}")), "its names must be written out"),
         (runs(&json!("{\"a\": \"{{ question }}\" oops}")), "expected JSON"),
+        (
+            runs(&json!("{\"promptValues\": {{ question }}}")),
+            "promptValues: the names of what is set must be written out",
+        ),
+        (runs(&json!({ "startState": "{{ question }}" })), "startState: the names of what is set must be written out"),
+        (runs(&json!("{\"startState\": [{{ question }}]}")), "startState.0: the names of what is set"),
+        (
+            runs(&json!({ "startState": [{ "key": "{{ question }}", "value": "x" }] })),
+            "startState.0.key: the names of what is set",
+        ),
         (runs(&json!({ "promptValues": "{\"a\": \"{{ question }}\"}" })), "write JSON out, not as a text"),
         (post("{\"a\": \"{{ question }}\""), "expected JSON"),
         (post("{\"{{ question }}\": 1}"), "its names must be written out"),

@@ -8,30 +8,38 @@ use serde_json::Value;
 
 use super::super::values::shown as text_of;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::text::mustache::{Fields, JsonTemplate, Mustache, Names};
+use crate::engine::text::mustache::{Dialect, Fields, JsonTemplate, Mustache, Names};
 use crate::engine::text::percent::pairs;
+use crate::engine::text::size::bytes_of_json;
 use crate::predict::chat_id;
+use crate::wire::json::read_str;
 
 const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain";
 
 /// See the module.
 #[derive(Debug)]
 pub(super) enum Body {
     None,
     Json(JsonTemplate),
-    /// Of the type that the author's header says.
-    OtherJson(JsonTemplate),
+    /// A raw text that is JSON, of the type that the author's header says.
+    RawJson(JsonTemplate),
     /// A form, as a list, or as JSON.
     Form(Fields),
     JsonForm(JsonTemplate),
     Multipart(Fields),
-    Raw(Mustache, Raw),
+    /// A text, and its type where the author says none.
+    Raw(Mustache, Raw, Option<&'static str>),
 }
 
 /// What kind of text a raw body is: values are written in its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Raw {
     Text,
+    /// All of it is the author's, or all of it is one value. Told to be JSON, it is sent as JSON.
+    Whole,
+    WholeJson,
     Form,
     Markup,
 }
@@ -60,7 +68,13 @@ impl Body {
 
     /// Its type where the author says none.
     pub(super) fn usual_type(&self) -> Option<HeaderValue> {
-        matches!(self, Self::Raw(..)).then(|| HeaderValue::from_static(FORM))
+        let kind = match self {
+            Self::RawJson(_) => JSON,
+            // As Flowise's client does it.
+            Self::Raw(_, _, kind) => kind.unwrap_or(FORM),
+            _ => return None,
+        };
+        Some(HeaderValue::from_static(kind))
     }
 
     /// Its type, where that is not the author's, and its bytes.
@@ -68,10 +82,8 @@ impl Body {
         let form = |pairs: String| (Some(HeaderValue::from_static(FORM)), pairs);
         Ok(match self {
             Self::None => (None, String::new()),
-            Self::Json(json) => {
-                (Some(HeaderValue::from_static("application/json")), self::json(json, names)?.to_string())
-            }
-            Self::OtherJson(json) => (None, self::json(json, names)?.to_string()),
+            Self::Json(json) => (Some(HeaderValue::from_static(JSON)), self::json(json, names)?.to_string()),
+            Self::RawJson(json) => (None, self::json(json, names)?.to_string()),
             Self::Form(fields) => form(pairs(&fields.filled(names))),
             Self::JsonForm(json) => form(match self::json(json, names)? {
                 Value::Object(fields) => {
@@ -81,9 +93,10 @@ impl Body {
                 list => pairs(&Fields::read(&list, None).filled(names)),
             }),
             Self::Multipart(fields) => multipart(&fields.filled(names)),
-            Self::Raw(text, Raw::Form) => (None, text.form(names)),
-            Self::Raw(text, Raw::Markup) => (None, text.markup(names)),
-            Self::Raw(text, Raw::Text) => (None, text.text(names)),
+            Self::Raw(text, Raw::Form, _) => (None, text.form(names)),
+            Self::Raw(text, Raw::Markup, _) => (None, text.markup(names)),
+            Self::Raw(text, Raw::WholeJson, _) => (None, as_json(text.text(names), names)),
+            Self::Raw(text, Raw::Text | Raw::Whole, _) => (None, text.text(names)),
         })
     }
 }
@@ -96,21 +109,48 @@ fn json(json: &JsonTemplate, names: &dyn Names) -> Result<Value, String> {
     }
 }
 
-/// A text that goes as it is, of the type that the author's header says; without one it is sent as a form.
+/// A text as Flowise's client sends what is told to be JSON: as it is if it is some, and else as a text in JSON.
+fn as_json(text: String, names: &dyn Names) -> String {
+    let has_room = names.has_room(bytes_of_json(text.as_bytes()));
+    if has_room && read_str::<Value>(&text).is_ok() { text.trim().to_owned() } else { Value::from(text).to_string() }
+}
+
+/// A text whose values are written as its place wants them: as the author's header says, or as it looks where that says
+/// nothing. Without references it goes as Flowise sends it.
 fn raw(text: &str, headers: &[(HeaderName, Mustache)], inputs: &mut Inputs<'_, '_, '_>) -> Option<Body> {
     let kind = headers.iter().find(|(name, _)| *name == CONTENT_TYPE);
     let kind = kind.map(|(_, kind)| kind.written().to_ascii_lowercase());
+    let says = |part: &str| kind.as_ref().is_some_and(|kind| kind.contains(part));
+    if inputs.is_settled("body") {
+        // Another flow may have filled in any part of it.
+        let is_text = kind.as_ref().is_none_or(|kind| kind.starts_with(TEXT));
+        return (is_text || !inputs.refuse_settled("body"))
+            .then(|| Body::Raw(Mustache::plain(text), Raw::Whole, Some(TEXT)));
+    }
     let template = inputs.mustache_in("body", text);
-    if template.fixed().is_some() || template.alone().is_some() {
-        return Some(Body::Raw(template, Raw::Text));
+    let (is_fixed, is_alone) = (template.fixed().is_some(), template.alone().is_some());
+    if is_fixed || is_alone {
+        let whole = if says(JSON) { Raw::WholeJson } else { Raw::Whole };
+        return Some(Body::Raw(template, whole, is_alone.then_some(TEXT)));
     }
-    match kind.as_deref() {
-        Some(kind) if kind.contains("json") => inputs.json_template("body").map(Body::OtherJson),
-        Some(kind) if kind.contains("xml") || kind.contains("html") => Some(Body::Raw(template, Raw::Markup)),
-        None if text.contains('=') => Some(Body::Raw(template, Raw::Form)),
-        Some(kind) if kind.contains("urlencoded") => Some(Body::Raw(template, Raw::Form)),
-        _ => Some(Body::Raw(template, Raw::Text)),
+    if says("json") {
+        return inputs.json_template("body").map(Body::RawJson);
     }
+    let looks_like_markup = kind.is_none() && text.trim().starts_with('<') && text.trim().ends_with('>');
+    if says("xml") || says("html") || looks_like_markup {
+        return Some(Body::Raw(template, Raw::Markup, Some(TEXT)));
+    }
+    if says("urlencoded") {
+        return Some(Body::Raw(template, Raw::Form, None));
+    }
+    let looks_like_json = text.trim_start().starts_with(['{', '[', '"']);
+    if let Some(json) = looks_like_json.then(|| JsonTemplate::parse(text, Dialect::Agentflow).ok()).flatten() {
+        return Some(Body::RawJson(json));
+    }
+    if kind.is_none() && template.looks_like_form() {
+        return Some(Body::Raw(template, Raw::Form, None));
+    }
+    Some(Body::Raw(template, Raw::Text, Some(TEXT)))
 }
 
 fn multipart(pairs: &[(String, String)]) -> (Option<HeaderValue>, String) {

@@ -147,7 +147,7 @@ impl Sends {
     fn quoted(&self, data: &Value, visit: &Visit<'_>) -> Option<String> {
         let words = ["message", "error"].iter().find_map(|name| data.get(*name))?.as_str()?;
         let repeats = |sent: &str| sent.split_whitespace().any(|part| part.len() > 3 && words.contains(part));
-        let mut sent = self.headers.iter().filter_map(|(_, value)| value.header(visit.scope).ok());
+        let mut sent = self.headers.iter().filter_map(|(name, value)| value.header(name, visit.scope).ok());
         if sent.any(|value| value.to_str().is_ok_and(repeats)) {
             return None;
         }
@@ -164,7 +164,7 @@ impl Sends {
         let (kind, body) = self.body.filled(visit.scope).map_err(Failure::flow)?;
         let mut headers = Vec::new();
         for (name, value) in &self.headers {
-            let value = value.header(visit.scope).map_err(|error| Failure::flow(format!("{name}: {error}")))?;
+            let value = value.header(name, visit.scope).map_err(|error| Failure::flow(format!("{name}: {error}")))?;
             if !value.is_empty() && (kind.is_none() || *name != CONTENT_TYPE) {
                 headers.push((name.clone(), value));
             }

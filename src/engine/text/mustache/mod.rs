@@ -15,7 +15,8 @@ pub(crate) use lenient::parse as read_json;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use http::HeaderValue;
+use http::header::COOKIE;
+use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::header::secret_header;
@@ -159,13 +160,14 @@ impl Mustache {
         format!("{files}\n\n{text}")
     }
 
-    /// In the value of a header.
+    /// In the value of that header. In cookies a value is a part of one cookie.
     ///
     /// # Errors
     /// A value has a line break or other letters that cannot stand there.
-    pub(crate) fn header(&self, names: &dyn Names) -> Result<HeaderValue, String> {
-        secret_header(&self.written_by(names, |value| value.into()))
-            .map_err(|_| "a value cannot stand in a header".to_owned())
+    pub(crate) fn header(&self, header: &HeaderName, names: &dyn Names) -> Result<HeaderValue, String> {
+        let is_cookie = *header == COOKIE;
+        let text = self.written_by(names, |value| if is_cookie { percent::cookie(value).into() } else { value.into() });
+        secret_header(&text).map_err(|_| "a value cannot stand in a header".to_owned())
     }
 
     /// In a path and its query: each value is a part of one segment, name or value of them.
@@ -203,6 +205,15 @@ impl Mustache {
             }
             out.into()
         })
+    }
+
+    /// Whether it would be a form, whatever its references stand for: a name comes first, and `=` behind it.
+    pub(crate) fn looks_like_form(&self) -> bool {
+        let marked = self.marked();
+        let is_name = |name: &str| {
+            !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '"' | '{' | '(' | '&'))
+        };
+        marked.trim().split_once('=').is_some_and(|(name, _)| is_name(name))
     }
 
     /// The value itself where the text is nothing but a reference into what a node gave, as in agentflows; else the text.

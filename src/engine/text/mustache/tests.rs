@@ -1,3 +1,4 @@
+use http::header::AUTHORIZATION;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -81,8 +82,10 @@ fn a_value_in_an_address_stays_in_its_segment() {
 #[test]
 fn every_place_has_its_own_way_of_writing() {
     let at = |text: &str| Mustache::parse(text, Dialect::Agentflow);
-    assert!(at("Bearer {{x}}").header(&known("a\r\nx-role: admin")).is_err());
-    assert_eq!(at("Bearer {{x}}").header(&known("a")).unwrap(), "Bearer a");
+    assert!(at("Bearer {{x}}").header(&AUTHORIZATION, &known("a\r\nx-role: admin")).is_err());
+    assert_eq!(at("Bearer {{x}}").header(&AUTHORIZATION, &known("a")).unwrap(), "Bearer a");
+    let cookies = at("a={{x}}; role=user").header(&COOKIE, &known("1; role=admin, \r")).unwrap();
+    assert_eq!(cookies, "a=1%3B%20role=admin%2C%20%0D; role=user");
     assert_eq!(at("a={{x}}&role=user").form(&known("1&role=admin")), "a=1%26role%3Dadmin&role=user");
     assert_eq!(at("<a>{{x}}</a>").markup(&known("</a><b c=\"'\">")), "<a>&lt;/a&gt;&lt;b c=&quot;&#39;&quot;&gt;</a>");
     let pattern = fancy_regex::Regex::new(&at("^[a{{x}}]+{{x}}$").pattern(&known("-z.*|ä"))).unwrap();
@@ -103,6 +106,28 @@ fn a_list_takes_no_name_twice() {
     };
     assert_eq!(filled("role"), ["role=user"]);
     assert_eq!(filled("page"), ["role=user", "page=5"]);
+}
+
+#[test]
+fn places_together_hold_no_more_than_there_is_room_for() {
+    struct Little(std::cell::Cell<usize>);
+    impl Names for Little {
+        fn find(&self, _: &str) -> Option<Value> {
+            self.0.set(self.0.get() + 1);
+            Some("x".repeat(1000).into())
+        }
+
+        fn has_room(&self, bytes: usize) -> bool {
+            bytes < 5000
+        }
+    }
+    let fields: Vec<String> = (0..100).map(|at| format!("a{at}: '{{{{ x }}}}'")).collect();
+    for text in [format!("[{}1]", "'{{ x }}',".repeat(100)), format!("{{{}}}", fields.join(","))] {
+        let names = Little(std::cell::Cell::default());
+        let template = JsonTemplate::parse(&text, Dialect::Agentflow).unwrap();
+        assert!(template.value(&names).is_err());
+        assert!(names.0.get() < 10, "{}", names.0.get());
+    }
 }
 
 proptest! {

@@ -68,7 +68,7 @@ impl Request {
             headers.push((CONTENT_TYPE, HeaderValue::from_static(kind)));
         }
         for (name, value) in &self.headers {
-            headers.push((name.clone(), value.header(run).map_err(Failure::flow)?));
+            headers.push((name.clone(), value.header(name, run).map_err(Failure::flow)?));
         }
         Ok(headers)
     }
