@@ -199,10 +199,10 @@ pub(crate) fn predictions(flow: &Flow, requests: &[(Value, Vec<Value>)]) -> Vec<
     let services = services();
     let predicted = |(body, answers): &(Value, Vec<Value>)| {
         ANSWERS.set(answers.clone().into());
-        let sink = Sink::new(true);
+        let sink = Sink::flowise();
         let reply = with_services(&services, &sink, body, async |run| flow.answer(run).await);
         let events = sink
-            .take()
+            .told()
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?).ok())
             .map(|event| (event["event"].as_str().unwrap().to_owned(), event["data"].clone()))
@@ -241,7 +241,7 @@ pub(crate) fn answer(status: &str, headers: &str, body: &str) -> String {
 
 /// Does something within a prediction.
 pub(crate) fn within<T>(body: &Value, work: impl AsyncFnOnce(&Run<'_>) -> T) -> T {
-    with_services(&services(), &Sink::new(false), body, work)
+    with_services(&services(), &Sink::default(), body, work)
 }
 
 fn with_services<T>(services: &Services, sink: &Sink, body: &Value, work: impl AsyncFnOnce(&Run<'_>) -> T) -> T {

@@ -5,11 +5,10 @@
 
 mod records;
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
+use serde::Serialize;
 
-pub(crate) use records::{Records, data_of};
+pub(crate) use records::{Records, Step, data_of};
 
 use crate::wire::json;
 
@@ -20,28 +19,23 @@ pub(crate) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 pub(crate) const END: &str = "message:\ndata:{\"event\":\"end\",\"data\":\"[DONE]\"}\n\n";
 
 /// One record.
+#[cfg(test)]
 pub(crate) fn record(event: &str, data: &serde_json::Value) -> String {
-    let mut text = String::new();
-    push_record(&mut text, event, data);
-    text
+    let mut text = Vec::new();
+    write_record(&mut text, event, data, 0);
+    String::from_utf8(text).unwrap()
 }
 
-/// Puts a record behind others.
-pub(crate) fn push_record(text: &mut String, event: &str, data: &serde_json::Value) {
-    text.reserve(40 + event.len() + length(data));
-    // Writing to a string cannot fail.
-    let _ = write!(text, "message:\ndata:{{\"event\":\"{event}\",\"data\":{data}}}\n\n");
-}
-
-/// About how long a value is as text: a text that grows is copied, and for a moment twice as large.
-pub(crate) fn length(json: &serde_json::Value) -> usize {
-    use serde_json::Value;
-    match json {
-        Value::String(text) => text.len() + text.len() / 32 + 4,
-        Value::Array(items) => items.iter().map(length).sum::<usize>() + 2,
-        Value::Object(fields) => fields.iter().map(|(name, field)| name.len() + 4 + length(field)).sum::<usize>() + 2,
-        _ => 8,
+/// Puts a record behind others; `around`: about how long its data is, since a text that grows is copied, and for a moment
+/// twice as large.
+pub(crate) fn write_record(out: &mut Vec<u8>, event: &str, data: &impl Serialize, around: usize) {
+    out.reserve(40 + event.len() + around);
+    for part in ["message:\ndata:{\"event\":\"", event, "\",\"data\":"] {
+        out.extend_from_slice(part.as_bytes());
     }
+    // Neither values nor writing them to memory can fail.
+    let _ = serde_json::to_writer(&mut *out, data);
+    out.extend_from_slice(b"}\n\n");
 }
 
 /// The data of an `error` record.
@@ -51,9 +45,7 @@ pub(crate) fn error(message: &str) -> String {
 
 /// An error that the client shall see, and the end.
 pub(crate) fn error_and_end(message: &str) -> String {
-    let mut text = record("error", &message.into());
-    text.push_str(END);
-    text
+    format!("message:\ndata:{}\n\n{END}", error(message))
 }
 
 /// Bytes of a line that are looked at: enough for `data:{"event":"agentFlowExecutedData"`.

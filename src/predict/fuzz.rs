@@ -92,7 +92,7 @@ fn fuzz_views() {
             let mut policy = chatflow(&[]);
             policy.events = events.clone();
             policy.response = *response;
-            let view = || View::new(&policy, &ids()).unwrap();
+            let view = || View::new(&policy, &ids());
             let through = |size: usize| {
                 let mut view = view().into_stream();
                 let mut out = Vec::new();

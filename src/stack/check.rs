@@ -13,8 +13,7 @@ use tower::{Layer, Service};
 use super::context::{Call, Context};
 use super::routes::Endpoint;
 use crate::config::{Access, ResponseShape};
-use crate::predict::answer::told_error;
-use crate::predict::events::error_and_end;
+use crate::predict::answer::failure;
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -88,12 +87,8 @@ fn refused(context: &Context, refusal: Refusal) -> EarlyAnswer {
 
 /// Makes the response of a refusal, and leaves the refusal for log and metrics.
 pub(crate) fn refuse(context: &Context, refusal: Refusal) -> Response<Body> {
-    let streamed = streamed_shape(context).and_then(|shape| {
-        refusal.stream(|refusal| match shape {
-            ResponseShape::Flowise => error_and_end(refusal.message()),
-            ResponseShape::Message => told_error(refusal.message(), refusal.code().name()),
-        })
-    });
+    let streamed = streamed_shape(context)
+        .and_then(|shape| refusal.stream(|refusal| failure(shape, refusal.message(), refusal.code().name())));
     let response = streamed.unwrap_or_else(|| refusal.response(&context.request_id, context.events_only));
     // A request is refused once; a second reason would add nothing.
     let _ = context.refusal.set(refusal);

@@ -65,7 +65,7 @@ impl FlowiseCall<'_> {
                 // As below.
                 drop(head);
                 let chat = fnv1a(prediction.ids.chat.upstream.as_bytes());
-                let view = View::new(&self.flow.config, &prediction.ids);
+                let view = View::of_flowise(&self.flow.config, &prediction.ids);
                 let abort = AbortGuard::new(
                     &self.environment.aborts,
                     Chat {

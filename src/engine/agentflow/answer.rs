@@ -19,6 +19,7 @@ use crate::engine::contract::memory::Turn;
 use crate::engine::contract::node::{Executed, Reply};
 use crate::engine::contract::request::Request;
 use crate::engine::contract::run::Run;
+use crate::predict::answer::EventName;
 use crate::predict::chat_id;
 
 impl Agentflow {
@@ -72,7 +73,7 @@ impl Agentflow {
         }
         let id = id.or_else(chat_id::random).unwrap_or_default();
         let waits = walk.runtime.executed.iter().any(|entry| entry.get("status") == Some(&"STOPPED".into()));
-        run.sink.event("agentFlowEvent", &if waits { "STOPPED" } else { "FINISHED" }.into());
+        run.sink.event(EventName::AgentFlowEvent, if waits { "STOPPED" } else { "FINISHED" });
         self.keep(run, &walk.runtime, waits, id.clone()).await?;
         self.reply(&shared, &mut walk.runtime, id).await
     }

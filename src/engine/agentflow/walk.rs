@@ -17,6 +17,7 @@ use super::values::{Scope, shown as text_of};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
 use crate::engine::text::size::bytes_of;
+use crate::predict::answer::EventName;
 
 /// Flowise's own: nodes run at one level, and how often a loop goes back that says nothing about it.
 const MOST_NODES: usize = 1000;
@@ -80,7 +81,7 @@ impl<'a> Walk<'a> {
         let mut count = 0;
         while let Some(at) = self.queue.pop_front() {
             if !std::mem::replace(&mut is_begun, true) && self.iteration.is_none() {
-                self.tell("agentFlowEvent", &"INPROGRESS".into());
+                self.tell(EventName::AgentFlowEvent, "INPROGRESS");
             }
             count += 1;
             if let Err(failure) = self.shared.run.budget().step() {

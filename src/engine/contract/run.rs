@@ -136,7 +136,7 @@ impl Run<'_> {
         if is_last {
             for word in split_keeping_spaces(text) {
                 // The first is told twice, as Flowise does.
-                self.sink.start(&word.into());
+                self.sink.start(word);
                 self.sink.token(word);
             }
         }

@@ -8,7 +8,9 @@ use std::time::Instant;
 use prometheus::Histogram;
 use serde_json::Value;
 
-use crate::predict::events::push_record;
+#[cfg(test)]
+use crate::predict::answer::View;
+use crate::predict::answer::{Data, Event, EventName, EventWriter};
 use crate::predict::report::ModelReport;
 
 /// Bytes of a stream that may wait for their reader.
@@ -17,56 +19,56 @@ pub(crate) const MOST_UNREAD: usize = 64 * 1024;
 /// Where events go; nowhere for an answer in one piece.
 #[derive(Default)]
 pub(crate) struct Sink {
-    streams: bool,
+    /// As the client sees them.
+    writer: Option<RefCell<EventWriter>>,
     /// Until the first token: since when it is waited for, and where that is noted.
     first_token: Cell<Option<(Instant, Histogram, Arc<ModelReport>)>>,
     has_started: Cell<bool>,
     starts_with_first_token: Cell<bool>,
     /// While the model thinks: since when.
     thinks: Cell<Option<Instant>>,
-    queue: RefCell<String>,
-    /// Records so far.
+    /// Told so far.
     pub(crate) events: Cell<u64>,
 }
 
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sink").field("streams", &self.streams).finish_non_exhaustive()
+        f.debug_struct("Sink").field("streams", &self.streams()).finish_non_exhaustive()
     }
 }
 
 impl Sink {
-    pub(crate) fn new(streams: bool) -> Self {
-        Self { streams, ..Self::default() }
+    pub(crate) fn new(writer: EventWriter) -> Self {
+        Self { writer: Some(RefCell::new(writer)), ..Self::default() }
     }
 
-    /// Of a stream, and notes the time from now to the first token.
-    pub(crate) fn timed(first_token: Histogram, report: &Arc<ModelReport>) -> Self {
+    /// As [`new`](Self::new), and notes the time from now to the first token.
+    pub(crate) fn timed(writer: EventWriter, first_token: Histogram, report: &Arc<ModelReport>) -> Self {
         let waits = (Instant::now(), first_token, Arc::clone(report));
-        Self { first_token: Cell::new(Some(waits)), ..Self::new(true) }
+        Self { first_token: Cell::new(Some(waits)), ..Self::new(writer) }
     }
 
     pub(crate) fn streams(&self) -> bool {
-        self.streams
+        self.writer.is_some()
     }
 
     /// A piece of the answer; the first is preceded by a `start` that has it as well, as in Flowise.
     pub(crate) fn token(&self, text: &str) {
-        self.start(&Value::from(text));
+        self.start(text);
         self.bare_token(text);
     }
 
     /// The model has begun to answer, if only with nothing: so do the vendors whose first piece is empty.
     pub(crate) fn begin(&self) {
         if !self.starts_with_first_token.get() {
-            self.start(&Value::from(""));
+            self.start("");
         }
     }
 
-    /// Once; `data` is the first piece, or nothing.
-    pub(crate) fn start(&self, data: &Value) {
+    /// Once; `text` is the first piece, or nothing.
+    pub(crate) fn start(&self, text: &str) {
         if !self.has_started.replace(true) {
-            self.event("start", data);
+            self.event(EventName::Start, text);
         }
     }
 
@@ -78,51 +80,65 @@ impl Sink {
     /// A piece of what the model thinks.
     pub(crate) fn thought(&self, text: &str) {
         self.thinks.set(self.thinks.get().or_else(|| Some(Instant::now())));
-        self.event("thinking", &text.into());
+        self.event(EventName::Thinking, text);
     }
 
     /// A token of a flow that has no `start`.
     pub(crate) fn bare_token(&self, text: &str) {
         if let Some(since) = self.thinks.get().filter(|_| !text.is_empty()) {
             self.thinks.set(None);
-            // The end of it, with the seconds that it took.
-            let seconds = (since.elapsed().as_millis() + 500) / 1000;
-            self.tell(&format!("message:\ndata:{{\"event\":\"thinking\",\"data\":\"\",\"duration\":{seconds}}}\n\n"));
+            let milliseconds = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.event(EventName::Thought, Value::from(milliseconds.saturating_add(500) / 1000));
         }
         if !text.is_empty()
-            && self.streams
+            && self.streams()
             && let Some((begun, histogram, report)) = self.first_token.take()
         {
             let waited = begun.elapsed();
             histogram.observe(waited.as_secs_f64());
             let _ = report.first_token.set(waited);
         }
-        self.event("token", &text.into());
+        self.event(EventName::Token, text);
     }
 
-    pub(crate) fn event(&self, name: &str, data: &Value) {
-        if self.streams {
-            push_record(&mut self.queue.borrow_mut(), name, data);
+    pub(crate) fn event<'a>(&self, name: EventName, data: impl Into<Data<'a>>) {
+        if let Some(writer) = &self.writer {
+            writer.borrow_mut().write(Event { name, data: data.into() });
             self.events.set(self.events.get() + 1);
         }
     }
 
-    /// Puts a record into the stream, if there is one.
-    fn tell(&self, record: &str) {
-        if self.streams {
-            self.queue.borrow_mut().push_str(record);
-            self.events.set(self.events.get() + 1);
+    /// The stream ends before its time.
+    pub(crate) fn break_off(&self, sentence: &str) {
+        if let Some(writer) = &self.writer {
+            writer.borrow_mut().break_off(sentence);
         }
     }
 
     /// Whether more should not be told before that is read.
     pub(super) fn is_full(&self) -> bool {
-        self.queue.borrow().len() >= MOST_UNREAD
+        self.writer.as_ref().is_some_and(|writer| writer.borrow().len() >= MOST_UNREAD)
     }
 
-    /// What has come since the last time.
-    pub(crate) fn take(&self) -> String {
-        std::mem::take(&mut self.queue.borrow_mut())
+    /// Hands on what has come since the last time.
+    pub(crate) fn take(&self, hand_on: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(writer) = &self.writer {
+            writer.borrow_mut().take(hand_on);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sink {
+    /// Of a stream in Flowise's words, all of them.
+    pub(crate) fn flowise() -> Self {
+        Self::new(View::default().into_writer())
+    }
+
+    pub(crate) fn told(&self) -> String {
+        let mut told = Vec::new();
+        self.take(|text| std::mem::swap(text, &mut told));
+        String::from_utf8(told).unwrap()
     }
 }
 
@@ -132,7 +148,7 @@ mod tests {
 
     #[test]
     fn thinking_ends_with_the_time_that_it_took() {
-        let sink = Sink::new(true);
+        let sink = Sink::flowise();
         for thought in ["Hm", "well"] {
             sink.thought(thought);
         }
@@ -140,7 +156,7 @@ mod tests {
         sink.bare_token("");
         sink.bare_token("So");
         sink.bare_token("!");
-        let told = sink.take();
+        let told = sink.told();
         let events: Vec<&str> =
             told.split_terminator("\n\n").map(|record| &record["message:\ndata:".len()..]).collect();
         assert_eq!(

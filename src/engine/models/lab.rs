@@ -137,13 +137,13 @@ pub(crate) struct Asked {
 pub(crate) async fn asked(kind: &dyn Kind, inputs: Value, ask: Ask<'_>, status: u16, answer: &str) -> Asked {
     let (listener, inputs) = provider(inputs).await;
     let model = model(kind, inputs);
-    let (services, request, sink) = (services(), Request::default(), Sink::new(true));
+    let (services, request, sink) = (services(), Request::default(), Sink::flowise());
     let watch = Watch::default();
     let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch, names: None };
     let ask = if ask.bare { ask.telling_bare(Some(&sink)) } else { ask.telling(Some(&sink)) };
     let work = async { tokio::join!(serve(&listener, status, answer), run.ask(&*model, ask)) };
     let (received, answered) = patiently(&services, work).await;
-    Asked { received, answered, events: sink.take() }
+    Asked { received, answered, events: sink.told() }
 }
 
 /// Has texts embedded, or, if there is one, a question; the provider answers in turn.
@@ -155,7 +155,7 @@ pub(crate) async fn embedded(
 ) -> (Vec<Received>, Result<Vec<Vec<f32>>, Failure>) {
     let (listener, inputs) = provider(inputs).await;
     let embeddings = built(kind, inputs, true).unwrap().into_embeddings().unwrap();
-    let (services, request, sink) = (services(), Request::default(), Sink::new(false));
+    let (services, request, sink) = (services(), Request::default(), Sink::default());
     let watch = Watch::default();
     let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch, names: None };
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
@@ -179,7 +179,7 @@ pub(crate) async fn embedded(
 pub(crate) async fn asked_in_vain(kind: &dyn Kind, inputs: Value, ask: Ask<'_>) -> Failure {
     let (listener, inputs) = provider(inputs).await;
     let model = model(kind, inputs);
-    let (services, request, sink) = (services(), Request::default(), Sink::new(true));
+    let (services, request, sink) = (services(), Request::default(), Sink::flowise());
     let watch = Watch::default();
     let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch, names: None };
     let answered = patiently(&services, run.ask(&*model, ask)).await;

@@ -19,6 +19,7 @@ use crate::engine::contract::node::{Chain, Reply, Said, Tool, ToolResult};
 use crate::engine::contract::prompt::{Form, Prompt, with_images};
 use crate::engine::contract::run::Run;
 use crate::engine::text::template::Template;
+use crate::predict::answer::EventName;
 use crate::predict::chat_id;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&ToolAgent];
@@ -159,7 +160,7 @@ impl Agent {
             }
             run.budget().has_tool_calls(calls.len())?;
             if let Some(sink) = sink {
-                sink.start(&"".into());
+                sink.start("");
             }
             let calling = calls.iter().map(|call| self.called(call, &steps, run));
             let results: Vec<_> = stream::iter(calling).buffered(AT_ONCE).collect().await;
@@ -264,7 +265,7 @@ impl<'a> Steps<'a> {
             data.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
             data.insert("runId".to_owned(), call.unwrap_or(&self.id).into());
             data.insert("parentRunId".to_owned(), call.map_or(Value::Null, |_| self.id.as_str().into()));
-            self.run.sink.event("agent_trace", &data.into());
+            self.run.sink.event(EventName::AgentTrace, Value::Object(data));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Answers one prediction on an engine thread, in Flowise's protocol: one JSON answer, or a stream of events as the flow
-//! goes on.
+//! Answers one prediction on an engine thread: an answer in one piece, or events as the flow goes on, written there as its
+//! client sees them.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -13,7 +13,6 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::link::{Room, Teller};
-use super::rendered::rendered;
 use super::unanswered::Unanswered;
 use crate::engine::contract::budget::Budget;
 use crate::engine::contract::failure::Failure;
@@ -25,9 +24,8 @@ use crate::engine::contract::run::{Run, Services};
 use crate::engine::contract::sink::Sink;
 use crate::engine::contract::watch::Watch;
 use crate::engine::flow::{Flow, Plan};
-use crate::predict::answer::{StreamView, View};
+use crate::predict::answer::{AnswerFields, Data, EventName, View};
 use crate::predict::chat_id;
-use crate::predict::events::error_and_end;
 use crate::predict::report::{Ending, ModelReport};
 use crate::predict::session::Namespace;
 use crate::predict::stream::SHUTTING_DOWN;
@@ -50,8 +48,8 @@ pub(crate) struct Job {
     pub(crate) streaming: bool,
     /// Keeps the caller's sessions apart from those of others, where the chatflow asks for it.
     pub(crate) namespace: Option<Namespace>,
-    /// What the client sees of the answer; `None`: all.
-    pub(crate) view: Option<Box<View>>,
+    /// How the client sees the answer.
+    pub(crate) view: View,
     /// Fires when running streams must end.
     pub(crate) cut: CancellationToken,
     /// Fires when somebody asks for the end of the chat.
@@ -88,15 +86,16 @@ impl Job {
             Arc::clone(&redactor),
         );
         let is_stream = streaming && flow.face.streams;
-        let sink = if is_stream {
-            Sink::timed(services.metrics.engine.first_token.with_label_values(&[&chatflow]), &watch.report)
+        let first_token = || services.metrics.engine.first_token.with_label_values(&[&chatflow]);
+        let (sink, view) = if is_stream {
+            (Sink::timed(view.into_writer(), first_token(), &watch.report), None)
         } else {
-            Sink::new(false)
+            (Sink::default(), Some(view))
         };
         let run = Run { services: &services, flow: &id, request: &request, sink: &sink, watch: &watch, names: None };
         // Boxed: a future is as large as whatever it may come to, and so are all that it is moved through.
         let answering = Box::pin(reply(&flow, overridden.as_ref(), &run));
-        if is_stream {
+        let Some(view) = view else {
             let work = async {
                 match answering.await {
                     Ok(reply) => {
@@ -109,12 +108,12 @@ impl Job {
                     }
                 }
             };
-            let view = view.map(|view| view.into_stream());
-            Telling { teller, sink: &sink, view, cut }.tell(work).await;
-        } else if let Some(reply) = teller.unless_left(answering).await {
+            return Telling { teller, sink: &sink, cut }.tell(work).await;
+        };
+        if let Some(reply) = teller.unless_left(answering).await {
             teller.free_chat();
             let answer = reply.map_err(|failure| unanswered(&failure, &redactor));
-            teller.answer(answer.and_then(|reply| rendered(json(reply, &request), view).ok_or(Unanswered::Unreadable)));
+            teller.answer(answer.and_then(|reply| view.whole(fields(reply, &request)).ok_or(Unanswered::Unreadable)));
         }
     }
 }
@@ -149,62 +148,63 @@ fn unanswered(failure: &Failure, redactor: &Redactor) -> Unanswered {
     }
 }
 
-/// The fields of Flowise's answer.
-pub(crate) fn json(reply: Reply, request: &Request) -> Map<String, Value> {
-    if let Some(executed) = reply.executed {
-        return agentflow_json(reply.said, executed, request);
+/// The fields of an answer in one piece.
+pub(crate) fn fields(reply: Reply, request: &Request) -> AnswerFields<'_> {
+    let Reply { said, fields: further, memory, executed, variables } = reply;
+    if let Some(executed) = executed {
+        return agentflow_fields(said, executed, request);
     }
-    let mut fields = Map::new();
-    let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-    match reply.said {
-        Said::Text(text) => set("text", text.into()),
-        Said::Json(json) => set("json", json),
-    };
-    for (name, value) in reply.fields {
-        set(&name, value);
+    let mut fields = AnswerFields::with_capacity(10 + further.len());
+    match said {
+        Said::Text(text) => fields.set("text", Value::String(text)),
+        Said::Json(json) => fields.set("json", json),
+    }
+    for (name, value) in further {
+        fields.set(name, value);
     }
     if let Some(question) = &request.question {
-        set("question", question.as_str().into());
+        fields.set("question", question.as_str());
     }
-    set("chatId", request.chat_id.as_str().into());
-    set("chatMessageId", chat_id::random().unwrap_or_default().into());
-    set("isStreamValid", false.into());
-    set("sessionId", request.session_id.as_str().into());
-    if let Some(memory) = reply.memory {
-        set("memoryType", memory.into());
+    fields.set("chatId", request.chat_id.as_str());
+    fields.set("chatMessageId", Value::String(chat_id::random().unwrap_or_default()));
+    fields.set("isStreamValid", Value::Bool(false));
+    fields.set("sessionId", request.session_id.as_str());
+    if let Some(memory) = memory {
+        fields.set("memoryType", Value::String(memory));
     }
-    if !reply.variables.is_empty() {
-        set("flowVariables", reply.variables.into());
+    if !variables.is_empty() {
+        fields.set("flowVariables", Value::Object(variables));
     }
     fields
 }
 
-/// The fields of an agentflow's answer.
-fn agentflow_json(said: Said, executed: Executed, request: &Request) -> Map<String, Value> {
-    let mut fields = Map::new();
-    let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-    set("text", said.into_text().into());
+/// The same of an agentflow's.
+fn agentflow_fields(said: Said, executed: Executed, request: &Request) -> AnswerFields<'_> {
+    let Executed { id, message, nodes, action } = executed;
+    let mut fields = AnswerFields::with_capacity(9);
+    fields.set("text", Value::String(said.into_text()));
     if let Some(question) = &request.question {
-        set("question", question.as_str().into());
+        fields.set("question", question.as_str());
     }
     if let Some(form) = &request.form {
-        set("form", Value::Object(form.clone()));
+        fields.set("form", Value::Object(form.clone()));
     }
-    set("chatId", request.chat_id.as_str().into());
-    set("chatMessageId", executed.message.into());
-    set("executionId", executed.id.into());
-    set("agentFlowExecutedData", executed.nodes.into());
-    if let Some(action) = executed.action {
-        set("action", action);
+    fields.set("chatId", request.chat_id.as_str());
+    fields.set("chatMessageId", Value::String(message));
+    fields.set("executionId", Value::String(id));
+    fields.set("agentFlowExecutedData", Value::Array(nodes));
+    if let Some(action) = action {
+        fields.set("action", action);
     }
-    set("sessionId", request.session_id.as_str().into());
+    fields.set("sessionId", request.session_id.as_str());
     fields
 }
 
 /// The last events of a stream that went well.
 pub(crate) fn tell_end(reply: Reply, request: &Request, sink: &Sink) {
-    for name in ["sourceDocuments", "usedTools", "artifacts", "fileAnnotations"] {
-        if let Some(value) = reply.fields.get(name) {
+    use EventName::{Artifacts, FileAnnotations, SourceDocuments, UsedTools};
+    for name in [SourceDocuments, UsedTools, Artifacts, FileAnnotations] {
+        if let Some(value) = reply.fields.get(name.as_str()) {
             sink.event(name, value);
         }
     }
@@ -226,36 +226,35 @@ pub(crate) fn tell_end(reply: Reply, request: &Request, sink: &Sink) {
     if !reply.variables.is_empty() {
         metadata.insert("flowVariables".to_owned(), reply.variables.into());
     }
-    sink.event("metadata", &Value::Object(metadata));
-    sink.event("end", &"[DONE]".into());
+    sink.event(EventName::Metadata, Value::Object(metadata));
+    sink.event(EventName::End, Data::DONE);
 }
 
 pub(crate) fn tell_failure(failure: &Failure, sink: &Sink, redactor: &Redactor) {
     match failure {
         // As Flowise ends a flow of agents; its chains cannot be ended.
-        Failure::Aborted => sink.event("abort", &"[DONE]".into()),
-        failure => sink.event("error", &failure.sentence(redactor).as_str().into()),
+        Failure::Aborted => sink.event(EventName::Abort, Data::DONE),
+        failure => sink.event(EventName::Error, failure.sentence(redactor).as_str()),
     }
-    sink.event("end", &"[DONE]".into());
+    sink.event(EventName::End, Data::DONE);
 }
 
 /// A stream, told as fast as it is read: while its reader is behind, the work stands still.
 struct Telling<'a> {
     teller: Teller,
     sink: &'a Sink,
-    view: Option<StreamView>,
     cut: CancellationToken,
 }
 
 impl Telling<'_> {
     /// Works on until the end, or for as long as somebody reads.
-    async fn tell(mut self, work: impl Future<Output = Ending>) {
+    async fn tell(self, work: impl Future<Output = Ending>) {
         let mut cut = pin!(self.cut.clone().cancelled_owned());
         let mut work = pin!(work);
         poll_fn(|cx| {
             if cut.as_mut().poll(cx).is_ready() {
-                let text = self.sink.take() + &error_and_end(SHUTTING_DOWN);
-                self.pass(text, Some(Ending::Drained));
+                self.sink.break_off(SHUTTING_DOWN);
+                self.pass(Some(Ending::Drained));
                 return Poll::Ready(());
             }
             match self.teller.room(cx) {
@@ -267,28 +266,18 @@ impl Telling<'_> {
                 Poll::Ready(ending) => Some(ending),
                 Poll::Pending => None,
             };
-            self.pass(self.sink.take(), ending);
+            self.pass(ending);
             if ending.is_some() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
 
-    /// Hands on what has come, and with the ending all that was held.
-    fn pass(&mut self, text: String, ending: Option<Ending>) {
+    /// Hands on what has come.
+    fn pass(&self, ending: Option<Ending>) {
         if ending.is_some() {
             // The client may ask again once it has read the end.
             self.teller.free_chat();
         }
-        let mut shown = Bytes::from(text);
-        if let Some(view) = &mut self.view {
-            shown = view.take(shown);
-            if ending.is_some() {
-                let rest = view.end();
-                if !rest.is_empty() {
-                    shown = [shown, rest].concat().into();
-                }
-            }
-        }
-        self.teller.tell(shown, self.sink.events.get(), ending);
+        self.sink.take(|text| self.teller.tell(text, self.sink.events.get(), ending));
     }
 }

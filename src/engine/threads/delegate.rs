@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Job;
 use super::link::{Asker, Head, Told, link};
 use super::unanswered::Unanswered;
+use crate::config::ResponseShape;
 use crate::engine::contract::flows::FlowIndex;
 use crate::engine::flow::Flow;
 use crate::engine::threads::EngineThreads;
-use crate::predict::answer::View;
-use crate::predict::events::error_and_end;
+use crate::predict::answer::{View, failure};
 use crate::predict::report::{Ending, ModelReport, Slot, StreamReport};
 use crate::predict::request::Prediction;
 use crate::predict::session::Namespace;
@@ -41,8 +41,8 @@ pub(crate) struct Surroundings<'a> {
     /// Keeps the caller's sessions apart from those of others, where the chatflow asks for it.
     pub(crate) namespace: Option<Namespace>,
     pub(crate) redactor: &'a Arc<Redactor>,
-    /// What the client sees of it; `None`: all.
-    pub(crate) view: Option<Box<View>>,
+    /// How the client sees it.
+    pub(crate) view: View,
     /// Keeps the chat busy while it is answered, and knows when its end is wanted.
     pub(crate) lease: ChatLease,
 }
@@ -56,7 +56,8 @@ pub(crate) async fn answer(
     let Surroundings { threads, count, flows, id, chatflow, cut, report, models, namespace, redactor, view, lease } =
         surroundings;
     let abort = lease.abort.clone();
-    let (asker, teller) = link(lease);
+    let shape = view.shape();
+    let (asker, teller) = link(lease, shape);
     let job = Box::new(Job {
         flow: Arc::clone(flow),
         flows: Arc::clone(flows),
@@ -80,7 +81,7 @@ pub(crate) async fn answer(
     threads.hand_over(job)?;
     match asker.head().await {
         Head::Whole(answer) => answer.map(Answer::Whole),
-        Head::Stream => Ok(Answer::Events(Events { asker, report: report.begin() })),
+        Head::Stream => Ok(Answer::Events(Events { asker, report: report.begin(), shape })),
     }
 }
 
@@ -95,6 +96,7 @@ pub(crate) enum Answer {
 pub(crate) struct Events {
     asker: Asker,
     report: Rc<StreamReport>,
+    shape: ResponseShape,
 }
 
 impl EventSource for Events {
@@ -111,6 +113,6 @@ impl EventSource for Events {
 
     fn break_off(&mut self, ending: Ending, message: &str) -> Bytes {
         self.report.ending.set(Some(ending));
-        error_and_end(message).into()
+        failure(self.shape, message, "upstream_error").into()
     }
 }

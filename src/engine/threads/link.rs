@@ -11,18 +11,23 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 use super::unanswered::Unanswered;
+use crate::config::ResponseShape;
 use crate::engine::contract::sink::MOST_UNREAD;
-use crate::predict::events::error_and_end;
+use crate::predict::answer::failure;
 use crate::predict::report::Ending;
 use crate::state::chats::ChatLease;
+
+/// Bytes from which on a text is handed over, and not copied into one of just its length.
+const WORTH_MOVING: usize = 4 * 1024;
 
 /// What is said of a run that ended without a word.
 pub(crate) const LOST: &str = "The chatflow's run broke off.";
 
-/// Makes the two ends. `lease`: keeps the chat busy until the run is over or nobody waits for it.
-pub(crate) fn link(lease: ChatLease) -> (Asker, Teller) {
-    let state = State { lease: Some(lease), ..State::default() };
-    let link = Arc::new(Link(Mutex::new(state)));
+/// Makes the two ends. `lease`: keeps the chat busy until the run is over or nobody waits for it. `shape`: in which what is
+/// told is written.
+pub(crate) fn link(lease: ChatLease, shape: ResponseShape) -> (Asker, Teller) {
+    let state = Mutex::new(State { lease: Some(lease), ..State::default() });
+    let link = Arc::new(Link { state, shape });
     (Asker(Arc::clone(&link)), Teller(link))
 }
 
@@ -37,13 +42,16 @@ pub(crate) enum Head {
 /// The next of a stream.
 pub(crate) struct Told {
     pub(crate) text: Bytes,
-    /// Records so far.
+    /// Events so far.
     pub(crate) events: u64,
     /// It is over.
     pub(crate) ending: Option<Ending>,
 }
 
-struct Link(Mutex<State>);
+struct Link {
+    state: Mutex<State>,
+    shape: ResponseShape,
+}
 
 #[derive(Default)]
 struct State {
@@ -65,7 +73,7 @@ struct State {
 impl Link {
     fn state(&self) -> MutexGuard<'_, State> {
         // Whole between any two statements that may panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes it, and wakes who reads if somebody waits.
@@ -185,8 +193,9 @@ impl Teller {
         });
     }
 
-    /// More of a stream, and its beginning with the first; `ending`: this is all.
-    pub(crate) fn tell(&self, text: Bytes, events: u64, ending: Option<Ending>) {
+    /// More of a stream, and its beginning with the first; `ending`: this is all. What is taken of `text` is not in it
+    /// any more, or is a copy.
+    pub(crate) fn tell(&self, text: &mut Vec<u8>, events: u64, ending: Option<Ending>) {
         if text.is_empty() && ending.is_none() && self.0.state().is_stream {
             return;
         }
@@ -194,10 +203,10 @@ impl Teller {
             if !std::mem::replace(&mut state.is_stream, true) {
                 state.head = Some(Head::Stream);
             }
-            if state.text.is_empty() {
-                state.text = text.into();
+            if state.text.is_empty() && text.len() >= WORTH_MOVING {
+                state.text = std::mem::take(text);
             } else {
-                state.text.extend_from_slice(&text);
+                state.text.extend_from_slice(text);
             }
             state.events = events;
             state.ending = ending;
@@ -215,10 +224,11 @@ impl Drop for Teller {
             return;
         }
         self.free_chat();
+        let words = failure(self.0.shape, LOST, "upstream_error");
         self.0.tell(|state| {
             state.is_told = true;
             if state.is_stream {
-                state.text.extend_from_slice(error_and_end(LOST).as_bytes());
+                state.text.extend_from_slice(words.as_bytes());
                 state.ending = Some(Ending::ErrorEvent);
             } else {
                 state.head = Some(Head::Whole(Err(Unanswered::Lost)));
@@ -245,7 +255,11 @@ mod tests {
     }
 
     fn linked() -> (Asker, Teller) {
-        link(Arc::new(crate::state::chats::Chats::default()).begin("engine", "chat").now().unwrap())
+        linked_in(ResponseShape::Flowise)
+    }
+
+    fn linked_in(shape: ResponseShape) -> (Asker, Teller) {
+        link(Arc::new(crate::state::chats::Chats::default()).begin("engine", "chat").now().unwrap(), shape)
     }
 
     #[test]
@@ -256,7 +270,7 @@ mod tests {
         let cx = Context::from_waker(&waker);
         assert!(asker.poll_told(&cx).is_pending());
         for word in ["one ", "two ", "three"] {
-            teller.tell(Bytes::from_static(word.as_bytes()), 1, None);
+            teller.tell(&mut word.into(), 1, None);
         }
         assert_eq!(woken.0.load(Ordering::SeqCst), 1);
         let Poll::Ready(told) = asker.poll_told(&cx) else { panic!("it was told") };
@@ -270,7 +284,7 @@ mod tests {
         let waker = Waker::from(Arc::clone(&woken));
         let cx = Context::from_waker(&waker);
         assert_eq!(teller.room(&cx), Room::Free);
-        teller.tell(vec![b'x'; MOST_UNREAD].into(), 1, None);
+        teller.tell(&mut vec![b'x'; MOST_UNREAD], 1, None);
         assert_eq!(teller.room(&cx), Room::Full);
         assert!(asker.poll_told(&Context::from_waker(Waker::noop())).is_ready());
         assert_eq!((woken.0.load(Ordering::SeqCst), teller.room(&cx)), (1, Room::Free));
@@ -283,12 +297,15 @@ mod tests {
         let (asker, teller) = linked();
         drop(teller);
         assert!(matches!(asker.head().await, Head::Whole(Err(Unanswered::Lost))));
-        let (asker, teller) = linked();
-        teller.tell(Bytes::new(), 0, None);
-        assert!(matches!(asker.head().await, Head::Stream));
-        drop(teller);
-        let told = poll_fn(|cx| asker.poll_told(cx)).await;
-        assert_eq!(told.text, error_and_end(LOST));
-        assert_eq!(told.ending, Some(Ending::ErrorEvent));
+        for shape in [ResponseShape::Flowise, ResponseShape::Message] {
+            let (asker, teller) = linked_in(shape);
+            teller.tell(&mut Vec::new(), 0, None);
+            assert!(matches!(asker.head().await, Head::Stream));
+            drop(teller);
+            let told = poll_fn(|cx| asker.poll_told(cx)).await;
+            // In the client's words.
+            assert_eq!(told.text, failure(shape, LOST, "upstream_error"));
+            assert_eq!(told.ending, Some(Ending::ErrorEvent));
+        }
     }
 }

@@ -7,7 +7,6 @@
 pub(crate) mod answer;
 pub(crate) mod delegate;
 pub(crate) mod link;
-mod rendered;
 pub(crate) mod unanswered;
 
 use std::io;
@@ -230,6 +229,7 @@ mod tests {
     use super::*;
     use crate::engine::memory::InProcess;
     use crate::engine::testing::flow;
+    use crate::predict::answer::View;
     use crate::state::chats::Chats;
 
     /// A prediction of an LLM chain with that kind of model.
@@ -239,7 +239,8 @@ mod tests {
         let nodes = [("m_0", model, json!({})), ("p_0", "promptTemplate", prompt), ("end_0", "llmChain", chain)];
         let lease = Arc::new(Chats::default()).enter("engine", "chat", false).now().unwrap();
         let abort = lease.abort.clone();
-        let (asker, teller) = link(lease);
+        let view = View::default();
+        let (asker, teller) = link(lease, view.shape());
         let job = Box::new(Job {
             flow: Arc::new(flow(&nodes).unwrap()),
             flows: Arc::default(),
@@ -248,7 +249,7 @@ mod tests {
             body: r#"{"question":"q","chatId":"c"}"#.into(),
             streaming: false,
             namespace: None,
-            view: None,
+            view,
             cut: CancellationToken::new(),
             abort,
             models: Arc::default(),

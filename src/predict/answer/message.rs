@@ -1,11 +1,14 @@
 //! The app's own shape of an answer, free of Flowise's fields.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::super::events::data_of;
-use super::screen::{Allowed, Event};
-use crate::wire::json::{read_str, sound};
+use super::event::{Data, Event, EventName};
+use super::fields::AnswerFields;
+use super::output::Output;
+use super::renderer::Renderer;
+use crate::wire::json::read_str;
 
 /// Sources of one answer.
 const MOST_SOURCES: usize = 100;
@@ -14,8 +17,15 @@ const LONGEST_TEXT: usize = 2000;
 /// Bytes of a streamed answer that are kept for the message at its end.
 const LONGEST_CONTENT: usize = 16 * 1024 * 1024;
 
+/// See the module: a message, as a stream tells it.
+#[derive(Debug, Default)]
+pub(super) struct Message {
+    fields: MessageFields,
+    failed: bool,
+}
+
 #[derive(Debug, Default, Serialize)]
-struct Message {
+struct MessageFields {
     id: String,
     role: Assistant,
     content: String,
@@ -35,152 +45,149 @@ struct Source {
     url: Option<String>,
 }
 
-/// Of a JSON answer, or of a stream's `metadata`. What else is in it is not looked at, however deep it is.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Fields<'a> {
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow)]
-    answer: Option<&'a RawValue>,
-    #[serde(borrow)]
-    json: Option<&'a RawValue>,
-    #[serde(borrow)]
-    chat_message_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    source_documents: Option<&'a RawValue>,
-}
-
-/// A JSON answer; `None`: it is no object.
-pub(super) fn of_json(body: &[u8], allowed: Option<&Allowed>) -> Option<Vec<u8>> {
-    let body = sound(body);
-    let answer: Fields<'_> = serde_json::from_str(&body).ok().filter(|_| body.trim_start().starts_with('{'))?;
-    let message = Message {
-        id: answer.chat_message_id.map(text_of).unwrap_or_default(),
-        role: Assistant::Assistant,
-        content: answer.text.or(answer.answer).or(answer.json).map(text_of).unwrap_or_default(),
-        sources: answer.source_documents.map(|documents| sources(documents, allowed)).unwrap_or_default(),
-    };
-    serde_json::to_vec(&message).ok()
-}
-
-/// A message as a stream tells it.
-#[derive(Debug, Default)]
-pub(super) struct Telling {
-    message: Message,
-    failed: bool,
-}
-
-impl Telling {
-    /// What a record becomes; `None`: nothing.
-    pub(super) fn tell(&mut self, record: &[u8], allowed: Option<&Allowed>) -> Option<String> {
-        let Some(data) = data_of(record) else {
-            let is_comment = record.first() == Some(&b':');
-            return is_comment.then(|| ": keep-alive\n\n".to_owned());
-        };
-        let data = sound(&data);
-        let Event { event, data } = serde_json::from_str(&data).ok()?;
-        let data = data.unwrap_or(RawValue::NULL);
-        match &*event {
-            "token" => {
-                let text = text_of(data);
-                if text.is_empty() || self.failed {
-                    return None;
-                }
-                if self.message.content.len() + text.len() > LONGEST_CONTENT {
-                    return Some(self.fail("The answer is too long."));
-                }
-                self.message.content.push_str(&text);
-                Some(event_text("delta", &serde_json::json!({ "content": text })))
-            }
-            "sourceDocuments" => {
-                self.message.sources = sources(data, allowed);
-                None
-            }
-            "metadata" => {
-                let told: Fields<'_> = serde_json::from_str(data.get()).unwrap_or_default();
-                self.message.id = told.chat_message_id.map(text_of).unwrap_or_default();
-                None
-            }
-            "error" if !self.failed => Some(self.fail(&text_of(data))),
-            "end" if !self.failed => Some(event_text("message", &self.message)),
-            _ => None,
+impl Renderer for Message {
+    fn event(&mut self, Event { name, data }: &Event<'_>, out: &mut Vec<u8>) {
+        match name {
+            EventName::SourceDocuments => self.fields.sources = sources(data),
+            EventName::Metadata => self.fields.id = message_id(data),
+            _ if self.failed => {}
+            EventName::Token => self.token(&data.to_text(), out),
+            EventName::Error => self.fail(&data.to_text(), out),
+            EventName::End => write_event(out, "message", &self.fields),
+            _ => {}
         }
     }
 
-    fn fail(&mut self, text: &str) -> String {
-        self.failed = true;
-        told_error(text, "upstream_error")
+    fn whole(&self, answer: AnswerFields<'_>, out: &mut Output) -> serde_json::Result<()> {
+        let text = |names: &[&str]| names.iter().find_map(|name| answer.get(name)).map(Data::to_text);
+        let message = MessageFields {
+            id: text(&["chatMessageId"]).unwrap_or_default().into_owned(),
+            role: Assistant::Assistant,
+            content: text(&["text", "answer", "json"]).unwrap_or_default().into_owned(),
+            sources: answer.get("sourceDocuments").map(sources).unwrap_or_default(),
+        };
+        serde_json::to_writer(out, &message)
     }
+
+    fn failure(&self, sentence: &str, code: &str) -> String {
+        if self.failed { String::new() } else { told_error(sentence, code) }
+    }
+}
+
+impl Message {
+    fn token(&mut self, text: &str, out: &mut Vec<u8>) {
+        if text.is_empty() {
+            return;
+        }
+        if self.fields.content.len() + text.len() > LONGEST_CONTENT {
+            return self.fail("The answer is too long.", out);
+        }
+        self.fields.content.push_str(text);
+        write_event(out, "delta", &Delta { content: text });
+    }
+
+    fn fail(&mut self, sentence: &str, out: &mut Vec<u8>) {
+        self.failed = true;
+        out.extend_from_slice(told_error(sentence, "upstream_error").as_bytes());
+    }
+}
+
+#[derive(Serialize)]
+struct Delta<'a> {
+    content: &'a str,
 }
 
 /// How such a stream tells that there is no answer.
-pub(crate) fn told_error(sentence: &str, code: &str) -> String {
-    event_text("error", &serde_json::json!({ "error": sentence, "code": code }))
+fn told_error(sentence: &str, code: &str) -> String {
+    let error = serde_json::json!({ "error": sentence, "code": code });
+    format!("event: error\ndata: {error}\n\n")
 }
 
-fn event_text(name: &str, data: &impl Serialize) -> String {
-    format!("event: {name}\ndata: {}\n\n", serde_json::to_string(data).unwrap_or_default())
-}
-
-/// A text as it is, anything else as JSON.
-fn text_of(value: &RawValue) -> String {
-    match value.get() {
-        "null" => String::new(),
-        text if text.starts_with('"') => read_str(text).unwrap_or_default(),
-        other => other.to_owned(),
+fn write_event(out: &mut Vec<u8>, name: &str, data: &impl Serialize) {
+    for part in ["event: ", name, "\ndata: "] {
+        out.extend_from_slice(part.as_bytes());
     }
+    // Neither the values nor the writing can fail.
+    let _ = serde_json::to_writer(&mut *out, data);
+    out.extend_from_slice(b"\n\n");
+}
+
+/// Of a stream's `metadata`. What else is in it is not looked at, however deep it is.
+fn message_id(metadata: &Data<'_>) -> String {
+    let fields = AnswerFields::of(metadata);
+    let id = fields.as_ref().and_then(|fields| fields.get("chatMessageId"));
+    id.map(Data::to_text).unwrap_or_default().into_owned()
 }
 
 /// A found passage, as far as it says where it comes from.
 #[derive(Deserialize)]
-struct Document<'a> {
-    #[serde(borrow)]
-    metadata: Metadata<'a>,
+struct Document<V> {
+    metadata: Origin<V>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Metadata<'a> {
-    #[serde(borrow)]
-    url: Option<&'a RawValue>,
-    #[serde(borrow)]
-    source: Option<&'a RawValue>,
-    #[serde(borrow)]
-    title: Option<&'a RawValue>,
-    #[serde(borrow)]
-    file_name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    filename: Option<&'a RawValue>,
-    #[serde(borrow, rename = "file_name")]
-    file_name_too: Option<&'a RawValue>,
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
+/// Where, in whichever words.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Origin<V> {
+    url: Option<V>,
+    source: Option<V>,
+    title: Option<V>,
+    file_name: Option<V>,
+    #[serde(rename = "filename")]
+    lower: Option<V>,
+    #[serde(rename = "file_name")]
+    snake: Option<V>,
+    name: Option<V>,
 }
 
-fn sources(documents: &RawValue, allowed: Option<&Allowed>) -> Vec<Source> {
-    let mut sources = Vec::new();
-    if allowed.is_some_and(|allowed| !allowed.lists("sourceDocuments")) {
-        return sources;
+impl<V> Origin<V> {
+    fn map<T>(self, read: impl Fn(V) -> Option<T>) -> Origin<T> {
+        let Self { url, source, title, file_name, lower, snake, name } = self;
+        let [url, source, title, file_name, lower, snake, name] =
+            [url, source, title, file_name, lower, snake, name].map(|value| value.and_then(&read));
+        Origin { url, source, title, file_name, lower, snake, name }
     }
-    let documents: Vec<&RawValue> = serde_json::from_str(documents.get()).unwrap_or_default();
-    for document in documents {
-        let Ok(Document { metadata }) = serde_json::from_str(document.get()) else { continue };
-        let Some(source) = source(&metadata) else { continue };
-        if sources.len() < MOST_SOURCES && !sources.contains(&source) {
+}
+
+fn sources(documents: &Data<'_>) -> Vec<Source> {
+    let mut sources = Vec::new();
+    let mut add = |origin: Origin<String>| {
+        if let Some(source) = source(origin)
+            && sources.len() < MOST_SOURCES
+            && !sources.contains(&source)
+        {
             sources.push(source);
+        }
+    };
+    match documents {
+        Data::Text(_) => {}
+        Data::Value(documents) => {
+            let text = |value| if let Value::String(text) = value { Some(text) } else { None };
+            for document in documents.as_array().into_iter().flatten() {
+                if let Ok(Document { metadata }) = Document::<Value>::deserialize(document) {
+                    add(metadata.map(text));
+                }
+            }
+        }
+        Data::Raw(documents) => {
+            let documents: Vec<&RawValue> = serde_json::from_str(documents.get()).unwrap_or_default();
+            for document in documents {
+                if let Ok(Document { metadata }) = serde_json::from_str::<Document<&RawValue>>(document.get()) {
+                    add(metadata.map(|value| read_str(value.get()).ok()));
+                }
+            }
         }
     }
     sources
 }
 
 /// Never a path on the server: of one, the file's name.
-fn source(metadata: &Metadata<'_>) -> Option<Source> {
-    let text = |value: Option<&RawValue>| read_str::<String>(value?.get()).ok().filter(|text| !text.is_empty());
+fn source(origin: Origin<String>) -> Option<Source> {
     let is_url = |text: &String| text.starts_with("https://") || text.starts_with("http://");
-    let Metadata { url, source, title, file_name, filename, file_name_too, name } = *metadata;
-    let url = [url, source].into_iter().filter_map(text).find(is_url);
-    let named = [title, file_name, filename, file_name_too, name, source].into_iter().find_map(text);
+    let Origin { url, source, title, file_name, lower, snake, name } =
+        origin.map(|text| Some(text).filter(|text| !text.is_empty()));
+    let url = url.into_iter().chain(source.clone()).find(is_url);
+    let named = [title, file_name, lower, snake, name, source].into_iter().flatten().next();
     let title = named.or_else(|| url.clone())?;
     let title = if is_url(&title) { &*title } else { title.rsplit(['/', '\\']).next().unwrap_or(&title) };
     let bounded = |text: &str| text.chars().take(LONGEST_TEXT).collect();

@@ -1,25 +1,40 @@
-//! What a client sees of an answer: the fields and events that its chatflow shows ([`screen`]), the client's own ids
-//! in place of Flowise's ([`rename`]), and, if asked, the shape of a message ([`message`]).
+//! What a client sees of an answer: the fields and events that its chatflow shows ([`screen`]), in the shape that it asks
+//! for ([`renderer`]), with the client's own ids in place of Flowise's ([`rename`]).
+//!
+//! Who answers with values gives [fields](AnswerFields), or tells [events](Event) to an [`EventWriter`]. Bytes of Flowise's
+//! are looked into only as far as they are to be changed.
 
+mod event;
+mod fields;
+mod flowise;
 mod message;
+mod output;
+mod passing;
 mod rename;
+mod renderer;
 mod screen;
+mod writer;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use self::message::Telling;
-pub(crate) use self::message::told_error;
+pub(crate) use self::event::{Data, Event, EventName};
+pub(crate) use self::fields::AnswerFields;
+use self::output::Output;
+use self::passing::RecordView;
+pub(crate) use self::passing::StreamView;
 use self::rename::Rename;
 pub(crate) use self::rename::Renamer;
+use self::renderer::renderer;
 use self::screen::Allowed;
-pub(crate) use self::screen::Step;
+pub(crate) use self::writer::EventWriter;
 use super::events::Records;
 use super::session::ChatIds;
 use crate::config::{Chatflow, Events, ResponseShape};
+use crate::wire::json::sound;
 
-/// How one answer differs from what the upstream sent.
+/// How one answer is shown.
 #[derive(Debug)]
 pub(crate) struct View {
     renames: Vec<Rename>,
@@ -28,33 +43,59 @@ pub(crate) struct View {
     shape: ResponseShape,
 }
 
+/// All of it, as Flowise gives it.
+impl Default for View {
+    fn default() -> Self {
+        Self { renames: Vec::new(), allowed: None, shape: ResponseShape::Flowise }
+    }
+}
+
 impl View {
-    /// `None`: the answer passes as it is.
-    pub(crate) fn new(chatflow: &Chatflow, ids: &ChatIds) -> Option<Box<Self>> {
-        let renames = Rename::of(ids);
+    pub(crate) fn new(chatflow: &Chatflow, ids: &ChatIds) -> Self {
         let allowed = match &chatflow.events {
             Events::All => None,
             Events::Widget => Some(Allowed::Widget),
             Events::Only(names) => Some(Allowed::Only(Arc::clone(names))),
         };
-        let shape = chatflow.response;
-        let changes = !renames.is_empty() || allowed.is_some() || shape == ResponseShape::Message;
-        changes.then(|| Box::new(Self { renames, allowed, shape }))
+        Self { renames: Rename::of(ids), allowed, shape: chatflow.response }
+    }
+
+    /// `None`: Flowise's answer passes as it is.
+    pub(crate) fn of_flowise(chatflow: &Chatflow, ids: &ChatIds) -> Option<Box<Self>> {
+        let view = Self::new(chatflow, ids);
+        (view.needs_whole() || !view.renames.is_empty()).then(|| Box::new(view))
+    }
+
+    pub(crate) fn shape(&self) -> ResponseShape {
+        self.shape
     }
 
     /// Whether a JSON answer can be changed only once it is whole.
     pub(crate) fn needs_whole(&self) -> bool {
-        self.allowed.is_some() || self.shape == ResponseShape::Message
+        self.allowed.is_some() || self.shape != ResponseShape::Flowise
+    }
+
+    /// A whole answer as the client sees it; `None`: it cannot be written.
+    pub(crate) fn whole(self, mut answer: AnswerFields<'_>) -> Option<Bytes> {
+        if let Some(allowed) = &self.allowed {
+            allowed.fields(&mut answer);
+        }
+        let mut out = Output::new(self.renames);
+        renderer(self.shape).whole(answer, &mut out).ok()?;
+        Some(out.done())
     }
 
     /// A whole JSON answer as the client sees it; `None`: it cannot be read, so nobody knows what it would show.
     pub(crate) fn json(self, body: Bytes) -> Option<Bytes> {
-        let shown = match (self.shape, &self.allowed) {
-            (ResponseShape::Message, allowed) => message::of_json(&body, allowed.as_ref())?.into(),
-            (ResponseShape::Flowise, Some(allowed)) => screen::fields(&body, allowed)?.into(),
-            (ResponseShape::Flowise, None) => body,
-        };
-        Some(Renamer::new(self.renames).whole(shown))
+        if !self.needs_whole() {
+            return Some(Renamer::new(self.renames).whole(body));
+        }
+        // Halves of characters pass where values do, but not in names, and not into another shape.
+        let as_it_is = std::str::from_utf8(&body).ok().filter(|_| self.shape == ResponseShape::Flowise);
+        if let Some(answer) = as_it_is.and_then(AnswerFields::of_json) {
+            return self.whole(answer);
+        }
+        self.whole(AnswerFields::of_json(&sound(&body))?)
     }
 
     /// A JSON answer of which nothing but ids is changed, piece by piece.
@@ -62,53 +103,27 @@ impl View {
         Renamer::new(self.renames)
     }
 
-    /// A stream, piece by piece.
+    /// A stream of Flowise's, piece by piece.
     pub(crate) fn into_stream(self) -> StreamView {
-        let telling = (self.shape == ResponseShape::Message).then(Telling::default);
-        let records = (telling.is_some() || self.allowed.is_some()).then(Records::default);
-        StreamView { records, allowed: self.allowed, telling, renamer: Renamer::new(self.renames) }
-    }
-}
-
-/// A stream on its way.
-#[derive(Debug)]
-pub(crate) struct StreamView {
-    /// `None`: records pass unread.
-    records: Option<Records>,
-    allowed: Option<Allowed>,
-    telling: Option<Telling>,
-    renamer: Renamer,
-}
-
-impl StreamView {
-    /// What of this piece, and of what was held, goes on now.
-    pub(crate) fn take(&mut self, piece: Bytes) -> Bytes {
-        let Self { records: Some(records), allowed, telling, renamer } = self else { return self.renamer.take(piece) };
-        let is_message = telling.is_some();
-        let step = |record: &[u8]| match telling {
-            Some(telling) => telling.tell(record, allowed.as_ref()).map_or(Step::Drop, Step::Replace),
-            None => allowed.as_ref().map_or(Step::Pass, |allowed| allowed.record(record)),
+        let Self { renames, allowed, shape } = self;
+        let records = match (shape, allowed) {
+            (ResponseShape::Flowise, None) => RecordView::All,
+            (ResponseShape::Flowise, Some(allowed)) => RecordView::Some(Records::default(), allowed),
+            (shape, allowed) => RecordView::Told(Records::default(), EventWriter::new(shape, allowed, None)),
         };
-        // A message is made of whole records.
-        let early = |name: &str| allowed.as_ref().filter(|_| !is_message).and_then(|allowed| allowed.early(name));
-        let shown = records.take(piece, step, early);
-        renamer.take(shown)
+        StreamView { records, renamer: Renamer::new(renames) }
     }
 
-    /// Bytes that are looked at if a record that has been held ends with this piece, which only a line's end can do.
-    pub(crate) fn awaited(&self, piece: &[u8]) -> usize {
-        let held = self.records.as_ref().map_or(0, Records::held);
-        if held > 0 && memchr::memchr(b'\n', piece).is_some() { held + piece.len() } else { 0 }
+    /// A stream of events that somebody tells.
+    pub(crate) fn into_writer(self) -> EventWriter {
+        let renamer = (!self.renames.is_empty()).then(|| Renamer::new(self.renames));
+        EventWriter::new(self.shape, self.allowed, renamer)
     }
+}
 
-    /// What is still held at the stream's end.
-    pub(crate) fn end(&mut self) -> Bytes {
-        self.renamer.end()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.renamer.is_empty()
-    }
+/// What a stream consists of that has no answer.
+pub(crate) fn failure(shape: ResponseShape, sentence: &str, code: &str) -> String {
+    renderer(shape).failure(sentence, code)
 }
 
 #[cfg(test)]

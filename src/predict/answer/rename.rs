@@ -21,11 +21,11 @@ pub(crate) struct Rename {
 impl Rename {
     /// Those that differ.
     pub(super) fn of(ids: &ChatIds) -> Vec<Self> {
-        let mut pairs: Vec<&Pair> = [Some(&ids.chat), ids.session.as_ref()].into_iter().flatten().collect();
-        pairs.retain(|pair| pair.client != pair.upstream);
-        pairs.dedup();
-        pairs
+        let session = ids.session.as_ref().filter(|session| **session != ids.chat);
+        [Some(&ids.chat), session]
             .into_iter()
+            .flatten()
+            .filter(|pair| pair.client != pair.upstream)
             .map(|Pair { client, upstream }| {
                 let quoted = serde_json::Value::from(client.as_str()).to_string();
                 let inner = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
@@ -82,6 +82,14 @@ impl Renamer {
         }
         renamed.extend_from_slice(whole);
         renamed.into()
+    }
+
+    /// In the same place, for bytes that are taken and given back with every record.
+    pub(super) fn put_into(&mut self, piece: &mut Vec<u8>) {
+        let stands_in = |index| self.find(index, piece, 0).is_some();
+        if !self.held.is_empty() || (0..self.renames.len()).any(stands_in) || self.partial(piece) > 0 {
+            *piece = self.take(std::mem::take(piece).into()).into();
+        }
     }
 
     /// For bytes that are all there is.

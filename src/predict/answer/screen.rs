@@ -5,14 +5,17 @@
 //! or not: an agentflow's `agentFlowExecutedData` holds system prompts, addresses and credential ids.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::value::RawValue;
+use bytes::Bytes;
+use serde::de::Deserializer;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
-use super::super::events::data_of;
+use super::event::{Data, Event};
+use super::fields::AnswerFields;
+use crate::predict::events::{Step, data_of, write_record};
 use crate::wire::json::{read_str, sound};
 
 /// Fields that are the answer itself or the client's own.
@@ -43,7 +46,7 @@ const SHOWN_BY_THE_WIDGET: [&str; 18] = [
     "usedTools",
     "artifacts",
     "fileAnnotations",
-    "metadata",
+    METADATA,
     "abort",
     "tts_start",
     "tts_data",
@@ -61,6 +64,7 @@ const STEP: &str = "nextAgentFlow";
 /// What a flow that waits asks its user. Flowise puts everything into it that the waiting node was given, prompts and
 /// the model's settings included; the widget draws the buttons and sends the node's id back.
 const ACTION: &str = "action";
+const METADATA: &str = "metadata";
 
 /// Which events a client may see.
 #[derive(Debug)]
@@ -70,16 +74,9 @@ pub(crate) enum Allowed {
     Only(Arc<[Box<str>]>),
 }
 
-/// What becomes of a record.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    Pass,
-    Drop,
-    Replace(String),
-}
-
+/// A record's data, as far as it is looked at.
 #[derive(Deserialize)]
-pub(super) struct Event<'a> {
+pub(super) struct RawEvent<'a> {
     #[serde(borrow)]
     pub(super) event: Cow<'a, str>,
     #[serde(borrow)]
@@ -87,7 +84,7 @@ pub(super) struct Event<'a> {
 }
 
 impl Allowed {
-    pub(super) fn lists(&self, name: &str) -> bool {
+    fn lists(&self, name: &str) -> bool {
         match self {
             Self::Widget => SHOWN_BY_THE_WIDGET.contains(&name),
             Self::Only(names) => names.iter().any(|allowed| **allowed == *name),
@@ -106,8 +103,7 @@ impl Allowed {
     /// Of a record that is too long to wait for, by its event's name; `None`: it must be whole.
     pub(super) fn early(&self, name: &str) -> Option<bool> {
         match name {
-            "metadata" => None,
-            name if self.outlines(name) => None,
+            name if self.rewrites(name) => None,
             name => Some(self.shows(name)),
         }
     }
@@ -127,157 +123,184 @@ impl Allowed {
             whole = sound(&data);
             serde_json::from_str(&whole).ok()
         };
-        let Some(Event { event, data }) = event else { return Step::Drop };
+        let Some(RawEvent { event, data }) = event else { return Step::Drop };
         if !self.shows(&event) {
             return Step::Drop;
         }
-        let rewritten = match &*event {
-            "metadata" => data.and_then(|data| String::from_utf8(fields(data.get().as_bytes(), self)?).ok()),
-            name if self.outlines(name) => {
-                data.and_then(|data| outline(name, data)).map(|shown| shown.get().to_owned())
-            }
-            _ => return Step::Pass,
-        };
-        match rewritten {
-            Some(data) => Step::Replace(format!("message:\ndata:{{\"event\":\"{event}\",\"data\":{data}}}\n\n")),
-            None => Step::Drop,
+        if !self.rewrites(&event) {
+            return Step::Pass;
         }
+        let Some(data) = data.and_then(|data| self.rewritten(&event, &data.into())) else { return Step::Drop };
+        let mut text = Vec::new();
+        write_record(&mut text, &event, &data, data.get().len());
+        Step::Replace(Bytes::from(text))
     }
-}
 
-/// A JSON object's shown fields, in their order and each as it was; `None`: it is no object.
-pub(super) fn fields(object: &[u8], allowed: &Allowed) -> Option<Vec<u8>> {
-    let whole;
-    let mut fields: Fields<'_> = if let Ok(fields) = serde_json::from_slice(object) {
-        fields
-    } else {
-        // Halves of characters pass in values, but not in names.
-        whole = sound(object);
-        serde_json::from_str(&whole).ok()?
-    };
-    fields.0.retain_mut(|(name, value)| {
-        if !allowed.outlines(name) {
-            return ALWAYS.contains(&&**name) || allowed.lists(name);
+    /// Of an event that is told.
+    pub(super) fn event<'a>(&self, event: Event<'a>) -> Option<Event<'a>> {
+        let name = event.name.as_str();
+        if !self.shows(name) {
+            return None;
         }
-        let outline = outline(name, value);
-        outline.map(|outline| *value = Cow::Owned(outline)).is_some()
-    });
-    serde_json::to_vec(&fields).ok()
+        if !self.rewrites(name) {
+            return Some(event);
+        }
+        let data = self.rewritten(name, &event.data)?;
+        Some(Event { data: data.into(), ..event })
+    }
+
+    /// Of an answer in one piece: the fields that are shown, each as it was or what is shown of it.
+    pub(super) fn fields(&self, answer: &mut AnswerFields<'_>) {
+        answer.retain_mut(|name, data| {
+            if !self.outlines(name) {
+                return ALWAYS.contains(&name) || self.lists(name);
+            }
+            let outline = outline(name, data);
+            outline.map(|outline| *data = outline.into()).is_some()
+        });
+    }
+
+    /// Whether an event that is shown is not shown as it is.
+    fn rewrites(&self, name: &str) -> bool {
+        name == METADATA || self.outlines(name)
+    }
+
+    /// `None`: it is not what its name says.
+    fn rewritten(&self, name: &str, data: &Data<'_>) -> Option<Box<RawValue>> {
+        if name != METADATA {
+            return outline(name, data);
+        }
+        let whole;
+        let mut fields = match AnswerFields::of(data) {
+            None => {
+                // Halves of characters pass in values, but not in names.
+                let Data::Raw(raw) = data else { return None };
+                whole = sound(raw.get().as_bytes());
+                AnswerFields::of_json(&whole)?
+            }
+            Some(fields) => fields,
+        };
+        self.fields(&mut fields);
+        to_raw_value(&fields).ok()
+    }
 }
 
 /// Of an agentflow's step what names it and says how far it is.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Outline<'a> {
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    node_id: Option<&'a RawValue>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    node_label: Option<&'a RawValue>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    previous_node_ids: Option<&'a RawValue>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    status: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    data: Place<'a>,
+struct Outline<V> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_id: Option<V>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_label: Option<V>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_node_ids: Option<V>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<V>,
+    #[serde(default = "Place::unknown")]
+    data: Place<V>,
 }
 
 /// Which node, and in which round of an iteration.
-#[derive(Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Place<'a> {
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    parent_node_id: Option<&'a RawValue>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    iteration_index: Option<&'a RawValue>,
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Place<V> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<V>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<V>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_node_id: Option<V>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iteration_index: Option<V>,
+}
+
+impl<V> Place<V> {
+    fn unknown() -> Self {
+        Self { id: None, name: None, parent_node_id: None, iteration_index: None }
+    }
 }
 
 /// The step that it has come to.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Reached<'a> {
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    node_id: Option<&'a RawValue>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    node_label: Option<&'a RawValue>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    status: Option<&'a RawValue>,
+struct Reached<V> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_id: Option<V>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_label: Option<V>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<V>,
 }
 
 /// The buttons, and which node waits for them.
-#[derive(Default, Deserialize, Serialize)]
-#[serde(default)]
-struct Buttons<'a> {
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    mapping: Option<&'a RawValue>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    elements: Option<&'a RawValue>,
-    #[serde(borrow)]
-    data: Waiting<'a>,
+#[derive(Deserialize, Serialize)]
+struct Buttons<V> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<V>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mapping: Option<V>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elements: Option<V>,
+    #[serde(default = "Waiting::unknown")]
+    data: Waiting<V>,
 }
 
-#[derive(Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Waiting<'a> {
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    node_id: Option<&'a RawValue>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    node_label: Option<&'a RawValue>,
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Waiting<V> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_id: Option<V>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_label: Option<V>,
+}
+
+impl<V> Waiting<V> {
+    fn unknown() -> Self {
+        Self { node_id: None, node_label: None }
+    }
 }
 
 /// `None`: it is not what its name says.
-fn outline(name: &str, value: &RawValue) -> Option<Box<RawValue>> {
-    let value = &*sound(value.get().as_bytes());
-    match name {
-        STEP => again::<Reached<'_>>(value),
-        STEPS => again::<Vec<Outline<'_>>>(value),
-        // Also as a text that holds it, as Flowise stores it.
-        _ => match read_str::<String>(value) {
-            Ok(text) => again::<Buttons<'_>>(&text),
-            Err(_) => again::<Buttons<'_>>(value),
+fn outline(name: &str, data: &Data<'_>) -> Option<Box<RawValue>> {
+    match data {
+        Data::Text(text) => outline_of_text(name, text),
+        Data::Value(value) => match &**value {
+            Value::String(text) => outline_of_text(name, text),
+            value => outline_of::<Value, _>(name, value),
         },
-    }
-}
-
-/// What of it the type knows.
-fn again<'a, T: Deserialize<'a> + Serialize>(value: &'a str) -> Option<Box<RawValue>> {
-    serde_json::value::to_raw_value(&serde_json::from_str::<T>(value).ok()?).ok()
-}
-
-/// An object whose values are not looked at.
-struct Fields<'a>(Vec<(String, Cow<'a, RawValue>)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Vec<(String, Cow<'de, RawValue>)>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
+        Data::Raw(raw) => {
+            let json = &*sound(raw.get().as_bytes());
+            if json.starts_with('"') {
+                return outline_of_text(name, &read_str::<String>(json).ok()?);
             }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut fields = Vec::new();
-                while let Some((name, value)) = map.next_entry::<_, &RawValue>()? {
-                    fields.push((name, Cow::Borrowed(value)));
-                }
-                Ok(fields)
-            }
+            outline_of_json(name, json)
         }
-
-        deserializer.deserialize_map(InOrder).map(Fields)
     }
 }
 
-impl Serialize for Fields<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+/// A text may hold what a flow asks its user, as Flowise stores it.
+fn outline_of_text(name: &str, text: &str) -> Option<Box<RawValue>> {
+    if name == ACTION { outline_of_json(name, text) } else { None }
+}
+
+fn outline_of_json(name: &str, json: &str) -> Option<Box<RawValue>> {
+    let mut reader = serde_json::Deserializer::from_str(json);
+    let outline = outline_of::<&RawValue, _>(name, &mut reader)?;
+    reader.end().ok()?;
+    Some(outline)
+}
+
+/// What of it the type of that name knows.
+fn outline_of<'de, V, D>(name: &str, whole: D) -> Option<Box<RawValue>>
+where
+    V: Deserialize<'de> + Serialize,
+    D: Deserializer<'de>,
+{
+    match name {
+        STEP => to_raw_value(&Reached::<V>::deserialize(whole).ok()?),
+        STEPS => to_raw_value(&Vec::<Outline<V>>::deserialize(whole).ok()?),
+        _ => to_raw_value(&Buttons::<V>::deserialize(whole).ok()?),
     }
+    .ok()
 }

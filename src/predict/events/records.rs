@@ -7,14 +7,20 @@ use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::predict::answer::Step;
-
 /// A record longer than this is passed on or dropped as it comes, if that can be.
 const LONG: usize = 64 * 1024;
 /// Bytes of a record in which its event's name stands, if anywhere.
 const TELLING: usize = 1024;
 /// One longer than this is dropped.
 const LONGEST: usize = 16 * 1024 * 1024;
+
+/// What becomes of a record.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Pass,
+    Drop,
+    Replace(Bytes),
+}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -113,7 +119,7 @@ impl Shown {
         match step(&record) {
             Step::Pass => self.push(record),
             Step::Drop => {}
-            Step::Replace(text) => self.push(text.into()),
+            Step::Replace(text) => self.push(text),
         }
     }
 

@@ -41,10 +41,10 @@ const ENGINE: Table = &[
 
 /// What each part of the engine may use of the other modules: the less, the sooner it stands by itself.
 const OUTSIDE_ENGINE: Table = &[
-    ("threads", &["state::chats", "predict", "redact", "telemetry::metrics"]),
+    ("threads", &["state::chats", "predict", "redact", "config::ResponseShape", "telemetry::metrics"]),
     ("flow", &["state::endpoints", "wire::json", "config", "telemetry::metrics"]),
-    ("agentflow", &["predict::chat_id", "wire::json", "redact", "config::override_rules"]),
-    ("nodes", &["predict::chat_id", "wire::json", "config::content"]),
+    ("agentflow", &["predict::answer", "predict::chat_id", "wire::json", "redact", "config::override_rules"]),
+    ("nodes", &["predict::answer", "predict::chat_id", "wire::json", "config::content"]),
     ("models", &["predict::chat_id", "wire::json", "config::Secret"]),
     ("compile", &["wire::json", "config"]),
     ("documents", &["wire::json"]),
@@ -55,7 +55,7 @@ const OUTSIDE_ENGINE: Table = &[
     (
         "contract",
         &[
-            "predict::events",
+            "predict::answer",
             "predict::report",
             "predict::session",
             "wire::json",

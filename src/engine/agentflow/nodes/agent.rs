@@ -19,6 +19,7 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{Message, ToolSpec};
 use crate::engine::contract::model::{Answered, Ask};
 use crate::engine::contract::node::Document;
+use crate::predict::answer::EventName;
 
 /// The node `agentAgentflow`.
 pub(super) struct Agent;
@@ -185,10 +186,10 @@ impl Work<'_> {
             return;
         }
         if !self.used.is_empty() {
-            self.visit.run.sink.event("usedTools", &self.used.clone().into());
+            self.visit.run.sink.event(EventName::UsedTools, Value::from(self.used.clone()));
         }
         if !self.sources.is_empty() {
-            self.visit.run.sink.event("sourceDocuments", &talk::shown_sources(&self.sources));
+            self.visit.run.sink.event(EventName::SourceDocuments, talk::shown_sources(&self.sources));
         }
     }
 

@@ -18,6 +18,7 @@ use crate::engine::contract::node::{Reply, Said};
 use crate::engine::contract::request::Request;
 use crate::engine::contract::run::Run;
 use crate::engine::contract::sink::Sink;
+use crate::predict::answer::EventName;
 
 /// The node `executeFlowAgentflow`.
 pub(super) struct ExecuteFlow;
@@ -67,9 +68,9 @@ impl Step for Executes {
             if visit.is_last {
                 sink.bare_token(&text);
             }
-            for name in ["sourceDocuments", "usedTools"] {
-                if let Some(value) = reply.fields.get(name) {
-                    output.insert(name.to_owned(), value.clone());
+            for name in [EventName::SourceDocuments, EventName::UsedTools] {
+                if let Some(value) = reply.fields.get(name.as_str()) {
+                    output.insert(name.as_str().to_owned(), value.clone());
                     if visit.is_last {
                         sink.event(name, value);
                     }
@@ -108,7 +109,7 @@ impl Executes {
             sessions: outer.sessions.clone(),
             ..Request::default()
         };
-        let sink = Sink::new(false);
+        let sink = Sink::default();
         // In the other flow, names stand for what is known there.
         let run = Run { flow: flow.name(), request: &request, sink: &sink, names: None, ..*visit.run };
         flow.answer(&run).await

@@ -19,6 +19,7 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Message;
 use crate::engine::contract::model::{Answered, Ask, ChatModel};
 use crate::engine::text::mustache::JsonTemplate;
+use crate::predict::answer::EventName;
 use crate::wire::json;
 
 /// How Flowise has a model sum up a chat.
@@ -311,9 +312,9 @@ pub(super) fn add_thoughts(output: &mut Map<String, Value>, thoughts: &str) {
 
 /// The last events of an answer that came word by word.
 pub(super) fn tell_end(visit: &Visit<'_>, answered: &Answered) {
-    visit.run.sink.event("calledTools", &talk::called(&answered.calls));
+    visit.run.sink.event(EventName::CalledTools, talk::called(&answered.calls));
     if !answered.usage_metadata.is_empty() {
-        visit.run.sink.event("usageMetadata", &Value::Object(answered.usage_metadata.clone()));
+        visit.run.sink.event(EventName::UsageMetadata, Value::Object(answered.usage_metadata.clone()));
     }
 }
 

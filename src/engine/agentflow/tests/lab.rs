@@ -24,6 +24,7 @@ use crate::engine::flow::Flow;
 use crate::engine::models::lab;
 use crate::engine::provider::Targets;
 use crate::engine::threads::answer;
+use crate::predict::answer::View;
 use crate::telemetry::metrics::Metrics;
 
 /// What the model was sent, in order.
@@ -122,7 +123,7 @@ impl Lab {
     pub(super) async fn ask_until(&self, body: Value, abort: CancellationToken) -> Answer {
         let mut request = Request::read(body.to_string().as_bytes()).unwrap();
         request.flows = Arc::clone(&self.flows);
-        let sink = Sink::new(body["streaming"] == true);
+        let sink = if body["streaming"] == true { Sink::flowise() } else { Sink::default() };
         let mut watch = Watch::default();
         watch.abort = abort;
         let run = Run {
@@ -135,7 +136,8 @@ impl Lab {
         };
         let json = match self.flow.answer(&run).await {
             Ok(reply) => {
-                let json = Value::Object(answer::json(reply.clone(), &request));
+                let json = View::default().whole(answer::fields(reply.clone(), &request)).unwrap();
+                let json = serde_json::from_slice(&json).unwrap();
                 answer::tell_end(reply, &request, &sink);
                 json
             }
@@ -144,7 +146,7 @@ impl Lab {
                 failure.sentence(&watch.redactor).into_string().into()
             }
         };
-        let events = sink.take();
+        let events = sink.told();
         let events = events.lines().filter_map(|line| line.strip_prefix("data:"));
         Answer { json, events: events.map(|data| serde_json::from_str(data).unwrap()).collect() }
     }

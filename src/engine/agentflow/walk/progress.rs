@@ -11,6 +11,7 @@ use crate::engine::agentflow::step::{Node, Outcome};
 use crate::engine::agentflow::written::{self, Written};
 use crate::engine::contract::failure::Failure;
 use crate::engine::text::size::bytes_of;
+use crate::predict::answer::{Data, EventName};
 use crate::predict::chat_id;
 
 impl Walk<'_> {
@@ -64,8 +65,8 @@ impl Walk<'_> {
         written::write(&would_wait).inspect_err(|_| self.runtime.executed.forget_last())?;
         self.tell_step(node, "STOPPED", None);
         self.tell_executed(true);
-        self.tell("agentFlowEvent", &"STOPPED".into());
-        self.tell("action", &action);
+        self.tell(EventName::AgentFlowEvent, "STOPPED");
+        self.tell(EventName::Action, &action);
         Ok(())
     }
 
@@ -117,7 +118,7 @@ impl Walk<'_> {
         self.tell_step(node, status, Some(error.as_str()).filter(|_| status == "ERROR"));
         if self.iteration.is_none() {
             self.tell_executed(true);
-            self.tell("agentFlowEvent", &status.into());
+            self.tell(EventName::AgentFlowEvent, status);
         }
         failure
     }
@@ -155,17 +156,17 @@ impl Walk<'_> {
         if let (Some(error), Some(step)) = (error, step.as_object_mut()) {
             step.insert("error".to_owned(), error.into());
         }
-        self.tell("nextAgentFlow", &step);
+        self.tell(EventName::NextAgentFlow, step);
     }
 
     pub(super) fn tell_executed(&mut self, is_end: bool) {
         let sink = self.shared.run.sink;
         if sink.streams() {
-            self.runtime.executed.told(is_end, |executed| sink.event("agentFlowExecutedData", executed));
+            self.runtime.executed.told(is_end, |executed| sink.event(EventName::AgentFlowExecutedData, executed));
         }
     }
 
-    pub(super) fn tell(&self, event: &str, data: &Value) {
+    pub(super) fn tell<'d>(&self, event: EventName, data: impl Into<Data<'d>>) {
         self.shared.run.sink.event(event, data);
     }
 }

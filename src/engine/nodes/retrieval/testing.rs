@@ -158,7 +158,7 @@ impl Stage {
 
     /// Does something in the course of a request.
     pub(super) fn run(&self, work: impl AsyncFnOnce(&Run<'_>)) {
-        let (request, sink) = (Request::default(), Sink::new(true));
+        let (request, sink) = (Request::default(), Sink::flowise());
         let run = Run {
             services: &self.0,
             flow: "test",
@@ -173,7 +173,7 @@ impl Stage {
     /// An answer and the events that came before its end.
     pub(super) fn ask(&self, flow: &Flow, body: &Value) -> (Result<Reply, Failure>, String) {
         let request = Request::read(body.to_string().as_bytes()).unwrap();
-        let sink = Sink::new(true);
+        let sink = Sink::flowise();
         let run = Run {
             services: &self.0,
             flow: &flow.name,
@@ -183,7 +183,7 @@ impl Stage {
             names: None,
         };
         let reply = runtime().block_on(flow.answer(&run));
-        (reply, sink.take())
+        (reply, sink.told())
     }
 }
 

@@ -14,6 +14,7 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::ToolCall;
 use crate::engine::contract::model::{Answered, Ask};
 use crate::engine::contract::node::Tool;
+use crate::predict::answer::EventName;
 
 /// What a model is told that wants a tool to be called which needs a user's leave.
 const NOBODY_TO_ASK: &str =
@@ -35,7 +36,7 @@ impl Work<'_> {
         loop {
             self.visit.run.budget().has_tool_calls(answered.calls.len())?;
             self.tokens += total(&answered);
-            self.visit.run.sink.event("calledTools", &talk::called(&answered.calls));
+            self.visit.run.sink.event(EventName::CalledTools, talk::called(&answered.calls));
             self.turn = Turn { at: self.talk.messages.len(), ..Turn::default() };
             self.talk.answer(&answered);
             if let Some(last) = self.call_turn(&answered, None).await? {
@@ -124,7 +125,7 @@ impl Work<'_> {
                     "tool": call.name, "toolInput": call.arguments, "toolOutput": "",
                     "error": self.visit.run.told(&failure),
                 }));
-                self.visit.run.sink.event("usedTools", &self.used.clone().into());
+                self.visit.run.sink.event(EventName::UsedTools, Value::from(self.used.clone()));
                 Err(failure)
             }
         }
@@ -194,7 +195,7 @@ impl Work<'_> {
         };
         (self.turn, self.used, self.sources) = (pending.turn, pending.used, pending.sources);
         (self.tokens, self.thoughts) = (pending.tokens, pending.thoughts);
-        visit.run.sink.event("calledTools", &talk::called(&answered.calls));
+        visit.run.sink.event(EventName::CalledTools, talk::called(&answered.calls));
         let ended = self.resumed(&answered, &decision).await;
         if ended.is_err() {
             // What was called is called once, should the user answer again.

@@ -1,0 +1,82 @@
+//! Events as they are written for one client.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::event::{Data, Event, EventName};
+use super::rename::Renamer;
+use super::renderer::{Renderer, renderer};
+use super::screen::{Allowed, RawEvent};
+use crate::config::ResponseShape;
+use crate::predict::events::{KEEP_ALIVE, Step, data_of};
+use crate::wire::json::sound;
+
+/// Room that is kept from one event to the next.
+const SPARE: usize = 4 * 1024;
+
+/// Writes events as their client may see them, in the shape that it asks for.
+#[derive(Debug)]
+pub(crate) struct EventWriter {
+    renderer: Box<dyn Renderer>,
+    /// `None`: everything.
+    allowed: Option<Allowed>,
+    /// `None`: there is no id to put in.
+    renamer: Option<Renamer>,
+    text: Vec<u8>,
+}
+
+impl EventWriter {
+    pub(super) fn new(shape: ResponseShape, allowed: Option<Allowed>, renamer: Option<Renamer>) -> Self {
+        Self { renderer: renderer(shape), allowed, renamer, text: Vec::new() }
+    }
+
+    pub(crate) fn write(&mut self, event: Event<'_>) {
+        let event = match &self.allowed {
+            Some(allowed) if !self.renderer.needs(event.name) => allowed.event(event),
+            _ => Some(event),
+        };
+        if let Some(event) = event {
+            self.renderer.event(&event, &mut self.text);
+        }
+    }
+
+    /// Ends it before its time.
+    pub(crate) fn break_off(&mut self, sentence: &str) {
+        self.write(Event { name: EventName::Error, data: sentence.into() });
+        self.write(Event { name: EventName::End, data: Data::DONE });
+    }
+
+    /// Bytes that are written and not taken.
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Hands on what has been written since the last time, whole events.
+    pub(crate) fn take(&mut self, hand_on: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(renamer) = &mut self.renamer {
+            renamer.put_into(&mut self.text);
+        }
+        hand_on(&mut self.text);
+        self.text.clear();
+        self.text.shrink_to(SPARE);
+    }
+
+    /// A record of Flowise's.
+    pub(super) fn record(&mut self, record: &[u8]) -> Step {
+        let Some(data) = data_of(record) else {
+            let is_comment = record.first() == Some(&b':');
+            return if is_comment { Step::Replace(KEEP_ALIVE) } else { Step::Drop };
+        };
+        let data = sound(&data);
+        let Ok(RawEvent { event, data }) = serde_json::from_str(&data) else { return Step::Drop };
+        if let Some(name) = EventName::of(&event) {
+            self.write(Event { name, data: Data::Raw(Cow::Borrowed(data.unwrap_or(RawValue::NULL))) });
+        }
+        match std::mem::take(&mut self.text) {
+            text if text.is_empty() => Step::Drop,
+            text => Step::Replace(Bytes::from(text)),
+        }
+    }
+}
