@@ -13,6 +13,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::answer::StreamView;
 use super::events::KEEP_ALIVE;
 use super::report::Ending;
+
 use crate::wire::body::BodyError;
 use crate::wire::offload;
 
@@ -50,8 +51,13 @@ pub(crate) struct EventBody<S> {
     bounds: Bounds,
 }
 
-/// Gives the view back, and what it shows.
-type Away = Pin<Box<dyn Future<Output = (StreamView, Bytes)>>>;
+/// A view that is not at hand. The client stands between two records, and nothing is asked of the source meanwhile.
+struct Away {
+    /// Gives the view back, and what it shows.
+    work: Pin<Box<dyn Future<Output = (StreamView, Bytes)>>>,
+    /// What ends the stream, should it be time for that before.
+    last_words: Bytes,
+}
 
 /// What ends a stream that does not end by itself.
 pub(crate) struct Bounds {
@@ -64,8 +70,7 @@ pub(crate) struct Bounds {
 impl<S: EventSource> EventBody<S> {
     pub(crate) fn new(source: S, view: Option<StreamView>, bounds: Bounds) -> Self {
         let now = Instant::now();
-        let first = bounds.idle.map_or(HEARTBEAT, |idle| HEARTBEAT.min(idle));
-        let timer = Box::pin(tokio::time::sleep_until(now + first));
+        let timer = Box::pin(tokio::time::sleep_until(bounds.next(now, now)));
         Self { source, view, away: None, heard: now, sent: now, timer, bounds }
     }
 
@@ -75,7 +80,7 @@ impl<S: EventSource> EventBody<S> {
                 return Poll::Ready(None);
             }
             // First of all, so that a stream that never pauses ends with its last words as well.
-            if self.bounds.cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready()) {
+            if self.bounds.is_cut(cx) {
                 return Poll::Ready(Some(self.source.break_off(Ending::Drained, SHUTTING_DOWN)));
             }
             match self.source.poll_events(cx) {
@@ -95,29 +100,66 @@ impl<S: EventSource> EventBody<S> {
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
         while self.timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
-            let silence_ends = self.bounds.idle.map(|idle| self.heard + idle);
-            if silence_ends.is_some_and(|end| now >= end) {
+            // Nobody is silent who is not listened to.
+            if self.away.is_some() {
+                self.heard = now;
+            }
+            if self.bounds.idle.is_some_and(|idle| now >= self.heard + idle) {
                 let message = "The chatflow's server was silent for too long.";
                 return Poll::Ready(self.source.break_off(Ending::Idle, message));
             }
-            let heartbeat = self.sent + HEARTBEAT;
-            let due = now >= heartbeat;
-            let next = if due { now + HEARTBEAT } else { heartbeat };
-            self.timer.as_mut().reset(silence_ends.map_or(next, |end| next.min(end)));
-            if due && self.source.is_between_records() {
+            let due = now >= self.sent + HEARTBEAT;
+            let said = if due { now } else { self.sent };
+            self.timer.as_mut().reset(self.bounds.next(said, self.heard));
+            if due && (self.away.is_some() || self.source.is_between_records()) {
                 return Poll::Ready(KEEP_ALIVE);
             }
         }
         Poll::Pending
     }
+
+    /// What to say while the view is away, `None`: the end.
+    fn poll_beside(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if !self.bounds.is_cut(cx) {
+            return self.poll_silence(cx).map(Some);
+        }
+        // It would go through the view.
+        self.source.break_off(Ending::Drained, SHUTTING_DOWN);
+        Poll::Ready(self.away.take().map(|away| away.last_words).filter(|words| !words.is_empty()))
+    }
+
+    /// The view is back from a piece that it looked at elsewhere; what it shows of it.
+    fn poll_away(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let Some(away) = &mut self.away else { return Poll::Ready(Bytes::new()) };
+        away.work.as_mut().poll(cx).map(|(view, shown)| {
+            (self.away, self.view) = (None, Some(view));
+            self.heard = Instant::now();
+            shown
+        })
+    }
 }
 
-fn look_aside(mut view: StreamView, piece: Bytes) -> Away {
-    let look = move || {
-        let shown = view.take(piece);
-        (view, shown)
-    };
-    Box::pin(offload::elsewhere(look))
+impl Bounds {
+    fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
+        self.cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready())
+    }
+
+    /// When to look next, of what was said and heard last.
+    fn next(&self, said: Instant, heard: Instant) -> Instant {
+        let heartbeat = said + HEARTBEAT;
+        self.idle.map_or(heartbeat, |idle| heartbeat.min(heard + idle))
+    }
+}
+
+impl Away {
+    fn new(mut view: StreamView, piece: Bytes) -> Self {
+        let last_words = view.failure(SHUTTING_DOWN);
+        let look = move || {
+            let shown = view.take(piece);
+            (view, shown)
+        };
+        Self { work: Box::pin(offload::elsewhere(look)), last_words }
+    }
 }
 
 impl<S: EventSource> Body for EventBody<S> {
@@ -127,24 +169,22 @@ impl<S: EventSource> Body for EventBody<S> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         loop {
-            if let Some(away) = &mut this.away {
-                let (view, shown) = ready!(away.as_mut().poll(cx));
-                (this.away, this.view) = (None, Some(view));
-                if !shown.is_empty() {
-                    this.sent = Instant::now();
-                    return Poll::Ready(Some(Ok(Frame::data(shown))));
+            let (shown, is_end) = match this.poll_away(cx) {
+                Poll::Pending => (ready!(this.poll_beside(cx)), this.away.is_none()),
+                Poll::Ready(shown) if !shown.is_empty() => (Some(shown), false),
+                Poll::Ready(_) => {
+                    let next = ready!(this.poll_next(cx));
+                    let is_end = next.is_none();
+                    match (&mut this.view, next) {
+                        (None, next) => (next, is_end),
+                        (Some(view), Some(bytes)) if offload::is_large(view.awaited(&bytes)) => {
+                            this.away = this.view.take().map(|view| Away::new(view, bytes));
+                            continue;
+                        }
+                        (Some(view), Some(bytes)) => (Some(view.take(bytes)), is_end),
+                        (Some(view), None) => (Some(view.end()), is_end),
+                    }
                 }
-            }
-            let next = ready!(this.poll_next(cx));
-            let is_end = next.is_none();
-            let shown = match (&mut this.view, next) {
-                (None, next) => next,
-                (Some(view), Some(bytes)) if offload::is_large(view.awaited(&bytes)) => {
-                    this.away = this.view.take().map(|view| look_aside(view, bytes));
-                    continue;
-                }
-                (Some(view), Some(bytes)) => Some(view.take(bytes)),
-                (Some(view), None) => Some(view.end()),
             };
             match shown {
                 Some(bytes) if !bytes.is_empty() => {
@@ -164,5 +204,109 @@ impl<S: EventSource> Body for EventBody<S> {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::task::Waker;
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::config::{Events, ResponseShape};
+    use crate::predict::answer::View;
+    use crate::predict::events::{error_and_end, record};
+    use crate::predict::request::tests::chatflow;
+    use crate::predict::session::{ChatIds, Pair};
+
+    /// Tells what it is given, and is silent then.
+    struct Told(Vec<Bytes>, Option<Ending>);
+
+    impl EventSource for Told {
+        fn poll_events(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+            if self.0.is_empty() { Poll::Pending } else { Poll::Ready(Some(self.0.remove(0))) }
+        }
+
+        fn is_over(&self) -> bool {
+            self.1.is_some()
+        }
+
+        fn break_off(&mut self, ending: Ending, message: &str) -> Bytes {
+            self.1 = Some(ending);
+            error_and_end(message).into()
+        }
+    }
+
+    /// As the widget sees it, of a server that may be silent for 20 seconds.
+    fn body(shape: ResponseShape, pieces: &[Bytes], cut: &CancellationToken) -> EventBody<Told> {
+        let mut policy = chatflow(&[]);
+        (policy.events, policy.response) = (Events::Widget, shape);
+        let chat = Pair { client: "a".into(), upstream: "a".into() };
+        let view = View::new(&policy, &ChatIds { chat, session: None }).into_stream();
+        let cut = Some(Box::pin(cut.clone().cancelled_owned()));
+        let bounds = Bounds { idle: Some(Duration::from_secs(20)), cut };
+        EventBody::new(Told(pieces.to_vec(), None), Some(view), bounds)
+    }
+
+    fn polled(body: &mut EventBody<Told>) -> Poll<Option<Bytes>> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let frame = Pin::new(body).poll_frame(&mut cx);
+        frame.map(|frame| frame.map(|frame| frame.unwrap().into_data().unwrap()))
+    }
+
+    fn said(text: impl Into<Bytes>) -> Poll<Option<Bytes>> {
+        Poll::Ready(Some(text.into()))
+    }
+
+    /// Keeps all places for such work until it is dropped.
+    fn no_place() -> [mpsc::Sender<()>; 2] {
+        std::array::from_fn(|_| {
+            let (gate, opened) = mpsc::channel::<()>();
+            tokio::spawn(offload::elsewhere(move || opened.recv().is_err()));
+            gate
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_goes_on_while_a_record_is_looked_at_elsewhere() {
+        let taken = no_place();
+        tokio::task::yield_now().await;
+        let steps = serde_json::json!([{ "nodeId": "n", "data": { "input": "x".repeat(300 * 1024) } }]);
+        let text = record("agentFlowExecutedData", &steps);
+        let (start, end) = text.split_at(200);
+        let pieces = [start, end].map(|piece| Bytes::copy_from_slice(piece.as_bytes()));
+        let cut = CancellationToken::new();
+        let mut shown = body(ResponseShape::Flowise, &pieces, &cut);
+        let mut drained = [ResponseShape::Flowise, ResponseShape::Message].map(|shape| body(shape, &pieces, &cut));
+        let poll_all = |shown: &mut _, drained: &mut [_; 2], expected: &Poll<Option<Bytes>>| {
+            [shown].into_iter().chain(drained).for_each(|body| assert_eq!(polled(body), *expected));
+        };
+        poll_all(&mut shown, &mut drained, &Poll::Pending);
+        // Comments come while it is looked at, and who is not listened to is not silent.
+        for _ in 0..2 {
+            tokio::time::advance(Duration::from_secs(14)).await;
+            poll_all(&mut shown, &mut drained, &Poll::Pending);
+            tokio::time::advance(Duration::from_secs(1)).await;
+            poll_all(&mut shown, &mut drained, &said(KEEP_ALIVE));
+        }
+        tokio::time::resume();
+        drop(taken);
+        let whole = std::future::poll_fn(|cx| Pin::new(&mut shown).poll_frame(cx)).await;
+        let whole = whole.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(whole, record("agentFlowExecutedData", &serde_json::json!([{ "nodeId": "n", "data": {} }])));
+        assert_eq!(polled(&mut shown), Poll::Pending);
+
+        // At the gateway's end nobody waits for that.
+        cut.cancel();
+        let [mut flowise, mut message] = drained;
+        assert_eq!(polled(&mut flowise), said(error_and_end(SHUTTING_DOWN)));
+        let error = format!("event: error\ndata: {{\"error\":\"{SHUTTING_DOWN}\",\"code\":\"upstream_error\"}}\n\n");
+        assert_eq!(polled(&mut message), said(error));
+        for body in [&mut flowise, &mut message] {
+            assert_eq!((polled(body), body.source.1), (Poll::Ready(None), Some(Ending::Drained)));
+            assert!(body.is_end_stream());
+        }
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::rename::Renamer;
 use super::screen::Allowed;
 use super::writer::EventWriter;
-use crate::predict::events::Records;
+use crate::predict::events::{Records, error_and_end};
 
 /// Bytes of Flowise's on their way.
 #[derive(Debug)]
@@ -46,6 +46,14 @@ impl StreamView {
             RecordView::Some(records, _) | RecordView::Told(records, _) => records.held(),
         };
         if held > 0 && memchr::memchr(b'\n', piece).is_some() { held + piece.len() } else { 0 }
+    }
+
+    /// How it ends behind what it has shown, if no more is shown of what it was given.
+    pub(crate) fn failure(&self, sentence: &str) -> Bytes {
+        match &self.records {
+            RecordView::Told(_, writer) => writer.failure(sentence).into(),
+            RecordView::All | RecordView::Some(..) => error_and_end(sentence).into(),
+        }
     }
 
     /// What is still held at the stream's end.

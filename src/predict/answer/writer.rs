@@ -79,4 +79,9 @@ impl EventWriter {
             text => Step::Replace(Bytes::from(text)),
         }
     }
+
+    /// How it ends where no more of it can be made, whatever it has not written yet.
+    pub(super) fn failure(&self, sentence: &str) -> String {
+        self.renderer.failure(sentence, "upstream_error")
+    }
 }
