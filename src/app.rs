@@ -21,6 +21,7 @@ use crate::server::{self, Admission, Phase, Worker};
 use crate::snapshot::{SharedSnapshot, Snapshot};
 use crate::state::SharedState;
 use crate::state::ledger::Ledger;
+use crate::state::valkey::SharedStore;
 use crate::telemetry::access_log::LogWriter;
 use crate::telemetry::logging::LogReload;
 use crate::telemetry::metrics::Metrics;
@@ -63,6 +64,7 @@ pub struct Gateway {
     log: LogWriter,
     snapshots: SharedSnapshot,
     engine: Arc<engine::EngineThreads>,
+    store: Option<Arc<SharedStore>>,
 }
 
 /// Starts a gateway on a configuration read from a file, which is watched from then on.
@@ -77,7 +79,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
     let metrics = Arc::new(Metrics::new()?);
     let is_from_file = matches!(keys, KeySource::File);
     let watched = is_from_file.then(|| reload::Files::of(&config));
-    let state = Arc::new(SharedState::new(&metrics));
+    let state = Arc::new(SharedState::start(&config, &metrics)?);
     let config = Arc::new(config);
     let mut sources = Sources::new(&config, &state.endpoints);
     let policy = match keys {
@@ -133,6 +135,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
     let (reload, reload_wanted) = mpsc::channel(1);
     let reloader = watched
         .map(|files| Reloader::new(files, Arc::clone(&snapshots), Arc::clone(&state), Arc::clone(&metrics), logging));
+    let store = state.store.clone();
     let control = Control {
         admin: admin_socket.sockets,
         admission,
@@ -146,7 +149,20 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         move || run_to_end(runtime, control.run(reloader, reload_wanted))
     })?;
-    Ok(Gateway { http, https, admin, phase, reload, workers: threads, workers_done, control, log, snapshots, engine })
+    Ok(Gateway {
+        http,
+        https,
+        admin,
+        phase,
+        reload,
+        workers: threads,
+        workers_done,
+        control,
+        log,
+        snapshots,
+        engine,
+        store,
+    })
 }
 
 /// What chats of the built-in engine remember. The folder is held from the start if a chat may need it, so that
@@ -189,6 +205,7 @@ impl Control {
                 Arc::clone(&self.metrics),
                 Arc::clone(&self.admission),
                 self.phase.clone(),
+                self.state.store.as_ref().map(|store| Arc::clone(store.health())),
             ));
         }
         if let Some(reloader) = reloader {
@@ -250,6 +267,10 @@ impl Gateway {
         drop(self.phase);
         drop(self.reload);
         let _ = self.control.join();
+        // Last: what is still to be told is told by then.
+        if let Some(store) = self.store {
+            store.close();
+        }
         self.log.finish();
         cut
     }

@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Semaphore, watch};
 
 use crate::server::{Admission, Phase};
+use crate::state::valkey::StoreHealth;
 use crate::telemetry::metrics::Metrics;
 
 /// Connections at once: a few scrapers and probes.
@@ -28,6 +29,7 @@ pub(crate) async fn serve(
     metrics: Arc<Metrics>,
     admission: Arc<Admission>,
     phase: watch::Receiver<Phase>,
+    store: Option<Arc<StoreHealth>>,
 ) {
     let listener = match tokio::net::TcpListener::from_std(socket) {
         Ok(listener) => listener,
@@ -44,10 +46,12 @@ pub(crate) async fn serve(
             continue;
         };
         let (metrics, admission, phase) = (Arc::clone(&metrics), Arc::clone(&admission), phase.clone());
+        let store = store.clone();
         tokio::spawn(async move {
             let _place = place;
             let service = service_fn(|request: Request<Incoming>| {
-                let response = answer(request.method(), request.uri().path(), &metrics, readiness(&admission, &phase));
+                let ready = readiness(&admission, &phase, store.as_deref());
+                let response = answer(request.method(), request.uri().path(), &metrics, ready);
                 async move { Ok::<_, Infallible>(response) }
             });
             let served = http1::Builder::new()
@@ -63,15 +67,27 @@ pub(crate) async fn serve(
 }
 
 /// Ready means: takes new connections; else what hinders. Flowise's health is no part of it, or its restart would take
-/// the gateway out of service too.
-fn readiness(admission: &Admission, phase: &watch::Receiver<Phase>) -> Result<(), &'static str> {
+/// the gateway out of service too; the store's is told, and hinders as little.
+fn readiness(
+    admission: &Admission,
+    phase: &watch::Receiver<Phase>,
+    store: Option<&StoreHealth>,
+) -> Result<String, &'static str> {
     if *phase.borrow() != Phase::Running {
         return Err("draining\n");
     }
-    if admission.is_full() { Err("full\n") } else { Ok(()) }
+    if admission.is_full() {
+        return Err("full\n");
+    }
+    Ok(store.map(StoreHealth::line).unwrap_or_default())
 }
 
-fn answer(method: &Method, path: &str, metrics: &Metrics, ready: Result<(), &'static str>) -> Response<Full<Bytes>> {
+fn answer(
+    method: &Method,
+    path: &str,
+    metrics: &Metrics,
+    ready: Result<String, &'static str>,
+) -> Response<Full<Bytes>> {
     const TEXT: &str = "text/plain; charset=utf-8";
     if !matches!(path, "/metrics" | "/livez" | "/readyz") {
         return respond(StatusCode::NOT_FOUND, TEXT, "not found\n".into());
@@ -84,6 +100,7 @@ fn answer(method: &Method, path: &str, metrics: &Metrics, ready: Result<(), &'st
     match (path, ready) {
         ("/metrics", _) => respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics.render().into()),
         ("/readyz", Err(reason)) => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, reason.into()),
+        ("/readyz", Ok(more)) => respond(StatusCode::OK, TEXT, format!("ok\n{more}").into()),
         _ => respond(StatusCode::OK, TEXT, "ok\n".into()),
     }
 }

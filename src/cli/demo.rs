@@ -100,6 +100,8 @@ fn config(port: u16) -> Config {
         cors: Cors::default(),
         auth_failures: Some(AuthFailures::default()),
         state_dir: PathBuf::from("demo"),
+        names_state_dir: false,
+        valkey: None,
         session_secret: None,
         chatflows: vec![Arc::new(chatflow())],
         wildcard: None,

@@ -16,6 +16,7 @@ pub(super) struct Sections {
     pub(super) upstreams: Named<UpstreamSection>,
     pub(super) keys_file: Field,
     pub(super) state_dir: Field,
+    pub(super) state: State,
     pub(super) session_secret: Field,
     pub(super) plans: Named<PlanSection>,
     pub(super) cors: CorsSection,
@@ -65,6 +66,36 @@ pub(super) struct LogSection {
     pub(super) level: Field,
     pub(super) format: Field,
     pub(super) access: Field,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct State {
+    pub(super) dir: Field,
+    pub(super) valkey: Option<At<Valkey>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Valkey {
+    pub(super) urls: Field,
+    pub(super) mode: Field,
+    pub(super) master_name: Field,
+    pub(super) username: Field,
+    pub(super) password: Field,
+    pub(super) password_file: Field,
+    pub(super) ca_file: Field,
+    pub(super) prefix: Field,
+    pub(super) connect_timeout: Field,
+    pub(super) timeout: Field,
+    pub(super) on_loss: OnLoss,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct OnLoss {
+    pub(super) rates: Field,
+    pub(super) quotas: Field,
 }
 
 /// One of its fields is given.

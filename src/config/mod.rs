@@ -18,6 +18,7 @@ pub(crate) mod resolve;
 mod secret;
 pub(crate) mod units;
 mod upstream;
+mod valkey;
 pub(crate) mod yaml;
 
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ pub use origin::{OriginError, Origins};
 pub(crate) use part::ConfigPart;
 pub use secret::{Secret, SecretFile};
 pub use upstream::{Engine, EngineLimits, Flowise, Upstream, UpstreamKind, UpstreamUrl};
+pub use valkey::{OnLoss, QuotasOnLoss, RatesOnLoss, Valkey, ValkeyMode, ValkeyServer};
 
 /// Whether JavaScript gives a name a meaning of its own; Flowise would not take it for a plain field.
 #[must_use]
@@ -65,6 +67,10 @@ pub struct Config {
     pub auth_failures: Option<AuthFailures>,
     /// Where counts that must survive a restart are kept.
     pub state_dir: PathBuf,
+    /// Whether the file says where that is.
+    pub names_state_dir: bool,
+    /// Where replicas keep what they share; `None`: each is alone.
+    pub valkey: Option<Valkey>,
     /// Keys the hash that keeps callers' chats apart; `None`: Flowise's id of the chatflow does.
     pub session_secret: Option<Secret>,
     /// That file as it was read.

@@ -11,7 +11,9 @@ mod pass_headers;
 mod plans;
 mod reader;
 mod server;
+mod state;
 mod upstreams;
+mod valkey_url;
 
 use std::path::{Path, PathBuf};
 
@@ -56,7 +58,10 @@ pub(super) fn resolve(
     let cors = browsers::cors(&mut reader, &file.cors);
     let auth_failures = plans::auth_failures(&mut reader, &file.auth_failures);
     let session_secret = browsers::session_secret(&mut reader, file.session_secret);
-    let state_dir = reader.path(&file.state_dir).unwrap_or_else(|| reader.folder().join("state"));
+    let dir = state::dir(&mut reader, &file.state_dir, &file.state.dir);
+    let names_state_dir = dir.is_some();
+    let state_dir = dir.unwrap_or_else(|| reader.folder().join("state"));
+    let valkey = file.state.valkey.map(|section| state::valkey(&mut reader, section));
     let keys_file = reader.path(&file.keys_file).unwrap_or_else(|| reader.folder().join("keys.yaml"));
     let plans = plans::plans(&mut reader, file.plans);
     let upstreams = upstreams::upstreams(&mut reader, file.upstreams);
@@ -79,6 +84,8 @@ pub(super) fn resolve(
         cors,
         auth_failures,
         state_dir,
+        names_state_dir,
+        valkey,
         session_secret,
         source,
         secret_files,

@@ -12,9 +12,10 @@ impl Policy {
         self.has_quotas() || self.remembers()
     }
 
-    /// Whether counts must be kept.
+    /// Whether counts must be kept. A store keeps them, and a folder as well only if there is to be one.
     pub(crate) fn has_quotas(&self) -> bool {
-        self.config.plans.iter().any(|plan| plan.quota.is_some())
+        let config = &self.config;
+        (config.valkey.is_none() || config.names_state_dir) && config.plans.iter().any(|plan| plan.quota.is_some())
     }
 
     /// Says whether counts and chats can be kept, if they must be.

@@ -218,6 +218,9 @@ impl Reloader {
     fn swap(&mut self, policy: Policy, accepted: &[&str]) {
         let snapshot = Arc::new(Snapshot::bind(policy, &self.state));
         let old = self.snapshots.swap(Arc::clone(&snapshot));
+        if let Some(store) = &self.state.store {
+            store.follow(&old.config, &snapshot.config);
+        }
         for field in needs_restart(&old.config, &snapshot.config) {
             tracing::warn!(field, "this change takes effect after a restart");
         }

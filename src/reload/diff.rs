@@ -11,6 +11,7 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("server.workers", old.server.workers != new.server.workers),
         ("server.max_connections", old.server.max_connections != new.server.max_connections),
         ("admin.listen", old.admin.listen != new.admin.listen),
+        ("state.valkey", is_another_store(old, new)),
         (
             "upstreams.*.engine.threads",
             old.engine_threads() != new.engine_threads() && has_engine(old) && has_engine(new),
@@ -21,6 +22,15 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(field, differs)| differs.then_some(field))
     .collect()
+}
+
+/// Its password alone may change at any time.
+fn is_another_store(old: &Config, new: &Config) -> bool {
+    match (&old.valkey, &new.valkey) {
+        (Some(old), Some(new)) => !old.is_same_store(new),
+        (None, None) => false,
+        _ => true,
+    }
 }
 
 fn has_engine(config: &Config) -> bool {

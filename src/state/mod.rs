@@ -7,6 +7,7 @@
 //! | [`chats`] | chats that are being answered |
 //! | [`endpoints`] | servers that are asked: their connections' names, and their health |
 //! | [`folder`], [`ledger`] | `state_dir`, and the counts of quotas in it |
+//! | [`valkey`] | the store that replicas share, if there is one |
 //! | [`later`] | answers that a store gives at once, or once it has them |
 //!
 //! A policy is bound to it before it comes into force: what its requests need is put into tables that are indexed as the
@@ -18,13 +19,17 @@ pub(crate) mod folder;
 pub(crate) mod later;
 pub(crate) mod ledger;
 pub(crate) mod limits;
+pub(crate) mod valkey;
 
+use std::io;
 use std::sync::Arc;
 
 use chats::Chats;
 use endpoints::Endpoints;
 use limits::LimitState;
+use valkey::SharedStore;
 
+use crate::config::Config;
 use crate::telemetry::metrics::Metrics;
 
 /// See the module. One for the process.
@@ -33,14 +38,27 @@ pub(crate) struct SharedState {
     pub(crate) limits: LimitState,
     pub(crate) chats: Arc<Chats>,
     pub(crate) endpoints: Arc<Endpoints>,
+    /// `None`: this process is alone.
+    pub(crate) store: Option<Arc<SharedStore>>,
 }
 
 impl SharedState {
+    /// Of a process that is alone.
     pub(crate) fn new(metrics: &Metrics) -> Self {
         Self {
             limits: LimitState::new(&metrics.auth_delayed),
             chats: Arc::default(),
             endpoints: Arc::new(Endpoints::new(metrics)),
+            store: None,
         }
+    }
+
+    /// With the store that the configuration names, if it does.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub(crate) fn start(config: &Config, metrics: &Metrics) -> io::Result<Self> {
+        let store = config.valkey.as_ref().map(|settings| SharedStore::start(settings, &metrics.store)).transpose()?;
+        Ok(Self { store, ..Self::new(metrics) })
     }
 }

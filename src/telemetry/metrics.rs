@@ -40,6 +40,18 @@ pub(crate) struct Metrics {
     pub(crate) certificate_expiry: GaugeVec,
     pub(crate) log_lines_dropped: IntCounter,
     pub(crate) engine: EngineMetrics,
+    pub(crate) store: StoreMetrics,
+}
+
+/// Those of the store that replicas share; nothing is shown of them without one.
+#[derive(Debug, Clone)]
+pub(crate) struct StoreMetrics {
+    pub(crate) up: IntGaugeVec,
+    pub(crate) mode: IntGaugeVec,
+    pub(crate) replicas: IntGaugeVec,
+    pub(crate) seconds: HistogramVec,
+    #[allow(dead_code, reason = "leases are to count in it")]
+    pub(crate) cells: IntCounterVec,
 }
 
 /// Those of reloads.
@@ -169,6 +181,7 @@ impl Metrics {
                 "Access-log lines lost because stdout did not keep up.",
             )?,
             engine: EngineMetrics::new(&declare)?,
+            store: StoreMetrics::new(&declare)?,
             registry,
         })
     }
@@ -180,6 +193,30 @@ impl Metrics {
             tracing::error!(%error, "cannot render metrics");
         }
         text
+    }
+}
+
+impl StoreMetrics {
+    fn new(declare: &Declare<'_>) -> prometheus::Result<Self> {
+        Ok(Self {
+            up: declare.gauges("flowgate_state_up", "1 while the store that replicas share can be used.", &[])?,
+            mode: declare.gauges(
+                "flowgate_state_mode",
+                "1 for the mode that limits are in: shared, or lost (each replica by itself).",
+                &["mode"],
+            )?,
+            replicas: declare.gauges("flowgate_state_replicas", "Replicas that the store has seen last.", &[])?,
+            seconds: declare.histograms(
+                "flowgate_state_seconds",
+                "How long calls of the store took, by call.",
+                &["call"],
+            )?,
+            cells: declare.counters(
+                "flowgate_lease_cells_total",
+                "Cells (one request each) of leases, by result: granted, used, returned, void, local.",
+                &["result"],
+            )?,
+        })
     }
 }
 

@@ -59,6 +59,7 @@ mod routing;
 mod shield;
 mod slow_clients;
 mod smuggling;
+mod store;
 mod streaming;
 mod telemetry;
 mod tidy;

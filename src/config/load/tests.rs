@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::{
-    Access, AuthFailures, BodyMode, Events, LogFormat, LogLevel, Quota, QuotaPeriod, ResponseShape, Secret,
-    UpstreamKind,
+    Access, AuthFailures, BodyMode, Events, LogFormat, LogLevel, OnLoss, Quota, QuotaPeriod, QuotasOnLoss, RatesOnLoss,
+    ResponseShape, Secret, UpstreamKind, ValkeyMode,
 };
 
 const UUID: &str = "9d2b4ae3-1f5e-4c00-9000-000000000000";
@@ -298,4 +298,32 @@ chatflows:
 fn two_listeners_may_both_leave_their_port_to_the_system() {
     let config = load_text(&with_section("server: { listen: 127.0.0.1:0 }\nadmin: { listen: 127.0.0.1:0 }"));
     assert_eq!(config.server.listen, Some(config.admin.listen));
+}
+
+#[test]
+fn the_store_is_read() {
+    let store = |lines: &str| load_text(&with_section(&format!("state: {{ dir: sub, valkey: {{ {lines} }} }}")));
+    let config = store("urls: ['redis://a']");
+    let valkey = config.valkey.unwrap();
+    assert!(config.names_state_dir && config.state_dir.ends_with("sub"));
+    assert_eq!(
+        (&valkey.mode, valkey.tls, valkey.database, valkey.prefix.as_str()),
+        (&ValkeyMode::Single, false, 0, "flowgate:")
+    );
+    assert_eq!((valkey.connect_timeout.as_millis(), valkey.timeout.as_millis()), (500, 50));
+    assert_eq!(valkey.on_loss, OnLoss { rates: RatesOnLoss::Share, quotas: QuotasOnLoss::Refuse });
+    let text =
+        "mode: sentinel, master_name: main, urls: ['rediss://ann@a:1/2', 'rediss://ann@b/2'], password_file: key,
+      ca_file: ca.pem, prefix: 'x:', connect_timeout: 1s, timeout: 20ms, on_loss: { rates: allow, quotas: allow }";
+    let config = store(text);
+    assert_eq!(watched(&config).len(), 2);
+    let valkey = config.valkey.clone().unwrap();
+    assert_eq!(valkey.servers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a:1", "b:6379"]);
+    assert_eq!(valkey.mode, ValkeyMode::Sentinel { master_name: "main".into() });
+    assert_eq!((valkey.tls, valkey.database, valkey.username.as_deref()), (true, 2, Some("ann")));
+    assert_eq!(valkey.password.as_ref().map(Secret::expose), Some("sk-from-file"));
+    assert!(valkey.ca.is_some() && !format!("{config:?}").contains("sk-from-file"));
+    let other = crate::config::Valkey { password: None, ..valkey.clone() };
+    assert!(valkey.is_same_store(&other));
+    assert!(!valkey.is_same_store(&crate::config::Valkey { database: 3, ..other }));
 }

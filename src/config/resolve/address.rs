@@ -84,7 +84,7 @@ pub(super) fn upstream_url(text: &str) -> Result<UpstreamUrl, AddressError> {
 }
 
 /// The host, lower case and without brackets, and what stands behind its colon.
-fn split_port(authority: &str) -> Result<(String, Option<&str>), AddressError> {
+pub(super) fn split_port(authority: &str) -> Result<(String, Option<&str>), AddressError> {
     if let Some(rest) = authority.strip_prefix('[') {
         let (address, rest) = rest.split_once(']').ok_or(AddressError::Host)?;
         let address: Ipv6Addr = address.parse().map_err(|_| AddressError::Host)?;
@@ -117,7 +117,7 @@ fn is_host(host: &str) -> bool {
 }
 
 /// A number of digits only: `parse` alone takes a sign.
-fn digits(text: &str) -> Option<u16> {
+pub(super) fn digits(text: &str) -> Option<u16> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 

@@ -207,7 +207,7 @@ fn checked_key(key: &str) -> Result<Secret, &'static str> {
     Err("expected a Flowise API key: visible ASCII characters without spaces or line breaks")
 }
 
-fn ca(reader: &mut FieldReader<'_>, field: &Field) -> Option<(PathBuf, Arc<[u8]>)> {
+pub(super) fn ca(reader: &mut FieldReader<'_>, field: &Field) -> Option<(PathBuf, Arc<[u8]>)> {
     reader.read_file(field, |content| {
         let pem = has_certificate(content).then(|| content.into());
         pem.ok_or("expected a PEM file with at least one CERTIFICATE block")

@@ -10,10 +10,13 @@ use super::{pages, prose, root};
 
 /// The structs that a configuration is read into: what stands in the head of the table of their fields, and what is
 /// written before each name there.
-const SECTIONS: [(&str, &str, &str); 13] = [
+const SECTIONS: [(&str, &str, &str); 16] = [
     ("File", "field", ""),
     ("Admin", "field", "admin."),
     ("Log", "field", "log."),
+    ("State", "field", "state."),
+    ("Valkey", "field of `state.valkey`", ""),
+    ("OnLoss", "field of `state.valkey`", "on_loss."),
     ("Server", "field of `server`", ""),
     ("Tls", "field of `server`", "tls."),
     ("Flowise", "field of `flowise`", ""),

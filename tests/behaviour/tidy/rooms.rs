@@ -75,9 +75,10 @@ const CONFIG: Table = &[
     ("resolve", &["file", "units", "mod", "override_rules", "expand", "yaml", "content", "error"]),
     ("file", &["yaml"]),
     ("units", &["mod"]),
-    ("mod", &["chatflow", "limits", "upstream", "origin", "part", "secret", "error"]),
+    ("mod", &["chatflow", "limits", "upstream", "valkey", "origin", "part", "secret", "error"]),
     ("chatflow", &["origin", "secret"]),
     ("upstream", &["secret"]),
+    ("valkey", &["secret"]),
     ("yaml", &["content", "error"]),
     // Files as they are, whatever is in them.
     ("content", &[]),

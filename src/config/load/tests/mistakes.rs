@@ -307,3 +307,37 @@ fn a_default_certificate_that_is_not_there_is_missed_at_its_section() {
     let expected = ":8:5: server.tls.key_file: missing, and there is no tls.key in the folder of this file";
     assert!(problems.ends_with(expected), "{problems}");
 }
+
+fn with_store(lines: &str) -> String {
+    with_section(&format!("state: {{ valkey: {{ {lines} }} }}"))
+}
+
+#[test]
+fn mistakes_about_the_store() {
+    const URL: &str = "urls: ['redis://a']";
+    assert_single(&[
+        (with_store(""), "6:18 state.valkey.urls: missing: expected a list of at least one URL"),
+        (with_store("urls: []"), "expected a list of at least one URL"),
+        (with_store("urls: 'redis://a'"), "expected a list, found a string"),
+        (with_store("urls: ['http://hunter2@a']"), "state.valkey.urls[0]: only redis, rediss"),
+        (with_store("urls: ['redis://a', 'redis://a:6379']"), "urls[1]: this server stands in the list twice"),
+        (with_store("urls: ['redis://a', 'redis://b']"), "say which, by `mode: sentinel` or `mode: cluster`"),
+        (with_store("mode: cluster, urls: ['redis://a', 'rediss://b']"), "urls[1]: all URLs must agree"),
+        (with_store("mode: cluster, urls: ['redis://a/1']"), "a Cluster has no database but 0"),
+        (with_store("mode: cluster, urls: ['unix:///a']"), "over TCP, not over a Unix socket"),
+        (with_store(&format!("mode: many, {URL}")), "mode: expected single or sentinel or cluster"),
+        (with_store(&format!("mode: sentinel, {URL}")), "state.valkey.master_name: missing"),
+        (with_store(&format!("master_name: main, {URL}")), "master_name: only with `mode: sentinel`"),
+        (with_store(&format!("password: hunter2, password_file: key, {URL}")), "exclude each other"),
+        (with_store("urls: ['redis://:hunter2@a'], password: hunter2"), "password: it stands in the URL already"),
+        (with_store(&format!("username: ann, {URL}")), "username: a user without a password"),
+        (with_store("urls: ['redis://ann@a']"), "urls: a user without a password"),
+        (with_store(&format!("password_file: empty, {URL}")), "password_file: the file is empty"),
+        (with_store(&format!("ca_file: ca.pem, {URL}")), "ca_file: without TLS there is no certificate"),
+        (with_store(&format!("prefix: '{{a}}', {URL}")), "prefix: expected 1 to 64 letters"),
+        (with_store(&format!("timeout: 2s, {URL}")), "timeout: expected a time of at most 1s"),
+        (with_store(&format!("on_loss: {{ rates: wait }}, {URL}")), "expected share or allow or refuse"),
+        (with_store(&format!("on_loss: {{ quotas: share }}, {URL}")), "expected refuse or allow"),
+        (with_section("state_dir: a\nstate: { dir: b }"), "7:15 state.dir: `state.dir` and `state_dir` are one"),
+    ]);
+}

@@ -1,0 +1,127 @@
+//! Scripts that are run in the store, with the bounds of their time.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use prometheus::HistogramVec;
+use redis::{ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind};
+use tokio::time::{Instant, timeout};
+
+use super::health::StoreHealth;
+use super::link::Link;
+
+/// Of a call for which no request waits.
+const BACKGROUND: Duration = Duration::from_secs(2);
+
+/// Which connection a call goes over: one slow answer holds up all that come behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Requests wait for it.
+    Front,
+    Background,
+}
+
+/// Why a call has no answer. Whether the store is lost for that, its health knows.
+#[derive(Debug)]
+pub(crate) struct CallFailed;
+
+/// The store, as it is asked on its own thread. See the module.
+#[derive(Clone)]
+pub(crate) struct Calls(Arc<Inner>);
+
+struct Inner {
+    links: Mutex<Links>,
+    health: Arc<StoreHealth>,
+    seconds: HistogramVec,
+    timeout: Duration,
+}
+
+/// `None`: there is no connection at the moment.
+#[derive(Default)]
+pub(super) struct Links {
+    pub(super) front: Option<Link>,
+    pub(super) background: Option<Link>,
+}
+
+impl Calls {
+    pub(super) fn new(health: &Arc<StoreHealth>, seconds: &HistogramVec, timeout: Duration) -> Self {
+        let (links, health, seconds) = (Mutex::default(), Arc::clone(health), seconds.clone());
+        Self(Arc::new(Inner { links, health, seconds, timeout }))
+    }
+
+    pub(super) fn links(&self) -> MutexGuard<'_, Links> {
+        self.0.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection for commands of one's own; `None`: there is none at the moment.
+    pub(crate) fn link(&self, lane: Lane) -> Option<Link> {
+        let links = self.links();
+        match lane {
+            Lane::Front => links.front.clone(),
+            Lane::Background => links.background.clone(),
+        }
+    }
+
+    /// Runs a script. What takes longer than its time makes the store lost at once; the answer is waited for nevertheless,
+    /// since what it grants is paid for.
+    ///
+    /// # Errors
+    /// There is no answer. It may have been run all the same.
+    pub(crate) async fn run<T: FromRedisValue>(
+        &self,
+        lane: Lane,
+        call: &'static str,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, CallFailed> {
+        let Some(mut link) = self.link(lane) else {
+            self.0.health.lose("there is no connection");
+            return Err(CallFailed);
+        };
+        let began = Instant::now();
+        let limit = if lane == Lane::Front { self.0.timeout } else { BACKGROUND };
+        let mut answer = pin!(script.invoke_async::<T>(&mut link));
+        let outcome = if let Ok(outcome) = timeout(limit, &mut answer).await {
+            outcome
+        } else {
+            self.0.health.lose("it takes too long to answer");
+            answer.await
+        };
+        self.0.seconds.with_label_values(&[call]).observe(began.elapsed().as_secs_f64());
+        outcome.map_err(|error| {
+            let reason = reason(&error);
+            if is_loss(&error) {
+                self.0.health.lose(&reason);
+            } else {
+                tracing::error!(call, reason, "the store refuses a call");
+            }
+            CallFailed
+        })
+    }
+}
+
+/// Whether others would meet the same.
+fn is_loss(error: &RedisError) -> bool {
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::ResponseError | ServerErrorKind::CrossSlot) => false,
+        // A key that is something else than it should be.
+        _ => error.code() != Some("WRONGTYPE"),
+    }
+}
+
+/// Whether another connection may lead to where one can write.
+pub(super) fn is_elsewhere(error: &RedisError) -> bool {
+    error.is_unrecoverable_error()
+        || matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
+}
+
+/// In few words, none of which are the store's own but for a code: they could hold anything.
+pub(super) fn reason(error: &RedisError) -> String {
+    match error.code() {
+        Some(code) => format!("it answers with {code}"),
+        None if error.is_timeout() => "it takes too long to answer".to_owned(),
+        None if error.is_connection_refusal() => "connections are refused".to_owned(),
+        None if error.is_connection_dropped() => "the connection broke".to_owned(),
+        None => error.category().to_owned(),
+    }
+}

@@ -1,0 +1,128 @@
+//! Whether the store can be used.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use prometheus::IntGauge;
+use tokio::sync::Notify;
+
+use crate::telemetry::metrics::StoreMetrics;
+
+/// See the module. Every change of the mode is logged once, here.
+#[derive(Debug)]
+pub(crate) struct StoreHealth {
+    up: AtomicBool,
+    /// How often the store was lost.
+    losses: AtomicU64,
+    /// That were seen last, this one included.
+    replicas: AtomicU32,
+    /// `None`: nothing is known yet.
+    since: Mutex<Option<Timestamp>>,
+    /// The mode has changed to `lost`.
+    pub(super) lost: Notify,
+    gauges: Gauges,
+}
+
+#[derive(Debug)]
+struct Gauges {
+    up: IntGauge,
+    shared: IntGauge,
+    lost: IntGauge,
+    replicas: IntGauge,
+}
+
+impl StoreHealth {
+    pub(super) fn new(metrics: &StoreMetrics) -> Self {
+        let gauges = Gauges {
+            up: metrics.up.with_label_values::<&str>(&[]),
+            shared: metrics.mode.with_label_values(&["shared"]),
+            lost: metrics.mode.with_label_values(&["lost"]),
+            replicas: metrics.replicas.with_label_values::<&str>(&[]),
+        };
+        gauges.replicas.set(1);
+        Self {
+            up: AtomicBool::new(false),
+            losses: AtomicU64::new(0),
+            replicas: AtomicU32::new(1),
+            since: Mutex::default(),
+            lost: Notify::new(),
+            gauges,
+        }
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
+    }
+
+    /// How often the store was lost so far.
+    pub(crate) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Acquire)
+    }
+
+    /// How many share what there is, at least 1.
+    pub(crate) fn replicas(&self) -> u32 {
+        self.replicas.load(Ordering::Relaxed).max(1)
+    }
+
+    pub(super) fn see_replicas(&self, count: u32) {
+        self.replicas.store(count.max(1), Ordering::Relaxed);
+        self.gauges.replicas.set(count.max(1).into());
+    }
+
+    /// It cannot be used, for that reason. From now on nobody waits for it.
+    pub(super) fn lose(&self, reason: &str) {
+        let mut since = self.since();
+        if since.is_some() && !self.is_up() {
+            return;
+        }
+        *since = Some(Timestamp::now());
+        self.losses.fetch_add(1, Ordering::AcqRel);
+        self.up.store(false, Ordering::Release);
+        self.show(false);
+        tracing::warn!(reason, replicas = self.replicas(), "the store is lost: limits are this replica's part of them");
+        drop(since);
+        self.lost.notify_one();
+    }
+
+    /// It can be used.
+    pub(super) fn rise(&self) {
+        let mut since = self.since();
+        if self.is_up() {
+            return;
+        }
+        let lost = since.replace(Timestamp::now());
+        self.up.store(true, Ordering::Release);
+        self.show(true);
+        let replicas = self.replicas();
+        if let Some(lost) = lost {
+            tracing::info!(replicas, lost_since = %lost, "the store is back: limits are shared again");
+        } else {
+            tracing::info!(replicas, "limits are shared through the store");
+        }
+    }
+
+    /// A line for people.
+    pub(crate) fn line(&self) -> String {
+        let since = *self.since();
+        let mut line = String::from("store: ");
+        let _ = match since {
+            _ if self.is_up() => write!(line, "shared by {} replicas", self.replicas()),
+            Some(since) => write!(line, "lost since {since:.0}"),
+            None => write!(line, "not reached yet"),
+        };
+        line.push('\n');
+        line
+    }
+
+    fn show(&self, up: bool) {
+        self.gauges.up.set(up.into());
+        self.gauges.shared.set(up.into());
+        self.gauges.lost.set((!up).into());
+    }
+
+    fn since(&self) -> std::sync::MutexGuard<'_, Option<Timestamp>> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,196 @@
+//! The store's thread: it keeps the connections, says that this replica lives, and finds out whether the store can be used.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{RedisError, RedisResult, Script};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::calls::{Calls, Lane, Links, is_elsewhere, reason};
+use super::health::StoreHealth;
+use super::open::open;
+use super::{LAST_WORDS, Order};
+use crate::config::{Secret, Valkey};
+use crate::telemetry::metrics::StoreMetrics;
+
+/// Between two signs of life.
+const BEAT: Duration = Duration::from_secs(1);
+/// Between two looks for a store that is lost, and up to as much again.
+const LOOK: Duration = Duration::from_millis(250);
+/// A store that is back has answered so often in a row.
+const ANSWERS: u32 = 2;
+
+/// See the module.
+pub(super) struct Keeper {
+    settings: Valkey,
+    password: Option<Secret>,
+    replica: Arc<str>,
+    health: Arc<StoreHealth>,
+    calls: Calls,
+    beat: Script,
+    farewell: Script,
+    /// Answers since the last failure.
+    answers: u32,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        settings: &Valkey,
+        replica: &Arc<str>,
+        health: &Arc<StoreHealth>,
+        metrics: &StoreMetrics,
+    ) -> Self {
+        Self {
+            password: settings.password.clone(),
+            settings: settings.clone(),
+            replica: Arc::clone(replica),
+            health: Arc::clone(health),
+            calls: Calls::new(health, &metrics.seconds, settings.timeout),
+            beat: Script::new(include_str!("beat.lua")),
+            farewell: Script::new("return redis.call('ZREM', KEYS[1], ARGV[1])"),
+            answers: 0,
+        }
+    }
+
+    /// Until it is told to close. `settled`: told when it is first known whether the store can be used.
+    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>, settled: oneshot::Sender<()>) {
+        let health = Arc::clone(&self.health);
+        let calls = self.calls.clone();
+        let (passwords, mut password) = mpsc::channel(8);
+        let mut work = JoinSet::new();
+        let keep = async {
+            let mut settled = Some(settled);
+            loop {
+                self.look().await;
+                if let Some(settled) = settled.take_if(|_| self.is_settled()) {
+                    let _ = settled.send(());
+                }
+                tokio::select! {
+                    () = self.pause() => {}
+                    () = health.lost.notified() => {
+                        self.answers = 0;
+                        sleep(look_again()).await;
+                    }
+                    Some(new) = password.recv() => self.take_password(new),
+                }
+            }
+        };
+        let serve = async {
+            loop {
+                tokio::select! {
+                    order = orders.recv() => match order {
+                        Some(Order::Do(job)) => _ = work.spawn(job(calls.clone())),
+                        Some(Order::Password(new)) => _ = passwords.send(new).await,
+                        Some(Order::Close) | None => return,
+                    },
+                    Some(_) = work.join_next() => {}
+                }
+            }
+        };
+        tokio::select! {
+            () = keep => {}
+            () = serve => {}
+        }
+        let end = async { while work.join_next().await.is_some() {} };
+        let _ = timeout(LAST_WORDS, end).await;
+        self.leave().await;
+    }
+
+    fn is_settled(&self) -> bool {
+        self.health.is_up() || self.health.losses() > 0
+    }
+
+    async fn pause(&self) {
+        // At the start the next answer decides, and somebody waits for it.
+        if !self.is_settled() && (1..ANSWERS).contains(&self.answers) {
+            return;
+        }
+        sleep(if self.health.is_up() { BEAT } else { look_again() }).await;
+    }
+
+    fn take_password(&mut self, password: Option<Secret>) {
+        self.password = password;
+        // Whoever has a connection goes on with it.
+        *self.calls.links() = Links::default();
+    }
+
+    /// Asks the store whether it can be used.
+    async fn look(&mut self) {
+        let outcome = match self.connect().await {
+            Ok(()) => self.beat().await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(replicas) => {
+                self.answers = self.answers.saturating_add(1);
+                self.health.see_replicas(replicas);
+                if self.answers >= ANSWERS {
+                    self.health.rise();
+                }
+            }
+            Err(error) => {
+                // One that is only slow answers late, over the connection that there is.
+                if self.answers == 0 || is_elsewhere(&error) {
+                    *self.calls.links() = Links::default();
+                }
+                self.answers = 0;
+                self.health.lose(&reason(&error));
+            }
+        }
+    }
+
+    async fn connect(&self) -> RedisResult<()> {
+        for lane in [Lane::Front, Lane::Background] {
+            if self.calls.link(lane).is_none() {
+                let link = open(&self.settings, self.password.as_ref()).await?;
+                let mut links = self.calls.links();
+                match lane {
+                    Lane::Front => links.front = Some(link),
+                    Lane::Background => links.background = Some(link),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that this replica lives, which shows that the store can be written to, and counts those that do.
+    async fn beat(&self) -> RedisResult<u32> {
+        let late = || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+        let mut replicas = 0;
+        for lane in [Lane::Front, Lane::Background] {
+            let mut link = self.calls.link(lane).ok_or_else(late)?;
+            let mut beat = self.beat.key(self.key());
+            let beat = beat.arg(&*self.replica).invoke_async::<(u32,)>(&mut link);
+            (replicas,) = timeout(self.settings.timeout, beat).await.map_err(|_| late())??;
+        }
+        Ok(replicas)
+    }
+
+    /// Others share what there is without this one from now on.
+    async fn leave(&self) {
+        if let Some(mut link) = self.calls.link(Lane::Background).filter(|_| self.health.is_up()) {
+            let mut farewell = self.farewell.key(self.key());
+            let farewell = farewell.arg(&*self.replica).invoke_async::<u32>(&mut link);
+            let _ = timeout(self.settings.timeout, farewell).await;
+        }
+    }
+
+    fn key(&self) -> String {
+        format!("{}v1:replicas", self.settings.prefix)
+    }
+}
+
+/// Not all replicas at once.
+fn look_again() -> Duration {
+    LOOK + LOOK.mul_f64(random_share())
+}
+
+/// From 0 to 1.
+fn random_share() -> f64 {
+    let mut bytes = [0; 4];
+    // Without randomness all look at once, which is no harm.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX)
+}

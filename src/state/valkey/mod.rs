@@ -1,0 +1,147 @@
+//! The store that replicas share: a Valkey or Redis, reached from a thread of its own.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`open`], [`link`] | connections: to one server, to the primary that Sentinels name, to a Cluster |
+//! | [`keeper`] | the thread: makes connections anew, tells the store that this replica lives, finds out whether it can be used |
+//! | [`calls`] | scripts that are run there, with the bounds of their time |
+//! | [`health`] | whether it can be used; read by everybody |
+//!
+//! Nobody waits for the store longer than `timeout`: a call that takes longer, or fails, puts all of this replica into the
+//! mode `lost` at once, in which nobody asks any more. A connection of the library never recovers by itself, and its
+//! manager neither notices a server that is silent nor asks Sentinels again; so the keeper makes new ones, and the mode ends
+//! when the store has answered twice.
+
+#![allow(dead_code, reason = "limits are to use the rest of it")]
+
+mod calls;
+mod health;
+mod keeper;
+mod link;
+mod open;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use calls::{Calls, Lane};
+pub(crate) use health::StoreHealth;
+
+use crate::config::{Config, OnLoss, Secret, Valkey};
+use crate::telemetry::metrics::StoreMetrics;
+use keeper::Keeper;
+
+/// Work that waits for the thread. More means that it does not keep up, which is a kind of loss.
+const LONGEST_QUEUE: usize = 4096;
+/// What has begun may end so long after the store was closed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What is done on the store's thread.
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Job = Box<dyn FnOnce(Calls) -> Work + Send>;
+
+/// What the thread is told.
+enum Order {
+    Do(Job),
+    /// The connections are made anew, with this password.
+    Password(Option<Secret>),
+    /// Ends once what has begun is done.
+    Close,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct SharedStore {
+    orders: mpsc::Sender<Order>,
+    health: Arc<StoreHealth>,
+    pub(crate) metrics: StoreMetrics,
+    pub(crate) prefix: Arc<str>,
+    /// Random, for as long as this process lives.
+    pub(crate) replica: Arc<str>,
+    pub(crate) timeout: Duration,
+    pub(crate) on_loss: OnLoss,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl SharedStore {
+    /// Starts its thread, and waits until it is known whether the store can be used. It is no error that it cannot.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub(crate) fn start(settings: &Valkey, metrics: &StoreMetrics) -> io::Result<Arc<Self>> {
+        let (orders, received) = mpsc::channel(LONGEST_QUEUE);
+        let (settled, first) = oneshot::channel();
+        let health = Arc::new(StoreHealth::new(metrics));
+        let replica: Arc<str> = random_name()?.into();
+        let keeper = Keeper::new(settings, &replica, &health, metrics);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name("store".into());
+        let thread = thread.spawn(move || {
+            runtime.block_on(keeper.run(received, settled));
+            runtime.shutdown_background();
+        })?;
+        // The keeper has bounds for everything that it waits for.
+        let _ = first.blocking_recv();
+        Ok(Arc::new(Self {
+            orders,
+            health,
+            metrics: metrics.clone(),
+            prefix: settings.prefix.as_str().into(),
+            replica,
+            timeout: settings.timeout,
+            on_loss: settings.on_loss,
+            thread: Mutex::new(Some(thread)),
+        }))
+    }
+
+    pub(crate) fn health(&self) -> &Arc<StoreHealth> {
+        &self.health
+    }
+
+    /// Whether it can be asked.
+    pub(crate) fn is_up(&self) -> bool {
+        self.health.is_up()
+    }
+
+    /// Does something on the store's thread. `false`: it does not keep up, and is taken for lost.
+    pub(crate) fn submit<F>(&self, job: impl FnOnce(Calls) -> F + Send + 'static) -> bool
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let taken = self.orders.try_send(Order::Do(Box::new(|calls| Box::pin(job(calls)))));
+        if taken.is_err() {
+            self.health.lose("too much waits for it");
+        }
+        taken.is_ok()
+    }
+
+    /// Takes over what a reload may change.
+    pub(crate) fn follow(&self, before: &Config, now: &Config) {
+        let password = |config: &Config| config.valkey.as_ref().and_then(|store| store.password.clone());
+        if now.valkey.is_some() && password(before) != password(now) {
+            // Full: the store is lost anyhow, and whoever reads the log sees a reload and no recovery.
+            let _ = self.orders.try_send(Order::Password(password(now)));
+        }
+    }
+
+    /// Ends the thread, once what was submitted before is done or has had its time. It may block.
+    pub(crate) fn close(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && self.orders.try_send(Order::Close).is_ok()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn random_name() -> io::Result<String> {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| io::Error::other("the system gives no random numbers"))?;
+    Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
+}

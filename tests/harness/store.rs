@@ -1,0 +1,123 @@
+//! A real Redis or Valkey with a folder of its own, reached over a Unix socket there, or over a port.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::wait_for;
+
+/// The server's program, if this machine has one.
+fn program() -> Option<&'static str> {
+    ["redis-server", "valkey-server"]
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok())
+}
+
+/// A server that can be killed, stopped and started again. It keeps nothing on disk.
+pub(crate) struct StoreServer {
+    program: &'static str,
+    options: Vec<String>,
+    dir: TempDir,
+    child: Option<Child>,
+}
+
+impl StoreServer {
+    /// `None`, and said so: this machine has neither.
+    pub(crate) fn start() -> Option<Self> {
+        Self::start_with(|_| Vec::new())
+    }
+
+    /// With further options, which are made for its folder.
+    pub(crate) fn start_with(options: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
+        let Some(program) = program() else {
+            eprintln!("SKIPPED: there is no redis-server and no valkey-server on PATH");
+            return None;
+        };
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let options = options(dir.path());
+        let mut server = Self { program, options, dir, child: None };
+        server.launch();
+        Some(server)
+    }
+
+    /// Starts it, or starts it again: it is empty then.
+    pub(crate) fn launch(&mut self) {
+        assert!(self.child.is_none(), "it runs");
+        let _ = std::fs::remove_file(self.socket());
+        let mut command = Command::new(self.program);
+        command.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
+        if !self.options.iter().any(|option| option.ends_with("port")) {
+            command.args(["--port", "0"]);
+        }
+        command.arg("--unixsocket").arg(self.socket()).arg("--dir").arg(self.dir.path()).args(&self.options);
+        let log = std::fs::File::create(self.dir.path().join("log")).expect("a log");
+        self.child = Some(command.stdin(Stdio::null()).stdout(log).spawn().expect("the store starts"));
+        wait_for("the store", || UnixStream::connect(self.socket()).is_ok().then_some(()));
+    }
+
+    /// What it is launched with the next time.
+    pub(crate) fn options_mut(&mut self) -> &mut Vec<String> {
+        &mut self.options
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.path().join("socket")
+    }
+
+    /// `unix://…`, for `urls`.
+    pub(crate) fn url(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// `STOP`: it holds its connections, and says nothing any more; `CONT`: it goes on.
+    pub(crate) fn signal(&self, name: &str) {
+        let child = self.child.as_ref().expect("it runs");
+        let status = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// One command of words without spaces; the first line of the answer.
+    pub(crate) fn command(&self, words: &str) -> String {
+        let mut stream = UnixStream::connect(self.socket()).expect("a connection");
+        stream.write_all(format!("{words}\r\n").as_bytes()).expect("a command");
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).expect("an answer");
+        answer.trim_end().to_owned()
+    }
+
+    /// Every key that it has.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let mut stream = UnixStream::connect(self.socket()).expect("a connection");
+        stream.write_all(b"KEYS *\r\nPING\r\n").expect("a command");
+        let lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
+        lines.take_while(|line| line != "+PONG").filter(|line| !line.starts_with(['*', '$'])).collect()
+    }
+}
+
+impl Drop for StoreServer {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!(
+                "--- the store's log\n{}",
+                std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+            );
+        }
+    }
+}
+
+/// A port that nobody has at the moment.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+}
