@@ -222,9 +222,9 @@ mod tests {
     use crate::predict::session::{ChatIds, Pair};
 
     /// Tells what it is given, and is silent then.
-    struct Told(Vec<Bytes>, Option<Ending>);
+    struct ScriptedSource(Vec<Bytes>, Option<Ending>);
 
-    impl EventSource for Told {
+    impl EventSource for ScriptedSource {
         fn poll_events(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
             if self.0.is_empty() { Poll::Pending } else { Poll::Ready(Some(self.0.remove(0))) }
         }
@@ -240,17 +240,17 @@ mod tests {
     }
 
     /// As the widget sees it, of a server that may be silent for 20 seconds.
-    fn body(shape: ResponseShape, pieces: &[Bytes], cut: &CancellationToken) -> EventBody<Told> {
+    fn body(shape: ResponseShape, pieces: &[Bytes], cut: &CancellationToken) -> EventBody<ScriptedSource> {
         let mut policy = chatflow(&[]);
         (policy.events, policy.response) = (Events::Widget, shape);
         let chat = Pair { client: "a".into(), upstream: "a".into() };
         let view = View::new(&policy, &ChatIds { chat, session: None }).into_stream();
         let cut = Some(Box::pin(cut.clone().cancelled_owned()));
         let bounds = Bounds { idle: Some(Duration::from_secs(20)), cut };
-        EventBody::new(Told(pieces.to_vec(), None), Some(view), bounds)
+        EventBody::new(ScriptedSource(pieces.to_vec(), None), Some(view), bounds)
     }
 
-    fn polled(body: &mut EventBody<Told>) -> Poll<Option<Bytes>> {
+    fn polled(body: &mut EventBody<ScriptedSource>) -> Poll<Option<Bytes>> {
         let mut cx = Context::from_waker(Waker::noop());
         let frame = Pin::new(body).poll_frame(&mut cx);
         frame.map(|frame| frame.map(|frame| frame.unwrap().into_data().unwrap()))

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 #[cfg(test)]
 use crate::predict::answer::View;
-use crate::predict::answer::{Data, Event, EventName, EventWriter};
+use crate::predict::answer::{AnswerEvent, AnswerValue, EventName, EventWriter};
 use crate::predict::report::ModelReport;
 
 /// Bytes of a stream that may wait for their reader.
@@ -101,9 +101,9 @@ impl Sink {
         self.event(EventName::Token, text);
     }
 
-    pub(crate) fn event<'a>(&self, name: EventName, data: impl Into<Data<'a>>) {
+    pub(crate) fn event<'a>(&self, name: EventName, data: impl Into<AnswerValue<'a>>) {
         if let Some(writer) = &self.writer {
-            writer.borrow_mut().write(Event { name, data: data.into() });
+            writer.borrow_mut().write(AnswerEvent { name, data: data.into() });
             self.events.set(self.events.get() + 1);
         }
     }

@@ -24,7 +24,7 @@ use crate::engine::contract::run::{Run, Services};
 use crate::engine::contract::sink::Sink;
 use crate::engine::contract::watch::Watch;
 use crate::engine::flow::{Flow, Plan};
-use crate::predict::answer::{AnswerFields, Data, EventName, View};
+use crate::predict::answer::{AnswerFields, AnswerValue, EventName, View};
 use crate::predict::chat_id;
 use crate::predict::report::{Ending, ModelReport};
 use crate::predict::session::Namespace;
@@ -227,16 +227,16 @@ pub(crate) fn tell_end(reply: Reply, request: &Request, sink: &Sink) {
         metadata.insert("flowVariables".to_owned(), reply.variables.into());
     }
     sink.event(EventName::Metadata, Value::Object(metadata));
-    sink.event(EventName::End, Data::DONE);
+    sink.event(EventName::End, AnswerValue::DONE);
 }
 
 pub(crate) fn tell_failure(failure: &Failure, sink: &Sink, redactor: &Redactor) {
     match failure {
         // As Flowise ends a flow of agents; its chains cannot be ended.
-        Failure::Aborted => sink.event(EventName::Abort, Data::DONE),
+        Failure::Aborted => sink.event(EventName::Abort, AnswerValue::DONE),
         failure => sink.event(EventName::Error, failure.sentence(redactor).as_str()),
     }
-    sink.event(EventName::End, Data::DONE);
+    sink.event(EventName::End, AnswerValue::DONE);
 }
 
 /// A stream, told as fast as it is read: while its reader is behind, the work stands still.

@@ -92,21 +92,21 @@ impl EventName {
 
 /// One event, which need not outlive its telling.
 #[derive(Debug)]
-pub(crate) struct Event<'a> {
+pub(crate) struct AnswerEvent<'a> {
     pub(crate) name: EventName,
-    pub(crate) data: Data<'a>,
+    pub(crate) data: AnswerValue<'a>,
 }
 
 /// A value, as whoever answers has it.
 #[derive(Debug)]
-pub(crate) enum Data<'a> {
+pub(crate) enum AnswerValue<'a> {
     Text(&'a str),
     Value(Cow<'a, Value>),
     /// JSON that nobody has looked into.
     Raw(Cow<'a, RawValue>),
 }
 
-impl Data<'_> {
+impl AnswerValue<'_> {
     /// Of the event that ends a stream.
     pub(crate) const DONE: Self = Self::Text("[DONE]");
 
@@ -159,7 +159,7 @@ fn length_of_text(text: &str) -> usize {
     text.len() + text.len() / 32 + 4
 }
 
-impl Serialize for Data<'_> {
+impl Serialize for AnswerValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => serializer.serialize_str(text),
@@ -169,31 +169,31 @@ impl Serialize for Data<'_> {
     }
 }
 
-impl<'a> From<&'a str> for Data<'a> {
+impl<'a> From<&'a str> for AnswerValue<'a> {
     fn from(text: &'a str) -> Self {
         Self::Text(text)
     }
 }
 
-impl<'a> From<&'a Value> for Data<'a> {
+impl<'a> From<&'a Value> for AnswerValue<'a> {
     fn from(value: &'a Value) -> Self {
         Self::Value(Cow::Borrowed(value))
     }
 }
 
-impl From<Value> for Data<'_> {
+impl From<Value> for AnswerValue<'_> {
     fn from(value: Value) -> Self {
         Self::Value(Cow::Owned(value))
     }
 }
 
-impl<'a> From<&'a RawValue> for Data<'a> {
+impl<'a> From<&'a RawValue> for AnswerValue<'a> {
     fn from(raw: &'a RawValue) -> Self {
         Self::Raw(Cow::Borrowed(raw))
     }
 }
 
-impl From<Box<RawValue>> for Data<'_> {
+impl From<Box<RawValue>> for AnswerValue<'_> {
     fn from(raw: Box<RawValue>) -> Self {
         Self::Raw(Cow::Owned(raw))
     }

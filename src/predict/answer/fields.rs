@@ -7,11 +7,11 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::event::Data;
+use super::event::AnswerValue;
 
 /// In their order, by Flowise's names: `text` or `json`, `chatMessageId`, `sourceDocuments`, ...
 #[derive(Debug, Default)]
-pub(crate) struct AnswerFields<'a>(Vec<(Cow<'a, str>, Data<'a>)>);
+pub(crate) struct AnswerFields<'a>(Vec<(Cow<'a, str>, AnswerValue<'a>)>);
 
 impl<'a> AnswerFields<'a> {
     pub(crate) fn with_capacity(fields: usize) -> Self {
@@ -24,19 +24,19 @@ impl<'a> AnswerFields<'a> {
     }
 
     /// Of a value that is an object.
-    pub(super) fn of(object: &'a Data<'_>) -> Option<Self> {
+    pub(super) fn of(object: &'a AnswerValue<'_>) -> Option<Self> {
         match object {
-            Data::Text(_) => None,
-            Data::Value(value) => {
+            AnswerValue::Text(_) => None,
+            AnswerValue::Value(value) => {
                 let fields = value.as_object()?.iter();
                 Some(Self(fields.map(|(name, value)| (Cow::Borrowed(name.as_str()), value.into())).collect()))
             }
-            Data::Raw(raw) => Self::of_json(raw.get()),
+            AnswerValue::Raw(raw) => Self::of_json(raw.get()),
         }
     }
 
     /// Sets a field, in the place of one of that name.
-    pub(crate) fn set(&mut self, name: impl Into<Cow<'a, str>>, data: impl Into<Data<'a>>) {
+    pub(crate) fn set(&mut self, name: impl Into<Cow<'a, str>>, data: impl Into<AnswerValue<'a>>) {
         let (name, data) = (name.into(), data.into());
         match self.0.iter_mut().find(|(known, _)| *known == name) {
             Some((_, held)) => *held = data,
@@ -45,15 +45,15 @@ impl<'a> AnswerFields<'a> {
     }
 
     /// A field that says something.
-    pub(crate) fn get(&self, name: &str) -> Option<&Data<'a>> {
+    pub(crate) fn get(&self, name: &str) -> Option<&AnswerValue<'a>> {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, data)| data).filter(|data| !data.is_null())
     }
 
-    pub(super) fn retain_mut(&mut self, mut keeps: impl FnMut(&str, &mut Data<'a>) -> bool) {
+    pub(super) fn retain_mut(&mut self, mut keeps: impl FnMut(&str, &mut AnswerValue<'a>) -> bool) {
         self.0.retain_mut(|(name, data)| keeps(name, data));
     }
 
-    pub(super) fn into_fields(self) -> impl Iterator<Item = (Cow<'a, str>, Data<'a>)> {
+    pub(super) fn into_fields(self) -> impl Iterator<Item = (Cow<'a, str>, AnswerValue<'a>)> {
         self.0.into_iter()
     }
 
@@ -68,7 +68,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for AnswerFields<'a> {
         struct InOrder;
 
         impl<'de> Visitor<'de> for InOrder {
-            type Value = Vec<(Cow<'de, str>, Data<'de>)>;
+            type Value = Vec<(Cow<'de, str>, AnswerValue<'de>)>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("an object")

@@ -5,19 +5,19 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
-use super::event::{Data, Event, EventName};
+use super::event::{AnswerEvent, AnswerValue, EventName};
 use super::fields::AnswerFields;
-use super::output::Output;
+use super::output::AnswerOutput;
 use super::renderer::Renderer;
 use crate::predict::events::{error_and_end, write_record};
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Flowise;
+pub(super) struct FlowiseRenderer;
 
-impl Renderer for Flowise {
-    fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
-        let Event { name, data } = event;
+impl Renderer for FlowiseRenderer {
+    fn event(&mut self, event: &AnswerEvent<'_>, out: &mut Vec<u8>) {
+        let AnswerEvent { name, data } = event;
         if *name == EventName::Thought {
             // The end of it, with the seconds that it took.
             out.extend_from_slice(b"message:\ndata:{\"event\":\"thinking\",\"data\":\"\",\"duration\":");
@@ -28,7 +28,7 @@ impl Renderer for Flowise {
         write_record(out, name.as_str(), data, data.length());
     }
 
-    fn whole(&self, answer: AnswerFields<'_>, out: &mut Output) -> serde_json::Result<()> {
+    fn whole(&self, answer: AnswerFields<'_>, out: &mut AnswerOutput) -> serde_json::Result<()> {
         out.reserve(answer.length());
         let mut before: &[u8] = b"{";
         for (name, data) in answer.into_fields() {
@@ -37,7 +37,7 @@ impl Renderer for Flowise {
             write(out, b":")?;
             match data {
                 // Each goes as soon as it is written.
-                Data::Value(Cow::Owned(Value::Array(items))) if !items.is_empty() => {
+                AnswerValue::Value(Cow::Owned(Value::Array(items))) if !items.is_empty() => {
                     let mut before: &[u8] = b"[";
                     for item in items {
                         write(out, std::mem::replace(&mut before, b","))?;
@@ -61,7 +61,7 @@ impl Renderer for Flowise {
     }
 }
 
-fn write(out: &mut Output, bytes: &[u8]) -> serde_json::Result<()> {
+fn write(out: &mut AnswerOutput, bytes: &[u8]) -> serde_json::Result<()> {
     out.write_all(bytes).map_err(serde_json::Error::io)
 }
 
@@ -76,8 +76,8 @@ mod tests {
         for value in [json!({}), json!({ "a": [], "b": [1, [2]], "c": { "d": "\"" }, "e": null, "f": "x" })] {
             let mut fields = AnswerFields::default();
             value.as_object().unwrap().iter().for_each(|(name, field)| fields.set(name.clone(), field.clone()));
-            let mut out = Output::new(Vec::new());
-            Flowise.whole(fields, &mut out).unwrap();
+            let mut out = AnswerOutput::new(Vec::new());
+            FlowiseRenderer.whole(fields, &mut out).unwrap();
             assert_eq!(out.done(), value.to_string());
         }
     }

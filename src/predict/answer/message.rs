@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::event::{Data, Event, EventName};
+use super::event::{AnswerEvent, AnswerValue, EventName};
 use super::fields::AnswerFields;
-use super::output::Output;
+use super::output::AnswerOutput;
 use super::renderer::Renderer;
 use crate::wire::json::read_str;
 
@@ -19,7 +19,7 @@ const LONGEST_CONTENT: usize = 16 * 1024 * 1024;
 
 /// See the module: a message, as a stream tells it.
 #[derive(Debug, Default)]
-pub(super) struct Message {
+pub(super) struct MessageRenderer {
     fields: MessageFields,
     failed: bool,
 }
@@ -29,7 +29,7 @@ struct MessageFields {
     id: String,
     role: Assistant,
     content: String,
-    sources: Vec<Source>,
+    sources: Vec<SourceLink>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -40,13 +40,13 @@ enum Assistant {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Source {
+struct SourceLink {
     title: String,
     url: Option<String>,
 }
 
-impl Renderer for Message {
-    fn event(&mut self, Event { name, data }: &Event<'_>, out: &mut Vec<u8>) {
+impl Renderer for MessageRenderer {
+    fn event(&mut self, AnswerEvent { name, data }: &AnswerEvent<'_>, out: &mut Vec<u8>) {
         match name {
             EventName::SourceDocuments => self.fields.sources = sources(data),
             EventName::Metadata => self.fields.id = message_id(data),
@@ -58,8 +58,8 @@ impl Renderer for Message {
         }
     }
 
-    fn whole(&self, answer: AnswerFields<'_>, out: &mut Output) -> serde_json::Result<()> {
-        let text = |names: &[&str]| names.iter().find_map(|name| answer.get(name)).map(Data::to_text);
+    fn whole(&self, answer: AnswerFields<'_>, out: &mut AnswerOutput) -> serde_json::Result<()> {
+        let text = |names: &[&str]| names.iter().find_map(|name| answer.get(name)).map(AnswerValue::to_text);
         let message = MessageFields {
             id: text(&["chatMessageId"]).unwrap_or_default().into_owned(),
             role: Assistant::Assistant,
@@ -74,7 +74,7 @@ impl Renderer for Message {
     }
 }
 
-impl Message {
+impl MessageRenderer {
     fn token(&mut self, text: &str, out: &mut Vec<u8>) {
         if text.is_empty() {
             return;
@@ -83,7 +83,7 @@ impl Message {
             return self.fail("The answer is too long.", out);
         }
         self.fields.content.push_str(text);
-        write_event(out, "delta", &Delta { content: text });
+        write_event(out, "delta", &MessageDelta { content: text });
     }
 
     fn fail(&mut self, sentence: &str, out: &mut Vec<u8>) {
@@ -93,7 +93,7 @@ impl Message {
 }
 
 #[derive(Serialize)]
-struct Delta<'a> {
+struct MessageDelta<'a> {
     content: &'a str,
 }
 
@@ -113,22 +113,22 @@ fn write_event(out: &mut Vec<u8>, name: &str, data: &impl Serialize) {
 }
 
 /// Of a stream's `metadata`. What else is in it is not looked at, however deep it is.
-fn message_id(metadata: &Data<'_>) -> String {
+fn message_id(metadata: &AnswerValue<'_>) -> String {
     let fields = AnswerFields::of(metadata);
     let id = fields.as_ref().and_then(|fields| fields.get("chatMessageId"));
-    id.map(Data::to_text).unwrap_or_default().into_owned()
+    id.map(AnswerValue::to_text).unwrap_or_default().into_owned()
 }
 
 /// A found passage, as far as it says where it comes from.
 #[derive(Deserialize)]
-struct Document<V> {
-    metadata: Origin<V>,
+struct SourceDocument<V> {
+    metadata: DocumentOrigin<V>,
 }
 
 /// Where, in whichever words.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Origin<V> {
+struct DocumentOrigin<V> {
     url: Option<V>,
     source: Option<V>,
     title: Option<V>,
@@ -140,18 +140,18 @@ struct Origin<V> {
     name: Option<V>,
 }
 
-impl<V> Origin<V> {
-    fn map<T>(self, read: impl Fn(V) -> Option<T>) -> Origin<T> {
+impl<V> DocumentOrigin<V> {
+    fn map<T>(self, read: impl Fn(V) -> Option<T>) -> DocumentOrigin<T> {
         let Self { url, source, title, file_name, lower, snake, name } = self;
         let [url, source, title, file_name, lower, snake, name] =
             [url, source, title, file_name, lower, snake, name].map(|value| value.and_then(&read));
-        Origin { url, source, title, file_name, lower, snake, name }
+        DocumentOrigin { url, source, title, file_name, lower, snake, name }
     }
 }
 
-fn sources(documents: &Data<'_>) -> Vec<Source> {
+fn sources(documents: &AnswerValue<'_>) -> Vec<SourceLink> {
     let mut sources = Vec::new();
-    let mut add = |origin: Origin<String>| {
+    let mut add = |origin: DocumentOrigin<String>| {
         if let Some(source) = source(origin)
             && sources.len() < MOST_SOURCES
             && !sources.contains(&source)
@@ -160,19 +160,21 @@ fn sources(documents: &Data<'_>) -> Vec<Source> {
         }
     };
     match documents {
-        Data::Text(_) => {}
-        Data::Value(documents) => {
+        AnswerValue::Text(_) => {}
+        AnswerValue::Value(documents) => {
             let text = |value| if let Value::String(text) = value { Some(text) } else { None };
             for document in documents.as_array().into_iter().flatten() {
-                if let Ok(Document { metadata }) = Document::<Value>::deserialize(document) {
+                if let Ok(SourceDocument { metadata }) = SourceDocument::<Value>::deserialize(document) {
                     add(metadata.map(text));
                 }
             }
         }
-        Data::Raw(documents) => {
+        AnswerValue::Raw(documents) => {
             let documents: Vec<&RawValue> = serde_json::from_str(documents.get()).unwrap_or_default();
             for document in documents {
-                if let Ok(Document { metadata }) = serde_json::from_str::<Document<&RawValue>>(document.get()) {
+                if let Ok(SourceDocument { metadata }) =
+                    serde_json::from_str::<SourceDocument<&RawValue>>(document.get())
+                {
                     add(metadata.map(|value| read_str(value.get()).ok()));
                 }
             }
@@ -182,14 +184,14 @@ fn sources(documents: &Data<'_>) -> Vec<Source> {
 }
 
 /// Never a path on the server: of one, the file's name.
-fn source(origin: Origin<String>) -> Option<Source> {
+fn source(origin: DocumentOrigin<String>) -> Option<SourceLink> {
     let is_url = |text: &String| text.starts_with("https://") || text.starts_with("http://");
-    let Origin { url, source, title, file_name, lower, snake, name } =
+    let DocumentOrigin { url, source, title, file_name, lower, snake, name } =
         origin.map(|text| Some(text).filter(|text| !text.is_empty()));
     let url = url.into_iter().chain(source.clone()).find(is_url);
     let named = [title, file_name, lower, snake, name, source].into_iter().flatten().next();
     let title = named.or_else(|| url.clone())?;
     let title = if is_url(&title) { &*title } else { title.rsplit(['/', '\\']).next().unwrap_or(&title) };
     let bounded = |text: &str| text.chars().take(LONGEST_TEXT).collect();
-    Some(Source { title: bounded(title), url: url.as_deref().map(bounded) })
+    Some(SourceLink { title: bounded(title), url: url.as_deref().map(bounded) })
 }

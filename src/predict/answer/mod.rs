@@ -1,7 +1,7 @@
 //! What a client sees of an answer: the fields and events that its chatflow shows ([`screen`]), in the shape that it asks
 //! for ([`renderer`]), with the client's own ids in place of Flowise's ([`rename`]).
 //!
-//! Who answers with values gives [fields](AnswerFields), or tells [events](Event) to an [`EventWriter`]. Bytes of Flowise's
+//! Who answers with values gives [fields](AnswerFields), or tells [events](AnswerEvent) to an [`EventWriter`]. Bytes of Flowise's
 //! are looked into only as far as they are to be changed.
 
 mod event;
@@ -19,9 +19,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub(crate) use self::event::{Data, Event, EventName};
+pub(crate) use self::event::{AnswerEvent, AnswerValue, EventName};
 pub(crate) use self::fields::AnswerFields;
-use self::output::Output;
+use self::output::AnswerOutput;
 use self::passing::RecordView;
 pub(crate) use self::passing::StreamView;
 use self::rename::Rename;
@@ -80,7 +80,7 @@ impl View {
         if let Some(allowed) = &self.allowed {
             allowed.fields(&mut answer);
         }
-        let mut out = Output::new(self.renames);
+        let mut out = AnswerOutput::new(self.renames);
         renderer(self.shape).whole(answer, &mut out).ok()?;
         Some(out.done())
     }

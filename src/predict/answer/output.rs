@@ -14,7 +14,7 @@ const PIECE: usize = 16 * 1024;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(super) struct AnswerOutput {
     /// `None`: there is no id to put in.
     renaming: Option<Renaming>,
     out: Vec<u8>,
@@ -26,7 +26,7 @@ struct Renaming {
     piece: Vec<u8>,
 }
 
-impl Output {
+impl AnswerOutput {
     pub(super) fn new(renames: Vec<Rename>) -> Self {
         let renaming = (!renames.is_empty()).then(|| Renaming { renamer: Renamer::new(renames), piece: Vec::new() });
         Self { renaming, out: Vec::new() }
@@ -53,7 +53,7 @@ impl Renaming {
     }
 }
 
-impl Write for Output {
+impl Write for AnswerOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.renaming {
             None => self.out.extend_from_slice(bytes),

@@ -2,23 +2,23 @@
 
 use std::fmt;
 
-use super::event::{Event, EventName};
+use super::event::{AnswerEvent, EventName};
 use super::fields::AnswerFields;
-use super::flowise::Flowise;
-use super::message::Message;
-use super::output::Output;
+use super::flowise::FlowiseRenderer;
+use super::message::MessageRenderer;
+use super::output::AnswerOutput;
 use crate::config::ResponseShape;
 
 /// A shape of answers. What comes here is what the client may see.
 pub(super) trait Renderer: fmt::Debug + Send {
     /// Writes what an event becomes, if it becomes anything.
-    fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>);
+    fn event(&mut self, event: &AnswerEvent<'_>, out: &mut Vec<u8>);
 
     /// Writes an answer in one piece.
     ///
     /// # Errors
     /// It cannot be written.
-    fn whole(&self, answer: AnswerFields<'_>, out: &mut Output) -> serde_json::Result<()>;
+    fn whole(&self, answer: AnswerFields<'_>, out: &mut AnswerOutput) -> serde_json::Result<()>;
 
     /// How a stream ends that cannot go on, or that never began; nothing, if it has said so already.
     fn failure(&self, sentence: &str, code: &str) -> String;
@@ -32,7 +32,7 @@ pub(super) trait Renderer: fmt::Debug + Send {
 /// The shapes that there are.
 pub(super) fn renderer(shape: ResponseShape) -> Box<dyn Renderer> {
     match shape {
-        ResponseShape::Flowise => Box::new(Flowise),
-        ResponseShape::Message => Box::<Message>::default(),
+        ResponseShape::Flowise => Box::new(FlowiseRenderer),
+        ResponseShape::Message => Box::<MessageRenderer>::default(),
     }
 }

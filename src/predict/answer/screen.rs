@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::event::{Data, Event};
+use super::event::{AnswerEvent, AnswerValue};
 use super::fields::AnswerFields;
 use crate::predict::events::{Step, data_of, write_record};
 use crate::wire::json::{read_str, sound};
@@ -137,7 +137,7 @@ impl Allowed {
     }
 
     /// Of an event that is told.
-    pub(super) fn event<'a>(&self, event: Event<'a>) -> Option<Event<'a>> {
+    pub(super) fn event<'a>(&self, event: AnswerEvent<'a>) -> Option<AnswerEvent<'a>> {
         let name = event.name.as_str();
         if !self.shows(name) {
             return None;
@@ -146,7 +146,7 @@ impl Allowed {
             return Some(event);
         }
         let data = self.rewritten(name, &event.data)?;
-        Some(Event { data: data.into(), ..event })
+        Some(AnswerEvent { data: data.into(), ..event })
     }
 
     /// Of an answer in one piece: the fields that are shown, each as it was or what is shown of it.
@@ -166,7 +166,7 @@ impl Allowed {
     }
 
     /// `None`: it is not what its name says.
-    fn rewritten(&self, name: &str, data: &Data<'_>) -> Option<Box<RawValue>> {
+    fn rewritten(&self, name: &str, data: &AnswerValue<'_>) -> Option<Box<RawValue>> {
         if name != METADATA {
             return outline(name, data);
         }
@@ -174,7 +174,7 @@ impl Allowed {
         let mut fields = match AnswerFields::of(data) {
             None => {
                 // Halves of characters pass in values, but not in names.
-                let Data::Raw(raw) = data else { return None };
+                let AnswerValue::Raw(raw) = data else { return None };
                 whole = sound(raw.get().as_bytes());
                 AnswerFields::of_json(&whole)?
             }
@@ -188,7 +188,7 @@ impl Allowed {
 /// Of an agentflow's step what names it and says how far it is.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Outline<V> {
+struct StepOutline<V> {
     #[serde(skip_serializing_if = "Option::is_none")]
     node_id: Option<V>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -197,14 +197,14 @@ struct Outline<V> {
     previous_node_ids: Option<V>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<V>,
-    #[serde(default = "Place::unknown")]
-    data: Place<V>,
+    #[serde(default = "StepPlace::unknown")]
+    data: StepPlace<V>,
 }
 
 /// Which node, and in which round of an iteration.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Place<V> {
+struct StepPlace<V> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<V>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,7 +215,7 @@ struct Place<V> {
     iteration_index: Option<V>,
 }
 
-impl<V> Place<V> {
+impl<V> StepPlace<V> {
     fn unknown() -> Self {
         Self { id: None, name: None, parent_node_id: None, iteration_index: None }
     }
@@ -224,7 +224,7 @@ impl<V> Place<V> {
 /// The step that it has come to.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Reached<V> {
+struct ReachedStep<V> {
     #[serde(skip_serializing_if = "Option::is_none")]
     node_id: Option<V>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -235,41 +235,41 @@ struct Reached<V> {
 
 /// The buttons, and which node waits for them.
 #[derive(Deserialize, Serialize)]
-struct Buttons<V> {
+struct ActionOutline<V> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<V>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mapping: Option<V>,
     #[serde(skip_serializing_if = "Option::is_none")]
     elements: Option<V>,
-    #[serde(default = "Waiting::unknown")]
-    data: Waiting<V>,
+    #[serde(default = "WaitingStep::unknown")]
+    data: WaitingStep<V>,
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Waiting<V> {
+struct WaitingStep<V> {
     #[serde(skip_serializing_if = "Option::is_none")]
     node_id: Option<V>,
     #[serde(skip_serializing_if = "Option::is_none")]
     node_label: Option<V>,
 }
 
-impl<V> Waiting<V> {
+impl<V> WaitingStep<V> {
     fn unknown() -> Self {
         Self { node_id: None, node_label: None }
     }
 }
 
 /// `None`: it is not what its name says.
-fn outline(name: &str, data: &Data<'_>) -> Option<Box<RawValue>> {
+fn outline(name: &str, data: &AnswerValue<'_>) -> Option<Box<RawValue>> {
     match data {
-        Data::Text(text) => outline_of_text(name, text),
-        Data::Value(value) => match &**value {
+        AnswerValue::Text(text) => outline_of_text(name, text),
+        AnswerValue::Value(value) => match &**value {
             Value::String(text) => outline_of_text(name, text),
             value => outline_of::<Value, _>(name, value),
         },
-        Data::Raw(raw) => {
+        AnswerValue::Raw(raw) => {
             let json = &*sound(raw.get().as_bytes());
             if json.starts_with('"') {
                 return outline_of_text(name, &read_str::<String>(json).ok()?);
@@ -298,9 +298,9 @@ where
     D: Deserializer<'de>,
 {
     match name {
-        STEP => to_raw_value(&Reached::<V>::deserialize(whole).ok()?),
-        STEPS => to_raw_value(&Vec::<Outline<V>>::deserialize(whole).ok()?),
-        _ => to_raw_value(&Buttons::<V>::deserialize(whole).ok()?),
+        STEP => to_raw_value(&ReachedStep::<V>::deserialize(whole).ok()?),
+        STEPS => to_raw_value(&Vec::<StepOutline<V>>::deserialize(whole).ok()?),
+        _ => to_raw_value(&ActionOutline::<V>::deserialize(whole).ok()?),
     }
     .ok()
 }

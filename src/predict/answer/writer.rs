@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::event::{Data, Event, EventName};
+use super::event::{AnswerEvent, AnswerValue, EventName};
 use super::rename::Renamer;
 use super::renderer::{Renderer, renderer};
 use super::screen::{Allowed, RawEvent};
@@ -32,7 +32,7 @@ impl EventWriter {
         Self { renderer: renderer(shape), allowed, renamer, text: Vec::new() }
     }
 
-    pub(crate) fn write(&mut self, event: Event<'_>) {
+    pub(crate) fn write(&mut self, event: AnswerEvent<'_>) {
         let event = match &self.allowed {
             Some(allowed) if !self.renderer.needs(event.name) => allowed.event(event),
             _ => Some(event),
@@ -44,8 +44,8 @@ impl EventWriter {
 
     /// Ends it before its time.
     pub(crate) fn break_off(&mut self, sentence: &str) {
-        self.write(Event { name: EventName::Error, data: sentence.into() });
-        self.write(Event { name: EventName::End, data: Data::DONE });
+        self.write(AnswerEvent { name: EventName::Error, data: sentence.into() });
+        self.write(AnswerEvent { name: EventName::End, data: AnswerValue::DONE });
     }
 
     /// Bytes that are written and not taken.
@@ -72,7 +72,7 @@ impl EventWriter {
         let data = sound(&data);
         let Ok(RawEvent { event, data }) = serde_json::from_str(&data) else { return Step::Drop };
         if let Some(name) = EventName::of(&event) {
-            self.write(Event { name, data: Data::Raw(Cow::Borrowed(data.unwrap_or(RawValue::NULL))) });
+            self.write(AnswerEvent { name, data: AnswerValue::Raw(Cow::Borrowed(data.unwrap_or(RawValue::NULL))) });
         }
         match std::mem::take(&mut self.text) {
             text if text.is_empty() => Step::Drop,

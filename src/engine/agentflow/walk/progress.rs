@@ -11,7 +11,7 @@ use crate::engine::agentflow::step::{Node, Outcome};
 use crate::engine::agentflow::written::{self, Written};
 use crate::engine::contract::failure::Failure;
 use crate::engine::text::size::bytes_of;
-use crate::predict::answer::{Data, EventName};
+use crate::predict::answer::{AnswerValue, EventName};
 use crate::predict::chat_id;
 
 impl Walk<'_> {
@@ -166,7 +166,7 @@ impl Walk<'_> {
         }
     }
 
-    pub(super) fn tell<'d>(&self, event: EventName, data: impl Into<Data<'d>>) {
+    pub(super) fn tell<'d>(&self, event: EventName, data: impl Into<AnswerValue<'d>>) {
         self.shared.run.sink.event(event, data);
     }
 }
