@@ -25,6 +25,8 @@ use crate::engine::contract::request::Request;
 use crate::engine::contract::run::{Run, Services};
 use crate::engine::contract::sink::Sink;
 use crate::engine::contract::watch::Watch;
+use crate::predict::json::parse_object;
+use crate::predict::request::{Checked as _, Question};
 use crate::telemetry::metrics::Metrics;
 
 pub(super) const KINDS: &[&dyn Kind] = &[&TestModel, &PanickingModel];
@@ -244,10 +246,18 @@ pub(crate) fn within<T>(body: &Value, work: impl AsyncFnOnce(&Run<'_>) -> T) -> 
     with_services(&services(), &Sink::default(), body, work)
 }
 
+impl Request {
+    /// Of a body that would pass.
+    pub(crate) fn read(body: &Value) -> Self {
+        let body = body.to_string();
+        Question::of(parse_object(&body).unwrap(), body.len()).unwrap().into()
+    }
+}
+
 fn with_services<T>(services: &Services, sink: &Sink, body: &Value, work: impl AsyncFnOnce(&Run<'_>) -> T) -> T {
     let mut fields = Map::from_iter([("chatId".to_owned(), "chat".into())]);
     fields.extend(body.as_object().cloned().unwrap());
-    let request = Request::read(Value::Object(fields).to_string().as_bytes()).unwrap();
+    let request = Request::read(&Value::Object(fields));
     let watch = Watch::default();
     let run = Run { services, flow: "flow", request: &request, sink, watch: &watch, names: None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -170,9 +170,9 @@ fn fuzz_body() {
     policy.max_question_chars = 10_000;
     policy.max_word_chars = 10_000;
     fuzz("json", &JSON_WORDS, |input| {
-        let Ok(prediction) = check(input, &policy, &Caller::default()) else { return };
+        let Ok(prediction) = check::<Bytes>(input, &policy, &Caller::default()) else { return };
         // What goes on is a body that passes, as it is.
-        let again = check(&prediction.body, &policy, &Caller::default()).unwrap();
+        let again = check::<Bytes>(&prediction.body, &policy, &Caller::default()).unwrap();
         assert_eq!(again.body, prediction.body);
     });
 }

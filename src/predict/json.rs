@@ -109,6 +109,20 @@ impl<'a> Object<'a> {
 }
 
 impl Json<'_> {
+    pub(crate) fn into_value(self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(value),
+            Self::Number(number) => Value::Number(number),
+            Self::Text(text) => Value::String(text.into_owned()),
+            Self::List(items) => items.into_iter().map(Self::into_value).collect(),
+            Self::Object(Object(fields)) => {
+                fields.into_iter().map(|(name, value)| (name.into_owned(), value.into_value())).collect()
+            }
+            Self::Given(value) => value.clone(),
+        }
+    }
+
     fn write(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         match self {
             Self::Null => out.extend_from_slice(b"null"),

@@ -12,7 +12,7 @@ use super::context::Context;
 use crate::config::Chatflow;
 use crate::keys::token::Claims;
 use crate::policy::{Flow, Policy};
-use crate::predict::request::{self, Caller, Prediction};
+use crate::predict::request::{self, Caller, Checked, Prediction};
 use crate::predict::session::{Namespace, Scope};
 use crate::wire::client_body::ClientBody;
 use crate::wire::offload;
@@ -30,7 +30,11 @@ pub(super) async fn read_body(body: ClientBody, context: &Context) -> Result<Byt
 }
 
 /// The whole body of a prediction, checked.
-pub(super) async fn check_body(body: ClientBody, flow: &Flow, context: &Context) -> Result<Prediction, Refusal> {
+pub(super) async fn check_body<C: Checked + Send + 'static>(
+    body: ClientBody,
+    flow: &Flow,
+    context: &Context,
+) -> Result<Prediction<C>, Refusal> {
     let bytes = read_body(body, context).await?;
     let (key, namespace) = (context.key.get(), context.namespace());
     let is_backend = matches!(context.scope(), Scope::Key(_));
@@ -45,14 +49,14 @@ pub(super) async fn check_body(body: ClientBody, flow: &Flow, context: &Context)
 }
 
 /// Of a caller with that key or token.
-fn check_of(
+fn check_of<C: Checked>(
     body: &[u8],
     chatflow: &Chatflow,
     policy: &Policy,
     (key, token): (Option<u32>, Option<&Claims>),
     namespace: Option<Namespace>,
     is_backend: bool,
-) -> Result<Prediction, Refusal> {
+) -> Result<Prediction<C>, Refusal> {
     let key = key.and_then(|key| policy.keys.key(key as usize));
     let caller = Caller {
         namespace,

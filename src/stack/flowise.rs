@@ -52,7 +52,7 @@ impl FlowiseCall<'_> {
         match self.flow.config.body {
             BodyMode::Passthrough => self.pass(head, "prediction", body).await,
             BodyMode::Checked => {
-                let prediction = check_body(body, self.flow, self.context).await?;
+                let prediction = check_body::<Bytes>(body, self.flow, self.context).await?;
                 let chat = &prediction.ids.chat.upstream;
                 let lease = if prediction.streaming {
                     let lease = self.environment.chats.begin(&self.target.name, chat).answer().await;

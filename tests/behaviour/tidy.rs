@@ -303,7 +303,6 @@ const READ: &[(&str, &str)] = &[
     ("compile/inputs.rs", "an author's input"),
     ("compile/inputs/places.rs", "an author's input"),
     ("contract/given.rs", "all that a node gave, where an author's path leads into it"),
-    ("contract/request.rs", "the request"),
     ("documents/stores.rs", "an export"),
     ("flow/flows/files.rs", "an export"),
     ("memory/disk.rs", "what the engine wrote"),

@@ -6,7 +6,6 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::flows::FlowIndex;
@@ -15,6 +14,7 @@ use super::message::Piece;
 use super::outcomes::Outcomes;
 use crate::engine::text::settled::Overrides;
 use crate::engine::text::size::bytes_of;
+use crate::predict::request::{PastMessage, Question, Upload};
 use crate::predict::session::Namespace;
 
 /// See the module. What stands in it has passed the gateway's checks.
@@ -67,74 +67,26 @@ impl Sessions {
     }
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Upload {
-    /// `file`, `file:full`, `audio`, ...
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) name: String,
-    pub(crate) mime: String,
-    /// A data URI.
-    pub(crate) data: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Fields {
-    question: Option<String>,
-    form: Option<Map<String, Value>>,
-    chat_id: String,
-    override_config: Map<String, Value>,
-    history: Vec<Past>,
-    uploads: Vec<Upload>,
-    human_input: Option<Value>,
-    action: Option<Action>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Action {
-    id: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Past {
-    #[serde(alias = "type")]
-    role: String,
-    #[serde(alias = "message")]
-    content: String,
+impl From<Question> for Request {
+    fn from(question: Question) -> Self {
+        let turn = |PastMessage { by_user, text }| Turn { by_user, text };
+        Self {
+            question: question.text,
+            form: question.form,
+            chat_id: question.chat_id,
+            session_id: question.session_id,
+            vars: question.vars,
+            overrides: question.overrides.into(),
+            history: question.history.into_iter().map(turn).collect(),
+            uploads: question.uploads,
+            human_input: question.human_input,
+            action: question.action,
+            ..Self::default()
+        }
+    }
 }
 
 impl Request {
-    /// Reads a checked body.
-    pub(crate) fn read(body: &[u8]) -> Option<Self> {
-        let mut fields: Fields = serde_json::from_slice(body).ok()?;
-        let take_map = |value| if let Some(Value::Object(map)) = value { map } else { Map::new() };
-        let vars = take_map(fields.override_config.remove("vars"));
-        let session = fields.override_config.remove("sessionId");
-        let session_id = session.as_ref().and_then(Value::as_str).unwrap_or(&fields.chat_id).to_owned();
-        let turn = |past: Past| Turn { by_user: past.role == "userMessage", text: past.content };
-        Some(Self {
-            question: fields.question,
-            form: fields.form,
-            chat_id: fields.chat_id,
-            session_id,
-            vars,
-            overrides: fields.override_config.into(),
-            history: fields.history.into_iter().map(turn).collect(),
-            uploads: fields.uploads,
-            human_input: fields.human_input,
-            action: fields.action.and_then(|action| action.id),
-            recalled: OnceCell::new(),
-            outcomes: Outcomes::default(),
-            is_inner: false,
-            flows: Arc::default(),
-            sessions: Sessions::default(),
-        })
-    }
-
     /// Of its texts.
     pub(crate) fn bytes(&self) -> usize {
         let history: usize = self.history.iter().map(|turn| turn.text.len()).sum();

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +26,7 @@ use crate::engine::flow::{Flow, Plan};
 use crate::predict::answer::{AnswerFields, AnswerValue, EventName, View};
 use crate::predict::chat_id;
 use crate::predict::report::{Ending, ModelReport};
+use crate::predict::request::Question;
 use crate::predict::session::Namespace;
 use crate::predict::stream::SHUTTING_DOWN;
 use crate::redact::Redactor;
@@ -43,8 +43,7 @@ pub(crate) struct Job {
     pub(crate) id: Arc<str>,
     /// Its public name.
     pub(crate) chatflow: Arc<str>,
-    /// As it was checked.
-    pub(crate) body: Bytes,
+    pub(crate) question: Question,
     pub(crate) streaming: bool,
     /// Keeps the caller's sessions apart from those of others, where the chatflow asks for it.
     pub(crate) namespace: Option<Namespace>,
@@ -62,16 +61,25 @@ pub(crate) struct Job {
 impl Job {
     /// Does it. Whoever asked hears of every outcome; if they go, it ends.
     pub(crate) async fn run(self: Box<Self>, services: Rc<Services>) {
-        let Self { flow, flows, id, chatflow, body, streaming, namespace, view, cut, abort, models, redactor, teller } =
-            *self;
-        let Some(mut request) = Request::read(&body) else { return teller.answer(Err(Unanswered::Unreadable)) };
-        request.flows = flows;
+        let Self {
+            flow,
+            flows,
+            id,
+            chatflow,
+            question,
+            streaming,
+            namespace,
+            view,
+            cut,
+            abort,
+            models,
+            redactor,
+            teller,
+        } = *self;
+        let request = Request { flows, sessions: Sessions::within(namespace), ..question.into() };
         if request.is_spoken() {
             return teller.answer(Err(Unanswered::Spoken));
         }
-        request.sessions = Sessions::within(namespace);
-        // Nobody needs it any more, and it may be large.
-        drop(body);
         let overridden = match flow.overridden(&request) {
             Ok(overridden) => overridden,
             Err(failure) => return teller.answer(Err(unanswered(&failure, &redactor))),

@@ -18,7 +18,7 @@ use crate::engine::flow::Flow;
 use crate::engine::threads::EngineThreads;
 use crate::predict::answer::{View, failure};
 use crate::predict::report::{Ending, ModelReport, Slot, StreamReport};
-use crate::predict::request::Prediction;
+use crate::predict::request::{Prediction, Question};
 use crate::predict::session::Namespace;
 use crate::predict::stream::EventSource;
 use crate::redact::Redactor;
@@ -50,7 +50,7 @@ pub(crate) struct Surroundings<'a> {
 /// The answer to a checked prediction. Dropping it, or the body of a stream, ends the run, model calls included.
 pub(crate) async fn answer(
     flow: &Arc<Flow>,
-    prediction: Prediction,
+    prediction: Prediction<Question>,
     surroundings: Surroundings<'_>,
 ) -> Result<Answer, Unanswered> {
     let Surroundings { threads, count, flows, id, chatflow, cut, report, models, namespace, redactor, view, lease } =
@@ -63,7 +63,7 @@ pub(crate) async fn answer(
         flows: Arc::clone(flows),
         id: Arc::clone(id),
         chatflow: Arc::clone(chatflow),
-        body: prediction.body,
+        question: prediction.body,
         streaming: prediction.streaming,
         namespace,
         view,

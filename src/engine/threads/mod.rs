@@ -230,6 +230,7 @@ mod tests {
     use crate::engine::memory::InProcess;
     use crate::engine::testing::flow;
     use crate::predict::answer::View;
+    use crate::predict::request::Question;
     use crate::state::chats::Chats;
 
     /// A prediction of an LLM chain with that kind of model.
@@ -246,7 +247,7 @@ mod tests {
             flows: Arc::default(),
             id: "flow".into(),
             chatflow: "flow".into(),
-            body: r#"{"question":"q","chatId":"c"}"#.into(),
+            question: Question { text: Some("q".to_owned()), chat_id: "c".to_owned(), ..Question::default() },
             streaming: false,
             namespace: None,
             view,

@@ -13,7 +13,7 @@ pub(crate) enum Unanswered {
     Override(String),
     /// The flow failed.
     Failed(Sentence),
-    /// It, or its answer, cannot be read.
+    /// Its answer cannot be written.
     Unreadable,
     /// The run ended without a word, which only a fault of the engine's own explains.
     Lost,

@@ -1,6 +1,6 @@
 //! The body of `POST /api/v1/prediction/{chatflow}`: what a client may send, checked field by field.
 //!
-//! What is forwarded is what was checked, serialised anew. `stream` means Flowise's `streaming`, and `variables`
+//! What is forwarded is what was checked, serialised anew; who answers here is given it as values ([`question`]). `stream` means Flowise's `streaming`, and `variables`
 //! means `overrideConfig.vars`: guides say the one, Flowise reads only the other.
 //!
 //! One file a part: [`text`] (question and form), [`overrides`] (what a client may override, what is forced),
@@ -8,6 +8,7 @@
 
 mod ids;
 mod overrides;
+mod question;
 mod text;
 mod turns;
 mod uploads;
@@ -17,6 +18,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+pub(crate) use self::question::{PastMessage, Question, Upload};
 use self::text::TextBounds;
 use super::json::{Json, Object, parse_object, shown, text_of};
 use super::session::{ChatIds, Namespace};
@@ -25,11 +27,27 @@ use crate::wire::refusal::{Refusal, Rule};
 
 /// A checked request.
 #[derive(Debug)]
-pub(crate) struct Prediction {
-    /// For the upstream.
-    pub(crate) body: Bytes,
+pub(crate) struct Prediction<C = Bytes> {
+    /// What was checked, as whoever answers takes it.
+    pub(crate) body: C,
     pub(crate) streaming: bool,
     pub(crate) ids: ChatIds,
+}
+
+/// What is made of the fields of a checked body.
+pub(crate) trait Checked: Sized {
+    /// `length`: of the body.
+    fn of(fields: Object<'_>, length: usize) -> Result<Self, Refusal>;
+}
+
+/// A body again, for an upstream.
+impl Checked for Bytes {
+    fn of(fields: Object<'_>, length: usize) -> Result<Self, Refusal> {
+        // Two ids and what is forced.
+        let around = length + 256;
+        let bytes = fields.to_bytes(around).map_err(|_| Rule::BodyJson.refuse("The body cannot be forwarded."))?;
+        Ok(bytes.into())
+    }
 }
 
 /// Whose request it is, and what is forced into it on that account, over whatever the client sent.
@@ -48,7 +66,11 @@ pub(crate) struct Caller<'a> {
 }
 
 /// Checks a body against the chatflow's policy and applies what the gateway forces.
-pub(crate) fn check(body: &[u8], chatflow: &Chatflow, caller: &Caller<'_>) -> Result<Prediction, Refusal> {
+pub(crate) fn check<C: Checked>(
+    body: &[u8],
+    chatflow: &Chatflow,
+    caller: &Caller<'_>,
+) -> Result<Prediction<C>, Refusal> {
     let body = text_of(body)?;
     let mut fields = parse_object(&body)?;
     let mut checked = Object::default();
@@ -97,11 +119,8 @@ pub(crate) fn check(body: &[u8], chatflow: &Chatflow, caller: &Caller<'_>) -> Re
     if let Some((name, _)) = fields.iter().next() {
         return Err(unknown(name));
     }
-    // Two ids and what is forced.
-    let around = body.len() + 256;
-    let forwarded = checked.to_bytes(around).map_err(|_| Rule::BodyJson.refuse("The body cannot be forwarded."))?;
-    drop(checked);
-    Ok(Prediction { body: Bytes::from(forwarded), streaming, ids })
+    let body = C::of(checked, body.len())?;
+    Ok(Prediction { body, streaming, ids })
 }
 
 fn streaming(fields: &mut Object<'_>) -> Result<bool, Refusal> {

@@ -117,7 +117,7 @@ proptest! {
         let allowed = ["sessionId", "vars", "promptValues", "temperature.chatOpenAI_0", "form"];
         let flow = chatflow(&allowed);
         let caller = caller(is_isolated, is_backend);
-        let Ok(prediction) = check(body.to_string().as_bytes(), &flow, &caller) else { return Ok(()) };
+        let Ok(prediction) = check::<Bytes>(body.to_string().as_bytes(), &flow, &caller) else { return Ok(()) };
         let sent: Value = serde_json::from_slice(&prediction.body).unwrap();
         let fields = sent.as_object().unwrap();
         prop_assert!(fields.keys().all(|name| KNOWN.contains(&name.as_str())), "{sent}");
@@ -147,16 +147,44 @@ proptest! {
     fn what_was_checked_passes_again_unchanged(body in body()) {
         let flow = chatflow(&["sessionId", "vars", "promptValues", "temperature"]);
         let caller = caller(false, true);
-        let Ok(once) = check(body.to_string().as_bytes(), &flow, &caller) else { return Ok(()) };
-        let twice = check(&once.body, &flow, &caller).unwrap();
+        let Ok(once) = check::<Bytes>(body.to_string().as_bytes(), &flow, &caller) else { return Ok(()) };
+        let twice = check::<Bytes>(&once.body, &flow, &caller).unwrap();
         prop_assert_eq!(once.body, twice.body);
         prop_assert_eq!(once.ids, twice.ids);
         prop_assert_eq!(once.streaming, twice.streaming);
     }
 
+    /// Whoever takes it as values is given what goes on as a body.
+    #[test]
+    fn values_are_those_of_the_body(body in body()) {
+        let flow = chatflow(&["sessionId", "vars", "promptValues", "temperature", "startState"]);
+        let caller = caller(false, true);
+        let Ok(passed) = check::<Bytes>(body.to_string().as_bytes(), &flow, &caller) else { return Ok(()) };
+        let asked = check::<Question>(&passed.body, &flow, &caller).unwrap().body;
+        let sent: Value = serde_json::from_slice(&passed.body).unwrap();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        prop_assert_eq!(asked.text.map(Value::from), sent.get("question").cloned());
+        prop_assert_eq!(asked.form.map(Value::from), sent.get("form").cloned());
+        prop_assert_eq!(asked.human_input, sent.get("humanInput").cloned());
+        prop_assert_eq!(asked.action.map(Value::from), sent.get("action").and_then(|action| action.get("id")).cloned());
+        let mut overrides = sent.get("overrideConfig").cloned().unwrap_or_else(|| json!({}));
+        let overrides = overrides.as_object_mut().unwrap();
+        let session = overrides.remove("sessionId").unwrap_or_else(|| sent["chatId"].clone());
+        prop_assert_eq!((Value::from(asked.chat_id), Value::from(asked.session_id)), (sent["chatId"].clone(), session));
+        prop_assert_eq!(Value::from(asked.vars), overrides.remove("vars").unwrap_or_else(|| json!({})));
+        prop_assert_eq!(&asked.overrides, &*overrides);
+        let list = |name: &str| sent.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+        let history: Vec<_> = asked.history.into_iter().map(|past| (past.by_user, past.text)).collect();
+        let past = |past: &Value| (past["role"] == "userMessage", text(&past["content"]));
+        prop_assert_eq!(history, list("history").iter().map(past).collect::<Vec<_>>());
+        let uploads: Vec<_> = asked.uploads.into_iter().map(|it| [it.kind, it.name, it.mime, it.data]).collect();
+        let upload = |it: &Value| ["type", "name", "mime", "data"].map(|name| text(&it[name]));
+        prop_assert_eq!(uploads, list("uploads").iter().map(upload).collect::<Vec<_>>());
+    }
+
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = check(&bytes, &chatflow(&["vars"]), &caller(true, true));
+        let _ = check::<Bytes>(&bytes, &chatflow(&["vars"]), &caller(true, true));
     }
 
     #[test]
@@ -168,7 +196,7 @@ proptest! {
         let mut bytes = body.to_string().into_bytes();
         let at = at % bytes.len();
         bytes[at] = byte;
-        let _ = check(&bytes, &chatflow(&["vars", "promptValues"]), &caller(true, false));
-        let _ = check(&bytes[..at], &chatflow(&["vars", "promptValues"]), &caller(true, false));
+        let _ = check::<Bytes>(&bytes, &chatflow(&["vars", "promptValues"]), &caller(true, false));
+        let _ = check::<Bytes>(&bytes[..at], &chatflow(&["vars", "promptValues"]), &caller(true, false));
     }
 }

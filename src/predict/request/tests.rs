@@ -33,13 +33,14 @@ pub(crate) fn chatflow(allowed: &[&str]) -> Chatflow {
 }
 
 fn forwarded(body: &Value, chatflow: &Chatflow) -> Value {
-    let prediction = check(body.to_string().as_bytes(), chatflow, &Caller::default()).unwrap();
+    let prediction = check::<Bytes>(body.to_string().as_bytes(), chatflow, &Caller::default()).unwrap();
     serde_json::from_slice(&prediction.body).unwrap()
 }
 
 fn refused(body: &Value) -> String {
     let refusal =
-        check(body.to_string().as_bytes(), &chatflow(&["sessionId", "vars.userId"]), &Caller::default()).unwrap_err();
+        check::<Bytes>(body.to_string().as_bytes(), &chatflow(&["sessionId", "vars.userId"]), &Caller::default())
+            .unwrap_err();
     assert!(matches!(refusal, Refusal::Invalid(..)), "{refusal:?}");
     refusal.message().to_owned()
 }
@@ -120,7 +121,8 @@ fn forced_values_win() {
         "question": "hi", "overrideConfig": {"temperature": 2, "vars": {"plan": "free", "userId": "1", "x": 1}}
     });
     let prediction =
-        check(body.to_string().as_bytes(), &flow, &Caller { key_vars: &vars(&key_vars), ..Caller::default() }).unwrap();
+        check::<Bytes>(body.to_string().as_bytes(), &flow, &Caller { key_vars: &vars(&key_vars), ..Caller::default() })
+            .unwrap();
     let sent: Value = serde_json::from_slice(&prediction.body).unwrap();
     let expected = json!({"temperature": 0, "vars": {"plan": "pro", "userId": "12345", "x": 1}});
     assert_eq!(sent["overrideConfig"], expected);
@@ -135,7 +137,7 @@ fn namespaced<'a>(key: &str, session: Option<&'a str>) -> Caller<'a> {
 fn every_id_that_goes_on_is_the_callers_own() {
     let flow = chatflow(&["sessionId"]);
     let check = |body: Value, caller: &Caller<'_>| {
-        let prediction = check(body.to_string().as_bytes(), &flow, caller).unwrap();
+        let prediction = check::<Bytes>(body.to_string().as_bytes(), &flow, caller).unwrap();
         (serde_json::from_slice::<Value>(&prediction.body).unwrap(), prediction.ids)
     };
     let ours = namespaced("a", None);
@@ -175,7 +177,7 @@ fn a_tokens_session_is_the_only_chat_there_is() {
     }] {
         let caller = namespaced("a", Some("token"));
         let upstream = |id: &str| caller.namespace.as_ref().unwrap().upstream_id(id);
-        let prediction = check(br#"{"question":"hi","chatId":"c"}"#, &flow, &caller).unwrap();
+        let prediction = check::<Bytes>(br#"{"question":"hi","chatId":"c"}"#, &flow, &caller).unwrap();
         let sent: Value = serde_json::from_slice(&prediction.body).unwrap();
         assert_eq!(sent["chatId"], upstream("token"));
         assert_eq!(sent["overrideConfig"]["sessionId"], upstream(session));
@@ -190,7 +192,7 @@ fn a_token_changes_nothing_that_the_operator_set() {
     let key = vars(&key);
     let caller = Caller { key_vars: &key, token_vars: token.as_object(), ..Caller::default() };
     let body = br#"{"question":"hi","variables":{"user":"bob","mine":1}}"#;
-    let sent: Value = serde_json::from_slice(&check(body, &flow, &caller).unwrap().body).unwrap();
+    let sent: Value = serde_json::from_slice(&check::<Bytes>(body, &flow, &caller).unwrap().body).unwrap();
     let expected = json!({"tenant": "acme", "plan": "pro", "user": "ann", "mine": 1});
     assert_eq!(sent["overrideConfig"]["vars"], expected);
 }

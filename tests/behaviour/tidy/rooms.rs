@@ -57,6 +57,7 @@ const OUTSIDE_ENGINE: Table = &[
         &[
             "predict::answer",
             "predict::report",
+            "predict::request",
             "predict::session",
             "wire::json",
             "wire::hop",

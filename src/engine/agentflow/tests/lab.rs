@@ -121,7 +121,7 @@ impl Lab {
 
     /// As [`ask`](Self::ask), with somebody who may ask for its end.
     pub(super) async fn ask_until(&self, body: Value, abort: CancellationToken) -> Answer {
-        let mut request = Request::read(body.to_string().as_bytes()).unwrap();
+        let mut request = Request::read(&body);
         request.flows = Arc::clone(&self.flows);
         let sink = if body["streaming"] == true { Sink::flowise() } else { Sink::default() };
         let mut watch = Watch::default();

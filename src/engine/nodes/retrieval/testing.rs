@@ -172,7 +172,7 @@ impl Stage {
 
     /// An answer and the events that came before its end.
     pub(super) fn ask(&self, flow: &Flow, body: &Value) -> (Result<Reply, Failure>, String) {
-        let request = Request::read(body.to_string().as_bytes()).unwrap();
+        let request = Request::read(body);
         let sink = Sink::flowise();
         let run = Run {
             services: &self.0,
