@@ -25,6 +25,7 @@ use crate::state::valkey::SharedStore;
 use crate::telemetry::access_log::LogWriter;
 use crate::telemetry::logging::LogReload;
 use crate::telemetry::metrics::Metrics;
+use crate::upstream::checks;
 use maintenance::Maintenance;
 
 /// Why a gateway does not start.
@@ -218,15 +219,22 @@ impl Control {
             aws_lc_rs::rand::fill(&mut [0])
         });
         let mut phase = self.phase;
+        let endpoints = Arc::clone(&self.state.endpoints);
         let mut maintenance = Maintenance::new(self.snapshots, self.state, self.metrics, self.ledger);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // Metrics and health are served until the last worker has ended and the gateway is dropped.
-        loop {
-            tokio::select! {
-                changed = phase.changed() => if changed.is_err() { break },
-                _ = tick.tick() => maintenance.run().await,
+        let until_dropped = async {
+            loop {
+                tokio::select! {
+                    changed = phase.changed() => if changed.is_err() { break },
+                    _ = tick.tick() => maintenance.run().await,
+                }
             }
+        };
+        tokio::select! {
+            () = until_dropped => {}
+            () = checks::run(&endpoints) => {}
         }
         maintenance.run().await;
     }

@@ -34,7 +34,7 @@ enum Command {
     /// Run on loopback with a built-in flow and a fresh key
     Demo(demo::Demo),
     /// Validate configuration, keys, certificates and flows
-    Check(ConfigFile),
+    Check(CheckCommand),
     /// Edit the keys file
     #[command(subcommand)]
     Keys(keys::command::KeysCommand),
@@ -48,6 +48,15 @@ struct ConfigFile {
     /// Configuration file [default: ./config/flowgate.yaml, then /etc/flowgate/flowgate.yaml]
     #[arg(long, value_name = "FILE", env = "FLOWGATE_CONFIG")]
     config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct CheckCommand {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Ask every Flowise as well whether it is there
+    #[arg(long)]
+    online: bool,
 }
 
 /// Where a configuration is looked for that nobody named.
@@ -74,7 +83,9 @@ impl Cli {
         match self.command {
             Command::Serve(file) => named_or_found(file.config).map_or_else(|code| code, |path| serve::run(&path)),
             Command::Demo(demo) => demo.run(),
-            Command::Check(file) => named_or_found(file.config).map_or_else(|code| code, |path| check::run(&path)),
+            Command::Check(CheckCommand { file, online }) => {
+                named_or_found(file.config).map_or_else(|code| code, |path| check::run(&path, online))
+            }
             Command::Keys(command) => edit_keys(&command),
             Command::Flows(command) => command.run(),
         }

@@ -51,9 +51,11 @@ impl Snapshot {
             auth_failures: policy.config.auth_failures,
         });
         let target = |upstream| Arc::new(Target::new(upstream, &state.endpoints));
+        let targets: Vec<_> = policy.flowise().map(|upstream| upstream.map(target)).collect();
+        state.endpoints.watch(targets.iter().flatten().flat_map(|target| target.watched()).collect());
         Self {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
-            targets: policy.flowise().map(|upstream| upstream.map(target)).collect(),
+            targets,
             limits,
             policy,
             told_origins: WarnOnce::default(),
@@ -170,7 +172,7 @@ chatflows: { support: { upstream: flowise, id: 5f3a1c52-7a47-4d3c-9f38-6f2f3c1f8
         assert_eq!(left(&second, 1), "\"default\";r=7;t=2");
         assert_eq!(left(&first, 0), "\"default\";r=6;t=3", "a request on the snapshot before counts as well");
         assert_eq!(left(&second, 0), "\"default\";r=8;t=1");
-        let health = |snapshot: &Snapshot| Arc::clone(&snapshot.targets[0].as_ref().unwrap().endpoints[0].health);
-        assert!(Arc::ptr_eq(&health(&first), &health(&second)));
+        let url = |snapshot: &Snapshot| snapshot.targets[0].as_ref().unwrap().watched().next().unwrap().url;
+        assert!(Arc::ptr_eq(&url(&first), &url(&second)));
     }
 }

@@ -1,4 +1,4 @@
-//! `flowgate check`: everything that `serve` would read, without serving.
+//! `flowgate check`: everything that `serve` would read, without serving; with `--online`, whether upstreams are there.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -7,8 +7,10 @@ use std::sync::Arc;
 use crate::engine::{Missing, Need};
 use crate::policy::{Policy, Sources};
 use crate::state::endpoints::Endpoints;
+use crate::telemetry::calls::CallReason;
+use crate::upstream::checks::{self, TriedUrl};
 
-pub(super) fn run(path: &Path) -> ExitCode {
+pub(super) fn run(path: &Path, online: bool) -> ExitCode {
     let (config, metrics) = match super::load(path).and_then(|config| Ok((config, super::metrics()?))) {
         Ok(both) => both,
         Err(code) => return code,
@@ -21,10 +23,45 @@ pub(super) fn run(path: &Path) -> ExitCode {
             note_missing(&policy);
             let flows = policy.config.chatflows.len() + usize::from(policy.config.wildcard.is_some());
             println!("{}: ok, {} keys, {flows} chatflows", path.display(), policy.keys.keys().len());
-            ExitCode::SUCCESS
+            if online { try_upstreams(&policy) } else { ExitCode::SUCCESS }
         }
         Err(problems) => super::report(&problems),
     }
+}
+
+/// Says of each URL whether it works, and what is wrong if it does not. One address that does is enough.
+fn try_upstreams(policy: &Policy) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut all_work = true;
+    for upstream in policy.flowise().flatten() {
+        for TriedUrl { url, outcomes } in runtime.block_on(checks::try_all(upstream)) {
+            let works = outcomes.iter().any(|(_, outcome)| outcome.is_ok());
+            all_work &= works;
+            if works {
+                println!("upstreams.{}: {url}: ok", upstream.name);
+            }
+            for (address, failure) in outcomes.iter().filter_map(|(at, outcome)| Some((at, outcome.as_ref().err()?))) {
+                let kind = if works { "warning: " } else { "" };
+                let address = address.map(|address| format!(" ({address})")).unwrap_or_default();
+                let CallReason { cause, advice } = failure.reason();
+                let more: String = [&*cause, advice.unwrap_or_default()].map(colon).concat();
+                eprintln!("{kind}upstreams.{}: {url}{address}: {failure}{more}", upstream.name);
+            }
+        }
+    }
+    // A look-up that hangs must not keep the command.
+    runtime.shutdown_background();
+    if all_work { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn colon(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
 /// What a flow asks for and does not get may be wanted so: a model on the same machine needs no key.

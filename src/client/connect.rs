@@ -9,15 +9,21 @@ use tokio_rustls::TlsConnector;
 use super::error::{Error, Wait};
 use super::http1::{Connection, Transport};
 use super::origin::Origin;
+use super::peer::Peer;
 
 /// Opens a connection, within the origin's time-out.
-pub(super) async fn connect(origin: &Origin) -> Result<Connection, Error> {
-    let opened = tokio::time::timeout(origin.timeouts.connect, open(origin)).await;
+pub(super) async fn connect(origin: &Origin, peer: &Peer) -> Result<Connection, Error> {
+    let opened = tokio::time::timeout(origin.timeouts.connect, open(origin, peer)).await;
     opened.unwrap_or(Err(Error::Timeout(Wait::Connection)))
 }
 
-async fn open(origin: &Origin) -> Result<Connection, Error> {
-    let tcp = TcpStream::connect(&*addresses(origin).await?).await.map_err(Error::Connect)?;
+async fn open(origin: &Origin, peer: &Peer) -> Result<Connection, Error> {
+    let tcp = match peer.address() {
+        Some(address) if !origin.reach.has(address.ip()) => return Err(Error::Denied(address.ip())),
+        Some(address) => TcpStream::connect(address).await,
+        None => TcpStream::connect(&*addresses(origin).await?).await,
+    };
+    let tcp = tcp.map_err(Error::Connect)?;
     // Every write is a whole request; waiting for more would only delay it.
     tcp.set_nodelay(true).map_err(Error::Connect)?;
     let transport = match &origin.secured {
@@ -29,6 +35,17 @@ async fn open(origin: &Origin) -> Result<Connection, Error> {
         None => Transport::Tcp(tcp),
     };
     Ok(Connection::new(transport))
+}
+
+/// What the origin's host stands for now, in an order that is always the same.
+///
+/// # Errors
+/// It stands for nothing, or for nothing that may be connected to.
+pub(crate) async fn look_up(origin: &Origin) -> Result<Vec<SocketAddr>, Error> {
+    let mut found = addresses(origin).await?;
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
 }
 
 /// The very addresses that are connected to: a second look-up might find others.

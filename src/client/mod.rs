@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `send` | one request to one origin: its time limit, and when it is sent again |
 //! | `origin` | where requests go, with which TLS, time limits and addresses |
+//! | `peer` | one address of an origin: whose connections are kept together |
 //! | `request`, `response` | heads and bodies, as they pass |
 //! | `error` | why there is no response, or no more of it |
 //! | `connect`, `tls` | new connections; whom to trust |
@@ -24,6 +25,7 @@ mod deadline;
 mod error;
 mod http1;
 mod origin;
+mod peer;
 mod pool;
 mod reach;
 mod request;
@@ -32,9 +34,11 @@ mod send;
 mod special;
 mod tls;
 
+pub(crate) use connect::look_up;
 pub(crate) use error::{Error, Wait};
 pub(crate) use http1::RequestHead;
 pub(crate) use origin::{Origin, Timeouts};
+pub(crate) use peer::Peer;
 pub(crate) use reach::Reach;
 pub(crate) use request::{BodyFailed, Request, RequestBody};
 pub(crate) use response::{Response, ResponseBody};

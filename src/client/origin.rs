@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use http::HeaderValue;
 use rustls::pki_types::ServerName;
 
+use super::peer::Peer;
 use super::reach::Reach;
 use super::tls::ClientTls;
 
@@ -15,8 +16,8 @@ use super::tls::ClientTls;
 /// equal.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
-    /// Tells the connections of two origins apart; never used twice in a process.
-    pub(super) id: u64,
+    /// Where its host leads to with each new connection.
+    peer: Peer,
     pub(super) host: String,
     pub(super) port: u16,
     /// `Host` of what is sent there.
@@ -58,7 +59,6 @@ impl Origin {
         reach: Reach,
         timeouts: Timeouts,
     ) -> Result<Self, UnfitHost> {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         let unfit = || UnfitHost(host.to_owned());
         let authority = authority(host, port, tls.is_some());
         let secured = |tls: &ClientTls| {
@@ -66,7 +66,7 @@ impl Origin {
             Ok(Secured { tls: tls.clone(), name })
         };
         Ok(Self {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            peer: Peer::new(None),
             authority: HeaderValue::from_str(&authority).map_err(|_| unfit())?,
             secured: tls.map(secured).transpose()?,
             host: host.to_owned(),
@@ -78,8 +78,8 @@ impl Origin {
 
     /// Goes on with the connections of `other`, if those lead to the same server by the same rules.
     pub(crate) fn sharing(self, other: &Self) -> Self {
-        let id = if self.is_same_server(other) { other.id } else { self.id };
-        Self { id, ..self }
+        let peer = if self.is_same_server(other) { other.peer.clone() } else { self.peer };
+        Self { peer, ..self }
     }
 
     /// Whether connections to one are good for the other, however long each is waited for.
@@ -90,6 +90,16 @@ impl Origin {
     /// `host`, with the port if it is not the scheme's own.
     pub(crate) fn authority(&self) -> &[u8] {
         self.authority.as_bytes()
+    }
+
+    /// Its host, which is looked up with each new connection.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Whether its host is a name, which may stand for several addresses, and for others later.
+    pub(crate) fn is_named(&self) -> bool {
+        self.host.parse::<IpAddr>().is_err()
     }
 
     pub(crate) fn timeouts(&self) -> Timeouts {
@@ -156,13 +166,13 @@ mod tests {
         let patient = Timeouts { response: Duration::from_hours(1), ..TIMEOUTS };
         let patient = origin("a", 80, Reach::Any, patient);
         assert_ne!(one, patient);
-        assert_eq!(patient.sharing(&one).id, one.id);
+        assert_eq!(patient.sharing(&one).peer.id(), one.peer.id());
         for other in [origin("b", 80, Reach::Any, TIMEOUTS), origin("a", 81, Reach::Any, TIMEOUTS)] {
-            assert_ne!(other.sharing(&one).id, one.id);
+            assert_ne!(other.sharing(&one).peer.id(), one.peer.id());
         }
         // Whoever may go everywhere opens connections that others must not use.
         let outward = origin("a", 80, Reach::Public([].into()), TIMEOUTS);
-        assert_ne!(outward.sharing(&one).id, one.id);
+        assert_ne!(outward.sharing(&one).peer.id(), one.peer.id());
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! A request that crosses the server's close is lost: it may not be sent again, since nobody knows what became of it
 //! (RFC 9110, section 9.2.2). So an idle connection is used for half the time that the server's `Keep-Alive`
-//! promises (Node closes after 5 s), and looked at first. That shows an end only once it has arrived; whether an
-//! origin closes connections right behind its answers is learnt, see [`Habit`].
+//! promises (Node closes after 5 s), and looked at first. That shows an end only once it has arrived; whether a
+//! peer closes connections right behind its answers is learnt, see [`Habit`].
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -15,20 +15,20 @@ use super::http1::Connection;
 pub(super) const USUAL_REST: Duration = Duration::from_millis(2500);
 /// Longest idle time, whatever the server promises.
 const LONGEST_REST: Duration = Duration::from_secs(30);
-/// Idle connections to one origin.
+/// Idle connections to one peer.
 const MOST_IDLE: usize = 512;
 /// Where connections are kept open, one that was given back so shortly before is used without a look: a busy worker has
 /// just heard from its sockets, and a look costs a system call.
 const JUST_USED: Duration = Duration::from_micros(100);
 /// A connection that is open so long after an answer was not closed behind it.
 const TELLING_REST: Duration = Duration::from_millis(20);
-/// As long, at an origin that was seen to close: whatever delays it there.
+/// As long, at a peer that was seen to close: whatever delays it there.
 const CAUTIOUS_REST: Duration = Duration::from_millis(100);
 /// What closes a connection so soon after an answer may well do the same to the next.
 const EARLY: Duration = Duration::from_secs(1);
-/// How long an origin is treated so after it was last seen to close early.
+/// How long a peer is treated so after it was last seen to close early.
 const CAUTION: Duration = Duration::from_secs(10);
-/// What is known of an origin without connections is forgotten after that time.
+/// What is known of a peer without connections is forgotten after that time.
 const FORGOTTEN: Duration = Duration::from_mins(10);
 
 struct Idle {
@@ -37,7 +37,7 @@ struct Idle {
     rest: Duration,
 }
 
-/// What an origin does with connections behind an answer.
+/// What a peer does with connections behind an answer.
 #[derive(Debug, Clone, Copy)]
 enum Habit {
     /// The first connection to be used again shows it.
@@ -49,9 +49,9 @@ enum Habit {
     },
 }
 
-/// One origin's idle connections, the one that rests longest in front.
+/// One peer's idle connections, the one that rests longest in front.
 struct Resting {
-    origin: u64,
+    peer: u64,
     idle: VecDeque<Idle>,
     habit: Habit,
     asked: Instant,
@@ -60,8 +60,8 @@ struct Resting {
 /// See the module.
 #[derive(Default)]
 pub(super) struct Pool {
-    /// There are few origins, so a search is faster than a hash.
-    origins: RefCell<Vec<Resting>>,
+    /// There are few peers, so a search is faster than a hash.
+    peers: RefCell<Vec<Resting>>,
 }
 
 /// What the pool has for a request.
@@ -80,24 +80,24 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    pub(super) fn take(&self, origin: u64, now: Instant) -> Taken {
-        let mut origins = self.origins.borrow_mut();
-        match origins.iter_mut().find(|resting| resting.origin == origin) {
+    pub(super) fn take(&self, peer: u64, now: Instant) -> Taken {
+        let mut peers = self.peers.borrow_mut();
+        match peers.iter_mut().find(|resting| resting.peer == peer) {
             Some(resting) => resting.take(now),
             None => Taken::Nothing,
         }
     }
 
     /// Takes back a connection whose answer was read to its end.
-    pub(super) fn give_back(&self, origin: u64, connection: Connection, rest: Duration) {
+    pub(super) fn give_back(&self, peer: u64, connection: Connection, rest: Duration) {
         let now = Instant::now();
-        let mut origins = self.origins.borrow_mut();
-        let known = origins.iter().position(|resting| resting.origin == origin);
+        let mut peers = self.peers.borrow_mut();
+        let known = peers.iter().position(|resting| resting.peer == peer);
         let index = known.unwrap_or_else(|| {
-            origins.push(Resting { origin, idle: VecDeque::new(), habit: Habit::Unknown, asked: now });
-            origins.len() - 1
+            peers.push(Resting { peer, idle: VecDeque::new(), habit: Habit::Unknown, asked: now });
+            peers.len() - 1
         });
-        if let Some(resting) = origins.get_mut(index)
+        if let Some(resting) = peers.get_mut(index)
             && resting.idle.len() < MOST_IDLE
         {
             resting.idle.push_back(Idle { connection, since: now, rest });
@@ -105,9 +105,9 @@ impl Pool {
     }
 
     /// A connection that was used again had ended before it brought an answer.
-    pub(super) fn ended_early(&self, origin: u64) {
-        let mut origins = self.origins.borrow_mut();
-        if let Some(resting) = origins.iter_mut().find(|resting| resting.origin == origin) {
+    pub(super) fn ended_early(&self, peer: u64) {
+        let mut peers = self.peers.borrow_mut();
+        if let Some(resting) = peers.iter_mut().find(|resting| resting.peer == peer) {
             resting.habit = Habit::Closes { until: Instant::now() + CAUTION };
         }
     }
@@ -115,7 +115,7 @@ impl Pool {
     /// Closes connections that have rested long enough, so that the server need not.
     pub(super) fn sweep(&self) {
         let now = Instant::now();
-        self.origins.borrow_mut().retain_mut(|resting| {
+        self.peers.borrow_mut().retain_mut(|resting| {
             resting.idle.retain(|idle| now.saturating_duration_since(idle.since) < idle.rest);
             !resting.idle.is_empty() || now.saturating_duration_since(resting.asked) < FORGOTTEN
         });

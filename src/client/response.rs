@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::error::Broken;
 use super::http1::{Connection, Decoded, Decoder, ResponseHead};
+use super::peer::InFlight;
 use super::pool::Pool;
 
 /// A response whose body is still to be read.
@@ -28,19 +29,26 @@ pub(crate) struct Response {
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
     decoder: Decoder,
-    connection: Option<Connection>,
-    origin: u64,
+    /// With the request that is under way on it.
+    connection: Option<(Connection, InFlight)>,
+    peer: u64,
     keeps_alive: bool,
     rest: Duration,
     pool: Rc<Pool>,
 }
 
 impl ResponseBody {
-    pub(super) fn new(head: &mut ResponseHead, connection: Connection, origin: u64, pool: &Rc<Pool>) -> Self {
+    pub(super) fn new(
+        head: &mut ResponseHead,
+        connection: Connection,
+        peer: u64,
+        in_flight: InFlight,
+        pool: &Rc<Pool>,
+    ) -> Self {
         let mut body = Self {
             decoder: head.take_body(),
-            connection: Some(connection),
-            origin,
+            connection: Some((connection, in_flight)),
+            peer,
             keeps_alive: head.keeps_alive,
             rest: head.rest,
             pool: Rc::clone(pool),
@@ -52,7 +60,7 @@ impl ResponseBody {
     /// The next piece; one chunk's data is never joined with another's.
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         loop {
-            let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
+            let Some((connection, _)) = &mut self.connection else { return Poll::Ready(None) };
             let outcome = match ready!(connection.poll_read(cx)) {
                 Err(error) => Err(error.into()),
                 Ok(piece) if piece.is_empty() => {
@@ -78,10 +86,10 @@ impl ResponseBody {
 
     fn give_back_if_done(&mut self) {
         if self.decoder.is_done()
-            && let Some(connection) = self.connection.take()
+            && let Some((connection, _)) = self.connection.take()
             && self.keeps_alive
         {
-            self.pool.give_back(self.origin, connection, self.rest);
+            self.pool.give_back(self.peer, connection, self.rest);
         }
     }
 }

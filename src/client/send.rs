@@ -1,4 +1,4 @@
-//! Sends one request to one origin.
+//! Sends one request to one peer of an origin.
 //!
 //! Two waits have their limits here, for a connection and for the head of the response; silence in a body is for those
 //! who read it. A request is sent again only if nothing of it was sent: the pooled connection turned out closed before
@@ -18,6 +18,7 @@ use super::deadline::Deadlines;
 use super::error::{Broken, Error, Wait};
 use super::http1::Connection;
 use super::origin::Origin;
+use super::peer::Peer;
 use super::pool::{Pool, Taken};
 use super::request::Request;
 use super::response::{Response, ResponseBody};
@@ -49,6 +50,7 @@ impl Client {
     pub(crate) async fn send(
         &self,
         origin: &Origin,
+        peer: &Peer,
         request: &mut Request,
         connected: &dyn Fn(),
     ) -> Result<Response, Error> {
@@ -57,7 +59,7 @@ impl Client {
         // When the last piece of the request's body went by.
         let progress = Cell::new(since);
         let mut deadline = self.deadlines.at(since + limit);
-        let mut attempt = pin!(self.attempt(origin, request, &progress, connected));
+        let mut attempt = pin!(self.attempt(origin, peer, request, &progress, connected));
         poll_fn(|cx| {
             loop {
                 if let Poll::Ready(result) = attempt.as_mut().poll(cx) {
@@ -80,21 +82,23 @@ impl Client {
     async fn attempt(
         &self,
         origin: &Origin,
+        peer: &Peer,
         request: &mut Request,
         progress: &Cell<Instant>,
         connected: &dyn Fn(),
     ) -> Result<Response, Error> {
+        let in_flight = peer.begin();
         loop {
-            let (mut connection, is_pooled) = self.connection(origin, request.since, connected).await?;
+            let (mut connection, is_pooled) = self.connection(origin, peer, request.since, connected).await?;
             match connection.exchange(request, &origin.authority, progress, self.keeps).await {
                 Ok(mut head) => {
                     let first_byte = request.since.elapsed();
-                    let body = ResponseBody::new(&mut head, connection, origin.id, &self.pool);
+                    let body = ResponseBody::new(&mut head, connection, peer.id(), in_flight, &self.pool);
                     return Ok(Response { status: head.status, headers: head.headers, body, first_byte });
                 }
                 Err(error) => {
                     if is_pooled && matches!(error, Error::Broken { cause: Broken::Closed | Broken::Io(_), .. }) {
-                        self.pool.ended_early(origin.id);
+                        self.pool.ended_early(peer.id());
                     }
                     // A fresh connection that takes nothing is no better than the next.
                     if error.was_sent() || !is_pooled {
@@ -109,20 +113,21 @@ impl Client {
     async fn connection(
         &self,
         origin: &Origin,
+        peer: &Peer,
         now: Instant,
         connected: &dyn Fn(),
     ) -> Result<(Connection, bool), Error> {
-        let mut taken = self.pool.take(origin.id, now);
+        let mut taken = self.pool.take(peer.id(), now);
         if let Taken::NotYet(wait) = taken {
             // Boxed: it happens once.
             Box::pin(tokio::time::sleep(wait)).await;
-            taken = self.pool.take(origin.id, Instant::now());
+            taken = self.pool.take(peer.id(), Instant::now());
         }
         if let Taken::Connection(connection) = taken {
             return Ok((connection, true));
         }
         // Boxed: it is rare, and large with its TLS handshake, and would be moved with every request.
-        let connection = Box::pin(connect(origin)).await?;
+        let connection = Box::pin(connect(origin, peer)).await?;
         connected();
         Ok((connection, false))
     }

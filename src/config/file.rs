@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use super::yaml::{At, Named, YamlNode};
+use super::yaml::{At, Named, Switched, YamlNode};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -137,6 +137,19 @@ pub(super) struct FlowiseSection {
     pub(super) response_timeout: Field,
     pub(super) stream_idle_timeout: Field,
     pub(super) pass_headers: Field,
+    pub(super) health: Switched<HealthCheckSection>,
+    pub(super) slow_start: Field,
+    pub(super) dns_refresh: Field,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct HealthCheckSection {
+    pub(super) path: Field,
+    pub(super) interval: Field,
+    pub(super) timeout: Field,
+    pub(super) healthy_threshold: Field,
+    pub(super) unhealthy_threshold: Field,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -35,7 +35,7 @@ pub use limits::{AuthFailures, Plan, Quota, QuotaPeriod, Rate};
 pub use origin::{OriginError, Origins};
 pub(crate) use part::ConfigPart;
 pub use secret::{Secret, SecretFile};
-pub use upstream::{Engine, EngineLimits, Flowise, Upstream, UpstreamKind, UpstreamUrl};
+pub use upstream::{Engine, EngineLimits, Flowise, HealthCheck, Upstream, UpstreamKind, UpstreamUrl};
 pub use valkey::{OnLoss, QuotasOnLoss, RatesOnLoss, Valkey, ValkeyMode, ValkeyServer};
 
 /// Whether JavaScript gives a name a meaning of its own; Flowise would not take it for a plain field.

@@ -6,6 +6,7 @@
 mod address;
 mod browsers;
 mod chatflows;
+mod health;
 mod json;
 mod pass_headers;
 mod plans;

@@ -74,6 +74,37 @@ pub struct Flowise {
     pub stream_idle_timeout: Duration,
     /// Header fields of clients that go on to it, beside those that always do.
     pub pass_headers: Vec<HeaderName>,
+    /// `None`: none but what connections show.
+    pub health: Option<Arc<HealthCheck>>,
+    /// How long a server that has come back takes to be given as much as the others; zero: at once.
+    pub slow_start: Duration,
+    /// How often names in `urls` are looked up.
+    pub dns_refresh: Duration,
+}
+
+/// How servers are checked, whether somebody asks them or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    pub path: Box<str>,
+    pub interval: Duration,
+    /// For one check, all in all.
+    pub timeout: Duration,
+    /// Checks in a row until a server is healthy again, and until it no longer is.
+    pub healthy_threshold: u32,
+    pub unhealthy_threshold: u32,
+}
+
+impl Default for HealthCheck {
+    fn default() -> Self {
+        Self {
+            // Flowise's own: open, and answered without its database.
+            path: "/api/v1/ping".into(),
+            interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(2),
+            healthy_threshold: 2,
+            unhealthy_threshold: 3,
+        }
+    }
 }
 
 /// `scheme://host:port` of an upstream; no path, no credentials.

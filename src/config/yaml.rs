@@ -23,7 +23,7 @@ use super::content::{self, TooLarge};
 use super::error::Problem;
 pub(crate) use items::{ItemSink, each_item};
 pub(crate) use nearest::suggest;
-pub(crate) use value::{At, Located, Named, Value, YamlNode};
+pub(crate) use value::{At, Located, Named, Switched, Value, YamlNode};
 
 /// Bytes of a document that is read into one tree.
 const MAX_BYTES: usize = content::MOST_SETTINGS;

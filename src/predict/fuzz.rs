@@ -78,6 +78,7 @@ fn without_empty_lines(text: &str) -> String {
 fn fuzz_views() {
     let ids = || ChatIds {
         chat: Pair { client: "mine".into(), upstream: "ab12cd34-0000-8000-8000-ab12cd34ab12".into() },
+        is_new: false,
         session: None,
     };
     let listed: Arc<_> = ["token", "sourceDocuments", "metadata"].iter().map(|name| (*name).into()).collect();

@@ -131,6 +131,8 @@ impl Pair {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChatIds {
     pub(crate) chat: Pair,
+    /// Nobody named a chat: it begins here.
+    pub(crate) is_new: bool,
     /// The memory's, if it is named apart from the chat. Else Flowise takes the chat's, and says so in its answer.
     pub(crate) session: Option<Pair>,
 }

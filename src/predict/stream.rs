@@ -244,7 +244,7 @@ mod tests {
         let mut policy = chatflow(&[]);
         (policy.events, policy.response) = (Events::Widget, shape);
         let chat = Pair { client: "a".into(), upstream: "a".into() };
-        let view = View::new(&policy, &ChatIds { chat, session: None }).into_stream();
+        let view = View::new(&policy, &ChatIds { chat, is_new: false, session: None }).into_stream();
         let cut = Some(Box::pin(cut.clone().cancelled_owned()));
         let bounds = Bounds { idle: Some(Duration::from_secs(20)), cut };
         EventBody::new(ScriptedSource(pieces.to_vec(), None), Some(view), bounds)

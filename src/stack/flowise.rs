@@ -20,9 +20,10 @@ use crate::policy::Flow;
 use crate::predict::answer::View;
 use crate::upstream::abort::{AbortGuard, Chat};
 use crate::upstream::answer::Shaping;
+use crate::upstream::choice::Affinity;
 use crate::upstream::forward::Forward;
 use crate::upstream::outgoing::Outgoing;
-use crate::upstream::target::{FlowiseCredentials, Target, fnv1a};
+use crate::upstream::target::{FlowiseCredentials, Target};
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
 use crate::wire::hop;
@@ -50,7 +51,11 @@ pub(super) struct FlowiseCall<'a> {
 impl FlowiseCall<'_> {
     pub(super) async fn predict(&self, head: Box<Parts>, body: ClientBody) -> Result<Response<Body>, Refusal> {
         match self.flow.config.body {
-            BodyMode::Passthrough => self.pass(head, "prediction", body).await,
+            BodyMode::Passthrough => {
+                // The chat is in the body, which nobody reads: callers at least stay where they are.
+                let affinity = Affinity::chat(&self.context.client_text);
+                self.pass(head, "prediction", body, affinity).await
+            }
             BodyMode::Checked => {
                 let prediction = check_body::<Bytes>(body, self.flow, self.context).await?;
                 let chat = &prediction.ids.chat.upstream;
@@ -64,7 +69,7 @@ impl FlowiseCall<'_> {
                 request.field("content-type", &JSON);
                 // As below.
                 drop(head);
-                let chat = fnv1a(prediction.ids.chat.upstream.as_bytes());
+                let affinity = Affinity::of_chat(&prediction.ids.chat.upstream, prediction.ids.is_new);
                 let view = View::of_flowise(&self.flow.config, &prediction.ids);
                 let abort = AbortGuard::new(
                     &self.environment.aborts,
@@ -77,17 +82,23 @@ impl FlowiseCall<'_> {
                     lease,
                 );
                 let body = Outgoing::full(prediction.body);
-                self.send(Forward::new(request, body, chat), Some(abort), view).await
+                self.send(Forward::new(request, body, affinity), Some(abort), view).await
             }
         }
     }
 
     pub(super) async fn upsert(&self, head: Box<Parts>, body: ClientBody) -> Result<Response<Body>, Refusal> {
-        self.pass(head, "vector/upsert", body).await
+        self.pass(head, "vector/upsert", body, Affinity::Nothing).await
     }
 
     /// Sends a client's body on as it comes.
-    async fn pass(&self, head: Box<Parts>, route: &str, body: ClientBody) -> Result<Response<Body>, Refusal> {
+    async fn pass(
+        &self,
+        head: Box<Parts>,
+        route: &str,
+        body: ClientBody,
+        affinity: Affinity,
+    ) -> Result<Response<Body>, Refusal> {
         // What a key or a token forces must not silently be missing.
         if self.context.token.get().is_some() || self.context.key().is_some_and(|key| !key.vars.is_empty()) {
             return Err(Rule::ForcedVars
@@ -98,9 +109,7 @@ impl FlowiseCall<'_> {
         // It holds the connection's read buffer, which can be used again while the answer is waited for.
         drop(head);
         let body = Outgoing::passing(body, self.context.body_bounds()).await?;
-        // The chat is in the body, which nobody reads: callers at least stay where they are.
-        let chat = fnv1a(self.context.client_text.as_bytes());
-        self.send(Forward::new(request, body, chat), None, None).await
+        self.send(Forward::new(request, body, affinity), None, None).await
     }
 
     pub(super) async fn send(
@@ -145,7 +154,7 @@ impl FlowiseCall<'_> {
     /// Whether Flowise says that the chatflow's answers are streams.
     pub(super) async fn streams(&self, head: &Parts) -> Result<bool, Refusal> {
         let request = self.head(Method::GET, "chatflows-streaming", head);
-        let forward = Forward::new(request, Outgoing::EMPTY, fnv1a(self.id.as_bytes()));
+        let forward = Forward::new(request, Outgoing::EMPTY, Affinity::Nothing);
         self.json(forward, |json| json.get("isStreaming")?.as_bool()).await
     }
 

@@ -22,9 +22,9 @@ use crate::predict::json::{Object, text_of};
 use crate::predict::multipart::{Rewriter, TextLimit};
 use crate::predict::session::Pair;
 use crate::upstream::abort::abort_path;
+use crate::upstream::choice::Affinity;
 use crate::upstream::forward::Forward;
 use crate::upstream::outgoing::Outgoing;
-use crate::upstream::target::fnv1a;
 use crate::widget::{chatbot, fields, files, handle, rows};
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
@@ -124,7 +124,7 @@ impl FlowiseCall<'_> {
         shown: fn(&Value) -> Option<Value>,
     ) -> Result<Response<Body>, Refusal> {
         let request = self.head_of(Method::GET, &["/api/v1/", route, "/", self.id], head);
-        self.json_again(forward(request, Outgoing::EMPTY, self.id), shown).await.map(told)
+        self.json_again(Forward::new(request, Outgoing::EMPTY, Affinity::Nothing), shown).await.map(told)
     }
 
     async fn rate(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
@@ -134,7 +134,7 @@ impl FlowiseCall<'_> {
         let seal = |id: &str| namespace.as_ref().and_then(|namespace| handle::seal(self.name(), id, namespace));
         let request = self.head_of(Method::POST, &["/api/v1/feedback"], head);
         let stored = |answer: &Value| rows::stored(answer, RATING, self.name(), &chat, seal);
-        self.json(with_json(request, &row, &chat.upstream), stored).await.map(|answer| said(&answer))
+        self.json(with_json(request, &row, Affinity::chat(&chat.upstream)), stored).await.map(|answer| said(&answer))
     }
 
     async fn keep_lead(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
@@ -142,7 +142,7 @@ impl FlowiseCall<'_> {
         let row = fields::lead(body, self.id, &chat)?;
         let request = self.head_of(Method::POST, &["/api/v1/leads"], head);
         let stored = |answer: &Value| rows::stored(answer, LEAD, self.name(), &chat, |_| None);
-        self.json(with_json(request, &row, &chat.upstream), stored).await.map(|answer| said(&answer))
+        self.json(with_json(request, &row, Affinity::chat(&chat.upstream)), stored).await.map(|answer| said(&answer))
     }
 
     async fn update_feedback(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
@@ -154,14 +154,14 @@ impl FlowiseCall<'_> {
         }
         let update = fields::feedback_update(body)?;
         let request = self.head_of(Method::PUT, &["/api/v1/feedback/", id], head);
-        self.json(with_json(request, &update, id), rows::outcome).await.map(|answer| said(&answer))
+        self.json(with_json(request, &update, Affinity::Nothing), rows::outcome).await.map(|answer| said(&answer))
     }
 
     async fn abort(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
         let chat = self.chat(named_by_path(head)?);
         let path = abort_path(self.id, &chat.upstream).ok_or(Refusal::NotFound)?;
         let request = self.head_of(Method::PUT, &[&path], head);
-        let forward = forward(request, Outgoing::EMPTY, &chat.upstream);
+        let forward = Forward::new(request, Outgoing::EMPTY, Affinity::chat(&chat.upstream));
         self.json(forward, rows::outcome).await.map(|answer| said(&answer))
     }
 
@@ -169,14 +169,16 @@ impl FlowiseCall<'_> {
         let chat = self.chat(fields::id(body, "chatId")?);
         let asked = fields::speech(body, self.id, &chat, self.flow.config.max_question_chars)?;
         let request = self.head_of(Method::POST, &["/api/v1/text-to-speech/generate"], head);
-        self.send(with_json(request, &asked, &chat.upstream), None, None).await
+        self.send(with_json(request, &asked, Affinity::chat(&chat.upstream)), None, None).await
     }
 
     async fn stop_speech(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
         let chat = self.chat(fields::id(body, "chatId")?);
         let asked = fields::speech_abort(body, self.id, &chat)?;
         let request = self.head_of(Method::POST, &["/api/v1/text-to-speech/abort"], head);
-        self.json(with_json(request, &asked, &chat.upstream), rows::outcome).await.map(|answer| said(&answer))
+        self.json(with_json(request, &asked, Affinity::chat(&chat.upstream)), rows::outcome)
+            .await
+            .map(|answer| said(&answer))
     }
 
     async fn uploaded_file(&self, head: &Parts) -> Result<Response<Body>, Refusal> {
@@ -187,7 +189,7 @@ impl FlowiseCall<'_> {
         path.push_str("&fileName=");
         segment::push(&mut path, &wanted.name);
         let request = self.head_of(Method::GET, &[&path], head);
-        self.hand_out(forward(request, Outgoing::EMPTY, &chat.upstream), &wanted.name).await
+        self.hand_out(Forward::new(request, Outgoing::EMPTY, Affinity::chat(&chat.upstream)), &wanted.name).await
     }
 
     async fn assistants_file(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
@@ -196,7 +198,7 @@ impl FlowiseCall<'_> {
         fields::nothing_else(body)?;
         let asked = json!({ "chatflowId": &**self.id, "chatId": chat.upstream, "fileName": name });
         let request = self.head_of(Method::POST, &["/api/v1/openai-assistants-file/download"], head);
-        self.hand_out(with_json(request, &asked, &chat.upstream), &name).await
+        self.hand_out(with_json(request, &asked, Affinity::chat(&chat.upstream)), &name).await
     }
 
     async fn hand_out(&self, forward: Forward, name: &str) -> Result<Response<Body>, Refusal> {
@@ -222,17 +224,15 @@ impl FlowiseCall<'_> {
             &written.map_err(|_| Refusal::UnsupportedMediaType("The boundary of this form cannot be read."))?,
         );
         let body = Outgoing::rewritten(upload, self.context.body_bounds(), rewriter).await?;
-        self.json(forward(request, body, &chat.upstream), rows::attachments).await.map(|answer| said(&answer))
+        self.json(Forward::new(request, body, Affinity::chat(&chat.upstream)), rows::attachments)
+            .await
+            .map(|answer| said(&answer))
     }
 }
 
-fn with_json(mut request: RequestHead, body: &Value, chat: &str) -> Forward {
+fn with_json(mut request: RequestHead, body: &Value, affinity: Affinity) -> Forward {
     request.field("content-type", &JSON);
-    forward(request, Outgoing::full(body.to_string().into()), chat)
-}
-
-fn forward(head: RequestHead, body: Outgoing, chat: &str) -> Forward {
-    Forward::new(head, body, fnv1a(chat.as_bytes()))
+    Forward::new(request, Outgoing::full(body.to_string().into()), affinity)
 }
 
 fn said(answer: &Value) -> Response<Body> {

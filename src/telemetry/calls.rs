@@ -56,10 +56,24 @@ impl CallMetrics {
             }
             Error::Resolve(_) | Error::Connect(_) | Error::Tls(_) | Error::Timeout(Wait::Connection) => {
                 self.count(upstream, "connect");
-                let (cause, advice) = (cause(error), advice(error));
+                let CallReason { cause, advice } = CallReason::of(error);
                 tracing::warn!(upstream, url, %error, cause, advice, "upstream not reachable");
             }
         }
+    }
+}
+
+/// What stands behind an error, for whoever runs the gateway.
+#[derive(Debug, Default)]
+pub(crate) struct CallReason {
+    pub(crate) cause: String,
+    /// What can be done about it.
+    pub(crate) advice: Option<&'static str>,
+}
+
+impl CallReason {
+    pub(crate) fn of(error: &Error) -> Self {
+        Self { cause: cause(error), advice: advice(error) }
     }
 }
 

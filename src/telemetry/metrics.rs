@@ -33,6 +33,7 @@ pub(crate) struct Metrics {
     pub(crate) rejected: IntCounterVec,
     pub(crate) upstream_errors: IntCounterVec,
     pub(crate) upstream_healthy: IntGaugeVec,
+    pub(crate) upstream_addresses: IntGaugeVec,
     pub(crate) aborts: IntCounterVec,
     pub(crate) reloads: Reloads,
     pub(crate) keys: IntGaugeVec,
@@ -160,8 +161,13 @@ impl Metrics {
             )?,
             upstream_healthy: declare.gauges(
                 "flowgate_upstream_healthy",
-                "1 while the upstream accepts connections.",
+                "1 while a server of that URL accepts connections and passes its checks.",
                 &["upstream", "url"],
+            )?,
+            upstream_addresses: declare.gauges(
+                "flowgate_upstream_addresses",
+                "Addresses of that URL's host by state: healthy, unhealthy.",
+                &["upstream", "url", "state"],
             )?,
             aborts: declare.counters(
                 "flowgate_upstream_aborts_total",

@@ -10,9 +10,10 @@ use std::time::Duration;
 use http::Method;
 use tokio::sync::mpsc;
 
+use super::choice::Affinity;
 use super::forward::{Forward, UpstreamClient};
 use super::outgoing::Outgoing;
-use super::target::{FlowiseCredentials, Target, fnv1a};
+use super::target::{FlowiseCredentials, Target};
 use crate::client::RequestHead;
 use crate::state::chats::ChatLease;
 use crate::wire::segment;
@@ -68,7 +69,7 @@ async fn abort(upstreams: &UpstreamClient, chat: Chat) {
     if let Some(credentials) = chat.credentials {
         head.lines(credentials.fields());
     }
-    let mut forward = Forward::new(head, Outgoing::EMPTY, fnv1a(chat.id.as_bytes()));
+    let mut forward = Forward::new(head, Outgoing::EMPTY, Affinity::chat(&chat.id));
     let outcome = tokio::time::timeout(PATIENCE, upstreams.send(&chat.target, &mut forward)).await;
     let result = match outcome {
         Ok(Ok(answer)) if answer.status.is_success() => "ok",

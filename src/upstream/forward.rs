@@ -1,9 +1,11 @@
-//! Sends one request to an upstream, at one of its endpoints.
+//! Sends one request to an upstream, to one of its servers.
 //!
-//! The time limit is for all of them together. The next endpoint is asked only if nothing of the request was sent.
+//! The time limit is for all of them together. The next one is asked only if nothing of the request was sent.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
+use super::choice::{Affinity, Chosen};
 use super::outgoing::{Outgoing, UploadFault};
 use super::target::Target;
 use crate::client::{Client, Error, Request, RequestHead, Response, Wait};
@@ -17,60 +19,68 @@ pub(crate) struct UpstreamClient {
     pub(crate) client: Client,
     pub(crate) calls: CallMetrics,
     pub(crate) metrics: Arc<Metrics>,
+    /// Counts requests.
+    turn: Cell<u64>,
 }
 
-/// A request without its endpoint.
+/// A request without its server.
 pub(crate) struct Forward {
     request: Request,
     upload: Option<UploadFault>,
-    /// What keeps one chat at one endpoint.
-    chat: u64,
+    affinity: Affinity,
 }
 
 impl Forward {
-    pub(crate) fn new(head: RequestHead, body: Outgoing, chat: u64) -> Self {
+    pub(crate) fn new(head: RequestHead, body: Outgoing, affinity: Affinity) -> Self {
         let Outgoing { body, upload } = body;
-        Self { request: Request::new(head, body), upload, chat }
+        Self { request: Request::new(head, body), upload, affinity }
     }
 }
 
 impl UpstreamClient {
     pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
         let client = Client::new(hop::passes_downstream);
-        Self { client, calls: CallMetrics::new(metrics), metrics: Arc::clone(metrics) }
+        Self { client, calls: CallMetrics::new(metrics), metrics: Arc::clone(metrics), turn: Cell::default() }
     }
 
     /// The head of the upstream's answer, or why there is none.
     /// Borrowed, since a future holds what it is given twice.
     pub(crate) async fn send(&self, target: &Target, forward: &mut Forward) -> Result<Response, Refusal> {
-        let result = self.ask(target, &mut forward.request, forward.chat).await;
+        let result = self.ask(target, &mut forward.request, forward.affinity).await;
         // An upload that failed says better what went wrong than the connection it took down.
         result.map_err(|refusal| forward.upload.as_ref().and_then(UploadFault::refusal).unwrap_or(refusal))
     }
 
-    async fn ask(&self, target: &Target, request: &mut Request, chat: u64) -> Result<Response, Refusal> {
-        for endpoint in target.candidates(chat) {
-            let error = match self.client.send(&endpoint.origin, request, &|| endpoint.health.connected()).await {
+    async fn ask(&self, target: &Target, request: &mut Request, affinity: Affinity) -> Result<Response, Refusal> {
+        let turn = self.turn.replace(self.turn.get().wrapping_add(1));
+        // No memory is asked for before there is something in it.
+        let mut tried = Vec::new();
+        while let Some(Chosen { origin, url, member }) = target.choose(affinity, turn, &tried) {
+            member.vitals.tried();
+            let connected = || url.connected(&member);
+            let error = match self.client.send(origin, &member.peer, request, &connected).await {
                 Ok(response) => {
+                    // Over a connection from before, perhaps.
+                    connected();
                     self.calls.answered(&target.name, response.first_byte);
                     return Ok(response);
                 }
                 Err(error) => error,
             };
             if error.is_connect() {
-                endpoint.health.failed();
+                url.refused(&member);
             }
-            self.calls.failed(&target.name, &endpoint.origin, &error);
+            self.calls.failed(&target.name, origin, &error);
             match error {
                 Error::Timeout(Wait::Response) => return Err(Refusal::UpstreamTimeout),
                 error if error.was_sent() => {
                     return Err(Refusal::UpstreamError("The chatflow's server broke off before it answered."));
                 }
                 // The next one, if there is one.
-                _ => {}
+                _ => tried.push(member.peer.id()),
             }
         }
-        Err(match target.endpoints.len() {
+        Err(match target.urls.len() {
             1 => Refusal::UpstreamError("The chatflow's server cannot be reached."),
             _ => Refusal::UpstreamUnavailable,
         })

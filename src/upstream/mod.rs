@@ -1,11 +1,13 @@
 //! The backend that forwards to Flowise.
 //!
-//! [`target`]: an upstream as configured, its endpoints and their health; [`forward`]: sending a request, with
-//! time-outs and the only retry that is safe; [`answer`]: what comes back; [`stream`]: an event stream on its way;
+//! [`target`]: an upstream as configured, with its servers; [`choice`]: which of them gets a request; [`checks`]: whether
+//! they work, and where they are; [`forward`]: sending a request, with time-outs and the only retry that is safe; [`answer`]: what comes back; [`stream`]: an event stream on its way;
 //! [`abort`]: telling Flowise that nobody listens any more.
 
 pub(crate) mod abort;
 pub(crate) mod answer;
+pub(crate) mod checks;
+pub(crate) mod choice;
 pub(crate) mod forward;
 pub(crate) mod outgoing;
 pub(crate) mod stream;

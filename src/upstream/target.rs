@@ -1,4 +1,4 @@
-//! One Flowise: as it is configured, and with the connections and the health of its servers; credentials.
+//! One Flowise: as it is configured, and with what is known of its servers and chats; credentials.
 
 use std::ops::Deref;
 use std::path::Path;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::client::{ClientTls, Origin, Reach, Timeouts, TrustError};
 use crate::config::{Flowise, Problem, Problems, Secret, UpstreamUrl};
 use crate::redact::KnownSecrets;
-use crate::state::endpoints::{Endpoints, Health};
+use crate::state::endpoints::{Endpoints, StickTable, UrlState, WatchedUrl};
 
 /// One Flowise as it is configured, with the certificates that it is trusted by.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct FlowiseUpstream {
     pub(crate) name: Arc<str>,
     pub(crate) settings: Flowise,
     /// Of each URL.
-    origins: Vec<Origin>,
+    pub(super) origins: Vec<Origin>,
 }
 
 impl FlowiseUpstream {
@@ -46,7 +46,10 @@ impl FlowiseUpstream {
 #[derive(Debug)]
 pub(crate) struct Target {
     upstream: Arc<FlowiseUpstream>,
-    pub(crate) endpoints: Vec<UpstreamEndpoint>,
+    /// Each URL, with what is known of its servers.
+    pub(super) urls: Vec<(Origin, Arc<UrlState>)>,
+    /// Where its chats are.
+    pub(super) stick_table: Arc<StickTable>,
 }
 
 impl Deref for Target {
@@ -58,29 +61,25 @@ impl Deref for Target {
 }
 
 impl Target {
-    /// Servers that were asked before go on with their connections and their health.
+    /// Servers that were asked before go on with their connections and their health, chats with their servers.
     pub(crate) fn new(upstream: &Arc<FlowiseUpstream>, endpoints: &Endpoints) -> Self {
-        let endpoint = |origin: &Origin| {
-            let (origin, health) = endpoints.find(&upstream.name, origin.clone());
-            UpstreamEndpoint { weight: fnv1a(origin.authority()), origin, health }
-        };
-        Self { upstream: Arc::clone(upstream), endpoints: upstream.origins.iter().map(endpoint).collect() }
+        let url = |origin: &Origin| (origin.clone(), endpoints.url(&upstream.name, origin));
+        Self {
+            urls: upstream.origins.iter().map(url).collect(),
+            stick_table: endpoints.stick_table(&upstream.name),
+            upstream: Arc::clone(upstream),
+        }
     }
 
-    /// Endpoints in the order in which to try them. One chat sticks to one endpoint, because Flowise keeps running
-    /// chats in memory (rendezvous hashing); those that failed a moment ago come last.
-    pub(crate) fn candidates(&self, chat: u64) -> impl Iterator<Item = &UpstreamEndpoint> {
-        let (only, several) = match self.endpoints.as_slice() {
-            [only] => (Some(only), Vec::new()),
-            _ => (None, self.ranked(chat)),
-        };
-        only.into_iter().chain(several)
-    }
-
-    fn ranked(&self, chat: u64) -> Vec<&UpstreamEndpoint> {
-        let mut ranked: Vec<_> = self.endpoints.iter().collect();
-        ranked.sort_by_key(|endpoint| (endpoint.health.is_cooling_down(), mix(chat ^ endpoint.weight)));
-        ranked
+    /// What is to be done about its URLs while it is in force.
+    pub(crate) fn watched(&self) -> impl Iterator<Item = WatchedUrl> {
+        self.urls.iter().map(|(origin, url)| WatchedUrl {
+            upstream: Arc::clone(&self.name),
+            origin: origin.clone(),
+            url: Arc::clone(url),
+            check: self.settings.health.clone(),
+            dns_refresh: self.settings.dns_refresh,
+        })
     }
 }
 
@@ -97,28 +96,6 @@ fn tls(settings: &Flowise) -> Result<ClientTls, Problem> {
             error => error.to_string(),
         },
     })
-}
-
-/// One address of an upstream.
-#[derive(Debug)]
-pub(crate) struct UpstreamEndpoint {
-    pub(crate) origin: Origin,
-    weight: u64,
-    pub(crate) health: Arc<Health>,
-}
-
-/// The number of a chat, or of an endpoint's authority, for rendezvous hashing: FNV-1a, so that every gateway ranks alike.
-/// Nothing hangs on collisions.
-pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
-    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)
-}
-
-/// The finaliser of `SplitMix64`: spreads similar inputs.
-fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
 
 /// How the gateway shows Flowise who it is: guides say `X-API-KEY`, Flowise reads `Authorization`, so both.
@@ -157,43 +134,5 @@ impl FlowiseCredentials {
 impl std::fmt::Debug for FlowiseCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Credentials([redacted])")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn target(hosts: &[&str]) -> Target {
-        let urls = hosts.iter().map(|host| UpstreamUrl { https: false, host: (*host).into(), port: 3000 }).collect();
-        let settings = Flowise {
-            urls,
-            api_key: None,
-            ca: None,
-            connect_timeout: Duration::from_secs(1),
-            response_timeout: Duration::from_secs(1),
-            stream_idle_timeout: Duration::from_secs(1),
-            pass_headers: Vec::new(),
-        };
-        let upstream = Arc::new(FlowiseUpstream::new(&"test".into(), &settings).unwrap());
-        Target::new(&upstream, &Endpoints::default())
-    }
-
-    #[test]
-    fn a_chat_keeps_its_endpoint_while_that_is_healthy() {
-        let target = target(&["a", "b", "c"]);
-        let firsts: Vec<_> = (0..300).map(|chat| target.ranked(chat)[0].origin.to_string()).collect();
-        for host in ["a", "b", "c"] {
-            let share = firsts.iter().filter(|first| **first == format!("http://{host}:3000")).count();
-            assert!((60..140).contains(&share), "{host} has {share} of 300");
-        }
-        target.ranked(7)[0].health.failed();
-        let first = firsts[7].clone();
-        assert_ne!(target.ranked(7)[0].origin.to_string(), first);
-        assert_eq!(target.ranked(7)[2].origin.to_string(), first);
-        target.ranked(7)[2].health.connected();
-        assert_eq!(target.ranked(7)[0].origin.to_string(), first);
     }
 }

@@ -11,6 +11,7 @@ use std::process::{Child, Command, Output, Stdio};
 use crate::harness::client;
 use crate::harness::gateway::{BINARY, config, keys};
 use crate::harness::tls::Authority;
+use crate::harness::upstream::Upstream;
 use crate::harness::wait_for;
 
 const PATH: &str = "/api/v1/prediction/support";
@@ -92,6 +93,53 @@ fn check_names_every_mistake_with_its_place_and_ends_with_code_2() {
     {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
+}
+
+#[test]
+fn check_online_says_of_each_url_what_is_wrong_with_code_1() {
+    let (alive, dead) = (Upstream::answering(), std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let clear = Upstream::raw(|_, mut stream| {
+        let _ = std::io::Read::read(&mut stream, &mut [0; 512]);
+        let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    });
+    let ill = Upstream::start(|_, reply| reply.json("503 Service Unavailable", "{}"));
+    // Nobody listens there any more.
+    let (closed, folder) = (dead.local_addr().expect("bound"), folder());
+    drop(dead);
+    let file = folder.path().join("flowgate.yaml");
+    let check = |urls: &[String], more: &str| {
+        let one = format!("'http://{}'", alive.address);
+        let text = config(alive.address, "", more, "", "").replace(&one, &urls.join(", "));
+        fs::write(&file, text).unwrap();
+        run(&["check", "--online", "--config", text_of(&file)])
+    };
+    let url = |address: std::net::SocketAddr| format!("'http://{address}'");
+    let output = check(&[url(alive.address)], ", health: { path: /up }");
+    assert_eq!((output.status.code(), err(&output).as_str()), (Some(0), ""));
+    let ok = format!("upstreams.flowise: http://{}: ok", alive.address);
+    assert_eq!(out(&output).lines().last(), Some(&*ok));
+    assert_eq!(alive.wait_request("GET", "/up").header("authorization"), None);
+
+    let tls = format!("'https://{}'", clear.address);
+    let unknown = "'http://flowise.invalid:3000'".to_owned();
+    let output = check(&[url(alive.address), url(closed), url(ill.address), tls, unknown], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(out(&output).lines().any(|line| line == ok), "{}", out(&output));
+    assert_eq!(alive.wait_request("GET", "/api/v1/ping").header("x-api-key"), None);
+    let shown = err(&output);
+    for (url, what) in [
+        (format!("http://{closed}"), "cannot connect: Connection refused"),
+        (format!("http://{}", ill.address), "the check was answered with 503"),
+        (format!("https://{}", clear.address), "the server does not speak TLS on this port"),
+        ("http://flowise.invalid:3000".to_owned(), "cannot resolve the name"),
+    ] {
+        let line = shown.lines().find(|line| line.starts_with(&format!("upstreams.flowise: {url}: ")));
+        assert!(line.is_some_and(|line| line.contains(what)), "{url} {what} in\n{shown}");
+    }
+    assert_eq!(shown.lines().count(), 4, "{shown}");
+    // Mistakes come first.
+    fs::write(&file, "upstreams: {}").unwrap();
+    assert_eq!(run(&["check", "--online", "--config", text_of(&file)]).status.code(), Some(2));
 }
 
 #[test]

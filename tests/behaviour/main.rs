@@ -70,5 +70,6 @@ mod tokens;
 mod transcripts;
 mod uploads;
 mod upstream_faults;
+mod upstream_health;
 mod upstream_tls;
 mod widget;

@@ -13,10 +13,25 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Arguments in, exit code out.
     ("main", &["cli"]),
     // Commands may read and check everything that they show or write; what runs, runs by way of `app`. `check` builds
-    // the policy that `serve` would run on.
-    ("cli", &["app", "policy", "engine", "state::endpoints", "keys", "config", "telemetry"]),
-    // One state for the process, to which policies are bound.
-    ("app", &["server", "admin", "reload", "snapshot", "policy", "engine", "state", "keys", "config", "telemetry"]),
+    // the policy that `serve` would run on, and asks its upstreams whether they are there.
+    ("cli", &["app", "upstream::checks", "policy", "engine", "state::endpoints", "keys", "config", "telemetry"]),
+    // One state for the process, to which policies are bound. The control thread checks upstreams.
+    (
+        "app",
+        &[
+            "server",
+            "admin",
+            "reload",
+            "snapshot",
+            "policy",
+            "engine",
+            "upstream::checks",
+            "state",
+            "keys",
+            "config",
+            "telemetry",
+        ],
+    ),
     // What tests hold the pages against.
     ("tables", &["stack::routes", "policy::Callers", "wire::refusal"]),
     // Peers that know nothing of each other. The worker makes what its stack works with: pool and queue of aborts.

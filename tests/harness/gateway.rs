@@ -16,13 +16,16 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_flowgate");
 
 /// A configuration in front of one upstream, on free ports; `more` is appended to it (top-level sections other than
 /// `server`, `admin`, `upstreams`, `chatflows`), `chatflow` to the chatflow `support` (`, name: value ...`). Ids go on as
-/// they come unless `chatflow` says otherwise, so that what is compared is what was sent.
+/// they come unless `chatflow` says otherwise, so that what is compared is what was sent; nobody checks the upstream's health
+/// unless `flowise` says otherwise.
 pub(crate) fn config(upstream: SocketAddr, server: &str, flowise: &str, chatflow: &str, more: &str) -> String {
+    // Checks would be requests that nobody has made.
+    let health = if flowise.contains("health:") { "" } else { ", health: false" };
     let ids = if chatflow.contains("isolate_sessions") { "" } else { ", isolate_sessions: false" };
     format!(
         "server: {{ listen: '127.0.0.1:0', workers: 1{server} }}\n\
          admin: {{ listen: '127.0.0.1:0' }}\n\
-         upstreams:\n  flowise: {{ flowise: {{ urls: ['http://{upstream}'], api_key: upstream-key{flowise} }} }}\n\
+         upstreams:\n  flowise: {{ flowise: {{ urls: ['http://{upstream}'], api_key: upstream-key{flowise}{health} }} }}\n\
          chatflows:\n  support: {{ upstream: flowise, id: {FLOW}{ids}{chatflow} }}\n\
          {more}\n"
     )

@@ -9,6 +9,7 @@ pub(crate) mod md5;
 pub(crate) mod model;
 pub(crate) mod mounted;
 pub(crate) mod predictions;
+pub(crate) mod restarting;
 pub(crate) mod store;
 pub(crate) mod tls;
 pub(crate) mod tokens;

@@ -160,6 +160,12 @@ impl Upstream {
         Self::accept(move |connection, stream, seen| serve(&stream, connection, seen, &script))
     }
 
+    /// The same as [`answering`](Self::answering), where there is a listener already.
+    pub(crate) fn answering_on(listener: TcpListener) -> Self {
+        let script = |_: &Seen, reply: &mut Reply| reply.json("200 OK", ANSWER);
+        Self::on(listener, move |connection, stream, seen| serve(&stream, connection, seen, &script))
+    }
+
     /// Calls `script` for each connection (counted from 0), for upstreams that do not speak HTTP as they should.
     pub(crate) fn raw(script: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> Self {
         Self::accept(move |connection, stream, _| script(connection, stream))
@@ -167,6 +173,10 @@ impl Upstream {
 
     fn accept(script: impl Fn(usize, TcpStream, &Mutex<Vec<Seen>>) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::on(listener, script)
+    }
+
+    fn on(listener: TcpListener, script: impl Fn(usize, TcpStream, &Mutex<Vec<Seen>>) + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().expect("bound");
         let upstream = Self { address, seen: Arc::default(), ended: Arc::default(), panicked: Arc::default() };
         let script = Arc::new(script);
@@ -245,7 +255,11 @@ fn serve(stream: &TcpStream, connection: usize, seen: &Mutex<Vec<Seen>>, script:
     }
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>, mut stream: &TcpStream, connection: usize) -> Option<Seen> {
+pub(crate) fn read_request(
+    reader: &mut BufReader<TcpStream>,
+    mut stream: &TcpStream,
+    connection: usize,
+) -> Option<Seen> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();

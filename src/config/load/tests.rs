@@ -4,14 +4,15 @@ mod mistakes;
 use std::fs;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::*;
 use crate::config::{
-    Access, AuthFailures, BodyMode, Events, LogFormat, LogLevel, OnLoss, Quota, QuotaPeriod, QuotasOnLoss, RatesOnLoss,
-    ResponseShape, Secret, UpstreamKind, ValkeyMode,
+    Access, AuthFailures, BodyMode, Events, Flowise, HealthCheck, LogFormat, LogLevel, OnLoss, Quota, QuotaPeriod,
+    QuotasOnLoss, RatesOnLoss, ResponseShape, Secret, UpstreamKind, ValkeyMode,
 };
 
 const UUID: &str = "9d2b4ae3-1f5e-4c00-9000-000000000000";
@@ -98,11 +99,35 @@ fn with_section(lines: &str) -> String {
     format!("{MINIMAL}{lines}\n")
 }
 
-fn flowise(config: &Config) -> &crate::config::Flowise {
+fn flowise(config: &Config) -> &Flowise {
     match &config.upstreams[0].kind {
         UpstreamKind::Flowise(flowise) => flowise,
         UpstreamKind::Engine(_) | UpstreamKind::Demo => panic!("another kind of upstream"),
     }
+}
+
+#[test]
+fn health_checks_are_set_or_turned_off() {
+    let health = |lines: &str| {
+        let config = load_text(&with_flowise(&format!("urls: [http://a]\n{lines}")));
+        let Flowise { health, slow_start, dns_refresh, .. } = flowise(&config).clone();
+        (health.map(|check| HealthCheck::clone(&check)), slow_start, dns_refresh)
+    };
+    let (seconds, otherwise) = (Duration::from_secs, HealthCheck::default());
+    assert_eq!(health("health: false\nslow_start: null\ndns_refresh: 1s"), (None, Duration::ZERO, seconds(1)));
+    for lines in ["health:", "health: {}", "health: { path: /api/v1/ping }"] {
+        assert_eq!(health(lines), (Some(otherwise.clone()), seconds(10), seconds(10)), "{lines}");
+    }
+    let some = HealthCheck {
+        path: "/up?a=b".into(),
+        interval: seconds(60),
+        timeout: Duration::from_millis(50),
+        healthy_threshold: 1,
+        unhealthy_threshold: 100,
+    };
+    let lines =
+        "health: { path: '/up?a=b', interval: 1m, timeout: 50ms, healthy_threshold: 1, unhealthy_threshold: 100 }";
+    assert_eq!(health(lines).0, Some(some));
 }
 
 #[test]
@@ -135,6 +160,8 @@ fn five_lines_give_every_default() {
     assert_eq!((&upstream.api_key, &upstream.ca), (&None, &None));
     let times = [upstream.connect_timeout, upstream.response_timeout, upstream.stream_idle_timeout];
     assert_eq!(times.map(|time| time.as_secs()), [2, 120, 120]);
+    let times = [upstream.slow_start, upstream.dns_refresh];
+    assert_eq!((times.map(|time| time.as_secs()), &upstream.health), ([10, 10], &Some(Arc::default())));
 
     let plans: Vec<_> = config
         .plans

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::address;
 use super::pass_headers::pass_headers;
 use super::reader::{FieldReader, is_name, non_null};
+use super::{address, health};
 use crate::config::file::{self, Field};
 use crate::config::units::{parse_size, parse_time_limit};
 use crate::config::yaml::{At, Named, Value, YamlNode};
@@ -138,6 +138,9 @@ fn flowise(reader: &mut FieldReader<'_>, name: &At<String>, file: file::FlowiseS
         pass_headers: pass_headers(reader, &file.pass_headers),
         api_key: key(reader, non_null(file.api_key), &non_null(file.api_key_file)),
         ca: ca(reader, &non_null(file.ca_file)),
+        health: file.health.0.as_ref().map(|file| Arc::new(health::check(reader, file))),
+        slow_start: health::slow_start(reader, file.slow_start),
+        dns_refresh: health::dns_refresh(reader, &file.dns_refresh),
     }
 }
 

@@ -17,7 +17,7 @@ use serde::forward_to_deserialize_any;
 
 use self::access::{LocatedMembers, Member, NodeMap, NodeSequence};
 use self::error::DeserializeError;
-use super::value::{AT, LOCATED};
+use super::value::{AT, LOCATED, SWITCHED};
 use super::{At, Report, Value, YamlNode, suggest};
 
 /// Characters of one name that a field path shows.
@@ -198,7 +198,11 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_, '_> {
         if name == LOCATED {
             return visitor.visit_seq(LocatedMembers { reader: self, next: Member::Line, has_field: false });
         }
-        visitor.visit_newtype_struct(self)
+        match (name == SWITCHED, &self.node.value) {
+            (false, _) => visitor.visit_newtype_struct(self),
+            (true, Value::Bool(false)) => visitor.visit_none(),
+            (true, _) => visitor.visit_some(self),
+        }
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeserializeError> {

@@ -9,6 +9,8 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 pub(super) const AT: &str = "flowgate::At";
 /// The same for [`Located`].
 pub(super) const LOCATED: &str = "flowgate::Located";
+/// The name under which [`Switched`] asks a deserializer for nothing, where there is `false`.
+pub(super) const SWITCHED: &str = "flowgate::Switched";
 
 /// A value, where it stands in the file (line and column from 1) and in which field.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,6 +76,40 @@ impl Value {
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{}]", self.kind())
+    }
+}
+
+/// A section that `false` turns off, which is not the same as leaving it out.
+#[derive(Debug)]
+pub(crate) struct Switched<T>(pub(crate) Option<T>);
+
+impl<T: Default> Default for Switched<T> {
+    fn default() -> Self {
+        Self(Some(T::default()))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Switched<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(SWITCHED, SwitchedVisitor(PhantomData))
+    }
+}
+
+struct SwitchedVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for SwitchedVisitor<T> {
+    type Value = Switched<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map or false")
+    }
+
+    fn visit_none<E>(self) -> Result<Switched<T>, E> {
+        Ok(Switched(None))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Switched<T>, D::Error> {
+        T::deserialize(deserializer).map(|section| Switched(Some(section)))
     }
 }
 

@@ -111,7 +111,7 @@ impl Endpoint {
         let Services { client, calls, .. } = run.services;
         let mut request = Request::new(head, body);
         let connected = || self.health.connected();
-        match client.send(&self.origin, &mut request, &connected).await {
+        match client.send(&self.origin, self.origin.peer(), &mut request, &connected).await {
             Ok(response) => {
                 calls.answered(&self.upstream, response.first_byte);
                 Ok(response)

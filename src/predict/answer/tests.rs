@@ -7,7 +7,7 @@ use super::*;
 const UPSTREAM: &str = "ab12cd34-0000-8000-8000-ab12cd34ab12";
 
 fn ids() -> ChatIds {
-    ChatIds { chat: Pair { client: "my \"chat\"".into(), upstream: UPSTREAM.into() }, session: None }
+    ChatIds { chat: Pair { client: "my \"chat\"".into(), upstream: UPSTREAM.into() }, is_new: false, session: None }
 }
 
 fn view(names: Option<&[&str]>, shape: ResponseShape) -> View {

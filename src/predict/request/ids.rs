@@ -22,12 +22,13 @@ pub(super) fn ids(
     let chat = caller.session.map(str::to_owned).or(chat);
     let namespace = caller.namespace.as_ref();
     let session = session.map(|session| Pair::new(session, namespace));
+    let is_new = chat.is_none() && session.is_none();
     let chat = match (chat, &session) {
         (Some(chat), _) => Pair::new(chat, namespace),
         (None, Some(session)) => session.clone(),
         (None, None) => Pair::new(chat_id::random().ok_or(Refusal::UpstreamUnavailable)?, namespace),
     };
-    Ok(ChatIds { chat, session })
+    Ok(ChatIds { chat, is_new, session })
 }
 
 /// Ids are strings: Flowise hands an object on to its database (CVE-2026-91937).

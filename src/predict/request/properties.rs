@@ -150,7 +150,9 @@ proptest! {
         let Ok(once) = check::<Bytes>(body.to_string().as_bytes(), &flow, &caller) else { return Ok(()) };
         let twice = check::<Bytes>(&once.body, &flow, &caller).unwrap();
         prop_assert_eq!(once.body, twice.body);
-        prop_assert_eq!(once.ids, twice.ids);
+        prop_assert_eq!((once.ids.chat, once.ids.session), (twice.ids.chat, twice.ids.session));
+        // It has an id by now.
+        prop_assert!(!twice.ids.is_new);
         prop_assert_eq!(once.streaming, twice.streaming);
     }
 

@@ -159,6 +159,30 @@ fn mistakes_in_an_upstream() {
             with_flowise("urls: [http://a, 'http://A:80/']"),
             "4:24 upstreams.f.flowise.urls[1]: this URL stands in the list twice",
         ),
+        (
+            with_flowise("urls: [http://a]\nhealth: true"),
+            "5:15 upstreams.f.flowise.health: expected a map of path, interval",
+        ),
+        (
+            with_flowise("urls: [http://a]\nhealth: { path: ping }"),
+            "5:23 upstreams.f.flowise.health.path: expected a path such as /api/v1/ping",
+        ),
+        (
+            with_flowise("urls: [http://a]\nhealth: { intervall: 5s }"),
+            "5:17 upstreams.f.flowise.health.intervall: unknown field, did you mean `interval`?",
+        ),
+        (
+            with_flowise("urls: [http://a]\nhealth: { interval: 99ms }"),
+            "5:27 upstreams.f.flowise.health.interval: expected at least 100ms",
+        ),
+        (
+            with_flowise("urls: [http://a]\nhealth: { healthy_threshold: 0 }"),
+            "5:36 upstreams.f.flowise.health.healthy_threshold: expected a whole number from 1 to 100",
+        ),
+        (
+            with_flowise("urls: [http://a]\ndns_refresh: 10ms"),
+            "5:20 upstreams.f.flowise.dns_refresh: expected at least 1s",
+        ),
         (with_flowise("connect_timeout: 1s"), "2:3 upstreams.f.flowise.urls: missing: expected a list"),
         (
             with_flowise("urls: [http://a]\napi_key: a\napi_key_file: key"),
