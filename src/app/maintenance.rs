@@ -31,7 +31,7 @@ pub(super) fn restore(policy: &Policy, state: &SharedState) -> Result<Option<Led
         return Ok(None);
     }
     let restored = Ledger::open(&policy.config.state_dir).and_then(|ledger| {
-        state.limits.restore(&ledger.read()?);
+        state.limits.restore(ledger.read()?);
         ledger.write(&state.limits.counts())?;
         Ok(Some(ledger))
     });

@@ -118,6 +118,7 @@ fn plan(name: &str) -> Plan {
         burst: number(10),
         concurrent: number(8),
         quota: None,
+        tokens: None,
         wait: Duration::from_secs(5),
         queue: 32,
     }

@@ -159,6 +159,7 @@ pub(super) struct PlanSection {
     pub(super) burst: Field,
     pub(super) concurrent: Field,
     pub(super) quota: Field,
+    pub(super) tokens: Field,
     pub(super) wait: Field,
     pub(super) queue: Field,
 }

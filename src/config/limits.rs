@@ -14,6 +14,8 @@ pub struct Plan {
     /// Requests and streams in flight.
     pub concurrent: NonZeroU32,
     pub quota: Option<Quota>,
+    /// Tokens of models, as their providers count them.
+    pub tokens: Option<Quota>,
     /// How long a request waits for one of those in flight to end; zero: not at all.
     pub wait: Duration,
     /// How many wait at most.

@@ -14,8 +14,9 @@ impl Policy {
 
     /// Whether counts must be kept. A store keeps them, and a folder as well only if there is to be one.
     pub(crate) fn has_quotas(&self) -> bool {
-        let config = &self.config;
-        (config.valkey.is_none() || config.names_state_dir) && config.plans.iter().any(|plan| plan.quota.is_some())
+        let (config, plans) = (&self.config, &self.config.plans);
+        let is_kept_here = config.valkey.is_none() || config.names_state_dir;
+        plans.iter().any(|plan| plan.tokens.is_some() || (is_kept_here && plan.quota.is_some()))
     }
 
     /// Says whether counts and chats can be kept, if they must be.
@@ -46,11 +47,15 @@ impl Policy {
 
     /// A quota whose counts cannot be kept.
     pub(crate) fn quota_problem(&self, error: &io::Error) -> Problem {
-        let plan = self.config.plans.iter().find(|plan| plan.quota.is_some());
+        let plans = &self.config.plans;
+        let with_quota = plans.iter().find(|plan| plan.quota.is_some()).map(|plan| (plan, "quota"));
+        let counting =
+            with_quota.or_else(|| plans.iter().find(|plan| plan.tokens.is_some()).map(|plan| (plan, "tokens")));
+        let (plan, field) = counting.map_or(("", "quota"), |(plan, field)| (&*plan.name, field));
         Problem {
             file: self.config.path.clone(),
             at: None,
-            field: format!("plans.{}.quota", plan.map_or("", |plan| &plan.name)),
+            field: format!("plans.{plan}.{field}"),
             message: format!(
                 "its counts are kept in the folder {} (state_dir), which cannot be used: {error}",
                 self.config.state_dir.display()

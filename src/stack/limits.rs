@@ -207,11 +207,28 @@ fn visitor(context: &Context) -> Option<Visitor> {
     }
 }
 
+/// Charges what models have taken for the request, to all against whom it was counted.
+pub(super) fn spend(context: &Context, tokens: u64) {
+    if tokens == 0 {
+        return;
+    }
+    if let Some(key) = context.key.get().and_then(|key| context.snapshot.allowance(key)) {
+        key.spend(tokens);
+    }
+    let visitors = context.visitors();
+    if visitors.limits_tokens()
+        && let Some(visitor) = visitor(context)
+    {
+        visitors.allowance(visitor).spend(tokens);
+    }
+}
+
 fn refusal(exceeded: Exceeded) -> Refusal {
     match exceeded {
         Exceeded::Rate { retry_after } => Refusal::RateLimited { retry_after },
         Exceeded::Concurrent => Refusal::TooManyConcurrent,
         Exceeded::Quota { retry_after } => Refusal::QuotaExceeded { retry_after },
+        Exceeded::Tokens { retry_after } => Refusal::TokensExceeded { retry_after },
     }
 }
 

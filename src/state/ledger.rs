@@ -22,12 +22,32 @@ const LOCK: &str = "quota.lock";
 /// Far more than full tables of several plans take.
 const LONGEST: u64 = 64 << 20;
 
-/// What has been counted: by key, and by plan and visitor.
+/// What has been counted: requests, and tokens where some plan limits them.
 #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QuotaCounts {
     pub(crate) keys: BTreeMap<String, QuotaCount>,
-    pub(crate) visitors: BTreeMap<String, BTreeMap<String, QuotaCount>>,
+    pub(crate) visitors: VisitorCounts,
+    /// Left out where there are none, as before there was such a limit.
+    #[serde(default, skip_serializing_if = "CallerCounts::is_empty")]
+    pub(crate) tokens: CallerCounts,
+}
+
+/// Of keys, and of visitors.
+#[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CallerCounts {
+    pub(crate) keys: BTreeMap<String, QuotaCount>,
+    pub(crate) visitors: VisitorCounts,
+}
+
+/// By plan and visitor.
+type VisitorCounts = BTreeMap<String, BTreeMap<String, QuotaCount>>;
+
+impl CallerCounts {
+    fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.visitors.is_empty()
+    }
 }
 
 /// The counts in one folder, which are this process's alone for as long as this lives.
@@ -132,7 +152,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("a/state");
         assert_eq!(read(&state).unwrap(), QuotaCounts::default());
-        for counts in [counts(), QuotaCounts::default(), counts()] {
+        let tokens = serde_json::from_str(r#"{"keys":{"app":{"period":202611,"count":7}},"visitors":{}}"#).unwrap();
+        for counts in [counts(), QuotaCounts::default(), QuotaCounts { tokens, ..counts() }, counts()] {
             write(&state, &counts).unwrap();
             assert_eq!(read(&state).unwrap(), counts);
         }

@@ -62,6 +62,10 @@ pub(crate) enum Refusal {
     QuotaExceeded {
         retry_after: u64,
     },
+    /// The same of tokens.
+    TokensExceeded {
+        retry_after: u64,
+    },
     /// Too many wrong credentials from one address; seconds until one is looked at again, at least 1.
     TooManyFailures {
         retry_after: u64,
@@ -174,6 +178,7 @@ impl Refusal {
             Self::RateLimited { .. } | Self::TooManyFailures { .. } => Err(Code::RateLimited),
             Self::TooManyConcurrent => Err(Code::TooManyConcurrent),
             Self::QuotaExceeded { .. } => Err(Code::QuotaExceeded),
+            Self::TokensExceeded { .. } => Err(Code::TokenQuotaExceeded),
             Self::UpstreamError(_) => Err(Code::UpstreamError),
             Self::UpstreamUnavailable => Err(Code::UpstreamUnavailable),
             Self::UpstreamTimeout => Err(Code::UpstreamTimeout),
@@ -202,6 +207,7 @@ impl Refusal {
             Self::TooManyConcurrent => "Too many requests at once: please wait until one has ended.",
             Self::EngineBusy => "Too many chats are being answered: please try again in a moment.",
             Self::QuotaExceeded { .. } => "The quota is used up: please try again in the next period.",
+            Self::TokensExceeded { .. } => "The tokens are used up: please try again in the next period.",
             Self::TooManyFailures { .. } => "Too many requests with a wrong key from this address: please wait.",
             Self::UnsupportedMediaType(message) | Self::UpstreamError(message) => message,
             Self::UpstreamUnavailable => "The chatflow's server is not available at the moment.",
@@ -227,6 +233,7 @@ impl Refusal {
             Self::RateLimited { .. } => Some("requests"),
             Self::TooManyConcurrent => Some("concurrent"),
             Self::QuotaExceeded { .. } => Some("quota"),
+            Self::TokensExceeded { .. } => Some("tokens"),
             Self::TooManyFailures { .. } => Some("auth_failures"),
             _ => None,
         }
@@ -257,6 +264,7 @@ impl Refusal {
             }
             Self::RateLimited { retry_after }
             | Self::QuotaExceeded { retry_after }
+            | Self::TokensExceeded { retry_after }
             | Self::TooManyFailures { retry_after } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from((*retry_after).max(1)));
             }

@@ -224,7 +224,7 @@ admin: {{ listen: '[::1]:9091' }}
 log: {{ level: debug, format: text, access: false }}
 keys_file: sub/keys.yaml
 state_dir: sub/state
-plans: {{ small: {{ requests: 3/s, quota: 9/month, wait: 0s, queue: null }},
+plans: {{ small: {{ requests: 3/s, quota: 9/month, tokens: 5000/day, wait: 0s, queue: null }},
   default: {{ requests: 100/hour, burst: 20, concurrent: 4, wait: 250ms, queue: 7 }} }}
 auth_failures: {{ free: 3, then: 1/s, delay: null }}
 upstreams:
@@ -269,6 +269,8 @@ chatflows:
     assert_eq!((failures.free, failures.then.count.get(), failures.delay), (3, 1, Duration::ZERO));
     let quota = Quota { count: NonZeroU32::new(9).unwrap(), per: QuotaPeriod::Month };
     assert_eq!(config.plans.iter().map(|plan| plan.quota).collect::<Vec<_>>(), [None, None, Some(quota)]);
+    let tokens = Quota { count: NonZeroU32::new(5000).unwrap(), per: QuotaPeriod::Day };
+    assert_eq!(config.plans.iter().map(|plan| plan.tokens).collect::<Vec<_>>(), [None, None, Some(tokens)]);
 
     let upstream = flowise(&config);
     assert_eq!(

@@ -1,7 +1,7 @@
 //! Limits by name. `default` and `anonymous` always exist, first and second.
 //!
 //! What a plan leaves out: `default` and `anonymous` have numbers of their own; any other plan must say `requests` and
-//! takes the rest but for `quota` from `default`. A burst that is not written is never above the rate's count.
+//! takes the rest but for `quota` and `tokens` from `default`. A burst that is not written is never above the rate's count.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -86,6 +86,7 @@ fn built_in(
             burst: numbers.burst,
             concurrent: numbers.concurrent,
             quota: None,
+            tokens: None,
             wait: numbers.wait,
             queue: numbers.queue,
         },
@@ -96,8 +97,11 @@ fn plan(reader: &mut FieldReader<'_>, name: &At<String>, file: &file::PlanSectio
     if !is_name(&name.value) {
         reader.refuse(name, "expected a name of at most 128 letters, digits and . _ ~ -");
     }
-    let quota = file.quota.0.as_ref().filter(|node| !matches!(node.value, Value::Null));
-    let quota = quota.and_then(|node| reader.parsed_node(node, parse_quota));
+    let mut count = |field: &Field| {
+        let written = field.0.as_ref().filter(|node| !matches!(node.value, Value::Null));
+        written.and_then(|node| reader.parsed_node(node, parse_quota))
+    };
+    let (quota, tokens) = (count(&file.quota), count(&file.tokens));
     let written = reader.parsed(&file.requests, parse_rate);
     let requests = written.unwrap_or(fallback.requests);
     let burst = match reader.count(&file.burst, MAX_COUNT) {
@@ -117,7 +121,7 @@ fn plan(reader: &mut FieldReader<'_>, name: &At<String>, file: &file::PlanSectio
         Some(node) if matches!(node.value, Value::Null) => 0,
         _ => number(reader, &file.queue, LONGEST_QUEUE).unwrap_or(fallback.queue),
     };
-    Plan { name: Arc::from(name.value.as_str()), requests, burst, concurrent, quota, wait, queue }
+    Plan { name: Arc::from(name.value.as_str()), requests, burst, concurrent, quota, tokens, wait, queue }
 }
 
 /// `auth_failures`; `null`: nothing is counted.

@@ -21,7 +21,7 @@ pub(crate) struct Allowance {
 /// What one caller uses.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Used {
-    bucket: Bucket,
+    pub(super) bucket: Bucket,
     counts: Arc<AllowanceCounts>,
 }
 
@@ -30,6 +30,14 @@ pub(super) struct Used {
 pub(super) struct AllowanceCounts {
     pub(super) concurrency: ConcurrencyLimit,
     quota: QuotaCounter,
+    tokens: QuotaCounter,
+}
+
+/// What is counted in a day or month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CountedUnit {
+    Requests,
+    Tokens,
 }
 
 /// Whether a request may go on, and what `RateLimit` says of its caller.
@@ -45,6 +53,10 @@ pub(crate) enum Exceeded {
     Concurrent,
     /// Seconds until the next day or month, at least 1.
     Quota {
+        retry_after: u64,
+    },
+    /// The same of tokens.
+    Tokens {
         retry_after: u64,
     },
 }
@@ -64,13 +76,20 @@ impl Used {
         Arc::strong_count(&self.counts) == 1 && plan.limiter.is_full(&self.bucket)
     }
 
-    /// What has been counted against the quota of the running day or month.
-    pub(super) fn counted(&self, now: Timestamp) -> Option<QuotaCount> {
-        self.counts.quota.read(now)
+    fn counter(&self, what: CountedUnit) -> &QuotaCounter {
+        match what {
+            CountedUnit::Requests => &self.counts.quota,
+            CountedUnit::Tokens => &self.counts.tokens,
+        }
     }
 
-    pub(super) fn restore(&self, counted: QuotaCount) {
-        self.counts.quota.restore(counted);
+    /// What has been counted in the running day or month.
+    pub(super) fn counted(&self, what: CountedUnit, now: Timestamp) -> Option<QuotaCount> {
+        self.counter(what).read(now)
+    }
+
+    pub(super) fn restore(&self, what: CountedUnit, counted: QuotaCount) {
+        self.counter(what).restore(counted);
     }
 }
 
@@ -113,20 +132,30 @@ impl Allowance {
 
     fn queue(&self) -> Queueing {
         let plan = &self.plan.plan;
-        let has_quota = || {
-            let left = self.plan.quota().map(|(most, period)| self.used.counts.quota.left(most, period));
-            left.is_none_or(|left| left.remaining > 0)
-        };
+        let is_used_up = |left: Option<Left>| left.is_some_and(|left| left.remaining == 0);
         // Who would be refused after the wait need not wait.
-        if plan.wait.is_zero() || !has_quota() {
+        if plan.wait.is_zero() || is_used_up(self.quota_left()) || is_used_up(self.tokens_left()) {
             return Queueing::Full;
         }
         ConcurrencyLimit::queue(&self.used.counts, plan.concurrent.get(), plan.queue)
     }
 
+    pub(super) fn quota_left(&self) -> Option<Left> {
+        self.plan.quota().map(|(most, period)| self.used.counts.quota.left(most, period))
+    }
+
+    pub(super) fn tokens_left(&self) -> Option<Left> {
+        self.plan.tokens().map(|(most, period)| self.used.counts.tokens.left(most, period))
+    }
+
     /// Counts what has a place against the quota: last, so that a request that must wait anyhow costs nothing of it.
     fn charge(&self, permit: Result<Permit, Exceeded>, verdict: RateDecision) -> AdmitDecision {
-        let Some((most, period)) = self.plan.quota() else { return (permit, self.plan.state(verdict, None)) };
+        let tokens = self.tokens_left();
+        let permit = match tokens {
+            Some(Left { remaining: 0, reset }) => permit.and(Err(Exceeded::Tokens { retry_after: reset })),
+            _ => permit,
+        };
+        let Some((most, period)) = self.plan.quota() else { return (permit, self.plan.state(verdict, None, tokens)) };
         let count = &self.used.counts.quota;
         let (permit, left) = match permit {
             Err(exceeded) => (Err(exceeded), count.left(most, period)),
@@ -138,16 +167,15 @@ impl Allowance {
                 Err(left @ Left { reset, .. }) => (Err(Exceeded::Quota { retry_after: reset }), left),
             },
         };
-        (permit, self.plan.state(verdict, Some(left)))
+        (permit, self.plan.state(verdict, Some(left), tokens))
     }
 
-    /// What has been counted against the quota of the running day or month.
-    pub(crate) fn counted(&self, now: Timestamp) -> Option<QuotaCount> {
-        self.used.counted(now)
-    }
-
-    pub(crate) fn restore(&self, counted: QuotaCount) {
-        self.used.restore(counted);
+    /// Charges tokens that a request has taken: once they are more than the plan allows, the next one is refused.
+    pub(crate) fn spend(&self, tokens: u64) {
+        if let Some((_, period)) = self.plan.tokens().filter(|_| tokens > 0) {
+            self.used.counts.tokens.add(u32::try_from(tokens).unwrap_or(u32::MAX), period);
+            self.plan.note_charge();
+        }
     }
 }
 
@@ -155,7 +183,7 @@ impl Allowance {
 mod tests {
     use super::*;
     use crate::config::{Plan, QuotaPeriod};
-    use crate::state::limits::tests::{plan, with_queue, with_quota};
+    use crate::state::limits::tests::{plan, with_queue, with_quota, with_tokens};
 
     fn allowance(plan: &Plan, previous: Option<&Allowance>) -> Allowance {
         let limits = PlanLimits::new(plan, previous.map(|previous| &*previous.plan), &Arc::default());
@@ -237,6 +265,27 @@ mod tests {
         let (permit, state) = waiting.await;
         let state = state.to_str().unwrap();
         assert!(permit.is_ok() && state.starts_with("\"test\";r=1;t=129600, \"test-quota\";r=7;"), "{state}");
+    }
+
+    #[test]
+    fn who_has_used_up_the_tokens_is_refused_and_charged_nothing_more() {
+        let plan = with_tokens(with_quota(plan(60, 60, 9, 1), 9, QuotaPeriod::Month), 10, QuotaPeriod::Month);
+        let allowance = allowance(&plan, None);
+        let (permit, state) = admit(&allowance);
+        assert!(permit.is_ok() && state.to_str().unwrap().contains("\"test-tokens\";r=10;t="), "{state:?}");
+        drop(permit);
+        for (tokens, left) in [(9, 1), (0, 1)] {
+            allowance.spend(tokens);
+            assert!(allowance.plan.was_charged());
+            let (permit, state) = admit(&allowance);
+            assert!(permit.is_ok() && state.to_str().unwrap().contains(&format!("\"test-tokens\";r={left};t=")));
+        }
+        allowance.spend(5);
+        let (refused, state) = admit(&allowance);
+        assert!(matches!(refused.err(), Some(Exceeded::Tokens { retry_after: 1.. })));
+        let state = state.to_str().unwrap();
+        assert!(state.contains("\"test-quota\";r=6;t=") && state.contains("\"test-tokens\";r=0;t="), "{state}");
+        assert_eq!(allowance.used.counts.concurrency.taken(), 0, "who is refused holds no place");
     }
 
     #[tokio::test]

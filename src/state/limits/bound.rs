@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use prometheus::IntCounter;
 
-use super::allowance::Allowance;
+use super::allowance::{Allowance, CountedUnit};
 use super::penalty::Penalties;
 use super::plan::{Charged, PlanLimits};
 use super::visitors::Visitors;
 use crate::config::{AuthFailures, Plan};
 use crate::keys::{Key, KeyStore};
-use crate::state::ledger::QuotaCounts;
+use crate::state::ledger::{CallerCounts, QuotaCounts};
 
 /// See the module. One for the process.
 #[derive(Debug)]
@@ -122,21 +122,39 @@ impl LimitState {
         }
     }
 
-    /// Whether something was charged to a quota since the last call.
+    /// Whether something was charged to a quota or to tokens since the last call.
     pub(crate) fn take_charged(&self) -> bool {
         self.charged.take()
     }
 
     /// What has been counted in the running day or month.
     pub(crate) fn counts(&self) -> QuotaCounts {
-        let now = Timestamp::now();
-        let tables = self.tables();
-        let keys = tables.ids.keys().iter().zip(&*tables.keys);
-        let keys = keys.filter_map(|(key, allowance)| Some((key.id.to_string(), allowance.counted(now)?))).collect();
-        let mut counts = QuotaCounts { keys, ..QuotaCounts::default() };
-        for (plan, visitors) in &tables.visitors {
+        let (tables, now) = (self.tables(), Timestamp::now());
+        let CallerCounts { keys, visitors } = tables.counts(CountedUnit::Requests, now);
+        QuotaCounts { keys, visitors, tokens: tables.counts(CountedUnit::Tokens, now) }
+    }
+
+    /// Takes up what was counted before a restart; whoever is no longer known has no count.
+    pub(crate) fn restore(&self, QuotaCounts { keys, visitors, tokens }: QuotaCounts) {
+        let (tables, now) = (self.tables(), Timestamp::now());
+        tables.restore(CountedUnit::Requests, &CallerCounts { keys, visitors }, now);
+        tables.restore(CountedUnit::Tokens, &tokens, now);
+    }
+
+    /// A panic under the lock leaves the tables of one policy or of the other.
+    fn tables(&self) -> MutexGuard<'_, BoundTables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl BoundTables {
+    fn counts(&self, what: CountedUnit, now: Timestamp) -> CallerCounts {
+        let keys = self.ids.keys().iter().zip(&*self.keys);
+        let keys = keys.filter_map(|(key, allowance)| Some((key.id.to_string(), allowance.used.counted(what, now)?)));
+        let mut counts = CallerCounts { keys: keys.collect(), ..CallerCounts::default() };
+        for (plan, visitors) in &self.visitors {
             let plan = counts.visitors.entry(plan.to_string()).or_default();
-            visitors.counted(now, |visitor, counted| {
+            visitors.counted(what, now, |visitor, counted| {
                 plan.insert(visitor.to_string(), counted);
             });
         }
@@ -144,28 +162,20 @@ impl LimitState {
         counts
     }
 
-    /// Takes up what was counted before a restart; whoever is no longer known has no count.
-    pub(crate) fn restore(&self, counts: &QuotaCounts) {
-        let now = Timestamp::now();
-        let tables = self.tables();
+    fn restore(&self, what: CountedUnit, counts: &CallerCounts, now: Timestamp) {
         for (id, counted) in counts.keys.iter().filter(|(_, counted)| counted.is_current(now)) {
-            if let Some(allowance) = tables.ids.by_id(id).and_then(|(index, _)| tables.keys.get(index)) {
-                allowance.restore(*counted);
+            if let Some(allowance) = self.ids.by_id(id).and_then(|(index, _)| self.keys.get(index)) {
+                allowance.used.restore(what, *counted);
             }
         }
-        for (plan, visitors) in &tables.visitors {
+        for (plan, visitors) in &self.visitors {
             let of_plan = counts.visitors.get(&**plan).into_iter().flatten();
             for (visitor, counted) in of_plan.filter(|(_, counted)| counted.is_current(now)) {
                 if let Ok(visitor) = visitor.parse() {
-                    visitors.restore(visitor, *counted);
+                    visitors.restore(what, visitor, *counted);
                 }
             }
         }
-    }
-
-    /// A panic under the lock leaves the tables of one policy or of the other.
-    fn tables(&self) -> MutexGuard<'_, BoundTables> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -189,7 +199,7 @@ impl BoundLimits {
 mod tests {
     use super::*;
     use crate::config::QuotaPeriod;
-    use crate::state::limits::tests::{plan, with_quota};
+    use crate::state::limits::tests::{plan, with_quota, with_tokens};
     use crate::state::limits::{Exceeded, Visitor};
 
     fn state() -> LimitState {
@@ -244,11 +254,28 @@ mod tests {
         assert_eq!((refused(&limits, 0), refused_visitor(&limits, 7)), (None, None));
         assert!(before.take_charged() && !before.take_charged());
         let limits = bind(&after, &twice, &["b", "a"]);
-        after.restore(&before.counts());
+        after.restore(before.counts());
         assert_eq!(after.counts(), before.counts());
         assert_eq!((refused(&limits, 1), refused_visitor(&limits, 7)), (None, None));
         for refused in [refused(&limits, 1), refused_visitor(&limits, 7)] {
             assert!(matches!(refused, Some(Exceeded::Quota { .. })), "{refused:?}");
+        }
+        assert_eq!((refused(&limits, 0), refused_visitor(&limits, 8)), (None, None));
+    }
+
+    #[test]
+    fn counts_of_tokens_outlive_the_process_too() {
+        let plan = with_tokens(plan(60, 60, 9, 8), 2, QuotaPeriod::Month);
+        let (before, after) = (state(), state());
+        let limits = bind(&before, &plan, &["a", "b"]);
+        limits.key(0).unwrap().spend(5);
+        limits.visitors(None).allowance(Visitor::V4([0, 0, 0, 7])).spend(2);
+        assert!(before.take_charged());
+        before.sweep();
+        let limits = bind(&after, &plan, &["b", "a"]);
+        after.restore(before.counts());
+        for refused in [refused(&limits, 1), refused_visitor(&limits, 7)] {
+            assert!(matches!(refused, Some(Exceeded::Tokens { .. })), "{refused:?}");
         }
         assert_eq!((refused(&limits, 0), refused_visitor(&limits, 8)), (None, None));
     }

@@ -1,4 +1,4 @@
-//! How much a caller may ask: requests per time, requests in flight, and requests per day or month.
+//! How much a caller may ask: requests per time, requests in flight, and requests and tokens per day or month.
 //!
 //! | file | what it is |
 //! |---|---|
@@ -48,6 +48,7 @@ mod tests {
             burst: number(burst),
             concurrent: number(concurrent),
             quota: None,
+            tokens: None,
             wait: Duration::ZERO,
             queue: 0,
         }
@@ -58,6 +59,14 @@ mod tests {
     }
 
     pub(super) fn with_quota(plan: Plan, count: u32, per: QuotaPeriod) -> Plan {
-        Plan { quota: Some(Quota { count: NonZeroU32::new(count).unwrap(), per }), ..plan }
+        Plan { quota: Some(quota(count, per)), ..plan }
+    }
+
+    pub(super) fn with_tokens(plan: Plan, count: u32, per: QuotaPeriod) -> Plan {
+        Plan { tokens: Some(quota(count, per)), ..plan }
+    }
+
+    fn quota(count: u32, per: QuotaPeriod) -> Quota {
+        Quota { count: NonZeroU32::new(count).unwrap(), per }
     }
 }

@@ -1,4 +1,4 @@
-//! Requests per calendar day or month, in UTC.
+//! Requests, or tokens, per calendar day or month, in UTC.
 //!
 //! A count and the period that it belongs to are one atomic: a new period begins with the first request in it, for all
 //! workers at once and without a lock.
@@ -46,7 +46,7 @@ pub(crate) struct Left {
     pub(crate) reset: u64,
 }
 
-/// How often one caller has asked: a period's number and a count.
+/// What one caller has used: a period's number and a count.
 #[derive(Debug, Default)]
 pub(super) struct QuotaCounter(AtomicU64);
 
@@ -82,6 +82,15 @@ impl QuotaCounter {
         });
         let left = |remaining| Left { remaining, reset: period.left };
         charged.map(|before| left(most - used(before, period) - 1)).map_err(|_| left(0))
+    }
+
+    /// Counts what was used, however much that is.
+    pub(super) fn add(&self, more: u32, period: Period) {
+        let add = |word| QuotaCount { period: period.number, count: used(word, period).saturating_add(more) }.pack();
+        let mut before = self.0.load(Ordering::Relaxed);
+        while let Err(now) = self.0.compare_exchange_weak(before, add(before), Ordering::Relaxed, Ordering::Relaxed) {
+            before = now;
+        }
     }
 
     pub(super) fn left(&self, most: u32, period: Period) -> Left {
@@ -142,6 +151,20 @@ mod tests {
         let tuesday = Period::of(QuotaPeriod::Day, at("2026-11-24T00:00:00Z"));
         assert_eq!(count.left(2, tuesday).remaining, 2);
         assert_eq!(count.charge(2, tuesday), Ok(Left { remaining: 1, reset: 86_400 }));
+    }
+
+    #[test]
+    fn what_was_used_is_counted_beyond_the_limit_and_never_wraps() {
+        let count = QuotaCounter::default();
+        let monday = Period::of(QuotaPeriod::Day, at("2026-11-23T12:00:00Z"));
+        count.add(7, monday);
+        assert_eq!(count.left(10, monday).remaining, 3);
+        count.add(9, monday);
+        assert_eq!((count.left(10, monday).remaining, count.left(20, monday).remaining), (0, 4));
+        count.add(u32::MAX, monday);
+        assert_eq!(count.left(u32::MAX, monday).remaining, 0);
+        count.add(1, Period::of(QuotaPeriod::Day, at("2026-11-24T12:00:00Z")));
+        assert_eq!(count.left(10, monday).remaining, 10, "another day has begun");
     }
 
     #[test]

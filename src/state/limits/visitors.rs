@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::allowance::{Allowance, Used};
+use super::allowance::{Allowance, CountedUnit, Used};
 use super::plan::PlanLimits;
 use super::quota::QuotaCount;
 use super::table::{MOST_VISITORS, VisitorEntry, VisitorTable};
@@ -41,11 +41,16 @@ impl Visitors {
         }
     }
 
+    /// Whether somebody must be told what models have taken.
+    pub(crate) fn limits_tokens(&self) -> bool {
+        self.plan.tokens().is_some()
+    }
+
     /// Forgets visitors who have nothing in flight, their whole burst again and no count of a quota. To be called about
     /// once a second.
     pub(crate) fn sweep(&self) {
         let now = Timestamp::now();
-        self.table.retain(|used| !used.is_idle(&self.plan) || used.counted(now).is_some());
+        self.table.retain(|used| !used.is_idle(&self.plan) || count(used, now) > 0);
         if self.table.len() > MOST_VISITORS / 2 {
             self.forget_counts(now);
         }
@@ -54,7 +59,7 @@ impl Visitors {
     /// In a crowd, forgets the smaller half of the quota counts of visitors who are gone: whoever comes from ever new
     /// addresses must not leave everybody else without a place until the month is over.
     fn forget_counts(&self, now: Timestamp) {
-        let count = |used: &Used| used.counted(now).map_or(0, |counted| counted.count);
+        let count = |used: &Used| count(used, now);
         let mut counts = Vec::with_capacity(self.table.len());
         self.table.for_each(|_, used| counts.push(count(used)));
         let middle = counts.len() / 2;
@@ -67,19 +72,25 @@ impl Visitors {
     }
 
     /// Calls `look` with each count of the running day or month.
-    pub(crate) fn counted(&self, now: Timestamp, mut look: impl FnMut(Visitor, QuotaCount)) {
+    pub(super) fn counted(&self, what: CountedUnit, now: Timestamp, mut look: impl FnMut(Visitor, QuotaCount)) {
         self.table.for_each(|visitor, used| {
-            if let Some(counted) = used.counted(now) {
+            if let Some(counted) = used.counted(what, now) {
                 look(visitor, counted);
             }
         });
     }
 
-    pub(crate) fn restore(&self, visitor: Visitor, counted: QuotaCount) {
-        let used = Used::default();
-        used.restore(counted);
-        self.table.insert(visitor, used);
+    pub(super) fn restore(&self, what: CountedUnit, visitor: Visitor, counted: QuotaCount) {
+        if let VisitorEntry::Own(used) = self.table.entry(visitor) {
+            used.restore(what, counted);
+        }
     }
+}
+
+/// How much a visitor has used of the running day or month, in requests and tokens; 0: there is nothing to remember.
+fn count(used: &Used, now: Timestamp) -> u32 {
+    let counts = [CountedUnit::Requests, CountedUnit::Tokens].map(|what| used.counted(what, now));
+    counts.into_iter().flatten().fold(0, |sum: u32, counted| sum.saturating_add(counted.count))
 }
 
 #[cfg(test)]
@@ -178,7 +189,8 @@ mod tests {
         let before = visitors(&plan, None);
         assert_eq!(refused(&before, 1), None);
         let after = visitors(&plan, None);
-        before.counted(Timestamp::now(), |visitor, counted| after.restore(visitor, counted));
+        let what = CountedUnit::Requests;
+        before.counted(what, Timestamp::now(), |visitor, counted| after.restore(what, visitor, counted));
         assert_eq!(refused(&after, 1), None);
         assert!(matches!(refused(&after, 1), Some(Exceeded::Quota { .. })));
         assert_eq!(refused(&after, 2), None);

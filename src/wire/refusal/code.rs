@@ -45,6 +45,7 @@ codes! {
     RateLimited "rate_limited" TOO_MANY_REQUESTS
     TooManyConcurrent "too_many_concurrent" TOO_MANY_REQUESTS
     QuotaExceeded "quota_exceeded" TOO_MANY_REQUESTS
+    TokenQuotaExceeded "token_quota_exceeded" TOO_MANY_REQUESTS
     HeadersTooLarge "headers_too_large" REQUEST_HEADER_FIELDS_TOO_LARGE
     UpstreamError "upstream_error" BAD_GATEWAY
     EngineBusy "engine_busy" SERVICE_UNAVAILABLE

@@ -129,6 +129,10 @@ fn mistakes_in_the_sections_of_the_gateway_itself() {
             "6:37 plans.p.quota: expected a quota such as",
         ),
         (with_section("plans: { p: { requests: 1/s, quota: 0/day } }"), "6:37 plans.p.quota: expected a quota between"),
+        (
+            with_section("plans: { p: { requests: 1/s, tokens: 9/min } }"),
+            "6:38 plans.p.tokens: expected a quota such as",
+        ),
         (with_section("plans: { p: { requests: 1/s, wait: 61s } }"), "6:36 plans.p.wait: expected at most 60s"),
         (with_section("plans: { p: { requests: 1/s, queue: -1 } }"), "plans.p.queue: expected a whole number from 0"),
         (
