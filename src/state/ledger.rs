@@ -5,22 +5,18 @@
 //! file is plain JSON: whoever stops the gateway may edit it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
-use super::folder;
+use super::folder::{self, FolderLock};
 pub(crate) use super::limits::QuotaCount;
 
 const FILE: &str = "quota.json";
-const TEMPORARY: &str = ".quota.json.tmp";
-/// Where a file goes that nobody can read.
-const ASIDE: &str = "quota.json.bad";
 /// Held while a process keeps its counts in the folder.
 const LOCK: &str = "quota.lock";
 /// Far more than full tables of several plans take.
 const LONGEST: u64 = 64 << 20;
+const WHAT: &str = "the counts of quotas";
 
 /// What has been counted: requests, and tokens where some plan limits them.
 #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -52,10 +48,7 @@ impl CallerCounts {
 
 /// The counts in one folder, which are this process's alone for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Ledger {
-    folder: PathBuf,
-    lock: File,
-}
+pub(crate) struct Ledger(FolderLock);
 
 impl Ledger {
     /// Takes the folder, which is made if it is not there.
@@ -63,83 +56,43 @@ impl Ledger {
     /// # Errors
     /// It cannot be used, or another process has it.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
-        folder::make(folder)?;
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join(LOCK))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let message = "another process keeps its counts there, and each needs a folder of its own";
-                return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
-            }
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                tracing::warn!(folder = %folder.display(), "this file system has no locks: a second process is not noticed");
-            }
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
-        Ok(Self { folder: folder.to_owned(), lock })
+        FolderLock::take(folder, LOCK).map(Self)
     }
 
     /// Whether these are the counts of that folder. It may have been removed, and made anew.
     pub(crate) fn is_of(&self, folder: &Path) -> bool {
-        let identity = |file: &Metadata| (file.dev(), file.ino());
-        let held = self.lock.metadata().map(|held| identity(&held)).ok();
-        *folder == self.folder
-            && held.is_some()
-            && held == fs::metadata(folder.join(LOCK)).map(|now| identity(&now)).ok()
+        self.0.is_of(folder)
     }
 
     /// # Errors
     /// They cannot be read at all. What cannot be understood is kept aside, and its loss logged.
     pub(crate) fn read(&self) -> io::Result<QuotaCounts> {
-        read(&self.folder)
+        read(self.0.folder())
     }
 
     /// Replaces the counts.
     pub(crate) fn write(&self, counts: &QuotaCounts) -> io::Result<()> {
-        write(&self.folder, counts)
+        write(self.0.folder(), counts)
     }
 }
 
-/// The counts in that folder; none if there is no file. One that cannot be understood is kept aside, and its loss
-/// logged. `Err`: it cannot be read at all.
 fn read(folder: &Path) -> io::Result<QuotaCounts> {
-    let path = folder.join(FILE);
-    let mut text = Vec::new();
-    match File::open(&path) {
-        Ok(file) => file.take(LONGEST).read_to_end(&mut text)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(QuotaCounts::default()),
-        Err(error) => return Err(error),
-    };
-    serde_json::from_slice(&text).or_else(|error| {
-        let aside = folder.join(ASIDE);
-        fs::rename(&path, &aside)?;
-        tracing::error!(
-            file = %path.display(), kept_as = %aside.display(), %error,
-            "the counts of quotas are damaged: all of them start from zero"
-        );
-        Ok(QuotaCounts::default())
-    })
+    folder::read_json(folder, FILE, LONGEST, WHAT)
 }
 
-/// Replaces the counts in that folder, which is made if it is not there.
 fn write(folder: &Path, counts: &QuotaCounts) -> io::Result<()> {
-    folder::make(folder)?;
-    let temporary = folder.join(TEMPORARY);
-    // Left behind by a crash.
-    folder::remove(&temporary)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    file.write_all(&serde_json::to_vec(counts)?)?;
-    file.sync_all()?;
-    fs::rename(&temporary, folder.join(FILE))?;
-    // The name is on disk only once the folder is.
-    File::open(folder)?.sync_all()
+    folder::replace(folder, FILE, &serde_json::to_vec(counts)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    const TEMPORARY: &str = ".quota.json.tmp";
+    const ASIDE: &str = "quota.json.bad";
 
     fn counts() -> QuotaCounts {
         let text = r#"{"keys":{"app":{"period":20261123,"count":3}},
