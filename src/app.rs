@@ -1,6 +1,7 @@
 //! Puts the parts together: workers, the control thread, and the way down.
 
 mod maintenance;
+mod usage;
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use crate::telemetry::logging::LogReload;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::checks;
 use maintenance::Maintenance;
+use usage::UsageMaintenance;
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +98,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
     let admin_socket = bind(snapshot.config.admin.listen, 1)?;
 
     let ledger = maintenance::restore(&snapshot, &state)?;
+    let usage = UsageMaintenance::begin(&snapshot.config, &state, &metrics);
     let memory = if is_from_file { kept(&snapshot, &metrics)? } else { Arc::new(engine::InProcess::default()) };
     let engine = Arc::new(engine::EngineThreads::new(&metrics, memory));
     if snapshot.has_engine() {
@@ -144,6 +147,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
         snapshots: Arc::clone(&snapshots),
         state,
         ledger,
+        usage,
         phase: phase_seen,
     };
     let control = std::thread::Builder::new().name("control".into()).spawn({
@@ -195,6 +199,7 @@ struct Control {
     snapshots: SharedSnapshot,
     state: Arc<SharedState>,
     ledger: Option<Ledger>,
+    usage: UsageMaintenance,
     phase: watch::Receiver<Phase>,
 }
 
@@ -220,7 +225,7 @@ impl Control {
         });
         let mut phase = self.phase;
         let endpoints = Arc::clone(&self.state.endpoints);
-        let mut maintenance = Maintenance::new(self.snapshots, self.state, self.metrics, self.ledger);
+        let mut maintenance = Maintenance::new(self.snapshots, self.state, self.metrics, self.ledger, self.usage);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // Metrics and health are served until the last worker has ended and the gateway is dropped.
@@ -236,7 +241,7 @@ impl Control {
             () = until_dropped => {}
             () = checks::run(&endpoints) => {}
         }
-        maintenance.run().await;
+        maintenance.finish().await;
     }
 }
 

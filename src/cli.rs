@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod flows;
 mod serve;
+mod usage;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -35,12 +36,20 @@ enum Command {
     Demo(demo::Demo),
     /// Validate configuration, keys, certificates and flows
     Check(CheckCommand),
-    /// Edit the keys file
+    /// Edit the keys file, and see what keys use
     #[command(subcommand)]
-    Keys(keys::command::KeysCommand),
+    Keys(KeysGroup),
     /// Look at flows for the built-in engine
     #[command(subcommand)]
     Flows(flows::FlowsCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysGroup {
+    #[command(flatten)]
+    Edit(keys::command::KeysCommand),
+    /// Show what keys have used in a month
+    Usage(usage::ShowUsage),
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +85,10 @@ fn named_or_found(named: Option<PathBuf>) -> Result<PathBuf, ExitCode> {
     })
 }
 
+fn configured_by_environment() -> Result<PathBuf, ExitCode> {
+    named_or_found(std::env::var_os("FLOWGATE_CONFIG").map(PathBuf::from))
+}
+
 impl Cli {
     /// Runs the command to its end.
     #[must_use]
@@ -86,7 +99,10 @@ impl Cli {
             Command::Check(CheckCommand { file, online }) => {
                 named_or_found(file.config).map_or_else(|code| code, |path| check::run(&path, online))
             }
-            Command::Keys(command) => edit_keys(&command),
+            Command::Keys(KeysGroup::Edit(command)) => edit_keys(&command),
+            Command::Keys(KeysGroup::Usage(command)) => {
+                configured_by_environment().map_or_else(|code| code, |path| command.run(&path))
+            }
             Command::Flows(command) => command.run(),
         }
     }
@@ -114,7 +130,7 @@ fn edit_keys(command: &keys::command::KeysCommand) -> ExitCode {
     let (file, config, gateway) = match command.file() {
         Some(file) => (file.to_owned(), None, None),
         // Without `--file`, the configuration says which file, and which plans and chatflows there are.
-        None => match named_or_found(std::env::var_os("FLOWGATE_CONFIG").map(PathBuf::from)).and_then(configured) {
+        None => match configured_by_environment().and_then(configured) {
             Ok(Configured::Whole(config, path)) => (config.keys_file.clone(), Some(*config), Some(path)),
             Ok(Configured::Broken(keys_file)) => (keys_file, None, None),
             Err(code) => return code,

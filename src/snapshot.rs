@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use crate::policy::{Authorized, Flow, Policy};
 use crate::state::SharedState;
 use crate::state::limits::{Allowance, BoundLimits, LimitPolicy, Penalties, Visitors};
+use crate::state::usage::BoundUsage;
 use crate::telemetry::warn_once::WarnOnce;
 use crate::upstream::target::Target;
 
@@ -24,6 +25,8 @@ pub(crate) struct Snapshot {
     pub(crate) generation: u64,
     policy: Policy,
     limits: BoundLimits,
+    /// How much its keys use its chatflows.
+    pub(crate) usage: BoundUsage,
     /// The Flowise upstreams, each at its index in the configuration.
     targets: Vec<Option<Arc<Target>>>,
     /// Pages that are not listed, and ids that Flowise does not know, as far as the log has told.
@@ -50,6 +53,7 @@ impl Snapshot {
             keys: &policy.keys,
             auth_failures: policy.config.auth_failures,
         });
+        let usage = state.usage.bind(&policy.keys, policy.chatflow_names());
         let target = |upstream| Arc::new(Target::new(upstream, &state.endpoints));
         let targets: Vec<_> = policy.flowise().map(|upstream| upstream.map(target)).collect();
         state.endpoints.watch(targets.iter().flatten().flat_map(|target| target.watched()).collect());
@@ -57,6 +61,7 @@ impl Snapshot {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             targets,
             limits,
+            usage,
             policy,
             told_origins: WarnOnce::default(),
             told_ids: WarnOnce::default(),

@@ -54,6 +54,7 @@ pub fn routes() -> impl Iterator<Item = RouteRow> {
             Callers::Permitted => "a caller",
             Callers::Backends => "a secret key",
             Callers::Upserters => "a key with `upsert: true`",
+            Callers::Known => "any key or session token",
         },
     })
 }

@@ -1,12 +1,14 @@
-//! What is done once a second, off the request path: forgetting idle visitors, and keeping the counts of quotas.
+//! What is done once a second, off the request path: forgetting idle visitors, and keeping the counts of quotas and what
+//! keys use.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::usage::{UsageMaintenance, WriteTime};
 use crate::config::Problems;
 use crate::policy::Policy;
-use crate::snapshot::SharedSnapshot;
+use crate::snapshot::{SharedSnapshot, Snapshot};
 use crate::state::SharedState;
 use crate::state::ledger::Ledger;
 use crate::telemetry::metrics::Metrics;
@@ -22,6 +24,7 @@ pub(super) struct Maintenance {
     failing: bool,
     /// Once there is something to keep.
     ledger: Option<Ledger>,
+    usage: UsageMaintenance,
 }
 
 /// Takes up the counts of an earlier run. They are written again at once, which shows that they can be. `None`: no plan
@@ -39,21 +42,34 @@ pub(super) fn restore(policy: &Policy, state: &SharedState) -> Result<Option<Led
 }
 
 impl Maintenance {
-    /// `ledger`: what [`restore`] gave.
+    /// `ledger`: what [`restore`] gave; `usage`: what was begun with it.
     pub(super) fn new(
         snapshots: SharedSnapshot,
         state: Arc<SharedState>,
         metrics: Arc<Metrics>,
         ledger: Option<Ledger>,
+        usage: UsageMaintenance,
     ) -> Self {
         let generation = snapshots.load().generation;
-        Self { snapshots, state, metrics, generation, failing: false, ledger }
+        Self { snapshots, state, metrics, generation, failing: false, ledger, usage }
     }
 
-    /// To be called about once a second, and when the last request is over.
+    /// To be called about once a second.
     pub(super) async fn run(&mut self) {
-        let snapshot = self.snapshots.load_full();
         self.state.limits.sweep();
+        let snapshot = self.snapshots.load_full();
+        self.keep_quotas(&snapshot).await;
+        self.usage.run(&snapshot.config, WriteTime::WhenDue).await;
+    }
+
+    /// To be called when the last request is over.
+    pub(super) async fn finish(mut self) {
+        let snapshot = self.snapshots.load_full();
+        self.keep_quotas(&snapshot).await;
+        self.usage.run(&snapshot.config, WriteTime::Now).await;
+    }
+
+    async fn keep_quotas(&mut self, snapshot: &Arc<Snapshot>) {
         let is_new = std::mem::replace(&mut self.generation, snapshot.generation) != snapshot.generation;
         let is_due = self.state.limits.take_charged() | is_new | self.failing;
         if !is_due || !snapshot.has_quotas() {
@@ -61,7 +77,7 @@ impl Maintenance {
         }
         // The disk may take its time; metrics and health go on meanwhile.
         let (state, ledger) = (Arc::clone(&self.state), self.ledger.take());
-        let folder = snapshot.config.state_dir.clone();
+        let (snapshot, folder) = (Arc::clone(snapshot), snapshot.config.state_dir.clone());
         let kept = tokio::task::spawn_blocking(move || keep(ledger, &snapshot.config.state_dir, &state)).await;
         let written = kept.map(|(ledger, written)| {
             self.ledger = ledger;

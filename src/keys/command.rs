@@ -9,6 +9,8 @@ mod list;
 mod revoke;
 mod rotate;
 
+pub(crate) use list::printable;
+
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, Subcommand};

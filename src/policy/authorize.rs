@@ -24,6 +24,8 @@ pub(crate) enum Callers {
     Backends,
     /// A key with `upsert: true`.
     Upserters,
+    /// A key or a token, whatever it may call.
+    Known,
 }
 
 /// Who calls, by what it has shown, and from where.
@@ -91,9 +93,10 @@ impl<'a> Authorized<&'a Arc<Flow>> {
 impl Principal<'_> {
     fn check_key(&self, key: &Key, callers: Callers, chatflow: &str) -> Result<(), Refusal> {
         let mints = callers == Callers::Backends;
+        let calls = !matches!(callers, Callers::Backends | Callers::Known);
         if let Some(token) = self.token {
             // Not the key's addresses: those are the backend's, and a token is for a visitor.
-            if mints || token.chatflow != chatflow {
+            if mints || (calls && token.chatflow != chatflow) {
                 return Err(Refusal::ChatflowNotAllowed);
             }
             if let Some(origin) = &token.origin
@@ -112,7 +115,7 @@ impl Principal<'_> {
                 return Err(Refusal::ChatflowNotAllowed);
             }
         }
-        if !mints && !key.may_call(chatflow) {
+        if calls && !key.may_call(chatflow) {
             return Err(Refusal::ChatflowNotAllowed);
         }
         // A page is no place to write documents from, whatever the key that its token descends from may do.

@@ -174,6 +174,11 @@ impl Policy {
         }
     }
 
+    /// As configured, each at the index of its chatflow.
+    pub(crate) fn chatflow_names(&self) -> impl Iterator<Item = Arc<str>> {
+        self.flows.iter().map(|flow| Arc::clone(&flow.config.name))
+    }
+
     /// The Flowise upstreams, each at its index in the configuration.
     pub(crate) fn flowise(&self) -> impl Iterator<Item = Option<&Arc<FlowiseUpstream>>> {
         self.config.upstreams.iter().map(|upstream| self.upstreams.get(&upstream.name))

@@ -54,11 +54,6 @@ impl ModelReport {
         self.calls.add(1);
     }
 
-    /// In and out.
-    pub(crate) fn tokens(&self) -> u64 {
-        self.tokens_in.get().saturating_add(self.tokens_out.get())
-    }
-
     pub(crate) fn took(&self, tokens_in: u64, tokens_out: u64) {
         self.tokens_in.add(tokens_in);
         self.tokens_out.add(tokens_out);

@@ -95,10 +95,11 @@ fn callers(context: &Context) -> Option<Callers> {
 
 /// Whether the chatflow is public; where it is not known yet, whether any is.
 fn may_be_public(context: &Context) -> bool {
-    match context.policy() {
-        Some(policy) => policy.access == Access::Public,
-        None => callers(context) != Some(Callers::Backends) && context.snapshot.has_public_chatflow(),
+    if let Some(policy) = context.policy() {
+        return policy.access == Access::Public;
     }
+    let is_for_keys = matches!(callers(context), Some(Callers::Backends | Callers::Known));
+    !is_for_keys && context.snapshot.has_public_chatflow()
 }
 
 /// The one key that a request carries: `X-API-KEY`, `Authorization: Bearer`, or both alike. An empty header is none, and

@@ -16,7 +16,7 @@ use super::check::refuse;
 use super::context::{Authorization, Call};
 use super::environment::Environment;
 use super::routes::{Endpoint, FlowCall};
-use super::{mint, widget};
+use super::{mint, usage, widget};
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -54,6 +54,7 @@ async fn answer(environment: &Environment, call: Call<Authorization>) -> Result<
         // Answered by `route`.
         Endpoint::Health | Endpoint::Ping | Endpoint::DemoPage => return Err(Refusal::NotFound),
         Endpoint::Tokens => return mint::answer(&read_body(body, &context).await?, &context),
+        Endpoint::Usage => return usage::answer(&context).await,
         Endpoint::Widget(asked) => {
             let backend = BackendCall::new(environment, &authorized)?;
             // Boxed: a future is as large as its largest branch, and moved with every prediction.

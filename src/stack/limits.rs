@@ -22,6 +22,7 @@ use tower::{Layer, Service};
 use super::check::{LayerFuture, LayerResult, refuse};
 use super::context::{Authorization, Call, Context};
 use super::environment::Environment;
+use super::routes::Endpoint;
 use crate::predict::session::Scope;
 use crate::state::later::MaybeLater;
 use crate::state::limits::{AdmitDecision, Allowance, Exceeded, Permit, Visitor};
@@ -130,6 +131,10 @@ impl Admitted {
     /// Counts the request against everything that it falls under, from that number on, and takes its places; `Some`:
     /// it must wait for one.
     fn take(&mut self, context: &Context, from: usize) -> Result<Option<Queued>, Refusal> {
+        if context.endpoint() == Some(Endpoint::Usage) {
+            // Who looks at what is left uses nothing, also where nothing is left.
+            return Ok(None);
+        }
         // The visitor first: what one of them may not have is not taken from the others.
         if from == 0
             && let Some(visitor) = visitor(context)
@@ -199,7 +204,7 @@ impl Drop for Waited<'_> {
 }
 
 /// Who is counted besides the key, if anybody.
-fn visitor(context: &Context) -> Option<Visitor> {
+pub(super) fn visitor(context: &Context) -> Option<Visitor> {
     match context.scope() {
         Scope::Key(_) => None,
         Scope::Token { key, subject } => Some(Visitor::user(key, subject)),

@@ -14,7 +14,7 @@ use tower::{Layer, Service};
 use super::access_log::CLIENT_GONE;
 use super::context::{Call, Context};
 use super::environment::Environment;
-use super::limits::spend;
+use super::usage;
 use crate::telemetry::series::RequestSeries;
 use crate::wire::watched::{BodyWatch, Watched};
 
@@ -138,9 +138,7 @@ impl Drop for Measure {
             code: *status,
         };
         environment.requests.count(series, || [route, context.chatflow_label(), context.key_label()]);
-        if let Some(models) = context.models.get() {
-            spend(context, models.tokens());
-        }
+        usage::count(context);
         environment.durations.observe(route, context.duration().as_secs_f64());
         if events.is_some() {
             metrics.streams_open.dec();

@@ -20,6 +20,7 @@ mod mint;
 mod request_id;
 mod route;
 pub(crate) mod routes;
+mod usage;
 mod widget;
 
 use std::convert::Infallible;

@@ -64,7 +64,7 @@ fn decide(head: &Parts, context: &Context) -> Result<Option<Response<Body>>, Ref
         Endpoint::Health => Some(answer("application/json", "{\"status\":\"ok\"}")),
         Endpoint::Ping => Some(answer("text/plain; charset=utf-8", "pong")),
         Endpoint::DemoPage => Some(demo_page::answer()),
-        Endpoint::Tokens | Endpoint::Flow(_) | Endpoint::Widget(_) => None,
+        Endpoint::Tokens | Endpoint::Usage | Endpoint::Flow(_) | Endpoint::Widget(_) => None,
     })
 }
 

@@ -29,6 +29,8 @@ pub(crate) enum Endpoint {
     DemoPage,
     /// `mint`.
     Tokens,
+    /// `usage`.
+    Usage,
     /// The chatflow's backend.
     Flow(FlowCall),
     /// `widget`.
@@ -126,7 +128,7 @@ const IN_PATH: NamedIn = NamedIn::Path { again: None };
 /// well, before the name.
 #[rustfmt::skip]
 pub(crate) const ROUTES: &[Route] = {
-    use Callers::{Anyone, Backends, Permitted, Upserters};
+    use Callers::{Anyone, Backends, Known, Permitted, Upserters};
     use Methods::{Get, Post, Put};
     use NamedIn::{Body, Path as InPath, Query};
     use Takes::{Files, Nothing, Question, Unread};
@@ -138,6 +140,7 @@ pub(crate) const ROUTES: &[Route] = {
         row(Endpoint::Ping, "ping", Get, "/api/v1/ping", Nothing, Anyone, NamedIn::Nothing),
         row(Endpoint::DemoPage, "demo-page", Get, "/", Nothing, Anyone, NamedIn::Nothing),
         row(Endpoint::Tokens, "tokens", Post, "/api/v1/tokens", TOKEN_REQUEST, Backends, NamedIn::Nothing),
+        row(Endpoint::Usage, "usage", Get, "/api/v1/usage", Nothing, Known, NamedIn::Nothing),
         widget(WidgetCall::ChatbotConfig, "public-chatbotConfig", Get, "/api/v1/public-chatbotConfig/{chatflow}", Nothing, IN_PATH),
         widget(WidgetCall::ChatflowsUploads, "chatflows-uploads", Get, "/api/v1/chatflows-uploads/{chatflow}", Nothing, IN_PATH),
         widget(WidgetCall::Attachments, "attachments", Post, "/api/v1/attachments/{chatflow}/{chatId}", Files, IN_PATH),
@@ -211,6 +214,7 @@ impl Endpoint {
             Self::Ping => 1,
             Self::Tokens => 2,
             Self::DemoPage => 3,
+            Self::Usage => 4,
             Self::Flow(call) => 16 + call as u8,
             Self::Widget(call) => 32 + call as u8,
         }

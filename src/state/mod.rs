@@ -7,6 +7,7 @@
 //! | [`chats`] | chats that are being answered |
 //! | [`endpoints`] | servers that are asked: their connections' names, and their health |
 //! | [`folder`], [`ledger`] | `state_dir`, and the counts of quotas in it |
+//! | [`usage`] | what keys have used, by chatflow, day and month |
 //! | [`valkey`] | the store that replicas share, if there is one |
 //! | [`later`] | answers that a store gives at once, or once it has them |
 //!
@@ -19,6 +20,7 @@ pub(crate) mod folder;
 pub(crate) mod later;
 pub(crate) mod ledger;
 pub(crate) mod limits;
+pub(crate) mod usage;
 pub(crate) mod valkey;
 
 use std::io;
@@ -27,6 +29,7 @@ use std::sync::Arc;
 use chats::Chats;
 use endpoints::Endpoints;
 use limits::LimitState;
+use usage::UsageState;
 use valkey::SharedStore;
 
 use crate::config::Config;
@@ -38,6 +41,7 @@ pub(crate) struct SharedState {
     pub(crate) limits: LimitState,
     pub(crate) chats: Arc<Chats>,
     pub(crate) endpoints: Arc<Endpoints>,
+    pub(crate) usage: Arc<UsageState>,
     /// `None`: this process is alone.
     pub(crate) store: Option<Arc<SharedStore>>,
 }
@@ -49,6 +53,7 @@ impl SharedState {
             limits: LimitState::new(&metrics.auth_delayed),
             chats: Arc::default(),
             endpoints: Arc::new(Endpoints::new(metrics)),
+            usage: Arc::default(),
             store: None,
         }
     }

@@ -30,6 +30,7 @@ pub(crate) struct Metrics {
     pub(crate) limit_waiting: IntGauge,
     pub(crate) limit_waits: HistogramVec,
     pub(crate) quota_write_failures: IntCounter,
+    pub(crate) usage_write_failures: IntCounter,
     pub(crate) rejected: IntCounterVec,
     pub(crate) upstream_errors: IntCounterVec,
     pub(crate) upstream_healthy: IntGaugeVec,
@@ -152,6 +153,10 @@ impl Metrics {
             quota_write_failures: declare.counter(
                 "flowgate_quota_write_failures_total",
                 "Attempts to keep the counts of quotas on disk that failed.",
+            )?,
+            usage_write_failures: declare.counter(
+                "flowgate_usage_write_failures_total",
+                "Attempts to keep on disk what keys use that failed.",
             )?,
             rejected: declare.counters("flowgate_rejected_total", "Requests refused by a rule.", &["rule"])?,
             upstream_errors: declare.counters(

@@ -239,6 +239,11 @@ impl Refusal {
         }
     }
 
+    /// Whether it is the gateway that refuses, and not that what answers the chatflow has failed.
+    pub(crate) fn is_refused_here(&self) -> bool {
+        self.rule().is_some() || self.limit().is_some() || self.auth_failure().is_some()
+    }
+
     /// The response. `plain`: the client accepts nothing but an event stream, as Flowise's widget does, which shows
     /// its visitor the raw body of a 401, 403 or 429: it gets the sentence alone.
     pub(crate) fn response(&self, request_id: &HeaderValue, plain: bool) -> Response<Body> {

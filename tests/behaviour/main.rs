@@ -72,4 +72,5 @@ mod uploads;
 mod upstream_faults;
 mod upstream_health;
 mod upstream_tls;
+mod usage;
 mod widget;

@@ -14,7 +14,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     // Commands may read and check everything that they show or write; what runs, runs by way of `app`. `check` builds
     // the policy that `serve` would run on, and asks its upstreams whether they are there.
-    ("cli", &["app", "upstream::checks", "policy", "engine", "state::endpoints", "keys", "config", "telemetry"]),
+    (
+        "cli",
+        &[
+            "app",
+            "upstream::checks",
+            "policy",
+            "engine",
+            "state::endpoints",
+            "state::usage",
+            "keys",
+            "config",
+            "telemetry",
+        ],
+    ),
     // One state for the process, to which policies are bound. The control thread checks upstreams.
     (
         "app",

@@ -85,6 +85,6 @@ fn table(rows: &[KeyRow<'_>]) -> String {
 }
 
 /// Names come from a file that others may write; they must not steer the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }

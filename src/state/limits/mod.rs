@@ -5,6 +5,7 @@
 //! | [`bound`] | everything that is used, by id; and as the requests of one policy find it |
 //! | [`plan`] | what a plan allows, and the header fields that say so |
 //! | [`allowance`] | one caller's share of a plan, be it a key or a visitor |
+//! | [`standing`] | what is left of it, for whoever only looks |
 //! | [`concurrency`] | the concurrency limit: its requests in flight, and those that wait for a place among them |
 //! | [`rate`], [`quota`] | what a caller has used: a GCRA bucket; a count in a calendar period |
 //! | [`visitor`], [`visitors`], [`table`] | callers whom no configuration names, in bounded memory |
@@ -21,6 +22,7 @@ mod penalty;
 mod plan;
 mod quota;
 mod rate;
+mod standing;
 mod table;
 mod visitor;
 mod visitors;
@@ -29,7 +31,8 @@ pub(crate) use allowance::{AdmitDecision, Allowance, Exceeded};
 pub(crate) use bound::{BoundLimits, LimitPolicy, LimitState};
 pub(crate) use concurrency::Permit;
 pub(crate) use penalty::{Delay, Penalties};
-pub(crate) use quota::QuotaCount;
+pub(crate) use quota::{Left, QuotaCount};
+pub(crate) use standing::Standing;
 pub(crate) use visitor::Visitor;
 pub(crate) use visitors::Visitors;
 

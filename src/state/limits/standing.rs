@@ -1,0 +1,59 @@
+//! What is left of a caller's limits, for whoever wants to see it and uses nothing.
+
+use std::sync::Arc;
+
+use super::allowance::Allowance;
+use super::quota::Left;
+use crate::config::{Quota, Rate};
+use crate::state::later::MaybeLater;
+
+/// See the module.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) plan: Arc<str>,
+    pub(crate) requests: Rate,
+    /// Requests that may come at once.
+    pub(crate) remaining: u32,
+    /// Seconds until nothing is used any more.
+    pub(crate) reset: u64,
+    pub(crate) quota: Option<(Quota, Left)>,
+    pub(crate) tokens: Option<(Quota, Left)>,
+}
+
+impl Allowance {
+    /// Later: the counts are elsewhere.
+    pub(crate) fn look(&self) -> MaybeLater<Standing> {
+        let (limits, plan) = (&self.plan, &self.plan.plan);
+        let (remaining, reset) = limits.rate(limits.limiter.look(&self.used.bucket));
+        MaybeLater::Now(Standing {
+            plan: Arc::clone(&plan.name),
+            requests: plan.requests,
+            remaining,
+            reset,
+            quota: plan.quota.zip(self.quota_left()),
+            tokens: plan.tokens.zip(self.tokens_left()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::QuotaPeriod;
+    use crate::state::limits::plan::PlanLimits;
+    use crate::state::limits::tests::{plan, with_quota, with_tokens};
+
+    #[test]
+    fn whoever_looks_uses_nothing() {
+        let plan = with_tokens(with_quota(plan(60, 60, 10, 1), 9, QuotaPeriod::Month), 100, QuotaPeriod::Day);
+        let allowance = Allowance::new(&Arc::new(PlanLimits::new(&plan, None, &Arc::default())), None);
+        let _permit = allowance.admit();
+        allowance.spend(70);
+        for _ in 0..20 {
+            let Standing { remaining, reset, quota, tokens, .. } = allowance.look().now();
+            assert_eq!((remaining, reset), (9, 1));
+            assert_eq!(quota.map(|(quota, left)| (quota.count.get(), left.remaining)), Some((9, 8)));
+            assert_eq!(tokens.map(|(quota, left)| (quota.per, left.remaining)), Some((QuotaPeriod::Day, 30)));
+        }
+    }
+}

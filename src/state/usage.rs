@@ -1,0 +1,234 @@
+//! What callers have used: requests, refusals, and tokens of models, by key and chatflow.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`counter`] | what was used since it was last drained, as the requests of one policy find it |
+//! | [`book`] | days and months |
+//! | [`file`] | the book on disk |
+//!
+//! A request adds to one counter: no lock, and nothing is allocated but once for each key and chatflow that come
+//! together. Once a second the counters are drained, and what was in them is told to whoever keeps it. Two processes
+//! that share a book would each add what they have drained.
+
+mod book;
+mod counter;
+mod file;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub(crate) use book::{UsageBook, UsageDay, UsageTotals};
+pub(crate) use counter::BoundUsage;
+pub(crate) use file::{UsageFile, read};
+
+use crate::config::QuotaPeriod;
+use crate::keys::KeyStore;
+use counter::UsageCounter;
+
+/// Whose use it is where there is no key.
+const ANONYMOUS: &str = "anonymous";
+/// What was used where there is no chatflow.
+const NO_CHATFLOW: &str = "-";
+
+/// See the module. One for the process.
+#[derive(Debug, Default)]
+pub(crate) struct UsageState {
+    known: Arc<KnownCounters>,
+}
+
+/// Counters by key and chatflow: as many as have met.
+#[derive(Debug, Default)]
+struct KnownCounters(Mutex<CounterTable>);
+
+#[derive(Debug, Default)]
+struct CounterTable {
+    /// The day of what was drained last.
+    day: UsageDay,
+    keys: HashMap<Box<str>, HashMap<Box<str>, CounterEntry>>,
+}
+
+#[derive(Debug, Default)]
+struct CounterEntry {
+    counter: Arc<UsageCounter>,
+    /// What was drained in the running day and month.
+    today: UsageTotals,
+    month: UsageTotals,
+}
+
+impl UsageState {
+    /// The counters of a policy that comes into force; `chatflows`: the names of its chatflows, as they are indexed.
+    pub(crate) fn bind(&self, keys: &Arc<KeyStore>, chatflows: impl Iterator<Item = Arc<str>>) -> BoundUsage {
+        BoundUsage::new(Arc::clone(&self.known), Arc::clone(keys), chatflows.collect())
+    }
+
+    /// Calls `tell` with what was used since the last call, by key and chatflow. To be called about once a second.
+    pub(crate) fn drain(&self, day: &UsageDay, mut tell: impl FnMut(&str, &str, UsageTotals)) {
+        let mut table = self.known.table();
+        table.turn(day);
+        for (key, chatflows) in &mut table.keys {
+            for (chatflow, entry) in chatflows {
+                let used = entry.counter.take();
+                if used != UsageTotals::default() {
+                    entry.today += used;
+                    entry.month += used;
+                    tell(key, chatflow, used);
+                }
+            }
+        }
+    }
+
+    /// Takes up what was counted of the running day and month before a restart.
+    pub(crate) fn restore(&self, book: &UsageBook, day: &UsageDay) {
+        let mut table = self.known.table();
+        table.turn(day);
+        for (key, chatflow, used) in book.of_day(day) {
+            table.entry(key, chatflow).today += used;
+        }
+        for (key, chatflow, used) in book.of_month(day.month()) {
+            table.entry(key, chatflow).month += used;
+        }
+    }
+}
+
+impl KnownCounters {
+    /// The counter of a key and a chatflow, from now on if not before.
+    fn counter(&self, key: &str, chatflow: &str) -> Arc<UsageCounter> {
+        Arc::clone(&self.table().entry(key, chatflow).counter)
+    }
+
+    /// What a key has used in the running day or month.
+    fn of_key(&self, key: &str, per: QuotaPeriod) -> UsageTotals {
+        let table = self.table();
+        let mut sum = UsageTotals::default();
+        for entry in table.keys.get(key).into_iter().flat_map(HashMap::values) {
+            sum += entry.counter.look();
+            sum += match per {
+                QuotaPeriod::Day => entry.today,
+                QuotaPeriod::Month => entry.month,
+            };
+        }
+        sum
+    }
+
+    /// A panic under the lock leaves a table of which each entry is good.
+    fn table(&self) -> MutexGuard<'_, CounterTable> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CounterTable {
+    fn entry(&mut self, key: &str, chatflow: &str) -> &mut CounterEntry {
+        self.keys.entry(key.into()).or_default().entry(chatflow.into()).or_default()
+    }
+
+    /// Begins a day. Whom no policy knows and who has used nothing in the running month is forgotten then.
+    fn turn(&mut self, day: &UsageDay) {
+        if self.day == *day {
+            return;
+        }
+        let is_new_month = self.day.month() != day.month();
+        self.day = day.clone();
+        for entry in self.keys.values_mut().flat_map(HashMap::values_mut) {
+            entry.today = UsageTotals::default();
+            if is_new_month {
+                entry.month = UsageTotals::default();
+            }
+        }
+        self.keys.retain(|_, chatflows| {
+            chatflows.retain(|_, entry| {
+                Arc::strong_count(&entry.counter) > 1
+                    || entry.month != UsageTotals::default()
+                    || entry.counter.look() != UsageTotals::default()
+            });
+            !chatflows.is_empty()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Key;
+
+    fn bind(state: &UsageState, ids: &[&str], chatflows: &[&str]) -> BoundUsage {
+        let keys = Arc::new(ids.iter().map(|id| Key::new(id, crate::keys::secret::digest(id))).collect());
+        state.bind(&keys, chatflows.iter().map(|name| Arc::from(*name)))
+    }
+
+    fn one(refused: bool, tokens_in: u64, tokens_out: u64) -> UsageTotals {
+        UsageTotals { requests: 1, refused: u64::from(refused), tokens_in, tokens_out }
+    }
+
+    fn drained(state: &UsageState, day: &str) -> Vec<(String, String, UsageTotals)> {
+        let mut all = Vec::new();
+        state.drain(&day.into(), |key, chatflow, used| all.push((key.to_owned(), chatflow.to_owned(), used)));
+        all.sort_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)));
+        all
+    }
+
+    #[test]
+    fn what_was_used_is_found_by_name_wherever_it_stands_in_the_next_policy() {
+        let state = UsageState::default();
+        let first = bind(&state, &["a", "b"], &["x", "y"]);
+        first.count(Some(1), Some(0), one(false, 7, 3));
+        first.count(None, None, one(true, 0, 0));
+        let second = bind(&state, &["b"], &["new", "x"]);
+        second.count(Some(0), Some(1), one(true, 1, 0));
+        let of_b = UsageTotals { requests: 2, refused: 1, tokens_in: 8, tokens_out: 3 };
+        assert_eq!(state.known.of_key("b", QuotaPeriod::Day), of_b, "also what is not drained yet");
+        let all = drained(&state, "2026-11-29");
+        assert_eq!(
+            all,
+            [("anonymous".to_owned(), "-".to_owned(), one(true, 0, 0)), ("b".to_owned(), "x".to_owned(), of_b)]
+        );
+        assert_eq!(drained(&state, "2026-11-29"), [], "once");
+        assert_eq!(state.known.of_key("b", QuotaPeriod::Day), of_b);
+        assert_eq!(state.known.of_key("a", QuotaPeriod::Month), UsageTotals::default());
+    }
+
+    #[test]
+    fn days_and_months_begin_anew_and_who_is_gone_is_forgotten() {
+        let state = UsageState::default();
+        let bound = bind(&state, &["a"], &["x"]);
+        bound.count(Some(0), Some(0), one(false, 5, 0));
+        drained(&state, "2026-11-29");
+        drained(&state, "2026-11-30");
+        let tokens = |per| state.known.of_key("a", per).tokens_in;
+        assert_eq!((tokens(QuotaPeriod::Day), tokens(QuotaPeriod::Month)), (0, 5));
+        drained(&state, "2026-12-01");
+        assert_eq!(tokens(QuotaPeriod::Month), 0);
+        assert_eq!(state.known.table().keys.len(), 1);
+        drop(bound);
+        drained(&state, "2026-12-02");
+        assert_eq!(state.known.table().keys.len(), 0);
+    }
+
+    #[test]
+    fn what_was_kept_is_taken_up() {
+        let (state, mut book) = (UsageState::default(), UsageBook::default());
+        book.add(&"2026-11-28".into(), "a", "x", one(false, 5, 1));
+        book.add(&"2026-11-29".into(), "a", "x", one(false, 2, 0));
+        state.restore(&book, &"2026-11-29".into());
+        let bound = bind(&state, &["a"], &["x"]);
+        bound.count(Some(0), Some(0), one(false, 1, 0));
+        let tokens = |per| state.known.of_key("a", per).tokens_in;
+        assert_eq!((tokens(QuotaPeriod::Day), tokens(QuotaPeriod::Month)), (3, 8));
+        assert_eq!(drained(&state, "2026-11-29").len(), 1, "what is kept already is not told again");
+    }
+
+    #[test]
+    fn threads_count_together_and_nothing_is_told_twice() {
+        let state = UsageState::default();
+        let bound = bind(&state, &["a"], &["x"]);
+        let mut told = 0;
+        std::thread::scope(|scope| {
+            let count = || (0..20_000).for_each(|_| bound.count(Some(0), Some(0), one(false, 1, 1)));
+            let threads = [scope.spawn(count), scope.spawn(count)];
+            while !threads.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+                state.drain(&"2026-11-29".into(), |_, _, used| told += used.requests);
+            }
+        });
+        state.drain(&"2026-11-29".into(), |_, _, used| told += used.requests);
+        assert_eq!((told, state.known.of_key("a", QuotaPeriod::Day).tokens_out), (40_000, 40_000));
+    }
+}
