@@ -16,11 +16,11 @@ pub(super) struct Sections {
     pub(super) upstreams: Named<UpstreamSection>,
     pub(super) keys_file: Field,
     pub(super) state_dir: Field,
-    pub(super) state: State,
+    pub(super) state: StateSection,
     pub(super) session_secret: Field,
     pub(super) plans: Named<PlanSection>,
     pub(super) cors: CorsSection,
-    pub(super) auth_failures: AuthFailuresOrNull,
+    pub(super) auth_failures: AuthFailuresSectionOrNull,
     pub(super) chatflows: Named<ChatflowSection>,
 }
 
@@ -70,14 +70,14 @@ pub(super) struct LogSection {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct State {
+pub(super) struct StateSection {
     pub(super) dir: Field,
-    pub(super) valkey: Option<At<Valkey>>,
+    pub(super) valkey: Option<At<ValkeySection>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct Valkey {
+pub(super) struct ValkeySection {
     pub(super) urls: Field,
     pub(super) mode: Field,
     pub(super) master_name: Field,
@@ -88,12 +88,12 @@ pub(super) struct Valkey {
     pub(super) prefix: Field,
     pub(super) connect_timeout: Field,
     pub(super) timeout: Field,
-    pub(super) on_loss: OnLoss,
+    pub(super) on_loss: OnLossSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct OnLoss {
+pub(super) struct OnLossSection {
     pub(super) rates: Field,
     pub(super) quotas: Field,
 }
@@ -183,15 +183,15 @@ pub(super) struct AuthFailuresSection {
 
 /// `null` turns it off, which is not the same as leaving it out.
 #[derive(Debug)]
-pub(super) struct AuthFailuresOrNull(pub(super) Option<AuthFailuresSection>);
+pub(super) struct AuthFailuresSectionOrNull(pub(super) Option<AuthFailuresSection>);
 
-impl Default for AuthFailuresOrNull {
+impl Default for AuthFailuresSectionOrNull {
     fn default() -> Self {
         Self(Some(AuthFailuresSection::default()))
     }
 }
 
-impl<'de> Deserialize<'de> for AuthFailuresOrNull {
+impl<'de> Deserialize<'de> for AuthFailuresSectionOrNull {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Option::deserialize(deserializer).map(Self)
     }

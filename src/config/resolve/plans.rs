@@ -125,7 +125,10 @@ fn plan(reader: &mut FieldReader<'_>, name: &At<String>, file: &file::PlanSectio
 }
 
 /// `auth_failures`; `null`: nothing is counted.
-pub(super) fn auth_failures(reader: &mut FieldReader<'_>, file: &file::AuthFailuresOrNull) -> Option<AuthFailures> {
+pub(super) fn auth_failures(
+    reader: &mut FieldReader<'_>,
+    file: &file::AuthFailuresSectionOrNull,
+) -> Option<AuthFailures> {
     let file = file.0.as_ref()?;
     let defaults = AuthFailures::default();
     let free = number(reader, &file.free, u64::from(MAX_COUNT)).unwrap_or(defaults.free);

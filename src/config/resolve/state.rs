@@ -35,7 +35,7 @@ struct Urls {
     password: Option<Secret>,
 }
 
-pub(super) fn valkey(reader: &mut FieldReader<'_>, section: At<file::Valkey>) -> Valkey {
+pub(super) fn valkey(reader: &mut FieldReader<'_>, section: At<file::ValkeySection>) -> Valkey {
     let at = section.at();
     let file = section.value;
     let urls = urls(reader, at, &file.urls);
@@ -106,7 +106,7 @@ fn urls(reader: &mut FieldReader<'_>, section: (u32, u32), field: &Field) -> Url
     all
 }
 
-fn mode(reader: &mut FieldReader<'_>, section: (u32, u32), file: &file::Valkey, urls: &Urls) -> ValkeyMode {
+fn mode(reader: &mut FieldReader<'_>, section: (u32, u32), file: &file::ValkeySection, urls: &Urls) -> ValkeyMode {
     #[derive(Clone, Copy, PartialEq)]
     enum Word {
         Single,
@@ -153,7 +153,7 @@ fn mode(reader: &mut FieldReader<'_>, section: (u32, u32), file: &file::Valkey, 
 }
 
 /// User and password, from the URLs or from fields of their own.
-fn credentials(reader: &mut FieldReader<'_>, file: &file::Valkey, urls: &Urls) -> (Option<String>, Option<Secret>) {
+fn credentials(reader: &mut FieldReader<'_>, file: &file::ValkeySection, urls: &Urls) -> (Option<String>, Option<Secret>) {
     let written = |field: &Field| Field(field.0.clone().filter(|node| !matches!(node.value, Value::Null)));
     let (username, password, password_file) =
         (written(&file.username), written(&file.password), written(&file.password_file));
@@ -204,7 +204,7 @@ fn prefix(reader: &mut FieldReader<'_>, field: &Field) -> String {
     reader.parsed(field, fits).unwrap_or_else(|| PREFIX.to_owned())
 }
 
-fn on_loss(reader: &mut FieldReader<'_>, file: &file::OnLoss) -> OnLoss {
+fn on_loss(reader: &mut FieldReader<'_>, file: &file::OnLossSection) -> OnLoss {
     let rates = [("share", RatesOnLoss::Share), ("allow", RatesOnLoss::Allow), ("refuse", RatesOnLoss::Refuse)];
     let quotas = [("refuse", QuotasOnLoss::Refuse), ("allow", QuotasOnLoss::Allow)];
     OnLoss {

@@ -11,24 +11,24 @@ use super::{pages, prose, root};
 /// The structs that a configuration is read into: what stands in the head of the table of their fields, and what is
 /// written before each name there.
 const SECTIONS: [(&str, &str, &str); 17] = [
-    ("File", "field", ""),
-    ("Admin", "field", "admin."),
-    ("Log", "field", "log."),
-    ("State", "field", "state."),
-    ("Valkey", "field of `state.valkey`", ""),
-    ("OnLoss", "field of `state.valkey`", "on_loss."),
-    ("Server", "field of `server`", ""),
-    ("Tls", "field of `server`", "tls."),
-    ("Flowise", "field of `flowise`", ""),
+    ("Sections", "field", ""),
+    ("AdminSection", "field", "admin."),
+    ("LogSection", "field", "log."),
+    ("StateSection", "field", "state."),
+    ("ValkeySection", "field of `state.valkey`", ""),
+    ("OnLossSection", "field of `state.valkey`", "on_loss."),
+    ("ServerSection", "field of `server`", ""),
+    ("TlsSection", "field of `server`", "tls."),
+    ("FlowiseSection", "field of `flowise`", ""),
     ("HealthCheckSection", "field of `health`", ""),
-    ("Engine", "field of `engine`", ""),
-    ("EngineLimits", "field of `engine.limits`", ""),
-    ("Plan", "field of a plan", ""),
-    ("AuthFailures", "field of `auth_failures`", ""),
-    ("Cors", "field of `cors`", ""),
-    ("Chatflow", "field of a chatflow", ""),
+    ("EngineSection", "field of `engine`", ""),
+    ("EngineLimitsSection", "field of `engine.limits`", ""),
+    ("PlanSection", "field of a plan", ""),
+    ("AuthFailuresSection", "field of `auth_failures`", ""),
+    ("CorsSection", "field of `cors`", ""),
+    ("ChatflowSection", "field of a chatflow", ""),
     // Its two fields are the sections `flowise` and `engine`.
-    ("Upstream", "", ""),
+    ("UpstreamSection", "", ""),
 ];
 
 /// Cells of tables, by the head of their column, with the page: those of the first column, and of any called `code`.
@@ -120,7 +120,7 @@ fn every_field_of_the_configuration_stands_in_one_table() {
 
 #[test]
 fn every_field_of_a_key_stands_in_one_table() {
-    let item = structs("src/keys/file/reader.rs").remove("Item").unwrap();
+    let item = structs("src/keys/file/reader.rs").remove("KeyItem").unwrap();
     compare("field of a key", &item.into_iter().map(|(field, _)| field).collect(), &named(&cells(), "field of a key"));
 }
 
