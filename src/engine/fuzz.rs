@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::engine::compile::workshop::Credentials;
+use crate::engine::compile::context::Credentials;
 use crate::engine::documents::stores::{DocumentStores, is_whole_export};
 use crate::engine::flow::inspect::inspect;
 use crate::engine::text::template::{Template, counted};

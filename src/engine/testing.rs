@@ -10,26 +10,26 @@ use std::sync::{Arc, mpsc};
 use serde_json::{Map, Value, json};
 
 use super::contract::Task;
-use super::flow::Flow;
+use super::flow::CompiledFlow;
 use super::memory::InProcess;
 use super::provider::Targets;
+use crate::engine::compile::context::{CompileContext, Credentials};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
-use crate::engine::compile::workshop::{Credentials, Workshop};
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall};
-use crate::engine::contract::model::{Answered, Ask, ChatModel};
+use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolCall};
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::node::Reply;
-use crate::engine::contract::request::Request;
+use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::{Run, Services};
 use crate::engine::contract::sink::Sink;
-use crate::engine::contract::watch::Watch;
+use crate::engine::contract::watch::RunWatch;
 use crate::predict::json::parse_object;
-use crate::predict::request::{Checked as _, Question};
+use crate::predict::request::{CheckedRequest as _, Question};
 use crate::telemetry::metrics::Metrics;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&TestModel, &PanickingModel];
+pub(super) const KINDS: &[&dyn NodeKind] = &[&TestModel, &PanickingModel];
 
 thread_local! {
     static ASKED: RefCell<Vec<Value>> = const { RefCell::new(Vec::new()) };
@@ -39,7 +39,7 @@ thread_local! {
 /// The node `testModel`: takes its answers from [`predict`].
 struct TestModel;
 
-impl Kind for TestModel {
+impl NodeKind for TestModel {
     fn names(&self) -> &'static [&'static str] {
         &["testModel"]
     }
@@ -56,7 +56,7 @@ struct Scripted {
 }
 
 impl ChatModel for Scripted {
-    fn chat<'a>(&'a self, ask: Ask<'a>, _: &'a Run<'a>) -> Task<'a, Answered> {
+    fn chat<'a>(&'a self, ask: ModelRequest<'a>, _: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         Box::pin(async move {
             let tools: Vec<Value> = ask
                 .tools
@@ -86,7 +86,7 @@ impl ChatModel for Scripted {
                 opaque: None,
             };
             let calls = answer.as_array().into_iter().flatten().map(call).collect();
-            Ok(Answered { text, calls, ..Answered::default() })
+            Ok(ModelAnswer { text, calls, ..ModelAnswer::default() })
         })
     }
 
@@ -102,7 +102,7 @@ impl ChatModel for Scripted {
 /// The node `panickingModel`.
 struct PanickingModel;
 
-impl Kind for PanickingModel {
+impl NodeKind for PanickingModel {
     fn names(&self) -> &'static [&'static str] {
         &["panickingModel"]
     }
@@ -116,7 +116,7 @@ impl Kind for PanickingModel {
 struct Panicking;
 
 impl ChatModel for Panicking {
-    fn chat<'a>(&'a self, _: Ask<'a>, _: &'a Run<'a>) -> Task<'a, Answered> {
+    fn chat<'a>(&'a self, _: ModelRequest<'a>, _: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         panic!("as a fault of the engine's own would")
     }
 
@@ -133,9 +133,9 @@ fn shown(message: &Message) -> Value {
         Role::Assistant => "assistant",
         Role::Tool => "tool",
     };
-    let piece = |piece: &Piece| match piece {
-        Piece::Text(text) => json!({ "text": text, "type": "text" }),
-        Piece::Image(url) => json!({ "type": "image_url", "image_url": { "url": url } }),
+    let piece = |piece: &ContentPart| match piece {
+        ContentPart::Text(text) => json!({ "text": text, "type": "text" }),
+        ContentPart::Image(url) => json!({ "type": "image_url", "image_url": { "url": url } }),
     };
     let content = match &message.content {
         Content::Text(text) => text.as_str().into(),
@@ -157,7 +157,7 @@ fn shown(message: &Message) -> Value {
 
 /// A flow of nodes `(id, kind, inputs)`; references between them become edges. An id that ends in `!` gives its
 /// prediction.
-pub(crate) fn flow(nodes: &[(&str, &str, Value)]) -> Result<Flow, String> {
+pub(crate) fn flow(nodes: &[(&str, &str, Value)]) -> Result<CompiledFlow, String> {
     let node = |(id, kind, inputs): &(&str, &str, Value)| {
         let output = if id.ends_with('!') { json!({ "output": "outputPrediction" }) } else { json!({}) };
         let data = json!({ "name": kind, "label": id, "inputs": inputs, "outputs": output });
@@ -173,11 +173,11 @@ pub(crate) fn flow(nodes: &[(&str, &str, Value)]) -> Result<Flow, String> {
     load(&json!({ "nodes": nodes.iter().map(node).collect::<Vec<_>>(), "edges": edges }))
 }
 
-pub(crate) fn load(export: &Value) -> Result<Flow, String> {
+pub(crate) fn load(export: &Value) -> Result<CompiledFlow, String> {
     let metrics = Arc::new(Metrics::new().unwrap());
     let targets = Targets::alone("local", &metrics);
-    let workshop = Arc::new(Workshop::new(Credentials::default(), targets));
-    Flow::load(None, "flow", &export.to_string(), &workshop)
+    let context = Arc::new(CompileContext::new(Credentials::default(), targets));
+    CompiledFlow::load(None, "flow", &export.to_string(), &context)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
@@ -192,12 +192,12 @@ pub(crate) struct Predicted {
 }
 
 /// Runs a flow once, as a stream; the model gives these answers, one a call.
-pub(crate) fn predict(flow: &Flow, body: &Value, answers: &[Value]) -> Predicted {
+pub(crate) fn predict(flow: &CompiledFlow, body: &Value, answers: &[Value]) -> Predicted {
     predictions(flow, &[(body.clone(), answers.to_vec())]).pop().unwrap()
 }
 
 /// As [`predict`], several by one memory.
-pub(crate) fn predictions(flow: &Flow, requests: &[(Value, Vec<Value>)]) -> Vec<Predicted> {
+pub(crate) fn predictions(flow: &CompiledFlow, requests: &[(Value, Vec<Value>)]) -> Vec<Predicted> {
     let services = services();
     let predicted = |(body, answers): &(Value, Vec<Value>)| {
         ANSWERS.set(answers.clone().into());
@@ -246,7 +246,7 @@ pub(crate) fn within<T>(body: &Value, work: impl AsyncFnOnce(&Run<'_>) -> T) -> 
     with_services(&services(), &Sink::default(), body, work)
 }
 
-impl Request {
+impl RunRequest {
     /// Of a body that would pass.
     pub(crate) fn read(body: &Value) -> Self {
         let body = body.to_string();
@@ -257,8 +257,8 @@ impl Request {
 fn with_services<T>(services: &Services, sink: &Sink, body: &Value, work: impl AsyncFnOnce(&Run<'_>) -> T) -> T {
     let mut fields = Map::from_iter([("chatId".to_owned(), "chat".into())]);
     fields.extend(body.as_object().cloned().unwrap());
-    let request = Request::read(&Value::Object(fields));
-    let watch = Watch::default();
+    let request = RunRequest::read(&Value::Object(fields));
+    let watch = RunWatch::default();
     let run = Run { services, flow: "flow", request: &request, sink, watch: &watch, names: None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, work(&run))

@@ -107,7 +107,7 @@ fn backend(chatflow: &Chatflow, parts: &PolicyParts) -> Result<Backend, Problems
 }
 
 /// The flow whose file has the chatflow's name, or its id.
-pub(super) fn answers<'a>(chatflow: &Chatflow, flows: &'a Flows) -> Option<&'a Arc<engine::Flow>> {
+pub(super) fn answers<'a>(chatflow: &Chatflow, flows: &'a Flows) -> Option<&'a Arc<engine::CompiledFlow>> {
     if flows.problems_of(&chatflow.name).is_some() {
         return None;
     }

@@ -79,7 +79,7 @@ pub(crate) enum Backend {
     /// The Flowise that the chatflow's configuration names.
     Flowise { credentials: Option<Arc<FlowiseCredentials>> },
     /// The built-in engine, with the flow that it runs and all that this one may run.
-    Engine { flow: Arc<engine::Flow>, flows: Arc<engine::FlowIndex> },
+    Engine { flow: Arc<engine::CompiledFlow>, flows: Arc<engine::FlowIndex> },
 }
 
 /// It is what it was made of.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::build::{FlowiseUpstreams, PolicyParts, answers, collect, no_flow};
 use super::{Engines, Policy};
 use crate::config::{self, Chatflow, Config, ConfigPart, Flowise, Problem, Problems, UpstreamKind};
-use crate::engine::{Flows, Wanted};
+use crate::engine::{Flows, WantedFlow};
 use crate::keys::{self, AllowedNames, KeyStore, Unusable};
 use crate::state::endpoints::Endpoints;
 use crate::tls::Identity;
@@ -243,8 +243,8 @@ impl<'a> Sources<'a> {
     }
 }
 
-fn wanted(chatflow: &Arc<Chatflow>) -> Wanted {
-    Wanted { name: Arc::clone(&chatflow.name), id: chatflow.id.clone() }
+fn wanted(chatflow: &Arc<Chatflow>) -> WantedFlow {
+    WantedFlow { name: Arc::clone(&chatflow.name), id: chatflow.id.clone() }
 }
 
 /// Whether there is no file for it, good or bad.

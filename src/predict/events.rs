@@ -8,7 +8,7 @@ mod records;
 use bytes::Bytes;
 use serde::Serialize;
 
-pub(crate) use records::{Records, Step, data_of};
+pub(crate) use records::{RecordAction, Records, data_of};
 
 use crate::wire::json;
 
@@ -54,12 +54,12 @@ const LOOK: usize = 64;
 /// Reads along with a stream, split anywhere.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about a position in a stream")]
-pub(crate) struct Scanner {
+pub(crate) struct RecordScanner {
     line: [u8; LOOK],
     line_length: usize,
     record_has_data: bool,
     record_is_empty: bool,
-    record: Kind,
+    record: RecordKind,
     is_speech: bool,
     /// Complete records that carried data.
     pub(crate) events: u64,
@@ -68,20 +68,20 @@ pub(crate) struct Scanner {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum RecordKind {
     Other,
     End,
     Error,
 }
 
-impl Default for Scanner {
+impl Default for RecordScanner {
     fn default() -> Self {
         Self {
             line: [0; LOOK],
             line_length: 0,
             record_has_data: false,
             record_is_empty: true,
-            record: Kind::Other,
+            record: RecordKind::Other,
             is_speech: false,
             events: 0,
             saw_end: false,
@@ -101,7 +101,7 @@ pub(crate) enum ErrorAt {
     Earlier(Vec<u8>),
 }
 
-impl Scanner {
+impl RecordScanner {
     /// For a stream of speech, which ends with `tts_end` or the like.
     pub(crate) fn of_speech() -> Self {
         Self { is_speech: true, ..Self::default() }
@@ -119,7 +119,7 @@ impl Scanner {
             let line_end = memchr::memchr(b'\n', rest);
             let (line, after) = rest.split_at(line_end.map_or(rest.len(), |at| at + 1));
             self.take_line_part(line.strip_suffix(b"\n").unwrap_or(line));
-            if self.record == Kind::Error && error_at.is_none() {
+            if self.record == RecordKind::Error && error_at.is_none() {
                 error_at = Some(match (record_start, line_start) {
                     (Some(at), _) => ErrorAt::Piece(at),
                     (None, Some(at)) => ErrorAt::Line(at),
@@ -163,9 +163,9 @@ impl Scanner {
         if let Some(name) = data.strip_prefix(b"{\"event\":\"") {
             let is = |wanted: &[u8]| name.starts_with(wanted);
             if is(b"error\"") || is(b"tts_error\"") {
-                self.record = Kind::Error;
+                self.record = RecordKind::Error;
             } else if is(b"end\"") || (self.is_speech && (is(b"tts_end\"") || is(b"tts_abort\""))) {
-                self.record = Kind::End;
+                self.record = RecordKind::End;
             }
         }
     }
@@ -179,9 +179,9 @@ impl Scanner {
             return false;
         }
         self.events += u64::from(self.record_has_data);
-        self.saw_end |= self.record == Kind::End || (self.is_speech && self.record == Kind::Error);
-        self.saw_error |= self.record == Kind::Error;
-        self.record = Kind::Other;
+        self.saw_end |= self.record == RecordKind::End || (self.is_speech && self.record == RecordKind::Error);
+        self.saw_error |= self.record == RecordKind::Error;
+        self.record = RecordKind::Other;
         self.record_has_data = false;
         self.record_is_empty = true;
         true
@@ -238,7 +238,7 @@ mod tests {
     fn an_error_record_is_found_where_it_starts() {
         let before = record("start", &"".into());
         let text = before.clone() + &error_and_end("x");
-        let mut scanner = Scanner::default();
+        let mut scanner = RecordScanner::default();
         assert_eq!(scanner.scan(text.as_bytes()), Some(ErrorAt::Piece(before.len())));
         assert!(scanner.saw_error && scanner.saw_end);
     }
@@ -249,7 +249,7 @@ mod tests {
         let recognised = text.find("error\"").unwrap() + 6;
         let data = text.find("data:").unwrap();
         for split in 1..recognised {
-            let mut scanner = Scanner::default();
+            let mut scanner = RecordScanner::default();
             let (start, rest) = text.split_at(split);
             assert_eq!(scanner.scan(start.as_bytes()), None, "{split}");
             let expected = match split {
@@ -268,7 +268,7 @@ mod tests {
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
             cuts.extend([0, text.len()]);
             cuts.sort_unstable();
-            let mut scanner = Scanner::default();
+            let mut scanner = RecordScanner::default();
             for pair in cuts.windows(2) {
                 scanner.scan(&text.as_bytes()[pair[0]..pair[1]]);
             }

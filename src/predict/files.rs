@@ -2,7 +2,7 @@
 //! (CVE-2026-30821, CVE-2026-41269, CVE-2025-61687).
 //!
 //! Flowise's own table of extensions and media types, without what a browser would run: HTML, SVG, XML, scripts. A
-//! sender that does not know the type, or knows it by another name, is no liar: what goes on is [`Kind::media_type`].
+//! sender that does not know the type, or knows it by another name, is no liar: what goes on is [`FileKind::media_type`].
 
 /// Bytes of a file's name.
 const LONGEST_NAME: usize = 255;
@@ -16,7 +16,7 @@ const SOUNDS: [&str; 11] = ["wav", "webm", "ogg", "oga", "opus", "mp3", "mpga", 
 
 /// How the content shows its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
+enum FileSignature {
     /// One of these at the start.
     Starts(&'static [&'static [u8]]),
     /// A container of four letters, its size, and this.
@@ -31,79 +31,92 @@ enum Shape {
 
 /// One kind of file.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Kind {
+pub(crate) struct FileKind {
     extensions: &'static [&'static str],
     /// As Flowise calls it, the usual one first.
     media_types: &'static [&'static str],
     /// As others call it, which Flowise does not know, or takes for another kind's.
     aliases: &'static [&'static str],
-    shape: Shape,
+    shape: FileSignature,
 }
 
-const fn kind(extensions: &'static [&'static str], media_types: &'static [&'static str], shape: Shape) -> Kind {
-    Kind { extensions, media_types, aliases: &[], shape }
+const fn kind(
+    extensions: &'static [&'static str],
+    media_types: &'static [&'static str],
+    shape: FileSignature,
+) -> FileKind {
+    FileKind { extensions, media_types, aliases: &[], shape }
 }
 
 /// What systems without an office suite see in its files.
 const ZIP: &[&str] = &["application/zip", "application/x-zip-compressed"];
 
 /// Of Microsoft's older formats.
-const COMPOUND: Shape = Shape::Starts(&[b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"]);
+const COMPOUND: FileSignature = FileSignature::Starts(&[b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"]);
 
-const KINDS: &[Kind] = &[
-    kind(&["png"], &["image/png"], Shape::Starts(&[b"\x89PNG\r\n\x1a\n"])),
-    kind(&["jpg", "jpeg"], &["image/jpeg", "image/jpg"], Shape::Starts(&[b"\xff\xd8\xff"])).or(&["image/pjpeg"]),
-    kind(&["gif"], &["image/gif"], Shape::Starts(&[b"GIF87a", b"GIF89a"])),
-    kind(&["webp"], &["image/webp"], Shape::Riff(b"WEBP")),
-    kind(&["pdf"], &["application/pdf"], Shape::Starts(&[b"%PDF-"])).or(&["application/x-pdf"]),
-    kind(&["txt"], &[PLAIN], Shape::Text),
-    kind(&["md"], &["text/markdown", "text/x-markdown"], Shape::Text),
+const KINDS: &[FileKind] = &[
+    kind(&["png"], &["image/png"], FileSignature::Starts(&[b"\x89PNG\r\n\x1a\n"])),
+    kind(&["jpg", "jpeg"], &["image/jpeg", "image/jpg"], FileSignature::Starts(&[b"\xff\xd8\xff"]))
+        .or(&["image/pjpeg"]),
+    kind(&["gif"], &["image/gif"], FileSignature::Starts(&[b"GIF87a", b"GIF89a"])),
+    kind(&["webp"], &["image/webp"], FileSignature::Riff(b"WEBP")),
+    kind(&["pdf"], &["application/pdf"], FileSignature::Starts(&[b"%PDF-"])).or(&["application/x-pdf"]),
+    kind(&["txt"], &[PLAIN], FileSignature::Text),
+    kind(&["md"], &["text/markdown", "text/x-markdown"], FileSignature::Text),
     // Windows with Excel has the first for it.
-    kind(&["csv"], &["text/csv"], Shape::Text).or(&["application/vnd.ms-excel", "application/csv", "text/x-csv"]),
-    kind(&["json"], &["application/json"], Shape::Text).or(&["text/json"]),
-    kind(&["jsonl"], &["application/jsonl", "application/json-lines", "text/jsonl"], Shape::Text)
+    kind(&["csv"], &["text/csv"], FileSignature::Text).or(&[
+        "application/vnd.ms-excel",
+        "application/csv",
+        "text/x-csv",
+    ]),
+    kind(&["json"], &["application/json"], FileSignature::Text).or(&["text/json"]),
+    kind(&["jsonl"], &["application/jsonl", "application/json-lines", "text/jsonl"], FileSignature::Text)
         .or(&["application/x-ndjson", "application/x-jsonlines"]),
     kind(
         &["yaml"],
         &["application/x-yaml", "application/vnd.yaml", "text/yaml", "text/x-yaml", "text/vnd.yaml"],
-        Shape::Text,
+        FileSignature::Text,
     )
     .or(&["application/yaml"]),
-    kind(&["sql"], &["application/sql", "text/x-sql"], Shape::Text).or(&["application/x-sql"]),
-    kind(&["rtf"], &["application/rtf"], Shape::Starts(&[b"{\\rtf"])).or(&["text/rtf"]),
+    kind(&["sql"], &["application/sql", "text/x-sql"], FileSignature::Text).or(&["application/x-sql"]),
+    kind(&["rtf"], &["application/rtf"], FileSignature::Starts(&[b"{\\rtf"])).or(&["text/rtf"]),
     kind(
         &["docx"],
         &["application/vnd.openxmlformats-officedocument.wordprocessingml.document"],
-        Shape::Office(b"word/"),
+        FileSignature::Office(b"word/"),
     )
     .or(ZIP),
-    kind(&["xlsx"], &["application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"], Shape::Office(b"xl/"))
-        .or(ZIP),
+    kind(
+        &["xlsx"],
+        &["application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"],
+        FileSignature::Office(b"xl/"),
+    )
+    .or(ZIP),
     kind(
         &["pptx"],
         &["application/vnd.openxmlformats-officedocument.presentationml.presentation"],
-        Shape::Office(b"ppt/"),
+        FileSignature::Office(b"ppt/"),
     )
     .or(ZIP),
     kind(&["doc"], &["application/msword"], COMPOUND),
     kind(&["xls"], &["application/vnd.ms-excel"], COMPOUND),
     kind(&["ppt"], &["application/vnd.ms-powerpoint"], COMPOUND),
-    kind(&["webm"], &["audio/webm", "video/webm"], Shape::Starts(&[b"\x1a\x45\xdf\xa3"])),
+    kind(&["webm"], &["audio/webm", "video/webm"], FileSignature::Starts(&[b"\x1a\x45\xdf\xa3"])),
     kind(
         &["mp3"],
         &["audio/mpeg", "audio/mp3"],
-        Shape::Starts(&[b"ID3", b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2"]),
+        FileSignature::Starts(&[b"ID3", b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2"]),
     )
     .or(&["audio/mpga", "audio/x-mpeg", "audio/x-mp3"]),
-    kind(&["wav"], &["audio/wav", "audio/wave", "audio/x-wav"], Shape::Riff(b"WAVE")).or(&["audio/vnd.wave"]),
-    kind(&["ogg", "oga"], &["audio/ogg", "audio/oga"], Shape::Starts(&[b"OggS"]))
+    kind(&["wav"], &["audio/wav", "audio/wave", "audio/x-wav"], FileSignature::Riff(b"WAVE")).or(&["audio/vnd.wave"]),
+    kind(&["ogg", "oga"], &["audio/ogg", "audio/oga"], FileSignature::Starts(&[b"OggS"]))
         .or(&["application/ogg", "audio/opus"]),
-    kind(&["flac"], &["audio/flac"], Shape::Starts(&[b"fLaC"])).or(&["audio/x-flac"]),
-    kind(&["m4a"], &["audio/mp4", "audio/x-m4a"], Shape::IsoMedia).or(&["audio/m4a"]),
-    kind(&["mp4"], &["video/mp4"], Shape::IsoMedia).or(&["audio/mp4"]),
+    kind(&["flac"], &["audio/flac"], FileSignature::Starts(&[b"fLaC"])).or(&["audio/x-flac"]),
+    kind(&["m4a"], &["audio/mp4", "audio/x-m4a"], FileSignature::IsoMedia).or(&["audio/m4a"]),
+    kind(&["mp4"], &["video/mp4"], FileSignature::IsoMedia).or(&["audio/mp4"]),
 ];
 
-impl Kind {
+impl FileKind {
     const fn or(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
         self
@@ -111,7 +124,7 @@ impl Kind {
 
     /// Whether Flowise reads it as text.
     pub(crate) fn is_text(&self) -> bool {
-        self.shape == Shape::Text
+        self.shape == FileSignature::Text
     }
 
     /// Whether both are told by the same content, and are text or not.
@@ -138,14 +151,14 @@ impl Kind {
 }
 
 /// The kind of a whole file; name, declared media type and content must agree on it. `Err` is a sentence for people.
-pub(crate) fn check_file(name: &str, media_type: &str, content: &[u8]) -> Result<&'static Kind, &'static str> {
+pub(crate) fn check_file(name: &str, media_type: &str, content: &[u8]) -> Result<&'static FileKind, &'static str> {
     let kind = check_name_and_type(name, media_type)?;
     check_content(kind, content)?;
     Ok(kind)
 }
 
 /// As [`check_file`], where the content is not at hand: what is sent is text that was taken from the file.
-pub(crate) fn check_name_and_type(name: &str, media_type: &str) -> Result<&'static Kind, &'static str> {
+pub(crate) fn check_name_and_type(name: &str, media_type: &str) -> Result<&'static FileKind, &'static str> {
     check_name(name)?;
     let essence = essence(media_type);
     let kind = kind_of_name(name).ok_or(UNKNOWN_KIND)?;
@@ -160,7 +173,7 @@ pub(crate) fn check_name_and_type(name: &str, media_type: &str) -> Result<&'stat
 ///
 /// Flowise's recorders, in its widget and in its own pages, name whatever a browser has recorded `audio_<time>.wav`: of
 /// a recording the name says no more than that it is one.
-pub(crate) fn sound_of(name: &str, media_type: &str) -> Option<&'static Kind> {
+pub(crate) fn sound_of(name: &str, media_type: &str) -> Option<&'static FileKind> {
     let essence = essence(media_type);
     if is_one_of(&SILENT, essence) {
         return kind_of_name(name).filter(|kind| kind.is_audio());
@@ -169,7 +182,7 @@ pub(crate) fn sound_of(name: &str, media_type: &str) -> Option<&'static Kind> {
 }
 
 /// A whole recording, which [`sound_of`] has found to be of that kind.
-pub(crate) fn check_recording(kind: &Kind, name: &str, content: &[u8]) -> Result<(), &'static str> {
+pub(crate) fn check_recording(kind: &FileKind, name: &str, content: &[u8]) -> Result<(), &'static str> {
     check_name(name)?;
     if !is_one_of(&SOUNDS, extension(name)) {
         return Err(UNKNOWN_KIND);
@@ -180,11 +193,11 @@ pub(crate) fn check_recording(kind: &Kind, name: &str, content: &[u8]) -> Result
 const UNKNOWN_KIND: &str = "Files of this kind are not accepted.";
 
 /// The content alone.
-pub(crate) fn check_content(kind: &Kind, content: &[u8]) -> Result<(), &'static str> {
+pub(crate) fn check_content(kind: &FileKind, content: &[u8]) -> Result<(), &'static str> {
     if is_shaped(content, kind.shape) { Ok(()) } else { Err("The content of the file is not of the kind it claims.") }
 }
 
-fn kind_of_name(name: &str) -> Option<&'static Kind> {
+fn kind_of_name(name: &str) -> Option<&'static FileKind> {
     KINDS.iter().find(|kind| is_one_of(kind.extensions, extension(name)))
 }
 
@@ -220,17 +233,17 @@ pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
     if is_sound { Ok(()) } else { Err("The file's name is not accepted.") }
 }
 
-fn is_shaped(content: &[u8], shape: Shape) -> bool {
+fn is_shaped(content: &[u8], shape: FileSignature) -> bool {
     match shape {
-        Shape::Starts(starts) => starts.iter().any(|start| content.starts_with(start)),
-        Shape::Riff(form) => content.starts_with(b"RIFF") && content.get(8..12) == Some(form),
-        Shape::IsoMedia => content.get(4..8) == Some(b"ftyp"),
-        Shape::Office(folder) => {
+        FileSignature::Starts(starts) => starts.iter().any(|start| content.starts_with(start)),
+        FileSignature::Riff(form) => content.starts_with(b"RIFF") && content.get(8..12) == Some(form),
+        FileSignature::IsoMedia => content.get(4..8) == Some(b"ftyp"),
+        FileSignature::Office(folder) => {
             content.starts_with(b"PK\x03\x04")
                 && memchr::memmem::find(content, b"[Content_Types].xml").is_some()
                 && memchr::memmem::find(content, folder).is_some()
         }
-        Shape::Text => is_wide_text(content) || !content.iter().any(|byte| is_binary(u16::from(*byte))),
+        FileSignature::Text => is_wide_text(content) || !content.iter().any(|byte| is_binary(u16::from(*byte))),
     }
 }
 

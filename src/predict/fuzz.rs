@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::answer::View;
-use super::events::{ErrorAt, Scanner};
+use super::events::{ErrorAt, RecordScanner};
 use super::json::{parse_object, text_of};
 use super::multipart::{Rewriter, TextLimit};
 use super::request::{Caller, check, tests::chatflow};
@@ -36,7 +36,7 @@ const STREAM_WORDS: [&str; 13] = [
 
 /// What a scanner has seen, and where the first error begins in the whole.
 fn scanned(pieces: &[&[u8]]) -> (u64, bool, bool, bool, Option<usize>) {
-    let mut scanner = Scanner::default();
+    let mut scanner = RecordScanner::default();
     let mut before = 0;
     let mut error = None;
     for piece in pieces {

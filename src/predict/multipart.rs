@@ -10,10 +10,10 @@ mod head;
 use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::memmem;
 
-use self::head::{Part, parameter, read_head};
+use self::head::{FormPart, parameter, read_head};
 use super::files::check_file;
 use super::json::shown;
-use super::runs::{ByteRuns, LongRun, RunLimit};
+use super::runs::{ByteRuns, LetterRunLimit, LongRun};
 use crate::wire::refusal::{Refusal, Rule};
 
 /// Bytes of a part's head, of what stands before the first part, and of what stands behind the last.
@@ -36,7 +36,7 @@ pub(crate) struct Rewriter {
     /// What the path calls the chat.
     chat: String,
     held: BytesMut,
-    state: State,
+    state: RewriteState,
     files: u32,
     has_chat: bool,
     /// Whether the bytes are asked for.
@@ -54,18 +54,18 @@ pub(crate) struct Rewriter {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TextLimit {
     most: usize,
-    runs: RunLimit,
+    runs: LetterRunLimit,
 }
 
 impl TextLimit {
     /// `most`: a chatflow's `max_word_chars`.
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, runs: RunLimit::new(most) }
+        Self { most, runs: LetterRunLimit::new(most) }
     }
 }
 
 #[derive(Debug)]
-enum State {
+enum RewriteState {
     /// Before the first delimiter; bytes so far.
     Preamble(usize),
     /// Behind a delimiter: another part, or the end.
@@ -100,7 +100,7 @@ impl Rewriter {
             ours,
             chat,
             held,
-            state: State::Preamble(0),
+            state: RewriteState::Preamble(0),
             files: 0,
             has_chat: false,
             base64: None,
@@ -127,8 +127,8 @@ impl Rewriter {
     /// The client's body has ended; the last bytes.
     pub(crate) fn finish(&mut self) -> Result<Bytes, Refusal> {
         match self.state {
-            State::Epilogue(_) if self.files > 0 => Ok(format!("\r\n--{}--\r\n", self.ours).into()),
-            State::Epilogue(_) => Err(malformed("The body holds no file.")),
+            RewriteState::Epilogue(_) if self.files > 0 => Ok(format!("\r\n--{}--\r\n", self.ours).into()),
+            RewriteState::Epilogue(_) => Err(malformed("The body holds no file.")),
             _ => Err(malformed("The body ends in the middle of a part.")),
         }
     }
@@ -136,17 +136,17 @@ impl Rewriter {
     /// Whether there was something to do.
     fn step(&mut self, out: &mut BytesMut) -> Result<bool, Refusal> {
         match &self.state {
-            State::Preamble(seen) => self.preamble(*seen),
-            State::Between => self.between(),
-            State::Head => self.head(),
-            State::Telling { .. } => self.telling(out),
-            State::Content => self.content(out),
-            State::Chat => self.chat(),
-            State::Base64 => self.base64(out),
-            State::Epilogue(seen) => {
+            RewriteState::Preamble(seen) => self.preamble(*seen),
+            RewriteState::Between => self.between(),
+            RewriteState::Head => self.head(),
+            RewriteState::Telling { .. } => self.telling(out),
+            RewriteState::Content => self.content(out),
+            RewriteState::Chat => self.chat(),
+            RewriteState::Base64 => self.base64(out),
+            RewriteState::Epilogue(seen) => {
                 let seen = seen + self.held.len();
                 self.held.clear();
-                self.state = State::Epilogue(seen);
+                self.state = RewriteState::Epilogue(seen);
                 if seen > LONGEST_HEAD { Err(malformed("Too much stands behind the last part.")) } else { Ok(false) }
             }
         }
@@ -158,7 +158,7 @@ impl Rewriter {
             None => (self.held.len().saturating_sub(self.delimiter.len() - 1), false),
         };
         self.held.advance(skipped);
-        self.state = if is_found { State::Between } else { State::Preamble(seen + skipped) };
+        self.state = if is_found { RewriteState::Between } else { RewriteState::Preamble(seen + skipped) };
         if seen + skipped > LONGEST_HEAD + self.delimiter.len() {
             return Err(malformed("Too much stands before the first part."));
         }
@@ -168,8 +168,8 @@ impl Rewriter {
     fn between(&mut self) -> Result<bool, Refusal> {
         let Some(two) = self.held.get(..2) else { return Ok(false) };
         self.state = match two {
-            b"--" => State::Epilogue(0),
-            b"\r\n" => State::Head,
+            b"--" => RewriteState::Epilogue(0),
+            b"\r\n" => RewriteState::Head,
             _ => return Err(malformed("A delimiter is followed by something else than a part.")),
         };
         self.held.advance(2);
@@ -189,19 +189,19 @@ impl Rewriter {
         }
         let head = self.held.split_to(end);
         self.state = match read_head(&head)? {
-            Part::Chat if self.has_chat => return Err(malformed("The body names the chat twice.")),
-            Part::Chat => {
+            FormPart::Chat if self.has_chat => return Err(malformed("The body names the chat twice.")),
+            FormPart::Chat => {
                 self.has_chat = true;
-                State::Chat
+                RewriteState::Chat
             }
-            Part::Base64 if self.base64.is_some() => return Err(malformed("The body says base64 twice.")),
-            Part::Base64 => State::Base64,
-            Part::File { .. } if self.files == MOST_FILES => {
+            FormPart::Base64 if self.base64.is_some() => return Err(malformed("The body says base64 twice.")),
+            FormPart::Base64 => RewriteState::Base64,
+            FormPart::File { .. } if self.files == MOST_FILES => {
                 return Err(malformed("The body holds more than 10 files."));
             }
-            Part::File { name, media_type } => {
+            FormPart::File { name, media_type } => {
                 self.files += 1;
-                State::Telling { name, media_type }
+                RewriteState::Telling { name, media_type }
             }
         };
         Ok(true)
@@ -239,7 +239,7 @@ impl Rewriter {
         };
         let part = self.held.split_to(end);
         self.held.advance(self.delimiter.len());
-        self.state = State::Between;
+        self.state = RewriteState::Between;
         Ok(Some(part))
     }
 
@@ -259,7 +259,8 @@ impl Rewriter {
             None if safe >= TELLING => TELLING,
             None => return Ok(false),
         };
-        let State::Telling { name, media_type } = std::mem::replace(&mut self.state, State::Content) else {
+        let RewriteState::Telling { name, media_type } = std::mem::replace(&mut self.state, RewriteState::Content)
+        else {
             return Ok(false);
         };
         let content = self.held.get(..beginning).unwrap_or_default();
@@ -295,7 +296,7 @@ impl Rewriter {
         out.extend_from_slice(&content);
         if end.is_some() {
             self.held.advance(self.delimiter.len());
-            self.state = State::Between;
+            self.state = RewriteState::Between;
         }
         Ok(end.is_some())
     }

@@ -16,15 +16,15 @@ pub(crate) struct StreamReport {
 
 /// Where a report of a request goes; empty unless there is something to report.
 #[derive(Debug)]
-pub(crate) struct Slot<T>(OnceCell<Rc<T>>);
+pub(crate) struct ReportSlot<T>(OnceCell<Rc<T>>);
 
-impl<T> Default for Slot<T> {
+impl<T> Default for ReportSlot<T> {
     fn default() -> Self {
         Self(OnceCell::new())
     }
 }
 
-impl<T: Default> Slot<T> {
+impl<T: Default> ReportSlot<T> {
     /// There is something to report.
     pub(crate) fn begin(&self) -> Rc<T> {
         Rc::clone(self.0.get_or_init(Rc::default))

@@ -20,13 +20,13 @@ const STRIDE: usize = 128;
 /// scripts that write without spaces count two thirds, or people could not write them. All runs of a request that
 /// are not free may cost together what the longest that is allowed costs alone.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct RunLimit {
+pub(crate) struct LetterRunLimit {
     thirds: u64,
     /// Bytes, squared.
     cost: u64,
 }
 
-impl RunLimit {
+impl LetterRunLimit {
     pub(crate) fn new(most: usize) -> Self {
         let most = most as u64;
         let longest = most.saturating_mul(9) / 2;
@@ -59,7 +59,7 @@ impl LongRun {
 }
 
 /// Measures a whole text; `spent`: what others of the same request have cost. What they cost with it.
-pub(crate) fn measure(text: &str, limit: RunLimit, spent: u64) -> Result<u64, LongRun> {
+pub(crate) fn measure(text: &str, limit: LetterRunLimit, spent: u64) -> Result<u64, LongRun> {
     if limit.thirds >= 3 * FREE && is_cut_often(text.as_bytes()) {
         return Ok(spent);
     }
@@ -78,32 +78,32 @@ fn is_cut_often(bytes: &[u8]) -> bool {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Run {
+struct LetterRun {
     thirds: u64,
     bytes: u64,
 }
 
-const LETTERS: fn(&mut Runs) -> &mut Run = |runs| &mut runs.letters;
-const DIGITS: fn(&mut Runs) -> &mut Run = |runs| &mut runs.digits;
-const SIGNS: fn(&mut Runs) -> &mut Run = |runs| &mut runs.signs;
-const SPACE: fn(&mut Runs) -> &mut Run = |runs| &mut runs.space;
+const LETTERS: fn(&mut Runs) -> &mut LetterRun = |runs| &mut runs.letters;
+const DIGITS: fn(&mut Runs) -> &mut LetterRun = |runs| &mut runs.digits;
+const SIGNS: fn(&mut Runs) -> &mut LetterRun = |runs| &mut runs.signs;
+const SPACE: fn(&mut Runs) -> &mut LetterRun = |runs| &mut runs.space;
 
 /// A text that comes piece by piece.
 #[derive(Debug)]
 pub(crate) struct Runs {
-    limit: RunLimit,
+    limit: LetterRunLimit,
     spent: u64,
-    letters: Run,
-    digits: Run,
-    signs: Run,
-    space: Run,
+    letters: LetterRun,
+    digits: LetterRun,
+    signs: LetterRun,
+    space: LetterRun,
     /// The signs are followed by a line break: of other signs, only a slash belongs to them.
     is_broken: bool,
 }
 
 impl Runs {
-    pub(crate) fn new(limit: RunLimit, spent: u64) -> Self {
-        let none = Run::default();
+    pub(crate) fn new(limit: LetterRunLimit, spent: u64) -> Self {
+        let none = LetterRun::default();
         Self { limit, spent, letters: none, digits: none, signs: none, space: none, is_broken: false }
     }
 
@@ -156,23 +156,23 @@ impl Runs {
         Ok(())
     }
 
-    fn longer(&self, run: Run, letter: char, kind: LongRun) -> Result<Run, LongRun> {
+    fn longer(&self, run: LetterRun, letter: char, kind: LongRun) -> Result<LetterRun, LongRun> {
         let weight = match letter.len_utf8() {
             1 | 2 => 3,
             _ if is_dense(letter) => 2,
             _ => 6,
         };
-        let run = Run { thirds: run.thirds + weight, bytes: run.bytes + letter.len_utf8() as u64 };
+        let run = LetterRun { thirds: run.thirds + weight, bytes: run.bytes + letter.len_utf8() as u64 };
         if run.thirds > self.limit.thirds { Err(kind) } else { Ok(run) }
     }
 
     /// Ends a run.
-    fn cut(&mut self, run: fn(&mut Self) -> &mut Run) -> Result<(), LongRun> {
+    fn cut(&mut self, run: fn(&mut Self) -> &mut LetterRun) -> Result<(), LongRun> {
         let ended = std::mem::take(run(self));
         self.pay(ended)
     }
 
-    fn pay(&mut self, run: Run) -> Result<(), LongRun> {
+    fn pay(&mut self, run: LetterRun) -> Result<(), LongRun> {
         if run.bytes <= FREE {
             return Ok(());
         }
@@ -205,7 +205,7 @@ pub(crate) struct ByteRuns {
 }
 
 impl ByteRuns {
-    pub(crate) fn new(limit: RunLimit, spent: u64) -> Self {
+    pub(crate) fn new(limit: LetterRunLimit, spent: u64) -> Self {
         Self { runs: Runs::new(limit, spent), held: Vec::new() }
     }
 

@@ -48,7 +48,7 @@ pub(crate) struct EventBody<S> {
     heard: Instant,
     sent: Instant,
     timer: Pin<Box<Sleep>>,
-    bounds: Bounds,
+    bounds: StreamBounds,
 }
 
 /// A view that is not at hand. The client stands between two records, and nothing is asked of the source meanwhile.
@@ -60,7 +60,7 @@ struct Away {
 }
 
 /// What ends a stream that does not end by itself.
-pub(crate) struct Bounds {
+pub(crate) struct StreamBounds {
     /// Longest silence; `None`: the source minds its own.
     pub(crate) idle: Option<Duration>,
     /// Fires when running streams must end; `None`: the source hears of it.
@@ -68,7 +68,7 @@ pub(crate) struct Bounds {
 }
 
 impl<S: EventSource> EventBody<S> {
-    pub(crate) fn new(source: S, view: Option<StreamView>, bounds: Bounds) -> Self {
+    pub(crate) fn new(source: S, view: Option<StreamView>, bounds: StreamBounds) -> Self {
         let now = Instant::now();
         let timer = Box::pin(tokio::time::sleep_until(bounds.next(now, now)));
         Self { source, view, away: None, heard: now, sent: now, timer, bounds }
@@ -139,7 +139,7 @@ impl<S: EventSource> EventBody<S> {
     }
 }
 
-impl Bounds {
+impl StreamBounds {
     fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
         self.cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready())
     }
@@ -246,7 +246,7 @@ mod tests {
         let chat = Pair { client: "a".into(), upstream: "a".into() };
         let view = View::new(&policy, &ChatIds { chat, is_new: false, session: None }).into_stream();
         let cut = Some(Box::pin(cut.clone().cancelled_owned()));
-        let bounds = Bounds { idle: Some(Duration::from_secs(20)), cut };
+        let bounds = StreamBounds { idle: Some(Duration::from_secs(20)), cut };
         EventBody::new(ScriptedSource(pieces.to_vec(), None), Some(view), bounds)
     }
 

@@ -12,7 +12,7 @@ use super::context::Context;
 use crate::config::Chatflow;
 use crate::keys::token::Claims;
 use crate::policy::{Flow, Policy};
-use crate::predict::request::{self, Caller, Checked, Prediction};
+use crate::predict::request::{self, Caller, CheckedRequest, Prediction};
 use crate::predict::session::{Namespace, Scope};
 use crate::wire::client_body::ClientBody;
 use crate::wire::offload;
@@ -30,7 +30,7 @@ pub(super) async fn read_body(body: ClientBody, context: &Context) -> Result<Byt
 }
 
 /// The whole body of a prediction, checked.
-pub(super) async fn check_body<C: Checked + Send + 'static>(
+pub(super) async fn check_body<C: CheckedRequest + Send + 'static>(
     body: ClientBody,
     flow: &Flow,
     context: &Context,
@@ -49,7 +49,7 @@ pub(super) async fn check_body<C: Checked + Send + 'static>(
 }
 
 /// Of a caller with that key or token.
-fn check_of<C: Checked>(
+fn check_of<C: CheckedRequest>(
     body: &[u8],
     chatflow: &Chatflow,
     policy: &Policy,

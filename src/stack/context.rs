@@ -15,7 +15,7 @@ use super::routes::{Endpoint, PathTail, Route};
 use crate::config::{Chatflow, Origins};
 use crate::keys::{Key, KeyKind, token::Claims};
 use crate::policy::{Flow, NamedChatflow};
-use crate::predict::report::{ModelReport, Slot, StreamReport};
+use crate::predict::report::{ModelReport, ReportSlot, StreamReport};
 use crate::predict::session::{Namespace, Scope};
 use crate::snapshot;
 use crate::state::limits::{Delay, Permit, Visitors};
@@ -99,7 +99,7 @@ pub(crate) struct Context {
     pub(crate) first_byte: Cell<Option<Duration>>,
     // Set by `guard`.
     pub(crate) body_limit: Cell<BodyLimit>,
-    pub(crate) stream: Slot<StreamReport>,
+    pub(crate) stream: ReportSlot<StreamReport>,
     /// Of the models that the engine asked.
     pub(crate) models: OnceCell<Arc<ModelReport>>,
 }

@@ -66,7 +66,7 @@ async fn answer(environment: &Environment, call: Call<Authorization>) -> Result<
         BackendCall::Engine(engine) => match asked {
             // Boxed as below.
             FlowCall::Prediction => Box::pin(engine.predict(body)).await,
-            FlowCall::Streaming => Ok(is_streaming(engine.local.face.streams)),
+            FlowCall::Streaming => Ok(is_streaming(engine.local.info.streams)),
             FlowCall::Upsert => Err(Refusal::NotFound),
         },
         BackendCall::Flowise(flowise) => match asked {

@@ -9,10 +9,10 @@ use http::{Response, StatusCode};
 use super::body::check_body;
 use super::context::Context;
 use super::environment::Environment;
-use crate::engine::{self, Answer, Unanswered};
+use crate::engine::{self, Answer, EngineError};
 use crate::policy::Flow;
 use crate::predict::answer::View;
-use crate::predict::stream::{Bounds, EventBody};
+use crate::predict::stream::{EventBody, StreamBounds};
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
 use crate::wire::event_stream;
@@ -25,7 +25,7 @@ pub(super) struct EngineCall<'a> {
     pub(super) flow: &'a Flow,
     /// What Flowise would know the chatflow by.
     pub(super) id: &'a Arc<str>,
-    pub(super) local: &'a Arc<engine::Flow>,
+    pub(super) local: &'a Arc<engine::CompiledFlow>,
     /// All that it may run.
     pub(super) flows: &'a Arc<engine::FlowIndex>,
 }
@@ -37,7 +37,7 @@ impl EngineCall<'_> {
         let chat = &prediction.ids.chat.upstream;
         let lease = environment.chats.enter(&self.place(), chat, prediction.streaming).answer().await;
         let lease = lease.ok_or(Refusal::ChatBusy)?;
-        let surroundings = engine::Surroundings {
+        let asked = engine::PredictionContext {
             threads: &environment.engine,
             count: &|| context.snapshot.config.engine_threads(),
             flows,
@@ -51,7 +51,7 @@ impl EngineCall<'_> {
             view: View::new(&flow.config, &prediction.ids),
             lease,
         };
-        engine::answer(local, prediction, surroundings).await.map(response).map_err(refusal)
+        engine::answer(local, prediction, asked).await.map(response).map_err(refusal)
     }
 
     /// Ends what runs for that chat.
@@ -75,7 +75,7 @@ fn response(answer: Answer) -> Response<Body> {
         }
         Answer::Events(events) => {
             // It is shown as the client may see it, and cut, where it is told.
-            let body = EventBody::new(events, None, Bounds { idle: None, cut: None });
+            let body = EventBody::new(events, None, StreamBounds { idle: None, cut: None });
             let mut response = Response::new(Body::streamed(body));
             event_stream::set_head(response.headers_mut());
             response
@@ -84,16 +84,16 @@ fn response(answer: Answer) -> Response<Body> {
 }
 
 /// As Flowise answers: every error of a flow is its 500. What is the caller's own is 400.
-fn refusal(unanswered: Unanswered) -> Refusal {
+fn refusal(unanswered: EngineError) -> Refusal {
     match unanswered {
-        Unanswered::Busy => Refusal::EngineBusy,
-        Unanswered::Spoken => Rule::QuestionRequired
+        EngineError::Busy => Refusal::EngineBusy,
+        EngineError::Spoken => Rule::QuestionRequired
             .refuse("The field question (a string) is required: the engine does not understand speech."),
-        Unanswered::Override(field) => Rule::OverrideType.refuse(format!("The field {field}.")),
-        Unanswered::Failed(message) => {
+        EngineError::Override(field) => Rule::OverrideType.refuse(format!("The field {field}.")),
+        EngineError::Failed(message) => {
             Refusal::Flow { status: StatusCode::INTERNAL_SERVER_ERROR, message, retry_after: None }
         }
-        Unanswered::Unreadable => Refusal::UpstreamError("The chatflow gave an unexpected answer."),
-        Unanswered::Lost => Refusal::UpstreamError(engine::LOST),
+        EngineError::Unreadable => Refusal::UpstreamError("The chatflow gave an unexpected answer."),
+        EngineError::Lost => Refusal::UpstreamError(engine::LOST),
     }
 }

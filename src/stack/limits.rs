@@ -83,7 +83,7 @@ where
                 Either::Right(Either::Right(later))
             }
         };
-        LimitsFuture { inner, standing: places.standing }
+        LimitsFuture { inner, fields: places.fields }
     }
 }
 
@@ -111,7 +111,7 @@ where
         }
         Err(refusal) => refuse(&context, refusal),
     };
-    tell(&mut places.standing, response.headers_mut());
+    tell(&mut places.fields, response.headers_mut());
     Ok(response)
 }
 
@@ -124,7 +124,7 @@ type Queued = (usize, HeaderValue, Pin<Box<dyn Future<Output = AdmitDecision>>>)
 #[derive(Default)]
 struct Admitted {
     permits: [Option<Permit>; 2],
-    standing: RateLimitFields,
+    fields: RateLimitFields,
 }
 
 impl Admitted {
@@ -166,8 +166,8 @@ impl Admitted {
     }
 
     fn note(&mut self, number: usize, policy: &HeaderValue, (permit, state): AdmitDecision) -> Result<(), Refusal> {
-        if let (Some(standing), Some(place)) = (self.standing.get_mut(number), self.permits.get_mut(number)) {
-            *standing = Some((policy.clone(), state));
+        if let (Some(fields), Some(place)) = (self.fields.get_mut(number), self.permits.get_mut(number)) {
+            *fields = Some((policy.clone(), state));
             *place = Some(permit.map_err(refusal)?);
         }
         Ok(())
@@ -238,11 +238,11 @@ fn refusal(exceeded: Exceeded) -> Refusal {
 }
 
 pin_project! {
-    /// Puts the caller's standing on the response.
+    /// Puts the fields on the response.
     pub(crate) struct LimitsFuture<F> {
         #[pin]
         inner: F,
-        standing: RateLimitFields,
+        fields: RateLimitFields,
     }
 }
 
@@ -255,13 +255,13 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let Ok(mut response) = ready!(this.inner.poll(cx));
-        tell(this.standing, response.headers_mut());
+        tell(this.fields, response.headers_mut());
         Poll::Ready(Ok(response))
     }
 }
 
-fn tell(standing: &mut RateLimitFields, headers: &mut HeaderMap) {
-    let told = standing.iter_mut().filter_map(Option::take);
+fn tell(fields: &mut RateLimitFields, headers: &mut HeaderMap) {
+    let told = fields.iter_mut().filter_map(Option::take);
     for (number, (policy, state)) in told.enumerate() {
         if number == 0 {
             headers.insert(RATELIMIT_POLICY, policy);

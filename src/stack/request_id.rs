@@ -20,7 +20,7 @@ use tower::{Layer, Service};
 
 use super::context::{Arrival, Call, Context};
 use super::environment::Environment;
-use crate::predict::report::Slot;
+use crate::predict::report::ReportSlot;
 use crate::wire::forwarded::{client_address, client_used_tls};
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -94,7 +94,7 @@ where
             refusal: OnceCell::new(),
             first_byte: Cell::new(None),
             body_limit: Cell::default(),
-            stream: Slot::default(),
+            stream: ReportSlot::default(),
             models: OnceCell::new(),
         };
         let inner = self.inner.call(Call { head: Box::new(head), body, context: Rc::new(context), authorization: () });

@@ -77,8 +77,8 @@ pub(super) async fn answer(
 /// What the built-in engine answers. It keeps no files, ratings or leads, and tells no widget to ask for any.
 fn locally(asked: WidgetCall, engine: &EngineCall<'_>, head: &Parts) -> Result<Response<Body>, Refusal> {
     let shown = match asked {
-        WidgetCall::ChatbotConfig => chatbot::configuration(&engine.local.face.chatbot),
-        WidgetCall::ChatflowsUploads => chatbot::uploads(&engine.local.face.uploads),
+        WidgetCall::ChatbotConfig => chatbot::configuration(&engine.local.info.chatbot),
+        WidgetCall::ChatflowsUploads => chatbot::uploads(&engine.local.info.uploads),
         WidgetCall::Abort => {
             engine.abort(&chat(engine.context, named_by_path(head)?).upstream);
             Some(json!({ "status": 200, "message": "Chat message aborted" }))

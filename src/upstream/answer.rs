@@ -21,8 +21,8 @@ use crate::client::{self, ResponseBody};
 use crate::config::Chatflow;
 use crate::predict::answer::{Renamer, View};
 use crate::predict::events::error_text;
-use crate::predict::report::{Slot, StreamReport};
-use crate::predict::stream::{Bounds, EventBody};
+use crate::predict::report::{ReportSlot, StreamReport};
+use crate::predict::stream::{EventBody, StreamBounds};
 use crate::redact::Redactor;
 use crate::telemetry::warn_once::WarnOnce;
 use crate::wire::body::{Body, BodyError};
@@ -52,7 +52,7 @@ pub(crate) struct Shaping<'a> {
     pub(crate) chatflow: &'a Chatflow,
     pub(crate) told_ids: &'a WarnOnce,
     pub(crate) cut: &'a tokio_util::sync::CancellationToken,
-    pub(crate) report: &'a Slot<StreamReport>,
+    pub(crate) report: &'a ReportSlot<StreamReport>,
     pub(crate) abort: Option<AbortGuard>,
     /// It is no answer but one read out.
     pub(crate) is_speech: bool,
@@ -135,15 +135,15 @@ impl Shaping<'_> {
             return Err(self.our_key_is_wrong());
         }
         let refused = self.key_refused();
-        let surroundings = StreamContext {
+        let context = StreamContext {
             report: self.report.begin(),
             abort: self.abort,
             refused,
             redactor: Arc::clone(self.redactor),
             is_speech: self.is_speech,
         };
-        let source = EventStream::new(body, first, surroundings);
-        let bounds = Bounds {
+        let source = EventStream::new(body, first, context);
+        let bounds = StreamBounds {
             idle: Some(self.target.settings.stream_idle_timeout),
             cut: Some(Box::pin(self.cut.clone().cancelled_owned())),
         };

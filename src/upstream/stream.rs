@@ -12,7 +12,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::abort::AbortGuard;
 use crate::client::ResponseBody;
-use crate::predict::events::{ErrorAt, Scanner, error, error_and_end, error_text, speech_error, speech_error_text};
+use crate::predict::events::{
+    ErrorAt, RecordScanner, error, error_and_end, error_text, speech_error, speech_error_text,
+};
 use crate::predict::report::{Ending, StreamReport};
 use crate::predict::stream::EventSource;
 use crate::redact::{Redactor, Sentence};
@@ -55,7 +57,7 @@ pub(crate) struct EventStream {
     incoming: ResponseBody,
     /// A piece read before the head was sent.
     first: Option<Bytes>,
-    scanner: Scanner,
+    scanner: RecordScanner,
     held: BytesMut,
     /// Part of the record that is held has been passed on.
     is_torn: bool,
@@ -70,12 +72,12 @@ pub(crate) struct EventStream {
 }
 
 impl EventStream {
-    pub(crate) fn new(incoming: ResponseBody, first: Option<Bytes>, surroundings: StreamContext) -> Self {
-        let StreamContext { report, abort, refused, redactor, is_speech } = surroundings;
+    pub(crate) fn new(incoming: ResponseBody, first: Option<Bytes>, context: StreamContext) -> Self {
+        let StreamContext { report, abort, refused, redactor, is_speech } = context;
         Self {
             incoming,
             first,
-            scanner: if is_speech { Scanner::of_speech() } else { Scanner::default() },
+            scanner: if is_speech { RecordScanner::of_speech() } else { RecordScanner::default() },
             held: BytesMut::new(),
             is_torn: false,
             passed: 0,

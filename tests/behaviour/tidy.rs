@@ -330,7 +330,7 @@ const READ: &[(&str, &str)] = &[
     ("compile/export.rs", "an export"),
     ("compile/inputs.rs", "an author's input"),
     ("compile/inputs/places.rs", "an author's input"),
-    ("contract/given.rs", "all that a node gave, where an author's path leads into it"),
+    ("contract/prompt_values.rs", "all that a node gave, where an author's path leads into it"),
     ("documents/stores.rs", "an export"),
     ("flow/flows/files.rs", "an export"),
     ("memory/disk.rs", "what the engine wrote"),

@@ -97,16 +97,16 @@ impl Connection {
             if sending.was_sent {
                 let early = self.poll_head(&mut received, keeps, cx);
                 if early.is_ready() || sending.is_over {
-                    return early.map_err(Failure::Broken);
+                    return early.map_err(ExchangeFailure::Broken);
                 }
             }
             if let Poll::Ready(Err(error)) = sending.poll(&mut self.transport, body, cx) {
-                if matches!(error, Failure::Body) || !sending.was_sent {
+                if matches!(error, ExchangeFailure::Body) || !sending.was_sent {
                     return Poll::Ready(Err(error));
                 }
                 sending.is_over = true;
             }
-            self.poll_head(&mut received, keeps, cx).map_err(Failure::Broken)
+            self.poll_head(&mut received, keeps, cx).map_err(ExchangeFailure::Broken)
         })
         .await;
         self.unread = received;
@@ -117,8 +117,8 @@ impl Connection {
                 head.keeps_alive &= sending.is_complete;
                 Ok(head)
             }
-            Err(Failure::Broken(cause)) => Err(Error::Broken { was_sent: sending.was_sent, cause }),
-            Err(Failure::Body) => Err(Error::Body),
+            Err(ExchangeFailure::Broken(cause)) => Err(Error::Broken { was_sent: sending.was_sent, cause }),
+            Err(ExchangeFailure::Body) => Err(Error::Body),
         }
     }
 
@@ -189,18 +189,18 @@ impl Transport {
 }
 
 /// Which end came to an end.
-enum Failure {
+enum ExchangeFailure {
     Broken(Broken),
     Body,
 }
 
-impl From<Broken> for Failure {
+impl From<Broken> for ExchangeFailure {
     fn from(error: Broken) -> Self {
         Self::Broken(error)
     }
 }
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for ExchangeFailure {
     fn from(error: io::Error) -> Self {
         Self::Broken(error.into())
     }
@@ -242,7 +242,7 @@ impl<'a> Sending<'a> {
         transport: &mut Transport,
         body: &mut RequestBody,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Failure>> {
+    ) -> Poll<Result<(), ExchangeFailure>> {
         while !self.is_over {
             while !self.head.is_empty() {
                 let written = ready!(transport.poll_write_some(cx, self.head))?;
@@ -268,13 +268,13 @@ impl<'a> Sending<'a> {
         Poll::Ready(Ok(()))
     }
 
-    fn next_piece(&mut self, frame: Option<Result<Frame<Bytes>, BodyFailed>>) -> Result<Bytes, Failure> {
+    fn next_piece(&mut self, frame: Option<Result<Frame<Bytes>, BodyFailed>>) -> Result<Bytes, ExchangeFailure> {
         let data = match frame {
             Some(Ok(frame)) => {
                 self.progress.set(Instant::now());
                 frame.into_data().unwrap_or_default()
             }
-            Some(Err(BodyFailed)) => return Err(Failure::Body),
+            Some(Err(BodyFailed)) => return Err(ExchangeFailure::Body),
             None => {
                 self.is_complete = true;
                 return Ok(if self.is_chunked { Bytes::from_static(b"0\r\n\r\n") } else { Bytes::new() });

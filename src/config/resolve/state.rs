@@ -153,7 +153,11 @@ fn mode(reader: &mut FieldReader<'_>, section: (u32, u32), file: &file::ValkeySe
 }
 
 /// User and password, from the URLs or from fields of their own.
-fn credentials(reader: &mut FieldReader<'_>, file: &file::ValkeySection, urls: &Urls) -> (Option<String>, Option<Secret>) {
+fn credentials(
+    reader: &mut FieldReader<'_>,
+    file: &file::ValkeySection,
+    urls: &Urls,
+) -> (Option<String>, Option<Secret>) {
     let written = |field: &Field| Field(field.0.clone().filter(|node| !matches!(node.value, Value::Null)));
     let (username, password, password_file) =
         (written(&file.username), written(&file.password), written(&file.password_file));

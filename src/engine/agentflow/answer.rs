@@ -9,15 +9,15 @@ use super::executions::{Execution, Executions};
 use super::flow::Agentflow;
 use super::runtime::{Runtime, state};
 use super::shown;
-use super::step::Node;
-use super::values::shown as text_of;
-use super::walk::{Fall, Shared, Walk, content};
+use super::step::StepNode;
+use super::values::text_of;
+use super::walk::{Walk, WalkContext, WalkError, content};
 use super::written::Written;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::history::remember;
 use crate::engine::contract::memory::Turn;
 use crate::engine::contract::node::{Executed, Reply};
-use crate::engine::contract::request::Request;
+use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::Run;
 use crate::predict::answer::EventName;
 use crate::predict::chat_id;
@@ -29,7 +29,7 @@ impl Agentflow {
         run.budget().hold(stored.iter().map(|turn| turn.text.len()).sum())?;
         let past: Rc<[Value]> = stored.into_iter().map(turn_of).collect();
         let files = files(request);
-        let shared = Shared {
+        let shared = WalkContext {
             run,
             message: chat_id::random().unwrap_or_default(),
             said: said(request, &files),
@@ -61,7 +61,7 @@ impl Agentflow {
             walk = walk.resume(at, answer);
             id = previous.as_ref().map(|previous| previous.id.clone());
         }
-        if let Err(Fall { failure, can_retry }) = walk.go().await {
+        if let Err(WalkError { failure, can_retry }) = walk.go().await {
             match previous.filter(|_| can_retry) {
                 Some(previous) => {
                     let previous = previous.with_progress(walk.progress.take());
@@ -79,7 +79,7 @@ impl Agentflow {
     }
 
     /// What a run starts with: the state and the form of the session's last run, where they are kept.
-    fn begun(&self, request: &Request, previous: Option<&Execution>) -> Runtime {
+    fn begun(&self, request: &RunRequest, previous: Option<&Execution>) -> Runtime {
         let mut runtime = Runtime::default();
         let Some(previous) = previous else { return runtime };
         if self.keeps_state {
@@ -97,7 +97,7 @@ impl Agentflow {
     /// The node that waits for the user, the user's answer, and what was run before.
     fn waited<'p>(
         &self,
-        request: &Request,
+        request: &RunRequest,
         previous: Option<&'p Execution>,
         human: &Value,
     ) -> Result<(usize, Value, &'p [Value]), Failure> {
@@ -123,7 +123,7 @@ impl Agentflow {
         });
         // A node of another kind is not what the user was asked about.
         let kind = asked.and_then(|data| data.get("name")?.as_str());
-        let is_it = |node: &Node| found.as_deref() == Some(node.id.as_str()) && kind == Some(node.kind);
+        let is_it = |node: &StepNode| found.as_deref() == Some(node.id.as_str()) && kind == Some(node.kind);
         let at = self.nodes.iter().position(is_it);
         let (Some(found), Some(at)) = (found, at) else {
             return Err(Failure::flow(format!(
@@ -156,7 +156,7 @@ impl Agentflow {
     }
 
     /// The reply, and the exchange stored.
-    async fn reply(&self, shared: &Shared<'_>, runtime: &mut Runtime, id: String) -> Result<Reply, Failure> {
+    async fn reply(&self, shared: &WalkContext<'_>, runtime: &mut Runtime, id: String) -> Result<Reply, Failure> {
         let answer = content(runtime.executed.last()).map(|content| text_of(&content)).unwrap_or_default();
         remember(shared.run, self.asked(shared), &answer).await?;
         // A model's answer may have any names in it; an action is what the flow stopped for.
@@ -170,7 +170,7 @@ impl Agentflow {
     }
 
     /// What the user said, as it is stored: without files, and as a form only where the flow starts with one.
-    fn asked<'a>(&self, shared: &'a Shared<'_>) -> &'a str {
+    fn asked<'a>(&self, shared: &'a WalkContext<'_>) -> &'a str {
         let request = shared.run.request;
         let feedback = request.human_input.as_ref().and_then(|human| human.get("feedback")?.as_str());
         let has_form = self.has_form && request.form.is_some() && request.question().is_empty();
@@ -193,7 +193,7 @@ fn turn_of(Turn { by_user, text }: Turn) -> Value {
 }
 
 /// Texts of the files that came with the question.
-fn files(request: &Request) -> String {
+fn files(request: &RunRequest) -> String {
     let texts = request.uploads.iter().filter(|upload| upload.kind == "file:full" && !upload.data.is_empty());
     let texts: Vec<String> =
         texts.map(|upload| format!("<doc name='{}'>{}</doc>\n\n", upload.name, upload.data)).collect();
@@ -201,7 +201,7 @@ fn files(request: &Request) -> String {
 }
 
 /// The question with its files, or the form line by line.
-fn said<'r>(request: &'r Request, files: &str) -> Option<Cow<'r, str>> {
+fn said<'r>(request: &'r RunRequest, files: &str) -> Option<Cow<'r, str>> {
     let question = request.question();
     if !question.is_empty() {
         return Some(if files.is_empty() { question.into() } else { format!("{files}\n\n{question}").into() });
@@ -212,7 +212,7 @@ fn said<'r>(request: &'r Request, files: &str) -> Option<Cow<'r, str>> {
 }
 
 /// The form that a later request goes on with: the one that is kept, or else what came with this one.
-fn form(request: &Request, kept: &Value) -> Option<Value> {
+fn form(request: &RunRequest, kept: &Value) -> Option<Value> {
     if kept.as_object().is_some_and(|kept| !kept.is_empty()) {
         return Some(kept.clone());
     }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::step::Visit;
+use super::step::StepContext;
 use super::values::at;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::text::mustache::{JsonTemplate, Mustache, Names};
@@ -32,7 +32,7 @@ impl Changes {
 
     /// The state with them. In a change, `{{ output }}` stands for what the node said, `{{ output.path }}` for what is
     /// there in it.
-    pub(super) fn applied(&self, visit: &Visit<'_>, said: &str) -> Map<String, Value> {
+    pub(super) fn applied(&self, visit: &StepContext<'_>, said: &str) -> Map<String, Value> {
         let mut state = visit.runtime.state.clone();
         self.apply(&mut state, visit.scope, said);
         state

@@ -8,7 +8,7 @@ use super::flow::Agentflow;
 use super::graph::Graph;
 use super::inputs::in_markdown;
 use super::nodes;
-use super::step::Node;
+use super::step::StepNode;
 use crate::engine::compile::Compiler;
 use crate::engine::compile::export;
 use crate::engine::compile::export::Export;
@@ -53,7 +53,7 @@ pub(crate) fn compile(export: &Export, compiler: &mut Compiler<'_>) -> Option<Ag
     Some(Agentflow { nodes: built, whole: graph, inside, has_form, keeps_state, may_wait })
 }
 
-fn node(node: &export::Node, compiler: &mut Compiler<'_>) -> Option<Node> {
+fn node(node: &export::ExportNode, compiler: &mut Compiler<'_>) -> Option<StepNode> {
     let Some(kind) = nodes::find(&node.data.name) else {
         compiler.of_node(node, None, nodes::why_not(&node.data.name));
         return None;
@@ -66,7 +66,7 @@ fn node(node: &export::Node, compiler: &mut Compiler<'_>) -> Option<Node> {
             in_markdown(value, &settled, &mut vec![name.clone()]);
         }
     }
-    let template = |param: &export::Param| {
+    let template = |param: &export::ExportParam| {
         let value = values.get(&param.name)?;
         let template = JsonTemplate::of(value, Dialect::Agentflow, &settled, &mut vec![param.name.clone()]);
         template.fixed().is_none().then(|| (param.name.clone(), template))
@@ -77,7 +77,7 @@ fn node(node: &export::Node, compiler: &mut Compiler<'_>) -> Option<Node> {
     if step.is_some() {
         inputs.finish();
     }
-    Some(Node {
+    Some(StepNode {
         id: node.id.clone(),
         label: node.data.label.clone(),
         kind: kind.name(),
@@ -99,8 +99,8 @@ fn asks_first(inputs: &Map<String, Value>) -> bool {
 const MOST_AROUND: usize = 4;
 
 /// The iterations that a node is in, the innermost first, as far as anybody wants to know.
-fn around<'a>(export: &'a Export, node: &'a export::Node) -> impl Iterator<Item = &'a export::Node> {
-    let parent = |node: &&'a export::Node| export.node(node.parent.as_deref()?);
+fn around<'a>(export: &'a Export, node: &'a export::ExportNode) -> impl Iterator<Item = &'a export::ExportNode> {
+    let parent = |node: &&'a export::ExportNode| export.node(node.parent.as_deref()?);
     std::iter::successors(parent(&node), move |node| parent(node)).take(MOST_AROUND + 1)
 }
 

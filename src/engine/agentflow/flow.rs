@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::graph::Graph;
-use super::step::Node;
+use super::step::StepNode;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Agentflow {
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Vec<StepNode>,
     pub(super) whole: Graph,
     /// What is inside of iterations, by the iteration's place.
     pub(super) inside: HashMap<usize, Graph>,

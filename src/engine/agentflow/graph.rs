@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::step::Node;
+use super::step::StepNode;
 use crate::engine::compile::export::Edge;
 
 /// See the module. Nodes are told by their place in the flow's list.
@@ -10,12 +10,12 @@ use crate::engine::compile::export::Edge;
 pub(super) struct Graph {
     /// Nodes that no edge leads to.
     pub(super) starts: Vec<usize>,
-    links: HashMap<usize, Links>,
+    links: HashMap<usize, GraphLinks>,
 }
 
 /// What leads to a node and away from it.
 #[derive(Debug, Default)]
-struct Links {
+struct GraphLinks {
     /// Nodes that follow, each with the number of the output that leads there.
     next: Vec<(Option<usize>, usize)>,
     /// In the order of the edges.
@@ -28,9 +28,9 @@ struct Links {
 
 impl Graph {
     /// Of those nodes and the edges between them.
-    pub(super) fn new(nodes: &[Node], own: &[usize], edges: &[Edge]) -> Self {
+    pub(super) fn new(nodes: &[StepNode], own: &[usize], edges: &[Edge]) -> Self {
         let place: HashMap<&str, usize> = own.iter().filter_map(|&at| Some((nodes.get(at)?.id.as_str(), at))).collect();
-        let mut graph = Self { starts: Vec::new(), links: own.iter().map(|&at| (at, Links::default())).collect() };
+        let mut graph = Self { starts: Vec::new(), links: own.iter().map(|&at| (at, GraphLinks::default())).collect() };
         let mut into: HashMap<usize, Vec<(usize, usize)>> = HashMap::new();
         for edge in edges {
             let (Some(&from), Some(&to)) = (place.get(&*edge.source), place.get(&*edge.target)) else { continue };
@@ -50,7 +50,7 @@ impl Graph {
         graph
     }
 
-    fn require(&mut self, at: usize, before: impl Iterator<Item = usize>, nodes: &[Node]) {
+    fn require(&mut self, at: usize, before: impl Iterator<Item = usize>, nodes: &[StepNode]) {
         let mut groups: Vec<(usize, Vec<usize>)> = Vec::new();
         let mut needs = HashSet::new();
         for from in before {
@@ -71,7 +71,7 @@ impl Graph {
     }
 
     /// The decision that a node is, or that it comes after.
-    fn decision_before(&self, from: usize, nodes: &[Node]) -> Option<usize> {
+    fn decision_before(&self, from: usize, nodes: &[StepNode]) -> Option<usize> {
         let mut seen = HashSet::new();
         let mut at = from;
         while seen.insert(at) {

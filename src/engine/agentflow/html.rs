@@ -3,18 +3,18 @@
 /// A tree of elements and texts; the root is the first.
 #[derive(Debug)]
 pub(super) struct Tree {
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Vec<HtmlNode>,
 }
 
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) kind: Kind,
+pub(super) struct HtmlNode {
+    pub(super) kind: HtmlNodeKind,
     pub(super) parent: usize,
     pub(super) children: Vec<usize>,
 }
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum HtmlNodeKind {
     /// Its name in lower case.
     Element {
         name: String,
@@ -90,29 +90,29 @@ pub(super) fn is_void(name: &str) -> bool {
     VOID.contains(&name)
 }
 
-impl Node {
+impl HtmlNode {
     /// Empty: a text.
     pub(super) fn name(&self) -> &str {
         match &self.kind {
-            Kind::Element { name, .. } => name,
-            Kind::Text(_) => "",
+            HtmlNodeKind::Element { name, .. } => name,
+            HtmlNodeKind::Text(_) => "",
         }
     }
 
     pub(super) fn attribute(&self, wanted: &str) -> Option<&str> {
         match &self.kind {
-            Kind::Element { attributes, .. } => {
+            HtmlNodeKind::Element { attributes, .. } => {
                 attributes.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
             }
-            Kind::Text(_) => None,
+            HtmlNodeKind::Text(_) => None,
         }
     }
 }
 
 impl Tree {
     pub(super) fn parse(text: &str) -> Self {
-        let root = Kind::Element { name: "x-root".to_owned(), attributes: Vec::new() };
-        let mut tree = Self { nodes: vec![Node { kind: root, parent: 0, children: Vec::new() }] };
+        let root = HtmlNodeKind::Element { name: "x-root".to_owned(), attributes: Vec::new() };
+        let mut tree = Self { nodes: vec![HtmlNode { kind: root, parent: 0, children: Vec::new() }] };
         let mut open = vec![0];
         let mut rest = text;
         while !rest.is_empty() {
@@ -128,7 +128,7 @@ impl Tree {
         tree
     }
 
-    pub(super) fn node(&self, at: usize) -> Option<&Node> {
+    pub(super) fn node(&self, at: usize) -> Option<&HtmlNode> {
         self.nodes.get(at)
     }
 
@@ -141,7 +141,7 @@ impl Tree {
 
     fn collect(&self, at: usize, out: &mut String) {
         let Some(node) = self.node(at) else { return };
-        if let Kind::Text(text) = &node.kind {
+        if let HtmlNodeKind::Text(text) = &node.kind {
             out.push_str(text);
         }
         for &child in &node.children {
@@ -149,9 +149,9 @@ impl Tree {
         }
     }
 
-    fn push(&mut self, kind: Kind, open: &[usize]) -> usize {
+    fn push(&mut self, kind: HtmlNodeKind, open: &[usize]) -> usize {
         let (parent, at) = (open.last().copied().unwrap_or(0), self.nodes.len());
-        self.nodes.push(Node { kind, parent, children: Vec::new() });
+        self.nodes.push(HtmlNode { kind, parent, children: Vec::new() });
         if let Some(parent) = self.nodes.get_mut(parent) {
             parent.children.push(at);
         }
@@ -160,10 +160,11 @@ impl Tree {
 
     fn text(&mut self, text: &str, open: &[usize]) {
         let last = open.last().and_then(|&at| self.nodes.get(at)).and_then(|node| node.children.last().copied());
-        if let Some(Kind::Text(before)) = last.and_then(|at| self.nodes.get_mut(at)).map(|node| &mut node.kind) {
+        if let Some(HtmlNodeKind::Text(before)) = last.and_then(|at| self.nodes.get_mut(at)).map(|node| &mut node.kind)
+        {
             before.push_str(text);
         } else {
-            self.push(Kind::Text(text.to_owned()), open);
+            self.push(HtmlNodeKind::Text(text.to_owned()), open);
         }
     }
 
@@ -189,7 +190,7 @@ impl Tree {
         let (name, attributes, closes_itself, after) = tag(inside);
         self.close_before(&name, open);
         let is_void = is_void(&name);
-        let at = self.push(Kind::Element { name, attributes }, open);
+        let at = self.push(HtmlNodeKind::Element { name, attributes }, open);
         if !is_void && !closes_itself && open.len() < DEEPEST {
             open.push(at);
         }
@@ -197,7 +198,7 @@ impl Tree {
     }
 
     fn name(&self, at: usize) -> &str {
-        self.node(at).map_or("", Node::name)
+        self.node(at).map_or("", HtmlNode::name)
     }
 
     fn close(&self, name: &str, open: &mut Vec<usize>) {

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::html::{Kind, Tree, is_block, is_void};
+use super::html::{HtmlNodeKind, Tree, is_block, is_void};
 
 /// Tags that a text of the editor starts with.
 const STARTS: &[&str] = &["p", "div", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "blockquote", "pre", "table"];
@@ -22,7 +22,7 @@ pub(super) fn of(text: &str) -> String {
     }
     let mut tree = Tree::parse(text);
     collapse(&mut tree);
-    let out = Writer { tree: &tree, places: Place::all(&tree) }.children(0);
+    let out = Writer { tree: &tree, places: NodePosition::all(&tree) }.children(0);
     out.trim_start_matches(['\t', '\r', '\n']).trim_end().to_owned()
 }
 
@@ -57,7 +57,7 @@ fn collapse(tree: &mut Tree) {
         }
     }
     trim_end(tree, last_text);
-    let is_gone = |node: &super::html::Node| matches!(&node.kind, Kind::Text(text) if text.is_empty());
+    let is_gone = |node: &super::html::HtmlNode| matches!(&node.kind, HtmlNodeKind::Text(text) if text.is_empty());
     let gone: Vec<bool> = tree.nodes.iter().map(is_gone).collect();
     for node in &mut tree.nodes {
         node.children.retain(|&child| !gone.get(child).copied().unwrap_or_default());
@@ -78,8 +78,8 @@ fn in_order(tree: &Tree, at: usize, order: &mut Vec<usize>) {
 
 fn text_at(tree: &mut Tree, at: usize) -> Option<&mut String> {
     match &mut tree.nodes.get_mut(at)?.kind {
-        Kind::Text(text) => Some(text),
-        Kind::Element { .. } => None,
+        HtmlNodeKind::Text(text) => Some(text),
+        HtmlNodeKind::Element { .. } => None,
     }
 }
 
@@ -103,14 +103,14 @@ fn collapsed(text: &str) -> String {
 
 /// Where a node stands in its parent.
 #[derive(Debug, Clone, Copy, Default)]
-struct Place {
+struct NodePosition {
     among_children: usize,
     /// Texts left out.
     among_elements: usize,
     is_last_element: bool,
 }
 
-impl Place {
+impl NodePosition {
     /// Of every node.
     fn all(tree: &Tree) -> Vec<Self> {
         let mut places = vec![Self::default(); tree.nodes.len()];
@@ -136,7 +136,7 @@ impl Place {
 
 struct Writer<'t> {
     tree: &'t Tree,
-    places: Vec<Place>,
+    places: Vec<NodePosition>,
 }
 
 impl Writer<'_> {
@@ -151,8 +151,8 @@ impl Writer<'_> {
     fn node(&self, at: usize) -> String {
         let Some(node) = self.tree.node(at) else { return String::new() };
         let name = match &node.kind {
-            Kind::Text(text) => return text.clone(),
-            Kind::Element { name, .. } => name.as_str(),
+            HtmlNodeKind::Text(text) => return text.clone(),
+            HtmlNodeKind::Element { name, .. } => name.as_str(),
         };
         if self.is_blank(at) {
             return if is_block(name) { "\n\n".to_owned() } else { self.edges(at, name).0 };
@@ -202,7 +202,7 @@ impl Writer<'_> {
         self.tree.node(at).map_or(0, |node| node.parent)
     }
 
-    fn place(&self, at: usize) -> Place {
+    fn place(&self, at: usize) -> NodePosition {
         self.places.get(at).copied().unwrap_or_default()
     }
 

@@ -6,19 +6,19 @@ use std::borrow::Borrow;
 use serde_json::{Map, Value};
 
 /// What of a value is shown.
-enum Fields {
+enum ShownFields {
     All,
     /// Of an object these, of a list the same of each item, of anything else nothing.
-    Only(&'static [(&'static str, Fields)]),
+    Only(&'static [(&'static str, ShownFields)]),
 }
 
-use Fields::{All, Only};
+use ShownFields::{All, Only};
 
 /// A kind of node.
-struct Kind {
+struct ShownNode {
     name: &'static str,
-    input: Fields,
-    output: Fields,
+    input: ShownFields,
+    output: ShownFields,
     /// The input that lists further fields of the output, by their `key`.
     named_by: Option<&'static str>,
 }
@@ -29,9 +29,9 @@ const STEP: [&str; 4] = ["nodeId", "nodeLabel", "previousNodeIds", "status"];
 const DATA: [&str; 8] =
     ["id", "name", "state", "chatHistory", "error", "iterationIndex", "iterationContext", "parentNodeId"];
 
-const CALL: Fields = Only(&[("name", All), ("args", All), ("id", All), ("type", All)]);
+const CALL: ShownFields = Only(&[("name", All), ("args", All), ("id", All), ("type", All)]);
 
-const MESSAGES: Fields = Only(&[
+const MESSAGES: ShownFields = Only(&[
     ("role", All),
     ("content", All),
     ("tool_calls", CALL),
@@ -43,7 +43,7 @@ const MESSAGES: Fields = Only(&[
 ]);
 
 /// Of a model's configuration.
-const MODEL: Fields = Only(&[
+const MODEL: ShownFields = Only(&[
     ("llmModel", All),
     ("agentModel", All),
     ("conditionAgentModel", All),
@@ -94,22 +94,23 @@ const MODEL: Fields = Only(&[
     ("safetySettings", All),
 ]);
 
-const TOOLS: Fields = Only(&[
+const TOOLS: ShownFields = Only(&[
     ("agentSelectedTool", All),
     ("agentSelectedToolRequiresHumanInput", All),
     ("agentSelectedToolConfig", Only(&[("agentSelectedTool", All)])),
 ]);
 
-const STORES: Fields = Only(&[("documentStore", All), ("docStoreDescription", All), ("returnSourceDocuments", All)]);
+const STORES: ShownFields =
+    Only(&[("documentStore", All), ("docStoreDescription", All), ("returnSourceDocuments", All)]);
 
-const KINDS: [Kind; 13] = [
-    Kind {
+const KINDS: [ShownNode; 13] = [
+    ShownNode {
         name: "startAgentflow",
         input: Only(&[("question", All), ("form", All)]),
         output: Only(&[("question", All), ("form", All), ("ephemeralMemory", All), ("persistState", All)]),
         named_by: None,
     },
-    Kind {
+    ShownNode {
         name: "llmAgentflow",
         input: Only(&[
             ("messages", MESSAGES),
@@ -134,7 +135,7 @@ const KINDS: [Kind; 13] = [
         ]),
         named_by: Some("llmStructuredOutput"),
     },
-    Kind {
+    ShownNode {
         name: "agentAgentflow",
         input: Only(&[
             ("messages", MESSAGES),
@@ -166,13 +167,13 @@ const KINDS: [Kind; 13] = [
         ]),
         named_by: Some("agentStructuredOutput"),
     },
-    Kind {
+    ShownNode {
         name: "conditionAgentflow",
         input: Only(&[("conditions", All)]),
         output: Only(&[("conditions", All)]),
         named_by: None,
     },
-    Kind {
+    ShownNode {
         name: "conditionAgentAgentflow",
         input: Only(&[("messages", MESSAGES)]),
         output: Only(&[
@@ -184,20 +185,20 @@ const KINDS: [Kind; 13] = [
         ]),
         named_by: None,
     },
-    Kind {
+    ShownNode {
         name: "loopAgentflow",
         input: Only(&[("nodeID", All), ("maxLoopCount", All)]),
         output: Only(&[("content", All), ("nodeID", All), ("maxLoopCount", All), ("fallbackMessage", All)]),
         named_by: None,
     },
-    Kind {
+    ShownNode {
         name: "iterationAgentflow",
         input: Only(&[("iterationInput", All)]),
         output: Only(&[("iterationResults", All), ("content", All)]),
         named_by: None,
     },
-    Kind { name: "directReplyAgentflow", input: Only(&[]), output: Only(&[("content", All)]), named_by: None },
-    Kind {
+    ShownNode { name: "directReplyAgentflow", input: Only(&[]), output: Only(&[("content", All)]), named_by: None },
+    ShownNode {
         name: "humanInputAgentflow",
         input: Only(&[
             ("messages", MESSAGES),
@@ -209,14 +210,14 @@ const KINDS: [Kind; 13] = [
         output: Only(&[("content", All), ("conditions", All), ("humanInputAction", All)]),
         named_by: None,
     },
-    Kind {
+    ShownNode {
         name: "httpAgentflow",
         // Neither where it goes nor what goes there, which may hold a key anywhere.
         input: Only(&[("http", Only(&[("method", All), ("bodyType", All), ("responseType", All)]))]),
         output: Only(&[("http", Only(&[("data", All), ("status", All), ("statusText", All)]))]),
         named_by: None,
     },
-    Kind {
+    ShownNode {
         name: "toolAgentflow",
         input: Only(&[
             ("toolInputArgs", Only(&[("inputArgName", All), ("inputArgValue", All)])),
@@ -225,13 +226,13 @@ const KINDS: [Kind; 13] = [
         output: Only(&[("content", All)]),
         named_by: None,
     },
-    Kind {
+    ShownNode {
         name: "executeFlowAgentflow",
         input: Only(&[("messages", MESSAGES)]),
         output: Only(&[("content", All), ("sourceDocuments", All), ("usedTools", All)]),
         named_by: None,
     },
-    Kind {
+    ShownNode {
         name: "retrieverAgentflow",
         input: Only(&[("question", All)]),
         output: Only(&[("content", All)]),
@@ -274,7 +275,7 @@ fn data(data: &Value) -> Value {
     Value::Object(shown.collect())
 }
 
-impl Kind {
+impl ShownNode {
     fn output(&self, output: &Value, input: Option<&Value>) -> Option<Value> {
         let named = self.named_by.and_then(|list| input?.get(list)?.as_array());
         let is_named = |name: &str| {
@@ -293,7 +294,7 @@ impl Kind {
     }
 }
 
-impl Fields {
+impl ShownFields {
     fn of(&self, value: &Value) -> Option<Value> {
         let Self::Only(listed) = self else { return Some(value.clone()) };
         match value {

@@ -6,14 +6,14 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::runtime::{self, Iteration, Runtime};
-use super::values::{Scope, shown};
+use super::values::{StepScope, text_of};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::run::Run;
 use crate::engine::text::mustache::JsonTemplate;
 
 #[derive(Debug)]
-pub(super) struct Node {
+pub(super) struct StepNode {
     pub(super) id: String,
     pub(super) label: String,
     pub(super) kind: &'static str,
@@ -29,7 +29,7 @@ pub(super) struct Node {
 }
 
 /// A kind of node.
-pub(super) trait Kind: Sync {
+pub(super) trait StepKind: Sync {
     /// Flowise's name of it, such as `llmAgentflow`.
     fn name(&self) -> &'static str;
 
@@ -44,18 +44,18 @@ pub(super) trait Kind: Sync {
 
 /// What a node does.
 pub(super) trait Step: fmt::Debug + Send + Sync {
-    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome>;
+    fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome>;
 }
 
 /// One run of a node.
-pub(super) struct Visit<'a> {
-    pub(super) node: &'a Node,
+pub(super) struct StepContext<'a> {
+    pub(super) node: &'a StepNode,
     /// Filled in.
     pub(super) inputs: Map<String, Value>,
     pub(super) run: &'a Run<'a>,
     pub(super) runtime: &'a Runtime,
     pub(super) iteration: Option<&'a Iteration>,
-    pub(super) scope: &'a Scope<'a>,
+    pub(super) scope: &'a StepScope<'a>,
     /// What the user said: the question with its files, or the form.
     pub(super) said: Option<&'a str>,
     /// Whether nothing comes after it, so that its tokens are the client's.
@@ -66,10 +66,10 @@ pub(super) struct Visit<'a> {
     pub(super) progress: &'a Cell<Option<Value>>,
 }
 
-impl Visit<'_> {
+impl StepContext<'_> {
     /// An input as a text; empty: none.
     pub(super) fn text(&self, name: &str) -> String {
-        self.inputs.get(name).filter(|value| !value.is_null()).map(shown).unwrap_or_default()
+        self.inputs.get(name).filter(|value| !value.is_null()).map(text_of).unwrap_or_default()
     }
 
     pub(super) fn list(&self, name: &str) -> &[Value] {
@@ -100,19 +100,19 @@ impl Visit<'_> {
 
 /// What a node gave.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(super) struct StepOutcome {
     pub(super) input: Value,
     pub(super) output: Map<String, Value>,
     /// `None`: as it was.
     pub(super) state: Option<Map<String, Value>>,
     /// What is remembered of it; `None`: it says nothing.
     pub(super) history: Option<Vec<Value>>,
-    pub(super) then: Then,
+    pub(super) then: NextStep,
 }
 
 /// How it goes on after a node.
 #[derive(Debug, Default)]
-pub(super) enum Then {
+pub(super) enum NextStep {
     #[default]
     Next,
     /// Along those outputs that are chosen.
@@ -130,7 +130,7 @@ pub(super) enum Then {
     Back { to: String, most: u64, fallback: String },
 }
 
-impl Outcome {
+impl StepOutcome {
     pub(super) fn new(input: Value, output: Value) -> Self {
         let output = if let Value::Object(output) = output { output } else { Map::new() };
         Self { input, output, ..Self::default() }
@@ -144,7 +144,7 @@ impl Outcome {
         Self { history: Some(turns), ..self }
     }
 
-    pub(super) fn then(self, then: Then) -> Self {
+    pub(super) fn then(self, then: NextStep) -> Self {
         Self { then, ..self }
     }
 }

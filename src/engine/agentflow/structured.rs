@@ -10,7 +10,7 @@ pub(super) const NAME: &str = "extract";
 /// The form; `None`: there is none.
 pub(super) fn schema(fields: Option<&Value>) -> Option<Value> {
     let fields = fields?.as_array().filter(|fields| !fields.is_empty())?;
-    let mut object = Object::default();
+    let mut object = ObjectSchema::default();
     for field in fields {
         let text = |name: &str| field.get(name).and_then(Value::as_str).unwrap_or_default();
         let schema = match text("type") {
@@ -46,12 +46,12 @@ pub(super) fn is_type(name: &str) -> bool {
 }
 
 #[derive(Default)]
-struct Object {
+struct ObjectSchema {
     properties: Map<String, Value>,
     required: Vec<String>,
 }
 
-impl Object {
+impl ObjectSchema {
     fn add(&mut self, name: &str, schema: Value, is_required: bool) {
         // What may be anything need not be there, says zod.
         if is_required && schema.as_object().is_none_or(|schema| schema.keys().any(|key| key != "description")) {
@@ -86,7 +86,7 @@ fn described(mut schema: Value, description: &str) -> Value {
 /// The schema that Flowise reads out of what authors write as one.
 fn of_example(example: &Value) -> Value {
     let Some(fields) = example.as_object() else { return json!({}) };
-    let mut object = Object::default();
+    let mut object = ObjectSchema::default();
     for (name, field) in fields {
         let is_optional = field.get("optional") == Some(&Value::Bool(true)) && field.get("type").is_some();
         object.add(name, of_field(field), !is_optional);

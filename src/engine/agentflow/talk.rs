@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::values::shown as text_of;
-use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall};
-use crate::engine::contract::model::Answered;
+use super::values::text_of;
+use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolCall};
+use crate::engine::contract::model::ModelAnswer;
 use crate::engine::contract::node::Document;
-use crate::engine::contract::request::Request;
+use crate::engine::contract::request::RunRequest;
 
 /// Messages, each with what clients see of it.
 #[derive(Debug, Default)]
@@ -23,25 +23,25 @@ impl Talk {
 
     pub(super) fn say(&mut self, role: &str, content: &str) {
         let said = super::runtime::turn(role, content);
-        self.push(message(&said, &Request::default()), said);
+        self.push(message(&said, &RunRequest::default()), said);
     }
 
     /// Before everything else.
     pub(super) fn say_first(&mut self, role: &str, content: &str) {
         let said = super::runtime::turn(role, content);
-        self.messages.insert(0, message(&said, &Request::default()));
+        self.messages.insert(0, message(&said, &RunRequest::default()));
         self.shown.insert(0, said);
     }
 
     /// Turns as they are remembered.
-    pub(super) fn recall<'v>(&mut self, turns: impl IntoIterator<Item = &'v Value>, request: &Request) {
+    pub(super) fn recall<'v>(&mut self, turns: impl IntoIterator<Item = &'v Value>, request: &RunRequest) {
         for turn in turns {
             self.push(message(turn, request), turn.clone());
         }
     }
 
     /// An answer that calls tools.
-    pub(super) fn answer(&mut self, answered: &Answered) {
+    pub(super) fn answer(&mut self, answered: &ModelAnswer) {
         self.push(Message::calling(answered.text.as_str(), answered.calls.clone()), shown_answer(answered));
     }
 
@@ -61,14 +61,14 @@ pub(super) fn shown_sources(sources: &[Document]) -> Value {
 }
 
 /// The turn that the images of a request are.
-pub(super) fn images(request: &Request) -> Value {
+pub(super) fn images(request: &RunRequest) -> Value {
     let stored = |name: &str, mime: &str| json!({ "type": "stored-file", "name": name, "mime": mime });
     let images = request.uploads.iter().filter(|upload| upload.mime.starts_with("image/"));
     json!({ "role": "user", "content": images.map(|image| stored(&image.name, &image.mime)).collect::<Vec<_>>() })
 }
 
 /// A remembered turn as a model is told it; its images are those of the request.
-pub(super) fn message(turn: &Value, request: &Request) -> Message {
+pub(super) fn message(turn: &Value, request: &RunRequest) -> Message {
     let field = |name: &str| turn.get(name).and_then(Value::as_str);
     let role = match field("role") {
         Some("system") => Role::System,
@@ -87,13 +87,13 @@ pub(super) fn message(turn: &Value, request: &Request) -> Message {
     Message { role, content, calls, answers, name: field("name").map(str::to_owned) }
 }
 
-fn piece(item: &Value, request: &Request) -> Option<Piece> {
+fn piece(item: &Value, request: &RunRequest) -> Option<ContentPart> {
     if item.get("type")?.as_str()? == "text" {
-        return Some(Piece::Text(item.get("text")?.as_str()?.to_owned()));
+        return Some(ContentPart::Text(item.get("text")?.as_str()?.to_owned()));
     }
     let name = item.get("name")?.as_str()?;
     let upload = request.uploads.iter().find(|upload| upload.name == name && upload.data.starts_with("data:"))?;
-    Some(Piece::Image(upload.data.clone()))
+    Some(ContentPart::Image(upload.data.clone()))
 }
 
 /// A call of a tool, as clients see it.
@@ -109,7 +109,7 @@ fn call(shown: &Value) -> Option<ToolCall> {
 }
 
 /// An answer that calls tools, as clients see it.
-fn shown_answer(answered: &Answered) -> Value {
+fn shown_answer(answered: &ModelAnswer) -> Value {
     let mut shown = Map::new();
     shown.insert("role".to_owned(), "assistant".into());
     shown.insert("content".to_owned(), answered.text.as_str().into());

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::inputs::in_markdown;
-use super::values::Scope;
+use super::values::StepScope;
 use crate::engine::compile::Compiler;
-use crate::engine::compile::export::Node;
+use crate::engine::compile::export::ExportNode;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
@@ -19,7 +19,7 @@ use crate::engine::text::settled::Settled;
 
 /// A tool of a node, or a toolkit.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(super) struct NodeTool {
     /// Such as `calculator`.
     pub(super) kind: String,
     pub(super) asks_first: bool,
@@ -36,7 +36,7 @@ pub(super) struct Ready {
     pub(super) tool: Arc<dyn Tool>,
 }
 
-impl Slot {
+impl NodeTool {
     /// Reads a tool; what is wrong is told to the inputs of the node that has it.
     pub(super) fn read(
         kind: &str,
@@ -76,7 +76,7 @@ impl Slot {
     }
 
     /// The tools, for this request.
-    pub(super) fn tools(&self, scope: &Scope<'_>) -> Vec<Ready> {
+    pub(super) fn tools(&self, scope: &StepScope<'_>) -> Vec<Ready> {
         let ready = |(tool, description): &(Arc<dyn Tool>, Option<Mustache>)| {
             let tool = match description {
                 None => Arc::clone(tool),
@@ -143,11 +143,11 @@ fn label(kind: &str) -> &str {
 fn built(
     kind: &str,
     config: Map<String, Value>,
-    outer: &Node,
+    outer: &ExportNode,
     compiler: &mut Compiler<'_>,
 ) -> Option<Vec<Arc<dyn Tool>>> {
     let found = compiler.kinds.find(kind)?;
-    let own = Node::inside(outer, kind);
+    let own = ExportNode::inside(outer, kind);
     let problems = compiler.problems.len();
     let tools = Inputs::new(&own, config, compiler).of_tool().build(found).and_then(Part::into_tools);
     if tools.is_none() && compiler.problems.len() == problems {

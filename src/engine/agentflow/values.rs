@@ -7,7 +7,7 @@ use crate::engine::contract::run::Run;
 use crate::engine::text::mustache::Names;
 
 /// What is known where a text is filled in.
-pub(super) struct Scope<'a> {
+pub(super) struct StepScope<'a> {
     pub(super) run: &'a Run<'a>,
     pub(super) runtime: &'a Runtime,
     pub(super) iteration: Option<&'a Iteration>,
@@ -17,7 +17,7 @@ pub(super) struct Scope<'a> {
     pub(super) message: &'a str,
 }
 
-impl Names for Scope<'_> {
+impl Names for StepScope<'_> {
     fn find(&self, name: &str) -> Option<Value> {
         if let Some((kind, path)) = name.split_once('.').filter(|_| name.starts_with('$')) {
             match kind {
@@ -52,7 +52,7 @@ impl Names for Scope<'_> {
     }
 }
 
-impl Scope<'_> {
+impl StepScope<'_> {
     fn form(&self, path: &str) -> Option<Value> {
         let asked = self.run.request.form.as_ref().filter(|form| !form.is_empty());
         let value = match asked {
@@ -99,12 +99,12 @@ impl Scope<'_> {
         let output = self.runtime.output(name)?;
         let answer = output.get("content").filter(|answer| !answer.is_null());
         let answer = answer.or_else(|| output.get("http")?.get("data")).filter(|answer| !answer.is_null());
-        answer.map(|answer| Value::String(shown(answer)))
+        answer.map(|answer| Value::String(text_of(answer)))
     }
 }
 
 /// As a text shows it.
-pub(super) fn shown(value: &Value) -> String {
+pub(super) fn text_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
@@ -140,7 +140,7 @@ fn step_into<'v>(value: &'v Value, step: &str) -> Option<&'v Value> {
 /// What was said, line by line.
 fn history(runtime: &Runtime) -> String {
     let line = |turn: &Value| {
-        let content = shown(turn.get("content")?);
+        let content = text_of(turn.get("content")?);
         let who = match turn.get("role").and_then(Value::as_str) {
             Some("assistant") => "Assistant: ",
             Some("user") => "Human: ",

@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::flow::Agentflow;
 use super::graph::Graph;
 use super::runtime::{Iteration, Runtime};
-use super::step::{Node, Outcome, Then, Visit};
-use super::values::{Scope, shown as text_of};
+use super::step::{NextStep, StepContext, StepNode, StepOutcome};
+use super::values::{StepScope, text_of};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
 use crate::engine::text::size::bytes_of;
@@ -27,7 +27,7 @@ const NOBODY_TO_ASK: &str =
     "this node waits for its user, who cannot be asked inside an iteration or a flow that another one runs";
 
 /// What all levels of a run share.
-pub(super) struct Shared<'a> {
+pub(super) struct WalkContext<'a> {
     pub(super) run: &'a Run<'a>,
     /// The id of the message that the answer becomes.
     pub(super) message: String,
@@ -42,7 +42,7 @@ pub(super) struct Shared<'a> {
 /// See the module.
 pub(super) struct Walk<'a> {
     flow: &'a Agentflow,
-    shared: &'a Shared<'a>,
+    shared: &'a WalkContext<'a>,
     graph: &'a Graph,
     iteration: Option<&'a Iteration>,
     pub(super) runtime: Runtime,
@@ -57,14 +57,14 @@ pub(super) struct Walk<'a> {
 
 /// A walk that failed.
 #[derive(Debug)]
-pub(super) struct Fall {
+pub(super) struct WalkError {
     pub(super) failure: Failure,
     /// Whether the user's answer to the node that waited for it is not used up.
     pub(super) can_retry: bool,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(flow: &'a Agentflow, shared: &'a Shared<'a>, runtime: Runtime) -> Self {
+    pub(super) fn new(flow: &'a Agentflow, shared: &'a WalkContext<'a>, runtime: Runtime) -> Self {
         let (queue, waiting) = (flow.whole.starts.iter().copied().collect(), HashMap::new());
         let (answer, progress) = (None, Cell::default());
         Self { flow, shared, graph: &flow.whole, iteration: None, runtime, answer, progress, queue, waiting }
@@ -76,7 +76,7 @@ impl<'a> Walk<'a> {
     }
 
     /// To the end, or to where it waits.
-    pub(super) async fn go(&mut self) -> Result<(), Fall> {
+    pub(super) async fn go(&mut self) -> Result<(), WalkError> {
         let mut is_begun = false;
         let mut count = 0;
         while let Some(at) = self.queue.pop_front() {
@@ -85,11 +85,11 @@ impl<'a> Walk<'a> {
             }
             count += 1;
             if let Err(failure) = self.shared.run.budget().step() {
-                return Err(Fall { failure, can_retry: false });
+                return Err(WalkError { failure, can_retry: false });
             }
             if count > MOST_NODES + 1 {
                 let failure = Failure::flow("Maximum iteration limit reached");
-                return Err(Fall { failure, can_retry: false });
+                return Err(WalkError { failure, can_retry: false });
             }
             let Some(node) = self.flow.nodes.get(at) else { continue };
             self.shared.run.give_way().await;
@@ -98,7 +98,7 @@ impl<'a> Walk<'a> {
                 Ok(false) => return Ok(()),
                 Err(failure) => {
                     let failure = self.fail(at, node, failure);
-                    return Err(Fall { failure, can_retry: self.answer.is_some() });
+                    return Err(WalkError { failure, can_retry: self.answer.is_some() });
                 }
             }
         }
@@ -109,7 +109,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Runs one node; whether it goes on.
-    async fn step(&mut self, at: usize, node: &'a Node) -> Result<bool, Failure> {
+    async fn step(&mut self, at: usize, node: &'a StepNode) -> Result<bool, Failure> {
         if self.shared.run.watch.abort.is_cancelled() {
             return Err(Failure::Aborted);
         }
@@ -121,14 +121,14 @@ impl<'a> Walk<'a> {
         }
         let then = std::mem::take(&mut outcome.then);
         let then = match then {
-            Then::Each(items) => {
+            NextStep::Each(items) => {
                 self.each(at, node, items, &mut outcome).await?;
-                Then::Next
+                NextStep::Next
             }
-            Then::Wait { .. } if self.shared.run.request.is_inner || self.iteration.is_some() => {
+            NextStep::Wait { .. } if self.shared.run.request.is_inner || self.iteration.is_some() => {
                 return Err(Failure::flow(format!("{}: {NOBODY_TO_ASK}", node.label)));
             }
-            Then::Wait { pending, calls } => {
+            NextStep::Wait { pending, calls } => {
                 self.wait(at, node, outcome, pending, calls)?;
                 return Ok(false);
             }
@@ -139,14 +139,14 @@ impl<'a> Walk<'a> {
         Ok(true)
     }
 
-    async fn visit(&self, at: usize, node: &'a Node) -> Result<Outcome, Failure> {
-        let Shared { run, message, files, said, .. } = self.shared;
+    async fn visit(&self, at: usize, node: &'a StepNode) -> Result<StepOutcome, Failure> {
+        let WalkContext { run, message, files, said, .. } = self.shared;
         let request = run.request;
         let has_form = request.form.as_ref().is_some_and(|form| !form.is_empty());
         if has_form && !request.question().is_empty() {
             return Err(Failure::flow("Question and form cannot be provided at the same time"));
         }
-        let scope = Scope { run, runtime: &self.runtime, iteration: self.iteration, files, message };
+        let scope = StepScope { run, runtime: &self.runtime, iteration: self.iteration, files, message };
         let mut inputs = node.inputs.clone();
         let mut bytes = 0;
         for (name, template) in &node.templates {
@@ -156,7 +156,7 @@ impl<'a> Walk<'a> {
             inputs.insert(name.clone(), value);
         }
         run.budget().check()?;
-        let visit = Visit {
+        let visit = StepContext {
             node,
             inputs,
             run: &Run { names: Some(&scope), ..**run },
@@ -175,9 +175,9 @@ impl<'a> Walk<'a> {
     async fn each(
         &mut self,
         at: usize,
-        node: &'a Node,
+        node: &'a StepNode,
         items: Vec<Value>,
-        outcome: &mut Outcome,
+        outcome: &mut StepOutcome,
     ) -> Result<(), Failure> {
         let Some(inside) = self.flow.inside.get(&at) else { return Ok(()) };
         let budget = self.shared.run.budget();
@@ -207,8 +207,8 @@ impl<'a> Walk<'a> {
                     self.runtime.state.extend(state);
                 }
                 Err(_) if self.shared.run.watch.abort.is_cancelled() => return Err(Failure::Aborted),
-                Err(Fall { failure, .. }) if failure.ends_run() => return Err(failure),
-                Err(Fall { failure, .. }) => {
+                Err(WalkError { failure, .. }) if failure.ends_run() => return Err(failure),
+                Err(WalkError { failure, .. }) => {
                     let error = self.shared.run.told(&failure);
                     results.push(format!("Error in iteration {}: {error}", index + 1).into());
                 }
@@ -222,9 +222,9 @@ impl<'a> Walk<'a> {
     }
 
     /// Queues what comes after a node.
-    fn go_on(&mut self, at: usize, node: &Node, then: Then) {
+    fn go_on(&mut self, at: usize, node: &StepNode, then: NextStep) {
         let graph = self.graph;
-        let chosen = if let Then::Choose(chosen) = &then { chosen.as_slice() } else { &[] };
+        let chosen = if let NextStep::Choose(chosen) = &then { chosen.as_slice() } else { &[] };
         // Nothing chosen: the last one stands for everything else.
         let is_chosen = |output: usize| match chosen.get(output) {
             Some(_) if !chosen.contains(&true) => output + 1 == chosen.len(),
@@ -241,12 +241,12 @@ impl<'a> Walk<'a> {
                 self.queue.push_back(next);
             }
         }
-        if let Then::Back { to, most, fallback } = then {
+        if let NextStep::Back { to, most, fallback } = then {
             self.go_back(node, &to, most, fallback);
         }
     }
 
-    fn go_back(&mut self, node: &Node, to: &str, most: u64, fallback: String) {
+    fn go_back(&mut self, node: &StepNode, to: &str, most: u64, fallback: String) {
         let count = self.runtime.loops.get(&node.id).copied().unwrap_or_default() + 1;
         let most = if most == 0 { MOST_LOOPS } else { most };
         if count < most {

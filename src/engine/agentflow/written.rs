@@ -106,14 +106,14 @@ impl Serialize for Short<'_, '_> {
 
 impl Serialize for Written<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        struct Fields<'a, 't>(&'a Map<String, Value>, &'t RefCell<Texts<'a>>);
-        impl Serialize for Fields<'_, '_> {
+        struct ShortenedFields<'a, 't>(&'a Map<String, Value>, &'t RefCell<Texts<'a>>);
+        impl Serialize for ShortenedFields<'_, '_> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_map(self.0.iter().map(|(name, field)| (name, Short(field, self.1))))
             }
         }
-        struct Items<'a, 't>(&'a [Value], &'t RefCell<Texts<'a>>);
-        impl Serialize for Items<'_, '_> {
+        struct ShortenedItems<'a, 't>(&'a [Value], &'t RefCell<Texts<'a>>);
+        impl Serialize for ShortenedItems<'_, '_> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_seq(self.0.iter().map(|item| Short(item, self.1)))
             }
@@ -122,9 +122,9 @@ impl Serialize for Written<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("version", &VERSION)?;
         map.serialize_entry("id", self.id)?;
-        map.serialize_entry("state", &Fields(self.state, &texts))?;
+        map.serialize_entry("state", &ShortenedFields(self.state, &texts))?;
         map.serialize_entry("form", &self.form.map(|form| Short(form, &texts)))?;
-        map.serialize_entry("waits", &self.waits.map(|waits| Items(waits, &texts)))?;
+        map.serialize_entry("waits", &self.waits.map(|waits| ShortenedItems(waits, &texts)))?;
         map.serialize_entry("texts", &texts.borrow().all)?;
         map.end()
     }

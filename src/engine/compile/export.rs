@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::problem::Problem;
+use super::problem::NodeProblem;
 use crate::wire::json;
 
 /// One file.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Export {
-    pub(crate) nodes: Vec<Node>,
+    pub(crate) nodes: Vec<ExportNode>,
     #[serde(default)]
     pub(crate) edges: Vec<Edge>,
     /// Where files lie that Flowise kept in its storage.
@@ -21,9 +21,9 @@ pub(crate) struct Export {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Node {
+pub(crate) struct ExportNode {
     pub(crate) id: String,
-    pub(crate) data: Data,
+    pub(crate) data: NodeData,
     /// Of a node inside an iteration: the iteration's.
     #[serde(rename = "parentNode")]
     pub(crate) parent: Option<String>,
@@ -31,7 +31,7 @@ pub(crate) struct Node {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Data {
+pub(crate) struct NodeData {
     /// The kind of node, such as `chatOpenAI`.
     pub(crate) name: String,
     /// What its author calls it.
@@ -45,13 +45,13 @@ pub(crate) struct Data {
     #[serde(default, deserialize_with = "map")]
     pub(crate) outputs: Map<String, Value>,
     #[serde(default)]
-    pub(crate) input_params: Vec<Param>,
+    pub(crate) input_params: Vec<ExportParam>,
 }
 
 /// A declared input.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Param {
+pub(crate) struct ExportParam {
     pub(crate) name: String,
     /// Whether texts in it may refer to values with `{{...}}`.
     #[serde(default)]
@@ -72,17 +72,17 @@ impl Export {
     ///
     /// # Errors
     /// It is no export.
-    pub(crate) fn read(text: &str) -> Result<Self, Problem> {
-        json::read_str(text).map_err(|error| Problem::of_flow(format!("not an exported Flowise flow: {error}")))
+    pub(crate) fn read(text: &str) -> Result<Self, NodeProblem> {
+        json::read_str(text).map_err(|error| NodeProblem::of_flow(format!("not an exported Flowise flow: {error}")))
     }
 
-    pub(crate) fn node(&self, id: &str) -> Option<&Node> {
+    pub(crate) fn node(&self, id: &str) -> Option<&ExportNode> {
         self.nodes.iter().find(|node| node.id == id)
     }
 
     /// The nodes that a flow of the first generation ends with: those whose output goes nowhere.
-    pub(crate) fn last_nodes(&self) -> Vec<&Node> {
-        let is_source = |node: &Node| self.edges.iter().any(|edge| edge.source == node.id);
+    pub(crate) fn last_nodes(&self) -> Vec<&ExportNode> {
+        let is_source = |node: &ExportNode| self.edges.iter().any(|edge| edge.source == node.id);
         self.nodes.iter().filter(|node| !node.is_note() && !is_source(node)).collect()
     }
 
@@ -92,10 +92,10 @@ impl Export {
     }
 }
 
-impl Node {
+impl ExportNode {
     /// One that stands in the inputs of another, under whose id and label its problems are told.
     pub(crate) fn inside(outer: &Self, kind: &str) -> Self {
-        let data = Data {
+        let data = NodeData {
             name: kind.to_owned(),
             label: outer.data.label.clone(),
             category: String::new(),

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::export::Node;
-use super::kind::Kind;
+use super::context::Need;
+use super::export::ExportNode;
+use super::kind::NodeKind;
 use super::part::Part;
-use super::workshop::Need;
 use crate::config::Secret;
 use crate::engine::compile::Compiler;
 use crate::engine::contract::model::ChatModel;
-use crate::engine::provider::Endpoint;
+use crate::engine::provider::ProviderEndpoint;
 use crate::engine::text::mustache::Dialect;
 use crate::engine::text::settled::{Overrides, Settled};
 use crate::engine::text::variables;
@@ -24,7 +24,7 @@ use crate::wire::json;
 
 /// See the module.
 pub(crate) struct Inputs<'n, 'c, 'a> {
-    pub(crate) node: &'n Node,
+    pub(crate) node: &'n ExportNode,
     values: Map<String, Value>,
     read: HashSet<String>,
     /// In these, `{{...}}` is filled in for each request, or means nothing.
@@ -47,7 +47,7 @@ enum Accepts {
 }
 
 impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
-    pub(crate) fn new(node: &'n Node, values: Map<String, Value>, compiler: &'c mut Compiler<'a>) -> Self {
+    pub(crate) fn new(node: &'n ExportNode, values: Map<String, Value>, compiler: &'c mut Compiler<'a>) -> Self {
         let (read, filled, settled) =
             (HashSet::new(), HashSet::new(), compiler.overrides.settled.of(&node.id, &node.data.inputs));
         Self { node, values, read, filled, settled, accepts: Accepts::Filled, compiler }
@@ -66,7 +66,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     }
 
     /// The part, if every input is understood.
-    pub(crate) fn build(mut self, kind: &dyn Kind) -> Option<Part> {
+    pub(crate) fn build(mut self, kind: &dyn NodeKind) -> Option<Part> {
         let problems = self.compiler.problems.len();
         let part = kind.build(&mut self);
         // What was given up half-way has inputs that nobody looked at.
@@ -273,7 +273,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     }
 
     /// Notes it if the endpoint is one that may not be called.
-    pub(crate) fn look_at(&mut self, endpoint: &Endpoint) {
+    pub(crate) fn look_at(&mut self, endpoint: &ProviderEndpoint) {
         if let Some(host) = endpoint.denied() {
             self.compiler.miss(self.node, Need::Network { host: host.to_owned() });
         }
@@ -306,7 +306,7 @@ pub(crate) fn referred(text: &str) -> Option<&str> {
 
 /// A node's inputs with what a request overrides in them: plain values, objects that are merged, JSON texts that
 /// replace, each for all nodes or keyed by a node's id.
-pub(crate) fn overridden(node: &Node, overrides: &Overrides) -> Map<String, Value> {
+pub(crate) fn overridden(node: &ExportNode, overrides: &Overrides) -> Map<String, Value> {
     let mut inputs = node.data.inputs.clone();
     for (name, value) in &overrides.values {
         let is_declared =
@@ -354,7 +354,7 @@ mod tests {
 
     use super::*;
 
-    fn node(inputs: &Value) -> Node {
+    fn node(inputs: &Value) -> ExportNode {
         serde_json::from_value(json!({ "id": "prompt_0", "data": { "name": "promptTemplate", "inputs": inputs } }))
             .unwrap()
     }

@@ -4,7 +4,7 @@ use super::inputs::Inputs;
 use super::part::Part;
 
 /// A kind of node.
-pub(crate) trait Kind: Sync {
+pub(crate) trait NodeKind: Sync {
     /// Flowise's names of it, such as `chatOpenAI`.
     fn names(&self) -> &'static [&'static str];
 
@@ -14,21 +14,21 @@ pub(crate) trait Kind: Sync {
 
 /// All kinds of nodes of the first generation, handed down by whoever knows them.
 #[derive(Clone, Copy)]
-pub(crate) struct Kinds {
+pub(crate) struct NodeKinds {
     /// All but the models.
-    pub(crate) families: &'static [&'static [&'static dyn Kind]],
-    pub(crate) models: &'static [&'static dyn Kind],
+    pub(crate) families: &'static [&'static [&'static dyn NodeKind]],
+    pub(crate) models: &'static [&'static dyn NodeKind],
 }
 
-impl Kinds {
+impl NodeKinds {
     /// The kind of that name.
-    pub(crate) fn find(self, name: &str) -> Option<&'static dyn Kind> {
+    pub(crate) fn find(self, name: &str) -> Option<&'static dyn NodeKind> {
         let all = self.families.iter().copied().chain([self.models]).flatten();
         all.copied().find(|kind| kind.names().contains(&name))
     }
 
     /// The kind of chat model of that name.
-    pub(crate) fn model(self, name: &str) -> Option<&'static dyn Kind> {
+    pub(crate) fn model(self, name: &str) -> Option<&'static dyn NodeKind> {
         self.models.iter().copied().find(|kind| kind.names().contains(&name))
     }
 }

@@ -1,19 +1,19 @@
 //! From an export to parts that can run: each node is built once, after the nodes that it refers to.
 
+pub(crate) mod context;
 pub(crate) mod export;
 pub(crate) mod inputs;
 pub(crate) mod kind;
 pub(crate) mod part;
 pub(crate) mod problem;
-pub(crate) mod workshop;
 
 use std::collections::HashMap;
 
-use self::export::{Export, Node};
-use self::kind::Kinds;
+use self::context::{CompileContext, Missing, Need};
+use self::export::{Export, ExportNode};
+use self::kind::NodeKinds;
 use self::part::Part;
-use self::problem::Problem;
-use self::workshop::{Missing, Need, Workshop};
+use self::problem::NodeProblem;
 use crate::config::Secret;
 use crate::engine::documents::index::Indexes;
 use crate::engine::text::settled::Overrides;
@@ -28,7 +28,7 @@ struct BuiltPart {
     depth: usize,
 }
 
-struct Waiting<'a> {
+struct PendingPart<'a> {
     id: &'a str,
     /// Of what it refers to, as far as that is built.
     depth: usize,
@@ -37,16 +37,16 @@ struct Waiting<'a> {
 /// See the module.
 pub(crate) struct Compiler<'a> {
     pub(crate) export: &'a Export,
-    pub(crate) workshop: &'a Workshop,
+    pub(crate) context: &'a CompileContext,
     /// `overrideConfig`, as far as policy lets it through.
     pub(crate) overrides: &'a Overrides,
-    pub(crate) kinds: Kinds,
+    pub(crate) kinds: NodeKinds,
     /// What was made of the flow's documents, for as long as it is loaded.
     pub(crate) indexes: &'a Indexes,
     built: HashMap<&'a str, BuiltPart>,
     /// Nodes that wait for what they refer to.
-    waiting: Vec<Waiting<'a>>,
-    pub(crate) problems: Vec<Problem>,
+    waiting: Vec<PendingPart<'a>>,
+    pub(crate) problems: Vec<NodeProblem>,
     pub(crate) missing: Vec<Missing>,
     /// Whether some node looks at what was said before.
     pub(crate) remembers: bool,
@@ -57,14 +57,14 @@ pub(crate) struct Compiler<'a> {
 impl<'a> Compiler<'a> {
     pub(crate) fn new(
         export: &'a Export,
-        workshop: &'a Workshop,
+        context: &'a CompileContext,
         overrides: &'a Overrides,
-        kinds: Kinds,
+        kinds: NodeKinds,
         indexes: &'a Indexes,
     ) -> Self {
         Self {
             export,
-            workshop,
+            context,
             overrides,
             kinds,
             indexes,
@@ -107,7 +107,7 @@ impl<'a> Compiler<'a> {
         }
         let (mut part, mut depth) = (None, 0);
         if let Some(kind) = self.kinds.find(&node.data.name) {
-            self.waiting.push(Waiting { id: &node.id, depth: 0 });
+            self.waiting.push(PendingPart { id: &node.id, depth: 0 });
             let inputs = inputs::overridden(node, self.overrides);
             part = inputs::Inputs::new(node, inputs, self).build(kind);
             depth = self.waiting.pop().map_or(0, |waiting| waiting.depth) + 1;
@@ -123,11 +123,11 @@ impl<'a> Compiler<'a> {
     }
 
     pub(crate) fn of_flow(&mut self, message: impl Into<String>) {
-        self.problems.push(Problem::of_flow(message));
+        self.problems.push(NodeProblem::of_flow(message));
     }
 
-    pub(crate) fn of_node(&mut self, node: &Node, input: Option<&str>, message: impl Into<String>) {
-        let problem = Problem {
+    pub(crate) fn of_node(&mut self, node: &ExportNode, input: Option<&str>, message: impl Into<String>) {
+        let problem = NodeProblem {
             node: node.id.clone(),
             label: node.data.label.clone(),
             kind: node.data.name.clone(),
@@ -140,8 +140,8 @@ impl<'a> Compiler<'a> {
     }
 
     /// A field of a credential; `None` is noted as missing.
-    pub(crate) fn credential(&mut self, node: &Node, name: &str, field: &str) -> Option<Secret> {
-        let found = self.workshop.credentials.get(name).and_then(|fields| fields.get(field));
+    pub(crate) fn credential(&mut self, node: &ExportNode, name: &str, field: &str) -> Option<Secret> {
+        let found = self.context.credentials.get(name).and_then(|fields| fields.get(field));
         let found = found.filter(|secret| !secret.expose().is_empty()).cloned();
         if found.is_none() {
             self.miss(node, Need::Credential { name: name.to_owned(), field: field.to_owned() });
@@ -150,7 +150,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Notes what a node needs; the flow can be loaded without it.
-    pub(crate) fn miss(&mut self, node: &Node, need: Need) {
+    pub(crate) fn miss(&mut self, node: &ExportNode, need: Need) {
         let missing = Missing { node: node.id.clone(), label: node.data.label.clone(), need };
         if !self.missing.contains(&missing) {
             self.missing.push(missing);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::contract::history::Memory;
 use crate::engine::contract::model::ChatModel;
 use crate::engine::contract::node::{
-    Chain, DocumentSource, Embeddings, Moderation, OutputParser, Retriever, Source, Splitter, Tool, VectorStore,
+    Chain, DocumentSource, Embeddings, Moderation, OutputParser, Retriever, Splitter, Tool, ValueSource, VectorStore,
 };
 use crate::engine::contract::prompt::Prompt;
 
@@ -26,7 +26,7 @@ pub(crate) enum Part {
     Tools(Vec<Arc<dyn Tool>>),
     Chain(Arc<dyn Chain>),
     /// What other nodes' texts refer to.
-    Value(Arc<dyn Source>),
+    Value(Arc<dyn ValueSource>),
 }
 
 impl Part {
@@ -78,7 +78,7 @@ impl Part {
         if let Self::Tools(tools) = self { Some(tools) } else { None }
     }
 
-    pub(crate) fn into_value(self) -> Option<Arc<dyn Source>> {
+    pub(crate) fn into_value(self) -> Option<Arc<dyn ValueSource>> {
         if let Self::Value(source) = self { Some(source) } else { None }
     }
 

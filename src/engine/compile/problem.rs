@@ -4,7 +4,7 @@ use std::fmt;
 
 /// One obstacle.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Problem {
+pub(crate) struct NodeProblem {
     /// The node's id; empty: of the flow as a whole.
     pub(crate) node: String,
     /// What its author calls it.
@@ -15,7 +15,7 @@ pub(crate) struct Problem {
     pub(crate) message: String,
 }
 
-impl Problem {
+impl NodeProblem {
     /// Of the flow as a whole.
     pub(crate) fn of_flow(message: impl Into<String>) -> Self {
         let (node, label, kind) = (String::new(), String::new(), String::new());
@@ -28,7 +28,7 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for NodeProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.kind.is_empty() {
             write!(f, "node \"{}\" ({})", self.label, self.kind)?;
@@ -38,8 +38,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// See [`Problem::at_node`].
-pub(crate) struct AtNode<'a>(&'a Problem);
+/// See [`NodeProblem::at_node`].
+pub(crate) struct AtNode<'a>(&'a NodeProblem);
 
 impl fmt::Display for AtNode<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::time::Instant;
 
 use super::failure::{Failure, RunLimit};
-use super::message::{Content, Message, Piece};
+use super::message::{Content, ContentPart, Message};
 use crate::config::EngineLimits;
 
 /// Flows and iterations within each other: each is polled on the stack of the one around it.
@@ -156,8 +156,8 @@ impl Drop for RunLevel<'_> {
 
 /// Bytes of what a model is told.
 pub(crate) fn bytes_of_messages(messages: &[Message]) -> usize {
-    let piece = |piece: &Piece| match piece {
-        Piece::Text(text) | Piece::Image(text) => text.len(),
+    let piece = |piece: &ContentPart| match piece {
+        ContentPart::Text(text) | ContentPart::Image(text) => text.len(),
     };
     let message = |message: &Message| match &message.content {
         Content::Text(text) => text.len(),

@@ -37,11 +37,11 @@ pub(crate) struct Message {
 pub(crate) enum Content {
     Text(String),
     /// In order.
-    Pieces(Vec<Piece>),
+    Pieces(Vec<ContentPart>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Piece {
+pub(crate) enum ContentPart {
     Text(String),
     /// A data URI, or an address that the provider fetches.
     Image(String),
@@ -115,12 +115,12 @@ impl Content {
     pub(crate) fn plain(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
-            Self::Pieces(pieces) => pieces.iter().filter_map(Piece::text).collect::<Vec<_>>().join("\n"),
+            Self::Pieces(pieces) => pieces.iter().filter_map(ContentPart::text).collect::<Vec<_>>().join("\n"),
         }
     }
 }
 
-impl Piece {
+impl ContentPart {
     fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),

@@ -4,7 +4,6 @@
 pub(crate) mod budget;
 pub(crate) mod failure;
 pub(crate) mod flows;
-pub(crate) mod given;
 pub(crate) mod history;
 pub(crate) mod memory;
 pub(crate) mod message;
@@ -13,6 +12,7 @@ pub(crate) mod names;
 pub(crate) mod node;
 pub(crate) mod outcomes;
 pub(crate) mod prompt;
+pub(crate) mod prompt_values;
 pub(crate) mod request;
 pub(crate) mod run;
 pub(crate) mod sink;

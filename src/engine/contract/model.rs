@@ -12,7 +12,7 @@ use super::sink::Sink;
 /// A model that is ready to be asked.
 pub(crate) trait ChatModel: fmt::Debug + Send + Sync {
     /// One call. Tokens go to `ask.tokens` as they come.
-    fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered>;
+    fn chat<'a>(&'a self, ask: ModelRequest<'a>, run: &'a Run<'a>) -> Task<'a, ModelAnswer>;
 
     /// The model's name, for metrics.
     fn name(&self) -> &str;
@@ -31,7 +31,7 @@ pub(crate) trait ChatModel: fmt::Debug + Send + Sync {
 
 /// What a model is asked.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ask<'a> {
+pub(crate) struct ModelRequest<'a> {
     pub(crate) messages: &'a [Message],
     pub(crate) tools: &'a [ToolSpec],
     /// JSON Schema of the answer, with its name.
@@ -42,7 +42,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) bare: bool,
 }
 
-impl<'a> Ask<'a> {
+impl<'a> ModelRequest<'a> {
     pub(crate) fn of(messages: &'a [Message]) -> Self {
         Self { messages, tools: &[], schema: None, tokens: None, bare: false }
     }
@@ -86,7 +86,7 @@ impl<'a> Ask<'a> {
 
 /// What a model answered.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Answered {
+pub(crate) struct ModelAnswer {
     /// With a schema asked for: JSON, as the model wrote it.
     pub(crate) text: String,
     pub(crate) calls: Vec<ToolCall>,

@@ -17,7 +17,7 @@ pub(crate) trait Chain: fmt::Debug + Send + Sync {
 }
 
 /// What gives a value for other nodes: a chain's prediction, a variable.
-pub(crate) trait Source: fmt::Debug + Send + Sync {
+pub(crate) trait ValueSource: fmt::Debug + Send + Sync {
     fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value>;
     /// For a node that flows branch at: which way.
     fn decides<'a>(&'a self, _question: &'a str, _run: &'a Run<'a>) -> Task<'a, bool> {
@@ -28,7 +28,7 @@ pub(crate) trait Source: fmt::Debug + Send + Sync {
 /// An answer as a chain gives it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Reply {
-    pub(crate) said: Said,
+    pub(crate) said: ReplyContent,
     /// Further fields of the JSON answer: `sourceDocuments`, `usedTools`, ...
     pub(crate) fields: Map<String, Value>,
     /// The label of the memory that was used.
@@ -52,19 +52,19 @@ pub(crate) struct Executed {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Said {
+pub(crate) enum ReplyContent {
     Text(String),
     /// From an output parser.
     Json(Value),
 }
 
-impl Default for Said {
+impl Default for ReplyContent {
     fn default() -> Self {
         Self::Text(String::new())
     }
 }
 
-impl Said {
+impl ReplyContent {
     /// As a value for a template.
     pub(crate) fn into_text(self) -> String {
         match self {
@@ -85,7 +85,7 @@ impl Said {
 
 impl Reply {
     pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self { said: Said::Text(text.into()), ..Self::default() }
+        Self { said: ReplyContent::Text(text.into()), ..Self::default() }
     }
 }
 
@@ -95,7 +95,7 @@ pub(crate) trait OutputParser: fmt::Debug + Send + Sync {
     fn instructions(&self) -> String;
     /// # Errors
     /// What is wrong with the text.
-    fn parse(&self, text: &str) -> Result<Said, String>;
+    fn parse(&self, text: &str) -> Result<ReplyContent, String>;
     /// Whether a model may be asked to mend what cannot be parsed.
     fn mends(&self) -> bool {
         false

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
-use super::given::Given;
-use super::message::{Content, Message, Piece, Role};
+use super::message::{Content, ContentPart, Message, Role};
+use super::prompt_values::PromptValues;
 use super::run::Run;
 use crate::engine::text::template::Template;
 
@@ -14,7 +14,7 @@ pub(crate) struct Prompt {
     pub(crate) turns: Vec<(Role, Template)>,
     /// Places that want a value, as often as Flowise counts them.
     pub(crate) names: Vec<String>,
-    pub(crate) given: Given,
+    pub(crate) given: PromptValues,
     pub(crate) form: Form,
 }
 
@@ -64,7 +64,7 @@ impl Prompt {
     pub(crate) fn messages(
         &self,
         values: &Map<String, Value>,
-        images: &[Piece],
+        images: &[ContentPart],
         instructions: Option<&str>,
         run: &Run<'_>,
     ) -> Result<Vec<Message>, Failure> {
@@ -86,11 +86,11 @@ impl Prompt {
 }
 
 /// Images, and the text behind them; the text alone if there are none.
-pub(crate) fn with_images(content: Content, images: &[Piece]) -> Content {
+pub(crate) fn with_images(content: Content, images: &[ContentPart]) -> Content {
     if images.is_empty() {
         return content;
     }
     let mut pieces = images.to_vec();
-    pieces.push(Piece::Text(content.plain()));
+    pieces.push(ContentPart::Text(content.plain()));
     Content::Pieces(pieces)
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::flows::FlowIndex;
 use super::memory::Turn;
-use super::message::Piece;
+use super::message::ContentPart;
 use super::outcomes::Outcomes;
 use crate::engine::text::settled::Overrides;
 use crate::engine::text::size::bytes_of;
@@ -19,7 +19,7 @@ use crate::predict::session::Namespace;
 
 /// See the module. What stands in it has passed the gateway's checks.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Request {
+pub(crate) struct RunRequest {
     /// `None`: it was not sent.
     pub(crate) question: Option<String>,
     pub(crate) form: Option<Map<String, Value>>,
@@ -42,20 +42,20 @@ pub(crate) struct Request {
     pub(crate) is_inner: bool,
     /// The flows that its flow may run: those that were in force when it came.
     pub(crate) flows: Arc<FlowIndex>,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: SessionNames,
 }
 
 /// What flows call sessions are names in the caller's namespace: no two callers mean the same session by one.
 #[derive(Clone, Default)]
-pub(crate) struct Sessions(Option<Rc<Namespace>>);
+pub(crate) struct SessionNames(Option<Rc<Namespace>>);
 
-impl fmt::Debug for Sessions {
+impl fmt::Debug for SessionNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sessions")
     }
 }
 
-impl Sessions {
+impl SessionNames {
     /// `None`: the chatflow keeps nobody apart, and a name is the session itself.
     pub(crate) fn within(namespace: Option<Namespace>) -> Self {
         Self(namespace.map(Rc::new))
@@ -67,7 +67,7 @@ impl Sessions {
     }
 }
 
-impl From<Question> for Request {
+impl From<Question> for RunRequest {
     fn from(question: Question) -> Self {
         let turn = |PastMessage { by_user, text }| Turn { by_user, text };
         Self {
@@ -86,7 +86,7 @@ impl From<Question> for Request {
     }
 }
 
-impl Request {
+impl RunRequest {
     /// Of its texts.
     pub(crate) fn bytes(&self) -> usize {
         let history: usize = self.history.iter().map(|turn| turn.text.len()).sum();
@@ -124,8 +124,8 @@ impl Request {
     }
 
     /// Images among the uploads, as a model takes them.
-    pub(crate) fn images(&self) -> Vec<Piece> {
+    pub(crate) fn images(&self) -> Vec<ContentPart> {
         let is_image = |upload: &&Upload| upload.mime.starts_with("image/") && upload.data.starts_with("data:");
-        self.uploads.iter().filter(is_image).map(|upload| Piece::Image(upload.data.clone())).collect()
+        self.uploads.iter().filter(is_image).map(|upload| ContentPart::Image(upload.data.clone())).collect()
     }
 }

@@ -12,11 +12,11 @@ use serde_json::Value;
 use super::budget::{Budget, bytes_of_messages};
 use super::failure::Failure;
 use super::memory::Store;
-use super::model::{Answered, Ask, ChatModel};
-use super::node::{Source, Tool, ToolResult};
-use super::request::Request;
+use super::model::{ChatModel, ModelAnswer, ModelRequest};
+use super::node::{Tool, ToolResult, ValueSource};
+use super::request::RunRequest;
 use super::sink::Sink;
-use super::watch::Watch;
+use super::watch::RunWatch;
 use crate::client::Client;
 use crate::engine::text::mustache::Names;
 use crate::engine::text::size::bytes_of;
@@ -59,9 +59,9 @@ pub(crate) struct Run<'a> {
     pub(crate) services: &'a Services,
     /// Flowise's id of the chatflow, or its public name if it has none; its chats are kept under it.
     pub(crate) flow: &'a str,
-    pub(crate) request: &'a Request,
+    pub(crate) request: &'a RunRequest,
     pub(crate) sink: &'a Sink,
-    pub(crate) watch: &'a Watch,
+    pub(crate) watch: &'a RunWatch,
     /// What names stand for, where a node of an agentflow is run; `None`: what they stand for everywhere.
     pub(crate) names: Option<&'a dyn Names>,
 }
@@ -83,7 +83,7 @@ impl Run<'_> {
     }
 
     /// Asks a model; every call of a model comes through here. The end of the chat cancels it.
-    pub(crate) async fn ask(&self, model: &dyn ChatModel, ask: Ask<'_>) -> Result<Answered, Failure> {
+    pub(crate) async fn ask(&self, model: &dyn ChatModel, ask: ModelRequest<'_>) -> Result<ModelAnswer, Failure> {
         self.give_way().await;
         self.budget().model_call()?;
         self.budget().has_room(bytes_of_messages(ask.messages))?;
@@ -110,7 +110,7 @@ impl Run<'_> {
     }
 
     /// The value of a node, made at its first use.
-    pub(crate) async fn outcome(&self, id: &str, source: &dyn Source, question: &str) -> Result<Value, Failure> {
+    pub(crate) async fn outcome(&self, id: &str, source: &dyn ValueSource, question: &str) -> Result<Value, Failure> {
         if let Some(value) = self.request.outcomes.get(id) {
             return Ok(value);
         }

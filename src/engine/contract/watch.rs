@@ -18,8 +18,8 @@ const OTHER: &str = "other";
 
 /// See the module. The default counts nothing and ends nothing.
 #[derive(Default)]
-pub(crate) struct Watch {
-    counted: Option<Counted>,
+pub(crate) struct RunWatch {
+    counted: Option<ModelMetrics>,
     /// For the line in the access log.
     pub(crate) report: Arc<ModelReport>,
     /// Fires when somebody asks for the end of the chat.
@@ -30,7 +30,7 @@ pub(crate) struct Watch {
     pub(crate) redactor: Arc<Redactor>,
 }
 
-struct Counted {
+struct ModelMetrics {
     metrics: Arc<Metrics>,
     /// The chatflow's public name.
     chatflow: Arc<str>,
@@ -38,13 +38,13 @@ struct Counted {
     models: Arc<[Box<str>]>,
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for RunWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Watch")
     }
 }
 
-impl Watch {
+impl RunWatch {
     pub(crate) fn new(
         metrics: &Arc<Metrics>,
         chatflow: &Arc<str>,
@@ -55,13 +55,13 @@ impl Watch {
         redactor: Arc<Redactor>,
     ) -> Self {
         let counted =
-            Counted { metrics: Arc::clone(metrics), chatflow: Arc::clone(chatflow), models: Arc::clone(models) };
+            ModelMetrics { metrics: Arc::clone(metrics), chatflow: Arc::clone(chatflow), models: Arc::clone(models) };
         Self { counted: Some(counted), report, abort, budget, redactor }
     }
 
     /// The run ends because of a bound.
     pub(crate) fn met(&self, limit: RunLimit) {
-        if let Some(Counted { metrics, chatflow, .. }) = &self.counted {
+        if let Some(ModelMetrics { metrics, chatflow, .. }) = &self.counted {
             metrics.engine.limits.with_label_values(&[chatflow, limit.name()]).inc();
             tracing::warn!(%chatflow, limit = limit.name(), "a flow met a limit");
         }
@@ -80,7 +80,7 @@ impl Watch {
 
 /// A call of a model under way; one that is dropped before its end was cancelled.
 pub(crate) struct Asking<'a> {
-    watch: &'a Watch,
+    watch: &'a RunWatch,
     model: &'a str,
     begun: Instant,
     is_over: bool,
@@ -97,7 +97,7 @@ impl Asking<'_> {
     }
 
     fn count(&self, count: impl FnOnce(&Metrics, &[&str; 2])) {
-        if let Some(Counted { metrics, chatflow, models }) = &self.watch.counted {
+        if let Some(ModelMetrics { metrics, chatflow, models }) = &self.watch.counted {
             let model = models.iter().find(|known| ***known == *self.model).map_or(OTHER, |known| known);
             count(metrics, &[chatflow, model]);
         }

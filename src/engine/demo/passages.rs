@@ -8,13 +8,13 @@ pub(super) struct Passage {
     /// The headings above it, the page's title first, the lowest last.
     pub(super) headings: Vec<String>,
     pub(super) text: String,
-    pub(super) kind: Kind,
+    pub(super) kind: PassageKind,
     /// The first and the last line, from 1.
     pub(super) lines: (usize, usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PassageKind {
     /// Sentences, which can be quoted one by one.
     Prose,
     /// A row of a table.
@@ -24,7 +24,7 @@ pub(super) enum Kind {
 
 /// All passages of a page, in order.
 pub(super) fn passages(page: &'static str, text: &str) -> Vec<Passage> {
-    let mut reader = Reader { page, ..Reader::default() };
+    let mut reader = PassageReader { page, ..PassageReader::default() };
     for (number, line) in (1..).zip(text.lines()) {
         reader.read(number, line);
     }
@@ -33,7 +33,7 @@ pub(super) fn passages(page: &'static str, text: &str) -> Vec<Passage> {
 }
 
 #[derive(Default)]
-struct Reader<'t> {
+struct PassageReader<'t> {
     page: &'static str,
     passages: Vec<Passage>,
     /// By level.
@@ -47,13 +47,13 @@ struct Reader<'t> {
     columns: Option<Vec<String>>,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> PassageReader<'t> {
     fn read(&mut self, number: usize, line: &'t str) {
         let start = line.trim_start();
         if let Some(fence) = self.fence {
             self.hold(number, line);
             if start.starts_with(fence) {
-                self.push(Kind::Code);
+                self.push(PassageKind::Code);
                 self.fence = None;
             }
             return;
@@ -97,7 +97,7 @@ impl<'t> Reader<'t> {
                 parts.push(if column.is_empty() { cell } else { format!("{column}: {cell}") });
             }
             let text = parts.join("; ");
-            self.add(text, Kind::Row, (number, number));
+            self.add(text, PassageKind::Row, (number, number));
         }
         self.columns = Some(columns);
     }
@@ -110,17 +110,19 @@ impl<'t> Reader<'t> {
     }
 
     fn close(&mut self) {
-        self.push(Kind::Prose);
+        self.push(PassageKind::Prose);
     }
 
-    fn push(&mut self, kind: Kind) {
+    fn push(&mut self, kind: PassageKind) {
         let held = std::mem::take(&mut self.held);
-        if held.is_empty() || (kind == Kind::Prose && is_contents(&held.join(" "))) {
+        if held.is_empty() || (kind == PassageKind::Prose && is_contents(&held.join(" "))) {
             return;
         }
         let text = match kind {
-            Kind::Code => self.lead() + &held.join("\n"),
-            Kind::Prose | Kind::Row => plain(&held.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")),
+            PassageKind::Code => self.lead() + &held.join("\n"),
+            PassageKind::Prose | PassageKind::Row => {
+                plain(&held.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" "))
+            }
         };
         let lines = (self.first, self.first + held.len() - 1);
         self.add(text, kind, lines);
@@ -128,12 +130,13 @@ impl<'t> Reader<'t> {
 
     /// What introduces a block of code belongs to it.
     fn lead(&mut self) -> String {
-        let leads =
-            |last: &mut Passage| last.kind == Kind::Prose && last.text.ends_with(':') && last.lines.1 + 2 == self.first;
+        let leads = |last: &mut Passage| {
+            last.kind == PassageKind::Prose && last.text.ends_with(':') && last.lines.1 + 2 == self.first
+        };
         self.passages.pop_if(leads).map(|last| last.text + "\n").unwrap_or_default()
     }
 
-    fn add(&mut self, text: String, kind: Kind, lines: (usize, usize)) {
+    fn add(&mut self, text: String, kind: PassageKind, lines: (usize, usize)) {
         let headings = self.headings.iter().map(|(_, heading)| heading.clone()).collect();
         self.passages.push(Passage { page: self.page, headings, text, kind, lines });
     }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use frostem::{Algorithm, Stemmer};
 
-use super::passages::{Kind, Passage};
+use super::passages::{Passage, PassageKind};
 
 /// How soon a word that is there again counts no more, and how much a long passage is held against it: what BM25 is
 /// used with everywhere.
@@ -66,7 +66,7 @@ impl Search {
         }
         if let Some(at) = self.headings.iter().position(|headings| asked.is_subset(headings)) {
             let headings = self.passages.get(at).map(|first| &first.headings);
-            let section = self.passages.iter().skip(at).filter(|passage| passage.kind != Kind::Code);
+            let section = self.passages.iter().skip(at).filter(|passage| passage.kind != PassageKind::Code);
             return section.take_while(|passage| Some(&passage.headings) == headings).take(MOST_OF_A_SECTION).collect();
         }
         let mut results: Vec<(f32, usize)> = self
@@ -129,7 +129,7 @@ fn number(count: usize) -> f32 {
 
 /// What of a passage speaks of the question: some sentences of prose, or the whole.
 pub(super) fn quote(passage: &Passage, question: &str) -> String {
-    if passage.kind != Kind::Prose {
+    if passage.kind != PassageKind::Prose {
         return passage.text.clone();
     }
     let asked: HashSet<String> = stems(question).into_iter().collect();

@@ -21,10 +21,10 @@ const MOST_INDEXES: usize = 8;
 
 /// All indexes of a flow, by what they are made of.
 #[derive(Clone, Default)]
-pub(crate) struct Indexes(Arc<Mutex<Vec<Known>>>);
+pub(crate) struct Indexes(Arc<Mutex<Vec<CachedIndex>>>);
 
 /// An index by the digest of what it is made of.
-type Known = ([u8; 32], Arc<Index>);
+type CachedIndex = ([u8; 32], Arc<Index>);
 
 impl fmt::Debug for Indexes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,10 +59,10 @@ pub(crate) enum Nearness {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Index(OnceCell<Arc<Passages>>);
+pub(crate) struct Index(OnceCell<Arc<EmbeddedPassages>>);
 
 #[derive(Debug)]
-struct Passages {
+struct EmbeddedPassages {
     documents: Arc<[Document]>,
     /// One behind the other.
     numbers: Vec<f32>,
@@ -73,7 +73,7 @@ struct Passages {
 
 /// Where passages come from.
 #[derive(Debug)]
-pub(crate) struct Origin {
+pub(crate) struct PassageSources {
     pub(crate) sources: Vec<Arc<dyn DocumentSource>>,
     pub(crate) embeddings: Arc<dyn Embeddings>,
 }
@@ -83,13 +83,13 @@ impl Index {
     /// waits, and goes on with it if the first is gone.
     pub(crate) async fn nearest(
         &self,
-        origin: &Origin,
+        origin: &PassageSources,
         nearness: Nearness,
         question: &str,
         most: usize,
         run: &Run<'_>,
     ) -> Result<Vec<(Document, f32)>, Failure> {
-        let passages = self.0.get_or_try_init(|| Passages::of(origin, run)).await?;
+        let passages = self.0.get_or_try_init(|| EmbeddedPassages::of(origin, run)).await?;
         let passages = Arc::clone(passages);
         if passages.documents.is_empty() {
             return Ok(Vec::new());
@@ -111,8 +111,8 @@ async fn off_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| Failure::flow("The documents cannot be searched."))
 }
 
-impl Passages {
-    async fn of(origin: &Origin, run: &Run<'_>) -> Result<Arc<Self>, Failure> {
+impl EmbeddedPassages {
+    async fn of(origin: &PassageSources, run: &Run<'_>) -> Result<Arc<Self>, Failure> {
         let mut given = Vec::with_capacity(origin.sources.len());
         for source in &origin.sources {
             given.push(source.documents(run).await?);
@@ -196,9 +196,9 @@ mod tests {
 
     use super::*;
 
-    fn passages(vectors: &[&[f32]]) -> Passages {
+    fn passages(vectors: &[&[f32]]) -> EmbeddedPassages {
         let document = |number: usize| Document { text: number.to_string(), metadata: Map::new() };
-        Passages {
+        EmbeddedPassages {
             documents: (0..vectors.len()).map(document).collect(),
             lengths: vectors.iter().map(|vector| dot(vector, vector).sqrt()).collect(),
             dimensions: vectors[0].len(),
@@ -206,7 +206,7 @@ mod tests {
         }
     }
 
-    fn found(passages: &Passages, question: &[f32], nearness: Nearness, most: usize) -> Vec<String> {
+    fn found(passages: &EmbeddedPassages, question: &[f32], nearness: Nearness, most: usize) -> Vec<String> {
         let found = passages.nearest(question, nearness, most).unwrap();
         found.into_iter().map(|(document, _)| document.text).collect()
     }

@@ -180,7 +180,7 @@ struct Exported {
     #[serde(rename = "DocumentStore")]
     stores: Vec<Entity>,
     #[serde(rename = "DocumentStoreFileChunk", default)]
-    chunks: Vec<Chunk>,
+    chunks: Vec<StoreChunk>,
 }
 
 #[derive(Deserialize)]
@@ -194,7 +194,7 @@ struct Entity {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Chunk {
+struct StoreChunk {
     store_id: String,
     /// The loader that it comes from.
     #[serde(rename = "docId")]
@@ -211,7 +211,7 @@ fn stores_of(path: &Path, text: &str) -> Result<Vec<DocumentStore>, String> {
     if stores.is_empty() {
         return Err("an export of everything, of which the engine reads document stores, and it has none".to_owned());
     }
-    let mut by_store: HashMap<String, Vec<Chunk>> = HashMap::new();
+    let mut by_store: HashMap<String, Vec<StoreChunk>> = HashMap::new();
     for chunk in chunks {
         by_store.entry(chunk.store_id.clone()).or_default().push(chunk);
     }
@@ -227,7 +227,7 @@ fn stores_of(path: &Path, text: &str) -> Result<Vec<DocumentStore>, String> {
     }
 }
 
-fn store(path: &Path, entity: Entity, mut chunks: Vec<Chunk>) -> Result<DocumentStore, String> {
+fn store(path: &Path, entity: Entity, mut chunks: Vec<StoreChunk>) -> Result<DocumentStore, String> {
     if chunks.len() > MOST_PASSAGES {
         return Err(format!("it has {} passages, more than {MOST_PASSAGES}", chunks.len()));
     }
@@ -250,7 +250,7 @@ fn store(path: &Path, entity: Entity, mut chunks: Vec<Chunk>) -> Result<Document
     })
 }
 
-fn document(chunk: Chunk) -> Result<Document, String> {
+fn document(chunk: StoreChunk) -> Result<Document, String> {
     let metadata = chunk.metadata.filter(|text| !text.is_empty());
     let metadata = metadata.map_or_else(|| Ok(Map::new()), |text| json::read_str(&text));
     let mut metadata: Map<String, Value> =

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use self::files::{digest_of, texts};
 pub(crate) use self::files::{listed, watched};
 use crate::config::{self, Problem, Problems};
-use crate::engine::compile::workshop::{Missing, Need, Workshop};
+use crate::engine::compile::context::{CompileContext, Missing, Need};
 use crate::engine::contract::flows::FlowIndex;
 use crate::engine::documents::stores::DocumentStores;
-use crate::engine::flow::Flow;
+use crate::engine::flow::CompiledFlow;
 use crate::engine::provider::Targets;
 use crate::state::endpoints::Endpoints;
 
@@ -23,7 +23,7 @@ use crate::state::endpoints::Endpoints;
 #[derive(Debug, Clone)]
 pub(crate) struct Flows {
     folder: PathBuf,
-    workshop: Arc<Workshop>,
+    context: Arc<CompileContext>,
     by_name: HashMap<String, Loaded>,
     index: Arc<FlowIndex>,
     /// Files that chatflows need and that never were good.
@@ -43,21 +43,21 @@ impl PartialEq for Flows {
         };
         (&self.folder, &self.broken, &self.held, &self.unused)
             == (&other.folder, &other.broken, &other.held, &other.unused)
-            && self.workshop.is_like(&other.workshop)
+            && self.context.is_like(&other.context)
             && of(self) == of(other)
     }
 }
 
 #[derive(Debug, Clone)]
 struct Loaded {
-    flow: Arc<Flow>,
+    flow: Arc<CompiledFlow>,
     path: PathBuf,
     digest: [u8; 32],
 }
 
 /// A chatflow that one of the flows answers: its name, and the id that Flowise gave it.
 #[derive(Debug, Clone)]
-pub(crate) struct Wanted {
+pub(crate) struct WantedFlow {
     pub(crate) name: Arc<str>,
     pub(crate) id: Option<Arc<str>>,
 }
@@ -71,33 +71,32 @@ impl Flows {
     pub(crate) fn load(
         upstream: &Arc<str>,
         settings: &config::Engine,
-        wanted: &[Wanted],
+        wanted: &[WantedFlow],
         previous: Option<&Self>,
         endpoints: &Arc<Endpoints>,
     ) -> Result<Self, Problems> {
         let folder = &settings.flows_dir;
         let same_folder = previous.filter(|previous| previous.folder == *folder);
-        let stores_before = same_folder.map(|previous| &previous.workshop.stores);
+        let stores_before = same_folder.map(|previous| &previous.context.stores);
         let (exports, whole) =
             texts(folder, stores_before.map(|stores| &**stores)).map_err(|error| problem(folder, error.to_string()))?;
         let stores = DocumentStores::read_again(&whole, stores_before);
         drop(whole);
-        let same = same_folder.filter(|same| same.has(settings) && Arc::ptr_eq(&same.workshop.stores, &stores));
-        let workshop = same.map_or_else(
+        let same = same_folder.filter(|same| same.has(settings) && Arc::ptr_eq(&same.context.stores, &stores));
+        let context = same.map_or_else(
             || {
                 let targets = Targets::new(upstream, endpoints).allowing(&settings.allow_networks);
-                let workshop = Workshop::new(settings.credentials.clone(), targets);
-                Arc::new(workshop.with_limits(settings.limits).with_stores(stores))
+                let context = CompileContext::new(settings.credentials.clone(), targets);
+                Arc::new(context.with_limits(settings.limits).with_stores(stores))
             },
-            |same| Arc::clone(&same.workshop),
+            |same| Arc::clone(&same.context),
         );
-        let mut flows = Self::empty(folder.clone(), workshop);
-        flows.held =
-            flows.workshop.stores.problems().map(|(file, message)| problem(file, message.to_owned())).collect();
+        let mut flows = Self::empty(folder.clone(), context);
+        flows.held = flows.context.stores.problems().map(|(file, message)| problem(file, message.to_owned())).collect();
         let mut failed = Vec::new();
         for (path, text) in exports {
             let Some(name) = path.file_stem().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
-            match load(&name, path, text, same, &flows.workshop) {
+            match load(&name, path, text, same, &flows.context) {
                 Ok(loaded) => {
                     flows.by_name.insert(name, loaded);
                 }
@@ -108,16 +107,16 @@ impl Flows {
         Ok(flows)
     }
 
-    fn empty(folder: PathBuf, workshop: Arc<Workshop>) -> Self {
+    fn empty(folder: PathBuf, context: Arc<CompileContext>) -> Self {
         let (by_name, index, broken, held, unused) = Default::default();
-        Self { folder, workshop, by_name, index, broken, held, unused }
+        Self { folder, context, by_name, index, broken, held, unused }
     }
 
     /// What becomes of files that cannot be run.
-    fn settle(&mut self, failed: Vec<(String, Vec<Problem>)>, wanted: &[Wanted], former: Option<&Self>) {
+    fn settle(&mut self, failed: Vec<(String, Vec<Problem>)>, wanted: &[WantedFlow], former: Option<&Self>) {
         for (name, _) in &failed {
             if let Some(former) = former.and_then(|former| former.by_name.get(name)) {
-                let kept = former.under(&self.workshop);
+                let kept = former.under(&self.context);
                 self.by_name.insert(name.clone(), kept);
             }
         }
@@ -134,9 +133,9 @@ impl Flows {
     }
 
     /// The files that chatflows need, by themselves or because a flow that one needs runs them.
-    fn used(&self, failed: &HashSet<&str>, wanted: &[Wanted]) -> HashSet<String> {
+    fn used(&self, failed: &HashSet<&str>, wanted: &[WantedFlow]) -> HashSet<String> {
         let is_there = |name: &str| self.by_name.contains_key(name) || failed.contains(name);
-        let file_of = |chatflow: &Wanted| {
+        let file_of = |chatflow: &WantedFlow| {
             let names = [Some(&chatflow.name), chatflow.id.as_ref()];
             names.into_iter().flatten().find(|name| is_there(name)).map(ToString::to_string)
         };
@@ -163,7 +162,7 @@ impl Flows {
     /// Goes on with a flow whose file has gone, if `previous` has it; `why` says that it should not have.
     pub(crate) fn keep(&mut self, name: &str, previous: &Self, why: Problem) -> bool {
         let Some(former) = previous.by_name.get(name).filter(|_| previous.folder == self.folder) else { return false };
-        let kept = former.under(&self.workshop);
+        let kept = former.under(&self.context);
         self.by_name.insert(name.to_owned(), kept);
         self.held.push(why);
         true
@@ -171,23 +170,23 @@ impl Flows {
 
     /// Whether flows were made with these settings.
     fn has(&self, settings: &config::Engine) -> bool {
-        self.workshop.credentials == settings.credentials
-            && self.workshop.targets.allows(&settings.allow_networks)
-            && self.workshop.limits == settings.limits
+        self.context.credentials == settings.credentials
+            && self.context.targets.allows(&settings.allow_networks)
+            && self.context.limits == settings.limits
     }
 
     /// The flow of `flowgate demo` alone.
     pub(crate) fn demo(upstream: &Arc<str>, endpoints: &Arc<Endpoints>) -> Self {
         let targets = Targets::new(upstream, endpoints);
-        let workshop = Arc::new(Workshop::new(HashMap::new(), targets));
-        let flow = Arc::new(Flow::demo(&workshop));
-        let mut flows = Self::empty(PathBuf::new(), workshop);
+        let context = Arc::new(CompileContext::new(HashMap::new(), targets));
+        let flow = Arc::new(CompiledFlow::demo(&context));
+        let mut flows = Self::empty(PathBuf::new(), context);
         flows.by_name.insert(flow.name.to_string(), Loaded { flow, path: PathBuf::new(), digest: [0; 32] });
         flows
     }
 
     /// The same, found by `ids` as well, which are Flowise's, where flows run others.
-    pub(crate) fn with_ids(self, ids: Vec<(String, Arc<Flow>)>) -> Self {
+    pub(crate) fn with_ids(self, ids: Vec<(String, Arc<CompiledFlow>)>) -> Self {
         let by_name = self.by_name.iter().map(|(name, loaded)| (name.clone(), Arc::clone(&loaded.flow)));
         let index = Arc::new(ids.into_iter().chain(by_name).collect());
         Self { index, ..self }
@@ -197,7 +196,7 @@ impl Flows {
         &self.index
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Flow>> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<CompiledFlow>> {
         self.by_name.get(name).map(|loaded| &loaded.flow)
     }
 
@@ -236,8 +235,8 @@ impl Flows {
     /// Tells of document stores, and warns of what nodes ask for and do not get, unless `previous` did so before. To be
     /// called once the set is in force.
     pub(crate) fn announce(&self, previous: Option<&Self>) {
-        let stores = &self.workshop.stores;
-        if previous.is_none_or(|previous| !Arc::ptr_eq(&previous.workshop.stores, stores)) {
+        let stores = &self.context.stores;
+        if previous.is_none_or(|previous| !Arc::ptr_eq(&previous.context.stores, stores)) {
             for store in stores.iter() {
                 let passages = store.documents.len();
                 tracing::info!(file = %store.file.display(), store = store.name, passages, "a document store was loaded");
@@ -262,8 +261,8 @@ impl Flows {
 
 impl Loaded {
     /// The same flow, made with what is there now: with new credentials, for instance.
-    fn under(&self, workshop: &Arc<Workshop>) -> Self {
-        let flow = self.flow.under(workshop).map_or_else(|| Arc::clone(&self.flow), Arc::new);
+    fn under(&self, context: &Arc<CompileContext>) -> Self {
+        let flow = self.flow.under(context).map_or_else(|| Arc::clone(&self.flow), Arc::new);
         Self { flow, ..self.clone() }
     }
 }
@@ -284,7 +283,7 @@ fn load(
     path: PathBuf,
     text: Result<String, String>,
     previous: Option<&Flows>,
-    workshop: &Arc<Workshop>,
+    context: &Arc<CompileContext>,
 ) -> Result<Loaded, Vec<Problem>> {
     let text = text.map_err(|message| vec![problem(&path, message)])?;
     let folder = path.with_extension("");
@@ -292,7 +291,7 @@ fn load(
     if let Some(same) = previous.and_then(|flows| flows.by_name.get(name)).filter(|before| before.digest == digest) {
         return Ok(Loaded { path, ..same.clone() });
     }
-    let flow = Flow::load(Some(folder), name, &text, workshop)
+    let flow = CompiledFlow::load(Some(folder), name, &text, context)
         .map_err(|found| found.iter().map(|found| problem(&path, found.to_string())).collect::<Vec<_>>())?;
     Ok(Loaded { flow: Arc::new(flow), path, digest })
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::engine::compile::context::{CompileContext, Credentials, Missing};
 use crate::engine::compile::export::Export;
-use crate::engine::compile::problem::Problem;
-use crate::engine::compile::workshop::{Credentials, Missing, Workshop};
+use crate::engine::compile::problem::NodeProblem;
 use crate::engine::documents::index::Indexes;
 use crate::engine::documents::stores::DocumentStores;
 use crate::engine::flow::build;
@@ -22,7 +22,7 @@ pub(crate) struct Inspection {
     pub(crate) is_agentflow: bool,
     pub(crate) nodes: Vec<Inspected>,
     /// What is wrong with the flow as a whole.
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) problems: Vec<NodeProblem>,
 }
 
 /// One node.
@@ -32,7 +32,7 @@ pub(crate) struct Inspected {
     pub(crate) kind: String,
     /// Drawn, and nothing else.
     pub(crate) is_note: bool,
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) problems: Vec<NodeProblem>,
     pub(crate) missing: Vec<Missing>,
 }
 
@@ -53,12 +53,12 @@ pub(crate) fn inspect(
     networks: &[IpNet],
     stores: &Arc<DocumentStores>,
     metrics: &Metrics,
-) -> Result<Inspection, Problem> {
+) -> Result<Inspection, NodeProblem> {
     let mut export = Export::read(text)?;
     export.folder = Some(folder);
     let targets = Targets::new(&"check".into(), &Arc::new(Endpoints::new(metrics))).allowing(networks);
-    let workshop = Workshop::new(credentials.clone(), targets).with_stores(Arc::clone(stores));
-    let built = build(&export, &Indexes::default(), &workshop, &Overrides::default());
+    let context = CompileContext::new(credentials.clone(), targets).with_stores(Arc::clone(stores));
+    let built = build(&export, &Indexes::default(), &context, &Overrides::default());
     let nodes = export.nodes.iter().map(|node| Inspected {
         label: node.data.label.clone(),
         kind: node.data.name.clone(),
@@ -66,7 +66,7 @@ pub(crate) fn inspect(
         problems: built.problems.iter().filter(|problem| problem.node == node.id).cloned().collect(),
         missing: built.missing.iter().filter(|missing| missing.node == node.id).cloned().collect(),
     });
-    let is_known = |problem: &&Problem| export.node(&problem.node).is_some();
+    let is_known = |problem: &&NodeProblem| export.node(&problem.node).is_some();
     let problems = built.problems.iter().filter(|problem| !is_known(problem)).cloned().collect();
     Ok(Inspection { is_agentflow: export.is_agentflow(), nodes: nodes.collect(), problems })
 }

@@ -1,10 +1,10 @@
 //! One loaded flow.
 
-pub(crate) mod face;
+mod ends;
 pub(crate) mod flows;
+pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod kinds;
-mod ways;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -12,55 +12,60 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use self::face::Face;
-use self::ways::{Way, taken};
+use self::ends::{FlowEnd, taken};
+use self::info::FlowInfo;
 use super::agentflow;
 use super::compile::Compiler;
 use super::demo::Guide;
 use crate::config::EngineLimits;
 use crate::engine::agentflow::Agentflow;
+use crate::engine::compile::context::{CompileContext, Missing};
 use crate::engine::compile::export::Export;
 use crate::engine::compile::part::Part;
-use crate::engine::compile::problem::Problem;
-use crate::engine::compile::workshop::{Missing, Workshop};
+use crate::engine::compile::problem::NodeProblem;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::Subflow;
 use crate::engine::contract::history::{recalled, remember};
-use crate::engine::contract::node::{Reply, Source};
-use crate::engine::contract::request::Request;
+use crate::engine::contract::node::{Reply, ValueSource};
+use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::Run;
 use crate::engine::documents::index::Indexes;
 use crate::engine::text::settled::Overrides;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Flow {
+pub(crate) struct CompiledFlow {
     pub(crate) name: Arc<str>,
     export: Export,
-    plan: Plan,
+    plan: FlowPlan,
     /// What was made of its documents, for as long as it is loaded.
     indexes: Indexes,
-    workshop: Arc<Workshop>,
+    context: Arc<CompileContext>,
     pub(crate) missing: Vec<Missing>,
     /// The models that its author chose, by name. Metrics show no others: a request may name any.
     pub(crate) models: Arc<[Box<str>]>,
-    pub(crate) face: Face,
+    pub(crate) info: FlowInfo,
     /// Whether texts of it may show what was said before.
     shows_history: bool,
 }
 
 /// What is run.
 #[derive(Debug, Clone)]
-pub(crate) enum Plan {
+pub(crate) enum FlowPlan {
     /// Of the first generation: the nodes whose answers may be the flow's, whether it remembers them, the label of the
     /// memory that it has, and the variables that answers show, by name and by the node that sets them.
-    Chain { ways: Vec<Way>, remembers: bool, memory: Option<String>, shown: Vec<(String, String, Arc<dyn Source>)> },
+    Chain {
+        ends: Vec<FlowEnd>,
+        remembers: bool,
+        memory: Option<String>,
+        shown: Vec<(String, String, Arc<dyn ValueSource>)>,
+    },
     /// Of the second.
     Agentflow(Arc<Agentflow>),
 }
 
-impl Flow {
+impl CompiledFlow {
     /// `folder`: of the files that the flow names.
     ///
     /// # Errors
@@ -69,60 +74,59 @@ impl Flow {
         folder: Option<PathBuf>,
         name: &str,
         text: &str,
-        workshop: &Arc<Workshop>,
-    ) -> Result<Self, Vec<Problem>> {
+        context: &Arc<CompileContext>,
+    ) -> Result<Self, Vec<NodeProblem>> {
         let mut export = Export::read(text).map_err(|problem| vec![problem])?;
         export.folder = folder;
-        Self::of(name, export, Indexes::default(), workshop, text.contains("chat_history"))
+        Self::of(name, export, Indexes::default(), context, text.contains("chat_history"))
     }
 
     fn of(
         name: &str,
         export: Export,
         indexes: Indexes,
-        workshop: &Arc<Workshop>,
+        context: &Arc<CompileContext>,
         shows_history: bool,
-    ) -> Result<Self, Vec<Problem>> {
-        let Built { plan, missing, models, problems } = build(&export, &indexes, workshop, &Overrides::default());
+    ) -> Result<Self, Vec<NodeProblem>> {
+        let Built { plan, missing, models, problems } = build(&export, &indexes, context, &Overrides::default());
         let plan = plan.ok_or(problems)?;
-        let face = Face::of(&export);
-        let workshop = Arc::clone(workshop);
-        Ok(Self { name: name.into(), export, plan, indexes, workshop, missing, models, face, shows_history })
+        let info = FlowInfo::of(&export);
+        let context = Arc::clone(context);
+        Ok(Self { name: name.into(), export, plan, indexes, context, missing, models, info, shows_history })
     }
 
     /// What one run of it may take.
     pub(crate) fn limits(&self) -> EngineLimits {
-        self.workshop.limits
+        self.context.limits
     }
 
-    /// The same flow made with what another workshop has; `None`: it is this one's, or there it cannot be run.
-    pub(crate) fn under(&self, workshop: &Arc<Workshop>) -> Option<Self> {
-        let is_other = !Arc::ptr_eq(workshop, &self.workshop);
-        let made =
-            || Self::of(&self.name, self.export.clone(), self.indexes.clone(), workshop, self.shows_history).ok();
+    /// The same flow made with what another context has; `None`: it is this one's, or there it cannot be run.
+    pub(crate) fn under(&self, context: &Arc<CompileContext>) -> Option<Self> {
+        let is_other = !Arc::ptr_eq(context, &self.context);
+        let made = || Self::of(&self.name, self.export.clone(), self.indexes.clone(), context, self.shows_history).ok();
         is_other.then(made).flatten()
     }
 
     /// Whether something of its chats is kept.
     pub(crate) fn remembers(&self) -> bool {
-        !matches!(self.plan, Plan::Chain { remembers: false, .. })
+        !matches!(self.plan, FlowPlan::Chain { remembers: false, .. })
     }
 
     /// The flow of `flowgate demo`, which no export describes.
-    pub(crate) fn demo(workshop: &Arc<Workshop>) -> Self {
+    pub(crate) fn demo(context: &Arc<CompileContext>) -> Self {
         let export = Export { nodes: Vec::new(), edges: Vec::new(), folder: None };
         Self {
             name: "demo".into(),
-            face: Face { streams: true, ..Face::of(&export) },
+            info: FlowInfo { streams: true, ..FlowInfo::of(&export) },
             export,
-            plan: Plan::Chain {
-                ways: vec![Way::only(Arc::new(Guide::new()))],
+            plan: FlowPlan::Chain {
+                ends: vec![FlowEnd::only(Arc::new(Guide::new()))],
                 remembers: false,
                 memory: None,
                 shown: Vec::new(),
             },
             indexes: Indexes::default(),
-            workshop: Arc::clone(workshop),
+            context: Arc::clone(context),
             missing: Vec::new(),
             models: Arc::default(),
             shows_history: false,
@@ -133,11 +137,11 @@ impl Flow {
     ///
     /// # Errors
     /// A value that the node cannot take.
-    pub(crate) fn overridden(&self, request: &Request) -> Result<Option<Plan>, Failure> {
+    pub(crate) fn overridden(&self, request: &RunRequest) -> Result<Option<FlowPlan>, Failure> {
         if request.overrides.values.is_empty() {
             return Ok(None);
         }
-        let Built { plan, problems, .. } = build(&self.export, &self.indexes, &self.workshop, &request.overrides);
+        let Built { plan, problems, .. } = build(&self.export, &self.indexes, &self.context, &request.overrides);
         plan.map(Some).ok_or_else(|| Failure::Override(problems.first().map(named).unwrap_or_default()))
     }
 
@@ -148,7 +152,7 @@ impl Flow {
     }
 
     /// As [`answer`](Self::answer), with what [`overridden`](Self::overridden) made of the request.
-    pub(crate) async fn answer_by(&self, overridden: Option<&Plan>, run: &Run<'_>) -> Result<Reply, Failure> {
+    pub(crate) async fn answer_by(&self, overridden: Option<&FlowPlan>, run: &Run<'_>) -> Result<Reply, Failure> {
         if self.shows_history || overridden.is_some() {
             // Texts are filled in without waiting for anything; what cannot be read is not shown.
             let _ = recalled(run).await;
@@ -156,10 +160,10 @@ impl Flow {
         run.budget().hold(run.request.bytes())?;
         let plan = overridden.unwrap_or(&self.plan);
         match plan {
-            Plan::Chain { ways, remembers, memory, shown } => {
+            FlowPlan::Chain { ends, remembers, memory, shown } => {
                 run.budget().step()?;
                 let question = &*run.request.question_with_files();
-                let mut reply = taken(ways, question, run).await?.answer(question, run, true).await?;
+                let mut reply = taken(ends, question, run).await?.answer(question, run, true).await?;
                 if let Some(memory) = memory {
                     reply.memory = Some(memory.clone());
                 }
@@ -172,12 +176,12 @@ impl Flow {
                 Ok(reply)
             }
             // Boxed: chains need not be as large.
-            Plan::Agentflow(agentflow) => Box::pin(agentflow.answer(run)).await,
+            FlowPlan::Agentflow(agentflow) => Box::pin(agentflow.answer(run)).await,
         }
     }
 }
 
-impl Subflow for Flow {
+impl Subflow for CompiledFlow {
     fn name(&self) -> &str {
         &self.name
     }
@@ -188,7 +192,7 @@ impl Subflow for Flow {
 }
 
 /// The field of the request that a problem comes from; its sender need not know the flow's nodes.
-fn named(problem: &Problem) -> String {
+fn named(problem: &NodeProblem) -> String {
     let dot = if problem.input.is_some() { "." } else { "" };
     format!("overrideConfig{dot}{}: {}", problem.input.as_deref().unwrap_or_default(), problem.message)
 }
@@ -196,30 +200,30 @@ fn named(problem: &Problem) -> String {
 /// What became of an export.
 pub(crate) struct Built {
     /// `None`: there are problems.
-    plan: Option<Plan>,
-    pub(crate) problems: Vec<Problem>,
+    plan: Option<FlowPlan>,
+    pub(crate) problems: Vec<NodeProblem>,
     pub(crate) missing: Vec<Missing>,
     models: Arc<[Box<str>]>,
 }
 
-pub(crate) fn build(export: &Export, indexes: &Indexes, workshop: &Workshop, overrides: &Overrides) -> Built {
-    let mut compiler = Compiler::new(export, workshop, overrides, kinds::KINDS, indexes);
+pub(crate) fn build(export: &Export, indexes: &Indexes, context: &CompileContext, overrides: &Overrides) -> Built {
+    let mut compiler = Compiler::new(export, context, overrides, kinds::KINDS, indexes);
     let plan = plan(export, &mut compiler);
     let Compiler { problems, missing, models, .. } = compiler;
     Built { plan: plan.filter(|_| problems.is_empty()), problems, missing, models: models.into() }
 }
 
-fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<Plan> {
+fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<FlowPlan> {
     if export.is_agentflow() {
-        return Some(Plan::Agentflow(Arc::new(agentflow::compile(export, compiler)?)));
+        return Some(FlowPlan::Agentflow(Arc::new(agentflow::compile(export, compiler)?)));
     }
     // All nodes, so that every obstacle is known at once.
     let ids: Vec<&str> = export.nodes.iter().filter(|node| !node.is_note()).map(|node| &*node.id).collect();
     let parts: HashMap<&str, Part> = ids.into_iter().filter_map(|id| Some((id, compiler.part(id)?))).collect();
-    let ends: Vec<&str> = export.last_nodes().iter().map(|node| &*node.id).collect();
-    let way = |id: &&str| Some(Way::to(id, parts.get(id)?.clone().into_chain()?, export, &parts));
-    let ways: Vec<Way> = ends.iter().filter_map(way).collect();
-    if ways.is_empty() && compiler.problems.is_empty() {
+    let last: Vec<&str> = export.last_nodes().iter().map(|node| &*node.id).collect();
+    let end = |id: &&str| Some(FlowEnd::to(id, parts.get(id)?.clone().into_chain()?, export, &parts));
+    let ends: Vec<FlowEnd> = last.iter().filter_map(end).collect();
+    if ends.is_empty() && compiler.problems.is_empty() {
         compiler.of_flow("it has no chain or agent that ends it");
     }
     let memory = parts.values().find_map(|part| match part {
@@ -228,11 +232,11 @@ fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<Plan> {
     });
     let shown = shown(export, &parts);
     let remembers = compiler.remembers;
-    (!ways.is_empty()).then_some(Plan::Chain { ways, remembers, memory, shown })
+    (!ends.is_empty()).then_some(FlowPlan::Chain { ends, remembers, memory, shown })
 }
 
 /// The variables that answers show.
-fn shown(export: &Export, parts: &HashMap<&str, Part>) -> Vec<(String, String, Arc<dyn Source>)> {
+fn shown(export: &Export, parts: &HashMap<&str, Part>) -> Vec<(String, String, Arc<dyn ValueSource>)> {
     let is_shown = |value: &Value| *value == true || *value == "true";
     let mut shown = Vec::new();
     for node in export.nodes.iter().filter(|node| node.data.name == "setVariable") {

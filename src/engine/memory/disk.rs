@@ -25,7 +25,7 @@ const CACHE: usize = 4 << 20;
 
 /// Bounds on what is kept.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct StoreBounds {
     /// Turns of a session; the oldest go first.
     pub(super) turns: u64,
     /// Bytes of a session, its last exchange aside.
@@ -38,7 +38,7 @@ pub(super) struct Bounds {
 
 /// What was said in one go.
 #[derive(Debug)]
-pub(super) struct Exchange {
+pub(super) struct StoredExchange {
     pub(super) flow: Box<str>,
     pub(super) session: Box<str>,
     pub(super) number: u64,
@@ -178,9 +178,9 @@ pub(super) fn last_number(database: &Database) -> Result<u64, redb::Error> {
 /// Writes exchanges and runs, all or none, and lets go of what is too much.
 pub(super) fn write<'a>(
     database: &Database,
-    exchanges: impl IntoIterator<Item = &'a Exchange>,
+    exchanges: impl IntoIterator<Item = &'a StoredExchange>,
     runs: impl IntoIterator<Item = &'a LastRun>,
-    bounds: &Bounds,
+    bounds: &StoreBounds,
 ) -> Result<(), redb::Error> {
     let transaction = begin(database)?;
     {
@@ -240,8 +240,8 @@ impl<'t> Tables<'t> {
         })
     }
 
-    fn add(&mut self, exchange: &Exchange, bounds: &Bounds) -> Result<(), redb::Error> {
-        let Exchange { flow, session, number, turns } = exchange;
+    fn add(&mut self, exchange: &StoredExchange, bounds: &StoreBounds) -> Result<(), redb::Error> {
+        let StoredExchange { flow, session, number, turns } = exchange;
         let value = serde_json::to_vec(turns).unwrap_or_default();
         let before = self.sessions.get((&**flow, &**session))?.map(|held| held.value());
         match before {
@@ -269,7 +269,7 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    fn keep(&mut self, run: &LastRun, bounds: &Bounds) -> Result<(), redb::Error> {
+    fn keep(&mut self, run: &LastRun, bounds: &StoreBounds) -> Result<(), redb::Error> {
         let LastRun { flow, session, number, run } = run;
         let former = former(flow);
         if self.sessions.get((&*former, &**session))?.is_some() {
@@ -295,7 +295,7 @@ impl<'t> Tables<'t> {
     }
 
     /// Counts one session more.
-    fn make_room(&mut self, flow: &str, bounds: &Bounds) -> Result<(), redb::Error> {
+    fn make_room(&mut self, flow: &str, bounds: &StoreBounds) -> Result<(), redb::Error> {
         while self.flows.get(flow)?.is_some_and(|count| count.value() >= bounds.sessions) {
             let Some((_, session)) = self.oldest(flow)? else { break };
             self.forget(flow, &session)?;

@@ -9,10 +9,10 @@ use crate::engine::contract::memory::{AGE, MOST_BYTES, MOST_SESSIONS, MOST_TURNS
 
 /// Forgets with the process.
 #[derive(Debug, Default)]
-pub(crate) struct InProcess(Mutex<Sessions>);
+pub(crate) struct InProcess(Mutex<SessionTable>);
 
 /// By chatflow and session.
-type Sessions = HashMap<(Arc<str>, Arc<str>), Remembered>;
+type SessionTable = HashMap<(Arc<str>, Arc<str>), Remembered>;
 
 /// What is kept of one.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ struct Remembered {
 }
 
 impl InProcess {
-    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+    fn sessions(&self) -> MutexGuard<'_, SessionTable> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -2,8 +2,8 @@
 
 mod disk;
 mod in_process;
-mod kept;
 mod on_disk;
+mod write_behind;
 
 pub(crate) use self::in_process::InProcess;
 pub(crate) use self::on_disk::OnDisk;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::kept::Kept;
+use super::write_behind::WriteBehindStore;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::memory::{Store, Turn};
 use crate::telemetry::metrics::Metrics;
@@ -14,7 +14,7 @@ use crate::telemetry::metrics::Metrics;
 pub(crate) struct OnDisk {
     folder: PathBuf,
     metrics: Arc<Metrics>,
-    kept: OnceLock<Kept>,
+    kept: OnceLock<WriteBehindStore>,
     opening: Mutex<()>,
 }
 
@@ -31,7 +31,7 @@ impl OnDisk {
         self.kept().map(|_| ())
     }
 
-    fn kept(&self) -> io::Result<&Kept> {
+    fn kept(&self) -> io::Result<&WriteBehindStore> {
         if let Some(kept) = self.kept.get() {
             return Ok(kept);
         }
@@ -39,11 +39,11 @@ impl OnDisk {
         if let Some(kept) = self.kept.get() {
             return Ok(kept);
         }
-        let kept = Kept::open(&self.folder, &self.metrics)?;
+        let kept = WriteBehindStore::open(&self.folder, &self.metrics)?;
         Ok(self.kept.get_or_init(|| kept))
     }
 
-    fn in_use(&self) -> Result<&Kept, Failure> {
+    fn in_use(&self) -> Result<&WriteBehindStore, Failure> {
         self.kept().map_err(|error| {
             tracing::error!(folder = %self.folder.display(), %error, "chats cannot be remembered");
             Failure::flow("What the chat remembers cannot be read.")

@@ -9,9 +9,9 @@ use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::model::{Answered, Ask, ChatModel};
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::run::Run;
-use crate::engine::provider::Endpoint;
+use crate::engine::provider::ProviderEndpoint;
 use crate::engine::text::header::secret_header;
 
 /// Headers of every request.
@@ -26,20 +26,20 @@ const SHORTEST_SECRET: usize = 8;
 const FIRST_BYTE: Duration = Duration::from_mins(10);
 
 /// The address in an input, or the provider's own.
-pub(crate) fn endpoint(inputs: &mut Inputs<'_, '_, '_>, input: &str, otherwise: &str) -> Option<Endpoint> {
+pub(crate) fn endpoint(inputs: &mut Inputs<'_, '_, '_>, input: &str, otherwise: &str) -> Option<ProviderEndpoint> {
     let address = inputs.text(input).unwrap_or_else(|| otherwise.to_owned());
     endpoint_at(inputs, input, &address)
 }
 
 /// What is wrong with the address is told of the input. The node's `timeout`, in milliseconds, is for the first byte.
 /// Paths are put behind addresses, so none may have a query.
-pub(crate) fn endpoint_at(inputs: &mut Inputs<'_, '_, '_>, input: &str, address: &str) -> Option<Endpoint> {
+pub(crate) fn endpoint_at(inputs: &mut Inputs<'_, '_, '_>, input: &str, address: &str) -> Option<ProviderEndpoint> {
     let timeout = inputs.integer("timeout").filter(|timeout| *timeout > 0).map_or(FIRST_BYTE, Duration::from_millis);
     if address.contains(['?', '#']) {
         inputs.refuse(input, "expected an address without a query");
         return None;
     }
-    let endpoint = inputs.compiler.workshop.targets.endpoint(address, Some(timeout));
+    let endpoint = inputs.compiler.context.targets.endpoint(address, Some(timeout));
     endpoint.map_err(|error| inputs.refuse(input, error)).ok()
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn wanted(inputs: &mut Inputs<'_, '_, '_>, credential: &str, field: &
 /// A field of a credential that may be left out.
 pub(crate) fn optional(inputs: &mut Inputs<'_, '_, '_>, credential: &str, field: &str) -> Option<Secret> {
     inputs.ignore(CREDENTIAL_INPUTS);
-    let credentials = &inputs.compiler.workshop.credentials;
+    let credentials = &inputs.compiler.context.credentials;
     let secret = credentials.get(credential).and_then(|fields| fields.get(field));
     secret.filter(|secret| !secret.expose().is_empty()).cloned()
 }
@@ -121,13 +121,13 @@ pub(crate) fn no_credential(credential: &str) -> Failure {
 
 /// Stands for a model whose credential is not configured: nothing is sent anywhere.
 #[derive(Debug)]
-pub(super) struct WithoutCredential {
+pub(super) struct ModelWithoutCredential {
     pub(super) model: String,
     pub(super) credential: &'static str,
 }
 
-impl ChatModel for WithoutCredential {
-    fn chat<'a>(&'a self, _: Ask<'a>, _: &'a Run<'a>) -> Task<'a, Answered> {
+impl ChatModel for ModelWithoutCredential {
+    fn chat<'a>(&'a self, _: ModelRequest<'a>, _: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         Box::pin(async { Err(no_credential(self.credential)) })
     }
 

@@ -1,4 +1,4 @@
-//! From a provider's answer, whole or piece by piece, to [`Answered`].
+//! From a provider's answer, whole or piece by piece, to [`ModelAnswer`].
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::ToolCall;
-use crate::engine::contract::model::{Answered, Ask};
+use crate::engine::contract::model::{ModelAnswer, ModelRequest};
 use crate::engine::provider::{Incoming, data_of};
 use crate::wire::json;
 
@@ -17,7 +17,7 @@ const LARGEST: usize = 16 * 1024 * 1024;
 
 /// How an answer comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(super) enum AnswerFraming {
     /// As an event stream.
     Events,
     /// As JSON, one a line.
@@ -29,30 +29,30 @@ pub(super) enum Framing {
 /// Takes an answer in, in one provider's format.
 pub(super) trait Gathering: Sized {
     /// The next piece: an event's data, a line, or the whole answer; [sound](json::sound).
-    fn take(&mut self, piece: &[u8], ask: Ask<'_>) -> Result<(), Failure>;
+    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure>;
 
     /// The provider says that this was all.
     fn end(&mut self) {}
 
     /// Nothing more comes.
-    fn done(self, ask: Ask<'_>) -> Result<Answered, Failure>;
+    fn done(self, ask: ModelRequest<'_>) -> Result<ModelAnswer, Failure>;
 }
 
 /// The piece of JSON that a line holds, if it holds one.
-pub(super) fn piece_of(line: Bytes, framing: Framing) -> Option<Bytes> {
-    let data = if framing == Framing::Events { data_of(&line) } else { line };
+pub(super) fn piece_of(line: Bytes, framing: AnswerFraming) -> Option<Bytes> {
+    let data = if framing == AnswerFraming::Events { data_of(&line) } else { line };
     Some(data).filter(|data| !data.trim_ascii().is_empty())
 }
 
 /// Reads an answer to its end, or to OpenAI's `[DONE]`.
 pub(super) async fn gathered<G: Gathering>(
     incoming: Incoming,
-    framing: Framing,
+    framing: AnswerFraming,
     mut gathering: G,
-    ask: Ask<'_>,
-) -> Result<Answered, Failure> {
+    ask: ModelRequest<'_>,
+) -> Result<ModelAnswer, Failure> {
     let secrets = incoming.secrets().to_vec();
-    if framing == Framing::Whole {
+    if framing == AnswerFraming::Whole {
         gathering
             .take(json::sound(&incoming.whole().await?).as_bytes(), ask)
             .map_err(|failure| failure.without(&secrets))?;
@@ -143,9 +143,9 @@ fn arguments(text: &str) -> Value {
     json::read_str(text).ok().filter(Value::is_object).unwrap_or_else(|| json!({}))
 }
 
-impl Answered {
+impl ModelAnswer {
     /// Where a schema was asked for, what the model gave its one tool is the answer.
-    pub(super) fn structured(mut self, ask: Ask<'_>) -> Self {
+    pub(super) fn structured(mut self, ask: ModelRequest<'_>) -> Self {
         if let Some((name, _)) = ask.schema
             && let Some(call) = self.calls.iter().find(|call| call.name == name)
         {
@@ -191,10 +191,10 @@ pub(super) mod tests {
     /// What comes of a provider's bytes that arrive in two pieces, cut anywhere; the same wherever they are cut.
     pub(in crate::engine::models) fn told<G: Gathering>(
         new: impl Fn() -> G,
-        framing: Framing,
+        framing: AnswerFraming,
         bytes: &str,
-        ask: Ask<'_>,
-    ) -> Result<Answered, Failure> {
+        ask: ModelRequest<'_>,
+    ) -> Result<ModelAnswer, Failure> {
         let cut_at = |cut: usize| {
             let (first, second) = bytes.as_bytes().split_at(cut);
             let (mut gathering, mut buffer) = (new(), LineBuffer::default());
@@ -224,7 +224,7 @@ pub(super) mod tests {
     }
 
     /// With numbers for the ids that are made up here.
-    fn named(mut answered: Answered) -> Answered {
+    fn named(mut answered: ModelAnswer) -> ModelAnswer {
         for (number, call) in answered.calls.iter_mut().enumerate().filter(|(_, call)| call.id.len() == 36) {
             call.id = format!("call_{number}");
         }
@@ -256,10 +256,10 @@ pub(super) mod tests {
     fn forced_calls_are_answers() {
         let schema = json!({});
         let call = |name: &str| ToolCall::new("1", name, json!({ "city": "Bern" }));
-        let answered = Answered { calls: vec![call("extract")], ..Answered::default() };
-        let ask = Ask::of(&[]).with_schema("extract", &schema);
+        let answered = ModelAnswer { calls: vec![call("extract")], ..ModelAnswer::default() };
+        let ask = ModelRequest::of(&[]).with_schema("extract", &schema);
         let structured = answered.clone().structured(ask);
         assert_eq!((structured.text.as_str(), structured.calls.len()), (r#"{"city":"Bern"}"#, 0));
-        assert_eq!(answered.clone().structured(Ask::of(&[])), answered);
+        assert_eq!(answered.clone().structured(ModelRequest::of(&[])), answered);
     }
 }

@@ -11,18 +11,18 @@ use tokio::net::TcpListener;
 use crate::config::Secret;
 use crate::engine::InProcess;
 use crate::engine::compile::Compiler;
-use crate::engine::compile::export::{Export, Node};
+use crate::engine::compile::context::CompileContext;
+use crate::engine::compile::export::{Export, ExportNode};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
-use crate::engine::compile::workshop::Workshop;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::message::{Content, Message, Piece, ToolCall, ToolSpec};
-use crate::engine::contract::model::{Answered, Ask, ChatModel};
-use crate::engine::contract::request::Request;
+use crate::engine::contract::message::{Content, ContentPart, Message, ToolCall, ToolSpec};
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
+use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::{Run, Services};
 use crate::engine::contract::sink::Sink;
-use crate::engine::contract::watch::Watch;
+use crate::engine::contract::watch::RunWatch;
 use crate::engine::documents::index::Indexes;
 use crate::engine::flow::kinds::KINDS;
 use crate::engine::provider::Targets;
@@ -45,7 +45,7 @@ pub(crate) struct Received {
 /// A conversation with everything in it: a system, an image, a call and its result.
 pub(crate) fn conversation() -> Vec<Message> {
     let call = ToolCall::new("call_1", "calculator", json!({ "input": "6*7" }));
-    let pieces = vec![Piece::Image(IMAGE.to_owned()), Piece::Text("What is 6*7?".to_owned())];
+    let pieces = vec![ContentPart::Image(IMAGE.to_owned()), ContentPart::Text("What is 6*7?".to_owned())];
     vec![
         Message::system("Be brief."),
         Message { content: Content::Pieces(pieces), ..Message::user("") },
@@ -79,7 +79,7 @@ pub(crate) fn city() -> Value {
 }
 
 /// Credentials of every provider.
-pub(crate) fn credentials() -> crate::engine::compile::workshop::Credentials {
+pub(crate) fn credentials() -> crate::engine::compile::context::Credentials {
     let all = [
         ("openAIApi", "openAIApiKey"),
         ("azureOpenAIApi", "azureOpenAIApiKey"),
@@ -100,27 +100,27 @@ pub(crate) fn credentials() -> crate::engine::compile::workshop::Credentials {
 }
 
 /// A node of that kind, built; or its problems, as they are shown.
-pub(crate) fn built(kind: &dyn Kind, inputs: Value, credentialed: bool) -> Result<Part, Vec<String>> {
+pub(crate) fn built(kind: &dyn NodeKind, inputs: Value, credentialed: bool) -> Result<Part, Vec<String>> {
     let metrics = Arc::new(Metrics::new().unwrap());
     let credentials = if credentialed { credentials() } else { HashMap::new() };
-    let workshop = Workshop::new(credentials, Targets::alone("test", &metrics));
+    let context = CompileContext::new(credentials, Targets::alone("test", &metrics));
     let export: Export = serde_json::from_value(json!({ "nodes": [] })).unwrap();
     let data = json!({ "name": kind.names()[0], "label": "The model" });
-    let node: Node = serde_json::from_value(json!({ "id": "model_0", "data": data })).unwrap();
+    let node: ExportNode = serde_json::from_value(json!({ "id": "model_0", "data": data })).unwrap();
     let overrides = Overrides::default();
     let indexes = Indexes::default();
-    let mut compiler = Compiler::new(&export, &workshop, &overrides, KINDS, &indexes);
+    let mut compiler = Compiler::new(&export, &context, &overrides, KINDS, &indexes);
     let Value::Object(inputs) = inputs else { panic!("inputs are an object") };
     let part = Inputs::new(&node, inputs, &mut compiler).build(kind);
     let problems = compiler.problems.iter().map(ToString::to_string).collect();
     part.ok_or(problems)
 }
 
-pub(crate) fn model(kind: &dyn Kind, inputs: Value) -> Arc<dyn ChatModel> {
+pub(crate) fn model(kind: &dyn NodeKind, inputs: Value) -> Arc<dyn ChatModel> {
     built(kind, inputs, true).unwrap().into_model().unwrap()
 }
 
-pub(crate) fn problems(kind: &dyn Kind, inputs: Value) -> Vec<String> {
+pub(crate) fn problems(kind: &dyn NodeKind, inputs: Value) -> Vec<String> {
     built(kind, inputs, true).expect_err("it is refused")
 }
 
@@ -128,17 +128,23 @@ pub(crate) fn problems(kind: &dyn Kind, inputs: Value) -> Vec<String> {
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) received: Received,
-    pub(crate) answered: Result<Answered, Failure>,
+    pub(crate) answered: Result<ModelAnswer, Failure>,
     /// The client's stream.
     pub(crate) events: String,
 }
 
 /// Asks a model whose provider answers so, in pieces of seven bytes.
-pub(crate) async fn asked(kind: &dyn Kind, inputs: Value, ask: Ask<'_>, status: u16, answer: &str) -> Asked {
+pub(crate) async fn asked(
+    kind: &dyn NodeKind,
+    inputs: Value,
+    ask: ModelRequest<'_>,
+    status: u16,
+    answer: &str,
+) -> Asked {
     let (listener, inputs) = provider(inputs).await;
     let model = model(kind, inputs);
-    let (services, request, sink) = (services(), Request::default(), Sink::flowise());
-    let watch = Watch::default();
+    let (services, request, sink) = (services(), RunRequest::default(), Sink::flowise());
+    let watch = RunWatch::default();
     let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch, names: None };
     let ask = if ask.bare { ask.telling_bare(Some(&sink)) } else { ask.telling(Some(&sink)) };
     let work = async { tokio::join!(serve(&listener, status, answer), run.ask(&*model, ask)) };
@@ -148,15 +154,15 @@ pub(crate) async fn asked(kind: &dyn Kind, inputs: Value, ask: Ask<'_>, status: 
 
 /// Has texts embedded, or, if there is one, a question; the provider answers in turn.
 pub(crate) async fn embedded(
-    kind: &dyn Kind,
+    kind: &dyn NodeKind,
     inputs: Value,
     texts: &[&str],
     answers: &[Value],
 ) -> (Vec<Received>, Result<Vec<Vec<f32>>, Failure>) {
     let (listener, inputs) = provider(inputs).await;
     let embeddings = built(kind, inputs, true).unwrap().into_embeddings().unwrap();
-    let (services, request, sink) = (services(), Request::default(), Sink::default());
-    let watch = Watch::default();
+    let (services, request, sink) = (services(), RunRequest::default(), Sink::default());
+    let watch = RunWatch::default();
     let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch, names: None };
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     let serving = async {
@@ -176,11 +182,11 @@ pub(crate) async fn embedded(
 }
 
 /// Asks a model whose provider takes the request and says nothing.
-pub(crate) async fn asked_in_vain(kind: &dyn Kind, inputs: Value, ask: Ask<'_>) -> Failure {
+pub(crate) async fn asked_in_vain(kind: &dyn NodeKind, inputs: Value, ask: ModelRequest<'_>) -> Failure {
     let (listener, inputs) = provider(inputs).await;
     let model = model(kind, inputs);
-    let (services, request, sink) = (services(), Request::default(), Sink::flowise());
-    let watch = Watch::default();
+    let (services, request, sink) = (services(), RunRequest::default(), Sink::flowise());
+    let watch = RunWatch::default();
     let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch, names: None };
     let answered = patiently(&services, run.ask(&*model, ask)).await;
     drop(listener);

@@ -10,10 +10,10 @@ mod mistral;
 pub(crate) mod ollama;
 pub(crate) mod openai;
 
-use super::compile::kind::Kind;
+use super::compile::kind::NodeKind;
 
 /// The kinds of nodes that are chat models.
-pub(crate) const KINDS: &[&dyn Kind] = &[
+pub(crate) const KINDS: &[&dyn NodeKind] = &[
     &anthropic::ChatAnthropic,
     &gemini::ChatGemini,
     &mistral::ChatMistral,

@@ -8,21 +8,21 @@ use serde_json::{Map, Value, json};
 
 use super::moderation::{Moderations, moderations};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::history::Memory;
 use crate::engine::contract::message::{Content, Message, ToolCall, ToolSpec};
-use crate::engine::contract::model::{Answered, Ask, ChatModel};
-use crate::engine::contract::node::{Chain, Reply, Said, Tool, ToolResult};
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
+use crate::engine::contract::node::{Chain, Reply, ReplyContent, Tool, ToolResult};
 use crate::engine::contract::prompt::{Form, Prompt, with_images};
 use crate::engine::contract::run::Run;
 use crate::engine::text::template::Template;
 use crate::predict::answer::EventName;
 use crate::predict::chat_id;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&ToolAgent];
+pub(super) const KINDS: &[&dyn NodeKind] = &[&ToolAgent];
 
 /// Calls of the model, where the author says nothing.
 const MOST_CALLS: u64 = 15;
@@ -32,7 +32,7 @@ const STOPPED: &str = "Agent stopped due to max iterations.";
 
 struct ToolAgent;
 
-impl Kind for ToolAgent {
+impl NodeKind for ToolAgent {
     fn names(&self) -> &'static [&'static str] {
         &["toolAgent"]
     }
@@ -63,7 +63,7 @@ impl Kind for ToolAgent {
             inputs.refuse("systemMessage", format!("there is no value for {{{stray}}}"));
         }
         let specs = tools.iter().map(|tool| tool.spec().clone()).collect();
-        Some(Part::Chain(Arc::new(Agent {
+        Some(Part::Chain(Arc::new(AgentChain {
             model,
             tools,
             specs,
@@ -78,7 +78,7 @@ impl Kind for ToolAgent {
 }
 
 #[derive(Debug)]
-struct Agent {
+struct AgentChain {
     model: Arc<dyn ChatModel>,
     tools: Vec<Arc<dyn Tool>>,
     specs: Vec<ToolSpec>,
@@ -94,12 +94,12 @@ struct Agent {
 
 /// What came of the work so far.
 #[derive(Debug, Default)]
-struct Work {
+struct AgentProgress {
     used: Vec<Value>,
     sources: Vec<Value>,
 }
 
-impl Chain for Agent {
+impl Chain for AgentChain {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
             let question = match self.moderations.pass(question, run, is_last).await? {
@@ -107,7 +107,7 @@ impl Chain for Agent {
                 Err(sentence) => return Ok(Reply::text(sentence)),
             };
             let mut messages = self.messages(&question, run).await?;
-            let mut work = Work::default();
+            let mut work = AgentProgress::default();
             let text = self.worked(&mut messages, &mut work, run, is_last).await?;
             let text = without_thoughts(&without_broken_images(&text));
             let mut fields = Map::new();
@@ -116,12 +116,12 @@ impl Chain for Agent {
                     fields.insert(name.to_owned(), values.into());
                 }
             }
-            Ok(Reply { said: Said::Text(text), fields, ..Reply::default() })
+            Ok(Reply { said: ReplyContent::Text(text), fields, ..Reply::default() })
         })
     }
 }
 
-impl Agent {
+impl AgentChain {
     async fn messages(&self, question: &str, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
         let images = if self.model.sees_images() { run.request.images() } else { Vec::new() };
         let mut past = self.memory.turns(run).await?;
@@ -146,15 +146,15 @@ impl Agent {
     async fn worked(
         &self,
         messages: &mut Vec<Message>,
-        work: &mut Work,
+        work: &mut AgentProgress,
         run: &Run<'_>,
         is_last: bool,
     ) -> Result<String, Failure> {
         let sink = is_last.then_some(run.sink);
         let steps = Steps::new(run, is_last && self.tells_steps);
         for _ in 0..self.most {
-            let ask = Ask { tools: &self.specs, ..Ask::of(messages).telling(sink) };
-            let Answered { text, calls, .. } = run.ask(&*self.model, ask).await?;
+            let ask = ModelRequest { tools: &self.specs, ..ModelRequest::of(messages).telling(sink) };
+            let ModelAnswer { text, calls, .. } = run.ask(&*self.model, ask).await?;
             if calls.is_empty() {
                 return Ok(text);
             }
@@ -226,7 +226,7 @@ fn told(result: &Result<ToolResult, String>) -> &str {
     }
 }
 
-impl Work {
+impl AgentProgress {
     fn note(&mut self, tool: &Arc<dyn Tool>, call: &ToolCall, result: &Result<ToolResult, String>) {
         let output = result.as_ref().map(|result| result.text.as_str()).unwrap_or_default();
         let mut used = json!({ "tool": tool.spec().name, "toolInput": call.arguments, "toolOutput": output });

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
@@ -17,11 +17,12 @@ use crate::engine::contract::node::Embeddings;
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection::{self, Headers};
 use crate::engine::models::ollama;
-use crate::engine::models::openai::{AZURE_CREDENTIAL, Azure, Place, azure};
-use crate::engine::provider::Endpoint;
+use crate::engine::models::openai::{AZURE_CREDENTIAL, Azure, ModelAddress, azure};
+use crate::engine::provider::ProviderEndpoint;
 use crate::wire::json;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&OpenAiEmbeddings, &AzureEmbeddings, &LocalAiEmbeddings, &OllamaEmbeddings];
+pub(super) const KINDS: &[&dyn NodeKind] =
+    &[&OpenAiEmbeddings, &AzureEmbeddings, &LocalAiEmbeddings, &OllamaEmbeddings];
 
 /// What OpenAI's library has where nothing is set.
 const MODEL: &str = "text-embedding-ada-002";
@@ -31,13 +32,13 @@ const BATCH: usize = 512;
 /// The nodes `openAIEmbeddings` and `openAIEmbeddingsCustom`.
 struct OpenAiEmbeddings;
 
-impl Kind for OpenAiEmbeddings {
+impl NodeKind for OpenAiEmbeddings {
     fn names(&self) -> &'static [&'static str] {
         &["openAIEmbeddings", "openAIEmbeddingsCustom"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let at = Place::of_openai(inputs);
+        let at = ModelAddress::of_openai(inputs);
         let mut fields = Map::new();
         fields.insert("model".to_owned(), inputs.text("modelName").unwrap_or_else(|| MODEL.to_owned()).into());
         if let Some(dimensions) = inputs.integer("dimensions").filter(|dimensions| *dimensions > 0) {
@@ -48,19 +49,19 @@ impl Kind for OpenAiEmbeddings {
         // Flowise cannot switch it off: the library takes new lines out unless it is told not to.
         inputs.ignore(&["stripNewLines"]);
         let batch = batch(inputs, BATCH);
-        let Place { endpoint, headers, missing } = at?;
+        let ModelAddress { endpoint, headers, missing } = at?;
         if let Some(credential) = missing {
-            return Some(Part::Embeddings(Arc::new(WithoutCredential { credential })));
+            return Some(Part::Embeddings(Arc::new(EmbeddingsWithoutCredential { credential })));
         }
         let path = "/embeddings".into();
-        Some(Part::Embeddings(Arc::new(OpenAi { endpoint, path, headers, fields, batch })))
+        Some(Part::Embeddings(Arc::new(OpenAiEmbedder { endpoint, path, headers, fields, batch })))
     }
 }
 
 /// The node `azureOpenAIEmbeddings`.
 struct AzureEmbeddings;
 
-impl Kind for AzureEmbeddings {
+impl NodeKind for AzureEmbeddings {
     fn names(&self) -> &'static [&'static str] {
         &["azureOpenAIEmbeddings"]
     }
@@ -69,36 +70,36 @@ impl Kind for AzureEmbeddings {
         let at = azure(inputs);
         let batch = batch(inputs, 1);
         let Ok(Azure { endpoint, query, headers }) = at? else {
-            return Some(Part::Embeddings(Arc::new(WithoutCredential { credential: AZURE_CREDENTIAL })));
+            return Some(Part::Embeddings(Arc::new(EmbeddingsWithoutCredential { credential: AZURE_CREDENTIAL })));
         };
         let path = format!("/embeddings{query}").into();
         let fields = plain(MODEL);
-        Some(Part::Embeddings(Arc::new(OpenAi { endpoint, path, headers, fields, batch })))
+        Some(Part::Embeddings(Arc::new(OpenAiEmbedder { endpoint, path, headers, fields, batch })))
     }
 }
 
 /// The node `localAIEmbeddings`.
 struct LocalAiEmbeddings;
 
-impl Kind for LocalAiEmbeddings {
+impl NodeKind for LocalAiEmbeddings {
     fn names(&self) -> &'static [&'static str] {
         &["localAIEmbeddings"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let model = connection::model_name(inputs);
-        let at = Place::of_local_ai(inputs);
+        let at = ModelAddress::of_local_ai(inputs);
         let fields = plain(&model?);
-        let Place { endpoint, headers, .. } = at?;
+        let ModelAddress { endpoint, headers, .. } = at?;
         let path = "/embeddings".into();
-        Some(Part::Embeddings(Arc::new(OpenAi { endpoint, path, headers, fields, batch: BATCH })))
+        Some(Part::Embeddings(Arc::new(OpenAiEmbedder { endpoint, path, headers, fields, batch: BATCH })))
     }
 }
 
 /// The node `ollamaEmbedding`.
 struct OllamaEmbeddings;
 
-impl Kind for OllamaEmbeddings {
+impl NodeKind for OllamaEmbeddings {
     fn names(&self) -> &'static [&'static str] {
         &["ollamaEmbedding"]
     }
@@ -113,7 +114,7 @@ impl Kind for OllamaEmbeddings {
             }
         }
         options.insert("use_mmap".to_owned(), inputs.flag("useMMap").unwrap_or(true).into());
-        Some(Part::Embeddings(Arc::new(Ollama { endpoint: endpoint?, model: model?, options })))
+        Some(Part::Embeddings(Arc::new(OllamaEmbedder { endpoint: endpoint?, model: model?, options })))
     }
 }
 
@@ -133,15 +134,15 @@ fn batch(inputs: &mut Inputs<'_, '_, '_>, otherwise: usize) -> usize {
 
 /// A server that speaks as OpenAI's.
 #[derive(Debug)]
-struct OpenAi {
-    endpoint: Endpoint,
+struct OpenAiEmbedder {
+    endpoint: ProviderEndpoint,
     path: Box<str>,
     headers: Headers,
     fields: Map<String, Value>,
     batch: usize,
 }
 
-impl OpenAi {
+impl OpenAiEmbedder {
     async fn ask(&self, input: Value, run: &Run<'_>) -> Result<Vec<Vec<f32>>, Failure> {
         let mut body = self.fields.clone();
         body.insert("input".to_owned(), input);
@@ -152,7 +153,7 @@ impl OpenAi {
     }
 }
 
-impl Embeddings for OpenAi {
+impl Embeddings for OpenAiEmbedder {
     fn embed_all<'a>(&'a self, texts: &'a [String], run: &'a Run<'a>) -> Task<'a, Vec<Vec<f32>>> {
         Box::pin(async move {
             let mut vectors = Vec::with_capacity(texts.len());
@@ -217,13 +218,13 @@ fn unreadable() -> Failure {
 }
 
 #[derive(Debug)]
-struct Ollama {
-    endpoint: Endpoint,
+struct OllamaEmbedder {
+    endpoint: ProviderEndpoint,
     model: String,
     options: Map<String, Value>,
 }
 
-impl Ollama {
+impl OllamaEmbedder {
     async fn ask(&self, texts: &[String], run: &Run<'_>) -> Result<Vec<Vec<f32>>, Failure> {
         #[derive(Deserialize)]
         struct Embedded {
@@ -236,7 +237,7 @@ impl Ollama {
     }
 }
 
-impl Embeddings for Ollama {
+impl Embeddings for OllamaEmbedder {
     fn embed_all<'a>(&'a self, texts: &'a [String], run: &'a Run<'a>) -> Task<'a, Vec<Vec<f32>>> {
         Box::pin(async move {
             let mut vectors = Vec::with_capacity(texts.len());
@@ -253,17 +254,17 @@ impl Embeddings for Ollama {
 }
 
 /// Stands for embeddings whose credential is not configured: nothing is sent anywhere.
-struct WithoutCredential {
+struct EmbeddingsWithoutCredential {
     credential: &'static str,
 }
 
-impl fmt::Debug for WithoutCredential {
+impl fmt::Debug for EmbeddingsWithoutCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WithoutCredential")
     }
 }
 
-impl Embeddings for WithoutCredential {
+impl Embeddings for EmbeddingsWithoutCredential {
     fn embed_all<'a>(&'a self, _: &'a [String], _: &'a Run<'a>) -> Task<'a, Vec<Vec<f32>>> {
         Box::pin(async { Err(connection::no_credential(self.credential)) })
     }
@@ -344,7 +345,7 @@ mod tests {
 
     #[test]
     fn without_a_credential_nothing_is_sent() {
-        for kind in [&OpenAiEmbeddings as &dyn Kind, &AzureEmbeddings] {
+        for kind in [&OpenAiEmbeddings as &dyn NodeKind, &AzureEmbeddings] {
             let part = built(kind, json!({}), false).unwrap();
             assert_eq!(format!("{:?}", part.into_embeddings().unwrap()), "WithoutCredential");
         }

@@ -9,8 +9,8 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::config::content::{self, MOST_DOCUMENT, TooLarge};
+use crate::engine::compile::context::Need;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::workshop::Need;
 use crate::wire::json;
 
 /// Where Flowise keeps files by name.

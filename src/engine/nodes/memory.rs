@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::history::Memory;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&BufferMemory, &BufferWindowMemory];
+pub(super) const KINDS: &[&dyn NodeKind] = &[&BufferMemory, &BufferWindowMemory];
 
 struct BufferMemory;
 
-impl Kind for BufferMemory {
+impl NodeKind for BufferMemory {
     fn names(&self) -> &'static [&'static str] {
         &["bufferMemory"]
     }
@@ -23,7 +23,7 @@ impl Kind for BufferMemory {
 
 struct BufferWindowMemory;
 
-impl Kind for BufferWindowMemory {
+impl NodeKind for BufferWindowMemory {
     fn names(&self) -> &'static [&'static str] {
         &["bufferWindowMemory"]
     }

@@ -12,10 +12,10 @@ pub(crate) mod retrieval;
 pub(crate) mod tools;
 pub(crate) mod utilities;
 
-use super::compile::kind::Kind;
+use super::compile::kind::NodeKind;
 
 /// All but the models, by family.
-pub(crate) const KINDS: &[&[&dyn Kind]] = &[
+pub(crate) const KINDS: &[&[&dyn NodeKind]] = &[
     agents::KINDS,
     chains::KINDS,
     embeddings::KINDS,

@@ -6,20 +6,20 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Message;
-use crate::engine::contract::model::{Ask, ChatModel};
+use crate::engine::contract::model::{ChatModel, ModelRequest};
 use crate::engine::contract::names::OfSettings;
 use crate::engine::contract::node::Moderation;
 use crate::engine::contract::run::Run;
-use crate::engine::provider::Endpoint;
+use crate::engine::provider::ProviderEndpoint;
 use crate::engine::text::header::secret_header;
 use crate::engine::text::mustache::Mustache;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&SimpleModeration, &OpenAiModeration];
+pub(super) const KINDS: &[&dyn NodeKind] = &[&SimpleModeration, &OpenAiModeration];
 
 /// Lines of a deny list times bytes of a question: about a second.
 const MOST_COMPARED: usize = 1 << 32;
@@ -64,7 +64,7 @@ impl Moderations {
 /// The node `inputModerationSimple`: a list of what is denied, compared by a model if there is one.
 struct SimpleModeration;
 
-impl Kind for SimpleModeration {
+impl NodeKind for SimpleModeration {
     fn names(&self) -> &'static [&'static str] {
         &["inputModerationSimple"]
     }
@@ -121,14 +121,14 @@ async fn is_similar(model: &dyn ChatModel, text: &str, denied: &str, run: &Run<'
         "Are these two sentences similar to each other? Only return Yes or No.\nFirst sentence: {text}\nSecond \
          sentence: {denied}"
     );
-    let answered = run.ask(model, Ask::of(&[Message::user(question)])).await?;
+    let answered = run.ask(model, ModelRequest::of(&[Message::user(question)])).await?;
     Ok(answered.text.to_lowercase().contains("yes"))
 }
 
 /// The node `inputModerationOpenAI`.
 struct OpenAiModeration;
 
-impl Kind for OpenAiModeration {
+impl NodeKind for OpenAiModeration {
     fn names(&self) -> &'static [&'static str] {
         &["inputModerationOpenAI"]
     }
@@ -142,19 +142,19 @@ impl Kind for OpenAiModeration {
         let sentence =
             sentence.unwrap_or_else(|| Mustache::plain("Text was found that violates OpenAI's content policy."));
         inputs.ignore(&["credential", "FLOWISE_CREDENTIAL_ID"]);
-        let endpoint = inputs.compiler.workshop.targets.endpoint("https://api.openai.com/v1", None).ok()?;
-        Some(Part::Moderation(Arc::new(OpenAi { endpoint, headers, sentence })))
+        let endpoint = inputs.compiler.context.targets.endpoint("https://api.openai.com/v1", None).ok()?;
+        Some(Part::Moderation(Arc::new(OpenAiModerator { endpoint, headers, sentence })))
     }
 }
 
 #[derive(Debug)]
-struct OpenAi {
-    endpoint: Endpoint,
+struct OpenAiModerator {
+    endpoint: ProviderEndpoint,
     headers: Vec<(HeaderName, HeaderValue)>,
     sentence: Mustache,
 }
 
-impl Moderation for OpenAi {
+impl Moderation for OpenAiModerator {
     fn check<'a>(&'a self, text: &'a str, run: &'a Run<'a>) -> Task<'a, Result<String, String>> {
         Box::pin(async move {
             run.budget().model_call()?;
@@ -181,7 +181,7 @@ mod tests {
         let targets = Targets::alone("local", &Metrics::new().unwrap());
         let endpoint = targets.endpoint(&format!("{origin}/v1"), None).unwrap();
         let headers = vec![(AUTHORIZATION, secret_header("Bearer sk-test").unwrap())];
-        let moderation = OpenAi { endpoint, headers, sentence: Mustache::plain("Not that.") };
+        let moderation = OpenAiModerator { endpoint, headers, sentence: Mustache::plain("Not that.") };
         let checked = within(&json!({ "question": "Q" }), async |run| moderation.check("Q", run).await);
         (checked, heard.recv().unwrap())
     }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::engine::provider::{Endpoint, Targets};
+use crate::engine::provider::{ProviderEndpoint, Targets};
 use crate::engine::text::mustache::Mustache;
 use crate::engine::text::percent::located;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Address {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: ProviderEndpoint,
     pub(crate) origin: String,
     /// Path and query.
     pub(crate) path: Mustache,

@@ -16,7 +16,7 @@ const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 /// An answer that is here.
 #[derive(Debug)]
-pub(crate) struct Received {
+pub(crate) struct ProviderResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,

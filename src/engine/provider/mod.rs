@@ -9,7 +9,7 @@ mod targets;
 pub(crate) use lines::LineBuffer;
 pub(crate) use lines::{Lines, data_of};
 
-pub(crate) use incoming::{Incoming, Received, failure_in_stream};
+pub(crate) use incoming::{Incoming, ProviderResponse, failure_in_stream};
 pub(crate) use targets::Targets;
 
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Where a provider is reached.
 #[derive(Debug, Clone)]
-pub(crate) struct Endpoint {
+pub(crate) struct ProviderEndpoint {
     origin: Arc<Origin>,
     /// The engine's name in the configuration.
     upstream: Arc<str>,
@@ -41,7 +41,7 @@ pub(crate) struct Endpoint {
 }
 
 /// A request to a provider.
-pub(crate) struct Call<'a> {
+pub(crate) struct ProviderCall<'a> {
     pub(crate) method: Method,
     /// Below the endpoint's base, with its query.
     pub(crate) path: &'a str,
@@ -49,7 +49,7 @@ pub(crate) struct Call<'a> {
     pub(crate) body: Bytes,
 }
 
-impl Endpoint {
+impl ProviderEndpoint {
     /// The host, if calls of it are denied.
     pub(crate) fn denied(&self) -> Option<&str> {
         self.denied.as_deref()
@@ -66,10 +66,10 @@ impl Endpoint {
     ) -> Result<Incoming, Failure> {
         let text = serde_json::to_vec(&body).map_err(|error| Failure::flow(error.to_string()))?;
         drop(body);
-        self.send(Call { method: Method::POST, path, headers, body: text.into() }, run).await
+        self.send(ProviderCall { method: Method::POST, path, headers, body: text.into() }, run).await
     }
 
-    pub(crate) async fn send(&self, call: Call<'_>, run: &Run<'_>) -> Result<Incoming, Failure> {
+    pub(crate) async fn send(&self, call: ProviderCall<'_>, run: &Run<'_>) -> Result<Incoming, Failure> {
         let headers = call.headers;
         let answer = self.ask(call, run).await?;
         let status = answer.status;
@@ -84,19 +84,19 @@ impl Endpoint {
     }
 
     /// The whole answer, whatever its status.
-    pub(crate) async fn fetch(&self, call: Call<'_>, run: &Run<'_>) -> Result<Received, Failure> {
+    pub(crate) async fn fetch(&self, call: ProviderCall<'_>, run: &Run<'_>) -> Result<ProviderResponse, Failure> {
         let client::Response { status, headers, body, .. } = self.ask(call, run).await?;
-        Ok(Received { status, headers, body: Incoming { body, secrets: Vec::new() }.whole().await? })
+        Ok(ProviderResponse { status, headers, body: Incoming { body, secrets: Vec::new() }.whole().await? })
     }
 
     /// The answer, whatever its status.
-    pub(crate) async fn ask(&self, call: Call<'_>, run: &Run<'_>) -> Result<client::Response, Failure> {
+    pub(crate) async fn ask(&self, call: ProviderCall<'_>, run: &Run<'_>) -> Result<client::Response, Failure> {
         // A text that met a bound is cut; nothing of it is sent.
         run.budget().check()?;
         if self.denied.is_some() {
             return Err(Failure::flow("requests to this machine and its network are denied by policy"));
         }
-        let Call { method, path, headers, body } = call;
+        let ProviderCall { method, path, headers, body } = call;
         let mut head = RequestHead::new(method, &[&self.base, path]);
         head.field("accept-encoding", &HeaderValue::from_static("identity"));
         head.field("user-agent", &HeaderValue::from_static(concat!("flowgate/", env!("CARGO_PKG_VERSION"))));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Endpoint, PATIENCE};
+use super::{PATIENCE, ProviderEndpoint};
 use crate::client::{ClientTls, Origin, Reach, Timeouts};
 use crate::state::endpoints::{Endpoints, Health};
 #[cfg(test)]
@@ -21,11 +21,11 @@ pub(crate) struct Targets {
     endpoints: Arc<Endpoints>,
     /// Of what a model or a client has a part in.
     outward: Reach,
-    known: Mutex<Known>,
+    known: Mutex<KnownOrigins>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownOrigins {
     origins: HashMap<Arc<Origin>, Arc<Health>>,
     /// Read with the first address that wants it.
     tls: Option<ClientTls>,
@@ -64,7 +64,7 @@ impl Targets {
 
     /// # Errors
     /// What is wrong with the URL.
-    pub(crate) fn endpoint(&self, url: &str, patience: Option<Duration>) -> Result<Endpoint, String> {
+    pub(crate) fn endpoint(&self, url: &str, patience: Option<Duration>) -> Result<ProviderEndpoint, String> {
         self.reached(url, patience, &Reach::Any)
     }
 
@@ -73,11 +73,11 @@ impl Targets {
     ///
     /// # Errors
     /// What is wrong with the URL.
-    pub(crate) fn outward(&self, url: &str, patience: Option<Duration>) -> Result<Endpoint, String> {
+    pub(crate) fn outward(&self, url: &str, patience: Option<Duration>) -> Result<ProviderEndpoint, String> {
         self.reached(url, patience, &self.outward)
     }
 
-    fn reached(&self, url: &str, patience: Option<Duration>, reach: &Reach) -> Result<Endpoint, String> {
+    fn reached(&self, url: &str, patience: Option<Duration>, reach: &Reach) -> Result<ProviderEndpoint, String> {
         let Url { is_https, host, port, path } = Url::read(url)?;
         let denied = (!reach.has_host(&host)).then(|| host.as_str().into());
         let timeouts = Timeouts { connect: CONNECT, response: patience.unwrap_or(PATIENCE) };
@@ -86,11 +86,11 @@ impl Targets {
         let origin =
             Origin::new(&host, port, tls.as_ref(), reach.clone(), timeouts).map_err(|error| error.to_string())?;
         let (origin, health) = known.origin(origin, |origin| self.endpoints.find(&self.upstream, origin));
-        Ok(Endpoint { origin, upstream: Arc::clone(&self.upstream), health, base: path, denied })
+        Ok(ProviderEndpoint { origin, upstream: Arc::clone(&self.upstream), health, base: path, denied })
     }
 }
 
-impl Known {
+impl KnownOrigins {
     fn tls(&mut self) -> Result<ClientTls, String> {
         if self.tls.is_none() {
             self.tls = Some(ClientTls::system().map_err(|error| error.to_string())?);

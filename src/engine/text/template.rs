@@ -8,10 +8,10 @@ use super::variables::text_of;
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Template(Vec<Piece>);
+pub(crate) struct Template(Vec<TemplatePiece>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+enum TemplatePiece {
     Text(String),
     Name(String),
     /// `$vars.x` or `$flow.x`.
@@ -35,7 +35,7 @@ impl Template {
         while let Some((before, after)) = rest.find(['{', '}']).and_then(|at| rest.split_at_checked(at)) {
             pieces.plain.push_str(before);
             if let Some((name, left)) = known(after) {
-                pieces.push(Piece::Known(name.to_owned()));
+                pieces.push(TemplatePiece::Known(name.to_owned()));
                 rest = left;
             } else if let Some(left) = after.strip_prefix("{{") {
                 pieces.plain.push('{');
@@ -45,7 +45,7 @@ impl Template {
                 rest = left;
             } else if let Some(inside) = after.strip_prefix('{') {
                 let (name, left) = inside.split_once('}').ok_or("Invalid prompt schema: Unclosed '{' in template.")?;
-                pieces.push(Piece::Name(name.to_owned()));
+                pieces.push(TemplatePiece::Name(name.to_owned()));
                 rest = left;
             } else {
                 return Err("Invalid prompt schema: Single '}' in template.".to_owned());
@@ -57,14 +57,14 @@ impl Template {
 
     /// A text without places, whatever stands in it.
     pub(crate) fn plain(text: &str) -> Self {
-        Self(vec![Piece::Text(text.to_owned())])
+        Self(vec![TemplatePiece::Text(text.to_owned())])
     }
 
     /// In order, with repeats, as they are written: spaces belong to a name.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
-            Piece::Name(name) => Some(name.as_str()),
-            Piece::Text(_) | Piece::Known(_) => None,
+            TemplatePiece::Name(name) => Some(name.as_str()),
+            TemplatePiece::Text(_) | TemplatePiece::Known(_) => None,
         })
     }
 
@@ -98,9 +98,9 @@ impl Template {
                 break;
             }
             match piece {
-                Piece::Text(plain) => text.push_str(plain),
-                Piece::Known(name) => text.push_str(&known(name).unwrap_or_else(|| format!("{{{name}}}"))),
-                Piece::Name(name) => match values.get(name) {
+                TemplatePiece::Text(plain) => text.push_str(plain),
+                TemplatePiece::Known(name) => text.push_str(&known(name).unwrap_or_else(|| format!("{{{name}}}"))),
+                TemplatePiece::Name(name) => match values.get(name) {
                     Some(Value::String(value)) => text.push_str(value),
                     Some(value) => text.push_str(&value.to_string()),
                     None => return Err(format!("(f-string) Missing value for input {name}")),
@@ -114,23 +114,23 @@ impl Template {
 /// What a template is made of so far.
 #[derive(Default)]
 struct Pieces {
-    pieces: Vec<Piece>,
+    pieces: Vec<TemplatePiece>,
     plain: String,
 }
 
 impl Pieces {
-    fn push(&mut self, piece: Piece) {
+    fn push(&mut self, piece: TemplatePiece) {
         self.flush();
         self.pieces.push(piece);
     }
 
     fn flush(&mut self) {
         if !self.plain.is_empty() {
-            self.pieces.push(Piece::Text(std::mem::take(&mut self.plain)));
+            self.pieces.push(TemplatePiece::Text(std::mem::take(&mut self.plain)));
         }
     }
 
-    fn done(mut self) -> Vec<Piece> {
+    fn done(mut self) -> Vec<TemplatePiece> {
         self.flush();
         self.pieces
     }

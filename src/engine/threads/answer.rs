@@ -11,18 +11,18 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::link::{Room, Teller};
-use super::unanswered::Unanswered;
+use super::error::EngineError;
+use super::link::{StreamRoom, StreamSender};
 use crate::engine::contract::budget::Budget;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::FlowIndex;
 use crate::engine::contract::node::Executed;
-use crate::engine::contract::node::{Reply, Said};
-use crate::engine::contract::request::{Request, Sessions};
+use crate::engine::contract::node::{Reply, ReplyContent};
+use crate::engine::contract::request::{RunRequest, SessionNames};
 use crate::engine::contract::run::{Run, Services};
 use crate::engine::contract::sink::Sink;
-use crate::engine::contract::watch::Watch;
-use crate::engine::flow::{Flow, Plan};
+use crate::engine::contract::watch::RunWatch;
+use crate::engine::flow::{CompiledFlow, FlowPlan};
 use crate::predict::answer::{AnswerFields, AnswerValue, EventName, View};
 use crate::predict::chat_id;
 use crate::predict::report::{Ending, ModelReport};
@@ -35,8 +35,8 @@ use crate::redact::Redactor;
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// One prediction, as it is handed to an engine thread.
-pub(crate) struct Job {
-    pub(crate) flow: Arc<Flow>,
+pub(crate) struct PredictionJob {
+    pub(crate) flow: Arc<CompiledFlow>,
     /// All flows of the engine.
     pub(crate) flows: Arc<FlowIndex>,
     /// Flowise's id of the chatflow, or its public name if it has none.
@@ -55,10 +55,10 @@ pub(crate) struct Job {
     pub(crate) abort: CancellationToken,
     pub(crate) models: Arc<ModelReport>,
     pub(crate) redactor: Arc<Redactor>,
-    pub(crate) teller: Teller,
+    pub(crate) teller: StreamSender,
 }
 
-impl Job {
+impl PredictionJob {
     /// Does it. Whoever asked hears of every outcome; if they go, it ends.
     pub(crate) async fn run(self: Box<Self>, services: Rc<Services>) {
         let Self {
@@ -76,15 +76,15 @@ impl Job {
             redactor,
             teller,
         } = *self;
-        let request = Request { flows, sessions: Sessions::within(namespace), ..question.into() };
+        let request = RunRequest { flows, sessions: SessionNames::within(namespace), ..question.into() };
         if request.is_spoken() {
-            return teller.answer(Err(Unanswered::Spoken));
+            return teller.answer(Err(EngineError::Spoken));
         }
         let overridden = match flow.overridden(&request) {
             Ok(overridden) => overridden,
             Err(failure) => return teller.answer(Err(unanswered(&failure, &redactor))),
         };
-        let watch = Watch::new(
+        let watch = RunWatch::new(
             &services.metrics,
             &chatflow,
             &flow.models,
@@ -93,7 +93,7 @@ impl Job {
             models,
             Arc::clone(&redactor),
         );
-        let is_stream = streaming && flow.face.streams;
+        let is_stream = streaming && flow.info.streams;
         let first_token = || services.metrics.engine.first_token.with_label_values(&[&chatflow]);
         let (sink, view) = if is_stream {
             (Sink::timed(view.into_writer(), first_token(), &watch.report), None)
@@ -116,18 +116,18 @@ impl Job {
                     }
                 }
             };
-            return Telling { teller, sink: &sink, cut }.tell(work).await;
+            return StreamWriter { teller, sink: &sink, cut }.tell(work).await;
         };
         if let Some(reply) = teller.unless_left(answering).await {
             teller.free_chat();
             let answer = reply.map_err(|failure| unanswered(&failure, &redactor));
-            teller.answer(answer.and_then(|reply| view.whole(fields(reply, &request)).ok_or(Unanswered::Unreadable)));
+            teller.answer(answer.and_then(|reply| view.whole(fields(reply, &request)).ok_or(EngineError::Unreadable)));
         }
     }
 }
 
 /// The flow's answer. A flow that goes on after its end was asked for, or its time is over, is dropped.
-async fn reply(flow: &Flow, overridden: Option<&Plan>, run: &Run<'_>) -> Result<Reply, Failure> {
+async fn reply(flow: &CompiledFlow, overridden: Option<&FlowPlan>, run: &Run<'_>) -> Result<Reply, Failure> {
     let overdue = async {
         run.watch.abort.cancelled().await;
         tokio::time::sleep(LAST_WORDS).await;
@@ -149,23 +149,23 @@ async fn reply(flow: &Flow, overridden: Option<&Plan>, run: &Run<'_>) -> Result<
 }
 
 /// What is the caller's own is told apart from what the flow cannot do.
-fn unanswered(failure: &Failure, redactor: &Redactor) -> Unanswered {
+fn unanswered(failure: &Failure, redactor: &Redactor) -> EngineError {
     match failure {
-        Failure::Override(field) => Unanswered::Override(field.clone()),
-        failure => Unanswered::Failed(failure.sentence(redactor)),
+        Failure::Override(field) => EngineError::Override(field.clone()),
+        failure => EngineError::Failed(failure.sentence(redactor)),
     }
 }
 
 /// The fields of an answer in one piece.
-pub(crate) fn fields(reply: Reply, request: &Request) -> AnswerFields<'_> {
+pub(crate) fn fields(reply: Reply, request: &RunRequest) -> AnswerFields<'_> {
     let Reply { said, fields: further, memory, executed, variables } = reply;
     if let Some(executed) = executed {
         return agentflow_fields(said, executed, request);
     }
     let mut fields = AnswerFields::with_capacity(10 + further.len());
     match said {
-        Said::Text(text) => fields.set("text", Value::String(text)),
-        Said::Json(json) => fields.set("json", json),
+        ReplyContent::Text(text) => fields.set("text", Value::String(text)),
+        ReplyContent::Json(json) => fields.set("json", json),
     }
     for (name, value) in further {
         fields.set(name, value);
@@ -187,7 +187,7 @@ pub(crate) fn fields(reply: Reply, request: &Request) -> AnswerFields<'_> {
 }
 
 /// The same of an agentflow's.
-fn agentflow_fields(said: Said, executed: Executed, request: &Request) -> AnswerFields<'_> {
+fn agentflow_fields(said: ReplyContent, executed: Executed, request: &RunRequest) -> AnswerFields<'_> {
     let Executed { id, message, nodes, action } = executed;
     let mut fields = AnswerFields::with_capacity(9);
     fields.set("text", Value::String(said.into_text()));
@@ -209,7 +209,7 @@ fn agentflow_fields(said: Said, executed: Executed, request: &Request) -> Answer
 }
 
 /// The last events of a stream that went well.
-pub(crate) fn tell_end(reply: Reply, request: &Request, sink: &Sink) {
+pub(crate) fn tell_end(reply: Reply, request: &RunRequest, sink: &Sink) {
     use EventName::{Artifacts, FileAnnotations, SourceDocuments, UsedTools};
     for name in [SourceDocuments, UsedTools, Artifacts, FileAnnotations] {
         if let Some(value) = reply.fields.get(name.as_str()) {
@@ -248,13 +248,13 @@ pub(crate) fn tell_failure(failure: &Failure, sink: &Sink, redactor: &Redactor) 
 }
 
 /// A stream, told as fast as it is read: while its reader is behind, the work stands still.
-struct Telling<'a> {
-    teller: Teller,
+struct StreamWriter<'a> {
+    teller: StreamSender,
     sink: &'a Sink,
     cut: CancellationToken,
 }
 
-impl Telling<'_> {
+impl StreamWriter<'_> {
     /// Works on until the end, or for as long as somebody reads.
     async fn tell(self, work: impl Future<Output = Ending>) {
         let mut cut = pin!(self.cut.clone().cancelled_owned());
@@ -266,9 +266,9 @@ impl Telling<'_> {
                 return Poll::Ready(());
             }
             match self.teller.room(cx) {
-                Room::Left => return Poll::Ready(()),
-                Room::Full => return Poll::Pending,
-                Room::Free => {}
+                StreamRoom::Left => return Poll::Ready(()),
+                StreamRoom::Full => return Poll::Pending,
+                StreamRoom::Free => {}
             }
             let ending = match work.as_mut().poll(cx) {
                 Poll::Ready(ending) => Some(ending),

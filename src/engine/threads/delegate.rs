@@ -9,15 +9,15 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::Job;
-use super::link::{Asker, Head, Told, link};
-use super::unanswered::Unanswered;
+use super::answer::PredictionJob;
+use super::error::EngineError;
+use super::link::{Head, StreamPiece, StreamReceiver, link};
 use crate::config::ResponseShape;
 use crate::engine::contract::flows::FlowIndex;
-use crate::engine::flow::Flow;
+use crate::engine::flow::CompiledFlow;
 use crate::engine::threads::EngineThreads;
 use crate::predict::answer::{View, failure};
-use crate::predict::report::{Ending, ModelReport, Slot, StreamReport};
+use crate::predict::report::{Ending, ModelReport, ReportSlot, StreamReport};
 use crate::predict::request::{Prediction, Question};
 use crate::predict::session::Namespace;
 use crate::predict::stream::EventSource;
@@ -25,7 +25,7 @@ use crate::redact::Redactor;
 use crate::state::chats::ChatLease;
 
 /// What an answer needs of its surroundings.
-pub(crate) struct Surroundings<'a> {
+pub(crate) struct PredictionContext<'a> {
     pub(crate) threads: &'a EngineThreads,
     /// How many there are to be, should none have started yet.
     pub(crate) count: &'a dyn Fn() -> NonZeroUsize,
@@ -36,7 +36,7 @@ pub(crate) struct Surroundings<'a> {
     /// Its public name.
     pub(crate) chatflow: &'a Arc<str>,
     pub(crate) cut: &'a CancellationToken,
-    pub(crate) report: &'a Slot<StreamReport>,
+    pub(crate) report: &'a ReportSlot<StreamReport>,
     pub(crate) models: &'a OnceCell<Arc<ModelReport>>,
     /// Keeps the caller's sessions apart from those of others, where the chatflow asks for it.
     pub(crate) namespace: Option<Namespace>,
@@ -49,16 +49,28 @@ pub(crate) struct Surroundings<'a> {
 
 /// The answer to a checked prediction. Dropping it, or the body of a stream, ends the run, model calls included.
 pub(crate) async fn answer(
-    flow: &Arc<Flow>,
+    flow: &Arc<CompiledFlow>,
     prediction: Prediction<Question>,
-    surroundings: Surroundings<'_>,
-) -> Result<Answer, Unanswered> {
-    let Surroundings { threads, count, flows, id, chatflow, cut, report, models, namespace, redactor, view, lease } =
-        surroundings;
+    context: PredictionContext<'_>,
+) -> Result<Answer, EngineError> {
+    let PredictionContext {
+        threads,
+        count,
+        flows,
+        id,
+        chatflow,
+        cut,
+        report,
+        models,
+        namespace,
+        redactor,
+        view,
+        lease,
+    } = context;
     let abort = lease.abort.clone();
     let shape = view.shape();
     let (asker, teller) = link(lease, shape);
-    let job = Box::new(Job {
+    let job = Box::new(PredictionJob {
         flow: Arc::clone(flow),
         flows: Arc::clone(flows),
         id: Arc::clone(id),
@@ -76,12 +88,12 @@ pub(crate) async fn answer(
     // After a reload that brought the first engine there are none yet.
     threads.start(count).map_err(|error| {
         tracing::error!(%error, "cannot start the engine's threads");
-        Unanswered::Busy
+        EngineError::Busy
     })?;
     threads.hand_over(job)?;
     match asker.head().await {
         Head::Whole(answer) => answer.map(Answer::Whole),
-        Head::Stream => Ok(Answer::Events(Events { asker, report: report.begin(), shape })),
+        Head::Stream => Ok(Answer::Events(EngineEvents { asker, report: report.begin(), shape })),
     }
 }
 
@@ -89,19 +101,19 @@ pub(crate) async fn answer(
 pub(crate) enum Answer {
     /// All of it, as the client sees it.
     Whole(Bytes),
-    Events(Events),
+    Events(EngineEvents),
 }
 
 /// A stream that an engine thread tells.
-pub(crate) struct Events {
-    asker: Asker,
+pub(crate) struct EngineEvents {
+    asker: StreamReceiver,
     report: Rc<StreamReport>,
     shape: ResponseShape,
 }
 
-impl EventSource for Events {
+impl EventSource for EngineEvents {
     fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let Told { text, events, ending } = ready!(self.asker.poll_told(cx));
+        let StreamPiece { text, events, ending } = ready!(self.asker.poll_told(cx));
         self.report.events.set(events);
         self.report.ending.set(ending);
         Poll::Ready(Some(text))

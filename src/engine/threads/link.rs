@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::unanswered::Unanswered;
+use super::error::EngineError;
 use crate::config::ResponseShape;
 use crate::engine::contract::sink::MOST_UNREAD;
 use crate::predict::answer::failure;
@@ -25,22 +25,22 @@ pub(crate) const LOST: &str = "The chatflow's run broke off.";
 
 /// Makes the two ends. `lease`: keeps the chat busy until the run is over or nobody waits for it. `shape`: in which what is
 /// told is written.
-pub(crate) fn link(lease: ChatLease, shape: ResponseShape) -> (Asker, Teller) {
-    let state = Mutex::new(State { lease: Some(lease), ..State::default() });
-    let link = Arc::new(Link { state, shape });
-    (Asker(Arc::clone(&link)), Teller(link))
+pub(crate) fn link(lease: ChatLease, shape: ResponseShape) -> (StreamReceiver, StreamSender) {
+    let state = Mutex::new(LinkState { lease: Some(lease), ..LinkState::default() });
+    let link = Arc::new(StreamLink { state, shape });
+    (StreamReceiver(Arc::clone(&link)), StreamSender(link))
 }
 
 /// How an answer begins.
 pub(crate) enum Head {
     /// All of it.
-    Whole(Result<Bytes, Unanswered>),
+    Whole(Result<Bytes, EngineError>),
     /// As a stream.
     Stream,
 }
 
 /// The next of a stream.
-pub(crate) struct Told {
+pub(crate) struct StreamPiece {
     pub(crate) text: Bytes,
     /// Events so far.
     pub(crate) events: u64,
@@ -48,13 +48,13 @@ pub(crate) struct Told {
     pub(crate) ending: Option<Ending>,
 }
 
-struct Link {
-    state: Mutex<State>,
+struct StreamLink {
+    state: Mutex<LinkState>,
     shape: ResponseShape,
 }
 
 #[derive(Default)]
-struct State {
+struct LinkState {
     head: Option<Head>,
     text: Vec<u8>,
     events: u64,
@@ -70,14 +70,14 @@ struct State {
     lease: Option<ChatLease>,
 }
 
-impl Link {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl StreamLink {
+    fn state(&self) -> MutexGuard<'_, LinkState> {
         // Whole between any two statements that may panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes it, and wakes who reads if somebody waits.
-    fn tell(&self, change: impl FnOnce(&mut State)) {
+    fn tell(&self, change: impl FnOnce(&mut LinkState)) {
         let mut state = self.state();
         change(&mut state);
         let reader = state.reader.take();
@@ -96,9 +96,9 @@ fn note(waiting: &mut Option<Waker>, cx: &Context<'_>) {
 }
 
 /// The end of who asks. Dropping it ends the run.
-pub(crate) struct Asker(Arc<Link>);
+pub(crate) struct StreamReceiver(Arc<StreamLink>);
 
-impl Asker {
+impl StreamReceiver {
     pub(crate) async fn head(&self) -> Head {
         std::future::poll_fn(|cx| {
             let mut state = self.0.state();
@@ -112,7 +112,7 @@ impl Asker {
     }
 
     /// All that has come of a stream.
-    pub(crate) fn poll_told(&self, cx: &Context<'_>) -> Poll<Told> {
+    pub(crate) fn poll_told(&self, cx: &Context<'_>) -> Poll<StreamPiece> {
         let mut state = self.0.state();
         if state.text.is_empty() && state.ending.is_none() {
             note(&mut state.reader, cx);
@@ -120,7 +120,7 @@ impl Asker {
         }
         let was_full = state.text.len() >= MOST_UNREAD;
         let text = Bytes::from(std::mem::take(&mut state.text));
-        let told = Told { text, events: state.events, ending: state.ending };
+        let told = StreamPiece { text, events: state.events, ending: state.ending };
         let writer = state.writer.take_if(|_| was_full);
         drop(state);
         if let Some(writer) = writer {
@@ -130,7 +130,7 @@ impl Asker {
     }
 }
 
-impl Drop for Asker {
+impl Drop for StreamReceiver {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.is_left = true;
@@ -146,7 +146,7 @@ impl Drop for Asker {
 
 /// Whether a run may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Room {
+pub(crate) enum StreamRoom {
     Free,
     /// Not before more is read.
     Full,
@@ -155,24 +155,24 @@ pub(crate) enum Room {
 }
 
 /// The end of who computes. Dropped before the answer is told, it says that the run broke off.
-pub(crate) struct Teller(Arc<Link>);
+pub(crate) struct StreamSender(Arc<StreamLink>);
 
-impl Teller {
+impl StreamSender {
     /// Whether there is room for more; the task is woken when that changes.
-    pub(crate) fn room(&self, cx: &Context<'_>) -> Room {
+    pub(crate) fn room(&self, cx: &Context<'_>) -> StreamRoom {
         let mut state = self.0.state();
         if state.is_left {
-            return Room::Left;
+            return StreamRoom::Left;
         }
         note(&mut state.writer, cx);
-        if state.text.len() < MOST_UNREAD { Room::Free } else { Room::Full }
+        if state.text.len() < MOST_UNREAD { StreamRoom::Free } else { StreamRoom::Full }
     }
 
     /// `None`: nobody waits for it any more.
     pub(crate) async fn unless_left<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = std::pin::pin!(work);
         std::future::poll_fn(|cx| match self.room(cx) {
-            Room::Left => Poll::Ready(None),
+            StreamRoom::Left => Poll::Ready(None),
             _ => Pin::as_mut(&mut work).poll(cx).map(Some),
         })
         .await
@@ -185,7 +185,7 @@ impl Teller {
     }
 
     /// An answer in one piece.
-    pub(crate) fn answer(self, answer: Result<Bytes, Unanswered>) {
+    pub(crate) fn answer(self, answer: Result<Bytes, EngineError>) {
         self.free_chat();
         self.0.tell(|state| {
             state.head = Some(Head::Whole(answer));
@@ -215,7 +215,7 @@ impl Teller {
     }
 }
 
-impl Drop for Teller {
+impl Drop for StreamSender {
     fn drop(&mut self) {
         let state = self.0.state();
         let (is_told, is_left) = (state.is_told, state.is_left);
@@ -231,7 +231,7 @@ impl Drop for Teller {
                 state.text.extend_from_slice(words.as_bytes());
                 state.ending = Some(Ending::ErrorEvent);
             } else {
-                state.head = Some(Head::Whole(Err(Unanswered::Lost)));
+                state.head = Some(Head::Whole(Err(EngineError::Lost)));
             }
         });
     }
@@ -254,11 +254,11 @@ mod tests {
         }
     }
 
-    fn linked() -> (Asker, Teller) {
+    fn linked() -> (StreamReceiver, StreamSender) {
         linked_in(ResponseShape::Flowise)
     }
 
-    fn linked_in(shape: ResponseShape) -> (Asker, Teller) {
+    fn linked_in(shape: ResponseShape) -> (StreamReceiver, StreamSender) {
         link(Arc::new(crate::state::chats::Chats::default()).begin("engine", "chat").now().unwrap(), shape)
     }
 
@@ -283,20 +283,20 @@ mod tests {
         let woken = Arc::new(Counting::default());
         let waker = Waker::from(Arc::clone(&woken));
         let cx = Context::from_waker(&waker);
-        assert_eq!(teller.room(&cx), Room::Free);
+        assert_eq!(teller.room(&cx), StreamRoom::Free);
         teller.tell(&mut vec![b'x'; MOST_UNREAD], 1, None);
-        assert_eq!(teller.room(&cx), Room::Full);
+        assert_eq!(teller.room(&cx), StreamRoom::Full);
         assert!(asker.poll_told(&Context::from_waker(Waker::noop())).is_ready());
-        assert_eq!((woken.0.load(Ordering::SeqCst), teller.room(&cx)), (1, Room::Free));
+        assert_eq!((woken.0.load(Ordering::SeqCst), teller.room(&cx)), (1, StreamRoom::Free));
         drop(asker);
-        assert_eq!((woken.0.load(Ordering::SeqCst), teller.room(&cx)), (2, Room::Left));
+        assert_eq!((woken.0.load(Ordering::SeqCst), teller.room(&cx)), (2, StreamRoom::Left));
     }
 
     #[tokio::test]
     async fn a_run_that_breaks_off_is_answered_for() {
         let (asker, teller) = linked();
         drop(teller);
-        assert!(matches!(asker.head().await, Head::Whole(Err(Unanswered::Lost))));
+        assert!(matches!(asker.head().await, Head::Whole(Err(EngineError::Lost))));
         for shape in [ResponseShape::Flowise, ResponseShape::Message] {
             let (asker, teller) = linked_in(shape);
             teller.tell(&mut Vec::new(), 0, None);

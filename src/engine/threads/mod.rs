@@ -6,8 +6,8 @@
 
 pub(crate) mod answer;
 pub(crate) mod delegate;
+pub(crate) mod error;
 pub(crate) mod link;
-pub(crate) mod unanswered;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::answer::Job;
-use self::unanswered::Unanswered;
+use self::answer::PredictionJob;
+use self::error::EngineError;
 use crate::engine::contract::memory::Store;
 use crate::engine::contract::run::Services;
 use crate::telemetry::metrics::Metrics;
@@ -38,15 +38,15 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 /// See the module. The threads start with the first engine.
 #[derive(Debug)]
 pub(crate) struct EngineThreads {
-    means: Means,
-    seats: OnceLock<Box<[Seat]>>,
+    means: ThreadResources,
+    seats: OnceLock<Box<[ThreadHandle]>>,
     starting: Mutex<Vec<JoinHandle<()>>>,
     stop: CancellationToken,
 }
 
 /// What all threads share.
 #[derive(Debug, Clone)]
-struct Means {
+struct ThreadResources {
     metrics: Arc<Metrics>,
     /// What chats remember.
     memory: Arc<dyn Store>,
@@ -54,8 +54,8 @@ struct Means {
 
 /// One thread, as those see it that have work for it.
 #[derive(Debug)]
-struct Seat {
-    queue: mpsc::Sender<(Box<Job>, Instant)>,
+struct ThreadHandle {
+    queue: mpsc::Sender<(Box<PredictionJob>, Instant)>,
     load: Arc<Load>,
 }
 
@@ -69,7 +69,7 @@ struct Load {
 impl EngineThreads {
     pub(crate) fn new(metrics: &Arc<Metrics>, memory: Arc<dyn Store>) -> Self {
         Self {
-            means: Means { metrics: Arc::clone(metrics), memory },
+            means: ThreadResources { metrics: Arc::clone(metrics), memory },
             seats: OnceLock::new(),
             starting: Mutex::default(),
             stop: CancellationToken::new(),
@@ -97,21 +97,21 @@ impl EngineThreads {
                 EngineThread { means: self.means.clone(), jobs, load: Arc::clone(&load), stop: self.stop.clone() };
             let named = std::thread::Builder::new().name(format!("engine-{number}"));
             threads.push(named.spawn(move || thread.run())?);
-            seats.push(Seat { queue, load });
+            seats.push(ThreadHandle { queue, load });
         }
         let _ = self.seats.set(seats.into());
         Ok(())
     }
 
     /// Hands a prediction to the thread that has least to do.
-    pub(crate) fn hand_over(&self, job: Box<Job>) -> Result<(), Unanswered> {
+    pub(crate) fn hand_over(&self, job: Box<PredictionJob>) -> Result<(), EngineError> {
         let least = self.seats.get().and_then(|seats| seats.iter().min_by_key(|seat| seat.load.now()));
-        let seat = least.ok_or(Unanswered::Busy)?;
+        let seat = least.ok_or(EngineError::Busy)?;
         seat.load.waiting.fetch_add(1, Ordering::Relaxed);
         seat.queue.try_send((job, Instant::now())).map_err(|error| {
             seat.load.waiting.fetch_sub(1, Ordering::Relaxed);
             drop(error);
-            Unanswered::Busy
+            EngineError::Busy
         })
     }
 
@@ -152,8 +152,8 @@ fn yield_to_workers() {
 
 /// A thread that has not begun.
 struct EngineThread {
-    means: Means,
-    jobs: mpsc::Receiver<(Box<Job>, Instant)>,
+    means: ThreadResources,
+    jobs: mpsc::Receiver<(Box<PredictionJob>, Instant)>,
     load: Arc<Load>,
     stop: CancellationToken,
 }
@@ -183,7 +183,7 @@ impl EngineThread {
         while let Some(Some((job, handed_over))) = self.stop.run_until_cancelled(self.jobs.recv()).await {
             self.load.waiting.fetch_sub(1, Ordering::Relaxed);
             began.observe(handed_over.elapsed().as_secs_f64());
-            let run = Counted::new(&self.load, &services);
+            let run = RunGuard::new(&self.load, &services);
             let services = Rc::clone(&services);
             // A run that panics takes nothing with it but itself: its end of the link tells.
             tokio::task::spawn_local(async move {
@@ -195,18 +195,18 @@ impl EngineThread {
     }
 
     fn services(&self) -> Rc<Services> {
-        let Means { metrics, memory } = self.means.clone();
+        let ThreadResources { metrics, memory } = self.means.clone();
         Rc::new(Services::new(metrics, memory))
     }
 }
 
 /// One run, counted until it is over.
-struct Counted {
+struct RunGuard {
     load: Arc<Load>,
     services: Rc<Services>,
 }
 
-impl Counted {
+impl RunGuard {
     fn new(load: &Arc<Load>, services: &Rc<Services>) -> Self {
         load.running.fetch_add(1, Ordering::Relaxed);
         services.metrics.engine.runs.inc();
@@ -214,7 +214,7 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for RunGuard {
     fn drop(&mut self) {
         self.load.running.fetch_sub(1, Ordering::Relaxed);
         self.services.metrics.engine.runs.dec();
@@ -225,7 +225,7 @@ impl Drop for Counted {
 mod tests {
     use serde_json::json;
 
-    use super::link::{Asker, Head, link};
+    use super::link::{Head, StreamReceiver, link};
     use super::*;
     use crate::engine::memory::InProcess;
     use crate::engine::testing::flow;
@@ -234,7 +234,7 @@ mod tests {
     use crate::state::chats::Chats;
 
     /// A prediction of an LLM chain with that kind of model.
-    fn job(model: &str) -> (Asker, Box<Job>) {
+    fn job(model: &str) -> (StreamReceiver, Box<PredictionJob>) {
         let chain = json!({ "model": "{{m_0.data.instance}}", "prompt": "{{p_0.data.instance}}" });
         let prompt = json!({ "template": "{q}" });
         let nodes = [("m_0", model, json!({})), ("p_0", "promptTemplate", prompt), ("end_0", "llmChain", chain)];
@@ -242,7 +242,7 @@ mod tests {
         let abort = lease.abort.clone();
         let view = View::default();
         let (asker, teller) = link(lease, view.shape());
-        let job = Box::new(Job {
+        let job = Box::new(PredictionJob {
             flow: Arc::new(flow(&nodes).unwrap()),
             flows: Arc::default(),
             id: "flow".into(),
@@ -260,7 +260,7 @@ mod tests {
         (asker, job)
     }
 
-    async fn answered(threads: &EngineThreads, model: &str) -> Unanswered {
+    async fn answered(threads: &EngineThreads, model: &str) -> EngineError {
         let (asker, job) = job(model);
         threads.hand_over(job).unwrap();
         let Head::Whole(Err(unanswered)) = asker.head().await else { panic!("no model answers here") };
@@ -275,7 +275,7 @@ mod tests {
     async fn a_run_that_panics_takes_nothing_with_it() {
         let threads = threads();
         threads.start(|| NonZeroUsize::MIN).unwrap();
-        assert_eq!(answered(&threads, "panickingModel").await, Unanswered::Lost);
+        assert_eq!(answered(&threads, "panickingModel").await, EngineError::Lost);
         let unanswered = answered(&threads, "testModel").await;
         assert!(format!("{unanswered:?}").contains("did not answer in time"), "{unanswered:?}");
         // It is counted out after its answer is on the way.
@@ -287,7 +287,7 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(20), counted_out).await.unwrap();
         threads.stop().await;
         // Nobody begins it any more, and whoever asks is told.
-        assert_eq!(threads.hand_over(job("testModel").1), Err(Unanswered::Busy));
+        assert_eq!(threads.hand_over(job("testModel").1), Err(EngineError::Busy));
     }
 
     #[tokio::test]
@@ -295,10 +295,10 @@ mod tests {
         let threads = threads();
         // A thread that begins nothing.
         let (queue, _jobs) = mpsc::channel(1);
-        threads.seats.set([Seat { queue, load: Arc::default() }].into()).unwrap();
+        threads.seats.set([ThreadHandle { queue, load: Arc::default() }].into()).unwrap();
         let (_asker, first) = job("testModel");
         assert_eq!(threads.hand_over(first), Ok(()));
-        assert_eq!(threads.hand_over(job("testModel").1), Err(Unanswered::Busy));
+        assert_eq!(threads.hand_over(job("testModel").1), Err(EngineError::Busy));
         assert_eq!(threads.seats.get().unwrap()[0].load.now(), (1, 0));
     }
 }

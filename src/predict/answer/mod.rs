@@ -6,13 +6,13 @@
 
 mod event;
 mod fields;
+mod filter;
 mod flowise;
 mod message;
 mod output;
 mod passing;
 mod rename;
 mod renderer;
-mod screen;
 mod writer;
 
 use std::sync::Arc;
@@ -21,13 +21,13 @@ use bytes::Bytes;
 
 pub(crate) use self::event::{AnswerEvent, AnswerValue, EventName};
 pub(crate) use self::fields::AnswerFields;
+use self::filter::Allowed;
 use self::output::AnswerOutput;
 use self::passing::RecordView;
 pub(crate) use self::passing::StreamView;
 use self::rename::Rename;
 pub(crate) use self::rename::Renamer;
 use self::renderer::renderer;
-use self::screen::Allowed;
 pub(crate) use self::writer::EventWriter;
 use super::events::Records;
 use super::session::ChatIds;

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
+use super::filter::Allowed;
 use super::rename::Renamer;
-use super::screen::Allowed;
 use super::writer::EventWriter;
 use crate::predict::events::{Records, error_and_end};
 

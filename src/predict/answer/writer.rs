@@ -6,11 +6,11 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::event::{AnswerEvent, AnswerValue, EventName};
+use super::filter::{Allowed, RawEvent};
 use super::rename::Renamer;
 use super::renderer::{Renderer, renderer};
-use super::screen::{Allowed, RawEvent};
 use crate::config::ResponseShape;
-use crate::predict::events::{KEEP_ALIVE, Step, data_of};
+use crate::predict::events::{KEEP_ALIVE, RecordAction, data_of};
 use crate::wire::json::sound;
 
 /// Room that is kept from one event to the next.
@@ -64,19 +64,19 @@ impl EventWriter {
     }
 
     /// A record of Flowise's.
-    pub(super) fn record(&mut self, record: &[u8]) -> Step {
+    pub(super) fn record(&mut self, record: &[u8]) -> RecordAction {
         let Some(data) = data_of(record) else {
             let is_comment = record.first() == Some(&b':');
-            return if is_comment { Step::Replace(KEEP_ALIVE) } else { Step::Drop };
+            return if is_comment { RecordAction::Replace(KEEP_ALIVE) } else { RecordAction::Drop };
         };
         let data = sound(&data);
-        let Ok(RawEvent { event, data }) = serde_json::from_str(&data) else { return Step::Drop };
+        let Ok(RawEvent { event, data }) = serde_json::from_str(&data) else { return RecordAction::Drop };
         if let Some(name) = EventName::of(&event) {
             self.write(AnswerEvent { name, data: AnswerValue::Raw(Cow::Borrowed(data.unwrap_or(RawValue::NULL))) });
         }
         match std::mem::take(&mut self.text) {
-            text if text.is_empty() => Step::Drop,
-            text => Step::Replace(Bytes::from(text)),
+            text if text.is_empty() => RecordAction::Drop,
+            text => RecordAction::Replace(Bytes::from(text)),
         }
     }
 

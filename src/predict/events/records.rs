@@ -16,7 +16,7 @@ const LONGEST: usize = 16 * 1024 * 1024;
 
 /// What becomes of a record.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum RecordAction {
     Pass,
     Drop,
     Replace(Bytes),
@@ -49,7 +49,7 @@ impl Records {
     pub(crate) fn take(
         &mut self,
         piece: Bytes,
-        mut step: impl FnMut(&[u8]) -> Step,
+        mut step: impl FnMut(&[u8]) -> RecordAction,
         early: impl Fn(&str) -> Option<bool>,
     ) -> Bytes {
         let mut shown = Shown::default();
@@ -115,11 +115,11 @@ impl Records {
 struct Shown(Vec<Bytes>);
 
 impl Shown {
-    fn step(&mut self, record: Bytes, step: &mut impl FnMut(&[u8]) -> Step) {
+    fn step(&mut self, record: Bytes, step: &mut impl FnMut(&[u8]) -> RecordAction) {
         match step(&record) {
-            Step::Pass => self.push(record),
-            Step::Drop => {}
-            Step::Replace(text) => self.push(text),
+            RecordAction::Pass => self.push(record),
+            RecordAction::Drop => {}
+            RecordAction::Replace(text) => self.push(text),
         }
     }
 
@@ -221,7 +221,7 @@ mod tests {
         let mut records = Records::default();
         let mut shown = Vec::new();
         for piece in text.as_bytes().chunks(100) {
-            shown.extend_from_slice(&records.take(Bytes::copy_from_slice(piece), |_| Step::Pass, early));
+            shown.extend_from_slice(&records.take(Bytes::copy_from_slice(piece), |_| RecordAction::Pass, early));
         }
         assert!(shown == text.as_bytes());
         assert_eq!(asked.get(), 3);

@@ -7,7 +7,7 @@ use crate::wire::refusal::Refusal;
 const CHAT_PART: &str = "chatId";
 
 /// What a part is, by its head.
-pub(super) enum Part {
+pub(super) enum FormPart {
     File { name: String, media_type: String },
     Chat,
     Base64,
@@ -15,7 +15,7 @@ pub(super) enum Part {
 
 /// Fields that say how a part is framed, or what nobody asked, are no matter: a part is written anew, and RFC 7578,
 /// section 4.8, has them ignored. `OkHttp` sends `Content-Length`, Apache's client `Content-Transfer-Encoding`.
-pub(super) fn read_head(head: &[u8]) -> Result<Part, Refusal> {
+pub(super) fn read_head(head: &[u8]) -> Result<FormPart, Refusal> {
     let mut fields = [httparse::EMPTY_HEADER; 16];
     let unreadable = || malformed("A part's head cannot be read.");
     let Ok(httparse::Status::Complete((_, fields))) = httparse::parse_headers(head, &mut fields) else {
@@ -42,8 +42,8 @@ pub(super) fn read_head(head: &[u8]) -> Result<Part, Refusal> {
     let is_file = ["filename", "filename*"].iter().any(|name| parameter(disposition, name).is_some());
     match parameter(disposition, "name").as_deref() {
         Some(PART) if is_form_data => {}
-        Some(CHAT_PART) if is_form_data && !is_file => return Ok(Part::Chat),
-        Some(BASE64_PART) if is_form_data && !is_file => return Ok(Part::Base64),
+        Some(CHAT_PART) if is_form_data && !is_file => return Ok(FormPart::Chat),
+        Some(BASE64_PART) if is_form_data && !is_file => return Ok(FormPart::Base64),
         _ => return Err(malformed("The only parts that are understood are files, chatId and base64.")),
     }
     let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
@@ -51,7 +51,7 @@ pub(super) fn read_head(head: &[u8]) -> Result<Part, Refusal> {
     if !media_type.bytes().all(is_token) {
         return Err(unreadable());
     }
-    Ok(Part::File { name: file_name(disposition)?, media_type: media_type.to_ascii_lowercase() })
+    Ok(FormPart::File { name: file_name(disposition)?, media_type: media_type.to_ascii_lowercase() })
 }
 
 /// `filename*` counts before `filename`, which stands there for those who cannot read it (RFC 6266, section 4.3).

@@ -35,13 +35,13 @@ pub(crate) struct Prediction<C = Bytes> {
 }
 
 /// What is made of the fields of a checked body.
-pub(crate) trait Checked: Sized {
+pub(crate) trait CheckedRequest: Sized {
     /// `length`: of the body.
     fn of(fields: Object<'_>, length: usize) -> Result<Self, Refusal>;
 }
 
 /// A body again, for an upstream.
-impl Checked for Bytes {
+impl CheckedRequest for Bytes {
     fn of(fields: Object<'_>, length: usize) -> Result<Self, Refusal> {
         // Two ids and what is forced.
         let around = length + 256;
@@ -66,7 +66,7 @@ pub(crate) struct Caller<'a> {
 }
 
 /// Checks a body against the chatflow's policy and applies what the gateway forces.
-pub(crate) fn check<C: Checked>(
+pub(crate) fn check<C: CheckedRequest>(
     body: &[u8],
     chatflow: &Chatflow,
     caller: &Caller<'_>,

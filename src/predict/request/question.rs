@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Checked;
+use super::CheckedRequest;
 use crate::predict::json::{Json, Object};
 use crate::wire::refusal::Refusal;
 
@@ -41,7 +41,7 @@ pub(crate) struct Upload {
     pub(crate) data: String,
 }
 
-impl Checked for Question {
+impl CheckedRequest for Question {
     fn of(mut fields: Object<'_>, _length: usize) -> Result<Self, Refusal> {
         let mut overrides = map(fields.take("overrideConfig"));
         let vars = if let Some(Value::Object(vars)) = overrides.remove("vars") { vars } else { Map::new() };

@@ -3,21 +3,21 @@
 use std::cell::Cell;
 
 use super::super::json::{Json, Object, shown};
-use super::super::runs::{LongRun, RunLimit, measure};
+use super::super::runs::{LetterRunLimit, LongRun, measure};
 use crate::config::Chatflow;
 use crate::wire::refusal::{Refusal, Rule};
 
 /// Bounds of the texts of one request.
 pub(super) struct TextBounds<'a> {
     pub(super) chatflow: &'a Chatflow,
-    limit: RunLimit,
+    limit: LetterRunLimit,
     /// What long words have cost so far.
     spent: Cell<u64>,
 }
 
 impl<'a> TextBounds<'a> {
     pub(super) fn new(chatflow: &'a Chatflow) -> Self {
-        Self { chatflow, limit: RunLimit::new(chatflow.max_word_chars), spent: Cell::new(0) }
+        Self { chatflow, limit: LetterRunLimit::new(chatflow.max_word_chars), spent: Cell::new(0) }
     }
 
     /// What is said in a question's place.

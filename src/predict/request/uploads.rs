@@ -89,7 +89,7 @@ enum UploadKind {
 }
 
 impl UploadKind {
-    fn told(self, name: &str, declared: &str) -> Result<&'static files::Kind, Refusal> {
+    fn told(self, name: &str, declared: &str) -> Result<&'static files::FileKind, Refusal> {
         match self {
             Self::File => files::check_name_and_type(name, declared).map_err(unfit),
             Self::Recording => {

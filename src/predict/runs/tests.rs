@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn measured(text: &str, most: usize) -> Result<u64, LongRun> {
-    measure(text, RunLimit::new(most), 0)
+    measure(text, LetterRunLimit::new(most), 0)
 }
 
 #[test]
@@ -55,8 +55,8 @@ fn long_runs_are_counted_together() {
     let question = ["漢".repeat(1060), "漢".repeat(1060)].join(" ");
     let spent = measured(&question, 1000).unwrap();
     assert_eq!(spent, 2 * 3180 * 3180);
-    assert_eq!(measure("漢漢".repeat(50).as_str(), RunLimit::new(1000), spent), Err(LongRun::Together));
-    assert_eq!(measure(&"word ".repeat(100_000), RunLimit::new(1000), spent), Ok(spent));
+    assert_eq!(measure("漢漢".repeat(50).as_str(), LetterRunLimit::new(1000), spent), Err(LongRun::Together));
+    assert_eq!(measure(&"word ".repeat(100_000), LetterRunLimit::new(1000), spent), Ok(spent));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn marks_are_known() {
 proptest! {
     #[test]
     fn the_short_way_finds_what_the_long_way_finds(text in "([a-z]{1,9}[ =\n]|[=漢\n😀]{1,400}|[a-z]{100,300}|[0-9]{0,5}){0,20}") {
-        let limit = RunLimit::new(300);
+        let limit = LetterRunLimit::new(300);
         let mut runs = Runs::new(limit, 0);
         let whole = runs.push(&text).and_then(|()| runs.end());
         prop_assert_eq!(measure(&text, limit, 0), whole);
@@ -85,7 +85,7 @@ proptest! {
         bytes in prop::collection::vec(prop::sample::select(&b"a= \n\xe6\xbc\xa2\xff\xf0\x9f\x98\x80"[..]), 0..60),
         at in 0..60_usize,
     ) {
-        let limit = RunLimit::new(5);
+        let limit = LetterRunLimit::new(5);
         let (first, second) = bytes.split_at(at.min(bytes.len()));
         let mut runs = ByteRuns::new(limit, 0);
         let in_pieces = runs.push(first).and_then(|()| runs.push(second)).and_then(|()| runs.end());

@@ -5,33 +5,33 @@ mod calls;
 
 use serde_json::{Map, Value, json};
 
-use self::approval::Turn;
+use self::approval::ModelTurn;
 use super::super::inputs::refuse_if_set;
 use super::super::knowledge;
 use super::super::structured;
 use super::super::talk::{self, Talk};
-use super::super::tools::{Ready, Slot};
-use super::speaker::{Clock, Said, Speaker, add_thoughts, formed, pretty, tell_end};
-use crate::engine::agentflow::step::{Kind, Outcome, Step, Then, Visit};
+use super::super::tools::{NodeTool, Ready};
+use super::speaker::{AnswerHandling, ModelCaller, Stopwatch, add_thoughts, formed, pretty, tell_end};
+use crate::engine::agentflow::step::{NextStep, Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{Message, ToolSpec};
-use crate::engine::contract::model::{Answered, Ask};
+use crate::engine::contract::model::{ModelAnswer, ModelRequest};
 use crate::engine::contract::node::Document;
 use crate::predict::answer::EventName;
 
 /// The node `agentAgentflow`.
-pub(super) struct Agent;
+pub(super) struct AgentNode;
 
-impl Kind for Agent {
+impl StepKind for AgentNode {
     fn name(&self) -> &'static str {
         "agentAgentflow"
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
-        let speaker = Speaker::read("agent", inputs);
-        let said = Speaker::read_rest("agent", inputs);
+        let speaker = ModelCaller::read("agent", inputs);
+        let said = ModelCaller::read_rest("agent", inputs);
         let knowledge = knowledge::read("agentKnowledgeDocumentStores", inputs);
         refuse_if_set(
             inputs,
@@ -46,7 +46,7 @@ impl Kind for Agent {
             .map(|tool| {
                 let kind = tool.get("agentSelectedTool").and_then(Value::as_str).unwrap_or_default();
                 let asks_first = asks_first(tool);
-                Slot::read(kind, tool.get("agentSelectedToolConfig"), asks_first, "agentTools", inputs)
+                NodeTool::read(kind, tool.get("agentSelectedToolConfig"), asks_first, "agentTools", inputs)
             })
             .collect();
         let tools = tools.into_iter().collect::<Option<Vec<_>>>();
@@ -61,23 +61,23 @@ pub(in crate::engine::agentflow) fn asks_first(tool: &Value) -> bool {
 
 #[derive(Debug)]
 struct Acts {
-    speaker: Speaker,
-    said: Said,
-    tools: Vec<Slot>,
+    speaker: ModelCaller,
+    said: AnswerHandling,
+    tools: Vec<NodeTool>,
     /// What searches document stores.
     knowledge: Vec<Ready>,
 }
 
 impl Step for Acts {
-    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+    fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move { self.act(visit).await.map_err(|failure| failure.within("Error in Agent node")) })
     }
 }
 
 /// An agent at work.
-struct Work<'a> {
+struct AgentRun<'a> {
     agent: &'a Acts,
-    visit: &'a Visit<'a>,
+    visit: &'a StepContext<'a>,
     tools: Vec<Ready>,
     specs: Vec<ToolSpec>,
     talk: Talk,
@@ -89,7 +89,7 @@ struct Work<'a> {
     /// Tokens that calls of tools took, counted as Flowise does.
     tokens: u64,
     thoughts: Vec<String>,
-    turn: Turn,
+    turn: ModelTurn,
     waits: Option<Waits>,
 }
 
@@ -101,12 +101,12 @@ struct Waits {
 }
 
 impl Acts {
-    async fn act(&self, visit: &Visit<'_>) -> Result<Outcome, Failure> {
+    async fn act(&self, visit: &StepContext<'_>) -> Result<StepOutcome, Failure> {
         let mut tools: Vec<Ready> = self.tools.iter().flat_map(|slot| slot.tools(visit.scope)).collect();
         tools.extend_from_slice(&self.knowledge);
         let available: Vec<Value> = tools.iter().map(Ready::shown).collect();
         let schema = self.said.schema(visit)?;
-        let mut work = Work {
+        let mut work = AgentRun {
             agent: self,
             visit,
             specs: specs(&tools),
@@ -118,10 +118,10 @@ impl Acts {
             sources: Vec::new(),
             tokens: 0,
             thoughts: Vec::new(),
-            turn: Turn::default(),
+            turn: ModelTurn::default(),
             waits: None,
         };
-        let clock = Clock::start();
+        let clock = Stopwatch::start();
         let mut answered = if let Some(answer) = visit.answer {
             work.resume(answer).await?
         } else {
@@ -142,7 +142,7 @@ impl Acts {
         if let (Some(schema), None) = (&schema, &work.waits) {
             let asked =
                 [Message::user(format!("Convert the following response to the structured output format: {text}"))];
-            let ask = Ask { schema: Some((structured::NAME, schema)), ..Ask::of(&asked) };
+            let ask = ModelRequest { schema: Some((structured::NAME, schema)), ..ModelRequest::of(&asked) };
             answered = visit.run.ask(&*self.speaker.model, ask).await?;
             (fields, _) = formed(&answered)?;
             text = format!("```json\n{}\n```", pretty(&Value::Object(fields.clone())));
@@ -167,8 +167,8 @@ impl Acts {
         }
         turns.push(own);
         let input = self.speaker.given(visit, work.talk.shown);
-        let then = work.waits.map_or(Then::Next, |Waits { pending, calls }| Then::Wait { pending, calls });
-        Ok(Outcome::new(input, Value::Object(output)).with_state(state).saying(turns).then(then))
+        let then = work.waits.map_or(NextStep::Next, |Waits { pending, calls }| NextStep::Wait { pending, calls });
+        Ok(StepOutcome::new(input, Value::Object(output)).with_state(state).saying(turns).then(then))
     }
 }
 
@@ -176,11 +176,11 @@ fn specs(tools: &[Ready]) -> Vec<ToolSpec> {
     tools.iter().map(|ready| ready.tool.spec().clone()).collect()
 }
 
-fn total(answered: &Answered) -> u64 {
+fn total(answered: &ModelAnswer) -> u64 {
     answered.usage_metadata.get("total_tokens").and_then(Value::as_u64).unwrap_or_default()
 }
 
-impl Work<'_> {
+impl AgentRun<'_> {
     fn tell_used(&self) {
         if !self.visit.is_last {
             return;
@@ -197,7 +197,7 @@ impl Work<'_> {
     fn describe(
         &self,
         output: &mut Map<String, Value>,
-        answered: &Answered,
+        answered: &ModelAnswer,
         available: Vec<Value>,
         fields: &Map<String, Value>,
     ) {

@@ -6,9 +6,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::super::values::shown as text_of;
+use super::super::values::text_of;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::text::mustache::{Dialect, Fields, JsonTemplate, Mustache, Names};
+use crate::engine::text::mustache::{Dialect, FieldTemplates, JsonTemplate, Mustache, Names};
 use crate::engine::text::percent::pairs;
 use crate::engine::text::size::bytes_of_json;
 use crate::predict::chat_id;
@@ -20,15 +20,15 @@ const TEXT: &str = "text/plain";
 
 /// See the module.
 #[derive(Debug)]
-pub(super) enum Body {
+pub(super) enum BodyTemplate {
     None,
     Json(JsonTemplate),
     /// A raw text that is JSON, of the type that the author's header says.
     RawJson(JsonTemplate),
     /// A form, as a list, or as JSON.
-    Form(Fields),
+    Form(FieldTemplates),
     JsonForm(JsonTemplate),
-    Multipart(Fields),
+    Multipart(FieldTemplates),
     /// A text, and its type where the author says none.
     Raw(Mustache, Raw, Option<&'static str>),
 }
@@ -44,7 +44,7 @@ pub(super) enum Raw {
     Markup,
 }
 
-impl Body {
+impl BodyTemplate {
     /// `None`: it cannot be read, which is told to the inputs.
     pub(super) fn read(
         kind: Option<&str>,
@@ -90,7 +90,7 @@ impl Body {
                     let field = |(name, value): (String, Value)| (name, text_of(&value));
                     pairs(&fields.into_iter().map(field).collect::<Vec<_>>())
                 }
-                list => pairs(&Fields::read(&list, None).filled(names)),
+                list => pairs(&FieldTemplates::read(&list, None).filled(names)),
             }),
             Self::Multipart(fields) => multipart(&fields.filled(names)),
             Self::Raw(text, Raw::Form, _) => (None, text.form(names)),
@@ -117,7 +117,7 @@ fn as_json(text: String, names: &dyn Names) -> String {
 
 /// A text whose values are written as its place wants them: as the author's header says, or as it looks where that says
 /// nothing. Without references it goes as Flowise sends it.
-fn raw(text: &str, headers: &[(HeaderName, Mustache)], inputs: &mut Inputs<'_, '_, '_>) -> Option<Body> {
+fn raw(text: &str, headers: &[(HeaderName, Mustache)], inputs: &mut Inputs<'_, '_, '_>) -> Option<BodyTemplate> {
     let kind = headers.iter().find(|(name, _)| *name == CONTENT_TYPE);
     let kind = kind.map(|(_, kind)| kind.written().to_ascii_lowercase());
     let says = |part: &str| kind.as_ref().is_some_and(|kind| kind.contains(part));
@@ -125,32 +125,32 @@ fn raw(text: &str, headers: &[(HeaderName, Mustache)], inputs: &mut Inputs<'_, '
         // Another flow may have filled in any part of it.
         let is_text = kind.as_ref().is_none_or(|kind| kind.starts_with(TEXT));
         return (is_text || !inputs.refuse_settled("body"))
-            .then(|| Body::Raw(Mustache::plain(text), Raw::Whole, Some(TEXT)));
+            .then(|| BodyTemplate::Raw(Mustache::plain(text), Raw::Whole, Some(TEXT)));
     }
     let template = inputs.mustache_in("body", text);
     let (is_fixed, is_alone) = (template.fixed().is_some(), template.alone().is_some());
     if is_fixed || is_alone {
         let whole = if says(JSON) { Raw::WholeJson } else { Raw::Whole };
-        return Some(Body::Raw(template, whole, is_alone.then_some(TEXT)));
+        return Some(BodyTemplate::Raw(template, whole, is_alone.then_some(TEXT)));
     }
     if says("json") {
-        return inputs.json_template("body").map(Body::RawJson);
+        return inputs.json_template("body").map(BodyTemplate::RawJson);
     }
     let looks_like_markup = kind.is_none() && text.trim().starts_with('<') && text.trim().ends_with('>');
     if says("xml") || says("html") || looks_like_markup {
-        return Some(Body::Raw(template, Raw::Markup, Some(TEXT)));
+        return Some(BodyTemplate::Raw(template, Raw::Markup, Some(TEXT)));
     }
     if says("urlencoded") {
-        return Some(Body::Raw(template, Raw::Form, None));
+        return Some(BodyTemplate::Raw(template, Raw::Form, None));
     }
     let looks_like_json = text.trim_start().starts_with(['{', '[', '"']);
     if let Some(json) = looks_like_json.then(|| JsonTemplate::parse(text, Dialect::Agentflow).ok()).flatten() {
-        return Some(Body::RawJson(json));
+        return Some(BodyTemplate::RawJson(json));
     }
     if kind.is_none() && template.looks_like_form() {
-        return Some(Body::Raw(template, Raw::Form, None));
+        return Some(BodyTemplate::Raw(template, Raw::Form, None));
     }
-    Some(Body::Raw(template, Raw::Text, Some(TEXT)))
+    Some(BodyTemplate::Raw(template, Raw::Text, Some(TEXT)))
 }
 
 fn multipart(pairs: &[(String, String)]) -> (Option<HeaderValue>, String) {

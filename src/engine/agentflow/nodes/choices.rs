@@ -8,14 +8,14 @@ use serde_json::{Map, Value, json};
 use super::super::runtime::turn;
 use super::super::talk::Talk;
 use super::super::texts::PlainTexts;
-use super::super::values::shown as text_of;
+use super::super::values::text_of;
 use super::super::{pattern, plain};
-use super::speaker::{Clock, Speaker, add_usage, before, last, plainly};
-use crate::engine::agentflow::step::{Kind, Outcome, Step, Then, Visit};
+use super::speaker::{ModelCaller, Stopwatch, add_usage, before, last, plainly};
+use crate::engine::agentflow::step::{NextStep, Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::model::Ask;
+use crate::engine::contract::model::ModelRequest;
 use crate::engine::text::mustache::{JsonTemplate, Mustache};
 use crate::engine::text::size::bytes_of;
 use crate::wire::json;
@@ -39,7 +39,7 @@ const OPERATIONS: &[&str] = &[
     "notEmpty",
 ];
 
-impl Kind for Condition {
+impl StepKind for Condition {
     fn name(&self) -> &'static str {
         "conditionAgentflow"
     }
@@ -85,7 +85,7 @@ impl Comparison {
 
     /// # Errors
     /// Nobody knows.
-    async fn holds(&self, condition: &Value, texts: &mut PlainTexts, visit: &Visit<'_>) -> Result<bool, Failure> {
+    async fn holds(&self, condition: &Value, texts: &mut PlainTexts, visit: &StepContext<'_>) -> Result<bool, Failure> {
         let value = |name: &str| text_at(condition, name);
         if let Some(pattern) = &self.pattern {
             let text = texts.of(value("value1")).await?;
@@ -107,7 +107,7 @@ impl Comparison {
 }
 
 impl Step for Compares {
-    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+    fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move {
             let filled = self.0.iter().map(|one| one.condition.value(visit.scope));
             let (run, mut conditions, mut bytes) = (visit.run, Vec::with_capacity(self.0.len()), 0);
@@ -141,8 +141,8 @@ impl Step for Compares {
             }
             conditions.push(otherwise);
             let chosen = (0..conditions.len()).map(|at| at == found.unwrap_or(conditions.len() - 1)).collect();
-            let outcome = Outcome::new(json!({ "conditions": input }), json!({ "conditions": conditions }));
-            Ok(outcome.then(Then::Choose(chosen)))
+            let outcome = StepOutcome::new(json!({ "conditions": input }), json!({ "conditions": conditions }));
+            Ok(outcome.then(NextStep::Choose(chosen)))
         })
     }
 }
@@ -187,7 +187,7 @@ const SYSTEM: &str = include_str!("condition_agent.txt");
 const EXAMPLE: &str = r#"{"input": "Hello", "scenarios": ["user is asking about AI", "user is not asking about AI"], "instruction": "Your task is to check if the user is asking about AI."}"#;
 const EXAMPLE_ANSWER: &str = "```json\n{\"output\": \"user is not asking about AI\"}\n```";
 
-impl Kind for ConditionAgent {
+impl StepKind for ConditionAgent {
     fn name(&self) -> &'static str {
         "conditionAgentAgentflow"
     }
@@ -197,7 +197,7 @@ impl Kind for ConditionAgent {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
-        let speaker = Speaker::read("conditionAgent", inputs);
+        let speaker = ModelCaller::read("conditionAgent", inputs);
         inputs.text("conditionAgentInstructions");
         inputs.text("conditionAgentInput");
         inputs.text("conditionAgentSystemPrompt");
@@ -213,10 +213,10 @@ impl Kind for ConditionAgent {
 }
 
 #[derive(Debug)]
-struct Chooses(Arc<Speaker>);
+struct Chooses(Arc<ModelCaller>);
 
 impl Step for Chooses {
-    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+    fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(
             async move { self.choose(visit).await.map_err(|failure| failure.within("Error in Condition Agent node")) },
         )
@@ -224,7 +224,7 @@ impl Step for Chooses {
 }
 
 impl Chooses {
-    async fn choose(&self, visit: &Visit<'_>) -> Result<Outcome, Failure> {
+    async fn choose(&self, visit: &StepContext<'_>) -> Result<StepOutcome, Failure> {
         let scenarios: Vec<String> = visit
             .list("conditionAgentScenarios")
             .iter()
@@ -248,8 +248,8 @@ impl Chooses {
         all.say("user", EXAMPLE);
         all.say("assistant", EXAMPLE_ANSWER);
         all.messages.append(&mut talk.messages);
-        let clock = Clock::start();
-        let answered = visit.run.ask(&*self.0.model, Ask::of(&all.messages)).await?;
+        let clock = Stopwatch::start();
+        let answered = visit.run.ask(&*self.0.model, ModelRequest::of(&all.messages)).await?;
         let Some(said) = scenario(&answered.text) else {
             return Err(Failure::flow(format!(
                 "Failed to parse a valid scenario from the LLM's response. Please check if the model is capable of \
@@ -276,11 +276,11 @@ impl Chooses {
             .then(|| self.0.images(visit).into_iter().chain([turn("user", visit.said.unwrap_or_default())]));
         let turns = first.into_iter().flatten().collect();
         let chosen = (0..scenarios.len()).map(|at| at == best).collect();
-        let outcome = Outcome::new(json!({ "messages": talk.shown }), Value::Object(output)).saying(turns);
-        Ok(outcome.then(Then::Choose(chosen)))
+        let outcome = StepOutcome::new(json!({ "messages": talk.shown }), Value::Object(output)).saying(turns);
+        Ok(outcome.then(NextStep::Choose(chosen)))
     }
 
-    async fn recall(&self, talk: &mut Talk, visit: &Visit<'_>) -> Result<(), Failure> {
+    async fn recall(&self, talk: &mut Talk, visit: &StepContext<'_>) -> Result<(), Failure> {
         let request = visit.run.request;
         let images = self.0.images(visit).filter(|_| visit.is_first());
         if !visit.flag("conditionAgentEnableMemory") {

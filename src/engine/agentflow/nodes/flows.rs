@@ -8,14 +8,14 @@ use super::super::changes::Changes;
 use super::super::inputs::refuse_if_set;
 use super::super::runtime::turn;
 use super::overriding::Overriding;
-use crate::engine::agentflow::step::{Kind, Outcome, Step, Visit};
+use crate::engine::agentflow::step::{Step, StepContext, StepKind, StepOutcome};
+use crate::engine::compile::context::Need;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::workshop::Need;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::Subflow;
-use crate::engine::contract::node::{Reply, Said};
-use crate::engine::contract::request::Request;
+use crate::engine::contract::node::{Reply, ReplyContent};
+use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::Run;
 use crate::engine::contract::sink::Sink;
 use crate::predict::answer::EventName;
@@ -23,7 +23,7 @@ use crate::predict::answer::EventName;
 /// The node `executeFlowAgentflow`.
 pub(super) struct ExecuteFlow;
 
-impl Kind for ExecuteFlow {
+impl StepKind for ExecuteFlow {
     fn name(&self) -> &'static str {
         "executeFlowAgentflow"
     }
@@ -54,13 +54,13 @@ struct Executes {
 }
 
 impl Step for Executes {
-    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+    fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move {
             let asked = visit.text("executeFlowInput");
             let reply = self.execute(&asked, visit).await.map_err(|failure| failure.within("Error"))?;
             let text = match reply.said {
-                Said::Text(text) => text,
-                Said::Json(json) => format!("```json\n{}", super::speaker::pretty(&json)),
+                ReplyContent::Text(text) => text,
+                ReplyContent::Json(json) => format!("```json\n{}", super::speaker::pretty(&json)),
             };
             let mut output = Map::new();
             output.insert("content".to_owned(), text.as_str().into());
@@ -83,14 +83,14 @@ impl Step for Executes {
             }
             turns.push(own);
             let input = json!({ "messages": [turn("user", &asked)] });
-            let outcome = Outcome::new(input, Value::Object(output));
+            let outcome = StepOutcome::new(input, Value::Object(output));
             Ok(outcome.with_state(self.changes.applied(visit, &text)).saying(turns))
         })
     }
 }
 
 impl Executes {
-    async fn execute(&self, asked: &str, visit: &Visit<'_>) -> Result<Reply, Failure> {
+    async fn execute(&self, asked: &str, visit: &StepContext<'_>) -> Result<Reply, Failure> {
         let flow = self.flow(visit)?;
         let outer = visit.run.request;
         let _level = visit.run.budget().deeper()?;
@@ -98,7 +98,7 @@ impl Executes {
         let session = overrides.values.shift_remove("sessionId");
         let session = session.as_ref().and_then(Value::as_str).filter(|name| !name.is_empty());
         let vars = overrides.values.shift_remove("vars").and_then(|vars| vars.as_object().cloned());
-        let request = Request {
+        let request = RunRequest {
             question: Some(asked.to_owned()),
             chat_id: outer.chat_id.clone(),
             session_id: session.map_or_else(|| outer.chat_id.clone(), |name| outer.sessions.named(name)),
@@ -107,7 +107,7 @@ impl Executes {
             is_inner: true,
             flows: Arc::clone(&outer.flows),
             sessions: outer.sessions.clone(),
-            ..Request::default()
+            ..RunRequest::default()
         };
         let sink = Sink::default();
         // In the other flow, names stand for what is known there.
@@ -115,7 +115,7 @@ impl Executes {
         flow.answer(&run).await
     }
 
-    fn flow(&self, visit: &Visit<'_>) -> Result<Arc<dyn Subflow>, Failure> {
+    fn flow(&self, visit: &StepContext<'_>) -> Result<Arc<dyn Subflow>, Failure> {
         let found = visit.run.request.flows.get(&self.name);
         let found = found.ok_or_else(|| Failure::flow(format!("Chatflow {} not found", self.name)))?;
         if [&*self.name, found.name()].contains(&visit.run.flow) {

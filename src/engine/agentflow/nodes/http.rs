@@ -9,14 +9,14 @@ use http::{HeaderName, Method};
 use serde_json::{Map, Value, json};
 
 use super::super::tools::has_fixed_origin;
-use super::body::Body;
-use crate::engine::agentflow::step::{Kind, Outcome, Step, Visit};
+use super::body::BodyTemplate;
+use crate::engine::agentflow::step::{Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::provider::address::Address;
-use crate::engine::provider::{Call, Received};
-use crate::engine::text::mustache::{Dialect, Fields, Mustache};
+use crate::engine::provider::{ProviderCall, ProviderResponse};
+use crate::engine::text::mustache::{Dialect, FieldTemplates, Mustache};
 use crate::engine::text::percent::{located, pairs};
 use crate::engine::text::size::bytes_of_json;
 use crate::redact::Sentence;
@@ -27,7 +27,7 @@ pub(super) struct Http;
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
-impl Kind for Http {
+impl StepKind for Http {
     fn name(&self) -> &'static str {
         "httpAgentflow"
     }
@@ -57,7 +57,11 @@ impl Kind for Http {
         let headers = headers(inputs);
         let query = inputs.fields("queryParams").unwrap_or_default();
         let kind = inputs.text("bodyType");
-        let body = if method == Method::GET { Some(Body::None) } else { Body::read(kind.as_deref(), &headers, inputs) };
+        let body = if method == Method::GET {
+            Some(BodyTemplate::None)
+        } else {
+            BodyTemplate::read(kind.as_deref(), &headers, inputs)
+        };
         inputs.value("body");
         let known = |kind: &str| matches!(kind, "json" | "text" | "arraybuffer" | "base64");
         if inputs.text("responseType").is_some_and(|kind| !known(&kind)) {
@@ -78,7 +82,7 @@ fn address(inputs: &mut Inputs<'_, '_, '_>) -> Option<Address> {
     }
     // A part of an address is a part of one wherever it comes from, so it may always be filled in.
     let url = Mustache::parse(&url, Dialect::Agentflow);
-    match Address::read(&url, &inputs.compiler.workshop.targets, PATIENCE) {
+    match Address::read(&url, &inputs.compiler.context.targets, PATIENCE) {
         Ok(address) => {
             inputs.look_at(&address.endpoint);
             Some(address)
@@ -106,13 +110,13 @@ fn headers(inputs: &mut Inputs<'_, '_, '_>) -> Vec<(HeaderName, Mustache)> {
 struct Sends {
     method: Method,
     address: Address,
-    query: Fields,
+    query: FieldTemplates,
     headers: Vec<(HeaderName, Mustache)>,
-    body: Body,
+    body: BodyTemplate,
 }
 
 impl Step for Sends {
-    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+    fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move {
             let received = self.send(visit).await?;
             let status = received.status;
@@ -137,14 +141,14 @@ impl Step for Sends {
                 "statusText": status.canonical_reason().unwrap_or_default(),
                 "headers": shown_headers(&received),
             } });
-            Ok(Outcome::new(json!({ "http": asked }), output))
+            Ok(StepOutcome::new(json!({ "http": asked }), output))
         })
     }
 }
 
 impl Sends {
     /// What the other side says is wrong, if that tells nothing of its inside and nothing of what it was sent.
-    fn quoted(&self, data: &Value, visit: &Visit<'_>) -> Option<String> {
+    fn quoted(&self, data: &Value, visit: &StepContext<'_>) -> Option<String> {
         let words = ["message", "error"].iter().find_map(|name| data.get(*name))?.as_str()?;
         let repeats = |sent: &str| sent.split_whitespace().any(|part| part.len() > 3 && words.contains(part));
         let mut sent = self.headers.iter().filter_map(|(name, value)| value.header(name, visit.scope).ok());
@@ -154,7 +158,7 @@ impl Sends {
         visit.run.watch.redactor.plain(words).map(Sentence::into_string)
     }
 
-    async fn send(&self, visit: &Visit<'_>) -> Result<Received, Failure> {
+    async fn send(&self, visit: &StepContext<'_>) -> Result<ProviderResponse, Failure> {
         let mut path = self.address.path.address(visit.scope).map_err(Failure::flow)?;
         let query = pairs(&self.query.filled(visit.scope));
         if !query.is_empty() {
@@ -171,7 +175,8 @@ impl Sends {
         }
         let has_type = headers.iter().any(|(name, _)| *name == CONTENT_TYPE);
         headers.extend(kind.or_else(|| self.body.usual_type().filter(|_| !has_type)).map(|kind| (CONTENT_TYPE, kind)));
-        let call = Call { method: self.method.clone(), path: &located(&path), headers: &headers, body: body.into() };
+        let call =
+            ProviderCall { method: self.method.clone(), path: &located(&path), headers: &headers, body: body.into() };
         self.address.endpoint.fetch(call, visit.run).await
     }
 }
@@ -181,7 +186,7 @@ fn text(body: &[u8]) -> Value {
 }
 
 /// What may be seen of an answer's head.
-fn shown_headers(received: &Received) -> Value {
+fn shown_headers(received: &ProviderResponse) -> Value {
     let headers = received.headers.iter().filter(|(name, _)| *name != http::header::SET_COOKIE);
     let shown = headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.into())));
     Value::Object(shown.collect())

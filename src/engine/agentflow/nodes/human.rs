@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::super::runtime::turn;
-use super::super::values::shown as text_of;
+use super::super::values::text_of;
 use super::speaker::{model, plain};
-use crate::engine::agentflow::step::{Kind, Outcome, Step, Then, Visit};
+use crate::engine::agentflow::step::{NextStep, Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Message;
-use crate::engine::contract::model::{Ask, ChatModel};
+use crate::engine::contract::model::{ChatModel, ModelRequest};
 
 /// What Flowise has the model say, where the author says nothing else.
 const PROMPT: &str = include_str!("human_input.txt");
@@ -20,7 +20,7 @@ const PROMPT: &str = include_str!("human_input.txt");
 /// The node `humanInputAgentflow`.
 pub(super) struct HumanInput;
 
-impl Kind for HumanInput {
+impl StepKind for HumanInput {
     fn name(&self) -> &'static str {
         "humanInputAgentflow"
     }
@@ -54,7 +54,7 @@ struct AsksUser {
 }
 
 impl Step for AsksUser {
-    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+    fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move {
             match visit.answer {
                 Some(answer) => Ok(self.answered(answer, visit)),
@@ -65,7 +65,7 @@ impl Step for AsksUser {
 }
 
 impl AsksUser {
-    async fn ask(&self, visit: &Visit<'_>) -> Result<Outcome, Failure> {
+    async fn ask(&self, visit: &StepContext<'_>) -> Result<StepOutcome, Failure> {
         let past: Vec<Value> = visit.runtime.past.iter().chain(&visit.runtime.history).cloned().collect();
         let question = match &self.model {
             None => {
@@ -79,18 +79,18 @@ impl AsksUser {
                 let own = Some(visit.text("humanInputModelPrompt")).filter(|own| !own.is_empty());
                 let mut messages: Vec<Message> = past.iter().map(plain).collect();
                 messages.push(Message::user(own.as_deref().unwrap_or(PROMPT)));
-                let ask = Ask::of(&messages).telling_bare(Some(visit.run.sink));
+                let ask = ModelRequest::of(&messages).telling_bare(Some(visit.run.sink));
                 visit.run.ask(&**model, ask).await?.text
             }
         };
         let input = json!({ "messages": past, "humanInputEnableFeedback": self.takes_feedback });
-        let outcome = Outcome::new(input, json!({ "content": question }));
+        let outcome = StepOutcome::new(input, json!({ "content": question }));
         Ok(outcome
             .saying(vec![turn("assistant", &question)])
-            .then(Then::Wait { pending: Value::Null, calls: Value::Null }))
+            .then(NextStep::Wait { pending: Value::Null, calls: Value::Null }))
     }
 
-    fn answered(&self, answer: &Value, visit: &Visit<'_>) -> Outcome {
+    fn answered(&self, answer: &Value, visit: &StepContext<'_>) -> StepOutcome {
         let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
         let (kind, feedback) = (text("type"), text("feedback"));
         let outcomes: Vec<Value> = ["proceed", "reject"]
@@ -111,8 +111,8 @@ impl AsksUser {
         let mut input = answer.as_object().cloned().unwrap_or_default();
         input.insert("messages".to_owned(), past.chain([turn("user", said)]).collect());
         let output = json!({ "content": said, "conditions": outcomes });
-        let outcome = Outcome::new(Value::Object(input), output);
-        let outcome = outcome.then(Then::Choose(vec![kind == "proceed", kind == "reject"]));
+        let outcome = StepOutcome::new(Value::Object(input), output);
+        let outcome = outcome.then(NextStep::Choose(vec![kind == "proceed", kind == "reject"]));
         if feedback.is_empty() { outcome } else { outcome.saying(vec![turn("user", feedback)]) }
     }
 }

@@ -3,50 +3,51 @@
 use serde_json::{Map, Value, json};
 
 use super::super::structured;
-use super::speaker::{Clock, Said, Speaker, add_thoughts, add_usage, formed, tell_end};
-use crate::engine::agentflow::step::{Kind, Outcome, Step, Visit};
+use super::speaker::{AnswerHandling, ModelCaller, Stopwatch, add_thoughts, add_usage, formed, tell_end};
+use crate::engine::agentflow::step::{Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::model::Ask;
+use crate::engine::contract::model::ModelRequest;
 
 /// The node `llmAgentflow`.
-pub(super) struct Llm;
+pub(super) struct LlmNode;
 
-impl Kind for Llm {
+impl StepKind for LlmNode {
     fn name(&self) -> &'static str {
         "llmAgentflow"
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
-        let speaker = Speaker::read("llm", inputs);
-        let said = Speaker::read_rest("llm", inputs);
+        let speaker = ModelCaller::read("llm", inputs);
+        let said = ModelCaller::read_rest("llm", inputs);
         Some(Box::new(Asks { speaker: speaker?, said }))
     }
 }
 
 #[derive(Debug)]
 struct Asks {
-    speaker: Speaker,
-    said: Said,
+    speaker: ModelCaller,
+    said: AnswerHandling,
 }
 
 impl Step for Asks {
-    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+    fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move { self.ask(visit).await.map_err(|failure| failure.within("Error in LLM node")) })
     }
 }
 
 impl Asks {
-    async fn ask(&self, visit: &Visit<'_>) -> Result<Outcome, Failure> {
+    async fn ask(&self, visit: &StepContext<'_>) -> Result<StepOutcome, Failure> {
         let Self { speaker, said } = self;
         let (run, sink) = (visit.run, visit.run.sink);
         let talk = speaker.talk(visit, false).await?;
         let schema = said.schema(visit)?;
         let streams = visit.is_last && speaker.streams && schema.is_none();
-        let clock = Clock::start();
+        let clock = Stopwatch::start();
         let form = schema.as_ref().map(|schema| (structured::NAME, schema));
-        let ask = Ask { schema: form, ..Ask::of(&talk.messages).telling_bare(streams.then_some(sink)) };
+        let ask =
+            ModelRequest { schema: form, ..ModelRequest::of(&talk.messages).telling_bare(streams.then_some(sink)) };
         let answered = run.ask(&*speaker.model, ask).await?;
         let (fields, text) = match schema {
             Some(_) => formed(&answered)?,
@@ -71,6 +72,6 @@ impl Asks {
         let mut turns = speaker.remembered(visit);
         turns.push(visit.turn("llmReturnResponseAs", &text));
         let input = speaker.given(visit, talk.shown);
-        Ok(Outcome::new(input, Value::Object(output)).with_state(state).saying(turns))
+        Ok(StepOutcome::new(input, Value::Object(output)).with_state(state).saying(turns))
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::changes::Changes;
-use crate::engine::agentflow::step::{Kind, Outcome, Step, Then, Visit};
+use crate::engine::agentflow::step::{NextStep, Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
@@ -15,7 +15,7 @@ pub(super) struct Loop;
 /// Rounds where the node says nothing about it.
 const ROUNDS: u64 = 5;
 
-impl Kind for Loop {
+impl StepKind for Loop {
     fn name(&self) -> &'static str {
         "loopAgentflow"
     }
@@ -44,7 +44,7 @@ struct Loops {
 }
 
 impl Step for Loops {
-    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+    fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move {
             let said = format!("Loop back to {} ({})", self.label, self.id);
             let state = self.changes.applied(visit, &said);
@@ -54,16 +54,16 @@ impl Step for Loops {
                 output.insert("fallbackMessage".to_owned(), fallback.as_str().into());
             }
             let input = json!({ "nodeID": self.id, "maxLoopCount": self.most });
-            let then = Then::Back { to: self.id.clone(), most: self.most, fallback };
-            Ok(Outcome::new(input, output).with_state(state).then(then))
+            let then = NextStep::Back { to: self.id.clone(), most: self.most, fallback };
+            Ok(StepOutcome::new(input, output).with_state(state).then(then))
         })
     }
 }
 
 /// The node `iterationAgentflow`.
-pub(super) struct Iteration;
+pub(super) struct IterationNode;
 
-impl Kind for Iteration {
+impl StepKind for IterationNode {
     fn name(&self) -> &'static str {
         "iterationAgentflow"
     }
@@ -80,13 +80,13 @@ impl Kind for Iteration {
 struct Iterates(JsonTemplate);
 
 impl Step for Iterates {
-    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+    fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move {
             let Value::Array(items) = self.0.value(visit.scope).map_err(Failure::flow)? else {
                 return Err(Failure::flow("Invalid input array"));
             };
             let input = json!({ "iterationInput": items });
-            Ok(Outcome::new(input, json!({})).then(Then::Each(items)))
+            Ok(StepOutcome::new(input, json!({})).then(NextStep::Each(items)))
         })
     }
 }

@@ -18,16 +18,16 @@ mod tool;
 
 pub(super) use self::agent::asks_first;
 
-use super::step::Kind;
+use super::step::StepKind;
 
-const KINDS: &[&dyn Kind] = &[
+const KINDS: &[&dyn StepKind] = &[
     &start::Start,
-    &llm::Llm,
-    &agent::Agent,
+    &llm::LlmNode,
+    &agent::AgentNode,
     &choices::Condition,
     &choices::ConditionAgent,
     &loops::Loop,
-    &loops::Iteration,
+    &loops::IterationNode,
     &replies::DirectReply,
     &human::HumanInput,
     &http::Http,
@@ -37,7 +37,7 @@ const KINDS: &[&dyn Kind] = &[
 ];
 
 /// The kind of that name.
-pub(super) fn find(name: &str) -> Option<&'static dyn Kind> {
+pub(super) fn find(name: &str) -> Option<&'static dyn StepKind> {
     KINDS.iter().copied().find(|kind| kind.name() == name)
 }
 

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::engine::agentflow::step::{Kind, Outcome, Step, Visit};
+use crate::engine::agentflow::step::{Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 
 /// The node `directReplyAgentflow`.
 pub(super) struct DirectReply;
 
-impl Kind for DirectReply {
+impl StepKind for DirectReply {
     fn name(&self) -> &'static str {
         "directReplyAgentflow"
     }
@@ -24,13 +24,13 @@ impl Kind for DirectReply {
 struct Replies;
 
 impl Step for Replies {
-    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+    fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move {
             let message = visit.text("directReplyMessage");
             if visit.is_last {
                 visit.run.sink.bare_token(&message);
             }
-            Ok(Outcome::new(json!({}), json!({ "content": message })))
+            Ok(StepOutcome::new(json!({}), json!({ "content": message })))
         })
     }
 }

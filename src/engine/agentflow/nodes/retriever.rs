@@ -8,7 +8,7 @@ use super::super::changes::Changes;
 use super::super::knowledge;
 use super::super::talk::shown_sources;
 use super::speaker::pretty;
-use crate::engine::agentflow::step::{Kind, Outcome, Step, Visit};
+use crate::engine::agentflow::step::{Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::node::VectorStore;
@@ -18,7 +18,7 @@ pub(super) struct RetrieverNode;
 
 const STORES: &str = "retrieverKnowledgeDocumentStores";
 
-impl Kind for RetrieverNode {
+impl StepKind for RetrieverNode {
     fn name(&self) -> &'static str {
         "retrieverAgentflow"
     }
@@ -51,7 +51,7 @@ struct Searches {
 }
 
 impl Step for Searches {
-    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+    fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move {
             let own = Some(visit.text("retrieverQuery")).filter(|query| !query.is_empty());
             let query = own.unwrap_or_else(|| visit.said.unwrap_or_default().to_owned());
@@ -67,7 +67,7 @@ impl Step for Searches {
             if visit.is_last {
                 visit.run.sink.bare_token(&text);
             }
-            let outcome = Outcome::new(json!({ "question": query }), json!({ "content": text }));
+            let outcome = StepOutcome::new(json!({ "question": query }), json!({ "content": text }));
             Ok(outcome.with_state(self.changes.applied(visit, &text)))
         })
     }

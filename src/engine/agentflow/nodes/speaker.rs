@@ -11,13 +11,13 @@ use super::super::runtime::turn;
 use super::super::structured::{is_type, schema};
 use super::super::talk::message;
 use super::super::talk::{self, Talk};
-use super::super::values::shown as text_of;
+use super::super::values::text_of;
 use super::buffer::{most_tokens, surplus};
-use crate::engine::agentflow::step::Visit;
+use crate::engine::agentflow::step::StepContext;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Message;
-use crate::engine::contract::model::{Answered, Ask, ChatModel};
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::text::mustache::JsonTemplate;
 use crate::predict::answer::EventName;
 use crate::wire::json;
@@ -27,15 +27,15 @@ const SUMMARIZER: &str = include_str!("summarizer.txt");
 
 /// See the module. Inputs are named with a prefix, such as `llm`.
 #[derive(Debug)]
-pub(super) struct Speaker {
+pub(super) struct ModelCaller {
     pub(super) model: Arc<dyn ChatModel>,
     /// Whether its answers come word by word.
     pub(super) streams: bool,
-    names: Names,
+    names: InputNames,
 }
 
 #[derive(Debug)]
-struct Names {
+struct InputNames {
     messages: String,
     has_memory: String,
     memory: String,
@@ -44,7 +44,7 @@ struct Names {
     user_message: String,
 }
 
-impl Names {
+impl InputNames {
     fn of(prefix: &str) -> Self {
         let name = |rest: &str| format!("{prefix}{rest}");
         Self {
@@ -58,10 +58,10 @@ impl Names {
     }
 }
 
-impl Speaker {
+impl ModelCaller {
     /// Reads the model and the memory of a node.
     pub(super) fn read(prefix: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
-        let names = Names::of(prefix);
+        let names = InputNames::of(prefix);
         if inputs.flag(&names.has_memory).unwrap_or_default() {
             match inputs.text(&names.memory).as_deref() {
                 None | Some("allMessages" | "windowSize" | "conversationSummary" | "conversationSummaryBuffer") => {}
@@ -79,7 +79,7 @@ impl Speaker {
     }
 
     /// Reads what a node tells its model and does with the answer.
-    pub(super) fn read_rest(prefix: &str, inputs: &mut Inputs<'_, '_, '_>) -> Said {
+    pub(super) fn read_rest(prefix: &str, inputs: &mut Inputs<'_, '_, '_>) -> AnswerHandling {
         let name = |rest: &str| format!("{prefix}{rest}");
         let messages = name("Messages");
         let is_known = |role: &Value| matches!(role.as_str(), Some("system" | "user" | "assistant" | "developer" | ""));
@@ -96,15 +96,15 @@ impl Speaker {
         }
         // Its form is made of what the author wrote; what is filled in are texts in that.
         let form = schema(Some(&fields)).map(|schema| inputs.template_of(&[&name("StructuredOutput")], &schema));
-        Said { form, changes: Changes::read(inputs, &name("UpdateState")) }
+        AnswerHandling { form, changes: Changes::read(inputs, &name("UpdateState")) }
     }
 
-    fn has_memory(&self, visit: &Visit<'_>) -> bool {
+    fn has_memory(&self, visit: &StepContext<'_>) -> bool {
         visit.flag(&self.names.has_memory)
     }
 
     /// What the model is told before it answers.
-    pub(super) async fn talk(&self, visit: &Visit<'_>, is_agent: bool) -> Result<Talk, Failure> {
+    pub(super) async fn talk(&self, visit: &StepContext<'_>, is_agent: bool) -> Result<Talk, Failure> {
         let mut talk = Talk::default();
         before(&mut talk, visit);
         for said in visit.list(&self.names.messages) {
@@ -129,7 +129,7 @@ impl Speaker {
     }
 
     /// What was said before, the user's question, and the node's own.
-    async fn recall(&self, talk: &mut Talk, visit: &Visit<'_>, is_agent: bool) -> Result<(), Failure> {
+    async fn recall(&self, talk: &mut Talk, visit: &StepContext<'_>, is_agent: bool) -> Result<(), Failure> {
         let mut past: Vec<Cow<'_, Value>> =
             visit.runtime.past.iter().chain(&visit.runtime.history).map(Cow::Borrowed).collect();
         if let Some(said) = visit.said.filter(|_| visit.is_first()) {
@@ -160,7 +160,7 @@ impl Speaker {
         &self,
         talk: &mut Talk,
         past: &[Cow<'_, Value>],
-        visit: &Visit<'_>,
+        visit: &StepContext<'_>,
     ) -> Result<(), Failure> {
         let most = most_tokens(visit.inputs.get(&self.names.most_tokens));
         let (lines, has_table) = (lines(past), self.model.has_token_table());
@@ -180,24 +180,24 @@ impl Speaker {
     }
 
     /// The past in few words.
-    pub(super) async fn summary(&self, past: &[Cow<'_, Value>], visit: &Visit<'_>) -> Result<String, Failure> {
+    pub(super) async fn summary(&self, past: &[Cow<'_, Value>], visit: &StepContext<'_>) -> Result<String, Failure> {
         let asked = [Message::user(SUMMARIZER.trim_end().replacen("{conversation}", &lines(past).join("\n"), 1))];
-        Ok(visit.run.ask(&*self.model, Ask::of(&asked)).await?.text)
+        Ok(visit.run.ask(&*self.model, ModelRequest::of(&asked)).await?.text)
     }
 
     /// The turn that the images of the request are, if the model sees any.
-    pub(super) fn images(&self, visit: &Visit<'_>) -> Option<Value> {
+    pub(super) fn images(&self, visit: &StepContext<'_>) -> Option<Value> {
         let sees = self.model.sees_images() && !visit.run.request.images().is_empty();
         sees.then(|| talk::images(visit.run.request))
     }
 
-    fn user_turns<'v>(&self, visit: &'v Visit<'_>) -> impl Iterator<Item = &'v Value> {
+    fn user_turns<'v>(&self, visit: &'v StepContext<'_>) -> impl Iterator<Item = &'v Value> {
         let is_user = |said: &&Value| said.get("role").and_then(Value::as_str) == Some("user");
         visit.list(&self.names.messages).iter().filter(is_user)
     }
 
     /// What is remembered of what the user said, at the first node that asks a model.
-    pub(super) fn remembered(&self, visit: &Visit<'_>) -> Vec<Value> {
+    pub(super) fn remembered(&self, visit: &StepContext<'_>) -> Vec<Value> {
         let Some(said) = visit.said.filter(|_| visit.is_first()) else { return Vec::new() };
         let mut turns: Vec<Value> = self.images(visit).into_iter().collect();
         let mut own = self.user_turns(visit).peekable();
@@ -210,7 +210,7 @@ impl Speaker {
     }
 
     /// The node's inputs without what is empty, with what the model was told.
-    pub(super) fn given(&self, visit: &Visit<'_>, talk: Vec<Value>) -> Value {
+    pub(super) fn given(&self, visit: &StepContext<'_>, talk: Vec<Value>) -> Value {
         let mut given = Map::new();
         given.insert("messages".to_owned(), talk.into());
         let is_given = |(name, value): &(&String, &Value)| {
@@ -223,14 +223,14 @@ impl Speaker {
 
 /// What becomes of an answer.
 #[derive(Debug)]
-pub(super) struct Said {
+pub(super) struct AnswerHandling {
     /// The form that it must have, as a JSON Schema.
     form: Option<JsonTemplate>,
     pub(super) changes: Changes,
 }
 
-impl Said {
-    pub(super) fn schema(&self, visit: &Visit<'_>) -> Result<Option<Value>, Failure> {
+impl AnswerHandling {
+    pub(super) fn schema(&self, visit: &StepContext<'_>) -> Result<Option<Value>, Failure> {
         self.form.as_ref().map(|form| form.value(visit.scope).map_err(Failure::flow)).transpose()
     }
 }
@@ -248,7 +248,7 @@ pub(super) fn model(name: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<(Arc<
 }
 
 /// Turns that came with the request go before everything that the first node says.
-pub(super) fn before(talk: &mut Talk, visit: &Visit<'_>) {
+pub(super) fn before(talk: &mut Talk, visit: &StepContext<'_>) {
     if visit.is_first() {
         for past in &visit.run.request.history {
             talk.say(if past.by_user { "user" } else { "assistant" }, &past.text);
@@ -275,9 +275,9 @@ pub(super) fn last<'v, 'p>(past: &'v [Cow<'p, Value>], exchanges: &str) -> &'v [
 
 /// When a model was asked.
 #[derive(Debug)]
-pub(super) struct Clock(u64);
+pub(super) struct Stopwatch(u64);
 
-impl Clock {
+impl Stopwatch {
     pub(super) fn start() -> Self {
         Self(milliseconds())
     }
@@ -294,7 +294,7 @@ fn milliseconds() -> u64 {
 }
 
 /// What an answer took, as far as the provider tells.
-pub(super) fn add_usage(output: &mut Map<String, Value>, answered: &Answered) {
+pub(super) fn add_usage(output: &mut Map<String, Value>, answered: &ModelAnswer) {
     if !answered.usage_metadata.is_empty() {
         output.insert("usageMetadata".to_owned(), Value::Object(answered.usage_metadata.clone()));
     }
@@ -311,7 +311,7 @@ pub(super) fn add_thoughts(output: &mut Map<String, Value>, thoughts: &str) {
 }
 
 /// The last events of an answer that came word by word.
-pub(super) fn tell_end(visit: &Visit<'_>, answered: &Answered) {
+pub(super) fn tell_end(visit: &StepContext<'_>, answered: &ModelAnswer) {
     visit.run.sink.event(EventName::CalledTools, talk::called(&answered.calls));
     if !answered.usage_metadata.is_empty() {
         visit.run.sink.event(EventName::UsageMetadata, Value::Object(answered.usage_metadata.clone()));
@@ -319,7 +319,7 @@ pub(super) fn tell_end(visit: &Visit<'_>, answered: &Answered) {
 }
 
 /// An answer of a described form: itself, and as a text.
-pub(super) fn formed(answered: &Answered) -> Result<(Map<String, Value>, String), Failure> {
+pub(super) fn formed(answered: &ModelAnswer) -> Result<(Map<String, Value>, String), Failure> {
     match json::read_str(&answered.text) {
         Ok(Value::Object(fields)) => {
             let text = match fields.get("content") {
@@ -340,5 +340,5 @@ pub(super) fn pretty(value: &Value) -> String {
 
 /// A turn as a model is told it, without images.
 pub(super) fn plain(turn: &Value) -> Message {
-    message(turn, &crate::engine::contract::request::Request::default())
+    message(turn, &crate::engine::contract::request::RunRequest::default())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::engine::agentflow::step::{Kind, Outcome, Step, Visit};
+use crate::engine::agentflow::step::{Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
@@ -11,7 +11,7 @@ use crate::engine::text::mustache::JsonTemplate;
 /// The node `startAgentflow`.
 pub(super) struct Start;
 
-impl Kind for Start {
+impl StepKind for Start {
     fn name(&self) -> &'static str {
         "startAgentflow"
     }
@@ -76,7 +76,7 @@ struct Started {
 }
 
 impl Step for Started {
-    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+    fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move {
             let value = |(key, value): &(String, JsonTemplate)| Ok((key.clone(), value.value(visit.scope)?));
             let mut state =
@@ -100,13 +100,13 @@ impl Step for Started {
             if self.keeps_state {
                 output.insert("persistState".to_owned(), true.into());
             }
-            Ok(Outcome::new(Value::Object(input), Value::Object(output)).with_state(state))
+            Ok(StepOutcome::new(Value::Object(input), Value::Object(output)).with_state(state))
         })
     }
 }
 
 /// The form as its author describes it.
-fn described(visit: &Visit<'_>) -> Value {
+fn described(visit: &StepContext<'_>) -> Value {
     let named = [("title", "formTitle"), ("description", "formDescription"), ("inputs", "formInputTypes")];
     let field = |(name, input): (&str, &str)| Some((name.to_owned(), visit.inputs.get(input)?.clone()));
     Value::Object(named.into_iter().filter_map(field).collect())

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::super::changes::Changes;
-use super::super::tools::Slot;
-use crate::engine::agentflow::step::{Kind, Outcome, Step, Visit};
+use super::super::tools::NodeTool;
+use crate::engine::agentflow::step::{Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
@@ -14,7 +14,7 @@ use crate::wire::json::read_str;
 /// The node `toolAgentflow`.
 pub(super) struct ToolNode;
 
-impl Kind for ToolNode {
+impl StepKind for ToolNode {
     fn name(&self) -> &'static str {
         "toolAgentflow"
     }
@@ -49,20 +49,20 @@ impl Kind for ToolNode {
             inputs.refuse(input, "a node can call one tool, and a toolkit has several");
             return None;
         }
-        let slot = Slot::read(kind, config.as_ref(), false, input, inputs)?;
-        Some(Box::new(Calls { slot, arguments, changes }))
+        let slot = NodeTool::read(kind, config.as_ref(), false, input, inputs)?;
+        Some(Box::new(CallsTool { slot, arguments, changes }))
     }
 }
 
 #[derive(Debug)]
-struct Calls {
-    slot: Slot,
+struct CallsTool {
+    slot: NodeTool,
     arguments: Vec<(String, JsonTemplate)>,
     changes: Changes,
 }
 
-impl Step for Calls {
-    fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Outcome> {
+impl Step for CallsTool {
+    fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move {
             let ready = self.slot.tools(visit.scope).pop();
             let ready = ready.ok_or_else(|| Failure::flow("Tool not selected"))?;
@@ -76,7 +76,7 @@ impl Step for Calls {
                 visit.run.sink.bare_token(&text);
             }
             let input = json!({ "toolInputArgs": listed, "selectedTool": self.slot.kind });
-            Ok(Outcome::new(input, json!({ "content": text })).with_state(self.changes.applied(visit, &text)))
+            Ok(StepOutcome::new(input, json!({ "content": text })).with_state(self.changes.applied(visit, &text)))
         })
     }
 }

@@ -28,7 +28,7 @@ fn starts(text: &str, at: usize, with: char) -> bool {
 }
 
 /// What is found at the beginning of a line.
-enum Found<'t> {
+enum FoundBlock<'t> {
     /// Up to where, and what stays of it.
     Some { end: usize, kept: [&'t str; 2] },
     /// Nothing, nor at any line that begins before that place.
@@ -36,17 +36,17 @@ enum Found<'t> {
 }
 
 /// The text, where `find` says what is at the beginning of a line.
-fn by_beginnings(text: &str, find: impl for<'t> Fn(&'t str, usize) -> Found<'t>) -> String {
+fn by_beginnings(text: &str, find: impl for<'t> Fn(&'t str, usize) -> FoundBlock<'t>) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut copied, mut from) = (0, 0);
     while let Some(start) = line_at_or_behind(text, from).filter(|start| *start < text.len()) {
         match find(text, start) {
-            Found::Some { end, kept } => {
+            FoundBlock::Some { end, kept } => {
                 out.push_str(piece(text, copied, start));
                 out.extend(kept);
                 (copied, from) = (end, end);
             }
-            Found::None { before } => from = before.max(start + 1),
+            FoundBlock::None { before } => from = before.max(start + 1),
         }
     }
     out + piece(text, copied, text.len())
@@ -64,9 +64,9 @@ pub(super) fn without_bullets(text: &str) -> String {
         match behind.filter(|behind| behind.starts_with(char::is_whitespace)) {
             Some(behind) => {
                 let end = word_at(text, text.len() - behind.len());
-                Found::Some { end, kept: [piece(text, start, mark), ""] }
+                FoundBlock::Some { end, kept: [piece(text, start, mark), ""] }
             }
-            None => Found::None { before: mark + 1 },
+            None => FoundBlock::None { before: mark + 1 },
         }
     })
 }
@@ -81,11 +81,11 @@ pub(super) fn without_quotes(text: &str) -> String {
         let mark = start + rest.chars().take(spaces).map(char::len_utf8).sum::<usize>();
         let has_line = rest.starts_with('\n');
         if spaces > MOST + usize::from(has_line) || !starts(text, mark, '>') {
-            return Found::None { before: start + 1 };
+            return FoundBlock::None { before: start + 1 };
         }
         let behind = text.get(mark + 1..).and_then(|rest| rest.chars().next());
         let end = mark + 1 + behind.filter(|letter| letter.is_whitespace()).map_or(0, char::len_utf8);
-        Found::Some { end, kept: [if has_line { "\n" } else { "" }, ""] }
+        FoundBlock::Some { end, kept: [if has_line { "\n" } else { "" }, ""] }
     })
 }
 
@@ -98,10 +98,10 @@ pub(super) fn without_headings(text: &str) -> String {
         let rest = text.get(mark..).unwrap_or_default();
         let marks = rest.len() - rest.trim_start_matches('#').len();
         if marks == 0 || marks > MOST {
-            return Found::None { before: mark + 1 };
+            return FoundBlock::None { before: mark + 1 };
         }
         let word = word_at(text, mark + marks);
-        let found = |end: usize, title: usize, title_end: usize| Found::Some {
+        let found = |end: usize, title: usize, title_end: usize| FoundBlock::Some {
             end,
             kept: [line, piece(text, title, title_end)],
         };
@@ -115,7 +115,7 @@ pub(super) fn without_headings(text: &str) -> String {
             return if spaces.contains('\n') {
                 found(last_line - 1, word, word)
             } else {
-                Found::None { before: mark + 1 }
+                FoundBlock::None { before: mark + 1 }
             };
         };
         let end = line_end(text, word);

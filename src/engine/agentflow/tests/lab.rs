@@ -13,14 +13,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::compile::workshop::Workshop;
+use crate::engine::compile::context::CompileContext;
 use crate::engine::contract::flows::FlowIndex;
-use crate::engine::contract::request::Request;
+use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::{Run, Services};
 use crate::engine::contract::sink::Sink;
-use crate::engine::contract::watch::Watch;
+use crate::engine::contract::watch::RunWatch;
 use crate::engine::documents::stores::DocumentStores;
-use crate::engine::flow::Flow;
+use crate::engine::flow::CompiledFlow;
 use crate::engine::models::lab;
 use crate::engine::provider::Targets;
 use crate::engine::threads::answer;
@@ -32,7 +32,7 @@ pub(super) type Seen = Rc<RefCell<Vec<Value>>>;
 
 /// See the module.
 pub(super) struct Lab {
-    pub(super) flow: Arc<Flow>,
+    pub(super) flow: Arc<CompiledFlow>,
     pub(super) services: Services,
     pub(super) seen: Seen,
     chats: Cell<u32>,
@@ -104,10 +104,12 @@ impl Lab {
         let (address, seen) = model().await;
         let metrics = Arc::new(Metrics::new().unwrap());
         let targets = Targets::alone("test", &metrics).allowing(&["127.0.0.1/32".parse().unwrap()]);
-        let workshop = Arc::new(Workshop::new(lab::credentials(), targets).with_stores(stores));
+        let context = Arc::new(CompileContext::new(lab::credentials(), targets).with_stores(stores));
         let load = |name: &str, export: &str| {
             let export = export.replace("LLM_BASE_PATH_PLACEHOLDER", &address.to_string());
-            Arc::new(Flow::load(None, name, &export, &workshop).unwrap_or_else(|problems| panic!("{problems:?}")))
+            Arc::new(
+                CompiledFlow::load(None, name, &export, &context).unwrap_or_else(|problems| panic!("{problems:?}")),
+            )
         };
         let flow = load("flow", export);
         let others = others.iter().map(|(name, export)| load(name, export));
@@ -121,10 +123,10 @@ impl Lab {
 
     /// As [`ask`](Self::ask), with somebody who may ask for its end.
     pub(super) async fn ask_until(&self, body: Value, abort: CancellationToken) -> Answer {
-        let mut request = Request::read(&body);
+        let mut request = RunRequest::read(&body);
         request.flows = Arc::clone(&self.flows);
         let sink = if body["streaming"] == true { Sink::flowise() } else { Sink::default() };
-        let mut watch = Watch::default();
+        let mut watch = RunWatch::default();
         watch.abort = abort;
         let run = Run {
             services: &self.services,

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::draw::{Drawing, model, reply};
-use crate::engine::compile::workshop::Workshop;
-use crate::engine::flow::Flow;
+use crate::engine::compile::context::CompileContext;
+use crate::engine::flow::CompiledFlow;
 use crate::engine::models::lab;
 use crate::engine::provider::Targets;
 use crate::telemetry::metrics::Metrics;
 
 fn problems(flow: &Drawing) -> Vec<String> {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let workshop = Arc::new(Workshop::new(lab::credentials(), Targets::alone("test", &metrics)));
+    let context = Arc::new(CompileContext::new(lab::credentials(), Targets::alone("test", &metrics)));
     let export = flow.export().replace("LLM_BASE_PATH_PLACEHOLDER", "127.0.0.1:1");
-    match Flow::load(None, "flow", &export, &workshop) {
+    match CompiledFlow::load(None, "flow", &export, &context) {
         Ok(_) => Vec::new(),
         Err(problems) => problems.iter().map(ToString::to_string).collect(),
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Walk;
 use crate::engine::agentflow::runtime::{Iteration, Runtime};
 use crate::engine::agentflow::shown;
-use crate::engine::agentflow::step::{Node, Outcome};
+use crate::engine::agentflow::step::{StepNode, StepOutcome};
 use crate::engine::agentflow::written::{self, Written};
 use crate::engine::contract::failure::Failure;
 use crate::engine::text::size::bytes_of;
@@ -16,7 +16,12 @@ use crate::predict::chat_id;
 
 impl Walk<'_> {
     /// What was run inside an iteration, among what was run.
-    pub(super) fn adopt(&mut self, node: &Node, iteration: &Iteration, executed: Vec<Value>) -> Result<(), Failure> {
+    pub(super) fn adopt(
+        &mut self,
+        node: &StepNode,
+        iteration: &Iteration,
+        executed: Vec<Value>,
+    ) -> Result<(), Failure> {
         let context = iteration.shown(&self.shared.run.request.session_id);
         let more = bytes_of(&context);
         for mut entry in executed {
@@ -36,8 +41,8 @@ impl Walk<'_> {
     pub(super) fn wait(
         &mut self,
         at: usize,
-        node: &Node,
-        mut outcome: Outcome,
+        node: &StepNode,
+        mut outcome: StepOutcome,
         pending: Value,
         calls: Value,
     ) -> Result<(), Failure> {
@@ -78,7 +83,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    pub(super) fn finish(&mut self, at: usize, node: &Node, mut outcome: Outcome) -> Result<(), Failure> {
+    pub(super) fn finish(&mut self, at: usize, node: &StepNode, mut outcome: StepOutcome) -> Result<(), Failure> {
         let state = outcome.state.get_or_insert_with(|| self.runtime.state.clone()).clone();
         let history = outcome.history.clone().unwrap_or_default();
         // A model's answer may have any names in it; only the start says what is forgotten.
@@ -99,7 +104,7 @@ impl Walk<'_> {
     }
 
     /// Notes and tells that a node failed; the failure as clients see it.
-    pub(super) fn fail(&mut self, at: usize, node: &Node, failure: Failure) -> Failure {
+    pub(super) fn fail(&mut self, at: usize, node: &StepNode, failure: Failure) -> Failure {
         let (failure, status) = match failure {
             Failure::Aborted => (Failure::flow("Flow execution was cancelled"), "TERMINATED"),
             failure => (failure, "ERROR"),
@@ -123,7 +128,7 @@ impl Walk<'_> {
         failure
     }
 
-    pub(super) fn entry(&self, at: usize, node: &Node, outcome: Outcome, status: &str) -> Value {
+    pub(super) fn entry(&self, at: usize, node: &StepNode, outcome: StepOutcome, status: &str) -> Value {
         let mut data = Map::new();
         data.insert("id".to_owned(), node.id.as_str().into());
         data.insert("name".to_owned(), node.kind.into());
@@ -148,7 +153,7 @@ impl Walk<'_> {
         self.graph.before(at).iter().filter_map(id).collect()
     }
 
-    pub(super) fn tell_step(&self, node: &Node, status: &str, error: Option<&str>) {
+    pub(super) fn tell_step(&self, node: &StepNode, status: &str, error: Option<&str>) {
         if !self.shared.run.sink.streams() {
             return;
         }

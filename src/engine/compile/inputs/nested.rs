@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::Inputs;
-use crate::engine::compile::export::Node;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::export::ExportNode;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::model::ChatModel;
 
@@ -24,8 +24,8 @@ impl Inputs<'_, '_, '_> {
     }
 
     /// As [`model_inside`](Self::model_inside), of any kind.
-    pub(crate) fn part_inside(&mut self, kind: &dyn Kind, name: &str, config: Map<String, Value>) -> Option<Part> {
-        let node = Node::inside(self.node, name);
+    pub(crate) fn part_inside(&mut self, kind: &dyn NodeKind, name: &str, config: Map<String, Value>) -> Option<Part> {
+        let node = ExportNode::inside(self.node, name);
         Inputs::new(&node, config, self.compiler).build(kind)
     }
 }
@@ -41,7 +41,7 @@ mod tests {
     /// A node with a model in its inputs.
     struct Outer;
 
-    impl Kind for Outer {
+    impl NodeKind for Outer {
         fn names(&self) -> &'static [&'static str] {
             &["llmAgentflow"]
         }

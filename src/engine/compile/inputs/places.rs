@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Inputs;
 use crate::engine::text::mustache;
-use crate::engine::text::mustache::{Fields, JsonTemplate, Mustache};
+use crate::engine::text::mustache::{FieldTemplates, JsonTemplate, Mustache};
 use crate::engine::text::template::Template;
 
 impl Inputs<'_, '_, '_> {
@@ -70,11 +70,11 @@ impl Inputs<'_, '_, '_> {
     }
 
     /// A list of keys and values.
-    pub(crate) fn fields(&mut self, name: &str) -> Option<Fields> {
+    pub(crate) fn fields(&mut self, name: &str) -> Option<FieldTemplates> {
         let list = self.value(name)?;
         self.fills(&[name]);
         let is_template = self.is_template(name) && !self.settled.touches(name);
-        Some(Fields::read(&list, is_template.then(|| self.dialect())))
+        Some(FieldTemplates::read(&list, is_template.then(|| self.dialect())))
     }
 
     /// A text with places by name, as prompts have them.

@@ -73,7 +73,7 @@ fn every_mistake_is_told_with_its_file_and_node() {
     fs::write(folder.path().join("odd.json"), odd).unwrap();
     fs::write(folder.path().join("broken.json"), "{").unwrap();
     fs::write(folder.path().join("notes.txt"), "no flow").unwrap();
-    let wanted = [Wanted { name: "odd".into(), id: Some("broken".into()) }];
+    let wanted = [WantedFlow { name: "odd".into(), id: Some("broken".into()) }];
     let flows = Flows::load(&"local".into(), &settings(folder.path(), "key"), &wanted, None, &endpoints).unwrap();
     let shown = |problem: &Problem| problem.to_string();
     let told: Vec<String> = flows.broken().flat_map(|(_, problems)| problems).map(shown).collect();
@@ -125,7 +125,8 @@ fn each_file_stands_for_itself() {
     let folder = tempfile::tempdir().unwrap();
     let endpoints = Arc::new(Endpoints::default());
     let write = |name: &str, text: &str| fs::write(folder.path().join(format!("{name}.json")), text).unwrap();
-    let wanted = [Wanted { name: "a".into(), id: None }, Wanted { name: "b".into(), id: Some("id-of-b".into()) }];
+    let wanted =
+        [WantedFlow { name: "a".into(), id: None }, WantedFlow { name: "b".into(), id: Some("id-of-b".into()) }];
     let load = |key: &str, previous: Option<&Flows>| {
         Flows::load(&"local".into(), &settings(folder.path(), key), &wanted, previous, &endpoints).unwrap()
     };

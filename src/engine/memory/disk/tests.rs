@@ -1,10 +1,10 @@
 use super::*;
 
-const BOUNDS: Bounds = Bounds { turns: 4, bytes: 1000, sessions: 3, age: 1000 };
+const BOUNDS: StoreBounds = StoreBounds { turns: 4, bytes: 1000, sessions: 3, age: 1000 };
 
-fn exchange(session: &str, number: u64, text: &str) -> Exchange {
+fn exchange(session: &str, number: u64, text: &str) -> StoredExchange {
     let turn = |by_user| Turn { by_user, text: text.to_owned() };
-    Exchange { flow: "flow".into(), session: session.into(), number, turns: vec![turn(true), turn(false)] }
+    StoredExchange { flow: "flow".into(), session: session.into(), number, turns: vec![turn(true), turn(false)] }
 }
 
 fn texts(database: &Database, session: &str) -> Vec<String> {
@@ -51,7 +51,7 @@ fn the_session_unused_for_longest_goes() {
 fn sessions_and_flows_do_not_mix() {
     let folder = tempfile::tempdir().unwrap();
     let database = open(folder.path()).unwrap();
-    let other = Exchange { flow: "flow2".into(), ..exchange("s", 3, "other") };
+    let other = StoredExchange { flow: "flow2".into(), ..exchange("s", 3, "other") };
     write(&database, [&exchange("s", 1, "mine"), &exchange("s2", 2, "next"), &other], [], &BOUNDS).unwrap();
     assert_eq!(texts(&database, "s"), ["mine"]);
     assert_eq!(read(&database, "flow2", "s", 0).unwrap().len(), 1);
@@ -106,7 +106,7 @@ fn a_run_of_before_there_was_a_table_is_known_until_another_is_kept() {
     let database = open(folder.path()).unwrap();
     let said = |number, text: &str| {
         let turns = vec![Turn { by_user: false, text: text.to_owned() }];
-        Exchange { flow: "flow#runs".into(), session: "s".into(), number, turns }
+        StoredExchange { flow: "flow#runs".into(), session: "s".into(), number, turns }
     };
     write(&database, [&said(1, "old"), &said(2, "waits")], [], &BOUNDS).unwrap();
     assert_eq!(run(&database, "flow", "s", 0).unwrap().as_deref(), Some("waits"));

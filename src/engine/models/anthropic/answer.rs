@@ -7,19 +7,19 @@ use serde_json::{Value, json};
 
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Usage;
-use crate::engine::contract::model::{Answered, Ask};
+use crate::engine::contract::model::{ModelAnswer, ModelRequest};
 use crate::engine::models::gathering::{CallPart, CallParts, Gathering, broken_off, parsed, picked, usage_metadata};
 use crate::engine::provider::failure_in_stream;
 
 #[derive(Deserialize)]
-struct Event {
+struct AnthropicEvent {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
     index: u64,
     message: Option<Value>,
     content_block: Option<Block>,
-    delta: Option<Delta>,
+    delta: Option<AnthropicDelta>,
     usage: Option<Value>,
     error: Option<Value>,
     /// Of a message that comes in one piece.
@@ -46,7 +46,7 @@ struct Block {
 }
 
 #[derive(Deserialize)]
-struct Delta {
+struct AnthropicDelta {
     text: Option<String>,
     partial_json: Option<String>,
     thinking: Option<String>,
@@ -56,27 +56,27 @@ struct Delta {
 
 /// What has been told so far.
 #[derive(Debug, Default)]
-pub(super) struct Reply {
-    answered: Answered,
+pub(super) struct AnthropicReply {
+    answered: ModelAnswer,
     calls: CallParts,
     /// Blocks of thoughts, which the provider wants back with the results of calls.
     thoughts: BTreeMap<u64, Value>,
-    counts: Counts,
+    counts: AnthropicUsage,
     stop_reason: Option<Value>,
     is_done: bool,
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+struct AnthropicUsage {
     input: u64,
     output: u64,
     cache_creation: u64,
     cache_read: u64,
 }
 
-impl Gathering for Reply {
-    fn take(&mut self, piece: &[u8], ask: Ask<'_>) -> Result<(), Failure> {
-        let event: Event = parsed(piece)?;
+impl Gathering for AnthropicReply {
+    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure> {
+        let event: AnthropicEvent = parsed(piece)?;
         if let Some(error) = event.error {
             return Err(failure_in_stream(&error));
         }
@@ -117,11 +117,11 @@ impl Gathering for Reply {
         Ok(())
     }
 
-    fn done(mut self, ask: Ask<'_>) -> Result<Answered, Failure> {
+    fn done(mut self, ask: ModelRequest<'_>) -> Result<ModelAnswer, Failure> {
         if !self.is_done {
             return Err(broken_off());
         }
-        let Counts { input, output, cache_creation, cache_read } = self.counts;
+        let AnthropicUsage { input, output, cache_creation, cache_read } = self.counts;
         let input = input + cache_creation + cache_read;
         self.answered.usage = Usage { input, output };
         self.answered.usage_metadata = usage_metadata(input, output, input + output);
@@ -139,7 +139,7 @@ impl Gathering for Reply {
     }
 }
 
-impl Reply {
+impl AnthropicReply {
     fn begin(&mut self, message: &Value) {
         self.answered.id = message.get("id").and_then(Value::as_str).map(str::to_owned);
         self.answered.response_metadata =
@@ -164,7 +164,7 @@ impl Reply {
         }
     }
 
-    fn open(&mut self, index: u64, block: Block, ask: Ask<'_>) {
+    fn open(&mut self, index: u64, block: Block, ask: ModelRequest<'_>) {
         match block.kind.as_str() {
             "text" => self.say(&block.text, ask),
             "tool_use" => {
@@ -186,7 +186,7 @@ impl Reply {
         }
     }
 
-    fn grow(&mut self, index: u64, delta: Delta, ask: Ask<'_>) {
+    fn grow(&mut self, index: u64, delta: AnthropicDelta, ask: ModelRequest<'_>) {
         if let Some(text) = delta.text {
             self.say(&text, ask);
         }
@@ -206,12 +206,12 @@ impl Reply {
         }
     }
 
-    fn say(&mut self, text: &str, ask: Ask<'_>) {
+    fn say(&mut self, text: &str, ask: ModelRequest<'_>) {
         ask.tell(text);
         self.answered.text.push_str(text);
     }
 
-    fn think(&mut self, thought: &str, ask: Ask<'_>) {
+    fn think(&mut self, thought: &str, ask: ModelRequest<'_>) {
         if !thought.is_empty() {
             ask.think(thought);
             self.answered.thinking.push_str(thought);

@@ -10,16 +10,16 @@ use std::sync::Arc;
 use http::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
-use super::connection::{self, Headers, WithoutCredential, number};
-use super::gathering::{Framing, gathered};
+use super::connection::{self, Headers, ModelWithoutCredential, number};
+use super::gathering::{AnswerFraming, gathered};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
-use crate::engine::contract::model::{Answered, Ask, ChatModel};
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::run::Run;
-use crate::engine::provider::Endpoint;
-use answer::Reply;
+use crate::engine::provider::ProviderEndpoint;
+use answer::AnthropicReply;
 
 const ADDRESS: &str = "https://api.anthropic.com";
 const VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
@@ -43,7 +43,7 @@ const MOST_TOKENS_OTHERWISE: u64 = 2048;
 #[derive(Debug)]
 pub(crate) struct ChatAnthropic;
 
-impl Kind for ChatAnthropic {
+impl NodeKind for ChatAnthropic {
     fn names(&self) -> &'static [&'static str] {
         &["chatAnthropic"]
     }
@@ -62,7 +62,7 @@ fn build(inputs: &mut Inputs<'_, '_, '_>, address: &str) -> Option<Part> {
     let model = model?;
     let fields = fields(inputs, &model);
     let Some(key) = key else {
-        return Some(Part::Model(Arc::new(WithoutCredential { model, credential: CREDENTIAL })));
+        return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential: CREDENTIAL })));
     };
     let mut headers = connection::header(inputs, HeaderName::from_static("x-api-key"), key.expose());
     headers.push((HeaderName::from_static("anthropic-version"), VERSION));
@@ -126,7 +126,7 @@ fn takes_sampling(model: &str) -> bool {
 
 #[derive(Debug)]
 struct Anthropic {
-    endpoint: Endpoint,
+    endpoint: ProviderEndpoint,
     headers: Headers,
     model: String,
     fields: Map<String, Value>,
@@ -135,12 +135,12 @@ struct Anthropic {
 }
 
 impl ChatModel for Anthropic {
-    fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered> {
+    fn chat<'a>(&'a self, ask: ModelRequest<'a>, run: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         Box::pin(async move {
             let body = request::body(&self.fields, self.streams, ask);
             let incoming = self.endpoint.post("/v1/messages", &self.headers, body, run).await?;
-            let framing = if self.streams { Framing::Events } else { Framing::Whole };
-            gathered(incoming, framing, Reply::default(), ask).await
+            let framing = if self.streams { AnswerFraming::Events } else { AnswerFraming::Whole };
+            gathered(incoming, framing, AnthropicReply::default(), ask).await
         })
     }
 

@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall, ToolSpec};
-use crate::engine::contract::model::Ask;
+use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolCall, ToolSpec};
+use crate::engine::contract::model::ModelRequest;
 
 /// What the one tool of a schema is called where the schema says nothing of itself.
 const EXTRACTION: &str = "A function available to call.";
 
-pub(super) fn body(fields: &Map<String, Value>, streams: bool, ask: Ask<'_>) -> Value {
+pub(super) fn body(fields: &Map<String, Value>, streams: bool, ask: ModelRequest<'_>) -> Value {
     let mut body = fields.clone();
     body.insert("stream".to_owned(), streams.into());
     if let Some((name, schema)) = ask.schema {
@@ -82,8 +82,8 @@ fn content(content: &Content) -> Value {
         Content::Pieces(pieces) => pieces
             .iter()
             .map(|piece| match piece {
-                Piece::Text(text) => json!({ "type": "text", "text": text }),
-                Piece::Image(url) => json!({ "type": "image", "source": source(url) }),
+                ContentPart::Text(text) => json!({ "type": "text", "text": text }),
+                ContentPart::Image(url) => json!({ "type": "image", "source": source(url) }),
             })
             .collect(),
     }

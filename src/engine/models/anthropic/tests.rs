@@ -1,20 +1,20 @@
 use serde_json::{Value, json};
 
-use super::answer::Reply;
+use super::answer::AnthropicReply;
 use super::{ChatAnthropic, build, most_tokens, takes_sampling};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::message::{Message, Usage};
-use crate::engine::contract::model::Ask;
-use crate::engine::models::gathering::Framing;
+use crate::engine::contract::model::ModelRequest;
+use crate::engine::models::gathering::AnswerFraming;
 use crate::engine::models::gathering::tests::told;
 use crate::engine::models::lab::{HERE, asked, calculator, city, conversation, problems};
 
 /// The node at another address, which Flowise's own cannot be told.
 struct Elsewhere;
 
-impl Kind for Elsewhere {
+impl NodeKind for Elsewhere {
     fn names(&self) -> &'static [&'static str] {
         &["chatAnthropic"]
     }
@@ -80,7 +80,8 @@ fn inputs(more: Value) -> Value {
 #[tokio::test]
 async fn requests_are_flowises() {
     let (conversation, tools) = (conversation(), [calculator()]);
-    let asked = asked(&Elsewhere, inputs(json!({})), Ask::of(&conversation).with_tools(&tools), 200, STREAM).await;
+    let asked =
+        asked(&Elsewhere, inputs(json!({})), ModelRequest::of(&conversation).with_tools(&tools), 200, STREAM).await;
     let received = asked.received;
     assert_eq!(received.line, "POST /v1/messages HTTP/1.1");
     assert_eq!(received.headers["x-api-key"], "a-anthropicApiKey");
@@ -115,7 +116,7 @@ async fn requests_are_flowises() {
 #[tokio::test]
 async fn thinking_and_schemas_are_flowises() {
     let (conversation, city) = (conversation(), city());
-    let ask = Ask::of(&conversation).with_schema("extract", &city);
+    let ask = ModelRequest::of(&conversation).with_schema("extract", &city);
     let answer = r#"{"id":"msg_1","type":"message","model":"m","content":[{"type":"tool_use","id":"t","name":"extract","input":{"city":"Bern"}}],"stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":2}}"#;
     let asked_plainly = asked(&Elsewhere, inputs(json!({ "streaming": false })), ask, 200, answer).await;
     let body = asked_plainly.received.body;
@@ -131,7 +132,7 @@ async fn thinking_and_schemas_are_flowises() {
     assert_eq!((body.get("tool_choice"), body.get("temperature"), &body["max_tokens"]), (None, None, &json!(4000)));
 
     let more = json!({ "modelName": "claude-opus-4-7", "adaptiveThinking": true, "thinkingEffort": "low" });
-    let body = asked(&Elsewhere, inputs(more), Ask::of(&conversation), 200, STREAM).await.received.body;
+    let body = asked(&Elsewhere, inputs(more), ModelRequest::of(&conversation), 200, STREAM).await.received.body;
     assert_eq!(body["thinking"], json!({ "type": "adaptive" }));
     assert_eq!((&body["output_config"], body.get("top_p")), (&json!({ "effort": "low" }), None));
 }
@@ -140,14 +141,14 @@ async fn thinking_and_schemas_are_flowises() {
 async fn refusals_are_anthropics_words() {
     let conversation = conversation();
     let answer = r#"{"type":"error","error":{"type":"invalid_request_error","message":"max_tokens: too large"}}"#;
-    let asked = asked(&Elsewhere, inputs(json!({})), Ask::of(&conversation), 400, answer).await;
+    let asked = asked(&Elsewhere, inputs(json!({})), ModelRequest::of(&conversation), 400, answer).await;
     assert_eq!(asked.answered.unwrap_err().to_string(), "400 max_tokens: too large");
 }
 
 #[test]
 fn streams_are_read_wherever_they_are_cut() {
-    let told = |stream: &str, ask: Ask<'_>| told(Reply::default, Framing::Events, stream, ask);
-    let answered = told(STREAM, Ask::of(&[])).unwrap();
+    let told = |stream: &str, ask: ModelRequest<'_>| told(AnthropicReply::default, AnswerFraming::Events, stream, ask);
+    let answered = told(STREAM, ModelRequest::of(&[])).unwrap();
     assert_eq!((answered.text.as_str(), answered.thinking.as_str()), ("Grüezi", "Hm"));
     assert_eq!(answered.usage, Usage { input: 7, output: 9 });
     assert_eq!(answered.usage_metadata["input_token_details"], json!({ "cache_creation": 0, "cache_read": 2 }));
@@ -156,21 +157,21 @@ fn streams_are_read_wherever_they_are_cut() {
 
     // Thoughts go back with the result, signed as they came.
     let turn = Message::calling(answered.text, answered.calls);
-    let body = super::request::body(&serde_json::Map::new(), true, Ask::of(&[turn]));
+    let body = super::request::body(&serde_json::Map::new(), true, ModelRequest::of(&[turn]));
     let content = &body["messages"][0]["content"];
     assert_eq!(content[0], json!({ "type": "thinking", "thinking": "Hm", "signature": "sig" }));
     assert_eq!((&content[1]["text"], &content[2]["type"]), (&json!("Grüezi"), &json!("tool_use")));
 
     let schema = json!({});
-    let structured = told(STREAM, Ask::of(&[]).with_schema("extract", &schema)).unwrap();
+    let structured = told(STREAM, ModelRequest::of(&[]).with_schema("extract", &schema)).unwrap();
     assert_eq!(structured.text, "{\"city\":\"Bern\"}");
     let (cut, _) = STREAM.split_once("event: message_delta").unwrap();
-    assert_eq!(told(cut, Ask::of(&[])).unwrap_err().to_string(), "The provider broke off.");
+    assert_eq!(told(cut, ModelRequest::of(&[])).unwrap_err().to_string(), "The provider broke off.");
     let error = r#"event: error
 data: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}
 "#;
     let error = format!("{cut}{error}\n");
-    assert_eq!(told(&error, Ask::of(&[])).unwrap_err().to_string(), "529 Overloaded");
+    assert_eq!(told(&error, ModelRequest::of(&[])).unwrap_err().to_string(), "529 Overloaded");
 }
 
 #[test]
@@ -178,7 +179,7 @@ fn systems_and_results_are_brought_together() {
     let conversation = conversation();
     let (call, result) = (&conversation[2], &conversation[3]);
     let turns = [Message::system("One."), call.clone(), result.clone(), result.clone(), Message::system("Two.")];
-    let body = super::request::body(&serde_json::Map::new(), true, Ask::of(&turns));
+    let body = super::request::body(&serde_json::Map::new(), true, ModelRequest::of(&turns));
     assert_eq!(body["system"], "One.\n\nTwo.");
     assert_eq!(body["messages"].as_array().unwrap().len(), 2);
     assert_eq!(body["messages"][1]["content"].as_array().unwrap().len(), 2);

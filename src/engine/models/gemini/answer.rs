@@ -5,19 +5,19 @@ use serde_json::{Map, Value, json};
 
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Usage;
-use crate::engine::contract::model::{Answered, Ask};
+use crate::engine::contract::model::{ModelAnswer, ModelRequest};
 use crate::engine::models::gathering::{CallPart, CallParts, Gathering, broken_off, parsed, usage_metadata};
 use crate::engine::provider::failure_in_stream;
 use crate::predict::chat_id;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Chunk {
+struct GeminiChunk {
     error: Option<Value>,
     #[serde(default)]
     candidates: Vec<Candidate>,
     prompt_feedback: Option<Feedback>,
-    usage_metadata: Option<Counts>,
+    usage_metadata: Option<GeminiUsage>,
     response_id: Option<String>,
 }
 
@@ -30,19 +30,19 @@ struct Feedback {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Candidate {
-    content: Option<Content>,
+    content: Option<GeminiContent>,
     finish_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Content {
+struct GeminiContent {
     #[serde(default)]
-    parts: Vec<Part>,
+    parts: Vec<GeminiPart>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Part {
+struct GeminiPart {
     text: Option<String>,
     #[serde(default)]
     thought: bool,
@@ -61,7 +61,7 @@ struct Called {
 /// Of the whole so far.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Counts {
+struct GeminiUsage {
     #[serde(rename = "promptTokenCount")]
     prompt: u64,
     #[serde(rename = "candidatesTokenCount")]
@@ -74,17 +74,17 @@ struct Counts {
 
 /// What has been told so far.
 #[derive(Debug, Default)]
-pub(super) struct Reply {
-    answered: Answered,
+pub(super) struct GeminiReply {
+    answered: ModelAnswer,
     calls: CallParts,
     count: u64,
-    counts: Option<Counts>,
+    counts: Option<GeminiUsage>,
     finish: Option<String>,
 }
 
-impl Gathering for Reply {
-    fn take(&mut self, piece: &[u8], ask: Ask<'_>) -> Result<(), Failure> {
-        let chunk: Chunk = parsed(piece)?;
+impl Gathering for GeminiReply {
+    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure> {
+        let chunk: GeminiChunk = parsed(piece)?;
         if let Some(error) = chunk.error {
             return Err(failure_in_stream(&error));
         }
@@ -102,7 +102,7 @@ impl Gathering for Reply {
         Ok(())
     }
 
-    fn done(mut self, ask: Ask<'_>) -> Result<Answered, Failure> {
+    fn done(mut self, ask: ModelRequest<'_>) -> Result<ModelAnswer, Failure> {
         let finish = self.finish.ok_or_else(broken_off)?;
         self.answered.response_metadata.insert("model_provider".to_owned(), "google-genai".into());
         self.answered.response_metadata.insert("finishReason".to_owned(), finish.into());
@@ -124,8 +124,8 @@ impl Gathering for Reply {
     }
 }
 
-impl Reply {
-    fn take_parts(&mut self, parts: Vec<Part>, ask: Ask<'_>) {
+impl GeminiReply {
+    fn take_parts(&mut self, parts: Vec<GeminiPart>, ask: ModelRequest<'_>) {
         let mut text = String::new();
         for part in parts {
             match part.text {

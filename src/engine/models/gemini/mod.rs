@@ -10,16 +10,16 @@ use std::sync::Arc;
 use http::header::HeaderName;
 use serde_json::{Map, Value, json};
 
-use super::connection::{self, Headers, WithoutCredential, number};
-use super::gathering::{Framing, gathered};
+use super::connection::{self, Headers, ModelWithoutCredential, number};
+use super::gathering::{AnswerFraming, gathered};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
-use crate::engine::contract::model::{Answered, Ask, ChatModel};
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::run::Run;
-use crate::engine::provider::Endpoint;
-use answer::Reply;
+use crate::engine::provider::ProviderEndpoint;
+use answer::GeminiReply;
 
 const ADDRESS: &str = "https://generativelanguage.googleapis.com";
 const CREDENTIAL: &str = "googleGenerativeAI";
@@ -28,7 +28,7 @@ const CREDENTIAL: &str = "googleGenerativeAI";
 #[derive(Debug)]
 pub(crate) struct ChatGemini;
 
-impl Kind for ChatGemini {
+impl NodeKind for ChatGemini {
     fn names(&self) -> &'static [&'static str] {
         &["chatGoogleGenerativeAI"]
     }
@@ -53,7 +53,7 @@ impl Kind for ChatGemini {
             return None;
         }
         let Some(key) = key else {
-            return Some(Part::Model(Arc::new(WithoutCredential { model, credential: CREDENTIAL })));
+            return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential: CREDENTIAL })));
         };
         let headers = connection::header(inputs, HeaderName::from_static("x-goog-api-key"), key.expose());
         Some(Part::Model(Arc::new(Gemini { endpoint: endpoint?, headers, model, fields, streams, sees_images })))
@@ -111,7 +111,7 @@ fn safety(inputs: &mut Inputs<'_, '_, '_>) -> Vec<Value> {
 
 #[derive(Debug)]
 struct Gemini {
-    endpoint: Endpoint,
+    endpoint: ProviderEndpoint,
     headers: Headers,
     model: String,
     fields: Map<String, Value>,
@@ -120,17 +120,17 @@ struct Gemini {
 }
 
 impl ChatModel for Gemini {
-    fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered> {
+    fn chat<'a>(&'a self, ask: ModelRequest<'a>, run: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         Box::pin(async move {
             let body = request::body(&self.fields, &self.model, ask)?;
             let (verb, framing) = if self.streams {
-                ("streamGenerateContent?alt=sse", Framing::Events)
+                ("streamGenerateContent?alt=sse", AnswerFraming::Events)
             } else {
-                ("generateContent", Framing::Whole)
+                ("generateContent", AnswerFraming::Whole)
             };
             let path = format!("/v1beta/models/{}:{verb}", self.model);
             let incoming = self.endpoint.post(&path, &self.headers, body, run).await?;
-            gathered(incoming, framing, Reply::default(), ask).await
+            gathered(incoming, framing, GeminiReply::default(), ask).await
         })
     }
 

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall};
-use crate::engine::contract::model::Ask;
+use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolCall};
+use crate::engine::contract::model::ModelRequest;
 use crate::engine::models::gathering::set;
 
 const EXTRACTION: &str = "A function available to call.";
@@ -14,7 +14,7 @@ const UNSIGNED: &str = "skip_thought_signature_validator";
 
 /// # Errors
 /// An image cannot be sent.
-pub(super) fn body(fields: &Map<String, Value>, model: &str, ask: Ask<'_>) -> Result<Value, Failure> {
+pub(super) fn body(fields: &Map<String, Value>, model: &str, ask: ModelRequest<'_>) -> Result<Value, Failure> {
     let mut body = fields.clone();
     if let Some((name, schema)) = ask.schema {
         let description = schema.get("description").cloned().unwrap_or_else(|| EXTRACTION.into());
@@ -69,10 +69,10 @@ fn content(turn: &Message, model: &str) -> Result<Value, Failure> {
     Ok(json!({ "role": role, "parts": parts }))
 }
 
-fn part(piece: &Piece) -> Result<Value, Failure> {
+fn part(piece: &ContentPart) -> Result<Value, Failure> {
     match piece {
-        Piece::Text(text) => Ok(json!({ "text": text })),
-        Piece::Image(url) => {
+        ContentPart::Text(text) => Ok(json!({ "text": text })),
+        ContentPart::Image(url) => {
             let image = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
             let (kind, data) = image.ok_or_else(|| Failure::flow("Please provide image as base64 encoded data URL"))?;
             Ok(json!({ "inlineData": { "mimeType": kind, "data": data } }))

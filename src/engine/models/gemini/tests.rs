@@ -1,10 +1,10 @@
 use serde_json::{Map, Value, json};
 
 use super::ChatGemini;
-use super::answer::Reply;
+use super::answer::GeminiReply;
 use crate::engine::contract::message::{Message, Usage};
-use crate::engine::contract::model::Ask;
-use crate::engine::models::gathering::Framing;
+use crate::engine::contract::model::ModelRequest;
+use crate::engine::models::gathering::AnswerFraming;
 use crate::engine::models::gathering::tests::told;
 use crate::engine::models::lab::{HERE, asked, calculator, city, conversation, problems};
 
@@ -30,7 +30,8 @@ fn inputs(more: Value) -> Value {
 #[tokio::test]
 async fn requests_are_flowises() {
     let (conversation, tools) = (conversation(), [calculator()]);
-    let asked = asked(&ChatGemini, inputs(json!({})), Ask::of(&conversation).with_tools(&tools), 200, STREAM).await;
+    let asked =
+        asked(&ChatGemini, inputs(json!({})), ModelRequest::of(&conversation).with_tools(&tools), 200, STREAM).await;
     let received = asked.received;
     assert_eq!(received.line, "POST /v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse HTTP/1.1");
     assert_eq!(received.headers["x-goog-api-key"], "a-googleGenerativeAPIKey");
@@ -61,7 +62,7 @@ async fn requests_are_flowises() {
 #[tokio::test]
 async fn schemas_are_the_one_function() {
     let (conversation, city) = (conversation(), city());
-    let ask = Ask::of(&conversation).with_schema("extract", &city);
+    let ask = ModelRequest::of(&conversation).with_schema("extract", &city);
     let answer = STREAM.split("data: ").last().unwrap().trim();
     let more = json!({ "streaming": false, "customModelName": "models/gemini-3-pro" });
     let asked = asked(&ChatGemini, inputs(more), ask, 200, answer).await;
@@ -83,13 +84,13 @@ async fn schemas_are_the_one_function() {
 async fn refusals_are_googles_words() {
     let conversation = conversation();
     let answer = r#"[{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT"}}]"#;
-    let asked = asked(&ChatGemini, inputs(json!({})), Ask::of(&conversation), 400, answer).await;
+    let asked = asked(&ChatGemini, inputs(json!({})), ModelRequest::of(&conversation), 400, answer).await;
     assert_eq!(asked.answered.unwrap_err().to_string(), "400 API key not valid.");
 }
 
 #[test]
 fn streams_are_read_wherever_they_are_cut() {
-    let told = |stream: &str| told(Reply::default, Framing::Events, stream, Ask::of(&[]));
+    let told = |stream: &str| told(GeminiReply::default, AnswerFraming::Events, stream, ModelRequest::of(&[]));
     let answered = told(STREAM).unwrap();
     assert_eq!((answered.text.as_str(), answered.thinking.as_str()), ("Grüezi", "Hm"));
     assert_eq!(answered.usage, Usage { input: 6, output: 4 });
@@ -101,7 +102,7 @@ fn streams_are_read_wherever_they_are_cut() {
         (&"STOP".into(), &0.into())
     );
     let turn = Message::calling("", answered.calls);
-    let body = super::request::body(&Map::new(), "gemini-3-pro", Ask::of(&[turn])).unwrap();
+    let body = super::request::body(&Map::new(), "gemini-3-pro", ModelRequest::of(&[turn])).unwrap();
     assert_eq!(body["contents"][0]["parts"][0]["thoughtSignature"], "sig");
 
     let (cut, _) = STREAM.split_once("data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall").unwrap();

@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::connection::{self, Headers, WithoutCredential, number};
-use super::gathering::{Framing, gathered, set};
+use super::connection::{self, Headers, ModelWithoutCredential, number};
+use super::gathering::{AnswerFraming, gathered, set};
 use super::openai::answer::Completion;
 use super::openai::request::{content, extraction, tool, tool_call};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::message::{Message, Role};
-use crate::engine::contract::model::{Answered, Ask, ChatModel};
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::run::Run;
-use crate::engine::provider::Endpoint;
+use crate::engine::provider::ProviderEndpoint;
 
 const ADDRESS: &str = "https://api.mistral.ai";
 const CREDENTIAL: &str = "mistralAIApi";
@@ -31,7 +31,7 @@ const TOP_P: f64 = 1.0;
 #[derive(Debug)]
 pub(crate) struct ChatMistral;
 
-impl Kind for ChatMistral {
+impl NodeKind for ChatMistral {
     fn names(&self) -> &'static [&'static str] {
         &["chatMistralAI"]
     }
@@ -47,7 +47,7 @@ impl Kind for ChatMistral {
         let model = model?;
         let fields = fields(inputs, &model);
         let Some(key) = key else {
-            return Some(Part::Model(Arc::new(WithoutCredential { model, credential: CREDENTIAL })));
+            return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential: CREDENTIAL })));
         };
         let headers = connection::bearer(inputs, Some(&key));
         Some(Part::Model(Arc::new(Mistral { endpoint: endpoint?, headers, model, fields, streams })))
@@ -72,7 +72,7 @@ fn fields(inputs: &mut Inputs<'_, '_, '_>, model: &str) -> Map<String, Value> {
 
 #[derive(Debug)]
 struct Mistral {
-    endpoint: Endpoint,
+    endpoint: ProviderEndpoint,
     headers: Headers,
     model: String,
     fields: Map<String, Value>,
@@ -80,11 +80,11 @@ struct Mistral {
 }
 
 impl ChatModel for Mistral {
-    fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered> {
+    fn chat<'a>(&'a self, ask: ModelRequest<'a>, run: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         Box::pin(async move {
             let body = body(&self.fields, self.streams, ask);
             let incoming = self.endpoint.post("/v1/chat/completions", &self.headers, body, run).await?;
-            let framing = if self.streams { Framing::Events } else { Framing::Whole };
+            let framing = if self.streams { AnswerFraming::Events } else { AnswerFraming::Whole };
             gathered(incoming, framing, Completion::new("mistralai", self.streams), ask).await
         })
     }
@@ -94,7 +94,7 @@ impl ChatModel for Mistral {
     }
 }
 
-fn body(fields: &Map<String, Value>, streams: bool, ask: Ask<'_>) -> Value {
+fn body(fields: &Map<String, Value>, streams: bool, ask: ModelRequest<'_>) -> Value {
     let mut body = fields.clone();
     body.insert("stream".to_owned(), streams.into());
     if let Some((name, schema)) = ask.schema {

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::{ChatMistral, nine};
 use crate::engine::contract::message::{Message, ToolCall};
-use crate::engine::contract::model::Ask;
+use crate::engine::contract::model::ModelRequest;
 use crate::engine::models::lab::{HERE, IMAGE, asked, built, calculator, city, conversation};
 
 const STREAM: &str = r#"data: {"id":"1","model":"mistral-small","choices":[{"index":0,"delta":{"role":"assistant","content":"Salut"},"finish_reason":null}]}
@@ -21,7 +21,7 @@ fn inputs() -> Value {
 #[tokio::test]
 async fn requests_are_flowises() {
     let (conversation, tools) = (conversation(), [calculator()]);
-    let asked = asked(&ChatMistral, inputs(), Ask::of(&conversation).with_tools(&tools), 200, STREAM).await;
+    let asked = asked(&ChatMistral, inputs(), ModelRequest::of(&conversation).with_tools(&tools), 200, STREAM).await;
     assert_eq!(asked.received.line, "POST /v1/chat/completions HTTP/1.1");
     assert_eq!(asked.received.headers["authorization"], "Bearer a-mistralAIAPIKey");
     let function = json!({ "name": "calculator", "description": "Computes.", "parameters": calculator().parameters });
@@ -61,7 +61,7 @@ async fn schemas_are_the_one_tool() {
     inputs["streaming"] = false.into();
     inputs["safeMode"] = true.into();
     inputs["temperature"] = "".into();
-    let ask = Ask::of(&conversation).with_schema("extract", &city);
+    let ask = ModelRequest::of(&conversation).with_schema("extract", &city);
     let answer = r#"{"choices":[{"message":{"content":"","tool_calls":[{"id":"a","function":{"name":"extract","arguments":{"city":"Bern"}}}]},"finish_reason":"tool_calls"}]}"#;
     let asked = asked(&ChatMistral, inputs, ask, 200, answer).await;
     let body = asked.received.body;
@@ -74,7 +74,7 @@ async fn schemas_are_the_one_tool() {
 async fn refusals_are_mistrals_words() {
     let conversation = conversation();
     let answer = r#"{"object":"error","message":"Invalid model: x","type":"invalid_model","code":1500}"#;
-    let asked = asked(&ChatMistral, inputs(), Ask::of(&conversation), 400, answer).await;
+    let asked = asked(&ChatMistral, inputs(), ModelRequest::of(&conversation), 400, answer).await;
     assert_eq!(asked.answered.unwrap_err().to_string(), "400 Invalid model: x");
 }
 
@@ -82,7 +82,7 @@ async fn refusals_are_mistrals_words() {
 fn calls_without_results_are_left_out() {
     let call = ToolCall::new("abcdefgh9", "calculator", json!({}));
     let turns = [Message::calling("", vec![call.clone()]), Message::calling("Text", vec![call])];
-    let body = super::body(&serde_json::Map::new(), true, Ask::of(&turns));
+    let body = super::body(&serde_json::Map::new(), true, ModelRequest::of(&turns));
     assert_eq!(body["messages"], json!([{ "role": "assistant", "content": "Text", "prefix": false }]));
 }
 

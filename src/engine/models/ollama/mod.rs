@@ -10,18 +10,18 @@ use serde_json::{Map, Value, json};
 
 use super::connection::{self, Headers, number};
 use super::gathering::{
-    CallPart, CallParts, Framing, Gathering, broken_off, gathered, parsed, picked, set, usage_metadata,
+    AnswerFraming, CallPart, CallParts, Gathering, broken_off, gathered, parsed, picked, set, usage_metadata,
 };
 use super::openai::request::{extraction, tool};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall, Usage};
-use crate::engine::contract::model::{Answered, Ask, ChatModel};
+use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolCall, Usage};
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::run::Run;
-use crate::engine::provider::{Endpoint, failure_in_stream};
+use crate::engine::provider::{ProviderEndpoint, failure_in_stream};
 use crate::predict::chat_id;
 
 pub(crate) const ADDRESS: &str = "http://localhost:11434";
@@ -30,7 +30,7 @@ pub(crate) const ADDRESS: &str = "http://localhost:11434";
 #[derive(Debug)]
 pub(crate) struct ChatOllama;
 
-impl Kind for ChatOllama {
+impl NodeKind for ChatOllama {
     fn names(&self) -> &'static [&'static str] {
         &["chatOllama"]
     }
@@ -45,7 +45,7 @@ impl Kind for ChatOllama {
         inputs.ignore(&["streaming"]);
         let model = model?;
         let fields = fields(inputs, &model);
-        Some(Part::Model(Arc::new(Ollama { endpoint: endpoint?, headers, model, fields, sees_images })))
+        Some(Part::Model(Arc::new(OllamaModel { endpoint: endpoint?, headers, model, fields, sees_images })))
     }
 }
 
@@ -93,20 +93,20 @@ fn split(words: &str) -> Vec<String> {
 }
 
 #[derive(Debug)]
-struct Ollama {
-    endpoint: Endpoint,
+struct OllamaModel {
+    endpoint: ProviderEndpoint,
     headers: Headers,
     model: String,
     fields: Map<String, Value>,
     sees_images: bool,
 }
 
-impl ChatModel for Ollama {
-    fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered> {
+impl ChatModel for OllamaModel {
+    fn chat<'a>(&'a self, ask: ModelRequest<'a>, run: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         Box::pin(async move {
             let body = body(&self.fields, ask);
             let incoming = self.endpoint.post("/api/chat", &self.headers, body, run).await.map_err(in_its_words)?;
-            gathered(incoming, Framing::Lines, Reply::default(), ask).await.map_err(in_its_words)
+            gathered(incoming, AnswerFraming::Lines, OllamaReply::default(), ask).await.map_err(in_its_words)
         })
     }
 
@@ -124,7 +124,7 @@ fn in_its_words(failure: Failure) -> Failure {
     if let Failure::Provider { message, .. } = failure { Failure::Refused(message) } else { failure }
 }
 
-fn body(fields: &Map<String, Value>, ask: Ask<'_>) -> Value {
+fn body(fields: &Map<String, Value>, ask: ModelRequest<'_>) -> Value {
     let mut body = fields.clone();
     if let Some((name, schema)) = ask.schema {
         body.insert("tools".to_owned(), json!([extraction(name, schema)]));
@@ -159,8 +159,8 @@ fn messages(message: &Message) -> Vec<Value> {
         Content::Pieces(pieces) => pieces
             .iter()
             .map(|piece| match piece {
-                Piece::Text(text) => json!({ "role": role, "content": text }),
-                Piece::Image(url) => json!({ "role": role, "content": "", "images": [data_of(url)] }),
+                ContentPart::Text(text) => json!({ "role": role, "content": text }),
+                ContentPart::Image(url) => json!({ "role": role, "content": "", "images": [data_of(url)] }),
             })
             .collect(),
     }
@@ -176,9 +176,9 @@ fn data_of(url: &str) -> &str {
 }
 
 #[derive(Deserialize)]
-struct Line {
+struct OllamaLine {
     error: Option<Value>,
-    message: Option<Said>,
+    message: Option<OllamaMessage>,
     #[serde(default)]
     done: bool,
     #[serde(default)]
@@ -188,19 +188,19 @@ struct Line {
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct OllamaMessage {
     content: Option<String>,
     thinking: Option<String>,
-    tool_calls: Option<Vec<Called>>,
+    tool_calls: Option<Vec<OllamaCall>>,
 }
 
 #[derive(Deserialize)]
-struct Called {
-    function: Function,
+struct OllamaCall {
+    function: OllamaFunction,
 }
 
 #[derive(Deserialize)]
-struct Function {
+struct OllamaFunction {
     name: String,
     #[serde(default)]
     arguments: Value,
@@ -208,16 +208,16 @@ struct Function {
 
 /// What has been told so far.
 #[derive(Debug, Default)]
-struct Reply {
-    answered: Answered,
+struct OllamaReply {
+    answered: ModelAnswer,
     calls: CallParts,
     count: u64,
     is_done: bool,
 }
 
-impl Gathering for Reply {
-    fn take(&mut self, piece: &[u8], ask: Ask<'_>) -> Result<(), Failure> {
-        let line: Line = parsed(piece)?;
+impl Gathering for OllamaReply {
+    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure> {
+        let line: OllamaLine = parsed(piece)?;
         if let Some(error) = line.error {
             return Err(failure_in_stream(&error));
         }
@@ -229,7 +229,7 @@ impl Gathering for Reply {
             let text = said.content.unwrap_or_default();
             ask.tell(&text);
             self.answered.text.push_str(&text);
-            for Called { function } in said.tool_calls.unwrap_or_default() {
+            for OllamaCall { function } in said.tool_calls.unwrap_or_default() {
                 // Ollama names no calls; results are matched by order.
                 let id = chat_id::random().unwrap_or_default();
                 let arguments = function.arguments.to_string();
@@ -259,7 +259,7 @@ impl Gathering for Reply {
         Ok(())
     }
 
-    fn done(mut self, ask: Ask<'_>) -> Result<Answered, Failure> {
+    fn done(mut self, ask: ModelRequest<'_>) -> Result<ModelAnswer, Failure> {
         if !self.is_done {
             return Err(broken_off());
         }

@@ -1,9 +1,9 @@
 use serde_json::{Value, json};
 
-use super::{ChatOllama, Reply};
+use super::{ChatOllama, OllamaReply};
 use crate::engine::contract::message::Usage;
-use crate::engine::contract::model::Ask;
-use crate::engine::models::gathering::Framing;
+use crate::engine::contract::model::ModelRequest;
+use crate::engine::models::gathering::AnswerFraming;
 use crate::engine::models::gathering::tests::told;
 use crate::engine::models::lab::{HERE, asked, calculator, city, conversation, problems};
 
@@ -21,7 +21,7 @@ fn inputs() -> Value {
 #[tokio::test]
 async fn requests_are_flowises_with_its_omissions_mended() {
     let (conversation, tools) = (conversation(), [calculator()]);
-    let asked = asked(&ChatOllama, inputs(), Ask::of(&conversation).with_tools(&tools), 200, STREAM).await;
+    let asked = asked(&ChatOllama, inputs(), ModelRequest::of(&conversation).with_tools(&tools), 200, STREAM).await;
     let received = asked.received;
     assert_eq!(received.line, "POST /api/chat HTTP/1.1");
     assert_eq!(received.headers["authorization"], "Bearer a-ollamaApiKey");
@@ -54,7 +54,7 @@ async fn schemas_are_tools() {
     let (conversation, city) = (conversation(), city());
     let answer = r#"{"message":{"role":"assistant","content":"","tool_calls":[{"function":{"name":"extract","arguments":{"city":"Bern"}}}]},"done":false}
 {"message":{"role":"assistant","content":""},"done":true}"#;
-    let ask = Ask::of(&conversation).with_schema("extract", &city);
+    let ask = ModelRequest::of(&conversation).with_schema("extract", &city);
     let asked = asked(&ChatOllama, inputs(), ask, 200, answer).await;
     let tool = json!({ "type": "function", "function": { "name": "extract", "parameters": city } });
     assert_eq!(asked.received.body["tools"], json!([tool]));
@@ -65,13 +65,13 @@ async fn schemas_are_tools() {
 async fn refusals_are_ollamas_words() {
     let conversation = conversation();
     let answer = r#"{"error":"model 'llama3' not found"}"#;
-    let asked = asked(&ChatOllama, inputs(), Ask::of(&conversation), 404, answer).await;
+    let asked = asked(&ChatOllama, inputs(), ModelRequest::of(&conversation), 404, answer).await;
     assert_eq!(asked.answered.unwrap_err().to_string(), "model 'llama3' not found");
 }
 
 #[test]
 fn streams_are_read_wherever_they_are_cut() {
-    let told = |stream: &str| told(Reply::default, Framing::Lines, stream, Ask::of(&[]));
+    let told = |stream: &str| told(OllamaReply::default, AnswerFraming::Lines, stream, ModelRequest::of(&[]));
     let answered = told(STREAM).unwrap();
     assert_eq!((answered.text.as_str(), answered.thinking.as_str()), ("Grüezi", "Hm"));
     assert_eq!(answered.usage, Usage { input: 6, output: 4 });

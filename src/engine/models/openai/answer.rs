@@ -7,13 +7,13 @@ use serde_json::{Map, Value};
 
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Usage;
-use crate::engine::contract::model::{Answered, Ask};
+use crate::engine::contract::model::{ModelAnswer, ModelRequest};
 use crate::engine::models::gathering::{CallParts, Gathering, broken_off, parsed, picked, usage_metadata};
 use crate::engine::provider::failure_in_stream;
 
 /// A piece of a stream, or a whole answer. What every piece repeats is read only where it is new.
 #[derive(Deserialize)]
-struct Chunk<'a> {
+struct CompletionChunk<'a> {
     #[serde(borrow)]
     error: Option<&'a RawValue>,
     id: Option<&'a RawValue>,
@@ -26,14 +26,14 @@ struct Chunk<'a> {
 
 #[derive(Deserialize)]
 struct Choice {
-    delta: Option<Delta>,
+    delta: Option<CompletionDelta>,
     /// In a whole answer.
-    message: Option<Delta>,
+    message: Option<CompletionDelta>,
     finish_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Delta {
+struct CompletionDelta {
     content: Option<Value>,
     /// As `DeepSeek`, vLLM and others name what a model thinks.
     reasoning_content: Option<String>,
@@ -61,7 +61,7 @@ struct FunctionDelta {
 pub(in crate::engine::models) struct Completion {
     provider: &'static str,
     streams: bool,
-    answered: Answered,
+    answered: ModelAnswer,
     calls: CallParts,
     usage: Option<Value>,
     /// Whether there was an answer, and whether it came to its end.
@@ -75,7 +75,7 @@ impl Completion {
         Self {
             provider,
             streams,
-            answered: Answered::default(),
+            answered: ModelAnswer::default(),
             calls: CallParts::default(),
             usage: None,
             is_begun: false,
@@ -83,7 +83,7 @@ impl Completion {
         }
     }
 
-    fn take_choice(&mut self, delta: Delta, ask: Ask<'_>) {
+    fn take_choice(&mut self, delta: CompletionDelta, ask: ModelRequest<'_>) {
         let text = text_of(delta.content);
         self.answered.text.push_str(&text);
         if let Some(thought) = delta.reasoning_content.or(delta.reasoning).filter(|thought| !thought.is_empty()) {
@@ -111,7 +111,7 @@ impl Completion {
     }
 
     /// What the piece with the end says.
-    fn note(&mut self, chunk: &Chunk<'_>) {
+    fn note(&mut self, chunk: &CompletionChunk<'_>) {
         let first = chunk.choices.as_ref().and_then(|choices| choices.first());
         let Some(finish) = first.and_then(|choice| choice.finish_reason.clone()) else { return };
         self.is_ended = true;
@@ -134,8 +134,8 @@ fn read<T: DeserializeOwned>(raw: &RawValue) -> Option<T> {
 }
 
 impl Gathering for Completion {
-    fn take(&mut self, piece: &[u8], ask: Ask<'_>) -> Result<(), Failure> {
-        let chunk: Chunk<'_> = parsed(piece)?;
+    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure> {
+        let chunk: CompletionChunk<'_> = parsed(piece)?;
         if let Some(error) = chunk.error.and_then(read) {
             return Err(failure_in_stream(&error));
         }
@@ -158,7 +158,7 @@ impl Gathering for Completion {
         self.is_ended = true;
     }
 
-    fn done(mut self, ask: Ask<'_>) -> Result<Answered, Failure> {
+    fn done(mut self, ask: ModelRequest<'_>) -> Result<ModelAnswer, Failure> {
         if !self.is_begun || !self.is_ended {
             return Err(broken_off());
         }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use http::header::HeaderName;
 
-use super::OpenAi;
+use super::OpenAiModel;
 use super::settings::Settings;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
-use crate::engine::models::connection::{self, Headers, WithoutCredential};
-use crate::engine::provider::Endpoint;
+use crate::engine::models::connection::{self, Headers, ModelWithoutCredential};
+use crate::engine::provider::ProviderEndpoint;
 
 pub(crate) const CREDENTIAL: &str = "azureOpenAIApi";
 
@@ -21,7 +21,7 @@ const UNNAMED: &str = "gpt-3.5-turbo";
 #[derive(Debug)]
 pub(crate) struct AzureChatOpenAi;
 
-impl Kind for AzureChatOpenAi {
+impl NodeKind for AzureChatOpenAi {
     fn names(&self) -> &'static [&'static str] {
         &["azureChatOpenAI"]
     }
@@ -37,18 +37,20 @@ impl Kind for AzureChatOpenAi {
         }
         let Azure { endpoint, query, headers } = match at? {
             Ok(azure) => azure,
-            Err(Incomplete) => return Some(Part::Model(Arc::new(WithoutCredential { model, credential: CREDENTIAL }))),
+            Err(Incomplete) => {
+                return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential: CREDENTIAL })));
+            }
         };
         let (fields, style) = (settings.of_completions(&model), settings.style(&model));
         let path = format!("/chat/completions{query}").into();
-        Some(Part::Model(Arc::new(OpenAi { endpoint, path, headers, model, fields, style, sees_images })))
+        Some(Part::Model(Arc::new(OpenAiModel { endpoint, path, headers, model, fields, style, sees_images })))
     }
 }
 
 /// A deployment.
 #[derive(Debug)]
 pub(crate) struct Azure {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: ProviderEndpoint,
     /// Behind every path.
     pub(crate) query: String,
     pub(crate) headers: Headers,

@@ -18,15 +18,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::connection::{self, Headers, WithoutCredential};
-use super::gathering::{Framing, gathered};
+use super::connection::{self, Headers, ModelWithoutCredential};
+use super::gathering::{AnswerFraming, gathered};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
-use crate::engine::contract::model::{Answered, Ask, ChatModel};
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::run::Run;
-use crate::engine::provider::Endpoint;
+use crate::engine::provider::ProviderEndpoint;
 use answer::Completion;
 use request::Style;
 use settings::Settings;
@@ -37,14 +37,14 @@ pub(crate) const ADDRESS: &str = "https://api.openai.com/v1";
 #[derive(Debug)]
 pub(crate) struct ChatOpenAi;
 
-impl Kind for ChatOpenAi {
+impl NodeKind for ChatOpenAi {
     fn names(&self) -> &'static [&'static str] {
         &["chatOpenAI"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let model = connection::model_name(inputs);
-        let at = Place::of_openai(inputs);
+        let at = ModelAddress::of_openai(inputs);
         let settings = Settings::read(inputs).with_strictness(inputs);
         let settings = settings.with_reasoning(inputs, model.as_deref().unwrap_or_default());
         let sees_images = inputs.flag("allowImageUploads").unwrap_or(false);
@@ -58,14 +58,14 @@ impl Kind for ChatOpenAi {
 #[derive(Debug)]
 pub(crate) struct ChatOpenAiCustom;
 
-impl Kind for ChatOpenAiCustom {
+impl NodeKind for ChatOpenAiCustom {
     fn names(&self) -> &'static [&'static str] {
         &["chatOpenAICustom"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let model = connection::model_name(inputs);
-        let at = Place::of_openai(inputs);
+        let at = ModelAddress::of_openai(inputs);
         let settings = Settings::read(inputs);
         Some(build(model?, at?, &settings, false))
     }
@@ -75,14 +75,14 @@ impl Kind for ChatOpenAiCustom {
 #[derive(Debug)]
 pub(crate) struct ChatLocalAi;
 
-impl Kind for ChatLocalAi {
+impl NodeKind for ChatLocalAi {
     fn names(&self) -> &'static [&'static str] {
         &["chatLocalAI"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let model = connection::model_name(inputs);
-        let at = Place::of_local_ai(inputs);
+        let at = ModelAddress::of_local_ai(inputs);
         let settings = Settings::read(inputs);
         Some(build(model?, at?, &settings, false))
     }
@@ -90,14 +90,14 @@ impl Kind for ChatLocalAi {
 
 /// Where requests go, and with which headers.
 #[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) endpoint: Endpoint,
+pub(crate) struct ModelAddress {
+    pub(crate) endpoint: ProviderEndpoint,
     pub(crate) headers: Headers,
     /// The credential that is missing, where nothing works without.
     pub(crate) missing: Option<&'static str>,
 }
 
-impl Place {
+impl ModelAddress {
     /// With OpenAI's credential, and `basepath` and `baseOptions` if they are set.
     pub(crate) fn of_openai(inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
         let is_own = !inputs.has("basepath");
@@ -122,11 +122,11 @@ impl Place {
     }
 }
 
-fn build(model: String, at: Place, settings: &Settings, sees_images: bool) -> Part {
+fn build(model: String, at: ModelAddress, settings: &Settings, sees_images: bool) -> Part {
     if let Some(credential) = at.missing {
-        return Part::Model(Arc::new(WithoutCredential { model, credential }));
+        return Part::Model(Arc::new(ModelWithoutCredential { model, credential }));
     }
-    let Place { endpoint, headers, .. } = at;
+    let ModelAddress { endpoint, headers, .. } = at;
     if settings.wants_responses(&model) {
         let fields = settings.of_responses(&model);
         let style = settings.style(&model);
@@ -136,13 +136,13 @@ fn build(model: String, at: Place, settings: &Settings, sees_images: bool) -> Pa
     let fields = settings.of_completions(&model);
     let style = settings.style(&model);
     let path = "/chat/completions".into();
-    Part::Model(Arc::new(OpenAi { endpoint, path, headers, model, fields, style, sees_images }))
+    Part::Model(Arc::new(OpenAiModel { endpoint, path, headers, model, fields, style, sees_images }))
 }
 
 /// One model at one address.
 #[derive(Debug)]
-pub(super) struct OpenAi {
-    endpoint: Endpoint,
+pub(super) struct OpenAiModel {
+    endpoint: ProviderEndpoint,
     path: Box<str>,
     headers: Headers,
     model: String,
@@ -151,12 +151,12 @@ pub(super) struct OpenAi {
     sees_images: bool,
 }
 
-impl ChatModel for OpenAi {
-    fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered> {
+impl ChatModel for OpenAiModel {
+    fn chat<'a>(&'a self, ask: ModelRequest<'a>, run: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         Box::pin(async move {
             let body = request::body(&self.fields, self.style, ask);
             let incoming = self.endpoint.post(&self.path, &self.headers, body, run).await?;
-            let framing = if self.style.streams { Framing::Events } else { Framing::Whole };
+            let framing = if self.style.streams { AnswerFraming::Events } else { AnswerFraming::Whole };
             gathered(incoming, framing, Completion::new("openai", self.style.streams), ask).await
         })
     }

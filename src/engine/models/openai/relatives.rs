@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::settings::Settings;
-use super::{OpenAi, Place};
+use super::{ModelAddress, OpenAiModel};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
-use crate::engine::models::connection::{self, WithoutCredential};
+use crate::engine::models::connection::{self, ModelWithoutCredential};
 
 /// A provider and its node.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ pub(crate) const LITELLM: Relative = Relative {
     differs: |_, _| {},
 };
 
-impl Kind for Relative {
+impl NodeKind for Relative {
     fn names(&self) -> &'static [&'static str] {
         self.names
     }
@@ -80,18 +80,18 @@ impl Kind for Relative {
         let model = model?;
         let mut fields = settings.of_completions(&model);
         (self.differs)(inputs, &mut fields);
-        let Place { endpoint, headers, missing } = place?;
+        let ModelAddress { endpoint, headers, missing } = place?;
         if let Some(credential) = missing {
-            return Some(Part::Model(Arc::new(WithoutCredential { model, credential })));
+            return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential })));
         }
         let style = settings.style(&model);
         let path = "/chat/completions".into();
-        Some(Part::Model(Arc::new(OpenAi { endpoint, path, headers, model, fields, style, sees_images })))
+        Some(Part::Model(Arc::new(OpenAiModel { endpoint, path, headers, model, fields, style, sees_images })))
     }
 }
 
 impl Relative {
-    fn place(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Place> {
+    fn place(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<ModelAddress> {
         let (credential, field) = self.credential;
         let is_elsewhere = !self.address_input.is_empty() && inputs.has(self.address_input);
         let (key, missing) = if is_elsewhere {
@@ -112,14 +112,14 @@ impl Relative {
                 None
             }
         };
-        Some(Place { endpoint: endpoint?, headers, missing })
+        Some(ModelAddress { endpoint: endpoint?, headers, missing })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::contract::model::Ask;
+    use crate::engine::contract::model::ModelRequest;
     use crate::engine::models::lab::{HERE, asked, built, problems};
 
     #[tokio::test]
@@ -127,7 +127,7 @@ mod tests {
         let answer = r#"{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}"#;
         let inputs = json!({ "modelName": "openai/gpt-4o", "basepath": format!("{HERE}/v1"), "maxTokens": 9,
             "streaming": false, "allowImageUploads": true });
-        let asked = asked(&OPEN_ROUTER, inputs, Ask::of(&[]), 200, answer).await;
+        let asked = asked(&OPEN_ROUTER, inputs, ModelRequest::of(&[]), 200, answer).await;
         assert_eq!(asked.received.line, "POST /v1/chat/completions HTTP/1.1");
         let body = json!({ "model": "openai/gpt-4o", "max_tokens": 9, "stream": false, "messages": [] });
         assert_eq!(asked.received.body, body);
@@ -139,13 +139,13 @@ mod tests {
         let answer = r#"{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}"#;
         let inputs = json!({ "modelName": "m", "basepath": HERE, "maxTokens": 5, "streaming": false });
         let groq = Relative { address_input: "basepath", ..GROQ };
-        let body = asked(&groq, inputs.clone(), Ask::of(&[]), 200, answer).await.received.body;
+        let body = asked(&groq, inputs.clone(), ModelRequest::of(&[]), 200, answer).await.received.body;
         let expected = json!({ "model": "m", "stop": [], "max_completion_tokens": 5, "stream": false, "messages": [] });
         assert_eq!(body, expected);
         let deepseek = Relative { address_input: "basepath", ..DEEPSEEK };
         let mut inputs = inputs;
         inputs["thinking"] = true.into();
-        let body = asked(&deepseek, inputs, Ask::of(&[]), 200, answer).await.received.body;
+        let body = asked(&deepseek, inputs, ModelRequest::of(&[]), 200, answer).await.received.body;
         assert_eq!((&body["thinking"], &body["max_tokens"]), (&json!({ "type": "enabled" }), &json!(5)));
     }
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall, ToolSpec};
-use crate::engine::contract::model::Ask;
+use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolCall, ToolSpec};
+use crate::engine::contract::model::ModelRequest;
 use crate::engine::models::gathering::set;
 
 /// What stands in the body beside the node's own fields.
@@ -16,7 +16,7 @@ pub(super) struct Style {
     pub(super) developer: bool,
 }
 
-pub(super) fn body(fields: &Map<String, Value>, style: Style, ask: Ask<'_>) -> Value {
+pub(super) fn body(fields: &Map<String, Value>, style: Style, ask: ModelRequest<'_>) -> Value {
     let mut body = fields.clone();
     body.insert("stream".to_owned(), style.streams.into());
     if style.streams {
@@ -65,8 +65,8 @@ pub(in crate::engine::models) fn content(content: &Content) -> Value {
         Content::Pieces(pieces) => pieces
             .iter()
             .map(|piece| match piece {
-                Piece::Text(text) => json!({ "type": "text", "text": text }),
-                Piece::Image(url) => json!({ "type": "image_url", "image_url": { "url": url } }),
+                ContentPart::Text(text) => json!({ "type": "text", "text": text }),
+                ContentPart::Image(url) => json!({ "type": "image_url", "image_url": { "url": url } }),
             })
             .collect(),
     }

@@ -6,19 +6,19 @@ use serde_json::{Map, Value, json};
 use super::request::{Style, extraction};
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::message::{Content, Message, Piece, Role, ToolSpec, Usage};
-use crate::engine::contract::model::{Answered, Ask, ChatModel};
+use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolSpec, Usage};
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection::Headers;
 use crate::engine::models::gathering::{
-    CallParts, Framing, Gathering, broken_off, gathered, parsed, picked, set, usage_metadata,
+    AnswerFraming, CallParts, Gathering, broken_off, gathered, parsed, picked, set, usage_metadata,
 };
-use crate::engine::provider::{Endpoint, failure_in_stream};
+use crate::engine::provider::{ProviderEndpoint, failure_in_stream};
 
 /// One model at one address.
 #[derive(Debug)]
 pub(super) struct Responses {
-    pub(super) endpoint: Endpoint,
+    pub(super) endpoint: ProviderEndpoint,
     pub(super) headers: Headers,
     pub(super) model: String,
     pub(super) fields: Map<String, Value>,
@@ -27,12 +27,12 @@ pub(super) struct Responses {
 }
 
 impl ChatModel for Responses {
-    fn chat<'a>(&'a self, ask: Ask<'a>, run: &'a Run<'a>) -> Task<'a, Answered> {
+    fn chat<'a>(&'a self, ask: ModelRequest<'a>, run: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         Box::pin(async move {
             let body = body(&self.fields, self.style, ask);
             let incoming = self.endpoint.post("/responses", &self.headers, body, run).await?;
-            let framing = if self.style.streams { Framing::Events } else { Framing::Whole };
-            gathered(incoming, framing, Response::default(), ask).await
+            let framing = if self.style.streams { AnswerFraming::Events } else { AnswerFraming::Whole };
+            gathered(incoming, framing, ResponsesReply::default(), ask).await
         })
     }
 
@@ -45,7 +45,7 @@ impl ChatModel for Responses {
     }
 }
 
-pub(super) fn body(fields: &Map<String, Value>, style: Style, ask: Ask<'_>) -> Value {
+pub(super) fn body(fields: &Map<String, Value>, style: Style, ask: ModelRequest<'_>) -> Value {
     let mut body = fields.clone();
     body.insert("stream".to_owned(), style.streams.into());
     let strict = if style.strict { true.into() } else { Value::Null };
@@ -103,15 +103,15 @@ fn content(content: &Content) -> Value {
         Content::Pieces(pieces) => pieces
             .iter()
             .map(|piece| match piece {
-                Piece::Text(text) => json!({ "type": "input_text", "text": text }),
-                Piece::Image(url) => json!({ "type": "input_image", "image_url": url }),
+                ContentPart::Text(text) => json!({ "type": "input_text", "text": text }),
+                ContentPart::Image(url) => json!({ "type": "input_image", "image_url": url }),
             })
             .collect(),
     }
 }
 
 #[derive(Deserialize)]
-struct Event {
+struct ResponsesEvent {
     #[serde(default, rename = "type")]
     kind: String,
     /// Of an answer that comes in one piece.
@@ -130,16 +130,16 @@ struct Event {
 
 /// What has been told so far.
 #[derive(Debug, Default)]
-pub(super) struct Response {
-    answered: Answered,
+pub(super) struct ResponsesReply {
+    answered: ModelAnswer,
     calls: CallParts,
     /// The whole, which comes last.
     whole: Option<Value>,
 }
 
-impl Gathering for Response {
-    fn take(&mut self, piece: &[u8], ask: Ask<'_>) -> Result<(), Failure> {
-        let event: Event = parsed(piece)?;
+impl Gathering for ResponsesReply {
+    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure> {
+        let event: ResponsesEvent = parsed(piece)?;
         if event.object == "response" {
             return self.finish(parsed(piece)?, ask);
         }
@@ -167,7 +167,7 @@ impl Gathering for Response {
         Ok(())
     }
 
-    fn done(mut self, ask: Ask<'_>) -> Result<Answered, Failure> {
+    fn done(mut self, ask: ModelRequest<'_>) -> Result<ModelAnswer, Failure> {
         let whole = self.whole.ok_or_else(broken_off)?;
         let mut metadata = Map::new();
         metadata.insert("model_provider".to_owned(), "openai".into());
@@ -184,13 +184,13 @@ impl Gathering for Response {
     }
 }
 
-impl Response {
-    fn say(&mut self, text: &str, ask: Ask<'_>) {
+impl ResponsesReply {
+    fn say(&mut self, text: &str, ask: ModelRequest<'_>) {
         ask.tell(text);
         self.answered.text.push_str(text);
     }
 
-    fn think(&mut self, thought: &str, ask: Ask<'_>) {
+    fn think(&mut self, thought: &str, ask: ModelRequest<'_>) {
         if !thought.is_empty() {
             ask.think(thought);
             self.answered.thinking.push_str(thought);
@@ -221,7 +221,7 @@ impl Response {
     }
 
     /// An answer that comes in one piece.
-    fn finish(&mut self, whole: Value, ask: Ask<'_>) -> Result<(), Failure> {
+    fn finish(&mut self, whole: Value, ask: ModelRequest<'_>) -> Result<(), Failure> {
         let items = whole.get("output").and_then(Value::as_array).cloned().unwrap_or_default();
         for (index, item) in (0..).zip(&items) {
             self.begin(index, Some(item));

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::answer::Completion;
-use super::responses::Response;
+use super::responses::ResponsesReply;
 use super::{AzureChatOpenAi, ChatLocalAi, ChatOpenAi, ChatOpenAiCustom};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{Message, Usage};
-use crate::engine::contract::model::{Answered, Ask};
-use crate::engine::models::gathering::Framing;
+use crate::engine::contract::model::{ModelAnswer, ModelRequest};
+use crate::engine::models::gathering::AnswerFraming;
 use crate::engine::models::gathering::tests::told;
 use crate::engine::models::lab::{HERE, IMAGE, asked, asked_in_vain, built, calculator, city, conversation, problems};
 
@@ -55,7 +55,7 @@ fn messages() -> Value {
 async fn requests_are_flowises() {
     let conversation = conversation();
     let more = json!({ "topP": 0.9, "stopSequence": "a, b", "maxTokens": "100", "baseOptions": { "x-more": "1" } });
-    let asked = asked(&ChatOpenAi, inputs(more), Ask::of(&conversation), 200, STREAM).await;
+    let asked = asked(&ChatOpenAi, inputs(more), ModelRequest::of(&conversation), 200, STREAM).await;
     let received = asked.received;
     assert_eq!(received.line, "POST /v1/chat/completions HTTP/1.1");
     assert_eq!(received.headers["authorization"], "Bearer a-openAIApiKey");
@@ -80,12 +80,12 @@ async fn tools_and_schemas_are_flowises() {
     let function = json!({ "name": "calculator", "description": "Computes.", "parameters": calculator().parameters,
         "strict": true });
     let more = json!({ "strictToolCalling": true });
-    let ask = Ask::of(&conversation).with_tools(&tools);
+    let ask = ModelRequest::of(&conversation).with_tools(&tools);
     let body = asked(&ChatOpenAi, inputs(more), ask, 200, STREAM).await.received.body;
     assert_eq!(body["tools"], json!([{ "type": "function", "function": function }]));
     assert_eq!(body.get("tool_choice"), None);
 
-    let ask = Ask::of(&conversation).with_schema("extract", &city);
+    let ask = ModelRequest::of(&conversation).with_schema("extract", &city);
     let body = asked(&ChatOpenAi, inputs(json!({ "streaming": false })), ask, 200, "{}").await.received.body;
     assert_eq!(body["tools"], json!([{ "type": "function", "function": { "name": "extract", "parameters": city } }]));
     assert_eq!(body["tool_choice"], json!({ "type": "function", "function": { "name": "extract" } }));
@@ -97,7 +97,7 @@ async fn models_that_reason_are_asked_otherwise() {
     let conversation = conversation();
     let more = json!({ "modelName": "o3-mini", "maxTokens": 100, "reasoning": true, "reasoningEffort": "low",
         "stopSequence": "a" });
-    let body = asked(&ChatOpenAi, inputs(more), Ask::of(&conversation), 200, STREAM).await.received.body;
+    let body = asked(&ChatOpenAi, inputs(more), ModelRequest::of(&conversation), 200, STREAM).await.received.body;
     let mut turns = messages();
     turns[0]["role"] = "developer".into();
     let expected = json!({
@@ -116,7 +116,7 @@ async fn summaries_of_thoughts_take_the_newer_api() {
     let (conversation, tools, city) = (conversation(), [calculator()], city());
     let more = json!({ "modelName": "gpt-5", "maxTokens": 100, "reasoning": true, "reasoningEffort": "low",
         "reasoningSummary": "auto" });
-    let ask = Ask::of(&conversation).with_tools(&tools);
+    let ask = ModelRequest::of(&conversation).with_tools(&tools);
     let received = asked(&ChatOpenAi, inputs(more.clone()), ask, 200, RESPONSES).await.received;
     assert_eq!(received.line, "POST /v1/responses HTTP/1.1");
     let expected = json!({
@@ -140,7 +140,7 @@ async fn summaries_of_thoughts_take_the_newer_api() {
         ],
     });
     assert_eq!(received.body, expected);
-    let ask = Ask::of(&conversation).with_schema("extract", &city);
+    let ask = ModelRequest::of(&conversation).with_schema("extract", &city);
     let body = asked(&ChatOpenAi, inputs(more), ask, 200, RESPONSES).await.received.body;
     assert_eq!(body["tool_choice"], json!({ "type": "function", "name": "extract" }));
 }
@@ -149,7 +149,7 @@ async fn summaries_of_thoughts_take_the_newer_api() {
 async fn azure_is_asked_at_its_deployment() {
     let conversation = conversation();
     let more = json!({ "basepath": format!("{HERE}/openai/deployments"), "baseOptions": { "x-more": "1" } });
-    let received = asked(&AzureChatOpenAi, inputs(more), Ask::of(&conversation), 200, STREAM).await.received;
+    let received = asked(&AzureChatOpenAi, inputs(more), ModelRequest::of(&conversation), 200, STREAM).await.received;
     let path = "/openai/deployments/a-azureOpenAIApiDeploymentName/chat/completions";
     assert_eq!(received.line, format!("POST {path}?api-version=a-azureOpenAIApiVersion HTTP/1.1"));
     assert_eq!(received.headers["api-key"], "a-azureOpenAIApiKey");
@@ -162,11 +162,11 @@ async fn azure_is_asked_at_its_deployment() {
 async fn other_servers_are_asked_the_same() {
     let conversation = conversation();
     let own = json!({ "modelName": "llama", "basePath": format!("{HERE}/v1"), "temperature": 1 });
-    let received = asked(&ChatLocalAi, own, Ask::of(&conversation), 200, STREAM).await.received;
+    let received = asked(&ChatLocalAi, own, ModelRequest::of(&conversation), 200, STREAM).await.received;
     assert_eq!(received.headers["authorization"], "Bearer a-localAIApiKey");
     assert_eq!((&received.body["model"], received.body["temperature"].to_string()), (&json!("llama"), "1".to_owned()));
     let custom = json!({ "modelName": "o1", "basepath": format!("{HERE}/v1"), "temperature": 0.9, "maxTokens": 9 });
-    let body = asked(&ChatOpenAiCustom, custom, Ask::of(&conversation), 200, STREAM).await.received.body;
+    let body = asked(&ChatOpenAiCustom, custom, ModelRequest::of(&conversation), 200, STREAM).await.received.body;
     assert_eq!((&body["temperature"], &body["max_completion_tokens"]), (&json!(0.9), &json!(9)));
 }
 
@@ -174,7 +174,7 @@ async fn other_servers_are_asked_the_same() {
 async fn refusals_of_the_provider_are_its_words() {
     let conversation = conversation();
     let answer = r#"{"error":{"message":"stub error 400"}}"#;
-    let asked = asked(&ChatOpenAi, inputs(json!({})), Ask::of(&conversation), 400, answer).await;
+    let asked = asked(&ChatOpenAi, inputs(json!({})), ModelRequest::of(&conversation), 400, answer).await;
     assert_eq!(asked.answered.unwrap_err().to_string(), "400 stub error 400");
     assert_eq!(asked.events, "");
 }
@@ -182,17 +182,17 @@ async fn refusals_of_the_provider_are_its_words() {
 #[tokio::test]
 async fn a_node_s_timeout_is_for_the_first_byte() {
     let conversation = conversation();
-    let failure = asked_in_vain(&ChatOpenAi, inputs(json!({ "timeout": "50" })), Ask::of(&conversation)).await;
+    let failure = asked_in_vain(&ChatOpenAi, inputs(json!({ "timeout": "50" })), ModelRequest::of(&conversation)).await;
     assert_eq!(failure, Failure::Timeout);
 }
 
 #[tokio::test]
 async fn agentflows_are_told_every_piece() {
     let conversation = conversation();
-    let plain = asked(&ChatOpenAi, inputs(json!({})), Ask::of(&conversation), 200, STREAM).await;
+    let plain = asked(&ChatOpenAi, inputs(json!({})), ModelRequest::of(&conversation), 200, STREAM).await;
     assert_eq!(plain.events.matches("\"token\"").count(), 1);
     assert!(plain.events.contains("\"start\""));
-    let ask = Ask::of(&conversation).telling_bare(None);
+    let ask = ModelRequest::of(&conversation).telling_bare(None);
     let bare = asked(&ChatOpenAi, inputs(json!({})), ask, 200, STREAM).await;
     // The role, the word, the reason for the end, the usage.
     assert_eq!(bare.events.matches("\"token\"").count(), 4);
@@ -225,13 +225,13 @@ fn without_a_credential_nothing_is_sent() {
     assert!(format!("{elsewhere:?}").starts_with("OpenAi"));
 }
 
-fn completion(stream: &str, ask: Ask<'_>) -> Result<Answered, Failure> {
-    told(|| Completion::new("openai", true), Framing::Events, stream, ask)
+fn completion(stream: &str, ask: ModelRequest<'_>) -> Result<ModelAnswer, Failure> {
+    told(|| Completion::new("openai", true), AnswerFraming::Events, stream, ask)
 }
 
 #[test]
 fn streams_are_read_wherever_they_are_cut() {
-    let answered = completion(STREAM, Ask::of(&[])).unwrap();
+    let answered = completion(STREAM, ModelRequest::of(&[])).unwrap();
     assert_eq!((answered.text.as_str(), answered.id.as_deref()), ("Grüezi", Some("chatcmpl-1")));
     assert_eq!(answered.usage, Usage { input: 6, output: 4 });
     let usage = json!({ "input_tokens": 6, "output_tokens": 4, "total_tokens": 10, "input_token_details": {},
@@ -251,11 +251,11 @@ data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\
 data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\"6*7\"}"}},{"index":1,"id":"c2","function":{"name":"other"}}]}}]}
 data: [DONE]
 "#;
-    let calls = completion(stream, Ask::of(&[])).unwrap().calls;
+    let calls = completion(stream, ModelRequest::of(&[])).unwrap().calls;
     let short: Vec<_> = calls.iter().map(|call| (call.id.as_str(), call.name.as_str(), &call.arguments)).collect();
     assert_eq!(short, [("c1", "calculator", &json!({ "input": "6*7" })), ("c2", "other", &json!({}))]);
     let schema = json!({});
-    let answered = completion(stream, Ask::of(&[]).with_schema("calculator", &schema)).unwrap();
+    let answered = completion(stream, ModelRequest::of(&[]).with_schema("calculator", &schema)).unwrap();
     assert_eq!((answered.text.as_str(), answered.calls.len()), ("{\"input\":\"6*7\"}", 0));
 }
 
@@ -263,13 +263,13 @@ data: [DONE]
 fn errors_in_the_middle_of_a_stream_are_failures() {
     let stream = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n\
         data: {\"error\":{\"message\":\"The server had an error\",\"type\":\"server_error\"}}\n\n";
-    assert_eq!(completion(stream, Ask::of(&[])).unwrap_err().to_string(), "500 The server had an error");
-    assert!(completion("data: <html>\n\n", Ask::of(&[])).is_err());
+    assert_eq!(completion(stream, ModelRequest::of(&[])).unwrap_err().to_string(), "500 The server had an error");
+    assert!(completion("data: <html>\n\n", ModelRequest::of(&[])).is_err());
     // Cut off, or no stream at all.
     for stream in
         ["data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n", "data: [DONE]\n\n", "{\"choices\":[]}\n"]
     {
-        assert_eq!(completion(stream, Ask::of(&[])).unwrap_err().to_string(), "The provider broke off.");
+        assert_eq!(completion(stream, ModelRequest::of(&[])).unwrap_err().to_string(), "The provider broke off.");
     }
 }
 
@@ -282,7 +282,7 @@ data: {"choices":[{"delta":{"content":[{"type":"text","text":"Hi"}],"tool_calls"
 data: {"choices":[{"delta":{"tool_calls":[{"id":"c","function":{"name":"a","arguments":null}}]}}]}
 data: {"choices":[{"delta":{"tool_calls":[{"id":"d","function":{"name":"b"}}]},"finish_reason":"stop"}]}
 "#;
-    let answered = completion(stream, Ask::of(&[])).unwrap();
+    let answered = completion(stream, ModelRequest::of(&[])).unwrap();
     assert_eq!((answered.text.as_str(), answered.thinking.as_str()), ("Hi", "Hm"));
     let calls: Vec<_> =
         answered.calls.iter().map(|call| (call.id.as_str(), call.name.as_str(), &call.arguments)).collect();
@@ -292,7 +292,8 @@ data: {"choices":[{"delta":{"tool_calls":[{"id":"d","function":{"name":"b"}}]},"
 #[test]
 fn answers_in_one_piece_are_read() {
     let answer = r#"{"id":"x","model":"m","choices":[{"message":{"role":"assistant","content":"Hi","reasoning_content":"Hm"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"prompt_tokens_details":{"cached_tokens":1},"completion_tokens_details":{"reasoning_tokens":2}}}"#;
-    let answered = told(|| Completion::new("openai", false), Framing::Whole, answer, Ask::of(&[])).unwrap();
+    let answered =
+        told(|| Completion::new("openai", false), AnswerFraming::Whole, answer, ModelRequest::of(&[])).unwrap();
     assert_eq!((answered.text.as_str(), answered.thinking.as_str()), ("Hi", "Hm"));
     let metadata = json!({ "tokenUsage": { "promptTokens": 1, "completionTokens": 2, "totalTokens": 3 },
         "finish_reason": "stop", "model_provider": "openai", "model_name": "m" });
@@ -321,24 +322,25 @@ data: {"type":"response.completed","response":{"id":"resp_1","model":"gpt-5","st
 
 #[test]
 fn the_newer_api_s_events_are_read() {
-    let response = |stream: &str, ask: Ask<'_>| told(Response::default, Framing::Events, stream, ask);
-    let answered = response(RESPONSES, Ask::of(&[])).unwrap();
+    let response =
+        |stream: &str, ask: ModelRequest<'_>| told(ResponsesReply::default, AnswerFraming::Events, stream, ask);
+    let answered = response(RESPONSES, ModelRequest::of(&[])).unwrap();
     assert_eq!((answered.text.as_str(), answered.thinking.as_str()), ("Hello", "Hm"));
     assert_eq!(answered.usage, Usage { input: 5, output: 3 });
     assert_eq!(answered.id.as_deref(), Some("msg_1"));
     assert_eq!(answered.calls[0].arguments, json!({ "city": "Bern" }));
     // What the model itself put comes back with the result, thoughts and all.
     let turn = Message::calling("", answered.calls.clone());
-    let body = super::responses::body(&serde_json::Map::new(), super::Style::default(), Ask::of(&[turn]));
+    let body = super::responses::body(&serde_json::Map::new(), super::Style::default(), ModelRequest::of(&[turn]));
     assert_eq!(body["input"][0], json!({ "type": "reasoning", "id": "rs_1" }));
 
     let schema = json!({});
-    let structured = response(RESPONSES, Ask::of(&[]).with_schema("extract", &schema)).unwrap();
+    let structured = response(RESPONSES, ModelRequest::of(&[]).with_schema("extract", &schema)).unwrap();
     assert_eq!(structured.text, "{\"city\":\"Bern\"}");
     let cut = RESPONSES.split("data: {\"type\":\"response.completed").next().unwrap();
-    assert_eq!(response(cut, Ask::of(&[])).unwrap_err().to_string(), "The provider broke off.");
+    assert_eq!(response(cut, ModelRequest::of(&[])).unwrap_err().to_string(), "The provider broke off.");
     let failed = r#"data: {"type":"response.failed","response":{"error":{"code":"server_error","message":"no"}}}"#;
-    assert_eq!(response(failed, Ask::of(&[])).unwrap_err().to_string(), "500 no");
+    assert_eq!(response(failed, ModelRequest::of(&[])).unwrap_err().to_string(), "500 no");
     let error = r#"data: {"type":"error","message":"bad"}"#;
-    assert_eq!(response(error, Ask::of(&[])).unwrap_err().to_string(), "500 bad");
+    assert_eq!(response(error, ModelRequest::of(&[])).unwrap_err().to_string(), "500 bad");
 }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::request::Style;
-use crate::engine::contract::message::{Content, Message, Piece, Role, ToolCall, ToolSpec};
-use crate::engine::contract::model::Ask;
+use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolCall, ToolSpec};
+use crate::engine::contract::model::ModelRequest;
 
 /// What the model was sent in a transcript, word for word.
 fn recorded(transcript: &str) -> Vec<Value> {
@@ -30,8 +30,8 @@ fn turn(message: &Value) -> Message {
             pieces
                 .iter()
                 .map(|piece| match piece["type"].as_str() {
-                    Some("text") => Piece::Text(text(&piece["text"])),
-                    _ => Piece::Image(text(&piece["image_url"]["url"])),
+                    Some("text") => ContentPart::Text(text(&piece["text"])),
+                    _ => ContentPart::Image(text(&piece["image_url"]["url"])),
                 })
                 .collect(),
         ),
@@ -69,7 +69,7 @@ fn recorded_requests_are_said_again_word_for_word() {
             let fields = json!({ "model": body["model"], "temperature": body["temperature"] });
             let Value::Object(fields) = fields else { panic!() };
             let style = Style { streams: true, ..Style::default() };
-            let said = super::request::body(&fields, style, Ask::of(&turns).with_tools(&tools));
+            let said = super::request::body(&fields, style, ModelRequest::of(&turns).with_tools(&tools));
             assert_eq!(said, body, "in {number}");
             count += 1;
         }

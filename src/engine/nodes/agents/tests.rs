@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{STOPPED, without_broken_images, without_thoughts};
-use crate::engine::contract::node::Said;
+use crate::engine::contract::node::ReplyContent;
 use crate::engine::testing::{Predicted, flow, load, predict, predictions};
 
 fn event(name: &str, data: Value) -> (String, Value) {
@@ -72,7 +72,7 @@ fn the_example_flow_does_as_recorded() {
     assert_eq!(first.asked[1], json!({ "messages": messages, "tools": tools }));
 
     let reply = first.reply.as_ref().unwrap();
-    assert_eq!(reply.said, Said::Text("Tool said: 42".into()));
+    assert_eq!(reply.said, ReplyContent::Text("Tool said: 42".into()));
     assert_eq!(reply.memory.as_deref(), Some("Buffer Memory"));
     let used = json!([{ "tool": "calculator", "toolInput": { "input": "6*7" }, "toolOutput": "42" }]);
     assert_eq!(reply.fields.get("usedTools"), Some(&used));
@@ -120,7 +120,7 @@ fn an_agent_stops_after_so_many_calls() {
     let call = || json!([{ "id": "c", "name": "current_date_time", "arguments": {} }]);
     let predicted = agent(&json!({ "maxIterations": "2" }), &[call(), call(), call()]);
     assert_eq!(predicted.asked.len(), 2);
-    assert_eq!(predicted.reply.unwrap().said, Said::Text(STOPPED.into()));
+    assert_eq!(predicted.reply.unwrap().said, ReplyContent::Text(STOPPED.into()));
     let calls: Vec<Value> = (0..20).map(|_| call()).collect();
     assert_eq!(agent(&json!({}), &calls).asked.len(), 15);
 }

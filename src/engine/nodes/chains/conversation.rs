@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde_json::Map;
 
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::history::Memory;
-use crate::engine::contract::message::{Content, Message, Piece, Role};
-use crate::engine::contract::model::{Ask, ChatModel};
+use crate::engine::contract::message::{Content, ContentPart, Message, Role};
+use crate::engine::contract::model::{ChatModel, ModelRequest};
 use crate::engine::contract::node::{Chain, Reply};
 use crate::engine::contract::prompt::{Form, Prompt};
 use crate::engine::contract::run::Run;
@@ -26,7 +26,7 @@ const SYSTEM: &str = "The following is a friendly conversation between a human a
 /// The node `conversationChain`.
 pub(super) struct ConversationChain;
 
-impl Kind for ConversationChain {
+impl NodeKind for ConversationChain {
     fn names(&self) -> &'static [&'static str] {
         &["conversationChain"]
     }
@@ -81,7 +81,7 @@ impl Conversation {
             messages.extend(past);
             messages.push(Message::user(question));
         }
-        let images: Vec<Piece> = if self.model.sees_images() { run.request.images() } else { Vec::new() };
+        let images: Vec<ContentPart> = if self.model.sees_images() { run.request.images() } else { Vec::new() };
         if !images.is_empty() {
             messages.push(Message { content: Content::Pieces(images), ..Message::user("") });
         }
@@ -98,7 +98,7 @@ impl Chain for Conversation {
             };
             let messages = self.messages(&question, run).await?;
             let tokens = is_last.then_some(run.sink);
-            let answered = run.ask(&*self.model, Ask::of(&messages).telling(tokens)).await?;
+            let answered = run.ask(&*self.model, ModelRequest::of(&messages).telling(tokens)).await?;
             Ok(Reply::text(answered.text))
         })
     }

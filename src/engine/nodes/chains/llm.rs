@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Message;
-use crate::engine::contract::model::{Ask, ChatModel};
-use crate::engine::contract::node::{Chain, OutputParser, Reply, Said, Source};
+use crate::engine::contract::model::{ChatModel, ModelRequest};
+use crate::engine::contract::node::{Chain, OutputParser, Reply, ReplyContent, ValueSource};
 use crate::engine::contract::prompt::{Form, Prompt};
 use crate::engine::contract::run::Run;
 use crate::engine::nodes::moderation::{Moderations, moderations};
@@ -22,7 +22,7 @@ const FORMAT_INSTRUCTIONS: &str = "format_instructions";
 /// The node `llmChain`.
 pub(super) struct LlmChain;
 
-impl Kind for LlmChain {
+impl NodeKind for LlmChain {
     fn names(&self) -> &'static [&'static str] {
         &["llmChain"]
     }
@@ -53,10 +53,10 @@ struct Llm {
 }
 
 impl Llm {
-    async fn asked(&self, question: &str, run: &Run<'_>, is_last: bool) -> Result<Said, Failure> {
+    async fn asked(&self, question: &str, run: &Run<'_>, is_last: bool) -> Result<ReplyContent, Failure> {
         let question = match self.moderations.pass(question, run, is_last).await? {
             Ok(question) => question,
-            Err(sentence) => return Ok(Said::Text(sentence)),
+            Err(sentence) => return Ok(ReplyContent::Text(sentence)),
         };
         let instructions = self.parser.as_ref().map(|parser| parser.instructions());
         let known: Vec<String> = instructions.iter().map(|_| FORMAT_INSTRUCTIONS.to_owned()).collect();
@@ -68,21 +68,21 @@ impl Llm {
         let messages = self.prompt.messages(&values, &images, instructions.as_deref(), run)?;
         // What is parsed is told whole.
         let tokens = (is_last && self.parser.is_none()).then_some(run.sink);
-        let answered = run.ask(&*self.model, Ask::of(&messages).telling(tokens)).await?;
+        let answered = run.ask(&*self.model, ModelRequest::of(&messages).telling(tokens)).await?;
         match &self.parser {
             Some(parser) => self.parsed(&**parser, answered.text, run).await,
-            None => Ok(Said::Text(answered.text)),
+            None => Ok(ReplyContent::Text(answered.text)),
         }
     }
 
-    async fn parsed(&self, parser: &dyn OutputParser, text: String, run: &Run<'_>) -> Result<Said, Failure> {
+    async fn parsed(&self, parser: &dyn OutputParser, text: String, run: &Run<'_>) -> Result<ReplyContent, Failure> {
         let error = match parser.parse(&text) {
             Ok(said) => return Ok(said),
             Err(error) if !parser.mends() => return Err(Failure::flow(error)),
             Err(error) => error,
         };
         let messages = [Message::user(mending(&parser.instructions(), &text, &error))];
-        let answered = run.ask(&*self.model, Ask::of(&messages)).await?;
+        let answered = run.ask(&*self.model, ModelRequest::of(&messages)).await?;
         parser.parse(&answered.text).map_err(Failure::flow)
     }
 }
@@ -107,12 +107,12 @@ impl Chain for Llm {
     }
 }
 
-impl Source for Llm {
+impl ValueSource for Llm {
     fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
         Box::pin(async move {
             Ok(match self.asked(question, run, false).await? {
-                Said::Text(text) => text.into(),
-                Said::Json(value) => value,
+                ReplyContent::Text(text) => text.into(),
+                ReplyContent::Json(value) => value,
             })
         })
     }

@@ -3,9 +3,9 @@
 mod conversation;
 mod llm;
 
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&llm::LlmChain, &conversation::ConversationChain];
+pub(super) const KINDS: &[&dyn NodeKind] = &[&llm::LlmChain, &conversation::ConversationChain];
 
 #[cfg(test)]
 mod tests;

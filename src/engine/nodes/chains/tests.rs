@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::contract::node::Said;
+use crate::engine::contract::node::ReplyContent;
 use crate::engine::testing::{Predicted, flow, load, predict, predictions};
 
 /// An LLM chain with this prompt, and with these inputs of a parser.
@@ -167,7 +167,7 @@ fn lists_are_asked_for_and_read() {
     let predicted =
         run(&chain("promptTemplate", json!({ "template": "A {q}" }), csv()), &question, &["a, b ,c".into()]);
     assert_eq!(predicted.asked, [json!([{ "role": "user", "content": format!("A Q{words}") }])]);
-    assert_eq!(predicted.reply.unwrap().said, Said::Json(json!(["a", "b", "c"])));
+    assert_eq!(predicted.reply.unwrap().said, ReplyContent::Json(json!(["a", "b", "c"])));
     assert_eq!(predicted.events, []);
 
     let chat =
@@ -193,7 +193,7 @@ fn an_answer_that_cannot_be_read_is_mended_once() {
     assert_eq!(predicted.reply.unwrap_err().to_string(), error);
 
     let predicted = run(&chain("promptTemplate", prompt, list(true)), &question, &["a|b".into(), "a|b|c".into()]);
-    assert_eq!(predicted.reply.unwrap().said, Said::Json(json!(["a", "b", "c"])));
+    assert_eq!(predicted.reply.unwrap().said, ReplyContent::Json(json!(["a", "b", "c"])));
     let rule = "--------------";
     let expected = format!(
         "Instructions:\n{rule}\n{words}\n{rule}\nCompletion:\n{rule}\na|b\n{rule}\n\nAbove, the Completion did not \
@@ -225,7 +225,7 @@ fn json_is_asked_for_by_its_schema_and_checked_against_it() {
                 \"boolean\"}},\"required\":[\"n\"],\"additionalProperties\":false,\"$schema\":\
                 \"http://json-schema.org/draft-07/schema#\"}\n```\n";
     assert!(asked.ends_with(tail), "{asked}");
-    assert_eq!(predicted.reply.unwrap().said, Said::Json(json!({ "answer": "x\ny", "n": 1 })));
+    assert_eq!(predicted.reply.unwrap().said, ReplyContent::Json(json!({ "answer": "x\ny", "n": 1 })));
 
     let predicted = run(&nodes, &question, &["{\"answer\":1}".into()]);
     let error = "Failed to parse. Text: \"{\"answer\":1}\". Error: [\n  {\n    \"code\": \"invalid_type\",\n    \
@@ -244,7 +244,7 @@ fn zod_s_verdict_is_given_in_its_words() {
     let nodes = chain("promptTemplate", json!({ "template": "A {q}" }), parser);
     let question = json!({ "question": "Q" });
     let predicted = run(&nodes, &question, &["{\"title\":\"t\",\"g\":[\"a\"],\"zz\":1}".into()]);
-    assert_eq!(predicted.reply.unwrap().said, Said::Json(json!({ "title": "t", "g": ["a"], "d": "x" })));
+    assert_eq!(predicted.reply.unwrap().said, ReplyContent::Json(json!({ "title": "t", "g": ["a"], "d": "x" })));
     let answer = "{\"title\":\"tttt\",\"n\":1.5,\"g\":[\"a\",\"c\",\"b\"],\"zz\":1}";
     let error = run(&nodes, &question, &[answer.into()]).reply.unwrap_err().to_string();
     let expected = "[\n  {\n    \"code\": \"too_big\",\n    \"maximum\": 3,\n    \"type\": \"string\",\n    \
@@ -336,7 +336,7 @@ fn what_is_denied_is_answered_by_a_sentence() {
     let by_list =
         flow(&nodes(json!({ "denyList": "Bad thing\n\nother", "moderationErrorMessage": "Not so." }))).unwrap();
     let predicted = predict(&by_list, &json!({ "question": "a bad THING" }), &[]);
-    assert_eq!(predicted.reply.unwrap().said, Said::Text("Not so.".into()));
+    assert_eq!(predicted.reply.unwrap().said, ReplyContent::Text("Not so.".into()));
     let event = |name: &str, data: &str| (name.to_owned(), Value::from(data));
     let told = [event("start", "Not"), event("token", "Not"), event("token", " "), event("token", "so.")];
     assert_eq!(predicted.events, told);
@@ -346,7 +346,7 @@ fn what_is_denied_is_answered_by_a_sentence() {
     let by_model = json!({ "denyList": "one\ntwo", "model": "{{m_0.data.instance}}", "moderationErrorMessage": "No." });
     let by_model = flow(&nodes(by_model)).unwrap();
     let predicted = predict(&by_model, &json!({ "question": "Q" }), &["No".into(), "Yes, they are".into()]);
-    assert_eq!(predicted.reply.unwrap().said, Said::Text("No.".into()));
+    assert_eq!(predicted.reply.unwrap().said, ReplyContent::Text("No.".into()));
     let question = |denied| {
         format!(
             "Are these two sentences similar to each other? Only return Yes or No.\nFirst sentence: Q\nSecond \

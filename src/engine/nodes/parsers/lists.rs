@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use super::mends;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
-use crate::engine::contract::node::{OutputParser, Said};
+use crate::engine::contract::node::{OutputParser, ReplyContent};
 
 /// The node `csvOutputParser`.
 pub(super) struct CsvOutputParser;
 
-impl Kind for CsvOutputParser {
+impl NodeKind for CsvOutputParser {
     fn names(&self) -> &'static [&'static str] {
         &["csvOutputParser"]
     }
@@ -28,7 +28,7 @@ impl Kind for CsvOutputParser {
 /// The node `customListOutputParser`.
 pub(super) struct CustomListOutputParser;
 
-impl Kind for CustomListOutputParser {
+impl NodeKind for CustomListOutputParser {
     fn names(&self) -> &'static [&'static str] {
         &["customListOutputParser"]
     }
@@ -58,13 +58,13 @@ impl OutputParser for List {
         self.instructions.clone()
     }
 
-    fn parse(&self, text: &str) -> Result<Said, String> {
+    fn parse(&self, text: &str) -> Result<ReplyContent, String> {
         let items: Vec<Value> = text.trim().split(&self.separator).map(|item| item.trim().into()).collect();
         match self.length {
             Some(length) if items.len() != length => {
                 Err(format!("Incorrect number of items. Expected {length}, got {}.", items.len()))
             }
-            _ => Ok(Said::Json(items.into())),
+            _ => Ok(ReplyContent::Json(items.into())),
         }
     }
 
@@ -82,9 +82,9 @@ mod tests {
     #[test]
     fn items_are_trimmed_and_counted() {
         let list = List { separator: "|".into(), length: Some(2), instructions: String::new(), mends: false };
-        assert_eq!(list.parse(" a | b \n"), Ok(Said::Json(json!(["a", "b"]))));
+        assert_eq!(list.parse(" a | b \n"), Ok(ReplyContent::Json(json!(["a", "b"]))));
         assert_eq!(list.parse("a").unwrap_err(), "Incorrect number of items. Expected 2, got 1.");
         let list = List { length: None, ..list };
-        assert_eq!(list.parse(""), Ok(Said::Json(json!([""]))));
+        assert_eq!(list.parse(""), Ok(ReplyContent::Json(json!([""]))));
     }
 }

@@ -9,9 +9,9 @@ mod structured;
 mod zod;
 
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 
-pub(super) const KINDS: &[&dyn Kind] = &[
+pub(super) const KINDS: &[&dyn NodeKind] = &[
     &lists::CsvOutputParser,
     &lists::CustomListOutputParser,
     &structured::StructuredOutputParser,

@@ -25,7 +25,7 @@ pub(in crate::engine::nodes) fn read(text: &str) -> Result<Value, String> {
 }
 
 fn repaired(text: &str) -> Result<Value, String> {
-    let mut reader = Reader { text, at: 0, depth: 0 };
+    let mut reader = RepairingParser { text, at: 0, depth: 0 };
     let first = reader.value()?.ok_or_else(|| reader.unexpected())?;
     let mut values = vec![first];
     loop {
@@ -41,13 +41,13 @@ fn repaired(text: &str) -> Result<Value, String> {
     Ok(if values.len() == 1 { values.pop().unwrap_or_default() } else { values.into() })
 }
 
-struct Reader<'a> {
+struct RepairingParser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> RepairingParser<'a> {
     fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }

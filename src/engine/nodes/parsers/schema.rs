@@ -10,7 +10,7 @@ const MOST_ISSUES: usize = 50;
 /// A value of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Schema {
-    pub(super) shape: Shape,
+    pub(super) shape: SchemaType,
     /// What is said about it: `description` and `default`, in the order in which the model is told.
     pub(super) notes: Map<String, Value>,
     pub(super) is_optional: bool,
@@ -19,24 +19,24 @@ pub(super) struct Schema {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Shape {
-    Text(Bounds),
+pub(super) enum SchemaType {
+    Text(LengthBounds),
     Number { is_whole: bool },
     Flag,
     Choice(Vec<String>),
-    List(Box<Schema>, Bounds),
+    List(Box<Schema>, LengthBounds),
     Record(Vec<(String, Schema)>),
 }
 
 /// Of a length.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Bounds {
+pub(super) struct LengthBounds {
     pub(super) least: Option<u64>,
     pub(super) most: Option<u64>,
 }
 
 impl Schema {
-    pub(super) fn new(shape: Shape) -> Self {
+    pub(super) fn new(shape: SchemaType) -> Self {
         Self { shape, notes: Map::new(), is_optional: false, missing: None }
     }
 
@@ -47,14 +47,14 @@ impl Schema {
     /// JSON Schema, as `zod-to-json-schema` writes it.
     pub(super) fn json(&self) -> Value {
         let mut json = match &self.shape {
-            Shape::Text(bounds) => bounds.noted(json!({ "type": "string" }), "minLength", "maxLength"),
-            Shape::Number { is_whole } => json!({ "type": if *is_whole { "integer" } else { "number" } }),
-            Shape::Flag => json!({ "type": "boolean" }),
-            Shape::Choice(options) => json!({ "type": "string", "enum": options }),
-            Shape::List(of, bounds) => {
+            SchemaType::Text(bounds) => bounds.noted(json!({ "type": "string" }), "minLength", "maxLength"),
+            SchemaType::Number { is_whole } => json!({ "type": if *is_whole { "integer" } else { "number" } }),
+            SchemaType::Flag => json!({ "type": "boolean" }),
+            SchemaType::Choice(options) => json!({ "type": "string", "enum": options }),
+            SchemaType::List(of, bounds) => {
                 bounds.noted(json!({ "type": "array", "items": of.json() }), "minItems", "maxItems")
             }
-            Shape::Record(fields) => record(fields),
+            SchemaType::Record(fields) => record(fields),
         };
         if let Value::Object(json) = &mut json {
             json.extend(self.notes.clone());
@@ -90,7 +90,7 @@ fn record(fields: &[(String, Schema)]) -> Value {
     json.into()
 }
 
-impl Bounds {
+impl LengthBounds {
     fn noted(self, mut json: Value, least: &str, most: &str) -> Value {
         for (name, bound) in [(least, self.least), (most, self.most)] {
             if let (Value::Object(json), Some(bound)) = (&mut json, bound) {
@@ -121,12 +121,12 @@ impl Checking {
             return None;
         };
         match (&schema.shape, value) {
-            (Shape::Text(bounds), Value::String(text)) => {
+            (SchemaType::Text(bounds), Value::String(text)) => {
                 let length = text.encode_utf16().count();
                 self.bounds(*bounds, length, "string", ("String", "character(s)"));
                 Some(value.clone())
             }
-            (Shape::Number { is_whole }, Value::Number(number)) => {
+            (SchemaType::Number { is_whole }, Value::Number(number)) => {
                 if *is_whole && number.as_f64().is_none_or(|number| number.fract() != 0.0) {
                     let message = "Expected integer, received float";
                     let issue = json!({ "code": "invalid_type", "expected": "integer", "received": "float" });
@@ -134,19 +134,19 @@ impl Checking {
                 }
                 Some(value.clone())
             }
-            (Shape::Flag, Value::Bool(_)) => Some(value.clone()),
-            (Shape::Choice(options), Value::String(text)) => {
+            (SchemaType::Flag, Value::Bool(_)) => Some(value.clone()),
+            (SchemaType::Choice(options), Value::String(text)) => {
                 if !options.contains(text) {
                     let message = format!("Invalid enum value. Expected {}, received '{text}'", quoted(options));
                     self.add(json!({ "received": text, "code": "invalid_enum_value", "options": options }), &message);
                 }
                 Some(value.clone())
             }
-            (Shape::List(of, bounds), Value::Array(items)) => {
+            (SchemaType::List(of, bounds), Value::Array(items)) => {
                 self.bounds(*bounds, items.len(), "array", ("Array", "element(s)"));
                 Some(self.items(of, items).into())
             }
-            (Shape::Record(fields), Value::Object(given)) => Some(self.fields(fields, given).into()),
+            (SchemaType::Record(fields), Value::Object(given)) => Some(self.fields(fields, given).into()),
             (_, value) => {
                 let received = type_of(value);
                 let message = format!("Expected {}, received {received}", expected(schema));
@@ -178,7 +178,7 @@ impl Checking {
         checked
     }
 
-    fn bounds(&mut self, bounds: Bounds, length: usize, kind: &str, (what, of): (&str, &str)) {
+    fn bounds(&mut self, bounds: LengthBounds, length: usize, kind: &str, (what, of): (&str, &str)) {
         let length = u64::try_from(length).unwrap_or(u64::MAX);
         if let Some(least) = bounds.least.filter(|least| length < *least) {
             let message = format!("{what} must contain at least {least} {of}");
@@ -196,7 +196,7 @@ impl Checking {
     fn wrong_type(&mut self, schema: &Schema, received: &str, message: &str) {
         let expected = expected(schema);
         let issue = match schema.shape {
-            Shape::Choice(_) => json!({ "expected": expected, "received": received, "code": "invalid_type" }),
+            SchemaType::Choice(_) => json!({ "expected": expected, "received": received, "code": "invalid_type" }),
             _ => json!({ "code": "invalid_type", "expected": expected, "received": received }),
         };
         self.add(issue, message);
@@ -224,12 +224,12 @@ impl Checking {
 
 fn expected(schema: &Schema) -> String {
     match &schema.shape {
-        Shape::Text(_) => "string".to_owned(),
-        Shape::Number { .. } => "number".to_owned(),
-        Shape::Flag => "boolean".to_owned(),
-        Shape::Choice(options) => quoted(options),
-        Shape::List(..) => "array".to_owned(),
-        Shape::Record(_) => "object".to_owned(),
+        SchemaType::Text(_) => "string".to_owned(),
+        SchemaType::Number { .. } => "number".to_owned(),
+        SchemaType::Flag => "boolean".to_owned(),
+        SchemaType::Choice(options) => quoted(options),
+        SchemaType::List(..) => "array".to_owned(),
+        SchemaType::Record(_) => "object".to_owned(),
     }
 }
 

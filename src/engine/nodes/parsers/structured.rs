@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::schema::{Bounds, Schema, Shape};
+use super::schema::{LengthBounds, Schema, SchemaType};
 use super::{mends, repair, zod};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
-use crate::engine::contract::node::{OutputParser, Said};
+use crate::engine::contract::node::{OutputParser, ReplyContent};
 
 /// Of an answer that cannot be read, in letters.
 const LONGEST_TOLD: usize = 10_000;
@@ -17,7 +17,7 @@ const LONGEST_TOLD: usize = 10_000;
 /// The node `structuredOutputParser`: a table of properties.
 pub(super) struct StructuredOutputParser;
 
-impl Kind for StructuredOutputParser {
+impl NodeKind for StructuredOutputParser {
     fn names(&self) -> &'static [&'static str] {
         &["structuredOutputParser"]
     }
@@ -26,7 +26,7 @@ impl Kind for StructuredOutputParser {
         let mends = mends(inputs);
         let rows = inputs.json("jsonStructure");
         match rows.as_ref().and_then(Value::as_array).map(|rows| rows.iter().map(property).collect()) {
-            Some(Ok(properties)) => Some(parser(Schema::new(Shape::Record(properties)), mends)),
+            Some(Ok(properties)) => Some(parser(Schema::new(SchemaType::Record(properties)), mends)),
             Some(Err(error)) => {
                 inputs.refuse("jsonStructure", error);
                 None
@@ -44,9 +44,9 @@ fn property(row: &Value) -> Result<(String, Schema), String> {
     let field = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
     let name = field("property");
     let shape = match field("type") {
-        "string" => Shape::Text(Bounds::default()),
-        "number" => Shape::Number { is_whole: false },
-        "boolean" => Shape::Flag,
+        "string" => SchemaType::Text(LengthBounds::default()),
+        "number" => SchemaType::Number { is_whole: false },
+        "boolean" => SchemaType::Flag,
         other => return Err(format!("property {name}: the type {other} is not supported")),
     };
     let mut schema = Schema::new(shape);
@@ -63,7 +63,7 @@ fn property(row: &Value) -> Result<(String, Schema), String> {
 /// The node `advancedStructuredOutputParser`: a schema written in zod.
 pub(super) struct AdvancedStructuredOutputParser;
 
-impl Kind for AdvancedStructuredOutputParser {
+impl NodeKind for AdvancedStructuredOutputParser {
     fn names(&self) -> &'static [&'static str] {
         &["advancedStructuredOutputParser"]
     }
@@ -101,13 +101,13 @@ impl OutputParser for Structured {
         self.instructions.clone()
     }
 
-    fn parse(&self, text: &str) -> Result<Said, String> {
+    fn parse(&self, text: &str) -> Result<ReplyContent, String> {
         let value = repair::read(text)?;
         let failed = |error| {
             let text: String = value.to_string().chars().take(LONGEST_TOLD).collect();
             format!("Failed to parse. Text: \"{text}\". Error: {error}")
         };
-        self.schema.check(&value).map(Said::Json).map_err(failed)
+        self.schema.check(&value).map(ReplyContent::Json).map_err(failed)
     }
 
     fn mends(&self) -> bool {

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::schema::{Bounds, Schema, Shape};
+use super::schema::{LengthBounds, Schema, SchemaType};
 use crate::engine::text::scanner::Scanner;
 
 /// Schemas within schemas.
@@ -12,23 +12,23 @@ const DEEPEST: usize = 16;
 /// # Errors
 /// What in the text is not understood.
 pub(super) fn parse(text: &str) -> Result<Schema, String> {
-    let mut reader = Reader { scan: Scanner::new(text), depth: 0 };
+    let mut reader = ZodParser { scan: Scanner::new(text), depth: 0 };
     let schema = reader.schema()?;
     reader.scan.take(";");
     reader.scan.skip_blank();
     match (&schema.shape, reader.scan.rest) {
-        (Shape::Record(_) | Shape::List(..), "") => Ok(schema),
+        (SchemaType::Record(_) | SchemaType::List(..), "") => Ok(schema),
         (_, "") => Err("expected z.object(...) or z.array(...)".to_owned()),
         (_, rest) => Err(format!("expected the schema's end at {}", shown(rest))),
     }
 }
 
-struct Reader<'a> {
+struct ZodParser<'a> {
     scan: Scanner<'a>,
     depth: usize,
 }
 
-impl Reader<'_> {
+impl ZodParser<'_> {
     fn schema(&mut self) -> Result<Schema, String> {
         self.depth += 1;
         if self.depth > DEEPEST {
@@ -41,12 +41,12 @@ impl Reader<'_> {
         let base = self.scan.word();
         self.require("(")?;
         let shape = match base {
-            "string" => Shape::Text(Bounds::default()),
-            "number" => Shape::Number { is_whole: false },
-            "boolean" => Shape::Flag,
-            "enum" => Shape::Choice(self.options()?),
-            "array" => Shape::List(Box::new(self.required()?), Bounds::default()),
-            "object" => Shape::Record(self.fields()?),
+            "string" => SchemaType::Text(LengthBounds::default()),
+            "number" => SchemaType::Number { is_whole: false },
+            "boolean" => SchemaType::Flag,
+            "enum" => SchemaType::Choice(self.options()?),
+            "array" => SchemaType::List(Box::new(self.required()?), LengthBounds::default()),
+            "object" => SchemaType::Record(self.fields()?),
             other => return Err(format!("z.{other} is not supported")),
         };
         self.scan.take(",");
@@ -190,7 +190,7 @@ fn modified(mut schema: Schema, name: &str, argument: Option<Value>) -> Result<S
         ("array", None) if schema.is_optional => {
             return Err("an optional value in a list is not supported".to_owned());
         }
-        ("array", None) => schema = Schema::new(Shape::List(Box::new(schema), Bounds::default())),
+        ("array", None) => schema = Schema::new(SchemaType::List(Box::new(schema), LengthBounds::default())),
         ("describe", Some(Value::String(text))) => {
             if !text.is_empty() {
                 schema.notes.insert("description".to_owned(), text.into());
@@ -200,16 +200,16 @@ fn modified(mut schema: Schema, name: &str, argument: Option<Value>) -> Result<S
             schema.notes.insert("default".to_owned(), value);
         }
         ("int", None) if !is_settled => match &mut schema.shape {
-            Shape::Number { is_whole } => *is_whole = true,
+            SchemaType::Number { is_whole } => *is_whole = true,
             _ => return Err(".int() belongs to numbers".to_owned()),
         },
         ("min" | "max", Some(bound)) if !is_settled => match (&mut schema.shape, bound.as_u64()) {
-            (Shape::Text(bounds) | Shape::List(_, bounds), Some(bound)) => {
+            (SchemaType::Text(bounds) | SchemaType::List(_, bounds), Some(bound)) => {
                 let place = if name == "min" { &mut bounds.least } else { &mut bounds.most };
                 *place = Some(bound);
             }
             // Flowise reads bounds of numbers and forgets them: neither model nor parser hears of them.
-            (Shape::Number { .. }, _) if bound.is_number() => {}
+            (SchemaType::Number { .. }, _) if bound.is_number() => {}
             _ => return Err(format!(".{name}({bound}) is not supported here")),
         },
         _ => return Err(format!(".{name} is not supported here")),

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
-use crate::engine::contract::given::Given;
 use crate::engine::contract::message::Role;
 use crate::engine::contract::prompt::{Form, Prompt};
+use crate::engine::contract::prompt_values::PromptValues;
 use crate::engine::text::template::{Template, counted};
 
 /// The node `fewShotPromptTemplate`.
 pub(super) struct FewShotPromptTemplate;
 
-impl Kind for FewShotPromptTemplate {
+impl NodeKind for FewShotPromptTemplate {
     fn names(&self) -> &'static [&'static str] {
         &["fewShotPromptTemplate"]
     }
@@ -54,7 +54,12 @@ impl Kind for FewShotPromptTemplate {
         match Template::parse_plain(&parts.join(&separator)) {
             Ok(template) if template.names().all(|name| names.iter().any(|known| known == name)) => {
                 let turns = vec![(Role::User, template)];
-                Some(Part::Prompt(Arc::new(Prompt { turns, names, given: Given::default(), form: Form::FewShot })))
+                Some(Part::Prompt(Arc::new(Prompt {
+                    turns,
+                    names,
+                    given: PromptValues::default(),
+                    form: Form::FewShot,
+                })))
             }
             Ok(_) => {
                 inputs.refuse("examples", "braces in them would be taken for variables");

@@ -1,28 +1,28 @@
 //! Prompt templates.
 
 mod few_shot;
-pub(super) mod given;
+pub(super) mod prompt_values;
 
 use std::sync::Arc;
 
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::message::Role;
 use crate::engine::contract::prompt::{Form, Prompt};
 use crate::engine::text::template::{Template, counted};
 
-pub(super) const KINDS: &[&dyn Kind] = &[&PromptTemplate, &ChatPromptTemplate, &few_shot::FewShotPromptTemplate];
+pub(super) const KINDS: &[&dyn NodeKind] = &[&PromptTemplate, &ChatPromptTemplate, &few_shot::FewShotPromptTemplate];
 
 struct PromptTemplate;
 
-impl Kind for PromptTemplate {
+impl NodeKind for PromptTemplate {
     fn names(&self) -> &'static [&'static str] {
         &["promptTemplate"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let given = given::read(inputs, "promptValues");
+        let given = prompt_values::read(inputs, "promptValues");
         let text = inputs.text("template").unwrap_or_default();
         let template = template(inputs, "template")?;
         let counted = if inputs.is_settled("template") { Vec::new() } else { counted(&text) };
@@ -45,7 +45,7 @@ fn is_known(name: &str) -> bool {
 
 struct ChatPromptTemplate;
 
-impl Kind for ChatPromptTemplate {
+impl NodeKind for ChatPromptTemplate {
     fn names(&self) -> &'static [&'static str] {
         &["chatPromptTemplate"]
     }
@@ -53,7 +53,7 @@ impl Kind for ChatPromptTemplate {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let system = template(inputs, "systemMessagePrompt");
         let human = template(inputs, "humanMessagePrompt");
-        let given = given::read(inputs, "promptValues");
+        let given = prompt_values::read(inputs, "promptValues");
         let own_tab = format!("selectedMessagesTab_{}", inputs.node.id);
         inputs.ignore(&["selectedMessagesTab", "tabIdentifier", "messageHistory", &own_tab]);
         if inputs.has("messageHistoryCode") {

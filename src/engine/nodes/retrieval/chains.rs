@@ -6,18 +6,18 @@ use serde_json::{Map, Value};
 
 use super::super::moderation::{Moderations, moderations};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::history::Memory;
 use crate::engine::contract::message::{Message, Role};
-use crate::engine::contract::model::{Ask, ChatModel};
+use crate::engine::contract::model::{ChatModel, ModelRequest};
 use crate::engine::contract::node::{Chain, Document, Reply, Retriever};
 use crate::engine::contract::run::Run;
 use crate::engine::text::template::Template;
 
-pub(in crate::engine::nodes) const KINDS: &[&dyn Kind] = &[&ConversationalQa, &PlainQa];
+pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&ConversationalQa, &PlainQa];
 
 /// What models are told where the flow's author wrote nothing else, word for word as Flowise tells them.
 mod prompts {
@@ -39,7 +39,7 @@ mod prompts {
 
 struct ConversationalQa;
 
-impl Kind for ConversationalQa {
+impl NodeKind for ConversationalQa {
     fn names(&self) -> &'static [&'static str] {
         &["conversationalRetrievalQAChain"]
     }
@@ -65,7 +65,7 @@ impl Kind for ConversationalQa {
         };
         let moderations = moderations(inputs);
         let tells_sources = inputs.flag("returnSourceDocuments").unwrap_or(false);
-        Some(Part::Chain(Arc::new(Conversation {
+        Some(Part::Chain(Arc::new(RetrievalConversation {
             model: model?,
             retriever: retriever?,
             memory: memory?,
@@ -102,7 +102,7 @@ fn filled(template: &Template, values: &[(&str, &str)], run: &Run<'_>) -> Result
 }
 
 #[derive(Debug)]
-struct Conversation {
+struct RetrievalConversation {
     model: Arc<dyn ChatModel>,
     retriever: Arc<dyn Retriever>,
     memory: Arc<Memory>,
@@ -113,7 +113,7 @@ struct Conversation {
     tells_sources: bool,
 }
 
-impl Chain for Conversation {
+impl Chain for RetrievalConversation {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
             let question = match self.moderations.pass(question, run, is_last).await? {
@@ -141,7 +141,7 @@ impl Chain for Conversation {
                 run.sink.start_with_first_token();
             }
             let tokens = is_last.then_some(run.sink);
-            let answered = run.ask(&*self.model, Ask::of(&messages).telling(tokens)).await?;
+            let answered = run.ask(&*self.model, ModelRequest::of(&messages).telling(tokens)).await?;
             let mut reply = Reply::text(answered.text);
             if self.tells_sources {
                 let sources = found.iter().map(Document::to_json).collect();
@@ -152,7 +152,7 @@ impl Chain for Conversation {
     }
 }
 
-impl Conversation {
+impl RetrievalConversation {
     async fn standalone(&self, past: &[Message], question: &str, run: &Run<'_>) -> Result<String, Failure> {
         let line = |turn: &Message| {
             let who = if turn.role == Role::User { "human" } else { "ai" };
@@ -160,13 +160,13 @@ impl Conversation {
         };
         let history = past.iter().map(line).collect::<Vec<_>>().join("\n");
         let prompt = filled(&self.rephrase, &[("chat_history", &history), ("question", question)], run)?;
-        Ok(run.ask(&*self.model, Ask::of(&[Message::user(prompt)])).await?.text)
+        Ok(run.ask(&*self.model, ModelRequest::of(&[Message::user(prompt)])).await?.text)
     }
 }
 
 struct PlainQa;
 
-impl Kind for PlainQa {
+impl NodeKind for PlainQa {
     fn names(&self) -> &'static [&'static str] {
         &["retrievalQAChain"]
     }
@@ -199,7 +199,7 @@ impl Chain for Plain {
             let system = prompts::PLAIN.replace("{context}", &context.join("\n\n"));
             let messages = [Message::system(system), Message::user(question)];
             let tokens = is_last.then_some(run.sink);
-            let answered = run.ask(&*self.model, Ask::of(&messages).telling(tokens)).await?;
+            let answered = run.ask(&*self.model, ModelRequest::of(&messages).telling(tokens)).await?;
             Ok(Reply::text(answered.text))
         })
     }

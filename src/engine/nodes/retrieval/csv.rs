@@ -112,7 +112,7 @@ fn rows(file: &str, separator: char, line_break: &str, most: usize) -> Vec<Vec<S
         return rows;
     }
     let mut row = Vec::new();
-    let mut fields = Fields { text: file, at: 0, separator, line_break, next_separator: None, next_break: None };
+    let mut fields = CsvFields { text: file, at: 0, separator, line_break, next_separator: None, next_break: None };
     loop {
         let (field, end) = fields.next();
         row.push(field);
@@ -134,7 +134,7 @@ enum End {
 
 /// Fields one after the other. Where the next separator and the next line break are is looked for once: each may be far
 /// behind many of the other.
-struct Fields<'t> {
+struct CsvFields<'t> {
     text: &'t str,
     at: usize,
     separator: char,
@@ -143,7 +143,7 @@ struct Fields<'t> {
     next_break: Option<usize>,
 }
 
-impl Fields<'_> {
+impl CsvFields<'_> {
     /// The next field, and what ended it.
     fn next(&mut self) -> (String, End) {
         let (separator, line_break) = (self.separator, self.line_break);

@@ -6,25 +6,25 @@ use serde_json::Value;
 
 use super::stores::{IndexedStore, MOST};
 use super::{loaders, stores};
+use crate::engine::compile::context::Need;
 use crate::engine::compile::inputs::{Inputs, is_empty};
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
-use crate::engine::compile::workshop::Need;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::{Document, DocumentSource, Embeddings, VectorStore};
 use crate::engine::contract::run::Run;
-use crate::engine::documents::index::{Nearness, Origin};
+use crate::engine::documents::index::{Nearness, PassageSources};
 use crate::engine::documents::stores::{Component, DocumentStore, LOADER};
 
-pub(in crate::engine::nodes) const KINDS: &[&dyn Kind] = &[&StoreLoader, &StoreSearch];
+pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&StoreLoader, &StoreSearch];
 
 const SELECTED: &str = "selectedStore";
 
 /// The passages of a store as documents.
 struct StoreLoader;
 
-impl Kind for StoreLoader {
+impl NodeKind for StoreLoader {
     fn names(&self) -> &'static [&'static str] {
         &["documentStore"]
     }
@@ -33,10 +33,10 @@ impl Kind for StoreLoader {
         let Some(chosen) = inputs.text(SELECTED) else {
             inputs.compiler.miss(inputs.node, Need::Store { name: None });
             // Flowise finds nothing there either.
-            return Some(loaders::output(inputs, Arc::new(Given(Arc::from([])))));
+            return Some(loaders::output(inputs, Arc::new(StoredPassages(Arc::from([])))));
         };
         let source: Arc<dyn DocumentSource> = match found(&chosen, SELECTED, inputs)? {
-            Ok(store) => Arc::new(Given(store.documents.iter().map(without_loader).collect())),
+            Ok(store) => Arc::new(StoredPassages(store.documents.iter().map(without_loader).collect())),
             Err(absent) => Arc::new(absent),
         };
         Some(loaders::output(inputs, source))
@@ -46,7 +46,7 @@ impl Kind for StoreLoader {
 /// A store as it is searched.
 struct StoreSearch;
 
-impl Kind for StoreSearch {
+impl NodeKind for StoreSearch {
     fn names(&self) -> &'static [&'static str] {
         &["documentStoreVS"]
     }
@@ -68,14 +68,14 @@ pub(crate) fn opened(chosen: &str, input: &str, inputs: &mut Inputs<'_, '_, '_>)
         Ok(store) => searched(&store, input, inputs).map(|store| Arc::new(store) as _),
         Err(absent) => {
             let absent = Arc::new(absent);
-            let origin = Origin { sources: vec![Arc::clone(&absent) as _], embeddings: absent };
+            let origin = PassageSources { sources: vec![Arc::clone(&absent) as _], embeddings: absent };
             Some(Arc::new(IndexedStore::new(origin, Arc::default(), Nearness::Cosine, MOST)))
         }
     }
 }
 
 fn found(chosen: &str, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<Result<Arc<DocumentStore>, Absent>> {
-    match inputs.compiler.workshop.stores.find(chosen) {
+    match inputs.compiler.context.stores.find(chosen) {
         Ok(Some(store)) => Some(Ok(Arc::clone(store))),
         Ok(None) => {
             let name = chosen.split_once(':').map_or(chosen, |(_, name)| name).to_owned();
@@ -109,7 +109,7 @@ fn searched(store: &Arc<DocumentStore>, input: &str, inputs: &mut Inputs<'_, '_,
             return None;
         }
     };
-    let origin = Origin { sources: vec![Arc::clone(store) as _], embeddings: embeddings? };
+    let origin = PassageSources { sources: vec![Arc::clone(store) as _], embeddings: embeddings? };
     Some(IndexedStore::new(origin, Arc::clone(&store.index), nearness, most))
 }
 
@@ -159,7 +159,7 @@ fn way(database: &Component) -> Result<(Nearness, usize), String> {
 
 /// Passages as they are before they are upserted.
 #[derive(Debug)]
-struct Given(Arc<[Document]>);
+struct StoredPassages(Arc<[Document]>);
 
 fn without_loader(document: &Document) -> Document {
     let mut document = document.clone();
@@ -167,7 +167,7 @@ fn without_loader(document: &Document) -> Document {
     document
 }
 
-impl DocumentSource for Given {
+impl DocumentSource for StoredPassages {
     fn documents<'a>(&'a self, _run: &'a Run<'a>) -> Task<'a, Arc<[Document]>> {
         Box::pin(async { Ok(Arc::clone(&self.0)) })
     }

@@ -1,7 +1,7 @@
 //! Documents, whatever they are.
 
 use super::csv;
-use super::json::Wanted;
+use super::json::JsonSelection;
 use super::split::{How, PLAIN, TextSplitter};
 use crate::engine::contract::node::Splitter as _;
 use crate::fuzzing::fuzz;
@@ -21,8 +21,8 @@ fn fuzz_json_documents() {
     fuzz("json", &["[{", "}]", "\"title\":", "\"body\":"], |input| {
         let text = String::from_utf8_lossy(input);
         for by_object in [false, true] {
-            let wanted = Wanted {
-                pointers: Wanted::pointers_of("title, body"),
+            let wanted = JsonSelection {
+                pointers: JsonSelection::pointers_of("title, body"),
                 by_object,
                 metadata: vec![("t".to_owned(), "/title".to_owned())],
             };

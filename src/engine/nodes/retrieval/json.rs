@@ -7,14 +7,14 @@ use crate::engine::text::size::bytes_of;
 use crate::wire::json::read_str;
 
 /// A text, and what the file itself says about it.
-pub(super) type Found = (String, Map<String, Value>);
+pub(super) type JsonText = (String, Map<String, Value>);
 
 /// Of all texts of a file with their metadata, which may repeat one long value for each of very many texts.
 const MOST_BYTES: usize = 256 * 1024 * 1024;
 
 /// What the author wants of the file.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct JsonSelection {
     /// Pointers such as `/title`; empty: every text.
     pub(super) pointers: Vec<String>,
     /// Each object is one text, its fields one line each.
@@ -23,7 +23,7 @@ pub(super) struct Wanted {
     pub(super) metadata: Vec<(String, String)>,
 }
 
-impl Wanted {
+impl JsonSelection {
     /// `title, body` as Flowise reads it: whatever is no letter or digit separates.
     pub(super) fn pointers_of(names: &str) -> Vec<String> {
         let separated: String =
@@ -32,7 +32,7 @@ impl Wanted {
     }
 
     /// Texts with what the file itself says about them.
-    pub(super) fn read(&self, text: &str) -> Result<Vec<Found>, String> {
+    pub(super) fn read(&self, text: &str) -> Result<Vec<JsonText>, String> {
         let parsed: Value = read_str(trim(text)).map_err(|error| format!("no valid JSON: {error}"))?;
         let items = match parsed {
             Value::Array(items) => items,

@@ -5,47 +5,47 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::csv;
-use super::json::{self, Wanted};
+use super::json::{self, JsonSelection};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::node::{Document, DocumentSource, Source, Splitter};
+use crate::engine::contract::node::{Document, DocumentSource, Splitter, ValueSource};
 use crate::engine::contract::run::Run;
 use crate::engine::nodes::files;
 
-pub(in crate::engine::nodes) const KINDS: &[&dyn Kind] = &[&PlainText, &TextFile, &JsonFile, &CsvFile];
+pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&PlainText, &TextFile, &JsonFile, &CsvFile];
 
 struct PlainText;
 
-impl Kind for PlainText {
+impl NodeKind for PlainText {
     fn names(&self) -> &'static [&'static str] {
         &["plainText"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let text = inputs.text("text").unwrap_or_default();
-        loader(inputs, Some(Given::Text(text)))
+        loader(inputs, Some(LoaderInput::Text(text)))
     }
 }
 
 struct TextFile;
 
-impl Kind for TextFile {
+impl NodeKind for TextFile {
     fn names(&self) -> &'static [&'static str] {
         &["textFile"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let files = files::texts(inputs, "txtFile");
-        loader(inputs, files.map(|files| Given::Files(files, Format::Text)))
+        loader(inputs, files.map(|files| LoaderInput::Files(files, Format::Text)))
     }
 }
 
 struct JsonFile;
 
-impl Kind for JsonFile {
+impl NodeKind for JsonFile {
     fn names(&self) -> &'static [&'static str] {
         &["jsonFile"]
     }
@@ -53,17 +53,17 @@ impl Kind for JsonFile {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let files = files::texts(inputs, "jsonFile");
         let by_object = inputs.flag("separateByObject").unwrap_or(false);
-        let pointers = inputs.text("pointersName").map(|names| Wanted::pointers_of(&names)).unwrap_or_default();
+        let pointers = inputs.text("pointersName").map(|names| JsonSelection::pointers_of(&names)).unwrap_or_default();
         let metadata = object(inputs, "metadata").unwrap_or_default();
         let metadata = metadata.into_iter().filter_map(|(name, value)| Some((name, pointer(&value)?.to_owned())));
-        let wanted = Wanted { pointers, by_object, metadata: metadata.collect() };
-        loader(inputs, files.map(|files| Given::Files(files, Format::Json(wanted))))
+        let wanted = JsonSelection { pointers, by_object, metadata: metadata.collect() };
+        loader(inputs, files.map(|files| LoaderInput::Files(files, Format::Json(wanted))))
     }
 }
 
 struct CsvFile;
 
-impl Kind for CsvFile {
+impl NodeKind for CsvFile {
     fn names(&self) -> &'static [&'static str] {
         &["csvFile"]
     }
@@ -71,13 +71,13 @@ impl Kind for CsvFile {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let files = files::texts(inputs, "csvFile");
         let column = inputs.text("columnName").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-        loader(inputs, files.map(|files| Given::Files(files, Format::Csv(column))))
+        loader(inputs, files.map(|files| LoaderInput::Files(files, Format::Csv(column))))
     }
 }
 
 /// What documents are made of.
 #[derive(Debug)]
-enum Given {
+enum LoaderInput {
     Text(String),
     Files(Vec<String>, Format),
 }
@@ -85,7 +85,7 @@ enum Given {
 #[derive(Debug)]
 enum Format {
     Text,
-    Json(Wanted),
+    Json(JsonSelection),
     /// Only that column.
     Csv(Option<String>),
 }
@@ -94,7 +94,7 @@ enum Format {
 struct Loader {
     label: String,
     /// `None`: no file was chosen.
-    given: Option<Given>,
+    given: Option<LoaderInput>,
     splitter: Option<Arc<dyn Splitter>>,
     /// The author's own.
     metadata: Map<String, Value>,
@@ -114,7 +114,7 @@ impl Default for Omit {
     }
 }
 
-fn loader(inputs: &mut Inputs<'_, '_, '_>, given: Option<Given>) -> Option<Part> {
+fn loader(inputs: &mut Inputs<'_, '_, '_>, given: Option<LoaderInput>) -> Option<Part> {
     let splitter = inputs.part_as("textSplitter", Part::into_splitter, "a text splitter");
     let metadata = object(inputs, "metadata").unwrap_or_default();
     let omit = match inputs.text("omitMetadataKeys").as_deref() {
@@ -132,7 +132,7 @@ fn loader(inputs: &mut Inputs<'_, '_, '_>, given: Option<Given>) -> Option<Part>
         inputs.refuse(&input.unwrap_or_else(|| "text".to_owned()), problem);
         return None;
     }
-    Some(output(inputs, Arc::new(Shared(Arc::new(loader)))))
+    Some(output(inputs, Arc::new(SharedLoader(Arc::new(loader)))))
 }
 
 /// What the node's author wants of its documents.
@@ -155,9 +155,9 @@ fn pointer(value: &Value) -> Option<&str> {
 
 /// What a loader reads when it is asked.
 #[derive(Debug)]
-struct Shared(Arc<Loader>);
+struct SharedLoader(Arc<Loader>);
 
-impl DocumentSource for Shared {
+impl DocumentSource for SharedLoader {
     fn documents<'a>(&'a self, _run: &'a Run<'a>) -> Task<'a, Arc<[Document]>> {
         Box::pin(async move {
             // Cutting a large text takes a while, in which a worker's other requests should not wait.
@@ -175,10 +175,10 @@ impl Loader {
         let mut documents = Vec::new();
         match &self.given {
             None => return Err(format!("{}: no file is chosen", self.label)),
-            Some(Given::Text(text)) => {
+            Some(LoaderInput::Text(text)) => {
                 self.split(vec![Document { text: text.clone(), metadata: Map::new() }], &mut documents)?;
             }
-            Some(Given::Files(files, format)) => {
+            Some(LoaderInput::Files(files, format)) => {
                 for file in files {
                     self.split(of_file(file, format)?, &mut documents)?;
                 }
@@ -201,7 +201,7 @@ impl Loader {
     fn set_metadata(&self, document: &mut Document) {
         let found = std::mem::take(&mut document.metadata);
         let format = match &self.given {
-            Some(Given::Files(_, format)) => Some(format),
+            Some(LoaderInput::Files(_, format)) => Some(format),
             _ => None,
         };
         let mut own = self.metadata.clone();
@@ -239,13 +239,13 @@ fn omit(metadata: &mut Map<String, Value>, path: &str) {
 /// As Flowise names what it did not read from a disk; several texts of one file are numbered.
 fn of_file(file: &str, format: &Format) -> Result<Vec<Document>, String> {
     let plain = |texts: Vec<String>| texts.into_iter().map(|text| (text, Map::new())).collect();
-    let found: Vec<json::Found> = match format {
+    let found: Vec<json::JsonText> = match format {
         Format::Text => plain(vec![file.to_owned()]),
         Format::Json(wanted) => wanted.read(file)?,
         Format::Csv(column) => plain(csv::texts(file, column.as_deref())?),
     };
     let is_one = found.len() == 1;
-    let document = |(number, (text, more)): (usize, json::Found)| {
+    let document = |(number, (text, more)): (usize, json::JsonText)| {
         let mut metadata = Map::new();
         metadata.insert("source".to_owned(), "blob".into());
         metadata.insert("blobType".to_owned(), "".into());
@@ -262,7 +262,7 @@ fn of_file(file: &str, format: &Format) -> Result<Vec<Document>, String> {
 #[derive(Debug)]
 struct Joined(Arc<dyn DocumentSource>);
 
-impl Source for Joined {
+impl ValueSource for Joined {
     fn value<'a>(&'a self, _question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
         Box::pin(async move {
             let documents = self.0.documents(run).await?;

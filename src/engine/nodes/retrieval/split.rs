@@ -61,12 +61,12 @@ impl Splitter for TextSplitter {
     fn split(&self, text: &str) -> Result<Vec<String>, String> {
         Ok(match &self.how {
             How::Once(separator) => {
-                let mut passages = Passages::default();
+                let mut passages = SplitPassages::default();
                 self.merge(&cut(text, separator), separator, &mut passages)?;
                 passages.texts
             }
             How::Recursive(separators) => {
-                let mut passages = Passages::default();
+                let mut passages = SplitPassages::default();
                 self.recursively(text, separators, &mut passages)?;
                 passages.texts
             }
@@ -98,12 +98,12 @@ impl Splitter for TextSplitter {
 
 /// What a text was cut into so far.
 #[derive(Debug, Default)]
-struct Passages {
+struct SplitPassages {
     texts: Vec<String>,
     bytes: usize,
 }
 
-impl Passages {
+impl SplitPassages {
     fn push(&mut self, text: String) -> Result<(), String> {
         self.bytes += text.len();
         if self.bytes > MOST_BYTES {
@@ -116,7 +116,7 @@ impl Passages {
 }
 
 impl TextSplitter {
-    fn recursively(&self, text: &str, separators: &[String], passages: &mut Passages) -> Result<(), String> {
+    fn recursively(&self, text: &str, separators: &[String], passages: &mut SplitPassages) -> Result<(), String> {
         let found = separators.iter().position(|separator| text.contains(separator.as_str()));
         let separator = found.map_or_else(|| separators.last(), |at| separators.get(at)).map_or("", String::as_str);
         let finer = found.filter(|_| !separator.is_empty()).and_then(|at| separators.get(at + 1..));
@@ -154,7 +154,7 @@ impl TextSplitter {
     }
 
     /// Joins pieces to passages that are as long as they may be, each beginning with the end of the one before.
-    fn merge(&self, pieces: &[&str], separator: &str, passages: &mut Passages) -> Result<(), String> {
+    fn merge(&self, pieces: &[&str], separator: &str, passages: &mut SplitPassages) -> Result<(), String> {
         let separator_length = length(separator);
         let mut held: VecDeque<(&str, usize)> = VecDeque::new();
         let mut total = 0;

@@ -6,18 +6,18 @@ use serde_json::Value;
 
 use super::split::{How, MARKDOWN, PLAIN, TextSplitter};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::text::tokens::Encoding;
 
 /// Each is looked for in what those before it have left, and within those.
 const MOST_SEPARATORS: usize = 100;
 
-pub(in crate::engine::nodes) const KINDS: &[&dyn Kind] = &[&Recursive, &Character, &Markdown, &Token];
+pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&Recursive, &Character, &Markdown, &Token];
 
 struct Recursive;
 
-impl Kind for Recursive {
+impl NodeKind for Recursive {
     fn names(&self) -> &'static [&'static str] {
         &["recursiveCharacterTextSplitter"]
     }
@@ -39,7 +39,7 @@ impl Kind for Recursive {
 
 struct Character;
 
-impl Kind for Character {
+impl NodeKind for Character {
     fn names(&self) -> &'static [&'static str] {
         &["characterTextSplitter"]
     }
@@ -52,7 +52,7 @@ impl Kind for Character {
 
 struct Markdown;
 
-impl Kind for Markdown {
+impl NodeKind for Markdown {
     fn names(&self) -> &'static [&'static str] {
         &["markdownTextSplitter"]
     }
@@ -75,7 +75,7 @@ impl Kind for Markdown {
 
 struct Token;
 
-impl Kind for Token {
+impl NodeKind for Token {
     fn names(&self) -> &'static [&'static str] {
         &["tokenTextSplitter"]
     }

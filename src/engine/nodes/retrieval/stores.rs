@@ -7,22 +7,22 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::engine::compile::Compiler;
 use crate::engine::compile::inputs::{Inputs, overridden, referred};
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
-use crate::engine::contract::node::{Document, Retriever, Source, VectorStore};
+use crate::engine::contract::node::{Document, Retriever, ValueSource, VectorStore};
 use crate::engine::contract::run::Run;
-use crate::engine::documents::index::{Index, Nearness, Origin};
+use crate::engine::documents::index::{Index, Nearness, PassageSources};
 use crate::engine::text::mustache::Mustache;
 
 /// Passages that are found where nothing is said.
 pub(super) const MOST: usize = 4;
 
-pub(in crate::engine::nodes) const KINDS: &[&dyn Kind] = &[&InMemory, &Faiss, &StoreRetriever, &StoreToDocument];
+pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&InMemory, &Faiss, &StoreRetriever, &StoreToDocument];
 
 struct InMemory;
 
-impl Kind for InMemory {
+impl NodeKind for InMemory {
     fn names(&self) -> &'static [&'static str] {
         &["memoryVectorStore"]
     }
@@ -35,7 +35,7 @@ impl Kind for InMemory {
 /// An index in memory as well: what Flowise wrote into its folder is made again of the documents.
 struct Faiss;
 
-impl Kind for Faiss {
+impl NodeKind for Faiss {
     fn names(&self) -> &'static [&'static str] {
         &["faiss"]
     }
@@ -54,7 +54,7 @@ impl Kind for Faiss {
 
 struct StoreRetriever;
 
-impl Kind for StoreRetriever {
+impl NodeKind for StoreRetriever {
     fn names(&self) -> &'static [&'static str] {
         &["vectorStoreRetriever"]
     }
@@ -69,7 +69,7 @@ impl Kind for StoreRetriever {
 /// Its output `text`, for a value in a prompt.
 struct StoreToDocument;
 
-impl Kind for StoreToDocument {
+impl NodeKind for StoreToDocument {
     fn names(&self) -> &'static [&'static str] {
         &["vectorStoreToDocument"]
     }
@@ -83,7 +83,7 @@ impl Kind for StoreToDocument {
             inputs.compiler.of_node(node, None, "the engine supports only its output Text");
             return None;
         }
-        Some(Part::Value(Arc::new(Found { store: store?, query, least })))
+        Some(Part::Value(Arc::new(StoreQuery { store: store?, query, least })))
     }
 }
 
@@ -107,7 +107,7 @@ fn store(inputs: &mut Inputs<'_, '_, '_>, nearness: Nearness) -> Option<Part> {
     let embeddings = inputs.part_as("embeddings", Part::into_embeddings, "embeddings");
     let most = inputs.integer("topK").and_then(|most| usize::try_from(most).ok()).filter(|most| *most > 0);
     let index = index_of(inputs.compiler, &inputs.node.id);
-    let origin = Origin { sources, embeddings: embeddings? };
+    let origin = PassageSources { sources, embeddings: embeddings? };
     let store = IndexedStore::new(origin, index, nearness, most.unwrap_or(MOST));
     Some(output(inputs, Arc::new(store)))
 }
@@ -144,7 +144,7 @@ pub(super) fn output(inputs: &Inputs<'_, '_, '_>, store: Arc<dyn VectorStore>) -
 /// A store of passages.
 #[derive(Debug)]
 pub(super) struct IndexedStore {
-    origin: Origin,
+    origin: PassageSources,
     index: Arc<Index>,
     nearness: Nearness,
     /// Passages that are found.
@@ -152,7 +152,7 @@ pub(super) struct IndexedStore {
 }
 
 impl IndexedStore {
-    pub(super) fn new(origin: Origin, index: Arc<Index>, nearness: Nearness, most: usize) -> Self {
+    pub(super) fn new(origin: PassageSources, index: Arc<Index>, nearness: Nearness, most: usize) -> Self {
         Self { origin, index, nearness, most }
     }
 }
@@ -173,14 +173,14 @@ impl Retriever for IndexedStore {
 }
 
 #[derive(Debug)]
-struct Found {
+struct StoreQuery {
     store: Arc<dyn VectorStore>,
     /// In place of the question.
     query: Option<Mustache>,
     least: f64,
 }
 
-impl Source for Found {
+impl ValueSource for StoreQuery {
     fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, serde_json::Value> {
         Box::pin(async move {
             let query = self.query.as_ref().map(|query| query.text(run));

@@ -7,27 +7,27 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::engine::compile::context::CompileContext;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
-use crate::engine::compile::problem::Problem;
-use crate::engine::compile::workshop::Workshop;
+use crate::engine::compile::problem::NodeProblem;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{Message, Role};
-use crate::engine::contract::model::{Answered, Ask, ChatModel};
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::node::{Embeddings, Reply};
-use crate::engine::contract::request::Request;
+use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::{Run, Services};
 use crate::engine::contract::sink::Sink;
-use crate::engine::contract::watch::Watch;
+use crate::engine::contract::watch::RunWatch;
 use crate::engine::documents::stores::DocumentStores;
-use crate::engine::flow::Flow;
+use crate::engine::flow::CompiledFlow;
 use crate::engine::provider::Targets;
 use crate::engine::testing::services;
 use crate::telemetry::metrics::Metrics;
 
-pub(in crate::engine::nodes) const KINDS: &[&dyn Kind] = &[&StubModel, &StubEmbeddings];
+pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&StubModel, &StubEmbeddings];
 
 thread_local! {
     static ASKED: RefCell<Vec<Value>> = const { RefCell::new(Vec::new()) };
@@ -41,7 +41,7 @@ pub(super) fn asked() -> Vec<Value> {
 #[derive(Debug)]
 struct StubModel;
 
-impl Kind for StubModel {
+impl NodeKind for StubModel {
     fn names(&self) -> &'static [&'static str] {
         &["stubModel"]
     }
@@ -52,7 +52,7 @@ impl Kind for StubModel {
 }
 
 impl ChatModel for StubModel {
-    fn chat<'a>(&'a self, ask: Ask<'a>, _run: &'a Run<'a>) -> Task<'a, Answered> {
+    fn chat<'a>(&'a self, ask: ModelRequest<'a>, _run: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         let role = |message: &Message| match message.role {
             Role::System | Role::Developer => "system",
             Role::User => "user",
@@ -72,7 +72,7 @@ impl ChatModel for StubModel {
             sink.begin();
             spaces.iter().zip([0].iter().chain(&spaces)).for_each(|(to, from)| sink.token(&text[*from..*to]));
         }
-        Box::pin(async move { Ok(Answered { text, ..Answered::default() }) })
+        Box::pin(async move { Ok(ModelAnswer { text, ..ModelAnswer::default() }) })
     }
 
     fn name(&self) -> &'static str {
@@ -83,7 +83,7 @@ impl ChatModel for StubModel {
 #[derive(Debug)]
 struct StubEmbeddings;
 
-impl Kind for StubEmbeddings {
+impl NodeKind for StubEmbeddings {
     fn names(&self) -> &'static [&'static str] {
         &["stubEmbeddings"]
     }
@@ -137,15 +137,15 @@ pub(super) fn inputs<'a>(export: &'a mut Value, id: &str) -> &'a mut Value {
     &mut nodes.iter_mut().find(|node| node["id"] == id).unwrap()["data"]["inputs"]
 }
 
-pub(super) fn load(export: &Value) -> Result<Flow, Vec<Problem>> {
+pub(super) fn load(export: &Value) -> Result<CompiledFlow, Vec<NodeProblem>> {
     load_with(export, &Arc::default())
 }
 
-pub(super) fn load_with(export: &Value, stores: &Arc<DocumentStores>) -> Result<Flow, Vec<Problem>> {
+pub(super) fn load_with(export: &Value, stores: &Arc<DocumentStores>) -> Result<CompiledFlow, Vec<NodeProblem>> {
     let metrics = Arc::new(Metrics::new().unwrap());
     let targets = Targets::alone("engine", &metrics);
-    let workshop = Workshop::new(HashMap::new(), targets).with_stores(Arc::clone(stores));
-    Flow::load(None, "test", &export.to_string(), &Arc::new(workshop))
+    let context = CompileContext::new(HashMap::new(), targets).with_stores(Arc::clone(stores));
+    CompiledFlow::load(None, "test", &export.to_string(), &Arc::new(context))
 }
 
 /// Where a flow runs.
@@ -158,28 +158,28 @@ impl Stage {
 
     /// Does something in the course of a request.
     pub(super) fn run(&self, work: impl AsyncFnOnce(&Run<'_>)) {
-        let (request, sink) = (Request::default(), Sink::flowise());
+        let (request, sink) = (RunRequest::default(), Sink::flowise());
         let run = Run {
             services: &self.0,
             flow: "test",
             request: &request,
             sink: &sink,
-            watch: &Watch::default(),
+            watch: &RunWatch::default(),
             names: None,
         };
         runtime().block_on(work(&run));
     }
 
     /// An answer and the events that came before its end.
-    pub(super) fn ask(&self, flow: &Flow, body: &Value) -> (Result<Reply, Failure>, String) {
-        let request = Request::read(body);
+    pub(super) fn ask(&self, flow: &CompiledFlow, body: &Value) -> (Result<Reply, Failure>, String) {
+        let request = RunRequest::read(body);
         let sink = Sink::flowise();
         let run = Run {
             services: &self.0,
             flow: &flow.name,
             request: &request,
             sink: &sink,
-            watch: &Watch::default(),
+            watch: &RunWatch::default(),
             names: None,
         };
         let reply = runtime().block_on(flow.answer(&run));

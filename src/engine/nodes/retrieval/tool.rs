@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
@@ -13,11 +13,11 @@ use crate::engine::contract::message::ToolSpec;
 use crate::engine::contract::node::{Retriever, Tool, ToolResult};
 use crate::engine::contract::run::Run;
 
-pub(in crate::engine::nodes) const KINDS: &[&dyn Kind] = &[&RetrieverTool];
+pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&RetrieverTool];
 
 struct RetrieverTool;
 
-impl Kind for RetrieverTool {
+impl NodeKind for RetrieverTool {
     fn names(&self) -> &'static [&'static str] {
         &["retrieverTool"]
     }

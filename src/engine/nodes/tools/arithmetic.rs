@@ -15,25 +15,25 @@ pub(super) fn evaluated(expression: &str) -> Option<String> {
     if expression.len() > LONGEST {
         return None;
     }
-    let mut reader = Reader { rest: expression, depth: 0 };
+    let mut reader = ExpressionParser { rest: expression, depth: 0 };
     let value = reader.sum()?;
     reader.skip();
     reader.rest.is_empty().then(|| told(rounded(value)))
 }
 
-struct Reader<'a> {
+struct ExpressionParser<'a> {
     rest: &'a str,
     depth: usize,
 }
 
 /// What a value was made of, since numbers alone do not multiply without a sign.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum OperandKind {
     Number,
     Other,
 }
 
-impl Reader<'_> {
+impl ExpressionParser<'_> {
     fn skip(&mut self) {
         self.rest = self.rest.trim_start();
     }
@@ -89,17 +89,17 @@ impl Reader<'_> {
     }
 
     /// Whether a further factor follows without a sign.
-    fn multiplies(&mut self, kind: Kind) -> bool {
+    fn multiplies(&mut self, kind: OperandKind) -> bool {
         self.skip();
         match self.rest.chars().next() {
             Some('(') => true,
-            Some('0'..='9' | '.') => kind == Kind::Other,
+            Some('0'..='9' | '.') => kind == OperandKind::Other,
             Some(letter) => letter.is_ascii_alphabetic() && !self.rest.starts_with(['P', 'C']),
             None => false,
         }
     }
 
-    fn signed(&mut self) -> Option<(f64, Kind)> {
+    fn signed(&mut self) -> Option<(f64, OperandKind)> {
         let mut is_negative = false;
         loop {
             if self.take("-") {
@@ -112,7 +112,7 @@ impl Reader<'_> {
         Some((if is_negative { -value } else { value }, kind))
     }
 
-    fn power(&mut self) -> Option<(f64, Kind)> {
+    fn power(&mut self) -> Option<(f64, OperandKind)> {
         let (mut value, mut kind) = self.factor()?;
         loop {
             if self.take("^") {
@@ -124,7 +124,7 @@ impl Reader<'_> {
             } else {
                 return Some((value, kind));
             }
-            kind = Kind::Other;
+            kind = OperandKind::Other;
         }
     }
 
@@ -137,19 +137,19 @@ impl Reader<'_> {
         Some(if is_negative { -value } else { value })
     }
 
-    fn factor(&mut self) -> Option<(f64, Kind)> {
+    fn factor(&mut self) -> Option<(f64, OperandKind)> {
         let (mut value, mut kind) = self.operand()?;
         while self.take("!") {
             value = factorial(value)?;
-            kind = Kind::Other;
+            kind = OperandKind::Other;
         }
         Some((value, kind))
     }
 
-    fn operand(&mut self) -> Option<(f64, Kind)> {
+    fn operand(&mut self) -> Option<(f64, OperandKind)> {
         self.skip();
         if self.rest.starts_with(|letter: char| letter.is_ascii_digit() || letter == '.') {
-            return Some((self.number()?, Kind::Number));
+            return Some((self.number()?, OperandKind::Number));
         }
         let value = if self.take("(") {
             self.bracketed()?
@@ -168,7 +168,7 @@ impl Reader<'_> {
         } else {
             return None;
         };
-        Some((value, Kind::Other))
+        Some((value, OperandKind::Other))
     }
 
     /// Up to the bracket's end, which may be missing where the expression ends.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::arguments::parameters;
 use super::arithmetic;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::message::ToolSpec;
@@ -15,7 +15,7 @@ use crate::engine::contract::run::Run;
 /// The node `calculator`.
 pub(super) struct Calculator;
 
-impl Kind for Calculator {
+impl NodeKind for Calculator {
     fn names(&self) -> &'static [&'static str] {
         &["calculator"]
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::arguments::parameters;
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::message::ToolSpec;
@@ -16,7 +16,7 @@ use crate::engine::contract::run::Run;
 /// The node `currentDateTime`.
 pub(super) struct CurrentDateTime;
 
-impl Kind for CurrentDateTime {
+impl NodeKind for CurrentDateTime {
     fn names(&self) -> &'static [&'static str] {
         &["currentDateTime"]
     }
@@ -27,14 +27,14 @@ impl Kind for CurrentDateTime {
             description: "Useful to get current day, date and time.".to_owned(),
             parameters: parameters(&json!({}), &[]),
         };
-        Some(Part::tool(Clock(spec)))
+        Some(Part::tool(ClockTool(spec)))
     }
 }
 
 #[derive(Debug)]
-struct Clock(ToolSpec);
+struct ClockTool(ToolSpec);
 
-impl Tool for Clock {
+impl Tool for ClockTool {
     fn spec(&self) -> &ToolSpec {
         &self.0
     }

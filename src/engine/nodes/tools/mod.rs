@@ -9,9 +9,9 @@ mod fuzz;
 mod openapi;
 mod requests;
 
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 
-pub(super) const KINDS: &[&dyn Kind] = &[
+pub(super) const KINDS: &[&dyn NodeKind] = &[
     &calculator::Calculator,
     &clock::CurrentDateTime,
     &requests::GET,

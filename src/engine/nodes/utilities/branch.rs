@@ -6,27 +6,27 @@ use serde_json::{Map, Value, json};
 
 use super::script::{self, Script};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::given::Given;
-use crate::engine::contract::node::Source;
+use crate::engine::contract::node::ValueSource;
+use crate::engine::contract::prompt_values::PromptValues;
 use crate::engine::contract::run::Run;
-use crate::engine::nodes::prompts::given;
+use crate::engine::nodes::prompts::prompt_values;
 use crate::engine::text::mustache::{Dialect, JsonTemplate};
 use crate::wire::json::read_str;
 
 /// The node `ifElseFunction`.
 pub(super) struct IfElseFunction;
 
-impl Kind for IfElseFunction {
+impl NodeKind for IfElseFunction {
     fn names(&self) -> &'static [&'static str] {
         &["ifElseFunction"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let given = given::read(inputs, "functionInputVariables").mapped(written_json);
+        let given = prompt_values::read(inputs, "functionInputVariables").mapped(written_json);
         inputs.ignore(&["functionName"]);
         let mut names: Vec<String> = given.names().map(|name| format!("${name}")).collect();
         names.extend(["$input", "$vars", "$flow"].map(str::to_owned));
@@ -62,7 +62,7 @@ fn written_json(value: JsonTemplate) -> JsonTemplate {
 
 #[derive(Debug)]
 struct Branch {
-    given: Given,
+    given: PromptValues,
     then: Script,
     otherwise: Script,
 }
@@ -92,7 +92,7 @@ impl Branch {
     }
 }
 
-impl Source for Branch {
+impl ValueSource for Branch {
     fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
         Box::pin(async move { Ok(self.taken(question, run).await?.1) })
     }

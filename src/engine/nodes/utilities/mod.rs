@@ -10,21 +10,21 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::names::OfSettings;
-use crate::engine::contract::node::Source;
+use crate::engine::contract::node::ValueSource;
 use crate::engine::contract::run::Run;
 use crate::engine::text::mustache::JsonTemplate;
 
-pub(super) const KINDS: &[&dyn Kind] = &[&SetVariable, &GetVariable, &branch::IfElseFunction];
+pub(super) const KINDS: &[&dyn NodeKind] = &[&SetVariable, &GetVariable, &branch::IfElseFunction];
 
 /// The node `setVariable`.
 struct SetVariable;
 
-impl Kind for SetVariable {
+impl NodeKind for SetVariable {
     fn names(&self) -> &'static [&'static str] {
         &["setVariable"]
     }
@@ -59,12 +59,12 @@ impl Kind for SetVariable {
 #[derive(Debug)]
 struct Variable {
     /// Other nodes, whose values it takes.
-    sources: Vec<(String, Arc<dyn Source>)>,
+    sources: Vec<(String, Arc<dyn ValueSource>)>,
     /// Where there are none.
     value: JsonTemplate,
 }
 
-impl Source for Variable {
+impl ValueSource for Variable {
     fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
         Box::pin(async move {
             let mut values = Vec::with_capacity(self.sources.len());
@@ -83,14 +83,14 @@ impl Source for Variable {
 /// The node `getVariable`.
 struct GetVariable;
 
-impl Kind for GetVariable {
+impl NodeKind for GetVariable {
     fn names(&self) -> &'static [&'static str] {
         &["getVariable"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let name = inputs.text("variableName").unwrap_or_default();
-        let sets = |node: &&crate::engine::compile::export::Node| {
+        let sets = |node: &&crate::engine::compile::export::ExportNode| {
             node.data.name == "setVariable"
                 && node.data.inputs.get("variableName").and_then(Value::as_str) == Some(&*name)
         };
@@ -116,10 +116,10 @@ impl Kind for GetVariable {
 #[derive(Debug)]
 struct Gotten {
     id: String,
-    source: Arc<dyn Source>,
+    source: Arc<dyn ValueSource>,
 }
 
-impl Source for Gotten {
+impl ValueSource for Gotten {
     fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
         Box::pin(run.outcome(&self.id, &*self.source, question))
     }

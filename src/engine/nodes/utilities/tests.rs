@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::engine::contract::node::Said;
+use crate::engine::contract::node::ReplyContent;
 use crate::engine::testing::{flow, load, predict};
 
 #[test]
@@ -27,7 +27,7 @@ fn a_variable_is_set_once_and_read_elsewhere() {
     let asked: Vec<_> = predicted.asked.iter().map(|messages| &messages[0]["content"]).collect();
     assert_eq!(asked, ["first Q", "then one Q"]);
     let reply = predicted.reply.unwrap();
-    assert_eq!(reply.said, Said::Text("two".into()));
+    assert_eq!(reply.said, ReplyContent::Text("two".into()));
     assert_eq!(Value::from(reply.variables), json!({ "v": "one" }));
 }
 

@@ -6,9 +6,9 @@ use super::{Dialect, Mustache, Names};
 
 /// See the module.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Fields(Vec<(Mustache, Mustache)>);
+pub(crate) struct FieldTemplates(Vec<(Mustache, Mustache)>);
 
-impl Fields {
+impl FieldTemplates {
     /// A list of `key` and `value`.
     /// `dialect`: of the references in its texts; `None`: there are none.
     pub(crate) fn read(list: &Value, dialect: Option<Dialect>) -> Self {

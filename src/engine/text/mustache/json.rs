@@ -178,11 +178,11 @@ impl JsonTemplate {
                 read_where(reference.value(names), names, |value| value.is_object() || value.is_array())
             }
             Self::List(items) => {
-                let mut room = Room::of(names);
+                let mut room = TextRoom::of(names);
                 items.iter().map(|item| room.after(item.value(names)?)).collect::<Result<_, _>>()?
             }
             Self::Fields(fields) => {
-                let mut room = Room::of(names);
+                let mut room = TextRoom::of(names);
                 let mut field = |(name, field): &(String, Self)| Ok((name.clone(), room.after(field.value(names)?)?));
                 Value::Object(fields.iter().map(&mut field).collect::<Result<Map<_, _>, String>>()?)
             }
@@ -191,12 +191,12 @@ impl JsonTemplate {
 }
 
 /// Many places may be filled in with the same long text: together they are no more than a run may hold.
-struct Room<'a> {
+struct TextRoom<'a> {
     names: &'a dyn Names,
     taken: usize,
 }
 
-impl<'a> Room<'a> {
+impl<'a> TextRoom<'a> {
     fn of(names: &'a dyn Names) -> Self {
         Self { names, taken: 0 }
     }

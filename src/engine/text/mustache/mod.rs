@@ -8,7 +8,7 @@ mod fields;
 mod json;
 mod lenient;
 
-pub(crate) use fields::Fields;
+pub(crate) use fields::FieldTemplates;
 pub(crate) use json::JsonTemplate;
 pub(crate) use lenient::parse as read_json;
 
@@ -61,10 +61,10 @@ impl<F: Fn(&str) -> Option<Value>> Names for F {
 
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Mustache(Vec<Piece>);
+pub(crate) struct Mustache(Vec<MustachePiece>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+enum MustachePiece {
     Plain(String),
     /// `written`, braces and all, stays where the name is not known.
     Name {
@@ -99,28 +99,28 @@ impl Mustache {
                 Dialect::Chatflow => written.get(2..written.len() - 2).unwrap_or_default().to_owned(),
             };
             if !plain.is_empty() {
-                pieces.push(Piece::Plain(std::mem::take(&mut plain)));
+                pieces.push(MustachePiece::Plain(std::mem::take(&mut plain)));
             }
-            pieces.push(Piece::Name { name: name.trim().to_owned(), written: written.to_owned() });
+            pieces.push(MustachePiece::Name { name: name.trim().to_owned(), written: written.to_owned() });
             rest = left;
         }
         plain.push_str(rest);
         if !plain.is_empty() {
-            pieces.push(Piece::Plain(plain));
+            pieces.push(MustachePiece::Plain(plain));
         }
         Self(pieces)
     }
 
     /// A text that refers to nothing, whatever stands in it.
     pub(crate) fn plain(text: &str) -> Self {
-        Self(vec![Piece::Plain(text.to_owned())])
+        Self(vec![MustachePiece::Plain(text.to_owned())])
     }
 
     /// In order, with repeats.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
-            Piece::Name { name, .. } => Some(name.as_str()),
-            Piece::Plain(_) => None,
+            MustachePiece::Name { name, .. } => Some(name.as_str()),
+            MustachePiece::Plain(_) => None,
         })
     }
 
@@ -128,7 +128,7 @@ impl Mustache {
     pub(crate) fn fixed(&self) -> Option<&str> {
         match self.0.as_slice() {
             [] => Some(""),
-            [Piece::Plain(text)] => Some(text),
+            [MustachePiece::Plain(text)] => Some(text),
             _ => None,
         }
     }
@@ -136,7 +136,7 @@ impl Mustache {
     /// The name, if the text is one reference and nothing else.
     pub(crate) fn alone(&self) -> Option<&str> {
         match self.0.as_slice() {
-            [Piece::Name { name, .. }] => Some(name),
+            [MustachePiece::Name { name, .. }] => Some(name),
             _ => None,
         }
     }
@@ -144,8 +144,8 @@ impl Mustache {
     /// As its author wrote it.
     pub(crate) fn written(&self) -> String {
         let pieces = self.0.iter().map(|piece| match piece {
-            Piece::Plain(text) => text.as_str(),
-            Piece::Name { written, .. } => written,
+            MustachePiece::Plain(text) => text.as_str(),
+            MustachePiece::Name { written, .. } => written,
         });
         pieces.collect()
     }
@@ -242,8 +242,8 @@ impl Mustache {
                 break;
             }
             match piece {
-                Piece::Plain(text) => out.push_str(text),
-                Piece::Name { name, written } => match names.find(name) {
+                MustachePiece::Plain(text) => out.push_str(text),
+                MustachePiece::Name { name, written } => match names.find(name) {
                     Some(Value::String(value)) => out.push_str(&write(&value)),
                     Some(value) => out.push_str(&write(&value.to_string())),
                     None => out.push_str(written),
@@ -258,8 +258,10 @@ impl Mustache {
         let mut out = String::new();
         for (at, piece) in self.0.iter().enumerate() {
             match piece {
-                Piece::Plain(text) => out.extend(text.chars().filter(|letter| !matches!(*letter, MARK | END | BARE))),
-                Piece::Name { .. } => {
+                MustachePiece::Plain(text) => {
+                    out.extend(text.chars().filter(|letter| !matches!(*letter, MARK | END | BARE)));
+                }
+                MustachePiece::Name { .. } => {
                     let _ = write!(out, "{MARK}{at}{END}");
                 }
             }
@@ -274,13 +276,13 @@ impl Mustache {
         while let Some((plain, after)) = rest.split_once(MARK) {
             let (at, left) = after.split_once(END).unwrap_or((after, ""));
             if !plain.is_empty() {
-                pieces.push(Piece::Plain(plain.to_owned()));
+                pieces.push(MustachePiece::Plain(plain.to_owned()));
             }
             pieces.extend(at.parse().ok().and_then(|at: usize| self.0.get(at)).cloned());
             rest = left;
         }
         if !rest.is_empty() {
-            pieces.push(Piece::Plain(rest.to_owned()));
+            pieces.push(MustachePiece::Plain(rest.to_owned()));
         }
         Self(pieces)
     }

@@ -100,7 +100,7 @@ fn every_place_has_its_own_way_of_writing() {
 fn a_list_takes_no_name_twice() {
     let list =
         json!([{ "key": "role", "value": "user" }, { "key": "{{x}}", "value": "{{n}}" }, { "key": "", "value": "v" }]);
-    let fields = Fields::read(&list, Some(Dialect::Agentflow));
+    let fields = FieldTemplates::read(&list, Some(Dialect::Agentflow));
     let filled = |x: &str| {
         fields.filled(&known(x)).into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
     };

@@ -5,12 +5,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::engine::agentflow::step::Visit;
+use crate::engine::agentflow::step::StepContext;
 use crate::engine::contract::node::Document;
 
 /// Where a model's turn stands.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Turn {
+pub(super) struct ModelTurn {
     /// Its place among what was said.
     pub(super) at: usize,
     /// Calls that are answered, from the first on.
@@ -22,7 +22,7 @@ pub(super) struct Turn {
 /// What an agent needs to go on where it stopped.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Pending {
-    pub(super) turn: Turn,
+    pub(super) turn: ModelTurn,
     /// What was said: by the model with its calls, and by the tools that were called so far.
     pub(super) talk: Vec<Value>,
     /// Tells the tools that he was asked about from others of the same names.
@@ -60,7 +60,7 @@ impl Pending {
             })
         };
         Some(Self {
-            turn: Turn {
+            turn: ModelTurn {
                 at: place(written.get("at")?)?,
                 done: place(written.get("done")?)?,
                 asked: list("asked")?.iter().map(place).collect::<Option<_>>()?,
@@ -79,7 +79,7 @@ impl Pending {
 }
 
 /// What is the same as long as nobody changes the node's tools.
-pub(super) fn tools_of(visit: &Visit<'_>) -> String {
+pub(super) fn tools_of(visit: &StepContext<'_>) -> String {
     let tools = visit.node.inputs.get("agentTools").map(Value::to_string).unwrap_or_default();
     STANDARD.encode(digest(&SHA256, tools.as_bytes()))
 }
@@ -126,7 +126,7 @@ mod tests {
     fn what_waits_is_read_as_it_was_written() {
         let source = Document { text: "x".into(), metadata: Map::from_iter([("a".to_owned(), 1.into())]) };
         let pending = Pending {
-            turn: Turn { at: 2, done: 1, asked: vec![1, 3] },
+            turn: ModelTurn { at: 2, done: 1, asked: vec![1, 3] },
             talk: vec![json!({ "role": "user" })],
             tools: "t".to_owned(),
             used: vec![json!(1)],

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::super::super::talk::{self, Talk};
 use super::super::super::tools::Ready;
 use super::super::speaker::pretty;
-use super::approval::{Decision, Pending, Turn, Verdict, tools_of};
-use super::{Waits, Work, total};
+use super::approval::{Decision, ModelTurn, Pending, Verdict, tools_of};
+use super::{AgentRun, Waits, total};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::ToolCall;
-use crate::engine::contract::model::{Answered, Ask};
+use crate::engine::contract::model::{ModelAnswer, ModelRequest};
 use crate::engine::contract::node::Tool;
 use crate::predict::answer::EventName;
 
@@ -20,10 +20,10 @@ use crate::predict::answer::EventName;
 const NOBODY_TO_ASK: &str =
     "This call needs the user's approval, and nobody can be asked inside an iteration: it was not made.";
 
-impl Work<'_> {
-    pub(super) async fn ask(&mut self) -> Result<Answered, Failure> {
+impl AgentRun<'_> {
+    pub(super) async fn ask(&mut self) -> Result<ModelAnswer, Failure> {
         let tokens = self.streams.then_some(self.visit.run.sink);
-        let ask = Ask { tools: &self.specs, ..Ask::of(&self.talk.messages).telling_bare(tokens) };
+        let ask = ModelRequest { tools: &self.specs, ..ModelRequest::of(&self.talk.messages).telling_bare(tokens) };
         let answered = self.visit.run.ask(&*self.agent.speaker.model, ask).await?;
         if !answered.thinking.is_empty() {
             self.thoughts.push(answered.thinking.clone());
@@ -32,12 +32,12 @@ impl Work<'_> {
     }
 
     /// Calls what a model wants to be called, and tells it the results, until it answers.
-    pub(super) async fn call_all(&mut self, mut answered: Answered) -> Result<Answered, Failure> {
+    pub(super) async fn call_all(&mut self, mut answered: ModelAnswer) -> Result<ModelAnswer, Failure> {
         loop {
             self.visit.run.budget().has_tool_calls(answered.calls.len())?;
             self.tokens += total(&answered);
             self.visit.run.sink.event(EventName::CalledTools, talk::called(&answered.calls));
-            self.turn = Turn { at: self.talk.messages.len(), ..Turn::default() };
+            self.turn = ModelTurn { at: self.talk.messages.len(), ..ModelTurn::default() };
             self.talk.answer(&answered);
             if let Some(last) = self.call_turn(&answered, None).await? {
                 return Ok(last);
@@ -53,9 +53,9 @@ impl Work<'_> {
     /// its user or with a result that is the answer.
     async fn call_turn(
         &mut self,
-        answered: &Answered,
+        answered: &ModelAnswer,
         decision: Option<&Decision>,
-    ) -> Result<Option<Answered>, Failure> {
+    ) -> Result<Option<ModelAnswer>, Failure> {
         let mut was_called = false;
         for (place, call) in answered.calls.iter().enumerate().skip(self.turn.done) {
             let verdict = self.verdict(place, call, decision);
@@ -88,7 +88,7 @@ impl Work<'_> {
     }
 
     /// What the model says to the results.
-    async fn go_on(&mut self) -> Result<Answered, Failure> {
+    async fn go_on(&mut self) -> Result<ModelAnswer, Failure> {
         let answered = self.ask().await?;
         if !self.streams && self.visit.is_last && !self.is_formed {
             self.visit.run.sink.bare_token(&answered.text);
@@ -132,18 +132,18 @@ impl Work<'_> {
     }
 
     /// The result of a tool that is the answer.
-    fn direct(&self, calls: &[ToolCall]) -> Option<Answered> {
+    fn direct(&self, calls: &[ToolCall]) -> Option<ModelAnswer> {
         let [call] = calls else { return None };
         self.find(&call.name).filter(|ready| ready.tool.returns_directly())?;
         let text = self.used.last()?.get("toolOutput")?.as_str()?.to_owned();
         if !self.is_formed {
             self.visit.run.sink.bare_token(&text);
         }
-        Some(Answered { text, ..Answered::default() })
+        Some(ModelAnswer { text, ..ModelAnswer::default() })
     }
 
     /// Asks the user before the call at that place, and all further ones of the turn that need his leave.
-    fn wait(&mut self, answered: &Answered, place: usize) -> Answered {
+    fn wait(&mut self, answered: &ModelAnswer, place: usize) -> ModelAnswer {
         let needs_leave = |(place, call): &(usize, &ToolCall)| {
             self.find(&call.name).is_some() && (self.asks_first(&call.name) || self.turn.asked.contains(place))
         };
@@ -161,7 +161,7 @@ impl Work<'_> {
         if let Some(said) = self.talk.shown.get_mut(self.turn.at).and_then(Value::as_object_mut) {
             said.insert("content".to_owned(), text.as_str().into());
         }
-        Answered { text, ..answered.clone() }
+        ModelAnswer { text, ..answered.clone() }
     }
 
     /// What it takes to go on from here.
@@ -179,7 +179,7 @@ impl Work<'_> {
     }
 
     /// Goes on where the user was asked, with the calls that he was shown or without them.
-    pub(super) async fn resume(&mut self, answer: &Value) -> Result<Answered, Failure> {
+    pub(super) async fn resume(&mut self, answer: &Value) -> Result<ModelAnswer, Failure> {
         let (visit, unknown) = (self.visit, || Failure::flow("What this node waits for is not known any more."));
         let pending = visit.runtime.pending(&visit.node.id).and_then(Pending::read).ok_or_else(unknown)?;
         let decision = Decision::new(answer, pending.tools == tools_of(visit));
@@ -187,11 +187,11 @@ impl Work<'_> {
         self.talk.recall(&pending.talk, visit.run.request);
         let asked = self.talk.messages.get(pending.turn.at).ok_or_else(unknown)?;
         let counted = pending.talk.get(pending.turn.at).and_then(|said| said.get("usage_metadata")?.as_object());
-        let answered = Answered {
+        let answered = ModelAnswer {
             text: asked.content.plain(),
             calls: asked.calls.clone(),
             usage_metadata: counted.cloned().unwrap_or_default(),
-            ..Answered::default()
+            ..ModelAnswer::default()
         };
         (self.turn, self.used, self.sources) = (pending.turn, pending.used, pending.sources);
         (self.tokens, self.thoughts) = (pending.tokens, pending.thoughts);
@@ -204,7 +204,7 @@ impl Work<'_> {
         ended
     }
 
-    async fn resumed(&mut self, answered: &Answered, decision: &Decision) -> Result<Answered, Failure> {
+    async fn resumed(&mut self, answered: &ModelAnswer, decision: &Decision) -> Result<ModelAnswer, Failure> {
         if let Some(last) = self.call_turn(answered, Some(decision)).await? {
             return Ok(last);
         }

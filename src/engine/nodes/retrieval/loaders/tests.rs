@@ -20,8 +20,8 @@ fn loader(recorded: &Recorded) -> Loader {
     };
     let pointers = metadata.iter().filter_map(|(name, value)| Some((name.clone(), pointer(value)?.to_owned())));
     let format = match recorded.kind.as_str() {
-        "json" => Format::Json(Wanted {
-            pointers: text("pointersName").map(Wanted::pointers_of).unwrap_or_default(),
+        "json" => Format::Json(JsonSelection {
+            pointers: text("pointersName").map(JsonSelection::pointers_of).unwrap_or_default(),
             by_object: recorded.inputs.contains_key("separateByObject"),
             metadata: pointers.collect(),
         }),
@@ -35,9 +35,9 @@ fn loader(recorded: &Recorded) -> Loader {
     // As a file is decoded.
     let file = |file: &Value| file.as_str().unwrap().trim_start_matches('\u{feff}').to_owned();
     let given = match &recorded.file {
-        Value::String(text) if recorded.kind == "plain" => Given::Text(text.clone()),
-        Value::Array(files) => Given::Files(files.iter().map(file).collect(), format),
-        one => Given::Files(vec![file(one)], format),
+        Value::String(text) if recorded.kind == "plain" => LoaderInput::Text(text.clone()),
+        Value::Array(files) => LoaderInput::Files(files.iter().map(file).collect(), format),
+        one => LoaderInput::Files(vec![file(one)], format),
     };
     Loader { given: Some(given), metadata, omit, ..Loader::default() }
 }

@@ -14,7 +14,7 @@ const METHODS: [&str; 5] = ["get", "post", "put", "delete", "patch"];
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Document(Value);
+pub(super) struct OpenApiDocument(Value);
 
 /// A path and a method that can be called.
 #[derive(Debug, PartialEq)]
@@ -28,7 +28,7 @@ pub(super) struct Operation {
     pub(super) parameters: Value,
 }
 
-impl Document {
+impl OpenApiDocument {
     /// JSON or YAML.
     ///
     /// # Errors

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::Value;
 
-use self::document::{Document, Operation};
+use self::document::{OpenApiDocument, Operation};
 use self::schema::fitted;
-use super::requests::request::Request;
+use super::requests::request::HttpToolRequest;
 use super::requests::{PATIENCE, headers_of};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
@@ -36,7 +36,7 @@ const USUAL_CODE: &str = "constfetch=require('node-fetch');consturl=$url;constop
 /// The node `openAPIToolkit`.
 pub(super) struct OpenApiToolkit;
 
-impl Kind for OpenApiToolkit {
+impl NodeKind for OpenApiToolkit {
     fn names(&self) -> &'static [&'static str] {
         &["openAPIToolkit"]
     }
@@ -106,7 +106,7 @@ fn tools(
     common: &Common,
     inputs: &mut Inputs<'_, '_, '_>,
 ) -> Result<Vec<Arc<dyn Tool>>, String> {
-    let document = Document::read(text)?;
+    let document = OpenApiDocument::read(text)?;
     // What a document says is nobody's template.
     let server = server.or_else(|| document.server().map(Mustache::plain)).ok_or("it names no server")?;
     let operations = document.operations(|name| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name))?;
@@ -115,12 +115,12 @@ fn tools(
     }
     let mut tools: Vec<Arc<dyn Tool>> = Vec::with_capacity(operations.len());
     for Operation { name, description, path, method, parameters } in operations {
-        let address = Address::read(&server, &inputs.compiler.workshop.targets, PATIENCE)
+        let address = Address::read(&server, &inputs.compiler.context.targets, PATIENCE)
             .map_err(|error| format!("server {}: {error}", server.written()))?;
         inputs.look_at(&address.endpoint);
-        let request = Request { method, address, headers: common.headers.clone() };
+        let request = HttpToolRequest { method, address, headers: common.headers.clone() };
         let spec = ToolSpec { name, description, parameters };
-        tools.push(Arc::new(Calling { spec, request, route: Route::read(&path), common: common.clone() }));
+        tools.push(Arc::new(Calling { spec, request, route: PathTemplate::read(&path), common: common.clone() }));
     }
     Ok(tools)
 }
@@ -129,8 +129,8 @@ fn tools(
 #[derive(Debug)]
 struct Calling {
     spec: ToolSpec,
-    request: Request,
-    route: Route,
+    request: HttpToolRequest,
+    route: PathTemplate,
     common: Common,
 }
 
@@ -169,9 +169,9 @@ impl Tool for Calling {
 
 /// The path of an operation: what stands before a parameter, and the parameter's name; and what follows the last.
 #[derive(Debug)]
-struct Route(Vec<(String, String)>, String);
+struct PathTemplate(Vec<(String, String)>, String);
 
-impl Route {
+impl PathTemplate {
     fn read(path: &str) -> Self {
         let mut pieces = Vec::new();
         let mut rest = path.split('#').next().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::document::Document;
+use super::document::OpenApiDocument;
 use crate::engine::nodes::tools::arguments::{object, with};
 use crate::engine::text::variables::text_of;
 
@@ -13,15 +13,15 @@ const MOST_SCHEMAS: usize = 20_000;
 
 /// See the module.
 pub(super) struct Schemas<'a> {
-    document: &'a Document,
+    document: &'a OpenApiDocument,
     count: usize,
 }
 
 /// A schema, and whether its value may be left out.
-type Told = (Value, bool);
+type ParamSchema = (Value, bool);
 
 impl<'a> Schemas<'a> {
-    pub(super) fn new(document: &'a Document) -> Self {
+    pub(super) fn new(document: &'a OpenApiDocument) -> Self {
         Self { document, count: 0 }
     }
 
@@ -46,7 +46,7 @@ impl<'a> Schemas<'a> {
         parameter: &Value,
         schema: &'a Value,
         is_required: bool,
-    ) -> Result<Option<Told>, String> {
+    ) -> Result<Option<ParamSchema>, String> {
         let of =
             |holder: &'a Value, field: &str| holder.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
         let (title, said) = (of(schema, "title"), of(schema, "description"));
@@ -71,7 +71,7 @@ impl<'a> Schemas<'a> {
     }
 
     /// Of a request.
-    pub(super) fn body(&mut self, schema: &'a Value) -> Result<Told, String> {
+    pub(super) fn body(&mut self, schema: &'a Value) -> Result<ParamSchema, String> {
         let schema = self.document.resolved(schema)?;
         let required: Vec<&str> =
             schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
@@ -79,7 +79,7 @@ impl<'a> Schemas<'a> {
     }
 
     /// `required` is of the outermost object, for those within it as well: so Flowise reads it.
-    fn schema(&mut self, schema: &'a Value, required: &[&str], key: &str, depth: usize) -> Result<Told, String> {
+    fn schema(&mut self, schema: &'a Value, required: &[&str], key: &str, depth: usize) -> Result<ParamSchema, String> {
         self.count += 1;
         if depth > DEEPEST || self.count > MOST_SCHEMAS {
             return Err("its schema is too large, or holds itself".to_owned());
@@ -136,8 +136,8 @@ fn described(schema: &Value, titled: bool, key: &str) -> String {
 }
 
 /// One of several; types that say nothing else are told as a list.
-fn union(choices: &[Told]) -> Value {
-    let kind = |(told, is_optional): &Told| {
+fn union(choices: &[ParamSchema]) -> Value {
+    let kind = |(told, is_optional): &ParamSchema| {
         let kind = told.get("type").filter(|_| !is_optional)?.as_str()?;
         let is_plain = told.as_object()?.keys().all(|key| matches!(key.as_str(), "type" | "description"));
         (is_plain && matches!(kind, "string" | "number" | "boolean" | "null")).then(|| kind.to_owned())
@@ -154,7 +154,7 @@ fn union(choices: &[Told]) -> Value {
             several => json!({ "type": several }),
         };
     }
-    let choice = |(told, is_optional): &Told| if *is_optional { or_nothing(told) } else { told.clone() };
+    let choice = |(told, is_optional): &ParamSchema| if *is_optional { or_nothing(told) } else { told.clone() };
     json!({ "anyOf": choices.iter().map(choice).collect::<Vec<_>>() })
 }
 

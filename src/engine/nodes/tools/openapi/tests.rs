@@ -54,7 +54,7 @@ fn what_lies_too_deep_or_grows_when_it_is_read_is_refused() {
     let deep = |open: &str| format!("paths: {}", open.repeat(100_000));
     let bomb = (1..60).map(|at| format!("a{at}: &a{at} [*a{0}, *a{0}]\n", at - 1)).collect::<Vec<_>>().concat();
     for text in [deep("["), deep("{ a: "), deep("- "), "[".repeat(100_000), format!("a0: &a0 x\n{bomb}paths: *a59")] {
-        assert!(Document::read(&text).is_err(), "{}", &text[..20]);
+        assert!(OpenApiDocument::read(&text).is_err(), "{}", &text[..20]);
     }
 }
 
@@ -74,7 +74,7 @@ paths:
 /// The tool of [`YAML`], at a server that answers so.
 fn tool(removes_nulls: bool, answers: &[&str]) -> (Calling, std::sync::mpsc::Receiver<String>) {
     let (origin, hearing) = server(answers);
-    let document = Document::read(YAML).unwrap();
+    let document = OpenApiDocument::read(YAML).unwrap();
     assert_eq!(document.server(), Some("SERVER"));
     let Operation { name, description, path, method, parameters } = document.operations(|_| true).unwrap().remove(0);
     let targets = Targets::alone("local", &Metrics::new().unwrap());
@@ -82,9 +82,9 @@ fn tool(removes_nulls: bool, answers: &[&str]) -> (Calling, std::sync::mpsc::Rec
     let headers = vec![("x-key".parse().unwrap(), Mustache::parse("{{$vars.key}}", Dialect::Chatflow))];
     let common = Common { headers, returns_directly: false, removes_nulls };
     let address = Address { endpoint, origin, path: Mustache::default() };
-    let request = Request { method, address, headers: common.headers.clone() };
+    let request = HttpToolRequest { method, address, headers: common.headers.clone() };
     let spec = ToolSpec { name, description, parameters };
-    (Calling { spec, request, route: Route::read(&path), common }, hearing)
+    (Calling { spec, request, route: PathTemplate::read(&path), common }, hearing)
 }
 
 fn called(tool: &Calling, arguments: &Value) -> Result<String, String> {

@@ -9,11 +9,11 @@ use http::Method;
 use http::header::HeaderName;
 use serde_json::{Map, Value, json};
 
-use self::params::{Param, path_and_query, properties, stray};
-use self::request::Request;
+use self::params::{ToolParam, path_and_query, properties, stray};
+use self::request::HttpToolRequest;
 use super::arguments::{parameters, with};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::Kind;
+use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
@@ -61,7 +61,7 @@ pub(super) static PUT: Requests = Requests {
     description: "Use this when you want to execute a PUT request to update or replace a resource.",
 };
 
-impl Kind for Requests {
+impl NodeKind for Requests {
     fn names(&self) -> &'static [&'static str] {
         self.names
     }
@@ -91,7 +91,7 @@ fn has_body(method: &Method) -> bool {
 }
 
 /// The schema of what goes into path and query.
-fn query_parameters(params: &[Param]) -> Value {
+fn query_parameters(params: &[ToolParam]) -> Value {
     let queries = if params.is_empty() {
         json!({
             "type": "object",
@@ -106,7 +106,7 @@ fn query_parameters(params: &[Param]) -> Value {
 }
 
 /// The schema of a body.
-fn body_parameters(params: &[Param]) -> Value {
+fn body_parameters(params: &[ToolParam]) -> Value {
     if params.is_empty() {
         let body = json!({
             "type": "object",
@@ -163,7 +163,7 @@ fn object(inputs: &mut Inputs<'_, '_, '_>, names: &[&str]) -> Option<Map<String,
 }
 
 /// As [`object`], with places for values.
-fn template(inputs: &mut Inputs<'_, '_, '_>, names: &[&str]) -> Option<Fields> {
+fn template(inputs: &mut Inputs<'_, '_, '_>, names: &[&str]) -> Option<RequestFields> {
     let mut found = None;
     for name in names.iter().filter(|name| inputs.has(name)).copied().collect::<Vec<_>>() {
         let template = inputs.json_template_by(name, |text| repair::read(&untagged(text)))?;
@@ -176,10 +176,14 @@ fn template(inputs: &mut Inputs<'_, '_, '_>, names: &[&str]) -> Option<Fields> {
 }
 
 /// Names that the author wrote, and what may be filled in.
-type Fields = Vec<(String, JsonTemplate)>;
+type RequestFields = Vec<(String, JsonTemplate)>;
 
 /// The author's headers.
-pub(super) fn headers_of(headers: Fields, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Vec<(HeaderName, Mustache)> {
+pub(super) fn headers_of(
+    headers: RequestFields,
+    input: &str,
+    inputs: &mut Inputs<'_, '_, '_>,
+) -> Vec<(HeaderName, Mustache)> {
     let mut named = Vec::new();
     for (name, value) in headers {
         let value = match &value {
@@ -195,7 +199,7 @@ pub(super) fn headers_of(headers: Fields, input: &str, inputs: &mut Inputs<'_, '
 }
 
 /// What is sent, and how much of the answer is told, as JavaScript counts letters.
-fn request(inputs: &mut Inputs<'_, '_, '_>, method: Method, prefix: &str) -> Option<(Request, Option<usize>)> {
+fn request(inputs: &mut Inputs<'_, '_, '_>, method: Method, prefix: &str) -> Option<(HttpToolRequest, Option<usize>)> {
     let (own, longest) = (format!("{prefix}Url"), format!("{prefix}MaxOutputLength"));
     let (short, long) = (inputs.integer("maxOutputLength"), inputs.integer(&longest));
     let length = short.or(long).and_then(|length| usize::try_from(length).ok());
@@ -209,10 +213,10 @@ fn request(inputs: &mut Inputs<'_, '_, '_>, method: Method, prefix: &str) -> Opt
         return None;
     };
     let url = inputs.mustache_in(&own, &url);
-    match Address::read(&url, &inputs.compiler.workshop.targets, PATIENCE) {
+    match Address::read(&url, &inputs.compiler.context.targets, PATIENCE) {
         Ok(address) => {
             inputs.look_at(&address.endpoint);
-            Some((Request { method, address, headers: named }, length))
+            Some((HttpToolRequest { method, address, headers: named }, length))
         }
         Err(error) => {
             inputs.refuse(&own, error);
@@ -224,13 +228,13 @@ fn request(inputs: &mut Inputs<'_, '_, '_>, method: Method, prefix: &str) -> Opt
 #[derive(Debug)]
 struct Requesting {
     spec: ToolSpec,
-    request: Request,
+    request: HttpToolRequest,
     /// Of the answer, as JavaScript counts letters.
     length: Option<usize>,
     /// What the author says of the model's part; empty: nothing.
-    params: Vec<Param>,
+    params: Vec<ToolParam>,
     /// The author's part of the body.
-    body: Fields,
+    body: RequestFields,
 }
 
 impl Tool for Requesting {

@@ -10,7 +10,7 @@ use crate::engine::text::variables::text_of;
 
 /// One value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Param {
+pub(super) struct ToolParam {
     pub(super) name: String,
     pub(super) kind: String,
     description: String,
@@ -20,19 +20,19 @@ pub(super) struct Param {
 }
 
 /// A schema in the first of these inputs that has one.
-pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>, names: &[&str]) -> Vec<Param> {
+pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>, names: &[&str]) -> Vec<ToolParam> {
     let schema = object(inputs, names).unwrap_or_default();
     let param = |(name, field): (String, Value)| {
         let text = |of: &str| field.get(of).and_then(Value::as_str).unwrap_or_default().to_owned();
         let is_required = field.get("required").is_some_and(|required| required == true || required == "true");
-        Param { kind: text("type"), description: text("description"), place: text("in"), is_required, name }
+        ToolParam { kind: text("type"), description: text("description"), place: text("in"), is_required, name }
     };
     schema.into_iter().map(param).collect()
 }
 
 /// Their JSON Schema.
-pub(super) fn properties(params: &[Param], shape: impl Fn(&Param) -> Value) -> Value {
-    let property = |param: &Param| {
+pub(super) fn properties(params: &[ToolParam], shape: impl Fn(&ToolParam) -> Value) -> Value {
+    let property = |param: &ToolParam| {
         let mut property = shape(param);
         if !param.description.is_empty() {
             property = with(property, "description", param.description.as_str().into());
@@ -46,9 +46,9 @@ pub(super) fn properties(params: &[Param], shape: impl Fn(&Param) -> Value) -> V
 }
 
 /// A required value that is not given.
-pub(super) fn stray<'a>(params: &'a [Param], given: &Map<String, Value>) -> Option<&'a str> {
+pub(super) fn stray<'a>(params: &'a [ToolParam], given: &Map<String, Value>) -> Option<&'a str> {
     // Nothing at all is as good as everything in Flowise's schemas.
-    let is_missing = |param: &&Param| param.is_required && !given.contains_key(&param.name);
+    let is_missing = |param: &&ToolParam| param.is_required && !given.contains_key(&param.name);
     params.iter().filter(|_| !given.is_empty()).find(is_missing).map(|param| param.name.as_str())
 }
 
@@ -57,7 +57,7 @@ pub(super) fn stray<'a>(params: &'a [Param], given: &Map<String, Value>) -> Opti
 ///
 /// # Errors
 /// A value would lead elsewhere in the path.
-pub(super) fn path_and_query(path: String, params: &[Param], given: &Map<String, Value>) -> Result<String, String> {
+pub(super) fn path_and_query(path: String, params: &[ToolParam], given: &Map<String, Value>) -> Result<String, String> {
     let has_steps = steps(&path);
     let (mut path, mut query) = match path.split_once('?') {
         Some((path, query)) => (path.to_owned(), query.to_owned()),
@@ -122,9 +122,9 @@ mod tests {
 
     use super::*;
 
-    fn param(name: &str, place: &str) -> Param {
+    fn param(name: &str, place: &str) -> ToolParam {
         let (name, place) = (name.to_owned(), place.to_owned());
-        Param { name, kind: String::new(), description: String::new(), is_required: place == "path", place }
+        ToolParam { name, kind: String::new(), description: String::new(), is_required: place == "path", place }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
 use crate::engine::provider::address::Address;
-use crate::engine::provider::{Call, Incoming};
+use crate::engine::provider::{Incoming, ProviderCall};
 use crate::engine::text::mustache::Mustache;
 
 /// Of an answer, in bytes.
@@ -15,7 +15,7 @@ const MOST_REDIRECTS: usize = 5;
 
 /// What is sent, but for what the model adds.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(crate) struct HttpToolRequest {
     pub(crate) method: Method,
     pub(crate) address: Address,
     pub(crate) headers: Vec<(HeaderName, Mustache)>,
@@ -23,12 +23,12 @@ pub(crate) struct Request {
 
 /// What came back, or its beginning.
 #[derive(Debug)]
-pub(crate) struct Received {
+pub(crate) struct HttpToolResponse {
     pub(crate) status: StatusCode,
     pub(crate) text: String,
 }
 
-impl Request {
+impl HttpToolRequest {
     /// `path` with its query, as they go over the wire; `kind` is the body's type where the author sets no other.
     pub(crate) async fn sent(
         &self,
@@ -36,11 +36,12 @@ impl Request {
         kind: Option<&'static str>,
         mut body: Vec<u8>,
         run: &Run<'_>,
-    ) -> Result<Received, Failure> {
+    ) -> Result<HttpToolResponse, Failure> {
         let mut method = self.method.clone();
         let headers = self.head(kind, run)?;
         for _ in 0..=MOST_REDIRECTS {
-            let call = Call { method: method.clone(), path: &path, headers: &headers, body: body.clone().into() };
+            let call =
+                ProviderCall { method: method.clone(), path: &path, headers: &headers, body: body.clone().into() };
             let answer = self.address.endpoint.ask(call, run).await?;
             let status = answer.status;
             let location = answer.headers.get(LOCATION).filter(|_| status.is_redirection());
@@ -57,7 +58,7 @@ impl Request {
             }
             let bytes = Incoming::new(answer).beginning(LONGEST).await?;
             let text = String::from_utf8_lossy(bytes.get(..LONGEST).unwrap_or(&bytes)).into_owned();
-            return Ok(Received { status, text });
+            return Ok(HttpToolResponse { status, text });
         }
         Err(Failure::flow("Too many redirects"))
     }

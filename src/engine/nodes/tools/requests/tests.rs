@@ -23,7 +23,7 @@ fn tool(
     let endpoint = Targets::alone("local", &Metrics::new().unwrap()).endpoint(&origin, Some(PATIENCE)).unwrap();
     let address = Address { endpoint, origin, path: written(path) };
     let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), written(value))).collect();
-    let request = Request { method, address, headers };
+    let request = HttpToolRequest { method, address, headers };
     let spec = ToolSpec { name: "t".into(), description: String::new(), parameters: json!({}) };
     (Requesting { spec, request, length: Some(5), params: Vec::new(), body: Vec::new() }, hearing)
 }

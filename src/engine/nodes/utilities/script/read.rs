@@ -21,12 +21,12 @@ const OPERATORS: &[&[(&str, Operator)]] = &[
 /// # Errors
 /// What in the text is not understood.
 pub(crate) fn parse(text: &str, names: &[String]) -> Result<Script, String> {
-    let mut reader = Reader { scan: Scanner::new(text), depth: 0, count: 0, names: names.to_vec() };
+    let mut reader = ScriptParser { scan: Scanner::new(text), depth: 0, count: 0, names: names.to_vec() };
     let script = reader.statements()?;
     if reader.scan.rest.is_empty() { Ok(script) } else { Err(reader.unknown()) }
 }
 
-struct Reader<'a> {
+struct ScriptParser<'a> {
     scan: Scanner<'a>,
     depth: usize,
     /// Expressions so far.
@@ -35,7 +35,7 @@ struct Reader<'a> {
     names: Vec<String>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ScriptParser<'a> {
     fn unknown(&self) -> String {
         Self::unknown_at(self.scan)
     }

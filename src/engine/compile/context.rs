@@ -13,7 +13,7 @@ pub(crate) type Credentials = HashMap<String, HashMap<String, Secret>>;
 
 /// What building needs beside the flow.
 #[derive(Debug)]
-pub(crate) struct Workshop {
+pub(crate) struct CompileContext {
     pub(crate) credentials: Credentials,
     pub(crate) targets: Targets,
     pub(crate) stores: Arc<DocumentStores>,
@@ -21,7 +21,7 @@ pub(crate) struct Workshop {
     pub(crate) limits: EngineLimits,
 }
 
-impl Workshop {
+impl CompileContext {
     pub(crate) fn new(credentials: Credentials, targets: Targets) -> Self {
         Self { credentials, targets, stores: Arc::default(), limits: EngineLimits::default() }
     }

@@ -15,7 +15,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::event::{AnswerEvent, AnswerValue};
 use super::fields::AnswerFields;
-use crate::predict::events::{Step, data_of, write_record};
+use crate::predict::events::{RecordAction, data_of, write_record};
 use crate::wire::json::{read_str, sound};
 
 /// Fields that are the answer itself or the client's own.
@@ -109,11 +109,11 @@ impl Allowed {
     }
 
     /// Of a whole record. What cannot be read is not shown.
-    pub(super) fn record(&self, record: &[u8]) -> Step {
+    pub(super) fn record(&self, record: &[u8]) -> RecordAction {
         let Some(data) = data_of(record) else {
             let mut lines = record.split(|byte| matches!(byte, b'\r' | b'\n'));
             let is_comment = lines.all(|line| matches!(line.first(), None | Some(b':')));
-            return if is_comment { Step::Pass } else { Step::Drop };
+            return if is_comment { RecordAction::Pass } else { RecordAction::Drop };
         };
         let whole;
         let event = if let Ok(event) = serde_json::from_slice(&data) {
@@ -123,17 +123,17 @@ impl Allowed {
             whole = sound(&data);
             serde_json::from_str(&whole).ok()
         };
-        let Some(RawEvent { event, data }) = event else { return Step::Drop };
+        let Some(RawEvent { event, data }) = event else { return RecordAction::Drop };
         if !self.shows(&event) {
-            return Step::Drop;
+            return RecordAction::Drop;
         }
         if !self.rewrites(&event) {
-            return Step::Pass;
+            return RecordAction::Pass;
         }
-        let Some(data) = data.and_then(|data| self.rewritten(&event, &data.into())) else { return Step::Drop };
+        let Some(data) = data.and_then(|data| self.rewritten(&event, &data.into())) else { return RecordAction::Drop };
         let mut text = Vec::new();
         write_record(&mut text, &event, &data, data.get().len());
-        Step::Replace(Bytes::from(text))
+        RecordAction::Replace(Bytes::from(text))
     }
 
     /// Of an event that is told.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwapOption;
 use redb::Database;
 
-use super::disk::{self, Bounds, Exchange, LastRun};
+use super::disk::{self, LastRun, StoreBounds, StoredExchange};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::memory::{AGE, MOST_BYTES, MOST_SESSIONS, MOST_TURNS, Store, Turn};
 use crate::telemetry::metrics::Metrics;
@@ -31,7 +31,7 @@ const FORGET: usize = 500;
 const MOST_WAITING: usize = 32 << 20;
 const MOST_WAITING_RUNS: usize = 16 << 20;
 
-const BOUNDS: Bounds = Bounds {
+const BOUNDS: StoreBounds = StoreBounds {
     turns: MOST_TURNS as u64,
     bytes: MOST_BYTES as u64,
     sessions: MOST_SESSIONS as u64,
@@ -40,31 +40,31 @@ const BOUNDS: Bounds = Bounds {
 
 /// See the module. Dropping it writes what still waits.
 #[derive(Debug)]
-pub(super) struct Kept {
-    shared: Arc<Shared>,
+pub(super) struct WriteBehindStore {
+    shared: Arc<StoreShared>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct StoreShared {
     folder: PathBuf,
     /// `None` for a moment, while it is opened again.
     database: ArcSwapOption<Database>,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<PendingWrites>,
     wake: Condvar,
     metrics: Arc<Metrics>,
 }
 
 /// A chatflow and a session.
-type Place = (Box<str>, Box<str>);
+type MemoryKey = (Box<str>, Box<str>);
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct PendingWrites {
     /// Oldest first.
-    exchanges: HashMap<Place, Vec<Arc<Exchange>>>,
+    exchanges: HashMap<MemoryKey, Vec<Arc<StoredExchange>>>,
     bytes: usize,
     /// The last of each session.
-    runs: HashMap<Place, Arc<LastRun>>,
+    runs: HashMap<MemoryKey, Arc<LastRun>>,
     /// Batches with runs that are in the file.
     written: u64,
     /// The last number that was given.
@@ -73,16 +73,16 @@ struct Waiting {
     is_full: bool,
 }
 
-impl Kept {
+impl WriteBehindStore {
     /// # Errors
     /// The folder cannot be used, or another process has the file.
     pub(super) fn open(folder: &Path, metrics: &Arc<Metrics>) -> io::Result<Self> {
         let database = disk::open(folder)?;
         let last = disk::last_number(&database).map_err(io::Error::other)?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(StoreShared {
             folder: folder.to_owned(),
             database: ArcSwapOption::from_pointee(database),
-            waiting: Mutex::new(Waiting { last, ..Waiting::default() }),
+            waiting: Mutex::new(PendingWrites { last, ..PendingWrites::default() }),
             wake: Condvar::new(),
             metrics: Arc::clone(metrics),
         });
@@ -94,13 +94,13 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for WriteBehindStore {
     fn drop(&mut self) {
         self.finish();
     }
 }
 
-impl Store for Kept {
+impl Store for WriteBehindStore {
     fn turns(&self, flow: &str, session: &str) -> Result<Vec<Turn>, Failure> {
         // First what waits: once it is written it is in the file, and is told from what waits by its number.
         let waiting = self.shared.waiting().exchanges.get(&(flow.into(), session.into())).cloned().unwrap_or_default();
@@ -135,7 +135,7 @@ impl Store for Kept {
     }
 
     fn replace_run(&self, flow: &str, session: &str, known: &str, next: Arc<str>) -> Result<bool, Failure> {
-        let place: Place = (flow.into(), session.into());
+        let place: MemoryKey = (flow.into(), session.into());
         loop {
             let waiting = self.shared.waiting();
             if let Some(last) = waiting.runs.get(&place) {
@@ -177,7 +177,7 @@ impl Store for Kept {
         }
         let number = waiting.number();
         waiting.bytes += bytes;
-        let exchange = Exchange { flow: flow.into(), session: session.into(), number, turns: turns.to_vec() };
+        let exchange = StoredExchange { flow: flow.into(), session: session.into(), number, turns: turns.to_vec() };
         // With something there already the writer is at work, or rests, and will look again.
         let is_asleep = waiting.is_empty();
         waiting.exchanges.entry((flow.into(), session.into())).or_default().push(Arc::new(exchange));
@@ -189,7 +189,7 @@ impl Store for Kept {
     }
 }
 
-impl Waiting {
+impl PendingWrites {
     /// The next.
     fn number(&mut self) -> u64 {
         self.last = now().max(self.last + 1);
@@ -201,16 +201,16 @@ impl Waiting {
     }
 }
 
-impl Shared {
+impl StoreShared {
     /// The client has its answer: better a chat that forgets than one that fails.
-    fn lose(&self, mut waiting: MutexGuard<'_, Waiting>) {
+    fn lose(&self, mut waiting: MutexGuard<'_, PendingWrites>) {
         self.metrics.engine.memory_lost.inc();
         if !std::mem::replace(&mut waiting.is_full, true) {
             tracing::error!("chats forget what is said: the disk does not take it");
         }
     }
 
-    fn keep_run(&self, mut waiting: MutexGuard<'_, Waiting>, flow: &str, session: &str, run: Option<Arc<str>>) {
+    fn keep_run(&self, mut waiting: MutexGuard<'_, PendingWrites>, flow: &str, session: &str, run: Option<Arc<str>>) {
         let number = waiting.number();
         let is_asleep = waiting.is_empty();
         let last = LastRun { flow: flow.into(), session: session.into(), number, run };
@@ -229,7 +229,7 @@ impl Shared {
         stored.map_err(|error| unreadable(&error))
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, PendingWrites> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -270,9 +270,9 @@ impl Shared {
     }
 
     /// Waits for something to write, or until it is time to look at the old. `true`: this is the last of it.
-    fn next(&self) -> (Vec<Arc<Exchange>>, Vec<Arc<LastRun>>, bool) {
+    fn next(&self) -> (Vec<Arc<StoredExchange>>, Vec<Arc<LastRun>>, bool) {
         let waiting = self.waiting();
-        let is_idle = |waiting: &mut Waiting| waiting.is_empty() && !waiting.is_closing;
+        let is_idle = |waiting: &mut PendingWrites| waiting.is_empty() && !waiting.is_closing;
         let waited = self.wake.wait_timeout_while(waiting, TIDY, is_idle);
         let (waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let mut batch: Vec<_> = waiting.exchanges.values().flatten().map(Arc::clone).collect();
@@ -283,7 +283,7 @@ impl Shared {
         (batch, runs, is_closing)
     }
 
-    fn write(&self, batch: &[Arc<Exchange>], runs: &[Arc<LastRun>]) -> Result<(), redb::Error> {
+    fn write(&self, batch: &[Arc<StoredExchange>], runs: &[Arc<LastRun>]) -> Result<(), redb::Error> {
         let database = self.database.load_full().ok_or(redb::Error::DatabaseClosed)?;
         disk::write(&database, batch.iter().map(|exchange| &**exchange), runs.iter().map(|run| &**run), &BOUNDS)?;
         let numbers = batch.last().map(|exchange| exchange.number).into_iter().chain(runs.iter().map(|run| run.number));

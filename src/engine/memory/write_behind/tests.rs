@@ -4,8 +4,8 @@ fn turns(text: &str) -> Vec<Turn> {
     vec![Turn { by_user: true, text: text.to_owned() }, Turn { by_user: false, text: format!("re {text}") }]
 }
 
-fn open(folder: &Path) -> Kept {
-    Kept::open(folder, &Arc::new(Metrics::new().unwrap())).unwrap()
+fn open(folder: &Path) -> WriteBehindStore {
+    WriteBehindStore::open(folder, &Arc::new(Metrics::new().unwrap())).unwrap()
 }
 
 #[test]

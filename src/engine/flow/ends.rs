@@ -6,18 +6,18 @@ use std::sync::Arc;
 use crate::engine::compile::export::Export;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::node::{Chain, Source};
+use crate::engine::contract::node::{Chain, ValueSource};
 use crate::engine::contract::run::Run;
 
 /// One end.
 #[derive(Debug, Clone)]
-pub(crate) struct Way {
+pub(crate) struct FlowEnd {
     pub(crate) last: Arc<dyn Chain>,
     /// Nodes that a flow branches at on the way there, and the branch that leads on.
-    conditions: Vec<(Arc<dyn Source>, bool)>,
+    conditions: Vec<(Arc<dyn ValueSource>, bool)>,
 }
 
-impl Way {
+impl FlowEnd {
     /// Of the node that ends it.
     pub(crate) fn to(id: &str, last: Arc<dyn Chain>, export: &Export, parts: &HashMap<&str, Part>) -> Self {
         let mut conditions = Vec::new();
@@ -59,10 +59,14 @@ impl Way {
 }
 
 /// The end that this prediction comes to.
-pub(crate) async fn taken<'a>(ways: &'a [Way], question: &str, run: &Run<'_>) -> Result<&'a Arc<dyn Chain>, Failure> {
-    for way in ways {
-        if way.is_open(question, run).await? {
-            return Ok(&way.last);
+pub(crate) async fn taken<'a>(
+    ends: &'a [FlowEnd],
+    question: &str,
+    run: &Run<'_>,
+) -> Result<&'a Arc<dyn Chain>, Failure> {
+    for end in ends {
+        if end.is_open(question, run).await? {
+            return Ok(&end.last);
         }
     }
     Err(Failure::flow("The flow's conditions lead to none of its ends."))

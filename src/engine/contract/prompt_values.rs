@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
-use super::node::Source;
+use super::node::ValueSource;
 use super::run::Run;
 use crate::engine::text::mustache::{JsonTemplate, Mustache, Names as _};
 use crate::engine::text::variables::at;
@@ -15,15 +15,15 @@ use crate::wire::json;
 
 /// See the module.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Given {
+pub(crate) struct PromptValues {
     values: Vec<(String, JsonTemplate)>,
     /// Nodes that the values refer to, by id.
-    sources: Vec<(String, Arc<dyn Source>)>,
+    sources: Vec<(String, Arc<dyn ValueSource>)>,
 }
 
-impl Given {
+impl PromptValues {
     /// `sources`: the nodes that the values [refer](referred) to, by id.
-    pub(crate) fn new(values: Vec<(String, JsonTemplate)>, sources: Vec<(String, Arc<dyn Source>)>) -> Self {
+    pub(crate) fn new(values: Vec<(String, JsonTemplate)>, sources: Vec<(String, Arc<dyn ValueSource>)>) -> Self {
         Self { values, sources }
     }
 

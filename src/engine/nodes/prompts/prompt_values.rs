@@ -2,18 +2,18 @@
 
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::part::Part;
-use crate::engine::contract::given::{Given, referred};
+use crate::engine::contract::prompt_values::{PromptValues, referred};
 use crate::engine::text::mustache::JsonTemplate;
 
 /// A JSON object in an input.
-pub(in crate::engine::nodes) fn read(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Given {
+pub(in crate::engine::nodes) fn read(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> PromptValues {
     inputs.fills(&[name]);
     let values = match inputs.json_template(name).map(JsonTemplate::into_fields) {
-        None => return Given::default(),
+        None => return PromptValues::default(),
         Some(Some(values)) => values,
         Some(None) => {
             inputs.refuse(name, "expected a JSON object");
-            return Given::default();
+            return PromptValues::default();
         }
     };
     let mut sources = Vec::new();
@@ -24,5 +24,5 @@ pub(in crate::engine::nodes) fn read(inputs: &mut Inputs<'_, '_, '_>, name: &str
             None => {}
         }
     }
-    Given::new(values, sources)
+    PromptValues::new(values, sources)
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::compile::export::{Export, Node};
+use crate::engine::compile::export::{Export, ExportNode};
 
 /// Answers in which images of a request count.
 const SEES_IMAGES: &[&str] =
@@ -16,7 +16,7 @@ const MODEL_SETTINGS: &[&str] = &["agentModelConfig", "llmModelConfig", "conditi
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub(crate) struct Face {
+pub(crate) struct FlowInfo {
     /// `false`: a prediction that asks for a stream is answered in one piece.
     pub(crate) streams: bool,
     /// As Flowise answers `chatflows-uploads`.
@@ -25,7 +25,7 @@ pub(crate) struct Face {
     pub(crate) chatbot: Value,
 }
 
-impl Face {
+impl FlowInfo {
     pub(crate) fn of(export: &Export) -> Self {
         let uploads = uploads(export);
         let mut chatbot = json!({ "uploads": uploads, "isTTSEnabled": false });
@@ -59,7 +59,7 @@ fn uploads(export: &Export) -> Value {
     })
 }
 
-fn models(export: &Export) -> impl Iterator<Item = &Node> {
+fn models(export: &Export) -> impl Iterator<Item = &ExportNode> {
     export.nodes.iter().filter(|node| matches!(&*node.data.category, "Chat Models" | "LLMs"))
 }
 
@@ -71,9 +71,9 @@ fn streams(export: &Export) -> bool {
     if export.is_agentflow() {
         return true;
     }
-    let is_off = |model: &Node| model.data.inputs.get("streaming").is_some_and(|value| is(value, false));
+    let is_off = |model: &ExportNode| model.data.inputs.get("streaming").is_some_and(|value| is(value, false));
     let has_parser = export.nodes.iter().any(|node| node.data.category.contains("Output Parser"));
-    let tells = |end: &&Node| match &*end.data.category {
+    let tells = |end: &&ExportNode| match &*end.data.category {
         "Agents" => STREAMING_AGENTS.contains(&&*end.data.name),
         category => category == "Chains",
     };
@@ -98,39 +98,39 @@ mod tests {
 
     #[test]
     fn a_flow_streams_as_in_flowise() {
-        assert!(Face::of(&export("llm-chain", |_| {})).streams);
-        assert!(Face::of(&export("agentflow-llm", |_| {})).streams);
-        assert!(Face::of(&export("tool-agent", |_| {})).streams);
+        assert!(FlowInfo::of(&export("llm-chain", |_| {})).streams);
+        assert!(FlowInfo::of(&export("agentflow-llm", |_| {})).streams);
+        assert!(FlowInfo::of(&export("tool-agent", |_| {})).streams);
         let off = export("llm-chain", |flow| flow["nodes"][0]["data"]["inputs"]["streaming"] = false.into());
-        assert!(!Face::of(&off).streams);
+        assert!(!FlowInfo::of(&off).streams);
         let parsed = export("llm-chain", |flow| {
             let parser = json!({ "id": "csv_0", "data": { "name": "csvOutputParser", "category": "Output Parsers" } });
             flow["nodes"].as_array_mut().unwrap().push(parser);
         });
-        assert!(!Face::of(&parsed).streams);
+        assert!(!FlowInfo::of(&parsed).streams);
     }
 
     #[test]
     fn images_may_come_where_a_model_sees_them() {
         // wire/21: this flow, the same answer.
-        let face = Face::of(&export("llm-chain-chat-prompt", |_| {}));
+        let info = FlowInfo::of(&export("llm-chain-chat-prompt", |_| {}));
         let expected = r#"{"isSpeechToTextEnabled":false,"isImageUploadAllowed":true,"isRAGFileUploadAllowed":false,"imgUploadSizeAndTypes":[{"fileTypes":["image/gif","image/jpeg","image/png","image/webp",""],"maxUploadSize":5}],"fileUploadSizeAndTypes":[]}"#;
-        assert_eq!(face.uploads.to_string(), expected);
-        assert_eq!(Face::of(&export("llm-chain", |_| {})).uploads["isImageUploadAllowed"], false);
+        assert_eq!(info.uploads.to_string(), expected);
+        assert_eq!(FlowInfo::of(&export("llm-chain", |_| {})).uploads["isImageUploadAllowed"], false);
         let seeing = |flow: &mut Value| {
             let nodes = flow["nodes"].as_array_mut().unwrap();
             let node = nodes.iter_mut().find(|node| node["data"]["name"] == "llmAgentflow").unwrap();
             node["data"]["inputs"]["llmModelConfig"]["allowImageUploads"] = true.into();
         };
-        assert_eq!(Face::of(&export("agentflow-llm", |_| {})).uploads["isImageUploadAllowed"], false);
-        assert_eq!(Face::of(&export("agentflow-llm", seeing)).uploads["isImageUploadAllowed"], true);
+        assert_eq!(FlowInfo::of(&export("agentflow-llm", |_| {})).uploads["isImageUploadAllowed"], false);
+        assert_eq!(FlowInfo::of(&export("agentflow-llm", seeing)).uploads["isImageUploadAllowed"], true);
     }
 
     #[test]
     fn a_form_is_told_to_the_widget() {
-        let form = Face::of(&export("agentflow-form", |_| {})).chatbot;
+        let form = FlowInfo::of(&export("agentflow-form", |_| {})).chatbot;
         let form: Value = serde_json::from_str(form["flowData"].as_str().unwrap()).unwrap();
         assert_eq!(form["nodes"][0]["data"]["inputs"]["startInputType"], "formInput");
-        assert_eq!(Face::of(&export("llm-chain", |_| {})).chatbot.get("flowData"), None);
+        assert_eq!(FlowInfo::of(&export("llm-chain", |_| {})).chatbot.get("flowData"), None);
     }
 }

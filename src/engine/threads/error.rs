@@ -4,7 +4,7 @@ use crate::redact::Sentence;
 
 /// See the module. What it means to whoever asked, they decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unanswered {
+pub(crate) enum EngineError {
     /// No thread can take it now.
     Busy,
     /// It says nothing but in speech, which the engine does not understand.
