@@ -12,7 +12,8 @@ pub(super) type Module = Vec<String>;
 /// Files by what they use, with the paths that say so.
 pub(super) type Graph = BTreeMap<Module, BTreeMap<Module, BTreeSet<String>>>;
 
-pub(super) fn graph(source: &Path, files: &[PathBuf]) -> Graph {
+/// What a program is made of: every file without comments, texts and tests. Files that only tests have are left out.
+pub(super) fn code(source: &Path, files: &[PathBuf]) -> BTreeMap<Module, String> {
     let mut code: BTreeMap<Module, String> = BTreeMap::new();
     let mut of_tests = BTreeSet::new();
     for file in files.iter().filter(|file| !file.ends_with("src/main.rs")) {
@@ -22,6 +23,11 @@ pub(super) fn graph(source: &Path, files: &[PathBuf]) -> Graph {
         code.insert(module, text);
     }
     code.retain(|module, _| !of_tests.iter().any(|tests: &Module| module.starts_with(tests)));
+    code
+}
+
+pub(super) fn graph(source: &Path, files: &[PathBuf]) -> Graph {
+    let code = code(source, files);
     let modules: BTreeSet<Module> = code.keys().cloned().collect();
     let used = |module: &Module, text: &str| {
         let mut used: BTreeMap<Module, BTreeSet<String>> = BTreeMap::new();
