@@ -9,10 +9,10 @@ use crate::telemetry::metrics::Metrics;
 
 /// All of them.
 #[derive(Debug, Clone)]
-pub(super) struct ServerGauges(Arc<Gauges>);
+pub(super) struct ServerGauges(Arc<EndpointGauges>);
 
 #[derive(Debug)]
-struct Gauges {
+struct EndpointGauges {
     healthy: IntGaugeVec,
     addresses: IntGaugeVec,
     /// How many show the same series: what is replaced may go after what replaces it has come.
@@ -25,7 +25,7 @@ type Labels = [Box<str>; 2];
 /// Those of one URL; gone with the last of its handles.
 #[derive(Debug)]
 pub(super) struct ServerSeries {
-    gauges: Arc<Gauges>,
+    gauges: Arc<EndpointGauges>,
     labels: Labels,
     healthy: IntGauge,
 }
@@ -33,7 +33,7 @@ pub(super) struct ServerSeries {
 impl ServerGauges {
     pub(super) fn new(metrics: &Metrics) -> Self {
         let (healthy, addresses) = (metrics.upstream_healthy.clone(), metrics.upstream_addresses.clone());
-        Self(Arc::new(Gauges { healthy, addresses, shown: Mutex::default() }))
+        Self(Arc::new(EndpointGauges { healthy, addresses, shown: Mutex::default() }))
     }
 
     pub(super) fn show(&self, upstream: &str, url: &str) -> ServerSeries {

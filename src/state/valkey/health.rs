@@ -22,11 +22,11 @@ pub(crate) struct StoreHealth {
     since: Mutex<Option<Timestamp>>,
     /// The mode has changed to `lost`.
     pub(super) lost: Notify,
-    gauges: Gauges,
+    gauges: StoreGauges,
 }
 
 #[derive(Debug)]
-struct Gauges {
+struct StoreGauges {
     up: IntGauge,
     shared: IntGauge,
     lost: IntGauge,
@@ -35,7 +35,7 @@ struct Gauges {
 
 impl StoreHealth {
     pub(super) fn new(metrics: &StoreMetrics) -> Self {
-        let gauges = Gauges {
+        let gauges = StoreGauges {
             up: metrics.up.with_label_values::<&str>(&[]),
             shared: metrics.mode.with_label_values(&["shared"]),
             lost: metrics.mode.with_label_values(&["lost"]),
