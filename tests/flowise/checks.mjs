@@ -27,7 +27,7 @@ const PLENTY = { requests: '60000/min', burst: 1000, concurrent: 64 }
 async function start(dir, url, flowiseKey) {
   const chatflows = Object.fromEntries(Object.entries(lab.chatflows).map(([name, id]) => [name, { upstream: 'lab', id, override_config: ['sessionId', 'vars.userId', 'promptValues'] }]))
   const key = secret()
-  const config = { upstreams: { lab: { flowise: { urls: [url], api_key: flowiseKey } } }, plans: { default: PLENTY, anonymous: PLENTY }, chatflows }
+  const config = { upstreams: { lab: { flowise: { urls: [url], api_key: flowiseKey, health: false } } }, plans: { default: PLENTY, anonymous: PLENTY }, chatflows }
   const started = await Gateway.start({ bin: FLOWGATE_BIN, dir: path.join(SCRATCH, dir), config, secrets: { client: [key, {}] }, pids })
   return Object.assign(started, { key })
 }

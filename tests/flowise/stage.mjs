@@ -24,7 +24,7 @@ export async function start(name, chatflows, more = {}) {
     const tap = await Tap.start(lab.baseUrl)
     const keys = { alice: secret(), bob: secret() }
     const config = {
-      upstreams: { lab: { flowise: { urls: [tap.url], api_key: lab.apiKey } }, ...more.upstreams },
+      upstreams: { lab: { flowise: { urls: [tap.url], api_key: lab.apiKey, health: false } }, ...more.upstreams },
       plans: { default: PLENTY, anonymous: PLENTY },
       chatflows: Object.fromEntries(Object.entries(chatflows).map(([flow, [of, fields]]) => [flow, { upstream: 'lab', id: lab.chatflows[of], ...fields }])),
       ...more.config

@@ -57,7 +57,7 @@ def gateway(folder, upstream):
     (folder / "keys.yaml").write_text(f"keys:\n  - {{ id: perf, sha256: {hashlib.sha256(KEY.encode()).hexdigest()} }}\n")
     (folder / "flowgate.yaml").write_text(
         "server: { listen: '127.0.0.1:0', workers: 1 }\nadmin: { listen: '127.0.0.1:0' }\nlog: { access: false }\n"
-        f"upstreams: {{ flowise: {{ flowise: {{ urls: ['http://127.0.0.1:{upstream}'] }} }} }}\n"
+        f"upstreams: {{ flowise: {{ flowise: {{ urls: ['http://127.0.0.1:{upstream}'], health: false }} }} }}\n"
         f"chatflows: {{ support: {{ upstream: flowise, id: {FLOW} }} }}\n"
         "plans: { default: { requests: 10000000/min, burst: 1000000, concurrent: 10000 } }\n"
     )

@@ -31,7 +31,7 @@ server:
 admin: { listen: 127.0.0.1:$PL_ADMIN }
 log: $log
 upstreams:
-  stub: { flowise: { urls: ["http://$PL_UPSTREAM"], api_key: $PL_UPKEY } }
+  stub: { flowise: { urls: ["http://$PL_UPSTREAM"], api_key: $PL_UPKEY, health: false } }
 keys_file: keys.yaml
 cors: { allowed_origins: ["$PL_ORIGIN"] }
 plans:
