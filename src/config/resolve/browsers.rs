@@ -115,7 +115,7 @@ pub(super) fn browsers(
     if body == BodyMode::Passthrough {
         let unread = [
             (access == Access::Public, &file.access, "a public chatflow needs `body: checked`"),
-            (response == ResponseShape::Message, &file.response, "needs `body: checked`"),
+            (response != ResponseShape::Flowise, &file.response, "needs `body: checked`"),
             (
                 isolate == Some(true),
                 &file.isolate_sessions,

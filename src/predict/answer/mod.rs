@@ -22,17 +22,27 @@ use bytes::Bytes;
 pub(crate) use self::event::{AnswerEvent, AnswerValue, EventName};
 pub(crate) use self::fields::AnswerFields;
 use self::filter::Allowed;
+use self::flowise::FlowiseRenderer;
+use self::message::MessageRenderer;
 use self::output::AnswerOutput;
 use self::passing::RecordView;
 pub(crate) use self::passing::StreamView;
 use self::rename::Rename;
 pub(crate) use self::rename::Renamer;
-use self::renderer::renderer;
+use self::renderer::Renderer;
 pub(crate) use self::writer::EventWriter;
 use super::events::Records;
 use super::session::ChatIds;
 use crate::config::{Chatflow, Events, ResponseShape};
 use crate::wire::json::sound;
+
+/// The shapes that there are.
+fn renderer(shape: ResponseShape) -> Box<dyn Renderer> {
+    match shape {
+        ResponseShape::Flowise => Box::new(FlowiseRenderer),
+        ResponseShape::Message => Box::<MessageRenderer>::default(),
+    }
+}
 
 /// How one answer is shown.
 #[derive(Debug)]
@@ -109,7 +119,7 @@ impl View {
         let records = match (shape, allowed) {
             (ResponseShape::Flowise, None) => RecordView::All,
             (ResponseShape::Flowise, Some(allowed)) => RecordView::Some(Records::default(), allowed),
-            (shape, allowed) => RecordView::Told(Records::default(), EventWriter::new(shape, allowed, None)),
+            (shape, allowed) => RecordView::Told(Records::default(), EventWriter::new(renderer(shape), allowed, None)),
         };
         StreamView { records, renamer: Renamer::new(renames) }
     }
@@ -117,7 +127,7 @@ impl View {
     /// A stream of events that somebody tells.
     pub(crate) fn into_writer(self) -> EventWriter {
         let renamer = (!self.renames.is_empty()).then(|| Renamer::new(self.renames));
-        EventWriter::new(self.shape, self.allowed, renamer)
+        EventWriter::new(renderer(self.shape), self.allowed, renamer)
     }
 }
 

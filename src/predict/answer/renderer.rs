@@ -4,10 +4,7 @@ use std::fmt;
 
 use super::event::{AnswerEvent, EventName};
 use super::fields::AnswerFields;
-use super::flowise::FlowiseRenderer;
-use super::message::MessageRenderer;
 use super::output::AnswerOutput;
-use crate::config::ResponseShape;
 
 /// A shape of answers. What comes here is what the client may see.
 pub(super) trait Renderer: fmt::Debug + Send {
@@ -26,13 +23,5 @@ pub(super) trait Renderer: fmt::Debug + Send {
     /// Whether the event is part of the answer itself, whatever a chatflow's `events` lists.
     fn needs(&self, event: EventName) -> bool {
         matches!(event, EventName::Token | EventName::Metadata | EventName::Error | EventName::End)
-    }
-}
-
-/// The shapes that there are.
-pub(super) fn renderer(shape: ResponseShape) -> Box<dyn Renderer> {
-    match shape {
-        ResponseShape::Flowise => Box::new(FlowiseRenderer),
-        ResponseShape::Message => Box::<MessageRenderer>::default(),
     }
 }

@@ -8,8 +8,7 @@ use serde_json::value::RawValue;
 use super::event::{AnswerEvent, AnswerValue, EventName};
 use super::filter::{Allowed, RawEvent};
 use super::rename::Renamer;
-use super::renderer::{Renderer, renderer};
-use crate::config::ResponseShape;
+use super::renderer::Renderer;
 use crate::predict::events::{KEEP_ALIVE, RecordAction, data_of};
 use crate::wire::json::sound;
 
@@ -28,8 +27,8 @@ pub(crate) struct EventWriter {
 }
 
 impl EventWriter {
-    pub(super) fn new(shape: ResponseShape, allowed: Option<Allowed>, renamer: Option<Renamer>) -> Self {
-        Self { renderer: renderer(shape), allowed, renamer, text: Vec::new() }
+    pub(super) fn new(renderer: Box<dyn Renderer>, allowed: Option<Allowed>, renamer: Option<Renamer>) -> Self {
+        Self { renderer, allowed, renamer, text: Vec::new() }
     }
 
     pub(crate) fn write(&mut self, event: AnswerEvent<'_>) {
