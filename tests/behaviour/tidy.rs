@@ -113,8 +113,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "uuid",
         ],
     ),
-    // Backends, which know nothing of each other. The engine speaks Flowise's protocol to clients, and nothing of HTTP. What
-    // both share is state: which chats are being answered, and how servers are.
+    // Backends, which know nothing of each other. The engine answers with values, which are written as its client
+    // sees them, and knows nothing of HTTP. What both share is state: which chats are being answered, and how servers are.
     (
         "engine",
         &[
