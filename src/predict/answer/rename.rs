@@ -14,7 +14,8 @@ const MOST: usize = 2;
 /// Flowise's id, and the client's as it stands inside a JSON string.
 #[derive(Debug)]
 pub(crate) struct Rename {
-    from: Box<[u8]>,
+    /// Made once: every piece is searched.
+    from: memmem::Finder<'static>,
     to: Box<[u8]>,
 }
 
@@ -29,7 +30,7 @@ impl Rename {
             .map(|Pair { client, upstream }| {
                 let quoted = serde_json::Value::from(client.as_str()).to_string();
                 let inner = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
-                Self { from: upstream.as_bytes().into(), to: inner.as_bytes().into() }
+                Self { from: memmem::Finder::new(upstream).into_owned(), to: inner.as_bytes().into() }
             })
             .collect()
     }
@@ -67,7 +68,7 @@ impl Renamer {
             let from = piece.len() - rest.len();
             renamed.extend_from_slice(piece.get(from..at).unwrap_or_default());
             renamed.extend_from_slice(&rename.to);
-            let behind = at + rename.from.len();
+            let behind = at + rename.from.needle().len();
             rest = piece.get(behind..).unwrap_or_default();
             for (index, place) in places.iter_mut().enumerate() {
                 if place.is_some_and(|place| place < behind) {
@@ -110,7 +111,7 @@ impl Renamer {
     /// Where an id stands next.
     fn find(&self, index: usize, bytes: &[u8], from: usize) -> Option<usize> {
         let rename = self.renames.get(index)?;
-        memmem::find(bytes.get(from..)?, &rename.from).map(|at| from + at)
+        rename.from.find(bytes.get(from..)?).map(|at| from + at)
     }
 
     fn first_of(&self, places: &[Option<usize>; MOST]) -> Option<(usize, &Rename)> {
@@ -125,10 +126,10 @@ impl Renamer {
             return 0;
         }
         let longest = |rename: &Rename| {
-            let most = rename.from.len().saturating_sub(1).min(bytes.len());
-            (1..=most)
-                .rev()
-                .find(|length| bytes.get(bytes.len() - length..).is_some_and(|end| rename.from.starts_with(end)))
+            let most = rename.from.needle().len().saturating_sub(1).min(bytes.len());
+            (1..=most).rev().find(|length| {
+                bytes.get(bytes.len() - length..).is_some_and(|end| rename.from.needle().starts_with(end))
+            })
         };
         self.renames.iter().filter_map(longest).max().unwrap_or(0)
     }
