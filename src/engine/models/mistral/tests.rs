@@ -96,5 +96,5 @@ fn names_of_calls_have_nine_letters() {
 #[test]
 fn without_a_credential_nothing_is_sent() {
     let model = built(&ChatMistral, inputs(), false).unwrap().into_model().unwrap();
-    assert!(format!("{model:?}").starts_with("WithoutCredential"));
+    assert!(format!("{model:?}").starts_with("ModelWithoutCredential"));
 }

@@ -153,7 +153,7 @@ mod tests {
     fn without_a_credential_or_an_address_nothing_is_sent() {
         for kind in [&GROQ, &DEEPSEEK, &OPEN_ROUTER] {
             let model = built(kind, json!({ "modelName": "m" }), false).unwrap().into_model().unwrap();
-            assert!(format!("{model:?}").starts_with("WithoutCredential"));
+            assert!(format!("{model:?}").starts_with("ModelWithoutCredential"));
         }
         assert!(problems(&LITELLM, json!({ "modelName": "m" }))[0].contains("input basePath"));
         assert!(problems(&GROQ, json!({ "modelName": "m", "cache": "{{x.data.instance}}" }))[0].contains("cache"));

@@ -220,7 +220,7 @@ fn options_that_cannot_be_kept_are_refused() {
 fn without_a_credential_nothing_is_sent() {
     let own = json!({ "modelName": "gpt-4o-mini" });
     let model = built(&ChatOpenAi, own, false).unwrap().into_model().unwrap();
-    assert!(format!("{model:?}").starts_with("WithoutCredential"));
+    assert!(format!("{model:?}").starts_with("ModelWithoutCredential"));
     let elsewhere = built(&ChatOpenAi, inputs(json!({})), false).unwrap().into_model().unwrap();
     assert!(format!("{elsewhere:?}").starts_with("OpenAi"));
 }
