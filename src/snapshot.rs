@@ -172,7 +172,7 @@ chatflows: { support: { upstream: flowise, id: 5f3a1c52-7a47-4d3c-9f38-6f2f3c1f8
         let first = bind(folder.path(), &['a', 'b'], &state);
         let second = bind(folder.path(), &['b', 'a'], &state);
         assert!(first.generation < second.generation);
-        let left = |snapshot: &Snapshot, key| snapshot.allowance(key).unwrap().admit().now().1;
+        let left = |snapshot: &Snapshot, key| snapshot.allowance(key).unwrap().admit().now().decided().1;
         assert_eq!(left(&first, 0), "\"default\";r=8;t=1");
         assert_eq!(left(&second, 1), "\"default\";r=7;t=2");
         assert_eq!(left(&first, 0), "\"default\";r=6;t=3", "a request on the snapshot before counts as well");

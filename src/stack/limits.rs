@@ -25,7 +25,7 @@ use super::environment::Environment;
 use super::routes::Endpoint;
 use crate::predict::session::Scope;
 use crate::state::later::MaybeLater;
-use crate::state::limits::{AdmitDecision, Allowance, Exceeded, Permit, Visitor};
+use crate::state::limits::{AdmitDecision, AdmitTurn, Allowance, Exceeded, Permit, Visitor};
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -100,9 +100,7 @@ where
 {
     let context = Rc::clone(&call.context);
     let mut places = places;
-    let waited = Waited::begin(&environment, &context);
-    let admitted = places.wait(&context, queued).await;
-    waited.end(admitted.is_ok());
+    let admitted = places.wait(&environment, &context, queued).await;
     let mut response = match admitted {
         Ok(()) => {
             context.permits.set(std::mem::take(&mut places.permits));
@@ -117,8 +115,8 @@ where
 
 /// Policy and state of each limit that was looked at, the narrowest first.
 type RateLimitFields = [Option<(HeaderValue, HeaderValue)>; 2];
-/// A request that waits for the place with that number, under that policy.
-type Queued = (usize, HeaderValue, Pin<Box<dyn Future<Output = AdmitDecision>>>);
+/// A request that is not decided yet: about the place with that number, under that policy.
+type Queued = (usize, HeaderValue, MaybeLater<AdmitTurn>);
 
 /// Places among the requests in flight: a visitor's, and a key's.
 #[derive(Default)]
@@ -129,7 +127,7 @@ struct Admitted {
 
 impl Admitted {
     /// Counts the request against everything that it falls under, from that number on, and takes its places; `Some`:
-    /// it must wait for one.
+    /// it must wait for one, or for the store that knows.
     fn take(&mut self, context: &Context, from: usize) -> Result<Option<Queued>, Refusal> {
         if context.endpoint() == Some(Endpoint::Usage) {
             // Who looks at what is left uses nothing, also where nothing is left.
@@ -151,15 +149,24 @@ impl Admitted {
     fn admit(&mut self, number: usize, allowance: &Allowance) -> Result<Option<Queued>, Refusal> {
         let policy = &allowance.plan.policy;
         match allowance.admit() {
-            MaybeLater::Now(decision) => self.note(number, policy, decision).map(|()| None),
-            MaybeLater::Later(decision) => Ok(Some((number, policy.clone(), decision))),
+            MaybeLater::Now(AdmitTurn::Decided(decision)) => self.note(number, policy, decision).map(|()| None),
+            later => Ok(Some((number, policy.clone(), later))),
         }
     }
 
-    async fn wait(&mut self, context: &Context, queued: Queued) -> Result<(), Refusal> {
+    async fn wait(&mut self, environment: &Environment, context: &Context, queued: Queued) -> Result<(), Refusal> {
         let mut next = Some(queued);
-        while let Some((number, policy, decision)) = next {
-            self.note(number, &policy, decision.await)?;
+        while let Some((number, policy, turn)) = next {
+            let decision = match turn.answer().await {
+                AdmitTurn::Decided(decision) => decision,
+                AdmitTurn::Queued(decision) => {
+                    let waited = Waited::begin(environment, context);
+                    let decision = decision.await;
+                    waited.end(decision.0.is_ok());
+                    decision
+                }
+            };
+            self.note(number, &policy, decision)?;
             next = if number == 0 { self.take(context, 1)? } else { None };
         }
         Ok(())
@@ -199,7 +206,8 @@ impl Drop for Waited<'_> {
         let metrics = &self.environment.metrics;
         metrics.limit_waiting.dec();
         metrics.limit_waits.with_label_values(&[self.result]).observe(waited.as_secs_f64());
-        self.context.waited.set(Some(waited));
+        let before = self.context.waited.get().unwrap_or_default();
+        self.context.waited.set(Some(before + waited));
     }
 }
 
@@ -232,6 +240,7 @@ fn refusal(exceeded: Exceeded) -> Refusal {
     match exceeded {
         Exceeded::Rate { retry_after } => Refusal::RateLimited { retry_after },
         Exceeded::Concurrent => Refusal::TooManyConcurrent,
+        Exceeded::Unknown => Refusal::StateUnavailable,
         Exceeded::Quota { retry_after } => Refusal::QuotaExceeded { retry_after },
         Exceeded::Tokens { retry_after } => Refusal::TokensExceeded { retry_after },
     }

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use super::folder::{self, FolderLock};
-pub(crate) use super::limits::QuotaCount;
+pub(crate) use super::limits::quota::QuotaCount;
 
 const FILE: &str = "quota.json";
 /// Held while a process keeps its counts in the folder.

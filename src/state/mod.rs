@@ -64,6 +64,11 @@ impl SharedState {
     /// The system refuses a thread.
     pub(crate) fn start(config: &Config, metrics: &Metrics) -> io::Result<Self> {
         let store = config.valkey.as_ref().map(|settings| SharedStore::start(settings, &metrics.store)).transpose()?;
-        Ok(Self { store, ..Self::new(metrics) })
+        let alone = Self::new(metrics);
+        let limits = match &store {
+            Some(store) => alone.limits.shared_in(store),
+            None => alone.limits,
+        };
+        Ok(Self { limits, store, ..alone })
     }
 }

@@ -52,7 +52,6 @@ pub(crate) struct StoreMetrics {
     pub(crate) mode: IntGaugeVec,
     pub(crate) replicas: IntGaugeVec,
     pub(crate) seconds: HistogramVec,
-    #[allow(dead_code, reason = "leases are to count in it")]
     pub(crate) cells: IntCounterVec,
 }
 

@@ -58,6 +58,8 @@ pub(crate) enum Refusal {
     TooManyConcurrent,
     /// The built-in engine has as many runs to begin as it takes.
     EngineBusy,
+    /// The store that replicas share is lost, and only it knows what is left.
+    StateUnavailable,
     /// Seconds until the next day or month, at least 1.
     QuotaExceeded {
         retry_after: u64,
@@ -167,6 +169,7 @@ impl Refusal {
             Self::MethodNotAllowed(_) => Ok(Rule::Method),
             Self::ChatBusy => Ok(Rule::ChatBusy),
             Self::EngineBusy => Ok(Rule::EngineBusy),
+            Self::StateUnavailable => Ok(Rule::StateUnavailable),
             Self::BodyTooLarge(_) => Ok(Rule::BodySize),
             Self::RequestTimeout(Slowness::Silence) => Ok(Rule::RequestTimeout),
             Self::RequestTimeout(Slowness::Time) => Ok(Rule::BodyTime),
@@ -206,6 +209,7 @@ impl Refusal {
             Self::RateLimited { .. } => "Too many requests: please wait a moment and try again.",
             Self::TooManyConcurrent => "Too many requests at once: please wait until one has ended.",
             Self::EngineBusy => "Too many chats are being answered: please try again in a moment.",
+            Self::StateUnavailable => "Your limits cannot be looked up at the moment: please try again soon.",
             Self::QuotaExceeded { .. } => "The quota is used up: please try again in the next period.",
             Self::TokensExceeded { .. } => "The tokens are used up: please try again in the next period.",
             Self::TooManyFailures { .. } => "Too many requests with a wrong key from this address: please wait.",
@@ -276,7 +280,7 @@ impl Refusal {
             Self::Flow { retry_after: Some(value), .. } => {
                 headers.insert(RETRY_AFTER, value.clone());
             }
-            Self::TooManyConcurrent | Self::EngineBusy | Self::UpstreamUnavailable => {
+            Self::TooManyConcurrent | Self::EngineBusy | Self::StateUnavailable | Self::UpstreamUnavailable => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(1_u64));
             }
             _ => {}

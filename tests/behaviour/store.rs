@@ -12,6 +12,8 @@ use crate::harness::wait_for;
 use crate::rate_limits::ask;
 
 mod connections;
+mod limits;
+mod loss;
 
 pub(crate) const UP: &str = "flowgate_state_up";
 pub(crate) const LOST: &str = "flowgate_state_mode{mode=\"lost\"}";
@@ -35,6 +37,13 @@ pub(crate) fn wait_shared_by(gateways: &[&Gateway], replicas: usize) {
     for gateway in gateways {
         let expected = format!("ok\nstore: shared by {replicas} replicas\n");
         wait_for(&expected, || (ready(gateway) == expected).then_some(()));
+    }
+}
+
+#[track_caller]
+pub(crate) fn wait_all<'a>(gateways: impl IntoIterator<Item = &'a Gateway>, series: &str) {
+    for gateway in gateways {
+        gateway.wait_metric(series, 1.0);
     }
 }
 

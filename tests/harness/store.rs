@@ -96,6 +96,18 @@ impl StoreServer {
         answer.trim_end().to_owned()
     }
 
+    /// The number that a command is answered with.
+    pub(crate) fn number(&self, words: &str) -> Option<i64> {
+        let mut stream = UnixStream::connect(self.socket()).expect("a connection");
+        stream.write_all(format!("{words}\r\n").as_bytes()).expect("a command");
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        let first = lines.next()?;
+        match first.strip_prefix(':') {
+            Some(number) => number.parse().ok(),
+            None => lines.next()?.parse().ok(),
+        }
+    }
+
     /// Every key that it has.
     pub(crate) fn keys(&self) -> Vec<String> {
         let mut stream = UnixStream::connect(self.socket()).expect("a connection");

@@ -1,6 +1,7 @@
 //! One caller's share of a plan, be it a key or an address.
 
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use super::concurrency::{ConcurrencyLimit, Permit, QueuedPlace, Queueing};
 use super::plan::PlanLimits;
 use super::quota::{Left, QuotaCount, QuotaCounter};
 use super::rate::{Bucket, RateDecision};
+use super::shared::{CallerTag, Lease};
 use crate::state::later::MaybeLater;
 
 /// One caller's limits; what is used is shared by all workers and by successive policies.
@@ -22,7 +24,7 @@ pub(crate) struct Allowance {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Used {
     pub(super) bucket: Bucket,
-    counts: Arc<AllowanceCounts>,
+    pub(super) counts: Arc<AllowanceCounts>,
 }
 
 /// See [`Used`]; shared with the permits of requests in flight.
@@ -31,6 +33,18 @@ pub(super) struct AllowanceCounts {
     pub(super) concurrency: ConcurrencyLimit,
     quota: QuotaCounter,
     tokens: QuotaCounter,
+    /// Where replicas share what there is.
+    lease: OnceLock<Box<Lease>>,
+}
+
+impl AllowanceCounts {
+    pub(super) fn lease(&self) -> Option<&Lease> {
+        self.lease.get().map(|lease| &**lease)
+    }
+
+    pub(super) fn quota(&self) -> &QuotaCounter {
+        &self.quota
+    }
 }
 
 /// What is counted in a day or month.
@@ -43,6 +57,24 @@ pub(super) enum CountedUnit {
 /// Whether a request may go on, and what `RateLimit` says of its caller.
 pub(crate) type AdmitDecision = (Result<Permit, Exceeded>, HeaderValue);
 
+/// What a request is told at first.
+pub(crate) enum AdmitTurn {
+    Decided(AdmitDecision),
+    /// Too many are in flight, and it waits for one of them to end.
+    Queued(Pin<Box<dyn Future<Output = AdmitDecision>>>),
+}
+
+impl AdmitTurn {
+    /// The decision that is there.
+    #[cfg(test)]
+    pub(crate) fn decided(self) -> AdmitDecision {
+        match self {
+            Self::Decided(decision) => decision,
+            Self::Queued(_) => panic!("the request waits"),
+        }
+    }
+}
+
 /// Why a caller must wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exceeded {
@@ -51,6 +83,8 @@ pub(crate) enum Exceeded {
         retry_after: u64,
     },
     Concurrent,
+    /// Nobody can say at the moment: the store that replicas share is lost.
+    Unknown,
     /// Seconds until the next day or month, at least 1.
     Quota {
         retry_after: u64,
@@ -62,6 +96,13 @@ pub(crate) enum Exceeded {
 }
 
 impl Used {
+    /// From now on replicas share what this caller uses.
+    pub(super) fn share(&self, plan: &PlanLimits, caller: impl FnOnce() -> CallerTag) {
+        if let Some(shared) = &plan.shared {
+            self.counts.lease.get_or_init(|| Box::new(Lease::new(shared, caller())));
+        }
+    }
+
     /// After a reload; with another rate the bucket is full again.
     pub(super) fn carried(&self, from: &PlanLimits, to: &PlanLimits) -> Self {
         if Arc::ptr_eq(&from.limiter, &to.limiter) {
@@ -94,15 +135,22 @@ impl Used {
 }
 
 impl Allowance {
-    /// Limits for a key of that plan. What `previous` (the same key before a reload) has used stays used.
-    pub(crate) fn new(plan: &Arc<PlanLimits>, previous: Option<&Self>) -> Self {
+    /// Limits for the key with that id, and of that plan. What `previous` (the same key before a reload) has used stays used.
+    pub(crate) fn new(plan: &Arc<PlanLimits>, id: &str, previous: Option<&Self>) -> Self {
         let used = previous.map_or_else(Used::default, |previous| previous.used.carried(&previous.plan, plan));
+        used.share(plan, || CallerTag::key(id));
         Self { plan: Arc::clone(plan), used }
     }
 
-    /// Counts a request against everything that the plan limits. Later: too many are in flight, and it waits for one of
-    /// them to end.
-    pub(crate) fn admit(&self) -> MaybeLater<AdmitDecision> {
+    /// Counts a request against everything that the plan limits. Later: once the store has answered that replicas share.
+    pub(crate) fn admit(&self) -> MaybeLater<AdmitTurn> {
+        match (&self.plan.shared, self.used.counts.lease()) {
+            (Some(shared), Some(lease)) => self.admit_shared(shared, lease),
+            _ => MaybeLater::Now(self.admit_here()),
+        }
+    }
+
+    fn admit_here(&self) -> AdmitTurn {
         let verdict = self.plan.limiter.take(&self.used.bucket);
         let permit = match verdict {
             RateDecision::Limited { retry_after } => Err(Exceeded::Rate { retry_after }),
@@ -112,14 +160,14 @@ impl Allowance {
                     None => match self.queue() {
                         Queueing::Entered(permit) => Ok(permit),
                         Queueing::Waiting(waiting) => {
-                            return MaybeLater::Later(Box::pin(self.clone().in_turn(waiting)));
+                            return AdmitTurn::Queued(Box::pin(self.clone().in_turn(waiting)));
                         }
                         Queueing::Full => Err(Exceeded::Concurrent),
                     },
                 }
             }
         };
-        MaybeLater::Now(self.charge(permit, verdict))
+        AdmitTurn::Decided(self.charge(permit, verdict))
     }
 
     /// The decision, once there is a place or the plan's patience has ended.
@@ -149,7 +197,7 @@ impl Allowance {
     }
 
     /// Counts what has a place against the quota: last, so that a request that must wait anyhow costs nothing of it.
-    fn charge(&self, permit: Result<Permit, Exceeded>, verdict: RateDecision) -> AdmitDecision {
+    pub(super) fn charge(&self, permit: Result<Permit, Exceeded>, verdict: RateDecision) -> AdmitDecision {
         let tokens = self.tokens_left();
         let permit = match tokens {
             Some(Left { remaining: 0, reset }) => permit.and(Err(Exceeded::Tokens { retry_after: reset })),
@@ -187,11 +235,11 @@ mod tests {
 
     fn allowance(plan: &Plan, previous: Option<&Allowance>) -> Allowance {
         let limits = PlanLimits::new(plan, previous.map(|previous| &*previous.plan), &Arc::default());
-        Allowance::new(&Arc::new(limits), previous)
+        Allowance::new(&Arc::new(limits), "test", previous)
     }
 
     fn admit(allowance: &Allowance) -> AdmitDecision {
-        allowance.admit().now()
+        allowance.admit().now().decided()
     }
 
     fn refused(allowance: &Allowance) -> Option<Exceeded> {
@@ -257,7 +305,7 @@ mod tests {
         let plan = with_queue(with_quota(plan(2, 86_400, 4, 1), 9, QuotaPeriod::Month), 60, 1);
         let allowance = allowance(&plan, None);
         let (permit, _) = admit(&allowance);
-        let MaybeLater::Later(waiting) = allowance.admit() else { panic!("there is a queue") };
+        let AdmitTurn::Queued(waiting) = allowance.admit().now() else { panic!("there is a queue") };
         let (refused, state) = admit(&allowance);
         assert_eq!(refused.err(), Some(Exceeded::Concurrent), "the queue is full");
         assert!(state.to_str().unwrap().starts_with("\"test\";r=1;"), "{state:?}");

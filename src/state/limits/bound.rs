@@ -9,10 +9,12 @@ use prometheus::IntCounter;
 use super::allowance::{Allowance, CountedUnit};
 use super::penalty::Penalties;
 use super::plan::{Charged, PlanLimits};
+use super::shared::SharedLimits;
 use super::visitors::Visitors;
 use crate::config::{AuthFailures, Plan};
 use crate::keys::{Key, KeyStore};
 use crate::state::ledger::{CallerCounts, QuotaCounts};
+use crate::state::valkey::SharedStore;
 
 /// See the module. One for the process.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct LimitState {
     tables: Mutex<BoundTables>,
     charged: Arc<Charged>,
     delayed: IntCounter,
+    /// `None`: this process is alone.
+    shared: Option<Arc<SharedLimits>>,
 }
 
 /// What the policy has that was bound last.
@@ -62,7 +66,12 @@ pub(crate) struct BoundLimits {
 impl LimitState {
     /// `delayed`: counts answers that were held back.
     pub(crate) fn new(delayed: &IntCounter) -> Self {
-        Self { tables: Mutex::default(), charged: Arc::default(), delayed: delayed.clone() }
+        Self { tables: Mutex::default(), charged: Arc::default(), delayed: delayed.clone(), shared: None }
+    }
+
+    /// The same, shared by the replicas that use that store.
+    pub(crate) fn shared_in(self, store: &Arc<SharedStore>) -> Self {
+        Self { shared: Some(SharedLimits::start(store)), ..self }
     }
 
     /// What was used by the keys, plans and visitors of a policy that comes into force. Of others nothing is kept.
@@ -73,7 +82,7 @@ impl LimitState {
         let anonymous = anonymous.map_or_else(|| self.plan(&tables, policy.anonymous), Arc::clone);
         let allowance = |key: &Key| {
             let before = tables.ids.by_id(&key.id).and_then(|(index, _)| tables.keys.get(index));
-            Allowance::new(plans.get(key.plan).unwrap_or(&anonymous), before)
+            Allowance::new(plans.get(key.plan).unwrap_or(&anonymous), &key.id, before)
         };
         let keys: Arc<[Allowance]> = policy.keys.keys().iter().map(allowance).collect();
         let of_plan = |plan: &Arc<PlanLimits>| {
@@ -105,7 +114,7 @@ impl LimitState {
 
     fn plan(&self, tables: &BoundTables, plan: &Plan) -> Arc<PlanLimits> {
         let before = tables.plans.get(&plan.name).map(|before| &**before);
-        Arc::new(PlanLimits::new(plan, before, &self.charged))
+        Arc::new(PlanLimits::new(plan, before, &self.charged).shared_by(self.shared.as_ref()))
     }
 
     /// Forgets visitors whom nobody needs to remember. To be called about once a second.
@@ -217,11 +226,11 @@ mod tests {
     }
 
     fn refused(limits: &BoundLimits, key: u32) -> Option<Exceeded> {
-        limits.key(key).unwrap().admit().now().0.err()
+        limits.key(key).unwrap().admit().now().decided().0.err()
     }
 
     fn refused_visitor(limits: &BoundLimits, number: u32) -> Option<Exceeded> {
-        limits.visitors(None).allowance(Visitor::V4(number.to_be_bytes())).admit().now().0.err()
+        limits.visitors(None).allowance(Visitor::V4(number.to_be_bytes())).admit().now().decided().0.err()
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! somebody who has left goes on to the next.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use super::allowance::AllowanceCounts;
 
 /// One who waits, in the upper half of the number; requests in flight are in the lower one.
 const WAITER: u64 = 1 << 32;
+/// In flight at most, of those who wait where a store grants places: as many as it has granted.
+pub(super) const AS_GRANTED: u32 = 0;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub(super) struct ConcurrencyLimit {
     state: AtomicU64,
     /// Only while somebody waits. The number of waiters changes under its lock alone.
     queue: Mutex<Option<Box<WaitQueue>>>,
+    /// Places that a store has granted, where there is one.
+    granted: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -64,12 +68,13 @@ impl ConcurrencyLimit {
     pub(super) fn queue(counts: &Arc<AllowanceCounts>, most: u32, longest: u32) -> Queueing {
         let places = &counts.concurrency;
         let mut queue = places.lock();
-        let come = |state| match (in_flight(state) < most, waiting(state)) {
+        let bound = places.bound(most);
+        let come = |state| match (in_flight(state) < bound, waiting(state)) {
             (true, 0) => Some(state + 1),
             (_, waiters) => (waiters < u64::from(longest)).then_some(state + WAITER),
         };
         match places.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, come) {
-            Ok(before) if in_flight(before) < most && waiting(before) == 0 => {
+            Ok(before) if in_flight(before) < bound && waiting(before) == 0 => {
                 Queueing::Entered(Permit(Arc::clone(counts)))
             }
             Ok(_) => {
@@ -86,7 +91,7 @@ impl ConcurrencyLimit {
     /// Requests in flight.
     #[cfg(test)]
     pub(super) fn taken(&self) -> u32 {
-        in_flight(self.state.load(Ordering::Relaxed))
+        self.in_flight()
     }
 
     fn leave(&self) {
@@ -102,7 +107,7 @@ impl ConcurrencyLimit {
     fn hand_over(&self, queue: &mut Option<Box<WaitQueue>>, most: u32) {
         let Some(waiters) = queue else { return };
         while let Some(first) = waiters.0.front()
-            && in_flight(self.state.load(Ordering::Relaxed)) < first.most.max(most)
+            && in_flight(self.state.load(Ordering::Relaxed)) < self.bound(first.most).max(most)
             && let Some(first) = waiters.0.pop_front()
         {
             self.state.fetch_sub(WAITER - 1, Ordering::Relaxed);
@@ -113,6 +118,10 @@ impl ConcurrencyLimit {
         if waiters.0.is_empty() {
             *queue = None;
         }
+    }
+
+    fn bound(&self, most: u32) -> u32 {
+        if most == AS_GRANTED { self.granted.load(Ordering::Acquire) } else { most }
     }
 
     /// Takes those out of the queue who have left it.
@@ -137,6 +146,72 @@ impl ConcurrencyLimit {
     }
 }
 
+/// Where a store grants places, to this replica among others.
+impl ConcurrencyLimit {
+    /// Takes a place that was granted, unless others wait for one.
+    pub(super) fn enter_granted(counts: &Arc<AllowanceCounts>) -> Option<Permit> {
+        let places = &counts.concurrency;
+        let most = places.granted.load(Ordering::Acquire);
+        let enter = |state| (in_flight(state) < most && waiting(state) == 0).then_some(state + 1);
+        places.state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, enter).ok()?;
+        // Some of them may be about to go back: either this is seen there, or that here.
+        fence(Ordering::SeqCst);
+        if places.in_flight() > places.granted.load(Ordering::Acquire) {
+            places.leave();
+            return None;
+        }
+        Some(Permit(Arc::clone(counts)))
+    }
+
+    /// As [`queue`](Self::queue), for one of the places that are granted.
+    pub(super) fn queue_for_granted(counts: &Arc<AllowanceCounts>, longest: u32) -> Queueing {
+        Self::queue(counts, AS_GRANTED, longest)
+    }
+
+    /// So many are granted from now on.
+    pub(super) fn grant(&self, places: u32) {
+        self.granted.store(places, Ordering::Release);
+    }
+
+    /// Gives back what is free of them but for `keep`: how many are held, and how many of them are free.
+    pub(super) fn hold(&self, keep: u32) -> (u32, u32) {
+        let most = self.in_flight().saturating_add(keep);
+        let granted = self.granted.fetch_min(most, Ordering::AcqRel).min(most);
+        // Whoever took one meanwhile has seen that, or is seen here.
+        fence(Ordering::SeqCst);
+        let in_flight = self.in_flight();
+        let held = granted.max(in_flight);
+        (held, held - in_flight)
+    }
+
+    /// Gives free places to those who have waited longest.
+    pub(super) fn hand_over_granted(&self) {
+        self.hand_over_up_to(0);
+    }
+
+    /// The same if so many may be in flight.
+    pub(super) fn hand_over_up_to(&self, most: u32) {
+        if self.queued() > 0 {
+            let mut queue = self.lock();
+            self.hand_over(&mut queue, most);
+        }
+    }
+
+    pub(super) fn in_flight(&self) -> u32 {
+        in_flight(self.state.load(Ordering::Acquire))
+    }
+
+    /// Granted, and not taken.
+    pub(super) fn free(&self) -> u32 {
+        self.granted.load(Ordering::Acquire).saturating_sub(self.in_flight())
+    }
+
+    /// Those who wait.
+    pub(super) fn queued(&self) -> u32 {
+        u32::try_from(waiting(self.state.load(Ordering::Acquire))).unwrap_or(u32::MAX)
+    }
+}
+
 /// A place in the queue; dropped, it is given up, with whatever was handed over meanwhile.
 #[derive(Debug)]
 pub(super) struct QueuedPlace {
@@ -155,8 +230,15 @@ impl QueuedPlace {
         self.give_up()
     }
 
+    /// The place that was handed over within that time; it may go on after.
+    pub(super) async fn place_within(&mut self, time: Duration) -> Option<Permit> {
+        let handed = tokio::time::timeout(time, &mut self.handed).await;
+        self.is_over = handed.is_ok();
+        handed.is_ok_and(|handed| handed.is_ok()).then(|| Permit(Arc::clone(&self.counts)))
+    }
+
     /// What was handed over in the last moment.
-    fn give_up(&mut self) -> Option<Permit> {
+    pub(super) fn give_up(&mut self) -> Option<Permit> {
         self.is_over = true;
         self.handed.close();
         if self.handed.try_recv().is_ok() {
@@ -182,6 +264,9 @@ pub(crate) struct Permit(Arc<AllowanceCounts>);
 impl Drop for Permit {
     fn drop(&mut self) {
         self.0.concurrency.leave();
+        if let Some(lease) = self.0.lease() {
+            lease.left(&self.0);
+        }
     }
 }
 

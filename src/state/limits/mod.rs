@@ -9,6 +9,7 @@
 //! | [`concurrency`] | the concurrency limit: its requests in flight, and those that wait for a place among them |
 //! | [`rate`], [`quota`] | what a caller has used: a GCRA bucket; a count in a calendar period |
 //! | [`visitor`], [`visitors`], [`table`] | callers whom no configuration names, in bounded memory |
+//! | [`shared`] | the same of callers whom several replicas serve |
 //! | [`penalty`] | failed authentication |
 //!
 //! A key's limits are a few atomics behind two pointers, so the way of a request with a secret key takes no lock, all
@@ -20,18 +21,19 @@ mod bound;
 mod concurrency;
 mod penalty;
 mod plan;
-mod quota;
+pub(crate) mod quota;
 mod rate;
+mod shared;
 mod standing;
 mod table;
 mod visitor;
 mod visitors;
 
-pub(crate) use allowance::{AdmitDecision, Allowance, Exceeded};
+pub(crate) use allowance::{AdmitDecision, AdmitTurn, Allowance, Exceeded};
 pub(crate) use bound::{BoundLimits, LimitPolicy, LimitState};
 pub(crate) use concurrency::Permit;
 pub(crate) use penalty::{Delay, Penalties};
-pub(crate) use quota::{Left, QuotaCount};
+pub(crate) use quota::Left;
 pub(crate) use standing::Standing;
 pub(crate) use visitor::Visitor;
 pub(crate) use visitors::Visitors;

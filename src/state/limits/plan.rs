@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::quota::{Left, Period};
 use super::rate::{Limiter, RateDecision, whole_seconds};
+use super::shared::SharedLimits;
 use crate::config::{Plan, Quota, QuotaPeriod};
 use crate::wire::decimal::{decimal, width};
 
@@ -24,6 +25,8 @@ pub(crate) struct PlanLimits {
     /// `RateLimit-Policy`, draft-ietf-httpapi-ratelimit-headers-11, section 3.
     pub(crate) policy: HeaderValue,
     charged: Arc<Charged>,
+    /// Where replicas share what there is; `None`: this process is alone, or these callers are.
+    pub(super) shared: Option<Arc<SharedLimits>>,
 }
 
 /// Whether something was charged to a quota or to tokens, of whatever plan, since it was last asked.
@@ -49,18 +52,23 @@ impl PlanLimits {
         let limiter = previous
             .filter(|previous| previous.limiter.is_for(plan.requests, plan.burst))
             .map_or_else(|| Arc::new(Limiter::new(plan.requests, plan.burst)), |same| Arc::clone(&same.limiter));
-        Self { policy: policy(plan), limiter, plan: plan.clone(), charged: Arc::clone(charged) }
+        Self { policy: policy(plan), limiter, plan: plan.clone(), charged: Arc::clone(charged), shared: None }
     }
 
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.plan.name
     }
 
-    /// The plan without its counts, for callers who cannot be told apart.
+    /// The plan without its counts and for this process alone, for callers who cannot be told apart.
     pub(super) fn without_quota(&self) -> Self {
         let plan = Plan { quota: None, tokens: None, ..self.plan.clone() };
         let (limiter, charged) = (Arc::clone(&self.limiter), Arc::clone(&self.charged));
-        Self { policy: policy(&plan), limiter, plan, charged }
+        Self { policy: policy(&plan), limiter, plan, charged, shared: None }
+    }
+
+    /// The same, shared by replicas.
+    pub(super) fn shared_by(self, shared: Option<&Arc<SharedLimits>>) -> Self {
+        Self { shared: shared.cloned(), ..self }
     }
 
     /// The quota's number and the running period; `None` costs nothing.

@@ -32,6 +32,10 @@ impl Period {
         Self { number: u32::try_from(number).unwrap_or(0), left: u64::try_from(left).unwrap_or(1) }
     }
 
+    pub(super) fn number(self) -> u32 {
+        self.number
+    }
+
     /// The number of the day and that of the month: counts of other periods are of no more use.
     fn current(now: Timestamp) -> [u32; 2] {
         [QuotaPeriod::Day, QuotaPeriod::Month].map(|per| Self::of(per, now).number)
@@ -58,6 +62,10 @@ pub(crate) struct QuotaCount {
 }
 
 impl QuotaCount {
+    pub(super) fn new(period: Period, count: u32) -> Self {
+        Self { period: period.number, count }
+    }
+
     fn pack(self) -> u64 {
         u64::from(self.period) << 32 | u64::from(self.count)
     }
@@ -96,6 +104,11 @@ impl QuotaCounter {
     pub(super) fn left(&self, most: u32, period: Period) -> Left {
         let used = used(self.0.load(Ordering::Relaxed), period);
         Left { remaining: most.saturating_sub(used), reset: period.left }
+    }
+
+    /// What has been counted in that period.
+    pub(super) fn used(&self, period: Period) -> u32 {
+        used(self.0.load(Ordering::Relaxed), period)
     }
 
     /// What has been counted in the running day or month, if anything.

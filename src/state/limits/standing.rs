@@ -24,13 +24,17 @@ impl Allowance {
     /// Later: the counts are elsewhere.
     pub(crate) fn look(&self) -> MaybeLater<Standing> {
         let (limits, plan) = (&self.plan, &self.plan.plan);
-        let (remaining, reset) = limits.rate(limits.limiter.look(&self.used.bucket));
+        let (rate, quota) = match self.used.counts.lease() {
+            Some(lease) if limits.shared.is_some() => self.look_shared(lease),
+            _ => (limits.limiter.look(&self.used.bucket), self.quota_left()),
+        };
+        let (remaining, reset) = limits.rate(rate);
         MaybeLater::Now(Standing {
             plan: Arc::clone(&plan.name),
             requests: plan.requests,
             remaining,
             reset,
-            quota: plan.quota.zip(self.quota_left()),
+            quota: plan.quota.zip(quota),
             tokens: plan.tokens.zip(self.tokens_left()),
         })
     }
@@ -46,7 +50,7 @@ mod tests {
     #[test]
     fn whoever_looks_uses_nothing() {
         let plan = with_tokens(with_quota(plan(60, 60, 10, 1), 9, QuotaPeriod::Month), 100, QuotaPeriod::Day);
-        let allowance = Allowance::new(&Arc::new(PlanLimits::new(&plan, None, &Arc::default())), None);
+        let allowance = Allowance::new(&Arc::new(PlanLimits::new(&plan, None, &Arc::default())), "app", None);
         let _permit = allowance.admit();
         allowance.spend(70);
         for _ in 0..20 {

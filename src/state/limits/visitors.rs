@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::allowance::{Allowance, CountedUnit, Used};
 use super::plan::PlanLimits;
 use super::quota::QuotaCount;
+use super::shared::CallerTag;
 use super::table::{MOST_VISITORS, VisitorEntry, VisitorTable};
 use super::visitor::Visitor;
 
@@ -36,7 +37,10 @@ impl Visitors {
 
     pub(crate) fn allowance(&self, visitor: Visitor) -> Allowance {
         match self.table.entry(visitor) {
-            VisitorEntry::Own(used) => Allowance { plan: Arc::clone(&self.plan), used },
+            VisitorEntry::Own(used) => {
+                used.share(&self.plan, || CallerTag::visitor(self.plan.name(), visitor));
+                Allowance { plan: Arc::clone(&self.plan), used }
+            }
             VisitorEntry::Pooled(used) => Allowance { plan: Arc::clone(&self.crowd), used },
         }
     }
@@ -111,7 +115,7 @@ mod tests {
     }
 
     fn admit(visitors: &Visitors, number: u32) -> AdmitDecision {
-        visitors.allowance(at(number)).admit().now()
+        visitors.allowance(at(number)).admit().now().decided()
     }
 
     fn refused(visitors: &Visitors, number: u32) -> Option<Exceeded> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use prometheus::HistogramVec;
 use redis::{ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerErrorKind};
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::health::StoreHealth;
 use super::link::Link;
@@ -28,13 +29,14 @@ pub(crate) struct CallFailed;
 
 /// The store, as it is asked on its own thread. See the module.
 #[derive(Clone)]
-pub(crate) struct Calls(Arc<Inner>);
+pub(crate) struct Calls(Arc<CallsInner>);
 
-struct Inner {
+struct CallsInner {
     links: Mutex<Links>,
     health: Arc<StoreHealth>,
     seconds: HistogramVec,
     timeout: Duration,
+    closed: CancellationToken,
 }
 
 /// `None`: there is no connection at the moment.
@@ -47,7 +49,17 @@ pub(super) struct Links {
 impl Calls {
     pub(super) fn new(health: &Arc<StoreHealth>, seconds: &HistogramVec, timeout: Duration) -> Self {
         let (links, health, seconds) = (Mutex::default(), Arc::clone(health), seconds.clone());
-        Self(Arc::new(Inner { links, health, seconds, timeout }))
+        Self(Arc::new(CallsInner { links, health, seconds, timeout, closed: CancellationToken::new() }))
+    }
+
+    /// The store is to be left: who works for longer ends now.
+    pub(super) fn close(&self) {
+        self.0.closed.cancel();
+    }
+
+    /// Once it is to be left.
+    pub(crate) async fn closed(&self) {
+        self.0.closed.cancelled().await;
     }
 
     pub(super) fn links(&self) -> MutexGuard<'_, Links> {

@@ -8,12 +8,15 @@ use jiff::Timestamp;
 use prometheus::IntGauge;
 use tokio::sync::Notify;
 
+use super::clock::StoreClock;
 use crate::telemetry::metrics::StoreMetrics;
 
 /// See the module. Every change of the mode is logged once, here.
 #[derive(Debug)]
 pub(crate) struct StoreHealth {
     up: AtomicBool,
+    /// It answers, though it may not be used yet.
+    is_heard: AtomicBool,
     /// How often the store was lost.
     losses: AtomicU64,
     /// That were seen last, this one included.
@@ -22,6 +25,7 @@ pub(crate) struct StoreHealth {
     since: Mutex<Option<Timestamp>>,
     /// The mode has changed to `lost`.
     pub(super) lost: Notify,
+    clock: StoreClock,
     gauges: StoreGauges,
 }
 
@@ -44,16 +48,22 @@ impl StoreHealth {
         gauges.replicas.set(1);
         Self {
             up: AtomicBool::new(false),
+            is_heard: AtomicBool::new(false),
             losses: AtomicU64::new(0),
             replicas: AtomicU32::new(1),
             since: Mutex::default(),
             lost: Notify::new(),
+            clock: StoreClock::default(),
             gauges,
         }
     }
 
     pub(crate) fn is_up(&self) -> bool {
         self.up.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn clock(&self) -> &StoreClock {
+        &self.clock
     }
 
     /// How often the store was lost so far.
@@ -66,6 +76,16 @@ impl StoreHealth {
         self.replicas.load(Ordering::Relaxed).max(1)
     }
 
+    /// Whether it can be told what this replica knows.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.is_heard.load(Ordering::Acquire)
+    }
+
+    /// It has answered.
+    pub(super) fn hear(&self) {
+        self.is_heard.store(true, Ordering::Release);
+    }
+
     pub(super) fn see_replicas(&self, count: u32) {
         self.replicas.store(count.max(1), Ordering::Relaxed);
         self.gauges.replicas.set(count.max(1).into());
@@ -74,6 +94,7 @@ impl StoreHealth {
     /// It cannot be used, for that reason. From now on nobody waits for it.
     pub(super) fn lose(&self, reason: &str) {
         let mut since = self.since();
+        self.is_heard.store(false, Ordering::Release);
         if since.is_some() && !self.is_up() {
             return;
         }

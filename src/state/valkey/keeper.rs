@@ -1,7 +1,7 @@
 //! The store's thread: it keeps the connections, says that this replica lives, and finds out whether the store can be used.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::{RedisError, RedisResult, Script};
 use tokio::sync::{mpsc, oneshot};
@@ -19,6 +19,8 @@ use crate::telemetry::metrics::StoreMetrics;
 const BEAT: Duration = Duration::from_secs(1);
 /// Between two looks for a store that is lost, and up to as much again.
 const LOOK: Duration = Duration::from_millis(250);
+/// From the first answer of a store that was lost to its use.
+const TELLING: Duration = Duration::from_secs(1);
 /// A store that is back has answered so often in a row.
 const ANSWERS: u32 = 2;
 
@@ -78,14 +80,31 @@ impl Keeper {
             }
         };
         let serve = async {
+            let mut closing = None;
+            let mut is_open = true;
             loop {
+                // Whoever is told to end may have something to tell the store first.
+                if closing.is_some() && orders.is_empty() && work.is_empty() {
+                    return;
+                }
+                let patience = async {
+                    match closing {
+                        Some(end) => tokio::time::sleep_until(end).await,
+                        None => std::future::pending().await,
+                    }
+                };
                 tokio::select! {
-                    order = orders.recv() => match order {
+                    order = orders.recv(), if is_open => match order {
                         Some(Order::Do(job)) => _ = work.spawn(job(calls.clone())),
                         Some(Order::Password(new)) => _ = passwords.send(new).await,
-                        Some(Order::Close) | None => return,
+                        end => {
+                            is_open = end.is_some();
+                            closing = Some(tokio::time::Instant::now() + LAST_WORDS);
+                            calls.close();
+                        }
                     },
                     Some(_) = work.join_next() => {}
+                    () = patience => return,
                 }
             }
         };
@@ -93,8 +112,6 @@ impl Keeper {
             () = keep => {}
             () = serve => {}
         }
-        let end = async { while work.join_next().await.is_some() {} };
-        let _ = timeout(LAST_WORDS, end).await;
         self.leave().await;
     }
 
@@ -103,11 +120,15 @@ impl Keeper {
     }
 
     async fn pause(&self) {
-        // At the start the next answer decides, and somebody waits for it.
-        if !self.is_settled() && (1..ANSWERS).contains(&self.answers) {
-            return;
+        let is_heard = (1..ANSWERS).contains(&self.answers);
+        match self.health.is_up() {
+            true => sleep(BEAT).await,
+            // At the start the next answer decides, and somebody waits for it.
+            false if is_heard && !self.is_settled() => {}
+            // All replicas tell it what they know before any of them asks for more.
+            false if is_heard => sleep(TELLING).await,
+            false => sleep(look_again()).await,
         }
-        sleep(if self.health.is_up() { BEAT } else { look_again() }).await;
     }
 
     fn take_password(&mut self, password: Option<Secret>) {
@@ -125,7 +146,10 @@ impl Keeper {
         match outcome {
             Ok(replicas) => {
                 self.answers = self.answers.saturating_add(1);
-                self.health.see_replicas(replicas);
+                // One that began anew has not seen everybody yet.
+                let known = if self.health.is_up() { 1 } else { self.health.replicas() };
+                self.health.see_replicas(replicas.max(known));
+                self.health.hear();
                 if self.answers >= ANSWERS {
                     self.health.rise();
                 }
@@ -162,8 +186,10 @@ impl Keeper {
         for lane in [Lane::Front, Lane::Background] {
             let mut link = self.calls.link(lane).ok_or_else(late)?;
             let mut beat = self.beat.key(self.key());
-            let beat = beat.arg(&*self.replica).invoke_async::<(u32,)>(&mut link);
-            (replicas,) = timeout(self.settings.timeout, beat).await.map_err(|_| late())??;
+            let beat = beat.arg(&*self.replica).invoke_async::<(u32, i64)>(&mut link);
+            let (count, time) = timeout(self.settings.timeout, beat).await.map_err(|_| late())??;
+            self.health.clock().see(time, Instant::now());
+            replicas = count;
         }
         Ok(replicas)
     }

@@ -5,6 +5,7 @@
 //! | [`open`], [`link`] | connections: to one server, to the primary that Sentinels name, to a Cluster |
 //! | [`keeper`] | the thread: makes connections anew, tells the store that this replica lives, finds out whether it can be used |
 //! | [`calls`] | scripts that are run there, with the bounds of their time |
+//! | [`clock`] | the store's clock, which alone counts |
 //! | [`health`] | whether it can be used; read by everybody |
 //!
 //! Nobody waits for the store longer than `timeout`: a call that takes longer, or fails, puts all of this replica into the
@@ -12,9 +13,8 @@
 //! manager neither notices a server that is silent nor asks Sentinels again; so the keeper makes new ones, and the mode ends
 //! when the store has answered twice.
 
-#![allow(dead_code, reason = "limits are to use the rest of it")]
-
 mod calls;
+mod clock;
 mod health;
 mod keeper;
 mod link;
@@ -28,8 +28,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-#[allow(unused_imports, reason = "as above")]
-pub(crate) use calls::{Calls, Lane};
+pub(crate) use calls::{CallFailed, Calls, Lane};
 pub(crate) use health::StoreHealth;
 
 use crate::config::{Config, OnLoss, Secret, Valkey};

@@ -49,6 +49,7 @@ codes! {
     HeadersTooLarge "headers_too_large" REQUEST_HEADER_FIELDS_TOO_LARGE
     UpstreamError "upstream_error" BAD_GATEWAY
     EngineBusy "engine_busy" SERVICE_UNAVAILABLE
+    StateUnavailable "state_unavailable" SERVICE_UNAVAILABLE
     UpstreamUnavailable "upstream_unavailable" SERVICE_UNAVAILABLE
     UpstreamTimeout "upstream_timeout" GATEWAY_TIMEOUT
 }

@@ -132,6 +132,8 @@ rules! {
         "neither a question, a form nor anything spoken"
     RequestTimeout "request_timeout" RequestTimeout
         "a body of which no byte comes for `body_timeout`"
+    StateUnavailable "state_unavailable" StateUnavailable
+        "a caller whose limits only the lost store knows, see `on_loss`"
     UnknownField "unknown_field" InvalidRequest
         "a field that is not known; the answer names it"
     UnknownRoute "unknown_route" NotFound

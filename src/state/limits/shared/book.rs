@@ -1,0 +1,207 @@
+//! What is written down of a lease beside the way of a request: who waits for the store, and what is known of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::wish::{LeaseGrant, QuotaWish, Shortage};
+use crate::state::limits::concurrency::Permit;
+use crate::state::limits::plan::PlanLimits;
+use crate::state::limits::quota::{Period, QuotaCount, QuotaCounter};
+
+/// As many cells are asked for as are used in this time.
+const AHEAD: Duration = Duration::from_millis(250);
+/// A refusal holds without asking again, for so long at most: others may give something back.
+const LONGEST_REFUSAL: Duration = Duration::from_millis(100);
+
+/// Under the lease's lock.
+#[derive(Debug, Default)]
+pub(super) struct LeaseBook {
+    /// The call that is on its way, and how often the store had been lost when it began.
+    pub(super) call: Option<(u64, u64)>,
+    /// Cells that it asks for.
+    pub(super) asked: u32,
+    pub(super) calls: u64,
+    pub(super) waiters: Vec<LeaseWaiter>,
+    /// That the caller came under last.
+    pub(super) plan: Option<Arc<PlanLimits>>,
+    /// Whether it is looked after.
+    pub(super) is_active: bool,
+    /// Until when, and why, everybody is refused.
+    refused: Option<(u64, Shortage)>,
+    pub(super) pace: LeasePace,
+    pub(super) quota: QuotaBook,
+    pub(super) loss: LossBook,
+    /// Looks without a cell taken.
+    pub(super) idle: u8,
+    /// When the store was last told of the places.
+    pub(super) renewed: u64,
+}
+
+/// Somebody who waits for the store's answer.
+#[derive(Debug)]
+pub(super) struct LeaseWaiter {
+    pub(super) needs_place: bool,
+    pub(super) answer: oneshot::Sender<LeaseAnswer>,
+}
+
+#[derive(Debug)]
+pub(super) enum LeaseAnswer {
+    /// A cell, and a place unless there was one.
+    Admitted(Option<Permit>),
+    Refused(Shortage),
+}
+
+/// How fast cells are used.
+#[derive(Debug, Default)]
+pub(super) struct LeasePace {
+    since: u64,
+    /// That were there then, or at the last look.
+    pub(super) had: u32,
+    used: u32,
+    spare: u32,
+}
+
+/// The count of a day or month: what this replica has counted, and the whole as far as it is known.
+#[derive(Debug, Default)]
+pub(super) struct QuotaBook {
+    period: u32,
+    own: u32,
+    said: u32,
+    total: u32,
+    born: u64,
+}
+
+/// What was admitted while the store was lost.
+#[derive(Debug, Default)]
+pub(super) struct LossBook {
+    /// How often, in all.
+    pub(super) taken: u64,
+    /// When the bucket would have been whole if nobody had come since then.
+    pub(super) seed: u64,
+    /// Something was, which the store does not know yet.
+    pub(super) is_owed: bool,
+}
+
+impl LeaseBook {
+    pub(super) fn refusal(&self, now: u64) -> Option<Shortage> {
+        self.refused.filter(|(until, _)| now < *until).map(|(_, shortage)| shortage)
+    }
+
+    /// Whoever comes now would hear the same from the store. Places may become free at any time.
+    pub(super) fn note_refusal(&mut self, now: u64, grant: &LeaseGrant) {
+        let wait = match grant.shortage {
+            Some(Shortage::Rate { .. }) => grant.wait.min(LONGEST_REFUSAL),
+            Some(Shortage::Quota) => LONGEST_REFUSAL,
+            Some(Shortage::Places) | None => Duration::ZERO,
+        };
+        self.refused = grant.shortage.map(|shortage| (now + nanos(wait), shortage));
+    }
+}
+
+impl LeasePace {
+    /// Cells that were taken since the last look.
+    pub(super) fn look(&mut self, cells: u32) -> u32 {
+        let used = self.had.saturating_sub(cells);
+        self.had = cells;
+        self.used = self.used.saturating_add(used);
+        used
+    }
+
+    /// How many more to ask for than wait: as many as are used in a while, and never more than double.
+    pub(super) fn ahead(&mut self, now: u64, waiting: u32, most: u32) -> u32 {
+        let time = now.saturating_sub(self.since).max(1_000_000);
+        let used = u64::from(self.used + waiting);
+        let pace = used.saturating_mul(nanos(AHEAD)) / time;
+        let most = most.min(self.spare.saturating_mul(2).saturating_add(1));
+        self.spare = u32::try_from(pace).unwrap_or(u32::MAX).min(most);
+        (self.since, self.used) = (now, 0);
+        self.spare
+    }
+
+    /// At so few left, more are asked for.
+    pub(super) fn low(&self) -> u32 {
+        self.spare / 4
+    }
+}
+
+impl QuotaBook {
+    /// What to tell of it. At first the count that was kept on disk is what is known.
+    pub(super) fn wish(&mut self, most: u32, period: Period, kept: &QuotaCounter) -> QuotaWish {
+        self.turn(period, kept);
+        let Self { own, said, total, born, .. } = *self;
+        QuotaWish { most, period, own, said, total, born }
+    }
+
+    fn turn(&mut self, period: Period, kept: &QuotaCounter) {
+        if self.period != period.number() {
+            *self = Self { period: period.number(), total: kept.used(period), ..Self::default() };
+        }
+    }
+
+    /// What the store says, in answer to that; `is_last`: it has not been told anything else since.
+    pub(super) fn learn(&mut self, wish: &QuotaWish, grant: &LeaseGrant, is_last: bool, kept: &QuotaCounter) {
+        if self.period != wish.period.number() {
+            return;
+        }
+        self.own += grant.cells;
+        if is_last {
+            (self.said, self.total, self.born) = (wish.own + grant.cells, grant.total, grant.born);
+        }
+        let count = (self.total + self.own).saturating_sub(self.said);
+        kept.restore(QuotaCount::new(wish.period, count));
+    }
+
+    /// Cells of that period go back.
+    pub(super) fn give_back(&mut self, period: Period, cells: u32, kept: &QuotaCounter) {
+        self.turn(period, kept);
+        self.own = self.own.saturating_sub(cells);
+    }
+
+    /// One was counted without the store.
+    pub(super) fn owe(&mut self, period: Period, kept: &QuotaCounter) {
+        if self.period != period.number() {
+            self.turn(period, kept);
+            // That one is in the count already.
+            self.total = self.total.saturating_sub(1);
+        }
+        self.own += 1;
+    }
+
+    /// Whether this replica has counted something.
+    pub(super) fn is_known(&self) -> bool {
+        self.own > 0
+    }
+
+    pub(super) fn is_owed(&self) -> bool {
+        self.own != self.said
+    }
+
+    pub(super) fn left(&self, most: u32) -> u32 {
+        most.saturating_sub((self.total + self.own).saturating_sub(self.said))
+    }
+}
+
+impl LossBook {
+    /// What is charged to the bucket, of what was taken so far, when all of this replica's part is whole after `whole`: what
+    /// the store knows of it, and what it does not, divided as the limit is.
+    pub(super) fn debt(&self, now: u64, whole: u64, parts: u32) -> (u64, u64) {
+        if !self.is_owed {
+            return (whole, 0);
+        }
+        let known = self.seed.saturating_sub(now).min(whole);
+        (known, (whole - known) / u64::from(parts))
+    }
+
+    /// The store has answered a call that began when so many were taken: when the bucket is whole, given that it says so.
+    pub(super) fn settle(&mut self, taken: u64, whole_at: u64, one: u64) -> u64 {
+        let since = self.taken - taken;
+        (self.is_owed, self.seed) = (since > 0, whole_at);
+        whole_at.saturating_add(one.saturating_mul(since))
+    }
+}
+
+pub(super) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

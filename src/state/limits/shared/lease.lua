@@ -1,0 +1,117 @@
+-- v1. What one caller has of its plan: a bucket (GCRA), a count of the day or month, places among those in flight.
+-- Whatever is granted is granted of all three at once. Times are microseconds of this server's clock.
+--
+-- KEYS 1 bucket, 2 count of the period, 3 places by replica
+-- ARGV 1 replica, 2 the clock as the replica expects it (0: it does not know)
+--      3 time of one cell, 4 burst, 5 cells wanted, 6 how many of them requests wait for, 7 cells given back
+--      8 time until the bucket was whole as far as the replica knows, 9 time that it owes to the bucket
+--      10 quota (0: none), 11 seconds for which its count is kept, 12 what the replica has counted in the period,
+--      13 how much of that it knows to be in 14, the whole count as far as it knows, of the count that began at 15
+--      16 places that there are, 17 those that it holds, 18 more that it wants, 19 how many of them requests wait for
+--      20 how long its places live without a word of it
+-- Returns cells, why there are fewer than requests wait for (1 bucket, 2 quota, 3 places), the wait for another cell,
+--      the time until the bucket is whole, the whole count, when it began, places.
+local replica = ARGV[1]
+local arg = {}
+for i = 2, 20 do arg[i] = tonumber(ARGV[i]) end
+local time = redis.call('TIME')
+-- So small that fractions of a microsecond are exact enough.
+local now = (time[1] - 1700000000) * 1000000 + time[2]
+local expected = arg[2]
+-- A clock that was set: what was written before goes on from there.
+local jump = 0
+if expected > 0 and math.abs(now - expected) > 1000000 then jump = now - expected end
+
+local period, burst = arg[3], arg[4]
+local whole = now
+local stored = redis.call('GET', KEYS[1])
+if stored then
+  local tat, at = string.match(stored, '^(%S+) (%S+)$')
+  tat, at = tonumber(tat) or now, tonumber(at) or now
+  if jump ~= 0 and math.abs(at - expected) < math.abs(at - now) then tat = tat + jump end
+  whole = math.max(tat, now)
+else
+  -- Evicted, or the server began anew.
+  whole = now + arg[8]
+end
+whole = math.min(math.max(whole + arg[9] - arg[7] * period, now), now + burst * period)
+
+-- Each replica says what it has counted in the period, so that whatever the store forgets of it is put right. Of those who
+-- say nothing any more the others know: `base` is what was counted when the store began anew, `since` what came later.
+local most, own, said, known = arg[10], arg[12], arg[13], arg[14]
+local born, base, since, sum = nil, 0, 0, 0
+if most > 0 then
+  local count = redis.call('HMGET', KEYS[2], 'born', 'base', 'since', 'sum', replica)
+  born = tonumber(count[1] or string.format('%.0f', now))
+  base, since, sum = tonumber(count[2] or 0), tonumber(count[3] or 0), tonumber(count[4] or 0)
+  local before = tonumber(count[5] or 0)
+  if born == arg[15] and count[5] then
+    since = since + own - before
+  else
+    since = since + own - said
+    if arg[15] == 0 then base = math.max(base, known - since) else base = math.max(base, known) end
+  end
+  sum = sum + own - before
+end
+local total = math.max(sum, base + since)
+
+local taken = 0
+local others = redis.call('HGETALL', KEYS[3])
+local life = arg[20] * 1000
+for i = 1, #others, 2 do
+  if others[i] ~= replica then
+    local count, ends = string.match(others[i + 1], '^(%S+) (%S+)$')
+    count, ends = tonumber(count) or 0, tonumber(ends) or 0
+    local left, left_as_expected = ends - now, ends - expected
+    local lives = (left > 0 and left < life + 1000000)
+      or (jump ~= 0 and left_as_expected > 0 and left_as_expected < life + 1000000)
+    if lives then taken = taken + count else redis.call('HDEL', KEYS[3], others[i]) end
+  end
+end
+
+local cells, needed, reason, wait = arg[5], arg[6], 0, 0
+local room = math.max(math.floor((now + burst * period - whole) / period + 0.000001), 0)
+if room < cells then
+  cells = room
+  if cells < needed then reason = 1 end
+end
+if most > 0 then
+  local left = math.max(most - total, 0)
+  if left < cells then
+    cells = left
+    if cells < needed and reason == 0 then reason = 2 end
+  end
+end
+local held = arg[17]
+local places = math.min(arg[18], math.max(arg[16] - taken - held, 0))
+local short = arg[19] - places
+if short > 0 and cells > needed - short then
+  cells = math.max(needed - short, 0)
+  if reason == 0 then reason = 3 end
+end
+if needed > 0 and cells == 0 then places = 0 end
+
+local changes = cells > 0 or arg[7] > 0 or arg[9] > 0 or (not stored and arg[8] > 0)
+whole = whole + cells * period
+if changes or jump ~= 0 then
+  if whole > now then
+    local text = string.format('%.3f %.0f', whole, now)
+    redis.call('SET', KEYS[1], text, 'PX', math.ceil((whole - now) / 1000) + 1000)
+  elseif stored then
+    redis.call('DEL', KEYS[1])
+  end
+end
+if reason == 1 then wait = math.max(whole + period - burst * period - now, 0) end
+if most > 0 then
+  local text = function(number) return string.format('%.0f', number) end
+  redis.call('HSET', KEYS[2], 'born', text(born), 'base', text(base), 'since', text(since + cells),
+    'sum', text(sum + cells), replica, text(own + cells))
+  redis.call('EXPIRE', KEYS[2], arg[11])
+end
+if held + places > 0 then
+  redis.call('HSET', KEYS[3], replica, string.format('%.0f %.0f', held + places, now + life))
+  redis.call('PEXPIRE', KEYS[3], 60000)
+else
+  redis.call('HDEL', KEYS[3], replica)
+end
+return { cells, reason, math.ceil(wait), math.ceil(whole - now), total + cells, born or 0, places }

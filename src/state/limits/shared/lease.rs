@@ -1,0 +1,336 @@
+//! What one caller has of its plan on this replica: cells and places that the store has granted.
+//!
+//! A request that finds both takes them, and asks nobody. Else it waits for the store: all that wait are in one call, and
+//! the call asks for some more than wait, by how fast they were used. What comes back late is put into the lease all the
+//! same: it is paid for.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::SharedLimits;
+use super::book::{LeaseAnswer, LeaseBook, LeaseWaiter, nanos};
+use super::caller::CallerTag;
+use super::cells::LeaseCells;
+use super::wish::{LeaseGrant, LeaseWish, Shortage};
+use crate::state::limits::allowance::AllowanceCounts;
+use crate::state::limits::concurrency::{ConcurrencyLimit, Permit};
+use crate::state::limits::plan::PlanLimits;
+
+/// See the module.
+#[derive(Debug)]
+pub(in crate::state::limits) struct Lease {
+    pub(super) shared: Arc<SharedLimits>,
+    caller: CallerTag,
+    pub(super) cells: LeaseCells,
+    /// At so few left, more are asked for; 0: not now.
+    low: AtomicU32,
+    /// Free places that are kept for whoever comes next.
+    pub(super) spare: AtomicU32,
+    /// When the bucket is whole as far as is known here, in nanoseconds.
+    pub(super) whole_at: AtomicU64,
+    book: Mutex<LeaseBook>,
+}
+
+/// What a call is for, if nobody waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// Cells and places.
+    Acquire,
+    /// All cells go back, and free places.
+    GiveBack,
+    /// Free places go back.
+    Release,
+    /// The store is told what is held and owed.
+    Renew,
+}
+
+impl Errand {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Acquire => "acquire",
+            Self::GiveBack | Self::Release => "give_back",
+            Self::Renew => "renew",
+        }
+    }
+}
+
+impl Lease {
+    pub(in crate::state::limits) fn new(shared: &Arc<SharedLimits>, caller: CallerTag) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            caller,
+            cells: LeaseCells::default(),
+            low: AtomicU32::default(),
+            spare: AtomicU32::default(),
+            whole_at: AtomicU64::default(),
+            book: Mutex::default(),
+        }
+    }
+
+    /// Nanoseconds until the bucket is whole, as far as is known here.
+    pub(super) fn until_whole(&self, now: u64) -> u64 {
+        self.whole_at.load(Ordering::Relaxed).saturating_sub(now)
+    }
+
+    /// A cell of that period. When few are left, more are asked for before there are none.
+    pub(super) fn take_cell(&self, counts: &Arc<AllowanceCounts>, period: u32) -> bool {
+        let Some(left) = self.cells.take(period) else { return false };
+        let low = self.low.load(Ordering::Relaxed);
+        if low > 0
+            && left <= low
+            && self.shared.store.is_up()
+            && let Ok(mut book) = self.book.try_lock()
+            && self.is_free(&book)
+        {
+            self.send(counts, &mut book, Errand::Acquire);
+        }
+        true
+    }
+
+    /// Waits for the store's answer, with whoever else waits.
+    ///
+    /// # Errors
+    /// It is known what the store would say; `None`: it cannot be asked.
+    pub(super) fn ask(
+        &self,
+        counts: &Arc<AllowanceCounts>,
+        plan: &Arc<PlanLimits>,
+        needs_place: bool,
+    ) -> Result<oneshot::Receiver<LeaseAnswer>, Option<Shortage>> {
+        let mut book = self.book();
+        if let Some(shortage) = book.refusal(self.shared.now()) {
+            return Err(Some(shortage));
+        }
+        if book.plan.as_ref().is_none_or(|known| !Arc::ptr_eq(known, plan)) {
+            book.plan = Some(Arc::clone(plan));
+        }
+        let (answer, told) = oneshot::channel();
+        book.waiters.push(LeaseWaiter { needs_place, answer });
+        if self.is_free(&book) && !self.send(counts, &mut book, Errand::Acquire) {
+            return Err(None);
+        }
+        Ok(told)
+    }
+
+    /// Asks for places for those who stand in the queue, unless a call is on its way.
+    pub(super) fn ask_for_places(&self, counts: &Arc<AllowanceCounts>) {
+        let mut book = self.book();
+        if self.is_free(&book) {
+            self.send(counts, &mut book, Errand::Acquire);
+        }
+    }
+
+    /// A request has ended. Where there are few places, others are to have its place at once.
+    pub(in crate::state::limits) fn left(&self, counts: &Arc<AllowanceCounts>) {
+        if self.spare.load(Ordering::Relaxed) == 0 && counts.concurrency.free() > 0 && self.shared.store.is_up() {
+            let mut book = self.book();
+            if self.is_free(&book) {
+                self.send(counts, &mut book, Errand::Release);
+            }
+        }
+    }
+
+    /// Whether a call may begin: none is on its way, or only one that began before the store was lost.
+    pub(super) fn is_free(&self, book: &LeaseBook) -> bool {
+        book.call.is_none_or(|(_, losses)| losses != self.shared.store.health().losses())
+    }
+
+    /// Begins a call, for all who wait. `false`: the store takes none, and they are told so.
+    pub(super) fn send(&self, counts: &Arc<AllowanceCounts>, book: &mut LeaseBook, errand: Errand) -> bool {
+        let Some(plan) = book.plan.clone() else { return false };
+        let waiters = std::mem::take(&mut book.waiters);
+        let wish = self.wish(counts, book, &plan, &waiters, errand);
+        book.call = Some((wish.number, self.shared.store.health().losses()));
+        book.asked = wish.cells;
+        self.low.store(0, Ordering::Relaxed);
+        self.shared.look_after(counts, book);
+        let (shared, counts, caller) = (Arc::clone(&self.shared), Arc::clone(counts), self.caller);
+        let sent = self.shared.store.submit(move |calls| async move {
+            let grant = wish.ask(&shared, &calls, caller).await.ok();
+            if let Some(lease) = counts.lease() {
+                lease.settle(&counts, &wish, grant, waiters);
+            }
+        });
+        if !sent {
+            book.call = None;
+        }
+        sent
+    }
+
+    fn wish(
+        &self,
+        counts: &Arc<AllowanceCounts>,
+        book: &mut LeaseBook,
+        plan: &PlanLimits,
+        waiters: &[LeaseWaiter],
+        errand: Errand,
+    ) -> LeaseWish {
+        let now = self.shared.now();
+        let waiting = u32::try_from(waiters.len()).unwrap_or(u32::MAX);
+        let replicas = self.shared.store.health().replicas();
+        book.calls += 1;
+        let mut wish = LeaseWish { number: book.calls, call: errand.name(), ..LeaseWish::under(plan) };
+        wish.is_urgent = waiting > 0 || errand == Errand::Acquire;
+        let quota = plan.quota();
+        let period = quota.map_or(0, |(_, period)| period.number());
+
+        self.reckon(book);
+        if errand == Errand::GiveBack {
+            let (of, cells) = self.cells.drain();
+            book.pace.had = 0;
+            let back = if of == period { cells } else { 0 };
+            if let Some((_, period)) = quota {
+                book.quota.give_back(period, back, counts.quota());
+            }
+            wish.given_back = back;
+            self.shared.counters.returned.inc_by(back.into());
+            self.shared.counters.void.inc_by((cells - back).into());
+        }
+        wish.quota = quota.map(|(most, period)| book.quota.wish(most, period, counts.quota()));
+        if errand == Errand::Acquire {
+            let left = quota.map_or(u32::MAX, |(most, _)| book.quota.left(most));
+            let most = (wish.burst / 10).min(left / 100) / replicas;
+            let has = self.cells.count(period);
+            let ahead = book.pace.ahead(now, waiting, most);
+            wish.cells = (waiting + ahead).saturating_sub(has);
+            wish.needed = waiting.saturating_sub(has).min(wish.cells);
+        }
+
+        let spare = self.spare_places(counts, &wish, replicas, errand);
+        self.spare.store(spare, Ordering::Relaxed);
+        let newcomers = u32::try_from(waiters.iter().filter(|waiter| waiter.needs_place).count()).unwrap_or(u32::MAX);
+        let queued = if errand == Errand::Acquire { counts.concurrency.queued() } else { 0 };
+        let (held, free) = counts.concurrency.hold(newcomers + queued + spare);
+        (wish.held, wish.places) = (held, (newcomers + queued + spare).saturating_sub(free));
+        wish.places_needed = newcomers.saturating_sub(free);
+
+        (wish.known, wish.debt) = book.loss.debt(now, self.until_whole(now), self.shared.parts());
+        wish.taken_alone = book.loss.taken;
+        book.renewed = now;
+        wish
+    }
+
+    /// Where there are many places, some are kept for whoever comes next.
+    fn spare_places(&self, counts: &AllowanceCounts, wish: &LeaseWish, replicas: u32, errand: Errand) -> u32 {
+        let most = wish.concurrent / 10 / replicas;
+        match errand {
+            Errand::GiveBack => 0,
+            Errand::Release | Errand::Renew => self.spare.load(Ordering::Relaxed).min(most),
+            Errand::Acquire => most.min((counts.concurrency.in_flight() / 2).max(4)),
+        }
+    }
+
+    /// Takes what the store has granted, and tells those who wait.
+    fn settle(
+        &self,
+        counts: &Arc<AllowanceCounts>,
+        wish: &LeaseWish,
+        grant: Option<LeaseGrant>,
+        waiters: Vec<LeaseWaiter>,
+    ) {
+        // Dropped when the book is closed: who drops a permit looks into it.
+        let mut unwanted = Vec::new();
+        let mut book = self.book();
+        let is_last = book.call.is_some_and(|(number, _)| number == wish.number);
+        if is_last {
+            (book.call, book.asked) = (None, 0);
+        }
+        // Those who wait find out by themselves that nobody answers.
+        let Some(grant) = grant else { return };
+        let now = self.shared.now();
+        let period = wish.quota.map_or(0, |quota| quota.period.number());
+        let one = nanos(wish.period).saturating_mul(self.shared.parts().into());
+        let whole_at = book.loss.settle(wish.taken_alone, now + nanos(grant.whole), one);
+        self.whole_at.store(whole_at, Ordering::Relaxed);
+        if let (Some(quota), Some(plan)) = (&wish.quota, book.plan.clone()) {
+            book.quota.learn(quota, &grant, is_last, counts.quota());
+            plan.note_charge();
+        }
+        book.note_refusal(now, &grant);
+        self.reckon(&mut book);
+        self.shared.counters.granted.inc_by(grant.cells.into());
+        let void = self.cells.add(period, grant.cells);
+        self.shared.counters.void.inc_by(void.into());
+        book.pace.had = self.cells.count(period);
+        if is_last {
+            counts.concurrency.grant(wish.held + grant.places);
+        }
+        let mut late = Vec::new();
+        for waiter in waiters {
+            if let Some(waiter) = self.tell(counts, period, waiter, grant.shortage, &mut unwanted) {
+                late.push(waiter);
+            }
+        }
+        counts.concurrency.hand_over_granted();
+        // What they were to have, others took before them.
+        late.append(&mut book.waiters);
+        book.waiters = late;
+        self.low.store(book.pace.low(), Ordering::Relaxed);
+        if self.is_free(&book) {
+            if !book.waiters.is_empty() {
+                self.send(counts, &mut book, Errand::Acquire);
+            } else if self.spare.load(Ordering::Relaxed) == 0 && counts.concurrency.free() > 0 {
+                self.send(counts, &mut book, Errand::Release);
+            }
+        }
+        drop(book);
+        drop(unwanted);
+    }
+
+    /// Tells one who waits, who is given back if there is nothing to tell.
+    fn tell(
+        &self,
+        counts: &Arc<AllowanceCounts>,
+        period: u32,
+        waiter: LeaseWaiter,
+        shortage: Option<Shortage>,
+        unwanted: &mut Vec<LeaseAnswer>,
+    ) -> Option<LeaseWaiter> {
+        if waiter.answer.is_closed() {
+            return None;
+        }
+        let permit = if waiter.needs_place { ConcurrencyLimit::enter_granted(counts) } else { None };
+        let answer = if waiter.needs_place && permit.is_none() {
+            match shortage {
+                Some(shortage) => LeaseAnswer::Refused(shortage),
+                None if counts.concurrency.queued() > 0 => LeaseAnswer::Refused(Shortage::Places),
+                None => return Some(waiter),
+            }
+        } else if self.cells.take(period).is_some() {
+            LeaseAnswer::Admitted(permit)
+        } else {
+            unwanted.extend(permit.map(|permit| LeaseAnswer::Admitted(Some(permit))));
+            match shortage {
+                Some(shortage) => LeaseAnswer::Refused(shortage),
+                None => return Some(waiter),
+            }
+        };
+        if let Err(answer) = waiter.answer.send(answer) {
+            if matches!(answer, LeaseAnswer::Admitted(_)) {
+                self.cells.add(period, 1);
+            }
+            unwanted.push(answer);
+        }
+        None
+    }
+
+    /// Counts the cells that were taken.
+    pub(super) fn reckon(&self, book: &mut LeaseBook) {
+        let used = book.pace.look(self.cells.all().1);
+        self.shared.counters.used.inc_by(used.into());
+    }
+
+    /// A panic under the lock leaves numbers that the next answer puts right.
+    pub(super) fn book(&self) -> MutexGuard<'_, LeaseBook> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place and a cell that are there. Who has a place only may ask for a cell.
+    pub(super) fn enter(&self, counts: &Arc<AllowanceCounts>, period: u32) -> (Option<Permit>, bool) {
+        let permit = ConcurrencyLimit::enter_granted(counts);
+        let has_cell = permit.is_some() && self.take_cell(counts, period);
+        (permit, has_cell)
+    }
+}

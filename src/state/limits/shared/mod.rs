@@ -1,0 +1,100 @@
+//! Limits of callers that several replicas serve: what there is is in the store, and each replica has a lease of it.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`admit`] | what a request does: takes from the lease, asks the store, waits for a place, or is told no |
+//! | [`lease`], [`cells`], [`book`] | what a caller has on this replica, and what is known of it |
+//! | [`wish`] | one call of `lease.lua`, which grants of rate, quota and places at once |
+//! | [`alone`] | this replica's part of the limits, while the store is lost |
+//! | [`tending`] | what nobody uses goes back; what is held is said again before the store forgets it |
+//! | [`caller`] | names in the store |
+//!
+//! What a replica holds was charged when it was granted: so whatever happens, no more is admitted than the limits say. It
+//! asks for as much as it uses in a quarter of a second, a tenth of the burst by replicas at most, and gives back what it
+//! does not use; so little is refused that the limits would allow.
+
+mod admit;
+mod alone;
+mod book;
+mod caller;
+mod cells;
+mod lease;
+mod tending;
+mod wish;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use prometheus::IntCounter;
+use redis::Script;
+
+pub(super) use caller::CallerTag;
+pub(super) use lease::Lease;
+
+use self::book::{LeaseBook, nanos};
+use super::allowance::AllowanceCounts;
+use crate::config::RatesOnLoss;
+use crate::state::valkey::SharedStore;
+
+/// See the module. One for the process.
+#[derive(Debug)]
+pub(crate) struct SharedLimits {
+    store: Arc<SharedStore>,
+    script: Script,
+    started: Instant,
+    /// Callers of whom the store is told, now and then.
+    active: Mutex<Vec<Arc<AllowanceCounts>>>,
+    counters: CellCounters,
+}
+
+/// By what became of cells.
+#[derive(Debug)]
+struct CellCounters {
+    granted: IntCounter,
+    used: IntCounter,
+    returned: IntCounter,
+    void: IntCounter,
+    local: IntCounter,
+}
+
+impl SharedLimits {
+    /// Begins to look after leases.
+    pub(crate) fn start(store: &Arc<SharedStore>) -> Arc<Self> {
+        let cells = |result| store.metrics.cells.with_label_values(&[result]);
+        let limits = Arc::new(Self {
+            store: Arc::clone(store),
+            script: Script::new(include_str!("lease.lua")),
+            started: Instant::now(),
+            active: Mutex::default(),
+            counters: CellCounters {
+                granted: cells("granted"),
+                used: cells("used"),
+                returned: cells("returned"),
+                void: cells("void"),
+                local: cells("local"),
+            },
+        });
+        tending::begin(&limits);
+        limits
+    }
+
+    /// Nanoseconds since the start.
+    fn now(&self) -> u64 {
+        nanos(self.started.elapsed())
+    }
+
+    /// By how many limits are divided while the store is lost.
+    fn parts(&self) -> u32 {
+        match self.store.on_loss.rates {
+            RatesOnLoss::Share | RatesOnLoss::Refuse => self.store.health().replicas(),
+            RatesOnLoss::Allow => 1,
+        }
+    }
+
+    /// Whoever has something that the store should know of.
+    fn look_after(&self, counts: &Arc<AllowanceCounts>, book: &mut LeaseBook) {
+        if !std::mem::replace(&mut book.is_active, true) {
+            self.active.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(counts));
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Looks after leases: what nobody uses goes back, what is held is said again, what is owed is told.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::SharedLimits;
+use super::book::nanos;
+use super::lease::{Errand, Lease};
+use crate::state::limits::allowance::AllowanceCounts;
+
+/// Between two looks.
+const EVERY: Duration = Duration::from_millis(100);
+/// Looks without a cell taken: then all of them go back.
+const IDLE: u8 = 3;
+/// Places that are held are said again so often: the store forgets them after some more.
+const RENEW: Duration = Duration::from_secs(3);
+
+pub(super) fn begin(limits: &Arc<SharedLimits>) {
+    let limits = Arc::clone(limits);
+    let store = Arc::clone(&limits.store);
+    store.submit(|calls| async move {
+        let health = limits.store.health();
+        let (mut jumps, mut was_heard) = (health.clock().jumps(), true);
+        loop {
+            let ends = tokio::time::timeout(EVERY, calls.closed()).await.is_ok();
+            let (now, is_heard) = (health.clock().jumps(), health.is_heard());
+            // A clock that was set, or a new beginning, may have made the store forget.
+            let forgets = std::mem::replace(&mut jumps, now) != now || (is_heard && !was_heard);
+            was_heard = is_heard;
+            look(&limits, forgets, ends);
+            if ends {
+                return wait_for_answers(&limits).await;
+            }
+        }
+    });
+}
+
+fn look(limits: &SharedLimits, renew: bool, ends: bool) {
+    let active = std::mem::take(&mut *limits.active.lock().unwrap_or_else(PoisonError::into_inner));
+    let kept: Vec<_> = active
+        .into_iter()
+        .filter(|counts| counts.lease().is_some_and(|lease| lease.tend(counts, renew, ends)))
+        .collect();
+    limits.active.lock().unwrap_or_else(PoisonError::into_inner).extend(kept);
+}
+
+/// At the end: until all has been given back, or the store's patience ends.
+async fn wait_for_answers(limits: &SharedLimits) {
+    while limits.store.health().is_heard() && !limits.active.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        look(limits, false, true);
+    }
+}
+
+impl Lease {
+    /// Whether it must be looked at again.
+    fn tend(&self, counts: &Arc<AllowanceCounts>, renew: bool, ends: bool) -> bool {
+        let mut book = self.book();
+        if !self.is_free(&book) {
+            return true;
+        }
+        let period = book.plan.as_ref().and_then(|plan| plan.quota()).map_or(0, |(_, period)| period.number());
+        let (of, cells) = self.cells.all();
+        if cells > 0 && of != period {
+            // Their day or month is over.
+            let (_, cells) = self.cells.drain();
+            book.pace.had = 0;
+            self.shared.counters.void.inc_by(cells.into());
+        }
+        let had = book.pace.had;
+        self.reckon(&mut book);
+        let cells = self.cells.all().1;
+        book.idle = if cells == had { book.idle.saturating_add(1) } else { 0 };
+        let is_idle = ends || book.idle >= IDLE;
+        let (in_flight, free) = (counts.concurrency.in_flight(), counts.concurrency.free());
+        let is_owed = book.loss.is_owed || book.quota.is_owed();
+        let now = self.shared.now();
+        let is_due = renew || now.saturating_sub(book.renewed) >= nanos(RENEW);
+        let errand = if is_idle && (cells > 0 || free > 0) {
+            Some(Errand::GiveBack)
+        } else if free > self.spare.load(Ordering::Relaxed) {
+            Some(Errand::Release)
+        } else if is_owed || (is_due && in_flight + free + cells > 0) || (renew && book.quota.is_known()) {
+            Some(Errand::Renew)
+        } else {
+            None
+        };
+        match errand {
+            Some(errand) if self.shared.store.health().is_heard() => {
+                self.send(counts, &mut book, errand);
+                true
+            }
+            Some(_) => true,
+            None => {
+                let is_needed = cells > 0 || (in_flight + free > 0 && !ends);
+                book.is_active = is_needed;
+                is_needed
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! One call of the script: what is asked for, and what is granted.
+
+use std::time::Duration;
+
+use super::SharedLimits;
+use super::caller::CallerTag;
+use crate::state::limits::plan::PlanLimits;
+use crate::state::limits::quota::Period;
+use crate::state::limits::rate::whole_seconds;
+use crate::state::valkey::{CallFailed, Calls, Lane};
+
+/// Places of a replica that says nothing any more are free after so long.
+const LIFE: Duration = Duration::from_secs(10);
+/// A count is kept for so long after its day or month.
+const KEPT: u64 = 86_400;
+
+/// What is asked for. All of it is done at once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LeaseWish {
+    /// Tells one call of a caller from another.
+    pub(super) number: u64,
+    /// As the metric calls it.
+    pub(super) call: &'static str,
+    /// Requests wait for it.
+    pub(super) is_urgent: bool,
+    /// Time of one cell, and how many there are at most.
+    pub(super) period: Duration,
+    pub(super) burst: u32,
+    pub(super) cells: u32,
+    /// How many of them requests wait for.
+    pub(super) needed: u32,
+    pub(super) given_back: u32,
+    /// Until the bucket is whole, as far as is known here, in nanoseconds.
+    pub(super) known: u64,
+    /// Nanoseconds that are owed to the bucket.
+    pub(super) debt: u64,
+    /// Requests that had been admitted without the store by then.
+    pub(super) taken_alone: u64,
+    pub(super) quota: Option<QuotaWish>,
+    pub(super) concurrent: u32,
+    /// Places that are held, whatever the store believes.
+    pub(super) held: u32,
+    pub(super) places: u32,
+    pub(super) places_needed: u32,
+}
+
+/// What is known of the count of a day or month.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct QuotaWish {
+    pub(super) most: u32,
+    pub(super) period: Period,
+    /// What this replica has counted.
+    pub(super) own: u32,
+    /// How much of that is in the whole count.
+    pub(super) said: u32,
+    pub(super) total: u32,
+    /// When the whole count began, by the store's clock; 0: it is from elsewhere.
+    pub(super) born: u64,
+}
+
+/// Why less was granted than requests wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shortage {
+    /// Whole seconds until the next cell, at least 1.
+    Rate {
+        retry_after: u64,
+    },
+    Quota,
+    Places,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LeaseGrant {
+    pub(super) cells: u32,
+    pub(super) shortage: Option<Shortage>,
+    /// Until there is another cell.
+    pub(super) wait: Duration,
+    /// Until the bucket is whole.
+    pub(super) whole: Duration,
+    /// The whole count of the period, and when it began.
+    pub(super) total: u32,
+    pub(super) born: u64,
+    pub(super) places: u32,
+}
+
+impl LeaseWish {
+    /// With nothing but what the plan says.
+    pub(super) fn under(plan: &PlanLimits) -> Self {
+        Self {
+            period: plan.limiter.period,
+            burst: plan.plan.burst.get(),
+            concurrent: plan.plan.concurrent.get(),
+            ..Self::default()
+        }
+    }
+
+    /// Asks the store.
+    ///
+    /// # Errors
+    /// It gives no answer.
+    pub(super) async fn ask(
+        &self,
+        shared: &SharedLimits,
+        calls: &Calls,
+        caller: CallerTag,
+    ) -> Result<LeaseGrant, CallFailed> {
+        let lane = if self.is_urgent { Lane::Front } else { Lane::Background };
+        let store = &shared.store;
+        let quota = self.quota;
+        let period = quota.map_or(0, |quota| quota.period.number());
+        let mut script = shared.script.prepare_invoke();
+        for what in ["rate", &format!("quota:{period}"), "places"] {
+            script.key(caller.name(&store.prefix, what));
+        }
+        script.arg(&*store.replica).arg(store.health().clock().expected());
+        script
+            .arg(self.period.as_secs_f64() * 1e6)
+            .arg(self.burst)
+            .arg(self.cells)
+            .arg(self.needed)
+            .arg(self.given_back);
+        script.arg(self.known / 1000).arg(self.debt / 1000);
+        script.arg(quota.map_or(0, |quota| quota.most));
+        script.arg(quota.map_or(0, |quota| quota.period.left + KEPT));
+        script.arg(quota.map_or(0, |quota| quota.own)).arg(quota.map_or(0, |quota| quota.said));
+        script.arg(quota.map_or(0, |quota| quota.total)).arg(quota.map_or(0, |quota| quota.born));
+        script.arg(self.concurrent).arg(self.held).arg(self.places).arg(self.places_needed);
+        script.arg(u64::try_from(LIFE.as_millis()).unwrap_or_default());
+        let answer: (u32, u8, u64, u64, u32, u64, u32) = calls.run(lane, self.call, &script).await?;
+        let (granted, reason, wait, whole, total, born, places) = answer;
+        let wait = Duration::from_micros(wait);
+        let shortage = match reason {
+            1 => Some(Shortage::Rate { retry_after: whole_seconds(wait).max(1) }),
+            2 => Some(Shortage::Quota),
+            3 => Some(Shortage::Places),
+            _ => None,
+        };
+        Ok(LeaseGrant { cells: granted, shortage, wait, whole: Duration::from_micros(whole), total, born, places })
+    }
+}
