@@ -160,6 +160,8 @@ for (const flow of ['support', 'agent'])
     await ask(page, '[[words=25]] [[delay=60]]')
     const seen = await watched(page, 'w24')
     assert(seen.size >= 4, `the answer came in ${seen.size} steps`)
+    // The last word is not yet the end, and a chat has one stream at a time.
+    await page.locator('#stop').waitFor({ state: 'hidden' })
     const again = nonce()
     await ask(page, `Please repeat ${again}`)
     await bubble(page, again).waitFor({ timeout: 15000 })
@@ -306,6 +308,8 @@ for (const name of ['Node', 'Python'])
       if (text.includes('w24')) break
     }
     assert(seen.size >= 4, `the answer came in ${seen.size} steps`)
+    // The last word is not yet the end, and a chat has one stream at a time.
+    await page.locator('#stop').waitFor({ state: 'hidden' })
     const again = nonce()
     await askAccount(page, `Please repeat ${again}`)
     await page.locator('.answer').filter({ hasText: again }).waitFor({ timeout: 15000 })
