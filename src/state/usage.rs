@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`counter`] | what was used since it was last drained, as the requests of one policy find it |
 //! | [`book`] | days and months |
-//! | [`file`] | the book on disk |
+//! | [`mod@file`] | the book on disk |
 //!
 //! A request adds to one counter: no lock, and nothing is allocated but once for each key and chatflow that come
 //! together. Once a second the counters are drained, and what was in them is told to whoever keeps it. Two processes

@@ -1,7 +1,7 @@
 //! Flows of the second generation, Agentflow V2: nodes run one after the other along the edges, on a state and a
 //! history that they share.
 //!
-//! [`nodes`] knows every kind of node: a type that implements [`step::Kind`], one file a family. [`compile`] makes an
+//! [`nodes`] knows every kind of node: a type that implements [`step::StepKind`], one file a family. [`mod@compile`] makes an
 //! [`Agentflow`] of an export, [`walk`] runs it and tells clients of each step, and [`values`] is what `{{...}}` in its
 //! texts stands for. [`executions`] keeps runs that wait for their user, as [`written`] writes them, and
 //! [`shown`] says what clients see of it all.

@@ -62,7 +62,7 @@ pub(super) struct StepContext<'a> {
     pub(super) is_last: bool,
     /// What the user answered, if the run waited here for it.
     pub(super) answer: Option<&'a Value>,
-    /// How far it came before it failed, for when the user answers again; as what it [waits](Then::Wait) for.
+    /// How far it came before it failed, for when the user answers again; as what it [waits](NextStep::Wait) for.
     pub(super) progress: &'a Cell<Option<Value>>,
 }
 

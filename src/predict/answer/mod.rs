@@ -1,5 +1,5 @@
-//! What a client sees of an answer: the fields and events that its chatflow shows ([`screen`]), in the shape that it asks
-//! for ([`renderer`]), with the client's own ids in place of Flowise's ([`rename`]).
+//! What a client sees of an answer: the fields and events that its chatflow shows ([`filter`]), in the shape that it asks
+//! for ([`mod@renderer`]), with the client's own ids in place of Flowise's ([`rename`]).
 //!
 //! Who answers with values gives [fields](AnswerFields), or tells [events](AnswerEvent) to an [`EventWriter`]. Bytes of Flowise's
 //! are looked into only as far as they are to be changed.

@@ -69,7 +69,7 @@ impl<'de> MapAccess<'de> for NodeMap<'_, '_> {
     }
 }
 
-/// The members of an [`At`]: line, column, field, value; of a [`Located`](super::Located) all but the field.
+/// The members of an [`At`]: line, column, field, value; of a [`Located`](crate::config::yaml::Located) all but the field.
 pub(super) struct LocatedMembers<'a, 'r> {
     pub(super) reader: NodeDeserializer<'a, 'r>,
     pub(super) next: Member,
