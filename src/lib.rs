@@ -20,6 +20,7 @@
 //! | `wire` | bodies, refusals, header policy, addresses |
 //! | `client` | HTTP/1.1 as a client: connections, pool, TLS, time limits |
 //! | [`config`], `telemetry` | settings; logs and metrics |
+//! | `percent` | percent-encoding, taken off |
 //! | `uuid` | ids as Flowise gives them out |
 //!
 //! Invariants: a request sees one snapshot; nothing on the way of a plain answer to a request with a secret
@@ -36,6 +37,7 @@ mod engine;
 #[cfg(test)]
 mod fuzzing;
 pub mod keys;
+mod percent;
 mod policy;
 mod predict;
 mod redact;

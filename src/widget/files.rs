@@ -5,6 +5,7 @@ use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
 
+use crate::percent::{self, PercentError};
 use crate::predict::files::check_name;
 use crate::predict::session::LONGEST_ID;
 use crate::wire::refusal::{Refusal, Rule};
@@ -64,21 +65,12 @@ pub(crate) fn chat_id(id: String) -> Result<String, Refusal> {
 
 /// Percent-encoding, taken off once.
 fn decoded(text: &str) -> Result<String, Refusal> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut digit =
-            || rest.next().and_then(|byte| char::from(byte).to_digit(16)).and_then(|digit| u8::try_from(digit).ok());
-        match (digit(), digit()) {
-            (Some(high), Some(low)) => bytes.push(high << 4 | low),
-            _ => return Err(Rule::Encoding.refuse("The path or query is not encoded as URLs are.")),
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| Rule::Encoding.refuse("The path or query is not UTF-8."))
+    percent::decoded(text).map_err(|error| {
+        Rule::Encoding.refuse(match error {
+            PercentError::Digits => "The path or query is not encoded as URLs are.",
+            PercentError::Utf8 => "The path or query is not UTF-8.",
+        })
+    })
 }
 
 /// Says what a file is by its name, for saving only: nothing in it may act in the gateway's own origin.

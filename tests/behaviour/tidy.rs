@@ -91,7 +91,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("widget", &["predict", "wire::json", "wire::refusal", "uuid"]),
+    ("widget", &["predict", "wire::json", "wire::refusal", "percent", "uuid"]),
     // A policy and the state that its requests need: the only place that knows both.
     ("snapshot", &["policy", "upstream::target", "state", "config", "telemetry"]),
     // Made of files, and of nothing that is counted or running: of the state it knows where flows find connections, and
@@ -159,10 +159,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("wire", &["redact"]),
     // Knows every secret of the configuration.
     ("redact", &["config", "uuid"]),
-    ("config", &["uuid"]),
+    ("config", &["percent", "uuid"]),
     // Stands by itself, for whoever calls somebody over HTTP.
     ("client", &[]),
     // What an id looks like.
+    ("percent", &[]),
     ("uuid", &[]),
 ];
 

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::address::{digits, split_port};
 use crate::config::{Secret, ValkeyServer};
+use crate::percent;
 
 const PORT: u16 = 6379;
 
@@ -89,18 +90,7 @@ fn credentials(text: &str) -> Result<(Option<String>, Option<Secret>), ValkeyUrl
 }
 
 fn decoded(text: &str) -> Result<String, ValkeyUrlError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
-        let (Some(high), Some(low)) = (digit(), digit()) else { return Err(ValkeyUrlError::Encoding) };
-        bytes.push(u8::try_from(high * 16 + low).unwrap_or_default());
-    }
-    String::from_utf8(bytes).map_err(|_| ValkeyUrlError::Encoding)
+    percent::decoded(text).map_err(|_| ValkeyUrlError::Encoding)
 }
 
 #[cfg(test)]
