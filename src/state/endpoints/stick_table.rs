@@ -1,8 +1,10 @@
 //! Where chats were answered last, so that they go on there.
 //!
 //! A table of fixed size, of which a request reads one word and seldom writes it. A chat that finds its place taken by
-//! another one pushes it out; who is not in the table goes where the hash of its id says.
+//! another one pushes it out; who is not in the table goes where the hash of its id says. Most upstreams have one server, and
+//! then no table.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Chats that are remembered at most, each with 8 bytes.
@@ -11,15 +13,10 @@ const PLACES: usize = 1 << 15;
 const PEER_BITS: u32 = 16;
 
 /// See the module.
+#[derive(Default)]
 pub(crate) struct StickTable {
-    /// 0: free.
-    words: Box<[AtomicU64]>,
-}
-
-impl Default for StickTable {
-    fn default() -> Self {
-        Self { words: std::iter::repeat_with(AtomicU64::default).take(PLACES).collect() }
-    }
+    /// 0: free. Made for the first chat that is remembered.
+    words: OnceLock<Box<[AtomicU64]>>,
 }
 
 impl std::fmt::Debug for StickTable {
@@ -31,21 +28,25 @@ impl std::fmt::Debug for StickTable {
 impl StickTable {
     /// Whether that chat was last sent to that peer.
     pub(crate) fn is_at(&self, chat: u64, peer: u64) -> bool {
-        self.place(chat).is_some_and(|place| place.load(Ordering::Relaxed) == word(chat, peer))
+        self.words
+            .get()
+            .and_then(|words| place(words, chat))
+            .is_some_and(|place| place.load(Ordering::Relaxed) == word(chat, peer))
     }
 
     pub(crate) fn remember(&self, chat: u64, peer: u64) {
         let word = word(chat, peer);
-        if let Some(place) = self.place(chat)
+        let words = self.words.get_or_init(|| std::iter::repeat_with(AtomicU64::default).take(PLACES).collect());
+        if let Some(place) = place(words, chat)
             && place.load(Ordering::Relaxed) != word
         {
             place.store(word, Ordering::Relaxed);
         }
     }
+}
 
-    fn place(&self, chat: u64) -> Option<&AtomicU64> {
-        self.words.get(usize::try_from(chat % PLACES as u64).ok()?)
-    }
+fn place(words: &[AtomicU64], chat: u64) -> Option<&AtomicU64> {
+    words.get(usize::try_from(chat % PLACES as u64).ok()?)
 }
 
 /// Of the chat, the bits that its place does not tell.
