@@ -17,9 +17,9 @@ pub(super) const USUAL_REST: Duration = Duration::from_millis(2500);
 const LONGEST_REST: Duration = Duration::from_secs(30);
 /// Idle connections to one peer.
 const MOST_IDLE: usize = 512;
-/// Where connections are kept open, one that was given back so shortly before is used without a look: a busy worker has
-/// just heard from its sockets, and a look costs a system call.
-const JUST_USED: Duration = Duration::from_micros(100);
+/// Where connections are kept open, one that was given back so shortly before is used without a look, which is a system
+/// call: an end that came before the events that the worker is busy with is known, and that it came since is unlikely.
+const JUST_USED: Duration = Duration::from_millis(5);
 /// A connection that is open so long after an answer was not closed behind it.
 const TELLING_REST: Duration = Duration::from_millis(20);
 /// As long, at a peer that was seen to close: whatever delays it there.
