@@ -152,6 +152,7 @@ impl Lease {
             if let Some(lease) = counts.lease() {
                 lease.settle(&counts, &wish, grant, waiters);
             }
+            shared.answered.notify_one();
         });
         if !sent {
             book.call = None;

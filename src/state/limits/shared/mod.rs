@@ -28,6 +28,7 @@ use std::time::Instant;
 
 use prometheus::IntCounter;
 use redis::Script;
+use tokio::sync::Notify;
 
 pub(super) use caller::CallerTag;
 pub(super) use lease::Lease;
@@ -45,6 +46,8 @@ pub(crate) struct SharedLimits {
     started: Instant,
     /// Callers of whom the store is told, now and then.
     active: Mutex<Vec<Arc<AllowanceCounts>>>,
+    /// A call has ended.
+    answered: Notify,
     counters: CellCounters,
 }
 
@@ -67,6 +70,7 @@ impl SharedLimits {
             script: Script::new(include_str!("lease.lua")),
             started: Instant::now(),
             active: Mutex::default(),
+            answered: Notify::new(),
             counters: CellCounters {
                 granted: cells("granted"),
                 used: cells("used"),

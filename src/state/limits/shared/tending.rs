@@ -45,10 +45,11 @@ fn look(limits: &SharedLimits, renew: bool, ends: bool) {
     limits.active.lock().unwrap_or_else(PoisonError::into_inner).extend(kept);
 }
 
-/// At the end: until all has been given back, or the store's patience ends.
+/// At the end: until all has been given back, or the store's patience ends. Whoever is looked after by then waits for a
+/// call, which ends in an answer or in the loss of the store.
 async fn wait_for_answers(limits: &SharedLimits) {
     while limits.store.health().is_heard() && !limits.active.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        limits.answered.notified().await;
         look(limits, false, true);
     }
 }
