@@ -2,7 +2,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`counter`] | what was used since it was last drained, as the requests of one policy find it |
+//! | [`counter`], [`sparse`] | what was used since it was last drained, as the requests of one policy find it |
 //! | [`book`] | days and months |
 //! | [`mod@file`] | the book on disk |
 //!
@@ -13,6 +13,7 @@
 mod book;
 mod counter;
 mod file;
+mod sparse;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,9 +1,10 @@
 //! What was used since somebody last asked, by key and chatflow.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use super::book::UsageTotals;
+use super::sparse::SparseTable;
 use super::{ANONYMOUS, KnownCounters, NO_CHATFLOW};
 use crate::config::QuotaPeriod;
 use crate::keys::KeyStore;
@@ -61,16 +62,16 @@ pub(crate) struct BoundUsage {
     known: Arc<KnownCounters>,
     keys: Arc<KeyStore>,
     chatflows: Box<[Arc<str>]>,
-    /// Of the key with the same index, and of whoever has none; filled as they come.
-    rows: Box<[OnceLock<CounterRow>]>,
+    /// Of the key with the same index, and of whoever has none.
+    rows: SparseTable<CounterRow>,
 }
 
 /// Of the chatflow with the same index, and of what is none.
-type CounterRow = Box<[OnceLock<Arc<UsageCounter>>]>;
+type CounterRow = SparseTable<Arc<UsageCounter>>;
 
 impl BoundUsage {
     pub(super) fn new(known: Arc<KnownCounters>, keys: Arc<KeyStore>, chatflows: Box<[Arc<str>]>) -> Self {
-        let rows = (0..=keys.keys().len()).map(|_| OnceLock::new()).collect();
+        let rows = SparseTable::new(keys.keys().len() + 1);
         Self { known, keys, chatflows, rows }
     }
 
@@ -78,12 +79,9 @@ impl BoundUsage {
     pub(crate) fn count(&self, key: Option<u32>, chatflow: Option<u32>, used: UsageTotals) {
         let place = |index: Option<u32>, most: usize| index.map_or(most, |index| (index as usize).min(most));
         let (key, chatflow) = (place(key, self.keys.keys().len()), place(chatflow, self.chatflows.len()));
-        let row = self
-            .rows
-            .get(key)
-            .map(|row| row.get_or_init(|| (0..=self.chatflows.len()).map(|_| OnceLock::new()).collect()));
-        if let Some(counter) = row.and_then(|row| row.get(chatflow)) {
-            counter.get_or_init(|| self.find(key, chatflow)).count(used);
+        let row = self.rows.get_or_init(key, || SparseTable::new(self.chatflows.len() + 1));
+        if let Some(counter) = row.and_then(|row| row.get_or_init(chatflow, || self.find(key, chatflow))) {
+            counter.count(used);
         }
     }
 
