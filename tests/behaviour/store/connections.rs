@@ -50,7 +50,9 @@ fn a_store_that_is_gone_is_told_once_and_found_again() {
         assert_eq!(ask(&gateway, crate::harness::KEY).status, 200);
         store.launch();
         gateway.wait_metric(UP, 1.0);
-        assert_eq!((told(&gateway, "the store is lost"), told(&gateway, "the store is back")), (round, round));
+        wait_for("a line of each", || {
+            ((told(&gateway, "the store is lost"), told(&gateway, "the store is back")) == (round, round)).then_some(())
+        });
     }
 }
 
