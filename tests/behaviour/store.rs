@@ -14,6 +14,7 @@ use crate::rate_limits::ask;
 mod connections;
 mod limits;
 mod loss;
+mod tokens;
 
 pub(crate) const UP: &str = "flowgate_state_up";
 pub(crate) const LOST: &str = "flowgate_state_mode{mode=\"lost\"}";

@@ -45,6 +45,10 @@ impl AllowanceCounts {
     pub(super) fn quota(&self) -> &QuotaCounter {
         &self.quota
     }
+
+    pub(super) fn tokens(&self) -> &QuotaCounter {
+        &self.tokens
+    }
 }
 
 /// What is counted in a day or month.
@@ -220,10 +224,14 @@ impl Allowance {
 
     /// Charges tokens that a request has taken: once they are more than the plan allows, the next one is refused.
     pub(crate) fn spend(&self, tokens: u64) {
-        if let Some((_, period)) = self.plan.tokens().filter(|_| tokens > 0) {
-            self.used.counts.tokens.add(u32::try_from(tokens).unwrap_or(u32::MAX), period);
-            self.plan.note_charge();
+        let Some((_, period)) = self.plan.tokens().filter(|_| tokens > 0) else { return };
+        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+        let counts = &self.used.counts;
+        match (&self.plan.shared, counts.lease()) {
+            (Some(_), Some(lease)) => lease.spend(counts, &self.plan, tokens, period),
+            _ => counts.tokens.add(tokens, period),
         }
+        self.plan.note_charge();
     }
 }
 

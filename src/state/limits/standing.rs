@@ -21,22 +21,36 @@ pub(crate) struct Standing {
 }
 
 impl Allowance {
-    /// Later: the counts are elsewhere.
+    /// Later: the store is asked what other replicas have used, for as long as a request may wait for it.
     pub(crate) fn look(&self) -> MaybeLater<Standing> {
+        let counts = &self.used.counts;
+        let (Some(shared), Some(lease)) = (&self.plan.shared, counts.lease()) else {
+            return MaybeLater::Now(self.standing());
+        };
+        let Some(heard) = lease.look(counts, &self.plan) else { return MaybeLater::Now(self.standing()) };
+        let (this, patience) = (self.clone(), shared.patience());
+        MaybeLater::Later(Box::pin(async move {
+            // What is known here is told otherwise.
+            let _ = tokio::time::timeout(patience, heard).await;
+            this.standing()
+        }))
+    }
+
+    fn standing(&self) -> Standing {
         let (limits, plan) = (&self.plan, &self.plan.plan);
         let (rate, quota) = match self.used.counts.lease() {
             Some(lease) if limits.shared.is_some() => self.look_shared(lease),
             _ => (limits.limiter.look(&self.used.bucket), self.quota_left()),
         };
         let (remaining, reset) = limits.rate(rate);
-        MaybeLater::Now(Standing {
+        Standing {
             plan: Arc::clone(&plan.name),
             requests: plan.requests,
             remaining,
             reset,
             quota: plan.quota.zip(quota),
             tokens: plan.tokens.zip(self.tokens_left()),
-        })
+        }
     }
 }
 

@@ -31,9 +31,8 @@ impl Allowance {
     ) -> MaybeLater<AdmitTurn> {
         let counts = &self.used.counts;
         let quota = self.plan.quota();
-        // Counted by each replica for itself.
-        if let Some(Left { remaining: 0, reset }) = self.tokens_left() {
-            let exceeded = Exceeded::Tokens { retry_after: reset };
+        if let Some(exceeded) = self.tokens_used_up() {
+            lease.remind(counts, &self.plan);
             return decided(Err(exceeded), self.shared_state(lease, quota, Some(exceeded)));
         }
         let (permit, has_cell) = lease.enter(counts, number(quota));
@@ -83,6 +82,9 @@ impl Allowance {
         let exceeded = match shortage {
             Shortage::Rate { retry_after } => Exceeded::Rate { retry_after },
             Shortage::Quota => Exceeded::Quota { retry_after: quota.map_or(1, |(_, period)| period.left) },
+            Shortage::Tokens => {
+                Exceeded::Tokens { retry_after: self.plan.tokens().map_or(1, |(_, period)| period.left) }
+            }
             Shortage::Places => match self.queue_shared() {
                 Queueing::Entered(permit) => {
                     return AdmitTurn::Queued(Box::pin(self.clone().with_place(Ok(permit))));
@@ -92,6 +94,12 @@ impl Allowance {
             },
         };
         AdmitTurn::Decided((Err(exceeded), self.shared_state(lease, quota, Some(exceeded))))
+    }
+
+    /// All tokens are spent, by whatever replica, as far as is known here.
+    fn tokens_used_up(&self) -> Option<Exceeded> {
+        let left = self.tokens_left().filter(|left| left.remaining == 0)?;
+        Some(Exceeded::Tokens { retry_after: left.reset })
     }
 
     fn queue_shared(&self) -> Queueing {
@@ -133,6 +141,9 @@ impl Allowance {
             Ok(permit) => permit,
             Err(exceeded) => return (Err(exceeded), self.shared_state(lease, quota, None)),
         };
+        if let Some(exceeded) = self.tokens_used_up() {
+            return (Err(exceeded), self.shared_state(lease, quota, Some(exceeded)));
+        }
         if lease.take_cell(&self.used.counts, number(quota)) {
             return (Ok(permit), self.shared_state(lease, quota, None));
         }
@@ -181,14 +192,14 @@ impl Allowance {
         quota: RunningQuota,
         place: impl FnOnce(u32) -> Option<Queueing>,
     ) -> AdmitDecision {
-        let counts = &self.used.counts;
         let on_loss = lease.shared.store.on_loss;
+        let counts_periods = quota.is_some() || self.plan.plan.tokens.is_some();
         let is_refused =
-            on_loss.rates == RatesOnLoss::Refuse || (quota.is_some() && on_loss.quotas == QuotasOnLoss::Refuse);
+            on_loss.rates == RatesOnLoss::Refuse || (counts_periods && on_loss.quotas == QuotasOnLoss::Refuse);
         if is_refused {
             return (Err(Exceeded::Unknown), self.shared_state(lease, quota, None));
         }
-        let rate = lease.take_alone(counts, &self.plan);
+        let rate = lease.take_alone(&self.used.counts, &self.plan);
         let permit = match rate {
             RateDecision::Limited { retry_after } => Err(Exceeded::Rate { retry_after }),
             RateDecision::Allowed { .. } => match place(lease.places_alone(&self.plan)) {

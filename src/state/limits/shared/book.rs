@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::wish::{LeaseGrant, QuotaWish, Shortage};
+use super::wish::{LeaseGrant, QuotaTotal, QuotaWish, Shortage};
 use crate::state::limits::concurrency::Permit;
 use crate::state::limits::plan::PlanLimits;
 use crate::state::limits::quota::{Period, QuotaCount, QuotaCounter};
@@ -24,6 +24,8 @@ pub(super) struct LeaseBook {
     pub(super) asked: u32,
     pub(super) calls: u64,
     pub(super) waiters: Vec<LeaseWaiter>,
+    /// Those who only want to know what is left.
+    pub(super) lookers: Vec<oneshot::Sender<()>>,
     /// That the caller came under last.
     pub(super) plan: Option<Arc<PlanLimits>>,
     /// Whether it is looked after.
@@ -32,6 +34,7 @@ pub(super) struct LeaseBook {
     refused: Option<(u64, Shortage)>,
     pub(super) pace: LeasePace,
     pub(super) quota: QuotaBook,
+    pub(super) tokens: QuotaBook,
     pub(super) loss: LossBook,
     /// Looks without a cell taken.
     pub(super) idle: u8,
@@ -85,6 +88,25 @@ pub(super) struct LossBook {
 }
 
 impl LeaseBook {
+    /// The caller's plan, from now on.
+    pub(super) fn come_under(&mut self, plan: &Arc<PlanLimits>) {
+        if self.plan.as_ref().is_none_or(|known| !Arc::ptr_eq(known, plan)) {
+            self.plan = Some(Arc::clone(plan));
+        }
+    }
+
+    /// Whether something was counted that the store does not know.
+    pub(super) fn is_owed(&self) -> bool {
+        // Who has another plan by now is not told of what that one does not count.
+        let counts_tokens = self.plan.as_ref().is_some_and(|plan| plan.plan.tokens.is_some());
+        self.loss.is_owed || self.quota.is_owed() || (counts_tokens && self.tokens.is_owed())
+    }
+
+    /// Whether this replica has counted something in a day or month.
+    pub(super) fn is_known(&self) -> bool {
+        self.quota.is_known() || self.tokens.is_known()
+    }
+
     pub(super) fn refusal(&self, now: u64) -> Option<Shortage> {
         self.refused.filter(|(until, _)| now < *until).map(|(_, shortage)| shortage)
     }
@@ -93,7 +115,7 @@ impl LeaseBook {
     pub(super) fn note_refusal(&mut self, now: u64, grant: &LeaseGrant) {
         let wait = match grant.shortage {
             Some(Shortage::Rate { .. }) => grant.wait.min(LONGEST_REFUSAL),
-            Some(Shortage::Quota) => LONGEST_REFUSAL,
+            Some(Shortage::Quota | Shortage::Tokens) => LONGEST_REFUSAL,
             Some(Shortage::Places) | None => Duration::ZERO,
         };
         self.refused = grant.shortage.map(|shortage| (now + nanos(wait), shortage));
@@ -140,17 +162,37 @@ impl QuotaBook {
         }
     }
 
-    /// What the store says, in answer to that; `is_last`: it has not been told anything else since.
-    pub(super) fn learn(&mut self, wish: &QuotaWish, grant: &LeaseGrant, is_last: bool, kept: &QuotaCounter) {
+    /// What the store says, in answer to that, and how many cells it grants; `is_last`: it has not been told anything else
+    /// since.
+    pub(super) fn learn(
+        &mut self,
+        wish: &QuotaWish,
+        answer: QuotaTotal,
+        cells: u32,
+        is_last: bool,
+        kept: &QuotaCounter,
+    ) {
         if self.period != wish.period.number() {
             return;
         }
-        self.own += grant.cells;
+        self.own = self.own.saturating_add(cells);
         if is_last {
-            (self.said, self.total, self.born) = (wish.own + grant.cells, grant.total, grant.born);
+            (self.said, self.total, self.born) = (wish.own.saturating_add(cells), answer.total, answer.born);
         }
-        let count = (self.total + self.own).saturating_sub(self.said);
-        kept.restore(QuotaCount::new(wish.period, count));
+        kept.restore(QuotaCount::new(wish.period, self.count()));
+    }
+
+    /// So much was used, whatever is left.
+    pub(super) fn spend(&mut self, more: u32, period: Period, kept: &QuotaCounter) {
+        self.turn(period, kept);
+        self.own = self.own.saturating_add(more);
+        kept.add(more, period);
+    }
+
+    /// The whole count, with what the store does not know yet.
+    fn count(&self) -> u32 {
+        let count = (u64::from(self.total) + u64::from(self.own)).saturating_sub(self.said.into());
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// Cells of that period go back.
@@ -170,16 +212,16 @@ impl QuotaBook {
     }
 
     /// Whether this replica has counted something.
-    pub(super) fn is_known(&self) -> bool {
+    fn is_known(&self) -> bool {
         self.own > 0
     }
 
-    pub(super) fn is_owed(&self) -> bool {
+    fn is_owed(&self) -> bool {
         self.own != self.said
     }
 
     pub(super) fn left(&self, most: u32) -> u32 {
-        most.saturating_sub((self.total + self.own).saturating_sub(self.said))
+        most.saturating_sub(self.count())
     }
 }
 

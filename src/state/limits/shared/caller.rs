@@ -8,10 +8,10 @@ use crate::state::limits::visitor::Visitor;
 
 /// See the module. As hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::state::limits) struct CallerTag([u8; 16]);
+pub(crate) struct CallerTag([u8; 16]);
 
 impl CallerTag {
-    pub(in crate::state::limits) fn key(id: &str) -> Self {
+    pub(crate) fn key(id: &str) -> Self {
         Self::of(&["key", id])
     }
 
@@ -31,7 +31,7 @@ impl CallerTag {
     }
 
     /// A key of that caller. In braces stands what all of them have in common, so that a Cluster keeps them together.
-    pub(super) fn name(&self, prefix: &str, what: &str) -> String {
+    pub(crate) fn name(&self, prefix: &str, what: &str) -> String {
         let mut name = format!("{prefix}v1:{{");
         for byte in self.0 {
             let _ = write!(name, "{byte:02x}");

@@ -1,7 +1,7 @@
 -- v1. What one caller has of its plan: a bucket (GCRA), a count of the day or month, places among those in flight.
 -- Whatever is granted is granted of all three at once. Times are microseconds of this server's clock.
 --
--- KEYS 1 bucket, 2 count of the period, 3 places by replica
+-- KEYS 1 bucket, 2 count of the period, 3 places by replica, 4 count of the tokens' period, where there is one
 -- ARGV 1 replica, 2 the clock as the replica expects it (0: it does not know)
 --      3 time of one cell, 4 burst, 5 cells wanted, 6 how many of them requests wait for, 7 cells given back
 --      8 time until the bucket was whole as far as the replica knows, 9 time that it owes to the bucket
@@ -9,11 +9,12 @@
 --      13 how much of that it knows to be in 14, the whole count as far as it knows, of the count that began at 15
 --      16 places that there are, 17 those that it holds, 18 more that it wants, 19 how many of them requests wait for
 --      20 how long its places live without a word of it
--- Returns cells, why there are fewer than requests wait for (1 bucket, 2 quota, 3 places), the wait for another cell,
---      the time until the bucket is whole, the whole count, when it began, places.
+--      21 to 26 the same of tokens as 10 to 15 of requests; not there: they are not limited
+-- Returns cells, why there are fewer than requests wait for (1 bucket, 2 quota, 3 places, 4 tokens), the wait for another
+--      cell, the time until the bucket is whole, the whole count, when it began, places, all tokens, since when.
 local replica = ARGV[1]
 local arg = {}
-for i = 2, 20 do arg[i] = tonumber(ARGV[i]) end
+for i = 2, #ARGV do arg[i] = tonumber(ARGV[i]) end
 local time = redis.call('TIME')
 -- So small that fractions of a microsecond are exact enough.
 local now = (time[1] - 1700000000) * 1000000 + time[2]
@@ -38,22 +39,52 @@ whole = math.min(math.max(whole + arg[9] - arg[7] * period, now), now + burst * 
 
 -- Each replica says what it has counted in the period, so that whatever the store forgets of it is put right. Of those who
 -- say nothing any more the others know: `base` is what was counted when the store began anew, `since` what came later.
-local most, own, said, known = arg[10], arg[12], arg[13], arg[14]
-local born, base, since, sum = nil, 0, 0, 0
-if most > 0 then
-  local count = redis.call('HMGET', KEYS[2], 'born', 'base', 'since', 'sum', replica)
-  born = tonumber(count[1] or string.format('%.0f', now))
-  base, since, sum = tonumber(count[2] or 0), tonumber(count[3] or 0), tonumber(count[4] or 0)
-  local before = tonumber(count[5] or 0)
-  if born == arg[15] and count[5] then
-    since = since + own - before
+local function counted(key, own, said, known, known_born)
+  local stored = redis.call('HMGET', key, 'born', 'base', 'since', 'sum', replica)
+  local count = {
+    key = key, own = own, is_new = not stored[1],
+    born = tonumber(stored[1] or string.format('%.0f', now)),
+    base = tonumber(stored[2] or 0), since = tonumber(stored[3] or 0),
+  }
+  local before = tonumber(stored[5] or 0)
+  if count.born == known_born and stored[5] then
+    count.since = count.since + own - before
   else
-    since = since + own - said
-    if arg[15] == 0 then base = math.max(base, known - since) else base = math.max(base, known) end
+    count.since = count.since + own - said
+    if known_born == 0 then
+      count.base = math.max(count.base, known - count.since)
+    else
+      count.base = math.max(count.base, known)
+    end
   end
-  sum = sum + own - before
+  count.sum = tonumber(stored[4] or 0) + own - before
+  count.total = math.max(count.sum, count.base + count.since)
+  return count
 end
-local total = math.max(sum, base + since)
+
+local function keep(count, more, seconds)
+  local text = function(number) return string.format('%.0f', number) end
+  redis.call('HSET', count.key, 'born', text(count.born), 'base', text(count.base), 'since', text(count.since + more),
+    'sum', text(count.sum + more), replica, text(count.own + more))
+  redis.call('EXPIRE', count.key, seconds)
+end
+
+local most, total, born, count = arg[10], 0, 0, nil
+if most > 0 then
+  count = counted(KEYS[2], arg[12], arg[13], arg[14], arg[15])
+  total, born = count.total, count.born
+end
+
+local spent, spent_born, is_spent = 0, 0, false
+if arg[21] then
+  local tokens = counted(KEYS[4], arg[23], arg[24], arg[25], arg[26])
+  -- Whoever knows of none begins no count.
+  if tokens.total > 0 or not tokens.is_new then
+    keep(tokens, 0, arg[22])
+    spent, spent_born = math.min(tokens.total, 4294967295), tokens.born
+  end
+  is_spent = spent >= arg[21]
+end
 
 local taken = 0
 local others = redis.call('HGETALL', KEYS[3])
@@ -82,6 +113,10 @@ if most > 0 then
     if cells < needed and reason == 0 then reason = 2 end
   end
 end
+if is_spent then
+  cells = 0
+  if needed > 0 then reason = 4 end
+end
 local held = arg[17]
 local places = math.min(arg[18], math.max(arg[16] - taken - held, 0))
 local short = arg[19] - places
@@ -102,16 +137,11 @@ if changes or jump ~= 0 then
   end
 end
 if reason == 1 then wait = math.max(whole + period - burst * period - now, 0) end
-if most > 0 then
-  local text = function(number) return string.format('%.0f', number) end
-  redis.call('HSET', KEYS[2], 'born', text(born), 'base', text(base), 'since', text(since + cells),
-    'sum', text(sum + cells), replica, text(own + cells))
-  redis.call('EXPIRE', KEYS[2], arg[11])
-end
+if most > 0 then keep(count, cells, arg[11]) end
 if held + places > 0 then
   redis.call('HSET', KEYS[3], replica, string.format('%.0f %.0f', held + places, now + life))
   redis.call('PEXPIRE', KEYS[3], 60000)
 else
   redis.call('HDEL', KEYS[3], replica)
 end
-return { cells, reason, math.ceil(wait), math.ceil(whole - now), total + cells, born or 0, places }
+return { cells, reason, math.ceil(wait), math.ceil(whole - now), total + cells, born, places, spent, spent_born }

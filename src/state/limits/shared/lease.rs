@@ -17,6 +17,7 @@ use super::wish::{LeaseGrant, LeaseWish, Shortage};
 use crate::state::limits::allowance::AllowanceCounts;
 use crate::state::limits::concurrency::{ConcurrencyLimit, Permit};
 use crate::state::limits::plan::PlanLimits;
+use crate::state::limits::quota::Period;
 
 /// See the module.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub(super) enum Errand {
     Release,
     /// The store is told what is held and owed.
     Renew,
+    /// Somebody wants to know what is left.
+    Look,
 }
 
 impl Errand {
@@ -52,6 +55,7 @@ impl Errand {
             Self::Acquire => "acquire",
             Self::GiveBack | Self::Release => "give_back",
             Self::Renew => "renew",
+            Self::Look => "look",
         }
     }
 }
@@ -103,15 +107,27 @@ impl Lease {
         if let Some(shortage) = book.refusal(self.shared.now()) {
             return Err(Some(shortage));
         }
-        if book.plan.as_ref().is_none_or(|known| !Arc::ptr_eq(known, plan)) {
-            book.plan = Some(Arc::clone(plan));
-        }
+        book.come_under(plan);
         let (answer, told) = oneshot::channel();
         book.waiters.push(LeaseWaiter { needs_place, answer });
         if self.is_free(&book) && !self.send(counts, &mut book, Errand::Acquire) {
             return Err(None);
         }
         Ok(told)
+    }
+
+    /// Tokens were taken, which the store is told soon.
+    pub(in crate::state::limits) fn spend(
+        &self,
+        counts: &Arc<AllowanceCounts>,
+        plan: &Arc<PlanLimits>,
+        tokens: u32,
+        period: Period,
+    ) {
+        let mut book = self.book();
+        book.come_under(plan);
+        book.tokens.spend(tokens, period, counts.tokens());
+        self.shared.look_after(counts, &mut book);
     }
 
     /// Asks for places for those who stand in the queue, unless a call is on its way.
@@ -190,6 +206,7 @@ impl Lease {
             self.shared.counters.void.inc_by((cells - back).into());
         }
         wish.quota = quota.map(|(most, period)| book.quota.wish(most, period, counts.quota()));
+        wish.tokens = plan.tokens().map(|(most, period)| book.tokens.wish(most, period, counts.tokens()));
         if errand == Errand::Acquire {
             let left = quota.map_or(u32::MAX, |(most, _)| book.quota.left(most));
             let most = (wish.burst / 10).min(left / 100) / replicas;
@@ -218,7 +235,7 @@ impl Lease {
         let most = wish.concurrent / 10 / replicas;
         match errand {
             Errand::GiveBack => 0,
-            Errand::Release | Errand::Renew => self.spare.load(Ordering::Relaxed).min(most),
+            Errand::Release | Errand::Renew | Errand::Look => self.spare.load(Ordering::Relaxed).min(most),
             Errand::Acquire => most.min((counts.concurrency.in_flight() / 2).max(4)),
         }
     }
@@ -238,6 +255,9 @@ impl Lease {
         if is_last {
             (book.call, book.asked) = (None, 0);
         }
+        for looker in std::mem::take(&mut book.lookers) {
+            let _ = looker.send(());
+        }
         // Those who wait find out by themselves that nobody answers.
         let Some(grant) = grant else { return };
         let now = self.shared.now();
@@ -245,8 +265,13 @@ impl Lease {
         let one = nanos(wish.period).saturating_mul(self.shared.parts().into());
         let whole_at = book.loss.settle(wish.taken_alone, now + nanos(grant.whole), one);
         self.whole_at.store(whole_at, Ordering::Relaxed);
-        if let (Some(quota), Some(plan)) = (&wish.quota, book.plan.clone()) {
-            book.quota.learn(quota, &grant, is_last, counts.quota());
+        if let Some(quota) = &wish.quota {
+            book.quota.learn(quota, grant.quota, grant.cells, is_last, counts.quota());
+        }
+        if let Some(tokens) = &wish.tokens {
+            book.tokens.learn(tokens, grant.tokens, 0, is_last, counts.tokens());
+        }
+        if let Some(plan) = book.plan.as_ref().filter(|_| wish.quota.is_some() || wish.tokens.is_some()) {
             plan.note_charge();
         }
         book.note_refusal(now, &grant);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`admit`] | what a request does: takes from the lease, asks the store, waits for a place, or is told no |
 //! | [`lease`], [`cells`], [`book`] | what a caller has on this replica, and what is known of it |
+//! | [`look`] | what is left for all replicas, for whoever takes nothing |
 //! | [`wish`] | one call of `lease.lua`, which grants of rate, quota and places at once |
 //! | [`alone`] | this replica's part of the limits, while the store is lost |
 //! | [`tending`] | what nobody uses goes back; what is held is said again before the store forgets it |
@@ -20,17 +21,18 @@ mod book;
 mod caller;
 mod cells;
 mod lease;
+mod look;
 mod tending;
 mod wish;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus::IntCounter;
 use redis::Script;
 use tokio::sync::Notify;
 
-pub(super) use caller::CallerTag;
+pub(crate) use caller::CallerTag;
 pub(super) use lease::Lease;
 
 use self::book::{LeaseBook, nanos};
@@ -86,6 +88,11 @@ impl SharedLimits {
     /// Nanoseconds since the start.
     fn now(&self) -> u64 {
         nanos(self.started.elapsed())
+    }
+
+    /// How long a request waits for the store.
+    pub(super) fn patience(&self) -> Duration {
+        self.store.timeout
     }
 
     /// By how many limits are divided while the store is lost.

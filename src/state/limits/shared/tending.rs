@@ -15,6 +15,8 @@ const EVERY: Duration = Duration::from_millis(100);
 const IDLE: u8 = 3;
 /// Places that are held are said again so often: the store forgets them after some more.
 const RENEW: Duration = Duration::from_secs(3);
+/// Who has cells, and need not ask, hears so often what others have spent of its tokens.
+const HEAR: Duration = Duration::from_millis(500);
 
 pub(super) fn begin(limits: &Arc<SharedLimits>) {
     let limits = Arc::clone(limits);
@@ -75,14 +77,15 @@ impl Lease {
         book.idle = if cells == had { book.idle.saturating_add(1) } else { 0 };
         let is_idle = ends || book.idle >= IDLE;
         let (in_flight, free) = (counts.concurrency.in_flight(), counts.concurrency.free());
-        let is_owed = book.loss.is_owed || book.quota.is_owed();
-        let now = self.shared.now();
-        let is_due = renew || now.saturating_sub(book.renewed) >= nanos(RENEW);
+        let is_owed = book.is_owed();
+        let counts_tokens = cells > 0 && book.plan.as_ref().is_some_and(|plan| plan.plan.tokens.is_some());
+        let every = if counts_tokens { HEAR } else { RENEW };
+        let is_due = renew || self.shared.now().saturating_sub(book.renewed) >= nanos(every);
         let errand = if is_idle && (cells > 0 || free > 0) {
             Some(Errand::GiveBack)
         } else if free > self.spare.load(Ordering::Relaxed) {
             Some(Errand::Release)
-        } else if is_owed || (is_due && in_flight + free + cells > 0) || (renew && book.quota.is_known()) {
+        } else if is_owed || (is_due && in_flight + free + cells > 0) || (renew && book.is_known()) {
             Some(Errand::Renew)
         } else {
             None

@@ -37,6 +37,7 @@ pub(super) struct LeaseWish {
     /// Requests that had been admitted without the store by then.
     pub(super) taken_alone: u64,
     pub(super) quota: Option<QuotaWish>,
+    pub(super) tokens: Option<QuotaWish>,
     pub(super) concurrent: u32,
     /// Places that are held, whatever the store believes.
     pub(super) held: u32,
@@ -66,6 +67,7 @@ pub(super) enum Shortage {
         retry_after: u64,
     },
     Quota,
+    Tokens,
     Places,
 }
 
@@ -77,10 +79,16 @@ pub(super) struct LeaseGrant {
     pub(super) wait: Duration,
     /// Until the bucket is whole.
     pub(super) whole: Duration,
-    /// The whole count of the period, and when it began.
+    pub(super) quota: QuotaTotal,
+    pub(super) tokens: QuotaTotal,
+    pub(super) places: u32,
+}
+
+/// The whole count of a day or month, and when it began.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct QuotaTotal {
     pub(super) total: u32,
     pub(super) born: u64,
-    pub(super) places: u32,
 }
 
 impl LeaseWish {
@@ -112,6 +120,9 @@ impl LeaseWish {
         for what in ["rate", &format!("quota:{period}"), "places"] {
             script.key(caller.name(&store.prefix, what));
         }
+        if let Some(tokens) = &self.tokens {
+            script.key(caller.name(&store.prefix, &format!("tokens:{}", tokens.period.number())));
+        }
         script.arg(&*store.replica).arg(store.health().clock().expected());
         script
             .arg(self.period.as_secs_f64() * 1e6)
@@ -120,21 +131,39 @@ impl LeaseWish {
             .arg(self.needed)
             .arg(self.given_back);
         script.arg(self.known / 1000).arg(self.debt / 1000);
-        script.arg(quota.map_or(0, |quota| quota.most));
-        script.arg(quota.map_or(0, |quota| quota.period.left + KEPT));
-        script.arg(quota.map_or(0, |quota| quota.own)).arg(quota.map_or(0, |quota| quota.said));
-        script.arg(quota.map_or(0, |quota| quota.total)).arg(quota.map_or(0, |quota| quota.born));
+        let none = [0; 6];
+        script.arg(quota.map_or(none, |quota| quota.arguments()).as_slice());
         script.arg(self.concurrent).arg(self.held).arg(self.places).arg(self.places_needed);
         script.arg(u64::try_from(LIFE.as_millis()).unwrap_or_default());
-        let answer: (u32, u8, u64, u64, u32, u64, u32) = calls.run(lane, self.call, &script).await?;
-        let (granted, reason, wait, whole, total, born, places) = answer;
+        if let Some(tokens) = &self.tokens {
+            script.arg(tokens.arguments().as_slice());
+        }
+        let answer: (u32, u8, u64, u64, u32, u64, u32, u32, u64) = calls.run(lane, self.call, &script).await?;
+        let (granted, reason, wait, whole, total, born, places, tokens, tokens_born) = answer;
         let wait = Duration::from_micros(wait);
         let shortage = match reason {
             1 => Some(Shortage::Rate { retry_after: whole_seconds(wait).max(1) }),
             2 => Some(Shortage::Quota),
             3 => Some(Shortage::Places),
+            4 => Some(Shortage::Tokens),
             _ => None,
         };
-        Ok(LeaseGrant { cells: granted, shortage, wait, whole: Duration::from_micros(whole), total, born, places })
+        Ok(LeaseGrant {
+            cells: granted,
+            shortage,
+            wait,
+            whole: Duration::from_micros(whole),
+            quota: QuotaTotal { total, born },
+            tokens: QuotaTotal { total: tokens, born: tokens_born },
+            places,
+        })
+    }
+}
+
+impl QuotaWish {
+    /// As the script takes them.
+    fn arguments(&self) -> [u64; 6] {
+        let Self { most, period, own, said, total, born } = *self;
+        [most.into(), period.left + KEPT, own.into(), said.into(), total.into(), born]
     }
 }

@@ -1,0 +1,54 @@
+//! Asks the store what is left for all replicas, without taking anything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::book::{LeaseBook, nanos};
+use super::lease::{Errand, Lease};
+use crate::state::limits::allowance::AllowanceCounts;
+use crate::state::limits::plan::PlanLimits;
+
+/// Who only looks is content with what is so old.
+const FRESH: Duration = Duration::from_millis(100);
+/// Who is refused without the store tells it so often what is known.
+const REMINDED: Duration = Duration::from_secs(1);
+
+impl Lease {
+    /// Told once it is known what is left for all replicas; `None`: it is known, or the store cannot be asked.
+    pub(in crate::state::limits) fn look(
+        &self,
+        counts: &Arc<AllowanceCounts>,
+        plan: &Arc<PlanLimits>,
+    ) -> Option<oneshot::Receiver<()>> {
+        let mut book = self.book();
+        self.refresh(counts, plan, &mut book, FRESH).then(|| {
+            let (told, heard) = oneshot::channel();
+            book.lookers.push(told);
+            heard
+        })
+    }
+
+    /// Tells the store again what this replica has counted, now and then: by itself it refuses, and asks nobody, although
+    /// the store may have begun anew.
+    pub(super) fn remind(&self, counts: &Arc<AllowanceCounts>, plan: &Arc<PlanLimits>) {
+        self.refresh(counts, plan, &mut self.book(), REMINDED);
+    }
+
+    /// Whether an answer of the store is on its way, unless what is known is not older than that.
+    fn refresh(
+        &self,
+        counts: &Arc<AllowanceCounts>,
+        plan: &Arc<PlanLimits>,
+        book: &mut LeaseBook,
+        age: Duration,
+    ) -> bool {
+        let is_fresh = book.call.is_none() && self.shared.now().saturating_sub(book.renewed) < nanos(age);
+        if is_fresh || !self.shared.store.is_up() {
+            return false;
+        }
+        book.come_under(plan);
+        !self.is_free(book) || self.send(counts, book, Errand::Look)
+    }
+}
