@@ -1,5 +1,5 @@
-//! `flowgate keys usage`: what keys have used in a month, from the file that a gateway keeps of it. A table for people,
-//! JSON for programs.
+//! `flowgate keys usage`: what keys have used in a month, from the store that replicas share, or from the file that a
+//! gateway keeps which is alone. A table for people, JSON for programs.
 
 use std::io;
 use std::path::Path;
@@ -56,26 +56,26 @@ struct NamedUsage<'a> {
 impl ShowUsage {
     /// `config`: the file of the gateway's configuration.
     pub(super) fn run(&self, config: &Path) -> ExitCode {
-        let folder = match super::load(config) {
-            Ok(config) => config.state_dir,
+        let config = match super::load(config) {
+            Ok(config) => config,
             Err(code) => return code,
         };
-        let book = match usage::read(&folder) {
-            Ok(book) => book,
-            Err(error) => {
-                let missing = match error.kind() {
-                    io::ErrorKind::NotFound => {
-                        "; what keys use is kept once there is that folder and a request has come"
-                    }
-                    _ => "",
-                };
-                eprintln!("what keys use cannot be read from {} (state_dir): {error}{missing}", folder.display());
-                return ExitCode::from(super::BAD_CONFIG);
-            }
-        };
         let now = UsageDay::of(Timestamp::now());
-        print!("{}", self.output(&book, self.month.as_deref().unwrap_or(now.month())));
-        ExitCode::SUCCESS
+        let month = self.month.as_deref().unwrap_or(now.month());
+        let book = match &config.valkey {
+            Some(store) => usage::read_shared(store, month, self.id.as_deref()).map_err(|error| {
+                eprintln!("what keys use cannot be read from the store (state.valkey): {error}");
+                ExitCode::FAILURE
+            }),
+            None => read(&config.state_dir),
+        };
+        match book {
+            Ok(book) => {
+                print!("{}", self.output(&book, month));
+                ExitCode::SUCCESS
+            }
+            Err(code) => code,
+        }
     }
 
     fn output(&self, book: &UsageBook, month: &str) -> String {
@@ -96,6 +96,18 @@ impl ShowUsage {
             (None, None) => format!("nothing was counted in {month}\n"),
         }
     }
+}
+
+/// From the file of a gateway that is alone, or why that cannot be.
+fn read(folder: &Path) -> Result<UsageBook, ExitCode> {
+    usage::read(folder).map_err(|error| {
+        let missing = match error.kind() {
+            io::ErrorKind::NotFound => "; what keys use is kept once there is that folder and a request has come",
+            _ => "",
+        };
+        eprintln!("what keys use cannot be read from {} (state_dir): {error}{missing}", folder.display());
+        ExitCode::from(super::BAD_CONFIG)
+    })
 }
 
 impl<'a> MonthUsage<'a> {

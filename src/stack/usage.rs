@@ -95,10 +95,13 @@ pub(super) async fn answer(context: &Context) -> Result<Response<Body>, Refusal>
     let standing = allowance.look().answer().await;
     let per = standing.tokens.map_or(QuotaPeriod::Month, |(quota, _)| quota.per);
     // A publishable key can be read by anybody; how much a site is used cannot.
-    let used = (key.kind == KeyKind::Secret).then(|| {
-        let UsageTotals { tokens_in, tokens_out, .. } = context.snapshot.usage.of_key(&key.id, per);
-        TokensUsed { r#in: tokens_in, out: tokens_out }
-    });
+    let used = match key.kind {
+        KeyKind::Secret => {
+            let UsageTotals { tokens_in, tokens_out, .. } = context.snapshot.usage.of_key(&key.id, per).answer().await;
+            Some(TokensUsed { r#in: tokens_in, out: tokens_out })
+        }
+        KeyKind::Publishable => None,
+    };
     let of_user = match user(context) {
         Some(share) => Some(share.look().answer().await),
         None => None,

@@ -65,10 +65,10 @@ impl SharedState {
     pub(crate) fn start(config: &Config, metrics: &Metrics) -> io::Result<Self> {
         let store = config.valkey.as_ref().map(|settings| SharedStore::start(settings, &metrics.store)).transpose()?;
         let alone = Self::new(metrics);
-        let limits = match &store {
-            Some(store) => alone.limits.shared_in(store),
-            None => alone.limits,
+        let (limits, usage) = match &store {
+            Some(store) => (alone.limits.shared_in(store), Arc::new(UsageState::shared_in(store))),
+            None => (alone.limits, alone.usage),
         };
-        Ok(Self { limits, store, ..alone })
+        Ok(Self { limits, usage, store, ..alone })
     }
 }

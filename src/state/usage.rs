@@ -5,14 +5,16 @@
 //! | [`counter`], [`sparse`] | what was used since it was last drained, as the requests of one policy find it |
 //! | [`book`] | days and months |
 //! | [`mod@file`] | the book on disk |
+//! | [`shared`] | the same of all replicas, in the store |
 //!
 //! A request adds to one counter: no lock, and nothing is allocated but once for each key and chatflow that come
-//! together. Once a second the counters are drained, and what was in them is told to whoever keeps it. Two processes
-//! that share a book would each add what they have drained.
+//! together. Once a second the counters are drained, and what was in them is told to whoever keeps it: the book of this
+//! process's folder, and the store.
 
 mod book;
 mod counter;
 mod file;
+mod shared;
 mod sparse;
 
 use std::collections::HashMap;
@@ -21,15 +23,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) use book::{UsageBook, UsageDay, UsageTotals};
 pub(crate) use counter::BoundUsage;
 pub(crate) use file::{UsageFile, read};
+pub(crate) use shared::read_shared;
 
 use crate::config::QuotaPeriod;
 use crate::keys::KeyStore;
+use crate::state::later::MaybeLater;
+use crate::state::valkey::SharedStore;
 use counter::UsageCounter;
+use shared::SharedUsage;
 
 /// Whose use it is where there is no key.
 const ANONYMOUS: &str = "anonymous";
-/// What was used where there is no chatflow.
-const NO_CHATFLOW: &str = "-";
 
 /// See the module. One for the process.
 #[derive(Debug, Default)]
@@ -39,7 +43,11 @@ pub(crate) struct UsageState {
 
 /// Counters by key and chatflow: as many as have met.
 #[derive(Debug, Default)]
-struct KnownCounters(Mutex<CounterTable>);
+struct KnownCounters {
+    table: Mutex<CounterTable>,
+    /// `None`: this process is alone.
+    shared: Option<Arc<SharedUsage>>,
+}
 
 #[derive(Debug, Default)]
 struct CounterTable {
@@ -57,6 +65,12 @@ struct CounterEntry {
 }
 
 impl UsageState {
+    /// Of one of the replicas that use that store.
+    pub(crate) fn shared_in(store: &Arc<SharedStore>) -> Self {
+        let shared = Some(SharedUsage::start(store));
+        Self { known: Arc::new(KnownCounters { shared, ..KnownCounters::default() }) }
+    }
+
     /// The counters of a policy that comes into force; `chatflows`: the names of its chatflows, as they are indexed.
     pub(crate) fn bind(&self, keys: &Arc<KeyStore>, chatflows: impl Iterator<Item = Arc<str>>) -> BoundUsage {
         BoundUsage::new(Arc::clone(&self.known), Arc::clone(keys), chatflows.collect())
@@ -73,8 +87,14 @@ impl UsageState {
                     entry.today += used;
                     entry.month += used;
                     tell(key, chatflow, used);
+                    if let Some(shared) = &self.known.shared {
+                        shared.add(day, key, chatflow, used);
+                    }
                 }
             }
+        }
+        if let Some(shared) = &self.known.shared {
+            shared.flush(day);
         }
     }
 
@@ -97,8 +117,23 @@ impl KnownCounters {
         Arc::clone(&self.table().entry(key, chatflow).counter)
     }
 
-    /// What a key has used in the running day or month.
-    fn of_key(&self, key: &str, per: QuotaPeriod) -> UsageTotals {
+    /// What a key has used in the running day or month; later, of all replicas.
+    fn of_key(self: &Arc<Self>, key: &str, per: QuotaPeriod) -> MaybeLater<UsageTotals> {
+        let Some(shared) = &self.shared else { return MaybeLater::Now(self.of_key_here(key, per)) };
+        let (this, shared, key) = (Arc::clone(self), Arc::clone(shared), Box::<str>::from(key));
+        MaybeLater::Later(Box::pin(async move {
+            let mut sum = shared.others(&key, per).await;
+            // Under one lock: what is drained meanwhile would be in both, or in neither.
+            let table = this.table();
+            for entry in table.keys.get(&key).into_iter().flat_map(HashMap::values) {
+                sum += entry.counter.look();
+            }
+            sum += shared.own(&key, per);
+            sum
+        }))
+    }
+
+    fn of_key_here(&self, key: &str, per: QuotaPeriod) -> UsageTotals {
         let table = self.table();
         let mut sum = UsageTotals::default();
         for entry in table.keys.get(key).into_iter().flat_map(HashMap::values) {
@@ -113,7 +148,7 @@ impl KnownCounters {
 
     /// A panic under the lock leaves a table of which each entry is good.
     fn table(&self) -> MutexGuard<'_, CounterTable> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -176,15 +211,15 @@ mod tests {
         let second = bind(&state, &["b"], &["new", "x"]);
         second.count(Some(0), Some(1), one(true, 1, 0));
         let of_b = UsageTotals { requests: 2, refused: 1, tokens_in: 8, tokens_out: 3 };
-        assert_eq!(state.known.of_key("b", QuotaPeriod::Day), of_b, "also what is not drained yet");
+        assert_eq!(state.known.of_key_here("b", QuotaPeriod::Day), of_b, "also what is not drained yet");
         let all = drained(&state, "2026-11-29");
         assert_eq!(
             all,
             [("anonymous".to_owned(), "-".to_owned(), one(true, 0, 0)), ("b".to_owned(), "x".to_owned(), of_b)]
         );
         assert_eq!(drained(&state, "2026-11-29"), [], "once");
-        assert_eq!(state.known.of_key("b", QuotaPeriod::Day), of_b);
-        assert_eq!(state.known.of_key("a", QuotaPeriod::Month), UsageTotals::default());
+        assert_eq!(state.known.of_key_here("b", QuotaPeriod::Day), of_b);
+        assert_eq!(state.known.of_key_here("a", QuotaPeriod::Month), UsageTotals::default());
     }
 
     #[test]
@@ -194,7 +229,7 @@ mod tests {
         bound.count(Some(0), Some(0), one(false, 5, 0));
         drained(&state, "2026-11-29");
         drained(&state, "2026-11-30");
-        let tokens = |per| state.known.of_key("a", per).tokens_in;
+        let tokens = |per| state.known.of_key_here("a", per).tokens_in;
         assert_eq!((tokens(QuotaPeriod::Day), tokens(QuotaPeriod::Month)), (0, 5));
         drained(&state, "2026-12-01");
         assert_eq!(tokens(QuotaPeriod::Month), 0);
@@ -212,7 +247,7 @@ mod tests {
         state.restore(&book, &"2026-11-29".into());
         let bound = bind(&state, &["a"], &["x"]);
         bound.count(Some(0), Some(0), one(false, 1, 0));
-        let tokens = |per| state.known.of_key("a", per).tokens_in;
+        let tokens = |per| state.known.of_key_here("a", per).tokens_in;
         assert_eq!((tokens(QuotaPeriod::Day), tokens(QuotaPeriod::Month)), (3, 8));
         assert_eq!(drained(&state, "2026-11-29").len(), 1, "what is kept already is not told again");
     }
@@ -230,6 +265,6 @@ mod tests {
             }
         });
         state.drain(&"2026-11-29".into(), |_, _, used| told += used.requests);
-        assert_eq!((told, state.known.of_key("a", QuotaPeriod::Day).tokens_out), (40_000, 40_000));
+        assert_eq!((told, state.known.of_key_here("a", QuotaPeriod::Day).tokens_out), (40_000, 40_000));
     }
 }

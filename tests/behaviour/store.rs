@@ -15,6 +15,7 @@ mod connections;
 mod limits;
 mod loss;
 mod tokens;
+mod usage;
 
 pub(crate) const UP: &str = "flowgate_state_up";
 pub(crate) const LOST: &str = "flowgate_state_mode{mode=\"lost\"}";

@@ -110,8 +110,13 @@ impl StoreServer {
 
     /// Every key that it has.
     pub(crate) fn keys(&self) -> Vec<String> {
+        self.list("KEYS *")
+    }
+
+    /// The texts that a command is answered with.
+    pub(crate) fn list(&self, words: &str) -> Vec<String> {
         let mut stream = UnixStream::connect(self.socket()).expect("a connection");
-        stream.write_all(b"KEYS *\r\nPING\r\n").expect("a command");
+        stream.write_all(format!("{words}\r\nPING\r\n").as_bytes()).expect("a command");
         let lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
         lines.take_while(|line| line != "+PONG").filter(|line| !line.starts_with(['*', '$'])).collect()
     }

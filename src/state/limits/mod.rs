@@ -34,6 +34,7 @@ pub(crate) use bound::{BoundLimits, LimitPolicy, LimitState};
 pub(crate) use concurrency::Permit;
 pub(crate) use penalty::{Delay, Penalties};
 pub(crate) use quota::Left;
+pub(crate) use shared::CallerTag;
 pub(crate) use standing::Standing;
 pub(crate) use visitor::Visitor;
 pub(crate) use visitors::Visitors;

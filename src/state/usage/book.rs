@@ -1,11 +1,14 @@
 //! What was used, by day and month of UTC, key and chatflow.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::AddAssign;
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
+/// What was used where there is no chatflow.
+pub(super) const NO_CHATFLOW: &str = "-";
 /// How many days and months are remembered.
 const MOST_DAYS: usize = 62;
 const MOST_MONTHS: usize = 24;
@@ -22,6 +25,33 @@ pub(crate) struct UsageTotals {
     /// As models' providers count them.
     pub(crate) tokens_in: u64,
     pub(crate) tokens_out: u64,
+}
+
+/// Four numbers, as the store that replicas share has them.
+impl fmt::Display for UsageTotals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { requests, refused, tokens_in, tokens_out } = self;
+        write!(f, "{requests} {refused} {tokens_in} {tokens_out}")
+    }
+}
+
+impl UsageTotals {
+    /// Of the four numbers.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let mut numbers = text.split(' ').map(str::parse);
+        let mut next = || numbers.next()?.ok();
+        let read = Self { requests: next()?, refused: next()?, tokens_in: next()?, tokens_out: next()? };
+        numbers.next().is_none().then_some(read)
+    }
+
+    pub(super) fn without(self, less: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(less.requests),
+            refused: self.refused.saturating_sub(less.refused),
+            tokens_in: self.tokens_in.saturating_sub(less.tokens_in),
+            tokens_out: self.tokens_out.saturating_sub(less.tokens_out),
+        }
+    }
 }
 
 impl AddAssign for UsageTotals {
@@ -49,6 +79,11 @@ impl UsageDay {
     /// As it is written: `2026-11`.
     pub(crate) fn month(&self) -> &str {
         self.0.get(..7).unwrap_or_default()
+    }
+
+    /// Its number in the month as it is written: `29`.
+    pub(super) fn of_month(&self) -> &str {
+        self.0.get(8..).unwrap_or_default()
     }
 }
 
@@ -78,6 +113,16 @@ impl UsageBook {
     pub(crate) fn add(&mut self, day: &UsageDay, key: &str, chatflow: &str, used: UsageTotals) {
         add(&mut self.days, &day.0, key, chatflow, used);
         add(&mut self.months, day.month(), key, chatflow, used);
+    }
+
+    /// Adds to a month alone, as it is written.
+    pub(super) fn add_to_month(&mut self, month: &str, key: &str, chatflow: &str, used: UsageTotals) {
+        add(&mut self.months, month, key, chatflow, used);
+    }
+
+    /// Adds to a day alone, as it is written, what was used of all chatflows.
+    pub(super) fn add_to_day(&mut self, day: &str, key: &str, used: UsageTotals) {
+        add(&mut self.days, day, key, NO_CHATFLOW, used);
     }
 
     /// Adds all that is in another one.
@@ -145,6 +190,15 @@ mod tests {
 
     fn used(requests: u64) -> UsageTotals {
         UsageTotals { requests, tokens_in: 7, ..UsageTotals::default() }
+    }
+
+    #[test]
+    fn totals_are_read_as_they_are_written() {
+        let totals = UsageTotals { requests: 1, refused: 0, tokens_in: u64::MAX, tokens_out: 3 };
+        assert_eq!(UsageTotals::read(&totals.to_string()), Some(totals));
+        for text in ["", "1 2 3", "1 2 3 4 5", "1 2 3 -4", "1 2 3 x", "1  2 3 4"] {
+            assert_eq!(UsageTotals::read(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::book::UsageTotals;
+use super::book::{NO_CHATFLOW, UsageTotals};
 use super::sparse::SparseTable;
-use super::{ANONYMOUS, KnownCounters, NO_CHATFLOW};
+use super::{ANONYMOUS, KnownCounters};
 use crate::config::QuotaPeriod;
 use crate::keys::KeyStore;
+use crate::state::later::MaybeLater;
 
 /// What one key has used of one chatflow.
 #[derive(Debug, Default)]
@@ -85,8 +86,8 @@ impl BoundUsage {
         }
     }
 
-    /// What a key has used in the running day or month. It is asked for seldom, and takes a lock.
-    pub(crate) fn of_key(&self, key: &str, per: QuotaPeriod) -> UsageTotals {
+    /// What a key has used in the running day or month, on all replicas. It is asked for seldom, and takes a lock.
+    pub(crate) fn of_key(&self, key: &str, per: QuotaPeriod) -> MaybeLater<UsageTotals> {
         self.known.of_key(key, per)
     }
 

@@ -128,7 +128,7 @@ pub(super) fn is_elsewhere(error: &RedisError) -> bool {
 }
 
 /// In few words, none of which are the store's own but for a code: they could hold anything.
-pub(super) fn reason(error: &RedisError) -> String {
+pub(crate) fn reason(error: &RedisError) -> String {
     match error.code() {
         Some(code) => format!("it answers with {code}"),
         None if error.is_timeout() => "it takes too long to answer".to_owned(),

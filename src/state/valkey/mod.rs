@@ -28,8 +28,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use calls::{CallFailed, Calls, Lane};
+pub(crate) use calls::{CallFailed, Calls, Lane, reason};
 pub(crate) use health::StoreHealth;
+pub(crate) use link::Link;
 
 use crate::config::{Config, OnLoss, Secret, Valkey};
 use crate::telemetry::metrics::StoreMetrics;
@@ -137,6 +138,11 @@ impl SharedStore {
             let _ = thread.join();
         }
     }
+}
+
+/// A connection for whoever is no gateway, and ends soon; `Err`: why there is none.
+pub(crate) async fn connect(settings: &Valkey) -> Result<Link, String> {
+    open::open(settings, settings.password.as_ref()).await.map_err(|error| reason(&error))
 }
 
 fn random_name() -> io::Result<String> {

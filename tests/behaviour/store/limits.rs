@@ -194,7 +194,8 @@ fn a_clean_stop_gives_back_what_was_not_used() {
     // An idle replica as well: nothing but the count is left.
     wait_for("an idle store", || {
         let keys = store.keys();
-        (keys.iter().filter(|key| key.contains('{')).all(|key| key.contains(":quota:"))).then_some(())
+        (keys.iter().filter(|key| key.contains('{')).all(|key| key.contains(":quota:") || key.contains(":usage:")))
+            .then_some(())
     });
     assert!(first.log().iter().all(|line| !line.contains("ERROR")));
 }
