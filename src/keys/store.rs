@@ -122,8 +122,8 @@ impl KeyStore {
         found
     }
 
-    /// The index of the key that has that digest already, and in which of its two places.
-    pub(super) fn with_digest(&self, digest: &Digest) -> Option<FoundKey> {
+    /// The index of the key that has that digest, and in which of its two places; whether or not it counts.
+    pub(crate) fn with_digest(&self, digest: &Digest) -> Option<FoundKey> {
         self.holder(digest)
     }
 

@@ -12,6 +12,15 @@ pub(crate) struct StreamReport {
     pub(crate) events: Cell<u64>,
     /// `None`: the client went away.
     pub(crate) ending: Cell<Option<Ending>>,
+    /// The first error that it told, as the client was told.
+    pub(crate) error: OnceCell<Box<str>>,
+}
+
+impl StreamReport {
+    /// The stream has told that error.
+    pub(crate) fn failed(&self, sentence: &str) {
+        self.error.get_or_init(|| sentence.into());
+    }
 }
 
 /// Where a report of a request goes; empty unless there is something to report.
@@ -44,6 +53,8 @@ pub(crate) struct ModelReport {
     /// As providers count them.
     pub(crate) tokens_in: Tally,
     pub(crate) tokens_out: Tally,
+    /// The failure of the flow, as the client was told.
+    pub(crate) failure: OnceLock<Box<str>>,
     /// Of a stream: from the beginning of the flow to its first token.
     pub(crate) first_token: OnceLock<Duration>,
 }
@@ -52,6 +63,10 @@ impl ModelReport {
     pub(crate) fn asked(&self, model: &str) {
         self.model.get_or_init(|| model.into());
         self.calls.add(1);
+    }
+
+    pub(crate) fn failed(&self, sentence: &str) {
+        self.failure.get_or_init(|| sentence.into());
     }
 
     pub(crate) fn took(&self, tokens_in: u64, tokens_out: u64) {

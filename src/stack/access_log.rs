@@ -2,6 +2,8 @@
 //!
 //! No secrets, no bodies, no query. Written by hand into the worker's buffer, because it happens on every request.
 
+mod explanation;
+
 use std::convert::Infallible;
 use std::io::Write as _;
 use std::pin::Pin;
@@ -190,6 +192,12 @@ impl LogEntry {
                 write!(text, r#","rule":"{}""#, rule.name())?;
             }
         }
+        explanation::each(context, |name, value| {
+            text.extend_from_slice(b",\"");
+            text.extend_from_slice(name.as_bytes());
+            text.extend_from_slice(b"\":");
+            quote(text, value);
+        });
         if let Some(report) = context.stream.get() {
             write!(text, r#","events":{}"#, report.events.get())?;
         }
@@ -243,6 +251,10 @@ impl LogEntry {
         if let Some(refusal) = context.refusal.get() {
             write!(text, " code={}", refusal.code().name())?;
         }
+        explanation::each(context, |name, value| {
+            // Writing to a Vec cannot fail.
+            let _ = write!(text, " {name}={value:?}");
+        });
         if let Some(report) = context.models.get().filter(|report| report.calls.get() > 0) {
             write!(text, " tokens_in={} tokens_out={}", report.tokens_in.get(), report.tokens_out.get())?;
         }

@@ -75,7 +75,15 @@ fn identify(headers: &HeaderMap, context: &Context) -> Result<(), Refusal> {
         }
         None if !secret::is_plausible(credential) => return Err(Refusal::InvalidKey(KeyFault::Malformed)),
         // Also a key from elsewhere that looks like a token.
-        _ => keys.find(&secret::digest(credential), now).map_err(invalid)?.index,
+        _ => {
+            let digest = secret::digest(credential);
+            let denied = |denied| {
+                let holder = keys.with_digest(&digest).and_then(|found| u32::try_from(found.index).ok());
+                context.ended_key.set(holder);
+                invalid(denied)
+            };
+            keys.find(&digest, now).map_err(denied)?.index
+        }
     };
     context.key.set(u32::try_from(index).ok());
     Ok(())

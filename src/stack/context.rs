@@ -59,6 +59,14 @@ pub(crate) enum NotNamed {
     Another,
 }
 
+/// Whose plan has refused a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExceededPlan {
+    /// The chatflow's, for callers without a key.
+    Visitors,
+    Key,
+}
+
 /// See the module. Every field is set by one layer, named with it.
 pub(crate) struct Context {
     // Set by `request_id`.
@@ -83,10 +91,14 @@ pub(crate) struct Context {
     pub(crate) path: OnceCell<Box<str>>,
     // Set by `auth`: the index of the key in the snapshot.
     pub(crate) key: Cell<Option<u32>>,
+    // Set by `auth` too: the index of a key that is known, but counts no more.
+    pub(crate) ended_key: Cell<Option<u32>>,
     // Set by `auth` as well, if the key came as a session token: what that says.
     pub(crate) token: OnceCell<Box<Claims>>,
     // Set by `auth`: holds the answer to a wrong key back.
     pub(crate) delay: Cell<Option<Delay>>,
+    // Set by `limits`: whose plan it was that refused.
+    pub(crate) exceeded: Cell<Option<ExceededPlan>>,
     // Set by `limits`: how long the request waited for a place, if it had to.
     pub(crate) waited: Cell<Option<Duration>>,
     // Set by `limits`; they free their places when the context goes, with the last byte of the answer.
@@ -237,6 +249,21 @@ impl Context {
             .key()
             .is_some_and(|key| key.kind == KeyKind::Secret && key.chatflows.is_none() && key.allows(self.client));
         if knows_all && self.token.get().is_none() { Refusal::UnknownChatflow } else { Refusal::NotFound }
+    }
+
+    /// The plan that has refused the request.
+    pub(crate) fn exceeded_plan(&self) -> Option<&str> {
+        let index = match self.exceeded.get()? {
+            ExceededPlan::Visitors => self.policy()?.plan,
+            ExceededPlan::Key => self.key()?.plan,
+        };
+        self.snapshot.config.plans.get(index).map(|plan| &*plan.name)
+    }
+
+    /// What answers the chatflow, as it is configured.
+    pub(crate) fn upstream_label(&self) -> Option<&str> {
+        let upstream = self.snapshot.config.upstreams.get(self.policy()?.upstream)?;
+        Some(&upstream.name)
     }
 
     /// The key's id, or `-`.

@@ -20,7 +20,7 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::check::{LayerFuture, LayerResult, refuse};
-use super::context::{Authorization, Call, Context};
+use super::context::{Authorization, Call, Context, ExceededPlan};
 use super::environment::Environment;
 use super::routes::Endpoint;
 use crate::predict::session::Scope;
@@ -136,20 +136,22 @@ impl Admitted {
         // The visitor first: what one of them may not have is not taken from the others.
         if from == 0
             && let Some(visitor) = visitor(context)
-            && let Some(queued) = self.admit(0, &context.visitors().allowance(visitor))?
+            && let Some(queued) = self.admit(context, 0, &context.visitors().allowance(visitor))?
         {
             return Ok(Some(queued));
         }
         match context.key.get().and_then(|key| context.snapshot.allowance(key)) {
-            Some(key) => self.admit(1, key),
+            Some(key) => self.admit(context, 1, key),
             None => Ok(None),
         }
     }
 
-    fn admit(&mut self, number: usize, allowance: &Allowance) -> Result<Option<Queued>, Refusal> {
+    fn admit(&mut self, context: &Context, number: usize, allowance: &Allowance) -> Result<Option<Queued>, Refusal> {
         let policy = &allowance.plan.policy;
         match allowance.admit() {
-            MaybeLater::Now(AdmitTurn::Decided(decision)) => self.note(number, policy, decision).map(|()| None),
+            MaybeLater::Now(AdmitTurn::Decided(decision)) => {
+                self.note(context, number, policy, decision).map(|()| None)
+            }
             later => Ok(Some((number, policy.clone(), later))),
         }
     }
@@ -166,18 +168,34 @@ impl Admitted {
                     decision
                 }
             };
-            self.note(number, &policy, decision)?;
+            self.note(context, number, &policy, decision)?;
             next = if number == 0 { self.take(context, 1)? } else { None };
         }
         Ok(())
     }
 
-    fn note(&mut self, number: usize, policy: &HeaderValue, (permit, state): AdmitDecision) -> Result<(), Refusal> {
-        if let (Some(fields), Some(place)) = (self.fields.get_mut(number), self.permits.get_mut(number)) {
-            *fields = Some((policy.clone(), state));
-            *place = Some(permit.map_err(refusal)?);
+    fn note(
+        &mut self,
+        context: &Context,
+        number: usize,
+        policy: &HeaderValue,
+        (permit, state): AdmitDecision,
+    ) -> Result<(), Refusal> {
+        let (Some(fields), Some(place)) = (self.fields.get_mut(number), self.permits.get_mut(number)) else {
+            return Ok(());
+        };
+        *fields = Some((policy.clone(), state));
+        match permit {
+            Ok(permit) => {
+                *place = Some(permit);
+                Ok(())
+            }
+            Err(exceeded) => {
+                let plan = if number == 0 { ExceededPlan::Visitors } else { ExceededPlan::Key };
+                context.exceeded.set(Some(plan));
+                Err(refusal(exceeded))
+            }
         }
-        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
 use prometheus::IntCounterVec;
 use rustls::{AlertDescription, CertificateError, Error as TlsFailure};
 
@@ -34,30 +35,31 @@ impl CallMetrics {
     }
 
     /// Counts why there is no response, and tells the log. What a client did to its own body is not the upstream's.
-    pub(crate) fn failed(&self, upstream: &str, origin: &Origin, error: &Error) {
+    pub(crate) fn failed(&self, upstream: &str, origin: &Origin, error: &Error, request_id: Option<&HeaderValue>) {
         let url = origin.to_string();
+        let request_id = request_id.and_then(|id| id.to_str().ok());
         match error {
             Error::Timeout(Wait::Response) => {
                 self.count(upstream, "timeout");
-                tracing::warn!(upstream, url, limit = ?origin.timeouts().response, "no answer in time");
+                tracing::warn!(request_id, upstream, url, limit = ?origin.timeouts().response, "no answer in time");
             }
             Error::Broken { was_sent: true, cause: error } => {
                 self.count(upstream, "broken");
-                tracing::warn!(upstream, url, %error, cause = cause(error), "upstream broke off before its answer");
+                tracing::warn!(request_id, upstream, url, %error, cause = cause(error), "upstream broke off before its answer");
             }
             Error::Broken { was_sent: false, cause: error } => {
-                tracing::debug!(upstream, url, %error, cause = cause(error), "upstream took nothing");
+                tracing::debug!(request_id, upstream, url, %error, cause = cause(error), "upstream took nothing");
             }
             Error::Body => {}
             Error::Denied(address) => {
                 self.count(upstream, "connect");
                 let cause = "the name has only addresses of this network, which allow_networks does not hold";
-                tracing::warn!(upstream, url, %error, %address, cause, "upstream not reachable");
+                tracing::warn!(request_id, upstream, url, %error, %address, cause, "upstream not reachable");
             }
             Error::Resolve(_) | Error::Connect(_) | Error::Tls(_) | Error::Timeout(Wait::Connection) => {
                 self.count(upstream, "connect");
                 let CallReason { cause, advice } = CallReason::of(error);
-                tracing::warn!(upstream, url, %error, cause, advice, "upstream not reachable");
+                tracing::warn!(request_id, upstream, url, %error, cause, advice, "upstream not reachable");
             }
         }
     }

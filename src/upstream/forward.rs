@@ -5,6 +5,8 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use super::choice::{Affinity, Chosen};
 use super::outgoing::{Outgoing, UploadFault};
 use super::target::Target;
@@ -28,12 +30,18 @@ pub(crate) struct Forward {
     request: Request,
     upload: Option<UploadFault>,
     affinity: Affinity,
+    request_id: Option<HeaderValue>,
 }
 
 impl Forward {
     pub(crate) fn new(head: RequestHead, body: Outgoing, affinity: Affinity) -> Self {
         let Outgoing { body, upload } = body;
-        Self { request: Request::new(head, body), upload, affinity }
+        Self { request: Request::new(head, body), upload, affinity, request_id: None }
+    }
+
+    /// Whose request it is, for the log if it fails.
+    pub(crate) fn set_request_id(&mut self, request_id: &HeaderValue) {
+        self.request_id = Some(request_id.clone());
     }
 }
 
@@ -46,16 +54,17 @@ impl UpstreamClient {
     /// The head of the upstream's answer, or why there is none.
     /// Borrowed, since a future holds what it is given twice.
     pub(crate) async fn send(&self, target: &Target, forward: &mut Forward) -> Result<Response, Refusal> {
-        let result = self.ask(target, &mut forward.request, forward.affinity).await;
+        let result = self.ask(target, forward).await;
         // An upload that failed says better what went wrong than the connection it took down.
         result.map_err(|refusal| forward.upload.as_ref().and_then(UploadFault::refusal).unwrap_or(refusal))
     }
 
-    async fn ask(&self, target: &Target, request: &mut Request, affinity: Affinity) -> Result<Response, Refusal> {
+    async fn ask(&self, target: &Target, forward: &mut Forward) -> Result<Response, Refusal> {
+        let Forward { request, affinity, request_id, .. } = forward;
         let turn = self.turn.replace(self.turn.get().wrapping_add(1));
         // No memory is asked for before there is something in it.
         let mut tried = Vec::new();
-        while let Some(Chosen { origin, url, member }) = target.choose(affinity, turn, &tried) {
+        while let Some(Chosen { origin, url, member }) = target.choose(*affinity, turn, &tried) {
             member.vitals.tried();
             let connected = || url.connected(&member);
             let error = match self.client.send(origin, &member.peer, request, &connected).await {
@@ -70,7 +79,7 @@ impl UpstreamClient {
             if error.is_connect() {
                 url.refused(&member);
             }
-            self.calls.failed(&target.name, origin, &error);
+            self.calls.failed(&target.name, origin, &error, request_id.as_ref());
             match error {
                 Error::Timeout(Wait::Response) => return Err(Refusal::UpstreamTimeout),
                 error if error.was_sent() => {

@@ -124,7 +124,7 @@ impl EventStream {
     /// What is held, cleaned, once it is whole.
     fn release(&mut self) -> Option<Bytes> {
         if self.scanner.is_between_records() {
-            let clean = clean(&self.held.split(), &self.redactor, &|| self.refused.tell());
+            let clean = clean(&self.held.split(), &self.redactor, &self.report, &|| self.refused.tell());
             self.is_torn = false;
             let passed = std::mem::take(&mut self.passed).min(clean.len());
             return Some(clean.slice(passed..));
@@ -172,6 +172,7 @@ impl EventSource for EventStream {
     fn break_off(&mut self, ending: Ending, message: &str) -> Bytes {
         self.is_over = true;
         self.report.ending.set(Some(ending));
+        self.report.failed(message);
         // A cut-off record would swallow the error; this ends it.
         let mut text = String::new();
         if !self.scanner.is_between_records() && (self.held.is_empty() || self.is_torn) {
@@ -195,7 +196,7 @@ impl EventSource for EventStream {
 }
 
 /// Errors made anew from their cleaned text; everything else as it is, and so is all that comes before an error's text.
-fn clean(records: &[u8], redactor: &Redactor, key_refused: &dyn Fn()) -> Bytes {
+fn clean(records: &[u8], redactor: &Redactor, report: &StreamReport, key_refused: &dyn Fn()) -> Bytes {
     let mut clean = Vec::with_capacity(records.len());
     for line in records.split_inclusive(|byte| *byte == b'\n') {
         let (start, json) = line.split_at(memchr::memchr(b'{', line).unwrap_or(line.len()));
@@ -209,14 +210,16 @@ fn clean(records: &[u8], redactor: &Redactor, key_refused: &dyn Fn()) -> Bytes {
         // What cannot be read cannot be cleaned.
         let unread = || json.starts_with(b"{\"event\":\"error\"").then(Sentence::failed);
         let is_speech = json.starts_with(b"{\"event\":\"tts_error\"");
-        let made_anew = if is_speech {
+        let sentence = if is_speech {
             let text = speech_error_text(line).map(|text| redactor.sentence(&text));
-            Some(speech_error(text.unwrap_or(Sentence::own("The speech failed.")).as_str()))
+            Some(text.unwrap_or(Sentence::own("The speech failed.")))
         } else {
-            text.or_else(unread).map(|text| error(text.as_str()))
+            text.or_else(unread)
         };
-        match made_anew {
-            Some(record) => {
+        match sentence {
+            Some(sentence) => {
+                let record = if is_speech { speech_error(sentence.as_str()) } else { error(sentence.as_str()) };
+                report.failed(sentence.as_str());
                 clean.extend_from_slice(start);
                 clean.extend_from_slice(record.as_bytes());
                 clean.push(b'\n');
@@ -242,10 +245,15 @@ mod tests {
         let token = record("token", &"http://x/y".into());
         let error = record("error", &"connect ECONNREFUSED 127.0.0.1:1".into());
         let redactor = Redactor::default();
-        let cleaned = clean(format!("{token}{error}").as_bytes(), &redactor, &|| {});
+        let cleaned = clean(format!("{token}{error}").as_bytes(), &redactor, &StreamReport::default(), &|| {});
         let expected = format!("{token}{}", record("error", &"connect ECONNREFUSED [address]".into()));
         assert_eq!(cleaned, expected);
-        let broken = clean(b"message:\ndata: {\"event\":\"error\",\"data\":http://x/y}\n\n", &redactor, &|| {});
+        let broken = clean(
+            b"message:\ndata: {\"event\":\"error\",\"data\":http://x/y}\n\n",
+            &redactor,
+            &StreamReport::default(),
+            &|| {},
+        );
         assert_eq!(broken, "message:\ndata: {\"event\":\"error\",\"data\":\"The chatflow failed.\"}\n\n");
     }
 }

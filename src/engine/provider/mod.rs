@@ -120,7 +120,7 @@ impl ProviderEndpoint {
                 if error.is_connect() {
                     self.health.failed();
                 }
-                calls.failed(&self.upstream, &self.origin, &error);
+                calls.failed(&self.upstream, &self.origin, &error, None);
                 Err(failure_of(&error))
             }
         }

@@ -112,6 +112,7 @@ impl PredictionJob {
                     }
                     Err(failure) => {
                         tell_failure(&failure, &sink, &redactor);
+                        watch.report.failed(failure.sentence(&redactor).as_str());
                         Ending::ErrorEvent
                     }
                 }

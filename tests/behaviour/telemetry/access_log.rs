@@ -240,7 +240,7 @@ fn the_log_may_be_text() {
     client::post(gateway.http, PREDICT, &[("x-request-id", "text-refused")], QUESTION);
     let line = text_line(&gateway, "text-refused");
     assert!(line.contains(" 401 ") && line.contains(" key=- "), "{line}");
-    assert!(line.ends_with(" end=complete code=missing_api_key"), "{line}");
+    assert!(line.ends_with(" end=complete code=missing_api_key reason=\"missing\""), "{line}");
 
     let mut connection = Connection::open(gateway.http);
     connection.write(request("GET", "/\"x\"\\y\u{2028}z", &[("x-request-id", "text-forged")], ""));
