@@ -176,6 +176,24 @@ fn a_quota_is_spent_once_by_all_and_never_again_when_the_store_is_empty() {
 }
 
 #[test]
+fn a_store_that_begins_anew_is_told_of_callers_who_are_not_there() {
+    let Some(mut store) = StoreServer::start() else { return };
+    let upstream = Upstream::answering();
+    let plans = format!("default: {{ {WIDE}, concurrent: 100, quota: 9/month }}");
+    let replicas = fleet(&upstream, &store, "", &plans);
+    assert_eq!(exhaust(&replicas, "quota_exceeded"), 9);
+    wait_for("no leases", || store.keys().iter().all(|key| !key.ends_with(":places")).then_some(()));
+    store.kill();
+    wait_all(&replicas, LOST);
+    store.launch();
+    wait_all(&replicas, UP);
+    // Who asks there has not been anywhere else since.
+    let section = format!("urls: ['{}'], timeout: 1s", store.url());
+    let third = Gateway::start(&stored(&upstream, &section, &plans));
+    ask(&third, KEY).assert_refused(429, "quota_exceeded");
+}
+
+#[test]
 fn a_clean_stop_gives_back_what_was_not_used() {
     let Some(store) = StoreServer::start() else { return };
     let upstream = Upstream::answering();

@@ -30,6 +30,10 @@ pub(super) struct LeaseBook {
     pub(super) plan: Option<Arc<PlanLimits>>,
     /// Whether it is looked after.
     pub(super) is_active: bool,
+    /// It is among those whom the store is told of when it may have begun anew.
+    pub(super) is_noted: bool,
+    /// The store may know nothing of it.
+    pub(super) is_forgotten: bool,
     /// Until when, and why, everybody is refused.
     refused: Option<(u64, Shortage)>,
     pub(super) pace: LeasePace,

@@ -25,7 +25,7 @@ mod look;
 mod tending;
 mod wish;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use prometheus::IntCounter;
@@ -48,6 +48,8 @@ pub(crate) struct SharedLimits {
     started: Instant,
     /// Callers of whom the store is told, now and then.
     active: Mutex<Vec<Arc<AllowanceCounts>>>,
+    /// Callers of whom this replica has counted something in a day or month.
+    known: Mutex<Vec<Weak<AllowanceCounts>>>,
     /// A call has ended.
     answered: Notify,
     counters: CellCounters,
@@ -72,6 +74,7 @@ impl SharedLimits {
             script: Script::new(include_str!("lease.lua")),
             started: Instant::now(),
             active: Mutex::default(),
+            known: Mutex::default(),
             answered: Notify::new(),
             counters: CellCounters {
                 granted: cells("granted"),

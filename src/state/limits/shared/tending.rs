@@ -5,12 +5,14 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::SharedLimits;
-use super::book::nanos;
+use super::book::{LeaseBook, nanos};
 use super::lease::{Errand, Lease};
 use crate::state::limits::allowance::AllowanceCounts;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(100);
+/// Calls that begin with one look. More than the store's thread has room for would be a loss of the store.
+const MOST_CALLS: usize = 1024;
 /// Looks without a cell taken: then all of them go back.
 const IDLE: u8 = 3;
 /// Places that are held are said again so often: the store forgets them after some more.
@@ -28,9 +30,11 @@ pub(super) fn begin(limits: &Arc<SharedLimits>) {
             let ends = tokio::time::timeout(EVERY, calls.closed()).await.is_ok();
             let (now, is_heard) = (health.clock().jumps(), health.is_heard());
             // A clock that was set, or a new beginning, may have made the store forget.
-            let forgets = std::mem::replace(&mut jumps, now) != now || (is_heard && !was_heard);
+            if std::mem::replace(&mut jumps, now) != now || (is_heard && !was_heard) {
+                recall(&limits);
+            }
             was_heard = is_heard;
-            look(&limits, forgets, ends);
+            look(&limits, ends);
             if ends {
                 return wait_for_answers(&limits).await;
             }
@@ -38,13 +42,51 @@ pub(super) fn begin(limits: &Arc<SharedLimits>) {
     });
 }
 
-fn look(limits: &SharedLimits, renew: bool, ends: bool) {
+/// The store is told again of all whom this replica knows, be they here or not: one that has counted nothing yet would
+/// let them begin anew.
+fn recall(limits: &SharedLimits) {
+    let mut known = std::mem::take(&mut *limits.known.lock().unwrap_or_else(PoisonError::into_inner));
     let active = std::mem::take(&mut *limits.active.lock().unwrap_or_else(PoisonError::into_inner));
-    let kept: Vec<_> = active
-        .into_iter()
-        .filter(|counts| counts.lease().is_some_and(|lease| lease.tend(counts, renew, ends)))
-        .collect();
-    limits.active.lock().unwrap_or_else(PoisonError::into_inner).extend(kept);
+    for counts in &active {
+        if let Some(lease) = counts.lease() {
+            lease.book().is_forgotten = true;
+        }
+    }
+    limits.active.lock().unwrap_or_else(PoisonError::into_inner).extend(active);
+    known.retain(|counts| {
+        let Some(counts) = counts.upgrade() else { return false };
+        if let Some(lease) = counts.lease() {
+            let mut book = lease.book();
+            book.is_forgotten = true;
+            limits.look_after(&counts, &mut book);
+        }
+        true
+    });
+    limits.known.lock().unwrap_or_else(PoisonError::into_inner).append(&mut known);
+}
+
+fn look(limits: &SharedLimits, ends: bool) {
+    let active = std::mem::take(&mut *limits.active.lock().unwrap_or_else(PoisonError::into_inner));
+    let (mut calls, mut late, mut kept) = (0, Vec::new(), Vec::new());
+    for counts in active {
+        if calls == MOST_CALLS {
+            late.push(counts);
+            continue;
+        }
+        match counts.lease().map_or(Tended::Done, |lease| lease.tend(&counts, ends)) {
+            Tended::Done => {}
+            Tended::Waits => kept.push(counts),
+            Tended::Called => {
+                calls += 1;
+                kept.push(counts);
+            }
+        }
+    }
+    // Those whose turn has not come are the first the next time.
+    late.append(&mut kept);
+    let mut active = limits.active.lock().unwrap_or_else(PoisonError::into_inner);
+    late.append(&mut active);
+    *active = late;
 }
 
 /// At the end: until all has been given back, or the store's patience ends. Whoever is looked after by then waits for a
@@ -52,17 +94,28 @@ fn look(limits: &SharedLimits, renew: bool, ends: bool) {
 async fn wait_for_answers(limits: &SharedLimits) {
     while limits.store.health().is_heard() && !limits.active.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
         limits.answered.notified().await;
-        look(limits, false, true);
+        look(limits, true);
     }
 }
 
+/// What came of a look at a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tended {
+    /// It need not be looked at again.
+    Done,
+    Waits,
+    /// A call has begun.
+    Called,
+}
+
 impl Lease {
-    /// Whether it must be looked at again.
-    fn tend(&self, counts: &Arc<AllowanceCounts>, renew: bool, ends: bool) -> bool {
+    fn tend(&self, counts: &Arc<AllowanceCounts>, ends: bool) -> Tended {
         let mut book = self.book();
         if !self.is_free(&book) {
-            return true;
+            return Tended::Waits;
         }
+        self.note(counts, &mut book);
+        let renew = book.is_forgotten;
         let period = book.plan.as_ref().and_then(|plan| plan.quota()).map_or(0, |(_, period)| period.number());
         let (of, cells) = self.cells.all();
         if cells > 0 && of != period {
@@ -92,15 +145,30 @@ impl Lease {
         };
         match errand {
             Some(errand) if self.shared.store.health().is_heard() => {
-                self.send(counts, &mut book, errand);
-                true
+                book.is_forgotten &= !self.send(counts, &mut book, errand);
+                Tended::Called
             }
-            Some(_) => true,
+            Some(_) => Tended::Waits,
             None => {
+                book.is_forgotten = false;
                 let is_needed = cells > 0 || (in_flight + free > 0 && !ends);
                 book.is_active = is_needed;
-                is_needed
+                if is_needed { Tended::Waits } else { Tended::Done }
             }
         }
+    }
+
+    /// Remembers whoever is to be recalled.
+    fn note(&self, counts: &Arc<AllowanceCounts>, book: &mut LeaseBook) {
+        if book.is_noted || !book.is_known() {
+            return;
+        }
+        book.is_noted = true;
+        let mut known = self.shared.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() == known.capacity() {
+            // Visitors come and go.
+            known.retain(|counts| counts.strong_count() > 0);
+        }
+        known.push(Arc::downgrade(counts));
     }
 }
