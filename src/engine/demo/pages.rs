@@ -1,7 +1,7 @@
 //! What the demo can quote: every page of the documentation, as it was when the program was built.
 
 /// Where a page stands in the repository, and its text. The first says what the whole is.
-pub(super) const PAGES: [(&str, &str); 18] = [
+pub(super) const PAGES: [(&str, &str); 19] = [
     ("README.md", include_str!("../../../README.md")),
     ("config/README.md", include_str!("../../../config/README.md")),
     ("config/KEYS.md", include_str!("../../../config/KEYS.md")),
@@ -19,5 +19,6 @@ pub(super) const PAGES: [(&str, &str); 18] = [
     ("tests/flowise/README.md", include_str!("../../../tests/flowise/README.md")),
     ("tests/perf/README.md", include_str!("../../../tests/perf/README.md")),
     ("deploy/front/README.md", include_str!("../../../deploy/front/README.md")),
+    ("deploy/TROUBLESHOOTING.md", include_str!("../../../deploy/TROUBLESHOOTING.md")),
     ("deploy/monitoring/README.md", include_str!("../../../deploy/monitoring/README.md")),
 ];
