@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use prometheus::IntGauge;
@@ -21,6 +21,8 @@ pub(crate) struct StoreHealth {
     losses: AtomicU64,
     /// That were seen last, this one included.
     replicas: AtomicU32,
+    /// Those of them that cannot reach it though they live, as `lease.lua` reads them.
+    cut_off: Mutex<Arc<str>>,
     /// `None`: nothing is known yet.
     since: Mutex<Option<Timestamp>>,
     /// The mode has changed to `lost`.
@@ -51,6 +53,7 @@ impl StoreHealth {
             is_heard: AtomicBool::new(false),
             losses: AtomicU64::new(0),
             replicas: AtomicU32::new(1),
+            cut_off: Mutex::new("".into()),
             since: Mutex::default(),
             lost: Notify::new(),
             clock: StoreClock::default(),
@@ -84,6 +87,28 @@ impl StoreHealth {
     /// It has answered.
     pub(super) fn hear(&self) {
         self.is_heard.store(true, Ordering::Release);
+    }
+
+    /// Replicas that cannot reach it though they live; mostly empty.
+    pub(crate) fn cut_off(&self) -> Arc<str> {
+        Arc::clone(&self.cut_off.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn see_cut_off(&self, replicas: &[String]) {
+        let mut known = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.split_whitespace().count();
+        if before + replicas.len() > 0 {
+            *known = replicas.join(" ").into();
+        }
+        drop(known);
+        if replicas.len() > before {
+            tracing::warn!(
+                replicas = replicas.len(),
+                "replicas are cut off from the store: their part is kept for them"
+            );
+        } else if replicas.len() < before {
+            tracing::info!(replicas = replicas.len(), "fewer replicas are cut off from the store");
+        }
     }
 
     pub(super) fn see_replicas(&self, count: u32) {
@@ -129,7 +154,10 @@ impl StoreHealth {
         let since = *self.since();
         let mut line = String::from("store: ");
         let _ = match since {
-            _ if self.is_up() => write!(line, "shared by {} replicas", self.replicas()),
+            _ if self.is_up() => match self.cut_off().split_whitespace().count() {
+                0 => write!(line, "shared by {} replicas", self.replicas()),
+                cut_off => write!(line, "shared by {} replicas, {cut_off} of them cut off", self.replicas()),
+            },
             Some(since) => write!(line, "lost since {since:.0}"),
             None => write!(line, "not reached yet"),
         };

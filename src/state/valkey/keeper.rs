@@ -16,7 +16,7 @@ use crate::config::{Secret, Valkey};
 use crate::telemetry::metrics::StoreMetrics;
 
 /// Between two signs of life.
-const BEAT: Duration = Duration::from_secs(1);
+const BEAT: Duration = Duration::from_millis(500);
 /// Between two looks for a store that is lost, and up to as much again.
 const LOOK: Duration = Duration::from_millis(250);
 /// From the first answer of a store that was lost to its use.
@@ -183,12 +183,14 @@ impl Keeper {
     async fn beat(&self) -> RedisResult<u32> {
         let late = || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
         let mut replicas = 0;
+        let channels = format!("{0}v1:{{{0}v1:replicas}}:replica:", self.settings.prefix);
         for lane in [Lane::Front, Lane::Background] {
             let mut link = self.calls.link(lane).ok_or_else(late)?;
             let mut beat = self.beat.key(self.key());
-            let beat = beat.arg(&*self.replica).invoke_async::<(u32, i64)>(&mut link);
-            let (count, time) = timeout(self.settings.timeout, beat).await.map_err(|_| late())??;
+            let beat = beat.arg(&*self.replica).arg(&channels).invoke_async::<(u32, i64, Vec<String>)>(&mut link);
+            let (count, time, cut_off) = timeout(self.settings.timeout, beat).await.map_err(|_| late())??;
             self.health.clock().see(time, Instant::now());
+            self.health.see_cut_off(&cut_off);
             replicas = count;
         }
         Ok(replicas)

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::harness::KEY;
+use crate::harness::store_relay::{RelayMode, StoreRelay};
 use crate::rate_limits::{hold, holding, two_keys};
 
 fn start(upstream: &Upstream, store: &StoreServer, more: &str, plans: &str) -> Gateway {
@@ -189,4 +190,28 @@ fn evicted_keys_are_known_by_the_replicas() {
     assert_eq!(answered(&gateway, 5), 5);
     assert_eq!(store.command("FLUSHALL"), "+OK");
     assert_eq!(answered(&gateway, 9), 3);
+}
+
+#[test]
+fn what_a_replica_gives_that_alone_has_lost_it_is_charged_when_it_is_back() {
+    let Some(store) = StoreServer::start() else { return };
+    let relay = StoreRelay::start(&store);
+    let upstream = Upstream::answering();
+    let plans = "default: { requests: 1/hour, burst: 40, concurrent: 100 }";
+    let replicas = [store.url(), relay.url()].map(|url| {
+        let section = format!("urls: ['{url}'], timeout: 1s");
+        Gateway::start_with(&stored(&upstream, &section, plans), &two_keys(""), |_| {})
+    });
+    wait_shared_by(&[&replicas[0], &replicas[1]], 2);
+    // It knows the bucket.
+    assert_eq!(answered(&replicas[1], 1), 1);
+    relay.set(RelayMode::Closed);
+    replicas[1].wait_metric(LOST, 1.0);
+    assert_eq!(answered(&replicas[0], 50), 39);
+    assert_eq!(answered(&replicas[1], 50), 19);
+    relay.set(RelayMode::Open);
+    replicas[1].wait_metric(UP, 1.0);
+    // Nothing is left, and what was too much is waited for: 19 hours, and one for the next request.
+    let waits = || ask(&replicas[0], KEY).header("retry-after").unwrap().parse::<u64>().unwrap();
+    wait_for("the whole wait", || (waits() > 19 * 3600 && waits() <= 20 * 3600).then_some(()));
 }

@@ -85,10 +85,23 @@ pub(super) struct QuotaBook {
 pub(super) struct LossBook {
     /// How often, in all.
     pub(super) taken: u64,
+    /// How many of them the store has charged, as far as is known here.
+    pub(super) told: u64,
+    /// What the bucket there was based on when it was heard of last.
+    pub(super) base: BucketBase,
     /// When the bucket would have been whole if nobody had come since then.
     pub(super) seed: u64,
     /// Something was, which the store does not know yet.
     pub(super) is_owed: bool,
+}
+
+/// When a bucket will be whole, less all that was charged to it since it began. Only time in which nobody used it changes
+/// that: so who remembers it knows later how much time others have left unused.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct BucketBase {
+    pub(super) base: u64,
+    /// When the bucket began, by the store's clock; 0: nothing is known of it.
+    pub(super) began: u64,
 }
 
 impl LeaseBook {
@@ -243,6 +256,7 @@ impl LossBook {
     /// The store has answered a call that began when so many were taken: when the bucket is whole, given that it says so.
     pub(super) fn settle(&mut self, taken: u64, whole_at: u64, one: u64) -> u64 {
         let since = self.taken - taken;
+        self.told = self.told.max(taken);
         (self.is_owed, self.seed) = (since > 0, whole_at);
         whole_at.saturating_add(one.saturating_mul(since))
     }

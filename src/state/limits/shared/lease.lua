@@ -1,20 +1,26 @@
 -- v1. What one caller has of its plan: a bucket (GCRA), a count of the day or month, places among those in flight.
 -- Whatever is granted is granted of all three at once. Times are microseconds of this server's clock.
 --
--- KEYS 1 bucket, 2 count of the period, 3 places by replica, 4 count of the tokens' period, where there is one
+-- KEYS 1 bucket, 2 count of the period, 3 places by replica, 4 by replica: how many requests were charged that it admitted
+--      apart, the time that is kept for it beside them, and until when; 5 count of the tokens' period, where there is one
 -- ARGV 1 replica, 2 the clock as the replica expects it (0: it does not know)
 --      3 time of one cell, 4 burst, 5 cells wanted, 6 how many of them requests wait for, 7 cells given back
---      8 time until the bucket was whole as far as the replica knows, 9 time that it owes to the bucket
+--      8 time until the bucket was whole as far as the replica knows, 9 how full its own part of the bucket is beyond that
 --      10 quota (0: none), 11 seconds for which its count is kept, 12 what the replica has counted in the period,
 --      13 how much of that it knows to be in 14, the whole count as far as it knows, of the count that began at 15
 --      16 places that there are, 17 those that it holds, 18 more that it wants, 19 how many of them requests wait for
 --      20 how long its places live without a word of it
---      21 to 26 the same of tokens as 10 to 15 of requests; not there: they are not limited
+--      21 what the replica has ever admitted apart, 22 how much of that it knows to be charged,
+--      23 the bucket's base as it was told last, 24 of the bucket that began then (0: it was told nothing)
+--      25 replicas that are cut off, each with the time since when, 26 how many there are in all
+--      27 to 32 the same of tokens as 10 to 15 of requests; not there: they are not limited
 -- Returns cells, why there are fewer than requests wait for (1 bucket, 2 quota, 3 places, 4 tokens), the wait for another
---      cell, the time until the bucket is whole, the whole count, when it began, places, all tokens, since when.
+--      cell, the time until the bucket is whole, the whole count, when it began, places, all tokens, since when, the
+--      bucket's base, when that began.
 local replica = ARGV[1]
 local arg = {}
 for i = 2, #ARGV do arg[i] = tonumber(ARGV[i]) end
+local parts = math.max(arg[26], 1)
 local time = redis.call('TIME')
 -- So small that fractions of a microsecond are exact enough.
 local now = (time[1] - 1700000000) * 1000000 + time[2]
@@ -23,19 +29,72 @@ local expected = arg[2]
 local jump = 0
 if expected > 0 and math.abs(now - expected) > 1000000 then jump = now - expected end
 
+-- `ever` is all that was charged to the bucket since it began. What it is less than `whole`, its base, grows while the
+-- bucket is whole and nobody uses it, and shrinks when somebody says later that he did.
 local period, burst = arg[3], arg[4]
-local whole = now
+local whole, ever, began, set = now, 0, now, 0
 local stored = redis.call('GET', KEYS[1])
 if stored then
-  local tat, at = string.match(stored, '^(%S+) (%S+)$')
+  local tat, at, charged, since = string.match(stored, '^(%S+) (%S+) (%S+) (%S+)$')
   tat, at = tonumber(tat) or now, tonumber(at) or now
-  if jump ~= 0 and math.abs(at - expected) < math.abs(at - now) then tat = tat + jump end
-  whole = math.max(tat, now)
+  ever, began = tonumber(charged) or 0, tonumber(since) or now
+  if at > now + 1000000 then
+    set = now - at
+  elseif jump ~= 0 and math.abs(at - expected) < math.abs(at - now) then
+    set = jump
+  end
+  if set ~= 0 then began = now end
+  whole = tat + set
 else
   -- Evicted, or the server began anew.
   whole = now + arg[8]
 end
-whole = math.min(math.max(whole + arg[9] - arg[7] * period, now), now + burst * period)
+
+-- Whoever is cut off has its part of the limits, which the others leave alone.
+local function apart(id)
+  local entry = redis.call('HGET', KEYS[4], id)
+  if not entry then return 0, 0, 0 end
+  local charged, kept, till = string.match(entry, '^(%S+) (%S+) (%S+)$')
+  return tonumber(charged) or 0, tonumber(kept) or 0, math.min(tonumber(till) or 0, now)
+end
+local function note(id, charged, kept)
+  redis.call('HSET', KEYS[4], id, string.format('%.0f %.0f %.0f', charged, kept, now))
+  redis.call('PEXPIRE', KEYS[4], 120000)
+end
+local cut_off = {}
+for id, since in string.gmatch(ARGV[25], '(%x+):(%d+)') do
+  if id ~= replica then
+    cut_off[id] = true
+    local charged, kept, till = apart(id)
+    local more = math.min(math.max(now - math.max(till, tonumber(since)), 0), 60000000) / parts
+    whole, ever = whole + more, ever + more
+    note(id, charged, kept + more)
+  end
+end
+whole = math.max(whole, now)
+
+-- What the replica admitted while it could not reach this server. That is in its part of the limit, and if the others had
+-- no more than theirs, time has paid for it. Whatever they had beyond is owed, be it more than the bucket holds.
+local charged, kept, till = apart(replica)
+local owed = math.max(arg[21] - math.max(charged, arg[22]), 0) * period - kept
+local full = now + burst * period
+if owed > 0 then
+  local base = math.min(arg[23], whole - ever)
+  whole = math.max(whole, math.min(whole + math.min(arg[9], owed), full))
+  if arg[24] == began then whole = math.max(whole, base + ever + owed) end
+else
+  -- More was kept for it than it used.
+  whole = math.max(whole + owed, now)
+end
+ever = ever + owed
+if owed ~= 0 then
+  note(replica, arg[21], 0)
+elseif till > 0 and arg[22] >= arg[21] then
+  redis.call('HDEL', KEYS[4], replica)
+end
+whole = math.max(whole - arg[7] * period, now)
+ever = ever - arg[7] * period
+whole = math.min(whole, full + burst * period + 5000000)
 
 -- Each replica says what it has counted in the period, so that whatever the store forgets of it is put right. Of those who
 -- say nothing any more the others know: `base` is what was counted when the store began anew, `since` what came later.
@@ -76,14 +135,14 @@ if most > 0 then
 end
 
 local spent, spent_born, is_spent = 0, 0, false
-if arg[21] then
-  local tokens = counted(KEYS[4], arg[23], arg[24], arg[25], arg[26])
+if arg[27] then
+  local tokens = counted(KEYS[5], arg[29], arg[30], arg[31], arg[32])
   -- Whoever knows of none begins no count.
   if tokens.total > 0 or not tokens.is_new then
-    keep(tokens, 0, arg[22])
+    keep(tokens, 0, arg[28])
     spent, spent_born = math.min(tokens.total, 4294967295), tokens.born
   end
-  is_spent = spent >= arg[21]
+  is_spent = spent >= arg[27]
 end
 
 local taken = 0
@@ -96,8 +155,16 @@ for i = 1, #others, 2 do
     local left, left_as_expected = ends - now, ends - expected
     local lives = (left > 0 and left < life + 1000000)
       or (jump ~= 0 and left_as_expected > 0 and left_as_expected < life + 1000000)
-    if lives then taken = taken + count else redis.call('HDEL', KEYS[3], others[i]) end
+    if lives then
+      if cut_off[others[i]] then cut_off[others[i]] = count end
+      taken = taken + count
+    else
+      redis.call('HDEL', KEYS[3], others[i])
+    end
   end
+end
+for _, count in pairs(cut_off) do
+  taken = taken + math.max(math.floor(arg[16] / parts) - (tonumber(count) or 0), 0)
 end
 
 local cells, needed, reason, wait = arg[5], arg[6], 0, 0
@@ -126,15 +193,12 @@ if short > 0 and cells > needed - short then
 end
 if needed > 0 and cells == 0 then places = 0 end
 
-local changes = cells > 0 or arg[7] > 0 or arg[9] > 0 or (not stored and arg[8] > 0)
-whole = whole + cells * period
-if changes or jump ~= 0 then
-  if whole > now then
-    local text = string.format('%.3f %.0f', whole, now)
-    redis.call('SET', KEYS[1], text, 'PX', math.ceil((whole - now) / 1000) + 1000)
-  elseif stored then
-    redis.call('DEL', KEYS[1])
-  end
+local changes = cells > 0 or next(cut_off) ~= nil or arg[7] > 0 or owed ~= 0 or (not stored and arg[8] > 0)
+whole, ever = whole + cells * period, ever + cells * period
+if changes or jump ~= 0 or set ~= 0 then
+  -- For some time longer than it is needed: a replica that is apart for a moment finds what was charged meanwhile.
+  local text = string.format('%.3f %.0f %.3f %.0f', whole, now, ever, began)
+  redis.call('SET', KEYS[1], text, 'PX', math.ceil((whole - now) / 1000) + 5000)
 end
 if reason == 1 then wait = math.max(whole + period - burst * period - now, 0) end
 if most > 0 then keep(count, cells, arg[11]) end
@@ -144,4 +208,5 @@ if held + places > 0 then
 else
   redis.call('HDEL', KEYS[3], replica)
 end
-return { cells, reason, math.ceil(wait), math.ceil(whole - now), total + cells, born, places, spent, spent_born }
+return { cells, reason, math.ceil(wait), math.ceil(whole - now), total + cells, born, places, spent, spent_born,
+  math.floor(whole - ever), began }

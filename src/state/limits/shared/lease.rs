@@ -225,7 +225,7 @@ impl Lease {
         wish.places_needed = newcomers.saturating_sub(free);
 
         (wish.known, wish.debt) = book.loss.debt(now, self.until_whole(now), self.shared.parts());
-        wish.taken_alone = book.loss.taken;
+        (wish.taken_alone, wish.told_alone, wish.base) = (book.loss.taken, book.loss.told, book.loss.base);
         book.renewed = now;
         wish
     }
@@ -265,6 +265,9 @@ impl Lease {
         let one = nanos(wish.period).saturating_mul(self.shared.parts().into());
         let whole_at = book.loss.settle(wish.taken_alone, now + nanos(grant.whole), one);
         self.whole_at.store(whole_at, Ordering::Relaxed);
+        if is_last {
+            book.loss.base = grant.base;
+        }
         if let Some(quota) = &wish.quota {
             book.quota.learn(quota, grant.quota, grant.cells, is_last, counts.quota());
         }

@@ -11,7 +11,8 @@
 //! | [`caller`] | names in the store |
 //!
 //! What a replica holds was charged when it was granted, so no more is admitted than the limits say while all reach the
-//! store. One that alone does not has its part beside the others' whole: they cannot tell it from one that has died. A replica
+//! store. One that alone does not has its part beside the others: as soon as they know that it lives they leave that part to
+//! it, and what was too much is charged when it is back, though the bucket holds less. A replica
 //! asks for as much as it uses in a quarter of a second, a tenth of the burst by replicas at most, and gives back what it
 //! does not use; so little is refused that the limits would allow.
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::SharedLimits;
+use super::book::BucketBase;
 use super::caller::CallerTag;
 use crate::state::limits::plan::PlanLimits;
 use crate::state::limits::quota::Period;
@@ -34,8 +35,10 @@ pub(super) struct LeaseWish {
     pub(super) known: u64,
     /// Nanoseconds that are owed to the bucket.
     pub(super) debt: u64,
-    /// Requests that had been admitted without the store by then.
+    /// Requests that had been admitted without the store by then, and how many of them it has charged.
     pub(super) taken_alone: u64,
+    pub(super) told_alone: u64,
+    pub(super) base: BucketBase,
     pub(super) quota: Option<QuotaWish>,
     pub(super) tokens: Option<QuotaWish>,
     pub(super) concurrent: u32,
@@ -82,6 +85,7 @@ pub(super) struct LeaseGrant {
     pub(super) quota: QuotaTotal,
     pub(super) tokens: QuotaTotal,
     pub(super) places: u32,
+    pub(super) base: BucketBase,
 }
 
 /// The whole count of a day or month, and when it began.
@@ -117,7 +121,7 @@ impl LeaseWish {
         let quota = self.quota;
         let period = quota.map_or(0, |quota| quota.period.number());
         let mut script = shared.script.prepare_invoke();
-        for what in ["rate", &format!("quota:{period}"), "places"] {
+        for what in ["rate", &format!("quota:{period}"), "places", "apart"] {
             script.key(caller.name(&store.prefix, what));
         }
         if let Some(tokens) = &self.tokens {
@@ -135,11 +139,14 @@ impl LeaseWish {
         script.arg(quota.map_or(none, |quota| quota.arguments()).as_slice());
         script.arg(self.concurrent).arg(self.held).arg(self.places).arg(self.places_needed);
         script.arg(u64::try_from(LIFE.as_millis()).unwrap_or_default());
+        script.arg(self.taken_alone).arg(self.told_alone).arg(self.base.base).arg(self.base.began);
+        script.arg(&*store.health().cut_off()).arg(store.health().replicas());
         if let Some(tokens) = &self.tokens {
             script.arg(tokens.arguments().as_slice());
         }
-        let answer: (u32, u8, u64, u64, u32, u64, u32, u32, u64) = calls.run(lane, self.call, &script).await?;
-        let (granted, reason, wait, whole, total, born, places, tokens, tokens_born) = answer;
+        let answer: (u32, u8, u64, u64, u32, u64, u32, u32, u64, u64, u64) =
+            calls.run(lane, self.call, &script).await?;
+        let (granted, reason, wait, whole, total, born, places, tokens, tokens_born, base, began) = answer;
         let wait = Duration::from_micros(wait);
         let shortage = match reason {
             1 => Some(Shortage::Rate { retry_after: whole_seconds(wait).max(1) }),
@@ -156,6 +163,7 @@ impl LeaseWish {
             quota: QuotaTotal { total, born },
             tokens: QuotaTotal { total: tokens, born: tokens_born },
             places,
+            base: BucketBase { base, began },
         })
     }
 }
