@@ -18,14 +18,20 @@ export const FAULTS = [
   { name: 'connections killed by the store', needs: ['single'], begin: ({ store }) => store.server.ask('CLIENT', 'KILL', 'TYPE', 'normal').catch(() => {}), end: async () => {} },
   { name: 'one gateway cut off, refused', needs: ['single'], begin: ({ store }) => store.proxies[0].set('refuse'), end: ({ store }) => store.proxies[0].set('open') },
   { name: 'one gateway cut off, silent', needs: ['single'], begin: ({ store }) => store.proxies[1].set('silent'), end: ({ store }) => { store.proxies[1].set('open'); store.proxies[1].cut() } },
+  { name: 'two gateways cut off, silent', needs: ['single'], begin: ({ store }) => [0, 1].forEach(one => store.proxies[one].set('silent')), end: ({ store }) => [0, 1].forEach(one => { store.proxies[one].set('open'); store.proxies[one].cut() }) },
+  { name: 'all gateways cut off, silent', needs: ['single'], begin: ({ store }) => store.proxies.forEach(proxy => proxy.set('silent')), end: ({ store }) => store.proxies.forEach(proxy => { proxy.set('open'); proxy.cut() }) },
   { name: 'one gateway far away: 15 ms', needs: ['single'], begin: ({ store }) => store.proxies[2].set('open', 15), end: ({ store }) => store.proxies[2].set('open') },
   { name: 'store full', needs: ['single'], begin: ({ store }) => store.server.ask('CONFIG', 'SET', 'maxmemory', '1'), end: ({ store }) => store.server.ask('CONFIG', 'SET', 'maxmemory', '0') },
   { name: 'keys evicted', needs: ['single'], empties: true, begin: ({ store }) => store.server.ask('FLUSHALL'), end: async () => {} },
   { name: 'scripts forgotten', needs: ['single'], begin: ({ store }) => store.server.ask('SCRIPT', 'FLUSH'), end: async () => {} },
   { name: 'store read-only', needs: ['single'], begin: ({ store }) => store.server.ask('REPLICAOF', '127.0.0.1', '1'), end: ({ store }) => store.server.ask('REPLICAOF', 'NO', 'ONE') },
 
+  { name: 'clock set forward an hour, and back', needs: ['single'], begin: ({ store }) => store.server.clock && store.server.setClock(3600), end: ({ store }) => store.server.clock && store.server.setClock(0) },
+  { name: 'clock set back an hour, and forward', needs: ['single'], begin: ({ store }) => store.server.clock && store.server.setClock(-3600), end: ({ store }) => store.server.clock && store.server.setClock(0) },
+
   // Gateways.
   { name: 'gateway killed, and started again', begin: ({ gateways }) => gateways[0].kill(), end: ({ gateways }) => gateways[0].start() },
+  { name: 'gateway killed in mid-stream', begin: async it => { await it.gateways[2].streams(it.keys.rated, 4, it.count); await it.gateways[2].kill() }, end: ({ gateways }) => gateways[2].start() },
   { name: 'gateway stopped, and started again', begin: ({ gateways }) => gateways[1].kill('SIGTERM'), end: ({ gateways }) => gateways[1].start() },
   { name: 'gateway paused', begin: ({ gateways }) => gateways[2].signal('SIGSTOP'), end: ({ gateways }) => gateways[2].signal('SIGCONT') },
   { name: 'a fourth gateway comes and goes', begin: ({ extra }) => extra.start(), end: ({ extra }) => extra.kill('SIGTERM') },

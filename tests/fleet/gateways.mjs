@@ -3,17 +3,27 @@ import { spawn, execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import { join } from 'node:path'
-import { freePort, until } from './stores.mjs'
+import { freePort, pause, until } from './stores.mjs'
 
 const BIN = process.env.FLOWGATE_BIN
 const FLOW = '9d2b4ae3-1f5e-4c00-9000-000000000000'
 export const RATE = 200
-export const BURST = 20
+// As much as half a second gives: a load that is held up for a moment loses nothing.
+export const BURST = 100
 export const QUOTA = 3000
 
 export async function upstream() {
   const server = http.createServer((request, response) => {
-    request.resume().on('end', () => {
+    let body = ''
+    request.on('data', data => { body += data }).on('end', () => {
+      if (body.includes('"streaming"')) {
+        // One that says something now and then, and never ends.
+        response.setHeader('content-type', 'text/event-stream')
+        const say = () => response.write('message:\ndata:{"event":"token","data":"a"}\n\n')
+        say()
+        const saying = setInterval(say, 100)
+        return response.on('close', () => clearInterval(saying))
+      }
       response.setHeader('content-type', 'application/json')
       response.end('{"text":"fine"}')
     })
@@ -71,6 +81,23 @@ chatflows: { support: { upstream: flowise, id: ${FLOW} } }
   ready() { return fetch(`http://127.0.0.1:${this.admin}/readyz`).then(async answer => ({ status: answer.status, text: await answer.text() })) }
   metrics() { return fetch(`http://127.0.0.1:${this.admin}/metrics`).then(answer => answer.text()) }
   log() { return readFileSync(join(this.folder, 'log'), 'utf8') }
+
+  // Begins streams that end only with the gateway, once each has said something.
+  streams(key, many, counted) {
+    const begin = () => new Promise(done => {
+      const body = '{"question":"hi","streaming":true}'
+      const request = http.request({
+        port: this.port, host: '127.0.0.1', path: '/api/v1/prediction/support', method: 'POST', agent: false,
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'content-length': body.length },
+      }, answer => {
+        answer.on('error', () => {}).once('data', () => { counted(answer.statusCode, 0); done(answer.statusCode) }).on('end', () => done(0))
+      })
+      request.on('error', () => done(0))
+      request.end(body)
+    })
+    const until200 = async () => { for (let tries = 0; tries < 100 && await begin() !== 200; tries++) await pause(10) }
+    return Promise.all(Array.from({ length: many }, until200))
+  }
 
   // The answer's status, and how long it took in ms; 0: nobody answered.
   ask(key) {
