@@ -3,6 +3,7 @@
 //! Only SHA-256 digests are kept: on keys with 256 bits of entropy a slow hash adds no safety and makes every
 //! bad request expensive.
 
+pub(crate) mod changes;
 pub mod command;
 mod disk;
 mod edit;

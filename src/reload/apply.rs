@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::diff::needs_restart;
 use super::files::Files;
 use super::keys::KeysFile;
-use super::show::{show_outcome, show_policy, warn_of_unused};
+use super::show::{show_changed_keys, show_outcome, show_policy, warn_of_unused};
 use crate::config::resolve::Reread;
 use crate::config::{Config, ConfigPart, Problem, Problems};
 use crate::policy::{Held, Policy, Sources};
@@ -230,6 +230,7 @@ impl Reloader {
             logging.apply(snapshot.config.log);
         }
         show_policy(&snapshot, &self.metrics);
+        show_changed_keys(&old, &snapshot);
         snapshot.announce(Some(&old));
         snapshot.unused().filter(|problem| !self.unused.contains(*problem)).for_each(warn_of_unused);
         self.unused = snapshot.unused().cloned().collect();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::files::{Files, Stamp, stamp};
-use super::show::show_policy;
+use super::show::{show_changed_keys, show_policy};
 use crate::config::{Config, ConfigPart};
 use crate::snapshot::{SharedSnapshot, Snapshot};
 use crate::state::SharedState;
@@ -37,6 +37,7 @@ impl KeysFile {
         *self = now;
         if let Some(policy) = current.with_keys_again() {
             show_policy(&policy, metrics);
+            show_changed_keys(&current, &policy);
             snapshots.store(Arc::new(Snapshot::bind(policy, state)));
         }
     }

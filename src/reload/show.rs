@@ -1,8 +1,10 @@
 //! What log and metrics say of what is in force.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::config::{ConfigPart, Problem};
+use crate::keys::changes::KeyChanges;
 use crate::policy::Policy;
 use crate::telemetry::metrics::Metrics;
 
@@ -26,6 +28,17 @@ pub(super) fn show_outcome(rejected: &BTreeSet<ConfigPart>, metrics: &Metrics) {
     metrics.reloads.last_successful.set(rejected.is_empty().into());
     if rejected.is_empty() {
         metrics.reloads.last_success.set(jiff::Timestamp::now().as_second());
+    }
+}
+
+/// Tells which keys a load has changed: who runs the gateway sees when one was added or revoked.
+pub(super) fn show_changed_keys(before: &Policy, after: &Policy) {
+    let plans = |policy: &Policy| policy.config.plans.iter().map(|plan| Arc::clone(&plan.name)).collect::<Vec<_>>();
+    let changes = KeyChanges::between((&before.keys, &plans(before)), (&after.keys, &plans(after)));
+    if !changes.is_empty() {
+        let KeyChanges { added, changed, revoked } = changes;
+        let file = after.config.keys_file.display();
+        tracing::info!(%file, added = added.told(), changed = changed.told(), revoked = revoked.told(), "keys changed");
     }
 }
 

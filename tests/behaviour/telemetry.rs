@@ -1,6 +1,7 @@
 //! What the gateway tells its operator: the access log and the metrics.
 
 mod access_log;
+mod changed_keys;
 mod explanation;
 mod metrics;
 

@@ -72,7 +72,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Readiness is what the workers do: the phase, and whether there is a place, are all that it sees of them.
     ("admin", &["server::Phase", "server::Admission", "state::valkey::StoreHealth", "telemetry"]),
     // Which files are flows, the engine knows.
-    ("reload", &["snapshot", "policy", "engine", "state::SharedState", "config", "telemetry"]),
+    ("reload", &["snapshot", "policy", "engine", "state::SharedState", "keys::changes", "config", "telemetry"]),
     (
         "stack",
         &[
