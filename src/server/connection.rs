@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::admission::Admission;
 use super::exchange::Exchanges;
+use super::linger::Lingering;
 use super::liveness::{CutReason, Limits, Liveness};
 use super::malformed;
 use super::signal::{Listener, Phase, Signal};
@@ -24,6 +25,7 @@ use super::trailers::Http2Stream;
 use crate::config::Server;
 use crate::stack::{Stack, text_of};
 use crate::telemetry::metrics::Metrics;
+use crate::wire::client_body::UnreadRest;
 
 /// For a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -89,6 +91,7 @@ impl<S: Stack> Acceptor<S> {
         IO: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let liveness = Rc::new(Liveness::new(limits));
+        let rest = UnreadRest::default();
         let service = Exchanges {
             stack: self.stack,
             peer,
@@ -96,8 +99,9 @@ impl<S: Stack> Acceptor<S> {
             tls,
             counts_pieces: false,
             liveness: Rc::clone(&liveness),
+            rest: Some(rest.clone()),
         };
-        let connection = http1::Builder::new()
+        let mut connection = http1::Builder::new()
             // `liveness` keeps time for the head and between requests.
             .header_read_timeout(None)
             .writev(false)
@@ -105,15 +109,21 @@ impl<S: Stack> Acceptor<S> {
             // hyper reads at least this much at a time and answers 431 when a head does not fit.
             .max_buf_size(max_head.max(8 * 1024))
             .serve_connection(Noted::new(stream, &liveness, true), service);
-        drive(
-            pin!(connection),
+        let mut listener = self.signal.listen(&liveness);
+        let end = drive(
+            Pin::new(&mut connection),
             &liveness,
-            self.signal.listen(&liveness),
+            &mut listener,
             peer,
             (&self.metrics, &self.admission),
             http1::Connection::graceful_shutdown,
         )
         .await;
+        if end == ConnectionEnd::Malformed || (end == ConnectionEnd::Whole && rest.is_left()) {
+            let stream = connection.into_parts().io.into_inner().stream;
+            // Boxed: it is rare.
+            Box::pin(Lingering { stream, listener, admission: self.admission }.linger()).await;
+        }
     }
 
     async fn http2<IO>(self, stream: IO, peer: SocketAddr, limits: Limits, max_head: usize)
@@ -128,6 +138,7 @@ impl<S: Stack> Acceptor<S> {
             tls: true,
             counts_pieces: true,
             liveness: Rc::clone(&liveness),
+            rest: None,
         };
         let connection = http2::Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
@@ -143,7 +154,7 @@ impl<S: Stack> Acceptor<S> {
         drive(
             pin!(connection),
             &liveness,
-            self.signal.listen(&liveness),
+            &mut self.signal.listen(&liveness),
             peer,
             (&self.metrics, &self.admission),
             http2::Connection::graceful_shutdown,
@@ -152,15 +163,27 @@ impl<S: Stack> Acceptor<S> {
     }
 }
 
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ConnectionEnd {
+    /// All that was to be said is said.
+    Whole,
+    /// So it is, to what was no request.
+    Malformed,
+    /// The client is gone, or the connection was not worth its place.
+    Cut,
+}
+
 /// Polls a connection until it ends or is no longer worth its place; tells it when the gateway drains.
 async fn drive<C>(
     mut connection: Pin<&mut C>,
     liveness: &Liveness,
-    mut listener: Listener,
+    listener: &mut Listener,
     peer: SocketAddr,
     (metrics, admission): (&Metrics, &Arc<Admission>),
     mut graceful_shutdown: impl FnMut(Pin<&mut C>),
-) where
+) -> ConnectionEnd
+where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
@@ -172,13 +195,13 @@ async fn drive<C>(
             graceful_shutdown(connection.as_mut());
         }
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-            if let Err(error) = ended {
-                if error.is_parse() {
-                    malformed::count(&error, metrics);
-                }
-                tracing::debug!(%peer, %error, "connection ended");
+            let Err(error) = ended else { return Poll::Ready(ConnectionEnd::Whole) };
+            tracing::debug!(%peer, %error, "connection ended");
+            if error.is_parse() {
+                malformed::count(&error, metrics);
+                return Poll::Ready(ConnectionEnd::Malformed);
             }
-            return Poll::Ready(());
+            return Poll::Ready(ConnectionEnd::Cut);
         }
         liveness.waits();
         if !is_closing && liveness.idle_turn().is_some() {
@@ -188,33 +211,33 @@ async fn drive<C>(
                 is_closing = true;
                 graceful_shutdown(connection.as_mut());
                 if connection.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(());
+                    return Poll::Ready(ConnectionEnd::Cut);
                 }
                 timer.as_mut().reset(tokio::time::Instant::now() + LAST_WORD);
             }
         }
         while timer.as_mut().poll(cx).is_ready() {
             match liveness.judge(Instant::now()) {
-                Ok(_) if leaving.is_some() && liveness.is_quiet() => return Poll::Ready(()),
+                Ok(_) if leaving.is_some() && liveness.is_quiet() => return Poll::Ready(ConnectionEnd::Cut),
                 Ok(again) => timer.as_mut().reset(again.into()),
                 // An idle client may be about to send: HTTP/2 is told first.
                 Err(CutReason::Idle) if !is_closing => {
                     is_closing = true;
                     graceful_shutdown(connection.as_mut());
                     if connection.as_mut().poll(cx).is_ready() {
-                        return Poll::Ready(());
+                        return Poll::Ready(ConnectionEnd::Cut);
                     }
                     timer.as_mut().reset(tokio::time::Instant::now() + LAST_WORD);
                 }
                 Err(verdict) => {
                     tracing::debug!(%peer, ?verdict, "connection cut");
-                    return Poll::Ready(());
+                    return Poll::Ready(ConnectionEnd::Cut);
                 }
             }
         }
         Poll::Pending
     })
-    .await;
+    .await
 }
 
 /// Runs hyper's HTTP/2 tasks on the worker's own thread.

@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use super::liveness::Liveness;
 use crate::stack::{Arrival, MeasuredBody, Stack};
 use crate::wire::body::BodyError;
-use crate::wire::client_body::ClientBody;
+use crate::wire::client_body::{ClientBody, UnreadRest};
 
 /// The stack, bound to one connection.
 pub(super) struct Exchanges<S> {
@@ -27,6 +27,8 @@ pub(super) struct Exchanges<S> {
     /// socket itself tells.
     pub(super) counts_pieces: bool,
     pub(super) liveness: Rc<Liveness>,
+    /// Of HTTP/1.1.
+    pub(super) rest: Option<UnreadRest>,
 }
 
 impl<S: Stack> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
@@ -36,10 +38,9 @@ impl<S: Stack> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
 
     fn call(&self, request: Request<Incoming>) -> Exchange<S::Future> {
         let over = Active::new(&self.liveness);
-        let is_http2 = self.counts_pieces;
         // The stack is always ready: waiting happens inside its futures.
         let inner = self.stack.clone().call(Arrival {
-            request: request.map(|body| ClientBody::new(body, is_http2)),
+            request: request.map(|body| ClientBody::new(body, self.rest.clone())),
             peer: self.peer,
             peer_text: self.peer_text.clone(),
             tls: self.tls,

@@ -3,6 +3,7 @@
 mod admission;
 mod connection;
 mod exchange;
+mod linger;
 mod listener;
 mod liveness;
 mod malformed;

@@ -1,7 +1,9 @@
 //! A client's body on its way in.
 
+use std::cell::Cell;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,10 +19,22 @@ const DRAIN_TIME: Duration = Duration::from_secs(1);
 ///
 /// A request that is answered before its body has come is half closed in HTTP/2: what still comes on its stream is
 /// part of it, and what may not come there is an error (RFC 9113, sections 5.1 and 8.1.1). hyper forgets the stream
-/// with the body, so a short rest is read and thrown away; a longer one is stopped with `RST_STREAM`.
+/// with the body, so a short rest is read and thrown away; a longer one is stopped with `RST_STREAM`. In HTTP/1.1 its
+/// connection is closed, and must know of it: see [`UnreadRest`].
 pub(crate) struct ClientBody {
     source: BodySource,
-    is_http2: bool,
+    /// `None`: HTTP/2.
+    rest: Option<UnreadRest>,
+}
+
+/// Whether some body on an HTTP/1.1 connection was not read to its end.
+#[derive(Clone, Default)]
+pub(crate) struct UnreadRest(Rc<Cell<bool>>);
+
+impl UnreadRest {
+    pub(crate) fn is_left(&self) -> bool {
+        self.0.get()
+    }
 }
 
 enum BodySource {
@@ -32,13 +46,14 @@ enum BodySource {
 }
 
 impl ClientBody {
-    pub(crate) fn new(incoming: Incoming, is_http2: bool) -> Self {
-        Self { source: BodySource::Incoming(incoming), is_http2 }
+    /// `rest`: that of the connection, of HTTP/1.1; `None`: HTTP/2.
+    pub(crate) fn new(incoming: Incoming, rest: Option<UnreadRest>) -> Self {
+        Self { source: BodySource::Incoming(incoming), rest }
     }
 
     /// A whole body that has been read.
     pub(crate) fn read(bytes: Bytes) -> Self {
-        Self { source: if bytes.is_empty() { BodySource::Gone } else { BodySource::Read(bytes) }, is_http2: false }
+        Self { source: if bytes.is_empty() { BodySource::Gone } else { BodySource::Read(bytes) }, rest: None }
     }
 }
 
@@ -48,7 +63,13 @@ impl Body for ClientBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         match &mut self.source {
-            BodySource::Incoming(incoming) => Pin::new(incoming).poll_frame(cx),
+            BodySource::Incoming(incoming) => {
+                let frame = ready!(Pin::new(incoming).poll_frame(cx));
+                if frame.is_none() {
+                    self.source = BodySource::Gone;
+                }
+                Poll::Ready(frame)
+            }
             BodySource::Read(bytes) => {
                 let bytes = std::mem::take(bytes);
                 self.source = BodySource::Gone;
@@ -77,11 +98,15 @@ impl Body for ClientBody {
 
 impl Drop for ClientBody {
     fn drop(&mut self) {
-        if self.is_http2
-            && let BodySource::Incoming(incoming) = std::mem::replace(&mut self.source, BodySource::Gone)
-            && !incoming.is_end_stream()
-        {
-            tokio::task::spawn_local(drain(incoming));
+        let BodySource::Incoming(incoming) = std::mem::replace(&mut self.source, BodySource::Gone) else { return };
+        if incoming.is_end_stream() {
+            return;
+        }
+        match &self.rest {
+            Some(rest) => rest.0.set(true),
+            None => {
+                tokio::task::spawn_local(drain(incoming));
+            }
         }
     }
 }

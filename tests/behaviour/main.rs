@@ -37,6 +37,7 @@ mod http2_abuse;
 mod http2_conformance;
 mod isolation;
 mod large_bodies;
+mod late_bodies;
 mod late_errors;
 mod limit_queue;
 mod offline_tokens;
