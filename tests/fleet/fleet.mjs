@@ -10,7 +10,10 @@ const WANTED = Number(process.env.FAULTS ?? 201)
 const ONLY = process.env.ONLY
 const NAMED = new RegExp(process.env.NAMED ?? '')
 const SECONDS = Number(process.env.SECONDS_EACH ?? 4)
-const [LEAST, MOST] = [0.98, 1.02]
+const IS_SHORT = WANTED < 50
+// The short form runs beside other work: a gateway or a store that waits for a core answers later than `timeout`, so that gateways
+// are alone for no fault of theirs. It finds what is broken, the whole says how exact it is.
+const [LEAST, MOST] = IS_SHORT ? [0.9, 1.1] : [0.98, 1.02]
 const GATEWAYS = 3
 
 // A generator with a seed, so that an order can be had again.
@@ -92,8 +95,8 @@ async function befall(fault, it) {
   if (seen.hung) wrong.push(`${seen.hung} requests hung`)
   if (seen.unavailable) wrong.push(`${seen.unavailable} times 503`)
   if (ready.some(({ status }) => status !== 200)) wrong.push(`/readyz said ${ready.map(({ status }) => status)}`)
-  // Only those that a gateway had when it was killed.
-  if (seen.broken > (fault.name.startsWith('gateway') ? 100 : 0)) wrong.push(`${seen.broken} broken answers`)
+  // Only those that a gateway had when it ended.
+  if (seen.broken > (fault.name.includes('gateway') ? 8 : 0)) wrong.push(`${seen.broken} broken answers`)
   tell({ store: it.store.name, fault: fault.name, wrong, ratio, over: bucket.over / RATE, longest: seen.longest,
     figures: `admitted ${ratio.toFixed(3)}  ahead by ${(bucket.over / RATE).toFixed(2)} s  refused ${seen.refused}  longest ${Math.round(seen.longest)} ms` })
 }
@@ -134,10 +137,10 @@ for (const [name, make] of Object.entries(makers)) {
     for (const gateway of gateways) await gateway.start()
     const able = FAULTS.filter(fault => (fault.needs ?? [name]).includes(name) && NAMED.test(fault.name))
     const quotas = able.filter(fault => ['store killed, back with its data', 'store killed, back empty', 'gateway killed, and started again', 'primary killed: failover', 'a node killed, back with its data', 'keys evicted'].includes(fault.name))
-    for (const [number, fault] of quotas.slice(0, WANTED < 50 ? 1 : keys.bounded.length).entries()) await spend(fault, keys.bounded[number], it)
+    for (const [number, fault] of quotas.slice(0, IS_SHORT ? 1 : keys.bounded.length).entries()) await spend(fault, keys.bounded[number], it)
     const count = Math.max(1, Math.round(WANTED * (ONLY ? 1 : shares[name])))
     const from = Math.floor(random() * able.length)
-    for (let number = 0; number < count; number++) await befall(able[WANTED < 50 ? (from + number * 5) % able.length : number % able.length], it)
+    for (let number = 0; number < count; number++) await befall(able[IS_SHORT ? (from + Math.floor(number * able.length / count)) % able.length : number % able.length], it)
   } catch (error) {
     tell({ store: name, fault: 'the test itself', wrong: [error.message], figures: '' })
   } finally {
@@ -147,7 +150,11 @@ for (const [name, make] of Object.entries(makers)) {
 }
 // By fault: how often, the least and the most that was admitted, how far it was ahead of the limit meanwhile.
 console.log('\n| store | fault | times | admitted | ahead by | longest answer |\n|---|---|---|---|---|---|')
-const kinds = Map.groupBy(rows.filter(row => row.ratio), row => `| ${row.store} | ${row.fault} |`)
+const kinds = new Map()
+for (const row of rows.filter(row => row.ratio)) {
+  const kind = `| ${row.store} | ${row.fault} |`
+  kinds.set(kind, [...kinds.get(kind) ?? [], row])
+}
 for (const [kind, of] of kinds) {
   const all = what => of.map(row => row[what])
   const ratios = [Math.min(...all('ratio')), Math.max(...all('ratio'))].map(ratio => ratio.toFixed(3))

@@ -67,15 +67,15 @@ chatflows: { support: { upstream: flowise, id: ${FLOW} } }
     this.process = spawn('sh', ['-c', `exec "${BIN}" serve --config "${join(this.folder, 'flowgate.yaml')}" >>"${log}" 2>&1`], { stdio: 'ignore' })
     this.process.on('exit', () => { this.process = undefined })
     await until(`gateway ${this.number}: ${log}`, () => fetch(`http://127.0.0.1:${this.admin}/readyz`).then(answer => answer.ok))
+    this.isServing = true
   }
 
   signal(name) { this.process?.kill(name) }
   async kill(signal = 'SIGKILL') {
     if (!this.process) return
-    this.isEnding = true
+    this.isServing = false
     this.process.kill(signal)
     await until('its end', () => !this.process)
-    this.isEnding = false
   }
 
   ready() { return fetch(`http://127.0.0.1:${this.admin}/readyz`).then(async answer => ({ status: answer.status, text: await answer.text() })) }
@@ -120,7 +120,7 @@ export async function load(gateways, key, seconds, counted) {
   const end = performance.now() + seconds * 1000
   const caller = async gateway => {
     while (performance.now() < end) {
-      if (!gateway.process || gateway.isEnding) { await new Promise(done => setTimeout(done, 20)); continue }
+      if (!gateway.isServing) { await new Promise(done => setTimeout(done, 20)); continue }
       const { status, took } = await gateway.ask(key)
       counted(status, took, gateway)
       if (status !== 200) await new Promise(done => setTimeout(done, 5 + Math.random() * 10))

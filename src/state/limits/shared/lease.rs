@@ -265,7 +265,8 @@ impl Lease {
         let one = nanos(wish.period).saturating_mul(self.shared.parts().into());
         let whole_at = book.loss.settle(wish.taken_alone, now + nanos(grant.whole), one);
         self.whole_at.store(whole_at, Ordering::Relaxed);
-        if is_last {
+        // What was admitted since it was asked is older than its answer.
+        if is_last && !book.loss.is_owed {
             book.loss.base = grant.base;
         }
         if let Some(quota) = &wish.quota {
