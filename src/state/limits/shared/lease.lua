@@ -102,7 +102,8 @@ local function counted(key, own, said, known, known_born)
   local stored = redis.call('HMGET', key, 'born', 'base', 'since', 'sum', replica)
   local count = {
     key = key, own = own, is_new = not stored[1],
-    born = tonumber(stored[1] or string.format('%.0f', now)),
+    -- Its name, which is read as a number without a sign: a machine may begin without its clock.
+    born = tonumber(stored[1] or string.format('%.0f', math.abs(now))),
     base = tonumber(stored[2] or 0), since = tonumber(stored[3] or 0),
   }
   local before = tonumber(stored[5] or 0)
