@@ -1,25 +1,25 @@
 //! What comes back from Flowise, as a client may see it.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::Body as HttpBody;
 use http_body_util::BodyExt as _;
-use tokio::time::Sleep;
 
 use super::abort::AbortGuard;
+use super::failures::FailureScrubber;
 use super::forward::UpstreamClient;
+use super::passing::Passing;
 use super::stream::{EventStream, KeyRefused, StreamContext, is_unauthorized};
 use super::target::{FlowiseCredentials, Target};
 use crate::client::{self, ResponseBody};
 use crate::config::Chatflow;
-use crate::predict::answer::{Renamer, View};
+use crate::predict::answer::View;
 use crate::predict::events::error_text;
 use crate::predict::report::{ReportSlot, StreamReport};
 use crate::predict::stream::{EventBody, StreamBounds};
@@ -82,12 +82,16 @@ impl Shaping<'_> {
             return Err(Refusal::UpstreamError("The chatflow's server gave an unexpected answer."));
         }
         let idle = self.target.settings.stream_idle_timeout;
-        let mut passing = Passing { body, first: None, idle, silence: None, broken: None, abort: None, renamer: None };
+        let mut passing = Passing::new(body, idle);
+        let is_json = content_type_is(&headers, b"application/json");
         // Most answers come whole with their head.
         match poll_fn(|cx| Poll::Ready(passing.body.poll_data(cx))).await {
             Poll::Ready(first @ (None | Some(Ok(_)))) if passing.body.is_end_stream() => {
                 self.disarm();
                 let mut whole = first.and_then(Result::ok).unwrap_or_default();
+                if is_json {
+                    whole = FailureScrubber::whole(self.redactor, whole);
+                }
                 if let Some(view) = self.view.take() {
                     forget_length(&mut headers);
                     whole = shown(view, whole).await?;
@@ -102,6 +106,7 @@ impl Shaping<'_> {
             }
             Poll::Ready(None) | Poll::Pending => {}
         }
+        passing.failures = is_json.then(|| FailureScrubber::of_answer(Arc::clone(self.redactor)));
         passing.abort = self.abort.take();
         match self.view.take() {
             Some(view) if view.needs_whole() => {
@@ -279,94 +284,6 @@ fn message_of(body: &[u8]) -> String {
         // JSON that cannot be read is no text: Flowise's stack may stand in it.
         Ok(text) if text.len() <= 300 && !text.contains(['<', '{']) => text.trim().to_owned(),
         _ => String::new(),
-    }
-}
-
-/// A body that passes as it comes.
-struct Passing {
-    body: ResponseBody,
-    /// What was read before the head was sent.
-    first: Option<Bytes>,
-    /// Longest silence.
-    idle: Duration,
-    /// Made when there is something to wait for; most bodies come with their head.
-    silence: Option<Pin<Box<Sleep>>>,
-    /// Told one poll later, so that what came before is written out: hyper drops what it holds with the error.
-    broken: Option<BodyError>,
-    abort: Option<AbortGuard>,
-    /// Puts the client's ids in; the length is not known before the end.
-    renamer: Option<Renamer>,
-}
-
-impl HttpBody for Passing {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        loop {
-            let next = ready!(this.poll_passing(cx));
-            let Some(renamer) = &mut this.renamer else { return Poll::Ready(next.map(|data| data.map(Frame::data))) };
-            let is_end = next.is_none();
-            let shown = match next {
-                Some(Ok(data)) => renamer.take(data),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => renamer.end(),
-            };
-            if !shown.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(shown))));
-            }
-            if is_end {
-                return Poll::Ready(None);
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.first.is_none()
-            && self.broken.is_none()
-            && self.body.is_end_stream()
-            && self.renamer.as_ref().is_none_or(Renamer::is_empty)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        if self.renamer.is_some() {
-            return SizeHint::default();
-        }
-        let first = self.first.as_ref().map_or(0, |first| first.len() as u64);
-        self.body.size_hint().exact().map_or_else(SizeHint::default, |rest| SizeHint::with_exact(first + rest))
-    }
-}
-
-impl Passing {
-    fn poll_passing(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let this = self;
-        if let Some(error) = this.broken.take() {
-            return Poll::Ready(Some(Err(error)));
-        }
-        if let Some(first) = this.first.take() {
-            return Poll::Ready(Some(Ok(first)));
-        }
-        let Poll::Ready(data) = this.body.poll_data(cx) else {
-            let silence = this.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(this.idle)));
-            ready!(silence.as_mut().poll(cx));
-            return Poll::Ready(Some(Err(BodyError::Idle)));
-        };
-        this.silence = None;
-        // At its end, or gone down with the connection.
-        if (this.body.is_end_stream() || !matches!(data, Some(Ok(_))))
-            && let Some(abort) = &mut this.abort
-        {
-            abort.disarm();
-        }
-        match data {
-            Some(Err(error)) => {
-                this.broken = Some(BodyError::Upstream(Box::new(error)));
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            data => Poll::Ready(data.and_then(Result::ok).map(Ok)),
-        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 
 use super::abort::AbortGuard;
+use super::failures::FailureScrubber;
 use crate::client::ResponseBody;
 use crate::predict::events::{
     ErrorAt, RecordScanner, error, error_and_end, error_text, speech_error, speech_error_text,
@@ -57,6 +58,8 @@ pub(crate) struct EventStream {
     incoming: ResponseBody,
     /// A piece read before the head was sent.
     first: Option<Bytes>,
+    /// Of tools and steps; nothing is told of these in a speech.
+    failures: Option<FailureScrubber>,
     scanner: RecordScanner,
     held: BytesMut,
     /// Part of the record that is held has been passed on.
@@ -77,6 +80,7 @@ impl EventStream {
         Self {
             incoming,
             first,
+            failures: (!is_speech).then(|| FailureScrubber::of_stream(Arc::clone(&redactor))),
             scanner: if is_speech { RecordScanner::of_speech() } else { RecordScanner::default() },
             held: BytesMut::new(),
             is_torn: false,
@@ -92,6 +96,10 @@ impl EventStream {
 
     /// A piece from the upstream; what of it goes on now.
     fn take(&mut self, piece: Bytes) -> Option<Bytes> {
+        let piece = match &mut self.failures {
+            Some(failures) => failures.take(piece),
+            None => piece,
+        };
         let error_at = self.scanner.scan(&piece);
         self.report.events.set(self.scanner.events);
         if self.held.is_empty() {

@@ -98,3 +98,64 @@ fn a_field_of_an_answers_head_that_repeats_the_key_does_not_come_back() {
         }
     }
 }
+
+/// A tool and a step that failed within an answer that is a success, as Flowise tells them.
+fn failed_inside(words: &str) -> serde_json::Value {
+    let tools = serde_json::json!([
+        { "tool": "orders", "toolInput": { "id": 66 }, "toolOutput": "", "error": words },
+        { "tool": "mail", "toolInput": {}, "toolOutput": format!("Error listing messages: {words}") },
+        { "tool": "search", "toolInput": {}, "toolOutput": "see http://10.1.2.3:5432/ or /srv/flowise/.env" },
+    ]);
+    let steps = serde_json::json!([
+        { "nodeId": "agent_0", "data": { "name": "agentAgentflow", "output": { "usedTools": tools } }, "status": "FINISHED" },
+        { "nodeId": "http_0", "data": { "name": "httpAgentflow", "error": words }, "status": "ERROR" },
+    ]);
+    let reasoning = serde_json::json!([{ "agentName": "A", "messages": [], "usedTools": tools }]);
+    serde_json::json!({
+        "text": "It did not work.", "usedTools": tools, "agentFlowExecutedData": steps, "agentReasoning": reasoning,
+    })
+}
+
+#[test]
+fn what_tools_and_steps_failed_of_is_told_as_errors_are() {
+    let words = format!("Wrong {KEY} of db.internal, see /srv/flowise/.env\n    at f (/srv/x.js:1:2)");
+    let (told, clean) = (failed_inside(&words), failed_inside("Wrong [key] of [address], see [path]"));
+    let whole = told.to_string();
+    let upstream = Upstream::start(move |seen, reply| {
+        if seen.json()["streaming"] != true {
+            if seen.json()["question"] != "in pieces" {
+                return reply.json("200 OK", &whole);
+            }
+            let length = whole.len();
+            reply.raw(format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"));
+            return whole.as_bytes().chunks(40).for_each(|piece| reply.raw(piece));
+        }
+        reply.stream_head();
+        for name in ["usedTools", "agentFlowExecutedData", "agentReasoning"] {
+            let text = format!("message:\ndata:{}\n\n", serde_json::json!({ "event": name, "data": told[name] }));
+            text.as_bytes().chunks(60).for_each(|piece| reply.chunk(std::str::from_utf8(piece).expect("ASCII")));
+        }
+        reply.event("token", "http://10.1.2.3:5432/ is up");
+        reply.event("end", "[DONE]");
+        reply.finish();
+    });
+    for settings in ["", ", isolate_sessions: true", ", events: [usedTools, agentFlowExecutedData, agentReasoning]"] {
+        let gateway = Gateway::start(&config(upstream.address, "", "", settings, ""));
+        for question in [ASK, r#"{"question":"in pieces"}"#] {
+            let answer = gateway.predict(question);
+            let mut shown = clean.clone();
+            if settings.contains("events") {
+                shown.as_object_mut().expect("an object").retain(|name, _| settings.contains(name) || name == "text");
+            }
+            assert_eq!(answer.json(), shown, "{settings}");
+        }
+        let text = gateway.predict(STREAM).text();
+        let read = |line: &str| serde_json::from_str::<serde_json::Value>(line.strip_prefix("data:")?).ok();
+        let events: Vec<_> = text.lines().filter_map(read).collect();
+        for name in ["usedTools", "agentFlowExecutedData", "agentReasoning"] {
+            let event = events.iter().find(|event| event["event"] == name).expect(name);
+            assert_eq!(event["data"], clean[name], "{settings}");
+        }
+        assert_discreet(&text, &[KEY, "db.internal"]);
+    }
+}
