@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 
 /// A shorter value may be any word.
 const SHORTEST: usize = 6;
+/// Beginnings of two bytes that there are, as bits in words.
+const BEGINNINGS: usize = 65_536 / 64;
 
 /// What stands in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,10 @@ impl Mark {
             Self::Address => "[address]",
         }
     }
+
+    fn is_key(self) -> bool {
+        matches!(self, Self::Key | Self::Encoded)
+    }
 }
 
 /// See the module. Nothing can be added once it is [settled](Self::settle).
@@ -41,6 +47,8 @@ pub(crate) struct KnownSecrets {
     values: Vec<(Zeroizing<Vec<u8>>, Mark)>,
     /// Of the shortest.
     shortest: usize,
+    /// With which two bytes some value begins: hardly any place in a text has to be looked up.
+    beginnings: Vec<u64>,
 }
 
 impl fmt::Debug for KnownSecrets {
@@ -108,10 +116,22 @@ impl KnownSecrets {
         self.values.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         self.values.dedup_by(|(one, _), (other, _)| one == other);
         self.shortest = self.values.iter().map(|(value, _)| value.len()).min().unwrap_or(usize::MAX);
+        self.beginnings = vec![0; if self.values.is_empty() { 0 } else { BEGINNINGS }];
+        for (value, _) in &self.values {
+            if let Some((word, bit)) = beginning(value)
+                && let Some(word) = self.beginnings.get_mut(word)
+            {
+                *word |= bit;
+            }
+        }
     }
 
     /// The longest value that a text begins with.
     fn at(&self, text: &[u8]) -> Option<(usize, Mark)> {
+        let (word, bit) = beginning(text)?;
+        if self.beginnings.get(word)? & bit == 0 {
+            return None;
+        }
         let start = text.get(..SHORTEST)?;
         let from = self.values.partition_point(|(value, _)| value.get(..SHORTEST).is_some_and(|begin| begin < start));
         let near = self.values.get(from..)?.iter().take_while(|(value, _)| value.starts_with(start));
@@ -121,17 +141,34 @@ impl KnownSecrets {
 
     /// Whether some value stands in it.
     pub(crate) fn is_in(&self, text: &[u8]) -> bool {
-        text.len() >= self.shortest.max(SHORTEST)
-            && !self.values.is_empty()
-            && (0..=text.len() - SHORTEST).any(|at| text.get(at..).and_then(|rest| self.at(rest)).is_some())
+        self.marks_in(text).next().is_some()
+    }
+
+    /// Whether a key stands in it.
+    pub(super) fn has_key(&self, text: &[u8]) -> bool {
+        self.marks_in(text).any(Mark::is_key)
+    }
+
+    fn marks_in<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = Mark> + 't {
+        let places = if text.len() < self.shortest.max(SHORTEST) { 0 } else { text.len() + 1 - SHORTEST };
+        (0..places).filter_map(|at| self.at(text.get(at..)?)).map(|(_, mark)| mark)
+    }
+
+    /// The text with a mark in the place of every key.
+    pub(super) fn without_keys(&self, text: &str) -> String {
+        self.marked(text, Mark::is_key)
     }
 
     /// The text with a mark in the place of every value.
     pub(super) fn without(&self, text: &str) -> String {
+        self.marked(text, |_| true)
+    }
+
+    fn marked(&self, text: &str, is_wanted: fn(Mark) -> bool) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(letter) = rest.chars().next() {
-            let found = if self.values.is_empty() { None } else { self.at(rest.as_bytes()) };
+            let found = self.at(rest.as_bytes()).filter(|(_, mark)| is_wanted(*mark));
             // A value ends where a letter does: each begins at one, and is whole letters.
             let length = if let Some((length, mark)) = found.filter(|(length, _)| rest.is_char_boundary(*length)) {
                 let behind = rest.get(length..).unwrap_or_default();
@@ -150,6 +187,12 @@ impl KnownSecrets {
         }
         out
     }
+}
+
+/// Where it is noted that some value begins as these bytes do.
+fn beginning(bytes: &[u8]) -> Option<(usize, u64)> {
+    let number = u16::from_be_bytes(*bytes.first_chunk()?);
+    Some((usize::from(number / 64), 1 << (number % 64)))
 }
 
 fn is_base64(c: char) -> bool {

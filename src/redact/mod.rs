@@ -11,6 +11,8 @@ mod shapes;
 use std::borrow::Cow;
 use std::fmt;
 
+use bytes::Bytes;
+
 pub(crate) use self::known::KnownSecrets;
 use self::known::Mark;
 use crate::config::{Config, Secret, UpstreamKind};
@@ -103,6 +105,14 @@ impl Redactor {
             Some((end, _)) => (clean.get(..end).unwrap_or_default().to_owned() + "…").into(),
             None => clean.into(),
         })
+    }
+
+    /// An honest answer, without keys that are known: a service may repeat what it was sent.
+    pub(crate) fn without_keys(&self, answer: Bytes) -> Bytes {
+        if !self.known.has_key(&answer) {
+            return answer;
+        }
+        self.known.without_keys(&String::from_utf8_lossy(&answer)).into()
     }
 
     /// Words of somebody who is neither Flowise nor a provider, if there is nothing in them that is for the inside only.

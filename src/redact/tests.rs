@@ -72,3 +72,15 @@ fn a_stranger_is_quoted_only_if_he_says_nothing_of_himself() {
         assert_eq!(redactor.plain(words), None, "{words}");
     }
 }
+
+#[test]
+fn an_honest_answer_loses_keys_and_nothing_else() {
+    let mut known = KnownSecrets::secret("correct horse");
+    known.add("10.0.0.7", Mark::Address);
+    known.settle();
+    let redactor = Redactor { known };
+    let honest = Bytes::from_static(b"at 10.0.0.7 /srv/x.js \xff");
+    assert_eq!(redactor.without_keys(honest.clone()), honest);
+    let told = redactor.without_keys(Bytes::from_static(b"correct horse at 10.0.0.7, correct%20horse"));
+    assert_eq!(told, "[key] at 10.0.0.7, [key]");
+}

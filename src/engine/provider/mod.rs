@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method};
 
 use self::incoming::words_of;
@@ -46,6 +47,7 @@ pub(crate) struct ProviderCall<'a> {
     /// Below the endpoint's base, with its query.
     pub(crate) path: &'a str,
     pub(crate) headers: &'a [(HeaderName, HeaderValue)],
+    /// What it is, the headers say.
     pub(crate) body: Bytes,
 }
 
@@ -66,7 +68,11 @@ impl ProviderEndpoint {
     ) -> Result<Incoming, Failure> {
         let text = serde_json::to_vec(&body).map_err(|error| Failure::flow(error.to_string()))?;
         drop(body);
-        self.send(ProviderCall { method: Method::POST, path, headers, body: text.into() }, run).await
+        let mut headers = headers.to_vec();
+        if !headers.iter().any(|(name, _)| *name == CONTENT_TYPE) {
+            headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+        }
+        self.send(ProviderCall { method: Method::POST, path, headers: &headers, body: text.into() }, run).await
     }
 
     pub(crate) async fn send(&self, call: ProviderCall<'_>, run: &Run<'_>) -> Result<Incoming, Failure> {
@@ -86,7 +92,8 @@ impl ProviderEndpoint {
     /// The whole answer, whatever its status.
     pub(crate) async fn fetch(&self, call: ProviderCall<'_>, run: &Run<'_>) -> Result<ProviderResponse, Failure> {
         let client::Response { status, headers, body, .. } = self.ask(call, run).await?;
-        Ok(ProviderResponse { status, headers, body: Incoming { body, secrets: Vec::new() }.whole().await? })
+        let body = Incoming { body, secrets: Vec::new() }.whole().await?;
+        Ok(ProviderResponse { status, headers, body: run.watch.redactor.without_keys(body) })
     }
 
     /// The answer, whatever its status.
@@ -100,10 +107,6 @@ impl ProviderEndpoint {
         let mut head = RequestHead::new(method, &[&self.base, path]);
         head.field("accept-encoding", &HeaderValue::from_static("identity"));
         head.field("user-agent", &HeaderValue::from_static(concat!("flowgate/", env!("CARGO_PKG_VERSION"))));
-        let is_typed = headers.iter().any(|(name, _)| name == http::header::CONTENT_TYPE);
-        if !body.is_empty() && !is_typed {
-            head.field("content-type", &HeaderValue::from_static("application/json"));
-        }
         for (name, value) in headers {
             head.field(name.as_str(), value);
         }

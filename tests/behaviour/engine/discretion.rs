@@ -114,3 +114,15 @@ fn steps_show_neither_where_a_request_goes_nor_what_it_is_sent_with() {
     assert_eq!(seen.header("authorization"), Some("Bearer inner-token"));
     assert_eq!(seen.path, "/inner-path?api_key=inner-query");
 }
+
+#[test]
+fn a_configured_key_that_a_service_repeats_in_a_good_answer_is_shown_to_nobody() {
+    let service = Upstream::start(|_, reply| {
+        reply.json("200 OK", &json!({ "sent": format!("Bearer {WORDS}"), "host": "127.0.0.1:80" }).to_string());
+    });
+    let inputs = json!({ "method": "GET", "url": format!("http://{}/echo", service.address), "responseType": "json" });
+    let gateway = gateway(&of_one("httpAgentflow", &inputs));
+    for text in [gateway.predict(ASK).text(), stream(&gateway, STREAM)] {
+        assert!(text.contains(r#""data":{"sent":"Bearer [key]","host":"127.0.0.1:80"}"#), "{text}");
+    }
+}

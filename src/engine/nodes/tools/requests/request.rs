@@ -56,8 +56,9 @@ impl HttpToolRequest {
                 }
                 continue;
             }
-            let bytes = Incoming::new(answer).beginning(LONGEST).await?;
-            let text = String::from_utf8_lossy(bytes.get(..LONGEST).unwrap_or(&bytes)).into_owned();
+            let mut bytes = Incoming::new(answer).beginning(LONGEST).await?;
+            bytes.truncate(LONGEST);
+            let text = String::from_utf8_lossy(&run.watch.redactor.without_keys(bytes)).into_owned();
             return Ok(HttpToolResponse { status, text });
         }
         Err(Failure::flow("Too many redirects"))
