@@ -59,10 +59,14 @@ fn a_request_has_the_authors_fields_and_no_others() {
 
 /// What is sent of that raw body: its type and its text.
 fn sent_raw(body: &str, kind: Option<&str>, question: &str) -> (Option<String>, String) {
+    sent_raw_by("POST", body, kind, question)
+}
+
+fn sent_raw_by(method: &str, body: &str, kind: Option<&str>, question: &str) -> (Option<String>, String) {
     let api = api("x");
     let headers = kind.map_or(json!([]), |kind| json!([{ "key": "content-type", "value": kind }]));
     let inputs = json!({
-        "method": "POST", "url": format!("http://{}/x", api.address), "bodyType": "raw", "body": body, "headers": headers,
+        "method": method, "url": format!("http://{}/x", api.address), "bodyType": "raw", "body": body, "headers": headers,
     });
     let gateway = running(&keys(""), "", &line(&asked(), &[("post", "httpAgentflow", inputs)]), &[]);
     ask(&gateway, question);
@@ -108,6 +112,22 @@ fn a_value_in_a_raw_body_stays_in_its_place() {
     ] {
         assert_eq!(sent_raw(written, kind, "q"), (Some(sent_as.to_owned()), sent.to_owned()), "{written} {kind:?}");
     }
+}
+
+#[test]
+fn only_a_raw_body_that_is_posted_or_put_is_a_form_by_itself() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    for (method, kind, sent_as) in [
+        ("PUT", None, Some(FORM)),
+        ("PATCH", None, Some(FORM)),
+        ("DELETE", None, None),
+        ("DELETE", Some("text/csv"), Some("text/csv")),
+    ] {
+        let sent = sent_raw_by(method, r#"{"a": 1}"#, kind, "q");
+        assert_eq!(sent, (sent_as.map(str::to_owned), r#"{"a": 1}"#.to_owned()), "{method}");
+    }
+    let sent = sent_raw_by("DELETE", r#"{"a": "{{ question }}"}"#, None, "q\"");
+    assert_eq!(sent, (None, r#"{"a":"q\""}"#.to_owned()));
 }
 
 #[test]
