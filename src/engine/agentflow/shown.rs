@@ -194,7 +194,7 @@ const KINDS: [ShownNode; 13] = [
     ShownNode {
         name: "iterationAgentflow",
         input: Only(&[("iterationInput", All)]),
-        output: Only(&[("iterationResults", All), ("content", All)]),
+        output: Only(&[("iterationResults", All), ("content", All), ("humanInputAction", All)]),
         named_by: None,
     },
     ShownNode { name: "directReplyAgentflow", input: Only(&[]), output: Only(&[("content", All)]), named_by: None },

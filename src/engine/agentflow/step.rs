@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::runtime::{self, Iteration, Runtime};
+use super::runtime::{self, Runtime};
 use super::values::{StepScope, text_of};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
@@ -54,7 +54,6 @@ pub(super) struct StepContext<'a> {
     pub(super) inputs: Map<String, Value>,
     pub(super) run: &'a Run<'a>,
     pub(super) runtime: &'a Runtime,
-    pub(super) iteration: Option<&'a Iteration>,
     pub(super) scope: &'a StepScope<'a>,
     /// What the user said: the question with its files, or the form.
     pub(super) said: Option<&'a str>,

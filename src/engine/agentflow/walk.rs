@@ -1,6 +1,7 @@
 //! Goes from node to node.
 
 mod progress;
+mod rounds;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -13,7 +14,7 @@ use super::flow::Agentflow;
 use super::graph::Graph;
 use super::runtime::{Iteration, Runtime};
 use super::step::{NextStep, StepContext, StepNode, StepOutcome};
-use super::values::{StepScope, text_of};
+use super::values::StepScope;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
 use crate::engine::text::size::bytes_of;
@@ -23,8 +24,7 @@ use crate::predict::answer::EventName;
 const MOST_NODES: usize = 1000;
 const MOST_LOOPS: u64 = 10;
 /// What is said of a node that waits for its user where it cannot.
-const NOBODY_TO_ASK: &str =
-    "this node waits for its user, who cannot be asked inside an iteration or a flow that another one runs";
+const NOBODY_TO_ASK: &str = "this node waits for its user, who cannot be asked in a flow that another one runs";
 
 /// What all levels of a run share.
 pub(super) struct WalkContext<'a> {
@@ -50,6 +50,8 @@ pub(super) struct Walk<'a> {
     answer: Option<(usize, Value)>,
     /// How far the node came before it failed.
     pub(super) progress: Cell<Option<Value>>,
+    /// What a node inside an iteration asks the user about, as in [`NextStep::Wait`].
+    asked: Option<Value>,
     queue: VecDeque<usize>,
     /// Nodes that something came before already, but not all.
     waiting: HashMap<usize, HashSet<usize>>,
@@ -66,8 +68,8 @@ pub(super) struct WalkError {
 impl<'a> Walk<'a> {
     pub(super) fn new(flow: &'a Agentflow, shared: &'a WalkContext<'a>, runtime: Runtime) -> Self {
         let (queue, waiting) = (flow.whole.starts.iter().copied().collect(), HashMap::new());
-        let (answer, progress) = (None, Cell::default());
-        Self { flow, shared, graph: &flow.whole, iteration: None, runtime, answer, progress, queue, waiting }
+        let (answer, progress, asked) = (None, Cell::default(), None);
+        Self { flow, shared, graph: &flow.whole, iteration: None, runtime, answer, progress, asked, queue, waiting }
     }
 
     /// Goes on at the node that waited.
@@ -115,25 +117,24 @@ impl<'a> Walk<'a> {
         }
         self.tell_step(node, "INPROGRESS", None);
         let mut outcome = self.visit(at, node).await?;
-        if self.answer.as_ref().is_some_and(|(waited, _)| *waited == at) {
-            self.answer = None;
+        let answered = self.answer.take_if(|(waited, _)| *waited == at);
+        let is_iteration = matches!(outcome.then, NextStep::Each(_));
+        let stopped = answered.as_ref().filter(|_| is_iteration);
+        let stopped = stopped.map(|(_, answer)| (answer.clone(), self.runtime.pending(&node.id).cloned()));
+        if answered.is_some() {
             self.runtime.executed.forget(&node.id);
         }
-        let then = std::mem::take(&mut outcome.then);
-        let then = match then {
-            NextStep::Each(items) => {
-                self.each(at, node, items, &mut outcome).await?;
-                NextStep::Next
-            }
-            NextStep::Wait { .. } if self.shared.run.request.is_inner || self.iteration.is_some() => {
-                return Err(Failure::flow(format!("{}: {NOBODY_TO_ASK}", node.label)));
-            }
-            NextStep::Wait { pending, calls } => {
-                self.wait(at, node, outcome, pending, calls)?;
-                return Ok(false);
-            }
+        let then = match std::mem::take(&mut outcome.then) {
+            NextStep::Each(items) => self.each(at, node, (items, stopped), &mut outcome).await?,
             then => then,
         };
+        if let NextStep::Wait { pending, calls } = then {
+            if self.shared.run.request.is_inner {
+                return Err(Failure::flow(format!("{}: {NOBODY_TO_ASK}", node.label)));
+            }
+            self.wait(at, node, outcome, pending, calls)?;
+            return Ok(false);
+        }
         self.finish(at, node, outcome)?;
         self.go_on(at, node, then);
         Ok(true)
@@ -161,7 +162,6 @@ impl<'a> Walk<'a> {
             inputs,
             run: &Run { names: Some(&scope), ..**run },
             runtime: &self.runtime,
-            iteration: self.iteration,
             scope: &scope,
             said: said.as_deref(),
             is_last: self.iteration.is_none() && self.graph.next(at).is_empty(),
@@ -169,56 +169,6 @@ impl<'a> Walk<'a> {
             progress: &self.progress,
         };
         node.step.run(&visit).await
-    }
-
-    /// Runs what is inside an iteration once for each item; an item that fails says so and the next comes.
-    async fn each(
-        &mut self,
-        at: usize,
-        node: &'a StepNode,
-        items: Vec<Value>,
-        outcome: &mut StepOutcome,
-    ) -> Result<(), Failure> {
-        let Some(inside) = self.flow.inside.get(&at) else { return Ok(()) };
-        let budget = self.shared.run.budget();
-        let _level = budget.deeper()?;
-        let mut results: Vec<Value> = Vec::new();
-        let count = items.len();
-        for (index, value) in items.into_iter().enumerate() {
-            let iteration = Iteration { index, count, value };
-            let past = Rc::clone(&self.shared.past);
-            let runtime = Runtime { state: self.runtime.state.clone(), past, ..Runtime::default() };
-            let mut walk = Walk {
-                flow: self.flow,
-                shared: self.shared,
-                graph: inside,
-                iteration: Some(&iteration),
-                runtime,
-                answer: None,
-                progress: Cell::default(),
-                queue: inside.starts.iter().copied().collect(),
-                waiting: HashMap::new(),
-            };
-            match Box::pin(walk.go()).await {
-                Ok(()) => {
-                    let Runtime { executed, state, .. } = walk.runtime;
-                    results.extend(content(executed.last()).filter(|content| *content != ""));
-                    self.adopt(node, &iteration, executed.into_entries())?;
-                    self.runtime.state.extend(state);
-                }
-                Err(_) if self.shared.run.watch.abort.is_cancelled() => return Err(Failure::Aborted),
-                Err(WalkError { failure, .. }) if failure.ends_run() => return Err(failure),
-                Err(WalkError { failure, .. }) => {
-                    let error = self.shared.run.told(&failure);
-                    results.push(format!("Error in iteration {}: {error}", index + 1).into());
-                }
-            }
-        }
-        outcome.state = Some(self.runtime.state.clone());
-        let joined: Vec<String> = results.iter().map(text_of).collect();
-        outcome.output.insert("iterationResults".to_owned(), results.into());
-        outcome.output.insert("content".to_owned(), joined.join("\n").into());
-        Ok(())
     }
 
     /// Queues what comes after a node.

@@ -72,7 +72,7 @@ fn a_flow_that_another_one_runs_cannot_wait_for_its_user() {
     let answer = gateway.predict(ASK);
     answer.assert_refused(500, "upstream_error");
     let told = answer.json()["message"].as_str().unwrap().to_owned();
-    assert!(told.contains("leave: this node waits for its user, who cannot be asked inside"), "{told}");
+    assert!(told.contains("leave: this node waits for its user, who cannot be asked in a flow"), "{told}");
 }
 
 #[test]

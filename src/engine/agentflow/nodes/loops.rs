@@ -82,9 +82,11 @@ struct Iterates(JsonTemplate);
 impl Step for Iterates {
     fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move {
-            let Value::Array(items) = self.0.value(visit.scope).map_err(Failure::flow)? else {
-                return Err(Failure::flow("Invalid input array"));
-            };
+            // Where it goes on, the items are those that it began with.
+            let kept = visit.answer.and_then(|_| visit.runtime.pending(&visit.node.id)?.get("items"));
+            let items =
+                kept.map_or_else(|| self.0.value(visit.scope).map_err(Failure::flow), |kept| Ok(kept.clone()))?;
+            let Value::Array(items) = items else { return Err(Failure::flow("Invalid input array")) };
             let input = json!({ "iterationInput": items });
             Ok(StepOutcome::new(input, json!({})).then(NextStep::Each(items)))
         })

@@ -181,25 +181,65 @@ fn a_model_is_told_of_a_call_that_is_rejected() {
     });
 }
 
+/// An agent that asks before it calculates, for each of two items; iterations within each other if `deep`.
+fn careful_agent_for_each(deep: bool) -> String {
+    let tool = json!({ "agentSelectedTool": "calculator", "agentSelectedToolRequiresHumanInput": "true", "agentSelectedToolConfig": {} });
+    let said = json!([{ "role": "user", "content": format!("{SUM} {{{{ $iteration }}}}") }]);
+    let inputs = model("agent", json!({ "agentTools": [tool], "agentMessages": said }));
+    let items = json!({ "iterationInput": "[\"first\", \"second\"]" });
+    let drawing = Drawing::new(&json!({}));
+    let drawing = if deep {
+        let one = json!({ "iterationInput": "[1]" });
+        drawing.node("around", "iterationAgentflow", &one).node("each", "iterationAgentflow", &items).inside("around")
+    } else {
+        drawing.node("each", "iterationAgentflow", &items)
+    };
+    let first = if deep { "around" } else { "each" };
+    drawing.node("agent", "agentAgentflow", &inputs).inside("each").line(&["start", first]).export()
+}
+
 #[test]
-fn inside_an_iteration_nobody_can_be_asked_and_nothing_is_called() {
+fn an_iteration_goes_on_at_the_item_for_which_its_user_was_asked() {
     run(async {
-        let tool = json!({ "agentSelectedTool": "calculator", "agentSelectedToolRequiresHumanInput": "true", "agentSelectedToolConfig": {} });
-        let inputs = model(
-            "agent",
-            json!({
-                "agentTools": [tool], "agentMessages": [{ "role": "user", "content": SUM }],
-            }),
-        );
-        let flow = Drawing::new(&json!({}))
-            .node("each", "iterationAgentflow", &json!({ "iterationInput": "[1]" }))
-            .node("agent", "agentAgentflow", &inputs)
-            .inside("each")
-            .line(&["start", "each"])
-            .export();
-        let lab = Lab::new(&flow).await;
-        let done = lab.ask(json!({ "question": "x", "chatId": "c" })).await;
-        assert!(done.text().contains("nobody can be asked inside an iteration"), "{}", done.text());
+        for (deep, asks) in [(false, "each"), (true, "around")] {
+            let lab = Lab::new(&careful_agent_for_each(deep)).await;
+            let asked = lab.ask(json!({ "question": "x", "chatId": "c", "streaming": true })).await;
+            assert!(asked.names().contains(&"action".to_owned()), "{:?}", asked.names());
+            assert!(asked.text().contains("Attempting to use tool:"), "{}", asked.text());
+            let action = &asked.json["action"]["data"];
+            assert_eq!(
+                (&action["nodeId"], &action["toolCalls"][0]["args"]),
+                (&asks.into(), &json!({ "input": "6*7" }))
+            );
+            assert_eq!(asked.path(), ["start", asks]);
+            assert_eq!(lab.sent().len(), 1, "the second item is not asked about yet");
+
+            let second = lab.ask(answering("proceed", None)).await;
+            assert!(second.text().contains("Attempting to use tool:"), "{}", second.text());
+            assert_eq!(second.json["action"]["data"]["nodeId"], asks);
+            let sent = lab.sent();
+            // The first item's model is told what the tool gave, and then the second's is asked.
+            assert_eq!(sent.len(), 2);
+            let last = sent[0]["messages"].as_array().unwrap().last().unwrap();
+            assert_eq!((&last["role"], &last["content"]), (&"tool".into(), &"42".into()));
+            assert!(sent[1]["messages"].to_string().contains("second"), "{}", sent[1]);
+
+            let done = lab.ask(answering("reject", None)).await;
+            let rejected = "The user rejected this call: it was not made.";
+            assert_eq!(done.text(), format!("Tool said: 42\nTool said: {rejected}"));
+            assert_eq!(lab.sent().len(), 1);
+            let rounds: Vec<_> = done.json["agentFlowExecutedData"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|step| step["nodeId"] == "agent")
+                .map(|step| (step["status"].clone(), step["data"]["output"]["usedTools"].clone()))
+                .collect();
+            let used = json!([{ "tool": "calculator", "toolInput": { "input": "6*7" }, "toolOutput": "42" }]);
+            assert_eq!(rounds, [("FINISHED".into(), used), ("FINISHED".into(), Value::Null)]);
+            let again = lab.ask(answering("proceed", None)).await;
+            assert!(again.json.as_str().unwrap().contains("No previous execution found"), "{}", again.json);
+        }
     });
 }
 

@@ -37,7 +37,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Notes that a node waits for its user, and tells it.
+    /// Notes that a node waits for its user, and tells it. Inside an iteration, it is that which waits then.
     pub(super) fn wait(
         &mut self,
         at: usize,
@@ -46,6 +46,12 @@ impl Walk<'_> {
         pending: Value,
         calls: Value,
     ) -> Result<(), Failure> {
+        if self.iteration.is_some() {
+            self.note(self.waiting_entry(at, node, outcome, pending))?;
+            self.tell_step(node, "STOPPED", None);
+            self.asked = Some(calls);
+            return Ok(());
+        }
         let mut action = json!({
             "id": chat_id::random().unwrap_or_default(),
             "mapping": { "approve": "Proceed", "reject": "Reject" },
@@ -59,11 +65,7 @@ impl Walk<'_> {
             data.insert("toolCalls".to_owned(), calls);
         }
         outcome.output.insert("humanInputAction".to_owned(), action.clone());
-        let mut entry = self.entry(at, node, outcome, "STOPPED");
-        if let (Some(data), false) = (entry.get_mut("data").and_then(Value::as_object_mut), pending.is_null()) {
-            data.insert("pending".to_owned(), pending);
-        }
-        self.note(entry)?;
+        self.note(self.waiting_entry(at, node, outcome, pending))?;
         let Runtime { state, executed, .. } = &self.runtime;
         let would_wait = Written { id: &self.shared.message, state, form: None, waits: Some(&**executed) };
         // Nobody is asked for what cannot go on.
@@ -73,6 +75,14 @@ impl Walk<'_> {
         self.tell(EventName::AgentFlowEvent, "STOPPED");
         self.tell(EventName::Action, &action);
         Ok(())
+    }
+
+    fn waiting_entry(&self, at: usize, node: &StepNode, outcome: StepOutcome, pending: Value) -> Value {
+        let mut entry = self.entry(at, node, outcome, "STOPPED");
+        if let (Some(data), false) = (entry.get_mut("data").and_then(Value::as_object_mut), pending.is_null()) {
+            data.insert("pending".to_owned(), pending);
+        }
+        entry
     }
 
     /// Keeps what was run.

@@ -16,10 +16,6 @@ use crate::engine::contract::model::{ModelAnswer, ModelRequest};
 use crate::engine::contract::node::Tool;
 use crate::predict::answer::EventName;
 
-/// What a model is told that wants a tool to be called which needs a user's leave.
-const NOBODY_TO_ASK: &str =
-    "This call needs the user's approval, and nobody can be asked inside an iteration: it was not made.";
-
 impl AgentRun<'_> {
     pub(super) async fn ask(&mut self) -> Result<ModelAnswer, Failure> {
         let tokens = self.streams.then_some(self.visit.run.sink);
@@ -81,7 +77,6 @@ impl AgentRun<'_> {
             Some(decision) if !decision.proceeds => Verdict::Refuse(decision.rejection()),
             Some(decision) if decision.is_of_these_tools => Verdict::Call,
             None if !self.asks_first(&call.name) => Verdict::Call,
-            None if self.visit.iteration.is_some() => Verdict::Refuse(NOBODY_TO_ASK.to_owned()),
             // Never asked, or about other tools.
             Some(_) | None => Verdict::Ask,
         }
