@@ -153,12 +153,12 @@ impl StreamBounds {
 
 impl Away {
     fn new(mut view: StreamView, piece: Bytes) -> Self {
-        let last_words = view.failure(SHUTTING_DOWN);
+        let (last_words, length) = (view.failure(SHUTTING_DOWN), view.awaited(&piece));
         let look = move || {
             let shown = view.take(piece);
             (view, shown)
         };
-        Self { work: Box::pin(offload::elsewhere(look)), last_words }
+        Self { work: Box::pin(offload::elsewhere(length, look)), last_words }
     }
 }
 
@@ -264,7 +264,7 @@ mod tests {
     fn no_place() -> [mpsc::Sender<()>; 2] {
         std::array::from_fn(|_| {
             let (gate, opened) = mpsc::channel::<()>();
-            tokio::spawn(offload::elsewhere(move || opened.recv().is_err()));
+            tokio::spawn(offload::elsewhere(0, move || opened.recv().is_err()));
             gate
         })
     }

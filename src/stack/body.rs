@@ -43,9 +43,10 @@ pub(super) async fn check_body<C: CheckedRequest + Send + 'static>(
         return check_of(&bytes, &flow.config, &context.snapshot, (key, token), namespace, is_backend);
     }
     let (chatflow, snapshot, token) = (Arc::clone(&flow.config), context.snapshot.shared(), token.cloned());
+    let length = bytes.len();
     let check = move || check_of(&bytes, &chatflow, &snapshot, (key, token.as_ref()), namespace, is_backend);
     // Boxed: rare.
-    Box::pin(offload::elsewhere(check)).await
+    Box::pin(offload::elsewhere(length, check)).await
 }
 
 /// Of a caller with that key or token.

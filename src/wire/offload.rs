@@ -16,11 +16,12 @@ pub(crate) fn is_large(bytes: usize) -> bool {
 /// Does the work on that many bytes: here, or elsewhere as soon as there is a place.
 pub(crate) async fn work<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
     // Boxed: rare.
-    if is_large(bytes) { Box::pin(elsewhere(work)).await } else { work() }
+    if is_large(bytes) { Box::pin(elsewhere(bytes, work)).await } else { work() }
 }
 
-/// Does the work elsewhere, as soon as there is a place.
-pub(crate) async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+/// Does the work on that many bytes elsewhere, as soon as there is a place.
+pub(crate) async fn elsewhere<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    tracing::debug!(bytes, "a large body is worked on beside the workers");
     // Nobody closes it.
     let place = PLACES.acquire().await;
     let done = tokio::task::spawn_blocking(move || {
