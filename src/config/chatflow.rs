@@ -63,6 +63,35 @@ pub enum Events {
     Only(Arc<[Box<str>]>),
 }
 
+/// Every event that Flowise 3.1.4 streams, and whether [`Events::Widget`] has it: no traces, no system prompts, no usage.
+pub(crate) static FLOWISE_EVENTS: [(&str, bool); 25] = [
+    ("start", true),
+    ("token", true),
+    ("thinking", false),
+    ("agentFlowEvent", true),
+    ("nextAgentFlow", true),
+    ("agentFlowExecutedData", true),
+    ("agentReasoning", false),
+    ("nextAgent", false),
+    ("agent_trace", false),
+    ("calledTools", false),
+    ("usedTools", true),
+    ("usageMetadata", false),
+    ("sourceDocuments", true),
+    ("artifacts", true),
+    ("fileAnnotations", true),
+    ("tool", false),
+    ("action", true),
+    ("metadata", true),
+    ("abort", true),
+    ("tts_start", true),
+    ("tts_data", true),
+    ("tts_end", true),
+    ("tts_abort", true),
+    ("error", true),
+    ("end", true),
+];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyMode {
     /// Read within the bound, checked field by field and re-serialised.

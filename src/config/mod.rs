@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub(crate) use chatflow::FLOWISE_EVENTS;
 pub use chatflow::{Access, BodyMode, Chatflow, Events, ResponseShape};
 pub use error::{Problem, Problems};
 pub use limits::{AuthFailures, Plan, Quota, QuotaPeriod, Rate};

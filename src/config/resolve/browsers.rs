@@ -4,36 +4,7 @@ use super::reader::{FieldReader, non_null};
 use crate::config::file::{self, Field};
 use crate::config::units::parse_duration;
 use crate::config::yaml::{At, Value, suggest};
-use crate::config::{Access, BodyMode, Cors, Events, Origins, ResponseShape};
-
-/// Every event that Flowise 3.1.4 streams.
-const EVENTS: &[&str] = &[
-    "start",
-    "token",
-    "thinking",
-    "agentFlowEvent",
-    "nextAgentFlow",
-    "agentFlowExecutedData",
-    "agentReasoning",
-    "nextAgent",
-    "agent_trace",
-    "calledTools",
-    "usedTools",
-    "usageMetadata",
-    "sourceDocuments",
-    "artifacts",
-    "fileAnnotations",
-    "tool",
-    "action",
-    "metadata",
-    "abort",
-    "tts_start",
-    "tts_data",
-    "tts_end",
-    "tts_abort",
-    "error",
-    "end",
-];
+use crate::config::{Access, BodyMode, Cors, Events, FLOWISE_EVENTS, Origins, ResponseShape};
 
 pub(super) fn cors(reader: &mut FieldReader<'_>, file: &file::CorsSection) -> Cors {
     let allowed_origins = origins(reader, &file.allowed_origins).unwrap_or_default();
@@ -166,10 +137,10 @@ fn events(reader: &mut FieldReader<'_>, field: &Field, access: Access) -> Events
     let mut listed = Vec::new();
     for item in reader.list(field).unwrap_or_default() {
         let Some(text) = reader.string(item) else { continue };
-        if let Some(event) = EVENTS.iter().find(|event| **event == text) {
+        if let Some((event, _)) = FLOWISE_EVENTS.iter().find(|(event, _)| *event == text) {
             listed.push(*event);
         } else {
-            let known = suggest(&text, EVENTS.iter().copied());
+            let known = suggest(&text, FLOWISE_EVENTS.iter().map(|(event, _)| *event));
             reader.refuse(item, format_args!("Flowise has no event of this name, {known}"));
         }
     }

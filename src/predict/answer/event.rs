@@ -39,7 +39,7 @@ pub(crate) enum EventName {
 }
 
 impl EventName {
-    const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::Token,
         Self::Start,
         Self::Thinking,

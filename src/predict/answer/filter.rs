@@ -15,6 +15,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::event::{AnswerEvent, AnswerValue};
 use super::fields::AnswerFields;
+use crate::config::FLOWISE_EVENTS;
 use crate::predict::events::{RecordAction, data_of, write_record};
 use crate::wire::json::{read_str, sound};
 
@@ -34,27 +35,6 @@ const ALWAYS: [&str; 10] = [
 /// Without these a stream would not end visibly.
 const ALWAYS_EVENTS: [&str; 2] = ["error", "end"];
 
-/// What Flowise's own widget shows its visitor, and no more: no traces, no system prompts, no usage.
-const SHOWN_BY_THE_WIDGET: [&str; 18] = [
-    "start",
-    "token",
-    "agentFlowEvent",
-    STEP,
-    STEPS,
-    ACTION,
-    "sourceDocuments",
-    "usedTools",
-    "artifacts",
-    "fileAnnotations",
-    METADATA,
-    "abort",
-    "tts_start",
-    "tts_data",
-    "tts_end",
-    "tts_abort",
-    "error",
-    "end",
-];
 /// An agentflow's steps so far. The widget names them, and has a stop button only once there is one; their inputs and
 /// outputs are nobody's business on a public page.
 const STEPS: &str = "agentFlowExecutedData";
@@ -86,7 +66,7 @@ pub(super) struct RawEvent<'a> {
 impl Allowed {
     fn lists(&self, name: &str) -> bool {
         match self {
-            Self::Widget => SHOWN_BY_THE_WIDGET.contains(&name),
+            Self::Widget => FLOWISE_EVENTS.iter().any(|(known, is_shown)| *is_shown && *known == name),
             Self::Only(names) => names.iter().any(|allowed| **allowed == *name),
         }
     }

@@ -244,3 +244,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn every_event_that_is_told_is_one_of_flowises() {
+    for name in EventName::ALL {
+        let name = name.as_str();
+        assert!(crate::config::FLOWISE_EVENTS.iter().any(|(known, _)| *known == name), "{name}");
+    }
+}
