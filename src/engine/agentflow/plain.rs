@@ -72,6 +72,12 @@ pub(super) fn of(text: &str) -> String {
     text
 }
 
+/// As the library's pattern does it.
+#[cfg(test)]
+fn by_pattern(pattern: &str, to: &str, text: &str) -> String {
+    Regex::new(pattern).unwrap().replace_all(text, to).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

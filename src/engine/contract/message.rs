@@ -118,6 +118,14 @@ impl Content {
             Self::Pieces(pieces) => pieces.iter().filter_map(ContentPart::text).collect::<Vec<_>>().join("\n"),
         }
     }
+
+    /// As providers take it: a text as it is, or a list of what each piece becomes.
+    pub(crate) fn to_json(&self, piece: impl Fn(&ContentPart) -> Value) -> Value {
+        match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::Pieces(pieces) => pieces.iter().map(piece).collect(),
+        }
+    }
 }
 
 impl ContentPart {

@@ -102,3 +102,19 @@ pub(crate) struct ModelAnswer {
     /// Flowise's `additional_kwargs` of an answer that calls tools; `None`: the calls again, as `OpenAI` writes them.
     pub(crate) extra: Option<Map<String, Value>>,
 }
+
+impl ModelAnswer {
+    /// A piece of the answer has come, and is told.
+    pub(crate) fn say(&mut self, text: &str, ask: ModelRequest<'_>) {
+        ask.tell(text);
+        self.text.push_str(text);
+    }
+
+    /// A piece of what the model thinks.
+    pub(crate) fn think(&mut self, thought: &str, ask: ModelRequest<'_>) {
+        if !thought.is_empty() {
+            ask.think(thought);
+            self.thinking.push_str(thought);
+        }
+    }
+}

@@ -7,6 +7,7 @@ use futures_util::stream;
 use serde_json::{Map, Value, json};
 
 use super::moderation::{Moderations, moderations};
+use super::{memory, prompts};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -16,7 +17,7 @@ use crate::engine::contract::history::Memory;
 use crate::engine::contract::message::{Content, Message, ToolCall, ToolSpec};
 use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::node::{Chain, Reply, ReplyContent, Tool, ToolResult};
-use crate::engine::contract::prompt::{Form, Prompt, with_images};
+use crate::engine::contract::prompt::{Prompt, with_images};
 use crate::engine::contract::run::Run;
 use crate::engine::text::template::Template;
 use crate::predict::answer::EventName;
@@ -45,23 +46,13 @@ impl NodeKind for ToolAgent {
             inputs.refuse("tools", "expected tools");
         }
         let tools: Vec<_> = tools.into_iter().flatten().flatten().collect();
-        if !inputs.has("memory") {
-            inputs.refuse("memory", "a memory is required");
-        }
-        let memory = inputs.part_as("memory", Part::into_memory, "a memory");
-        let prompt = inputs.part_as("chatPromptTemplate", Part::into_prompt, "a chat prompt template");
-        if prompt.as_ref().is_some_and(|prompt| prompt.form != Form::Chat) {
-            inputs.refuse("chatPromptTemplate", "expected a chat prompt template");
-        }
-        let system = inputs.text("systemMessage").unwrap_or_default();
-        let system = inputs.prompt("systemMessage", &system);
+        let memory = memory::required(inputs);
+        let prompt = prompts::of_chat(inputs);
+        let system = prompts::system_words(inputs, ("systemMessage", ""), prompt.as_ref());
         let moderations = moderations(inputs);
         let most = inputs.integer("maxIterations").unwrap_or(MOST_CALLS);
         let tells_steps = inputs.flag("enableDetailedStreaming").unwrap_or(false);
         let (model, memory, system) = (model?, memory?, system?);
-        if let (None, Some(stray)) = (&prompt, system.names().find(|name| *name != "input")) {
-            inputs.refuse("systemMessage", format!("there is no value for {{{stray}}}"));
-        }
         let specs = tools.iter().map(|tool| tool.spec().clone()).collect();
         Some(Part::Chain(Arc::new(AgentChain {
             model,

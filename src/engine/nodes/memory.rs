@@ -34,6 +34,14 @@ impl NodeKind for BufferWindowMemory {
     }
 }
 
+/// The memory of a node that must have one.
+pub(super) fn required(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<Memory>> {
+    if !inputs.has("memory") {
+        inputs.refuse("memory", "a memory is required");
+    }
+    inputs.part_as("memory", Part::into_memory, "a memory")
+}
+
 fn memory(inputs: &mut Inputs<'_, '_, '_>, turns: Option<usize>) -> Part {
     // Every request that comes through the gateway names its session, which counts before the node's: one session for
     // all who talk to a flow would show each what the others said.

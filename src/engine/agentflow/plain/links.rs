@@ -90,15 +90,10 @@ fn without_couples(text: &str, mark: u8, has_letter: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use fancy_regex::Regex;
     use proptest::prelude::*;
 
+    use super::super::by_pattern;
     use super::*;
-
-    /// As the library's pattern does it.
-    fn by_pattern(pattern: &str, to: &str, text: &str) -> String {
-        Regex::new(pattern).unwrap().replace_all(text, to).into_owned()
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]

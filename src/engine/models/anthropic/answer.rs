@@ -166,7 +166,7 @@ impl AnthropicReply {
 
     fn open(&mut self, index: u64, block: Block, ask: ModelRequest<'_>) {
         match block.kind.as_str() {
-            "text" => self.say(&block.text, ask),
+            "text" => self.answered.say(&block.text, ask),
             "tool_use" => {
                 let whole =
                     Some(block.input.to_string()).filter(|_| block.input.as_object().is_some_and(|it| !it.is_empty()));
@@ -175,7 +175,7 @@ impl AnthropicReply {
                 ask.tell("");
             }
             "thinking" => {
-                self.think(&block.thinking, ask);
+                self.answered.think(&block.thinking, ask);
                 let thought = json!({ "type": "thinking", "thinking": block.thinking, "signature": block.signature });
                 self.thoughts.insert(index, thought);
             }
@@ -188,7 +188,7 @@ impl AnthropicReply {
 
     fn grow(&mut self, index: u64, delta: AnthropicDelta, ask: ModelRequest<'_>) {
         if let Some(text) = delta.text {
-            self.say(&text, ask);
+            self.answered.say(&text, ask);
         }
         if let Some(json) = delta.partial_json {
             self.calls.at(index).arguments.push_str(&json);
@@ -202,19 +202,7 @@ impl AnthropicReply {
             }
         }
         if let Some(thought) = delta.thinking {
-            self.think(&thought, ask);
-        }
-    }
-
-    fn say(&mut self, text: &str, ask: ModelRequest<'_>) {
-        ask.tell(text);
-        self.answered.text.push_str(text);
-    }
-
-    fn think(&mut self, thought: &str, ask: ModelRequest<'_>) {
-        if !thought.is_empty() {
-            ask.think(thought);
-            self.answered.thinking.push_str(thought);
+            self.answered.think(&thought, ask);
         }
     }
 }

@@ -77,16 +77,10 @@ fn result(turn: &Message) -> Value {
 }
 
 fn content(content: &Content) -> Value {
-    match content {
-        Content::Text(text) => text.as_str().into(),
-        Content::Pieces(pieces) => pieces
-            .iter()
-            .map(|piece| match piece {
-                ContentPart::Text(text) => json!({ "type": "text", "text": text }),
-                ContentPart::Image(url) => json!({ "type": "image", "source": source(url) }),
-            })
-            .collect(),
-    }
+    content.to_json(|piece| match piece {
+        ContentPart::Text(text) => json!({ "type": "text", "text": text }),
+        ContentPart::Image(url) => json!({ "type": "image", "source": source(url) }),
+    })
 }
 
 /// An image in a data URI, or at an address.

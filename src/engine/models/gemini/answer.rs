@@ -129,10 +129,7 @@ impl GeminiReply {
         let mut text = String::new();
         for part in parts {
             match part.text {
-                Some(thought) if part.thought => {
-                    ask.think(&thought);
-                    self.answered.thinking.push_str(&thought);
-                }
+                Some(thought) if part.thought => self.answered.think(&thought, ask),
                 Some(more) => text.push_str(&more),
                 None => {}
             }
@@ -144,7 +141,6 @@ impl GeminiReply {
                 self.count += 1;
             }
         }
-        ask.tell(&text);
-        self.answered.text.push_str(&text);
+        self.answered.say(&text, ask);
     }
 }

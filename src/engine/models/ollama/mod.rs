@@ -222,13 +222,8 @@ impl Gathering for OllamaReply {
             return Err(failure_in_stream(&error));
         }
         if let Some(said) = line.message {
-            if let Some(thought) = said.thinking.filter(|thought| !thought.is_empty()) {
-                ask.think(&thought);
-                self.answered.thinking.push_str(&thought);
-            }
-            let text = said.content.unwrap_or_default();
-            ask.tell(&text);
-            self.answered.text.push_str(&text);
+            self.answered.think(&said.thinking.unwrap_or_default(), ask);
+            self.answered.say(&said.content.unwrap_or_default(), ask);
             for OllamaCall { function } in said.tool_calls.unwrap_or_default() {
                 // Ollama names no calls; results are matched by order.
                 let id = chat_id::random().unwrap_or_default();

@@ -85,12 +85,8 @@ impl Completion {
 
     fn take_choice(&mut self, delta: CompletionDelta, ask: ModelRequest<'_>) {
         let text = text_of(delta.content);
-        self.answered.text.push_str(&text);
-        if let Some(thought) = delta.reasoning_content.or(delta.reasoning).filter(|thought| !thought.is_empty()) {
-            ask.think(&thought);
-            self.answered.thinking.push_str(&thought);
-        }
-        ask.tell(&text);
+        self.answered.think(&delta.reasoning_content.or(delta.reasoning).unwrap_or_default(), ask);
+        self.answered.say(&text, ask);
         for call in delta.tool_calls.into_iter().flatten() {
             let place = call.index.unwrap_or_else(|| self.calls.place_of(call.id.as_deref()));
             if let Some(id) = call.id {

@@ -60,16 +60,10 @@ pub(in crate::engine::models) fn tool_call(call: &ToolCall) -> Value {
 }
 
 pub(in crate::engine::models) fn content(content: &Content) -> Value {
-    match content {
-        Content::Text(text) => text.as_str().into(),
-        Content::Pieces(pieces) => pieces
-            .iter()
-            .map(|piece| match piece {
-                ContentPart::Text(text) => json!({ "type": "text", "text": text }),
-                ContentPart::Image(url) => json!({ "type": "image_url", "image_url": { "url": url } }),
-            })
-            .collect(),
-    }
+    content.to_json(|piece| match piece {
+        ContentPart::Text(text) => json!({ "type": "text", "text": text }),
+        ContentPart::Image(url) => json!({ "type": "image_url", "image_url": { "url": url } }),
+    })
 }
 
 pub(in crate::engine::models) fn tool(spec: &ToolSpec) -> Value {

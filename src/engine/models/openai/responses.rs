@@ -98,16 +98,10 @@ fn items(message: &Message, developer: bool) -> Vec<Value> {
 }
 
 fn content(content: &Content) -> Value {
-    match content {
-        Content::Text(text) => text.as_str().into(),
-        Content::Pieces(pieces) => pieces
-            .iter()
-            .map(|piece| match piece {
-                ContentPart::Text(text) => json!({ "type": "input_text", "text": text }),
-                ContentPart::Image(url) => json!({ "type": "input_image", "image_url": url }),
-            })
-            .collect(),
-    }
+    content.to_json(|piece| match piece {
+        ContentPart::Text(text) => json!({ "type": "input_text", "text": text }),
+        ContentPart::Image(url) => json!({ "type": "input_image", "image_url": url }),
+    })
 }
 
 #[derive(Deserialize)]
@@ -144,11 +138,13 @@ impl Gathering for ResponsesReply {
             return self.finish(parsed(piece)?, ask);
         }
         match event.kind.as_str() {
-            "response.output_text.delta" => self.say(event.delta.as_str().unwrap_or_default(), ask),
-            "response.reasoning_summary_text.delta" => self.think(event.delta.as_str().unwrap_or_default(), ask),
+            "response.output_text.delta" => self.answered.say(event.delta.as_str().unwrap_or_default(), ask),
+            "response.reasoning_summary_text.delta" => {
+                self.answered.think(event.delta.as_str().unwrap_or_default(), ask);
+            }
             "response.reasoning_summary_part.added" => {
                 let part = event.part.as_ref().and_then(|part| part.get("text")?.as_str());
-                self.think(part.unwrap_or_default(), ask);
+                self.answered.think(part.unwrap_or_default(), ask);
             }
             "response.output_item.added" => self.begin(event.output_index, event.item.as_ref()),
             "response.function_call_arguments.delta" => {
@@ -185,18 +181,6 @@ impl Gathering for ResponsesReply {
 }
 
 impl ResponsesReply {
-    fn say(&mut self, text: &str, ask: ModelRequest<'_>) {
-        ask.tell(text);
-        self.answered.text.push_str(text);
-    }
-
-    fn think(&mut self, thought: &str, ask: ModelRequest<'_>) {
-        if !thought.is_empty() {
-            ask.think(thought);
-            self.answered.thinking.push_str(thought);
-        }
-    }
-
     fn begin(&mut self, index: u64, item: Option<&Value>) {
         let text = |name: &str| item.and_then(|item| item.get(name)?.as_str()).unwrap_or_default().to_owned();
         match text("type").as_str() {
@@ -229,9 +213,9 @@ impl ResponsesReply {
                 let pieces = item.get(list).and_then(Value::as_array).into_iter().flatten();
                 pieces.filter_map(|piece| piece.get("text")?.as_str()).collect::<String>()
             };
-            self.think(&texts("summary"), ask);
+            self.answered.think(&texts("summary"), ask);
             if item.get("type").and_then(Value::as_str) == Some("message") {
-                self.say(&texts("content"), ask);
+                self.answered.say(&texts("content"), ask);
             }
         }
         self.note(whole)

@@ -13,9 +13,10 @@ use crate::engine::contract::history::Memory;
 use crate::engine::contract::message::{Content, ContentPart, Message, Role};
 use crate::engine::contract::model::{ChatModel, ModelRequest};
 use crate::engine::contract::node::{Chain, Reply};
-use crate::engine::contract::prompt::{Form, Prompt};
+use crate::engine::contract::prompt::Prompt;
 use crate::engine::contract::run::Run;
 use crate::engine::nodes::moderation::{Moderations, moderations};
+use crate::engine::nodes::{memory, prompts};
 use crate::engine::text::template::Template;
 
 /// What Flowise says where the node says nothing.
@@ -33,22 +34,12 @@ impl NodeKind for ConversationChain {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let model = inputs.model("model");
-        if !inputs.has("memory") {
-            inputs.refuse("memory", "a memory is required");
-        }
-        let memory = inputs.part_as("memory", Part::into_memory, "a memory");
-        let prompt = inputs.part_as("chatPromptTemplate", Part::into_prompt, "a chat prompt template");
-        if prompt.as_ref().is_some_and(|prompt| prompt.form != Form::Chat) {
-            inputs.refuse("chatPromptTemplate", "expected a chat prompt template");
-        }
+        let memory = memory::required(inputs);
+        let prompt = prompts::of_chat(inputs);
         let moderations = moderations(inputs);
-        let system = inputs.text("systemMessagePrompt").unwrap_or_else(|| SYSTEM.to_owned());
-        let system = inputs.prompt("systemMessagePrompt", &system);
+        let system = prompts::system_words(inputs, ("systemMessagePrompt", SYSTEM), prompt.as_ref());
         inputs.ignore(&["document"]);
         let (model, memory, system) = (model?, memory?, system?);
-        if let (None, Some(stray)) = (&prompt, system.names().find(|name| *name != "input")) {
-            inputs.refuse("systemMessagePrompt", format!("there is no value for {{{stray}}}"));
-        }
         Some(Part::Chain(Arc::new(Conversation { model, memory, prompt, system, moderations })))
     }
 }

@@ -70,6 +70,29 @@ impl NodeKind for ChatPromptTemplate {
     }
 }
 
+/// The prompt of a node that takes one for chats alone, if it has one.
+pub(super) fn of_chat(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<Prompt>> {
+    let prompt = inputs.part_as("chatPromptTemplate", Part::into_prompt, "a chat prompt template");
+    if prompt.as_ref().is_some_and(|prompt| prompt.form != Form::Chat) {
+        inputs.refuse("chatPromptTemplate", "expected a chat prompt template");
+    }
+    prompt
+}
+
+/// The system's words of such a node, which count where it has no prompt.
+pub(super) fn system_words(
+    inputs: &mut Inputs<'_, '_, '_>,
+    (name, otherwise): (&str, &str),
+    prompt: Option<&Arc<Prompt>>,
+) -> Option<Template> {
+    let words = inputs.text(name).unwrap_or_else(|| otherwise.to_owned());
+    let words = inputs.prompt(name, &words)?;
+    if let (None, Some(stray)) = (prompt, words.names().find(|name| *name != "input")) {
+        inputs.refuse(name, format!("there is no value for {{{stray}}}"));
+    }
+    Some(words)
+}
+
 pub(super) fn template(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Template> {
     let text = inputs.text(name).unwrap_or_default();
     inputs.prompt(name, &text)
