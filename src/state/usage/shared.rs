@@ -151,6 +151,30 @@ impl RecordTable {
     fn record(&self, key: &str) -> Option<&UsageRecord> {
         self.records.get(&RecordId { month: self.day.month().into(), key: key.into() })
     }
+
+    /// Records of which the store is told; `ends`: this replica counts nothing any more.
+    fn due(&self, ends: bool) -> Vec<(Arc<RecordId>, TellingKind)> {
+        let month = self.day.month();
+        let due = self.records.iter().filter_map(|(id, record)| {
+            let kind = match record.is_owed() {
+                // Nothing is added to a month that is over. It is left in a call of its own, which may be lost.
+                false if ends || *id.month != *month => TellingKind::LastTotals,
+                true if ends => TellingKind::LastTotals,
+                true => TellingKind::Totals,
+                false => return None,
+            };
+            Some((Arc::clone(id), kind))
+        });
+        due.collect()
+    }
+}
+
+/// What is to be told of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TellingKind {
+    Totals,
+    /// And that nothing more will come.
+    LastTotals,
 }
 
 /// The rows of a day, or those that make up its month.
@@ -159,5 +183,49 @@ fn row_filter(per: QuotaPeriod, day: &UsageDay) -> impl Fn(&str) -> bool + use<>
     move |row| match per {
         QuotaPeriod::Day => row == today,
         QuotaPeriod::Month => row.starts_with(record::CHATFLOW),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn due(table: &RecordTable, ends: bool) -> Vec<(&'static str, TellingKind)> {
+        let name = |month: &str| if month == "2026-11" { "old" } else { "new" };
+        let mut due: Vec<_> = table.due(ends).iter().map(|(id, kind)| (name(&id.month), *kind)).collect();
+        due.sort_unstable_by_key(|(name, _)| *name);
+        due
+    }
+
+    fn tell(table: &mut RecordTable) {
+        for record in table.records.values_mut() {
+            record.is_listed = true;
+            let (told, now) = (record.told("me", Instant::now()), Instant::now());
+            record.heard(&told, false, now);
+        }
+    }
+
+    #[test]
+    fn a_month_is_left_when_it_is_over_and_all_of_it_is_told() {
+        let mut table = RecordTable { day: "2026-11-30".into(), ..RecordTable::default() };
+        let add = |table: &mut RecordTable, month: &str| {
+            let id = RecordId { month: month.into(), key: "app".into() };
+            let used = UsageTotals { requests: 1, ..UsageTotals::default() };
+            table.records.entry(Arc::new(id)).or_default().add("c:x", used);
+        };
+        add(&mut table, "2026-11");
+        assert_eq!(due(&table, false), [("old", TellingKind::Totals)]);
+        tell(&mut table);
+        assert_eq!(due(&table, false), []);
+        add(&mut table, "2026-11");
+        table.day = "2026-12-01".into();
+        add(&mut table, "2026-12");
+        assert_eq!(due(&table, false), [("new", TellingKind::Totals), ("old", TellingKind::Totals)]);
+        tell(&mut table);
+        assert_eq!(due(&table, false), [("old", TellingKind::LastTotals)]);
+        add(&mut table, "2026-12");
+        assert_eq!(due(&table, true), [("new", TellingKind::LastTotals), ("old", TellingKind::LastTotals)]);
     }
 }

@@ -142,7 +142,13 @@ impl SharedStore {
 
 /// A connection for whoever is no gateway, and ends soon; `Err`: why there is none.
 pub(crate) async fn connect(settings: &Valkey) -> Result<Link, String> {
-    open::open(settings, settings.password.as_ref()).await.map_err(|error| reason(&error))
+    let opened = open::open(settings, settings.password.as_ref()).await;
+    opened.map_err(|error| {
+        let servers: Vec<String> = settings.servers.iter().map(ToString::to_string).collect();
+        // What the system says, or TLS, is for whoever looks into it.
+        let said = if error.is_io_error() { format!(" ({error})") } else { String::new() };
+        format!("{}: {}{said}", servers.join(", "), reason(&error))
+    })
 }
 
 fn random_name() -> io::Result<String> {

@@ -159,5 +159,7 @@ fn a_store_that_cannot_be_reached_is_said_to_be() {
     let output = command(&gateway, &[]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
+    let socket = store.socket().display().to_string();
     assert!(said.starts_with("what keys use cannot be read from the store (state.valkey): "), "{said}");
+    assert!(said.contains(&socket), "{said}");
 }

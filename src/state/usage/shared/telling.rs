@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::record::UsageRecord;
-use super::{RecordId, SharedUsage, names};
+use super::{RecordId, SharedUsage, TellingKind, names};
 use crate::state::valkey::{Calls, Lane};
 
 /// Between two attempts, when nothing is counted.
@@ -57,19 +57,10 @@ impl SharedUsage {
 
     /// `ends`: this replica counts nothing any more.
     async fn tell(self: &Arc<Self>, calls: &Calls, ends: bool) {
-        let due: Vec<(Arc<RecordId>, bool)> = {
-            let table = self.table();
-            let month = table.day.month();
-            let due = table.records.iter().filter_map(|(id, record)| {
-                // Nothing is added to a month that is over.
-                let leaves = ends || (*id.month != *month && !record.is_owed());
-                (leaves || record.is_owed()).then(|| (Arc::clone(id), leaves))
-            });
-            due.collect()
-        };
+        let due = self.table().due(ends);
         self.list(calls, due.iter().map(|(id, _)| id)).await;
         let mut work = JoinSet::new();
-        for (id, leaves) in due {
+        for (id, kind) in due {
             if work.len() >= AT_ONCE {
                 let _ = work.join_next().await;
             }
@@ -77,7 +68,7 @@ impl SharedUsage {
                 break;
             }
             let (this, calls) = (Arc::clone(self), calls.clone());
-            work.spawn(async move { this.tell_of(&calls, &id, leaves).await });
+            work.spawn(async move { this.tell_of(&calls, &id, kind).await });
         }
         while work.join_next().await.is_some() {}
     }
@@ -114,7 +105,8 @@ impl SharedUsage {
         }
     }
 
-    async fn tell_of(&self, calls: &Calls, id: &RecordId, leaves: bool) {
+    async fn tell_of(&self, calls: &Calls, id: &RecordId, kind: TellingKind) {
+        let leaves = kind == TellingKind::LastTotals;
         loop {
             let told = match self.table().records.get_mut(id) {
                 Some(record) => record.told(&self.store.replica, Instant::now()),
