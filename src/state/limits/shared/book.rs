@@ -253,12 +253,13 @@ impl LossBook {
         (known, (whole - known) / u64::from(parts))
     }
 
-    /// The store has answered a call that began when so many were taken: when the bucket is whole, given that it says so.
-    pub(super) fn settle(&mut self, taken: u64, whole_at: u64, one: u64) -> u64 {
+    /// The store has answered a call that began when so many were taken: when the bucket is whole, given that it says so. What
+    /// was taken since is in this replica's part, of which some has been paid for if the answer comes late.
+    pub(super) fn settle(&mut self, taken: u64, whole_at: u64, one: u64, here: u64) -> u64 {
         let since = self.taken - taken;
         self.told = self.told.max(taken);
         (self.is_owed, self.seed) = (since > 0, whole_at);
-        whole_at.saturating_add(one.saturating_mul(since))
+        whole_at.saturating_add(one.saturating_mul(since)).min(here.max(whole_at))
     }
 }
 

@@ -80,7 +80,10 @@ local owed = math.max(arg[21] - math.max(charged, arg[22]), 0) * period - kept
 local full = now + burst * period
 if owed > 0 then
   local base = math.min(arg[23], whole - ever)
-  whole = math.max(whole, math.min(whole + math.min(arg[9], owed), full))
+  local alone = arg[9]
+  -- While all tell a server that began anew, time goes on for those who have not told yet.
+  if arg[24] ~= began and now - began < 3000000 then alone = alone + (now - began) / parts end
+  whole = math.max(whole, math.min(whole + math.min(alone, owed), full))
   if arg[24] == began then whole = math.max(whole, base + ever + owed) end
 else
   -- More was kept for it than it used.

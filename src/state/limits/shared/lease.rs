@@ -263,7 +263,8 @@ impl Lease {
         let now = self.shared.now();
         let period = wish.quota.map_or(0, |quota| quota.period.number());
         let one = nanos(wish.period).saturating_mul(self.shared.parts().into());
-        let whole_at = book.loss.settle(wish.taken_alone, now + nanos(grant.whole), one);
+        let here = self.whole_at.load(Ordering::Relaxed);
+        let whole_at = book.loss.settle(wish.taken_alone, now + nanos(grant.whole), one, here);
         self.whole_at.store(whole_at, Ordering::Relaxed);
         // What was admitted since it was asked is older than its answer.
         if is_last && !book.loss.is_owed {
