@@ -265,6 +265,8 @@ impl Lease {
         let one = nanos(wish.period).saturating_mul(self.shared.parts().into());
         let here = self.whole_at.load(Ordering::Relaxed);
         let whole_at = book.loss.settle(wish.taken_alone, now + nanos(grant.whole), one, here);
+        // Until all have told what they know, a store that began anew knows less than this replica's own part.
+        let whole_at = if self.shared.store.is_up() { whole_at } else { whole_at.max(here) };
         self.whole_at.store(whole_at, Ordering::Relaxed);
         // What was admitted since it was asked is older than its answer.
         if is_last && !book.loss.is_owed {
