@@ -1,44 +1,25 @@
 //! A caller's name in the store. What clients choose is hashed: it neither shows nor chooses where keys lie.
 
-use std::fmt::Write as _;
-
-use aws_lc_rs::digest;
-
 use crate::state::limits::visitor::Visitor;
+use crate::state::valkey::StoreTag;
 
-/// See the module. As hexadecimal digits.
+/// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct CallerTag([u8; 16]);
+pub(crate) struct CallerTag(StoreTag);
 
 impl CallerTag {
     pub(crate) fn key(id: &str) -> Self {
-        Self::of(&["key", id])
+        Self(StoreTag::of(&["key", id]))
     }
 
     /// A visitor under a plan.
-    pub(in crate::state::limits) fn visitor(plan: &str, visitor: Visitor) -> Self {
-        Self::of(&["visitor", plan, &visitor.to_string()])
-    }
-
-    fn of(parts: &[&str]) -> Self {
-        let mut context = digest::Context::new(&digest::SHA256);
-        for part in parts {
-            // With its length, so that no two lists are written alike.
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
-        Self(context.finish().as_ref().first_chunk().copied().unwrap_or_default())
+    pub(crate) fn visitor(plan: &str, visitor: Visitor) -> Self {
+        Self(StoreTag::of(&["visitor", plan, &visitor.to_string()]))
     }
 
     /// A key of that caller. In braces stands what all of them have in common, so that a Cluster keeps them together.
     pub(crate) fn name(&self, prefix: &str, what: &str) -> String {
-        let mut name = format!("{prefix}v1:{{");
-        for byte in self.0 {
-            let _ = write!(name, "{byte:02x}");
-        }
-        name.push_str("}:");
-        name.push_str(what);
-        name
+        format!("{prefix}v1:{{{}}}:{what}", self.0)
     }
 }
 
