@@ -13,6 +13,7 @@ use crate::engine::{self, Answer, EngineError};
 use crate::policy::Flow;
 use crate::predict::answer::View;
 use crate::predict::stream::{EventBody, StreamBounds};
+use crate::state::chats::ChatUse;
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
 use crate::wire::event_stream;
@@ -35,7 +36,12 @@ impl EngineCall<'_> {
         let Self { environment, context, flow, id, local, flows } = *self;
         let prediction = check_body(body, flow, context).await?;
         let chat = &prediction.ids.chat.upstream;
-        let lease = environment.chats.enter(&self.place(), chat, prediction.streaming).answer().await;
+        let usage = match (prediction.streaming, prediction.ids.is_new) {
+            (true, true) => ChatUse::NewStream,
+            (true, false) => ChatUse::Stream,
+            (false, _) => ChatUse::Whole,
+        };
+        let lease = environment.chats.enter(&self.place(), chat, usage).answer().await;
         let lease = lease.ok_or(Refusal::ChatBusy)?;
         let asked = engine::PredictionContext {
             threads: &environment.engine,

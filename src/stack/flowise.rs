@@ -18,6 +18,7 @@ use crate::client::RequestHead;
 use crate::config::BodyMode;
 use crate::policy::Flow;
 use crate::predict::answer::View;
+use crate::state::chats::ChatUse;
 use crate::upstream::abort::{AbortGuard, Chat};
 use crate::upstream::answer::Shaping;
 use crate::upstream::choice::Affinity;
@@ -60,7 +61,8 @@ impl FlowiseCall<'_> {
                 let prediction = check_body::<Bytes>(body, self.flow, self.context).await?;
                 let chat = &prediction.ids.chat.upstream;
                 let lease = if prediction.streaming {
-                    let lease = self.environment.chats.begin(&self.target.name, chat).answer().await;
+                    let usage = if prediction.ids.is_new { ChatUse::NewStream } else { ChatUse::Stream };
+                    let lease = self.environment.chats.enter(&self.target.name, chat, usage).answer().await;
                     Some(lease.ok_or(Refusal::ChatBusy)?)
                 } else {
                     None

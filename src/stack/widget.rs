@@ -162,7 +162,10 @@ impl FlowiseCall<'_> {
         let path = abort_path(self.id, &chat.upstream).ok_or(Refusal::NotFound)?;
         let request = self.head_of(Method::PUT, &[&path], head);
         let forward = Forward::new(request, Outgoing::EMPTY, Affinity::chat(&chat.upstream));
-        self.json(forward, rows::outcome).await.map(|answer| said(&answer))
+        let outcome = self.json(forward, rows::outcome).await;
+        // Another replica may know better which server has it. Whatever has ended by now is let alone there.
+        self.environment.chats.abort_elsewhere(&self.target.name, &chat.upstream);
+        outcome.map(|answer| said(&answer))
     }
 
     async fn speak(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {

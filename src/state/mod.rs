@@ -65,10 +65,13 @@ impl SharedState {
     pub(crate) fn start(config: &Config, metrics: &Metrics) -> io::Result<Self> {
         let store = config.valkey.as_ref().map(|settings| SharedStore::start(settings, &metrics.store)).transpose()?;
         let alone = Self::new(metrics);
-        let (limits, usage) = match &store {
-            Some(store) => (alone.limits.shared_in(store), Arc::new(UsageState::shared_in(store))),
-            None => (alone.limits, alone.usage),
+        let (limits, chats, usage) = match &store {
+            Some(store) => {
+                let usage = Arc::new(UsageState::shared_in(store));
+                (alone.limits.shared_in(store), Chats::shared_in(store), usage)
+            }
+            None => (alone.limits, alone.chats, alone.usage),
         };
-        Ok(Self { limits, usage, store, ..alone })
+        Ok(Self { limits, chats, usage, store, ..alone })
     }
 }

@@ -26,6 +26,7 @@ const AT_ONCE: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The chat that an abort names, and where it runs.
+#[derive(Clone)]
 pub(crate) struct Chat {
     pub(crate) target: Arc<Target>,
     pub(crate) credentials: Option<Arc<FlowiseCredentials>>,
@@ -48,6 +49,12 @@ impl Aborts {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let dropped = upstreams.metrics.aborts.with_label_values(&["dropped"]);
         (Self { queue, dropped }, tokio::task::spawn_local(work(waiting, upstreams)))
+    }
+
+    fn queue(&self, chat: Chat) {
+        if self.queue.try_send(chat).is_err() {
+            self.dropped.inc();
+        }
     }
 }
 
@@ -99,6 +106,12 @@ pub(crate) struct AbortGuard {
 
 impl AbortGuard {
     pub(crate) fn new(aborts: &Aborts, chat: Chat, lease: Option<ChatLease>) -> Self {
+        if let Some(lease) = &lease {
+            lease.forward_aborts(|| {
+                let (aborts, chat) = (aborts.clone(), chat.clone());
+                Arc::new(move || aborts.queue(chat.clone()))
+            });
+        }
         Self { chat: Some(chat), aborts: aborts.clone(), _lease: lease }
     }
 
@@ -110,10 +123,8 @@ impl AbortGuard {
 
 impl Drop for AbortGuard {
     fn drop(&mut self) {
-        if let Some(chat) = self.chat.take()
-            && self.aborts.queue.try_send(chat).is_err()
-        {
-            self.aborts.dropped.inc();
+        if let Some(chat) = self.chat.take() {
+            self.aborts.queue(chat);
         }
     }
 }

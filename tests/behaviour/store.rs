@@ -11,6 +11,7 @@ use crate::harness::upstream::Upstream;
 use crate::harness::wait_for;
 use crate::rate_limits::ask;
 
+mod chats;
 mod connections;
 mod limits;
 mod loss;

@@ -113,12 +113,13 @@ impl StoreServer {
         self.list("KEYS *")
     }
 
-    /// The texts that a command is answered with.
+    /// The texts and numbers that a command is answered with.
     pub(crate) fn list(&self, words: &str) -> Vec<String> {
         let mut stream = UnixStream::connect(self.socket()).expect("a connection");
         stream.write_all(format!("{words}\r\nPING\r\n").as_bytes()).expect("a command");
         let lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
-        lines.take_while(|line| line != "+PONG").filter(|line| !line.starts_with(['*', '$'])).collect()
+        let words = lines.take_while(|line| line != "+PONG").filter(|line| !line.starts_with(['*', '$']));
+        words.map(|line| line.strip_prefix(':').map_or(line.clone(), str::to_owned)).collect()
     }
 }
 

@@ -244,6 +244,7 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
+    use crate::state::chats::{ChatUse, Chats};
 
     #[derive(Default)]
     struct Counting(AtomicUsize);
@@ -259,7 +260,8 @@ mod tests {
     }
 
     fn linked_in(shape: ResponseShape) -> (StreamReceiver, StreamSender) {
-        link(Arc::new(crate::state::chats::Chats::default()).begin("engine", "chat").now().unwrap(), shape)
+        let chats = Arc::new(Chats::default());
+        link(chats.enter("engine", "chat", ChatUse::Stream).now().unwrap(), shape)
     }
 
     #[test]

@@ -231,14 +231,14 @@ mod tests {
     use crate::engine::testing::flow;
     use crate::predict::answer::View;
     use crate::predict::request::Question;
-    use crate::state::chats::Chats;
+    use crate::state::chats::{ChatUse, Chats};
 
     /// A prediction of an LLM chain with that kind of model.
     fn job(model: &str) -> (StreamReceiver, Box<PredictionJob>) {
         let chain = json!({ "model": "{{m_0.data.instance}}", "prompt": "{{p_0.data.instance}}" });
         let prompt = json!({ "template": "{q}" });
         let nodes = [("m_0", model, json!({})), ("p_0", "promptTemplate", prompt), ("end_0", "llmChain", chain)];
-        let lease = Arc::new(Chats::default()).enter("engine", "chat", false).now().unwrap();
+        let lease = Arc::new(Chats::default()).enter("engine", "chat", ChatUse::Whole).now().unwrap();
         let abort = lease.abort.clone();
         let view = View::default();
         let (asker, teller) = link(lease, view.shape());

@@ -46,6 +46,15 @@ pub(super) struct Links {
     pub(super) background: Option<Link>,
 }
 
+impl Links {
+    pub(super) fn of(&mut self, lane: Lane) -> &mut Option<Link> {
+        match lane {
+            Lane::Front => &mut self.front,
+            Lane::Background => &mut self.background,
+        }
+    }
+}
+
 impl Calls {
     pub(super) fn new(health: &Arc<StoreHealth>, seconds: &HistogramVec, timeout: Duration) -> Self {
         let (links, health, seconds) = (Mutex::default(), Arc::clone(health), seconds.clone());
@@ -68,11 +77,7 @@ impl Calls {
 
     /// A connection for commands of one's own; `None`: there is none at the moment.
     pub(crate) fn link(&self, lane: Lane) -> Option<Link> {
-        let links = self.links();
-        match lane {
-            Lane::Front => links.front.clone(),
-            Lane::Background => links.background.clone(),
-        }
+        self.links().of(lane).clone()
     }
 
     /// Runs a script. What takes longer than its time makes the store lost at once; the answer is waited for nevertheless,
@@ -93,11 +98,12 @@ impl Calls {
         let began = Instant::now();
         let limit = if lane == Lane::Front { self.0.timeout } else { BACKGROUND };
         let mut answer = pin!(script.invoke_async::<T>(&mut link));
-        let outcome = if let Ok(outcome) = timeout(limit, &mut answer).await {
-            outcome
-        } else {
-            self.0.health.lose("it takes too long to answer");
-            answer.await
+        let outcome = match timeout(limit, &mut answer).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                self.0.health.lose("it takes too long to answer");
+                answer.await
+            }
         };
         self.0.seconds.with_label_values(&[call]).observe(began.elapsed().as_secs_f64());
         outcome.map_err(|error| {
@@ -107,6 +113,24 @@ impl Calls {
             } else {
                 tracing::error!(call, reason, "the store refuses a call");
             }
+            CallFailed
+        })
+    }
+
+    /// Publishes a message; how many hear it, as far as the server knows that has the channel. Nothing is lost if it
+    /// fails but the message.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) async fn publish(&self, channel: &str, message: &str) -> Result<u64, CallFailed> {
+        let mut link = self.link(Lane::Front).ok_or(CallFailed)?;
+        let began = Instant::now();
+        let mut command = redis::cmd("SPUBLISH");
+        let answer = command.arg(channel).arg(message).query_async(&mut link);
+        let outcome = timeout(BACKGROUND, answer).await.map_err(|_| CallFailed)?;
+        self.0.seconds.with_label_values(&["publish"]).observe(began.elapsed().as_secs_f64());
+        outcome.map_err(|error| {
+            tracing::debug!(reason = reason(&error), "the store does not publish");
             CallFailed
         })
     }

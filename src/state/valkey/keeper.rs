@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::{RedisError, RedisResult, Script};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::calls::{Calls, Lane, Links, is_elsewhere, reason};
+use super::channels::{Inbox, Subscriber, of_replica};
 use super::health::StoreHealth;
 use super::open::open;
 use super::{LAST_WORDS, Order};
@@ -31,6 +32,7 @@ pub(super) struct Keeper {
     replica: Arc<str>,
     health: Arc<StoreHealth>,
     calls: Calls,
+    inbox: Arc<Inbox>,
     beat: Script,
     farewell: Script,
     /// Answers since the last failure.
@@ -42,6 +44,7 @@ impl Keeper {
         settings: &Valkey,
         replica: &Arc<str>,
         health: &Arc<StoreHealth>,
+        inbox: &Arc<Inbox>,
         metrics: &StoreMetrics,
     ) -> Self {
         Self {
@@ -50,6 +53,7 @@ impl Keeper {
             replica: Arc::clone(replica),
             health: Arc::clone(health),
             calls: Calls::new(health, &metrics.seconds, settings.timeout),
+            inbox: Arc::clone(inbox),
             beat: Script::new(include_str!("beat.lua")),
             farewell: Script::new("return redis.call('ZREM', KEYS[1], ARGV[1])"),
             answers: 0,
@@ -60,7 +64,8 @@ impl Keeper {
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>, settled: oneshot::Sender<()>) {
         let health = Arc::clone(&self.health);
         let calls = self.calls.clone();
-        let (passwords, mut password) = mpsc::channel(8);
+        let (passwords, mut password) = watch::channel(self.password.clone());
+        let listen = self.subscriber(password.clone()).run();
         let mut work = JoinSet::new();
         let keep = async {
             let mut settled = Some(settled);
@@ -75,7 +80,10 @@ impl Keeper {
                         self.answers = 0;
                         sleep(look_again()).await;
                     }
-                    Some(new) = password.recv() => self.take_password(new),
+                    Ok(()) = password.changed() => {
+                        let new = password.borrow_and_update().clone();
+                        self.take_password(new);
+                    }
                 }
             }
         };
@@ -96,7 +104,7 @@ impl Keeper {
                 tokio::select! {
                     order = orders.recv(), if is_open => match order {
                         Some(Order::Do(job)) => _ = work.spawn(job(calls.clone())),
-                        Some(Order::Password(new)) => _ = passwords.send(new).await,
+                        Some(Order::Password(new)) => _ = passwords.send_replace(new),
                         end => {
                             is_open = end.is_some();
                             closing = Some(tokio::time::Instant::now() + LAST_WORDS);
@@ -110,9 +118,21 @@ impl Keeper {
         };
         tokio::select! {
             () = keep => {}
+            () = listen => {}
             () = serve => {}
         }
         self.leave().await;
+    }
+
+    fn subscriber(&self, password: watch::Receiver<Option<Secret>>) -> Subscriber {
+        Subscriber {
+            settings: self.settings.clone(),
+            password,
+            replica: Arc::clone(&self.replica),
+            calls: self.calls.clone(),
+            health: Arc::clone(&self.health),
+            inbox: Arc::clone(&self.inbox),
+        }
     }
 
     fn is_settled(&self) -> bool {
@@ -169,11 +189,7 @@ impl Keeper {
         for lane in [Lane::Front, Lane::Background] {
             if self.calls.link(lane).is_none() {
                 let link = open(&self.settings, self.password.as_ref()).await?;
-                let mut links = self.calls.links();
-                match lane {
-                    Lane::Front => links.front = Some(link),
-                    Lane::Background => links.background = Some(link),
-                }
+                *self.calls.links().of(lane) = Some(link);
             }
         }
         Ok(())
@@ -183,7 +199,7 @@ impl Keeper {
     async fn beat(&self) -> RedisResult<u32> {
         let late = || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
         let mut replicas = 0;
-        let channels = format!("{0}v1:{{{0}v1:replicas}}:replica:", self.settings.prefix);
+        let channels = of_replica(&self.settings.prefix, "");
         for lane in [Lane::Front, Lane::Background] {
             let mut link = self.calls.link(lane).ok_or_else(late)?;
             let mut beat = self.beat.key(self.key());

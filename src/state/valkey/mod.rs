@@ -5,6 +5,8 @@
 //! | [`open`], [`link`] | connections: to one server, to the primary that Sentinels name, to a Cluster |
 //! | [`keeper`] | the thread: makes connections anew, tells the store that this replica lives, finds out whether it can be used |
 //! | [`calls`] | scripts that are run there, with the bounds of their time |
+//! | [`channels`] | what replicas tell each other at once |
+//! | [`tag`] | what names something there |
 //! | [`clock`] | the store's clock, which alone counts |
 //! | [`health`] | whether it can be used; read by everybody |
 //!
@@ -14,11 +16,13 @@
 //! when the store has answered twice.
 
 mod calls;
+mod channels;
 mod clock;
 mod health;
 mod keeper;
 mod link;
 mod open;
+mod tag;
 
 use std::io;
 use std::pin::Pin;
@@ -31,9 +35,11 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use calls::{CallFailed, Calls, Lane, reason};
 pub(crate) use health::StoreHealth;
 pub(crate) use link::Link;
+pub(crate) use tag::StoreTag;
 
 use crate::config::{Config, OnLoss, Secret, Valkey};
 use crate::telemetry::metrics::StoreMetrics;
+use channels::Inbox;
 use keeper::Keeper;
 
 /// Work that waits for the thread. More means that it does not keep up, which is a kind of loss.
@@ -59,6 +65,7 @@ enum Order {
 pub(crate) struct SharedStore {
     orders: mpsc::Sender<Order>,
     health: Arc<StoreHealth>,
+    inbox: Arc<Inbox>,
     pub(crate) metrics: StoreMetrics,
     pub(crate) prefix: Arc<str>,
     /// Random, for as long as this process lives.
@@ -78,7 +85,8 @@ impl SharedStore {
         let (settled, first) = oneshot::channel();
         let health = Arc::new(StoreHealth::new(metrics));
         let replica: Arc<str> = random_name()?.into();
-        let keeper = Keeper::new(settings, &replica, &health, metrics);
+        let inbox = Arc::default();
+        let keeper = Keeper::new(settings, &replica, &health, &inbox, metrics);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name("store".into());
         let thread = thread.spawn(move || {
@@ -90,6 +98,7 @@ impl SharedStore {
         Ok(Arc::new(Self {
             orders,
             health,
+            inbox,
             metrics: metrics.clone(),
             prefix: settings.prefix.as_str().into(),
             replica,
@@ -118,6 +127,22 @@ impl SharedStore {
             self.health.lose("too much waits for it");
         }
         taken.is_ok()
+    }
+
+    /// Tells something to all replicas that listen; it may get lost.
+    pub(crate) fn tell(&self, message: String) {
+        if self.is_up() {
+            let channel = channels::of_all(&self.prefix);
+            self.submit(|calls| async move {
+                // Who did not get it is no worse off than without a store.
+                let _ = calls.publish(&channel, &message).await;
+            });
+        }
+    }
+
+    /// What is done, on the store's thread, with what replicas tell, this one among them. The first one stays.
+    pub(crate) fn on_message(&self, handler: impl Fn(&[u8]) + Send + Sync + 'static) {
+        self.inbox.set(Box::new(handler));
     }
 
     /// Takes over what a reload may change.

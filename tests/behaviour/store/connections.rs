@@ -69,15 +69,15 @@ fn a_gateway_starts_without_its_store() {
 }
 
 /// Options for a user `gate` with that password, who may do what a gateway does and little else.
-fn acl(password: &str) -> Vec<String> {
-    let rules = "~flowgate:* &flowgate:* -@all +@read +@write +@scripting +@connection +time";
-    let words = format!("--user default on nopass ~* +@all --user gate on >{password} {rules}");
+fn acl(password: &str, more: &str) -> Vec<String> {
+    let rules = "~flowgate:* -@all +@read +@write +@scripting +@connection +time";
+    let words = format!("--user default on nopass ~* +@all --user gate on >{password} {rules}{more}");
     words.split(' ').map(str::to_owned).collect()
 }
 
 #[test]
 fn a_user_and_a_password_from_a_file_that_changes() {
-    let Some(mut store) = StoreServer::start_with(|_| acl("first-password")) else { return };
+    let Some(mut store) = StoreServer::start_with(|_| acl("first-password", "")) else { return };
     let upstream = Upstream::answering();
     let settings = format!("urls: ['{}'], timeout: 1s, username: gate, password_file: password", store.url());
     let text = stored(&upstream, &settings, PLANS);
@@ -85,12 +85,16 @@ fn a_user_and_a_password_from_a_file_that_changes() {
         fs::write(folder.join("password"), "first-password\n").unwrap();
     });
     wait_shared_by(&[&gateway], 1);
+    // Who may not listen shares all the rest.
+    gateway.log_line(|line| line["reason"] == "it answers with NOPERM");
+    assert_eq!(told(&gateway, "the store is lost"), 0);
     store.kill();
-    *store.options_mut() = acl("second-password");
+    *store.options_mut() = acl("second-password", " &flowgate:* +@pubsub");
     store.launch();
     gateway.wait_metric(LOST, 1.0);
     fs::write(gateway.file("password"), "second-password\n").unwrap();
     gateway.wait_metric(UP, 1.0);
+    gateway.log_line(|line| line["message"] == "what other replicas tell is heard again");
     let log = gateway.log().join("\n");
     assert!(!log.contains("first-password") && !log.contains("second-password"), "{log}");
 }
