@@ -99,7 +99,11 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
 
     let ledger = maintenance::restore(&snapshot, &state)?;
     let usage = UsageMaintenance::begin(&snapshot.config, &state, &metrics);
-    let memory = if is_from_file { kept(&snapshot, &metrics)? } else { Arc::new(engine::InProcess::default()) };
+    let memory: Arc<dyn engine::Store> = match &state.store {
+        Some(store) => Arc::new(engine::InStore::new(store)),
+        None if is_from_file => kept(&snapshot, &metrics)?,
+        None => Arc::new(engine::InProcess::default()),
+    };
     let engine = Arc::new(engine::EngineThreads::new(&metrics, memory));
     if snapshot.has_engine() {
         engine.start(|| snapshot.config.engine_threads())?;

@@ -7,9 +7,9 @@ use crate::config::Problem;
 use crate::state::folder;
 
 impl Policy {
-    /// Whether something must be kept: counts of quotas, or what chats remember.
+    /// Whether something must be kept: counts of quotas, or what chats remember, which a store does as well.
     pub(crate) fn keeps(&self) -> bool {
-        self.has_quotas() || self.remembers()
+        self.has_quotas() || (self.remembers() && self.config.valkey.is_none())
     }
 
     /// Whether counts must be kept. A store keeps them, and a folder as well only if there is to be one.

@@ -14,7 +14,7 @@ mod streams;
 mod telling;
 mod threads;
 mod values;
-mod waiting;
+pub(crate) mod waiting;
 
 use crate::harness::client::{self, Connection, Response, request};
 use crate::harness::gateway::{Gateway, keys};

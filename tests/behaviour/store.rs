@@ -15,6 +15,7 @@ mod chats;
 mod connections;
 mod limits;
 mod loss;
+mod memory;
 mod tokens;
 mod usage;
 

@@ -121,6 +121,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "predict",
             "state::chats",
             "state::endpoints",
+            // What chats remember, where replicas share it.
+            "state::valkey",
             "wire::json",
             "wire::hop",
             "redact",

@@ -34,12 +34,12 @@ impl Turn {
 
 /// Keeps turns and runs. Bounded by count, size and age, whatever the kind.
 pub(crate) trait Store: fmt::Debug + Send + Sync {
-    /// Whether reading may wait for the disk.
+    /// Whether reading may wait, for the disk or for the network.
     fn reads_wait(&self) -> bool {
         false
     }
 
-    /// Whether adding may wait for the disk.
+    /// Whether adding may wait.
     fn writes_wait(&self) -> bool {
         false
     }
@@ -79,7 +79,7 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     fn finish(&self) {}
 }
 
-/// A session of a flow in its store. Where that waits for the disk, it keeps no other run of the thread from going on.
+/// A session of a flow in its store. Where that waits, it keeps no other run of the thread from going on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Session<'a> {
     pub(crate) store: &'a Arc<dyn Store>,

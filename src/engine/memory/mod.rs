@@ -1,9 +1,11 @@
-//! What chats remember: turns by flow and session, in the process or in a file.
+//! What chats remember: turns by flow and session, in the process, in a file, or in the store that replicas share.
 
 mod disk;
 mod in_process;
+mod in_store;
 mod on_disk;
 mod write_behind;
 
 pub(crate) use self::in_process::InProcess;
+pub(crate) use self::in_store::InStore;
 pub(crate) use self::on_disk::OnDisk;

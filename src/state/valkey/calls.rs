@@ -21,6 +21,8 @@ pub(crate) enum Lane {
     /// Requests wait for it.
     Front,
     Background,
+    /// Long texts, behind which nobody else is to wait. A slow one says nothing of the store.
+    Bulk,
 }
 
 /// Why a call has no answer. Whether the store is lost for that, its health knows.
@@ -44,6 +46,7 @@ struct CallsInner {
 pub(super) struct Links {
     pub(super) front: Option<Link>,
     pub(super) background: Option<Link>,
+    pub(super) bulk: Option<Link>,
 }
 
 impl Links {
@@ -51,6 +54,7 @@ impl Links {
         match lane {
             Lane::Front => &mut self.front,
             Lane::Background => &mut self.background,
+            Lane::Bulk => &mut self.bulk,
         }
     }
 }
@@ -92,7 +96,10 @@ impl Calls {
         script: &ScriptInvocation<'_>,
     ) -> Result<T, CallFailed> {
         let Some(mut link) = self.link(lane) else {
-            self.0.health.lose("there is no connection");
+            // The keeper makes one anew within a second, if that is all that is wrong.
+            if lane != Lane::Bulk {
+                self.0.health.lose("there is no connection");
+            }
             return Err(CallFailed);
         };
         let began = Instant::now();
@@ -100,6 +107,7 @@ impl Calls {
         let mut answer = pin!(script.invoke_async::<T>(&mut link));
         let outcome = match timeout(limit, &mut answer).await {
             Ok(outcome) => outcome,
+            Err(_) if lane == Lane::Bulk => return Err(CallFailed),
             Err(_) => {
                 self.0.health.lose("it takes too long to answer");
                 answer.await
@@ -108,6 +116,9 @@ impl Calls {
         self.0.seconds.with_label_values(&[call]).observe(began.elapsed().as_secs_f64());
         outcome.map_err(|error| {
             let reason = reason(&error);
+            if lane == Lane::Bulk && is_elsewhere(&error) {
+                *self.links().of(lane) = None;
+            }
             if is_loss(&error) {
                 self.0.health.lose(&reason);
             } else {

@@ -186,7 +186,7 @@ impl Keeper {
     }
 
     async fn connect(&self) -> RedisResult<()> {
-        for lane in [Lane::Front, Lane::Background] {
+        for lane in [Lane::Front, Lane::Background, Lane::Bulk] {
             if self.calls.link(lane).is_none() {
                 let link = open(&self.settings, self.password.as_ref()).await?;
                 *self.calls.links().of(lane) = Some(link);

@@ -9,7 +9,7 @@ use crate::harness::gateway::{Gateway, keys};
 use crate::harness::model;
 
 /// An agentflow that asks its user before it replies with a value of its state.
-fn asks() -> String {
+pub(crate) fn asks() -> String {
     let node = |id: &str, kind: &str, inputs: Value| {
         let params: Vec<Value> = inputs
             .as_object()
@@ -40,8 +40,8 @@ fn start(state: &Path) -> Gateway {
     Gateway::start_with(&config, &keys(""), |dir| model::write(dir, "support", &asks()))
 }
 
-const QUESTION: &str = r#"{"question":"Go on?","chatId":"c1"}"#;
-const YES: &str =
+pub(crate) const QUESTION: &str = r#"{"question":"Go on?","chatId":"c1"}"#;
+pub(crate) const YES: &str =
     r#"{"question":"","chatId":"c1","humanInput":{"type":"proceed","startNodeId":"ok","feedback":"yes"}}"#;
 
 #[test]
