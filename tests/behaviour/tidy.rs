@@ -335,6 +335,7 @@ const READ: &[(&str, &str)] = &[
     ("documents/stores.rs", "an export"),
     ("flow/flows/files.rs", "an export"),
     ("memory/disk.rs", "what the engine wrote"),
+    ("memory/in_store.rs", "what the engine wrote"),
     ("models/gathering.rs", "a tool's arguments, all that a model said"),
     ("models/openai/answer.rs", "all that a provider answered"),
     ("nodes/embeddings.rs", "an author's options; all that a provider answered"),

@@ -29,18 +29,18 @@ fn a_chat_goes_on_on_any_replica() {
     let Some(store) = StoreServer::start() else { return };
     let model = model::saying("fine");
     let mut replicas = remembering(&model, &section(&store));
-    ask(&replicas[0], "c1", "one");
-    ask(&replicas[1], "c1", "two");
+    ask(&replicas[0], "chat-1", "one");
+    ask(&replicas[1], "chat-1", "two");
     assert_eq!(told_last(&model), ["one", "fine", "two"]);
-    ask(&replicas[0], "c2", "other");
+    ask(&replicas[0], "chat-2", "other");
     assert_eq!(told_last(&model), ["other"]);
     // What was answered is kept, however its replica ends.
     replicas[1].signal("KILL");
     replicas[1].wait();
-    ask(&replicas[0], "c1", "three");
+    ask(&replicas[0], "chat-1", "three");
     assert_eq!(told_last(&model), ["one", "fine", "two", "fine", "three"]);
     assert!(
-        store.keys().iter().all(|key| key.starts_with("flowgate:v1:") && !key.contains("c1")),
+        store.keys().iter().all(|key| key.starts_with("flowgate:v1:") && !key.contains("chat-")),
         "{:?}",
         store.keys()
     );
