@@ -215,3 +215,39 @@ fn what_a_replica_gives_that_alone_has_lost_it_is_charged_when_it_is_back() {
     let waits = || ask(&replicas[0], KEY).header("retry-after").unwrap().parse::<u64>().unwrap();
     wait_for("the whole wait", || (waits() > 19 * 3600 && waits() <= 20 * 3600).then_some(()));
 }
+
+#[test]
+fn a_replica_that_is_cut_off_keeps_its_part_and_one_that_died_does_not() {
+    let Some(store) = StoreServer::start() else { return };
+    let relay = StoreRelay::start(&store);
+    let (upstream, go) = holding();
+    let plans = "default: { requests: 100000/min, burst: 10000, concurrent: 4, wait: null }";
+    let [first, second, third] = [store.url(), relay.url(), store.url()].map(|url| {
+        let section = format!("urls: ['{url}'], timeout: 1s");
+        Gateway::start_with(&stored(&upstream, &section, plans), &two_keys(""), |_| {})
+    });
+    wait_shared_by(&[&first, &second, &third], 3);
+    third.signal("KILL");
+    wait_shared_by(&[&first, &second], 2);
+    relay.set(RelayMode::Silent);
+    let expected = "ok\nstore: shared by 2 replicas, 1 of them cut off\n";
+    wait_for(expected, || (ready(&first) == expected).then_some(()));
+    let mut held = vec![hold(&first, KEY), hold(&first, KEY)];
+    ask(&first, KEY).assert_refused(429, "too_many_concurrent");
+    held.extend([hold(&second, KEY), hold(&second, KEY)]);
+    ask(&second, KEY).assert_refused(429, "too_many_concurrent");
+    (0..2).for_each(|_| go.send(()).unwrap());
+    (0..2).for_each(|_| go.send(()).unwrap());
+    for stream in &mut held {
+        while stream.read_chunk().expect("a chunk").is_some() {}
+    }
+    // It is back, and others have the rest again.
+    relay.set(RelayMode::Open);
+    wait_shared_by(&[&first, &second], 2);
+    let held: Vec<_> = (0..4).map(|_| hold(&first, KEY)).collect();
+    ask(&second, KEY).assert_refused(429, "too_many_concurrent");
+    (0..4).for_each(|_| go.send(()).unwrap());
+    for mut stream in held {
+        while stream.read_chunk().expect("a chunk").is_some() {}
+    }
+}
