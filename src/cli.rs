@@ -5,6 +5,7 @@
 mod check;
 mod demo;
 mod flows;
+mod print;
 mod serve;
 mod usage;
 
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::print::{print, tell};
 use crate::config::{self, Config, Problems};
 use crate::keys;
 use crate::telemetry::metrics::Metrics;
@@ -80,7 +82,7 @@ fn named_or_found(named: Option<PathBuf>) -> Result<PathBuf, ExitCode> {
     named.or_else(find_config).ok_or_else(|| {
         let [local, system] = PLACES;
         let here = if Path::new("flowgate.yaml").exists() { "flowgate.yaml" } else { "FILE" };
-        eprintln!("{system}: no such file, and no {local} either; name one with FLOWGATE_CONFIG={here}");
+        tell(format_args!("{system}: no such file, and no {local} either; name one with FLOWGATE_CONFIG={here}"));
         ExitCode::from(BAD_CONFIG)
     })
 }
@@ -116,13 +118,13 @@ fn load(path: &Path) -> Result<Config, ExitCode> {
 /// For what counts while it is only read.
 fn metrics() -> Result<Metrics, ExitCode> {
     Metrics::new().map_err(|error| {
-        eprintln!("{error}");
+        tell(format_args!("{error}"));
         ExitCode::FAILURE
     })
 }
 
 fn report(problems: &Problems) -> ExitCode {
-    eprintln!("{problems}");
+    tell(format_args!("{problems}"));
     ExitCode::from(BAD_CONFIG)
 }
 
@@ -144,13 +146,15 @@ fn edit_keys(command: &keys::command::KeysCommand) -> ExitCode {
     };
     match command.run(&place, jiff::Timestamp::now()) {
         Ok(output) => {
-            print!("{}", output.stdout.expose());
-            eprint!("{}", output.stderr);
-            ExitCode::SUCCESS
+            let printed = print(format_args!("{}", output.stdout.expose()));
+            if !output.stderr.is_empty() {
+                tell(format_args!("{}", output.stderr.trim_end_matches('\n')));
+            }
+            printed.err().unwrap_or(ExitCode::SUCCESS)
         }
         Err(error) => {
             let is_runtime_failure = error.is_runtime_failure();
-            eprintln!("{:#}", anyhow::Error::from(error));
+            tell(format_args!("{:#}", anyhow::Error::from(error)));
             if is_runtime_failure { ExitCode::FAILURE } else { ExitCode::from(BAD_CONFIG) }
         }
     }
@@ -169,14 +173,14 @@ fn configured(path: PathBuf) -> Result<Configured, ExitCode> {
         Ok(config) => return Ok(Configured::Whole(Box::new(config), path)),
         Err(problems) => problems,
     };
-    eprintln!("{problems}");
+    tell(format_args!("{problems}"));
     let Some(file) = config::load::keys_file(&path) else {
-        eprintln!("which keys file {} means cannot be told: name it with --file", path.display());
+        tell(format_args!("which keys file {} means cannot be told: name it with --file", path.display()));
         return Err(ExitCode::from(BAD_CONFIG));
     };
-    eprintln!(
+    tell(format_args!(
         "warning: the configuration has mistakes, so plans and chatflows are not checked; the keys file is {}",
         file.display()
-    );
+    ));
     Ok(Configured::Broken(file))
 }

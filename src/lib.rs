@@ -27,6 +27,8 @@
 //! key takes a lock, and nothing copies configuration; a permit, a count or a time belongs to a request until its last byte; only `wire::refusal`
 //! makes error responses.
 #![forbid(unsafe_code)]
+// They panic once nobody reads: `cli::print` is how commands speak.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 mod admin;
 pub mod app;

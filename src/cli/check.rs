@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::print::{print, tell};
 use crate::engine::{Missing, Need};
 use crate::policy::{Policy, Sources};
 use crate::state::endpoints::Endpoints;
@@ -18,12 +19,15 @@ pub(super) fn run(path: &Path, online: bool) -> ExitCode {
     match Sources::new(&Arc::new(config), &Arc::new(Endpoints::new(&metrics))).read() {
         Ok((policy, _)) => {
             for problem in policy.unused() {
-                eprintln!("warning: {problem}; no chatflow needs this flow");
+                tell(format_args!("warning: {problem}; no chatflow needs this flow"));
             }
             note_missing(&policy);
             let flows = policy.config.chatflows.len() + usize::from(policy.config.wildcard.is_some());
-            println!("{}: ok, {} keys, {flows} chatflows", path.display(), policy.keys.keys().len());
-            if online { try_upstreams(&policy) } else { ExitCode::SUCCESS }
+            let keys = policy.keys.keys().len();
+            match print(format_args!("{}: ok, {keys} keys, {flows} chatflows\n", path.display())) {
+                Ok(()) if online => try_upstreams(&policy),
+                printed => printed.err().unwrap_or(ExitCode::SUCCESS),
+            }
         }
         Err(problems) => super::report(&problems),
     }
@@ -34,7 +38,7 @@ fn try_upstreams(policy: &Policy) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("{error}");
+            tell(format_args!("{error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -43,15 +47,15 @@ fn try_upstreams(policy: &Policy) -> ExitCode {
         for TriedUrl { url, outcomes } in runtime.block_on(checks::try_all(upstream)) {
             let works = outcomes.iter().any(|(_, outcome)| outcome.is_ok());
             all_work &= works;
-            if works {
-                println!("upstreams.{}: {url}: ok", upstream.name);
+            if works && print(format_args!("upstreams.{}: {url}: ok\n", upstream.name)).is_err() {
+                all_work = false;
             }
             for (address, failure) in outcomes.iter().filter_map(|(at, outcome)| Some((at, outcome.as_ref().err()?))) {
                 let kind = if works { "warning: " } else { "" };
                 let address = address.map(|address| format!(" ({address})")).unwrap_or_default();
                 let CallReason { cause, advice } = failure.reason();
                 let more: String = [&*cause, advice.unwrap_or_default()].map(colon).concat();
-                eprintln!("{kind}upstreams.{}: {url}{address}: {failure}{more}", upstream.name);
+                tell(format_args!("{kind}upstreams.{}: {url}{address}: {failure}{more}", upstream.name));
             }
         }
     }
@@ -89,6 +93,6 @@ fn note_missing(policy: &Policy) {
     let mut notes: Vec<_> = notes.collect();
     notes.sort();
     for note in notes {
-        eprintln!("{note}");
+        tell(format_args!("{note}"));
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::print::{print, tell};
 use super::serve::{cannot_start, until_signalled};
 use crate::app::{self, KeySource, StartError};
 use crate::config::{
@@ -30,7 +31,7 @@ impl Demo {
         let secret = match secret::generate(secret::KeyKind::Secret) {
             Ok(secret) => secret,
             Err(error) => {
-                eprintln!("{error}");
+                tell(format_args!("{error}"));
                 return ExitCode::FAILURE;
             }
         };
@@ -54,7 +55,8 @@ impl Demo {
         let _ = LogReload::install(LOG);
         until_signalled(gateway, |gateway| {
             if let Some(address) = gateway.http {
-                println!("{}", greeting(address, gateway.admin, &secret));
+                // Nobody need read it for the demo to go on.
+                let _ = print(format_args!("{}\n", greeting(address, gateway.admin, &secret)));
             }
         })
     }

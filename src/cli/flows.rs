@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use ipnet::IpNet;
 
 use super::BAD_CONFIG;
+use super::print::{print, tell};
 use crate::config::content::{self, MOST_EXPORT};
 use crate::config::{self, Config, UpstreamKind};
 use crate::engine::{self, Credentials, DocumentStores, Inspected, Inspection, Missing, Need};
@@ -77,10 +78,13 @@ impl CheckFlows {
             }
         }
         for mistake in &mistakes {
-            eprintln!("{mistake}");
+            tell(format_args!("{mistake}"));
         }
-        print!("{}", tables.join("\n"));
-        if all_run && mistakes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_CONFIG) }
+        match print(format_args!("{}", tables.join("\n"))) {
+            Err(code) => code,
+            Ok(()) if all_run && mistakes.is_empty() => ExitCode::SUCCESS,
+            Ok(()) => ExitCode::from(BAD_CONFIG),
+        }
     }
 }
 
@@ -93,7 +97,10 @@ fn configuration(named: Option<PathBuf>) -> Result<Option<Config>, ExitCode> {
     let Some(path) = super::find_config() else { return Ok(None) };
     let config = Config::load(&path);
     if config.is_err() {
-        eprintln!("{}: has mistakes, which `flowgate check` tells: checking without its credentials", path.display());
+        tell(format_args!(
+            "{}: has mistakes, which `flowgate check` tells: checking without its credentials",
+            path.display()
+        ));
     }
     Ok(config.ok())
 }

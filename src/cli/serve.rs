@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::print::tell;
 use crate::app::{self, Gateway, KeySource, StartError};
 use crate::config::{Log, LogFormat};
 use crate::telemetry::logging::LogReload;
@@ -28,7 +29,7 @@ pub(super) fn cannot_start(error: StartError) -> ExitCode {
     match error {
         StartError::Config(problems) => super::report(&problems),
         error => {
-            eprintln!("{:#}", anyhow::Error::from(error));
+            tell(format_args!("{:#}", anyhow::Error::from(error)));
             ExitCode::FAILURE
         }
     }

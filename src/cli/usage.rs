@@ -9,8 +9,12 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::keys::command::printable;
+use super::print::{print, tell};
+use crate::keys::command::{has_key, printable};
 use crate::state::usage::{self, UsageBook, UsageDay, UsageTotals};
+
+/// The id of callers without a key.
+const ANONYMOUS: &str = "anonymous";
 
 /// Letters of the longest bar.
 const LONGEST_BAR: u64 = 24;
@@ -64,18 +68,28 @@ impl ShowUsage {
         let month = self.month.as_deref().unwrap_or(now.month());
         let book = match &config.valkey {
             Some(store) => usage::read_shared(store, month, self.id.as_deref()).map_err(|error| {
-                eprintln!("what keys use cannot be read from the store (state.valkey): {error}");
+                tell(format_args!("what keys use cannot be read from the store (state.valkey): {error}"));
                 ExitCode::FAILURE
             }),
             None => read(&config.state_dir),
         };
-        match book {
-            Ok(book) => {
-                print!("{}", self.output(&book, month));
-                ExitCode::SUCCESS
-            }
-            Err(code) => code,
+        let shown = book.and_then(|book| {
+            self.know_key(&book, month, &config.keys_file)?;
+            print(format_args!("{}", self.output(&book, month)))
+        });
+        shown.err().unwrap_or(ExitCode::SUCCESS)
+    }
+
+    /// An id of which nothing was counted may be none, where the keys file can tell.
+    fn know_key(&self, book: &UsageBook, month: &str, keys_file: &Path) -> Result<(), ExitCode> {
+        let Some(id) = self.id.as_deref().filter(|id| *id != ANONYMOUS) else { return Ok(()) };
+        let is_counted = book.of_month(month).any(|(counted, ..)| counted == id);
+        if is_counted || has_key(keys_file, id) != Some(false) {
+            return Ok(());
         }
+        let (id, file) = (printable(id), keys_file.display());
+        tell(format_args!("there is no key `{id}` in {file}, and nothing was counted of it in {month}"));
+        Err(ExitCode::from(super::BAD_CONFIG))
     }
 
     fn output(&self, book: &UsageBook, month: &str) -> String {
@@ -105,7 +119,7 @@ fn read(folder: &Path) -> Result<UsageBook, ExitCode> {
             io::ErrorKind::NotFound => "; what keys use is kept once there is that folder and a request has come",
             _ => "",
         };
-        eprintln!("what keys use cannot be read from {} (state_dir): {error}{missing}", folder.display());
+        tell(format_args!("what keys use cannot be read from {} (state_dir): {error}{missing}", folder.display()));
         ExitCode::from(super::BAD_CONFIG)
     })
 }

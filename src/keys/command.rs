@@ -199,6 +199,13 @@ impl CommandContext<'_> {
     }
 }
 
+/// Whether a keys file has a key of that id; `None`: it cannot be told, as the file cannot be read.
+pub(crate) fn has_key(path: &Path, id: &str) -> Option<bool> {
+    let text = disk::read(path).ok()??;
+    let entries = file::read(path, &text, None).ok()?;
+    Some(entries.iter().any(|entry| &*entry.key.id == id))
+}
+
 /// The file's text, its entries, and the index of the one with that id.
 fn find(path: &Path, locked: &LockedFile, id: &str) -> Result<(String, Vec<KeyEntry>, usize), CommandError> {
     let text = locked.text().ok_or_else(|| CommandError::NoFile(path.to_owned()))?;

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod keys;
+mod pipes;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -129,6 +129,15 @@ fn requests_and_refusals_are_counted_by_key_and_chatflow_over_restarts() {
     assert!(of_key.starts_with("CHATFLOW ") && of_key.contains("\nDAY ") && !of_key.contains("second"), "{of_key}");
     assert_eq!(out(&command(&gateway, &["--month", "2020-02"])), "nothing was counted in 2020-02\n");
     assert_eq!(command(&gateway, &["--month", "february"]).status.code(), Some(2));
+    let unused = out(&command(&gateway, &["second", "--month", "2020-02"]));
+    assert_eq!(unused, "nothing was counted of second in 2020-02\n");
+    assert_eq!(out(&command(&gateway, &["anonymous"])).lines().count(), 1);
+    for more in [&[][..], &["--json"]] {
+        let nobody = command(&gateway, &[&["nosuch"], more].concat());
+        let said = String::from_utf8(nobody.stderr).unwrap();
+        assert_eq!((nobody.status.code(), &*nobody.stdout), (Some(2), &b""[..]), "{said}");
+        assert!(said.starts_with("there is no key `nosuch` in ") && said.contains("keys.yaml"), "{said}");
+    }
 }
 
 #[test]
