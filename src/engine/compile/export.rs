@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::problem::NodeProblem;
@@ -73,7 +74,14 @@ impl Export {
     /// # Errors
     /// It is no export.
     pub(crate) fn read(text: &str) -> Result<Self, NodeProblem> {
-        json::read_str(text).map_err(|error| NodeProblem::of_flow(format!("not an exported Flowise flow: {error}")))
+        let problem = |what: String| NodeProblem::of_flow(format!("not an exported Flowise flow: {what}"));
+        // A list would be read as well, its items for the fields.
+        match misshapen(text) {
+            None => json::read_str(text).map_err(|error| problem(error.to_string())),
+            Some(what) => {
+                Err(problem(format!("{what}; \"Export Chatflow\" or \"Export Agentflow\" in Flowise makes one")))
+            }
+        }
     }
 
     pub(crate) fn node(&self, id: &str) -> Option<&ExportNode> {
@@ -90,6 +98,35 @@ impl Export {
     pub(crate) fn is_agentflow(&self) -> bool {
         self.nodes.iter().any(|node| node.data.name == "startAgentflow")
     }
+}
+
+/// What stands in the place of an object with nodes, if something else does.
+fn misshapen(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct NodesProbe {
+        nodes: Option<IgnoredAny>,
+    }
+    let start = text.trim_start_matches('\u{feff}').trim_start();
+    if start.starts_with('{') {
+        // What is no JSON at all is told by its place.
+        let probe = json::read_str::<NodesProbe>(text).ok()?;
+        return probe.nodes.is_none().then(|| "it has no list `nodes`".to_owned());
+    }
+    if start.is_empty() {
+        return Some("the file is empty".to_owned());
+    }
+    Some(match json::read_str(text) {
+        Ok(value) => {
+            let kind = match value {
+                Value::Array(_) => "a list",
+                Value::String(_) => "a text",
+                Value::Number(_) => "a number",
+                Value::Null | Value::Bool(_) | Value::Object(_) => start.trim_end(),
+            };
+            format!("it is {kind}, not an object with a list `nodes`")
+        }
+        Err(error) => format!("it is no JSON: {error}"),
+    })
 }
 
 impl ExportNode {

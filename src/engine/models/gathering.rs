@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::ToolCall;
 use crate::engine::contract::model::{ModelAnswer, ModelRequest};
-use crate::engine::provider::{Incoming, data_of};
+use crate::engine::provider::{Incoming, data_of, unreadable};
 use crate::wire::json;
 
 /// The largest answer that is gathered from pieces.
@@ -52,15 +52,27 @@ pub(super) async fn gathered<G: Gathering>(
     ask: ModelRequest<'_>,
 ) -> Result<ModelAnswer, Failure> {
     let secrets = incoming.secrets().to_vec();
+    let cleaned = |failure: Failure| failure.without(&secrets);
     if framing == AnswerFraming::Whole {
-        gathering
-            .take(json::sound(&incoming.whole().await?).as_bytes(), ask)
-            .map_err(|failure| failure.without(&secrets))?;
-        return gathering.done(ask);
+        let answer = incoming.whole().await?;
+        let taken = gathering.take(json::sound(&answer).as_bytes(), ask);
+        let answered = taken.and_then(|()| gathering.done(ask));
+        return answered.map_err(|failure| match failure {
+            failure if failure == unparsed() => unreadable(&answer),
+            // It is here in full.
+            failure if failure == broken_off() => empty(),
+            failure => cleaned(failure),
+        });
     }
     let mut lines = incoming.lines();
     let mut room = LARGEST;
+    // How it begins, and whether that was a stream's.
+    let (mut beginning, mut is_read) = (Bytes::new(), false);
     while let Some(line) = lines.next().await? {
+        if beginning.trim_ascii().is_empty() {
+            beginning.clone_from(&line);
+            is_read = framing == AnswerFraming::Events && [&b":"[..], b"event:"].iter().any(|it| line.starts_with(it));
+        }
         let Some(piece) = piece_of(line, framing) else { continue };
         if piece == "[DONE]" {
             gathering.end();
@@ -68,9 +80,16 @@ pub(super) async fn gathered<G: Gathering>(
             break;
         }
         room = room.checked_sub(piece.len()).ok_or_else(too_long)?;
-        gathering.take(json::sound(&piece).as_bytes(), ask).map_err(|failure| failure.without(&secrets))?;
+        match gathering.take(json::sound(&piece).as_bytes(), ask) {
+            Ok(()) => is_read = true,
+            Err(failure) if !is_read && failure == unparsed() => return Err(unreadable(&piece)),
+            Err(failure) => return Err(cleaned(failure)),
+        }
     }
-    gathering.done(ask).map_err(|failure| failure.without(&secrets))
+    gathering.done(ask).map_err(|failure| match failure {
+        failure if !is_read && failure == broken_off() => unreadable(&beginning),
+        failure => cleaned(failure),
+    })
 }
 
 fn too_long() -> Failure {
@@ -82,9 +101,18 @@ pub(super) fn broken_off() -> Failure {
     Failure::Unreachable("The provider broke off.".to_owned())
 }
 
+/// An answer that came to its end, without anything that a model says.
+pub(super) fn empty() -> Failure {
+    Failure::Unreachable("The provider's answer holds no message.".to_owned())
+}
+
+fn unparsed() -> Failure {
+    Failure::Unreachable("The model's answer cannot be read.".to_owned())
+}
+
 /// JSON of the provider's.
 pub(super) fn parsed<'a, T: Deserialize<'a>>(piece: &'a [u8]) -> Result<T, Failure> {
-    serde_json::from_slice(piece).map_err(|_| Failure::Unreachable("The model's answer cannot be read.".to_owned()))
+    serde_json::from_slice(piece).map_err(|_| unparsed())
 }
 
 /// Calls of tools that come in pieces, by their place among the calls.

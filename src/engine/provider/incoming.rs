@@ -49,7 +49,7 @@ impl Incoming {
         let mut whole = BytesMut::new();
         while let Some(piece) = self.piece().await? {
             if whole.len() + piece.len() > LONGEST_ANSWER {
-                return Err(Failure::Unreachable("The provider's answer is too long.".to_owned()));
+                return Err(too_long());
             }
             whole.extend_from_slice(&piece);
         }
@@ -68,7 +68,7 @@ impl Incoming {
 
     pub(crate) async fn json(self) -> Result<serde_json::Value, Failure> {
         let body = self.whole().await?;
-        json::read(&body).map_err(|_| Failure::Unreachable("The provider's answer cannot be read.".to_owned()))
+        json::read(&body).map_err(|_| unreadable(&body))
     }
 
     /// Its lines, as they come.
@@ -84,6 +84,21 @@ impl Incoming {
             Ok(Some(Err(_))) => Err(Failure::Unreachable("The provider broke off.".to_owned())),
         }
     }
+}
+
+pub(super) fn too_long() -> Failure {
+    Failure::Unreachable("The provider's answer is too long.".to_owned())
+}
+
+/// A success that is none of an API, by how it begins: most often there is another server at the base path.
+pub(crate) fn unreadable(answer: &[u8]) -> Failure {
+    let words = match answer.trim_ascii_start() {
+        [] => "The provider's answer is empty: is its base path right?",
+        [b'<', ..] => "The provider answered with a web page: is its base path right?",
+        [0x1f, 0x8b, ..] => "The provider's answer is compressed, which it was not asked for.",
+        _ => "The provider's answer cannot be read: is its base path right?",
+    };
+    Failure::Unreachable(words.to_owned())
 }
 
 /// What a provider says is wrong, in the shapes that providers use.
@@ -124,6 +139,18 @@ mod tests {
         assert_eq!(words_of(br#"{"error":"model not found"}"#), "model not found");
         assert_eq!(words_of(br#"[{"error":{"message":"no such key","code":400}}]"#), "no such key");
         assert_eq!(words_of(b"<html>"), "status code (no body)");
+    }
+
+    #[test]
+    fn what_is_no_answer_is_told_by_its_beginning() {
+        for (answer, told) in [
+            (b"\r\n".as_slice(), "is empty"),
+            (b"\n<!doctype html>", "a web page"),
+            (b"\x1f\x8b\x08", "is compressed"),
+            (b"null", "cannot be read: is its base path right?"),
+        ] {
+            assert!(unreadable(answer).to_string().contains(told), "{told}");
+        }
     }
 
     #[test]

@@ -5,10 +5,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::Incoming;
+use super::incoming::too_long;
 use crate::engine::contract::failure::Failure;
 
 /// One event of a provider's stream.
 const LONGEST_EVENT: usize = 4 * 1024 * 1024;
+
+/// A whole stream, what nobody reads of it included: four times what may be gathered from it.
+const LONGEST_STREAM: usize = 64 * 1024 * 1024;
 
 /// For the end of a body whose last event has come.
 const FAREWELL: Duration = Duration::from_millis(5);
@@ -68,21 +72,29 @@ pub(crate) fn data_of(line: &Bytes) -> Bytes {
 pub(crate) struct Lines {
     incoming: Incoming,
     buffer: LineBuffer,
+    /// Bytes that may still come.
+    room: usize,
 }
 
 impl Lines {
     pub(super) fn new(incoming: Incoming) -> Self {
-        Self { incoming, buffer: LineBuffer::default() }
+        Self { incoming, buffer: LineBuffer::default(), room: LONGEST_STREAM }
     }
 
     /// The next line without its end; `None` behind the last.
+    ///
+    /// # Errors
+    /// The provider falls silent or breaks off, or there is no end to its answer or to a line of it.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
             if let Some(line) = self.buffer.line() {
                 return Ok(Some(line));
             }
             match self.incoming.piece().await? {
-                Some(piece) => self.buffer.push(&piece)?,
+                Some(piece) => {
+                    self.room = self.room.checked_sub(piece.len()).ok_or_else(too_long)?;
+                    self.buffer.push(&piece)?;
+                }
                 None => return Ok(self.buffer.rest()),
             }
         }

@@ -9,7 +9,7 @@ mod targets;
 pub(crate) use lines::LineBuffer;
 pub(crate) use lines::{Lines, data_of};
 
-pub(crate) use incoming::{Incoming, ProviderResponse, failure_in_stream};
+pub(crate) use incoming::{Incoming, ProviderResponse, failure_in_stream, unreadable};
 pub(crate) use targets::Targets;
 
 use std::sync::Arc;

@@ -76,6 +76,27 @@ fn all_that_is_wrong_is_told_with_code_2() {
 }
 
 #[test]
+fn what_is_no_export_is_told_in_plain_words() {
+    let folder = folder();
+    for (text, told) in [
+        ("[]", "it is a list, not an object with a list `nodes`"),
+        ("[[], []]", "it is a list, not an object with a list `nodes`"),
+        ("null\n", "it is null, not an object with a list `nodes`"),
+        ("7", "it is a number, not "),
+        (" \n", "the file is empty"),
+        ("{}", "it has no list `nodes`"),
+        ("<html>", "it is no JSON: "),
+    ] {
+        std::fs::write(folder.path().join("none.json"), text).unwrap();
+        let output = flowgate(&["flows", "check", "none.json"], folder.path());
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        let said = err(&output);
+        assert!(said.starts_with(&format!("none.json: not an exported Flowise flow: {told}")), "{said}");
+        assert!(said.contains("\"Export Chatflow\"") && !said.contains("struct"), "{said}");
+    }
+}
+
+#[test]
 fn a_configuration_says_which_credentials_there_are() {
     let folder = folder();
     let check = |more: &[&str]| flowgate(&[&["flows", "check", "flows/support.json"], more].concat(), folder.path());

@@ -97,3 +97,40 @@ fn on_a_public_chatflow_the_widget_can_show_it() {
     assert!(whole.text().contains("500 overloaded"), "{}", whole.text());
     assert_discreet(&whole.text(), &model);
 }
+
+#[test]
+fn a_success_that_is_no_models_answer_is_told_as_that() {
+    let page = "<!doctype html>\n<title>Sign in</title>\n";
+    let (page_told, empty) = ("The provider answered with a web page: ", "The provider's answer is empty: ");
+    let unreadable = "The provider's answer cannot be read: is its base path right?";
+    for (answer, whole, streamed) in [
+        (page.as_bytes(), page_told, page_told),
+        (b"", empty, empty),
+        (b"null", unreadable, unreadable),
+        (br#"{"choices":[]}"#, "The provider's answer holds no message.", unreadable),
+        (b"\x1f\x8b\x08\0\0\0", "The provider's answer is compressed", "The provider's answer is compressed"),
+    ] {
+        let model = Upstream::start(move |_, reply| {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer.len());
+            reply.raw([head.as_bytes(), answer].concat());
+        });
+        let gateway = running(&model, "llm-chain");
+        let told = gateway.predict(ASK).json()["message"].as_str().unwrap().to_owned();
+        assert!([whole, streamed].iter().any(|words| told.contains(words)), "{whole} in {told}");
+        let told = stream(&gateway, STREAM);
+        assert!(told.contains(streamed), "{streamed} in {told}");
+        assert_discreet(&told, &model);
+    }
+}
+
+#[test]
+fn a_stream_of_which_nothing_is_read_has_an_end_too() {
+    let model = Upstream::start(|_, reply| {
+        reply.stream_head();
+        reply.pour(&format!(": {}\n\n", "x".repeat(4000)));
+    });
+    let gateway = running(&model, "llm-chain");
+    let told = stream(&gateway, STREAM);
+    assert!(told.contains("The provider's answer is too long."), "{told}");
+    assert_eq!(events(&told).last().map(String::as_str), Some("end"));
+}

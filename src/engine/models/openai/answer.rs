@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Usage;
 use crate::engine::contract::model::{ModelAnswer, ModelRequest};
-use crate::engine::models::gathering::{CallParts, Gathering, broken_off, parsed, picked, usage_metadata};
+use crate::engine::models::gathering::{CallParts, Gathering, broken_off, empty, parsed, picked, usage_metadata};
 use crate::engine::provider::failure_in_stream;
 
 /// A piece of a stream, or a whole answer. What every piece repeats is read only where it is new.
@@ -156,7 +156,7 @@ impl Gathering for Completion {
 
     fn done(mut self, ask: ModelRequest<'_>) -> Result<ModelAnswer, Failure> {
         if !self.is_begun || !self.is_ended {
-            return Err(broken_off());
+            return Err(if self.is_ended { empty() } else { broken_off() });
         }
         let mut metadata = Map::new();
         if self.streams {

@@ -266,10 +266,12 @@ fn errors_in_the_middle_of_a_stream_are_failures() {
     assert_eq!(completion(stream, ModelRequest::of(&[])).unwrap_err().to_string(), "500 The server had an error");
     assert!(completion("data: <html>\n\n", ModelRequest::of(&[])).is_err());
     // Cut off, or no stream at all.
-    for stream in
-        ["data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n", "data: [DONE]\n\n", "{\"choices\":[]}\n"]
-    {
-        assert_eq!(completion(stream, ModelRequest::of(&[])).unwrap_err().to_string(), "The provider broke off.");
+    for (stream, told) in [
+        ("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n", "The provider broke off."),
+        ("{\"choices\":[]}\n", "The provider broke off."),
+        ("data: {\"choices\":[]}\n\ndata: [DONE]\n\n", "The provider's answer holds no message."),
+    ] {
+        assert_eq!(completion(stream, ModelRequest::of(&[])).unwrap_err().to_string(), told);
     }
 }
 
