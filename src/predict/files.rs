@@ -4,8 +4,6 @@
 //! Flowise's own table of extensions and media types, without what a browser would run: HTML, SVG, XML, scripts. A
 //! sender that does not know the type, or knows it by another name, is no liar: what goes on is [`FileKind::media_type`].
 
-/// Bytes of a file's name.
-const LONGEST_NAME: usize = 255;
 /// Media types that say nothing, as browsers send them of what their system has no name for, and many HTTP libraries of
 /// everything: then the name and the content tell the kind.
 const SILENT: [&str; 3] = ["", "application/octet-stream", "binary/octet-stream"];
@@ -151,6 +149,7 @@ impl FileKind {
 }
 
 /// The kind of a whole file; name, declared media type and content must agree on it. `Err` is a sentence for people.
+/// Names are [cleaned](super::file_name::cleaned), here and below.
 pub(crate) fn check_file(name: &str, media_type: &str, content: &[u8]) -> Result<&'static FileKind, &'static str> {
     let kind = check_name_and_type(name, media_type)?;
     check_content(kind, content)?;
@@ -159,7 +158,6 @@ pub(crate) fn check_file(name: &str, media_type: &str, content: &[u8]) -> Result
 
 /// As [`check_file`], where the content is not at hand: what is sent is text that was taken from the file.
 pub(crate) fn check_name_and_type(name: &str, media_type: &str) -> Result<&'static FileKind, &'static str> {
-    check_name(name)?;
     let essence = essence(media_type);
     let kind = kind_of_name(name).ok_or(UNKNOWN_KIND)?;
     if is_one_of(&SILENT, essence) || kind.is_called(essence) {
@@ -183,7 +181,6 @@ pub(crate) fn sound_of(name: &str, media_type: &str) -> Option<&'static FileKind
 
 /// A whole recording, which [`sound_of`] has found to be of that kind.
 pub(crate) fn check_recording(kind: &FileKind, name: &str, content: &[u8]) -> Result<(), &'static str> {
-    check_name(name)?;
     if !is_one_of(&SOUNDS, extension(name)) {
         return Err(UNKNOWN_KIND);
     }
@@ -212,25 +209,6 @@ fn essence(media_type: &str) -> &str {
 
 fn is_one_of(names: &[&str], name: &str) -> bool {
     names.iter().any(|one| one.eq_ignore_ascii_case(name))
-}
-
-/// A name that is nothing but a name: no path, nothing that is decoded into one, no markup.
-pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
-    let is_odd = |c: char| c.is_control() || matches!(c, '/' | '\\' | '<' | '>' | '"' | ':' | '|' | '?' | '*');
-    let is_encoded = name
-        .as_bytes()
-        .windows(3)
-        .any(|three| matches!(three, [b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()));
-    // Nor what turns the direction of writing round, so that the extension that is seen is another.
-    let is_turned = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let is_sound = !name.is_empty()
-        && name.len() <= LONGEST_NAME
-        && !name.starts_with(['.', ' '])
-        && !name.ends_with(['.', ' '])
-        && !name.contains("..")
-        && !is_encoded
-        && !name.chars().any(|c| is_odd(c) || is_turned(c));
-    if is_sound { Ok(()) } else { Err("The file's name is not accepted.") }
 }
 
 fn is_shaped(content: &[u8], shape: FileSignature) -> bool {
@@ -348,34 +326,6 @@ mod tests {
             ("a.yaml", "text/yaml", "text/yaml"),
         ] {
             assert_eq!(check_name_and_type(name, declared).unwrap().media_type(declared), told, "{name} {declared}");
-        }
-    }
-
-    #[test]
-    fn a_name_is_nothing_but_a_name() {
-        for name in ["a.txt", "Ünïcode – x.txt", "a b.txt", "100%.txt", "a'b.txt", "архив.txt"] {
-            assert_eq!(check_name(name), Ok(()), "{name}");
-        }
-        let long = "a".repeat(LONGEST_NAME) + ".txt";
-        for name in [
-            "",
-            "../a.txt",
-            "a/../b.txt",
-            "/etc/passwd",
-            "a\\b.txt",
-            "..%2fa.txt",
-            "%2e%2e.txt",
-            "a\0.txt",
-            "a\n.txt",
-            "C:a.txt",
-            ".txt",
-            "a.txt.",
-            "a.txt ",
-            "a'><b>.txt",
-            "a\u{202e}txt.png",
-            &long,
-        ] {
-            assert!(check_name(name).is_err(), "{name}");
         }
     }
 }

@@ -11,6 +11,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::memmem;
 
 use self::head::{FormPart, parameter, read_head};
+use super::file_name;
 use super::files::check_file;
 use super::json::shown;
 use super::runs::{ByteRuns, LetterRunLimit, LongRun};
@@ -264,11 +265,12 @@ impl Rewriter {
             return Ok(false);
         };
         let content = self.held.get(..beginning).unwrap_or_default();
-        let kind = check_file(&name, &media_type, content)
-            .map_err(|sentence| Rule::UploadKind.refuse(format!("{sentence} (file {})", shown(&name))))?;
+        let refused = |sentence: &str| Rule::UploadKind.refuse(format!("{sentence} (file {})", shown(&name)));
+        let stored = file_name::cleaned(&name).map_err(|sentence| refused(&sentence))?;
+        let kind = check_file(&stored, &media_type, content).map_err(refused)?;
         self.runs = kind.is_text().then(|| ByteRuns::new(self.limit.runs, self.spent));
         let head = format!(
-            "Content-Disposition: form-data; name=\"{PART}\"; filename=\"{name}\"\r\n\
+            "Content-Disposition: form-data; name=\"{PART}\"; filename=\"{stored}\"\r\n\
              Content-Type: {}\r\n\r\n",
             kind.media_type(&media_type)
         );

@@ -197,7 +197,7 @@ impl FlowiseCall<'_> {
 
     async fn assistants_file(&self, head: &Parts, body: &mut Object<'_>) -> Result<Response<Body>, Refusal> {
         let chat = self.chat(files::chat_id(fields::id(body, "chatId")?)?);
-        let name = files::file_name(fields::id(body, "fileName")?)?;
+        let name = files::stored_name(&fields::id(body, "fileName")?)?;
         fields::nothing_else(body)?;
         let asked = json!({ "chatflowId": &**self.id, "chatId": chat.upstream, "fileName": name });
         let request = self.head_of(Method::POST, &["/api/v1/openai-assistants-file/download"], head);

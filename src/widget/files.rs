@@ -1,12 +1,14 @@
 //! Stored files: how they are named in a query, a body or a path, and how they are handed out.
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
 
 use crate::percent::{self, PercentError};
-use crate::predict::files::check_name;
+use crate::predict::file_name;
 use crate::predict::session::LONGEST_ID;
 use crate::wire::refusal::{Refusal, Rule};
 
@@ -38,15 +40,12 @@ pub(crate) fn wanted(query: &str) -> Result<RequestedFile, Refusal> {
     let (Some(chatflow), Some(chat), Some(name)) = (chatflow, chat, name) else {
         return Err(Rule::FieldRequired.refuse("The query must name chatflowId, chatId and fileName."));
     };
-    Ok(RequestedFile { chatflow, chat: chat_id(chat)?, name: file_name(name)? })
+    Ok(RequestedFile { chatflow, chat: chat_id(chat)?, name: stored_name(&name)? })
 }
 
-/// A name of a stored file.
-pub(crate) fn file_name(name: String) -> Result<String, Refusal> {
-    match check_name(&name) {
-        Ok(()) => Ok(name),
-        Err(sentence) => Err(Rule::FileName.refuse(sentence)),
-    }
+/// A name of a stored file, whatever it was called before it was stored.
+pub(crate) fn stored_name(name: &str) -> Result<String, Refusal> {
+    file_name::cleaned(name).map(Cow::into_owned).map_err(|sentence| Rule::FileName.refuse(sentence))
 }
 
 /// A chat's id from a path.
@@ -109,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_query_names_three_things_once() {
-        let read = wanted("chatflowId=support&chatId=a%20b&fileName=n%C3%BC.txt&download=true").unwrap();
+        let read = wanted("chatflowId=support&chatId=a%20b&fileName=n%C3%BC..%3F.txt&download=true").unwrap();
         assert_eq!((&*read.chatflow, &*read.chat, &*read.name), ("support", "a b", "nü.txt"));
         for query in [
             "",

@@ -115,3 +115,35 @@ fn a_second_name_hides_no_other_kind() {
     }
     assert!(upstream.seen().is_empty());
 }
+
+#[test]
+fn files_may_be_called_as_people_call_them() {
+    let (upstream, gateway) = start();
+    for (name, stored) in [
+        ("What?.txt", "What.txt"),
+        // By curl, and by browsers.
+        ("Say \\\"hi\\\".txt", "Say hi.txt"),
+        ("Say %22hi%22.txt", "Say %22hi%22.txt"),
+        ("10:30 * | notes.txt", "1030   notes.txt"),
+        ("a..b.txt", "a.b.txt"),
+        (".notes.txt ", "notes.txt"),
+        ("a%20b.txt", "a%20b.txt"),
+    ] {
+        let before = upstream.seen().len();
+        let head = format!("Content-Disposition: form-data; name=\"files\"; filename=\"{name}\"");
+        let response = attach(&gateway, &head, b"hello");
+        assert_eq!(response.status, 200, "{name}: {}", response.text());
+        let sent = String::from_utf8(upstream.seen().remove(before).body).unwrap();
+        assert!(sent.contains(&format!("; filename=\"{stored}\"\r\n")), "{name}: {sent}");
+    }
+    let before = upstream.seen().len();
+    for (name, part) in
+        [("a/b.txt", "holds a /"), ("a%2Fb.txt", "holds %2F"), (&*"x".repeat(300), "longer than 255 bytes")]
+    {
+        let head = format!("Content-Disposition: form-data; name=\"files\"; filename=\"{name}\"");
+        let response = attach(&gateway, &head, b"hello");
+        let told = response.assert_refused(400, "invalid_request").json()["message"].to_string();
+        assert!(told.contains(part) && told.contains("please rename the file"), "{told}");
+    }
+    assert_eq!(upstream.seen().len(), before);
+}

@@ -44,6 +44,18 @@ fn files_that_are_what_they_claim_pass_as_they_are() {
 }
 
 #[test]
+fn a_files_name_goes_on_as_flowise_would_store_it() {
+    let upstream = Upstream::answering();
+    let gateway = with_chatflow(upstream.address, "");
+    let upload = |name: &str| json!({"type": "file:full", "name": name, "data": "words", "mime": "text/plain"});
+    let body = json!({"question": "hi", "uploads": [upload("What?.txt"), upload("a..\"b\".txt")]});
+    let sent = forwarded(&gateway, &upstream, &body.to_string()).json();
+    assert_eq!(sent["uploads"], json!([upload("What.txt"), upload("a.b.txt")]));
+    let asked = json!({"question": "hi", "uploads": [upload("../a.txt")]}).to_string();
+    assert_refused("", "upload_kind", &[(&asked, "The file's name holds a /: please rename the file.")]);
+}
+
+#[test]
 fn what_is_said_into_a_microphone_needs_no_question() {
     let upstream = Upstream::answering();
     let gateway = with_chatflow(upstream.address, "");

@@ -4,8 +4,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::files;
 use super::super::json::{Json, Object, shown};
+use super::super::{file_name, files};
 use super::text::TextBounds;
 use super::unknown;
 use crate::wire::refusal::{Refusal, Rule};
@@ -42,15 +42,21 @@ fn check(upload: &mut Json<'_>, bounds: &TextBounds<'_>) -> Result<(), Refusal> 
     if kind == Some("url") {
         return Err(by_url());
     }
-    let name = text("name").ok_or_else(|| Refusal::field_type("uploads.name", "a string"))?;
+    let written = text("name").ok_or_else(|| Refusal::field_type("uploads.name", "a string"))?;
+    let name = file_name::cleaned(written).map_err(|sentence| Rule::UploadKind.refuse(sentence))?;
     let data = text("data").ok_or_else(|| Refusal::field_type("uploads.data", "a string"))?;
-    let kind = match kind {
-        Some("file:full") => return check_extracted(name, text("mime"), data, bounds),
-        Some("file" | "file:rag") => UploadKind::File,
-        Some("audio") => UploadKind::Recording,
+    let retold = match kind {
+        Some("file:full") => {
+            check_extracted(&name, text("mime"), data, bounds)?;
+            Retold::default()
+        }
+        Some("file" | "file:rag") => check_data(UploadKind::File, &name, text("mime"), data, bounds)?,
+        Some("audio") => check_data(UploadKind::Recording, &name, text("mime"), data, bounds)?,
         _ => return Err(Refusal::field_type("uploads.type", "file, file:full, file:rag or audio")),
     };
-    let retold = check_data(kind, name, text("mime"), data, bounds)?;
+    if let Some(name) = (*name != *written).then(|| name.into_owned()) {
+        fields.set("name", Json::Text(name.into()));
+    }
     if let Some(media_type) = retold.media_type {
         fields.set("mime", Json::Text(media_type.into()));
     }
@@ -71,11 +77,9 @@ pub(super) fn is_speech(uploads: &Json<'_>) -> bool {
 
 /// The text of a file, as `attachments` gave it: it goes into the prompt. The widget knows no media type for some files.
 fn check_extracted(name: &str, media_type: Option<&str>, text: &str, bounds: &TextBounds<'_>) -> Result<(), Refusal> {
-    match media_type.filter(|media_type| !media_type.is_empty()) {
-        Some(media_type) => files::check_name_and_type(name, media_type).map(|_| ()),
-        None => files::check_name(name),
+    if let Some(media_type) = media_type.filter(|media_type| !media_type.is_empty()) {
+        files::check_name_and_type(name, media_type).map_err(unfit)?;
     }
-    .map_err(unfit)?;
     bounds.check_words("uploads.data", text)
 }
 
@@ -100,6 +104,7 @@ impl UploadKind {
 }
 
 /// Fields that are told in other words: a type in Flowise's own, which it goes by.
+#[derive(Default)]
 struct Retold {
     media_type: Option<&'static str>,
     data: Option<String>,
