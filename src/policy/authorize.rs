@@ -136,7 +136,7 @@ impl Principal<'_> {
         if is_harmless || self.is_from(&flow.config.allowed_origins) {
             return Ok(());
         }
-        Err(Refusal::OriginNotAllowed)
+        Err(if self.origin.is_none() { Refusal::NoOrigin } else { Refusal::OriginNotAllowed })
     }
 
     fn is_from(&self, origins: &Origins) -> bool {

@@ -32,6 +32,8 @@ pub(crate) enum Refusal {
     AddressNotAllowed,
     /// The page that calls is not listed, or the request does not say which it is.
     OriginNotAllowed,
+    /// The same of a caller who sent neither a credential nor an origin: a server with its key in a wrong place.
+    NoOrigin,
     /// A key without the right to `vector/upsert`.
     UpsertNotAllowed,
     NotFound,
@@ -163,7 +165,7 @@ impl Refusal {
             Self::Invalid(rule, _) => Ok(*rule),
             Self::ChatflowNotAllowed => Ok(Rule::ChatflowScope),
             Self::AddressNotAllowed => Ok(Rule::AddressScope),
-            Self::OriginNotAllowed => Ok(Rule::Origin),
+            Self::OriginNotAllowed | Self::NoOrigin => Ok(Rule::Origin),
             Self::UpsertNotAllowed => Ok(Rule::UpsertScope),
             Self::NotFound | Self::UnknownChatflow | Self::NearRoute(_) => Ok(Rule::UnknownRoute),
             Self::MethodNotAllowed(_) => Ok(Rule::Method),
@@ -198,6 +200,10 @@ impl Refusal {
             Self::ChatflowNotAllowed => "This API key may not use this chatflow.",
             Self::AddressNotAllowed => "This API key may not be used from this address.",
             Self::OriginNotAllowed => "This chat may not be used from this website.",
+            Self::NoOrigin => {
+                "Neither an API key nor a page's Origin was seen: a server sends its key as X-API-KEY or as \
+                 Authorization: Bearer."
+            }
             Self::UpsertNotAllowed => "This API key may not upsert documents.",
             Self::NotFound => "There is nothing here.",
             Self::UnknownChatflow => "There is no chatflow of this name: its name is the one under `chatflows`.",

@@ -23,10 +23,13 @@ fn a_public_chatflow_answers_listed_pages_without_a_key() {
     for refused in [vec![], vec![("origin", "null")], vec![("origin", "https://evil.example")]] {
         ask(&gateway, &refused).assert_refused(403, "origin_not_allowed");
     }
+    let misplaced = ask(&gateway, &[("x-flowgate-key", KEY)]);
+    let sentence = misplaced.assert_refused(403, "origin_not_allowed").json()["message"].as_str().unwrap().to_owned();
+    assert!(sentence.contains("Neither an API key nor") && sentence.contains("X-API-KEY"), "{sentence}");
     ask(&gateway, &[PAGE, ("x-api-key", "unknown-key-0123456789")]).assert_refused(401, "invalid_api_key");
     client::post(gateway.http, "/api/v1/vector/upsert/support", &[PAGE], "{}").assert_refused(401, "missing_api_key");
     assert_eq!(upstream.seen().len(), seen, "nothing refused is forwarded");
-    gateway.wait_metric("flowgate_rejected_total{rule=\"origin\"}", 3.0);
+    gateway.wait_metric("flowgate_rejected_total{rule=\"origin\"}", 4.0);
 }
 
 #[test]
