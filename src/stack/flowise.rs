@@ -121,8 +121,7 @@ impl FlowiseCall<'_> {
         view: Option<Box<View>>,
     ) -> Result<Response<Body>, Refusal> {
         let upstreams = &*self.environment.upstreams;
-        forward.set_request_id(&self.context.request_id);
-        let sent = upstreams.send(self.target, &mut forward).await;
+        let sent = upstreams.send(self.target, &mut forward, Some(&self.context.request_id)).await;
         // Its head takes a kilobyte, and a stream may be long.
         drop(forward);
         let answer = match sent {

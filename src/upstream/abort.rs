@@ -77,7 +77,7 @@ async fn abort(upstreams: &UpstreamClient, chat: Chat) {
         head.lines(credentials.fields());
     }
     let mut forward = Forward::new(head, Outgoing::EMPTY, Affinity::chat(&chat.id));
-    let outcome = tokio::time::timeout(PATIENCE, upstreams.send(&chat.target, &mut forward)).await;
+    let outcome = tokio::time::timeout(PATIENCE, upstreams.send(&chat.target, &mut forward, None)).await;
     let result = match outcome {
         Ok(Ok(answer)) if answer.status.is_success() => "ok",
         _ => "failed",

@@ -30,18 +30,12 @@ pub(crate) struct Forward {
     request: Request,
     upload: Option<UploadFault>,
     affinity: Affinity,
-    request_id: Option<HeaderValue>,
 }
 
 impl Forward {
     pub(crate) fn new(head: RequestHead, body: Outgoing, affinity: Affinity) -> Self {
         let Outgoing { body, upload } = body;
-        Self { request: Request::new(head, body), upload, affinity, request_id: None }
-    }
-
-    /// Whose request it is, for the log if it fails.
-    pub(crate) fn set_request_id(&mut self, request_id: &HeaderValue) {
-        self.request_id = Some(request_id.clone());
+        Self { request: Request::new(head, body), upload, affinity }
     }
 }
 
@@ -51,20 +45,30 @@ impl UpstreamClient {
         Self { client, calls: CallMetrics::new(metrics), metrics: Arc::clone(metrics), turn: Cell::default() }
     }
 
-    /// The head of the upstream's answer, or why there is none.
+    /// The head of the upstream's answer, or why there is none, which the log tells with the request's id.
     /// Borrowed, since a future holds what it is given twice.
-    pub(crate) async fn send(&self, target: &Target, forward: &mut Forward) -> Result<Response, Refusal> {
-        let result = self.ask(target, forward).await;
+    pub(crate) async fn send(
+        &self,
+        target: &Target,
+        forward: &mut Forward,
+        request_id: Option<&HeaderValue>,
+    ) -> Result<Response, Refusal> {
+        let result = self.ask(target, &mut forward.request, forward.affinity, request_id).await;
         // An upload that failed says better what went wrong than the connection it took down.
         result.map_err(|refusal| forward.upload.as_ref().and_then(UploadFault::refusal).unwrap_or(refusal))
     }
 
-    async fn ask(&self, target: &Target, forward: &mut Forward) -> Result<Response, Refusal> {
-        let Forward { request, affinity, request_id, .. } = forward;
+    async fn ask(
+        &self,
+        target: &Target,
+        request: &mut Request,
+        affinity: Affinity,
+        request_id: Option<&HeaderValue>,
+    ) -> Result<Response, Refusal> {
         let turn = self.turn.replace(self.turn.get().wrapping_add(1));
         // No memory is asked for before there is something in it.
         let mut tried = Vec::new();
-        while let Some(Chosen { origin, url, member }) = target.choose(*affinity, turn, &tried) {
+        while let Some(Chosen { origin, url, member }) = target.choose(affinity, turn, &tried) {
             member.vitals.tried();
             let connected = || url.connected(&member);
             let error = match self.client.send(origin, &member.peer, request, &connected).await {
@@ -79,7 +83,7 @@ impl UpstreamClient {
             if error.is_connect() {
                 url.refused(&member);
             }
-            self.calls.failed(&target.name, origin, &error, request_id.as_ref());
+            self.calls.failed(&target.name, origin, &error, request_id);
             match error {
                 Error::Timeout(Wait::Response) => return Err(Refusal::UpstreamTimeout),
                 error if error.was_sent() => {
