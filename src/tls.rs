@@ -12,6 +12,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::der::Decode as _;
 use zeroize::Zeroizing;
 
 use crate::config::content::{self, MOST_SETTINGS};
@@ -83,7 +85,8 @@ fn certificates(file: &Path, field: &str) -> Result<Vec<CertificateDer<'static>>
 }
 
 fn not_after(certificate: &CertificateDer<'_>) -> Option<i64> {
-    x509_parser::parse_x509_certificate(certificate).ok().map(|(_, parsed)| parsed.validity().not_after.timestamp())
+    let parsed = CertificateInner::<Raw>::from_der(certificate).ok()?;
+    i64::try_from(parsed.tbs_certificate().validity().not_after.to_unix_duration().as_secs()).ok()
 }
 
 fn problem(file: &Path, field: &str, message: String) -> Problem {

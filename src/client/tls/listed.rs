@@ -12,7 +12,12 @@ use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
-use x509_parser::certificate::X509Certificate;
+use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::der::Decode as _;
+use x509_cert::der::oid::AssociatedOid as _;
+use x509_cert::der::oid::db::rfc4519;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::DirectoryString;
 
 /// See the module.
 #[derive(Debug)]
@@ -69,13 +74,13 @@ impl ServerCertVerifier for ListedVerifier {
 
 /// A certificate that is trusted by itself: is it of that server, and of this time?
 fn verify_listed(certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Error> {
-    let (_, parsed) =
-        x509_parser::parse_x509_certificate(certificate).map_err(|_| Error::from(CertificateError::BadEncoding))?;
-    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    if now < parsed.validity().not_before.timestamp() {
+    let parsed =
+        CertificateInner::<Raw>::from_der(certificate).map_err(|_| Error::from(CertificateError::BadEncoding))?;
+    let validity = parsed.tbs_certificate().validity();
+    if now.as_secs() < validity.not_before.to_unix_duration().as_secs() {
         return Err(CertificateError::NotValidYet.into());
     }
-    if now > parsed.validity().not_after.timestamp() {
+    if now.as_secs() > validity.not_after.to_unix_duration().as_secs() {
         return Err(CertificateError::Expired.into());
     }
     let verified = ParsedCertificate::try_from(certificate).and_then(|parsed| verify_server_name(&parsed, name));
@@ -87,9 +92,12 @@ fn verify_listed(certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: U
 
 /// The old way to name a server, which counts where there are no alternative names (RFC 2818, section 3.1): nothing else
 /// is in a certificate that was made with `-subj /CN=...` alone.
-fn is_common_name(certificate: &X509Certificate<'_>, name: &ServerName<'_>) -> bool {
-    let mut names = certificate.subject().iter_common_name();
-    let only = names.next().filter(|_| names.next().is_none()).and_then(|name| name.as_str().ok());
-    matches!(certificate.subject_alternative_name(), Ok(None))
-        && only.is_some_and(|only| only.eq_ignore_ascii_case(&name.to_str()))
+fn is_common_name(certificate: &CertificateInner<Raw>, name: &ServerName<'_>) -> bool {
+    let certificate = certificate.tbs_certificate();
+    let mut names = certificate.subject().iter().filter(|attribute| attribute.oid == rfc4519::COMMON_NAME);
+    let only = names.next().filter(|_| names.next().is_none());
+    let only = only.and_then(|name| DirectoryString::try_from(&name.value).ok());
+    let mut extensions = certificate.extensions().into_iter().flatten();
+    extensions.all(|extension| extension.extn_id != SubjectAltName::OID)
+        && only.is_some_and(|only| only.value().eq_ignore_ascii_case(&name.to_str()))
 }
