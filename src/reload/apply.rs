@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::diff::needs_restart;
+use super::diff::RestartBound;
 use super::files::Files;
 use super::keys::KeysFile;
 use super::show::{show_changed_keys, show_outcome, show_policy, warn_of_unused};
@@ -22,6 +22,8 @@ pub(crate) struct Reloader {
     /// `None`: a look is made, which has them.
     files: Option<Files>,
     snapshots: SharedSnapshot,
+    /// What the process was started with.
+    started: Arc<Config>,
     state: Arc<SharedState>,
     metrics: Arc<Metrics>,
     logging: Option<LogReload>,
@@ -134,8 +136,8 @@ impl Reloader {
         let current = snapshots.load_full();
         let unused = current.unused().cloned().collect();
         let keys = KeysFile::seen(&files, &current.config);
-        let held = Vec::new();
-        Self { keys, files: Some(files), snapshots, state, metrics, logging, held, unused, is_overdue: false }
+        let (held, started) = (Vec::new(), Arc::clone(&current.config));
+        Self { keys, files: Some(files), snapshots, started, state, metrics, logging, held, unused, is_overdue: false }
     }
 
     /// Takes over what has changed of the keys, which waits for nothing else.
@@ -221,8 +223,12 @@ impl Reloader {
         if let Some(store) = &self.state.store {
             store.follow(&old.config, &snapshot.config);
         }
-        for field in needs_restart(&old.config, &snapshot.config) {
+        let RestartBound { waiting, back } = RestartBound::of(&self.started, &old.config, &snapshot.config);
+        for field in waiting {
             tracing::warn!(field, "this change takes effect after a restart");
+        }
+        for field in back {
+            tracing::info!(field, "this is as it runs again and needs no restart");
         }
         if let Some(logging) = &self.logging
             && old.config.log != snapshot.config.log

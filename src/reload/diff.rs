@@ -2,8 +2,29 @@
 
 use crate::config::{Config, UpstreamKind};
 
+const ENGINE_THREADS: &str = "upstreams.*.engine.threads";
+
+/// What a reload changes of that, set beside what the process was started with.
+pub(super) struct RestartBound {
+    /// They are in force after a restart.
+    pub(super) waiting: Vec<&'static str>,
+    /// They are as they were at the start again.
+    pub(super) back: Vec<&'static str>,
+}
+
+impl RestartBound {
+    pub(super) fn of(started: &Config, old: &Config, new: &Config) -> Self {
+        let differs = needs_restart(started, new);
+        // The engine's threads start with the first engine, and are as many as was said then.
+        let waits =
+            |field: &&'static str| differs.contains(field) || (*field == ENGINE_THREADS && !has_engine(started));
+        let (waiting, back) = needs_restart(old, new).into_iter().partition(waits);
+        Self { waiting, back }
+    }
+}
+
 /// The fields that differ and need a restart.
-pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let tls_listen = |config: &Config| config.server.tls.as_ref().map(|tls| tls.listen);
     [
         ("server.listen", old.server.listen != new.server.listen),
@@ -12,10 +33,7 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("server.max_connections", old.server.max_connections != new.server.max_connections),
         ("admin.listen", old.admin.listen != new.admin.listen),
         ("state.valkey", is_another_store(old, new)),
-        (
-            "upstreams.*.engine.threads",
-            old.engine_threads() != new.engine_threads() && has_engine(old) && has_engine(new),
-        ),
+        (ENGINE_THREADS, old.engine_threads() != new.engine_threads() && has_engine(old) && has_engine(new)),
         // Counts of quotas move at once; chats are held where they are.
         ("state_dir", old.state_dir != new.state_dir && has_engine(new)),
     ]

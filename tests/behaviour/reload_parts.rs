@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::harness::client::{self, Response};
-use crate::harness::gateway::{BINARY, Gateway, config};
+use crate::harness::gateway::{BINARY, Gateway, config, simple};
 use crate::harness::tls::Authority;
 use crate::harness::upstream::Upstream;
 use crate::harness::{FLOW, KEY, model, pause, sha256, wait_for};
@@ -312,4 +312,21 @@ fn a_configuration_that_good_keys_do_not_fit_waits_for_them() {
     all.write("keys.yaml", &keys_of(", plan: silver", &both[..1]));
     all.gateway.wait_metric("flowgate_config_last_reload_successful", 1.0);
     assert_eq!(all.ask(PATH, KEY).status, 200);
+}
+
+#[test]
+fn what_needs_a_restart_says_so_until_it_is_as_it_runs_again() {
+    let upstream = Upstream::answering();
+    let as_started = simple(upstream.address);
+    let gateway = Gateway::start(&as_started);
+    let of = |message: &'static str| {
+        move |line: &serde_json::Value| line["message"] == message && line["field"] == "server.max_connections"
+    };
+    let file = gateway.file("flowgate.yaml");
+    fs::write(&file, as_started.replace("workers: 1", "workers: 1, max_connections: 77")).unwrap();
+    assert_eq!(gateway.log_line(of("this change takes effect after a restart"))["level"], "WARN");
+    fs::write(&file, &as_started).unwrap();
+    assert_eq!(gateway.log_line(of("this is as it runs again and needs no restart"))["level"], "INFO");
+    let warned = |line: &String| line.contains("takes effect after a restart");
+    assert_eq!(gateway.log().iter().filter(|line| warned(line)).count(), 1);
 }
