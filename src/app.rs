@@ -58,6 +58,8 @@ pub struct Gateway {
     pub http: Option<SocketAddr>,
     /// The TLS listener, if any.
     pub https: Option<SocketAddr>,
+    /// The listener for external authorisation, if any.
+    pub ext_auth: Option<SocketAddr>,
     pub admin: SocketAddr,
     phase: watch::Sender<Phase>,
     reload: mpsc::Sender<reload::Now>,
@@ -95,6 +97,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
     let workers = server.workers.get();
     let cleartext = server.listen.map(|address| bind(address, workers)).transpose()?;
     let tls = server.tls.as_ref().map(|tls| bind(tls.listen, workers)).transpose()?;
+    let ext_auth = server.ext_auth.map(|ext_auth| bind(ext_auth.listen, workers)).transpose()?;
     let admin_socket = bind(snapshot.config.admin.listen, 1)?;
 
     let ledger = maintenance::restore(&snapshot, &state)?;
@@ -113,10 +116,9 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
     let (phase, phase_seen) = watch::channel(Phase::Running);
     let log = LogWriter::start()?;
     let (worker_alive, workers_done) = mpsc::channel(1);
-    let (http, https, admin) =
-        (cleartext.as_ref().map(|b| b.address), tls.as_ref().map(|b| b.address), admin_socket.address);
-    let mut cleartext = cleartext.map(|bound| bound.sockets).unwrap_or_default();
-    let mut tls = tls.map(|bound| bound.sockets).unwrap_or_default();
+    let [(http, mut cleartext), (https, mut tls), (ext_auth_address, mut ext_auth)] = [cleartext, tls, ext_auth]
+        .map(|bound| bound.map_or_else(Default::default, |bound| (Some(bound.address), bound.sockets)));
+    let admin = admin_socket.address;
     metrics.connections.limit.set(i64::try_from(server.max_connections).unwrap_or(i64::MAX));
     let admission = Admission::new(server.max_connections, workers, metrics.connections.waiting.clone());
     let mut threads = Vec::with_capacity(workers);
@@ -124,6 +126,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
         let worker = Worker {
             cleartext: cleartext.pop(),
             tls: tls.pop(),
+            ext_auth: ext_auth.pop(),
             snapshots: Arc::clone(&snapshots),
             metrics: Arc::clone(&metrics),
             chats: Arc::clone(&state.chats),
@@ -161,6 +164,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
     Ok(Gateway {
         http,
         https,
+        ext_auth: ext_auth_address,
         admin,
         phase,
         reload,

@@ -37,7 +37,12 @@ pub(super) fn cannot_start(error: StartError) -> ExitCode {
 
 /// One line per listener, in the log's format but whatever its level: scripts wait for it.
 fn announce(gateway: &Gateway, log: Log) {
-    let listeners = [("http", gateway.http), ("https", gateway.https), ("admin", Some(gateway.admin))];
+    let listeners = [
+        ("http", gateway.http),
+        ("https", gateway.https),
+        ("ext_auth", gateway.ext_auth),
+        ("admin", Some(gateway.admin)),
+    ];
     let mut stdout = std::io::stdout().lock();
     for (listener, address) in listeners.into_iter().filter_map(|(name, address)| Some((name, address?))) {
         // A closed stdout must not end the gateway.

@@ -29,6 +29,7 @@ pub(super) struct Sections {
 pub(super) struct ServerSection {
     pub(super) listen: Field,
     pub(super) tls: Option<At<TlsSection>>,
+    pub(super) ext_auth: Option<ExtAuthSection>,
     pub(super) workers: Field,
     pub(super) trusted_proxies: Field,
     pub(super) max_connections: Field,
@@ -52,6 +53,19 @@ pub(super) struct TlsSection {
     pub(super) cert_file: Field,
     pub(super) key_file: Field,
     pub(super) client_ca_file: Field,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ExtAuthSection {
+    pub(super) listen: Field,
+    pub(super) headers: ExtAuthHeadersSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ExtAuthHeadersSection {
+    pub(super) pass_upstream_key: Field,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -105,6 +105,8 @@ pub struct Server {
     /// Cleartext listener; `None` serves TLS only.
     pub listen: Option<SocketAddr>,
     pub tls: Option<Tls>,
+    /// Answers proxies that ask whether a request may pass.
+    pub ext_auth: Option<ExtAuth>,
     pub workers: NonZeroUsize,
     /// Peers whose `X-Forwarded-For` / `Forwarded` is believed.
     pub trusted_proxies: Vec<IpNet>,
@@ -133,6 +135,7 @@ impl Default for Server {
         Self {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
             tls: None,
+            ext_auth: None,
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             trusted_proxies: Vec::new(),
             max_connections: 10_000,
@@ -159,6 +162,14 @@ pub struct Tls {
     pub key_file: PathBuf,
     /// Set: a client certificate signed by one of these is required.
     pub client_ca_file: Option<PathBuf>,
+}
+
+/// The listener for external authorisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExtAuth {
+    pub listen: SocketAddr,
+    /// Whether a decision holds the key that Flowise is called with.
+    pub pass_upstream_key: bool,
 }
 
 /// The admin listener: `/metrics`, `/livez`, `/readyz`.

@@ -26,9 +26,11 @@ impl RestartBound {
 /// The fields that differ and need a restart.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let tls_listen = |config: &Config| config.server.tls.as_ref().map(|tls| tls.listen);
+    let ext_auth_listen = |config: &Config| config.server.ext_auth.map(|ext_auth| ext_auth.listen);
     [
         ("server.listen", old.server.listen != new.server.listen),
         ("server.tls.listen", tls_listen(old) != tls_listen(new)),
+        ("server.ext_auth.listen", ext_auth_listen(old) != ext_auth_listen(new)),
         ("server.workers", old.server.workers != new.server.workers),
         ("server.max_connections", old.server.max_connections != new.server.max_connections),
         ("admin.listen", old.admin.listen != new.admin.listen),

@@ -7,18 +7,16 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use prometheus::IntGauge;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use super::unserved::ClosedUnserved;
 use crate::state::limits::Visitor;
 
 const SHARDS: usize = 64;
-/// Seconds between two lines of the log about addresses at their bound.
-const WARN_EVERY: u64 = 60;
 
 /// Shared by all workers.
 #[derive(Debug)]
@@ -31,9 +29,8 @@ pub(crate) struct Admission {
     /// One a worker, to look for an idle connection.
     asked: Box<[Notify]>,
     shares: Shares,
-    started: Instant,
-    /// Seconds after `started` before which nobody is warned again.
-    warn_after: AtomicU64,
+    /// Connections that are closed unserved.
+    pub(super) closed: ClosedUnserved,
 }
 
 impl Admission {
@@ -45,8 +42,7 @@ impl Admission {
             waiting,
             asked: (0..workers).map(|_| Notify::new()).collect(),
             shares: Shares::default(),
-            started: Instant::now(),
-            warn_after: AtomicU64::new(0),
+            closed: ClosedUnserved::default(),
         })
     }
 
@@ -67,15 +63,7 @@ impl Admission {
     /// Counts a connection of that address; `None`: it has `most` already.
     pub(super) fn enter(self: &Arc<Self>, peer: SocketAddr, most: usize) -> Option<Share> {
         let visitor = Visitor::at(peer.ip());
-        if self.shares.enter(visitor, most) {
-            return Some(Share { admission: Arc::clone(self), visitor });
-        }
-        let now = self.started.elapsed().as_secs();
-        let again = |after| (now >= after).then_some(now + WARN_EVERY);
-        if self.warn_after.fetch_update(Ordering::Relaxed, Ordering::Relaxed, again).is_ok() {
-            tracing::warn!(client = %peer.ip().to_canonical(), "more connections than server.connections_per_address");
-        }
-        None
+        self.shares.enter(visitor, most).then(|| Share { admission: Arc::clone(self), visitor })
     }
 
     /// Waits for a place among all; `None` at the gateway's end.

@@ -23,7 +23,7 @@ use super::malformed;
 use super::signal::{Listener, Phase, Signal};
 use super::trailers::Http2Stream;
 use crate::config::Server;
-use crate::stack::{Stack, text_of};
+use crate::stack::{Door, Stack, text_of};
 use crate::telemetry::metrics::Metrics;
 use crate::wire::client_body::UnreadRest;
 
@@ -44,6 +44,7 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) struct Acceptor<S> {
     pub(super) stack: S,
+    pub(super) door: Door,
     pub(super) metrics: Arc<Metrics>,
     pub(super) signal: Rc<Signal>,
     pub(super) admission: Arc<Admission>,
@@ -97,6 +98,7 @@ impl<S: Stack> Acceptor<S> {
             peer,
             peer_text: text_of(peer.ip().to_canonical()),
             tls,
+            door: self.door,
             counts_pieces: false,
             liveness: Rc::clone(&liveness),
             rest: Some(rest.clone()),
@@ -136,6 +138,7 @@ impl<S: Stack> Acceptor<S> {
             peer,
             peer_text: text_of(peer.ip().to_canonical()),
             tls: true,
+            door: self.door,
             counts_pieces: true,
             liveness: Rc::clone(&liveness),
             rest: None,

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
 use super::liveness::Liveness;
-use crate::stack::{Arrival, MeasuredBody, Stack};
+use crate::stack::{Arrival, Door, MeasuredBody, Stack};
 use crate::wire::body::BodyError;
 use crate::wire::client_body::{ClientBody, UnreadRest};
 
@@ -23,6 +23,7 @@ pub(super) struct Exchanges<S> {
     pub(super) peer: SocketAddr,
     pub(super) peer_text: HeaderValue,
     pub(super) tls: bool,
+    pub(super) door: Door,
     /// HTTP/2 asks for the next piece of a body only when the client has made room for the last; for HTTP/1.1 the
     /// socket itself tells.
     pub(super) counts_pieces: bool,
@@ -44,6 +45,7 @@ impl<S: Stack> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
             peer: self.peer,
             peer_text: self.peer_text.clone(),
             tls: self.tls,
+            door: self.door,
         });
         Exchange { inner, active: Some(over), counts_pieces: self.counts_pieces }
     }

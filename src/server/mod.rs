@@ -9,6 +9,7 @@ mod liveness;
 mod malformed;
 mod signal;
 mod trailers;
+mod unserved;
 mod worker;
 
 pub(crate) use admission::Admission;

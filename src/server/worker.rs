@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 use super::admission::{Admission, Share};
 use super::connection::Acceptor;
 use super::signal::{Phase, Signal};
+use super::unserved::Unserved;
 use crate::engine;
 use crate::snapshot;
-use crate::stack::{self, Environment, Stack};
+use crate::stack::{self, Door, Environment, Stack};
 use crate::state::chats::Chats;
 use crate::telemetry::access_log::{AccessLog, LogHandle};
 use crate::telemetry::metrics::Metrics;
@@ -38,6 +39,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(crate) struct Worker {
     pub(crate) cleartext: Option<TcpListener>,
     pub(crate) tls: Option<TcpListener>,
+    pub(crate) ext_auth: Option<TcpListener>,
     pub(crate) snapshots: snapshot::SharedSnapshot,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) chats: Arc<Chats>,
@@ -69,6 +71,7 @@ impl Worker {
         let client = tokio::task::spawn_local(environment.upstreams.client.clone().run());
         let acceptor = Acceptor {
             stack: stack::build(environment),
+            door: Door::Public,
             metrics: Arc::clone(&self.metrics),
             signal: Rc::clone(&signal),
             admission: Arc::clone(&self.admission),
@@ -77,12 +80,17 @@ impl Worker {
         let mut phase = self.phase.clone();
         let mut accepting = JoinSet::new();
         let connections = Connections::default();
-        for (listener, tls) in [(self.cleartext, false), (self.tls, true)] {
+        let listeners = [
+            (self.cleartext, false, Door::Public),
+            (self.tls, true, Door::Public),
+            (self.ext_auth, false, Door::ExtAuth),
+        ];
+        for (listener, tls, door) in listeners {
             let Some(listener) = listener else { continue };
             let listening = Listening {
                 listener: tokio::net::TcpListener::from_std(listener)?,
                 tls,
-                acceptor: acceptor.clone(),
+                acceptor: Acceptor { door, ..acceptor.clone() },
                 snapshots: Arc::clone(&self.snapshots),
                 connections: connections.clone(),
             };
@@ -151,9 +159,12 @@ impl<S: Stack> Listening<S> {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    let Ok(share) = self.share(peer) else {
-                        self.acceptor.metrics.connections.refused.with_label_values(&["address"]).inc();
-                        continue;
+                    let share = match self.share(peer) {
+                        Ok(share) => share,
+                        Err(reason) => {
+                            self.acceptor.admission.closed.tell(reason, peer, &self.acceptor.metrics.connections);
+                            continue;
+                        }
                     };
                     // Above the cap this connection waits here, and those behind it in the kernel's queue. A permit
                     // taken before would be held while there is nobody to serve.
@@ -171,14 +182,19 @@ impl<S: Stack> Listening<S> {
         }
     }
 
-    /// The address's share of all connections, if it has one; an error if that is used up.
-    fn share(&self, peer: SocketAddr) -> Result<Option<Share>, TooMany> {
+    /// The address's share of all connections, if it has one; an error if that is used up, or it may have none at all.
+    fn share(&self, peer: SocketAddr) -> Result<Option<Share>, Unserved> {
         let snapshot = self.snapshots.load();
         let server = &snapshot.config.server;
+        let address = peer.ip().to_canonical();
+        let is_proxy = is_trusted(address, &server.trusted_proxies);
+        if !may_knock(self.acceptor.door, address, is_proxy) {
+            return Err(Unserved::ExtAuthPeer);
+        }
         match server.connections_per_address {
             // Many clients come through a proxy.
-            Some(most) if !is_trusted(peer.ip().to_canonical(), &server.trusted_proxies) => {
-                self.acceptor.admission.enter(peer, most.get()).map(Some).ok_or(TooMany)
+            Some(most) if !is_proxy => {
+                self.acceptor.admission.enter(peer, most.get()).map(Some).ok_or(Unserved::Address)
             }
             _ => Ok(None),
         }
@@ -204,8 +220,14 @@ impl<S: Stack> Listening<S> {
     }
 }
 
-/// More connections than an address may have.
-struct TooMany;
+/// Whether a listener answers that address. A decision holds what is for a proxy's eyes: Flowise's key, and whether a guess
+/// was right.
+fn may_knock(door: Door, address: IpAddr, is_proxy: bool) -> bool {
+    match door {
+        Door::Public => true,
+        Door::ExtAuth => is_proxy || address.is_loopback(),
+    }
+}
 
 /// Among all connections, and among those of its address.
 type ConnectionPermits = (OwnedSemaphorePermit, Option<Share>);
@@ -254,5 +276,19 @@ impl Connections {
     async fn cut(&self) {
         self.0.borrow_mut().abort_all();
         self.all_ended().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decisions_are_for_this_machine_and_trusted_proxies() {
+        let may = |door, address: &str, is_proxy| may_knock(door, address.parse().unwrap(), is_proxy);
+        assert!(may(Door::Public, "203.0.113.7", false));
+        assert!(may(Door::ExtAuth, "127.0.0.1", false) && may(Door::ExtAuth, "::1", false));
+        assert!(may(Door::ExtAuth, "10.0.0.7", true));
+        assert!(!may(Door::ExtAuth, "10.0.0.7", false) && !may(Door::ExtAuth, "203.0.113.7", false));
     }
 }

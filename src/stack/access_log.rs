@@ -94,7 +94,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Ok(response) = ready!(this.inner.poll(cx));
-        let mut line = this.line.take().unwrap_or(Line(None));
+        let mut line = this.line.take().unwrap_or(Line::NONE);
         if let Some(entry) = &mut line.0 {
             entry.status = entry.context.status(response.status());
         }
@@ -104,6 +104,10 @@ where
 
 /// A line that writes itself when dropped; empty when the access log is off.
 pub(crate) struct Line(Option<LogEntry>);
+
+impl Line {
+    pub(super) const NONE: Self = Self(None);
+}
 
 struct LogEntry {
     log: AccessLog,

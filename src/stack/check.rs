@@ -98,6 +98,10 @@ pub(crate) fn refuse(context: &Context, refusal: Refusal) -> Response<Body> {
 /// For a widget on a page that anyone may use: the shape of the answers that it streams. A public chatflow's route is
 /// known before anything is refused that is its.
 fn streamed_shape(context: &Context) -> Option<ResponseShape> {
+    // A proxy that asks would take it for a yes.
+    if context.original.is_some() {
+        return None;
+    }
     let policy = context.policy().filter(|policy| policy.access == Access::Public)?;
     (context.events_only && context.endpoint() == Some(Endpoint::PREDICTION)).then_some(policy.response)
 }

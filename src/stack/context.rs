@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Version};
 
+use super::ext_auth::original::Original;
 use super::routes::{Endpoint, PathTail, Route};
 use crate::config::{Chatflow, Origins};
 use crate::keys::{Key, KeyKind, token::Claims};
@@ -36,6 +37,15 @@ pub(crate) struct Arrival {
     /// The peer's address as text, made once a connection.
     pub(crate) peer_text: HeaderValue,
     pub(crate) tls: bool,
+    pub(crate) door: Door,
+}
+
+/// Which kind of listener a request came in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    Public,
+    /// A proxy asks whether a request may pass.
+    ExtAuth,
 }
 
 /// A request on its way through the layers; further in than `authorize`, with what that says of it.
@@ -79,6 +89,8 @@ pub(crate) struct Context {
     pub(crate) tls: bool,
     pub(crate) method: Method,
     pub(crate) version: Version,
+    /// A proxy asks about this request, and forwards it itself.
+    pub(crate) original: Option<Original>,
     /// Of the page that calls, if a page does.
     pub(crate) origin: Option<HeaderValue>,
     /// The client accepts nothing but an event stream.
@@ -133,6 +145,9 @@ impl Context {
 
     /// The route's label in log and metrics, and a number that no other label has.
     pub(crate) fn route_label(&self) -> (&'static str, u8) {
+        if self.original.is_some() {
+            return ("ext-auth", u8::MAX - 2);
+        }
         match self.route.get() {
             None => ("other", u8::MAX),
             Some(_) if self.is_preflight() => ("preflight", u8::MAX - 1),

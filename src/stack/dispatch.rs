@@ -16,7 +16,7 @@ use super::check::refuse;
 use super::context::{Authorization, Call};
 use super::environment::Environment;
 use super::routes::{Endpoint, FlowCall};
-use super::{mint, usage, widget};
+use super::{ext_auth, mint, usage, widget};
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -50,6 +50,9 @@ impl Service<Call<Authorization>> for Dispatch {
 async fn answer(environment: &Environment, call: Call<Authorization>) -> Result<Response<Body>, Refusal> {
     let Call { head, body, context, authorization } = call;
     let authorized = authorization.map_err(|refusal| *refusal)?;
+    if context.original.is_some() {
+        return ext_auth::decide(&authorized);
+    }
     let asked = match context.endpoint().ok_or(Refusal::NotFound)? {
         // Answered by `route`.
         Endpoint::Health | Endpoint::Ping | Endpoint::DemoPage => return Err(Refusal::NotFound),

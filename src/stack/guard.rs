@@ -17,6 +17,10 @@ pub(crate) struct Guard;
 
 impl Check for Guard {
     fn check(self, head: &mut Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
+        // A proxy that asks keeps the body to itself.
+        if context.original.is_some() {
+            return Ok(None);
+        }
         let Some(takes) = context.route.get().map(|route| route.body) else { return Ok(None) };
         let passes_unread = match takes {
             Takes::Nothing => return Ok(None),

@@ -12,6 +12,7 @@ mod demo_page;
 mod dispatch;
 mod engine;
 mod environment;
+mod ext_auth;
 mod flowise;
 mod guard;
 mod limits;
@@ -32,7 +33,7 @@ use tower::{Service, ServiceBuilder};
 use crate::wire::body::Body;
 use crate::wire::watched::Watched;
 
-pub(crate) use context::Arrival;
+pub(crate) use context::{Arrival, Door};
 pub(crate) use environment::Environment;
 pub(crate) use request_id::text_of;
 
@@ -41,11 +42,15 @@ pub(crate) use request_id::text_of;
 /// A request goes from top to bottom, its answer from bottom to top.
 pub(crate) fn build(environment: Rc<Environment>) -> impl Stack {
     ServiceBuilder::new()
-        // Outermost: loads the snapshot, once, and opens the context that every other layer fills.
+        // What was decided before, for a proxy that keeps no bodies.
+        .layer(ext_auth::ReplayLayer)
+        // Loads the snapshot, once, and opens the context that every other layer fills.
         .layer(request_id::RequestIdLayer::new(Rc::clone(&environment)))
         // Outside every decision, so that refusals are logged and counted as well.
         .layer(access_log::AccessLogLayer::new(Rc::clone(&environment)))
         .layer(metrics::MetricsLayer::new(Rc::clone(&environment)))
+        // Outside of CORS: a proxy that asks is told everything in one piece.
+        .layer(ext_auth::DecisionLayer)
         // Outside every refusal: a page that may read answers may read those.
         .layer(cors::CorsLayer)
         // Before authentication: access hangs on the route and its chatflow, and what is no route is nobody's.

@@ -18,8 +18,9 @@ use http::{HeaderMap, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::context::{Arrival, Call, Context};
+use super::context::{Arrival, Call, Context, Door};
 use super::environment::Environment;
+use super::ext_auth::original::Original;
 use crate::predict::report::ReportSlot;
 use crate::wire::forwarded::{client_address, client_used_tls};
 
@@ -64,8 +65,9 @@ where
     }
 
     fn call(&mut self, arrival: Arrival) -> Self::Future {
-        let Arrival { request, peer, peer_text, tls } = arrival;
-        let (head, body) = request.into_parts();
+        let Arrival { request, peer, peer_text, tls, door } = arrival;
+        let (mut head, body) = request.into_parts();
+        let original = (door == Door::ExtAuth).then(|| Original::read(&mut head));
         let snapshot = self.shared.environment.snapshots.current();
         let trusted = &snapshot.config.server.trusted_proxies;
         let request_id = given(&head.headers).unwrap_or_else(|| self.shared.ids.next());
@@ -80,6 +82,7 @@ where
             origin: origin(&head.headers),
             method: head.method.clone(),
             version: head.version,
+            original,
             request_id: request_id.clone(),
             snapshot,
             route: Cell::new(None),

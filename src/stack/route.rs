@@ -13,6 +13,7 @@ use super::auth::unknown_chatflow;
 use super::check::Check;
 use super::context::Context;
 use super::demo_page;
+use super::ext_auth;
 use super::routes::{Endpoint, MatchedRoute, find};
 use crate::wire::body::Body;
 use crate::wire::host::is_host;
@@ -20,6 +21,9 @@ use crate::wire::refusal::{Refusal, Rule, shown_size};
 
 /// Bytes of a path to which the right one is told.
 const LONGEST_PATH: usize = 512;
+/// To a proxy that asks about a call which is not to be forwarded.
+const ELSEWHERE: &str =
+    "The gateway answers or checks this call itself: it goes to the gateway, not to a server that it decides for.";
 
 #[derive(Clone, Copy)]
 pub(crate) struct Routing;
@@ -33,6 +37,9 @@ impl Check for Routing {
 }
 
 fn decide(head: &Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
+    if let Some(original) = &context.original {
+        original.check()?;
+    }
     if head_size(head) > context.snapshot.config.server.max_header_bytes {
         let most = context.snapshot.config.server.max_header_bytes;
         let most = shown_size(u64::try_from(most).unwrap_or(u64::MAX));
@@ -48,6 +55,9 @@ fn decide(head: &Parts, context: &Context) -> Result<Option<Response<Body>>, Ref
     let MatchedRoute { route, chatflow } = find(path).ok_or_else(|| near_route(path))?;
     if route.endpoint == Endpoint::DemoPage && !context.snapshot.config.is_demo() {
         return Err(Refusal::NotFound);
+    }
+    if context.original.is_some() && !ext_auth::may_decide(route.endpoint) {
+        return Err(Rule::ExtAuthRoute.refuse(ELSEWHERE));
     }
     if let Some(name) = chatflow {
         context.name_chatflow(name).map_err(|_| unknown_chatflow(&head.headers, context))?;

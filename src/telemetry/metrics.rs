@@ -271,7 +271,7 @@ impl ConnectionMetrics {
             )?,
             refused: declare.counters(
                 "flowgate_connections_refused_total",
-                "Connections that were closed unserved, by reason: address (above server.connections_per_address).",
+                "Connections that were closed unserved, by reason: address (above server.connections_per_address), ext_auth_peer.",
                 &["reason"],
             )?,
             handshake_failures: declare

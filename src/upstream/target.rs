@@ -119,6 +119,17 @@ impl FlowiseCredentials {
         &self.fields
     }
 
+    /// As fields of a message that others write.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let lines = std::str::from_utf8(&self.fields).unwrap_or_default().split_terminator("\r\n");
+        lines.filter_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            let mut value = HeaderValue::from_str(value).ok()?;
+            value.set_sensitive(true);
+            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))
+        })
+    }
+
     /// Takes out every field of an answer that repeats the key.
     pub(crate) fn strike(&self, headers: &mut HeaderMap) {
         // Most values are shorter than any key.

@@ -28,6 +28,7 @@ mod discretion;
 mod drain;
 mod engine;
 mod engine_transcripts;
+mod ext_auth;
 mod half_characters;
 mod headers;
 mod helpful_errors;

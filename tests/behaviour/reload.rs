@@ -366,11 +366,14 @@ fn what_needs_a_restart_is_reported_and_the_rest_is_taken() {
     let gateway = Gateway::start(&text);
     let load = Load::on(gateway.http);
     let changed = text
-        .replace("listen: '127.0.0.1:0', workers: 1", &format!("listen: '127.0.0.1:{}', workers: 2", free_port()))
+        .replace(
+            "listen: '127.0.0.1:0', workers: 1",
+            &format!("listen: '127.0.0.1:{}', ext_auth: {{}}, workers: 2", free_port()),
+        )
         .replace("  support:", &format!("  sales: {{ upstream: flowise, id: {FLOW} }}\n  support:"));
     Mounted::new(gateway.dir(), How::Rename).put(&[("flowgate.yaml", &changed)]);
     gateway.wait_metric(ACCEPTED_CONFIG, 1.0);
-    for field in ["server.listen", "server.workers"] {
+    for field in ["server.listen", "server.ext_auth.listen", "server.workers"] {
         let line = gateway.log_line(|line| line["field"] == field);
         assert_eq!(line["level"], "WARN");
         assert!(line["message"].as_str().unwrap().contains("restart"));

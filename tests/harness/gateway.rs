@@ -47,6 +47,7 @@ pub(crate) struct Gateway {
     lines: Arc<Mutex<Vec<String>>>,
     pub(crate) http: SocketAddr,
     pub(crate) https: Option<SocketAddr>,
+    pub(crate) ext_auth: Option<SocketAddr>,
     pub(crate) admin: SocketAddr,
 }
 
@@ -81,6 +82,7 @@ impl Gateway {
             lines,
             http: SocketAddr::from(([0, 0, 0, 0], 0)),
             https: None,
+            ext_auth: None,
             admin: SocketAddr::from(([0, 0, 0, 0], 0)),
         };
         let end = std::time::Instant::now() + super::PATIENCE;
@@ -94,6 +96,7 @@ impl Gateway {
         }
         gateway.http = gateway.announced("http").unwrap_or(gateway.http);
         gateway.https = gateway.announced("https");
+        gateway.ext_auth = gateway.announced("ext_auth");
         gateway.admin = gateway.announced("admin").expect("just seen");
         gateway
     }

@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::{
-    Access, AuthFailures, BodyMode, Events, Flowise, HealthCheck, LogFormat, LogLevel, OnLoss, Quota, QuotaPeriod,
-    QuotasOnLoss, RatesOnLoss, ResponseShape, Secret, UpstreamKind, ValkeyMode,
+    Access, AuthFailures, BodyMode, Events, ExtAuth, Flowise, HealthCheck, LogFormat, LogLevel, OnLoss, Quota,
+    QuotaPeriod, QuotasOnLoss, RatesOnLoss, ResponseShape, Secret, UpstreamKind, ValkeyMode,
 };
 
 const UUID: &str = "9d2b4ae3-1f5e-4c00-9000-000000000000";
@@ -131,13 +131,22 @@ fn health_checks_are_set_or_turned_off() {
 }
 
 #[test]
+fn external_authorisation_is_there_where_it_is_written() {
+    let ext_auth = |lines: &str| load_text(&with_section(&format!("server: {{ {lines} }}"))).server.ext_auth;
+    let usual = ExtAuth { listen: "127.0.0.1:8081".parse().unwrap(), pass_upstream_key: false };
+    assert_eq!(ext_auth("ext_auth: {}"), Some(usual));
+    let written = ext_auth("ext_auth: { listen: '[::1]:81', headers: { pass_upstream_key: true } }");
+    assert_eq!(written, Some(ExtAuth { listen: "[::1]:81".parse().unwrap(), pass_upstream_key: true }));
+}
+
+#[test]
 fn five_lines_give_every_default() {
     assert_eq!(MINIMAL.lines().count(), 5);
     let folder = Folder::new(MINIMAL);
     let config = folder.load().unwrap();
     let server = &config.server;
     assert_eq!(server.listen.unwrap().to_string(), "127.0.0.1:8080");
-    assert_eq!(server.tls, None);
+    assert_eq!((&server.tls, server.ext_auth), (&None, None));
     assert_eq!(server.workers, std::thread::available_parallelism().unwrap());
     assert!(server.trusted_proxies.is_empty());
     assert_eq!((server.max_connections, server.max_body, server.max_upload), (10_000, 1 << 20, 20 << 20));

@@ -9,7 +9,7 @@ use super::reader::{FieldReader, non_null, place, unless_null};
 use crate::config::file::{self, Field};
 use crate::config::units::{parse_byte_rate, parse_duration, parse_size, parse_time_limit};
 use crate::config::yaml::{At, Value};
-use crate::config::{Admin, Log, LogFormat, LogLevel, Server, Tls};
+use crate::config::{Admin, ExtAuth, Log, LogFormat, LogLevel, Server, Tls};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -23,6 +23,7 @@ pub(super) fn server(reader: &mut FieldReader<'_>, file: file::ServerSection) ->
     let defaults = Server::default();
     let listen = cleartext(reader, &file);
     let tls = file.tls.as_ref().map(|tls| self::tls(reader, tls));
+    let ext_auth = file.ext_auth.as_ref().map(|section| ext_auth(reader, section));
     let workers =
         reader.number(&non_null(file.workers), 1..=MAX_WORKERS).and_then(|count| NonZeroUsize::new(usize_of(count)));
     let trusted_proxies = address::networks(reader, &file.trusted_proxies);
@@ -30,6 +31,7 @@ pub(super) fn server(reader: &mut FieldReader<'_>, file: file::ServerSection) ->
     Server {
         listen,
         tls,
+        ext_auth,
         workers: workers.unwrap_or(defaults.workers),
         trusted_proxies,
         max_connections: reader
@@ -76,6 +78,14 @@ fn tls(reader: &mut FieldReader<'_>, section: &At<file::TlsSection>) -> Tls {
         cert_file: existing(reader, at, &file.cert_file, "server.tls.cert_file", "tls.crt"),
         key_file: existing(reader, at, &file.key_file, "server.tls.key_file", "tls.key"),
         client_ca_file: client_ca(reader, &file.client_ca_file),
+    }
+}
+
+fn ext_auth(reader: &mut FieldReader<'_>, file: &file::ExtAuthSection) -> ExtAuth {
+    ExtAuth {
+        listen: listener(reader, &file.listen, "server.ext_auth.listen", SocketAddr::from(([127, 0, 0, 1], 8081))),
+        // Who reaches the listener with a client's key would learn Flowise's.
+        pass_upstream_key: reader.boolean(&file.headers.pass_upstream_key).unwrap_or(false),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the demo can quote: every page of the documentation, as it was when the program was built.
 
 /// Where a page stands in the repository, and its text. The first says what the whole is.
-pub(super) const PAGES: [(&str, &str); 20] = [
+pub(super) const PAGES: [(&str, &str); 21] = [
     ("README.md", include_str!("../../../README.md")),
     ("config/README.md", include_str!("../../../config/README.md")),
     ("config/KEYS.md", include_str!("../../../config/KEYS.md")),
@@ -20,6 +20,7 @@ pub(super) const PAGES: [(&str, &str); 20] = [
     ("tests/perf/README.md", include_str!("../../../tests/perf/README.md")),
     ("deploy/helm/README.md", include_str!("../../../deploy/helm/README.md")),
     ("deploy/front/README.md", include_str!("../../../deploy/front/README.md")),
+    ("deploy/ext-auth/README.md", include_str!("../../../deploy/ext-auth/README.md")),
     ("deploy/TROUBLESHOOTING.md", include_str!("../../../deploy/TROUBLESHOOTING.md")),
     ("deploy/monitoring/README.md", include_str!("../../../deploy/monitoring/README.md")),
 ];

@@ -76,6 +76,12 @@ rules! {
         "a path or query that is not percent-encoded UTF-8"
     EngineBusy "engine_busy" EngineBusy
         "the built-in engine has as many runs to begin as it takes"
+    ExtAuthChatflow "ext_auth_chatflow" ChatflowNotAllowed
+        "by external authorisation, a chatflow of the built-in engine, a caller without a key, or what only the gateway in the way can keep: `vars`, `force_override`, `response`, `events`"
+    ExtAuthRequest "ext_auth_request" InvalidRequest
+        "an external authorisation that says in no way, in two, or by half, which request it is about"
+    ExtAuthRoute "ext_auth_route" NotFound
+        "by external authorisation, a call that the gateway answers or checks itself"
     FieldRequired "field_required" InvalidRequest
         "a call of the widget without a field that it needs"
     FieldType "field_type" InvalidRequest

@@ -10,7 +10,7 @@ use super::{pages, prose, root};
 
 /// The structs that a configuration is read into: what stands in the head of the table of their fields, and what is
 /// written before each name there.
-const SECTIONS: [(&str, &str, &str); 17] = [
+const SECTIONS: [(&str, &str, &str); 19] = [
     ("Sections", "field", ""),
     ("AdminSection", "field", "admin."),
     ("LogSection", "field", "log."),
@@ -19,6 +19,8 @@ const SECTIONS: [(&str, &str, &str); 17] = [
     ("OnLossSection", "field of `state.valkey`", "on_loss."),
     ("ServerSection", "field of `server`", ""),
     ("TlsSection", "field of `server`", "tls."),
+    ("ExtAuthSection", "field of `server`", "ext_auth."),
+    ("ExtAuthHeadersSection", "field of `server`", "ext_auth.headers."),
     ("FlowiseSection", "field of `flowise`", ""),
     ("HealthCheckSection", "field of `health`", ""),
     ("EngineSection", "field of `engine`", ""),

@@ -110,6 +110,12 @@ fn mistakes_in_the_sections_of_the_gateway_itself() {
         (with_section("server: { max_body: 0 }"), "6:21 server.max_body: a size of zero"),
         (with_section("server: { max_connections: 0 }"), "6:28 server.max_connections: expected a whole number from 1"),
         (
+            with_section("server: { ext_auth: { listen: '127.0.0.1:8080' } }"),
+            "6:31 server.ext_auth.listen: the same address as `server.listen`",
+        ),
+        (with_section("server: { ext_auth: { headers: { pass_key: true } } }"), "did you mean `pass_upstream_key`?"),
+        (with_section("server: { ext_auth: { headers: { pass_upstream_key: 1 } } }"), "expected true or false"),
+        (
             with_section("server: { trusted_proxies: null }"),
             "expected a list, found nothing; an empty one is written []",
         ),
