@@ -1,13 +1,15 @@
-//! The commands: `serve`, `demo`, `check`, `keys`, `flows`.
+//! The commands: `serve`, `demo`, `check`, `keys`, `flows`, `man`, `completions`.
 //!
 //! Exit codes: 0 clean, 1 runtime failure, 2 bad usage or configuration.
 
 mod check;
 mod demo;
 mod flows;
+mod manual;
 mod print;
 mod serve;
 mod usage;
+mod version;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,7 +26,7 @@ const BAD_CONFIG: u8 = 2;
 
 /// An authenticating gateway in front of Flowise.
 #[derive(Debug, Parser)]
-#[command(name = "flowgate", version, about)]
+#[command(name = "flowgate", version = version::SHORT, long_version = version::LONG, about)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -44,6 +46,10 @@ enum Command {
     /// Look at flows for the built-in engine
     #[command(subcommand)]
     Flows(flows::FlowsCommand),
+    /// Print the manual page, or write one for each command
+    Man(manual::ManualPages),
+    /// Print completions for a shell
+    Completions(manual::Completions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -106,6 +112,8 @@ impl Cli {
                 configured_by_environment().map_or_else(|code| code, |path| command.run(&path))
             }
             Command::Flows(command) => command.run(),
+            Command::Man(pages) => pages.run(),
+            Command::Completions(completions) => completions.run(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod keys;
+mod manual;
 mod pipes;
 
 use std::collections::BTreeSet;
@@ -248,7 +249,11 @@ fn bad_usage_ends_with_code_2_and_help_with_0() {
     }
     let version = run(&["--version"]);
     assert_eq!(version.status.code(), Some(0));
-    assert_eq!(out(&version), format!("flowgate {}\n", env!("CARGO_PKG_VERSION")));
+    let (name, lines) = (format!("flowgate {}", env!("CARGO_PKG_VERSION")), out(&version));
+    let told: Vec<_> = lines.lines().map(|line| line.split(": ").next().unwrap()).collect();
+    assert_eq!(told, [name.as_str(), "commit", "target", "profile", "features"]);
+    let short = out(&run(&["-V"]));
+    assert!(short.starts_with(&format!("{name} (")) && short.lines().count() == 1, "{short}");
     let help = run(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
     for command in ["serve", "demo", "check", "keys"] {
