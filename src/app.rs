@@ -1,33 +1,37 @@
 //! Puts the parts together: workers, the control thread, and the way down.
 
+mod control;
+mod handover;
 mod maintenance;
 mod usage;
+
+pub(crate) use crate::server::Pulse;
+pub(crate) use handover::{HandOver, HandOverError, InheritedListeners, Predecessor};
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::admin;
 use crate::config::{Config, Problems};
 use crate::engine;
 use crate::keys::KeyStore;
 use crate::policy::{Policy, Sources};
 use crate::reload::{self, Reloader};
-use crate::server::{self, Admission, Phase, Worker};
+use crate::server::{self, Admission, Beat, Phase, Worker};
+use crate::service::notify;
+use crate::service::successor::StartCommand;
 use crate::snapshot::{SharedSnapshot, Snapshot};
 use crate::state::SharedState;
-use crate::state::ledger::Ledger;
 use crate::state::valkey::SharedStore;
 use crate::telemetry::access_log::LogWriter;
 use crate::telemetry::logging::LogReload;
 use crate::telemetry::metrics::Metrics;
-use crate::upstream::checks;
-use maintenance::Maintenance;
+use control::Control;
+use handover::{Giving, HeldListener, StateOwners, UnfitSocket};
 use usage::UsageMaintenance;
 
 /// Why a gateway does not start.
@@ -37,10 +41,21 @@ pub enum StartError {
     Config(#[from] Problems),
     #[error("cannot listen on {address}")]
     Listen { address: SocketAddr, source: io::Error },
+    /// Sockets that were handed over cannot be used.
+    #[error(transparent)]
+    Socket(Box<dyn std::error::Error + Send + Sync>),
+    #[error("cannot take over from the old process")]
+    TakeOver(#[source] io::Error),
     #[error("cannot start a thread or its runtime")]
     Thread(#[from] io::Error),
     #[error("cannot declare the metrics")]
     Metrics(#[from] prometheus::Error),
+}
+
+impl From<UnfitSocket> for StartError {
+    fn from(unfit: UnfitSocket) -> Self {
+        Self::Socket(Box::new(unfit))
+    }
 }
 
 /// Where keys come from.
@@ -49,6 +64,14 @@ pub(crate) enum KeySource {
     File,
     /// These, for good; nothing is watched.
     Fixed(KeyStore),
+}
+
+/// Who has started this process, and what it was given.
+#[derive(Debug, Default)]
+pub(crate) struct StartOrigin {
+    pub(crate) listeners: InheritedListeners,
+    /// `None`: it takes nobody's place.
+    pub(crate) predecessor: Option<Predecessor>,
 }
 
 /// A running gateway. Dropping it does not stop it; [`drain`](Self::drain) does.
@@ -69,7 +92,11 @@ pub struct Gateway {
     log: LogWriter,
     snapshots: SharedSnapshot,
     engine: Arc<engine::EngineThreads>,
+    memory: Arc<dyn engine::Store>,
     store: Option<Arc<SharedStore>>,
+    giving: Giving,
+    predecessor: Option<Predecessor>,
+    pulse: Option<Pulse>,
 }
 
 /// Starts a gateway on a configuration read from a file, which is watched from then on.
@@ -77,10 +104,15 @@ pub struct Gateway {
 /// # Errors
 /// Keys or certificates are wrong, an address is taken, or the system refuses threads.
 pub fn start(config: Config) -> Result<Gateway, StartError> {
-    start_with(config, KeySource::File, None)
+    start_with(config, KeySource::File, None, StartOrigin::default())
 }
 
-pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogReload>) -> Result<Gateway, StartError> {
+pub(crate) fn start_with(
+    config: Config,
+    keys: KeySource,
+    logging: Option<LogReload>,
+    StartOrigin { listeners, predecessor }: StartOrigin,
+) -> Result<Gateway, StartError> {
     let metrics = Arc::new(Metrics::new()?);
     let is_from_file = matches!(keys, KeySource::File);
     let watched = is_from_file.then(|| reload::Files::of(&config));
@@ -95,19 +127,15 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
     let snapshot = Snapshot::bind(policy, &state);
     let server = snapshot.config.server.clone();
     let workers = server.workers.get();
-    let cleartext = server.listen.map(|address| bind(address, workers)).transpose()?;
-    let tls = server.tls.as_ref().map(|tls| bind(tls.listen, workers)).transpose()?;
-    let ext_auth = server.ext_auth.map(|ext_auth| bind(ext_auth.listen, workers)).transpose()?;
-    let admin_socket = bind(snapshot.config.admin.listen, 1)?;
+    let bound = Listeners::bind(&snapshot.config, listeners)?;
+    let addresses = bound.addresses();
+    // Everything that can be wrong with files is right; what lies in the folder is still the old process's.
+    predecessor.as_ref().map_or(Ok(()), Predecessor::wait_for_release).map_err(StartError::TakeOver)?;
 
     let ledger = maintenance::restore(&snapshot, &state)?;
     let usage = UsageMaintenance::begin(&snapshot.config, &state, &metrics);
-    let memory: Arc<dyn engine::Store> = match &state.store {
-        Some(store) => Arc::new(engine::InStore::new(store)),
-        None if is_from_file => kept(&snapshot, &metrics)?,
-        None => Arc::new(engine::InProcess::default()),
-    };
-    let engine = Arc::new(engine::EngineThreads::new(&metrics, memory));
+    let ChatsMemory { memory, on_disk } = ChatsMemory::of(&snapshot, &state, &metrics, is_from_file)?;
+    let engine = Arc::new(engine::EngineThreads::new(&metrics, Arc::clone(&memory)));
     if snapshot.has_engine() {
         engine.start(|| snapshot.config.engine_threads())?;
     }
@@ -116,17 +144,18 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
     let (phase, phase_seen) = watch::channel(Phase::Running);
     let log = LogWriter::start()?;
     let (worker_alive, workers_done) = mpsc::channel(1);
-    let [(http, mut cleartext), (https, mut tls), (ext_auth_address, mut ext_auth)] = [cleartext, tls, ext_auth]
-        .map(|bound| bound.map_or_else(Default::default, |bound| (Some(bound.address), bound.sockets)));
-    let admin = admin_socket.address;
+    let Listeners { http, https, ext_auth, admin, held } = bound;
+    let share = |bound: Option<server::Bound>| bound.map_or(Ok(Vec::new()), |bound| bound.among(workers));
+    let (mut cleartext, mut tls, mut ext_auth) = (share(http)?, share(https)?, share(ext_auth)?);
+    let (pulse, mut beats) = pulse(workers);
     metrics.connections.limit.set(i64::try_from(server.max_connections).unwrap_or(i64::MAX));
     let admission = Admission::new(server.max_connections, workers, metrics.connections.waiting.clone());
     let mut threads = Vec::with_capacity(workers);
     for number in 0..workers {
         let worker = Worker {
-            cleartext: cleartext.pop(),
-            tls: tls.pop(),
-            ext_auth: ext_auth.pop(),
+            cleartext: cleartext.pop().unwrap_or_default(),
+            tls: tls.pop().unwrap_or_default(),
+            ext_auth: ext_auth.pop().unwrap_or_default(),
             snapshots: Arc::clone(&snapshots),
             metrics: Arc::clone(&metrics),
             chats: Arc::clone(&state.chats),
@@ -135,6 +164,7 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
             admission: Arc::clone(&admission),
             number,
             phase: phase_seen.clone(),
+            pulse: beats.next(),
         };
         let alive = worker_alive.clone();
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
@@ -144,11 +174,12 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
         })?);
     }
     let (reload, reload_wanted) = mpsc::channel(1);
+    let (counts, commands) = mpsc::channel(COMMANDS);
     let reloader = watched
         .map(|files| Reloader::new(files, Arc::clone(&snapshots), Arc::clone(&state), Arc::clone(&metrics), logging));
     let store = state.store.clone();
     let control = Control {
-        admin: admin_socket.sockets,
+        admin: admin.among(1)?.into_iter().flatten().collect(),
         admission,
         metrics,
         snapshots: Arc::clone(&snapshots),
@@ -156,15 +187,14 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
         ledger,
         usage,
         phase: phase_seen,
+        beat: beats.next(),
     };
-    let control = std::thread::Builder::new().name("control".into()).spawn({
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        move || run_to_end(runtime, control.run(reloader, reload_wanted))
-    })?;
+    let control = control.start(reloader, reload_wanted, commands)?;
+    let ([http, https, ext_auth], admin) = addresses;
     Ok(Gateway {
         http,
         https,
-        ext_auth: ext_auth_address,
+        ext_auth,
         admin,
         phase,
         reload,
@@ -174,103 +204,139 @@ pub(crate) fn start_with(config: Config, keys: KeySource, logging: Option<LogRel
         log,
         snapshots,
         engine,
+        memory,
         store,
+        giving: Giving::new(held, StateOwners { counts, chats: on_disk }),
+        predecessor,
+        pulse,
     })
 }
 
-/// What chats of the built-in engine remember. The folder is held from the start if a chat may need it, so that
-/// whatever is wrong with it is found then.
-fn kept(policy: &Policy, metrics: &Arc<Metrics>) -> Result<Arc<dyn engine::Store>, Problems> {
-    let memory = engine::OnDisk::new(policy.config.state_dir.clone(), metrics);
-    if policy.remembers() {
-        memory.open().map_err(|error| policy.memory_problem(&error))?;
-    }
-    Ok(Arc::new(memory))
+/// For the control thread to obey; more wait.
+const COMMANDS: usize = 16;
+/// A thread that must not stand still beats so often within the time that systemd waits.
+const BEATS: u32 = 6;
+
+/// If systemd watches: who looks whether threads still work, and a part for each worker, then for the control thread.
+fn pulse(workers: usize) -> (Option<Pulse>, impl Iterator<Item = Beat>) {
+    let names = (0..workers).map(|number| format!("worker-{number}")).chain(["control".to_owned()]);
+    let (pulse, beats) = notify::watchdog().map(|time| Pulse::new(names.collect(), time / BEATS)).unzip();
+    (pulse, beats.unwrap_or_default().into_iter())
 }
 
-/// Without waiting for what is read on threads of its own: a disk that does not answer must not keep the process.
-fn run_to_end<T>(runtime: tokio::runtime::Runtime, work: impl Future<Output = T>) -> T {
-    let done = runtime.block_on(work);
-    runtime.shutdown_background();
-    done
+/// What chats of the built-in engine remember.
+struct ChatsMemory {
+    memory: Arc<dyn engine::Store>,
+    /// The same, if it lies in the folder.
+    on_disk: Option<Arc<engine::OnDisk>>,
+}
+
+impl ChatsMemory {
+    /// The folder is held from the start if a chat may need it, so that whatever is wrong with it is found then.
+    fn of(policy: &Policy, state: &SharedState, metrics: &Arc<Metrics>, is_from_file: bool) -> Result<Self, Problems> {
+        if let Some(store) = &state.store {
+            return Ok(Self { memory: Arc::new(engine::InStore::new(store)), on_disk: None });
+        }
+        if !is_from_file {
+            return Ok(Self { memory: Arc::new(engine::InProcess::default()), on_disk: None });
+        }
+        let on_disk = Arc::new(engine::OnDisk::new(policy.config.state_dir.clone(), metrics));
+        if policy.remembers() {
+            on_disk.open().map_err(|error| policy.memory_problem(&error))?;
+        }
+        Ok(Self { memory: Arc::clone(&on_disk) as Arc<dyn engine::Store>, on_disk: Some(on_disk) })
+    }
+}
+
+/// The sockets of all listeners, and the same once more for a successor.
+struct Listeners {
+    http: Option<server::Bound>,
+    https: Option<server::Bound>,
+    ext_auth: Option<server::Bound>,
+    admin: server::Bound,
+    held: Vec<HeldListener>,
+}
+
+impl Listeners {
+    fn bind(config: &Config, mut inherited: InheritedListeners) -> Result<Self, StartError> {
+        let (server, workers) = (&config.server, config.server.workers.get());
+        let mut held = Vec::new();
+        let mut take = |name, address, count| {
+            let (bound, copies) = inherited.bind(name, address, count, bind)?;
+            held.push(copies);
+            Ok::<_, StartError>(bound)
+        };
+        let http = server.listen.map(|address| take("http", address, workers)).transpose()?;
+        let https = server.tls.as_ref().map(|tls| take("https", tls.listen, workers)).transpose()?;
+        let ext_auth = server.ext_auth.map(|ext_auth| take("ext_auth", ext_auth.listen, workers)).transpose()?;
+        let admin = take("admin", config.admin.listen, 1)?;
+        inherited.finish()?;
+        Ok(Self { http, https, ext_auth, admin, held })
+    }
+
+    /// In the order of the fields.
+    fn addresses(&self) -> ([Option<SocketAddr>; 3], SocketAddr) {
+        let bound = [&self.http, &self.https, &self.ext_auth];
+        (bound.map(|bound| bound.as_ref().map(|bound| bound.address)), self.admin.address)
+    }
 }
 
 fn bind(address: SocketAddr, count: usize) -> Result<server::Bound, StartError> {
     server::bind(address, count).map_err(|source| StartError::Listen { address, source })
 }
 
-/// Everything that is not on the request path, on one thread of its own.
-struct Control {
-    admin: Vec<std::net::TcpListener>,
-    admission: Arc<Admission>,
-    metrics: Arc<Metrics>,
-    snapshots: SharedSnapshot,
-    state: Arc<SharedState>,
-    ledger: Option<Ledger>,
-    usage: UsageMaintenance,
-    phase: watch::Receiver<Phase>,
-}
-
-impl Control {
-    async fn run(self, reloader: Option<Reloader>, wanted: mpsc::Receiver<reload::Now>) {
-        for socket in self.admin {
-            tokio::spawn(admin::serve(
-                socket,
-                Arc::clone(&self.metrics),
-                Arc::clone(&self.admission),
-                self.phase.clone(),
-                self.state.store.as_ref().map(|store| Arc::clone(store.health())),
-            ));
-        }
-        if let Some(reloader) = reloader {
-            tokio::spawn(reload::watch(reloader, wanted));
-        }
-        // The provider gathers entropy for some 30 ms when it is first asked for randomness: neither while a client waits,
-        // nor while the workers start.
-        tokio::spawn(async {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            aws_lc_rs::rand::fill(&mut [0])
-        });
-        let mut phase = self.phase;
-        let endpoints = Arc::clone(&self.state.endpoints);
-        let mut maintenance = Maintenance::new(self.snapshots, self.state, self.metrics, self.ledger, self.usage);
-        let mut tick = tokio::time::interval(Duration::from_secs(1));
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        // Metrics and health are served until the last worker has ended and the gateway is dropped.
-        let until_dropped = async {
-            loop {
-                tokio::select! {
-                    changed = phase.changed() => if changed.is_err() { break },
-                    _ = tick.tick() => maintenance.run().await,
-                }
-            }
-        };
-        tokio::select! {
-            () = until_dropped => {}
-            () = checks::run(&endpoints) => {}
-        }
-        maintenance.finish().await;
-    }
-}
-
 impl Gateway {
     /// Reads all files again, as SIGHUP does, and waits until that is done. `false`: the old set stays in force.
     pub async fn reload(&self) -> bool {
-        let (done, outcome) = tokio::sync::oneshot::channel();
+        let (done, outcome) = oneshot::channel();
         self.reload.send(reload::Now(Some(done))).await.is_ok() && outcome.await.unwrap_or(false)
     }
 
-    /// The same without waiting: whoever heeds signals must go on heeding them.
-    pub fn reload_soon(&self) {
-        // Full: one is due already.
-        let _ = self.reload.try_send(reload::Now(None));
+    /// The same without waiting: whoever heeds signals must go on heeding them. `None`: one is due already.
+    pub(crate) fn reload_soon(&self) -> Option<oneshot::Receiver<bool>> {
+        let (done, outcome) = oneshot::channel();
+        self.reload.try_send(reload::Now(Some(done))).ok().map(|()| outcome)
+    }
+
+    /// Who looks whether threads still work, if systemd wants to know. To be called once.
+    pub(crate) fn take_pulse(&mut self) -> Option<Pulse> {
+        self.pulse.take()
+    }
+
+    /// If this process takes another's place: waits until that accepts nothing more, and hears what it has to tell.
+    ///
+    /// # Errors
+    /// It went on, or has gone.
+    pub(crate) fn take_over(&mut self) -> Result<(), StartError> {
+        let Some(predecessor) = self.predecessor.take() else { return Ok(()) };
+        predecessor.wait_for_go().map_err(StartError::TakeOver)?;
+        Ok(predecessor.hear(self.giving.owners.counts.clone(), Arc::clone(&self.memory))?)
+    }
+
+    /// Begins to give everything to the program as it is on disk now.
+    ///
+    /// # Errors
+    /// The system refuses a thread.
+    pub(crate) fn hand_over(&self, command: StartCommand) -> io::Result<HandOver> {
+        self.giving.begin(command)
+    }
+
+    /// After a hand-over: accepts nothing, and ends with the last request or stream, as [`drain`](Self::drain) does.
+    pub(crate) async fn leave(self) -> usize {
+        self.end(Phase::Leaving).await
     }
 
     /// Stops accepting, lets requests and streams finish for `server.shutdown_grace`, then ends the rest. Returns how
     /// many connections were cut.
-    pub async fn drain(mut self) -> usize {
+    pub async fn drain(self) -> usize {
+        self.end(Phase::Draining).await
+    }
+
+    async fn end(mut self, phase: Phase) -> usize {
         let grace = self.snapshots.load().config.server.shutdown_grace;
-        self.phase.send_replace(Phase::Draining);
+        self.phase.send_replace(phase);
+        // A queue that nobody accepts from would keep its clients waiting.
+        drop(self.giving);
         // Closed once every worker has ended.
         if tokio::time::timeout(grace, self.workers_done.recv()).await.is_err() {
             self.phase.send_replace(Phase::Ending);
@@ -299,28 +365,5 @@ impl Gateway {
     /// Completes when a worker has ended although nobody asked for it.
     pub async fn failed(&mut self) {
         self.workers_done.recv().await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
-    #[test]
-    fn the_end_waits_for_no_read_that_does_not_end() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (answer, read) = mpsc::channel::<()>();
-        let (began, reading) = mpsc::channel();
-        run_to_end(runtime, async move {
-            tokio::task::spawn_blocking(move || {
-                began.send(()).unwrap();
-                read.recv()
-            });
-            tokio::task::spawn_blocking(move || reading.recv()).await.unwrap().unwrap();
-        });
-        // Only now.
-        drop(answer);
     }
 }

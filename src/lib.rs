@@ -5,6 +5,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`cli`], [`app`] | commands; putting the parts together |
+//! | `service` | what systemd is told and gives; the channel to the process that takes this one's place |
 //! | `server` | workers, listeners, TLS, connections and their limits |
 //! | `stack` | the request path: one list of layers, one file each |
 //! | `predict` | the prediction call as types: request, events, report |
@@ -20,6 +21,7 @@
 //! | `wire` | bodies, refusals, header policy, addresses |
 //! | `client` | HTTP/1.1 as a client: connections, pool, TLS, time limits |
 //! | [`config`], `telemetry` | settings; logs and metrics |
+//! | `frames` | messages between two processes |
 //! | `percent` | percent-encoding, taken off |
 //! | `uuid` | ids as Flowise gives them out |
 //!
@@ -36,6 +38,7 @@ pub mod cli;
 mod client;
 pub mod config;
 mod engine;
+mod frames;
 #[cfg(test)]
 mod fuzzing;
 pub mod keys;
@@ -45,6 +48,7 @@ mod predict;
 mod redact;
 mod reload;
 mod server;
+mod service;
 mod snapshot;
 mod stack;
 mod state;

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::TcpListener;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,9 +40,14 @@ pub(crate) async fn serve(
         }
     };
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut changes = phase.clone();
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
+        let accepted = tokio::select! {
+            () = handed_over(&mut changes) => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
@@ -54,16 +60,31 @@ pub(crate) async fn serve(
                 let response = answer(request.method(), request.uri().path(), &metrics, ready);
                 async move { Ok::<_, Infallible>(response) }
             });
-            let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(Duration::from_secs(75))
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let mut connection = pin!(
+                http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(Duration::from_secs(75))
+                    .serve_connection(TokioIo::new(stream), service)
+            );
+            let mut changes = phase.clone();
+            let served = tokio::select! {
+                served = connection.as_mut() => served,
+                // Its next request is for the other process.
+                () = handed_over(&mut changes) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
             if let Err(error) = served {
                 tracing::debug!(%error, "admin connection ended");
             }
         });
     }
+}
+
+/// Another process has this listener, too.
+async fn handed_over(phase: &mut watch::Receiver<Phase>) {
+    let _ = phase.wait_for(|phase| *phase == Phase::Leaving).await;
 }
 
 /// Ready means: takes new connections; else what hinders. Flowise's health is no part of it, or its restart would take

@@ -5,13 +5,40 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::usage::{UsageMaintenance, WriteTime};
 use crate::config::Problems;
 use crate::policy::Policy;
+use crate::service::channel::Channel;
 use crate::snapshot::{SharedSnapshot, Snapshot};
 use crate::state::SharedState;
-use crate::state::ledger::Ledger;
+use crate::state::late::LateCounts;
+use crate::state::ledger::{Ledger, QuotaCounts};
 use crate::telemetry::metrics::Metrics;
+
+/// What others want of the counts.
+#[derive(Debug)]
+pub(super) enum CountsCommand {
+    /// Write them, and let go of the folder: another process takes them up.
+    Release(oneshot::Sender<io::Result<()>>),
+    /// It did not.
+    TakeBack,
+    /// It did, and is told from now on what comes late.
+    Follow(Arc<Channel>),
+    /// What a process counts whose place this one has taken.
+    TakeUp(LateCounts),
+}
+
+/// Whose the folder is.
+enum CountsOwner {
+    ThisProcess,
+    /// Of another process, which knows of `told`; `None`: it is not yet ready to hear more.
+    Successor {
+        told: QuotaCounts,
+        channel: Option<Arc<Channel>>,
+    },
+}
 
 /// See the module.
 pub(super) struct Maintenance {
@@ -25,6 +52,7 @@ pub(super) struct Maintenance {
     /// Once there is something to keep.
     ledger: Option<Ledger>,
     usage: UsageMaintenance,
+    owner: CountsOwner,
 }
 
 /// Takes up the counts of an earlier run. They are written again at once, which shows that they can be. `None`: no plan
@@ -51,22 +79,97 @@ impl Maintenance {
         usage: UsageMaintenance,
     ) -> Self {
         let generation = snapshots.load().generation;
-        Self { snapshots, state, metrics, generation, failing: false, ledger, usage }
+        Self { snapshots, state, metrics, generation, failing: false, ledger, usage, owner: CountsOwner::ThisProcess }
     }
 
     /// To be called about once a second.
     pub(super) async fn run(&mut self) {
         self.state.limits.sweep();
-        let snapshot = self.snapshots.load_full();
-        self.keep_quotas(&snapshot).await;
-        self.usage.run(&snapshot.config, WriteTime::WhenDue).await;
+        self.keep(WriteTime::WhenDue).await;
     }
 
     /// To be called when the last request is over.
     pub(super) async fn finish(mut self) {
+        self.keep(WriteTime::Now).await;
+    }
+
+    pub(super) async fn obey(&mut self, command: CountsCommand) {
+        match command {
+            CountsCommand::Release(done) => {
+                let _ = done.send(self.release().await);
+            }
+            CountsCommand::TakeBack => {
+                // Written at once: the other process may have written what it found.
+                self.owner = CountsOwner::ThisProcess;
+                self.generation = self.generation.wrapping_sub(1);
+            }
+            CountsCommand::Follow(successor) => {
+                if let CountsOwner::Successor { channel, .. } = &mut self.owner {
+                    *channel = Some(successor);
+                }
+            }
+            CountsCommand::TakeUp(LateCounts { quotas, usage }) => {
+                self.state.limits.add(quotas);
+                self.usage.take_up(usage);
+            }
+        }
+    }
+
+    async fn keep(&mut self, time: WriteTime) {
         let snapshot = self.snapshots.load_full();
-        self.keep_quotas(&snapshot).await;
+        match &self.owner {
+            CountsOwner::ThisProcess => {
+                self.keep_quotas(&snapshot).await;
+                self.usage.run(&snapshot.config, time).await;
+            }
+            CountsOwner::Successor { channel: None, .. } => {}
+            CountsOwner::Successor { channel: Some(channel), .. } => {
+                let channel = Arc::clone(channel);
+                self.tell(channel).await;
+            }
+        }
+    }
+
+    /// All that is counted is on disk, and the folder is nobody's.
+    async fn release(&mut self) -> io::Result<()> {
+        let snapshot = self.snapshots.load_full();
+        let told = self.state.limits.counts();
+        let ledger = self.ledger.take();
+        let told = if snapshot.has_quotas() {
+            let folder = snapshot.config.state_dir.clone();
+            let written = tokio::task::spawn_blocking(move || {
+                let ledger = ledger.filter(|ledger| ledger.is_of(&folder)).map_or_else(|| Ledger::open(&folder), Ok)?;
+                ledger.write(&told)?;
+                Ok::<_, io::Error>(told)
+            });
+            written.await.map_err(io::Error::other)??
+        } else {
+            told
+        };
         self.usage.run(&snapshot.config, WriteTime::Now).await;
+        self.usage.let_go();
+        self.owner = CountsOwner::Successor { told, channel: None };
+        Ok(())
+    }
+
+    /// What was counted since the last time, to the process that has the folder.
+    async fn tell(&mut self, channel: Arc<Channel>) {
+        let mut late = LateCounts { usage: self.usage.drained(), ..LateCounts::default() };
+        // What is in a store that replicas share is not to be told twice.
+        if let CountsOwner::Successor { told, .. } = &mut self.owner
+            && self.state.store.is_none()
+        {
+            let counts = self.state.limits.counts();
+            late.quotas = counts.since(told);
+            *told = counts;
+        }
+        if late.is_empty() {
+            return;
+        }
+        let sent = tokio::task::spawn_blocking(move || channel.send(&late)).await;
+        if let Err(error) = sent.map_err(io::Error::other).and_then(|sent| sent) {
+            tracing::error!(%error, "the process that has taken over does not hear what is counted here");
+        }
     }
 
     async fn keep_quotas(&mut self, snapshot: &Arc<Snapshot>) {

@@ -72,6 +72,24 @@ impl UsageMaintenance {
         }
     }
 
+    /// The folder is another process's from now on.
+    pub(super) fn let_go(&mut self) {
+        self.file = None;
+    }
+
+    /// What was used since the last time, for whoever keeps it.
+    pub(super) fn drained(&mut self) -> UsageBook {
+        let day = UsageDay::of(Timestamp::now());
+        self.state.usage.drain(&day, |key, chatflow, used| self.unwritten.add(&day, key, chatflow, used));
+        std::mem::take(&mut self.unwritten)
+    }
+
+    /// Adds what another process has counted.
+    pub(super) fn take_up(&mut self, used: UsageBook) {
+        self.state.usage.restore(&used, &UsageDay::of(Timestamp::now()));
+        self.unwritten.merge(used);
+    }
+
     /// Adds what was used since the last time to what is kept.
     pub(super) async fn run(&mut self, config: &Config, time: WriteTime) {
         let day = UsageDay::of(Timestamp::now());

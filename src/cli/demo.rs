@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::print::{print, tell};
 use super::serve::{cannot_start, until_signalled};
-use crate::app::{self, KeySource, StartError};
+use crate::app::{self, KeySource, StartError, StartOrigin};
 use crate::config::{
     Access, Admin, AuthFailures, BodyMode, Chatflow, Config, Cors, Events, Log, LogFormat, LogLevel, Origins, Plan,
     Rate, ResponseShape, Secret, SecretFile, Server, Upstream, UpstreamKind,
@@ -38,7 +38,7 @@ impl Demo {
         let start = |port| {
             let config = config(port);
             let keys = KeyStore::from_iter([Key::new("demo", secret::digest(secret.expose()))]);
-            app::start_with(config, KeySource::Fixed(keys), None)
+            app::start_with(config, KeySource::Fixed(keys), None, StartOrigin::default())
         };
         let started = match self.port {
             Some(port) => start(port),
@@ -53,7 +53,7 @@ impl Demo {
         };
         // After the addresses are known, so that the log does not come first.
         let _ = LogReload::install(LOG);
-        until_signalled(gateway, |gateway| {
+        until_signalled(gateway, None, |gateway| {
             if let Some(address) = gateway.http {
                 // Nobody need read it for the demo to go on.
                 let _ = print(format_args!("{}\n", greeting(address, gateway.admin, &secret)));

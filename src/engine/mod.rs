@@ -29,7 +29,7 @@ pub(crate) use documents::stores::{DocumentStores, is_whole_export};
 pub(crate) use flow::CompiledFlow;
 pub(crate) use flow::flows::{Flows, WantedFlow, listed, stores_in, watched};
 pub(crate) use flow::inspect::{Inspected, Inspection, inspect};
-pub(crate) use memory::{InProcess, InStore, OnDisk};
+pub(crate) use memory::{InProcess, InStore, OnDisk, serve_predecessor};
 pub(crate) use threads::EngineThreads;
 pub(crate) use threads::delegate::{Answer, PredictionContext, answer};
 pub(crate) use threads::error::EngineError;

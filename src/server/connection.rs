@@ -102,6 +102,7 @@ impl<S: Stack> Acceptor<S> {
             counts_pieces: false,
             liveness: Rc::clone(&liveness),
             rest: Some(rest.clone()),
+            signal: Rc::clone(&self.signal),
         };
         let mut connection = http1::Builder::new()
             // `liveness` keeps time for the head and between requests.
@@ -118,7 +119,7 @@ impl<S: Stack> Acceptor<S> {
             &mut listener,
             peer,
             (&self.metrics, &self.admission),
-            http1::Connection::graceful_shutdown,
+            Farewell { waits_for_an_answer: true, say: http1::Connection::graceful_shutdown },
         )
         .await;
         if end == ConnectionEnd::Malformed || (end == ConnectionEnd::Whole && rest.is_left()) {
@@ -142,6 +143,7 @@ impl<S: Stack> Acceptor<S> {
             counts_pieces: true,
             liveness: Rc::clone(&liveness),
             rest: None,
+            signal: Rc::clone(&self.signal),
         };
         let connection = http2::Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
@@ -160,7 +162,7 @@ impl<S: Stack> Acceptor<S> {
             &mut self.signal.listen(&liveness),
             peer,
             (&self.metrics, &self.admission),
-            http2::Connection::graceful_shutdown,
+            Farewell { waits_for_an_answer: false, say: http2::Connection::graceful_shutdown },
         )
         .await;
     }
@@ -177,6 +179,13 @@ enum ConnectionEnd {
     Cut,
 }
 
+/// How a client hears that its connection takes no more requests.
+struct Farewell<F> {
+    /// Only an answer can say so: a connection that is closed without one may lose the request that is on its way.
+    waits_for_an_answer: bool,
+    say: F,
+}
+
 /// Polls a connection until it ends or is no longer worth its place; tells it when the gateway drains.
 async fn drive<C>(
     mut connection: Pin<&mut C>,
@@ -184,18 +193,28 @@ async fn drive<C>(
     listener: &mut Listener,
     peer: SocketAddr,
     (metrics, admission): (&Metrics, &Arc<Admission>),
-    mut graceful_shutdown: impl FnMut(Pin<&mut C>),
+    Farewell { waits_for_an_answer, say: mut graceful_shutdown }: Farewell<impl FnMut(Pin<&mut C>)>,
 ) -> ConnectionEnd
 where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
-    let mut is_closing = false;
+    let (mut is_closing, mut has_successor) = (false, false);
     let mut leaving = None;
     poll_fn(|cx| {
-        if listener.phase(cx) > Phase::Running && !is_closing {
-            is_closing = true;
-            graceful_shutdown(connection.as_mut());
+        match listener.phase(cx) {
+            Phase::Running => {}
+            Phase::Leaving if waits_for_an_answer => {
+                if !std::mem::replace(&mut has_successor, true) {
+                    liveness.leave();
+                    timer.as_mut().reset(tokio::time::Instant::now());
+                }
+            }
+            _ if is_closing => {}
+            _ => {
+                is_closing = true;
+                graceful_shutdown(connection.as_mut());
+            }
         }
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
             let Err(error) = ended else { return Poll::Ready(ConnectionEnd::Whole) };

@@ -7,12 +7,14 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
 use super::liveness::Liveness;
+use super::signal::{Phase, Signal};
 use crate::stack::{Arrival, Door, MeasuredBody, Stack};
 use crate::wire::body::BodyError;
 use crate::wire::client_body::{ClientBody, UnreadRest};
@@ -30,6 +32,8 @@ pub(super) struct Exchanges<S> {
     pub(super) liveness: Rc<Liveness>,
     /// Of HTTP/1.1.
     pub(super) rest: Option<UnreadRest>,
+    /// Says whether another process has taken over; then an answer of HTTP/1.1 is the last on its connection.
+    pub(super) signal: Rc<Signal>,
 }
 
 impl<S: Stack> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
@@ -47,7 +51,8 @@ impl<S: Stack> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
             tls: self.tls,
             door: self.door,
         });
-        Exchange { inner, active: Some(over), counts_pieces: self.counts_pieces }
+        let leaves = self.rest.is_some().then(|| Rc::clone(&self.signal));
+        Exchange { inner, active: Some(over), counts_pieces: self.counts_pieces, leaves }
     }
 }
 
@@ -73,6 +78,7 @@ pin_project! {
         inner: F,
         active: Option<Active>,
         counts_pieces: bool,
+        leaves: Option<Rc<Signal>>,
     }
 }
 
@@ -84,7 +90,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(response) = ready!(this.inner.poll(cx));
+        let Ok(mut response) = ready!(this.inner.poll(cx));
+        if this.leaves.as_ref().is_some_and(|signal| signal.phase() == Phase::Leaving) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let active = this.active.take();
         let counts_pieces = *this.counts_pieces;
         Poll::Ready(Ok(response.map(|inner| Exchanged { inner, active, counts_pieces, handed_over: false })))

@@ -8,6 +8,9 @@ use std::cell::Cell;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
+/// For an idle connection to be used once more when another process has taken over: its client may be about to send.
+const LEAVING: Duration = Duration::from_secs(5);
+
 /// The limits of a connection, from the configuration it was accepted under.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -20,6 +23,8 @@ pub(super) struct Limits {
 #[derive(Debug)]
 pub(super) struct Liveness {
     limits: Limits,
+    /// Another process has taken over.
+    is_leaving: Cell<bool>,
     /// Requests whose answer is not yet handed over whole.
     active: Cell<u32>,
     /// Since when no request has been active; noted when somebody looks, so that a busy connection reads no clock.
@@ -50,6 +55,7 @@ impl Liveness {
         let now = Instant::now();
         Self {
             limits,
+            is_leaving: Cell::new(false),
             active: Cell::new(0),
             quiet_since: Cell::new(Some(now)),
             turn: Cell::new(None),
@@ -104,6 +110,12 @@ impl Liveness {
         self.turn.get().filter(|_| is_idle)
     }
 
+    /// Another process has taken over: whoever asks nothing more is let go soon. To be called once.
+    pub(super) fn leave(&self) {
+        self.is_leaving.set(true);
+        self.quiet_since.set(None);
+    }
+
     /// No request is active.
     pub(super) fn is_quiet(&self) -> bool {
         self.active.get() == 0
@@ -123,7 +135,8 @@ impl Liveness {
 
     /// What is wrong now, or when to look again.
     pub(super) fn judge(&self, now: Instant) -> Result<Instant, CutReason> {
-        let mut again = now + self.limits.idle.min(self.limits.send).min(self.limits.header);
+        let idle = if self.is_leaving.get() { self.limits.idle.min(LEAVING) } else { self.limits.idle };
+        let mut again = now + idle.min(self.limits.send).min(self.limits.header);
         let mut check = |since: Option<Instant>, limit: Duration, verdict: CutReason| match since {
             Some(since) if since + limit <= now => Err(verdict),
             Some(since) => {
@@ -139,7 +152,7 @@ impl Liveness {
             check(self.head_since.get(), self.limits.header, CutReason::SlowHead)?;
             let quiet_since = self.quiet_since.get().unwrap_or(now);
             self.quiet_since.set(Some(quiet_since));
-            check(Some(quiet_since), self.limits.idle, CutReason::Idle)?;
+            check(Some(quiet_since), idle, CutReason::Idle)?;
         }
         Ok(again)
     }
@@ -183,6 +196,19 @@ mod tests {
         liveness.received();
         liveness.waits();
         assert_eq!(liveness.judge(start + Duration::from_secs(11)), Err(CutReason::SlowHead));
+    }
+
+    #[test]
+    fn a_connection_that_another_process_does_not_have_may_be_used_once_more() {
+        let (liveness, start) = liveness();
+        liveness.request_began();
+        liveness.request_ended();
+        let later = start + Duration::from_secs(70);
+        assert!(liveness.judge(later).is_ok());
+        liveness.leave();
+        assert!(liveness.judge(later).is_ok(), "from then on");
+        assert!(liveness.judge(later + Duration::from_secs(4)).is_ok());
+        assert_eq!(liveness.judge(later + Duration::from_secs(5)), Err(CutReason::Idle));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod linger;
 mod listener;
 mod liveness;
 mod malformed;
+mod pulse;
 mod signal;
 mod trailers;
 mod unserved;
@@ -14,5 +15,6 @@ mod worker;
 
 pub(crate) use admission::Admission;
 pub(crate) use listener::{Bound, bind};
+pub(crate) use pulse::{Beat, Pulse};
 pub(crate) use signal::Phase;
 pub(crate) use worker::Worker;

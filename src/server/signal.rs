@@ -12,6 +12,8 @@ use super::liveness::Liveness;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Running,
+    /// Another process takes new connections; those that are here have their next answer here, and end with it.
+    Leaving,
     /// No new connections; requests and streams may finish.
     Draining,
     /// Running streams get their last words, then everything is dropped.
@@ -29,6 +31,10 @@ pub(super) struct Signal {
 impl Signal {
     pub(super) fn new() -> Rc<Self> {
         Rc::new(Self { phase: Cell::new(Phase::Running), connections: RefCell::default(), next: Cell::new(0) })
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase.get()
     }
 
     pub(super) fn set(&self, phase: Phase) {

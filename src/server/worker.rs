@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admission::{Admission, Share};
 use super::connection::Acceptor;
+use super::pulse::Beat;
 use super::signal::{Phase, Signal};
 use super::unserved::Unserved;
 use crate::engine;
@@ -37,9 +39,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A worker that has not begun; moved to its thread.
 pub(crate) struct Worker {
-    pub(crate) cleartext: Option<TcpListener>,
-    pub(crate) tls: Option<TcpListener>,
-    pub(crate) ext_auth: Option<TcpListener>,
+    pub(crate) cleartext: Vec<TcpListener>,
+    pub(crate) tls: Vec<TcpListener>,
+    pub(crate) ext_auth: Vec<TcpListener>,
     pub(crate) snapshots: snapshot::SharedSnapshot,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) chats: Arc<Chats>,
@@ -50,6 +52,8 @@ pub(crate) struct Worker {
     /// Of all workers, counted from 0.
     pub(crate) number: usize,
     pub(crate) phase: watch::Receiver<Phase>,
+    /// For whoever looks whether this worker still works; `None`: nobody does.
+    pub(crate) pulse: Option<Beat>,
 }
 
 impl Worker {
@@ -77,16 +81,22 @@ impl Worker {
             admission: Arc::clone(&self.admission),
         };
         let asked = tokio::task::spawn_local(make_room(Arc::clone(&self.admission), self.number, Rc::clone(&signal)));
+        if let Some(beat) = self.pulse {
+            tokio::task::spawn_local(beat.run());
+        }
         let mut phase = self.phase.clone();
         let mut accepting = JoinSet::new();
         let connections = Connections::default();
+        let enough = CancellationToken::new();
         let listeners = [
             (self.cleartext, false, Door::Public),
             (self.tls, true, Door::Public),
             (self.ext_auth, false, Door::ExtAuth),
         ];
-        for (listener, tls, door) in listeners {
-            let Some(listener) = listener else { continue };
+        let each = listeners
+            .into_iter()
+            .flat_map(|(sockets, tls, door)| sockets.into_iter().map(move |socket| (socket, tls, door)));
+        for (listener, tls, door) in each {
             let listening = Listening {
                 listener: tokio::net::TcpListener::from_std(listener)?,
                 tls,
@@ -94,18 +104,26 @@ impl Worker {
                 snapshots: Arc::clone(&self.snapshots),
                 connections: connections.clone(),
             };
-            accepting.spawn_local(listening.accept());
+            accepting.spawn_local(listening.accept(enough.clone()));
         }
         drop(acceptor);
 
         // A closed channel is the end of the gateway.
-        let _ = phase.wait_for(|phase| *phase >= Phase::Draining).await;
-        accepting.shutdown().await;
-        signal.set(Phase::Draining);
+        let _ = phase.wait_for(|phase| *phase >= Phase::Leaving).await;
+        enough.cancel();
+        let is_handed_over = *phase.borrow() == Phase::Leaving;
+        signal.set(if is_handed_over { Phase::Leaving } else { Phase::Draining });
+        let ended = async {
+            // Whoever has been accepted is served.
+            while accepting.join_next().await.is_some() {}
+            connections.all_ended().await;
+        };
         tokio::select! {
-            () = connections.all_ended() => {}
+            () = ended => {}
             _ = phase.wait_for(|phase| *phase >= Phase::Ending) => {}
         }
+        accepting.shutdown().await;
+        signal.set(Phase::Draining);
         let cut_off = connections.open();
         cut.cancel();
         let _ = tokio::time::timeout(LAST_WORDS, connections.all_ended()).await;
@@ -155,9 +173,16 @@ struct Listening<S> {
 }
 
 impl<S: Stack> Listening<S> {
-    async fn accept(self) {
+    /// Until `enough`; whoever has been accepted by then is served nevertheless.
+    async fn accept(self, enough: CancellationToken) {
+        let mut enough = pin!(enough.cancelled());
         loop {
-            match self.listener.accept().await {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut enough => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
                 Ok((stream, peer)) => {
                     let share = match self.share(peer) {
                         Ok(share) => share,

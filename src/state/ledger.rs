@@ -22,7 +22,7 @@ const WHAT: &str = "the counts of quotas";
 #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QuotaCounts {
-    pub(crate) keys: BTreeMap<String, QuotaCount>,
+    pub(crate) keys: CountsByName,
     pub(crate) visitors: VisitorCounts,
     /// Left out where there are none, as before there was such a limit.
     #[serde(default, skip_serializing_if = "CallerCounts::is_empty")]
@@ -33,12 +33,46 @@ pub(crate) struct QuotaCounts {
 #[derive(Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CallerCounts {
-    pub(crate) keys: BTreeMap<String, QuotaCount>,
+    pub(crate) keys: CountsByName,
     pub(crate) visitors: VisitorCounts,
 }
 
+impl QuotaCounts {
+    /// What has been counted since it was `before`.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            keys: each_since(&self.keys, &before.keys),
+            visitors: visitors_since(&self.visitors, &before.visitors),
+            tokens: CallerCounts {
+                keys: each_since(&self.tokens.keys, &before.tokens.keys),
+                visitors: visitors_since(&self.tokens.visitors, &before.tokens.visitors),
+            },
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn each_since(now: &CountsByName, before: &CountsByName) -> CountsByName {
+    now.iter().filter_map(|(name, count)| Some((name.clone(), count.since(before.get(name).copied())?))).collect()
+}
+
+fn visitors_since(now: &VisitorCounts, before: &VisitorCounts) -> VisitorCounts {
+    let none = CountsByName::new();
+    let of_plan = |(plan, now): (&String, &CountsByName)| {
+        let since = each_since(now, before.get(plan).unwrap_or(&none));
+        (!since.is_empty()).then(|| (plan.clone(), since))
+    };
+    now.iter().filter_map(of_plan).collect()
+}
+
+/// By key, or by visitor.
+type CountsByName = BTreeMap<String, QuotaCount>;
+
 /// By plan and visitor.
-type VisitorCounts = BTreeMap<String, BTreeMap<String, QuotaCount>>;
+type VisitorCounts = BTreeMap<String, CountsByName>;
 
 impl CallerCounts {
     fn is_empty(&self) -> bool {

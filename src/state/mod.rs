@@ -9,6 +9,7 @@
 //! | [`folder`], [`ledger`] | `state_dir`, and the counts of quotas in it |
 //! | [`usage`] | what keys have used, by chatflow, day and month |
 //! | [`valkey`] | the store that replicas share, if there is one |
+//! | [`late`] | what one process counted after another took its counts over |
 //! | [`later`] | answers that a store gives at once, or once it has them |
 //!
 //! A policy is bound to it before it comes into force: what its requests need is put into tables that are indexed as the
@@ -17,6 +18,7 @@
 pub(crate) mod chats;
 pub(crate) mod endpoints;
 pub(crate) mod folder;
+pub(crate) mod late;
 pub(crate) mod later;
 pub(crate) mod ledger;
 pub(crate) mod limits;

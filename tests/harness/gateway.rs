@@ -59,17 +59,24 @@ impl Gateway {
 
     /// `prepare` may put further files beside the configuration (its folder is the argument).
     pub(crate) fn start_with(config: &str, keys: &str, prepare: impl FnOnce(&Path)) -> Self {
+        Self::start_command(config, keys, prepare, |command| command)
+    }
+
+    /// `arrange` may start it in another way, or add to its environment.
+    pub(crate) fn start_command(
+        config: &str,
+        keys: &str,
+        prepare: impl FnOnce(&Path),
+        arrange: impl FnOnce(Command) -> Command,
+    ) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(dir.path().join("flowgate.yaml"), config).expect("config written");
         std::fs::write(dir.path().join("keys.yaml"), keys).expect("keys written");
         prepare(dir.path());
-        let mut child = Command::new(BINARY)
-            .args(["serve", "--config"])
-            .arg(dir.path().join("flowgate.yaml"))
-            .stdout(Stdio::piped())
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("flowgate starts");
+        let mut command = Command::new(BINARY);
+        command.args(["serve", "--config"]).arg(dir.path().join("flowgate.yaml"));
+        command.stdout(Stdio::piped()).stdin(Stdio::null());
+        let mut child = arrange(command).spawn().expect("flowgate starts");
         let lines = Arc::new(Mutex::new(Vec::new()));
         let stdout = BufReader::new(child.stdout.take().expect("stdout"));
         std::thread::spawn({

@@ -4,8 +4,10 @@ mod disk;
 mod in_process;
 mod in_store;
 mod on_disk;
+mod remote;
 mod write_behind;
 
 pub(crate) use self::in_process::InProcess;
 pub(crate) use self::in_store::InStore;
 pub(crate) use self::on_disk::OnDisk;
+pub(crate) use self::remote::serve_predecessor;

@@ -136,6 +136,10 @@ impl Used {
     pub(super) fn restore(&self, what: CountedUnit, counted: QuotaCount) {
         self.counter(what).restore(counted);
     }
+
+    pub(super) fn add(&self, what: CountedUnit, counted: QuotaCount) {
+        self.counter(what).add_counted(counted, Timestamp::now());
+    }
 }
 
 impl Allowance {

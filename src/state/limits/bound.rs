@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use prometheus::IntCounter;
 
-use super::allowance::{Allowance, CountedUnit};
+use super::allowance::{Allowance, CountedUnit, Used};
 use super::penalty::Penalties;
 use super::plan::{Charged, PlanLimits};
+use super::quota::QuotaCount;
 use super::shared::SharedLimits;
 use super::visitors::Visitors;
 use crate::config::{AuthFailures, Plan};
@@ -146,8 +147,16 @@ impl LimitState {
     /// Takes up what was counted before a restart; whoever is no longer known has no count.
     pub(crate) fn restore(&self, QuotaCounts { keys, visitors, tokens }: QuotaCounts) {
         let (tables, now) = (self.tables(), Timestamp::now());
-        tables.restore(CountedUnit::Requests, &CallerCounts { keys, visitors }, now);
-        tables.restore(CountedUnit::Tokens, &tokens, now);
+        tables.take_up(CountedUnit::Requests, &CallerCounts { keys, visitors }, now, &Used::restore);
+        tables.take_up(CountedUnit::Tokens, &tokens, now, &Used::restore);
+    }
+
+    /// Adds what another process has counted for the same callers.
+    pub(crate) fn add(&self, QuotaCounts { keys, visitors, tokens }: QuotaCounts) {
+        let (tables, now) = (self.tables(), Timestamp::now());
+        tables.take_up(CountedUnit::Requests, &CallerCounts { keys, visitors }, now, &Used::add);
+        tables.take_up(CountedUnit::Tokens, &tokens, now, &Used::add);
+        self.charged.note();
     }
 
     /// A panic under the lock leaves the tables of one policy or of the other.
@@ -171,17 +180,24 @@ impl BoundTables {
         counts
     }
 
-    fn restore(&self, what: CountedUnit, counts: &CallerCounts, now: Timestamp) {
+    /// `take`: sets a count, or adds to it.
+    fn take_up(
+        &self,
+        what: CountedUnit,
+        counts: &CallerCounts,
+        now: Timestamp,
+        take: &dyn Fn(&Used, CountedUnit, QuotaCount),
+    ) {
         for (id, counted) in counts.keys.iter().filter(|(_, counted)| counted.is_current(now)) {
             if let Some(allowance) = self.ids.by_id(id).and_then(|(index, _)| self.keys.get(index)) {
-                allowance.used.restore(what, *counted);
+                take(&allowance.used, what, *counted);
             }
         }
         for (plan, visitors) in &self.visitors {
             let of_plan = counts.visitors.get(&**plan).into_iter().flatten();
             for (visitor, counted) in of_plan.filter(|(_, counted)| counted.is_current(now)) {
                 if let Ok(visitor) = visitor.parse() {
-                    visitors.restore(what, visitor, *counted);
+                    visitors.take_up(visitor, |used| take(used, what, *counted));
                 }
             }
         }

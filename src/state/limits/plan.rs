@@ -34,7 +34,7 @@ pub(crate) struct PlanLimits {
 pub(super) struct Charged(AtomicBool);
 
 impl Charged {
-    fn note(&self) {
+    pub(super) fn note(&self) {
         // Read first: the flag is set but for once a second, and a store would take the line from other workers.
         if !self.0.load(Ordering::Relaxed) {
             self.0.store(true, Ordering::Relaxed);

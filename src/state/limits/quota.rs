@@ -75,6 +75,13 @@ impl QuotaCount {
         Self { period: half(word >> 32), count: half(word) }
     }
 
+    /// What has been counted since it was `before`; `None`: nothing.
+    pub(crate) fn since(self, before: Option<Self>) -> Option<Self> {
+        let known = before.filter(|before| before.period == self.period).map_or(0, |before| before.count);
+        let count = self.count.saturating_sub(known);
+        (count > 0).then_some(Self { count, ..self })
+    }
+
     /// Whether its day or month goes on.
     pub(crate) fn is_current(self, now: Timestamp) -> bool {
         Period::current(now).contains(&self.period)
@@ -115,6 +122,23 @@ impl QuotaCounter {
     pub(super) fn read(&self, now: Timestamp) -> Option<QuotaCount> {
         let counted = QuotaCount::unpack(self.0.load(Ordering::Relaxed));
         (counted.count > 0 && counted.is_current(now)).then_some(counted)
+    }
+
+    /// Adds what was counted elsewhere, unless another day or month has begun here.
+    pub(super) fn add_counted(&self, more: QuotaCount, now: Timestamp) {
+        let sum = |word| {
+            let here = QuotaCount::unpack(word);
+            match here.period == more.period {
+                true => QuotaCount { count: here.count.saturating_add(more.count), ..more },
+                false if here.count > 0 && here.is_current(now) => here,
+                false => more,
+            }
+            .pack()
+        };
+        let mut before = self.0.load(Ordering::Relaxed);
+        while let Err(now) = self.0.compare_exchange_weak(before, sum(before), Ordering::Relaxed, Ordering::Relaxed) {
+            before = now;
+        }
     }
 
     pub(super) fn restore(&self, counted: QuotaCount) {
@@ -191,6 +215,22 @@ mod tests {
         let other = QuotaCounter::default();
         other.restore(kept);
         assert_eq!(other.left(9, Period::of(QuotaPeriod::Day, at("2026-11-23T11:00:00Z"))).remaining, 8);
+    }
+
+    #[test]
+    fn what_another_process_counted_is_added_once() {
+        let now = at("2026-11-23T10:00:00Z");
+        let today = Period::of(QuotaPeriod::Day, now);
+        let [before, after] = [3, 5].map(|count| QuotaCount::new(today, count));
+        assert_eq!(after.since(Some(before)), Some(QuotaCount::new(today, 2)));
+        assert_eq!((before.since(Some(before)), before.since(None)), (None, Some(before)));
+        let yesterday = QuotaCount { period: 20_261_122, count: 9 };
+        assert_eq!(after.since(Some(yesterday)), Some(after), "another day");
+        let here = QuotaCounter::default();
+        here.add_counted(before, now);
+        here.add_counted(before, now);
+        here.add_counted(yesterday, now);
+        assert_eq!(here.read(now), Some(QuotaCount::new(today, 6)));
     }
 
     #[test]

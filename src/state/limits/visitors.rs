@@ -84,9 +84,10 @@ impl Visitors {
         });
     }
 
-    pub(super) fn restore(&self, what: CountedUnit, visitor: Visitor, counted: QuotaCount) {
+    /// Calls `take` with what a visitor has used, unless there is no room for one more.
+    pub(super) fn take_up(&self, visitor: Visitor, take: impl FnOnce(&Used)) {
         if let VisitorEntry::Own(used) = self.table.entry(visitor) {
-            used.restore(what, counted);
+            take(&used);
         }
     }
 }
@@ -194,7 +195,9 @@ mod tests {
         assert_eq!(refused(&before, 1), None);
         let after = visitors(&plan, None);
         let what = CountedUnit::Requests;
-        before.counted(what, Timestamp::now(), |visitor, counted| after.restore(what, visitor, counted));
+        before.counted(what, Timestamp::now(), |visitor, counted| {
+            after.take_up(visitor, |used| used.restore(what, counted));
+        });
         assert_eq!(refused(&after, 1), None);
         assert!(matches!(refused(&after, 1), Some(Exceeded::Quota { .. })));
         assert_eq!(refused(&after, 2), None);

@@ -50,7 +50,7 @@ const OUTSIDE_ENGINE: Table = &[
     ("documents", &["wire::json"]),
     ("provider", &["state::endpoints", "wire::json", "client"]),
     ("demo", &[]),
-    ("memory", &["state::valkey", "telemetry::metrics"]),
+    ("memory", &["state::valkey", "frames", "telemetry::metrics"]),
     // Events are written as they are told, and a run has its thread's connections.
     (
         "contract",

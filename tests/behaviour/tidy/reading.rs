@@ -1,0 +1,88 @@
+//! Where the engine reads texts.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::{files, source};
+
+/// Where the engine reads a text as something else than a text, and whose text that is. What a user, a model or an API
+/// says is read as a whole or not at all; no text that a value was filled into is read.
+const READ: &[(&str, &str)] = &[
+    ("agentflow/changes.rs", "all that a node said, where an author's path leads into it"),
+    ("agentflow/nodes/body.rs", "all of a raw body, to see whether it is JSON as it stands"),
+    ("agentflow/nodes/choices.rs", "all that a model said"),
+    ("agentflow/nodes/http.rs", "an author's address; all that an API answered"),
+    ("agentflow/nodes/speaker.rs", "all that a model said"),
+    ("agentflow/nodes/tool.rs", "an author's arguments"),
+    ("agentflow/plain.rs", "an author's pattern, in which values match themselves"),
+    ("agentflow/runtime.rs", "a state of the author's or the client's own"),
+    ("agentflow/structured.rs", "an author's schema"),
+    ("agentflow/tools.rs", "an author's description"),
+    ("agentflow/written.rs", "what the engine wrote"),
+    ("compile/export.rs", "an export"),
+    ("compile/inputs.rs", "an author's input"),
+    ("compile/inputs/places.rs", "an author's input"),
+    ("contract/prompt_values.rs", "all that a node gave, where an author's path leads into it"),
+    ("documents/stores.rs", "an export"),
+    ("flow/flows/files.rs", "an export"),
+    ("memory/disk.rs", "what the engine wrote"),
+    ("memory/in_store.rs", "what the engine wrote"),
+    ("memory/remote.rs", "what the engine wrote"),
+    ("models/gathering.rs", "a tool's arguments, all that a model said"),
+    ("models/openai/answer.rs", "all that a provider answered"),
+    ("nodes/embeddings.rs", "an author's options; all that a provider answered"),
+    ("nodes/files.rs", "an author's list of files"),
+    ("nodes/parsers/repair.rs", "an author's JSON, or all that a model said"),
+    ("nodes/parsers/structured.rs", "an author's schema, or all that a model said"),
+    ("nodes/parsers/zod.rs", "an author's schema"),
+    ("nodes/prompts/few_shot.rs", "an author's examples"),
+    ("nodes/retrieval/json.rs", "an author's document"),
+    ("nodes/tools/openapi/document.rs", "an author's document"),
+    ("nodes/tools/openapi/mod.rs", "all that an API answered"),
+    ("nodes/tools/requests/mod.rs", "an author's input"),
+    ("nodes/utilities/branch.rs", "an author's input"),
+    ("nodes/utilities/script/read.rs", "an author's code"),
+    ("provider/incoming.rs", "all that a provider answered"),
+    ("text/mustache/fields.rs", "an author's names and values"),
+    ("text/mustache/json.rs", "an author's JSON; a value that is all of its place"),
+    ("text/mustache/lenient.rs", "an author's JSON"),
+    ("text/mustache/mod.rs", "the reader of what authors wrote"),
+    ("text/tokens/mod.rs", "the engine's own patterns"),
+    ("text/variables.rs", "an author's input"),
+];
+
+const READERS: [&str; 12] = [
+    "json::read(",
+    "json::read_str",
+    "serde_json::from_str",
+    "serde_json::from_slice",
+    "read_json",
+    "lenient::parse",
+    "repair::read",
+    "zod::parse",
+    "script::parse",
+    "Mustache::parse",
+    "Template::parse",
+    "Regex::new",
+];
+
+#[test]
+fn the_engine_reads_what_authors_wrote_and_nothing_that_was_filled_in() {
+    let engine = source().join("engine");
+    let is_for_tests = |file: &Path| {
+        let of_tests = ["tests", "tests.rs", "testing.rs", "lab.rs", "transcripts.rs", "fuzz.rs"];
+        file.components().any(|part| of_tests.contains(&part.as_os_str().to_str().unwrap()))
+    };
+    let mut reading = BTreeSet::new();
+    for file in files(&engine).iter().filter(|file| !is_for_tests(file)) {
+        let text = fs::read_to_string(file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod").next().unwrap_or_default();
+        let code = code.lines().filter(|line| !line.trim_start().starts_with("//") && !line.contains(" fn "));
+        if code.into_iter().any(|line| READERS.iter().any(|reader| line.contains(reader))) {
+            reading.insert(file.strip_prefix(&engine).unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    let known: BTreeSet<String> = READ.iter().map(|(file, _)| (*file).to_owned()).collect();
+    assert_eq!(reading, known, "say whose text it is that is read");
+}
