@@ -159,6 +159,7 @@ pub(crate) fn start_with(
             snapshots: Arc::clone(&snapshots),
             metrics: Arc::clone(&metrics),
             chats: Arc::clone(&state.chats),
+            ended_keys: Arc::clone(&state.ended_keys),
             engine: Arc::clone(&engine),
             log: log.handle(),
             admission: Arc::clone(&admission),

@@ -53,6 +53,7 @@ impl Snapshot {
             keys: &policy.keys,
             auth_failures: policy.config.auth_failures,
         });
+        state.ended_keys.set(policy.keys.cut_off());
         let usage = state.usage.bind(&policy.keys, policy.chatflow_names());
         let target = |upstream| Arc::new(Target::new(upstream, &state.endpoints));
         let targets: Vec<_> = policy.flowise().map(|upstream| upstream.map(target)).collect();

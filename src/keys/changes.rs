@@ -47,6 +47,11 @@ impl KeyChanges {
         changes
     }
 
+    /// Ids of keys that are named.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &str> {
+        [&self.added, &self.changed, &self.revoked].into_iter().flat_map(|ids| ids.named.iter().map(|id| &**id))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }

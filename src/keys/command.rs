@@ -17,6 +17,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
+use super::audit::{self, PlannedChange};
 use super::disk::{self, DiskError, LockedFile};
 use super::edit::{self, Change};
 use super::file::{self, AllowedNamesRef, KeyEntry};
@@ -104,6 +105,9 @@ pub struct RevokeKey {
     /// Remove it from the file instead of disabling it
     #[arg(long)]
     delete: bool,
+    /// End its running streams as well, within 2 seconds
+    #[arg(long, conflicts_with = "delete")]
+    now: bool,
     /// Keys file [default: the one of the configuration]
     #[arg(long, value_name = "KEYS_FILE")]
     file: Option<PathBuf>,
@@ -172,7 +176,7 @@ impl KeysCommand {
             Self::Create(create) => create.run(place, now),
             Self::List(list) => list.run(place.file, now),
             Self::Rotate(rotate) => rotate.run(place, now),
-            Self::Revoke(revoke) => revoke.run(place),
+            Self::Revoke(revoke) => revoke.run(place, now),
         }
     }
 }
@@ -215,16 +219,33 @@ fn find(path: &Path, locked: &LockedFile, id: &str) -> Result<(String, Vec<KeyEn
     Ok((text.to_owned(), entries, index))
 }
 
+/// Gives what there is to be warned of, with its line break.
 fn write(
     place: &CommandContext<'_>,
     locked: LockedFile,
-    text: &str,
-    entries: &[KeyEntry],
+    (text, entries): (&str, &[KeyEntry]),
     change: &Change,
-) -> Result<(), CommandError> {
+    told: PlannedChange<'_>,
+) -> Result<String, CommandError> {
     let edited = edited(place.file, text, entries, change)?;
     file::read(place.file, &edited, place.names.as_ref())?;
-    Ok(locked.replace(&edited)?)
+    replace(place.file, locked, &edited, told)
+}
+
+/// Puts a new text in place of the old one, and tells who did so. That this cannot be told is no reason to leave a key in
+/// use.
+fn replace(path: &Path, locked: LockedFile, text: &str, told: PlannedChange<'_>) -> Result<String, CommandError> {
+    let entry = told.entry(text);
+    let is_told = entry.append(path);
+    if let Err(error) = locked.replace(text) {
+        if is_told.is_ok() {
+            // What matters is the first error.
+            let _ = entry.failed().append(path);
+        }
+        return Err(error.into());
+    }
+    let warning = |error| format!("warning: who did this is not in {}: {error}\n", audit::path(path).display());
+    Ok(is_told.err().map(warning).unwrap_or_default())
 }
 
 fn edited(path: &Path, text: &str, entries: &[KeyEntry], change: &Change) -> Result<String, CommandError> {

@@ -40,17 +40,44 @@ pub(super) fn apply(text: &str, entries: &[KeyEntry], change: &Change) -> Result
         .ok_or(Unfaithful)
 }
 
+/// What becomes of a key that is revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Revocation {
+    Disable,
+    /// Its running streams end, too.
+    DisableNow,
+    Delete,
+}
+
 /// Disables or removes the item with that index of a file in which something is wrong. Nothing but the item is touched.
-pub(super) fn revoke(text: &str, written: &WrittenKeys, index: usize, is_deleted: bool) -> Result<String, Unfaithful> {
+pub(super) fn revoke(text: &str, written: &WrittenKeys, index: usize, how: Revocation) -> Result<String, Unfaithful> {
     let at = written.items.get(index).ok_or(Unfaithful)?.at;
     let mut wanted = written.items.clone();
-    if is_deleted {
+    if how == Revocation::Delete {
         wanted.remove(index);
         return FileLines::new(text).without(at).filter(|edited| says(edited, &wanted)).ok_or(Unfaithful);
     }
     wanted.iter_mut().skip(index).take(1).for_each(|item| item.enabled = false);
-    let ways = [|text: &str, at| FileLines::new(text).disabled(at), with_other_value, with_first_field];
-    ways.iter().filter_map(|way| way(text, at)).find(|edited| says(edited, &wanted)).ok_or(Unfaithful)
+    let disabled = with_field(text, at, ("enabled", "false"), &wanted)?;
+    if how == Revocation::Disable {
+        return Ok(disabled);
+    }
+    wanted.iter_mut().skip(index).take(1).for_each(|item| item.end_streams = true);
+    with_field(&disabled, at, ("end_streams", "true"), &wanted)
+}
+
+/// The item that starts there, with that field: in whichever way leads to what is wanted.
+fn with_field(text: &str, at: (u32, u32), field: WrittenField, wanted: &[WrittenKey]) -> Result<String, Unfaithful> {
+    let ways = [with_line, with_other_value, with_first_field];
+    ways.iter().filter_map(|way| way(text, at, field)).find(|edited| says(edited, wanted)).ok_or(Unfaithful)
+}
+
+/// Name and value.
+type WrittenField = (&'static str, &'static str);
+
+/// A line of its own.
+fn with_line(text: &str, at: (u32, u32), field: WrittenField) -> Option<String> {
+    FileLines::new(text).with_field(at, field)
 }
 
 fn says(text: &str, wanted: &[WrittenKey]) -> bool {
@@ -59,22 +86,23 @@ fn says(text: &str, wanted: &[WrittenKey]) -> bool {
     })
 }
 
-/// `enabled: false` before everything else in the map that starts there.
-fn with_first_field(text: &str, at: (u32, u32)) -> Option<String> {
+/// The field before everything else in the map that starts there.
+fn with_first_field(text: &str, at: (u32, u32), (name, value): WrittenField) -> Option<String> {
     let (before, after) = text.split_at_checked(offset(text, at)?)?;
     if let Some(fields) = after.strip_prefix('{') {
-        return Some([before, "{ enabled: false, ", fields.trim_start_matches(' ')].concat());
+        return Some([before, "{ ", name, ": ", value, ", ", fields.trim_start_matches(' ')].concat());
     }
     let column = usize::try_from(at.1).ok()?.checked_sub(1)?;
-    Some(format!("{before}enabled: false\n{:column$}{after}", ""))
+    Some(format!("{before}{name}: {value}\n{:column$}{after}", ""))
 }
 
-/// What `enabled` says behind that place is false.
-fn with_other_value(text: &str, at: (u32, u32)) -> Option<String> {
-    let name = offset(text, at)?;
-    let name = name + text.get(name..)?.find("enabled")?;
-    let value = name + text.get(name..)?.find("true")?;
-    Some([text.get(..value)?, "false", text.get(value + "true".len()..)?].concat())
+/// What the field says behind that place is the other of `true` and `false`.
+fn with_other_value(text: &str, at: (u32, u32), (name, value): WrittenField) -> Option<String> {
+    let other = if value == "true" { "false" } else { "true" };
+    let place = offset(text, at)?;
+    let place = place + text.get(place..)?.find(name)?;
+    let place = place + text.get(place..)?.find(other)?;
+    Some([text.get(..place)?, value, text.get(place + other.len()..)?].concat())
 }
 
 /// Where a line and column (in characters) are, in bytes.
@@ -141,10 +169,10 @@ impl FileLines {
         Some(self.lines.concat())
     }
 
-    fn disabled(mut self, at: (u32, u32)) -> Option<String> {
+    fn with_field(mut self, at: (u32, u32), (name, value): WrittenField) -> Option<String> {
         let place = self.place(at)?;
         let mut lines: Vec<String> = self.lines.get(place.lines.clone())?.to_vec();
-        set_field(&mut lines, place.fields, self.newline, "enabled", Some("false"))?;
+        set_field(&mut lines, place.fields, self.newline, name, Some(value))?;
         self.lines.splice(place.lines, lines);
         Some(self.lines.concat())
     }
@@ -177,6 +205,9 @@ impl FileLines {
         }
         if old.key.enabled != new.key.enabled {
             set("enabled", Some(new.key.enabled.to_string()))?;
+        }
+        if old.key.end_streams != new.key.end_streams {
+            set("end_streams", new.key.end_streams.then(|| "true".to_owned()))?;
         }
         self.lines.splice(place.lines, lines);
         Some(())
@@ -276,6 +307,7 @@ fn item(entry: &KeyEntry, dash: usize, newline: &str) -> Vec<String> {
         ("vars", (!key.vars.is_empty()).then(|| json(&map(&key.vars)))),
         ("expires_at", key.expires_at.map(|time| time.to_string())),
         ("enabled", (!key.enabled).then(|| "false".to_owned())),
+        ("end_streams", key.end_streams.then(|| "true".to_owned())),
     ];
     fields
         .into_iter()

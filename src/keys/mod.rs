@@ -3,6 +3,7 @@
 //! Only SHA-256 digests are kept: on keys with 256 bits of entropy a slow hash adds no safety and makes every
 //! bad request expensive.
 
+pub(crate) mod audit;
 pub(crate) mod changes;
 pub mod command;
 mod disk;
@@ -49,6 +50,8 @@ pub struct Key {
     pub vars: Box<[(Box<str>, serde_json::Value)]>,
     pub expires_at: Option<Timestamp>,
     pub enabled: bool,
+    /// Of a key that is not enabled: its running streams end, too.
+    pub end_streams: bool,
     details: Option<Box<Details>>,
 }
 
@@ -129,6 +132,7 @@ impl Key {
             vars: Box::default(),
             expires_at: None,
             enabled: true,
+            end_streams: false,
             details: None,
         }
     }
@@ -194,6 +198,7 @@ impl fmt::Debug for Key {
             .field("upsert", &self.upsert)
             .field("expires_at", &self.expires_at)
             .field("enabled", &self.enabled)
+            .field("end_streams", &self.end_streams)
             .finish_non_exhaustive()
     }
 }

@@ -158,6 +158,11 @@ impl KeyStore {
         &self.keys
     }
 
+    /// Ids of keys whose running streams are to end.
+    pub(crate) fn cut_off(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().filter(|key| !key.enabled && key.end_streams).map(|key| &*key.id)
+    }
+
     pub(super) fn into_keys(self) -> Vec<Key> {
         self.keys
     }

@@ -16,6 +16,7 @@ use crate::config::yaml::{self, Located, Value, YamlNode};
 
 /// One item, as far as it can be read.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "fields of the file are what they are")]
 pub(super) struct WrittenKey {
     /// Line and column where it starts, from 1.
     pub(super) at: (u32, u32),
@@ -28,6 +29,7 @@ pub(super) struct WrittenKey {
     expires_at: Option<Timestamp>,
     upsert: bool,
     pub(super) enabled: bool,
+    pub(super) end_streams: bool,
 }
 
 /// The items of a file.
@@ -67,6 +69,7 @@ struct WrittenItem {
     expires_at: Option<YamlNode>,
     upsert: Option<YamlNode>,
     enabled: Option<YamlNode>,
+    end_streams: Option<YamlNode>,
 }
 
 impl yaml::ItemSink for Survey {
@@ -86,7 +89,7 @@ fn is_of_no_item(problem: &Problem) -> bool {
 impl From<Located<WrittenItem>> for WrittenKey {
     fn from(located: Located<WrittenItem>) -> Self {
         let at = located.at();
-        let WrittenItem { id, sha256, previous, expires_at, upsert, enabled } = located.value;
+        let WrittenItem { id, sha256, previous, expires_at, upsert, enabled, end_streams } = located.value;
         let digest = text(sha256.as_ref()).and_then(from_hex);
         let old = field(previous.as_ref(), "sha256");
         let old = text(old).and_then(from_hex);
@@ -101,6 +104,7 @@ impl From<Located<WrittenItem>> for WrittenKey {
             expires_at: time(expires_at.as_ref()),
             upsert: !matches!(upsert.map(|node| node.value), None | Some(Value::Null | Value::Bool(false))),
             enabled: !enabled.is_some_and(|node| means_no(&node.value)),
+            end_streams: end_streams.is_some_and(|node| matches!(node.value, Value::Bool(true))),
         }
     }
 }
@@ -161,6 +165,7 @@ impl From<&Key> for WrittenKey {
             expires_at: key.expires_at,
             upsert: key.upsert,
             enabled: key.enabled,
+            end_streams: key.end_streams,
         }
     }
 }
@@ -219,6 +224,7 @@ impl WrittenKey {
             digest,
             expires_at: ends.into_iter().flatten().min(),
             enabled: key.enabled && self.enabled,
+            end_streams: key.end_streams || self.end_streams,
             upsert: key.upsert && self.upsert,
             ..key.clone()
         };

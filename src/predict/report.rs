@@ -97,6 +97,8 @@ pub(crate) enum Ending {
     Idle,
     Truncated,
     Drained,
+    /// Its key was revoked, and its streams with it.
+    Revoked,
 }
 
 impl Ending {
@@ -107,6 +109,7 @@ impl Ending {
             Self::Idle => "idle",
             Self::Truncated => "truncated",
             Self::Drained => "drained",
+            Self::Revoked => "revoked",
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::answer::StreamView;
 use super::events::KEEP_ALIVE;
@@ -21,6 +21,8 @@ use crate::wire::offload;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// What is said where the gateway ends.
 pub(crate) const SHUTTING_DOWN: &str = "The gateway is shutting down.";
+/// What is said where a key and its streams end.
+const KEY_REVOKED: &str = "The key was revoked.";
 
 /// Who tells. It notes in its report how far it has come, and how it ended.
 pub(crate) trait EventSource: Unpin + 'static {
@@ -55,16 +57,71 @@ pub(crate) struct EventBody<S> {
 struct Away {
     /// Gives the view back, and what it shows.
     work: Pin<Box<dyn Future<Output = (StreamView, Bytes)>>>,
-    /// What ends the stream, should it be time for that before.
-    last_words: Bytes,
+    /// What ends the stream, should it be time for that before: as the gateway ends, or the key.
+    last_words: [Bytes; 2],
 }
 
 /// What ends a stream that does not end by itself.
 pub(crate) struct StreamBounds {
     /// Longest silence; `None`: the source minds its own.
     pub(crate) idle: Option<Duration>,
-    /// Fires when running streams must end; `None`: the source hears of it.
-    pub(crate) cut: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    pub(crate) cut: StreamCut,
+}
+
+/// Why a stream ends before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CutStream {
+    GatewayEnds,
+    KeyRevoked,
+}
+
+/// Why the stream must end; or what fires when there may be a reason.
+pub(crate) type CutVerdict = Result<CancellationToken, CutStream>;
+
+/// Ends a stream when there is a reason to.
+pub(crate) struct StreamCut {
+    judge: Box<dyn Fn() -> CutVerdict>,
+    /// Until it fires there is none.
+    waits: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl StreamCut {
+    /// `judge` is asked at first, and whenever what it gave has fired.
+    pub(crate) fn new(judge: impl Fn() -> CutVerdict + 'static) -> Self {
+        Self { judge: Box::new(judge), waits: None }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Option<CutStream> {
+        loop {
+            let waits = match &mut self.waits {
+                Some(waits) => waits,
+                None => match (self.judge)() {
+                    Ok(next) => self.waits.insert(Box::pin(next.cancelled_owned())),
+                    Err(reason) => return Some(reason),
+                },
+            };
+            if waits.as_mut().poll(cx).is_pending() {
+                return None;
+            }
+            self.waits = None;
+        }
+    }
+}
+
+impl CutStream {
+    fn ending(self) -> Ending {
+        match self {
+            Self::GatewayEnds => Ending::Drained,
+            Self::KeyRevoked => Ending::Revoked,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::GatewayEnds => SHUTTING_DOWN,
+            Self::KeyRevoked => KEY_REVOKED,
+        }
+    }
 }
 
 impl<S: EventSource> EventBody<S> {
@@ -80,8 +137,8 @@ impl<S: EventSource> EventBody<S> {
                 return Poll::Ready(None);
             }
             // First of all, so that a stream that never pauses ends with its last words as well.
-            if self.bounds.is_cut(cx) {
-                return Poll::Ready(Some(self.source.break_off(Ending::Drained, SHUTTING_DOWN)));
+            if let Some(reason) = self.bounds.cut.poll(cx) {
+                return Poll::Ready(Some(self.source.break_off(reason.ending(), reason.words())));
             }
             match self.source.poll_events(cx) {
                 Poll::Ready(Some(bytes)) => {
@@ -120,12 +177,14 @@ impl<S: EventSource> EventBody<S> {
 
     /// What to say while the view is away, `None`: the end.
     fn poll_beside(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if !self.bounds.is_cut(cx) {
-            return self.poll_silence(cx).map(Some);
-        }
+        let Some(reason) = self.bounds.cut.poll(cx) else { return self.poll_silence(cx).map(Some) };
         // It would go through the view.
-        self.source.break_off(Ending::Drained, SHUTTING_DOWN);
-        Poll::Ready(self.away.take().map(|away| away.last_words).filter(|words| !words.is_empty()))
+        self.source.break_off(reason.ending(), reason.words());
+        let words = self.away.take().map(|Away { last_words: [ends, revoked], .. }| match reason {
+            CutStream::GatewayEnds => ends,
+            CutStream::KeyRevoked => revoked,
+        });
+        Poll::Ready(words.filter(|words| !words.is_empty()))
     }
 
     /// The view is back from a piece that it looked at elsewhere; what it shows of it.
@@ -140,10 +199,6 @@ impl<S: EventSource> EventBody<S> {
 }
 
 impl StreamBounds {
-    fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
-        self.cut.as_mut().is_some_and(|cut| cut.as_mut().poll(cx).is_ready())
-    }
-
     /// When to look next, of what was said and heard last.
     fn next(&self, said: Instant, heard: Instant) -> Instant {
         let heartbeat = said + HEARTBEAT;
@@ -153,7 +208,8 @@ impl StreamBounds {
 
 impl Away {
     fn new(mut view: StreamView, piece: Bytes) -> Self {
-        let (last_words, length) = (view.failure(SHUTTING_DOWN), view.awaited(&piece));
+        let last_words = [SHUTTING_DOWN, KEY_REVOKED].map(|words| view.failure(words));
+        let length = view.awaited(&piece);
         let look = move || {
             let shown = view.take(piece);
             (view, shown)
@@ -212,8 +268,6 @@ mod tests {
     use std::sync::mpsc;
     use std::task::Waker;
 
-    use tokio_util::sync::CancellationToken;
-
     use super::*;
     use crate::config::{Events, ResponseShape};
     use crate::predict::answer::View;
@@ -240,12 +294,13 @@ mod tests {
     }
 
     /// As the widget sees it, of a server that may be silent for 20 seconds.
-    fn body(shape: ResponseShape, pieces: &[Bytes], cut: &CancellationToken) -> EventBody<ScriptedSource> {
+    fn body(shape: ResponseShape, pieces: &[Bytes], cut: (&CancellationToken, CutStream)) -> EventBody<ScriptedSource> {
         let mut policy = chatflow(&[]);
         (policy.events, policy.response) = (Events::Widget, shape);
         let chat = Pair { client: "a".into(), upstream: "a".into() };
         let view = View::new(&policy, &ChatIds { chat, is_new: false, session: None }).into_stream();
-        let cut = Some(Box::pin(cut.clone().cancelled_owned()));
+        let (cut, reason) = (cut.0.clone(), cut.1);
+        let cut = StreamCut::new(move || if cut.is_cancelled() { Err(reason) } else { Ok(cut.clone()) });
         let bounds = StreamBounds { idle: Some(Duration::from_secs(20)), cut };
         EventBody::new(ScriptedSource(pieces.to_vec(), None), Some(view), bounds)
     }
@@ -278,8 +333,11 @@ mod tests {
         let (start, end) = text.split_at(200);
         let pieces = [start, end].map(|piece| Bytes::copy_from_slice(piece.as_bytes()));
         let cut = CancellationToken::new();
-        let mut shown = body(ResponseShape::Flowise, &pieces, &cut);
-        let mut drained = [ResponseShape::Flowise, ResponseShape::Message].map(|shape| body(shape, &pieces, &cut));
+        let mut shown = body(ResponseShape::Flowise, &pieces, (&CancellationToken::new(), CutStream::GatewayEnds));
+        let mut drained = [ResponseShape::Flowise, ResponseShape::Message]
+            .map(|shape| body(shape, &pieces, (&cut, CutStream::GatewayEnds)));
+        let mut revoked = body(ResponseShape::Flowise, &pieces, (&cut, CutStream::KeyRevoked));
+        assert_eq!(polled(&mut revoked), Poll::Pending);
         let poll_all = |shown: &mut _, drained: &mut [_; 2], expected: &Poll<Option<Bytes>>| {
             [shown].into_iter().chain(drained).for_each(|body| assert_eq!(polled(body), *expected));
         };
@@ -291,13 +349,6 @@ mod tests {
             tokio::time::advance(Duration::from_secs(1)).await;
             poll_all(&mut shown, &mut drained, &said(KEEP_ALIVE));
         }
-        tokio::time::resume();
-        drop(taken);
-        let whole = std::future::poll_fn(|cx| Pin::new(&mut shown).poll_frame(cx)).await;
-        let whole = whole.unwrap().unwrap().into_data().unwrap();
-        assert_eq!(whole, record("agentFlowExecutedData", &serde_json::json!([{ "nodeId": "n", "data": {} }])));
-        assert_eq!(polled(&mut shown), Poll::Pending);
-
         // At the gateway's end nobody waits for that.
         cut.cancel();
         let [mut flowise, mut message] = drained;
@@ -308,5 +359,14 @@ mod tests {
             assert_eq!((polled(body), body.source.1), (Poll::Ready(None), Some(Ending::Drained)));
             assert!(body.is_end_stream());
         }
+        assert_eq!(polled(&mut revoked), said(error_and_end(KEY_REVOKED)));
+        assert_eq!(revoked.source.1, Some(Ending::Revoked));
+
+        tokio::time::resume();
+        drop(taken);
+        let whole = std::future::poll_fn(|cx| Pin::new(&mut shown).poll_frame(cx)).await;
+        let whole = whole.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(whole, record("agentFlowExecutedData", &serde_json::json!([{ "nodeId": "n", "data": {} }])));
+        assert_eq!(polled(&mut shown), Poll::Pending);
     }
 }

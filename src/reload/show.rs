@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::config::{ConfigPart, Problem};
+use crate::keys::audit;
 use crate::keys::changes::KeyChanges;
 use crate::policy::Policy;
 use crate::telemetry::metrics::Metrics;
@@ -34,11 +35,14 @@ pub(super) fn show_outcome(rejected: &BTreeSet<ConfigPart>, metrics: &Metrics) {
 /// Tells which keys a load has changed: who runs the gateway sees when one was added or revoked.
 pub(super) fn show_changed_keys(before: &Policy, after: &Policy) {
     let plans = |policy: &Policy| policy.config.plans.iter().map(|plan| Arc::clone(&plan.name)).collect::<Vec<_>>();
-    let changes = KeyChanges::between((&before.keys, &plans(before)), (&after.keys, &plans(after)));
-    if !changes.is_empty() {
-        let KeyChanges { added, changed, revoked } = changes;
+    let difference = KeyChanges::between((&before.keys, &plans(before)), (&after.keys, &plans(after)));
+    if !difference.is_empty() {
+        // Whose change it was, if `flowgate keys` made it.
+        let by = audit::authors(&after.config.keys_file, difference.named());
+        let KeyChanges { added, changed, revoked } = difference;
         let file = after.config.keys_file.display();
-        tracing::info!(%file, added = added.told(), changed = changed.told(), revoked = revoked.told(), "keys changed");
+        let (added, changed, revoked) = (added.told(), changed.told(), revoked.told());
+        tracing::info!(%file, added, changed, revoked, by, "keys changed");
     }
 }
 

@@ -23,8 +23,9 @@ use super::signal::{Phase, Signal};
 use super::unserved::Unserved;
 use crate::engine;
 use crate::snapshot;
-use crate::stack::{self, Door, Environment, Stack};
+use crate::stack::{self, Door, Environment, Stack, StreamCuts};
 use crate::state::chats::Chats;
+use crate::state::ended_keys::EndedKeys;
 use crate::telemetry::access_log::{AccessLog, LogHandle};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::{Histograms, RequestCounters};
@@ -45,6 +46,7 @@ pub(crate) struct Worker {
     pub(crate) snapshots: snapshot::SharedSnapshot,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) chats: Arc<Chats>,
+    pub(crate) ended_keys: Arc<EndedKeys>,
     /// Where flows of the built-in engine run.
     pub(crate) engine: Arc<engine::EngineThreads>,
     pub(crate) log: LogHandle,
@@ -139,6 +141,8 @@ impl Worker {
         let metrics = &self.metrics;
         let upstreams = Rc::new(UpstreamClient::new(metrics));
         let (aborts, aborted) = Aborts::start(Rc::clone(&upstreams));
+        let cuts = StreamCuts::new(cut, Arc::clone(&self.ended_keys));
+        tokio::task::spawn_local(Rc::clone(&cuts).run());
         let environment = Environment {
             snapshots: snapshot::SnapshotReader::new(Arc::clone(&self.snapshots)),
             metrics: Arc::clone(metrics),
@@ -149,7 +153,7 @@ impl Worker {
             upstreams,
             aborts,
             chats: Arc::clone(&self.chats),
-            cut,
+            cuts,
         };
         (Rc::new(environment), aborted)
     }

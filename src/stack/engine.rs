@@ -12,7 +12,7 @@ use super::environment::Environment;
 use crate::engine::{self, Answer, EngineError};
 use crate::policy::Flow;
 use crate::predict::answer::View;
-use crate::predict::stream::{EventBody, StreamBounds};
+use crate::predict::stream::{EventBody, StreamBounds, StreamCut};
 use crate::state::chats::ChatUse;
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
@@ -49,7 +49,7 @@ impl EngineCall<'_> {
             flows,
             id,
             chatflow: &flow.config.name,
-            cut: &environment.cut,
+            cut: environment.cuts.gateway_ends(),
             report: &context.stream,
             models: &context.models,
             namespace: context.namespace(),
@@ -57,7 +57,8 @@ impl EngineCall<'_> {
             view: View::new(&flow.config, &prediction.ids),
             lease,
         };
-        engine::answer(local, prediction, asked).await.map(response).map_err(refusal)
+        let answer = engine::answer(local, prediction, asked).await.map_err(refusal)?;
+        Ok(response(answer, || environment.cuts.of_engine(context.key())))
     }
 
     /// Ends what runs for that chat.
@@ -71,7 +72,7 @@ impl EngineCall<'_> {
     }
 }
 
-fn response(answer: Answer) -> Response<Body> {
+fn response(answer: Answer, cut: impl FnOnce() -> StreamCut) -> Response<Body> {
     match answer {
         Answer::Whole(json) => {
             let mut response = Response::new(Body::Full(json));
@@ -80,8 +81,8 @@ fn response(answer: Answer) -> Response<Body> {
             response
         }
         Answer::Events(events) => {
-            // It is shown as the client may see it, and cut, where it is told.
-            let body = EventBody::new(events, None, StreamBounds { idle: None, cut: None });
+            // It is shown as the client may see it where it is told, and ends there when the gateway does.
+            let body = EventBody::new(events, None, StreamBounds { idle: None, cut: cut() });
             let mut response = Response::new(Body::streamed(body));
             event_stream::set_head(response.headers_mut());
             response

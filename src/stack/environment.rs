@@ -3,8 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
+use super::cuts::StreamCuts;
 use crate::engine::EngineThreads;
 use crate::snapshot;
 use crate::state::chats::Chats;
@@ -27,6 +26,6 @@ pub(crate) struct Environment {
     pub(crate) engine: Arc<EngineThreads>,
     /// Shared by all workers.
     pub(crate) chats: Arc<Chats>,
-    /// Fires when running streams must end.
-    pub(crate) cut: CancellationToken,
+    /// What ends running streams.
+    pub(crate) cuts: Rc<StreamCuts>,
 }

@@ -144,7 +144,7 @@ impl FlowiseCall<'_> {
             redactor: &self.context.snapshot.redactor,
             chatflow: &self.flow.config,
             told_ids: &self.context.snapshot.told_ids,
-            cut: &self.environment.cut,
+            cut: &|| self.environment.cuts.of(self.context.key()),
             report: &self.context.stream,
             abort,
             is_speech: self.context.endpoint() == Some(Endpoint::Widget(WidgetCall::Speech)),

@@ -8,6 +8,7 @@ mod body;
 mod check;
 pub(crate) mod context;
 mod cors;
+mod cuts;
 mod demo_page;
 mod dispatch;
 mod engine;
@@ -34,6 +35,7 @@ use crate::wire::body::Body;
 use crate::wire::watched::Watched;
 
 pub(crate) use context::{Arrival, Door};
+pub(crate) use cuts::StreamCuts;
 pub(crate) use environment::Environment;
 pub(crate) use request_id::text_of;
 

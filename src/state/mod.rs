@@ -6,6 +6,7 @@
 //! | [`limits`] | what callers have used of their plans, and wrong keys |
 //! | [`chats`] | chats that are being answered |
 //! | [`endpoints`] | servers that are asked: their connections' names, and their health |
+//! | [`ended_keys`] | keys that have ended together with their streams |
 //! | [`folder`], [`ledger`] | `state_dir`, and the counts of quotas in it |
 //! | [`usage`] | what keys have used, by chatflow, day and month |
 //! | [`valkey`] | the store that replicas share, if there is one |
@@ -16,6 +17,7 @@
 //! policy is, so that they find it without a look-up. What the policy does not have any more is forgotten then.
 
 pub(crate) mod chats;
+pub(crate) mod ended_keys;
 pub(crate) mod endpoints;
 pub(crate) mod folder;
 pub(crate) mod late;
@@ -29,6 +31,7 @@ use std::io;
 use std::sync::Arc;
 
 use chats::Chats;
+use ended_keys::EndedKeys;
 use endpoints::Endpoints;
 use limits::LimitState;
 use usage::UsageState;
@@ -44,6 +47,7 @@ pub(crate) struct SharedState {
     pub(crate) chats: Arc<Chats>,
     pub(crate) endpoints: Arc<Endpoints>,
     pub(crate) usage: Arc<UsageState>,
+    pub(crate) ended_keys: Arc<EndedKeys>,
     /// `None`: this process is alone.
     pub(crate) store: Option<Arc<SharedStore>>,
 }
@@ -56,6 +60,7 @@ impl SharedState {
             chats: Arc::default(),
             endpoints: Arc::new(Endpoints::new(metrics)),
             usage: Arc::default(),
+            ended_keys: Arc::default(),
             store: None,
         }
     }

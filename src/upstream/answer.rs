@@ -22,7 +22,7 @@ use crate::config::Chatflow;
 use crate::predict::answer::View;
 use crate::predict::events::error_text;
 use crate::predict::report::{ReportSlot, StreamReport};
-use crate::predict::stream::{EventBody, StreamBounds};
+use crate::predict::stream::{EventBody, StreamBounds, StreamCut};
 use crate::redact::Redactor;
 use crate::telemetry::warn_once::WarnOnce;
 use crate::wire::body::{Body, BodyError};
@@ -51,7 +51,8 @@ pub(crate) struct Shaping<'a> {
     /// For the log.
     pub(crate) chatflow: &'a Chatflow,
     pub(crate) told_ids: &'a WarnOnce,
-    pub(crate) cut: &'a tokio_util::sync::CancellationToken,
+    /// Makes what may end a stream before its time.
+    pub(crate) cut: &'a dyn Fn() -> StreamCut,
     pub(crate) report: &'a ReportSlot<StreamReport>,
     pub(crate) abort: Option<AbortGuard>,
     /// It is no answer but one read out.
@@ -148,10 +149,7 @@ impl Shaping<'_> {
             is_speech: self.is_speech,
         };
         let source = EventStream::new(body, first, context);
-        let bounds = StreamBounds {
-            idle: Some(self.target.settings.stream_idle_timeout),
-            cut: Some(Box::pin(self.cut.clone().cancelled_owned())),
-        };
+        let bounds = StreamBounds { idle: Some(self.target.settings.stream_idle_timeout), cut: (self.cut)() };
         let view = self.view.map(|view| view.into_stream());
         Ok(assemble(status, headers, Body::streamed(EventBody::new(source, view, bounds))))
     }

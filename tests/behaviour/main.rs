@@ -57,6 +57,7 @@ mod reload;
 mod reload_obstacles;
 mod reload_parts;
 mod revoking;
+mod revoking_now;
 mod routing;
 mod shield;
 mod slow_clients;

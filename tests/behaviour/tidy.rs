@@ -65,6 +65,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             // Whose connections are counted, and whose are not.
             "state::limits::Visitor",
             "state::chats::Chats",
+            "state::ended_keys",
             "wire::forwarded",
             "wire::client_body",
             "wire::refusal",
@@ -75,7 +76,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Readiness is what the workers do: the phase, and whether there is a place, are all that it sees of them.
     ("admin", &["server::Phase", "server::Admission", "state::valkey::StoreHealth", "telemetry"]),
     // Which files are flows, the engine knows.
-    ("reload", &["snapshot", "policy", "engine", "state::SharedState", "keys::changes", "config", "telemetry"]),
+    (
+        "reload",
+        &["snapshot", "policy", "engine", "state::SharedState", "keys::audit", "keys::changes", "config", "telemetry"],
+    ),
     (
         "stack",
         &[

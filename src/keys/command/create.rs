@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{CommandContext, CommandError, CreateKey, HEADER, Output, after, printed, write};
 use crate::config::Origins;
+use crate::keys::audit::PlannedChange;
 use crate::keys::disk::LockedFile;
 use crate::keys::edit::Change;
 use crate::keys::file::{self, KeyEntry};
@@ -40,7 +41,9 @@ impl CreateKey {
         if entries.iter().any(|entry| entry.key.id == new.key.id) {
             return Err(CommandError::IdTaken(new.key.id));
         }
-        write(place, locked, &text, &entries, &Change::Append(new))?;
-        Ok(printed(&secret, &format!("key `{}` is in {}", self.id, place.file.display())))
+        let kind_told = if self.publishable { "publishable key" } else { "secret key" }.to_owned();
+        let told = PlannedChange::here("create", &self.id, kind_told, now);
+        let warning = write(place, locked, (&text, &entries), &Change::Append(new), told)?;
+        Ok(printed(&secret, &format!("{warning}key `{}` is in {}", self.id, place.file.display())))
     }
 }

@@ -1,23 +1,28 @@
 //! `flowgate keys revoke`: takes a key out of use, in whatever state its file is.
 
-use super::{CommandContext, CommandError, Output, RevokeKey, edited, find};
+use jiff::Timestamp;
+
+use super::{CommandContext, CommandError, Output, RevokeKey, edited, find, replace};
 use crate::config::{Problems, Secret};
+use crate::keys::audit::PlannedChange;
 use crate::keys::disk::LockedFile;
-use crate::keys::edit::{self, Change};
+use crate::keys::edit::{self, Change, Revocation};
 use crate::keys::file::{self, KeyEntry};
 use crate::keys::written;
 
 impl RevokeKey {
-    pub(super) fn run(&self, place: &CommandContext<'_>) -> Result<Output, CommandError> {
+    pub(super) fn run(&self, place: &CommandContext<'_>, now: Timestamp) -> Result<Output, CommandError> {
         let locked = LockedFile::open(place.file)?;
         let edited = match find(place.file, &locked, &self.id) {
             Err(CommandError::Invalid(problems)) => self.edited_in_part(place, &locked, problems)?,
             found => self.edited(place, found?)?,
         };
-        locked.replace(&edited)?;
         let done = if self.delete { "deleted" } else { "disabled" };
+        let streams = if self.now { " and ends its running streams" } else { "" };
+        let change = format!("{done}{}", if self.now { "; running streams end" } else { "" });
+        let warning = replace(place.file, locked, &edited, PlannedChange::here("revoke", &self.id, change, now))?;
         let mut stderr = format!(
-            "key `{}` is {done} in {}; {}, if one runs, refuses it within 2 seconds\n",
+            "{warning}key `{}` is {done} in {}; {}, if one runs, refuses it{streams} within 2 seconds\n",
             self.id,
             place.file.display(),
             place.takers()
@@ -44,6 +49,7 @@ impl RevokeKey {
             Change::Remove(index)
         } else {
             entry.key.enabled = false;
+            entry.key.end_streams = self.now;
             Change::Replace(index, entry)
         };
         edited(place.file, &text, &entries, &change)
@@ -67,7 +73,12 @@ impl RevokeKey {
             if self.delete && written.is_last(index) {
                 return Err(CommandError::LastKey(self.id.as_str().into()));
             }
-            let edited = edit::revoke(&text, &written, index, self.delete);
+            let how = match (self.delete, self.now) {
+                (true, _) => Revocation::Delete,
+                (false, true) => Revocation::DisableNow,
+                (false, false) => Revocation::Disable,
+            };
+            let edited = edit::revoke(&text, &written, index, how);
             text = edited.map_err(|edit::Unfaithful| CommandError::Uneditable(place.file.to_owned()))?;
             written = written::read(place.file, &text).unwrap_or_default();
         }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{CommandContext, CommandError, Output, RotateKey, after, find, printed, write};
+use crate::keys::audit::PlannedChange;
 use crate::keys::disk::LockedFile;
 use crate::keys::edit::Change;
 use crate::keys::{KeyState, secret};
@@ -29,7 +30,12 @@ impl RotateKey {
             KeyState::Disabled => note.push_str("; the key is disabled, so neither works"),
         }
         new.key.digest = secret::digest(secret.expose());
-        write(place, locked, &text, &entries, &Change::Replace(index, new))?;
-        Ok(printed(&secret, &note))
+        let change = match new.key.previous() {
+            Some((_, until)) => format!("new secret; the old one counts until {until}"),
+            None => "new secret; the old one counts no longer".to_owned(),
+        };
+        let told = PlannedChange::here("rotate", &self.id, change, now);
+        let warning = write(place, locked, (&text, &entries), &Change::Replace(index, new), told)?;
+        Ok(printed(&secret, &format!("{warning}{note}")))
     }
 }

@@ -38,6 +38,7 @@ pub(super) struct KeyItem {
     vars: Option<serde_json::Map<String, serde_json::Value>>,
     expires_at: Option<Located<String>>,
     enabled: Option<bool>,
+    end_streams: Option<Located<bool>>,
 }
 
 #[derive(Deserialize)]
@@ -140,6 +141,11 @@ impl<'a> KeyReader<'a> {
             let message = "a publishable key may not upsert: it can be read in a page";
             self.problem::<()>(here, format_args!("keys[{index}].upsert"), message);
         }
+        if let Some(written) = item.end_streams.as_ref().filter(|written| written.value && item.enabled != Some(false))
+        {
+            let message = "only the streams of a key that is switched off are ended: `enabled: false` is needed";
+            self.problem::<()>(at(written), format_args!("keys[{index}].end_streams"), message);
+        }
         for name in item.vars.iter().flat_map(serde_json::Map::keys).filter(|name| is_reserved(name)) {
             self.problem::<()>(here, format_args!("keys[{index}].vars.{name}"), "this name cannot be used");
         }
@@ -154,6 +160,7 @@ impl<'a> KeyReader<'a> {
             vars: vars.map(|(name, value)| (name.into_boxed_str(), value)).collect(),
             expires_at: expires_at?,
             enabled: item.enabled.unwrap_or(true),
+            end_streams: item.end_streams.is_some_and(|written| written.value),
             details: None,
         };
         key.set_details(Details { previous: previous?, allowed_origins: allowed_origins?, allowed_ips: allowed_ips? });
