@@ -20,7 +20,7 @@ use crate::config::{Config, Problems};
 use crate::engine;
 use crate::keys::KeyStore;
 use crate::policy::{Policy, Sources};
-use crate::reload::{self, Reloader};
+use crate::reload::{self, ReloadJournal, Reloader};
 use crate::server::{self, Admission, Beat, Phase, Worker};
 use crate::service::notify;
 use crate::service::successor::StartCommand;
@@ -160,6 +160,7 @@ pub(crate) fn start_with(
             metrics: Arc::clone(&metrics),
             chats: Arc::clone(&state.chats),
             ended_keys: Arc::clone(&state.ended_keys),
+            recent: Arc::clone(&state.recent),
             engine: Arc::clone(&engine),
             log: log.handle(),
             admission: Arc::clone(&admission),
@@ -176,12 +177,16 @@ pub(crate) fn start_with(
     }
     let (reload, reload_wanted) = mpsc::channel(1);
     let (counts, commands) = mpsc::channel(COMMANDS);
-    let reloader = watched
-        .map(|files| Reloader::new(files, Arc::clone(&snapshots), Arc::clone(&state), Arc::clone(&metrics), logging));
+    let journal = Arc::new(ReloadJournal::default());
+    let reloader = watched.map(|files| {
+        let (snapshots, state, metrics) = (Arc::clone(&snapshots), Arc::clone(&state), Arc::clone(&metrics));
+        Reloader::new(files, snapshots, state, metrics, logging, Arc::clone(&journal))
+    });
     let store = state.store.clone();
     let control = Control {
         admin: admin.among(1)?.into_iter().flatten().collect(),
         admission,
+        journal,
         metrics,
         snapshots: Arc::clone(&snapshots),
         state,

@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use crate::policy::{Authorized, Flow, Policy};
 use crate::state::SharedState;
 use crate::state::limits::{Allowance, BoundLimits, LimitPolicy, Penalties, Visitors};
+use crate::state::recent::BoundRecent;
 use crate::state::usage::BoundUsage;
 use crate::telemetry::warn_once::WarnOnce;
 use crate::upstream::target::Target;
@@ -27,6 +28,8 @@ pub(crate) struct Snapshot {
     limits: BoundLimits,
     /// How much its keys use its chatflows.
     pub(crate) usage: BoundUsage,
+    /// What has happened in the last minutes, for people who look.
+    pub(crate) recent: BoundRecent,
     /// The Flowise upstreams, each at its index in the configuration.
     targets: Vec<Option<Arc<Target>>>,
     /// Pages that are not listed, and ids that Flowise does not know, as far as the log has told.
@@ -55,6 +58,7 @@ impl Snapshot {
         });
         state.ended_keys.set(policy.keys.cut_off());
         let usage = state.usage.bind(&policy.keys, policy.chatflow_names());
+        let recent = state.recent.bind(&policy.keys, policy.chatflow_names());
         let target = |upstream| Arc::new(Target::new(upstream, &state.endpoints));
         let targets: Vec<_> = policy.flowise().map(|upstream| upstream.map(target)).collect();
         state.endpoints.watch(targets.iter().flatten().flat_map(|target| target.watched()).collect());
@@ -63,6 +67,7 @@ impl Snapshot {
             targets,
             limits,
             usage,
+            recent,
             policy,
             told_origins: WarnOnce::default(),
             told_ids: WarnOnce::default(),
@@ -72,6 +77,11 @@ impl Snapshot {
     /// The Flowise that answers a chatflow, if one does.
     pub(crate) fn target(&self, flow: &Authorized<&Arc<Flow>>) -> Option<&Arc<Target>> {
         self.targets.get(flow.flow().config.upstream)?.as_ref()
+    }
+
+    /// The Flowise upstreams, each at its index in the configuration.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.targets.iter().flatten()
     }
 
     /// Limits of the key with that index.

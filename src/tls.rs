@@ -4,6 +4,7 @@
 //! twice.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::der::Decode as _;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 use zeroize::Zeroizing;
 
 use crate::config::content::{self, MOST_SETTINGS};
@@ -37,6 +40,19 @@ impl PartialEq for Identity {
 }
 
 impl Identity {
+    /// What the first certificate of the chain is for.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let first = self.certificates.first().and_then(|first| CertificateInner::<Raw>::from_der(first).ok());
+        let Some(first) = first else { return Vec::new() };
+        let Ok(Some((_, names))) = first.tbs_certificate().get_extension::<SubjectAltName>() else { return Vec::new() };
+        let name = |name: &GeneralName| match name {
+            GeneralName::DnsName(name) => Some(name.as_str().to_owned()),
+            GeneralName::IpAddress(bytes) => address(bytes.as_bytes()).map(|address| address.to_string()),
+            _ => None,
+        };
+        names.0.iter().filter_map(name).collect()
+    }
+
     /// Reads chain and key, and checks that they belong together.
     pub(crate) fn load(tls: &Tls) -> Result<Self, Problems> {
         let chain = certificates(&tls.cert_file, "server.tls.cert_file")?;
@@ -73,6 +89,11 @@ impl Identity {
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self { server: Arc::new(server), not_after, certificates: all })
     }
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let of_4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    of_4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 fn certificates(file: &Path, field: &str) -> Result<Vec<CertificateDer<'static>>, Problem> {

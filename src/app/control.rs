@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::maintenance::{CountsCommand, Maintenance};
 use super::usage::UsageMaintenance;
 use crate::admin;
-use crate::reload::{self, Reloader};
+use crate::reload::{self, ReloadJournal, Reloader};
 use crate::server::{Admission, Beat, Phase};
 use crate::snapshot::SharedSnapshot;
 use crate::state::SharedState;
@@ -22,6 +22,7 @@ use crate::upstream::checks;
 pub(super) struct Control {
     pub(super) admin: Vec<std::net::TcpListener>,
     pub(super) admission: Arc<Admission>,
+    pub(super) journal: Arc<ReloadJournal>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) snapshots: SharedSnapshot,
     pub(super) state: Arc<SharedState>,
@@ -57,10 +58,14 @@ impl Control {
         for socket in self.admin {
             tokio::spawn(admin::serve(
                 socket,
-                Arc::clone(&self.metrics),
-                Arc::clone(&self.admission),
-                self.phase.clone(),
-                self.state.store.as_ref().map(|store| Arc::clone(store.health())),
+                Arc::new(admin::Overview {
+                    metrics: Arc::clone(&self.metrics),
+                    admission: Arc::clone(&self.admission),
+                    phase: self.phase.clone(),
+                    snapshots: Arc::clone(&self.snapshots),
+                    state: Arc::clone(&self.state),
+                    journal: Arc::clone(&self.journal),
+                }),
             ));
         }
         if let Some(reloader) = reloader {

@@ -94,7 +94,7 @@ fn config(port: u16) -> Config {
     Config {
         path: PathBuf::from("demo"),
         server: Server { listen: Some(loopback(port)), workers: NonZeroUsize::MIN, ..Server::default() },
-        admin: Admin { listen: loopback(0) },
+        admin: Admin { listen: loopback(0), console: true, token: None, hosts: Vec::new() },
         log: LOG,
         upstreams: vec![Upstream { name: "demo".into(), kind: UpstreamKind::Demo }],
         keys_file: PathBuf::from("demo"),
@@ -108,6 +108,7 @@ fn config(port: u16) -> Config {
         chatflows: vec![Arc::new(chatflow())],
         wildcard: None,
         source: SecretFile::new(PathBuf::new(), Vec::new()),
+        places: Arc::default(),
         secret_files: Vec::new(),
     }
 }

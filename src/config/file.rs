@@ -72,6 +72,9 @@ pub(super) struct ExtAuthHeadersSection {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct AdminSection {
     pub(super) listen: Field,
+    pub(super) console: Field,
+    pub(super) token_file: Field,
+    pub(super) hosts: Field,
 }
 
 #[derive(Debug, Default, Deserialize)]

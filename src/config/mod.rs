@@ -38,6 +38,7 @@ pub(crate) use part::ConfigPart;
 pub use secret::{Secret, SecretFile};
 pub use upstream::{Engine, EngineLimits, Flowise, HealthCheck, Upstream, UpstreamKind, UpstreamUrl};
 pub use valkey::{OnLoss, QuotasOnLoss, RatesOnLoss, Valkey, ValkeyMode, ValkeyServer};
+pub use yaml::FieldPlaces;
 
 /// Whether JavaScript gives a name a meaning of its own; Flowise would not take it for a plain field.
 #[must_use]
@@ -76,6 +77,8 @@ pub struct Config {
     pub session_secret: Option<Secret>,
     /// That file as it was read.
     pub source: SecretFile,
+    /// Where the fields of that file stand.
+    pub places: Arc<FieldPlaces>,
     /// Further files this configuration was read from (`api_key_file`, `ca_file`), to be watched.
     pub secret_files: Vec<SecretFile>,
 }
@@ -172,10 +175,16 @@ pub struct ExtAuth {
     pub pass_upstream_key: bool,
 }
 
-/// The admin listener: `/metrics`, `/livez`, `/readyz`.
+/// The admin listener: `/metrics`, `/livez`, `/readyz`, the console.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
     pub listen: SocketAddr,
+    /// Whether there is a console, with `/api`.
+    pub console: bool,
+    /// Asked for by everything but `/livez` and `/readyz`; `None`: nobody is asked.
+    pub token: Option<Secret>,
+    /// Names that the console goes by, in small letters, beside those of loopback and addresses.
+    pub hosts: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

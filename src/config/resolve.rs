@@ -4,6 +4,7 @@
 //! so that one run reports all of them. A field that belongs to a later version is refused, never silently ignored.
 
 mod address;
+mod admin;
 mod browsers;
 mod chatflows;
 mod health;
@@ -17,10 +18,12 @@ mod upstreams;
 mod valkey_url;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::{Problem, Problems};
 use super::expand::EnvLookup;
 use super::file;
+use super::yaml::FieldPlaces;
 use super::{Config, SecretFile};
 pub(super) use reader::unreadable;
 use reader::{FieldReader, Finished};
@@ -53,7 +56,7 @@ pub(super) fn resolve(
         Err(problem) => return problem.into(),
     };
     let server = server::server(&mut reader, file.server);
-    let admin = server::admin(&mut reader, &file.admin);
+    let admin = admin::admin(&mut reader, &file.admin);
     server::refuse_equal_listeners(&mut reader);
     let log = server::log(&mut reader, &file.log);
     let cors = browsers::cors(&mut reader, &file.cors);
@@ -67,6 +70,7 @@ pub(super) fn resolve(
     let plans = plans::plans(&mut reader, file.plans);
     let upstreams = upstreams::upstreams(&mut reader, file.upstreams);
     let (chatflows, wildcard) = chatflows::chatflows(&mut reader, file.chatflows, &upstreams, &plans, &cors);
+    let places = Arc::new(FieldPlaces::of(&String::from_utf8_lossy(source.content())));
     let Finished { path, problems, held, secret_files, named } = reader.finish();
     if !problems.is_empty() {
         return Reread { config: Err(Problems(problems)), held, named };
@@ -89,6 +93,7 @@ pub(super) fn resolve(
         valkey,
         session_secret,
         source,
+        places,
         secret_files,
     };
     Reread { config: Ok(config), held, named }

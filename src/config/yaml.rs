@@ -10,6 +10,7 @@
 mod de;
 mod items;
 mod nearest;
+mod places;
 mod value;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use super::content::{self, TooLarge};
 use super::error::Problem;
 pub(crate) use items::{ItemSink, each_item};
 pub(crate) use nearest::suggest;
+pub use places::FieldPlaces;
 pub(crate) use value::{At, Located, Named, Switched, Value, YamlNode};
 
 /// Bytes of a document that is read into one tree.

@@ -15,6 +15,8 @@ use crate::uuid::is_uuid;
 #[derive(Clone, Default)]
 pub struct KeyStore {
     keys: Vec<Key>,
+    /// Where each stands in the file; shorter where that is not known.
+    lines: Vec<u32>,
     /// Of each key twice its index, and one more for its previous secret.
     by_digest: HashIndex,
     by_id: HashIndex,
@@ -74,6 +76,15 @@ impl FromIterator<Key> for KeyStore {
     }
 }
 
+/// With the lines in which they stand.
+impl FromIterator<(Option<u32>, Key)> for KeyStore {
+    fn from_iter<T: IntoIterator<Item = (Option<u32>, Key)>>(keys: T) -> Self {
+        let mut store = Self::default();
+        keys.into_iter().for_each(|(line, key)| store.push_at(line.unwrap_or(0), key));
+        store
+    }
+}
+
 impl KeyStore {
     /// Adds a key whose id and digests nobody else has.
     pub(super) fn push(&mut self, key: Key) {
@@ -81,7 +92,7 @@ impl KeyStore {
         let id = self.hasher.hash_one(&*key.id);
         let digests = [Some(key.digest), key.previous().map(|(digest, _)| digest)];
         self.keys.push(key);
-        let Self { keys, by_digest, by_id, hasher } = self;
+        let Self { keys, by_digest, by_id, hasher, lines: _ } = self;
         let key_at = |index: u32| keys.get(index as usize);
         by_id.insert(id, index, |index| key_at(index).map_or(0, |key| hasher.hash_one(&*key.id)));
         for (number, digest) in (2 * index..).zip(digests) {
@@ -91,9 +102,23 @@ impl KeyStore {
         }
     }
 
+    /// The same, of a key that stands in that line of the file.
+    pub(super) fn push_at(&mut self, line: u32, key: Key) {
+        self.lines.resize(self.keys.len(), 0);
+        self.lines.push(line);
+        self.push(key);
+    }
+
+    /// The line of the key with that index, where it is known.
+    #[must_use]
+    pub fn line(&self, index: usize) -> Option<u32> {
+        self.lines.get(index).copied().filter(|line| *line > 0)
+    }
+
     /// Gives back what room is left.
     pub(super) fn shrink(&mut self) {
         self.keys.shrink_to_fit();
+        self.lines.shrink_to_fit();
     }
 
     /// The key with that id, whatever its state.
@@ -171,7 +196,8 @@ impl KeyStore {
     /// another secret there. Nothing that it grants is added.
     #[must_use]
     pub fn without_revoked(&self, written: &WrittenKeys) -> Self {
-        self.keys.iter().filter_map(|key| written.leaves(key)).collect()
+        let left = self.keys.iter().enumerate();
+        left.filter_map(|(index, key)| Some((self.line(index), written.leaves(key)?))).collect::<Self>()
     }
 
     /// The same keys under a configuration that calls plans and chatflows otherwise. `plans`: how they were called.
@@ -189,7 +215,7 @@ impl KeyStore {
                 None => Ok(Key { plan: index, ..key.clone() }),
             }
         };
-        self.keys.iter().map(moved).collect()
+        self.keys.iter().enumerate().map(|(index, key)| Ok((self.line(index), moved(key)?))).collect()
     }
 
     #[must_use]

@@ -156,6 +156,11 @@ impl Policy {
         self.flows.iter().any(|flow| flow.config.access == Access::Public)
     }
 
+    /// As configured, each at its index.
+    pub(crate) fn flows(&self) -> impl Iterator<Item = &Arc<Flow>> {
+        self.flows.iter()
+    }
+
     fn flow(&self, index: u32) -> Option<&Arc<Flow>> {
         self.flows.get(index as usize)
     }

@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Filled while a stream goes by.
 #[derive(Debug, Default)]
@@ -14,9 +14,19 @@ pub(crate) struct StreamReport {
     pub(crate) ending: Cell<Option<Ending>>,
     /// The first error that it told, as the client was told.
     pub(crate) error: OnceCell<Box<str>>,
+    /// When its first token went by, where that is seen.
+    pub(crate) first_token: OnceCell<Instant>,
 }
 
 impl StreamReport {
+    /// A piece of it goes by.
+    pub(crate) fn see(&self, piece: &[u8]) {
+        // Only until there is one. One whose name is torn in two is not seen, the next is.
+        if self.first_token.get().is_none() && memchr::memmem::find(piece, b"\"token\"").is_some() {
+            self.first_token.get_or_init(Instant::now);
+        }
+    }
+
     /// The stream has told that error.
     pub(crate) fn failed(&self, sentence: &str) {
         self.error.get_or_init(|| sentence.into());

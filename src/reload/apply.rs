@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::diff::RestartBound;
 use super::files::Files;
+use super::journal::{ReloadJournal, changes};
 use super::keys::KeysFile;
 use super::show::{show_changed_keys, show_outcome, show_policy, warn_of_unused};
 use crate::config::resolve::Reread;
@@ -27,6 +28,7 @@ pub(crate) struct Reloader {
     state: Arc<SharedState>,
     metrics: Arc<Metrics>,
     logging: Option<LogReload>,
+    journal: Arc<ReloadJournal>,
     /// What is on disk and not in force. It is looked at again when some file changes.
     held: Vec<Held>,
     /// What was said of flows that no chatflow needs.
@@ -132,17 +134,19 @@ impl Reloader {
         state: Arc<SharedState>,
         metrics: Arc<Metrics>,
         logging: Option<LogReload>,
+        journal: Arc<ReloadJournal>,
     ) -> Self {
         let current = snapshots.load_full();
         let unused = current.unused().cloned().collect();
         let keys = KeysFile::seen(&files, &current.config);
-        let (held, started) = (Vec::new(), Arc::clone(&current.config));
-        Self { keys, files: Some(files), snapshots, started, state, metrics, logging, held, unused, is_overdue: false }
+        journal.follow(files.places());
+        let (files, held, started) = (Some(files), Vec::new(), Arc::clone(&current.config));
+        Self { keys, files, snapshots, started, state, metrics, logging, journal, held, unused, is_overdue: false }
     }
 
     /// Takes over what has changed of the keys, which waits for nothing else.
     pub(super) fn look_at_keys(&mut self) {
-        self.keys.look(&self.snapshots, &self.state, &self.metrics);
+        self.keys.look(&self.snapshots, &self.state, &self.metrics, &self.journal);
     }
 
     /// A look at everything; with `force` it reads again even if nothing has changed. One at a time.
@@ -174,6 +178,7 @@ impl Reloader {
     /// Takes over what a look has found. `false`: something on disk is not in force.
     pub(super) fn settle(&mut self, looked: Looked) -> bool {
         let Looked { files, outcome } = looked;
+        self.journal.follow(files.places());
         self.files = Some(files);
         let was_overdue = std::mem::take(&mut self.is_overdue);
         let Some(ReloadOutcome { since, look, changed, waiting }) = outcome else {
@@ -190,12 +195,15 @@ impl Reloader {
             tracing::error!(file = part.name(), %problem, "reload rejected, what was in force stays in force");
         }
         let rejected = parts(&self.held);
+        let (mut accepted, mut changed_settings) = (Vec::new(), Vec::new());
         if let Some(policy) = policy.and_then(|policy| self.as_of_now(policy, &since)) {
             let is_new =
                 |part: &&ConfigPart| (changed.contains(part) || waiting.contains(part)) && !rejected.contains(part);
-            let accepted: Vec<_> = read.iter().filter(is_new).map(|part| part.name()).collect();
+            accepted = read.iter().filter(is_new).map(|part| part.name()).collect();
+            changed_settings = changes(&since.config, &policy.config);
             self.swap(policy, &accepted);
         }
+        self.journal.settle(accepted, changed_settings, &self.held);
         // Last: whoever sees the count may rely on what it says.
         for part in &changed {
             self.count(*part, if rejected.contains(part) { "rejected" } else { "accepted" });
@@ -236,7 +244,7 @@ impl Reloader {
             logging.apply(snapshot.config.log);
         }
         show_policy(&snapshot, &self.metrics);
-        show_changed_keys(&old, &snapshot);
+        show_changed_keys(&old, &snapshot, &self.journal);
         snapshot.announce(Some(&old));
         snapshot.unused().filter(|problem| !self.unused.contains(*problem)).for_each(warn_of_unused);
         self.unused = snapshot.unused().cloned().collect();

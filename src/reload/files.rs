@@ -86,6 +86,11 @@ impl Files {
         self.folders = None;
     }
 
+    /// Each file, and what it is part of.
+    pub(super) fn places(&self) -> impl Iterator<Item = &(ConfigPart, PathBuf)> {
+        self.all.keys()
+    }
+
     /// What tells whether that file has changed, as it was last seen.
     pub(super) fn stamp(&self, part: ConfigPart, path: &Path) -> Option<Stamp> {
         self.all.get(&(part, path.to_owned()))?.stamp

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::files::{Files, Stamp, stamp};
+use super::journal::ReloadJournal;
 use super::show::{show_changed_keys, show_policy};
 use crate::config::{Config, ConfigPart};
 use crate::snapshot::{SharedSnapshot, Snapshot};
@@ -26,7 +27,13 @@ impl KeysFile {
 
     /// Takes over what it says by now, as a whole or at least what it revokes. What is wrong with it is for the reload to
     /// tell, which sees what else has changed.
-    pub(super) fn look(&mut self, snapshots: &SharedSnapshot, state: &SharedState, metrics: &Metrics) {
+    pub(super) fn look(
+        &mut self,
+        snapshots: &SharedSnapshot,
+        state: &SharedState,
+        metrics: &Metrics,
+        journal: &ReloadJournal,
+    ) {
         let current = snapshots.load_full();
         // Before it is read: what changes in between is then seen as a change.
         let path = &current.config.keys_file;
@@ -37,7 +44,7 @@ impl KeysFile {
         *self = now;
         if let Some(policy) = current.with_keys_again() {
             show_policy(&policy, metrics);
-            show_changed_keys(&current, &policy);
+            show_changed_keys(&current, &policy, journal);
             snapshots.store(Arc::new(Snapshot::bind(policy, state)));
         }
     }

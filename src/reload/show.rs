@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::journal::ReloadJournal;
 use crate::config::{ConfigPart, Problem};
 use crate::keys::audit;
 use crate::keys::changes::KeyChanges;
@@ -33,10 +34,11 @@ pub(super) fn show_outcome(rejected: &BTreeSet<ConfigPart>, metrics: &Metrics) {
 }
 
 /// Tells which keys a load has changed: who runs the gateway sees when one was added or revoked.
-pub(super) fn show_changed_keys(before: &Policy, after: &Policy) {
+pub(super) fn show_changed_keys(before: &Policy, after: &Policy, journal: &ReloadJournal) {
     let plans = |policy: &Policy| policy.config.plans.iter().map(|plan| Arc::clone(&plan.name)).collect::<Vec<_>>();
     let difference = KeyChanges::between((&before.keys, &plans(before)), (&after.keys, &plans(after)));
     if !difference.is_empty() {
+        journal.note_keys(&difference);
         // Whose change it was, if `flowgate keys` made it.
         let by = audit::authors(&after.config.keys_file, difference.named());
         let KeyChanges { added, changed, revoked } = difference;

@@ -26,6 +26,7 @@ use crate::snapshot;
 use crate::stack::{self, Door, Environment, Stack, StreamCuts};
 use crate::state::chats::Chats;
 use crate::state::ended_keys::EndedKeys;
+use crate::state::recent::RecentState;
 use crate::telemetry::access_log::{AccessLog, LogHandle};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::{Histograms, RequestCounters};
@@ -47,6 +48,7 @@ pub(crate) struct Worker {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) chats: Arc<Chats>,
     pub(crate) ended_keys: Arc<EndedKeys>,
+    pub(crate) recent: Arc<RecentState>,
     /// Where flows of the built-in engine run.
     pub(crate) engine: Arc<engine::EngineThreads>,
     pub(crate) log: LogHandle,
@@ -154,6 +156,7 @@ impl Worker {
             aborts,
             chats: Arc::clone(&self.chats),
             cuts,
+            recent: Arc::clone(&self.recent),
         };
         (Rc::new(environment), aborted)
     }

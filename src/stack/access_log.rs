@@ -2,8 +2,6 @@
 //!
 //! No secrets, no bodies, no query. Written by hand into the worker's buffer, because it happens on every request.
 
-mod explanation;
-
 use std::convert::Infallible;
 use std::io::Write as _;
 use std::pin::Pin;
@@ -18,6 +16,7 @@ use tower::{Layer, Service};
 
 use super::context::{Call, Context};
 use super::environment::Environment;
+use super::explanation;
 use crate::config::LogFormat;
 use crate::predict::report::Ending;
 use crate::telemetry::access_log::AccessLog;

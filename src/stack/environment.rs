@@ -7,6 +7,7 @@ use super::cuts::StreamCuts;
 use crate::engine::EngineThreads;
 use crate::snapshot;
 use crate::state::chats::Chats;
+use crate::state::recent::RecentState;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::{Histograms, RequestCounters};
@@ -26,6 +27,7 @@ pub(crate) struct Environment {
     pub(crate) engine: Arc<EngineThreads>,
     /// Shared by all workers.
     pub(crate) chats: Arc<Chats>,
+    pub(crate) recent: Arc<RecentState>,
     /// What ends running streams.
     pub(crate) cuts: Rc<StreamCuts>,
 }

@@ -14,7 +14,7 @@ use tower::{Layer, Service};
 use super::access_log::CLIENT_GONE;
 use super::context::{Call, Context};
 use super::environment::Environment;
-use super::usage;
+use super::{recent, usage};
 use crate::telemetry::series::RequestSeries;
 use crate::wire::watched::{BodyWatch, Watched};
 
@@ -139,6 +139,7 @@ impl Drop for Measure {
         };
         environment.requests.count(series, || [route, context.chatflow_label(), context.key_label()]);
         usage::count(context);
+        recent::note(&environment.recent, context, *status);
         environment.durations.observe(route, context.duration().as_secs_f64());
         if events.is_some() {
             metrics.streams_open.dec();

@@ -126,7 +126,7 @@ fn user(context: &Context) -> Option<Allowance> {
 }
 
 fn limits_left(standing: &Standing, used: Option<TokensUsed>) -> LimitsLeft<'_> {
-    let Standing { plan, requests, remaining, reset, quota, tokens } = standing;
+    let Standing { plan, requests, remaining, reset, quota, tokens, .. } = standing;
     let count = |(quota, left): (Quota, Left)| CountLeft {
         limit: quota.count.get(),
         remaining: left.remaining,

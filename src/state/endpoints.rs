@@ -99,6 +99,20 @@ impl Endpoints {
         (origin, health)
     }
 
+    /// Providers that flows ask: the upstream's name, the server, and whether it accepts connections.
+    pub(crate) fn providers(&self) -> Vec<(Box<str>, String, bool)> {
+        let known = self.known();
+        let servers =
+            known.providers.iter().flat_map(|(upstream, servers)| servers.iter().map(move |server| (upstream, server)));
+        let mut told: Vec<_> = servers
+            .filter_map(|(upstream, (origin, health))| {
+                Some((upstream.clone(), origin.to_string(), health.upgrade()?.is_up()))
+            })
+            .collect();
+        told.sort();
+        told
+    }
+
     /// The state of a URL of that upstream.
     pub(crate) fn url(&self, upstream: &str, origin: &Origin) -> Arc<UrlState> {
         let joins = self.in_force.borrow().iter().any(|watched| &*watched.upstream == upstream);
@@ -161,6 +175,10 @@ impl Health {
     fn new(series: ServerSeries) -> Self {
         series.is_healthy(true);
         Self { is_down: AtomicBool::new(false), series }
+    }
+
+    fn is_up(&self) -> bool {
+        !self.is_down.load(Ordering::Relaxed)
     }
 
     /// The server accepted a connection.

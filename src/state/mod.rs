@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`limits`] | what callers have used of their plans, and wrong keys |
 //! | [`chats`] | chats that are being answered |
+//! | [`recent`] | what became of requests in the last minutes, for people who look |
 //! | [`endpoints`] | servers that are asked: their connections' names, and their health |
 //! | [`ended_keys`] | keys that have ended together with their streams |
 //! | [`folder`], [`ledger`] | `state_dir`, and the counts of quotas in it |
@@ -24,6 +25,7 @@ pub(crate) mod late;
 pub(crate) mod later;
 pub(crate) mod ledger;
 pub(crate) mod limits;
+pub(crate) mod recent;
 pub(crate) mod usage;
 pub(crate) mod valkey;
 
@@ -34,6 +36,7 @@ use chats::Chats;
 use ended_keys::EndedKeys;
 use endpoints::Endpoints;
 use limits::LimitState;
+use recent::RecentState;
 use usage::UsageState;
 use valkey::SharedStore;
 
@@ -48,6 +51,7 @@ pub(crate) struct SharedState {
     pub(crate) endpoints: Arc<Endpoints>,
     pub(crate) usage: Arc<UsageState>,
     pub(crate) ended_keys: Arc<EndedKeys>,
+    pub(crate) recent: Arc<RecentState>,
     /// `None`: this process is alone.
     pub(crate) store: Option<Arc<SharedStore>>,
 }
@@ -61,6 +65,7 @@ impl SharedState {
             endpoints: Arc::new(Endpoints::new(metrics)),
             usage: Arc::default(),
             ended_keys: Arc::default(),
+            recent: Arc::default(),
             store: None,
         }
     }

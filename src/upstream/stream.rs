@@ -102,6 +102,7 @@ impl EventStream {
         };
         let error_at = self.scanner.scan(&piece);
         self.report.events.set(self.scanner.events);
+        self.report.see(&piece);
         if self.held.is_empty() {
             let at = match error_at {
                 None => return Some(piece),

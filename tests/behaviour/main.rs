@@ -10,6 +10,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod admin;
 mod agentflows;
 mod anonymous;
 mod answers;

@@ -66,6 +66,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "state::limits::Visitor",
             "state::chats::Chats",
             "state::ended_keys",
+            "state::recent::RecentState",
             "wire::forwarded",
             "wire::client_body",
             "wire::refusal",
@@ -73,8 +74,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    // Readiness is what the workers do: the phase, and whether there is a place, are all that it sees of them.
-    ("admin", &["server::Phase", "server::Admission", "state::valkey::StoreHealth", "telemetry"]),
+    // Readiness is what the workers do: the phase, and whether there is a place, are all that it sees of them. The console
+    // shows what is in force, counted and remembered, and changes nothing of it.
+    (
+        "admin",
+        &["server::Phase", "server::Admission", "reload", "snapshot", "state", "keys", "tls", "config", "telemetry"],
+    ),
     // Which files are flows, the engine knows.
     (
         "reload",

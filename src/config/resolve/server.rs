@@ -1,4 +1,4 @@
-//! The listeners and their limits: `server`, `admin`, `log`.
+//! The public listeners and their limits, and the log: `server`, `log`.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -9,7 +9,7 @@ use super::reader::{FieldReader, non_null, place, unless_null};
 use crate::config::file::{self, Field};
 use crate::config::units::{parse_byte_rate, parse_duration, parse_size, parse_time_limit};
 use crate::config::yaml::{At, Value};
-use crate::config::{Admin, ExtAuth, Log, LogFormat, LogLevel, Server, Tls};
+use crate::config::{ExtAuth, Log, LogFormat, LogLevel, Server, Tls};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -98,10 +98,6 @@ fn client_ca(reader: &mut FieldReader<'_>, field: &Field) -> Option<PathBuf> {
     Some(path)
 }
 
-pub(super) fn admin(reader: &mut FieldReader<'_>, file: &file::AdminSection) -> Admin {
-    Admin { listen: listener(reader, &file.listen, "admin.listen", SocketAddr::from(([127, 0, 0, 1], 9090))) }
-}
-
 pub(super) fn log(reader: &mut FieldReader<'_>, file: &file::LogSection) -> Log {
     const LEVELS: [(&str, LogLevel); 4] =
         [("error", LogLevel::Error), ("warn", LogLevel::Warn), ("info", LogLevel::Info), ("debug", LogLevel::Debug)];
@@ -129,7 +125,12 @@ pub(super) fn refuse_equal_listeners(reader: &mut FieldReader<'_>) {
     }
 }
 
-fn listener(reader: &mut FieldReader<'_>, field: &Field, name: &'static str, default: SocketAddr) -> SocketAddr {
+pub(super) fn listener(
+    reader: &mut FieldReader<'_>,
+    field: &Field,
+    name: &'static str,
+    default: SocketAddr,
+) -> SocketAddr {
     let written = reader.parsed(field, address::listener);
     // One that was refused has no address that could be compared.
     if written.is_some() || field.0.is_none() {

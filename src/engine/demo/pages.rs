@@ -1,7 +1,7 @@
 //! What the demo can quote: every page of the documentation, as it was when the program was built.
 
 /// Where a page stands in the repository, and its text. The first says what the whole is.
-pub(super) const PAGES: [(&str, &str); 22] = [
+pub(super) const PAGES: [(&str, &str); 23] = [
     ("README.md", include_str!("../../../README.md")),
     ("config/README.md", include_str!("../../../config/README.md")),
     ("config/KEYS.md", include_str!("../../../config/KEYS.md")),
@@ -10,6 +10,7 @@ pub(super) const PAGES: [(&str, &str); 22] = [
     ("config/LIMITS.md", include_str!("../../../config/LIMITS.md")),
     ("deploy/README.md", include_str!("../../../deploy/README.md")),
     ("deploy/API.md", include_str!("../../../deploy/API.md")),
+    ("deploy/CONSOLE.md", include_str!("../../../deploy/CONSOLE.md")),
     ("deploy/METRICS.md", include_str!("../../../deploy/METRICS.md")),
     ("deploy/shield/README.md", include_str!("../../../deploy/shield/README.md")),
     ("deploy/examples/browser/README.md", include_str!("../../../deploy/examples/browser/README.md")),

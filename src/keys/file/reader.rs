@@ -94,7 +94,7 @@ impl yaml::ItemSink for KeyReader<'_> {
         let place = item.as_ref().and_then(at);
         match item.and_then(|item| self.key(index, item)) {
             Some(key) if self.problems.is_empty() => {
-                self.store.push(key);
+                self.store.push_at(place.map_or(0, |(line, _)| line), key);
                 if let Some(written) = &mut self.written {
                     written.push((place, plan));
                 }

@@ -16,6 +16,9 @@ pub(crate) struct Standing {
     pub(crate) remaining: u32,
     /// Seconds until nothing is used any more.
     pub(crate) reset: u64,
+    /// Requests in flight on this replica, and how many there may be.
+    pub(crate) in_flight: u32,
+    pub(crate) concurrent: u32,
     pub(crate) quota: Option<(Quota, Left)>,
     pub(crate) tokens: Option<(Quota, Left)>,
 }
@@ -36,7 +39,8 @@ impl Allowance {
         }))
     }
 
-    fn standing(&self) -> Standing {
+    /// As this process knows it.
+    pub(crate) fn standing(&self) -> Standing {
         let (limits, plan) = (&self.plan, &self.plan.plan);
         let (rate, quota) = match self.used.counts.lease() {
             Some(lease) if limits.shared.is_some() => self.look_shared(lease),
@@ -48,6 +52,8 @@ impl Allowance {
             requests: plan.requests,
             remaining,
             reset,
+            in_flight: self.used.counts.concurrency.in_flight(),
+            concurrent: plan.concurrent.get(),
             quota: plan.quota.zip(quota),
             tokens: plan.tokens.zip(self.tokens_left()),
         }

@@ -60,6 +60,7 @@ fn every_example_is_one_that_the_gateway_takes() {
     fs::create_dir(folder.path().join("flows")).unwrap();
     fs::copy(root().join("config/flows/assistant.json"), folder.path().join("flows/support.json")).unwrap();
     fs::write(folder.path().join("openai-key"), "sk-test").unwrap();
+    fs::write(folder.path().join("admin-token"), "0123456789abcdef").unwrap();
     let mut seen = 0;
     let mut all_wrong = Vec::new();
     for (page, text) in pages().into_iter().filter(|(page, _)| !page.starts_with(".github")) {

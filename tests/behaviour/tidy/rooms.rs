@@ -76,7 +76,7 @@ const CONFIG: Table = &[
     ("resolve", &["file", "units", "mod", "override_rules", "expand", "yaml", "content", "error"]),
     ("file", &["yaml"]),
     ("units", &["mod"]),
-    ("mod", &["chatflow", "limits", "upstream", "valkey", "origin", "part", "secret", "error"]),
+    ("mod", &["chatflow", "limits", "upstream", "valkey", "origin", "part", "secret", "yaml", "error"]),
     ("chatflow", &["origin", "secret"]),
     ("upstream", &["secret"]),
     ("valkey", &["secret"]),

@@ -21,7 +21,7 @@ pub(super) fn each(context: &Context, mut tell: impl FnMut(&'static str, &str)) 
 }
 
 /// The error that ended a stream, as the client was told.
-fn told_in_stream(context: &Context) -> Option<&str> {
+pub(super) fn told_in_stream(context: &Context) -> Option<&str> {
     let of_stream = context.stream.get().and_then(|report| report.error.get());
     let of_engine = || context.models.get().and_then(|report| report.failure.get());
     of_stream.or_else(of_engine).map(|error| &**error)
@@ -59,7 +59,7 @@ fn failed(context: &Context, error: &str, tell: &mut impl FnMut(&'static str, &s
     tell("error", cut(error));
 }
 
-fn cut(text: &str) -> &str {
+pub(super) fn cut(text: &str) -> &str {
     let mut end = text.len().min(LONGEST);
     while !text.is_char_boundary(end) {
         end -= 1;
