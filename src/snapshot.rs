@@ -32,9 +32,11 @@ pub(crate) struct Snapshot {
     pub(crate) recent: BoundRecent,
     /// The Flowise upstreams, each at its index in the configuration.
     targets: Vec<Option<Arc<Target>>>,
-    /// Pages that are not listed, and ids that Flowise does not know, as far as the log has told.
+    /// Pages that are not listed, ids that Flowise does not know, and proxies that do not say who the client is, as far
+    /// as the log has told.
     pub(crate) told_origins: WarnOnce,
     pub(crate) told_ids: WarnOnce,
+    pub(crate) told_addresses: WarnOnce,
 }
 
 impl Deref for Snapshot {
@@ -71,6 +73,7 @@ impl Snapshot {
             policy,
             told_origins: WarnOnce::default(),
             told_ids: WarnOnce::default(),
+            told_addresses: WarnOnce::default(),
         }
     }
 

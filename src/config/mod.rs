@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use ipnet::IpNet;
 
 pub(crate) use chatflow::FLOWISE_EVENTS;
@@ -113,6 +114,10 @@ pub struct Server {
     pub workers: NonZeroUsize,
     /// Peers whose `X-Forwarded-For` / `Forwarded` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// What each connection of a trusted proxy begins with; `None`: with a request, or TLS.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// Where a trusted proxy names the client; `None`: in `X-Forwarded-For` / `Forwarded`.
+    pub client_address_header: Option<HeaderName>,
     pub max_connections: usize,
     /// Connections at once of one address (IPv6: a /64) that is no trusted proxy; `None`: as many as there are.
     pub connections_per_address: Option<NonZeroUsize>,
@@ -141,6 +146,8 @@ impl Default for Server {
             ext_auth: None,
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             trusted_proxies: Vec::new(),
+            proxy_protocol: None,
+            client_address_header: None,
             max_connections: 10_000,
             connections_per_address: NonZeroUsize::new(1000),
             max_body: 1 << 20,
@@ -155,6 +162,14 @@ impl Default for Server {
             shutdown_grace: Duration::from_secs(30),
         }
     }
+}
+
+/// Versions of the PROXY protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    V1,
+    V2,
+    Any,
 }
 
 /// The TLS listener.

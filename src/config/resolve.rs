@@ -61,7 +61,7 @@ pub(super) fn resolve(
     let log = server::log(&mut reader, &file.log);
     let cors = browsers::cors(&mut reader, &file.cors);
     let auth_failures = plans::auth_failures(&mut reader, &file.auth_failures);
-    let session_secret = browsers::session_secret(&mut reader, file.session_secret);
+    let session_secret = browsers::session_secret(&mut reader, file.session_secret, file.session_secret_file);
     let dir = state::dir(&mut reader, &file.state_dir, &file.state.dir);
     let names_state_dir = dir.is_some();
     let state_dir = dir.unwrap_or_else(|| reader.folder().join("state"));

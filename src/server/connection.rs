@@ -20,6 +20,7 @@ use super::exchange::Exchanges;
 use super::linger::Lingering;
 use super::liveness::{CutReason, Limits, Liveness};
 use super::malformed;
+use super::proxied;
 use super::signal::{Listener, Phase, Signal};
 use super::trailers::Http2Stream;
 use crate::config::Server;
@@ -54,11 +55,21 @@ impl<S: Stack> Acceptor<S> {
     /// Serves one connection until it ends, by whichever side.
     pub(super) async fn serve(
         self,
-        stream: TcpStream,
-        peer: SocketAddr,
+        mut stream: TcpStream,
+        mut peer: SocketAddr,
         tls: Option<Arc<rustls::ServerConfig>>,
         server: &Server,
     ) {
+        let mut _share = None;
+        if let (Some(wanted), Door::Public) = (server.proxy_protocol, self.door) {
+            let admitted =
+                proxied::admit(&mut stream, peer, wanted, server, (&self.admission, &self.metrics.connections));
+            // Boxed: a task is as large as its largest branch, for as long as it lives.
+            match Box::pin(admitted).await {
+                Some(client) => (peer, _share) = client,
+                None => return,
+            }
+        }
         let limits = Limits { header: server.header_timeout, idle: server.idle_timeout, send: server.send_timeout };
         let max_head = server.max_header_bytes;
         let Some(tls) = tls else {

@@ -7,6 +7,7 @@ mod linger;
 mod listener;
 mod liveness;
 mod malformed;
+mod proxied;
 mod pulse;
 mod signal;
 mod trailers;

@@ -16,16 +16,22 @@ pub(super) enum Unserved {
     Address,
     /// Who asks for decisions is no proxy of ours.
     ExtAuthPeer,
+    /// Whoever may not say for whom a connection is.
+    ProxyProtocolPeer,
+    /// Whoever may, and does not.
+    ProxyProtocol,
 }
 
 impl Unserved {
-    const COUNT: usize = 2;
+    const COUNT: usize = 4;
 
     /// As the metric shows it.
     const fn name(self) -> &'static str {
         match self {
             Self::Address => "address",
             Self::ExtAuthPeer => "ext_auth_peer",
+            Self::ProxyProtocolPeer => "proxy_protocol_peer",
+            Self::ProxyProtocol => "proxy_protocol",
         }
     }
 
@@ -35,6 +41,10 @@ impl Unserved {
             Self::ExtAuthPeer => {
                 "server.ext_auth answers this machine and server.trusted_proxies only: list the proxy that asks there"
             }
+            Self::ProxyProtocolPeer => {
+                "with server.proxy_protocol only server.trusted_proxies may connect: list the proxy that does"
+            }
+            Self::ProxyProtocol => "a connection did not begin as server.proxy_protocol says",
         }
     }
 }

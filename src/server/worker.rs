@@ -220,6 +220,9 @@ impl<S: Stack> Listening<S> {
         let server = &snapshot.config.server;
         let address = peer.ip().to_canonical();
         let is_proxy = is_trusted(address, &server.trusted_proxies);
+        if self.acceptor.door == Door::Public && server.proxy_protocol.is_some() && !is_proxy {
+            return Err(Unserved::ProxyProtocolPeer);
+        }
         if !may_knock(self.acceptor.door, address, is_proxy) {
             return Err(Unserved::ExtAuthPeer);
         }

@@ -22,7 +22,7 @@ use super::context::{Arrival, Call, Context, Door};
 use super::environment::Environment;
 use super::ext_auth::original::Original;
 use crate::predict::report::ReportSlot;
-use crate::wire::forwarded::{client_address, client_used_tls};
+use crate::wire::forwarded::{ClientAddress, client_address, client_used_tls};
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -71,7 +71,15 @@ where
         let snapshot = self.shared.environment.snapshots.current();
         let trusted = &snapshot.config.server.trusted_proxies;
         let request_id = given(&head.headers).unwrap_or_else(|| self.shared.ids.next());
-        let client = client_address(peer, &head.headers, trusted);
+        let header = snapshot.config.server.client_address_header.as_ref();
+        let ClientAddress { address: client, is_unsaid } = client_address(peer, &head.headers, trusted, header);
+        if is_unsaid && snapshot.told_addresses.is_new(client) {
+            tracing::warn!(
+                proxy = %client,
+                header = header.map(tracing::field::display),
+                "a trusted proxy does not say the client's address in server.client_address_header: it counts as the client"
+            );
+        }
         let client_text = if client == peer.ip().to_canonical() { peer_text } else { text_of(client) };
         let context = Context {
             received: Instant::now(),

@@ -271,7 +271,8 @@ impl ConnectionMetrics {
             )?,
             refused: declare.counters(
                 "flowgate_connections_refused_total",
-                "Connections that were closed unserved, by reason: address (above server.connections_per_address), ext_auth_peer.",
+                "Connections that were closed unserved, by reason: address (above server.connections_per_address), ext_auth_peer, \
+                 proxy_protocol_peer, proxy_protocol.",
                 &["reason"],
             )?,
             handshake_failures: declare

@@ -3,13 +3,39 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
-use http::header::FORWARDED;
+use http::header::{FORWARDED, HeaderName};
 use ipnet::IpNet;
 
-/// The client's address. `X-Forwarded-For` (or, without it, `Forwarded`, RFC 7239) counts only if the peer is a
-/// trusted proxy, and is read from the right: the first address that is not itself a trusted proxy.
-pub(crate) fn client_address(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+/// Where a client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClientAddress {
+    pub(crate) address: IpAddr,
+    /// A trusted proxy does not say it where it should, so it is the proxy's own.
+    pub(crate) is_unsaid: bool,
+}
+
+/// The client's address, from a header that holds one, or else from the list of all hops.
+pub(crate) fn client_address(
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    trusted: &[IpNet],
+    header: Option<&HeaderName>,
+) -> ClientAddress {
     let peer = peer.ip().to_canonical();
+    match header.filter(|_| is_trusted(peer, trusted)) {
+        None => ClientAddress { address: from_hops(peer, headers, trusted), is_unsaid: false },
+        Some(name) => {
+            let mut values = headers.get_all(name).iter();
+            let only = values.next().filter(|_| values.next().is_none());
+            let address = only.and_then(|value| parse_node(value.to_str().ok()?));
+            ClientAddress { address: address.unwrap_or(peer), is_unsaid: address.is_none() }
+        }
+    }
+}
+
+/// `X-Forwarded-For` (or, without it, `Forwarded`, RFC 7239) counts only if the peer is a
+/// trusted proxy, and is read from the right: the first address that is not itself a trusted proxy.
+fn from_hops(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     if trusted.is_empty() || !is_trusted(peer, trusted) {
         return peer;
     }
@@ -83,7 +109,7 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, value.parse().unwrap());
         }
-        client_address(peer.parse().unwrap(), &headers, &trusted).to_string()
+        client_address(peer.parse().unwrap(), &headers, &trusted, None).address.to_string()
     }
 
     #[test]
@@ -104,5 +130,25 @@ mod tests {
     fn forwarded_counts_without_x_forwarded_for() {
         let value = "for=6.6.6.6;proto=http, For=\"[2001:db8::7]:4711\";by=x";
         assert_eq!(client("[fd00::1]:9", &[("forwarded", value)]), "2001:db8::7");
+    }
+
+    #[test]
+    fn one_header_is_believed_where_it_is_said_to_hold_the_address() {
+        let read = |peer: &str, values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-forwarded-for", "198.51.100.9".parse().unwrap());
+            for value in values {
+                headers.append("cf-connecting-ip", value.parse().unwrap());
+            }
+            let name = HeaderName::from_static("cf-connecting-ip");
+            let read = client_address(peer.parse().unwrap(), &headers, &["10.0.0.0/8".parse().unwrap()], Some(&name));
+            (read.address.to_string(), read.is_unsaid)
+        };
+        assert_eq!(read("10.0.0.1:9", &["203.0.113.7"]), ("203.0.113.7".into(), false));
+        assert_eq!(read("10.0.0.1:9", &["2001:db8::7"]), ("2001:db8::7".into(), false));
+        assert_eq!(read("192.0.2.1:9", &["203.0.113.7"]), ("192.0.2.1".into(), false), "of nobody trusted");
+        for unsaid in [&[][..], &[""], &["nonsense"], &["203.0.113.7, 203.0.113.8"], &["203.0.113.7", "203.0.113.7"]] {
+            assert_eq!(read("10.0.0.1:9", unsaid), ("10.0.0.1".into(), true), "{unsaid:?}");
+        }
     }
 }

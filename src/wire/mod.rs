@@ -11,6 +11,7 @@ pub(crate) mod host;
 pub(crate) mod json;
 pub(crate) mod offload;
 pub(crate) mod pace;
+pub(crate) mod proxy_protocol;
 pub(crate) mod refusal;
 pub(crate) mod segment;
 pub(crate) mod watched;

@@ -68,6 +68,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "state::ended_keys",
             "state::recent::RecentState",
             "wire::forwarded",
+            "wire::proxy_protocol",
             "wire::client_body",
             "wire::refusal",
             "config",

@@ -1,12 +1,13 @@
 // Each program of deploy/front in front of one gateway.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import { join } from 'node:path'
 import { freePort, until } from '../fleet/stores.mjs'
 import { BIN, CLIENT, NAME, ORIGIN, PATH, TMP, call, callByHttp2, check, equal, open, requests, say, start, startFront, tally } from './lab.mjs'
 
 const RECIPES = new URL('../../deploy/front/', import.meta.url).pathname
+const FRONTS_TCP = !process.env.ONLY || process.env.ONLY.includes('haproxy') ? ['send-proxy', 'send-proxy-v2'] : []
 const FRONTS = ['nginx', 'haproxy', 'caddy', 'traefik', 'envoy']
 
 // Streams that wait for the word to go on.
@@ -23,6 +24,23 @@ const upstream = http.createServer((request, response) => {
     waiting.push(response)
   })
 })
+
+async function streams(port, headers) {
+  const request = open(port, 'POST', PATH, headers)
+  let text = ''
+  let ended = false
+  request.on('response', response => response.on('data', data => { text += data }).on('end', () => { ended = true }))
+  request.end('{"question":"hi","streaming":true}')
+  const source = await until('the upstream', () => waiting.shift())
+  // Only when one has arrived is the next one said.
+  for (const word of ['one', 'two', 'three']) {
+    say(source, 'token', word)
+    await until(`event ${word}`, () => text.includes(`"${word}"`))
+  }
+  say(source, 'end', '[DONE]')
+  source.end()
+  await until('the end', () => ended)
+}
 
 async function tries(name, gateway, key, log) {
   const front = await startFront(name, RECIPES, text => text
@@ -48,22 +66,7 @@ async function tries(name, gateway, key, log) {
     equal('status', answer.status, 200)
     equal('answer', JSON.parse(answer.text).text, 'fine')
   })
-  await check(`${name}: a stream's events arrive one by one`, async () => {
-    const request = open(port, 'POST', PATH, headers)
-    request.end('{"question":"hi","streaming":true}')
-    const source = await until('the upstream', () => waiting.shift())
-    let text = ''
-    let ended = false
-    request.on('response', response => response.on('data', data => { text += data }).on('end', () => { ended = true }))
-    // Only when one has arrived is the next one said.
-    for (const word of ['one', 'two', 'three']) {
-      say(source, 'token', word)
-      await until(`event ${word}`, () => text.includes(`"${word}"`))
-    }
-    say(source, 'end', '[DONE]')
-    source.end()
-    await until('the end', () => ended)
-  })
+  await check(`${name}: a stream's events arrive one by one`, () => streams(port, headers))
   await check(`${name}: a client that leaves ends its stream`, async () => {
     const request = open(port, 'POST', PATH, headers)
     request.on('error', () => {})
@@ -103,8 +106,25 @@ async function tries(name, gateway, key, log) {
   front.child.kill('SIGKILL')
 }
 
+// TCP passed on by HAProxy, which says for whom by the PROXY protocol; TLS ends at the gateway.
+async function triesTcp(send, gateway, key, log) {
+  const front = await startFront('haproxy-tcp', RECIPES, text => text.replaceAll('127.0.0.1:8443', `127.0.0.1:${gateway}`).replaceAll('send-proxy-v2 ', `${send} `))
+  const headers = { 'x-api-key': key, 'content-type': 'application/json', 'x-forwarded-for': '203.0.113.9' }
+  await check(`haproxy, ${send}: the client's address over HTTP/1.1 and HTTP/2`, async () => {
+    const answer = await call(front.port, 'POST', PATH, headers, '{"question":"hi"}')
+    equal('status', answer.status, 200)
+    equal('what Flowise is told', JSON.parse(answer.text).from, CLIENT)
+    const entry = await until('a line of the log', () => log().find(entry => entry.request_id === answer.headers['x-request-id']))
+    equal('client in the access log', entry.client, CLIENT)
+    const second = await callByHttp2(front.port, headers, '{"question":"hi"}')
+    equal('what Flowise is told', JSON.parse(second.text).from, CLIENT)
+  })
+  await check(`haproxy, ${send}: a stream's events arrive one by one`, () => streams(front.port, headers))
+  front.child.kill('SIGKILL')
+}
+
 await new Promise(done => upstream.listen(0, '127.0.0.1', done))
-const gateway = await freePort()
+const [gateway, tcp] = [await freePort(), await freePort()]
 const folder = join(TMP, 'gateway')
 mkdirSync(folder)
 const key = execFileSync(BIN, ['keys', 'create', '--file', join(folder, 'keys.yaml'), '--id', 'app'], { stdio: ['ignore', 'pipe', 'ignore'] }).toString().trim()
@@ -117,12 +137,21 @@ chatflows:
   support: { upstream: flowise, id: 9d2b4ae3-1f5e-4c00-9000-000000000000, allowed_origins: ['${ORIGIN}'] }
   raw: { upstream: flowise, id: 9d2b4ae3-1f5e-4c00-9000-000000000001, body: passthrough }
 `)
+const settings = readFileSync(join(folder, 'flowgate.yaml'), 'utf8')
+// Another one, of which TLS is the only listener.
+writeFileSync(join(folder, 'tcp.yaml'), settings
+  .replace(/listen: '[^']*', trusted/, `listen: null, tls: { listen: '127.0.0.1:${tcp}', cert_file: ${TMP}/fullchain.pem, key_file: ${TMP}/key.pem }, proxy_protocol: any, trusted`)
+  .replace(/admin: .*/, `admin: { listen: '127.0.0.1:${await freePort()}' }`))
 start(folder, BIN, 'serve', '--config', join(folder, 'flowgate.yaml'))
+start(folder, BIN, 'serve', '--config', join(folder, 'tcp.yaml'))
 await until('the gateway', () => fetch(`http://127.0.0.1:${gateway}/api/v1/ping`).then(answer => answer.ok))
 const log = () => requests(folder)
 
 for (const name of (process.env.ONLY ?? FRONTS.join(' ')).split(' ')) {
   await tries(name, gateway, key, log).catch(error => { tally.failed++; console.log(`FAILED  ${name}: ${error.message}`) })
+}
+for (const send of FRONTS_TCP) {
+  await triesTcp(send, tcp, key, log).catch(error => { tally.failed++; console.log(`FAILED  haproxy, ${send}: ${error.message}`) })
 }
 console.log(`front: ${tally.passed} passed, ${tally.failed} failed`)
 process.exit(tally.failed ? 1 : 0)

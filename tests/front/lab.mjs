@@ -1,7 +1,7 @@
 // What tests/front and tests/ext-auth share: the real proxies with their files, an upstream that says its next event when it is
 // told to, and clients from an address that nobody trusts.
 import { spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import http2 from 'node:http2'
 import https from 'node:https'
 import { join } from 'node:path'
@@ -51,6 +51,7 @@ const FRONTS = {
     command: folder => ['nginx', '-p', folder, '-c', join(folder, 'nginx.conf'), '-e', 'stderr'],
   },
   haproxy: { files: { 'haproxy.cfg': text => text }, command: folder => ['haproxy', '-db', '-f', join(folder, 'haproxy.cfg')] },
+  'haproxy-tcp': { files: { 'haproxy-tcp.cfg': text => text }, command: folder => ['haproxy', '-db', '-f', join(folder, 'haproxy-tcp.cfg')] },
   caddy: { files: { Caddyfile: text => `{\n\tadmin off\n\tauto_https disable_redirects\n\tskip_install_trust\n}\n${text}` }, command: folder => ['caddy', 'run', '--config', join(folder, 'Caddyfile'), '--adapter', 'caddyfile'] },
   traefik: { files: { 'traefik.yaml': text => text, 'traefik-routes.yaml': text => text }, command: folder => ['traefik', `--configFile=${join(folder, 'traefik.yaml')}`] },
   envoy: { files: { 'envoy.yaml': text => text }, command: folder => ['envoy', '-c', join(folder, 'envoy.yaml'), '--disable-hot-restart', '--concurrency', '1', '-l', 'error'] },
@@ -58,8 +59,7 @@ const FRONTS = {
 
 // Starts a proxy with its files, in which `place` puts the ports of whatever is behind it.
 export async function startFront(name, files, place) {
-  const folder = join(TMP, name)
-  mkdirSync(folder)
+  const folder = mkdtempSync(join(TMP, `${name}-`))
   const port = await freePort()
   for (const [file, wrap] of Object.entries(FRONTS[name].files)) {
     const placed = place(readFileSync(join(files, file), 'utf8'))

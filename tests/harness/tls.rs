@@ -108,7 +108,11 @@ pub(crate) fn self_signed(common_name: &str, names: &[&str], until: i32) -> (Str
 
 /// A TLS connection; the handshake happens with the first byte.
 pub(crate) fn connect(config: ClientConfig, address: SocketAddr) -> Connection<TlsStream> {
-    let tcp = TcpStream::connect(address).expect("a connection");
+    over(config, TcpStream::connect(address).expect("a connection"))
+}
+
+/// The same over a connection that is there.
+pub(crate) fn over(config: ClientConfig, tcp: TcpStream) -> Connection<TlsStream> {
     tcp.set_read_timeout(Some(super::PATIENCE)).expect("a time-out");
     let name = ServerName::try_from("localhost").expect("a name");
     let session = ClientConnection::new(Arc::new(config), name).expect("a session");

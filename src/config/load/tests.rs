@@ -1,5 +1,6 @@
 mod engines;
 mod mistakes;
+mod proxies;
 
 use std::fs;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
@@ -11,8 +12,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::{
-    Access, AuthFailures, BodyMode, Events, ExtAuth, Flowise, HealthCheck, LogFormat, LogLevel, OnLoss, Quota,
-    QuotaPeriod, QuotasOnLoss, RatesOnLoss, ResponseShape, Secret, UpstreamKind, ValkeyMode,
+    Access, AuthFailures, BodyMode, Events, Flowise, HealthCheck, LogFormat, LogLevel, OnLoss, Quota, QuotaPeriod,
+    QuotasOnLoss, RatesOnLoss, ResponseShape, Secret, UpstreamKind, ValkeyMode,
 };
 
 const UUID: &str = "9d2b4ae3-1f5e-4c00-9000-000000000000";
@@ -131,15 +132,6 @@ fn health_checks_are_set_or_turned_off() {
 }
 
 #[test]
-fn external_authorisation_is_there_where_it_is_written() {
-    let ext_auth = |lines: &str| load_text(&with_section(&format!("server: {{ {lines} }}"))).server.ext_auth;
-    let usual = ExtAuth { listen: "127.0.0.1:8081".parse().unwrap(), pass_upstream_key: false };
-    assert_eq!(ext_auth("ext_auth: {}"), Some(usual));
-    let written = ext_auth("ext_auth: { listen: '[::1]:81', headers: { pass_upstream_key: true } }");
-    assert_eq!(written, Some(ExtAuth { listen: "[::1]:81".parse().unwrap(), pass_upstream_key: true }));
-}
-
-#[test]
 fn five_lines_give_every_default() {
     assert_eq!(MINIMAL.lines().count(), 5);
     let folder = Folder::new(MINIMAL);
@@ -198,6 +190,7 @@ fn the_full_sample_says_the_defaults() {
     let minimal = load_text(MINIMAL);
     let mut server = full.server.clone();
     assert_eq!(server.tls.take().unwrap().listen.to_string(), "0.0.0.0:8443");
+    assert!(!server.ext_auth.take().unwrap().pass_upstream_key);
     assert_eq!(server, minimal.server);
     assert_eq!((&full.admin, full.log), (&minimal.admin, minimal.log));
     assert_eq!(full.plans[..2], minimal.plans[..]);

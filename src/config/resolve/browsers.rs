@@ -4,7 +4,7 @@ use super::reader::{FieldReader, non_null};
 use crate::config::file::{self, Field};
 use crate::config::units::parse_duration;
 use crate::config::yaml::{At, Value, suggest};
-use crate::config::{Access, BodyMode, Cors, Events, FLOWISE_EVENTS, Origins, ResponseShape};
+use crate::config::{Access, BodyMode, Cors, Events, FLOWISE_EVENTS, Origins, ResponseShape, Secret};
 
 pub(super) fn cors(reader: &mut FieldReader<'_>, file: &file::CorsSection) -> Cors {
     let allowed_origins = origins(reader, &file.allowed_origins).unwrap_or_default();
@@ -152,13 +152,28 @@ fn events(reader: &mut FieldReader<'_>, field: &Field, access: Access) -> Events
     Events::Only(listed.into_iter().map(Box::from).collect())
 }
 
-/// `session_secret`, at least 16 characters.
-pub(super) fn session_secret(reader: &mut FieldReader<'_>, field: Field) -> Option<crate::config::Secret> {
-    let node = non_null(field).0?;
-    let text = reader.string(&node)?;
-    if text.chars().count() < 16 {
-        reader.refuse(&node, "expected at least 16 characters");
-        return None;
+/// `session_secret`, at least 16 characters, from the file itself or from a file of its own.
+pub(super) fn session_secret(reader: &mut FieldReader<'_>, field: Field, file: Field) -> Option<Secret> {
+    let (field, file) = (non_null(field), non_null(file));
+    let checked = |text: &str| {
+        let is_long = text.chars().count() >= 16;
+        if is_long { Ok(Secret::new(text.to_owned())) } else { Err("expected at least 16 characters") }
+    };
+    match (field.0, &file.0) {
+        (Some(_), Some(node)) => {
+            reader.refuse(node, "`session_secret` and `session_secret_file` exclude each other");
+            None
+        }
+        (Some(node), None) => {
+            let secret = checked(&reader.string(&node)?);
+            secret.map_err(|message| reader.refuse(&node, message)).ok()
+        }
+        (None, _) => {
+            let read = reader.read_file(&file, |content| {
+                let text = std::str::from_utf8(content).map_err(|_| "the file is not valid UTF-8")?;
+                checked(text.trim_end_matches(['\r', '\n']))
+            });
+            read.map(|(_, secret)| secret)
+        }
     }
-    Some(crate::config::Secret::new(text))
 }

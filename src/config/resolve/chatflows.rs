@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::browsers;
 use super::json;
 use super::reader::{FieldReader, is_name, non_null};
-use super::upstreams::{ResolvedUpstreams, api_key_value};
+use super::upstreams::{self, ResolvedUpstreams};
 use crate::config::file::{self, Field};
 use crate::config::yaml::{At, Named, Value, suggest};
 use crate::config::{BodyMode, Chatflow, Cors, Plan, UpstreamKind, is_reserved, override_rules};
@@ -66,7 +66,7 @@ fn chatflow(
         reader.refuse(node, "the engine reads what it answers: `passthrough` is for what goes on to Flowise");
     }
     let id = id(reader, name, non_null(file.id), is_wildcard, is_local);
-    let api_key = non_null(file.api_key).0.and_then(|node| api_key_value(reader, &node));
+    let api_key = upstreams::api_key(reader, non_null(file.api_key), &non_null(file.api_key_file));
     let plan = plan(reader, file.plan, plans);
     let override_config = override_config(reader, &file.override_config);
     let max_question_chars = chars(reader, &file.max_question_chars, 8000);

@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use http::HeaderName;
+use ipnet::IpNet;
+
 use super::address;
 use super::reader::{FieldReader, non_null, place, unless_null};
 use crate::config::file::{self, Field};
 use crate::config::units::{parse_byte_rate, parse_duration, parse_size, parse_time_limit};
 use crate::config::yaml::{At, Value};
-use crate::config::{ExtAuth, Log, LogFormat, LogLevel, Server, Tls};
+use crate::config::{ExtAuth, Log, LogFormat, LogLevel, ProxyProtocol, Server, Tls};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -27,6 +30,8 @@ pub(super) fn server(reader: &mut FieldReader<'_>, file: file::ServerSection) ->
     let workers =
         reader.number(&non_null(file.workers), 1..=MAX_WORKERS).and_then(|count| NonZeroUsize::new(usize_of(count)));
     let trusted_proxies = address::networks(reader, &file.trusted_proxies);
+    let proxy_protocol = proxy_protocol(reader, file.proxy_protocol, &trusted_proxies);
+    let client_address_header = client_address_header(reader, file.client_address_header);
     let header_bytes = header_bytes(reader, &file.max_header_bytes);
     Server {
         listen,
@@ -34,6 +39,8 @@ pub(super) fn server(reader: &mut FieldReader<'_>, file: file::ServerSection) ->
         ext_auth,
         workers: workers.unwrap_or(defaults.workers),
         trusted_proxies,
+        proxy_protocol,
+        client_address_header,
         max_connections: reader
             .number(&file.max_connections, 1..=MAX_CONNECTIONS)
             .map_or(defaults.max_connections, usize_of),
@@ -78,6 +85,36 @@ fn tls(reader: &mut FieldReader<'_>, section: &At<file::TlsSection>) -> Tls {
         cert_file: existing(reader, at, &file.cert_file, "server.tls.cert_file", "tls.crt"),
         key_file: existing(reader, at, &file.key_file, "server.tls.key_file", "tls.key"),
         client_ca_file: client_ca(reader, &file.client_ca_file),
+    }
+}
+
+/// Where it is spoken, only trusted proxies may connect.
+fn proxy_protocol(reader: &mut FieldReader<'_>, field: Field, trusted: &[IpNet]) -> Option<ProxyProtocol> {
+    const VERSIONS: [(&str, ProxyProtocol); 3] =
+        [("v1", ProxyProtocol::V1), ("v2", ProxyProtocol::V2), ("any", ProxyProtocol::Any)];
+    let field = non_null(field);
+    let version = reader.choice(&field, &VERSIONS)?;
+    if let Some(node) = field.0.as_ref().filter(|_| trusted.is_empty()) {
+        reader.refuse(node, "needs `trusted_proxies`: nobody else is believed, so nobody could connect");
+    }
+    Some(version)
+}
+
+fn client_address_header(reader: &mut FieldReader<'_>, field: Field) -> Option<HeaderName> {
+    const EXPECTED: &str = "expected the name of a header that holds one address, such as CF-Connecting-IP";
+    let node = non_null(field).0?;
+    let name = reader.string(&node)?.parse::<HeaderName>();
+    match name {
+        Ok(name) if name == "x-forwarded-for" => None,
+        Ok(name) if name == "forwarded" => {
+            reader.refuse(&node, format_args!("{EXPECTED}; Forwarded is read where there is no X-Forwarded-For"));
+            None
+        }
+        Ok(name) => Some(name),
+        Err(_) => {
+            reader.refuse(&node, EXPECTED);
+            None
+        }
     }
 }
 

@@ -136,7 +136,7 @@ fn flowise(reader: &mut FieldReader<'_>, name: &At<String>, file: file::FlowiseS
         response_timeout: limit(reader, &file.response_timeout, 120),
         stream_idle_timeout: limit(reader, &file.stream_idle_timeout, 120),
         pass_headers: pass_headers(reader, &file.pass_headers),
-        api_key: key(reader, non_null(file.api_key), &non_null(file.api_key_file)),
+        api_key: api_key(reader, non_null(file.api_key), &non_null(file.api_key_file)),
         ca: ca(reader, &non_null(file.ca_file)),
         health: file.health.0.as_ref().map(|file| Arc::new(health::check(reader, file))),
         slow_start: health::slow_start(reader, file.slow_start),
@@ -168,7 +168,7 @@ fn urls(reader: &mut FieldReader<'_>, name: &At<String>, field: &Field) -> Vec<U
 }
 
 /// Flowise's key, from the file itself or from a file of its own.
-fn key(reader: &mut FieldReader<'_>, api_key: Field, api_key_file: &Field) -> Option<Secret> {
+pub(super) fn api_key(reader: &mut FieldReader<'_>, api_key: Field, api_key_file: &Field) -> Option<Secret> {
     if let (Some(_), Some(file)) = (&api_key.0, &api_key_file.0) {
         reader.refuse(file, "`api_key` and `api_key_file` exclude each other");
         return None;
@@ -181,7 +181,7 @@ fn key(reader: &mut FieldReader<'_>, api_key: Field, api_key_file: &Field) -> Op
 }
 
 /// A key that stands in the configuration; an empty one is none.
-pub(super) fn api_key_value(reader: &mut FieldReader<'_>, node: &YamlNode) -> Option<Secret> {
+fn api_key_value(reader: &mut FieldReader<'_>, node: &YamlNode) -> Option<Secret> {
     let key = reader.string(node)?;
     if key.is_empty() {
         return None;

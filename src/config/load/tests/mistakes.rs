@@ -3,7 +3,7 @@
 use super::*;
 
 /// Each text has one problem, which has a place and contains the other text.
-fn assert_single(cases: &[(String, &str)]) {
+pub(super) fn assert_single(cases: &[(String, &str)]) {
     for (text, expected) in cases {
         let problems = problems(text);
         assert_eq!(problems.len(), 1, "{text}\n{problems:?}");
@@ -109,12 +109,6 @@ fn mistakes_in_the_sections_of_the_gateway_itself() {
         ),
         (with_section("server: { max_body: 0 }"), "6:21 server.max_body: a size of zero"),
         (with_section("server: { max_connections: 0 }"), "6:28 server.max_connections: expected a whole number from 1"),
-        (
-            with_section("server: { ext_auth: { listen: '127.0.0.1:8080' } }"),
-            "6:31 server.ext_auth.listen: the same address as `server.listen`",
-        ),
-        (with_section("server: { ext_auth: { headers: { pass_key: true } } }"), "did you mean `pass_upstream_key`?"),
-        (with_section("server: { ext_auth: { headers: { pass_upstream_key: 1 } } }"), "expected true or false"),
         (
             with_section("server: { trusted_proxies: null }"),
             "expected a list, found nothing; an empty one is written []",
@@ -283,7 +277,7 @@ fn what_must_be_there_is_missed() {
 
 #[test]
 fn a_document_of_the_wrong_shape_is_one_problem() {
-    let expected = "1:1 : expected a map of server, admin, log, upstreams, keys_file, state_dir, state, session_secret, plans, cors, auth_failures, chatflows, found a list";
+    let expected = "1:1 : expected a map of server, admin, log, upstreams, keys_file, state_dir, state, session_secret, session_secret_file, plans, cors, auth_failures, chatflows, found a list";
     assert_eq!(problems("- upstreams\n"), [expected]);
     assert_eq!(problems("chatflows: 5\nupstreams: [a]\n").len(), 2);
 }
