@@ -16,7 +16,8 @@ use tokio::time::sleep;
 use super::calls::{Calls, reason};
 use super::health::StoreHealth;
 use super::link::Link;
-use super::open::open_listening;
+use super::open::{named, open_listening};
+use super::sentinels::PrimaryNamed;
 use crate::config::{Secret, Valkey};
 
 /// Messages that have come and were not looked at.
@@ -60,6 +61,7 @@ impl fmt::Debug for Inbox {
 pub(super) struct Subscriber {
     pub(super) settings: Valkey,
     pub(super) password: watch::Receiver<Option<Secret>>,
+    pub(super) primary: PrimaryNamed,
     pub(super) replica: Arc<str>,
     pub(super) calls: Calls,
     pub(super) health: Arc<StoreHealth>,
@@ -68,7 +70,7 @@ pub(super) struct Subscriber {
 
 impl Subscriber {
     /// As long as it is polled.
-    pub(super) async fn run(self) {
+    pub(super) async fn run(mut self) {
         let mut is_told = false;
         loop {
             match self.subscribe().await {
@@ -90,10 +92,11 @@ impl Subscriber {
         }
     }
 
-    async fn subscribe(&self) -> RedisResult<(Link, mpsc::Receiver<PushInfo>)> {
+    async fn subscribe(&mut self) -> RedisResult<(Link, mpsc::Receiver<PushInfo>)> {
         let (sender, pushed) = mpsc::channel(MOST_PUSHED);
         let password = self.password.borrow().clone();
-        let mut link = open_listening(&self.settings, password.as_ref(), sender).await?;
+        let primary = named(&self.settings, &mut self.primary).await?;
+        let mut link = open_listening(&self.settings, password.as_ref(), primary.as_ref(), sender).await?;
         for channel in [of_all(&self.settings.prefix), self.own()] {
             redis::cmd("SSUBSCRIBE").arg(channel).exec_async(&mut link).await?;
         }

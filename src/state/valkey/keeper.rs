@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::{RedisError, RedisResult, Script};
+use redis::{RedisResult, Script};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -11,9 +11,10 @@ use tokio::time::{sleep, timeout};
 use super::calls::{Calls, Lane, Links, is_elsewhere, reason};
 use super::channels::{Inbox, Subscriber, of_replica};
 use super::health::StoreHealth;
-use super::open::open;
+use super::open::{late, named, open};
+use super::sentinels::{PrimaryNamed, Sentinels};
 use super::{LAST_WORDS, Order};
-use crate::config::{Secret, Valkey};
+use crate::config::{Secret, Valkey, ValkeyServer};
 use crate::telemetry::metrics::StoreMetrics;
 
 /// Between two signs of life.
@@ -37,6 +38,8 @@ pub(super) struct Keeper {
     farewell: Script,
     /// Answers since the last failure.
     answers: u32,
+    /// The server that has the connections, behind Sentinels.
+    at: Option<ValkeyServer>,
 }
 
 impl Keeper {
@@ -57,6 +60,7 @@ impl Keeper {
             beat: Script::new(include_str!("beat.lua")),
             farewell: Script::new("return redis.call('ZREM', KEYS[1], ARGV[1])"),
             answers: 0,
+            at: None,
         }
     }
 
@@ -65,12 +69,13 @@ impl Keeper {
         let health = Arc::clone(&self.health);
         let calls = self.calls.clone();
         let (passwords, mut password) = watch::channel(self.password.clone());
-        let listen = self.subscriber(password.clone()).run();
+        let (sentinels, mut primary) = Sentinels::new(&self.settings, password.clone());
+        let listen = self.subscriber(password.clone(), primary.clone()).run();
         let mut work = JoinSet::new();
         let keep = async {
             let mut settled = Some(settled);
             loop {
-                self.look().await;
+                self.look(&mut primary).await;
                 if let Some(settled) = settled.take_if(|_| self.is_settled()) {
                     let _ = settled.send(());
                 }
@@ -84,6 +89,7 @@ impl Keeper {
                         let new = password.borrow_and_update().clone();
                         self.take_password(new);
                     }
+                    Ok(()) = primary.changed() => self.follow(primary.borrow().as_ref()),
                 }
             }
         };
@@ -119,15 +125,17 @@ impl Keeper {
         tokio::select! {
             () = keep => {}
             () = listen => {}
+            () = sentinels.run() => {}
             () = serve => {}
         }
         self.leave().await;
     }
 
-    fn subscriber(&self, password: watch::Receiver<Option<Secret>>) -> Subscriber {
+    fn subscriber(&self, password: watch::Receiver<Option<Secret>>, primary: PrimaryNamed) -> Subscriber {
         Subscriber {
             settings: self.settings.clone(),
             password,
+            primary,
             replica: Arc::clone(&self.replica),
             calls: self.calls.clone(),
             health: Arc::clone(&self.health),
@@ -157,9 +165,18 @@ impl Keeper {
         *self.calls.links() = Links::default();
     }
 
+    /// Sentinels name that server. One that was replaced may still answer as if nothing were.
+    fn follow(&mut self, primary: Option<&ValkeyServer>) {
+        if self.at.is_some() && self.at.as_ref() != primary {
+            *self.calls.links() = Links::default();
+            self.answers = 0;
+            self.health.lose("Sentinels name another primary");
+        }
+    }
+
     /// Asks the store whether it can be used.
-    async fn look(&mut self) {
-        let outcome = match self.connect().await {
+    async fn look(&mut self, primary: &mut PrimaryNamed) {
+        let outcome = match self.connect(primary).await {
             Ok(()) => self.beat().await,
             Err(error) => Err(error),
         };
@@ -185,10 +202,15 @@ impl Keeper {
         }
     }
 
-    async fn connect(&self) -> RedisResult<()> {
+    async fn connect(&mut self, primary: &mut PrimaryNamed) -> RedisResult<()> {
+        let server = named(&self.settings, primary).await?;
+        if self.at != server {
+            *self.calls.links() = Links::default();
+            self.at = server;
+        }
         for lane in [Lane::Front, Lane::Background, Lane::Bulk] {
             if self.calls.link(lane).is_none() {
-                let link = open(&self.settings, self.password.as_ref()).await?;
+                let link = open(&self.settings, self.password.as_ref(), self.at.as_ref()).await?;
                 *self.calls.links().of(lane) = Some(link);
             }
         }
@@ -197,7 +219,6 @@ impl Keeper {
 
     /// Says that this replica lives, which shows that the store can be written to, and counts those that do.
     async fn beat(&self) -> RedisResult<u32> {
-        let late = || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
         let mut replicas = 0;
         let channels = of_replica(&self.settings.prefix, "");
         for lane in [Lane::Front, Lane::Background] {

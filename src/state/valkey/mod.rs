@@ -3,6 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`open`], [`link`] | connections: to one server, to the primary that Sentinels name, to a Cluster |
+//! | [`sentinels`] | which server they name, as soon as it is another one |
 //! | [`keeper`] | the thread: makes connections anew, tells the store that this replica lives, finds out whether it can be used |
 //! | [`calls`] | scripts that are run there, with the bounds of their time |
 //! | [`channels`] | what replicas tell each other at once |
@@ -22,6 +23,7 @@ mod health;
 mod keeper;
 mod link;
 mod open;
+mod sentinels;
 mod tag;
 
 use std::io;
@@ -30,7 +32,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use calls::{CallFailed, Calls, Lane, reason};
 pub(crate) use health::StoreHealth;
@@ -41,6 +43,7 @@ use crate::config::{Config, OnLoss, Secret, Valkey};
 use crate::telemetry::metrics::StoreMetrics;
 use channels::Inbox;
 use keeper::Keeper;
+use sentinels::Sentinels;
 
 /// Work that waits for the thread. More means that it does not keep up, which is a kind of loss.
 const LONGEST_QUEUE: usize = 4096;
@@ -167,7 +170,15 @@ impl SharedStore {
 
 /// A connection for whoever is no gateway, and ends soon; `Err`: why there is none.
 pub(crate) async fn connect(settings: &Valkey) -> Result<Link, String> {
-    let opened = open::open(settings, settings.password.as_ref()).await;
+    let (sentinels, mut primary) = Sentinels::new(settings, watch::channel(settings.password.clone()).1);
+    let opened = async {
+        let primary = open::named(settings, &mut primary).await?;
+        open::open(settings, settings.password.as_ref(), primary.as_ref()).await
+    };
+    let opened = tokio::select! {
+        opened = opened => opened,
+        () = sentinels.run() => unreachable!("it has no end"),
+    };
     opened.map_err(|error| {
         let servers: Vec<String> = settings.servers.iter().map(ToString::to_string).collect();
         // What the system says, or TLS, is for whoever looks into it.

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use redis::cluster::ClusterClient;
 use redis::io::tcp::TcpSettings;
-use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, ProtocolVersion, PushInfo,
-    RedisConnectionInfo, RedisError, RedisResult, TlsCertificates, TlsMode,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo as _, ProtocolVersion,
+    PushInfo, RedisConnectionInfo, RedisError, RedisResult, Role, ServerErrorKind, TlsCertificates,
 };
 use tokio::sync::mpsc;
 
 use super::link::Link;
+use super::sentinels::PrimaryNamed;
 use crate::config::{Secret, Valkey, ValkeyMode, ValkeyServer};
 
 /// An answer that comes so late is of no more use to anybody.
@@ -25,96 +25,117 @@ const RETRY_WAIT_MS: u64 = 100;
 /// Where a connection puts what the store sends by itself. What is too much is dropped.
 type Pushes = mpsc::Sender<PushInfo>;
 
-/// A new connection, within the time that it may take.
-pub(super) async fn open(settings: &Valkey, password: Option<&Secret>) -> RedisResult<Link> {
-    open_within(settings, password, None).await
+/// A new connection, within the time that it may take; `primary`: where Sentinels say that it is.
+pub(super) async fn open(
+    settings: &Valkey,
+    password: Option<&Secret>,
+    primary: Option<&ValkeyServer>,
+) -> RedisResult<Link> {
+    open_within(settings, password, primary, None).await
 }
 
 /// One over which the store may send by itself.
-pub(super) async fn open_listening(settings: &Valkey, password: Option<&Secret>, pushes: Pushes) -> RedisResult<Link> {
-    open_within(settings, password, Some(pushes)).await
+pub(super) async fn open_listening(
+    settings: &Valkey,
+    password: Option<&Secret>,
+    primary: Option<&ValkeyServer>,
+    pushes: Pushes,
+) -> RedisResult<Link> {
+    open_within(settings, password, primary, Some(pushes)).await
 }
 
-async fn open_within(settings: &Valkey, password: Option<&Secret>, pushes: Option<Pushes>) -> RedisResult<Link> {
-    // A Sentinel is asked, and then the server that it names.
-    let servers = u32::try_from(settings.servers.len()).unwrap_or(1);
-    let limit = match settings.mode {
-        ValkeyMode::Single => settings.connect_timeout,
-        ValkeyMode::Sentinel { .. } | ValkeyMode::Cluster => settings.connect_timeout * (servers + 1),
-    };
-    let late = || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
-    tokio::time::timeout(limit, opened(settings, password, pushes)).await.map_err(|_| late())?
+/// Where Sentinels say that the primary is, once one of them has said so. Without Sentinels nobody has to.
+pub(super) async fn named(settings: &Valkey, primary: &mut PrimaryNamed) -> RedisResult<Option<ValkeyServer>> {
+    if !matches!(settings.mode, ValkeyMode::Sentinel { .. }) {
+        return Ok(None);
+    }
+    // Without a password at first, and then with it.
+    let known = tokio::time::timeout(settings.connect_timeout * 2, primary.wait_for(Option::is_some)).await;
+    let nobody = || RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "no Sentinel answers"));
+    known.ok().and_then(Result::ok).and_then(|known| known.clone()).map(Some).ok_or_else(nobody)
 }
 
-async fn opened(settings: &Valkey, password: Option<&Secret>, pushes: Option<Pushes>) -> RedisResult<Link> {
+/// A connection to a Sentinel, over which it may send by itself.
+pub(super) async fn open_sentinel(
+    settings: &Valkey,
+    server: &ValkeyServer,
+    password: Option<&Secret>,
+    pushes: &Pushes,
+) -> RedisResult<Link> {
+    let settings = Valkey { database: 0, ..settings.clone() };
+    // Sentinels often have no password although their servers do.
+    let anonymous = Valkey { username: None, ..settings.clone() };
+    match open_one(&anonymous, server, None, Some(pushes.clone())).await {
+        Err(_) if password.is_some() => open_one(&settings, server, password, Some(pushes.clone())).await,
+        outcome => outcome,
+    }
+}
+
+async fn open_within(
+    settings: &Valkey,
+    password: Option<&Secret>,
+    primary: Option<&ValkeyServer>,
+    pushes: Option<Pushes>,
+) -> RedisResult<Link> {
     match &settings.mode {
         ValkeyMode::Single => {
             let server = settings.servers.first().ok_or_else(no_server)?;
-            let info = info(settings, server, password, protocol(pushes.as_ref()))?;
-            let client = client(info, settings)?;
-            Ok(Link::One(client.get_multiplexed_async_connection_with_config(&config(settings, pushes)).await?))
+            open_one(settings, server, password, pushes).await
         }
-        ValkeyMode::Sentinel { master_name } => {
-            // Sentinels often have no password although their servers do.
-            match primary(settings, master_name, password, None, pushes.clone()).await {
-                Err(_) if password.is_some() => primary(settings, master_name, password, password, pushes).await,
-                outcome => outcome,
-            }
+        ValkeyMode::Sentinel { .. } => {
+            let link = open_one(settings, primary.ok_or_else(no_server)?, password, pushes).await?;
+            check_role(settings, link).await
         }
         ValkeyMode::Cluster => {
-            let protocol = protocol(pushes.as_ref());
-            let infos: RedisResult<Vec<_>> =
-                settings.servers.iter().map(|server| info(settings, server, password, protocol)).collect();
-            let mut builder = ClusterClient::builder(infos?)
-                .connection_timeout(settings.connect_timeout)
-                .response_timeout(LATEST)
-                .retries(RETRIES)
-                .max_retry_wait(RETRY_WAIT_MS)
-                .tcp_settings(tcp());
-            if settings.tls {
-                builder = builder.certs(certificates(settings));
-            }
-            if let Some(pushes) = pushes {
-                builder = builder.use_protocol(protocol).push_sender(move |info| pushes.try_send(info));
-            }
-            Ok(Link::Cluster(builder.build()?.get_async_connection().await?))
+            let servers = u32::try_from(settings.servers.len()).unwrap_or(1);
+            let limit = settings.connect_timeout * (servers + 1);
+            tokio::time::timeout(limit, open_cluster(settings, password, pushes)).await.map_err(|_| late())?
         }
     }
 }
 
-/// The server that Sentinels name.
-async fn primary(
+async fn open_one(
     settings: &Valkey,
-    master_name: &str,
+    server: &ValkeyServer,
     password: Option<&Secret>,
-    of_sentinels: Option<&Secret>,
     pushes: Option<Pushes>,
 ) -> RedisResult<Link> {
-    let sentinels = settings.servers.iter().map(|server| address(server, settings.tls));
-    let mut builder = SentinelClientBuilder::new(sentinels, master_name, SentinelServerType::Master)?
-        .set_client_to_redis_tcp_settings(tcp())
-        .set_client_to_redis_db(settings.database.into())
-        .set_client_to_redis_protocol(protocol(pushes.as_ref()));
-    if let Some(username) = &settings.username {
-        builder = builder.set_client_to_redis_username(username);
+    let client = client(info(settings, server, password, protocol(pushes.as_ref()))?, settings)?;
+    let config = config(settings, pushes);
+    let link = client.get_multiplexed_async_connection_with_config(&config);
+    Ok(Link::One(tokio::time::timeout(settings.connect_timeout, link).await.map_err(|_| late())??))
+}
+
+/// One that is still named, or named already, may be a replica: what is told to it would be lost, or refused.
+async fn check_role(settings: &Valkey, mut link: Link) -> RedisResult<Link> {
+    let question = redis::cmd("ROLE");
+    let role = tokio::time::timeout(settings.connect_timeout, question.query_async(&mut link));
+    match role.await.map_err(|_| late())? {
+        Ok(Role::Primary { .. }) => Ok(link),
+        Ok(_) => Err(RedisError::from((ServerErrorKind::ReadOnly.into(), "it is a replica"))),
+        // Who may not ask finds out when it writes.
+        Err(error) if error.code() == Some("NOPERM") => Ok(link),
+        Err(error) => Err(error),
     }
-    if let Some(password) = password {
-        builder = builder.set_client_to_redis_password(password.expose());
-    }
-    if let Some(password) = of_sentinels {
-        builder = builder.set_client_to_sentinel_password(password.expose());
-        if let Some(username) = &settings.username {
-            builder = builder.set_client_to_sentinel_username(username);
-        }
-    }
+}
+
+async fn open_cluster(settings: &Valkey, password: Option<&Secret>, pushes: Option<Pushes>) -> RedisResult<Link> {
+    let protocol = protocol(pushes.as_ref());
+    let infos: RedisResult<Vec<_>> =
+        settings.servers.iter().map(|server| info(settings, server, password, protocol)).collect();
+    let mut builder = ClusterClient::builder(infos?)
+        .connection_timeout(settings.connect_timeout)
+        .response_timeout(LATEST)
+        .retries(RETRIES)
+        .max_retry_wait(RETRY_WAIT_MS)
+        .tcp_settings(tcp());
     if settings.tls {
-        builder = builder
-            .set_client_to_redis_tls_mode(TlsMode::Secure)
-            .set_client_to_redis_certificates(certificates(settings))
-            .set_client_to_sentinel_certificates(certificates(settings));
+        builder = builder.certs(certificates(settings));
     }
-    let mut client = builder.build()?;
-    Ok(Link::One(client.get_async_connection_with_config(&config(settings, pushes)).await?))
+    if let Some(pushes) = pushes {
+        builder = builder.use_protocol(protocol).push_sender(move |info| pushes.try_send(info));
+    }
+    Ok(Link::Cluster(builder.build()?.get_async_connection().await?))
 }
 
 /// Only the newer one has room for what the store sends by itself.
@@ -176,6 +197,10 @@ fn certificates(settings: &Valkey) -> TlsCertificates {
 /// A call is one small packet, which must not wait for more.
 fn tcp() -> TcpSettings {
     TcpSettings::default().set_nodelay(true)
+}
+
+pub(super) fn late() -> RedisError {
+    RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))
 }
 
 fn no_server() -> RedisError {
