@@ -12,10 +12,13 @@ use crate::harness::wait_for;
 use crate::rate_limits::ask;
 
 mod chats;
+mod clusters;
 mod connections;
+mod leases;
 mod limits;
 mod loss;
 mod memory;
+mod sentinels;
 mod tokens;
 mod usage;
 

@@ -11,6 +11,7 @@ pub(crate) mod mounted;
 pub(crate) mod predictions;
 pub(crate) mod restarting;
 pub(crate) mod store;
+pub(crate) mod store_fleet;
 pub(crate) mod store_relay;
 pub(crate) mod tls;
 pub(crate) mod tokens;

@@ -10,11 +10,15 @@ use tempfile::TempDir;
 
 use super::wait_for;
 
-/// The server's program, if this machine has one.
-fn program() -> Option<&'static str> {
-    ["redis-server", "valkey-server"]
+/// The server's program, if this machine has one; else that is said.
+pub(crate) fn program() -> Option<&'static str> {
+    let program = ["redis-server", "valkey-server"]
         .into_iter()
-        .find(|name| Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok())
+        .find(|name| Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok());
+    if program.is_none() {
+        eprintln!("SKIPPED: there is no redis-server and no valkey-server on PATH");
+    }
+    program
 }
 
 /// A server that can be killed, stopped and started again. It keeps nothing on disk.
@@ -33,10 +37,7 @@ impl StoreServer {
 
     /// With further options, which are made for its folder.
     pub(crate) fn start_with(options: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
-        let Some(program) = program() else {
-            eprintln!("SKIPPED: there is no redis-server and no valkey-server on PATH");
-            return None;
-        };
+        let program = program()?;
         let dir = tempfile::tempdir().expect("a temporary folder");
         let options = options(dir.path());
         let mut server = Self { program, options, dir, child: None };
@@ -96,6 +97,14 @@ impl StoreServer {
         answer.trim_end().to_owned()
     }
 
+    /// The texts and numbers that a script answers with.
+    pub(crate) fn eval(&self, script: &str, keys: &[&str], arguments: &[&str]) -> Vec<String> {
+        let count = keys.len().to_string();
+        let words = [&["EVAL", script, &count], keys, arguments].concat();
+        let words: Vec<_> = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        self.list(&format!("*{}\r\n{}", words.len(), words.concat()))
+    }
+
     /// The number that a command is answered with.
     pub(crate) fn number(&self, words: &str) -> Option<i64> {
         let mut stream = UnixStream::connect(self.socket()).expect("a connection");
@@ -116,7 +125,7 @@ impl StoreServer {
     /// The texts and numbers that a command is answered with.
     pub(crate) fn list(&self, words: &str) -> Vec<String> {
         let mut stream = UnixStream::connect(self.socket()).expect("a connection");
-        stream.write_all(format!("{words}\r\nPING\r\n").as_bytes()).expect("a command");
+        stream.write_all(format!("{}\r\nPING\r\n", words.trim_end()).as_bytes()).expect("a command");
         let lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
         let words = lines.take_while(|line| line != "+PONG").filter(|line| !line.starts_with(['*', '$']));
         words.map(|line| line.strip_prefix(':').map_or(line.clone(), str::to_owned)).collect()

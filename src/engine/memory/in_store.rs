@@ -95,12 +95,13 @@ impl InStore {
     fn write_run(&self, flow: &str, session: &str, run: Arc<str>, known: Option<String>) -> Result<bool, Failure> {
         let (keys, start) = (self.keys(flow, session), self.start(flow));
         self.ask(move |calls, scripts| async move {
-            let mut script = scripts.keep.key(keys.run);
-            script.key(keys.sessions).arg(keys.tag).arg(MOST_SESSIONS).arg(AGE.as_secs()).arg(&*run);
+            let mine = [keys.run, keys.sessions];
+            let mut script = scripts.keep.key(&mine);
+            script.arg(keys.tag).arg(MOST_SESSIONS).arg(AGE.as_secs()).arg(&*run);
             if let Some(known) = known {
                 script.arg(known);
             }
-            let forgotten: Forgotten = run_script(&calls, "chat_run", &script).await?;
+            let forgotten: Forgotten = run_script(&calls, "chat_run", &mine, &script).await?;
             let is_written = forgotten.is_some();
             scripts.forget(&calls, &start, forgotten).await;
             Ok(is_written)
@@ -111,9 +112,10 @@ impl InStore {
 async fn run_script<T: FromRedisValue>(
     calls: &Calls,
     call: &'static str,
+    keys: &[String],
     script: &redis::ScriptInvocation<'_>,
 ) -> Result<T, CallFailed> {
-    calls.run(Lane::Bulk, call, script).await
+    calls.run(Lane::Bulk, call, keys, script).await
 }
 
 impl MemoryScripts {
@@ -123,11 +125,9 @@ impl MemoryScripts {
         if sessions.is_empty() {
             return;
         }
-        let mut script = self.forget.prepare_invoke();
-        for session in sessions {
-            script.key(format!("{start}turns:{session}")).key(format!("{start}run:{session}"));
-        }
-        let _: Result<u64, CallFailed> = run_script(calls, "chat_forget", &script).await;
+        let of = |session: &String| [format!("{start}turns:{session}"), format!("{start}run:{session}")];
+        let keys: Vec<String> = sessions.iter().flat_map(of).collect();
+        let _: Result<u64, CallFailed> = run_script(calls, "chat_forget", &keys, &self.forget.key(&keys)).await;
     }
 }
 
@@ -143,8 +143,9 @@ impl Store for InStore {
     fn turns(&self, flow: &str, session: &str) -> Result<Vec<Turn>, Failure> {
         let keys = self.keys(flow, session);
         let exchanges: Vec<Vec<u8>> = self.ask(move |calls, scripts| async move {
-            let mut script = scripts.read.key(keys.turns);
-            run_script(&calls, "chat_read", script.arg(AGE.as_secs())).await
+            let mine = [keys.turns];
+            let mut script = scripts.read.key(&mine);
+            run_script(&calls, "chat_read", &mine, script.arg(AGE.as_secs())).await
         })?;
         // What cannot be read is as good as forgotten.
         let read = |exchange: &Vec<u8>| serde_json::from_slice::<Vec<Turn>>(exchange).unwrap_or_default();
@@ -157,10 +158,11 @@ impl Store for InStore {
         let (keys, start) = (self.keys(flow, session), self.start(flow));
         let (text, count) = (serde_json::to_string(turns).unwrap_or_default(), turns.len());
         self.ask(move |calls, scripts| async move {
-            let mut script = scripts.add.key(keys.turns);
-            script.key(keys.sessions).arg(keys.tag).arg(MOST_SESSIONS).arg(AGE.as_secs());
+            let mine = [keys.turns, keys.sessions];
+            let mut script = scripts.add.key(&mine);
+            script.arg(keys.tag).arg(MOST_SESSIONS).arg(AGE.as_secs());
             script.arg(text).arg(count).arg(MOST_TURNS).arg(MOST_BYTES);
-            let forgotten = run_script(&calls, "chat_add", &script).await?;
+            let forgotten = run_script(&calls, "chat_add", &mine, &script).await?;
             scripts.forget(&calls, &start, forgotten).await;
             Ok(())
         })
@@ -169,7 +171,8 @@ impl Store for InStore {
     fn run(&self, flow: &str, session: &str) -> Result<Option<Arc<str>>, Failure> {
         let keys = self.keys(flow, session);
         let run: Option<String> = self.ask(move |calls, scripts| async move {
-            run_script(&calls, "chat_read", &scripts.get.key(keys.run)).await
+            let mine = [keys.run];
+            run_script(&calls, "chat_read", &mine, &scripts.get.key(&mine)).await
         })?;
         Ok(run.map(Arc::from))
     }
@@ -178,7 +181,8 @@ impl Store for InStore {
         let Some(run) = run else {
             let keys = self.keys(flow, session);
             return self.ask(move |calls, scripts| async move {
-                let gone: Result<u64, _> = run_script(&calls, "chat_run", &scripts.forget.key(keys.run)).await;
+                let mine = [keys.run];
+                let gone: Result<u64, _> = run_script(&calls, "chat_run", &mine, &scripts.forget.key(&mine)).await;
                 gone.map(|_| ())
             });
         };

@@ -71,9 +71,10 @@ impl SharedChats {
 
     /// `false`: another replica has it.
     async fn acquire(&self, calls: &Calls, (tag, number): HeldChat) -> Result<bool, CallFailed> {
-        let mut script = self.acquire.key(self.key(tag));
-        script.key(self.key("replicas")).arg(&*self.store.replica).arg(number).arg(KEPT_MS).arg(LIFE_MS);
-        calls.run(Lane::Front, "chat", &script).await
+        let keys = [self.key(tag), self.key("replicas")];
+        let mut script = self.acquire.prepare_invoke();
+        script.key(&keys).arg(&*self.store.replica).arg(number).arg(KEPT_MS).arg(LIFE_MS);
+        calls.run(Lane::Front, "chat", &keys, &script).await
     }
 
     /// Gives back what has ended.
@@ -82,10 +83,12 @@ impl SharedChats {
         for (at, chats) in released.chunks(AT_ONCE).enumerate() {
             let mut script = self.release.prepare_invoke();
             script.arg(&*self.store.replica);
-            for (tag, number) in chats {
-                script.key(self.key(tag)).arg(number);
+            let keys: Vec<String> = chats.iter().map(|(tag, _)| self.key(tag)).collect();
+            script.key(&keys);
+            for (_, number) in chats {
+                script.arg(number);
             }
-            if calls.run::<u64>(Lane::Front, "chat_end", &script).await.is_err() {
+            if calls.run::<u64>(Lane::Front, "chat_end", &keys, &script).await.is_err() {
                 // It may answer again.
                 released.iter().skip(at * AT_ONCE).for_each(|chat| self.keep_released(*chat));
                 return;
@@ -102,12 +105,14 @@ impl SharedChats {
         let mut chats = held.chunks(AT_ONCE);
         let mut next = chats.next().or(Some(&[]));
         while let Some(held) = next {
-            let mut script = self.renew.key(self.key("replicas"));
-            script.arg(&*self.store.replica).arg(KEPT_MS).arg(LIFE_MS);
-            for (tag, number) in held {
-                script.key(self.key(tag)).arg(number);
+            let mut keys = vec![self.key("replicas")];
+            keys.extend(held.iter().map(|(tag, _)| self.key(tag)));
+            let mut script = self.renew.prepare_invoke();
+            script.key(&keys).arg(&*self.store.replica).arg(KEPT_MS).arg(LIFE_MS);
+            for (_, number) in held {
+                script.arg(number);
             }
-            calls.run::<u64>(Lane::Background, "chats", &script).await?;
+            calls.run::<u64>(Lane::Background, "chats", &keys, &script).await?;
             next = chats.next();
         }
         Ok(())

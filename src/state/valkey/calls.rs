@@ -9,6 +9,7 @@ use redis::{ErrorKind, FromRedisValue, RedisError, ScriptInvocation, ServerError
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::faults::describe;
 use super::health::StoreHealth;
 use super::link::Link;
 
@@ -84,8 +85,8 @@ impl Calls {
         self.links().of(lane).clone()
     }
 
-    /// Runs a script. What takes longer than its time makes the store lost at once; the answer is waited for nevertheless,
-    /// since what it grants is paid for.
+    /// Runs a script on these keys. What takes longer than its time makes the store lost at once, or a part of it if it has
+    /// several; the answer is waited for nevertheless, since what it grants is paid for.
     ///
     /// # Errors
     /// There is no answer. It may have been run all the same.
@@ -93,6 +94,7 @@ impl Calls {
         &self,
         lane: Lane,
         call: &'static str,
+        keys: &[String],
         script: &ScriptInvocation<'_>,
     ) -> Result<T, CallFailed> {
         let Some(mut link) = self.link(lane) else {
@@ -102,6 +104,11 @@ impl Calls {
             }
             return Err(CallFailed);
         };
+        // Of a Cluster other nodes may answer: the keeper finds out whether all are gone.
+        let is_part = matches!(link, Link::Cluster(_));
+        let lose = |reason: &str| {
+            if is_part { self.0.health.faults().lose_part(reason) } else { self.0.health.lose(reason) }
+        };
         let began = Instant::now();
         let limit = if lane == Lane::Front { self.0.timeout } else { BACKGROUND };
         let mut answer = pin!(script.invoke_async::<T>(&mut link));
@@ -109,23 +116,31 @@ impl Calls {
             Ok(outcome) => outcome,
             Err(_) if lane == Lane::Bulk => return Err(CallFailed),
             Err(_) => {
-                self.0.health.lose("it takes too long to answer");
+                lose("it takes too long to answer");
                 answer.await
             }
         };
         self.0.seconds.with_label_values(&[call]).observe(began.elapsed().as_secs_f64());
-        outcome.map_err(|error| {
-            let reason = reason(&error);
-            if lane == Lane::Bulk && is_elsewhere(&error) {
-                *self.links().of(lane) = None;
+        let error = match outcome {
+            Ok(answer) => {
+                self.0.health.faults().answer(keys);
+                return Ok(answer);
             }
-            if is_loss(&error) {
-                self.0.health.lose(&reason);
-            } else {
-                tracing::error!(call, reason, "the store refuses a call");
-            }
-            CallFailed
-        })
+            Err(error) => error,
+        };
+        let reason = reason(&error);
+        if lane == Lane::Bulk && is_elsewhere(&error) {
+            *self.links().of(lane) = None;
+        }
+        if is_loss(&error) {
+            lose(&reason);
+        } else if self.0.health.faults().refuse(keys)
+            && let Some(link) = self.link(Lane::Background)
+        {
+            let keys = describe(keys, link).await;
+            tracing::error!(call, reason, keys, "the store refuses a call because of what lies under a key");
+        }
+        Err(CallFailed)
     }
 
     /// Publishes a message; how many hear it, as far as the server knows that has the channel. Nothing is lost if it

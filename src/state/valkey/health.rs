@@ -9,6 +9,7 @@ use prometheus::IntGauge;
 use tokio::sync::Notify;
 
 use super::clock::StoreClock;
+use super::faults::CallFaults;
 use crate::telemetry::metrics::StoreMetrics;
 
 /// See the module. Every change of the mode is logged once, here.
@@ -28,6 +29,7 @@ pub(crate) struct StoreHealth {
     /// The mode has changed to `lost`.
     pub(super) lost: Notify,
     clock: StoreClock,
+    faults: CallFaults,
     gauges: StoreGauges,
 }
 
@@ -57,6 +59,7 @@ impl StoreHealth {
             since: Mutex::default(),
             lost: Notify::new(),
             clock: StoreClock::default(),
+            faults: CallFaults::default(),
             gauges,
         }
     }
@@ -67,6 +70,10 @@ impl StoreHealth {
 
     pub(crate) fn clock(&self) -> &StoreClock {
         &self.clock
+    }
+
+    pub(super) fn faults(&self) -> &CallFaults {
+        &self.faults
     }
 
     /// How often the store was lost so far.
@@ -124,6 +131,7 @@ impl StoreHealth {
             return;
         }
         *since = Some(Timestamp::now());
+        self.faults.forget_part();
         self.losses.fetch_add(1, Ordering::AcqRel);
         self.up.store(false, Ordering::Release);
         self.show(false);
@@ -154,6 +162,9 @@ impl StoreHealth {
         let since = *self.since();
         let mut line = String::from("store: ");
         let _ = match since {
+            _ if self.is_up() && self.faults.is_in_part() => {
+                write!(line, "shared by {} replicas, part of it lost", self.replicas())
+            }
             _ if self.is_up() => match self.cut_off().split_whitespace().count() {
                 0 => write!(line, "shared by {} replicas", self.replicas()),
                 cut_off => write!(line, "shared by {} replicas, {cut_off} of them cut off", self.replicas()),

@@ -180,6 +180,7 @@ impl Keeper {
             Ok(()) => self.beat().await,
             Err(error) => Err(error),
         };
+        self.health.faults().look();
         match outcome {
             Ok(replicas) => {
                 self.answers = self.answers.saturating_add(1);

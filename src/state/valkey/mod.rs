@@ -9,16 +9,18 @@
 //! | [`channels`] | what replicas tell each other at once |
 //! | [`tag`] | what names something there |
 //! | [`clock`] | the store's clock, which alone counts |
+//! | [`faults`] | calls that fail although it can be used |
 //! | [`health`] | whether it can be used; read by everybody |
 //!
 //! Nobody waits for the store longer than `timeout`: a call that takes longer, or fails, puts all of this replica into the
-//! mode `lost` at once, in which nobody asks any more. A connection of the library never recovers by itself, and its
+//! mode `lost` at once, in which nobody asks any more; in a Cluster, where other nodes may answer, only the caller. A connection of the library never recovers by itself, and its
 //! manager neither notices a server that is silent nor asks Sentinels again; so the keeper makes new ones, and the mode ends
 //! when the store has answered twice.
 
 mod calls;
 mod channels;
 mod clock;
+mod faults;
 mod health;
 mod keeper;
 mod link;

@@ -49,6 +49,9 @@ struct SentinelAnswer {
     at: Instant,
 }
 
+/// Where the primary is, and what else is known of it.
+type SentinelFacts = (Option<(String, u16)>, HashMap<String, String>);
+
 impl Sentinels {
     pub(super) fn new(settings: &Valkey, password: watch::Receiver<Option<Secret>>) -> (Self, PrimaryNamed) {
         let (named, primary) = watch::channel(None);
@@ -62,7 +65,7 @@ impl Sentinels {
             let servers = self.settings.servers.iter().enumerate();
             join_all(servers.map(|(number, server)| self.attend(number, server, master_name))).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn attend(&self, number: usize, server: &ValkeyServer, master_name: &str) {
@@ -131,7 +134,7 @@ async fn change(pushed: &mut mpsc::Receiver<PushInfo>) {
         }
     }
     // It is closed: the next question finds that out.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Where it says that the primary is, and since which failover: while one is under way, only the first of the two commands
@@ -142,7 +145,7 @@ async fn ask(link: &mut Link, master_name: &str) -> RedisResult<SentinelAnswer> 
     both.cmd("SENTINEL").arg("MASTER").arg(master_name);
     let unknown = || RedisError::from((ErrorKind::MasterNameNotFoundBySentinel, "no such primary"));
     let is_unknown = |error: &RedisError| error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError);
-    let answers: RedisResult<(Option<(String, u16)>, HashMap<String, String>)> = both.query_async(link).await;
+    let answers = both.query_async::<SentinelFacts>(link).await;
     let (address, facts) = answers.map_err(|error| if is_unknown(&error) { unknown() } else { error })?;
     let (host, port) = address.ok_or_else(unknown)?;
     let epoch = facts.get("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0);

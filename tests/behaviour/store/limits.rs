@@ -17,7 +17,7 @@ fn fleet(upstream: &Upstream, store: &StoreServer, more: &str, plans: &str) -> [
 }
 
 /// Asks all of them in turn until all refuse at once; how many requests were answered.
-fn exhaust(replicas: &[Gateway], code: &str) -> usize {
+pub(super) fn exhaust(replicas: &[Gateway], code: &str) -> usize {
     let mut answered = 0;
     loop {
         let answers: Vec<_> = replicas.iter().map(|replica| ask(replica, KEY)).collect();

@@ -4,6 +4,7 @@ use super::chats::{fleet_of, section};
 use super::*;
 use crate::engine::waiting::{QUESTION, YES, asks};
 use crate::engine::{ASK, WIDE, abort, rest};
+use crate::harness::store_fleet::{ClusterStore, SentinelStore};
 use crate::harness::{KEY, model};
 
 const LOST_STORE: &str = "What the chat remembers is in a store that cannot be reached at the moment (state.valkey).";
@@ -132,13 +133,8 @@ fn no_chat_begins_anew_because_the_store_is_lost() {
     assert_eq!(told_last(&model), ["two"], "it was started anew, and is empty");
 }
 
-#[test]
-fn a_cluster_keeps_chats_as_one_server_does() {
-    let port = free_port();
-    let options = ["--port".to_owned(), port.to_string(), "--cluster-enabled".to_owned(), "yes".to_owned()];
-    let Some(store) = StoreServer::start_with(|_| options.to_vec()) else { return };
-    assert_eq!(store.command("CLUSTER ADDSLOTSRANGE 0 16383"), "+OK");
-    wait_for("the Cluster", || store.list("CLUSTER INFO").contains(&"cluster_state:ok".to_owned()).then_some(()));
+/// Chats of two replicas on a store of several servers; how many of all replicas listen to it.
+fn keep_chats(section: &str, listening: impl Fn() -> usize) {
     let model = Upstream::start(|seen, reply| {
         if seen.json().to_string().contains("hold") {
             reply.stream_head();
@@ -148,7 +144,7 @@ fn a_cluster_keeps_chats_as_one_server_does() {
             model::answer(seen, reply, "fine");
         }
     });
-    let section = format!("state: {{ valkey: {{ mode: cluster, urls: ['redis://127.0.0.1:{port}'], timeout: 1s }} }}");
+    let section = format!("state: {{ valkey: {{ {section} }} }}");
     let replicas = remembering(&model, &section);
     ask(&replicas[0], "c1", "one");
     ask(&replicas[1], "c1", "two");
@@ -158,10 +154,24 @@ fn a_cluster_keeps_chats_as_one_server_does() {
     assert_eq!(stream.read_head().unwrap().status, 200);
     assert!(stream.read_chunk().unwrap().is_some());
     replicas[1].begin(hold).read_response().unwrap().assert_refused(409, "chat_busy");
-    wait_for("two that listen", || (chats::listening(&store) == 2).then_some(()));
+    wait_for("two that listen", || (listening() == 2).then_some(()));
     assert_eq!(abort(&replicas[1], KEY, "c3").status, 200);
     assert!(rest(&mut stream).contains("\"abort\""));
+    // Two in one piece, a stream, its abort, and one that was refused.
     for replica in &replicas {
+        usage::wait_counted(replica, &serde_json::json!({ "app": [5, 1] }));
         assert_eq!(told(replica, "refuses"), 0, "{:?}", replica.log());
     }
+}
+
+#[test]
+fn a_cluster_keeps_chats_as_one_server_does() {
+    let Some(store) = ClusterStore::start() else { return };
+    keep_chats(&store.section(), || store.nodes.iter().map(chats::listening).sum());
+}
+
+#[test]
+fn behind_sentinels_chats_are_kept_as_by_one_server() {
+    let Some(store) = SentinelStore::start(1) else { return };
+    keep_chats(&store.section(), || chats::listening(&store.primary));
 }

@@ -45,7 +45,7 @@ fn counted(gateway: &Gateway) -> Value {
 }
 
 #[track_caller]
-fn wait_counted(gateway: &Gateway, counts: &Value) {
+pub(super) fn wait_counted(gateway: &Gateway, counts: &Value) {
     wait_for(&counts.to_string(), || {
         let now = counted(gateway);
         (now == *counts).then_some(()).ok_or_else(|| eprintln!("{now}")).ok()

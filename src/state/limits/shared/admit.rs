@@ -40,7 +40,7 @@ impl Allowance {
             Some(permit) if has_cell => return decided(Ok(permit), self.shared_state(lease, quota, None)),
             permit => permit,
         };
-        if !shared.store.is_up() {
+        if !lease.can_ask() {
             drop(permit);
             return MaybeLater::Now(self.alone(lease, quota));
         }
@@ -121,8 +121,8 @@ impl Allowance {
             if left <= ASK_AGAIN {
                 break waiting.give_up();
             }
-            let (Some(shared), Some(lease)) = (&self.plan.shared, self.used.counts.lease()) else { break None };
-            if shared.store.is_up() {
+            let Some(lease) = self.used.counts.lease() else { break None };
+            if lease.can_ask() {
                 lease.ask_for_places(&self.used.counts);
             } else {
                 self.used.counts.concurrency.hand_over_up_to(lease.places_alone(&self.plan));
@@ -147,7 +147,7 @@ impl Allowance {
         if lease.take_cell(&self.used.counts, number(quota)) {
             return (Ok(permit), self.shared_state(lease, quota, None));
         }
-        let asked = if shared.store.is_up() { lease.ask(&self.used.counts, &self.plan, false) } else { Err(None) };
+        let asked = if lease.can_ask() { lease.ask(&self.used.counts, &self.plan, false) } else { Err(None) };
         let answer = match asked {
             Ok(answer) => timeout(shared.store.timeout, answer).await.ok().and_then(Result::ok),
             Err(shortage) => shortage.map(LeaseAnswer::Refused),

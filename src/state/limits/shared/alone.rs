@@ -37,8 +37,9 @@ impl Lease {
             return RateDecision::Limited { retry_after: whole_seconds(Duration::from_nanos(wait)).max(1) };
         }
         self.whole_at.store(now + used + period, Ordering::Relaxed);
+        self.leave_shared(&mut book);
         book.loss.taken += 1;
-        book.plan = Some(Arc::clone(plan));
+        book.come_under(plan);
         self.shared.counters.local.inc();
         self.shared.look_after(counts, &mut book);
         let left = (most - used - period) / period;

@@ -23,6 +23,9 @@ pub(super) struct LeaseBook {
     /// Cells that it asks for.
     pub(super) asked: u32,
     pub(super) calls: u64,
+    /// Calls whose answers may still come.
+    pub(super) unanswered: u32,
+    pub(super) lease: LeaseTally,
     pub(super) waiters: Vec<LeaseWaiter>,
     /// Those who only want to know what is left.
     pub(super) lookers: Vec<oneshot::Sender<()>>,
@@ -40,10 +43,22 @@ pub(super) struct LeaseBook {
     pub(super) quota: QuotaBook,
     pub(super) tokens: QuotaBook,
     pub(super) loss: LossBook,
+    pub(super) reach: CallerReach,
     /// Looks without a cell taken.
     pub(super) idle: u8,
     /// When the store was last told of the places.
     pub(super) renewed: u64,
+}
+
+/// Whether the store answers for this caller, see `apart`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum CallerReach {
+    #[default]
+    Shared,
+    /// The store was lost, and has not been told of more than that many that were admitted alone.
+    Untold(u64),
+    /// Calls of this caller fail, or are late. When it answered again, if it did.
+    Unheard(Option<u64>),
 }
 
 /// Somebody who waits for the store's answer.
@@ -104,10 +119,27 @@ pub(super) struct BucketBase {
     pub(super) began: u64,
 }
 
+/// Cells that the store has granted and that were not given back, used or not, of a lease that it knows by a number. It
+/// counts them too, so that neither it nor this replica forgets one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LeaseTally {
+    pub(super) number: u64,
+    pub(super) held: i64,
+}
+
 impl LeaseBook {
+    /// Of the lease with that number.
+    pub(super) fn of(number: u64) -> Self {
+        Self { lease: LeaseTally { number, held: 0 }, ..Self::default() }
+    }
+
     /// The caller's plan, from now on.
     pub(super) fn come_under(&mut self, plan: &Arc<PlanLimits>) {
         if self.plan.as_ref().is_none_or(|known| !Arc::ptr_eq(known, plan)) {
+            // Cells of another plan take another time.
+            if self.plan.as_ref().is_some_and(|known| known.limiter.period != plan.limiter.period) {
+                self.lease = LeaseTally { number: self.lease.number + 1, held: 0 };
+            }
             self.plan = Some(Arc::clone(plan));
         }
     }
@@ -117,6 +149,11 @@ impl LeaseBook {
         // Who has another plan by now is not told of what that one does not count.
         let counts_tokens = self.plan.as_ref().is_some_and(|plan| plan.plan.tokens.is_some());
         self.loss.is_owed || self.quota.is_owed() || (counts_tokens && self.tokens.is_owed())
+    }
+
+    /// Whether nothing is owed but requests that time has paid for, when the bucket is whole after that.
+    pub(super) fn is_paid(&self, until_whole: u64) -> bool {
+        until_whole == 0 && !self.quota.is_owed() && !self.tokens.is_owed()
     }
 
     /// Whether this replica has counted something in a day or month.

@@ -2,7 +2,8 @@
 -- Whatever is granted is granted of all three at once. Times are microseconds of this server's clock.
 --
 -- KEYS 1 bucket, 2 count of the period, 3 places by replica, 4 by replica: how many requests were charged that it admitted
---      apart, the time that is kept for it beside them, and until when; 5 count of the tokens' period, where there is one
+--      apart, the time that is kept for it beside them, and until when; 5 by replica: its lease, and how many cells that was
+--      charged; 6 count of the tokens' period, where there is one
 -- ARGV 1 replica, 2 the clock as the replica expects it (0: it does not know)
 --      3 time of one cell, 4 burst, 5 cells wanted, 6 how many of them requests wait for, 7 cells given back
 --      8 time until the bucket was whole as far as the replica knows, 9 how full its own part of the bucket is beyond that
@@ -13,7 +14,9 @@
 --      21 what the replica has ever admitted apart, 22 how much of that it knows to be charged,
 --      23 the bucket's base as it was told last, 24 of the bucket that began then (0: it was told nothing)
 --      25 replicas that are cut off, each with the time since when, 26 how many there are in all
---      27 to 32 the same of tokens as 10 to 15 of requests; not there: they are not limited
+--      27 the replica's lease, 28 cells that it was ever given and has not given back, 29 whether no other call of it can still
+--      be answered
+--      30 to 35 the same of tokens as 10 to 15 of requests; not there: they are not limited
 -- Returns cells, why there are fewer than requests wait for (1 bucket, 2 quota, 3 places, 4 tokens), the wait for another
 --      cell, the time until the bucket is whole, the whole count, when it began, places, all tokens, since when, the
 --      bucket's base, when that began.
@@ -49,6 +52,29 @@ else
   -- Evicted, or the server began anew.
   whole = now + arg[8]
 end
+
+-- What was charged to the replica's lease, against what the replica has had of it. A server that takes over may not have heard
+-- of the last of it; and an answer that never arrived gave nothing to anybody.
+local leased, of_lease, had = 0, string.match(redis.call('HGET', KEYS[5], replica) or '', '^(%S+) (%S+)$')
+if of_lease == ARGV[27] then
+  had = tonumber(had) or 0
+  if stored then leased = arg[28] + arg[7] - had end
+  if leased < 0 and arg[29] == 0 then leased = 0 end
+  had = had + leased
+else
+  had = arg[28] + arg[7]
+end
+ever = ever + leased * period
+if leased > 0 and arg[24] == began then
+  -- All replicas tell their part of it, one after the other: what is charged is right once the last of them has.
+  whole = math.max(whole, arg[23] + ever)
+elseif leased > 0 then
+  whole = math.max(whole, math.min(whole + leased * period, now + burst * period))
+else
+  whole = whole + leased * period
+end
+-- The plan of whoever asks may have a smaller burst than that of those who asked before.
+local latest = math.max(whole, now + 2 * burst * period + 5000000)
 
 -- Whoever is cut off has its part of the limits, which the others leave alone.
 local function apart(id)
@@ -92,12 +118,13 @@ end
 ever = ever + owed
 if owed ~= 0 then
   note(replica, arg[21], 0)
-elseif till > 0 and arg[22] >= arg[21] then
-  redis.call('HDEL', KEYS[4], replica)
+elseif now > till + 500000 and till > 0 then
+  -- It is there: who believes that it is cut off keeps nothing for it of the time until now.
+  redis.call('HSET', KEYS[4], replica, string.format('%.0f 0 %.0f', charged, now))
 end
 whole = math.max(whole - arg[7] * period, now)
 ever = ever - arg[7] * period
-whole = math.min(whole, full + burst * period + 5000000)
+whole = math.min(whole, latest)
 
 -- Each replica says what it has counted in the period, so that whatever the store forgets of it is put right. Of those who
 -- say nothing any more the others know: `base` is what was counted when the store began anew, `since` what came later.
@@ -139,14 +166,14 @@ if most > 0 then
 end
 
 local spent, spent_born, is_spent = 0, 0, false
-if arg[27] then
-  local tokens = counted(KEYS[5], arg[29], arg[30], arg[31], arg[32])
+if arg[30] then
+  local tokens = counted(KEYS[6], arg[32], arg[33], arg[34], arg[35])
   -- Whoever knows of none begins no count.
   if tokens.total > 0 or not tokens.is_new then
-    keep(tokens, 0, arg[28])
+    keep(tokens, 0, arg[31])
     spent, spent_born = math.min(tokens.total, 4294967295), tokens.born
   end
-  is_spent = spent >= arg[27]
+  is_spent = spent >= arg[30]
 end
 
 local taken = 0
@@ -197,12 +224,15 @@ if short > 0 and cells > needed - short then
 end
 if needed > 0 and cells == 0 then places = 0 end
 
-local changes = cells > 0 or next(cut_off) ~= nil or arg[7] > 0 or owed ~= 0 or (not stored and arg[8] > 0)
+local changes = cells > 0 or next(cut_off) ~= nil or arg[7] > 0 or owed ~= 0 or leased ~= 0 or (not stored and arg[8] > 0)
 whole, ever = whole + cells * period, ever + cells * period
 if changes or jump ~= 0 or set ~= 0 then
   -- For some time longer than it is needed: a replica that is apart for a moment finds what was charged meanwhile.
   local text = string.format('%.3f %.0f %.3f %.0f', whole, now, ever, began)
-  redis.call('SET', KEYS[1], text, 'PX', math.ceil((whole - now) / 1000) + 5000)
+  local kept_for = math.ceil((whole - now) / 1000) + 5000
+  redis.call('SET', KEYS[1], text, 'PX', kept_for)
+  redis.call('HSET', KEYS[5], replica, string.format('%s %.0f', ARGV[27], had - arg[7] + cells))
+  redis.call('PEXPIRE', KEYS[5], kept_for)
 end
 if reason == 1 then wait = math.max(whole + period - burst * period - now, 0) end
 if most > 0 then keep(count, cells, arg[11]) end

@@ -4,7 +4,7 @@
 //! the call asks for some more than wait, by how fast they were used. What comes back late is put into the lease all the
 //! same: it is paid for.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
@@ -29,6 +29,8 @@ pub(in crate::state::limits) struct Lease {
     low: AtomicU32,
     /// Free places that are kept for whoever comes next.
     pub(super) spare: AtomicU32,
+    /// See `apart`.
+    pub(super) is_apart: AtomicBool,
     /// When the bucket is whole as far as is known here, in nanoseconds.
     pub(super) whole_at: AtomicU64,
     book: Mutex<LeaseBook>,
@@ -68,8 +70,10 @@ impl Lease {
             cells: LeaseCells::default(),
             low: AtomicU32::default(),
             spare: AtomicU32::default(),
+            is_apart: AtomicBool::default(),
             whole_at: AtomicU64::default(),
-            book: Mutex::default(),
+            // By the time: one that is made again for the same caller is another one.
+            book: Mutex::new(LeaseBook::of(shared.now())),
         }
     }
 
@@ -84,7 +88,7 @@ impl Lease {
         let low = self.low.load(Ordering::Relaxed);
         if low > 0
             && left <= low
-            && self.shared.store.is_up()
+            && self.can_ask()
             && let Ok(mut book) = self.book.try_lock()
             && self.is_free(&book)
         {
@@ -140,7 +144,7 @@ impl Lease {
 
     /// A request has ended. Where there are few places, others are to have its place at once.
     pub(in crate::state::limits) fn left(&self, counts: &Arc<AllowanceCounts>) {
-        if self.spare.load(Ordering::Relaxed) == 0 && counts.concurrency.free() > 0 && self.shared.store.is_up() {
+        if self.spare.load(Ordering::Relaxed) == 0 && counts.concurrency.free() > 0 && self.can_ask() {
             let mut book = self.book();
             if self.is_free(&book) {
                 self.send(counts, &mut book, Errand::Release);
@@ -158,6 +162,7 @@ impl Lease {
         let Some(plan) = book.plan.clone() else { return false };
         let waiters = std::mem::take(&mut book.waiters);
         let wish = self.wish(counts, book, &plan, &waiters, errand);
+        book.unanswered += 1;
         book.call = Some((wish.number, self.shared.store.health().losses()));
         book.asked = wish.cells;
         self.low.store(0, Ordering::Relaxed);
@@ -172,6 +177,7 @@ impl Lease {
         });
         if !sent {
             book.call = None;
+            book.unanswered -= 1;
         }
         sent
     }
@@ -202,6 +208,7 @@ impl Lease {
                 book.quota.give_back(period, back, counts.quota());
             }
             wish.given_back = back;
+            book.lease.held -= i64::from(back);
             self.shared.counters.returned.inc_by(back.into());
             self.shared.counters.void.inc_by((cells - back).into());
         }
@@ -226,7 +233,8 @@ impl Lease {
 
         (wish.known, wish.debt) = book.loss.debt(now, self.until_whole(now), self.shared.parts());
         (wish.taken_alone, wish.told_alone, wish.base) = (book.loss.taken, book.loss.told, book.loss.base);
-        book.renewed = now;
+        (wish.lease, wish.is_only) = (book.lease, book.unanswered == 0);
+        (wish.sent, book.renewed) = (now, now);
         wish
     }
 
@@ -255,18 +263,24 @@ impl Lease {
         if is_last {
             (book.call, book.asked) = (None, 0);
         }
+        book.unanswered = book.unanswered.saturating_sub(1);
         for looker in std::mem::take(&mut book.lookers) {
             let _ = looker.send(());
         }
-        // Those who wait find out by themselves that nobody answers.
-        let Some(grant) = grant else { return };
+        let Some(grant) = grant else {
+            self.fail(&mut book);
+            // Those who wait are told by that.
+            book.waiters.clear();
+            return;
+        };
         let now = self.shared.now();
         let period = wish.quota.map_or(0, |quota| quota.period.number());
         let one = nanos(wish.period).saturating_mul(self.shared.parts().into());
         let here = self.whole_at.load(Ordering::Relaxed);
         let whole_at = book.loss.settle(wish.taken_alone, now + nanos(grant.whole), one, here);
+        self.hear(&mut book, wish, now);
         // Until all have told what they know, a store that began anew knows less than this replica's own part.
-        let whole_at = if self.shared.store.is_up() { whole_at } else { whole_at.max(here) };
+        let whole_at = if self.can_ask() { whole_at } else { whole_at.max(here) };
         self.whole_at.store(whole_at, Ordering::Relaxed);
         // What was admitted since it was asked is older than its answer.
         if is_last && !book.loss.is_owed {
@@ -280,6 +294,9 @@ impl Lease {
         }
         if let Some(plan) = book.plan.as_ref().filter(|_| wish.quota.is_some() || wish.tokens.is_some()) {
             plan.note_charge();
+        }
+        if book.lease.number == wish.lease.number {
+            book.lease.held += i64::from(grant.cells);
         }
         book.note_refusal(now, &grant);
         self.reckon(&mut book);

@@ -45,7 +45,7 @@ impl Lease {
         age: Duration,
     ) -> bool {
         let is_fresh = book.call.is_none() && self.shared.now().saturating_sub(book.renewed) < nanos(age);
-        if is_fresh || !self.shared.store.is_up() {
+        if is_fresh || !self.can_ask() {
             return false;
         }
         book.come_under(plan);

@@ -7,6 +7,7 @@
 //! | [`look`] | what is left for all replicas, for whoever takes nothing |
 //! | [`wish`] | one call of `lease.lua`, which grants of rate, quota and places at once |
 //! | [`alone`] | this replica's part of the limits, while the store is lost |
+//! | [`apart`] | whether it is lost for one caller |
 //! | [`tending`] | what nobody uses goes back; what is held is said again before the store forgets it |
 //! | [`caller`] | names in the store |
 //!
@@ -18,6 +19,7 @@
 
 mod admit;
 mod alone;
+mod apart;
 mod book;
 mod caller;
 mod cells;

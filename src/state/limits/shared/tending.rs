@@ -130,15 +130,25 @@ impl Lease {
         book.idle = if cells == had { book.idle.saturating_add(1) } else { 0 };
         let is_idle = ends || book.idle >= IDLE;
         let (in_flight, free) = (counts.concurrency.in_flight(), counts.concurrency.free());
-        let is_owed = book.is_owed();
+        let now = self.shared.now();
+        let again = book.try_again(now);
+        let is_owed = book.is_owed() && again != Some(false);
+        // What the store cannot be told of, and time has paid for, waits for the next request.
+        let is_paid = again == Some(false) && in_flight + free + cells == 0 && book.is_paid(self.until_whole(now));
         let counts_tokens = cells > 0 && book.plan.as_ref().is_some_and(|plan| plan.plan.tokens.is_some());
         let every = if counts_tokens { HEAR } else { RENEW };
-        let is_due = renew || self.shared.now().saturating_sub(book.renewed) >= nanos(every);
-        let errand = if is_idle && (cells > 0 || free > 0) {
+        let is_due = renew || now.saturating_sub(book.renewed) >= nanos(every);
+        let errand = if is_paid {
+            None
+        } else if is_idle && (cells > 0 || free > 0) {
             Some(Errand::GiveBack)
         } else if free > self.spare.load(Ordering::Relaxed) {
             Some(Errand::Release)
-        } else if is_owed || (is_due && in_flight + free + cells > 0) || (renew && book.is_known()) {
+        } else if is_owed
+            || again == Some(true)
+            || (is_due && in_flight + free + cells > 0)
+            || (renew && book.is_known())
+        {
             Some(Errand::Renew)
         } else {
             None
@@ -151,7 +161,7 @@ impl Lease {
             Some(_) => Tended::Waits,
             None => {
                 book.is_forgotten = false;
-                let is_needed = cells > 0 || (in_flight + free > 0 && !ends);
+                let is_needed = cells > 0 || (again.is_some() && !is_paid && !ends) || (in_flight + free > 0 && !ends);
                 book.is_active = is_needed;
                 if is_needed { Tended::Waits } else { Tended::Done }
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::SharedLimits;
-use super::book::BucketBase;
+use super::book::{BucketBase, LeaseTally};
 use super::caller::CallerTag;
 use crate::state::limits::plan::PlanLimits;
 use crate::state::limits::quota::Period;
@@ -20,6 +20,8 @@ const KEPT: u64 = 86_400;
 pub(super) struct LeaseWish {
     /// Tells one call of a caller from another.
     pub(super) number: u64,
+    /// When it was asked for.
+    pub(super) sent: u64,
     /// As the metric calls it.
     pub(super) call: &'static str,
     /// Requests wait for it.
@@ -31,6 +33,9 @@ pub(super) struct LeaseWish {
     /// How many of them requests wait for.
     pub(super) needed: u32,
     pub(super) given_back: u32,
+    pub(super) lease: LeaseTally,
+    /// No other call of this caller can still be answered.
+    pub(super) is_only: bool,
     /// Until the bucket is whole, as far as is known here, in nanoseconds.
     pub(super) known: u64,
     /// Nanoseconds that are owed to the bucket.
@@ -121,11 +126,14 @@ impl LeaseWish {
         let quota = self.quota;
         let period = quota.map_or(0, |quota| quota.period.number());
         let mut script = shared.script.prepare_invoke();
-        for what in ["rate", &format!("quota:{period}"), "places", "apart"] {
-            script.key(caller.name(&store.prefix, what));
-        }
+        let mut keys: Vec<String> = ["rate", &format!("quota:{period}"), "places", "apart", "leases"]
+            .map(|what| caller.name(&store.prefix, what))
+            .into();
         if let Some(tokens) = &self.tokens {
-            script.key(caller.name(&store.prefix, &format!("tokens:{}", tokens.period.number())));
+            keys.push(caller.name(&store.prefix, &format!("tokens:{}", tokens.period.number())));
+        }
+        for key in &keys {
+            script.key(key);
         }
         script.arg(&*store.replica).arg(store.health().clock().expected());
         script
@@ -141,11 +149,12 @@ impl LeaseWish {
         script.arg(u64::try_from(LIFE.as_millis()).unwrap_or_default());
         script.arg(self.taken_alone).arg(self.told_alone).arg(self.base.base).arg(self.base.began);
         script.arg(&*store.health().cut_off()).arg(store.health().replicas());
+        script.arg(self.lease.number).arg(self.lease.held).arg(u8::from(self.is_only));
         if let Some(tokens) = &self.tokens {
             script.arg(tokens.arguments().as_slice());
         }
         let answer: (u32, u8, u64, u64, u32, u64, u32, u32, u64, u64, u64) =
-            calls.run(lane, self.call, &script).await?;
+            calls.run(lane, self.call, &keys, &script).await?;
         let (granted, reason, wait, whole, total, born, places, tokens, tokens_born, base, began) = answer;
         let wait = Duration::from_micros(wait);
         let shortage = match reason {

@@ -47,8 +47,9 @@ impl SharedUsage {
     async fn read(&self, calls: &Calls, key: Box<str>) -> Option<StoredRows> {
         let id = RecordId { month: self.table().day.month().into(), key };
         let mut script = self.scripts.read.prepare_invoke();
-        script.key(names::record(&self.store.prefix, &id));
-        calls.run(Lane::Background, "usage", &script).await.ok().map(rows)
+        let keys = [names::record(&self.store.prefix, &id)];
+        script.key(&keys);
+        calls.run(Lane::Background, "usage", &keys, &script).await.ok().map(rows)
     }
 }
 

@@ -87,12 +87,13 @@ impl SharedUsage {
         }
         for (month, ids) in months {
             for ids in ids.chunks(IDS) {
+                let keys = [names::index(&self.store.prefix, month)];
                 let mut script = self.scripts.index.prepare_invoke();
-                script.key(names::index(&self.store.prefix, month)).arg(KEPT.as_secs());
+                script.key(&keys).arg(KEPT.as_secs());
                 for id in ids {
                     script.arg(&*id.key);
                 }
-                if calls.run::<u8>(Lane::Background, "usage", &script).await.is_err() {
+                if calls.run::<u8>(Lane::Background, "usage", &keys, &script).await.is_err() {
                     return;
                 }
                 let mut table = self.table();
@@ -112,14 +113,15 @@ impl SharedUsage {
                 Some(record) => record.told(&self.store.replica, Instant::now()),
                 None => return,
             };
+            let keys = [names::record(&self.store.prefix, id)];
             let mut script = self.scripts.tell.prepare_invoke();
-            script.key(names::record(&self.store.prefix, id)).arg(&*told.name).arg(told.call).arg(told.answered);
+            script.key(&keys).arg(&*told.name).arg(told.call).arg(told.answered);
             script.arg(self.store.health().clock().expected()).arg(KEPT.as_secs()).arg(GONE.as_secs());
             script.arg(u8::from(leaves));
             for (row, used) in &told.rows {
                 script.arg(&**row).arg(used.to_string());
             }
-            let lacks = calls.run::<bool>(Lane::Background, "usage", &script).await;
+            let lacks = calls.run::<bool>(Lane::Background, "usage", &keys, &script).await;
             let mut table = self.table();
             // Who may have left already does not come back: others find its rows, if they are there still.
             if leaves && !matches!(lacks, Ok(true)) {
