@@ -19,7 +19,9 @@
 //! | `reload`, `admin` | live changes; metrics and health |
 //! | `redact` | what of a failure may be told |
 //! | `wire` | bodies, refusals, header policy, addresses |
+//! | `identity` | reads the keys of identity providers, beside the requests |
 //! | `client` | HTTP/1.1 as a client: connections, pool, TLS, time limits |
+//! | `jwt` | tokens that others have signed, and their keys |
 //! | [`config`], `telemetry` | settings; logs and metrics |
 //! | `frames` | messages between two processes |
 //! | `percent` | percent-encoding, taken off |
@@ -41,6 +43,8 @@ mod engine;
 mod frames;
 #[cfg(test)]
 mod fuzzing;
+mod identity;
+mod jwt;
 pub mod keys;
 mod percent;
 mod policy;

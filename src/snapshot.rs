@@ -3,6 +3,8 @@
 //! A reload binds a new policy to the process's state and swaps the two in. Each worker keeps an `Rc` of the current
 //! snapshot, so a request takes it without a lock or a shared counter, and sees one set from start to end.
 
+mod people;
+
 use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -11,13 +13,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use crate::config::IssuerKeySource;
+use crate::jwt::KeySet;
 use crate::policy::{Authorized, Flow, Policy};
 use crate::state::SharedState;
+use crate::state::issuer_keys::IssuerKeys;
 use crate::state::limits::{Allowance, BoundLimits, LimitPolicy, Penalties, Visitors};
 use crate::state::recent::BoundRecent;
 use crate::state::usage::BoundUsage;
 use crate::telemetry::warn_once::WarnOnce;
 use crate::upstream::target::Target;
+pub(crate) use people::KnownPeople;
 
 /// See the module.
 #[derive(Debug)]
@@ -32,6 +38,8 @@ pub(crate) struct Snapshot {
     pub(crate) recent: BoundRecent,
     /// The Flowise upstreams, each at its index in the configuration.
     targets: Vec<Option<Arc<Target>>>,
+    /// Keys of the identity providers that are not in a file, each at its index.
+    issuers: Vec<Option<Arc<IssuerKeys>>>,
     /// Pages that are not listed, ids that Flowise does not know, and proxies that do not say who the client is, as far
     /// as the log has told.
     pub(crate) told_origins: WarnOnce,
@@ -59,14 +67,17 @@ impl Snapshot {
             auth_failures: policy.config.auth_failures,
         });
         state.ended_keys.set(policy.keys.cut_off());
-        let usage = state.usage.bind(&policy.keys, policy.chatflow_names());
+        let people = || policy.config.identity.iter().map(|provider| Arc::clone(&provider.name));
+        let usage = state.usage.bind(&policy.keys, people(), policy.chatflow_names());
         let recent = state.recent.bind(&policy.keys, policy.chatflow_names());
         let target = |upstream| Arc::new(Target::new(upstream, &state.endpoints));
         let targets: Vec<_> = policy.flowise().map(|upstream| upstream.map(target)).collect();
         state.endpoints.watch(targets.iter().flatten().flat_map(|target| target.watched()).collect());
+        let issuers = state.issuer_keys.bind(&policy.config.identity);
         Self {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             targets,
+            issuers,
             limits,
             usage,
             recent,
@@ -97,6 +108,24 @@ impl Snapshot {
         self.limits.visitors(flow.map(|flow| flow.config.plan))
     }
 
+    /// Limits by visitor on the plan with that index.
+    pub(crate) fn visitors_on(&self, plan: usize) -> &Visitors {
+        self.limits.visitors(Some(plan))
+    }
+
+    /// Whose keys are read from elsewhere: of the identity provider with that index.
+    pub(crate) fn issuer(&self, identity: u32) -> Option<&Arc<IssuerKeys>> {
+        self.issuers.get(identity as usize)?.as_ref()
+    }
+
+    /// The keys of that identity provider; `None`: they could not be read yet.
+    pub(crate) fn issuer_keys(&self, identity: u32) -> Option<Arc<KeySet>> {
+        match &self.policy.config.identity.get(identity as usize)?.keys {
+            IssuerKeySource::File(_, keys) => Some(Arc::clone(keys)),
+            IssuerKeySource::Discovery(_) | IssuerKeySource::Url(_) => self.issuer(identity)?.current(),
+        }
+    }
+
     /// `None`: wrong keys are not counted.
     pub(crate) fn penalties(&self) -> Option<&Penalties> {
         self.limits.penalties()
@@ -111,16 +140,24 @@ pub(crate) type SharedSnapshot = Arc<ArcSwap<Snapshot>>;
 pub(crate) struct Local(Rc<SnapshotRef>);
 
 #[derive(Debug)]
-struct SnapshotRef(Arc<Snapshot>);
+struct SnapshotRef {
+    snapshot: Arc<Snapshot>,
+    people: KnownPeople,
+}
 
 impl Local {
     fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self(Rc::new(SnapshotRef(snapshot)))
+        Self(Rc::new(SnapshotRef { snapshot, people: KnownPeople::default() }))
     }
 
     /// For another thread.
     pub(crate) fn shared(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.0.0)
+        Arc::clone(&self.0.snapshot)
+    }
+
+    /// Whose tokens this worker has checked.
+    pub(crate) fn people(&self) -> &KnownPeople {
+        &self.0.people
     }
 }
 
@@ -128,7 +165,7 @@ impl Deref for Local {
     type Target = Snapshot;
 
     fn deref(&self) -> &Snapshot {
-        &self.0.0
+        &self.0.snapshot
     }
 }
 
@@ -148,7 +185,7 @@ impl SnapshotReader {
     pub(crate) fn current(&self) -> Local {
         let now = self.shared.load();
         let mut mine = self.mine.borrow_mut();
-        if !Arc::ptr_eq(&now, &mine.0.0) {
+        if !Arc::ptr_eq(&now, &mine.0.snapshot) {
             *mine = Local::new(Arc::clone(&now));
         }
         mine.clone()

@@ -1,4 +1,4 @@
-//! The control thread: admin listener, reload, checks of upstreams, maintenance.
+//! The control thread: admin listener, reload, checks of upstreams, keys of identity providers, maintenance.
 
 use std::io;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::maintenance::{CountsCommand, Maintenance};
 use super::usage::UsageMaintenance;
 use crate::admin;
+use crate::identity;
 use crate::reload::{self, ReloadJournal, Reloader};
 use crate::server::{Admission, Beat, Phase};
 use crate::snapshot::SharedSnapshot;
@@ -78,7 +79,8 @@ impl Control {
             aws_lc_rs::rand::fill(&mut [0])
         });
         let mut phase = self.phase;
-        let endpoints = Arc::clone(&self.state.endpoints);
+        let (endpoints, issuer_keys) = (Arc::clone(&self.state.endpoints), Arc::clone(&self.state.issuer_keys));
+        let identity_metrics = self.metrics.identity.clone();
         let mut maintenance = Maintenance::new(self.snapshots, self.state, self.metrics, self.ledger, self.usage);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -95,6 +97,7 @@ impl Control {
         tokio::select! {
             () = until_dropped => {}
             () = checks::run(&endpoints) => {}
+            () = identity::run(&issuer_keys, &identity_metrics) => {}
         }
         maintenance.finish().await;
     }

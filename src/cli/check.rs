@@ -1,11 +1,14 @@
-//! `flowgate check`: everything that `serve` would read, without serving; with `--online`, whether upstreams are there.
+//! `flowgate check`: everything that `serve` would read, without serving; with `--online`, whether upstreams and identity
+//! providers are there.
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::print::{print, tell};
+use crate::config::IssuerKeySource;
 use crate::engine::{Missing, Need};
+use crate::identity;
 use crate::policy::{Policy, Sources};
 use crate::state::endpoints::Endpoints;
 use crate::telemetry::calls::CallReason;
@@ -33,7 +36,8 @@ pub(super) fn run(path: &Path, online: bool) -> ExitCode {
     }
 }
 
-/// Says of each URL whether it works, and what is wrong if it does not. One address that does is enough.
+/// Says of each URL whether it works, and what is wrong if it does not; one address that does is enough. Then the same of
+/// identity providers and their keys.
 fn try_upstreams(policy: &Policy) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -56,6 +60,18 @@ fn try_upstreams(policy: &Policy) -> ExitCode {
                 let CallReason { cause, advice } = failure.reason();
                 let more: String = [&*cause, advice.unwrap_or_default()].map(colon).concat();
                 tell(format_args!("{kind}upstreams.{}: {url}{address}: {failure}{more}", upstream.name));
+            }
+        }
+    }
+    for provider in policy.config.identity.iter().filter(|provider| !matches!(provider.keys, IssuerKeySource::File(..)))
+    {
+        match runtime.block_on(identity::try_provider(provider)) {
+            Ok(keys) => all_work &= print(format_args!("identity.{}: {keys} keys: ok\n", provider.name)).is_ok(),
+            Err(failure) => {
+                all_work = false;
+                let (cause, advice) = failure.reason();
+                let more: String = [&*cause, advice.unwrap_or_default()].map(colon).concat();
+                tell(format_args!("identity.{}: {failure}{more}", provider.name));
             }
         }
     }

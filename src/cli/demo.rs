@@ -107,6 +107,7 @@ fn config(port: u16) -> Config {
         session_secret: None,
         chatflows: vec![Arc::new(chatflow())],
         wildcard: None,
+        identity: Vec::new(),
         source: SecretFile::new(PathBuf::new(), Vec::new()),
         places: Arc::default(),
         secret_files: Vec::new(),

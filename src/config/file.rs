@@ -23,6 +23,7 @@ pub(super) struct Sections {
     pub(super) cors: CorsSection,
     pub(super) auth_failures: AuthFailuresSectionOrNull,
     pub(super) chatflows: Named<ChatflowSection>,
+    pub(super) identity: Vec<At<IdentitySection>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -236,6 +237,25 @@ pub(super) struct ChatflowSection {
     pub(super) force_override: Field,
     pub(super) isolate_sessions: Field,
     pub(super) plan: Field,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct IdentitySection {
+    pub(super) name: Field,
+    pub(super) issuer: Field,
+    pub(super) jwks_url: Field,
+    pub(super) jwks_file: Field,
+    pub(super) ca_file: Field,
+    pub(super) audience: Field,
+    pub(super) algorithms: Field,
+    pub(super) chatflows: Field,
+    pub(super) chatflows_claim: Field,
+    pub(super) plan: Field,
+    pub(super) plan_claim: Field,
+    pub(super) subject: Field,
+    pub(super) vars: Field,
+    pub(super) require: Field,
 }
 
 /// A field that may be absent, which is not the same as a field that says `null`.

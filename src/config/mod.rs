@@ -9,6 +9,8 @@ pub(crate) mod content;
 mod error;
 mod expand;
 mod file;
+mod http_url;
+mod identity;
 mod limits;
 pub(crate) mod load;
 pub mod origin;
@@ -33,6 +35,8 @@ use ipnet::IpNet;
 pub(crate) use chatflow::FLOWISE_EVENTS;
 pub use chatflow::{Access, BodyMode, Chatflow, Events, ResponseShape};
 pub use error::{Problem, Problems};
+pub(crate) use http_url::HttpUrl;
+pub(crate) use identity::{ChatflowGrant, ClaimPath, IdentityProvider, IssuerKeySource, PlanGrant};
 pub use limits::{AuthFailures, Plan, Quota, QuotaPeriod, Rate};
 pub use origin::{OriginError, Origins};
 pub(crate) use part::ConfigPart;
@@ -64,6 +68,8 @@ pub struct Config {
     pub chatflows: Vec<Arc<Chatflow>>,
     /// The chatflow called `*`: stands for every UUID that has no entry of its own.
     pub wildcard: Option<Arc<Chatflow>>,
+    /// Who signs tokens for people.
+    pub(crate) identity: Vec<Arc<IdentityProvider>>,
     /// Browsers of other origins, where a chatflow says nothing else.
     pub cors: Cors,
     /// `None`: wrong keys are not counted.

@@ -8,6 +8,7 @@ mod admin;
 mod browsers;
 mod chatflows;
 mod health;
+mod identity;
 mod json;
 mod pass_headers;
 mod plans;
@@ -70,6 +71,8 @@ pub(super) fn resolve(
     let plans = plans::plans(&mut reader, file.plans);
     let upstreams = upstreams::upstreams(&mut reader, file.upstreams);
     let (chatflows, wildcard) = chatflows::chatflows(&mut reader, file.chatflows, &upstreams, &plans, &cors);
+    let grantable = identity::Grantable { plans: &plans, chatflows: &chatflows, has_wildcard: wildcard.is_some() };
+    let identity = identity::identity(&mut reader, file.identity, &grantable);
     let places = Arc::new(FieldPlaces::of(&String::from_utf8_lossy(source.content())));
     let Finished { path, problems, held, secret_files, named } = reader.finish();
     if !problems.is_empty() {
@@ -86,6 +89,7 @@ pub(super) fn resolve(
         plans,
         chatflows,
         wildcard,
+        identity,
         cors,
         auth_failures,
         state_dir,

@@ -20,12 +20,14 @@ const DEFAULT_PLAN: &str = "default";
 /// Ids that mean something else in logs and metrics.
 const RESERVED_IDS: [&str; 3] = ["other", "-", "anonymous"];
 
-/// What the configuration calls plans and chatflows.
+/// What the configuration calls plans, chatflows and identity providers.
 #[derive(Debug, Clone, Copy)]
 pub struct AllowedNamesRef<'a> {
     /// In the order of [`Config::plans`](crate::config::Config::plans).
     pub plans: &'a [Arc<str>],
     pub chatflows: &'a [Arc<str>],
+    /// Of identity providers, which stand where an id does.
+    pub providers: &'a [Arc<str>],
     /// Whether there is a chatflow `*`: then any UUID is the name of a chatflow.
     pub wildcard: bool,
 }

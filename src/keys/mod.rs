@@ -93,6 +93,7 @@ fn read(config: &Config) -> Result<String, Problem> {
 pub struct AllowedNames {
     plans: Vec<Arc<str>>,
     chatflows: Vec<Arc<str>>,
+    providers: Vec<Arc<str>>,
     wildcard: bool,
 }
 
@@ -102,6 +103,7 @@ impl AllowedNames {
         Self {
             plans: config.plans.iter().map(|plan| Arc::clone(&plan.name)).collect(),
             chatflows: config.chatflows.iter().map(|chatflow| Arc::clone(&chatflow.name)).collect(),
+            providers: config.identity.iter().map(|provider| Arc::clone(&provider.name)).collect(),
             wildcard: config.wildcard.is_some(),
         }
     }
@@ -114,7 +116,8 @@ impl AllowedNames {
 
     #[must_use]
     pub fn names(&self) -> AllowedNamesRef<'_> {
-        AllowedNamesRef { plans: &self.plans, chatflows: &self.chatflows, wildcard: self.wildcard }
+        let Self { plans, chatflows, providers, wildcard } = self;
+        AllowedNamesRef { plans, chatflows, providers, wildcard: *wildcard }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::{Backend, Flow, NamedChatflow, Policy};
+use super::{Backend, Flow, NamedChatflow, Person, Policy};
 use crate::config::{Access, Origins};
 use crate::keys::{Key, KeyKind, token::Claims};
 use crate::wire::refusal::Refusal;
@@ -33,6 +33,8 @@ pub(crate) struct Principal<'a> {
     pub(crate) key: Option<&'a Key>,
     /// What its token says, where it has shown one for the key.
     pub(crate) token: Option<&'a Claims>,
+    /// Whom an identity provider vouches for; without a key.
+    pub(crate) person: Option<&'a Person>,
     pub(crate) address: IpAddr,
     /// Of the page that calls.
     pub(crate) origin: Option<&'a HeaderValue>,
@@ -56,9 +58,10 @@ impl Policy {
         chatflow: Option<&NamedChatflow>,
     ) -> Result<AuthorizedName, Refusal> {
         if callers != Callers::Anyone {
-            match principal.key {
-                Some(key) => principal.check_key(key, callers, self.name_of(chatflow))?,
-                None => principal.check_visitor(callers, self.flow_of(chatflow))?,
+            match (principal.key, principal.person) {
+                (Some(key), _) => principal.check_key(key, callers, self.name_of(chatflow))?,
+                (None, Some(person)) => check_person(person, callers, self.name_of(chatflow))?,
+                (None, None) => principal.check_visitor(callers, self.flow_of(chatflow))?,
             }
         }
         Ok(Authorized(chatflow.map(|chatflow| chatflow.index)))
@@ -87,6 +90,16 @@ impl<'a> Authorized<&'a Arc<Flow>> {
 
     pub(crate) fn backend(&self) -> &'a Backend {
         &self.0.backend
+    }
+}
+
+/// Neither mints tokens nor writes documents: that is for backends.
+fn check_person(person: &Person, callers: Callers, chatflow: &str) -> Result<(), Refusal> {
+    match callers {
+        Callers::Backends => Err(Refusal::ChatflowNotAllowed),
+        Callers::Permitted | Callers::Upserters if !person.may_call(chatflow) => Err(Refusal::ChatflowNotAllowed),
+        Callers::Anyone | Callers::Known | Callers::Permitted => Ok(()),
+        Callers::Upserters => Err(Refusal::UpsertNotAllowed),
     }
 }
 

@@ -5,18 +5,21 @@
 //! |---|---|
 //! | [`authorize`] | who may call which chatflow, and so reach what answers it |
 //! | [`build`] | puts the parts together, or says what does not fit |
+//! | [`person`] | whom a token of an identity provider is for |
 //! | [`rekeyed`] | the same with other keys |
 //! | [`sources`] | reads the parts; on a reload, one that is not good keeps what it was |
 //! | [`state_dir`] | whether what must be kept can be |
 
 mod authorize;
 mod build;
+mod person;
 mod rekeyed;
 mod sources;
 mod state_dir;
 
 pub(crate) use authorize::{Authorized, AuthorizedName, Callers, Principal};
 pub(crate) use build::{FlowiseUpstreams, PolicyParts};
+pub(crate) use person::{NobodyKnown, Person};
 pub(crate) use sources::{Held, Sources};
 
 use std::collections::{BTreeSet, HashMap};
@@ -189,9 +192,9 @@ impl Policy {
         self.config.upstreams.iter().map(|upstream| self.upstreams.get(&upstream.name))
     }
 
-    /// Indices of the plans that chatflows have for callers without a key.
+    /// Indices of the plans that callers without a key have: those of chatflows, and those of people of identity providers.
     pub(crate) fn plans_for_visitors(&self) -> BTreeSet<usize> {
-        self.flows.iter().map(|flow| flow.config.plan).collect()
+        self.flows.iter().map(|flow| flow.config.plan).chain(self.plans_for_people()).collect()
     }
 
     /// What it was made of.

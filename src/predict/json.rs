@@ -29,6 +29,11 @@ const LONGEST_NAME: usize = 256;
 /// What Flowise takes for the name of a file in its storage.
 const FILE_REFERENCE: &str = "FILE-STORAGE::";
 
+/// Whether Flowise would take a text for one of its files.
+pub(crate) fn is_file_reference(text: &str) -> bool {
+    text.starts_with(FILE_REFERENCE)
+}
+
 /// A value, borrowed from the body as far as it can be.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Json<'a> {

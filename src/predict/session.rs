@@ -25,6 +25,8 @@ pub(crate) enum Scope<'a> {
     Key(&'a str),
     /// A session token: one of an application's users.
     Token { key: &'a str, subject: &'a str },
+    /// Somebody whom an identity provider vouches for.
+    Person { identity: &'a str, subject: &'a str },
     /// A publishable key, used by whoever has the page.
     Visitor { key: &'a str, address: IpAddr },
     /// Nobody in particular.
@@ -84,6 +86,9 @@ impl Namespace {
             Scope::Key(key) => [b"key", key.as_bytes()].into_iter().for_each(&mut part),
             Scope::Token { key, subject } => {
                 [b"token", key.as_bytes(), subject.as_bytes()].into_iter().for_each(&mut part);
+            }
+            Scope::Person { identity, subject } => {
+                [b"person", identity.as_bytes(), subject.as_bytes()].into_iter().for_each(&mut part);
             }
             Scope::Visitor { key, address } => {
                 [b"visitor", key.as_bytes(), &network(address)].into_iter().for_each(&mut part);
@@ -170,6 +175,8 @@ mod tests {
             id(Scope::Token { key: "a", subject: "" }, "chat"),
             id(Scope::Token { key: "a", subject: "chat" }, ""),
             id(Scope::Token { key: "", subject: "a" }, "chat"),
+            id(Scope::Person { identity: "a", subject: "" }, "chat"),
+            id(Scope::Person { identity: "a", subject: "chat" }, ""),
             id(Scope::Visitor { key: "a", address: "192.0.2.1".parse().unwrap() }, "chat"),
             id(address("192.0.2.1"), "chat"),
             id(address("192.0.2.2"), "chat"),

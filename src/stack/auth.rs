@@ -4,38 +4,113 @@
 //! Unknown, expired and disabled keys get one answer; the metric tells them apart.
 //! Scheme: RFC 6750, section 2.1.
 
-use http::HeaderMap;
-use http::Response;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use http::request::Parts;
+mod person;
 
-use super::check::Check;
-use super::context::Context;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{self, Poll};
+
+use futures_util::future::Either;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::{HeaderMap, Response};
+use jiff::Timestamp;
+use tower::{Layer, Service};
+
+use super::check::{EarlyAnswer, LayerFuture, refused};
+use super::context::{Call, Context, TokenRefused};
 use crate::config::Access;
+use crate::jwt::{TokenFault, Untrusted};
 use crate::keys::{Denied, secret, token};
-use crate::policy::Callers;
+use crate::policy::{Callers, Person};
+use crate::state::issuer_keys::IssuerKeys;
 use crate::wire::body::Body;
 use crate::wire::refusal::{KeyFault, Refusal, Rule};
+use person::{Vouched, vouched};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 #[derive(Clone, Copy)]
-pub(crate) struct Auth;
+pub(crate) struct AuthLayer;
 
-impl Check for Auth {
-    fn check(self, head: &mut Parts, context: &Context) -> Result<Option<Response<Body>>, Refusal> {
-        if callers(context) != Some(Callers::Anyone) {
-            identify(&head.headers, context).map_err(|refusal| throttled(refusal, &head.headers, context))?;
-        }
-        Ok(None)
+impl<S> Layer<S> for AuthLayer {
+    type Service = Authenticating<S>;
+
+    fn layer(&self, inner: S) -> Authenticating<S> {
+        Authenticating { inner }
     }
+}
+
+#[derive(Clone)]
+pub(crate) struct Authenticating<S> {
+    inner: S,
+}
+
+impl<S> Service<Call> for Authenticating<S>
+where
+    S: Service<Call, Response = Response<Body>, Error = Infallible> + Clone + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Either<EarlyAnswer, Either<S::Future, LayerFuture>>;
+
+    fn poll_ready(&mut self, cx: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let identified = match callers(&call.context) {
+            Some(Callers::Anyone) => Ok(Identified::Known),
+            _ => identify(&call.head.headers, &call.context),
+        };
+        let refusal = match identified {
+            Ok(Identified::Known) => return Either::Right(Either::Left(self.inner.call(call))),
+            Ok(Identified::Perhaps(issuer, why)) => match issuer.another() {
+                Some(reading) => {
+                    let mut inner = self.inner.clone();
+                    // Boxed: it is rare, and a future is as large as its largest branch.
+                    return Either::Right(Either::Right(Box::pin(async move {
+                        reading.await;
+                        match identify_now(&call) {
+                            Ok(()) => inner.call(call).await,
+                            Err(refusal) => refused(&call.context, refusal).await,
+                        }
+                    })));
+                }
+                None => unknown_person(&call.context, why),
+            },
+            Err(refusal) => refusal,
+        };
+        let refusal = throttled(refusal, &call.head.headers, &call.context);
+        Either::Left(refused(&call.context, refusal))
+    }
+}
+
+/// Once an issuer's keys were read again: what is not known now is not known.
+fn identify_now(call: &Call) -> Result<(), Refusal> {
+    let refusal = match identify(&call.head.headers, &call.context) {
+        Ok(Identified::Known) => return Ok(()),
+        Ok(Identified::Perhaps(_, why)) => unknown_person(&call.context, why),
+        Err(refusal) => refusal,
+    };
+    Err(throttled(refusal, &call.head.headers, &call.context))
+}
+
+/// What comes of a credential.
+enum Identified {
+    /// The context says who calls, or that nobody in particular does.
+    Known,
+    /// Another reading of an issuer's keys may tell; refused so otherwise.
+    Perhaps(Arc<IssuerKeys>, TokenRefused),
 }
 
 /// Who guesses is slowed down: too many wrong credentials from one address are answered late, and told to wait. No
 /// credential is no guess, nor is one that was right once.
 fn throttled(refusal: Refusal, headers: &HeaderMap, context: &Context) -> Refusal {
-    if !matches!(refusal, Refusal::InvalidKey(fault) if fault.is_guess()) {
-        return refusal;
+    match &refusal {
+        Refusal::InvalidKey(fault) if fault.is_guess() => {}
+        Refusal::InvalidToken { is_guess: true } => {}
+        _ => return refusal,
     }
     let Some(penalties) = context.snapshot.penalties() else { return refusal };
     let credential = [headers.get(X_API_KEY), headers.get(AUTHORIZATION)];
@@ -47,23 +122,31 @@ fn throttled(refusal: Refusal, headers: &HeaderMap, context: &Context) -> Refusa
 /// For a name that no chatflow has. A wrong key is counted here as everywhere, since a good one is told something else.
 pub(super) fn unknown_chatflow(headers: &HeaderMap, context: &Context) -> Refusal {
     let refusal = match identify(headers, context).map_err(|refusal| throttled(refusal, headers, context)) {
-        Ok(()) => context.unknown_chatflow(),
+        Ok(Identified::Known) => context.unknown_chatflow(),
         Err(refusal @ Refusal::TooManyFailures { .. }) => refusal,
-        Err(_) => Refusal::NotFound,
+        Ok(Identified::Perhaps(..)) | Err(_) => Refusal::NotFound,
     };
     // What is no route is nobody's.
     context.key.set(None);
     refusal
 }
 
-/// Who calls: sets the context's key and token, or neither if nobody in particular may call.
-fn identify(headers: &HeaderMap, context: &Context) -> Result<(), Refusal> {
+/// Who calls: sets the context's key and token, or the person, or nothing if nobody in particular may call.
+fn identify(headers: &HeaderMap, context: &Context) -> Result<Identified, Refusal> {
     let credential = match credential(headers) {
-        Err(Refusal::MissingKey) if may_be_public(context) => return Ok(()),
+        Err(Refusal::MissingKey) if may_be_public(context) => return Ok(Identified::Known),
         credential => credential?,
     };
+    if context.snapshot.has_identity_providers() && is_for_providers(credential, headers, context) {
+        return person(credential, context);
+    }
+    own_token(credential, context)
+}
+
+/// By a key, or by a token that descends from one.
+fn own_token(credential: &str, context: &Context) -> Result<Identified, Refusal> {
     let keys = &context.snapshot.keys;
-    let now = jiff::Timestamp::now;
+    let now = Timestamp::now;
     let index = match token::is_token(credential).then(|| token::verify(keys, credential, now())) {
         Some(Ok((index, claims))) => {
             // Set once: this layer sees a request once.
@@ -86,7 +169,58 @@ fn identify(headers: &HeaderMap, context: &Context) -> Result<(), Refusal> {
         }
     };
     context.key.set(u32::try_from(index).ok());
-    Ok(())
+    Ok(Identified::Known)
+}
+
+/// Whether a credential is to be shown to identity providers: as RFC 6750, section 2.1 has it, and neither the gateway's own
+/// nor a key that was brought along.
+fn is_for_providers(credential: &str, headers: &HeaderMap, context: &Context) -> bool {
+    let is_bearer = headers.contains_key(AUTHORIZATION) && !headers.contains_key(X_API_KEY);
+    let is_like = credential.starts_with(['{', '"']) || credential.starts_with("eyJ") || credential.contains('.');
+    if !is_bearer || !is_like {
+        return false;
+    }
+    let is_key = || context.snapshot.keys.with_digest(&secret::digest(credential)).is_some();
+    !(secret::is_plausible(credential) && is_key())
+}
+
+/// By a token of an identity provider, or one that could be.
+fn person(credential: &str, context: &Context) -> Result<Identified, Refusal> {
+    let (snapshot, now) = (&context.snapshot, Timestamp::now().as_second());
+    let digest = secret::digest(credential);
+    let has_keys = |identity, keys: &_| snapshot.issuer_keys(identity).is_some_and(|now| Arc::ptr_eq(&now, keys));
+    if let Some(person) = snapshot.people().find(&digest, now, has_keys) {
+        return Ok(called_by(person, context));
+    }
+    let refuse = |fault: TokenFault| unknown_person(context, TokenRefused { identity: None, why: fault.into() });
+    let token = Untrusted::read(credential).map_err(refuse)?;
+    if token.has_shared_secret() && token.issuer().is_none() {
+        return own_token(credential, context);
+    }
+    match vouched(&token, snapshot, now) {
+        Vouched::Person(person, keys) => {
+            snapshot.people().remember(digest, &person, keys, now);
+            Ok(called_by(person, context))
+        }
+        Vouched::Refused(why) => Err(unknown_person(context, why)),
+        Vouched::Perhaps(issuer, why) => Ok(Identified::Perhaps(issuer, why)),
+    }
+}
+
+fn called_by(person: Rc<Person>, context: &Context) -> Identified {
+    // Set once: a second look is taken only where there was nobody at first.
+    let _ = context.person.set(person);
+    Identified::Known
+}
+
+/// Leaves the reason for log and metric; clients are told none.
+fn unknown_person(context: &Context, why: TokenRefused) -> Refusal {
+    let fault = why.why.fault;
+    let _ = context.token_refused.set(why);
+    match fault {
+        TokenFault::NoKeys => Refusal::IdentityUnavailable,
+        fault => Refusal::InvalidToken { is_guess: fault.is_guess() },
+    }
 }
 
 fn invalid(denied: Denied) -> Refusal {

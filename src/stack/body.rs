@@ -7,6 +7,7 @@ use std::task::{self, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
+use serde_json::{Map, Value};
 
 use super::context::Context;
 use crate::config::Chatflow;
@@ -39,22 +40,27 @@ pub(super) async fn check_body<C: CheckedRequest + Send + 'static>(
     let (key, namespace) = (context.key.get(), context.namespace());
     let is_backend = matches!(context.scope(), Scope::Key(_));
     let token = context.token.get().map(|token| &**token);
+    let person = context.person().map(|person| &person.vars);
     if !offload::is_large(bytes.len()) {
-        return check_of(&bytes, &flow.config, &context.snapshot, (key, token), namespace, is_backend);
+        return check_of(&bytes, &flow.config, &context.snapshot, (key, token, person), namespace, is_backend);
     }
-    let (chatflow, snapshot, token) = (Arc::clone(&flow.config), context.snapshot.shared(), token.cloned());
+    let (chatflow, snapshot) = (Arc::clone(&flow.config), context.snapshot.shared());
+    let (token, person) = (token.cloned(), person.cloned());
     let length = bytes.len();
-    let check = move || check_of(&bytes, &chatflow, &snapshot, (key, token.as_ref()), namespace, is_backend);
+    let check = move || {
+        let caller = (key, token.as_ref(), person.as_ref());
+        check_of(&bytes, &chatflow, &snapshot, caller, namespace, is_backend)
+    };
     // Boxed: rare.
     Box::pin(offload::elsewhere(length, check)).await
 }
 
-/// Of a caller with that key or token.
+/// Of a caller with that key or token, or with those variables of an identity provider.
 fn check_of<C: CheckedRequest>(
     body: &[u8],
     chatflow: &Chatflow,
     policy: &Policy,
-    (key, token): (Option<u32>, Option<&Claims>),
+    (key, token, person): (Option<u32>, Option<&Claims>, Option<&Map<String, Value>>),
     namespace: Option<Namespace>,
     is_backend: bool,
 ) -> Result<Prediction<C>, Refusal> {
@@ -64,6 +70,7 @@ fn check_of<C: CheckedRequest>(
         is_backend,
         key_vars: key.map_or(&[], |key| &key.vars),
         token_vars: token.map(|token| &token.vars),
+        person_vars: person,
         session: token.and_then(|token| token.session_id.as_deref()),
     };
     request::check(body, chatflow, &caller)

@@ -74,7 +74,8 @@ pub(crate) type LayerFuture = Pin<Box<dyn Future<Output = LayerResult>>>;
 /// Without the layers further in: at once, or late.
 pub(crate) type EarlyAnswer = Either<Ready<LayerResult>, LayerFuture>;
 
-fn refused(context: &Context, refusal: Refusal) -> EarlyAnswer {
+/// The answer of a refusal, held back if it is one to a guess.
+pub(crate) fn refused(context: &Context, refusal: Refusal) -> EarlyAnswer {
     let response = refuse(context, refusal);
     match context.delay.take() {
         None => Either::Left(ready(Ok(response))),

@@ -15,7 +15,7 @@ use super::ext_auth::original::Original;
 use super::routes::{Endpoint, PathTail, Route};
 use crate::config::{Chatflow, Origins};
 use crate::keys::{Key, KeyKind, token::Claims};
-use crate::policy::{Flow, NamedChatflow};
+use crate::policy::{Flow, NamedChatflow, NobodyKnown, Person};
 use crate::predict::report::{ModelReport, ReportSlot, StreamReport};
 use crate::predict::session::{Namespace, Scope};
 use crate::snapshot;
@@ -77,6 +77,14 @@ pub(crate) enum ExceededPlan {
     Key,
 }
 
+/// Why a token of an identity provider was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TokenRefused {
+    /// Index of the provider whose it is, as far as that can be said.
+    pub(crate) identity: Option<u32>,
+    pub(crate) why: NobodyKnown,
+}
+
 /// See the module. Every field is set by one layer, named with it.
 pub(crate) struct Context {
     // Set by `request_id`.
@@ -107,6 +115,10 @@ pub(crate) struct Context {
     pub(crate) ended_key: Cell<Option<u32>>,
     // Set by `auth` as well, if the key came as a session token: what that says.
     pub(crate) token: OnceCell<Box<Claims>>,
+    // Set by `auth`: whom an identity provider vouches for, if the request came with a token of one.
+    pub(crate) person: OnceCell<Rc<Person>>,
+    // Set by `auth`: why such a token does not count.
+    pub(crate) token_refused: OnceCell<TokenRefused>,
     // Set by `auth`: holds the answer to a wrong key back.
     pub(crate) delay: Cell<Option<Delay>>,
     // Set by `limits`: whose plan it was that refused.
@@ -179,9 +191,12 @@ impl Context {
         self.flow().map(|flow| &flow.origins)
     }
 
-    /// Who is counted beside keys, on the chatflow's plan.
+    /// Who is counted beside keys: on the chatflow's plan, or on that of the person who calls.
     pub(crate) fn visitors(&self) -> &Visitors {
-        self.snapshot.visitors(self.flow().map(|flow| &**flow))
+        match self.person() {
+            Some(person) => self.snapshot.visitors_on(person.plan),
+            None => self.snapshot.visitors(self.flow().map(|flow| &**flow)),
+        }
     }
 
     /// A number for the chatflow, in this snapshot.
@@ -191,6 +206,11 @@ impl Context {
 
     pub(crate) fn key(&self) -> Option<&Key> {
         self.key.get().and_then(|index| self.snapshot.keys.key(index as usize))
+    }
+
+    /// Somebody whom an identity provider vouches for. What is no route is nobody's.
+    pub(crate) fn person(&self) -> Option<&Person> {
+        self.person.get().map(|person| &**person).filter(|_| self.route.get().is_some())
     }
 
     /// Keeps what is logged of a path: a copy, since a slice would hold the connection's whole read buffer for as long
@@ -233,7 +253,13 @@ impl Context {
 
     /// Whose chats these are.
     pub(crate) fn scope(&self) -> Scope<'_> {
-        let Some(key) = self.key() else { return Scope::Address(self.client) };
+        let Some(key) = self.key() else {
+            let person = self.person();
+            return person.map_or(Scope::Address(self.client), |person| Scope::Person {
+                identity: self.identity_name(person.identity),
+                subject: &person.subject,
+            });
+        };
         match (self.token.get(), key.kind) {
             (Some(token), _) => Scope::Token { key: &key.id, subject: token.subject.as_deref().unwrap_or_default() },
             (None, KeyKind::Publishable) => Scope::Visitor { key: &key.id, address: self.client },
@@ -269,7 +295,7 @@ impl Context {
     /// The plan that has refused the request.
     pub(crate) fn exceeded_plan(&self) -> Option<&str> {
         let index = match self.exceeded.get()? {
-            ExceededPlan::Visitors => self.policy()?.plan,
+            ExceededPlan::Visitors => self.person().map_or(self.policy()?.plan, |person| person.plan),
             ExceededPlan::Key => self.key()?.plan,
         };
         self.snapshot.config.plans.get(index).map(|plan| &*plan.name)
@@ -281,8 +307,23 @@ impl Context {
         Some(&upstream.name)
     }
 
-    /// The key's id, or `-`.
+    /// The key's id, or the name of the provider that vouches for who calls, or `-`.
     pub(crate) fn key_label(&self) -> &str {
-        self.key().map_or("-", |key| &key.id)
+        let identity = || self.person().map(|person| self.identity_name(person.identity));
+        self.key().map(|key| &*key.id).or_else(identity).unwrap_or("-")
+    }
+
+    /// A number for who calls, in this snapshot: the index of the key, or behind those of all keys that of the provider.
+    pub(crate) fn caller_index(&self) -> Option<u32> {
+        let person = || {
+            let keys = u32::try_from(self.snapshot.keys.keys().len()).ok()?;
+            keys.checked_add(self.person()?.identity)
+        };
+        self.key.get().or_else(person)
+    }
+
+    /// The name of an identity provider.
+    pub(crate) fn identity_name(&self, identity: u32) -> &str {
+        self.snapshot.config.identity.get(identity as usize).map_or("-", |provider| &provider.name)
     }
 }

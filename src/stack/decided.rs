@@ -1,6 +1,7 @@
 //! Which field of the configuration has decided that a request is refused, where it stands, and what helps.
 
-use super::context::{Context, ExceededPlan};
+use super::context::{Context, ExceededPlan, TokenRefused};
+use crate::jwt::TokenFault;
 use crate::wire::refusal::{Code, Refusal, Rule};
 
 /// See the module.
@@ -17,6 +18,9 @@ pub(super) fn decided(context: &Context, refusal: &Refusal) -> Option<Decided> {
     if let Some(limit) = refusal.limit().filter(|limit| *limit != "auth_failures") {
         return by_plan(context, limit);
     }
+    if let Some(refused) = context.token_refused.get() {
+        return Some(by_provider(context, refused));
+    }
     if refusal.auth_failure().is_some() {
         let ended = context.ended_key.get();
         return match refusal {
@@ -27,6 +31,10 @@ pub(super) fn decided(context: &Context, refusal: &Refusal) -> Option<Decided> {
     }
     let Some(rule) = refusal.rule() else { return by_upstream(context, "") };
     match rule {
+        Rule::ChatflowScope | Rule::UpsertScope if context.person().is_some() => {
+            let identity = context.person().map(|person| person.identity)?;
+            Some(by_identity(context, identity, "chatflows"))
+        }
         Rule::ChatflowScope | Rule::AddressScope | Rule::UpsertScope => by_key(context, context.key.get()?),
         Rule::Origin => match context.key.get() {
             // Whoever made the token said from where it counts.
@@ -74,6 +82,26 @@ fn by_upstream(context: &Context, field: &str) -> Option<Decided> {
     Some(by_field(context, &[&format!("{upstream}{field}"), &upstream]))
 }
 
+fn by_provider(context: &Context, TokenRefused { identity, why }: &TokenRefused) -> Decided {
+    let Some(identity) = *identity else { return by_field(context, &["identity"]) };
+    let field = match why.fault {
+        TokenFault::Algorithm => "algorithms",
+        TokenFault::Audience => "audience",
+        TokenFault::Subject => "subject",
+        TokenFault::Required => "require",
+        TokenFault::Plan => "plan_claim",
+        TokenFault::Chatflows => "chatflows_claim",
+        TokenFault::Variables => "vars",
+        _ => "issuer",
+    };
+    by_identity(context, identity, field)
+}
+
+fn by_identity(context: &Context, identity: u32, field: &str) -> Decided {
+    let provider = format!("identity[{identity}]");
+    by_field(context, &[&format!("{provider}.{field}"), &provider, "identity"])
+}
+
 fn by_key(context: &Context, key: u32) -> Option<Decided> {
     let (keys, index) = (&context.snapshot.keys, key as usize);
     let file = context.snapshot.config.keys_file.display();
@@ -107,6 +135,12 @@ pub(super) fn helps(refusal: &Refusal) -> &'static str {
         Refusal::InvalidKey(_) => {
             "The key is not in the keys file, has ended, is disabled or was sent wrongly; `reason` says which. \
              `flowgate keys list` shows what there is, `flowgate keys create` makes another."
+        }
+        Refusal::InvalidToken { .. } => {
+            "`reason` says what is wrong with the token: compare it with its provider's entry under `identity`."
+        }
+        Refusal::IdentityUnavailable => {
+            "The provider's keys could not be read yet: `flowgate check --online` says why."
         }
         Refusal::TooManyFailures { .. } => {
             "Somebody at this address sends wrong keys, one after another: see auth_failures."

@@ -2,7 +2,7 @@
 //!
 //! The client may not be told all of it; whoever runs the gateway finds it by the request's id.
 
-use crate::stack::context::Context;
+use crate::stack::context::{Context, TokenRefused};
 use crate::wire::refusal::{Refusal, Rule};
 
 /// Bytes of a text that somebody else has written.
@@ -10,7 +10,7 @@ const LONGEST: usize = 256;
 
 /// Calls `tell` with the name and the value of each field that there is.
 pub(super) fn each(context: &Context, mut tell: impl FnMut(&'static str, &str)) {
-    if let Some(subject) = context.token.get().and_then(|token| token.subject.as_deref()) {
+    if let Some(subject) = subject(context) {
         tell("subject", cut(subject));
     }
     if let Some(refusal) = context.refusal.get() {
@@ -18,6 +18,12 @@ pub(super) fn each(context: &Context, mut tell: impl FnMut(&'static str, &str)) 
     } else if let Some(error) = told_in_stream(context) {
         failed(context, error, &mut tell);
     }
+}
+
+/// Whom a token is for.
+pub(super) fn subject(context: &Context) -> Option<&str> {
+    let of_token = context.token.get().and_then(|token| token.subject.as_deref());
+    of_token.or_else(|| context.person().map(|person| &*person.subject))
 }
 
 /// The error that ended a stream, as the client was told.
@@ -31,8 +37,21 @@ fn refused(context: &Context, refusal: &Refusal, tell: &mut impl FnMut(&'static 
     if !refusal.is_refused_here() {
         return failed(context, refusal.message(), tell);
     }
-    if let Some(reason) = refusal.auth_failure() {
-        tell("reason", reason);
+    match context.token_refused.get() {
+        Some(TokenRefused { identity, why }) => {
+            tell("reason", why.fault.name());
+            if let Some(claim) = &why.claim {
+                tell("claim", claim);
+            }
+            if let Some(identity) = identity {
+                tell("identity", context.identity_name(*identity));
+            }
+        }
+        None => {
+            if let Some(reason) = refusal.auth_failure() {
+                tell("reason", reason);
+            }
+        }
     }
     let ended = context.ended_key.get().and_then(|index| context.snapshot.keys.key(index as usize));
     if let Some(key) = ended {

@@ -102,7 +102,9 @@ impl FlowiseCall<'_> {
         affinity: Affinity,
     ) -> Result<Response<Body>, Refusal> {
         // What a key or a token forces must not silently be missing.
-        if self.context.token.get().is_some() || self.context.key().is_some_and(|key| !key.vars.is_empty()) {
+        let has_vars = self.context.person().is_some_and(|person| !person.vars.is_empty());
+        if has_vars || self.context.token.get().is_some() || self.context.key().is_some_and(|key| !key.vars.is_empty())
+        {
             return Err(Rule::ForcedVars
                 .refuse("This caller's variables or session cannot be set here: the body is forwarded unread."));
         }

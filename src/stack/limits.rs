@@ -3,7 +3,7 @@
 //! Inside `auth` and `authorize`: a key has a plan, which all who use the key share. Where strangers do, each of them has in addition
 //! the share that the chatflow's `plan` gives to a caller without a key, so that one cannot use up everybody's: with a
 //! publishable key an address, with a session token its subject. Callers without a key have that share alone, by
-//! address. Headers: draft-ietf-httpapi-ratelimit-headers-11. A request in flight holds its places until its last byte; one
+//! address. Somebody whom an identity provider vouches for has a plan's share by itself, whatever it calls. Headers: draft-ietf-httpapi-ratelimit-headers-11. A request in flight holds its places until its last byte; one
 //! too many waits for a while, as the plan says, before it is refused.
 
 use std::convert::Infallible;
@@ -234,6 +234,7 @@ pub(super) fn visitor(context: &Context) -> Option<Visitor> {
     match context.scope() {
         Scope::Key(_) => None,
         Scope::Token { key, subject } => Some(Visitor::user(key, subject)),
+        Scope::Person { identity, subject } => Some(Visitor::person(identity, subject)),
         Scope::Visitor { address, .. } | Scope::Address(address) => Some(Visitor::at(address)),
     }
 }

@@ -12,7 +12,7 @@ use prometheus::IntCounter;
 use tower::{Layer, Service};
 
 use super::access_log::CLIENT_GONE;
-use super::context::{Call, Context};
+use super::context::{Call, Context, TokenRefused};
 use super::environment::Environment;
 use super::{recent, usage};
 use crate::telemetry::series::RequestSeries;
@@ -134,7 +134,7 @@ impl Drop for Measure {
             generation: context.snapshot.generation,
             route: number,
             chatflow: context.chatflow_index().unwrap_or(NONE),
-            key: context.key.get().unwrap_or(NONE),
+            key: context.caller_index().unwrap_or(NONE),
             code: *status,
         };
         environment.requests.count(series, || [route, context.chatflow_label(), context.key_label()]);
@@ -150,6 +150,10 @@ impl Drop for Measure {
                 .map_or("client_gone", |ending| ending.name());
             metrics.streams_ended.with_label_values(&[reason]).inc();
         }
+        if let Some(TokenRefused { identity, why }) = context.token_refused.get() {
+            let identity = identity.map_or("-", |identity| context.identity_name(identity));
+            metrics.identity.refused.with_label_values(&[identity, why.fault.name()]).inc();
+        }
         if let Some(refusal) = context.refusal.get() {
             if let Some(rule) = refusal.rule() {
                 metrics.rejected.with_label_values(&[rule.name()]).inc();
@@ -158,7 +162,7 @@ impl Drop for Measure {
                 metrics.auth_failures.with_label_values(&[reason]).inc();
             }
             if let Some(limit) = refusal.limit() {
-                let key = if context.key.get().is_some() { context.key_label() } else { "anonymous" };
+                let key = if context.caller_index().is_some() { context.key_label() } else { "anonymous" };
                 metrics.limited.with_label_values(&[key, limit]).inc();
             }
         }

@@ -60,7 +60,7 @@ pub(crate) fn build(environment: Rc<Environment>) -> impl Stack {
         .layer(cors::CorsLayer)
         // Before authentication: access hangs on the route and its chatflow, and what is no route is nobody's.
         .layer(check::layer(route::Routing))
-        .layer(check::layer(auth::Auth))
+        .layer(auth::AuthLayer)
         // Inside authentication: what may be called hangs on who calls. Nothing further in is reached without it.
         .layer(authorize::AuthorizeLayer)
         // Inside both: limits belong to keys and to chatflows.

@@ -65,7 +65,7 @@ fn of_refusal(context: &Context, refusal: &Refusal, status: u16) -> RefusalEntry
     RefusalEntry {
         code: refusal.code().name(),
         rule: refusal.rule().map(Rule::name),
-        reason: refusal.auth_failure(),
+        reason: context.token_refused.get().map(|refused| refused.why.fault.name()).or(refusal.auth_failure()),
         plan: context.exceeded_plan().map(Into::into),
         message: explanation::cut(refusal.message()).into(),
         setting: setting.map(Into::into),
@@ -99,12 +99,8 @@ fn entry(context: &Context, status: u16) -> RefusalEntry {
         method: explanation::cut(context.method.as_str()).into(),
         path: path.into(),
         chatflow: context.chatflow.get().map(|_| context.chatflow_name().into()),
-        key: context.key().or(ended).map(|key| key.id.clone()),
-        subject: context
-            .token
-            .get()
-            .and_then(|token| token.subject.as_deref())
-            .map(|text| explanation::cut(text).into()),
+        key: ended.map(|key| key.id.clone()).or_else(|| context.caller_index().map(|_| context.key_label().into())),
+        subject: explanation::subject(context).map(|text| explanation::cut(text).into()),
         origin: context.origin.as_ref().map(text),
         upstream: context.upstream_label().map(Into::into),
         address: text(&context.client_text),

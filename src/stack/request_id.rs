@@ -99,6 +99,8 @@ where
             key: Cell::new(None),
             ended_key: Cell::new(None),
             token: OnceCell::new(),
+            person: OnceCell::new(),
+            token_refused: OnceCell::new(),
             delay: Cell::new(None),
             exceeded: Cell::new(None),
             waited: Cell::new(None),

@@ -21,7 +21,7 @@ pub(super) fn count(context: &Context) {
     let (tokens_in, tokens_out) =
         context.models.get().map_or((0, 0), |models| (models.tokens_in.get(), models.tokens_out.get()));
     limits::spend(context, tokens_in.saturating_add(tokens_out));
-    let (key, chatflow, refusal) = (context.key.get(), context.chatflow_index(), context.refusal.get());
+    let (key, chatflow, refusal) = (context.caller_index(), context.chatflow_index(), context.refusal.get());
     let is_of_nobody =
         key.is_none() && (chatflow.is_none() || refusal.is_some_and(|refusal| refusal.auth_failure().is_some()));
     let is_asked = context.route.get().is_some_and(|route| !matches!(route.callers, Callers::Anyone | Callers::Known));
@@ -90,6 +90,9 @@ struct TokensUsed {
 
 /// The answer to who asks what is left.
 pub(super) async fn answer(context: &Context) -> Result<Response<Body>, Refusal> {
+    if context.person().is_some() {
+        return of_person(context).await;
+    }
     let key = context.key().ok_or(Refusal::MissingKey)?;
     let allowance = context.key.get().and_then(|key| context.snapshot.allowance(key)).ok_or(Refusal::MissingKey)?;
     let standing = allowance.look().answer().await;
@@ -111,11 +114,23 @@ pub(super) async fn answer(context: &Context) -> Result<Response<Body>, Refusal>
         limits: limits_left(&standing, used),
         user: of_user.as_ref().map(|of_user| limits_left(of_user, None)),
     };
-    let body = serde_json::to_vec(&answer).unwrap_or_default();
+    Ok(response(&answer))
+}
+
+/// What a subject of an identity provider has left; how much all of them use is not theirs to know.
+async fn of_person(context: &Context) -> Result<Response<Body>, Refusal> {
+    let visitor = limits::visitor(context).ok_or(Refusal::MissingKey)?;
+    let standing = context.visitors().allowance(visitor).look().answer().await;
+    let answer = UsageAnswer { key: context.key_label(), limits: limits_left(&standing, None), user: None };
+    Ok(response(&answer))
+}
+
+fn response(answer: &UsageAnswer<'_>) -> Response<Body> {
+    let body = serde_json::to_vec(answer).unwrap_or_default();
     let mut response = Response::new(Body::Full(Bytes::from(body)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    response
 }
 
 /// The limits of a token's user on its chatflow.

@@ -8,6 +8,7 @@
 //! | [`recent`] | what became of requests in the last minutes, for people who look |
 //! | [`endpoints`] | servers that are asked: their connections' names, and their health |
 //! | [`ended_keys`] | keys that have ended together with their streams |
+//! | [`issuer_keys`] | keys that identity providers publish |
 //! | [`folder`], [`ledger`] | `state_dir`, and the counts of quotas in it |
 //! | [`usage`] | what keys have used, by chatflow, day and month |
 //! | [`valkey`] | the store that replicas share, if there is one |
@@ -21,6 +22,7 @@ pub(crate) mod chats;
 pub(crate) mod ended_keys;
 pub(crate) mod endpoints;
 pub(crate) mod folder;
+pub(crate) mod issuer_keys;
 pub(crate) mod late;
 pub(crate) mod later;
 pub(crate) mod ledger;
@@ -35,6 +37,7 @@ use std::sync::Arc;
 use chats::Chats;
 use ended_keys::EndedKeys;
 use endpoints::Endpoints;
+use issuer_keys::IssuerKeyTable;
 use limits::LimitState;
 use recent::RecentState;
 use usage::UsageState;
@@ -49,6 +52,7 @@ pub(crate) struct SharedState {
     pub(crate) limits: LimitState,
     pub(crate) chats: Arc<Chats>,
     pub(crate) endpoints: Arc<Endpoints>,
+    pub(crate) issuer_keys: Arc<IssuerKeyTable>,
     pub(crate) usage: Arc<UsageState>,
     pub(crate) ended_keys: Arc<EndedKeys>,
     pub(crate) recent: Arc<RecentState>,
@@ -63,6 +67,7 @@ impl SharedState {
             limits: LimitState::new(&metrics.auth_delayed),
             chats: Arc::default(),
             endpoints: Arc::new(Endpoints::new(metrics)),
+            issuer_keys: Arc::default(),
             usage: Arc::default(),
             ended_keys: Arc::default(),
             recent: Arc::default(),

@@ -71,9 +71,15 @@ impl UsageState {
         Self { known: Arc::new(KnownCounters { shared, ..KnownCounters::default() }) }
     }
 
-    /// The counters of a policy that comes into force; `chatflows`: the names of its chatflows, as they are indexed.
-    pub(crate) fn bind(&self, keys: &Arc<KeyStore>, chatflows: impl Iterator<Item = Arc<str>>) -> BoundUsage {
-        BoundUsage::new(Arc::clone(&self.known), Arc::clone(keys), chatflows.collect())
+    /// The counters of a policy that comes into force; `others`: who is counted beside its keys, `chatflows`: the names of
+    /// its chatflows, both as they are indexed.
+    pub(crate) fn bind(
+        &self,
+        keys: &Arc<KeyStore>,
+        others: impl Iterator<Item = Arc<str>>,
+        chatflows: impl Iterator<Item = Arc<str>>,
+    ) -> BoundUsage {
+        BoundUsage::new(Arc::clone(&self.known), (Arc::clone(keys), others.collect()), chatflows.collect())
     }
 
     /// Calls `tell` with what was used since the last call, by key and chatflow. To be called about once a second.
@@ -188,7 +194,7 @@ mod tests {
 
     fn bind(state: &UsageState, ids: &[&str], chatflows: &[&str]) -> BoundUsage {
         let keys = Arc::new(ids.iter().map(|id| Key::new(id, crate::keys::secret::digest(id))).collect());
-        state.bind(&keys, chatflows.iter().map(|name| Arc::from(*name)))
+        state.bind(&keys, std::iter::once(Arc::from("staff")), chatflows.iter().map(|name| Arc::from(*name)))
     }
 
     fn one(refused: bool, tokens_in: u64, tokens_out: u64) -> UsageTotals {
@@ -208,15 +214,15 @@ mod tests {
         let first = bind(&state, &["a", "b"], &["x", "y"]);
         first.count(Some(1), Some(0), one(false, 7, 3));
         first.count(None, None, one(true, 0, 0));
+        first.count(Some(2), Some(0), one(false, 0, 0));
         let second = bind(&state, &["b"], &["new", "x"]);
         second.count(Some(0), Some(1), one(true, 1, 0));
         let of_b = UsageTotals { requests: 2, refused: 1, tokens_in: 8, tokens_out: 3 };
         assert_eq!(state.known.of_key_here("b", QuotaPeriod::Day), of_b, "also what is not drained yet");
         let all = drained(&state, "2026-11-29");
-        assert_eq!(
-            all,
-            [("anonymous".to_owned(), "-".to_owned(), one(true, 0, 0)), ("b".to_owned(), "x".to_owned(), of_b)]
-        );
+        let named = |key: &str, chatflow: &str, used| (key.to_owned(), chatflow.to_owned(), used);
+        let of_nobody = named("anonymous", "-", one(true, 0, 0));
+        assert_eq!(all, [of_nobody, named("b", "x", of_b), named("staff", "x", one(false, 0, 0))]);
         assert_eq!(drained(&state, "2026-11-29"), [], "once");
         assert_eq!(state.known.of_key_here("b", QuotaPeriod::Day), of_b);
         assert_eq!(state.known.of_key_here("a", QuotaPeriod::Month), UsageTotals::default());

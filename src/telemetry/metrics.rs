@@ -3,12 +3,15 @@
 //! Label values come from configuration or closed sets, never from what a client sends. `with_label_values`
 //! hashes and locks, so the request path goes through [`series`](super::series), which keeps the handles.
 
+mod identity;
+
 use prometheus::{
     Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry, TextEncoder,
 };
 
 use super::process::ProcessCollector;
+pub(crate) use identity::IdentityMetrics;
 
 /// Seconds; up to the ten minutes that a long agent run takes.
 const BUCKETS: &[f64] =
@@ -43,6 +46,7 @@ pub(crate) struct Metrics {
     pub(crate) log_lines_dropped: IntCounter,
     pub(crate) engine: EngineMetrics,
     pub(crate) store: StoreMetrics,
+    pub(crate) identity: IdentityMetrics,
 }
 
 /// Those of the store that replicas share; nothing is shown of them without one.
@@ -192,6 +196,7 @@ impl Metrics {
             )?,
             engine: EngineMetrics::new(&declare)?,
             store: StoreMetrics::new(&declare)?,
+            identity: IdentityMetrics::new(&declare)?,
             registry,
         })
     }

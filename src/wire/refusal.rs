@@ -28,6 +28,13 @@ pub(crate) enum Refusal {
     MissingKey,
     /// Unknown, expired and disabled keys look alike; the reason is for the metric.
     InvalidKey(KeyFault),
+    /// A token of an identity provider that does not count, for one answer whatever the reason is.
+    InvalidToken {
+        /// Who sends it may be trying.
+        is_guess: bool,
+    },
+    /// A token of an identity provider whose keys could not be read yet.
+    IdentityUnavailable,
     ChatflowNotAllowed,
     AddressNotAllowed,
     /// The page that calls is not listed, or the request does not say which it is.
@@ -171,6 +178,7 @@ impl Refusal {
             Self::MethodNotAllowed(_) => Ok(Rule::Method),
             Self::ChatBusy => Ok(Rule::ChatBusy),
             Self::EngineBusy => Ok(Rule::EngineBusy),
+            Self::IdentityUnavailable => Ok(Rule::IdentityUnavailable),
             Self::StateUnavailable => Ok(Rule::StateUnavailable),
             Self::BodyTooLarge(_) => Ok(Rule::BodySize),
             Self::RequestTimeout(Slowness::Silence) => Ok(Rule::RequestTimeout),
@@ -180,6 +188,7 @@ impl Refusal {
             Self::HeadersTooLarge(_) => Ok(Rule::HeadSize),
             Self::MissingKey => Err(Code::MissingApiKey),
             Self::InvalidKey(_) => Err(Code::InvalidApiKey),
+            Self::InvalidToken { .. } => Err(Code::InvalidToken),
             Self::RateLimited { .. } | Self::TooManyFailures { .. } => Err(Code::RateLimited),
             Self::TooManyConcurrent => Err(Code::TooManyConcurrent),
             Self::QuotaExceeded { .. } => Err(Code::QuotaExceeded),
@@ -197,6 +206,8 @@ impl Refusal {
             Self::Invalid(_, message) => message,
             Self::MissingKey => "An API key is required: send it as X-API-KEY or as Authorization: Bearer.",
             Self::InvalidKey(fault) => fault.sentence(),
+            Self::InvalidToken { .. } => "The token is not valid.",
+            Self::IdentityUnavailable => "Tokens cannot be checked at the moment: please try again soon.",
             Self::ChatflowNotAllowed => "This API key may not use this chatflow.",
             Self::AddressNotAllowed => "This API key may not be used from this address.",
             Self::OriginNotAllowed => "This chat may not be used from this website.",
@@ -232,6 +243,7 @@ impl Refusal {
         match self {
             Self::MissingKey => Some("missing"),
             Self::InvalidKey(fault) => Some(fault.name()),
+            Self::InvalidToken { .. } => Some("token"),
             Self::TooManyFailures { .. } => Some("throttled"),
             _ => None,
         }
@@ -273,6 +285,13 @@ impl Refusal {
         match self {
             Self::MissingKey | Self::InvalidKey(_) => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            // RFC 6750, section 3.1.
+            Self::InvalidToken { .. } => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
+            }
+            Self::IdentityUnavailable => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(5_u64));
             }
             Self::MethodNotAllowed(allow) => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
@@ -363,32 +382,4 @@ struct RefusalJson<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_widget_would_not_show_is_told_as_a_stream() {
-        let tell = |refusal: &Refusal| refusal.message().to_owned();
-        for shown in [Refusal::MissingKey, Refusal::ChatflowNotAllowed, Refusal::TooManyConcurrent] {
-            assert!(shown.stream(tell).is_none(), "{shown:?}");
-        }
-        let limit = BodyLimit { bytes: 3 << 19, setting: Some("server.max_body") };
-        for hidden in [Refusal::NotFound, limit.exceeded(), Refusal::ChatBusy, Refusal::UpstreamTimeout] {
-            let response = hidden.stream(tell).unwrap();
-            assert_eq!(response.status(), StatusCode::OK);
-            let Body::Full(body) = response.into_body() else { panic!("a whole body") };
-            assert_eq!(body, hidden.message());
-        }
-    }
-
-    #[test]
-    fn a_limit_is_told_as_it_is_written() {
-        for (bytes, setting, message) in [
-            (1 << 20, Some("server.max_body"), "The body is larger than 1 MiB (server.max_body)."),
-            (3 << 19, None, "The body is larger than 1536 KiB."),
-            (1500, None, "The body is larger than 1500 bytes."),
-        ] {
-            assert_eq!(BodyLimit { bytes, setting }.exceeded().message(), message);
-        }
-    }
-}
+mod tests;

@@ -37,6 +37,7 @@ mod hoarding_clients;
 mod http2;
 mod http2_abuse;
 mod http2_conformance;
+mod identity;
 mod isolation;
 mod large_bodies;
 mod late_bodies;

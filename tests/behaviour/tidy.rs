@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "app",
             "upstream::checks",
+            "identity",
             "policy",
             "engine",
             "state::endpoints",
@@ -31,7 +32,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    // One state for the process, to which policies are bound. The control thread checks upstreams.
+    // One state for the process, to which policies are bound. The control thread checks upstreams, and reads the keys of
+    // identity providers.
     (
         "app",
         &[
@@ -42,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "policy",
             "engine",
             "upstream::checks",
+            "identity",
             "state",
             "keys",
             "service",
@@ -97,6 +100,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "predict",
             "state",
             "keys",
+            "jwt",
             "wire",
             // Heads of what goes to Flowise.
             "client::RequestHead",
@@ -106,7 +110,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("widget", &["predict", "wire::json", "wire::refusal", "percent", "uuid"]),
     // A policy and the state that its requests need: the only place that knows both.
-    ("snapshot", &["policy", "upstream::target", "state", "config", "telemetry"]),
+    ("snapshot", &["policy", "upstream::target", "state", "jwt", "config", "telemetry"]),
     // Made of files, and of nothing that is counted or running: of the state it knows where flows find connections, and
     // whether there is a folder for it. The key that keeps a chatflow's callers apart is made once, not with every request.
     // Whom it does not let through is told why.
@@ -116,10 +120,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "engine",
             "upstream::target",
             "predict::session",
+            // What Flowise would take for a file is no variable of a person.
+            "predict::json",
             "redact",
             "state::endpoints",
             "state::folder",
             "keys",
+            "jwt",
             "tls",
             "wire::refusal",
             "config",
@@ -164,10 +171,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
+    // Asks issuers for their keys, and keeps these where requests find them.
+    ("identity", &["state::issuer_keys", "jwt", "client", "config", "telemetry"]),
     ("predict", &["wire::json", "wire::refusal", "wire::body", "wire::offload", "config", "uuid"]),
     // What is counted has the ids of keys, and servers are those of the client. Rate-limit fields are written on every
     // request.
-    ("state", &["keys", "wire::decimal", "client", "config", "telemetry::metrics"]),
+    ("state", &["keys", "jwt", "wire::decimal", "client", "config", "telemetry::metrics"]),
     ("keys", &["config", "uuid"]),
     ("tls", &["config"]),
     // The log is set up as it is configured, and tells of calls to upstreams what came of them.
@@ -176,13 +185,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("wire", &["redact"]),
     // Knows every secret of the configuration.
     ("redact", &["config", "uuid"]),
-    ("config", &["percent", "uuid"]),
+    // A key set may lie in a file.
+    ("config", &["jwt", "percent", "uuid"]),
     // Whoever runs this process, and who takes its place.
     ("service", &["frames"]),
     // Between two processes of this program.
     ("frames", &[]),
     // Stands by itself, for whoever calls somebody over HTTP.
     ("client", &[]),
+    // Tokens that others have signed, whoever asks.
+    ("jwt", &[]),
     // What an id looks like.
     ("percent", &[]),
     ("uuid", &[]),

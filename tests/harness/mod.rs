@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod echo;
 pub(crate) mod gateway;
 pub(crate) mod h2;
+pub(crate) mod issuer;
 pub(crate) mod md5;
 pub(crate) mod model;
 pub(crate) mod mounted;

@@ -30,6 +30,12 @@ fn object(reader: &mut FieldReader<'_>, entries: &[(At<String>, YamlNode)]) -> M
     object
 }
 
+/// A text, a number, true or false; `None`: something else.
+pub(super) fn scalar(reader: &mut FieldReader<'_>, node: &YamlNode) -> Option<Json> {
+    let value = json(reader, node);
+    (!value.is_null() && !value.is_array() && !value.is_object()).then_some(value)
+}
+
 fn json(reader: &mut FieldReader<'_>, node: &YamlNode) -> Json {
     let number = match &node.value {
         Value::Null => return Json::Null,

@@ -27,7 +27,16 @@ impl FieldPlaces {
     }
 
     fn add(&mut self, above: &str, value: &Value, depth: usize) {
-        let (Value::Map(entries), Some(below)) = (value, depth.checked_sub(1)) else { return };
+        let Some(below) = depth.checked_sub(1) else { return };
+        if let Value::List(items) = value {
+            for (index, item) in items.iter().enumerate().take(MOST) {
+                let path = format!("{above}[{index}]");
+                self.add(&path, &item.value, below);
+                self.0.insert(path.into(), item.line);
+            }
+            return;
+        }
+        let Value::Map(entries) = value else { return };
         for (name, node) in entries {
             if self.0.len() >= MOST {
                 return;
@@ -51,10 +60,11 @@ mod tests {
     #[test]
     fn a_field_is_found_by_its_path() {
         let text = "server: { max_body: 1MiB,\n  max_upload: 2MiB }\nchatflows:\n  a.b:\n    plan: x\n    vars: { c: { d: 1 } }\n\
-                    upstreams:\n  flowise: { flowise: { urls: [] } }\n";
+                    upstreams:\n  flowise: { flowise: { urls: [] } }\nidentity:\n  - name: a\n  - { name: b,\n    plan: c }\n";
         let places = FieldPlaces::of(text);
         for (field, line) in [
             ("server", Some(1)),
+            ("identity[1].plan", Some(11)),
             ("server.max_upload", Some(2)),
             ("chatflows.a.b", Some(4)),
             ("chatflows.a.b.plan", Some(5)),

@@ -1,12 +1,13 @@
 //! What the demo can quote: every page of the documentation, as it was when the program was built.
 
 /// Where a page stands in the repository, and its text. The first says what the whole is.
-pub(super) const PAGES: [(&str, &str); 23] = [
+pub(super) const PAGES: [(&str, &str); 24] = [
     ("README.md", include_str!("../../../README.md")),
     ("config/README.md", include_str!("../../../config/README.md")),
     ("config/KEYS.md", include_str!("../../../config/KEYS.md")),
     ("config/BROWSERS.md", include_str!("../../../config/BROWSERS.md")),
     ("config/BODIES.md", include_str!("../../../config/BODIES.md")),
+    ("config/IDENTITY.md", include_str!("../../../config/IDENTITY.md")),
     ("config/LIMITS.md", include_str!("../../../config/LIMITS.md")),
     ("deploy/README.md", include_str!("../../../deploy/README.md")),
     ("deploy/API.md", include_str!("../../../deploy/API.md")),

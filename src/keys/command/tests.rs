@@ -41,6 +41,7 @@ impl Folder {
         let names = AllowedNamesRef {
             plans: &["default".into(), "partner".into()],
             chatflows: &["support".into()],
+            providers: &[],
             wildcard: false,
         };
         file::parse(&self.file(), &self.text(), Some(&names)).unwrap()
@@ -183,7 +184,7 @@ fn an_empty_file_gets_its_first_key() {
 #[test]
 fn unknown_names_are_refused_where_names_are_known() {
     let folder = Folder::new();
-    let names = AllowedNamesRef { plans: &["default".into()], chatflows: &[], wildcard: false };
+    let names = AllowedNamesRef { plans: &["default".into()], chatflows: &[], providers: &[], wildcard: false };
     let file = folder.file();
     let place = CommandContext { file: &file, gateway: None, names: Some(names) };
     let result = command("create --id app --plan gold").unwrap().run(&place, now());

@@ -187,6 +187,10 @@ impl<'a> KeyReader<'a> {
         if let Some(first) = self.store.by_id(&id).map(|(index, _)| self.item_of(index)).or(flawed) {
             return self.problem(place, field, format!("keys[{first}] has the id `{id}` already"));
         }
+        if self.names.is_some_and(|names| names.providers.iter().any(|name| **name == *id)) {
+            let message = format!("an identity provider is called `{id}`: log and metrics could not tell them apart");
+            return self.problem(place, field, message);
+        }
         self.current.id = Some(id.clone());
         Some(id)
     }

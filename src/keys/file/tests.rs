@@ -6,7 +6,8 @@ const B: &str = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4
 
 fn parsed(text: &str, wildcard: bool) -> Result<Vec<Key>, Problems> {
     let plans = ["default".into(), "anonymous".into(), "partner".into()];
-    let names = AllowedNamesRef { plans: &plans, chatflows: &["support".into(), "sales".into()], wildcard };
+    let (chatflows, providers) = (["support".into(), "sales".into()], ["staff".into()]);
+    let names = AllowedNamesRef { plans: &plans, chatflows: &chatflows, providers: &providers, wildcard };
     parse(Path::new("keys.yaml"), text, Some(&names)).map(KeyStore::into_keys)
 }
 

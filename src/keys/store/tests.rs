@@ -114,7 +114,7 @@ fn what_is_written_takes_away_and_gives_nothing() {
 #[test]
 fn keys_move_under_another_configuration_or_say_what_is_missing() {
     fn names(plans: &[Arc<str>]) -> AllowedNamesRef<'_> {
-        AllowedNamesRef { plans, chatflows: &[], wildcard: false }
+        AllowedNamesRef { plans, chatflows: &[], providers: &[], wildcard: false }
     }
     let before = store([Key { plan: 1, ..key("a") }, key("b")]);
     let plans = ["default".into(), "gold".into()];

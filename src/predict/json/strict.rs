@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
-use super::{DEEPEST, FILE_REFERENCE, Json, LONGEST_NAME, MOST_FIELDS, MOST_VALUES, Object, shown};
+use super::{DEEPEST, Json, LONGEST_NAME, MOST_FIELDS, MOST_VALUES, Object, is_file_reference, shown};
 use crate::config::is_reserved;
 use crate::wire::refusal::Rule;
 
@@ -47,7 +47,7 @@ impl Strict<'_> {
     }
 
     fn text<E: de::Error>(self, text: Cow<'_, str>) -> Result<Json<'_>, E> {
-        if text.starts_with(FILE_REFERENCE) {
+        if is_file_reference(&text) {
             return self.refuse(Rule::FileReference, format_args!("a text that names a file of the server"));
         }
         Ok(Json::Text(text))

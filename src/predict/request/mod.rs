@@ -61,6 +61,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) key_vars: &'a [(Box<str>, Value)],
     /// The variables of its token, which can do no more than the key that it descends from.
     pub(crate) token_vars: Option<&'a Map<String, Value>>,
+    /// What its identity provider says of it, as the operator has named it.
+    pub(crate) person_vars: Option<&'a Map<String, Value>>,
     /// The only chat and session that its token gives it.
     pub(crate) session: Option<&'a str>,
 }

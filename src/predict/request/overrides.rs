@@ -252,13 +252,15 @@ fn spelled(at: &[&str]) -> String {
 }
 
 /// What the gateway sets, over anything a client sent: the token's variables, over them the chatflow's overrides and
-/// variables, and over all the key's. The operator wrote the last three, so a token cannot change them.
+/// variables, and over all the key's, or those of the person who calls. The operator wrote the last three, so a token
+/// cannot change them.
 pub(super) fn force<'a>(overrides: &mut Object<'a>, chatflow: &'a Chatflow, caller: &Caller<'a>) {
     set_vars(overrides, named(caller.token_vars));
     for (name, value) in &chatflow.force_override {
         overrides.set(name.as_str(), Json::Given(value));
     }
     set_vars(overrides, named(Some(&chatflow.vars)));
+    set_vars(overrides, named(caller.person_vars));
     set_vars(overrides, caller.key_vars.iter().map(|(name, value)| (&**name, value)));
 }
 

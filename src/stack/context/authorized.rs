@@ -32,6 +32,7 @@ pub(crate) fn authorize(context: &Rc<Context>) -> Result<AuthorizedCall, Refusal
     let principal = Principal {
         key: context.key(),
         token: context.token.get().map(|token| &**token),
+        person: context.person(),
         address: context.client,
         origin: context.origin.as_ref(),
         only_reads: context.method.is_safe(),

@@ -36,9 +36,10 @@ pub(in crate::stack) fn decide(authorized: &AuthorizedCall) -> Result<Response<B
     let route = context.route.get().ok_or(Refusal::NotFound)?;
     let mut response = Response::new(Body::Empty);
     let headers = response.headers_mut();
-    let subject = context.token.get().and_then(|token| token.subject.as_deref());
+    let person = context.person().map(|person| &*person.subject);
+    let subject = context.token.get().and_then(|token| token.subject.as_deref()).or(person);
     for (name, value) in [
-        (KEY, context.key().map(|key| shown(&key.id))),
+        (KEY, context.caller_index().map(|_| shown(context.key_label()))),
         (CHATFLOW, Some(shown(context.chatflow_name()))),
         (SUBJECT, subject.map(shown)),
         (PATH, Some(format!("{}{id}", route.path.literal))),
@@ -56,12 +57,14 @@ pub(in crate::stack) fn decide(authorized: &AuthorizedCall) -> Result<Response<B
 
 /// Refuses what would silently not hold, since nothing of the body is read here and nothing of the answer.
 fn check_kept(context: &Context, chatflow: &Chatflow) -> Result<(), Refusal> {
-    let Some(key) = context.key() else {
+    let (key, person) = (context.key(), context.person());
+    if key.is_none() && person.is_none() {
         return Err(Rule::ExtAuthChatflow
             .refuse("Without a key this chatflow can be called through the gateway only, which reads what is sent."));
-    };
+    }
     let token = context.token.get();
-    if !key.vars.is_empty() || token.is_some_and(|token| !token.vars.is_empty() || token.session_id.is_some()) {
+    let has_vars = key.is_some_and(|key| !key.vars.is_empty()) || person.is_some_and(|person| !person.vars.is_empty());
+    if has_vars || token.is_some_and(|token| !token.vars.is_empty() || token.session_id.is_some()) {
         return Err(Rule::ForcedVars
             .refuse("This caller's variables or session cannot be set here: the body is forwarded unread."));
     }

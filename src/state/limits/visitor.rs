@@ -28,7 +28,18 @@ impl Visitor {
 
     /// The subject of a session token that descends from that key.
     pub(crate) fn user(key: &str, subject: &str) -> Self {
+        Self::named(&[], key, subject)
+    }
+
+    /// A subject of an identity provider, who is nobody's user of a key with the provider's name.
+    pub(crate) fn person(identity: &str, subject: &str) -> Self {
+        // Longer than any length that a key's hash begins with.
+        Self::named(&[0xff; 8], identity, subject)
+    }
+
+    fn named(kind: &[u8], key: &str, subject: &str) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
+        context.update(kind);
         // With its length, so that no two pairs are written alike.
         context.update(&(key.len() as u64).to_be_bytes());
         context.update(key.as_bytes());
@@ -91,6 +102,8 @@ mod tests {
         assert_eq!(Visitor::user("app", "ann"), Visitor::user("app", "ann"));
         assert_ne!(Visitor::user("app", "ann"), Visitor::user("app", "bob"));
         assert_ne!(Visitor::user("app", "ann"), Visitor::user("appa", "nn"));
+        assert_ne!(Visitor::user("app", "ann"), Visitor::person("app", "ann"));
+        assert_eq!(Visitor::person("app", "ann"), Visitor::person("app", "ann"));
     }
 
     #[test]

@@ -62,8 +62,10 @@ impl UsageCounter {
 pub(crate) struct BoundUsage {
     known: Arc<KnownCounters>,
     keys: Arc<KeyStore>,
+    /// Who is counted beside keys.
+    others: Box<[Arc<str>]>,
     chatflows: Box<[Arc<str>]>,
-    /// Of the key with the same index, and of whoever has none.
+    /// Of the key with the same index, behind these of the others, and last of nobody in particular.
     rows: SparseTable<CounterRow>,
 }
 
@@ -71,15 +73,21 @@ pub(crate) struct BoundUsage {
 type CounterRow = SparseTable<Arc<UsageCounter>>;
 
 impl BoundUsage {
-    pub(super) fn new(known: Arc<KnownCounters>, keys: Arc<KeyStore>, chatflows: Box<[Arc<str>]>) -> Self {
-        let rows = SparseTable::new(keys.keys().len() + 1);
-        Self { known, keys, chatflows, rows }
+    pub(super) fn new(
+        known: Arc<KnownCounters>,
+        (keys, others): (Arc<KeyStore>, Box<[Arc<str>]>),
+        chatflows: Box<[Arc<str>]>,
+    ) -> Self {
+        let rows = SparseTable::new(keys.keys().len() + others.len() + 1);
+        Self { known, keys, others, chatflows, rows }
     }
 
-    /// Counts what a request has used, by the policy's indices of its key and chatflow.
+    /// Counts what a request has used, by the policy's indices of its key and chatflow; those of others are behind those
+    /// of keys.
     pub(crate) fn count(&self, key: Option<u32>, chatflow: Option<u32>, used: UsageTotals) {
         let place = |index: Option<u32>, most: usize| index.map_or(most, |index| (index as usize).min(most));
-        let (key, chatflow) = (place(key, self.keys.keys().len()), place(chatflow, self.chatflows.len()));
+        let callers = self.keys.keys().len() + self.others.len();
+        let (key, chatflow) = (place(key, callers), place(chatflow, self.chatflows.len()));
         let row = self.rows.get_or_init(key, || SparseTable::new(self.chatflows.len() + 1));
         if let Some(counter) = row.and_then(|row| row.get_or_init(chatflow, || self.find(key, chatflow))) {
             counter.count(used);
@@ -92,7 +100,8 @@ impl BoundUsage {
     }
 
     fn find(&self, key: usize, chatflow: usize) -> Arc<UsageCounter> {
-        let key = self.keys.key(key).map_or(ANONYMOUS, |key| &key.id);
+        let other = || key.checked_sub(self.keys.keys().len()).and_then(|index| self.others.get(index));
+        let key = self.keys.key(key).map(|key| &*key.id).or_else(|| other().map(|name| &**name)).unwrap_or(ANONYMOUS);
         self.known.counter(key, self.chatflows.get(chatflow).map_or(NO_CHATFLOW, |name| name))
     }
 }

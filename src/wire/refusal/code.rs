@@ -33,6 +33,7 @@ codes! {
     InvalidRequest "invalid_request" BAD_REQUEST
     MissingApiKey "missing_api_key" UNAUTHORIZED
     InvalidApiKey "invalid_api_key" UNAUTHORIZED
+    InvalidToken "invalid_token" UNAUTHORIZED
     ChatflowNotAllowed "chatflow_not_allowed" FORBIDDEN
     AddressNotAllowed "address_not_allowed" FORBIDDEN
     OriginNotAllowed "origin_not_allowed" FORBIDDEN
@@ -49,6 +50,7 @@ codes! {
     HeadersTooLarge "headers_too_large" REQUEST_HEADER_FIELDS_TOO_LARGE
     UpstreamError "upstream_error" BAD_GATEWAY
     EngineBusy "engine_busy" SERVICE_UNAVAILABLE
+    IdentityUnavailable "identity_unavailable" SERVICE_UNAVAILABLE
     StateUnavailable "state_unavailable" SERVICE_UNAVAILABLE
     UpstreamUnavailable "upstream_unavailable" SERVICE_UNAVAILABLE
     UpstreamTimeout "upstream_timeout" GATEWAY_TIMEOUT

@@ -100,6 +100,8 @@ rules! {
         "a made-up history by a caller who is no backend, or of an odd shape"
     Host "host" InvalidRequest
         "a missing, double or contradicting `Host`, or one that is no host and port"
+    IdentityUnavailable "identity_unavailable" IdentityUnavailable
+        "a token of an identity provider whose keys could not be read yet"
     Malformed "malformed" InvalidRequest
         "what is not HTTP"
     MediaType "media_type" UnsupportedMediaType

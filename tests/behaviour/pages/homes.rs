@@ -10,7 +10,7 @@ use super::{pages, prose, root};
 
 /// The structs that a configuration is read into: what stands in the head of the table of their fields, and what is
 /// written before each name there.
-const SECTIONS: [(&str, &str, &str); 19] = [
+const SECTIONS: [(&str, &str, &str); 20] = [
     ("Sections", "field", ""),
     ("AdminSection", "field", "admin."),
     ("LogSection", "field", "log."),
@@ -29,6 +29,7 @@ const SECTIONS: [(&str, &str, &str); 19] = [
     ("AuthFailuresSection", "field of `auth_failures`", ""),
     ("CorsSection", "field of `cors`", ""),
     ("ChatflowSection", "field of a chatflow", ""),
+    ("IdentitySection", "field of `identity`", ""),
     // Its two fields are the sections `flowise` and `engine`.
     ("UpstreamSection", "", ""),
 ];

@@ -76,8 +76,16 @@ const CONFIG: Table = &[
     ("resolve", &["file", "units", "mod", "override_rules", "expand", "yaml", "content", "error"]),
     ("file", &["yaml"]),
     ("units", &["mod"]),
-    ("mod", &["chatflow", "limits", "upstream", "valkey", "origin", "part", "secret", "yaml", "error"]),
+    (
+        "mod",
+        &[
+            "chatflow", "limits", "identity", "http_url", "upstream", "valkey", "origin", "part", "secret", "yaml",
+            "error",
+        ],
+    ),
     ("chatflow", &["origin", "secret"]),
+    ("identity", &["http_url"]),
+    ("http_url", &["upstream"]),
     ("upstream", &["secret"]),
     ("valkey", &["secret"]),
     ("yaml", &["content", "error"]),

@@ -1,0 +1,160 @@
+//! The keys that identity providers publish, as they were last read: kept over reloads for as long as the same provider has
+//! them in the same place, and over an outage.
+//!
+//! The control thread reads them ([`identity`](crate::identity)). A request whose token names a key that is not there
+//! asks for another reading, seldom enough that nobody can make the gateway ask on and on, and waits for it.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::{Notify, watch};
+
+use crate::config::{IdentityProvider, IssuerKeySource};
+use crate::jwt::KeySet;
+
+/// Between two readings that requests have asked for.
+const ASKED_EVERY: Duration = Duration::from_secs(10);
+/// Longest wait of a request for a reading.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Requests that wait for one provider's keys at once; more are told at once what they would be told then.
+const MOST_WAITING: usize = 1000;
+
+/// All issuers whose keys are read from elsewhere. One for the process.
+#[derive(Debug)]
+pub(crate) struct IssuerKeyTable {
+    known: Mutex<Vec<Weak<IssuerKeys>>>,
+    in_force: watch::Sender<Arc<[Arc<IssuerKeys>]>>,
+}
+
+/// One issuer's.
+#[derive(Debug)]
+pub(crate) struct IssuerKeys {
+    pub(crate) provider: Arc<IdentityProvider>,
+    current: ArcSwapOption<KeySet>,
+    /// Somebody needs another reading.
+    pub(crate) wanted: Notify,
+    /// A reading is under way, or about to begin.
+    is_reading: AtomicBool,
+    /// How many readings have ended.
+    readings: watch::Sender<u64>,
+    /// When a request was last granted one.
+    asked: Mutex<Option<Instant>>,
+    waiting: AtomicUsize,
+}
+
+impl Default for IssuerKeyTable {
+    fn default() -> Self {
+        Self { known: Mutex::default(), in_force: watch::Sender::new(Arc::default()) }
+    }
+}
+
+impl IssuerKeyTable {
+    /// Of the providers of a policy that comes into force, each at its index; `None`: its keys are in a file.
+    pub(crate) fn bind(&self, providers: &[Arc<IdentityProvider>]) -> Vec<Option<Arc<IssuerKeys>>> {
+        let mut known = lock(&self.known);
+        known.retain(|issuer| issuer.strong_count() > 0);
+        let mut find = |provider: &Arc<IdentityProvider>| {
+            if let IssuerKeySource::File(..) = provider.keys {
+                return None;
+            }
+            let same = known.iter().filter_map(Weak::upgrade).find(|issuer| issuer.provider.has_keys_of(provider));
+            Some(same.unwrap_or_else(|| {
+                let issuer = Arc::new(IssuerKeys::new(Arc::clone(provider)));
+                known.push(Arc::downgrade(&issuer));
+                issuer
+            }))
+        };
+        let bound: Vec<_> = providers.iter().map(&mut find).collect();
+        self.in_force.send_replace(bound.iter().flatten().map(Arc::clone).collect());
+        bound
+    }
+
+    /// Whose keys are to be read.
+    pub(crate) fn in_force(&self) -> watch::Receiver<Arc<[Arc<IssuerKeys>]>> {
+        self.in_force.subscribe()
+    }
+}
+
+impl IssuerKeys {
+    fn new(provider: Arc<IdentityProvider>) -> Self {
+        Self {
+            provider,
+            current: ArcSwapOption::empty(),
+            wanted: Notify::new(),
+            // It begins at once.
+            is_reading: AtomicBool::new(true),
+            readings: watch::Sender::new(0),
+            asked: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// `None`: they could not be read yet.
+    pub(crate) fn current(&self) -> Option<Arc<KeySet>> {
+        self.current.load_full()
+    }
+
+    /// A reading begins.
+    pub(crate) fn begin(&self) {
+        self.is_reading.store(true, Ordering::Relaxed);
+    }
+
+    /// A reading has ended; `None`: without success, and what was there stays. `true`: these are other keys.
+    pub(crate) fn read(&self, keys: Option<KeySet>) -> bool {
+        let is_new = keys.as_ref().is_some_and(|keys| self.current.load().as_deref() != Some(keys));
+        if let (true, Some(keys)) = (is_new, keys) {
+            self.current.store(Some(Arc::new(keys)));
+        }
+        self.is_reading.store(false, Ordering::Relaxed);
+        self.readings.send_modify(|readings| *readings += 1);
+        is_new
+    }
+
+    /// Waits for the end of the reading that is under way, or else of another one, if it is time for that. `None`: there is
+    /// none to be had.
+    pub(crate) fn another(self: &Arc<Self>) -> Option<impl Future<Output = ()> + use<>> {
+        let place = WaitingPlace::take(self)?;
+        // Seen from here on: the reading may end before anybody waits.
+        let mut readings = self.readings.subscribe();
+        {
+            let mut asked = lock(&self.asked);
+            let now = Instant::now();
+            match *asked {
+                _ if self.is_reading.load(Ordering::Relaxed) => {}
+                Some(before) if now.duration_since(before) < ASKED_EVERY => return None,
+                _ => {
+                    *asked = Some(now);
+                    self.begin();
+                    self.wanted.notify_one();
+                }
+            }
+        }
+        Some(async move {
+            let _place = place;
+            let _ = tokio::time::timeout(PATIENCE, readings.changed()).await;
+        })
+    }
+}
+
+struct WaitingPlace(Arc<IssuerKeys>);
+
+impl WaitingPlace {
+    fn take(issuer: &Arc<IssuerKeys>) -> Option<Self> {
+        let more = |waiting| (waiting < MOST_WAITING).then_some(waiting + 1);
+        issuer.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Self(Arc::clone(issuer)))
+    }
+}
+
+impl Drop for WaitingPlace {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What is under these locks is whole at any time.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
