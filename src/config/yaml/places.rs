@@ -29,7 +29,10 @@ impl FieldPlaces {
     fn add(&mut self, above: &str, value: &Value, depth: usize) {
         let Some(below) = depth.checked_sub(1) else { return };
         if let Value::List(items) = value {
-            for (index, item) in items.iter().enumerate().take(MOST) {
+            for (index, item) in items.iter().enumerate() {
+                if self.0.len() >= MOST {
+                    return;
+                }
                 let path = format!("{above}[{index}]");
                 self.add(&path, &item.value, below);
                 self.0.insert(path.into(), item.line);
