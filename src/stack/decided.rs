@@ -52,6 +52,10 @@ pub(super) fn decided(context: &Context, refusal: &Refusal) -> Option<Decided> {
         }
         Rule::QuestionLength => by_chatflow(context, "max_question_chars"),
         Rule::WordLength => by_chatflow(context, "max_word_chars"),
+        Rule::ExtAuthChatflow | Rule::ExtAuthRequest | Rule::ExtAuthRoute => {
+            Some(by_field(context, &["server.ext_auth", "server"]))
+        }
+        Rule::ForcedVars if context.original.is_some() => Some(by_field(context, &["server.ext_auth", "server"])),
         Rule::ForcedVars => by_chatflow(context, "body"),
         Rule::OverrideConfig | Rule::OverrideType => by_chatflow(context, "override_config"),
         Rule::EngineBusy => by_upstream(context, ".engine.threads"),
@@ -199,7 +203,18 @@ fn by_rule(refusal: &Refusal) -> &'static str {
         | Rule::OverrideHistory
         | Rule::OverrideTemplate
         | Rule::OverrideTools => "No client may set this; `force_override` of the chatflow can.",
-        Rule::ForcedVars => "Use `body: checked`, or a key without `vars`.",
+        Rule::ExtAuthChatflow => {
+            "Only the gateway in the way can keep what this chatflow promises: let the proxy send its calls to the gateway \
+             itself."
+        }
+        Rule::ExtAuthRequest => {
+            "The proxy must say which request it asks about, in its own way alone, and take out what clients say in other \
+             proxies' names."
+        }
+        Rule::ExtAuthRoute => {
+            "Let the proxy send this path to the gateway itself, and ask about no others than it forwards."
+        }
+        Rule::ForcedVars => "Use `body: checked` and send the call through the gateway, or a key without `vars`.",
         Rule::Host | Rule::Framing | Rule::Malformed | Rule::AmbiguousOrigin => {
             "The request could be read in two ways: look at the client, and at proxies in front that rewrite it."
         }

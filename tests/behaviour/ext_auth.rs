@@ -8,7 +8,7 @@ use crate::harness::client::{self, Connection, Response, request};
 use crate::harness::gateway::{Gateway, config, keys};
 use crate::harness::predictions::{PLENTY, PREDICT};
 use crate::harness::upstream::Upstream;
-use crate::harness::{FLOW, KEY, sha256, tokens};
+use crate::harness::{FLOW, KEY, sha256, tokens, wait_for};
 
 const PAGE: &str = "https://app.example.com";
 const PAGE_KEY: &str = "page-key-0123456789abcdef";
@@ -248,6 +248,13 @@ fn what_would_silently_not_hold_is_refused() {
         let line = gateway.access_line(refused.header("x-request-id").unwrap());
         assert_eq!(line["rule"], "ext_auth_chatflow");
         assert!(line["error"].as_str().unwrap().contains(named), "{line}");
+        // Whoever looks at the console is led to the setting.
+        let path = format!("/api/refusals?id={}", line["request_id"].as_str().unwrap());
+        let entry = wait_for("its entry", || {
+            client::get(gateway.admin, &path, &[("host", "localhost")]).json()["refusals"].get(0).cloned()
+        });
+        assert_eq!(entry["setting"], "server.ext_auth", "{entry}");
+        assert!(entry["helps"].as_str().unwrap().contains("gateway"), "{entry}");
     }
 }
 

@@ -76,7 +76,8 @@ export async function startFront(name, files, place) {
   await until(`${name}: ${readFileSync(join(folder, 'log'), { encoding: 'utf8', flag: 'a+' })}`, async () => {
     if (child.exitCode !== null) throw new Error('it ended')
     return (await call(port, 'GET', '/api/v1/ping')).text === 'pong'
-  }).catch(error => { throw new Error(`${error.message}\n${readFileSync(join(folder, 'log'), 'utf8')}`) })
+  // Envoy takes its time on a busy machine.
+  }, 60000).catch(error => { throw new Error(`${error.message}\n${readFileSync(join(folder, 'log'), 'utf8')}`) })
   return { port, child }
 }
 

