@@ -146,5 +146,6 @@ fn chatflow() -> Chatflow {
         max_word_chars: 1000,
         vars: serde_json::Map::new(),
         force_override: serde_json::Map::new(),
+        by_id: false,
     }
 }

@@ -13,6 +13,8 @@ pub struct Chatflow {
     pub upstream: usize,
     /// Flowise's own id, a lower-case UUID; `None` for the wildcard, whose id is the name that was asked for.
     pub id: Option<Arc<str>>,
+    /// Clients may call it by that id as well as by its name.
+    pub by_id: bool,
     /// This flow's own Flowise key; `None`: the upstream's.
     pub api_key: Option<Secret>,
     pub access: Access,

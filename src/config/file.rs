@@ -133,6 +133,7 @@ pub(super) struct EngineSection {
     pub(super) flows_dir: Field,
     pub(super) threads: Field,
     pub(super) credentials: Named<Named<YamlNode>>,
+    pub(super) credentials_file: Field,
     pub(super) allow_networks: Field,
     pub(super) limits: EngineLimitsSection,
 }
@@ -223,6 +224,7 @@ impl<'de> Deserialize<'de> for AuthFailuresSectionOrNull {
 pub(super) struct ChatflowSection {
     pub(super) upstream: Field,
     pub(super) id: Field,
+    pub(super) by_id: Field,
     pub(super) api_key: Field,
     pub(super) api_key_file: Field,
     pub(super) access: Field,

@@ -1,5 +1,6 @@
 //! Reads a configuration and everything that it names.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use super::expand::EnvLookup;
 use super::file::{Field, Sections};
 use super::resolve::{self, Reread};
 use super::yaml;
-use super::{Config, SecretFile};
+use super::{Config, Secret, SecretFile};
 
 impl Config {
     /// Reads a configuration file and everything that it names, or says all that is wrong with it.
@@ -36,6 +37,11 @@ impl Config {
 /// The keys file that a configuration names, however broken the rest of it is; `None`: that cannot be told.
 pub(crate) fn keys_file(path: &Path) -> Option<PathBuf> {
     keys_file_with(path, &from_process)
+}
+
+/// The credentials of a file of such; `None`: it is none.
+pub(crate) fn credentials(text: &str) -> Option<HashMap<String, HashMap<String, Secret>>> {
+    resolve::credentials_in(text)
 }
 
 /// A variable that is not UTF-8 counts as unset.

@@ -7,6 +7,7 @@ mod address;
 mod admin;
 mod browsers;
 mod chatflows;
+mod credentials;
 mod health;
 mod identity;
 mod json;
@@ -26,6 +27,7 @@ use super::expand::EnvLookup;
 use super::file;
 use super::yaml::FieldPlaces;
 use super::{Config, SecretFile};
+pub(super) use credentials::in_text as credentials_in;
 pub(super) use reader::unreadable;
 use reader::{FieldReader, Finished};
 

@@ -54,6 +54,7 @@ impl Policy {
         let mut by_name = Vec::with_capacity(config.chatflows.len());
         for (index, chatflow) in (0_u32..).zip(&config.chatflows) {
             by_name.push((Arc::clone(&chatflow.name), index));
+            by_name.extend(chatflow.id.clone().filter(|_| chatflow.by_id).map(|id| (id, index)));
             if let Some(backend) = collect(&mut problems, backend(chatflow, &parts)) {
                 flows.push(Arc::new(Flow::new(chatflow, config, keys, backend)));
             }

@@ -27,6 +27,7 @@ pub(super) fn chatflows(
         reader.missing(None, "chatflows", "missing: expected at least one chatflow, or \"*\" for every UUID");
     }
     let mut named = Vec::new();
+    let mut places = Vec::new();
     let mut wildcard = None;
     for (name, chatflow) in file.0 {
         let is_wildcard = name.value == WILDCARD;
@@ -35,8 +36,10 @@ pub(super) fn chatflows(
             wildcard = Some(chatflow);
         } else {
             named.push(chatflow);
+            places.push(name.at());
         }
     }
+    refuse_ambiguous(reader, &named, &places);
     (named, wildcard)
 }
 
@@ -66,6 +69,7 @@ fn chatflow(
         reader.refuse(node, "the engine reads what it answers: `passthrough` is for what goes on to Flowise");
     }
     let id = id(reader, name, non_null(file.id), is_wildcard, is_local);
+    let by_id = by_id(reader, &file.by_id, id.as_deref(), is_wildcard);
     let api_key = upstreams::api_key(reader, non_null(file.api_key), &non_null(file.api_key_file));
     let plan = plan(reader, file.plan, plans);
     let override_config = override_config(reader, &file.override_config);
@@ -86,6 +90,7 @@ fn chatflow(
         name: Arc::from(name.value.as_str()),
         upstream,
         id,
+        by_id,
         api_key,
         access: browsers.access,
         allowed_origins: browsers.allowed_origins,
@@ -179,6 +184,33 @@ fn id(
     }
     reader.refuse(&node, "expected a UUID such as 9d2b4ae3-1f5e-4c00-9000-000000000000");
     None
+}
+
+/// Whether clients may call it by its id.
+fn by_id(reader: &mut FieldReader<'_>, field: &Field, id: Option<&str>, is_wildcard: bool) -> bool {
+    let by_id = reader.boolean(field).unwrap_or(false);
+    if let (true, Some(node)) = (by_id, &field.0) {
+        if is_wildcard {
+            reader.refuse(node, "the chatflow \"*\" is called by ids as it is");
+        } else if id.is_none() {
+            reader.refuse(node, "needs the chatflow's `id`");
+        }
+    }
+    by_id
+}
+
+/// Of two that are called by one id, or by the other's name, nobody could say which is meant.
+fn refuse_ambiguous(reader: &mut FieldReader<'_>, named: &[Arc<Chatflow>], places: &[(u32, u32)]) {
+    for (index, chatflow) in named.iter().enumerate().filter(|(_, chatflow)| chatflow.by_id) {
+        let id = chatflow.id.as_deref();
+        let is_called_so = |(other, known): (usize, &Arc<Chatflow>)| {
+            other != index && (Some(&*known.name) == id || (other < index && known.by_id && known.id.as_deref() == id))
+        };
+        if let (Some(id), true) = (id, named.iter().enumerate().any(is_called_so)) {
+            let field = format!("chatflows.{}.by_id", chatflow.name);
+            reader.refuse_at(places.get(index).copied(), &field, format!("another chatflow is called {id} already"));
+        }
+    }
 }
 
 /// Paths that a client may set; only `sessionId` if nothing is written.

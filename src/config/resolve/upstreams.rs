@@ -1,6 +1,5 @@
 //! What answers chatflows.
 
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,10 +7,10 @@ use std::time::Duration;
 
 use super::pass_headers::pass_headers;
 use super::reader::{FieldReader, is_name, non_null};
-use super::{address, health};
+use super::{address, credentials, health};
 use crate::config::file::{self, Field};
 use crate::config::units::{parse_size, parse_time_limit};
-use crate::config::yaml::{At, Named, Value, YamlNode};
+use crate::config::yaml::{At, Named, YamlNode};
 use crate::config::{Engine, EngineLimits, Flowise, Secret, Server, Upstream, UpstreamKind, UpstreamUrl};
 
 const MAX_THREADS: u64 = 1024;
@@ -56,15 +55,8 @@ fn kind(reader: &mut FieldReader<'_>, name: &At<String>, file: file::UpstreamSec
     }
 }
 
-fn engine(reader: &mut FieldReader<'_>, name: &At<String>, file: file::EngineSection) -> Engine {
-    let mut credentials = HashMap::new();
-    for (credential, fields) in file.credentials.0 {
-        if fields.0.is_empty() {
-            reader.refuse(&credential, "expected the credential's fields, such as { openAIApiKey: ... }");
-        }
-        let read = |(field, node): (At<String>, YamlNode)| Some((field.value, secret(reader, &node)?));
-        credentials.insert(credential.value, fields.0.into_iter().filter_map(read).collect());
-    }
+fn engine(reader: &mut FieldReader<'_>, name: &At<String>, mut file: file::EngineSection) -> Engine {
+    let credentials = credentials::credentials(reader, &mut file);
     let allow_networks = address::networks(reader, &file.allow_networks);
     let threads = reader.number(&non_null(file.threads), 1..=MAX_THREADS);
     let threads = threads.and_then(|count| NonZeroUsize::new(usize::try_from(count).ok()?));
@@ -105,26 +97,6 @@ fn flows_dir(reader: &mut FieldReader<'_>, name: &At<String>, field: &Field) -> 
     }
     path
 }
-
-/// A field of a credential: itself, or `{ file: ... }` where it stands.
-fn secret(reader: &mut FieldReader<'_>, node: &YamlNode) -> Option<Secret> {
-    let At { value: Value::Map(entries), .. } = node else { return reader.string(node).map(Secret::new) };
-    let [(name, file)] = entries.as_slice() else {
-        reader.refuse(node, EXPECTED_SECRET);
-        return None;
-    };
-    if name.value != "file" {
-        reader.refuse(name, EXPECTED_SECRET);
-        return None;
-    }
-    let text = |content: &[u8]| {
-        let text = std::str::from_utf8(content).map_err(|_| "the file is not valid UTF-8")?;
-        Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
-    };
-    reader.read_file(&Field(Some(file.clone())), text).map(|(_, secret)| secret)
-}
-
-const EXPECTED_SECRET: &str = "expected a text, or { file: PATH } of a file that holds it";
 
 fn flowise(reader: &mut FieldReader<'_>, name: &At<String>, file: file::FlowiseSection) -> Flowise {
     let limit = |reader: &mut FieldReader<'_>, field: &Field, default| {

@@ -34,6 +34,13 @@ impl CompileContext {
         Self { stores, ..self }
     }
 
+    /// A field of a credential: of the one that was chosen, by Flowise's id, else of the one with that name.
+    pub(crate) fn credential(&self, chosen: Option<&str>, name: &str, field: &str) -> Option<Secret> {
+        let chosen = chosen.and_then(|id| self.credentials.get(id)?.get(field));
+        let found = chosen.or_else(|| self.credentials.get(name)?.get(field));
+        found.filter(|secret| !secret.expose().is_empty()).cloned()
+    }
+
     /// Whether what is built with one is as if built with the other.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         (&self.credentials, &self.limits) == (&other.credentials, &other.limits)

@@ -38,6 +38,9 @@ pub(crate) struct NodeData {
     /// What its author calls it.
     #[serde(default)]
     pub(crate) label: String,
+    /// Flowise's id of the credential that its author chose.
+    #[serde(default, deserialize_with = "id")]
+    pub(crate) credential: Option<String>,
     /// Flowise's drawer of it, such as `Chat Models`.
     #[serde(default)]
     pub(crate) category: String,
@@ -135,6 +138,7 @@ impl ExportNode {
         let data = NodeData {
             name: kind.to_owned(),
             label: outer.data.label.clone(),
+            credential: None,
             category: String::new(),
             inputs: Map::new(),
             outputs: Map::new(),
@@ -147,6 +151,14 @@ impl ExportNode {
     pub(crate) fn is_note(&self) -> bool {
         matches!(&*self.data.name, "stickyNote" | "stickyNoteAgentflow")
     }
+}
+
+/// Where there is none, there may be anything.
+fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(id) => Some(id).filter(|id| !id.is_empty()),
+        _ => None,
+    })
 }
 
 /// Old exports have `""` or an array where there is nothing.

@@ -139,10 +139,15 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// A field of a credential; `None` is noted as missing.
-    pub(crate) fn credential(&mut self, node: &ExportNode, name: &str, field: &str) -> Option<Secret> {
-        let found = self.context.credentials.get(name).and_then(|fields| fields.get(field));
-        let found = found.filter(|secret| !secret.expose().is_empty()).cloned();
+    /// See [`CompileContext::credential`]; `None` is noted as missing.
+    pub(crate) fn credential(
+        &mut self,
+        node: &ExportNode,
+        chosen: Option<&str>,
+        name: &str,
+        field: &str,
+    ) -> Option<Secret> {
+        let found = self.context.credential(chosen, name, field);
         if found.is_none() {
             self.miss(node, Need::Credential { name: name.to_owned(), field: field.to_owned() });
         }

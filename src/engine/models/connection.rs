@@ -17,7 +17,7 @@ use crate::engine::text::header::secret_header;
 /// Headers of every request.
 pub(crate) type Headers = Vec<(HeaderName, HeaderValue)>;
 
-/// Inputs that say which credential is meant; the configuration has one of each name.
+/// Inputs that say which credential is meant.
 const CREDENTIAL_INPUTS: &[&str] = &["credential", "credentialId", "FLOWISE_CREDENTIAL_ID"];
 
 const SHORTEST_SECRET: usize = 8;
@@ -52,9 +52,7 @@ pub(crate) fn wanted(inputs: &mut Inputs<'_, '_, '_>, credential: &str, field: &
 /// A field of a credential that may be left out.
 pub(crate) fn optional(inputs: &mut Inputs<'_, '_, '_>, credential: &str, field: &str) -> Option<Secret> {
     inputs.ignore(CREDENTIAL_INPUTS);
-    let credentials = &inputs.compiler.context.credentials;
-    let secret = credentials.get(credential).and_then(|fields| fields.get(field));
-    secret.filter(|secret| !secret.expose().is_empty()).cloned()
+    inputs.optional_credential(credential, field)
 }
 
 /// A header with a secret; one that cannot stand in a header is refused.

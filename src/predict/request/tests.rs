@@ -29,6 +29,7 @@ pub(crate) fn chatflow(allowed: &[&str]) -> Chatflow {
         max_word_chars: 10,
         vars: Map::new(),
         force_override: Map::new(),
+        by_id: false,
     }
 }
 

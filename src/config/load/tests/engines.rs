@@ -46,6 +46,22 @@ fn an_engine_is_read() {
 }
 
 #[test]
+fn credentials_may_stand_in_a_file_of_their_own() {
+    let folder = Folder::new(&with_engine(
+        "credentials_file: credentials.yaml\ncredentials: { openAIApi: { openAIApiKey: own } }",
+    ));
+    let file = "openAIApi: { openAIApiKey: theirs, more: \"${HUNTER}\" }\ncd7344ad-e830: { number: 7, none: }\n";
+    fs::write(folder.path("credentials.yaml"), file).unwrap();
+    let config = folder.load().unwrap();
+    let secret = |credential: &str, field: &str| engine(&config).credentials[credential][field].expose().to_owned();
+    // Nothing in it is expanded, and what the configuration says counts.
+    assert_eq!(["openAIApiKey", "more"].map(|field| secret("openAIApi", field)), ["own", "${HUNTER}"]);
+    assert_eq!(["number", "none"].map(|field| secret("cd7344ad-e830", field)), ["7", ""]);
+    assert_eq!(watched(&config), [folder.path("credentials.yaml")]);
+    assert!(!format!("{config:?}").contains("theirs"));
+}
+
+#[test]
 fn mistakes_of_an_engine_are_told_in_their_place() {
     for (lines, expected) in [
         ("flows_dir: nowhere", "4:18 upstreams.e.engine.flows_dir: no such folder"),
@@ -69,6 +85,8 @@ fn mistakes_of_an_engine_are_told_in_their_place() {
         ("limits: { tool_calls: -1 }", "4:29 upstreams.e.engine.limits.tool_calls: expected a whole number"),
         ("limits: { text: 1KiB }", "4:23 upstreams.e.engine.limits.text: expected a size from 64KiB to 4GiB"),
         ("limits: { calls: 1 }", "4:17 upstreams.e.engine.limits.calls: unknown field"),
+        ("credentials_file: nowhere", "4:25 upstreams.e.engine.credentials_file: no such file"),
+        ("credentials_file: key", "4:25 upstreams.e.engine.credentials_file: expected a YAML file of credentials"),
         ("credentials: text", "4:20 upstreams.e.engine.credentials: expected a map"),
     ] {
         let found = problems(&with_engine(lines));
@@ -78,11 +96,22 @@ fn mistakes_of_an_engine_are_told_in_their_place() {
     let chatflow = |text: &str| format!("upstreams:\n  e: {{ engine: {{}} }}\nchatflows:\n  {text}\n");
     for (text, expected) in [
         ("\"*\": { upstream: e }", "4:3 chatflows.*: the engine answers flows by their files"),
+        ("a: { upstream: e, by_id: true }", "4:28 chatflows.a.by_id: needs the chatflow's `id`"),
         ("a: { upstream: e, body: passthrough }", "4:27 chatflows.a.body: the engine reads what it answers"),
     ] {
         let found = problems(&chatflow(text));
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with(expected), "{text}: {found:?}");
+    }
+    let twice = |other: &str| {
+        let first = format!("a: {{ upstream: e, id: {UUID}, by_id: true }}");
+        problems(&chatflow(&format!("{first}\n  {other}")))
+    };
+    let of_same_id = format!("b: {{ upstream: e, id: {UUID}, by_id: true }}");
+    let of_that_name = format!("{UUID}: {{ upstream: e }}");
+    for (other, name) in [(of_same_id, "5:3 chatflows.b"), (of_that_name, "4:3 chatflows.a")] {
+        let expected = format!("{name}.by_id: another chatflow is called {UUID} already");
+        assert_eq!(twice(&other), [expected]);
     }
     let both = format!(
         "upstreams:\n  e: {{ engine: {{}}, flowise: {{ urls: [http://a] }} }}\nchatflows:\n  {UUID}: {{ upstream: e }}\n"
