@@ -1,7 +1,8 @@
-//! The commands: `serve`, `demo`, `check`, `keys`, `flows`, `man`, `completions`.
+//! The commands: `serve`, `demo`, `check`, `adopt`, `keys`, `flows`, `man`, `completions`.
 //!
-//! Exit codes: 0 clean, 1 runtime failure, 2 bad usage or configuration.
+//! Exit codes: 0 clean, 1 runtime failure, 2 bad usage or configuration; of `adopt` 3: some flow needs something.
 
+mod adopt;
 mod check;
 mod demo;
 mod flows;
@@ -40,6 +41,8 @@ enum Command {
     Demo(demo::Demo),
     /// Validate configuration, keys, certificates and flows
     Check(CheckCommand),
+    /// Make a folder that runs of what a Flowise has: flows, keys, credentials, chats
+    Adopt(adopt::AdoptCommand),
     /// Edit the keys file, and see what keys use
     #[command(subcommand)]
     Keys(KeysGroup),
@@ -107,6 +110,7 @@ impl Cli {
             Command::Check(CheckCommand { file, online }) => {
                 named_or_found(file.config).map_or_else(|code| code, |path| check::run(&path, online))
             }
+            Command::Adopt(command) => command.run(),
             Command::Keys(KeysGroup::Edit(command)) => edit_keys(&command),
             Command::Keys(KeysGroup::Usage(command)) => {
                 configured_by_environment().map_or_else(|code| code, |path| command.run(&path))

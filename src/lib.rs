@@ -12,6 +12,7 @@
 //! | `upstream` | the backend that forwards to Flowise |
 //! | `widget` | the other calls of Flowise's widget, field by field |
 //! | `engine` | the backend that runs exported flows, and answers `flowgate demo` |
+//! | `adopt` | Flowise's flows, keys and chats as a folder that runs |
 //! | `snapshot` | what one request runs on, swapped as a whole: a policy, bound to the state that it needs |
 //! | `policy` | what is allowed, and what answers: made of the files, and of nothing else |
 //! | `keys`, `tls` | who may ask, and certificates |
@@ -23,6 +24,7 @@
 //! | `client` | HTTP/1.1 as a client: connections, pool, TLS, time limits |
 //! | `jwt` | tokens that others have signed, and their keys |
 //! | [`config`], `telemetry` | settings; logs and metrics |
+//! | `exported` | what Flowise exports, as it lies in files |
 //! | `frames` | messages between two processes |
 //! | `percent` | percent-encoding, taken off |
 //! | `uuid` | ids as Flowise gives them out |
@@ -35,11 +37,13 @@
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 mod admin;
+mod adopt;
 pub mod app;
 pub mod cli;
 mod client;
 pub mod config;
 mod engine;
+mod exported;
 mod frames;
 #[cfg(test)]
 mod fuzzing;

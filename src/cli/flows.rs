@@ -11,9 +11,8 @@ use ipnet::IpNet;
 
 use super::BAD_CONFIG;
 use super::print::{print, tell};
-use crate::config::content::{self, MOST_EXPORT};
 use crate::config::{self, Config, UpstreamKind};
-use crate::engine::{self, Credentials, DocumentStores, Inspected, Inspection, Missing, Need};
+use crate::engine::{self, ContainedFlow, Credentials, DocumentStores, Inspected, Inspection, Missing, Need};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum FlowsCommand {
@@ -23,8 +22,8 @@ pub(super) enum FlowsCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct CheckFlows {
-    /// Files as Flowise exports them: "Export Chatflow" or "Export Agentflow"; of "Settings, Export" the document stores
-    /// are taken into account
+    /// Files as Flowise exports them: "Export Chatflow", "Export Agentflow", or "Settings, Export" with every flow in it,
+    /// whose document stores are taken into account
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Configuration whose credentials, and document stores if no FILE has any, are taken into account [default: the one
@@ -50,7 +49,7 @@ impl CheckFlows {
         let mut mistakes = Vec::new();
         let mut texts = Vec::new();
         for file in self.files {
-            match content::text(&file, MOST_EXPORT) {
+            match engine::export_text(&file) {
                 Ok(text) => texts.push((file, text)),
                 Err(error) => mistakes.push(format!("{}: {error}", file.display())),
             }
@@ -60,21 +59,28 @@ impl CheckFlows {
             mistakes.extend(found);
             Arc::default()
         });
-        let mut tables: Vec<String> = whole.iter().map(|(file, _)| stores_table(file, &stores)).collect();
+        let mut tables: Vec<String> = whole.iter().filter_map(|(file, _)| stores_table(file, &stores)).collect();
+        let mut flows: Vec<CheckedFlow> = flows.into_iter().map(CheckedFlow::of).collect();
+        for (file, text) in &whole {
+            match engine::contained(text) {
+                Ok(inside) => flows.extend(inside.into_iter().map(|flow| CheckedFlow::inside(file, flow))),
+                Err(error) => mistakes.push(format!("{}: {error}", file.display())),
+            }
+        }
         let known = known(&flows, config.as_ref());
         let mut all_run = true;
-        for (file, text) in &flows {
+        for CheckedFlow { file, title, folder, text, .. } in &flows {
             let ProvidedInputs { credentials, networks } =
                 config.as_ref().map(|config| ProvidedInputs::by(config, file)).unwrap_or_default();
-            match engine::inspect(text, file.with_extension(""), &credentials, &networks, &stores, &metrics) {
+            match engine::inspect(text, folder.clone(), &credentials, &networks, &stores, &metrics) {
                 Ok(mut inspection) => {
                     let is_here =
                         |missing: &Missing| matches!(&missing.need, Need::Flow { name } if known.contains(name));
                     inspection.nodes.iter_mut().for_each(|node| node.missing.retain(|missing| !is_here(missing)));
                     all_run &= inspection.runs();
-                    tables.push(table(file, &inspection, config.is_some()));
+                    tables.push(table(title, &inspection, config.is_some()));
                 }
-                Err(problem) => mistakes.push(format!("{}: {problem}", file.display())),
+                Err(problem) => mistakes.push(format!("{title}: {problem}")),
             }
         }
         for mistake in &mistakes {
@@ -85,6 +91,33 @@ impl CheckFlows {
             Ok(()) if all_run && mistakes.is_empty() => ExitCode::SUCCESS,
             Ok(()) => ExitCode::from(BAD_CONFIG),
         }
+    }
+}
+
+/// A flow that is looked at.
+struct CheckedFlow {
+    file: PathBuf,
+    /// What it is called by those who found it.
+    name: Option<String>,
+    /// What it is called here.
+    title: String,
+    /// Where its own files would lie.
+    folder: PathBuf,
+    text: String,
+}
+
+impl CheckedFlow {
+    /// All of a file.
+    fn of((file, text): (PathBuf, String)) -> Self {
+        let name = file.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
+        Self { title: file.display().to_string(), folder: file.with_extension(""), name, file, text }
+    }
+
+    /// One of several in a file.
+    fn inside(file: &Path, ContainedFlow { name, title, text }: ContainedFlow) -> Self {
+        let title = format!("{}: \"{title}\"", file.display());
+        let folder = file.parent().unwrap_or(Path::new("")).join(&name);
+        Self { file: file.to_owned(), title, folder, name: Some(name), text }
     }
 }
 
@@ -129,13 +162,13 @@ fn stores(whole: &[(PathBuf, String)], config: Option<&Config>) -> Result<Arc<Do
 }
 
 /// Flows that flows may run: those that are named, and those of the configuration.
-fn known(flows: &[(PathBuf, String)], config: Option<&Config>) -> HashSet<String> {
+fn known(flows: &[CheckedFlow], config: Option<&Config>) -> HashSet<String> {
     let stem = |file: &Path| Some(file.file_stem()?.to_str()?.to_owned());
     let of_engine = |engine: &config::Engine| engine::listed(&engine.flows_dir).unwrap_or_default();
     let lying_there = config.into_iter().flat_map(engines).flat_map(of_engine);
     let ids = config.into_iter().flat_map(|config| &config.chatflows).filter_map(|chatflow| chatflow.id.as_deref());
-    let files = flows.iter().map(|(file, _)| file.clone()).chain(lying_there);
-    files.filter_map(|file| stem(&file)).chain(ids.map(str::to_owned)).collect()
+    let named = flows.iter().filter_map(|flow| flow.name.clone());
+    lying_there.filter_map(|file| stem(&file)).chain(named).chain(ids.map(str::to_owned)).collect()
 }
 
 /// What the configuration has for a flow.
@@ -162,23 +195,24 @@ impl ProvidedInputs {
     }
 }
 
-/// What an export of everything brings along, a line for each store.
-fn stores_table(file: &Path, stores: &DocumentStores) -> String {
+/// What an export of everything brings along, a line for each store, if it has any.
+fn stores_table(file: &Path, stores: &DocumentStores) -> Option<String> {
     let mut text = format!("{} (document stores)\n", file.display());
     let own = stores.iter().filter(|store| store.file == file);
+    own.clone().next()?;
     let width = own.clone().map(|store| store.name.chars().count()).fold(5, usize::max);
     let _ = writeln!(text, "  {:width$}  PASSAGES  EMBEDDINGS", "STORE");
     for store in own {
         let embeddings = store.embeddings.as_ref().map_or("none, so nothing can search it", |kind| &kind.name);
         let _ = writeln!(text, "  {:width$}  {:<8}  {embeddings}", store.name, store.documents.len());
     }
-    text
+    Some(text)
 }
 
 /// One flow: a line for each node, further ones for what else is wrong with it, and the verdict.
-fn table(file: &Path, inspection: &Inspection, knows_credentials: bool) -> String {
+fn table(title: &str, inspection: &Inspection, knows_credentials: bool) -> String {
     let generation = if inspection.is_agentflow { "agentflow" } else { "chatflow" };
-    let mut text = format!("{} ({generation})\n", file.display());
+    let mut text = format!("{title} ({generation})\n");
     let rows: Vec<[&str; 2]> = inspection.nodes.iter().map(|node| [&*node.label, &*node.kind]).collect();
     let width = |column: usize, least: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).fold(least, usize::max)

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::compile::context::Credentials;
-use crate::engine::documents::stores::{DocumentStores, is_whole_export};
+use crate::engine::documents::stores::DocumentStores;
+use crate::engine::flow::flows::{contained, is_whole_export};
 use crate::engine::flow::inspect::inspect;
 use crate::engine::text::template::{Template, counted};
 use crate::fuzzing::fuzz;
@@ -46,6 +47,7 @@ fn fuzz_export() {
         let stores: Arc<DocumentStores> = Arc::default();
         let _ = inspect(&text, PathBuf::from("/nowhere"), &Credentials::default(), &[], &stores, &metrics);
         is_whole_export(&text);
+        let _ = contained(&text);
         let _ = DocumentStores::read(&[(PathBuf::from("/nowhere/export.json"), text)]);
     });
 }

@@ -24,11 +24,14 @@ mod threads;
 
 pub(crate) use compile::context::{Credentials, Missing, Need};
 pub(crate) use contract::flows::FlowIndex;
-pub(crate) use contract::memory::Store;
-pub(crate) use documents::stores::{DocumentStores, is_whole_export};
+pub(crate) use contract::memory::{MOST_SESSIONS, MOST_TURNS, Store, Turn};
+pub(crate) use documents::stores::DocumentStores;
 pub(crate) use flow::CompiledFlow;
-pub(crate) use flow::flows::{Flows, WantedFlow, listed, stores_in, watched};
-pub(crate) use flow::inspect::{Inspected, Inspection, inspect};
+pub(crate) use flow::flows::{
+    ContainedFlow, Flows, WantedFlow, contained, export_text, is_whole_export, listed, stores_in, watched,
+};
+pub(crate) use flow::inspect::{Inspected, Inspection, check_export, inspect};
+pub(crate) use memory::{BroughtChat, CHATS_FILE, bring};
 pub(crate) use memory::{InProcess, InStore, OnDisk, serve_predecessor};
 pub(crate) use threads::EngineThreads;
 pub(crate) use threads::delegate::{Answer, PredictionContext, answer};

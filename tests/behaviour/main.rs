@@ -11,6 +11,7 @@
 mod harness;
 
 mod admin;
+mod adopt;
 mod agentflows;
 mod anonymous;
 mod answers;

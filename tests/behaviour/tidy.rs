@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "app",
+            "adopt",
             "upstream::checks",
             "identity",
             "policy",
@@ -51,6 +52,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "telemetry",
         ],
+    ),
+    // Writes what the gateway reads: it asks the engine what runs, and gives chats the ids that their callers will have.
+    (
+        "adopt",
+        &["engine", "keys", "predict::session", "exported", "wire::json", "config", "telemetry::metrics", "uuid"],
     ),
     // What tests hold the pages against.
     ("tables", &["stack::routes", "policy::Callers", "wire::refusal"]),
@@ -143,6 +149,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "state::endpoints",
             // What chats remember, where replicas share it.
             "state::valkey",
+            "exported",
+            "uuid",
             "wire::json",
             "wire::hop",
             "redact",
@@ -179,6 +187,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("state", &["keys", "jwt", "wire::decimal", "client", "config", "telemetry::metrics"]),
     ("keys", &["config", "uuid"]),
     ("tls", &["config"]),
+    ("exported", &["wire::json"]),
     // The log is set up as it is configured, and tells of calls to upstreams what came of them.
     ("telemetry", &["wire::decimal", "client", "config"]),
     // What somebody else says becomes a refusal only as a sentence that was cleaned.

@@ -70,6 +70,25 @@ export class Gateway {
     fs.writeFileSync(gateway.config, JSON.stringify(settings, null, 2))
     const keys = Object.entries(secrets).map(([id, [secret, fields]]) => ({ id, sha256: sha256(secret), ...fields }))
     fs.writeFileSync(path.join(dir, 'keys.yaml'), JSON.stringify({ keys }, null, 2))
+    return gateway.run({ bin, dir, port, pids })
+  }
+
+  // A folder as `adopt` has written it, on free ports.
+  static async adopted({ bin, dir, pids }) {
+    const gateway = new Gateway()
+    const [port, admin] = [await freePort(), await freePort()]
+    gateway.url = `http://127.0.0.1:${port}`
+    gateway.admin = `http://127.0.0.1:${admin}`
+    gateway.config = path.join(dir, 'flowgate.yaml')
+    gateway.output = ''
+    const settings = { server: { listen: `127.0.0.1:${port}`, shutdown_grace: '5s' }, admin: { listen: `127.0.0.1:${admin}` } }
+    const own = Object.entries(settings).map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`)
+    fs.writeFileSync(gateway.config, own.join('') + fs.readFileSync(gateway.config, 'utf8'))
+    return gateway.run({ bin, dir, port, pids })
+  }
+
+  async run({ bin, dir, port, pids }) {
+    const gateway = this
     gateway.child = spawn(bin, ['serve', '--config', gateway.config], { stdio: ['ignore', 'pipe', 'pipe'] })
     fs.appendFileSync(pids, `${gateway.child.pid}\n`)
     const log = fs.createWriteStream(path.join(dir, 'output.log'))

@@ -49,7 +49,7 @@ pub(crate) async fn remember(run: &Run<'_>, question: &str, answer: &str) -> Res
 }
 
 /// As much of a text as takes at most so many bytes in a JSON string.
-fn beginning(text: &str, most: usize) -> &str {
+pub(crate) fn beginning(text: &str, most: usize) -> &str {
     let mut left = most;
     for (at, letter) in text.char_indices() {
         let bytes = match letter {

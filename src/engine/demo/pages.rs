@@ -1,7 +1,7 @@
 //! What the demo can quote: every page of the documentation, as it was when the program was built.
 
 /// Where a page stands in the repository, and its text. The first says what the whole is.
-pub(super) const PAGES: [(&str, &str); 24] = [
+pub(super) const PAGES: [(&str, &str); 25] = [
     ("README.md", include_str!("../../../README.md")),
     ("config/README.md", include_str!("../../../config/README.md")),
     ("config/KEYS.md", include_str!("../../../config/KEYS.md")),
@@ -17,6 +17,7 @@ pub(super) const PAGES: [(&str, &str); 24] = [
     ("deploy/examples/browser/README.md", include_str!("../../../deploy/examples/browser/README.md")),
     ("src/README.md", include_str!("../../../src/README.md")),
     ("src/engine/README.md", include_str!("../../../src/engine/README.md")),
+    ("src/engine/LEAVING.md", include_str!("../../../src/engine/LEAVING.md")),
     ("tests/README.md", include_str!("../../../tests/README.md")),
     ("tests/flowise/README.md", include_str!("../../../tests/flowise/README.md")),
     ("tests/perf/README.md", include_str!("../../../tests/perf/README.md")),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::index::{Index, MOST_PASSAGES};
@@ -49,17 +48,6 @@ pub(crate) struct Component {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) config: Map<String, Value>,
-}
-
-/// Whether a text is an export of everything and not of one flow.
-pub(crate) fn is_whole_export(text: &str) -> bool {
-    #[derive(Deserialize)]
-    struct Probe {
-        nodes: Option<IgnoredAny>,
-        #[serde(rename = "DocumentStore")]
-        stores: Option<IgnoredAny>,
-    }
-    json::read_str(text).is_ok_and(|Probe { nodes, stores }| nodes.is_none() && stores.is_some())
 }
 
 impl DocumentStores {
@@ -178,9 +166,9 @@ fn digest_of(text: &str) -> [u8; 32] {
 #[derive(Deserialize)]
 struct Exported {
     #[serde(rename = "DocumentStore")]
-    stores: Vec<Entity>,
-    #[serde(rename = "DocumentStoreFileChunk", default)]
-    chunks: Vec<StoreChunk>,
+    stores: Option<Vec<Entity>>,
+    #[serde(rename = "DocumentStoreFileChunk")]
+    chunks: Option<Vec<StoreChunk>>,
 }
 
 #[derive(Deserialize)]
@@ -206,11 +194,13 @@ struct StoreChunk {
 }
 
 fn stores_of(path: &Path, text: &str) -> Result<Vec<DocumentStore>, String> {
+    // In a list of records none is a store, and as an object it would be misread.
+    if text.trim_start().starts_with('[') {
+        return Ok(Vec::new());
+    }
     let Exported { stores, chunks } =
         json::read_str(text).map_err(|error| format!("its document stores cannot be read: {error}"))?;
-    if stores.is_empty() {
-        return Err("an export of everything, of which the engine reads document stores, and it has none".to_owned());
-    }
+    let (stores, chunks) = (stores.unwrap_or_default(), chunks.unwrap_or_default());
     let mut by_store: HashMap<String, Vec<StoreChunk>> = HashMap::new();
     for chunk in chunks {
         by_store.entry(chunk.store_id.clone()).or_default().push(chunk);

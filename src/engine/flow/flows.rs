@@ -3,14 +3,16 @@
 //! Each file is good or bad by itself. On a reload, one that has become bad keeps what it was; a new one that is bad, or
 //! one from the start, matters if some chatflow needs it.
 
+mod contained;
 mod files;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use self::contained::{ContainedFlow, contained, is_whole_export};
 use self::files::{digest_of, texts};
-pub(crate) use self::files::{listed, watched};
+pub(crate) use self::files::{export_text, listed, watched};
 use crate::config::{self, Problem, Problems};
 use crate::engine::compile::context::{CompileContext, Missing, Need};
 use crate::engine::contract::flows::FlowIndex;
@@ -81,6 +83,7 @@ impl Flows {
         let (exports, whole) =
             texts(folder, stores_before.map(|stores| &**stores)).map_err(|error| problem(folder, error.to_string()))?;
         let stores = DocumentStores::read_again(&whole, stores_before);
+        let contained = contained::all(&whole, &exports, same_folder);
         drop(whole);
         let same = same_folder.filter(|same| same.has(settings) && Arc::ptr_eq(&same.context.stores, &stores));
         let context = same.map_or_else(
@@ -96,13 +99,24 @@ impl Flows {
         let mut failed = Vec::new();
         for (path, text) in exports {
             let Some(name) = path.file_stem().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
-            match load(&name, path, text, same, &flows.context) {
+            match load(&name, path.with_extension(""), path, text, same, &flows.context) {
                 Ok(loaded) => {
                     flows.by_name.insert(name, loaded);
                 }
                 Err(problems) => failed.push((name, problems)),
             }
         }
+        for (path, ContainedFlow { name, title, text }) in contained.flows {
+            match load(&name, folder.join(&name), path, Ok(text), same, &flows.context) {
+                Ok(loaded) => {
+                    flows.by_name.insert(name, loaded);
+                }
+                Err(problems) => {
+                    failed.push((name, problems.into_iter().map(|found| of_flow(&title, found)).collect()));
+                }
+            }
+        }
+        failed.extend(contained.failed.into_iter().map(|(name, path, message)| (name, vec![problem(&path, message)])));
         flows.settle(failed, wanted, same_folder);
         Ok(flows)
     }
@@ -278,15 +292,16 @@ pub(crate) fn stores_in(folder: &Path) -> Result<Arc<DocumentStores>, Problems> 
     if problems.is_empty() { Ok(stores) } else { Err(Problems(problems)) }
 }
 
+/// `folder`: of files that the flow names.
 fn load(
     name: &str,
+    folder: PathBuf,
     path: PathBuf,
     text: Result<String, String>,
     previous: Option<&Flows>,
     context: &Arc<CompileContext>,
 ) -> Result<Loaded, Vec<Problem>> {
     let text = text.map_err(|message| vec![problem(&path, message)])?;
-    let folder = path.with_extension("");
     let digest = digest_of(&text, &folder).map_err(|error| vec![problem(&folder, error.to_string())])?;
     if let Some(same) = previous.and_then(|flows| flows.by_name.get(name)).filter(|before| before.digest == digest) {
         return Ok(Loaded { path, ..same.clone() });
@@ -294,6 +309,11 @@ fn load(
     let flow = CompiledFlow::load(Some(folder), name, &text, context)
         .map_err(|found| found.iter().map(|found| problem(&path, found.to_string())).collect::<Vec<_>>())?;
     Ok(Loaded { flow: Arc::new(flow), path, digest })
+}
+
+/// Of one of several flows in a file.
+fn of_flow(title: &str, problem: Problem) -> Problem {
+    Problem { message: format!("flow \"{title}\": {}", problem.message), ..problem }
 }
 
 fn problem(path: &Path, message: String) -> Problem {

@@ -10,7 +10,7 @@ use crate::engine::compile::export::Export;
 use crate::engine::compile::problem::NodeProblem;
 use crate::engine::documents::index::Indexes;
 use crate::engine::documents::stores::DocumentStores;
-use crate::engine::flow::build;
+use crate::engine::flow::{FlowPlan, build};
 use crate::engine::provider::Targets;
 use crate::engine::text::settled::Overrides;
 use crate::state::endpoints::Endpoints;
@@ -20,6 +20,8 @@ use crate::telemetry::metrics::Metrics;
 #[derive(Debug)]
 pub(crate) struct Inspection {
     pub(crate) is_agentflow: bool,
+    /// Whether something of its chats is kept; of one that does not run, nothing is.
+    pub(crate) remembers: bool,
     pub(crate) nodes: Vec<Inspected>,
     /// What is wrong with the flow as a whole.
     pub(crate) problems: Vec<NodeProblem>,
@@ -40,6 +42,14 @@ impl Inspection {
     pub(crate) fn runs(&self) -> bool {
         self.problems.is_empty() && self.nodes.iter().all(|node| node.problems.is_empty())
     }
+}
+
+/// Whether a text is the export of one flow.
+///
+/// # Errors
+/// What it is instead.
+pub(crate) fn check_export(text: &str) -> Result<(), String> {
+    Export::read(text).map(|_| ()).map_err(|problem| problem.to_string())
 }
 
 /// Looks at one file's text; `folder` is where its own files would lie.
@@ -68,5 +78,6 @@ pub(crate) fn inspect(
     });
     let is_known = |problem: &&NodeProblem| export.node(&problem.node).is_some();
     let problems = built.problems.iter().filter(|problem| !is_known(problem)).cloned().collect();
-    Ok(Inspection { is_agentflow: export.is_agentflow(), nodes: nodes.collect(), problems })
+    let remembers = built.plan.as_ref().is_some_and(FlowPlan::remembers);
+    Ok(Inspection { is_agentflow: export.is_agentflow(), remembers, nodes: nodes.collect(), problems })
 }

@@ -65,6 +65,13 @@ pub(crate) enum FlowPlan {
     Agentflow(Arc<Agentflow>),
 }
 
+impl FlowPlan {
+    /// Whether something of its chats is kept.
+    fn remembers(&self) -> bool {
+        !matches!(self, Self::Chain { remembers: false, .. })
+    }
+}
+
 impl CompiledFlow {
     /// `folder`: of the files that the flow names.
     ///
@@ -109,7 +116,7 @@ impl CompiledFlow {
 
     /// Whether something of its chats is kept.
     pub(crate) fn remembers(&self) -> bool {
-        !matches!(self.plan, FlowPlan::Chain { remembers: false, .. })
+        self.plan.remembers()
     }
 
     /// The flow of `flowgate demo`, which no export describes.

@@ -17,7 +17,7 @@ use redb::{
 
 use crate::engine::contract::memory::Turn;
 
-const FILE: &str = "chats.redb";
+pub(super) const FILE: &str = "chats.redb";
 /// Where a file goes that nobody can read.
 const ASIDE: &str = "chats.redb.bad";
 /// Bytes of the file that are kept in memory.

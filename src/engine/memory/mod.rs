@@ -1,5 +1,6 @@
 //! What chats remember: turns by flow and session, in the process, in a file, or in the store that replicas share.
 
+mod brought;
 mod disk;
 mod in_process;
 mod in_store;
@@ -7,6 +8,7 @@ mod on_disk;
 mod remote;
 mod write_behind;
 
+pub(crate) use self::brought::{BroughtChat, CHATS_FILE, bring};
 pub(crate) use self::in_process::InProcess;
 pub(crate) use self::in_store::InStore;
 pub(crate) use self::on_disk::OnDisk;

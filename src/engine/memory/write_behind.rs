@@ -31,7 +31,7 @@ const FORGET: usize = 500;
 const MOST_WAITING: usize = 32 << 20;
 const MOST_WAITING_RUNS: usize = 16 << 20;
 
-const BOUNDS: StoreBounds = StoreBounds {
+pub(super) const BOUNDS: StoreBounds = StoreBounds {
     turns: MOST_TURNS as u64,
     bytes: MOST_BYTES as u64,
     sessions: MOST_SESSIONS as u64,

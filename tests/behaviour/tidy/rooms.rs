@@ -42,7 +42,7 @@ const ENGINE: Table = &[
 /// What each part of the engine may use of the other modules: the less, the sooner it stands by itself.
 const OUTSIDE_ENGINE: Table = &[
     ("threads", &["state::chats", "predict", "redact", "config::ResponseShape", "telemetry::metrics"]),
-    ("flow", &["state::endpoints", "wire::json", "config", "telemetry::metrics"]),
+    ("flow", &["state::endpoints", "exported", "config", "telemetry::metrics", "uuid"]),
     ("agentflow", &["predict::answer", "predict::chat_id", "wire::json", "redact", "config::override_rules"]),
     ("nodes", &["predict::answer", "predict::chat_id", "wire::json", "config::content"]),
     ("models", &["predict::chat_id", "wire::json", "config::Secret"]),

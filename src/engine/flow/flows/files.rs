@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::de::IgnoredAny;
 
+use super::contained::is_whole_export;
 use crate::config::content::{self, MOST_DOCUMENT, MOST_EXPORT};
-use crate::engine::documents::stores::{DocumentStores, is_whole_export};
-use crate::wire::json;
+use crate::engine::documents::stores::DocumentStores;
+use crate::exported;
+use crate::uuid::is_uuid;
 
 /// A file, and what is in it or why it cannot be read.
 pub(super) type Text = (PathBuf, Result<String, String>);
@@ -16,7 +18,7 @@ pub(super) type Text = (PathBuf, Result<String, String>);
 /// The flows, and beside them exports of everything. A broken one is known by what it was before.
 pub(super) fn texts(folder: &Path, before: Option<&DocumentStores>) -> std::io::Result<(Vec<Text>, Vec<Text>)> {
     let texts = files(folder)?.into_iter().map(|path| {
-        let text = text(&path);
+        let text = export_text(&path);
         (path, text)
     });
     let is_whole = |(path, text): &Text| match text {
@@ -35,9 +37,13 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-fn text(path: &Path) -> Result<String, String> {
+/// What is in an export, whatever its encoding.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn export_text(path: &Path) -> Result<String, String> {
     let text = content::read(path, MOST_EXPORT).map_err(|error| error.to_string())?;
-    match json::sound(&text) {
+    match exported::decoded(&text)? {
         Cow::Borrowed(whole) if whole.len() == text.len() => {}
         mended => return Ok(mended.into_owned()),
     }
@@ -82,10 +88,15 @@ pub(crate) fn listed(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The flows' files, and the folders of those that have one, with what is in them.
+/// The flows' files, and folders of what flows name, with what is in them.
 pub(crate) fn watched(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut watched = files(folder)?;
-    for folder in watched.clone().iter().map(|file| file.with_extension("")).filter(|folder| folder.is_dir()) {
+    let is_of_flow = |folder: &Path| {
+        // Of one that lies in a file with others: Flowise's id.
+        folder.with_extension("json").is_file()
+            || folder.file_name().and_then(|name| name.to_str()).is_some_and(is_uuid)
+    };
+    for folder in listed(folder)?.into_iter().filter(|folder| folder.is_dir() && is_of_flow(folder)) {
         watched.extend(listed(&folder)?.into_iter().filter(|path| path.is_file()));
         watched.push(folder);
     }

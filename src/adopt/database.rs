@@ -1,0 +1,140 @@
+//! What Flowise's own database holds, a file of `SQLite`.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::encryption;
+use super::estate::{Estate, FlowiseCredential, FlowiseKey};
+use super::sqlite::{SqlRow, SqlValue, SqliteError, SqliteFile};
+use crate::config::Secret;
+use crate::exported::{FlowRecord, MessageRecord, VariableRecord};
+
+/// Reads a database; credentials only with the key that they are encrypted with.
+///
+/// # Errors
+/// It is none, or damaged.
+pub(super) fn read(path: &Path, key: Option<&Secret>, estate: &mut Estate) -> Result<(), SqliteError> {
+    let database = SqliteFile::open(path)?;
+    if !database.has("chat_flow") {
+        return Err(SqliteError::Damaged("it has no table chat_flow, so it is not Flowise's"));
+    }
+    flows(&database, estate)?;
+    estate.tools.extend(records(
+        &database,
+        "tool",
+        &["id", "name", "description", "color", "iconSrc", "schema", "func"],
+    )?);
+    let columns = [
+        "id",
+        "name",
+        "description",
+        "status",
+        "loaders",
+        "vectorStoreConfig",
+        "embeddingConfig",
+        "recordManagerConfig",
+    ];
+    estate.stores.extend(records(&database, "document_store", &columns)?);
+    let columns = ["id", "docId", "storeId", "chunkNo", "pageContent", "metadata"];
+    estate.chunks.extend(records(&database, "document_store_file_chunk", &columns)?);
+    variables(&database, estate)?;
+    keys(&database, estate)?;
+    credentials(&database, key, estate)?;
+    messages(&database, estate)?;
+    let others = [
+        ("assistant", "assistants"),
+        ("custom_template", "templates"),
+        ("execution", "executions"),
+        ("chat_message_feedback", "ratings"),
+        ("lead", "leads"),
+        ("custom_mcp_server", "MCP servers"),
+        ("schedule_record", "schedules"),
+    ];
+    for (table, what) in others {
+        let mut count = 0;
+        database.rows(table, &[], |_| count += 1)?;
+        if count > 0 {
+            *estate.others.entry(what).or_default() += count;
+        }
+    }
+    let storage = path.parent().unwrap_or(Path::new("")).join("storage");
+    estate.storage.extend(Some(storage).filter(|storage| storage.is_dir()));
+    Ok(())
+}
+
+fn flows(database: &SqliteFile, estate: &mut Estate) -> Result<(), SqliteError> {
+    let columns = ["id", "name", "flowData", "apikeyid", "chatbotConfig", "apiConfig"];
+    database.rows("chat_flow", &columns, |row| {
+        if let Some([id, name, flow_data, key_id, chatbot_config, api_config]) = texts(row) {
+            estate.flows.push(FlowRecord { id, name, flow_data, key_id, chatbot_config, api_config });
+        }
+    })
+}
+
+fn variables(database: &SqliteFile, estate: &mut Estate) -> Result<(), SqliteError> {
+    database.rows("variable", &["name", "value", "type"], |row| {
+        if let Some([name, value, kind]) = texts(row) {
+            estate.variables.push(VariableRecord { name, value, kind });
+        }
+    })
+}
+
+fn keys(database: &SqliteFile, estate: &mut Estate) -> Result<(), SqliteError> {
+    database.rows("apikey", &["id", "keyName", "apiKey"], |row| {
+        if let Some([Some(id), name, Some(key)]) = texts(row) {
+            estate.keys.push(FlowiseKey { id, name: name.unwrap_or_default(), secret: Secret::new(key) });
+        }
+    })
+}
+
+fn credentials(database: &SqliteFile, key: Option<&Secret>, estate: &mut Estate) -> Result<(), SqliteError> {
+    let mut unread = 0;
+    database.rows("credential", &["id", "name", "credentialName", "encryptedData"], |row| {
+        let Some([Some(id), label, Some(kind), encrypted]) = texts(row) else { return };
+        let fields = key.zip(encrypted).and_then(|(key, text)| encryption::decrypted(&text, key));
+        unread += usize::from(key.is_some() && fields.is_none());
+        estate.credentials.push(FlowiseCredential { id, label: label.unwrap_or_default(), kind, fields });
+    })?;
+    if unread > 0 {
+        estate.notes.push(format!(
+            "{unread} credentials cannot be decrypted with that key: their values are to be filled in; is it the \
+             encryption.key of this Flowise, or its FLOWISE_SECRETKEY_OVERWRITE?"
+        ));
+    }
+    Ok(())
+}
+
+fn messages(database: &SqliteFile, estate: &mut Estate) -> Result<(), SqliteError> {
+    let columns = ["role", "chatflowid", "content", "createdDate", "chatId", "sessionId"];
+    database.rows("chat_message", &columns, |row| {
+        if let Some([role, flow, content, created_date, chat_id, session_id]) = texts(row) {
+            estate.messages.push(MessageRecord { role, flow, content, created_date, chat_id, session_id });
+        }
+    })
+}
+
+fn texts<const N: usize>(row: SqlRow) -> Option<[Option<String>; N]> {
+    let texts: Vec<Option<String>> = row.into_iter().map(SqlValue::text).collect();
+    texts.try_into().ok()
+}
+
+/// Rows as Flowise's export writes them.
+fn records(database: &SqliteFile, table: &str, columns: &[&str]) -> Result<Vec<Value>, SqliteError> {
+    let mut records = Vec::new();
+    database.rows(table, columns, |row| {
+        let fields = columns.iter().zip(row).map(|(column, value)| ((*column).to_owned(), json(value)));
+        records.push(Value::Object(fields.collect::<Map<_, _>>()));
+    })?;
+    Ok(records)
+}
+
+fn json(value: SqlValue) -> Value {
+    match value {
+        SqlValue::Null => Value::Null,
+        SqlValue::Integer(number) => number.into(),
+        SqlValue::Real(number) => number.into(),
+        SqlValue::Text(text) => text.into(),
+        SqlValue::Blob(bytes) => String::from_utf8_lossy(&bytes).into(),
+    }
+}

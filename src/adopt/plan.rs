@@ -1,0 +1,270 @@
+//! Which flow runs where, under which name and rules.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::credentials::known;
+use super::estate::{Estate, FlowiseCredential, FlowiseKey};
+use super::folder::TargetFolder;
+use super::names::UniqueNames;
+use super::settings::FlowSettings;
+use super::yaml_text::one_line;
+use crate::config::is_reserved;
+use crate::engine::{self, Credentials, DocumentStores, Inspection, Need};
+use crate::exported::{FlowRecord, MessageRecord, VariableRecord};
+use crate::telemetry::metrics::Metrics;
+use crate::uuid::is_uuid;
+
+/// Files of the folder of flows that are no flow.
+pub(super) const STORES: &str = "document-stores";
+pub(super) const TOOLS: &str = "tools";
+pub(super) const VARIABLES: &str = "variables";
+
+/// See the module.
+pub(super) struct AdoptionPlan {
+    pub(super) flows: Vec<PlannedFlow>,
+    /// Where flows stay that the engine does not run.
+    pub(super) flowise: Option<String>,
+    pub(super) tools: Vec<Value>,
+    pub(super) variables: Vec<VariableRecord>,
+    /// Flowise's export of its document stores; `None`: there are none.
+    pub(super) stores: Option<String>,
+    /// Names of document stores.
+    pub(super) store_names: Vec<String>,
+    pub(super) keys: Vec<FlowiseKey>,
+    pub(super) credentials: Vec<FlowiseCredential>,
+    pub(super) messages: Vec<MessageRecord>,
+    pub(super) others: BTreeMap<&'static str, usize>,
+    pub(super) notes: Vec<String>,
+}
+
+/// A flow, and what becomes of it.
+pub(super) struct PlannedFlow {
+    /// Flowise's id, in small letters.
+    pub(super) id: Option<String>,
+    /// What its author calls it, on one line.
+    pub(super) title: String,
+    /// The public name, and its file's.
+    pub(super) chatflow: String,
+    /// The export.
+    pub(super) text: String,
+    /// The only key that may call it, by Flowise's id.
+    pub(super) key_id: Option<String>,
+    pub(super) settings: FlowSettings,
+    pub(super) placement: Placement,
+    /// Why it is no export, or what the engine says of it.
+    pub(super) inspection: Result<Inspection, String>,
+    /// Variables that it reads, by name: the value as it is written into the configuration.
+    pub(super) vars: Vec<(String, VarValue)>,
+    /// Where Flowise keeps files that it names.
+    pub(super) storage: Option<PathBuf>,
+    /// Chats of it are in the sources.
+    pub(super) has_chats: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Placement {
+    /// The engine runs it.
+    Here,
+    /// Flowise goes on answering it.
+    Flowise,
+    /// Nobody would answer it.
+    Nowhere,
+}
+
+/// A variable's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum VarValue {
+    Static(String),
+    /// Of the environment's variable of that name.
+    Environment,
+    /// The source does not say it.
+    Unknown,
+}
+
+/// Whether that can be the address of a Flowise.
+pub(super) fn check_url(url: &str) -> Result<(), String> {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let host = rest.map(|rest| rest.trim_end_matches('/'));
+    let is_plain = |host: &&str| !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ', '"', '\\', '$']);
+    host.filter(is_plain)
+        .map(|_| ())
+        .ok_or_else(|| "--flowise: expected Flowise's address without a path, such as http://127.0.0.1:3000".to_owned())
+}
+
+impl AdoptionPlan {
+    pub(super) fn of(estate: Estate, flowise: Option<&str>, target: &TargetFolder, metrics: &Metrics) -> Self {
+        let credentials = known(&estate, target);
+        let store_names = estate.stores.iter().filter_map(|store| store.get("name")?.as_str());
+        let store_names = store_names.map(|name| one_line(name, 60)).collect();
+        let mut notes = estate.notes;
+        let (stores, loaded) = stores(&estate.stores, &estate.chunks, &mut notes);
+        let with_chats: HashSet<String> =
+            estate.messages.iter().filter_map(|message| Some(message.flow.as_ref()?.to_ascii_lowercase())).collect();
+        let mut planner = Planner {
+            names: UniqueNames::without(&[STORES, TOOLS, VARIABLES]),
+            credentials,
+            stores: loaded,
+            variables: &estate.variables,
+            storage: &estate.storage,
+            with_chats,
+            has_flowise: flowise.is_some(),
+            metrics,
+        };
+        // Names that were given before come first, so that a flow that is new takes none of them.
+        let known: Vec<Option<String>> = estate
+            .flows
+            .iter()
+            .map(|flow| planner.names.again(target.before.names.get(&flow.id.as_ref()?.to_ascii_lowercase())?))
+            .collect();
+        let flows = estate.flows.into_iter().zip(known).map(|(flow, name)| planner.flow(flow, name)).collect();
+        let mut plan = Self {
+            flows,
+            flowise: flowise.map(|url| url.trim_end_matches('/').to_owned()),
+            tools: estate.tools,
+            variables: estate.variables,
+            stores,
+            store_names,
+            keys: estate.keys,
+            credentials: estate.credentials,
+            messages: estate.messages,
+            others: estate.others,
+            notes,
+        };
+        plan.settle_flows();
+        plan
+    }
+
+    /// Flows that flows run are there, as far as they run here themselves.
+    fn settle_flows(&mut self) {
+        let here = self.flows.iter().filter(|flow| flow.placement == Placement::Here);
+        let here: HashSet<String> =
+            here.flat_map(|flow| [Some(flow.chatflow.clone()), flow.id.clone()]).flatten().collect();
+        for inspection in self.flows.iter_mut().filter_map(|flow| flow.inspection.as_mut().ok()) {
+            for node in &mut inspection.nodes {
+                node.missing.retain(|missing| !matches!(&missing.need, Need::Flow { name } if here.contains(name)));
+            }
+        }
+    }
+
+    /// Flows that somebody answers.
+    pub(super) fn placed(&self) -> impl Iterator<Item = &PlannedFlow> {
+        self.flows.iter().filter(|flow| flow.placement != Placement::Nowhere)
+    }
+
+    pub(super) fn here(&self) -> impl Iterator<Item = &PlannedFlow> {
+        self.flows.iter().filter(|flow| flow.placement == Placement::Here)
+    }
+
+    pub(super) fn has_chatflow(&self) -> bool {
+        self.placed().next().is_some()
+    }
+
+    /// By Flowise's ids.
+    pub(super) fn names(&self) -> BTreeMap<String, String> {
+        self.flows.iter().filter_map(|flow| Some((flow.id.clone()?, flow.chatflow.clone()))).collect()
+    }
+}
+
+/// What deciding about a flow needs.
+struct Planner<'a> {
+    names: UniqueNames,
+    credentials: Credentials,
+    stores: Arc<DocumentStores>,
+    variables: &'a [VariableRecord],
+    storage: &'a [PathBuf],
+    with_chats: HashSet<String>,
+    has_flowise: bool,
+    metrics: &'a Metrics,
+}
+
+impl Planner<'_> {
+    /// `name`: the one that it had before.
+    fn flow(&mut self, record: FlowRecord, name: Option<String>) -> PlannedFlow {
+        let mut settings = FlowSettings::of(&record);
+        let id = record.id.map(|id| id.to_ascii_lowercase()).filter(|id| is_uuid(id));
+        let title = one_line(&record.name.unwrap_or_default(), 80);
+        let otherwise = format!("flow-{}", id.as_deref().and_then(|id| id.get(..8)).unwrap_or_default());
+        // A name that looks like an id would be taken for one.
+        let wanted = if is_uuid(&title) { &otherwise } else { &title };
+        let chatflow = name.unwrap_or_else(|| self.names.of(wanted, &otherwise));
+        let text = record.flow_data.unwrap_or_default();
+        let storage = id.as_deref().filter(|_| text.contains("FILE-STORAGE::")).and_then(|id| self.stored(id));
+        let folder = storage.clone().unwrap_or_else(|| PathBuf::from(&chatflow));
+        let inspection = engine::inspect(&text, folder, &self.credentials, &[], &self.stores, self.metrics);
+        let inspection = inspection.map_err(|problem| problem.to_string());
+        let placement = match &inspection {
+            Ok(inspection) if inspection.runs() => Placement::Here,
+            // Flowise knows it by its id alone.
+            _ if self.has_flowise && id.is_some() => Placement::Flowise,
+            _ => Placement::Nowhere,
+        };
+        let vars = if placement == Placement::Here { self.vars(&text) } else { Vec::new() };
+        for (name, _) in vars.iter().filter(|(_, value)| *value == VarValue::Unknown) {
+            settings.notes.push(format!("the export does not say the value of the variable {name}: fill it in"));
+        }
+        let remembers = placement != Placement::Here || inspection.as_ref().is_ok_and(|found| found.remembers);
+        let has_chats = remembers && id.as_ref().is_some_and(|id| self.with_chats.contains(id));
+        let key_id = record.key_id;
+        PlannedFlow { id, title, chatflow, text, key_id, settings, placement, inspection, vars, storage, has_chats }
+    }
+
+    /// Where files of that flow lie: Flowise 3.x puts a folder for each organisation between.
+    fn stored(&self, id: &str) -> Option<PathBuf> {
+        let inside = |folder: &PathBuf| {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+            entries.map(|entry| entry.path().join(id)).find(|path| path.is_dir())
+        };
+        self.storage.iter().find_map(|folder| {
+            let own = folder.join(id);
+            if own.is_dir() { Some(own) } else { inside(folder) }
+        })
+    }
+
+    /// The variables that a flow's texts name.
+    fn vars(&self, text: &str) -> Vec<(String, VarValue)> {
+        let named = self.variables.iter().filter_map(|variable| {
+            let name = variable.name.clone().filter(|name| !name.is_empty() && !is_reserved(name))?;
+            if !text.contains(&format!("$vars.{name}")) {
+                return None;
+            }
+            let is_runtime = variable.kind.as_deref() == Some("runtime");
+            let value = match &variable.value {
+                _ if is_runtime && is_variable(&name) => VarValue::Environment,
+                Some(value) => VarValue::Static(value.clone()),
+                None => VarValue::Unknown,
+            };
+            Some((name, value))
+        });
+        named.collect()
+    }
+}
+
+/// Whether an environment can have a variable of that name.
+fn is_variable(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit())
+}
+
+/// Stores as Flowise exports them, and as the engine reads them.
+fn stores(stores: &[Value], chunks: &[Value], notes: &mut Vec<String>) -> (Option<String>, Arc<DocumentStores>) {
+    if stores.is_empty() {
+        return (None, Arc::default());
+    }
+    let ids: HashSet<&str> = stores.iter().filter_map(|store| store.get("id")?.as_str()).collect();
+    // Flowise leaves passages behind when it deletes a store.
+    let is_of_store = |chunk: &&Value| chunk.get("storeId").and_then(Value::as_str).is_some_and(|id| ids.contains(id));
+    let chunks: Vec<&Value> = chunks.iter().filter(is_of_store).collect();
+    let text = json!({ "DocumentStore": stores, "DocumentStoreFileChunk": chunks }).to_string();
+    let path = Path::new("flows").join(format!("{STORES}.json"));
+    match DocumentStores::read(&[(path, text.clone())]) {
+        Ok(loaded) => (Some(text), loaded),
+        Err(problems) => {
+            notes.extend(problems.into_iter().map(|(_, problem)| format!("document stores are left out: {problem}")));
+            (None, Arc::default())
+        }
+    }
+}

@@ -1,0 +1,148 @@
+#!/usr/bin/env node
+// The way out, walked: a Flowise with flows, keys, a variable, credentials, a tool and chats becomes a folder, and the
+// folder's gateway answers what Flowise answered and remembers what was said. From its database, and from what its
+// *Export* writes. Started by ./run.
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import path from 'node:path'
+import { spawnSync } from 'node:child_process'
+import { Gateway } from './gateway.mjs'
+import { exchange } from './lab/wire.mjs'
+import { cannotStart, check, finish } from './tally.mjs'
+
+const { LAB_JSON, FLOWGATE_BIN, SCRATCH, FLOWISE_LAB_DIR } = process.env
+const lab = JSON.parse(fs.readFileSync(LAB_JSON, 'utf8'))
+const state = path.join(FLOWISE_LAB_DIR, 'state/data')
+const nonce = () => 'nonce' + Math.random().toString(36).slice(2, 10)
+const ORIGIN = 'http://allowed.example:8080'
+
+const cookies = {}
+async function api(method, target, body) {
+  const headers = { 'content-type': 'application/json', 'x-request-from': 'internal', cookie: Object.entries(cookies).map(([k, v]) => `${k}=${v}`).join('; ') }
+  const r = await fetch(lab.baseUrl + target, { method, headers, body: body && JSON.stringify(body) })
+  for (const cookie of r.headers.getSetCookie()) {
+    const [k, v] = cookie.split(';')[0].split(/=(.*)/s)
+    cookies[k] = v
+  }
+  const text = await r.text()
+  assert(r.ok, `${method} ${target}: ${r.status} ${text.slice(0, 300)}`)
+  return JSON.parse(text)
+}
+
+// What the lab does not have yet: a tool, a further credential of the same kind, and a flow with memory for one key alone.
+async function furnish() {
+  await api('POST', '/api/v1/auth/resolve', {})
+  await api('POST', '/api/v1/auth/login', { email: lab.adminEmail, password: lab.adminPassword })
+  const tools = await api('GET', '/api/v1/tools')
+  if (!(tools.data ?? tools).some((tool) => tool.name === 'weather'))
+    await api('POST', '/api/v1/tools', { name: 'weather', description: 'The weather', color: '#fff', schema: '[]', func: "return 'fine'" })
+  const flows = await api('GET', '/api/v1/chatflows')
+  const talk = flows.find((flow) => flow.name === 'conversation-chain')
+  let office = flows.find((flow) => flow.name === 'Back Office: größer')
+  office ??= await api('POST', '/api/v1/chatflows', { name: 'Back Office: größer', type: 'CHATFLOW', deployed: false, isPublic: false, category: '', flowData: talk.flowData, apikeyid: lab.apiKeyId })
+  return { talk: talk.id, office: office.id }
+}
+
+// Of a gateway or of Flowise. Pages have an origin, programs a key.
+async function ask(url, flow, body, key) {
+  const headers = key ? { Authorization: `Bearer ${key}` } : { Origin: ORIGIN }
+  const r = await exchange(url, { method: 'POST', path: `/api/v1/prediction/${flow}`, headers, body }, { timeout: 30000 })
+  return { status: r.status, json: JSON.parse(r.text) }
+}
+
+async function modelSaw(mark) {
+  const log = await (await fetch(lab.llmBase.replace(/\/v1$/, '/__log'))).json()
+  return log.filter((l) => l.kind === 'request' && JSON.stringify(l.body).includes(mark)).map((l) => l.body.messages.map((m) => m.content))
+}
+
+const flowgate = (...args) => spawnSync(FLOWGATE_BIN, args, { encoding: 'utf8' })
+
+// Starts what was written, as it is, on free ports.
+async function serve(name, folder, keys) {
+  const dir = path.join(SCRATCH, name)
+  fs.cpSync(folder, dir, { recursive: true })
+  const gateway = await Gateway.adopted({ bin: FLOWGATE_BIN, dir, pids: path.join(SCRATCH, 'pids') })
+  return { url: gateway.url, keys, gateway }
+}
+
+let ids
+try {
+  ids = await furnish()
+} catch (e) {
+  cannotStart(e)
+}
+const said = { talk: nonce(), office: nonce() }
+const chat = { talk: `chat-${nonce()}`, office: `chat-${nonce()}` }
+for (const who of ['talk', 'office']) {
+  const r = await ask(lab.baseUrl, ids[who], { question: `My word is ${said[who]}`, chatId: chat[who] }, who === 'office' && lab.apiKey)
+  assert.equal(r.status, 200, JSON.stringify(r.json))
+}
+
+// As whoever leaves would: a copy of the database at rest, and the file that *Export* writes.
+const copy = path.join(SCRATCH, 'leaving')
+fs.mkdirSync(copy)
+for (const file of ['db/database.sqlite', 'secrets/encryption.key']) fs.copyFileSync(path.join(state, file), path.join(copy, path.basename(file)))
+const ticked = ['agentflow', 'agentflowv2', 'assistantCustom', 'assistantOpenAI', 'assistantAzure', 'chatflow', 'chat_message', 'chat_feedback', 'custom_template', 'document_store', 'execution', 'tool', 'variable']
+const everything = await api('POST', '/api/v1/export-import/export', Object.fromEntries(ticked.map((name) => [name, true])))
+fs.writeFileSync(path.join(copy, 'ExportData.json'), JSON.stringify(everything))
+
+const SIDES = [
+  { name: 'database', args: [path.join(copy, 'database.sqlite'), '--encryption-key', path.join(copy, 'encryption.key')] },
+  { name: 'export', args: [path.join(copy, 'ExportData.json')] }
+]
+for (const { name, args } of SIDES) {
+  const into = path.join(SCRATCH, `from-${name}`)
+  let report
+  await check(`${name}: adopt places every flow, what does not run here on Flowise`, () => {
+    const r = flowgate('adopt', ...args, '--into', into, '--flowise', lab.baseUrl, '--json')
+    assert.equal(r.status, 0, r.stdout + r.stderr)
+    report = JSON.parse(r.stdout)
+    assert(report.flows.filter((flow) => flow.verdict === 'runs_here').length >= 15, r.stdout)
+    assert.equal(report.flows.filter((flow) => flow.verdict === 'not_placed').length, 0, r.stdout)
+    for (const secret of [lab.apiKey, 'sk-stub-throwaway']) assert(!r.stdout.includes(secret))
+  })
+  await check(`${name}: check is clean`, () => {
+    const r = flowgate('check', '--config', path.join(into, 'flowgate.yaml'))
+    assert.equal(r.status, 0, r.stdout + r.stderr)
+    assert(!r.stderr.includes('warning'), r.stderr)
+  })
+  await check(`${name}: a second run changes nothing`, () => {
+    const r = flowgate('adopt', ...args, '--into', into, '--flowise', lab.baseUrl, '--json')
+    const { placed } = JSON.parse(r.stdout)
+    assert.deepEqual([placed.written, placed.removed], [[], []])
+  })
+  // An export has neither keys nor credentials: one is made, the other filled in.
+  let key = lab.apiKey
+  if (name === 'export') {
+    key = fs.readFileSync(path.join(into, 'new-keys.txt'), 'utf8').match(/^flowise-\S+ (\S+)$/m)[1]
+    const file = path.join(into, 'credentials.yaml')
+    fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replaceAll('""   # fill in', '"sk-stub-throwaway"'))
+  }
+  const { url, gateway } = await serve(`serve-${name}`, into)
+  try {
+    for (const who of ['talk', 'office'])
+      await check(`${name}: a chat of ${who} goes on`, async () => {
+        const mark = nonce()
+        const r = await ask(url, ids[who], { question: `What was it? ${mark}`, chatId: chat[who] }, who === 'office' && key)
+        assert.equal(r.status, 200, JSON.stringify(r.json))
+        const [sent] = await modelSaw(mark)
+        assert(sent.some((text) => text.includes(said[who])), JSON.stringify(sent))
+      })
+    await check(`${name}: what wants a key wants it here`, async () => {
+      assert.equal((await ask(url, ids.office, { question: 'hi' })).status, 401)
+    })
+    for (const flow of report.flows.filter((flow) => flow.verdict === 'runs_here'))
+      await check(`${name}: ${flow.name} answers as Flowise does`, async () => {
+        const body = flow.name === 'agentflow-form' ? { form: { name: 'Bob', plan: 'paid' } } : { question: 'the same question' }
+        const both = []
+        for (const [at, with_] of [[lab.baseUrl, lab.apiKey], [url, key]])
+          both.push(await ask(at, flow.id, body, flow.access === 'key' && with_))
+        const [there, here] = both
+        assert.equal(here.status, there.status, JSON.stringify(both))
+        assert.equal(here.json.text, there.json.text)
+      })
+  } finally {
+    await gateway.stop()
+  }
+}
+finish()
