@@ -3,6 +3,7 @@
 mod control;
 mod handover;
 mod maintenance;
+mod traces;
 mod usage;
 
 pub(crate) use crate::server::Pulse;
@@ -32,6 +33,7 @@ use crate::telemetry::logging::LogReload;
 use crate::telemetry::metrics::Metrics;
 use control::Control;
 use handover::{Giving, HeldListener, StateOwners, UnfitSocket};
+use traces::TraceExport;
 use usage::UsageMaintenance;
 
 /// Why a gateway does not start.
@@ -144,6 +146,7 @@ pub(crate) fn start_with(
     let (phase, phase_seen) = watch::channel(Phase::Running);
     let log = LogWriter::start()?;
     let (worker_alive, workers_done) = mpsc::channel(1);
+    let (spans, traces) = TraceExport::new(&snapshots, &metrics);
     let Listeners { http, https, ext_auth, admin, held } = bound;
     let share = |bound: Option<server::Bound>| bound.map_or(Ok(Vec::new()), |bound| bound.among(workers));
     let (mut cleartext, mut tls, mut ext_auth) = (share(http)?, share(https)?, share(ext_auth)?);
@@ -163,17 +166,13 @@ pub(crate) fn start_with(
             recent: Arc::clone(&state.recent),
             engine: Arc::clone(&engine),
             log: log.handle(),
+            spans: spans.clone(),
             admission: Arc::clone(&admission),
             number,
             phase: phase_seen.clone(),
             pulse: beats.next(),
         };
-        let alive = worker_alive.clone();
-        let thread = std::thread::Builder::new().name(format!("worker-{number}"));
-        threads.push(thread.spawn(move || {
-            let _alive = alive;
-            worker.run()
-        })?);
+        threads.push(begin(worker, worker_alive.clone())?);
     }
     let (reload, reload_wanted) = mpsc::channel(1);
     let (counts, commands) = mpsc::channel(COMMANDS);
@@ -192,6 +191,7 @@ pub(crate) fn start_with(
         state,
         ledger,
         usage,
+        traces,
         phase: phase_seen,
         beat: beats.next(),
     };
@@ -215,6 +215,15 @@ pub(crate) fn start_with(
         giving: Giving::new(held, StateOwners { counts, chats: on_disk }),
         predecessor,
         pulse,
+    })
+}
+
+/// Runs a worker on a thread of its own, which holds `alive` until it has ended.
+fn begin(worker: Worker, alive: mpsc::Sender<()>) -> io::Result<JoinHandle<io::Result<usize>>> {
+    let thread = std::thread::Builder::new().name(format!("worker-{}", worker.number));
+    thread.spawn(move || {
+        let _alive = alive;
+        worker.run()
     })
 }
 

@@ -1,4 +1,5 @@
-//! The control thread: admin listener, reload, checks of upstreams, keys of identity providers, maintenance.
+//! The control thread: admin listener, reload, checks of upstreams, keys of identity providers, maintenance,
+//! export of traces.
 
 use std::io;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::maintenance::{CountsCommand, Maintenance};
+use super::traces::TraceExport;
 use super::usage::UsageMaintenance;
 use crate::admin;
 use crate::identity;
@@ -19,6 +21,9 @@ use crate::state::ledger::Ledger;
 use crate::telemetry::metrics::Metrics;
 use crate::upstream::checks;
 
+/// For spans that are not with the collector when the last request is over.
+const LAST_EXPORT: Duration = Duration::from_secs(3);
+
 /// Everything that is not on the request path, on one thread of its own.
 pub(super) struct Control {
     pub(super) admin: Vec<std::net::TcpListener>,
@@ -29,6 +34,7 @@ pub(super) struct Control {
     pub(super) state: Arc<SharedState>,
     pub(super) ledger: Option<Ledger>,
     pub(super) usage: UsageMaintenance,
+    pub(super) traces: TraceExport,
     pub(super) phase: watch::Receiver<Phase>,
     /// For whoever looks whether this thread still works.
     pub(super) beat: Option<Beat>,
@@ -78,7 +84,7 @@ impl Control {
             tokio::time::sleep(Duration::from_millis(100)).await;
             aws_lc_rs::rand::fill(&mut [0])
         });
-        let mut phase = self.phase;
+        let (mut phase, TraceExport { exporter, closing }) = (self.phase, self.traces);
         let (endpoints, issuer_keys) = (Arc::clone(&self.state.endpoints), Arc::clone(&self.state.issuer_keys));
         let identity_metrics = self.metrics.identity.clone();
         let mut maintenance = Maintenance::new(self.snapshots, self.state, self.metrics, self.ledger, self.usage);
@@ -94,12 +100,18 @@ impl Control {
                 }
             }
         };
+        let mut exporting = std::pin::pin!(exporter.run());
         tokio::select! {
             () = until_dropped => {}
             () = checks::run(&endpoints) => {}
             () = identity::run(&issuer_keys, &identity_metrics) => {}
+            () = &mut exporting => {}
         }
         maintenance.finish().await;
+        closing.cancel();
+        if tokio::time::timeout(LAST_EXPORT, exporting).await.is_err() {
+            tracing::warn!("the collector does not answer: the last spans are lost");
+        }
     }
 }
 

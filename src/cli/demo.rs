@@ -104,6 +104,7 @@ fn config(port: u16) -> Config {
         state_dir: PathBuf::from("demo"),
         names_state_dir: false,
         valkey: None,
+        otlp: None,
         session_secret: None,
         chatflows: vec![Arc::new(chatflow())],
         wildcard: None,

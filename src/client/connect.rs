@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
@@ -17,7 +18,28 @@ pub(super) async fn connect(origin: &Origin, peer: &Peer) -> Result<Connection, 
     opened.unwrap_or(Err(Error::Timeout(Wait::Connection)))
 }
 
+/// A connection for whoever speaks something else than HTTP/1.1 over it; the origin's time-out holds for it as well.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) async fn open_stream(origin: &Origin) -> Result<Box<dyn ByteStream>, Error> {
+    let opened = tokio::time::timeout(origin.timeouts.connect, dial(origin, origin.peer())).await;
+    Ok(match opened.unwrap_or(Err(Error::Timeout(Wait::Connection)))? {
+        Transport::Tcp(tcp) => Box::new(tcp),
+        Transport::Tls(tls) => tls,
+    })
+}
+
+/// Bytes both ways.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> ByteStream for T {}
+
 async fn open(origin: &Origin, peer: &Peer) -> Result<Connection, Error> {
+    dial(origin, peer).await.map(Connection::new)
+}
+
+async fn dial(origin: &Origin, peer: &Peer) -> Result<Transport, Error> {
     let tcp = match peer.address() {
         Some(address) if !origin.reach.has(address.ip()) => return Err(Error::Denied(address.ip())),
         Some(address) => TcpStream::connect(address).await,
@@ -26,15 +48,14 @@ async fn open(origin: &Origin, peer: &Peer) -> Result<Connection, Error> {
     let tcp = tcp.map_err(Error::Connect)?;
     // Every write is a whole request; waiting for more would only delay it.
     tcp.set_nodelay(true).map_err(Error::Connect)?;
-    let transport = match &origin.secured {
+    Ok(match &origin.secured {
         Some(secured) => {
             let connector = TlsConnector::from(Arc::clone(secured.tls.config()));
             let connected = connector.connect(secured.name.clone(), tcp).await;
             Transport::Tls(Box::new(connected.map_err(Error::Tls)?))
         }
         None => Transport::Tcp(tcp),
-    };
-    Ok(Connection::new(transport))
+    })
 }
 
 /// What the origin's host stands for now, in an order that is always the same.

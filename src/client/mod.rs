@@ -34,10 +34,10 @@ mod send;
 mod special;
 mod tls;
 
-pub(crate) use connect::look_up;
+pub(crate) use connect::{look_up, open_stream};
 pub(crate) use error::{Error, Wait};
 pub(crate) use http1::RequestHead;
-pub(crate) use origin::{Origin, Timeouts};
+pub(crate) use origin::{Origin, Timeouts, UnfitHost};
 pub(crate) use peer::Peer;
 pub(crate) use reach::Reach;
 pub(crate) use request::{BodyFailed, Request, RequestBody};

@@ -97,6 +97,15 @@ impl Origin {
         &self.peer
     }
 
+    /// Without brackets for IPv6.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whether its host is a name, which may stand for several addresses, and for others later.
     pub(crate) fn is_named(&self) -> bool {
         self.host.parse::<IpAddr>().is_err()

@@ -21,6 +21,10 @@ impl Request {
     pub(crate) fn new(head: RequestHead, body: RequestBody) -> Self {
         Self { head, body, since: Instant::now() }
     }
+
+    pub(crate) fn head(&mut self) -> &mut RequestHead {
+        &mut self.head
+    }
 }
 
 /// Nothing, a whole body, or one that comes in pieces and is never held in memory.

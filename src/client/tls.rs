@@ -16,12 +16,17 @@ use rustls::{ClientConfig, RootCertStore};
 
 use listed::ListedVerifier;
 
-/// Settings that many origins share. Two with the same roots are equal.
+/// Settings that many origins share. Two with the same roots and the same protocol are equal.
 #[derive(Clone)]
 pub(crate) struct ClientTls {
     roots: Roots,
     config: Arc<ClientConfig>,
+    /// The protocol that is offered.
+    protocol: &'static [u8],
 }
+
+const HTTP1: &[u8] = b"http/1.1";
+const HTTP2: &[u8] = b"h2";
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Roots {
@@ -76,8 +81,15 @@ impl ClientTls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(ListedVerifier::new(verifier, listed)))
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { roots, config: Arc::new(config) })
+        config.alpn_protocols = vec![HTTP1.to_vec()];
+        Ok(Self { roots, config: Arc::new(config), protocol: HTTP1 })
+    }
+
+    /// The same trust, for whoever [speaks](super::open_stream) HTTP/2 by himself.
+    pub(crate) fn for_http2(self) -> Self {
+        let mut config = (*self.config).clone();
+        config.alpn_protocols = vec![HTTP2.to_vec()];
+        Self { config: Arc::new(config), protocol: HTTP2, ..self }
     }
 
     pub(super) fn config(&self) -> &Arc<ClientConfig> {
@@ -87,7 +99,7 @@ impl ClientTls {
 
 impl PartialEq for ClientTls {
     fn eq(&self, other: &Self) -> bool {
-        self.roots == other.roots
+        (&self.roots, self.protocol) == (&other.roots, other.protocol)
     }
 }
 
@@ -95,7 +107,7 @@ impl Eq for ClientTls {}
 
 impl Hash for ClientTls {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.roots.hash(state);
+        (&self.roots, self.protocol).hash(state);
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) struct Sections {
     pub(super) state: StateSection,
     pub(super) session_secret: Field,
     pub(super) session_secret_file: Field,
+    pub(super) telemetry: TelemetrySection,
     pub(super) plans: Named<PlanSection>,
     pub(super) cors: CorsSection,
     pub(super) auth_failures: AuthFailuresSectionOrNull,
@@ -87,6 +88,24 @@ pub(super) struct LogSection {
     pub(super) level: Field,
     pub(super) format: Field,
     pub(super) access: Field,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TelemetrySection {
+    pub(super) otlp: Option<At<OtlpSection>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct OtlpSection {
+    pub(super) endpoint: Field,
+    pub(super) protocol: Field,
+    pub(super) sample: Field,
+    pub(super) headers: Named<YamlNode>,
+    pub(super) ca_file: Field,
+    pub(super) trusted_callers: Field,
+    pub(super) resource: Named<YamlNode>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -14,6 +14,7 @@ mod identity;
 mod limits;
 pub(crate) mod load;
 pub mod origin;
+mod otlp;
 pub mod override_rules;
 mod part;
 pub(crate) mod resolve;
@@ -39,6 +40,7 @@ pub(crate) use http_url::HttpUrl;
 pub(crate) use identity::{ChatflowGrant, ClaimPath, IdentityProvider, IssuerKeySource, PlanGrant};
 pub use limits::{AuthFailures, Plan, Quota, QuotaPeriod, Rate};
 pub use origin::{OriginError, Origins};
+pub use otlp::{Otlp, OtlpProtocol};
 pub(crate) use part::ConfigPart;
 pub use secret::{Secret, SecretFile};
 pub use upstream::{Engine, EngineLimits, Flowise, HealthCheck, Upstream, UpstreamKind, UpstreamUrl};
@@ -80,6 +82,8 @@ pub struct Config {
     pub names_state_dir: bool,
     /// Where replicas keep what they share; `None`: each is alone.
     pub valkey: Option<Valkey>,
+    /// Where traces go; `None`: there are none.
+    pub otlp: Option<Arc<Otlp>>,
     /// Keys the hash that keeps callers' chats apart; `None`: Flowise's id of the chatflow does.
     pub session_secret: Option<Secret>,
     /// That file as it was read.

@@ -16,6 +16,7 @@ mod plans;
 mod reader;
 mod server;
 mod state;
+mod telemetry;
 mod upstreams;
 mod valkey_url;
 
@@ -65,6 +66,7 @@ pub(super) fn resolve(
     let cors = browsers::cors(&mut reader, &file.cors);
     let auth_failures = plans::auth_failures(&mut reader, &file.auth_failures);
     let session_secret = browsers::session_secret(&mut reader, file.session_secret, file.session_secret_file);
+    let otlp = file.telemetry.otlp.map(|section| Arc::new(telemetry::otlp(&mut reader, section)));
     let dir = state::dir(&mut reader, &file.state_dir, &file.state.dir);
     let names_state_dir = dir.is_some();
     let state_dir = dir.unwrap_or_else(|| reader.folder().join("state"));
@@ -97,6 +99,7 @@ pub(super) fn resolve(
         state_dir,
         names_state_dir,
         valkey,
+        otlp,
         session_secret,
         source,
         places,

@@ -259,7 +259,7 @@ fn with_services<T>(services: &Services, sink: &Sink, body: &Value, work: impl A
     fields.extend(body.as_object().cloned().unwrap());
     let request = RunRequest::read(&Value::Object(fields));
     let watch = RunWatch::default();
-    let run = Run { services, flow: "flow", request: &request, sink, watch: &watch, names: None };
+    let run = Run { services, flow: "flow", request: &request, sink, watch: &watch, trace: None, names: None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, work(&run))
 }

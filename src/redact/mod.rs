@@ -67,6 +67,7 @@ impl Redactor {
         let mut secret = |secret: &Secret| known.add_secret(secret.expose());
         config.session_secret.iter().for_each(&mut secret);
         config.valkey.iter().filter_map(|store| store.password.as_ref()).for_each(&mut secret);
+        config.otlp.iter().flat_map(|otlp| &otlp.headers).map(|(_, value)| value).for_each(&mut secret);
         for upstream in &config.upstreams {
             match &upstream.kind {
                 UpstreamKind::Flowise(settings) => settings.api_key.iter().for_each(&mut secret),

@@ -30,6 +30,7 @@ use crate::state::recent::RecentState;
 use crate::telemetry::access_log::{AccessLog, LogHandle};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::{Histograms, RequestCounters};
+use crate::telemetry::traces::SpanQueue;
 use crate::upstream::abort::Aborts;
 use crate::upstream::forward::UpstreamClient;
 use crate::wire::forwarded::is_trusted;
@@ -52,6 +53,7 @@ pub(crate) struct Worker {
     /// Where flows of the built-in engine run.
     pub(crate) engine: Arc<engine::EngineThreads>,
     pub(crate) log: LogHandle,
+    pub(crate) spans: SpanQueue,
     pub(crate) admission: Arc<Admission>,
     /// Of all workers, counted from 0.
     pub(crate) number: usize,
@@ -151,6 +153,7 @@ impl Worker {
             requests: RequestCounters::new(metrics.requests.clone()),
             durations: Histograms::new(metrics.request_duration.clone()),
             access_log: AccessLog::new(self.log.clone(), metrics.log_lines_dropped.clone()),
+            spans: self.spans.clone(),
             engine: Arc::clone(&self.engine),
             upstreams,
             aborts,

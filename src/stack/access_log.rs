@@ -20,6 +20,7 @@ use super::explanation;
 use crate::config::LogFormat;
 use crate::predict::report::Ending;
 use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::traces::TraceScope;
 use crate::wire::decimal::decimal;
 use crate::wire::watched::{BodyWatch, Watched};
 
@@ -152,6 +153,10 @@ impl LogEntry {
         self.log.timestamp(text);
         text.extend_from_slice(br#"","level":"INFO","message":"request","request_id":""#);
         text.extend_from_slice(context.request_id.as_bytes());
+        if let Some(trace) = context.trace_scope().and_then(TraceScope::sampled_trace) {
+            text.extend_from_slice(br#"","trace_id":""#);
+            text.extend_from_slice(trace.as_bytes());
+        }
         text.extend_from_slice(br#"","client":""#);
         text.extend_from_slice(context.client_text.as_bytes());
         text.extend_from_slice(br#"","method":"#);
@@ -260,6 +265,9 @@ impl LogEntry {
         });
         if let Some(report) = context.models.get().filter(|report| report.calls.get() > 0) {
             write!(text, " tokens_in={} tokens_out={}", report.tokens_in.get(), report.tokens_out.get())?;
+        }
+        if let Some(trace) = context.trace_scope().and_then(TraceScope::sampled_trace) {
+            write!(text, " trace_id={trace}")?;
         }
         writeln!(text)
     }

@@ -13,6 +13,7 @@ use http::{HeaderValue, Method, StatusCode, Version};
 
 use super::ext_auth::original::Original;
 use super::routes::{Endpoint, PathTail, Route};
+use super::traces::RequestTrace;
 use crate::config::{Chatflow, Origins};
 use crate::keys::{Key, KeyKind, token::Claims};
 use crate::policy::{Flow, NamedChatflow, NobodyKnown, Person};
@@ -20,6 +21,7 @@ use crate::predict::report::{ModelReport, ReportSlot, StreamReport};
 use crate::predict::session::{Namespace, Scope};
 use crate::snapshot;
 use crate::state::limits::{Delay, Permit, Visitors};
+use crate::telemetry::traces::TraceScope;
 use crate::upstream::outgoing::BodyBounds;
 use crate::wire::client_body::ClientBody;
 use crate::wire::pace::PaceLimits;
@@ -127,6 +129,8 @@ pub(crate) struct Context {
     pub(crate) waited: Cell<Option<Duration>>,
     // Set by `limits`; they free their places when the context goes, with the last byte of the answer.
     pub(crate) permits: Cell<[Option<Permit>; 2]>,
+    // Set by `request_id`; `None`: there are no traces.
+    pub(crate) trace: Option<Box<RequestTrace>>,
     // Set by the first who asks, at the request's end.
     pub(crate) duration: OnceCell<Duration>,
     // Set by whoever refuses.
@@ -144,6 +148,11 @@ impl Context {
     /// How long the request has taken; the same for all who ask at its end.
     pub(crate) fn duration(&self) -> Duration {
         *self.duration.get_or_init(|| self.received.elapsed())
+    }
+
+    /// What is done for the request belongs to that span.
+    pub(crate) fn trace_scope(&self) -> Option<&TraceScope> {
+        self.trace.as_ref().map(|trace| trace.scope())
     }
 
     pub(crate) fn endpoint(&self) -> Option<Endpoint> {

@@ -54,6 +54,7 @@ impl EngineCall<'_> {
             models: &context.models,
             namespace: context.namespace(),
             redactor: &context.snapshot.redactor,
+            trace: context.trace_scope(),
             view: View::new(&flow.config, &prediction.ids),
             lease,
         };

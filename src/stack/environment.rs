@@ -11,6 +11,7 @@ use crate::state::recent::RecentState;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::series::{Histograms, RequestCounters};
+use crate::telemetry::traces::SpanQueue;
 use crate::upstream::abort::Aborts;
 use crate::upstream::forward::UpstreamClient;
 
@@ -21,6 +22,8 @@ pub(crate) struct Environment {
     pub(crate) requests: RequestCounters,
     pub(crate) durations: Histograms,
     pub(crate) access_log: AccessLog,
+    /// Takes spans of requests whose trace is sampled.
+    pub(crate) spans: SpanQueue,
     pub(crate) upstreams: Rc<UpstreamClient>,
     pub(crate) aborts: Aborts,
     /// Where flows of the built-in engine run.

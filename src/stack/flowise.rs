@@ -123,6 +123,9 @@ impl FlowiseCall<'_> {
         view: Option<Box<View>>,
     ) -> Result<Response<Body>, Refusal> {
         let upstreams = &*self.environment.upstreams;
+        if let Some(scope) = self.context.trace_scope() {
+            forward.trace(scope, &self.target.name);
+        }
         let sent = upstreams.send(self.target, &mut forward, Some(&self.context.request_id)).await;
         // Its head takes a kilobyte, and a stream may be long.
         drop(forward);
@@ -199,7 +202,13 @@ impl FlowiseCall<'_> {
         let context = self.context;
         let mut request = RequestHead::new(method, path);
         let more = &self.target.settings.pass_headers;
-        hop::for_each_passing(&head.headers, more, |name, value| request.field(name.as_str(), value));
+        let is_traced = context.trace.is_some();
+        hop::for_each_passing(&head.headers, more, |name, value| {
+            // The call is part of a span of ours then, which is named when it is sent.
+            if !(is_traced && hop::is_trace_field(name)) {
+                request.field(name.as_str(), value);
+            }
+        });
         if let Some(credentials) = self.credentials {
             request.lines(credentials.fields());
         }

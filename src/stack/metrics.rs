@@ -14,7 +14,7 @@ use tower::{Layer, Service};
 use super::access_log::CLIENT_GONE;
 use super::context::{Call, Context, TokenRefused};
 use super::environment::Environment;
-use super::{recent, usage};
+use super::{recent, traces, usage};
 use crate::telemetry::series::RequestSeries;
 use crate::wire::watched::{BodyWatch, Watched};
 
@@ -62,6 +62,7 @@ where
             environment: Rc::clone(&self.environment),
             context: Rc::clone(&call.context),
             status: CLIENT_GONE,
+            end: traces::CLIENT_GONE,
             events: None,
         };
         Measuring { inner: self.inner.call(call), measure: Some(measure) }
@@ -101,6 +102,8 @@ pub(crate) struct Measure {
     environment: Rc<Environment>,
     context: Rc<Context>,
     status: u16,
+    /// Of the body.
+    end: &'static str,
     /// For an event stream: its chatflow's counter, and how many events are in it already.
     events: Option<(IntCounter, u64)>,
 }
@@ -111,6 +114,12 @@ impl BodyWatch for Option<Measure> {
             let now = context.stream.get().map_or(*counted, |report| report.events.get());
             counter.inc_by(now - *counted);
             *counted = now;
+        }
+    }
+
+    fn ended(&mut self, complete: bool) {
+        if let Some(measure) = self {
+            measure.end = if complete { "complete" } else { "broken" };
         }
     }
 }
@@ -127,7 +136,7 @@ impl Measure {
 
 impl Drop for Measure {
     fn drop(&mut self) {
-        let Self { environment, context, status, events } = self;
+        let Self { environment, context, status, end, events } = self;
         let metrics = &environment.metrics;
         let (route, number) = context.route_label();
         let series = RequestSeries {
@@ -140,6 +149,7 @@ impl Drop for Measure {
         environment.requests.count(series, || [route, context.chatflow_label(), context.key_label()]);
         usage::count(context);
         recent::note(&environment.recent, context, *status);
+        traces::end(context, *status, end);
         environment.durations.observe(route, context.duration().as_secs_f64());
         if events.is_some() {
             metrics.streams_open.dec();

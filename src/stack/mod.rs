@@ -25,6 +25,7 @@ mod recent;
 mod request_id;
 mod route;
 pub(crate) mod routes;
+mod traces;
 mod usage;
 mod widget;
 

@@ -21,6 +21,7 @@ use tower::{Layer, Service};
 use super::context::{Arrival, Call, Context, Door};
 use super::environment::Environment;
 use super::ext_auth::original::Original;
+use super::traces;
 use crate::predict::report::ReportSlot;
 use crate::wire::forwarded::{ClientAddress, client_address, client_used_tls};
 
@@ -81,6 +82,7 @@ where
             );
         }
         let client_text = if client == peer.ip().to_canonical() { peer_text } else { text_of(client) };
+        let trace = traces::begin(&self.shared.environment, &snapshot.config, &head, peer);
         let context = Context {
             received: Instant::now(),
             client,
@@ -105,6 +107,7 @@ where
             exceeded: Cell::new(None),
             waited: Cell::new(None),
             permits: Cell::default(),
+            trace,
             duration: OnceCell::new(),
             refusal: OnceCell::new(),
             first_byte: Cell::new(None),

@@ -44,6 +44,7 @@ pub(crate) struct Metrics {
     pub(crate) connections: ConnectionMetrics,
     pub(crate) certificate_expiry: GaugeVec,
     pub(crate) log_lines_dropped: IntCounter,
+    pub(crate) trace_spans: IntCounterVec,
     pub(crate) engine: EngineMetrics,
     pub(crate) store: StoreMetrics,
     pub(crate) identity: IdentityMetrics,
@@ -194,6 +195,7 @@ impl Metrics {
                 "flowgate_access_log_dropped_total",
                 "Access-log lines lost because stdout did not keep up.",
             )?,
+            trace_spans: trace_spans(&declare)?,
             engine: EngineMetrics::new(&declare)?,
             store: StoreMetrics::new(&declare)?,
             identity: IdentityMetrics::new(&declare)?,
@@ -209,6 +211,14 @@ impl Metrics {
         }
         text
     }
+}
+
+fn trace_spans(declare: &Declare<'_>) -> prometheus::Result<IntCounterVec> {
+    declare.counters(
+        "flowgate_trace_spans_total",
+        "Spans of traces by result: sent, failed (given up, or not taken by the collector), dropped (the queue was full).",
+        &["result"],
+    )
 }
 
 impl StoreMetrics {

@@ -6,4 +6,5 @@ pub(crate) mod logging;
 pub(crate) mod metrics;
 mod process;
 pub(crate) mod series;
+pub(crate) mod traces;
 pub(crate) mod warn_once;

@@ -10,9 +10,10 @@ use http::HeaderValue;
 use super::choice::{Affinity, Chosen};
 use super::outgoing::{Outgoing, UploadFault};
 use super::target::Target;
-use crate::client::{Client, Error, Request, RequestHead, Response, Wait};
+use crate::client::{Client, Error, Origin, Request, RequestHead, Response, Wait};
 use crate::telemetry::calls::CallMetrics;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::{OpenSpan, SpanKind, TraceScope};
 use crate::wire::hop;
 use crate::wire::refusal::Refusal;
 
@@ -30,12 +31,29 @@ pub(crate) struct Forward {
     request: Request,
     upload: Option<UploadFault>,
     affinity: Affinity,
+    /// The wait for the answer, in a trace.
+    span: Option<Box<OpenSpan>>,
 }
 
 impl Forward {
     pub(crate) fn new(head: RequestHead, body: Outgoing, affinity: Affinity) -> Self {
         let Outgoing { body, upload } = body;
-        Self { request: Request::new(head, body), upload, affinity }
+        Self { request: Request::new(head, body), upload, affinity, span: None }
+    }
+
+    /// Makes it part of a trace: a span of its own, if that is sampled, which the server is told of.
+    pub(crate) fn trace(&mut self, scope: &TraceScope, upstream: &Arc<str>) {
+        let head = self.request.head();
+        let span = scope.open(SpanKind::Client).map(|mut span| {
+            span.name(format!("{} {upstream}", head.method()));
+            span.set("http.request.method", head.method().to_string());
+            span.set("flowgate.upstream", upstream.to_string());
+            Box::new(span)
+        });
+        for (name, value) in span.as_ref().map_or(scope, |span| span.scope()).fields() {
+            head.field(name, &value);
+        }
+        self.span = span;
     }
 }
 
@@ -53,23 +71,31 @@ impl UpstreamClient {
         forward: &mut Forward,
         request_id: Option<&HeaderValue>,
     ) -> Result<Response, Refusal> {
-        let result = self.ask(target, &mut forward.request, forward.affinity, request_id).await;
+        let result = self.ask(target, forward, request_id).await;
         // An upload that failed says better what went wrong than the connection it took down.
-        result.map_err(|refusal| forward.upload.as_ref().and_then(UploadFault::refusal).unwrap_or(refusal))
+        let result =
+            result.map_err(|refusal| forward.upload.as_ref().and_then(UploadFault::refusal).unwrap_or(refusal));
+        if let Some(span) = forward.span.take() {
+            answered(*span, &result);
+        }
+        result
     }
 
     async fn ask(
         &self,
         target: &Target,
-        request: &mut Request,
-        affinity: Affinity,
+        forward: &mut Forward,
         request_id: Option<&HeaderValue>,
     ) -> Result<Response, Refusal> {
+        let Forward { request, affinity, span, .. } = forward;
         let turn = self.turn.replace(self.turn.get().wrapping_add(1));
         // No memory is asked for before there is something in it.
         let mut tried = Vec::new();
-        while let Some(Chosen { origin, url, member }) = target.choose(affinity, turn, &tried) {
+        while let Some(Chosen { origin, url, member }) = target.choose(*affinity, turn, &tried) {
             member.vitals.tried();
+            if let Some(span) = span {
+                tell_server(span, origin, tried.len() as u64);
+            }
             let connected = || url.connected(&member);
             let error = match self.client.send(origin, &member.peer, request, &connected).await {
                 Ok(response) => {
@@ -102,4 +128,28 @@ impl UpstreamClient {
     pub(crate) fn count_error(&self, target: &Target, kind: &str) {
         self.calls.count(&target.name, kind);
     }
+}
+
+/// The server that is asked, after others that took nothing.
+fn tell_server(span: &mut OpenSpan, origin: &Origin, others: u64) {
+    span.set("server.address", origin.host().to_owned());
+    span.set("server.port", origin.port());
+    if others > 0 {
+        span.set("http.request.resend_count", others);
+    }
+}
+
+/// The wait is over.
+fn answered(mut span: OpenSpan, result: &Result<Response, Refusal>) {
+    match result {
+        Ok(response) => {
+            let status = response.status.as_u16();
+            span.set("http.response.status_code", status);
+            if status >= 400 {
+                span.failed(status.to_string());
+            }
+        }
+        Err(refusal) => span.failed(refusal.code().name()),
+    }
+    span.end();
 }

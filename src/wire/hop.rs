@@ -27,7 +27,12 @@ pub(crate) fn for_each_passing(
 }
 
 fn always_passes(name: &HeaderName) -> bool {
-    *name == ACCEPT || *name == USER_AGENT || *name == ACCEPT_LANGUAGE || *name == TRACEPARENT || *name == TRACESTATE
+    *name == ACCEPT || *name == USER_AGENT || *name == ACCEPT_LANGUAGE || is_trace_field(name)
+}
+
+/// Whether it tells what trace a call belongs to (W3C Trace Context).
+pub(crate) fn is_trace_field(name: &HeaderName) -> bool {
+    *name == TRACEPARENT || *name == TRACESTATE
 }
 
 /// The field names in all `Connection` lines; usually none beyond `keep-alive` and `close`.

@@ -76,6 +76,7 @@ mod tls;
 mod token_claims;
 mod token_refusals;
 mod tokens;
+mod traces;
 mod transcripts;
 mod upgrade;
 mod uploads;

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod client;
+pub(crate) mod collector;
 pub(crate) mod echo;
 pub(crate) mod gateway;
 pub(crate) mod h2;
@@ -9,6 +10,7 @@ pub(crate) mod issuer;
 pub(crate) mod md5;
 pub(crate) mod model;
 pub(crate) mod mounted;
+pub(crate) mod otlp;
 pub(crate) mod predictions;
 pub(crate) mod restarting;
 pub(crate) mod store;

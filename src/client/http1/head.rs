@@ -36,6 +36,10 @@ impl RequestHead {
         Self { method, fixed: text.len(), text }
     }
 
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
     /// Adds one field. Values come from the type that admits no line break.
     pub(crate) fn field(&mut self, name: &str, value: &HeaderValue) {
         self.put(name, value.as_bytes());

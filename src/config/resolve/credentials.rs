@@ -52,7 +52,7 @@ pub(crate) fn in_text(text: &str) -> Option<CredentialMap> {
 }
 
 /// A field of a credential: itself, or `{ file: ... }` where it stands.
-fn secret(reader: &mut FieldReader<'_>, node: &YamlNode) -> Option<Secret> {
+pub(super) fn secret(reader: &mut FieldReader<'_>, node: &YamlNode) -> Option<Secret> {
     let At { value: Value::Map(entries), .. } = node else { return reader.string(node).map(Secret::new) };
     let [(name, file)] = entries.as_slice() else {
         reader.refuse(node, EXPECTED_SECRET);

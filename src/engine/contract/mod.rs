@@ -16,6 +16,7 @@ pub(crate) mod prompt_values;
 pub(crate) mod request;
 pub(crate) mod run;
 pub(crate) mod sink;
+mod spans;
 pub(crate) mod watch;
 
 use std::pin::Pin;

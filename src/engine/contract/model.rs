@@ -17,6 +17,11 @@ pub(crate) trait ChatModel: fmt::Debug + Send + Sync {
     /// The model's name, for metrics.
     fn name(&self) -> &str;
 
+    /// Who answers, by OpenTelemetry's name.
+    fn provider(&self) -> &'static str {
+        "other"
+    }
+
     /// Whether images of the request go to it.
     fn sees_images(&self) -> bool {
         false

@@ -16,12 +16,14 @@ use super::model::{ChatModel, ModelAnswer, ModelRequest};
 use super::node::{Tool, ToolResult, ValueSource};
 use super::request::RunRequest;
 use super::sink::Sink;
+use super::spans::{ModelSpan, ToolSpan};
 use super::watch::RunWatch;
 use crate::client::Client;
 use crate::engine::text::mustache::Names;
 use crate::engine::text::size::bytes_of;
 use crate::telemetry::calls::CallMetrics;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::TraceScope;
 use crate::wire::hop;
 
 /// How long a run may compute before the others of its thread have their turn.
@@ -62,6 +64,8 @@ pub(crate) struct Run<'a> {
     pub(crate) request: &'a RunRequest,
     pub(crate) sink: &'a Sink,
     pub(crate) watch: &'a RunWatch,
+    /// What is done belongs to that span; `None`: there are no traces.
+    pub(crate) trace: Option<&'a TraceScope>,
     /// What names stand for, where a node of an agentflow is run; `None`: what they stand for everywhere.
     pub(crate) names: Option<&'a dyn Names>,
 }
@@ -88,11 +92,14 @@ impl Run<'_> {
         self.budget().model_call()?;
         self.budget().has_room(bytes_of_messages(ask.messages))?;
         let asking = self.watch.asking(model.name());
+        let span = ModelSpan::open(self.trace, asking.known_model(), model.provider());
+        let run = Run { trace: span.scope(self.trace), ..*self };
         let outcome = tokio::select! {
             biased;
             () = self.watch.abort.cancelled() => Err(Failure::Aborted),
-            outcome = model.chat(ask, self) => outcome,
+            outcome = model.chat(ask, &run) => outcome,
         };
+        span.end(&outcome);
         asking.ended(outcome.as_ref().map(|answered| answered.usage));
         let answered = outcome?;
         let calls: usize = answered.calls.iter().map(|call| call.name.len() + bytes_of(&call.arguments)).sum();
@@ -103,7 +110,11 @@ impl Run<'_> {
     /// Calls a tool; every call of a tool comes through here.
     pub(crate) async fn call(&self, tool: &dyn Tool, arguments: &Value) -> Result<ToolResult, Failure> {
         self.budget().tool_call()?;
-        let result = tool.call(arguments, self).await?;
+        let span = ToolSpan::open(self.trace, &tool.spec().name);
+        let run = Run { trace: span.scope(self.trace), ..*self };
+        let result = tool.call(arguments, &run).await;
+        span.end(&result);
+        let result = result?;
         let sources: usize = result.sources.iter().map(|source| source.text.len()).sum();
         self.budget().hold(result.text.len() + sources)?;
         Ok(result)

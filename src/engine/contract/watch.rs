@@ -96,10 +96,15 @@ impl Asking<'_> {
         }
     }
 
+    /// The model's name, if the flow's author chose it.
+    pub(crate) fn known_model(&self) -> &str {
+        let models = self.watch.counted.iter().flat_map(|counted| counted.models.iter());
+        models.into_iter().find(|known| ***known == *self.model).map_or(OTHER, |known| known)
+    }
+
     fn count(&self, count: impl FnOnce(&Metrics, &[&str; 2])) {
-        if let Some(ModelMetrics { metrics, chatflow, models }) = &self.watch.counted {
-            let model = models.iter().find(|known| ***known == *self.model).map_or(OTHER, |known| known);
-            count(metrics, &[chatflow, model]);
+        if let Some(ModelMetrics { metrics, chatflow, .. }) = &self.watch.counted {
+            count(metrics, &[chatflow, self.known_model()]);
         }
     }
 

@@ -145,7 +145,15 @@ pub(crate) async fn asked(
     let model = model(kind, inputs);
     let (services, request, sink) = (services(), RunRequest::default(), Sink::flowise());
     let watch = RunWatch::default();
-    let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch, names: None };
+    let run = Run {
+        services: &services,
+        flow: "flow",
+        request: &request,
+        sink: &sink,
+        watch: &watch,
+        trace: None,
+        names: None,
+    };
     let ask = if ask.bare { ask.telling_bare(Some(&sink)) } else { ask.telling(Some(&sink)) };
     let work = async { tokio::join!(serve(&listener, status, answer), run.ask(&*model, ask)) };
     let (received, answered) = patiently(&services, work).await;
@@ -163,7 +171,15 @@ pub(crate) async fn embedded(
     let embeddings = built(kind, inputs, true).unwrap().into_embeddings().unwrap();
     let (services, request, sink) = (services(), RunRequest::default(), Sink::default());
     let watch = RunWatch::default();
-    let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch, names: None };
+    let run = Run {
+        services: &services,
+        flow: "flow",
+        request: &request,
+        sink: &sink,
+        watch: &watch,
+        trace: None,
+        names: None,
+    };
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     let serving = async {
         let mut all = Vec::new();
@@ -187,7 +203,15 @@ pub(crate) async fn asked_in_vain(kind: &dyn NodeKind, inputs: Value, ask: Model
     let model = model(kind, inputs);
     let (services, request, sink) = (services(), RunRequest::default(), Sink::flowise());
     let watch = RunWatch::default();
-    let run = Run { services: &services, flow: "flow", request: &request, sink: &sink, watch: &watch, names: None };
+    let run = Run {
+        services: &services,
+        flow: "flow",
+        request: &request,
+        sink: &sink,
+        watch: &watch,
+        trace: None,
+        names: None,
+    };
     let answered = patiently(&services, run.ask(&*model, ask)).await;
     drop(listener);
     answered.expect_err("nobody answers")

@@ -49,7 +49,7 @@ impl NodeKind for OpenAiEmbeddings {
         // Flowise cannot switch it off: the library takes new lines out unless it is told not to.
         inputs.ignore(&["stripNewLines"]);
         let batch = batch(inputs, BATCH);
-        let ModelAddress { endpoint, headers, missing } = at?;
+        let ModelAddress { endpoint, headers, missing, .. } = at?;
         if let Some(credential) = missing {
             return Some(Part::Embeddings(Arc::new(EmbeddingsWithoutCredential { credential })));
         }

@@ -24,6 +24,7 @@ use crate::client::{self, Origin, Request, RequestBody, RequestHead, Wait};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::{Run, Services};
 use crate::state::endpoints::Health;
+use crate::wire::hop;
 
 /// To the head of a provider's answer, where a node says nothing else; between two pieces of a stream as well.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -108,7 +109,13 @@ impl ProviderEndpoint {
         head.field("accept-encoding", &HeaderValue::from_static("identity"));
         head.field("user-agent", &HeaderValue::from_static(concat!("flowgate/", env!("CARGO_PKG_VERSION"))));
         for (name, value) in headers {
-            head.field(name.as_str(), value);
+            // The call is part of a span of ours.
+            if !(run.trace.is_some() && hop::is_trace_field(name)) {
+                head.field(name.as_str(), value);
+            }
+        }
+        for (name, value) in run.trace.iter().flat_map(|scope| scope.fields()) {
+            head.field(name, &value);
         }
         let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Full(body) };
         let Services { client, calls, .. } = run.services;

@@ -30,6 +30,7 @@ use crate::predict::request::Question;
 use crate::predict::session::Namespace;
 use crate::predict::stream::SHUTTING_DOWN;
 use crate::redact::Redactor;
+use crate::telemetry::traces::TraceScope;
 
 /// After somebody has asked for the end of the chat: for what a flow says of it.
 const LAST_WORDS: Duration = Duration::from_millis(250);
@@ -55,6 +56,8 @@ pub(crate) struct PredictionJob {
     pub(crate) abort: CancellationToken,
     pub(crate) models: Arc<ModelReport>,
     pub(crate) redactor: Arc<Redactor>,
+    /// The span that it is part of.
+    pub(crate) trace: Option<TraceScope>,
     pub(crate) teller: StreamSender,
 }
 
@@ -74,6 +77,7 @@ impl PredictionJob {
             abort,
             models,
             redactor,
+            trace,
             teller,
         } = *self;
         let request = RunRequest { flows, sessions: SessionNames::within(namespace), ..question.into() };
@@ -100,7 +104,8 @@ impl PredictionJob {
         } else {
             (Sink::default(), Some(view))
         };
-        let run = Run { services: &services, flow: &id, request: &request, sink: &sink, watch: &watch, names: None };
+        let (services, trace) = (&*services, trace.as_ref());
+        let run = Run { services, flow: &id, request: &request, sink: &sink, watch: &watch, trace, names: None };
         // Boxed: a future is as large as whatever it may come to, and so are all that it is moved through.
         let answering = Box::pin(reply(&flow, overridden.as_ref(), &run));
         let Some(view) = view else {

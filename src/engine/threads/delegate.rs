@@ -23,6 +23,7 @@ use crate::predict::session::Namespace;
 use crate::predict::stream::EventSource;
 use crate::redact::Redactor;
 use crate::state::chats::ChatLease;
+use crate::telemetry::traces::TraceScope;
 
 /// What an answer needs of its surroundings.
 pub(crate) struct PredictionContext<'a> {
@@ -41,6 +42,8 @@ pub(crate) struct PredictionContext<'a> {
     /// Keeps the caller's sessions apart from those of others, where the chatflow asks for it.
     pub(crate) namespace: Option<Namespace>,
     pub(crate) redactor: &'a Arc<Redactor>,
+    /// The span that the answer is part of.
+    pub(crate) trace: Option<&'a TraceScope>,
     /// How the client sees it.
     pub(crate) view: View,
     /// Keeps the chat busy while it is answered, and knows when its end is wanted.
@@ -64,6 +67,7 @@ pub(crate) async fn answer(
         models,
         namespace,
         redactor,
+        trace,
         view,
         lease,
     } = context;
@@ -83,6 +87,7 @@ pub(crate) async fn answer(
         abort,
         models: Arc::clone(models.get_or_init(Arc::default)),
         redactor: Arc::clone(redactor),
+        trace: trace.cloned(),
         teller,
     });
     // After a reload that brought the first engine there are none yet.

@@ -256,6 +256,7 @@ mod tests {
             abort,
             models: Arc::default(),
             redactor: Arc::default(),
+            trace: None,
             teller,
         });
         (asker, job)

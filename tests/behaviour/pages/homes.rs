@@ -10,13 +10,14 @@ use super::{pages, prose, root};
 
 /// The structs that a configuration is read into: what stands in the head of the table of their fields, and what is
 /// written before each name there.
-const SECTIONS: [(&str, &str, &str); 20] = [
+const SECTIONS: [(&str, &str, &str); 22] = [
     ("Sections", "field", ""),
     ("AdminSection", "field", "admin."),
     ("LogSection", "field", "log."),
     ("StateSection", "field", "state."),
     ("ValkeySection", "field of `state.valkey`", ""),
     ("OnLossSection", "field of `state.valkey`", "on_loss."),
+    ("OtlpSection", "field of `telemetry.otlp`", ""),
     ("ServerSection", "field of `server`", ""),
     ("TlsSection", "field of `server`", "tls."),
     ("ExtAuthSection", "field of `server`", "ext_auth."),
@@ -30,6 +31,8 @@ const SECTIONS: [(&str, &str, &str); 20] = [
     ("CorsSection", "field of `cors`", ""),
     ("ChatflowSection", "field of a chatflow", ""),
     ("IdentitySection", "field of `identity`", ""),
+    // Its one field is the section `otlp`.
+    ("TelemetrySection", "", ""),
     // Its two fields are the sections `flowise` and `engine`.
     ("UpstreamSection", "", ""),
 ];

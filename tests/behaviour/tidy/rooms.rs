@@ -41,14 +41,17 @@ const ENGINE: Table = &[
 
 /// What each part of the engine may use of the other modules: the less, the sooner it stands by itself.
 const OUTSIDE_ENGINE: Table = &[
-    ("threads", &["state::chats", "predict", "redact", "config::ResponseShape", "telemetry::metrics"]),
+    (
+        "threads",
+        &["state::chats", "predict", "redact", "config::ResponseShape", "telemetry::metrics", "telemetry::traces"],
+    ),
     ("flow", &["state::endpoints", "exported", "config", "telemetry::metrics", "uuid"]),
     ("agentflow", &["predict::answer", "predict::chat_id", "wire::json", "redact", "config::override_rules"]),
     ("nodes", &["predict::answer", "predict::chat_id", "wire::json", "config::content"]),
     ("models", &["predict::chat_id", "wire::json", "config::Secret"]),
     ("compile", &["wire::json", "config"]),
     ("documents", &["wire::json"]),
-    ("provider", &["state::endpoints", "wire::json", "client"]),
+    ("provider", &["state::endpoints", "wire::hop", "wire::json", "client"]),
     ("demo", &[]),
     ("memory", &["state::valkey", "frames", "telemetry::metrics"]),
     // Events are written as they are told, and a run has its thread's connections.
@@ -79,10 +82,11 @@ const CONFIG: Table = &[
     (
         "mod",
         &[
-            "chatflow", "limits", "identity", "http_url", "upstream", "valkey", "origin", "part", "secret", "yaml",
-            "error",
+            "chatflow", "limits", "identity", "http_url", "upstream", "valkey", "otlp", "origin", "part", "secret",
+            "yaml", "error",
         ],
     ),
+    ("otlp", &["upstream", "secret"]),
     ("chatflow", &["origin", "secret"]),
     ("identity", &["http_url"]),
     ("http_url", &["upstream"]),

@@ -134,6 +134,7 @@ impl Lab {
             request: &request,
             sink: &sink,
             watch: &watch,
+            trace: None,
             names: None,
         };
         let json = match self.flow.answer(&run).await {

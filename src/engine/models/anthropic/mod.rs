@@ -148,6 +148,10 @@ impl ChatModel for Anthropic {
         &self.model
     }
 
+    fn provider(&self) -> &'static str {
+        "anthropic"
+    }
+
     fn sees_images(&self) -> bool {
         self.sees_images
     }

@@ -138,6 +138,10 @@ impl ChatModel for Gemini {
         &self.model
     }
 
+    fn provider(&self) -> &'static str {
+        "gcp.gemini"
+    }
+
     fn sees_images(&self) -> bool {
         self.sees_images
     }

@@ -92,6 +92,10 @@ impl ChatModel for Mistral {
     fn name(&self) -> &str {
         &self.model
     }
+
+    fn provider(&self) -> &'static str {
+        "mistral_ai"
+    }
 }
 
 fn body(fields: &Map<String, Value>, streams: bool, ask: ModelRequest<'_>) -> Value {

@@ -114,6 +114,10 @@ impl ChatModel for OllamaModel {
         &self.model
     }
 
+    fn provider(&self) -> &'static str {
+        "ollama"
+    }
+
     fn sees_images(&self) -> bool {
         self.sees_images
     }

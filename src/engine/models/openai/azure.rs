@@ -43,7 +43,17 @@ impl NodeKind for AzureChatOpenAi {
         };
         let (fields, style) = (settings.of_completions(&model), settings.style(&model));
         let path = format!("/chat/completions{query}").into();
-        Some(Part::Model(Arc::new(OpenAiModel { endpoint, path, headers, model, fields, style, sees_images })))
+        let provider = "azure.ai.openai";
+        Some(Part::Model(Arc::new(OpenAiModel {
+            endpoint,
+            path,
+            headers,
+            model,
+            provider,
+            fields,
+            style,
+            sees_images,
+        })))
     }
 }
 

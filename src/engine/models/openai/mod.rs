@@ -95,6 +95,8 @@ pub(crate) struct ModelAddress {
     pub(crate) headers: Headers,
     /// The credential that is missing, where nothing works without.
     pub(crate) missing: Option<&'static str>,
+    /// Who answers there, by OpenTelemetry's name.
+    pub(crate) provider: &'static str,
 }
 
 impl ModelAddress {
@@ -107,7 +109,7 @@ impl ModelAddress {
         let headers = connection::bearer(inputs, key.as_ref());
         let headers = connection::with_base_options(inputs, headers);
         let endpoint = connection::endpoint(inputs, "basepath", ADDRESS)?;
-        Some(Self { endpoint, headers, missing })
+        Some(Self { endpoint, headers, missing, provider: "openai" })
     }
 
     pub(crate) fn of_local_ai(inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
@@ -118,7 +120,7 @@ impl ModelAddress {
             return None;
         }
         let endpoint = connection::endpoint(inputs, "basePath", ADDRESS)?;
-        Some(Self { endpoint, headers, missing: None })
+        Some(Self { endpoint, headers, missing: None, provider: "localai" })
     }
 }
 
@@ -126,17 +128,17 @@ fn build(model: String, at: ModelAddress, settings: &Settings, sees_images: bool
     if let Some(credential) = at.missing {
         return Part::Model(Arc::new(ModelWithoutCredential { model, credential }));
     }
-    let ModelAddress { endpoint, headers, .. } = at;
+    let ModelAddress { endpoint, headers, provider, .. } = at;
     if settings.wants_responses(&model) {
         let fields = settings.of_responses(&model);
         let style = settings.style(&model);
-        let responses = responses::Responses { endpoint, headers, model, fields, style, sees_images };
+        let responses = responses::Responses { endpoint, headers, model, provider, fields, style, sees_images };
         return Part::Model(Arc::new(responses));
     }
     let fields = settings.of_completions(&model);
     let style = settings.style(&model);
     let path = "/chat/completions".into();
-    Part::Model(Arc::new(OpenAiModel { endpoint, path, headers, model, fields, style, sees_images }))
+    Part::Model(Arc::new(OpenAiModel { endpoint, path, headers, model, provider, fields, style, sees_images }))
 }
 
 /// One model at one address.
@@ -146,6 +148,7 @@ pub(super) struct OpenAiModel {
     path: Box<str>,
     headers: Headers,
     model: String,
+    provider: &'static str,
     fields: Map<String, Value>,
     style: Style,
     sees_images: bool,
@@ -163,6 +166,10 @@ impl ChatModel for OpenAiModel {
 
     fn name(&self) -> &str {
         &self.model
+    }
+
+    fn provider(&self) -> &'static str {
+        self.provider
     }
 
     fn sees_images(&self) -> bool {

@@ -15,6 +15,8 @@ use crate::engine::models::connection::{self, ModelWithoutCredential};
 #[derive(Debug)]
 pub(crate) struct Relative {
     names: &'static [&'static str],
+    /// OpenTelemetry's name of it.
+    provider: &'static str,
     /// Its name and the field with the key.
     credential: (&'static str, &'static str),
     /// `None`: the node must say where it is.
@@ -27,6 +29,7 @@ pub(crate) struct Relative {
 
 pub(crate) const GROQ: Relative = Relative {
     names: &["groqChat"],
+    provider: "groq",
     credential: ("groqApi", "groqApiKey"),
     address: Some("https://api.groq.com/openai/v1"),
     address_input: "",
@@ -41,6 +44,7 @@ pub(crate) const GROQ: Relative = Relative {
 
 pub(crate) const DEEPSEEK: Relative = Relative {
     names: &["chatDeepseek"],
+    provider: "deepseek",
     credential: ("deepseekApi", "deepseekApiKey"),
     address: Some("https://api.deepseek.com"),
     address_input: "",
@@ -53,6 +57,7 @@ pub(crate) const DEEPSEEK: Relative = Relative {
 
 pub(crate) const OPEN_ROUTER: Relative = Relative {
     names: &["chatOpenRouter"],
+    provider: "openrouter",
     credential: ("openRouterApi", "openRouterApiKey"),
     address: Some("https://openrouter.ai/api/v1"),
     address_input: "basepath",
@@ -61,6 +66,7 @@ pub(crate) const OPEN_ROUTER: Relative = Relative {
 
 pub(crate) const LITELLM: Relative = Relative {
     names: &["chatLitellm"],
+    provider: "litellm",
     credential: ("litellmApi", "litellmApiKey"),
     address: None,
     address_input: "basePath",
@@ -80,13 +86,22 @@ impl NodeKind for Relative {
         let model = model?;
         let mut fields = settings.of_completions(&model);
         (self.differs)(inputs, &mut fields);
-        let ModelAddress { endpoint, headers, missing } = place?;
+        let ModelAddress { endpoint, headers, missing, provider } = place?;
         if let Some(credential) = missing {
             return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential })));
         }
         let style = settings.style(&model);
         let path = "/chat/completions".into();
-        Some(Part::Model(Arc::new(OpenAiModel { endpoint, path, headers, model, fields, style, sees_images })))
+        Some(Part::Model(Arc::new(OpenAiModel {
+            endpoint,
+            path,
+            headers,
+            model,
+            provider,
+            fields,
+            style,
+            sees_images,
+        })))
     }
 }
 
@@ -112,7 +127,7 @@ impl Relative {
                 None
             }
         };
-        Some(ModelAddress { endpoint: endpoint?, headers, missing })
+        Some(ModelAddress { endpoint: endpoint?, headers, missing, provider: self.provider })
     }
 }
 

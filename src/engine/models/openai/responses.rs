@@ -21,6 +21,7 @@ pub(super) struct Responses {
     pub(super) endpoint: ProviderEndpoint,
     pub(super) headers: Headers,
     pub(super) model: String,
+    pub(super) provider: &'static str,
     pub(super) fields: Map<String, Value>,
     pub(super) style: Style,
     pub(super) sees_images: bool,
@@ -38,6 +39,10 @@ impl ChatModel for Responses {
 
     fn name(&self) -> &str {
         &self.model
+    }
+
+    fn provider(&self) -> &'static str {
+        self.provider
     }
 
     fn sees_images(&self) -> bool {

@@ -165,6 +165,7 @@ impl Stage {
             request: &request,
             sink: &sink,
             watch: &RunWatch::default(),
+            trace: None,
             names: None,
         };
         runtime().block_on(work(&run));
@@ -180,6 +181,7 @@ impl Stage {
             request: &request,
             sink: &sink,
             watch: &RunWatch::default(),
+            trace: None,
             names: None,
         };
         let reply = runtime().block_on(flow.answer(&run));

@@ -1,0 +1,199 @@
+//! What programs tell each other of a trace: `traceparent` and `tracestate` (W3C Trace Context, level 1).
+
+use std::num::{NonZeroU64, NonZeroU128};
+
+use ::http::{HeaderMap, HeaderValue};
+
+/// Of the vendors' own words.
+const MOST_MEMBERS: usize = 32;
+const LONGEST_STATE: usize = 512;
+
+/// A span, and the trace that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SpanContext {
+    pub(super) trace: NonZeroU128,
+    pub(super) span: NonZeroU64,
+    pub(super) is_sampled: bool,
+    /// What vendors say of it, which goes on as it came.
+    pub(super) state: Option<HeaderValue>,
+}
+
+impl SpanContext {
+    /// The caller's, if it names one and names it well.
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut parents = headers.get_all("traceparent").iter();
+        let parent = parents.next()?;
+        if parents.next().is_some() {
+            return None;
+        }
+        let (trace, span, is_sampled) = parent_of(parent.as_bytes())?;
+        Some(Self { trace, span, is_sampled, state: state_of(headers) })
+    }
+
+    /// `traceparent` of what is called from that span.
+    pub(super) fn traceparent(&self) -> Option<HeaderValue> {
+        let text = format!("00-{:032x}-{:016x}-{:02x}", self.trace, self.span, u8::from(self.is_sampled));
+        HeaderValue::try_from(text).ok()
+    }
+}
+
+/// Ids and whether it is sampled. Versions to come may be longer, but begin alike.
+fn parent_of(text: &[u8]) -> Option<(NonZeroU128, NonZeroU64, bool)> {
+    let (known, rest) = text.split_at_checked(55)?;
+    let [version, trace, span, flags] = fields(known)?;
+    let is_fitting = match version {
+        b"ff" => false,
+        b"00" => rest.is_empty(),
+        _ => rest.first().is_none_or(|byte| *byte == b'-'),
+    };
+    hex(version).filter(|_| is_fitting)?;
+    let trace = NonZeroU128::new(hex(trace)?)?;
+    let span = NonZeroU64::new(u64::try_from(hex(span)?).ok()?)?;
+    Some((trace, span, hex(flags)? & 1 == 1))
+}
+
+/// Version, trace, span and flags.
+fn fields(text: &[u8]) -> Option<[&[u8]; 4]> {
+    let mut fields = text.split(|byte| *byte == b'-');
+    let found = [fields.next()?, fields.next()?, fields.next()?, fields.next()?];
+    let fits = found.iter().map(|field| field.len()).eq([2, 32, 16, 2]) && fields.next().is_none();
+    fits.then_some(found)
+}
+
+/// Of small letters and digits only: `from_str_radix` takes large ones and a sign.
+fn hex(digits: &[u8]) -> Option<u128> {
+    digits.iter().try_fold(0, |number: u128, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u128::from(digit))
+    })
+}
+
+/// `None` as well if a member of it is ill-formed: then the list says nothing, and the trace goes on without it.
+fn state_of(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut members: Vec<&str> = Vec::new();
+    for line in headers.get_all("tracestate") {
+        for member in line.to_str().ok()?.split(',').map(|member| member.trim_matches([' ', '\t'])) {
+            if member.is_empty() {
+                continue;
+            }
+            let key = key_of(member)?;
+            if members.len() == MOST_MEMBERS || members.iter().any(|known| key_of(known) == Some(key)) {
+                return None;
+            }
+            members.push(member);
+        }
+    }
+    let state = members.join(",");
+    // A copy: a slice would hold the connection's whole read buffer for as long as the answer lasts.
+    HeaderValue::from_str(&state).ok().filter(|_| (1..=LONGEST_STATE).contains(&state.len()))
+}
+
+/// The key of a well-formed member, `key=value`.
+fn key_of(member: &str) -> Option<&str> {
+    let (key, value) = member.split_once('=')?;
+    let (tenant, system) = match key.split_once('@') {
+        Some((tenant, system)) => (tenant, Some(system)),
+        None => (key, None),
+    };
+    let is_named = |name: &str, longest: usize, begins: fn(&u8) -> bool| {
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-*/".contains(&byte);
+        name.len() <= longest && name.as_bytes().first().is_some_and(begins) && name.bytes().all(is_plain)
+    };
+    let is_key = match system {
+        None => is_named(tenant, 256, u8::is_ascii_lowercase),
+        Some(system) => {
+            is_named(tenant, 241, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                && is_named(system, 14, u8::is_ascii_lowercase)
+        }
+    };
+    let is_value = (1..=256).contains(&value.len())
+        && value.bytes().all(|byte| (0x20..=0x7e).contains(&byte) && !b",=".contains(&byte));
+    (is_key && is_value).then_some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn read(parent: &str) -> Option<SpanContext> {
+        SpanContext::of(&headers(&[("traceparent", parent)]))
+    }
+
+    #[test]
+    fn parents_are_read_and_written_alike() {
+        let context = read(PARENT).unwrap();
+        assert_eq!(
+            (context.trace.get(), context.span.get()),
+            (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, 0x00f0_67aa_0ba9_02b7)
+        );
+        assert!(context.is_sampled);
+        assert_eq!(context.traceparent().unwrap(), PARENT);
+        assert!(!read(&PARENT.replace("-01", "-00")).unwrap().is_sampled);
+        // Flags that are not known yet say nothing.
+        assert!(!read(&PARENT.replace("-01", "-fe")).unwrap().is_sampled);
+    }
+
+    #[test]
+    fn later_versions_may_say_more() {
+        assert!(read(&PARENT.replacen("00", "cc", 1)).is_some());
+        assert!(read(&format!("{}-what-comes", PARENT.replacen("00", "cc", 1))).is_some());
+        assert!(read(&format!("{}.what", PARENT.replacen("00", "cc", 1))).is_none());
+    }
+
+    #[test]
+    fn what_is_ill_formed_is_no_parent() {
+        for parent in [
+            "",
+            "00",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "0g-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e473-600f067aa0ba902b7-01",
+            "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ] {
+            assert!(read(parent).is_none(), "{parent}");
+        }
+        assert!(SpanContext::of(&headers(&[("traceparent", PARENT), ("traceparent", PARENT)])).is_none());
+        assert!(SpanContext::of(&headers(&[("tracestate", "a=1")])).is_none());
+    }
+
+    #[test]
+    fn vendors_words_go_on_unless_they_are_ill_formed() {
+        let state = |lines: &[&str]| {
+            let mut fields = vec![("traceparent", PARENT)];
+            fields.extend(lines.iter().map(|line| ("tracestate", *line)));
+            let context = SpanContext::of(&headers(&fields)).unwrap();
+            context.state.map(|state| state.to_str().unwrap().to_owned())
+        };
+        assert_eq!(state(&["a=1, b=2 ,,", "1t@x=ab cd"]).as_deref(), Some("a=1,b=2,1t@x=ab cd"));
+        let many = |count: usize| (0..count).map(|n| format!("k{n}=v")).collect::<Vec<_>>().join(",");
+        assert!(state(&[&many(32)]).is_some());
+        let long = format!("a={}", "x".repeat(256));
+        for line in
+            ["", "a", "a=", "A=1", "1a=1", "a=1,a=2", "a@B=1", "a=\u{e4}", "a=b=c", &many(33), &format!("{long}x")]
+        {
+            assert_eq!(state(&[line]), None, "{line}");
+        }
+        assert_eq!(state(&[&long, &long.replace('a', "b")]), None);
+    }
+}
