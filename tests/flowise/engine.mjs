@@ -4,11 +4,13 @@
 // aside. Every difference is a line, and a failure unless engine/accepted.mjs has the reason. Started by ./run.
 //   LAB_JSON, FLOWGATE_BIN, SCRATCH, ONLY   as for checks.mjs; ONLY picks flows
 //   SHOW=1   prints what both sides did as well
+//   FLOWS=folder   compares these instead: NAME.json, an export, and NAME.requests.json, what to send (engine/own.mjs)
 import fs from 'node:fs'
 import path from 'node:path'
 import { ACCEPTED } from './engine/accepted.mjs'
 import { CASES } from './engine/cases.mjs'
 import { differences, normal, streamDifferences } from './engine/compare.mjs'
+import { own } from './engine/own.mjs'
 import { Engine, Flowise } from './engine/sides.mjs'
 import { Stores } from './engine/stores.mjs'
 import { score, templates } from './engine/templates.mjs'
@@ -18,7 +20,8 @@ const lab = JSON.parse(fs.readFileSync(LAB_JSON, 'utf8'))
 const only = new RegExp(process.env.ONLY ?? '')
 const MARK = `run${Date.now().toString(36)}`
 
-const cases = [...CASES, ...templates(lab)].filter(({ name }) => only.test(name))
+const all = process.env.FLOWS ? own(process.env.FLOWS) : [...CASES, ...templates(lab)]
+const cases = all.filter(({ name }) => only.test(name))
 const stores = new Stores(lab)
 const flowise = new Flowise(lab, stores)
 const engine = new Engine(lab, stores, FLOWGATE_BIN, path.join(SCRATCH, 'engine'), path.join(SCRATCH, 'pids'))
@@ -81,7 +84,7 @@ async function run(one) {
 }
 
 // What takes Flowise minutes runs beside the others.
-async function all(cases) {
+async function compareAll(cases) {
   const slow = cases.filter((one) => one.timeout)
   const quick = cases.filter((one) => !one.timeout)
   const beside = slow.map(run)
@@ -104,7 +107,7 @@ try {
     for (const one of cases.filter(({ name }) => engine.refused[name]))
       for (const { title, body } of one.steps)
         console.log(`--- ${one.name}: ${title}\nflowise ${JSON.stringify(normal(await flowise.answer(one, named(body, one.name)), flowise.base(one.name), MARK), null, 1)}`)
-  const results = await all(cases.filter(({ name }) => !engine.refused[name]))
+  const results = await compareAll(cases.filter(({ name }) => !engine.refused[name]))
   const must = cases.filter((one) => !one.mayBeRefused)
   const passed = Object.values(results).filter(Boolean).length
   console.log(`flows: ${passed} equal, ${Object.keys(results).length - passed} differ, ${Object.keys(engine.refused).length} refused, of ${cases.length}`)
@@ -114,7 +117,7 @@ try {
   for (const { at, text } of asked) console.log(`DIFFERS  document stores: ${at}: ${text}`)
   console.log(`document stores: ${a.length} questions${asked.length ? '' : ', the same on both'}`)
   good = !asked.length && must.every(({ name }) => results[name]) && Object.values(results).every(Boolean)
-  if (process.env.ONLY === undefined) {
+  if (process.env.ONLY === undefined && !process.env.FLOWS) {
     for (const rule of unused) console.log(`FAILED   accepted and not seen: ${rule.flow} ${rule.at}`)
     good &&= unused.size === 0
     score(lab, FLOWGATE_BIN, SCRATCH)

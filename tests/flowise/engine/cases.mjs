@@ -1,5 +1,6 @@
 // The example exports with the requests of the transcripts (wire/), as far as a client of flowgate may send them.
 import { CALCULATE, ask, both, changed, document, EARLIER, image, inputs, load } from './flows.mjs'
+import { KINDS } from './kinds.mjs'
 import { NATIVE } from './native.mjs'
 
 const CHAIN = { overridable: { 'Prompt Template': ['promptValues', 'template'], OpenAI: ['temperature', 'modelName'] }, allow: ['promptValues', 'template', 'temperature', 'modelName'] }
@@ -56,6 +57,7 @@ const STORES = [
 
 export const CASES = [
   ...NATIVE,
+  ...KINDS,
   ...STORES,
   {
     name: 'llm-chain', flow: load('llm-chain'), ...CHAIN,

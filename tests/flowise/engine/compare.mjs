@@ -5,6 +5,7 @@ export function normal(value, base, mark) {
   if (typeof value === 'string')
     return value
       .split(base).join('<base>')
+      .split(new URL(base).pathname).join('<base>')
       .split(mark).join('<run>')
       .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uuid>')
       .replace(/\b(call_stub|chatcmpl-stub|call|msg|toolu|chatcmpl|run)[-_][A-Za-z0-9-]+/g, '<id>')

@@ -41,9 +41,9 @@ class Side {
     return `${this.stub}/${this.letter}/${name}`
   }
 
-  // The flow with this side's model in it, in the files that it holds as well, and the document stores.
-  rewired({ name, flow }) {
-    const rewired = (text) => text.split(PLACEHOLDER).join(this.base(name))
+  // The flow with this side's model in it, in the files that it holds as well, the document stores, and the flows that it runs.
+  rewired({ name, flow }, ids) {
+    const rewired = (text) => text.split(PLACEHOLDER).join(this.base(name)).replace(/FLOWID:([\w-]+)/g, (whole, other) => ids[other] ?? whole)
     const file = (whole, data) => {
       const text = Buffer.from(data, 'base64').toString()
       return text.includes(PLACEHOLDER) ? `;base64,${Buffer.from(rewired(text)).toString('base64')}` : whole
@@ -79,8 +79,10 @@ export class Flowise extends Side {
   async take(cases) {
     const existing = await this.api('GET', 'chatflows')
     this.before = await lastOf(this.stub)
-    for (const one of cases) {
-      const flow = this.rewired(one)
+    // A flow that runs another comes after it.
+    const runsOthers = (one) => JSON.stringify(one.flow).includes('FLOWID:')
+    for (const one of [...cases].sort((a, b) => runsOthers(a) - runsOthers(b))) {
+      const flow = this.rewired(one, this.ids)
       one.forFlowise?.(flow)
       for (const node of flow.nodes) this.giveCredentials(node.data)
       const body = {
@@ -115,7 +117,7 @@ export class Flowise extends Side {
 
 export const CREDENTIAL = {
   chatOpenAI: 'openAIApi', openAIEmbeddings: 'openAIApi', openAIModeration: 'openAIApi', azureChatOpenAI: 'azureOpenAIApi', chatAnthropic: 'anthropicApi',
-  chatMistralAI: 'mistralAIApi', chatGoogleGenerativeAI: 'googleGenerativeAI'
+  chatMistralAI: 'mistralAIApi', chatGoogleGenerativeAI: 'googleGenerativeAI', chatOpenAICustom: 'openAIApi', chatDeepseek: 'deepseekApi', chatOpenRouter: 'openRouterApi', chatLitellm: 'litellmApi'
 }
 
 const overridable = (nodes) => ({
@@ -151,7 +153,7 @@ export class Engine extends Side {
     }
     for (const one of cases) {
       const file = path.join(flows, `${ids[one.name]}.json`)
-      fs.writeFileSync(file, JSON.stringify(this.rewired(one)))
+      fs.writeFileSync(file, JSON.stringify(this.rewired(one, ids)))
       const why = this.obstacles(file)
       if (why) {
         this.refused[one.name] = why

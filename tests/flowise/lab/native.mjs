@@ -13,11 +13,13 @@ const ollama = {
     const done = { done: true, done_reason: 'stop', total_duration: 1, load_duration: 1, prompt_eval_count: usage.in, prompt_eval_duration: 1, eval_count: usage.out, eval_duration: 1 }
     const call = p.tool && [{ function: { name: p.tool.name, arguments: JSON.parse(p.tool.args) } }]
     if (body.stream === false) return [JSON.stringify({ ...base, message: { role: 'assistant', content: p.text ?? '', ...(call ? { tool_calls: call } : {}) }, ...done })]
-    const said = call ? [{ role: 'assistant', content: '', tool_calls: call }] : words(p.text).map((content) => ({ role: 'assistant', content }))
+    const thought = (p.thoughts ?? []).map((thinking) => ({ role: 'assistant', content: '', thinking }))
+    const said = [...thought, ...(call ? [{ role: 'assistant', content: '', tool_calls: call }] : words(p.text).map((content) => ({ role: 'assistant', content })))]
     return [...said.map((message) => ({ ...base, message, done: false })), { ...base, message: { role: 'assistant', content: '' }, ...done }].map((o) => `${JSON.stringify(o)}\n`)
   }
 }
 
+const thoughts = (p) => (p.thoughts ?? []).map((text) => ({ text, thought: true }))
 const gemini = {
   speaks: (path) => /:(streamG|g)enerateContent$/.test(path),
   asked: (body, path) => ({
@@ -35,8 +37,8 @@ const gemini = {
   pieces(body, p, usage, path) {
     const piece = (parts, more = {}) => ({ candidates: [{ content: { role: 'model', parts }, index: 0, ...more }], usageMetadata: { promptTokenCount: usage.in, candidatesTokenCount: usage.out, totalTokenCount: usage.in + usage.out }, modelVersion: 'stub-model' })
     const call = p.tool && [{ functionCall: { name: p.tool.name, args: JSON.parse(p.tool.args) } }]
-    if (!path.endsWith(':streamGenerateContent')) return [JSON.stringify(piece(call ?? [{ text: p.text }], { finishReason: 'STOP' }))]
-    const said = call ? [call] : (p.text ? words(p.text) : ['']).map((text) => [{ text }])
+    if (!path.endsWith(':streamGenerateContent')) return [JSON.stringify(piece([...thoughts(p), ...(call ?? [{ text: p.text }])], { finishReason: 'STOP' }))]
+    const said = [...thoughts(p).map((part) => [part]), ...(call ? [call] : (p.text ? words(p.text) : ['']).map((text) => [{ text }]))]
     return said.map((parts, i) => `data: ${JSON.stringify(piece(parts, i === said.length - 1 ? { finishReason: 'STOP' } : {}))}\r\n\r\n`)
   }
 }
