@@ -12,7 +12,9 @@ use ipnet::IpNet;
 use super::BAD_CONFIG;
 use super::print::{print, tell};
 use crate::config::{self, Config, UpstreamKind};
-use crate::engine::{self, ContainedFlow, Credentials, DocumentStores, Inspected, Inspection, Missing, Need};
+use crate::engine::{
+    self, ContainedFlow, Credentials, DocumentStores, Generation, Inspected, Inspection, Missing, Need,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum FlowsCommand {
@@ -197,23 +199,33 @@ impl ProvidedInputs {
 
 /// What an export of everything brings along, a line for each store, if it has any.
 fn stores_table(file: &Path, stores: &DocumentStores) -> Option<String> {
-    let mut text = format!("{} (document stores)\n", file.display());
+    let mut text = format!("{} (document stores)\n", shown_path(file));
     let own = stores.iter().filter(|store| store.file == file);
     own.clone().next()?;
-    let width = own.clone().map(|store| store.name.chars().count()).fold(5, usize::max);
+    let width = own.clone().map(|store| named(&store.name).chars().count()).fold(5, usize::max);
     let _ = writeln!(text, "  {:width$}  PASSAGES  EMBEDDINGS", "STORE");
     for store in own {
-        let embeddings = store.embeddings.as_ref().map_or("none, so nothing can search it", |kind| &kind.name);
-        let _ = writeln!(text, "  {:width$}  {:<8}  {embeddings}", store.name, store.documents.len());
+        let embeddings = match &store.embeddings {
+            None => "none, so nothing can search it".to_owned(),
+            Some(kind) => match engine::why_not_embedded(&kind.name) {
+                None => named(&kind.name),
+                Some(why) => format!("{}, not supported: {why}", named(&kind.name)),
+            },
+        };
+        let _ = writeln!(text, "  {:width$}  {:<8}  {embeddings}", named(&store.name), store.documents.len());
     }
     Some(text)
 }
 
 /// One flow: a line for each node, further ones for what else is wrong with it, and the verdict.
 fn table(title: &str, inspection: &Inspection, knows_credentials: bool) -> String {
-    let generation = if inspection.is_agentflow { "agentflow" } else { "chatflow" };
-    let mut text = format!("{title} ({generation})\n");
-    let rows: Vec<[&str; 2]> = inspection.nodes.iter().map(|node| [&*node.label, &*node.kind]).collect();
+    let generation = match inspection.generation {
+        Generation::Chatflow => "chatflow",
+        Generation::AgentflowV1 => "agentflow V1",
+        Generation::AgentflowV2 => "agentflow",
+    };
+    let mut text = format!("{} ({generation})\n", engine::printable(title));
+    let rows: Vec<[String; 2]> = inspection.nodes.iter().map(|node| [named(&node.label), named(&node.kind)]).collect();
     let width = |column: usize, least: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).fold(least, usize::max)
     };
@@ -222,9 +234,9 @@ fn table(title: &str, inspection: &Inspection, knows_credentials: bool) -> Strin
         let _ = writeln!(text, "  {first:label$}  {second:kind$}  {third}");
     };
     row("NODE", "TYPE", "ENGINE");
-    for node in &inspection.nodes {
+    for (node, [label, kind]) in inspection.nodes.iter().zip(&rows) {
         let mut lines = findings(node, knows_credentials).into_iter();
-        row(&node.label, &node.kind, &lines.next().unwrap_or_default());
+        row(label, kind, &lines.next().unwrap_or_default());
         lines.for_each(|line| row("", "", &line));
     }
     for problem in &inspection.problems {
@@ -238,12 +250,15 @@ fn findings(node: &Inspected, knows_credentials: bool) -> Vec<String> {
     if node.is_note {
         return vec!["a note, nothing to run".to_owned()];
     }
+    if node.is_loose {
+        return vec!["not connected, nothing to run".to_owned()];
+    }
     let mut lines: Vec<String> =
         node.problems.iter().map(|problem| format!("not supported: {}", problem.at_node())).collect();
     let which = if knows_credentials { ", which the configuration does not have" } else { "" };
     let need = |missing: &Missing| match &missing.need {
         Need::Credential { name, .. } => format!("needs credential {name}{which}"),
-        need => format!("needs {need}"),
+        need => format!("needs {}", engine::printable(&need.to_string())),
     };
     let needs: BTreeSet<String> = node.missing.iter().map(need).collect();
     let needs: Vec<String> = needs.into_iter().collect();
@@ -252,7 +267,25 @@ fn findings(node: &Inspected, knows_credentials: bool) -> Vec<String> {
         (true, false) => lines.push(format!("runs, {}", needs.join(", "))),
         (false, _) => lines.extend(needs),
     }
+    lines.extend(node.passed_over.iter().map(|note| format!("ignored: {}", note.at_node())));
     lines
+}
+
+/// Letters of a label in the table.
+const WIDEST: usize = 48;
+
+/// What an author called something, as a cell of the table.
+fn named(text: &str) -> String {
+    let text = engine::printable(text);
+    match text.trim() {
+        "" => "(no name)".to_owned(),
+        text if text.chars().count() > WIDEST => text.chars().take(WIDEST - 1).chain(['…']).collect(),
+        text => text.to_owned(),
+    }
+}
+
+fn shown_path(file: &Path) -> String {
+    engine::printable(&file.display().to_string()).into_owned()
 }
 
 fn verdict(inspection: &Inspection, knows_credentials: bool) -> String {

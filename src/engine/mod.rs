@@ -23,6 +23,8 @@ mod text;
 mod threads;
 
 pub(crate) use compile::context::{Credentials, Missing, Need};
+pub(crate) use compile::export::Generation;
+pub(crate) use compile::problem::printable;
 pub(crate) use contract::flows::FlowIndex;
 pub(crate) use contract::memory::{MOST_SESSIONS, MOST_TURNS, Store, Turn};
 pub(crate) use documents::stores::DocumentStores;
@@ -30,7 +32,7 @@ pub(crate) use flow::CompiledFlow;
 pub(crate) use flow::flows::{
     ContainedFlow, Flows, WantedFlow, contained, export_text, is_whole_export, listed, stores_in, watched,
 };
-pub(crate) use flow::inspect::{Inspected, Inspection, check_export, inspect};
+pub(crate) use flow::inspect::{Inspected, Inspection, check_export, inspect, why_not_embedded};
 pub(crate) use memory::{BroughtChat, CHATS_FILE, bring};
 pub(crate) use memory::{InProcess, InStore, OnDisk, serve_predecessor};
 pub(crate) use threads::EngineThreads;

@@ -9,13 +9,16 @@ use crate::wire::json;
 /// # Errors
 /// It is UTF-16 and cut off.
 pub(crate) fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, &'static str> {
-    let units: fn([u8; 2]) -> u16 = match bytes {
-        [0xff, 0xfe, ..] => u16::from_le_bytes,
-        [0xfe, 0xff, ..] => u16::from_be_bytes,
+    let (mark, units): (usize, fn([u8; 2]) -> u16) = match bytes {
+        [0xff, 0xfe, ..] => (2, u16::from_le_bytes),
+        [0xfe, 0xff, ..] => (2, u16::from_be_bytes),
+        // Without a mark, by the zero beside the first letter, which is ASCII in JSON.
+        [first, 0, ..] if *first != 0 => (0, u16::from_le_bytes),
+        [0, first, ..] if *first != 0 => (0, u16::from_be_bytes),
         // Bytes that are no UTF-8 become U+FFFD, as where Node reads them.
         _ => return Ok(json::sound(bytes)),
     };
-    let (pairs, rest) = bytes.get(2..).unwrap_or_default().as_chunks::<2>();
+    let (pairs, rest) = bytes.get(mark..).unwrap_or_default().as_chunks::<2>();
     if !rest.is_empty() {
         return Err("the file is UTF-16 and ends with half a character");
     }
@@ -34,6 +37,10 @@ mod tests {
         let wide = |swap: fn(u16) -> [u8; 2]| -> Vec<u8> {
             "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(swap).collect()
         };
+        let unmarked = |swap| wide(swap).split_off(2);
+        for bytes in [unmarked(u16::to_le_bytes), unmarked(u16::to_be_bytes)] {
+            assert_eq!(decoded(&bytes).unwrap(), text);
+        }
         for bytes in
             [text.into(), format!("\u{feff}{text}").into_bytes(), wide(u16::to_le_bytes), wide(u16::to_be_bytes)]
         {

@@ -115,13 +115,6 @@ impl Redactor {
         }
         self.known.without_keys(&String::from_utf8_lossy(&answer)).into()
     }
-
-    /// Words of somebody who is neither Flowise nor a provider, if there is nothing in them that is for the inside only.
-    pub(crate) fn plain(&self, words: &str) -> Option<Sentence> {
-        let sentence = self.sentence(words);
-        let is_short = words.len() <= 300 && !words.contains(['\n', '\r', '{', '<']);
-        (is_short && sentence.as_str() == words && !shapes::hints_at_secrets(words)).then_some(sentence)
-    }
 }
 
 /// As much of the words as is looked at, to the end of a word.

@@ -86,14 +86,6 @@ pub(super) fn without_stack(words: &str) -> &str {
     kept.trim_end().trim_end_matches("\\n").trim_end()
 }
 
-/// Whether words that look harmless speak of secrets.
-pub(super) fn hints_at_secrets(words: &str) -> bool {
-    let words = words.to_ascii_lowercase();
-    ["passw", "pwd", "secret", "token", "credential", "api key", "apikey", "api_key", "bearer", "host", "server at"]
-        .iter()
-        .any(|hint| words.contains(hint))
-}
-
 /// The words with marks in place of what does not leave.
 pub(super) fn without(words: &str) -> String {
     let mut clean = String::with_capacity(words.len());

@@ -19,12 +19,20 @@ use crate::engine::contract::memory::Turn;
 use crate::engine::contract::node::{Executed, Reply};
 use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::Run;
+use crate::engine::text::javascript::listed;
 use crate::predict::answer::EventName;
 use crate::predict::chat_id;
+
+/// In Flowise's words.
+const ILL_FORMED_HISTORY: &str =
+    "Invalid history format. Each history item must have: { role: \"apiMessage\" | \"userMessage\", content: string }";
 
 impl Agentflow {
     pub(crate) async fn answer(&self, run: &Run<'_>) -> Result<Reply, Failure> {
         let (request, kept) = (run.request, Executions::of(run));
+        if !request.history.iter().all(|past| past.is_whole) {
+            return Err(Failure::flow(ILL_FORMED_HISTORY));
+        }
         let stored = run.session().turns().await?;
         run.budget().hold(stored.iter().map(|turn| turn.text.len()).sum())?;
         let past: Rc<[Value]> = stored.into_iter().map(turn_of).collect();
@@ -207,7 +215,7 @@ fn said<'r>(request: &'r RunRequest, files: &str) -> Option<Cow<'r, str>> {
         return Some(if files.is_empty() { question.into() } else { format!("{files}\n\n{question}").into() });
     }
     let form = request.form.as_ref().filter(|form| !form.is_empty())?;
-    let lines: Vec<String> = form.iter().map(|(name, value)| format!("{name}: {}", text_of(value))).collect();
+    let lines: Vec<String> = form.iter().map(|(name, value)| format!("{name}: {}", listed(value))).collect();
     Some(lines.join("\n").into())
 }
 
@@ -216,7 +224,12 @@ fn form(request: &RunRequest, kept: &Value) -> Option<Value> {
     if kept.as_object().is_some_and(|kept| !kept.is_empty()) {
         return Some(kept.clone());
     }
+    // Flowise reads it back from the lines that it was told in, where everything is a text.
+    let kept = |value: &Value| match value {
+        Value::Array(_) | Value::Object(_) => value.clone(),
+        value => listed(value).trim().into(),
+    };
     let is_set = |(_, value): &(&String, &Value)| !value.is_null() && **value != "";
     let fields = request.form.as_ref()?.iter().filter(is_set);
-    Some(Value::Object(fields.map(|(name, value)| (name.clone(), value.clone())).collect()))
+    Some(Value::Object(fields.map(|(name, value)| (name.clone(), kept(value))).collect()))
 }

@@ -1,6 +1,6 @@
 //! From an export to an agentflow that can run; every obstacle is told at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -12,6 +12,7 @@ use super::step::StepNode;
 use crate::engine::compile::Compiler;
 use crate::engine::compile::export;
 use crate::engine::compile::export::Export;
+use crate::engine::compile::flowise;
 use crate::engine::compile::inputs;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::text::mustache::{Dialect, JsonTemplate};
@@ -19,10 +20,11 @@ use crate::engine::text::mustache::{Dialect, JsonTemplate};
 /// `None`: it cannot be run, and problems say why.
 pub(crate) fn compile(export: &Export, compiler: &mut Compiler<'_>) -> Option<Agentflow> {
     let mut built = Vec::new();
-    for node in export.nodes.iter().filter(|node| !node.is_note()) {
+    let loose = loose(export);
+    for node in export.nodes.iter().filter(|node| !node.is_note() && !loose.contains(&*node.id)) {
         built.extend(self::node(node, compiler));
     }
-    check(export, compiler);
+    check(export, &loose, compiler);
     if !compiler.problems.is_empty() {
         return None;
     }
@@ -55,7 +57,7 @@ pub(crate) fn compile(export: &Export, compiler: &mut Compiler<'_>) -> Option<Ag
 
 fn node(node: &export::ExportNode, compiler: &mut Compiler<'_>) -> Option<StepNode> {
     let Some(kind) = nodes::find(&node.data.name) else {
-        compiler.of_node(node, None, nodes::why_not(&node.data.name));
+        compiler.of_node(node, None, flowise::why_unknown(&node.data.name, &node.data.category));
         return None;
     };
     let params = node.data.input_params.iter().filter(|param| param.accept_variable == Some(true));
@@ -74,9 +76,7 @@ fn node(node: &export::ExportNode, compiler: &mut Compiler<'_>) -> Option<StepNo
     let templates = params.filter_map(template).collect();
     let mut inputs = Inputs::new(node, values.clone(), compiler).of_agentflow();
     let step = kind.build(&mut inputs);
-    if step.is_some() {
-        inputs.finish();
-    }
+    inputs.finish();
     Some(StepNode {
         id: node.id.clone(),
         label: node.data.label.clone(),
@@ -104,13 +104,32 @@ fn around<'a>(export: &'a Export, node: &'a export::ExportNode) -> impl Iterator
     std::iter::successors(parent(&node), move |node| parent(node)).take(MOST_AROUND + 1)
 }
 
+/// Nodes that the flow never comes to: nothing leads to them from its start. Those inside an iteration are judged as it
+/// is.
+pub(crate) fn loose(export: &Export) -> HashSet<&str> {
+    let mut waiting: Vec<&str> =
+        export.nodes.iter().filter(|node| node.data.name == "startAgentflow").map(|node| &*node.id).collect();
+    let mut seen = HashSet::new();
+    while let Some(id) = waiting.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        waiting.extend(export.edges.iter().filter(|edge| edge.source == id).map(|edge| &*edge.target));
+        waiting.extend(export.nodes.iter().filter(|node| node.parent.as_deref() == Some(id)).map(|node| &*node.id));
+    }
+    if seen.is_empty() {
+        return HashSet::new();
+    }
+    export.nodes.iter().filter(|node| !node.is_note()).map(|node| &*node.id).filter(|id| !seen.contains(id)).collect()
+}
+
 /// What no node can see by itself.
-fn check(export: &Export, compiler: &mut Compiler<'_>) {
+fn check(export: &Export, loose: &HashSet<&str>, compiler: &mut Compiler<'_>) {
     let starts = export.nodes.iter().filter(|node| node.data.name == "startAgentflow").count();
     if starts != 1 {
         compiler.of_flow(format!("a flow has one start; this one has {starts}"));
     }
-    for node in &export.nodes {
+    for node in export.nodes.iter().filter(|node| !loose.contains(&*node.id)) {
         if let Some(parent) = node.parent.as_deref().filter(|parent| !parent.is_empty()) {
             match export.node(parent) {
                 Some(parent) if parent.data.name == "iterationAgentflow" => {

@@ -26,8 +26,6 @@ pub(super) enum HtmlNodeKind {
 /// Elements nested deeper than this stay at this depth: each is written on the stack of the one around it, and copied by
 /// it.
 const DEEPEST: usize = 32;
-/// A character reference with its `&` and `;`; none that editors write is longer.
-const LONGEST_REFERENCE: usize = 32;
 const VOID: &[&str] =
     &["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"];
 const BLOCKS: &[&str] = &[
@@ -120,7 +118,7 @@ impl Tree {
                 Some(0) => tree.markup(rest, &mut open),
                 at => {
                     let (plain, after) = rest.split_at(at.unwrap_or(rest.len()));
-                    tree.text(&decoded(plain), &open);
+                    tree.text(&htmlize::unescape(plain), &open);
                     after
                 }
             };
@@ -246,7 +244,7 @@ fn tag(inside: &str) -> (String, Vec<(String, String)>, bool, &str) {
             Some(after) => value(after.trim_start()),
             None => ("", after),
         };
-        attributes.push((attribute.to_ascii_lowercase(), decoded(value)));
+        attributes.push((attribute.to_ascii_lowercase(), htmlize::unescape_attribute(value).into_owned()));
         rest = after;
     }
 }
@@ -258,49 +256,4 @@ fn value(rest: &str) -> (&str, &str) {
         }
     }
     rest.split_at(rest.find(|c: char| c.is_ascii_whitespace() || c == '>').unwrap_or(rest.len()))
-}
-
-/// Without character references; those that editors write.
-fn decoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('&') {
-        let (before, after) = rest.split_at(at);
-        out.push_str(before);
-        let end = after.bytes().take(LONGEST_REFERENCE).position(|byte| byte == b';');
-        let name = end.and_then(|end| after.get(1..end));
-        let known = name.and_then(|name| Some((character(name)?, name.len() + 2)));
-        let (letter, length) = known.unwrap_or(('&', 1));
-        out.push(letter);
-        rest = after.get(length..).unwrap_or_default();
-    }
-    out.push_str(rest);
-    out
-}
-
-fn character(name: &str) -> Option<char> {
-    if let Some(number) = name.strip_prefix('#') {
-        let code = match number.strip_prefix(['x', 'X']) {
-            Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-            None => number.parse().ok()?,
-        };
-        return char::from_u32(code);
-    }
-    Some(match name {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        "nbsp" => '\u{a0}',
-        "ndash" => '–',
-        "mdash" => '—',
-        "hellip" => '…',
-        "lsquo" => '‘',
-        "rsquo" => '’',
-        "ldquo" => '“',
-        "rdquo" => '”',
-        "copy" => '©',
-        _ => return None,
-    })
 }

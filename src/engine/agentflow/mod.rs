@@ -34,5 +34,5 @@ mod values;
 mod walk;
 mod written;
 
-pub(crate) use compile::compile;
+pub(crate) use compile::{compile, loose};
 pub(crate) use flow::Agentflow;

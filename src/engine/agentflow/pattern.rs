@@ -1,9 +1,14 @@
 //! Patterns of conditions, which are JavaScript's.
 
+mod translated;
+mod units;
+
 use std::sync::Arc;
 
 use fancy_regex::RegexBuilder;
 
+use self::translated::translated;
+use self::units::units;
 use super::texts::apart;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
@@ -19,12 +24,17 @@ const LONGEST: usize = 256 * 1024;
 /// Whether a pattern is found in a text.
 ///
 /// # Errors
-/// It cannot be read, or would take too long: then nobody knows, and neither way may be taken.
+/// It is too large, or would take too long: then nobody knows, and neither way may be taken. One that is none is found
+/// nowhere, as in Flowise.
 pub(super) async fn is_found(text: &Arc<str>, pattern: String, run: &Run<'_>) -> Result<bool, Failure> {
     if pattern.len() > LONGEST {
         return Err(Failure::flow("The condition's pattern is too long."));
     }
-    let pattern: Arc<str> = pattern.into();
+    let size = text.len().max(pattern.len());
+    let text = Arc::clone(text);
+    let (text, pattern) =
+        apart(size, move || (Arc::<str>::from(&*units(&text)), translated(&pattern).map(Arc::<str>::from))).await?;
+    let Some(pattern) = pattern else { return Ok(false) };
     let letters = text.len() + 1;
     let most = MOST_STEPS.min(MOST_WORK / letters);
     // Without a step back, which all that is needed takes for most; then with more and more, for no pattern says how many
@@ -32,7 +42,7 @@ pub(super) async fn is_found(text: &Arc<str>, pattern: String, run: &Run<'_>) ->
     let mut steps = 0;
     loop {
         run.budget().pattern_work((steps * letters) as u64)?;
-        let (at, wanted) = (Arc::clone(text), Arc::clone(&pattern));
+        let (at, wanted) = (Arc::clone(&text), Arc::clone(&pattern));
         let size = letters.max(pattern.len()).max(steps);
         match apart(size, move || attempt(&at, &wanted, steps)).await?.map_err(Failure::flow)? {
             Some(found) => return Ok(found),
@@ -46,8 +56,14 @@ pub(super) async fn is_found(text: &Arc<str>, pattern: String, run: &Run<'_>) ->
     }
 }
 
+/// As [`is_found`], by a step, where nothing is shared.
+#[cfg(test)]
+pub(super) fn is_found_at_once(text: &str, pattern: &str, steps: usize) -> Option<bool> {
+    translated(pattern).map_or(Some(false), |pattern| attempt(&units(text), &pattern, steps).ok().flatten())
+}
+
 /// Whether it is found in so many steps back; `None`: that takes more.
-pub(super) fn attempt(text: &str, pattern: &str, steps: usize) -> Result<Option<bool>, &'static str> {
+fn attempt(text: &str, pattern: &str, steps: usize) -> Result<Option<bool>, &'static str> {
     let compiled = RegexBuilder::new(pattern).backtrack_limit(steps).build();
     compiled.map(|pattern| pattern.is_match(text).ok()).map_err(|_| "The condition's pattern cannot be read.")
 }
@@ -102,9 +118,77 @@ mod tests {
         }
     }
 
+    /// Expected: what Node says to `new RegExp(pattern).test(text)`; a pattern that it refuses is found nowhere.
     #[test]
-    fn a_pattern_that_takes_too_long_or_cannot_be_read_decides_nothing() {
-        assert!(found_in(&[("x", "(")]).unwrap_err().contains("cannot be read"));
+    fn patterns_are_javascripts() {
+        for (pattern, found, not) in [
+            (r"^\d+$", "12", "١٢"),
+            (r"^\w+$", "abc_1", "zażółć"),
+            (r"^a\sb$", "a\u{feff}b", "a\u{85}b"),
+            ("^a.b$", "aéb", "a\u{2028}b"),
+            (r"\bcaf\b", "café", "cafe"),
+            ("^[^]*$", "a\nb", ""),
+            ("[a&&b]{3}", "a&b", "aa"),
+            ("^[[a]+$", "[a", "]"),
+            (r"^[\w-]+$", "a-b", "a+b"),
+            (r"^[\d-x]+$", "1-x", "5y"),
+            ("^{a}$", "{a}", "a"),
+            ("^a{,2}$", "a{,2}", "aa"),
+            ("^a{2}b{1,}c{0,1}?$", "aabb", "ab"),
+            (r"^(?<y>a)\k<y>$", "aa", "ab"),
+            (r"^\k<y>$", "k<y>", "y"),
+            (r"^(?:(a)|b)\1c$", "bc", "ac"),
+            (r"^\1(a)$", "a", "aa"),
+            (r"^\101\9$", "A9", "101"),
+            (r"^\x41\u0042\x4$", "ABx4", "AB4"),
+            (r"^\u{3}$", "uuu", "\u{3}"),
+            (r"^\cJ\0$", "\n\0", "J0"),
+            (r"^\a\e\z\A\h\K\G\p{1}$", "aezAhKGp", "ae"),
+            (r"^[\b\]\-]+$", "\u{8}]-", "b"),
+            (r"(?<=a)b", "aab", "b"),
+            ("^(?=a)*b$", "b", "ab"),
+            ("a$", "a", "a\n"),
+            ("^.$", "x", "😀"),
+            ("^😀$", "😀", "😁"),
+            ("^[😀]{2}$", "😀", "x"),
+            (r"^\uD83D", "😀", "x"),
+            ("^$|ß", "", "SS"),
+        ] {
+            // The last of each pair is not found, unless nothing is asked of it.
+            assert_eq!(is_found_at_once(found, pattern, 1000), Some(true), "{pattern} in {found:?}");
+            assert_eq!(
+                is_found_at_once(not, pattern, 1000),
+                Some(not.is_empty() && pattern == "^[^]*$"),
+                "{pattern} in {not:?}"
+            );
+        }
+        let refused = [
+            "(",
+            "a)",
+            "[",
+            "*a",
+            "a**",
+            "a++",
+            "[z-a]",
+            "a{3,2}",
+            "(?i)a",
+            "(?>a)",
+            "(?P<n>a)",
+            "(?<n>a)(?<n>b)",
+            r"(?<n>a)\k<m>",
+            r"\",
+            "(?<=a)*b",
+            r"\b+",
+        ];
+        for pattern in refused {
+            assert_eq!(is_found_at_once("a", pattern, 1000), Some(false), "{pattern}");
+        }
+        assert_eq!(is_found_at_once("a", "[]", 1000), Some(false));
+    }
+
+    #[test]
+    fn a_pattern_that_takes_too_long_decides_nothing() {
+        assert_eq!(found_in(&[("x", "(")]), Ok(false));
         assert!(found_in(&[("x", &"x".repeat(LONGEST + 1))]).unwrap_err().contains("too long"));
         for text in ["a".repeat(40), "a".repeat(4_000_000)] {
             assert!(found_in(&[(&text, SLOW)]).unwrap_err().contains("too many steps"));

@@ -267,12 +267,22 @@ fn data(data: &Value) -> Value {
     let shown = fields.filter_map(|(name, value)| {
         let shown = match name.as_str() {
             "input" => kind?.input.of(value)?,
-            "output" => kind?.output(value, data.get("input"))?,
+            "output" => without_refusal(kind?.output(value, data.get("input"))?),
             known => DATA.contains(&known).then(|| value.clone())?,
         };
         Some((name.clone(), shown))
     });
     Value::Object(shown.collect())
+}
+
+/// What an API says where it fails may tell of its inside: the flow is given it, and visitors see the status.
+fn without_refusal(mut output: Value) -> Value {
+    if let Some(http) = output.get_mut("http").and_then(Value::as_object_mut)
+        && http.get("status").and_then(Value::as_u64).is_some_and(|status| !(200..300).contains(&status))
+    {
+        http.shift_remove("data");
+    }
+    output
 }
 
 impl ShownNode {
@@ -337,6 +347,10 @@ mod tests {
                 },
             },
             { "nodeId": "b", "data": { "name": "unknown", "input": { "a": 1 }, "output": { "b": 2 } } },
+            {
+                "nodeId": "c",
+                "data": { "name": "httpAgentflow", "output": { "http": { "data": { "path": "/srv" }, "status": 500 } } },
+            },
         ]);
         let shown = Value::from(steps(executed.as_array().unwrap()));
         let expected = json!([
@@ -348,6 +362,7 @@ mod tests {
                 },
             },
             { "nodeId": "b", "data": { "name": "unknown" } },
+            { "nodeId": "c", "data": { "name": "httpAgentflow", "output": { "http": { "status": 500 } } } },
         ]);
         assert_eq!(shown, expected);
     }

@@ -8,6 +8,7 @@ use super::inputs::in_markdown;
 use super::values::StepScope;
 use crate::engine::compile::Compiler;
 use crate::engine::compile::export::ExportNode;
+use crate::engine::compile::flowise;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
@@ -46,7 +47,7 @@ impl NodeTool {
         inputs: &mut Inputs<'_, '_, '_>,
     ) -> Option<Self> {
         if inputs.compiler.kinds.find(kind).is_none() {
-            inputs.refuse(input, format!("the engine does not know the tool {kind}"));
+            inputs.refuse(input, format!("{kind}: {}", flowise::why_unknown(kind, "Tools")));
             return None;
         }
         let mut config = config.and_then(Value::as_object).cloned().unwrap_or_default();

@@ -26,7 +26,6 @@ impl Names for StepScope<'_> {
                     return at_field(&self.run.request.vars, path).filter(|value| !value.is_null());
                 }
                 "$flow" => return self.flow(path),
-                "$iteration" => return self.item(Some(path)),
                 _ => {}
             }
         }
@@ -37,7 +36,9 @@ impl Names for StepScope<'_> {
             "runtime_messages_length" => self.runtime.history.len().saturating_sub(1).into(),
             "loop_count" => self.runtime.loop_count().into(),
             "current_date_time" => now().into(),
-            "$iteration" => return self.item(None),
+            name if name.starts_with("$iteration") => {
+                return self.item(name.trim_start_matches("$iteration").trim_start_matches('.'));
+            }
             name => return self.output(&name.replace('\\', "")),
         };
         Some(known)
@@ -81,12 +82,14 @@ impl StepScope<'_> {
         rest.map_or(Some(value.clone()), |rest| at(&value, rest)).filter(|value| !value.is_null())
     }
 
-    fn item(&self, path: Option<&str>) -> Option<Value> {
+    /// Of an item that is no object and no list, a path leads nowhere, but to a text itself.
+    fn item(&self, path: &str) -> Option<Value> {
         let value = &self.iteration?.value;
-        match (value, path) {
-            (Value::Null | Value::Bool(false), _) => None,
-            (Value::Object(_) | Value::Array(_), Some(path)) => at(value, path),
-            (value, _) => Some(value.clone()),
+        match value {
+            value if path.is_empty() => Some(value.clone()),
+            Value::Object(_) | Value::Array(_) => Some(at(value, path).unwrap_or_else(|| "undefined".into())),
+            Value::String(_) => Some(value.clone()),
+            _ => None,
         }
     }
 

@@ -180,8 +180,16 @@ impl<'a> Walk<'a> {
             Some(_) if !chosen.contains(&true) => output + 1 == chosen.len(),
             chosen => chosen.copied().unwrap_or(true),
         };
+        // An output that the node no longer has: where its edge leads, the others decide, as Flowise passes over nodes
+        // and not edges.
+        let is_known = |output: &usize| *output < chosen.len();
+        let leads = |output: Option<usize>, next: usize| {
+            let beside = graph.next(at).iter().filter(|(_, other)| *other == next);
+            let mut known = beside.filter_map(|(output, _)| output.filter(is_known)).peekable();
+            output.filter(is_known).map_or_else(|| known.peek().is_none() || known.any(is_chosen), is_chosen)
+        };
         for &(output, next) in graph.next(at) {
-            if !output.is_none_or(is_chosen) {
+            if !leads(output, next) {
                 continue;
             }
             let received = self.waiting.entry(next).or_default();

@@ -1,13 +1,24 @@
 //! Flowise's export format ("Export Chatflow"), both generations, as far as the engine reads it.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+use super::flowise::is_of_agentflow_v1;
 use super::problem::NodeProblem;
 use crate::wire::json;
+
+/// How flows of a kind are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Generation {
+    Chatflow,
+    /// Sequential agents, or a supervisor with workers.
+    AgentflowV1,
+    AgentflowV2,
+}
 
 /// One file.
 #[derive(Debug, Clone, Deserialize)]
@@ -78,6 +89,9 @@ impl Export {
     /// It is no export.
     pub(crate) fn read(text: &str) -> Result<Self, NodeProblem> {
         let problem = |what: String| NodeProblem::of_flow(format!("not an exported Flowise flow: {what}"));
+        if let Some(inner) = wrapped(text) {
+            return json::read_str(&inner).map_err(|error| problem(error.to_string()));
+        }
         // A list would be read as well, its items for the fields.
         match misshapen(text) {
             None => json::read_str(text).map_err(|error| problem(error.to_string())),
@@ -100,6 +114,90 @@ impl Export {
     /// Whether it is of the second generation.
     pub(crate) fn is_agentflow(&self) -> bool {
         self.nodes.iter().any(|node| node.data.name == "startAgentflow")
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        let is_of_v1 = |node: &ExportNode| is_of_agentflow_v1(&node.data.name, &node.data.category);
+        if self.is_agentflow() {
+            Generation::AgentflowV2
+        } else if self.nodes.iter().any(is_of_v1) {
+            Generation::AgentflowV1
+        } else {
+            Generation::Chatflow
+        }
+    }
+
+    /// The nodes that may end a flow of the first generation, if their categories are known: Flowise takes no others, and
+    /// none that nothing leads to.
+    pub(crate) fn ends(&self) -> Vec<&ExportNode> {
+        let is_end = |node: &&ExportNode| {
+            matches!(&*node.data.category, "Chains" | "Agents" | "Engine" | "Multi Agents" | "Sequential Agents")
+                || node.data.outputs.get("output").is_some_and(|output| output == "EndingNode")
+        };
+        let is_led_to = |node: &&ExportNode| {
+            self.nodes.len() == 1
+                || self.edges.iter().any(|edge| edge.target == node.id)
+                || !node.data.referred().is_empty()
+        };
+        self.last_nodes().into_iter().filter(|node| is_end(node) && is_led_to(node)).collect()
+    }
+
+    /// Nodes of a flow of the first generation from which no way leads to one of its ends: Flowise never makes them.
+    pub(crate) fn loose(&self) -> HashSet<&str> {
+        let mut waiting: Vec<&str> = self.ends().iter().map(|end| &*end.id).collect();
+        if waiting.is_empty() {
+            return HashSet::new();
+        }
+        let mut seen = HashSet::new();
+        while let Some(id) = waiting.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            waiting.extend(self.edges.iter().filter(|edge| edge.target == id).map(|edge| &*edge.source));
+            let referred = self.node(id).map(|node| node.data.referred()).unwrap_or_default();
+            waiting.extend(self.nodes.iter().map(|node| &*node.id).filter(|id| referred.contains(*id)));
+        }
+        let all = self.nodes.iter().filter(|node| !node.is_note()).map(|node| &*node.id);
+        all.filter(|id| !seen.contains(id)).collect()
+    }
+}
+
+impl NodeData {
+    /// Ids of nodes that texts in its inputs refer to, `{{id.data.instance}}`.
+    fn referred(&self) -> HashSet<String> {
+        fn collect(value: &Value, found: &mut HashSet<String>) {
+            match value {
+                Value::String(text) => {
+                    let ids = text.split("{{").skip(1).filter_map(|rest| rest.split_once(".data.instance"));
+                    found.extend(ids.map(|(id, _)| id.trim().to_owned()));
+                }
+                Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+                Value::Object(fields) => fields.values().for_each(|field| collect(field, found)),
+                _ => {}
+            }
+        }
+        let mut found = HashSet::new();
+        self.inputs.values().for_each(|value| collect(value, &mut found));
+        found
+    }
+}
+
+/// The flow in a record of Flowise's API or database, which holds it as a text.
+fn wrapped(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct WrappedFlow {
+        nodes: Option<IgnoredAny>,
+        flow_data: Option<Value>,
+    }
+    if !text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+        return None;
+    }
+    let record: WrappedFlow = json::read_str(text).ok()?;
+    match record.flow_data.filter(|_| record.nodes.is_none())? {
+        Value::String(flow) => Some(flow),
+        Value::Object(flow) => Some(Value::from(flow).to_string()),
+        _ => None,
     }
 }
 

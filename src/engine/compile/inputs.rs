@@ -15,6 +15,7 @@ use super::kind::NodeKind;
 use super::part::Part;
 use crate::config::Secret;
 use crate::engine::compile::Compiler;
+use crate::engine::compile::flowise;
 use crate::engine::contract::model::ChatModel;
 use crate::engine::provider::ProviderEndpoint;
 use crate::engine::text::mustache::Dialect;
@@ -69,11 +70,8 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     pub(crate) fn build(mut self, kind: &dyn NodeKind) -> Option<Part> {
         let problems = self.compiler.problems.len();
         let part = kind.build(&mut self);
-        // What was given up half-way has inputs that nobody looked at.
-        if part.is_some() {
-            self.finish();
-            self.refuse_unfilled();
-        }
+        self.finish();
+        self.refuse_unfilled();
         if let Some(Part::Model(model)) = &part {
             self.compiler.models.push(model.name().into());
         }
@@ -89,7 +87,11 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
             .map(|(name, _)| name.clone())
             .collect();
         for name in left {
-            self.refuse(&name, "the engine does not support this option");
+            if flowise::passes_over(&self.node.data.name, &name) {
+                self.pass_over(&name, "Flowise 3.1.4 does not look at this, and neither does the engine");
+            } else {
+                self.refuse(&name, "the engine does not support this option");
+            }
         }
     }
 
@@ -192,6 +194,13 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
         }
     }
 
+    /// Whether a model answers word by word, which it does where nothing is said about it; a switch that is set to
+    /// nothing is off, as in Flowise.
+    pub(crate) fn streams(&mut self) -> bool {
+        let is_unset = self.values.get("streaming").is_none_or(Value::is_null);
+        self.flag("streaming").unwrap_or(is_unset)
+    }
+
     /// JSON, written out or as a text.
     pub(crate) fn json(&mut self, name: &str) -> Option<Value> {
         match self.value(name)? {
@@ -272,6 +281,11 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
         self.compiler.of_node(self.node, Some(name), message);
     }
 
+    /// Notes what stands in an input and changes nothing.
+    pub(crate) fn pass_over(&mut self, name: &str, message: impl Into<String>) {
+        self.compiler.pass_over(self.node, Some(name), message);
+    }
+
     /// Notes it if the endpoint is one that may not be called.
     pub(crate) fn look_at(&mut self, endpoint: &ProviderEndpoint) {
         if let Some(host) = endpoint.denied() {
@@ -328,7 +342,7 @@ pub(crate) fn overridden(node: &ExportNode, overrides: &Overrides) -> Map<String
         }
         let value = match value.as_object().and_then(|by_node| by_node.get(&node.id)) {
             Some(own) => own,
-            None if is_keyed_by_node(value) => continue,
+            None if is_for_others(value, node, inputs.get(name)) => continue,
             None => value,
         };
         let merged = match (inputs.get(name), value) {
@@ -346,10 +360,12 @@ pub(crate) fn overridden(node: &ExportNode, overrides: &Overrides) -> Map<String
     inputs
 }
 
-/// `{"chatOpenAI_0": ...}`, meant for other nodes.
-fn is_keyed_by_node(value: &Value) -> bool {
+/// `{"chatOpenAI_0": ...}`, meant for other nodes: of this kind, or of any where it could be nothing else.
+fn is_for_others(value: &Value, node: &ExportNode, before: Option<&Value>) -> bool {
+    let Some(fields) = value.as_object().filter(|fields| !fields.is_empty()) else { return false };
     let is_id = |key: &String| key.rsplit_once('_').is_some_and(|(_, number)| number.parse::<u32>().is_ok());
-    value.as_object().is_some_and(|fields| !fields.is_empty() && fields.keys().all(is_id))
+    let takes_fields = before.and_then(object).is_some() && !fields.values().all(Value::is_object);
+    fields.keys().any(|key| key.contains(&node.data.name)) || (!takes_fields && fields.keys().all(is_id))
 }
 
 fn object(value: &Value) -> Option<Map<String, Value>> {
@@ -385,6 +401,8 @@ mod tests {
         assert_eq!(after(&inputs, json!({ "temperature": { "prompt_0": 0.2 } }))["temperature"], 0.2);
         assert_eq!(after(&inputs, json!({ "temperature": { "other_0": 0.2 } }))["temperature"], 0.1);
         assert_eq!(after(&inputs, json!({ "unknown": 1 })).get("unknown"), None);
+        let named = json!({ "promptValues": { "user_1": "x" } });
+        assert_eq!(after(&inputs, named)["promptValues"], json!({ "a": 1, "user_1": "x" }));
         let state = |key: &str| json!({ "startState": [{ "key": key, "value": "" }] });
         let both = json!([{ "key": "a", "value": "" }, { "key": "b", "value": "" }]);
         assert_eq!(after(&state("a"), state("b"))["startState"], both);

@@ -2,6 +2,7 @@
 
 pub(crate) mod context;
 pub(crate) mod export;
+pub(crate) mod flowise;
 pub(crate) mod inputs;
 pub(crate) mod kind;
 pub(crate) mod part;
@@ -47,6 +48,8 @@ pub(crate) struct Compiler<'a> {
     /// Nodes that wait for what they refer to.
     waiting: Vec<PendingPart<'a>>,
     pub(crate) problems: Vec<NodeProblem>,
+    /// What stands in nodes and changes nothing, here or in Flowise.
+    pub(crate) passed_over: Vec<NodeProblem>,
     pub(crate) missing: Vec<Missing>,
     /// Whether some node looks at what was said before.
     pub(crate) remembers: bool,
@@ -71,6 +74,7 @@ impl<'a> Compiler<'a> {
             built: HashMap::new(),
             waiting: Vec::new(),
             problems: Vec::new(),
+            passed_over: Vec::new(),
             missing: Vec::new(),
             remembers: false,
             models: Vec::new(),
@@ -116,7 +120,7 @@ impl<'a> Compiler<'a> {
                 (part, depth) = (None, 0);
             }
         } else {
-            self.of_node(node, None, "the engine does not know this kind of node");
+            self.of_node(node, None, flowise::why_unknown(&node.data.name, &node.data.category));
         }
         self.built.insert(&node.id, BuiltPart { part: part.clone(), depth });
         Some((part, depth))
@@ -127,15 +131,17 @@ impl<'a> Compiler<'a> {
     }
 
     pub(crate) fn of_node(&mut self, node: &ExportNode, input: Option<&str>, message: impl Into<String>) {
-        let problem = NodeProblem {
-            node: node.id.clone(),
-            label: node.data.label.clone(),
-            kind: node.data.name.clone(),
-            input: input.map(str::to_owned),
-            message: message.into(),
-        };
+        let problem = NodeProblem::of_node(node, input, message);
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
+        }
+    }
+
+    /// Notes what stands in a node and changes nothing.
+    pub(crate) fn pass_over(&mut self, node: &ExportNode, input: Option<&str>, message: impl Into<String>) {
+        let found = NodeProblem::of_node(node, input, message);
+        if !self.passed_over.contains(&found) {
+            self.passed_over.push(found);
         }
     }
 

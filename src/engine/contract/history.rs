@@ -4,6 +4,7 @@ use super::failure::Failure;
 use super::memory::{LONGEST_TEXT, Session, Turn};
 use super::message::Message;
 use super::run::Run;
+use crate::predict::request::PastMessage;
 
 /// A memory node.
 #[derive(Debug)]
@@ -17,10 +18,38 @@ pub(crate) struct Memory {
 impl Memory {
     /// The turns before the question: those of the request, then those of the session.
     pub(crate) async fn turns(&self, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
-        let turns = recalled(run).await?;
-        let skipped = self.turns.map_or(0, |most| turns.len().saturating_sub(2 * most));
-        Ok(run.request.history.iter().chain(turns.iter().skip(skipped)).map(Turn::message).collect())
+        let before = run.request.history.iter().filter_map(past_message);
+        let turns = last(recalled(run).await?, self.turns);
+        Ok(before.chain(turns.iter().map(Turn::message)).collect())
     }
+}
+
+/// The turns of the last exchanges, so many of them.
+fn last(turns: &[Turn], exchanges: Option<usize>) -> &[Turn] {
+    let skipped = exchanges.map_or(0, |most| turns.len().saturating_sub(most.saturating_mul(2)));
+    turns.get(skipped..).unwrap_or_default()
+}
+
+/// What a request says was said before; the words of others are passed over.
+fn past_message(past: &PastMessage) -> Option<Message> {
+    let text = past.text.as_str();
+    past.by_user.map(|by_user| if by_user { Message::user(text) } else { Message::assistant(text) })
+}
+
+/// What `{{chat_history}}` stands for in a flow with that memory. Texts are filled in without waiting for anything; what
+/// cannot be read is not shown.
+pub(crate) async fn tell_history(memory: &Memory, run: &Run<'_>) {
+    let turns = recalled(run).await.map_or(&[][..], |turns| last(turns, memory.turns));
+    let past = run.request.history.iter().map(|past| (past.shown_by_user, past.text.as_str()));
+    let kept = turns.iter().map(|turn| (Some(turn.by_user), turn.text.as_str()));
+    let line = |(by_user, text): (Option<bool>, &str)| match by_user {
+        _ if text.trim().is_empty() => None,
+        Some(true) => Some(format!("Human: {text}")),
+        Some(false) => Some(format!("Assistant: {text}")),
+        None => Some(text.to_owned()),
+    };
+    let lines: Vec<String> = past.chain(kept).filter_map(line).collect();
+    let _ = run.request.told_history.set(lines.join("\n"));
 }
 
 impl Run<'_> {

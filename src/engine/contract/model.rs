@@ -100,6 +100,8 @@ pub(crate) struct ModelAnswer {
     pub(crate) id: Option<String>,
     /// What a model that reasons thought, as far as its provider tells.
     pub(crate) thinking: String,
+    /// Whether that stands among the pieces of its answer, where Flowise looks for it in the last node only.
+    pub(crate) thinks_in_pieces: bool,
     /// Flowise's `usageMetadata`: token counts with their details; empty if the provider counts none.
     pub(crate) usage_metadata: Map<String, Value>,
     /// Flowise's `responseMetadata`: finish reason, model name and what else the provider says.
@@ -113,6 +115,13 @@ impl ModelAnswer {
     pub(crate) fn say(&mut self, text: &str, ask: ModelRequest<'_>) {
         ask.tell(text);
         self.text.push_str(text);
+    }
+
+    /// The seconds for which it thought, as Flowise guesses them where they were not measured.
+    pub(crate) fn thinking_time(&self) -> u64 {
+        let tokens =
+            self.usage_metadata.get("output_token_details").and_then(|details| details.get("reasoning")?.as_u64());
+        tokens.filter(|tokens| *tokens > 0).map_or(2, |tokens| (tokens + 25) / 50)
     }
 
     /// A piece of what the model thinks.

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::memory::Turn;
 use super::run::Run;
 use crate::engine::text::mustache::Names;
 use crate::engine::text::variables::at;
@@ -45,23 +44,13 @@ fn known(name: &str, run: &Run<'_>) -> Option<Value> {
     }
     Some(match name {
         "question" => request.question().into(),
-        "chat_history" => history(run).into(),
+        "chat_history" => request.told_history.get().map_or("", String::as_str).into(),
         "file_attachment" => request.files().into(),
         "$flow.sessionId" => request.session_id.as_str().into(),
         "$flow.chatId" => request.chat_id.as_str().into(),
         "$flow.chatflowId" => run.flow.into(),
         _ => return None,
     })
-}
-
-fn history(run: &Run<'_>) -> String {
-    // Read at the beginning of the run, where it is asked for.
-    let stored = run.request.recalled.get().map_or(&[][..], |turns| turns);
-    let line = |turn: &Turn| {
-        let who = if turn.by_user { "Human" } else { "Assistant" };
-        format!("{who}: {}", turn.text)
-    };
-    run.request.history.iter().chain(stored).map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -29,13 +29,15 @@ pub(crate) struct RunRequest {
     pub(crate) vars: Map<String, Value>,
     /// `overrideConfig` without `vars` and `sessionId`.
     pub(crate) overrides: Overrides,
-    pub(crate) history: Vec<Turn>,
+    pub(crate) history: Vec<PastMessage>,
     pub(crate) uploads: Vec<Upload>,
     pub(crate) human_input: Option<Value>,
     /// The id of the question that it answers, if the client says it.
     pub(crate) action: Option<String>,
     /// Turns of the session before it, once they are read.
     pub(crate) recalled: OnceCell<Rc<[Turn]>>,
+    /// What `{{chat_history}}` stands for, in a flow with a memory.
+    pub(crate) told_history: OnceCell<String>,
     /// What nodes have made of it so far.
     pub(crate) outcomes: Outcomes,
     /// Whether another flow asks, whose user is not there to be asked anything.
@@ -69,7 +71,6 @@ impl SessionNames {
 
 impl From<Question> for RunRequest {
     fn from(question: Question) -> Self {
-        let turn = |PastMessage { by_user, text }| Turn { by_user, text };
         Self {
             question: question.text,
             form: question.form,
@@ -77,7 +78,7 @@ impl From<Question> for RunRequest {
             session_id: question.session_id,
             vars: question.vars,
             overrides: question.overrides.into(),
-            history: question.history.into_iter().map(turn).collect(),
+            history: question.history,
             uploads: question.uploads,
             human_input: question.human_input,
             action: question.action,

@@ -27,6 +27,8 @@ pub(crate) struct Sink {
     starts_with_first_token: Cell<bool>,
     /// While the model thinks: since when.
     thinks: Cell<Option<Instant>>,
+    /// Seconds for which it thought, if it did.
+    thought: Cell<Option<u64>>,
     /// Told so far.
     pub(crate) events: Cell<u64>,
 }
@@ -83,12 +85,26 @@ impl Sink {
         self.event(EventName::Thinking, text);
     }
 
+    /// What a model thought that told it in one piece, and for how long, as its provider or nobody knows.
+    pub(crate) fn thought_whole(&self, text: &str, seconds: u64) {
+        self.thought.set(Some(self.thought.get().unwrap_or_default().saturating_add(seconds)));
+        self.event(EventName::Thinking, text);
+        self.event(EventName::Thought, Value::from(seconds));
+    }
+
+    /// The seconds for which the model thought, as they were told since the last time.
+    pub(crate) fn take_thought(&self) -> Option<u64> {
+        self.thought.take()
+    }
+
     /// A token of a flow that has no `start`.
     pub(crate) fn bare_token(&self, text: &str) {
         if let Some(since) = self.thinks.get().filter(|_| !text.is_empty()) {
             self.thinks.set(None);
             let milliseconds = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.event(EventName::Thought, Value::from(milliseconds.saturating_add(500) / 1000));
+            let seconds = milliseconds.saturating_add(500) / 1000;
+            self.thought.set(Some(self.thought.get().unwrap_or_default().saturating_add(seconds)));
+            self.event(EventName::Thought, Value::from(seconds));
         }
         if !text.is_empty()
             && self.streams()

@@ -1,7 +1,7 @@
 //! What the demo can quote: every page of the documentation, as it was when the program was built.
 
 /// Where a page stands in the repository, and its text. The first says what the whole is.
-pub(super) const PAGES: [(&str, &str); 26] = [
+pub(super) const PAGES: [(&str, &str); 27] = [
     ("README.md", include_str!("../../../README.md")),
     ("config/README.md", include_str!("../../../config/README.md")),
     ("config/KEYS.md", include_str!("../../../config/KEYS.md")),
@@ -18,6 +18,7 @@ pub(super) const PAGES: [(&str, &str); 26] = [
     ("src/README.md", include_str!("../../../src/README.md")),
     ("src/engine/README.md", include_str!("../../../src/engine/README.md")),
     ("src/engine/LEAVING.md", include_str!("../../../src/engine/LEAVING.md")),
+    ("src/engine/DIFFERENCES.md", include_str!("../../../src/engine/DIFFERENCES.md")),
     ("tests/README.md", include_str!("../../../tests/README.md")),
     ("tests/flowise/README.md", include_str!("../../../tests/flowise/README.md")),
     ("tests/perf/README.md", include_str!("../../../tests/perf/README.md")),

@@ -8,9 +8,32 @@ use crate::engine::compile::export::{Export, ExportNode};
 /// Answers in which images of a request count.
 const SEES_IMAGES: &[&str] =
     &["llmChain", "conversationChain", "reactAgentChat", "conversationalAgent", "toolAgent", "supervisor", "seqStart"];
-/// Agents that tell their answer as it comes.
+/// Agents that tell their answer as it comes, and chains that do not.
 const STREAMING_AGENTS: &[&str] =
     &["csvAgent", "airtableAgent", "toolAgent", "conversationalRetrievalToolAgent", "openAIAssistant"];
+const WHOLE_CHAINS: &[&str] = &["openApiChain", "vectaraQAChain"];
+/// Models of before there was a switch for it.
+const STREAMING_MODELS: &[&str] = &[
+    "azureChatOpenAI",
+    "chatOpenAI",
+    "chatOpenAICustom",
+    "chatAnthropic",
+    "chatOllama",
+    "awsChatBedrock",
+    "chatMistralAI",
+    "chatAlibabaTongyi",
+    "groqChat",
+    "chatCohere",
+    "chatGoogleGenerativeAI",
+    "chatTogetherAI",
+    "chatFireworks",
+    "ChatSambanova",
+    "chatBaiduWenxin",
+    "chatCometAPI",
+    "azureOpenAI",
+    "openAI",
+    "ollama",
+];
 /// Inputs of an agentflow's nodes that hold a model's settings.
 const MODEL_SETTINGS: &[&str] = &["agentModelConfig", "llmModelConfig", "conditionAgentModelConfig"];
 
@@ -71,13 +94,22 @@ fn streams(export: &Export) -> bool {
     if export.is_agentflow() {
         return true;
     }
-    let is_off = |model: &ExportNode| model.data.inputs.get("streaming").is_some_and(|value| is(value, false));
-    let has_parser = export.nodes.iter().any(|node| node.data.category.contains("Output Parser"));
-    let tells = |end: &&ExportNode| match &*end.data.category {
-        "Agents" => STREAMING_AGENTS.contains(&&*end.data.name),
-        category => category == "Chains",
+    // On, off, or with a switch that says neither.
+    let says = |model: &ExportNode| match model.data.inputs.get("streaming") {
+        None => Some(STREAMING_MODELS.contains(&&*model.data.name)),
+        Some(value) if is(value, true) => Some(true),
+        Some(value) => is(value, false).then_some(false),
     };
-    !has_parser && !models(export).any(is_off) && export.last_nodes().last().is_some_and(tells)
+    let said: Vec<bool> = models(export).filter_map(says).collect();
+    let has_parser = export.nodes.iter().any(|node| node.data.category.contains("Output Parser"));
+    !has_parser && !said.contains(&false) && said.contains(&true) && export.ends().pop().is_some_and(tells)
+}
+
+fn tells(end: &ExportNode) -> bool {
+    match &*end.data.category {
+        "Agents" => STREAMING_AGENTS.contains(&&*end.data.name),
+        category => category == "Chains" && !WHOLE_CHAINS.contains(&&*end.data.name),
+    }
 }
 
 /// A switch, as Flowise's editors write it.
@@ -108,6 +140,26 @@ mod tests {
             flow["nodes"].as_array_mut().unwrap().push(parser);
         });
         assert!(!FlowInfo::of(&parsed).streams);
+    }
+
+    #[test]
+    fn the_ends_of_a_flow_say_whether_it_streams() {
+        let loose = |flow: &mut Value| {
+            let store = json!({ "id": "s_0", "data": { "name": "memoryVectorStore", "category": "Vector Stores" } });
+            let embeddings = json!({ "id": "e_0", "data": { "name": "openAIEmbeddings", "category": "Embeddings" } });
+            flow["nodes"].as_array_mut().unwrap().extend([store, embeddings]);
+            flow["edges"].as_array_mut().unwrap().push(json!({ "source": "e_0", "target": "s_0" }));
+        };
+        assert!(FlowInfo::of(&export("conversation-chain", loose)).streams);
+        for (streaming, streams) in
+            [(json!(""), false), (json!("true"), true), (Value::Null, false), (json!("false"), false)]
+        {
+            let set = |flow: &mut Value| flow["nodes"][0]["data"]["inputs"]["streaming"] = streaming.clone();
+            assert_eq!(FlowInfo::of(&export("llm-chain", set)).streams, streams, "{streaming}");
+        }
+        let unset =
+            |flow: &mut Value| _ = flow["nodes"][0]["data"]["inputs"].as_object_mut().unwrap().remove("streaming");
+        assert!(FlowInfo::of(&export("llm-chain", unset)).streams);
     }
 
     #[test]

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::engine::agentflow;
 use crate::engine::compile::context::{CompileContext, Credentials, Missing};
-use crate::engine::compile::export::Export;
+use crate::engine::compile::export::{Export, Generation};
+use crate::engine::compile::flowise::why_unknown;
 use crate::engine::compile::problem::NodeProblem;
 use crate::engine::documents::index::Indexes;
 use crate::engine::documents::stores::DocumentStores;
-use crate::engine::flow::{FlowPlan, build};
+use crate::engine::flow::{FlowPlan, build, kinds};
 use crate::engine::provider::Targets;
 use crate::engine::text::settled::Overrides;
 use crate::state::endpoints::Endpoints;
@@ -19,7 +21,7 @@ use crate::telemetry::metrics::Metrics;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Inspection {
-    pub(crate) is_agentflow: bool,
+    pub(crate) generation: Generation,
     /// Whether something of its chats is kept; of one that does not run, nothing is.
     pub(crate) remembers: bool,
     pub(crate) nodes: Vec<Inspected>,
@@ -34,7 +36,11 @@ pub(crate) struct Inspected {
     pub(crate) kind: String,
     /// Drawn, and nothing else.
     pub(crate) is_note: bool,
+    /// Not connected, so that no run comes to it.
+    pub(crate) is_loose: bool,
     pub(crate) problems: Vec<NodeProblem>,
+    /// What stands in it and changes nothing.
+    pub(crate) passed_over: Vec<NodeProblem>,
     pub(crate) missing: Vec<Missing>,
 }
 
@@ -69,15 +75,25 @@ pub(crate) fn inspect(
     let targets = Targets::new(&"check".into(), &Arc::new(Endpoints::new(metrics))).allowing(networks);
     let context = CompileContext::new(credentials.clone(), targets).with_stores(Arc::clone(stores));
     let built = build(&export, &Indexes::default(), &context, &Overrides::default());
+    let generation = export.generation();
+    let loose = if generation == Generation::AgentflowV2 { agentflow::loose(&export) } else { export.loose() };
     let nodes = export.nodes.iter().map(|node| Inspected {
         label: node.data.label.clone(),
         kind: node.data.name.clone(),
         is_note: node.is_note(),
+        is_loose: loose.contains(&*node.id),
         problems: built.problems.iter().filter(|problem| problem.node == node.id).cloned().collect(),
+        passed_over: built.passed_over.iter().filter(|note| note.node == node.id).cloned().collect(),
         missing: built.missing.iter().filter(|missing| missing.node == node.id).cloned().collect(),
     });
     let is_known = |problem: &&NodeProblem| export.node(&problem.node).is_some();
     let problems = built.problems.iter().filter(|problem| !is_known(problem)).cloned().collect();
+    let nodes = nodes.collect();
     let remembers = built.plan.as_ref().is_some_and(FlowPlan::remembers);
-    Ok(Inspection { is_agentflow: export.is_agentflow(), remembers, nodes: nodes.collect(), problems })
+    Ok(Inspection { generation, remembers, nodes, problems })
+}
+
+/// Why nothing can be searched by embeddings of that kind; `None`: it can.
+pub(crate) fn why_not_embedded(kind: &str) -> Option<&'static str> {
+    kinds::KINDS.find(kind).is_none().then(|| why_unknown(kind, "Embeddings"))
 }

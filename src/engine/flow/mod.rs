@@ -20,13 +20,14 @@ use super::demo::Guide;
 use crate::config::EngineLimits;
 use crate::engine::agentflow::Agentflow;
 use crate::engine::compile::context::{CompileContext, Missing};
-use crate::engine::compile::export::Export;
+use crate::engine::compile::export::{Export, ExportNode};
+use crate::engine::compile::inputs::referred;
 use crate::engine::compile::part::Part;
 use crate::engine::compile::problem::NodeProblem;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::Subflow;
-use crate::engine::contract::history::{recalled, remember};
+use crate::engine::contract::history::{Memory, remember, tell_history};
 use crate::engine::contract::node::{Reply, ValueSource};
 use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::Run;
@@ -59,6 +60,8 @@ pub(crate) enum FlowPlan {
         ends: Vec<FlowEnd>,
         remembers: bool,
         memory: Option<String>,
+        /// The memory of its last end that has one.
+        recalls: Option<Arc<Memory>>,
         shown: Vec<(String, String, Arc<dyn ValueSource>)>,
     },
     /// Of the second.
@@ -95,7 +98,7 @@ impl CompiledFlow {
         context: &Arc<CompileContext>,
         shows_history: bool,
     ) -> Result<Self, Vec<NodeProblem>> {
-        let Built { plan, missing, models, problems } = build(&export, &indexes, context, &Overrides::default());
+        let Built { plan, missing, models, problems, .. } = build(&export, &indexes, context, &Overrides::default());
         let plan = plan.ok_or(problems)?;
         let info = FlowInfo::of(&export);
         let context = Arc::clone(context);
@@ -130,6 +133,7 @@ impl CompiledFlow {
                 ends: vec![FlowEnd::only(Arc::new(Guide::new()))],
                 remembers: false,
                 memory: None,
+                recalls: None,
                 shown: Vec::new(),
             },
             indexes: Indexes::default(),
@@ -160,14 +164,13 @@ impl CompiledFlow {
 
     /// As [`answer`](Self::answer), with what [`overridden`](Self::overridden) made of the request.
     pub(crate) async fn answer_by(&self, overridden: Option<&FlowPlan>, run: &Run<'_>) -> Result<Reply, Failure> {
-        if self.shows_history || overridden.is_some() {
-            // Texts are filled in without waiting for anything; what cannot be read is not shown.
-            let _ = recalled(run).await;
-        }
         run.budget().hold(run.request.bytes())?;
         let plan = overridden.unwrap_or(&self.plan);
         match plan {
-            FlowPlan::Chain { ends, remembers, memory, shown } => {
+            FlowPlan::Chain { ends, remembers, memory, recalls, shown } => {
+                if let Some(memory) = recalls.as_ref().filter(|_| self.shows_history || overridden.is_some()) {
+                    tell_history(memory, run).await;
+                }
                 run.budget().step()?;
                 let question = &*run.request.question_with_files();
                 let mut reply = taken(ends, question, run).await?.answer(question, run, true).await?;
@@ -209,6 +212,8 @@ pub(crate) struct Built {
     /// `None`: there are problems.
     plan: Option<FlowPlan>,
     pub(crate) problems: Vec<NodeProblem>,
+    /// What stands in nodes and changes nothing.
+    pub(crate) passed_over: Vec<NodeProblem>,
     pub(crate) missing: Vec<Missing>,
     models: Arc<[Box<str>]>,
 }
@@ -216,18 +221,20 @@ pub(crate) struct Built {
 pub(crate) fn build(export: &Export, indexes: &Indexes, context: &CompileContext, overrides: &Overrides) -> Built {
     let mut compiler = Compiler::new(export, context, overrides, kinds::KINDS, indexes);
     let plan = plan(export, &mut compiler);
-    let Compiler { problems, missing, models, .. } = compiler;
-    Built { plan: plan.filter(|_| problems.is_empty()), problems, missing, models: models.into() }
+    let Compiler { problems, passed_over, missing, models, .. } = compiler;
+    Built { plan: plan.filter(|_| problems.is_empty()), problems, passed_over, missing, models: models.into() }
 }
 
 fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<FlowPlan> {
     if export.is_agentflow() {
         return Some(FlowPlan::Agentflow(Arc::new(agentflow::compile(export, compiler)?)));
     }
-    // All nodes, so that every obstacle is known at once.
-    let ids: Vec<&str> = export.nodes.iter().filter(|node| !node.is_note()).map(|node| &*node.id).collect();
+    // All nodes that lead to its ends, so that every obstacle is known at once.
+    let loose = export.loose();
+    let runs = |node: &&ExportNode| !node.is_note() && !loose.contains(&*node.id);
+    let ids: Vec<&str> = export.nodes.iter().filter(runs).map(|node| &*node.id).collect();
     let parts: HashMap<&str, Part> = ids.into_iter().filter_map(|id| Some((id, compiler.part(id)?))).collect();
-    let last: Vec<&str> = export.last_nodes().iter().map(|node| &*node.id).collect();
+    let last: Vec<&str> = export.last_nodes().iter().map(|node| &*node.id).filter(|id| !loose.contains(id)).collect();
     let end = |id: &&str| Some(FlowEnd::to(id, parts.get(id)?.clone().into_chain()?, export, &parts));
     let ends: Vec<FlowEnd> = last.iter().filter_map(end).collect();
     if ends.is_empty() && compiler.problems.is_empty() {
@@ -237,9 +244,16 @@ fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<FlowPlan> {
         Part::Memory(memory) => Some(memory.label.clone()),
         _ => None,
     });
+    let recalls = last.iter().rev().find_map(|id| {
+        let reference = export.node(id)?.data.inputs.get("memory")?.as_str().and_then(referred)?;
+        match parts.get(reference) {
+            Some(Part::Memory(memory)) => Some(Arc::clone(memory)),
+            _ => None,
+        }
+    });
     let shown = shown(export, &parts);
     let remembers = compiler.remembers;
-    (!ends.is_empty()).then_some(FlowPlan::Chain { ends, remembers, memory, shown })
+    (!ends.is_empty()).then_some(FlowPlan::Chain { ends, remembers, memory, recalls, shown })
 }
 
 /// The variables that answers show.

@@ -102,6 +102,47 @@ fn a_memory_knows_what_other_ends_of_the_flow_have_answered() {
     assert_eq!(Value::from(&asked[1..asked.len() - 1]), turns("list them", "```json\n[\n  \"a\",\n  \"b\"\n]"));
 }
 
+#[test]
+fn the_history_that_is_shown_is_the_memorys() {
+    let prompted = |memory: Option<(&'static str, Value)>| {
+        let mut nodes = vec![
+            ("m_0", "testModel", json!({})),
+            (
+                "p_0",
+                "chatPromptTemplate",
+                json!({
+                    "systemMessagePrompt": "Before: {h}", "humanMessagePrompt": "{input}", "promptValues": { "h": "{{chat_history}}" },
+                }),
+            ),
+        ];
+        match memory {
+            Some((kind, inputs)) => {
+                nodes.push(("mem_0", kind, inputs));
+                nodes.push(("end_0", "conversationChain", json!({
+                    "model": "{{m_0.data.instance}}", "memory": "{{mem_0.data.instance}}", "chatPromptTemplate": "{{p_0.data.instance}}",
+                })));
+            }
+            None => nodes.push((
+                "end_0",
+                "llmChain",
+                json!({ "model": "{{m_0.data.instance}}", "prompt": "{{p_0.data.instance}}" }),
+            )),
+        }
+        let past = json!([{ "role": "userMessage", "content": "e" }, { "role": "assistant", "content": "f" }, { "type": "x", "content": "g" }]);
+        let ask = |question: &str| (json!({ "question": question, "history": past }), vec!["ok".into()]);
+        let predicted = predictions(&flow(&nodes).unwrap(), &[ask("1"), ask("2"), ask("3")]);
+        predicted.last().unwrap().asked[0][0]["content"].as_str().unwrap().to_owned()
+    };
+    let sent = "Before: Human: e\nAssistant: f\ng\n";
+    let all = format!("{sent}Human: 1\nAssistant: ok\nHuman: 2\nAssistant: ok");
+    assert_eq!(prompted(Some(("bufferMemory", json!({})))), all);
+    assert_eq!(prompted(Some(("bufferWindowMemory", json!({})))), all);
+    let last = format!("{sent}Human: 2\nAssistant: ok");
+    assert_eq!(prompted(Some(("bufferWindowMemory", json!({ "k": "1" })))), last);
+    assert_eq!(prompted(Some(("bufferWindowMemory", json!({ "k": 0 })))), sent.trim_end());
+    assert_eq!(prompted(None), "Before: ");
+}
+
 /// The row is as deep on the stack as it is long, when it is built and when it is asked.
 #[test]
 fn a_long_row_of_references_runs_and_a_longer_one_is_refused() {

@@ -29,8 +29,9 @@ impl NodeKind for BufferWindowMemory {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let turns = inputs.integer("k").unwrap_or(4);
-        Some(memory(inputs, usize::try_from(turns).ok()))
+        // Without a number Flowise looks back to the beginning.
+        let turns = inputs.integer("k").and_then(|turns| usize::try_from(turns).ok());
+        Some(memory(inputs, turns))
     }
 }
 

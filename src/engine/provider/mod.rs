@@ -12,6 +12,7 @@ pub(crate) use lines::{Lines, data_of};
 pub(crate) use incoming::{Incoming, ProviderResponse, failure_in_stream, unreadable};
 pub(crate) use targets::Targets;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ impl ProviderEndpoint {
 
     pub(crate) async fn send(&self, call: ProviderCall<'_>, run: &Run<'_>) -> Result<Incoming, Failure> {
         let headers = call.headers;
-        let answer = self.ask(call, run).await?;
+        let answer = self.ask(call, run, failure_of).await?;
         let status = answer.status;
         let sensitive = headers.iter().filter(|(_, value)| value.is_sensitive()).map(|(_, value)| value.clone());
         let incoming = Incoming { body: answer.body, secrets: sensitive.collect() };
@@ -92,13 +93,23 @@ impl ProviderEndpoint {
 
     /// The whole answer, whatever its status.
     pub(crate) async fn fetch(&self, call: ProviderCall<'_>, run: &Run<'_>) -> Result<ProviderResponse, Failure> {
-        let client::Response { status, headers, body, .. } = self.ask(call, run).await?;
+        let client::Response { status, headers, body, .. } = self.call_api(call, run).await?;
         let body = Incoming { body, secrets: Vec::new() }.whole().await?;
         Ok(ProviderResponse { status, headers, body: run.watch.redactor.without_keys(body) })
     }
 
-    /// The answer, whatever its status.
-    pub(crate) async fn ask(&self, call: ProviderCall<'_>, run: &Run<'_>) -> Result<client::Response, Failure> {
+    /// The answer of an API, whatever its status.
+    pub(crate) async fn call_api(&self, call: ProviderCall<'_>, run: &Run<'_>) -> Result<client::Response, Failure> {
+        self.ask(call, run, failure_of_api).await
+    }
+
+    /// The answer, whatever its status; `told`: what is said if there is none.
+    async fn ask(
+        &self,
+        call: ProviderCall<'_>,
+        run: &Run<'_>,
+        told: fn(&client::Error) -> Failure,
+    ) -> Result<client::Response, Failure> {
         // A text that met a bound is cut; nothing of it is sent.
         run.budget().check()?;
         if self.denied.is_some() {
@@ -131,7 +142,7 @@ impl ProviderEndpoint {
                     self.health.failed();
                 }
                 calls.failed(&self.upstream, &self.origin, &error, None);
-                Err(failure_of(&error))
+                Err(told(&error))
             }
         }
     }
@@ -143,4 +154,26 @@ fn failure_of(error: &client::Error) -> Failure {
         client::Error::Timeout(Wait::Response) => Failure::Timeout,
         _ => Failure::Unreachable("Connection error.".to_owned()),
     }
+}
+
+/// Of an API: in Node's words, which its flow's author may look for, but for the address.
+fn failure_of_api(error: &client::Error) -> Failure {
+    let words = match error {
+        client::Error::Timeout(Wait::Response) => return Failure::Timeout,
+        client::Error::Resolve(_) => "getaddrinfo ENOTFOUND",
+        client::Error::Timeout(Wait::Connection) => "connect ETIMEDOUT",
+        client::Error::Tls(_) => "the certificate or the TLS of the other side is not accepted",
+        client::Error::Connect(cause) => match cause.kind() {
+            io::ErrorKind::ConnectionRefused => "connect ECONNREFUSED",
+            io::ErrorKind::HostUnreachable => "connect EHOSTUNREACH",
+            io::ErrorKind::NetworkUnreachable => "connect ENETUNREACH",
+            io::ErrorKind::TimedOut => "connect ETIMEDOUT",
+            io::ErrorKind::ConnectionReset => "read ECONNRESET",
+            _ => "Connection error.",
+        },
+        client::Error::Broken { .. } => "socket hang up",
+        // Which names stand for addresses of the inside is nobody's business.
+        client::Error::Denied(_) | client::Error::Body => "Connection error.",
+    };
+    Failure::Unreachable(words.to_owned())
 }

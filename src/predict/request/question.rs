@@ -25,9 +25,14 @@ pub(crate) struct Question {
     pub(crate) action: Option<String>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PastMessage {
-    pub(crate) by_user: bool,
+    /// `None`: neither the user nor the assistant, as far as Flowise's chains know.
+    pub(crate) by_user: Option<bool>,
+    /// The same where the chat is shown as a text, which knows a model's names of the two as well.
+    pub(crate) shown_by_user: Option<bool>,
+    /// Whether it says whose it is by `role`, and has a text: agentflows take no others.
+    pub(crate) is_whole: bool,
     pub(crate) text: String,
 }
 
@@ -43,7 +48,7 @@ pub(crate) struct Upload {
 
 impl CheckedRequest for Question {
     fn of(mut fields: Object<'_>, _length: usize) -> Result<Self, Refusal> {
-        let mut overrides = map(fields.take("overrideConfig"));
+        let mut overrides = overrides(fields.take("overrideConfig"));
         let vars = if let Some(Value::Object(vars)) = overrides.remove("vars") { vars } else { Map::new() };
         let chat_id = text(fields.take("chatId"));
         let session_id = match overrides.remove("sessionId") {
@@ -67,7 +72,22 @@ impl CheckedRequest for Question {
 
 impl PastMessage {
     fn of(mut message: Object<'_>) -> Self {
-        Self { by_user: text(message.take("role")) == "userMessage", text: text(message.take("content")) }
+        let speaker = |name: &str| match name {
+            "userMessage" => Some(true),
+            "apiMessage" => Some(false),
+            _ => None,
+        };
+        let role = text(message.take("role"));
+        let by_role = speaker(&role);
+        let shown_by_user = by_role.or(match &*role {
+            "user" => Some(true),
+            "assistant" => Some(false),
+            _ => None,
+        });
+        let by_user = by_role.or_else(|| speaker(&text(message.take("type"))));
+        let content = message.take("content");
+        let is_whole = by_role.is_some() && matches!(content, Some(Json::Text(_)));
+        Self { by_user, shown_by_user, is_whole, text: text(content) }
     }
 }
 
@@ -86,6 +106,20 @@ fn text(value: Option<Json<'_>>) -> String {
 
 fn map(value: Option<Json<'_>>) -> Map<String, Value> {
     if let Some(Value::Object(map)) = value.map(Json::into_value) { map } else { Map::new() }
+}
+
+/// What a client sets for all nodes counts as Flowise counts it: `false`, `0`, nothing and null leave an input as it is.
+/// What the operator sets counts whatever it is.
+fn overrides(value: Option<Json<'_>>) -> Map<String, Value> {
+    let Some(Json::Object(fields)) = value else { return map(value) };
+    let is_falsy = |value: &Json<'_>| match value {
+        Json::Null | Json::Bool(false) => true,
+        Json::Text(text) => text.is_empty(),
+        Json::Number(number) => number.as_f64() == Some(0.0),
+        _ => false,
+    };
+    let set = fields.into_fields().into_iter().filter(|(_, value)| !is_falsy(value));
+    set.map(|(name, value)| (name.into_owned(), value.into_value())).collect()
 }
 
 fn object(value: Option<Json<'_>>) -> Object<'_> {

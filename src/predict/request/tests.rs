@@ -99,7 +99,10 @@ fn every_refusal_names_its_field() {
         (json!({"question": "x".repeat(11)}), "a word of more than 10 letters (max_word_chars)"),
         (json!({"question": "=".repeat(11)}), "more than 10 signs in a row"),
         (json!({"question": "\n".repeat(11)}), "more than 10 spaces or line breaks in a row"),
-        (json!({"form": {"a": {}}}), "form.a must be"),
+        (json!({"form": {"a": ["x".repeat(11)]}}), "form.a holds a word of more than 10 letters"),
+        (json!({"form": {"a": [{"b": "x ".repeat(11)}]}}), "form.a is longer than 20 characters"),
+        (json!({"form": {"a": {"x".repeat(11): 1}}}), "form.a holds a word of more than 10 letters"),
+        (json!({"form": ["a"]}), "form must be an object"),
     ] {
         let message = refused(&body);
         assert!(message.contains(part), "{body}: {message}");

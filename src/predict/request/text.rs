@@ -58,6 +58,19 @@ pub(super) fn question<'a>(fields: &mut Object<'a>, bounds: &TextBounds<'_>) -> 
     }
 }
 
+/// All texts in a value of a form, and the names of its fields.
+fn check_value(at: &str, value: &Json<'_>, bounds: &TextBounds<'_>) -> Result<(), Refusal> {
+    match value {
+        Json::Text(text) => bounds.check_text(at, text),
+        Json::List(items) => items.iter().try_for_each(|item| check_value(at, item, bounds)),
+        Json::Object(fields) => fields.iter().try_for_each(|(name, value)| {
+            bounds.check_words(at, name)?;
+            check_value(at, value, bounds)
+        }),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Given(_) => Ok(()),
+    }
+}
+
 pub(super) fn form<'a>(fields: &mut Object<'a>, bounds: &TextBounds<'_>) -> Result<Option<Json<'a>>, Refusal> {
     match fields.take("form") {
         None => Ok(None),
@@ -65,16 +78,7 @@ pub(super) fn form<'a>(fields: &mut Object<'a>, bounds: &TextBounds<'_>) -> Resu
             for (name, value) in form.iter() {
                 // The names become part of what the model reads, as the values do.
                 bounds.check_words("form", name)?;
-                match value {
-                    Json::Text(text) => bounds.check_text(&format!("form.{}", shown(name)), text)?,
-                    Json::List(_) | Json::Object(_) | Json::Given(_) => {
-                        return Err(Refusal::field_type(
-                            &format!("form.{}", shown(name)),
-                            "a string, a number or a boolean",
-                        ));
-                    }
-                    Json::Null | Json::Bool(_) | Json::Number(_) => {}
-                }
+                check_value(&format!("form.{}", shown(name)), value, bounds)?;
             }
             Ok(Some(Json::Object(form)))
         }

@@ -19,28 +19,36 @@ pub(super) fn history<'a>(
 ) -> Result<Option<Json<'a>>, Refusal> {
     let messages = match fields.take("history") {
         None => return Ok(None),
+        // Some clients send nothing in this way, and Flowise passes it over.
+        Some(Json::Object(none)) if none.is_empty() => return Ok(None),
+        Some(Json::Text(none)) if none.is_empty() => return Ok(None),
         Some(Json::List(messages)) if messages.len() <= MOST_ITEMS => messages,
         Some(_) => return Err(Refusal::field_type("history", "a list of at most 100 messages")),
     };
     if !messages.is_empty() && !caller.is_backend {
         return Err(Rule::History.refuse("The field history is accepted with a secret key only."));
     }
-    for message in &messages {
-        let Json::Object(message) = message else { return Err(ill_formed_message()) };
-        match (message.iter().count(), message.get("role"), message.get("content")) {
-            (2, Some(Json::Text(role)), Some(Json::Text(content)))
-                if matches!(&**role, "userMessage" | "apiMessage") =>
-            {
-                bounds.check_words("history", content)?;
-            }
-            _ => return Err(ill_formed_message()),
-        }
-    }
-    Ok(Some(Json::List(messages)))
+    let messages: Result<Vec<_>, _> = messages.into_iter().map(|message| past_message(message, bounds)).collect();
+    Ok(Some(Json::List(messages?)))
 }
 
-fn ill_formed_message() -> Refusal {
-    Refusal::field_type("history", "a list of {role: userMessage or apiMessage, content: string}")
+/// Who said what. Whatever else a client kept with it stays here: files, for instance, would be read from the server.
+fn past_message<'a>(message: Json<'a>, bounds: &TextBounds<'_>) -> Result<Json<'a>, Refusal> {
+    let ill_formed = || Refusal::field_type("history", "a list of {role: userMessage or apiMessage, content: string}");
+    let Json::Object(mut message) = message else { return Err(ill_formed()) };
+    let mut kept = Object::default();
+    for name in ["role", "type", "content"] {
+        match message.take(name) {
+            None => {}
+            Some(Json::Text(text)) if name == "content" => {
+                bounds.check_words("history", &text)?;
+                kept.set(name, Json::Text(text));
+            }
+            Some(Json::Text(text)) if text.len() <= LONGEST_LABEL => kept.set(name, Json::Text(text)),
+            Some(_) => return Err(ill_formed()),
+        }
+    }
+    Ok(Json::Object(kept))
 }
 
 /// What a user answers to an agentflow that waits for one.

@@ -58,7 +58,7 @@ fn all_that_is_wrong_is_told_with_code_2() {
     for part in [
         "chatOpenAI   not supported: input baseOptions: expected JSON\n",
         "               not supported: input cache: ",
-        "oddTemplate  not supported: the engine does not know this kind of node\n",
+        "oddTemplate  not supported: Flowise 3.1.4 has no such node any more\n",
         "LLM Chain        llmChain     runs\n",
         "the engine cannot run this flow: 2 of 3 nodes not supported\n",
         "\nflows/support.json (chatflow)\n",
@@ -73,6 +73,90 @@ fn all_that_is_wrong_is_told_with_code_2() {
         assert!(out(&output).contains("the engine runs this flow"), "the others are told");
     }
     assert_eq!(flowgate(&["flows", "check"], folder.path()).status.code(), Some(2));
+}
+
+/// An export with a node for each finding.
+fn findings() -> String {
+    let node = |id: &str, label: &str, kind: &str, category: &str, inputs: serde_json::Value| {
+        let data = serde_json::json!({ "name": kind, "label": label, "category": category, "inputs": inputs });
+        serde_json::json!({ "id": id, "data": data })
+    };
+    let model = serde_json::json!({ "modelName": "m", "basepath": "http://127.0.0.1:1/v1" });
+    let memory = serde_json::json!({ "inputKey": "input", "memoryKey": "chat_history" });
+    let chain = serde_json::json!({ "model": "{{m_0.data.instance}}", "memory": "{{mem_0.data.instance}}" });
+    let nodes = [
+        node("m_0", "a\n\u{1b}[31mb\tc\u{202e}", "chatOpenAI", "Chat Models", model),
+        node("mem_0", "", "bufferMemory", "Memory", memory),
+        node("c_0", &"x".repeat(500), "conversationChain", "Chains", chain),
+        node("old_0", "Old store", "pinecone", "Vector Stores", serde_json::json!({ "topK": "4" })),
+    ];
+    let edge = |from: &str| serde_json::json!({ "source": from, "target": "c_0", "sourceHandle": "" });
+    serde_json::json!({ "nodes": nodes, "edges": [edge("m_0"), edge("mem_0")] }).to_string()
+}
+
+#[test]
+fn what_changes_nothing_refuses_nothing_and_no_label_breaks_the_table() {
+    let folder = folder();
+    let checked = |name: &str, content: &[u8]| {
+        std::fs::write(folder.path().join(name), content).unwrap();
+        let output = flowgate(&["flows", "check", name], folder.path());
+        assert_eq!((output.status.code(), &*err(&output)), (Some(0), ""), "{name}: {}", out(&output));
+        out(&output)
+    };
+    let table = checked("plain.json", findings().as_bytes());
+    assert!(!table.contains(['\u{1b}', '\t', '\u{202e}']), "{table}");
+    let rows: Vec<&str> = table.lines().collect();
+    assert!(rows[2].starts_with("  a [31mb c "), "{table}");
+    assert!(rows[3].starts_with("  (no name) ") && rows[3].ends_with("  runs"), "{table}");
+    assert!(
+        rows[4].ends_with("ignored: input inputKey: Flowise 3.1.4 does not look at this, and neither does the engine"),
+        "{table}"
+    );
+    assert!(rows[5].contains("xxx…  conversationChain  runs"), "{table}");
+    assert!(rows[6].ends_with("not connected, nothing to run"), "{table}");
+    // However it is written, and in whatever it is wrapped.
+    let same = |name: &str, content: &[u8]| {
+        assert_eq!(checked(name, content).split_once('\n').unwrap().1, table.split_once('\n').unwrap().1, "{name}");
+    };
+    let wide = |little: bool| -> Vec<u8> {
+        findings()
+            .encode_utf16()
+            .flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() })
+            .collect()
+    };
+    same("mark.json", format!("\u{feff}{}", findings()).as_bytes());
+    same("little.json", &[&[0xFF, 0xFE], &*wide(true)].concat());
+    same("big.json", &[&[0xFE, 0xFF], &*wide(false)].concat());
+    same("unmarked.json", &wide(true));
+    let record = serde_json::json!({ "id": "x", "name": "Support", "flowData": findings() });
+    same("record.json", record.to_string().as_bytes());
+    same("list.json", serde_json::json!([record]).to_string().as_bytes());
+    let inner: serde_json::Value = serde_json::from_str(&findings()).unwrap();
+    same("object.json", serde_json::json!({ "name": "Support", "flowData": inner }).to_string().as_bytes());
+}
+
+#[test]
+fn flows_that_cannot_run_are_called_what_they_are() {
+    let folder = folder();
+    let node = |name: &str, category: &str| serde_json::json!({ "id": name, "data": { "name": name, "label": name, "category": category } });
+    let nodes = [
+        node("seqStart", "Sequential Agents"),
+        node("zapierNLA", "Tools"),
+        node("pdfFile", "Document Loaders"),
+        node("customTool", "Tools"),
+    ];
+    std::fs::write(folder.path().join("old.json"), serde_json::json!({ "nodes": nodes, "edges": [] }).to_string())
+        .unwrap();
+    let text = out(&flowgate(&["flows", "check", "old.json"], folder.path()));
+    for part in [
+        "old.json (agentflow V1)\n",
+        "seqStart    not supported: it is a node of Agentflow V1, which the engine does not run\n",
+        "zapierNLA   not supported: Flowise 3.1.4 has no such node any more\n",
+        "pdfFile     not supported: the engine does not know this kind of node\n",
+        "customTool  not supported: the engine runs no code\n",
+    ] {
+        assert!(text.contains(part), "{part:?} in\n{text}");
+    }
 }
 
 #[test]

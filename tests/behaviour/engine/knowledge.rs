@@ -140,7 +140,7 @@ fn what_is_wrong_with_an_export_of_stores_is_told_with_its_file() {
         (
             "openAIEmbeddings",
             "cohereEmbeddings",
-            "node \"find\" (retrieverAgentflow), input retrieverKnowledgeDocumentStores: the document store \"ai paper\": the engine does not know the embeddings cohereEmbeddings",
+            "node \"find\" (retrieverAgentflow), input retrieverKnowledgeDocumentStores: the document store \"ai paper\": cohereEmbeddings: the engine does not know this kind of node",
         ),
         (
             "\\\"topK\\\"",

@@ -44,8 +44,7 @@ fn flows_are_taken_up_as_they_come_change_and_go() {
         // One that nobody needs may be wrong, and it is said where.
         let odd = chain(&model, "Third").replace("\"promptTemplate\"", "\"oddTemplate\"");
         mount.put(&[("support.json", &chain(&model, "Third")), ("sales.json", &odd)]);
-        let place =
-            "flows/sales.json: node \"Prompt Template\" (oddTemplate): the engine does not know this kind of node";
+        let place = "flows/sales.json: node \"Prompt Template\" (oddTemplate): Flowise 3.1.4 has no such node any more";
         let line = gateway.log_line(|line| line["problem"].as_str().is_some_and(|problem| problem.ends_with(place)));
         assert_eq!(line["level"], "WARN");
         wait_for("the good file", || {

@@ -46,7 +46,7 @@ const OUTSIDE_ENGINE: Table = &[
         &["state::chats", "predict", "redact", "config::ResponseShape", "telemetry::metrics", "telemetry::traces"],
     ),
     ("flow", &["state::endpoints", "exported", "config", "telemetry::metrics", "uuid"]),
-    ("agentflow", &["predict::answer", "predict::chat_id", "wire::json", "redact", "config::override_rules"]),
+    ("agentflow", &["predict::answer", "predict::chat_id", "wire::json", "config::override_rules"]),
     ("nodes", &["predict::answer", "predict::chat_id", "wire::json", "config::content"]),
     ("models", &["predict::chat_id", "wire::json", "config::Secret"]),
     ("compile", &["wire::json", "config"]),

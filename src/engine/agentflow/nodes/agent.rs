@@ -11,7 +11,7 @@ use super::super::knowledge;
 use super::super::structured;
 use super::super::talk::{self, Talk};
 use super::super::tools::{NodeTool, Ready};
-use super::speaker::{AnswerHandling, ModelCaller, Stopwatch, add_thoughts, formed, pretty, tell_end};
+use super::speaker::{AnswerHandling, ModelCaller, Stopwatch, add_thoughts, formed, pretty, tell_end, tell_thoughts};
 use crate::engine::agentflow::step::{NextStep, Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
@@ -128,6 +128,7 @@ impl Acts {
             let first = work.ask().await?;
             if first.calls.is_empty() {
                 if !work.streams && visit.is_last && !work.is_formed {
+                    tell_thoughts(visit, &first);
                     visit.run.sink.bare_token(&first.text);
                 }
                 first
@@ -227,6 +228,6 @@ impl AgentRun<'_> {
         if self.waits.is_some() {
             output.insert("isWaitingForHumanInput".to_owned(), true.into());
         }
-        add_thoughts(output, &self.thoughts.join("\n\n"));
+        add_thoughts(output, &self.thoughts.join("\n\n"), self.visit.run.sink.take_thought());
     }
 }

@@ -16,6 +16,7 @@ use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::model::ModelRequest;
+use crate::engine::text::javascript::{number_of, parse_float, shown_double};
 use crate::engine::text::mustache::{JsonTemplate, Mustache};
 use crate::engine::text::size::bytes_of;
 use crate::wire::json;
@@ -94,8 +95,8 @@ impl Comparison {
         let operation = value("operation");
         Ok(match condition.get("type").and_then(Value::as_str) {
             Some("number") => {
-                let [one, other] = ["value1", "value2"].map(|name| number(&value(name)));
-                compare(&operation, &one.to_string(), &other.to_string())
+                let [one, other] = ["value1", "value2"].map(|name| or_zero(parse_float(&value(name))));
+                numbers_compare(&operation, one, other)
             }
             Some("boolean") => compare(&operation, &value("value1"), &value("value2")),
             _ => {
@@ -152,7 +153,7 @@ fn text_at(condition: &Value, name: &str) -> String {
 }
 
 fn compare(operation: &str, one: &str, other: &str) -> bool {
-    let as_number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| !number.is_nan()).unwrap_or_default();
+    let as_number = |text: &str| or_zero(number_of(text));
     match operation {
         "contains" => one.contains(other),
         "notContains" => !one.contains(other),
@@ -170,13 +171,28 @@ fn compare(operation: &str, one: &str, other: &str) -> bool {
     }
 }
 
-/// The number that a text starts with; else 0.
-fn number(text: &str) -> f64 {
-    let text = text.trim_start();
-    let is_part = |(at, c): (usize, char)| c.is_ascii_digit() || c == '.' || (at == 0 && matches!(c, '-' | '+'));
-    let end = text.char_indices().find(|&letter| !is_part(letter)).map_or(text.len(), |(at, _)| at);
-    let start = text.get(..end).unwrap_or_default();
-    start.parse().or_else(|_| start.split('.').take(2).collect::<Vec<_>>().join(".").parse()).unwrap_or_default()
+/// What is no number counts as 0.
+fn or_zero(number: f64) -> f64 {
+    if number.is_nan() { 0.0 } else { number }
+}
+
+/// As [`compare`]: a number is never empty, and 0 has no digits that another could contain.
+#[expect(clippy::float_cmp, reason = "equal is what JavaScript takes for equal")]
+fn numbers_compare(operation: &str, one: f64, other: f64) -> bool {
+    let text = |number: f64| if number == 0.0 { String::new() } else { shown_double(number) };
+    match operation {
+        "contains" => text(one).contains(&text(other)),
+        "notContains" => !text(one).contains(&text(other)),
+        "equal" => one == other,
+        "notEqual" => one != other,
+        "larger" => one > other,
+        "largerEqual" => one >= other,
+        "smaller" => one < other,
+        "smallerEqual" => one <= other,
+        "isEmpty" => false,
+        "notEmpty" => true,
+        _ => compare(operation, &shown_double(one), &shown_double(other)),
+    }
 }
 
 /// The node `conditionAgentAgentflow`.

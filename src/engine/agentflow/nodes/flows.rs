@@ -8,6 +8,7 @@ use super::super::changes::Changes;
 use super::super::inputs::refuse_if_set;
 use super::super::runtime::turn;
 use super::overriding::Overriding;
+use super::speaker::pretty;
 use crate::engine::agentflow::step::{Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::context::Need;
 use crate::engine::compile::inputs::Inputs;
@@ -57,10 +58,19 @@ impl Step for Executes {
     fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move {
             let asked = visit.text("executeFlowInput");
-            let reply = self.execute(&asked, visit).await.map_err(|failure| failure.within("Error"))?;
+            let flow = self.flow(visit).map_err(|failure| failure.within("Error"))?;
+            let reply = match self.execute(&*flow, &asked, visit).await {
+                // What the author may not set is no answer of the other flow.
+                Err(failure) if failure.ends_run() || matches!(failure, Failure::Override(_)) => {
+                    return Err(failure.within("Error"));
+                }
+                // As an answer of Flowise's API, which the flow goes on with.
+                Err(failure) => Reply::text(refused(&failure, visit)),
+                Ok(reply) => reply,
+            };
             let text = match reply.said {
                 ReplyContent::Text(text) => text,
-                ReplyContent::Json(json) => format!("```json\n{}", super::speaker::pretty(&json)),
+                ReplyContent::Json(json) => format!("```json\n{}", pretty(&json)),
             };
             let mut output = Map::new();
             output.insert("content".to_owned(), text.as_str().into());
@@ -89,9 +99,14 @@ impl Step for Executes {
     }
 }
 
+/// What Flowise's API says of a flow that fails.
+fn refused(failure: &Failure, visit: &StepContext<'_>) -> String {
+    let message = failure.sentence(&visit.run.watch.redactor).into_string();
+    pretty(&json!({ "statusCode": 500, "success": false, "message": message, "stack": {} }))
+}
+
 impl Executes {
-    async fn execute(&self, asked: &str, visit: &StepContext<'_>) -> Result<Reply, Failure> {
-        let flow = self.flow(visit)?;
+    async fn execute(&self, flow: &dyn Subflow, asked: &str, visit: &StepContext<'_>) -> Result<Reply, Failure> {
         let outer = visit.run.request;
         let _level = visit.run.budget().deeper()?;
         let mut overrides = self.overrides.filled(visit.scope)?;

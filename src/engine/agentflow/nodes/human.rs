@@ -31,17 +31,20 @@ impl StepKind for HumanInput {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
         let takes_feedback = inputs.flag("humanInputEnableFeedback").unwrap_or_default();
-        let model = match inputs.text("humanInputDescriptionType").as_deref() {
-            Some("fixed") => None,
-            Some("dynamic") => Some(model("humanInputModel", inputs)?.0),
+        let (is_dynamic, model) = match inputs.text("humanInputDescriptionType").as_deref() {
+            Some("fixed") => (false, None),
+            Some("dynamic") => (true, model("humanInputModel", inputs).map(|(model, _)| model)),
             _ => {
                 inputs.refuse("humanInputDescriptionType", "expected fixed or dynamic");
-                None
+                (false, None)
             }
         };
         inputs.text("humanInputDescription");
         inputs.text("humanInputModelPrompt");
         inputs.ignore(&["humanInputModel", "humanInputModelConfig"]);
+        if is_dynamic && model.is_none() {
+            return None;
+        }
         Some(Box::new(AsksUser { model, takes_feedback }))
     }
 }

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::super::structured;
-use super::speaker::{AnswerHandling, ModelCaller, Stopwatch, add_thoughts, add_usage, formed, tell_end};
+use super::speaker::{
+    AnswerHandling, ModelCaller, Stopwatch, add_thoughts, add_usage, formed, tell_end, tell_thoughts,
+};
 use crate::engine::agentflow::step::{Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
@@ -55,6 +57,9 @@ impl Asks {
         };
         if visit.is_last && !streams {
             sink.bare_token(&text);
+            if schema.is_none() {
+                tell_thoughts(visit, &answered);
+            }
         }
         let mut output = Map::new();
         output.insert("content".to_owned(), text.as_str().into());
@@ -62,7 +67,10 @@ impl Asks {
         if schema.is_none() {
             output.insert("calledTools".to_owned(), json!([]));
             add_usage(&mut output, &answered);
-            add_thoughts(&mut output, &answered.thinking);
+            // As Flowise, which looks for them in the last node only where they are pieces of the answer.
+            let is_shown = visit.is_last || !answered.thinks_in_pieces;
+            let thoughts = Some(&*answered.thinking).filter(|_| is_shown).unwrap_or_default();
+            add_thoughts(&mut output, thoughts, sink.take_thought());
         }
         output.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
         if streams {

@@ -45,11 +45,3 @@ pub(super) fn find(name: &str) -> Option<&'static dyn StepKind> {
 pub(super) fn count() -> usize {
     KINDS.len()
 }
-
-/// Why there is no such kind.
-pub(super) fn why_not(name: &str) -> &'static str {
-    match name {
-        "customFunctionAgentflow" => "the engine runs no code",
-        _ => "the engine does not know this kind of node",
-    }
-}

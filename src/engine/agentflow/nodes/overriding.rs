@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::config::override_rules::protected;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::failure::Failure;
+use crate::engine::text::javascript::is_falsy;
 use crate::engine::text::mustache::{JsonTemplate, Mustache, Names};
 use crate::engine::text::settled::{Overrides, Settled};
 
@@ -52,6 +53,8 @@ impl Overriding {
         let Value::Object(mut values) = config.value(names).map_err(Failure::flow)? else {
             return Ok(Overrides::default());
         };
+        // As Flowise, which leaves an input as it is then.
+        values.retain(|_, value| !is_falsy(value));
         for path in &self.filled {
             let Some(value) = at_mut(&mut values, path).filter(|value| has_names(value)) else { continue };
             if !is_named(path) {

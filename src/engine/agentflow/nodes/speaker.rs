@@ -237,12 +237,12 @@ impl AnswerHandling {
 
 /// The model in an input, and whether its answers come word by word.
 pub(super) fn model(name: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<(Arc<dyn ChatModel>, bool)> {
+    let config = inputs.value(&format!("{name}Config")).and_then(|config| config.as_object().cloned());
+    let config = config.unwrap_or_default();
     let Some(kind) = inputs.text(name) else {
         inputs.refuse(name, "a chat model is required");
         return None;
     };
-    let config = inputs.value(&format!("{name}Config")).and_then(|config| config.as_object().cloned());
-    let config = config.unwrap_or_default();
     let streams = config.get("streaming") != Some(&Value::Bool(false));
     Some((inputs.model_inside(&kind, config)?, streams))
 }
@@ -251,7 +251,7 @@ pub(super) fn model(name: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<(Arc<
 pub(super) fn before(talk: &mut Talk, visit: &StepContext<'_>) {
     if visit.is_first() {
         for past in &visit.run.request.history {
-            talk.say(if past.by_user { "user" } else { "assistant" }, &past.text);
+            talk.say(if past.by_user == Some(false) { "assistant" } else { "user" }, &past.text);
         }
     }
 }
@@ -303,10 +303,20 @@ pub(super) fn add_usage(output: &mut Map<String, Value>, answered: &ModelAnswer)
     }
 }
 
-/// What the model thought.
-pub(super) fn add_thoughts(output: &mut Map<String, Value>, thoughts: &str) {
-    if !thoughts.is_empty() {
-        output.insert("reasonContent".to_owned(), json!({ "thinking": thoughts }));
+/// What the model thought, and for how long as far as that was told.
+pub(super) fn add_thoughts(output: &mut Map<String, Value>, thoughts: &str, seconds: Option<u64>) {
+    if thoughts.is_empty() {
+        return;
+    }
+    let mut shown = Map::from_iter([("thinking".to_owned(), thoughts.into())]);
+    shown.extend(seconds.map(|seconds| ("thinkingDuration".to_owned(), seconds.into())));
+    output.insert("reasonContent".to_owned(), shown.into());
+}
+
+/// Tells what a model thought that answered in one piece, where that stands among the pieces of its answer.
+pub(super) fn tell_thoughts(visit: &StepContext<'_>, answered: &ModelAnswer) {
+    if answered.thinks_in_pieces && !answered.thinking.is_empty() {
+        visit.run.sink.thought_whole(&answered.thinking, answered.thinking_time());
     }
 }
 

@@ -18,19 +18,19 @@ impl StepKind for Start {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
         let has_form = match inputs.text("startInputType").as_deref() {
-            Some("chatInput") => false,
-            Some("formInput") => true,
+            Some("chatInput") => Some(false),
+            Some("formInput") => Some(true),
             Some("webhookTrigger") => {
                 inputs.refuse("startInputType", "the engine has no webhooks; flows start with a question or a form");
-                return None;
+                None
             }
             Some("scheduleInput") => {
                 inputs.refuse("startInputType", "the engine has no schedule; flows start with a question or a form");
-                return None;
+                None
             }
             _ => {
                 inputs.refuse("startInputType", "expected chatInput or formInput");
-                return None;
+                None
             }
         };
         let is_state = |value: &Value| value.is_array() || value.is_object();
@@ -46,7 +46,7 @@ impl StepKind for Start {
         let others: Vec<String> = inputs.node.data.inputs.keys().filter(other).cloned().collect();
         inputs.ignore(&others.iter().map(String::as_str).collect::<Vec<_>>());
         let (forgets, keeps_state) = (forgets.unwrap_or_default(), keeps_state.unwrap_or_default());
-        Some(Box::new(Started { state, has_form, forgets, keeps_state }))
+        Some(Box::new(Started { state, has_form: has_form?, forgets, keeps_state }))
     }
 }
 

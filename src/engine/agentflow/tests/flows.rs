@@ -281,8 +281,10 @@ fn requests_are_sent_and_their_answers_read() {
         let sent = lab.sent();
         assert_eq!(sent[0]["line"], "get /things/..%2fa%20b?q=..%2fa+b http/1.1");
         assert_eq!(sent[1], json!({ "line": "post /new?x=1 http/1.1", "body": { "a": "../a b" } }));
-        let failed = lab.ask(json!({ "question": "missing", "chatId": "c" })).await;
-        assert_eq!(failed.json, "Error: predictionsServices.buildChatflow - no such thing");
+        // Whatever the status is, it goes on.
+        let other = lab.ask(json!({ "question": "missing", "chatId": "c" })).await;
+        assert_eq!(other.text(), r#"{"error":"no such thing"} 404 1"#);
+        assert_eq!(other.data("get")["output"]["http"], json!({ "status": 404, "statusText": "Not Found" }));
     });
 }
 
@@ -318,10 +320,104 @@ fn flows_that_run_each_other_come_to_an_end() {
     run(async {
         let lab = Lab::with_others(&calls("a"), &[("a", &calls("b")), ("b", &calls("a"))]).await;
         let answer = lab.ask(json!({ "question": "x", "chatId": "c" })).await;
-        assert!(answer.json.as_str().unwrap().ends_with("too many flows run each other"), "{}", answer.json);
+        // The last of them failed, and whoever ran it was told.
+        assert!(answer.text().contains("\"statusCode\": 500"), "{}", answer.json);
+        assert!(answer.text().contains("too many flows run each other"), "{}", answer.json);
         let lab = Lab::new(&calls("nowhere")).await;
         let answer = lab.ask(json!({ "question": "x", "chatId": "c" })).await;
         assert!(answer.json.as_str().unwrap().ends_with("Chatflow nowhere not found"), "{}", answer.json);
+    });
+}
+
+#[test]
+fn an_edge_that_a_condition_no_longer_has_leads_where_the_others_lead() {
+    let flow = Drawing::new(&json!({}))
+        .node(
+            "if",
+            "conditionAgentflow",
+            &json!({ "conditions": [
+            { "type": "string", "value1": "{{ question }}", "operation": "contains", "value2": "alpha" },
+        ] }),
+        )
+        .node("one", "directReplyAgentflow", &reply("one"))
+        .node("two", "directReplyAgentflow", &reply("two"))
+        .line(&["start", "if:0", "one"])
+        .line(&["if:2", "two"])
+        .line(&["if:1", "two"]);
+    run(async {
+        let lab = Lab::new(&flow.export()).await;
+        let answer = lab.ask(json!({ "question": "alpha", "chatId": "c" })).await;
+        assert_eq!(answer.path(), ["start", "if", "one"]);
+        // As often as edges lead there, as in Flowise.
+        let answer = lab.ask(json!({ "question": "beta", "chatId": "c" })).await;
+        assert_eq!(answer.path(), ["start", "if", "two", "two"]);
+    });
+}
+
+#[test]
+fn a_flow_whose_inner_flow_fails_goes_on_with_the_error_as_text() {
+    let flow = Drawing::new(&json!({}))
+        .node(
+            "flow",
+            "executeFlowAgentflow",
+            &json!({ "executeFlowSelectedFlow": "other", "executeFlowInput": "{{ question }}" }),
+        )
+        .node("end", "directReplyAgentflow", &reply("It said {{ flow }}"))
+        .line(&["start", "flow", "end"]);
+    run(async {
+        let lab = Lab::with_others(&flow.export(), &[("other", &export("llm-chain"))]).await;
+        let answer = lab.ask(json!({ "question": "x [[error=400]]", "chatId": "c" })).await;
+        let error = "It said {\n  \"statusCode\": 500,\n  \"success\": false,\n  \"message\": \"Error: \
+                     predictionsServices.buildChatflow - 400 stub error 400\",\n  \"stack\": {}\n}";
+        assert_eq!(answer.text(), error);
+    });
+}
+
+#[test]
+fn items_of_an_iteration_are_filled_in_whatever_they_are() {
+    let flow = Drawing::new(&json!({}))
+        .node(
+            "each",
+            "iterationAgentflow",
+            &json!({ "iterationInput": "[\"a\", 2.5, 0, \"\", false, null, {\"x\": 1}, [7]]" }),
+        )
+        .node("say", "directReplyAgentflow", &reply("{{ $iteration }}/{{ $iteration.x }}/{{ $iteration[0] }}"))
+        .inside("each")
+        .node("end", "directReplyAgentflow", &reply("{{ each }}"))
+        .line(&["start", "each", "end"]);
+    run(async {
+        let lab = Lab::new(&flow.export()).await;
+        let answer = lab.ask(json!({ "question": "q", "chatId": "c" })).await;
+        let expected = [
+            "a/a/a",
+            "2.5/{{ $iteration.x }}/{{ $iteration[0] }}",
+            "0/{{ $iteration.x }}/{{ $iteration[0] }}",
+            "//",
+            "false/{{ $iteration.x }}/{{ $iteration[0] }}",
+            "null/{{ $iteration.x }}/{{ $iteration[0] }}",
+            "{\"x\":1}/1/undefined",
+            "[7]/undefined/7",
+        ];
+        assert_eq!(answer.text().lines().collect::<Vec<_>>(), expected);
+    });
+}
+
+#[test]
+fn a_history_of_another_shape_is_refused_and_lists_in_forms_are_told() {
+    run(async {
+        let lab = Lab::new(&export("agentflow-llm")).await;
+        for past in [
+            json!({ "type": "userMessage", "content": "x" }),
+            json!({ "role": "user", "content": "x" }),
+            json!({ "role": "userMessage" }),
+        ] {
+            let answer = lab.ask(json!({ "question": "q", "chatId": "c", "history": [past] })).await;
+            assert!(answer.json.as_str().unwrap().contains("Invalid history format."), "{}", answer.json);
+        }
+        let lab = Lab::new(&export("agentflow-form")).await;
+        lab.ask(json!({ "form": { "name": ["a", [1, null]], "plan": { "x": true } }, "chatId": "c" })).await;
+        let told = messages(&lab.sent()[0]);
+        assert!(told.contains(&("user".to_owned(), "name: a,1,\nplan: {\"x\":true}".to_owned())), "{told:?}");
     });
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::draw::{Drawing, model, reply};
+use super::draw::{Drawing, model};
 use crate::engine::compile::context::CompileContext;
 use crate::engine::flow::CompiledFlow;
 use crate::engine::models::lab;
@@ -33,19 +33,19 @@ fn what_cannot_be_run_says_where_and_why() {
             "node \"it\" (retrieverAgentflow), input retrieverKnowledgeDocumentStores: a document store is required",
         ),
         (with("customFunctionAgentflow", &json!({})), "node \"it\" (customFunctionAgentflow): the engine runs no code"),
-        (with("newAgentflow", &json!({})), "node \"it\" (newAgentflow): the engine does not know this kind of node"),
+        (with("newAgentflow", &json!({})), "node \"it\" (newAgentflow): Flowise 3.1.4 has no such node any more"),
         (with("llmAgentflow", &json!({})), "node \"it\" (llmAgentflow), input llmModel: a chat model is required"),
         (
             with("llmAgentflow", &model("llm", json!({ "llmEnableMemory": true, "llmMemoryMaxTokenLimit": "few" }))),
             "node \"it\" (llmAgentflow), input llmMemoryMaxTokenLimit: expected a number, not few",
         ),
         (
-            with("llmAgentflow", &model("llm", json!({ "llmNew": "x" }))),
-            "node \"it\" (llmAgentflow), input llmNew: the engine does not support this option",
+            with("agentAgentflow", &model("agent", json!({ "agentToolsBuiltInAnthropic": "[\"web_fetch\"]" }))),
+            "node \"it\" (agentAgentflow), input agentToolsBuiltInAnthropic: the engine does not know tools that are built into a model",
         ),
         (
             with("agentAgentflow", &model("agent", json!({ "agentTools": [{ "agentSelectedTool": "gmail" }] }))),
-            "node \"it\" (agentAgentflow), input agentTools: the engine does not know the tool gmail",
+            "node \"it\" (agentAgentflow), input agentTools: gmail: the engine does not know this kind of node",
         ),
         (
             with("agentAgentflow", &model("agent", json!({ "agentToolsBuiltInOpenAI": "[\"web_search_preview\"]" }))),
@@ -87,14 +87,25 @@ fn what_cannot_be_run_says_where_and_why() {
                 .inside("it"),
             "node \"ask\" (humanInputAgentflow): it is inside an iteration, where nobody can be asked",
         ),
-        (
-            with("directReplyAgentflow", &reply("a")).node("stray", "directReplyAgentflow", &reply("b")),
-            "a flow starts with one node that no edge leads to; of this one those are \"start\", \"stray\"",
-        ),
     ];
     for (flow, problem) in refused {
         assert_eq!(problems(&flow), [problem]);
     }
+}
+
+#[test]
+fn what_flowise_passes_over_and_what_nothing_leads_to_is_no_matter() {
+    let stray = model("llm", json!({ "llmNew": "x" }));
+    let flow = with("llmAgentflow", &stray).node("loose", "customFunctionAgentflow", &json!({}));
+    assert_eq!(problems(&flow.line(&["loose", "loose2"]).node("loose2", "oddAgentflow", &json!({}))), [""; 0]);
+}
+
+#[test]
+fn all_that_is_wrong_with_a_node_is_told() {
+    let start = json!({ "startInputType": "webhookTrigger", "startState": "no list" });
+    assert_eq!(problems(&Drawing::new(&start)).len(), 2);
+    let http = json!({ "method": "HEAD", "url": "https://{{ $form.host }}/x", "headers": "x", "responseType": "xml" });
+    assert_eq!(problems(&with("httpAgentflow", &http)).len(), 4);
 }
 
 #[test]

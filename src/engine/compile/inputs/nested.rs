@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Inputs;
 use crate::engine::compile::export::ExportNode;
+use crate::engine::compile::flowise;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::model::ChatModel;
@@ -15,7 +16,8 @@ impl Inputs<'_, '_, '_> {
     /// inputs they stand in.
     pub(crate) fn model_inside(&mut self, name: &str, mut config: Map<String, Value>) -> Option<Arc<dyn ChatModel>> {
         let Some(kind) = self.compiler.kinds.model(name) else {
-            self.compiler.of_node(self.node, None, format!("the engine does not know the model {name}"));
+            let why = flowise::why_unknown(name, "Chat Models");
+            self.compiler.of_node(self.node, None, format!("{name}: {why}"));
             return None;
         };
         // Editors repeat the kind's name in it, such as `llmModel`.
@@ -75,7 +77,10 @@ mod tests {
         let wrong = of("chatOpenAI", &json!({ "modelName": "m", "temperature": "hot" })).unwrap_err();
         assert_eq!(wrong, ["node \"The model\" (chatOpenAI), input temperature: expected a number"]);
         let unknown = of("chatUnknown", &json!({})).unwrap_err();
-        assert_eq!(unknown, ["node \"The model\" (llmAgentflow): the engine does not know the model chatUnknown"]);
+        assert_eq!(
+            unknown,
+            ["node \"The model\" (llmAgentflow): chatUnknown: Flowise 3.1.4 has no such node any more"]
+        );
         assert!(of("llmChain", &json!({})).is_err());
     }
 

@@ -80,9 +80,8 @@ fn every_mistake_is_told_with_its_file_and_node() {
     let unused: Vec<String> = flows.unused().iter().map(shown).collect();
     let folder = folder.path().display();
     assert!(unused[0].starts_with(&format!("{folder}/broken.json: not an exported Flowise flow: ")), "{unused:?}");
-    let expected = format!(
-        "{folder}/odd.json: node \"Prompt Template\" (oddTemplate): the engine does not know this kind of node"
-    );
+    let expected =
+        format!("{folder}/odd.json: node \"Prompt Template\" (oddTemplate): Flowise 3.1.4 has no such node any more");
     assert!(told.contains(&expected), "{told:?}");
 }
 

@@ -121,6 +121,7 @@ impl Gathering for AnthropicReply {
         if !self.is_done {
             return Err(broken_off());
         }
+        self.answered.thinks_in_pieces = true;
         let AnthropicUsage { input, output, cache_creation, cache_read } = self.counts;
         let input = input + cache_creation + cache_read;
         self.answered.usage = Usage { input, output };

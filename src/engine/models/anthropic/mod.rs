@@ -58,7 +58,7 @@ fn build(inputs: &mut Inputs<'_, '_, '_>, address: &str) -> Option<Part> {
     let key = connection::wanted(inputs, CREDENTIAL, "anthropicApiKey");
     let endpoint = connection::endpoint_at(inputs, "modelName", address);
     let sees_images = inputs.flag("allowImageUploads").unwrap_or(false);
-    let streams = inputs.flag("streaming").unwrap_or(true);
+    let streams = inputs.streams();
     let model = model?;
     let fields = fields(inputs, &model);
     let Some(key) = key else {

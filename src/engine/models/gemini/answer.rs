@@ -104,6 +104,7 @@ impl Gathering for GeminiReply {
 
     fn done(mut self, ask: ModelRequest<'_>) -> Result<ModelAnswer, Failure> {
         let finish = self.finish.ok_or_else(broken_off)?;
+        self.answered.thinks_in_pieces = true;
         self.answered.response_metadata.insert("model_provider".to_owned(), "google-genai".into());
         self.answered.response_metadata.insert("finishReason".to_owned(), finish.into());
         self.answered.response_metadata.insert("index".to_owned(), 0.into());

@@ -11,7 +11,7 @@ use http::header::HeaderName;
 use serde_json::{Map, Value, json};
 
 use super::connection::{self, Headers, ModelWithoutCredential, number};
-use super::gathering::{AnswerFraming, gathered};
+use super::gathering::{AnswerFraming, gathered, picked};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -45,7 +45,7 @@ impl NodeKind for ChatGemini {
         let key = connection::wanted(inputs, CREDENTIAL, "googleGenerativeAPIKey");
         let endpoint = connection::endpoint(inputs, "baseUrl", ADDRESS);
         let sees_images = inputs.flag("allowImageUploads").unwrap_or(false);
-        let streams = inputs.flag("streaming").unwrap_or(true);
+        let streams = inputs.streams();
         let fields = fields(inputs);
         let model = model?.trim_start_matches("models/").to_owned();
         if !model.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter)) {
@@ -119,6 +119,19 @@ struct Gemini {
     sees_images: bool,
 }
 
+/// The counts of an answer in one piece, as Flowise's library tells them.
+fn counted_whole(mut answered: ModelAnswer) -> ModelAnswer {
+    let names =
+        [("input_tokens", "promptTokens"), ("output_tokens", "completionTokens"), ("total_tokens", "totalTokens")];
+    let usage = picked(Some(&Value::Object(answered.usage_metadata.clone())), &names);
+    answered.usage_metadata.retain(|name, _| !name.ends_with("_details"));
+    answered.response_metadata.remove("model_provider");
+    if !usage.is_empty() {
+        answered.response_metadata.insert("tokenUsage".to_owned(), usage.into());
+    }
+    answered
+}
+
 impl ChatModel for Gemini {
     fn chat<'a>(&'a self, ask: ModelRequest<'a>, run: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         Box::pin(async move {
@@ -130,7 +143,8 @@ impl ChatModel for Gemini {
             };
             let path = format!("/v1beta/models/{}:{verb}", self.model);
             let incoming = self.endpoint.post(&path, &self.headers, body, run).await?;
-            gathered(incoming, framing, GeminiReply::default(), ask).await
+            let answered = gathered(incoming, framing, GeminiReply::default(), ask).await?;
+            Ok(if self.streams { answered } else { counted_whole(answered) })
         })
     }
 

@@ -43,7 +43,7 @@ impl NodeKind for ChatMistral {
         let address = inputs.text("overrideEndpoint").unwrap_or_else(|| ADDRESS.to_owned());
         let address = address.trim_end_matches('/').trim_end_matches("/v1");
         let endpoint = connection::endpoint_at(inputs, "overrideEndpoint", address);
-        let streams = inputs.flag("streaming").unwrap_or(true);
+        let streams = inputs.streams();
         let model = model?;
         let fields = fields(inputs, &model);
         let Some(key) = key else {

@@ -90,6 +90,6 @@ fn streams_are_read_wherever_they_are_cut() {
 #[test]
 fn what_is_not_ollamas_is_refused() {
     let mut inputs = inputs();
-    inputs["frequencyPenalty"] = 1.into();
-    assert!(problems(&ChatOllama, inputs)[0].contains("input frequencyPenalty"));
+    inputs["cache"] = "{{redisCache_0.data.instance}}".into();
+    assert!(problems(&ChatOllama, inputs)[0].contains("input cache"));
 }

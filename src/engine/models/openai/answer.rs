@@ -56,11 +56,19 @@ struct FunctionDelta {
     arguments: Option<Value>,
 }
 
+/// What becomes of what the model thinks: the library that Flowise has for OpenAI and its likes passes over it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Thoughts {
+    Told,
+    PassedOver,
+}
+
 /// What has been told so far.
 #[derive(Debug)]
 pub(in crate::engine::models) struct Completion {
     provider: &'static str,
     streams: bool,
+    thoughts: Thoughts,
     answered: ModelAnswer,
     calls: CallParts,
     usage: Option<Value>,
@@ -75,6 +83,7 @@ impl Completion {
         Self {
             provider,
             streams,
+            thoughts: Thoughts::Told,
             answered: ModelAnswer::default(),
             calls: CallParts::default(),
             usage: None,
@@ -83,9 +92,15 @@ impl Completion {
         }
     }
 
+    pub(super) fn telling_thoughts(self, tells_thoughts: bool) -> Self {
+        Self { thoughts: if tells_thoughts { Thoughts::Told } else { Thoughts::PassedOver }, ..self }
+    }
+
     fn take_choice(&mut self, delta: CompletionDelta, ask: ModelRequest<'_>) {
         let text = text_of(delta.content);
-        self.answered.think(&delta.reasoning_content.or(delta.reasoning).unwrap_or_default(), ask);
+        if self.thoughts == Thoughts::Told {
+            self.answered.think(&delta.reasoning_content.or(delta.reasoning).unwrap_or_default(), ask);
+        }
         self.answered.say(&text, ask);
         for call in delta.tool_calls.into_iter().flatten() {
             let place = call.index.unwrap_or_else(|| self.calls.place_of(call.id.as_deref()));

@@ -53,6 +53,7 @@ impl NodeKind for AzureChatOpenAi {
             fields,
             style,
             sees_images,
+            tells_thoughts: false,
         })))
     }
 }

@@ -137,8 +137,18 @@ fn build(model: String, at: ModelAddress, settings: &Settings, sees_images: bool
     }
     let fields = settings.of_completions(&model);
     let style = settings.style(&model);
-    let path = "/chat/completions".into();
-    Part::Model(Arc::new(OpenAiModel { endpoint, path, headers, model, provider, fields, style, sees_images }))
+    let (path, tells_thoughts) = ("/chat/completions".into(), false);
+    Part::Model(Arc::new(OpenAiModel {
+        endpoint,
+        path,
+        headers,
+        model,
+        provider,
+        fields,
+        style,
+        sees_images,
+        tells_thoughts,
+    }))
 }
 
 /// One model at one address.
@@ -152,6 +162,7 @@ pub(super) struct OpenAiModel {
     fields: Map<String, Value>,
     style: Style,
     sees_images: bool,
+    tells_thoughts: bool,
 }
 
 impl ChatModel for OpenAiModel {
@@ -160,7 +171,8 @@ impl ChatModel for OpenAiModel {
             let body = request::body(&self.fields, self.style, ask);
             let incoming = self.endpoint.post(&self.path, &self.headers, body, run).await?;
             let framing = if self.style.streams { AnswerFraming::Events } else { AnswerFraming::Whole };
-            gathered(incoming, framing, Completion::new("openai", self.style.streams), ask).await
+            let answer = Completion::new("openai", self.style.streams).telling_thoughts(self.tells_thoughts);
+            gathered(incoming, framing, answer, ask).await
         })
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Relative {
     address: Option<&'static str>,
     /// The input with an address, where the node has one.
     address_input: &'static str,
+    /// Whether Flowise has a library of its own for it, which tells what the model thinks.
+    tells_thoughts: bool,
     /// What else differs, beside what all the nodes have.
     differs: fn(&mut Inputs<'_, '_, '_>, &mut Map<String, Value>),
 }
@@ -33,6 +35,7 @@ pub(crate) const GROQ: Relative = Relative {
     credential: ("groqApi", "groqApiKey"),
     address: Some("https://api.groq.com/openai/v1"),
     address_input: "",
+    tells_thoughts: true,
     differs: |_, fields| {
         // As its own library sends them.
         fields.insert("stop".to_owned(), json!([]));
@@ -48,6 +51,7 @@ pub(crate) const DEEPSEEK: Relative = Relative {
     credential: ("deepseekApi", "deepseekApiKey"),
     address: Some("https://api.deepseek.com"),
     address_input: "",
+    tells_thoughts: true,
     differs: |inputs, fields| {
         if inputs.flag("thinking") == Some(true) {
             fields.insert("thinking".to_owned(), json!({ "type": "enabled" }));
@@ -61,6 +65,7 @@ pub(crate) const OPEN_ROUTER: Relative = Relative {
     credential: ("openRouterApi", "openRouterApiKey"),
     address: Some("https://openrouter.ai/api/v1"),
     address_input: "basepath",
+    tells_thoughts: false,
     differs: |_, _| {},
 };
 
@@ -70,6 +75,7 @@ pub(crate) const LITELLM: Relative = Relative {
     credential: ("litellmApi", "litellmApiKey"),
     address: None,
     address_input: "basePath",
+    tells_thoughts: false,
     differs: |_, _| {},
 };
 
@@ -83,15 +89,15 @@ impl NodeKind for Relative {
         let place = self.place(inputs);
         let settings = Settings::read(inputs);
         let sees_images = inputs.flag("allowImageUploads").unwrap_or(false);
-        let model = model?;
-        let mut fields = settings.of_completions(&model);
+        let mut fields = settings.of_completions(model.as_deref().unwrap_or_default());
         (self.differs)(inputs, &mut fields);
+        let model = model?;
         let ModelAddress { endpoint, headers, missing, provider } = place?;
         if let Some(credential) = missing {
             return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential })));
         }
         let style = settings.style(&model);
-        let path = "/chat/completions".into();
+        let (path, tells_thoughts) = ("/chat/completions".into(), self.tells_thoughts);
         Some(Part::Model(Arc::new(OpenAiModel {
             endpoint,
             path,
@@ -101,6 +107,7 @@ impl NodeKind for Relative {
             fields,
             style,
             sees_images,
+            tells_thoughts,
         })))
     }
 }

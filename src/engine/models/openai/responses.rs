@@ -170,6 +170,7 @@ impl Gathering for ResponsesReply {
 
     fn done(mut self, ask: ModelRequest<'_>) -> Result<ModelAnswer, Failure> {
         let whole = self.whole.ok_or_else(broken_off)?;
+        self.answered.thinks_in_pieces = true;
         let mut metadata = Map::new();
         metadata.insert("model_provider".to_owned(), "openai".into());
         let names = ["id", "model", "created_at", "object", "status", "incomplete_details", "service_tier", "usage"];

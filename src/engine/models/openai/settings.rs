@@ -37,7 +37,7 @@ impl Settings {
             presence_penalty: inputs.number("presencePenalty").filter(|penalty| *penalty != 0.0),
             most: inputs.integer("maxTokens").filter(|most| *most > 0),
             stop: stop_words(inputs),
-            streams: inputs.flag("streaming").unwrap_or(true),
+            streams: inputs.streams(),
             strict: false,
             reasoning: None,
         }

@@ -34,7 +34,7 @@ fn fuzz_zod() {
         "//",
     ];
     fuzz("zod", &words, |input| {
-        if let Ok(schema) = zod::parse(&String::from_utf8_lossy(input)) {
+        if let Ok((schema, _)) = zod::parse(&String::from_utf8_lossy(input)) {
             let _ = schema.check(&schema.json());
         }
     });

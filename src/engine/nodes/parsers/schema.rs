@@ -14,6 +14,8 @@ pub(super) struct Schema {
     /// What is said about it: `description` and `default`, in the order in which the model is told.
     pub(super) notes: Map<String, Value>,
     pub(super) is_optional: bool,
+    /// Taken as it is where the model says it, which the model is not told of.
+    pub(super) may_be_null: bool,
     /// What is said if it is missing.
     pub(super) missing: Option<String>,
 }
@@ -37,7 +39,7 @@ pub(super) struct LengthBounds {
 
 impl Schema {
     pub(super) fn new(shape: SchemaType) -> Self {
-        Self { shape, notes: Map::new(), is_optional: false, missing: None }
+        Self { shape, notes: Map::new(), is_optional: false, may_be_null: false, missing: None }
     }
 
     fn is_required(&self) -> bool {
@@ -121,6 +123,7 @@ impl Checking {
             return None;
         };
         match (&schema.shape, value) {
+            (_, Value::Null) if schema.may_be_null => Some(Value::Null),
             (SchemaType::Text(bounds), Value::String(text)) => {
                 let length = text.encode_utf16().count();
                 self.bounds(*bounds, length, "string", ("String", "character(s)"));

@@ -72,7 +72,12 @@ impl NodeKind for AdvancedStructuredOutputParser {
         let mends = mends(inputs);
         inputs.refuse_settled("exampleJson");
         match zod::parse(&inputs.text("exampleJson").unwrap_or_default()) {
-            Ok(schema) => Some(parser(schema, mends)),
+            Ok((schema, passed_over)) => {
+                for modifier in passed_over {
+                    inputs.pass_over("exampleJson", format!("Flowise passes over {modifier}, and so does the engine"));
+                }
+                Some(parser(schema, mends))
+            }
             Err(error) => {
                 inputs.refuse("exampleJson", error);
                 None
@@ -142,7 +147,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_wrong_all_over_is_told_in_a_few_words() {
-        let schema = zod::parse("z.array(z.string())").unwrap();
+        let (schema, _) = zod::parse("z.array(z.string())").unwrap();
         let parser = Structured { schema, instructions: String::new(), mends: false };
         let error = parser.parse(&format!("[{}1]", "1,".repeat(100_000))).unwrap_err();
         assert!(error.starts_with("Failed to parse. Text: \"[1,1,") && error.len() < 50_000, "{}", error.len());

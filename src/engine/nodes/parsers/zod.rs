@@ -1,5 +1,6 @@
 //! Schemas written in zod, as the advanced structured output parser takes them: `z.object({ title: z.string() })`.
-//! Only what Flowise's own reader knows is read; what it would pass over in silence is refused.
+//! What Flowise's own reader knows is read. Modifiers that it passes over, such as `.email()`, are passed over and
+//! named, but for those that let a value be null, which it is then.
 
 use serde_json::{Map, Value};
 
@@ -11,13 +12,13 @@ const DEEPEST: usize = 16;
 
 /// # Errors
 /// What in the text is not understood.
-pub(super) fn parse(text: &str) -> Result<Schema, String> {
-    let mut reader = ZodParser { scan: Scanner::new(text), depth: 0 };
+pub(super) fn parse(text: &str) -> Result<(Schema, Vec<String>), String> {
+    let mut reader = ZodParser { scan: Scanner::new(text), depth: 0, passed_over: Vec::new() };
     let schema = reader.schema()?;
     reader.scan.take(";");
     reader.scan.skip_blank();
     match (&schema.shape, reader.scan.rest) {
-        (SchemaType::Record(_) | SchemaType::List(..), "") => Ok(schema),
+        (SchemaType::Record(_) | SchemaType::List(..), "") => Ok((schema, reader.passed_over)),
         (_, "") => Err("expected z.object(...) or z.array(...)".to_owned()),
         (_, rest) => Err(format!("expected the schema's end at {}", shown(rest))),
     }
@@ -26,6 +27,8 @@ pub(super) fn parse(text: &str) -> Result<Schema, String> {
 struct ZodParser<'a> {
     scan: Scanner<'a>,
     depth: usize,
+    /// Modifiers that change nothing.
+    passed_over: Vec<String>,
 }
 
 impl ZodParser<'_> {
@@ -54,11 +57,43 @@ impl ZodParser<'_> {
         let mut schema = Schema::new(shape);
         while self.scan.take(".") {
             let name = self.scan.word();
+            if !MODIFIERS.contains(&name) {
+                self.pass_over(name)?;
+                continue;
+            }
             let arguments = self.arguments()?;
             schema = modified(schema, name, arguments.into_iter().next())?;
         }
         self.depth -= 1;
         Ok(schema)
+    }
+
+    /// A modifier that Flowise does not know, whatever is in its brackets.
+    fn pass_over(&mut self, name: &str) -> Result<(), String> {
+        if name.is_empty() {
+            return Err(format!("expected a modifier at {}", shown(self.scan.rest)));
+        }
+        self.require("(")?;
+        let mut open = 1;
+        while open > 0 {
+            match self.scan.next() {
+                Some('"' | '\'' | '`') => {
+                    self.text()?;
+                    continue;
+                }
+                // In a pattern.
+                Some('\\') => self.scan.rest = self.scan.rest.get(1..).unwrap_or_default(),
+                Some('(') => open += 1,
+                Some(')') => open -= 1,
+                Some(_) => {}
+                None => return Err(format!(".{name}( has no end")),
+            }
+            let mut letters = self.scan.rest.chars();
+            letters.next();
+            self.scan.rest = letters.as_str();
+        }
+        self.passed_over.push(format!(".{name}()"));
+        Ok(())
     }
 
     /// A schema where nothing may be left out.
@@ -182,11 +217,15 @@ impl ZodParser<'_> {
     }
 }
 
+const MODIFIERS: &[&str] = &["optional", "array", "describe", "default", "int", "min", "max", "nullable", "nullish"];
+
 /// A schema with a modifier such as `.max(5)`.
 fn modified(mut schema: Schema, name: &str, argument: Option<Value>) -> Result<Schema, String> {
     let is_settled = schema.is_optional || schema.notes.contains_key("default");
     match (name, argument) {
         ("optional", None) => schema.is_optional = true,
+        // Flowise forgets it, and takes null for a mistake.
+        ("nullable" | "nullish", _) => schema.may_be_null = true,
         ("array", None) if schema.is_optional => {
             return Err("an optional value in a list is not supported".to_owned());
         }
@@ -225,17 +264,19 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn json(text: &str) -> String {
-        parse(text).unwrap().json().to_string()
+    fn json_of(text: &str) -> String {
+        parse(text).unwrap().0.json().to_string()
     }
 
     /// Expected: what Flowise 3.1.4 makes of the same text.
     #[test]
     fn schemas_are_told_as_flowise_tells_them() {
         assert_eq!(
-            json(
+            json_of(
                 "z.object({a: z.object({x: z.boolean().optional(), d: z.string().default(\"x\")}).optional()\
                  .describe(\"obj\"), l: z.array(z.object({k: z.string()})).min(1)})"
             ),
@@ -246,7 +287,7 @@ mod tests {
              [\"l\"],\"additionalProperties\":false}"
         );
         assert_eq!(
-            json(
+            json_of(
                 "z.object({ // notes\n m: z.array(z.number()).optional(), e2: z.enum([\"a\",\"b\"]).optional()\
                  .describe(\"E\"), s: z.string().describe(\"d\").default(\"x\"), s2: z.string().default(\"x\")\
                  .describe(\"d\"), s3: z.string().describe(\"d\").max(3), i: z.number().int(), })"
@@ -257,15 +298,30 @@ mod tests {
              \"d\"},\"s3\":{\"type\":\"string\",\"maxLength\":3,\"description\":\"d\"},\"i\":{\"type\":\"integer\"}},\
              \"required\":[\"s3\",\"i\"],\"additionalProperties\":false}"
         );
-        assert_eq!(json("z.object({})"), "{\"type\":\"object\",\"properties\":{},\"additionalProperties\":false}");
+        assert_eq!(json_of("z.object({})"), "{\"type\":\"object\",\"properties\":{},\"additionalProperties\":false}");
+    }
+
+    #[test]
+    fn what_flowise_passes_over_is_passed_over_and_named() {
+        let (schema, passed_over) = parse(
+            "z.object({a: z.string().email().describe(\"d\").regex(/x\\)y/), b: z.number().nullable(), c: z.string().nullish()})",
+        )
+        .unwrap();
+        assert_eq!(passed_over, [".email()", ".regex()"]);
+        let fields = json!({
+            "a": { "type": "string", "description": "d" }, "b": { "type": "number" }, "c": { "type": "string" },
+        });
+        assert_eq!(schema.json()["properties"], fields);
+        let given = json!({ "a": "x", "b": null, "c": null });
+        assert_eq!(schema.check(&given).unwrap(), given);
+        assert!(schema.check(&json!({ "a": null, "b": 1, "c": "" })).unwrap_err().contains("received null"));
+        assert!(parse("z.object({a: z.string().refine(x => (").is_err());
     }
 
     #[test]
     fn what_is_not_known_is_named() {
         for (text, error) in [
             ("z.object({a: z.date()})", "z.date is not supported"),
-            ("z.object({a: z.string().email()})", ".email is not supported here"),
-            ("z.object({a: z.string().nullable()})", ".nullable is not supported here"),
             ("z.string()", "expected z.object(...) or z.array(...)"),
             ("z.object({a: z.string()}) x", "expected the schema's end at \"x\""),
             ("z.object({a: z.string().max(\"5\")})", ".max(\"5\") is not supported here"),

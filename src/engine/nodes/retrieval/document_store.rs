@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::stores::{IndexedStore, MOST};
 use super::{loaders, stores};
 use crate::engine::compile::context::Need;
+use crate::engine::compile::flowise;
 use crate::engine::compile::inputs::{Inputs, is_empty};
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -100,7 +101,10 @@ fn searched(store: &Arc<DocumentStore>, input: &str, inputs: &mut Inputs<'_, '_,
     let embeddings = embeddings.and_then(|known| inputs.part_inside(known, kind, config.clone()));
     let embeddings = embeddings.and_then(Part::into_embeddings);
     if embeddings.is_none() && inputs.compiler.problems.len() == problems {
-        inputs.refuse(input, format!("the document store \"{name}\": the engine does not know the embeddings {kind}"));
+        inputs.refuse(
+            input,
+            format!("the document store \"{name}\": {kind}: {}", flowise::why_unknown(kind, "Embeddings")),
+        );
     }
     let (nearness, most) = match store.vector_store.as_ref().map_or(Ok((Nearness::Cosine, MOST)), way) {
         Ok(way) => way,

@@ -24,16 +24,16 @@ impl NodeKind for Recursive {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let separators = match inputs.json("separators") {
-            None => owned(&PLAIN),
+            None => Some(owned(&PLAIN)),
             Some(value) => {
                 let separators: Option<Vec<String>> = serde_json::from_value(value).ok();
                 separators.filter(|separators| separators.len() <= MOST_SEPARATORS).or_else(|| {
                     inputs.refuse("separators", format!("expected a list of at most {MOST_SEPARATORS} texts"));
                     None
-                })?
+                })
             }
         };
-        splitter(inputs, How::Recursive(separators))
+        splitter(inputs, separators.map(How::Recursive))
     }
 }
 
@@ -46,7 +46,7 @@ impl NodeKind for Character {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let separator = inputs.text("separator").unwrap_or_else(|| "\n\n".to_owned());
-        splitter(inputs, How::Once(separator))
+        splitter(inputs, Some(How::Once(separator)))
     }
 }
 
@@ -59,14 +59,14 @@ impl NodeKind for Markdown {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let how = match inputs.text("splitByHeaders").as_deref() {
-            None | Some("disabled") => How::Recursive(owned(&MARKDOWN)),
+            None | Some("disabled") => Some(How::Recursive(owned(&MARKDOWN))),
             Some(level) => {
                 let level = level.strip_prefix('h').and_then(|level| level.parse().ok());
-                let Some(level) = level.filter(|level| (1..=6).contains(level)) else {
+                let level = level.filter(|level| (1..=6).contains(level));
+                if level.is_none() {
                     inputs.refuse("splitByHeaders", "expected h1 to h6");
-                    return None;
-                };
-                How::Headings(level)
+                }
+                level.map(How::Headings)
             }
         };
         splitter(inputs, how)
@@ -82,11 +82,11 @@ impl NodeKind for Token {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let name = inputs.text("encodingName").unwrap_or_else(|| "gpt2".to_owned());
-        let Some(encoding) = Encoding::named(&name) else {
+        let encoding = Encoding::named(&name);
+        if encoding.is_none() {
             inputs.refuse("encodingName", "expected gpt2, r50k_base, p50k_base, p50k_edit or cl100k_base");
-            return None;
-        };
-        splitter(inputs, How::Tokens(encoding))
+        }
+        splitter(inputs, encoding.map(How::Tokens))
     }
 }
 
@@ -94,9 +94,10 @@ fn owned(separators: &[&str]) -> Vec<String> {
     separators.iter().map(|separator| (*separator).to_owned()).collect()
 }
 
-fn splitter(inputs: &mut Inputs<'_, '_, '_>, how: How) -> Option<Part> {
-    let most = size(inputs, "chunkSize", 1000)?;
-    let overlap = size(inputs, "chunkOverlap", 200)?;
+/// `how`: `None` where a problem is told already.
+fn splitter(inputs: &mut Inputs<'_, '_, '_>, how: Option<How>) -> Option<Part> {
+    let (most, overlap) = (size(inputs, "chunkSize", 1000), size(inputs, "chunkOverlap", 200));
+    let (most, overlap) = (most?, overlap?);
     if overlap >= most {
         inputs.refuse(
             "chunkOverlap",
@@ -104,7 +105,7 @@ fn splitter(inputs: &mut Inputs<'_, '_, '_>, how: How) -> Option<Part> {
         );
         return None;
     }
-    Some(Part::Splitter(Arc::new(TextSplitter { most, overlap, how })))
+    Some(Part::Splitter(Arc::new(TextSplitter { most, overlap, how: how? })))
 }
 
 /// The number 0 is as good as nothing; the text "0" is a number.

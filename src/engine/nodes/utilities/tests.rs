@@ -84,5 +84,5 @@ fn code_that_is_not_simple_is_named() {
         "{error}"
     );
     let error = flow(&[("f_0", "customFunction", json!({}))]).unwrap_err();
-    assert_eq!(error, "node \"f_0\" (customFunction): the engine does not know this kind of node");
+    assert_eq!(error, "node \"f_0\" (customFunction): the engine runs no code");
 }

@@ -200,8 +200,8 @@ impl Mustache {
     pub(crate) fn pattern(&self, names: &dyn Names) -> String {
         self.written_by(names, |value| {
             let mut out = String::new();
-            for letter in value.chars() {
-                let _ = write!(out, "\\x{{{:X}}}", u32::from(letter));
+            for unit in value.encode_utf16() {
+                let _ = write!(out, "\\u{unit:04X}");
             }
             out.into()
         })

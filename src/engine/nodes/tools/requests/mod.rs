@@ -68,7 +68,7 @@ impl NodeKind for Requests {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let prefix = inputs.node.data.name.as_str();
-        let (request, length) = request(inputs, self.method.clone(), prefix)?;
+        let request = request(inputs, self.method.clone(), prefix);
         let (params, body, parameters) = if has_body(&self.method) {
             let own = prefix.replacen("requests", "request", 1);
             let body = template(inputs, &["body", &format!("{own}Body")]).unwrap_or_default();
@@ -82,6 +82,7 @@ impl NodeKind for Requests {
         };
         let name = format!("requests_{}", self.method.as_str().to_lowercase());
         let spec = spec(inputs, prefix, (&name, self.description), parameters);
+        let (request, length) = request?;
         Some(Part::tool(Requesting { spec, request, length, params, body }))
     }
 }

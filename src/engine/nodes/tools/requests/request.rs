@@ -42,7 +42,7 @@ impl HttpToolRequest {
         for _ in 0..=MOST_REDIRECTS {
             let call =
                 ProviderCall { method: method.clone(), path: &path, headers: &headers, body: body.clone().into() };
-            let answer = self.address.endpoint.ask(call, run).await?;
+            let answer = self.address.endpoint.call_api(call, run).await?;
             let status = answer.status;
             let location = answer.headers.get(LOCATION).filter(|_| status.is_redirection());
             if let Some(location) = location.and_then(|location| location.to_str().ok()) {
