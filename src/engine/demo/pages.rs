@@ -1,7 +1,7 @@
 //! What the demo can quote: every page of the documentation, as it was when the program was built.
 
 /// Where a page stands in the repository, and its text. The first says what the whole is.
-pub(super) const PAGES: [(&str, &str); 27] = [
+pub(super) const PAGES: &[(&str, &str)] = &[
     ("README.md", include_str!("../../../README.md")),
     ("config/README.md", include_str!("../../../config/README.md")),
     ("config/KEYS.md", include_str!("../../../config/KEYS.md")),
@@ -26,6 +26,7 @@ pub(super) const PAGES: [(&str, &str); 27] = [
     ("deploy/front/README.md", include_str!("../../../deploy/front/README.md")),
     ("deploy/ext-auth/README.md", include_str!("../../../deploy/ext-auth/README.md")),
     ("deploy/TROUBLESHOOTING.md", include_str!("../../../deploy/TROUBLESHOOTING.md")),
+    ("deploy/INSTALL.md", include_str!("../../../deploy/INSTALL.md")),
     ("deploy/systemd/README.md", include_str!("../../../deploy/systemd/README.md")),
     ("deploy/TRACES.md", include_str!("../../../deploy/TRACES.md")),
     ("deploy/monitoring/README.md", include_str!("../../../deploy/monitoring/README.md")),
