@@ -197,7 +197,7 @@ impl Planner<'_> {
         let inspection = engine::inspect(&text, folder, &self.credentials, &[], &self.stores, self.metrics);
         let inspection = inspection.map_err(|problem| problem.to_string());
         let placement = match &inspection {
-            Ok(inspection) if inspection.runs() => Placement::Here,
+            Ok(inspection) if inspection.runs() && settings.obstacle.is_none() => Placement::Here,
             // Flowise knows it by its id alone.
             _ if self.has_flowise && id.is_some() => Placement::Flowise,
             _ => Placement::Nowhere,

@@ -217,6 +217,9 @@ impl FlowReport {
     fn of(flow: &PlannedFlow) -> Self {
         let (problems, needs) = findings(flow);
         let mut notes = flow.settings.notes.clone();
+        if flow.placement == Placement::Here && !flow.settings.widget.is_empty() {
+            notes.push(format!("its widget no longer has {}", flow.settings.widget.join(", ")));
+        }
         let is_placed = flow.placement != Placement::Nowhere;
         if is_placed && flow.settings.origins.iter().any(|origin| origin == "*") {
             notes.push("every page may call it, as in Flowise: list yours in allowed_origins".to_owned());
@@ -283,5 +286,6 @@ fn findings(flow: &PlannedFlow) -> (Vec<NodeFinding>, Vec<NodeFinding>) {
         }
     }
     problems.extend(inspection.problems.iter().map(|problem| of_flow(&problem.to_string())));
+    problems.extend(flow.settings.obstacle.as_deref().map(of_flow));
     (problems, needs)
 }

@@ -18,6 +18,10 @@ pub(super) struct FlowSettings {
     pub(super) rate: Option<FlowRate>,
     /// What callers may set in `overrideConfig`, beside the session.
     pub(super) overrides: Vec<String>,
+    /// What Flowise does with its answers and nobody does here.
+    pub(super) obstacle: Option<String>,
+    /// What its widget has there and not here.
+    pub(super) widget: Vec<&'static str>,
     /// What could not be taken over.
     pub(super) notes: Vec<String>,
 }
@@ -36,10 +40,37 @@ impl FlowSettings {
             text.as_deref().and_then(|text| json::read_str(text).ok()).unwrap_or_default()
         };
         let (chatbot, api) = (object(&flow.chatbot_config), object(&flow.api_config));
+        settings.read_widget(&chatbot);
         settings.read_origins(chatbot.get("allowedOrigins"));
         settings.read_rate(api.get("rateLimit"));
         settings.read_overrides(api.get("overrideConfig"));
         settings
+    }
+
+    /// What is kept for the widget, which asks for it here in vain.
+    fn read_widget(&mut self, chatbot: &Map<String, Value>) {
+        let is_on = |name: &str, switch: &str| {
+            let value = chatbot.get(name).and_then(|value| value.get(switch));
+            value.is_some_and(|value| *value == true || *value == "true")
+        };
+        if is_on("postProcessing", "enabled") {
+            self.obstacle = Some("a program changes its answers (post-processing), which does not run here".to_owned());
+        }
+        let kept = [
+            ("starterPrompts", "starter prompts"),
+            ("leads", "a form for leads"),
+            ("chatFeedback", "ratings"),
+            ("fullFileUpload", "uploads"),
+            ("followUpPrompts", "follow-up prompts"),
+        ];
+        let is_kept = |name: &str| match chatbot.get(name) {
+            Some(Value::Object(value)) => match value.get("status") {
+                Some(status) => *status == true || *status == "true",
+                None => name == "starterPrompts" && !value.is_empty(),
+            },
+            _ => false,
+        };
+        self.widget = kept.iter().filter(|(name, _)| is_kept(name)).map(|(_, what)| *what).collect();
     }
 
     /// Without any, Flowise lets every page call.
@@ -166,6 +197,15 @@ mod tests {
         assert!(of(json!([])).is_public && of(json!(null)).is_public);
         let none = of(json!(["not an origin"]));
         assert!(!none.is_public && none.origins.is_empty() && none.notes.len() == 2, "{none:?}");
+    }
+
+    #[test]
+    fn what_is_kept_for_the_widget_is_told() {
+        let chatbot = json!({ "starterPrompts": { "0": { "prompt": "Hi" } }, "leads": { "status": true },
+            "chatFeedback": { "status": false }, "postProcessing": { "enabled": true, "customFunction": "x" } });
+        let settings = settings(&chatbot, &json!({}));
+        assert_eq!(settings.widget, ["starter prompts", "a form for leads"]);
+        assert!(settings.obstacle.is_some());
     }
 
     #[test]
