@@ -83,7 +83,11 @@ export class Gateway {
     gateway.output = ''
     const settings = { server: { listen: `127.0.0.1:${port}`, shutdown_grace: '5s' }, admin: { listen: `127.0.0.1:${admin}` } }
     const own = Object.entries(settings).map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`)
-    fs.writeFileSync(gateway.config, own.join('') + fs.readFileSync(gateway.config, 'utf8'))
+    // One visitor asks as much as a crowd.
+    const plenty = 'plans:\n  anonymous: { requests: 60000/min, burst: 1000 }\n  default: { requests: 60000/min, burst: 1000 }\n'
+    const text = fs.readFileSync(gateway.config, 'utf8')
+    const opened = /^plans:\n/m.test(text) ? text.replace(/^plans:\n/m, plenty) : plenty + text
+    fs.writeFileSync(gateway.config, own.join('') + opened)
     return gateway.run({ bin, dir, port, pids })
   }
 
