@@ -25,6 +25,8 @@ const DELAY: Duration = Duration::from_secs(1);
 /// How often a batch is sent in vain, and the pause after the first time, which doubles.
 const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Between two attempts when the gateway ends.
+const LAST_PAUSE: Duration = Duration::from_millis(200);
 /// Whatever the collector wants.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -135,14 +137,19 @@ impl<S: Fn() -> Option<Arc<Otlp>>> Exporter<S> {
                 Retry::Soon => pause.mul_f64(0.8) + jitter(pause.mul_f64(0.4)),
                 Retry::After(wait) => wait.min(LONGEST_PAUSE),
             };
-            if attempt == ATTEMPTS || self.closing.is_cancelled() {
-                break;
+            if attempt < ATTEMPTS {
+                self.rest(wait).await;
+                pause *= 2;
             }
-            // At the end once more, without a pause.
-            let _ = tokio::time::timeout(wait, self.closing.cancelled()).await;
-            pause *= 2;
         }
         Err(())
+    }
+
+    /// For that long, or a moment: at the end there is little time left.
+    async fn rest(&self, wait: Duration) {
+        if tokio::time::timeout(wait, self.closing.cancelled()).await.is_ok() {
+            tokio::time::sleep(wait.min(LAST_PAUSE)).await;
+        }
     }
 
     /// What the collector is told of this process: a configuration's own words win.

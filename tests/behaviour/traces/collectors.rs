@@ -141,6 +141,18 @@ fn what_is_not_yet_sent_is_sent_at_the_end() {
 }
 
 #[test]
+fn what_is_refused_at_the_end_is_sent_once_more() {
+    let upstream = Upstream::answering();
+    // UNAVAILABLE
+    let collector = Collector::start(Speaks::Grpc, |count| if count == 0 { Verdict::Code(14) } else { Verdict::Taken });
+    let mut gateway = traced(&upstream, &collector.section(Speaks::Grpc, ""));
+    assert_eq!(gateway.predict(ASK).status, 200);
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait().code(), Some(0));
+    assert_eq!((collector.exports().len(), collector.spans().len()), (2, 2));
+}
+
+#[test]
 fn traces_come_and_go_with_a_reload() {
     let (upstream, collector) = (Upstream::answering(), Collector::taking(Speaks::Grpc));
     let other = Collector::taking(Speaks::Http);

@@ -277,7 +277,7 @@ fn what_must_be_there_is_missed() {
 
 #[test]
 fn a_document_of_the_wrong_shape_is_one_problem() {
-    let expected = "1:1 : expected a map of server, admin, log, upstreams, keys_file, state_dir, state, session_secret, session_secret_file, plans, cors, auth_failures, chatflows, identity, found a list";
+    let expected = "1:1 : expected a map of server, admin, log, upstreams, keys_file, state_dir, state, session_secret, session_secret_file, telemetry, plans, cors, auth_failures, chatflows, identity, found a list";
     assert_eq!(problems("- upstreams\n"), [expected]);
     assert_eq!(problems("chatflows: 5\nupstreams: [a]\n").len(), 2);
 }
