@@ -57,7 +57,7 @@ impl CheckFlows {
             }
         }
         let (whole, flows): (Vec<_>, Vec<_>) = texts.into_iter().partition(|(_, text)| engine::is_whole_export(text));
-        let stores = stores(&whole, config.as_ref()).unwrap_or_else(|found| {
+        let stores = stores(&whole, &flows, config.as_ref()).unwrap_or_else(|found| {
             mistakes.extend(found);
             Arc::default()
         });
@@ -147,8 +147,13 @@ fn engines(config: &Config) -> impl Iterator<Item = &config::Engine> + Clone {
     })
 }
 
-/// Those of the exports that are named, else of the first engine that has any.
-fn stores(whole: &[(PathBuf, String)], config: Option<&Config>) -> Result<Arc<DocumentStores>, Vec<String>> {
+/// Those of the exports that are named, else of the first engine that has any, else those that lie beside a flow that
+/// names one, as they would in its engine's folder.
+fn stores(
+    whole: &[(PathBuf, String)],
+    flows: &[(PathBuf, String)],
+    config: Option<&Config>,
+) -> Result<Arc<DocumentStores>, Vec<String>> {
     if !whole.is_empty() {
         let told = |(file, problem): (PathBuf, String)| format!("{}: {problem}", file.display());
         return DocumentStores::read(whole).map_err(|found| found.into_iter().map(told).collect());
@@ -156,6 +161,16 @@ fn stores(whole: &[(PathBuf, String)], config: Option<&Config>) -> Result<Arc<Do
     for engine in config.into_iter().flat_map(engines) {
         let stores = engine::stores_in(&engine.flows_dir);
         let stores = stores.map_err(|found| found.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        if stores.iter().next().is_some() {
+            return Ok(stores);
+        }
+    }
+    let naming = flows.iter().filter(|(_, text)| text.contains("ocumentStore"));
+    let folders: BTreeSet<&Path> = naming.filter_map(|(file, _)| file.parent()).collect();
+    for folder in folders {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        // What else lies there is nobody's mistake.
+        let Ok(stores) = engine::stores_in(folder) else { continue };
         if stores.iter().next().is_some() {
             return Ok(stores);
         }

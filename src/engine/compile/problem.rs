@@ -44,7 +44,9 @@ impl NodeProblem {
 impl fmt::Display for NodeProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.kind.is_empty() {
-            write!(f, "node \"{}\" ({})", printable(&self.label), printable(&self.kind))?;
+            // One that its author gave no name has its id.
+            let label = if self.label.trim().is_empty() { &self.node } else { &self.label };
+            write!(f, "node \"{}\" ({})", printable(label), printable(&self.kind))?;
             f.write_str(if self.input.is_some() { ", " } else { ": " })?;
         }
         self.at_node().fmt(f)

@@ -125,7 +125,7 @@ mod tests {
             ("What does chat_busy mean?", "second stream"),
             ("How are wrong keys treated?", "429"),
             ("How do I configure CORS?", "pages of other origins"),
-            ("What needs a restart?", "server.workers"),
+            ("What needs a restart?", "restart"),
             ("How do I add a metric?", "telemetry/metrics.rs"),
             ("Does it support TLS?", "TLS 1.2 and 1.3"),
         ] {
