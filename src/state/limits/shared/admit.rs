@@ -192,6 +192,7 @@ impl Allowance {
         quota: RunningQuota,
         place: impl FnOnce(u32) -> Option<Queueing>,
     ) -> AdmitDecision {
+        lease.go_apart(&self.used.counts, &self.plan);
         let on_loss = lease.shared.store.on_loss;
         let counts_periods = quota.is_some() || self.plan.plan.tokens.is_some();
         let is_refused =

@@ -37,7 +37,6 @@ impl Lease {
             return RateDecision::Limited { retry_after: whole_seconds(Duration::from_nanos(wait)).max(1) };
         }
         self.whole_at.store(now + used + period, Ordering::Relaxed);
-        self.leave_shared(&mut book);
         book.loss.taken += 1;
         book.come_under(plan);
         self.shared.counters.local.inc();

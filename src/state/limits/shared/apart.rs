@@ -4,12 +4,15 @@
 //! are counted as if the store were lost, and all others are shared as ever. A caller is shared again once the store has
 //! been told what was admitted of it meanwhile, by all replicas.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::book::{CallerReach, LeaseBook, nanos};
 use super::lease::Lease;
 use super::wish::LeaseWish;
+use crate::state::limits::allowance::AllowanceCounts;
+use crate::state::limits::plan::PlanLimits;
 
 /// From the first answer to the next request that asks: others have told by then what they admitted.
 const TELLING: Duration = Duration::from_millis(900);
@@ -22,8 +25,17 @@ impl Lease {
         self.shared.store.is_up() && !self.is_apart.load(Ordering::Acquire)
     }
 
-    /// A request is decided here.
-    pub(super) fn leave_shared(&self, book: &mut LeaseBook) {
+    /// A request of this caller is decided here: the next ones do not wait.
+    pub(super) fn go_apart(&self, counts: &Arc<AllowanceCounts>, plan: &Arc<PlanLimits>) {
+        if !self.is_apart.load(Ordering::Acquire) {
+            let mut book = self.book();
+            book.come_under(plan);
+            self.leave_shared(&mut book);
+            self.shared.look_after(counts, &mut book);
+        }
+    }
+
+    fn leave_shared(&self, book: &mut LeaseBook) {
         if book.reach == CallerReach::Shared {
             let is_lost = !self.shared.store.is_up();
             let reach = if is_lost { CallerReach::Untold(book.loss.taken) } else { CallerReach::Unheard(None) };

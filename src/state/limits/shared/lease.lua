@@ -14,8 +14,8 @@
 --      21 what the replica has ever admitted apart, 22 how much of that it knows to be charged,
 --      23 the bucket's base as it was told last, 24 of the bucket that began then (0: it was told nothing)
 --      25 replicas that are cut off, each with the time since when, 26 how many there are in all
---      27 the replica's lease, 28 cells that it was ever given and has not given back, 29 whether no other call of it can still
---      be answered
+--      27 the replica's lease, 28 cells that it was ever given and has not given back, and 22, 29 whether no other call of it
+--      can still be answered
 --      30 to 35 the same of tokens as 10 to 15 of requests; not there: they are not limited
 -- Returns cells, why there are fewer than requests wait for (1 bucket, 2 quota, 3 places, 4 tokens), the wait for another
 --      cell, the time until the bucket is whole, the whole count, when it began, places, all tokens, since when, the
@@ -53,16 +53,31 @@ else
   whole = now + arg[8]
 end
 
+-- Whoever is cut off has its part of the limits, which the others leave alone.
+local function apart(id)
+  local entry = redis.call('HGET', KEYS[4], id)
+  if not entry then return 0, 0, 0 end
+  local charged, kept, till = string.match(entry, '^(%S+) (%S+) (%S+)$')
+  return tonumber(charged) or 0, tonumber(kept) or 0, math.min(tonumber(till) or 0, now)
+end
+local function note(id, charged, kept)
+  redis.call('HSET', KEYS[4], id, string.format('%.0f %.0f %.0f', charged, kept, now))
+  redis.call('PEXPIRE', KEYS[4], 120000)
+end
+
 -- What was charged to the replica's lease, against what the replica has had of it. A server that takes over may not have heard
 -- of the last of it; and an answer that never arrived gave nothing to anybody.
+local charged, kept, till = apart(replica)
 local leased, of_lease, had = 0, string.match(redis.call('HGET', KEYS[5], replica) or '', '^(%S+) (%S+)$')
+-- Some of what it admitted apart may be charged though it was not told so.
+local held = arg[28] + arg[7] + math.max(charged - arg[22], 0)
 if of_lease == ARGV[27] then
   had = tonumber(had) or 0
-  if stored then leased = arg[28] + arg[7] - had end
+  if stored then leased = held - had end
   if leased < 0 and arg[29] == 0 then leased = 0 end
   had = had + leased
 else
-  had = arg[28] + arg[7]
+  had = held
 end
 ever = ever + leased * period
 if leased > 0 and arg[24] == began then
@@ -76,17 +91,7 @@ end
 -- The plan of whoever asks may have a smaller burst than that of those who asked before.
 local latest = math.max(whole, now + 2 * burst * period + 5000000)
 
--- Whoever is cut off has its part of the limits, which the others leave alone.
-local function apart(id)
-  local entry = redis.call('HGET', KEYS[4], id)
-  if not entry then return 0, 0, 0 end
-  local charged, kept, till = string.match(entry, '^(%S+) (%S+) (%S+)$')
-  return tonumber(charged) or 0, tonumber(kept) or 0, math.min(tonumber(till) or 0, now)
-end
-local function note(id, charged, kept)
-  redis.call('HSET', KEYS[4], id, string.format('%.0f %.0f %.0f', charged, kept, now))
-  redis.call('PEXPIRE', KEYS[4], 120000)
-end
+-- The others' part.
 local cut_off = {}
 for id, since in string.gmatch(ARGV[25], '(%x+):(%d+)') do
   if id ~= replica then
@@ -101,8 +106,8 @@ whole = math.max(whole, now)
 
 -- What the replica admitted while it could not reach this server. That is in its part of the limit, and if the others had
 -- no more than theirs, time has paid for it. Whatever they had beyond is owed, be it more than the bucket holds.
-local charged, kept, till = apart(replica)
-local owed = math.max(arg[21] - math.max(charged, arg[22]), 0) * period - kept
+local untold = math.max(arg[21] - math.max(charged, arg[22]), 0)
+local owed = untold * period - kept
 local full = now + burst * period
 if owed > 0 then
   local base = math.min(arg[23], whole - ever)
@@ -231,7 +236,7 @@ if changes or jump ~= 0 or set ~= 0 then
   local text = string.format('%.3f %.0f %.3f %.0f', whole, now, ever, began)
   local kept_for = math.ceil((whole - now) / 1000) + 5000
   redis.call('SET', KEYS[1], text, 'PX', kept_for)
-  redis.call('HSET', KEYS[5], replica, string.format('%s %.0f', ARGV[27], had - arg[7] + cells))
+  redis.call('HSET', KEYS[5], replica, string.format('%s %.0f', ARGV[27], had - arg[7] + cells + untold))
   redis.call('PEXPIRE', KEYS[5], kept_for)
 end
 if reason == 1 then wait = math.max(whole + period - burst * period - now, 0) end

@@ -149,7 +149,8 @@ impl LeaseWish {
         script.arg(u64::try_from(LIFE.as_millis()).unwrap_or_default());
         script.arg(self.taken_alone).arg(self.told_alone).arg(self.base.base).arg(self.base.began);
         script.arg(&*store.health().cut_off()).arg(store.health().replicas());
-        script.arg(self.lease.number).arg(self.lease.held).arg(u8::from(self.is_only));
+        let held = self.lease.held.saturating_add_unsigned(self.told_alone);
+        script.arg(self.lease.number).arg(held).arg(u8::from(self.is_only));
         if let Some(tokens) = &self.tokens {
             script.arg(tokens.arguments().as_slice());
         }
