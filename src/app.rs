@@ -22,7 +22,7 @@ use crate::engine;
 use crate::keys::KeyStore;
 use crate::policy::{Policy, Sources};
 use crate::reload::{self, ReloadJournal, Reloader};
-use crate::server::{self, Admission, Beat, Phase, Worker};
+use crate::server::{self, Admission, Beat, InsideCall, Phase, Worker};
 use crate::service::notify;
 use crate::service::successor::StartCommand;
 use crate::snapshot::{SharedSnapshot, Snapshot};
@@ -153,6 +153,7 @@ pub(crate) fn start_with(
     let (pulse, mut beats) = pulse(workers);
     metrics.connections.limit.set(i64::try_from(server.max_connections).unwrap_or(i64::MAX));
     let admission = Admission::new(server.max_connections, workers, metrics.connections.waiting.clone());
+    let (inside, mut calls) = inside_calls();
     let mut threads = Vec::with_capacity(workers);
     for number in 0..workers {
         let worker = Worker {
@@ -170,21 +171,22 @@ pub(crate) fn start_with(
             admission: Arc::clone(&admission),
             number,
             phase: phase_seen.clone(),
+            inside: calls.take(),
             pulse: beats.next(),
         };
         threads.push(begin(worker, worker_alive.clone())?);
     }
     let (reload, reload_wanted) = mpsc::channel(1);
     let (counts, commands) = mpsc::channel(COMMANDS);
-    let journal = Arc::new(ReloadJournal::default());
+    let (journal, store) = (Arc::new(ReloadJournal::default()), state.store.clone());
     let reloader = watched.map(|files| {
         let (snapshots, state, metrics) = (Arc::clone(&snapshots), Arc::clone(&state), Arc::clone(&metrics));
         Reloader::new(files, snapshots, state, metrics, logging, Arc::clone(&journal))
     });
-    let store = state.store.clone();
     let control = Control {
         admin: admin.among(1)?.into_iter().flatten().collect(),
         admission,
+        inside,
         journal,
         metrics,
         snapshots: Arc::clone(&snapshots),
@@ -225,6 +227,12 @@ fn begin(worker: Worker, alive: mpsc::Sender<()>) -> io::Result<JoinHandle<io::R
         let _alive = alive;
         worker.run()
     })
+}
+
+/// Requests of the console itself: who sends them, and the one worker that answers. A few wait.
+fn inside_calls() -> (mpsc::Sender<InsideCall>, Option<mpsc::Receiver<InsideCall>>) {
+    let (inside, calls) = mpsc::channel(8);
+    (inside, Some(calls))
 }
 
 /// For the control thread to obey; more wait.

@@ -1,29 +1,30 @@
-//! The commands: `serve`, `demo`, `check`, `adopt`, `keys`, `flows`, `man`, `completions`.
+//! The commands: `serve`, `demo`, `check`, `adopt`, `keys`, `flows`, `explain`, `top`, `man`, `completions`.
 //!
 //! Exit codes: 0 clean, 1 runtime failure, 2 bad usage or configuration; of `adopt` 3: some flow needs something.
 
+mod admin_client;
 mod adopt;
 mod check;
 mod demo;
+mod explain;
 mod flows;
+mod found;
 mod manual;
 mod print;
 mod serve;
+mod top;
 mod usage;
 mod version;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::found::{BAD_CONFIG, configured_by_environment, named_or_found};
 use self::print::{print, tell};
-use crate::config::{self, Config, Problems};
+use crate::config::{self, Config};
 use crate::keys;
-use crate::telemetry::metrics::Metrics;
-
-/// Bad usage or configuration.
-const BAD_CONFIG: u8 = 2;
 
 /// An authenticating gateway in front of Flowise.
 #[derive(Debug, Parser)]
@@ -46,6 +47,10 @@ enum Command {
     /// Edit the keys file, and see what keys use
     #[command(subcommand)]
     Keys(KeysGroup),
+    /// Say what would become of a request, or what became of one that was refused
+    Explain(Box<explain::Explain>),
+    /// Watch a gateway that runs
+    Top(top::Top),
     /// Look at flows for the built-in engine
     #[command(subcommand)]
     Flows(flows::FlowsCommand),
@@ -79,27 +84,6 @@ struct CheckCommand {
     online: bool,
 }
 
-/// Where a configuration is looked for that nobody named.
-const PLACES: [&str; 2] = ["config/flowgate.yaml", "/etc/flowgate/flowgate.yaml"];
-
-fn find_config() -> Option<PathBuf> {
-    PLACES.iter().map(PathBuf::from).find(|place| place.exists())
-}
-
-/// The configuration that is named, or the one that is found.
-fn named_or_found(named: Option<PathBuf>) -> Result<PathBuf, ExitCode> {
-    named.or_else(find_config).ok_or_else(|| {
-        let [local, system] = PLACES;
-        let here = if Path::new("flowgate.yaml").exists() { "flowgate.yaml" } else { "FILE" };
-        tell(format_args!("{system}: no such file, and no {local} either; name one with FLOWGATE_CONFIG={here}"));
-        ExitCode::from(BAD_CONFIG)
-    })
-}
-
-fn configured_by_environment() -> Result<PathBuf, ExitCode> {
-    named_or_found(std::env::var_os("FLOWGATE_CONFIG").map(PathBuf::from))
-}
-
 impl Cli {
     /// Runs the command to its end.
     #[must_use]
@@ -115,29 +99,13 @@ impl Cli {
             Command::Keys(KeysGroup::Usage(command)) => {
                 configured_by_environment().map_or_else(|code| code, |path| command.run(&path))
             }
+            Command::Explain(command) => command.run(),
+            Command::Top(command) => command.run(),
             Command::Flows(command) => command.run(),
             Command::Man(pages) => pages.run(),
             Command::Completions(completions) => completions.run(),
         }
     }
-}
-
-/// Reads the configuration, or says everything that is wrong with it.
-fn load(path: &Path) -> Result<Config, ExitCode> {
-    Config::load(path).map_err(|problems| report(&problems))
-}
-
-/// For what counts while it is only read.
-fn metrics() -> Result<Metrics, ExitCode> {
-    Metrics::new().map_err(|error| {
-        tell(format_args!("{error}"));
-        ExitCode::FAILURE
-    })
-}
-
-fn report(problems: &Problems) -> ExitCode {
-    tell(format_args!("{problems}"));
-    ExitCode::from(BAD_CONFIG)
 }
 
 fn edit_keys(command: &keys::command::KeysCommand) -> ExitCode {

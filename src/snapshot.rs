@@ -146,7 +146,7 @@ struct SnapshotRef {
 }
 
 impl Local {
-    fn new(snapshot: Arc<Snapshot>) -> Self {
+    pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
         Self(Rc::new(SnapshotRef { snapshot, people: KnownPeople::default() }))
     }
 

@@ -6,12 +6,14 @@
 //! | [`routes`] | what answers which path |
 //! | [`access`] | who may look: the token, this machine alone without one, and no page of somebody else |
 //! | [`overview`] | all that can be seen |
+//! | [`page`] | the console itself |
 //! | [`api`] | what the console shows, as JSON |
 //! | [`respond`] | answers, with the header fields of all of them |
 
 mod access;
 mod api;
 mod overview;
+mod page;
 mod respond;
 mod routes;
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::reload::ReloadJournal;
-use crate::server::{Admission, Phase};
+use crate::server::{Admission, InsideCall, Phase};
 use crate::snapshot::SharedSnapshot;
 use crate::state::SharedState;
 use crate::state::valkey::StoreHealth;
@@ -19,6 +19,8 @@ pub(crate) struct Overview {
     pub(crate) snapshots: SharedSnapshot,
     pub(crate) state: Arc<SharedState>,
     pub(crate) journal: Arc<ReloadJournal>,
+    /// For requests of the console itself, which tries chatflows.
+    pub(crate) inside: mpsc::Sender<InsideCall>,
 }
 
 impl Overview {

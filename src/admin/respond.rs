@@ -1,24 +1,70 @@
 //! Answers of the admin listener.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{Response, StatusCode};
-use http_body_util::Full;
+use http_body::{Body, Frame, SizeHint};
 use serde::Serialize;
+use tokio::sync::mpsc;
 
-pub(super) type AdminAnswer = Response<Full<Bytes>>;
+pub(super) type AdminAnswer = Response<AdminBody>;
+
+/// A whole answer, or one that goes on.
+pub(super) enum AdminBody {
+    Whole(Option<Bytes>),
+    Pieces(mpsc::Receiver<Bytes>),
+}
+
+impl Body for AdminBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = match &mut *self {
+            Self::Whole(body) => body.take(),
+            Self::Pieces(pieces) => ready!(pieces.poll_recv(cx)),
+        };
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
+            Self::Pieces(_) => SizeHint::default(),
+        }
+    }
+}
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 pub(super) fn respond(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> AdminAnswer {
-    let mut response = Response::new(Full::new(body.into()));
+    let body = Some(body.into()).filter(|body| !body.is_empty());
+    let mut response = with_body(status, AdminBody::Whole(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// An answer that is on its way.
+pub(super) fn pieces(status: StatusCode, pieces: mpsc::Receiver<Bytes>) -> AdminAnswer {
+    with_body(status, AdminBody::Pieces(pieces))
+}
+
+fn with_body(status: StatusCode, body: AdminBody) -> AdminAnswer {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     // What is shown here is for who asked, now, and for no page of another origin.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

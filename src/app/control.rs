@@ -14,7 +14,7 @@ use super::usage::UsageMaintenance;
 use crate::admin;
 use crate::identity;
 use crate::reload::{self, ReloadJournal, Reloader};
-use crate::server::{Admission, Beat, Phase};
+use crate::server::{Admission, Beat, InsideCall, Phase};
 use crate::snapshot::SharedSnapshot;
 use crate::state::SharedState;
 use crate::state::ledger::Ledger;
@@ -28,6 +28,7 @@ const LAST_EXPORT: Duration = Duration::from_secs(3);
 pub(super) struct Control {
     pub(super) admin: Vec<std::net::TcpListener>,
     pub(super) admission: Arc<Admission>,
+    pub(super) inside: mpsc::Sender<InsideCall>,
     pub(super) journal: Arc<ReloadJournal>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) snapshots: SharedSnapshot,
@@ -72,6 +73,7 @@ impl Control {
                     snapshots: Arc::clone(&self.snapshots),
                     state: Arc::clone(&self.state),
                     journal: Arc::clone(&self.journal),
+                    inside: self.inside.clone(),
                 }),
             ));
         }

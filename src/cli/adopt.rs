@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::BAD_CONFIG;
+use super::found::{self, BAD_CONFIG};
 use super::print::{print, tell};
 use crate::adopt::{AdoptOptions, adopt};
 
@@ -39,7 +39,7 @@ pub(super) struct AdoptCommand {
 
 impl AdoptCommand {
     pub(super) fn run(self) -> ExitCode {
-        let metrics = match super::metrics() {
+        let metrics = match found::metrics() {
             Ok(metrics) => metrics,
             Err(code) => return code,
         };

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::found;
 use super::print::{print, tell};
 use crate::config::IssuerKeySource;
 use crate::engine::{Missing, Need};
@@ -15,7 +16,7 @@ use crate::telemetry::calls::CallReason;
 use crate::upstream::checks::{self, TriedUrl};
 
 pub(super) fn run(path: &Path, online: bool) -> ExitCode {
-    let (config, metrics) = match super::load(path).and_then(|config| Ok((config, super::metrics()?))) {
+    let (config, metrics) = match found::load(path).and_then(|config| Ok((config, found::metrics()?))) {
         Ok(both) => both,
         Err(code) => return code,
     };
@@ -32,7 +33,7 @@ pub(super) fn run(path: &Path, online: bool) -> ExitCode {
                 printed => printed.err().unwrap_or(ExitCode::SUCCESS),
             }
         }
-        Err(problems) => super::report(&problems),
+        Err(problems) => found::report(&problems),
     }
 }
 

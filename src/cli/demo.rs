@@ -67,7 +67,7 @@ const LOG: Log = Log { level: LogLevel::Info, format: LogFormat::Text, access: t
 fn greeting(address: SocketAddr, admin: SocketAddr, secret: &Secret) -> String {
     let key = secret.expose();
     format!(
-        "flowgate demo on http://{address} (metrics on http://{admin}/metrics), until Ctrl-C\n\
+        "flowgate demo on http://{address} (console on http://{admin}/), until Ctrl-C\n\
          \n\
          Open it in a browser, with all that stands behind the #:\n\
          \n\

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
 
-use super::BAD_CONFIG;
+use super::found::{self, BAD_CONFIG};
 use super::print::{print, tell};
 use crate::config::{self, Config, UpstreamKind};
 use crate::engine::{
@@ -44,7 +44,7 @@ impl FlowsCommand {
 
 impl CheckFlows {
     fn run(self) -> ExitCode {
-        let (config, metrics) = match configuration(self.config).and_then(|config| Ok((config, super::metrics()?))) {
+        let (config, metrics) = match configuration(self.config).and_then(|config| Ok((config, found::metrics()?))) {
             Ok(both) => both,
             Err(code) => return code,
         };
@@ -127,9 +127,9 @@ impl CheckedFlow {
 /// be.
 fn configuration(named: Option<PathBuf>) -> Result<Option<Config>, ExitCode> {
     if let Some(path) = named {
-        return super::load(&path).map(Some);
+        return found::load(&path).map(Some);
     }
-    let Some(path) = super::find_config() else { return Ok(None) };
+    let Some(path) = found::find_config() else { return Ok(None) };
     let config = Config::load(&path);
     if config.is_err() {
         tell(format_args!(

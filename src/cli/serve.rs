@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::found;
 use super::print::tell;
 use crate::app::{
     self, Gateway, HandOver, HandOverError, InheritedListeners, KeySource, Predecessor, Pulse, StartError, StartOrigin,
@@ -29,7 +30,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let config = match super::load(path) {
+    let config = match found::load(path) {
         Ok(config) => config,
         Err(code) => return code,
     };
@@ -54,7 +55,7 @@ fn origin() -> anyhow::Result<StartOrigin> {
 
 pub(super) fn cannot_start(error: StartError) -> ExitCode {
     match error {
-        StartError::Config(problems) => super::report(&problems),
+        StartError::Config(problems) => found::report(&problems),
         error => {
             tell(format_args!("{:#}", anyhow::Error::from(error)));
             ExitCode::FAILURE

@@ -9,6 +9,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::found;
 use super::print::{print, tell};
 use crate::keys::command::{has_key, printable};
 use crate::state::usage::{self, UsageBook, UsageDay, UsageTotals};
@@ -60,7 +61,7 @@ struct NamedUsage<'a> {
 impl ShowUsage {
     /// `config`: the file of the gateway's configuration.
     pub(super) fn run(&self, config: &Path) -> ExitCode {
-        let config = match super::load(config) {
+        let config = match found::load(config) {
             Ok(config) => config,
             Err(code) => return code,
         };
@@ -89,7 +90,7 @@ impl ShowUsage {
         }
         let (id, file) = (printable(id), keys_file.display());
         tell(format_args!("there is no key `{id}` in {file}, and nothing was counted of it in {month}"));
-        Err(ExitCode::from(super::BAD_CONFIG))
+        Err(ExitCode::from(found::BAD_CONFIG))
     }
 
     fn output(&self, book: &UsageBook, month: &str) -> String {
@@ -120,7 +121,7 @@ fn read(folder: &Path) -> Result<UsageBook, ExitCode> {
             _ => "",
         };
         tell(format_args!("what keys use cannot be read from {} (state_dir): {error}{missing}", folder.display()));
-        ExitCode::from(super::BAD_CONFIG)
+        ExitCode::from(found::BAD_CONFIG)
     })
 }
 

@@ -100,6 +100,11 @@ impl Config {
         self.upstreams.iter().any(|upstream| matches!(upstream.kind, UpstreamKind::Demo))
     }
 
+    /// File and line of that field, if it is written.
+    pub(crate) fn place(&self, field: &str) -> Option<String> {
+        self.places.line(field).map(|line| format!("{}:{line}", self.path.display()))
+    }
+
     /// Whether a file or folder is known and read elsewhere, by whoever needs what is in it.
     fn names(&self, path: &Path) -> bool {
         let tls = self.server.tls.as_ref();

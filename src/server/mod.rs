@@ -3,6 +3,7 @@
 mod admission;
 mod connection;
 mod exchange;
+mod inside;
 mod linger;
 mod listener;
 mod liveness;
@@ -15,6 +16,7 @@ mod unserved;
 mod worker;
 
 pub(crate) use admission::Admission;
+pub(crate) use inside::InsideCall;
 pub(crate) use listener::{Bound, bind};
 pub(crate) use pulse::{Beat, Pulse};
 pub(crate) use signal::Phase;

@@ -12,12 +12,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::{Admission, Share};
 use super::connection::Acceptor;
+use super::inside::{self, InsideCall};
 use super::pulse::Beat;
 use super::signal::{Phase, Signal};
 use super::unserved::Unserved;
@@ -58,6 +59,8 @@ pub(crate) struct Worker {
     /// Of all workers, counted from 0.
     pub(crate) number: usize,
     pub(crate) phase: watch::Receiver<Phase>,
+    /// Requests of the process itself; one worker answers them.
+    pub(crate) inside: Option<mpsc::Receiver<InsideCall>>,
     /// For whoever looks whether this worker still works; `None`: nobody does.
     pub(crate) pulse: Option<Beat>,
 }
@@ -111,6 +114,16 @@ impl Worker {
                 connections: connections.clone(),
             };
             accepting.spawn_local(listening.accept(enough.clone()));
+        }
+        if let Some(calls) = self.inside {
+            let served = inside::serve(acceptor.stack.clone(), calls, connections.clone());
+            let enough = enough.clone();
+            accepting.spawn_local(async move {
+                tokio::select! {
+                    () = served => {}
+                    () = enough.cancelled() => {}
+                }
+            });
         }
         drop(acceptor);
 
@@ -291,10 +304,10 @@ impl Drop for Open {
 
 /// The connections of one worker.
 #[derive(Clone, Default)]
-struct Connections(Rc<RefCell<JoinSet<()>>>);
+pub(super) struct Connections(Rc<RefCell<JoinSet<()>>>);
 
 impl Connections {
-    fn spawn(&self, connection: impl Future<Output = ()> + 'static) {
+    pub(super) fn spawn(&self, connection: impl Future<Output = ()> + 'static) {
         let mut tasks = self.0.borrow_mut();
         // Those that have ended are let go here, where new ones come.
         while tasks.try_join_next().is_some() {}

@@ -71,7 +71,7 @@ where
                     // Boxed: it is rare, and a future is as large as its largest branch.
                     return Either::Right(Either::Right(Box::pin(async move {
                         reading.await;
-                        match identify_now(&call) {
+                        match identify_now(&call.head.headers, &call.context) {
                             Ok(()) => inner.call(call).await,
                             Err(refusal) => refused(&call.context, refusal).await,
                         }
@@ -86,14 +86,19 @@ where
     }
 }
 
-/// Once an issuer's keys were read again: what is not known now is not known.
-fn identify_now(call: &Call) -> Result<(), Refusal> {
-    let refusal = match identify(&call.head.headers, &call.context) {
+/// Once an issuer's keys were read again, or must not be: what is not known now is not known.
+fn identify_now(headers: &HeaderMap, context: &Context) -> Result<(), Refusal> {
+    let refusal = match identify(headers, context) {
         Ok(Identified::Known) => return Ok(()),
-        Ok(Identified::Perhaps(_, why)) => unknown_person(&call.context, why),
+        Ok(Identified::Perhaps(_, why)) => unknown_person(context, why),
         Err(refusal) => refusal,
     };
-    Err(throttled(refusal, &call.head.headers, &call.context))
+    Err(throttled(refusal, headers, context))
+}
+
+/// What this layer decides, by all that is known now.
+pub(super) fn decide(headers: &HeaderMap, context: &Context) -> Result<(), Refusal> {
+    if callers(context) == Some(Callers::Anyone) { Ok(()) } else { identify_now(headers, context) }
 }
 
 /// What comes of a credential.
@@ -114,6 +119,11 @@ fn throttled(refusal: Refusal, headers: &HeaderMap, context: &Context) -> Refusa
     }
     let Some(penalties) = context.snapshot.penalties() else { return refusal };
     let credential = [headers.get(X_API_KEY), headers.get(AUTHORIZATION)];
+    if let Some(trial) = &context.trial {
+        let is_guess = trial.key.is_none();
+        let retry_after = is_guess.then(|| penalties.foresee(context.client, credential)).flatten();
+        return retry_after.map_or(refusal, |retry_after| Refusal::TooManyFailures { retry_after });
+    }
     let penalty = penalties.failed(context.client, credential);
     context.delay.set(penalty.delay);
     penalty.retry_after.map_or(refusal, |retry_after| Refusal::TooManyFailures { retry_after })
@@ -133,6 +143,9 @@ pub(super) fn unknown_chatflow(headers: &HeaderMap, context: &Context) -> Refusa
 
 /// Who calls: sets the context's key and token, or the person, or nothing if nobody in particular may call.
 fn identify(headers: &HeaderMap, context: &Context) -> Result<Identified, Refusal> {
+    if let Some(id) = context.trial.as_ref().and_then(|trial| trial.key.as_deref()) {
+        return assume(id, context);
+    }
     let credential = match credential(headers) {
         Err(Refusal::MissingKey) if may_be_public(context) => return Ok(Identified::Known),
         credential => credential?,
@@ -221,6 +234,18 @@ fn unknown_person(context: &Context, why: TokenRefused) -> Refusal {
         TokenFault::NoKeys => Refusal::IdentityUnavailable,
         fault => Refusal::InvalidToken { is_guess: fault.is_guess() },
     }
+}
+
+/// As if the key of that id had been shown.
+fn assume(id: &str, context: &Context) -> Result<Identified, Refusal> {
+    let (index, key) = context.snapshot.keys.by_id(id).ok_or(Refusal::InvalidKey(KeyFault::Unknown))?;
+    let index = u32::try_from(index).ok();
+    key.check(Timestamp::now()).map_err(|denied| {
+        context.ended_key.set(index);
+        invalid(denied)
+    })?;
+    context.key.set(index);
+    Ok(Identified::Known)
 }
 
 fn invalid(denied: Denied) -> Refusal {

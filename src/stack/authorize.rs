@@ -80,14 +80,14 @@ fn with(call: Call, authorization: Authorization) -> Call<Authorization> {
     Call { head, body, context, authorization }
 }
 
-fn by_query(call: &Call) -> Result<AuthorizedCall, Refusal> {
+pub(super) fn by_query(call: &Call) -> Result<AuthorizedCall, Refusal> {
     let wanted = files::wanted(call.head.uri.query().unwrap_or_default())?;
     name(&call.context, &wanted.chatflow)?;
     authorize(&call.context)
 }
 
 /// Reads the body, as much of it as the route takes, and leaves it to be read again.
-async fn by_body(call: &mut Call, field: &str) -> Result<AuthorizedCall, Refusal> {
+pub(super) async fn by_body(call: &mut Call, field: &str) -> Result<AuthorizedCall, Refusal> {
     Guard.check(&mut call.head, &call.context)?;
     let body = std::mem::replace(&mut call.body, ClientBody::read(bytes::Bytes::new()));
     let bytes = read_body(body, &call.context).await?;

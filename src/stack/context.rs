@@ -87,9 +87,17 @@ pub(crate) struct TokenRefused {
     pub(crate) why: NobodyKnown,
 }
 
+/// A request that nobody has sent, and of which nothing is counted, see [`explain`](super::explain).
+pub(crate) struct Trial {
+    /// The id of a key that it stands for, in place of a credential.
+    pub(crate) key: Option<Box<str>>,
+}
+
 /// See the module. Every field is set by one layer, named with it.
 pub(crate) struct Context {
     // Set by `request_id`.
+    /// The request is only asked about.
+    pub(crate) trial: Option<Box<Trial>>,
     pub(crate) snapshot: snapshot::Local,
     pub(crate) received: Instant,
     pub(crate) request_id: HeaderValue,

@@ -18,6 +18,7 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
 use super::context::{Call, Context};
+use super::explain::StepResult;
 use super::routes::Endpoint;
 use crate::config::Access;
 use crate::policy::Callers;
@@ -152,6 +153,15 @@ fn tell_unlisted(context: &Context, origin: &HeaderValue) {
             "a page of an origin that is not listed wants to call a chatflow, and the browser refuses: if it may, list \
              the origin in the chatflow's allowed_origins or in cors.allowed_origins"
         );
+    }
+}
+
+/// What a page of that origin would see of the answer.
+pub(super) fn told(context: &Context, origin: &HeaderValue) -> (StepResult, String) {
+    match reach(context, origin) {
+        PageAccess::Listed => (StepResult::Passes, "the page may read the answer".to_owned()),
+        PageAccess::Refusal => (StepResult::Refuses, "the page may read no more than that it is refused".to_owned()),
+        PageAccess::None => (StepResult::Refuses, "the browser keeps the answer from the page".to_owned()),
     }
 }
 

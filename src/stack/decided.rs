@@ -67,14 +67,13 @@ pub(super) fn decided(context: &Context, refusal: &Refusal) -> Option<Decided> {
 /// The first of these fields is meant; its line, or that of the first that is written.
 fn by_field(context: &Context, fields: &[&str]) -> Decided {
     let config = &context.snapshot.config;
-    let line = fields.iter().find_map(|field| config.places.line(field));
     Decided {
         setting: fields.first().map(|field| (*field).to_owned()),
-        place: line.map(|line| format!("{}:{line}", config.path.display())),
+        place: fields.iter().find_map(|field| config.place(field)),
     }
 }
 
-fn by_chatflow(context: &Context, field: &str) -> Option<Decided> {
+pub(super) fn by_chatflow(context: &Context, field: &str) -> Option<Decided> {
     let chatflow = format!("chatflows.{}", context.policy()?.name);
     let whole = format!("{chatflow}.{field}");
     let shared = format!("cors.{field}");
@@ -106,7 +105,7 @@ fn by_identity(context: &Context, identity: u32, field: &str) -> Decided {
     by_field(context, &[&format!("{provider}.{field}"), &provider, "identity"])
 }
 
-fn by_key(context: &Context, key: u32) -> Option<Decided> {
+pub(super) fn by_key(context: &Context, key: u32) -> Option<Decided> {
     let (keys, index) = (&context.snapshot.keys, key as usize);
     let file = context.snapshot.config.keys_file.display();
     Some(Decided {

@@ -49,6 +49,16 @@ pub(super) struct FlowiseCall<'a> {
     pub(super) credentials: Option<&'a Arc<FlowiseCredentials>>,
 }
 
+/// For a body that is forwarded unread: what a key or a token forces must not silently be missing.
+pub(super) fn refuse_forced(context: &Context) -> Result<(), Refusal> {
+    let has_vars = context.person().is_some_and(|person| !person.vars.is_empty());
+    if has_vars || context.token.get().is_some() || context.key().is_some_and(|key| !key.vars.is_empty()) {
+        return Err(Rule::ForcedVars
+            .refuse("This caller's variables or session cannot be set here: the body is forwarded unread."));
+    }
+    Ok(())
+}
+
 impl FlowiseCall<'_> {
     pub(super) async fn predict(&self, head: Box<Parts>, body: ClientBody) -> Result<Response<Body>, Refusal> {
         match self.flow.config.body {
@@ -101,13 +111,7 @@ impl FlowiseCall<'_> {
         body: ClientBody,
         affinity: Affinity,
     ) -> Result<Response<Body>, Refusal> {
-        // What a key or a token forces must not silently be missing.
-        let has_vars = self.context.person().is_some_and(|person| !person.vars.is_empty());
-        if has_vars || self.context.token.get().is_some() || self.context.key().is_some_and(|key| !key.vars.is_empty())
-        {
-            return Err(Rule::ForcedVars
-                .refuse("This caller's variables or session cannot be set here: the body is forwarded unread."));
-        }
+        refuse_forced(self.context)?;
         let mut request = self.head(Method::POST, route, &head);
         request.field("content-type", head.headers.get(CONTENT_TYPE).unwrap_or(&JSON));
         // It holds the connection's read buffer, which can be used again while the answer is waited for.

@@ -25,7 +25,7 @@ use super::environment::Environment;
 use super::routes::Endpoint;
 use crate::predict::session::Scope;
 use crate::state::later::MaybeLater;
-use crate::state::limits::{AdmitDecision, AdmitTurn, Allowance, Exceeded, Permit, Visitor};
+use crate::state::limits::{AdmitDecision, AdmitTurn, Allowance, Exceeded, Outlook, Permit, Standing, Visitor};
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -197,6 +197,36 @@ impl Admitted {
             }
         }
     }
+}
+
+/// What a request falls under, and what would be said to it.
+pub(super) struct Foreseen {
+    pub(super) standing: Standing,
+    pub(super) whose: &'static str,
+    /// For a place among those in flight.
+    pub(super) waits: bool,
+}
+
+/// What [`Admitted::take`] would find out now. Nothing is counted.
+pub(super) fn foresee(context: &Context) -> Result<Vec<Foreseen>, Refusal> {
+    if context.endpoint() == Some(Endpoint::Usage) {
+        return Ok(Vec::new());
+    }
+    let of_visitor = visitor(context).map(|visitor| context.visitors().allowance(visitor));
+    let of_key = context.key.get().and_then(|key| context.snapshot.allowance(key)).cloned();
+    let mut all = Vec::new();
+    for (plan, whose, allowance) in
+        [(ExceededPlan::Visitors, "its visitor's share", of_visitor), (ExceededPlan::Key, "its key", of_key)]
+    {
+        let Some(allowance) = allowance else { continue };
+        let Outlook { standing, waits, refused } = allowance.outlook();
+        if let Some(exceeded) = refused {
+            context.exceeded.set(Some(plan));
+            return Err(refusal(exceeded));
+        }
+        all.push(Foreseen { standing, whose, waits });
+    }
+    Ok(all)
 }
 
 /// A request that waits; told to metrics and log when it ends, be it because the client has left.

@@ -14,6 +14,7 @@ mod demo_page;
 mod dispatch;
 mod engine;
 mod environment;
+pub(crate) mod explain;
 mod explanation;
 mod ext_auth;
 mod flowise;

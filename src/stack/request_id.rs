@@ -6,7 +6,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::convert::Infallible;
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{self, Poll, ready};
@@ -14,15 +14,17 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, HeaderName, HeaderValue, ORIGIN};
+use http::request::Parts;
 use http::{HeaderMap, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::context::{Arrival, Call, Context, Door};
+use super::context::{Arrival, Call, Context, Door, Trial};
 use super::environment::Environment;
 use super::ext_auth::original::Original;
 use super::traces;
 use crate::predict::report::ReportSlot;
+use crate::snapshot::Local;
 use crate::wire::forwarded::{ClientAddress, client_address, client_used_tls};
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -70,53 +72,75 @@ where
         let (mut head, body) = request.into_parts();
         let original = (door == Door::ExtAuth).then(|| Original::read(&mut head));
         let snapshot = self.shared.environment.snapshots.current();
-        let trusted = &snapshot.config.server.trusted_proxies;
         let request_id = given(&head.headers).unwrap_or_else(|| self.shared.ids.next());
-        let header = snapshot.config.server.client_address_header.as_ref();
-        let ClientAddress { address: client, is_unsaid } = client_address(peer, &head.headers, trusted, header);
-        if is_unsaid && snapshot.told_addresses.is_new(client) {
-            tracing::warn!(
-                proxy = %client,
-                header = header.map(tracing::field::display),
-                "a trusted proxy does not say the client's address in server.client_address_header: it counts as the client"
-            );
-        }
-        let client_text = if client == peer.ip().to_canonical() { peer_text } else { text_of(client) };
         let trace = traces::begin(&self.shared.environment, &snapshot.config, &head, peer);
-        let context = Context {
-            received: Instant::now(),
-            client,
-            client_text,
-            tls: client_used_tls(peer, tls, &head.headers, trusted),
-            events_only: head.headers.get(ACCEPT).is_some_and(|value| value == "text/event-stream"),
-            origin: origin(&head.headers),
-            method: head.method.clone(),
-            version: head.version,
-            original,
-            request_id: request_id.clone(),
-            snapshot,
-            route: Cell::new(None),
-            chatflow: OnceCell::new(),
-            path: OnceCell::new(),
-            key: Cell::new(None),
-            ended_key: Cell::new(None),
-            token: OnceCell::new(),
-            person: OnceCell::new(),
-            token_refused: OnceCell::new(),
-            delay: Cell::new(None),
-            exceeded: Cell::new(None),
-            waited: Cell::new(None),
-            permits: Cell::default(),
-            trace,
-            duration: OnceCell::new(),
-            refusal: OnceCell::new(),
-            first_byte: Cell::new(None),
-            body_limit: Cell::default(),
-            stream: ReportSlot::default(),
-            models: OnceCell::new(),
-        };
+        let seen = SeenPeer { peer, peer_text, tls, original };
+        let context = Context { trace, ..open(&head, seen, snapshot, request_id.clone(), None) };
         let inner = self.inner.call(Call { head: Box::new(head), body, context: Rc::new(context), authorization: () });
         RequestIdFuture { inner, request_id: Some(request_id) }
+    }
+}
+
+/// What a connection knows of whoever sends a request.
+pub(super) struct SeenPeer {
+    pub(super) peer: SocketAddr,
+    pub(super) peer_text: HeaderValue,
+    pub(super) tls: bool,
+    /// What it asks about, where a proxy does.
+    pub(super) original: Option<Original>,
+}
+
+/// The context of a request, as it begins.
+pub(super) fn open(
+    head: &Parts,
+    SeenPeer { peer, peer_text, tls, original }: SeenPeer,
+    snapshot: Local,
+    request_id: HeaderValue,
+    trial: Option<Box<Trial>>,
+) -> Context {
+    let trusted = &snapshot.config.server.trusted_proxies;
+    let header = snapshot.config.server.client_address_header.as_ref();
+    let ClientAddress { address: client, is_unsaid } = client_address(peer, &head.headers, trusted, header);
+    if is_unsaid && trial.is_none() && snapshot.told_addresses.is_new(client) {
+        tracing::warn!(
+            proxy = %client,
+            header = header.map(tracing::field::display),
+            "a trusted proxy does not say the client's address in server.client_address_header: it counts as the client"
+        );
+    }
+    let client_text = if client == peer.ip().to_canonical() { peer_text } else { text_of(client) };
+    Context {
+        trial,
+        received: Instant::now(),
+        client,
+        client_text,
+        tls: client_used_tls(peer, tls, &head.headers, trusted),
+        events_only: head.headers.get(ACCEPT).is_some_and(|value| value == "text/event-stream"),
+        origin: origin(&head.headers),
+        method: head.method.clone(),
+        version: head.version,
+        original,
+        request_id,
+        snapshot,
+        route: Cell::new(None),
+        chatflow: OnceCell::new(),
+        path: OnceCell::new(),
+        key: Cell::new(None),
+        ended_key: Cell::new(None),
+        token: OnceCell::new(),
+        person: OnceCell::new(),
+        token_refused: OnceCell::new(),
+        delay: Cell::new(None),
+        exceeded: Cell::new(None),
+        waited: Cell::new(None),
+        permits: Cell::default(),
+        trace: None,
+        duration: OnceCell::new(),
+        refusal: OnceCell::new(),
+        first_byte: Cell::new(None),
+        body_limit: Cell::default(),
+        stream: ReportSlot::default(),
+        models: OnceCell::new(),
     }
 }
 

@@ -1,6 +1,9 @@
 //! The console on the admin listener: what it tells, to whom, and what it never tells.
 
 mod access;
+mod attempt;
+mod commands;
+mod explain;
 mod overview;
 mod refusals;
 

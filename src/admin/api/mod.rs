@@ -1,9 +1,11 @@
 //! What the console shows, as JSON: `GET /api/...`. Ids, names, counts, times and places; no secret, no digest, and
 //! nothing of a request but what the access log says of it.
 
+pub(super) mod attempt;
 mod certificates;
 mod chatflows;
 mod configuration;
+pub(super) mod explain;
 mod keys;
 mod problems;
 mod refusals;

@@ -35,7 +35,7 @@ pub(crate) use concurrency::Permit;
 pub(crate) use penalty::{Delay, Penalties};
 pub(crate) use quota::Left;
 pub(crate) use shared::CallerTag;
-pub(crate) use standing::Standing;
+pub(crate) use standing::{Outlook, Standing};
 pub(crate) use visitor::Visitor;
 pub(crate) use visitors::Visitors;
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use prometheus::IntCounter;
 
-use super::rate::{Bucket, Limiter, RateDecision};
+use super::rate::{Bucket, Limiter, RateDecision, whole_seconds};
 use super::table::{VisitorEntry, VisitorTable};
 use super::visitor::Visitor;
 use crate::config::AuthFailures;
@@ -132,6 +132,16 @@ impl Penalties {
         }
         self.delayed.inc();
         Some(Delay { marks: Arc::clone(&record.marks), all: Arc::clone(&self.held), time })
+    }
+
+    /// Seconds that somebody with that wrong credential would be told to wait now, if any. Nothing is counted.
+    pub(crate) fn foresee(&self, address: IpAddr, credential: impl Hash) -> Option<u64> {
+        let (VisitorEntry::Own(record) | VisitorEntry::Pooled(record)) = self.table.entry(Visitor::at(address));
+        if record.marks.last.load(Ordering::Relaxed) == self.hasher.hash_one(credential) {
+            return None;
+        }
+        let is_used_up = self.limiter.look(&record.bucket) == RateDecision::Allowed { remaining: 0 };
+        is_used_up.then(|| whole_seconds(self.limiter.period).max(1))
     }
 
     /// Forgets addresses whose failures are long ago. To be called about once a second.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::allowance::Allowance;
+use super::allowance::{Allowance, Exceeded};
 use super::quota::Left;
+use super::rate::whole_seconds;
 use crate::config::{Quota, Rate};
 use crate::state::later::MaybeLater;
 
@@ -23,6 +24,15 @@ pub(crate) struct Standing {
     pub(crate) tokens: Option<(Quota, Left)>,
 }
 
+/// See [`Allowance::outlook`].
+#[derive(Debug)]
+pub(crate) struct Outlook {
+    pub(crate) standing: Standing,
+    /// For a place among those in flight.
+    pub(crate) waits: bool,
+    pub(crate) refused: Option<Exceeded>,
+}
+
 impl Allowance {
     /// Later: the store is asked what other replicas have used, for as long as a request may wait for it.
     pub(crate) fn look(&self) -> MaybeLater<Standing> {
@@ -37,6 +47,29 @@ impl Allowance {
             let _ = tokio::time::timeout(patience, heard).await;
             this.standing()
         }))
+    }
+
+    /// What a request would be told now. Nothing is counted.
+    pub(crate) fn outlook(&self) -> Outlook {
+        let (standing, plan) = (self.standing(), &self.plan.plan);
+        let used_up = |limit: Option<(Quota, Left)>| limit.map(|(_, left)| left).filter(|left| left.remaining == 0);
+        let (quota, tokens) = (used_up(standing.quota), used_up(standing.tokens));
+        let queued = self.used.counts.concurrency.queued();
+        let has_place = standing.in_flight < standing.concurrent && queued == 0;
+        // As `queue` has it: who would be refused after the wait does not wait.
+        let may_wait = !plan.wait.is_zero() && queued < plan.queue && quota.is_none() && tokens.is_none();
+        // In the order of `admit` and `charge`.
+        let refused = match (quota, tokens) {
+            _ if self.is_refused_by_loss() => Some(Exceeded::Unknown),
+            _ if standing.remaining == 0 => {
+                Some(Exceeded::Rate { retry_after: whole_seconds(self.plan.limiter.period).max(1) })
+            }
+            _ if !has_place && !may_wait => Some(Exceeded::Concurrent),
+            (_, Some(tokens)) => Some(Exceeded::Tokens { retry_after: tokens.reset }),
+            (Some(quota), None) => Some(Exceeded::Quota { retry_after: quota.reset }),
+            (None, None) => None,
+        };
+        Outlook { standing, waits: !has_place, refused }
     }
 
     /// As this process knows it.
@@ -77,6 +110,7 @@ mod tests {
             let Standing { remaining, reset, quota, tokens, .. } = allowance.look().now();
             assert_eq!((remaining, reset), (9, 1));
             assert_eq!(quota.map(|(quota, left)| (quota.count.get(), left.remaining)), Some((9, 8)));
+            assert_eq!(allowance.outlook().refused, Some(Exceeded::Concurrent), "and no place is left");
             assert_eq!(tokens.map(|(quota, left)| (quota.per, left.remaining)), Some((QuotaPeriod::Day, 30)));
         }
     }

@@ -186,6 +186,19 @@ impl Allowance {
         }
     }
 
+    /// Whether only the store knows what is left, so that nothing goes on without it.
+    fn is_refused_alone(&self, lease: &Lease) -> bool {
+        let on_loss = lease.shared.store.on_loss;
+        let counts_periods = self.plan.plan.quota.is_some() || self.plan.plan.tokens.is_some();
+        on_loss.rates == RatesOnLoss::Refuse || (counts_periods && on_loss.quotas == QuotasOnLoss::Refuse)
+    }
+
+    /// The same while the store is lost; else `false`.
+    pub(in crate::state::limits) fn is_refused_by_loss(&self) -> bool {
+        let lease = self.used.counts.lease().filter(|_| self.plan.shared.is_some());
+        lease.is_some_and(|lease| !lease.shared.store.is_up() && self.is_refused_alone(lease))
+    }
+
     fn decided_alone(
         &self,
         lease: &Lease,
@@ -193,11 +206,7 @@ impl Allowance {
         place: impl FnOnce(u32) -> Option<Queueing>,
     ) -> AdmitDecision {
         lease.go_apart(&self.used.counts, &self.plan);
-        let on_loss = lease.shared.store.on_loss;
-        let counts_periods = quota.is_some() || self.plan.plan.tokens.is_some();
-        let is_refused =
-            on_loss.rates == RatesOnLoss::Refuse || (counts_periods && on_loss.quotas == QuotasOnLoss::Refuse);
-        if is_refused {
+        if self.is_refused_alone(lease) {
             return (Err(Exceeded::Unknown), self.shared_state(lease, quota, None));
         }
         let rate = lease.take_alone(&self.used.counts, &self.plan);
