@@ -181,7 +181,7 @@ fn what_the_engine_does_not_run_stays_on_flowise_or_is_told_by_node() {
     let told_of = adopted(3, folder.path(), &["all.json"]);
     for part in [
         "odd   odd       key     not answered: name a Flowise with --flowise, or mend it\n",
-        "    node \"Odd [31mone\" (oddTemplate): Flowise 3.1.4 has no such node any more\n",
+        "    node \"Odd  [31mone\" (oddTemplate): Flowise 3.1.4 has no such node any more\n",
     ] {
         assert!(told_of.contains(part), "{part:?} in\n{told_of}");
     }

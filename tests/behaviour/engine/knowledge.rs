@@ -159,9 +159,6 @@ fn flows_check_sees_stores_that_are_given() {
     let embedder = embedder();
     let folder = tempfile::tempdir().unwrap();
     model::write(folder.path(), "support", &flow());
-    model::write(folder.path(), "ExportData", &export(&embedder, &["hi", "there"]));
-    std::fs::write(folder.path().join("flowgate.yaml"), model::config("", "", "")).unwrap();
-    std::fs::write(folder.path().join("keys.yaml"), keys("")).unwrap();
     let check = |more: &[&str]| {
         let arguments = [&["flows", "check", "flows/support.json"], more].concat();
         let mut command = Command::new(BINARY);
@@ -174,10 +171,16 @@ fn flows_check_sees_stores_that_are_given() {
     let verdict =
         "the engine runs this flow; put Flowise's export of its document stores (Settings, Export) beside it\n";
     assert!(without.ends_with(verdict), "{without}");
+    // Whether it is named or lies beside the flow.
+    model::write(folder.path(), "ExportData", &export(&embedder, &["hi", "there"]));
+    let beside = check(&[]);
+    assert!(beside.contains("retrieverAgentflow  runs, needs credential openAIApi\n"), "{beside}");
     let with = check(&[FILE]);
     let stores = "flows/ExportData.json (document stores)\n  STORE     PASSAGES  EMBEDDINGS\n  ai paper  2         openAIEmbeddings\n\n";
     assert!(with.starts_with(stores), "{with}");
     assert!(with.contains("retrieverAgentflow  runs, needs credential openAIApi\n"), "{with}");
+    std::fs::write(folder.path().join("flowgate.yaml"), model::config("", "", "")).unwrap();
+    std::fs::write(folder.path().join("keys.yaml"), keys("")).unwrap();
     let configured = check(&["--config", "flowgate.yaml"]);
     assert!(configured.ends_with("the engine runs this flow\n"), "{configured}");
 }
