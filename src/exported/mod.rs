@@ -8,5 +8,5 @@ mod section;
 mod text;
 
 pub(crate) use record::{FlowRecord, MessageRecord, VariableRecord};
-pub(crate) use section::{Container, flows_in, is_container, is_single, read};
+pub(crate) use section::{Container, flows_in, is_container, is_single, read, unwrapped};
 pub(crate) use text::decoded;

@@ -158,6 +158,22 @@ fn names_stay_in_the_folder_whatever_they_are() {
 }
 
 #[test]
+fn a_record_of_the_api_is_a_flow_by_its_file() {
+    let model = model::saying("fine");
+    let flow = model::export("llm-chain", model.address);
+    let text = model::config("", "", "");
+    let gateway = Gateway::start_with(&text, &crate::harness::gateway::keys(""), |dir| {
+        std::fs::create_dir(dir.join("flows")).unwrap();
+        write(&dir.join("flows"), "support.json", &record(SHOP, "Shop", &flow, None));
+    });
+    assert_eq!(gateway.predict(r#"{"question":"hi"}"#).json()["text"], "fine");
+    let check = ["flows", "check", "flows/support.json"];
+    let output = Command::new(BINARY).args(check).current_dir(gateway.dir()).output().unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && out.starts_with("flows/support.json (chatflow)\n"), "{out}");
+}
+
+#[test]
 fn flows_are_found_where_the_whole_export_lies() {
     let model = model::saying("fine");
     let flow = model::export("llm-chain", model.address);

@@ -42,6 +42,12 @@ fn is_json(text: &str) -> bool {
 /// # Errors
 /// It cannot be read.
 pub(crate) fn export_text(path: &Path) -> Result<String, String> {
+    let text = decoded(path)?;
+    // What Flowise's API answers for one flow has the export in it.
+    Ok(exported::unwrapped(&text).unwrap_or(text))
+}
+
+fn decoded(path: &Path) -> Result<String, String> {
     let text = content::read(path, MOST_EXPORT).map_err(|error| error.to_string())?;
     match exported::decoded(&text)? {
         Cow::Borrowed(whole) if whole.len() == text.len() => {}
