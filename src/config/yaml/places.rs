@@ -67,7 +67,7 @@ mod tests {
         let places = FieldPlaces::of(text);
         for (field, line) in [
             ("server", Some(1)),
-            ("identity[1].plan", Some(11)),
+            ("identity[1].plan", Some(12)),
             ("server.max_upload", Some(2)),
             ("chatflows.a.b", Some(4)),
             ("chatflows.a.b.plan", Some(5)),
