@@ -23,10 +23,9 @@ use crate::config::Access;
 use crate::jwt::{TokenFault, Untrusted};
 use crate::keys::{Denied, secret, token};
 use crate::policy::{Callers, Person};
-use crate::state::issuer_keys::IssuerKeys;
 use crate::wire::body::Body;
 use crate::wire::refusal::{KeyFault, Refusal, Rule};
-use person::{Vouched, vouched};
+use person::{KeysSeen, Vouched, vouched};
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -65,7 +64,7 @@ where
         };
         let refusal = match identified {
             Ok(Identified::Known) => return Either::Right(Either::Left(self.inner.call(call))),
-            Ok(Identified::Perhaps(issuer, why)) => match issuer.another() {
+            Ok(Identified::Perhaps(seen, why)) => match seen.another() {
                 Some(reading) => {
                     let mut inner = self.inner.clone();
                     // Boxed: it is rare, and a future is as large as its largest branch.
@@ -106,7 +105,7 @@ enum Identified {
     /// The context says who calls, or that nobody in particular does.
     Known,
     /// Another reading of an issuer's keys may tell; refused so otherwise.
-    Perhaps(Arc<IssuerKeys>, TokenRefused),
+    Perhaps(KeysSeen, TokenRefused),
 }
 
 /// Who guesses is slowed down: too many wrong credentials from one address are answered late, and told to wait. No
@@ -216,7 +215,7 @@ fn person(credential: &str, context: &Context) -> Result<Identified, Refusal> {
             Ok(called_by(person, context))
         }
         Vouched::Refused(why) => Err(unknown_person(context, why)),
-        Vouched::Perhaps(issuer, why) => Ok(Identified::Perhaps(issuer, why)),
+        Vouched::Perhaps(seen, why) => Ok(Identified::Perhaps(seen, why)),
     }
 }
 

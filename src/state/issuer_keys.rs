@@ -112,13 +112,20 @@ impl IssuerKeys {
         is_new
     }
 
-    /// Waits for the end of the reading that is under way, or else of another one, if it is time for that. `None`: there is
-    /// none to be had.
-    pub(crate) fn another(self: &Arc<Self>) -> Option<impl Future<Output = ()> + use<>> {
+    /// How many readings have ended; to be asked before [`current`](Self::current) by whoever may want
+    /// [`another`](Self::another).
+    pub(crate) fn readings(&self) -> u64 {
+        *self.readings.borrow()
+    }
+
+    /// Waits for the end of the reading that is under way, or else of another one, if it is time for that; for none if one
+    /// has ended since there were `seen`. `None`: there is none to be had.
+    pub(crate) fn another(self: &Arc<Self>, seen: u64) -> Option<impl Future<Output = ()> + use<>> {
         let place = WaitingPlace::take(self)?;
         // Seen from here on: the reading may end before anybody waits.
         let mut readings = self.readings.subscribe();
-        {
+        let has_ended = *readings.borrow() != seen;
+        if !has_ended {
             let mut asked = lock(&self.asked);
             let now = Instant::now();
             match *asked {
@@ -133,7 +140,9 @@ impl IssuerKeys {
         }
         Some(async move {
             let _place = place;
-            let _ = tokio::time::timeout(PATIENCE, readings.changed()).await;
+            if !has_ended {
+                let _ = tokio::time::timeout(PATIENCE, readings.changed()).await;
+            }
         })
     }
 }
@@ -157,4 +166,41 @@ impl Drop for WaitingPlace {
 /// What is under these locks is whole at any time.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::config::{ChatflowGrant, ClaimPath, HttpUrl, PlanGrant};
+
+    fn issuer() -> Arc<IssuerKeys> {
+        Arc::new(IssuerKeys::new(Arc::new(IdentityProvider {
+            name: "staff".into(),
+            issuer: None,
+            keys: IssuerKeySource::Url(HttpUrl::parse("http://127.0.0.1/keys").unwrap()),
+            ca: None,
+            audience: Vec::new(),
+            algorithms: Vec::new(),
+            chatflows: ChatflowGrant::Listed(Arc::default()),
+            plan: PlanGrant::Fixed(0),
+            subject: ClaimPath("sub".into()),
+            vars: Vec::new(),
+            require: Vec::new(),
+        })))
+    }
+
+    #[tokio::test]
+    async fn who_looked_before_a_reading_ended_looks_again_at_once() {
+        let issuer = issuer();
+        issuer.read(None);
+        let seen = issuer.readings();
+        let first = issuer.another(seen).expect("the first reading that is asked for");
+        issuer.read(None);
+        assert_eq!(first.now_or_never(), Some(()));
+        let late = issuer.another(seen).expect("one has ended since");
+        assert_eq!(late.now_or_never(), Some(()));
+        assert!(issuer.another(issuer.readings()).is_none(), "the next is due in ten seconds");
+    }
 }

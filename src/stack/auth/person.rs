@@ -17,7 +17,20 @@ pub(super) enum Vouched {
     /// Nobody knows whom it is for.
     Refused(TokenRefused),
     /// Its key may be one that the issuer has published since; without another reading of its keys it is refused so.
-    Perhaps(Arc<IssuerKeys>, TokenRefused),
+    Perhaps(KeysSeen, TokenRefused),
+}
+
+/// An issuer, and how many readings of its keys had ended when a token was looked at.
+pub(super) struct KeysSeen {
+    issuer: Arc<IssuerKeys>,
+    readings: u64,
+}
+
+impl KeysSeen {
+    /// See [`IssuerKeys::another`].
+    pub(super) fn another(&self) -> Option<impl Future<Output = ()> + use<>> {
+        self.issuer.another(self.readings)
+    }
 }
 
 /// Asks the providers whose token it may be; the first that vouches for it counts.
@@ -26,12 +39,13 @@ pub(super) fn vouched(token: &Untrusted<'_>, snapshot: &Local, now: i64) -> Vouc
     let mut perhaps = None;
     let mut has_signed = false;
     for (identity, provider) in snapshot.providers_of(token) {
+        let issuer = snapshot.issuer(identity).map(|issuer| (issuer, issuer.readings()));
         let why = match by(token, identity, provider, snapshot, now) {
             Ok((person, keys)) => return Vouched::Person(Rc::new(person), keys),
             Err(why) => why,
         };
-        if let (true, Some(asked)) = (may_be_new(&why, token), snapshot.issuer(identity)) {
-            perhaps.get_or_insert_with(|| Arc::clone(asked));
+        if let (true, Some((issuer, readings))) = (may_be_new(&why, token), issuer) {
+            perhaps.get_or_insert_with(|| KeysSeen { issuer: Arc::clone(issuer), readings });
         }
         // What the issuer has signed says most.
         if refused.identity.is_none() || (!has_signed && is_signed(&why)) {
@@ -40,7 +54,7 @@ pub(super) fn vouched(token: &Untrusted<'_>, snapshot: &Local, now: i64) -> Vouc
         }
     }
     match perhaps {
-        Some(asked) if !has_signed => Vouched::Perhaps(asked, refused),
+        Some(seen) if !has_signed => Vouched::Perhaps(seen, refused),
         _ => Vouched::Refused(refused),
     }
 }

@@ -33,8 +33,9 @@ fn all_replicas_follow_a_failover_though_the_old_primary_stays_in_office() {
     }
     let third = start(&upstream, &store);
     wait_shared_by(&[&first, &second, &third], 3);
-    // Whatever it had not heard of was told to it.
-    assert_eq!(exhaust(&[first, second, third], "rate_limited"), 20);
+    // Whatever it had not heard of was told to it. Cells that were asked of the old primary when it was left are nobody's.
+    let left = exhaust(&[first, second, third], "rate_limited");
+    assert!((18..=20).contains(&left), "{left}");
 }
 
 #[test]

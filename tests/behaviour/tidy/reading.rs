@@ -22,6 +22,7 @@ const READ: &[(&str, &str)] = &[
     ("agentflow/written.rs", "what the engine wrote"),
     ("compile/export.rs", "an export"),
     ("compile/inputs.rs", "an author's input"),
+    ("compile/inputs/overridden.rs", "a setting that a request overrides"),
     ("compile/inputs/places.rs", "an author's input"),
     ("contract/prompt_values.rs", "all that a node gave, where an author's path leads into it"),
     ("documents/stores.rs", "an export"),
