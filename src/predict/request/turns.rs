@@ -11,6 +11,9 @@ const MOST_ITEMS: usize = 100;
 /// Bytes of the texts on an action's buttons, and of what its tool calls are called.
 const LONGEST_LABEL: usize = 1024;
 
+/// Who may have said something: as Flowise calls them, and as others do, whom it passes over.
+const SPEAKERS: [&str; 4] = ["userMessage", "apiMessage", "user", "assistant"];
+
 /// `history` puts words into the assistant's mouth. A backend may know them; a visitor would make them up.
 pub(super) fn history<'a>(
     fields: &mut Object<'a>,
@@ -44,7 +47,7 @@ fn past_message<'a>(message: Json<'a>, bounds: &TextBounds<'_>) -> Result<Json<'
                 bounds.check_words("history", &text)?;
                 kept.set(name, Json::Text(text));
             }
-            Some(Json::Text(text)) if text.len() <= LONGEST_LABEL => kept.set(name, Json::Text(text)),
+            Some(Json::Text(who)) if SPEAKERS.contains(&&*who) => kept.set(name, Json::Text(who)),
             Some(_) => return Err(ill_formed()),
         }
     }
