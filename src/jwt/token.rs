@@ -2,6 +2,8 @@
 //!
 //! What its header says of keys (`jku`, `x5u`, `jwk`, `x5c`) is not looked at: an issuer's keys are where the operator says.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -20,7 +22,6 @@ const LONGEST_HEADER: usize = 8 << 10;
 const KINDS: [&str; 2] = ["jwt", "at+jwt"];
 
 /// What a token says of itself, whoever made it.
-#[derive(Debug)]
 pub(crate) struct Untrusted<'a> {
     /// Header and claims, as they were signed.
     message: &'a str,
@@ -30,8 +31,21 @@ pub(crate) struct Untrusted<'a> {
 }
 
 /// What a token says that its issuer has signed. Made by [`Untrusted::signed`] alone.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct SignedClaims<'a>(&'a Map<String, Value>);
+
+/// A token is a credential, whole; what it says is somebody's own.
+impl fmt::Debug for Untrusted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Untrusted([redacted])")
+    }
+}
+
+impl fmt::Debug for SignedClaims<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignedClaims([redacted])")
+    }
+}
 
 impl<'a> SignedClaims<'a> {
     pub(crate) fn get(self, name: &str) -> Option<&'a Value> {
@@ -99,5 +113,17 @@ impl<'a> Untrusted<'a> {
         }
         keys.check((self.message, self.signature), algorithm, self.key_id())?;
         Ok(SignedClaims(&self.claims))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_not_printed() {
+        let token = ["eyJhbGciOiJFUzI1NiJ9", "eyJzdWIiOiJhbm4ifQ", "c2lnbmF0dXJl"].join(".");
+        let read = Untrusted::read(&token).unwrap();
+        assert_eq!(format!("{read:?}"), "Untrusted([redacted])");
     }
 }
