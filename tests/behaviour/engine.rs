@@ -47,15 +47,6 @@ pub(crate) fn begin(gateway: &Gateway, headers: &[(&str, &str)], body: &str) -> 
     connection
 }
 
-/// The rest of a stream.
-pub(crate) fn rest(stream: &mut Connection) -> String {
-    let mut text = Vec::new();
-    while let Some(chunk) = stream.read_chunk().expect("a chunk") {
-        text.extend(chunk);
-    }
-    String::from_utf8(text).expect("text")
-}
-
 /// Names of a stream's events, in order.
 pub(crate) fn events(text: &str) -> Vec<String> {
     let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
@@ -68,7 +59,7 @@ pub(crate) fn stream(gateway: &Gateway, body: &str) -> String {
     let mut stream = gateway.begin(body);
     let head = stream.read_head().unwrap();
     assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")));
-    rest(&mut stream)
+    stream.read_rest()
 }
 
 pub(crate) fn get(gateway: &Gateway, path: &str) -> Response {

@@ -12,15 +12,6 @@ use crate::harness::{KEY, PATIENCE, h2, wait_for};
 const PATH: &str = "/api/v1/prediction/support";
 const ASK: &str = r#"{"question":"hi"}"#;
 
-fn plain(upstream: SocketAddr, server: &str) -> Gateway {
-    Gateway::start(&config(upstream, server, "", "", ""))
-}
-
-fn with_tls(upstream: SocketAddr, server: &str, authority: &Authority) -> Gateway {
-    let text = config(upstream, &format!(", tls: {{ listen: '127.0.0.1:0' }}{server}"), "", "", "");
-    Gateway::start_with(&text, &keys(""), |folder| authority.write_into(folder))
-}
-
 fn prediction() -> Vec<u8> {
     request("POST", PATH, &[("x-api-key", KEY)], ASK)
 }
@@ -32,7 +23,7 @@ fn connections_beyond_the_bound_wait_while_all_others_are_in_use() {
         gate.pass();
         reply.json("200 OK", ANSWER);
     });
-    let gateway = plain(upstream.address, ", max_connections: 2");
+    let gateway = Gateway::serving(upstream.address, ", max_connections: 2");
     let mut clients: Vec<_> = (0..2).map(|_| Connection::open(gateway.http)).collect();
     for client in &mut clients {
         client.write(prediction());
@@ -68,7 +59,7 @@ fn the_connection_that_was_idle_longest_gives_way_and_none_in_use_does() {
         gate.pass();
         reply.json("200 OK", ANSWER);
     });
-    let gateway = plain(upstream.address, ", max_connections: 4");
+    let gateway = Gateway::serving(upstream.address, ", max_connections: 4");
     let ping = request("GET", "/api/v1/ping", &[], "");
     let mut busy = Connection::open(gateway.http);
     busy.write(prediction());
@@ -103,7 +94,7 @@ fn the_connection_that_was_idle_longest_gives_way_and_none_in_use_does() {
 #[test]
 fn an_idle_http_2_connection_gives_way_as_well() {
     let (upstream, authority) = (Upstream::answering(), Authority::new());
-    let gateway = with_tls(upstream.address, ", max_connections: 1", &authority);
+    let gateway = Gateway::serving_tls(upstream.address, ", max_connections: 1", &authority);
     let mut client = h2::Raw::connect(authority.client(&[]), gateway.https.unwrap(), &[]);
     client.request(1, "GET", "/api/v1/ping", &[], "");
     while client.read_kind(h2::DATA).flags & h2::END_STREAM == 0 {}
@@ -136,7 +127,7 @@ fn pongs(client: &mut Connection) -> bool {
 #[test]
 fn one_address_has_its_share_of_connections() {
     let upstream = Upstream::answering();
-    let gateway = plain(upstream.address, ", connections_per_address: 3");
+    let gateway = Gateway::serving(upstream.address, ", connections_per_address: 3");
     let mut open: Vec<_> = (0..3).map(|_| from("127.0.0.1", gateway.http)).collect();
     assert!(open.iter_mut().all(pongs));
     assert!(!pongs(&mut from("127.0.0.1", gateway.http)));
@@ -153,7 +144,7 @@ fn one_address_has_its_share_of_connections() {
 fn a_trusted_proxy_has_no_share_and_null_gives_none() {
     let upstream = Upstream::answering();
     for server in [", connections_per_address: 1, trusted_proxies: [127.0.0.1]", ", connections_per_address: null"] {
-        let gateway = plain(upstream.address, server);
+        let gateway = Gateway::serving(upstream.address, server);
         let mut open: Vec<_> = (0..5).map(|_| from("127.0.0.1", gateway.http)).collect();
         assert!(open.iter_mut().all(pongs), "{server}");
     }
@@ -176,7 +167,7 @@ fn the_bound_on_connections_leaves_no_listener_and_no_worker_out() {
 #[test]
 fn every_open_connection_is_counted_and_none_stays() {
     let (upstream, authority) = (Upstream::answering(), Authority::new());
-    let gateway = with_tls(upstream.address, "", &authority);
+    let gateway = Gateway::serving_tls(upstream.address, "", &authority);
     let plain: Vec<_> = (0..5).map(|_| Connection::open(gateway.http)).collect();
     let mut encrypted: Vec<_> = (0..5).map(|_| connect(authority.client(&[]), gateway.https.unwrap())).collect();
     for connection in &mut encrypted {

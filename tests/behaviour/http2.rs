@@ -207,17 +207,7 @@ fn a_declared_body_beyond_its_bound_is_refused_before_it_comes() {
 
 #[test]
 fn a_draining_gateway_says_goaway_and_lets_running_streams_finish() {
-    let finish = Arc::new(AtomicBool::new(false));
-    let upstream = Upstream::start({
-        let finish = Arc::clone(&finish);
-        move |_, reply| {
-            reply.stream_head();
-            reply.event("token", "first");
-            wait_for("the word", || finish.load(Ordering::SeqCst).then_some(()));
-            reply.event("end", "[DONE]");
-            reply.finish();
-        }
-    });
+    let (upstream, finish) = Upstream::holding_streams();
     let (mut gateway, authority) = start(&upstream);
     let mut client = h2::Raw::connect(authority.client(&[]), gateway.https.unwrap(), &[]);
     client.request(1, "POST", PATH, &[("x-api-key", KEY), ("content-type", "application/json")], STREAM);

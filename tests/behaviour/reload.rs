@@ -311,17 +311,7 @@ fn sighup_reloads_even_if_nothing_has_changed() {
 
 #[test]
 fn a_running_stream_keeps_what_it_began_with() {
-    let finish = Arc::new(AtomicBool::new(false));
-    let upstream = Upstream::start({
-        let finish = Arc::clone(&finish);
-        move |_, reply| {
-            reply.stream_head();
-            reply.event("token", "first");
-            wait_for("the word", || finish.load(Ordering::SeqCst).then_some(()));
-            reply.event("end", "[DONE]");
-            reply.finish();
-        }
-    });
+    let (upstream, finish) = Upstream::holding_streams();
     let (gateway, mount) = with_keys(&upstream, How::Rename);
     let mut stream = Connection::open(gateway.http);
     let headers = [("x-api-key", OTHER), ("x-request-id", "begun-before")];

@@ -33,25 +33,6 @@ fn two_keys() -> String {
     keys("") + &format!("  - {{ id: partner, sha256: {} }}\n", sha256(OTHER))
 }
 
-/// Begins streams, and ends them once it is told to.
-fn waiting() -> (Upstream, Arc<AtomicBool>) {
-    let finish = Arc::new(AtomicBool::new(false));
-    let upstream = Upstream::start({
-        let finish = Arc::clone(&finish);
-        move |seen, reply| {
-            if seen.method == "PUT" {
-                return reply.json("200 OK", "{}");
-            }
-            reply.stream_head();
-            reply.event("token", "first");
-            wait_for("the word", || finish.load(Ordering::SeqCst).then_some(()));
-            reply.event("end", "[DONE]");
-            reply.finish();
-        }
-    });
-    (upstream, finish)
-}
-
 fn begin(gateway: &Gateway, key: &str, id: &str) -> Connection {
     let body = format!(r#"{{"question":"hi","streaming":true,"chatId":"{id}"}}"#);
     let mut stream = Connection::open(gateway.http);
@@ -61,18 +42,9 @@ fn begin(gateway: &Gateway, key: &str, id: &str) -> Connection {
     stream
 }
 
-/// What is left of a stream, which ends regularly.
-fn rest(stream: &mut Connection) -> String {
-    let mut rest = Vec::new();
-    while let Some(chunk) = stream.read_chunk().expect("a regular end") {
-        rest.extend(chunk);
-    }
-    String::from_utf8(rest).unwrap()
-}
-
 #[test]
 fn the_streams_of_a_key_end_with_it_if_that_is_asked_for_and_nobody_elses() {
-    let (upstream, finish) = waiting();
+    let (upstream, finish) = Upstream::holding_streams();
     let gateway = Gateway::start_with(&simple(upstream.address), &two_keys(), |_| {});
     let mut first = begin(&gateway, KEY, "first-stream");
     let mut others = begin(&gateway, OTHER, "others-stream");
@@ -85,35 +57,35 @@ fn the_streams_of_a_key_end_with_it_if_that_is_asked_for_and_nobody_elses() {
     let output = run(&gateway, &["revoke", "app", "--now"]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("refuses it and ends its running streams within 2 seconds"), "{said}");
-    assert_eq!(rest(&mut first), format!("{REVOKED}{END}"));
+    assert_eq!(first.read_rest(), format!("{REVOKED}{END}"));
     let line = gateway.access_line("first-stream");
     assert_eq!((&line["end"], &line["error"]), (&"revoked".into(), &"The key was revoked.".into()));
     gateway.wait_metric("flowgate_streams_ended_total{reason=\"revoked\"}", 1.0);
     upstream.wait_request("PUT", &format!("/api/v1/chatmessage/abort/{FLOW}/first-stream"));
 
     finish.store(true, Ordering::SeqCst);
-    assert_eq!(rest(&mut others), END);
+    assert_eq!(others.read_rest(), END);
     assert_eq!(gateway.access_line("others-stream")["end"], "done");
     // A key that is switched on again is as any other.
     let text = fs::read_to_string(gateway.file("keys.yaml")).unwrap();
     let text = text.replace("enabled: false", "enabled: true").replace("end_streams: true", "end_streams: false");
     fs::write(gateway.file("keys.yaml"), text).unwrap();
     wait_for("the key", || (!refused()).then_some(()));
-    assert_eq!(rest(&mut begin(&gateway, KEY, "last-stream")), END);
+    assert_eq!(begin(&gateway, KEY, "last-stream").read_rest(), END);
 }
 
 #[test]
 fn a_broken_entry_beside_it_keeps_no_stream_alive() {
-    let (upstream, finish) = waiting();
+    let (upstream, finish) = Upstream::holding_streams();
     let gateway = Gateway::start_with(&simple(upstream.address), &two_keys(), |_| {});
     let mut stream = begin(&gateway, KEY, "first-stream");
     let mut others = begin(&gateway, OTHER, "others-stream");
     let broken = two_keys() + "  - { id: new, sha256: 12 }\n";
     fs::write(gateway.file("keys.yaml"), broken).unwrap();
     run(&gateway, &["revoke", "app", "--now"]);
-    assert_eq!(rest(&mut stream), format!("{REVOKED}{END}"));
+    assert_eq!(stream.read_rest(), format!("{REVOKED}{END}"));
     finish.store(true, Ordering::SeqCst);
-    assert_eq!(rest(&mut others), END);
+    assert_eq!(others.read_rest(), END);
 }
 
 #[test]
@@ -135,7 +107,7 @@ fn streams_of_the_engine_end_in_their_own_shape() {
         });
         let mut stream = begin(&gateway, KEY, "of-the-engine");
         run(&gateway, &["revoke", "app", "--now"]);
-        let rest = rest(&mut stream);
+        let rest = stream.read_rest();
         assert!(rest.contains(&last), "{rest}");
         assert_eq!(gateway.access_line("of-the-engine")["end"], "revoked");
         finish.store(true, Ordering::SeqCst);

@@ -7,22 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::harness::client::{Connection, Response, request};
-use crate::harness::gateway::{Gateway, config, keys};
+use crate::harness::gateway::{Gateway, config};
 use crate::harness::tls::Authority;
 use crate::harness::upstream::{ANSWER, Upstream};
 use crate::harness::{FLOW, KEY, PATIENCE, h2, wait_for};
 
 const PATH: &str = "/api/v1/prediction/support";
 const ASK: &str = r#"{"question":"hi"}"#;
-
-fn plain(upstream: SocketAddr, server: &str) -> Gateway {
-    Gateway::start(&config(upstream, server, "", "", ""))
-}
-
-fn with_tls(upstream: SocketAddr, server: &str, authority: &Authority) -> Gateway {
-    let text = config(upstream, &format!(", tls: {{ listen: '127.0.0.1:0' }}{server}"), "", "", "");
-    Gateway::start_with(&text, &keys(""), |folder| authority.write_into(folder))
-}
 
 fn prediction() -> Vec<u8> {
     request("POST", PATH, &[("x-api-key", KEY)], ASK)
@@ -31,7 +22,7 @@ fn prediction() -> Vec<u8> {
 #[test]
 fn a_client_that_never_says_anything_is_cut() {
     let upstream = Upstream::answering();
-    let gateway = plain(upstream.address, ", header_timeout: 300ms");
+    let gateway = Gateway::serving(upstream.address, ", header_timeout: 300ms");
     let mut silent = Connection::open(gateway.http);
     gateway.wait_metric("flowgate_connections", 1.0);
     assert!(silent.is_closed());
@@ -42,7 +33,7 @@ fn a_client_that_never_says_anything_is_cut() {
 #[test]
 fn half_a_head_is_cut_even_if_it_grows_byte_by_byte() {
     let upstream = Upstream::answering();
-    let gateway = plain(upstream.address, ", header_timeout: 300ms");
+    let gateway = Gateway::serving(upstream.address, ", header_timeout: 300ms");
     let whole = prediction();
     let mut half = Connection::open(gateway.http);
     half.write(&whole[..whole.len() / 2]);
@@ -64,7 +55,7 @@ fn half_a_head_is_cut_even_if_it_grows_byte_by_byte() {
 #[test]
 fn a_connection_without_a_further_request_is_closed_after_the_idle_timeout() {
     let upstream = Upstream::answering();
-    let gateway = plain(upstream.address, ", idle_timeout: 300ms");
+    let gateway = Gateway::serving(upstream.address, ", idle_timeout: 300ms");
     let mut connection = Connection::open(gateway.http);
     for _ in 0..3 {
         connection.write(prediction());
@@ -84,7 +75,8 @@ fn a_request_may_take_longer_than_an_idle_connection_may_rest() {
             reply.json("200 OK", ANSWER);
         }
     });
-    let gateway = plain(upstream.address, ", idle_timeout: 200ms, header_timeout: 200ms, send_timeout: 200ms");
+    let gateway =
+        Gateway::serving(upstream.address, ", idle_timeout: 200ms, header_timeout: 200ms, send_timeout: 200ms");
     let mut busy = Connection::open(gateway.http);
     busy.write(prediction());
     upstream.wait_seen(1);
@@ -101,7 +93,7 @@ fn a_request_may_take_longer_than_an_idle_connection_may_rest() {
 #[test]
 fn an_idle_http_2_client_is_told_before_it_is_closed_even_if_it_pings() {
     let (upstream, authority) = (Upstream::answering(), Authority::new());
-    let gateway = with_tls(upstream.address, ", header_timeout: 200ms, idle_timeout: 600ms", &authority);
+    let gateway = Gateway::serving_tls(upstream.address, ", header_timeout: 200ms, idle_timeout: 600ms", &authority);
     let mut client = h2::Raw::connect(authority.client(&[]), gateway.https.unwrap(), &[]);
     client.request(1, "POST", PATH, &[("x-api-key", KEY), ("content-type", "application/json")], ASK);
     while client.read_kind(h2::DATA).flags & h2::END_STREAM == 0 {}
@@ -117,7 +109,7 @@ fn an_idle_http_2_client_is_told_before_it_is_closed_even_if_it_pings() {
 #[test]
 fn an_http_2_client_that_never_asks_is_cut() {
     let (upstream, authority) = (Upstream::answering(), Authority::new());
-    let gateway = with_tls(upstream.address, ", header_timeout: 300ms", &authority);
+    let gateway = Gateway::serving_tls(upstream.address, ", header_timeout: 300ms", &authority);
     let mut client = h2::Raw::connect(authority.client(&[]), gateway.https.unwrap(), &[]);
     client.read_to_end();
     gateway.wait_metric("flowgate_connections", 0.0);
@@ -152,7 +144,7 @@ fn flooding(stream: bool) -> (Upstream, Arc<AtomicBool>) {
 fn a_client_that_reads_nothing_is_cut() {
     for stream in [true, false] {
         let (upstream, cut) = flooding(stream);
-        let gateway = plain(upstream.address, ", send_timeout: 400ms");
+        let gateway = Gateway::serving(upstream.address, ", send_timeout: 400ms");
         let mut client = Connection::open(gateway.http);
         let headers = [("x-api-key", KEY), ("x-request-id", "reads-nothing")];
         client.write(request("POST", PATH, &headers, ASK));
@@ -173,7 +165,7 @@ fn an_http_2_client_that_makes_no_room_is_cut() {
     const INITIAL_WINDOW_SIZE: u16 = 4;
     for window in [0, 65_535] {
         let ((upstream, cut), authority) = (flooding(true), Authority::new());
-        let gateway = with_tls(upstream.address, ", send_timeout: 400ms", &authority);
+        let gateway = Gateway::serving_tls(upstream.address, ", send_timeout: 400ms", &authority);
         let settings = [(INITIAL_WINDOW_SIZE, window)];
         let mut client = h2::Raw::connect(authority.client(&[]), gateway.https.unwrap(), &settings);
         let headers = [("x-api-key", KEY), ("x-request-id", "makes-no-room"), ("content-type", "application/json")];
@@ -193,7 +185,7 @@ fn an_http_2_client_that_makes_no_room_is_cut() {
 #[test]
 fn a_body_that_stops_coming_is_answered_408() {
     let upstream = Upstream::answering();
-    let gateway = plain(upstream.address, ", body_timeout: 300ms");
+    let gateway = Gateway::serving(upstream.address, ", body_timeout: 300ms");
     for framing in [("content-length", "500"), ("transfer-encoding", "chunked")] {
         let mut client = Connection::open(gateway.http);
         let headers = [("x-api-key", KEY), framing, ("content-type", "application/json")];
@@ -209,7 +201,7 @@ fn a_body_that_stops_coming_is_answered_408() {
 #[test]
 fn a_body_that_comes_slowly_but_steadily_is_served() {
     let upstream = Upstream::answering();
-    let gateway = plain(upstream.address, ", body_timeout: 10s, header_timeout: 250ms, idle_timeout: 250ms");
+    let gateway = Gateway::serving(upstream.address, ", body_timeout: 10s, header_timeout: 250ms, idle_timeout: 250ms");
     let mut client = Connection::open(gateway.http);
     let body = format!(r#"{{"question":"{}"}}"#, "hi ".repeat(100));
     let whole = request("POST", PATH, &[("x-api-key", KEY)], &body);
@@ -228,7 +220,7 @@ fn a_body_that_comes_slowly_but_steadily_is_served() {
 #[test]
 fn a_head_beyond_its_bound_is_refused_with_431() {
     let upstream = Upstream::answering();
-    let gateway = plain(upstream.address, ", max_header_bytes: 8KiB");
+    let gateway = Gateway::serving(upstream.address, ", max_header_bytes: 8KiB");
     let long = "x".repeat(9 * 1024);
     let many: Vec<_> = (0..101).map(|number| format!("x-{number}")).collect();
     let many: Vec<_> = many.iter().map(|name| (name.as_str(), "1")).collect();

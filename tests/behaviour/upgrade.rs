@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::harness::client::{self, Connection, request};
 use crate::harness::gateway::{BINARY, Gateway, config, keys, simple};
-use crate::harness::upstream::{ANSWER, Upstream};
+use crate::harness::upstream::Upstream;
 use crate::harness::{KEY, model, wait_for};
 
 const PATH: &str = "/api/v1/prediction/support";
@@ -18,39 +18,11 @@ const ASK: &str = r#"{"question":"hi"}"#;
 const STREAM: &str = r#"{"question":"hi","streaming":true}"#;
 const END: &str = "message:\ndata:{\"event\":\"end\",\"data\":\"[DONE]\"}\n\n";
 
-/// Answers at once; streams begin at once and end once they are told to.
-fn holding_streams() -> (Upstream, Arc<AtomicBool>) {
-    let finish = Arc::new(AtomicBool::new(false));
-    let upstream = Upstream::start({
-        let finish = Arc::clone(&finish);
-        move |seen, reply| {
-            if seen.method != "POST" || seen.json()["streaming"] != true {
-                return reply.json("200 OK", ANSWER);
-            }
-            reply.stream_head();
-            reply.event("token", "first");
-            wait_for("the word", || finish.load(Ordering::SeqCst).then_some(()));
-            reply.event("end", "[DONE]");
-            reply.finish();
-        }
-    });
-    (upstream, finish)
-}
-
 fn begin_stream(gateway: &Gateway) -> Connection {
     let mut stream = gateway.begin(STREAM);
     assert_eq!(stream.read_head().unwrap().status, 200);
     assert!(stream.read_chunk().unwrap().is_some());
     stream
-}
-
-/// What is left of a stream, which ends regularly.
-fn rest(stream: &mut Connection) -> String {
-    let mut rest = Vec::new();
-    while let Some(chunk) = stream.read_chunk().expect("a regular end") {
-        rest.extend(chunk);
-    }
-    String::from_utf8(rest).unwrap()
 }
 
 /// The process that has taken over; it is ended with the test.
@@ -144,7 +116,7 @@ impl Load {
 
 #[test]
 fn under_load_no_request_fails_and_every_stream_ends_whole() {
-    let (upstream, finish) = holding_streams();
+    let (upstream, finish) = Upstream::holding_streams();
     let text = simple(upstream.address).replace("workers: 1", "workers: 2").replace("100000/min", "1000000000/min");
     let mut gateway = Gateway::start(&text);
     let mut streams: Vec<_> = (0..20).map(|_| begin_stream(&gateway)).collect();
@@ -159,9 +131,9 @@ fn under_load_no_request_fails_and_every_stream_ends_whole() {
     gateway.wait_metric("flowgate_streams_open", 1.0);
     finish.store(true, Ordering::SeqCst);
     for stream in &mut streams {
-        assert_eq!(rest(stream), END);
+        assert_eq!(stream.read_rest(), END);
     }
-    assert_eq!(rest(&mut newer), END);
+    assert_eq!(newer.read_rest(), END);
     drop(streams);
     load.wait_for_more(50);
     assert_eq!(gateway.wait().code(), Some(0), "the old process ends");
@@ -178,7 +150,7 @@ fn under_load_no_request_fails_and_every_stream_ends_whole() {
 #[test]
 fn a_program_that_cannot_start_leaves_the_old_one_as_it_was() {
     let state = tempfile::tempdir().unwrap();
-    let (upstream, finish) = holding_streams();
+    let (upstream, finish) = Upstream::holding_streams();
     let more = format!("state_dir: {}\nplans: {{ default: {{ quota: 10/month }} }}", state.path().display());
     let good = config(upstream.address, "", "", "", &more);
     let mut gateway = Gateway::start(&good);
@@ -200,7 +172,7 @@ fn a_program_that_cannot_start_leaves_the_old_one_as_it_was() {
     wait_kept(state.path(), 3);
     assert_eq!(client::get(gateway.admin, "/readyz", &[]).text(), "ok\n");
     finish.store(true, Ordering::SeqCst);
-    assert_eq!(rest(&mut stream), END);
+    assert_eq!(stream.read_rest(), END);
     // Nothing hinders the next one.
     let _successor = Successor::of(&gateway);
     assert_eq!(gateway.wait().code(), Some(0));
@@ -220,7 +192,7 @@ fn wait_kept(state: &Path, count: u64) {
 #[test]
 fn what_is_counted_is_counted_once_whoever_counts_it() {
     let state = tempfile::tempdir().unwrap();
-    let (upstream, finish) = holding_streams();
+    let (upstream, finish) = Upstream::holding_streams();
     let more = format!("state_dir: {}\nplans: {{ default: {{ quota: 7/month }} }}", state.path().display());
     let mut gateway = Gateway::start(&config(upstream.address, "", "", "", &more));
     for _ in 0..3 {
@@ -239,7 +211,7 @@ fn what_is_counted_is_counted_once_whoever_counts_it() {
     assert_eq!(gateway.predict(ASK).status, 200);
     gateway.predict(ASK).assert_refused(429, "quota_exceeded");
     finish.store(true, Ordering::SeqCst);
-    assert_eq!(rest(&mut stream), END);
+    assert_eq!(stream.read_rest(), END);
     assert_eq!(gateway.wait().code(), Some(0));
     // Seven were let through and one was refused, by the one or by the other.
     wait_for("what was used", || {
@@ -288,14 +260,14 @@ fn what_a_chat_said_during_an_upgrade_is_remembered() {
 
 #[test]
 fn a_signal_during_an_upgrade_ends_what_it_is_sent_to() {
-    let (upstream, finish) = holding_streams();
+    let (upstream, finish) = Upstream::holding_streams();
     let mut gateway = Gateway::start(&simple(upstream.address));
     let mut stream = begin_stream(&gateway);
     let successor = Successor::of(&gateway);
     // The old one ends already: the first signal changes nothing of that.
     gateway.signal("TERM");
     finish.store(true, Ordering::SeqCst);
-    assert_eq!(rest(&mut stream), END);
+    assert_eq!(stream.read_rest(), END);
     drop(stream);
     assert_eq!(gateway.wait().code(), Some(0));
     assert_eq!(gateway.predict(ASK).status, 200, "the successor goes on");

@@ -105,6 +105,15 @@ impl<S: Read + Write> Connection<S> {
         read_chunk(&mut self.reader)
     }
 
+    /// What is left of a stream, which ends regularly.
+    pub(crate) fn read_rest(&mut self) -> String {
+        let mut rest = Vec::new();
+        while let Some(chunk) = self.read_chunk().expect("a regular end") {
+            rest.extend(chunk);
+        }
+        String::from_utf8(rest).expect("text")
+    }
+
     /// Waits until the other side has closed; `true` if it did so without another byte.
     pub(crate) fn is_closed(&mut self) -> bool {
         let mut rest = Vec::new();

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
 use super::client::{self, Connection, Response};
+use super::tls::Authority;
 use super::{FLOW, KEY, sha256, wait_for};
 
 /// The binary under test.
@@ -55,6 +56,17 @@ impl Gateway {
     /// Starts with that configuration and [`KEY`]; panics unless it gets ready.
     pub(crate) fn start(config: &str) -> Self {
         Self::start_with(config, &keys(""), |_| {})
+    }
+
+    /// Starts with more fields of `server`.
+    pub(crate) fn serving(upstream: SocketAddr, server: &str) -> Self {
+        Self::start(&config(upstream, server, "", "", ""))
+    }
+
+    /// The same with TLS beside it.
+    pub(crate) fn serving_tls(upstream: SocketAddr, server: &str, authority: &Authority) -> Self {
+        let text = config(upstream, &format!(", tls: {{ listen: '127.0.0.1:0' }}{server}"), "", "", "");
+        Self::start_with(&text, &keys(""), |folder| authority.write_into(folder))
     }
 
     /// `prepare` may put further files beside the configuration (its folder is the argument).

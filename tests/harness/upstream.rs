@@ -3,6 +3,7 @@
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
 
@@ -153,6 +154,23 @@ impl Upstream {
     /// Answers everything with [`ANSWER`].
     pub(crate) fn answering() -> Self {
         Self::start(|_, reply| reply.json("200 OK", ANSWER))
+    }
+
+    /// Answers at once; streams begin at once, and end once the flag is set.
+    pub(crate) fn holding_streams() -> (Self, Arc<AtomicBool>) {
+        let finish = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&finish);
+        let upstream = Self::start(move |seen, reply| {
+            if seen.method != "POST" || seen.json()["streaming"] != true {
+                return reply.json("200 OK", ANSWER);
+            }
+            reply.stream_head();
+            reply.event("token", "first");
+            wait_for("the word", || told.load(Ordering::SeqCst).then_some(()));
+            reply.event("end", "[DONE]");
+            reply.finish();
+        });
+        (upstream, finish)
     }
 
     /// Calls `script` for each request, on the connection's own thread.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{ASK, END, STREAM, WIDE, begin, events, rest, running, stream, with};
+use super::{ASK, END, STREAM, WIDE, begin, events, running, stream, with};
 use crate::harness::client;
 use crate::harness::gateway::{Gateway, keys};
 use crate::harness::model::{self, MODEL_KEY};
@@ -88,7 +88,7 @@ fn on_a_public_chatflow_the_widget_can_show_it() {
     let headers = [("origin", page), ("accept", "text/event-stream")];
     let mut stream = begin(&gateway, &headers, STREAM);
     assert_eq!(stream.read_head().unwrap().status, 200);
-    assert_eq!(rest(&mut stream), record("error", &format!("{PREFIX}500 overloaded")) + END);
+    assert_eq!(stream.read_rest(), record("error", &format!("{PREFIX}500 overloaded")) + END);
     // Even if the flow does not stream.
     let path = "/api/v1/prediction/support";
     let body = STREAM.replace(",\"streaming\":true", "");

@@ -1,6 +1,6 @@
 //! Flows that come, change and go while the gateway runs, and chatflows that leave Flowise.
 
-use super::{ASK, PATH, STREAM, WIDE, events, rest};
+use super::{ASK, PATH, STREAM, WIDE, events};
 use crate::harness::client;
 use crate::harness::gateway::{Gateway, config, keys};
 use crate::harness::mounted::{EVERY_WAY, How, Mounted};
@@ -99,7 +99,7 @@ fn a_running_stream_keeps_the_flow_it_began_with() {
     model::write(gateway.dir(), "support", &model::export("conversation-chain", model.address));
     gateway.wait_metric(ACCEPTED, 1.0);
     go_on.send(()).unwrap();
-    assert_eq!(events(&rest(&mut stream)).last().map(String::as_str), Some("end"));
+    assert_eq!(events(&stream.read_rest()).last().map(String::as_str), Some("end"));
 }
 
 #[test]

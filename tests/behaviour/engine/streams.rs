@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{ASK, END, PATH, STREAM, WIDE, abort, begin, events, rest, running, stream, with};
+use super::{ASK, END, PATH, STREAM, WIDE, abort, begin, events, running, stream, with};
 use crate::harness::client::{Connection, request};
 use crate::harness::gateway::Gateway;
 use crate::harness::upstream::{Gate, Upstream, record};
@@ -49,7 +49,7 @@ fn a_token_is_passed_on_when_it_comes() {
         }
         go_on.send(()).unwrap();
     }
-    assert!(rest(&mut stream).ends_with(END));
+    assert!(stream.read_rest().ends_with(END));
 }
 
 /// A model that says a word and then waits for its caller to go; counts those that went.
@@ -109,7 +109,7 @@ fn an_abort_ends_what_runs_in_the_chat_on_any_worker() {
         let mut read = String::from_utf8(stream.read_chunk().unwrap().unwrap()).unwrap();
         let response = abort(&gateway, KEY, "c1");
         assert_eq!((response.status, &*response.text()), (200, r#"{"status":200,"message":"Chat message aborted"}"#));
-        read += &rest(&mut stream);
+        read += &stream.read_rest();
         assert_eq!(events(&read), ["start", "token", "abort", "end"]);
         wait_gone(&gone, round);
     }
@@ -136,7 +136,7 @@ fn an_agentflow_tells_its_abort_as_in_flowise() {
         read += &String::from_utf8(stream.read_chunk().unwrap().expect("more")).unwrap();
     }
     assert_eq!(abort(&gateway, KEY, "c1").status, 200);
-    let told = rest(&mut stream);
+    let told = stream.read_rest();
     // wire/24.
     assert_eq!(events(&told), ["nextAgentFlow", "agentFlowExecutedData", "agentFlowEvent", "error", "end"], "{told}");
     let message = "Error: predictionsServices.buildChatflow - Error in LLM node: This operation was aborted";
@@ -162,7 +162,7 @@ fn nobody_ends_the_chat_of_another() {
     assert_eq!(abort(&gateway, OTHER, "c1").status, 200);
     wait_gone(&gone, 1);
     assert_eq!(abort(&gateway, KEY, "c1").status, 200);
-    assert_eq!(events(&rest(&mut mine)), ["abort", "end"]);
+    assert_eq!(events(&mine.read_rest()), ["abort", "end"]);
     wait_gone(&gone, 2);
     assert_eq!(abort(&gateway, "wrong-key-0123456789abcdef", "c1").status, 401);
 }
@@ -222,7 +222,7 @@ fn a_running_stream_finishes_while_the_gateway_drains() {
     gateway.signal("TERM");
     gateway.log_line(|line| line["message"] == "draining");
     go_on.send(()).unwrap();
-    let text = rest(&mut stream);
+    let text = stream.read_rest();
     assert!(text.contains(&record("token", " last")) && text.ends_with(END), "{text}");
     assert_eq!(gateway.wait().code(), Some(0));
 }
@@ -237,7 +237,7 @@ fn a_stream_beyond_the_grace_ends_with_an_error_and_cancels_the_call() {
     let waiting = gateway.begin(&ASK.replace("c1", "c2"));
     model.wait_seen(2);
     gateway.signal("TERM");
-    assert_eq!(rest(&mut stream), record("error", "The gateway is shutting down.") + END);
+    assert_eq!(stream.read_rest(), record("error", "The gateway is shutting down.") + END);
     assert_eq!(gateway.wait().code(), Some(0));
     assert_eq!(gateway.access_line("beyond-the-grace")["end"], "drained");
     wait_gone(&gone, 2);

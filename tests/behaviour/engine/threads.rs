@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{PATH, WIDE, rest};
+use super::{PATH, WIDE};
 use crate::harness::client::{self, Connection, request};
 use crate::harness::gateway::{Gateway, keys};
 use crate::harness::upstream::{ANSWER, Gate, Upstream, record};
@@ -95,7 +95,7 @@ fn a_flow_that_computes_keeps_nobody_waiting() {
     assert_eq!((health.status, proxied.status, open.to_string()), (200, 200, (BURNERS + 1).to_string()));
     assert_eq!(proxied.json()["text"], serde_json::from_str::<Value>(ANSWER).unwrap()["text"]);
     go_on.send(()).unwrap();
-    assert!(rest(&mut talk).ends_with(super::END));
+    assert!(talk.read_rest().ends_with(super::END));
     // Whoever leaves ends what was computed for them.
     drop(burners);
     gateway.wait_metric("flowgate_engine_runs", 0.0);
@@ -111,7 +111,7 @@ fn a_gateway_ends_while_flows_compute() {
     running.signal("TERM");
     assert_eq!(running.wait().code(), Some(0));
     for stream in &mut burners {
-        assert!(rest(stream).contains("The gateway is shutting down."));
+        assert!(stream.read_rest().contains("The gateway is shutting down."));
     }
     // In the middle of the grace, by a second signal.
     let mut running = gateway(", shutdown_grace: 1h", &model, &flowise);

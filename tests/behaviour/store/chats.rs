@@ -1,7 +1,7 @@
 //! Chats that are being answered, on whichever replica.
 
 use super::*;
-use crate::engine::{ASK, STREAM, abort, events, rest};
+use crate::engine::{ASK, STREAM, abort, events};
 use crate::harness::KEY;
 use crate::harness::client::{Connection, Response, request};
 use crate::harness::model;
@@ -98,13 +98,13 @@ fn a_second_stream_of_a_chat_is_refused_by_every_replica() {
     assert_eq!(held(&store), 2);
     assert!(store.keys().iter().all(|key| !key.contains("one")), "{:?}", store.keys());
     (0..2).for_each(|_| open.send(()).expect("the upstream waits"));
-    rest(&mut first);
-    rest(&mut other);
+    first.read_rest();
+    other.read_rest();
     // Free for all of them, and forgotten.
     let mut again = wait_for("the chat", || try_begin(&replicas[1], "one"));
     ask(&replicas[0], &body("one", true)).assert_refused(409, "chat_busy");
     open.send(()).expect("the upstream waits");
-    rest(&mut again);
+    again.read_rest();
     wait_for("no chats in the store", || (held(&store) == 0).then_some(()));
     assert!(replicas[0].metric("flowgate_state_seconds_count{call=\"chat\"}") > 0.5);
 }
@@ -121,7 +121,7 @@ fn a_chat_is_free_when_the_replica_that_had_it_has_died() {
     first.wait();
     let mut taken = wait_for("the chat", || try_begin(&second, "one"));
     (0..2).for_each(|_| open.send(()).expect("the upstream waits"));
-    rest(&mut taken);
+    taken.read_rest();
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_chat_is_held_for_as_long_as_its_stream_runs() {
     wait_for("eight words of it", || (renewed() > 7.5).then_some(()));
     ask(&replicas[1], &body("one", true)).assert_refused(409, "chat_busy");
     open.send(()).expect("the upstream waits");
-    rest(&mut stream);
+    stream.read_rest();
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn while_the_store_is_lost_each_replica_knows_its_own_chats_and_says_them_again(
     ask(&replicas[1], &body("two", true)).assert_refused(409, "chat_busy");
     (0..3).for_each(|_| open.send(()).expect("the upstream waits"));
     for stream in [&mut before, &mut beside, &mut meanwhile] {
-        rest(stream);
+        stream.read_rest();
     }
     wait_for("no chats in the store", || (held(&store) == 0).then_some(()));
 }
@@ -177,7 +177,7 @@ fn an_abort_reaches_the_replica_that_has_the_stream() {
     assert!(upstream.seen().iter().filter(|seen| seen.method == "PUT").all(|seen| seen.path.ends_with("/one")));
     replicas[0].wait_metric("flowgate_upstream_aborts_total{result=\"ok\"}", 1.0);
     open.send(()).expect("the upstream waits");
-    rest(&mut stream);
+    stream.read_rest();
     // Of what nobody has, only Flowise is told.
     assert_eq!(abort(&replicas[1], KEY, "nothing").status, 200);
     assert_eq!(aborts(), 3);
@@ -200,7 +200,7 @@ fn an_abort_ends_what_the_engine_of_another_replica_runs() {
     replicas[1].begin(STREAM).read_response().unwrap().assert_refused(409, "chat_busy");
     let answer = abort(&replicas[1], KEY, "c1");
     assert_eq!((answer.status, &*answer.text()), (200, ABORTED));
-    read += &rest(&mut stream);
+    read += &stream.read_rest();
     assert_eq!(events(&read), ["start", "token", "abort", "end"]);
     let asked = model.seen().len();
     let mut whole = replicas[0].begin(ASK);
@@ -241,7 +241,7 @@ fn the_store_can_say_which_replicas_it_has_connections_of() {
     assert_eq!(stream.read_head().unwrap().status, 200);
     assert!(stream.read_chunk().unwrap().is_some());
     assert_eq!(abort(&second, KEY, "c1").status, 200);
-    assert!(rest(&mut stream).contains("\"abort\""));
+    assert!(stream.read_rest().contains("\"abort\""));
     first.signal("KILL");
     first.wait();
     wait_for("one that listens", || (listening(&store) == 1).then_some(()));

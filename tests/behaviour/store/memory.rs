@@ -3,7 +3,7 @@
 use super::chats::{fleet_of, section};
 use super::*;
 use crate::engine::waiting::{QUESTION, YES, asks};
-use crate::engine::{ASK, WIDE, abort, rest};
+use crate::engine::{ASK, WIDE, abort};
 use crate::harness::store_fleet::{ClusterStore, SentinelStore};
 use crate::harness::{KEY, model};
 
@@ -156,7 +156,7 @@ fn keep_chats(section: &str, listening: impl Fn() -> usize) {
     replicas[1].begin(hold).read_response().unwrap().assert_refused(409, "chat_busy");
     wait_for("two that listen", || (listening() == 2).then_some(()));
     assert_eq!(abort(&replicas[1], KEY, "c3").status, 200);
-    assert!(rest(&mut stream).contains("\"abort\""));
+    assert!(stream.read_rest().contains("\"abort\""));
     // Two in one piece, a stream, its abort, and one that was refused.
     for replica in &replicas {
         usage::wait_counted(replica, &serde_json::json!({ "app": [5, 1] }));
