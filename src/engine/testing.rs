@@ -67,10 +67,10 @@ impl ChatModel for Scripted {
                 .collect();
             let messages: Vec<Value> = ask.messages.iter().map(shown).collect();
             ASKED.with_borrow_mut(|asked| {
-                asked.push(if tools.is_empty() {
-                    messages.into()
-                } else {
-                    json!({ "messages": messages, "tools": tools })
+                asked.push(match (tools.is_empty(), ask.stop.is_empty()) {
+                    (true, true) => messages.into(),
+                    (false, _) => json!({ "messages": messages, "tools": tools }),
+                    (true, false) => json!({ "messages": messages, "stop": ask.stop }),
                 });
             });
             let answer = ANSWERS.with_borrow_mut(VecDeque::pop_front).ok_or(Failure::Timeout)?;
@@ -225,7 +225,7 @@ pub(crate) fn server(answers: &[&str]) -> (String, mpsc::Receiver<String>) {
             let (mut stream, _) = listener.accept().unwrap();
             let mut buffer = [0; 4096];
             let mut text = String::new();
-            while !text.contains("\r\n\r\n") || (text.contains("content-length") && !text.ends_with('}')) {
+            while !text.contains("\r\n\r\n") || (text.contains("content-length") && !text.ends_with(['}', ']'])) {
                 let read = stream.read(&mut buffer).unwrap();
                 text.push_str(&String::from_utf8_lossy(&buffer[..read]));
             }

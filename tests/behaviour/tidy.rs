@@ -162,6 +162,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             // What chats remember, where replicas share it.
             "state::valkey",
             "exported",
+            "percent",
             "uuid",
             "wire::json",
             "wire::hop",

@@ -3,6 +3,7 @@
 
 mod nested;
 mod overridden;
+mod overriding;
 mod places;
 
 use std::collections::HashSet;
@@ -25,6 +26,7 @@ use crate::engine::text::variables;
 use crate::wire::json;
 
 pub(crate) use overridden::overridden;
+pub(crate) use overriding::Overriding;
 
 /// See the module.
 pub(crate) struct Inputs<'n, 'c, 'a> {

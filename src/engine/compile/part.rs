@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::engine::contract::history::Memory;
 use crate::engine::contract::model::ChatModel;
 use crate::engine::contract::node::{
-    Chain, DocumentSource, Embeddings, Moderation, OutputParser, Retriever, Splitter, Tool, ValueSource, VectorStore,
+    Chain, ChainRoute, DocumentSource, Embeddings, Moderation, OutputParser, Retriever, Splitter, Tool, ValueSource,
+    VectorStore,
 };
 use crate::engine::contract::prompt::Prompt;
 
@@ -25,6 +26,8 @@ pub(crate) enum Part {
     /// One tool, or those of a toolkit.
     Tools(Vec<Arc<dyn Tool>>),
     Chain(Arc<dyn Chain>),
+    /// What a chain may choose of several.
+    Route(Arc<ChainRoute>),
     /// What other nodes' texts refer to.
     Value(Arc<dyn ValueSource>),
 }
@@ -63,7 +66,11 @@ impl Part {
     }
 
     pub(crate) fn into_retriever(self) -> Option<Arc<dyn Retriever>> {
-        if let Self::Retriever(retriever) = self { Some(retriever) } else { None }
+        match self {
+            Self::Retriever(retriever) => Some(retriever),
+            Self::Route(route) => route.documents(),
+            _ => None,
+        }
     }
 
     pub(crate) fn into_vector_store(self) -> Option<Arc<dyn VectorStore>> {
@@ -80,6 +87,10 @@ impl Part {
 
     pub(crate) fn into_value(self) -> Option<Arc<dyn ValueSource>> {
         if let Self::Value(source) = self { Some(source) } else { None }
+    }
+
+    pub(crate) fn into_route(self) -> Option<Arc<ChainRoute>> {
+        if let Self::Route(route) = self { Some(route) } else { None }
     }
 
     pub(crate) fn into_chain(self) -> Option<Arc<dyn Chain>> {

@@ -1,8 +1,12 @@
 //! What was said before in a chat, as a run reads it and adds to it.
 
+use std::fmt;
+use std::sync::Arc;
+
+use super::Task;
 use super::failure::Failure;
 use super::memory::{LONGEST_TEXT, Session, Turn};
-use super::message::Message;
+use super::message::{Message, Role};
 use super::run::Run;
 use crate::predict::request::PastMessage;
 
@@ -13,15 +17,85 @@ pub(crate) struct Memory {
     pub(crate) turns: Option<usize>,
     /// The node's label, which answers show as `memoryType`.
     pub(crate) label: String,
+    /// How it remembers, if not word for word in the engine's own memory.
+    pub(crate) by: Option<Arc<dyn Recollection>>,
+}
+
+/// Another way to remember.
+pub(crate) trait Recollection: fmt::Debug + Send + Sync {
+    /// What a model is told of the session before the question.
+    fn recall<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>>;
+
+    /// The same for nodes to which whatever the user did not say was said by the assistant.
+    fn spoken<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>> {
+        Box::pin(async move { Ok(as_spoken(self.recall(run).await?)) })
+    }
+
+    /// Whether asking again gives something else, as where a model is asked each time.
+    fn is_made_anew(&self) -> bool {
+        false
+    }
+
+    /// Whether its words are kept elsewhere than in the engine's own memory.
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
+
+    /// Keeps an exchange.
+    fn keep<'a>(&'a self, _question: &'a str, _answer: &'a str, _run: &'a Run<'a>) -> Task<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 impl Memory {
+    /// Word for word, in the engine's own memory.
+    pub(crate) fn verbatim(label: String, turns: Option<usize>) -> Self {
+        Self { turns, label, by: None }
+    }
+
     /// The turns before the question: those of the request, then those of the session.
     pub(crate) async fn turns(&self, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
-        let before = run.request.history.iter().filter_map(past_message);
-        let turns = last(recalled(run).await?, self.turns);
-        Ok(before.chain(turns.iter().map(Turn::message)).collect())
+        match &self.by {
+            Some(by) => by.recall(run).await,
+            None => Ok(messages_of(run, last(recalled(run).await?, self.turns))),
+        }
     }
+
+    /// See [`Recollection::spoken`].
+    pub(crate) async fn spoken(&self, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
+        match &self.by {
+            Some(by) => by.spoken(run).await,
+            None => self.turns(run).await,
+        }
+    }
+
+    /// See [`Recollection::is_made_anew`].
+    pub(crate) fn is_made_anew(&self) -> bool {
+        self.by.as_ref().is_some_and(|by| by.is_made_anew())
+    }
+
+    /// Keeps an exchange where it is kept elsewhere; what the engine keeps itself, it keeps when the flow has answered.
+    pub(crate) async fn keep(&self, question: &str, answer: &str, run: &Run<'_>) -> Result<(), Failure> {
+        match &self.by {
+            Some(by) => by.keep(question, answer, run).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Turns of two, but for a summary of nothing.
+fn as_spoken(mut turns: Vec<Message>) -> Vec<Message> {
+    turns.retain(|turn| !(turn.role.instructs() && turn.content.plain().is_empty()));
+    for turn in &mut turns {
+        turn.role = if turn.role == Role::User { Role::User } else { Role::Assistant };
+    }
+    turns
+}
+
+/// What the request says was said before, and then some turns.
+pub(crate) fn messages_of(run: &Run<'_>, turns: &[Turn]) -> Vec<Message> {
+    let before = run.request.history.iter().filter_map(past_message);
+    before.chain(turns.iter().map(Turn::message)).collect()
 }
 
 /// The turns of the last exchanges, so many of them.
@@ -39,7 +113,15 @@ fn past_message(past: &PastMessage) -> Option<Message> {
 /// What `{{chat_history}}` stands for in a flow with that memory. Texts are filled in without waiting for anything; what
 /// cannot be read is not shown.
 pub(crate) async fn tell_history(memory: &Memory, run: &Run<'_>) {
-    let turns = recalled(run).await.map_or(&[][..], |turns| last(turns, memory.turns));
+    let turns: Vec<Turn> = match memory.by.as_ref().filter(|by| by.is_elsewhere()) {
+        // What the request says was said before is shown as it says it.
+        Some(by) => {
+            let told = by.recall(run).await.unwrap_or_default();
+            let own = told.iter().skip(messages_of(run, &[]).len());
+            own.map(|turn| Turn { by_user: turn.role == Role::User, text: turn.content.plain() }).collect()
+        }
+        None => recalled(run).await.map_or_else(|_| Vec::new(), |turns| last(turns, memory.turns).to_vec()),
+    };
     let past = run.request.history.iter().map(|past| (past.shown_by_user, past.text.as_str()));
     let kept = turns.iter().map(|turn| (Some(turn.by_user), turn.text.as_str()));
     let line = |(by_user, text): (Option<bool>, &str)| match by_user {

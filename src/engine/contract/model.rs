@@ -41,6 +41,8 @@ pub(crate) struct ModelRequest<'a> {
     pub(crate) tools: &'a [ToolSpec],
     /// JSON Schema of the answer, with its name.
     pub(crate) schema: Option<(&'a str, &'a Value)>,
+    /// Words before which the answer ends, where a provider takes them; empty: those of the node.
+    pub(crate) stop: &'a [&'a str],
     /// Where tokens go as they come; `None`: only the whole answer counts.
     pub(crate) tokens: Option<&'a Sink>,
     /// As agentflows tell: no `start`, empty pieces too, and what a model thinks.
@@ -49,7 +51,7 @@ pub(crate) struct ModelRequest<'a> {
 
 impl<'a> ModelRequest<'a> {
     pub(crate) fn of(messages: &'a [Message]) -> Self {
-        Self { messages, tools: &[], schema: None, tokens: None, bare: false }
+        Self { messages, tools: &[], schema: None, stop: &[], tokens: None, bare: false }
     }
 
     pub(crate) fn telling(self, tokens: Option<&'a Sink>) -> Self {
@@ -59,6 +61,11 @@ impl<'a> ModelRequest<'a> {
     /// As [`telling`](Self::telling), the way agentflows do.
     pub(crate) fn telling_bare(self, tokens: Option<&'a Sink>) -> Self {
         Self { tokens, bare: true, ..self }
+    }
+
+    /// Ends the answer before any of these words.
+    pub(crate) fn ending_before(self, stop: &'a [&'a str]) -> Self {
+        Self { stop, ..self }
     }
 
     #[cfg(test)]

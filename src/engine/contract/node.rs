@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::Task;
 use super::message::ToolSpec;
 use super::run::Run;
+use crate::engine::text::template::Template;
 
 /// What answers a question.
 pub(crate) trait Chain: fmt::Debug + Send + Sync {
@@ -145,6 +146,32 @@ pub(crate) trait Retriever: fmt::Debug + Send + Sync {
 pub(crate) trait VectorStore: Retriever {
     /// The nearest passages and how near they are, best first.
     fn nearest<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<(Document, f32)>>;
+}
+
+/// A way that a chain may choose for a question.
+#[derive(Debug)]
+pub(crate) struct ChainRoute {
+    pub(crate) name: String,
+    /// What it is for.
+    pub(crate) description: String,
+    pub(crate) end: RouteEnd,
+}
+
+impl ChainRoute {
+    /// Where it leads to documents.
+    pub(crate) fn documents(&self) -> Option<Arc<dyn Retriever>> {
+        match &self.end {
+            RouteEnd::Documents(documents) => Some(Arc::clone(documents)),
+            RouteEnd::Prompt(_) => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum RouteEnd {
+    /// With a place for the question.
+    Prompt(Template),
+    Documents(Arc<dyn Retriever>),
 }
 
 /// What a model may call.

@@ -9,8 +9,18 @@ use crate::engine::compile::export::{Export, ExportNode};
 const SEES_IMAGES: &[&str] =
     &["llmChain", "conversationChain", "reactAgentChat", "conversationalAgent", "toolAgent", "supervisor", "seqStart"];
 /// Agents that tell their answer as it comes, and chains that do not.
-const STREAMING_AGENTS: &[&str] =
-    &["csvAgent", "airtableAgent", "toolAgent", "conversationalRetrievalToolAgent", "openAIAssistant"];
+const STREAMING_AGENTS: &[&str] = &[
+    "csvAgent",
+    "airtableAgent",
+    "toolAgent",
+    "conversationalRetrievalToolAgent",
+    "openAIAssistant",
+    // Of earlier versions.
+    "openAIToolAgent",
+    "openAIFunctionAgent",
+    "mistralAIToolAgent",
+    "conversationalRetrievalAgent",
+];
 const WHOLE_CHAINS: &[&str] = &["openApiChain", "vectaraQAChain"];
 /// Models of before there was a switch for it.
 const STREAMING_MODELS: &[&str] = &[

@@ -11,6 +11,7 @@ pub(crate) mod prompts;
 pub(crate) mod retrieval;
 pub(crate) mod tools;
 pub(crate) mod utilities;
+mod words;
 
 use super::compile::kind::NodeKind;
 

@@ -44,7 +44,7 @@ impl Address {
 }
 
 /// Where the origin of a URL ends, `scheme://host:port`.
-fn split(url: &str) -> Option<usize> {
+pub(crate) fn split(url: &str) -> Option<usize> {
     let host = url.find("://")? + 3;
     Some(url.get(host..)?.find(['/', '?', '#', '\\']).map_or(url.len(), |end| host + end))
 }

@@ -3,6 +3,7 @@
 pub(crate) mod address;
 mod incoming;
 mod lines;
+mod resp;
 mod targets;
 
 #[cfg(test)]
@@ -10,6 +11,7 @@ pub(crate) use lines::LineBuffer;
 pub(crate) use lines::{Lines, data_of};
 
 pub(crate) use incoming::{Incoming, ProviderResponse, failure_in_stream, unreadable};
+pub(crate) use resp::{RedisReply, redis_commands};
 pub(crate) use targets::Targets;
 
 use std::io;
@@ -19,6 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::incoming::words_of;
 use crate::client::{self, Origin, Request, RequestBody, RequestHead, Wait};
@@ -101,6 +104,19 @@ impl ProviderEndpoint {
     /// The answer of an API, whatever its status.
     pub(crate) async fn call_api(&self, call: ProviderCall<'_>, run: &Run<'_>) -> Result<client::Response, Failure> {
         self.ask(call, run, failure_of_api).await
+    }
+
+    /// A connection for whoever speaks something else than HTTP over it.
+    pub(crate) async fn dial(&self, run: &Run<'_>) -> Result<impl AsyncRead + AsyncWrite + Unpin + use<>, Failure> {
+        run.budget().check()?;
+        if self.denied.is_some() {
+            return Err(Failure::flow("requests to this machine and its network are denied by policy"));
+        }
+        client::open_stream(&self.origin).await.map_err(|error| {
+            self.health.failed();
+            run.services.calls.failed(&self.upstream, &self.origin, &error, None);
+            failure_of_api(&error)
+        })
     }
 
     /// The answer, whatever its status; `told`: what is said if there is none.

@@ -46,8 +46,8 @@ const OUTSIDE_ENGINE: Table = &[
         &["state::chats", "predict", "redact", "config::ResponseShape", "telemetry::metrics", "telemetry::traces"],
     ),
     ("flow", &["state::endpoints", "exported", "config", "telemetry::metrics", "uuid"]),
-    ("agentflow", &["predict::answer", "predict::chat_id", "wire::json", "config::override_rules"]),
-    ("nodes", &["predict::answer", "predict::chat_id", "wire::json", "config::content"]),
+    ("agentflow", &["predict::answer", "predict::chat_id", "wire::json"]),
+    ("nodes", &["predict::answer", "predict::chat_id", "wire::json", "config::content", "config::Secret", "percent"]),
     ("models", &["predict::chat_id", "wire::json", "config::Secret"]),
     ("compile", &["wire::json", "config"]),
     ("documents", &["wire::json"]),
@@ -59,6 +59,7 @@ const OUTSIDE_ENGINE: Table = &[
         "contract",
         &[
             "predict::answer",
+            "predict::chat_id",
             "predict::report",
             "predict::request",
             "predict::session",

@@ -1,5 +1,6 @@
 // The example exports with the requests of the transcripts (wire/), as far as a client of flowgate may send them.
 import { CALCULATE, ask, both, changed, document, EARLIER, image, inputs, load } from './flows.mjs'
+import { BEFORE } from './before.mjs'
 import { KINDS } from './kinds.mjs'
 import { NATIVE } from './native.mjs'
 
@@ -57,6 +58,7 @@ const STORES = [
 
 export const CASES = [
   ...NATIVE,
+  ...BEFORE,
   ...KINDS,
   ...STORES,
   {

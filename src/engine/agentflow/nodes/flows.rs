@@ -1,24 +1,18 @@
 //! The node that runs another flow of the same engine.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value, json};
 
 use super::super::changes::Changes;
 use super::super::inputs::refuse_if_set;
 use super::super::runtime::turn;
-use super::overriding::Overriding;
 use super::speaker::pretty;
 use crate::engine::agentflow::step::{Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::context::Need;
-use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::inputs::{Inputs, Overriding};
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::flows::Subflow;
+use crate::engine::contract::flows::{InnerCall, InnerSession};
 use crate::engine::contract::node::{Reply, ReplyContent};
-use crate::engine::contract::request::RunRequest;
-use crate::engine::contract::run::Run;
-use crate::engine::contract::sink::Sink;
 use crate::predict::answer::EventName;
 
 /// The node `executeFlowAgentflow`.
@@ -58,8 +52,13 @@ impl Step for Executes {
     fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move {
             let asked = visit.text("executeFlowInput");
-            let flow = self.flow(visit).map_err(|failure| failure.within("Error"))?;
-            let reply = match self.execute(&*flow, &asked, visit).await {
+            let call = InnerCall { flow: &self.name, kind: "agentflow", session: InnerSession::OfChat };
+            let flow = call.found(visit.run).map_err(|failure| failure.within("Error"))?;
+            let answered = match self.overrides.filled(visit.scope) {
+                Ok(overrides) => call.answered(&*flow, &asked, overrides, visit.run).await,
+                Err(failure) => Err(failure),
+            };
+            let reply = match answered {
                 // What the author may not set is no answer of the other flow.
                 Err(failure) if failure.ends_run() || matches!(failure, Failure::Override(_)) => {
                     return Err(failure.within("Error"));
@@ -103,39 +102,4 @@ impl Step for Executes {
 fn refused(failure: &Failure, visit: &StepContext<'_>) -> String {
     let message = failure.sentence(&visit.run.watch.redactor).into_string();
     pretty(&json!({ "statusCode": 500, "success": false, "message": message, "stack": {} }))
-}
-
-impl Executes {
-    async fn execute(&self, flow: &dyn Subflow, asked: &str, visit: &StepContext<'_>) -> Result<Reply, Failure> {
-        let outer = visit.run.request;
-        let _level = visit.run.budget().deeper()?;
-        let mut overrides = self.overrides.filled(visit.scope)?;
-        let session = overrides.values.shift_remove("sessionId");
-        let session = session.as_ref().and_then(Value::as_str).filter(|name| !name.is_empty());
-        let vars = overrides.values.shift_remove("vars").and_then(|vars| vars.as_object().cloned());
-        let request = RunRequest {
-            question: Some(asked.to_owned()),
-            chat_id: outer.chat_id.clone(),
-            session_id: session.map_or_else(|| outer.chat_id.clone(), |name| outer.sessions.named(name)),
-            vars: vars.unwrap_or_else(|| outer.vars.clone()),
-            overrides,
-            is_inner: true,
-            flows: Arc::clone(&outer.flows),
-            sessions: outer.sessions.clone(),
-            ..RunRequest::default()
-        };
-        let sink = Sink::default();
-        // In the other flow, names stand for what is known there.
-        let run = Run { flow: flow.name(), request: &request, sink: &sink, names: None, ..*visit.run };
-        flow.answer(&run).await
-    }
-
-    fn flow(&self, visit: &StepContext<'_>) -> Result<Arc<dyn Subflow>, Failure> {
-        let found = visit.run.request.flows.get(&self.name);
-        let found = found.ok_or_else(|| Failure::flow(format!("Chatflow {} not found", self.name)))?;
-        if [&*self.name, found.name()].contains(&visit.run.flow) {
-            return Err(Failure::flow("Cannot call the same agentflow!"));
-        }
-        Ok(Arc::clone(found))
-    }
 }

@@ -2,14 +2,12 @@
 
 mod agent;
 mod body;
-mod buffer;
 mod choices;
 mod flows;
 mod http;
 mod human;
 mod llm;
 mod loops;
-mod overriding;
 mod replies;
 mod retriever;
 mod speaker;

@@ -12,13 +12,13 @@ use super::super::structured::{is_type, schema};
 use super::super::talk::message;
 use super::super::talk::{self, Talk};
 use super::super::values::text_of;
-use super::buffer::{most_tokens, surplus};
 use crate::engine::agentflow::step::StepContext;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Message;
 use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::text::mustache::JsonTemplate;
+use crate::engine::text::tokens::surplus::{most_tokens, surplus};
 use crate::predict::answer::EventName;
 use crate::wire::json;
 

@@ -22,6 +22,9 @@ pub(super) fn body(fields: &Map<String, Value>, streams: bool, ask: ModelRequest
     } else if !ask.tools.is_empty() {
         body.insert("tools".to_owned(), ask.tools.iter().map(tool).collect());
     }
+    if !ask.stop.is_empty() {
+        body.insert("stop_sequences".to_owned(), json!(ask.stop));
+    }
     // There is one system, and it stands apart: further ones, which Flowise fails on, join it.
     let systems: Vec<String> =
         ask.messages.iter().filter(|turn| turn.role.instructs()).map(|turn| turn.content.plain()).collect();

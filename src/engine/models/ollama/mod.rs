@@ -135,6 +135,11 @@ fn body(fields: &Map<String, Value>, ask: ModelRequest<'_>) -> Value {
     } else if !ask.tools.is_empty() {
         body.insert("tools".to_owned(), ask.tools.iter().map(tool).collect());
     }
+    if !ask.stop.is_empty() {
+        let mut options = body.get("options").cloned().unwrap_or_else(|| json!({}));
+        set(&mut options, "stop", json!(ask.stop));
+        body.insert("options".to_owned(), options);
+    }
     body.insert("messages".to_owned(), ask.messages.iter().flat_map(messages).collect());
     body.insert("stream".to_owned(), true.into());
     Value::Object(body)

@@ -29,6 +29,9 @@ pub(super) fn body(fields: &Map<String, Value>, style: Style, ask: ModelRequest<
         let tools = ask.tools.iter().map(|spec| with_strictness(tool(spec), style.strict)).collect();
         body.insert("tools".to_owned(), tools);
     }
+    if !ask.stop.is_empty() {
+        body.insert("stop".to_owned(), json!(ask.stop));
+    }
     body.insert("messages".to_owned(), ask.messages.iter().map(|turn| message(turn, style.developer)).collect());
     Value::Object(body)
 }

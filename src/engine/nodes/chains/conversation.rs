@@ -90,6 +90,7 @@ impl Chain for Conversation {
             let messages = self.messages(&question, run).await?;
             let tokens = is_last.then_some(run.sink);
             let answered = run.ask(&*self.model, ModelRequest::of(&messages).telling(tokens)).await?;
+            self.memory.keep(&question, &answered.text, run).await?;
             Ok(Reply::text(answered.text))
         })
     }

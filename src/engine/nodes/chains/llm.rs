@@ -88,7 +88,7 @@ impl Llm {
 }
 
 /// What a model is told whose answer cannot be parsed; the words are those of `LangChain`.
-fn mending(instructions: &str, completion: &str, error: &str) -> String {
+pub(in crate::engine::nodes) fn mending(instructions: &str, completion: &str, error: &str) -> String {
     let rule = "--------------";
     format!(
         "Instructions:\n{rule}\n{instructions}\n{rule}\nCompletion:\n{rule}\n{completion}\n{rule}\n\nAbove, the \

@@ -1,11 +1,23 @@
 //! Chains: a model, a prompt, and what stands around them.
 
+mod api;
 mod conversation;
 mod llm;
+mod router;
 
 use crate::engine::compile::kind::NodeKind;
 
-pub(super) const KINDS: &[&dyn NodeKind] = &[&llm::LlmChain, &conversation::ConversationChain];
+pub(super) use llm::mending;
+
+pub(super) const KINDS: &[&dyn NodeKind] = &[
+    &llm::LlmChain,
+    &conversation::ConversationChain,
+    &router::PromptRetriever,
+    &router::MULTI_PROMPT,
+    &router::MULTI_RETRIEVAL,
+    &api::GET,
+    &api::POST,
+];
 
 #[cfg(test)]
 mod tests;

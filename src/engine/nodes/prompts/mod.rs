@@ -97,3 +97,19 @@ pub(super) fn template(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Te
     let text = inputs.text(name).unwrap_or_default();
     inputs.prompt(name, &text)
 }
+
+/// A template whose places are all known.
+pub(super) fn known_places(
+    inputs: &mut Inputs<'_, '_, '_>,
+    input: &str,
+    text: &str,
+    known: &[&str],
+) -> Option<Template> {
+    let template = inputs.prompt(input, text)?;
+    let unknown = template.names().find(|name| !known.contains(name)).map(str::to_owned);
+    if let Some(name) = unknown {
+        inputs.refuse(input, format!("there is no value for {{{name}}}, only for {{{}}}", known.join("} and {")));
+        return None;
+    }
+    Some(template)
+}

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::super::moderation::{Moderations, moderations};
+use super::super::prompts::known_places;
+use super::stores::looked_into;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -17,7 +19,7 @@ use crate::engine::contract::node::{Chain, Document, Reply, Retriever};
 use crate::engine::contract::run::Run;
 use crate::engine::text::template::Template;
 
-pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&ConversationalQa, &PlainQa];
+pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&ConversationalQa, &PlainQa, &VectorDbQa];
 
 /// What models are told where the flow's author wrote nothing else, word for word as Flowise tells them.
 mod prompts {
@@ -50,18 +52,18 @@ impl NodeKind for ConversationalQa {
         let memory = inputs.part_as("memory", Part::into_memory, "a memory");
         // Without a memory node Flowise remembers all the same.
         inputs.compiler.remembers = true;
-        let default = || Memory { turns: None, label: String::new() };
+        let default = || Memory::verbatim(String::new(), None);
         let memory = if inputs.has("memory") { memory } else { Some(Arc::new(default())) };
         let rephrase = inputs.text("rephrasePrompt").unwrap_or_else(|| prompts::REPHRASE.to_owned());
-        let rephrase = template(inputs, "rephrasePrompt", &rephrase, &["chat_history", "question"]);
+        let rephrase = known_places(inputs, "rephrasePrompt", &rephrase, &["chat_history", "question"]);
         let response = inputs.text("responsePrompt").unwrap_or_else(|| prompts::RESPONSE.to_owned());
         let system = inputs.text("systemMessagePrompt");
         let response = match system {
             Some(system) => {
                 let whole = format!("{system}\n{}", prompts::AFTER_SYSTEM);
-                template(inputs, "systemMessagePrompt", &whole, &["context", "question"])
+                known_places(inputs, "systemMessagePrompt", &whole, &["context", "question"])
             }
-            None => template(inputs, "responsePrompt", &response, &["context", "question"]),
+            None => known_places(inputs, "responsePrompt", &response, &["context", "question"]),
         };
         let moderations = moderations(inputs);
         let tells_sources = inputs.flag("returnSourceDocuments").unwrap_or(false);
@@ -77,22 +79,30 @@ impl NodeKind for ConversationalQa {
     }
 }
 
-fn retriever(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn Retriever>> {
+pub(in crate::engine::nodes) fn retriever(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn Retriever>> {
     if !inputs.has("vectorStoreRetriever") {
         inputs.refuse("vectorStoreRetriever", "a retriever is required");
     }
     inputs.part_as("vectorStoreRetriever", Part::into_retriever, "a retriever")
 }
 
-/// A template whose places are all known.
-fn template(inputs: &mut Inputs<'_, '_, '_>, input: &str, text: &str, known: &[&str]) -> Option<Template> {
-    let template = inputs.prompt(input, text)?;
-    let unknown = template.names().find(|name| !known.contains(name)).map(str::to_owned);
-    if let Some(name) = unknown {
-        inputs.refuse(input, format!("there is no value for {{{name}}}, only for {{{}}}", known.join("} and {")));
-        return None;
-    }
-    Some(template)
+/// Passages as models are told them.
+pub(in crate::engine::nodes) fn in_documents(found: &[Document]) -> String {
+    let told = (0..).zip(found).map(|(number, document): (u32, &Document)| {
+        let text = &document.text;
+        format!("<doc id='{number}'>{text}</doc>")
+    });
+    told.collect::<Vec<_>>().join("\n")
+}
+
+/// What was said before, line by line.
+pub(in crate::engine::nodes) fn told_lines(past: &[Message]) -> String {
+    let line = |turn: &Message| {
+        let who = if turn.role == Role::User { "Human" } else { "Assistant" };
+        let text = turn.content.plain();
+        (!text.trim().is_empty()).then(|| format!("{who}: {text}"))
+    };
+    past.iter().filter_map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn filled(template: &Template, values: &[(&str, &str)], run: &Run<'_>) -> Result<String, Failure> {
@@ -120,7 +130,7 @@ impl Chain for RetrievalConversation {
                 Ok(question) => question,
                 Err(sentence) => return Ok(Reply::text(sentence)),
             };
-            let past = self.memory.turns(run).await?;
+            let past = self.memory.spoken(run).await?;
             let found = match past.as_slice() {
                 [] => self.retriever.find(&question, run).await?,
                 past => {
@@ -128,11 +138,7 @@ impl Chain for RetrievalConversation {
                     self.retriever.find(&standalone, run).await?
                 }
             };
-            let context = (0..).zip(&found).map(|(number, document): (u32, &Document)| {
-                let text = &document.text;
-                format!("<doc id='{number}'>{text}</doc>")
-            });
-            let context = context.collect::<Vec<_>>().join("\n");
+            let context = in_documents(&found);
             let system = filled(&self.response, &[("context", &context), ("question", &question)], run)?;
             let mut messages = vec![Message::system(system)];
             messages.extend(past);
@@ -142,6 +148,7 @@ impl Chain for RetrievalConversation {
             }
             let tokens = is_last.then_some(run.sink);
             let answered = run.ask(&*self.model, ModelRequest::of(&messages).telling(tokens)).await?;
+            self.memory.keep(&question, &answered.text, run).await?;
             let mut reply = Reply::text(answered.text);
             if self.tells_sources {
                 let sources = found.iter().map(Document::to_json).collect();
@@ -161,6 +168,29 @@ impl RetrievalConversation {
         let history = past.iter().map(line).collect::<Vec<_>>().join("\n");
         let prompt = filled(&self.rephrase, &[("chat_history", &history), ("question", question)], run)?;
         Ok(run.ask(&*self.model, ModelRequest::of(&[Message::user(prompt)])).await?.text)
+    }
+}
+
+/// A question behind what documents say.
+pub(in crate::engine::nodes) fn grounded(found: &[Document], question: &str) -> Vec<Message> {
+    let context: Vec<&str> = found.iter().map(|document| document.text.as_str()).collect();
+    let system = prompts::PLAIN.replace("{context}", &context.join("\n\n"));
+    vec![Message::system(system), Message::user(question)]
+}
+
+/// The node `vectorDBQAChain`.
+struct VectorDbQa;
+
+impl NodeKind for VectorDbQa {
+    fn names(&self) -> &'static [&'static str] {
+        &["vectorDBQAChain"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let model = inputs.model("model");
+        let store = looked_into(inputs);
+        let moderations = moderations(inputs);
+        Some(Part::Chain(Arc::new(Plain { model: model?, retriever: store?, moderations })))
     }
 }
 
@@ -195,9 +225,7 @@ impl Chain for Plain {
                 Err(sentence) => return Ok(Reply::text(sentence)),
             };
             let found = self.retriever.find(&question, run).await?;
-            let context: Vec<&str> = found.iter().map(|document| document.text.as_str()).collect();
-            let system = prompts::PLAIN.replace("{context}", &context.join("\n\n"));
-            let messages = [Message::system(system), Message::user(question)];
+            let messages = grounded(&found, &question);
             let tokens = is_last.then_some(run.sink);
             let answered = run.ask(&*self.model, ModelRequest::of(&messages).telling(tokens)).await?;
             Ok(Reply::text(answered.text))

@@ -10,7 +10,7 @@ use crate::engine::compile::inputs::{Inputs, overridden, referred};
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
-use crate::engine::contract::node::{Document, Retriever, ValueSource, VectorStore};
+use crate::engine::contract::node::{ChainRoute, Document, Retriever, RouteEnd, ValueSource, VectorStore};
 use crate::engine::contract::run::Run;
 use crate::engine::documents::index::{Index, Nearness, PassageSources};
 use crate::engine::text::mustache::Mustache;
@@ -60,9 +60,11 @@ impl NodeKind for StoreRetriever {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        // Told to a chain that chooses between several.
-        inputs.ignore(&["name", "description"]);
-        Some(Part::Retriever(looked_into(inputs)?))
+        // Told to a chain that chooses between several, and nothing to others.
+        let (name, description) = (inputs.text("name"), inputs.text("description"));
+        let end = RouteEnd::Documents(looked_into(inputs)?);
+        let (name, description) = (name.unwrap_or_default(), description.unwrap_or_default());
+        Some(Part::Route(Arc::new(ChainRoute { name, description, end })))
     }
 }
 
@@ -87,7 +89,7 @@ impl NodeKind for StoreToDocument {
     }
 }
 
-fn looked_into(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn VectorStore>> {
+pub(super) fn looked_into(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn VectorStore>> {
     if !inputs.has("vectorStore") {
         inputs.refuse("vectorStore", "a vector store is required");
     }

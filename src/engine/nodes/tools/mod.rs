@@ -3,7 +3,9 @@
 mod arguments;
 mod arithmetic;
 mod calculator;
+mod chain;
 mod clock;
+mod flows;
 #[cfg(test)]
 mod fuzz;
 mod openapi;
@@ -13,7 +15,10 @@ use crate::engine::compile::kind::NodeKind;
 
 pub(super) const KINDS: &[&dyn NodeKind] = &[
     &calculator::Calculator,
+    &chain::ChainTool,
     &clock::CurrentDateTime,
+    &flows::CHATFLOW,
+    &flows::AGENTFLOW,
     &requests::GET,
     &requests::POST,
     &requests::PUT,

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::engine::contract::node::ReplyContent;
 use crate::engine::testing::{flow, predict};
 
 /// The tool as it is sent, in an agent.
@@ -123,4 +124,54 @@ fn addresses_that_lead_who_knows_where_are_refused_at_load() {
         let expected = format!("node \"t_0\" (requestsGet), input requestsGetUrl: {words}");
         assert_eq!(error.lines().next().unwrap(), expected, "{url}");
     }
+}
+
+#[test]
+fn a_chain_is_a_tool_and_tells_the_client_nothing_by_itself() {
+    let agent = |prompt: Value, direct: bool| {
+        flow(&[
+            ("m_0", "testModel", json!({})),
+            ("mem_0", "bufferMemory", json!({})),
+            ("p_0", "promptTemplate", prompt),
+            ("llm_0", "llmChain", json!({ "model": "{{m_0.data.instance}}", "prompt": "{{p_0.data.instance}}" })),
+            (
+                "t_0",
+                "chainTool",
+                json!({
+                    "name": "chef", "description": "Cooks.", "returnDirect": direct, "baseChain": "{{llm_0.data.instance}}",
+                }),
+            ),
+            (
+                "agent_0",
+                "openAIToolAgent",
+                json!({
+                    "model": "{{m_0.data.instance}}", "memory": "{{mem_0.data.instance}}",
+                    "tools": ["{{t_0.data.instance}}"],
+                }),
+            ),
+        ])
+        .unwrap()
+    };
+    let call = || json!([{ "id": "c", "name": "chef", "arguments": { "input": "eggs" } }]);
+    let body = json!({ "question": "Q" });
+    let answers = [call(), "boil them".into(), "Boil them.".into()];
+    let predicted = predict(&agent(json!({ "template": "Cook {what}" }), false), &body, &answers);
+    let parameters = json!({
+        "type": "object", "properties": { "input": { "type": "string" } }, "additionalProperties": false,
+        "$schema": "http://json-schema.org/draft-07/schema#",
+    });
+    let tool = json!({ "name": "chef", "description": "Cooks.", "parameters": parameters });
+    assert_eq!(predicted.asked[0]["tools"], json!([tool]));
+    let system = json!({ "role": "system", "content": "You are a helpful AI assistant." });
+    assert_eq!(predicted.asked[0]["messages"][0], system);
+    assert_eq!(predicted.asked[1], json!([{ "role": "user", "content": "Cook eggs" }]));
+    assert_eq!(predicted.asked[2]["messages"][3]["content"], "boil them");
+    let told = |name: &str| predicted.events.iter().filter(|(event, _)| event == name).count();
+    assert_eq!((told("start"), told("token")), (1, 2));
+
+    // What its author fixed is all that it is asked.
+    let fixed = json!({ "template": "Cook {what}", "promptValues": { "what": "rice" } });
+    let predicted = predict(&agent(fixed, true), &body, &[call(), "steam it".into()]);
+    assert_eq!(predicted.asked[1], json!([{ "role": "user", "content": "Cook rice" }]));
+    assert_eq!(predicted.reply.unwrap().said, ReplyContent::Text("steam it".into()));
 }

@@ -4,6 +4,7 @@
 //! flow needs them. Each encoding is made once, for all flows.
 
 mod merge;
+pub(crate) mod surplus;
 mod table;
 
 use std::fmt;

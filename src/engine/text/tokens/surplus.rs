@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::engine::text::tokens::Encoding;
+use super::Encoding;
 
 /// Where Flowise's nodes say nothing else.
 const MOST_TOKENS: f64 = 2000.0;
 
 /// The most tokens that a node tells word by word; a text "0" counts, the number does not. What is no number limits nothing.
-pub(super) fn most_tokens(limit: Option<&Value>) -> f64 {
+pub(crate) fn most_tokens(limit: Option<&Value>) -> f64 {
     let limit = match limit {
         Some(Value::Number(number)) => number.as_f64().filter(|number| *number != 0.0),
         Some(Value::String(text)) if !text.is_empty() => Some(text.trim().parse().unwrap_or(f64::INFINITY)),
@@ -21,7 +21,7 @@ pub(super) fn most_tokens(limit: Option<&Value>) -> f64 {
 ///
 /// Flowise counts the whole rest anew for each line that goes. Here each line is counted once: the next begins with a
 /// role, and no token reaches from a line break into a word. How blanks before it are cut depends on there being a word.
-pub(super) fn surplus(lines: &[String], most: f64, has_table: bool) -> usize {
+pub(crate) fn surplus(lines: &[String], most: f64, has_table: bool) -> usize {
     let mut rest = Count { tokens: has_table.then_some(0), units: 0 };
     let mut kept = 0;
     for (number, line) in lines.iter().rev().enumerate() {

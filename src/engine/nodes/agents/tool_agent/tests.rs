@@ -33,7 +33,7 @@ fn agent(inputs: &Value, answers: &[Value]) -> Predicted {
 #[test]
 fn the_example_flow_does_as_recorded() {
     let mut export: Value =
-        serde_json::from_str(include_str!("../../../../tests/flowise/flows/tool-agent.json")).unwrap();
+        serde_json::from_str(include_str!("../../../../../tests/flowise/flows/tool-agent.json")).unwrap();
     for node in export["nodes"].as_array_mut().unwrap() {
         if node["data"]["name"] == "chatOpenAI" {
             node["data"]["name"] = "testModel".into();

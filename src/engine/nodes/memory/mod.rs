@@ -1,5 +1,13 @@
 //! Memory nodes: what a chat remembers of itself.
 
+mod kept;
+mod mem0;
+mod redis;
+mod stored;
+mod summary;
+mod upstash;
+mod zep;
+
 use std::sync::Arc;
 
 use crate::engine::compile::inputs::Inputs;
@@ -7,7 +15,16 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::history::Memory;
 
-pub(super) const KINDS: &[&dyn NodeKind] = &[&BufferMemory, &BufferWindowMemory];
+pub(super) const KINDS: &[&dyn NodeKind] = &[
+    &BufferMemory,
+    &BufferWindowMemory,
+    &summary::ConversationSummaryMemory,
+    &summary::ConversationSummaryBufferMemory,
+    &redis::RedisBackedChatMemory,
+    &upstash::UpstashRedisChatMemory,
+    &zep::ZepMemory,
+    &mem0::Mem0,
+];
 
 struct BufferMemory;
 
@@ -44,10 +61,6 @@ pub(super) fn required(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<Memory>> {
 }
 
 fn memory(inputs: &mut Inputs<'_, '_, '_>, turns: Option<usize>) -> Part {
-    // Every request that comes through the gateway names its session, which counts before the node's: one session for
-    // all who talk to a flow would show each what the others said.
-    inputs.ignore(&["sessionId", "memoryKey"]);
-    let label = inputs.node.data.label.clone();
-    inputs.compiler.remembers = true;
-    Part::Memory(Arc::new(Memory { turns, label }))
+    kept::kept_here(inputs);
+    Part::Memory(Arc::new(Memory::verbatim(inputs.node.data.label.clone(), turns)))
 }

@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use super::Inputs;
 use crate::config::override_rules::protected;
-use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::failure::Failure;
 use crate::engine::text::javascript::is_falsy;
 use crate::engine::text::mustache::{JsonTemplate, Mustache, Names};
@@ -15,7 +15,7 @@ const NAMED: [&str; 2] = ["promptValues", "startState"];
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Overriding {
+pub(crate) struct Overriding {
     /// `None`: nothing.
     config: Option<JsonTemplate>,
     /// Where something is filled in.
@@ -23,7 +23,7 @@ pub(super) struct Overriding {
 }
 
 impl Overriding {
-    pub(super) fn read(name: &str, inputs: &mut Inputs<'_, '_, '_>) -> Self {
+    pub(crate) fn read(name: &str, inputs: &mut Inputs<'_, '_, '_>) -> Self {
         let Some(config) = inputs.json_template(name) else { return Self::default() };
         if let Some(reference) = config.mustache() {
             let reference = reference.written();
@@ -48,7 +48,7 @@ impl Overriding {
         Self { config: Some(config), filled }
     }
 
-    pub(super) fn filled(&self, names: &dyn Names) -> Result<Overrides, Failure> {
+    pub(crate) fn filled(&self, names: &dyn Names) -> Result<Overrides, Failure> {
         let Some(config) = &self.config else { return Ok(Overrides::default()) };
         let Value::Object(mut values) = config.value(names).map_err(Failure::flow)? else {
             return Ok(Overrides::default());

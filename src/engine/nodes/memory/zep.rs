@@ -1,0 +1,112 @@
+//! A memory in a Zep of one's own, which sums up what is old.
+
+use http::Method;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use serde_json::{Value, json};
+
+use super::kept;
+use super::stored::MOST_READ;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::NodeKind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::history::{Recollection, messages_of};
+use crate::engine::contract::message::Message;
+use crate::engine::contract::run::Run;
+use crate::engine::provider::{ProviderCall, ProviderEndpoint};
+use crate::engine::text::header::secret_header;
+use crate::engine::text::percent::component;
+use crate::wire::json;
+
+/// The node `ZepMemory`.
+pub(super) struct ZepMemory;
+
+impl NodeKind for ZepMemory {
+    fn names(&self) -> &'static [&'static str] {
+        &["ZepMemory"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        kept::passed_over(inputs);
+        // Names of fields that nobody sees, and of roles: those that Zep knows.
+        inputs.ignore(&["inputKey", "outputKey"]);
+        let mut headers = Vec::new();
+        if let Some(key) = inputs.optional_credential("zepMemoryApi", "apiKey") {
+            headers.push((AUTHORIZATION, secret_header(&format!("Bearer {}", key.expose())).ok()?));
+        }
+        let human = inputs.text("humanPrefix").unwrap_or_else(|| "human".to_owned());
+        let ai = inputs.text("aiPrefix").unwrap_or_else(|| "ai".to_owned());
+        let turns = inputs.integer("k").filter(|turns| *turns > 0);
+        let url = inputs.text("baseURL").unwrap_or_else(|| "http://127.0.0.1:8000".to_owned());
+        let endpoint = kept::outward(inputs, "baseURL", &url)?;
+        Some(kept::kept_by(inputs, Zep { endpoint, headers, human, ai, turns }))
+    }
+}
+
+#[derive(Debug)]
+struct Zep {
+    endpoint: ProviderEndpoint,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// What those who speak are called.
+    human: String,
+    ai: String,
+    /// Of the newest, so many are asked for.
+    turns: Option<u64>,
+}
+
+impl Zep {
+    fn path(session: &str) -> String {
+        format!("/api/v1/sessions/{}/memory", component(session))
+    }
+}
+
+impl Recollection for Zep {
+    fn recall<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>> {
+        Box::pin(async move {
+            let mut path = Self::path(&run.request.session_id);
+            if let Some(turns) = self.turns {
+                path.extend(["?lastn=", &turns.to_string()]);
+            }
+            let call =
+                ProviderCall { method: Method::GET, path: &path, headers: &self.headers, body: Vec::new().into() };
+            let answer = self.endpoint.fetch(call, run).await?;
+            let mut turns = messages_of(run, &[]);
+            // A session that there is not.
+            if answer.status == http::StatusCode::NOT_FOUND {
+                return Ok(turns);
+            }
+            if !answer.status.is_success() {
+                return Err(Failure::flow(format!("Zep answered {}", answer.status.as_u16())));
+            }
+            let memory: Value = json::read(&answer.body).map_err(|_| Failure::flow("Zep's answer cannot be read"))?;
+            let summary = memory.pointer("/summary/content").and_then(Value::as_str);
+            turns.extend(summary.filter(|summary| !summary.is_empty()).map(Message::system));
+            let kept = memory.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            let kept = kept.get(kept.len().saturating_sub(MOST_READ)..).unwrap_or_default();
+            turns.extend(kept.iter().filter_map(|turn| self.message(turn)));
+            Ok(turns)
+        })
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        true
+    }
+
+    fn keep<'a>(&'a self, question: &'a str, answer: &'a str, run: &'a Run<'a>) -> Task<'a, ()> {
+        Box::pin(async move {
+            let turn = |role: &str, content: &str| json!({ "role": role, "content": content });
+            let messages = [turn(&self.human, question), turn(&self.ai, answer)];
+            let body = json!({ "messages": messages, "metadata": {} });
+            self.endpoint.post(&Self::path(&run.request.session_id), &self.headers, body, run).await?;
+            Ok(())
+        })
+    }
+}
+
+impl Zep {
+    fn message(&self, turn: &Value) -> Option<Message> {
+        let (role, content) = (turn.get("role")?.as_str()?, turn.get("content")?.as_str()?);
+        Some(if role == self.ai { Message::assistant(content) } else { Message::user(content) })
+    }
+}
