@@ -64,6 +64,7 @@ mod state;
 pub mod tables;
 mod telemetry;
 mod tls;
+mod unprintable;
 mod upstream;
 mod uuid;
 mod widget;

@@ -2,6 +2,11 @@
 
 use std::fmt::Write as _;
 
+use crate::unprintable::is_unprintable;
+
+/// Bytes of a key as it is written, below what YAML allows (1.2.2, section 7.4.2).
+const LONGEST_KEY: usize = 1000;
+
 /// For a file that expands `${NAME}`.
 pub(super) fn quoted(text: &str) -> String {
     plain(&text.replace("${", "$${"))
@@ -15,12 +20,17 @@ pub(super) fn plain(text: &str) -> String {
         match letter {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
-            letter if is_unprintable(letter) => _ = write!(quoted, "\\U{:08x}", u32::from(letter)),
+            letter if is_unfit(letter) => _ = write!(quoted, "\\U{:08x}", u32::from(letter)),
             letter => quoted.push(letter),
         }
     }
     quoted.push('"');
     quoted
+}
+
+/// Whether a text can be a key: YAML bounds those that stand on a line with their value.
+pub(super) fn is_key(text: &str) -> bool {
+    plain(text).len() <= LONGEST_KEY
 }
 
 /// A list of texts on one line.
@@ -31,19 +41,16 @@ pub(super) fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
 
 /// A text for a comment or a table: one line, not pages of it.
 pub(super) fn one_line(text: &str, most: usize) -> String {
-    let mut line: String =
-        text.chars().map(|letter| if is_unprintable(letter) { ' ' } else { letter }).take(most).collect();
+    let mut line: String = text.chars().map(|letter| if is_unfit(letter) { ' ' } else { letter }).take(most).collect();
     if text.chars().nth(most).is_some() {
         line.push('…');
     }
     line.trim().to_owned()
 }
 
-/// Control characters, breaks of lines, marks that turn the direction of writing, and what YAML does not take.
-fn is_unprintable(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-        || u32::from(letter) & 0xfffe == 0xfffe
+/// Also what YAML does not take.
+fn is_unfit(letter: char) -> bool {
+    is_unprintable(letter) || u32::from(letter) & 0xfffe == 0xfffe
 }
 
 #[cfg(test)]

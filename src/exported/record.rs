@@ -3,6 +3,8 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::unprintable::is_unprintable;
+
 /// A chatflow, an agentflow of either generation, or an assistant.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -32,7 +34,7 @@ impl FlowRecord {
     /// What its author calls it, on one line.
     pub(crate) fn title(&self) -> String {
         let name = self.name.as_deref().unwrap_or_default();
-        name.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(TITLE).collect()
+        name.chars().map(|letter| if is_unprintable(letter) { ' ' } else { letter }).take(TITLE).collect()
     }
 }
 

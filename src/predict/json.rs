@@ -15,6 +15,7 @@ use serde::de::DeserializeSeed as _;
 use serde_json::{Map, Number, Value};
 
 use self::strict::{Reading, Strict};
+use crate::unprintable::is_unprintable;
 use crate::wire::json::well_formed;
 use crate::wire::refusal::{Refusal, Rule};
 
@@ -203,7 +204,7 @@ fn explain(error: &serde_json::Error) -> String {
 
 /// A client's field name as it may stand in an answer: short and printable.
 pub(crate) fn shown(name: &str) -> String {
-    let short: String = name.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect();
+    let short: String = name.chars().take(64).map(|c| if is_unprintable(c) { '?' } else { c }).collect();
     if short.len() < name.len() { format!("{short}…") } else { short }
 }
 

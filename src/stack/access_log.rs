@@ -21,6 +21,7 @@ use crate::config::LogFormat;
 use crate::predict::report::Ending;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::traces::TraceScope;
+use crate::unprintable::is_unprintable;
 use crate::wire::decimal::decimal;
 use crate::wire::watched::{BodyWatch, Watched};
 
@@ -296,12 +297,38 @@ fn milliseconds(text: &mut Vec<u8>, time: Duration) {
 
 /// A JSON string; what a client sends may hold anything.
 fn quote(text: &mut Vec<u8>, value: &str) {
-    if value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\' && byte != 0x7f) {
+    if value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
         text.push(b'"');
         text.extend_from_slice(value.as_bytes());
         text.push(b'"');
     } else {
-        // Writing to a Vec cannot fail.
-        let _ = serde_json::to_writer(text, value);
+        text.push(b'"');
+        for letter in value.chars() {
+            // Writing to a Vec cannot fail.
+            let _ = match letter {
+                '"' | '\\' => write!(text, "\\{letter}"),
+                letter if is_unprintable(letter) => {
+                    letter.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(text, "\\u{unit:04x}"))
+                }
+                letter => write!(text, "{letter}"),
+            };
+        }
+        text.push(b'"');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn what_clients_send_is_one_text_that_moves_no_cursor() {
+        for value in ["", "/api/v1", "a\"b\\c", "\u{9b}31m\u{202e}\u{7f}\n", "Grüße 😀", "\u{e0041}"] {
+            let mut text = Vec::new();
+            quote(&mut text, value);
+            assert_eq!(serde_json::from_slice::<String>(&text).unwrap(), value);
+            let text = String::from_utf8(text).unwrap();
+            assert!(!text.chars().any(crate::unprintable::is_unprintable), "{text}");
+        }
     }
 }

@@ -56,7 +56,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Writes what the gateway reads: it asks the engine what runs, and gives chats the ids that their callers will have.
     (
         "adopt",
-        &["engine", "keys", "predict::session", "exported", "wire::json", "config", "telemetry::metrics", "uuid"],
+        &[
+            "engine",
+            "keys",
+            "predict::session",
+            "exported",
+            "wire::json",
+            "config",
+            "telemetry::metrics",
+            "unprintable",
+            "uuid",
+        ],
     ),
     // What tests hold the pages against.
     ("tables", &["stack::routes", "policy::Callers", "wire::refusal"]),
@@ -124,6 +134,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "client::RequestHead",
             "config",
             "telemetry",
+            "unprintable",
         ],
     ),
     ("widget", &["predict", "wire::json", "wire::refusal", "percent", "uuid"]),
@@ -172,6 +183,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "frames",
             "config",
             "telemetry",
+            "unprintable",
         ],
     ),
     // `upstream` reads event streams and aborts chats, whose rules are those of the prediction call.
@@ -194,13 +206,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     // Asks issuers for their keys, and keeps these where requests find them.
     ("identity", &["state::issuer_keys", "jwt", "client", "config", "telemetry"]),
-    ("predict", &["wire::json", "wire::refusal", "wire::body", "wire::offload", "config", "uuid"]),
+    ("predict", &["wire::json", "wire::refusal", "wire::body", "wire::offload", "config", "unprintable", "uuid"]),
     // What is counted has the ids of keys, and servers are those of the client. Rate-limit fields are written on every
     // request.
     ("state", &["keys", "jwt", "wire::decimal", "client", "config", "telemetry::metrics"]),
-    ("keys", &["config", "uuid"]),
+    ("keys", &["config", "unprintable", "uuid"]),
     ("tls", &["config"]),
-    ("exported", &["wire::json"]),
+    ("exported", &["wire::json", "unprintable"]),
     // The log is set up as it is configured, and tells of calls to upstreams what came of them.
     ("telemetry", &["wire::decimal", "client", "config"]),
     // What somebody else says becomes a refusal only as a sentence that was cleaned.
@@ -219,6 +231,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("jwt", &[]),
     // What an id looks like.
     ("percent", &[]),
+    // What shows as something else than itself.
+    ("unprintable", &[]),
     ("uuid", &[]),
 ];
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::export::ExportNode;
+use crate::unprintable::is_unprintable;
 
 /// One obstacle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,17 +72,13 @@ const MOST_SHOWN: usize = 400;
 /// A text of an author's as it may stand in a line of a terminal or a log: without line breaks, control codes, and marks
 /// that turn the direction or take no place.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let is_unfit = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-    };
-    if text.len() <= MOST_SHOWN && !text.contains(is_unfit) {
+    if text.len() <= MOST_SHOWN && !text.contains(is_unprintable) {
         return text.into();
     }
     let mut shown = String::new();
     for letter in text.chars().take(MOST_SHOWN) {
         match letter {
-            letter if !is_unfit(letter) => shown.push(letter),
+            letter if !is_unprintable(letter) => shown.push(letter),
             // Several in a row are one place.
             _ if shown.ends_with(' ') => {}
             _ => shown.push(' '),

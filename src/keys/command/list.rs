@@ -9,6 +9,7 @@ use super::{CommandError, ListKeys, Output, disk, file};
 use crate::config::Secret;
 use crate::keys::file::KeyEntry;
 use crate::keys::{KeyKind, KeyState};
+use crate::unprintable::is_unprintable;
 
 /// One key; times in RFC 3339.
 #[derive(Serialize)]
@@ -86,5 +87,5 @@ fn table(rows: &[KeyRow<'_>]) -> String {
 
 /// Names come from a file that others may write; they must not steer the terminal.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    text.chars().map(|character| if is_unprintable(character) { '\u{fffd}' } else { character }).collect()
 }

@@ -49,7 +49,7 @@ const OUTSIDE_ENGINE: Table = &[
     ("agentflow", &["predict::answer", "predict::chat_id", "wire::json"]),
     ("nodes", &["predict::answer", "predict::chat_id", "wire::json", "config::content", "config::Secret", "percent"]),
     ("models", &["predict::chat_id", "wire::json", "config::Secret"]),
-    ("compile", &["wire::json", "config"]),
+    ("compile", &["wire::json", "config", "unprintable"]),
     ("documents", &["wire::json"]),
     ("provider", &["state::endpoints", "wire::hop", "wire::json", "client"]),
     ("demo", &[]),
