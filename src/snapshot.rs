@@ -69,7 +69,7 @@ impl Snapshot {
         state.ended_keys.set(policy.keys.cut_off());
         let people = || policy.config.identity.iter().map(|provider| Arc::clone(&provider.name));
         let usage = state.usage.bind(&policy.keys, people(), policy.chatflow_names());
-        let recent = state.recent.bind(&policy.keys, policy.chatflow_names());
+        let recent = state.recent.bind(&policy.keys, people().collect(), policy.chatflow_names());
         let target = |upstream| Arc::new(Target::new(upstream, &state.endpoints));
         let targets: Vec<_> = policy.flowise().map(|upstream| upstream.map(target)).collect();
         state.endpoints.watch(targets.iter().flatten().flat_map(|target| target.watched()).collect());

@@ -185,6 +185,10 @@ fn verdict(told: &Value) -> String {
     }
     let part = |name: &str| said(told, name).unwrap_or_default();
     let mut text = format!("It is refused: {status} {}: {}\n", part("code"), part("message"));
+    let why: Vec<_> = ["reason", "claim"].into_iter().filter_map(|name| said(told, name)).collect();
+    if !why.is_empty() {
+        let _ = writeln!(text, "Reason: {}", why.join(", claim "));
+    }
     if let Some(helps) = said(told, "helps") {
         let _ = writeln!(text, "What helps: {helps}");
     }
@@ -197,8 +201,10 @@ fn past(entry: &Value) -> String {
     let part = |name: &str| said(entry, name).unwrap_or_default();
     let mut text = format!("{} {} {}\n", part("time"), part("method"), part("path"));
     let _ = writeln!(text, "{status} {}: {}", part("code"), part("message"));
-    let shown =
-        ["rule", "reason", "key", "subject", "chatflow", "plan", "origin", "upstream", "address", "setting", "place"];
+    let shown = [
+        "rule", "reason", "claim", "key", "subject", "chatflow", "plan", "origin", "upstream", "address", "setting",
+        "place",
+    ];
     for name in shown {
         if let Some(value) = said(entry, name) {
             let _ = writeln!(text, "{name:<10} {value}");

@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
+
 /// Filled while a stream goes by.
 #[derive(Debug, Default)]
 pub(crate) struct StreamReport {
@@ -57,6 +59,8 @@ impl<T: Default> ReportSlot<T> {
 /// Filled while the engine answers, by the thread that computes the flow.
 #[derive(Debug, Default)]
 pub(crate) struct ModelReport {
+    /// Of the request that is answered, for whoever tells of what happens meanwhile.
+    request_id: Option<HeaderValue>,
     /// The first model that was asked, by a name of the flow's author.
     pub(crate) model: OnceLock<Box<str>>,
     pub(crate) calls: Tally,
@@ -70,6 +74,15 @@ pub(crate) struct ModelReport {
 }
 
 impl ModelReport {
+    /// Of the request with that id.
+    pub(crate) fn of(request_id: &HeaderValue) -> Self {
+        Self { request_id: Some(request_id.clone()), ..Self::default() }
+    }
+
+    pub(crate) fn request_id(&self) -> Option<&HeaderValue> {
+        self.request_id.as_ref()
+    }
+
     pub(crate) fn asked(&self, model: &str) {
         self.model.get_or_init(|| model.into());
         self.calls.add(1);

@@ -1,6 +1,7 @@
 //! Which field of the configuration has decided that a request is refused, where it stands, and what helps.
 
 use super::context::{Context, ExceededPlan, TokenRefused};
+use crate::config::ChatflowGrant;
 use crate::jwt::TokenFault;
 use crate::wire::refusal::{Code, Refusal, Rule};
 
@@ -33,7 +34,12 @@ pub(super) fn decided(context: &Context, refusal: &Refusal) -> Option<Decided> {
     match rule {
         Rule::ChatflowScope | Rule::UpsertScope if context.person().is_some() => {
             let identity = context.person().map(|person| person.identity)?;
-            Some(by_identity(context, identity, "chatflows"))
+            let provider = context.snapshot.config.identity.get(identity as usize)?;
+            let field = match provider.chatflows {
+                ChatflowGrant::Listed(_) => "chatflows",
+                ChatflowGrant::Claim(_) => "chatflows_claim",
+            };
+            Some(by_identity(context, identity, field))
         }
         Rule::ChatflowScope | Rule::AddressScope | Rule::UpsertScope => by_key(context, context.key.get()?),
         Rule::Origin => match context.key.get() {
@@ -165,7 +171,9 @@ pub(super) fn helps(refusal: &Refusal) -> &'static str {
 fn by_rule(refusal: &Refusal) -> &'static str {
     let Some(rule) = refusal.rule() else { return by_code(refusal.code()) };
     match rule {
-        Rule::ChatflowScope => "The key's `chatflows` do not have this one: add it there, or use another key.",
+        Rule::ChatflowScope => {
+            "The `chatflows` of the key, or of the identity provider, do not have this one: add it there, or use another key."
+        }
         Rule::AddressScope => {
             "The key's `allowed_ips` do not have this address; behind a proxy see server.trusted_proxies."
         }

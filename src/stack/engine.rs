@@ -50,6 +50,7 @@ impl EngineCall<'_> {
             id,
             chatflow: &flow.config.name,
             cut: environment.cuts.gateway_ends(),
+            request_id: &context.request_id,
             report: &context.stream,
             models: &context.models,
             namespace: context.namespace(),

@@ -37,21 +37,14 @@ fn refused(context: &Context, refusal: &Refusal, tell: &mut impl FnMut(&'static 
     if !refusal.is_refused_here() {
         return failed(context, refusal.message(), tell);
     }
-    match context.token_refused.get() {
-        Some(TokenRefused { identity, why }) => {
-            tell("reason", why.fault.name());
-            if let Some(claim) = &why.claim {
-                tell("claim", claim);
-            }
-            if let Some(identity) = identity {
-                tell("identity", context.identity_name(*identity));
-            }
-        }
-        None => {
-            if let Some(reason) = refusal.auth_failure() {
-                tell("reason", reason);
-            }
-        }
+    if let Some(reason) = reason(context, refusal) {
+        tell("reason", reason);
+    }
+    if let Some(claim) = claim(context) {
+        tell("claim", claim);
+    }
+    if let Some(TokenRefused { identity: Some(identity), .. }) = context.token_refused.get() {
+        tell("identity", context.identity_name(*identity));
     }
     let ended = context.ended_key.get().and_then(|index| context.snapshot.keys.key(index as usize));
     if let Some(key) = ended {
@@ -76,6 +69,17 @@ fn failed(context: &Context, error: &str, tell: &mut impl FnMut(&'static str, &s
         tell("upstream", upstream);
     }
     tell("error", cut(error));
+}
+
+/// Why a credential does not count, or that there is none.
+pub(super) fn reason(context: &Context, refusal: &Refusal) -> Option<&'static str> {
+    let of_token = context.token_refused.get().map(|refused| refused.why.fault.name());
+    of_token.or_else(|| refusal.auth_failure())
+}
+
+/// The claim on which it hangs that a token does not count.
+pub(super) fn claim(context: &Context) -> Option<&str> {
+    context.token_refused.get()?.why.claim.as_deref()
 }
 
 pub(super) fn cut(text: &str) -> &str {

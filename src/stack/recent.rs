@@ -21,8 +21,8 @@ pub(super) fn note(recent: &RecentState, context: &Context, status: u16) {
     let told = if refusal.is_none() { explanation::told_in_stream(context) } else { None };
     let bound = &context.snapshot.recent;
     let second = recent.seconds(context.received + context.duration());
-    if let Some(key) = context.key.get() {
-        bound.keys().note(key, second);
+    if let Some(caller) = context.caller_index() {
+        bound.keys().note(caller, second);
     }
     if let Some(window) = context.chatflow_index().and_then(|index| bound.window(index))
         && !context.is_preflight()
@@ -65,7 +65,8 @@ fn of_refusal(context: &Context, refusal: &Refusal, status: u16) -> RefusalEntry
     RefusalEntry {
         code: refusal.code().name(),
         rule: refusal.rule().map(Rule::name),
-        reason: context.token_refused.get().map(|refused| refused.why.fault.name()).or(refusal.auth_failure()),
+        reason: explanation::reason(context, refusal),
+        claim: explanation::claim(context).map(Into::into),
         plan: context.exceeded_plan().map(Into::into),
         message: explanation::cut(refusal.message()).into(),
         setting: setting.map(Into::into),

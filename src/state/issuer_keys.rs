@@ -37,6 +37,8 @@ pub(crate) struct IssuerKeys {
     pub(crate) wanted: Notify,
     /// A reading is under way, or about to begin.
     is_reading: AtomicBool,
+    /// The last reading has failed.
+    is_lost: AtomicBool,
     /// How many readings have ended.
     readings: watch::Sender<u64>,
     /// When a request was last granted one.
@@ -85,6 +87,7 @@ impl IssuerKeys {
             wanted: Notify::new(),
             // It begins at once.
             is_reading: AtomicBool::new(true),
+            is_lost: AtomicBool::new(false),
             readings: watch::Sender::new(0),
             asked: Mutex::default(),
             waiting: AtomicUsize::new(0),
@@ -96,6 +99,11 @@ impl IssuerKeys {
         self.current.load_full()
     }
 
+    /// Whether the last reading has failed, so that what is there may be outdated.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Relaxed)
+    }
+
     /// A reading begins.
     pub(crate) fn begin(&self) {
         self.is_reading.store(true, Ordering::Relaxed);
@@ -103,6 +111,7 @@ impl IssuerKeys {
 
     /// A reading has ended; `None`: without success, and what was there stays. `true`: these are other keys.
     pub(crate) fn read(&self, keys: Option<KeySet>) -> bool {
+        self.is_lost.store(keys.is_none(), Ordering::Relaxed);
         let is_new = keys.as_ref().is_some_and(|keys| self.current.load().as_deref() != Some(keys));
         if let (true, Some(keys)) = (is_new, keys) {
             self.current.store(Some(Arc::new(keys)));

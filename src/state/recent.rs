@@ -4,7 +4,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`window`] | one chatflow's last minutes |
-//! | [`key_use`] | when each key was last used |
+//! | [`key_use`] | when each key was last used, and each identity provider's tokens |
 //! | [`refusals`] | the last requests that got a no |
 
 mod key_use;
@@ -58,7 +58,12 @@ impl Default for RecentState {
 
 impl RecentState {
     /// Of a policy that comes into force. What it no longer has is forgotten.
-    pub(crate) fn bind(&self, keys: &Arc<KeyStore>, chatflows: impl Iterator<Item = Arc<str>>) -> BoundRecent {
+    pub(crate) fn bind(
+        &self,
+        keys: &Arc<KeyStore>,
+        providers: Vec<Arc<str>>,
+        chatflows: impl Iterator<Item = Arc<str>>,
+    ) -> BoundRecent {
         let mut known = self.known();
         let mut windows = HashMap::new();
         let mut bound = Vec::new();
@@ -68,7 +73,7 @@ impl RecentState {
             bound.push(window);
         }
         known.windows = windows;
-        known.keys = KeyUse::after(&known.keys, keys);
+        known.keys = KeyUse::after(&known.keys, keys, providers);
         BoundRecent { windows: bound.into(), keys: Arc::clone(&known.keys) }
     }
 

@@ -1,12 +1,14 @@
 //! `GET /api/keys`: who may call, when each key was last used, and what is left of its limits. Never a key, nor what it
 //! is recognised by. `?id=` asks for one; else those that were used last stand first.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::overview::Overview;
 use super::telling::{asked, plan_name, told};
-use crate::config::{Quota, QuotaPeriod};
+use crate::config::{IdentityProvider, Quota, QuotaPeriod};
 use crate::keys::{Key, KeyKind, KeyState};
 use crate::snapshot::Snapshot;
 use crate::state::limits::Left;
@@ -19,6 +21,19 @@ pub(super) struct KeyList {
     /// Of all that there are.
     total: usize,
     keys: Vec<KeyTold>,
+    /// Identity providers, whose people need none.
+    providers: Vec<ProviderTold>,
+}
+
+#[derive(Serialize)]
+struct ProviderTold {
+    name: String,
+    /// `null`: whoever has its keys.
+    issuer: Option<String>,
+    /// How many of the issuer's keys are known; `null`: they could not be read yet.
+    keys: Option<usize>,
+    /// Since the gateway runs; `null`: not.
+    last_used: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -77,7 +92,23 @@ pub(super) fn list(overview: &Overview, snapshot: &Snapshot, query: &str) -> Key
         let last_used = used(index).map(|second| told(overview.state.recent.time_of(second)));
         Some(key_told(snapshot, index, key, last_used, now))
     };
-    KeyList { total: keys.len(), keys: order.into_iter().filter_map(told_of).collect() }
+    let providers = providers(overview, snapshot);
+    KeyList { total: keys.len(), keys: order.into_iter().filter_map(told_of).collect(), providers }
+}
+
+fn providers(overview: &Overview, snapshot: &Snapshot) -> Vec<ProviderTold> {
+    let all = snapshot.config.identity.iter().enumerate();
+    let told_of = |(index, provider): (usize, &Arc<IdentityProvider>)| ProviderTold {
+        name: provider.name.to_string(),
+        issuer: provider.issuer.as_deref().map(str::to_owned),
+        keys: u32::try_from(index).ok().and_then(|index| snapshot.issuer_keys(index)).map(|keys| keys.len()),
+        last_used: snapshot
+            .recent
+            .keys()
+            .last_of_provider(index)
+            .map(|second| told(overview.state.recent.time_of(second))),
+    };
+    all.map(told_of).collect()
 }
 
 fn key_told(snapshot: &Snapshot, index: usize, key: &Key, last_used: Option<String>, now: Timestamp) -> KeyTold {

@@ -46,6 +46,7 @@ pub(super) fn problems(overview: &Overview, snapshot: &Snapshot) -> Vec<ProblemT
     of_places(overview, &mut tell);
     of_chatflows(overview, snapshot, &mut tell);
     of_keys(snapshot, &mut tell);
+    of_providers(snapshot, &mut tell);
     found.sort_by_key(|problem| problem.severity);
     found
 }
@@ -148,6 +149,21 @@ fn of_keys(snapshot: &Snapshot, tell: &mut impl FnMut(Severity, &'static str, St
         _ => format!("{} end soon, the first in {soonest}: {}.", counted(ids.len(), "key"), named(&ids)),
     };
     tell(Severity::Warning, "keys", sentence);
+}
+
+fn of_providers(snapshot: &Snapshot, tell: &mut impl FnMut(Severity, &'static str, String)) {
+    for (index, provider) in (0..).zip(&snapshot.config.identity) {
+        let Some(issuer) = snapshot.issuer(index).filter(|issuer| issuer.is_lost()) else { continue };
+        let name = &provider.name;
+        if issuer.current().is_none() {
+            let sentence = format!("The keys of the identity provider {name} cannot be read: its people get 503.");
+            tell(Severity::Critical, "keys", sentence);
+        } else {
+            let sentence =
+                format!("The keys of the identity provider {name} cannot be read: those that were read last count on.");
+            tell(Severity::Warning, "keys", sentence);
+        }
+    }
 }
 
 fn days_told(days: i64) -> String {

@@ -63,8 +63,13 @@ impl RunWatch {
     pub(crate) fn met(&self, limit: RunLimit) {
         if let Some(ModelMetrics { metrics, chatflow, .. }) = &self.counted {
             metrics.engine.limits.with_label_values(&[chatflow, limit.name()]).inc();
-            tracing::warn!(%chatflow, limit = limit.name(), "a flow met a limit");
+            tracing::warn!(request_id = self.request_id(), %chatflow, limit = limit.name(), "a flow met a limit");
         }
+    }
+
+    /// By which whoever reads the log finds what belongs to a request.
+    fn request_id(&self) -> Option<&str> {
+        self.report.request_id().and_then(|id| id.to_str().ok())
     }
 
     /// A call of a model begins.
@@ -131,7 +136,8 @@ impl Asking<'_> {
             metrics.engine.errors.with_label_values(&[chatflow, model, kind]).inc();
             let seconds = self.begun.elapsed().as_secs_f64();
             if let Some(error) = failure.map(|failure| failure.told(&self.watch.redactor)) {
-                tracing::warn!(chatflow, model, seconds, kind, %error, "model call failed");
+                let request_id = self.watch.request_id();
+                tracing::warn!(request_id, chatflow, model, seconds, kind, %error, "model call failed");
             } else {
                 tracing::debug!(chatflow, model, seconds, kind, "model call ended early");
             }

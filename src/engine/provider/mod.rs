@@ -157,7 +157,7 @@ impl ProviderEndpoint {
                 if error.is_connect() {
                     self.health.failed();
                 }
-                calls.failed(&self.upstream, &self.origin, &error, None);
+                calls.failed(&self.upstream, &self.origin, &error, run.watch.report.request_id());
                 Err(told(&error))
             }
         }

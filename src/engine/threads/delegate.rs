@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::PredictionJob;
@@ -37,6 +38,7 @@ pub(crate) struct PredictionContext<'a> {
     /// Its public name.
     pub(crate) chatflow: &'a Arc<str>,
     pub(crate) cut: &'a CancellationToken,
+    pub(crate) request_id: &'a HeaderValue,
     pub(crate) report: &'a ReportSlot<StreamReport>,
     pub(crate) models: &'a OnceCell<Arc<ModelReport>>,
     /// Keeps the caller's sessions apart from those of others, where the chatflow asks for it.
@@ -63,6 +65,7 @@ pub(crate) async fn answer(
         id,
         chatflow,
         cut,
+        request_id,
         report,
         models,
         namespace,
@@ -85,7 +88,7 @@ pub(crate) async fn answer(
         view,
         cut: cut.clone(),
         abort,
-        models: Arc::clone(models.get_or_init(Arc::default)),
+        models: Arc::clone(models.get_or_init(|| Arc::new(ModelReport::of(request_id)))),
         redactor: Arc::clone(redactor),
         trace: trace.cloned(),
         teller,

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::config::Access;
 use crate::stack::context::Context;
+use crate::stack::explanation::{claim, reason};
 use crate::stack::limits::Foreseen;
 use crate::upstream::target::Target;
 use crate::wire::refusal::{Refusal, Rule, shown_size};
@@ -52,6 +53,8 @@ pub(crate) struct Explanation {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    claim: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     helps: Option<&'static str>,
@@ -79,7 +82,8 @@ pub(super) fn explanation(
         },
         code: refusal.map(|refusal| refusal.code().name()),
         rule: refusal.and_then(Refusal::rule).map(Rule::name),
-        reason: refusal.and_then(Refusal::auth_failure),
+        reason: refusal.and_then(|refusal| reason(context, refusal)),
+        claim: claim(context).map(str::to_owned),
         message: refusal.map(|refusal| refusal.message().to_owned()),
         helps: end.as_ref().err().map(|(helps, _)| *helps),
         route: context.route_label().0,

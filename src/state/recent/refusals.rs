@@ -21,6 +21,9 @@ pub(crate) struct RefusalEntry {
     /// Why a credential does not count, or is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<&'static str>,
+    /// On which that hangs, of a token of an identity provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) claim: Option<Box<str>>,
     pub(crate) method: Box<str>,
     pub(crate) path: Box<str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::{HERE, read};
 use crate::harness::client::{self, send};
 use crate::harness::gateway::{Gateway, config, keys};
+use crate::harness::issuer::{SigningKey, claims, key_set};
+use crate::harness::model::{self, MODEL_KEY};
 use crate::harness::upstream::Upstream;
 use crate::harness::{KEY, sha256};
 use crate::telemetry::{PREDICT, QUESTION, talking};
@@ -16,16 +18,18 @@ const ENDED: &str = "ended-key-0123456789abcd";
 const PAGE: &str = "page-key-0123456789abcde";
 const LISTED: &str = "https://app.example.com";
 
-fn start(upstream: &Upstream) -> Gateway {
+fn start(upstream: &Upstream, signer: &SigningKey) -> Gateway {
     let id = |digit: char| format!("9d2b4ae3-1f5e-4c00-9000-00000000000{digit}");
     let more = format!(
         "  open: {{ upstream: flowise, id: {}, access: public, allowed_origins: ['{LISTED}'], max_question_chars: 20 }}\n  \
            raw: {{ upstream: flowise, id: {}, body: passthrough, isolate_sessions: false }}\n\
-         plans: {{ default: {{ requests: 100000/min, burst: 1000, concurrent: 100 }}, anonymous: {{ requests: 100000/min, burst: 1000 }} }}\n",
+         plans: {{ default: {{ requests: 100000/min, burst: 1000, concurrent: 100 }}, anonymous: {{ requests: 100000/min, burst: 1000 }}, \
+                  small: {{ requests: 1/day, burst: 1 }} }}\n",
         id('1'),
         id('2')
     );
     let server = ", max_body: 4KiB, trusted_proxies: [127.0.0.1]";
+    let more = format!("{more}{}", identity());
     let keys = format!(
         "{}  - {{ id: narrow, sha256: {}, allowed_ips: [192.0.2.1], chatflows: [open], vars: {{ tier: gold }} }}\n  \
            - {{ id: ended, sha256: {}, expires_at: 2020-01-01T00:00:00Z }}\n  \
@@ -35,7 +39,25 @@ fn start(upstream: &Upstream) -> Gateway {
         sha256(ENDED),
         sha256(PAGE)
     );
-    Gateway::start_with(&config(upstream.address, server, "", "", &more), &keys, |_| {})
+    Gateway::start_with(&config(upstream.address, server, "", "", &more), &keys, |folder| {
+        std::fs::write(folder.join("jwks.json"), key_set(&[signer.jwk("one")])).unwrap();
+    })
+}
+
+/// Providers whose people may call `support`, and of whose limits one is used up at once.
+fn identity() -> String {
+    let one = |name: &str, more: &str| {
+        format!(
+            "  - {{ name: {name}, issuer: 'https://{name}.example.com', jwks_file: jwks.json, audience: [flowgate], {more} }}\n"
+        )
+    };
+    let rules = "vars: { tier: tier }, require: { groups: [chat] }";
+    format!(
+        "identity:\n{}{}{}",
+        one("staff", &format!("chatflows: [support, raw], {rules}")),
+        one("guests", "chatflows: [support], plan: small"),
+        one("claimed", "chatflows_claim: may, plan_claim: plan")
+    )
 }
 
 fn explain(gateway: &Gateway, question: &Value) -> Value {
@@ -133,50 +155,150 @@ fn table() -> Vec<Sent<'static>> {
     table
 }
 
+/// What is told of a request and what becomes of it, as far as they differ; and whether it passes.
+fn compared(gateway: &Gateway, (method, path, headers, body): &Sent<'_>) -> (Value, Option<String>) {
+    let mut fields = serde_json::Map::new();
+    for (name, value) in headers {
+        let values = fields.entry(*name).or_insert_with(|| json!([]));
+        values.as_array_mut().unwrap().push(json!(value));
+    }
+    let mut question = json!({ "method": method, "path": path, "headers": fields });
+    if !body.is_empty() {
+        question["body"] = json!(body);
+    }
+    let told = explain(gateway, &question);
+    let told_again = explain(gateway, &question);
+    assert_eq!(told, told_again, "nothing is counted: {question}");
+    let answered = send(gateway.http, method, path, headers, body);
+    let code = if answered.status >= 400 { answered.json()["code"].clone() } else { Value::Null };
+    let status = told["status"].as_u64().unwrap();
+    // What passes is for the upstream to answer.
+    let is_same = if told["passes"] == true { answered.status < 400 } else { status == u64::from(answered.status) };
+    let refusing: Vec<_> = told["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|step| step["result"] == "refuses" && step["step"] != "cors")
+        .collect();
+    assert_eq!(refusing.len(), usize::from(told["passes"] == false), "{told}");
+    let secrets = [KEY, NARROW, ENDED, PAGE, &sha256(KEY), "upstream-key", "gold", MODEL_KEY, "eyJ"];
+    assert!(!secrets.iter().any(|secret| told.to_string().contains(secret)), "{told}");
+    let differs = !is_same || told["code"] != code;
+    let differs =
+        differs.then(|| format!("{method} {path} {headers:?} {body:.60}\n  {} {code}\n  {told}", answered.status));
+    (told, differs)
+}
+
 #[test]
 fn the_verdict_is_that_of_the_request_itself() {
     let upstream = talking();
-    let gateway = start(&upstream);
+    let gateway = start(&upstream, &SigningKey::p256());
     let mut wrong = Vec::new();
     let (mut passed, mut refused) = (0, 0);
-    for (method, path, headers, body) in table() {
-        let mut fields = serde_json::Map::new();
-        for (name, value) in &headers {
-            let values = fields.entry(*name).or_insert_with(|| json!([]));
-            values.as_array_mut().unwrap().push(json!(value));
-        }
-        let mut question = json!({ "method": method, "path": path, "headers": fields });
-        if !body.is_empty() {
-            question["body"] = json!(body);
-        }
-        let told = explain(&gateway, &question);
-        let told_again = explain(&gateway, &question);
-        assert_eq!(told, told_again, "nothing is counted: {question}");
-        let answered = send(gateway.http, method, path, &headers, &body);
-        let code = if answered.status >= 400 { answered.json()["code"].clone() } else { Value::Null };
-        let status = told["status"].as_u64().unwrap();
-        // What passes is for the upstream to answer.
-        let is_same = if told["passes"] == true { answered.status < 400 } else { status == u64::from(answered.status) };
-        if !is_same || told["code"] != code {
-            wrong.push(format!("{method} {path} {headers:?} {body:.60}\n  {} {code}\n  {told}", answered.status));
-        }
+    for sent in table() {
+        let (told, differs) = compared(&gateway, &sent);
+        wrong.extend(differs);
         if told["passes"] == true {
             passed += 1;
         } else {
             refused += 1;
         }
-        let refusing: Vec<_> = told["steps"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|step| step["result"] == "refuses" && step["step"] != "cors")
-            .collect();
-        assert_eq!(refusing.len(), usize::from(told["passes"] == false), "{told}");
-        let secrets = [KEY, NARROW, ENDED, PAGE, &sha256(KEY), "upstream-key", "gold"];
-        assert!(!secrets.iter().any(|secret| told.to_string().contains(secret)), "{told}");
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
     assert!(passed > 10 && refused > 60, "{passed} passed, {refused} refused");
+}
+
+#[test]
+fn a_persons_token_is_explained_with_its_reason() {
+    let (upstream, signer) = (talking(), SigningKey::p256());
+    let gateway = start(&upstream, &signer);
+    let says = |name: &str, more: Value| {
+        let issuer = format!("https://{name}.example.com");
+        format!("Bearer {}", signer.token("one", &claims(&issuer, &more)))
+    };
+    let staff = |more: Value| {
+        let mut all = json!({ "tier": "gold", "groups": ["chat"] });
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        says("staff", all)
+    };
+    let unsigned = staff(json!({})) + "x";
+    let none = Value::Null;
+    let cases = [
+        (PREDICT, staff(json!({})), QUESTION, none.clone(), none.clone()),
+        (PREDICT, staff(json!({ "exp": 1 })), QUESTION, json!("expired"), none.clone()),
+        (PREDICT, staff(json!({ "aud": "other" })), QUESTION, json!("audience"), none.clone()),
+        (PREDICT, staff(json!({ "groups": "sales" })), QUESTION, json!("require"), json!("groups")),
+        (PREDICT, staff(json!({ "tier": ["gold"] })), QUESTION, json!("vars"), json!("tier")),
+        (PREDICT, unsigned, QUESTION, json!("signature"), none.clone()),
+        (PREDICT, says("others", json!({})), QUESTION, json!("issuer"), none.clone()),
+        (PREDICT, "Bearer eyJhbGciOiJub25lIn0.e30.".to_owned(), QUESTION, json!("issuer"), none.clone()),
+        (PREDICT, staff(json!({})), r#"{"question":"hi","colour":1}"#, none.clone(), none.clone()),
+        ("/api/v1/prediction/raw", staff(json!({})), QUESTION, none.clone(), none.clone()),
+        ("/api/v1/prediction/open", staff(json!({})), QUESTION, none.clone(), none.clone()),
+        ("/api/v1/vector/upsert/support", staff(json!({})), "{}", none.clone(), none.clone()),
+        ("/api/v1/tokens", staff(json!({})), r#"{"chatflow":"support"}"#, none.clone(), none.clone()),
+        (PREDICT, says("guests", json!({})), QUESTION, none.clone(), none.clone()),
+        (PREDICT, says("guests", json!({})), QUESTION, none.clone(), none.clone()),
+        (
+            PREDICT,
+            says("claimed", json!({ "may": "support", "plan": "nobody's" })),
+            QUESTION,
+            json!("plan"),
+            json!("plan"),
+        ),
+        (
+            PREDICT,
+            says("claimed", json!({ "may": [1], "plan": "default" })),
+            QUESTION,
+            json!("chatflows"),
+            json!("may"),
+        ),
+        (PREDICT, says("claimed", json!({ "may": "open", "plan": "default" })), QUESTION, none.clone(), none),
+    ];
+    let mut wrong = Vec::new();
+    let mut verdicts = Vec::new();
+    for (path, bearer, body, reason, claim) in &cases {
+        let sent = ("POST", *path, vec![("authorization", &**bearer)], (*body).to_owned());
+        let (told, differs) = compared(&gateway, &sent);
+        wrong.extend(differs);
+        assert_eq!((&told["reason"], &told["claim"]), (reason, claim), "{told}");
+        verdicts.push(told);
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    let passing = verdicts.iter().filter(|told| told["passes"] == true).count();
+    assert_eq!(passing, 2, "one of staff, and the first of the guests");
+    assert_eq!(verdicts[14]["code"], "rate_limited");
+    let last = verdicts[17]["steps"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["setting"], "identity[2].chatflows_claim", "{last}");
+}
+
+#[test]
+fn what_the_engine_answers_is_explained_as_well() {
+    let model = model::saying("fine");
+    let more = "plans: { default: { requests: 100000/min, burst: 1000 } }";
+    let chatflow = ", override_config: [temperature], max_question_chars: 20";
+    let gateway = Gateway::start_with(&model::config("", chatflow, more), &keys(""), |folder| {
+        model::write(folder, "support", &model::export("llm-chain", model.address));
+    });
+    let mut wrong = Vec::new();
+    let key = vec![("x-api-key", KEY)];
+    for (body, passes) in [
+        (QUESTION, true),
+        (r#"{"question":"hi","streaming":true}"#, true),
+        (r#"{"question":"hi","overrideConfig":{"temperature":0.5}}"#, true),
+        (r#"{"question":"hi","overrideConfig":{"model":"x"}}"#, false),
+        (r#"{"question":"longer than twenty letters"}"#, false),
+        (r#"{"question":"hi","colour":1}"#, false),
+        ("{}", false),
+        ("", false),
+    ] {
+        let (told, differs) = compared(&gateway, &("POST", PREDICT, key.clone(), body.to_owned()));
+        wrong.extend(differs);
+        assert_eq!(told["passes"], passes, "{body}: {told}");
+    }
+    let (told, differs) = compared(&gateway, &("POST", "/api/v1/vector/upsert/support", key, "{}".to_owned()));
+    assert_eq!((&told["passes"], differs), (&json!(false), None), "{told}");
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
@@ -205,7 +327,7 @@ fn nothing_is_sent_and_nothing_is_counted() {
 #[test]
 fn each_step_says_by_which_line() {
     let upstream = talking();
-    let gateway = start(&upstream);
+    let gateway = start(&upstream, &SigningKey::p256());
     let told = explain(
         &gateway,
         &json!({ "method": "POST", "path": PREDICT, "key_id": "app", "origin": LISTED, "address": "198.51.100.7", "body": { "question": "hi" } }),

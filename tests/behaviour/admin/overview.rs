@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{READ, get, read};
 use crate::harness::client::{self, Connection};
 use crate::harness::gateway::{Gateway, config, keys, simple};
+use crate::harness::issuer::{Issuer, SigningKey, claims};
 use crate::harness::upstream::Upstream;
 use crate::harness::{KEY, sha256, wait_for};
 use crate::telemetry::{PREDICT, QUESTION, STREAM, talking};
@@ -79,6 +80,39 @@ fn an_upstream_that_is_gone_is_told() {
         (&upstream["servers"][0]["healthy"], &upstream["servers"][0]["url"]),
         (&json!(false), &json!(format!("http://{nowhere}")))
     );
+}
+
+#[test]
+fn an_identity_provider_is_told_with_its_last_use_and_its_outage() {
+    let (upstream, key) = (talking(), SigningKey::p256());
+    let issuer = Issuer::start(&[key.jwk("one")]);
+    let provider = |url: &str| {
+        format!("identity: [ {{ name: staff, issuer: '{url}', audience: [flowgate], chatflows: [support] }} ]")
+    };
+    let gateway = Gateway::start(&config(upstream.address, "", "", "", &provider(&issuer.url())));
+    let told = wait_for("its keys", || {
+        let told = read(&gateway, "/api/keys")["providers"][0].clone();
+        (told["keys"] == 1).then_some(told)
+    });
+    assert_eq!(told, json!({ "name": "staff", "issuer": issuer.url(), "keys": 1, "last_used": null }));
+    let bearer = format!("Bearer {}", key.token("one", &claims(&issuer.url(), &json!({}))));
+    assert_eq!(client::post(gateway.http, PREDICT, &[("authorization", &bearer)], QUESTION).status, 200);
+    wait_for("its last use", || read(&gateway, "/api/keys")["providers"][0]["last_used"].is_string().then_some(()));
+    assert_eq!(problem(&gateway, "keys"), None);
+    // A token with an unknown key makes the gateway ask.
+    issuer.set_down(true);
+    let unknown = format!("Bearer {}", SigningKey::p256().token("two", &claims(&issuer.url(), &json!({}))));
+    client::post(gateway.http, PREDICT, &[("authorization", &unknown)], QUESTION).assert_refused(401, "invalid_token");
+    let problem_told = wait_for("the problem", || problem(&gateway, "keys"));
+    assert_eq!(problem_told["severity"], "warning");
+    assert!(problem_told["sentence"].as_str().unwrap().contains("identity provider staff cannot be read"));
+
+    let nowhere = format!("http://{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let gateway = Gateway::start(&config(upstream.address, "", "", "", &provider(&nowhere)));
+    let problem_told = wait_for("the problem", || problem(&gateway, "keys"));
+    let sentence = "The keys of the identity provider staff cannot be read: its people get 503.";
+    assert_eq!((&problem_told["severity"], &problem_told["sentence"]), (&json!("critical"), &json!(sentence)));
+    assert_eq!(read(&gateway, "/api/keys")["providers"][0]["keys"], Value::Null);
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::{ASK, END, STREAM, WIDE, begin, events, running, stream, with};
-use crate::harness::client;
 use crate::harness::gateway::{Gateway, keys};
 use crate::harness::model::{self, MODEL_KEY};
 use crate::harness::upstream::{Upstream, record};
+use crate::harness::{KEY, client};
 
 const PREFIX: &str = "Error: predictionsServices.buildChatflow - ";
 
@@ -40,6 +40,23 @@ fn a_providers_refusal_has_flowises_shape_and_no_secret() {
         gateway.log_line(|line| line["message"] == "model call failed" && line["model"] == "stub-model");
         assert!(!gateway.log().join("\n").contains(MODEL_KEY));
         assert!(!gateway.metrics().contains(MODEL_KEY));
+    }
+}
+
+#[test]
+fn what_stands_behind_a_failure_is_found_by_the_requests_id() {
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gateway = Gateway::start_with(&model::config("", "", WIDE), &keys(""), |dir| {
+        model::write(dir, "support", &model::export("llm-chain", nowhere));
+    });
+    for (id, body) in [("behind-whole", ASK), ("behind-stream", STREAM)] {
+        let mut asked = begin(&gateway, &[("x-api-key", KEY), ("x-request-id", id)], body);
+        let head = asked.read_head().unwrap();
+        assert_eq!(head.header("x-request-id"), Some(id));
+        for message in ["model call failed", "upstream not reachable"] {
+            let line = gateway.log_line(|line| line["message"] == message && line["request_id"] == id);
+            assert_eq!(line["level"], "WARN");
+        }
     }
 }
 
