@@ -17,10 +17,12 @@ mod page;
 mod respond;
 mod routes;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::TcpListener;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Request;
@@ -28,7 +30,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 pub(crate) use overview::Overview;
 
@@ -46,10 +49,9 @@ pub(crate) async fn serve(socket: TcpListener, overview: Arc<Overview>) {
             return;
         }
     };
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut open = OpenConnections::default();
     let mut changes = overview.phase.clone();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let accepted = tokio::select! {
             () = handed_over(&mut changes) => return,
             accepted = listener.accept() => accepted,
@@ -59,12 +61,19 @@ pub(crate) async fn serve(socket: TcpListener, overview: Arc<Overview>) {
             continue;
         };
         let overview = Arc::clone(&overview);
-        tokio::spawn(async move {
-            let _place = place;
+        let answers = Arc::new(AtomicBool::new(false));
+        let is_answering = Arc::clone(&answers);
+        let task = tokio::spawn(async move {
             let peer = peer.ip().to_canonical();
             let service = service_fn(|request: Request<Incoming>| {
                 let answer = routes::answer(request, peer, Arc::clone(&overview));
-                async move { Ok::<_, Infallible>(answer.await) }
+                let is_answering = &is_answering;
+                async move {
+                    is_answering.store(true, Ordering::Relaxed);
+                    let answer = answer.await;
+                    is_answering.store(false, Ordering::Relaxed);
+                    Ok::<_, Infallible>(answer)
+                }
             });
             let mut connection = pin!(
                 http1::Builder::new()
@@ -85,6 +94,30 @@ pub(crate) async fn serve(socket: TcpListener, overview: Arc<Overview>) {
                 tracing::debug!(%error, "admin connection ended");
             }
         });
+        open.add(OpenConnection { answers, task: task.abort_handle() });
+    }
+}
+
+/// The oldest first. Where all places are taken, a probe still gets one: who lets the gateway wait gives way to who asks.
+#[derive(Default)]
+struct OpenConnections(VecDeque<OpenConnection>);
+
+struct OpenConnection {
+    /// A request is being answered.
+    answers: Arc<AtomicBool>,
+    task: AbortHandle,
+}
+
+impl OpenConnections {
+    fn add(&mut self, connection: OpenConnection) {
+        self.0.retain(|open| !open.task.is_finished());
+        if self.0.len() >= MOST_CONNECTIONS {
+            let waits = self.0.iter().position(|open| !open.answers.load(Ordering::Relaxed));
+            if let Some(open) = self.0.remove(waits.unwrap_or(0)) {
+                open.task.abort();
+            }
+        }
+        self.0.push_back(connection);
     }
 }
 

@@ -1,12 +1,13 @@
 //! `POST /api/explain`: what would become of a request, step by step, without sending or counting anything.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, ORIGIN};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use super::super::overview::Overview;
@@ -37,36 +38,44 @@ struct AskedRequest {
     #[serde(default)]
     address: Option<IpAddr>,
     #[serde(default)]
-    headers: serde_json::Map<String, Value>,
+    headers: BTreeMap<String, HeaderTexts>,
     /// A text as it is sent, or JSON.
     #[serde(default)]
-    body: Option<Value>,
+    body: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum HeaderTexts {
+    One(String),
+    Several(Vec<String>),
 }
 
 pub(in crate::admin) async fn answer(body: Bytes, overview: &Overview) -> AdminAnswer {
-    let asked = match serde_json::from_slice::<AskedRequest>(&body) {
-        Ok(asked) => asked,
-        // Where it is wrong is told, not what was there.
-        Err(error) => {
-            let message = format!("not a question that is understood, line {} column {}", error.line(), error.column());
-            return no(PATH, StatusCode::BAD_REQUEST, &message);
-        }
-    };
-    let asked = match request(asked) {
-        Ok(asked) => asked,
-        Err(message) => return no(PATH, StatusCode::BAD_REQUEST, message),
-    };
     let Ok(_place) = PLACES.acquire().await else { return no(PATH, StatusCode::SERVICE_UNAVAILABLE, "busy") };
     let snapshot = overview.snapshots.load_full();
-    // The layers are for one thread, and a body may take a while.
+    // The layers are for one thread, and a body may take a while, to be read already.
     let walked = tokio::task::spawn_blocking(move || {
+        let asked = match asked(&body) {
+            Ok(asked) => asked,
+            Err(message) => return Some(Err(message)),
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().ok()?;
-        Some(runtime.block_on(explain(snapshot, asked)))
+        Some(Ok(runtime.block_on(explain(snapshot, asked))))
     });
     match walked.await {
-        Ok(Some(explanation)) => json(StatusCode::OK, &explanation),
+        Ok(Some(Ok(explanation))) => json(StatusCode::OK, &explanation),
+        Ok(Some(Err(message))) => no(PATH, StatusCode::BAD_REQUEST, &message),
         _ => no(PATH, StatusCode::INTERNAL_SERVER_ERROR, "it cannot be explained"),
     }
+}
+
+/// Where it is wrong is told, not what was there.
+fn asked(body: &[u8]) -> Result<ExplainRequest, String> {
+    let asked = serde_json::from_slice::<AskedRequest>(body).map_err(|error| {
+        format!("not a question that is understood, line {} column {}", error.line(), error.column())
+    })?;
+    request(asked).map_err(str::to_owned)
 }
 
 fn request(asked: AskedRequest) -> Result<ExplainRequest, &'static str> {
@@ -83,9 +92,8 @@ fn request(asked: AskedRequest) -> Result<ExplainRequest, &'static str> {
     for (name, given) in &headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "a header's name is none")?;
         let given = match given {
-            Value::String(one) => vec![one.as_str()],
-            Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
-            _ => return Err("a header's value must be a text, or a list of texts"),
+            HeaderTexts::One(one) => std::slice::from_ref(one),
+            HeaderTexts::Several(several) => several,
         };
         for text in given {
             fields.append(name.clone(), value(text, "a header's value cannot be one")?);
@@ -105,8 +113,11 @@ fn request(asked: AskedRequest) -> Result<ExplainRequest, &'static str> {
     }
     let body = match body {
         None => Bytes::new(),
-        Some(Value::String(text)) => text.into(),
-        Some(value) => value.to_string().into(),
+        // A text is the body; anything else stands for itself.
+        Some(json) => match serde_json::from_str::<String>(json.get()) {
+            Ok(text) => text.into(),
+            Err(_) => String::from(Box::<str>::from(json)).into(),
+        },
     };
     let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     Ok(ExplainRequest { method, uri, headers: fields, body, address, key_id: key_id.map(Into::into) })

@@ -1,12 +1,13 @@
 //! Who may look.
 
 use std::fs;
+use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::{READ, get};
-use crate::harness::client::send;
+use crate::harness::client::{self, send};
 use crate::harness::gateway::{Gateway, keys, simple};
 use crate::harness::wait_for;
 use crate::telemetry::talking;
@@ -155,4 +156,23 @@ fn what_can_be_no_token_or_no_name_is_refused_with_its_line() {
         let said = String::from_utf8_lossy(&check.stderr).into_owned();
         assert!(!check.status.success() && said.contains("flowgate.yaml:2:") && said.contains(expected), "{said}");
     }
+}
+
+#[test]
+fn connections_that_ask_nothing_take_no_probes_place() {
+    let gateway = Gateway::start(&simple(talking().address));
+    let mut idle: Vec<_> = (0..80).map(|_| std::net::TcpStream::connect(gateway.admin).unwrap()).collect();
+    for (number, connection) in idle.iter_mut().enumerate().take(40) {
+        // Half a head, or half a body.
+        let half = if number % 2 == 0 {
+            "GET /api/keys HT"
+        } else {
+            "POST /api/explain HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{"
+        };
+        let _ = connection.write_all(half.as_bytes());
+    }
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(client::get(gateway.admin, path, &[]).status, 200, "{path}");
+    }
+    assert_eq!(get(gateway.admin, "/api/status", &[]).status, 200);
 }
