@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use super::estate::{Estate, FlowiseCredential};
-use super::folder::{PlannedFile, TargetFolder};
+use super::folder::{FolderError, PlannedFile, TargetFolder};
 use super::plan::AdoptionPlan;
-use super::yaml_text::{one_line, plain};
+use super::yaml_text::{is_key, one_line, plain};
 use crate::config::{Secret, load};
 use crate::engine::{Credentials, Need};
 
@@ -24,19 +24,21 @@ pub(super) struct CredentialPlan {
     pub(super) brought: usize,
     /// What nobody knows: name and field.
     pub(super) to_fill_in: BTreeSet<(String, String)>,
+    /// The file as somebody else wrote it, if it has all of that.
+    kept: Option<String>,
 }
 
 /// What is known before any flow was looked at.
-pub(super) fn known(estate: &Estate, target: &TargetFolder) -> Credentials {
+pub(super) fn known(estate: &Estate, target: &TargetFolder) -> Result<Credentials, FolderError> {
     let mut all: Credentials = HashMap::new();
     for (name, fields, _) in brought(&estate.credentials, |id| is_used(estate, id)) {
         all.entry(name).or_default().extend(fields.clone());
     }
-    for (name, fields) in filled_in(target) {
+    for (name, fields) in filled_in(target)? {
         let known = all.entry(name).or_default();
         known.extend(fields.into_iter().filter(|(_, secret)| !secret.expose().is_empty()));
     }
-    all
+    Ok(all)
 }
 
 fn is_used(estate: &Estate, id: &str) -> bool {
@@ -57,19 +59,26 @@ fn brought(
     let named = used.into_iter().filter_map(move |credential| {
         let is_only = kinds.get(&*credential.kind) == Some(&1);
         let name = if is_only { credential.kind.clone() } else { credential.id.clone() };
-        Some((name, credential.fields.as_ref()?, credential))
+        let fields = credential.fields.as_ref()?;
+        let are_keys = is_key(&name) && fields.keys().all(|field| is_key(field));
+        are_keys.then_some((name, fields, credential))
     });
     named.collect::<Vec<_>>().into_iter()
 }
 
-/// What is in the file already.
-fn filled_in(target: &TargetFolder) -> Credentials {
+/// What is in the file already. One with a mistake in it is not taken for empty: somebody may have filled it in.
+fn filled_in(target: &TargetFolder) -> Result<Credentials, FolderError> {
     let text = target.text(CREDENTIALS_FILE).unwrap_or_default();
-    load::credentials(&text).unwrap_or_default()
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(Credentials::new());
+    }
+    load::credentials(&text).ok_or_else(|| FolderError::Unreadable(CREDENTIALS_FILE.to_owned()))
 }
 
 impl CredentialPlan {
-    pub(super) fn of(plan: &AdoptionPlan, target: &TargetFolder) -> Self {
+    /// # Errors
+    /// What is in the file already cannot be read.
+    pub(super) fn of(plan: &AdoptionPlan, target: &TargetFolder) -> Result<Self, FolderError> {
         let mut credentials: BTreeMap<String, Fields> = BTreeMap::new();
         let mut labels = HashMap::new();
         let is_used = |id: &str| {
@@ -87,7 +96,8 @@ impl CredentialPlan {
         }
         // What somebody wrote here counts more than what Flowise had.
         let is_ours = target.is_ours(CREDENTIALS_FILE);
-        for (name, fields) in filled_in(target) {
+        let there = filled_in(target)?;
+        for (name, fields) in there.clone() {
             let known = credentials.entry(name).or_default();
             for (field, secret) in fields.into_iter().filter(|(_, secret)| !secret.expose().is_empty()) {
                 if !is_ours || !known.contains_key(&field) {
@@ -104,10 +114,19 @@ impl CredentialPlan {
                 to_fill_in.insert((name.clone(), field.clone()));
             }
         }
-        Self { credentials, labels, brought: count, to_fill_in }
+        let has = |name: &String, field: &String, secret: &Secret| {
+            there.get(name).and_then(|fields| fields.get(field)).is_some_and(|known| known == secret)
+        };
+        let has_all =
+            |(name, fields): (&String, &Fields)| fields.iter().all(|(field, secret)| has(name, field, secret));
+        let kept = target.text(CREDENTIALS_FILE).filter(|_| !is_ours && credentials.iter().all(has_all));
+        Ok(Self { credentials, labels, brought: count, to_fill_in, kept })
     }
 
     pub(super) fn file(&self) -> PlannedFile {
+        if let Some(text) = &self.kept {
+            return PlannedFile::secret(CREDENTIALS_FILE, text.clone()).merged();
+        }
         let mut text = String::from(
             "# What flows prove themselves with, by the names that Flowise gives it; read again when it changes.\n\
              # For its owner alone. Nothing in it is expanded.\n",

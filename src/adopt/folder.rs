@@ -3,24 +3,20 @@
 //! What was written is noted by digest in [`NOTES`], in the folder itself. So a later run tells its own files from those
 //! that somebody has changed since, and gives flows and keys the names that they had.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Component, Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
+use super::move_in::{MoveIn, STATE, folder_of};
 use crate::config::content::{self, MOST_EXPORT};
-use crate::engine::{self, BroughtChat, CHATS_FILE};
+use crate::engine::{BroughtChat, CHATS_FILE};
 
 /// What was written, by whom, and under which names.
-const NOTES: &str = ".adopted.json";
-/// Where files lie until all of them are there.
-const STAGE: &str = ".adopting";
-/// Where the engine keeps chats.
-const STATE: &str = "state";
+pub(super) const NOTES: &str = ".adopted.json";
 
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +34,8 @@ pub(crate) enum FolderError {
     Unreadable(String),
     #[error("nothing was written: a gateway has {} open; stop it, so that chats can be brought along", .0.display())]
     ChatsInUse(PathBuf),
+    #[error("nothing was written: another run is at work in {}", .0.display())]
+    Busy(PathBuf),
     #[error("the operating system gave no random bytes")]
     NoRandomness,
 }
@@ -121,6 +119,8 @@ pub(super) struct TargetFolder {
     is_new: bool,
     /// What the run before has written.
     pub(super) before: Adopted,
+    /// Held so that no other run changes the folder meanwhile; of a new one its parent is.
+    _lock: Option<File>,
 }
 
 impl TargetFolder {
@@ -131,9 +131,12 @@ impl TargetFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
             Err(source) => return Err(FolderError::Io { path: path.to_owned(), source }),
         };
-        let mut target = Self { path: path.to_owned(), is_new, before: Adopted::default() };
+        let lock = locked(if is_new { folder_of(path) } else { path })?;
+        let mut target = Self { path: path.to_owned(), is_new, before: Adopted::default(), _lock: lock };
         if let Some(notes) = target.content(NOTES) {
             target.before = serde_json::from_slice(&notes).map_err(|_| FolderError::Unreadable(NOTES.to_owned()))?;
+            // Whoever gave the folder away has not written elsewhere.
+            target.before.files.retain(|path, _| is_inside(path));
         }
         Ok(target)
     }
@@ -153,8 +156,12 @@ impl TargetFolder {
     }
 
     fn action_forced(&self, file: &PlannedFile, new: &str) -> FileAction {
-        let is_same = self.content(&file.path).is_some_and(|there| hex(&there) == new);
-        if is_same { FileAction::Leave } else { FileAction::Write }
+        match fs::metadata(self.path.join(&file.path)) {
+            // A folder with what is in it is not a file that could be overwritten.
+            Ok(there) if !there.is_file() => FileAction::Refuse,
+            Ok(_) if self.content(&file.path).is_some_and(|there| hex(&there) == new) => FileAction::Leave,
+            _ => FileAction::Write,
+        }
     }
 
     /// What somebody else wrote stays, unless it would have to change.
@@ -250,130 +257,20 @@ impl TargetFolder {
     }
 }
 
-/// Files that lie aside until all of them are there.
-struct MoveIn {
-    target: PathBuf,
-    stage: PathBuf,
-    /// The folder is not there yet: the stage becomes it.
-    is_new: bool,
-    staged: BTreeSet<String>,
-    /// What was moved in, and whether something was there before, which is in `old`.
-    moved: Vec<(PathBuf, bool)>,
-    /// Held while what chats remember is changed.
-    chats: Option<File>,
+/// Keeps other runs out of a folder for as long as the file lives; `None`: it is not there, or the file system has no
+/// locks.
+fn locked(folder: &Path) -> Result<Option<File>, FolderError> {
+    let Ok(file) = File::open(folder) else { return Ok(None) };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(FolderError::Busy(folder.to_owned())),
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
 }
 
-impl MoveIn {
-    fn new(target: &Path, is_new: bool) -> Result<Self, FolderError> {
-        let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let stage = match target.file_name() {
-            Some(name) if is_new => parent.join(format!(".{}{STAGE}", name.to_string_lossy())),
-            _ => target.join(STAGE),
-        };
-        let failed = |source| FolderError::Io { path: stage.clone(), source };
-        // Left behind by a run that was killed.
-        match fs::remove_dir_all(&stage) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        let mut made = DirBuilder::new();
-        made.recursive(true).create(parent).map_err(failed)?;
-        DirBuilder::new().mode(if is_new { 0o755 } else { 0o700 }).create(&stage).map_err(failed)?;
-        Ok(Self { target: target.to_owned(), stage, is_new, staged: BTreeSet::new(), moved: Vec::new(), chats: None })
-    }
-
-    /// Where a new file lies.
-    fn new_path(&self, path: &str) -> PathBuf {
-        if self.is_new { self.stage.join(path) } else { self.stage.join("new").join(path) }
-    }
-
-    fn write(&mut self, path: &str, content: &[u8], is_secret: bool) -> Result<(), FolderError> {
-        let place = self.new_path(path);
-        let write = || {
-            if let Some(folder) = place.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            let mode = if is_secret { 0o600 } else { 0o644 };
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&place)?;
-            file.write_all(content)
-        };
-        write().map_err(|source| FolderError::Io { path: self.target.join(path), source })?;
-        self.staged.insert(path.to_owned());
-        Ok(())
-    }
-
-    /// Adds chats to a copy of the file that is there.
-    fn bring(&mut self, chats: &[BroughtChat]) -> Result<usize, FolderError> {
-        let name = format!("{STATE}/{CHATS_FILE}");
-        let (there, copy) = (self.target.join(&name), self.new_path(&name));
-        let failed = |source| FolderError::Io { path: there.clone(), source };
-        let folder = copy.parent().unwrap_or(&self.stage).to_owned();
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
-        match OpenOptions::new().read(true).write(true).open(&there) {
-            Ok(file) => {
-                file.try_lock().map_err(|_| FolderError::ChatsInUse(there.clone()))?;
-                self.chats = Some(file);
-                fs::copy(&there, &copy).map_err(failed)?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(error)),
-        }
-        let changed = engine::bring(&folder, chats).map_err(failed)?;
-        if changed == 0 {
-            fs::remove_file(&copy).map_err(failed)?;
-        } else {
-            self.staged.insert(name);
-        }
-        Ok(changed)
-    }
-
-    /// Moves all of it in, and takes away what is no longer.
-    fn finish(&mut self, removed: &[String]) -> Result<(), FolderError> {
-        if self.is_new {
-            let failed = |source| FolderError::Io { path: self.target.clone(), source };
-            return fs::rename(&self.stage, &self.target).map_err(failed);
-        }
-        // What was noted comes last: it says of the others that they are there.
-        let staged: Vec<String> = std::mem::take(&mut self.staged).into_iter().collect();
-        let (notes, files): (Vec<_>, Vec<_>) = staged.into_iter().partition(|path| path == NOTES);
-        for path in files.iter().chain(removed).chain(&notes) {
-            let new = Some(self.new_path(path)).filter(|new| new.exists());
-            self.exchange(path, new.as_deref())
-                .map_err(|source| FolderError::Io { path: self.target.join(path), source })?;
-        }
-        self.chats = None;
-        let _ = fs::remove_dir_all(&self.stage);
-        for folder in removed.iter().filter_map(|path| Path::new(path).parent()) {
-            // Only if it is empty.
-            let _ = fs::remove_dir(self.target.join(folder));
-        }
-        Ok(())
-    }
-
-    fn exchange(&mut self, path: &str, new: Option<&Path>) -> io::Result<()> {
-        let (place, old) = (self.target.join(path), self.stage.join("old").join(path));
-        for folder in [&place, &old].into_iter().filter_map(|path| path.parent()) {
-            fs::create_dir_all(folder)?;
-        }
-        let was_there = fs::symlink_metadata(&place).is_ok();
-        if was_there {
-            fs::rename(&place, &old)?;
-        }
-        self.moved.push((PathBuf::from(path), was_there));
-        new.map_or(Ok(()), |new| fs::rename(new, &place))
-    }
-
-    /// As it was before.
-    fn undo(&mut self) {
-        for (path, was_there) in self.moved.drain(..).rev() {
-            let place = self.target.join(&path);
-            let _ = fs::remove_file(&place);
-            if was_there {
-                let _ = fs::rename(self.stage.join("old").join(&path), &place);
-            }
-        }
-        let _ = fs::remove_dir_all(&self.stage);
-    }
+/// Whether a path leads to a place in the folder.
+fn is_inside(path: &str) -> bool {
+    Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 fn hex(content: &[u8]) -> String {

@@ -46,6 +46,8 @@ struct WantedKey<'a> {
     /// `None`: nobody knows it.
     secret: Option<&'a Secret>,
     chatflows: Option<BTreeSet<String>>,
+    /// Flowise's ids of others with the same secret.
+    aliases: Vec<&'a str>,
 }
 
 impl KeyPlan {
@@ -75,7 +77,9 @@ impl KeyPlan {
         for wanted in wanted {
             let had = key_plan.ids.get(wanted.flowise_id).cloned();
             let id = had.clone().unwrap_or_else(|| names.of(&wanted.name, "key"));
-            key_plan.ids.insert(wanted.flowise_id.to_owned(), id.clone());
+            for flowise_id in [wanted.flowise_id].iter().chain(&wanted.aliases) {
+                key_plan.ids.insert((*flowise_id).to_owned(), id.clone());
+            }
             if had.is_some() && before.is_some() && !known.contains_key(&id) {
                 key_plan.notes.push(format!("the key {id} was taken out of {KEYS_FILE} since, and stays out"));
                 continue;
@@ -107,7 +111,7 @@ impl KeyPlan {
             let is_its_own = |flow: &&PlannedFlow| flow.key_id.as_deref() == Some(id) || is_open(flow);
             plan.placed().filter(is_its_own).map(|flow| flow.chatflow.clone()).collect()
         };
-        let mut wanted = Vec::new();
+        let mut wanted: Vec<WantedKey<'_>> = Vec::new();
         let mut seen = BTreeSet::new();
         for key in &plan.keys {
             seen.insert(&*key.id);
@@ -121,17 +125,42 @@ impl KeyPlan {
                 self.notes.push(format!("the key {:?} is too short to be safe: a new one was made", key.name));
             }
             let secret = is_usable.then_some(&key.secret);
-            wanted.push(WantedKey { flowise_id: &key.id, name: key.name.clone(), secret, chatflows: Some(chatflows) });
+            // A secret that Flowise has twice is one key here.
+            let same = secret.and_then(|secret| wanted.iter_mut().find(|known| known.secret == Some(secret)));
+            if let Some(WantedKey { chatflows: Some(known), aliases, .. }) = same {
+                known.extend(chatflows);
+                aliases.push(&key.id);
+                continue;
+            }
+            wanted.push(WantedKey {
+                flowise_id: &key.id,
+                name: key.name.clone(),
+                secret,
+                chatflows: Some(chatflows),
+                aliases: Vec::new(),
+            });
         }
         for id in plan.placed().filter_map(|flow| flow.key_id.as_deref()) {
             if seen.insert(id) {
                 let name = format!("flowise-{}", id.chars().take(8).collect::<String>());
-                wanted.push(WantedKey { flowise_id: id, name, secret: None, chatflows: Some(chatflows(id)) });
+                wanted.push(WantedKey {
+                    flowise_id: id,
+                    name,
+                    secret: None,
+                    chatflows: Some(chatflows(id)),
+                    aliases: Vec::new(),
+                });
             }
         }
         let is_without_key = |flow: &PlannedFlow| !flow.settings.is_public && flow.key_id.is_none();
         if wanted.is_empty() || plan.placed().any(is_without_key) {
-            wanted.push(WantedKey { flowise_id: ANY, name: "adopted".to_owned(), secret: None, chatflows: None });
+            wanted.push(WantedKey {
+                flowise_id: ANY,
+                name: "adopted".to_owned(),
+                secret: None,
+                chatflows: None,
+                aliases: Vec::new(),
+            });
         }
         wanted
     }
@@ -202,4 +231,61 @@ fn item(key: &PlannedKey) -> String {
         let _ = writeln!(text, "    chatflows: [{}]", chatflows.join(", "));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adopt::estate::FlowiseKey;
+    use crate::adopt::plan::Placement;
+    use crate::adopt::settings::FlowSettings;
+
+    fn flow(number: u8, key: &str) -> PlannedFlow {
+        PlannedFlow {
+            id: Some(format!("9d2b4ae3-1f5e-4c00-9000-00000000000{number}")),
+            title: String::new(),
+            chatflow: format!("flow-{number}"),
+            text: String::new(),
+            key_id: Some(key.to_owned()),
+            settings: FlowSettings::default(),
+            placement: Placement::Flowise,
+            inspection: Err(String::new()),
+            vars: Vec::new(),
+            storage: None,
+            has_chats: false,
+        }
+    }
+
+    #[test]
+    fn a_secret_that_flowise_has_twice_is_one_key() {
+        let key = |id: &str, secret: &str| FlowiseKey {
+            id: id.to_owned(),
+            name: "Web".to_owned(),
+            secret: Secret::new(secret.to_owned()),
+        };
+        let plan = AdoptionPlan {
+            flows: vec![flow(1, "a"), flow(2, "b"), flow(3, "c")],
+            flowise: None,
+            tools: Vec::new(),
+            variables: Vec::new(),
+            stores: None,
+            store_names: Vec::new(),
+            keys: vec![
+                key("a", "one-secret-0123456789"),
+                key("b", "one-secret-0123456789"),
+                key("c", "two-secret-0123456789"),
+            ],
+            credentials: Vec::new(),
+            messages: Vec::new(),
+            others: BTreeMap::new(),
+            notes: Vec::new(),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let keys = KeyPlan::of(&plan, &TargetFolder::open(folder.path()).unwrap()).unwrap();
+        assert_eq!(keys.brought, ["web", "web-2"]);
+        let ids: Vec<_> = plan.flows.iter().map(|flow| keys.id_of(flow)).collect();
+        assert_eq!(ids, [Some("web"), Some("web"), Some("web-2")]);
+        assert!(parsed(&keys.text).is_some(), "{}", keys.text);
+        assert!(keys.text.contains("chatflows: [\"flow-1\", \"flow-2\"]"), "{}", keys.text);
+    }
 }

@@ -7,7 +7,7 @@
 //! | [`plan`], [`names`], [`settings`] | which flow runs where, under which name and rules |
 //! | [`keys`], [`credentials`], [`chats`] | who may call, what nodes prove themselves with, what was said |
 //! | [`texts`], [`yaml_text`] | the files |
-//! | [`folder`] | puts them into place: all or none, and nothing that somebody else wrote |
+//! | [`folder`], [`move_in`] | puts them into place: all or none, and nothing that somebody else wrote |
 //! | [`report`] | what came of it |
 //!
 //! Names and texts come from whoever drew the flows, and are never more than that: a name becomes a file's by being
@@ -20,6 +20,7 @@ mod encryption;
 mod estate;
 mod folder;
 mod keys;
+mod move_in;
 mod names;
 mod plan;
 mod report;
@@ -71,11 +72,11 @@ pub(crate) fn adopt(options: &AdoptOptions, metrics: &Metrics) -> Result<AdoptRe
     }
     let estate = source::read(&options.sources, options.encryption_key.as_deref())?;
     let target = TargetFolder::open(&options.into)?;
-    let plan = plan::AdoptionPlan::of(estate, options.flowise.as_deref(), &target, metrics);
+    let plan = plan::AdoptionPlan::of(estate, options.flowise.as_deref(), &target, metrics)?;
     let mut files = texts::of(&plan);
     let keys = keys::KeyPlan::of(&plan, &target)?;
     files.extend(keys.files());
-    let credentials = credentials::CredentialPlan::of(&plan, &target);
+    let credentials = credentials::CredentialPlan::of(&plan, &target)?;
     files.push(credentials.file());
     let chats = chats::ChatPlan::of(&plan, &keys);
     let mut report = AdoptReport::of(&plan, &keys, &credentials, &chats, &options.into);

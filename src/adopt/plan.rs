@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::credentials::known;
 use super::estate::{Estate, FlowiseCredential, FlowiseKey};
-use super::folder::TargetFolder;
+use super::folder::{FolderError, TargetFolder};
 use super::names::UniqueNames;
 use super::settings::FlowSettings;
-use super::yaml_text::one_line;
-use crate::config::is_reserved;
+use super::yaml_text::{is_key, one_line};
+use crate::config::{HttpUrl, is_reserved};
 use crate::engine::{self, Credentials, DocumentStores, Inspection, Need};
 use crate::exported::{FlowRecord, MessageRecord, VariableRecord};
 use crate::telemetry::metrics::Metrics;
@@ -90,14 +90,23 @@ pub(super) fn check_url(url: &str) -> Result<(), String> {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     let host = rest.map(|rest| rest.trim_end_matches('/'));
     let is_plain = |host: &&str| !host.is_empty() && !host.contains(['/', '@', '?', '#', ' ', '"', '\\', '$']);
+    let is_address = |_: &&str| HttpUrl::parse(url).is_ok();
     host.filter(is_plain)
+        .filter(is_address)
         .map(|_| ())
         .ok_or_else(|| "--flowise: expected Flowise's address without a path, such as http://127.0.0.1:3000".to_owned())
 }
 
 impl AdoptionPlan {
-    pub(super) fn of(estate: Estate, flowise: Option<&str>, target: &TargetFolder, metrics: &Metrics) -> Self {
-        let credentials = known(&estate, target);
+    /// # Errors
+    /// Something that is there already cannot be read.
+    pub(super) fn of(
+        estate: Estate,
+        flowise: Option<&str>,
+        target: &TargetFolder,
+        metrics: &Metrics,
+    ) -> Result<Self, FolderError> {
+        let credentials = known(&estate, target)?;
         let store_names = estate.stores.iter().filter_map(|store| store.get("name")?.as_str());
         let store_names = store_names.map(|name| one_line(name, 60)).collect();
         let mut notes = estate.notes;
@@ -135,7 +144,7 @@ impl AdoptionPlan {
             notes,
         };
         plan.settle_flows();
-        plan
+        Ok(plan)
     }
 
     /// Flows that flows run are there, as far as they run here themselves.
@@ -227,7 +236,7 @@ impl Planner<'_> {
     /// The variables that a flow's texts name.
     fn vars(&self, text: &str) -> Vec<(String, VarValue)> {
         let named = self.variables.iter().filter_map(|variable| {
-            let name = variable.name.clone().filter(|name| !name.is_empty() && !is_reserved(name))?;
+            let name = variable.name.clone().filter(|name| !name.is_empty() && !is_reserved(name) && is_key(name))?;
             if !text.contains(&format!("$vars.{name}")) {
                 return None;
             }

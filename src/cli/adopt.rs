@@ -8,6 +8,7 @@ use clap::Args;
 use super::found::{self, BAD_CONFIG};
 use super::print::{print, tell};
 use crate::adopt::{AdoptOptions, adopt};
+use crate::keys::command::printable;
 
 /// Some flows need something.
 const INCOMPLETE: u8 = 3;
@@ -48,7 +49,9 @@ impl AdoptCommand {
         let report = match adopt(&options, &metrics) {
             Ok(report) => report,
             Err(error) => {
-                tell(format_args!("{error}"));
+                // Files have the names that somebody else gave them.
+                let lines: Vec<String> = error.to_string().lines().map(printable).collect();
+                tell(format_args!("{}", lines.join("\n")));
                 return ExitCode::from(BAD_CONFIG);
             }
         };

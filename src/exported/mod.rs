@@ -5,6 +5,7 @@
 
 mod record;
 mod section;
+mod stray;
 mod text;
 
 pub(crate) use record::{FlowRecord, MessageRecord, VariableRecord};

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::record::{FlowRecord, MessageRecord, VariableRecord};
+use super::stray::LenientRecords;
 use crate::wire::json;
 
 /// All of a container.
@@ -46,55 +47,49 @@ const SECTIONS: [&str; 16] = [
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct FlowSections {
-    #[serde(deserialize_with = "list")]
-    chat_flow: Vec<FlowRecord>,
-    #[serde(deserialize_with = "list")]
-    agent_flow: Vec<FlowRecord>,
-    #[serde(rename = "AgentFlowV2", deserialize_with = "list")]
-    agent_flow_v2: Vec<FlowRecord>,
-    #[serde(deserialize_with = "list")]
-    assistant_flow: Vec<FlowRecord>,
+    chat_flow: LenientRecords<FlowRecord>,
+    agent_flow: LenientRecords<FlowRecord>,
+    #[serde(rename = "AgentFlowV2")]
+    agent_flow_v2: LenientRecords<FlowRecord>,
+    assistant_flow: LenientRecords<FlowRecord>,
 }
 
 impl FlowSections {
-    fn all(self) -> Vec<FlowRecord> {
+    fn all(self) -> LenientRecords<FlowRecord> {
         let Self { chat_flow, agent_flow, agent_flow_v2, assistant_flow } = self;
-        chat_flow.into_iter().chain(agent_flow).chain(agent_flow_v2).chain(assistant_flow).collect()
+        let mut flows = LenientRecords::default();
+        for section in [chat_flow, agent_flow, agent_flow_v2, assistant_flow] {
+            flows.all.extend(section.all);
+            flows.strays += section.strays;
+        }
+        flows
     }
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct OtherSections {
-    #[serde(deserialize_with = "list")]
-    tool: Vec<Value>,
-    #[serde(deserialize_with = "list")]
-    variable: Vec<VariableRecord>,
-    #[serde(deserialize_with = "list")]
-    document_store: Vec<Value>,
-    #[serde(deserialize_with = "list")]
-    document_store_file_chunk: Vec<Value>,
-    #[serde(deserialize_with = "list")]
-    chat_message: Vec<MessageRecord>,
-    #[serde(deserialize_with = "list")]
-    assistant: Vec<IgnoredAny>,
-    #[serde(deserialize_with = "list")]
-    assistant_custom: Vec<IgnoredAny>,
-    #[serde(rename = "AssistantOpenAI", deserialize_with = "list")]
-    assistant_open_ai: Vec<IgnoredAny>,
-    #[serde(deserialize_with = "list")]
-    assistant_azure: Vec<IgnoredAny>,
-    #[serde(deserialize_with = "list")]
-    custom_template: Vec<IgnoredAny>,
-    #[serde(deserialize_with = "list")]
-    execution: Vec<IgnoredAny>,
-    #[serde(deserialize_with = "list")]
-    chat_message_feedback: Vec<IgnoredAny>,
+    tool: LenientRecords<Value>,
+    variable: LenientRecords<VariableRecord>,
+    document_store: LenientRecords<Value>,
+    document_store_file_chunk: LenientRecords<Value>,
+    chat_message: LenientRecords<MessageRecord>,
+    assistant: LenientRecords<IgnoredAny>,
+    assistant_custom: LenientRecords<IgnoredAny>,
+    #[serde(rename = "AssistantOpenAI")]
+    assistant_open_ai: LenientRecords<IgnoredAny>,
+    assistant_azure: LenientRecords<IgnoredAny>,
+    custom_template: LenientRecords<IgnoredAny>,
+    execution: LenientRecords<IgnoredAny>,
+    chat_message_feedback: LenientRecords<IgnoredAny>,
 }
 
-/// `null` where there is nothing.
-fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+impl OtherSections {
+    fn strays(&self) -> usize {
+        let of_values =
+            [&self.tool, &self.document_store, &self.document_store_file_chunk].map(|section| section.strays);
+        of_values.iter().sum::<usize>() + self.variable.strays + self.chat_message.strays
+    }
 }
 
 /// What stands in the place of a flow, as far as it decides what a text is.
@@ -168,7 +163,7 @@ pub(crate) fn unwrapped(text: &str) -> Option<String> {
 /// It cannot be read, or is none.
 pub(crate) fn flows_in(text: &str) -> Result<Vec<FlowRecord>, String> {
     match shape(text) {
-        Some(Shape::Sections) => parsed::<FlowSections>(text).map(FlowSections::all),
+        Some(Shape::Sections) => parsed::<FlowSections>(text).map(|sections| sections.all().all),
         Some(Shape::Records) => parsed::<Vec<Value>>(text)?.into_iter().map(record).collect(),
         Some(Shape::Page) => parsed::<Page<FlowRecord>>(text).map(|page| page.data),
         Some(Shape::Record) => Ok(vec![parsed::<FlowRecord>(text)?]),
@@ -189,28 +184,29 @@ fn record(value: Value) -> Result<FlowRecord, String> {
 /// # Errors
 /// As [`flows_in`].
 pub(crate) fn read(text: &str) -> Result<Container, String> {
-    let flows = flows_in(text)?;
     if !matches!(shape(text), Some(Shape::Sections)) {
-        return Ok(Container { flows, ..Container::default() });
+        return Ok(Container { flows: flows_in(text)?, ..Container::default() });
     }
+    let flows = parsed::<FlowSections>(text)?.all();
     let sections: OtherSections = parsed(text)?;
     let others = [
-        ("assistants of 2.x", sections.assistant.len()),
+        ("assistants of 2.x", sections.assistant.all.len()),
         // Their flows are among the flows.
-        ("custom assistants", sections.assistant_custom.len()),
-        ("OpenAI assistants", sections.assistant_open_ai.len()),
-        ("Azure assistants", sections.assistant_azure.len()),
-        ("templates", sections.custom_template.len()),
-        ("executions", sections.execution.len()),
-        ("ratings", sections.chat_message_feedback.len()),
+        ("custom assistants", sections.assistant_custom.all.len()),
+        ("OpenAI assistants", sections.assistant_open_ai.all.len()),
+        ("Azure assistants", sections.assistant_azure.all.len()),
+        ("templates", sections.custom_template.all.len()),
+        ("executions", sections.execution.all.len()),
+        ("ratings", sections.chat_message_feedback.all.len()),
+        ("records that are none", flows.strays + sections.strays()),
     ];
     Ok(Container {
-        flows,
-        tools: sections.tool,
-        variables: sections.variable,
-        stores: sections.document_store,
-        chunks: sections.document_store_file_chunk,
-        messages: sections.chat_message,
+        flows: flows.all,
+        tools: sections.tool.all,
+        variables: sections.variable.all,
+        stores: sections.document_store.all,
+        chunks: sections.document_store_file_chunk.all,
+        messages: sections.chat_message.all,
         others: others.into_iter().filter(|(_, count)| *count > 0).collect(),
     })
 }
@@ -248,6 +244,26 @@ mod tests {
             [json!({ "nodes": [], "Tool": [] }), json!({}), json!([]), json!([1]), json!("x"), json!({ "a": 1 })]
         {
             assert!(!is_container(&other.to_string()), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_loses_none() {
+        let flow = json!({ "id": "1", "name": "a", "flowData": "{}" });
+        for (section, stray, strays) in [
+            ("ChatFlow", json!([flow, null, 1, [flow], "x"]), 4),
+            ("ChatMessage", json!([null, { "role": [] }, [{}]]), 2),
+            ("Variable", json!({ "name": "x" }), 1),
+            ("Tool", json!("x"), 1),
+            ("DocumentStore", json!([1.5, true]), 2),
+            ("Execution", json!(7), 0),
+        ] {
+            let mut text = json!({ "ChatFlow": [flow] });
+            text[section] = stray;
+            let read = read(&text.to_string()).unwrap();
+            assert_eq!(read.flows.len(), 1, "{text}");
+            let expected: &[_] = if strays > 0 { &[("records that are none", strays)] } else { &[] };
+            assert_eq!(read.others, expected, "{text}");
         }
     }
 

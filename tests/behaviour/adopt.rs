@@ -2,6 +2,7 @@
 
 mod databases;
 mod folders;
+mod hostile;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
