@@ -7,7 +7,7 @@ mod traces;
 mod usage;
 
 pub(crate) use crate::server::Pulse;
-pub(crate) use handover::{HandOver, HandOverError, InheritedListeners, Predecessor};
+pub(crate) use handover::{HandOver, HandOverError, InheritedListeners, Predecessor, PredecessorEnd};
 
 use std::io;
 use std::net::SocketAddr;
@@ -176,8 +176,8 @@ pub(crate) fn start_with(
         };
         threads.push(begin(worker, worker_alive.clone())?);
     }
-    let (reload, reload_wanted) = mpsc::channel(1);
-    let (counts, commands) = mpsc::channel(COMMANDS);
+    let ((reload, reload_wanted), (counts, commands)) = (mpsc::channel(1), mpsc::channel(COMMANDS));
+    let giving = Giving::new(held, StateOwners { counts, chats: on_disk }, &metrics);
     let (journal, store) = (Arc::new(ReloadJournal::default()), state.store.clone());
     let reloader = watched.map(|files| {
         let (snapshots, state, metrics) = (Arc::clone(&snapshots), Arc::clone(&state), Arc::clone(&metrics));
@@ -214,7 +214,7 @@ pub(crate) fn start_with(
         engine,
         memory,
         store,
-        giving: Giving::new(held, StateOwners { counts, chats: on_disk }),
+        giving,
         predecessor,
         pulse,
     })
@@ -333,7 +333,14 @@ impl Gateway {
     pub(crate) fn take_over(&mut self) -> Result<(), StartError> {
         let Some(predecessor) = self.predecessor.take() else { return Ok(()) };
         predecessor.wait_for_go().map_err(StartError::TakeOver)?;
-        Ok(predecessor.hear(self.giving.owners.counts.clone(), Arc::clone(&self.memory))?)
+        self.giving.metrics.done.inc();
+        self.giving.before = predecessor.hear(self.giving.owners.counts.clone(), Arc::clone(&self.memory))?;
+        Ok(())
+    }
+
+    /// The process whose place this one took.
+    pub(crate) fn before(&self) -> PredecessorEnd {
+        self.giving.before.clone()
     }
 
     /// Begins to give everything to the program as it is on disk now.

@@ -155,6 +155,7 @@ async fn wait(
     notify::ready(&status);
     let mut reloading: Option<oneshot::Receiver<bool>> = None;
     let mut handing: Option<HandOver> = None;
+    let (before, mut waits) = (gateway.before(), false);
     let reason = loop {
         tokio::select! {
             () = end.next() => break EndReason::Signal,
@@ -166,7 +167,19 @@ async fn wait(
                 reloading = None;
                 notify::ready(if is_in_force { &status } else { "the last reload was rejected: see the log" });
             }
-            _ = upgrade.recv() => handing = begin_upgrade(&gateway, command.as_ref(), handing),
+            _ = upgrade.recv() => {
+                // What the process before still counts and remembers comes here, and would be lost with this one.
+                waits = !before.is_over();
+                if waits {
+                    tracing::info!("the upgrade begins once the process before this one has ended");
+                } else {
+                    handing = begin_upgrade(&gateway, command.as_ref(), handing);
+                }
+            }
+            () = before.clone().wait(), if waits => {
+                waits = false;
+                handing = begin_upgrade(&gateway, command.as_ref(), handing);
+            }
             outcome = outcome(&mut handing) => {
                 handing = None;
                 match outcome {

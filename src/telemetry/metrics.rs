@@ -4,6 +4,7 @@
 //! hashes and locks, so the request path goes through [`series`](super::series), which keeps the handles.
 
 mod identity;
+mod upgrades;
 
 use prometheus::{
     Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
@@ -12,6 +13,7 @@ use prometheus::{
 
 use super::process::ProcessCollector;
 pub(crate) use identity::IdentityMetrics;
+pub(crate) use upgrades::UpgradeMetrics;
 
 /// Seconds; up to the ten minutes that a long agent run takes.
 const BUCKETS: &[f64] =
@@ -40,6 +42,7 @@ pub(crate) struct Metrics {
     pub(crate) upstream_addresses: IntGaugeVec,
     pub(crate) aborts: IntCounterVec,
     pub(crate) reloads: Reloads,
+    pub(crate) upgrades: UpgradeMetrics,
     pub(crate) keys: IntGaugeVec,
     pub(crate) connections: ConnectionMetrics,
     pub(crate) certificate_expiry: GaugeVec,
@@ -184,6 +187,7 @@ impl Metrics {
                 &["result"],
             )?,
             reloads: Reloads::new(&declare)?,
+            upgrades: UpgradeMetrics::new(&declare)?,
             keys: declare.gauges("flowgate_keys", "Keys by state.", &["state"])?,
             connections: ConnectionMetrics::new(&declare)?,
             certificate_expiry: declare.float_gauges(

@@ -167,6 +167,7 @@ fn a_program_that_cannot_start_leaves_the_old_one_as_it_was() {
         });
         assert_eq!(gateway.predict(ASK).status, 200);
     }
+    gateway.wait_metric(r#"flowgate_upgrades_total{result="failed"}"#, 2.0);
     // The folder is its own, and what was counted is there.
     std::fs::write(gateway.file("flowgate.yaml"), &good).unwrap();
     wait_kept(state.path(), 3);
@@ -272,4 +273,26 @@ fn a_signal_during_an_upgrade_ends_what_it_is_sent_to() {
     assert_eq!(gateway.wait().code(), Some(0));
     assert_eq!(gateway.predict(ASK).status, 200, "the successor goes on");
     drop(successor);
+}
+
+#[test]
+fn an_upgrade_waits_until_the_process_before_has_told_all() {
+    let (upstream, finish) = Upstream::holding_streams();
+    let mut gateway = Gateway::start(&simple(upstream.address));
+    let mut stream = begin_stream(&gateway);
+    let middle = Successor::of(&gateway);
+    gateway.wait_metric(r#"flowgate_upgrades_total{result="done"}"#, 1.0);
+    assert!(middle.signal("USR2"));
+    gateway.log_line(|line| line["message"] == "the upgrade begins once the process before this one has ended");
+    finish.store(true, Ordering::SeqCst);
+    assert_eq!(stream.read_rest(), END);
+    drop(stream);
+    assert_eq!(gateway.wait().code(), Some(0));
+    let _last = Successor(wait_for("the last process", || {
+        let log = gateway.log();
+        let mut begun = log.iter().filter(|line| line.contains(r#""message":"handing over""#));
+        serde_json::from_str::<serde_json::Value>(begun.nth(1)?).ok()?["pid"].as_u64()
+    }));
+    middle.wait_end();
+    assert_eq!(gateway.predict(ASK).status, 200);
 }

@@ -11,12 +11,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::listeners::HeldListener;
-use super::{HandOverStep, Opening};
+use super::{HandOverStep, Opening, PredecessorEnd};
 use crate::app::maintenance::CountsCommand;
 use crate::engine::OnDisk;
 use crate::service::channel::Channel;
 use crate::service::notify;
 use crate::service::successor::{StartCommand, SuccessorProcess};
+use crate::telemetry::metrics::{Metrics, UpgradeMetrics};
 
 /// For the new process to read its configuration, keys and flows, and to start.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -34,6 +35,9 @@ pub(in crate::app) struct StateOwners {
 pub(in crate::app) struct Giving {
     pub(in crate::app) listeners: Arc<Vec<HeldListener>>,
     pub(in crate::app) owners: Arc<StateOwners>,
+    pub(in crate::app) metrics: UpgradeMetrics,
+    /// When the process has ended whose place this one took.
+    pub(in crate::app) before: PredecessorEnd,
     /// The channel of a hand-over that can still be called off.
     under_way: Arc<Mutex<Option<Arc<Channel>>>>,
 }
@@ -86,17 +90,27 @@ impl HandOver {
 }
 
 impl Giving {
-    pub(in crate::app) fn new(listeners: Vec<HeldListener>, owners: StateOwners) -> Self {
-        Self { listeners: Arc::new(listeners), owners: Arc::new(owners), under_way: Arc::default() }
+    pub(in crate::app) fn new(listeners: Vec<HeldListener>, owners: StateOwners, metrics: &Metrics) -> Self {
+        Self {
+            listeners: Arc::new(listeners),
+            owners: Arc::new(owners),
+            metrics: metrics.upgrades.clone(),
+            before: PredecessorEnd::default(),
+            under_way: Arc::default(),
+        }
     }
 
     /// Begins, on a thread of its own.
     pub(in crate::app) fn begin(&self, command: StartCommand) -> io::Result<HandOver> {
         let (tell, outcome) = oneshot::channel();
         let (listeners, owners) = (Arc::clone(&self.listeners), Arc::clone(&self.owners));
-        let under_way = Arc::clone(&self.under_way);
+        let (under_way, failed) = (Arc::clone(&self.under_way), self.metrics.failed.clone());
         std::thread::Builder::new().name("hand-over".into()).spawn(move || {
-            let _ = tell.send(hand_over(&command, &listeners, &owners, &under_way));
+            let outcome = hand_over(&command, &listeners, &owners, &under_way);
+            if outcome.is_err() {
+                failed.inc();
+            }
+            let _ = tell.send(outcome);
         })?;
         Ok(HandOver { under_way: Arc::clone(&self.under_way), outcome })
     }

@@ -21,7 +21,7 @@ pub(super) use giving::{Giving, StateOwners};
 pub(crate) use giving::{HandOver, HandOverError};
 pub(crate) use listeners::InheritedListeners;
 pub(super) use listeners::{HeldListener, UnfitSocket};
-pub(crate) use taking::Predecessor;
+pub(crate) use taking::{Predecessor, PredecessorEnd};
 
 /// What one process says to the other, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

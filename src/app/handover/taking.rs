@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::listeners::InheritedListeners;
 use super::{HandOverStep, Opening};
@@ -23,6 +23,10 @@ pub(crate) struct Predecessor {
     /// Over which it asks what chats remember.
     chats: UnixStream,
 }
+
+/// When the process before has ended; `None`: there was none.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PredecessorEnd(Option<watch::Receiver<()>>);
 
 impl Predecessor {
     /// Takes what it gives.
@@ -64,12 +68,15 @@ impl Predecessor {
         self,
         counts: mpsc::Sender<CountsCommand>,
         memory: Arc<dyn engine::Store>,
-    ) -> io::Result<()> {
+    ) -> io::Result<PredecessorEnd> {
         let Self { channel, chats } = self;
+        let (alive, ended) = watch::channel(());
         channel.set_patience(None)?;
         let thread = |name: &str| std::thread::Builder::new().name(name.into());
         thread("late-chats").spawn(move || engine::serve_predecessor(&chats, &*memory))?;
         thread("late-counts").spawn(move || {
+            // Dropped with the thread.
+            let _alive = alive;
             loop {
                 match channel.receive() {
                     Ok(late) => {
@@ -88,6 +95,20 @@ impl Predecessor {
                 }
             }
         })?;
-        Ok(())
+        Ok(PredecessorEnd(Some(ended)))
+    }
+}
+
+impl PredecessorEnd {
+    /// Whether everything that it had to tell is here.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.as_ref().is_none_or(|ended| ended.has_changed().is_err())
+    }
+
+    /// Waits for that.
+    pub(crate) async fn wait(mut self) {
+        if let Some(ended) = &mut self.0 {
+            while ended.changed().await.is_ok() {}
+        }
     }
 }
