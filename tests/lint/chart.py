@@ -114,6 +114,8 @@ for values, words in [
     ({**fleet, "valkey": {"enabled": False}}, "several pods cannot have one volume"),
     ({**fleet, "valkey": {"enabled": True, "deploy": False}}, "valkey.urls"),
     ({**sidecar, "replicaCount": 2}, "one pod"),
+    ({**sidecar, "extAuth": {"enabled": True}}, "in mode gateway only"),
+    ({**examples["ext-auth"], "trustedProxies": []}, "trustedProxies"),
 ]:
     try:
         render(values)

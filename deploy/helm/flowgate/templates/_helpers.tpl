@@ -55,6 +55,11 @@ server:
   {{- end }}
   shutdown_grace: 30s
   trusted_proxies: {{ toJson .Values.trustedProxies }}
+  {{- if .Values.extAuth.enabled }}
+  ext_auth:
+    listen: 0.0.0.0:8081
+    headers: {pass_upstream_key: {{ .Values.extAuth.passUpstreamKey }}}
+  {{- end }}
 admin:
   listen: 0.0.0.0:9090
 upstreams:
@@ -101,6 +106,12 @@ state:
 {{- end }}
 {{- if and $isMany (include "flowgate.isAlone" .) }}
 {{- fail "several pods cannot have one volume: enable valkey, which keeps what they share, or set persistence.enabled to false" }}
+{{- end }}
+{{- if and .Values.extAuth.enabled (ne .Values.mode "gateway") }}
+{{- fail "extAuth: in mode gateway only; a sidecar's Flowise and the engine's flows are reached through flowgate alone" }}
+{{- end }}
+{{- if and .Values.extAuth.enabled (not .Values.trustedProxies) }}
+{{- fail "trustedProxies: name the network of the ingress controller's pods, which alone may ask with extAuth" }}
 {{- end }}
 {{- if and .Values.valkey.enabled .Values.valkey.deploy (not .Values.valkey.passwordSecret) }}
 {{- fail "valkey.passwordSecret: the shipped Valkey wants a password" }}
