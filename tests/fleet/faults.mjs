@@ -38,9 +38,9 @@ export const FAULTS = [
 
   // A primary with a replica and Sentinel.
   { name: 'primary killed: failover', needs: ['sentinel'], async begin(it) { it.gone = await it.store.primary(); await it.gone.kill() },
-    async end(it) { await pause(1500); it.gone.settings = []; await it.gone.start(); const now = await it.store.primary(); if (now && now !== it.gone) await it.gone.ask('REPLICAOF', '127.0.0.1', now.port) } },
+    async end(it) { await pause(1500); it.gone.settings = []; await it.gone.start(); await it.store.follow(it.gone) } },
   { name: 'failover on request', needs: ['sentinel'], begin: ({ store }) => command(store.port, 'SENTINEL', 'FAILOVER', 'flowgate').catch(() => {}), end: () => pause(1500) },
-  { name: 'primary paused', needs: ['sentinel'], async begin(it) { it.gone = await it.store.primary(); it.gone.signal('SIGSTOP') }, async end(it) { it.gone.signal('SIGCONT'); await pause(1000) } },
+  { name: 'primary paused', needs: ['sentinel'], async begin(it) { it.gone = await it.store.primary(); it.gone.signal('SIGSTOP') }, async end(it) { it.gone.signal('SIGCONT'); await pause(1000); await it.store.follow(it.gone) } },
   { name: 'replica killed', needs: ['sentinel'], async begin(it) { const primary = await it.store.primary(); it.gone = it.store.servers.find(one => one !== primary); await it.gone.kill() }, end: it => it.gone.start() },
 
   // A Cluster of three.

@@ -156,7 +156,10 @@ export async function sentinel(root) {
   const servers = [primary, replica]
   return {
     name: 'sentinel', servers, port,
-    async primary() { for (const one of servers) if (one.process && /role:master/.test(await one.ask('INFO', 'replication').catch(() => ''))) return one },
+    // One that comes back after it was replaced believes for seconds that it still is.
+    async primary() { const at = (await command(port, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'flowgate')).split('\r\n').at(-1); return servers.find(one => one.port === Number(at)) },
+    // Whoever has been replaced follows the new one.
+    async follow(server) { const now = await this.primary(); if (now !== server) await server.ask('REPLICAOF', '127.0.0.1', now.port) },
     settings: () => `{ urls: ['redis://127.0.0.1:${port}'], mode: sentinel, master_name: flowgate }`,
     async stop() { watcher.kill('SIGKILL'); for (const one of servers) await one.kill() },
   }

@@ -23,10 +23,9 @@ impl Lease {
         let one = nanos(plan.limiter.period);
         let mut whole_at = self.whole_at.load(Ordering::Relaxed);
         if !std::mem::replace(&mut book.loss.is_owed, true) {
-            // What was asked for last may have been granted, and come late.
-            whole_at = whole_at.max(now).saturating_add(one.saturating_mul(book.asked.into()));
+            // What was asked for last is charged when it comes: an answer that never does gave nothing to anybody.
+            whole_at = whole_at.max(now);
             book.loss.seed = whole_at;
-            self.whole_at.store(whole_at, Ordering::Relaxed);
         }
         let period = one.saturating_mul(parts).max(1);
         let burst = (u64::from(plan.plan.burst.get()) / parts).max(1);

@@ -20,8 +20,6 @@ const LONGEST_REFUSAL: Duration = Duration::from_millis(100);
 pub(super) struct LeaseBook {
     /// The call that is on its way, and how often the store had been lost when it began.
     pub(super) call: Option<(u64, u64)>,
-    /// Cells that it asks for.
-    pub(super) asked: u32,
     pub(super) calls: u64,
     /// Calls whose answers may still come.
     pub(super) unanswered: u32,

@@ -164,7 +164,6 @@ impl Lease {
         let wish = self.wish(counts, book, &plan, &waiters, errand);
         book.unanswered += 1;
         book.call = Some((wish.number, self.shared.store.health().losses()));
-        book.asked = wish.cells;
         self.low.store(0, Ordering::Relaxed);
         self.shared.look_after(counts, book);
         let (shared, counts, caller) = (Arc::clone(&self.shared), Arc::clone(counts), self.caller);
@@ -261,7 +260,7 @@ impl Lease {
         let mut book = self.book();
         let is_last = book.call.is_some_and(|(number, _)| number == wish.number);
         if is_last {
-            (book.call, book.asked) = (None, 0);
+            book.call = None;
         }
         book.unanswered = book.unanswered.saturating_sub(1);
         for looker in std::mem::take(&mut book.lookers) {
