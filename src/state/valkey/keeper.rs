@@ -225,7 +225,8 @@ impl Keeper {
         for lane in [Lane::Front, Lane::Background] {
             let mut link = self.calls.link(lane).ok_or_else(late)?;
             let mut beat = self.beat.key(self.key());
-            let beat = beat.arg(&*self.replica).arg(&channels).invoke_async::<(u32, i64, Vec<String>)>(&mut link);
+            let beat = beat.arg(&*self.replica).arg(&channels).arg(self.health.clock().expected());
+            let beat = beat.invoke_async::<(u32, i64, Vec<String>)>(&mut link);
             let (count, time, cut_off) = timeout(self.settings.timeout, beat).await.map_err(|_| late())??;
             self.health.clock().see(time, Instant::now());
             self.health.see_cut_off(&cut_off);

@@ -104,6 +104,8 @@ pub(super) struct LossBook {
     pub(super) base: BucketBase,
     /// When the bucket would have been whole if nobody had come since then.
     pub(super) seed: u64,
+    /// When the bucket began of which that is known, by the store's clock.
+    pub(super) seed_of: u64,
     /// Something was, which the store does not know yet.
     pub(super) is_owed: bool,
 }

@@ -16,7 +16,8 @@
 --      25 replicas that are cut off, each with the time since when, 26 how many there are in all
 --      27 the replica's lease, 28 cells that it was ever given and has not given back, and 22, 29 whether no other call of it
 --      can still be answered
---      30 to 35 the same of tokens as 10 to 15 of requests; not there: they are not limited
+--      30 when the bucket began of which 8 is known
+--      31 to 36 the same of tokens as 10 to 15 of requests; not there: they are not limited
 -- Returns cells, why there are fewer than requests wait for (1 bucket, 2 quota, 3 places, 4 tokens), the wait for another
 --      cell, the time until the bucket is whole, the whole count, when it began, places, all tokens, since when, the
 --      bucket's base, when that began.
@@ -41,13 +42,18 @@ if stored then
   local tat, at, charged, since = string.match(stored, '^(%S+) (%S+) (%S+) (%S+)$')
   tat, at = tonumber(tat) or now, tonumber(at) or now
   ever, began = tonumber(charged) or 0, tonumber(since) or now
-  if at > now + 1000000 then
+  -- Of a bucket that is kept so long one knows that without having known the clock.
+  if at > now + 1000000 or now - at > math.max(tat - at, 0) + 6000000 then
     set = now - at
   elseif jump ~= 0 and math.abs(at - expected) < math.abs(at - now) then
     set = jump
   end
-  if set ~= 0 then began = now end
+  if set ~= 0 then began, ever = now, 0 end
   whole = tat + set
+  -- What it knows of the bucket before this one, those who were here first may not have known.
+  if arg[8] > 0 and arg[30] ~= began then
+    whole = math.max(whole, math.min(now + arg[8] + ever, now + burst * period))
+  end
 else
   -- Evicted, or the server began anew.
   whole = now + arg[8]
@@ -171,14 +177,14 @@ if most > 0 then
 end
 
 local spent, spent_born, is_spent = 0, 0, false
-if arg[30] then
-  local tokens = counted(KEYS[6], arg[32], arg[33], arg[34], arg[35])
+if arg[31] then
+  local tokens = counted(KEYS[6], arg[33], arg[34], arg[35], arg[36])
   -- Whoever knows of none begins no count.
   if tokens.total > 0 or not tokens.is_new then
-    keep(tokens, 0, arg[31])
+    keep(tokens, 0, arg[32])
     spent, spent_born = math.min(tokens.total, 4294967295), tokens.born
   end
-  is_spent = spent >= arg[30]
+  is_spent = spent >= arg[31]
 end
 
 local taken = 0

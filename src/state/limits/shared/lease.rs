@@ -231,6 +231,7 @@ impl Lease {
         wish.places_needed = newcomers.saturating_sub(free);
 
         (wish.known, wish.debt) = book.loss.debt(now, self.until_whole(now), self.shared.parts());
+        wish.known_of = book.loss.seed_of;
         (wish.taken_alone, wish.told_alone, wish.base) = (book.loss.taken, book.loss.told, book.loss.base);
         (wish.lease, wish.is_only) = (book.lease, book.unanswered == 0);
         (wish.sent, book.renewed) = (now, now);
@@ -277,6 +278,7 @@ impl Lease {
         let one = nanos(wish.period).saturating_mul(self.shared.parts().into());
         let here = self.whole_at.load(Ordering::Relaxed);
         let whole_at = book.loss.settle(wish.taken_alone, now + nanos(grant.whole), one, here);
+        book.loss.seed_of = grant.base.began;
         self.hear(&mut book, wish, now);
         // Until all have told what they know, a store that began anew knows less than this replica's own part.
         let whole_at = if self.can_ask() { whole_at } else { whole_at.max(here) };

@@ -38,6 +38,8 @@ pub(super) struct LeaseWish {
     pub(super) is_only: bool,
     /// Until the bucket is whole, as far as is known here, in nanoseconds.
     pub(super) known: u64,
+    /// When the bucket began of which that is known, by the store's clock.
+    pub(super) known_of: u64,
     /// Nanoseconds that are owed to the bucket.
     pub(super) debt: u64,
     /// Requests that had been admitted without the store by then, and how many of them it has charged.
@@ -150,7 +152,7 @@ impl LeaseWish {
         script.arg(self.taken_alone).arg(self.told_alone).arg(self.base.base).arg(self.base.began);
         script.arg(&*store.health().cut_off()).arg(store.health().replicas());
         let held = self.lease.held.saturating_add_unsigned(self.told_alone);
-        script.arg(self.lease.number).arg(held).arg(u8::from(self.is_only));
+        script.arg(self.lease.number).arg(held).arg(u8::from(self.is_only)).arg(self.known_of);
         if let Some(tokens) = &self.tokens {
             script.arg(tokens.arguments().as_slice());
         }
