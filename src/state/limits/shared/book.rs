@@ -24,6 +24,8 @@ pub(super) struct LeaseBook {
     /// Calls whose answers may still come.
     pub(super) unanswered: u32,
     pub(super) lease: LeaseTally,
+    /// Granted when it was too late, to be given back.
+    pub(super) late: UnusedCells,
     pub(super) waiters: Vec<LeaseWaiter>,
     /// Those who only want to know what is left.
     pub(super) lookers: Vec<oneshot::Sender<()>>,
@@ -127,6 +129,25 @@ pub(super) struct LeaseTally {
     pub(super) held: i64,
 }
 
+/// Cells of a day or month that nobody here wants.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct UnusedCells {
+    pub(super) period: u32,
+    pub(super) cells: u32,
+}
+
+impl UnusedCells {
+    /// Those of a period that is over are worth nothing.
+    pub(super) fn add(&mut self, period: u32, cells: u32) {
+        match self.cells {
+            0 => *self = Self { period, cells },
+            _ if self.period == period => self.cells = self.cells.saturating_add(cells),
+            _ if self.period < period => *self = Self { period, cells },
+            _ => {}
+        }
+    }
+}
+
 impl LeaseBook {
     /// Of the lease with that number.
     pub(super) fn of(number: u64) -> Self {
@@ -148,7 +169,7 @@ impl LeaseBook {
     pub(super) fn is_owed(&self) -> bool {
         // Who has another plan by now is not told of what that one does not count.
         let counts_tokens = self.plan.as_ref().is_some_and(|plan| plan.plan.tokens.is_some());
-        self.loss.is_owed || self.quota.is_owed() || (counts_tokens && self.tokens.is_owed())
+        self.loss.is_owed || self.late.cells > 0 || self.quota.is_owed() || (counts_tokens && self.tokens.is_owed())
     }
 
     /// Whether nothing is owed but requests that time has paid for, when the bucket is whole after that.

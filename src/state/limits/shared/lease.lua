@@ -108,7 +108,8 @@ for id, since in string.gmatch(ARGV[25], '(%x+):(%d+)') do
     note(id, charged, kept + more)
   end
 end
-whole = math.max(whole, now)
+whole = math.max(whole - arg[7] * period, now)
+ever = ever - arg[7] * period
 
 -- What the replica admitted while it could not reach this server. That is in its part of the limit, and if the others had
 -- no more than theirs, time has paid for it. Whatever they had beyond is owed, be it more than the bucket holds.
@@ -133,8 +134,6 @@ elseif now > till + 500000 and till > 0 then
   -- It is there: who believes that it is cut off keeps nothing for it of the time until now.
   redis.call('HSET', KEYS[4], replica, string.format('%.0f 0 %.0f', charged, now))
 end
-whole = math.max(whole - arg[7] * period, now)
-ever = ever - arg[7] * period
 whole = math.min(whole, latest)
 
 -- Each replica says what it has counted in the period, so that whatever the store forgets of it is put right. Of those who

@@ -199,17 +199,21 @@ impl Lease {
         let period = quota.map_or(0, |(_, period)| period.number());
 
         self.reckon(book);
+        let mut unused = std::mem::take(&mut book.late);
         if errand == Errand::GiveBack {
             let (of, cells) = self.cells.drain();
             book.pace.had = 0;
-            let back = if of == period { cells } else { 0 };
+            unused.add(of, cells);
+        }
+        if unused.cells > 0 {
+            let back = if unused.period == period { unused.cells } else { 0 };
             if let Some((_, period)) = quota {
                 book.quota.give_back(period, back, counts.quota());
             }
             wish.given_back = back;
             book.lease.held -= i64::from(back);
             self.shared.counters.returned.inc_by(back.into());
-            self.shared.counters.void.inc_by((cells - back).into());
+            self.shared.counters.void.inc_by((unused.cells - back).into());
         }
         wish.quota = quota.map(|(most, period)| book.quota.wish(most, period, counts.quota()));
         wish.tokens = plan.tokens().map(|(most, period)| book.tokens.wish(most, period, counts.tokens()));
@@ -275,9 +279,14 @@ impl Lease {
         };
         let now = self.shared.now();
         let period = wish.quota.map_or(0, |quota| quota.period.number());
-        let one = nanos(wish.period).saturating_mul(self.shared.parts().into());
+        // Who decides alone has taken them out of its own part: only those who still wait for them get them.
+        let waiting = waiters.iter().filter(|waiter| !waiter.answer.is_closed()).count();
+        let kept = if self.can_ask() { u32::MAX } else { u32::try_from(waiting).unwrap_or(u32::MAX) }.min(grant.cells);
+        let one = nanos(wish.period);
+        let whole = nanos(grant.whole).saturating_sub(one.saturating_mul((grant.cells - kept).into()));
+        let one = one.saturating_mul(self.shared.parts().into());
         let here = self.whole_at.load(Ordering::Relaxed);
-        let whole_at = book.loss.settle(wish.taken_alone, now + nanos(grant.whole), one, here);
+        let whole_at = book.loss.settle(wish.taken_alone, now + whole, one, here);
         book.loss.seed_of = grant.base.began;
         self.hear(&mut book, wish, now);
         // Until all have told what they know, a store that began anew knows less than this replica's own part.
@@ -302,7 +311,8 @@ impl Lease {
         book.note_refusal(now, &grant);
         self.reckon(&mut book);
         self.shared.counters.granted.inc_by(grant.cells.into());
-        let void = self.cells.add(period, grant.cells);
+        book.late.add(period, grant.cells - kept);
+        let void = self.cells.add(period, kept);
         self.shared.counters.void.inc_by(void.into());
         book.pace.had = self.cells.count(period);
         if is_last {
