@@ -14,6 +14,8 @@ use http_body::{Body, Frame, SizeHint};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use crate::unprintable::escaped;
+
 pub(super) type AdminAnswer = Response<AdminBody>;
 
 /// A whole answer, or one that goes on.
@@ -81,7 +83,7 @@ pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> AdminAnswer {
 
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> AdminAnswer {
     // Values of this project's own types always serialise.
-    respond(status, "application/json", serde_json::to_vec(value).unwrap_or_default())
+    respond(status, "application/json", escaped(serde_json::to_string(value).unwrap_or_default()))
 }
 
 /// A no, as JSON under `/api` and for people elsewhere.

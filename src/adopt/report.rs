@@ -14,6 +14,7 @@ use super::plan::{AdoptionPlan, Placement, PlannedFlow};
 use super::texts::{CONFIG_FILE, flowise_key_file, key_variable, shares_chats};
 use super::yaml_text::one_line;
 use crate::engine::Need;
+use crate::unprintable::escaped;
 
 const REPORT_FILE: &str = "report.txt";
 /// Characters of a label, and of a message.
@@ -120,7 +121,7 @@ impl AdoptReport {
     }
 
     pub(crate) fn json(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+        escaped(serde_json::to_string_pretty(self).unwrap_or_default()) + "\n"
     }
 
     /// Without what became of files: that is another one each time.

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::admin_client::{AdminClient, AdminError, AdminPlace, UNREACHABLE};
 use super::print::{print, tell};
 use crate::keys::command::printable;
+use crate::unprintable::escaped;
 
 /// Bytes of a body that is read from a file.
 const LONGEST_BODY: u64 = 1 << 20;
@@ -68,7 +69,7 @@ impl Explain {
             Err(code) => return code,
         };
         let text = match (self.json, self.request.is_some()) {
-            (true, _) => serde_json::to_string_pretty(&told).unwrap_or_default() + "\n",
+            (true, _) => escaped(serde_json::to_string_pretty(&told).unwrap_or_default()) + "\n",
             (false, true) => past(&told),
             (false, false) => way(&told),
         };

@@ -21,7 +21,7 @@ use crate::config::LogFormat;
 use crate::predict::report::Ending;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::traces::TraceScope;
-use crate::unprintable::is_unprintable;
+use crate::unprintable::escaped;
 use crate::wire::decimal::decimal;
 use crate::wire::watched::{BodyWatch, Watched};
 
@@ -302,18 +302,7 @@ fn quote(text: &mut Vec<u8>, value: &str) {
         text.extend_from_slice(value.as_bytes());
         text.push(b'"');
     } else {
-        text.push(b'"');
-        for letter in value.chars() {
-            // Writing to a Vec cannot fail.
-            let _ = match letter {
-                '"' | '\\' => write!(text, "\\{letter}"),
-                letter if is_unprintable(letter) => {
-                    letter.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(text, "\\u{unit:04x}"))
-                }
-                letter => write!(text, "{letter}"),
-            };
-        }
-        text.push(b'"');
+        text.extend_from_slice(escaped(serde_json::to_string(value).unwrap_or_default()).as_bytes());
     }
 }
 

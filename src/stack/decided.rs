@@ -19,6 +19,9 @@ pub(super) fn decided(context: &Context, refusal: &Refusal) -> Option<Decided> {
     if let Some(limit) = refusal.limit().filter(|limit| *limit != "auth_failures") {
         return by_plan(context, limit);
     }
+    if matches!(refusal, Refusal::TooManyFailures { .. }) {
+        return Some(by_field(context, &["auth_failures"]));
+    }
     if let Some(refused) = context.token_refused.get() {
         return Some(by_provider(context, refused));
     }
@@ -26,7 +29,6 @@ pub(super) fn decided(context: &Context, refusal: &Refusal) -> Option<Decided> {
         let ended = context.ended_key.get();
         return match refusal {
             Refusal::MissingKey => by_chatflow(context, "access"),
-            Refusal::TooManyFailures { .. } => Some(by_field(context, &["auth_failures"])),
             _ => ended.and_then(|key| by_key(context, key)),
         };
     }
@@ -135,7 +137,7 @@ fn by_plan(context: &Context, limit: &str) -> Option<Decided> {
 }
 
 /// What whoever runs the gateway can do about it.
-pub(super) fn helps(refusal: &Refusal) -> &'static str {
+pub(crate) fn helps(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::MissingKey => {
             "The client sends no key: X-API-KEY or Authorization: Bearer. For a page without one set `access: public` \

@@ -31,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "service",
             "config",
             "telemetry",
+            "unprintable",
         ],
     ),
     // One state for the process, to which policies are bound. The control thread checks upstreams, and reads the keys of
@@ -85,7 +86,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "state::limits::Visitor",
             "state::chats::Chats",
             "state::ended_keys",
-            "state::recent::RecentState",
+            "state::recent",
             "wire::forwarded",
             "wire::proxy_protocol",
             "wire::client_body",
@@ -110,6 +111,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tls",
             "config",
             "telemetry",
+            "unprintable",
         ],
     ),
     // Which files are flows, the engine knows.

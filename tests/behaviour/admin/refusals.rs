@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::{get, read};
 use crate::harness::client;
-use crate::harness::gateway::{Gateway, config, keys};
+use crate::harness::gateway::{Gateway, config, keys, simple};
+use crate::harness::issuer::{SigningKey, claims, key_set};
 use crate::harness::upstream::Upstream;
 use crate::harness::{KEY, sha256, wait_for};
 use crate::telemetry::{PREDICT, QUESTION, talking};
@@ -104,5 +105,40 @@ fn what_a_client_sends_is_in_no_entry() {
     for entry in entries {
         assert!(!entry.to_string().contains("secret words") && !entry.to_string().contains("secret=words"), "{entry}");
         assert!(!entry.to_string().contains("wrong-secret") && !entry.to_string().contains(KEY), "{entry}");
+    }
+}
+
+#[test]
+fn who_guesses_tokens_is_told_of_the_same_limit_as_who_guesses_keys() {
+    let upstream = talking();
+    let more = "auth_failures: { free: 1, then: 1/day, delay: null }\nidentity:\n  - { name: staff, \
+                issuer: 'https://login.example.com', jwks_file: jwks.json, audience: [flowgate], chatflows: [support] }";
+    let (known, other) = (SigningKey::p256(), SigningKey::p256());
+    let gateway = Gateway::start_with(&config(upstream.address, "", "", "", more), &keys(""), |folder| {
+        std::fs::write(folder.join("jwks.json"), key_set(&[known.jwk("one")])).unwrap();
+    });
+    for (number, expected) in [(1, "identity[0].issuer"), (2, "identity[0].issuer"), (3, "auth_failures")] {
+        let forged = other.token("one", &claims("https://login.example.com", &serde_json::json!({ "n": number })));
+        let id = format!("guessed-{number}");
+        let headers = [("authorization", &*format!("Bearer {forged}")), ("x-request-id", &*id)];
+        client::post(gateway.http, PREDICT, &headers, QUESTION);
+        let entry = entry(&gateway, &id);
+        assert_eq!((&entry["setting"], &entry["reason"]), (&expected.into(), &"signature".into()), "{entry}");
+    }
+}
+
+#[test]
+fn what_a_client_sends_cannot_move_a_terminals_cursor() {
+    let gateway = Gateway::start(&simple(talking().address));
+    let path = "/\u{9b}2J\u{202e}x";
+    client::get(gateway.http, path, &[("x-request-id", "odd-path")]);
+    let told = wait_for("its entry", || {
+        let answer = get(gateway.admin, "/api/refusals?id=odd-path", &[]);
+        (!answer.json()["refusals"][0].is_null()).then_some(answer)
+    });
+    assert_eq!(told.json()["refusals"][0]["path"], path);
+    let line = wait_for("its line", || gateway.log().into_iter().find(|line| line.contains(r#""message":"request""#)));
+    for text in [told.text(), line] {
+        assert!(text.contains("\\u009b2J\\u202ex"), "{text}");
     }
 }
