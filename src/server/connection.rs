@@ -19,7 +19,7 @@ use super::admission::Admission;
 use super::exchange::Exchanges;
 use super::linger::Lingering;
 use super::liveness::{CutReason, Limits, Liveness};
-use super::malformed;
+use super::malformed::{self, MalformedHeads};
 use super::proxied;
 use super::signal::{Listener, Phase, Signal};
 use super::trailers::Http2Stream;
@@ -49,6 +49,7 @@ pub(super) struct Acceptor<S> {
     pub(super) metrics: Arc<Metrics>,
     pub(super) signal: Rc<Signal>,
     pub(super) admission: Arc<Admission>,
+    pub(super) heads: Rc<MalformedHeads>,
 }
 
 impl<S: Stack> Acceptor<S> {
@@ -122,7 +123,7 @@ impl<S: Stack> Acceptor<S> {
             .max_headers(MOST_HEADERS)
             // hyper reads at least this much at a time and answers 431 when a head does not fit.
             .max_buf_size(max_head.max(8 * 1024))
-            .serve_connection(Noted::new(stream, &liveness, true), service);
+            .serve_connection(Noted::new(stream, &liveness, Some((self.heads, peer))), service);
         let mut listener = self.signal.listen(&liveness);
         let end = drive(
             Pin::new(&mut connection),
@@ -166,7 +167,7 @@ impl<S: Stack> Acceptor<S> {
             // Finds clients that are gone without a word.
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20))
-            .serve_connection(Noted::new(Http2Stream::new(stream), &liveness, false), service);
+            .serve_connection(Noted::new(Http2Stream::new(stream), &liveness, None), service);
         drive(
             pin!(connection),
             &liveness,
@@ -291,17 +292,17 @@ where
 /// A socket that notes what happens on it.
 struct Noted<S> {
     stream: S,
-    /// On a quiet HTTP/1.1 connection, what comes is a head. On HTTP/2 it may as well be a ping or its answer, which
+    /// For HTTP/1.1: on a quiet connection, what comes is a head of that peer's. On HTTP/2 it may as well be a ping or its answer, which
     /// are no reason to wait for a head; one that never ends is a matter of the idle limit there.
-    bytes_begin_heads: bool,
+    heads: Option<(Rc<MalformedHeads>, SocketAddr)>,
     liveness: Rc<Liveness>,
     /// What goes out in place of hyper's own refusal, and how much of it has gone.
     replacement: Option<(Vec<u8>, usize)>,
 }
 
 impl<S: AsyncWrite + Unpin> Noted<S> {
-    fn new(stream: S, liveness: &Rc<Liveness>, bytes_begin_heads: bool) -> TokioIo<Self> {
-        TokioIo::new(Self { stream, bytes_begin_heads, liveness: Rc::clone(liveness), replacement: None })
+    fn new(stream: S, liveness: &Rc<Liveness>, heads: Option<(Rc<MalformedHeads>, SocketAddr)>) -> TokioIo<Self> {
+        TokioIo::new(Self { stream, heads, liveness: Rc::clone(liveness), replacement: None })
     }
 
     fn note_sent<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -327,8 +328,8 @@ impl<S: AsyncWrite + Unpin> Noted<S> {
 
     /// Whether that piece is to be replaced, now that no request is active.
     fn is_replaced(&mut self, piece: &[u8]) -> bool {
-        if self.replacement.is_none() && self.liveness.is_quiet() {
-            self.replacement = malformed::replacement(piece).map(|text| (text, 0));
+        if let (None, true, Some((heads, peer))) = (&self.replacement, self.liveness.is_quiet(), &self.heads) {
+            self.replacement = heads.replacement(piece, *peer).map(|text| (text, 0));
         }
         self.replacement.is_some()
     }
@@ -338,7 +339,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if self.bytes_begin_heads && buf.filled().len() > before {
+        if self.heads.is_some() && buf.filled().len() > before {
             self.liveness.received();
         }
         outcome

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::admission::{Admission, Share};
 use super::connection::Acceptor;
 use super::inside::{self, InsideCall};
+use super::malformed::MalformedHeads;
 use super::pulse::Beat;
 use super::signal::{Phase, Signal};
 use super::unserved::Unserved;
@@ -81,6 +82,11 @@ impl Worker {
         let cut = CancellationToken::new();
         let signal = Signal::new();
         let (environment, aborted) = self.environment(cut.clone());
+        let heads = MalformedHeads {
+            log: environment.access_log.clone(),
+            recent: Arc::clone(&self.recent),
+            snapshots: Arc::clone(&self.snapshots),
+        };
         let client = tokio::task::spawn_local(environment.upstreams.client.clone().run());
         let acceptor = Acceptor {
             stack: stack::build(environment),
@@ -88,6 +94,7 @@ impl Worker {
             metrics: Arc::clone(&self.metrics),
             signal: Rc::clone(&signal),
             admission: Arc::clone(&self.admission),
+            heads: Rc::new(heads),
         };
         let asked = tokio::task::spawn_local(make_room(Arc::clone(&self.admission), self.number, Rc::clone(&signal)));
         if let Some(beat) = self.pulse {

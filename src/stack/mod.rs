@@ -41,6 +41,7 @@ use crate::wire::watched::Watched;
 
 pub(crate) use context::{Arrival, Door};
 pub(crate) use cuts::StreamCuts;
+pub(crate) use decided::helps;
 pub(crate) use environment::Environment;
 pub(crate) use request_id::text_of;
 

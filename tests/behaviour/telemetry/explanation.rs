@@ -120,3 +120,26 @@ fn a_token_says_whose_it_is() {
     assert_eq!((line["status"].as_u64(), line["key"].as_str()), (Some(200), Some("app")));
     assert_eq!(explained(&line), [("subject", "ann")]);
 }
+
+#[test]
+fn what_is_no_request_is_found_by_the_id_of_its_answer() {
+    let gateway = Gateway::start(&simple(talking().address));
+    let long = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "x".repeat(100_000));
+    for (head, status, rule) in [
+        ("GET / HTTP/1.1\r\nhost: a\r\nno colon\r\n\r\n", 400, "malformed"),
+        ("G\0T / HTTP/1.1\r\n\r\n", 400, "malformed"),
+        (&long, 431, "head_size"),
+    ] {
+        let mut connection = client::Connection::open(gateway.http);
+        connection.write(head.as_bytes());
+        let refused = connection.read_response().unwrap();
+        assert_eq!(refused.status, status);
+        let id = refused.header("x-request-id").expect("an id").to_owned();
+        let line = gateway.access_line(&id);
+        assert_eq!((&line["status"], &line["rule"]), (&status.into(), &rule.into()), "{line}");
+        assert_eq!((&line["client"], &line["code"]), (&"127.0.0.1".into(), &refused.json()["code"]));
+        let path = format!("/api/refusals?id={id}");
+        let told = client::get(gateway.admin, &path, &[("host", "localhost")]).json();
+        assert_eq!((&told["refusals"][0]["status"], &told["refusals"][0]["rule"]), (&status.into(), &rule.into()));
+    }
+}
