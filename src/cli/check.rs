@@ -104,6 +104,7 @@ fn note_missing(policy: &Policy) {
             Need::Store { name: Some(name) } => {
                 format!("{node} gets no document store \"{name}\": no export in {folder} has it")
             }
+            Need::Tool { id } => format!("{node} has no custom tool {id}: no export in {folder} has it"),
             Need::Store { name: None } => format!("{node} has chosen no document store"),
         }
     });

@@ -326,6 +326,9 @@ fn verdict(inspection: &Inspection, knows_credentials: bool) -> String {
             Need::Store { name: Some(_) } => {
                 todo.insert("; put Flowise's export of its document stores (Settings, Export) beside it");
             }
+            Need::Tool { .. } => {
+                todo.insert("; put Flowise's export of its custom tools (Settings, Export) beside it");
+            }
             Need::Store { name: None } => _ = todo.insert("; choose its document store in Flowise and export it again"),
         }
     }

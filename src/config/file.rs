@@ -155,6 +155,16 @@ pub(super) struct EngineSection {
     pub(super) credentials_file: Field,
     pub(super) allow_networks: Field,
     pub(super) limits: EngineLimitsSection,
+    pub(super) scripts: Switched<ScriptsSection>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ScriptsSection {
+    pub(super) memory: Field,
+    pub(super) compute: Field,
+    pub(super) time: Field,
+    pub(super) modules: Field,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -14,6 +14,7 @@ mod json;
 mod pass_headers;
 mod plans;
 mod reader;
+mod scripts;
 mod server;
 mod state;
 mod telemetry;

@@ -38,6 +38,35 @@ pub struct Engine {
     /// What tools and HTTP nodes may call beside the open internet.
     pub allow_networks: Vec<IpNet>,
     pub limits: EngineLimits,
+    /// `None`: code in flows does not run.
+    pub scripts: Option<Arc<ScriptSettings>>,
+}
+
+/// Code that authors of flows wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptSettings {
+    /// Bytes that one script may hold.
+    pub memory: usize,
+    /// Time of the processor that one may take.
+    pub compute: Duration,
+    /// From its beginning to its value.
+    pub time: Duration,
+    /// Packages that it may require, beside those that reach nothing.
+    pub modules: Arc<[Box<str>]>,
+}
+
+/// The packages that there are.
+pub(crate) const SCRIPT_MODULES: &[&str] = &["axios", "lodash", "moment", "node-fetch", "uuid"];
+
+impl Default for ScriptSettings {
+    fn default() -> Self {
+        Self {
+            memory: 16 << 20,
+            compute: Duration::from_millis(250),
+            time: Duration::from_secs(30),
+            modules: SCRIPT_MODULES.iter().map(|name| Box::from(*name)).collect(),
+        }
+    }
 }
 
 /// What one run of a flow may take, with everything that runs for it.

@@ -17,6 +17,8 @@ mod memory;
 mod models;
 mod nodes;
 mod provider;
+mod sandbox;
+mod scripts;
 #[cfg(test)]
 mod testing;
 mod text;

@@ -3,6 +3,7 @@
 //! Label values come from configuration or closed sets, never from what a client sends. `with_label_values`
 //! hashes and locks, so the request path goes through [`series`](super::series), which keeps the handles.
 
+mod engine;
 mod identity;
 mod upgrades;
 
@@ -12,6 +13,7 @@ use prometheus::{
 };
 
 use super::process::ProcessCollector;
+pub(crate) use engine::EngineMetrics;
 pub(crate) use identity::IdentityMetrics;
 pub(crate) use upgrades::UpgradeMetrics;
 
@@ -81,21 +83,6 @@ pub(crate) struct ConnectionMetrics {
     pub(crate) left: IntCounter,
     pub(crate) refused: IntCounterVec,
     pub(crate) handshake_failures: IntCounter,
-}
-
-/// Those of the built-in engine.
-#[derive(Debug, Clone)]
-pub(crate) struct EngineMetrics {
-    pub(crate) requests: IntCounterVec,
-    pub(crate) errors: IntCounterVec,
-    pub(crate) tokens: IntCounterVec,
-    pub(crate) first_token: HistogramVec,
-    pub(crate) memory_lost: IntCounter,
-    /// Under way on engine threads.
-    pub(crate) runs: IntGauge,
-    /// For a thread to begin.
-    pub(crate) wait: Histogram,
-    pub(crate) limits: IntCounterVec,
 }
 
 impl Metrics {
@@ -296,47 +283,6 @@ impl ConnectionMetrics {
             )?,
             handshake_failures: declare
                 .counter("flowgate_tls_handshake_failures_total", "TLS handshakes that failed or took too long.")?,
-        })
-    }
-}
-
-impl EngineMetrics {
-    fn new(declare: &Declare<'_>) -> prometheus::Result<Self> {
-        Ok(Self {
-            requests: declare.counters(
-                "flowgate_engine_model_requests_total",
-                "Calls of models by the built-in engine.",
-                &["chatflow", "model"],
-            )?,
-            errors: declare.counters(
-                "flowgate_engine_model_errors_total",
-                "Calls of models without an answer, by kind: provider, unreachable, timeout, aborted, cancelled, flow.",
-                &["chatflow", "model", "kind"],
-            )?,
-            tokens: declare.counters(
-                "flowgate_engine_tokens_total",
-                "Tokens as providers count them, by direction: in, out.",
-                &["chatflow", "model", "direction"],
-            )?,
-            first_token: declare.histograms(
-                "flowgate_engine_first_token_seconds",
-                "From a checked request for a stream to its first token.",
-                &["chatflow"],
-            )?,
-            memory_lost: declare.counter(
-                "flowgate_engine_memory_lost_total",
-                "Exchanges that a chat does not remember because they could not be written.",
-            )?,
-            runs: declare.gauge("flowgate_engine_runs", "Runs of flows under way.")?,
-            wait: declare.histogram(
-                "flowgate_engine_wait_seconds",
-                "How long runs waited for an engine thread to begin them.",
-            )?,
-            limits: declare.counters(
-                "flowgate_engine_limits_total",
-                "Runs that met a limit: time, steps, model_calls, tool_calls, text.",
-                &["chatflow", "limit"],
-            )?,
         })
     }
 }

@@ -103,11 +103,18 @@ const TOOLS: ShownFields = Only(&[
 const STORES: ShownFields =
     Only(&[("documentStore", All), ("docStoreDescription", All), ("returnSourceDocuments", All)]);
 
-const KINDS: [ShownNode; 13] = [
+const KINDS: [ShownNode; 14] = [
     ShownNode {
         name: "startAgentflow",
         input: Only(&[("question", All), ("form", All)]),
         output: Only(&[("question", All), ("form", All), ("ephemeralMemory", All), ("persistState", All)]),
+        named_by: None,
+    },
+    // Code may hold a key.
+    ShownNode {
+        name: "customFunctionAgentflow",
+        input: Only(&[("inputVariables", All)]),
+        output: Only(&[("content", All)]),
         named_by: None,
     },
     ShownNode {

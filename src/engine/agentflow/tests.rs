@@ -2,6 +2,7 @@
 //! answers as the recorded one did.
 
 mod as_flowise;
+mod code;
 mod conditions;
 mod draw;
 mod flows;

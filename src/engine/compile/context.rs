@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::config::{EngineLimits, Secret};
+use crate::config::{EngineLimits, ScriptSettings, Secret};
 use crate::engine::documents::stores::DocumentStores;
 use crate::engine::provider::Targets;
 
@@ -15,19 +15,26 @@ pub(crate) type Credentials = HashMap<String, HashMap<String, Secret>>;
 #[derive(Debug)]
 pub(crate) struct CompileContext {
     pub(crate) credentials: Credentials,
-    pub(crate) targets: Targets,
+    pub(crate) targets: Arc<Targets>,
     pub(crate) stores: Arc<DocumentStores>,
     /// What one run may take.
     pub(crate) limits: EngineLimits,
+    /// What code of a flow's author may take; `None`: none runs.
+    pub(crate) scripts: Option<Arc<ScriptSettings>>,
 }
 
 impl CompileContext {
     pub(crate) fn new(credentials: Credentials, targets: Targets) -> Self {
-        Self { credentials, targets, stores: Arc::default(), limits: EngineLimits::default() }
+        let (targets, scripts) = (Arc::new(targets), Some(Arc::default()));
+        Self { credentials, targets, stores: Arc::default(), limits: EngineLimits::default(), scripts }
     }
 
     pub(crate) fn with_limits(self, limits: EngineLimits) -> Self {
         Self { limits, ..self }
+    }
+
+    pub(crate) fn with_scripts(self, scripts: Option<Arc<ScriptSettings>>) -> Self {
+        Self { scripts, ..self }
     }
 
     pub(crate) fn with_stores(self, stores: Arc<DocumentStores>) -> Self {
@@ -43,7 +50,7 @@ impl CompileContext {
 
     /// Whether what is built with one is as if built with the other.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        (&self.credentials, &self.limits) == (&other.credentials, &other.limits)
+        (&self.credentials, &self.limits, &self.scripts) == (&other.credentials, &other.limits, &other.scripts)
             && self.targets.is_like(&other.targets)
             && self.stores.is_read_from(&other.stores)
     }
@@ -70,6 +77,8 @@ pub(crate) enum Need {
     Flow { name: String },
     /// A document store that no file brings along; `None`: nobody chose one.
     Store { name: Option<String> },
+    /// A custom tool that no file brings along, by Flowise's id.
+    Tool { id: String },
 }
 
 impl fmt::Display for Need {
@@ -80,6 +89,7 @@ impl fmt::Display for Need {
             Self::Network { host } => write!(f, "allow_networks for {host}"),
             Self::Flow { name } => write!(f, "flow {name}"),
             Self::Store { name: Some(name) } => write!(f, "document store {name}"),
+            Self::Tool { id } => write!(f, "custom tool {id}"),
             Self::Store { name: None } => f.write_str("a document store"),
         }
     }

@@ -4,7 +4,7 @@
 /// A kind a line: its name, its category, its inputs. Written by `tests/flowise/lab/list-inputs.mjs`.
 const NODES: &str = include_str!("flowise.txt");
 /// Kinds whose work is a program that their author wrote.
-const PROGRAMS: &[&str] = &["customFunction", "customFunctionAgentflow", "customTool", "codeInterpreterE2B"];
+const PROGRAMS: &[&str] = &["codeInterpreterE2B"];
 
 fn line(kind: &str) -> Option<&'static str> {
     NODES.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(' '))
@@ -30,7 +30,7 @@ pub(crate) fn why_unknown(kind: &str, category: &str) -> &'static str {
     if is_of_agentflow_v1(kind, category) {
         "it is a node of Agentflow V1, which the engine does not run"
     } else if PROGRAMS.contains(&kind) {
-        "the engine runs no code"
+        "the engine runs no code but JavaScript"
     } else if line(kind).is_none() && kind != "stickyNoteAgentflow" {
         "Flowise 3.1.4 has no such node any more"
     } else {
@@ -50,6 +50,6 @@ mod tests {
         assert!(why_unknown("seqStart", "").contains("Agentflow V1"));
         assert!(why_unknown("zapierNLA", "Tools").contains("no such node any more"));
         assert!(why_unknown("pdfFile", "Document Loaders").contains("does not know"));
-        assert_eq!(why_unknown("customTool", "Tools"), "the engine runs no code");
+        assert_eq!(why_unknown("codeInterpreterE2B", "Tools"), "the engine runs no code but JavaScript");
     }
 }

@@ -146,6 +146,20 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
         is_settled
     }
 
+    /// Whether the flow's own author wrote that very text into one of its nodes: no request has put it there.
+    pub(crate) fn is_of_author(&self, text: &str) -> bool {
+        fn holds(value: &Value, text: &str) -> bool {
+            match value {
+                Value::String(own) => own == text,
+                Value::Array(items) => items.iter().any(|item| holds(item, text)),
+                Value::Object(fields) => fields.values().any(|field| holds(field, text)),
+                _ => false,
+            }
+        }
+        self.compiler.overrides.values.is_empty()
+            || self.compiler.export.nodes.iter().any(|node| node.data.inputs.values().any(|value| holds(value, text)))
+    }
+
     /// As written; `None` where there is nothing.
     pub(crate) fn value(&mut self, name: &str) -> Option<Value> {
         self.read.insert(name.to_owned());

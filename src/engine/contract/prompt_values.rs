@@ -27,10 +27,6 @@ impl PromptValues {
         Self { values, sources }
     }
 
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.values.iter().map(|(name, _)| name.as_str())
-    }
-
     /// With every value as `read` reads it.
     pub(crate) fn mapped(self, read: impl Fn(JsonTemplate) -> JsonTemplate) -> Self {
         Self { values: self.values.into_iter().map(|(name, value)| (name, read(value))).collect(), ..self }

@@ -19,6 +19,7 @@ use super::sink::Sink;
 use super::spans::{ModelSpan, ToolSpan};
 use super::watch::RunWatch;
 use crate::client::Client;
+use crate::engine::sandbox::Sandbox;
 use crate::engine::text::mustache::Names;
 use crate::engine::text::size::bytes_of;
 use crate::telemetry::calls::CallMetrics;
@@ -36,14 +37,16 @@ pub(crate) struct Services {
     pub(crate) calls: CallMetrics,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) memory: Arc<dyn Store>,
+    /// Where scripts run.
+    pub(crate) sandbox: Sandbox,
     /// Since when the run computes that has its turn, where runs take turns.
     turn: Cell<Option<Instant>>,
 }
 
 impl Services {
-    pub(crate) fn new(metrics: Arc<Metrics>, memory: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>, memory: Arc<dyn Store>, sandbox: Sandbox) -> Self {
         let client = Client::new(hop::passes_downstream);
-        Self { client, calls: CallMetrics::new(&metrics), metrics, memory, turn: Cell::default() }
+        Self { client, calls: CallMetrics::new(&metrics), metrics, memory, sandbox, turn: Cell::default() }
     }
 
     /// Does a run's work, and notes when its turns begin.

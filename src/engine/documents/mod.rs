@@ -2,3 +2,4 @@
 
 pub(crate) mod index;
 pub(crate) mod stores;
+mod tools;

@@ -1,4 +1,5 @@
-//! Flowise's document stores. A flow's export names them and does not hold them; what *Settings ▸ Export* writes does.
+//! Flowise's document stores. A flow's export names them and does not hold them; what *Settings ▸ Export* writes does, and
+//! its custom tools likewise.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::index::{Index, MOST_PASSAGES};
+use super::tools::{self, ToolRecord};
 use crate::engine::contract::Task;
 use crate::engine::contract::node::{Document, DocumentSource};
 use crate::engine::contract::run::Run;
@@ -18,6 +20,8 @@ use crate::wire::json;
 #[derive(Debug, Default)]
 pub(crate) struct DocumentStores {
     all: Vec<Arc<DocumentStore>>,
+    /// What the same files hold beside the stores.
+    tools: Vec<Arc<ToolRecord>>,
     /// The files, by digest.
     read: BTreeMap<PathBuf, [u8; 32]>,
     /// Files that could not be read, and why; their stores are as they were before.
@@ -74,12 +78,13 @@ impl DocumentStores {
         if let Some(same) = previous.filter(|previous| previous.read == read) {
             return Arc::clone(same);
         }
-        let mut stores = Self { all: Vec::new(), read, problems: Vec::new() };
+        let mut stores = Self { all: Vec::new(), tools: Vec::new(), read, problems: Vec::new() };
         let before = previous.map(|previous| previous.all.as_slice()).unwrap_or_default();
         let by_id: HashMap<&str, &DocumentStore> = before.iter().map(|store| (&*store.id, &**store)).collect();
         let mut files_of = HashMap::new();
         for (path, text) in files {
             let found = text.as_ref().map_err(Clone::clone).and_then(|text| stores_of(path, text));
+            stores.tools.extend(text.iter().flat_map(|text| tools::of(text)).map(Arc::new));
             let found = found.map(|found| {
                 let taken_over = found.into_iter().map(|store| {
                     let before = by_id.get(&*store.id).copied();
@@ -123,6 +128,11 @@ impl DocumentStores {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &DocumentStore> + Clone {
         self.all.iter().map(|store| &**store)
+    }
+
+    /// The custom tool with that id; of several the first.
+    pub(crate) fn tool(&self, id: &str) -> Option<&Arc<ToolRecord>> {
+        self.tools.iter().find(|tool| tool.id == id)
     }
 
     /// The one that a node has chosen as `id` or `id:name`. A Flowise that imports a store may give it another id, so

@@ -90,7 +90,9 @@ impl Flows {
             || {
                 let targets = Targets::new(upstream, endpoints).allowing(&settings.allow_networks);
                 let context = CompileContext::new(settings.credentials.clone(), targets);
-                Arc::new(context.with_limits(settings.limits).with_stores(stores))
+                Arc::new(
+                    context.with_limits(settings.limits).with_scripts(settings.scripts.clone()).with_stores(stores),
+                )
             },
             |same| Arc::clone(&same.context),
         );
@@ -187,6 +189,7 @@ impl Flows {
         self.context.credentials == settings.credentials
             && self.context.targets.allows(&settings.allow_networks)
             && self.context.limits == settings.limits
+            && self.context.scripts == settings.scripts
     }
 
     /// The flow of `flowgate demo` alone.

@@ -112,7 +112,10 @@ fn streams(export: &Export) -> bool {
     };
     let said: Vec<bool> = models(export).filter_map(says).collect();
     let has_parser = export.nodes.iter().any(|node| node.data.category.contains("Output Parser"));
-    !has_parser && !said.contains(&false) && said.contains(&true) && export.ends().pop().is_some_and(tells)
+    // An answer that code makes is there at once.
+    let is_code = |end: &&ExportNode| end.data.outputs.get("output").is_some_and(|output| output == "EndingNode");
+    let is_coded = export.ends().iter().any(is_code);
+    !is_coded && !has_parser && !said.contains(&false) && said.contains(&true) && export.ends().pop().is_some_and(tells)
 }
 
 fn tells(end: &ExportNode) -> bool {

@@ -26,6 +26,7 @@ use crate::engine::contract::watch::RunWatch;
 use crate::engine::documents::index::Indexes;
 use crate::engine::flow::kinds::KINDS;
 use crate::engine::provider::Targets;
+use crate::engine::sandbox::Sandbox;
 use crate::engine::text::settled::Overrides;
 use crate::telemetry::metrics::Metrics;
 
@@ -237,7 +238,8 @@ async fn provider(inputs: Value) -> (TcpListener, Value) {
 
 pub(crate) fn services() -> Services {
     let metrics = Arc::new(Metrics::new().unwrap());
-    Services::new(metrics, Arc::new(InProcess::default()))
+    let sandbox = Sandbox::new(&metrics);
+    Services::new(metrics, Arc::new(InProcess::default()), sandbox)
 }
 
 /// Takes one request, and closes the connection behind the answer.

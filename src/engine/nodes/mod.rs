@@ -25,6 +25,7 @@ pub(crate) const KINDS: &[&[&dyn NodeKind]] = &[
     parsers::KINDS,
     prompts::KINDS,
     retrieval::chains::KINDS,
+    retrieval::coded::KINDS,
     retrieval::document_store::KINDS,
     retrieval::loaders::KINDS,
     retrieval::splitters::KINDS,

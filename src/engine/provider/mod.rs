@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -39,7 +39,8 @@ pub(crate) struct ProviderEndpoint {
     origin: Arc<Origin>,
     /// The engine's name in the configuration.
     upstream: Arc<str>,
-    health: Arc<Health>,
+    /// `None`: nothing is kept of it.
+    health: Option<Arc<Health>>,
     /// Before every path, without a slash at its end.
     base: Arc<str>,
     /// The host, if it is plain that it may not be called.
@@ -113,7 +114,7 @@ impl ProviderEndpoint {
             return Err(Failure::flow("requests to this machine and its network are denied by policy"));
         }
         client::open_stream(&self.origin).await.map_err(|error| {
-            self.health.failed();
+            self.health.iter().for_each(|health| health.failed());
             run.services.calls.failed(&self.upstream, &self.origin, &error, None);
             failure_of_api(&error)
         })
@@ -134,7 +135,9 @@ impl ProviderEndpoint {
         let ProviderCall { method, path, headers, body } = call;
         let mut head = RequestHead::new(method, &[&self.base, path]);
         head.field("accept-encoding", &HeaderValue::from_static("identity"));
-        head.field("user-agent", &HeaderValue::from_static(concat!("flowgate/", env!("CARGO_PKG_VERSION"))));
+        if !headers.iter().any(|(name, _)| *name == USER_AGENT) {
+            head.field("user-agent", &HeaderValue::from_static(concat!("flowgate/", env!("CARGO_PKG_VERSION"))));
+        }
         for (name, value) in headers {
             // The call is part of a span of ours.
             if !(run.trace.is_some() && hop::is_trace_field(name)) {
@@ -147,7 +150,7 @@ impl ProviderEndpoint {
         let body = if body.is_empty() { RequestBody::Empty } else { RequestBody::Full(body) };
         let Services { client, calls, .. } = run.services;
         let mut request = Request::new(head, body);
-        let connected = || self.health.connected();
+        let connected = || self.health.iter().for_each(|health| health.connected());
         match client.send(&self.origin, self.origin.peer(), &mut request, &connected).await {
             Ok(response) => {
                 calls.answered(&self.upstream, response.first_byte);
@@ -155,7 +158,7 @@ impl ProviderEndpoint {
             }
             Err(error) => {
                 if error.is_connect() {
-                    self.health.failed();
+                    self.health.iter().for_each(|health| health.failed());
                 }
                 calls.failed(&self.upstream, &self.origin, &error, run.watch.report.request_id());
                 Err(told(&error))

@@ -77,6 +77,21 @@ impl Targets {
         self.reached(url, patience, &self.outward)
     }
 
+    /// As [`outward`](Self::outward), for an address that nobody knows before: nothing is kept of it, neither its health nor
+    /// its place in metrics.
+    ///
+    /// # Errors
+    /// What is wrong with the URL.
+    pub(crate) fn passing(&self, url: &str) -> Result<ProviderEndpoint, String> {
+        let Url { is_https, host, port, path } = Url::read(url)?;
+        let denied = (!self.outward.has_host(&host)).then(|| host.as_str().into());
+        let timeouts = Timeouts { connect: CONNECT, response: PATIENCE };
+        let tls = if is_https { Some(self.known.lock().unwrap_or_else(PoisonError::into_inner).tls()?) } else { None };
+        let origin = Origin::new(&host, port, tls.as_ref(), self.outward.clone(), timeouts);
+        let origin = Arc::new(origin.map_err(|error| error.to_string())?);
+        Ok(ProviderEndpoint { origin, upstream: Arc::clone(&self.upstream), health: None, base: path, denied })
+    }
+
     fn reached(&self, url: &str, patience: Option<Duration>, reach: &Reach) -> Result<ProviderEndpoint, String> {
         let Url { is_https, host, port, path } = Url::read(url)?;
         let denied = (!reach.has_host(&host)).then(|| host.as_str().into());
@@ -86,7 +101,7 @@ impl Targets {
         let origin =
             Origin::new(&host, port, tls.as_ref(), reach.clone(), timeouts).map_err(|error| error.to_string())?;
         let (origin, health) = known.origin(origin, |origin| self.endpoints.find(&self.upstream, origin));
-        Ok(ProviderEndpoint { origin, upstream: Arc::clone(&self.upstream), health, base: path, denied })
+        Ok(ProviderEndpoint { origin, upstream: Arc::clone(&self.upstream), health: Some(health), base: path, denied })
     }
 }
 

@@ -24,6 +24,7 @@ use self::answer::PredictionJob;
 use self::error::EngineError;
 use crate::engine::contract::memory::Store;
 use crate::engine::contract::run::Services;
+use crate::engine::sandbox::Sandbox;
 use crate::telemetry::metrics::Metrics;
 
 /// Predictions that wait for one thread to begin them.
@@ -51,6 +52,8 @@ struct ThreadResources {
     metrics: Arc<Metrics>,
     /// What chats remember.
     memory: Arc<dyn Store>,
+    /// Scripts have threads of their own.
+    sandbox: Sandbox,
 }
 
 /// One thread, as those see it that have work for it.
@@ -70,7 +73,7 @@ struct Load {
 impl EngineThreads {
     pub(crate) fn new(metrics: &Arc<Metrics>, memory: Arc<dyn Store>) -> Self {
         Self {
-            means: ThreadResources { metrics: Arc::clone(metrics), memory },
+            means: ThreadResources { metrics: Arc::clone(metrics), memory, sandbox: Sandbox::new(metrics) },
             seats: OnceLock::new(),
             starting: Mutex::default(),
             stop: CancellationToken::new(),
@@ -196,8 +199,8 @@ impl EngineThread {
     }
 
     fn services(&self) -> Rc<Services> {
-        let ThreadResources { metrics, memory } = self.means.clone();
-        Rc::new(Services::new(metrics, memory))
+        let ThreadResources { metrics, memory, sandbox } = self.means.clone();
+        Rc::new(Services::new(metrics, memory, sandbox))
     }
 }
 

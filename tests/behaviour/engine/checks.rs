@@ -143,17 +143,17 @@ fn flows_that_cannot_run_are_called_what_they_are() {
         node("seqStart", "Sequential Agents"),
         node("zapierNLA", "Tools"),
         node("pdfFile", "Document Loaders"),
-        node("customTool", "Tools"),
+        node("codeInterpreterE2B", "Tools"),
     ];
     std::fs::write(folder.path().join("old.json"), serde_json::json!({ "nodes": nodes, "edges": [] }).to_string())
         .unwrap();
     let text = out(&flowgate(&["flows", "check", "old.json"], folder.path()));
     for part in [
         "old.json (agentflow V1)\n",
-        "seqStart    not supported: it is a node of Agentflow V1, which the engine does not run\n",
-        "zapierNLA   not supported: Flowise 3.1.4 has no such node any more\n",
-        "pdfFile     not supported: the engine does not know this kind of node\n",
-        "customTool  not supported: the engine runs no code\n",
+        "seqStart            not supported: it is a node of Agentflow V1, which the engine does not run\n",
+        "zapierNLA           not supported: Flowise 3.1.4 has no such node any more\n",
+        "pdfFile             not supported: the engine does not know this kind of node\n",
+        "codeInterpreterE2B  not supported: the engine runs no code but JavaScript\n",
     ] {
         assert!(text.contains(part), "{part:?} in\n{text}");
     }

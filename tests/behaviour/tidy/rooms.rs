@@ -17,16 +17,16 @@ type Table = &'static [(&'static str, &'static [&'static str])];
 /// What `mod.rs` takes out of them is for those outside.
 const ENGINE: Table = &[
     // A prediction on its thread. Which nodes its flow has, it does not know.
-    ("threads", &["flow", "contract"]),
+    ("threads", &["flow", "contract", "sandbox"]),
     // A flow that is loaded. It knows every kind of node, and hands them to the compiler.
     (
         "flow",
         &["agentflow", "nodes", "models", "demo", "compile", "documents", "provider", "contract", "text::settled"],
     ),
     // Flows of the second generation. They search what nodes of the first can search.
-    ("agentflow", &["nodes::retrieval", "compile", "provider", "contract", "text"]),
+    ("agentflow", &["nodes::retrieval", "scripts", "compile", "provider", "contract", "text"]),
     // Embeddings are reached as the models of their providers are.
-    ("nodes", &["models", "compile", "documents", "provider", "contract", "text"]),
+    ("nodes", &["models", "scripts", "compile", "documents", "provider", "contract", "text"]),
     ("models", &["compile", "provider", "contract", "text::header"]),
     // From an export to parts. It is given the kinds of nodes, and knows none.
     ("compile", &["documents", "provider", "contract", "text"]),
@@ -34,8 +34,11 @@ const ENGINE: Table = &[
     ("provider", &["contract", "text"]),
     ("demo", &["contract"]),
     ("memory", &["contract"]),
-    // What all of them know of each other.
-    ("contract", &["text"]),
+    // Code of authors, as nodes run it: its box knows nothing of flows.
+    ("scripts", &["compile", "provider", "contract", "sandbox", "text"]),
+    // What all of them know of each other. Boxes for code are among what a thread has.
+    ("contract", &["sandbox", "text"]),
+    ("sandbox", &[]),
     ("text", &[]),
 ];
 
@@ -53,6 +56,8 @@ const OUTSIDE_ENGINE: Table = &[
     ("documents", &["wire::json"]),
     ("provider", &["state::endpoints", "wire::hop", "wire::json", "client"]),
     ("demo", &[]),
+    ("scripts", &["wire::json", "config::ScriptSettings"]),
+    ("sandbox", &["telemetry::metrics"]),
     ("memory", &["state::valkey", "frames", "telemetry::metrics"]),
     // Events are written as they are told, and a run has its thread's connections.
     (

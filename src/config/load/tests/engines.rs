@@ -46,6 +46,23 @@ fn an_engine_is_read() {
 }
 
 #[test]
+fn code_has_bounds_or_is_off() {
+    let read = |lines: &str| engine(&load_text(&with_engine(&format!("flows_dir: flows\n{lines}")))).scripts.clone();
+    let usual = crate::config::ScriptSettings::default();
+    assert_eq!(read("threads: 1").as_deref(), Some(&usual));
+    assert_eq!(
+        (usual.memory, usual.compute, usual.time),
+        (16 << 20, Duration::from_millis(250), Duration::from_secs(30))
+    );
+    let set = read("scripts: { memory: 32MiB, compute: 1s, time: 5s, modules: [axios] }");
+    let (memory, modules) = (32 << 20, vec![Box::from("axios")].into());
+    let (compute, time) = (Duration::from_secs(1), Duration::from_secs(5));
+    assert_eq!(set.as_deref(), Some(&crate::config::ScriptSettings { memory, compute, time, modules }));
+    assert_eq!(read("scripts: { modules: [] }").map(|set| set.modules.len()), Some(0));
+    assert_eq!(read("scripts: false"), None);
+}
+
+#[test]
 fn credentials_may_stand_in_a_file_of_their_own() {
     let folder = Folder::new(&with_engine(
         "credentials_file: credentials.yaml\ncredentials: { openAIApi: { openAIApiKey: own } }",
@@ -85,6 +102,11 @@ fn mistakes_of_an_engine_are_told_in_their_place() {
         ("limits: { tool_calls: -1 }", "4:29 upstreams.e.engine.limits.tool_calls: expected a whole number"),
         ("limits: { text: 1KiB }", "4:23 upstreams.e.engine.limits.text: expected a size from 64KiB to 4GiB"),
         ("limits: { calls: 1 }", "4:17 upstreams.e.engine.limits.calls: unknown field"),
+        ("scripts: { memory: 1MiB }", "4:26 upstreams.e.engine.scripts.memory: expected a size from 2MiB to 1GiB"),
+        ("scripts: { compute: 2m }", "4:27 upstreams.e.engine.scripts.compute: expected at most 1m"),
+        ("scripts: { time: 0s }", "4:24 upstreams.e.engine.scripts.time: a duration of zero makes no sense here"),
+        ("scripts: { modules: [fs] }", "4:28 upstreams.e.engine.scripts.modules[0]: no such module; there are axios,"),
+        ("scripts: { cpu: 1s }", "4:18 upstreams.e.engine.scripts.cpu: unknown field"),
         ("credentials_file: nowhere", "4:25 upstreams.e.engine.credentials_file: no such file"),
         ("credentials_file: key", "4:25 upstreams.e.engine.credentials_file: expected a YAML file of credentials"),
         ("credentials: text", "4:20 upstreams.e.engine.credentials: expected a map"),

@@ -4,6 +4,7 @@ mod agent;
 mod body;
 mod choices;
 mod flows;
+mod function;
 mod http;
 mod human;
 mod llm;
@@ -31,6 +32,7 @@ const KINDS: &[&dyn StepKind] = &[
     &http::Http,
     &tool::ToolNode,
     &flows::ExecuteFlow,
+    &function::CustomFunctionNode,
     &retriever::RetrieverNode,
 ];
 

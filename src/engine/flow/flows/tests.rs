@@ -13,7 +13,8 @@ fn settings(folder: &Path, key: &str) -> config::Engine {
     let fields = HashMap::from([("openAIApiKey".to_owned(), Secret::new(key.to_owned()))]);
     let credentials = HashMap::from([("openAIApi".to_owned(), fields)]);
     let (threads, limits) = (std::num::NonZeroUsize::MIN, config::EngineLimits::default());
-    config::Engine { flows_dir: folder.to_owned(), threads, credentials, allow_networks: Vec::new(), limits }
+    let (allow_networks, scripts) = (Vec::new(), Some(Arc::default()));
+    config::Engine { flows_dir: folder.to_owned(), threads, credentials, allow_networks, limits, scripts }
 }
 
 #[test]

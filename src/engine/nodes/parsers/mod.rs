@@ -4,9 +4,9 @@
 mod fuzz;
 mod lists;
 pub(super) mod repair;
-mod schema;
+pub(super) mod schema;
 mod structured;
-mod zod;
+pub(super) mod zod;
 
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;

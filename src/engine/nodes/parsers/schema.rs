@@ -9,7 +9,7 @@ const MOST_ISSUES: usize = 50;
 
 /// A value of an answer.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Schema {
+pub(in crate::engine::nodes) struct Schema {
     pub(super) shape: SchemaType,
     /// What is said about it: `description` and `default`, in the order in which the model is told.
     pub(super) notes: Map<String, Value>,
@@ -47,7 +47,7 @@ impl Schema {
     }
 
     /// JSON Schema, as `zod-to-json-schema` writes it.
-    pub(super) fn json(&self) -> Value {
+    pub(in crate::engine::nodes) fn json(&self) -> Value {
         let mut json = match &self.shape {
             SchemaType::Text(bounds) => bounds.noted(json!({ "type": "string" }), "minLength", "maxLength"),
             SchemaType::Number { is_whole } => json!({ "type": if *is_whole { "integer" } else { "number" } }),
@@ -68,7 +68,7 @@ impl Schema {
     ///
     /// # Errors
     /// Everything that is wrong with it, in zod's words.
-    pub(super) fn check(&self, value: &Value) -> Result<Value, String> {
+    pub(in crate::engine::nodes) fn check(&self, value: &Value) -> Result<Value, String> {
         let mut checking = Checking::default();
         let checked = checking.check(self, Some(value));
         match checked {

@@ -12,7 +12,7 @@ const DEEPEST: usize = 16;
 
 /// # Errors
 /// What in the text is not understood.
-pub(super) fn parse(text: &str) -> Result<(Schema, Vec<String>), String> {
+pub(in crate::engine::nodes) fn parse(text: &str) -> Result<(Schema, Vec<String>), String> {
     let mut reader = ZodParser { scan: Scanner::new(text), depth: 0, passed_over: Vec::new() };
     let schema = reader.schema()?;
     reader.scan.take(";");

@@ -55,9 +55,16 @@ impl NodeKind for ChatPromptTemplate {
         let human = template(inputs, "humanMessagePrompt");
         let given = prompt_values::read(inputs, "promptValues");
         let own_tab = format!("selectedMessagesTab_{}", inputs.node.id);
+        let chosen = ["messageHistory", "selectedMessagesTab", &own_tab].map(|name| inputs.text(name));
+        let is_chosen = chosen.iter().flatten().any(|tab| tab.contains("messageHistoryCode"));
         inputs.ignore(&["selectedMessagesTab", "tabIdentifier", "messageHistory", &own_tab]);
-        if inputs.has("messageHistoryCode") {
-            inputs.refuse("messageHistoryCode", "the engine runs no code");
+        if !is_chosen {
+            inputs.ignore(&["messageHistoryCode"]);
+        } else if inputs.has("messageHistoryCode") {
+            inputs.refuse(
+                "messageHistoryCode",
+                "Flowise 3.1.4 cannot read what this code gives, and neither does the engine",
+            );
         }
         let turns = vec![(Role::System, system?), (Role::User, human?)];
         let mut names: Vec<String> = Vec::new();

@@ -1,6 +1,7 @@
 //! Documents, how they are cut into passages, how passages are found again, and chains that answer from them.
 
 pub(super) mod chains;
+pub(super) mod coded;
 mod csv;
 pub(super) mod document_store;
 #[cfg(test)]

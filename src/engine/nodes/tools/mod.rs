@@ -5,6 +5,7 @@ mod arithmetic;
 mod calculator;
 mod chain;
 mod clock;
+mod custom;
 mod flows;
 #[cfg(test)]
 mod fuzz;
@@ -17,6 +18,7 @@ pub(super) const KINDS: &[&dyn NodeKind] = &[
     &calculator::Calculator,
     &chain::ChainTool,
     &clock::CurrentDateTime,
+    &custom::CustomTool,
     &flows::CHATFLOW,
     &flows::AGENTFLOW,
     &requests::GET,

@@ -1,10 +1,10 @@
-//! If-else: which way a prediction goes, by a condition that is simple enough.
+//! If-else: which way a prediction goes, by code.
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::script::{self, Script};
+use super::given::{flow, given};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -13,9 +13,8 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::ValueSource;
 use crate::engine::contract::prompt_values::PromptValues;
 use crate::engine::contract::run::Run;
-use crate::engine::nodes::prompts::prompt_values;
-use crate::engine::text::mustache::{Dialect, JsonTemplate};
-use crate::wire::json::read_str;
+use crate::engine::scripts::{Script, ScriptValues};
+use crate::engine::text::size::bytes_of;
 
 /// The node `ifElseFunction`.
 pub(super) struct IfElseFunction;
@@ -26,42 +25,22 @@ impl NodeKind for IfElseFunction {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let given = prompt_values::read(inputs, "functionInputVariables").mapped(written_json);
+        let given = given(inputs);
         inputs.ignore(&["functionName"]);
-        let mut names: Vec<String> = given.names().map(|name| format!("${name}")).collect();
-        names.extend(["$input", "$vars", "$flow"].map(str::to_owned));
-        let mut code = |name: &str| match script::parse(&inputs.text(name).unwrap_or_default(), &names) {
-            Ok(script) => Some(script),
-            Err(error) => {
-                inputs.refuse(name, error);
-                None
-            }
+        let mut code = |name: &str| {
+            let code = inputs.text(name).unwrap_or_default();
+            Script::of(code, name, inputs)
         };
         let (then, otherwise) = (code("ifFunction"), code("elseFunction"));
-        Some(Part::Value(Arc::new(Branch { given, then: then?, otherwise: otherwise? })))
-    }
-}
-
-/// JSON in a text is meant as JSON, if the author wrote it, or if all of the text is what another node gave. What the
-/// user says stays a text: a condition that looks at it must not find something else.
-fn written_json(value: JsonTemplate) -> JsonTemplate {
-    let is_json = |text: &str| text.starts_with('{') && text.ends_with('}');
-    match &value {
-        JsonTemplate::Text(text) if text.alone().is_some_and(|name| name.contains(".data.instance")) => {
-            JsonTemplate::Object(text.clone())
-        }
-        JsonTemplate::Text(text) if text.alone().is_none() && is_json(&text.written()) => {
-            JsonTemplate::parse(&text.written(), Dialect::Chatflow).unwrap_or(value)
-        }
-        JsonTemplate::Fixed(Value::String(text)) if is_json(text) => {
-            read_str(text).map(JsonTemplate::Fixed).unwrap_or(value)
-        }
-        _ => value,
+        let id = format!("{} decides", inputs.node.id);
+        Some(Part::Value(Arc::new(Branch { id, given, then: then?, otherwise: otherwise? })))
     }
 }
 
 #[derive(Debug)]
 struct Branch {
+    /// Under which its decision is kept: its code runs once.
+    id: String,
     given: PromptValues,
     then: Script,
     otherwise: Script,
@@ -70,25 +49,29 @@ struct Branch {
 impl Branch {
     /// The way, and what its code returns.
     async fn taken(&self, question: &str, run: &Run<'_>) -> Result<(bool, Value), Failure> {
-        let mut scope = Map::new();
-        for (name, value) in self.given.fill(question, run).await? {
-            scope.insert(format!("${name}"), value);
+        if let Some(Value::Array(kept)) = run.request.outcomes.get(&self.id) {
+            let mut kept = kept.into_iter();
+            return Ok((kept.next() == Some(true.into()), kept.next().unwrap_or_default()));
         }
-        let request = run.request;
-        let flow = json!({
-            "chatflowId": run.flow,
-            "sessionId": request.session_id,
-            "chatId": request.chat_id,
-            "input": question,
-        });
-        for (name, value) in [("$input", question.into()), ("$vars", request.vars.clone().into()), ("$flow", flow)] {
-            scope.insert(name.to_owned(), value);
+        run.budget().step()?;
+        let (way, value) = self.decided(question, run).await?;
+        run.budget().hold(bytes_of(&value))?;
+        run.request.outcomes.put(&self.id, json!([way, value]));
+        Ok((way, value))
+    }
+
+    async fn decided(&self, question: &str, run: &Run<'_>) -> Result<(bool, Value), Failure> {
+        let named = self.given.fill(question, run).await?;
+        let named: Vec<_> = named.into_iter().map(|(name, value)| (format!("${name}"), value)).collect();
+        let values =
+            || ScriptValues { input: question.into(), flow: flow(question, run), named: named.clone(), tools: &[] };
+        let failed = |failure: Failure| failure.within("Error");
+        let then = self.then.run(values(), run).await.map_err(failed)?;
+        if then.is_truthy() {
+            return Ok((true, then.into_value()));
         }
-        let then = script::run(&self.then, &mut scope.clone()).map_err(Failure::flow)?.filter(script::is_truthy);
-        Ok(match then {
-            Some(value) => (true, value),
-            None => (false, script::run(&self.otherwise, &mut scope).map_err(Failure::flow)?.unwrap_or_default()),
-        })
+        let otherwise = self.otherwise.run(values(), run).await.map_err(failed)?;
+        Ok((false, otherwise.into_value()))
     }
 }
 

@@ -1,9 +1,8 @@
-//! Variables of one prediction, and which way it goes.
+//! Variables of one prediction, which way it goes, and code.
 
 mod branch;
-#[cfg(test)]
-mod fuzz;
-mod script;
+mod function;
+pub(super) mod given;
 
 use std::sync::Arc;
 
@@ -19,7 +18,8 @@ use crate::engine::contract::node::ValueSource;
 use crate::engine::contract::run::Run;
 use crate::engine::text::mustache::JsonTemplate;
 
-pub(super) const KINDS: &[&dyn NodeKind] = &[&SetVariable, &GetVariable, &branch::IfElseFunction];
+pub(super) const KINDS: &[&dyn NodeKind] =
+    &[&SetVariable, &GetVariable, &branch::IfElseFunction, &function::CustomFunction];
 
 /// The node `setVariable`.
 struct SetVariable;

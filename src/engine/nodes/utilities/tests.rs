@@ -74,15 +74,3 @@ fn a_condition_chooses_the_end() {
         assert_eq!(predicted.asked[0][0]["content"], expected);
     }
 }
-
-#[test]
-fn code_that_is_not_simple_is_named() {
-    let inputs = json!({ "ifFunction": "return await fetch('x')", "elseFunction": "return false;" });
-    let error = flow(&[("if_0", "ifElseFunction", inputs)]).unwrap_err();
-    assert!(
-        error.starts_with("node \"if_0\" (ifElseFunction), input ifFunction: the engine evaluates simple"),
-        "{error}"
-    );
-    let error = flow(&[("f_0", "customFunction", json!({}))]).unwrap_err();
-    assert_eq!(error, "node \"f_0\" (customFunction): the engine runs no code");
-}

@@ -6,10 +6,12 @@ mod schema;
 use std::sync::Arc;
 
 use http::Method;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use self::document::{OpenApiDocument, Operation};
 use self::schema::fitted;
+use super::arguments::with;
+use super::custom::flow_of;
 use super::requests::request::HttpToolRequest;
 use super::requests::{PATIENCE, headers_of};
 use crate::engine::compile::inputs::Inputs;
@@ -22,13 +24,14 @@ use crate::engine::contract::node::{Tool, ToolResult};
 use crate::engine::contract::run::Run;
 use crate::engine::nodes::files::texts;
 use crate::engine::provider::address::Address;
+use crate::engine::scripts::{Script, ScriptValues};
 use crate::engine::text::mustache::{JsonTemplate, Mustache};
 use crate::engine::text::percent;
 use crate::engine::text::percent::{STEP, located, steps};
 use crate::engine::text::variables::text_of;
 use crate::wire::json;
 
-/// What Flowise's editor puts there, without its blanks: the engine does just that, and runs no other code.
+/// What Flowise's editor puts there, without its blanks: the engine does just that by itself.
 const USUAL_CODE: &str = "constfetch=require('node-fetch');consturl=$url;constoptions=$options;try{constresponse=await\
                           fetch(url,options);constresp=awaitresponse.json();returnJSON.stringify(resp);}catch(error)\
                           {console.error(error);return'';}";
@@ -45,11 +48,11 @@ impl NodeKind for OpenApiToolkit {
         if inputs.text("inputType").is_some_and(|kind| kind != "file") || inputs.has("openApiLink") {
             inputs.refuse("openApiLink", "a document is read from a file: download it, and choose it as the file");
         }
-        let code = inputs.text("customCode").unwrap_or_default();
-        let code: String = code.chars().filter(|letter| !letter.is_whitespace()).collect();
-        if !code.is_empty() && code != USUAL_CODE {
-            inputs.refuse("customCode", "the engine runs no code but the usual");
-        }
+        let code = inputs.text("customCode").filter(|code| {
+            let code: String = code.chars().filter(|letter| !letter.is_whitespace()).collect();
+            !code.is_empty() && code != USUAL_CODE
+        });
+        let code = code.and_then(|code| Script::of(code, "customCode", inputs));
         let headers = match inputs.json_template("headers").map(JsonTemplate::into_fields) {
             None => Vec::new(),
             Some(Some(headers)) => headers,
@@ -63,6 +66,7 @@ impl NodeKind for OpenApiToolkit {
             headers,
             returns_directly: inputs.flag("returnDirect").unwrap_or(false),
             removes_nulls: inputs.flag("removeNulls").unwrap_or(false),
+            code,
         };
         // Older versions called it by its format.
         let input = if inputs.has("yamlFile") { "yamlFile" } else { "openApiFile" };
@@ -97,6 +101,8 @@ struct Common {
     headers: Vec<(http::HeaderName, Mustache)>,
     returns_directly: bool,
     removes_nulls: bool,
+    /// What sends the request in the engine's place.
+    code: Option<Script>,
 }
 
 fn tools(
@@ -146,6 +152,9 @@ impl Tool for Calling {
             })?;
             let server = self.request.address.path.address(run).map_err(Failure::flow)?;
             let path = self.route.filled(&server, &given).map_err(Failure::flow)?;
+            if let Some(code) = &self.common.code {
+                return self.computed(code, &path, &given, run).await;
+            }
             let body = given.get("RequestBody").filter(|_| self.request.method != Method::GET).cloned();
             let body = body.map(|body| if self.common.removes_nulls { without_nulls(body) } else { body });
             let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
@@ -164,6 +173,26 @@ impl Tool for Calling {
 
     fn returns_directly(&self) -> bool {
         self.common.returns_directly
+    }
+}
+
+impl Calling {
+    /// What the author's code makes of the call, which it sends itself.
+    async fn computed(&self, code: &Script, path: &str, given: &Value, run: &Run<'_>) -> Result<ToolResult, Failure> {
+        let given = if self.common.removes_nulls { without_nulls(given.clone()) } else { given.clone() };
+        let mut headers = Map::from_iter([("Content-Type".to_owned(), "application/json".into())]);
+        headers.extend(self.request.headers.iter().map(|(name, value)| (name.to_string(), value.text(run).into())));
+        let mut options = json!({ "method": self.request.method.as_str(), "headers": headers });
+        if let Some(body) = given.get("RequestBody").filter(|_| self.request.method != Method::GET) {
+            options = with(options, "body", body.to_string().into());
+        }
+        let fields = given.as_object().into_iter().flatten();
+        let mut named: Vec<_> = fields.map(|(name, value)| (format!("${name}"), value.clone())).collect();
+        let url = format!("{}{}", self.request.address.origin, located(path));
+        named.extend([("$options".to_owned(), options), ("$url".to_owned(), url.into())]);
+        let values = ScriptValues { input: "".into(), flow: flow_of(run), named, tools: &[] };
+        let text = code.run(values, run).await?.into_text(false);
+        Ok(ToolResult { text, ..ToolResult::default() })
     }
 }
 

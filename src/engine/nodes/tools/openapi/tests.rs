@@ -80,7 +80,7 @@ fn tool(removes_nulls: bool, answers: &[&str]) -> (Calling, std::sync::mpsc::Rec
     let targets = Targets::alone("local", &Metrics::new().unwrap());
     let endpoint = targets.endpoint(&origin, Some(PATIENCE)).unwrap();
     let headers = vec![("x-key".parse().unwrap(), Mustache::parse("{{$vars.key}}", Dialect::Chatflow))];
-    let common = Common { headers, returns_directly: false, removes_nulls };
+    let common = Common { headers, returns_directly: false, removes_nulls, code: None };
     let address = Address { endpoint, origin, path: Mustache::default() };
     let request = HttpToolRequest { method, address, headers: common.headers.clone() };
     let spec = ToolSpec { name, description, parameters };
@@ -140,7 +140,11 @@ fn what_the_engine_cannot_do_is_refused_at_load() {
                   { schemas: { A: { properties: { a: { $ref: '#/components/schemas/A' } } } } }";
     for (inputs, input, words) in [
         (json!({}), "openApiFile", "an OpenAPI document is required"),
-        (with(json!({ "customCode": "return 1" })), "customCode", "the engine runs no code but the usual"),
+        (
+            with(json!({ "customCode": "return require('fs')" })),
+            "customCode",
+            "it requires fs, which the engine does not have (engine.scripts.modules)",
+        ),
         (json!({ "openApiFile": uri("{") }), "openApiFile", "expected an OpenAPI document in JSON or YAML"),
         (json!({ "openApiFile": uri("a: b") }), "openApiFile", "expected an OpenAPI document, which has paths"),
         (json!({ "openApiFile": uri(circle) }), "openApiFile", "x: its schema is too large, or holds itself"),

@@ -1,0 +1,149 @@
+//! Scripts in their box, without a flow around them.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// Published ways out, and ways to hurt.
+const ESCAPES: &str = include_str!("tests/escapes.txt");
+
+const BOUNDS: ScriptBounds =
+    ScriptBounds { memory: 16 << 20, compute: Duration::from_millis(250), time: Duration::from_secs(2) };
+
+fn sandbox() -> Sandbox {
+    Sandbox::new(&Metrics::new().unwrap())
+}
+
+fn job(code: &str, bounds: ScriptBounds) -> ScriptJob {
+    let values =
+        json!({ "$input": "hi", "$vars": { "v": 1 }, "$flow": { "state": {} }, "$x": { "y": [1] } }).to_string();
+    let modules = crate::config::ScriptSettings::default().modules;
+    ScriptJob { code: code.into(), values, tools: Vec::new(), modules, bounds }
+}
+
+/// Runs a script; whatever it asks for is a page with its own address.
+async fn ended(sandbox: &Sandbox, job: ScriptJob) -> ScriptEnd {
+    let mut running = sandbox.begin(job).await.unwrap();
+    loop {
+        match running.next().await {
+            ScriptEvent::Asks { id, question } => {
+                let asked: Value = serde_json::from_str(&question.head).unwrap_or_default();
+                let head = json!({ "status": 200, "headers": [["content-type", "text/plain"]], "url": asked["url"] });
+                let body = [question.head.as_bytes(), b"|", &question.body].concat();
+                running.answer(ScriptAnswer { id, result: Ok((head.to_string(), body)) });
+            }
+            ScriptEvent::Says { .. } => {}
+            ScriptEvent::Ended(end) => return end,
+        }
+    }
+}
+
+fn with<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+fn value(code: &str) -> Result<ScriptValue, ScriptError> {
+    with(async { ended(&sandbox(), job(code, BOUNDS)).await }).result
+}
+
+fn text(code: &str) -> String {
+    match value(code) {
+        Ok(ScriptValue::Text(text) | ScriptValue::Json(text)) => text,
+        other => panic!("{code}: {other:?}"),
+    }
+}
+
+#[test]
+fn nothing_gets_out_and_nothing_hurts() {
+    let cases: Vec<(&str, &str)> = ESCAPES.split("\n=== ").skip(1).filter_map(|case| case.split_once('\n')).collect();
+    assert!(cases.len() > 200, "{}", cases.len());
+    with(async {
+        let sandbox = sandbox();
+        for (name, code) in cases {
+            let begun = Instant::now();
+            let end = ended(&sandbox, job(code, BOUNDS)).await;
+            if let Ok(ScriptValue::Text(text) | ScriptValue::Json(text)) = &end.result {
+                assert!(!text.contains("OUT"), "{name}: {text}");
+            }
+            assert_ne!(end.result, Err(ScriptError::Lost), "{name}");
+            assert!(begun.elapsed() < Duration::from_secs(20), "{name}: {:?}", begun.elapsed());
+            // The next finds nothing of it.
+            let next = ended(&sandbox, job("return [typeof leak, ({}).url, [].indexOf(1), `${[1, 2]}`]", BOUNDS)).await;
+            assert_eq!(next.result, Ok(ScriptValue::Json(r#"["undefined",null,-1,"1,2"]"#.to_owned())), "{name}");
+        }
+    });
+}
+
+#[test]
+fn bounds_are_named() {
+    let error = |code: &str| value(code).unwrap_err();
+    assert_eq!(error("while (true);"), ScriptError::Compute(BOUNDS.compute));
+    assert_eq!(error("const a = []; while (true) a.push('x'.repeat(1000))"), ScriptError::Memory(BOUNDS.memory));
+    assert_eq!(error("await new Promise((r) => setTimeout(r, 60000))"), ScriptError::Time(BOUNDS.time));
+    assert_eq!(error("return 'x'.repeat(5 * 1024 * 1024)"), ScriptError::Output);
+    assert_eq!(error("await new Promise(() => {})"), ScriptError::Idle);
+    let told = ScriptError::Compute(BOUNDS.compute).to_string();
+    assert_eq!(told, "RangeError: the script met its limit of 250ms of computing (engine.scripts.compute)");
+}
+
+#[test]
+fn scripts_of_one_thread_do_not_wait_for_each_other() {
+    with(async {
+        let sandbox = sandbox();
+        let waits = |_| ended(&sandbox, job("await new Promise((r) => setTimeout(r, 500)); return 1", BOUNDS));
+        let begun = Instant::now();
+        let all = futures_util::future::join_all((0..20).map(waits)).await;
+        assert!(all.iter().all(|end| end.result == Ok(ScriptValue::Json("1".to_owned()))));
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    });
+}
+
+#[test]
+fn one_that_nobody_waits_for_ends() {
+    with(async {
+        let sandbox = sandbox();
+        let bounds = ScriptBounds { compute: Duration::from_mins(1), time: Duration::from_mins(1), ..BOUNDS };
+        let mut running = sandbox.begin(job("console.log('begun'); while (true);", bounds)).await.unwrap();
+        assert!(matches!(running.next().await, ScriptEvent::Says { .. }));
+        drop(running);
+        // Its thread is there for others.
+        for _ in 0..8 {
+            assert_eq!(ended(&sandbox, job("return 1", BOUNDS)).await.result, Ok(ScriptValue::Json("1".to_owned())));
+        }
+    });
+}
+
+#[test]
+fn code_is_sloppy_and_finds_what_it_is_given() {
+    assert_eq!(text("undeclared = 1; return $input + $vars.v + $x.y[0] + typeof $flow.state"), "hi11object");
+    assert_eq!(text("if (true) { return { a: [1, null], b: undefined } }"), r#"{"a":[1,null]}"#);
+    assert_eq!(value("const x = 1"), Ok(ScriptValue::Nothing));
+    assert_eq!(
+        value("return null.x").unwrap_err().to_string(),
+        "TypeError: Cannot read properties of null (reading 'x')"
+    );
+    assert_eq!(value("nowhere()").unwrap_err().to_string(), "ReferenceError: nowhere is not defined");
+    assert_eq!(value("throw new Error('mine')").unwrap_err().to_string(), "Error: mine");
+    assert_eq!(text("return await Promise.all([1, Promise.resolve(2)])"), "[1,2]");
+}
+
+/// Expected: what Node says.
+#[test]
+fn shims_do_as_what_they_stand_for() {
+    for (code, expected) in include_str!("tests/shims.txt").split("\n=== ").skip(1).filter_map(|case| {
+        let (code, expected) = case.rsplit_once("\n--- ")?;
+        Some((code.split_once('\n')?.1, expected.trim_end()))
+    }) {
+        assert_eq!(text(code), expected, "{code}");
+    }
+}
+
+#[test]
+fn every_module_has_a_shim() {
+    let settings = crate::config::ScriptSettings::default();
+    for name in settings.modules.iter().map(|name| &**name).chain(sources::BUILTINS.iter().copied()) {
+        assert_eq!(text(&format!("return typeof require('{name}') !== 'undefined'")), "true", "{name}");
+    }
+}

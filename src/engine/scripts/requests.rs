@@ -1,0 +1,157 @@
+//! Requests that scripts send: to whatever address they say, as far as it may be reached.
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, LOCATION, TE, UPGRADE,
+};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::run::Run;
+use crate::engine::provider::{ProviderCall, ProviderResponse, Targets};
+use crate::engine::text::percent::located;
+use crate::wire::json::read_str;
+
+const MOST_REDIRECTS: usize = 5;
+
+/// What a script says of a request.
+#[derive(Debug, Deserialize)]
+struct Wanted {
+    url: String,
+    method: String,
+    headers: Vec<(String, String)>,
+    #[serde(default)]
+    redirect: String,
+}
+
+/// The answer, as JSON and its body; `most`: bytes of one.
+pub(super) async fn fetched(
+    targets: &Targets,
+    head: &str,
+    body: Vec<u8>,
+    most: usize,
+    run: &Run<'_>,
+) -> Result<(String, Vec<u8>), Failure> {
+    let Wanted { mut url, method, headers, redirect } =
+        read_str(head).map_err(|error| Failure::flow(error.to_string()))?;
+    let mut method: Method = method.parse().map_err(|_| Failure::flow("Invalid method"))?;
+    let mut headers = read(headers)?;
+    let mut body = Bytes::from(body);
+    for hops in 0..=MOST_REDIRECTS {
+        run.budget().step()?;
+        let (origin, path) = split(&url).ok_or_else(|| Failure::flow("Only absolute URLs are supported"))?;
+        let endpoint = targets.passing(origin).map_err(Failure::flow)?;
+        let call =
+            ProviderCall { method: method.clone(), path: &located(&path), headers: &headers, body: body.clone() };
+        let answer = endpoint.fetch(call, run).await?;
+        run.budget().has_room(answer.body.len())?;
+        let location = answer.headers.get(LOCATION).and_then(|location| location.to_str().ok());
+        let location = location.filter(|_| answer.status.is_redirection() && redirect != "manual");
+        let Some(location) = location else {
+            if answer.body.len() > most {
+                return Err(Failure::flow("the answer is longer than what a script may hold"));
+            }
+            return Ok((shown(&answer, &url, hops > 0), answer.body.into()));
+        };
+        if redirect == "error" {
+            return Err(Failure::flow(format!(
+                "uri requested responds with a redirect, redirect mode is set to error: {url}"
+            )));
+        }
+        let next = joined(origin, &path, location);
+        if split(&next).is_none_or(|(next, _)| !next.eq_ignore_ascii_case(origin)) {
+            // These are for who was asked.
+            headers.retain(|(name, _)| *name != AUTHORIZATION && *name != COOKIE);
+        }
+        let was_sent = method != Method::GET && method != Method::HEAD;
+        let changes = answer.status == StatusCode::SEE_OTHER
+            || (matches!(answer.status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND) && was_sent);
+        if changes {
+            (method, body) = (Method::GET, Bytes::new());
+            headers.retain(|(name, _)| *name != CONTENT_TYPE);
+        }
+        url = next;
+    }
+    Err(Failure::flow("Too many redirects"))
+}
+
+/// Those that a script may set; the rest belongs to the connection.
+fn read(headers: Vec<(String, String)>) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+    let is_own = |name: &HeaderName| {
+        let connection =
+            ["connection", "keep-alive", "proxy-connection", "proxy-authorization", "trailer", "transfer-encoding"];
+        [ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, TE, UPGRADE].contains(name)
+            || connection.contains(&name.as_str())
+    };
+    let mut known = Vec::new();
+    for (name, value) in headers {
+        let invalid = || Failure::flow(format!("{name} is no header field that can be sent"));
+        let field: HeaderName = name.parse().map_err(|_| invalid())?;
+        if !is_own(&field) {
+            known.push((field, HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid())?));
+        }
+    }
+    Ok(known)
+}
+
+/// `scheme://host:port`, and path and query behind it, without a fragment.
+fn split(url: &str) -> Option<(&str, String)> {
+    let host = url.find("://")? + 3;
+    let end = url.get(host..)?.find(['/', '?', '#', '\\']).map_or(url.len(), |end| host + end);
+    let (origin, rest) = url.split_at_checked(end)?;
+    let rest = rest.split('#').next().unwrap_or_default();
+    Some((origin, rest.to_owned()))
+}
+
+/// Where a redirection leads.
+fn joined(origin: &str, path: &str, location: &str) -> String {
+    if location.contains("://") {
+        return location.to_owned();
+    }
+    if let Some(rest) = location.strip_prefix("//") {
+        return format!("{}://{rest}", origin.split("://").next().unwrap_or("https"));
+    }
+    if location.starts_with('/') {
+        return format!("{origin}{location}");
+    }
+    let path = path.split('?').next().unwrap_or_default();
+    let folder = path.rfind('/').and_then(|end| path.get(..=end)).unwrap_or("/");
+    format!("{origin}{folder}{location}")
+}
+
+fn shown(answer: &ProviderResponse, url: &str, redirected: bool) -> String {
+    let field =
+        |(name, value): (&HeaderName, &HeaderValue)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]);
+    let headers: Vec<Value> = answer.headers.iter().map(field).collect();
+    let status = answer.status;
+    let reason = status.canonical_reason().unwrap_or_default();
+    json!({ "status": status.as_u16(), "statusText": reason, "headers": headers, "url": url, "redirected": redirected })
+        .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_split_and_joined() {
+        assert_eq!(split("https://a.b:1/x?y#z"), Some(("https://a.b:1", "/x?y".to_owned())));
+        assert_eq!(split("nothing"), None);
+        let joined = |location: &str| joined("https://a.b", "/x/y?z", location);
+        assert_eq!(joined("https://c/"), "https://c/");
+        assert_eq!(joined("//c/d"), "https://c/d");
+        assert_eq!(joined("/d"), "https://a.b/d");
+        assert_eq!(joined("d"), "https://a.b/x/d");
+    }
+
+    #[test]
+    fn fields_of_the_connection_are_not_for_scripts() {
+        let fields = [("Host", "x"), ("X-A", "1"), ("Transfer-Encoding", "chunked"), ("accept-encoding", "gzip")];
+        let read = read(fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()).unwrap();
+        assert_eq!(read, [("x-a".parse().unwrap(), HeaderValue::from_static("1"))]);
+        assert!(self::read(vec![("x\r\ny".to_owned(), "1".to_owned())]).is_err());
+        assert!(self::read(vec![("x".to_owned(), "1\r\ny: 2".to_owned())]).is_err());
+    }
+}
