@@ -1,6 +1,7 @@
 // The example exports with the requests of the transcripts (wire/), as far as a client of flowgate may send them.
 import { CALCULATE, ask, both, changed, document, EARLIER, image, inputs, load } from './flows.mjs'
 import { BEFORE } from './before.mjs'
+import { CODE } from './code.mjs'
 import { KINDS } from './kinds.mjs'
 import { NATIVE } from './native.mjs'
 
@@ -60,6 +61,7 @@ export const CASES = [
   ...NATIVE,
   ...BEFORE,
   ...KINDS,
+  ...CODE,
   ...STORES,
   {
     name: 'llm-chain', flow: load('llm-chain'), ...CHAIN,
@@ -234,8 +236,7 @@ export const CASES = [
     name: 'agentflow-form', flow: load('agentflow-form'), vars: { userId: 'default-user' },
     steps: [...both('a form', { form: { name: 'Bob', plan: 'paid' } }), ask('a question where a form is wanted', { question: 'no form here' })]
   },
-  // The engine runs no code.
-  { name: 'agentflow-code', mayBeRefused: true, flow: load('agentflow-code'), vars: { userId: 'default-user' }, steps: both('a custom function', { question: 'Q1' }) },
+  { name: 'agentflow-code', flow: load('agentflow-code'), vars: { userId: 'default-user' }, steps: both('a custom function', { question: 'Q1' }) },
   {
     name: 'agentflow-agent-tool', flow: load('agentflow-agent-tool'),
     steps: [

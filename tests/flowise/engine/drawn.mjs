@@ -5,7 +5,8 @@ const MODEL = { modelName: 'stub-model', temperature: 0.1, streaming: true, base
 // Inputs in which `{{...}}` is filled in; all others are taken as they are.
 const FILLED = [
   'conditions', 'directReplyMessage', 'url', 'headers', 'queryParams', 'body', 'iterationInput', 'executeFlowInput', 'llmMessages', 'llmUserMessage', 'llmUpdateState',
-  'agentMessages', 'agentUserMessage', 'conditionAgentInput', 'conditionAgentInstructions', 'executeFlowUpdateState'
+  'agentMessages', 'agentUserMessage', 'conditionAgentInput', 'conditionAgentInstructions', 'executeFlowUpdateState',
+  'customFunctionInputVariables', 'customFunctionUpdateState'
 ]
 
 // [kind, inputs, more]: the first of a kind is kind_0, and so on. `from -> to`, `from#output -> to`.
