@@ -1,7 +1,7 @@
 //! The built-in engine: exported Flowise flows answered natively.
 //!
 //! From the bottom to the top: [`text`] reads and fills in what authors wrote; [`contract`] is what nodes, models and
-//! memory know of each other; [`compile`] makes parts of an export's nodes, of [`nodes`], [`models`] and [`agentflow`];
+//! memory know of each other; [`compile`] makes parts of an export's nodes, of [`nodes`], [`models`], [`agentflow`] and [`sequential`];
 //! [`flow`] is a flow that is loaded, and [`threads`] compute it, where what it tells comes back over a link.
 //! What cannot be run is refused when a flow is loaded, never ignored.
 
@@ -19,6 +19,7 @@ mod nodes;
 mod provider;
 mod sandbox;
 mod scripts;
+mod sequential;
 #[cfg(test)]
 mod testing;
 mod text;

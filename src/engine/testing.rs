@@ -200,19 +200,21 @@ pub(crate) fn predict(flow: &CompiledFlow, body: &Value, answers: &[Value]) -> P
 /// As [`predict`], several by one memory.
 pub(crate) fn predictions(flow: &CompiledFlow, requests: &[(Value, Vec<Value>)]) -> Vec<Predicted> {
     let services = services();
-    let predicted = |(body, answers): &(Value, Vec<Value>)| {
-        ANSWERS.set(answers.clone().into());
-        let sink = Sink::flowise();
-        let reply = with_services(&services, &sink, body, async |run| flow.answer(run).await);
-        let events = sink
-            .told()
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?).ok())
-            .map(|event| (event["event"].as_str().unwrap().to_owned(), event["data"].clone()))
-            .collect();
-        Predicted { reply, asked: ASKED.take(), events }
-    };
-    requests.iter().map(predicted).collect()
+    requests.iter().map(|(body, answers)| predicted(flow, &services, body, answers)).collect()
+}
+
+/// One of several by the memory of these services.
+pub(crate) fn predicted(flow: &CompiledFlow, services: &Services, body: &Value, answers: &[Value]) -> Predicted {
+    ANSWERS.set(answers.to_vec().into());
+    let sink = Sink::flowise();
+    let reply = with_services(services, &sink, body, async |run| flow.answer(run).await);
+    let events = sink
+        .told()
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?).ok())
+        .map(|event| (event["event"].as_str().unwrap().to_owned(), event["data"].clone()))
+        .collect();
+    Predicted { reply, asked: ASKED.take(), events }
 }
 
 /// A server on the loopback that gives these answers, one a connection, and what it hears.

@@ -1,5 +1,6 @@
 //! Chatflows that the built-in engine answers, with a scripted model behind it.
 
+mod agents;
 mod approving;
 mod chats;
 mod checks;

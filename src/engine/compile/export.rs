@@ -61,6 +61,23 @@ pub(crate) struct NodeData {
     pub(crate) outputs: Map<String, Value>,
     #[serde(default)]
     pub(crate) input_params: Vec<ExportParam>,
+    #[serde(default)]
+    output_anchors: Vec<OutputAnchor>,
+}
+
+/// A place that edges lead from, or several to choose from.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct OutputAnchor {
+    #[serde(default)]
+    options: Vec<OutputOption>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct OutputOption {
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    label: String,
 }
 
 /// A declared input.
@@ -163,6 +180,13 @@ impl Export {
 }
 
 impl NodeData {
+    /// What its author calls the output that an edge leads from.
+    pub(crate) fn output_label(&self, handle: &str) -> Option<&str> {
+        let options = self.output_anchors.iter().flat_map(|anchor| &anchor.options);
+        let found = options.into_iter().find(|option| option.id == handle);
+        found.map(|option| &*option.label).filter(|label| !label.is_empty())
+    }
+
     /// Ids of nodes that texts in its inputs refer to, `{{id.data.instance}}`.
     fn referred(&self) -> HashSet<String> {
         fn collect(value: &Value, found: &mut HashSet<String>) {
@@ -241,6 +265,7 @@ impl ExportNode {
             inputs: Map::new(),
             outputs: Map::new(),
             input_params: Vec::new(),
+            output_anchors: Vec::new(),
         };
         Self { id: outer.id.clone(), data, parent: outer.parent.clone() }
     }

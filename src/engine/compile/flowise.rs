@@ -25,14 +25,17 @@ fn is_category_of_v1(category: &str) -> bool {
     matches!(category, "Sequential_Agents" | "Multi_Agents")
 }
 
+/// What is not there any more.
+pub(crate) const GONE: &str = "Flowise 3.1.4 has no such node any more";
+
 /// Why the engine has no such kind of node.
 pub(crate) fn why_unknown(kind: &str, category: &str) -> &'static str {
     if is_of_agentflow_v1(kind, category) {
-        "it is a node of Agentflow V1, which the engine does not run"
+        "it is a node of Agentflow V1, which runs with others of its kind only"
     } else if PROGRAMS.contains(&kind) {
         "the engine runs no code but JavaScript"
     } else if line(kind).is_none() && kind != "stickyNoteAgentflow" {
-        "Flowise 3.1.4 has no such node any more"
+        GONE
     } else {
         "the engine does not know this kind of node"
     }

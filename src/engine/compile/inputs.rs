@@ -101,7 +101,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     }
 
     /// Reports what Flowise fills in for each request, and this node would not.
-    fn refuse_unfilled(&mut self) {
+    pub(crate) fn refuse_unfilled(&mut self) {
         let every = self.accepts == Accepts::All;
         let first = |name: &str, value: &Value| {
             if every { variables::first_where(value, &|_| true) } else { variables::first(value, self.declares(name)) }
@@ -244,6 +244,11 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     pub(crate) fn ignore(&mut self, names: &[&str]) {
         self.read.extend(names.iter().map(|name| (*name).to_owned()));
         self.fills(names);
+    }
+
+    /// The inputs whose names begin so.
+    pub(crate) fn names_with(&self, beginning: &str) -> Vec<String> {
+        self.values.keys().filter(|name| name.starts_with(beginning)).cloned().collect()
     }
 
     /// Ids of the nodes that an input refers to, `{{id.data.instance}}` once or in a list.

@@ -74,6 +74,8 @@ impl Failure {
             Self::Override(field) => format!("The field {field}."),
             Self::Provider { status, message } => format!("{status} {message}"),
             Self::Timeout => "the model did not answer in time".to_owned(),
+            // Some places have a mark of their own behind them.
+            Self::Within { place, cause } if place.ends_with('-') => format!("{place} {}", cause.words()),
             Self::Within { place, cause } => format!("{place}: {}", cause.words()),
             Self::Aborted => "This operation was aborted".to_owned(),
             Self::Limit(limit) => limit.to_string(),

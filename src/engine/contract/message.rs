@@ -48,7 +48,7 @@ pub(crate) enum ContentPart {
 }
 
 /// A tool that a model wants to be called.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct ToolCall {
     pub(crate) id: String,
     pub(crate) name: String,

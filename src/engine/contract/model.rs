@@ -45,13 +45,15 @@ pub(crate) struct ModelRequest<'a> {
     pub(crate) stop: &'a [&'a str],
     /// Where tokens go as they come; `None`: only the whole answer counts.
     pub(crate) tokens: Option<&'a Sink>,
+    /// There is no other answer than a call of one of the tools, where a provider can be told so.
+    pub(crate) must_call: bool,
     /// As agentflows tell: no `start`, empty pieces too, and what a model thinks.
     pub(crate) bare: bool,
 }
 
 impl<'a> ModelRequest<'a> {
     pub(crate) fn of(messages: &'a [Message]) -> Self {
-        Self { messages, tools: &[], schema: None, stop: &[], tokens: None, bare: false }
+        Self { messages, tools: &[], schema: None, stop: &[], tokens: None, must_call: false, bare: false }
     }
 
     pub(crate) fn telling(self, tokens: Option<&'a Sink>) -> Self {

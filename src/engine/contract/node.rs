@@ -36,6 +36,8 @@ pub(crate) struct Reply {
     pub(crate) memory: Option<String>,
     /// Of an agentflow.
     pub(crate) executed: Option<Executed>,
+    /// Of agents of before there were agentflows.
+    pub(crate) agents: Option<AgentsReport>,
     /// Variables that the flow's author wants to be shown.
     pub(crate) variables: Map<String, Value>,
 }
@@ -49,6 +51,15 @@ pub(crate) struct Executed {
     /// What was run.
     pub(crate) nodes: Vec<Value>,
     /// What the user is asked for before it goes on.
+    pub(crate) action: Option<Value>,
+}
+
+/// What an answer of agents has beside its text.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct AgentsReport {
+    /// Who did what.
+    pub(crate) reasoning: Vec<Value>,
+    /// What the user is asked for before they go on.
     pub(crate) action: Option<Value>,
 }
 

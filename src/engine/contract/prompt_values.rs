@@ -48,7 +48,7 @@ impl PromptValues {
 }
 
 /// `id.data.instance` or `id.data.instance.path`.
-fn split(name: &str) -> Option<(&str, &str)> {
+pub(crate) fn split(name: &str) -> Option<(&str, &str)> {
     let (id, path) = name.split_once(".data.instance")?;
     (path.is_empty() || path.starts_with('.')).then_some((id, path.trim_start_matches('.')))
 }
@@ -69,7 +69,7 @@ pub(crate) fn referred(values: &[(String, JsonTemplate)]) -> Vec<String> {
 }
 
 /// A node's value as a text: JSON is looked into where the path says, and its texts are told as they are.
-fn text_at(value: &Value, path: &str) -> String {
+pub(crate) fn text_at(value: &Value, path: &str) -> String {
     if path.is_empty() {
         return told(value);
     }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::compile::export::{Export, ExportNode};
+use crate::engine::compile::export::{Export, ExportNode, Generation};
 
 /// Answers in which images of a request count.
 const SEES_IMAGES: &[&str] =
@@ -101,7 +101,7 @@ fn allows_images(inputs: &Map<String, Value>) -> bool {
 }
 
 fn streams(export: &Export) -> bool {
-    if export.is_agentflow() {
+    if export.generation() != Generation::Chatflow {
         return true;
     }
     // On, off, or with a switch that says neither.

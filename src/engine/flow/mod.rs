@@ -20,7 +20,7 @@ use super::demo::Guide;
 use crate::config::EngineLimits;
 use crate::engine::agentflow::Agentflow;
 use crate::engine::compile::context::{CompileContext, Missing};
-use crate::engine::compile::export::{Export, ExportNode};
+use crate::engine::compile::export::{Export, ExportNode, Generation};
 use crate::engine::compile::inputs::referred;
 use crate::engine::compile::part::Part;
 use crate::engine::compile::problem::NodeProblem;
@@ -32,6 +32,7 @@ use crate::engine::contract::node::{Reply, ValueSource};
 use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::Run;
 use crate::engine::documents::index::Indexes;
+use crate::engine::sequential::{self, SequentialFlow};
 use crate::engine::text::settled::Overrides;
 
 /// See the module.
@@ -64,6 +65,8 @@ pub(crate) enum FlowPlan {
         recalls: Option<Arc<Memory>>,
         shown: Vec<(String, String, Arc<dyn ValueSource>)>,
     },
+    /// Of agents of the first.
+    Sequential(Arc<SequentialFlow>),
     /// Of the second.
     Agentflow(Arc<Agentflow>),
 }
@@ -71,7 +74,11 @@ pub(crate) enum FlowPlan {
 impl FlowPlan {
     /// Whether something of its chats is kept.
     fn remembers(&self) -> bool {
-        !matches!(self, Self::Chain { remembers: false, .. })
+        match self {
+            Self::Chain { remembers, .. } => *remembers,
+            Self::Sequential(flow) => flow.remembers(),
+            Self::Agentflow(_) => true,
+        }
     }
 }
 
@@ -185,6 +192,7 @@ impl CompiledFlow {
                 }
                 Ok(reply)
             }
+            FlowPlan::Sequential(flow) => Box::pin(flow.answer(run, self.shows_history || overridden.is_some())).await,
             // Boxed: chains need not be as large.
             FlowPlan::Agentflow(agentflow) => Box::pin(agentflow.answer(run)).await,
         }
@@ -228,6 +236,9 @@ pub(crate) fn build(export: &Export, indexes: &Indexes, context: &CompileContext
 fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<FlowPlan> {
     if export.is_agentflow() {
         return Some(FlowPlan::Agentflow(Arc::new(agentflow::compile(export, compiler)?)));
+    }
+    if export.generation() == Generation::AgentflowV1 {
+        return Some(FlowPlan::Sequential(Arc::new(sequential::compile(export, compiler)?)));
     }
     // All nodes that lead to its ends, so that every obstacle is known at once.
     let loose = export.loose();

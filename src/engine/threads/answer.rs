@@ -16,8 +16,7 @@ use super::link::{StreamRoom, StreamSender};
 use crate::engine::contract::budget::Budget;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::FlowIndex;
-use crate::engine::contract::node::Executed;
-use crate::engine::contract::node::{Reply, ReplyContent};
+use crate::engine::contract::node::{AgentsReport, Executed, Reply, ReplyContent};
 use crate::engine::contract::request::{RunRequest, SessionNames};
 use crate::engine::contract::run::{Run, Services};
 use crate::engine::contract::sink::Sink;
@@ -164,7 +163,7 @@ fn unanswered(failure: &Failure, redactor: &Redactor) -> EngineError {
 
 /// The fields of an answer in one piece.
 pub(crate) fn fields(reply: Reply, request: &RunRequest) -> AnswerFields<'_> {
-    let Reply { said, fields: further, memory, executed, variables } = reply;
+    let Reply { said, fields: further, memory, executed, agents, variables } = reply;
     if let Some(executed) = executed {
         return agentflow_fields(said, executed, request);
     }
@@ -181,10 +180,20 @@ pub(crate) fn fields(reply: Reply, request: &RunRequest) -> AnswerFields<'_> {
     }
     fields.set("chatId", request.chat_id.as_str());
     fields.set("chatMessageId", Value::String(chat_id::random().unwrap_or_default()));
-    fields.set("isStreamValid", Value::Bool(false));
+    if agents.is_none() {
+        fields.set("isStreamValid", Value::Bool(false));
+    }
     fields.set("sessionId", request.session_id.as_str());
     if let Some(memory) = memory {
         fields.set("memoryType", Value::String(memory));
+    }
+    if let Some(AgentsReport { reasoning, action }) = agents {
+        if !reasoning.is_empty() {
+            fields.set("agentReasoning", Value::Array(reasoning));
+        }
+        if let Some(action) = action {
+            fields.set("action", action);
+        }
     }
     if !variables.is_empty() {
         fields.set("flowVariables", Value::Object(variables));
@@ -234,7 +243,8 @@ pub(crate) fn tell_end(reply: Reply, request: &RunRequest, sink: &Sink) {
     if let Some(memory) = reply.memory {
         metadata.insert("memoryType".to_owned(), memory.into());
     }
-    if let Some(action) = action.flatten() {
+    let action = action.flatten().or_else(|| reply.agents.and_then(|agents| agents.action));
+    if let Some(action) = action {
         metadata.insert("action".to_owned(), action);
     }
     if !reply.variables.is_empty() {

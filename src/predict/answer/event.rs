@@ -27,6 +27,10 @@ pub(crate) enum EventName {
     NextAgentFlow,
     /// Its steps so far.
     AgentFlowExecutedData,
+    /// What agents have done so far.
+    AgentReasoning,
+    /// Who is next of them.
+    NextAgent,
     /// What a flow that waits asks its user.
     Action,
     SourceDocuments,
@@ -39,7 +43,7 @@ pub(crate) enum EventName {
 }
 
 impl EventName {
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::Token,
         Self::Start,
         Self::Thinking,
@@ -51,6 +55,8 @@ impl EventName {
         Self::AgentFlowEvent,
         Self::NextAgentFlow,
         Self::AgentFlowExecutedData,
+        Self::AgentReasoning,
+        Self::NextAgent,
         Self::Action,
         Self::SourceDocuments,
         Self::Artifacts,
@@ -78,6 +84,8 @@ impl EventName {
             Self::AgentFlowEvent => "agentFlowEvent",
             Self::NextAgentFlow => "nextAgentFlow",
             Self::AgentFlowExecutedData => "agentFlowExecutedData",
+            Self::AgentReasoning => "agentReasoning",
+            Self::NextAgent => "nextAgent",
             Self::Action => "action",
             Self::SourceDocuments => "sourceDocuments",
             Self::Artifacts => "artifacts",

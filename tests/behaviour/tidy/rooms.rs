@@ -21,10 +21,23 @@ const ENGINE: Table = &[
     // A flow that is loaded. It knows every kind of node, and hands them to the compiler.
     (
         "flow",
-        &["agentflow", "nodes", "models", "demo", "compile", "documents", "provider", "contract", "text::settled"],
+        &[
+            "agentflow",
+            "sequential",
+            "nodes",
+            "models",
+            "demo",
+            "compile",
+            "documents",
+            "provider",
+            "contract",
+            "text::settled",
+        ],
     ),
     // Flows of the second generation. They search what nodes of the first can search.
     ("agentflow", &["nodes::retrieval", "scripts", "compile", "provider", "contract", "text"]),
+    // Flows of agents of the first. They share with its nodes what looks at a question, and what tidies an answer.
+    ("sequential", &["nodes::moderation", "nodes::agents", "compile", "contract", "text"]),
     // Embeddings are reached as the models of their providers are.
     ("nodes", &["models", "scripts", "compile", "documents", "provider", "contract", "text"]),
     ("models", &["compile", "provider", "contract", "text::header"]),
@@ -50,6 +63,7 @@ const OUTSIDE_ENGINE: Table = &[
     ),
     ("flow", &["state::endpoints", "exported", "config", "telemetry::metrics", "uuid"]),
     ("agentflow", &["predict::answer", "predict::chat_id", "wire::json"]),
+    ("sequential", &["predict::answer", "predict::chat_id", "wire::json"]),
     ("nodes", &["predict::answer", "predict::chat_id", "wire::json", "config::content", "config::Secret", "percent"]),
     ("models", &["predict::chat_id", "wire::json", "config::Secret"]),
     ("compile", &["wire::json", "config", "unprintable"]),

@@ -2,6 +2,7 @@
 import { CALCULATE, ask, both, changed, document, EARLIER, image, inputs, load } from './flows.mjs'
 import { BEFORE } from './before.mjs'
 import { CODE } from './code.mjs'
+import { AGENTS } from './agents.mjs'
 import { KINDS } from './kinds.mjs'
 import { NATIVE } from './native.mjs'
 
@@ -62,6 +63,7 @@ export const CASES = [
   ...BEFORE,
   ...KINDS,
   ...CODE,
+  ...AGENTS,
   ...STORES,
   {
     name: 'llm-chain', flow: load('llm-chain'), ...CHAIN,

@@ -35,6 +35,7 @@ class Side {
     this.stub = lab.llmBase.replace(/\/v1$/, '')
     Object.assign(this, { lab, stores, letter })
     this.seen = {}
+    this.asked = {}
   }
 
   base(name) {
@@ -52,8 +53,11 @@ class Side {
     return this.stores ? this.stores.chosen(mine, this.letter === 'f') : mine
   }
 
-  async answer({ name, timeout }, body) {
+  async answer({ name, timeout }, asked) {
+    // What this side's user was asked last.
+    const body = asked.action === '$action' ? { ...asked, action: this.asked[name] } : asked
     const answer = await this.send(name, body, timeout ?? 60000)
+    this.asked[name] = answer.body?.action ?? answer.events?.find((e) => e.event === 'action')?.data ?? this.asked[name]
     const log = await (await fetch(`${this.stub}/__log?prefix=/${this.letter}/${name}/&after=${this.seen[name] ?? this.before}`)).json()
     if (log.length) this.seen[name] = log.at(-1).id
     const requests = log.filter((l) => l.kind === 'request')

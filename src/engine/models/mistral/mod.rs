@@ -106,6 +106,9 @@ fn body(fields: &Map<String, Value>, streams: bool, ask: ModelRequest<'_>) -> Va
         body.insert("tool_choice".to_owned(), "any".into());
     } else if !ask.tools.is_empty() {
         body.insert("tools".to_owned(), ask.tools.iter().map(tool).collect());
+        if ask.must_call {
+            body.insert("tool_choice".to_owned(), "any".into());
+        }
     }
     let answered: Vec<&str> =
         ask.messages.iter().filter_map(|turn| turn.answers.as_ref()).map(|(id, _)| id.as_str()).collect();

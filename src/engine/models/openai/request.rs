@@ -28,6 +28,10 @@ pub(super) fn body(fields: &Map<String, Value>, style: Style, ask: ModelRequest<
     } else if !ask.tools.is_empty() {
         let tools = ask.tools.iter().map(|spec| with_strictness(tool(spec), style.strict)).collect();
         body.insert("tools".to_owned(), tools);
+        if let Some(only) = ask.tools.first().filter(|_| ask.must_call) {
+            let choice = json!({ "type": "function", "function": { "name": only.name } });
+            body.insert("tool_choice".to_owned(), choice);
+        }
     }
     if !ask.stop.is_empty() {
         body.insert("stop".to_owned(), json!(ask.stop));

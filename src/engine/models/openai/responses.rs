@@ -64,6 +64,9 @@ pub(super) fn body(fields: &Map<String, Value>, style: Style, ask: ModelRequest<
             flat(fields, &strict)
         };
         body.insert("tools".to_owned(), ask.tools.iter().map(tool).collect());
+        if let Some(only) = ask.tools.first().filter(|_| ask.must_call) {
+            body.insert("tool_choice".to_owned(), json!({ "type": "function", "name": only.name }));
+        }
     }
     body.insert("input".to_owned(), ask.messages.iter().flat_map(|turn| items(turn, style.developer)).collect());
     Value::Object(body)

@@ -8,6 +8,8 @@ mod xml;
 
 use crate::engine::compile::kind::NodeKind;
 
+pub(crate) use tool_agent::without_broken_images;
+
 pub(super) const KINDS: &[&dyn NodeKind] = &[
     &tool_agent::ToolAgent,
     &tool_agent::EarlierToolAgent,

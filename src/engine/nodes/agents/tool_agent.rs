@@ -264,7 +264,7 @@ impl AgentChain {
 }
 
 /// Without `![name](address)` whose address is none of the web.
-fn without_broken_images(text: &str) -> String {
+pub(crate) fn without_broken_images(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     // The next `]` is looked for once, however many images may begin before it.
     let (mut copied, mut from, mut close) = (0, 0, 0);

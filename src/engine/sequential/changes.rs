@@ -1,0 +1,88 @@
+//! "Update State": what an agent's work changes in the state.
+
+use serde_json::Value;
+
+use super::visit::Visit;
+use crate::engine::compile::inputs::Inputs;
+
+/// A key and the value that it gets: a path, or the text itself.
+#[derive(Debug)]
+struct Change {
+    key: String,
+    value: Value,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    rows: Vec<Change>,
+}
+
+/// What an input with tabs shows: the tab's name.
+pub(super) fn selected_tab(inputs: &mut Inputs<'_, '_, '_>, tab: &str, otherwise: &str) -> String {
+    let own = format!("{tab}_{}", inputs.node.id);
+    let selected = inputs.text(&own);
+    // Editors copy nodes with the tabs of those that they were copied from.
+    let others: Vec<String> = inputs.names_with(&format!("{tab}_"));
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    inputs.ignore(&others);
+    let behind = format!("_{}", inputs.node.id);
+    selected.map_or_else(|| otherwise.to_owned(), |text| text.split(&behind).next().unwrap_or_default().to_owned())
+}
+
+impl Changes {
+    pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>) -> Self {
+        let tab = selected_tab(inputs, "selectedUpdateStateMemoryTab", "updateStateMemoryUI");
+        let is_table = tab != "updateStateMemoryCode";
+        let has_code = inputs.has("updateStateMemoryCode");
+        let overridden = inputs
+            .value("updateStateMemory")
+            .filter(|value| !matches!(value.as_str(), Some("updateStateMemoryUI" | "updateStateMemoryCode")));
+        inputs.fills(&["updateStateMemory", "updateStateMemoryCode", "updateStateMemoryUI"]);
+        if overridden.is_some() && (has_code || inputs.has("updateStateMemoryUI")) {
+            return Self::table(inputs, "updateStateMemory", ("Key", "Value"));
+        }
+        if is_table {
+            return Self::table(inputs, "updateStateMemoryUI", ("key", "value"));
+        }
+        inputs.ignore(&["updateStateMemoryUI"]);
+        if has_code {
+            inputs.refuse("updateStateMemoryCode", "the engine runs no code");
+        }
+        Self::default()
+    }
+
+    fn table(inputs: &mut Inputs<'_, '_, '_>, name: &str, (key, value): (&str, &str)) -> Self {
+        let Some(rows) = inputs.json(name) else { return Self::default() };
+        let Some(rows) = rows.as_array() else {
+            inputs.refuse(name, "expected a list of keys and values");
+            return Self::default();
+        };
+        let row = |row: &Value| {
+            let key = row.get(key).and_then(Value::as_str).filter(|key| !key.is_empty())?;
+            Some(Change { key: key.to_owned(), value: row.get(value).cloned().unwrap_or_default() })
+        };
+        let rows: Option<Vec<Change>> = rows.iter().map(row).collect();
+        if rows.is_none() {
+            inputs.refuse(name, "Key is required");
+        }
+        Self { rows: rows.unwrap_or_default() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// What a node's output makes of the state.
+    pub(super) fn made(&self, visit: &Visit<'_>, output: &Value) -> Vec<(String, Option<Value>)> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let flow = visit.flow(Some(output));
+        let made = |change: &Change| {
+            let found = change.value.as_str().and_then(|written| visit.at(written, &flow));
+            (change.key.clone(), found.unwrap_or_else(|| Some(change.value.clone())))
+        };
+        self.rows.iter().map(made).collect()
+    }
+}

@@ -1,0 +1,107 @@
+//! The nodes `seqCondition` and `seqConditionAgent`, which decide where a flow goes on.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{AgentContext, NodeName};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::Task;
+use crate::engine::contract::model::{ChatModel, ModelRequest};
+use crate::engine::sequential::changes::selected_tab;
+use crate::engine::sequential::conditions::{self, Condition};
+use crate::engine::sequential::message::AgentMessage;
+use crate::engine::sequential::prompt::{AgentPrompt, HistorySelection, restructured, whole};
+use crate::engine::sequential::structured;
+use crate::engine::sequential::visit::{Decision, Visit};
+
+/// In Flowise's words.
+const MISSING: &str = "Condition Agent input variables values are not provided!";
+
+/// What a node becomes.
+pub(in crate::engine::sequential) struct BuiltCondition {
+    pub(in crate::engine::sequential) name: NodeName,
+    pub(in crate::engine::sequential) decision: Box<dyn Decision>,
+    pub(in crate::engine::sequential) unready: Option<String>,
+}
+
+pub(in crate::engine::sequential) fn build(inputs: &mut Inputs<'_, '_, '_>) -> Option<BuiltCondition> {
+    let name = named(inputs, "conditionName", "Condition");
+    let table = table(inputs)?;
+    Some(BuiltCondition { name, decision: Box::new(SeqCondition { table }), unready: None })
+}
+
+pub(in crate::engine::sequential) fn build_agent(
+    inputs: &mut Inputs<'_, '_, '_>,
+    context: &AgentContext<'_>,
+) -> Option<BuiltCondition> {
+    let name = named(inputs, "conditionAgentName", "ConditionAgent");
+    let model = context.model(inputs);
+    let prompt = AgentPrompt::read(inputs, context.is_agent);
+    let selection = HistorySelection::read(inputs);
+    let schema = structured::read(inputs, "conditionAgentStructuredOutput");
+    let table = table(inputs);
+    let unready = (!prompt.missing().is_empty()).then(|| MISSING.to_owned());
+    let decision = SeqConditionAgent { model: model?, prompt, selection, schema, table: table? };
+    Some(BuiltCondition { name, decision: Box::new(decision), unready })
+}
+
+/// One that its author gave no name is called by its kind.
+fn named(inputs: &mut Inputs<'_, '_, '_>, input: &str, kind: &str) -> NodeName {
+    let label = inputs.text(input).unwrap_or_else(|| kind.to_owned());
+    NodeName::of(&inputs.node.id, label)
+}
+
+fn table(inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<Condition>> {
+    let tab = selected_tab(inputs, "selectedConditionFunctionTab", "conditionUI");
+    inputs.ignore(&["condition"]);
+    if tab == "conditionFunction" {
+        inputs.ignore(&["conditionUI"]);
+        if inputs.has("conditionFunction") {
+            inputs.refuse("conditionFunction", "the engine runs no code");
+            return None;
+        }
+    }
+    inputs.ignore(&["conditionFunction"]);
+    let Some(table) = inputs.json("conditionUI") else { return Some(Vec::new()) };
+    conditions::read(&table).map_err(|problem| inputs.refuse("conditionUI", problem)).ok()
+}
+
+#[derive(Debug)]
+struct SeqCondition {
+    table: Vec<Condition>,
+}
+
+impl Decision for SeqCondition {
+    fn decide<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, String> {
+        Box::pin(async move { Ok(conditions::decide(&self.table, visit, None)) })
+    }
+}
+
+#[derive(Debug)]
+struct SeqConditionAgent {
+    model: Arc<dyn ChatModel>,
+    prompt: AgentPrompt,
+    selection: HistorySelection,
+    schema: Option<Value>,
+    table: Vec<Condition>,
+}
+
+impl Decision for SeqConditionAgent {
+    fn decide<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, String> {
+        Box::pin(async move {
+            let (system, human) = self.prompt.around(visit).await?;
+            let state = self.selection.of(visit);
+            let visit = visit.with_state(&state);
+            let messages = whole(system, Vec::new(), restructured(&state, &*self.model), human);
+            let output = match &self.schema {
+                Some(schema) => structured::ask(&*self.model, &messages, schema, &visit).await?,
+                None => {
+                    let answered = visit.run.ask(&*self.model, ModelRequest::of(&messages)).await?;
+                    AgentMessage::answered(answered).view()
+                }
+            };
+            Ok(conditions::decide(&self.table, &visit, Some(&output)))
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! Tools of an agent, and a model at work with them.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use serde_json::{Value, json};
+
+use super::message::{AgentMessage, Speaker};
+use super::visit::Visit;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::{Message, ToolCall, ToolSpec};
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
+use crate::engine::contract::node::{Document, Tool, ToolResult};
+use crate::engine::contract::run::Run;
+
+/// Of the tools that a model asks for in one answer, so many are at work at once.
+const AT_ONCE: usize = 64;
+/// Calls of the model, where the author says nothing.
+pub(super) const MOST_CALLS: u64 = 15;
+const STOPPED: &str = "Agent stopped due to max iterations.";
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Toolbox {
+    tools: Vec<Arc<dyn Tool>>,
+    pub(super) specs: Vec<ToolSpec>,
+}
+
+/// What came of an agent's work.
+#[derive(Debug, Default)]
+pub(super) struct Worked {
+    pub(super) text: String,
+    pub(super) used: Vec<Value>,
+    pub(super) sources: Vec<Value>,
+}
+
+impl Toolbox {
+    /// Of an input.
+    pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Self {
+        let tools: Option<Vec<_>> = inputs.parts(name).into_iter().map(Part::into_tools).collect();
+        if tools.is_none() {
+            inputs.refuse(name, "expected tools");
+        }
+        Self::of(tools.into_iter().flatten().flatten())
+    }
+
+    pub(super) fn of(tools: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
+        let tools: Vec<_> = tools.into_iter().collect();
+        let specs = tools.iter().map(|tool| tool.spec().clone()).collect();
+        Self { tools, specs }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tools.is_empty()
+    }
+
+    /// A model asks and calls tools until it has an answer. What the user says last stands behind the calls.
+    pub(super) async fn work(
+        &self,
+        model: &dyn ChatModel,
+        mut messages: Vec<Message>,
+        human: Option<Message>,
+        most: u64,
+        visit: &Visit<'_>,
+    ) -> Result<Worked, Failure> {
+        let mut worked = Worked::default();
+        for _ in 0..most {
+            messages.extend(human.clone());
+            let ask = ModelRequest { tools: &self.specs, ..ModelRequest::of(&messages) };
+            let ModelAnswer { text, calls, .. } = visit.run.ask(model, ask).await?;
+            messages.truncate(messages.len() - usize::from(human.is_some()));
+            if calls.is_empty() {
+                return Ok(Worked { text, ..worked });
+            }
+            visit.run.budget().has_tool_calls(calls.len())?;
+            let calling = calls.iter().map(|call| async move {
+                match self.tools.iter().find(|tool| tool.spec().name.eq_ignore_ascii_case(&call.name)) {
+                    Some(tool) => Ok((Some(tool), called(&**tool, call, visit).await?)),
+                    None => Ok((None, Err(format!("{} is not a valid tool, try another one.", call.name)))),
+                }
+            });
+            let results: Vec<Result<_, Failure>> = stream::iter(calling).buffered(AT_ONCE).collect().await;
+            messages.push(Message::calling(text, calls.clone()));
+            let mut direct = None;
+            for (call, result) in calls.iter().zip(results) {
+                let (tool, result) = result?;
+                let text = told(&result).to_owned();
+                direct = tool.filter(|tool| tool.returns_directly()).map(|_| text.clone());
+                messages.push(Message::tool(call, text));
+                if let Some(tool) = tool {
+                    worked.note(&tool.spec().name, &call.arguments, result);
+                }
+            }
+            if let Some(text) = direct {
+                return Ok(Worked { text, ..worked });
+            }
+        }
+        Ok(Worked { text: STOPPED.to_owned(), ..worked })
+    }
+
+    /// Calls what a model asked for; each answer is a message.
+    pub(super) async fn answers(
+        &self,
+        calls: &[ToolCall],
+        node: &str,
+        visit: &Visit<'_>,
+    ) -> Result<Vec<AgentMessage>, Failure> {
+        visit.run.budget().has_tool_calls(calls.len())?;
+        let calling = calls.iter().map(|call| async move {
+            match self.tools.iter().find(|tool| tool.spec().name == call.name) {
+                Some(tool) => called(&**tool, call, visit).await,
+                None => Err(Failure::flow(format!("Tool {} not found.", call.name))),
+            }
+        });
+        let results: Vec<Result<_, Failure>> = stream::iter(calling).buffered(AT_ONCE).collect().await;
+        let answer = |(call, result): (&ToolCall, Result<Result<ToolResult, String>, Failure>)| {
+            let result = result?;
+            let content = told(&result).to_owned();
+            let mut worked = Worked::default();
+            worked.note(&call.name, &call.arguments, result);
+            Ok(AgentMessage {
+                speaker: Speaker::Tool,
+                answers: Some(call.id.clone()),
+                used_tools: Some(worked.used),
+                sources: Some(worked.sources),
+                artifacts: Some(Vec::new()),
+                arguments: Some(call.arguments.clone()),
+                ..AgentMessage::human(content).by(&call.name, node)
+            })
+        };
+        calls.iter().zip(results).map(answer).collect()
+    }
+}
+
+/// What a tool gives, or why it failed, which the model may make something of.
+async fn called(tool: &dyn Tool, call: &ToolCall, visit: &Visit<'_>) -> Result<Result<ToolResult, String>, Failure> {
+    let run = Run { names: Some(visit), ..*visit.run };
+    match run.call(tool, &call.arguments).await {
+        Ok(result) => Ok(Ok(result)),
+        Err(failure) if failure.ends_run() => Err(failure),
+        Err(failure) => Ok(Err(run.told(&failure))),
+    }
+}
+
+/// As the model reads it.
+fn told(result: &Result<ToolResult, String>) -> &str {
+    match result {
+        Ok(result) => &result.text,
+        Err(error) => error,
+    }
+}
+
+impl Worked {
+    fn note(&mut self, name: &str, arguments: &Value, result: Result<ToolResult, String>) {
+        match result {
+            Ok(ToolResult { text, sources }) => {
+                self.sources.extend(sources.iter().map(Document::to_json));
+                self.used.push(json!({ "tool": name, "toolInput": arguments, "toolOutput": text }));
+            }
+            Err(error) => {
+                self.used.push(json!({ "tool": name, "toolInput": arguments, "toolOutput": "", "error": error }));
+            }
+        }
+    }
+}
