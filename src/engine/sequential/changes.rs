@@ -7,15 +7,15 @@ use crate::engine::compile::inputs::Inputs;
 
 /// A key and the value that it gets: a path, or the text itself.
 #[derive(Debug)]
-struct Change {
+struct StateChange {
     key: String,
     value: Value,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Changes {
-    rows: Vec<Change>,
+pub(super) struct StateChanges {
+    rows: Vec<StateChange>,
 }
 
 /// What an input with tabs shows: the tab's name.
@@ -30,7 +30,7 @@ pub(super) fn selected_tab(inputs: &mut Inputs<'_, '_, '_>, tab: &str, otherwise
     selected.map_or_else(|| otherwise.to_owned(), |text| text.split(&behind).next().unwrap_or_default().to_owned())
 }
 
-impl Changes {
+impl StateChanges {
     pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>) -> Self {
         let tab = selected_tab(inputs, "selectedUpdateStateMemoryTab", "updateStateMemoryUI");
         let is_table = tab != "updateStateMemoryCode";
@@ -60,9 +60,9 @@ impl Changes {
         };
         let row = |row: &Value| {
             let key = row.get(key).and_then(Value::as_str).filter(|key| !key.is_empty())?;
-            Some(Change { key: key.to_owned(), value: row.get(value).cloned().unwrap_or_default() })
+            Some(StateChange { key: key.to_owned(), value: row.get(value).cloned().unwrap_or_default() })
         };
-        let rows: Option<Vec<Change>> = rows.iter().map(row).collect();
+        let rows: Option<Vec<StateChange>> = rows.iter().map(row).collect();
         if rows.is_none() {
             inputs.refuse(name, "Key is required");
         }
@@ -79,7 +79,7 @@ impl Changes {
             return Vec::new();
         }
         let flow = visit.flow(Some(output));
-        let made = |change: &Change| {
+        let made = |change: &StateChange| {
             let found = change.value.as_str().and_then(|written| visit.at(written, &flow));
             (change.key.clone(), found.unwrap_or_else(|| Some(change.value.clone())))
         };

@@ -9,7 +9,7 @@ use crate::engine::text::javascript::{is_falsy, listed, parse_float, trim};
 
 /// A row.
 #[derive(Debug)]
-pub(super) struct Condition {
+pub(super) struct ConditionRow {
     variable: String,
     operation: String,
     value: Value,
@@ -21,7 +21,7 @@ pub(super) const END: &str = "End";
 
 /// # Errors
 /// What is wrong with the table.
-pub(super) fn read(table: &Value) -> Result<Vec<Condition>, String> {
+pub(super) fn read(table: &Value) -> Result<Vec<ConditionRow>, String> {
     let rows = table.as_array().ok_or("expected a list of conditions")?;
     let row = |row: &Value| {
         let text = |name: &str| row.get(name).map(listed).unwrap_or_default();
@@ -29,15 +29,15 @@ pub(super) fn read(table: &Value) -> Result<Vec<Condition>, String> {
             return Err("Condition variable is required!".to_owned());
         }
         let value = row.get("value").cloned().unwrap_or_else(|| "".into());
-        Ok(Condition { variable: text("variable"), operation: text("operation"), value, output: text("output") })
+        Ok(ConditionRow { variable: text("variable"), operation: text("operation"), value, output: text("output") })
     };
     rows.iter().map(row).collect()
 }
 
 /// The output of the first that holds.
-pub(super) fn decide(conditions: &[Condition], visit: &Visit<'_>, output: Option<&Value>) -> String {
+pub(super) fn decide(conditions: &[ConditionRow], visit: &Visit<'_>, output: Option<&Value>) -> String {
     let flow = visit.flow(output);
-    let holds = |condition: &&Condition| {
+    let holds = |condition: &&ConditionRow| {
         let value = match visit.at(&condition.variable, &flow) {
             Some(value) => value,
             None => match condition.variable.strip_prefix('$') {

@@ -2,11 +2,11 @@
 
 use super::message::AgentMessage;
 use super::nodes::approval::Approval;
-use super::visit::{AgentStep, Decision};
+use super::visit::{AgentStep, BranchDecision};
 
 /// Where a way leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Target {
+pub(super) enum WayTarget {
     Node(usize),
     End,
 }
@@ -44,27 +44,27 @@ pub(super) struct GraphNode {
 
 /// A condition.
 #[derive(Debug)]
-pub(super) struct Branch {
+pub(super) struct AgentBranch {
     pub(super) id: String,
     pub(super) label: String,
     pub(super) kind: String,
-    pub(super) decision: Box<dyn Decision>,
+    pub(super) decision: Box<dyn BranchDecision>,
     /// Where its outputs lead, by their labels.
-    pub(super) routes: Vec<(String, Target)>,
+    pub(super) routes: Vec<(String, WayTarget)>,
 }
 
 /// A node that several come together in.
 #[derive(Debug)]
 pub(super) struct Join {
     pub(super) from: Vec<usize>,
-    pub(super) to: Target,
+    pub(super) to: WayTarget,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct AgentGraph {
     pub(super) nodes: Vec<GraphNode>,
-    pub(super) branches: Vec<Branch>,
+    pub(super) branches: Vec<AgentBranch>,
     pub(super) joins: Vec<Join>,
     /// Nodes that the start leads to, and conditions.
     pub(super) starts: Vec<usize>,
@@ -102,13 +102,13 @@ impl GraphNode {
     }
 }
 
-impl Branch {
+impl AgentBranch {
     /// Where an output leads; `None`: there is no such output.
-    pub(super) fn targets(&self, output: &str) -> Option<Vec<Target>> {
-        let found: Vec<Target> =
+    pub(super) fn targets(&self, output: &str) -> Option<Vec<WayTarget>> {
+        let found: Vec<WayTarget> =
             self.routes.iter().filter(|(label, _)| label == output).map(|(_, target)| *target).collect();
         if found.is_empty() && output == super::conditions::END {
-            return Some(vec![Target::End]);
+            return Some(vec![WayTarget::End]);
         }
         (!found.is_empty()).then_some(found)
     }

@@ -20,14 +20,14 @@ pub(super) enum Reducer {
 
 /// A value with a name.
 #[derive(Debug, Clone)]
-pub(super) struct Channel {
+pub(super) struct StateChannel {
     pub(super) name: String,
     pub(super) reducer: Reducer,
     pub(super) default: Option<Value>,
 }
 
 /// All that a flow names, in the order in which its author did.
-pub(super) type Channels = Vec<Channel>;
+pub(super) type Channels = Vec<StateChannel>;
 
 /// What a node gives; `None` in place of a value: it is not there.
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ pub(super) struct AgentState {
 impl AgentState {
     /// With what was kept of it, where that is something.
     pub(super) fn begun(channels: &Channels, kept: &Map<String, Value>) -> Self {
-        let value = |channel: &Channel| {
+        let value = |channel: &StateChannel| {
             let kept = kept.get(&channel.name).filter(|value| !crate::engine::text::javascript::is_falsy(value));
             Some((channel.name.clone(), kept.or(channel.default.as_ref())?.clone()))
         };
@@ -85,8 +85,9 @@ impl AgentState {
 
     /// As the flow's author looks into it.
     pub(super) fn view(&self, channels: &Channels) -> Value {
-        let value =
-            |channel: &Channel| (channel.name.clone(), self.values.get(&channel.name).cloned().unwrap_or_default());
+        let value = |channel: &StateChannel| {
+            (channel.name.clone(), self.values.get(&channel.name).cloned().unwrap_or_default())
+        };
         let mut view: Map<String, Value> = channels.iter().map(value).collect();
         view.insert("messages".to_owned(), self.messages.iter().map(|message| message.view()).collect());
         Value::Object(view)
@@ -117,7 +118,8 @@ mod tests {
 
     #[test]
     fn values_are_put_together_as_their_author_says() {
-        let channel = |name: &str, reducer, default: Option<Value>| Channel { name: name.into(), reducer, default };
+        let channel =
+            |name: &str, reducer, default: Option<Value>| StateChannel { name: name.into(), reducer, default };
         let channels = vec![
             channel("a", Reducer::Append, Some(json!([]))),
             channel("r", Reducer::Replace, Some(json!("x"))),

@@ -14,7 +14,7 @@ pub(super) trait AgentStep: std::fmt::Debug + Send + Sync {
 }
 
 /// What decides which way a flow goes on: by the name of one of its outputs.
-pub(super) trait Decision: std::fmt::Debug + Send + Sync {
+pub(super) trait BranchDecision: std::fmt::Debug + Send + Sync {
     fn decide<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, String>;
 }
 

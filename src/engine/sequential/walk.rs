@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use futures_util::future::join_all;
 
 use super::flow::{FlowForm, SequentialFlow};
-use super::graph::Target;
+use super::graph::WayTarget;
 use super::state::{AgentState, Update, hold};
 use super::told::Told;
 use super::visit::Visit;
@@ -77,7 +77,7 @@ impl<'a> AgentWalk<'a> {
     /// Runs nodes, and gives those that come next.
     async fn step(&mut self, at: &BTreeSet<usize>) -> Result<BTreeSet<usize>, Failure> {
         let done = join_all(at.iter().map(|at| self.node(*at))).await;
-        let done: Vec<(Update, Vec<Target>)> = done.into_iter().collect::<Result<_, _>>()?;
+        let done: Vec<(Update, Vec<WayTarget>)> = done.into_iter().collect::<Result<_, _>>()?;
         let mut next = BTreeSet::new();
         for (at, (update, targets)) in at.iter().zip(&done) {
             self.state.apply(&self.flow.channels, update);
@@ -91,7 +91,7 @@ impl<'a> AgentWalk<'a> {
     }
 
     /// Runs a node, and says where its ways lead.
-    async fn node(&self, at: usize) -> Result<(Update, Vec<Target>), Failure> {
+    async fn node(&self, at: usize) -> Result<(Update, Vec<WayTarget>), Failure> {
         let graph = &self.flow.graph;
         let node = graph.nodes.get(at).ok_or_else(|| Failure::flow("there is no such node"))?;
         self.run.budget().step()?;
@@ -103,17 +103,17 @@ impl<'a> AgentWalk<'a> {
         state.apply(&self.flow.channels, &update);
         let said = update.messages.as_ref().and_then(|messages| messages.last());
         if let Some(leave) = node.leave.filter(|_| said.is_some_and(|said| !said.calls.is_empty())) {
-            return Ok((update, vec![Target::Node(leave)]));
+            return Ok((update, vec![WayTarget::Node(leave)]));
         }
-        let mut targets: Vec<Target> = node.next.iter().map(|at| Target::Node(*at)).collect();
-        targets.extend(node.tools_for(said).map(Target::Node));
+        let mut targets: Vec<WayTarget> = node.next.iter().map(|at| WayTarget::Node(*at)).collect();
+        targets.extend(node.tools_for(said).map(WayTarget::Node));
         for branch in &node.branches {
             targets.extend(self.decided(*branch, &visit.with_state(&state)).await?);
         }
         Ok((update, targets))
     }
 
-    async fn decided(&self, branch: usize, visit: &Visit<'_>) -> Result<Vec<Target>, Failure> {
+    async fn decided(&self, branch: usize, visit: &Visit<'_>) -> Result<Vec<WayTarget>, Failure> {
         let unknown = || Failure::flow("Branch condition returned unknown or null destination").within(PLACE);
         let branch = self.flow.graph.branches.get(branch).ok_or_else(unknown)?;
         let output = branch.decision.decide(visit).await.map_err(|failure| failure.within(PLACE))?;
@@ -121,7 +121,7 @@ impl<'a> AgentWalk<'a> {
     }
 
     /// Nodes that have waited for this one and wait for no other.
-    fn joined(&mut self, at: usize) -> Vec<Target> {
+    fn joined(&mut self, at: usize) -> Vec<WayTarget> {
         let graph = &self.flow.graph;
         let mut targets = Vec::new();
         for join in graph.nodes.get(at).into_iter().flat_map(|node| &node.joins) {
@@ -141,6 +141,6 @@ impl<'a> AgentWalk<'a> {
     }
 }
 
-fn nodes(targets: impl IntoIterator<Item = Target>) -> impl Iterator<Item = usize> {
-    targets.into_iter().filter_map(|target| if let Target::Node(at) = target { Some(at) } else { None })
+fn nodes(targets: impl IntoIterator<Item = WayTarget>) -> impl Iterator<Item = usize> {
+    targets.into_iter().filter_map(|target| if let WayTarget::Node(at) = target { Some(at) } else { None })
 }

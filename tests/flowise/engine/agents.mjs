@@ -101,4 +101,5 @@ const SEQUENCES = [
   ]]
 ]
 
-export const AGENTS = [...TEAMS, ...SEQUENCES].map(([name, flow, steps]) => ({ name, flow, steps }))
+// Flowise's agent memory locks its whole database: such flows have it to themselves.
+export const AGENTS = [...TEAMS, ...SEQUENCES].map(([name, flow, steps]) => ({ name, flow, steps, alone: JSON.stringify(flow).includes('agentMemory_0.data') }))

@@ -14,14 +14,14 @@ use crate::engine::sequential::nodes::{AgentContext, NodeName};
 use crate::engine::sequential::visit::AgentStep;
 
 /// What a node becomes, with the node that calls its tools once the user agrees.
-pub(super) struct Built {
+pub(super) struct BuiltStep {
     pub(super) name: String,
     pub(super) node: GraphNode,
     pub(super) leave: Option<(SeqTools, Approval)>,
     pub(super) unready: Option<String>,
 }
 
-impl Built {
+impl BuiltStep {
     pub(super) fn of(
         inputs: &mut Inputs<'_, '_, '_>,
         bound: Vec<Arc<dyn Tool>>,

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::sequence::{Drawing, Place};
+use super::sequence::{Drawing, DrawnPlace};
 use super::with_inputs;
 use crate::engine::compile::Compiler;
 use crate::engine::compile::export::ExportNode;
 use crate::engine::sequential::flow::name_of;
-use crate::engine::sequential::graph::{Join, Target};
+use crate::engine::sequential::graph::{Join, WayTarget};
 
 impl Drawing<'_> {
     /// Makes ways of what nodes follow.
@@ -15,15 +15,15 @@ impl Drawing<'_> {
         let export = self.export;
         for node in &export.nodes {
             let place = match &*node.data.name {
-                "seqEnd" => Place::End,
-                "seqLoop" => Place::Loop,
+                "seqEnd" => DrawnPlace::End,
+                "seqLoop" => DrawnPlace::Loop,
                 _ => continue,
             };
             if !self.agents.contains(&*node.id) || !self.places.contains_key(&*node.id) {
                 continue;
             }
             let follows = with_inputs(node, compiler, |inputs| {
-                if place == Place::Loop {
+                if place == DrawnPlace::Loop {
                     inputs.text("loopToName");
                 }
                 inputs.references("sequentialNode")
@@ -32,7 +32,7 @@ impl Drawing<'_> {
         }
         for (node, follows) in std::mem::take(&mut self.follows) {
             match self.places.get(&*node.id) {
-                Some(Place::Branch(branch)) => self.link_branch(*branch, &follows),
+                Some(DrawnPlace::Branch(branch)) => self.link_branch(*branch, &follows),
                 Some(_) => {
                     if let Some(target) = self.target(node, compiler) {
                         self.link_node(target, node, &follows);
@@ -45,29 +45,29 @@ impl Drawing<'_> {
     }
 
     /// Where a way that leads to a node comes to.
-    fn target(&self, node: &ExportNode, compiler: &mut Compiler<'_>) -> Option<Target> {
+    fn target(&self, node: &ExportNode, compiler: &mut Compiler<'_>) -> Option<WayTarget> {
         match self.places.get(&*node.id)? {
-            Place::Node(at) => Some(Target::Node(*at)),
-            Place::End => Some(Target::End),
-            Place::Loop => {
+            DrawnPlace::Node(at) => Some(WayTarget::Node(*at)),
+            DrawnPlace::End => Some(WayTarget::End),
+            DrawnPlace::Loop => {
                 let name = node.data.inputs.get("loopToName").and_then(Value::as_str).map(name_of);
                 let found = name.and_then(|name| self.names.get(&name));
                 if found.is_none() {
                     compiler.of_node(node, Some("loopToName"), "there is no such node in the flow");
                 }
-                found.map(|at| Target::Node(*at))
+                found.map(|at| WayTarget::Node(*at))
             }
-            Place::Start | Place::Branch(_) => None,
+            DrawnPlace::Start | DrawnPlace::Branch(_) => None,
         }
     }
 
     fn link_branch(&mut self, branch: usize, follows: &[String]) {
         for id in follows {
             match self.places.get(&**id) {
-                Some(Place::Start) if !self.graph.start_branches.contains(&branch) => {
+                Some(DrawnPlace::Start) if !self.graph.start_branches.contains(&branch) => {
                     self.graph.start_branches.push(branch)
                 }
-                Some(Place::Node(at)) => {
+                Some(DrawnPlace::Node(at)) => {
                     if let Some(node) = self.graph.nodes.get_mut(*at).filter(|node| !node.branches.contains(&branch)) {
                         node.branches.push(branch);
                     }
@@ -77,18 +77,18 @@ impl Drawing<'_> {
         }
     }
 
-    fn link_node(&mut self, target: Target, node: &ExportNode, follows: &[String]) {
+    fn link_node(&mut self, target: WayTarget, node: &ExportNode, follows: &[String]) {
         let mut plain: Vec<usize> = Vec::new();
         for id in follows {
             match (self.places.get(&**id), target) {
-                (Some(Place::Start), Target::Node(at)) => self.graph.starts.push(at),
-                (Some(Place::Node(from)), Target::Node(at)) if node.data.name == "seqToolNode" => {
+                (Some(DrawnPlace::Start), WayTarget::Node(at)) => self.graph.starts.push(at),
+                (Some(DrawnPlace::Node(from)), WayTarget::Node(at)) if node.data.name == "seqToolNode" => {
                     let names = self.graph.nodes.get(at).map(|node| node.tool_names.clone()).unwrap_or_default();
                     if let Some(from) = self.graph.nodes.get_mut(*from) {
                         from.tools.push((at, names));
                     }
                 }
-                (Some(Place::Node(from)), target) => {
+                (Some(DrawnPlace::Node(from)), target) => {
                     let from_node = self.graph.nodes.get_mut(*from);
                     match from_node.filter(|node| node.leave.is_some()) {
                         Some(asking) => asking.next.extend(index(target)),
@@ -118,15 +118,15 @@ impl Drawing<'_> {
     fn link_routes(&mut self, compiler: &mut Compiler<'_>) {
         let export = self.export;
         for edge in &export.edges {
-            let Some(Place::Branch(branch)) = self.places.get(&*edge.source).copied() else { continue };
+            let Some(DrawnPlace::Branch(branch)) = self.places.get(&*edge.source).copied() else { continue };
             let Some((source, node)) = export.node(&edge.source).zip(export.node(&edge.target)) else { continue };
             let Some(label) = source.data.output_label(&edge.source_handle) else { continue };
             let Some(target) = self.target(node, compiler) else { continue };
             if let Some(branch) = self.graph.branches.get_mut(branch) {
                 branch.routes.push((label.to_owned(), target));
             }
-            if let Target::Node(at) = target
-                && let (Some(Place::Node(_)), Some(node)) =
+            if let WayTarget::Node(at) = target
+                && let (Some(DrawnPlace::Node(_)), Some(node)) =
                     (self.places.get(&*edge.target), self.graph.nodes.get_mut(at))
             {
                 node.behind.push(branch);
@@ -135,6 +135,6 @@ impl Drawing<'_> {
     }
 }
 
-fn index(target: Target) -> Option<usize> {
-    if let Target::Node(at) = target { Some(at) } else { None }
+fn index(target: WayTarget) -> Option<usize> {
+    if let WayTarget::Node(at) = target { Some(at) } else { None }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::built::Built;
+use super::built::BuiltStep;
 use super::order::order;
 use super::{memory, with_inputs};
 use crate::engine::compile::Compiler;
@@ -17,7 +17,7 @@ use crate::engine::contract::model::ChatModel;
 use crate::engine::contract::node::Tool;
 use crate::engine::nodes::moderation::{Moderations, moderations};
 use crate::engine::sequential::flow::{FlowForm, SequentialFlow, name_of};
-use crate::engine::sequential::graph::{AgentGraph, Branch, GraphNode};
+use crate::engine::sequential::graph::{AgentBranch, AgentGraph, GraphNode};
 use crate::engine::sequential::nodes::AgentContext;
 use crate::engine::sequential::nodes::conditions::{self, BuiltCondition};
 use crate::engine::sequential::nodes::state;
@@ -48,7 +48,7 @@ pub(super) fn compile(
 ) -> Option<SequentialFlow> {
     let of_kind = |kind: &str| nodes.iter().copied().filter(|node| node.data.name == kind).collect::<Vec<_>>();
     let start = match of_kind("seqStart").as_slice() {
-        [start] => with_inputs(start, compiler, |inputs| Start {
+        [start] => with_inputs(start, compiler, |inputs| StartParts {
             model: inputs.model("model"),
             memory: memory(inputs, nodes),
             moderations: {
@@ -93,7 +93,7 @@ pub(super) fn compile(
     })
 }
 
-struct Start {
+struct StartParts {
     model: Option<Arc<dyn ChatModel>>,
     memory: Option<Memory>,
     moderations: Moderations,
@@ -101,7 +101,7 @@ struct Start {
 
 /// Where an id stands in the flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum DrawnPlace {
     Start,
     Node(usize),
     Branch(usize),
@@ -116,7 +116,7 @@ pub(super) struct Drawing<'a> {
     pub(super) agents: &'a HashSet<&'a str>,
     model: Arc<dyn ChatModel>,
     pub(super) graph: AgentGraph,
-    pub(super) places: HashMap<&'a str, Place>,
+    pub(super) places: HashMap<&'a str, DrawnPlace>,
     /// What nodes follow, in the order of the flow.
     pub(super) follows: Vec<(&'a ExportNode, Vec<String>)>,
     pub(super) names: HashMap<String, usize>,
@@ -133,8 +133,8 @@ impl<'a> Drawing<'a> {
     fn add(&mut self, node: &'a ExportNode, compiler: &mut Compiler<'_>) {
         let kind = &*node.data.name;
         let place = match kind {
-            "seqStart" => Some(Place::Start),
-            "seqEnd" | "seqLoop" => Some(if kind == "seqEnd" { Place::End } else { Place::Loop }),
+            "seqStart" => Some(DrawnPlace::Start),
+            "seqEnd" | "seqLoop" => Some(if kind == "seqEnd" { DrawnPlace::End } else { DrawnPlace::Loop }),
             "seqCondition" | "seqConditionAgent" => self.branch(node, compiler),
             "seqAgent" | "seqLLMNode" | "seqToolNode" | "seqExecuteFlow" | "seqCustomFunction" => {
                 self.node(node, compiler)
@@ -146,7 +146,7 @@ impl<'a> Drawing<'a> {
         }
     }
 
-    fn branch(&mut self, node: &'a ExportNode, compiler: &mut Compiler<'_>) -> Option<Place> {
+    fn branch(&mut self, node: &'a ExportNode, compiler: &mut Compiler<'_>) -> Option<DrawnPlace> {
         let context = AgentContext { model: Arc::clone(&self.model), is_agent: &|id| self.agents.contains(id) };
         let (built, follows) = with_inputs(node, compiler, |inputs| {
             let follows = inputs.references("sequentialNode");
@@ -157,11 +157,11 @@ impl<'a> Drawing<'a> {
         let BuiltCondition { name, decision, unready } = built?;
         self.unready = self.unready.take().or(unready);
         let (id, label, kind) = (name.id, name.label, node.data.name.clone());
-        self.graph.branches.push(Branch { id, label, kind, decision, routes: Vec::new() });
-        Some(Place::Branch(self.graph.branches.len() - 1))
+        self.graph.branches.push(AgentBranch { id, label, kind, decision, routes: Vec::new() });
+        Some(DrawnPlace::Branch(self.graph.branches.len() - 1))
     }
 
-    fn node(&mut self, node: &'a ExportNode, compiler: &mut Compiler<'_>) -> Option<Place> {
+    fn node(&mut self, node: &'a ExportNode, compiler: &mut Compiler<'_>) -> Option<DrawnPlace> {
         let bound = if node.data.name == "seqLLMNode" { self.tools_beside(node, compiler) } else { Vec::new() };
         let context = AgentContext { model: Arc::clone(&self.model), is_agent: &|id| self.agents.contains(id) };
         let (built, follows) = with_inputs(node, compiler, |inputs| {
@@ -170,10 +170,10 @@ impl<'a> Drawing<'a> {
             if follows.is_empty() {
                 inputs.refuse(input, "a predecessor is required");
             }
-            (Built::of(inputs, bound, &context), follows)
+            (BuiltStep::of(inputs, bound, &context), follows)
         });
         self.follows.push((node, follows));
-        let Built { name, node: built, leave, unready } = built?;
+        let BuiltStep { name, node: built, leave, unready } = built?;
         self.unready = self.unready.take().or(unready);
         let at = self.graph.nodes.len();
         self.names.entry(name).or_insert(at);
@@ -189,7 +189,7 @@ impl<'a> Drawing<'a> {
                 ..hidden
             });
         }
-        Some(Place::Node(at))
+        Some(DrawnPlace::Node(at))
     }
 
     /// Tools of the nodes of tools before and behind a model's node, which it may ask for.

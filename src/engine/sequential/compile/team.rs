@@ -7,11 +7,11 @@ use crate::engine::compile::inputs::referred;
 use crate::engine::contract::history::Memory;
 use crate::engine::nodes::moderation::moderations;
 use crate::engine::sequential::flow::{FlowForm, SequentialFlow};
-use crate::engine::sequential::graph::{AgentGraph, Branch, GraphNode, Target};
+use crate::engine::sequential::graph::{AgentBranch, AgentGraph, GraphNode, WayTarget};
 use crate::engine::sequential::nodes::NodeName;
 use crate::engine::sequential::nodes::supervisor::{FINISH, NextWorker, Supervisor};
 use crate::engine::sequential::nodes::worker::{self, BuiltWorker};
-use crate::engine::sequential::state::{Channel, Reducer};
+use crate::engine::sequential::state::{Reducer, StateChannel};
 
 pub(super) const KINDS: &[&str] = &["supervisor", "worker"];
 
@@ -49,7 +49,7 @@ pub(super) fn compile(nodes: &[&ExportNode], compiler: &mut Compiler<'_>) -> Opt
         let (name, step) = (name?, step?);
         let graph = graph(built, &name, step);
         let labels = names.iter().chain([&name]).map(|name| (name.name.clone(), name.label.clone())).collect();
-        let channel = |name: &str| Channel { name: name.to_owned(), reducer: Reducer::Replace, default: None };
+        let channel = |name: &str| StateChannel { name: name.to_owned(), reducer: Reducer::Replace, default: None };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "held within bounds")]
         let most_steps = most.ceil().clamp(0.0, 1e9) as u64;
         Some(SequentialFlow {
@@ -70,11 +70,11 @@ pub(super) fn compile(nodes: &[&ExportNode], compiler: &mut Compiler<'_>) -> Opt
 fn graph(workers: Vec<BuiltWorker>, name: &NodeName, step: Supervisor) -> AgentGraph {
     let supervisor = workers.len();
     let mut graph = AgentGraph { starts: vec![supervisor], ..AgentGraph::default() };
-    let mut routes: Vec<(String, Target)> = vec![(FINISH.to_owned(), Target::End)];
+    let mut routes: Vec<(String, WayTarget)> = vec![(FINISH.to_owned(), WayTarget::End)];
     for (at, BuiltWorker { name, step, .. }) in workers.into_iter().enumerate() {
         // Of two with one name, the first is meant.
         if !routes.iter().any(|(known, _)| *known == name.name) {
-            routes.push((name.name.clone(), Target::Node(at)));
+            routes.push((name.name.clone(), WayTarget::Node(at)));
         }
         let node = GraphNode::new(&name.id, &name.label, "worker", Box::new(step));
         graph.nodes.push(GraphNode { next: vec![supervisor], ..node });
@@ -82,6 +82,6 @@ fn graph(workers: Vec<BuiltWorker>, name: &NodeName, step: Supervisor) -> AgentG
     let node = GraphNode::new(&name.id, &name.label, "supervisor", Box::new(step));
     graph.nodes.push(GraphNode { branches: vec![0], ..node });
     let [id, label, kind] = [&*name.id, &*name.label, "supervisor"].map(str::to_owned);
-    graph.branches.push(Branch { id, label, kind, decision: Box::new(NextWorker), routes });
+    graph.branches.push(AgentBranch { id, label, kind, decision: Box::new(NextWorker), routes });
     graph
 }

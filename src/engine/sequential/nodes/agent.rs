@@ -12,7 +12,7 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Message;
 use crate::engine::contract::model::{ChatModel, ModelRequest};
 use crate::engine::nodes::agents::without_broken_images;
-use crate::engine::sequential::changes::Changes;
+use crate::engine::sequential::changes::StateChanges;
 use crate::engine::sequential::message::{AgentMessage, Speaker};
 use crate::engine::sequential::prompt::{AgentPrompt, HistorySelection, restructured, whole};
 use crate::engine::sequential::state::{AgentState, Update};
@@ -42,7 +42,7 @@ pub(in crate::engine::sequential) fn build(
     let selection = HistorySelection::read(inputs);
     let approval = Approval::read(inputs);
     let most = inputs.number("maxIterations").map_or(MOST_CALLS, iterations);
-    let changes = Changes::read(inputs);
+    let changes = StateChanges::read(inputs);
     if inputs.has("messageHistory") {
         inputs.refuse("messageHistory", "the engine runs no code");
     }
@@ -70,7 +70,7 @@ pub(in crate::engine::sequential) struct SeqAgent {
     selection: HistorySelection,
     asks: bool,
     most: u64,
-    changes: Changes,
+    changes: StateChanges,
 }
 
 impl AgentStep for SeqAgent {

@@ -9,11 +9,11 @@ use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::model::{ChatModel, ModelRequest};
 use crate::engine::sequential::changes::selected_tab;
-use crate::engine::sequential::conditions::{self, Condition};
+use crate::engine::sequential::conditions::{self, ConditionRow};
 use crate::engine::sequential::message::AgentMessage;
 use crate::engine::sequential::prompt::{AgentPrompt, HistorySelection, restructured, whole};
 use crate::engine::sequential::structured;
-use crate::engine::sequential::visit::{Decision, Visit};
+use crate::engine::sequential::visit::{BranchDecision, Visit};
 
 /// In Flowise's words.
 const MISSING: &str = "Condition Agent input variables values are not provided!";
@@ -21,7 +21,7 @@ const MISSING: &str = "Condition Agent input variables values are not provided!"
 /// What a node becomes.
 pub(in crate::engine::sequential) struct BuiltCondition {
     pub(in crate::engine::sequential) name: NodeName,
-    pub(in crate::engine::sequential) decision: Box<dyn Decision>,
+    pub(in crate::engine::sequential) decision: Box<dyn BranchDecision>,
     pub(in crate::engine::sequential) unready: Option<String>,
 }
 
@@ -52,7 +52,7 @@ fn named(inputs: &mut Inputs<'_, '_, '_>, input: &str, kind: &str) -> NodeName {
     NodeName::of(&inputs.node.id, label)
 }
 
-fn table(inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<Condition>> {
+fn table(inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<ConditionRow>> {
     let tab = selected_tab(inputs, "selectedConditionFunctionTab", "conditionUI");
     inputs.ignore(&["condition"]);
     if tab == "conditionFunction" {
@@ -69,10 +69,10 @@ fn table(inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<Condition>> {
 
 #[derive(Debug)]
 struct SeqCondition {
-    table: Vec<Condition>,
+    table: Vec<ConditionRow>,
 }
 
-impl Decision for SeqCondition {
+impl BranchDecision for SeqCondition {
     fn decide<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, String> {
         Box::pin(async move { Ok(conditions::decide(&self.table, visit, None)) })
     }
@@ -84,10 +84,10 @@ struct SeqConditionAgent {
     prompt: AgentPrompt,
     selection: HistorySelection,
     schema: Option<Value>,
-    table: Vec<Condition>,
+    table: Vec<ConditionRow>,
 }
 
-impl Decision for SeqConditionAgent {
+impl BranchDecision for SeqConditionAgent {
     fn decide<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, String> {
         Box::pin(async move {
             let (system, human) = self.prompt.around(visit).await?;

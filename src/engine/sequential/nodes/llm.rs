@@ -11,7 +11,7 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Message;
 use crate::engine::contract::model::{ChatModel, ModelRequest};
 use crate::engine::contract::node::Tool;
-use crate::engine::sequential::changes::Changes;
+use crate::engine::sequential::changes::StateChanges;
 use crate::engine::sequential::message::AgentMessage;
 use crate::engine::sequential::prompt::{AgentPrompt, HistorySelection, restructured, whole};
 use crate::engine::sequential::state::Update;
@@ -39,7 +39,7 @@ pub(in crate::engine::sequential) fn build(
     let prompt = AgentPrompt::read(inputs, context.is_agent);
     let selection = HistorySelection::read(inputs);
     let schema = structured::read(inputs, "llmStructuredOutput");
-    let changes = Changes::read(inputs);
+    let changes = StateChanges::read(inputs);
     if inputs.has("messageHistory") {
         inputs.refuse("messageHistory", "the engine runs no code");
     }
@@ -64,7 +64,7 @@ pub(in crate::engine::sequential) struct SeqLlm {
     prompt: AgentPrompt,
     selection: HistorySelection,
     schema: Option<Value>,
-    changes: Changes,
+    changes: StateChanges,
 }
 
 impl AgentStep for SeqLlm {

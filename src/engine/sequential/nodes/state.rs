@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::sequential::changes::selected_tab;
-use crate::engine::sequential::state::{Channel, Channels, Reducer};
+use crate::engine::sequential::state::{Channels, Reducer, StateChannel};
 use crate::wire::json::read_str;
 
 pub(in crate::engine::sequential) fn build(inputs: &mut Inputs<'_, '_, '_>) -> Option<Channels> {
@@ -41,7 +41,7 @@ pub(in crate::engine::sequential) fn build(inputs: &mut Inputs<'_, '_, '_>) -> O
 }
 
 /// A row of the editor's table, or of a request's.
-fn channel(row: &Value) -> Result<Channel, &'static str> {
+fn channel(row: &Value) -> Result<StateChannel, &'static str> {
     let field = |names: [&str; 2]| names.iter().find_map(|name| row.get(*name)).filter(|value| !value.is_null());
     let name =
         field(["Key", "key"]).and_then(Value::as_str).filter(|name| !name.is_empty()).ok_or("Key is required")?;
@@ -61,7 +61,7 @@ fn channel(row: &Value) -> Result<Channel, &'static str> {
     } else {
         (Reducer::Replace, default)
     };
-    Ok(Channel { name: name.to_owned(), reducer, default })
+    Ok(StateChannel { name: name.to_owned(), reducer, default })
 }
 
 #[cfg(test)]

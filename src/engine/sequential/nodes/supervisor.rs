@@ -12,7 +12,7 @@ use crate::engine::contract::message::{Content, Message, ToolSpec};
 use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::sequential::prompt::{rendered, whole};
 use crate::engine::sequential::state::Update;
-use crate::engine::sequential::visit::{AgentStep, Decision, Visit};
+use crate::engine::sequential::visit::{AgentStep, BranchDecision, Visit};
 use crate::engine::text::template::Template;
 
 pub(in crate::engine::sequential) const FINISH: &str = "FINISH";
@@ -74,17 +74,17 @@ impl Supervisor {
         Some(Self { model, prompt, human, route, must_call, team, summarizes })
     }
 
-    fn decided(&self, answer: &ModelAnswer) -> Decided {
+    fn decided(&self, answer: &ModelAnswer) -> RouteChosen {
         let Some(call) = answer.calls.first() else {
             let instructions = Some(answer.text.as_str().into());
-            return Decided { next: Some(FINISH.into()), instructions, summary: Some(FINISHED.into()) };
+            return RouteChosen { next: Some(FINISH.into()), instructions, summary: Some(FINISHED.into()) };
         };
         let field = |name: &str| call.arguments.get(name).cloned();
         let is_empty = call.arguments.as_object().is_none_or(Map::is_empty);
         if is_empty && self.model.provider() == "mistral_ai" {
-            return Decided { next: Some(FINISH.into()), instructions: Some(FINISHED.into()), summary: None };
+            return RouteChosen { next: Some(FINISH.into()), instructions: Some(FINISHED.into()), summary: None };
         }
-        Decided { next: field("next"), instructions: field("instructions"), summary: field("summarization") }
+        RouteChosen { next: field("next"), instructions: field("instructions"), summary: field("summarization") }
     }
 }
 
@@ -105,7 +105,7 @@ fn parameters(options: &[&str], summarizes: bool) -> Value {
     })
 }
 
-struct Decided {
+struct RouteChosen {
     next: Option<Value>,
     instructions: Option<Value>,
     summary: Option<Value>,
@@ -126,7 +126,7 @@ impl AgentStep for Supervisor {
             };
             let ask = ModelRequest { tools: &self.route, must_call: self.must_call, ..ModelRequest::of(&messages) };
             let answered = visit.run.ask(&*self.model, ask).await?;
-            let Decided { next, instructions, summary } = self.decided(&answered);
+            let RouteChosen { next, instructions, summary } = self.decided(&answered);
             let mut values = vec![("next".to_owned(), next), ("instructions".to_owned(), instructions)];
             values.push(("team_members".to_owned(), Some(self.team.as_str().into())));
             if self.summarizes {
@@ -141,7 +141,7 @@ impl AgentStep for Supervisor {
 #[derive(Debug)]
 pub(in crate::engine::sequential) struct NextWorker;
 
-impl Decision for NextWorker {
+impl BranchDecision for NextWorker {
     fn decide<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, String> {
         Box::pin(async move {
             let next = visit.state.values.get("next").and_then(Value::as_str);

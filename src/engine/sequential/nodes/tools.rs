@@ -9,7 +9,7 @@ use super::approval::Approval;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::sequential::changes::Changes;
+use crate::engine::sequential::changes::StateChanges;
 use crate::engine::sequential::message::{AgentMessage, Speaker};
 use crate::engine::sequential::state::Update;
 use crate::engine::sequential::toolbox::Toolbox;
@@ -30,7 +30,7 @@ pub(in crate::engine::sequential) fn build(inputs: &mut Inputs<'_, '_, '_>) -> O
         inputs.refuse("tools", "Tools must not be empty");
     }
     let approval = Approval::read(inputs);
-    let changes = Changes::read(inputs);
+    let changes = StateChanges::read(inputs);
     let name = name?;
     let step = SeqTools { node: name.id.clone(), tools, changes };
     Some(BuiltTools { name, step, approval })
@@ -41,13 +41,13 @@ pub(in crate::engine::sequential) struct SeqTools {
     /// Whose word it is.
     node: String,
     pub(in crate::engine::sequential) tools: Arc<Toolbox>,
-    changes: Changes,
+    changes: StateChanges,
 }
 
 impl SeqTools {
     /// The same for an agent whose user is asked.
     pub(in crate::engine::sequential) fn of_agent(node: &str, tools: &Arc<Toolbox>) -> Self {
-        Self { node: node.to_owned(), tools: Arc::clone(tools), changes: Changes::default() }
+        Self { node: node.to_owned(), tools: Arc::clone(tools), changes: StateChanges::default() }
     }
 }
 

@@ -25,7 +25,7 @@ chosen for a reason! You are one of the following team members: {team_members}."
 const TEAM: &str = "team_members";
 
 #[derive(Debug)]
-pub(in crate::engine::sequential) struct Worker {
+pub(in crate::engine::sequential) struct TeamWorker {
     name: NodeName,
     model: Arc<dyn ChatModel>,
     /// The supervisor's, which says whether images are shown.
@@ -39,7 +39,7 @@ pub(in crate::engine::sequential) struct Worker {
 /// What a node becomes.
 pub(in crate::engine::sequential) struct BuiltWorker {
     pub(in crate::engine::sequential) name: NodeName,
-    pub(in crate::engine::sequential) step: Worker,
+    pub(in crate::engine::sequential) step: TeamWorker,
     pub(in crate::engine::sequential) unready: Option<String>,
 }
 
@@ -64,11 +64,11 @@ pub(in crate::engine::sequential) fn build(
     let is_missing = prompt.names().any(|name| name != TEAM && !given.has(name));
     let unready = is_missing.then(|| "Worker input variables values are not provided!".to_owned());
     let (name, model) = (name?, model?);
-    let step = Worker { name: name.clone(), model, supervisor: Arc::clone(supervisor), tools, prompt, given, most };
+    let step = TeamWorker { name: name.clone(), model, supervisor: Arc::clone(supervisor), tools, prompt, given, most };
     Some(BuiltWorker { name, step, unready })
 }
 
-impl AgentStep for Worker {
+impl AgentStep for TeamWorker {
     fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Update> {
         Box::pin(async move {
             let mut values = self.given.fill(visit).await?;
