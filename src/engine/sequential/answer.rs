@@ -74,7 +74,7 @@ impl SequentialFlow {
         }
         let memory = self.keeps_state.then(|| self.history.label.clone());
         let agents = Some(AgentsReport { reasoning: walk.told.reasoning, action });
-        Ok(Reply { agents, memory, ..Reply::text(text) })
+        Ok(Reply { memory, agents, ..Reply::text(text) })
     }
 
     /// The state that the request finds, its own words in it, and where it begins.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::visit::Visit;
+use super::visit::{Visit, is_path};
 use crate::engine::compile::inputs::Inputs;
 
 /// A key and the value that it gets: a path, or the text itself.
@@ -80,8 +80,9 @@ impl StateChanges {
         }
         let flow = visit.flow(Some(output));
         let made = |change: &StateChange| {
-            let found = change.value.as_str().and_then(|written| visit.at(written, &flow));
-            (change.key.clone(), found.unwrap_or_else(|| Some(change.value.clone())))
+            let written = change.value.as_str().filter(|written| is_path(written));
+            let value = written.map_or_else(|| Some(change.value.clone()), |path| visit.at(path, &flow));
+            (change.key.clone(), value)
         };
         self.rows.iter().map(made).collect()
     }

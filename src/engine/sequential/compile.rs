@@ -55,10 +55,10 @@ fn with_inputs<T>(
 ) -> T {
     let values = overridden(node, compiler.overrides);
     let mut inputs = Inputs::new(node, values, compiler);
-    let built = build(&mut inputs);
+    let made = build(&mut inputs);
     inputs.finish();
     inputs.refuse_unfilled();
-    built
+    made
 }
 
 /// The memory in an input, by its label; `None`: there is none.
@@ -69,5 +69,5 @@ fn memory(inputs: &mut Inputs<'_, '_, '_>, export: &[&ExportNode]) -> Option<Mem
         inputs.refuse("agentMemory", "expected an agent memory");
         return None;
     }
-    Some(Memory { turns: None, label: node.data.label.clone() })
+    Some(Memory::verbatim(node.data.label.clone(), None))
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::visit::Visit;
+use super::visit::{Visit, is_path};
 use crate::engine::text::javascript::{is_falsy, listed, parse_float, trim};
 
 /// A row.
@@ -38,16 +38,13 @@ pub(super) fn read(table: &Value) -> Result<Vec<ConditionRow>, String> {
 pub(super) fn decide(conditions: &[ConditionRow], visit: &Visit<'_>, output: Option<&Value>) -> String {
     let flow = visit.flow(output);
     let holds = |condition: &&ConditionRow| {
-        let value = match visit.at(&condition.variable, &flow) {
-            Some(value) => value,
-            None => match condition.variable.strip_prefix('$') {
-                // A node that has not said anything is not compared.
-                Some(node) => match visit.state.said_by(node) {
-                    Some(said) => Some(said.content.as_str().into()),
-                    None => return false,
-                },
-                None => return false,
-            },
+        let value = if is_path(&condition.variable) {
+            visit.at(&condition.variable, &flow)
+        } else {
+            // A node that has not said anything is not compared.
+            let said = condition.variable.strip_prefix('$').and_then(|node| visit.state.said_by(node));
+            let Some(said) = said else { return false };
+            Some(said.content.as_str().into())
         };
         compare(value.as_ref(), &condition.operation, &condition.value)
     };

@@ -71,7 +71,7 @@ impl AgentState {
             let before = self.values.get_mut(name);
             match (channel.reducer, before, value) {
                 (Reducer::Append, Some(Value::Array(list)), Some(Value::Array(more))) => {
-                    list.extend(more.iter().cloned())
+                    list.extend(more.iter().cloned());
                 }
                 (Reducer::Append, Some(Value::Array(list)), value) => list.push(value.clone().unwrap_or_default()),
                 (Reducer::Replace, Some(_), None | Some(Value::Null)) => {}

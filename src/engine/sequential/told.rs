@@ -29,8 +29,8 @@ pub(super) struct Told {
     pub(super) summary: Option<String>,
     has_started: bool,
     bytes: usize,
-    /// So many when they were told.
-    told: usize,
+    /// So many when a stream heard of them.
+    heard: usize,
 }
 
 impl Told {
@@ -104,9 +104,9 @@ impl Told {
         if !run.sink.streams() {
             return;
         }
-        let has_grown = self.bytes <= TOLD_EACH_TIME || self.bytes - self.told > self.told / 8;
+        let has_grown = self.bytes <= TOLD_EACH_TIME || self.bytes - self.heard > self.heard / 8;
         if has_grown {
-            self.told = self.bytes;
+            self.heard = self.bytes;
             let so_far = || Value::from(self.reasoning.clone());
             if !self.has_started {
                 run.sink.event(EventName::Start, so_far());
@@ -122,8 +122,8 @@ impl Told {
 
     /// Tells what was left out.
     pub(super) fn tell_rest(&mut self, run: &Run<'_>) {
-        if run.sink.streams() && self.told < self.bytes {
-            self.told = self.bytes;
+        if run.sink.streams() && self.heard < self.bytes {
+            self.heard = self.bytes;
             run.sink.event(EventName::AgentReasoning, Value::from(self.reasoning.clone()));
         }
     }

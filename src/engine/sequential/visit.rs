@@ -51,14 +51,19 @@ impl<'a> Visit<'a> {
         Value::Object(flow)
     }
 
-    /// The value that an author's `$flow.x` or `$vars.x` leads to; anything else is no path.
-    pub(super) fn at(&self, written: &str, flow: &Value) -> Option<Option<Value>> {
+    /// The value that an author's [path](is_path) leads to.
+    pub(super) fn at(&self, written: &str, flow: &Value) -> Option<Value> {
         if let Some(path) = written.strip_prefix("$flow") {
-            return Some(paths::get(flow, path.trim_start_matches('.')));
+            return paths::get(flow, path.trim_start_matches('.'));
         }
         let path = written.strip_prefix("$vars")?;
-        Some(paths::get(&Value::Object(self.run.request.vars.clone()), path.trim_start_matches('.')))
+        paths::get(&Value::Object(self.run.request.vars.clone()), path.trim_start_matches('.'))
     }
+}
+
+/// Whether what an author wrote is `$flow.x` or `$vars.x`.
+pub(super) fn is_path(written: &str) -> bool {
+    written.starts_with("$flow") || written.starts_with("$vars")
 }
 
 /// In tools of an agent names stand for what they do everywhere, and for the state.

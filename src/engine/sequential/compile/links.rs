@@ -65,7 +65,7 @@ impl Drawing<'_> {
         for id in follows {
             match self.places.get(&**id) {
                 Some(DrawnPlace::Start) if !self.graph.start_branches.contains(&branch) => {
-                    self.graph.start_branches.push(branch)
+                    self.graph.start_branches.push(branch);
                 }
                 Some(DrawnPlace::Node(at)) => {
                     if let Some(node) = self.graph.nodes.get_mut(*at).filter(|node| !node.branches.contains(&branch)) {

@@ -77,7 +77,7 @@ pub(super) fn compile(
         }
     }
     drawing.link(compiler);
-    let labels = drawing.labels(nodes);
+    let labels = labels(nodes);
     let Drawing { graph, unready, .. } = drawing;
     Some(SequentialFlow {
         form: FlowForm::Sequence,
@@ -85,7 +85,7 @@ pub(super) fn compile(
         channels,
         moderations: start.moderations,
         keeps_state: start.memory.is_some(),
-        history: start.memory.unwrap_or(Memory { turns: None, label: String::new() }),
+        history: start.memory.unwrap_or_else(|| Memory::verbatim(String::new(), None)),
         most_steps: MOST_STEPS,
         model,
         unready,
@@ -213,25 +213,25 @@ impl<'a> Drawing<'a> {
         }
         tools
     }
+}
 
-    /// What nodes are called, by what others call them.
-    fn labels(&self, nodes: &[&ExportNode]) -> Vec<(String, String)> {
-        const NAMES: [&str; 7] = [
-            "agentName",
-            "llmNodeName",
-            "toolNodeName",
-            "conditionName",
-            "conditionAgentName",
-            "seqExecuteFlowName",
-            "functionName",
-        ];
-        let label = |node: &&ExportNode| {
-            let inputs = &node.data.inputs;
-            let label = NAMES.iter().find_map(|name| inputs.get(*name)?.as_str())?;
-            Some((name_of(label), label.to_owned()))
-        };
-        nodes.iter().filter_map(label).collect()
-    }
+/// What nodes are called, by what others call them.
+fn labels(nodes: &[&ExportNode]) -> Vec<(String, String)> {
+    const NAMES: [&str; 7] = [
+        "agentName",
+        "llmNodeName",
+        "toolNodeName",
+        "conditionName",
+        "conditionAgentName",
+        "seqExecuteFlowName",
+        "functionName",
+    ];
+    let label = |node: &&ExportNode| {
+        let inputs = &node.data.inputs;
+        let label = NAMES.iter().find_map(|name| inputs.get(*name)?.as_str())?;
+        Some((name_of(label), label.to_owned()))
+    };
+    nodes.iter().filter_map(label).collect()
 }
 
 /// Ids that an input refers to.

@@ -58,7 +58,7 @@ pub(super) fn compile(nodes: &[&ExportNode], compiler: &mut Compiler<'_>) -> Opt
             channels: ["next", "instructions", "team_members"].map(channel).to_vec(),
             moderations,
             keeps_state: memory.is_some(),
-            history: memory.unwrap_or(Memory { turns: None, label: String::new() }),
+            history: memory.unwrap_or_else(|| Memory::verbatim(String::new(), None)),
             most_steps,
             model,
             unready,

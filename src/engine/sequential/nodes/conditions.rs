@@ -94,12 +94,11 @@ impl BranchDecision for SeqConditionAgent {
             let state = self.selection.of(visit);
             let visit = visit.with_state(&state);
             let messages = whole(system, Vec::new(), restructured(&state, &*self.model), human);
-            let output = match &self.schema {
-                Some(schema) => structured::ask(&*self.model, &messages, schema, &visit).await?,
-                None => {
-                    let answered = visit.run.ask(&*self.model, ModelRequest::of(&messages)).await?;
-                    AgentMessage::answered(answered).view()
-                }
+            let output = if let Some(schema) = &self.schema {
+                structured::ask(&*self.model, &messages, schema, &visit).await?
+            } else {
+                let answered = visit.run.ask(&*self.model, ModelRequest::of(&messages)).await?;
+                AgentMessage::answered(answered).view()
             };
             Ok(conditions::decide(&self.table, &visit, Some(&output)))
         })

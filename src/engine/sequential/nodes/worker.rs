@@ -51,9 +51,10 @@ pub(in crate::engine::sequential) fn build(
     inputs.references("supervisor");
     let tools = Toolbox::read(inputs, "tools");
     let given = Given::read(inputs, "promptValues", &|_| false);
-    let model = match inputs.has("model") {
-        true => inputs.part_as("model", Part::into_model, "a chat model"),
-        false => Some(Arc::clone(supervisor)),
+    let model = if inputs.has("model") {
+        inputs.part_as("model", Part::into_model, "a chat model")
+    } else {
+        Some(Arc::clone(supervisor))
     };
     let most = inputs.number("maxIterations").map_or(MOST_CALLS, iterations);
     let text = inputs.text("workerPrompt");
