@@ -82,7 +82,7 @@ fn with(mut value: Value, more: Value) -> Value {
 }
 
 /// A call of a tool, as the model of these tests gives it.
-fn calls(name: &str, arguments: Value) -> Value {
+fn calls(name: &str, arguments: &Value) -> Value {
     json!([{ "name": name, "arguments": arguments }])
 }
 

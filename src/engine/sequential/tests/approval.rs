@@ -23,7 +23,7 @@ fn flow(memory: &str) -> CompiledFlow {
 }
 
 fn call() -> Value {
-    calls("calculator", json!({ "input": "6*7" }))
+    calls("calculator", &json!({ "input": "6*7" }))
 }
 
 fn action(predicted: &Predicted) -> Value {

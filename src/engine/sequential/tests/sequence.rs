@@ -170,7 +170,7 @@ fn a_node_of_tools_does_what_a_model_asks_for() {
         end("end_0", "tell_0"),
     ];
     let flow = drawn(&nodes, &[]).unwrap();
-    let call = calls("calculator", json!({ "input": "6*7" }));
+    let call = calls("calculator", &json!({ "input": "6*7" }));
     let predicted = predict(&flow, &question("Q"), &[call, "It is 42".into()]);
     assert_eq!(predicted.text(), "It is 42");
     assert_eq!(predicted.asked[0]["tools"][0]["name"], "calculator");

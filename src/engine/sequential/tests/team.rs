@@ -6,7 +6,7 @@ use super::{calls, drawn, reference};
 use crate::engine::flow::CompiledFlow;
 use crate::engine::testing::{predict, predictions};
 
-fn team(supervisor: Value) -> CompiledFlow {
+fn team(supervisor: &Value) -> CompiledFlow {
     let mut inputs = json!({
         "supervisorName": "The Boss", "supervisorPrompt": "Lead {team_members}.", "model": reference("m_0"),
     });
@@ -28,7 +28,7 @@ fn team(supervisor: Value) -> CompiledFlow {
 }
 
 fn route(next: &str, instructions: &str) -> Value {
-    calls("route", json!({ "reasoning": "r", "next": next, "instructions": instructions }))
+    calls("route", &json!({ "reasoning": "r", "next": next, "instructions": instructions }))
 }
 
 #[test]
@@ -37,11 +37,11 @@ fn a_supervisor_says_who_is_next_until_all_is_done() {
         route("code_writer", "write"),
         "code".into(),
         route("counter", "count"),
-        calls("calculator", json!({ "input": "6*7" })),
+        calls("calculator", &json!({ "input": "6*7" })),
         "42 lines".into(),
         route("FINISH", "done"),
     ];
-    let predicted = predict(&team(json!({})), &json!({ "question": "an app" }), &answers);
+    let predicted = predict(&team(&json!({})), &json!({ "question": "an app" }), &answers);
     assert_eq!(predicted.text(), "42 lines");
     let names = [
         "start",
@@ -102,11 +102,11 @@ fn a_supervisor_says_who_is_next_until_all_is_done() {
 #[test]
 fn where_nobody_works_the_supervisor_s_words_are_the_answer() {
     for (answer, text) in [(json!("Hello!"), "Hello!"), (route("FINISH", "Nothing to do"), "Nothing to do")] {
-        assert_eq!(predict(&team(json!({})), &json!({ "question": "hi" }), &[answer]).text(), text);
+        assert_eq!(predict(&team(&json!({})), &json!({ "question": "hi" }), &[answer]).text(), text);
     }
     let answer =
-        calls("route", json!({ "reasoning": "", "next": "FINISH", "instructions": "i", "summarization": "all" }));
-    let predicted = predict(&team(json!({ "summarization": true })), &json!({ "question": "hi" }), &[answer]);
+        calls("route", &json!({ "reasoning": "", "next": "FINISH", "instructions": "i", "summarization": "all" }));
+    let predicted = predict(&team(&json!({ "summarization": true })), &json!({ "question": "hi" }), &[answer]);
     assert_eq!(predicted.text(), "all");
     assert!(predicted.asked[0]["messages"][2]["content"].as_str().unwrap().contains("instructions and summarization"));
     assert_eq!(predicted.reasoning()[0]["state"].as_object().unwrap().len(), 3);
@@ -114,7 +114,7 @@ fn where_nobody_works_the_supervisor_s_words_are_the_answer() {
 
 #[test]
 fn a_team_has_its_bounds() {
-    let flow = team(json!({ "recursionLimit": "3" }));
+    let flow = team(&json!({ "recursionLimit": "3" }));
     let answers = [route("counter", "a"), "b".into(), route("counter", "c")];
     let failure = predict(&flow, &json!({ "question": "q" }), &answers).reply.unwrap_err().to_string();
     assert!(failure.starts_with("Error buildAgentGraph - Recursion limit of 3 reached"), "{failure}");
@@ -129,7 +129,7 @@ fn a_team_remembers_where_it_is_told_to() {
     for (memory, messages) in [(json!({ "agentMemory": reference("mem_0") }), 5), (json!({}), 3)] {
         let answers = || vec![route("code_writer", ""), "done".into(), route("FINISH", "")];
         let requests = [(json!({ "question": "one" }), answers()), (json!({ "question": "two" }), answers())];
-        let predicted = predictions(&team(memory), &requests);
+        let predicted = predictions(&team(&memory), &requests);
         assert_eq!(predicted[1].asked[0]["messages"].as_array().unwrap().len(), messages);
         let label = predicted[1].reply.as_ref().unwrap().memory.clone();
         assert_eq!(label, (messages == 5).then(|| "mem_0".to_owned()));
