@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 
+use super::disk;
+use crate::config::content;
+
 /// Bytes of a full file: some 10,000 changes.
 const MOST_BYTES: u64 = 4 << 20;
 /// How far back a gateway looks.
@@ -156,7 +159,11 @@ impl AuditEntry {
         if fs::metadata(&path).is_ok_and(|file| file.len() >= MOST_BYTES) {
             fs::rename(&path, path.with_extension("jsonl.1"))?;
         }
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
+        let mut file =
+            OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(disk::in_place()).open(&path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+        }
         if let (Ok(keys), Ok(this)) = (fs::metadata(keys_file), file.metadata())
             && this.len() == 0
         {
@@ -192,6 +199,7 @@ pub(crate) fn authors<'a>(keys_file: &Path, ids: impl Iterator<Item = &'a str>) 
 
 /// The last lines of the file; those that cannot be read are left out.
 fn tail(path: &Path) -> io::Result<Vec<AuditEntry>> {
+    content::check(path, usize::MAX)?;
     let mut file = File::open(path)?;
     let start = file.metadata()?.len().saturating_sub(TAIL);
     file.seek(SeekFrom::Start(start))?;
@@ -246,6 +254,21 @@ mod tests {
         planned("a", "eve").entry("by hand").failed().append(&file).unwrap();
         assert_eq!(authors(&file, ["a"].into_iter()), None, "a change that was not made");
         assert_eq!(fs::metadata(path(&file)).unwrap().mode() & 0o137, 0);
+    }
+
+    #[test]
+    fn a_link_in_its_place_leads_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, elsewhere) = (folder.path().join("keys.yaml"), folder.path().join("elsewhere"));
+        fs::write(&file, "zero").unwrap();
+        for there in [Some("precious"), None] {
+            let _ = fs::remove_file(&elsewhere);
+            there.inspect(|text| fs::write(&elsewhere, text).unwrap());
+            std::os::unix::fs::symlink(&elsewhere, path(&file)).unwrap();
+            assert!(planned("a", "alice").entry("one").append(&file).is_err());
+            assert_eq!(fs::read_to_string(&elsewhere).ok().as_deref(), there);
+            fs::remove_file(path(&file)).unwrap();
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use crate::config::content::{self, MOST_KEYS};
 
 /// A new file is for its owner only.
@@ -59,6 +61,7 @@ impl LockedFile {
             .create(true)
             .truncate(false)
             .mode(MODE)
+            .custom_flags(in_place())
             .open(folder.join(format!(".{name}.lock")))
             .and_then(|lock| lock.lock().map(|()| lock))
             .map_err(failed)?;
@@ -101,6 +104,12 @@ impl LockedFile {
         file.write_all(text.as_bytes())?;
         file.sync_all()
     }
+}
+
+/// Flags for a file that is made beside the keys file, often by root: a link in its place, which whoever may write to the
+/// folder could have put there, is not followed, and nothing is waited for.
+pub(super) fn in_place() -> i32 {
+    i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or_default()
 }
 
 /// The text of a file; `None` if there is none.
@@ -221,5 +230,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = LockedFile::open(&folder.path().join("none/keys.yaml")).err().unwrap();
         assert!(matches!(error, DiskError::Write { .. }));
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_lock_leads_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (folder.path().join("keys.yaml"), folder.path().join("elsewhere"));
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join(".keys.yaml.lock")).unwrap();
+        assert!(LockedFile::open(&path).is_err());
+        assert!(!elsewhere.exists());
     }
 }
