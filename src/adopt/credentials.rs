@@ -31,7 +31,12 @@ pub(super) struct CredentialPlan {
 /// What is known before any flow was looked at.
 pub(super) fn known(estate: &Estate, target: &TargetFolder) -> Result<Credentials, FolderError> {
     let mut all: Credentials = HashMap::new();
-    for (name, fields, _) in brought(&estate.credentials, |id| is_used(estate, id)) {
+    let stores: Vec<String> = estate.stores.iter().map(ToString::to_string).collect();
+    let is_used = |id: &str| {
+        let mut flows = estate.flows.iter().filter_map(|flow| flow.flow_data.as_ref());
+        flows.any(|text| text.contains(id)) || stores.iter().any(|text| text.contains(id))
+    };
+    for (name, fields, _) in brought(&estate.credentials, is_used) {
         all.entry(name).or_default().extend(fields.clone());
     }
     for (name, fields) in filled_in(target)? {
@@ -39,11 +44,6 @@ pub(super) fn known(estate: &Estate, target: &TargetFolder) -> Result<Credential
         known.extend(fields.into_iter().filter(|(_, secret)| !secret.expose().is_empty()));
     }
     Ok(all)
-}
-
-fn is_used(estate: &Estate, id: &str) -> bool {
-    let in_flows = estate.flows.iter().any(|flow| flow.flow_data.as_ref().is_some_and(|text| text.contains(id)));
-    in_flows || estate.stores.iter().any(|store| store.to_string().contains(id))
 }
 
 /// Under which name each is known: its kind's, if flows use no other of that kind, else Flowise's id of it.
