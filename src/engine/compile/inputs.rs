@@ -6,6 +6,7 @@ mod overridden;
 mod overriding;
 mod places;
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -287,6 +288,22 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
             self.refuse(name, format!("expected {expected}"));
         }
         taken
+    }
+
+    /// As [`part_as`](Self::part_as), of what only nodes of a family know.
+    pub(crate) fn own<T: Any + Send + Sync>(&mut self, name: &str, expected: &str) -> Option<Arc<T>> {
+        self.part_as(name, Part::into_own, expected)
+    }
+
+    /// The same of all that an input refers to.
+    pub(crate) fn all_own<T: Any + Send + Sync>(&mut self, name: &str, expected: &str) -> Vec<Arc<T>> {
+        let parts = self.parts(name);
+        let count = parts.len();
+        let own: Vec<Arc<T>> = parts.into_iter().filter_map(Part::into_own).collect();
+        if own.len() < count {
+            self.refuse(name, format!("expected {expected}"));
+        }
+        own
     }
 
     pub(crate) fn model(&mut self, name: &str) -> Option<Arc<dyn ChatModel>> {

@@ -1,5 +1,6 @@
 //! What nodes of the first generation become, by what others may use them for.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use crate::engine::contract::history::Memory;
@@ -28,6 +29,8 @@ pub(crate) enum Part {
     Chain(Arc<dyn Chain>),
     /// What a chain may choose of several.
     Route(Arc<ChainRoute>),
+    /// What only nodes of its own family know.
+    Own(Arc<dyn Any + Send + Sync>),
     /// What other nodes' texts refer to.
     Value(Arc<dyn ValueSource>),
 }
@@ -91,6 +94,10 @@ impl Part {
 
     pub(crate) fn into_route(self) -> Option<Arc<ChainRoute>> {
         if let Self::Route(route) = self { Some(route) } else { None }
+    }
+
+    pub(crate) fn into_own<T: Any + Send + Sync>(self) -> Option<Arc<T>> {
+        if let Self::Own(own) = self { own.downcast().ok() } else { None }
     }
 
     pub(crate) fn into_chain(self) -> Option<Arc<dyn Chain>> {

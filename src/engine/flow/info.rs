@@ -21,11 +21,15 @@ const STREAMING_AGENTS: &[&str] = &[
     "mistralAIToolAgent",
     "conversationalRetrievalAgent",
 ];
+/// Engines that do as well.
+const STREAMING_ENGINES: &[&str] = &["contextChatEngine", "simpleChatEngine", "queryEngine", "subQuestionQueryEngine"];
 const WHOLE_CHAINS: &[&str] = &["openApiChain", "vectaraQAChain"];
 /// Models of before there was a switch for it.
 const STREAMING_MODELS: &[&str] = &[
     "azureChatOpenAI",
     "chatOpenAI",
+    "chatOpenAI_LlamaIndex",
+    "chatAnthropic_LlamaIndex",
     "chatOpenAICustom",
     "chatAnthropic",
     "chatOllama",
@@ -121,6 +125,7 @@ fn streams(export: &Export) -> bool {
 fn tells(end: &ExportNode) -> bool {
     match &*end.data.category {
         "Agents" => STREAMING_AGENTS.contains(&&*end.data.name),
+        "Engine" => STREAMING_ENGINES.contains(&&*end.data.name),
         category => category == "Chains" && !WHOLE_CHAINS.contains(&&*end.data.name),
     }
 }

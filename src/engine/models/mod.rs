@@ -6,6 +6,7 @@ mod gathering;
 mod gemini;
 #[cfg(test)]
 pub(crate) mod lab;
+mod llama_index;
 mod mistral;
 pub(crate) mod ollama;
 pub(crate) mod openai;
@@ -16,6 +17,9 @@ use super::compile::kind::NodeKind;
 pub(crate) const KINDS: &[&dyn NodeKind] = &[
     &anthropic::ChatAnthropic,
     &gemini::ChatGemini,
+    &llama_index::LlamaAnthropic,
+    &llama_index::LlamaAzure,
+    &llama_index::LlamaOpenAi,
     &mistral::ChatMistral,
     &ollama::ChatOllama,
     &openai::AzureChatOpenAi,

@@ -3,6 +3,7 @@
 pub(crate) mod agents;
 pub(crate) mod chains;
 pub(crate) mod embeddings;
+pub(crate) mod engines;
 pub(crate) mod files;
 pub(crate) mod memory;
 pub(crate) mod moderation;
@@ -20,6 +21,7 @@ pub(crate) const KINDS: &[&[&dyn NodeKind]] = &[
     agents::KINDS,
     chains::KINDS,
     embeddings::KINDS,
+    engines::KINDS,
     memory::KINDS,
     moderation::KINDS,
     parsers::KINDS,
@@ -33,6 +35,8 @@ pub(crate) const KINDS: &[&[&dyn NodeKind]] = &[
     retrieval::tool::KINDS,
     tools::KINDS,
     utilities::KINDS,
+    #[cfg(test)]
+    engines::testing::KINDS,
     #[cfg(test)]
     retrieval::testing::KINDS,
     #[cfg(test)]

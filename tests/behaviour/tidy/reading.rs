@@ -38,6 +38,7 @@ const READ: &[(&str, &str)] = &[
     ("nodes/chains/api.rs", "all that a model said"),
     ("nodes/chains/router.rs", "all that a model said"),
     ("nodes/embeddings.rs", "an author's options; all that a provider answered"),
+    ("nodes/engines/questions.rs", "all that a model said"),
     ("nodes/files.rs", "an author's list of files"),
     ("nodes/memory/redis.rs", "a turn that Flowise or the engine wrote"),
     ("nodes/memory/summary.rs", "an author's number"),

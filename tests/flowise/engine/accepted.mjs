@@ -12,7 +12,7 @@ export const ACCEPTED = [
   { flow: /./, at: /\.usageMetadata\.(input|output|total|base_input|base_output)_cost$/, text: /≠ nothing$/, why: 'Prices come from a list that Flowise fetched and that nobody keeps up any more' },
   { flow: /-(500|503|cut)$/, at: /^model calls$/, why: 'Flowise asks a model that fails seven times, up to 110 s; the engine tells at once' },
   { flow: /./, at: /(message|error)$/, text: /Troubleshooting URL/, why: "LangChain's \"Troubleshooting URL\" behind a provider's words" },
-  { flow: /^(tool-agent|ollama-agent|gemini-agent)$/, at: /^events\.agent_trace\.(action|name|parentRunId)$/, why: "LangChain's own objects and run ids; the tool's name is there where Flowise says unknown-tool" },
+  { flow: /^(tool-agent|ollama-agent|gemini-agent|tool-chain)$/, at: /^events\.agent_trace\.(action|name|parentRunId)$/, why: "LangChain's own objects and run ids; the tool's name is there where Flowise says unknown-tool" },
   { flow: /./, at: /\.input\.messages\[\d+\]\.additional_kwargs$/, text: /usedTools.*≠ nothing$/, why: 'What a stored turn carried beside its text is not shown again; the model is not sent it either' },
   { flow: /./, at: /^model documents$/, why: 'Flowise embeds all documents anew for each question; the engine once' },
   { flow: /^conversation-chain-images$/, at: /^model#\d body\.messages\[\d\]\.content$/, text: /image_url/, why: 'Chats remember texts, within a bound; images of earlier turns are not sent again' },

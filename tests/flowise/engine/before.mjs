@@ -1,5 +1,6 @@
 // Chains, agents and memories of before: what the model is told, word by word, and what comes of its answers.
 import { joined } from './drawn.mjs'
+import { PLACEHOLDER } from './sides.mjs'
 import { CALCULATE, EARLIER, ask, both, changed, load } from './flows.mjs'
 
 const kind = (flow, from, name, inputs, more = {}) => changed(flow, (f) => {
@@ -36,12 +37,12 @@ const MEMORIES = [
 
 // A chain with its model, and nodes that it is joined with.
 const chain = (name, inputs, nodes = []) => {
-  const flow = kind(load('llm-chain'), 'llmChain', name, () => ({ model, inputModeration: '', ...inputs }))
+  const flow = kind(load('llm-chain'), 'llmChain', name, () => ({ model, inputModeration: '', ...inputs }), { outputs: {} })
   flow.nodes = flow.nodes.filter((n) => n.data.name !== 'promptTemplate')
   flow.edges = flow.edges.filter((e) => flow.nodes.some((n) => n.id === e.source))
   return nodes.reduce((f, node) => joined(f, { ...node, to: 'llmChain_0' }), flow)
 }
-const prompts = { name: 'promptRetriever', category: 'Retrievers', inputs: { name: 'physics', description: 'On physics', systemMessage: 'You know physics.\n{input}' }, as: 'promptRetriever', isList: true }
+const prompts = { name: 'promptRetriever', category: 'Retrievers', inputs: { name: 'physics', description: 'On physics', systemMessage: 'You know physics.' }, as: 'promptRetriever', isList: true }
 const route = (destination) => say(`{"destination":"${destination}","next_inputs":{"input":"better"}}`)
 const CHAINS = [
   ['chain-multi-prompt', chain('multiPromptChain', {}, [prompts]), [...both('a way', { question: route('physics') }), ask('none', { question: route('DEFAULT') }), ask('no such way', { question: route('chemistry') })]]
@@ -55,4 +56,15 @@ const tooled = changed(load('tool-agent'), (f) => {
 })
 const TOOLS = [['tool-chain', tooled, both('a chain is called', { question: CALCULATE.replace('calculator', 'chef').replace('6*7', 'eggs') })]]
 
-export const BEFORE = [...AGENTS, ...MEMORIES, ...CHAINS, ...TOOLS].map(([name, flow, steps]) => ({ name, flow, steps }))
+// An engine of LlamaIndex: its model has no switch for streams.
+const engine = changed(load('conversation-chain'), (f) => {
+  const own = (from, name, category, inputs) => {
+    const { data } = f.nodes.find((n) => n.data.name === from)
+    Object.assign(data, { name, type: name, category, inputs })
+  }
+  own('chatOpenAI', 'chatOpenAI_LlamaIndex', 'Chat Models', { modelName: 'stub-model', temperature: '0.5', basepath: `${PLACEHOLDER}/v1` })
+  own('conversationChain', 'simpleChatEngine', 'Engine', { model, memory: '{{bufferMemory_0.data.instance}}', systemMessagePrompt: 'Be brief.' })
+})
+const ENGINES = [['engine-simple-chat', engine, [...both('a question', { question: 'Hello there', chatId: '$e' }), ask('one more', { question: 'And again', chatId: '$e' })]]]
+
+export const BEFORE = [...ENGINES, ...AGENTS, ...MEMORIES, ...CHAINS, ...TOOLS].map(([name, flow, steps]) => ({ name, flow, steps }))

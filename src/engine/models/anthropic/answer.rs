@@ -56,7 +56,7 @@ struct AnthropicDelta {
 
 /// What has been told so far.
 #[derive(Debug, Default)]
-pub(super) struct AnthropicReply {
+pub(in crate::engine::models) struct AnthropicReply {
     answered: ModelAnswer,
     calls: CallParts,
     /// Blocks of thoughts, which the provider wants back with the results of calls.

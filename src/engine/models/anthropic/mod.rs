@@ -19,7 +19,7 @@ use crate::engine::contract::Task;
 use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::run::Run;
 use crate::engine::provider::ProviderEndpoint;
-use answer::AnthropicReply;
+pub(super) use answer::AnthropicReply;
 
 const ADDRESS: &str = "https://api.anthropic.com";
 const VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");

@@ -25,6 +25,8 @@ use crate::wire::json::read_str;
 static TO_PROMPT: LazyLock<Template> = LazyLock::new(|| words(include_str!("words/route-to-prompt.txt")));
 static TO_RETRIEVER: LazyLock<Template> = LazyLock::new(|| words(include_str!("words/route-to-retriever.txt")));
 static TO_NONE: LazyLock<Template> = LazyLock::new(|| words(include_str!("words/route-to-none.txt")));
+/// What Flowise puts behind each prompt (`src/Interface`).
+const QUESTION: &str = "\nHere is a question:\n{input}\n";
 /// Where a question goes that suits none.
 const DEFAULT: &str = "default";
 
@@ -42,7 +44,7 @@ impl NodeKind for PromptRetriever {
             inputs.refuse("name", "a name is required");
         }
         let description = inputs.text("description").unwrap_or_default();
-        let text = inputs.text("systemMessage").unwrap_or_default();
+        let text = inputs.text("systemMessage").unwrap_or_default() + QUESTION;
         let prompt = prompts::known_places(inputs, "systemMessage", &text, &["input"]);
         let (name, end) = (name?, RouteEnd::Prompt(prompt?));
         Some(Part::Route(Arc::new(ChainRoute { name, description, end })))

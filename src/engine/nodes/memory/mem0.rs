@@ -154,3 +154,61 @@ impl KnownOfUser {
         Ok(fields)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::provider::Targets;
+    use crate::engine::testing::{answer, server, within};
+    use crate::telemetry::metrics::Metrics;
+
+    #[test]
+    fn requests_and_words_are_those_of_flowise() {
+        let ping = r#"{"status":"ok","org_id":"O","project_id":"P","user_email":"e@x"}"#;
+        let found = r#"[{"id":"1","memory":"likes tea"},{"id":"2","memory":"is old"}]"#;
+        let answers = [ping, found, ping, "[]"].map(|body| answer("200 OK", "", body));
+        let (origin, heard) = server(&answers.each_ref().map(String::as_str));
+        let endpoint = Targets::alone("local", &Metrics::new().unwrap()).endpoint(&origin, None).unwrap();
+        let headers = vec![(AUTHORIZATION, secret_header("Token k").unwrap())];
+        let fields = json!({ "app_id": "app", "enable_graph": false, "metadata": {}, "filters": {} });
+        let fields = fields.as_object().cloned().unwrap();
+        let mem0 = KnownOfUser { endpoint, headers, user: None, only_searches: false, fields, version: None };
+        let body = json!({ "question": "x", "overrideConfig": { "sessionId": "sess" } });
+        let turns = within(&body, async |run| {
+            let turns = mem0.recall(run).await.unwrap();
+            mem0.keep("q", "a", run).await.unwrap();
+            turns
+        });
+        let Some(Message { content, .. }) = turns.first() else { panic!() };
+        assert!(content.plain().ends_with("The MEMORIES of the USER are: \n\n\nlikes tea\nis old"), "{turns:?}");
+        let sent: Vec<String> = heard.iter().collect();
+        assert!(sent[0].starts_with("GET /v1/ping/ HTTP/1.1\r\n") && sent[0].contains("authorization: Token k\r\n"));
+        let body = |text: &str| serde_json::from_str::<Value>(text.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let common = json!({
+            "user_id": "sess", "app_id": "app", "project_id": "P", "org_id": "O", "enable_graph": false, "metadata": {},
+            "filters": {},
+        });
+        let with = |name: &str, value: Value| {
+            let mut fields = common.as_object().cloned().unwrap();
+            fields.insert(name.to_owned(), value);
+            Value::Object(fields)
+        };
+        assert!(sent[1].starts_with("POST /v1/memories/search/ HTTP/1.1\r\n"));
+        assert_eq!(body(&sent[1]), with("query", json!("x")));
+        let turns = json!([{ "role": "user", "content": "q" }, { "role": "assistant", "content": "a" }]);
+        assert!(sent[3].starts_with("POST /v1/memories/ HTTP/1.1\r\n"));
+        assert_eq!(body(&sent[3]), with("messages", turns));
+    }
+
+    #[test]
+    fn a_chat_goes_on_where_mem0_does_not_answer() {
+        let (origin, _) = server(&[&answer("500 Oh", "", "{}"), &answer("500 Oh", "", "{}")]);
+        let endpoint = Targets::alone("local", &Metrics::new().unwrap()).endpoint(&origin, None).unwrap();
+        let (headers, fields) = (Vec::new(), Map::new());
+        let mem0 = KnownOfUser { endpoint, headers, user: None, only_searches: false, fields, version: None };
+        within(&json!({ "question": "x" }), async |run| {
+            assert_eq!(mem0.recall(run).await.unwrap(), []);
+            mem0.keep("q", "a", run).await.unwrap();
+        });
+    }
+}

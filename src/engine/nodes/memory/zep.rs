@@ -110,3 +110,34 @@ impl Zep {
         Some(if role == self.ai { Message::assistant(content) } else { Message::user(content) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::provider::Targets;
+    use crate::engine::testing::{answer, server, within};
+    use crate::telemetry::metrics::Metrics;
+
+    #[test]
+    fn requests_and_turns_are_those_of_flowise() {
+        let memory = r#"{"messages":[{"uuid":"1","role":"human","content":"hi"},{"role":"ai","content":"yo"}],"summary":{"content":"SUM"}}"#;
+        let answers = [answer("200 OK", "", memory), answer("200 OK", "", "{}"), answer("404 Not Found", "", "{}")];
+        let (origin, heard) = server(&answers.each_ref().map(String::as_str));
+        let endpoint = Targets::alone("local", &Metrics::new().unwrap()).endpoint(&origin, None).unwrap();
+        let headers = vec![(AUTHORIZATION, secret_header("Bearer k").unwrap())];
+        let zep = Zep { endpoint, headers, human: "human".into(), ai: "ai".into(), turns: Some(5) };
+        let body = json!({ "question": "x", "overrideConfig": { "sessionId": "a b" } });
+        let (turns, none) = within(&body, async |run| {
+            let turns = zep.recall(run).await.unwrap();
+            zep.keep("q", "a", run).await.unwrap();
+            (turns, zep.recall(run).await.unwrap())
+        });
+        assert_eq!(turns, [Message::system("SUM"), Message::user("hi"), Message::assistant("yo")]);
+        assert_eq!(none, []);
+        let sent: Vec<String> = heard.iter().collect();
+        let line = "GET /api/v1/sessions/a%20b/memory?lastn=5 HTTP/1.1\r\n";
+        assert!(sent[0].starts_with(line) && sent[0].contains("\r\nauthorization: Bearer k\r\n"), "{}", sent[0]);
+        let kept = r#"{"messages":[{"role":"human","content":"q"},{"role":"ai","content":"a"}],"metadata":{}}"#;
+        assert!(sent[1].starts_with("POST /api/v1/sessions/a%20b/memory HTTP/1.1\r\n") && sent[1].ends_with(kept));
+    }
+}

@@ -12,7 +12,7 @@ fn multi_prompt(answers: &[Value]) -> Predicted {
     let chain = json!({ "model": MODEL, "promptRetriever": ["{{a_0.data.instance}}", "{{b_0.data.instance}}"] });
     let flow = flow(&[
         ("m_0", "testModel", json!({})),
-        ("a_0", "promptRetriever", prompt("physics", "You know physics.\n{input} {\"a\": 1}")),
+        ("a_0", "promptRetriever", prompt("physics", "You know physics. {\"a\": 1}")),
         ("b_0", "promptRetriever", prompt("math", "M {input}!")),
         ("c_0", "multiPromptChain", chain),
     ]);
@@ -35,7 +35,7 @@ fn the_model_chooses_a_prompt_and_words_the_question() {
     let end =
         "<< CANDIDATE PROMPTS >>\nphysics: On physics\nmath: On math\n\n<< INPUT >>\nWhat is {x}?\n\n<< OUTPUT >>\n";
     assert!(prompt.starts_with(start) && prompt.contains(form) && prompt.ends_with(end), "{prompt}");
-    assert_eq!(predicted.asked[1], said("You know physics.\nbetter {q} {\"a\": 1}"));
+    assert_eq!(predicted.asked[1], said("You know physics. {\"a\": 1}\nHere is a question:\nbetter {q}\n"));
     assert_eq!(predicted.reply.unwrap().said, ReplyContent::Text("an answer".into()));
     // The first answer is not the client's.
     let tokens: String =

@@ -1,0 +1,53 @@
+//! Expected: what `LlamaIndex`'s library sent for Flowise 3.1.4's own nodes.
+
+use serde_json::{Map, Value, json};
+
+use super::{DATED, LlamaModel, LlamaOpenAi, Vendor, merged};
+use crate::engine::contract::message::Message;
+use crate::engine::contract::model::ModelRequest;
+use crate::engine::contract::sink::Sink;
+use crate::engine::models::lab::{HERE, asked};
+use crate::engine::provider::Targets;
+use crate::telemetry::metrics::Metrics;
+
+fn talk() -> Vec<Message> {
+    vec![Message::user("Sys"), Message::user("hi"), Message::assistant("yo"), Message::user("Q")]
+}
+
+#[tokio::test]
+async fn openai_is_asked_for_a_stream_where_it_is_told() {
+    let answer = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Hi\"}}]}\n\ndata: \
+                  {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let inputs = json!({ "modelName": "gpt-4o-mini", "temperature": "0.9", "basepath": format!("{HERE}/v1") });
+    let turns = talk();
+    let asked = asked(&LlamaOpenAi, inputs, ModelRequest::of(&turns), 200, answer).await;
+    assert_eq!(asked.received.line, "POST /v1/chat/completions HTTP/1.1");
+    assert_eq!(asked.received.headers["authorization"], "Bearer a-openAIApiKey");
+    let turn = |role: &str, content: &str| json!({ "role": role, "content": content });
+    let messages = [turn("user", "Sys"), turn("user", "hi"), turn("assistant", "yo"), turn("user", "Q")];
+    let expected =
+        json!({ "model": "gpt-4o-mini", "temperature": 0.9, "messages": messages, "top_p": 1, "stream": true });
+    assert_eq!(asked.received.body, expected);
+    assert_eq!(asked.answered.unwrap().text, "Hi");
+}
+
+#[test]
+fn anthropic_is_told_turns_of_two_and_one_system() {
+    let targets = Targets::alone("local", &Metrics::new().unwrap());
+    let endpoint = targets.endpoint("https://api.anthropic.com", None).unwrap();
+    let fields = Map::from_iter([("model".to_owned(), Value::from("m"))]);
+    let (path, model, vendor) = ("/v1/messages".into(), "m".to_owned(), Vendor::Anthropic);
+    let model = LlamaModel { endpoint, path, headers: Vec::new(), model, fields, vendor };
+    let turn = |role: &str, content: &str| json!({ "content": content, "role": role });
+    let expected = json!([turn("user", "Sys\nhi"), turn("assistant", "yo"), turn("user", "Q")]);
+    assert_eq!(merged(&talk()), expected);
+    let turns = talk();
+    let ask = ModelRequest::of(&turns);
+    assert_eq!(model.body(ask, false), json!({ "model": "m", "messages": expected }));
+    let sink = Sink::flowise();
+    assert!(sink.streams());
+    let turns = [Message::system("S"), Message::user("Q")];
+    let streamed = json!({ "model": "m", "system": "S", "messages": [turn("user", "Q")], "stream": true });
+    assert_eq!(model.body(ModelRequest::of(&turns), true), streamed);
+    assert!(DATED.iter().all(|(name, dated)| dated.starts_with(name)));
+}
