@@ -1,6 +1,5 @@
 // Chains, agents and memories of before: what the model is told, word by word, and what comes of its answers.
 import { joined } from './drawn.mjs'
-import { PLACEHOLDER } from './sides.mjs'
 import { CALCULATE, EARLIER, ask, both, changed, load } from './flows.mjs'
 
 const kind = (flow, from, name, inputs, more = {}) => changed(flow, (f) => {
@@ -56,15 +55,4 @@ const tooled = changed(load('tool-agent'), (f) => {
 })
 const TOOLS = [['tool-chain', tooled, both('a chain is called', { question: CALCULATE.replace('calculator', 'chef').replace('6*7', 'eggs') })]]
 
-// An engine of LlamaIndex: its model has no switch for streams.
-const engine = changed(load('conversation-chain'), (f) => {
-  const own = (from, name, category, inputs) => {
-    const { data } = f.nodes.find((n) => n.data.name === from)
-    Object.assign(data, { name, type: name, category, inputs })
-  }
-  own('chatOpenAI', 'chatOpenAI_LlamaIndex', 'Chat Models', { modelName: 'stub-model', temperature: '0.5', basepath: `${PLACEHOLDER}/v1` })
-  own('conversationChain', 'simpleChatEngine', 'Engine', { model, memory: '{{bufferMemory_0.data.instance}}', systemMessagePrompt: 'Be brief.' })
-})
-const ENGINES = [['engine-simple-chat', engine, [...both('a question', { question: 'Hello there', chatId: '$e' }), ask('one more', { question: 'And again', chatId: '$e' })]]]
-
-export const BEFORE = [...ENGINES, ...AGENTS, ...MEMORIES, ...CHAINS, ...TOOLS].map(([name, flow, steps]) => ({ name, flow, steps }))
+export const BEFORE = [...AGENTS, ...MEMORIES, ...CHAINS, ...TOOLS].map(([name, flow, steps]) => ({ name, flow, steps }))
