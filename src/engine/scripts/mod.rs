@@ -97,6 +97,11 @@ impl Script {
         Some(Self { code: code.into(), settings, targets })
     }
 
+    /// With more code around it.
+    pub(crate) fn within(self, before: &str, behind: &str) -> Self {
+        Self { code: format!("{before}{}{behind}", self.code).into(), ..self }
+    }
+
     /// Runs it once. A failure has Flowise's words, without those that nodes put before them.
     pub(crate) async fn run(&self, values: ScriptValues<'_>, run: &Run<'_>) -> Result<Returned, Failure> {
         run.give_way().await;

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::flow::{FlowForm, SequentialFlow};
+use super::flow::{FlowForm, SequentialFlow, StateDefinition};
 use super::graph::GraphNode;
 use super::kept::{self, KeptState, Waiting};
 use super::message::{AgentMessage, Speaker};
 use super::nodes::approval::wanted;
-use super::state::AgentState;
+use super::state::{AgentState, Channels};
 use super::walk::AgentWalk;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::history::{remember, tell_history};
@@ -44,10 +44,14 @@ impl SequentialFlow {
                 return Err(Failure::flow(words));
             }
         };
-        let (entry, state) = self.begun(run, &question).await?;
+        let channels = match &self.state {
+            StateDefinition::Table(channels) => channels.clone(),
+            StateDefinition::Code(code) => code.channels(run).await?,
+        };
+        let (entry, state) = self.begun(run, &question, &channels).await?;
         run.budget().hold(state.messages.iter().map(|said| said.bytes()).sum())?;
         let has_kept = matches!(entry, Entry::At(_));
-        let mut walk = AgentWalk::new(self, run, &question, state);
+        let mut walk = AgentWalk::new(self, run, &question, (channels, state));
         let waiting = match entry {
             Entry::Start => walk.begin().await?,
             Entry::At(nodes) => walk.resume(nodes).await?,
@@ -78,7 +82,7 @@ impl SequentialFlow {
     }
 
     /// The state that the request finds, its own words in it, and where it begins.
-    async fn begun(&self, run: &Run<'_>, question: &str) -> Result<(Entry, AgentState), Failure> {
+    async fn begun(&self, run: &Run<'_>, question: &str, channels: &Channels) -> Result<(Entry, AgentState), Failure> {
         let (request, session) = (run.request, run.session());
         let mut kept = None;
         if let Some(action) = request.action.as_deref().filter(|_| self.may_wait()) {
@@ -87,10 +91,10 @@ impl SequentialFlow {
                 let at = |id: &String| self.graph.nodes.iter().position(|node| node.id == *id);
                 let nodes: Option<Vec<usize>> = waits.next.iter().map(at).collect();
                 let nodes = nodes.ok_or_else(|| Failure::flow("The flow has changed since the user was asked."))?;
-                return Ok((Entry::At(nodes), self.state(&state)));
+                return Ok((Entry::At(nodes), state_of(&state, channels)));
             }
             if question == waits.reject {
-                let mut begun = self.state(&state);
+                let mut begun = state_of(&state, channels);
                 begun.messages.extend(denied(&state).into_iter().map(Into::into));
                 return Ok((Entry::Start, begun));
             }
@@ -99,7 +103,7 @@ impl SequentialFlow {
             kept = kept::get(session).await?;
         }
         let kept = kept.map(KeptState::without_open_calls);
-        let mut state = self.state(&kept.clone().unwrap_or_default());
+        let mut state = state_of(&kept.clone().unwrap_or_default(), channels);
         let mut is_first = kept.is_none();
         if is_first && self.keeps_state {
             // Chats that were brought along, and whose state was not.
@@ -118,11 +122,6 @@ impl SequentialFlow {
         let asked = if files.is_empty() { question.to_owned() } else { format!("{files}\n\n{question}") };
         state.messages.push(AgentMessage::human(asked).into());
         Ok((Entry::Start, state))
-    }
-
-    fn state(&self, kept: &KeptState) -> AgentState {
-        let messages = kept.messages.iter().cloned().map(Into::into).collect();
-        AgentState { messages, ..AgentState::begun(&self.channels, &kept.values) }
     }
 
     /// What was said in the end.
@@ -180,6 +179,12 @@ impl SequentialFlow {
         let kept = KeptState::new(walk.state.values.clone(), messages, waits);
         session.keep_run(Some(kept.write()?.into())).await
     }
+}
+
+/// The state as it was kept.
+fn state_of(kept: &KeptState, channels: &Channels) -> AgentState {
+    let messages = kept.messages.iter().cloned().map(Into::into).collect();
+    AgentState { messages, ..AgentState::begun(channels, &kept.values) }
 }
 
 fn waiting_for(next: Vec<String>, action: &Value) -> Waiting {

@@ -2,20 +2,29 @@
 
 use serde_json::Value;
 
+use super::code::AgentCode;
 use super::visit::{Visit, is_path};
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
 
 /// A key and the value that it gets: a path, or the text itself.
 #[derive(Debug)]
-struct StateChange {
+pub(super) struct StateChange {
     key: String,
     value: Value,
 }
 
 /// See the module.
-#[derive(Debug, Default)]
-pub(super) struct StateChanges {
-    rows: Vec<StateChange>,
+#[derive(Debug)]
+pub(super) enum StateChanges {
+    Table(Vec<StateChange>),
+    Code(AgentCode),
+}
+
+impl Default for StateChanges {
+    fn default() -> Self {
+        Self::Table(Vec::new())
+    }
 }
 
 /// What an input with tabs shows: the tab's name.
@@ -46,10 +55,7 @@ impl StateChanges {
             return Self::table(inputs, "updateStateMemoryUI", ("key", "value"));
         }
         inputs.ignore(&["updateStateMemoryUI"]);
-        if has_code {
-            inputs.refuse("updateStateMemoryCode", "the engine runs no code");
-        }
-        Self::default()
+        AgentCode::read(inputs, "updateStateMemoryCode").map_or_else(Self::default, Self::Code)
     }
 
     fn table(inputs: &mut Inputs<'_, '_, '_>, name: &str, (key, value): (&str, &str)) -> Self {
@@ -66,24 +72,33 @@ impl StateChanges {
         if rows.is_none() {
             inputs.refuse(name, "Key is required");
         }
-        Self { rows: rows.unwrap_or_default() }
+        Self::Table(rows.unwrap_or_default())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        matches!(self, Self::Table(rows) if rows.is_empty())
     }
 
     /// What a node's output makes of the state.
-    pub(super) fn made(&self, visit: &Visit<'_>, output: &Value) -> Vec<(String, Option<Value>)> {
-        if self.is_empty() {
-            return Vec::new();
-        }
+    pub(super) async fn made(
+        &self,
+        visit: &Visit<'_>,
+        output: &Value,
+    ) -> Result<Vec<(String, Option<Value>)>, Failure> {
+        let rows = match self {
+            Self::Table(rows) if rows.is_empty() => return Ok(Vec::new()),
+            Self::Table(rows) => rows,
+            Self::Code(code) => {
+                let made = code.object(visit, Some(output), "Return output must be an object").await?;
+                return Ok(made.into_iter().map(|(key, value)| (key, Some(value))).collect());
+            }
+        };
         let flow = visit.flow(Some(output));
         let made = |change: &StateChange| {
             let written = change.value.as_str().filter(|written| is_path(written));
             let value = written.map_or_else(|| Some(change.value.clone()), |path| visit.at(path, &flow));
             (change.key.clone(), value)
         };
-        self.rows.iter().map(made).collect()
+        Ok(rows.iter().map(made).collect())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::code::StateCode;
 use super::graph::AgentGraph;
 use super::state::Channels;
 use crate::engine::contract::history::Memory;
@@ -17,12 +18,19 @@ pub(super) enum FlowForm {
     Team,
 }
 
+/// What its agents share beside their messages.
+#[derive(Debug)]
+pub(super) enum StateDefinition {
+    Table(Channels),
+    Code(StateCode),
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct SequentialFlow {
     pub(super) form: FlowForm,
     pub(super) graph: AgentGraph,
-    pub(super) channels: Channels,
+    pub(super) state: StateDefinition,
     pub(super) moderations: Moderations,
     /// Its state is kept for the chat's next question.
     pub(super) keeps_state: bool,
@@ -47,11 +55,6 @@ impl SequentialFlow {
     /// Whether it may ask its user.
     pub(super) fn may_wait(&self) -> bool {
         self.graph.nodes.iter().any(|node| node.waits)
-    }
-
-    /// Whether its state has a value of that name.
-    pub(super) fn names(&self, name: &str) -> bool {
-        self.channels.iter().any(|channel| channel.name == name)
     }
 
     /// What the author calls the node of that name.

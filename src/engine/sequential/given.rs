@@ -27,6 +27,8 @@ pub(super) struct Given {
 enum GivenValue {
     /// `$flow.state.x`.
     State(String),
+    /// `$flow.x` or `$vars.x`, where both are looked into.
+    Path(String),
     Template(JsonTemplate),
 }
 
@@ -50,7 +52,12 @@ impl Given {
                 None => {}
             }
         }
+        let looks = inputs.node.data.name == "seqCustomFunction";
         let value = |(name, value): (String, JsonTemplate)| {
+            let written = value.fixed().and_then(Value::as_str).filter(|_| looks);
+            if let Some(path) = written.filter(|text| text.starts_with("$flow.") || text.starts_with("$vars")) {
+                return (name, GivenValue::Path(path.to_owned()));
+            }
             let path = value.fixed().and_then(Value::as_str).and_then(|text| text.strip_prefix("$flow.state"));
             let path = path.map(|path| path.trim_start_matches('.').to_owned());
             (name, path.map_or(GivenValue::Template(value), GivenValue::State))
@@ -82,6 +89,11 @@ impl Given {
         let filled = self.values.iter().map(|(name, value)| {
             let value = match value {
                 GivenValue::Template(template) => template.value(&find).map_err(Failure::flow)?,
+                GivenValue::Path(path) => match visit.at(path, &visit.flow(None)) {
+                    Some(value) => value,
+                    None if path.starts_with("$flow") => path.as_str().into(),
+                    None => Value::Null,
+                },
                 GivenValue::State(path) => match paths::get(&visit.state.view(visit.channels), path) {
                     Some(value @ (Value::Array(_) | Value::Object(_) | Value::Null)) => json(&value).into(),
                     Some(value) => value,

@@ -7,6 +7,7 @@
 
 mod answer;
 mod changes;
+mod code;
 mod compile;
 mod conditions;
 mod flow;

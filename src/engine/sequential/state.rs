@@ -1,21 +1,27 @@
 //! What the nodes of a flow share: the messages so far, and the values that its author named.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::code::Reducers;
 use super::message::AgentMessage;
 use crate::engine::contract::budget::Budget;
 use crate::engine::contract::failure::Failure;
+use crate::engine::contract::run::Run;
+use crate::engine::text::javascript::is_falsy;
 use crate::engine::text::size::bytes_of;
 
 /// What becomes of a value when a node gives another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Reducer {
     /// The other one stands for it, if it is one.
     Replace,
     /// It is a list, which the other one is put behind.
     Append,
+    /// As a program says.
+    Code(Arc<Reducers>),
 }
 
 /// A value with a name.
@@ -58,29 +64,37 @@ impl AgentState {
     /// With what was kept of it, where that is something.
     pub(super) fn begun(channels: &Channels, kept: &Map<String, Value>) -> Self {
         let value = |channel: &StateChannel| {
-            let kept = kept.get(&channel.name).filter(|value| !crate::engine::text::javascript::is_falsy(value));
+            let kept = kept.get(&channel.name).filter(|value| !is_falsy(value));
             Some((channel.name.clone(), kept.or(channel.default.as_ref())?.clone()))
         };
         Self { values: channels.iter().filter_map(value).collect(), messages: Vec::new() }
     }
 
     /// Takes what a node gave; what the flow does not name is left out of it.
-    pub(super) fn apply(&mut self, channels: &Channels, update: &Update) {
+    pub(super) async fn apply(&mut self, channels: &Channels, update: &Update, run: &Run<'_>) -> Result<(), Failure> {
         for (name, value) in &update.values {
             let Some(channel) = channels.iter().find(|channel| channel.name == *name) else { continue };
-            let before = self.values.get_mut(name);
-            match (channel.reducer, before, value) {
-                (Reducer::Append, Some(Value::Array(list)), Some(Value::Array(more))) => {
-                    list.extend(more.iter().cloned());
+            match (&channel.reducer, self.values.get(name)) {
+                (Reducer::Code(reducers), Some(before)) => {
+                    let reduced = reducers.reduced(name, before, value.as_ref(), run).await?;
+                    self.values.insert(name.clone(), reduced);
                 }
-                (Reducer::Append, Some(Value::Array(list)), value) => list.push(value.clone().unwrap_or_default()),
-                (Reducer::Replace, Some(_), None | Some(Value::Null)) => {}
-                (_, _, value) => {
-                    self.values.insert(name.clone(), value.clone().unwrap_or_default());
-                }
+                _ => self.put(channel, value.as_ref()),
             }
         }
         self.messages.extend(update.messages.iter().flatten().cloned().map(Rc::new));
+        Ok(())
+    }
+
+    fn put(&mut self, channel: &StateChannel, value: Option<&Value>) {
+        match (&channel.reducer, self.values.get_mut(&channel.name), value) {
+            (Reducer::Append, Some(Value::Array(list)), Some(Value::Array(more))) => list.extend(more.iter().cloned()),
+            (Reducer::Append, Some(Value::Array(list)), value) => list.push(value.cloned().unwrap_or_default()),
+            (Reducer::Replace, Some(_), None | Some(Value::Null)) => {}
+            (_, _, value) => {
+                self.values.insert(channel.name.clone(), value.cloned().unwrap_or_default());
+            }
+        }
     }
 
     /// As the flow's author looks into it.
@@ -127,19 +141,21 @@ mod tests {
         ];
         let mut state = AgentState::begun(&channels, &Map::new());
         assert_eq!(state.view(&channels), json!({ "a": [], "r": "x", "u": null, "messages": [] }));
-        let update = |name: &str, value: Option<Value>| Update { values: vec![(name.into(), value)], messages: None };
+        let put = |state: &mut AgentState, name: &str, value: Option<Value>| {
+            let channel = channels.iter().find(|channel| channel.name == name).unwrap();
+            state.put(channel, value.as_ref());
+        };
         for (name, value) in [
             ("a", Some(json!(1))),
             ("a", Some(json!([2, 3]))),
             ("r", None),
             ("r", Some(Value::Null)),
             ("u", Some(json!({}))),
-            ("unknown", Some(json!(1))),
         ] {
-            state.apply(&channels, &update(name, value));
+            put(&mut state, name, value);
         }
         assert_eq!(state.view(&channels), json!({ "a": [1, 2, 3], "r": "x", "u": {}, "messages": [] }));
-        state.apply(&channels, &update("r", Some(json!("y"))));
+        put(&mut state, "r", Some(json!("y")));
         let kept = json!({ "a": [1], "r": "", "gone": 5 });
         let next = AgentState::begun(&channels, kept.as_object().unwrap());
         assert_eq!(

@@ -1,6 +1,7 @@
 //! Flows of agents, from exports written in the test.
 
 mod approval;
+mod code;
 mod refused;
 mod sequence;
 mod team;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::flow::{FlowForm, SequentialFlow};
 use super::message::AgentMessage;
-use super::state::Update;
+use super::state::{Channels, Update};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
 use crate::engine::text::javascript::is_falsy;
@@ -38,8 +38,8 @@ impl Told {
     pub(super) fn tell(
         &mut self,
         flow: &SequentialFlow,
-        at: usize,
-        update: Update,
+        channels: &Channels,
+        (at, update): (usize, Update),
         run: &Run<'_>,
     ) -> Result<(), Failure> {
         let Some(node) = flow.graph.nodes.get(at).filter(|node| !node.is_hidden) else { return Ok(()) };
@@ -70,7 +70,7 @@ impl Told {
         let mut entry = Map::new();
         entry.insert("agentName".to_owned(), node.label.as_str().into());
         entry.insert("messages".to_owned(), contents.into());
-        for name in ["next", "instructions"].into_iter().filter(|name| flow.names(name)) {
+        for name in ["next", "instructions"].into_iter().filter(|name| names(channels, name)) {
             if let Some(value) = update.value(name) {
                 entry.insert(name.to_owned(), value.clone());
             }
@@ -78,7 +78,7 @@ impl Told {
         for (name, column) in ["usedTools", "sourceDocuments", "artifacts"].into_iter().zip(columns) {
             entry.insert(name.to_owned(), column.into());
         }
-        entry.insert("state".to_owned(), state(flow, &update));
+        entry.insert("state".to_owned(), state(channels, &update));
         if flow.form == FlowForm::Sequence {
             entry.insert("nodeName".to_owned(), node.kind.as_str().into());
         }
@@ -135,10 +135,15 @@ fn found(said: &AgentMessage) -> [Option<&Vec<Value>>; 3] {
 }
 
 /// What a node changed in the state.
-fn state(flow: &SequentialFlow, update: &Update) -> Value {
+fn state(channels: &Channels, update: &Update) -> Value {
     let value = |(name, value): &(String, Option<Value>)| {
-        flow.names(name).then_some(())?;
+        names(channels, name).then_some(())?;
         Some((name.clone(), value.clone()?))
     };
     Value::Object(update.values.iter().filter_map(value).collect())
+}
+
+/// Whether the state has a value of that name.
+fn names(channels: &Channels, name: &str) -> bool {
+    channels.iter().any(|channel| channel.name == name)
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::flow::{FlowForm, SequentialFlow};
 use super::graph::WayTarget;
-use super::state::{AgentState, Update, hold};
+use super::state::{AgentState, Channels, Update, hold};
 use super::told::Told;
 use super::visit::Visit;
 use crate::engine::contract::failure::Failure;
@@ -20,6 +20,7 @@ pub(super) struct AgentWalk<'a> {
     flow: &'a SequentialFlow,
     run: &'a Run<'a>,
     question: &'a str,
+    channels: Channels,
     pub(super) state: AgentState,
     pub(super) told: Told,
     /// Of each join: who has come.
@@ -27,8 +28,13 @@ pub(super) struct AgentWalk<'a> {
 }
 
 impl<'a> AgentWalk<'a> {
-    pub(super) fn new(flow: &'a SequentialFlow, run: &'a Run<'a>, question: &'a str, state: AgentState) -> Self {
-        Self { flow, run, question, state, told: Told::default(), come: HashMap::new() }
+    pub(super) fn new(
+        flow: &'a SequentialFlow,
+        run: &'a Run<'a>,
+        question: &'a str,
+        (channels, state): (Channels, AgentState),
+    ) -> Self {
+        Self { flow, run, question, channels, state, told: Told::default(), come: HashMap::new() }
     }
 
     pub(super) fn run(&self) -> &'a Run<'a> {
@@ -80,12 +86,12 @@ impl<'a> AgentWalk<'a> {
         let done: Vec<(Update, Vec<WayTarget>)> = done.into_iter().collect::<Result<_, _>>()?;
         let mut next = BTreeSet::new();
         for (at, (update, targets)) in at.iter().zip(&done) {
-            self.state.apply(&self.flow.channels, update);
+            self.state.apply(&self.channels, update, self.run).await?;
             next.extend(nodes(targets.iter().copied()));
             next.extend(nodes(self.joined(*at)));
         }
         for (at, (update, _)) in at.iter().zip(done) {
-            self.told.tell(self.flow, *at, update, self.run)?;
+            self.told.tell(self.flow, &self.channels, (*at, update), self.run)?;
         }
         Ok(next)
     }
@@ -99,14 +105,18 @@ impl<'a> AgentWalk<'a> {
         let place = if self.flow.form == FlowForm::Sequence { "Error buildAgentGraph - Error" } else { PLACE };
         let update = node.step.run(&visit).await.map_err(|failure| failure.within(place))?;
         hold(&update, self.run.budget())?;
-        let mut state = self.state.clone();
-        state.apply(&self.flow.channels, &update);
         let said = update.messages.as_ref().and_then(|messages| messages.last());
         if let Some(leave) = node.leave.filter(|_| said.is_some_and(|said| !said.calls.is_empty())) {
             return Ok((update, vec![WayTarget::Node(leave)]));
         }
         let mut targets: Vec<WayTarget> = node.next.iter().map(|at| WayTarget::Node(*at)).collect();
         targets.extend(node.tools_for(said).map(WayTarget::Node));
+        if node.branches.is_empty() {
+            return Ok((update, targets));
+        }
+        // Conditions see what the node has made of the state.
+        let mut state = self.state.clone();
+        state.apply(&self.channels, &update, self.run).await?;
         for branch in &node.branches {
             targets.extend(self.decided(*branch, &visit.with_state(&state)).await?);
         }
@@ -137,7 +147,7 @@ impl<'a> AgentWalk<'a> {
     }
 
     fn visit<'s>(&'s self, state: &'s AgentState) -> Visit<'s> {
-        Visit { run: self.run, state, channels: &self.flow.channels, question: self.question }
+        Visit { run: self.run, state, channels: &self.channels, question: self.question }
     }
 }
 

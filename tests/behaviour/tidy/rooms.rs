@@ -37,7 +37,7 @@ const ENGINE: Table = &[
     // Flows of the second generation. They search what nodes of the first can search.
     ("agentflow", &["nodes::retrieval", "scripts", "compile", "provider", "contract", "text"]),
     // Flows of agents of the first. They share with its nodes what looks at a question, and what tidies an answer.
-    ("sequential", &["nodes::moderation", "nodes::agents", "compile", "contract", "text"]),
+    ("sequential", &["nodes::moderation", "nodes::agents", "scripts", "compile", "contract", "text"]),
     // Embeddings are reached as the models of their providers are.
     ("nodes", &["models", "scripts", "compile", "documents", "provider", "contract", "text"]),
     ("models", &["compile", "provider", "contract", "text::header"]),

@@ -8,6 +8,7 @@ use crate::engine::sequential::graph::GraphNode;
 use crate::engine::sequential::nodes::agent::{self, BuiltAgent};
 use crate::engine::sequential::nodes::approval::Approval;
 use crate::engine::sequential::nodes::flows::{self, BuiltExecute};
+use crate::engine::sequential::nodes::function::{self, BuiltFunction};
 use crate::engine::sequential::nodes::llm::{self, BuiltLlm};
 use crate::engine::sequential::nodes::tools::{self, BuiltTools, SeqTools};
 use crate::engine::sequential::nodes::{AgentContext, NodeName};
@@ -51,9 +52,8 @@ impl BuiltStep {
                 Self { node: node(&name, Box::new(step)), name: name.name, leave: None, unready: None }
             }
             _ => {
-                inputs.ignore(&["functionInputVariables", "functionName", "returnValueAs"]);
-                inputs.refuse("javascriptFunction", "the engine runs no code");
-                return None;
+                let BuiltFunction { name, step } = function::build(inputs, context)?;
+                Self { node: node(&name, Box::new(step)), name: name.name, leave: None, unready: None }
             }
         })
     }

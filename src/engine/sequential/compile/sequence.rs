@@ -16,7 +16,7 @@ use crate::engine::contract::history::Memory;
 use crate::engine::contract::model::ChatModel;
 use crate::engine::contract::node::Tool;
 use crate::engine::nodes::moderation::{Moderations, moderations};
-use crate::engine::sequential::flow::{FlowForm, SequentialFlow, name_of};
+use crate::engine::sequential::flow::{FlowForm, SequentialFlow, StateDefinition, name_of};
 use crate::engine::sequential::graph::{AgentBranch, AgentGraph, GraphNode};
 use crate::engine::sequential::nodes::AgentContext;
 use crate::engine::sequential::nodes::conditions::{self, BuiltCondition};
@@ -61,9 +61,9 @@ pub(super) fn compile(
             return None;
         }
     };
-    let channels = match of_kind("seqState").first() {
-        Some(node) => with_inputs(node, compiler, state::build).unwrap_or_default(),
-        None => Channels::new(),
+    let state = match of_kind("seqState").first() {
+        Some(node) => with_inputs(node, compiler, state::build),
+        None => None,
     };
     let Some(order) = order(export, nodes) else {
         compiler.of_flow("its edges lead in a circle; it is for a Loop to lead back");
@@ -82,7 +82,7 @@ pub(super) fn compile(
     Some(SequentialFlow {
         form: FlowForm::Sequence,
         graph,
-        channels,
+        state: state.unwrap_or_else(|| StateDefinition::Table(Channels::new())),
         moderations: start.moderations,
         keeps_state: start.memory.is_some(),
         history: start.memory.unwrap_or_else(|| Memory::verbatim(String::new(), None)),

@@ -6,7 +6,7 @@ use crate::engine::compile::export::ExportNode;
 use crate::engine::compile::inputs::referred;
 use crate::engine::contract::history::Memory;
 use crate::engine::nodes::moderation::moderations;
-use crate::engine::sequential::flow::{FlowForm, SequentialFlow};
+use crate::engine::sequential::flow::{FlowForm, SequentialFlow, StateDefinition};
 use crate::engine::sequential::graph::{AgentBranch, AgentGraph, GraphNode, WayTarget};
 use crate::engine::sequential::nodes::NodeName;
 use crate::engine::sequential::nodes::supervisor::{FINISH, NextWorker, Supervisor};
@@ -55,7 +55,7 @@ pub(super) fn compile(nodes: &[&ExportNode], compiler: &mut Compiler<'_>) -> Opt
         Some(SequentialFlow {
             form: FlowForm::Team,
             graph,
-            channels: ["next", "instructions", "team_members"].map(channel).to_vec(),
+            state: StateDefinition::Table(["next", "instructions", "team_members"].map(channel).to_vec()),
             moderations,
             keeps_state: memory.is_some(),
             history: memory.unwrap_or_else(|| Memory::verbatim(String::new(), None)),

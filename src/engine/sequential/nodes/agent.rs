@@ -44,7 +44,7 @@ pub(in crate::engine::sequential) fn build(
     let most = inputs.number("maxIterations").map_or(MOST_CALLS, iterations);
     let changes = StateChanges::read(inputs);
     if inputs.has("messageHistory") {
-        inputs.refuse("messageHistory", "the engine runs no code");
+        inputs.refuse("messageHistory", "the engine does not support this option");
     }
     let unready = (!prompt.missing().is_empty()).then(|| MISSING.to_owned());
     let (name, model) = (name?, model?);
@@ -87,14 +87,14 @@ impl AgentStep for SeqAgent {
             if self.tools.is_empty() {
                 let messages = whole(system, images, messages, human);
                 let text = visit.run.ask(&*self.model, ModelRequest::of(&messages)).await?.text;
-                return Ok(self.done(&text, AgentMessage::default(), &visit));
+                return self.done(&text, AgentMessage::default(), &visit).await;
             }
             let messages = whole(system, images, messages, None);
             let worked = self.tools.work(&*self.model, messages, human, self.most, &visit).await?;
             let Worked { text, used, sources } = worked;
             let some = |values: Vec<Value>| (!values.is_empty()).then_some(values);
             let found = AgentMessage { used_tools: some(used), sources: some(sources), ..AgentMessage::default() };
-            Ok(self.done(&text, found, &visit))
+            self.done(&text, found, &visit).await
         })
     }
 }
@@ -109,14 +109,14 @@ impl SeqAgent {
             Some(result) => {
                 let AgentMessage { used_tools, sources, artifacts, .. } = result.clone();
                 let found = AgentMessage { used_tools, sources, artifacts, ..AgentMessage::default() };
-                Ok(self.done(&answered.text, found, visit))
+                self.done(&answered.text, found, visit).await
             }
             None => Ok(Update::saying(AgentMessage::answered(answered).by(&self.name.name, &self.name.id))),
         }
     }
 
     /// Its work is done.
-    fn done(&self, text: &str, found: AgentMessage, visit: &Visit<'_>) -> Update {
+    async fn done(&self, text: &str, found: AgentMessage, visit: &Visit<'_>) -> Result<Update, Failure> {
         let content = without_broken_images(text);
         let mut output = Map::new();
         output.insert("content".to_owned(), content.as_str().into());
@@ -127,9 +127,9 @@ impl SeqAgent {
                 output.insert(name.to_owned(), values.clone().into());
             }
         }
-        let values = self.changes.made(visit, &Value::Object(output));
+        let values = self.changes.made(visit, &Value::Object(output)).await?;
         let said = AgentMessage { content, ..found.by(&self.name.name, &self.name.id) };
-        Update { values, ..Update::saying(said) }
+        Ok(Update { values, ..Update::saying(said) })
     }
 }
 

@@ -7,8 +7,10 @@ use serde_json::Value;
 use super::{AgentContext, NodeName};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
+use crate::engine::contract::failure::Failure;
 use crate::engine::contract::model::{ChatModel, ModelRequest};
 use crate::engine::sequential::changes::selected_tab;
+use crate::engine::sequential::code::AgentCode;
 use crate::engine::sequential::conditions::{self, ConditionRow};
 use crate::engine::sequential::message::AgentMessage;
 use crate::engine::sequential::prompt::{AgentPrompt, HistorySelection, restructured, whole};
@@ -27,8 +29,8 @@ pub(in crate::engine::sequential) struct BuiltCondition {
 
 pub(in crate::engine::sequential) fn build(inputs: &mut Inputs<'_, '_, '_>) -> Option<BuiltCondition> {
     let name = named(inputs, "conditionName", "Condition");
-    let table = table(inputs)?;
-    Some(BuiltCondition { name, decision: Box::new(SeqCondition { table }), unready: None })
+    let rule = RoutingRule::read(inputs)?;
+    Some(BuiltCondition { name, decision: Box::new(SeqCondition { rule }), unready: None })
 }
 
 pub(in crate::engine::sequential) fn build_agent(
@@ -40,9 +42,9 @@ pub(in crate::engine::sequential) fn build_agent(
     let prompt = AgentPrompt::read(inputs, context.is_agent);
     let selection = HistorySelection::read(inputs);
     let schema = structured::read(inputs, "conditionAgentStructuredOutput");
-    let table = table(inputs);
+    let rule = RoutingRule::read(inputs);
     let unready = (!prompt.missing().is_empty()).then(|| MISSING.to_owned());
-    let decision = SeqConditionAgent { model: model?, prompt, selection, schema, table: table? };
+    let decision = SeqConditionAgent { model: model?, prompt, selection, schema, rule: rule? };
     Some(BuiltCondition { name, decision: Box::new(decision), unready })
 }
 
@@ -52,29 +54,44 @@ fn named(inputs: &mut Inputs<'_, '_, '_>, input: &str, kind: &str) -> NodeName {
     NodeName::of(&inputs.node.id, label)
 }
 
-fn table(inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<ConditionRow>> {
-    let tab = selected_tab(inputs, "selectedConditionFunctionTab", "conditionUI");
-    inputs.ignore(&["condition"]);
-    if tab == "conditionFunction" {
-        inputs.ignore(&["conditionUI"]);
-        if inputs.has("conditionFunction") {
-            inputs.refuse("conditionFunction", "the engine runs no code");
-            return None;
+/// What says which output it is.
+#[derive(Debug)]
+enum RoutingRule {
+    Table(Vec<ConditionRow>),
+    Code(AgentCode),
+}
+
+impl RoutingRule {
+    fn read(inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
+        let tab = selected_tab(inputs, "selectedConditionFunctionTab", "conditionUI");
+        inputs.ignore(&["condition"]);
+        if tab == "conditionFunction" {
+            inputs.ignore(&["conditionUI"]);
+            if inputs.has("conditionFunction") {
+                return AgentCode::read(inputs, "conditionFunction").map(Self::Code);
+            }
+        }
+        inputs.ignore(&["conditionFunction"]);
+        let Some(table) = inputs.json("conditionUI") else { return Some(Self::Table(Vec::new())) };
+        conditions::read(&table).map_err(|problem| inputs.refuse("conditionUI", problem)).ok().map(Self::Table)
+    }
+
+    async fn decide(&self, visit: &Visit<'_>, output: Option<&Value>) -> Result<String, Failure> {
+        match self {
+            Self::Table(table) => Ok(conditions::decide(table, visit, output)),
+            Self::Code(code) => code.text(visit, output, "Condition function must return a string").await,
         }
     }
-    inputs.ignore(&["conditionFunction"]);
-    let Some(table) = inputs.json("conditionUI") else { return Some(Vec::new()) };
-    conditions::read(&table).map_err(|problem| inputs.refuse("conditionUI", problem)).ok()
 }
 
 #[derive(Debug)]
 struct SeqCondition {
-    table: Vec<ConditionRow>,
+    rule: RoutingRule,
 }
 
 impl BranchDecision for SeqCondition {
     fn decide<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, String> {
-        Box::pin(async move { Ok(conditions::decide(&self.table, visit, None)) })
+        Box::pin(self.rule.decide(visit, None))
     }
 }
 
@@ -84,7 +101,7 @@ struct SeqConditionAgent {
     prompt: AgentPrompt,
     selection: HistorySelection,
     schema: Option<Value>,
-    table: Vec<ConditionRow>,
+    rule: RoutingRule,
 }
 
 impl BranchDecision for SeqConditionAgent {
@@ -100,7 +117,7 @@ impl BranchDecision for SeqConditionAgent {
                 let answered = visit.run.ask(&*self.model, ModelRequest::of(&messages)).await?;
                 AgentMessage::answered(answered).view()
             };
-            Ok(conditions::decide(&self.table, &visit, Some(&output)))
+            self.rule.decide(&visit, Some(&output)).await
         })
     }
 }

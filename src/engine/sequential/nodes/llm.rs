@@ -41,7 +41,7 @@ pub(in crate::engine::sequential) fn build(
     let schema = structured::read(inputs, "llmStructuredOutput");
     let changes = StateChanges::read(inputs);
     if inputs.has("messageHistory") {
-        inputs.refuse("messageHistory", "the engine runs no code");
+        inputs.refuse("messageHistory", "the engine does not support this option");
     }
     let missing = prompt.missing().join(" ");
     let unready = (!missing.is_empty()).then(|| {
@@ -76,7 +76,7 @@ impl AgentStep for SeqLlm {
             let messages = restructured(&state, &*self.model);
             let messages = whole(system, images(&*self.model, visit.run), messages, human);
             let (said, output) = self.ask(&messages, &visit).await?;
-            let values = self.changes.made(&visit, &output);
+            let values = self.changes.made(&visit, &output).await?;
             Ok(Update { values, ..Update::saying(said.by(&self.name.name, &self.name.id)) })
         })
     }

@@ -4,6 +4,7 @@ pub(super) mod agent;
 pub(super) mod approval;
 pub(super) mod conditions;
 pub(super) mod flows;
+pub(super) mod function;
 pub(super) mod llm;
 pub(super) mod state;
 pub(super) mod supervisor;

@@ -4,10 +4,12 @@ use serde_json::Value;
 
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::sequential::changes::selected_tab;
+use crate::engine::sequential::code::StateCode;
+use crate::engine::sequential::flow::StateDefinition;
 use crate::engine::sequential::state::{Channels, Reducer, StateChannel};
 use crate::wire::json::read_str;
 
-pub(in crate::engine::sequential) fn build(inputs: &mut Inputs<'_, '_, '_>) -> Option<Channels> {
+pub(in crate::engine::sequential) fn build(inputs: &mut Inputs<'_, '_, '_>) -> Option<StateDefinition> {
     let tab = selected_tab(inputs, "selectedStateTab", "stateMemoryUI");
     let overridden = inputs.value("stateMemory");
     let overridden = overridden.filter(|value| !matches!(value.as_str(), Some("stateMemoryUI" | "stateMemoryCode")));
@@ -15,10 +17,9 @@ pub(in crate::engine::sequential) fn build(inputs: &mut Inputs<'_, '_, '_>) -> O
     if tab == "stateMemoryCode" && overridden.is_none() {
         inputs.ignore(&["stateMemoryUI"]);
         if inputs.has("stateMemoryCode") {
-            inputs.refuse("stateMemoryCode", "the engine runs no code");
-            return None;
+            return StateCode::read(inputs, "stateMemoryCode").map(StateDefinition::Code);
         }
-        return Some(Channels::new());
+        return Some(StateDefinition::Table(Channels::new()));
     }
     inputs.ignore(&["stateMemoryCode"]);
     let mut channels = Channels::new();
@@ -37,7 +38,7 @@ pub(in crate::engine::sequential) fn build(inputs: &mut Inputs<'_, '_, '_>) -> O
             return None;
         }
     }
-    Some(channels)
+    Some(StateDefinition::Table(channels))
 }
 
 /// A row of the editor's table, or of a request's.
@@ -72,15 +73,16 @@ mod tests {
 
     #[test]
     fn rows_are_read_as_the_editor_and_requests_write_them() {
-        let read = |row: Value| channel(&row).map(|channel| (channel.reducer, channel.default));
-        let list = (Reducer::Append, Some(json!(["a"])));
+        let read = |row: Value| {
+            let is_list = |channel: StateChannel| (matches!(channel.reducer, Reducer::Append), channel.default);
+            channel(&row).map(is_list)
+        };
+        let list = (true, Some(json!(["a"])));
         assert_eq!(read(json!({ "key": "k", "type": "Append", "defaultValue": "[\"a\"]" })), Ok(list.clone()));
         assert_eq!(read(json!({ "Key": "k", "Operation": "Append", "Default Value": ["a"] })), Ok(list));
-        assert_eq!(
-            read(json!({ "key": "k", "type": "Append", "defaultValue": "" })),
-            Ok((Reducer::Append, Some(json!([]))))
-        );
-        assert_eq!(read(json!({ "key": "k", "type": "Replace" })), Ok((Reducer::Replace, None)));
+        let empty = (true, Some(json!([])));
+        assert_eq!(read(json!({ "key": "k", "type": "Append", "defaultValue": "" })), Ok(empty));
+        assert_eq!(read(json!({ "key": "k", "type": "Replace" })), Ok((false, None)));
         assert!(read(json!({ "key": "k", "type": "Append", "defaultValue": "{}" })).is_err());
         assert!(read(json!({ "type": "Replace" })).is_err());
     }

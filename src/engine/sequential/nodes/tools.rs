@@ -60,7 +60,7 @@ impl AgentStep for SeqTools {
             let values = if self.changes.is_empty() {
                 Vec::new()
             } else {
-                self.changes.made(visit, &answers.iter().map(output).collect())
+                self.changes.made(visit, &answers.iter().map(output).collect()).await?
             };
             Ok(Update { values, messages: Some(answers) })
         })
