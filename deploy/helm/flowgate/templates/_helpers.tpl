@@ -62,6 +62,9 @@ server:
   {{- end }}
 admin:
   listen: 0.0.0.0:9090
+  {{- if .Values.admin.tokenSecret }}
+  token_file: ${ADMIN_TOKEN_FILE:-/etc/flowgate/admin/token}
+  {{- end }}
 upstreams:
   {{- if eq .Values.mode "engine" }}
   local:
