@@ -5,6 +5,7 @@ mod approving;
 mod chats;
 mod checks;
 mod discretion;
+mod documents;
 mod errors;
 mod knowledge;
 mod limits;

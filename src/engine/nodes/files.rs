@@ -23,36 +23,66 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// The texts of the files that an input names, in order. `None`: it names none, which is noted as missing, or one that
-/// cannot be read, which is refused.
+/// A file that a flow brings along.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct FlowFile {
+    /// Empty: nobody says.
+    pub(crate) name: String,
+    /// Its media type, if it came inside the export.
+    pub(crate) media_type: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl FlowFile {
+    pub(crate) fn text(&self) -> String {
+        decoded(&self.bytes)
+    }
+
+    /// What is told of it where it is the matter.
+    pub(crate) fn told(&self) -> String {
+        if self.name.is_empty() { String::new() } else { format!(" \"{}\"", self.name) }
+    }
+}
+
+/// The texts of the files that an input names, in order, as [`all`].
 pub(crate) fn texts(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Vec<String>> {
+    Some(all(inputs, name)?.iter().map(FlowFile::text).collect())
+}
+
+/// The files that an input names, in order. `None`: it names none, which is noted as missing, or one that cannot be
+/// read, which is refused.
+pub(crate) fn all(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Vec<FlowFile>> {
     let Some(text) = inputs.text(name) else {
         inputs.compiler.miss(inputs.node, Need::File { input: name.to_owned() });
         return None;
     };
     let stored = text.strip_prefix(STORAGE);
-    let files = match listed(stored.unwrap_or(&text)) {
-        Ok(files) => files,
+    let names = match listed(stored.unwrap_or(&text)) {
+        Ok(names) => names,
         Err(problem) => {
             inputs.refuse(name, problem);
             return None;
         }
     };
-    let mut texts = Vec::with_capacity(files.len());
-    for file in files.iter().filter(|file| !file.is_empty()) {
+    let mut files = Vec::with_capacity(names.len());
+    for file in names.into_iter().filter(|file| !file.is_empty()) {
         let read = match stored {
-            Some(_) => from_folder(inputs.compiler.export.folder.as_deref(), file),
-            None => from_data_uri(file),
+            Some(_) => from_folder(inputs.compiler.export.folder.as_deref(), &file).map(|bytes| FlowFile {
+                name: file,
+                bytes,
+                ..FlowFile::default()
+            }),
+            None => from_data_uri(&file),
         };
         match read {
-            Ok(bytes) => texts.push(decoded(&bytes)),
+            Ok(file) => files.push(file),
             Err(problem) => {
                 inputs.refuse(name, problem);
                 return None;
             }
         }
     }
-    Some(texts)
+    Some(files)
 }
 
 /// One file, or a JSON list of them.
@@ -64,17 +94,17 @@ fn listed(text: &str) -> Result<Vec<String>, String> {
 }
 
 /// `data:TYPE;base64,DATA`, behind which Flowise writes `,filename:NAME`.
-fn from_data_uri(uri: &str) -> Result<Vec<u8>, String> {
+fn from_data_uri(uri: &str) -> Result<FlowFile, String> {
     let problem = || "expected a file as data:TYPE;base64,DATA".to_owned();
     let (head, data) = uri.split_once(',').ok_or_else(problem)?;
-    if !head.starts_with("data:") || !head.ends_with(";base64") {
-        return Err(problem());
-    }
-    let data = data.split(',').next().unwrap_or_default();
+    let kind = head.strip_prefix("data:").and_then(|head| head.strip_suffix(";base64")).ok_or_else(problem)?;
+    let (data, name) = data.split_once(',').unwrap_or((data, ""));
     if data.len() / 4 * 3 > MOST_DOCUMENT {
         return Err(TooLarge(MOST_DOCUMENT).to_string());
     }
-    BASE64.decode(data.trim()).map_err(|_| problem())
+    let bytes = BASE64.decode(data.trim()).map_err(|_| problem())?;
+    let name = name.strip_prefix("filename:").unwrap_or_default().to_owned();
+    Ok(FlowFile { name, media_type: kind.to_owned(), bytes })
 }
 
 fn from_folder(folder: Option<&Path>, name: &str) -> Result<Vec<u8>, String> {
@@ -110,11 +140,13 @@ mod tests {
     #[test]
     fn data_uris_are_read_with_and_without_a_name() {
         for uri in ["data:text/plain;base64,aGVsbG8=", "data:text/plain;base64,aGVsbG8,filename:a,b.txt"] {
-            assert_eq!(from_data_uri(uri).unwrap(), b"hello", "{uri}");
+            assert_eq!(from_data_uri(uri).unwrap().bytes, b"hello", "{uri}");
         }
         for uri in ["hello", "data:text/plain,hello", "data:text/plain;base64,%%"] {
             assert!(from_data_uri(uri).is_err(), "{uri}");
         }
+        let named = from_data_uri("data:text/plain;base64,aGVsbG8,filename:a,b.txt").unwrap();
+        assert_eq!((named.name.as_str(), named.media_type.as_str()), ("a,b.txt", "text/plain"));
         assert_eq!(decoded(b"\xef\xbb\xbfa\xff"), "a\u{fffd}");
     }
 

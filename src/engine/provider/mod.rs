@@ -5,6 +5,7 @@ mod incoming;
 mod lines;
 mod resp;
 mod targets;
+pub(crate) mod web;
 
 #[cfg(test)]
 pub(crate) use lines::LineBuffer;

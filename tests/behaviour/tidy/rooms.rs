@@ -43,7 +43,7 @@ const ENGINE: Table = &[
     ("models", &["compile", "provider", "contract", "text::header"]),
     // From an export to parts. It is given the kinds of nodes, and knows none.
     ("compile", &["documents", "provider", "contract", "text"]),
-    ("documents", &["contract"]),
+    ("documents", &["contract", "text"]),
     ("provider", &["contract", "text"]),
     ("demo", &["contract"]),
     ("memory", &["contract"]),

@@ -3,6 +3,7 @@ import { CALCULATE, ask, both, changed, document, EARLIER, image, inputs, load }
 import { BEFORE } from './before.mjs'
 import { CODE } from './code.mjs'
 import { AGENTS } from './agents.mjs'
+import { DOCUMENTS } from './documents.mjs'
 import { KINDS } from './kinds.mjs'
 import { NATIVE } from './native.mjs'
 
@@ -64,6 +65,7 @@ export const CASES = [
   ...KINDS,
   ...CODE,
   ...AGENTS,
+  ...DOCUMENTS,
   ...STORES,
   {
     name: 'llm-chain', flow: load('llm-chain'), ...CHAIN,

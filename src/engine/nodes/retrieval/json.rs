@@ -90,6 +90,39 @@ impl JsonSelection {
     }
 }
 
+/// What a pointer finds in each line that is not empty.
+///
+/// # Errors
+/// A line is no JSON, or there is no text where the pointer leads.
+pub(super) fn read_lines(text: &str, pointer: &str, metadata: &[(String, String)]) -> Result<Vec<JsonText>, String> {
+    let wanted = JsonSelection { metadata: metadata.to_vec(), ..JsonSelection::default() };
+    let lines = text.split('\n').map(trim).filter(|line| !line.is_empty());
+    let mut room = MOST_BYTES;
+    let read = |(number, line): (usize, &str)| {
+        let value: Value = read_str(line).map_err(|error| format!("no valid JSON in line {}: {error}", number + 1))?;
+        let metadata = wanted.metadata_of(&value);
+        let found = at(&value, pointer);
+        let Some(Value::String(found)) = found else {
+            let kind = found.map_or("undefined", kind_of);
+            return Err(format!("Expected string, at position {number} got {kind}"));
+        };
+        let bytes = found.len() + metadata.values().map(bytes_of).sum::<usize>();
+        room = room.checked_sub(bytes).ok_or("the texts of the JSON file are too long")?;
+        Ok((found.clone(), metadata))
+    };
+    lines.enumerate().map(read).collect()
+}
+
+/// As JavaScript names it.
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Null | Value::Array(_) | Value::Object(_) => "object",
+    }
+}
+
 /// `===`: texts by what they say, objects by what they are.
 fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {

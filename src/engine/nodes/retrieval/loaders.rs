@@ -1,93 +1,37 @@
 //! Document loaders: what a flow's author gave, as documents or as one text.
 
+pub(in crate::engine::nodes) mod files;
+pub(in crate::engine::nodes) mod folder;
+mod formats;
+pub(in crate::engine::nodes) mod services;
+pub(in crate::engine::nodes) mod web;
+
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::csv;
-use super::json::{self, JsonSelection};
+use self::formats::{Format, told_of_all};
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::{Document, DocumentSource, Splitter, ValueSource};
 use crate::engine::contract::run::Run;
-use crate::engine::nodes::files;
+use crate::engine::nodes::files::FlowFile;
 
-pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&PlainText, &TextFile, &JsonFile, &CsvFile];
-
-struct PlainText;
-
-impl NodeKind for PlainText {
-    fn names(&self) -> &'static [&'static str] {
-        &["plainText"]
-    }
-
-    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let text = inputs.text("text").unwrap_or_default();
-        loader(inputs, Some(LoaderInput::Text(text)))
-    }
-}
-
-struct TextFile;
-
-impl NodeKind for TextFile {
-    fn names(&self) -> &'static [&'static str] {
-        &["textFile"]
-    }
-
-    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let files = files::texts(inputs, "txtFile");
-        loader(inputs, files.map(|files| LoaderInput::Files(files, Format::Text)))
-    }
-}
-
-struct JsonFile;
-
-impl NodeKind for JsonFile {
-    fn names(&self) -> &'static [&'static str] {
-        &["jsonFile"]
-    }
-
-    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let files = files::texts(inputs, "jsonFile");
-        let by_object = inputs.flag("separateByObject").unwrap_or(false);
-        let pointers = inputs.text("pointersName").map(|names| JsonSelection::pointers_of(&names)).unwrap_or_default();
-        let metadata = object(inputs, "metadata").unwrap_or_default();
-        let metadata = metadata.into_iter().filter_map(|(name, value)| Some((name, pointer(&value)?.to_owned())));
-        let wanted = JsonSelection { pointers, by_object, metadata: metadata.collect() };
-        loader(inputs, files.map(|files| LoaderInput::Files(files, Format::Json(wanted))))
-    }
-}
-
-struct CsvFile;
-
-impl NodeKind for CsvFile {
-    fn names(&self) -> &'static [&'static str] {
-        &["csvFile"]
-    }
-
-    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let files = files::texts(inputs, "csvFile");
-        let column = inputs.text("columnName").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-        loader(inputs, files.map(|files| LoaderInput::Files(files, Format::Csv(column))))
-    }
+/// What is not in the flow, and is asked for when it is needed.
+trait RemoteDocuments: fmt::Debug + Send + Sync {
+    /// The documents before they are cut.
+    fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>>;
 }
 
 /// What documents are made of.
 #[derive(Debug)]
 enum LoaderInput {
     Text(String),
-    Files(Vec<String>, Format),
-}
-
-#[derive(Debug)]
-enum Format {
-    Text,
-    Json(JsonSelection),
-    /// Only that column.
-    Csv(Option<String>),
+    Files(Vec<FlowFile>, Format),
+    Remote(Arc<dyn RemoteDocuments>),
 }
 
 #[derive(Debug, Default)]
@@ -124,11 +68,10 @@ fn loader(inputs: &mut Inputs<'_, '_, '_>, given: Option<LoaderInput>) -> Option
     };
     let loader = Loader { label: inputs.node.data.label.clone(), given, splitter, metadata, omit };
     // A file that cannot be used is told when the flow is loaded, not when it is asked.
-    if loader.given.is_some()
-        && inputs.compiler.overrides.values.is_empty()
-        && let Err(problem) = loader.read()
+    if inputs.compiler.overrides.values.is_empty()
+        && let Err(problem) = loader.checked()
     {
-        let input = inputs.node.data.inputs.keys().find(|name| name.ends_with("File")).cloned();
+        let input = inputs.node.data.inputs.keys().find(|name| name.ends_with("File") || *name == "file").cloned();
         inputs.refuse(&input.unwrap_or_else(|| "text".to_owned()), problem);
         return None;
     }
@@ -158,11 +101,15 @@ fn pointer(value: &Value) -> Option<&str> {
 struct SharedLoader(Arc<Loader>);
 
 impl DocumentSource for SharedLoader {
-    fn documents<'a>(&'a self, _run: &'a Run<'a>) -> Task<'a, Arc<[Document]>> {
+    fn documents<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Arc<[Document]>> {
         Box::pin(async move {
-            // Cutting a large text takes a while, in which a worker's other requests should not wait.
+            let fetched = match &self.0.given {
+                Some(LoaderInput::Remote(remote)) => remote.fetched(run).await?,
+                _ => Vec::new(),
+            };
+            // Reading and cutting take a while, in which a worker's other requests should not wait.
             let loader = Arc::clone(&self.0);
-            let read = tokio::task::spawn_blocking(move || loader.read()).await;
+            let read = tokio::task::spawn_blocking(move || loader.read(fetched)).await;
             read.map_err(|_| Failure::flow(format!("{}: the documents cannot be read", self.0.label)))?
                 .map(Arc::from)
                 .map_err(Failure::flow)
@@ -171,7 +118,18 @@ impl DocumentSource for SharedLoader {
 }
 
 impl Loader {
-    fn read(&self) -> Result<Vec<Document>, String> {
+    /// What is plainly wrong with the files, without work that they ask for.
+    fn checked(&self) -> Result<(), String> {
+        match &self.given {
+            Some(LoaderInput::Files(files, format)) if format.is_costly() => {
+                files.iter().try_for_each(|file| format.looks_right(file))
+            }
+            Some(LoaderInput::Text(_) | LoaderInput::Files(..)) => self.read(Vec::new()).map(drop),
+            None | Some(LoaderInput::Remote(_)) => Ok(()),
+        }
+    }
+
+    fn read(&self, fetched: Vec<Document>) -> Result<Vec<Document>, String> {
         let mut documents = Vec::new();
         match &self.given {
             None => return Err(format!("{}: no file is chosen", self.label)),
@@ -179,10 +137,17 @@ impl Loader {
                 self.split(vec![Document { text: text.clone(), metadata: Map::new() }], &mut documents)?;
             }
             Some(LoaderInput::Files(files, format)) => {
+                let mut silent = Vec::new();
                 for file in files {
-                    self.split(of_file(file, format)?, &mut documents)?;
+                    let found = format.documents(file)?;
+                    if found.is_empty() {
+                        silent.push(file);
+                    }
+                    self.split(found, &mut documents)?;
                 }
+                told_of_all(&self.label, format, &silent, files.len())?;
             }
+            Some(LoaderInput::Remote(_)) => self.split(fetched, &mut documents)?,
         }
         for document in &mut documents {
             self.set_metadata(document);
@@ -205,7 +170,7 @@ impl Loader {
             _ => None,
         };
         let mut own = self.metadata.clone();
-        if matches!(format, Some(Format::Json(_))) {
+        if matches!(format, Some(Format::Json(_) | Format::JsonLines(_))) {
             own.retain(|_, value| pointer(value).is_none());
         }
         document.metadata = match &self.omit {
@@ -234,28 +199,6 @@ fn omit(metadata: &mut Map<String, Value>, path: &str) {
     {
         omit(fields, inner);
     }
-}
-
-/// As Flowise names what it did not read from a disk; several texts of one file are numbered.
-fn of_file(file: &str, format: &Format) -> Result<Vec<Document>, String> {
-    let plain = |texts: Vec<String>| texts.into_iter().map(|text| (text, Map::new())).collect();
-    let found: Vec<json::JsonText> = match format {
-        Format::Text => plain(vec![file.to_owned()]),
-        Format::Json(wanted) => wanted.read(file)?,
-        Format::Csv(column) => plain(csv::texts(file, column.as_deref())?),
-    };
-    let is_one = found.len() == 1;
-    let document = |(number, (text, more)): (usize, json::JsonText)| {
-        let mut metadata = Map::new();
-        metadata.insert("source".to_owned(), "blob".into());
-        metadata.insert("blobType".to_owned(), "".into());
-        if !is_one {
-            metadata.insert("line".to_owned(), number.into());
-        }
-        metadata.extend(more);
-        Document { text, metadata }
-    };
-    Ok((1..).zip(found).map(document).collect())
 }
 
 /// The documents as one text, for a value in a prompt.

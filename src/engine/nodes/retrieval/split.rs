@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value, json};
 
 use crate::engine::contract::node::{Document, Splitter};
+use crate::engine::documents::html::markdown;
 use crate::engine::text::javascript::{is_space, length, trim};
 use crate::engine::text::tokens::Encoding;
 
@@ -32,6 +33,8 @@ pub(super) enum How {
     Once(String),
     /// At the first separator that there is, then what is still too long at those after it. Separators stay.
     Recursive(Vec<String>),
+    /// As [`Recursive`](Self::Recursive) for Markdown, which the text, HTML, becomes first.
+    Html(Vec<String>),
     /// Before Markdown headings of at most that level, whatever the length.
     Headings(usize),
     /// Anywhere between tokens, which lengths and the overlap are counted in.
@@ -70,6 +73,11 @@ impl Splitter for TextSplitter {
                 self.recursively(text, separators, &mut passages)?;
                 passages.texts
             }
+            How::Html(separators) => {
+                let mut passages = SplitPassages::default();
+                self.recursively(&markdown(text), separators, &mut passages)?;
+                passages.texts
+            }
             How::Headings(level) => by_headings(text, *level),
             How::Tokens(encoding) => self.by_tokens(text, encoding)?,
         })
@@ -81,7 +89,9 @@ impl Splitter for TextSplitter {
             let passages = self.split(&document.text)?;
             let lines = match self.how {
                 How::Headings(_) => None,
-                How::Once(_) | How::Recursive(_) | How::Tokens(_) => Some(lines(&document.text, &passages)?),
+                How::Once(_) | How::Recursive(_) | How::Html(_) | How::Tokens(_) => {
+                    Some(lines(&document.text, &passages)?)
+                }
             };
             let mut lines = lines.into_iter().flatten();
             split.extend(passages.into_iter().map(|text| {

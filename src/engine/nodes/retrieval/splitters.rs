@@ -1,6 +1,7 @@
 //! Text splitters.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
@@ -13,7 +14,8 @@ use crate::engine::text::tokens::Encoding;
 /// Each is looked for in what those before it have left, and within those.
 const MOST_SEPARATORS: usize = 100;
 
-pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&Recursive, &Character, &Markdown, &Token];
+pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] =
+    &[&Recursive, &Character, &Markdown, &Token, &HtmlToMarkdown, &CodeSplitter];
 
 struct Recursive;
 
@@ -90,6 +92,37 @@ impl NodeKind for Token {
     }
 }
 
+struct HtmlToMarkdown;
+
+impl NodeKind for HtmlToMarkdown {
+    fn names(&self) -> &'static [&'static str] {
+        &["htmlToMarkdownTextSplitter"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        splitter(inputs, Some(How::Html(owned(&MARKDOWN))))
+    }
+}
+
+/// Separators by language, `LangChain`'s and those that Flowise adds.
+static LANGUAGES: LazyLock<HashMap<String, Vec<String>>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("languages.json")).unwrap_or_default());
+
+struct CodeSplitter;
+
+impl NodeKind for CodeSplitter {
+    fn names(&self) -> &'static [&'static str] {
+        &["codeTextSplitter"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let language = inputs.text("language").unwrap_or_default();
+        // One that nobody knows is text.
+        let separators = LANGUAGES.get(&language).cloned().unwrap_or_else(|| owned(&PLAIN));
+        splitter(inputs, Some(How::Recursive(separators)))
+    }
+}
+
 fn owned(separators: &[&str]) -> Vec<String> {
     separators.iter().map(|separator| (*separator).to_owned()).collect()
 }
@@ -114,5 +147,17 @@ fn size(inputs: &mut Inputs<'_, '_, '_>, name: &str, default: usize) -> Option<u
         None => Some(default),
         Some(Value::Number(number)) if number.as_f64() == Some(0.0) => Some(default),
         Some(_) => inputs.integer(name).and_then(|size| usize::try_from(size).ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages_have_their_separators() {
+        assert_eq!(LANGUAGES.len(), 25);
+        assert_eq!(LANGUAGES["python"][..3], ["\nclass ", "\ndef ", "\n\tdef "]);
+        assert!(LANGUAGES.values().all(|separators| separators.len() <= MOST_SEPARATORS));
     }
 }

@@ -1,5 +1,6 @@
 use serde::Deserialize;
 
+use super::super::json::JsonSelection;
 use super::*;
 
 /// What the loaders of Flowise 3.1.4 made of some files; `None`: an error.
@@ -33,7 +34,10 @@ fn loader(recorded: &Recorded) -> Loader {
         keys => Omit::Keys(keys.unwrap_or_default().split(',').map(|key| key.trim().to_owned()).collect()),
     };
     // As a file is decoded.
-    let file = |file: &Value| file.as_str().unwrap().trim_start_matches('\u{feff}').to_owned();
+    let file = |file: &Value| {
+        let bytes = file.as_str().unwrap().trim_start_matches('\u{feff}').as_bytes().to_vec();
+        FlowFile { bytes, ..FlowFile::default() }
+    };
     let given = match &recorded.file {
         Value::String(text) if recorded.kind == "plain" => LoaderInput::Text(text.clone()),
         Value::Array(files) => LoaderInput::Files(files.iter().map(file).collect(), format),
@@ -47,7 +51,7 @@ fn documents_are_flowises() {
     let recorded: Vec<Recorded> = serde_json::from_str(include_str!("flowise.json")).unwrap();
     assert!(recorded.len() > 30);
     for recorded in recorded {
-        let read = loader(&recorded).read();
+        let read = loader(&recorded).read(Vec::new());
         let documents = read.as_ref().ok().map(|documents| {
             documents.iter().map(|document| (document.text.clone(), document.metadata.clone())).collect::<Vec<_>>()
         });

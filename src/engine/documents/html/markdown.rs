@@ -1,0 +1,475 @@
+//! A page as Markdown, as `node-html-markdown` writes it with its own settings.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::marked::{in_lines, item, quoted, row_of, surrounded, table, without_runs};
+use super::tree::HtmlPage;
+
+const IGNORED: &[&str] = &[
+    "area", "base", "col", "command", "embed", "head", "input", "keygen", "link", "meta", "param", "script", "source",
+    "style", "track", "wbr",
+];
+const BLOCKS: &[&str] = &[
+    "address",
+    "article",
+    "aside",
+    "audio",
+    "blockquote",
+    "body",
+    "canvas",
+    "center",
+    "dd",
+    "dir",
+    "div",
+    "dl",
+    "dt",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "footer",
+    "form",
+    "frameset",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hgroup",
+    "hr",
+    "html",
+    "isindex",
+    "li",
+    "main",
+    "menu",
+    "nav",
+    "noframes",
+    "noscript",
+    "ol",
+    "output",
+    "p",
+    "pre",
+    "section",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "tr",
+    "ul",
+];
+/// Bytes of the Markdown of one page.
+const LONGEST: usize = 32 << 20;
+
+/// Which elements are written in a way of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MarkdownPlace {
+    Page,
+    Code,
+    Link,
+    Table,
+    Row,
+    Cell,
+}
+
+/// What is known of where a node stands.
+#[derive(Debug, Clone)]
+struct MarkdownContext {
+    place: MarkdownPlace,
+    keeps_space: bool,
+    is_plain: bool,
+    /// Whether the list is numbered, and the number of its last item.
+    list: Option<(bool, Rc<Cell<usize>>)>,
+    /// Lists within each other.
+    indent: usize,
+    caption: Rc<RefCell<Option<String>>>,
+}
+
+/// How an element is written.
+#[derive(Debug, Default)]
+struct MarkdownWay {
+    lines: usize,
+    before: String,
+    after: String,
+    /// In place of what is in it.
+    content: Option<String>,
+    finish: MarkdownFinish,
+    inside: Option<MarkdownPlace>,
+    is_plain: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum MarkdownFinish {
+    #[default]
+    None,
+    Surround(&'static str),
+    Item,
+    Quote,
+    Code,
+    Table,
+    Caption,
+    Row,
+    Cell,
+    Link,
+}
+
+struct MarkdownWriter<'p> {
+    page: &'p HtmlPage,
+    out: String,
+}
+
+/// The Markdown of a text that may hold HTML.
+pub(crate) fn markdown(text: &str) -> String {
+    let page = HtmlPage::parse(text);
+    let mut writer = MarkdownWriter { page: &page, out: String::new() };
+    let around = MarkdownContext {
+        place: MarkdownPlace::Page,
+        keeps_space: false,
+        is_plain: false,
+        list: None,
+        indent: 0,
+        caption: Rc::default(),
+    };
+    if let Some(body) = page.body() {
+        for child in page.children(body) {
+            writer.visit(*child, &around);
+        }
+    }
+    without_runs(&writer.out).trim_matches('\n').to_owned()
+}
+
+impl MarkdownWriter<'_> {
+    fn visit(&mut self, at: usize, around: &MarkdownContext) {
+        let Some(node) = self.page.nodes.get(at) else { return };
+        if node.name.is_empty() {
+            self.text(&node.text, around);
+            return;
+        }
+        if !self.is_kept(at) || self.out.len() > LONGEST {
+            return;
+        }
+        let mut around = around.clone();
+        match node.name.as_str() {
+            "ul" | "ol" => {
+                around.indent += 1;
+                around.list = Some((node.name == "ol", Rc::default()));
+            }
+            "li" => {
+                if let Some((true, number)) = &around.list {
+                    number.set(number.get() + 1);
+                }
+            }
+            "pre" => around.keeps_space = true,
+            "table" => around.caption = Rc::default(),
+            _ => {}
+        }
+        let Some(way) = self.way(at, &around) else { return };
+        self.element(at, way, around);
+    }
+
+    fn element(&mut self, at: usize, way: MarkdownWay, mut around: MarkdownContext) {
+        around.is_plain |= way.is_plain;
+        around.place = way.inside.unwrap_or(around.place);
+        let outer = self.out.len();
+        self.lines(way.lines);
+        self.out.push_str(&way.before);
+        if let Some(content) = &way.content {
+            self.out.push_str(content);
+        } else {
+            let begin = self.out.len();
+            for child in self.page.children(at) {
+                self.visit(*child, &around);
+            }
+            let inside = self.out.get(begin..).unwrap_or_default();
+            match self.finished(way.finish, inside, &around) {
+                Some(Some(done)) => {
+                    self.out.truncate(begin);
+                    let spaced = matches!(way.finish, MarkdownFinish::Surround(_) | MarkdownFinish::Code)
+                        && self.out.chars().next_back().is_some_and(|last| done.starts_with(last));
+                    if spaced {
+                        self.out.push(' ');
+                    }
+                    self.out.push_str(&done);
+                }
+                Some(None) => {
+                    self.out.truncate(outer);
+                    return;
+                }
+                None => {}
+            }
+        }
+        self.out.push_str(&way.after);
+        self.lines(way.lines);
+    }
+
+    /// What becomes of an element's content; `None`: it stays, within: nothing is left of the element.
+    fn finished(&self, finish: MarkdownFinish, inside: &str, around: &MarkdownContext) -> Option<Option<String>> {
+        let is_blank = inside.trim().is_empty();
+        Some(match finish {
+            MarkdownFinish::None => return None,
+            MarkdownFinish::Surround(mark) => (!is_blank).then(|| surrounded(inside, mark)),
+            MarkdownFinish::Item => {
+                if is_blank && let Some((_, number)) = &around.list {
+                    number.set(number.get().saturating_sub(1));
+                }
+                (!is_blank).then(|| item(inside, around.indent.saturating_sub(1)))
+            }
+            MarkdownFinish::Quote => Some(quoted(inside)),
+            MarkdownFinish::Code => Some(in_lines(inside)),
+            MarkdownFinish::Table => table(inside, around.caption.take()),
+            MarkdownFinish::Caption => {
+                let caption = joined(inside);
+                around.caption.replace(Some(format!("__{}__", caption.trim())).filter(|_| !caption.trim().is_empty()));
+                None
+            }
+            MarkdownFinish::Row => row_of(inside),
+            MarkdownFinish::Cell => Some(joined(&inside.trim_matches('\n').replacen('|', "\\|", 1)).trim().to_owned()),
+            MarkdownFinish::Link => Some(joined(inside)),
+        })
+    }
+
+    /// Whether there is anything in an element.
+    fn is_kept(&self, at: usize) -> bool {
+        let mut left = vec![at];
+        while let Some(at) = left.pop() {
+            let Some(node) = self.page.nodes.get(at) else { continue };
+            let speaks = matches!(
+                node.name.as_str(),
+                "" | "br"
+                    | "hr"
+                    | "img"
+                    | "h1"
+                    | "h2"
+                    | "h3"
+                    | "h4"
+                    | "h5"
+                    | "h6"
+                    | "ol"
+                    | "ul"
+                    | "li"
+                    | "code"
+                    | "table"
+                    | "a"
+            );
+            if speaks && (node.children.is_empty() || matches!(node.name.as_str(), "br" | "hr" | "img")) {
+                return true;
+            }
+            left.extend(&node.children);
+        }
+        false
+    }
+
+    fn text(&mut self, text: &str, around: &MarkdownContext) {
+        if text.chars().all(char::is_whitespace) && !around.keeps_space {
+            if !self.out.is_empty() && !self.out.ends_with(char::is_whitespace) {
+                self.out.push(' ');
+            }
+            return;
+        }
+        let text = if around.keeps_space { text.to_owned() } else { spaced(text.trim_matches('\n')) };
+        if around.is_plain {
+            self.out.push_str(&text);
+        } else {
+            self.out.push_str(&escaped(&text));
+        }
+    }
+
+    /// So many line breaks at the end, as far as the last ten letters tell.
+    fn lines(&mut self, count: usize) {
+        let tail = self.out.chars().rev().take(10).take_while(|letter| letter.is_whitespace());
+        let there = tail.filter(|letter| matches!(letter, '\n' | '\r')).count();
+        self.out.extend(std::iter::repeat_n('\n', count.saturating_sub(there)));
+    }
+
+    /// `None`: the element is left out.
+    fn way(&self, at: usize, around: &MarkdownContext) -> Option<MarkdownWay> {
+        let node = self.page.nodes.get(at)?;
+        let name = node.name.as_str();
+        let has_blocks = matches!(around.place, MarkdownPlace::Page | MarkdownPlace::Code);
+        if has_blocks && IGNORED.contains(&name) {
+            return None;
+        }
+        let lines = if has_blocks && BLOCKS.contains(&name) { 2 } else { 0 };
+        let plain = MarkdownWay { lines, ..MarkdownWay::default() };
+        let as_content =
+            |content: &str| MarkdownWay { content: Some(content.to_owned()), lines, ..MarkdownWay::default() };
+        let is_marked = !matches!(around.place, MarkdownPlace::Code | MarkdownPlace::Table | MarkdownPlace::Row);
+        Some(match (name, around.place) {
+            ("strong" | "b", _) if is_marked => MarkdownWay { finish: MarkdownFinish::Surround("**"), ..plain },
+            ("del" | "s" | "strike", _) if is_marked => MarkdownWay { finish: MarkdownFinish::Surround("~~"), ..plain },
+            ("em" | "i", _) if is_marked => MarkdownWay { finish: MarkdownFinish::Surround("_"), ..plain },
+            ("img", _) if is_marked => self.picture(at)?,
+            ("a", MarkdownPlace::Page | MarkdownPlace::Cell) => self.link(at),
+            ("br", MarkdownPlace::Page) => as_content("  \n"),
+            ("br", MarkdownPlace::Code | MarkdownPlace::Link) => as_content("\n"),
+            ("hr", MarkdownPlace::Page | MarkdownPlace::Code) => as_content("---"),
+            ("hr", MarkdownPlace::Link) => as_content("\n"),
+            ("h1" | "h2" | "h3" | "h4" | "h5" | "h6", MarkdownPlace::Page) => {
+                let level = name.get(1..).and_then(|level| level.parse().ok()).unwrap_or(1);
+                MarkdownWay { before: format!("{} ", "#".repeat(level)), ..plain }
+            }
+            ("h1" | "h2" | "h3" | "h4" | "h5" | "h6", MarkdownPlace::Code) => {
+                MarkdownWay { before: "[".to_owned(), after: "]".to_owned(), ..plain }
+            }
+            // Its own kind is known by then, so that it is always one within a list.
+            ("ol" | "ul", MarkdownPlace::Page | MarkdownPlace::Code) => MarkdownWay { lines: 1, ..plain },
+            ("li", MarkdownPlace::Page | MarkdownPlace::Code) => {
+                let mark = match &around.list {
+                    Some((true, number)) => format!("{}. ", number.get()),
+                    _ => "* ".to_owned(),
+                };
+                let before = "   ".repeat(around.indent.saturating_sub(1)) + &mark;
+                MarkdownWay { lines: 1, before, finish: MarkdownFinish::Item, ..MarkdownWay::default() }
+            }
+            ("blockquote", MarkdownPlace::Page) => MarkdownWay { finish: MarkdownFinish::Quote, ..plain },
+            ("pre", MarkdownPlace::Page | MarkdownPlace::Link) => MarkdownWay { is_plain: true, ..plain },
+            ("code", MarkdownPlace::Page) => self.code(at),
+            ("table", MarkdownPlace::Page) => {
+                MarkdownWay { finish: MarkdownFinish::Table, inside: Some(MarkdownPlace::Table), ..plain }
+            }
+            ("caption", MarkdownPlace::Table) => {
+                MarkdownWay { finish: MarkdownFinish::Caption, inside: Some(MarkdownPlace::Cell), ..plain }
+            }
+            ("tr", MarkdownPlace::Table) => {
+                let (before, after) = ("| ".to_owned(), "\n".to_owned());
+                MarkdownWay { before, after, finish: MarkdownFinish::Row, inside: Some(MarkdownPlace::Row), ..plain }
+            }
+            ("th" | "td", MarkdownPlace::Table | MarkdownPlace::Row) => {
+                let (before, after) = (" ".to_owned(), " |".to_owned());
+                MarkdownWay { before, after, finish: MarkdownFinish::Cell, inside: Some(MarkdownPlace::Cell), ..plain }
+            }
+            ("tr", MarkdownPlace::Code) => MarkdownWay { lines: 1, ..plain },
+            ("img", MarkdownPlace::Code) => as_content(""),
+            _ => plain,
+        })
+    }
+
+    fn attribute(&self, at: usize, name: &str) -> &str {
+        self.page.nodes.get(at).and_then(|node| node.attribute(name)).unwrap_or_default()
+    }
+
+    fn picture(&self, at: usize) -> Option<MarkdownWay> {
+        let (source, alt, title) = (self.attribute(at, "src"), self.attribute(at, "alt"), self.attribute(at, "title"));
+        if source.is_empty() || source.get(..5).is_some_and(|begin| begin.eq_ignore_ascii_case("data:")) {
+            return None;
+        }
+        let title = if title.is_empty() { String::new() } else { format!(" \"{title}\"") };
+        Some(MarkdownWay { content: Some(format!("![{alt}]({source}{title})")), ..MarkdownWay::default() })
+    }
+
+    fn link(&self, at: usize) -> MarkdownWay {
+        let (target, title) = (self.attribute(at, "href"), self.attribute(at, "title"));
+        if target.is_empty() {
+            return MarkdownWay::default();
+        }
+        let address = target.replace('(', "%28").replace(')', "%29").replace('_', "%5F").replace('*', "%2A");
+        let mut text = String::new();
+        self.page.text_of(at, &mut text);
+        if text == target {
+            return MarkdownWay { content: Some(format!("<{address}>")), ..MarkdownWay::default() };
+        }
+        let title = if title.is_empty() { String::new() } else { format!(" \"{title}\"") };
+        MarkdownWay {
+            before: "[".to_owned(),
+            after: format!("]({address}{title})"),
+            finish: MarkdownFinish::Link,
+            inside: Some(MarkdownPlace::Link),
+            ..MarkdownWay::default()
+        }
+    }
+
+    /// A block within `pre` that holds nothing else, else a word.
+    fn code(&self, at: usize) -> MarkdownWay {
+        let parent = self.page.nodes.get(at).and_then(|node| self.page.nodes.get(node.parent));
+        if !parent.is_some_and(|parent| parent.name == "pre" && parent.children.len() < 2) {
+            return MarkdownWay { is_plain: true, finish: MarkdownFinish::Code, ..MarkdownWay::default() };
+        }
+        let class = self.attribute(at, "class");
+        let language = class.split_once("language-").and_then(|(_, rest)| rest.split_whitespace().next()).unwrap_or("");
+        MarkdownWay {
+            before: format!("```{language}\n"),
+            after: "\n```".to_owned(),
+            inside: Some(MarkdownPlace::Code),
+            is_plain: true,
+            ..MarkdownWay::default()
+        }
+    }
+}
+
+/// Each run of white space is a space.
+fn spaced(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter.is_whitespace() || letter == '\u{feff}' {
+            true if out.ends_with(' ') => {}
+            true => out.push(' '),
+            false => out.push(letter),
+        }
+    }
+    out
+}
+
+/// Line breaks are spaces.
+fn joined(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut lines = text.split('\n');
+    out.push_str(lines.next().unwrap_or_default());
+    let mut is_open = false;
+    for line in lines {
+        if !is_open {
+            out.push(' ');
+        }
+        is_open = line.is_empty();
+        out.push_str(line);
+    }
+    out
+}
+
+/// What would mean something in Markdown has a backslash before it.
+fn escaped(text: &str) -> String {
+    let mut marked = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if "\\`*_~[]".contains(letter) {
+            marked.push('\\');
+        }
+        marked.push(letter);
+    }
+    let mut out = String::with_capacity(marked.len());
+    for (number, line) in marked.split('\n').enumerate() {
+        if number > 0 {
+            out.push('\n');
+        }
+        line_escaped(line, &mut out);
+    }
+    out
+}
+
+fn line_escaped(line: &str, out: &mut String) {
+    let rest = line.trim_start();
+    let (space, mut rest) = line.split_at(line.len() - rest.len());
+    out.push_str(space);
+    let level = rest.chars().take_while(|letter| *letter == '#').count();
+    let has_space = |after: usize| rest.chars().nth(after).is_some_and(char::is_whitespace);
+    let is_mark = rest.starts_with(['=', '>', '-'])
+        || (rest.starts_with('+') && has_space(1))
+        || ((1..=6).contains(&level) && has_space(level));
+    if is_mark {
+        let first = rest.chars().next().map_or(0, char::len_utf8);
+        out.push('\\');
+        out.push_str(rest.get(..first).unwrap_or_default());
+        rest = rest.get(first..).unwrap_or_default();
+    }
+    // A number and a point, wherever it stands.
+    let mut letters = rest.chars().peekable();
+    let mut is_number = false;
+    while let Some(letter) = letters.next() {
+        if letter == '.' && is_number && letters.peek().is_some_and(|next| next.is_whitespace()) {
+            out.push('\\');
+        }
+        is_number = letter.is_ascii_digit();
+        out.push(letter);
+    }
+}

@@ -1,0 +1,65 @@
+use super::*;
+
+/// A page, a selector, and what `cheerio` 1 tells as title and text; `None`: it refuses the selector.
+type Told = (String, String, String, Option<String>);
+
+#[test]
+fn pages_are_told_as_cheerio_tells_them() {
+    let cases: Vec<Told> = serde_json::from_str(include_str!("cheerio.json")).unwrap();
+    assert!(cases.len() > 50);
+    for (html, selector, title, text) in cases {
+        let page = HtmlPage::parse(&html);
+        assert_eq!(page.title(), title, "{html}");
+        let told = Selector::parse(&selector).and_then(|selector| selector.text_in(&page));
+        assert_eq!(told.as_ref().ok(), text.as_ref(), "{html} {selector}: {told:?}");
+    }
+}
+
+#[test]
+fn deep_and_broken_pages_end() {
+    for piece in ["<div>", "<b>", "<table>", "<svg>", "<p>", "<li>", "</div>", "<table><tr><td>", "<a href="] {
+        let page = HtmlPage::parse(&piece.repeat(20_000));
+        let body = Selector::parse("body").unwrap();
+        let _ = body.text_in(&page);
+    }
+}
+
+#[test]
+fn what_a_selector_asks_for_is_bounded() {
+    let page = HtmlPage::parse(&"<div>x".repeat(3000));
+    let worst = Selector::parse("div div div div div div p").unwrap();
+    let _ = worst.text_in(&page);
+    assert!(Selector::parse(&":not(".repeat(100)).is_err());
+    for broken in ["", ",", "a >", "a[", "a[b=", "a:not(", "a::before", "a:hover", "a:nth-child(x)", "..", "a b,"] {
+        assert!(Selector::parse(broken).is_err(), "{broken}");
+    }
+}
+
+/// Each took time with the square of its length once.
+#[test]
+fn long_pages_take_time_with_their_length() {
+    let begun = std::time::Instant::now();
+    let pages = [
+        "<!---->".repeat(50_000),
+        format!("<script><!--{}", "<script></script>".repeat(20_000)),
+        format!("<table>{}", "<b>x</b>".repeat(20_000)),
+        "<p>x".repeat(50_000),
+    ];
+    for page in pages {
+        let page = HtmlPage::parse(&page);
+        for selector in ["body", "p", "b ~ b"] {
+            let _ = Selector::parse(selector).unwrap().text_in(&page);
+        }
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn markdown_is_that_of_node_html_markdown() {
+    let cases: Vec<(String, String)> = serde_json::from_str(include_str!("markdown.json")).unwrap();
+    assert!(cases.len() > 40);
+    let different = cases.iter().filter(|(html, expected)| markdown(html) != *expected);
+    let told: Vec<String> =
+        different.map(|(html, expected)| format!("{html:?}\n  {expected:?}\n  {:?}", markdown(html))).collect();
+    assert!(told.is_empty(), "{}", told.join("\n"));
+}

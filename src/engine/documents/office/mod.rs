@@ -1,0 +1,10 @@
+//! What office programs write: XML in ZIP folders.
+
+pub(crate) mod docx;
+pub(crate) mod sitemap;
+pub(crate) mod xlsx;
+mod xml;
+mod zip;
+
+#[cfg(test)]
+pub(crate) use zip::zipped;

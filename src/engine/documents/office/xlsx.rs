@@ -1,0 +1,254 @@
+//! Rows of Excel files, as SheetJS's `sheet_to_json` has them: objects by the names in a sheet's first row.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Number, Value};
+
+use super::xml::XmlElement;
+use super::zip::ZipFolder;
+use crate::engine::text::javascript::shown;
+
+/// Cells of one file.
+const MOST_CELLS: usize = 2 << 20;
+/// A row is told with the names of its columns, so few bytes may become very many.
+const MOST_BYTES: usize = 64 << 20;
+
+/// One row of a sheet that has any cell.
+#[derive(Debug, PartialEq)]
+pub(crate) struct SheetRow {
+    pub(crate) sheet: String,
+    /// Counted from the sheet's first row, which is 0.
+    pub(crate) number: usize,
+    pub(crate) fields: Map<String, Value>,
+}
+
+/// The rows of all sheets.
+///
+/// # Errors
+/// It is no such file, or too large.
+pub(crate) fn rows(bytes: &[u8]) -> Result<Vec<SheetRow>, String> {
+    let no_file = || "the file is no Excel file (XLSX), or it is damaged".to_owned();
+    let folder = ZipFolder::open(bytes).ok_or_else(no_file)?;
+    let book = XmlElement::parse(&folder.text("xl/workbook.xml")?.ok_or_else(no_file)?)?;
+    let targets = targets(&folder)?;
+    let strings = strings(&folder)?;
+    let mut sheets = Vec::new();
+    book.each("sheet", &mut sheets);
+    let (mut rows, mut room, mut bytes) = (Vec::new(), MOST_CELLS, MOST_BYTES);
+    for sheet in sheets {
+        let id = sheet.attributes.iter().find(|(name, _)| name.ends_with(":id")).map(|(_, id)| id.as_str());
+        let Some(path) = id.and_then(|id| targets.get(id)) else { continue };
+        let Some(text) = folder.text(path)? else { continue };
+        let name = sheet.attribute("name").unwrap_or_default();
+        let sheet = XmlElement::parse(&text)?;
+        SheetReader { name, strings: &strings }.read(&sheet, &mut room, &mut bytes, &mut rows)?;
+    }
+    Ok(rows)
+}
+
+/// Where the parts of the book are, by their ids.
+fn targets(folder: &ZipFolder<'_>) -> Result<HashMap<String, String>, String> {
+    let Some(text) = folder.text("xl/_rels/workbook.xml.rels")? else { return Ok(HashMap::new()) };
+    let relations = XmlElement::parse(&text)?;
+    let target = |relation: &XmlElement| {
+        let target = relation.attribute("Target")?;
+        let path = target.strip_prefix('/').map_or_else(|| format!("xl/{target}"), str::to_owned);
+        Some((relation.attribute("Id")?.to_owned(), path))
+    };
+    Ok(relations.elements().filter_map(target).collect())
+}
+
+fn strings(folder: &ZipFolder<'_>) -> Result<Vec<String>, String> {
+    let Some(text) = folder.text("xl/sharedStrings.xml")? else { return Ok(Vec::new()) };
+    let table = XmlElement::parse(&text)?;
+    Ok(table.elements().filter(|entry| entry.local() == "si").map(rich).collect())
+}
+
+/// A text in one piece or in several; how it is read aloud is no part of it.
+fn rich(element: &XmlElement) -> String {
+    let mut text = String::new();
+    for part in element.elements() {
+        match part.local() {
+            "t" => text.push_str(&part.text()),
+            "r" => text.push_str(&rich(part)),
+            _ => {}
+        }
+    }
+    text
+}
+
+struct SheetReader<'s> {
+    name: &'s str,
+    strings: &'s [String],
+}
+
+/// `B12` counted from 0: column and row.
+fn place(reference: &str) -> Option<(usize, usize)> {
+    let reference = reference.replace('$', "");
+    let digits = reference.find(|letter: char| letter.is_ascii_digit())?;
+    let (letters, number) = reference.split_at(digits);
+    let column = letters.bytes().try_fold(0_usize, |column, letter| {
+        let letter = letter.to_ascii_uppercase();
+        letter.is_ascii_uppercase().then(|| column.saturating_mul(26).saturating_add(usize::from(letter - b'A') + 1))
+    })?;
+    let row: usize = number.parse().ok()?;
+    Some((column.checked_sub(1)?, row.checked_sub(1)?)).filter(|(column, row)| *column < 1 << 14 && *row < 1 << 20)
+}
+
+impl SheetReader<'_> {
+    fn read(
+        &self,
+        sheet: &XmlElement,
+        room: &mut usize,
+        bytes: &mut usize,
+        out: &mut Vec<SheetRow>,
+    ) -> Result<(), String> {
+        let too_large = || "the Excel file has too many cells".to_owned();
+        let mut found: Vec<(usize, Vec<(usize, Value)>)> = Vec::new();
+        let mut rows = Vec::new();
+        sheet.each("row", &mut rows);
+        for row in rows {
+            let next = found.last().map_or(0, |(number, _)| number + 1);
+            let number = row.attribute("r").and_then(|number| number.parse::<usize>().ok()?.checked_sub(1));
+            let mut cells: Vec<(usize, Value)> = Vec::new();
+            for cell in row.elements().filter(|cell| cell.local() == "c") {
+                *room = room.checked_sub(1).ok_or_else(too_large)?;
+                let after = cells.last().map_or(0, |(column, _)| column + 1);
+                let column = cell.attribute("r").and_then(place).map_or(after, |(column, _)| column);
+                cells.extend(self.value(cell).map(|value| (column, value)));
+            }
+            found.push((number.unwrap_or(next), cells));
+        }
+        let area = sheet.elements().find(|element| element.local() == "dimension");
+        let area = area.and_then(|area| area.attribute("ref")).and_then(|area| {
+            let (from, to) = area.split_once(':').unwrap_or((area, area));
+            Some((place(from)?, place(to)?))
+        });
+        let first = area.map(|(from, _)| from.1).or_else(|| found.first().map(|(number, _)| *number));
+        let Some(first) = first else { return Ok(()) };
+        let is_inside = |column: usize, row: usize| {
+            area.is_none_or(|(from, to)| (from.0..=to.0).contains(&column) && (from.1..=to.1).contains(&row))
+        };
+        let names = names(&found, first);
+        for (number, cells) in found.into_iter().filter(|(number, _)| *number > first) {
+            let mut fields = Map::new();
+            for (column, value) in cells.into_iter().filter(|(column, _)| is_inside(*column, number)) {
+                let name = names.get(&column).map_or_else(|| "__EMPTY".to_owned(), Clone::clone);
+                *bytes = bytes.checked_sub(name.len() + shown(&value).len()).ok_or_else(too_large)?;
+                fields.insert(name, value);
+            }
+            if !fields.is_empty() {
+                out.push(SheetRow { sheet: self.name.to_owned(), number, fields });
+            }
+        }
+        Ok(())
+    }
+
+    /// `None`: the cell is empty, or holds an error.
+    fn value(&self, cell: &XmlElement) -> Option<Value> {
+        let element = |name: &str| cell.elements().find(|element| element.local() == name);
+        if cell.attribute("t") == Some("inlineStr") {
+            return element("is").map(|text| rich(text).into());
+        }
+        let text = element("v")?.text();
+        match cell.attribute("t") {
+            Some("s") => self.strings.get(text.trim().parse::<usize>().ok()?).map(|text| text.clone().into()),
+            Some("str" | "d") => Some(text.into()),
+            Some("b") => Some(matches!(text.trim(), "1" | "true").into()),
+            Some("e") => None,
+            _ => number(text.trim()),
+        }
+    }
+}
+
+/// As JavaScript holds it: whole numbers are whole.
+fn number(text: &str) -> Option<Value> {
+    let number: f64 = text.parse().ok()?;
+    if number.fract() == 0.0 && number.abs() < 9e15 {
+        #[expect(clippy::cast_possible_truncation, reason = "looked at just above")]
+        return Some((number as i64).into());
+    }
+    Number::from_f64(number).map(Value::Number)
+}
+
+/// Names of columns: what the first row says, numbered where it says the same twice or nothing.
+fn names(rows: &[(usize, Vec<(usize, Value)>)], first: usize) -> HashMap<usize, String> {
+    let empty = Vec::new();
+    let head = rows.iter().find(|(number, _)| *number == first).map_or(&empty, |(_, cells)| cells);
+    let said: HashMap<usize, String> = head.iter().map(|(column, value)| (*column, shown(value))).collect();
+    let mut columns: Vec<usize> = rows.iter().flat_map(|(_, cells)| cells.iter().map(|(column, _)| *column)).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    let (begin, end) = (columns.first().copied().unwrap_or(0), columns.last().copied().unwrap_or(0));
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    let mut names = HashMap::new();
+    for column in begin..=end {
+        let name = said.get(&column).cloned().unwrap_or_else(|| "__EMPTY".to_owned());
+        let mut unique = name.clone();
+        if let Some(count) = counts.get(&name).copied() {
+            let mut count = count;
+            loop {
+                unique = format!("{name}_{count}");
+                count += 1;
+                if !counts.contains_key(&unique) {
+                    break;
+                }
+            }
+            counts.insert(name, count);
+            counts.insert(unique.clone(), 1);
+        } else {
+            counts.insert(name, 1);
+        }
+        names.insert(column, unique);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::zip::zipped;
+    use super::*;
+
+    fn book(sheet: &str) -> Vec<u8> {
+        let book = "<workbook><sheets><sheet name='One' sheetId='1' r:id='rId1'/></sheets></workbook>";
+        let relations = "<Relationships><Relationship Id='rId1' Target='worksheets/sheet1.xml'/></Relationships>";
+        let strings = "<sst><si><t>name</t></si><si><r><t>ri</t></r><r><t>ch</t></r><rPh><t>no</t></rPh></si></sst>";
+        zipped(&[
+            ("xl/workbook.xml", book.as_bytes()),
+            ("xl/_rels/workbook.xml.rels", relations.as_bytes()),
+            ("xl/sharedStrings.xml", strings.as_bytes()),
+            ("xl/worksheets/sheet1.xml", sheet.as_bytes()),
+        ])
+    }
+
+    #[test]
+    fn rows_are_objects_by_the_first_row() {
+        let sheet = "<worksheet><dimension ref='A1:D4'/><sheetData>\
+            <row r='1'><c r='A1' t='s'><v>0</v></c><c r='B1' t='s'><v>0</v></c><c r='D1'><v>2020</v></c></row>\
+            <row r='2'><c r='A2' t='s'><v>1</v></c><c r='B2'><v>1.5</v></c><c r='C2' t='b'><v>1</v></c><c r='D2' t='e'><v>#N/A</v></c></row>\
+            <row r='3'/>\
+            <row r='4'><c r='A4' t='inlineStr'><is><t>in &amp; line</t></is></c><c r='D4'><v>3</v></c></row>\
+            </sheetData></worksheet>";
+        let rows = rows(&book(sheet)).unwrap();
+        let told: Vec<_> = rows.into_iter().map(|row| (row.number, Value::Object(row.fields))).collect();
+        assert_eq!(
+            told,
+            [
+                (1, json!({ "name": "rich", "name_1": 1.5, "__EMPTY": true })),
+                (3, json!({ "name": "in & line", "2020": 3 })),
+            ]
+        );
+        assert_eq!(
+            (place("B12"), place("AA1"), place("1"), place("ZZZZZZ1")),
+            (Some((1, 11)), Some((26, 0)), None, None)
+        );
+    }
+
+    #[test]
+    fn what_is_no_excel_file_is_told() {
+        assert!(super::rows(b"PK").unwrap_err().contains("no Excel file"));
+        assert!(super::rows(&book("<worksheet></worksheet>")).unwrap().is_empty());
+    }
+}

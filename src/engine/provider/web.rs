@@ -1,0 +1,137 @@
+//! Pages and APIs of the web whose addresses are found out while a flow runs: asked one after the other, guarded, and
+//! never for more than so many bytes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::{Method, StatusCode};
+use url::Url;
+
+use super::{Incoming, ProviderCall, Targets};
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::run::Run;
+
+const MOST_REDIRECTS: usize = 5;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct WebReader(Arc<Targets>);
+
+/// What is asked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct WebRequest {
+    pub(crate) method: Method,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: Bytes,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct WebAnswer {
+    pub(crate) status: StatusCode,
+    /// Empty: none is said.
+    pub(crate) media_type: String,
+    pub(crate) body: Bytes,
+}
+
+impl WebAnswer {
+    pub(crate) fn text(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned()
+    }
+}
+
+/// An address of the web.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn web_address(text: &str) -> Result<Url, String> {
+    let problem = || "expected a URL such as https://example.com/page".to_owned();
+    let url = Url::parse(text.trim()).map_err(|_| problem())?;
+    let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+    if is_web && url.username().is_empty() && url.password().is_none() { Ok(url) } else { Err(problem()) }
+}
+
+impl WebReader {
+    pub(crate) fn new(targets: &Arc<Targets>) -> Self {
+        Self(Arc::clone(targets))
+    }
+
+    /// The host, if it is plain that it may not be asked.
+    pub(crate) fn denied(&self, url: &Url) -> Option<String> {
+        self.0.passing(&origin_of(url)).ok()?.denied().map(str::to_owned)
+    }
+
+    /// Follows redirections, as browsers do; what the request says of its sender goes to no other server.
+    pub(crate) async fn ask(
+        &self,
+        url: &Url,
+        request: WebRequest,
+        most: usize,
+        run: &Run<'_>,
+    ) -> Result<WebAnswer, Failure> {
+        let WebRequest { mut method, mut headers, mut body } = request;
+        let mut url = url.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            run.give_way().await;
+            run.budget().step()?;
+            let endpoint = self.0.passing(&origin_of(&url)).map_err(Failure::flow)?;
+            let path = path_of(&url);
+            let call = ProviderCall { method: method.clone(), path: &path, headers: &headers, body: body.clone() };
+            let answer = endpoint.call_api(call, run).await?;
+            let status = answer.status;
+            let location = answer.headers.get(LOCATION).filter(|_| status.is_redirection());
+            let next = location.and_then(|location| url.join(location.to_str().ok()?).ok());
+            if let Some(next) = next {
+                if web_address(next.as_str()).is_err() {
+                    return Err(Failure::flow("it was redirected to what is no page of the web"));
+                }
+                if next.origin() != url.origin() {
+                    headers.retain(|(name, value)| !value.is_sensitive() && *name != http::header::COOKIE);
+                }
+                let turns =
+                    matches!(status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND) && method == Method::POST;
+                if status == StatusCode::SEE_OTHER || turns {
+                    method = Method::GET;
+                    body = Bytes::new();
+                    headers.retain(|(name, _)| *name != CONTENT_TYPE);
+                }
+                url = next;
+                continue;
+            }
+            let media_type = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+            let media_type = media_type.unwrap_or_default().to_ascii_lowercase();
+            let body = Incoming::new(answer).beginning(most + 1).await?;
+            if body.len() > most {
+                return Err(Failure::flow(format!("the answer is longer than {} MiB", most >> 20)));
+            }
+            return Ok(WebAnswer { status, media_type, body: run.watch.redactor.without_keys(body) });
+        }
+        Err(Failure::flow("Too many redirects"))
+    }
+}
+
+fn origin_of(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// Path and query.
+fn path_of(url: &Url) -> String {
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{}{query}", url.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_the_web_are_read() {
+        let url = web_address(" https://Example.com/a b?c=d#e ").unwrap();
+        assert_eq!((origin_of(&url).as_str(), path_of(&url).as_str()), ("https://example.com", "/a%20b?c=d"));
+        for text in ["", "example.com", "ftp://a/b", "file:///etc/passwd", "http://a:b@c/", "javascript:x", "http://"] {
+            assert!(web_address(text).is_err(), "{text}");
+        }
+    }
+}
