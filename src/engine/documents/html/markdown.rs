@@ -3,64 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::marked::{in_lines, item, quoted, row_of, surrounded, table, without_runs};
+use super::marked::{escaped, in_lines, item, joined, quoted, row_of, spaced, surrounded, table, without_runs};
+use super::names::{BLOCKS, IGNORED};
 use super::tree::HtmlPage;
 
-const IGNORED: &[&str] = &[
-    "area", "base", "col", "command", "embed", "head", "input", "keygen", "link", "meta", "param", "script", "source",
-    "style", "track", "wbr",
-];
-const BLOCKS: &[&str] = &[
-    "address",
-    "article",
-    "aside",
-    "audio",
-    "blockquote",
-    "body",
-    "canvas",
-    "center",
-    "dd",
-    "dir",
-    "div",
-    "dl",
-    "dt",
-    "fieldset",
-    "figcaption",
-    "figure",
-    "footer",
-    "form",
-    "frameset",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "header",
-    "hgroup",
-    "hr",
-    "html",
-    "isindex",
-    "li",
-    "main",
-    "menu",
-    "nav",
-    "noframes",
-    "noscript",
-    "ol",
-    "output",
-    "p",
-    "pre",
-    "section",
-    "table",
-    "tbody",
-    "td",
-    "tfoot",
-    "th",
-    "thead",
-    "tr",
-    "ul",
-];
 /// Bytes of the Markdown of one page.
 const LONGEST: usize = 32 << 20;
 
@@ -396,80 +342,5 @@ impl MarkdownWriter<'_> {
             is_plain: true,
             ..MarkdownWay::default()
         }
-    }
-}
-
-/// Each run of white space is a space.
-fn spaced(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter.is_whitespace() || letter == '\u{feff}' {
-            true if out.ends_with(' ') => {}
-            true => out.push(' '),
-            false => out.push(letter),
-        }
-    }
-    out
-}
-
-/// Line breaks are spaces.
-fn joined(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut lines = text.split('\n');
-    out.push_str(lines.next().unwrap_or_default());
-    let mut is_open = false;
-    for line in lines {
-        if !is_open {
-            out.push(' ');
-        }
-        is_open = line.is_empty();
-        out.push_str(line);
-    }
-    out
-}
-
-/// What would mean something in Markdown has a backslash before it.
-fn escaped(text: &str) -> String {
-    let mut marked = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if "\\`*_~[]".contains(letter) {
-            marked.push('\\');
-        }
-        marked.push(letter);
-    }
-    let mut out = String::with_capacity(marked.len());
-    for (number, line) in marked.split('\n').enumerate() {
-        if number > 0 {
-            out.push('\n');
-        }
-        line_escaped(line, &mut out);
-    }
-    out
-}
-
-fn line_escaped(line: &str, out: &mut String) {
-    let rest = line.trim_start();
-    let (space, mut rest) = line.split_at(line.len() - rest.len());
-    out.push_str(space);
-    let level = rest.chars().take_while(|letter| *letter == '#').count();
-    let has_space = |after: usize| rest.chars().nth(after).is_some_and(char::is_whitespace);
-    let is_mark = rest.starts_with(['=', '>', '-'])
-        || (rest.starts_with('+') && has_space(1))
-        || ((1..=6).contains(&level) && has_space(level));
-    if is_mark {
-        let first = rest.chars().next().map_or(0, char::len_utf8);
-        out.push('\\');
-        out.push_str(rest.get(..first).unwrap_or_default());
-        rest = rest.get(first..).unwrap_or_default();
-    }
-    // A number and a point, wherever it stands.
-    let mut letters = rest.chars().peekable();
-    let mut is_number = false;
-    while let Some(letter) = letters.next() {
-        if letter == '.' && is_number && letters.peek().is_some_and(|next| next.is_whitespace()) {
-            out.push('\\');
-        }
-        is_number = letter.is_ascii_digit();
-        out.push(letter);
     }
 }

@@ -138,3 +138,78 @@ pub(super) fn table(content: &str, caption: Option<String>) -> Option<String> {
     }
     Some(out)
 }
+
+/// Each run of white space is a space.
+pub(super) fn spaced(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter.is_whitespace() || letter == '\u{feff}' {
+            true if out.ends_with(' ') => {}
+            true => out.push(' '),
+            false => out.push(letter),
+        }
+    }
+    out
+}
+
+/// Line breaks are spaces.
+pub(super) fn joined(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut lines = text.split('\n');
+    out.push_str(lines.next().unwrap_or_default());
+    let mut is_open = false;
+    for line in lines {
+        if !is_open {
+            out.push(' ');
+        }
+        is_open = line.is_empty();
+        out.push_str(line);
+    }
+    out
+}
+
+/// What would mean something in Markdown has a backslash before it.
+pub(super) fn escaped(text: &str) -> String {
+    let mut marked = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if "\\`*_~[]".contains(letter) {
+            marked.push('\\');
+        }
+        marked.push(letter);
+    }
+    let mut out = String::with_capacity(marked.len());
+    for (number, line) in marked.split('\n').enumerate() {
+        if number > 0 {
+            out.push('\n');
+        }
+        line_escaped(line, &mut out);
+    }
+    out
+}
+
+fn line_escaped(line: &str, out: &mut String) {
+    let rest = line.trim_start();
+    let (space, mut rest) = line.split_at(line.len() - rest.len());
+    out.push_str(space);
+    let level = rest.chars().take_while(|letter| *letter == '#').count();
+    let has_space = |after: usize| rest.chars().nth(after).is_some_and(char::is_whitespace);
+    let is_mark = rest.starts_with(['=', '>', '-'])
+        || (rest.starts_with('+') && has_space(1))
+        || ((1..=6).contains(&level) && has_space(level));
+    if is_mark {
+        let first = rest.chars().next().map_or(0, char::len_utf8);
+        out.push('\\');
+        out.push_str(rest.get(..first).unwrap_or_default());
+        rest = rest.get(first..).unwrap_or_default();
+    }
+    // A number and a point, wherever it stands.
+    let mut letters = rest.chars().peekable();
+    let mut is_number = false;
+    while let Some(letter) = letters.next() {
+        if letter == '.' && is_number && letters.peek().is_some_and(|next| next.is_whitespace()) {
+            out.push('\\');
+        }
+        is_number = letter.is_ascii_digit();
+        out.push(letter);
+    }
+}

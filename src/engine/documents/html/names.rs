@@ -112,3 +112,62 @@ pub(super) const ROWS: &[&str] = &["tbody", "tfoot", "thead"];
 pub(super) const TABULAR: &[&str] = &["caption", "col", "colgroup", "tbody", "td", "tfoot", "th", "thead", "tr"];
 /// What nothing is looked for beyond.
 pub(super) const SCOPE: &[&str] = &["applet", "caption", "html", "table", "td", "th", "marquee", "object", "template"];
+
+/// What Markdown leaves out.
+pub(super) const IGNORED: &[&str] = &[
+    "area", "base", "col", "command", "embed", "head", "input", "keygen", "link", "meta", "param", "script", "source",
+    "style", "track", "wbr",
+];
+
+/// What stands in lines of its own in Markdown.
+pub(super) const BLOCKS: &[&str] = &[
+    "address",
+    "article",
+    "aside",
+    "audio",
+    "blockquote",
+    "body",
+    "canvas",
+    "center",
+    "dd",
+    "dir",
+    "div",
+    "dl",
+    "dt",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "footer",
+    "form",
+    "frameset",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hgroup",
+    "hr",
+    "html",
+    "isindex",
+    "li",
+    "main",
+    "menu",
+    "nav",
+    "noframes",
+    "noscript",
+    "ol",
+    "output",
+    "p",
+    "pre",
+    "section",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "tr",
+    "ul",
+];

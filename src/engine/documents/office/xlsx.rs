@@ -231,8 +231,8 @@ mod tests {
             <row r='3'/>\
             <row r='4'><c r='A4' t='inlineStr'><is><t>in &amp; line</t></is></c><c r='D4'><v>3</v></c></row>\
             </sheetData></worksheet>";
-        let rows = rows(&book(sheet)).unwrap();
-        let told: Vec<_> = rows.into_iter().map(|row| (row.number, Value::Object(row.fields))).collect();
+        let found = rows(&book(sheet)).unwrap();
+        let told: Vec<_> = found.into_iter().map(|row| (row.number, Value::Object(row.fields))).collect();
         assert_eq!(
             told,
             [
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn what_is_no_excel_file_is_told() {
-        assert!(super::rows(b"PK").unwrap_err().contains("no Excel file"));
-        assert!(super::rows(&book("<worksheet></worksheet>")).unwrap().is_empty());
+        assert!(rows(b"PK").unwrap_err().contains("no Excel file"));
+        assert!(rows(&book("<worksheet></worksheet>")).unwrap().is_empty());
     }
 }

@@ -1,8 +1,10 @@
 //! Documents that services keep or make, by their HTTP interfaces.
 
+mod airtable;
 mod api;
 mod gitbook;
 mod github;
+mod spider;
 mod unstructured;
 
 use bytes::Bytes;
@@ -20,8 +22,14 @@ use crate::engine::contract::run::Run;
 use crate::engine::provider::web::{WebAnswer, WebReader, WebRequest};
 use crate::wire::json;
 
-pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] =
-    &[&api::ApiLoader, &gitbook::Gitbook, &github::Github, &unstructured::Unstructured];
+pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[
+    &airtable::Airtable,
+    &api::ApiLoader,
+    &gitbook::Gitbook,
+    &github::Github,
+    &spider::Spider,
+    &unstructured::Unstructured,
+];
 
 /// Bytes of one answer, and of all that one loader asks for.
 const LONGEST: usize = 16 << 20;

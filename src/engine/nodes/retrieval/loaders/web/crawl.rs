@@ -155,7 +155,7 @@ where
 
 /// The address that Flowise tells of a page that it found: without fragment and without a slash at its end.
 fn named(first: &Url, page: &Url) -> String {
-    let rest = page.get(Position::BeforeHost..Position::AfterQuery).unwrap_or_default();
+    let rest = &page[Position::BeforeHost..Position::AfterQuery];
     format!("{}://{}", first.scheme(), rest.strip_suffix('/').unwrap_or(rest))
 }
 
