@@ -6,7 +6,7 @@ mod state;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use self::state::{IDENTITY, Matrix, OpenItem, TextState, moved, product};
+use self::state::{IDENTITY, LONGEST_ITEM, Matrix, OpenItem, TextState, moved, product};
 use super::bidi;
 use super::file::PdfFile;
 use super::font::PdfFont;
@@ -263,9 +263,8 @@ impl PageReader<'_, '_> {
         Ok(())
     }
 
-    /// Spaces cost nothing to ask for.
     fn has_room(&self, open: &OpenItem) -> Result<(), TooMuch> {
-        if open.units.len() > 1 << 24 { Err(TooMuch) } else { self.file.work.letters(0) }
+        if open.units.len() > LONGEST_ITEM { Err(TooMuch) } else { self.file.work.letters(0) }
     }
 
     fn show(&mut self, text: Option<&PdfObject>, scope: &mut ContentScope) -> Result<ContentStep, TooMuch> {

@@ -4,6 +4,9 @@ use std::rc::Rc;
 
 use crate::engine::documents::pdf::font::PdfFont;
 
+/// Units of one piece of text: spaces cost nothing to ask for.
+pub(super) const LONGEST_ITEM: usize = 1 << 20;
+
 /// Of a space's width: from there on a space is told, from there on several, and from there on it is another text.
 const SPACE: f64 = 0.3;
 const SPACES: f64 = 1.5;
@@ -148,7 +151,7 @@ impl OpenItem {
     }
 
     pub(super) fn add_spaces(&mut self, width: f64) {
-        if width < self.least || width.is_nan() {
+        if width < self.least || width.is_nan() || self.units.len() > LONGEST_ITEM {
             return;
         }
         if width < self.several {
