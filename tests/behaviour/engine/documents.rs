@@ -24,7 +24,7 @@ fn outside() -> Upstream {
 }
 
 /// The retrieval flow with another loader in the place of its text.
-fn flow(outside: &Upstream, kind: &str, inputs: Value) -> String {
+fn flow(outside: &Upstream, kind: &str, inputs: &Value) -> String {
     let mut flow: Value = serde_json::from_str(&model::export("retrieval-qa", outside.address)).unwrap();
     for node in flow["nodes"].as_array_mut().unwrap() {
         if node["data"]["name"] == "plainText" {
@@ -36,7 +36,7 @@ fn flow(outside: &Upstream, kind: &str, inputs: Value) -> String {
     flow.to_string()
 }
 
-fn gateway(outside: &Upstream, kind: &str, inputs: Value, file: Option<(&str, &[u8])>) -> Gateway {
+fn gateway(outside: &Upstream, kind: &str, inputs: &Value, file: Option<(&str, &[u8])>) -> Gateway {
     let config = model::config("", "", WIDE).replace("{ engine: {", "{ engine: { allow_networks: [127.0.0.0/8],");
     Gateway::start_with(&config, &keys(""), |dir| {
         model::write(dir, "support", &flow(outside, kind, inputs));
@@ -72,7 +72,7 @@ fn pdf(text: &str) -> Vec<u8> {
 fn a_pdf_file_beside_the_flow_is_searched() {
     let outside = outside();
     let inputs = json!({ "pdfFile": "FILE-STORAGE::manual.pdf", "usage": "perPage", "metadata": "{\"k\":1}" });
-    let gateway = gateway(&outside, "pdfFile", inputs, Some(("manual.pdf", &pdf("Owls sleep by day"))));
+    let gateway = gateway(&outside, "pdfFile", &inputs, Some(("manual.pdf", &pdf("Owls sleep by day"))));
     let answer = gateway.predict(ASK);
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(passages(&outside), [json!(["Owls sleep by day\nnext line"])]);
@@ -93,7 +93,7 @@ fn a_scanned_file_says_that_it_has_no_text() {
     let outside = outside();
     let scan = String::from_utf8(pdf("x")).unwrap().replace("Tj", "n ");
     let inputs = json!({ "pdfFile": "FILE-STORAGE::scan.pdf" });
-    let gateway = gateway(&outside, "pdfFile", inputs, Some(("scan.pdf", scan.as_bytes())));
+    let gateway = gateway(&outside, "pdfFile", &inputs, Some(("scan.pdf", scan.as_bytes())));
     let answer = gateway.predict(ASK);
     assert_eq!(answer.status, 500);
     let told = answer.json()["message"].as_str().unwrap_or_default().to_owned();
@@ -105,7 +105,7 @@ fn a_scanned_file_says_that_it_has_no_text() {
 fn a_page_of_the_web_is_read_once() {
     let outside = outside();
     let inputs = json!({ "url": format!("http://{}/page", outside.address), "limit": "10" });
-    let gateway = gateway(&outside, "cheerioWebScraper", inputs, None);
+    let gateway = gateway(&outside, "cheerioWebScraper", &inputs, None);
     for _ in 0..2 {
         let answer = gateway.predict(ASK);
         assert_eq!(answer.status, 200, "{}", answer.text());

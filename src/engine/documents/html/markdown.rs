@@ -62,6 +62,42 @@ enum MarkdownFinish {
     Link,
 }
 
+/// What became of an element's content.
+enum Finished {
+    Same,
+    As(String),
+    /// Nothing is left of the element.
+    Nothing,
+}
+
+impl MarkdownFinish {
+    fn done(self, inside: &str, around: &MarkdownContext) -> Finished {
+        let is_blank = inside.trim().is_empty();
+        let done = match self {
+            Self::None => return Finished::Same,
+            Self::Surround(mark) => (!is_blank).then(|| surrounded(inside, mark)),
+            Self::Item => {
+                if is_blank && let Some((_, number)) = &around.list {
+                    number.set(number.get().saturating_sub(1));
+                }
+                (!is_blank).then(|| item(inside, around.indent.saturating_sub(1)))
+            }
+            Self::Quote => Some(quoted(inside)),
+            Self::Code => Some(in_lines(inside)),
+            Self::Table => table(inside, around.caption.take()),
+            Self::Caption => {
+                let caption = joined(inside);
+                around.caption.replace(Some(format!("__{}__", caption.trim())).filter(|_| !caption.trim().is_empty()));
+                None
+            }
+            Self::Row => row_of(inside),
+            Self::Cell => Some(joined(&inside.trim_matches('\n').replacen('|', "\\|", 1)).trim().to_owned()),
+            Self::Link => Some(joined(inside)),
+        };
+        done.map_or(Finished::Nothing, Finished::As)
+    }
+}
+
 struct MarkdownWriter<'p> {
     page: &'p HtmlPage,
     out: String,
@@ -113,10 +149,10 @@ impl MarkdownWriter<'_> {
             _ => {}
         }
         let Some(way) = self.way(at, &around) else { return };
-        self.element(at, way, around);
+        self.element(at, &way, around);
     }
 
-    fn element(&mut self, at: usize, way: MarkdownWay, mut around: MarkdownContext) {
+    fn element(&mut self, at: usize, way: &MarkdownWay, mut around: MarkdownContext) {
         around.is_plain |= way.is_plain;
         around.place = way.inside.unwrap_or(around.place);
         let outer = self.out.len();
@@ -130,8 +166,8 @@ impl MarkdownWriter<'_> {
                 self.visit(*child, &around);
             }
             let inside = self.out.get(begin..).unwrap_or_default();
-            match self.finished(way.finish, inside, &around) {
-                Some(Some(done)) => {
+            match way.finish.done(inside, &around) {
+                Finished::As(done) => {
                     self.out.truncate(begin);
                     let spaced = matches!(way.finish, MarkdownFinish::Surround(_) | MarkdownFinish::Code)
                         && self.out.chars().next_back().is_some_and(|last| done.starts_with(last));
@@ -140,41 +176,15 @@ impl MarkdownWriter<'_> {
                     }
                     self.out.push_str(&done);
                 }
-                Some(None) => {
+                Finished::Nothing => {
                     self.out.truncate(outer);
                     return;
                 }
-                None => {}
+                Finished::Same => {}
             }
         }
         self.out.push_str(&way.after);
         self.lines(way.lines);
-    }
-
-    /// What becomes of an element's content; `None`: it stays, within: nothing is left of the element.
-    fn finished(&self, finish: MarkdownFinish, inside: &str, around: &MarkdownContext) -> Option<Option<String>> {
-        let is_blank = inside.trim().is_empty();
-        Some(match finish {
-            MarkdownFinish::None => return None,
-            MarkdownFinish::Surround(mark) => (!is_blank).then(|| surrounded(inside, mark)),
-            MarkdownFinish::Item => {
-                if is_blank && let Some((_, number)) = &around.list {
-                    number.set(number.get().saturating_sub(1));
-                }
-                (!is_blank).then(|| item(inside, around.indent.saturating_sub(1)))
-            }
-            MarkdownFinish::Quote => Some(quoted(inside)),
-            MarkdownFinish::Code => Some(in_lines(inside)),
-            MarkdownFinish::Table => table(inside, around.caption.take()),
-            MarkdownFinish::Caption => {
-                let caption = joined(inside);
-                around.caption.replace(Some(format!("__{}__", caption.trim())).filter(|_| !caption.trim().is_empty()));
-                None
-            }
-            MarkdownFinish::Row => row_of(inside),
-            MarkdownFinish::Cell => Some(joined(&inside.trim_matches('\n').replacen('|', "\\|", 1)).trim().to_owned()),
-            MarkdownFinish::Link => Some(joined(inside)),
-        })
     }
 
     /// Whether there is anything in an element.
@@ -250,9 +260,8 @@ impl MarkdownWriter<'_> {
             ("img", _) if is_marked => self.picture(at)?,
             ("a", MarkdownPlace::Page | MarkdownPlace::Cell) => self.link(at),
             ("br", MarkdownPlace::Page) => as_content("  \n"),
-            ("br", MarkdownPlace::Code | MarkdownPlace::Link) => as_content("\n"),
+            ("br", MarkdownPlace::Code) | ("br" | "hr", MarkdownPlace::Link) => as_content("\n"),
             ("hr", MarkdownPlace::Page | MarkdownPlace::Code) => as_content("---"),
-            ("hr", MarkdownPlace::Link) => as_content("\n"),
             ("h1" | "h2" | "h3" | "h4" | "h5" | "h6", MarkdownPlace::Page) => {
                 let level = name.get(1..).and_then(|level| level.parse().ok()).unwrap_or(1);
                 MarkdownWay { before: format!("{} ", "#".repeat(level)), ..plain }
@@ -261,7 +270,9 @@ impl MarkdownWriter<'_> {
                 MarkdownWay { before: "[".to_owned(), after: "]".to_owned(), ..plain }
             }
             // Its own kind is known by then, so that it is always one within a list.
-            ("ol" | "ul", MarkdownPlace::Page | MarkdownPlace::Code) => MarkdownWay { lines: 1, ..plain },
+            ("ol" | "ul", MarkdownPlace::Page) | ("ol" | "ul" | "tr", MarkdownPlace::Code) => {
+                MarkdownWay { lines: 1, ..plain }
+            }
             ("li", MarkdownPlace::Page | MarkdownPlace::Code) => {
                 let mark = match &around.list {
                     Some((true, number)) => format!("{}. ", number.get()),
@@ -287,7 +298,6 @@ impl MarkdownWriter<'_> {
                 let (before, after) = (" ".to_owned(), " |".to_owned());
                 MarkdownWay { before, after, finish: MarkdownFinish::Cell, inside: Some(MarkdownPlace::Cell), ..plain }
             }
-            ("tr", MarkdownPlace::Code) => MarkdownWay { lines: 1, ..plain },
             ("img", MarkdownPlace::Code) => as_content(""),
             _ => plain,
         })

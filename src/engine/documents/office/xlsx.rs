@@ -1,4 +1,4 @@
-//! Rows of Excel files, as SheetJS's `sheet_to_json` has them: objects by the names in a sheet's first row.
+//! Rows of Excel files, as `SheetJS`'s `sheet_to_json` has them: objects by the names in a sheet's first row.
 
 use std::collections::HashMap;
 

@@ -61,7 +61,8 @@ impl<'b> ZipFolder<'b> {
         Some(folder)
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    #[cfg(test)]
+    fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
 

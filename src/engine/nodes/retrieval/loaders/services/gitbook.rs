@@ -1,4 +1,4 @@
-//! Pages of GitBook: what stands in `main`, a line for each piece of text.
+//! Pages of `GitBook`: what stands in `main`, a line for each piece of text.
 
 use std::sync::Arc;
 

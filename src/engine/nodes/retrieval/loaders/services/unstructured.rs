@@ -38,7 +38,7 @@ impl NodeKind for Unstructured {
         let fields = fields(inputs);
         let source = inputs.text("sourceIdKey").unwrap_or_else(|| "source".to_owned());
         let key = inputs.optional_credential("unstructuredApi", "unstructuredAPIKey");
-        let key = key.as_ref().map(|key| key.expose()).unwrap_or_default().to_owned();
+        let key = key.as_ref().map(crate::config::Secret::expose).unwrap_or_default().to_owned();
         let key = secret_header(HeaderName::from_static("unstructured-api-key"), &key);
         let files = files::all(inputs, "fileObject");
         let reader = WebReader::new(&inputs.compiler.context.targets);

@@ -58,7 +58,7 @@ impl PageCrawl {
         let mut room = MOST_BYTES;
         for (page, source) in pages.into_iter().take(self.limit) {
             // Flowise leaves such files out as well.
-            if page.path().ends_with(".pdf") {
+            if is_pdf(page.path()) {
                 continue;
             }
             match self.page(&page, &mut room, run).await? {
@@ -132,7 +132,7 @@ impl PageCrawl {
                 left.extend(found.into_iter().rev());
                 left.truncate(MOST_LINKS);
             }
-            if source.ends_with(".pdf") {
+            if is_pdf(&source) {
                 continue;
             }
             match read(told, answer.text(), source).await? {
@@ -157,6 +157,11 @@ where
 fn named(first: &Url, page: &Url) -> String {
     let rest = &page[Position::BeforeHost..Position::AfterQuery];
     format!("{}://{}", first.scheme(), rest.strip_suffix('/').unwrap_or(rest))
+}
+
+/// Told by the end of its name, in small letters, as in Flowise.
+fn is_pdf(path: &str) -> bool {
+    path.strip_suffix(".pdf").is_some()
 }
 
 /// Where a page leads to.
