@@ -39,7 +39,7 @@ async fn open(origin: &Origin, peer: &Peer) -> Result<Connection, Error> {
     dial(origin, peer).await.map(Connection::new)
 }
 
-async fn dial(origin: &Origin, peer: &Peer) -> Result<Transport, Error> {
+async fn dial_tcp(origin: &Origin, peer: &Peer) -> Result<TcpStream, Error> {
     let tcp = match peer.address() {
         Some(address) if !origin.reach.has(address.ip()) => return Err(Error::Denied(address.ip())),
         Some(address) => TcpStream::connect(address).await,
@@ -48,6 +48,11 @@ async fn dial(origin: &Origin, peer: &Peer) -> Result<Transport, Error> {
     let tcp = tcp.map_err(Error::Connect)?;
     // Every write is a whole request; waiting for more would only delay it.
     tcp.set_nodelay(true).map_err(Error::Connect)?;
+    Ok(tcp)
+}
+
+async fn dial(origin: &Origin, peer: &Peer) -> Result<Transport, Error> {
+    let tcp = dial_tcp(origin, peer).await?;
     Ok(match &origin.secured {
         Some(secured) => {
             let connector = TlsConnector::from(Arc::clone(secured.tls.config()));

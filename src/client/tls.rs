@@ -92,6 +92,13 @@ impl ClientTls {
         Self { config: Arc::new(config), protocol: HTTP2, ..self }
     }
 
+    /// The same trust, for whoever speaks a protocol that has no name.
+    pub(crate) fn for_others(self) -> Self {
+        let mut config = (*self.config).clone();
+        config.alpn_protocols = Vec::new();
+        Self { config: Arc::new(config), protocol: b"", ..self }
+    }
+
     pub(super) fn config(&self) -> &Arc<ClientConfig> {
         &self.config
     }

@@ -15,6 +15,7 @@ mod flow;
 mod fuzz;
 mod memory;
 mod models;
+mod mongo;
 mod nodes;
 mod provider;
 mod sandbox;
@@ -39,6 +40,7 @@ pub(crate) use flow::inspect::{Inspected, Inspection, check_export, inspect, why
 pub(crate) use memory::{BroughtChat, CHATS_FILE, bring};
 pub(crate) use memory::{InProcess, InStore, OnDisk, serve_predecessor};
 pub(crate) use threads::EngineThreads;
+pub(crate) use threads::answer::UpsertTarget;
 pub(crate) use threads::delegate::{Answer, PredictionContext, answer};
 pub(crate) use threads::error::EngineError;
 pub(crate) use threads::link::LOST;

@@ -55,6 +55,18 @@ pub(super) async fn check_body<C: CheckedRequest + Send + 'static>(
     Box::pin(offload::elsewhere(length, check)).await
 }
 
+/// A body that is here, checked as a prediction's.
+pub(super) fn check_bytes<C: CheckedRequest>(
+    bytes: &[u8],
+    flow: &Flow,
+    context: &Context,
+) -> Result<Prediction<C>, Refusal> {
+    let is_backend = matches!(context.scope(), Scope::Key(_));
+    let caller =
+        (context.key.get(), context.token.get().map(|token| &**token), context.person().map(|person| &person.vars));
+    check_of(bytes, &flow.config, &context.snapshot, caller, context.namespace(), is_backend)
+}
+
 /// Of a caller with that key or token, or with those variables of an identity provider.
 fn check_of<C: CheckedRequest>(
     body: &[u8],

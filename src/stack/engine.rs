@@ -5,18 +5,21 @@ use std::sync::Arc;
 
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
+use serde_json::Value;
 
-use super::body::check_body;
+use super::body::{check_body, check_bytes, read_body};
 use super::context::Context;
 use super::environment::Environment;
 use crate::engine::{self, Answer, EngineError};
 use crate::policy::Flow;
 use crate::predict::answer::View;
+use crate::predict::request::{Prediction, Question};
 use crate::predict::stream::{EventBody, StreamBounds, StreamCut};
 use crate::state::chats::ChatUse;
 use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
 use crate::wire::event_stream;
+use crate::wire::json;
 use crate::wire::refusal::{Refusal, Rule};
 
 /// One call to one chatflow that the engine runs.
@@ -33,8 +36,25 @@ pub(super) struct EngineCall<'a> {
 
 impl EngineCall<'_> {
     pub(super) async fn predict(&self, body: ClientBody) -> Result<Response<Body>, Refusal> {
+        let prediction = check_body(body, self.flow, self.context).await?;
+        self.run(prediction, None).await
+    }
+
+    /// Fills a vector store of the flow: the one that the body's `stopNodeId` names, or the only one. What else the body
+    /// says is checked as a prediction's is.
+    pub(super) async fn upsert(&self, body: ClientBody) -> Result<Response<Body>, Refusal> {
+        let bytes = read_body(body, self.context).await?;
+        let (node, question) = upsert_fields(&bytes)?;
+        let prediction = check_bytes(question.as_bytes(), self.flow, self.context)?;
+        self.run(prediction, Some(engine::UpsertTarget { node })).await
+    }
+
+    async fn run(
+        &self,
+        prediction: Prediction<Question>,
+        upsert: Option<engine::UpsertTarget>,
+    ) -> Result<Response<Body>, Refusal> {
         let Self { environment, context, flow, id, local, flows } = *self;
-        let prediction = check_body(body, flow, context).await?;
         let chat = &prediction.ids.chat.upstream;
         let usage = match (prediction.streaming, prediction.ids.is_new) {
             (true, true) => ChatUse::NewStream,
@@ -58,6 +78,7 @@ impl EngineCall<'_> {
             trace: context.trace_scope(),
             view: View::new(&flow.config, &prediction.ids),
             lease,
+            upsert,
         };
         let answer = engine::answer(local, prediction, asked).await.map_err(refusal)?;
         Ok(response(answer, || environment.cuts.of_engine(context.key())))
@@ -72,6 +93,21 @@ impl EngineCall<'_> {
     fn place(&self) -> String {
         format!("engine/{}", self.id)
     }
+}
+
+/// The node that a body names, and the rest of it as a question without words.
+fn upsert_fields(body: &[u8]) -> Result<(Option<String>, String), Refusal> {
+    let expected = || Rule::BodyJson.refuse("The body must be a JSON object.");
+    let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
+    let Ok(Value::Object(mut fields)) = json::read(body) else { return Err(expected()) };
+    let node = match fields.shift_remove("stopNodeId") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(node)) => Some(node),
+        Some(_) => return Err(Refusal::field_type("stopNodeId", "a string")),
+    };
+    fields.insert("question".to_owned(), Value::String(String::new()));
+    fields.shift_remove("streaming");
+    Ok((node, Value::Object(fields).to_string()))
 }
 
 fn response(answer: Answer, cut: impl FnOnce() -> StreamCut) -> Response<Body> {

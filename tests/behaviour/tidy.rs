@@ -175,8 +175,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             // What chats remember, where replicas share it.
             "state::valkey",
             "exported",
-            "percent",
             "uuid",
+            "percent",
             "wire::json",
             "wire::hop",
             "redact",

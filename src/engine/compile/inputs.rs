@@ -39,6 +39,8 @@ pub(crate) struct Inputs<'n, 'c, 'a> {
     /// What another flow filled in.
     settled: Settled,
     accepts: Accepts,
+    /// Parts that stand for inputs, where the node stands in another's inputs.
+    given: Vec<(&'static str, Part)>,
     pub(crate) compiler: &'c mut Compiler<'a>,
 }
 
@@ -57,7 +59,16 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     pub(crate) fn new(node: &'n ExportNode, values: Map<String, Value>, compiler: &'c mut Compiler<'a>) -> Self {
         let (read, filled, settled) =
             (HashSet::new(), HashSet::new(), compiler.overrides.settled.of(&node.id, &node.data.inputs));
-        Self { node, values, read, filled, settled, accepts: Accepts::Filled, compiler }
+        Self { node, values, read, filled, settled, accepts: Accepts::Filled, given: Vec::new(), compiler }
+    }
+
+    /// With parts in the place of inputs.
+    pub(crate) fn with_parts(self, given: Vec<(&'static str, Part)>) -> Self {
+        Self { given, ..self }
+    }
+
+    fn given(&self, name: &str) -> Option<Part> {
+        self.given.iter().find(|(input, _)| *input == name).map(|(_, part)| part.clone())
     }
 
     /// Of a node of an agentflow.
@@ -270,12 +281,18 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
 
     /// The parts that an input refers to.
     pub(crate) fn parts(&mut self, name: &str) -> Vec<Part> {
+        if let Some(part) = self.given(name) {
+            return vec![part];
+        }
         let ids = self.references(name);
         ids.iter().filter_map(|id| self.compiler.part(id)).collect()
     }
 
     /// The part that an input refers to, if it refers to one.
     pub(crate) fn part(&mut self, name: &str) -> Option<Part> {
+        if let Some(part) = self.given(name) {
+            return Some(part);
+        }
         let id = self.references(name).into_iter().next()?;
         self.compiler.part(&id)
     }
@@ -315,7 +332,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     }
 
     pub(crate) fn has(&mut self, name: &str) -> bool {
-        self.value(name).is_some()
+        self.value(name).is_some() || self.given(name).is_some()
     }
 
     pub(crate) fn refuse(&mut self, name: &str, message: impl Into<String>) {

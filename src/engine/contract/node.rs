@@ -151,12 +151,22 @@ pub(crate) trait DocumentSource: fmt::Debug + Send + Sync {
 
 pub(crate) trait Retriever: fmt::Debug + Send + Sync {
     fn find<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<Document>>;
+    /// The store that it looks into, where it is one itself.
+    fn store(self: Arc<Self>) -> Option<Arc<dyn VectorStore>> {
+        None
+    }
 }
 
 /// What holds passages, to be searched.
 pub(crate) trait VectorStore: Retriever {
     /// The nearest passages and how near they are, best first.
     fn nearest<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<(Document, f32)>>;
+    /// The same, so many of them.
+    fn nearest_of<'a>(&'a self, question: &'a str, most: usize, run: &'a Run<'a>) -> Task<'a, Vec<(Document, f32)>>;
+    /// How many are found where nothing else is said.
+    fn most(&self) -> usize;
+    /// Puts in what is connected to it; what was put in.
+    fn upsert<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>>;
 }
 
 /// A way that a chain may choose for a question.

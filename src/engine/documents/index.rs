@@ -89,14 +89,22 @@ impl Index {
         most: usize,
         run: &Run<'_>,
     ) -> Result<Vec<(Document, f32)>, Failure> {
-        let passages = self.0.get_or_try_init(|| EmbeddedPassages::of(origin, run)).await?;
-        let passages = Arc::clone(passages);
+        let passages = self.passages(origin, run).await?;
         if passages.documents.is_empty() {
             return Ok(Vec::new());
         }
         let question = origin.embeddings.embed_question(question, run).await?;
         let is_large = passages.numbers.len() > MOST_AT_ONCE;
         off_thread(is_large, move || passages.nearest(&question, nearness, most)).await?
+    }
+
+    /// Makes the index, unless it is there; its passages.
+    pub(crate) async fn made(&self, origin: &PassageSources, run: &Run<'_>) -> Result<Vec<Document>, Failure> {
+        Ok(self.passages(origin, run).await?.documents.to_vec())
+    }
+
+    async fn passages(&self, origin: &PassageSources, run: &Run<'_>) -> Result<Arc<EmbeddedPassages>, Failure> {
+        self.0.get_or_try_init(|| EmbeddedPassages::of(origin, run)).await.map(Arc::clone)
     }
 }
 

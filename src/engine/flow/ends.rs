@@ -69,5 +69,9 @@ pub(crate) async fn taken<'a>(
             return Ok(&end.last);
         }
     }
-    Err(Failure::flow("The flow's conditions lead to none of its ends."))
+    Err(Failure::flow(if ends.is_empty() {
+        "The flow has no chain or agent that ends it."
+    } else {
+        "The flow's conditions lead to none of its ends."
+    }))
 }

@@ -28,7 +28,7 @@ use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::Subflow;
 use crate::engine::contract::history::{Memory, remember, tell_history};
-use crate::engine::contract::node::{Reply, ValueSource};
+use crate::engine::contract::node::{Document, Reply, ValueSource, VectorStore};
 use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::Run;
 use crate::engine::documents::index::Indexes;
@@ -64,6 +64,8 @@ pub(crate) enum FlowPlan {
         /// The memory of its last end that has one.
         recalls: Option<Arc<Memory>>,
         shown: Vec<(String, String, Arc<dyn ValueSource>)>,
+        /// Its vector stores, by node.
+        stores: Vec<(String, Arc<dyn VectorStore>)>,
     },
     /// Of agents of the first.
     Sequential(Arc<SequentialFlow>),
@@ -142,6 +144,7 @@ impl CompiledFlow {
                 memory: None,
                 recalls: None,
                 shown: Vec::new(),
+                stores: Vec::new(),
             },
             indexes: Indexes::default(),
             context: Arc::clone(context),
@@ -174,7 +177,7 @@ impl CompiledFlow {
         run.budget().hold(run.request.bytes())?;
         let plan = overridden.unwrap_or(&self.plan);
         match plan {
-            FlowPlan::Chain { ends, remembers, memory, recalls, shown } => {
+            FlowPlan::Chain { ends, remembers, memory, recalls, shown, .. } => {
                 if let Some(memory) = recalls.as_ref().filter(|_| self.shows_history || overridden.is_some()) {
                     tell_history(memory, run).await;
                 }
@@ -196,6 +199,34 @@ impl CompiledFlow {
             // Boxed: chains need not be as large.
             FlowPlan::Agentflow(agentflow) => Box::pin(agentflow.answer(run)).await,
         }
+    }
+}
+
+impl CompiledFlow {
+    /// Puts into a vector store what is connected to it: the one of that node, or the only one.
+    pub(crate) async fn upsert(
+        &self,
+        overridden: Option<&FlowPlan>,
+        node: Option<&str>,
+        run: &Run<'_>,
+    ) -> Result<Vec<Document>, Failure> {
+        run.budget().hold(run.request.bytes())?;
+        let FlowPlan::Chain { stores, .. } = overridden.unwrap_or(&self.plan) else {
+            return Err(Failure::flow("No vector node found"));
+        };
+        let chosen = match (stores.as_slice(), node) {
+            (stores, Some(node)) => stores.iter().find(|(id, _)| id == node),
+            ([only], None) => Some(only),
+            ([], None) => None,
+            (_, None) => {
+                let words = "There are multiple vector nodes, please provide stopNodeId in body request";
+                return Err(Failure::flow(words));
+            }
+        };
+        let (_, store) = chosen.ok_or_else(|| Failure::flow("No vector node found"))?;
+        let put = store.upsert(run).await?;
+        run.budget().hold(put.iter().map(|document| document.text.len()).sum())?;
+        Ok(put)
     }
 }
 
@@ -248,7 +279,9 @@ fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<FlowPlan> {
     let last: Vec<&str> = export.last_nodes().iter().map(|node| &*node.id).filter(|id| !loose.contains(id)).collect();
     let end = |id: &&str| Some(FlowEnd::to(id, parts.get(id)?.clone().into_chain()?, export, &parts));
     let ends: Vec<FlowEnd> = last.iter().filter_map(end).collect();
-    if ends.is_empty() && compiler.problems.is_empty() {
+    let stores = stores(export, &parts);
+    // One that only fills a store answers nobody, and may be asked to.
+    if ends.is_empty() && stores.is_empty() && compiler.problems.is_empty() {
         compiler.of_flow("it has no chain or agent that ends it");
     }
     let memory = parts.values().find_map(|part| match part {
@@ -264,7 +297,22 @@ fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<FlowPlan> {
     });
     let shown = shown(export, &parts);
     let remembers = compiler.remembers;
-    (!ends.is_empty()).then_some(FlowPlan::Chain { ends, remembers, memory, recalls, shown })
+    let is_of_use = !ends.is_empty() || !stores.is_empty();
+    is_of_use.then_some(FlowPlan::Chain { ends, remembers, memory, recalls, shown, stores })
+}
+
+/// The vector stores of a flow, in the order of its nodes.
+fn stores(export: &Export, parts: &HashMap<&str, Part>) -> Vec<(String, Arc<dyn VectorStore>)> {
+    let nodes = export.nodes.iter().filter(|node| node.data.category == "Vector Stores");
+    let store = |node: &ExportNode| {
+        let store = match parts.get(&*node.id)?.clone() {
+            Part::VectorStore(store) => store,
+            Part::Retriever(retriever) => retriever.store()?,
+            _ => return None,
+        };
+        Some((node.id.clone(), store))
+    };
+    nodes.filter_map(store).collect()
 }
 
 /// The variables that answers show.

@@ -100,9 +100,14 @@ pub(crate) fn with_base_options(inputs: &mut Inputs<'_, '_, '_>, mut headers: He
 
 /// The model's name, which is required.
 pub(crate) fn model_name(inputs: &mut Inputs<'_, '_, '_>) -> Option<String> {
-    let model = inputs.text("modelName").map(|model| model.trim().to_owned());
+    model_named(inputs, "modelName")
+}
+
+/// As [`model_name`], in that input.
+pub(crate) fn model_named(inputs: &mut Inputs<'_, '_, '_>, input: &str) -> Option<String> {
+    let model = inputs.text(input).map(|model| model.trim().to_owned());
     if model.is_none() {
-        inputs.refuse("modelName", "a model is required");
+        inputs.refuse(input, "a model is required");
     }
     model
 }

@@ -32,6 +32,9 @@ use crate::telemetry::metrics::Metrics;
 
 pub(crate) const IMAGE: &str = "data:image/png;base64,iVBORw0KGgo=";
 
+/// Among inputs: further credentials.
+pub(crate) const CREDENTIALS: &str = "__credentials";
+
 /// Stands in inputs for the provider's address.
 pub(crate) const HERE: &str = "http://here";
 
@@ -92,6 +95,15 @@ pub(crate) fn credentials() -> crate::engine::compile::context::Credentials {
         ("googleGenerativeAI", "googleGenerativeAPIKey"),
         ("ollamaApi", "ollamaApiKey"),
         ("localAIApi", "localAIApiKey"),
+        ("cohereApi", "cohereApiKey"),
+        ("huggingFaceApi", "huggingFaceApiKey"),
+        ("jinaAIApi", "jinaAIAPIKey"),
+        ("togetherAIApi", "togetherAIApiKey"),
+        ("voyageAIApi", "apiKey"),
+        ("fireworksApi", "fireworksApiKey"),
+        ("perplexityApi", "perplexityApiKey"),
+        ("pineconeApi", "pineconeApiKey"),
+        ("supabaseApi", "supabaseApiKey"),
     ];
     let mut credentials = HashMap::<String, HashMap<String, Secret>>::new();
     for (name, field) in all {
@@ -103,15 +115,23 @@ pub(crate) fn credentials() -> crate::engine::compile::context::Credentials {
 /// A node of that kind, built; or its problems, as they are shown.
 pub(crate) fn built(kind: &dyn NodeKind, inputs: Value, credentialed: bool) -> Result<Part, Vec<String>> {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let credentials = if credentialed { credentials() } else { HashMap::new() };
-    let context = CompileContext::new(credentials, Targets::alone("test", &metrics));
+    let mut credentials = if credentialed { credentials() } else { HashMap::new() };
+    let Value::Object(mut inputs) = inputs else { panic!("inputs are an object") };
+    if let Some(Value::Object(more)) = inputs.shift_remove(CREDENTIALS) {
+        let fields = |fields: &Value| {
+            let fields = fields.as_object().unwrap().iter();
+            fields.map(|(field, text)| (field.clone(), Secret::new(text.as_str().unwrap().to_owned()))).collect()
+        };
+        credentials.extend(more.iter().map(|(name, all)| (name.clone(), fields(all))));
+    }
+    let loopback = ["127.0.0.0/8".parse().unwrap()];
+    let context = CompileContext::new(credentials, Targets::alone("test", &metrics).allowing(&loopback));
     let export: Export = serde_json::from_value(json!({ "nodes": [] })).unwrap();
     let data = json!({ "name": kind.names()[0], "label": "The model" });
     let node: ExportNode = serde_json::from_value(json!({ "id": "model_0", "data": data })).unwrap();
     let overrides = Overrides::default();
     let indexes = Indexes::default();
     let mut compiler = Compiler::new(&export, &context, &overrides, KINDS, &indexes);
-    let Value::Object(inputs) = inputs else { panic!("inputs are an object") };
     let part = Inputs::new(&node, inputs, &mut compiler).build(kind);
     let problems = compiler.problems.iter().map(ToString::to_string).collect();
     part.ok_or(problems)
@@ -198,6 +218,36 @@ pub(crate) async fn embedded(
     patiently(&services, async { tokio::join!(serving, embedding) }).await
 }
 
+/// Does some work with the provider's address in the inputs; it answers in turn.
+pub(crate) async fn at_provider<T>(
+    inputs: Value,
+    answers: &[Value],
+    work: impl AsyncFnOnce(Value, &Run<'_>) -> T,
+) -> (Vec<Received>, T) {
+    let (listener, inputs) = provider(inputs).await;
+    let here = format!("http://{}", listener.local_addr().unwrap());
+    let (services, request, sink) = (services(), RunRequest::default(), Sink::default());
+    let watch = RunWatch::default();
+    let run = Run {
+        services: &services,
+        flow: "flow",
+        request: &request,
+        sink: &sink,
+        watch: &watch,
+        trace: None,
+        names: None,
+    };
+    let serving = async {
+        let mut all = Vec::new();
+        for answer in answers {
+            all.push(serve(&listener, 200, &answer.to_string().replace(HERE, &here)).await);
+        }
+        all
+    };
+    let both = Box::pin(async { tokio::join!(serving, work(inputs, &run)) });
+    patiently(&services, both).await
+}
+
 /// Asks a model whose provider takes the request and says nothing.
 pub(crate) async fn asked_in_vain(kind: &dyn NodeKind, inputs: Value, ask: ModelRequest<'_>) -> Failure {
     let (listener, inputs) = provider(inputs).await;
@@ -263,7 +313,8 @@ async fn serve(provider: &TcpListener, status: u16, answer: &str) -> Received {
     while bytes.len() < head + 4 + length {
         assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0);
     }
-    received.body = serde_json::from_slice(&bytes[head + 4..]).unwrap();
+    received.body = serde_json::from_slice(&bytes[head + 4..])
+        .unwrap_or_else(|_| String::from_utf8_lossy(&bytes[head + 4..]).into_owned().into());
     let head = format!("HTTP/1.1 {status} Said\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
     for piece in answer.as_bytes().chunks(7) {

@@ -1,6 +1,7 @@
 //! Chat models by provider: one file each, all behind `ChatModel`. A new one touches its file and [`KINDS`].
 
 mod anthropic;
+mod completions;
 pub(crate) mod connection;
 mod gathering;
 mod gemini;
@@ -26,8 +27,24 @@ pub(crate) const KINDS: &[&dyn NodeKind] = &[
     &openai::ChatLocalAi,
     &openai::ChatOpenAi,
     &openai::ChatOpenAiCustom,
+    &openai::relatives::CEREBRAS,
+    &openai::relatives::COMET,
     &openai::relatives::DEEPSEEK,
+    &openai::relatives::FIREWORKS,
     &openai::relatives::GROQ,
     &openai::relatives::LITELLM,
+    &openai::relatives::NVIDIA,
     &openai::relatives::OPEN_ROUTER,
+    &openai::relatives::PERPLEXITY,
+    &openai::relatives::SAMBANOVA,
+    &openai::relatives::TOGETHER,
+    &openai::relatives::XAI,
+    &completions::AZURE,
+    &completions::COHERE,
+    &completions::FIREWORKS,
+    &completions::HUGGING_FACE,
+    &completions::OLLAMA,
+    &completions::OPENAI,
+    &completions::SAMBANOVA,
+    &completions::TOGETHER,
 ];

@@ -4,6 +4,7 @@ pub(crate) mod address;
 mod incoming;
 mod lines;
 mod resp;
+mod stream;
 mod targets;
 pub(crate) mod web;
 
@@ -13,6 +14,7 @@ pub(crate) use lines::{Lines, data_of};
 
 pub(crate) use incoming::{Incoming, ProviderResponse, failure_in_stream, unreadable};
 pub(crate) use resp::{RedisReply, redis_commands};
+pub(crate) use stream::{RawServer, ServerStream};
 pub(crate) use targets::Targets;
 
 use std::io;

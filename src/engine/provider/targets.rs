@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{PATIENCE, ProviderEndpoint};
+use super::{PATIENCE, ProviderEndpoint, RawServer};
 use crate::client::{ClientTls, Origin, Reach, Timeouts};
 use crate::state::endpoints::{Endpoints, Health};
 #[cfg(test)]
@@ -90,6 +90,19 @@ impl Targets {
         let origin = Origin::new(&host, port, tls.as_ref(), self.outward.clone(), timeouts);
         let origin = Arc::new(origin.map_err(|error| error.to_string())?);
         Ok(ProviderEndpoint { origin, upstream: Arc::clone(&self.upstream), health: None, base: path, denied })
+    }
+
+    /// A server that speaks a protocol of its own, at an address that whoever runs the gateway chose.
+    ///
+    /// # Errors
+    /// What is wrong with the host.
+    pub(crate) fn server(&self, host: &str, port: u16, is_tls: bool) -> Result<RawServer, String> {
+        let timeouts = Timeouts { connect: CONNECT, response: PATIENCE };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let tls = if is_tls { Some(known.tls()?.for_others()) } else { None };
+        let origin = Origin::new(host, port, tls.as_ref(), Reach::Any, timeouts);
+        let origin = origin.map_err(|error| error.to_string())?;
+        Ok(RawServer { origin: Arc::new(origin) })
     }
 
     fn reached(&self, url: &str, patience: Option<Duration>, reach: &Reach) -> Result<ProviderEndpoint, String> {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::error::EngineError;
@@ -16,7 +17,7 @@ use super::link::{StreamRoom, StreamSender};
 use crate::engine::contract::budget::Budget;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::FlowIndex;
-use crate::engine::contract::node::{AgentsReport, Executed, Reply, ReplyContent};
+use crate::engine::contract::node::{AgentsReport, Document, Executed, Reply, ReplyContent};
 use crate::engine::contract::request::{RunRequest, SessionNames};
 use crate::engine::contract::run::{Run, Services};
 use crate::engine::contract::sink::Sink;
@@ -34,6 +35,12 @@ use crate::telemetry::traces::TraceScope;
 /// After somebody has asked for the end of the chat: for what a flow says of it.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 
+/// The vector store that is filled.
+pub(crate) struct UpsertTarget {
+    /// Its node; `None`: the only one there is.
+    pub(crate) node: Option<String>,
+}
+
 /// One prediction, as it is handed to an engine thread.
 pub(crate) struct PredictionJob {
     pub(crate) flow: Arc<CompiledFlow>,
@@ -45,6 +52,8 @@ pub(crate) struct PredictionJob {
     pub(crate) chatflow: Arc<str>,
     pub(crate) question: Question,
     pub(crate) streaming: bool,
+    /// Passages are put into a vector store, in place of an answer.
+    pub(crate) upsert: Option<UpsertTarget>,
     /// Keeps the caller's sessions apart from those of others, where the chatflow asks for it.
     pub(crate) namespace: Option<Namespace>,
     /// How the client sees the answer.
@@ -70,6 +79,7 @@ impl PredictionJob {
             chatflow,
             question,
             streaming,
+            upsert,
             namespace,
             view,
             cut,
@@ -96,7 +106,7 @@ impl PredictionJob {
             models,
             Arc::clone(&redactor),
         );
-        let is_stream = streaming && flow.info.streams;
+        let is_stream = streaming && flow.info.streams && upsert.is_none();
         let first_token = || services.metrics.engine.first_token.with_label_values(&[&chatflow]);
         let (sink, view) = if is_stream {
             (Sink::timed(view.into_writer(), first_token(), &watch.report), None)
@@ -105,6 +115,14 @@ impl PredictionJob {
         };
         let (services, trace) = (&*services, trace.as_ref());
         let run = Run { services, flow: &id, request: &request, sink: &sink, watch: &watch, trace, names: None };
+        if let Some(target) = upsert {
+            let put = Box::pin(in_time(flow.upsert(overridden.as_ref(), target.node.as_deref(), &run), &run));
+            if let Some(put) = teller.unless_left(put).await {
+                let put = put.map_err(|failure| unanswered(&failure, &redactor));
+                teller.answer(put.map(|put| upserted(&put)));
+            }
+            return;
+        }
         // Boxed: a future is as large as whatever it may come to, and so are all that it is moved through.
         let answering = Box::pin(reply(&flow, overridden.as_ref(), &run));
         let Some(view) = view else {
@@ -131,15 +149,20 @@ impl PredictionJob {
     }
 }
 
-/// The flow's answer. A flow that goes on after its end was asked for, or its time is over, is dropped.
+/// The flow's answer.
 async fn reply(flow: &CompiledFlow, overridden: Option<&FlowPlan>, run: &Run<'_>) -> Result<Reply, Failure> {
+    in_time(flow.answer_by(overridden, run), run).await
+}
+
+/// What a run comes to. One that goes on after its end was asked for, or its time is over, is dropped.
+async fn in_time<T>(work: impl Future<Output = Result<T, Failure>>, run: &Run<'_>) -> Result<T, Failure> {
     let overdue = async {
         run.watch.abort.cancelled().await;
         tokio::time::sleep(LAST_WORDS).await;
     };
     let reply = tokio::select! {
         biased;
-        reply = flow.answer_by(overridden, run) => reply,
+        reply = work => reply,
         () = overdue => Err(Failure::Aborted),
         () = tokio::time::sleep_until(run.budget().deadline().into()) => Err(run.budget().out_of_time()),
     };
@@ -159,6 +182,12 @@ fn unanswered(failure: &Failure, redactor: &Redactor) -> EngineError {
         Failure::Override(field) => EngineError::Override(field.clone()),
         failure => EngineError::Failed(failure.sentence(redactor)),
     }
+}
+
+/// As Flowise tells what was put into a store.
+fn upserted(put: &[Document]) -> Bytes {
+    let documents: Vec<Value> = put.iter().map(Document::to_json).collect();
+    json!({ "numAdded": documents.len(), "addedDocs": documents }).to_string().into()
 }
 
 /// The fields of an answer in one piece.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::PredictionJob;
+use super::answer::{PredictionJob, UpsertTarget};
 use super::error::EngineError;
 use super::link::{Head, StreamPiece, StreamReceiver, link};
 use crate::config::ResponseShape;
@@ -50,6 +50,8 @@ pub(crate) struct PredictionContext<'a> {
     pub(crate) view: View,
     /// Keeps the chat busy while it is answered, and knows when its end is wanted.
     pub(crate) lease: ChatLease,
+    /// Passages are put into a vector store, in place of an answer.
+    pub(crate) upsert: Option<UpsertTarget>,
 }
 
 /// The answer to a checked prediction. Dropping it, or the body of a stream, ends the run, model calls included.
@@ -73,6 +75,7 @@ pub(crate) async fn answer(
         trace,
         view,
         lease,
+        upsert,
     } = context;
     let abort = lease.abort.clone();
     let shape = view.shape();
@@ -84,6 +87,7 @@ pub(crate) async fn answer(
         chatflow: Arc::clone(chatflow),
         question: prediction.body,
         streaming: prediction.streaming,
+        upsert,
         namespace,
         view,
         cut: cut.clone(),

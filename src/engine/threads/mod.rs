@@ -253,6 +253,7 @@ mod tests {
             chatflow: "flow".into(),
             question: Question { text: Some("q".to_owned()), chat_id: "c".to_owned(), ..Question::default() },
             streaming: false,
+            upsert: None,
             namespace: None,
             view,
             cut: CancellationToken::new(),

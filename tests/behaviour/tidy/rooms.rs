@@ -39,11 +39,13 @@ const ENGINE: Table = &[
     // Flows of agents of the first. They share with its nodes what looks at a question, and what tidies an answer.
     ("sequential", &["nodes::moderation", "nodes::agents", "scripts", "compile", "contract", "text"]),
     // Embeddings are reached as the models of their providers are.
-    ("nodes", &["models", "scripts", "compile", "documents", "provider", "contract", "text"]),
+    ("nodes", &["models", "scripts", "compile", "documents", "mongo", "provider", "contract", "text"]),
     ("models", &["compile", "provider", "contract", "text::header"]),
     // From an export to parts. It is given the kinds of nodes, and knows none.
     ("compile", &["documents", "provider", "contract", "text"]),
     ("documents", &["contract", "text"]),
+    // Databases that speak no HTTP.
+    ("mongo", &["provider", "contract"]),
     ("provider", &["contract", "text"]),
     ("demo", &["contract"]),
     ("memory", &["contract"]),
@@ -68,6 +70,7 @@ const OUTSIDE_ENGINE: Table = &[
     ("models", &["predict::chat_id", "wire::json", "config::Secret"]),
     ("compile", &["wire::json", "config", "unprintable"]),
     ("documents", &["wire::json"]),
+    ("mongo", &["config::Secret", "percent"]),
     ("provider", &["state::endpoints", "wire::hop", "wire::json", "client"]),
     ("demo", &[]),
     ("scripts", &["wire::json", "config::ScriptSettings"]),

@@ -33,11 +33,7 @@ impl StepKind for AgentNode {
         let speaker = ModelCaller::read("agent", inputs);
         let said = ModelCaller::read_rest("agent", inputs);
         let knowledge = knowledge::read("agentKnowledgeDocumentStores", inputs);
-        refuse_if_set(
-            inputs,
-            &["agentKnowledgeVSEmbeddings"],
-            "what is in a vector database is not in the export: the engine searches document stores",
-        );
+        let databases = knowledge::read_databases("agentKnowledgeVSEmbeddings", inputs);
         let built_in = ["agentToolsBuiltInOpenAI", "agentToolsBuiltInGemini", "agentToolsBuiltInAnthropic"];
         refuse_if_set(inputs, &built_in, "the engine does not know tools that are built into a model");
         let listed = inputs.value("agentTools").and_then(|tools| tools.as_array().cloned()).unwrap_or_default();
@@ -50,7 +46,8 @@ impl StepKind for AgentNode {
             })
             .collect();
         let tools = tools.into_iter().collect::<Option<Vec<_>>>();
-        Some(Box::new(Acts { speaker: speaker?, said, tools: tools?, knowledge: knowledge? }))
+        let knowledge = [knowledge?, databases?].concat();
+        Some(Box::new(Acts { speaker: speaker?, said, tools: tools?, knowledge }))
     }
 }
 
@@ -64,7 +61,7 @@ struct Acts {
     speaker: ModelCaller,
     said: AnswerHandling,
     tools: Vec<NodeTool>,
-    /// What searches document stores.
+    /// What searches document stores and databases.
     knowledge: Vec<Ready>,
 }
 

@@ -114,3 +114,24 @@ fn a_store_that_is_not_there_fails_by_name() {
         assert!(sentence.contains("The document store \"Night Birds\" is not there."), "{sentence}");
     });
 }
+
+#[test]
+fn an_agent_looks_into_databases() {
+    let knowledge = json!([{
+        "vectorStore": "memoryVectorStore", "vectorStoreConfig": { "vectorStore": "memoryVectorStore", "topK": "" },
+        "embeddingModel": "stubEmbeddings", "embeddingModelConfig": { "embeddingModel": "stubEmbeddings" },
+        "knowledgeName": "Night Birds!", "knowledgeDescription": "What flies", "returnSourceDocuments": "",
+    }]);
+    let inputs = model("agent", json!({ "agentKnowledgeVSEmbeddings": knowledge }));
+    let flow = Drawing::new(&json!({})).node("it", "agentAgentflow", &inputs).line(&["start", "it"]);
+    run(async {
+        let lab = Lab::with_stores(&flow.export(), Arc::default()).await;
+        let question = "Look [[tool=night_birds:{\"input\":\"hoot\"}]]";
+        let answer = lab.ask(json!({ "question": question, "chatId": lab.chat().to_string() })).await;
+        // Nothing is connected to it.
+        assert_eq!(answer.text(), "Tool said: ");
+        let sent = lab.sent();
+        let tool = &sent[0]["tools"][0]["function"];
+        assert_eq!((&tool["name"], &tool["description"]), (&json!("night_birds"), &json!("What flies")));
+    });
+}

@@ -63,7 +63,7 @@ fn what_cannot_be_run_says_where_and_why() {
                 "agentAgentflow",
                 &model("agent", json!({ "agentKnowledgeVSEmbeddings": [{ "vectorStore": "qdrant" }] })),
             ),
-            "node \"it\" (agentAgentflow), input agentKnowledgeVSEmbeddings: what is in a vector database is not in the export: the engine searches document stores",
+            "node \"it\" (agentAgentflow), input agentKnowledgeVSEmbeddings: embeddingModel is required",
         ),
         (
             with("httpAgentflow", &json!({ "url": "https://{{ $form.host }}/x" })),

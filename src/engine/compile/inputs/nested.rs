@@ -30,6 +30,18 @@ impl Inputs<'_, '_, '_> {
         let node = ExportNode::inside(self.node, name);
         Inputs::new(&node, config, self.compiler).build(kind)
     }
+
+    /// As [`part_inside`](Self::part_inside), with parts in the place of inputs.
+    pub(crate) fn part_inside_with(
+        &mut self,
+        kind: &dyn NodeKind,
+        name: &str,
+        config: Map<String, Value>,
+        given: Vec<(&'static str, Part)>,
+    ) -> Option<Part> {
+        let node = ExportNode::inside(self.node, name);
+        Inputs::new(&node, config, self.compiler).with_parts(given).build(kind)
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,22 @@ use crate::predict::chat_id;
 
 pub(crate) const ADDRESS: &str = "http://localhost:11434";
 
+/// Settings of models, by the input that sets them.
+pub(crate) const OPTIONS: &[(&str, &str)] = &[
+    ("numCtx", "num_ctx"),
+    ("numGpu", "num_gpu"),
+    ("numThread", "num_thread"),
+    ("topK", "top_k"),
+    ("topP", "top_p"),
+    ("tfsZ", "tfs_z"),
+    ("repeatLastN", "repeat_last_n"),
+    ("temperature", "temperature"),
+    ("repeatPenalty", "repeat_penalty"),
+    ("mirostat", "mirostat"),
+    ("mirostatTau", "mirostat_tau"),
+    ("mirostatEta", "mirostat_eta"),
+];
+
 /// The node `chatOllama`.
 #[derive(Debug)]
 pub(crate) struct ChatOllama;
@@ -61,22 +77,9 @@ fn fields(inputs: &mut Inputs<'_, '_, '_>, model: &str) -> Map<String, Value> {
     }
     fields.insert("think".to_owned(), inputs.flag("think").unwrap_or(false).into());
     let mut options = Map::new();
-    for (input, option) in [
-        ("numCtx", "num_ctx"),
-        ("numGpu", "num_gpu"),
-        ("numThread", "num_thread"),
-        ("topK", "top_k"),
-        ("topP", "top_p"),
-        ("tfsZ", "tfs_z"),
-        ("repeatLastN", "repeat_last_n"),
-        ("temperature", "temperature"),
-        ("repeatPenalty", "repeat_penalty"),
-        ("mirostat", "mirostat"),
-        ("mirostatTau", "mirostat_tau"),
-        ("mirostatEta", "mirostat_eta"),
-    ] {
+    for (input, option) in OPTIONS {
         if let Some(value) = inputs.number(input) {
-            options.insert(option.to_owned(), number(value));
+            options.insert((*option).to_owned(), number(value));
         }
     }
     // Flowise's own node forgets these.

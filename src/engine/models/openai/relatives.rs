@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::request::Style;
 use super::settings::Settings;
 use super::{ModelAddress, OpenAiModel};
 use crate::engine::compile::inputs::Inputs;
@@ -23,18 +24,36 @@ pub(crate) struct Relative {
     address: Option<&'static str>,
     /// The input with an address, where the node has one.
     address_input: &'static str,
+    /// The input with the model's name.
+    model_input: &'static str,
+    /// Whether the node works without a key.
+    is_open: bool,
+    /// Whether a stream is asked to count tokens.
+    counts: bool,
     /// Whether Flowise has a library of its own for it, which tells what the model thinks.
     tells_thoughts: bool,
     /// What else differs, beside what all the nodes have.
     differs: fn(&mut Inputs<'_, '_, '_>, &mut Map<String, Value>),
 }
 
+const PLAIN: Relative = Relative {
+    names: &[],
+    provider: "other",
+    credential: ("", ""),
+    address: None,
+    address_input: "",
+    model_input: "modelName",
+    is_open: false,
+    counts: true,
+    tells_thoughts: false,
+    differs: |_, _| {},
+};
+
 pub(crate) const GROQ: Relative = Relative {
     names: &["groqChat"],
     provider: "groq",
     credential: ("groqApi", "groqApiKey"),
     address: Some("https://api.groq.com/openai/v1"),
-    address_input: "",
     tells_thoughts: true,
     differs: |_, fields| {
         // As its own library sends them.
@@ -43,6 +62,7 @@ pub(crate) const GROQ: Relative = Relative {
             fields.insert("max_completion_tokens".to_owned(), most);
         }
     },
+    ..PLAIN
 };
 
 pub(crate) const DEEPSEEK: Relative = Relative {
@@ -50,13 +70,13 @@ pub(crate) const DEEPSEEK: Relative = Relative {
     provider: "deepseek",
     credential: ("deepseekApi", "deepseekApiKey"),
     address: Some("https://api.deepseek.com"),
-    address_input: "",
     tells_thoughts: true,
     differs: |inputs, fields| {
         if inputs.flag("thinking") == Some(true) {
             fields.insert("thinking".to_owned(), json!({ "type": "enabled" }));
         }
     },
+    ..PLAIN
 };
 
 pub(crate) const OPEN_ROUTER: Relative = Relative {
@@ -65,18 +85,107 @@ pub(crate) const OPEN_ROUTER: Relative = Relative {
     credential: ("openRouterApi", "openRouterApiKey"),
     address: Some("https://openrouter.ai/api/v1"),
     address_input: "basepath",
-    tells_thoughts: false,
-    differs: |_, _| {},
+    ..PLAIN
 };
 
 pub(crate) const LITELLM: Relative = Relative {
     names: &["chatLitellm"],
     provider: "litellm",
     credential: ("litellmApi", "litellmApiKey"),
-    address: None,
     address_input: "basePath",
-    tells_thoughts: false,
-    differs: |_, _| {},
+    ..PLAIN
+};
+
+pub(crate) const FIREWORKS: Relative = Relative {
+    names: &["chatFireworks"],
+    provider: "fireworks",
+    credential: ("fireworksApi", "fireworksApiKey"),
+    address: Some("https://api.fireworks.ai/inference/v1"),
+    counts: false,
+    ..PLAIN
+};
+
+pub(crate) const TOGETHER: Relative = Relative {
+    names: &["chatTogetherAI"],
+    provider: "together",
+    credential: ("togetherAIApi", "togetherAIApiKey"),
+    address: Some("https://api.together.xyz/v1"),
+    ..PLAIN
+};
+
+pub(crate) const XAI: Relative = Relative {
+    names: &["chatXAI"],
+    provider: "x_ai",
+    credential: ("xaiApi", "xaiApiKey"),
+    address: Some("https://api.x.ai/v1"),
+    tells_thoughts: true,
+    ..PLAIN
+};
+
+pub(crate) const CEREBRAS: Relative = Relative {
+    names: &["chatCerebras"],
+    provider: "cerebras",
+    credential: ("cerebrasAIApi", "cerebrasApiKey"),
+    address: Some("https://api.cerebras.ai/v1"),
+    address_input: "basepath",
+    ..PLAIN
+};
+
+pub(crate) const COMET: Relative = Relative {
+    names: &["chatCometAPI"],
+    provider: "cometapi",
+    credential: ("cometApi", "cometApiKey"),
+    address: Some("https://api.cometapi.com/v1"),
+    ..PLAIN
+};
+
+/// Flowise's node goes to `OpenAI` where it names no address.
+pub(crate) const SAMBANOVA: Relative = Relative {
+    names: &["chatSambanova"],
+    provider: "sambanova",
+    credential: ("sambanovaApi", "sambanovaApiKey"),
+    address: Some("https://api.sambanova.ai/v1"),
+    address_input: "basepath",
+    ..PLAIN
+};
+
+pub(crate) const NVIDIA: Relative = Relative {
+    names: &["chatNvidiaNIM"],
+    provider: "nvidia",
+    credential: ("nvidiaNIMApi", "nvidiaNIMApiKey"),
+    address_input: "basePath",
+    is_open: true,
+    ..PLAIN
+};
+
+pub(crate) const PERPLEXITY: Relative = Relative {
+    names: &["chatPerplexity"],
+    provider: "perplexity",
+    credential: ("perplexityApi", "perplexityApiKey"),
+    address: Some("https://api.perplexity.ai"),
+    model_input: "model",
+    counts: false,
+    differs: |inputs, fields| {
+        // Flowise only warns of it.
+        inputs.ignore(&["proxyUrl"]);
+        for (input, field) in
+            [("returnImages", "return_images"), ("returnRelatedQuestions", "return_related_questions")]
+        {
+            if inputs.flag(input) == Some(true) {
+                fields.insert(field.to_owned(), true.into());
+            }
+        }
+        if let Some(most) = inputs.integer("topK").filter(|most| *most > 0) {
+            fields.insert("top_k".to_owned(), most.into());
+        }
+        if let Some(recency) = inputs.text("searchRecencyFilter") {
+            fields.insert("search_recency_filter".to_owned(), recency.into());
+        }
+        if let Some(domains) = inputs.json("searchDomainFilter") {
+            fields.insert("search_domain_filter".to_owned(), domains);
+        }
+    },
+    ..PLAIN
 };
 
 impl NodeKind for Relative {
@@ -85,7 +194,7 @@ impl NodeKind for Relative {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let model = connection::model_name(inputs);
+        let model = connection::model_named(inputs, self.model_input);
         let place = self.place(inputs);
         let settings = Settings::read(inputs);
         let sees_images = inputs.flag("allowImageUploads").unwrap_or(false);
@@ -96,7 +205,7 @@ impl NodeKind for Relative {
         if let Some(credential) = missing {
             return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential })));
         }
-        let style = settings.style(&model);
+        let style = Style { counts: self.counts, ..settings.style(&model) };
         let (path, tells_thoughts) = ("/chat/completions".into(), self.tells_thoughts);
         Some(Part::Model(Arc::new(OpenAiModel {
             endpoint,
@@ -116,7 +225,7 @@ impl Relative {
     fn place(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<ModelAddress> {
         let (credential, field) = self.credential;
         let is_elsewhere = !self.address_input.is_empty() && inputs.has(self.address_input);
-        let (key, missing) = if is_elsewhere {
+        let (key, missing) = if is_elsewhere || self.is_open {
             (connection::optional(inputs, credential, field), None)
         } else {
             let key = connection::wanted(inputs, credential, field);
@@ -126,7 +235,7 @@ impl Relative {
         let headers = connection::bearer(inputs, key.as_ref());
         let headers = connection::with_base_options(inputs, headers);
         let endpoint = match self.address {
-            Some(address) if !is_elsewhere => connection::endpoint_at(inputs, "modelName", address),
+            Some(address) if !is_elsewhere => connection::endpoint_at(inputs, self.model_input, address),
             Some(address) => connection::endpoint(inputs, self.address_input, address),
             None if is_elsewhere => connection::endpoint(inputs, self.address_input, ""),
             None => {
@@ -171,13 +280,40 @@ mod tests {
         assert_eq!((&body["thinking"], &body["max_tokens"]), (&json!({ "type": "enabled" }), &json!(5)));
     }
 
+    #[tokio::test]
+    async fn some_are_not_asked_to_count_and_some_have_further_fields() {
+        let answer = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\n";
+        let fireworks = Relative { address_input: "basepath", ..FIREWORKS };
+        let inputs = json!({ "modelName": "accounts/f/m", "basepath": HERE, "temperature": 0.9 });
+        let seen = asked(&fireworks, inputs, ModelRequest::of(&[]), 200, answer).await;
+        let body = json!({ "model": "accounts/f/m", "temperature": 0.9, "stream": true, "messages": [] });
+        assert_eq!((seen.received.body, seen.answered.unwrap().text), (body, "Hi".to_owned()));
+
+        let perplexity = Relative { address_input: "basepath", ..PERPLEXITY };
+        let inputs = json!({ "model": "sonar", "basepath": HERE, "topK": "3", "returnImages": true,
+            "returnRelatedQuestions": false, "searchDomainFilter": "[\"a.com\"]", "searchRecencyFilter": "day" });
+        let body = asked(&perplexity, inputs, ModelRequest::of(&[]), 200, answer).await.received.body;
+        let expected = json!({ "model": "sonar", "top_k": 3, "return_images": true, "stream": true, "messages": [],
+            "search_domain_filter": ["a.com"], "search_recency_filter": "day" });
+        assert_eq!(body, expected);
+
+        let together = Relative { address_input: "basepath", ..TOGETHER };
+        let inputs = json!({ "modelName": "m", "basepath": HERE });
+        let body = asked(&together, inputs, ModelRequest::of(&[]), 200, answer).await.received.body;
+        assert_eq!(body["stream_options"], json!({ "include_usage": true }));
+    }
+
     #[test]
     fn without_a_credential_or_an_address_nothing_is_sent() {
-        for kind in [&GROQ, &DEEPSEEK, &OPEN_ROUTER] {
-            let model = built(kind, json!({ "modelName": "m" }), false).unwrap().into_model().unwrap();
+        let kinds =
+            [&GROQ, &DEEPSEEK, &OPEN_ROUTER, &FIREWORKS, &TOGETHER, &XAI, &CEREBRAS, &COMET, &SAMBANOVA, &PERPLEXITY];
+        for kind in kinds {
+            let model = built(kind, json!({ kind.model_input: "m" }), false).unwrap().into_model().unwrap();
             assert!(format!("{model:?}").starts_with("ModelWithoutCredential"));
         }
-        assert!(problems(&LITELLM, json!({ "modelName": "m" }))[0].contains("input basePath"));
+        for kind in [&LITELLM, &NVIDIA] {
+            assert!(problems(kind, json!({ "modelName": "m" }))[0].contains("input basePath"));
+        }
         assert!(problems(&GROQ, json!({ "modelName": "m", "cache": "{{x.data.instance}}" }))[0].contains("cache"));
     }
 }

@@ -8,8 +8,11 @@ use crate::engine::models::gathering::set;
 
 /// What stands in the body beside the node's own fields.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the request")]
 pub(super) struct Style {
     pub(super) streams: bool,
+    /// A stream tells how many tokens it took.
+    pub(super) counts: bool,
     /// `strict` of tools.
     pub(super) strict: bool,
     /// Models that reason call the system a developer.
@@ -19,7 +22,7 @@ pub(super) struct Style {
 pub(super) fn body(fields: &Map<String, Value>, style: Style, ask: ModelRequest<'_>) -> Value {
     let mut body = fields.clone();
     body.insert("stream".to_owned(), style.streams.into());
-    if style.streams {
+    if style.streams && style.counts {
         body.insert("stream_options".to_owned(), json!({ "include_usage": true }));
     }
     if let Some((name, schema)) = ask.schema {

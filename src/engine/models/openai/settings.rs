@@ -66,7 +66,7 @@ impl Settings {
     }
 
     pub(super) fn style(&self, model: &str) -> Style {
-        Style { streams: self.streams, strict: self.strict, developer: library_reasons(model) }
+        Style { streams: self.streams, counts: true, strict: self.strict, developer: library_reasons(model) }
     }
 
     /// Into the body of chat completions.

@@ -68,7 +68,7 @@ fn recorded_requests_are_said_again_word_for_word() {
             let tools: Vec<ToolSpec> = tools.collect();
             let fields = json!({ "model": body["model"], "temperature": body["temperature"] });
             let Value::Object(fields) = fields else { panic!() };
-            let style = Style { streams: true, ..Style::default() };
+            let style = Style { streams: true, counts: true, ..Style::default() };
             let said = super::request::body(&fields, style, ModelRequest::of(&turns).with_tools(&tools));
             assert_eq!(said, body, "in {number}");
             count += 1;

@@ -1,11 +1,12 @@
-//! Nodes that read or search a document store. Whatever database it was in: its passages are embedded and searched here.
+//! Nodes that read or search a document store. Its passages are embedded and searched here, but where the engine has the
+//! credential of the database that they are in: that is searched then, as it is where only the database can.
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::stores::{IndexedStore, MOST};
-use super::{loaders, stores};
+use super::{databases, loaders, stores};
 use crate::engine::compile::context::Need;
 use crate::engine::compile::flowise;
 use crate::engine::compile::inputs::{Inputs, is_empty};
@@ -13,7 +14,7 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::node::{Document, DocumentSource, Embeddings, VectorStore};
+use crate::engine::contract::node::{Document, DocumentSource, Embeddings, Retriever, VectorStore};
 use crate::engine::contract::run::Run;
 use crate::engine::documents::index::{Nearness, PassageSources};
 use crate::engine::documents::stores::{Component, DocumentStore, LOADER};
@@ -66,7 +67,7 @@ impl NodeKind for StoreSearch {
 /// searched; what is wrong with one that is there is told to the inputs.
 pub(crate) fn opened(chosen: &str, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn VectorStore>> {
     match found(chosen, input, inputs)? {
-        Ok(store) => searched(&store, input, inputs).map(|store| Arc::new(store) as _),
+        Ok(store) => searched(&store, input, inputs),
         Err(absent) => {
             let absent = Arc::new(absent);
             let origin = PassageSources { sources: vec![Arc::clone(&absent) as _], embeddings: absent };
@@ -90,7 +91,7 @@ fn found(chosen: &str, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<R
     }
 }
 
-fn searched(store: &Arc<DocumentStore>, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<IndexedStore> {
+fn searched(store: &Arc<DocumentStore>, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn VectorStore>> {
     let name = &store.name;
     let Some(Component { name: kind, config }) = &store.embeddings else {
         inputs.refuse(input, format!("the document store \"{name}\" has no embeddings: nobody upserted it in Flowise"));
@@ -106,7 +107,16 @@ fn searched(store: &Arc<DocumentStore>, input: &str, inputs: &mut Inputs<'_, '_,
             format!("the document store \"{name}\": {kind}: {}", flowise::why_unknown(kind, "Embeddings")),
         );
     }
-    let (nearness, most) = match store.vector_store.as_ref().map_or(Ok((Nearness::Cosine, MOST)), way) {
+    let here = store.vector_store.as_ref().map_or(Ok((Nearness::Cosine, MOST)), way);
+    if let Some(Component { name, config }) = &store.vector_store
+        && let Some(kind) = databases::kind(name)
+        && (narrowing(config).is_some() || databases::is_at_hand(name, config, inputs))
+    {
+        let given = vec![("embeddings", Part::Embeddings(embeddings?))];
+        let part = inputs.part_inside_with(kind, name, config.clone(), given);
+        return part.and_then(Part::into_retriever).and_then(Retriever::store);
+    }
+    let (nearness, most) = match here {
         Ok(way) => way,
         Err(problem) => {
             inputs.refuse(input, format!("the document store \"{name}\": {problem}"));
@@ -114,7 +124,7 @@ fn searched(store: &Arc<DocumentStore>, input: &str, inputs: &mut Inputs<'_, '_,
         }
     };
     let origin = PassageSources { sources: vec![Arc::clone(store) as _], embeddings: embeddings? };
-    Some(IndexedStore::new(origin, Arc::clone(&store.index), nearness, most))
+    Some(Arc::new(IndexedStore::new(origin, Arc::clone(&store.index), nearness, most)))
 }
 
 /// Databases that embed or search in a way of their own.
@@ -124,6 +134,16 @@ const BY_DISTANCE: &[&str] = &["chroma", "elasticsearch", "faiss", "openSearch"]
 /// Inputs that say how near is told, by the database.
 const MEASURES: &[&str] = &["distanceStrategy", "qdrantSimilarity", "similarity", "similarityMetric", "spaceType"];
 
+/// The input by which a database would find others than the nearest.
+fn narrowing(config: &Map<String, Value>) -> Option<&str> {
+    let changes = |(input, value): &(&String, &Value)| {
+        let narrows = input.to_lowercase().contains("filter") || input.as_str() == "alpha";
+        let is_nothing = is_empty(value) || value.as_str().is_some_and(|text| text.trim() == "{}");
+        narrows && !is_nothing
+    };
+    config.iter().find(changes).map(|(input, _)| input.as_str())
+}
+
 /// How a database was searched, and how much was found. Everything else about it, such as where it is, is of no matter
 /// here, but for what would change what is found.
 fn way(database: &Component) -> Result<(Nearness, usize), String> {
@@ -131,12 +151,7 @@ fn way(database: &Component) -> Result<(Nearness, usize), String> {
     if OWN_WAYS.contains(&&**name) {
         return Err(format!("the engine cannot search as {name} does"));
     }
-    let changes = |(input, value): &(&String, &Value)| {
-        let narrows = input.to_lowercase().contains("filter") || input.as_str() == "alpha";
-        let is_nothing = is_empty(value) || value.as_str().is_some_and(|text| text.trim() == "{}");
-        narrows && !is_nothing
-    };
-    if let Some((input, _)) = config.iter().find(changes) {
+    if let Some(input) = narrowing(config) {
         return Err(format!("input {input} of {name}: the engine searches by similarity alone"));
     }
     let mut nearness = if BY_DISTANCE.contains(&&**name) { Nearness::Distance } else { Nearness::Cosine };

@@ -3,11 +3,13 @@
 pub(super) mod chains;
 pub(super) mod coded;
 mod csv;
+pub(super) mod databases;
 pub(super) mod document_store;
 #[cfg(test)]
 mod fuzz;
 mod json;
 pub(super) mod loaders;
+pub(super) mod retrievers;
 mod split;
 pub(super) mod splitters;
 pub(super) mod stores;

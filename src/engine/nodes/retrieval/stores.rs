@@ -161,11 +161,27 @@ impl IndexedStore {
 
 impl VectorStore for IndexedStore {
     fn nearest<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<(Document, f32)>> {
-        Box::pin(self.index.nearest(&self.origin, self.nearness, question, self.most, run))
+        self.nearest_of(question, self.most, run)
+    }
+
+    fn nearest_of<'a>(&'a self, question: &'a str, most: usize, run: &'a Run<'a>) -> Task<'a, Vec<(Document, f32)>> {
+        Box::pin(self.index.nearest(&self.origin, self.nearness, question, most, run))
+    }
+
+    fn most(&self) -> usize {
+        self.most
+    }
+
+    fn upsert<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
+        Box::pin(self.index.made(&self.origin, run))
     }
 }
 
 impl Retriever for IndexedStore {
+    fn store(self: Arc<Self>) -> Option<Arc<dyn VectorStore>> {
+        Some(self)
+    }
+
     fn find<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
             let found = self.nearest(question, run).await?;

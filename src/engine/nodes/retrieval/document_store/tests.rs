@@ -85,12 +85,8 @@ fn a_store_that_is_not_there_is_missing_and_none_chosen_is_nothing() {
 fn what_would_find_other_passages_is_refused() {
     for (database, why) in [
         (
-            json!({ "name": "qdrant", "config": { "qdrantFilter": { "must": [] } } }),
-            "input qdrantFilter of qdrant: the engine searches by similarity alone",
-        ),
-        (
-            json!({ "name": "weaviate", "config": { "alpha": 0.5 } }),
-            "input alpha of weaviate: the engine searches by similarity alone",
+            json!({ "name": "couchbase", "config": { "couchbaseMetadataFilter": { "must": [] } } }),
+            "input couchbaseMetadataFilter of couchbase: the engine searches by similarity alone",
         ),
         (
             json!({ "name": "qdrant", "config": { "qdrantSimilarity": "Manhattan" } }),

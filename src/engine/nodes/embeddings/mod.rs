@@ -1,5 +1,7 @@
 //! Embeddings: texts as vectors, from a provider.
 
+mod providers;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,8 +23,19 @@ use crate::engine::models::openai::{AZURE_CREDENTIAL, Azure, ModelAddress, azure
 use crate::engine::provider::ProviderEndpoint;
 use crate::wire::json;
 
-pub(super) const KINDS: &[&dyn NodeKind] =
-    &[&OpenAiEmbeddings, &AzureEmbeddings, &LocalAiEmbeddings, &OllamaEmbeddings];
+pub(super) const KINDS: &[&dyn NodeKind] = &[
+    &OpenAiEmbeddings,
+    &AzureEmbeddings,
+    &LocalAiEmbeddings,
+    &OllamaEmbeddings,
+    &providers::COHERE,
+    &providers::GOOGLE,
+    &providers::HUGGING_FACE,
+    &providers::JINA,
+    &providers::MISTRAL,
+    &providers::TOGETHER,
+    &providers::VOYAGE,
+];
 
 /// What OpenAI's library has where nothing is set.
 const MODEL: &str = "text-embedding-ada-002";

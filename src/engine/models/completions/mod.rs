@@ -1,0 +1,372 @@
+//! Models that go on with a text instead of taking turns: what Flowise calls LLMs, as a table.
+
+mod answer;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::connection::{self, Headers, ModelWithoutCredential, number};
+use super::gathering::{AnswerFraming, gathered};
+use super::ollama;
+use super::openai::{AZURE_CREDENTIAL, Azure, ModelAddress, azure};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::NodeKind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
+use crate::engine::contract::message::{Content, ContentPart, Message, Role};
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
+use crate::engine::contract::run::Run;
+use crate::engine::provider::ProviderEndpoint;
+use answer::Continuation;
+
+/// A provider and its node.
+#[derive(Debug)]
+pub(crate) struct TextModel {
+    names: &'static [&'static str],
+    provider: &'static str,
+    /// Its name and the field with the key; empty: there is none.
+    credential: (&'static str, &'static str),
+    address: &'static str,
+    path: &'static str,
+    /// The input with an address, where the node has one; empty: none.
+    address_input: &'static str,
+    model_input: &'static str,
+    /// Where nothing is set; `None`: the node must say.
+    model: Option<&'static str>,
+    tongue: TextTongue,
+}
+
+/// How a provider is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TextTongue {
+    /// As `OpenAI`'s completions; the prompt in a list.
+    OpenAi,
+    /// The same, with the prompt as it is.
+    Fireworks,
+    Together,
+    Cohere,
+    HuggingFace,
+    Ollama,
+}
+
+pub(crate) const OPENAI: TextModel = TextModel {
+    names: &["openAI"],
+    provider: "openai",
+    credential: ("openAIApi", "openAIApiKey"),
+    address: super::openai::ADDRESS,
+    address_input: "basepath",
+    model: Some("gpt-3.5-turbo-instruct"),
+    ..PLAIN
+};
+
+/// Its address is made of its credential.
+pub(crate) const AZURE: TextModel = TextModel { names: &["azureOpenAI"], provider: "azure.ai.openai", ..OPENAI };
+
+pub(crate) const FIREWORKS: TextModel = TextModel {
+    names: &["fireworks"],
+    provider: "fireworks",
+    credential: ("fireworksApi", "fireworksApiKey"),
+    address: "https://api.fireworks.ai/inference/v1",
+    model: Some("accounts/fireworks/models/llama-v2-13b"),
+    tongue: TextTongue::Fireworks,
+    ..PLAIN
+};
+
+pub(crate) const SAMBANOVA: TextModel = TextModel {
+    names: &["sambanova"],
+    provider: "sambanova",
+    credential: ("sambanovaApi", "sambanovaApiKey"),
+    address: "https://api.sambanova.ai/v1",
+    ..PLAIN
+};
+
+pub(crate) const TOGETHER: TextModel = TextModel {
+    names: &["togetherAI"],
+    provider: "together",
+    credential: ("togetherAIApi", "togetherAIApiKey"),
+    address: "https://api.together.xyz",
+    path: "/inference",
+    tongue: TextTongue::Together,
+    ..PLAIN
+};
+
+pub(crate) const COHERE: TextModel = TextModel {
+    names: &["cohere"],
+    provider: "cohere",
+    credential: ("cohereApi", "cohereApiKey"),
+    address: "https://api.cohere.com",
+    path: "/v1/generate",
+    model: Some("command"),
+    tongue: TextTongue::Cohere,
+    ..PLAIN
+};
+
+pub(crate) const HUGGING_FACE: TextModel = TextModel {
+    names: &["huggingFaceInference_LLMs"],
+    provider: "huggingface",
+    credential: ("huggingFaceApi", "huggingFaceApiKey"),
+    address: "https://router.huggingface.co",
+    address_input: "endpoint",
+    model_input: "model",
+    model: Some("gpt2"),
+    tongue: TextTongue::HuggingFace,
+    ..PLAIN
+};
+
+pub(crate) const OLLAMA: TextModel = TextModel {
+    names: &["ollama"],
+    provider: "ollama",
+    address: ollama::ADDRESS,
+    path: "/api/generate",
+    address_input: "baseUrl",
+    model: Some("llama3"),
+    tongue: TextTongue::Ollama,
+    ..PLAIN
+};
+
+const PLAIN: TextModel = TextModel {
+    names: &[],
+    provider: "other",
+    credential: ("", ""),
+    address: "",
+    path: "/completions",
+    address_input: "",
+    model_input: "modelName",
+    model: None,
+    tongue: TextTongue::OpenAi,
+};
+
+impl NodeKind for TextModel {
+    fn names(&self) -> &'static [&'static str] {
+        self.names
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let model = inputs.text(self.model_input).map(|model| model.trim().to_owned());
+        let model = model.or_else(|| self.model.map(str::to_owned));
+        if model.is_none() {
+            inputs.refuse(self.model_input, "a model is required");
+        }
+        if self.tongue == TextTongue::OpenAi && model.as_deref().is_some_and(is_chat_model) {
+            inputs.refuse(self.model_input, "it is a model for chats: Flowise wants its chat model's node for it");
+        }
+        let place = self.place(inputs, model.as_deref().unwrap_or_default());
+        let streams = match self.tongue {
+            TextTongue::OpenAi if self.names == SAMBANOVA.names => false,
+            TextTongue::OpenAi => inputs.streams(),
+            TextTongue::Together => inputs.flag("streaming").unwrap_or(false),
+            TextTongue::Ollama => true,
+            TextTongue::Fireworks | TextTongue::Cohere | TextTongue::HuggingFace => false,
+        };
+        let fields = self.fields(inputs, model.as_deref().unwrap_or_default());
+        // How many prompts go into one request; there is one.
+        inputs.ignore(&["batchSize"]);
+        let model = model?;
+        let (ModelAddress { endpoint, headers, missing, provider }, path) = place?;
+        if let Some(credential) = missing {
+            return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential })));
+        }
+        let tongue = self.tongue;
+        Some(Part::Model(Arc::new(Continuing { endpoint, path, headers, model, provider, fields, tongue, streams })))
+    }
+}
+
+/// As `OpenAI`'s library tells them by their names.
+fn is_chat_model(model: &str) -> bool {
+    ["gpt-3.5-turbo", "gpt-4", "o1"].iter().any(|name| model.starts_with(name)) && !model.contains("-instruct")
+}
+
+impl TextModel {
+    /// With the path.
+    fn place(&self, inputs: &mut Inputs<'_, '_, '_>, model: &str) -> Option<(ModelAddress, String)> {
+        let provider = self.provider;
+        let (credential, field) = self.credential;
+        if self.names == AZURE.names {
+            let found = azure(inputs)?;
+            return Some(if let Ok(Azure { endpoint, query, headers }) = found {
+                (ModelAddress { endpoint, headers, missing: None, provider }, format!("{}{query}", self.path))
+            } else {
+                let endpoint = connection::endpoint_at(inputs, "basepath", self.address)?;
+                let missing = Some(AZURE_CREDENTIAL);
+                (ModelAddress { endpoint, headers: Headers::new(), missing, provider }, String::new())
+            });
+        }
+        if self.names == OPENAI.names {
+            return Some((ModelAddress::of_openai(inputs)?, self.path.to_owned()));
+        }
+        let own = if self.address_input.is_empty() { None } else { inputs.text(self.address_input) };
+        let key = if credential.is_empty() { None } else { connection::wanted(inputs, credential, field) };
+        let missing = (key.is_none() && !credential.is_empty()).then_some(credential);
+        let headers = connection::bearer(inputs, key.as_ref());
+        let path = match (self.tongue, &own) {
+            (TextTongue::HuggingFace, None) => {
+                let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_./:".contains(letter);
+                if !model.chars().all(fits) || model.contains("..") {
+                    inputs.refuse(self.model_input, "it cannot stand in an address");
+                    return None;
+                }
+                format!("/hf-inference/models/{model}")
+            }
+            (TextTongue::HuggingFace, Some(own)) if own.trim_end_matches('/').matches('/').count() > 2 => String::new(),
+            (TextTongue::HuggingFace, Some(_)) => "/".to_owned(),
+            _ => self.path.to_owned(),
+        };
+        let input = if self.address_input.is_empty() { self.model_input } else { self.address_input };
+        let endpoint = connection::endpoint_at(inputs, input, own.as_deref().unwrap_or(self.address))?;
+        Some((ModelAddress { endpoint, headers, missing, provider }, path))
+    }
+
+    /// What goes into each request beside the prompt.
+    fn fields(&self, inputs: &mut Inputs<'_, '_, '_>, model: &str) -> Map<String, Value> {
+        let names: &[(&str, &str)] = match self.tongue {
+            TextTongue::OpenAi if self.names == SAMBANOVA.names => &[],
+            TextTongue::OpenAi => &[
+                ("temperature", "temperature"),
+                ("maxTokens", "max_tokens"),
+                ("topP", "top_p"),
+                ("frequencyPenalty", "frequency_penalty"),
+                ("presencePenalty", "presence_penalty"),
+                ("bestOf", "best_of"),
+            ],
+            TextTongue::Fireworks => &[],
+            TextTongue::Together => &[
+                ("temperature", "temperature"),
+                ("maxTokens", "max_tokens"),
+                ("topP", "top_p"),
+                ("topK", "top_k"),
+                ("repeatPenalty", "repetition_penalty"),
+            ],
+            TextTongue::Cohere => &[("temperature", "temperature"), ("maxTokens", "max_tokens")],
+            TextTongue::HuggingFace => &[
+                ("temperature", "temperature"),
+                ("maxTokens", "max_new_tokens"),
+                ("topP", "top_p"),
+                ("hfTopK", "top_k"),
+                ("frequencyPenalty", "repetition_penalty"),
+            ],
+            TextTongue::Ollama => ollama::OPTIONS,
+        };
+        let mut set = Map::new();
+        for (input, field) in names {
+            // Of Ollama a zero counts, such as of GPUs.
+            let counts = |value: &f64| *value != 0.0 || matches!(*input, "temperature" | "numGpu");
+            if let Some(value) = inputs.number(input).filter(counts) {
+                set.insert((*field).to_owned(), number(value));
+            }
+        }
+        let stop: Vec<String> = match self.tongue {
+            TextTongue::Together | TextTongue::Ollama => inputs.text("stop").unwrap_or_default(),
+            _ => String::new(),
+        }
+        .split(',')
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+        if !stop.is_empty() {
+            set.insert("stop".to_owned(), stop.into());
+        }
+        let of = |value: Value| value.as_object().cloned().unwrap_or_default();
+        match self.tongue {
+            TextTongue::OpenAi | TextTongue::Fireworks => {
+                set.extend(of(json!({ "model": model, "n": 1 })));
+                set
+            }
+            TextTongue::Together => {
+                let mut fields = of(
+                    json!({ "model": model, "temperature": 0.7, "top_k": 50, "top_p": 0.7, "repetition_penalty": 1 }),
+                );
+                fields.extend(set);
+                fields
+            }
+            TextTongue::Cohere => {
+                let mut fields = of(json!({ "model": model, "max_tokens": 250, "temperature": 0 }));
+                fields.extend(set);
+                fields
+            }
+            TextTongue::HuggingFace => {
+                set.insert("return_full_text".to_owned(), false.into());
+                of(json!({ "parameters": set }))
+            }
+            TextTongue::Ollama => of(json!({ "model": model, "options": set })),
+        }
+    }
+}
+
+/// One model at one address.
+#[derive(Debug)]
+struct Continuing {
+    endpoint: ProviderEndpoint,
+    path: String,
+    headers: Headers,
+    model: String,
+    provider: &'static str,
+    fields: Map<String, Value>,
+    tongue: TextTongue,
+    streams: bool,
+}
+
+impl ChatModel for Continuing {
+    fn chat<'a>(&'a self, ask: ModelRequest<'a>, run: &'a Run<'a>) -> Task<'a, ModelAnswer> {
+        Box::pin(async move {
+            let prompt = prompt_of(ask.messages);
+            let mut body = self.fields.clone();
+            let own = match self.tongue {
+                TextTongue::OpenAi => json!({ "prompt": [prompt], "stream": self.streams }),
+                TextTongue::Fireworks | TextTongue::Cohere => json!({ "prompt": prompt, "stream": false }),
+                TextTongue::Together => json!({ "prompt": prompt, "stream_tokens": self.streams }),
+                TextTongue::HuggingFace => json!({ "inputs": prompt }),
+                TextTongue::Ollama => json!({ "prompt": prompt, "stream": true }),
+            };
+            body.extend(own.as_object().cloned().unwrap_or_default());
+            let incoming = self.endpoint.post(&self.path, &self.headers, body, run).await?;
+            let framing = match self.tongue {
+                TextTongue::Ollama => AnswerFraming::Lines,
+                _ if self.streams => AnswerFraming::Events,
+                _ => AnswerFraming::Whole,
+            };
+            gathered(incoming, framing, Continuation::new(framing), ask).await
+        })
+    }
+
+    fn name(&self) -> &str {
+        &self.model
+    }
+
+    fn provider(&self) -> &'static str {
+        self.provider
+    }
+}
+
+/// The messages as one text, the way `LangChain` writes a chat for models that take none. A single message of the
+/// user's is what a prompt template made: that is the text.
+pub(super) fn prompt_of(messages: &[Message]) -> String {
+    if let [Message { role: Role::User, content, .. }] = messages {
+        return text_of(content);
+    }
+    let line = |message: &Message| {
+        let speaker = match message.role {
+            Role::System | Role::Developer => "System",
+            Role::User => "Human",
+            Role::Assistant => "AI",
+            Role::Tool => "Tool",
+        };
+        format!("{speaker}: {}", text_of(&message.content))
+    };
+    messages.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn text_of(content: &Content) -> String {
+    match content {
+        Content::Text(text) => text.clone(),
+        Content::Pieces(pieces) => {
+            let texts = pieces.iter().filter_map(|piece| match piece {
+                ContentPart::Text(text) => Some(text.as_str()),
+                ContentPart::Image(_) => None,
+            });
+            texts.collect::<Vec<_>>().join("\n")
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What the nodes of all databases have in common.
+
+use std::sync::Arc;
+
+use super::database::Database;
+use super::store::{DatabaseStore, SearchWay, Unconfigured};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::node::{DocumentSource, Embeddings};
+use crate::engine::nodes::retrieval::stores;
+
+/// What is found where nothing is said, and the most that may be asked for.
+const FOUND: usize = stores::MOST;
+const MOST_FOUND: u64 = 1000;
+/// Among which diversity is looked for, where nothing is said.
+const FETCHED: u64 = 20;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct StoreInputs {
+    pub(super) sources: Vec<Arc<dyn DocumentSource>>,
+    pub(super) embeddings: Arc<dyn Embeddings>,
+    pub(super) way: SearchWay,
+}
+
+/// What differs between nodes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Having {
+    /// The input with a filter in JSON; empty: none.
+    pub(super) filter: &'static str,
+    /// The same, as a text in the database's own language.
+    pub(super) text_filter: &'static str,
+    /// Whether results may be asked to differ from each other.
+    pub(super) diversity: bool,
+    /// Whether files of chats are kept apart.
+    pub(super) chats: bool,
+}
+
+/// Reads what all nodes have.
+pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>, having: Having) -> Option<StoreInputs> {
+    let sources = sources(inputs);
+    if !inputs.has("embeddings") {
+        inputs.refuse("embeddings", "embeddings are required");
+    }
+    let embeddings = inputs.part_as("embeddings", Part::into_embeddings, "embeddings");
+    let way = way(inputs, having);
+    if inputs.has("recordManager") {
+        inputs.pass_over("recordManager", "what is put in is not compared with what was: it is added");
+        inputs.ignore(&["recordManager"]);
+    }
+    Some(StoreInputs { sources: sources?, embeddings: embeddings?, way })
+}
+
+fn sources(inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<Arc<dyn DocumentSource>>> {
+    let parts = inputs.parts("document");
+    let count = parts.len();
+    let sources: Vec<_> = parts.into_iter().filter_map(Part::into_documents).collect();
+    if sources.len() < count {
+        inputs.refuse("document", "expected documents");
+        return None;
+    }
+    Some(sources)
+}
+
+pub(super) fn way(inputs: &mut Inputs<'_, '_, '_>, having: Having) -> SearchWay {
+    let number = |inputs: &mut Inputs<'_, '_, '_>, input: &str| inputs.integer(input).filter(|number| *number > 0);
+    let bounded = |number: u64| usize::try_from(number.min(MOST_FOUND)).unwrap_or(FOUND);
+    let most = number(inputs, "topK").map_or(FOUND, bounded);
+    let filter = match (having.filter, having.text_filter) {
+        ("", "") => None,
+        ("", text) => inputs.template(text),
+        (filter, _) => inputs.json_template(filter),
+    };
+    let diversity = if having.diversity {
+        let fetched = number(inputs, "fetchK").unwrap_or(FETCHED);
+        let lambda = inputs.number("lambda").unwrap_or(0.5);
+        // Flowise's own nodes look for the choice among their outputs, where it never is.
+        let wanted = inputs.text("searchType").is_some_and(|kind| kind == "mmr");
+        wanted.then(|| (bounded(fetched), lambda))
+    } else {
+        None
+    };
+    let by_chat = having.chats && inputs.flag("fileUpload").unwrap_or(false);
+    SearchWay { most, filter, diversity, by_chat }
+}
+
+/// The store of a database, or what stands for it where a credential is missing.
+pub(super) fn part(
+    inputs: &Inputs<'_, '_, '_>,
+    common: StoreInputs,
+    database: Result<Arc<dyn Database>, &'static str>,
+) -> Part {
+    let database = database.unwrap_or_else(|credential| Arc::new(Unconfigured(credential)));
+    let StoreInputs { sources, embeddings, way } = common;
+    stores::output(inputs, Arc::new(DatabaseStore { sources, embeddings, way, database }))
+}

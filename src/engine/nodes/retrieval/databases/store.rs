@@ -1,0 +1,137 @@
+//! A database with what its node says about searching it.
+
+use std::sync::Arc;
+
+use super::database::{Database, Hit, NewPassage, Query};
+use super::relevance::most_marginal;
+use crate::engine::contract::Task;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::node::{Document, DocumentSource, Embeddings, Retriever, VectorStore};
+use crate::engine::contract::run::Run;
+use crate::engine::models::connection;
+use crate::engine::text::mustache::JsonTemplate;
+use crate::predict::chat_id;
+
+/// How it is searched.
+#[derive(Debug)]
+pub(super) struct SearchWay {
+    /// Passages that are found.
+    pub(super) most: usize,
+    pub(super) filter: Option<JsonTemplate>,
+    /// Passages that are fetched, and how much nearness counts against diversity.
+    pub(super) diversity: Option<(usize, f64)>,
+    /// Files that other chats put in are not found.
+    pub(super) by_chat: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct DatabaseStore {
+    pub(super) sources: Vec<Arc<dyn DocumentSource>>,
+    pub(super) embeddings: Arc<dyn Embeddings>,
+    pub(super) way: SearchWay,
+    pub(super) database: Arc<dyn Database>,
+}
+
+/// Passages that are put in at once.
+const AT_ONCE: usize = 100;
+
+impl DatabaseStore {
+    async fn searched(&self, question: &str, most: usize, run: &Run<'_>) -> Result<Vec<(Document, f32)>, Failure> {
+        let vector = self.embeddings.embed_question(question, run).await?;
+        let filter = self.way.filter.as_ref().map(|filter| filter.value(run)).transpose();
+        let filter = filter.map_err(Failure::flow)?;
+        let chat = self.way.by_chat.then(|| run.request.chat_id.clone());
+        let Some((fetched, lambda)) = self.way.diversity else {
+            let query = Query { vector, most, filter, chat, with_vectors: false };
+            let hits = self.database.search(&query, run).await?;
+            return Ok(held(hits.into_iter().take(most).collect()));
+        };
+        let query = Query { vector, most: fetched.max(most), filter, chat, with_vectors: true };
+        let hits = self.database.search(&query, run).await?;
+        let vectors: Vec<&[f32]> = hits.iter().map(|hit| &*hit.vector).collect();
+        let chosen = most_marginal(&query.vector, &vectors, lambda, most);
+        let mut hits: Vec<Option<Hit>> = hits.into_iter().map(Some).collect();
+        let mut take = |place: usize| hits.get_mut(place).and_then(Option::take);
+        Ok(held(chosen.into_iter().filter_map(&mut take).collect()))
+    }
+
+    async fn put(&self, run: &Run<'_>) -> Result<Vec<Document>, Failure> {
+        let mut all = Vec::new();
+        for source in &self.sources {
+            let documents = source.documents(run).await?;
+            all.extend(documents.iter().filter(|document| !document.text.is_empty()).cloned());
+        }
+        let mut put = Vec::with_capacity(all.len());
+        let mut left = all.into_iter().peekable();
+        while left.peek().is_some() {
+            run.budget().step()?;
+            run.give_way().await;
+            let batch: Vec<Document> = left.by_ref().take(AT_ONCE).collect();
+            let texts: Vec<String> = batch.iter().map(|document| document.text.clone()).collect();
+            let vectors = self.embeddings.embed_all(&texts, run).await?;
+            if vectors.len() != batch.len() {
+                return Err(Failure::Unreachable("The embeddings of the documents cannot be used.".to_owned()));
+            }
+            let passage = |(document, vector): (Document, Vec<f32>)| NewPassage {
+                id: chat_id::random().unwrap_or_default(),
+                document,
+                vector,
+            };
+            let passages: Vec<NewPassage> = batch.into_iter().zip(vectors).map(passage).collect();
+            self.database.add(&passages, run).await?;
+            put.extend(passages.into_iter().map(|passage| passage.document));
+        }
+        Ok(put)
+    }
+}
+
+fn held(hits: Vec<Hit>) -> Vec<(Document, f32)> {
+    hits.into_iter().map(|hit| (hit.document, hit.nearness)).collect()
+}
+
+impl VectorStore for DatabaseStore {
+    fn nearest<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<(Document, f32)>> {
+        Box::pin(self.searched(question, self.way.most, run))
+    }
+
+    fn nearest_of<'a>(&'a self, question: &'a str, most: usize, run: &'a Run<'a>) -> Task<'a, Vec<(Document, f32)>> {
+        Box::pin(self.searched(question, most, run))
+    }
+
+    fn most(&self) -> usize {
+        self.way.most
+    }
+
+    fn upsert<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
+        Box::pin(self.put(run))
+    }
+}
+
+impl Retriever for DatabaseStore {
+    fn store(self: Arc<Self>) -> Option<Arc<dyn VectorStore>> {
+        Some(self)
+    }
+
+    fn find<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
+        Box::pin(async move {
+            let found = self.nearest(question, run).await?;
+            let documents: Vec<Document> = found.into_iter().map(|(document, _)| document).collect();
+            Ok(documents)
+        })
+    }
+}
+
+/// Stands for a database whose credential, by its name, is not configured: nothing is sent anywhere.
+#[derive(Debug)]
+pub(super) struct Unconfigured(pub(super) &'static str);
+
+impl Database for Unconfigured {
+    fn search<'a>(&'a self, _: &'a Query, _: &'a Run<'a>) -> Task<'a, Vec<Hit>> {
+        Box::pin(async { Err(connection::no_credential(self.0)) })
+    }
+
+    fn add<'a>(&'a self, _: &'a [NewPassage], _: &'a Run<'a>) -> Task<'a, ()> {
+        Box::pin(async { Err(connection::no_credential(self.0)) })
+    }
+}

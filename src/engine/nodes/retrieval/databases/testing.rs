@@ -1,0 +1,93 @@
+//! For tests: a database on the loopback that answers in turn, and embeddings that need no provider.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::NodeKind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::node::{Document, DocumentSource, Embeddings, VectorStore};
+use crate::engine::contract::run::Run;
+use crate::engine::models::lab::{self, Received};
+
+/// The question is embedded as `[1, 0.5]`, and passages as `[1, 0.5]`, `[2, 0.5]`, ...
+#[derive(Debug)]
+struct Fixed;
+
+impl Embeddings for Fixed {
+    fn embed_all<'a>(&'a self, texts: &'a [String], _run: &'a Run<'a>) -> Task<'a, Vec<Vec<f32>>> {
+        Box::pin(async move { Ok((1_u8..).take(texts.len()).map(|number| vec![f32::from(number), 0.5]).collect()) })
+    }
+
+    fn embed_question<'a>(&'a self, _: &'a str, _: &'a Run<'a>) -> Task<'a, Vec<f32>> {
+        Box::pin(async { Ok(vec![1.0, 0.5]) })
+    }
+}
+
+/// Two passages, with metadata of all kinds.
+#[derive(Debug)]
+struct Two;
+
+pub(super) fn documents() -> Vec<Document> {
+    let fields = |value: Value| value.as_object().cloned().unwrap_or_default();
+    let first = fields(json!({ "a": 1, "loc": { "lines": { "from": 1, "to": 2 } }, "none": null }));
+    vec![
+        Document { text: "one".to_owned(), metadata: first },
+        Document { text: "two".to_owned(), metadata: fields(json!({ "tags": ["x"] })) },
+        Document { text: String::new(), metadata: Map::new() },
+    ]
+}
+
+impl DocumentSource for Two {
+    fn documents<'a>(&'a self, _run: &'a Run<'a>) -> Task<'a, Arc<[Document]>> {
+        Box::pin(async { Ok(documents().into()) })
+    }
+}
+
+/// A kind with those parts in the place of its references.
+struct Wired<'k>(&'k dyn NodeKind);
+
+impl NodeKind for Wired<'_> {
+    fn names(&self) -> &'static [&'static str] {
+        self.0.names()
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let config = inputs.value("config").and_then(|config| config.as_object().cloned()).unwrap_or_default();
+        let name = self.0.names().first().copied().unwrap_or_default();
+        let given =
+            vec![("embeddings", Part::Embeddings(Arc::new(Fixed))), ("document", Part::Documents(Arc::new(Two)))];
+        inputs.part_inside_with(self.0, name, config, given)
+    }
+}
+
+fn built(kind: &dyn NodeKind, mut config: Value) -> Result<Part, Vec<String>> {
+    let credentials = config.as_object_mut().and_then(|config| config.shift_remove(lab::CREDENTIALS));
+    lab::built(&Wired(kind), json!({ "config": config, lab::CREDENTIALS: credentials }), true)
+}
+
+fn store(kind: &dyn NodeKind, config: Value) -> Arc<dyn VectorStore> {
+    built(kind, config).unwrap().into_retriever().unwrap().store().unwrap()
+}
+
+/// What is wrong with a node of such inputs.
+pub(super) fn problems(kind: &dyn NodeKind, config: &Value) -> Vec<String> {
+    built(kind, config.clone()).expect_err("it is refused")
+}
+
+/// Searches with the question `q`; the database answers in turn.
+pub(super) async fn searched(
+    kind: &dyn NodeKind,
+    config: Value,
+    answers: &[Value],
+) -> (Vec<Received>, Result<Vec<(Document, f32)>, Failure>) {
+    lab::at_provider(config, answers, async |config, run| store(kind, config).nearest("q", run).await).await
+}
+
+/// Puts the passages in.
+pub(super) async fn put(kind: &dyn NodeKind, config: Value, answers: &[Value]) -> (Vec<Received>, Result<(), Failure>) {
+    lab::at_provider(config, answers, async |config, run| store(kind, config).upsert(run).await.map(drop)).await
+}
