@@ -2,7 +2,8 @@
 //!
 //! The limits on an incomplete head, an idle connection and a client that reads nothing, for HTTP/1.1 and HTTP/2
 //! alike. A request only notes the time; one timer per connection looks at the notes when the nearest limit may have
-//! been reached, so a busy connection never touches it.
+//! been reached, so a busy connection never touches it. One that rests, see [`Http1`](super::http1::Http1), is looked at
+//! when it has rested for too long.
 
 use std::cell::Cell;
 use std::num::NonZeroU64;
@@ -37,9 +38,23 @@ pub(super) struct Liveness {
     head_since: Cell<Option<Instant>>,
     /// The socket has taken nothing since.
     blocked_since: Cell<Option<Instant>>,
+    /// Something that was written waits to go out.
+    is_unflushed: Cell<bool>,
+    rest: Cell<Rest>,
     /// HTTP/2: pieces handed over for which the client has not yet made room, and since when none was fetched.
     waiting: Cell<u32>,
     fetched: Cell<Instant>,
+}
+
+/// How far an idle connection is on its way to rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Awake,
+    /// It is looked at whether it stays idle.
+    Watched,
+    /// It is to rest, unless it is used by now.
+    Due,
+    Resting,
 }
 
 /// Why a connection is cut.
@@ -63,6 +78,8 @@ impl Liveness {
             // A connection that never says anything is as suspicious as a slow head.
             head_since: Cell::new(Some(now)),
             blocked_since: Cell::new(None),
+            is_unflushed: Cell::new(false),
+            rest: Cell::new(Rest::Awake),
             waiting: Cell::new(0),
             fetched: Cell::new(now),
         }
@@ -89,6 +106,15 @@ impl Liveness {
         self.blocked_since.set(None);
     }
 
+    pub(super) fn flushes(&self, is_pending: bool) {
+        self.is_unflushed.set(is_pending);
+    }
+
+    /// All that was written has gone out, as far as is known.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.blocked_since.get().is_none() && !self.is_unflushed.get()
+    }
+
     pub(super) fn request_began(&self) {
         self.active.set(self.active.get() + 1);
         self.head_began.set(false);
@@ -108,6 +134,40 @@ impl Liveness {
     pub(super) fn idle_turn(&self) -> Option<NonZeroU64> {
         let is_idle = self.active.get() == 0 && !self.head_began.get() && self.head_since.get().is_none();
         self.turn.get().filter(|_| is_idle)
+    }
+
+    /// It is to be watched whether the connection stays idle; asked for once.
+    pub(super) fn watch(&self) -> bool {
+        self.rest.get() == Rest::Awake && {
+            self.rest.set(Rest::Watched);
+            true
+        }
+    }
+
+    /// It is watched no longer: it has been idle for some time, or was used.
+    pub(super) fn watched(&self, is_idle: bool) {
+        if self.rest.get() == Rest::Watched {
+            self.rest.set(if is_idle { Rest::Due } else { Rest::Awake });
+        }
+    }
+
+    /// Whether the connection is to rest from now on; if it was used meanwhile, it is not.
+    pub(super) fn rests(&self) -> bool {
+        if self.rest.get() != Rest::Due {
+            return false;
+        }
+        let may_rest = self.idle_turn().is_some() && self.is_flushed();
+        self.rest.set(if may_rest { Rest::Resting } else { Rest::Awake });
+        may_rest
+    }
+
+    /// Something has come.
+    pub(super) fn wakes(&self) {
+        self.rest.set(Rest::Awake);
+    }
+
+    pub(super) fn is_resting(&self) -> bool {
+        self.rest.get() == Rest::Resting
     }
 
     /// Another process has taken over: whoever asks nothing more is let go soon. To be called once.
@@ -133,10 +193,17 @@ impl Liveness {
         self.fetched.set(Instant::now());
     }
 
+    /// After how long to look for the first time.
+    pub(super) fn first_look(&self) -> Duration {
+        self.limits.idle.min(self.limits.send).min(self.limits.header)
+    }
+
     /// What is wrong now, or when to look again.
     pub(super) fn judge(&self, now: Instant) -> Result<Instant, CutReason> {
         let idle = if self.is_leaving.get() { self.limits.idle.min(LEAVING) } else { self.limits.idle };
-        let mut again = now + idle.min(self.limits.send).min(self.limits.header);
+        // Nothing else can be wrong with one that rests.
+        let next = if self.is_resting() { idle } else { idle.min(self.limits.send).min(self.limits.header) };
+        let mut again = now + next;
         let mut check = |since: Option<Instant>, limit: Duration, verdict: CutReason| match since {
             Some(since) if since + limit <= now => Err(verdict),
             Some(since) => {
@@ -228,6 +295,35 @@ mod tests {
         first.request_began();
         first.request_ended();
         assert!(first.idle_turn() > second.idle_turn());
+    }
+
+    #[test]
+    fn a_connection_that_stays_idle_rests_and_is_looked_at_when_it_is_time() {
+        let (liveness, start) = liveness();
+        assert!(liveness.watch() && !liveness.watch());
+        liveness.watched(false);
+        assert!(!liveness.rests() && liveness.watch());
+        liveness.watched(true);
+        assert!(!liveness.rests(), "it was never used");
+        liveness.request_began();
+        liveness.request_ended();
+        for prevent in [Liveness::send_blocked, |liveness: &Liveness| liveness.flushes(true), Liveness::received] {
+            assert!(liveness.watch());
+            liveness.watched(true);
+            prevent(&liveness);
+            assert!(!liveness.rests());
+            liveness.sent();
+            liveness.flushes(false);
+        }
+        liveness.request_began();
+        liveness.request_ended();
+        assert!(liveness.watch());
+        liveness.watched(true);
+        assert!(liveness.rests() && liveness.is_resting() && liveness.idle_turn().is_some());
+        assert_eq!(liveness.judge(start), Ok(start + Duration::from_secs(75)), "nothing happens before");
+        assert_eq!(liveness.judge(start + Duration::from_secs(75)), Err(CutReason::Idle));
+        liveness.wakes();
+        assert_eq!(liveness.judge(start), Ok(start + Duration::from_secs(10)));
     }
 
     #[test]

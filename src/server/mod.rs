@@ -2,12 +2,16 @@
 
 mod admission;
 mod connection;
+mod drive;
 mod exchange;
+mod http1;
 mod inside;
 mod linger;
 mod listener;
 mod liveness;
 mod malformed;
+mod noted;
+mod outflow;
 mod proxied;
 mod pulse;
 mod signal;

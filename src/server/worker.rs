@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::{Admission, Share};
-use super::connection::Acceptor;
+use super::connection::{Accepted, Acceptor};
 use super::inside::{self, InsideCall};
 use super::malformed::MalformedHeads;
 use super::pulse::Beat;
@@ -96,6 +96,7 @@ impl Worker {
             admission: Arc::clone(&self.admission),
             heads: Rc::new(heads),
         };
+        tokio::task::spawn_local(Rc::clone(&signal).let_rest());
         let asked = tokio::task::spawn_local(make_room(Arc::clone(&self.admission), self.number, Rc::clone(&signal)));
         if let Some(beat) = self.pulse {
             tokio::task::spawn_local(beat.run());
@@ -116,7 +117,7 @@ impl Worker {
             let listening = Listening {
                 listener: tokio::net::TcpListener::from_std(listener)?,
                 tls,
-                acceptor: Acceptor { door, ..acceptor.clone() },
+                acceptor: Rc::new(Acceptor { door, ..acceptor.clone() }),
                 snapshots: Arc::clone(&self.snapshots),
                 connections: connections.clone(),
             };
@@ -197,7 +198,7 @@ async fn make_room(admission: Arc<Admission>, worker: usize, signal: Rc<Signal>)
 struct Listening<S> {
     listener: tokio::net::TcpListener,
     tls: bool,
-    acceptor: Acceptor<S>,
+    acceptor: Rc<Acceptor<S>>,
     snapshots: snapshot::SharedSnapshot,
     connections: Connections,
 }
@@ -259,22 +260,15 @@ impl<S: Stack> Listening<S> {
     }
 
     fn serve(&self, stream: tokio::net::TcpStream, peer: SocketAddr, places: ConnectionPermits) {
-        let acceptor = self.acceptor.clone();
         let snapshot = self.snapshots.load_full();
+        let tls = match (self.tls, &snapshot.tls) {
+            (true, Some(identity)) => Some(Arc::clone(&identity.server)),
+            (true, None) => return,
+            (false, _) => None,
+        };
         let open = Open::new(&self.acceptor.metrics, places);
-        let is_tls = self.tls;
-        self.connections.spawn(async move {
-            let _open = open;
-            // The certificate in force now; a later one is for later connections.
-            let tls = match (is_tls, &snapshot.tls) {
-                (true, Some(identity)) => Some(Arc::clone(&identity.server)),
-                (true, None) => return,
-                (false, _) => None,
-            };
-            let server = snapshot.config.server.clone();
-            drop(snapshot);
-            acceptor.serve(stream, peer, tls, &server).await;
-        });
+        let accepted = Accepted { acceptor: Rc::clone(&self.acceptor), stream, peer, tls };
+        self.connections.spawn(accepted.serve(snapshot, open));
     }
 }
 

@@ -29,11 +29,27 @@ pub(crate) struct ClientBody {
 
 /// Whether some body on an HTTP/1.1 connection was not read to its end.
 #[derive(Clone, Default)]
-pub(crate) struct UnreadRest(Rc<Cell<bool>>);
+pub(crate) struct UnreadRest(Rc<Cell<BodyProgress>>);
+
+/// How far the last body on a connection was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum BodyProgress {
+    #[default]
+    Whole,
+    /// It is being read.
+    Open,
+    /// Nobody wants the rest.
+    Left,
+}
 
 impl UnreadRest {
     pub(crate) fn is_left(&self) -> bool {
-        self.0.get()
+        self.0.get() == BodyProgress::Left
+    }
+
+    /// Nothing is left of any body, nor on its way.
+    pub(crate) fn is_none(&self) -> bool {
+        self.0.get() == BodyProgress::Whole
     }
 }
 
@@ -48,12 +64,26 @@ enum BodySource {
 impl ClientBody {
     /// `rest`: that of the connection, of HTTP/1.1; `None`: HTTP/2.
     pub(crate) fn new(incoming: Incoming, rest: Option<UnreadRest>) -> Self {
+        if let Some(rest) = rest.as_ref().filter(|_| !incoming.is_end_stream()) {
+            rest.0.set(BodyProgress::Open);
+        }
         Self { source: BodySource::Incoming(incoming), rest }
     }
 
     /// A whole body that has been read.
     pub(crate) fn read(bytes: Bytes) -> Self {
         Self { source: if bytes.is_empty() { BodySource::Gone } else { BodySource::Read(bytes) }, rest: None }
+    }
+}
+
+impl ClientBody {
+    /// It ends here.
+    fn gone(&mut self, progress: BodyProgress) -> BodySource {
+        // That something is left stays so: its connection ends.
+        if let Some(rest) = self.rest.as_ref().filter(|rest| !rest.is_left()) {
+            rest.0.set(progress);
+        }
+        std::mem::replace(&mut self.source, BodySource::Gone)
     }
 }
 
@@ -66,7 +96,7 @@ impl Body for ClientBody {
             BodySource::Incoming(incoming) => {
                 let frame = ready!(Pin::new(incoming).poll_frame(cx));
                 if frame.is_none() {
-                    self.source = BodySource::Gone;
+                    self.gone(BodyProgress::Whole);
                 }
                 Poll::Ready(frame)
             }
@@ -98,15 +128,13 @@ impl Body for ClientBody {
 
 impl Drop for ClientBody {
     fn drop(&mut self) {
-        let BodySource::Incoming(incoming) = std::mem::replace(&mut self.source, BodySource::Gone) else { return };
-        if incoming.is_end_stream() {
-            return;
-        }
-        match &self.rest {
-            Some(rest) => rest.0.set(true),
-            None => {
-                tokio::task::spawn_local(drain(incoming));
-            }
+        let BodySource::Incoming(incoming) = &self.source else { return };
+        let progress = if incoming.is_end_stream() { BodyProgress::Whole } else { BodyProgress::Left };
+        if let BodySource::Incoming(incoming) = self.gone(progress)
+            && self.rest.is_none()
+            && progress == BodyProgress::Left
+        {
+            tokio::task::spawn_local(drain(incoming));
         }
     }
 }

@@ -60,6 +60,7 @@ mod refusals_as_streams;
 mod reload;
 mod reload_obstacles;
 mod reload_parts;
+mod resting;
 mod revoking;
 mod revoking_now;
 mod routing;
