@@ -17,6 +17,8 @@ use super::report::Ending;
 use crate::wire::body::BodyError;
 use crate::wire::offload;
 
+/// Pieces that go by before it is looked whether the stream must end, where there is no pause.
+const LOOK_AFTER: u8 = 16;
 /// Silence after which a comment is sent, to keep middleboxes awake.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// What is said where the gateway ends.
@@ -51,6 +53,8 @@ pub(crate) struct EventBody<S> {
     sent: Instant,
     timer: Pin<Box<Sleep>>,
     bounds: StreamBounds,
+    /// Pieces since it was last looked whether the stream must end.
+    unlooked: u8,
 }
 
 /// A view that is not at hand. The client stands between two records, and nothing is asked of the source meanwhile.
@@ -128,7 +132,7 @@ impl<S: EventSource> EventBody<S> {
     pub(crate) fn new(source: S, view: Option<StreamView>, bounds: StreamBounds) -> Self {
         let now = Instant::now();
         let timer = Box::pin(tokio::time::sleep_until(bounds.next(now, now)));
-        Self { source, view, away: None, heard: now, sent: now, timer, bounds }
+        Self { source, view, away: None, heard: now, sent: now, timer, bounds, unlooked: LOOK_AFTER }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -136,21 +140,34 @@ impl<S: EventSource> EventBody<S> {
             if self.source.is_over() {
                 return Poll::Ready(None);
             }
-            // First of all, so that a stream that never pauses ends with its last words as well.
-            if let Some(reason) = self.bounds.cut.poll(cx) {
-                return Poll::Ready(Some(self.source.break_off(reason.ending(), reason.words())));
+            // Before the source is asked, so that a stream that never pauses ends with its last words as well.
+            let has_looked = self.unlooked >= LOOK_AFTER;
+            if has_looked && let Some(words) = self.poll_cut(cx) {
+                return Poll::Ready(Some(words));
             }
             match self.source.poll_events(cx) {
                 Poll::Ready(Some(bytes)) => {
+                    self.unlooked += 1;
                     self.heard = Instant::now();
                     if !bytes.is_empty() {
                         return Poll::Ready(Some(bytes));
                     }
                 }
                 Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => return self.poll_silence(cx).map(Some),
+                Poll::Pending => {
+                    // It wakes this task as well.
+                    let words = if has_looked { None } else { self.poll_cut(cx) };
+                    return words.map_or_else(|| self.poll_silence(cx), Poll::Ready).map(Some);
+                }
             }
         }
+    }
+
+    /// What is said last, if the stream must end.
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
+        self.unlooked = 0;
+        let reason = self.bounds.cut.poll(cx)?;
+        Some(self.source.break_off(reason.ending(), reason.words()))
     }
 
     /// What to say in a silence, if it is time.
