@@ -29,6 +29,9 @@ pub(super) fn note(recent: &RecentState, context: &Context, status: u16) {
     {
         window.count(second, outcome(context, status, told.is_some()), first_token(context));
     }
+    if (refusal.is_none() && told.is_none()) || !recent.refusals.wants(second) {
+        return;
+    }
     if let Some(refusal) = refusal {
         recent.refusals.push(of_refusal(context, refusal, status));
     } else if let Some(error) = told {
