@@ -1,11 +1,12 @@
 //! When to look at the files: on a file event, on demand (SIGHUP), and once a second, since network file systems and
-//! full inotify tables give no events. Looking costs one `stat` a file.
+//! full inotify tables give no events. Looking costs one `stat` a file. Keys are looked at as soon as some file is
+//! written to its end or put in its place, all else once nothing has happened for a moment.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode};
+use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
@@ -41,10 +42,26 @@ struct Looking {
     answers: Vec<oneshot::Sender<bool>>,
 }
 
+/// A burst of events, for as long as it lasts.
+#[derive(Debug, Clone, Copy)]
+struct Burst {
+    began: Instant,
+    last: Instant,
+}
+
+impl Burst {
+    /// When it counts as over.
+    fn end(self) -> Instant {
+        (self.last + SETTLE).min(self.began + LONGEST_SETTLE)
+    }
+}
+
 /// Runs until the gateway ends.
 pub(crate) async fn watch(mut reloader: Reloader, mut wanted: mpsc::Receiver<Now>) {
     let (event_sent, mut event) = mpsc::channel(1);
-    let mut folders = Folders::new(event_sent);
+    let (whole_sent, mut whole) = mpsc::channel(1);
+    let mut folders = Folders::new(event_sent, whole_sent);
+    let mut burst: Option<Burst> = None;
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut wish = Wish::default();
@@ -59,9 +76,15 @@ pub(crate) async fn watch(mut reloader: Reloader, mut wanted: mpsc::Receiver<Now
                 None => return,
             },
             Some(()) = event.recv() => {
-                // Whatever comes meanwhile is covered by the look that follows.
-                let quiet = async { while tokio::time::timeout(SETTLE, event.recv()).await.is_ok() {} };
-                let _ = tokio::time::timeout(LONGEST_SETTLE, quiet).await;
+                let last = Instant::now();
+                burst = Some(Burst { last, ..burst.unwrap_or(Burst { began: last, last }) });
+                // Whoever is writing is left in peace.
+                continue;
+            }
+            // Keys are looked at below.
+            Some(()) = whole.recv() => {}
+            () = end_of_burst(burst) => {
+                burst = None;
                 wish.is_due = true;
             }
             _ = tick.tick() => match &looking {
@@ -84,6 +107,14 @@ pub(crate) async fn watch(mut reloader: Reloader, mut wanted: mpsc::Receiver<Now
             let job = reloader.job(force);
             looking = Some(Looking { job: spawn_blocking(|| job.run()), since: Instant::now(), answers });
         }
+    }
+}
+
+/// Never, if there is none.
+async fn end_of_burst(burst: Option<Burst>) {
+    match burst {
+        Some(burst) => tokio::time::sleep_until(burst.end()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -128,6 +159,15 @@ fn is_reading(kind: EventKind) -> bool {
     kind.is_access() && kind != EventKind::Access(AccessKind::Close(AccessMode::Write))
 }
 
+/// A file is there as it was meant to be: closed by whoever wrote it, or renamed to its name.
+fn is_whole(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Access(AccessKind::Close(AccessMode::Write))
+            | EventKind::Modify(ModifyKind::Name(RenameMode::To | RenameMode::Both))
+    )
+}
+
 /// The folders under watch.
 struct Folders {
     watcher: Option<RecommendedWatcher>,
@@ -135,14 +175,19 @@ struct Folders {
 }
 
 impl Folders {
-    fn new(event: mpsc::Sender<()>) -> Self {
+    /// `whole` is told of files that are there as they were meant to be, beside `event`.
+    fn new(event: mpsc::Sender<()>, whole: mpsc::Sender<()>) -> Self {
         let watcher = notify::recommended_watcher(move |happened: notify::Result<notify::Event>| {
             // Whoever reads a file changes nothing, and a look reads them.
-            if happened.is_ok_and(|happened| is_reading(happened.kind)) {
+            let kind = happened.map_or(EventKind::Any, |happened| happened.kind);
+            if is_reading(kind) {
                 return;
             }
             // Full: a look is due already.
             let _ = event.try_send(());
+            if is_whole(kind) {
+                let _ = whole.try_send(());
+            }
         });
         if let Err(error) = &watcher {
             tracing::warn!(%error, "no file events: changes are found by looking once a second");
