@@ -2,13 +2,25 @@
 # Writes the gateway's keys file and configuration from the lab's variables.
 #   BODY=passthrough|checked   the chatflow's body mode
 #   ACCESS_LOG=off|on          on: info and one line a request, into output.log of the instance's folder
+#   CHATFLOWS=N                so many chatflows, one of which is called
+# What is there already is kept: what a key costs that is added is then the gateway's time, not that of a script.
 write_keys() {
-  python3 - "$PL_KEYS" > keys.part <<'PY'
+  have=$(grep -c '^  - ' keys.yaml 2>/dev/null) || have=0
+  if [ "$have" = 0 ]; then
+    python3 - "$PL_KEYS" > keys.part <<'PY'
 import hashlib, sys
 print("keys:")
 for n, k in enumerate(open(sys.argv[1]).read().split()):
     print(f"  - {{ id: k{n}, sha256: {hashlib.sha256(k.encode()).hexdigest()}, plan: lab }}")
 PY
+  else
+    cp keys.yaml keys.part
+    tail -n "+$((have + 1))" "$PL_KEYS" | while read -r key; do
+      hash=$(printf %s "$key" | sha256sum)
+      echo "  - { id: k$have, sha256: ${hash%% *}, plan: lab }"
+      have=$((have + 1))
+    done >> keys.part
+  fi
   mv -f keys.part keys.yaml
 }
 write_config() {
@@ -39,4 +51,9 @@ plans:
 chatflows:
   "$PL_FLOW": { upstream: stub, body: ${BODY:-passthrough} }
 YAML
+  number=1
+  while [ "$number" -lt "${CHATFLOWS:-1}" ]; do
+    printf '  "other-%d": { upstream: stub, id: %08d-0000-4000-8000-000000000000 }\n' "$number" "$number"
+    number=$((number + 1))
+  done >> flowgate.yaml
 }
