@@ -20,6 +20,10 @@ pub(crate) trait Chain: fmt::Debug + Send + Sync {
 /// What gives a value for other nodes: a chain's prediction, a variable.
 pub(crate) trait ValueSource: fmt::Debug + Send + Sync {
     fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value>;
+    /// Whether an object that it gives stands in a text as JSON, with all that JSON escapes.
+    fn is_told_as_json(&self) -> bool {
+        false
+    }
     /// For a node that flows branch at: which way.
     fn decides<'a>(&'a self, _question: &'a str, _run: &'a Run<'a>) -> Task<'a, bool> {
         Box::pin(async { Ok(true) })

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::node::ValueSource;
 use super::run::Run;
 use crate::engine::text::mustache::{JsonTemplate, Mustache, Names as _};
-use crate::engine::text::variables::at;
+use crate::engine::text::variables::{at, text_of};
 use crate::wire::json;
 
 /// See the module.
@@ -36,10 +36,10 @@ impl PromptValues {
     pub(crate) async fn fill(&self, question: &str, run: &Run<'_>) -> Result<Map<String, Value>, Failure> {
         let mut known = HashMap::new();
         for (id, source) in &self.sources {
-            known.insert(id.as_str(), run.outcome(id, &**source, question).await?);
+            known.insert(id.as_str(), (run.outcome(id, &**source, question).await?, source.is_told_as_json()));
         }
         let find = |name: &str| match split(name) {
-            Some((id, path)) => known.get(id).map(|value| text_at(value, path).into()),
+            Some((id, path)) => known.get(id).map(|(value, is_json)| text_at(value, path, *is_json).into()),
             None => run.find(name),
         };
         let filled = self.values.iter().map(|(name, value)| Ok((name.clone(), value.value(&find)?)));
@@ -69,7 +69,8 @@ pub(crate) fn referred(values: &[(String, JsonTemplate)]) -> Vec<String> {
 }
 
 /// A node's value as a text: JSON is looked into where the path says, and its texts are told as they are.
-pub(crate) fn text_at(value: &Value, path: &str) -> String {
+pub(crate) fn text_at(value: &Value, path: &str, is_json: bool) -> String {
+    let told = if is_json { text_of } else { told };
     if path.is_empty() {
         return told(value);
     }
@@ -138,10 +139,10 @@ mod tests {
     #[test]
     fn json_is_looked_into_and_told_with_its_texts_as_they_are() {
         let value = json!({ "answer": "a\n\"b\"", "n": 2, "l": [1, { "x": null }] });
-        assert_eq!(text_at(&value, ""), "{\"answer\":\"a\n\"b\"\",\"n\":2,\"l\":[1,{\"x\":null}]}");
-        assert_eq!(text_at(&value, "l.1"), "{\"x\":null}");
-        assert_eq!(text_at(&json!("{\"a\":{\"b\":7}}"), "a.b"), "7");
-        assert_eq!(text_at(&value, "missing"), "undefined");
-        assert_eq!(text_at(&json!("plain\n"), ""), "plain\n");
+        assert_eq!(text_at(&value, "", false), "{\"answer\":\"a\n\"b\"\",\"n\":2,\"l\":[1,{\"x\":null}]}");
+        assert_eq!(text_at(&value, "l.1", false), "{\"x\":null}");
+        assert_eq!(text_at(&json!("{\"a\":{\"b\":7}}"), "a.b", false), "7");
+        assert_eq!(text_at(&value, "missing", false), "undefined");
+        assert_eq!(text_at(&json!("plain\n"), "", false), "plain\n");
     }
 }

@@ -68,7 +68,8 @@ mod tests {
     #[test]
     fn modules_that_code_requires_are_found() {
         let code = "const a = require('axios'); // require('fs')\n/* require('net') */ let b='require(\"os\")';\n\
-                    const { x } = require( \"node:crypto\" ).y; my.require('z'); const r = /'/; require(`lodash`)";
+                    const { x } = require( \"node:crypto\" ).y; my.require('z'); const r = /'/;\n\
+                    require(`lodash`)";
         assert_eq!(required(code), ["axios", "node:crypto", "lodash"]);
         assert!(may_require("node:crypto", &[]) && !may_require("fs", &["axios".into()]));
         assert!(may_require("axios", &["axios".into()]));

@@ -33,7 +33,7 @@ fn code_gives_values_to_other_nodes() {
     assert_eq!(said("return $input + $flow.chatId + $vars.v", &none).unwrap(), "Q \"}` ${1}chat{{question}}");
     let given = json!({ "a": "{{question}}", "b": "{\"c\":[1]}", "d": 5 });
     assert_eq!(said("return $a + $b.c[0] + $d", &given).unwrap(), "Q \"}` ${1}15");
-    assert_eq!(said("return { a: [1] }", &none).unwrap(), "{\"a\":[1]}");
+    assert_eq!(said("return { a: ['x\\ny'] }", &none).unwrap(), "{\"a\":[\"x\\ny\"]}");
     let failed = said("throw new TypeError('x')", &none).unwrap_err();
     assert_eq!(failed, "Error: NodeVM Execution Error: TypeError: x");
     let failed = said("while (true);", &none).unwrap_err();

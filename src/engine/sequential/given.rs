@@ -81,7 +81,7 @@ impl Given {
         }
         let find = |name: &str| match split(name) {
             Some((id, path)) => match known.get(id) {
-                Some(value) => Some(text_at(value, path).into()),
+                Some(value) => Some(text_at(value, path, false).into()),
                 None => Some(visit.state.said_by(id).map_or("", |said| &said.content).into()),
             },
             None => visit.run.find(name),

@@ -26,6 +26,7 @@ const READ: &[(&str, &str)] = &[
     ("compile/inputs/places.rs", "an author's input"),
     ("contract/prompt_values.rs", "all that a node gave, where an author's path leads into it"),
     ("documents/stores.rs", "an export"),
+    ("documents/tools.rs", "an export"),
     ("flow/flows/files.rs", "an export"),
     ("memory/disk.rs", "what the engine wrote"),
     ("memory/in_store.rs", "what the engine wrote"),
@@ -57,13 +58,15 @@ const READ: &[(&str, &str)] = &[
     ("nodes/retrieval/loaders/services/api.rs", "all that an API answered"),
     ("nodes/retrieval/splitters.rs", "the engine's own table"),
     ("nodes/retrieval/retrievers/rerank.rs", "all that a provider answered"),
+    ("nodes/tools/custom.rs", "an author's schema"),
     ("nodes/tools/openapi/document.rs", "an author's document"),
     ("nodes/tools/openapi/mod.rs", "all that an API answered"),
     ("nodes/tools/requests/mod.rs", "an author's input"),
-    ("nodes/utilities/branch.rs", "an author's input"),
-    ("nodes/utilities/script/read.rs", "an author's code"),
+    ("nodes/utilities/given.rs", "an author's input"),
     ("nodes/words.rs", "the engine's own prompts"),
     ("provider/incoming.rs", "all that a provider answered"),
+    ("scripts/mod.rs", "all that an author's code gave or asks for"),
+    ("scripts/requests.rs", "a request of an author's code"),
     ("sequential/kept.rs", "what the engine wrote"),
     ("sequential/nodes/state.rs", "an author's default"),
     ("sequential/structured.rs", "all that a model said"),
@@ -75,7 +78,7 @@ const READ: &[(&str, &str)] = &[
     ("text/variables.rs", "an author's input"),
 ];
 
-const READERS: [&str; 12] = [
+const READERS: [&str; 11] = [
     "json::read(",
     "json::read_str",
     "serde_json::from_str",
@@ -84,7 +87,6 @@ const READERS: [&str; 12] = [
     "lenient::parse",
     "repair::read",
     "zod::parse",
-    "script::parse",
     "Mustache::parse",
     "Template::parse",
     "Regex::new",

@@ -41,6 +41,8 @@ const ENGINE: Table = &[
     // Embeddings are reached as the models of their providers are.
     ("nodes", &["models", "scripts", "compile", "documents", "mongo", "provider", "contract", "text"]),
     ("models", &["compile", "provider", "contract", "text::header"]),
+    // Code of authors, as nodes run it: its box knows nothing of flows.
+    ("scripts", &["compile", "provider", "contract", "sandbox", "text"]),
     // From an export to parts. It is given the kinds of nodes, and knows none.
     ("compile", &["documents", "provider", "contract", "text"]),
     ("documents", &["contract", "text"]),
@@ -49,8 +51,6 @@ const ENGINE: Table = &[
     ("provider", &["contract", "text"]),
     ("demo", &["contract"]),
     ("memory", &["contract"]),
-    // Code of authors, as nodes run it: its box knows nothing of flows.
-    ("scripts", &["compile", "provider", "contract", "sandbox", "text"]),
     // What all of them know of each other. Boxes for code are among what a thread has.
     ("contract", &["sandbox", "text"]),
     ("sandbox", &[]),

@@ -23,7 +23,7 @@ export const ACCEPTED = [
   { flow: /^qa-of-a-stores-passages$/, at: /^model#1 body\.input\[\d\]$/, why: "Flowise's database gives passages in any order; the engine in theirs" },
   { flow: /^(template-local-qna|thoughts-.*chatLocalAI)$/, at: /^model#\d key$/, why: 'Without a credential Flowise sends LocalAI the key "sk-"; the engine none' }
 ]
-ACCEPTED.push({ flow: /^code-/, at: /\.input\.code$/, text: /≠ nothing$/, why: 'Flowise shows visitors the code of a flow, with whatever keys it holds; the engine what it was given and what it gave' })
+ACCEPTED.push({ flow: /^(code-|agentflow-code$)/, at: /\.input\.code$/, text: /≠ nothing$/, why: 'Flowise shows visitors the code of a flow, with whatever keys it holds; the engine what it was given and what it gave' })
 const EDGES = 'Flowise skips nodes, by the first edge of each output that is not chosen, where the engine follows edges'
 const REACHED = 'Words of a connection that fails name no address, to the model or to visitors'
 const BROKEN_JSON = "A list that a question goes into is read before; what is none is told in three words, without JSON5's advice"

@@ -39,7 +39,7 @@ struct RunsCode {
 impl Step for RunsCode {
     fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move {
-            let listed = visit.inputs.get("customFunctionInputVariables").filter(|given| given.is_array());
+            let listed = visit.inputs.get("customFunctionInputVariables").filter(|given| !given.is_null());
             let listed = listed.cloned().unwrap_or_else(|| json!([]));
             let named = |item: &Value| {
                 let name = item.get("variableName")?.as_str()?;

@@ -32,7 +32,10 @@ fn what_cannot_be_run_says_where_and_why() {
             with("retrieverAgentflow", &json!({})),
             "node \"it\" (retrieverAgentflow), input retrieverKnowledgeDocumentStores: a document store is required",
         ),
-        (with("customFunctionAgentflow", &json!({})), "node \"it\" (customFunctionAgentflow): the engine runs no code"),
+        (
+            with("customFunctionAgentflow", &json!({})),
+            "node \"it\" (customFunctionAgentflow), input customFunctionJavascriptFunction: code is required",
+        ),
         (with("newAgentflow", &json!({})), "node \"it\" (newAgentflow): Flowise 3.1.4 has no such node any more"),
         (with("llmAgentflow", &json!({})), "node \"it\" (llmAgentflow), input llmModel: a chat model is required"),
         (

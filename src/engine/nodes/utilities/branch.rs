@@ -76,6 +76,10 @@ impl Branch {
 }
 
 impl ValueSource for Branch {
+    fn is_told_as_json(&self) -> bool {
+        true
+    }
+
     fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
         Box::pin(async move { Ok(self.taken(question, run).await?.1) })
     }

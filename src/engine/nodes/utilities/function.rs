@@ -64,6 +64,10 @@ impl CodedValue {
 }
 
 impl ValueSource for CodedValue {
+    fn is_told_as_json(&self) -> bool {
+        true
+    }
+
     fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
         Box::pin(async move { Ok(self.returned(question, run).await?.into_value()) })
     }

@@ -65,6 +65,10 @@ struct Variable {
 }
 
 impl ValueSource for Variable {
+    fn is_told_as_json(&self) -> bool {
+        self.sources.iter().any(|(_, source)| source.is_told_as_json())
+    }
+
     fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
         Box::pin(async move {
             let mut values = Vec::with_capacity(self.sources.len());
@@ -120,6 +124,10 @@ struct Gotten {
 }
 
 impl ValueSource for Gotten {
+    fn is_told_as_json(&self) -> bool {
+        self.source.is_told_as_json()
+    }
+
     fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
         Box::pin(run.outcome(&self.id, &*self.source, question))
     }

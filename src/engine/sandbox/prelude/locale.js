@@ -7,15 +7,15 @@
     // Order and signs of a date, whether its parts have two digits, what stands before the time, half days, groups and fractions of numbers.
     const KNOWN = {
         'en-US': { date: 'm/d/y', two: '', join: ', ', half: ['AM', 'PM'], group: ',', point: '.' },
-        'en-GB': { date: 'd/m/y', two: 'dm', join: ', ', half: ['am', 'pm'], is24: true, group: ',', point: '.' },
-        'en-CA': { date: 'y-m-d', two: 'dm', join: ', ', half: ['a.m.', 'p.m.'], group: ',', point: '.' },
-        'en-IN': { date: 'd/m/y', two: '', join: ', ', half: ['am', 'pm'], group: 'in', point: '.' },
-        'sv-SE': { date: 'y-m-d', two: 'dm', join: ' ', is24: true, group: '\u00a0', point: ',' },
+        'en-GB': { date: 'd/m/y', two: 'dm', longYear: true, join: ', ', half: ['am', 'pm'], is24: true, group: ',', point: '.' },
+        'en-CA': { date: 'y-m-d', two: 'dm', longYear: true, join: ', ', half: ['a.m.', 'p.m.'], group: ',', point: '.' },
+        'en-IN': { date: 'd/m/y', two: '', short: 'd/m', shortTwo: true, join: ', ', half: ['am', 'pm'], group: 'in', point: '.' },
+        'sv-SE': { date: 'y-m-d', two: 'dm', short: 'd/m', longYear: true, join: ' ', half: ['fm', 'em'], is24: true, group: '\u00a0', point: ',' },
         'de-DE': { date: 'd.m.y', two: '', join: ', ', is24: true, group: '.', point: ',' },
-        'fr-FR': { date: 'd/m/y', two: 'dm', join: ' ', is24: true, group: '\u202f', point: ',' },
-        'es-ES': { date: 'd/m/y', two: '', join: ', ', is24: true, oneHour: true, group: '.', least: 5, point: ',' },
-        'it-IT': { date: 'd/m/y', two: '', join: ', ', is24: true, group: '.', point: ',' },
-        'pt-BR': { date: 'd/m/y', two: 'dm', join: ', ', is24: true, group: '.', point: ',' },
+        'fr-FR': { date: 'd/m/y', two: 'dm', longYear: true, join: ' ', is24: true, group: '\u202f', point: ',' },
+        'es-ES': { date: 'd/m/y', two: '', join: ', ', half: ['a. m.', 'p. m.'], is24: true, oneHour: true, group: '.', least: 5, point: ',' },
+        'it-IT': { date: 'd/m/y', two: 'dm', join: ', ', is24: true, group: '.', point: ',' },
+        'pt-BR': { date: 'd/m/y', two: 'dm', longYear: true, join: ', ', is24: true, group: '.', point: ',' },
     };
     const CURRENCIES = { USD: '$', EUR: '€', GBP: '£', JPY: '¥', INR: '₹', BRL: 'R$', CAD: 'CA$', AUD: 'A$', CNY: 'CN¥', KRW: '₩', MXN: 'MX$', ILS: '₪', VND: '₫' };
 
@@ -44,6 +44,8 @@
 
     function settled(options, standard) {
         const given = { ...options };
+        if (standard === 'date' && given.timeStyle) throw new TypeError('Invalid option : timeStyle');
+        if (standard === 'time' && given.dateStyle) throw new TypeError('Invalid option : dateStyle');
         if (given.dateStyle) Object.assign(given, STYLES.date[given.dateStyle]);
         if (given.timeStyle) Object.assign(given, STYLES.time[given.timeStyle]);
         const has = (names) => names.some((name) => given[name] !== undefined);
@@ -69,22 +71,23 @@
     }
 
     function dateOf(at, name, locale, given) {
-        const year = given.year && (given.year === '2-digit' ? two(at.getUTCFullYear() % 100) : String(at.getUTCFullYear()));
+        const year = given.year && (given.year === '2-digit' && !(given.dateStyle && locale.longYear) ? two(at.getUTCFullYear() % 100) : String(at.getUTCFullYear()));
         const weekday = given.weekday && { long: (day) => day, short: (day) => day.slice(0, 3), narrow: (day) => day[0] }[given.weekday](DAYS[at.getUTCDay()]);
         const isText = given.month === 'long' || given.month === 'short' || given.month === 'narrow';
         if ((isText || weekday) && !name.startsWith('en')) throw new RangeError(`Names of months and days are not there in ${name}`);
         if (isText) {
             const month = MONTHS[at.getUTCMonth()].slice(0, { long: 99, short: 3, narrow: 1 }[given.month]);
             const day = given.day && (given.day === '2-digit' ? two(at.getUTCDate()) : String(at.getUTCDate()));
-            if (name === 'en-GB' || name === 'en-IN') return [weekday && (day || month ? `${weekday}${name === 'en-IN' || !day ? ',' : given.weekday === 'short' ? ',' : ''}` : weekday), day, month, year].filter(Boolean).join(' ');
+            if (name === 'en-GB' || name === 'en-IN') return [weekday && (day || month ? `${weekday}${name === 'en-IN' || !day || year || given.weekday === 'short' ? ',' : ''}` : weekday), day, month, year].filter(Boolean).join(' ');
             const main = [month, day].filter(Boolean).join(' ');
             const dated = year ? (day ? `${main}, ${year}` : `${main} ${year}`) : main;
             return weekday ? `${weekday}, ${dated}` : dated;
         }
-        const sign = locale.date.replace(/\w/g, '')[0];
-        const digits = (number, kind, letter) => (kind === '2-digit' || (locale.two.includes(letter) && given.month && given.day) ? two(number) : String(number));
+        const order = locale.short && !year ? locale.short : locale.date;
+        const sign = order.replace(/\w/g, '')[0];
+        const digits = (number, kind, letter) => (kind === '2-digit' || (given.month && given.day && (order === locale.date ? locale.two.includes(letter) : locale.shortTwo)) ? two(number) : String(number));
         const field = { y: year, m: given.month && digits(at.getUTCMonth() + 1, given.month, 'm'), d: given.day && digits(at.getUTCDate(), given.day, 'd') };
-        const numeric = [...locale.date].filter((letter) => /\w/.test(letter)).map((letter) => field[letter]).filter(Boolean).join(sign);
+        const numeric = [...order].filter((letter) => /\w/.test(letter)).map((letter) => field[letter]).filter(Boolean).join(sign) + (sign === '.' && !year && given.month && given.day ? '.' : '');
         return weekday && numeric ? `${weekday}, ${numeric}` : weekday || numeric;
     }
 
@@ -92,7 +95,9 @@
         if (given.hour === undefined && given.minute === undefined && given.second === undefined) return '';
         const is24 = given.hourCycle ? given.hourCycle.startsWith('h2') : given.hour12 === undefined ? locale.is24 : !given.hour12;
         const hours = at.getUTCHours();
-        const hour = is24 ? (given.hour === 'numeric' && locale.oneHour ? String(hours) : two(hours)) : given.hour === '2-digit' ? two(hours % 12 || 12) : String(hours % 12 || 12);
+        // Where days are not halved, the first hour of a half is 0.
+        const half12 = hours % 12 || (locale.is24 ? 0 : 12);
+        const hour = is24 ? (given.hour === 'numeric' && locale.oneHour ? String(hours) : two(hours)) : given.hour === '2-digit' ? two(half12) : String(half12);
         const fraction = given.fractionalSecondDigits ? `.${String(at.getUTCMilliseconds()).padStart(3, '0').slice(0, given.fractionalSecondDigits)}` : '';
         const isAlone = given.hour === undefined;
         const minute = given.minute && (isAlone && !given.second ? String(at.getUTCMinutes()) : two(at.getUTCMinutes()));
@@ -129,13 +134,13 @@
         while (fraction.length > least && fraction.endsWith('0')) fraction = fraction.slice(0, -1);
         if (options.minimumIntegerDigits) whole = whole.padStart(options.minimumIntegerDigits, '0');
         text = (options.useGrouping === false ? whole : grouped(whole, locale)) + (fraction ? locale.point + fraction : '');
-        const minus = value < 0 && /[1-9∞]/.test(text) ? '-' : '';
+        const minus = value < 0 || Object.is(value, -0) ? '-' : '';
         const isAfter = !name.startsWith('en') && name !== 'pt-BR';
         if (style === 'percent') return `${minus}${text}${isAfter ? '\u00a0' : ''}%`;
         if (style !== 'currency') return minus + text;
         if (!currency) throw new TypeError('Currency code is required with currency style.');
         const code = String(currency).toUpperCase();
-        const own = { 'en-CA': { CAD: '$', USD: 'US$' }, 'en-GB': { USD: 'US$' }, 'de-DE': {}, 'pt-BR': {}, 'en-IN': {} }[name]?.[code];
+        const own = { 'en-CA': { CAD: '$', USD: 'US$' }, 'en-GB': { USD: 'US$' }, 'fr-FR': { USD: '$US', GBP: '£GB' }, 'es-ES': { USD: 'US$' }, 'pt-BR': { USD: 'US$' } }[name]?.[code];
         const sign = options.currencyDisplay === 'code' ? code : own ?? CURRENCIES[code] ?? code;
         if (isAfter) return `${minus}${text}\u00a0${sign}`;
         return `${minus}${sign}${/[A-Z]$/.test(sign) || name === 'pt-BR' ? '\u00a0' : ''}${text}`;
@@ -143,6 +148,7 @@
     // Half away from zero, by the digits as they are written.
     function rounded(number, digits) {
         const text = String(number);
+        if (number >= 1e21) return BigInt(number).toString();
         if (text.includes('e') || digits > 20) return number.toFixed(Math.min(digits, 100));
         const [whole, fraction = ''] = text.split('.');
         if (fraction.length <= digits) return text;
