@@ -3,6 +3,7 @@
 mod chat;
 mod query;
 mod questions;
+mod stores;
 #[cfg(test)]
 pub(super) mod testing;
 
@@ -23,6 +24,9 @@ pub(super) const KINDS: &[&dyn NodeKind] = &[
     &query::SIMPLE_RESPONSE_BUILDER,
     &questions::QueryEngineTool,
     &questions::SubQuestionQueryEngine,
+    &stores::OPENAI_EMBEDDING,
+    &stores::AZURE_EMBEDDING,
+    &stores::PineconeIndex,
 ];
 
 /// Documents, and the model that its author chose for them: what a vector store of this family is.
