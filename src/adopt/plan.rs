@@ -203,10 +203,11 @@ impl Planner<'_> {
         let text = record.flow_data.unwrap_or_default();
         let storage = id.as_deref().filter(|_| text.contains("FILE-STORAGE::")).and_then(|id| self.stored(id));
         let folder = storage.clone().unwrap_or_else(|| PathBuf::from(&chatflow));
-        let inspection = engine::inspect(&text, folder, &self.credentials, &[], &self.stores, self.metrics);
+        let inspection =
+            engine::inspect(&text, folder, &self.credentials, &[], &BTreeMap::new(), &self.stores, self.metrics);
         let inspection = inspection.map_err(|problem| problem.to_string());
         let placement = match &inspection {
-            Ok(inspection) if inspection.runs() && settings.obstacle.is_none() => Placement::Here,
+            Ok(inspection) if inspection.is_taken() && settings.obstacle.is_none() => Placement::Here,
             // Flowise knows it by its id alone.
             _ if self.has_flowise && id.is_some() => Placement::Flowise,
             _ => Placement::Nowhere,

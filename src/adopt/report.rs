@@ -13,7 +13,7 @@ use super::keys::{KeyPlan, NEW_KEYS_FILE};
 use super::plan::{AdoptionPlan, Placement, PlannedFlow};
 use super::texts::{CONFIG_FILE, flowise_key_file, key_variable, shares_chats};
 use super::yaml_text::one_line;
-use crate::engine::Need;
+use crate::engine::{Missing, Need};
 use crate::unprintable::escaped;
 
 const REPORT_FILE: &str = "report.txt";
@@ -276,13 +276,12 @@ fn findings(flow: &PlannedFlow) -> (Vec<NodeFinding>, Vec<NodeFinding>) {
             is_needed,
         };
         problems.extend(node.problems.iter().map(|problem| finding(problem.at_node().to_string(), true)));
-        if flow.placement == Placement::Here {
-            for missing in &node.missing {
-                let is_needed = !matches!(missing.need, Need::Credential { .. });
-                let found = finding(format!("needs {}", missing.need), is_needed);
-                if !needs.contains(&found) {
-                    needs.push(found);
-                }
+        let counts = |missing: &&Missing| flow.placement == Placement::Here || missing.need.refusal().is_some();
+        for missing in node.missing.iter().filter(counts) {
+            let is_needed = !matches!(missing.need, Need::Credential { .. });
+            let found = finding(format!("needs {}", missing.need), is_needed);
+            if !needs.contains(&found) {
+                needs.push(found);
             }
         }
     }

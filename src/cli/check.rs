@@ -106,6 +106,9 @@ fn note_missing(policy: &Policy) {
             }
             Need::Tool { id } => format!("{node} has no custom tool {id}: no export in {folder} has it"),
             Need::Store { name: None } => format!("{node} has chosen no document store"),
+            Need::McpServer { name, .. } => {
+                format!("{node} has no MCP server {name}, which is not in {place}.mcp.servers")
+            }
         }
     });
     let mut notes: Vec<_> = notes.collect();

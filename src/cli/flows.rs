@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::found::{self, BAD_CONFIG};
 use super::print::{print, tell};
-use crate::config::{self, Config, UpstreamKind};
+use crate::config::{self, Config, McpServer, UpstreamKind};
 use crate::engine::{
     self, ContainedFlow, Credentials, DocumentStores, Generation, Inspected, Inspection, Missing, Need,
 };
@@ -72,9 +72,9 @@ impl CheckFlows {
         let known = known(&flows, config.as_ref());
         let mut all_run = true;
         for CheckedFlow { file, title, folder, text, .. } in &flows {
-            let ProvidedInputs { credentials, networks } =
+            let ProvidedInputs { credentials, networks, mcp_servers } =
                 config.as_ref().map(|config| ProvidedInputs::by(config, file)).unwrap_or_default();
-            match engine::inspect(text, folder.clone(), &credentials, &networks, &stores, &metrics) {
+            match engine::inspect(text, folder.clone(), &credentials, &networks, &mcp_servers, &stores, &metrics) {
                 Ok(mut inspection) => {
                     let is_here =
                         |missing: &Missing| matches!(&missing.need, Need::Flow { name } if known.contains(name));
@@ -193,6 +193,7 @@ fn known(flows: &[CheckedFlow], config: Option<&Config>) -> HashSet<String> {
 struct ProvidedInputs {
     credentials: Credentials,
     networks: Vec<IpNet>,
+    mcp_servers: BTreeMap<String, McpServer>,
 }
 
 impl ProvidedInputs {
@@ -207,6 +208,7 @@ impl ProvidedInputs {
                 given.credentials.entry(name).or_default().extend(fields);
             }
             given.networks.extend(&engine.allow_networks);
+            given.mcp_servers.extend(engine.mcp_servers.clone());
         }
         given
     }
@@ -316,7 +318,7 @@ fn verdict(inspection: &Inspection, knows_credentials: bool) -> String {
         inspection.nodes.iter().flat_map(|node| &node.missing).map(|missing| &missing.need).collect();
     let mut wanted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut todo = BTreeSet::new();
-    let mut hosts = Vec::new();
+    let (mut hosts, mut servers) = (Vec::new(), Vec::new());
     for need in needs {
         match need {
             Need::Credential { name, field } => wanted.entry(name).or_default().push(format!("{field}: ...")),
@@ -330,6 +332,7 @@ fn verdict(inspection: &Inspection, knows_credentials: bool) -> String {
                 todo.insert("; put Flowise's export of its custom tools (Settings, Export) beside it");
             }
             Need::Store { name: None } => _ = todo.insert("; choose its document store in Flowise and export it again"),
+            Need::McpServer { name, example } => servers.push((name, example)),
         }
     }
     let mut text = format!("the engine runs this flow{}", todo.into_iter().collect::<String>());
@@ -338,6 +341,12 @@ fn verdict(inspection: &Inspection, knows_credentials: bool) -> String {
         let _ = write!(text, "; {still} under `credentials` of the engine, unless the model asks for none:");
         for (name, fields) in wanted {
             let _ = write!(text, "\n  {name}: {{ {} }}", fields.join(", "));
+        }
+    }
+    if !servers.is_empty() {
+        text.push_str("\nto be put under `mcp: servers:` of the engine, since a program on this machine is its operator's decision:");
+        for (name, example) in servers {
+            let _ = write!(text, "\n  {}: {}", engine::printable(name), engine::printable(example));
         }
     }
     if !hosts.is_empty() {

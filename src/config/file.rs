@@ -156,6 +156,7 @@ pub(super) struct EngineSection {
     pub(super) allow_networks: Field,
     pub(super) limits: EngineLimitsSection,
     pub(super) scripts: Switched<ScriptsSection>,
+    pub(super) mcp: McpSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -165,6 +166,22 @@ pub(super) struct ScriptsSection {
     pub(super) compute: Field,
     pub(super) time: Field,
     pub(super) modules: Field,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct McpSection {
+    pub(super) servers: Named<McpServerSection>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct McpServerSection {
+    pub(super) command: Field,
+    pub(super) args: Field,
+    pub(super) env: Named<YamlNode>,
+    pub(super) url: Field,
+    pub(super) headers: Named<YamlNode>,
 }
 
 #[derive(Debug, Default, Deserialize)]

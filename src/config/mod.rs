@@ -43,7 +43,9 @@ pub use origin::{OriginError, Origins};
 pub use otlp::{Otlp, OtlpProtocol};
 pub(crate) use part::ConfigPart;
 pub use secret::{Secret, SecretFile};
-pub use upstream::{Engine, EngineLimits, Flowise, HealthCheck, ScriptSettings, Upstream, UpstreamKind, UpstreamUrl};
+pub use upstream::{
+    Engine, EngineLimits, Flowise, HealthCheck, McpServer, ScriptSettings, Upstream, UpstreamKind, UpstreamUrl,
+};
 pub use valkey::{OnLoss, QuotasOnLoss, RatesOnLoss, Valkey, ValkeyMode, ValkeyServer};
 pub use yaml::FieldPlaces;
 

@@ -11,6 +11,7 @@ mod credentials;
 mod health;
 mod identity;
 mod json;
+mod mcp;
 mod pass_headers;
 mod plans;
 mod reader;

@@ -1,6 +1,6 @@
 //! What answers chatflows, as it is configured.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub struct Engine {
     pub limits: EngineLimits,
     /// `None`: code in flows does not run.
     pub scripts: Option<Arc<ScriptSettings>>,
+    /// Servers of tools that flows may use beside those that they name by a URL.
+    pub mcp_servers: BTreeMap<String, McpServer>,
 }
 
 /// Code that authors of flows wrote.
@@ -66,6 +68,26 @@ impl Default for ScriptSettings {
             time: Duration::from_secs(30),
             modules: SCRIPT_MODULES.iter().map(|name| Box::from(*name)).collect(),
         }
+    }
+}
+
+/// A server of tools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum McpServer {
+    /// A program on this machine.
+    Program { command: String, args: Vec<String>, env: Vec<(String, Secret)> },
+    /// Anywhere, this machine included.
+    Remote { url: String, headers: Vec<(HeaderName, Secret)> },
+}
+
+impl McpServer {
+    /// What it is given in confidence.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let (env, headers) = match self {
+            Self::Program { env, .. } => (env.as_slice(), [].as_slice()),
+            Self::Remote { headers, .. } => ([].as_slice(), headers.as_slice()),
+        };
+        env.iter().map(|(_, value)| value).chain(headers.iter().map(|(_, value)| value))
     }
 }
 

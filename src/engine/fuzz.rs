@@ -1,5 +1,6 @@
 //! What authors write and what models answer, whatever it is: read or refused, never a panic and never without end.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -45,7 +46,15 @@ fn fuzz_export() {
     fuzz("export", &words, |input| {
         let text = String::from_utf8_lossy(input).into_owned();
         let stores: Arc<DocumentStores> = Arc::default();
-        let _ = inspect(&text, PathBuf::from("/nowhere"), &Credentials::default(), &[], &stores, &metrics);
+        let _ = inspect(
+            &text,
+            PathBuf::from("/nowhere"),
+            &Credentials::default(),
+            &[],
+            &BTreeMap::new(),
+            &stores,
+            &metrics,
+        );
         is_whole_export(&text);
         let _ = contained(&text);
         let _ = DocumentStores::read(&[(PathBuf::from("/nowhere/export.json"), text)]);

@@ -13,6 +13,7 @@ mod documents;
 mod flow;
 #[cfg(test)]
 mod fuzz;
+mod mcp;
 mod memory;
 mod models;
 mod mongo;

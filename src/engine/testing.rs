@@ -25,6 +25,7 @@ use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::{Run, Services};
 use crate::engine::contract::sink::Sink;
 use crate::engine::contract::watch::RunWatch;
+use crate::engine::mcp::McpState;
 use crate::engine::sandbox::Sandbox;
 use crate::predict::json::parse_object;
 use crate::predict::request::{CheckedRequest as _, Question};
@@ -270,5 +271,6 @@ fn with_services<T>(services: &Services, sink: &Sink, body: &Value, work: impl A
 pub(crate) fn services() -> Services {
     let metrics = Arc::new(Metrics::new().unwrap());
     let sandbox = Sandbox::new(&metrics);
-    Services::new(metrics, Arc::new(InProcess::default()), sandbox)
+    let servers = Arc::new(McpState::new(&metrics));
+    Services::new(metrics, Arc::new(InProcess::default()), sandbox, servers)
 }

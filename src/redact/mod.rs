@@ -73,6 +73,7 @@ impl Redactor {
                 UpstreamKind::Flowise(settings) => settings.api_key.iter().for_each(&mut secret),
                 UpstreamKind::Engine(settings) => {
                     settings.credentials.values().flat_map(|fields| fields.values()).for_each(&mut secret);
+                    settings.mcp_servers.values().for_each(|server| server.secrets().for_each(&mut secret));
                 }
                 UpstreamKind::Demo => {}
             }

@@ -179,9 +179,16 @@ fn every_sample_configuration_passes_check() {
         assert_eq!(output.status.code(), Some(0), "{}: {}", sample.display(), err(&output));
         checked.insert(sample.file_name().unwrap().to_str().unwrap().to_owned());
     }
-    for name in
-        ["engine.yaml", "fleet.yaml", "full.yaml", "identity.yaml", "kubernetes.yaml", "minimal.yaml", "traces.yaml"]
-    {
+    for name in [
+        "engine.yaml",
+        "fleet.yaml",
+        "full.yaml",
+        "identity.yaml",
+        "kubernetes.yaml",
+        "mcp.yaml",
+        "minimal.yaml",
+        "traces.yaml",
+    ] {
         assert!(checked.contains(name), "{name}");
     }
 }

@@ -12,6 +12,7 @@ mod limits;
 mod moving;
 mod networks;
 mod running_others;
+mod servers;
 mod streams;
 mod telling;
 mod threads;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::pass_headers::pass_headers;
 use super::reader::{FieldReader, is_name, non_null};
-use super::{address, credentials, health, scripts};
+use super::{address, credentials, health, mcp, scripts};
 use crate::config::file::{self, Field};
 use crate::config::units::{parse_size, parse_time_limit};
 use crate::config::yaml::{At, Named, YamlNode};
@@ -63,8 +63,9 @@ fn engine(reader: &mut FieldReader<'_>, name: &At<String>, mut file: file::Engin
     let threads = threads.unwrap_or_else(|| Server::default().workers);
     let limits = engine_limits(reader, &file.limits);
     let scripts = file.scripts.0.as_ref().map(|file| Arc::new(scripts::scripts(reader, file)));
+    let mcp_servers = mcp::servers(reader, file.mcp);
     let flows_dir = flows_dir(reader, name, &file.flows_dir);
-    Engine { flows_dir, threads, credentials, allow_networks, limits, scripts }
+    Engine { flows_dir, threads, credentials, allow_networks, limits, scripts, mcp_servers }
 }
 
 /// With less than a question may take, no flow runs; more steps than that are no bound.

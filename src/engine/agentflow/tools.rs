@@ -5,16 +5,18 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::inputs::in_markdown;
-use super::values::StepScope;
+use super::step::StepContext;
 use crate::engine::compile::Compiler;
 use crate::engine::compile::export::ExportNode;
 use crate::engine::compile::flowise;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
+use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::ToolSpec;
 use crate::engine::contract::node::{Tool, ToolResult};
 use crate::engine::contract::run::Run;
+use crate::engine::contract::toolset::{ToolSource, Toolset};
 use crate::engine::text::mustache::{Dialect, Mustache};
 use crate::engine::text::settled::Settled;
 
@@ -24,8 +26,8 @@ pub(super) struct NodeTool {
     /// Such as `calculator`.
     pub(super) kind: String,
     pub(super) asks_first: bool,
-    /// One, or those of a toolkit; a description may refer to values.
-    tools: Vec<(Arc<dyn Tool>, Option<Mustache>)>,
+    /// One, or those of a toolkit or of a server; the description of one that is known may refer to values.
+    tools: Vec<(ToolSource, Option<Mustache>)>,
 }
 
 /// A tool that can be called.
@@ -65,30 +67,39 @@ impl NodeTool {
             .filter(|(name, _)| name.to_ascii_lowercase().ends_with("description"))
             .map(|(_, text)| text.clone())
             .collect();
-        let described = |tool: Arc<dyn Tool>| {
-            let own = &tool.spec().description;
+        let described = |source: ToolSource| {
+            let own = match &source {
+                ToolSource::Known(tool) => tool.spec().description.as_str(),
+                ToolSource::Server(_) => "",
+            };
             let is_own = descriptions.iter().any(|text| text == own);
             let template =
                 is_own.then(|| Mustache::parse(own, Dialect::Agentflow)).filter(|text| text.fixed().is_none());
-            (tool, template)
+            (source, template)
         };
         let tools = built(kind, config, inputs.node, inputs.compiler)?.into_iter().map(described).collect();
         Some(Self { kind: kind.to_owned(), asks_first, tools })
     }
 
     /// The tools, for this request.
-    pub(super) fn tools(&self, scope: &StepScope<'_>) -> Vec<Ready> {
-        let ready = |(tool, description): &(Arc<dyn Tool>, Option<Mustache>)| {
-            let tool = match description {
-                None => Arc::clone(tool),
-                Some(description) => {
-                    let spec = ToolSpec { description: description.text(scope), ..tool.spec().clone() };
-                    Arc::new(Described { spec, tool: Arc::clone(tool) })
-                }
-            };
-            Ready { kind: self.kind.clone(), asks_first: self.asks_first, tool }
-        };
-        self.tools.iter().map(ready).collect()
+    ///
+    /// # Errors
+    /// Why a server does not say which it has.
+    pub(super) async fn tools(&self, visit: &StepContext<'_>) -> Result<Vec<Ready>, Failure> {
+        let mut all = Vec::new();
+        for (source, description) in &self.tools {
+            for tool in source.tools(visit.run).await? {
+                let tool = match description {
+                    None => tool,
+                    Some(description) => {
+                        let spec = ToolSpec { description: description.text(visit.scope), ..tool.spec().clone() };
+                        Arc::new(Described { spec, tool })
+                    }
+                };
+                all.push(Ready { kind: self.kind.clone(), asks_first: self.asks_first, tool });
+            }
+        }
+        Ok(all)
     }
 }
 
@@ -126,27 +137,16 @@ impl Ready {
     }
 }
 
+/// What Flowise calls its kinds of tools, a line each.
+const LABELS: &str = include_str!("tools/labels.txt");
+
 /// What Flowise calls a kind of tool.
 fn label(kind: &str) -> &str {
-    match kind {
-        "calculator" => "Calculator",
-        "currentDateTime" => "CurrentDateTime",
-        "requestsGet" => "Requests Get",
-        "requestsPost" => "Requests Post",
-        "requestsPut" => "Requests Put",
-        "requestsDelete" => "Requests Delete",
-        "openAPIToolkit" => "OpenAPI Toolkit",
-        "retrieverTool" => "Retriever Tool",
-        kind => kind,
-    }
+    let line = |line: &'static str| line.strip_prefix(kind)?.strip_prefix(' ');
+    LABELS.lines().find_map(line).unwrap_or(kind)
 }
 
-fn built(
-    kind: &str,
-    config: Map<String, Value>,
-    outer: &ExportNode,
-    compiler: &mut Compiler<'_>,
-) -> Option<Vec<Arc<dyn Tool>>> {
+fn built(kind: &str, config: Map<String, Value>, outer: &ExportNode, compiler: &mut Compiler<'_>) -> Option<Toolset> {
     let found = compiler.kinds.find(kind)?;
     let own = ExportNode::inside(outer, kind);
     let problems = compiler.problems.len();
@@ -160,6 +160,10 @@ fn built(
 /// Whether nothing in the scheme, host and port of an address is filled in.
 pub(super) fn has_fixed_origin(name: &str, value: &Value) -> bool {
     let Some(text) = value.as_str().map(str::trim).filter(|text| text.contains("{{")) else { return true };
+    if name == "mcpServerConfig" {
+        // JSON, of which its kind reads the address.
+        return true;
+    }
     let name = name.to_ascii_lowercase();
     let is_address = name.ends_with("url") || name.ends_with("server");
     match text.split_once("://") {

@@ -1,10 +1,10 @@
 //! What building a flow needs beside the flow, and what of it is not there.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::config::{EngineLimits, ScriptSettings, Secret};
+use crate::config::{EngineLimits, McpServer, ScriptSettings, Secret};
 use crate::engine::documents::stores::DocumentStores;
 use crate::engine::provider::Targets;
 
@@ -21,12 +21,15 @@ pub(crate) struct CompileContext {
     pub(crate) limits: EngineLimits,
     /// What code of a flow's author may take; `None`: none runs.
     pub(crate) scripts: Option<Arc<ScriptSettings>>,
+    /// Servers of tools that the configuration names.
+    pub(crate) mcp_servers: BTreeMap<String, McpServer>,
 }
 
 impl CompileContext {
     pub(crate) fn new(credentials: Credentials, targets: Targets) -> Self {
         let (targets, scripts) = (Arc::new(targets), Some(Arc::default()));
-        Self { credentials, targets, stores: Arc::default(), limits: EngineLimits::default(), scripts }
+        let (stores, limits, mcp_servers) = (Arc::default(), EngineLimits::default(), BTreeMap::new());
+        Self { credentials, targets, stores, limits, scripts, mcp_servers }
     }
 
     pub(crate) fn with_limits(self, limits: EngineLimits) -> Self {
@@ -35,6 +38,10 @@ impl CompileContext {
 
     pub(crate) fn with_scripts(self, scripts: Option<Arc<ScriptSettings>>) -> Self {
         Self { scripts, ..self }
+    }
+
+    pub(crate) fn with_mcp_servers(self, mcp_servers: BTreeMap<String, McpServer>) -> Self {
+        Self { mcp_servers, ..self }
     }
 
     pub(crate) fn with_stores(self, stores: Arc<DocumentStores>) -> Self {
@@ -50,7 +57,8 @@ impl CompileContext {
 
     /// Whether what is built with one is as if built with the other.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        (&self.credentials, &self.limits, &self.scripts) == (&other.credentials, &other.limits, &other.scripts)
+        (&self.credentials, &self.limits) == (&other.credentials, &other.limits)
+            && (&self.scripts, &self.mcp_servers) == (&other.scripts, &other.mcp_servers)
             && self.targets.is_like(&other.targets)
             && self.stores.is_read_from(&other.stores)
     }
@@ -79,6 +87,19 @@ pub(crate) enum Need {
     Store { name: Option<String> },
     /// A custom tool that no file brings along, by Flowise's id.
     Tool { id: String },
+    /// A server of tools that the configuration does not name, and how it would. A gateway does not take such a flow:
+    /// what is run on its machine is its operator's decision.
+    McpServer { name: String, example: String },
+}
+
+impl Need {
+    /// Why a gateway does not take a flow that needs it; `None`: it does, and the node fails.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let Self::McpServer { name, example } = self else { return None };
+        Some(format!(
+            "it needs an MCP server that only the configuration can name: engine.mcp.servers: {{ {name}: {example} }}"
+        ))
+    }
 }
 
 impl fmt::Display for Need {
@@ -91,6 +112,7 @@ impl fmt::Display for Need {
             Self::Store { name: Some(name) } => write!(f, "document store {name}"),
             Self::Tool { id } => write!(f, "custom tool {id}"),
             Self::Store { name: None } => f.write_str("a document store"),
+            Self::McpServer { name, .. } => write!(f, "engine.mcp.servers.{name}"),
         }
     }
 }

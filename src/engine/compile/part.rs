@@ -10,6 +10,7 @@ use crate::engine::contract::node::{
     VectorStore,
 };
 use crate::engine::contract::prompt::Prompt;
+use crate::engine::contract::toolset::Toolset;
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -24,8 +25,8 @@ pub(crate) enum Part {
     Documents(Arc<dyn DocumentSource>),
     Retriever(Arc<dyn Retriever>),
     VectorStore(Arc<dyn VectorStore>),
-    /// One tool, or those of a toolkit.
-    Tools(Vec<Arc<dyn Tool>>),
+    /// One tool, or those of a toolkit or of a server.
+    Tools(Toolset),
     Chain(Arc<dyn Chain>),
     /// What a chain may choose of several.
     Route(Arc<ChainRoute>),
@@ -81,10 +82,14 @@ impl Part {
     }
 
     pub(crate) fn tool(tool: impl Tool + 'static) -> Self {
-        Self::Tools(vec![Arc::new(tool)])
+        Self::tools([Arc::new(tool) as Arc<dyn Tool>])
     }
 
-    pub(crate) fn into_tools(self) -> Option<Vec<Arc<dyn Tool>>> {
+    pub(crate) fn tools(tools: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
+        Self::Tools(Toolset::known(tools))
+    }
+
+    pub(crate) fn into_tools(self) -> Option<Toolset> {
         if let Self::Tools(tools) = self { Some(tools) } else { None }
     }
 

@@ -15,8 +15,10 @@ pub(crate) mod prompt;
 pub(crate) mod prompt_values;
 pub(crate) mod request;
 pub(crate) mod run;
+pub(crate) mod servers;
 pub(crate) mod sink;
 mod spans;
+pub(crate) mod toolset;
 pub(crate) mod watch;
 
 use std::pin::Pin;

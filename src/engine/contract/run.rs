@@ -15,6 +15,7 @@ use super::memory::Store;
 use super::model::{ChatModel, ModelAnswer, ModelRequest};
 use super::node::{Tool, ToolResult, ValueSource};
 use super::request::RunRequest;
+use super::servers::ToolServers;
 use super::sink::Sink;
 use super::spans::{ModelSpan, ToolSpan};
 use super::watch::RunWatch;
@@ -39,14 +40,21 @@ pub(crate) struct Services {
     pub(crate) memory: Arc<dyn Store>,
     /// Where scripts run.
     pub(crate) sandbox: Sandbox,
+    /// Servers of tools.
+    pub(crate) servers: Arc<dyn ToolServers>,
     /// Since when the run computes that has its turn, where runs take turns.
     turn: Cell<Option<Instant>>,
 }
 
 impl Services {
-    pub(crate) fn new(metrics: Arc<Metrics>, memory: Arc<dyn Store>, sandbox: Sandbox) -> Self {
+    pub(crate) fn new(
+        metrics: Arc<Metrics>,
+        memory: Arc<dyn Store>,
+        sandbox: Sandbox,
+        servers: Arc<dyn ToolServers>,
+    ) -> Self {
         let client = Client::new(hop::passes_downstream);
-        Self { client, calls: CallMetrics::new(&metrics), metrics, memory, sandbox, turn: Cell::default() }
+        Self { client, calls: CallMetrics::new(&metrics), metrics, memory, sandbox, servers, turn: Cell::default() }
     }
 
     /// Does a run's work, and notes when its turns begin.

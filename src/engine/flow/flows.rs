@@ -15,6 +15,7 @@ use self::files::{digest_of, texts};
 pub(crate) use self::files::{export_text, listed, watched};
 use crate::config::{self, Problem, Problems};
 use crate::engine::compile::context::{CompileContext, Missing, Need};
+use crate::engine::compile::problem::printable;
 use crate::engine::contract::flows::FlowIndex;
 use crate::engine::documents::stores::DocumentStores;
 use crate::engine::flow::CompiledFlow;
@@ -90,9 +91,9 @@ impl Flows {
             || {
                 let targets = Targets::new(upstream, endpoints).allowing(&settings.allow_networks);
                 let context = CompileContext::new(settings.credentials.clone(), targets);
-                Arc::new(
-                    context.with_limits(settings.limits).with_scripts(settings.scripts.clone()).with_stores(stores),
-                )
+                let context = context.with_limits(settings.limits).with_scripts(settings.scripts.clone());
+                let context = context.with_mcp_servers(settings.mcp_servers.clone());
+                Arc::new(context.with_stores(stores))
             },
             |same| Arc::clone(&same.context),
         );
@@ -190,6 +191,7 @@ impl Flows {
             && self.context.targets.allows(&settings.allow_networks)
             && self.context.limits == settings.limits
             && self.context.scripts == settings.scripts
+            && self.context.mcp_servers == settings.mcp_servers
     }
 
     /// The flow of `flowgate demo` alone.
@@ -311,6 +313,13 @@ fn load(
     }
     let flow = CompiledFlow::load(Some(folder), name, &text, context)
         .map_err(|found| found.iter().map(|found| problem(&path, found.to_string())).collect::<Vec<_>>())?;
+    let refused = |missing: &Missing| {
+        Some(problem(&path, format!("node \"{}\": {}", printable(&missing.label), missing.need.refusal()?)))
+    };
+    let refused: Vec<_> = flow.missing.iter().filter_map(refused).collect();
+    if !refused.is_empty() {
+        return Err(refused);
+    }
     Ok(Loaded { flow: Arc::new(flow), path, digest })
 }
 

@@ -1,10 +1,12 @@
 //! Says of an export, node by node, whether the engine can run it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::config::McpServer;
 use crate::engine::agentflow;
 use crate::engine::compile::context::{CompileContext, Credentials, Missing};
 use crate::engine::compile::export::{Export, Generation};
@@ -48,6 +50,12 @@ impl Inspection {
     pub(crate) fn runs(&self) -> bool {
         self.problems.is_empty() && self.nodes.iter().all(|node| node.problems.is_empty())
     }
+
+    /// Whether a gateway takes it as its configuration is.
+    pub(crate) fn is_taken(&self) -> bool {
+        let mut missing = self.nodes.iter().flat_map(|node| &node.missing);
+        self.runs() && missing.all(|missing| missing.need.refusal().is_none())
+    }
 }
 
 /// Whether a text is the export of one flow.
@@ -67,6 +75,7 @@ pub(crate) fn inspect(
     folder: PathBuf,
     credentials: &Credentials,
     networks: &[IpNet],
+    mcp_servers: &BTreeMap<String, McpServer>,
     stores: &Arc<DocumentStores>,
     metrics: &Metrics,
 ) -> Result<Inspection, NodeProblem> {
@@ -74,6 +83,7 @@ pub(crate) fn inspect(
     export.folder = Some(folder);
     let targets = Targets::new(&"check".into(), &Arc::new(Endpoints::new(metrics))).allowing(networks);
     let context = CompileContext::new(credentials.clone(), targets).with_stores(Arc::clone(stores));
+    let context = context.with_mcp_servers(mcp_servers.clone());
     let built = build(&export, &Indexes::default(), &context, &Overrides::default());
     let generation = export.generation();
     let loose = if generation == Generation::AgentflowV2 { agentflow::loose(&export) } else { export.loose() };

@@ -25,6 +25,7 @@ use crate::engine::contract::sink::Sink;
 use crate::engine::contract::watch::RunWatch;
 use crate::engine::documents::index::Indexes;
 use crate::engine::flow::kinds::KINDS;
+use crate::engine::mcp::McpState;
 use crate::engine::provider::Targets;
 use crate::engine::sandbox::Sandbox;
 use crate::engine::text::settled::Overrides;
@@ -289,7 +290,8 @@ async fn provider(inputs: Value) -> (TcpListener, Value) {
 pub(crate) fn services() -> Services {
     let metrics = Arc::new(Metrics::new().unwrap());
     let sandbox = Sandbox::new(&metrics);
-    Services::new(metrics, Arc::new(InProcess::default()), sandbox)
+    let servers = Arc::new(McpState::new(&metrics));
+    Services::new(metrics, Arc::new(InProcess::default()), sandbox, servers)
 }
 
 /// Takes one request, and closes the connection behind the answer.

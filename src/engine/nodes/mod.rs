@@ -39,6 +39,7 @@ pub(crate) const KINDS: &[&[&dyn NodeKind]] = &[
     retrieval::stores::KINDS,
     retrieval::tool::KINDS,
     tools::KINDS,
+    tools::mcp::KINDS,
     utilities::KINDS,
     #[cfg(test)]
     engines::testing::KINDS,

@@ -28,6 +28,17 @@ impl Address {
         Ok(Self { endpoint, origin: origin.to_owned(), path })
     }
 
+    /// One that the configuration names, which may lie anywhere.
+    ///
+    /// # Errors
+    /// What is wrong with the URL.
+    pub(crate) fn of_operator(url: &str, targets: &Targets, patience: Duration) -> Result<Self, String> {
+        let (origin, path) =
+            split(url).and_then(|end| url.split_at_checked(end)).ok_or("expected a URL such as https://example.com")?;
+        let endpoint = targets.endpoint(origin, Some(patience))?;
+        Ok(Self { endpoint, origin: origin.to_owned(), path: Mustache::plain(path) })
+    }
+
     /// Path and query of a redirection.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use crate::engine::contract::message::{Message, ToolCall, ToolSpec};
 use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::node::{Document, Tool, ToolResult};
 use crate::engine::contract::run::Run;
+use crate::engine::contract::toolset::Toolset;
 
 /// Of the tools that a model asks for in one answer, so many are at work at once.
 const AT_ONCE: usize = 64;
@@ -25,8 +26,7 @@ const STOPPED: &str = "Agent stopped due to max iterations.";
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Toolbox {
-    tools: Vec<Arc<dyn Tool>>,
-    pub(super) specs: Vec<ToolSpec>,
+    tools: Toolset,
 }
 
 /// What came of an agent's work.
@@ -40,17 +40,30 @@ pub(super) struct Worked {
 impl Toolbox {
     /// Of an input.
     pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Self {
-        let tools: Option<Vec<_>> = inputs.parts(name).into_iter().map(Part::into_tools).collect();
+        let tools: Option<Toolset> = inputs.parts(name).into_iter().map(Part::into_tools).collect();
         if tools.is_none() {
             inputs.refuse(name, "expected tools");
         }
-        Self::of(tools.into_iter().flatten().flatten())
+        Self::of(tools.unwrap_or_default())
     }
 
-    pub(super) fn of(tools: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
-        let tools: Vec<_> = tools.into_iter().collect();
-        let specs = tools.iter().map(|tool| tool.spec().clone()).collect();
-        Self { tools, specs }
+    pub(super) fn of(tools: Toolset) -> Self {
+        Self { tools }
+    }
+
+    /// The names of its tools, as far as they are known before a run.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.tools.names()
+    }
+
+    /// Those that it has in this run.
+    async fn at_hand(&self, visit: &Visit<'_>) -> Result<Vec<Arc<dyn Tool>>, Failure> {
+        self.tools.tools(&Run { names: Some(visit), ..*visit.run }).await
+    }
+
+    /// As a model is told of them.
+    pub(super) async fn specs(&self, visit: &Visit<'_>) -> Result<Vec<ToolSpec>, Failure> {
+        Ok(specs(&self.at_hand(visit).await?))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -67,9 +80,11 @@ impl Toolbox {
         visit: &Visit<'_>,
     ) -> Result<Worked, Failure> {
         let mut worked = Worked::default();
+        let tools = self.at_hand(visit).await?;
+        let (tools, specs) = (&tools, specs(&tools));
         for _ in 0..most {
             messages.extend(human.clone());
-            let ask = ModelRequest { tools: &self.specs, ..ModelRequest::of(&messages) };
+            let ask = ModelRequest { tools: &specs, ..ModelRequest::of(&messages) };
             let ModelAnswer { text, calls, .. } = visit.run.ask(model, ask).await?;
             messages.truncate(messages.len() - usize::from(human.is_some()));
             if calls.is_empty() {
@@ -77,7 +92,7 @@ impl Toolbox {
             }
             visit.run.budget().has_tool_calls(calls.len())?;
             let calling = calls.iter().map(|call| async move {
-                match self.tools.iter().find(|tool| tool.spec().name.eq_ignore_ascii_case(&call.name)) {
+                match tools.iter().find(|tool| tool.spec().name.eq_ignore_ascii_case(&call.name)) {
                     Some(tool) => Ok((Some(tool), called(&**tool, call, visit).await?)),
                     None => Ok((None, Err(format!("{} is not a valid tool, try another one.", call.name)))),
                 }
@@ -109,8 +124,10 @@ impl Toolbox {
         visit: &Visit<'_>,
     ) -> Result<Vec<AgentMessage>, Failure> {
         visit.run.budget().has_tool_calls(calls.len())?;
+        let tools = self.at_hand(visit).await?;
+        let tools = &tools;
         let calling = calls.iter().map(|call| async move {
-            match self.tools.iter().find(|tool| tool.spec().name == call.name) {
+            match tools.iter().find(|tool| tool.spec().name == call.name) {
                 Some(tool) => called(&**tool, call, visit).await,
                 None => Err(Failure::flow(format!("Tool {} not found.", call.name))),
             }
@@ -133,6 +150,10 @@ impl Toolbox {
         };
         calls.iter().zip(results).map(answer).collect()
     }
+}
+
+fn specs(tools: &[Arc<dyn Tool>]) -> Vec<ToolSpec> {
+    tools.iter().map(|tool| tool.spec().clone()).collect()
 }
 
 /// What a tool gives, or why it failed, which the model may make something of.

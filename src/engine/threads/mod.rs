@@ -24,6 +24,8 @@ use self::answer::PredictionJob;
 use self::error::EngineError;
 use crate::engine::contract::memory::Store;
 use crate::engine::contract::run::Services;
+use crate::engine::contract::servers::ToolServers;
+use crate::engine::mcp::McpState;
 use crate::engine::sandbox::Sandbox;
 use crate::telemetry::metrics::Metrics;
 
@@ -54,6 +56,8 @@ struct ThreadResources {
     memory: Arc<dyn Store>,
     /// Scripts have threads of their own.
     sandbox: Sandbox,
+    /// Servers of tools.
+    servers: Arc<dyn ToolServers>,
 }
 
 /// One thread, as those see it that have work for it.
@@ -73,7 +77,12 @@ struct Load {
 impl EngineThreads {
     pub(crate) fn new(metrics: &Arc<Metrics>, memory: Arc<dyn Store>) -> Self {
         Self {
-            means: ThreadResources { metrics: Arc::clone(metrics), memory, sandbox: Sandbox::new(metrics) },
+            means: ThreadResources {
+                metrics: Arc::clone(metrics),
+                memory,
+                sandbox: Sandbox::new(metrics),
+                servers: Arc::new(McpState::new(metrics)),
+            },
             seats: OnceLock::new(),
             starting: Mutex::default(),
             stop: CancellationToken::new(),
@@ -135,6 +144,7 @@ impl EngineThreads {
                 tracing::error!("an engine thread panicked");
             }
         }
+        self.means.servers.stop();
         self.means.memory.finish();
     }
 }
@@ -199,8 +209,8 @@ impl EngineThread {
     }
 
     fn services(&self) -> Rc<Services> {
-        let ThreadResources { metrics, memory, sandbox } = self.means.clone();
-        Rc::new(Services::new(metrics, memory, sandbox))
+        let ThreadResources { metrics, memory, sandbox, servers } = self.means.clone();
+        Rc::new(Services::new(metrics, memory, sandbox, servers))
     }
 }
 

@@ -4,7 +4,7 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 
 use super::Declare;
 
-/// Those of the built-in engine.
+/// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct EngineMetrics {
     pub(crate) requests: IntCounterVec,
@@ -20,6 +20,9 @@ pub(crate) struct EngineMetrics {
     pub(crate) scripts: IntCounterVec,
     /// Time of the processor that a script takes.
     pub(crate) script_compute: Histogram,
+    /// To servers of tools.
+    pub(crate) mcp_requests: IntCounterVec,
+    pub(crate) mcp_starts: IntCounterVec,
 }
 
 impl EngineMetrics {
@@ -67,6 +70,17 @@ impl EngineMetrics {
             script_compute: declare.histogram(
                 "flowgate_engine_script_compute_seconds",
                 "Time of the processor that a script of a flow took.",
+            )?,
+            mcp_requests: declare.counters(
+                "flowgate_engine_mcp_requests_total",
+                "Lists of tools and calls of them, of MCP servers by transport (http, program), by result: ok, provider, \
+                 unreachable, timeout, flow, limit.",
+                &["transport", "result"],
+            )?,
+            mcp_starts: declare.counters(
+                "flowgate_engine_mcp_starts_total",
+                "Starts of the programs in `engine.mcp.servers`, by result: started, failed.",
+                &["server", "result"],
             )?,
         })
     }

@@ -10,7 +10,7 @@ use super::{pages, prose, root};
 
 /// The structs that a configuration is read into: what stands in the head of the table of their fields, and what is
 /// written before each name there.
-const SECTIONS: [(&str, &str, &str); 23] = [
+const SECTIONS: [(&str, &str, &str); 24] = [
     ("Sections", "field", ""),
     ("AdminSection", "field", "admin."),
     ("LogSection", "field", "log."),
@@ -27,6 +27,7 @@ const SECTIONS: [(&str, &str, &str); 23] = [
     ("EngineSection", "field of `engine`", ""),
     ("EngineLimitsSection", "field of `engine.limits`", ""),
     ("ScriptsSection", "field of `engine.scripts`", ""),
+    ("McpServerSection", "field of a server", ""),
     ("PlanSection", "field of a plan", ""),
     ("AuthFailuresSection", "field of `auth_failures`", ""),
     ("CorsSection", "field of `cors`", ""),

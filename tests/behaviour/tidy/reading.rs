@@ -59,6 +59,7 @@ const READ: &[(&str, &str)] = &[
     ("nodes/retrieval/splitters.rs", "the engine's own table"),
     ("nodes/retrieval/retrievers/rerank.rs", "all that a provider answered"),
     ("nodes/tools/custom.rs", "an author's schema"),
+    ("nodes/tools/mcp/server.rs", "an author's choice"),
     ("nodes/tools/openapi/document.rs", "an author's document"),
     ("nodes/tools/openapi/mod.rs", "all that an API answered"),
     ("nodes/tools/requests/mod.rs", "an author's input"),

@@ -17,7 +17,7 @@ type Table = &'static [(&'static str, &'static [&'static str])];
 /// What `mod.rs` takes out of them is for those outside.
 const ENGINE: Table = &[
     // A prediction on its thread. Which nodes its flow has, it does not know.
-    ("threads", &["flow", "contract", "sandbox"]),
+    ("threads", &["flow", "mcp", "contract", "sandbox"]),
     // A flow that is loaded. It knows every kind of node, and hands them to the compiler.
     (
         "flow",
@@ -39,7 +39,7 @@ const ENGINE: Table = &[
     // Flows of agents of the first. They share with its nodes what looks at a question, and what tidies an answer.
     ("sequential", &["nodes::moderation", "nodes::agents", "scripts", "compile", "contract", "text"]),
     // Embeddings are reached as the models of their providers are.
-    ("nodes", &["models", "scripts", "compile", "documents", "mongo", "provider", "contract", "text"]),
+    ("nodes", &["models", "scripts", "mcp", "compile", "documents", "mongo", "provider", "contract", "text"]),
     ("models", &["compile", "provider", "contract", "text::header"]),
     // Code of authors, as nodes run it: its box knows nothing of flows.
     ("scripts", &["compile", "provider", "contract", "sandbox", "text"]),
@@ -48,6 +48,8 @@ const ENGINE: Table = &[
     ("documents", &["contract", "text"]),
     // Databases that speak no HTTP.
     ("mongo", &["provider", "contract"]),
+    // Servers of tools, which know nothing of nodes.
+    ("mcp", &["provider", "contract", "text"]),
     ("provider", &["contract", "text"]),
     ("demo", &["contract"]),
     ("memory", &["contract"]),
@@ -66,11 +68,24 @@ const OUTSIDE_ENGINE: Table = &[
     ("flow", &["state::endpoints", "exported", "config", "telemetry::metrics", "uuid"]),
     ("agentflow", &["predict::answer", "predict::chat_id", "wire::json"]),
     ("sequential", &["predict::answer", "predict::chat_id", "wire::json"]),
-    ("nodes", &["predict::answer", "predict::chat_id", "wire::json", "config::content", "config::Secret", "percent"]),
+    // Keys of services, and servers that the configuration names.
+    (
+        "nodes",
+        &[
+            "predict::answer",
+            "predict::chat_id",
+            "wire::json",
+            "config::content",
+            "config::Secret",
+            "config::McpServer",
+            "percent",
+        ],
+    ),
     ("models", &["predict::chat_id", "wire::json", "config::Secret"]),
     ("compile", &["wire::json", "config", "unprintable"]),
     ("documents", &["wire::json"]),
     ("mongo", &["config::Secret", "percent"]),
+    ("mcp", &["wire::json", "redact", "client::Response", "telemetry::metrics"]),
     ("provider", &["state::endpoints", "wire::hop", "wire::json", "client"]),
     ("demo", &[]),
     ("scripts", &["wire::json", "config::ScriptSettings"]),
@@ -90,6 +105,8 @@ const OUTSIDE_ENGINE: Table = &[
             "redact",
             "client::Client",
             "config::EngineLimits",
+            // What programs of servers are started with.
+            "config::Secret",
             "telemetry",
         ],
     ),

@@ -6,6 +6,7 @@ import { AGENTS } from './agents.mjs'
 import { DOCUMENTS } from './documents.mjs'
 import { KINDS } from './kinds.mjs'
 import { NATIVE } from './native.mjs'
+import { TOOLS } from './tools.mjs'
 
 const CHAIN = { overridable: { 'Prompt Template': ['promptValues', 'template'], OpenAI: ['temperature', 'modelName'] }, allow: ['promptValues', 'template', 'temperature', 'modelName'] }
 
@@ -66,6 +67,7 @@ export const CASES = [
   ...CODE,
   ...AGENTS,
   ...DOCUMENTS,
+  ...TOOLS,
   ...STORES,
   {
     name: 'llm-chain', flow: load('llm-chain'), ...CHAIN,

@@ -34,6 +34,16 @@ fn an_engine_is_read() {
     let (time, text) = (Duration::from_secs(90), 1 << 20);
     let limits = crate::config::EngineLimits { time, steps: 5, model_calls: 200, tool_calls: 7, text };
     assert_eq!((engine(&limited).limits, engine(&config).limits), (limits, crate::config::EngineLimits::default()));
+    let served = load_text(&with_engine(
+        "mcp:\n  servers:\n    a: { command: sh, args: [-c, 7], env: { KEY: '${HUNTER}' } }\n    b: { url: 'http://c/d', headers: { x-key: e } }",
+    ));
+    let servers = &engine(&served).mcp_servers;
+    let secret = |text: &str| Secret::new(text.to_owned());
+    let (args, env) = (vec!["-c".to_owned(), "7".to_owned()], vec![("KEY".to_owned(), secret("hunter2"))]);
+    assert_eq!(servers["a"], McpServer::Program { command: "sh".to_owned(), args, env });
+    let headers = vec![(http::HeaderName::from_static("x-key"), secret("e"))];
+    assert_eq!(servers["b"], McpServer::Remote { url: "http://c/d".to_owned(), headers });
+    assert!(!format!("{served:?}").contains("hunter2") && engine(&config).mcp_servers.is_empty());
     // One pool for all, as large as the largest that one wants.
     assert_eq!(networked.engine_threads(), networked.server.workers);
     let threads = load_text(
@@ -107,6 +117,41 @@ fn mistakes_of_an_engine_are_told_in_their_place() {
         ("scripts: { time: 0s }", "4:24 upstreams.e.engine.scripts.time: a duration of zero makes no sense here"),
         ("scripts: { modules: [fs] }", "4:28 upstreams.e.engine.scripts.modules[0]: no such module; there are axios,"),
         ("scripts: { cpu: 1s }", "4:18 upstreams.e.engine.scripts.cpu: unknown field"),
+        ("mcp: { servers: { a: {} } }", "4:25 upstreams.e.engine.mcp.servers.a.command: missing: expected `command:`"),
+        (
+            "mcp: { servers: { a: { command: no-such-program } } }",
+            "4:39 upstreams.e.engine.mcp.servers.a.command: no program of",
+        ),
+        (
+            "mcp: { servers: { a: { command: ./nowhere } } }",
+            "4:39 upstreams.e.engine.mcp.servers.a.command: no such program",
+        ),
+        (
+            "mcp: { servers: { a: { command: sh, url: http://b } } }",
+            "4:48 upstreams.e.engine.mcp.servers.a.url: `command` and",
+        ),
+        (
+            "mcp: { servers: { a: { command: sh, args: x } } }",
+            "4:49 upstreams.e.engine.mcp.servers.a.args: expected a list",
+        ),
+        (
+            "mcp: { servers: { a: { command: sh, env: { \"a=b\": c } } } }",
+            "4:50 upstreams.e.engine.mcp.servers.a.env.a=b: expected a",
+        ),
+        (
+            "mcp: { servers: { a: { command: sh, headers: { b: c } } } }",
+            "4:54 upstreams.e.engine.mcp.servers.a.headers.b: headers are",
+        ),
+        ("mcp: { servers: { a: { url: b } } }", "4:35 upstreams.e.engine.mcp.servers.a.url: expected a URL"),
+        (
+            "mcp: { servers: { a: { url: http://b, args: [c] } } }",
+            "4:51 upstreams.e.engine.mcp.servers.a.args: args are for",
+        ),
+        (
+            "mcp: { servers: { a: { url: http://b, headers: { \"b c\": d } } } }",
+            "4:56 upstreams.e.engine.mcp.servers.a.headers.b c: expected",
+        ),
+        ("mcp: { server: {} }", "4:14 upstreams.e.engine.mcp.server: unknown field"),
         ("credentials_file: nowhere", "4:25 upstreams.e.engine.credentials_file: no such file"),
         ("credentials_file: key", "4:25 upstreams.e.engine.credentials_file: expected a YAML file of credentials"),
         ("credentials: text", "4:20 upstreams.e.engine.credentials: expected a map"),

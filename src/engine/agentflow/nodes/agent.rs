@@ -99,7 +99,10 @@ struct Waits {
 
 impl Acts {
     async fn act(&self, visit: &StepContext<'_>) -> Result<StepOutcome, Failure> {
-        let mut tools: Vec<Ready> = self.tools.iter().flat_map(|slot| slot.tools(visit.scope)).collect();
+        let mut tools = Vec::new();
+        for slot in &self.tools {
+            tools.extend(slot.tools(visit).await?);
+        }
         tools.extend_from_slice(&self.knowledge);
         let available: Vec<Value> = tools.iter().map(Ready::shown).collect();
         let schema = self.said.schema(visit)?;

@@ -1,5 +1,7 @@
 //! The node that calls a tool.
 
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use serde_json::{Map, Value, json};
 
 use super::super::changes::Changes;
@@ -10,6 +12,9 @@ use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::text::mustache::{Dialect, JsonTemplate};
 use crate::wire::json::read_str;
+
+/// Of the tools of a toolkit, so many are at work at once.
+const AT_ONCE: usize = 16;
 
 /// The node `toolAgentflow`.
 pub(super) struct ToolNode;
@@ -45,10 +50,6 @@ impl StepKind for ToolNode {
             inputs.refuse("toolAgentflowSelectedTool", "a tool is required");
             return None;
         };
-        if kind == "openAPIToolkit" {
-            inputs.refuse(input, "a node can call one tool, and a toolkit has several");
-            return None;
-        }
         let slot = NodeTool::read(kind, config.as_ref(), false, input, inputs)?;
         Some(Box::new(CallsTool { slot, arguments, changes }))
     }
@@ -64,14 +65,20 @@ struct CallsTool {
 impl Step for CallsTool {
     fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
         Box::pin(async move {
-            let ready = self.slot.tools(visit.scope).pop();
-            let ready = ready.ok_or_else(|| Failure::flow("Tool not selected"))?;
+            let tools = self.slot.tools(visit).await.map_err(|failure| failure.within("Error"))?;
             let listed = visit.inputs.get("toolInputArgs").cloned().unwrap_or_else(|| json!([]));
             let argument = |(name, value): &(String, JsonTemplate)| Ok((name.clone(), value.value(visit.scope)?));
             let arguments = self.arguments.iter().map(argument).collect::<Result<Map<_, _>, String>>();
             let arguments = arguments.map_err(Failure::flow)?;
-            let result = visit.run.call(&*ready.tool, &Value::Object(arguments)).await;
-            let text = result.map_err(|failure| failure.within("Error"))?.text;
+            let arguments = Value::Object(arguments);
+            visit.run.budget().has_tool_calls(tools.len())?;
+            // All of a toolkit, as in Flowise.
+            let calling = tools.iter().map(|ready| visit.run.call(&*ready.tool, &arguments));
+            let results: Vec<_> = stream::iter(calling).buffered(AT_ONCE).collect().await;
+            let results = results.into_iter().collect::<Result<Vec<_>, _>>();
+            let results = results.map_err(|failure| failure.within("Error"))?;
+            let text = results.iter().map(|result| &*result.text).collect::<Vec<_>>().join("\n");
+            visit.run.budget().hold(text.len())?;
             if visit.is_last {
                 visit.run.sink.bare_token(&text);
             }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 
 use super::files::files;
@@ -13,8 +14,9 @@ fn settings(folder: &Path, key: &str) -> config::Engine {
     let fields = HashMap::from([("openAIApiKey".to_owned(), Secret::new(key.to_owned()))]);
     let credentials = HashMap::from([("openAIApi".to_owned(), fields)]);
     let (threads, limits) = (std::num::NonZeroUsize::MIN, config::EngineLimits::default());
-    let (allow_networks, scripts) = (Vec::new(), Some(Arc::default()));
-    config::Engine { flows_dir: folder.to_owned(), threads, credentials, allow_networks, limits, scripts }
+    let (allow_networks, scripts, mcp_servers) = (Vec::new(), Some(Arc::default()), BTreeMap::new());
+    let flows_dir = folder.to_owned();
+    config::Engine { flows_dir, threads, credentials, allow_networks, limits, scripts, mcp_servers }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{ToolCall, ToolSpec};
 use crate::engine::contract::node::{Document, Reply, ReplyContent, Tool, ToolResult};
 use crate::engine::contract::run::Run;
+use crate::engine::contract::toolset::Toolset;
 use crate::predict::answer::EventName;
 use crate::predict::chat_id;
 use crate::wire::json::read_str;
@@ -20,7 +21,7 @@ pub(super) const STOPPED: &str = "Agent stopped due to max iterations.";
 
 /// The tools of an agent's node.
 #[derive(Debug)]
-pub(super) struct AgentTools(Vec<Arc<dyn Tool>>);
+pub(super) struct AgentTools(Toolset);
 
 /// Those that it may call in one run.
 #[derive(Debug)]
@@ -36,16 +37,16 @@ impl AgentTools {
     /// Those of a node's input.
     pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>) -> Self {
         let parts = inputs.parts("tools");
-        let tools: Option<Vec<_>> = parts.into_iter().map(Part::into_tools).collect();
+        let tools: Option<Toolset> = parts.into_iter().map(Part::into_tools).collect();
         if tools.is_none() {
             inputs.refuse("tools", "expected tools");
         }
-        Self(tools.into_iter().flatten().flatten().collect())
+        Self(tools.unwrap_or_default())
     }
 
-    #[expect(clippy::unused_async, reason = "tools may have to be asked for")]
-    pub(super) async fn at_hand(&self, _: &Run<'_>) -> Result<ToolsAtHand, Failure> {
-        let tools = self.0.clone();
+    /// A server of tools may have to be asked for them.
+    pub(super) async fn at_hand(&self, run: &Run<'_>) -> Result<ToolsAtHand, Failure> {
+        let tools = self.0.tools(run).await?;
         let specs = tools.iter().map(|tool| tool.spec().clone()).collect();
         Ok(ToolsAtHand { tools, specs })
     }

@@ -37,7 +37,7 @@ impl NodeKind for RetrieverTool {
         if filter.is_some_and(|filter| filter.as_object().is_none_or(|fields| !fields.is_empty())) {
             inputs.refuse("retrieverToolMetadataFilter", "the engine does not filter by metadata");
         }
-        Some(Part::Tools(vec![lookup(name?, description, retriever?, tells_sources)]))
+        Some(Part::tools([lookup(name?, description, retriever?, tells_sources)]))
     }
 }
 

@@ -9,6 +9,7 @@ mod custom;
 mod flows;
 #[cfg(test)]
 mod fuzz;
+pub(super) mod mcp;
 mod openapi;
 mod requests;
 

@@ -10,9 +10,10 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::node::{Chain, Reply, Tool, ValueSource};
+use crate::engine::contract::node::{Chain, Reply, ValueSource};
 use crate::engine::contract::prompt_values::PromptValues;
 use crate::engine::contract::run::Run;
+use crate::engine::contract::toolset::Toolset;
 use crate::engine::scripts::{Returned, Script, ScriptValues};
 
 /// The node `customFunction`.
@@ -26,7 +27,7 @@ impl NodeKind for CustomFunction {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let given = given(inputs);
         inputs.ignore(&["functionName"]);
-        let tools = inputs.parts("tools").into_iter().filter_map(Part::into_tools).flatten().collect();
+        let tools = inputs.parts("tools").into_iter().filter_map(Part::into_tools).collect();
         if !inputs.has("javascriptFunction") {
             inputs.refuse("javascriptFunction", "code is required");
             return None;
@@ -43,12 +44,13 @@ impl NodeKind for CustomFunction {
 #[derive(Debug)]
 struct CodedValue {
     given: PromptValues,
-    tools: Vec<Arc<dyn Tool>>,
+    tools: Toolset,
     script: Script,
 }
 
 impl CodedValue {
     async fn returned(&self, question: &str, run: &Run<'_>) -> Result<Returned, Failure> {
+        let tools = self.tools.tools(run).await?;
         let named = self.given.fill(question, run).await?;
         let mut flow = super::given::flow(question, run);
         flow.insert("rawOutput".to_owned(), "".into());
@@ -57,7 +59,7 @@ impl CodedValue {
             input: question.into(),
             flow,
             named: named.into_iter().map(|(name, value)| (format!("${name}"), value)).collect(),
-            tools: &self.tools,
+            tools: &tools,
         };
         self.script.run(values, run).await.map_err(|failure| failure.within("Error"))
     }

@@ -1,9 +1,7 @@
 //! What the nodes of a sequence become.
 
-use std::sync::Arc;
-
 use crate::engine::compile::inputs::Inputs;
-use crate::engine::contract::node::Tool;
+use crate::engine::contract::toolset::Toolset;
 use crate::engine::sequential::graph::GraphNode;
 use crate::engine::sequential::nodes::agent::{self, BuiltAgent};
 use crate::engine::sequential::nodes::approval::Approval;
@@ -23,11 +21,7 @@ pub(super) struct BuiltStep {
 }
 
 impl BuiltStep {
-    pub(super) fn of(
-        inputs: &mut Inputs<'_, '_, '_>,
-        bound: Vec<Arc<dyn Tool>>,
-        context: &AgentContext<'_>,
-    ) -> Option<Self> {
+    pub(super) fn of(inputs: &mut Inputs<'_, '_, '_>, bound: Toolset, context: &AgentContext<'_>) -> Option<Self> {
         let kind = inputs.node.data.name.clone();
         let node = |name: &NodeName, step: Box<dyn AgentStep>| GraphNode::new(&name.id, &name.label, &kind, step);
         Some(match &*kind {
@@ -42,7 +36,7 @@ impl BuiltStep {
             }
             "seqToolNode" => {
                 let BuiltTools { name, step, approval } = tools::build(inputs)?;
-                let tool_names = step.tools.specs.iter().map(|spec| spec.name.clone()).collect();
+                let tool_names = step.tools.names();
                 let waits = approval.is_some();
                 let node = GraphNode { tool_names, waits, approval, ..node(&name, Box::new(step)) };
                 Self { node, name: name.name, leave: None, unready: None }

@@ -14,7 +14,7 @@ use crate::engine::compile::inputs::referred;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::history::Memory;
 use crate::engine::contract::model::ChatModel;
-use crate::engine::contract::node::Tool;
+use crate::engine::contract::toolset::{ToolSource, Toolset};
 use crate::engine::nodes::moderation::{Moderations, moderations};
 use crate::engine::sequential::flow::{FlowForm, SequentialFlow, StateDefinition, name_of};
 use crate::engine::sequential::graph::{AgentBranch, AgentGraph, GraphNode};
@@ -162,7 +162,7 @@ impl<'a> Drawing<'a> {
     }
 
     fn node(&mut self, node: &'a ExportNode, compiler: &mut Compiler<'_>) -> Option<DrawnPlace> {
-        let bound = if node.data.name == "seqLLMNode" { self.tools_beside(node, compiler) } else { Vec::new() };
+        let bound = if node.data.name == "seqLLMNode" { self.tools_beside(node, compiler) } else { Toolset::default() };
         let context = AgentContext { model: Arc::clone(&self.model), is_agent: &|id| self.agents.contains(id) };
         let (built, follows) = with_inputs(node, compiler, |inputs| {
             let input = if inputs.node.data.name == "seqToolNode" { "llmNode" } else { "sequentialNode" };
@@ -193,9 +193,10 @@ impl<'a> Drawing<'a> {
     }
 
     /// Tools of the nodes of tools before and behind a model's node, which it may ask for.
-    fn tools_beside(&self, node: &ExportNode, compiler: &mut Compiler<'_>) -> Vec<Arc<dyn Tool>> {
+    fn tools_beside(&self, node: &ExportNode, compiler: &mut Compiler<'_>) -> Toolset {
         let refers = |node: &ExportNode, input: &str, to: &str| references(node, input).iter().any(|id| id == to);
-        let mut tools: Vec<Arc<dyn Tool>> = Vec::new();
+        let mut tools: Vec<ToolSource> = Vec::new();
+        let mut names = HashSet::new();
         for other in self.export.nodes.iter().filter(|other| other.data.name == "seqToolNode") {
             if !refers(other, "llmNode", &node.id) && !refers(node, "sequentialNode", &other.id) {
                 continue;
@@ -206,12 +207,14 @@ impl<'a> Drawing<'a> {
                 .filter_map(Part::into_tools)
                 .flatten()
             {
-                if !tools.iter().any(|known| known.spec().name == tool.spec().name) {
-                    tools.push(tool);
-                }
+                let is_new = match &tool {
+                    ToolSource::Known(tool) => names.insert(tool.spec().name.clone()),
+                    ToolSource::Server(_) => true,
+                };
+                tools.extend(is_new.then_some(tool));
             }
         }
-        tools
+        tools.into_iter().collect()
     }
 }
 

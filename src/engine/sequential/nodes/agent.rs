@@ -102,7 +102,8 @@ impl AgentStep for SeqAgent {
 impl SeqAgent {
     /// One call of the model. What it asks for is done by another node, once the user agrees, and told to it then.
     async fn ask_first(&self, messages: Vec<Message>, visit: &Visit<'_>) -> Result<Update, Failure> {
-        let ask = ModelRequest { tools: &self.tools.specs, ..ModelRequest::of(&messages) };
+        let specs = self.tools.specs(visit).await?;
+        let ask = ModelRequest { tools: &specs, ..ModelRequest::of(&messages) };
         let answered = visit.run.ask(&*self.model, ask).await?;
         let own = own_result(visit.state, &self.name.id);
         match own.filter(|_| answered.calls.is_empty()) {

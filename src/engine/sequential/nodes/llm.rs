@@ -10,7 +10,7 @@ use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Message;
 use crate::engine::contract::model::{ChatModel, ModelRequest};
-use crate::engine::contract::node::Tool;
+use crate::engine::contract::toolset::Toolset;
 use crate::engine::sequential::changes::StateChanges;
 use crate::engine::sequential::message::AgentMessage;
 use crate::engine::sequential::prompt::{AgentPrompt, HistorySelection, restructured, whole};
@@ -29,7 +29,7 @@ pub(in crate::engine::sequential) struct BuiltLlm {
 /// `bound`: tools of the nodes of tools beside it.
 pub(in crate::engine::sequential) fn build(
     inputs: &mut Inputs<'_, '_, '_>,
-    bound: Vec<Arc<dyn Tool>>,
+    bound: Toolset,
     context: &AgentContext<'_>,
 ) -> Option<BuiltLlm> {
     let name = NodeName::read(inputs, "llmNodeName");
@@ -89,7 +89,8 @@ impl SeqLlm {
             let output = structured::ask(&*self.model, messages, schema, visit).await?;
             return Ok((AgentMessage::model(output.to_string()), output));
         }
-        let ask = ModelRequest { tools: &self.tools.specs, ..ModelRequest::of(messages) };
+        let specs = self.tools.specs(visit).await?;
+        let ask = ModelRequest { tools: &specs, ..ModelRequest::of(messages) };
         let answered = visit.run.ask(&*self.model, ask).await?;
         if self.schema.is_some() && !answered.calls.is_empty() {
             // With tools, what it would call them with is the answer.

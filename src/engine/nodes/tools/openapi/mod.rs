@@ -79,7 +79,7 @@ impl NodeKind for OpenApiToolkit {
         }
         let text = texts(inputs, input)?.into_iter().next().unwrap_or_default();
         let tools = tools(&text, server, &wanted, &common, inputs);
-        tools.map_err(|error| inputs.refuse(input, error)).ok().map(Part::Tools)
+        tools.map_err(|error| inputs.refuse(input, error)).ok().map(Part::tools)
     }
 }
 
