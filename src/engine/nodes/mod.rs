@@ -40,6 +40,7 @@ pub(crate) const KINDS: &[&[&dyn NodeKind]] = &[
     retrieval::tool::KINDS,
     tools::KINDS,
     tools::mcp::KINDS,
+    tools::search::KINDS,
     utilities::KINDS,
     #[cfg(test)]
     engines::testing::KINDS,

@@ -5,13 +5,16 @@ mod arithmetic;
 mod calculator;
 mod chain;
 mod clock;
+mod composio;
 mod custom;
 mod flows;
 #[cfg(test)]
 mod fuzz;
+mod json_path;
 pub(super) mod mcp;
 mod openapi;
 mod requests;
+pub(super) mod search;
 
 use crate::engine::compile::kind::NodeKind;
 
@@ -27,6 +30,8 @@ pub(super) const KINDS: &[&dyn NodeKind] = &[
     &requests::PUT,
     &requests::DELETE,
     &openapi::OpenApiToolkit,
+    &composio::Composio,
+    &json_path::JsonPathExtractor,
 ];
 
 #[cfg(test)]
