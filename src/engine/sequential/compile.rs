@@ -37,7 +37,7 @@ pub(crate) fn compile(export: &Export, compiler: &mut Compiler<'_>) -> Option<Se
     let flow = if is_sequence {
         sequence::compile(export, &nodes, &agents, compiler)
     } else {
-        team::compile(&nodes, compiler)
+        team::compile(export, &nodes, compiler)
     };
     flow.filter(|_| compiler.problems.is_empty())
 }

@@ -33,7 +33,11 @@ pub(super) struct Waiting {
 }
 
 impl KeptState {
-    pub(super) fn new(values: Map<String, Value>, messages: Vec<AgentMessage>, waits: Option<Waiting>) -> Self {
+    pub(super) fn new(values: Map<String, Value>, mut messages: Vec<AgentMessage>, waits: Option<Waiting>) -> Self {
+        // What a model says freely is nobody's in later questions.
+        for said in messages.iter_mut().filter(|said| said.speaker == Speaker::Model && !said.has_form) {
+            said.name = None;
+        }
         Self { agents: VERSION, values, messages, waits }
     }
 

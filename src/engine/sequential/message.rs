@@ -48,6 +48,9 @@ pub(super) struct AgentMessage {
     pub(super) arguments: Option<Value>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_worker: bool,
+    /// Of a model whose answer had to have a form.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) has_form: bool,
     /// Of a tool that the user did not want to be called.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_denied: bool,

@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { ask, both } from './flows.mjs'
+import { EARLIER, ask, both } from './flows.mjs'
 import { PLACEHOLDER } from './sides.mjs'
 
 const FOLDERS = ['chatflows', 'agentflowsv2', 'agentflows']
@@ -144,6 +144,12 @@ const PLAN = {
       ask('operation with a body', { question: 'Change [[tool=updateEvent:{"PathParameters":{"id":"a/b"},"QueryParameters":{},"RequestBody":{"tags":["x"],"name":"Tea","odd":1}}]]' })
     ]
   },
+  // With one word before the question, the stub's supervisor asks one worker after the other.
+  'agentflows/Software Team': { steps: both('a task', { question: 'Build a page', history: EARLIER.slice(0, 1) }) },
+  'agentflows/Prompt Engineering Team': { steps: both('a task', { question: 'A prompt for cooks', history: EARLIER.slice(0, 1) }) },
+  'agentflows/Branch Out Merge In': { steps: both('a question', { question: 'Hello' }) },
+  'agentflows/Essay Writing & Grading': { alone: true, steps: [ask('an essay', { question: 'Tea', chatId: '$a' }), ask('another, stream', { question: 'Kettles', chatId: '$a', streaming: true })] },
+  'agentflows/Multi Agents': { alone: true, steps: [ask('a task', { question: 'Find leads', chatId: '$a' }), ask('a stream', { question: 'Find more', chatId: '$b', streaming: true })] },
   'chatflows/OpenAPI YAML Agent': {
     steps: [
       ask('no tool', { question: 'Hello', chatId: '$a' }),
@@ -160,7 +166,7 @@ export function templates(lab) {
   return Object.entries(PLAN).map(([name, { change, ...more }]) => {
     const flow = rewired(JSON.parse(fs.readFileSync(path.join(folder(lab), `${name}.json`), 'utf8')))
     change?.(flow)
-    return { name: `template-${path.basename(name).toLowerCase().replace(/ /g, '-')}`, flow, ...more }
+    return { name: `template-${path.basename(name).toLowerCase().replace(/ (& )?/g, '-')}`, flow, ...more }
   })
 }
 

@@ -2,7 +2,7 @@
 
 use super::{memory, with_inputs};
 use crate::engine::compile::Compiler;
-use crate::engine::compile::export::ExportNode;
+use crate::engine::compile::export::{Export, ExportNode};
 use crate::engine::compile::inputs::referred;
 use crate::engine::contract::history::Memory;
 use crate::engine::nodes::moderation::moderations;
@@ -18,7 +18,7 @@ pub(super) const KINDS: &[&str] = &["supervisor", "worker"];
 /// Steps, where the author says nothing.
 const MOST_STEPS: f64 = 100.0;
 
-pub(super) fn compile(nodes: &[&ExportNode], compiler: &mut Compiler<'_>) -> Option<SequentialFlow> {
+pub(super) fn compile(export: &Export, nodes: &[&ExportNode], compiler: &mut Compiler<'_>) -> Option<SequentialFlow> {
     let supervisor_of =
         |node: &ExportNode| node.data.inputs.get("supervisor")?.as_str().and_then(referred).map(str::to_owned);
     let workers: Vec<&&ExportNode> = nodes.iter().filter(|node| node.data.name == "worker").collect();
@@ -28,14 +28,18 @@ pub(super) fn compile(nodes: &[&ExportNode], compiler: &mut Compiler<'_>) -> Opt
         compiler.of_flow("it has no supervisor with a worker");
         return None;
     };
-    let workers = workers.into_iter().filter(|worker| supervisor_of(worker).as_deref() == Some(&*node.id));
+    let mut workers: Vec<&&ExportNode> =
+        workers.into_iter().filter(|worker| supervisor_of(worker).as_deref() == Some(&*node.id)).collect();
+    // In the order in which they were connected.
+    let place = |to: &str| export.edges.iter().position(|edge| edge.source == node.id && edge.target == to);
+    workers.sort_by_key(|worker| place(&worker.id).unwrap_or(usize::MAX));
     let model = with_inputs(node, compiler, |inputs| {
         let known =
             ["supervisorName", "supervisorPrompt", "agentMemory", "summarization", "recursionLimit", "inputModeration"];
         inputs.ignore(&known);
         inputs.model("model")
     })?;
-    let built = workers.map(|node| with_inputs(node, compiler, |inputs| worker::build(inputs, &model)));
+    let built = workers.into_iter().map(|node| with_inputs(node, compiler, |inputs| worker::build(inputs, &model)));
     let built: Vec<BuiltWorker> = built.collect::<Vec<_>>().into_iter().collect::<Option<_>>()?;
     let names: Vec<NodeName> = built.iter().map(|worker| worker.name.clone()).collect();
     let unready = built.iter().find_map(|worker| worker.unready.clone());

@@ -87,7 +87,7 @@ impl SeqLlm {
     async fn ask(&self, messages: &[Message], visit: &Visit<'_>) -> Result<(AgentMessage, Value), Failure> {
         if let Some(schema) = self.schema.as_ref().filter(|_| self.tools.is_empty()) {
             let output = structured::ask(&*self.model, messages, schema, visit).await?;
-            return Ok((AgentMessage::model(output.to_string()), output));
+            return Ok((formed(&output), output));
         }
         let specs = self.tools.specs(visit).await?;
         let ask = ModelRequest { tools: &specs, ..ModelRequest::of(messages) };
@@ -99,10 +99,14 @@ impl SeqLlm {
                 all.extend(more);
                 all
             }));
-            return Ok((AgentMessage::model(output.to_string()), output));
+            return Ok((formed(&output), output));
         }
         let said = AgentMessage::answered(answered);
         let output = said.view();
         Ok((said, output))
     }
+}
+
+fn formed(output: &Value) -> AgentMessage {
+    AgentMessage { has_form: true, ..AgentMessage::model(output.to_string()) }
 }
