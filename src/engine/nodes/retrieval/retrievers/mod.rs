@@ -39,7 +39,7 @@ pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[
 /// What the node's author wants of the retriever: itself, or what it finds for the node's query or the question.
 fn output(inputs: &mut Inputs<'_, '_, '_>, retriever: Arc<dyn Retriever>) -> Part {
     let query = inputs.mustache("query");
-    let asked = Arc::new(Asked { retriever: Arc::clone(&retriever), query });
+    let asked = Arc::new(AskedRetriever { retriever: Arc::clone(&retriever), query });
     match inputs.output() {
         Some("document") => Part::Documents(asked),
         Some("text") => Part::Value(asked),
@@ -49,26 +49,26 @@ fn output(inputs: &mut Inputs<'_, '_, '_>, retriever: Arc<dyn Retriever>) -> Par
 
 /// A retriever that is asked once.
 #[derive(Debug)]
-struct Asked {
+struct AskedRetriever {
     retriever: Arc<dyn Retriever>,
     /// In place of the question.
     query: Option<Mustache>,
 }
 
-impl Asked {
+impl AskedRetriever {
     async fn found(&self, question: &str, run: &Run<'_>) -> Result<Vec<Document>, Failure> {
         let query = self.query.as_ref().map(|query| query.text(run));
         self.retriever.find(query.as_deref().unwrap_or(question), run).await
     }
 }
 
-impl DocumentSource for Asked {
+impl DocumentSource for AskedRetriever {
     fn documents<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Arc<[Document]>> {
         Box::pin(async move { Ok(self.found(run.request.question.as_deref().unwrap_or_default(), run).await?.into()) })
     }
 }
 
-impl ValueSource for Asked {
+impl ValueSource for AskedRetriever {
     fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
         Box::pin(async move {
             let found = self.found(question, run).await?;
