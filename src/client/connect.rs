@@ -1,9 +1,10 @@
 //! A new connection: look-up, TCP, and TLS if the origin has it.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
@@ -28,6 +29,26 @@ pub(crate) async fn open_stream(origin: &Origin) -> Result<Box<dyn ByteStream>, 
         Transport::Tcp(tcp) => Box::new(tcp),
         Transport::Tls(tls) => tls,
     })
+}
+
+/// As [`open_stream`], for protocols in which TLS begins once both have agreed on it: says `hello` in clear text, and goes
+/// on with TLS if the other side says `agreed`.
+///
+/// # Errors
+/// Why there is no connection; the other side does not agree.
+pub(crate) async fn open_agreed(origin: &Origin, hello: &[u8], agreed: u8) -> Result<Box<dyn ByteStream>, Error> {
+    let dialed = async {
+        let mut tcp = dial_tcp(origin, origin.peer()).await?;
+        let Some(secured) = &origin.secured else { return Ok(Box::new(tcp) as Box<dyn ByteStream>) };
+        tcp.write_all(hello).await.map_err(Error::Connect)?;
+        if tcp.read_u8().await.map_err(Error::Connect)? != agreed {
+            return Err(Error::Tls(io::Error::other("the other side does not speak TLS")));
+        }
+        let connector = TlsConnector::from(Arc::clone(secured.tls.config()));
+        let connected = connector.connect(secured.name.clone(), tcp).await.map_err(Error::Tls)?;
+        Ok(Box::new(connected))
+    };
+    tokio::time::timeout(origin.timeouts.connect, dialed).await.unwrap_or(Err(Error::Timeout(Wait::Connection)))
 }
 
 /// Bytes both ways.

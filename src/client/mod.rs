@@ -34,7 +34,7 @@ mod send;
 mod special;
 mod tls;
 
-pub(crate) use connect::{ByteStream, look_up, open_stream};
+pub(crate) use connect::{ByteStream, look_up, open_agreed, open_stream};
 pub(crate) use error::{Error, Wait};
 pub(crate) use http1::RequestHead;
 pub(crate) use origin::{Origin, Timeouts, UnfitHost};

@@ -18,6 +18,7 @@ mod memory;
 mod models;
 mod mongo;
 mod nodes;
+mod postgres;
 mod provider;
 mod sandbox;
 mod scripts;

@@ -4,7 +4,6 @@
 
 mod address;
 mod bson;
-mod scram;
 mod srv;
 #[cfg(test)]
 mod tests;
@@ -16,9 +15,9 @@ use serde_json::{Value, json};
 
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
+use crate::engine::provider::scram::{Mechanism, Scram};
 use crate::engine::provider::{RawServer, Targets};
 use address::{MongoAddress, MongoHost};
-use scram::{Mechanism, Scram};
 use wire::MongoConnection;
 
 /// A deployment: one server, or those of a replica set.
@@ -116,7 +115,7 @@ impl Mongo {
         run: &Run<'_>,
     ) -> Result<Result<MongoConnection, Option<String>>, Failure> {
         let address = &self.address;
-        let server: RawServer = self.targets.server(host, *port, address.is_tls).map_err(Failure::flow)?;
+        let server: RawServer = self.targets.server(host, *port, address.is_tls, true).map_err(Failure::flow)?;
         let mut connection = MongoConnection::new(server.open(run).await?);
         let mut hello = json!({ "hello": 1, "client": {
             "driver": { "name": "flowgate", "version": env!("CARGO_PKG_VERSION") },

@@ -4,6 +4,7 @@ pub(crate) mod address;
 mod incoming;
 mod lines;
 mod resp;
+pub(crate) mod scram;
 mod stream;
 mod targets;
 pub(crate) mod web;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::client::{ByteStream, Error, Origin, open_stream};
+use crate::client::{ByteStream, Error, Origin, open_agreed, open_stream};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
 
@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 #[derive(Debug, Clone)]
 pub(crate) struct RawServer {
     pub(super) origin: Arc<Origin>,
+    /// Whether it is plain that it may not be called.
+    pub(super) is_denied: bool,
 }
 
 /// A connection to one.
@@ -30,9 +32,20 @@ impl fmt::Debug for ServerStream {
 }
 
 impl RawServer {
+    /// The host, if calls of it are denied.
+    pub(crate) fn denied(&self) -> Option<&str> {
+        self.is_denied.then(|| self.origin.host())
+    }
+
     pub(crate) async fn open(&self, run: &Run<'_>) -> Result<ServerStream, Failure> {
         run.budget().check()?;
         open_stream(&self.origin).await.map(ServerStream).map_err(told)
+    }
+
+    /// Where TLS begins once both have agreed on it, if there is any.
+    pub(crate) async fn open_agreed(&self, hello: &[u8], agreed: u8, run: &Run<'_>) -> Result<ServerStream, Failure> {
+        run.budget().check()?;
+        open_agreed(&self.origin, hello, agreed).await.map(ServerStream).map_err(told)
     }
 }
 

@@ -92,17 +92,20 @@ impl Targets {
         Ok(ProviderEndpoint { origin, upstream: Arc::clone(&self.upstream), health: None, base: path, denied })
     }
 
-    /// A server that speaks a protocol of its own, at an address that whoever runs the gateway chose.
+    /// A server that speaks a protocol of its own. `is_operators`: whoever runs the gateway chose the address, and it may be
+    /// any; else as of [`outward`](Self::outward).
     ///
     /// # Errors
     /// What is wrong with the host.
-    pub(crate) fn server(&self, host: &str, port: u16, is_tls: bool) -> Result<RawServer, String> {
+    pub(crate) fn server(&self, host: &str, port: u16, is_tls: bool, is_operators: bool) -> Result<RawServer, String> {
+        let reach = if is_operators { Reach::Any } else { self.outward.clone() };
+        let is_denied = !reach.has_host(host);
         let timeouts = Timeouts { connect: CONNECT, response: PATIENCE };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let tls = if is_tls { Some(known.tls()?.for_others()) } else { None };
-        let origin = Origin::new(host, port, tls.as_ref(), Reach::Any, timeouts);
+        let origin = Origin::new(host, port, tls.as_ref(), reach, timeouts);
         let origin = origin.map_err(|error| error.to_string())?;
-        Ok(RawServer { origin: Arc::new(origin) })
+        Ok(RawServer { origin: Arc::new(origin), is_denied })
     }
 
     fn reached(&self, url: &str, patience: Option<Duration>, reach: &Reach) -> Result<ProviderEndpoint, String> {

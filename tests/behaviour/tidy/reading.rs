@@ -53,6 +53,7 @@ const READ: &[(&str, &str)] = &[
     ("nodes/retrieval/databases/database.rs", "all that a database answered"),
     ("nodes/retrieval/databases/http.rs", "all that a database answered"),
     ("nodes/retrieval/databases/milvus.rs", "a field of metadata, all of it"),
+    ("nodes/retrieval/databases/postgres.rs", "all that a database answered"),
     ("nodes/retrieval/json.rs", "an author's document"),
     ("nodes/retrieval/loaders/services.rs", "all that an API answered"),
     ("nodes/retrieval/loaders/services/api.rs", "all that an API answered"),

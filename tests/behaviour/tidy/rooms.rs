@@ -39,7 +39,10 @@ const ENGINE: Table = &[
     // Flows of agents of the first. They share with its nodes what looks at a question, and what tidies an answer.
     ("sequential", &["nodes::moderation", "nodes::agents", "scripts", "compile", "contract", "text"]),
     // Embeddings are reached as the models of their providers are.
-    ("nodes", &["models", "scripts", "mcp", "compile", "documents", "mongo", "provider", "contract", "text"]),
+    (
+        "nodes",
+        &["models", "scripts", "mcp", "compile", "documents", "mongo", "postgres", "provider", "contract", "text"],
+    ),
     ("models", &["compile", "provider", "contract", "text::header"]),
     // Code of authors, as nodes run it: its box knows nothing of flows.
     ("scripts", &["compile", "provider", "contract", "sandbox", "text"]),
@@ -50,6 +53,7 @@ const ENGINE: Table = &[
     ("mongo", &["provider", "contract"]),
     // Servers of tools, which know nothing of nodes.
     ("mcp", &["provider", "contract", "text"]),
+    ("postgres", &["provider", "contract"]),
     ("provider", &["contract", "text"]),
     ("demo", &["contract"]),
     ("memory", &["contract"]),
@@ -86,6 +90,7 @@ const OUTSIDE_ENGINE: Table = &[
     ("documents", &["wire::json"]),
     ("mongo", &["config::Secret", "percent"]),
     ("mcp", &["wire::json", "redact", "client::Response", "telemetry::metrics"]),
+    ("postgres", &["config::Secret"]),
     ("provider", &["state::endpoints", "wire::hop", "wire::json", "client"]),
     ("demo", &[]),
     ("scripts", &["wire::json", "config::ScriptSettings"]),

@@ -9,6 +9,7 @@ mod milvus;
 mod mongo;
 mod node;
 mod pinecone;
+mod postgres;
 mod qdrant;
 mod relevance;
 mod store;
@@ -33,6 +34,7 @@ pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[
     &milvus::MilvusNode,
     &mongo::MongoNode,
     &pinecone::PineconeNode { api_input: "" },
+    &postgres::PostgresNode,
     &qdrant::QdrantNode,
     &supabase::SupabaseNode,
     &upstash::UpstashNode,
