@@ -63,7 +63,7 @@ enum MarkdownFinish {
 }
 
 /// What became of an element's content.
-enum Finished {
+enum MarkdownDone {
     Same,
     As(String),
     /// Nothing is left of the element.
@@ -71,10 +71,10 @@ enum Finished {
 }
 
 impl MarkdownFinish {
-    fn done(self, inside: &str, around: &MarkdownContext) -> Finished {
+    fn done(self, inside: &str, around: &MarkdownContext) -> MarkdownDone {
         let is_blank = inside.trim().is_empty();
         let done = match self {
-            Self::None => return Finished::Same,
+            Self::None => return MarkdownDone::Same,
             Self::Surround(mark) => (!is_blank).then(|| surrounded(inside, mark)),
             Self::Item => {
                 if is_blank && let Some((_, number)) = &around.list {
@@ -94,7 +94,7 @@ impl MarkdownFinish {
             Self::Cell => Some(joined(&inside.trim_matches('\n').replacen('|', "\\|", 1)).trim().to_owned()),
             Self::Link => Some(joined(inside)),
         };
-        done.map_or(Finished::Nothing, Finished::As)
+        done.map_or(MarkdownDone::Nothing, MarkdownDone::As)
     }
 }
 
@@ -167,7 +167,7 @@ impl MarkdownWriter<'_> {
             }
             let inside = self.out.get(begin..).unwrap_or_default();
             match way.finish.done(inside, &around) {
-                Finished::As(done) => {
+                MarkdownDone::As(done) => {
                     self.out.truncate(begin);
                     let spaced = matches!(way.finish, MarkdownFinish::Surround(_) | MarkdownFinish::Code)
                         && self.out.chars().next_back().is_some_and(|last| done.starts_with(last));
@@ -176,11 +176,11 @@ impl MarkdownWriter<'_> {
                     }
                     self.out.push_str(&done);
                 }
-                Finished::Nothing => {
+                MarkdownDone::Nothing => {
                     self.out.truncate(outer);
                     return;
                 }
-                Finished::Same => {}
+                MarkdownDone::Same => {}
             }
         }
         self.out.push_str(&way.after);
