@@ -41,6 +41,7 @@ pub(crate) const KINDS: &[&[&dyn NodeKind]] = &[
     tools::KINDS,
     tools::mcp::KINDS,
     tools::search::KINDS,
+    tools::web::KINDS,
     utilities::KINDS,
     #[cfg(test)]
     engines::testing::KINDS,

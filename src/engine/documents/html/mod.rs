@@ -1,5 +1,6 @@
 //! Web pages: read as browsers read them, and what of them is told.
 
+mod elements;
 mod markdown;
 mod marked;
 mod names;

@@ -18,4 +18,5 @@ pub(super) mod testing;
 pub(super) mod tool;
 
 pub(crate) use document_store::opened;
+pub(crate) use split::cut_plainly;
 pub(crate) use tool::lookup;

@@ -60,6 +60,14 @@ pub(super) const MARKDOWN: [&str; 13] = [
 /// `LangChain`'s separators for everything else.
 pub(super) const PLAIN: [&str; 4] = ["\n\n", "\n", " ", ""];
 
+/// What the splitter for everything else does.
+///
+/// # Errors
+/// The passages are too many bytes.
+pub(crate) fn cut_plainly(text: &str, most: usize, overlap: usize) -> Result<Vec<String>, String> {
+    TextSplitter { most, overlap, how: How::Recursive(PLAIN.map(str::to_owned).to_vec()) }.split(text)
+}
+
 impl Splitter for TextSplitter {
     fn split(&self, text: &str) -> Result<Vec<String>, String> {
         Ok(match &self.how {

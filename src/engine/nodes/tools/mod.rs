@@ -15,6 +15,7 @@ pub(super) mod mcp;
 mod openapi;
 mod requests;
 pub(super) mod search;
+pub(super) mod web;
 
 use crate::engine::compile::kind::NodeKind;
 

@@ -131,7 +131,7 @@ fn endpoint(origin: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<ProviderEnd
 }
 
 /// A tool with one text as its argument.
-fn of_text(name: &str, description: &str) -> ToolSpec {
+pub(in crate::engine::nodes::tools) fn of_text(name: &str, description: &str) -> ToolSpec {
     let parameters = parameters(&json!({ "input": { "type": "string" } }), &[]);
     ToolSpec { name: name.to_owned(), description: description.to_owned(), parameters }
 }
