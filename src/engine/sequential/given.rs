@@ -17,7 +17,7 @@ use crate::engine::text::mustache::{JsonTemplate, Names};
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Given {
+pub(super) struct AgentValues {
     values: Vec<(String, GivenValue)>,
     /// Nodes of chatflows that the values refer to, by id.
     sources: Vec<(String, Arc<dyn ValueSource>)>,
@@ -32,7 +32,7 @@ enum GivenValue {
     Template(JsonTemplate),
 }
 
-impl Given {
+impl AgentValues {
     /// Of an input; `is_agent`: whether a node is one of this flow's agents, who are quoted.
     pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>, name: &str, is_agent: &dyn Fn(&str) -> bool) -> Self {
         inputs.fills(&[name]);

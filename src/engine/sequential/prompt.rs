@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::given::Given;
+use super::given::AgentValues;
 use super::message::{AgentMessage, Speaker};
 use super::state::AgentState;
 use super::visit::Visit;
@@ -54,7 +54,7 @@ impl HistorySelection {
 pub(super) struct AgentPrompt {
     pub(super) system: Option<Template>,
     pub(super) human: Option<Template>,
-    pub(super) given: Given,
+    pub(super) given: AgentValues,
 }
 
 impl AgentPrompt {
@@ -64,7 +64,7 @@ impl AgentPrompt {
             let text = inputs.text(name)?;
             inputs.prompt(name, &text)
         });
-        Self { system, human, given: Given::read(inputs, "promptValues", is_agent) }
+        Self { system, human, given: AgentValues::read(inputs, "promptValues", is_agent) }
     }
 
     /// Places in its texts, each once.

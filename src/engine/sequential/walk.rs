@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use super::flow::{FlowForm, SequentialFlow};
 use super::graph::WayTarget;
 use super::state::{AgentState, Channels, Update, hold};
-use super::told::Told;
+use super::told::ToldSteps;
 use super::visit::Visit;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
@@ -22,7 +22,7 @@ pub(super) struct AgentWalk<'a> {
     question: &'a str,
     channels: Channels,
     pub(super) state: AgentState,
-    pub(super) told: Told,
+    pub(super) told: ToldSteps,
     /// Of each join: who has come.
     come: HashMap<usize, HashSet<usize>>,
 }
@@ -34,7 +34,7 @@ impl<'a> AgentWalk<'a> {
         question: &'a str,
         (channels, state): (Channels, AgentState),
     ) -> Self {
-        Self { flow, run, question, channels, state, told: Told::default(), come: HashMap::new() }
+        Self { flow, run, question, channels, state, told: ToldSteps::default(), come: HashMap::new() }
     }
 
     pub(super) fn run(&self) -> &'a Run<'a> {

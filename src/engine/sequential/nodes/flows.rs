@@ -36,10 +36,10 @@ pub(in crate::engine::sequential) fn build(inputs: &mut Inputs<'_, '_, '_>) -> O
         inputs.refuse("baseURL", "the engine runs its own flows only");
     }
     let asked = match inputs.text("seqExecuteFlowInput").as_deref() {
-        None | Some("userQuestion") => Asked::Question,
+        None | Some("userQuestion") => FlowQuestion::Question,
         Some(text) => match node(text) {
-            Some(node) => Asked::Node(node.to_owned()),
-            None => Asked::Text(inputs.mustache_in("seqExecuteFlowInput", text)),
+            Some(node) => FlowQuestion::Node(node.to_owned()),
+            None => FlowQuestion::Text(inputs.mustache_in("seqExecuteFlowInput", text)),
         },
     };
     inputs.fills(&["seqExecuteFlowInput"]);
@@ -62,7 +62,7 @@ pub(in crate::engine::sequential) fn build(inputs: &mut Inputs<'_, '_, '_>) -> O
 
 /// What the other flow is asked.
 #[derive(Debug)]
-enum Asked {
+enum FlowQuestion {
     Question,
     /// What a node said.
     Node(String),
@@ -81,7 +81,7 @@ pub(in crate::engine::sequential) struct SeqExecute {
     node: String,
     /// Flowise's id of the flow, or its file's name without `.json`.
     flow: String,
-    asked: Asked,
+    asked: FlowQuestion,
     /// As its author wrote them.
     overrides: Map<String, Value>,
     /// Each time in a session of its own.
@@ -93,13 +93,13 @@ impl AgentStep for SeqExecute {
     fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Update> {
         Box::pin(async move {
             let asked = match &self.asked {
-                Asked::Question => visit.question.to_owned(),
-                Asked::Node(node) => visit
+                FlowQuestion::Question => visit.question.to_owned(),
+                FlowQuestion::Node(node) => visit
                     .state
                     .said_by(node)
                     .map(|said| Value::from(said.content.as_str()).to_string())
                     .unwrap_or_default(),
-                Asked::Text(text) => text.text(visit),
+                FlowQuestion::Text(text) => text.text(visit),
             };
             let flow = self.flow(visit)?;
             let text = match self.execute(&*flow, asked, visit).await {

@@ -8,7 +8,7 @@ use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::scripts::Returned;
 use crate::engine::sequential::code::AgentCode;
-use crate::engine::sequential::given::Given;
+use crate::engine::sequential::given::AgentValues;
 use crate::engine::sequential::message::AgentMessage;
 use crate::engine::sequential::state::Update;
 use crate::engine::sequential::visit::{AgentStep, Visit};
@@ -24,7 +24,7 @@ pub(in crate::engine::sequential) fn build(
     context: &AgentContext<'_>,
 ) -> Option<BuiltFunction> {
     let name = NodeName::read(inputs, "functionName");
-    let given = Given::read(inputs, "functionInputVariables", context.is_agent);
+    let given = AgentValues::read(inputs, "functionInputVariables", context.is_agent);
     let result = match inputs.text("returnValueAs").as_deref() {
         Some("stateObj") => FunctionResult::State,
         Some("humanMessage") => FunctionResult::Human,
@@ -51,7 +51,7 @@ enum FunctionResult {
 pub(in crate::engine::sequential) struct SeqFunction {
     node: String,
     code: AgentCode,
-    given: Given,
+    given: AgentValues,
     result: FunctionResult,
 }
 

@@ -10,7 +10,7 @@ use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::model::{ChatModel, ModelRequest};
-use crate::engine::sequential::given::Given;
+use crate::engine::sequential::given::AgentValues;
 use crate::engine::sequential::message::AgentMessage;
 use crate::engine::sequential::prompt::{rendered, whole};
 use crate::engine::sequential::state::Update;
@@ -32,7 +32,7 @@ pub(in crate::engine::sequential) struct TeamWorker {
     supervisor: Arc<dyn ChatModel>,
     tools: Toolbox,
     prompt: Template,
-    given: Given,
+    given: AgentValues,
     most: u64,
 }
 
@@ -50,7 +50,7 @@ pub(in crate::engine::sequential) fn build(
     let name = NodeName::read(inputs, "workerName");
     inputs.references("supervisor");
     let tools = Toolbox::read(inputs, "tools");
-    let given = Given::read(inputs, "promptValues", &|_| false);
+    let given = AgentValues::read(inputs, "promptValues", &|_| false);
     let model = if inputs.has("model") {
         inputs.part_as("model", Part::into_model, "a chat model")
     } else {
