@@ -2,6 +2,7 @@
 //!
 //! There may be very many keys: they are read one by one, straight into the store, which also tells of duplicates.
 
+mod plain;
 mod reader;
 
 use std::net::IpAddr;
@@ -13,7 +14,7 @@ use ipnet::IpNet;
 use self::reader::KeyReader;
 pub(super) use self::reader::from_hex;
 use super::{Key, KeyStore};
-use crate::config::yaml;
+use crate::config::yaml::{self, ItemSink as _};
 use crate::config::{Problem, Problems};
 
 const DEFAULT_PLAN: &str = "default";
@@ -81,11 +82,27 @@ fn read_into(
     names: Option<&AllowedNamesRef<'_>>,
     written: Option<&mut EntryPlaces>,
 ) -> Result<KeyStore, Problems> {
+    // Places are told by the reader of YAML.
+    if written.is_none()
+        && let Some(store) = read_plain(path, text, names)
+    {
+        return Ok(store);
+    }
     let mut reader = KeyReader::new(path, names, written);
     if !is_blank(text) {
         yaml::each_item(path, text, "keys", &mut reader)?;
     }
     Ok(reader.into_store())
+}
+
+/// `None`: there is more in it than what is [plain], or a mistake.
+fn read_plain(path: &Path, text: &str, names: Option<&AllowedNamesRef<'_>>) -> Option<KeyStore> {
+    let (mut reader, mut problems) = (KeyReader::new(path, names, None), Vec::new());
+    plain::read(text, |index, item| {
+        reader.take(index, Some(item), &mut problems);
+        problems.is_empty()
+    })?;
+    Some(reader.into_store())
 }
 
 /// Whether there is nothing but comments.

@@ -19,14 +19,14 @@ const DIGEST_RULE: &str = "64 hex digits, the SHA-256 of the whole key, are need
 const MOST_LISTS: usize = 64;
 
 /// Fields that must be there are optional too: if one is missing, the other problems are still found.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyItem {
-    id: Option<Located<String>>,
-    sha256: Option<Located<String>>,
+    pub(super) id: Option<Located<String>>,
+    pub(super) sha256: Option<Located<String>>,
     previous: Option<Located<Previous>>,
     kind: Option<Located<String>>,
-    plan: Option<Located<String>>,
+    pub(super) plan: Option<Located<String>>,
     /// Null is not the same as absent: `chatflows:` with its items commented out must not mean "all".
     #[serde(default, deserialize_with = "present")]
     chatflows: Option<Located<Option<Vec<Located<String>>>>>,
@@ -37,7 +37,7 @@ pub(super) struct KeyItem {
     upsert: Option<bool>,
     vars: Option<serde_json::Map<String, serde_json::Value>>,
     expires_at: Option<Located<String>>,
-    enabled: Option<bool>,
+    pub(super) enabled: Option<bool>,
     end_streams: Option<Located<bool>>,
 }
 

@@ -1,0 +1,228 @@
+//! Keys files in the form in which programs write them, read in one pass: a line for each key, or one for each of its
+//! fields, with nothing that could mean something else to a reader of YAML. That reader makes a tree of each key and knows
+//! the place of every word, which takes a second for a hundred thousand keys. Whatever is not surely the same to both is left
+//! to it, mistakes included.
+
+use super::reader::KeyItem;
+use crate::config::yaml::Located;
+
+/// Words that are no text in some version of YAML, in whatever case.
+const NO_TEXT: [&str; 11] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf"];
+
+/// Gives each key to `take`, which says whether all is well. `None`: the file is to be read as YAML, from its beginning.
+pub(super) fn read(text: &str, mut take: impl FnMut(usize, Located<KeyItem>) -> bool) -> Option<()> {
+    let is_plain = |byte: u8| byte == b'\n' || (b' '..=b'~').contains(&byte);
+    if !text.bytes().all(is_plain) {
+        return None;
+    }
+    let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !is_empty(line));
+    let (_, "keys:") = lines.next()? else { return None };
+    let mut items = PlainItems::default();
+    for (number, line) in lines {
+        items.line(number, line, &mut take)?;
+    }
+    items.end(&mut take)
+}
+
+fn is_empty(line: &str) -> bool {
+    let line = line.trim_start_matches(' ');
+    line.is_empty() || line.starts_with('#')
+}
+
+#[derive(Default)]
+struct PlainItems {
+    /// How far the items are from the margin; `None`: there was none.
+    indent: Option<usize>,
+    count: usize,
+    /// The one that is read.
+    item: Option<Located<KeyItem>>,
+}
+
+impl PlainItems {
+    fn line(&mut self, number: u32, line: &str, take: &mut impl FnMut(usize, Located<KeyItem>) -> bool) -> Option<()> {
+        let content = line.trim_start_matches(' ');
+        let indent = line.len() - content.len();
+        let Some(first) = content.strip_prefix("- ") else {
+            // A further field of the item, below its first.
+            let item = self.item.as_mut().filter(|_| self.indent.is_some_and(|items| indent == items + 2))?;
+            return field(&mut item.value, content);
+        };
+        self.end(take)?;
+        if *self.indent.get_or_insert(indent) != indent {
+            return None;
+        }
+        let mut item = Located { value: KeyItem::default(), line: number, column: 0 };
+        let Some(fields) = first.strip_prefix('{') else {
+            field(&mut item.value, first)?;
+            self.item = Some(item);
+            return Some(());
+        };
+        for part in fields.strip_suffix('}')?.split(',') {
+            field(&mut item.value, part.trim_matches(' '))?;
+        }
+        self.take(item, take)
+    }
+
+    /// The item that is read has no further field.
+    fn end(&mut self, take: &mut impl FnMut(usize, Located<KeyItem>) -> bool) -> Option<()> {
+        match self.item.take() {
+            Some(item) => self.take(item, take),
+            None => Some(()),
+        }
+    }
+
+    fn take(&mut self, item: Located<KeyItem>, take: &mut impl FnMut(usize, Located<KeyItem>) -> bool) -> Option<()> {
+        let index = self.count;
+        self.count += 1;
+        take(index, item).then_some(())
+    }
+}
+
+/// Puts a field into its place, once.
+fn field(item: &mut KeyItem, written: &str) -> Option<()> {
+    let (name, value) = written.split_once(": ")?;
+    let place = match name {
+        "id" => &mut item.id,
+        "plan" => &mut item.plan,
+        "sha256" if is_surely_hex(value) => {
+            return put(&mut item.sha256, value);
+        }
+        "enabled" if item.enabled.is_none() => {
+            item.enabled = Some(match value {
+                "true" => true,
+                "false" => false,
+                _ => return None,
+            });
+            return Some(());
+        }
+        _ => return None,
+    };
+    if is_surely_text(value) { put(place, value) } else { None }
+}
+
+fn put(place: &mut Option<Located<String>>, value: &str) -> Option<()> {
+    place.is_none().then(|| *place = Some(Located { value: value.to_owned(), line: 0, column: 0 }))
+}
+
+fn is_surely_text(value: &str) -> bool {
+    value.starts_with(|first: char| first.is_ascii_alphabetic())
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+        && !NO_TEXT.iter().any(|word| word.eq_ignore_ascii_case(value))
+}
+
+/// 64 digits of which one at least is none of a number: `e` has a meaning in those, and what comes behind a leading zero.
+fn is_surely_hex(value: &str) -> bool {
+    value.len() == 64
+        && value.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && value.bytes().skip(2).any(|byte| matches!(byte, b'a'..=b'd' | b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::super::{KeyStore, reader::KeyReader};
+    use super::*;
+    use crate::config::yaml::{self, ItemSink as _};
+
+    /// As it is read here, and as YAML.
+    fn both(text: &str) -> (Option<KeyStore>, Option<KeyStore>) {
+        let path = Path::new("keys.yaml");
+        let (mut plain, mut problems) = (KeyReader::new(path, None, None), Vec::new());
+        let read = read(text, |index, item| {
+            plain.take(index, Some(item), &mut problems);
+            problems.is_empty()
+        });
+        let mut reader = KeyReader::new(path, None, None);
+        let as_yaml = yaml::each_item(path, text, "keys", &mut reader);
+        (read.map(|()| plain.into_store()), as_yaml.ok().map(|()| reader.into_store()))
+    }
+
+    fn are_alike(one: &KeyStore, other: &KeyStore) -> bool {
+        let lines = |store: &KeyStore| (0..store.keys().len()).map(|index| store.line(index)).collect::<Vec<_>>();
+        one.keys() == other.keys() && lines(one) == lines(other)
+    }
+
+    fn digest(number: usize) -> String {
+        format!("{number:060x}beef")
+    }
+
+    #[test]
+    fn what_programs_write_is_read_here() {
+        let (a, b, c) = (digest(1), digest(2), digest(3));
+        for text in [
+            format!("keys:\n  - {{ id: a, sha256: {a}, plan: lab }}\n  - {{id: b-1.x, sha256: {b}}}\n"),
+            format!("# all\n\nkeys:\n- id: a\n  sha256: {a}\n  # one\n  enabled: false\n\n- sha256: {b}\n  id: b"),
+            format!(
+                "keys:\n    - id: a\n      sha256: {a}\n    - {{ id: b, sha256: {b}, enabled: true }}\n    - id: c\n      sha256: {c}\n      plan: x\n"
+            ),
+        ] {
+            let (plain, as_yaml) = both(&text);
+            let (plain, as_yaml) = (plain.expect(&text), as_yaml.expect(&text));
+            assert!(are_alike(&plain, &as_yaml) && !plain.keys().is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn whatever_might_mean_something_else_is_left_to_the_reader_of_yaml() {
+        let a = digest(1);
+        let number = format!("{:064}", 1);
+        for item in [
+            format!("- {{ id: yes, sha256: {a} }}"),
+            format!("- {{ id: 12, sha256: {a} }}"),
+            format!("- {{ id: \"a\", sha256: {a} }}"),
+            format!("- {{ id: a, sha256: {number} }}"),
+            format!("- {{ id: a, sha256: {} }}", number.replace("01", "e1")),
+            format!("- {{ id: a, sha256: 0b{} }}", "1".repeat(62)),
+            format!("- {{ id: a, id: b, sha256: {a} }}"),
+            format!("- {{ id: a, sha256: {a}, }}"),
+            format!("- {{ id: a, sha256: {a}, vars: {{}} }}"),
+            format!("- {{ id: a, sha256: {a} }} # one"),
+            format!("- id: a\n   sha256: {a}"),
+            format!("- id: a\n  sha256: {a}\n - id: b"),
+            format!("- id: a\n  sha256: {a}\n  plan: ~"),
+            format!("- id: a\r\n  sha256: {a}"),
+            format!("- id: a\n  sha256: {a}\nother: 1"),
+            format!("-\n  id: a\n  sha256: {a}"),
+            format!("- &k\n  id: a\n  sha256: {a}"),
+            format!("- id: a\n  sha256: {a}\n- id: a\n  sha256: {}", digest(2)),
+            "[]".to_owned(),
+        ] {
+            assert!(both(&format!("keys:\n{item}\n")).0.is_none(), "{item}");
+        }
+        assert!(both("").0.is_none() && both("keys: []\n").0.is_none() && both("---\nkeys:\n").0.is_none());
+    }
+
+    proptest! {
+        /// Pieces of keys files in any order: what is read here means the same as YAML.
+        #[test]
+        fn what_is_read_here_is_the_same_as_yaml(
+            pieces in prop::collection::vec(
+                (prop::sample::select(vec![
+                    "keys:\n", "- ", "  - ", "    ", "  ", "{ ", " }", ", ", "\n", "id: ", "sha256: ", "plan: ", "enabled: ", "# x\n",
+                ]), 0..7_usize, 0..40_usize),
+                0..24,
+            ),
+        ) {
+            let mut text = String::from("keys:\n");
+            for (piece, value, number) in pieces {
+                text.push_str(piece);
+                if piece.ends_with(": ") {
+                    text.push_str(&match value {
+                        0 | 1 => digest(number),
+                        2 => "true".to_owned(),
+                        3 => format!("{number}"),
+                        _ => format!("k{number}"),
+                    });
+                }
+            }
+            let (plain, as_yaml) = both(&text);
+            if let Some(plain) = plain {
+                let as_yaml = as_yaml.ok_or_else(|| TestCaseError::fail(text.clone()))?;
+                prop_assert!(are_alike(&plain, &as_yaml), "{}", text);
+            }
+        }
+    }
+}
