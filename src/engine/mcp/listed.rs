@@ -93,11 +93,11 @@ pub(super) async fn all_pages(
 }
 
 /// Tools, and since when they are known.
-type Known = (Instant, Arc<[ListedTool]>);
+type KnownTools = (Instant, Arc<[ListedTool]>);
 
 /// Lists, by what they were asked for with.
 #[derive(Debug, Default)]
-pub(super) struct ListedTools(Mutex<HashMap<[u8; 32], Known>>);
+pub(super) struct ListedTools(Mutex<HashMap<[u8; 32], KnownTools>>);
 
 impl ListedTools {
     pub(super) fn get(&self, key: &[u8; 32]) -> Option<Arc<[ListedTool]>> {

@@ -43,7 +43,6 @@ const READ: &[(&str, &str)] = &[
     ("nodes/engines/questions.rs", "all that a model said"),
     ("nodes/files.rs", "an author's list of files"),
     ("nodes/memory/redis.rs", "a turn that Flowise or the engine wrote"),
-    ("nodes/memory/summary.rs", "an author's number"),
     ("nodes/memory/upstash.rs", "a turn that Flowise or the engine wrote"),
     ("nodes/memory/zep.rs", "all that an API answered"),
     ("nodes/parsers/repair.rs", "an author's JSON, or all that a model said"),

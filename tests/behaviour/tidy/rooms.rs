@@ -121,7 +121,7 @@ const OUTSIDE_ENGINE: Table = &[
 /// The same of the configuration; `mod` is its `mod.rs`, the settings.
 const CONFIG: Table = &[
     ("load", &["resolve", "file", "mod", "expand", "yaml", "content", "error"]),
-    ("resolve", &["file", "units", "mod", "override_rules", "expand", "yaml", "content", "error"]),
+    ("resolve", &["file", "units", "mod", "override_rules", "upstream", "expand", "yaml", "content", "error"]),
     ("file", &["yaml"]),
     ("units", &["mod"]),
     (
