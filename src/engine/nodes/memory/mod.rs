@@ -2,6 +2,7 @@
 
 mod kept;
 mod mem0;
+mod mongo;
 mod redis;
 mod stored;
 mod summary;
@@ -20,6 +21,7 @@ pub(super) const KINDS: &[&dyn NodeKind] = &[
     &BufferWindowMemory,
     &summary::ConversationSummaryMemory,
     &summary::ConversationSummaryBufferMemory,
+    &mongo::MongoChatMemory,
     &redis::RedisBackedChatMemory,
     &upstash::UpstashRedisChatMemory,
     &zep::ZepMemory,
