@@ -1,5 +1,4 @@
-//! A node's inputs, read with types. What a kind of node does not read and somebody has set is refused: an option that
-//! the engine ignores would be a promise that it breaks.
+//! A node's inputs, read with types. What somebody has set and a kind of node does not read is refused, not passed over.
 
 mod nested;
 mod overridden;
@@ -17,8 +16,7 @@ use super::export::ExportNode;
 use super::kind::NodeKind;
 use super::part::Part;
 use crate::config::Secret;
-use crate::engine::compile::Compiler;
-use crate::engine::compile::flowise;
+use crate::engine::compile::{Compiler, flowise};
 use crate::engine::contract::model::ChatModel;
 use crate::engine::provider::ProviderEndpoint;
 use crate::engine::text::mustache::Dialect;
@@ -87,6 +85,8 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     pub(crate) fn build(mut self, kind: &dyn NodeKind) -> Option<Part> {
         let problems = self.compiler.problems.len();
         let part = kind.build(&mut self);
+        let cache = self.part_as("cache", Part::into_cache, "a cache");
+        let part = part.map(|part| part.keeping(cache));
         self.finish();
         self.refuse_unfilled();
         if let Some(Part::Model(model)) = &part {

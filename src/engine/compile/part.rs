@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use crate::engine::contract::cache::{AnswerCache, CachedModel};
 use crate::engine::contract::history::Memory;
 use crate::engine::contract::model::ChatModel;
 use crate::engine::contract::node::{
@@ -32,6 +33,8 @@ pub(crate) enum Part {
     Route(Arc<ChainRoute>),
     /// What only nodes of its own family know.
     Own(Arc<dyn Any + Send + Sync>),
+    /// What keeps answers of models.
+    Cache(Arc<AnswerCache>),
     /// What other nodes' texts refer to.
     Value(Arc<dyn ValueSource>),
 }
@@ -103,6 +106,18 @@ impl Part {
 
     pub(crate) fn into_own<T: Any + Send + Sync>(self) -> Option<Arc<T>> {
         if let Self::Own(own) = self { own.downcast().ok() } else { None }
+    }
+
+    /// A model's answers are kept there. Every model has a place for a cache, and need not know.
+    pub(crate) fn keeping(self, cache: Option<Arc<AnswerCache>>) -> Self {
+        match (self, cache) {
+            (Self::Model(model), Some(cache)) => Self::Model(Arc::new(CachedModel { model, cache })),
+            (part, _) => part,
+        }
+    }
+
+    pub(crate) fn into_cache(self) -> Option<Arc<AnswerCache>> {
+        if let Self::Cache(cache) = self { Some(cache) } else { None }
     }
 
     pub(crate) fn into_chain(self) -> Option<Arc<dyn Chain>> {

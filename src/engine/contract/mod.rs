@@ -2,6 +2,7 @@
 //! that they work for.
 
 pub(crate) mod budget;
+pub(crate) mod cache;
 pub(crate) mod failure;
 pub(crate) mod flows;
 pub(crate) mod history;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
+use crate::engine::contract::cache::AnswerCache;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::{Document, DocumentSource, Embeddings};
 use crate::engine::contract::run::Run;
@@ -21,7 +22,7 @@ const MOST_INDEXES: usize = 8;
 
 /// All indexes of a flow, by what they are made of.
 #[derive(Clone, Default)]
-pub(crate) struct Indexes(Arc<Mutex<Vec<CachedIndex>>>);
+pub(crate) struct Indexes(Arc<Mutex<Vec<CachedIndex>>>, Arc<AnswerCache>);
 
 /// An index by the digest of what it is made of.
 type CachedIndex = ([u8; 32], Arc<Index>);
@@ -33,6 +34,11 @@ impl fmt::Debug for Indexes {
 }
 
 impl Indexes {
+    /// What the flow's models answered, where its author wants that to be kept.
+    pub(crate) fn answers(&self) -> Arc<AnswerCache> {
+        Arc::clone(&self.1)
+    }
+
     /// The one of that content; the one unused for longest makes room.
     pub(crate) fn of(&self, content: [u8; 32]) -> Arc<Index> {
         let mut indexes = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,7 @@
 //! Every kind of node of the first generation: one file a family. A new node touches its file and [`KINDS`].
 
 pub(crate) mod agents;
+pub(crate) mod caches;
 pub(crate) mod chains;
 pub(crate) mod embeddings;
 pub(crate) mod engines;
@@ -19,6 +20,7 @@ use super::compile::kind::NodeKind;
 /// All but the models, by family.
 pub(crate) const KINDS: &[&[&dyn NodeKind]] = &[
     agents::KINDS,
+    caches::KINDS,
     chains::KINDS,
     embeddings::KINDS,
     engines::KINDS,

@@ -210,12 +210,13 @@ mod tests {
             for (piece, value, number) in pieces {
                 text.push_str(piece);
                 if piece.ends_with(": ") {
-                    text.push_str(&match value {
+                    let value = match value {
                         0 | 1 => digest(number),
                         2 => "true".to_owned(),
-                        3 => format!("{number}"),
+                        3 => number.to_string(),
                         _ => format!("k{number}"),
-                    });
+                    };
+                    text.push_str(&value);
                 }
             }
             let (plain, as_yaml) = both(&text);

@@ -314,6 +314,9 @@ mod tests {
         for kind in [&LITELLM, &NVIDIA] {
             assert!(problems(kind, json!({ "modelName": "m" }))[0].contains("input basePath"));
         }
-        assert!(problems(&GROQ, json!({ "modelName": "m", "cache": "{{x.data.instance}}" }))[0].contains("cache"));
+        assert!(
+            problems(&GROQ, json!({ "modelName": "m", "cache": "{{x.data.instance}}" }))[0]
+                .contains("a node x that is not in it")
+        );
     }
 }

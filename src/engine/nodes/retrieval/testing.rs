@@ -34,7 +34,7 @@ thread_local! {
 }
 
 /// What models and embeddings were asked since the last time.
-pub(super) fn asked() -> Vec<Value> {
+pub(in crate::engine::nodes) fn asked() -> Vec<Value> {
     ASKED.with_borrow_mut(std::mem::take)
 }
 
@@ -119,7 +119,7 @@ impl Embeddings for StubEmbeddings {
 }
 
 /// An example export with the stub in place of providers.
-pub(super) fn retrieval_qa() -> Value {
+pub(in crate::engine::nodes) fn retrieval_qa() -> Value {
     let text = include_str!("../../../../tests/flowise/flows/retrieval-qa.json");
     let text = text.replace("\"chatOpenAI\"", "\"stubModel\"").replace("\"openAIEmbeddings\"", "\"stubEmbeddings\"");
     let mut export: Value = serde_json::from_str(&text).unwrap();
@@ -132,16 +132,19 @@ pub(super) fn retrieval_qa() -> Value {
 }
 
 /// The inputs of a node.
-pub(super) fn inputs<'a>(export: &'a mut Value, id: &str) -> &'a mut Value {
+pub(in crate::engine::nodes) fn inputs<'a>(export: &'a mut Value, id: &str) -> &'a mut Value {
     let nodes = export["nodes"].as_array_mut().unwrap();
     &mut nodes.iter_mut().find(|node| node["id"] == id).unwrap()["data"]["inputs"]
 }
 
-pub(super) fn load(export: &Value) -> Result<CompiledFlow, Vec<NodeProblem>> {
+pub(in crate::engine::nodes) fn load(export: &Value) -> Result<CompiledFlow, Vec<NodeProblem>> {
     load_with(export, &Arc::default())
 }
 
-pub(super) fn load_with(export: &Value, stores: &Arc<DocumentStores>) -> Result<CompiledFlow, Vec<NodeProblem>> {
+pub(in crate::engine::nodes) fn load_with(
+    export: &Value,
+    stores: &Arc<DocumentStores>,
+) -> Result<CompiledFlow, Vec<NodeProblem>> {
     let metrics = Arc::new(Metrics::new().unwrap());
     let targets = Targets::alone("engine", &metrics);
     let context = CompileContext::new(HashMap::new(), targets).with_stores(Arc::clone(stores));
@@ -149,15 +152,15 @@ pub(super) fn load_with(export: &Value, stores: &Arc<DocumentStores>) -> Result<
 }
 
 /// Where a flow runs.
-pub(super) struct Stage(Services);
+pub(in crate::engine::nodes) struct Stage(Services);
 
 impl Stage {
-    pub(super) fn new() -> Self {
+    pub(in crate::engine::nodes) fn new() -> Self {
         Self(services())
     }
 
     /// Does something in the course of a request.
-    pub(super) fn run(&self, work: impl AsyncFnOnce(&Run<'_>)) {
+    pub(in crate::engine::nodes) fn run(&self, work: impl AsyncFnOnce(&Run<'_>)) {
         let (request, sink) = (RunRequest::default(), Sink::flowise());
         let run = Run {
             services: &self.0,
@@ -172,7 +175,7 @@ impl Stage {
     }
 
     /// An answer and the events that came before its end.
-    pub(super) fn ask(&self, flow: &CompiledFlow, body: &Value) -> (Result<Reply, Failure>, String) {
+    pub(in crate::engine::nodes) fn ask(&self, flow: &CompiledFlow, body: &Value) -> (Result<Reply, Failure>, String) {
         let request = RunRequest::read(body);
         let sink = Sink::flowise();
         let run = Run {

@@ -1,0 +1,116 @@
+//! A model whose answers are kept, and given again to whoever asks the same.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use crate::engine::contract::Task;
+use crate::engine::contract::message::Usage;
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
+use crate::engine::contract::run::Run;
+
+/// Bytes of one flow's answers.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// Beside its texts, of one answer.
+const OF_EACH: usize = 1024;
+
+/// Answers by what was asked; the oldest make room.
+#[derive(Default)]
+pub(crate) struct AnswerCache(Mutex<KnownAnswers>);
+
+#[derive(Default)]
+struct KnownAnswers {
+    answers: HashMap<[u8; 32], ModelAnswer>,
+    order: VecDeque<[u8; 32]>,
+    bytes: usize,
+}
+
+impl fmt::Debug for AnswerCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnswerCache")
+    }
+}
+
+fn size(answer: &ModelAnswer) -> usize {
+    let calls: usize = answer.calls.iter().map(|call| call.name.len() + call.arguments.to_string().len()).sum();
+    OF_EACH + answer.text.len() + answer.thinking.len() + calls
+}
+
+impl AnswerCache {
+    fn get(&self, asked: &[u8; 32]) -> Option<ModelAnswer> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).answers.get(asked).cloned()
+    }
+
+    fn keep(&self, asked: [u8; 32], answer: &ModelAnswer) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.answers.insert(asked, answer.clone()).is_none() {
+            known.order.push_back(asked);
+            known.bytes += size(answer);
+        }
+        while known.bytes > MOST_BYTES
+            && let Some(oldest) = known.order.pop_front()
+        {
+            let freed = known.answers.remove(&oldest).map_or(0, |answer| size(&answer));
+            known.bytes = known.bytes.saturating_sub(freed);
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct CachedModel {
+    pub(crate) model: Arc<dyn ChatModel>,
+    pub(crate) cache: Arc<AnswerCache>,
+}
+
+impl CachedModel {
+    /// The model with its settings, and all that it is asked.
+    fn asked(&self, ask: ModelRequest<'_>) -> [u8; 32] {
+        let mut digest = Context::new(&SHA256);
+        let parts = [
+            format!("{:?}", self.model),
+            format!("{:?}", ask.messages),
+            format!("{:?}", ask.tools),
+            format!("{:?}", ask.schema),
+        ];
+        for part in parts {
+            digest.update(&part.len().to_le_bytes());
+            digest.update(part.as_bytes());
+        }
+        digest.finish().as_ref().try_into().unwrap_or_default()
+    }
+}
+
+impl ChatModel for CachedModel {
+    fn chat<'a>(&'a self, ask: ModelRequest<'a>, run: &'a Run<'a>) -> Task<'a, ModelAnswer> {
+        Box::pin(async move {
+            let asked = self.asked(ask);
+            if let Some(answer) = self.cache.get(&asked) {
+                ask.tell(&answer.text);
+                // Nobody counts them twice.
+                return Ok(ModelAnswer { usage: Usage::default(), ..answer });
+            }
+            let answer = self.model.chat(ask, run).await?;
+            self.cache.keep(asked, &answer);
+            Ok(answer)
+        })
+    }
+
+    fn name(&self) -> &str {
+        self.model.name()
+    }
+
+    fn provider(&self) -> &'static str {
+        self.model.provider()
+    }
+
+    fn sees_images(&self) -> bool {
+        self.model.sees_images()
+    }
+
+    fn has_token_table(&self) -> bool {
+        self.model.has_token_table()
+    }
+}
