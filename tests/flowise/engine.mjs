@@ -47,6 +47,13 @@ function compare(a, b) {
     add('model', [{ at: 'documents', text: 'embedded anew ≠ kept' }])
     a.model = a.model.filter((call) => !isIndexing(call))
   }
+  // And reads each page that it finds twice.
+  const isPage = (call) => call.method === 'GET' && call.path.startsWith('/site')
+  const [read, reread] = [b, a].map((side) => side.model.filter(isPage).map((call) => call.path))
+  if (reread.length !== read.length) {
+    add('model', [{ at: 'pages', text: `${reread} ≠ ${read}` }])
+    for (const side of [a, b]) side.model = side.model.filter((call) => !isPage(call))
+  }
   if (a.model.length !== b.model.length) {
     add('model', [{ at: 'calls', text: `${a.model.map((m) => m.path)} ≠ ${b.model.map((m) => m.path)}` }])
     // What parted first tells more than all that follows.

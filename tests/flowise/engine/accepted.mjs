@@ -15,6 +15,7 @@ export const ACCEPTED = [
   { flow: /^(tool-agent|ollama-agent|gemini-agent|tool-chain)$/, at: /^events\.agent_trace\.(action|name|parentRunId)$/, why: "LangChain's own objects and run ids; the tool's name is there where Flowise says unknown-tool" },
   { flow: /./, at: /\.input\.messages\[\d+\]\.additional_kwargs$/, text: /usedTools.*≠ nothing$/, why: 'What a stored turn carried beside its text is not shown again; the model is not sent it either' },
   { flow: /^memory-summary$/, at: /^events$/, text: /^start token/, why: 'Flowise tells a stream the words of the summary as well; the engine the answer' },
+  { flow: /^documents-web-crawl/, at: /^model pages$/, why: 'Flowise reads each page of a crawl once for its links and once for its text; the engine once' },
   { flow: /./, at: /^model documents$/, why: 'Flowise embeds all documents anew for each question; the engine once' },
   { flow: /^conversation-chain-images$/, at: /^model#\d body\.messages\[\d\]\.content$/, text: /image_url/, why: 'Chats remember texts, within a bound; images of earlier turns are not sent again' },
   { flow: /./, at: /sourceDocuments\[\d\]\.id$/, text: /^"<uuid>" ≠ nothing$/, why: "A vector database's own id of a passage; the engine has none" },

@@ -30,7 +30,7 @@ const loaders = {
   'any-file-pdf': of('fileLoader', { file: file('wrapped.pdf', PDF), usage: 'perFile' }),
   'any-file-docx': of('fileLoader', { file: file('sample.docx', DOCX) }),
   'any-file-text': of('fileLoader', { file: uri('a.md', 'text/markdown', '# Head\n\nSome text') }, null),
-  'html-to-markdown': of('textFile', { txtFile: uri('a.html', 'text/html', '<h1>Head</h1><p>Some <b>bold</b> text with a_b</p><ul><li>one<li>two</ul><table><tr><th>A<th>B<tr><td>1<td>2</table>') }, ['htmlToMarkdownTextSplitter', { chunkSize: '60', chunkOverlap: '10' }]),
+  'html-to-markdown': of('textFile', { txtFile: uri('a.html', 'text/html', '<h1>Head</h1><p>Some <b>bold</b> text with a_b</p><ul><li>one<li>two</ul><table><tr><th>A</th><th>B</th></tr><tr><td>1</td><td>2</td></tr></table>') }, ['htmlToMarkdownTextSplitter', { chunkSize: '60', chunkOverlap: '10' }]),
   'code-python': of('plainText', { text: 'class A:\n\tdef a(self):\n\t\treturn 1\n\ndef b():\n    return 2\n\ndef c():\n    return 3\n' }, ['codeTextSplitter', { language: 'python', chunkSize: '40', chunkOverlap: '5' }]),
   'web-one-page': of('cheerioWebScraper', { url: `${PLACEHOLDER}/site`, relativeLinksMethod: '', limit: '10', selector: '' }, null),
   'web-selector': of('cheerioWebScraper', { url: `${PLACEHOLDER}/site`, relativeLinksMethod: '', limit: '10', selector: 'main.box' }, null),
