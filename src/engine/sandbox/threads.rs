@@ -18,8 +18,8 @@ const MOST_THREADS: usize = 4;
 /// Threads that hang, until no script is begun any more.
 const MOST_HANGING: usize = 4;
 /// Without looking up. The language's own functions take well below a second where their arguments are as large as memory
-/// allows; a thread of low priority may wait as long again.
-const HANGS: Duration = Duration::from_secs(10);
+/// allows; a thread of low priority on a busy machine may wait many times as long.
+const HANGS: Duration = Duration::from_secs(30);
 /// As that of threads that compute flows.
 const NICENESS: i32 = 10;
 /// A script's own stack is a part of it.

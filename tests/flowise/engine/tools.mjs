@@ -6,7 +6,7 @@ import { PLACEHOLDER } from './sides.mjs'
 const MODEL = { modelName: 'stub-model', temperature: 0.1, streaming: true, basepath: `${PLACEHOLDER}/v1`, agentModel: 'chatOpenAI' }
 const SERVER = JSON.stringify({ url: `${PLACEHOLDER}/mcp`, headers: { 'X-Key': 'of the author' } })
 const agent = (...tools) => ['agent', {
-  agentModel: 'chatOpenAI', agentMessages: '', agentEnableMemory: false, agentUserMessage: '', agentReturnResponseAs: 'userMessage', agentStructuredOutput: '', agentUpdateState: '',
+  agentModel: 'chatOpenAI', agentMessages: [], agentEnableMemory: false, agentUserMessage: '', agentReturnResponseAs: 'userMessage', agentStructuredOutput: '', agentUpdateState: '',
   agentTools: tools.map(([kind, config]) => ({ agentSelectedTool: kind, agentSelectedToolRequiresHumanInput: '', agentSelectedToolConfig: { ...config, agentSelectedTool: kind } })),
   agentModelConfig: MODEL
 }]

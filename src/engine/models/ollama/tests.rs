@@ -91,5 +91,5 @@ fn streams_are_read_wherever_they_are_cut() {
 fn what_is_not_ollamas_is_refused() {
     let mut inputs = inputs();
     inputs["cache"] = "{{redisCache_0.data.instance}}".into();
-    assert!(problems(&ChatOllama, inputs)[0].contains("input cache"));
+    assert!(problems(&ChatOllama, inputs)[0].contains("a node redisCache_0 that"));
 }

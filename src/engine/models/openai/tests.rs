@@ -202,7 +202,10 @@ async fn agentflows_are_told_every_piece() {
 #[test]
 fn options_that_cannot_be_kept_are_refused() {
     let refused = |more: Value| problems(&ChatOpenAi, inputs(more)).join("; ");
-    assert!(refused(json!({ "cache": "{{redisCache_0.data.instance}}" })).contains("(chatOpenAI), input cache: "));
+    assert!(
+        refused(json!({ "cache": "{{redisCache_0.data.instance}}" }))
+            .contains("refers to a node redisCache_0 that is not in it")
+    );
     assert!(refused(json!({ "modelName": "" })).contains("a model is required"));
     assert!(refused(json!({ "baseOptions": { "a header": "1" } })).contains("a header is no header"));
     for address in ["not an address", "https://x/v1?api-version=1", "ftp://x", "https://user@x"] {
