@@ -25,7 +25,8 @@ const cases = all.filter(({ name }) => only.test(name))
 const stores = new Stores(lab)
 const flowise = new Flowise(lab, stores)
 const engine = new Engine(lab, stores, FLOWGATE_BIN, path.join(SCRATCH, 'engine'), path.join(SCRATCH, 'pids'))
-const unused = new Set(ACCEPTED)
+// Some depend on who is faster, and may not be seen.
+const unused = new Set(ACCEPTED.filter(rule => !rule.isChance))
 const count = { same: 0, accepted: 0, differ: 0 }
 
 // `$name` of a case becomes an id of this run.
