@@ -73,7 +73,8 @@ impl CachedModel {
             format!("{:?}", self.model),
             format!("{:?}", ask.messages),
             format!("{:?}", ask.tools),
-            format!("{:?}", ask.schema),
+            // What else changes the answer.
+            format!("{:?} {:?} {}", ask.schema, ask.stop, ask.must_call),
         ];
         for part in parts {
             digest.update(&part.len().to_le_bytes());
