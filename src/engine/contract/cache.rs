@@ -115,3 +115,30 @@ impl ChatModel for CachedModel {
         self.model.has_token_table()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Silent;
+
+    impl ChatModel for Silent {
+        fn chat<'a>(&'a self, _: ModelRequest<'a>, _: &'a Run<'a>) -> Task<'a, ModelAnswer> {
+            Box::pin(async { Ok(ModelAnswer::default()) })
+        }
+
+        fn name(&self) -> &'static str {
+            "silent"
+        }
+    }
+
+    #[test]
+    fn all_that_changes_an_answer_is_in_the_key() {
+        let model = CachedModel { model: Arc::new(Silent), cache: Arc::default() };
+        let plain = ModelRequest::of(&[]);
+        let others = [plain.ending_before(&["Observation:"]), ModelRequest { must_call: true, ..plain }];
+        assert_eq!(model.asked(plain), model.asked(plain));
+        assert!(others.into_iter().all(|other| model.asked(other) != model.asked(plain)));
+    }
+}
