@@ -1,6 +1,7 @@
 //! Puts the parts together: workers, the control thread, and the way down.
 
 mod control;
+pub(crate) mod descriptors;
 mod handover;
 mod maintenance;
 mod traces;

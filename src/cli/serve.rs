@@ -34,6 +34,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
+    app::descriptors::make_room(config.server.max_connections);
     let log = config.log;
     let logging = LogReload::install(log).ok();
     let command = StartCommand::of_this_process();
