@@ -5,9 +5,11 @@
 //! promises (Node closes after 5 s), and looked at first. That shows an end only once it has arrived; whether a
 //! peer closes connections right behind its answers is learnt, see [`Habit`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
 
 use super::http1::Connection;
 
@@ -15,6 +17,8 @@ use super::http1::Connection;
 pub(super) const USUAL_REST: Duration = Duration::from_millis(2500);
 /// Longest idle time, whatever the server promises.
 const LONGEST_REST: Duration = Duration::from_secs(30);
+/// How often connections that have rested are closed, while there are any.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Idle connections to one peer.
 const MOST_IDLE: usize = 512;
 /// Where connections are kept open, one that was given back so shortly before is used without a look, which is a system
@@ -62,6 +66,9 @@ struct Resting {
 pub(super) struct Pool {
     /// There are few peers, so a search is faster than a hash.
     peers: RefCell<Vec<Resting>>,
+    /// Notified when the first connection of all begins to rest.
+    begun: Notify,
+    is_swept: Cell<bool>,
 }
 
 /// What the pool has for a request.
@@ -92,6 +99,9 @@ impl Pool {
     pub(super) fn give_back(&self, peer: u64, connection: Connection, rest: Duration) {
         let now = Instant::now();
         let mut peers = self.peers.borrow_mut();
+        if !self.is_swept.replace(true) {
+            self.begun.notify_one();
+        }
         let known = peers.iter().position(|resting| resting.peer == peer);
         let index = known.unwrap_or_else(|| {
             peers.push(Resting { peer, idle: VecDeque::new(), habit: Habit::Unknown, asked: now });
@@ -112,18 +122,37 @@ impl Pool {
         }
     }
 
-    /// Closes connections that have rested long enough, so that the server need not.
-    pub(super) fn sweep(&self) {
-        let now = Instant::now();
+    /// Closes connections that have rested long enough, so that the server need not; for as long as the thread serves.
+    pub(super) async fn keep(&self) {
+        loop {
+            self.begun.notified().await;
+            while self.is_swept.get() {
+                tokio::time::sleep(SWEEP_EVERY).await;
+                self.sweep();
+            }
+        }
+    }
+
+    fn sweep(&self) {
+        let (now, mut is_needed) = (Instant::now(), false);
         self.peers.borrow_mut().retain_mut(|resting| {
             resting.idle.retain(|idle| now.saturating_duration_since(idle.since) < idle.rest);
-            !resting.idle.is_empty() || now.saturating_duration_since(resting.asked) < FORGOTTEN
+            is_needed |= !resting.idle.is_empty();
+            !resting.idle.is_empty() || !resting.is_forgotten(now)
         });
+        self.is_swept.set(is_needed);
     }
 }
 
 impl Resting {
+    fn is_forgotten(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.asked) >= FORGOTTEN
+    }
+
     fn take(&mut self, now: Instant) -> Taken {
+        if self.is_forgotten(now) {
+            self.habit = Habit::Unknown;
+        }
         self.asked = now;
         loop {
             let needed = match self.habit {

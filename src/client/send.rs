@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::HeaderName;
 
@@ -22,9 +22,6 @@ use super::peer::Peer;
 use super::pool::{Pool, Taken};
 use super::request::Request;
 use super::response::{Response, ResponseBody};
-
-/// How often connections that have rested are closed.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// One thread's means of reaching origins. Clones share connections.
 #[derive(Clone)]
@@ -43,7 +40,7 @@ impl Client {
 
     /// Looks at limits and idle connections, for as long as the thread serves.
     pub(crate) async fn run(self) {
-        tokio::join!(self.deadlines.keep(), sweep(&self.pool));
+        tokio::join!(self.deadlines.keep(), self.pool.keep());
     }
 
     /// The head of the response, or why there is none. `connected` is called when a new connection was made.
@@ -130,14 +127,5 @@ impl Client {
         let connection = Box::pin(connect(origin, peer)).await?;
         connected();
         Ok((connection, false))
-    }
-}
-
-/// Closes connections that have rested.
-async fn sweep(pool: &Pool) {
-    let mut tick = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        tick.tick().await;
-        pool.sweep();
     }
 }

@@ -65,6 +65,13 @@ pub(super) struct Looked {
     outcome: Option<ReloadOutcome>,
 }
 
+impl Looked {
+    /// Nothing has changed.
+    pub(super) fn is_as_before(&self) -> bool {
+        self.outcome.is_none()
+    }
+}
+
 struct ReloadOutcome {
     /// What was in force when the look began; keys may have gone since.
     since: Arc<Snapshot>,

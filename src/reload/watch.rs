@@ -67,6 +67,7 @@ pub(crate) async fn watch(mut reloader: Reloader, mut wanted: mpsc::Receiver<Now
     let mut wish = Wish::default();
     let mut looking: Option<Looking> = None;
     loop {
+        let mut are_keys_due = true;
         tokio::select! {
             now = wanted.recv() => match now {
                 Some(Now(done)) => {
@@ -98,10 +99,13 @@ pub(crate) async fn watch(mut reloader: Reloader, mut wanted: mpsc::Receiver<Now
                 reloader = back;
                 // What changed before a folder was watched gave no event.
                 wish.is_due |= reloader.folders().is_some_and(|wanted| folders.follow(wanted));
+                are_keys_due = false;
             }
         }
-        let Some((back, ())) = apart(reloader, Reloader::look_at_keys).await else { return };
-        reloader = back;
+        if are_keys_due {
+            let Some((back, ())) = apart(reloader, Reloader::look_at_keys).await else { return };
+            reloader = back;
+        }
         if looking.is_none() && (wish.is_due || wish.force) {
             let Wish { force, answers, .. } = std::mem::take(&mut wish);
             let job = reloader.job(force);
@@ -127,15 +131,21 @@ async fn end_of(looking: &mut Option<Looking>) -> Result<Looked, JoinError> {
 }
 
 async fn settled(
-    reloader: Reloader,
+    mut reloader: Reloader,
     looked: Result<Looked, JoinError>,
     answers: Vec<oneshot::Sender<bool>>,
 ) -> Option<Reloader> {
-    let (reloader, is_in_force) = if let Ok(looked) = looked {
-        apart(reloader, |reloader| reloader.settle(looked)).await?
-    } else {
-        tracing::error!("a reload failed unexpectedly, what was in force stays in force");
-        (reloader, false)
+    let (reloader, is_in_force) = match looked {
+        // Once a second, as a rule: another thread is not woken for it.
+        Ok(looked) if looked.is_as_before() => {
+            let is_in_force = reloader.settle(looked);
+            (reloader, is_in_force)
+        }
+        Ok(looked) => apart(reloader, |reloader| reloader.settle(looked)).await?,
+        Err(_) => {
+            tracing::error!("a reload failed unexpectedly, what was in force stays in force");
+            (reloader, false)
+        }
     };
     for done in answers {
         let _ = done.send(is_in_force);

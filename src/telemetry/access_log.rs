@@ -1,6 +1,6 @@
 //! The access log's way to stdout: off the request path, bounded, never waiting.
 //!
-//! A worker appends lines to a buffer of its own and hands it over when it is full or after [`FLUSH_EVERY`]; one
+//! A worker appends lines to a buffer of its own and hands it over when it is full or [`FLUSH_AFTER`] its first line; one
 //! thread writes to stdout. If stdout does not keep up, whole buffers are dropped and their lines counted.
 
 use std::cell::RefCell;
@@ -10,13 +10,14 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::IntCounter;
+use tokio::sync::Notify;
 
 use crate::wire::decimal::decimal;
 
 /// A buffer is handed over once it holds this many bytes.
 const FLUSH_AT: usize = 32 * 1024;
 /// How long a line may wait in its buffer.
-const FLUSH_EVERY: Duration = Duration::from_millis(100);
+const FLUSH_AFTER: Duration = Duration::from_millis(100);
 /// Buffers on their way to stdout; with [`FLUSH_AT`] about 2 MiB.
 const QUEUE: usize = 64;
 
@@ -79,6 +80,8 @@ pub(crate) struct AccessLog(Rc<LogQueue>);
 struct LogQueue {
     buffer: RefCell<Batch>,
     second: RefCell<Second>,
+    /// Notified of the first line in the buffer: a worker that has nothing to tell is not woken.
+    begun: Rc<Notify>,
     sender: SyncSender<Batch>,
     dropped: IntCounter,
 }
@@ -90,16 +93,17 @@ impl AccessLog {
         let log = Self(Rc::new(LogQueue {
             buffer: RefCell::new(batch),
             second: RefCell::default(),
+            begun: Rc::default(),
             sender: handle.0,
             dropped,
         }));
-        let weak = Rc::downgrade(&log.0);
+        let (weak, begun) = (Rc::downgrade(&log.0), Rc::clone(&log.0.begun));
         tokio::task::spawn_local(async move {
-            let mut tick = tokio::time::interval(FLUSH_EVERY);
             loop {
-                tick.tick().await;
-                let Some(shared) = weak.upgrade() else { return };
-                shared.flush();
+                begun.notified().await;
+                tokio::time::sleep(FLUSH_AFTER).await;
+                let Some(queue) = weak.upgrade() else { return };
+                queue.flush();
             }
         });
         log
@@ -123,6 +127,9 @@ impl AccessLog {
         let mut batch = self.0.buffer.borrow_mut();
         write(&mut batch.text);
         batch.lines += 1;
+        if batch.lines == 1 {
+            self.0.begun.notify_one();
+        }
         let full = batch.text.len() >= FLUSH_AT;
         drop(batch);
         if full {
@@ -164,5 +171,7 @@ impl LogQueue {
 impl Drop for LogQueue {
     fn drop(&mut self) {
         self.flush();
+        // Whoever waits there sees that nothing follows.
+        self.begun.notify_one();
     }
 }
