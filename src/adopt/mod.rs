@@ -28,6 +28,7 @@ mod settings;
 mod source;
 mod sqlite;
 mod texts;
+mod variables;
 mod yaml_text;
 
 use std::path::PathBuf;

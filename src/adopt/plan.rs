@@ -11,8 +11,9 @@ use super::estate::{Estate, FlowiseCredential, FlowiseKey};
 use super::folder::{FolderError, TargetFolder};
 use super::names::UniqueNames;
 use super::settings::FlowSettings;
-use super::yaml_text::{is_key, one_line};
-use crate::config::{HttpUrl, is_reserved};
+use super::variables::{VarValue, Variables};
+use super::yaml_text::one_line;
+use crate::config::HttpUrl;
 use crate::engine::{self, Credentials, DocumentStores, Inspection, Need};
 use crate::exported::{FlowRecord, MessageRecord, VariableRecord};
 use crate::telemetry::metrics::Metrics;
@@ -75,16 +76,6 @@ pub(super) enum Placement {
     Nowhere,
 }
 
-/// A variable's value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum VarValue {
-    Static(String),
-    /// Of the environment's variable of that name.
-    Environment,
-    /// The source does not say it.
-    Unknown,
-}
-
 /// Whether that can be the address of a Flowise.
 pub(super) fn check_url(url: &str) -> Result<(), String> {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
@@ -110,14 +101,14 @@ impl AdoptionPlan {
         let store_names = estate.stores.iter().filter_map(|store| store.get("name")?.as_str());
         let store_names = store_names.map(|name| one_line(name, 60)).collect();
         let mut notes = estate.notes;
-        let (stores, loaded) = stores(&estate.stores, &estate.chunks, &mut notes);
+        let (stores, loaded) = stores(&estate.stores, &estate.chunks, &estate.tools, &mut notes);
         let with_chats: HashSet<String> =
             estate.messages.iter().filter_map(|message| Some(message.flow.as_ref()?.to_ascii_lowercase())).collect();
         let mut planner = Planner {
             names: UniqueNames::without(&[STORES, TOOLS, VARIABLES]),
             credentials,
             stores: loaded,
-            variables: &estate.variables,
+            variables: Variables::of(&estate.variables, &estate.tools, &estate.flows),
             storage: &estate.storage,
             with_chats,
             has_flowise: flowise.is_some(),
@@ -183,7 +174,7 @@ struct Planner<'a> {
     names: UniqueNames,
     credentials: Credentials,
     stores: Arc<DocumentStores>,
-    variables: &'a [VariableRecord],
+    variables: Variables<'a>,
     storage: &'a [PathBuf],
     with_chats: HashSet<String>,
     has_flowise: bool,
@@ -212,7 +203,7 @@ impl Planner<'_> {
             _ if self.has_flowise && id.is_some() => Placement::Flowise,
             _ => Placement::Nowhere,
         };
-        let vars = if placement == Placement::Here { self.vars(&text) } else { Vec::new() };
+        let vars = if placement == Placement::Here { self.variables.read_by(&text) } else { Vec::new() };
         for (name, _) in vars.iter().filter(|(_, value)| *value == VarValue::Unknown) {
             settings.notes.push(format!("the export does not say the value of the variable {name}: fill it in"));
         }
@@ -233,48 +224,31 @@ impl Planner<'_> {
             if own.is_dir() { Some(own) } else { inside(folder) }
         })
     }
-
-    /// The variables that a flow's texts name.
-    fn vars(&self, text: &str) -> Vec<(String, VarValue)> {
-        let named = self.variables.iter().filter_map(|variable| {
-            let name = variable.name.clone().filter(|name| !name.is_empty() && !is_reserved(name) && is_key(name))?;
-            if !text.contains(&format!("$vars.{name}")) {
-                return None;
-            }
-            let is_runtime = variable.kind.as_deref() == Some("runtime");
-            let value = match &variable.value {
-                _ if is_runtime && is_variable(&name) => VarValue::Environment,
-                Some(value) => VarValue::Static(value.clone()),
-                None => VarValue::Unknown,
-            };
-            Some((name, value))
-        });
-        named.collect()
-    }
 }
 
-/// Whether an environment can have a variable of that name.
-fn is_variable(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        && name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit())
-}
-
-/// Stores as Flowise exports them, and as the engine reads them.
-fn stores(stores: &[Value], chunks: &[Value], notes: &mut Vec<String>) -> (Option<String>, Arc<DocumentStores>) {
+/// Stores as Flowise exports them, and as the engine reads them, with the tools.
+fn stores(
+    stores: &[Value],
+    chunks: &[Value],
+    tools: &[Value],
+    notes: &mut Vec<String>,
+) -> (Option<String>, Arc<DocumentStores>) {
+    let file = |name: &str, content: Value| (Path::new("flows").join(format!("{name}.json")), content.to_string());
+    let tools = file(TOOLS, json!({ "Tool": tools }));
+    let of_tools = |tools| DocumentStores::read(&[tools]).unwrap_or_default();
     if stores.is_empty() {
-        return (None, Arc::default());
+        return (None, of_tools(tools));
     }
     let ids: HashSet<&str> = stores.iter().filter_map(|store| store.get("id")?.as_str()).collect();
     // Flowise leaves passages behind when it deletes a store.
     let is_of_store = |chunk: &&Value| chunk.get("storeId").and_then(Value::as_str).is_some_and(|id| ids.contains(id));
     let chunks: Vec<&Value> = chunks.iter().filter(is_of_store).collect();
-    let text = json!({ "DocumentStore": stores, "DocumentStoreFileChunk": chunks }).to_string();
-    let path = Path::new("flows").join(format!("{STORES}.json"));
-    match DocumentStores::read(&[(path, text.clone())]) {
-        Ok(loaded) => (Some(text), loaded),
+    let found = file(STORES, json!({ "DocumentStore": stores, "DocumentStoreFileChunk": chunks }));
+    match DocumentStores::read(&[found.clone(), tools.clone()]) {
+        Ok(loaded) => (Some(found.1), loaded),
         Err(problems) => {
             notes.extend(problems.into_iter().map(|(_, problem)| format!("document stores are left out: {problem}")));
-            (None, Arc::default())
+            (None, of_tools(tools))
         }
     }
 }

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::credentials::CREDENTIALS_FILE;
 use super::folder::PlannedFile;
-use super::plan::{AdoptionPlan, Placement, PlannedFlow, STORES, TOOLS, VARIABLES, VarValue};
+use super::plan::{AdoptionPlan, Placement, PlannedFlow, STORES, TOOLS, VARIABLES};
 use super::settings::FlowRate;
+use super::variables::VarValue;
 use super::yaml_text::{list, plain, quoted};
 use crate::config::content::{self, MOST_DOCUMENT};
 

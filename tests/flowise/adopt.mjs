@@ -1,12 +1,15 @@
 #!/usr/bin/env node
-// The way out, walked: a Flowise with flows, keys, a variable, credentials, a tool and chats becomes a folder, and the
-// folder's gateway answers what Flowise answered and remembers what was said. From its database, and from what its
-// *Export* writes. Started by ./run.
+// The way out, walked: a Flowise with flows, keys, a variable, credentials, a tool, a document store and chats becomes a
+// folder, and the folder's gateway answers what Flowise answered and remembers what was said, with no Flowise where it
+// could ask. From its database, and from what its *Export* writes. Started by ./run.
 import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import { spawnSync } from 'node:child_process'
-import { Gateway } from './gateway.mjs'
+import { chat as begin, drawn, llm } from './engine/drawn.mjs'
+import { PLACEHOLDER } from './engine/sides.mjs'
+import { Gateway, freePort } from './gateway.mjs'
+import { startQdrant } from './lab/stub-qdrant.mjs'
 import { exchange } from './lab/wire.mjs'
 import { cannotStart, check, finish } from './tally.mjs'
 
@@ -29,28 +32,72 @@ async function api(method, target, body) {
   return JSON.parse(text)
 }
 
-// What the lab does not have yet: a tool, a document store, and a flow with memory for one key alone.
-async function furnish() {
+// What the lab does not have yet: a tool, a document store that is searched, flows that use them, and a flow with memory
+// for one key alone.
+async function furnish(qdrant) {
   await api('POST', '/api/v1/auth/resolve', {})
   await api('POST', '/api/v1/auth/login', { email: lab.adminEmail, password: lab.adminPassword })
-  const tools = await api('GET', '/api/v1/tools')
-  if (!(tools.data ?? tools).some((tool) => tool.name === 'weather'))
-    await api('POST', '/api/v1/tools', { name: 'weather', description: 'The weather', color: '#fff', schema: '[]', func: "return 'fine'" })
-  const stores = await api('GET', '/api/v1/document-store/store')
-  if (!(stores.data ?? stores).some((store) => store.name === 'handbook')) {
-    const { id: storeId } = await api('POST', '/api/v1/document-store/store', { name: 'handbook', description: 'Of the house' })
-    const loader = {
-      storeId, loaderId: 'plainText', loaderName: 'Plain Text', loaderConfig: { text: 'Tea is at four.\n\nThe key hangs behind the door.', textSplitter: '', metadata: '', omitMetadataKeys: '' },
-      splitterId: 'recursiveCharacterTextSplitter', splitterName: 'Recursive Character Text Splitter', splitterConfig: { chunkSize: 20, chunkOverlap: 1, separators: '' }
-    }
-    const { id } = await api('POST', '/api/v1/document-store/loader/save', loader)
-    await api('POST', `/api/v1/document-store/loader/process/${id}`, { ...loader, id })
-  }
+  const tool = await forecast()
+  const store = await handbook(qdrant)
   const flows = await api('GET', '/api/v1/chatflows')
+  const made = async (flow) => {
+    const have = flows.find(({ name }) => name === flow.name)
+    const body = { deployed: false, isPublic: false, category: '', ...flow }
+    return (have ? await api('PUT', `/api/v1/chatflows/${have.id}`, body) : await api('POST', '/api/v1/chatflows', body)).id
+  }
   const talk = flows.find((flow) => flow.name === 'conversation-chain')
-  let office = flows.find((flow) => flow.name === 'Back Office: größer')
-  office ??= await api('POST', '/api/v1/chatflows', { name: 'Back Office: größer', type: 'CHATFLOW', deployed: false, isPublic: false, category: '', flowData: talk.flowData, apikeyid: lab.apiKeyId })
-  return { talk: talk.id, office: office.id }
+  const office = await made({ name: 'Back Office: größer', type: 'CHATFLOW', flowData: talk.flowData, apikeyid: lab.apiKeyId })
+  const reader = await made({ name: 'Reader', type: 'AGENTFLOW', flowData: JSON.stringify(wired(reading(store))) })
+  const forecaster = await made({ name: 'Forecaster', type: 'AGENTFLOW', flowData: JSON.stringify(wired(forecasting(tool))) })
+  return { talk: talk.id, office, reader, forecaster }
+}
+
+async function forecast() {
+  const tools = await api('GET', '/api/v1/tools')
+  const have = (tools.data ?? tools).find((tool) => tool.name === 'forecast')
+  if (have) await api('DELETE', `/api/v1/tools/${have.id}`)
+  const schema = JSON.stringify([{ id: 0, property: 'town', description: 'Where', type: 'string', required: true }])
+  const func = "return `${$town.toUpperCase()}: fine, says ${$vars.userId}`"
+  return (await api('POST', '/api/v1/tools', { name: 'forecast', description: 'The weather', color: '#fff', schema, func })).id
+}
+
+async function handbook(qdrant) {
+  const stores = await api('GET', '/api/v1/document-store/store')
+  const old = (stores.data ?? stores).find((store) => store.name === 'handbook')
+  if (old) await api('DELETE', `/api/v1/document-store/store/${old.id}`)
+  const { id: storeId } = await api('POST', '/api/v1/document-store/store', { name: 'handbook', description: 'Of the house' })
+  const loader = {
+    storeId, loaderId: 'plainText', loaderName: 'Plain Text', loaderConfig: { text: 'Tea is at four.\n\nThe key hangs behind the door.', textSplitter: '', metadata: '', omitMetadataKeys: '' },
+    splitterId: 'recursiveCharacterTextSplitter', splitterName: 'Recursive Character Text Splitter', splitterConfig: { chunkSize: 20, chunkOverlap: 1, separators: '' }
+  }
+  const { id } = await api('POST', '/api/v1/document-store/loader/save', loader)
+  await api('POST', `/api/v1/document-store/loader/process/${id}`, { ...loader, id })
+  await api('POST', '/api/v1/document-store/vectorstore/insert', {
+    storeId, embeddingName: 'openAIEmbeddings', embeddingConfig: { credential: lab.credentials.openAIApi.id, modelName: 'stub-embedding', stripNewLines: '', batchSize: '', timeout: '', basepath: lab.llmBase, dimensions: '' },
+    vectorStoreName: 'qdrant', vectorStoreConfig: { credential: '', qdrantServerUrl: qdrant, qdrantCollection: storeId, fileUpload: '', qdrantVectorDimension: 64, contentPayloadKey: 'content', metadataPayloadKey: 'metadata', batchSize: '', qdrantSimilarity: 'Cosine', qdrantCollectionConfiguration: '', topK: 2, qdrantFilter: '' },
+    recordManagerName: '', recordManagerConfig: {}
+  })
+  return storeId
+}
+
+const reading = (store) => drawn(
+  [begin(), ['retriever', { retrieverKnowledgeDocumentStores: [{ documentStore: `${store}:handbook` }], retrieverQuery: '{{ question }}', outputFormat: 'text', retrieverUpdateState: '' }, {}], llm({ llmMessages: [{ role: 'system', content: 'It says: {{ retrieverAgentflow_0 }}. You serve {{ $vars.userId }}.' }] })],
+  ['start_0 -> retriever_0', 'retriever_0 -> llm_0']
+)
+const forecasting = (tool) => drawn(
+  [begin(), ['agent', {
+    agentModel: 'chatOpenAI', agentMessages: [], agentEnableMemory: true, agentMemoryType: 'allMessages', agentUserMessage: '', agentReturnResponseAs: 'userMessage', agentStructuredOutput: '', agentUpdateState: '',
+    agentTools: [{ agentSelectedTool: 'customTool', agentSelectedToolRequiresHumanInput: '', agentSelectedToolConfig: { selectedTool: tool, agentSelectedTool: 'customTool' } }],
+    agentModelConfig: { modelName: 'stub-model', temperature: 0.1, streaming: true, basepath: `${PLACEHOLDER}/v1`, agentModel: 'chatOpenAI' }
+  }]],
+  ['start_0 -> agent_0']
+)
+
+// At the lab's model, with its credential.
+function wired(flow) {
+  const { id } = lab.credentials.openAIApi
+  for (const { data } of flow.nodes) for (const name of ['llmModelConfig', 'agentModelConfig']) if (data.inputs[name]) Object.assign(data.inputs[name], { credential: id, FLOWISE_CREDENTIAL_ID: id })
+  return JSON.parse(JSON.stringify(flow).split(`${PLACEHOLDER}/v1`).join(lab.llmBase))
 }
 
 // Of a gateway or of Flowise. Pages have an origin, programs a key.
@@ -65,6 +112,12 @@ async function modelSaw(mark) {
   return log.filter((l) => l.kind === 'request' && JSON.stringify(l.body).includes(mark)).map((l) => l.body.messages.map((m) => m.content))
 }
 
+const BODIES = {
+  'agentflow-form': { form: { name: 'Bob', plan: 'paid' } },
+  Reader: { question: 'When is tea?' },
+  Forecaster: { question: 'How is it in Oslo? [[tool=forecast:{"town":"oslo"}]]' }
+}
+
 const flowgate = (...args) => spawnSync(FLOWGATE_BIN, args, { encoding: 'utf8' })
 
 // Starts what was written, as it is, on free ports.
@@ -75,9 +128,10 @@ async function serve(name, folder, keys) {
   return { url: gateway.url, keys, gateway }
 }
 
+const qdrant = await startQdrant()
 let ids
 try {
-  ids = await furnish()
+  ids = await furnish(qdrant.url)
 } catch (e) {
   cannotStart(e)
 }
@@ -94,8 +148,12 @@ fs.mkdirSync(copy)
 for (const file of ['db/database.sqlite', 'secrets/encryption.key']) fs.copyFileSync(path.join(state, file), path.join(copy, path.basename(file)))
 const ticked = ['agentflow', 'agentflowv2', 'assistantCustom', 'assistantOpenAI', 'assistantAzure', 'chatflow', 'chat_message', 'chat_feedback', 'custom_template', 'document_store', 'execution', 'tool', 'variable']
 const everything = await api('POST', '/api/v1/export-import/export', Object.fromEntries(ticked.map((name) => [name, true])))
+// Without the flows of other checks: their credentials hold more than the one value that is filled in below.
+for (const [kind, records] of Object.entries(everything)) if (Array.isArray(records)) everything[kind] = records.filter((record) => !record.name?.startsWith('engine: '))
 fs.writeFileSync(path.join(copy, 'ExportData.json'), JSON.stringify(everything))
 
+// Where no Flowise is: whatever runs here may not need one.
+const nowhere = `http://127.0.0.1:${await freePort()}`
 const SIDES = [
   { name: 'database', args: [path.join(copy, 'database.sqlite'), '--encryption-key', path.join(copy, 'encryption.key')] },
   { name: 'export', args: [path.join(copy, 'ExportData.json')] }
@@ -104,7 +162,7 @@ for (const { name, args } of SIDES) {
   const into = path.join(SCRATCH, `from-${name}`)
   let report
   await check(`${name}: adopt places every flow, what does not run here on Flowise`, () => {
-    const r = flowgate('adopt', ...args, '--into', into, '--flowise', lab.baseUrl, '--json')
+    const r = flowgate('adopt', ...args, '--into', into, '--flowise', nowhere, '--json')
     report = JSON.parse(r.stdout)
     // The lab may hold flows of other checks, which call addresses that only their own settings allow.
     const isMissing = report.flows.some((flow) => flow.needs.some((need) => need.is_needed))
@@ -125,7 +183,7 @@ for (const { name, args } of SIDES) {
     assert(!r.stderr.includes('warning'), r.stderr)
   })
   await check(`${name}: a second run changes nothing`, () => {
-    const r = flowgate('adopt', ...args, '--into', into, '--flowise', lab.baseUrl, '--json')
+    const r = flowgate('adopt', ...args, '--into', into, '--flowise', nowhere, '--json')
     const { placed } = JSON.parse(r.stdout)
     assert.deepEqual([placed.written, placed.removed], [[], []])
   })
@@ -136,8 +194,27 @@ for (const { name, args } of SIDES) {
     for (const [file, value] of [['credentials.yaml', 'sk-stub-throwaway'], ['flowgate.yaml', 'default-user']])
       fs.writeFileSync(path.join(into, file), fs.readFileSync(path.join(into, file), 'utf8').replaceAll('""   # fill in', `"${value}"`))
   }
+  // The database knows where the store is searched: on this machine, which only its operator can allow to be called. The
+  // export does not, and its passages are searched in memory.
+  const config = path.join(into, 'flowgate.yaml')
+  const needs = report.flows.find((flow) => flow.name === 'Reader').needs.map((need) => need.message)
+  if (name === 'database') {
+    assert.deepEqual(needs, ['needs allow_networks for 127.0.0.1'])
+    fs.writeFileSync(config, fs.readFileSync(config, 'utf8').replace(/^( +)flows_dir: .*$/m, '$&\n$1allow_networks: [127.0.0.0/8]'))
+  }
   const { url, gateway } = await serve(`serve-${name}`, into)
   try {
+    await check(`${name}: a store is searched, and a tool's code runs with a variable`, async () => {
+      const [read, told] = [nonce(), nonce()]
+      for (const [who, question] of [['reader', `Where hangs the key? ${read}`], ['forecaster', `How is it? ${told} [[tool=forecast:{"town":"oslo"}]]`]]) {
+        const r = await ask(url, ids[who], { question })
+        assert.equal(r.status, 200, JSON.stringify(r.json))
+      }
+      const [knew] = await modelSaw(read)
+      assert(knew.some((text) => text.includes('The key hangs') && text.includes('You serve default-user')), JSON.stringify(knew))
+      const heard = (await modelSaw(told)).flat()
+      assert(heard.some((text) => text?.includes('OSLO: fine, says default-user')), JSON.stringify(heard))
+    })
     for (const who of ['talk', 'office'])
       await check(`${name}: a chat of ${who} goes on`, async () => {
         const mark = nonce()
@@ -151,7 +228,7 @@ for (const { name, args } of SIDES) {
     })
     for (const flow of report.flows.filter((flow) => flow.verdict === 'runs_here' && !flow.name.startsWith('engine: ')))
       await check(`${name}: ${flow.name} answers as Flowise does`, async () => {
-        const body = flow.name === 'agentflow-form' ? { form: { name: 'Bob', plan: 'paid' } } : { question: 'the same question' }
+        const body = BODIES[flow.name] ?? { question: 'the same question' }
         const both = []
         for (const [at, with_] of [[lab.baseUrl, lab.apiKey], [url, key]])
           both.push(await ask(at, flow.id, body, flow.access === 'key' && with_))
@@ -165,4 +242,5 @@ for (const { name, args } of SIDES) {
     await gateway.stop()
   }
 }
+qdrant.stop()
 finish()
