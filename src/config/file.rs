@@ -166,6 +166,7 @@ pub(super) struct ScriptsSection {
     pub(super) compute: Field,
     pub(super) time: Field,
     pub(super) modules: Field,
+    pub(super) sql: Field,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -55,10 +55,12 @@ pub struct ScriptSettings {
     pub time: Duration,
     /// Packages that it may require, beside those that reach nothing.
     pub modules: Arc<[Box<str>]>,
+    /// Whether statements that it sends to databases may change them.
+    pub writes: bool,
 }
 
 /// The packages that there are.
-pub(crate) const SCRIPT_MODULES: &[&str] = &["axios", "lodash", "moment", "node-fetch", "uuid"];
+pub(crate) const SCRIPT_MODULES: &[&str] = &["axios", "lodash", "moment", "node-fetch", "pg", "typeorm", "uuid"];
 
 impl Default for ScriptSettings {
     fn default() -> Self {
@@ -67,6 +69,7 @@ impl Default for ScriptSettings {
             compute: Duration::from_millis(250),
             time: Duration::from_secs(30),
             modules: SCRIPT_MODULES.iter().map(|name| Box::from(*name)).collect(),
+            writes: false,
         }
     }
 }

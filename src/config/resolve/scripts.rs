@@ -34,10 +34,16 @@ pub(super) fn scripts(reader: &mut FieldReader<'_>, file: &ScriptsSection) -> Sc
             reader.refuse(node, format_args!("no such module; there are {}", SCRIPT_MODULES.join(", ")));
         }
     }
+    let writes = |text: &str| match text {
+        "read" => Ok(false),
+        "write" => Ok(true),
+        _ => Err("expected read or write".to_owned()),
+    };
     ScriptSettings {
         memory: memory.unwrap_or(otherwise.memory),
         compute: reader.parsed(&file.compute, compute).unwrap_or(otherwise.compute),
         time: reader.parsed(&file.time, parse_time_limit).unwrap_or(otherwise.time),
+        writes: reader.parsed(&file.sql, writes).unwrap_or(otherwise.writes),
         modules: if file.modules.0.is_some() { modules.into() } else { otherwise.modules },
     }
 }

@@ -13,19 +13,21 @@ pub(super) fn sent(kind: u8, body: &[u8]) -> Vec<u8> {
     [&[kind][..], &length.to_be_bytes(), body].concat()
 }
 
-/// A statement with its parameters as texts, run to its end.
-pub(super) fn query(statement: &str, parameters: &[String]) -> Option<Vec<u8>> {
+/// A statement with its parameters as texts, run to its end or for so many rows; 0: all.
+pub(super) fn query(statement: &str, parameters: &[Option<&str>], most: u32) -> Option<Vec<u8>> {
     let mut parse = b"\0".to_vec();
-    parse.extend_from_slice(statement.as_bytes());
+    parse.extend_from_slice(statement.replace('\0', "").as_bytes());
     parse.extend_from_slice(&[0, 0, 0]);
     let mut bind = vec![0, 0, 0, 0];
     bind.extend_from_slice(&u16::try_from(parameters.len()).ok()?.to_be_bytes());
     for parameter in parameters {
-        bind.extend_from_slice(&u32::try_from(parameter.len()).ok()?.to_be_bytes());
-        bind.extend_from_slice(parameter.as_bytes());
+        let length = parameter.map_or(Some(-1), |text| i32::try_from(text.len()).ok())?;
+        bind.extend_from_slice(&length.to_be_bytes());
+        bind.extend_from_slice(parameter.unwrap_or_default().as_bytes());
     }
     bind.extend_from_slice(&[0, 0]);
-    let all = [sent(b'P', &parse), sent(b'B', &bind), sent(b'D', b"P\0"), sent(b'E', &[0; 5]), sent(b'S', &[])];
+    let execute = [&[0][..], &most.to_be_bytes()].concat();
+    let all = [sent(b'P', &parse), sent(b'B', &bind), sent(b'D', b"P\0"), sent(b'E', &execute), sent(b'S', &[])];
     Some(all.concat())
 }
 
@@ -52,17 +54,20 @@ fn short(rest: &mut &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes(take(rest, 2)?.try_into().ok()?))
 }
 
-/// Names of columns.
-pub(super) fn columns(body: &[u8]) -> Option<Vec<String>> {
+/// Names and types of columns.
+pub(super) fn columns(body: &[u8]) -> Option<(Vec<String>, Vec<u32>)> {
     let mut rest = body;
     let count = short(&mut rest)?;
-    let mut names = Vec::new();
+    let (mut names, mut kinds) = (Vec::new(), Vec::new());
     for _ in 0..count {
         let end = memchr::memchr(0, rest)?;
         names.push(String::from_utf8_lossy(take(&mut rest, end)?).into_owned());
-        take(&mut rest, 19)?;
+        // The end of the name, and the place in a table.
+        take(&mut rest, 7)?;
+        kinds.push(u32::from_be_bytes(take(&mut rest, 4)?.try_into().ok()?));
+        take(&mut rest, 8)?;
     }
-    Some(names)
+    Some((names, kinds))
 }
 
 /// Values of a row.
@@ -90,7 +95,7 @@ mod tests {
         let body = [&[0, 2, 0, 0, 0, 1][..], b"x", &[255; 4]].concat();
         assert_eq!(rows_field(&body), Some(vec![Some("x".to_owned()), None]));
         let named = [&[0, 1][..], b"id\0", &[0; 18]].concat();
-        assert_eq!(columns(&named), Some(vec!["id".to_owned()]));
+        assert_eq!(columns(&named), Some((vec!["id".to_owned()], vec![0])));
         for cut in 0..body.len() {
             assert_eq!(rows_field(&body[..cut]), None);
         }

@@ -1,20 +1,23 @@
 //! A client of Postgres: its protocol, as far as nodes need it. Queries have their parameters beside them, as texts, and
 //! results are texts. Each operation has a connection of its own.
 
+pub(crate) mod address;
 mod message;
+mod session;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub(crate) mod values;
 
+use std::time::Duration;
+
+use self::session::PostgresSession;
 use crate::config::Secret;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
-use crate::engine::provider::scram::{Mechanism, Scram};
-use crate::engine::provider::{RawServer, ServerStream};
-use message::{PostgresMessage, authentication, fields, rows_field, sent};
+use crate::engine::provider::RawServer;
 
-/// What asks for TLS, and what agrees.
-const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
-const AGREED: u8 = b'S';
 /// Of a result.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
@@ -31,7 +34,13 @@ pub(crate) struct Postgres {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct FoundRows {
     pub(crate) columns: Vec<String>,
+    /// The types of columns, by their numbers in the database; see [`values`].
+    pub(crate) kinds: Vec<u32>,
     pub(crate) rows: Vec<Vec<Option<String>>>,
+    /// What was done, such as `SELECT 2`.
+    pub(crate) tag: String,
+    /// Whether there were more rows than were asked for.
+    pub(crate) is_cut: bool,
 }
 
 impl FoundRows {
@@ -42,132 +51,91 @@ impl FoundRows {
     }
 }
 
+/// Why there is no result.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum PostgresError {
+    /// The database does not do it: its code of five letters, and its words.
+    Refused {
+        code: String,
+        words: String,
+    },
+    Failed(Failure),
+}
+
+impl From<Failure> for PostgresError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<PostgresError> for Failure {
+    fn from(error: PostgresError) -> Self {
+        match error {
+            PostgresError::Refused { words, .. } => Self::Flow(words),
+            PostgresError::Failed(failure) => failure,
+        }
+    }
+}
+
+/// What one statement of somebody else's may do and take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StatementBounds {
+    pub(crate) rows: u32,
+    pub(crate) time: Duration,
+    /// Whether it may change anything.
+    pub(crate) writes: bool,
+}
+
 impl Postgres {
     /// Runs the statements in one transaction; the rows of the last.
     pub(crate) async fn run(&self, statements: &[(String, Vec<String>)], run: &Run<'_>) -> Result<FoundRows, Failure> {
-        let mut session = PostgresSession(self.server.open_agreed(&SSL_REQUEST, AGREED, run).await?);
-        session.begin(self).await?;
+        let mut session = PostgresSession::open(self, run).await?;
         let mut rows = FoundRows::default();
         for (statement, parameters) in statements {
             run.budget().step()?;
-            rows = session.query(statement, parameters).await?;
+            let parameters: Vec<Option<&str>> = parameters.iter().map(|text| Some(text.as_str())).collect();
+            rows = session.query(statement, &parameters, 0).await?;
         }
-        // Whether it hears that is of no matter.
-        let _ = session.0.write(&sent(b'X', &[])).await;
+        session.close().await;
         Ok(rows)
     }
+
+    /// For statements that neither the engine nor a node's author wrote.
+    pub(crate) async fn connect(&self, run: &Run<'_>) -> Result<BoundConnection, Failure> {
+        PostgresSession::open(self, run).await.map(BoundConnection)
+    }
 }
 
-/// A connection.
-struct PostgresSession(ServerStream);
+/// A connection on which each statement has a transaction of its own, with bounds.
+pub(crate) struct BoundConnection(PostgresSession);
 
-fn unreadable() -> Failure {
-    Failure::Unreachable("The database's answer cannot be read.".to_owned())
-}
-
-impl PostgresSession {
-    async fn read(&mut self) -> Result<PostgresMessage, Failure> {
-        loop {
-            let head = self.0.read(5).await?;
-            let (kind, length) = head.split_first().ok_or_else(unreadable)?;
-            let length: [u8; 4] = length.try_into().map_err(|_| unreadable())?;
-            let length = (u32::from_be_bytes(length) as usize).checked_sub(4).filter(|length| *length <= MOST_BYTES);
-            let body = self.0.read(length.ok_or_else(unreadable)?).await?;
-            match kind {
-                // What it says by the way.
-                b'N' | b'S' | b'A' => {}
-                b'E' => {
-                    let words = fields(&body).find(|(kind, _)| *kind == b'M').map(|(_, words)| words);
-                    return Err(Failure::flow(words.unwrap_or_else(|| "refused".to_owned())));
-                }
-                _ => return Ok(PostgresMessage { kind: *kind, body }),
+impl BoundConnection {
+    /// One statement: of several in one text the database does none.
+    pub(crate) async fn query(
+        &mut self,
+        statement: &str,
+        parameters: &[Option<&str>],
+        bounds: StatementBounds,
+        run: &Run<'_>,
+    ) -> Result<FoundRows, PostgresError> {
+        run.budget().step()?;
+        let StatementBounds { rows, time, writes } = bounds;
+        let begin = if writes { "BEGIN READ WRITE" } else { "BEGIN READ ONLY" };
+        self.0.query(begin, &[], 0).await?;
+        self.0.query(&format!("SET LOCAL statement_timeout = {}", time.as_millis()), &[], 0).await?;
+        let found = self.0.query(statement, parameters, rows).await;
+        // After an error, and after what only reads, there is nothing to keep.
+        let end = if writes && found.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        match found {
+            Err(PostgresError::Failed(failure)) => Err(failure.into()),
+            found => {
+                self.0.query(end, &[], 0).await?;
+                found
             }
         }
     }
 
-    async fn begin(&mut self, database: &Postgres) -> Result<(), Failure> {
-        let Postgres { user, password, database, .. } = database;
-        let settings = [("user", user.as_str()), ("database", database), ("client_encoding", "UTF8")];
-        let mut body = 196_608_u32.to_be_bytes().to_vec();
-        for (name, value) in settings {
-            for text in [name, value] {
-                body.extend_from_slice(text.replace('\0', "").as_bytes());
-                body.push(0);
-            }
-        }
-        body.push(0);
-        let length = u32::try_from(body.len() + 4).map_err(|_| unreadable())?;
-        self.0.write(&[&length.to_be_bytes()[..], &body].concat()).await?;
-        loop {
-            let message = self.read().await?;
-            match message.kind {
-                b'R' => self.authenticate(&message.body, user, password.expose()).await?,
-                b'K' => {}
-                b'Z' => return Ok(()),
-                _ => return Err(unreadable()),
-            }
-        }
-    }
-
-    async fn authenticate(&mut self, body: &[u8], user: &str, password: &str) -> Result<(), Failure> {
-        let refused = || Failure::flow("The database does not accept the credential.");
-        match authentication(body).ok_or_else(unreadable)? {
-            // Done.
-            (0, _) => Ok(()),
-            (3, _) => self.0.write(&sent(b'p', &[password.as_bytes(), b"\0"].concat())).await,
-            (5, salt) => {
-                let inner = format!("{:x}", md5::compute(format!("{password}{user}")));
-                let outer = md5::compute([inner.as_bytes(), salt].concat());
-                self.0.write(&sent(b'p', format!("md5{outer:x}\0").as_bytes())).await
-            }
-            (10, offered) => {
-                if !offered.split(|byte| *byte == 0).any(|name| name == b"SCRAM-SHA-256") {
-                    return Err(refused());
-                }
-                // The user was named already.
-                let scram = Scram::begin(Mechanism::Sha256, "", password).ok_or_else(refused)?;
-                let first = scram.first();
-                let length = u32::try_from(first.len()).map_err(|_| refused())?;
-                let start = [b"SCRAM-SHA-256\0", &length.to_be_bytes()[..], first.as_bytes()].concat();
-                self.0.write(&sent(b'p', &start)).await?;
-                let challenge = self.expected(11).await?;
-                let proof = scram.answer(&challenge, None).ok_or_else(refused)?;
-                self.0.write(&sent(b'p', proof.last.as_bytes())).await?;
-                if self.expected(12).await? == proof.expected { Ok(()) } else { Err(refused()) }
-            }
-            _ => Err(Failure::flow("The engine does not authenticate as this database wants it.")),
-        }
-    }
-
-    /// The text of the next step of an authentication.
-    async fn expected(&mut self, step: u32) -> Result<String, Failure> {
-        let message = self.read().await?;
-        match authentication(&message.body).filter(|_| message.kind == b'R') {
-            Some((found, text)) if found == step => String::from_utf8(text.to_vec()).map_err(|_| unreadable()),
-            _ => Err(unreadable()),
-        }
-    }
-
-    async fn query(&mut self, statement: &str, parameters: &[String]) -> Result<FoundRows, Failure> {
-        self.0.write(&message::query(statement, parameters).ok_or_else(unreadable)?).await?;
-        let mut rows = FoundRows::default();
-        let mut bytes = 0;
-        loop {
-            let PostgresMessage { kind, body } = self.read().await?;
-            match kind {
-                // Parsed, bound, no rows, done, empty.
-                b'1' | b'2' | b'n' | b'C' | b'I' => {}
-                b'T' => rows.columns = message::columns(&body).ok_or_else(unreadable)?,
-                b'D' => {
-                    bytes += body.len();
-                    if bytes > MOST_BYTES {
-                        return Err(Failure::flow("The database's answer is too long."));
-                    }
-                    rows.rows.push(rows_field(&body).ok_or_else(unreadable)?);
-                }
-                b'Z' => return Ok(rows),
-                _ => return Err(unreadable()),
-            }
-        }
+    pub(crate) async fn close(self) {
+        self.0.close().await;
     }
 }

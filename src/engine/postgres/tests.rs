@@ -3,6 +3,7 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::message::sent;
 use super::*;
 use crate::engine::models::lab;
 use crate::engine::provider::Targets;

@@ -63,7 +63,7 @@ pub(crate) enum ScriptEvent {
 
 #[derive(Debug)]
 pub(crate) struct ScriptQuestion {
-    /// `fetch` or `tool`.
+    /// `fetch`, `tool` or `postgres`.
     pub(crate) kind: String,
     /// JSON.
     pub(crate) head: String,

@@ -3,12 +3,24 @@
 /// What every context begins with.
 pub(super) const CORE: &str = include_str!("prelude/core.js");
 
-/// Those that scripts may require whatever the configuration says: parts of Node that reach nothing.
-pub(super) const BUILTINS: &[&str] =
-    &["assert", "buffer", "crypto", "events", "path", "querystring", "timers", "timers/promises", "url", "util"];
+/// Those that scripts may require whatever the configuration says: parts of Node, and messages, that reach nothing.
+pub(super) const BUILTINS: &[&str] = &[
+    "@langchain/core/messages",
+    "assert",
+    "buffer",
+    "crypto",
+    "events",
+    "path",
+    "querystring",
+    "timers",
+    "timers/promises",
+    "url",
+    "util",
+];
 
 /// By the name by which one is made; a row of `builtins` is a part of that one.
 const MODULES: &[(&str, &str)] = &[
+    ("@langchain/core/messages", include_str!("prelude/modules/langchain-messages.js")),
     ("axios", include_str!("prelude/modules/axios.js")),
     ("buffer", include_str!("prelude/buffer.js")),
     ("builtins", include_str!("prelude/modules/builtins.js")),
@@ -23,7 +35,9 @@ const MODULES: &[(&str, &str)] = &[
     ("lodash-text", include_str!("prelude/modules/lodash-text.js")),
     ("moment", include_str!("prelude/modules/moment.js")),
     ("node-fetch", include_str!("prelude/modules/node-fetch.js")),
+    ("pg", include_str!("prelude/modules/pg.js")),
     ("text", include_str!("prelude/text.js")),
+    ("typeorm", include_str!("prelude/modules/typeorm.js")),
     ("url", include_str!("prelude/url.js")),
     ("uuid", include_str!("prelude/modules/uuid.js")),
 ];

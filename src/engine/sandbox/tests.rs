@@ -23,7 +23,7 @@ fn job(code: &str, bounds: ScriptBounds) -> ScriptJob {
     ScriptJob { code: code.into(), values, tools: Vec::new(), modules, bounds }
 }
 
-/// Runs a script; whatever it asks for is a page with its own address.
+/// Runs a script; whatever it asks for is a page with its own address, or a row with its statement.
 async fn ended(sandbox: &Sandbox, job: ScriptJob) -> ScriptEnd {
     let mut running = sandbox.begin(job).await.unwrap();
     loop {
@@ -31,6 +31,10 @@ async fn ended(sandbox: &Sandbox, job: ScriptJob) -> ScriptEnd {
             ScriptEvent::Asks { id, question } => {
                 let asked: Value = serde_json::from_str(&question.head).unwrap_or_default();
                 let head = json!({ "status": 200, "headers": [["content-type", "text/plain"]], "url": asked["url"] });
+                let columns = json!([["n", 23], ["at", 1184], ["b", 17], ["asked", 25]]);
+                let row = json!([1, "2026-01-02T03:04:05.000Z", { "type": "Buffer", "data": [104] }, question.head]);
+                let rows = json!({ "columns": columns, "rows": [row], "tag": "SELECT 1" });
+                let head = if question.kind == "postgres" { rows } else { head };
                 let body = [question.head.as_bytes(), b"|", &question.body].concat();
                 running.answer(ScriptAnswer { id, result: Ok((head.to_string(), body)) });
             }

@@ -4,6 +4,8 @@
 //! nor another flow can fill in any.
 
 mod code;
+mod databases;
+mod messages;
 mod requests;
 
 use std::collections::VecDeque;
@@ -15,9 +17,11 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::{Map, Value};
 
 use crate::config::ScriptSettings;
+use crate::engine::compile::context::CompileContext;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::Message;
 use crate::engine::contract::node::Tool;
 use crate::engine::contract::run::Run;
 use crate::engine::provider::Targets;
@@ -83,18 +87,23 @@ impl Script {
 
     /// Code of a record that an input names; nobody but the operator writes those.
     pub(crate) fn of_record(code: String, input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
-        let Some(settings) = inputs.compiler.context.scripts.clone() else {
-            inputs.refuse(input, "this configuration runs no code (engine.scripts)");
-            return None;
+        let script = Self::of_operator(code, inputs.compiler.context);
+        script.map_err(|error| inputs.refuse(input, error)).ok()
+    }
+
+    /// Code that the operator keeps beside a flow.
+    ///
+    /// # Errors
+    /// Why it cannot run.
+    pub(crate) fn of_operator(code: String, context: &CompileContext) -> Result<Self, String> {
+        let Some(settings) = context.scripts.clone() else {
+            return Err("this configuration runs no code (engine.scripts)".to_owned());
         };
         let unknown = code::required(&code).into_iter().find(|name| !code::may_require(name, &settings.modules));
         if let Some(name) = unknown {
-            inputs
-                .refuse(input, format!("it requires {name}, which the engine does not have (engine.scripts.modules)"));
-            return None;
+            return Err(format!("it requires {name}, which the engine does not have (engine.scripts.modules)"));
         }
-        let targets = Arc::clone(&inputs.compiler.context.targets);
-        Some(Self { code: code.into(), settings, targets })
+        Ok(Self { code: code.into(), settings, targets: Arc::clone(&context.targets) })
     }
 
     /// With more code around it.
@@ -174,6 +183,7 @@ impl Script {
         Box::pin(async move {
             let result = match &*question.kind {
                 "tool" => called(&question.head, tools, run).await,
+                "postgres" => databases::asked(&self.targets, &self.settings, &question.head, run).await,
                 _ => requests::fetched(&self.targets, &question.head, question.body, self.settings.memory, run).await,
             };
             match result {
@@ -269,6 +279,14 @@ impl Returned {
                 _ => true,
             },
         }
+    }
+
+    /// As messages.
+    ///
+    /// # Errors
+    /// It is no list of some.
+    pub(crate) fn into_messages(self) -> Result<Vec<Message>, Failure> {
+        messages::messages(&self)
     }
 
     /// As a value of a flow.

@@ -45,7 +45,7 @@ const ENGINE: Table = &[
     ),
     ("models", &["compile", "provider", "contract", "text::header"]),
     // Code of authors, as nodes run it: its box knows nothing of flows.
-    ("scripts", &["compile", "provider", "contract", "sandbox", "text"]),
+    ("scripts", &["compile", "postgres", "provider", "contract", "sandbox", "text"]),
     // From an export to parts. It is given the kinds of nodes, and knows none.
     ("compile", &["documents", "provider", "contract", "text"]),
     ("documents", &["contract", "text"]),
@@ -53,7 +53,7 @@ const ENGINE: Table = &[
     ("mongo", &["provider", "contract"]),
     // Servers of tools, which know nothing of nodes.
     ("mcp", &["provider", "contract", "text"]),
-    ("postgres", &["provider", "contract"]),
+    ("postgres", &["provider", "contract", "text::javascript"]),
     ("provider", &["contract", "text"]),
     ("demo", &["contract"]),
     ("memory", &["contract"]),
@@ -90,10 +90,10 @@ const OUTSIDE_ENGINE: Table = &[
     ("documents", &["wire::json"]),
     ("mongo", &["config::Secret", "percent"]),
     ("mcp", &["wire::json", "redact", "client::Response", "telemetry::metrics"]),
-    ("postgres", &["config::Secret"]),
+    ("postgres", &["config::Secret", "wire::json", "percent"]),
     ("provider", &["state::endpoints", "wire::hop", "wire::json", "client"]),
     ("demo", &[]),
-    ("scripts", &["wire::json", "config::ScriptSettings"]),
+    ("scripts", &["wire::json", "config::ScriptSettings", "config::Secret"]),
     ("sandbox", &["telemetry::metrics"]),
     ("memory", &["state::valkey", "frames", "telemetry::metrics"]),
     // Events are written as they are told, and a run has its thread's connections.

@@ -64,10 +64,10 @@ fn code_has_bounds_or_is_off() {
         (usual.memory, usual.compute, usual.time),
         (16 << 20, Duration::from_millis(250), Duration::from_secs(30))
     );
-    let set = read("scripts: { memory: 32MiB, compute: 1s, time: 5s, modules: [axios] }");
+    let set = read("scripts: { memory: 32MiB, compute: 1s, time: 5s, modules: [axios], sql: write }");
     let (memory, modules) = (32 << 20, vec![Box::from("axios")].into());
     let (compute, time) = (Duration::from_secs(1), Duration::from_secs(5));
-    assert_eq!(set.as_deref(), Some(&crate::config::ScriptSettings { memory, compute, time, modules }));
+    assert_eq!(set.as_deref(), Some(&crate::config::ScriptSettings { memory, compute, time, modules, writes: true }));
     assert_eq!(read("scripts: { modules: [] }").map(|set| set.modules.len()), Some(0));
     assert_eq!(read("scripts: false"), None);
 }
@@ -116,6 +116,7 @@ fn mistakes_of_an_engine_are_told_in_their_place() {
         ("scripts: { compute: 2m }", "4:27 upstreams.e.engine.scripts.compute: expected at most 1m"),
         ("scripts: { time: 0s }", "4:24 upstreams.e.engine.scripts.time: a duration of zero makes no sense here"),
         ("scripts: { modules: [fs] }", "4:28 upstreams.e.engine.scripts.modules[0]: no such module; there are axios,"),
+        ("scripts: { sql: all }", "4:23 upstreams.e.engine.scripts.sql: expected read or write"),
         ("scripts: { cpu: 1s }", "4:18 upstreams.e.engine.scripts.cpu: unknown field"),
         ("mcp: { servers: { a: {} } }", "4:25 upstreams.e.engine.mcp.servers.a.command: missing: expected `command:`"),
         (

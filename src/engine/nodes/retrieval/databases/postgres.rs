@@ -176,7 +176,8 @@ mod tests {
         let of = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         let row = |texts: &[&str]| of(texts).into_iter().map(Some).collect::<Vec<_>>();
         let rows = vec![row(&["one", "{\"a\":1}", "0.25"]), vec![None, None, None]];
-        let found = hits(&FoundRows { columns: of(&["pageContent", "metadata", "_distance"]), rows });
+        let columns = of(&["pageContent", "metadata", "_distance"]);
+        let found = hits(&FoundRows { columns, rows, ..FoundRows::default() });
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].document.to_json(), json!({ "pageContent": "one", "metadata": { "a": 1 } }));
     }

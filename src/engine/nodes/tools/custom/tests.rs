@@ -86,8 +86,8 @@ fn its_inputs_count_more_than_its_record() {
 fn what_is_not_there_is_named() {
     let flow = flow(&json!({ "selectedTool": "another" }), "").unwrap();
     assert_eq!(flow.missing[0].need, Need::Tool { id: "another".to_owned() });
-    let error = self::flow(&json!({ "selectedTool": ID }), "const x = require('pg')").unwrap_err();
-    assert!(error.contains("it requires pg, which the engine does not have"), "{error}");
+    let error = self::flow(&json!({ "selectedTool": ID }), "const x = require('mysql2')").unwrap_err();
+    assert!(error.contains("it requires mysql2, which the engine does not have"), "{error}");
 }
 
 #[test]
