@@ -6,6 +6,7 @@ pub(crate) mod chains;
 pub(crate) mod embeddings;
 pub(crate) mod engines;
 pub(crate) mod files;
+pub(crate) mod graphs;
 pub(crate) mod memory;
 pub(crate) mod moderation;
 pub(crate) mod parsers;
@@ -24,6 +25,7 @@ pub(crate) const KINDS: &[&[&dyn NodeKind]] = &[
     chains::KINDS,
     embeddings::KINDS,
     engines::KINDS,
+    graphs::KINDS,
     memory::KINDS,
     moderation::KINDS,
     parsers::KINDS,

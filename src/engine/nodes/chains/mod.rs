@@ -2,8 +2,10 @@
 
 mod api;
 mod conversation;
+mod cypher;
 mod llm;
 mod router;
+mod sql;
 
 use crate::engine::compile::kind::NodeKind;
 
@@ -17,6 +19,8 @@ pub(super) const KINDS: &[&dyn NodeKind] = &[
     &router::MULTI_RETRIEVAL,
     &api::GET,
     &api::POST,
+    &sql::SqlDatabaseChain,
+    &cypher::GraphCypherChain,
 ];
 
 #[cfg(test)]
