@@ -3,8 +3,15 @@
 
 /// A kind a line: its name, its category, its inputs. Written by `tests/flowise/lab/list-inputs.mjs`.
 const NODES: &str = include_str!("flowise.txt");
-/// Kinds whose work is a program that their author wrote.
-const PROGRAMS: &[&str] = &["codeInterpreterE2B"];
+const NO_PYTHON: &str =
+    "a model writes Python for it, which the engine does not run, and Flowise 3.1.4 no longer has it";
+/// Kinds that nobody can run, or not here, each with the reason.
+const REASONS: &[(&str, &str)] = &[
+    ("codeInterpreterE2B", "the engine runs no code but JavaScript"),
+    ("csvAgent", NO_PYTHON),
+    ("airtableAgent", NO_PYTHON),
+    ("openAIAssistant", "OpenAI has shut down its Assistants API (26 August 2026), so it answers nowhere"),
+];
 
 fn line(kind: &str) -> Option<&'static str> {
     NODES.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(' '))
@@ -32,8 +39,8 @@ pub(crate) const GONE: &str = "Flowise 3.1.4 has no such node any more";
 pub(crate) fn why_unknown(kind: &str, category: &str) -> &'static str {
     if is_of_agentflow_v1(kind, category) {
         "it is a node of Agentflow V1, which runs with others of its kind only"
-    } else if PROGRAMS.contains(&kind) {
-        "the engine runs no code but JavaScript"
+    } else if let Some((_, reason)) = REASONS.iter().find(|(known, _)| *known == kind) {
+        reason
     } else if line(kind).is_none() && kind != "stickyNoteAgentflow" {
         GONE
     } else {
@@ -54,5 +61,7 @@ mod tests {
         assert!(why_unknown("zapierNLA", "Tools").contains("no such node any more"));
         assert!(why_unknown("pdfFile", "Document Loaders").contains("does not know"));
         assert_eq!(why_unknown("codeInterpreterE2B", "Tools"), "the engine runs no code but JavaScript");
+        assert!(why_unknown("openAIAssistant", "Agents").contains("shut down its Assistants API"));
+        assert!(why_unknown("csvAgent", "Agents").contains("Python"));
     }
 }

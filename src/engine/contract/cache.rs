@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
@@ -22,7 +23,9 @@ pub(crate) struct AnswerCache(Mutex<KnownAnswers>);
 
 #[derive(Default)]
 struct KnownAnswers {
-    answers: HashMap<[u8; 32], ModelAnswer>,
+    answers: HashMap<[u8; 32], (Instant, ModelAnswer)>,
+    /// How long one is given; `None`: as long as there is room.
+    lives: Option<Duration>,
     order: VecDeque<[u8; 32]>,
     bytes: usize,
 }
@@ -39,20 +42,28 @@ fn size(answer: &ModelAnswer) -> usize {
 }
 
 impl AnswerCache {
+    /// None of its answers is given when it is older.
+    pub(crate) fn live(&self, time: Duration) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).lives = Some(time);
+    }
+
     fn get(&self, asked: &[u8; 32]) -> Option<ModelAnswer> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).answers.get(asked).cloned()
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, answer) = known.answers.get(asked)?;
+        known.lives.is_none_or(|time| since.elapsed() < time).then(|| answer.clone())
     }
 
     fn keep(&self, asked: [u8; 32], answer: &ModelAnswer) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.answers.insert(asked, answer.clone()).is_none() {
-            known.order.push_back(asked);
-            known.bytes += size(answer);
+        match known.answers.insert(asked, (Instant::now(), answer.clone())) {
+            None => known.order.push_back(asked),
+            Some((_, before)) => known.bytes = known.bytes.saturating_sub(size(&before)),
         }
+        known.bytes += size(answer);
         while known.bytes > MOST_BYTES
             && let Some(oldest) = known.order.pop_front()
         {
-            let freed = known.answers.remove(&oldest).map_or(0, |answer| size(&answer));
+            let freed = known.answers.remove(&oldest).map_or(0, |(_, answer)| size(&answer));
             known.bytes = known.bytes.saturating_sub(freed);
         }
     }
@@ -131,6 +142,18 @@ mod tests {
         fn name(&self) -> &'static str {
             "silent"
         }
+    }
+
+    #[test]
+    fn an_answer_lives_as_long_as_it_may() {
+        let cache = AnswerCache::default();
+        cache.keep([1; 32], &ModelAnswer::default());
+        assert_eq!(cache.get(&[1; 32]), Some(ModelAnswer::default()));
+        cache.live(Duration::ZERO);
+        assert_eq!(cache.get(&[1; 32]), None);
+        cache.keep([1; 32], &ModelAnswer::default());
+        let known = cache.0.lock().unwrap();
+        assert_eq!((known.order.len(), known.bytes), (1, OF_EACH));
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! Caches in memory: of models' answers, and of passages' vectors. Each is the flow's own, for as long as it is loaded.
+//! Caches in memory: of models' answers, and of passages' vectors. Each is the flow's own, for as long as it is loaded,
+//! wherever its author wants it to be kept.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
@@ -16,30 +18,39 @@ use crate::engine::contract::run::Run;
 
 pub(super) const KINDS: &[&dyn NodeKind] = &[&AnswerCacheNode, &VectorCacheNode];
 
-/// The node `inMemoryCache`. Which flow it belongs to, whoever reads the model's inputs knows.
+/// The node `inMemoryCache`, and those that keep answers elsewhere. Which flow it belongs to, whoever reads the model's inputs knows.
 struct AnswerCacheNode;
 
 impl NodeKind for AnswerCacheNode {
     fn names(&self) -> &'static [&'static str] {
-        &["inMemoryCache"]
+        &["inMemoryCache", "redisCache", "upstashRedisCache", "momentoCache"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        Some(Part::Cache(inputs.compiler.indexes.answers()))
+        inputs.ignore(NOT_ASKED);
+        let answers = inputs.compiler.indexes.answers();
+        if let Some(time) = inputs.integer("ttl").filter(|time| *time > 0) {
+            answers.live(Duration::from_millis(time));
+        }
+        Some(Part::Cache(answers))
     }
 }
 
-/// The node `inMemoryEmbeddingCache`.
+/// What a place to keep things would be asked with.
+const NOT_ASKED: &[&str] = &["credential", "FLOWISE_CREDENTIAL_ID"];
+
+/// The node `inMemoryEmbeddingCache`, and the one that keeps vectors in Redis.
 struct VectorCacheNode;
 
 impl NodeKind for VectorCacheNode {
     fn names(&self) -> &'static [&'static str] {
-        &["inMemoryEmbeddingCache"]
+        &["inMemoryEmbeddingCache", "redisEmbeddingsCache"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        // Each flow has its own.
-        inputs.ignore(&["namespace"]);
+        // Each flow has its own, and a text's vector does not change with time.
+        inputs.ignore(&["namespace", "ttl"]);
+        inputs.ignore(NOT_ASKED);
         if !inputs.has("embeddings") {
             inputs.refuse("embeddings", "embeddings are required");
         }

@@ -8,6 +8,7 @@ mod stored;
 mod summary;
 mod upstash;
 mod zep;
+mod zep_cloud;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub(super) const KINDS: &[&dyn NodeKind] = &[
     &redis::RedisBackedChatMemory,
     &upstash::UpstashRedisChatMemory,
     &zep::ZepMemory,
+    &zep_cloud::ZepCloudMemory,
     &mem0::Mem0,
 ];
 

@@ -61,6 +61,24 @@ impl Zep {
     }
 }
 
+/// What Zep has of a session; `None`: there is no such session.
+pub(super) async fn memory(
+    endpoint: &ProviderEndpoint,
+    headers: &[(HeaderName, HeaderValue)],
+    path: &str,
+    run: &Run<'_>,
+) -> Result<Option<Value>, Failure> {
+    let call = ProviderCall { method: Method::GET, path, headers, body: Vec::new().into() };
+    let answer = endpoint.fetch(call, run).await?;
+    if answer.status == http::StatusCode::NOT_FOUND {
+        return Ok(None);
+    }
+    if !answer.status.is_success() {
+        return Err(Failure::flow(format!("Zep answered {}", answer.status.as_u16())));
+    }
+    json::read(&answer.body).map(Some).map_err(|_| Failure::flow("Zep's answer cannot be read"))
+}
+
 impl Recollection for Zep {
     fn recall<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>> {
         Box::pin(async move {
@@ -68,18 +86,8 @@ impl Recollection for Zep {
             if let Some(turns) = self.turns {
                 path.extend(["?lastn=", &turns.to_string()]);
             }
-            let call =
-                ProviderCall { method: Method::GET, path: &path, headers: &self.headers, body: Vec::new().into() };
-            let answer = self.endpoint.fetch(call, run).await?;
             let mut turns = messages_of(run, &[]);
-            // A session that there is not.
-            if answer.status == http::StatusCode::NOT_FOUND {
-                return Ok(turns);
-            }
-            if !answer.status.is_success() {
-                return Err(Failure::flow(format!("Zep answered {}", answer.status.as_u16())));
-            }
-            let memory: Value = json::read(&answer.body).map_err(|_| Failure::flow("Zep's answer cannot be read"))?;
+            let Some(memory) = memory(&self.endpoint, &self.headers, &path, run).await? else { return Ok(turns) };
             let summary = memory.pointer("/summary/content").and_then(Value::as_str);
             turns.extend(summary.filter(|summary| !summary.is_empty()).map(Message::system));
             let kept = memory.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
