@@ -1,7 +1,11 @@
 //! What a model is told, with places for values.
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
+use super::Task;
 use super::failure::Failure;
 use super::message::{Content, ContentPart, Message, Role};
 use super::prompt_values::PromptValues;
@@ -16,6 +20,13 @@ pub(crate) struct Prompt {
     pub(crate) names: Vec<String>,
     pub(crate) given: PromptValues,
     pub(crate) form: Form,
+    /// What stands behind the system's words.
+    pub(crate) earlier: Option<Arc<dyn EarlierTurns>>,
+}
+
+/// Messages that are made for each run.
+pub(crate) trait EarlierTurns: fmt::Debug + Send + Sync {
+    fn made<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>>;
 }
 
 /// Which node it was.
@@ -61,7 +72,7 @@ impl Prompt {
 
     /// Turns with everything filled in; images go into the last of the user's. A parser's instructions follow the
     /// system's words, or the user's where there is no system.
-    pub(crate) fn messages(
+    pub(crate) async fn messages(
         &self,
         values: &Map<String, Value>,
         images: &[ContentPart],
@@ -77,6 +88,9 @@ impl Prompt {
                 text.push_str(instructions);
             }
             messages.push(Message::text(*role, text));
+            if let Some(earlier) = self.earlier.as_ref().filter(|_| *role == Role::System) {
+                messages.extend(earlier.made(run).await?);
+            }
         }
         if let Some(last) = messages.iter_mut().rfind(|turn| turn.role == Role::User) {
             last.content = with_images(std::mem::replace(&mut last.content, Content::Text(String::new())), images);

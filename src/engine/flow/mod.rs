@@ -52,6 +52,9 @@ pub(crate) struct CompiledFlow {
     shows_history: bool,
 }
 
+/// A variable that answers show: its name, the node that sets it, and what it is.
+type ShownVariable = (String, String, Arc<dyn ValueSource>);
+
 /// What is run.
 #[derive(Debug, Clone)]
 pub(crate) enum FlowPlan {
@@ -63,12 +66,12 @@ pub(crate) enum FlowPlan {
         memory: Option<String>,
         /// The memory of its last end that has one.
         recalls: Option<Arc<Memory>>,
-        shown: Vec<(String, String, Arc<dyn ValueSource>)>,
+        shown: Vec<ShownVariable>,
         /// Its vector stores, by node.
         stores: Vec<(String, Arc<dyn VectorStore>)>,
     },
-    /// Of agents of the first.
-    Sequential(Arc<SequentialFlow>),
+    /// Of agents of the first, with the variables that answers show.
+    Sequential { flow: Arc<SequentialFlow>, shown: Vec<ShownVariable> },
     /// Of the second.
     Agentflow(Arc<Agentflow>),
 }
@@ -78,7 +81,7 @@ impl FlowPlan {
     fn remembers(&self) -> bool {
         match self {
             Self::Chain { remembers, .. } => *remembers,
-            Self::Sequential(flow) => flow.remembers(),
+            Self::Sequential { flow, .. } => flow.remembers(),
             Self::Agentflow(_) => true,
         }
     }
@@ -187,15 +190,18 @@ impl CompiledFlow {
                 if let Some(memory) = memory {
                     reply.memory = Some(memory.clone());
                 }
-                for (name, id, source) in shown {
-                    reply.variables.insert(name.clone(), run.outcome(id, &**source, question).await?);
-                }
+                show(shown, question, &mut reply, run).await?;
                 if *remembers {
                     remember(run, run.request.question(), &reply.said.remembered()).await?;
                 }
                 Ok(reply)
             }
-            FlowPlan::Sequential(flow) => Box::pin(flow.answer(run, self.shows_history || overridden.is_some())).await,
+            FlowPlan::Sequential { flow, shown } => {
+                let tells = self.shows_history || overridden.is_some();
+                let mut reply = Box::pin(flow.answer(run, tells)).await?;
+                show(shown, run.request.question(), &mut reply, run).await?;
+                Ok(reply)
+            }
             // Boxed: chains need not be as large.
             FlowPlan::Agentflow(agentflow) => Box::pin(agentflow.answer(run)).await,
         }
@@ -269,7 +275,12 @@ fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<FlowPlan> {
         return Some(FlowPlan::Agentflow(Arc::new(agentflow::compile(export, compiler)?)));
     }
     if export.generation() == Generation::AgentflowV1 {
-        return Some(FlowPlan::Sequential(Arc::new(sequential::compile(export, compiler)?)));
+        let flow = sequential::compile(export, compiler);
+        let loose = export.loose();
+        let sets = |node: &&ExportNode| node.data.name == "setVariable" && !loose.contains(&*node.id);
+        let parts =
+            export.nodes.iter().filter(sets).filter_map(|node| Some((&*node.id, compiler.part(&node.id)?))).collect();
+        return Some(FlowPlan::Sequential { flow: Arc::new(flow?), shown: shown(export, &parts) });
     }
     // All nodes that lead to its ends, so that every obstacle is known at once.
     let loose = export.loose();
@@ -315,8 +326,16 @@ fn stores(export: &Export, parts: &HashMap<&str, Part>) -> Vec<(String, Arc<dyn 
     nodes.filter_map(store).collect()
 }
 
+/// Puts variables into an answer.
+async fn show(shown: &[ShownVariable], question: &str, reply: &mut Reply, run: &Run<'_>) -> Result<(), Failure> {
+    for (name, id, source) in shown {
+        reply.variables.insert(name.clone(), run.outcome(id, &**source, question).await?);
+    }
+    Ok(())
+}
+
 /// The variables that answers show.
-fn shown(export: &Export, parts: &HashMap<&str, Part>) -> Vec<(String, String, Arc<dyn ValueSource>)> {
+fn shown(export: &Export, parts: &HashMap<&str, Part>) -> Vec<ShownVariable> {
     let is_shown = |value: &Value| *value == true || *value == "true";
     let mut shown = Vec::new();
     for node in export.nodes.iter().filter(|node| node.data.name == "setVariable") {

@@ -13,7 +13,7 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Message;
 use crate::engine::contract::model::{ChatModel, ModelRequest};
 use crate::engine::contract::names::OfSettings;
-use crate::engine::contract::node::Moderation;
+use crate::engine::contract::node::{Chain, Moderation, Reply};
 use crate::engine::contract::run::Run;
 use crate::engine::provider::ProviderEndpoint;
 use crate::engine::text::header::secret_header;
@@ -58,6 +58,31 @@ impl Moderations {
             }
         }
         Ok(Ok(question))
+    }
+}
+
+/// A chain that is asked what passes.
+#[derive(Debug)]
+struct Moderated<C> {
+    moderations: Moderations,
+    chain: C,
+}
+
+impl Moderations {
+    /// Stands before a node's chain.
+    pub(super) fn before(self, chain: impl Chain + 'static) -> Part {
+        Part::Chain(if self.0.is_empty() { Arc::new(chain) } else { Arc::new(Moderated { moderations: self, chain }) })
+    }
+}
+
+impl<C: Chain> Chain for Moderated<C> {
+    fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
+        Box::pin(async move {
+            match self.moderations.pass(question, run, is_last).await? {
+                Ok(question) => self.chain.answer(&question, run, is_last).await,
+                Err(sentence) => Ok(Reply::text(sentence)),
+            }
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 //! each step, and [`kept`] keeps the state for a chat's next question, or until its user has said yes or no.
 
 mod answer;
+mod before;
 mod changes;
 mod code;
 mod compile;

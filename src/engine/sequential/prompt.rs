@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::before::EarlierMessages;
 use super::given::AgentValues;
 use super::message::{AgentMessage, Speaker};
 use super::state::AgentState;
@@ -55,6 +56,7 @@ pub(super) struct AgentPrompt {
     pub(super) system: Option<Template>,
     pub(super) human: Option<Template>,
     pub(super) given: AgentValues,
+    before: Option<EarlierMessages>,
 }
 
 impl AgentPrompt {
@@ -64,7 +66,20 @@ impl AgentPrompt {
             let text = inputs.text(name)?;
             inputs.prompt(name, &text)
         });
-        Self { system, human, given: AgentValues::read(inputs, "promptValues", is_agent) }
+        Self { system, human, given: AgentValues::read(inputs, "promptValues", is_agent), before: None }
+    }
+
+    /// Of a node whose author may put messages before those of the chat.
+    pub(super) fn with_messages(inputs: &mut Inputs<'_, '_, '_>, is_agent: &dyn Fn(&str) -> bool) -> Self {
+        Self { before: EarlierMessages::read(inputs), ..Self::read(inputs, is_agent) }
+    }
+
+    /// The messages that stand before those of the chat.
+    pub(super) async fn before(&self, visit: &Visit<'_>) -> Result<Vec<Message>, Failure> {
+        match &self.before {
+            Some(before) => before.made(visit).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Places in its texts, each once.
@@ -101,16 +116,18 @@ pub(super) fn rendered(
     template.map(|template| template.render_for(values, visit.run)).transpose().map_err(Failure::flow)
 }
 
-/// The whole: images stand behind the first of what is there.
+/// The whole: images stand behind the first of what is there, where all messages of the chat are one.
 pub(super) fn whole(
     system: Option<Message>,
+    before: Vec<Message>,
     images: Vec<ContentPart>,
     messages: Vec<Message>,
     human: Option<Message>,
 ) -> Vec<Message> {
     let images = (!images.is_empty()).then(|| Message { content: Content::Pieces(images), ..Message::user("") });
-    match system {
-        Some(system) => [system].into_iter().chain(images).chain(messages).chain(human).collect(),
+    let mut first = system.into_iter().chain(before);
+    match first.next() {
+        Some(head) => [head].into_iter().chain(images).chain(first).chain(messages).chain(human).collect(),
         None => messages.into_iter().chain(images).chain(human).collect(),
     }
 }

@@ -4,10 +4,10 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::{Map, Value};
 
-use super::super::moderation::{Moderations, moderations};
+use super::super::moderation::moderations;
 use super::super::words::{rendered, words};
 use super::super::{chains, memory, prompts};
-use super::work::{AgentProgress, AgentTools, MOST_CALLS, STOPPED, ToolsAtHand, told};
+use super::work::{Agent, AgentProgress, STOPPED, ToolsAtHand, told};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -15,7 +15,7 @@ use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::history::Memory;
 use crate::engine::contract::message::{Content, Message};
-use crate::engine::contract::model::{ChatModel, ModelRequest};
+use crate::engine::contract::model::ModelRequest;
 use crate::engine::contract::node::{Chain, Reply};
 use crate::engine::contract::prompt::with_images;
 use crate::engine::contract::run::Run;
@@ -41,25 +41,19 @@ impl NodeKind for ConversationalAgent {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let model = inputs.model("model");
-        let tools = AgentTools::read(inputs);
+        let agent = Agent::read(inputs);
         let memory = memory::required(inputs);
         let moderations = moderations(inputs);
-        let most = inputs.integer("maxIterations").unwrap_or(MOST_CALLS);
         let system = prompts::system_words(inputs, ("systemMessage", SYSTEM.trim_end()), None);
-        let (model, memory, system) = (model?, memory?, system?);
-        Some(Part::Chain(Arc::new(Conversational { model, tools, memory, system, moderations, most })))
+        Some(moderations.before(Conversational { agent: agent?, memory: memory?, system: system? }))
     }
 }
 
 #[derive(Debug)]
 struct Conversational {
-    model: Arc<dyn ChatModel>,
-    tools: AgentTools,
+    agent: Agent,
     memory: Arc<Memory>,
     system: Template,
-    moderations: Moderations,
-    most: u64,
 }
 
 /// What the model wants.
@@ -69,15 +63,11 @@ enum WrittenStep {
 }
 
 impl Chain for Conversational {
-    fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
+    fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, _: bool) -> Task<'a, Reply> {
         Box::pin(async move {
-            let question = match self.moderations.pass(question, run, is_last).await? {
-                Ok(question) => question,
-                Err(sentence) => return Ok(Reply::text(sentence)),
-            };
             let mut work = AgentProgress::default();
-            let text = self.worked(&question, &mut work, run).await?;
-            self.memory.keep(&question, &text, run).await?;
+            let text = self.worked(question, &mut work, run).await?;
+            self.memory.keep(question, &text, run).await?;
             Ok(work.reply(text))
         })
     }
@@ -85,16 +75,16 @@ impl Chain for Conversational {
 
 impl Conversational {
     async fn worked(&self, question: &str, work: &mut AgentProgress, run: &Run<'_>) -> Result<String, Failure> {
-        let tools = self.tools.at_hand(run).await?;
+        let tools = self.agent.tools.at_hand(run).await?;
         let mut messages = self.opening(question, &tools, run).await?;
         let mut opening = messages.len();
-        for round in 0..self.most {
+        for round in 0..self.agent.most {
             if round > 0 && self.memory.is_made_anew() {
                 let anew = self.opening(question, &tools, run).await?;
                 let before = std::mem::replace(&mut opening, anew.len());
                 messages.splice(..before, anew);
             }
-            let written = run.ask(&*self.model, ModelRequest::of(&messages).ending_before(STOP)).await?.text;
+            let written = run.ask(&*self.agent.model, ModelRequest::of(&messages).ending_before(STOP)).await?.text;
             let (tool, input) = match self.read(&written, &tools, run).await? {
                 WrittenStep::Answer(answer) => return Ok(answer),
                 WrittenStep::Call { tool, input } => (tool, input),
@@ -121,7 +111,7 @@ impl Conversational {
         let format = format(tools)?.replace("{{", "{").replace("}}", "}");
         let tools = tools.described().join("\n");
         let values = [("tools", tools.as_str()), ("format_instructions", &format), ("input", question)];
-        let images = if self.model.sees_images() { run.request.images() } else { Vec::new() };
+        let images = if self.agent.model.sees_images() { run.request.images() } else { Vec::new() };
         let content = with_images(Content::Text(rendered(&HUMAN, &values)?), &images);
         messages.push(Message { content, ..Message::user("") });
         Ok(messages)
@@ -135,7 +125,7 @@ impl Conversational {
         // In place of what is wrong, the library tells what its error looks like as JSON.
         let error = r#"{"sendToLLM":false,"lc_error_code":"OUTPUT_PARSING_FAILURE"}"#;
         let prompt = [Message::user(chains::mending(&format(tools)?, written, error))];
-        let mended = run.ask(&*self.model, ModelRequest::of(&prompt)).await?.text;
+        let mended = run.ask(&*self.agent.model, ModelRequest::of(&prompt)).await?.text;
         read(&mended).map_err(Failure::flow)
     }
 }

@@ -6,9 +6,9 @@ use fancy_regex::Regex;
 use serde_json::Value;
 
 use super::super::memory;
-use super::super::moderation::{Moderations, moderations};
+use super::super::moderation::moderations;
 use super::super::words::{rendered, words};
-use super::work::{AgentTools, MOST_CALLS, STOPPED, ToolsAtHand, told};
+use super::work::{Agent, STOPPED, ToolsAtHand, told};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -16,7 +16,7 @@ use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::history::Memory;
 use crate::engine::contract::message::{Content, Message};
-use crate::engine::contract::model::{ChatModel, ModelRequest};
+use crate::engine::contract::model::ModelRequest;
 use crate::engine::contract::node::{Chain, Reply};
 use crate::engine::contract::prompt::with_images;
 use crate::engine::contract::run::Run;
@@ -64,33 +64,24 @@ impl NodeKind for ReActAgentLlm {
 }
 
 fn agent(inputs: &mut Inputs<'_, '_, '_>, memory: Option<Arc<Memory>>) -> Option<Part> {
-    let model = inputs.model("model");
-    let tools = AgentTools::read(inputs);
+    let agent = Agent::read(inputs);
     let moderations = moderations(inputs);
-    let most = inputs.integer("maxIterations").unwrap_or(MOST_CALLS);
-    Some(Part::Chain(Arc::new(ReAct { model: model?, tools, memory, moderations, most })))
+    Some(moderations.before(ReAct { agent: agent?, memory }))
 }
 
 #[derive(Debug)]
 struct ReAct {
-    model: Arc<dyn ChatModel>,
-    tools: AgentTools,
+    agent: Agent,
     /// Of the one that chats.
     memory: Option<Arc<Memory>>,
-    moderations: Moderations,
-    most: u64,
 }
 
 impl Chain for ReAct {
-    fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
+    fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, _: bool) -> Task<'a, Reply> {
         Box::pin(async move {
-            let question = match self.moderations.pass(question, run, is_last).await? {
-                Ok(question) => question,
-                Err(sentence) => return Ok(Reply::text(sentence)),
-            };
-            let text = self.worked(&question, run).await?;
+            let text = self.worked(question, run).await?;
             if let Some(memory) = &self.memory {
-                memory.keep(&question, &text, run).await?;
+                memory.keep(question, &text, run).await?;
             }
             Ok(Reply::text(text))
         })
@@ -99,7 +90,7 @@ impl Chain for ReAct {
 
 impl ReAct {
     async fn worked(&self, question: &str, run: &Run<'_>) -> Result<String, Failure> {
-        let at_hand = self.tools.at_hand(run).await?;
+        let at_hand = self.agent.tools.at_hand(run).await?;
         if let Some(name) = at_hand.direct() {
             let message = format!("Tool with return direct {name} not supported for multi-action agent.");
             return Err(Failure::flow(message));
@@ -110,12 +101,13 @@ impl ReAct {
         };
         // A backslash and a letter: Flowise's own.
         let past = past.iter().map(|turn| turn.content.plain()).collect::<Vec<_>>().join("\\n");
-        let images = if self.memory.is_some() && self.model.sees_images() { run.request.images() } else { Vec::new() };
+        let images =
+            if self.memory.is_some() && self.agent.model.sees_images() { run.request.images() } else { Vec::new() };
         let mut pad = String::new();
-        for _ in 0..self.most {
+        for _ in 0..self.agent.most {
             let content = with_images(Content::Text(self.prompt(question, &at_hand, &past, &pad)?), &images);
             let prompt = [Message { content, ..Message::user("") }];
-            let written = run.ask(&*self.model, ModelRequest::of(&prompt).ending_before(STOP)).await?.text;
+            let written = run.ask(&*self.agent.model, ModelRequest::of(&prompt).ending_before(STOP)).await?.text;
             let Some((tool, input)) = action(&written)? else { return Ok(answer(&written)) };
             let (_, result) = at_hand.called_in_words(&tool, &Value::from(input), run).await?;
             pad.extend([&*written, "\n\nObservation: ", told(&result), "\nThought: "]);

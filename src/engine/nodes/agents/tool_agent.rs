@@ -6,10 +6,10 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use serde_json::Map;
 
-use super::super::moderation::{Moderations, moderations};
+use super::super::moderation::moderations;
 use super::super::retrieval::chains::{in_documents, retriever, told_lines};
 use super::super::{memory, prompts};
-use super::work::{AgentProgress, AgentTools, MOST_CALLS, STOPPED, Steps, told};
+use super::work::{Agent, AgentProgress, STOPPED, Steps, told};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -103,38 +103,23 @@ fn agent(
     system: Option<Template>,
     grounding: Option<Grounding>,
 ) -> Option<Part> {
-    let model = inputs.model("model");
-    let tools = AgentTools::read(inputs);
+    let agent = Agent::read(inputs);
     let memory = memory::required(inputs);
     let moderations = moderations(inputs);
-    let most = inputs.integer("maxIterations").unwrap_or(MOST_CALLS);
     let tells_steps = inputs.flag("enableDetailedStreaming").unwrap_or(false);
-    let (model, memory, system) = (model?, memory?, system?);
-    Some(Part::Chain(Arc::new(AgentChain {
-        model,
-        tools,
-        memory,
-        prompt,
-        system,
-        grounding,
-        moderations,
-        most,
-        tells_steps,
-    })))
+    let (agent, memory, system) = (agent?, memory?, system?);
+    Some(moderations.before(AgentChain { agent, memory, prompt, system, grounding, tells_steps }))
 }
 
 #[derive(Debug)]
 struct AgentChain {
-    model: Arc<dyn ChatModel>,
-    tools: AgentTools,
+    agent: Agent,
     memory: Arc<Memory>,
     /// In place of the system's words: its last turn is the question's.
     prompt: Option<Arc<Prompt>>,
     system: Template,
     /// Documents that the system's words have a place for.
     grounding: Option<Grounding>,
-    moderations: Moderations,
-    most: u64,
     /// Whether a stream hears of each step.
     tells_steps: bool,
 }
@@ -151,16 +136,12 @@ struct Grounding {
 impl Chain for AgentChain {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
-            let question = match self.moderations.pass(question, run, is_last).await? {
-                Ok(question) => question,
-                Err(sentence) => return Ok(Reply::text(sentence)),
-            };
             let mut work = AgentProgress::default();
-            let text = self.worked(&question, &mut work, run, is_last).await?;
+            let text = self.worked(question, &mut work, run, is_last).await?;
             // Flowise's other agents show what it hides here.
             let text = if self.grounding.is_some() { text } else { without_broken_images(&text) };
             let text = without_thoughts(&text);
-            self.memory.keep(&question, &text, run).await?;
+            self.memory.keep(question, &text, run).await?;
             Ok(work.reply(text))
         })
     }
@@ -176,7 +157,7 @@ impl AgentChain {
             let values = [("chat_history", told_lines(&past).as_str()), ("question", question)]
                 .map(|(name, value)| (name.to_owned(), value.into()));
             let prompt = rephrase.render_for(&Map::from_iter(values), run).map_err(Failure::flow)?;
-            let model = model.as_ref().unwrap_or(&self.model);
+            let model = model.as_ref().unwrap_or(&self.agent.model);
             match run.ask(&**model, ModelRequest::of(&[Message::user(prompt)])).await {
                 Ok(answered) => asked = answered.text,
                 Err(failure) if failure.ends_run() => return Err(failure),
@@ -190,12 +171,12 @@ impl AgentChain {
 
     /// What the model is told before it does anything.
     async fn opening(&self, question: &str, context: Option<&str>, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
-        let images = if self.model.sees_images() { run.request.images() } else { Vec::new() };
+        let images = if self.agent.model.sees_images() { run.request.images() } else { Vec::new() };
         let mut past = self.memory.turns(run).await?;
         if let Some(prompt) = &self.prompt {
             let mut values = prompt.given(question, run).await?;
             values.entry("input").or_insert_with(|| question.into());
-            let mut messages = prompt.messages(&values, &images, None, run)?;
+            let mut messages = prompt.messages(&values, &images, None, run).await?;
             let last = messages.pop();
             messages.append(&mut past);
             messages.extend(last);
@@ -220,18 +201,18 @@ impl AgentChain {
     ) -> Result<String, Failure> {
         let sink = is_last.then_some(run.sink);
         let steps = Steps::new(run, is_last && self.tells_steps);
-        let tools = self.tools.at_hand(run).await?;
+        let tools = self.agent.tools.at_hand(run).await?;
         let context = self.context(question, run).await?;
         let mut messages = self.opening(question, context.as_deref(), run).await?;
         let mut opening = messages.len();
-        for round in 0..self.most {
+        for round in 0..self.agent.most {
             if round > 0 && self.memory.is_made_anew() {
                 let anew = self.opening(question, context.as_deref(), run).await?;
                 let before = std::mem::replace(&mut opening, anew.len());
                 messages.splice(..before, anew);
             }
             let ask = ModelRequest { tools: &tools.specs, ..ModelRequest::of(&messages).telling(sink) };
-            let ModelAnswer { text, calls, .. } = run.ask(&*self.model, ask).await?;
+            let ModelAnswer { text, calls, .. } = run.ask(&*self.agent.model, ask).await?;
             if calls.is_empty() {
                 return Ok(text);
             }

@@ -8,6 +8,7 @@ use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{ToolCall, ToolSpec};
+use crate::engine::contract::model::ChatModel;
 use crate::engine::contract::node::{Document, Reply, ReplyContent, Tool, ToolResult};
 use crate::engine::contract::run::Run;
 use crate::engine::contract::toolset::Toolset;
@@ -16,8 +17,27 @@ use crate::predict::chat_id;
 use crate::wire::json::read_str;
 
 /// Calls of the model, where the author says nothing.
-pub(super) const MOST_CALLS: u64 = 15;
+const MOST_CALLS: u64 = 15;
 pub(super) const STOPPED: &str = "Agent stopped due to max iterations.";
+
+/// What every agent has.
+#[derive(Debug)]
+pub(super) struct Agent {
+    pub(super) model: Arc<dyn ChatModel>,
+    pub(super) tools: AgentTools,
+    /// Calls of the model.
+    pub(super) most: u64,
+}
+
+impl Agent {
+    /// Of a node with the usual inputs.
+    pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
+        let model = inputs.model("model");
+        let tools = AgentTools::read(inputs);
+        let most = inputs.integer("maxIterations").unwrap_or(MOST_CALLS);
+        Some(Self { model: model?, tools, most })
+    }
+}
 
 /// The tools of an agent's node.
 #[derive(Debug)]
@@ -35,7 +55,7 @@ pub(super) type CalledTool<'a> = (Option<&'a Arc<dyn Tool>>, Result<ToolResult, 
 
 impl AgentTools {
     /// Those of a node's input.
-    pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>) -> Self {
+    fn read(inputs: &mut Inputs<'_, '_, '_>) -> Self {
         let parts = inputs.parts("tools");
         let tools: Option<Toolset> = parts.into_iter().map(Part::into_tools).collect();
         if tools.is_none() {

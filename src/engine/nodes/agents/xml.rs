@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::super::moderation::{Moderations, moderations};
+use super::super::moderation::moderations;
 use super::super::{memory, prompts};
-use super::work::{AgentProgress, AgentTools, MOST_CALLS, STOPPED, told};
+use super::work::{Agent, AgentProgress, STOPPED, told};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -14,7 +14,7 @@ use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::history::Memory;
 use crate::engine::contract::message::{Message, Role};
-use crate::engine::contract::model::{ChatModel, ModelRequest};
+use crate::engine::contract::model::ModelRequest;
 use crate::engine::contract::node::{Chain, Reply};
 use crate::engine::contract::run::Run;
 use crate::engine::text::template::Template;
@@ -32,42 +32,32 @@ impl NodeKind for XmlAgent {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let model = inputs.model("model");
-        let tools = AgentTools::read(inputs);
+        let agent = Agent::read(inputs);
         let memory = memory::required(inputs);
         let moderations = moderations(inputs);
-        let most = inputs.integer("maxIterations").unwrap_or(MOST_CALLS);
         let prompt = inputs.text("systemMessage").unwrap_or_else(|| PROMPT.trim_end().to_owned());
         let known = ["tools", "chat_history", "input", "agent_scratchpad"];
         let prompt = prompts::known_places(inputs, "systemMessage", &prompt, &known);
         if prompt.as_ref().is_some_and(|prompt| prompt.names().all(|name| name != "tools")) {
             inputs.refuse("systemMessage", "Provided prompt is missing required input variables: [\"tools\"]");
         }
-        let (model, memory, prompt) = (model?, memory?, prompt?);
-        Some(Part::Chain(Arc::new(InTags { model, tools, memory, prompt, moderations, most })))
+        Some(moderations.before(InTags { agent: agent?, memory: memory?, prompt: prompt? }))
     }
 }
 
 #[derive(Debug)]
 struct InTags {
-    model: Arc<dyn ChatModel>,
-    tools: AgentTools,
+    agent: Agent,
     memory: Arc<Memory>,
     prompt: Template,
-    moderations: Moderations,
-    most: u64,
 }
 
 impl Chain for InTags {
-    fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
+    fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, _: bool) -> Task<'a, Reply> {
         Box::pin(async move {
-            let question = match self.moderations.pass(question, run, is_last).await? {
-                Ok(question) => question,
-                Err(sentence) => return Ok(Reply::text(sentence)),
-            };
             let mut work = AgentProgress::default();
-            let text = self.worked(&question, &mut work, run).await?;
-            self.memory.keep(&question, &text, run).await?;
+            let text = self.worked(question, &mut work, run).await?;
+            self.memory.keep(question, &text, run).await?;
             Ok(work.reply(text))
         })
     }
@@ -81,10 +71,10 @@ impl InTags {
             format!("\\n{who}:{}", turn.content.plain())
         };
         let past: String = self.memory.spoken(run).await?.iter().map(line).collect();
-        let at_hand = self.tools.at_hand(run).await?;
+        let at_hand = self.agent.tools.at_hand(run).await?;
         let tools = json!(at_hand.described()).to_string();
         let mut pad: Vec<Message> = Vec::new();
-        for _ in 0..self.most {
+        for _ in 0..self.agent.most {
             let serialized = pad.iter().map(serialized).collect::<Value>().to_string();
             let values: [(&str, &str); 4] =
                 [("tools", &tools), ("chat_history", &past), ("input", question), ("agent_scratchpad", &serialized)];
@@ -92,7 +82,7 @@ impl InTags {
                 values.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
             let mut messages = vec![Message::user(self.prompt.render_for(&values, run).map_err(Failure::flow)?)];
             messages.extend_from_slice(&pad);
-            let written = run.ask(&*self.model, ModelRequest::of(&messages).ending_before(STOP)).await?.text;
+            let written = run.ask(&*self.agent.model, ModelRequest::of(&messages).ending_before(STOP)).await?.text;
             let Some((tool, input)) = call(&written) else { return Ok(answer(&written)) };
             let (called, result) = at_hand.called_in_words(&tool, &input, run).await?;
             if let Some(called) = called {

@@ -15,7 +15,7 @@ use crate::engine::contract::model::{ChatModel, ModelRequest};
 use crate::engine::contract::node::{Chain, Reply};
 use crate::engine::contract::prompt::Prompt;
 use crate::engine::contract::run::Run;
-use crate::engine::nodes::moderation::{Moderations, moderations};
+use crate::engine::nodes::moderation::moderations;
 use crate::engine::nodes::{memory, prompts};
 use crate::engine::text::template::Template;
 
@@ -40,7 +40,7 @@ impl NodeKind for ConversationChain {
         let system = prompts::system_words(inputs, ("systemMessagePrompt", SYSTEM), prompt.as_ref());
         inputs.ignore(&["document"]);
         let (model, memory, system) = (model?, memory?, system?);
-        Some(Part::Chain(Arc::new(Conversation { model, memory, prompt, system, moderations })))
+        Some(moderations.before(Conversation { model, memory, prompt, system }))
     }
 }
 
@@ -51,7 +51,6 @@ struct Conversation {
     /// Its first turn, the memory, and its last turn.
     prompt: Option<Arc<Prompt>>,
     system: Template,
-    moderations: Moderations,
 }
 
 impl Conversation {
@@ -61,7 +60,7 @@ impl Conversation {
         if let Some(prompt) = &self.prompt {
             let mut values = prompt.given(question, run).await?;
             values.entry("input").or_insert_with(|| question.into());
-            let mut turns = prompt.messages(&values, &[], None, run)?.into_iter();
+            let mut turns = prompt.messages(&values, &[], None, run).await?.into_iter();
             messages.extend(turns.next());
             messages.extend(past);
             messages.extend(turns.next_back());
@@ -83,14 +82,10 @@ impl Conversation {
 impl Chain for Conversation {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
-            let question = match self.moderations.pass(question, run, is_last).await? {
-                Ok(question) => question,
-                Err(sentence) => return Ok(Reply::text(sentence)),
-            };
-            let messages = self.messages(&question, run).await?;
+            let messages = self.messages(question, run).await?;
             let tokens = is_last.then_some(run.sink);
             let answered = run.ask(&*self.model, ModelRequest::of(&messages).telling(tokens)).await?;
-            self.memory.keep(&question, &answered.text, run).await?;
+            self.memory.keep(question, &answered.text, run).await?;
             Ok(Reply::text(answered.text))
         })
     }

@@ -65,7 +65,7 @@ impl Llm {
             values.insert(FORMAT_INSTRUCTIONS.to_owned(), instructions.as_str().into());
         }
         let images = if self.model.sees_images() { run.request.images() } else { Vec::new() };
-        let messages = self.prompt.messages(&values, &images, instructions.as_deref(), run)?;
+        let messages = self.prompt.messages(&values, &images, instructions.as_deref(), run).await?;
         // What is parsed is told whole.
         let tokens = (is_last && self.parser.is_none()).then_some(run.sink);
         let answered = run.ask(&*self.model, ModelRequest::of(&messages).telling(tokens)).await?;

@@ -13,7 +13,7 @@ use crate::engine::contract::message::Message;
 use crate::engine::contract::model::{ChatModel, ModelRequest};
 use crate::engine::contract::node::{Chain, ChainRoute, Document, Reply, RouteEnd};
 use crate::engine::contract::run::Run;
-use crate::engine::nodes::moderation::{Moderations, moderations};
+use crate::engine::nodes::moderation::moderations;
 use crate::engine::nodes::parsers::repair;
 use crate::engine::nodes::prompts;
 use crate::engine::nodes::retrieval::chains::grounded;
@@ -86,7 +86,7 @@ impl NodeKind for RouterChain {
         let tells_sources = inputs.flag("returnSourceDocuments").unwrap_or(false);
         let (prompt, question) = (self.prompt, self.question);
         let (model, routes) = (model?, routes?);
-        Some(Part::Chain(Arc::new(Router { model, routes, prompt, question, moderations, tells_sources })))
+        Some(moderations.before(Router { model, routes, prompt, question, tells_sources }))
     }
 }
 
@@ -96,18 +96,13 @@ struct Router {
     routes: Vec<Arc<ChainRoute>>,
     prompt: &'static LazyLock<Template>,
     question: &'static str,
-    moderations: Moderations,
     tells_sources: bool,
 }
 
 impl Chain for Router {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
-            let question = match self.moderations.pass(question, run, is_last).await? {
-                Ok(question) => question,
-                Err(sentence) => return Ok(Reply::text(sentence)),
-            };
-            let (route, question) = self.routed(&question, run).await?;
+            let (route, question) = self.routed(question, run).await?;
             let mut sources: Option<Vec<Document>> = None;
             let messages = match route.map(|route| &route.end) {
                 None => vec![Message::user(rendered(&TO_NONE, &[("input", &question)])?)],

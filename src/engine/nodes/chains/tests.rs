@@ -356,3 +356,21 @@ fn what_is_denied_is_answered_by_a_sentence() {
     let asked = |denied| json!([{ "role": "user", "content": question(denied) }]);
     assert_eq!(predicted.asked, [asked("one"), asked("two")]);
 }
+
+#[test]
+fn messages_that_code_gives_stand_behind_the_system_s_words() {
+    let code = "const { AIMessage } = require('@langchain/core/messages'); return [['human', $flow.chatId], new AIMessage('said')]";
+    let chat = |more: Value| {
+        let mut prompt = json!({ "systemMessagePrompt": "S", "humanMessagePrompt": "{q}", "messageHistoryCode": code });
+        prompt.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        run(&chain("chatPromptTemplate", prompt, None), &json!({ "question": "Q" }), &["a".into()])
+    };
+    let turn = |role: &str, content: &str| json!({ "role": role, "content": content });
+    let all = [turn("system", "S"), turn("user", "chat"), turn("assistant", "said"), turn("user", "Q")];
+    assert_eq!(chat(json!({})).asked, [json!(all)]);
+    let other = json!({ "selectedMessagesTab_p_0": "other_p_0" });
+    assert_eq!(chat(other).asked, [json!([turn("system", "S"), turn("user", "Q")])]);
+    assert!(
+        chat(json!({ "messageHistoryCode": "return 1" })).reply.unwrap_err().to_string().contains("must be an array")
+    );
+}

@@ -59,6 +59,7 @@ impl NodeKind for FewShotPromptTemplate {
                     names,
                     given: PromptValues::default(),
                     form: Form::FewShot,
+                    earlier: None,
                 })))
             }
             Ok(_) => {

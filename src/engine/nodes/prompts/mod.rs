@@ -8,8 +8,11 @@ use std::sync::Arc;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
-use crate::engine::contract::message::Role;
-use crate::engine::contract::prompt::{Form, Prompt};
+use crate::engine::contract::Task;
+use crate::engine::contract::message::{Message, Role};
+use crate::engine::contract::prompt::{EarlierTurns, Form, Prompt};
+use crate::engine::contract::run::Run;
+use crate::engine::scripts::{Script, ScriptValues};
 use crate::engine::text::template::{Template, counted};
 
 pub(super) const KINDS: &[&dyn NodeKind] = &[&PromptTemplate, &ChatPromptTemplate, &few_shot::FewShotPromptTemplate];
@@ -33,7 +36,7 @@ impl NodeKind for PromptTemplate {
             return None;
         }
         let turns = vec![(Role::User, template)];
-        Some(Part::Prompt(Arc::new(Prompt { turns, names, given, form: Form::Plain })))
+        Some(Part::Prompt(Arc::new(Prompt { turns, names, given, form: Form::Plain, earlier: None })))
     }
 }
 
@@ -56,16 +59,15 @@ impl NodeKind for ChatPromptTemplate {
         let given = prompt_values::read(inputs, "promptValues");
         let own_tab = format!("selectedMessagesTab_{}", inputs.node.id);
         let chosen = ["messageHistory", "selectedMessagesTab", &own_tab].map(|name| inputs.text(name));
-        let is_chosen = chosen.iter().flatten().any(|tab| tab.contains("messageHistoryCode"));
+        let mut tabs = chosen.iter().flatten().peekable();
+        // Of the editor's tabs it is the first.
+        let is_chosen = tabs.peek().is_none() || tabs.any(|tab| tab.contains("messageHistoryCode"));
         inputs.ignore(&["selectedMessagesTab", "tabIdentifier", "messageHistory", &own_tab]);
+        let earlier = if is_chosen { Script::read(inputs, "messageHistoryCode") } else { None };
         if !is_chosen {
             inputs.ignore(&["messageHistoryCode"]);
-        } else if inputs.has("messageHistoryCode") {
-            inputs.refuse(
-                "messageHistoryCode",
-                "Flowise 3.1.4 cannot read what this code gives, and neither does the engine",
-            );
         }
+        let earlier = earlier.map(|script| Arc::new(CodedTurns(script)) as _);
         let turns = vec![(Role::System, system?), (Role::User, human?)];
         let mut names: Vec<String> = Vec::new();
         for name in turns.iter().flat_map(|(_, template)| template.names()) {
@@ -73,7 +75,23 @@ impl NodeKind for ChatPromptTemplate {
                 names.push(name.to_owned());
             }
         }
-        Some(Part::Prompt(Arc::new(Prompt { turns, names, given, form: Form::Chat })))
+        Some(Part::Prompt(Arc::new(Prompt { turns, names, given, form: Form::Chat, earlier })))
+    }
+}
+
+/// Messages that a program of the author's gives.
+#[derive(Debug)]
+struct CodedTurns(Script);
+
+impl EarlierTurns for CodedTurns {
+    fn made<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>> {
+        Box::pin(async move {
+            let request = run.request;
+            let known = [("chatflowId", run.flow), ("sessionId", &request.session_id), ("chatId", &request.chat_id)];
+            let flow = known.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect();
+            let values = ScriptValues { input: "".into(), flow, ..ScriptValues::default() };
+            self.0.run(values, run).await.map_err(|failure| failure.within("Error"))?.into_messages()
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::super::moderation::{Moderations, moderations};
+use super::super::moderation::moderations;
 use super::super::prompts::known_places;
 use super::stores::looked_into;
 use crate::engine::compile::inputs::Inputs;
@@ -67,15 +67,14 @@ impl NodeKind for ConversationalQa {
         };
         let moderations = moderations(inputs);
         let tells_sources = inputs.flag("returnSourceDocuments").unwrap_or(false);
-        Some(Part::Chain(Arc::new(RetrievalConversation {
+        Some(moderations.before(RetrievalConversation {
             model: model?,
             retriever: retriever?,
             memory: memory?,
             rephrase: rephrase?,
             response: response?,
-            moderations,
             tells_sources,
-        })))
+        }))
     }
 }
 
@@ -119,36 +118,31 @@ struct RetrievalConversation {
     /// Makes a question of its own of one that refers to what was said before.
     rephrase: Template,
     response: Template,
-    moderations: Moderations,
     tells_sources: bool,
 }
 
 impl Chain for RetrievalConversation {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
-            let question = match self.moderations.pass(question, run, is_last).await? {
-                Ok(question) => question,
-                Err(sentence) => return Ok(Reply::text(sentence)),
-            };
             let past = self.memory.spoken(run).await?;
             let found = match past.as_slice() {
-                [] => self.retriever.find(&question, run).await?,
+                [] => self.retriever.find(question, run).await?,
                 past => {
-                    let standalone = self.standalone(past, &question, run).await?;
+                    let standalone = self.standalone(past, question, run).await?;
                     self.retriever.find(&standalone, run).await?
                 }
             };
             let context = in_documents(&found);
-            let system = filled(&self.response, &[("context", &context), ("question", &question)], run)?;
+            let system = filled(&self.response, &[("context", &context), ("question", question)], run)?;
             let mut messages = vec![Message::system(system)];
             messages.extend(past);
-            messages.push(Message::user(question.as_str()));
+            messages.push(Message::user(question));
             if is_last {
                 run.sink.start_with_first_token();
             }
             let tokens = is_last.then_some(run.sink);
             let answered = run.ask(&*self.model, ModelRequest::of(&messages).telling(tokens)).await?;
-            self.memory.keep(&question, &answered.text, run).await?;
+            self.memory.keep(question, &answered.text, run).await?;
             let mut reply = Reply::text(answered.text);
             if self.tells_sources {
                 let sources = found.iter().map(Document::to_json).collect();
@@ -190,7 +184,7 @@ impl NodeKind for VectorDbQa {
         let model = inputs.model("model");
         let store = looked_into(inputs);
         let moderations = moderations(inputs);
-        Some(Part::Chain(Arc::new(Plain { model: model?, retriever: store?, moderations })))
+        Some(moderations.before(Plain { model: model?, retriever: store? }))
     }
 }
 
@@ -205,7 +199,7 @@ impl NodeKind for PlainQa {
         let model = inputs.model("model");
         let retriever = retriever(inputs);
         let moderations = moderations(inputs);
-        Some(Part::Chain(Arc::new(Plain { model: model?, retriever: retriever?, moderations })))
+        Some(moderations.before(Plain { model: model?, retriever: retriever? }))
     }
 }
 
@@ -214,18 +208,13 @@ impl NodeKind for PlainQa {
 struct Plain {
     model: Arc<dyn ChatModel>,
     retriever: Arc<dyn Retriever>,
-    moderations: Moderations,
 }
 
 impl Chain for Plain {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
-            let question = match self.moderations.pass(question, run, is_last).await? {
-                Ok(question) => question,
-                Err(sentence) => return Ok(Reply::text(sentence)),
-            };
-            let found = self.retriever.find(&question, run).await?;
-            let messages = grounded(&found, &question);
+            let found = self.retriever.find(question, run).await?;
+            let messages = grounded(&found, question);
             let tokens = is_last.then_some(run.sink);
             let answered = run.ask(&*self.model, ModelRequest::of(&messages).telling(tokens)).await?;
             Ok(Reply::text(answered.text))

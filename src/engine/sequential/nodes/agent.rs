@@ -38,14 +38,11 @@ pub(in crate::engine::sequential) fn build(
     let name = NodeName::read(inputs, "agentName");
     let model = context.model(inputs);
     let tools = Arc::new(Toolbox::read(inputs, "tools"));
-    let prompt = AgentPrompt::read(inputs, context.is_agent);
+    let prompt = AgentPrompt::with_messages(inputs, context.is_agent);
     let selection = HistorySelection::read(inputs);
     let approval = Approval::read(inputs);
     let most = inputs.number("maxIterations").map_or(MOST_CALLS, iterations);
     let changes = StateChanges::read(inputs);
-    if inputs.has("messageHistory") {
-        inputs.refuse("messageHistory", "the engine does not support this option");
-    }
     let unready = (!prompt.missing().is_empty()).then(|| MISSING.to_owned());
     let (name, model) = (name?, model?);
     let approval = approval.filter(|_| !tools.is_empty());
@@ -77,19 +74,20 @@ impl AgentStep for SeqAgent {
     fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Update> {
         Box::pin(async move {
             let (system, human) = self.prompt.around(visit).await?;
+            let before = self.prompt.before(visit).await?;
             let state = self.selection.of(visit);
             let visit = visit.with_state(&state);
             let messages = restructured(&state, &*self.model);
             let images = images(&*self.model, visit.run);
             if self.asks {
-                return self.ask_first(whole(system, images, messages, human), &visit).await;
+                return self.ask_first(whole(system, before, images, messages, human), &visit).await;
             }
             if self.tools.is_empty() {
-                let messages = whole(system, images, messages, human);
+                let messages = whole(system, before, images, messages, human);
                 let text = visit.run.ask(&*self.model, ModelRequest::of(&messages)).await?.text;
                 return self.done(&text, AgentMessage::default(), &visit).await;
             }
-            let messages = whole(system, images, messages, None);
+            let messages = whole(system, before, images, messages, None);
             let worked = self.tools.work(&*self.model, messages, human, self.most, &visit).await?;
             let Worked { text, used, sources } = worked;
             let some = |values: Vec<Value>| (!values.is_empty()).then_some(values);

@@ -110,7 +110,7 @@ impl BranchDecision for SeqConditionAgent {
             let (system, human) = self.prompt.around(visit).await?;
             let state = self.selection.of(visit);
             let visit = visit.with_state(&state);
-            let messages = whole(system, Vec::new(), restructured(&state, &*self.model), human);
+            let messages = whole(system, Vec::new(), Vec::new(), restructured(&state, &*self.model), human);
             let output = if let Some(schema) = &self.schema {
                 structured::ask(&*self.model, &messages, schema, &visit).await?
             } else {

@@ -36,13 +36,10 @@ pub(in crate::engine::sequential) fn build(
     let model = context.model(inputs);
     let own = Toolbox::read(inputs, "tools");
     let tools = if bound.is_empty() { own } else { Toolbox::of(bound) };
-    let prompt = AgentPrompt::read(inputs, context.is_agent);
+    let prompt = AgentPrompt::with_messages(inputs, context.is_agent);
     let selection = HistorySelection::read(inputs);
     let schema = structured::read(inputs, "llmStructuredOutput");
     let changes = StateChanges::read(inputs);
-    if inputs.has("messageHistory") {
-        inputs.refuse("messageHistory", "the engine does not support this option");
-    }
     let missing = prompt.missing().join(" ");
     let unready = (!missing.is_empty()).then(|| {
         format!(
@@ -71,10 +68,11 @@ impl AgentStep for SeqLlm {
     fn run<'a>(&'a self, visit: &'a Visit<'a>) -> Task<'a, Update> {
         Box::pin(async move {
             let (system, human) = self.prompt.around(visit).await?;
+            let before = self.prompt.before(visit).await?;
             let state = self.selection.of(visit);
             let visit = visit.with_state(&state);
             let messages = restructured(&state, &*self.model);
-            let messages = whole(system, images(&*self.model, visit.run), messages, human);
+            let messages = whole(system, before, images(&*self.model, visit.run), messages, human);
             let (said, output) = self.ask(&messages, &visit).await?;
             let values = self.changes.made(&visit, &output).await?;
             Ok(Update { values, ..Update::saying(said.by(&self.name.name, &self.name.id)) })

@@ -120,9 +120,9 @@ impl AgentStep for Supervisor {
             let images = images(&*self.model, visit.run);
             let messages = if self.model.provider() == "gcp.gemini" && !images.is_empty() {
                 let images = Message { content: Content::Pieces(images), ..Message::user("") };
-                whole(system, Vec::new(), told.chain([images]).collect(), human)
+                whole(system, Vec::new(), Vec::new(), told.chain([images]).collect(), human)
             } else {
-                whole(system, images, told.collect(), human)
+                whole(system, Vec::new(), images, told.collect(), human)
             };
             let ask = ModelRequest { tools: &self.route, must_call: self.must_call, ..ModelRequest::of(&messages) };
             let answered = visit.run.ask(&*self.model, ask).await?;

@@ -78,7 +78,7 @@ impl AgentStep for TeamWorker {
             let system =
                 rendered(Some(&self.prompt), &values, visit)?.map(crate::engine::contract::message::Message::system);
             let told = visit.state.messages.iter().map(|said| said.told()).collect();
-            let messages = whole(system, images(&*self.supervisor, visit.run), told, None);
+            let messages = whole(system, Vec::new(), images(&*self.supervisor, visit.run), told, None);
             let Worked { text, used, sources } = if self.tools.is_empty() {
                 let text = visit.run.ask(&*self.model, ModelRequest::of(&messages)).await?.text;
                 Worked { text, ..Worked::default() }

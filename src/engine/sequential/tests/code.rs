@@ -94,3 +94,47 @@ fn a_function_may_give_a_state_and_its_mistakes_are_told() {
         flow(STATE, CHANGES, "return require('fs')", &gives("return 'x'", "")).err().unwrap().contains("requires fs")
     );
 }
+
+#[test]
+fn messages_that_a_program_gives_stand_before_those_of_the_chat() {
+    let code = "const { AIMessage, HumanMessage, ToolMessage } = require('@langchain/core/messages');
+        return [new HumanMessage($flow.chatId), new AIMessage({ content: '', tool_calls: [{ id: '1', name: 't', args: { a: 1 } }] }),
+            new ToolMessage({ tool_call_id: '1', content: 'r' }), ['ai', 'said']]";
+    let asked = |agent: Value| {
+        let agent = behind(&["start_0"], super::with(json!({ "agentName": "A", "llmNodeName": "A" }), agent));
+        let kind = if agent.get("systemMessagePrompt").is_some() { "seqAgent" } else { "seqLLMNode" };
+        let nodes = [model(), start(json!({})), ("a_0", kind, agent), end("end_0", "a_0")];
+        predict(&drawn(&nodes, &[]).unwrap(), &json!({ "question": "q" }), &["one".into()])
+    };
+    let call = json!({ "id": "1", "type": "function", "function": { "name": "t", "arguments": "{\"a\":1}" } });
+    let before = [
+        json!({ "role": "user", "content": "chat" }),
+        json!({ "role": "assistant", "content": "", "tool_calls": [call] }),
+        json!({ "role": "tool", "content": "r", "tool_call_id": "1" }),
+        json!({ "role": "assistant", "content": "said" }),
+    ];
+    let question = json!({ "role": "user", "content": "q" });
+    let all = |system: Option<Value>| -> Value {
+        system.into_iter().chain(before.clone()).chain([question.clone()]).collect()
+    };
+    let agent = asked(json!({ "messageHistory": code, "systemMessagePrompt": "s" }));
+    assert_eq!(agent.asked, [all(Some(json!({ "role": "system", "content": "s" })))]);
+    assert_eq!(asked(json!({ "messageHistory": code })).asked, [all(None)]);
+    let failed = asked(json!({ "messageHistory": "return 'x'" })).reply.unwrap_err().to_string();
+    assert!(failed.ends_with("Returned message history must be an array"), "{failed}");
+}
+
+#[test]
+fn variables_that_are_set_to_be_shown_are_shown() {
+    let function = json!({ "javascriptFunction": "return 'made'" });
+    let nodes = [
+        model(),
+        start(json!({})),
+        ("f_0", "customFunction", function),
+        ("s_0", "setVariable", json!({ "input": reference("f_0"), "variableName": "v", "showOutput": true })),
+        ("a_0", "seqAgent", behind(&["start_0"], json!({ "agentName": "A" }))),
+        end("end_0", "a_0"),
+    ];
+    let predicted = predict(&drawn(&nodes, &[]).unwrap(), &json!({ "question": "q" }), &["one".into()]);
+    assert_eq!(json!(predicted.reply.unwrap().variables), json!({ "v": "made" }));
+}
