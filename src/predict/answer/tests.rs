@@ -188,6 +188,13 @@ fn sources_are_shown_only_if_they_are_listed() {
     assert_eq!(message(Some(&["token"])), format!("{start}[]}}"));
 }
 
+#[test]
+fn ids_are_found_among_dashes_and_beginnings_of_ids() {
+    let text = |id: &str| format!("{{\"text\":\"-----{0}{id}{0}-{id}\"}}", &UPSTREAM[..20]);
+    let shown = view(None, ResponseShape::Flowise).json(text(UPSTREAM).into()).unwrap();
+    assert_eq!(shown, text("my \\\"chat\\\""));
+}
+
 /// Looking for an id that is not there behind each one that is would take hours.
 #[test]
 fn many_ids_are_renamed_in_one_go() {
