@@ -14,12 +14,12 @@ pub(crate) fn uuid(bits: u128, version: u8) -> String {
     let bits = (bits & !(0xf << 76)) | (u128::from(version & 0xf) << 76);
     let bits = (bits & !(0x3 << 62)) | (0x2 << 62);
     let mut text = String::with_capacity(36);
-    for (index, shift) in (0..32).rev().enumerate() {
-        if matches!(index, 8 | 12 | 16 | 20) {
+    for (index, byte) in bits.to_be_bytes().into_iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
             text.push('-');
         }
-        let digit = u32::try_from((bits >> (shift * 4)) & 0xf).unwrap_or_default();
-        text.push(char::from_digit(digit, 16).unwrap_or('0'));
+        let digits = [byte >> 4, byte & 0xf].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'));
+        text.extend(digits);
     }
     text
 }
