@@ -162,7 +162,7 @@ fn http1<S: Stack, IO: ClientSocket>(
     };
     let mut connection = Http1::new(stream, service, rest.clone(), lift, limits.max_head);
     async move {
-        let end = connection.drive(&mut listener, peer).await;
+        let end = connection.drive(&mut listener, &peer).await;
         if (end == ConnectionEnd::Malformed || (end == ConnectionEnd::Whole && rest.is_left()))
             && let Some((stream, admission)) = connection.into_socket()
         {
@@ -203,7 +203,7 @@ async fn http2<S: Stack, IO: ClientSocket>(
         .serve_connection(TokioIo::new(Noted::new(Http2Stream::new(stream), &liveness, None)), service);
     let mut connection: Http2<'_, IO, S> = pin!(connection);
     let mut listener = acceptor.signal.listen(&liveness);
-    drive(&mut connection, &liveness, &mut listener, peer, (&acceptor.metrics, &acceptor.admission)).await;
+    drive(&mut connection, &liveness, &mut listener, &peer, (&acceptor.metrics, &acceptor.admission)).await;
 }
 
 type Http2<'a, IO, S> = Pin<&'a mut http2::Connection<TokioIo<Noted<Http2Stream<IO>>>, Exchanges<S>, LocalExecutor>>;

@@ -52,12 +52,13 @@ pub(super) enum ConnectionEnd {
     Cut,
 }
 
-/// Polls a connection until it ends or is no longer worth its place; tells it when the gateway drains.
+/// Polls a connection until it ends or is no longer worth its place; tells it when the gateway drains. What it is given is
+/// borrowed: a future holds that twice, for as long as the connection lives.
 pub(super) async fn drive<C: Driven>(
     connection: &mut C,
     liveness: &Liveness,
     listener: &mut Listener,
-    peer: SocketAddr,
+    peer: &SocketAddr,
     (metrics, admission): (&Metrics, &Arc<Admission>),
 ) -> ConnectionEnd {
     let mut timer = pin!(tokio::time::sleep(liveness.first_look()));
@@ -123,7 +124,7 @@ pub(super) async fn drive<C: Driven>(
     .await
 }
 
-fn of_fault(fault: &ConnectionFault, peer: SocketAddr, metrics: &Metrics) -> ConnectionEnd {
+fn of_fault(fault: &ConnectionFault, peer: &SocketAddr, metrics: &Metrics) -> ConnectionEnd {
     tracing::debug!(%peer, %fault, "connection ended");
     match fault {
         ConnectionFault::Protocol(error) if error.is_parse() => {

@@ -74,7 +74,7 @@ impl<IO: ClientSocket, S: Stack> Http1<IO, S> {
     }
 
     /// Keeps it going until it ends.
-    pub(super) async fn drive(&mut self, listener: &mut Listener, peer: SocketAddr) -> ConnectionEnd {
+    pub(super) async fn drive(&mut self, listener: &mut Listener, peer: &SocketAddr) -> ConnectionEnd {
         let (acceptor, liveness) = (Rc::clone(&self.acceptor), Rc::clone(&self.liveness));
         drive(self, &liveness, listener, peer, (&acceptor.metrics, &acceptor.admission)).await
     }
