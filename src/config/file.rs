@@ -154,6 +154,7 @@ pub(super) struct EngineSection {
     pub(super) credentials: Named<Named<YamlNode>>,
     pub(super) credentials_file: Field,
     pub(super) allow_networks: Field,
+    pub(super) addresses: Named<YamlNode>,
     pub(super) limits: EngineLimitsSection,
     pub(super) scripts: Switched<ScriptsSection>,
     pub(super) mcp: McpSection,

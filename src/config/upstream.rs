@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::HeaderName;
 use ipnet::IpNet;
 
+use super::http_url::HttpUrl;
 use super::secret::Secret;
 
 /// What answers chatflows.
@@ -37,6 +38,8 @@ pub struct Engine {
     pub credentials: HashMap<String, HashMap<String, Secret>>,
     /// What tools and HTTP nodes may call beside the open internet.
     pub allow_networks: Vec<IpNet>,
+    /// Servers that are asked somewhere else than nodes and flows say.
+    pub(crate) addresses: Vec<(UpstreamUrl, HttpUrl)>,
     pub limits: EngineLimits,
     /// `None`: code in flows does not run.
     pub scripts: Option<Arc<ScriptSettings>>,

@@ -6,8 +6,9 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use super::reader::FieldReader;
-use crate::config::UpstreamUrl;
 use crate::config::file::Field;
+use crate::config::yaml::{Named, YamlNode};
+use crate::config::{HttpUrl, UpstreamUrl};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(super) enum AddressError {
@@ -56,6 +57,25 @@ pub(super) fn network(text: &str) -> Result<IpNet, AddressError> {
 pub(super) fn networks(reader: &mut FieldReader<'_>, field: &Field) -> Vec<IpNet> {
     let listed = reader.list(field).unwrap_or_default();
     listed.iter().filter_map(|node| reader.parsed_node(node, network)).collect()
+}
+
+/// Servers, by `scheme://host`, and the URL below which each is asked instead.
+pub(super) fn instead(reader: &mut FieldReader<'_>, listed: Named<YamlNode>) -> Vec<(UpstreamUrl, HttpUrl)> {
+    const EXPECTED: &str = "expected a server, such as https://api.example.com, without a path";
+    let mut found: Vec<(UpstreamUrl, HttpUrl)> = Vec::new();
+    for (name, node) in listed.0 {
+        let url = reader.parsed_node(&node, |text| match HttpUrl::parse(text) {
+            Ok(url) if !url.target.contains('?') => Ok(url),
+            Ok(_) => Err("expected a URL without a query"),
+            Err(message) => Err(message),
+        });
+        match upstream_url(&name.value) {
+            Ok(server) if found.iter().any(|(known, _)| *known == server) => reader.refuse(&name, "is there already"),
+            Ok(server) => found.extend(url.map(|url| (server, url))),
+            Err(_) => reader.refuse(&name, EXPECTED),
+        }
+    }
+    found
 }
 
 /// `scheme://host` with an optional port; a lone `/` may follow.

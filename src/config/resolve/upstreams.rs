@@ -58,6 +58,7 @@ fn kind(reader: &mut FieldReader<'_>, name: &At<String>, file: file::UpstreamSec
 fn engine(reader: &mut FieldReader<'_>, name: &At<String>, mut file: file::EngineSection) -> Engine {
     let credentials = credentials::credentials(reader, &mut file);
     let allow_networks = address::networks(reader, &file.allow_networks);
+    let addresses = address::instead(reader, file.addresses);
     let threads = reader.number(&non_null(file.threads), 1..=MAX_THREADS);
     let threads = threads.and_then(|count| NonZeroUsize::new(usize::try_from(count).ok()?));
     let threads = threads.unwrap_or_else(|| Server::default().workers);
@@ -65,7 +66,7 @@ fn engine(reader: &mut FieldReader<'_>, name: &At<String>, mut file: file::Engin
     let scripts = file.scripts.0.as_ref().map(|file| Arc::new(scripts::scripts(reader, file)));
     let mcp_servers = mcp::servers(reader, file.mcp);
     let flows_dir = flows_dir(reader, name, &file.flows_dir);
-    Engine { flows_dir, threads, credentials, allow_networks, limits, scripts, mcp_servers }
+    Engine { flows_dir, threads, credentials, allow_networks, addresses, limits, scripts, mcp_servers }
 }
 
 /// With less than a question may take, no flow runs; more steps than that are no bound.

@@ -90,6 +90,7 @@ impl Flows {
         let context = same.map_or_else(
             || {
                 let targets = Targets::new(upstream, endpoints).allowing(&settings.allow_networks);
+                let targets = targets.instead(&settings.addresses);
                 let context = CompileContext::new(settings.credentials.clone(), targets);
                 let context = context.with_limits(settings.limits).with_scripts(settings.scripts.clone());
                 let context = context.with_mcp_servers(settings.mcp_servers.clone());
@@ -188,7 +189,7 @@ impl Flows {
     /// Whether flows were made with these settings.
     fn has(&self, settings: &config::Engine) -> bool {
         self.context.credentials == settings.credentials
-            && self.context.targets.allows(&settings.allow_networks)
+            && self.context.targets.is_set(&settings.allow_networks, &settings.addresses)
             && self.context.limits == settings.limits
             && self.context.scripts == settings.scripts
             && self.context.mcp_servers == settings.mcp_servers

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::{PATIENCE, ProviderEndpoint, RawServer};
+use crate::config::{HttpUrl, UpstreamUrl};
 use crate::client::{ClientTls, Origin, Reach, Timeouts};
 use crate::state::endpoints::{Endpoints, Health};
 #[cfg(test)]
@@ -21,6 +22,8 @@ pub(crate) struct Targets {
     endpoints: Arc<Endpoints>,
     /// Of what a model or a client has a part in.
     outward: Reach,
+    /// Servers that are asked somewhere else, as whoever runs the gateway says.
+    instead: Arc<[(UpstreamUrl, HttpUrl)]>,
     known: Mutex<KnownOrigins>,
 }
 
@@ -38,7 +41,7 @@ impl Targets {
     /// `upstream`: the engine's name in the configuration.
     pub(crate) fn new(upstream: &Arc<str>, endpoints: &Arc<Endpoints>) -> Self {
         let outward = Reach::Public(Arc::default());
-        Self { upstream: Arc::clone(upstream), endpoints: Arc::clone(endpoints), outward, known: Mutex::default() }
+        Self { upstream: Arc::clone(upstream), endpoints: Arc::clone(endpoints), outward, instead: Arc::default(), known: Mutex::default() }
     }
 
     /// With no others beside it.
@@ -52,14 +55,19 @@ impl Targets {
         Self { outward: Reach::Public(networks.into()), ..self }
     }
 
-    /// Whether the same may be reached.
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
-        (&self.upstream, &self.outward) == (&other.upstream, &other.outward)
+    /// Each of these is asked below its URL, wherever that is.
+    pub(crate) fn instead(self, addresses: &[(UpstreamUrl, HttpUrl)]) -> Self {
+        Self { instead: addresses.into(), ..self }
     }
 
-    /// Whether these networks are allowed, and no others.
-    pub(crate) fn allows(&self, networks: &[IpNet]) -> bool {
-        self.outward == Reach::Public(networks.into())
+    /// Whether the same may be reached.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (&self.upstream, &self.outward, &self.instead) == (&other.upstream, &other.outward, &other.instead)
+    }
+
+    /// Whether these networks are allowed, and no others, and these servers are asked elsewhere.
+    pub(crate) fn is_set(&self, networks: &[IpNet], addresses: &[(UpstreamUrl, HttpUrl)]) -> bool {
+        self.outward == Reach::Public(networks.into()) && *self.instead == *addresses
     }
 
     /// # Errors
@@ -83,11 +91,27 @@ impl Targets {
     /// # Errors
     /// What is wrong with the URL.
     pub(crate) fn passing(&self, url: &str) -> Result<ProviderEndpoint, String> {
-        let Url { is_https, host, port, path } = Url::read(url)?;
-        let denied = (!self.outward.has_host(&host)).then(|| host.as_str().into());
+        self.unkept(Url::read(url)?, self.outward.clone())
+    }
+
+    /// As [`passing`](Self::passing), of a page or of what a service keeps. The path that follows has no dots that climb.
+    ///
+    /// # Errors
+    /// What is wrong with the URL.
+    pub(crate) fn visited(&self, url: &str) -> Result<ProviderEndpoint, String> {
+        let url = Url::read(url)?;
+        match url.instead(&self.instead) {
+            Some(elsewhere) => self.unkept(elsewhere, Reach::Any),
+            None => self.unkept(url, self.outward.clone()),
+        }
+    }
+
+    fn unkept(&self, url: Url, reach: Reach) -> Result<ProviderEndpoint, String> {
+        let Url { is_https, host, port, path } = url;
+        let denied = (!reach.has_host(&host)).then(|| host.as_str().into());
         let timeouts = Timeouts { connect: CONNECT, response: PATIENCE };
         let tls = if is_https { Some(self.known.lock().unwrap_or_else(PoisonError::into_inner).tls()?) } else { None };
-        let origin = Origin::new(&host, port, tls.as_ref(), self.outward.clone(), timeouts);
+        let origin = Origin::new(&host, port, tls.as_ref(), reach, timeouts);
         let origin = Arc::new(origin.map_err(|error| error.to_string())?);
         Ok(ProviderEndpoint { origin, upstream: Arc::clone(&self.upstream), health: None, base: path, denied })
     }
@@ -109,7 +133,10 @@ impl Targets {
     }
 
     fn reached(&self, url: &str, patience: Option<Duration>, reach: &Reach) -> Result<ProviderEndpoint, String> {
-        let Url { is_https, host, port, path } = Url::read(url)?;
+        let url = Url::read(url)?;
+        let elsewhere = url.instead(&self.instead);
+        let reach = if elsewhere.is_some() { &Reach::Any } else { reach };
+        let Url { is_https, host, port, path } = elsewhere.unwrap_or(url);
         let denied = (!reach.has_host(&host)).then(|| host.as_str().into());
         let timeouts = Timeouts { connect: CONNECT, response: patience.unwrap_or(PATIENCE) };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -172,11 +199,48 @@ impl Url {
         let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
         Ok(Self { is_https, host, port, path: uri.path().trim_end_matches('/').into() })
     }
+
+    /// Where it is asked instead.
+    fn instead(&self, addresses: &[(UpstreamUrl, HttpUrl)]) -> Option<Self> {
+        let is_meant = |server: &UpstreamUrl| {
+            (server.https, server.port) == (self.is_https, self.port) && server.host.eq_ignore_ascii_case(&self.host)
+        };
+        let (_, HttpUrl { server, target }) = addresses.iter().find(|(server, _)| is_meant(server))?;
+        let path = format!("{}{}", target.trim_end_matches('/'), self.path).into();
+        Some(Self { is_https: server.https, host: server.host.clone(), port: server.port, path })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_is_asked_where_the_operator_says() {
+        let elsewhere = |server: &str, url: &str| {
+            let Url { is_https: https, host, port, .. } = Url::read(server).unwrap();
+            (UpstreamUrl { https, host, port }, HttpUrl::parse(url).unwrap())
+        };
+        let listed = [elsewhere("https://api.a.com", "http://10.0.0.1:8080/a/"), elsewhere("http://b", "https://c")];
+        let metrics = Metrics::new().unwrap();
+        let targets = Targets::alone("test", &metrics).instead(&listed);
+        // Within the house as well, by a flow's or a model's address too.
+        for found in [targets.endpoint("https://API.a.com/v1/", None), targets.outward("https://api.a.com:443/v1", None)] {
+            let found = found.unwrap();
+            assert_eq!((&*found.base, found.denied()), ("/a/v1", None));
+            assert_eq!(found.origin.to_string(), "http://10.0.0.1:8080");
+        }
+        let found = targets.endpoint("http://b/x", None).unwrap();
+        assert_eq!((found.origin.to_string().as_str(), &*found.base), ("https://c", "/x"));
+        // Neither another scheme, nor another port, nor what a script asks.
+        for url in ["http://api.a.com", "https://api.a.com:8443", "https://x.api.a.com"] {
+            assert!(targets.endpoint(url, None).unwrap().origin.to_string().contains("a.com"), "{url}");
+        }
+        let found = targets.visited("https://api.a.com").unwrap();
+        assert_eq!((found.origin.to_string().as_str(), &*found.base), ("http://10.0.0.1:8080", "/a"));
+        assert!(targets.passing("https://api.a.com/x").unwrap().origin.to_string().contains("a.com"));
+        assert!(!targets.is_like(&Targets::alone("test", &metrics)) && targets.is_set(&[], &listed));
+    }
 
     #[test]
     fn addresses_are_split_into_origin_and_path() {

@@ -60,7 +60,7 @@ impl WebReader {
 
     /// The host, if it is plain that it may not be asked.
     pub(crate) fn denied(&self, url: &Url) -> Option<String> {
-        self.0.passing(&origin_of(url)).ok()?.denied().map(str::to_owned)
+        self.0.visited(&origin_of(url)).ok()?.denied().map(str::to_owned)
     }
 
     /// Follows redirections, as browsers do; what the request says of its sender goes to no other server.
@@ -76,7 +76,7 @@ impl WebReader {
         for _ in 0..=MOST_REDIRECTS {
             run.give_way().await;
             run.budget().step()?;
-            let endpoint = self.0.passing(&origin_of(&url)).map_err(Failure::flow)?;
+            let endpoint = self.0.visited(&origin_of(&url)).map_err(Failure::flow)?;
             let path = path_of(&url);
             let call = ProviderCall { method: method.clone(), path: &path, headers: &headers, body: body.clone() };
             let answer = endpoint.call_api(call, run).await?;

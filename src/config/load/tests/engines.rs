@@ -30,6 +30,10 @@ fn an_engine_is_read() {
     let networked = load_text(&with_engine("flows_dir: flows\nallow_networks: [10.1.2.3/8, '::1']"));
     let networks: Vec<String> = engine(&networked).allow_networks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
+    let led = load_text(&with_engine("flows_dir: flows\naddresses:\n  https://api.a.com: http://10.0.0.1:8080/a\n  'http://b:81': https://c"));
+    let shown = |(server, url): &(UpstreamUrl, HttpUrl)| format!("{} {} {url}", server.host, server.port);
+    let led: Vec<_> = engine(&led).addresses.iter().map(shown).collect();
+    assert_eq!(led, ["api.a.com 443 http://10.0.0.1:8080/a", "b 81 https://c/"]);
     let limited = load_text(&with_engine("limits: { time: 90s, steps: 5, tool_calls: 7, text: 1MiB }"));
     let (time, text) = (Duration::from_secs(90), 1 << 20);
     let limits = crate::config::EngineLimits { time, steps: 5, model_calls: 200, tool_calls: 7, text };
@@ -106,6 +110,12 @@ fn mistakes_of_an_engine_are_told_in_their_place() {
         ("credentials: { a: { b: '${NONE}' } }", "4:30 upstreams.e.engine.credentials.a.b: "),
         ("allow_networks: [localhost]", "4:24 upstreams.e.engine.allow_networks[0]: expected an address or a network"),
         ("allow_networks: 10.0.0.0/8", "4:23 upstreams.e.engine.allow_networks: expected a list, found a string"),
+        (
+            "addresses: { 'https://a/b': 'http://c' }",
+            "4:20 upstreams.e.engine.addresses.https://a/b: expected a server, such as https://api.example.com",
+        ),
+        ("addresses: { 'https://a': 'c' }", "4:33 upstreams.e.engine.addresses.https://a: expected a URL such as"),
+        ("addresses: { 'https://a': 'http://c?d' }", "4:33 upstreams.e.engine.addresses.https://a: expected a URL without"),
         ("limits: { time: 0s }", "4:23 upstreams.e.engine.limits.time: a duration of zero makes no sense here"),
         ("limits: { steps: 0 }", "4:24 upstreams.e.engine.limits.steps: expected a whole number from 1 to 10000000"),
         ("limits: { model_calls: x }", "4:30 upstreams.e.engine.limits.model_calls: expected a whole number"),

@@ -15,8 +15,8 @@ fn settings(folder: &Path, key: &str) -> config::Engine {
     let credentials = HashMap::from([("openAIApi".to_owned(), fields)]);
     let (threads, limits) = (std::num::NonZeroUsize::MIN, config::EngineLimits::default());
     let (allow_networks, scripts, mcp_servers) = (Vec::new(), Some(Arc::default()), BTreeMap::new());
-    let flows_dir = folder.to_owned();
-    config::Engine { flows_dir, threads, credentials, allow_networks, limits, scripts, mcp_servers }
+    let (flows_dir, addresses) = (folder.to_owned(), Vec::new());
+    config::Engine { flows_dir, threads, credentials, allow_networks, addresses, limits, scripts, mcp_servers }
 }
 
 #[test]
