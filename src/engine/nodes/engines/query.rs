@@ -13,6 +13,7 @@ use crate::engine::contract::model::{ChatModel, ModelRequest};
 use crate::engine::contract::node::{Chain, Document, Reply};
 use crate::engine::contract::run::Run;
 use crate::engine::contract::sink::Sink;
+use crate::engine::text::javascript::{is_space, trim};
 
 /// `LlamaIndex`'s words (`Prompt`).
 const QUESTION: &str = include_str!("words/question.txt");
@@ -28,17 +29,19 @@ pub(super) struct SynthesizerNode {
 /// How texts are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
-    /// All in one question.
+    /// All in one question, as they are.
     Together,
+    /// The same, sentence by sentence.
+    Packed,
     /// The first gives an answer, which each of the others refines.
     OneByOne,
 }
 
 pub(super) static COMPACT_AND_REFINE: SynthesizerNode =
-    SynthesizerNode { names: &["compactrefineLlamaIndex"], manner: Manner::Together };
+    SynthesizerNode { names: &["compactrefineLlamaIndex"], manner: Manner::Packed };
 pub(super) static REFINE: SynthesizerNode = SynthesizerNode { names: &["refineLlamaIndex"], manner: Manner::OneByOne };
 pub(super) static TREE_SUMMARIZE: SynthesizerNode =
-    SynthesizerNode { names: &["treeSummarizeLlamaIndex"], manner: Manner::Together };
+    SynthesizerNode { names: &["treeSummarizeLlamaIndex"], manner: Manner::Packed };
 pub(super) static SIMPLE_RESPONSE_BUILDER: SynthesizerNode =
     SynthesizerNode { names: &["simpleResponseBuilderLlamaIndex"], manner: Manner::Together };
 
@@ -68,7 +71,7 @@ pub(super) struct Synthesizer {
 
 impl Default for Synthesizer {
     fn default() -> Self {
-        Self { manner: Manner::Together, question: None, refine: None }
+        Self { manner: Manner::Packed, question: None, refine: None }
     }
 }
 
@@ -97,7 +100,8 @@ impl Synthesizer {
         }
         let texts = match self.manner {
             Manner::Together => vec![joined(found)],
-            Manner::OneByOne => found.iter().map(|document| document.text.clone()).collect(),
+            Manner::Packed => vec![packed(&joined(found))],
+            Manner::OneByOne => found.iter().map(|document| packed(&document.text)).collect(),
         };
         let mut answer: Option<String> = None;
         for (number, text) in texts.iter().enumerate() {
@@ -115,6 +119,22 @@ impl Synthesizer {
         }
         Ok(answer.unwrap_or_default())
     }
+}
+
+/// Sentences with one space between them, as `LlamaIndex` leaves them when it looks how much the model takes at once.
+fn packed(text: &str) -> String {
+    let mut sentences = Vec::new();
+    let mut from = 0;
+    for (at, mark) in text.char_indices().filter(|(_, letter)| matches!(letter, '.' | '?' | '!')) {
+        let after = text.get(at + mark.len_utf8()..).unwrap_or_default();
+        let after = after.trim_start_matches([']', ')', '\'', '"', '`', '\u{2019}', '\u{201d}']);
+        if after.chars().next().is_none_or(is_space) {
+            sentences.push(trim(text.get(from..=at).unwrap_or_default()));
+            from = at + 1;
+        }
+    }
+    sentences.push(trim(text.get(from..).unwrap_or_default()));
+    trim(&sentences.join(" ")).to_owned()
 }
 
 /// Each place once, the first time that it stands there, as JavaScript replaces a text; what is filled in is not looked at.
@@ -172,6 +192,19 @@ impl Chain for Queries {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Expected: what `SentenceSplitter` of Flowise's `llamaindex` made of them.
+    #[test]
+    fn sentences_have_one_space_between_them() {
+        for (text, expected) in [
+            ("One.\n\nTwo? Three!", "One. Two? Three!"),
+            ("He said \"no.\"  Then 4.5 a.b", "He said \"no. \"  Then 4.5 a.b"),
+            (" a\n\nb ?! c.\n", "a\n\nb ?! c."),
+            ("", ""),
+        ] {
+            assert_eq!(packed(text), expected, "{text:?}");
+        }
+    }
 
     #[test]
     fn places_are_filled_once_and_not_in_what_is_filled_in() {

@@ -1,5 +1,7 @@
 //! Rows of a CSV file, read as Papa Parse reads them: the separator is guessed, and what is no valid CSV still has rows.
 
+pub(super) mod commas;
+
 use std::collections::{HashMap, HashSet};
 
 use crate::engine::text::javascript::trim;
@@ -11,6 +13,7 @@ const LOOKED_AT: usize = 10;
 
 /// Of all texts of a file. A row is told with the names of all columns, so few bytes may become very many.
 const MOST_BYTES: usize = 128 * 1024 * 1024;
+const TOO_LONG: &str = "The rows of the CSV file are too long.";
 
 /// One text a row: `name: value` lines, or only one column's value.
 pub(super) fn texts(file: &str, column: Option<&str>) -> Result<Vec<String>, String> {
@@ -28,7 +31,7 @@ pub(super) fn texts(file: &str, column: Option<&str>) -> Result<Vec<String>, Str
         };
         let repeated: usize = names.iter().map(|name| name.len() + ": \n".len()).sum();
         if repeated.saturating_mul(count) > MOST_BYTES {
-            return Err("The rows of the CSV file are too long.".to_owned());
+            return Err(TOO_LONG.to_owned());
         }
         let text = |row: Vec<String>| {
             let values = row.iter().map(Some).chain(std::iter::repeat(None));

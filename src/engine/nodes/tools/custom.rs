@@ -178,12 +178,15 @@ impl Arguments {
         };
         let property = |row: &ToolRow| {
             let kind = match row.kind {
-                RowKind::Text => json!({ "type": "string", "description": row.description }),
-                RowKind::Number => json!({ "type": "number", "description": row.description }),
-                RowKind::Flag => json!({ "type": "boolean", "description": row.description }),
-                RowKind::Date => json!({ "type": "string", "format": "date-time", "description": row.description }),
+                RowKind::Text => json!({ "type": "string" }),
+                RowKind::Number => json!({ "type": "number" }),
+                RowKind::Flag => json!({ "type": "boolean" }),
+                RowKind::Date => json!({ "type": "string", "format": "date-time" }),
             };
-            (row.name.clone(), kind)
+            // One that says nothing is not told.
+            let is_described = !row.description.is_empty();
+            let described = is_described.then(|| with(kind.clone(), "description", row.description.as_str().into()));
+            (row.name.clone(), described.unwrap_or(kind))
         };
         let required: Vec<&str> = rows.iter().filter(|row| row.is_required).map(|row| &*row.name).collect();
         parameters(&Value::Object(rows.iter().map(property).collect()), &required)

@@ -68,12 +68,14 @@ impl Astra {
 impl Database for Astra {
     fn search<'a>(&'a self, query: &'a Query, run: &'a Run<'a>) -> Task<'a, Vec<Hit>> {
         Box::pin(async move {
-            let find = json!({
+            let mut find = json!({
                 "filter": query.filter.clone().unwrap_or_else(|| json!({})),
                 "sort": { "$vector": numbers(&query.vector) },
-                "projection": { "*": 1 },
                 "options": { "limit": query.most, "includeSimilarity": true },
             });
+            if let Some(fields) = find.as_object_mut().filter(|_| query.with_vectors) {
+                fields.insert("projection".to_owned(), json!({ "*": 1 }));
+            }
             let mut answer = self.ask(&json!({ "find": find }), run).await?;
             let found = answer.get_mut("data").and_then(|data| data.get_mut("documents")).map(Value::take);
             let Some(Value::Array(found)) = found else { return Err(unreadable()) };

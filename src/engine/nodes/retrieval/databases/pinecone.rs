@@ -40,7 +40,7 @@ impl NodeKind for PineconeNode {
         let filter = "pineconeMetadataFilter";
         let common = node::read(inputs, Having { filter, diversity: true, chats: true, ..Having::default() });
         let index = segment(inputs, "pineconeIndex");
-        let namespace = inputs.text("pineconeNamespace");
+        let namespace = inputs.text("pineconeNamespace").unwrap_or_default();
         let text_key = inputs.text("pineconeTextKey").unwrap_or_else(|| "text".to_owned());
         let key = connection::wanted(inputs, CREDENTIAL, "pineconeApiKey");
         let api = if self.api_input.is_empty() { None } else { inputs.text(self.api_input) };
@@ -61,7 +61,8 @@ impl NodeKind for PineconeNode {
 struct Pinecone {
     api: HttpApi,
     index: String,
-    namespace: Option<String>,
+    /// Empty: the one that every index has.
+    namespace: String,
     text_key: String,
     targets: Arc<Targets>,
     /// Where the index is.
@@ -85,11 +86,9 @@ impl Pinecone {
 impl Database for Pinecone {
     fn search<'a>(&'a self, query: &'a Query, run: &'a Run<'a>) -> Task<'a, Vec<Hit>> {
         Box::pin(async move {
-            let mut body = json!({ "topK": query.most, "includeMetadata": true, "vector": numbers(&query.vector) });
+            let mut body = json!({ "topK": query.most, "includeMetadata": true, "namespace": self.namespace,
+                "vector": numbers(&query.vector) });
             if let Value::Object(fields) = &mut body {
-                if let Some(namespace) = &self.namespace {
-                    fields.insert("namespace".to_owned(), namespace.as_str().into());
-                }
                 if let Some(filter) = filter(query) {
                     fields.insert("filter".to_owned(), filter);
                 }
@@ -118,10 +117,8 @@ impl Database for Pinecone {
                 metadata.insert(self.text_key.clone(), passage.document.text.as_str().into());
                 json!({ "id": passage.id, "values": numbers(&passage.vector), "metadata": metadata })
             };
-            let mut body = json!({ "vectors": passages.iter().map(vector).collect::<Value>() });
-            if let (Some(namespace), Value::Object(fields)) = (&self.namespace, &mut body) {
-                fields.insert("namespace".to_owned(), namespace.as_str().into());
-            }
+            let vectors: Value = passages.iter().map(vector).collect();
+            let body = json!({ "vectors": vectors, "namespace": self.namespace });
             self.index(run).await?.post("/vectors/upsert", &body, run).await.map(drop)
         })
     }

@@ -71,6 +71,7 @@ async fn diversity_is_looked_for_among_more_than_are_wanted() {
     let (received, answer) =
         searched(&PINECONE, config, &[json!({ "host": HERE }), json!({ "matches": matches })]).await;
     assert_eq!((&received[1].body["topK"], &received[1].body["includeValues"]), (&json!(3), &json!(true)));
+    assert_eq!(received[1].body["namespace"], "");
     let texts: Vec<String> = answer.unwrap().into_iter().map(|(document, _)| document.text).collect();
     assert_eq!(texts, ["first", "other"]);
 }
@@ -229,6 +230,8 @@ async fn astra() {
         searched(&astra::AstraNode, config, &[json!({ "data": { "documents": documents } })]).await;
     assert_eq!(received[0].line, "POST /api/json/v1/default_keyspace/c HTTP/1.1");
     assert_eq!((&received[0].body["find"]["sort"], found(answer)), (&json!({ "$vector": [1.0, 0.5] }), one(0.9)));
+    // Vectors are long, and told only where they are wanted.
+    assert_eq!(received[0].body["find"].get("projection"), None);
 }
 
 #[tokio::test]

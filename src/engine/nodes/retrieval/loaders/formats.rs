@@ -95,7 +95,7 @@ impl Format {
             }
             (_, LoaderFileKind::Sheet) => return of_sheets(file).map_err(told),
             (_, LoaderFileKind::Json) => JsonSelection::default().read(&file.text())?,
-            (_, LoaderFileKind::Csv) => plain(csv::texts(&file.text(), None)?),
+            (_, LoaderFileKind::Csv) => plain(csv::commas::texts(&file.text())?),
             (_, LoaderFileKind::Text | LoaderFileKind::JsonLines) => plain(vec![file.text()]),
             (_, LoaderFileKind::Other(kind)) => return Err(told(format!("the engine cannot read {kind} files"))),
         };

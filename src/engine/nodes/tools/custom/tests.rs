@@ -15,6 +15,7 @@ fn flow(inputs: &Value, code: &str) -> Result<CompiledFlow, String> {
     let schema = json!([
         { "id": 1, "property": "city", "type": "string", "description": "Where", "required": true },
         { "id": 2, "property": "days", "type": "number", "description": "How many", "required": false },
+        { "id": 3, "property": "now", "type": "boolean", "description": "", "required": false },
     ]);
     let record =
         json!({ "id": ID, "name": "weather", "description": "Tells it", "schema": schema.to_string(), "func": code });
@@ -59,6 +60,7 @@ fn a_tool_is_found_by_its_id_and_runs_its_code() {
         "properties": {
             "city": { "type": "string", "description": "Where" },
             "days": { "type": "number", "description": "How many" },
+            "now": { "type": "boolean" },
         },
         "required": ["city"],
         "additionalProperties": false,
