@@ -76,7 +76,7 @@ if ! alive "$STATE/flowise.pid"; then
       DATABASE_TYPE=sqlite DATABASE_PATH="$STATE/data/db" SECRETKEY_PATH="$STATE/data/secrets" \
       LOG_PATH="$STATE/data/logs" BLOB_STORAGE_PATH="$STATE/data/storage" \
       DISABLE_FLOWISE_TELEMETRY=true MODEL_LIST_CONFIG_JSON="$APP/node_modules/flowise-components/models.json" \
-      LAB_NODE_MODULES="$APP/node_modules" LAB_EGRESS_LOG="$STATE/egress.log" NODE_OPTIONS="--require $HERE/lab/offline-shim.cjs" \
+      LAB_NODE_MODULES="$APP/node_modules" LAB_EGRESS_LOG="$STATE/egress.log" TAVILY_API_KEY=k-tavily SHOW_COMMUNITY_NODES=true TOOL_FUNCTION_EXTERNAL_DEP=lodash,moment LAB_STUB_URL="http://127.0.0.1:$STUB_PORT" NODE_OPTIONS="--require $HERE/lab/offline-shim.cjs" \
       ${FLOWISE_EXTRA_ENV:-} \
       node "$APP/node_modules/flowise/bin/run" start >"$STATE/flowise.out" 2>&1 < /dev/null ) &
   echo $! > "$STATE/flowise.pid"

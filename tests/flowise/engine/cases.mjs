@@ -3,9 +3,17 @@ import { CALCULATE, ask, both, changed, document, EARLIER, image, inputs, load }
 import { BEFORE } from './before.mjs'
 import { CODE } from './code.mjs'
 import { AGENTS } from './agents.mjs'
+import { DATABASES } from './databases.mjs'
 import { DOCUMENTS } from './documents.mjs'
+import { FLOWTOOLS } from './flowtools.mjs'
 import { KINDS } from './kinds.mjs'
+import { LLAMA } from './llama.mjs'
+import { MEMORIES } from './memories.mjs'
 import { NATIVE } from './native.mjs'
+import { OUTSIDE } from './outside.mjs'
+import { PARTS } from './parts.mjs'
+import { RETRIEVERS } from './retrievers.mjs'
+import { SEARCH } from './search.mjs'
 import { TOOLS } from './tools.mjs'
 
 const CHAIN = { overridable: { 'Prompt Template': ['promptValues', 'template'], OpenAI: ['temperature', 'modelName'] }, allow: ['promptValues', 'template', 'temperature', 'modelName'] }
@@ -68,6 +76,14 @@ export const CASES = [
   ...AGENTS,
   ...DOCUMENTS,
   ...TOOLS,
+  ...SEARCH,
+  ...DATABASES,
+  ...MEMORIES,
+  ...RETRIEVERS,
+  ...LLAMA,
+  ...PARTS,
+  ...FLOWTOOLS,
+  ...OUTSIDE,
   ...STORES,
   {
     name: 'llm-chain', flow: load('llm-chain'), ...CHAIN,

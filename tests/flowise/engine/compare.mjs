@@ -6,7 +6,9 @@ export function normal(value, base, mark) {
     return value
       .split(base).join('<base>')
       .split(new URL(base).pathname).join('<base>')
+      .replace(/(http:\/\/127\.0\.0\.1:\d+)?\/[fe]\/@(?=\/)/g, '<outside>')
       .split(mark).join('<run>')
+      .replace(/--(----formdata-undici|----flowgate)-[0-9a-z]+/g, '--<boundary>')
       .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, '<uuid>')
       .replace(/\b(call_stub|chatcmpl-stub|call|msg|toolu|chatcmpl|run)[-_][A-Za-z0-9-]+/g, '<id>')
       // A vector database's own id of a passage; the engine has none.
@@ -40,6 +42,8 @@ export function differences(flowise, engine, at = '') {
     const from = i > 60 ? i - 20 : 0
     return [{ at, text: `${from ? '…' : ''}${short(flowise.slice(from))} ≠ ${from ? '…' : ''}${short(engine.slice(from))}` }]
   }
+  // Numbers of a vector are halves as long for some.
+  if (/\[\d+\]$/.test(at) && both.every((v) => typeof v === 'number') && Math.fround(flowise) === Math.fround(engine)) return []
   return [{ at, text: `${short(flowise)} ≠ ${short(engine)}` }]
 }
 

@@ -1,5 +1,4 @@
-// Flows whose models speak their vendors' own tongues, which the stub speaks as well. Flowise has no address to choose for
-// Anthropic, and forgets the one that is chosen for Mistral, so these two are not among them.
+// Flows whose models speak their vendors' own tongues, which the stub speaks as well, or are asked at addresses that nobody can choose.
 import { PLACEHOLDER } from './sides.mjs'
 import { ask, both, changed, image, load, CALCULATE } from './flows.mjs'
 
@@ -30,4 +29,24 @@ const of = ([name, model]) => [
   { name: `${name}-agentflow-agent`, flow: speaking('agentflow-agent-tool', model), steps: [...both('a tool', { question: CALCULATE, chatId: '$a' })] }
 ]
 
-export const NATIVE = Object.entries(MODELS).flatMap(of)
+// Where they are asked is written into Flowise's nodes.
+const COMMON = { modelName: 'stub-model', temperature: 0.3, streaming: true }
+const VENDORS = {
+  anthropic: ['chatAnthropic', { ...COMMON, modelName: 'claude-3-5-haiku-latest', maxTokensToSample: '200', topP: '', topK: '', extendedThinking: '', budgetTokens: 1024, allowImageUploads: true }],
+  mistral: ['chatMistralAI', { ...COMMON, maxOutputTokens: '200', topP: '0.9', randomSeed: '7', safeMode: '', overrideEndpoint: '' }],
+  groq: ['groqChat', { ...COMMON, maxTokens: '200' }],
+  deepseek: ['chatDeepseek', { ...COMMON, maxTokens: '200', topP: '0.9', frequencyPenalty: '', presencePenalty: '', timeout: '', stopSequence: 'END', baseOptions: '' }],
+  openrouter: ['chatOpenRouter', { ...COMMON, maxTokens: '200', topP: '', basepath: 'https://openrouter.ai/api/v1', baseOptions: '' }],
+  fireworks: ['chatFireworks', { ...COMMON }],
+  together: ['chatTogetherAI', { ...COMMON }],
+  xai: ['chatXAI', { ...COMMON, maxTokens: '200' }],
+  cerebras: ['chatCerebras', { ...COMMON, maxTokens: '200', topP: '' }],
+  comet: ['chatCometAPI', { ...COMMON, maxTokens: '200', topP: '', baseOptions: '' }],
+  sambanova: ['chatSambanova', { ...COMMON, basepath: 'https://api.sambanova.ai/v1' }],
+  perplexity: ['chatPerplexity', { ...COMMON, model: 'sonar', maxTokens: '200', topP: '', topK: '', presencePenalty: '', frequencyPenalty: '', timeout: '' }]
+}
+
+export const NATIVE = [
+  ...Object.entries(MODELS).flatMap(of), // Flowise calls no tools of Perplexity's, and breaks it in a chain.
+  ...Object.entries(VENDORS).flatMap(of).filter(({ name }) => !/^perplexity-(chain|agent|agentflow-agent)$/.test(name)).map((one) => ({ ...one, outside: true }))
+]

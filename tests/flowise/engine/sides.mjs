@@ -4,9 +4,11 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { spawnSync } from 'node:child_process'
 import { Gateway, secret } from '../gateway.mjs'
+import { OF_NODES } from '../lab/credentials.mjs'
 import { events, exchange } from '../lab/wire.mjs'
 
 export const PLACEHOLDER = 'http://LLM_BASE_PATH_PLACEHOLDER'
+const OUTSIDE = JSON.parse(fs.readFileSync(new URL('../lab/outside.json', import.meta.url), 'utf8'))
 const PLENTY = { requests: '60000/min', burst: 1000, concurrent: 64 }
 
 // What one request led to.
@@ -53,18 +55,37 @@ class Side {
     return this.stores ? this.stores.chosen(mine, this.letter === 'f') : mine
   }
 
-  async answer({ name, timeout }, asked) {
+  async log(under, after) {
+    return (await fetch(`${this.stub}/__log?prefix=${under}&after=${after}`)).json()
+  }
+
+  async answer({ name, timeout, outside }, asked) {
     // What this side's user was asked last.
-    const body = asked.action === '$action' ? { ...asked, action: this.asked[name] } : asked
+    const mine = JSON.parse(JSON.stringify(asked).split(PLACEHOLDER).join(this.base(name)))
+    const body = asked.action === '$action' ? { ...mine, action: this.asked[name] } : mine
+    const [own, others] = [`/${this.letter}/${name}/`, `/${this.letter}/@/`]
+    const before = outside ? (await this.log(others, this.before)).at(-1)?.id ?? this.before : null
     const answer = await this.send(name, body, timeout ?? 60000)
     this.asked[name] = answer.body?.action ?? answer.events?.find((e) => e.event === 'action')?.data ?? this.asked[name]
-    const log = await (await fetch(`${this.stub}/__log?prefix=/${this.letter}/${name}/&after=${this.seen[name] ?? this.before}`)).json()
+    const log = await this.log(own, this.seen[name] ?? this.before)
     if (log.length) this.seen[name] = log.at(-1).id
-    const requests = log.filter((l) => l.kind === 'request')
-    answer.model = requests.map((l) => ({ path: l.path.slice(`/${this.letter}/${name}`.length), method: l.method, key: l.headers.authorization ?? l.headers['x-api-key'] ?? l.headers['api-key'] ?? l.headers['x-goog-api-key'] ?? null, body: l.body }))
+    const more = outside ? await this.log(others, before) : []
+    const requests = [...log, ...more].filter((l) => l.kind === 'request').sort((a, b) => a.id - b.id)
+    answer.model = requests.map((l) => ({ path: this.told(l.path, name), method: l.method, key: keyOf(l.headers), body: l.body }))
     return answer
   }
+
+  // A path below the flow's own address, or a service outside and what it is asked, its query in a fixed order.
+  told(path, name) {
+    const own = `/${this.letter}/${name}`
+    const [at, query] = path.slice(path.startsWith(`${own}/`) ? own.length : this.letter.length + 2).split(/\?(.*)/s)
+    if (!query) return at
+    return `${at}?${[...new URLSearchParams(query)].map((pair) => pair.map(encodeURIComponent).join('=')).sort().join('&')}`
+  }
 }
+
+const KEYS = ['authorization', 'x-api-key', 'api-key', 'x-goog-api-key', 'x-subscription-token', 'x-chroma-token', 'apikey', 'token']
+const keyOf = (headers) => KEYS.map((name) => headers[name]).find((value) => value != null) ?? null
 
 export class Flowise extends Side {
   constructor(lab, stores) {
@@ -103,25 +124,20 @@ export class Flowise extends Side {
 
   // What choosing the credential in the editor does.
   giveCredentials(data) {
-    const id = (kind) => this.lab.credentials[CREDENTIAL[kind]]?.id
-    if (id(data.name)) {
-      data.credential = id(data.name)
-      data.inputs.FLOWISE_CREDENTIAL_ID = id(data.name)
+    const give = (kind, inputs, to) => {
+      const { id } = this.lab.credentials[OF_NODES[kind]] ?? {}
+      if (!id || !inputs) return
+      to.credential = id
+      inputs.FLOWISE_CREDENTIAL_ID = id
     }
-    for (const key of Object.keys(data.inputs ?? {}).filter((k) => k.endsWith('ModelConfig'))) {
-      const chosen = id(data.inputs[key.replace(/Config$/, '')])
-      if (chosen) Object.assign(data.inputs[key], { credential: chosen, FLOWISE_CREDENTIAL_ID: chosen })
-    }
+    give(data.name, data.inputs, data)
+    for (const inputs of [data.inputs ?? {}, ...Object.values(data.inputs ?? {}).filter(Array.isArray).flat()])
+      for (const [key, config] of Object.entries(inputs ?? {})) if (/Config$/.test(key) && config && typeof config === 'object') give(inputs[key.replace(/Config$/, '')], config, config)
   }
 
   send(name, body, timeout) {
     return told(this.lab.baseUrl, this.ids[name], { Authorization: `Bearer ${this.lab.apiKey}` }, body, timeout)
   }
-}
-
-export const CREDENTIAL = {
-  chatOpenAI: 'openAIApi', openAIEmbeddings: 'openAIApi', openAIModeration: 'openAIApi', azureChatOpenAI: 'azureOpenAIApi', chatAnthropic: 'anthropicApi',
-  chatMistralAI: 'mistralAIApi', chatGoogleGenerativeAI: 'googleGenerativeAI', chatOpenAICustom: 'openAIApi', chatDeepseek: 'deepseekApi', chatOpenRouter: 'openRouterApi', chatLitellm: 'litellmApi'
 }
 
 const overridable = (nodes) => ({
@@ -150,7 +166,7 @@ export class Engine extends Side {
       fs.writeFileSync(path.join(flows, 'ExportData.json'), this.brought)
     }
     const config = {
-      upstreams: { local: { engine: { flows_dir: 'flows', allow_networks: ['127.0.0.1'], credentials: Object.fromEntries(Object.entries(this.lab.credentials).map(([name, { fields }]) => [name, fields])) } } },
+      upstreams: { local: { engine: { flows_dir: 'flows', allow_networks: ['127.0.0.1'], addresses: this.addresses(), credentials: this.credentials() } } },
       plans: { default: PLENTY, anonymous: PLENTY },
       ...more.config,
       chatflows: {}
@@ -167,6 +183,17 @@ export class Engine extends Side {
       config.chatflows[one.name] = { upstream: 'local', id: ids[one.name], isolate_sessions: false, override_config: ['sessionId', ...(one.allow ?? [])], vars: one.vars ?? {}, ...one.policy }
     }
     this.gateway = await Gateway.start({ bin: this.bin, dir: this.dir, config, secrets: { tester: [this.key, {}] }, server: { max_body: '4MiB', ...more.server }, pids: this.pids })
+  }
+
+  // The services outside are the stub, as lab/offline-shim.cjs has it for Flowise.
+  addresses() {
+    return Object.fromEntries(OUTSIDE.map((origin) => [origin, `${this.stub}/e/@/${new URL(origin).hostname}`]))
+  }
+
+  credentials() {
+    const own = (value) => value.replace(/^(redis:.*)\/1$/, '$1/2').replace('/f/@/', '/e/@/')
+    const fields = (given) => Object.fromEntries(Object.entries(given).map(([field, value]) => [field, own(value)]))
+    return Object.fromEntries(Object.entries(this.lab.credentials).map(([name, { fields: given }]) => [name, fields(given)]))
   }
 
   // Why the engine does not take a flow, by a configuration that has no other.

@@ -1,5 +1,6 @@
 // Document stores, made in a real Flowise through its API and upserted into a stub of Qdrant, and what its
 // *Settings > Export* writes of them.
+import { TOOLS_OF_ONES_OWN } from './flowtools.mjs'
 import { startQdrant } from '../lab/stub-qdrant.mjs'
 
 const PARAGRAPHS = {
@@ -16,6 +17,7 @@ export class Stores {
     this.stub = lab.llmBase.replace(/\/v1$/, '')
     this.cookies = {}
     this.ids = {}
+    this.tools = {}
   }
 
   // As the admin in a browser: API keys cannot export.
@@ -37,6 +39,11 @@ export class Stores {
     const existing = await this.api('GET', 'document-store/store')
     for (const { id, name } of existing.data ?? existing) if (name in PARAGRAPHS) await this.api('DELETE', `document-store/store/${id}`)
     for (const [name, paragraphs] of Object.entries(PARAGRAPHS)) this.ids[name] = await this.make(name, paragraphs.join('\n\n'))
+    const tools = await this.api('GET', 'tools')
+    for (const tool of TOOLS_OF_ONES_OWN) {
+      const have = (tools.data ?? tools).find(({ name }) => name === tool.name)
+      this.tools[tool.name] = (have ? await this.api('PUT', `tools/${have.id}`, tool) : await this.api('POST', 'tools', tool)).id
+    }
     this.before = (await this.log('f')).at(-1)?.id ?? 0
   }
 
@@ -59,14 +66,14 @@ export class Stores {
 
   // The file that goes beside the engine's flows, its embeddings at the engine's own address.
   async exported() {
-    const all = await this.api('POST', 'export-import/export', { document_store: true, variable: true })
+    const all = await this.api('POST', 'export-import/export', { document_store: true, variable: true, tool: true })
     const { FileDefaultName, ...arrays } = all
     return JSON.stringify(arrays, null, 2).split('/f/stores/v1').join('/e/stores/v1')
   }
 
   // A flow with this Flowise's stores; templates go to the engine as they are.
   chosen(flow, isFlowise) {
-    const text = JSON.stringify(flow).replace(MARKED, (_, name) => this.ids[name])
+    const text = JSON.stringify(flow).replace(MARKED, (_, name) => this.ids[name]).replace(/TOOL (\w+)/g, (whole, name) => this.tools[name] ?? whole)
     return JSON.parse(isFlowise ? text.replace(NAMED, (_, name) => `${this.ids[name]}:${name}`) : text)
   }
 

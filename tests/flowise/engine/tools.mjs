@@ -1,20 +1,10 @@
 // Tools of servers and services: what a model is told of them, and what it is told of their answers.
-import { chat, drawn, joined } from './drawn.mjs'
+import { acting, calling } from './acting.mjs'
+import { joined } from './drawn.mjs'
 import { ask, both, load } from './flows.mjs'
 import { PLACEHOLDER } from './sides.mjs'
 
-const MODEL = { modelName: 'stub-model', temperature: 0.1, streaming: true, basepath: `${PLACEHOLDER}/v1`, agentModel: 'chatOpenAI' }
 const SERVER = JSON.stringify({ url: `${PLACEHOLDER}/mcp`, headers: { 'X-Key': 'of the author' } })
-const agent = (...tools) => ['agent', {
-  agentModel: 'chatOpenAI', agentMessages: [], agentEnableMemory: false, agentUserMessage: '', agentReturnResponseAs: 'userMessage', agentStructuredOutput: '', agentUpdateState: '',
-  agentTools: tools.map(([kind, config]) => ({ agentSelectedTool: kind, agentSelectedToolRequiresHumanInput: '', agentSelectedToolConfig: { ...config, agentSelectedTool: kind } })),
-  agentModelConfig: MODEL
-}]
-const tool = (kind, config, name, value) => ['tool', {
-  toolAgentflowSelectedTool: kind, toolAgentflowSelectedToolConfig: { ...config, toolAgentflowSelectedTool: kind }, toolInputArgs: [{ inputArgName: name, inputArgValue: value }], toolUpdateState: ''
-}]
-const acting = (...tools) => drawn([chat(), agent(...tools)], ['start_0 -> agent_0'])
-const calling = (...one) => drawn([chat(), tool(...one)], ['start_0 -> tool_0'])
 
 const echo = { mcpServerConfig: SERVER, mcpActions: '["echo"]' }
 const searxng = { apiBase: PLACEHOLDER, toolName: 'searxng-search', toolDescription: '', headers: '{"X-Key":"k"}', format: 'json', categories: 'general', pageno: 2 }
@@ -30,6 +20,7 @@ export const TOOLS = [
     ask('a call', { question: 'Say it [[tool=echo:{"text":"hello"}]]' }),
     ask('an error', { question: 'Say it [[tool=echo:{"text":"fail"}]]' })
   ] }],
+  ...['mcp-events', 'mcp-before'].map((way) => [way, { flow: acting(['customMCP', { ...echo, mcpServerConfig: SERVER.replace(/mcp"/, `${way}"`) }]), steps: [ask('a call', { question: 'Say it [[tool=echo:{"text":"hello"}]]' }), ask('an error, stream', { question: 'Say it [[tool=echo:{"text":"fail"}]]', streaming: true })] }]),
   ['searxng-node', { flow: calling('searXNG', searxng, 'input', '{{ question }}'), steps: both('a search', { question: 'cats & dogs' }) }],
   ['searxng-agent', { flow: acting(['searXNG', searxng]), steps: both('a search', { question: 'Find [[tool=searxng-search:{"input":"cats"}]]' }) }],
   ['json-path-node', { flow: calling('jsonPathExtractor', { path: 'a[0].b' }, 'json', '{"a":[{"b":{"c":1}}]}'), steps: [ask('a value', { question: 'x' })] }]

@@ -1,0 +1,52 @@
+// Vector databases that are searched where they are: a chain that asks one, an agent's tool that does, and what is put in.
+import { ask, changed, load } from './flows.mjs'
+import { joined } from './drawn.mjs'
+
+// The retrieval flow on another store, without its documents.
+export const stored = (name, given, outputs = { output: 'retriever' }) => changed(load('retrieval-qa'), (flow) => {
+  flow.nodes = flow.nodes.filter((n) => !/^(plainText|recursive)/.test(n.id))
+  flow.edges = flow.edges.filter((e) => flow.nodes.some((n) => n.id === e.source))
+  const { data } = flow.nodes.find((n) => n.id === 'memoryVectorStore_0')
+  Object.assign(data, { name, label: name, type: name, inputs: { document: '', embeddings: data.inputs.embeddings, recordManager: '', topK: '', ...given }, outputs })
+})
+// The same behind an agent's tool.
+const behindTool = (name, given) => changed(joined(load('tool-agent'), { name: 'retrieverTool', category: 'Tools', inputs: { name: 'manual', description: 'Knows the manual.', returnSourceDocuments: true, retriever: '{{store_0.data.instance}}' }, to: 'toolAgent_0', as: 'tools', isList: true }), (flow) => {
+  const from = stored(name, given)
+  const take = (id) => JSON.parse(JSON.stringify(from.nodes.find((n) => n.id === id)).split('memoryVectorStore_0').join('store_0'))
+  flow.nodes.push(take('memoryVectorStore_0'), take('openAIEmbeddings_0'))
+  const edge = (source, target, input) => flow.edges.push({ id: `e-${source}-${input}`, source, sourceHandle: `${source}-output-x-x`, target, targetHandle: `${target}-input-${input}-x`, type: 'buttonedge', data: {} })
+  edge('openAIEmbeddings_0', 'store_0', 'embeddings')
+  edge('store_0', 'retrieverTool_9', 'retriever')
+})
+
+const FILTER = '{"page":{"$gte":1}}'
+const KINDS = {
+  pinecone: { pineconeIndex: 'idx', pineconeNamespace: 'space', fileUpload: '', pineconeTextKey: '', pineconeMetadataFilter: FILTER, topK: '3' },
+  qdrant: { qdrantServerUrl: 'http://qdrant.example:6333', qdrantCollection: 'idx', fileUpload: '', qdrantVectorDimension: '64', contentPayloadKey: 'content', metadataPayloadKey: 'metadata', batchSize: '', qdrantSimilarity: 'Cosine', qdrantCollectionConfiguration: '', topK: '3', qdrantFilter: '{"must":[{"key":"metadata.page","match":{"value":1}}]}' },
+  chroma: { collectionName: 'idx', chromaURL: 'http://chroma.example:8000', chromaMetadataFilter: '{"page":1}', topK: '3' },
+  supabase: { supabaseProjUrl: 'https://stub.supabase.co', tableName: 'documents', queryName: 'match_documents', supabaseMetadataFilter: '{"page":1}', supabaseRPCFilter: '', topK: '3' },
+  elasticsearch: { indexName: 'idx', topK: '3', similarity: 'cosine' },
+  openSearch: { indexName: 'idx', topK: '3', engine: 'lucene', spaceType: 'l2' },
+  upstash: { fileUpload: '', upstashMetadataFilter: '', topK: '3' },
+  Astra: { astraCollection: 'idx', vectorDimension: '64', similarityMetric: 'cosine', topK: '3' }
+}
+const MORE = {
+  'pinecone-plain': ['pinecone', { pineconeIndex: 'idx' }],
+  'pinecone-files': ['pinecone', { ...KINDS.pinecone, pineconeMetadataFilter: '', fileUpload: true }],
+  'qdrant-plain': ['qdrant', { ...KINDS.qdrant, qdrantFilter: '', topK: '' }],
+  'qdrant-files': ['qdrant', { ...KINDS.qdrant, qdrantFilter: '', fileUpload: true }],
+  'chroma-plain': ['chroma', { ...KINDS.chroma, chromaMetadataFilter: '', topK: '' }],
+  'supabase-plain': ['supabase', { ...KINDS.supabase, supabaseMetadataFilter: '', topK: '' }],
+  'supabase-calls': ['supabase', { ...KINDS.supabase, supabaseMetadataFilter: '', supabaseRPCFilter: 'filter("metadata->page", "gt", 0).filter("metadata->source", "eq", "manual")' }]
+}
+
+const QUESTIONS = [ask('JSON', { question: 'On which port does the Aurora gateway listen?', chatId: '$a' }), ask('a follow-up, stream', { question: 'And the kettle?', chatId: '$a', streaming: true })]
+const BY_TOOL = [ask('a call', { question: 'Look it up [[tool=manual:{"input":"the port of Aurora"}]]' }), ask('a call, stream', { question: 'Look it up [[tool=manual:{"input":"the kettle"}]]', streaming: true })]
+
+export const DATABASES = [
+  ...Object.entries(KINDS).flatMap(([kind, given]) => [
+    { name: `database-${kind}`, outside: true, flow: stored(kind, given), steps: QUESTIONS },
+    { name: `database-${kind}-tool`, outside: true, flow: behindTool(kind, given), steps: BY_TOOL }
+  ]),
+  ...Object.entries(MORE).map(([name, [kind, given]]) => ({ name: `database-${name}`, outside: true, flow: stored(kind, given), steps: QUESTIONS }))
+]
