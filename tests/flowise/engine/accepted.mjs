@@ -8,6 +8,7 @@ export const ACCEPTED = [
   { flow: /./, at: /ModelConfig\.(credential|basepath|baseUrl|baseOptions|proxyUrl|basePath|overrideEndpoint|FLOWISE_CREDENTIAL_ID)$/, text: /≠ nothing$/, why: HIDDEN },
   { flow: /./, at: /\.(input\.http\.(url|headers|queryParams|body)|output\.http\.headers)$/, text: /≠ nothing$/, why: 'Flowise shows visitors where an HTTP node calls, and with which credentials; the engine shows what came back' },
   { flow: /./, at: /\.agentSelectedToolConfig\./, text: /≠ nothing$/, why: HIDDEN },
+  { flow: /./, at: /\.input\.agentKnowledgeVSEmbeddings$/, text: /≠ nothing$/, why: HIDDEN },
   { flow: /./, at: /\.responseMetadata\.estimatedTokenUsage$/, text: /≠ nothing$/, why: "Flowise's own estimate, counted in its only thread, which one long word freezes; the provider's usage is there" },
   { flow: /./, at: /\.usageMetadata\.(input|output|total|base_input|base_output)_cost$/, text: /≠ nothing$/, why: 'Prices come from a list that Flowise fetched and that nobody keeps up any more' },
   { flow: /-(500|503|cut)$/, at: /^model calls$/, why: 'Flowise asks a model that fails seven times, up to 110 s; the engine tells at once' },
@@ -81,5 +82,10 @@ ACCEPTED.push(
   { flow: /^(anthropic|mistral|groq)-chain$/, at: /message$/, request: /^a refusal$/, why: "A vendor's library shows all that the provider answered; the engine its message" },
   { flow: /^anthropic-conversation$/, at: /^(model#\d body\.messages|answer text)/, request: /^an image$/, why: "A conversation's image is a turn of its own for every model, as Flowise has it for OpenAI's" },
   { flow: /^perplexity-/, at: /ModelConfig\.model$/, why: HIDDEN },
-  { flow: /^embeddings-huggingFace/, at: /^model lookups$/, isChance: true, text: /huggingface\.co/, why: 'Flowise looks up who serves a model; the engine asks hf-inference' }
+  { flow: /^embeddings-huggingFace/, at: /^model lookups$/, isChance: true, text: /huggingface\.co/, why: 'Flowise looks up who serves a model; the engine asks hf-inference' },
+  { flow: /^database-chroma-upsert$/, at: /^model lookups$/, text: /pre-flight-checks ≠ nothing$/, why: "Chroma's client asks how many passages it may send at once" },
+  { flow: /^database-supabase-upsert$/, at: /^model#\d path$/, text: /columns=/, why: "Supabase's client names the columns, and wants the rows back" },
+  { flow: /^database-elasticsearch-upsert$/, at: /metadata\.loc$/, text: /^nothing/, why: 'Where a passage lies in its file is left out of Elasticsearch; the engine keeps it' },
+  { flow: /^database-(elasticsearch|openSearch)-upsert$/, at: /^model (lookups|#\d path)|^model#\d path$/, text: /\/(idx|_refresh|_bulk)\b/, why: 'How is asked whether an index is there, and that what was put in is found' },
+  { flow: /^database-Astra-upsert$/, at: /^model#\d body\.insertMany\.options$/, why: "Astra's client lets other passages in where one is refused" }
 )

@@ -8,6 +8,12 @@ const agent = (...tools) => ['agent', {
   agentTools: tools.map(([kind, config]) => ({ agentSelectedTool: kind, agentSelectedToolRequiresHumanInput: '', agentSelectedToolConfig: { ...config, agentSelectedTool: kind } })),
   agentModelConfig: MODEL
 }]
+// An agent that knows what a vector database holds.
+export const knowing = (store, storeConfig, embeddings, embeddingConfig) => {
+  const [kind, inputs] = agent()
+  const knowledge = [{ vectorStore: store, vectorStoreConfig: { ...storeConfig, vectorStore: store }, embeddingModel: embeddings, embeddingModelConfig: { ...embeddingConfig, embeddingModel: embeddings }, knowledgeName: 'The manual', knowledgeDescription: 'Knows the manual.', returnSourceDocuments: true }]
+  return drawn([chat(), [kind, { ...inputs, agentTools: '', agentKnowledgeVSEmbeddings: knowledge }]], ['start_0 -> agent_0'])
+}
 const tool = (kind, config, name, value) => ['tool', {
   toolAgentflowSelectedTool: kind, toolAgentflowSelectedToolConfig: { ...config, toolAgentflowSelectedTool: kind }, toolInputArgs: [{ inputArgName: name, inputArgValue: value }], toolUpdateState: ''
 }]

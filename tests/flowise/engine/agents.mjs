@@ -100,6 +100,13 @@ const SEQUENCES = [
     ['seqCondition_0', { conditionName: 'Which', selectedConditionFunctionTab_seqCondition_0: 'conditionFunction', conditionFunction: "return $flow.state.all.length > 1 ? 'Next' : 'End'" }, { after: ['seqCustomFunction_0'] }],
     agent(1, 'B', { systemMessagePrompt: '{all}', promptValues: '{"all":"$flow.state.all"}' }, { after: ['seqCondition_0'], output: 'Next' }), end(0, 'seqAgent_1'), end(1, 'seqCondition_0', 'End')
   ]), both('a question', { question: 'Hi' })],
+  ['agents-execute', agents([
+    model, start(), agent(0, 'A', {}, { after: ['seqStart_0'] }),
+    ['seqExecuteFlow_0', { seqExecuteFlowName: 'Ask', selectedFlow: 'FLOWID:flow-of-a-tool', seqExecuteFlowInput: 'userQuestion', overrideConfig: '', baseURL: '', startNewSession: false, returnValueAs: 'humanMessage' }, { after: ['seqAgent_0'] }],
+    agent(1, 'B', {}, { after: ['seqExecuteFlow_0'] }),
+    ['seqExecuteFlow_1', { seqExecuteFlowName: 'Ask again', selectedFlow: 'FLOWID:flow-of-a-tool', seqExecuteFlowInput: '{{$seqAgent_1}}', overrideConfig: '', baseURL: '', startNewSession: true, returnValueAs: 'aiMessage' }, { after: ['seqAgent_1'] }],
+    llm(0, 'C', { systemMessagePrompt: 'Sum up.' }, { after: ['seqExecuteFlow_1'] }), end(0, 'seqLLMNode_0')
+  ]), both('a question', { question: 'Hi', chatId: '$x' })],
   ['agents-see', agents([['chatOpenAI_0', { ...MODEL, allowImageUploads: true }], start(), agent(0, 'A', { systemMessagePrompt: 'Look.' }, { after: ['seqStart_0'] }), llm(0, 'B', {}, { after: ['seqAgent_0'] }), end(0, 'seqLLMNode_0')]), [ask('an image', { question: 'See', uploads: image, chatId: '$i' })]],
   ['agents-moderated', agents([model, ['inputModerationSimple_0', { denyList: 'secret', model: '', moderationErrorMessage: 'Not that.' }], start({ inputModeration: [ref('inputModerationSimple_0')] }), agent(0, 'A', {}, { after: ['seqStart_0'] }), end(0, 'seqAgent_0')]), both('denied', { question: 'a secret' })],
   ['agents-ask', agents([model, calculator, memory, start({ agentMemory: ref('agentMemory_0') }), agent(0, 'Agent', { tools: [ref('calculator_0')], interrupt: true, approvalPrompt: 'May I? {tools}', approveButtonText: 'Go', rejectButtonText: 'Stop' }, { after: ['seqStart_0'] }), end(0, 'seqAgent_0')]), [
@@ -109,4 +116,4 @@ const SEQUENCES = [
 ]
 
 // Flowise's agent memory locks its whole database: such flows have it to themselves.
-export const AGENTS = [...TEAMS, ...SEQUENCES].map(([name, flow, steps]) => ({ name, flow, steps, alone: JSON.stringify(flow).includes('agentMemory_0.data') }))
+export const AGENTS = [...TEAMS, ...SEQUENCES].map(([name, flow, steps]) => ({ name, flow, steps, alone: JSON.stringify(flow).includes('agentMemory_0.data'), outside: JSON.stringify(flow).includes('FLOWID:') }))

@@ -1,13 +1,17 @@
 // Vector databases that are searched where they are: a chain that asks one, an agent's tool that does, and what is put in.
-import { ask, changed, load } from './flows.mjs'
+import { ask, changed, load, upsert } from './flows.mjs'
+import { knowing } from './acting.mjs'
 import { joined } from './drawn.mjs'
+import { PLACEHOLDER } from './sides.mjs'
 
-// The retrieval flow on another store, without its documents.
-export const stored = (name, given, outputs = { output: 'retriever' }) => changed(load('retrieval-qa'), (flow) => {
-  flow.nodes = flow.nodes.filter((n) => !/^(plainText|recursive)/.test(n.id))
-  flow.edges = flow.edges.filter((e) => flow.nodes.some((n) => n.id === e.source))
+// The retrieval flow on another store, without its documents or with them.
+const stored = (name, given, keepsDocuments) => changed(load('retrieval-qa'), (flow) => {
+  if (!keepsDocuments) {
+    flow.nodes = flow.nodes.filter((n) => !/^(plainText|recursive)/.test(n.id))
+    flow.edges = flow.edges.filter((e) => flow.nodes.some((n) => n.id === e.source))
+  }
   const { data } = flow.nodes.find((n) => n.id === 'memoryVectorStore_0')
-  Object.assign(data, { name, label: name, type: name, inputs: { document: '', embeddings: data.inputs.embeddings, recordManager: '', topK: '', ...given }, outputs })
+  Object.assign(data, { name, label: name, type: name, inputs: { document: keepsDocuments ? data.inputs.document : '', embeddings: data.inputs.embeddings, recordManager: '', topK: '', ...given }, outputs: { output: 'retriever' } })
 })
 // The same behind an agent's tool.
 const behindTool = (name, given) => changed(joined(load('tool-agent'), { name: 'retrieverTool', category: 'Tools', inputs: { name: 'manual', description: 'Knows the manual.', returnSourceDocuments: true, retriever: '{{store_0.data.instance}}' }, to: 'toolAgent_0', as: 'tools', isList: true }), (flow) => {
@@ -46,6 +50,8 @@ const BY_TOOL = [ask('a call', { question: 'Look it up [[tool=manual:{"input":"t
 export const DATABASES = [
   ...Object.entries(KINDS).flatMap(([kind, given]) => [
     { name: `database-${kind}`, outside: true, flow: stored(kind, given), steps: QUESTIONS },
+    { name: `database-${kind}-upsert`, outside: true, flow: stored(kind, given, true), steps: [upsert(), QUESTIONS[0]] },
+    { name: `database-${kind}-agent`, outside: true, flow: knowing(kind, given, 'openAIEmbeddings', { modelName: 'stub-embedding', basepath: `${PLACEHOLDER}/v1` }), steps: [ask('a call, stream', { question: 'Look it up [[tool=the_manual:{"input":"the port of Aurora"}]]', streaming: true })] },
     { name: `database-${kind}-tool`, outside: true, flow: behindTool(kind, given), steps: BY_TOOL }
   ]),
   ...Object.entries(MORE).map(([name, [kind, given]]) => ({ name: `database-${name}`, outside: true, flow: stored(kind, given), steps: QUESTIONS }))

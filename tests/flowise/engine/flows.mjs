@@ -19,5 +19,7 @@ export const CALCULATE = 'Compute [[tool=calculator:{"input":"6*7"}]]'
 
 // A request; `$name` as a chatId stands for a chat of this run.
 export const ask = (title, body) => ({ title, body })
+// Puts into a vector store what is connected to it.
+export const upsert = (more = {}) => ask('upsert', { at: 'vector/upsert', ...more })
 // As JSON and as a stream.
 export const both = (title, body) => [ask(`${title}, JSON`, body), ask(`${title}, stream`, { ...body, streaming: true })]

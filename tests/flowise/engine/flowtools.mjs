@@ -30,9 +30,10 @@ const CODE = {
 }
 const coded = (code) => calling('customTool', OWN, 'city', code)
 
+// What the flow behind them asks a model is the other flow's: one at a time.
 export const FLOWTOOLS = [
-  ...CHILDREN,
-  ...Object.entries(FLOWS).map(([name, [inputs]]) => ({ name: `tool-${name}`, flow: tooled(name.split('-')[0], inputs), steps: both('a call', { question: CALL, chatId: '$a' }) })),
+  ...CHILDREN.map((one) => ({ ...one, outside: true })),
+  ...Object.entries(FLOWS).map(([name, [inputs]]) => ({ name: `tool-${name}`, outside: true, flow: tooled(name.split('-')[0], inputs), steps: both('a call', { question: CALL, chatId: '$a' }) })),
   { name: 'tool-of-ones-own', flow: tooled('customTool', OWN), steps: [...both('a call', { question: WEATHER }), ask('one that throws', { question: 'Tell me [[tool=weather:{"city":"nowhere"}]]' }), ask('a wrong call', { question: 'Tell me [[tool=weather:{"days":"x"}]]' })] },
   { name: 'tool-of-ones-own-agent', flow: acting(['customTool', OWN]), steps: both('a call', { question: WEATHER }) },
   { name: 'tool-of-ones-own-node', flow: coded('{{ question }}'), steps: [ask('a call', { question: 'Ada' })] },

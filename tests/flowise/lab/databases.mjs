@@ -51,6 +51,7 @@ const upstash = ({ path, body }) => ({ body: path.endsWith('/info') ? { result: 
 const astra = ({ body }) => {
   const [command, { options = {} }] = Object.entries(body)[0]
   if (command === 'createCollection' || command === 'createNamespace') return { body: { status: { ok: 1 } } }
+  if (command === 'insertMany') return { body: { status: { insertedIds: body.insertMany.documents.map((d) => d._id), documentResponses: body.insertMany.documents.map((d) => ({ _id: d._id, status: 'OK' })) } } }
   if (command === 'findCollections') return { body: { status: { collections: [] } } }
   return { body: { data: { documents: most(options.limit).map(({ id, score, text, metadata }) => ({ _id: id, text, ...metadata, $similarity: score })), nextPageState: null } } }
 }
