@@ -55,7 +55,7 @@ function compare(one, a, b) {
   const same = (call) => one.indexed && listed(call) && differences(items(call), one.indexed).length === 0
   const first = !one.indexed && a.model.find(listed)
   if (first) one.indexed = items(first)
-  const [indexing, indexed] = [a, b].map((side) => side.model.find(same))
+  const [indexing, indexed] = [a.model.find(same), one.isIndexed ? undefined : b.model.find(same)]
   if (indexing && !indexed && one.isIndexed) add('model', [{ at: 'documents', text: 'embedded anew ≠ kept' }])
   if (indexing && (indexed || one.isIndexed)) for (const side of [a, b]) side.model = side.model.filter((call) => call !== indexing && call !== indexed)
   if (indexing && indexed) add('model', differences(indexing, indexed).map(({ at, text }) => ({ at: `documents ${at}`, text })))

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::{
-    Access, AuthFailures, BodyMode, Events, Flowise, HealthCheck, HttpUrl, LogFormat, LogLevel, McpServer, OnLoss, Quota,
-    QuotaPeriod, QuotasOnLoss, RatesOnLoss, ResponseShape, Secret, UpstreamKind, UpstreamUrl, ValkeyMode,
+    Access, AuthFailures, BodyMode, Events, Flowise, HealthCheck, HttpUrl, LogFormat, LogLevel, McpServer, OnLoss,
+    Quota, QuotaPeriod, QuotasOnLoss, RatesOnLoss, ResponseShape, Secret, UpstreamKind, UpstreamUrl, ValkeyMode,
 };
 
 const UUID: &str = "9d2b4ae3-1f5e-4c00-9000-000000000000";

@@ -7,8 +7,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::{PATIENCE, ProviderEndpoint, RawServer};
-use crate::config::{HttpUrl, UpstreamUrl};
 use crate::client::{ClientTls, Origin, Reach, Timeouts};
+use crate::config::{HttpUrl, UpstreamUrl};
 use crate::state::endpoints::{Endpoints, Health};
 #[cfg(test)]
 use crate::telemetry::metrics::Metrics;
@@ -41,7 +41,13 @@ impl Targets {
     /// `upstream`: the engine's name in the configuration.
     pub(crate) fn new(upstream: &Arc<str>, endpoints: &Arc<Endpoints>) -> Self {
         let outward = Reach::Public(Arc::default());
-        Self { upstream: Arc::clone(upstream), endpoints: Arc::clone(endpoints), outward, instead: Arc::default(), known: Mutex::default() }
+        Self {
+            upstream: Arc::clone(upstream),
+            endpoints: Arc::clone(endpoints),
+            outward,
+            instead: Arc::default(),
+            known: Mutex::default(),
+        }
     }
 
     /// With no others beside it.
@@ -225,7 +231,9 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         let targets = Targets::alone("test", &metrics).instead(&listed);
         // Within the house as well, by a flow's or a model's address too.
-        for found in [targets.endpoint("https://API.a.com/v1/", None), targets.outward("https://api.a.com:443/v1", None)] {
+        for found in
+            [targets.endpoint("https://API.a.com/v1/", None), targets.outward("https://api.a.com:443/v1", None)]
+        {
             let found = found.unwrap();
             assert_eq!((&*found.base, found.denied()), ("/a/v1", None));
             assert_eq!(found.origin.to_string(), "http://10.0.0.1:8080");

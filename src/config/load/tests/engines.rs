@@ -30,7 +30,9 @@ fn an_engine_is_read() {
     let networked = load_text(&with_engine("flows_dir: flows\nallow_networks: [10.1.2.3/8, '::1']"));
     let networks: Vec<String> = engine(&networked).allow_networks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
-    let led = load_text(&with_engine("flows_dir: flows\naddresses:\n  https://api.a.com: http://10.0.0.1:8080/a\n  'http://b:81': https://c"));
+    let led = load_text(&with_engine(
+        "flows_dir: flows\naddresses:\n  https://api.a.com: http://10.0.0.1:8080/a\n  'http://b:81': https://c",
+    ));
     let shown = |(server, url): &(UpstreamUrl, HttpUrl)| format!("{} {} {url}", server.host, server.port);
     let led: Vec<_> = engine(&led).addresses.iter().map(shown).collect();
     assert_eq!(led, ["api.a.com 443 http://10.0.0.1:8080/a", "b 81 https://c/"]);
@@ -115,7 +117,10 @@ fn mistakes_of_an_engine_are_told_in_their_place() {
             "4:20 upstreams.e.engine.addresses.https://a/b: expected a server, such as https://api.example.com",
         ),
         ("addresses: { 'https://a': 'c' }", "4:33 upstreams.e.engine.addresses.https://a: expected a URL such as"),
-        ("addresses: { 'https://a': 'http://c?d' }", "4:33 upstreams.e.engine.addresses.https://a: expected a URL without"),
+        (
+            "addresses: { 'https://a': 'http://c?d' }",
+            "4:33 upstreams.e.engine.addresses.https://a: expected a URL without",
+        ),
         ("limits: { time: 0s }", "4:23 upstreams.e.engine.limits.time: a duration of zero makes no sense here"),
         ("limits: { steps: 0 }", "4:24 upstreams.e.engine.limits.steps: expected a whole number from 1 to 10000000"),
         ("limits: { model_calls: x }", "4:30 upstreams.e.engine.limits.model_calls: expected a whole number"),

@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn files_are_bounded() {
-        let wide = format!("{}\n{}", (0..50_000).map(|at| at.to_string()).collect::<Vec<_>>().join(","), "1\n".repeat(50_000));
+        let wide =
+            format!("{}\n{}", (0..50_000).map(|at| at.to_string()).collect::<Vec<_>>().join(","), "1\n".repeat(50_000));
         assert_eq!(texts(&wide).unwrap_err(), TOO_LONG);
         assert_eq!(texts(&"\"".repeat(300_001)).unwrap().len(), 0);
         assert_eq!(texts(&"x\n".repeat(200_000)).unwrap().len(), 199_999);
