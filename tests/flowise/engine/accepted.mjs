@@ -82,7 +82,7 @@ ACCEPTED.push(
   { flow: /^(anthropic|mistral|groq)-chain$/, at: /message$/, request: /^a refusal$/, why: "A vendor's library shows all that the provider answered; the engine its message" },
   { flow: /^anthropic-conversation$/, at: /^(model#\d body\.messages|answer text)/, request: /^an image$/, why: "A conversation's image is a turn of its own for every model, as Flowise has it for OpenAI's" },
   { flow: /^perplexity-/, at: /ModelConfig\.model$/, why: HIDDEN },
-  { flow: /^embeddings-huggingFace/, at: /^model lookups$/, isChance: true, text: /huggingface\.co/, why: 'Flowise looks up who serves a model; the engine asks hf-inference' },
+  { flow: /hugging-?Face/i, at: /^model lookups$/, isChance: true, text: /huggingface\.co/, why: 'Flowise looks up who serves a model; the engine asks hf-inference' },
   { flow: /^database-chroma-upsert$/, at: /^model lookups$/, text: /pre-flight-checks ≠ nothing$/, why: "Chroma's client asks how many passages it may send at once" },
   { flow: /^database-supabase-upsert$/, at: /^model#\d path$/, text: /columns=/, why: "Supabase's client names the columns, and wants the rows back" },
   { flow: /^database-elasticsearch-upsert$/, at: /metadata\.loc$/, text: /^nothing/, why: 'Where a passage lies in its file is left out of Elasticsearch; the engine keeps it' },

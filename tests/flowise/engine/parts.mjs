@@ -47,6 +47,10 @@ const LLMS = {
   openai: ['openAI', { ...COMMON, maxTokens: '50', topP: '', bestOf: '', frequencyPenalty: '', presencePenalty: '', batchSize: '', timeout: '', basepath: `${PLACEHOLDER}/v1`, baseOptions: '' }],
   fireworks: ['fireworks', { cache: '', modelName: 'stub-model' }],
   together: ['togetherAI', { ...COMMON, topK: 50, topP: 0.7, repeatPenalty: 1, streaming: false, maxTokens: '50', stop: 'END' }],
+  azure: ['azureOpenAI', { ...COMMON, maxTokens: '50', topP: '', bestOf: '', frequencyPenalty: '', presencePenalty: '', timeout: '', basepath: '' }],
+  sambanova: ['sambanova', { cache: '', modelName: 'stub-model' }],
+  cohere: ['cohere', { ...COMMON, maxTokens: '50' }],
+  'hugging-face': ['huggingFaceInference_LLMs', { cache: '', model: 'stub-model', endpoint: '', temperature: '0.3', maxTokens: '50', topP: '0.9', hfTopK: '', frequencyPenalty: '' }],
   ollama: ['ollama', { ...COMMON, baseUrl: PLACEHOLDER, topP: '0.9', topK: '', numCtx: '2048', stop: 'END' }]
 }
 const llm = ([kind, inputs]) => wired([[`${kind}_0`, 'LLMs', inputs], prompt('Say {question}'), chain({ model: of(`${kind}_0`) })])

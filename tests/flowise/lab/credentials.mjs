@@ -66,7 +66,7 @@ export const OF_NODES = {
   cohereRerankRetriever: 'cohereApi', JinaRerankRetriever: 'jinaAIApi', voyageAIRerankRetriever: 'voyageAIApi', cohereEmbeddings: 'cohereApi', jinaEmbeddings: 'jinaAIApi', voyageAIEmbeddings: 'voyageAIApi',
   mistralAIEmbeddings: 'mistralAIApi', togetherAIEmbedding: 'togetherAIApi', googleGenerativeAiEmbeddings: 'googleGenerativeAI', huggingFaceInferenceEmbeddings: 'huggingFaceApi',
   chatOpenAI_LlamaIndex: 'openAIApi', openAIEmbedding_LlamaIndex: 'openAIApi', chatAnthropic_LlamaIndex: 'anthropicApi',
-  openAI: 'openAIApi', togetherAI: 'togetherAIApi', fireworks: 'fireworksApi',
+  openAI: 'openAIApi', azureOpenAI: 'azureOpenAIApi', cohere: 'cohereApi', huggingFaceInference_LLMs: 'huggingFaceApi', sambanova: 'sambanovaApi', togetherAI: 'togetherAIApi', fireworks: 'fireworksApi',
   groqChat: 'groqApi', chatFireworks: 'fireworksApi', chatXAI: 'xaiApi', chatCerebras: 'cerebrasAIApi', chatPerplexity: 'perplexityApi', chatCometAPI: 'cometApi', chatSambanova: 'sambanovaApi', chatTogetherAI: 'togetherAIApi',
   airtable: 'airtableApi', github: 'githubApi', spiderDocumentLoaders: 'spiderApi', unstructuredFileLoader: 'unstructuredApi'
 }

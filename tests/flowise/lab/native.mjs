@@ -93,7 +93,16 @@ const completions = {
   }
 }
 
-export const TONGUES = [ollama, gemini, anthropic, completions]
+// One text for another, of Hugging Face and of Cohere.
+const texts = {
+  speaks: (path) => path.endsWith('/v1/generate') || /\/hf-inference\/models\/[\w.-]+$/.test(path),
+  asked: (body) => ({ messages: [{ role: 'user', content: body.prompt ?? body.inputs }], stream: false }),
+  error: (status) => ({ message: `stub error ${status}`, error: `stub error ${status}` }),
+  type: 'application/json',
+  pieces: (body, p, usage, path) => [JSON.stringify(path.endsWith('/v1/generate') ? { id: 'g', prompt: body.prompt, generations: [{ id: 'g1', text: p.text }], meta: { api_version: { version: '1' } } } : [{ generated_text: p.text }])]
+}
+
+export const TONGUES = [ollama, gemini, anthropic, completions, texts]
 
 // Answers in a tongue, with its delays and its breaks.
 export async function speak(tongue, res, body, p, usage, path, { json, sleep }) {

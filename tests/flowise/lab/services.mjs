@@ -49,7 +49,11 @@ const SERVICES = {
     const flag = (text) => ({ flagged: says('forbidden', text), categories: { violence: says('forbidden', text), hate: false }, category_scores: { violence: says('forbidden', text) ? 0.99 : 0.01, hate: 0.01 } })
     return { body: { id: 'modr-1', model: body.model ?? 'omni-moderation-latest', results: [body.input].flat().map(flag) } }
   },
-  'huggingface.co': () => ({ body: { id: 'm', pipeline_tag: 'feature-extraction', inferenceProviderMapping: { 'hf-inference': { status: 'live', providerId: 'sentence-transformers/all-MiniLM-L6-v2', task: 'feature-extraction' } } } }),
+  'huggingface.co': ({ path }) => {
+    const name = path.replace('/api/models/', '')
+    const task = name.includes('/') ? 'feature-extraction' : 'text-generation'
+    return { body: { id: name, pipeline_tag: task, inferenceProviderMapping: { 'hf-inference': { status: 'live', providerId: name, task } } } }
+  },
   ...DATABASES,
   ...MEMORIES,
   ...PAGES
