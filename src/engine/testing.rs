@@ -272,5 +272,5 @@ pub(crate) fn services() -> Services {
     let metrics = Arc::new(Metrics::new().unwrap());
     let sandbox = Sandbox::new(&metrics);
     let servers = Arc::new(McpState::new(&metrics));
-    Services::new(metrics, Arc::new(InProcess::default()), sandbox, servers)
+    Services::new(metrics, Arc::new(InProcess::default()), sandbox, servers, Arc::default())
 }

@@ -1,5 +1,6 @@
 //! A node's inputs, read with types. What somebody has set and a kind of node does not read is refused, not passed over.
 
+mod credentials;
 mod nested;
 mod overridden;
 mod overriding;
@@ -15,7 +16,6 @@ use super::context::Need;
 use super::export::ExportNode;
 use super::kind::NodeKind;
 use super::part::Part;
-use crate::config::Secret;
 use crate::engine::compile::{Compiler, flowise};
 use crate::engine::contract::model::ChatModel;
 use crate::engine::provider::ProviderEndpoint;
@@ -176,6 +176,12 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     pub(crate) fn value(&mut self, name: &str) -> Option<Value> {
         self.read.insert(name.to_owned());
         self.values.get(name).filter(|value| !is_nothing(value)).cloned()
+    }
+
+    /// As written, even if it is nothing.
+    pub(crate) fn written(&mut self, name: &str) -> Option<Value> {
+        self.read.insert(name.to_owned());
+        self.values.get(name).cloned()
     }
 
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
@@ -349,22 +355,6 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
         if let Some(host) = endpoint.denied() {
             self.compiler.miss(self.node, Need::Network { host: host.to_owned() });
         }
-    }
-
-    pub(crate) fn credential(&mut self, name: &str, field: &str) -> Option<Secret> {
-        let chosen = self.chosen_credential();
-        self.compiler.credential(self.node, chosen.as_deref(), name, field)
-    }
-
-    /// The same of one that may be left out.
-    pub(crate) fn optional_credential(&self, name: &str, field: &str) -> Option<Secret> {
-        self.compiler.context.credential(self.chosen_credential().as_deref(), name, field)
-    }
-
-    /// The id of the credential that the node's author chose. A node that stands in another's inputs has it in its own.
-    fn chosen_credential(&self) -> Option<String> {
-        let inside = ["FLOWISE_CREDENTIAL_ID", "credential"].iter().find_map(|input| self.values.get(*input)?.as_str());
-        self.node.data.credential.as_deref().or(inside).map(str::to_owned)
     }
 }
 

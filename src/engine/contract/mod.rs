@@ -19,6 +19,7 @@ pub(crate) mod run;
 pub(crate) mod servers;
 pub(crate) mod sink;
 mod spans;
+pub(crate) mod tokens;
 pub(crate) mod toolset;
 pub(crate) mod watch;
 

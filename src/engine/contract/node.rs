@@ -214,4 +214,13 @@ pub(crate) trait Tool: fmt::Debug + Send + Sync {
 pub(crate) struct ToolResult {
     pub(crate) text: String,
     pub(crate) sources: Vec<Document>,
+    /// What it was called with in the end, where its author had a say in that.
+    pub(crate) arguments: Option<Value>,
+}
+
+impl ToolResult {
+    /// What is shown of a call.
+    pub(crate) fn called_with<'a>(&'a self, asked: &'a Value) -> &'a Value {
+        self.arguments.as_ref().unwrap_or(asked)
+    }
 }

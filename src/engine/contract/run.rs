@@ -18,6 +18,7 @@ use super::request::RunRequest;
 use super::servers::ToolServers;
 use super::sink::Sink;
 use super::spans::{ModelSpan, ToolSpan};
+use super::tokens::GrantedTokens;
 use super::watch::RunWatch;
 use crate::client::Client;
 use crate::engine::sandbox::Sandbox;
@@ -42,6 +43,8 @@ pub(crate) struct Services {
     pub(crate) sandbox: Sandbox,
     /// Servers of tools.
     pub(crate) servers: Arc<dyn ToolServers>,
+    /// What services were accessed with.
+    pub(crate) tokens: Arc<GrantedTokens>,
     /// Since when the run computes that has its turn, where runs take turns.
     turn: Cell<Option<Instant>>,
 }
@@ -52,9 +55,11 @@ impl Services {
         memory: Arc<dyn Store>,
         sandbox: Sandbox,
         servers: Arc<dyn ToolServers>,
+        tokens: Arc<GrantedTokens>,
     ) -> Self {
         let client = Client::new(hop::passes_downstream);
-        Self { client, calls: CallMetrics::new(&metrics), metrics, memory, sandbox, servers, turn: Cell::default() }
+        let (calls, turn) = (CallMetrics::new(&metrics), Cell::default());
+        Self { client, calls, metrics, memory, sandbox, servers, tokens, turn }
     }
 
     /// Does a run's work, and notes when its turns begin.

@@ -16,6 +16,8 @@ pub(crate) struct Heard {
     /// In lower case.
     pub(crate) head: String,
     pub(crate) body: Value,
+    /// The body as it came.
+    pub(crate) text: String,
 }
 
 impl Heard {
@@ -94,7 +96,8 @@ fn read(text: &str) -> Option<Heard> {
         return None;
     }
     let line = head.lines().next().unwrap().trim_end_matches(" HTTP/1.1").to_owned();
-    Some(Heard { line, head: lower, body: serde_json::from_str(body).unwrap_or_default() })
+    let json = serde_json::from_str(body).unwrap_or_default();
+    Some(Heard { line, head: lower, body: json, text: body.to_owned() })
 }
 
 pub(crate) fn response(status: &str, headers: &str, body: &str) -> String {

@@ -44,6 +44,7 @@ pub(crate) const KINDS: &[&[&dyn NodeKind]] = &[
     retrieval::tool::KINDS,
     tools::KINDS,
     tools::mcp::KINDS,
+    tools::office::KINDS,
     tools::search::KINDS,
     tools::web::KINDS,
     utilities::KINDS,

@@ -136,6 +136,8 @@ impl Toolbox {
         let answer = |(call, result): (&ToolCall, Result<Result<ToolResult, String>, Failure>)| {
             let result = result?;
             let content = told(&result).to_owned();
+            let arguments =
+                result.as_ref().map_or(&call.arguments, |result| result.called_with(&call.arguments)).clone();
             let mut worked = Worked::default();
             worked.note(&call.name, &call.arguments, result);
             Ok(AgentMessage {
@@ -144,7 +146,7 @@ impl Toolbox {
                 used_tools: Some(worked.used),
                 sources: Some(worked.sources),
                 artifacts: Some(Vec::new()),
-                arguments: Some(call.arguments.clone()),
+                arguments: Some(arguments),
                 ..AgentMessage::human(content).by(&call.name, node)
             })
         };
@@ -177,9 +179,10 @@ fn told(result: &Result<ToolResult, String>) -> &str {
 impl Worked {
     fn note(&mut self, name: &str, arguments: &Value, result: Result<ToolResult, String>) {
         match result {
-            Ok(ToolResult { text, sources }) => {
-                self.sources.extend(sources.iter().map(Document::to_json));
-                self.used.push(json!({ "tool": name, "toolInput": arguments, "toolOutput": text }));
+            Ok(result) => {
+                self.sources.extend(result.sources.iter().map(Document::to_json));
+                let input = result.called_with(arguments);
+                self.used.push(json!({ "tool": name, "toolInput": input, "toolOutput": result.text }));
             }
             Err(error) => {
                 self.used.push(json!({ "tool": name, "toolInput": arguments, "toolOutput": "", "error": error }));

@@ -25,6 +25,7 @@ use self::error::EngineError;
 use crate::engine::contract::memory::Store;
 use crate::engine::contract::run::Services;
 use crate::engine::contract::servers::ToolServers;
+use crate::engine::contract::tokens::GrantedTokens;
 use crate::engine::mcp::McpState;
 use crate::engine::sandbox::Sandbox;
 use crate::telemetry::metrics::Metrics;
@@ -58,6 +59,7 @@ struct ThreadResources {
     sandbox: Sandbox,
     /// Servers of tools.
     servers: Arc<dyn ToolServers>,
+    tokens: Arc<GrantedTokens>,
 }
 
 /// One thread, as those see it that have work for it.
@@ -82,6 +84,7 @@ impl EngineThreads {
                 memory,
                 sandbox: Sandbox::new(metrics),
                 servers: Arc::new(McpState::new(metrics)),
+                tokens: Arc::default(),
             },
             seats: OnceLock::new(),
             starting: Mutex::default(),
@@ -209,8 +212,8 @@ impl EngineThread {
     }
 
     fn services(&self) -> Rc<Services> {
-        let ThreadResources { metrics, memory, sandbox, servers } = self.means.clone();
-        Rc::new(Services::new(metrics, memory, sandbox, servers))
+        let ThreadResources { metrics, memory, sandbox, servers, tokens } = self.means.clone();
+        Rc::new(Services::new(metrics, memory, sandbox, servers, tokens))
     }
 }
 

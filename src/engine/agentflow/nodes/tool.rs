@@ -10,6 +10,7 @@ use crate::engine::agentflow::step::{Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
+use crate::engine::contract::node::ToolResult;
 use crate::engine::text::mustache::{Dialect, JsonTemplate};
 use crate::wire::json::read_str;
 
@@ -77,15 +78,33 @@ impl Step for CallsTool {
             let results: Vec<_> = stream::iter(calling).buffered(AT_ONCE).collect().await;
             let results = results.into_iter().collect::<Result<Vec<_>, _>>();
             let results = results.map_err(|failure| failure.within("Error"))?;
-            let text = results.iter().map(|result| &*result.text).collect::<Vec<_>>().join("\n");
+            let (text, called_with) = told(results);
             visit.run.budget().hold(text.len())?;
             if visit.is_last {
                 visit.run.sink.bare_token(&text);
             }
+            let listed = called_with.unwrap_or(listed);
             let input = json!({ "toolInputArgs": listed, "selectedTool": self.slot.kind });
             Ok(StepOutcome::new(input, json!({ "content": text })).with_state(self.changes.applied(visit, &text)))
         })
     }
+}
+
+/// What is told of the tools of a toolkit: all of it, to the end of the first that says what it was called with, as
+/// Flowise reads it; and what that was, where none comes after it.
+fn told(results: Vec<ToolResult>) -> (String, Option<Value>) {
+    let mut text = String::new();
+    let last = results.len().saturating_sub(1);
+    for (at, result) in results.into_iter().enumerate() {
+        if at > 0 {
+            text.push('\n');
+        }
+        text.push_str(&result.text);
+        if result.arguments.is_some() {
+            return (text, result.arguments.filter(|_| at == last));
+        }
+    }
+    (text, None)
 }
 
 /// A value as its author meant it: without the editor's backslashes, and as JSON where it is some.
@@ -135,6 +154,20 @@ fn clean(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::engine::text::settled::Settled;
+
+    #[test]
+    fn of_a_toolkit_is_told_as_much_as_flowise_tells() {
+        let result = |text: &str, arguments: Option<Value>| ToolResult {
+            text: text.to_owned(),
+            arguments,
+            ..ToolResult::default()
+        };
+        let called = |n: u8| Some(json!({ "n": n }));
+        assert_eq!(told(vec![result("a", None), result("b", None)]), ("a\nb".to_owned(), None));
+        assert_eq!(told(vec![result("a", None), result("b", called(1))]), ("a\nb".to_owned(), called(1)));
+        assert_eq!(told(vec![result("a", called(1)), result("b", called(2))]), ("a".to_owned(), None));
+        assert_eq!(told(Vec::new()), (String::new(), None));
+    }
 
     #[test]
     fn arguments_are_what_their_author_meant() {

@@ -161,6 +161,7 @@ impl AgentProgress {
     /// `input`: as the model wrote it.
     pub(super) fn note(&mut self, tool: &Arc<dyn Tool>, input: &Value, result: &Result<ToolResult, String>) {
         let output = result.as_ref().map(|result| result.text.as_str()).unwrap_or_default();
+        let input = result.as_ref().map_or(input, |result| result.called_with(input));
         let mut used = json!({ "tool": tool.spec().name, "toolInput": input, "toolOutput": output });
         match (result, &mut used) {
             (Ok(result), _) => {

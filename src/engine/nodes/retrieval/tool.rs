@@ -82,7 +82,8 @@ impl Tool for Lookup {
             let found = self.retriever.find(input, run).await?;
             let texts: Vec<&str> = found.iter().map(|document| document.text.as_str()).collect();
             let text = texts.join("\n\n");
-            Ok(ToolResult { text, sources: if self.tells_sources { found } else { Vec::new() } })
+            let sources = if self.tells_sources { found } else { Vec::new() };
+            Ok(ToolResult { text, sources, ..ToolResult::default() })
         })
     }
 }

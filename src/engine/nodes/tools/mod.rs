@@ -7,14 +7,17 @@ mod chain;
 mod clock;
 mod composio;
 mod custom;
+mod fitted;
 mod flows;
 #[cfg(test)]
 mod fuzz;
 mod json_path;
 pub(super) mod mcp;
+pub(super) mod office;
 mod openapi;
 mod requests;
 pub(super) mod search;
+mod stripe;
 pub(super) mod web;
 
 use crate::engine::compile::kind::NodeKind;
@@ -32,6 +35,7 @@ pub(super) const KINDS: &[&dyn NodeKind] = &[
     &requests::DELETE,
     &openapi::OpenApiToolkit,
     &composio::Composio,
+    &stripe::StripeAgent,
     &json_path::JsonPathExtractor,
 ];
 

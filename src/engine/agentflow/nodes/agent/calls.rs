@@ -111,8 +111,9 @@ impl AgentRun<'_> {
         match self.visit.run.call(&*tool, &call.arguments).await {
             Ok(result) => {
                 self.talk.result(call, &result.text, &result.sources);
+                let input = result.called_with(&call.arguments);
+                self.used.push(json!({ "tool": call.name, "toolInput": input, "toolOutput": result.text }));
                 self.sources.extend(result.sources);
-                self.used.push(json!({ "tool": call.name, "toolInput": call.arguments, "toolOutput": result.text }));
                 Ok(())
             }
             Err(failure) => {

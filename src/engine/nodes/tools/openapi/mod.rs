@@ -9,9 +9,9 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use self::document::{OpenApiDocument, Operation};
-use self::schema::fitted;
 use super::arguments::with;
 use super::custom::flow_of;
+use super::fitted::{Missing, fitted};
 use super::requests::request::HttpToolRequest;
 use super::requests::{PATIENCE, headers_of};
 use crate::engine::compile::inputs::Inputs;
@@ -147,9 +147,7 @@ impl Tool for Calling {
 
     fn call<'a>(&'a self, arguments: &'a Value, run: &'a Run<'a>) -> Task<'a, ToolResult> {
         Box::pin(async move {
-            let given = fitted(arguments, &self.spec.parameters).map_err(|issues| {
-                Failure::flow(format!("Received tool input did not match expected schema {issues}"))
-            })?;
+            let given = fitted(arguments, &self.spec.parameters, Missing::Named).map_err(Failure::flow)?;
             let server = self.request.address.path.address(run).map_err(Failure::flow)?;
             let path = self.route.filled(&server, &given).map_err(Failure::flow)?;
             if let Some(code) = &self.common.code {

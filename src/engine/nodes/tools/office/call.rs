@@ -1,0 +1,137 @@
+//! A call of an action under way: its requests, and what is said where one fails.
+
+use std::pin::Pin;
+
+use http::HeaderValue;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use serde_json::{Value, json};
+
+use super::account::Account;
+use super::action::{Action, Asked, JSON, Told, Verb, Way, filled};
+use super::params::Params;
+use super::service::Speech;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::run::Run;
+use crate::engine::provider::{ProviderCall, ProviderResponse};
+use crate::engine::text::percent::located;
+use crate::wire::json::read_str;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// What the model is told, as JavaScript shows an error.
+    Told(String),
+    /// The run is over.
+    Ends(Failure),
+}
+
+impl Trouble {
+    pub(super) fn error(words: impl Into<String>) -> Self {
+        Self::Told(format!("Error: {}", words.into()))
+    }
+}
+
+pub(super) type Working<'a> = Pin<Box<dyn Future<Output = Result<String, Trouble>> + 'a>>;
+
+/// See the module.
+pub(super) struct Call<'a> {
+    pub(super) account: &'a Account,
+    pub(super) params: &'a Params,
+    pub(super) run: &'a Run<'a>,
+    /// Before every path.
+    pub(super) base: String,
+    /// What it is proved with.
+    pub(super) proof: HeaderValue,
+}
+
+impl Call<'_> {
+    /// What the model is told of the action.
+    pub(super) async fn done(&self, action: &Action) -> Result<String, Trouble> {
+        let (ask, told) = match action.way {
+            Way::Asks(ask, told) => (ask, told),
+            Way::Works(work) => return work(self).await,
+        };
+        let asked = Asked::of(&ask, self.params, self.account.service.ids).map_err(Trouble::error)?;
+        if let Told::Shaped(shape) = told {
+            let answer = self.json(asked).await?;
+            return Ok(shape(answer, self.params).to_string());
+        }
+        let answer = self.text(asked).await?;
+        match told {
+            Told::Answer | Told::Shaped(_) => Ok(answer),
+            Told::Words(words) => filled(words, self.params, |value| Ok(value.to_owned())).map_err(Trouble::error),
+            Told::Read(read) => read(&answer).map(|value| value.to_string()).map_err(Trouble::Told),
+        }
+    }
+
+    /// An answer as it is.
+    pub(super) async fn text(&self, asked: Asked) -> Result<String, Trouble> {
+        let path = asked.path.clone();
+        let (kind, body) = asked.body.unwrap_or((JSON.into(), String::new()));
+        let kind = HeaderValue::from_str(&kind).map_err(|_| Trouble::error("a type that is none"))?;
+        let answer = self.fetched(asked.verb, &path, kind, body).await;
+        let answer = answer.map_err(|failure| self.unreachable(failure, &path))?;
+        let text = self.without_proof(&answer.body);
+        let status = answer.status;
+        if status.is_success() {
+            return Ok(text);
+        }
+        let (code, reason) = (status.as_u16(), status.canonical_reason().unwrap_or_default());
+        Err(match self.account.service.speech {
+            Speech::Plain(name) => Trouble::error(format!("{name} API Error {code}: {reason} - {text}")),
+            Speech::Graph => failed_graph(&format!("Microsoft Graph API error: {code} {reason} - {text}")),
+        })
+    }
+
+    /// An answer as JSON; where there is none, that it was done.
+    pub(super) async fn json(&self, asked: Asked) -> Result<Value, Trouble> {
+        let is_silent = asked.verb == Verb::Delete;
+        let text = self.text(asked).await?;
+        if is_silent || text.is_empty() {
+            return Ok(json!({ "success": true, "message": "Operation completed successfully" }));
+        }
+        read_str(&text).map_err(|_| failed_graph("the answer is not valid JSON"))
+    }
+
+    async fn fetched(
+        &self,
+        verb: Verb,
+        path: &str,
+        kind: HeaderValue,
+        body: String,
+    ) -> Result<ProviderResponse, Failure> {
+        let headers =
+            [(AUTHORIZATION, self.proof.clone()), (ACCEPT, HeaderValue::from_static(JSON)), (CONTENT_TYPE, kind)];
+        let path = located(&format!("{}{path}", self.base));
+        let call = ProviderCall { method: verb.method(), path: &path, headers: &headers, body: body.into() };
+        self.account.endpoint.fetch(call, self.run).await
+    }
+
+    /// A service may repeat what it was sent.
+    fn without_proof(&self, body: &[u8]) -> String {
+        let text = String::from_utf8_lossy(body);
+        let proof = self.proof.to_str().ok().and_then(|proof| proof.split_once(' '));
+        match proof {
+            Some((_, key)) if !key.is_empty() && text.contains(key) => text.replace(key, "[key]"),
+            _ => text.into_owned(),
+        }
+    }
+
+    fn unreachable(&self, failure: Failure, path: &str) -> Trouble {
+        if failure.ends_run() {
+            return Trouble::Ends(failure);
+        }
+        match self.account.service.speech {
+            Speech::Graph => failed_graph("fetch failed"),
+            Speech::Plain(_) => {
+                let url = format!("{}{}{path}", self.account.origin, self.base);
+                let why = self.run.told(&failure);
+                Trouble::Told(format!("FetchError: request to {url} failed, reason: {why}"))
+            }
+        }
+    }
+}
+
+pub(super) fn failed_graph(words: &str) -> Trouble {
+    Trouble::error(format!("Microsoft Graph request failed: {words}"))
+}

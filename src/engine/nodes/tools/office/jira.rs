@@ -1,0 +1,147 @@
+//! The node `jiraTool`.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use super::account::Proof;
+use super::action::Verb::{Delete, Get, Post, Put};
+use super::action::{Action, QueryParam, always, made, set};
+use super::params::{Params, fields};
+use super::service::{Choice, Place, Service, Speech};
+use crate::config::Secret;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::text::header::secret_header;
+use crate::engine::text::percent::component;
+
+pub(super) static JIRA: Service = Service {
+    names: &["jiraTool"],
+    place: Place::Jira,
+    specs: include_str!("specs/jira.json"),
+    choice: Choice::By(
+        "jiraType",
+        &[("issues", "issueActions"), ("comments", "commentActions"), ("users", "userActions")],
+    ),
+    defaults: "projectKey issueType issueSummary issueDescription issuePriority issueKey assigneeAccountId transitionId \
+               jqlQuery issueMaxResults commentIssueKey commentText commentId userQuery userAccountId userEmail \
+               userDisplayName userMaxResults",
+    ids: component,
+    speech: Speech::Plain("Jira"),
+    actions: &[ACTIONS],
+};
+
+const ISSUE: &str = "/issue/{issueKey}";
+const COMMENT: &str = "/issue/{issueKey}/comment/{commentId}";
+const PAGE: &[QueryParam] = &[set("maxResults"), set("startAt")];
+const OF_USER: &[QueryParam] = &[always("accountId", "accountId")];
+
+const ACTIONS: &[Action] = &[
+    Action::new("listIssues", "listing issues", Get, "/search").query(&[
+        made("jql", jql),
+        set("maxResults"),
+        set("startAt"),
+    ]),
+    Action::new("createIssue", "creating issue", Post, "/issue").body(new_issue),
+    Action::new("getIssue", "getting issue", Get, ISSUE),
+    Action::new("updateIssue", "updating issue", Put, ISSUE).body(|params| {
+        json!({ "fields": fields([
+            ("summary", params.set("summary")),
+            ("description", params.set("description").map(paragraph)),
+            ("priority", params.set("priority").map(|name| json!({ "name": name }))),
+            ("assignee", params.set("assigneeAccountId").map(|id| json!({ "accountId": id }))),
+        ]) })
+    }),
+    Action::new("deleteIssue", "deleting issue", Delete, ISSUE),
+    Action::new("assignIssue", "assigning issue", Put, "/issue/{issueKey}/assignee")
+        .body(|params| fields([("accountId", params.given("assigneeAccountId"))])),
+    Action::new("transitionIssue", "transitioning issue", Post, "/issue/{issueKey}/transitions")
+        .body(|params| json!({ "transition": fields([("id", params.given("transitionId"))]) })),
+    Action::new("listComments", "listing comments", Get, "/issue/{issueKey}/comment").query(PAGE),
+    Action::new("createComment", "creating comment", Post, "/issue/{issueKey}/comment")
+        .body(|params| fields([("body", Some(comment(params))), ("visibility", params.set("visibility"))])),
+    Action::new("getComment", "getting comment", Get, COMMENT),
+    Action::new("updateComment", "updating comment", Put, COMMENT).body(|params| json!({ "body": comment(params) })),
+    Action::new("deleteComment", "deleting comment", Delete, COMMENT),
+    Action::new("searchUsers", "searching users", Get, "/user/search").query(&[
+        set("query"),
+        set("maxResults"),
+        set("startAt"),
+    ]),
+    Action::new("getUser", "getting user", Get, "/user").query(OF_USER),
+    Action::new("createUser", "creating user", Post, "/user").body(|params| {
+        fields([
+            ("emailAddress", params.given("emailAddress")),
+            ("displayName", params.given("displayName")),
+            ("username", params.set("username")),
+        ])
+    }),
+    Action::new("updateUser", "updating user", Put, "/user").query(OF_USER).body(|params| {
+        fields([("emailAddress", params.set("emailAddress")), ("displayName", params.set("displayName"))])
+    }),
+    Action::new("deleteUser", "deleting user", Delete, "/user").query(OF_USER),
+];
+
+/// What it is proved with, and what of the API it is asked by: a name and a key belong to Jira in the cloud, a token to one
+/// of somebody's own.
+pub(super) fn proof(inputs: &mut Inputs<'_, '_, '_>) -> (Proof, &'static str) {
+    // The credential that was chosen may be of either kind.
+    let bearer = if inputs.chosen_field("username").is_some() {
+        None
+    } else {
+        inputs.optional_credential("jiraApiBearerToken", "bearerToken")
+    };
+    let sent = |text: String| secret_header(&text).map_or(Proof::Missing, Proof::Fixed);
+    if let Some(token) = bearer {
+        return (sent(format!("Bearer {}", token.expose())), "/rest/api/2");
+    }
+    let [name, key] = ["username", "accessToken"].map(|field| inputs.credential("jiraApi", field));
+    let pair = |name: &Secret, key: &Secret| BASE64_STANDARD.encode(format!("{}:{}", name.expose(), key.expose()));
+    let proof = match (name, key) {
+        (Some(name), Some(key)) => sent(format!("Basic {}", pair(&name, &key))),
+        _ => Proof::Missing,
+    };
+    (proof, "/rest/api/3")
+}
+
+/// Which issues are meant, in Jira's language.
+fn jql(params: &Params) -> Option<String> {
+    let own = params.set("jql").map(|_| params.text("jql"));
+    let key = params.set("projectKey").map(|_| project(&params.text("projectKey")));
+    match (key, own) {
+        (Some(key), Some(own)) if !own.contains("project") => Some(format!("project = {key} AND ({own})")),
+        (Some(key), None) => Some(format!("project = {key}")),
+        (_, own) => own,
+    }
+}
+
+/// A project's key, in quotation marks where it could be more than that.
+fn project(key: &str) -> String {
+    let is_plain = key.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'));
+    if is_plain { key.to_owned() } else { format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\"")) }
+}
+
+/// A text as Jira's documents have it.
+fn paragraph(text: Value) -> Value {
+    document(Some(text))
+}
+
+fn document(text: Option<Value>) -> Value {
+    let text = fields([("type", Some("text".into())), ("text", text)]);
+    json!({ "type": "doc", "version": 1, "content": [{ "type": "paragraph", "content": [text] }] })
+}
+
+fn comment(params: &Params) -> Value {
+    document(params.given("text"))
+}
+
+fn new_issue(params: &Params) -> Value {
+    json!({ "fields": fields([
+        ("project", Some(fields([("key", params.given("projectKey"))]))),
+        ("issuetype", Some(fields([("name", params.given("issueType"))]))),
+        ("summary", params.given("summary")),
+        ("description", params.set("description").map(paragraph)),
+        ("priority", params.set("priority").map(|name| json!({ "name": name }))),
+        ("assignee", params.set("assigneeAccountId").map(|id| json!({ "accountId": id }))),
+        ("labels", params.set("labels")),
+    ]) })
+}

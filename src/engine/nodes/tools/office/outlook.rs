@@ -1,0 +1,134 @@
+//! The node `microsoftOutlook`.
+
+use serde_json::{Value, json};
+
+use super::action::Told::Words;
+use super::action::Verb::{Delete, Get, Patch, Post};
+use super::action::{Action, made, renamed};
+use super::params::{Params, fields};
+use super::service::{Choice, Place, Service, Speech};
+use crate::engine::nodes::tools::arguments::with;
+use crate::engine::text::percent::segment;
+
+pub(super) static OUTLOOK: Service = Service {
+    names: &["microsoftOutlook"],
+    place: Place::Fixed {
+        credential: "microsoftOutlookOAuth2",
+        origin: "https://graph.microsoft.com",
+        base: "/v1.0/me",
+        // It has its tenant's name in it.
+        issuer: None,
+    },
+    specs: include_str!("specs/outlook.json"),
+    choice: Choice::By("outlookType", &[("calendar", "calendarActions"), ("message", "messageActions")]),
+    defaults: "maxResultsListCalendars calendarIdGetCalendar calendarNameCreateCalendar calendarIdUpdateCalendar \
+               calendarNameUpdateCalendar calendarIdDeleteCalendar calendarIdListEvents maxResultsListEvents \
+               startDateTimeListEvents endDateTimeListEvents eventIdGetEvent subjectCreateEvent bodyCreateEvent \
+               startDateTimeCreateEvent endDateTimeCreateEvent timeZoneCreateEvent locationCreateEvent \
+               attendeesCreateEvent eventIdUpdateEvent subjectUpdateEvent eventIdDeleteEvent maxResultsListMessages \
+               filterListMessages messageIdGetMessage toCreateDraftMessage subjectCreateDraftMessage \
+               bodyCreateDraftMessage ccCreateDraftMessage bccCreateDraftMessage toSendMessage subjectSendMessage \
+               bodySendMessage messageIdUpdateMessage isReadUpdateMessage! messageIdDeleteMessage messageIdCopyMessage \
+               destinationFolderIdCopyMessage messageIdMoveMessage destinationFolderIdMoveMessage \
+               messageIdReplyMessage replyBodyReplyMessage messageIdForwardMessage forwardToForwardMessage \
+               forwardCommentForwardMessage",
+    ids: segment,
+    speech: Speech::Plain("Graph"),
+    actions: &[ACTIONS],
+};
+
+const CALENDAR: &str = "/calendars/{calendarId}";
+const EVENT: &str = "/events/{eventId}";
+const MESSAGE: &str = "/messages/{messageId}";
+
+const ACTIONS: &[Action] = &[
+    Action::new("listCalendars", "listing calendars", Get, "/calendars").query(&[renamed("$top", "maxResults")]),
+    Action::new("getCalendar", "getting calendar", Get, CALENDAR),
+    Action::new("createCalendar", "creating calendar", Post, "/calendars").body(calendar),
+    Action::new("updateCalendar", "updating calendar", Patch, CALENDAR).body(calendar),
+    Action::new("deleteCalendar", "deleting calendar", Delete, CALENDAR)
+        .told(Words("Calendar {calendarId} deleted successfully")),
+    Action::new("listEvents", "listing events", Get, "/calendars/{calendarId}/events")
+        .unless("calendarId", "/events")
+        .query(&[renamed("$top", "maxResults"), made("$filter", within)]),
+    Action::new("getEvent", "getting event", Get, EVENT),
+    Action::new("createEvent", "creating event", Post, "/events").body(event),
+    Action::new("updateEvent", "updating event", Patch, EVENT)
+        .body(|params| fields([("subject", params.set("subject"))])),
+    Action::new("deleteEvent", "deleting event", Delete, EVENT).told(Words("Event {eventId} deleted successfully")),
+    Action::new("listMessages", "listing messages", Get, "/messages")
+        .query(&[renamed("$top", "maxResults"), renamed("$filter", "filter")]),
+    Action::new("getMessage", "getting message", Get, MESSAGE),
+    Action::new("createDraftMessage", "creating draft message", Post, "/messages").body(draft),
+    Action::new("sendMessage", "sending message", Post, "/sendMail")
+        .body(|params| json!({ "message": mail(params), "saveToSentItems": true }))
+        .told(Words("Message sent successfully")),
+    Action::new("updateMessage", "updating message", Patch, MESSAGE)
+        .body(|params| fields([("isRead", params.given("isRead"))])),
+    Action::new("deleteMessage", "deleting message", Delete, MESSAGE)
+        .told(Words("Message {messageId} deleted successfully")),
+    Action::new("copyMessage", "copying message", Post, "/messages/{messageId}/copy").body(destination),
+    Action::new("moveMessage", "moving message", Post, "/messages/{messageId}/move").body(destination),
+    Action::new("replyMessage", "replying to message", Post, "/messages/{messageId}/reply")
+        .body(|params| fields([("comment", params.given("replyBody"))]))
+        .told(Words("Reply sent successfully")),
+    Action::new("forwardMessage", "forwarding message", Post, "/messages/{messageId}/forward")
+        .body(
+            |params| json!({ "toRecipients": people(params, "forwardTo"), "comment": params.or("forwardComment", "") }),
+        )
+        .told(Words("Message forwarded successfully")),
+];
+
+fn calendar(params: &Params) -> Value {
+    fields([("name", params.given("calendarName"))])
+}
+
+fn destination(params: &Params) -> Value {
+    fields([("destinationId", params.given("destinationFolderId"))])
+}
+
+/// Addresses as Microsoft's API has them.
+fn people(params: &Params, name: &str) -> Value {
+    if !params.is_set(name) {
+        return json!([]);
+    }
+    let person = |address: String| json!({ "emailAddress": { "address": address, "name": address } });
+    params.list(name).into_iter().map(person).collect()
+}
+
+/// Which events are meant, as a filter of theirs.
+fn within(params: &Params) -> Option<String> {
+    let bound = |name: &str, field: &str, sign: &str| {
+        let time = params.set(name).map(|_| params.text(name))?;
+        Some(format!("{field}/dateTime {sign} '{}'", time.replace('\'', "''")))
+    };
+    let bounds = [bound("startDateTime", "start", "ge"), bound("endDateTime", "end", "le")];
+    let bounds: Vec<String> = bounds.into_iter().flatten().collect();
+    (!bounds.is_empty()).then(|| bounds.join(" and "))
+}
+
+fn html(params: &Params) -> Value {
+    json!({ "contentType": "HTML", "content": params.or("body", "") })
+}
+
+fn event(params: &Params) -> Value {
+    let at =
+        |name: &str| Some(fields([("dateTime", params.given(name)), ("timeZone", Some(params.or("timeZone", "UTC")))]));
+    fields([
+        ("subject", params.given("subject")),
+        ("body", Some(html(params))),
+        ("start", at("startDateTime")),
+        ("end", at("endDateTime")),
+        ("location", params.set("location").map(|place| json!({ "displayName": place }))),
+        ("attendees", Some(people(params, "attendees"))),
+    ])
+}
+
+fn mail(params: &Params) -> Value {
+    json!({ "subject": params.or("subject", ""), "body": html(params), "toRecipients": people(params, "to") })
+}
+
+fn draft(params: &Params) -> Value {
+    let mail = with(mail(params), "ccRecipients", people(params, "cc"));
+    with(mail, "bccRecipients", people(params, "bcc"))
+}
