@@ -105,6 +105,7 @@ fn note_missing(policy: &Policy) {
                 format!("{node} gets no document store \"{name}\": no export in {folder} has it")
             }
             Need::Tool { id } => format!("{node} has no custom tool {id}: no export in {folder} has it"),
+            Need::Setting(field) => format!("{node} has nothing in its input {field}"),
             Need::Store { name: None } => format!("{node} has chosen no document store"),
             Need::McpServer { name, .. } => {
                 format!("{node} has no MCP server {name}, which is not in {place}.mcp.servers")

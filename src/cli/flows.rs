@@ -305,6 +305,18 @@ fn shown_path(file: &Path) -> String {
     engine::printable(&file.display().to_string()).into_owned()
 }
 
+/// What is to be filled in, by the nodes that want it.
+fn settings(inspection: &Inspection) -> String {
+    let mut lines = BTreeSet::new();
+    for Missing { label, need, .. } in inspection.nodes.iter().flat_map(|node| &node.missing) {
+        if let Need::Setting(field) = need {
+            lines.insert(format!("\n  {}: {field}", named(label)));
+        }
+    }
+    let text: String = lines.into_iter().collect();
+    if text.is_empty() { text } else { format!("; to be filled in in Flowise, and exported again:{text}") }
+}
+
 fn verdict(inspection: &Inspection, knows_credentials: bool) -> String {
     let broken = inspection.nodes.iter().filter(|node| !node.problems.is_empty()).count();
     if broken > 0 {
@@ -331,14 +343,17 @@ fn verdict(inspection: &Inspection, knows_credentials: bool) -> String {
             Need::Tool { .. } => {
                 todo.insert("; put Flowise's export of its custom tools (Settings, Export) beside it");
             }
+            Need::Setting(_) => {}
             Need::Store { name: None } => _ = todo.insert("; choose its document store in Flowise and export it again"),
             Need::McpServer { name, example } => servers.push((name, example)),
         }
     }
     let mut text = format!("the engine runs this flow{}", todo.into_iter().collect::<String>());
+    text.push_str(&settings(inspection));
     if !wanted.is_empty() {
         let still = if knows_credentials { "still missing" } else { "to be put" };
-        let _ = write!(text, "; {still} under `credentials` of the engine, unless the model asks for none:");
+        let mark = if text.contains('\n') { "\n" } else { "; " };
+        let _ = write!(text, "{mark}{still} under `credentials` of the engine, unless the model asks for none:");
         for (name, fields) in wanted {
             let _ = write!(text, "\n  {name}: {{ {} }}", fields.join(", "));
         }

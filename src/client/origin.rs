@@ -76,6 +76,12 @@ impl Origin {
         })
     }
 
+    /// Wherever its host leads to.
+    #[cfg(test)]
+    pub(crate) fn at(self, address: std::net::SocketAddr) -> Self {
+        Self { peer: Peer::new(Some(address)), ..self }
+    }
+
     /// Goes on with the connections of `other`, if those lead to the same server by the same rules.
     pub(crate) fn sharing(self, other: &Self) -> Self {
         let peer = if self.is_same_server(other) { other.peer.clone() } else { self.peer };

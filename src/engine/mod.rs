@@ -24,6 +24,8 @@ mod sandbox;
 mod scripts;
 mod sequential;
 #[cfg(test)]
+mod stage;
+#[cfg(test)]
 mod testing;
 mod text;
 mod threads;

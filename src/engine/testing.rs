@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -18,6 +19,7 @@ use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::failure::Failure;
+use crate::engine::contract::flows::FlowIndex;
 use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolCall};
 use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::node::Reply;
@@ -37,6 +39,9 @@ thread_local! {
     static ASKED: RefCell<Vec<Value>> = const { RefCell::new(Vec::new()) };
     static ANSWERS: RefCell<VecDeque<Value>> = const { RefCell::new(VecDeque::new()) };
 }
+
+/// For a whole flow.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// The node `testModel`: takes its answers from [`predict`].
 struct TestModel;
@@ -218,6 +223,18 @@ pub(crate) fn predicted(flow: &CompiledFlow, services: &Services, body: &Value, 
     Predicted { reply, asked: ASKED.take(), events }
 }
 
+/// What a flow answers that may run others.
+pub(crate) fn answered_among(
+    flow: &CompiledFlow,
+    flows: &Arc<FlowIndex>,
+    services: &Services,
+    body: &Value,
+) -> Result<Reply, Failure> {
+    with_flows(flows, services, &Sink::flowise(), body, async |run| {
+        tokio::time::timeout(LONGEST, flow.answer(run)).await.unwrap_or(Err(Failure::Timeout))
+    })
+}
+
 /// A server on the loopback that gives these answers, one a connection, and what it hears.
 pub(crate) fn server(answers: &[&str]) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -259,9 +276,19 @@ impl RunRequest {
 }
 
 fn with_services<T>(services: &Services, sink: &Sink, body: &Value, work: impl AsyncFnOnce(&Run<'_>) -> T) -> T {
+    with_flows(&Arc::default(), services, sink, body, work)
+}
+
+fn with_flows<T>(
+    flows: &Arc<FlowIndex>,
+    services: &Services,
+    sink: &Sink,
+    body: &Value,
+    work: impl AsyncFnOnce(&Run<'_>) -> T,
+) -> T {
     let mut fields = Map::from_iter([("chatId".to_owned(), "chat".into())]);
     fields.extend(body.as_object().cloned().unwrap());
-    let request = RunRequest::read(&Value::Object(fields));
+    let request = RunRequest { flows: Arc::clone(flows), ..RunRequest::read(&Value::Object(fields)) };
     let watch = RunWatch::default();
     let run = Run { services, flow: "flow", request: &request, sink, watch: &watch, trace: None, names: None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

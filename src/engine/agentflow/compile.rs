@@ -8,13 +8,14 @@ use super::flow::Agentflow;
 use super::graph::Graph;
 use super::inputs::in_markdown;
 use super::nodes;
-use super::step::StepNode;
+use super::step::{Step, StepNode};
 use crate::engine::compile::Compiler;
 use crate::engine::compile::export;
 use crate::engine::compile::export::Export;
 use crate::engine::compile::flowise;
 use crate::engine::compile::inputs;
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::unset::Unset;
 use crate::engine::text::mustache::{Dialect, JsonTemplate};
 
 /// `None`: it cannot be run, and problems say why.
@@ -77,6 +78,7 @@ fn node(node: &export::ExportNode, compiler: &mut Compiler<'_>) -> Option<StepNo
     let mut inputs = Inputs::new(node, values.clone(), compiler).of_agentflow();
     let step = kind.build(&mut inputs);
     inputs.finish();
+    let step = inputs.take_unset().map(|unset| Box::new(Unset::clone(&unset)) as Box<dyn Step>).or(step);
     Some(StepNode {
         id: node.id.clone(),
         label: node.data.label.clone(),
@@ -146,7 +148,7 @@ fn check(export: &Export, loose: &HashSet<&str>, compiler: &mut Compiler<'_>) {
         if node.data.name == "loopAgentflow" {
             let target = node.data.inputs.get("loopBackToNode").and_then(Value::as_str).unwrap_or_default();
             let target = target.split('-').next().unwrap_or_default();
-            if export.node(target).is_none() {
+            if !target.is_empty() && export.node(target).is_none() {
                 compiler.of_node(node, Some("loopBackToNode"), "there is no such node in the flow");
             }
         }

@@ -28,7 +28,7 @@ pub(super) fn stores(input: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec
         .into_iter()
         .map(|entry| {
             let Some(chosen) = chosen(&entry) else {
-                inputs.refuse(input, "a document store is required");
+                inputs.lacks(input);
                 return None;
             };
             opened(chosen, input, inputs).map(|store| (store, entry))
@@ -91,7 +91,7 @@ fn inside(
     given: Vec<(&'static str, Part)>,
 ) -> Option<Part> {
     let Some(kind) = entry.get(field).and_then(Value::as_str).filter(|kind| !kind.is_empty()) else {
-        inputs.refuse(input, format!("{field} is required"));
+        inputs.lacks(input);
         return None;
     };
     let Some(known) = inputs.compiler.kinds.find(kind) else {

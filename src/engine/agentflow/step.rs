@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::runtime::{self, Runtime};
 use super::values::{StepScope, text_of};
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::unset::Unset;
 use crate::engine::contract::Task;
 use crate::engine::contract::run::Run;
 use crate::engine::text::mustache::JsonTemplate;
@@ -45,6 +46,12 @@ pub(super) trait StepKind: Sync {
 /// What a node does.
 pub(super) trait Step: fmt::Debug + Send + Sync {
     fn run<'a>(&'a self, visit: &'a StepContext<'a>) -> Task<'a, StepOutcome>;
+}
+
+impl Step for Unset {
+    fn run<'a>(&'a self, _: &'a StepContext<'a>) -> Task<'a, StepOutcome> {
+        Box::pin(async { Err(self.failure()) })
+    }
 }
 
 /// One run of a node.

@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use super::inputs::in_markdown;
 use super::step::StepContext;
-use crate::engine::compile::Compiler;
 use crate::engine::compile::export::ExportNode;
 use crate::engine::compile::flowise;
 use crate::engine::compile::inputs::Inputs;
@@ -48,6 +47,10 @@ impl NodeTool {
         input: &str,
         inputs: &mut Inputs<'_, '_, '_>,
     ) -> Option<Self> {
+        if kind.is_empty() {
+            inputs.lacks(input);
+            return None;
+        }
         if inputs.compiler.kinds.find(kind).is_none() {
             inputs.refuse(input, format!("{kind}: {}", flowise::why_unknown(kind, "Tools")));
             return None;
@@ -77,7 +80,7 @@ impl NodeTool {
                 is_own.then(|| Mustache::parse(own, Dialect::Agentflow)).filter(|text| text.fixed().is_none());
             (source, template)
         };
-        let tools = built(kind, config, inputs.node, inputs.compiler)?.into_iter().map(described).collect();
+        let tools = built(kind, config, inputs)?.into_iter().map(described).collect();
         Some(Self { kind: kind.to_owned(), asks_first, tools })
     }
 
@@ -146,13 +149,15 @@ fn label(kind: &str) -> &str {
     LABELS.lines().find_map(line).unwrap_or(kind)
 }
 
-fn built(kind: &str, config: Map<String, Value>, outer: &ExportNode, compiler: &mut Compiler<'_>) -> Option<Toolset> {
-    let found = compiler.kinds.find(kind)?;
-    let own = ExportNode::inside(outer, kind);
-    let problems = compiler.problems.len();
-    let tools = Inputs::new(&own, config, compiler).of_tool().build(found).and_then(Part::into_tools);
-    if tools.is_none() && compiler.problems.len() == problems {
-        compiler.of_node(&own, None, "it is no tool");
+fn built(kind: &str, config: Map<String, Value>, inputs: &mut Inputs<'_, '_, '_>) -> Option<Toolset> {
+    let found = inputs.compiler.kinds.find(kind)?;
+    let own = ExportNode::inside(inputs.node, kind);
+    let problems = inputs.compiler.problems.len();
+    let part = Inputs::new(&own, config, inputs.compiler).of_tool().build(found);
+    let is_unset = matches!(part, Some(Part::Unset(_)));
+    let tools = inputs.made(part).and_then(Part::into_tools);
+    if tools.is_none() && !is_unset && inputs.compiler.problems.len() == problems {
+        inputs.compiler.of_node(&own, None, "it is no tool");
     }
     tools
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use super::unset::UnsetField;
 use crate::config::{EngineLimits, McpServer, ScriptSettings, Secret};
 use crate::engine::documents::stores::DocumentStores;
 use crate::engine::provider::Targets;
@@ -87,6 +88,8 @@ pub(crate) enum Need {
     Store { name: Option<String> },
     /// A custom tool that no file brings along, by Flowise's id.
     Tool { id: String },
+    /// A setting that its author left empty, for whoever takes the flow.
+    Setting(UnsetField),
     /// A server of tools that the configuration does not name, and how it would. A gateway does not take such a flow:
     /// what is run on its machine is its operator's decision.
     McpServer { name: String, example: String },
@@ -110,6 +113,7 @@ impl fmt::Display for Need {
             Self::Network { host } => write!(f, "allow_networks for {host}"),
             Self::Flow { name } => write!(f, "flow {name}"),
             Self::Store { name: Some(name) } => write!(f, "document store {name}"),
+            Self::Setting(field) => field.fmt(f),
             Self::Tool { id } => write!(f, "custom tool {id}"),
             Self::Store { name: None } => f.write_str("a document store"),
             Self::McpServer { name, .. } => write!(f, "engine.mcp.servers.{name}"),

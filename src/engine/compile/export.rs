@@ -85,6 +85,9 @@ struct OutputOption {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ExportParam {
     pub(crate) name: String,
+    /// What the editor calls it.
+    #[serde(default)]
+    pub(crate) label: String,
     /// Whether texts in it may refer to values with `{{...}}`.
     #[serde(default)]
     pub(crate) accept_variable: Option<bool>,

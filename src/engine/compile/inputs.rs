@@ -5,6 +5,7 @@ mod nested;
 mod overridden;
 mod overriding;
 mod places;
+mod wanting;
 
 use std::any::Any;
 use std::collections::HashSet;
@@ -12,13 +13,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::context::Need;
 use super::export::ExportNode;
 use super::kind::NodeKind;
 use super::part::Part;
+use super::unset::Unset;
 use crate::engine::compile::{Compiler, flowise};
 use crate::engine::contract::model::ChatModel;
-use crate::engine::provider::ProviderEndpoint;
 use crate::engine::text::mustache::Dialect;
 use crate::engine::text::settled::Settled;
 use crate::engine::text::variables;
@@ -39,6 +39,8 @@ pub(crate) struct Inputs<'n, 'c, 'a> {
     accepts: Accepts,
     /// Parts that stand for inputs, where the node stands in another's inputs.
     given: Vec<(&'static str, Part)>,
+    /// Why the node cannot be made although nothing is wrong with it.
+    unset: Option<Arc<Unset>>,
     pub(crate) compiler: &'c mut Compiler<'a>,
 }
 
@@ -57,7 +59,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     pub(crate) fn new(node: &'n ExportNode, values: Map<String, Value>, compiler: &'c mut Compiler<'a>) -> Self {
         let (read, filled, settled) =
             (HashSet::new(), HashSet::new(), compiler.overrides.settled.of(&node.id, &node.data.inputs));
-        Self { node, values, read, filled, settled, accepts: Accepts::Filled, given: Vec::new(), compiler }
+        Self { node, values, read, filled, settled, accepts: Accepts::Filled, given: Vec::new(), unset: None, compiler }
     }
 
     /// With parts in the place of inputs.
@@ -92,6 +94,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
         if let Some(Part::Model(model)) = &part {
             self.compiler.models.push(model.name().into());
         }
+        let part = self.unset.take().map(Part::Unset).or(part);
         part.filter(|_| self.compiler.problems.len() == problems)
     }
 
@@ -291,7 +294,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
             return vec![part];
         }
         let ids = self.references(name);
-        ids.iter().filter_map(|id| self.compiler.part(id)).collect()
+        ids.iter().filter_map(|id| self.part_of(id)).collect()
     }
 
     /// The part that an input refers to, if it refers to one.
@@ -300,7 +303,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
             return Some(part);
         }
         let id = self.references(name).into_iter().next()?;
-        self.compiler.part(&id)
+        self.part_of(&id)
     }
 
     /// As [`part`](Self::part), of that type.
@@ -348,13 +351,6 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     /// Notes what stands in an input and changes nothing.
     pub(crate) fn pass_over(&mut self, name: &str, message: impl Into<String>) {
         self.compiler.pass_over(self.node, Some(name), message);
-    }
-
-    /// Notes it if the endpoint is one that may not be called.
-    pub(crate) fn look_at(&mut self, endpoint: &ProviderEndpoint) {
-        if let Some(host) = endpoint.denied() {
-            self.compiler.miss(self.node, Need::Network { host: host.to_owned() });
-        }
     }
 }
 

@@ -27,6 +27,13 @@ impl NodeKinds {
         all.copied().find(|kind| kind.names().contains(&name))
     }
 
+    /// Names of all of them.
+    #[cfg(test)]
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
+        let all = self.families.iter().copied().chain([self.models]).flatten();
+        all.flat_map(|kind| kind.names()).copied()
+    }
+
     /// The kind of chat model of that name.
     pub(crate) fn model(self, name: &str) -> Option<&'static dyn NodeKind> {
         self.models.iter().copied().find(|kind| kind.names().contains(&name))

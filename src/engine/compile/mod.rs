@@ -7,14 +7,17 @@ pub(crate) mod inputs;
 pub(crate) mod kind;
 pub(crate) mod part;
 pub(crate) mod problem;
+pub(crate) mod unset;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use self::context::{CompileContext, Missing, Need};
 use self::export::{Export, ExportNode};
 use self::kind::NodeKinds;
 use self::part::Part;
 use self::problem::NodeProblem;
+use self::unset::Unset;
 use crate::config::Secret;
 use crate::engine::documents::index::Indexes;
 use crate::engine::text::settled::Overrides;
@@ -51,6 +54,8 @@ pub(crate) struct Compiler<'a> {
     /// What stands in nodes and changes nothing, here or in Flowise.
     pub(crate) passed_over: Vec<NodeProblem>,
     pub(crate) missing: Vec<Missing>,
+    /// Why the flow as a whole cannot answer, which was found where no node stands for it.
+    pub(crate) unset: Option<Arc<Unset>>,
     /// Whether some node looks at what was said before.
     pub(crate) remembers: bool,
     /// The names of the models that were built.
@@ -76,6 +81,7 @@ impl<'a> Compiler<'a> {
             problems: Vec::new(),
             passed_over: Vec::new(),
             missing: Vec::new(),
+            unset: None,
             remembers: false,
             models: Vec::new(),
         }

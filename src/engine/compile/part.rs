@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use super::unset::Unset;
 use crate::engine::contract::cache::{AnswerCache, CachedModel};
 use crate::engine::contract::history::Memory;
 use crate::engine::contract::model::ChatModel;
@@ -37,6 +38,8 @@ pub(crate) enum Part {
     Cache(Arc<AnswerCache>),
     /// What other nodes' texts refer to.
     Value(Arc<dyn ValueSource>),
+    /// None of these, since nothing stands in one of its settings.
+    Unset(Arc<Unset>),
 }
 
 impl Part {
@@ -97,7 +100,11 @@ impl Part {
     }
 
     pub(crate) fn into_value(self) -> Option<Arc<dyn ValueSource>> {
-        if let Self::Value(source) = self { Some(source) } else { None }
+        match self {
+            Self::Value(source) => Some(source),
+            Self::Unset(unset) => Some(unset),
+            _ => None,
+        }
     }
 
     pub(crate) fn into_route(self) -> Option<Arc<ChainRoute>> {
@@ -121,6 +128,10 @@ impl Part {
     }
 
     pub(crate) fn into_chain(self) -> Option<Arc<dyn Chain>> {
-        if let Self::Chain(chain) = self { Some(chain) } else { None }
+        match self {
+            Self::Chain(chain) => Some(chain),
+            Self::Unset(unset) => Some(unset),
+            _ => None,
+        }
     }
 }

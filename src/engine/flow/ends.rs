@@ -34,9 +34,8 @@ impl FlowEnd {
                     handle if handle.contains("-output-returnFalse-") => Some(false),
                     _ => None,
                 };
-                if let (Some(branch), Some(Part::Value(source))) = (branch, parts.get(&*edge.source)) {
-                    conditions.push((Arc::clone(source), branch));
-                }
+                let source = parts.get(&*edge.source).cloned().and_then(Part::into_value);
+                conditions.extend(branch.and_then(|branch| Some((source?, branch))));
                 waiting.push(&edge.source);
             }
         }

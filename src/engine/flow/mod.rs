@@ -24,6 +24,7 @@ use crate::engine::compile::export::{Export, ExportNode, Generation};
 use crate::engine::compile::inputs::referred;
 use crate::engine::compile::part::Part;
 use crate::engine::compile::problem::NodeProblem;
+use crate::engine::compile::unset::Unset;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::Subflow;
@@ -77,6 +78,12 @@ pub(crate) enum FlowPlan {
 }
 
 impl FlowPlan {
+    /// Of a flow of which nothing can be made.
+    fn failing(unset: Arc<Unset>) -> Self {
+        let (memory, recalls, shown, stores) = Default::default();
+        Self::Chain { ends: vec![FlowEnd::only(unset)], remembers: false, memory, recalls, shown, stores }
+    }
+
     /// Whether something of its chats is kept.
     fn remembers(&self) -> bool {
         match self {
@@ -280,7 +287,10 @@ fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<FlowPlan> {
         let sets = |node: &&ExportNode| node.data.name == "setVariable" && !loose.contains(&*node.id);
         let parts =
             export.nodes.iter().filter(sets).filter_map(|node| Some((&*node.id, compiler.part(&node.id)?))).collect();
-        return Some(FlowPlan::Sequential { flow: Arc::new(flow?), shown: shown(export, &parts) });
+        return match flow {
+            Some(flow) => Some(FlowPlan::Sequential { flow: Arc::new(flow), shown: shown(export, &parts) }),
+            None => compiler.unset.take().map(FlowPlan::failing),
+        };
     }
     // All nodes that lead to its ends, so that every obstacle is known at once.
     let loose = export.loose();
@@ -319,6 +329,7 @@ fn stores(export: &Export, parts: &HashMap<&str, Part>) -> Vec<(String, Arc<dyn 
         let store = match parts.get(&*node.id)?.clone() {
             Part::VectorStore(store) => store,
             Part::Retriever(retriever) => retriever.store()?,
+            Part::Unset(unset) => unset,
             _ => return None,
         };
         Some((node.id.clone(), store))
@@ -344,8 +355,8 @@ fn shown(export: &Export, parts: &HashMap<&str, Part>) -> Vec<ShownVariable> {
             .get("variableName")
             .and_then(Value::as_str)
             .filter(|_| inputs.get("showOutput").is_some_and(is_shown));
-        if let (Some(name), Some(Part::Value(source))) = (name, parts.get(&*node.id)) {
-            shown.push((name.to_owned(), node.id.clone(), Arc::clone(source)));
+        if let (Some(name), Some(source)) = (name, parts.get(&*node.id).cloned().and_then(Part::into_value)) {
+            shown.push((name.to_owned(), node.id.clone(), source));
         }
     }
     shown

@@ -1,5 +1,7 @@
 //! What chats remember of a prediction.
 
+mod unset;
+
 use serde_json::{Value, json};
 
 use crate::engine::testing::{flow, load, predictions};

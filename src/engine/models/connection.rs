@@ -107,7 +107,7 @@ pub(crate) fn model_name(inputs: &mut Inputs<'_, '_, '_>) -> Option<String> {
 pub(crate) fn model_named(inputs: &mut Inputs<'_, '_, '_>, input: &str) -> Option<String> {
     let model = inputs.text(input).map(|model| model.trim().to_owned());
     if model.is_none() {
-        inputs.refuse(input, "a model is required");
+        inputs.lacks(input);
     }
     model
 }

@@ -115,6 +115,19 @@ pub(crate) fn credentials() -> crate::engine::compile::context::Credentials {
 
 /// A node of that kind, built; or its problems, as they are shown.
 pub(crate) fn built(kind: &dyn NodeKind, inputs: Value, credentialed: bool) -> Result<Part, Vec<String>> {
+    let (part, problems, _) = made(kind, inputs, credentialed);
+    part.ok_or(problems)
+}
+
+/// What it asks for and does not get, if nothing is wrong with it.
+pub(crate) fn needs(kind: &dyn NodeKind, inputs: Value) -> Vec<String> {
+    let (_, problems, needs) = made(kind, inputs, true);
+    assert_eq!(problems, [""; 0]);
+    needs
+}
+
+/// With its problems, and what it needs.
+fn made(kind: &dyn NodeKind, inputs: Value, credentialed: bool) -> (Option<Part>, Vec<String>, Vec<String>) {
     let metrics = Arc::new(Metrics::new().unwrap());
     let mut credentials = if credentialed { credentials() } else { HashMap::new() };
     let Value::Object(mut inputs) = inputs else { panic!("inputs are an object") };
@@ -135,7 +148,7 @@ pub(crate) fn built(kind: &dyn NodeKind, inputs: Value, credentialed: bool) -> R
     let mut compiler = Compiler::new(&export, &context, &overrides, KINDS, &indexes);
     let part = Inputs::new(&node, inputs, &mut compiler).build(kind);
     let problems = compiler.problems.iter().map(ToString::to_string).collect();
-    part.ok_or(problems)
+    (part, problems, compiler.missing.iter().map(|missing| missing.need.to_string()).collect())
 }
 
 pub(crate) fn model(kind: &dyn NodeKind, inputs: Value) -> Arc<dyn ChatModel> {

@@ -85,7 +85,7 @@ impl NodeKind for LlamaAnthropic {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let model = connection::model_name(inputs)?;
+        let model = connection::model_name(inputs).unwrap_or_default();
         let model = DATED.iter().find(|(name, _)| *name == model).map_or(model, |(_, dated)| (*dated).to_owned());
         let key = connection::wanted(inputs, "anthropicApi", "anthropicApiKey");
         let endpoint = connection::endpoint_at(inputs, "modelName", ANTHROPIC);

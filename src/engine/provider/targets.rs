@@ -25,6 +25,9 @@ pub(crate) struct Targets {
     /// Servers that are asked somewhere else, as whoever runs the gateway says.
     instead: Arc<[(UpstreamUrl, HttpUrl)]>,
     known: Mutex<KnownOrigins>,
+    /// In tests of whole flows: where all of them lead to.
+    #[cfg(test)]
+    stage: Option<std::net::SocketAddr>,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +50,8 @@ impl Targets {
             outward,
             instead: Arc::default(),
             known: Mutex::default(),
+            #[cfg(test)]
+            stage: None,
         }
     }
 
@@ -54,6 +59,28 @@ impl Targets {
     #[cfg(test)]
     pub(crate) fn alone(upstream: &str, metrics: &Metrics) -> Self {
         Self::new(&upstream.into(), &Arc::new(Endpoints::new(metrics)))
+    }
+
+    /// Whatever is called is that server, without TLS.
+    #[cfg(test)]
+    pub(crate) fn staged(self, stage: std::net::SocketAddr) -> Self {
+        Self { stage: Some(stage), ..self }
+    }
+
+    /// A server, as it is asked.
+    fn origin(
+        &self,
+        (host, port): (&str, u16),
+        tls: Option<&ClientTls>,
+        reach: Reach,
+        timeouts: Timeouts,
+    ) -> Result<Origin, String> {
+        #[cfg(test)]
+        if let Some(stage) = self.stage {
+            let origin = Origin::new(host, port, None, Reach::Any, timeouts);
+            return origin.map(|origin| origin.at(stage)).map_err(|error| error.to_string());
+        }
+        Origin::new(host, port, tls, reach, timeouts).map_err(|error| error.to_string())
     }
 
     /// `networks` may be called from outward as well.
@@ -117,8 +144,7 @@ impl Targets {
         let denied = (!reach.has_host(&host)).then(|| host.as_str().into());
         let timeouts = Timeouts { connect: CONNECT, response: PATIENCE };
         let tls = if is_https { Some(self.known.lock().unwrap_or_else(PoisonError::into_inner).tls()?) } else { None };
-        let origin = Origin::new(&host, port, tls.as_ref(), reach, timeouts);
-        let origin = Arc::new(origin.map_err(|error| error.to_string())?);
+        let origin = Arc::new(self.origin((&host, port), tls.as_ref(), reach, timeouts)?);
         Ok(ProviderEndpoint { origin, upstream: Arc::clone(&self.upstream), health: None, base: path, denied })
     }
 
@@ -133,9 +159,8 @@ impl Targets {
         let timeouts = Timeouts { connect: CONNECT, response: PATIENCE };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let tls = if is_tls { Some(known.tls()?.for_others()) } else { None };
-        let origin = Origin::new(host, port, tls.as_ref(), reach, timeouts);
-        let origin = origin.map_err(|error| error.to_string())?;
-        Ok(RawServer { origin: Arc::new(origin), is_denied })
+        let origin = Arc::new(self.origin((host, port), tls.as_ref(), reach, timeouts)?);
+        Ok(RawServer { origin, is_denied })
     }
 
     fn reached(&self, url: &str, patience: Option<Duration>, reach: &Reach) -> Result<ProviderEndpoint, String> {
@@ -147,8 +172,7 @@ impl Targets {
         let timeouts = Timeouts { connect: CONNECT, response: patience.unwrap_or(PATIENCE) };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let tls = if is_https { Some(known.tls()?) } else { None };
-        let origin =
-            Origin::new(&host, port, tls.as_ref(), reach.clone(), timeouts).map_err(|error| error.to_string())?;
+        let origin = self.origin((&host, port), tls.as_ref(), reach.clone(), timeouts)?;
         let (origin, health) = known.origin(origin, |origin| self.endpoints.find(&self.upstream, origin));
         Ok(ProviderEndpoint { origin, upstream: Arc::clone(&self.upstream), health: Some(health), base: path, denied })
     }

@@ -70,7 +70,7 @@ impl StateChanges {
         };
         let rows: Option<Vec<StateChange>> = rows.iter().map(row).collect();
         if rows.is_none() {
-            inputs.refuse(name, "Key is required");
+            inputs.lacks(name);
         }
         Self::Table(rows.unwrap_or_default())
     }

@@ -39,7 +39,7 @@ pub(crate) fn compile(export: &Export, compiler: &mut Compiler<'_>) -> Option<Se
     } else {
         team::compile(export, &nodes, compiler)
     };
-    flow.filter(|_| compiler.problems.is_empty())
+    flow.filter(|_| compiler.problems.is_empty() && compiler.unset.is_none())
 }
 
 /// Whether it is one of the flow's own nodes.
@@ -58,6 +58,10 @@ fn with_inputs<T>(
     let made = build(&mut inputs);
     inputs.finish();
     inputs.refuse_unfilled();
+    // Flowise makes all nodes of such a flow before it asks one.
+    if let Some(unset) = inputs.take_unset() {
+        compiler.unset.get_or_insert(unset);
+    }
     made
 }
 

@@ -46,7 +46,7 @@ impl AgentValues {
         };
         let mut sources = Vec::new();
         for id in referred(&fields).into_iter().filter(|id| !is_agent(id)) {
-            match inputs.compiler.part(&id) {
+            match inputs.part_of(&id) {
                 Some(Part::Value(source)) => sources.push((id, source)),
                 Some(_) => inputs.refuse(name, format!("expected {id} to give a value, such as an Output Prediction")),
                 None => {}

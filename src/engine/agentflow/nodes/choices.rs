@@ -221,8 +221,10 @@ impl StepKind for ConditionAgent {
         let scenarios = inputs.value("conditionAgentScenarios");
         let is_scenario = |scenario: &Value| scenario.get("scenario").is_some_and(Value::is_string);
         let all = scenarios.as_ref().and_then(Value::as_array);
-        if !all.is_some_and(|all| !all.is_empty() && all.iter().all(is_scenario)) {
-            inputs.refuse("conditionAgentScenarios", "scenarios are required");
+        if all.is_none_or(Vec::is_empty) {
+            inputs.lacks("conditionAgentScenarios");
+        } else if !all.is_some_and(|all| all.iter().all(is_scenario)) {
+            inputs.refuse("conditionAgentScenarios", "expected a list of scenarios");
         }
         Some(Box::new(Chooses(Arc::new(speaker?))))
     }

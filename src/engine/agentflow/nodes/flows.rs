@@ -24,10 +24,7 @@ impl StepKind for ExecuteFlow {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
-        let name = inputs.text("executeFlowSelectedFlow");
-        if name.is_none() {
-            inputs.refuse("executeFlowSelectedFlow", "a flow is required");
-        }
+        let name = inputs.required_text("executeFlowSelectedFlow");
         refuse_if_set(inputs, &["executeFlowBaseURL"], "the engine runs its own flows only");
         inputs.text("executeFlowInput");
         let overrides = Overriding::read("executeFlowOverrideConfig", inputs);

@@ -23,7 +23,7 @@ impl StepKind for CustomFunctionNode {
         let changes = Changes::read(inputs, "customFunctionUpdateState");
         let name = "customFunctionJavascriptFunction";
         if !inputs.has(name) {
-            inputs.refuse(name, "code is required");
+            inputs.lacks(name);
             return None;
         }
         Some(Box::new(RunsCode { script: Script::read(inputs, name)?, changes }))

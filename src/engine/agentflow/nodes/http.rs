@@ -71,10 +71,7 @@ impl StepKind for Http {
 }
 
 fn address(inputs: &mut Inputs<'_, '_, '_>) -> Option<Address> {
-    let Some(url) = inputs.text("url") else {
-        inputs.refuse("url", "an address is required");
-        return None;
-    };
+    let url = inputs.required_text("url")?;
     if !has_fixed_origin("url", &url.as_str().into()) {
         inputs.refuse("url", "where the address leads must not depend on the request");
         return None;

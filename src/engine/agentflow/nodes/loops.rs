@@ -21,10 +21,7 @@ impl StepKind for Loop {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
-        let to = inputs.text("loopBackToNode");
-        if to.is_none() {
-            inputs.refuse("loopBackToNode", "a node to go back to is required");
-        }
+        let to = inputs.required_text("loopBackToNode");
         let most = inputs.integer("maxLoopCount").unwrap_or(ROUNDS);
         inputs.text("fallbackMessage");
         let changes = Changes::read(inputs, "loopUpdateState");
@@ -70,7 +67,7 @@ impl StepKind for IterationNode {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
         if !inputs.has("iterationInput") {
-            inputs.refuse("iterationInput", "a list is required");
+            inputs.lacks("iterationInput");
         }
         Some(Box::new(Iterates(inputs.json_template("iterationInput")?)))
     }

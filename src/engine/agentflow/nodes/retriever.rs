@@ -26,7 +26,7 @@ impl StepKind for RetrieverNode {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
         let stores = knowledge::stores(STORES, inputs);
         if stores.as_ref().is_some_and(Vec::is_empty) {
-            inputs.refuse(STORES, "a document store is required");
+            inputs.lacks(STORES);
         }
         inputs.text("retrieverQuery");
         let with_metadata = match inputs.text("outputFormat").as_deref() {

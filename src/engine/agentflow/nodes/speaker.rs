@@ -239,10 +239,7 @@ impl AnswerHandling {
 pub(super) fn model(name: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<(Arc<dyn ChatModel>, bool)> {
     let config = inputs.value(&format!("{name}Config")).and_then(|config| config.as_object().cloned());
     let config = config.unwrap_or_default();
-    let Some(kind) = inputs.text(name) else {
-        inputs.refuse(name, "a chat model is required");
-        return None;
-    };
+    let kind = inputs.required_text(name)?;
     let streams = config.get("streaming") != Some(&Value::Bool(false));
     Some((inputs.model_inside(&kind, config)?, streams))
 }

@@ -48,7 +48,7 @@ impl StepKind for ToolNode {
         let arguments = named.unwrap_or_default().into_iter().enumerate().map(argument).collect();
         let changes = Changes::read(inputs, "toolUpdateState");
         let Some((input, kind)) = selected.as_ref().and_then(|(name, kind)| Some((name, kind.as_str()?))) else {
-            inputs.refuse("toolAgentflowSelectedTool", "a tool is required");
+            inputs.lacks("toolAgentflowSelectedTool");
             return None;
         };
         let slot = NodeTool::read(kind, config.as_ref(), false, input, inputs)?;

@@ -9,16 +9,19 @@ use crate::engine::compile::context::CompileContext;
 use crate::engine::flow::CompiledFlow;
 use crate::engine::models::lab;
 use crate::engine::provider::Targets;
+use crate::engine::testing::predict;
 use crate::telemetry::metrics::Metrics;
 
-fn problems(flow: &Drawing) -> Vec<String> {
+fn loaded(flow: &Drawing) -> Result<CompiledFlow, Vec<String>> {
     let metrics = Arc::new(Metrics::new().unwrap());
     let context = Arc::new(CompileContext::new(lab::credentials(), Targets::alone("test", &metrics)));
     let export = flow.export().replace("LLM_BASE_PATH_PLACEHOLDER", "127.0.0.1:1");
-    match CompiledFlow::load(None, "flow", &export, &context) {
-        Ok(_) => Vec::new(),
-        Err(problems) => problems.iter().map(ToString::to_string).collect(),
-    }
+    CompiledFlow::load(None, "flow", &export, &context)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+fn problems(flow: &Drawing) -> Vec<String> {
+    loaded(flow).err().unwrap_or_default()
 }
 
 fn with(kind: &str, inputs: &Value) -> Drawing {
@@ -28,16 +31,7 @@ fn with(kind: &str, inputs: &Value) -> Drawing {
 #[test]
 fn what_cannot_be_run_says_where_and_why() {
     let refused = [
-        (
-            with("retrieverAgentflow", &json!({})),
-            "node \"it\" (retrieverAgentflow), input retrieverKnowledgeDocumentStores: a document store is required",
-        ),
-        (
-            with("customFunctionAgentflow", &json!({})),
-            "node \"it\" (customFunctionAgentflow), input customFunctionJavascriptFunction: code is required",
-        ),
         (with("newAgentflow", &json!({})), "node \"it\" (newAgentflow): Flowise 3.1.4 has no such node any more"),
-        (with("llmAgentflow", &json!({})), "node \"it\" (llmAgentflow), input llmModel: a chat model is required"),
         (
             with("llmAgentflow", &model("llm", json!({ "llmEnableMemory": true, "llmMemoryMaxTokenLimit": "few" }))),
             "node \"it\" (llmAgentflow), input llmMemoryMaxTokenLimit: expected a number, not few",
@@ -53,20 +47,6 @@ fn what_cannot_be_run_says_where_and_why() {
         (
             with("agentAgentflow", &model("agent", json!({ "agentToolsBuiltInOpenAI": "[\"web_search_preview\"]" }))),
             "node \"it\" (agentAgentflow), input agentToolsBuiltInOpenAI: the engine does not know tools that are built into a model",
-        ),
-        (
-            with(
-                "agentAgentflow",
-                &model("agent", json!({ "agentKnowledgeDocumentStores": [{ "docStoreDescription": "x" }] })),
-            ),
-            "node \"it\" (agentAgentflow), input agentKnowledgeDocumentStores: a document store is required",
-        ),
-        (
-            with(
-                "agentAgentflow",
-                &model("agent", json!({ "agentKnowledgeVSEmbeddings": [{ "vectorStore": "qdrant" }] })),
-            ),
-            "node \"it\" (agentAgentflow), input agentKnowledgeVSEmbeddings: embeddingModel is required",
         ),
         (
             with("httpAgentflow", &json!({ "url": "https://{{ $form.host }}/x" })),
@@ -93,6 +73,39 @@ fn what_cannot_be_run_says_where_and_why() {
     ];
     for (flow, problem) in refused {
         assert_eq!(problems(&flow), [problem]);
+    }
+}
+
+#[test]
+fn what_its_author_left_empty_is_told_when_somebody_comes_to_it() {
+    let tool = |name: &str, config: Value| json!([{ "agentSelectedTool": name, "agentSelectedToolConfig": config }]);
+    let agent = |more: Value| with("agentAgentflow", &model("agent", more));
+    let empty = [
+        (with("retrieverAgentflow", &json!({})), "retrieverKnowledgeDocumentStores"),
+        (with("customFunctionAgentflow", &json!({})), "customFunctionJavascriptFunction"),
+        (with("llmAgentflow", &json!({ "llmModel": "" })), "llmModel"),
+        (with("llmAgentflow", &json!({ "llmModel": "chatOpenAI" })), "modelName of chatOpenAI"),
+        (with("httpAgentflow", &json!({ "method": "GET", "url": "" })), "url"),
+        (with("toolAgentflow", &json!({ "toolAgentflowSelectedTool": "" })), "toolAgentflowSelectedTool"),
+        (with("loopAgentflow", &json!({ "loopBackToNode": "" })), "loopBackToNode"),
+        (with("iterationAgentflow", &json!({})), "iterationInput"),
+        (with("executeFlowAgentflow", &json!({})), "executeFlowSelectedFlow"),
+        (with("conditionAgentAgentflow", &model("conditionAgent", json!({}))), "conditionAgentScenarios"),
+        (agent(json!({ "agentTools": tool("", json!("")) })), "agentTools"),
+        (agent(json!({ "agentTools": tool("requestsGet", json!({})) })), "requestsGetUrl of requestsGet"),
+        (agent(json!({ "agentTools": tool("openAPIToolkit", json!({})) })), "openApiFile of openAPIToolkit"),
+        (
+            agent(json!({ "agentKnowledgeDocumentStores": [{ "docStoreDescription": "x" }] })),
+            "agentKnowledgeDocumentStores",
+        ),
+        (agent(json!({ "agentKnowledgeVSEmbeddings": [{ "vectorStore": "qdrant" }] })), "agentKnowledgeVSEmbeddings"),
+    ];
+    for (flow, field) in empty {
+        let flow = loaded(&flow).unwrap();
+        let needs: Vec<String> = flow.missing.iter().map(|missing| missing.need.to_string()).collect();
+        assert_eq!(needs, [field]);
+        let failed = predict(&flow, &json!({ "question": "q" }), &[]).reply.unwrap_err().to_string();
+        assert_eq!(failed, format!("Nothing is set in {field} of the node \"it\"."));
     }
 }
 

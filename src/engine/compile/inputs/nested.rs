@@ -28,7 +28,8 @@ impl Inputs<'_, '_, '_> {
     /// As [`model_inside`](Self::model_inside), of any kind.
     pub(crate) fn part_inside(&mut self, kind: &dyn NodeKind, name: &str, config: Map<String, Value>) -> Option<Part> {
         let node = ExportNode::inside(self.node, name);
-        Inputs::new(&node, config, self.compiler).build(kind)
+        let part = Inputs::new(&node, config, self.compiler).build(kind);
+        self.made(part)
     }
 
     /// As [`part_inside`](Self::part_inside), with parts in the place of inputs.
@@ -40,7 +41,8 @@ impl Inputs<'_, '_, '_> {
         given: Vec<(&'static str, Part)>,
     ) -> Option<Part> {
         let node = ExportNode::inside(self.node, name);
-        Inputs::new(&node, config, self.compiler).with_parts(given).build(kind)
+        let part = Inputs::new(&node, config, self.compiler).with_parts(given).build(kind);
+        self.made(part)
     }
 }
 

@@ -148,7 +148,7 @@ impl NodeKind for TextModel {
         let model = inputs.text(self.model_input).map(|model| model.trim().to_owned());
         let model = model.or_else(|| self.model.map(str::to_owned));
         if model.is_none() {
-            inputs.refuse(self.model_input, "a model is required");
+            inputs.lacks(self.model_input);
         }
         if self.tongue == TextTongue::OpenAi && model.as_deref().is_some_and(is_chat_model) {
             inputs.refuse(self.model_input, "it is a model for chats: Flowise wants its chat model's node for it");

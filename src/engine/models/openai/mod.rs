@@ -116,7 +116,8 @@ impl ModelAddress {
         let key = connection::optional(inputs, "localAIApi", "localAIApiKey");
         let headers = connection::bearer(inputs, key.as_ref());
         if !inputs.has("basePath") {
-            inputs.refuse("basePath", "an address is required");
+            inputs.lacks("basePath");
+            inputs.ignore(&["timeout"]);
             return None;
         }
         let endpoint = connection::endpoint(inputs, "basePath", ADDRESS)?;

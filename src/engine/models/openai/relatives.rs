@@ -239,7 +239,8 @@ impl Relative {
             Some(address) => connection::endpoint(inputs, self.address_input, address),
             None if is_elsewhere => connection::endpoint(inputs, self.address_input, ""),
             None => {
-                inputs.refuse(self.address_input, "an address is required");
+                inputs.lacks(self.address_input);
+                inputs.ignore(&["timeout"]);
                 None
             }
         };
@@ -251,7 +252,7 @@ impl Relative {
 mod tests {
     use super::*;
     use crate::engine::contract::model::ModelRequest;
-    use crate::engine::models::lab::{HERE, asked, built, problems};
+    use crate::engine::models::lab::{HERE, asked, built, needs, problems};
 
     #[tokio::test]
     async fn requests_go_where_the_node_says() {
@@ -312,7 +313,7 @@ mod tests {
             assert!(format!("{model:?}").starts_with("ModelWithoutCredential"));
         }
         for kind in [&LITELLM, &NVIDIA] {
-            assert!(problems(kind, json!({ "modelName": "m" }))[0].contains("input basePath"));
+            assert_eq!(needs(kind, json!({ "modelName": "m" })), ["basePath"]);
         }
         assert!(
             problems(&GROQ, json!({ "modelName": "m", "cache": "{{x.data.instance}}" }))[0]

@@ -66,10 +66,7 @@ impl NodeKind for ApiChain {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let model = inputs.model("model");
-        let docs = inputs.text("apiDocs");
-        if docs.is_none() {
-            inputs.refuse("apiDocs", "the API's documentation is required");
-        }
+        let docs = inputs.required_text("apiDocs");
         let docs = docs.unwrap_or_default();
         let servers = servers(&docs, inputs);
         let headers = headers(inputs);
@@ -107,7 +104,7 @@ fn servers(docs: &str, inputs: &mut Inputs<'_, '_, '_>) -> Vec<Address> {
             servers.push(server);
         }
     }
-    if servers.is_empty() {
+    if servers.is_empty() && !docs.is_empty() {
         inputs.refuse("apiDocs", "it names no server, such as https://api.example.com, and only named ones are asked");
     }
     servers

@@ -39,10 +39,7 @@ impl NodeKind for PromptRetriever {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let name = inputs.text("name");
-        if name.is_none() {
-            inputs.refuse("name", "a name is required");
-        }
+        let name = inputs.required_text("name");
         let description = inputs.text("description").unwrap_or_default();
         let text = inputs.text("systemMessage").unwrap_or_default() + QUESTION;
         let prompt = prompts::known_places(inputs, "systemMessage", &text, &["input"]);

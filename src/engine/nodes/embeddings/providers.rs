@@ -135,7 +135,7 @@ impl NodeKind for Provider {
         let model = inputs.text("modelName").map(|model| model.trim().to_owned());
         let model = model.or_else(|| self.model.map(str::to_owned));
         if model.is_none() {
-            inputs.refuse("modelName", "a model is required");
+            inputs.lacks("modelName");
         }
         let own = if self.address_input.is_empty() { None } else { inputs.text(self.address_input) };
         let own = own.or_else(|| {

@@ -35,10 +35,7 @@ impl NodeKind for QueryEngineTool {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let name = inputs.text("toolName");
-        if name.is_none() {
-            inputs.refuse("toolName", "a name is required");
-        }
+        let name = inputs.required_text("toolName");
         let description = inputs.text("toolDesc").unwrap_or_default();
         if !inputs.has("baseQueryEngine") {
             inputs.refuse("baseQueryEngine", "a query engine is required");

@@ -41,7 +41,7 @@ impl NodeKind for Mem0 {
         let user = inputs.text("user_id");
         let of_chat = inputs.flag("useFlowiseChatId").unwrap_or(false);
         if user.is_none() && !of_chat {
-            inputs.refuse("user_id", "User ID field cannot be empty when \"Use Flowise Chat ID\" is OFF.");
+            inputs.lacks("user_id");
         }
         let only_searches = inputs.flag("searchOnly").unwrap_or(false);
         let mut fields = Map::new();

@@ -28,14 +28,7 @@ impl NodeKind for MongoChatMemory {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         kept::passed_over(inputs);
-        let named = |inputs: &mut Inputs<'_, '_, '_>, input: &str| {
-            let name = inputs.text(input);
-            if name.is_none() {
-                inputs.refuse(input, "a name is required");
-            }
-            name
-        };
-        let (database, collection) = (named(inputs, "databaseName"), named(inputs, "collectionName"));
+        let (database, collection) = (inputs.required_text("databaseName"), inputs.required_text("collectionName"));
         let mongo = match inputs.credential(CREDENTIAL, "mongoDBConnectUrl") {
             Some(url) => {
                 let mongo = Mongo::new(url.expose(), &inputs.compiler.context.targets);

@@ -32,10 +32,7 @@ impl NodeKind for UpstashRedisChatMemory {
             headers.push((AUTHORIZATION, secret_header(&format!("Bearer {}", token.expose())).ok()?));
         }
         let seconds = inputs.integer("sessionTTL").filter(|seconds| *seconds > 0);
-        let Some(url) = inputs.text("baseURL") else {
-            inputs.refuse("baseURL", "the address of the database is required");
-            return None;
-        };
+        let url = inputs.required_text("baseURL")?;
         let endpoint = kept::outward(inputs, "baseURL", &url)?;
         Some(kept::kept_by(inputs, Upstash { endpoint, headers, seconds }))
     }

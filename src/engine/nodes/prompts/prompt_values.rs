@@ -18,7 +18,7 @@ pub(in crate::engine::nodes) fn read(inputs: &mut Inputs<'_, '_, '_>, name: &str
     };
     let mut sources = Vec::new();
     for id in referred(&values) {
-        match inputs.compiler.part(&id) {
+        match inputs.part_of(&id) {
             Some(Part::Value(source)) => sources.push((id, source)),
             Some(_) => inputs.refuse(name, format!("expected {id} to give a value, such as an Output Prediction")),
             None => {}

@@ -28,7 +28,7 @@ impl NodeKind for CustomDocumentLoader {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let given = given(inputs);
         if !inputs.has("javascriptFunction") {
-            inputs.refuse("javascriptFunction", "code is required");
+            inputs.lacks("javascriptFunction");
             return None;
         }
         let loader = Arc::new(CodedDocuments { given, script: Script::read(inputs, "javascriptFunction")? });

@@ -54,10 +54,7 @@ impl NodeKind for StoreSearch {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let Some(chosen) = inputs.text(SELECTED) else {
-            inputs.refuse(SELECTED, "a document store is required");
-            return None;
-        };
+        let chosen = inputs.required_text(SELECTED)?;
         let store = opened(&chosen, SELECTED, inputs)?;
         Some(stores::output(inputs, store))
     }
@@ -101,7 +98,7 @@ fn searched(store: &Arc<DocumentStore>, input: &str, inputs: &mut Inputs<'_, '_,
     let embeddings = inputs.compiler.kinds.find(kind);
     let embeddings = embeddings.and_then(|known| inputs.part_inside(known, kind, config.clone()));
     let embeddings = embeddings.and_then(Part::into_embeddings);
-    if embeddings.is_none() && inputs.compiler.problems.len() == problems {
+    if embeddings.is_none() && !inputs.is_unset() && inputs.compiler.problems.len() == problems {
         inputs.refuse(
             input,
             format!("the document store \"{name}\": {kind}: {}", flowise::why_unknown(kind, "Embeddings")),

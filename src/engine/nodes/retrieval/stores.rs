@@ -43,10 +43,11 @@ impl NodeKind for Faiss {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         inputs.ignore(&["basePath"]);
         if inputs.references("document").is_empty() {
-            inputs.refuse(
-                "document",
-                "the index that Flowise wrote to disk is not in the export: connect the documents that it was made of",
-            );
+            // Flowise reads it of its disk.
+            inputs.lacks("document");
+            let missing =
+                "the index that Flowise wrote there is not in the export: connect the documents that it was made of";
+            inputs.pass_over("basePath", missing);
         }
         store(inputs, Nearness::Distance)
     }

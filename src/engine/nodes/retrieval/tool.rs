@@ -23,10 +23,7 @@ impl NodeKind for RetrieverTool {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let name = inputs.text("name");
-        if name.is_none() {
-            inputs.refuse("name", "a name is required");
-        }
+        let name = inputs.required_text("name");
         let description = inputs.text("description").unwrap_or_default();
         if !inputs.has("retriever") {
             inputs.refuse("retriever", "a retriever is required");

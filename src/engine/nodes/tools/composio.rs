@@ -37,7 +37,7 @@ impl NodeKind for Composio {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let app = inputs.text("appName");
+        let app = inputs.required_text("appName");
         let account = inputs.text("connectedAccountId").filter(|account| account != "No connection needed");
         let actions = match inputs.value("actions") {
             Some(Value::String(text)) => json::read_str(&text).unwrap_or_default(),
@@ -46,10 +46,7 @@ impl NodeKind for Composio {
         let names = actions.as_array().into_iter().flatten().filter_map(Value::as_str);
         let actions: Vec<String> = names.map(str::to_owned).collect();
         let key = inputs.credential("composioApi", "composioApi");
-        let Some(app) = app else {
-            inputs.refuse("appName", "an app is required");
-            return None;
-        };
+        let app = app?;
         let endpoint = inputs.compiler.context.targets.outward(ORIGIN, Some(PATIENCE));
         let endpoint = endpoint.map_err(|error| inputs.refuse("appName", error)).ok()?;
         Some(Part::Tools(Toolset::server(ComposioApp(Arc::new(AppActions { endpoint, key, app, account, actions })))))

@@ -33,14 +33,11 @@ impl NodeKind for CustomTool {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let id = inputs.text("selectedTool");
+        let id = inputs.required_text("selectedTool");
         let returns_directly = inputs.flag("returnDirect").unwrap_or(false);
         let [name, description, schema, code] =
             ["customToolName", "customToolDesc", "customToolSchema", "customToolFunc"].map(|name| inputs.text(name));
-        let Some(id) = id else {
-            inputs.refuse("selectedTool", "a tool is required");
-            return None;
-        };
+        let id = id?;
         let stores = Arc::clone(&inputs.compiler.context.stores);
         let Some(record) = stores.tool(&id) else {
             inputs.compiler.miss(inputs.node, Need::Tool { id: id.clone() });

@@ -37,10 +37,7 @@ impl NodeKind for FlowTool {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let flow = inputs.text(self.selected);
-        if flow.is_none() {
-            inputs.refuse(self.selected, "a flow is required");
-        }
+        let flow = inputs.required_text(self.selected);
         if inputs.has("baseURL") {
             inputs.refuse("baseURL", "the engine runs its own flows only");
         }

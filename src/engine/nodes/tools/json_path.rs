@@ -26,10 +26,7 @@ impl NodeKind for JsonPathExtractor {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let gives_null = inputs.flag("returnNullOnError").unwrap_or(false);
-        let Some(path) = inputs.text("path") else {
-            inputs.refuse("path", "a path is required");
-            return None;
-        };
+        let path = inputs.required_text("path")?;
         let any = json!({ "anyOf": [
             { "type": "string", "description": "JSON string" },
             { "type": "object", "additionalProperties": {}, "description": "JSON object" },

@@ -29,7 +29,7 @@ impl NodeKind for CustomFunction {
         inputs.ignore(&["functionName"]);
         let tools = inputs.parts("tools").into_iter().filter_map(Part::into_tools).collect();
         if !inputs.has("javascriptFunction") {
-            inputs.refuse("javascriptFunction", "code is required");
+            inputs.lacks("javascriptFunction");
             return None;
         }
         let script = Script::read(inputs, "javascriptFunction")?;

@@ -30,9 +30,7 @@ impl NodeKind for SetVariable {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        if inputs.text("variableName").is_none() {
-            inputs.refuse("variableName", "a name is required");
-        }
+        inputs.required_text("variableName");
         inputs.ignore(&["showOutput"]);
         inputs.fills(&["input"]);
         let value = inputs.template("input");
@@ -47,7 +45,7 @@ impl NodeKind for SetVariable {
         }
         let mut sources = Vec::new();
         for id in ids {
-            match inputs.compiler.part(&id)? {
+            match inputs.part_of(&id)? {
                 Part::Value(source) => sources.push((id, source)),
                 _ => inputs.refuse("input", format!("expected {id} to give a value, such as an Output Prediction")),
             }
@@ -93,7 +91,7 @@ impl NodeKind for GetVariable {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let name = inputs.text("variableName").unwrap_or_default();
+        let name = inputs.required_text("variableName")?;
         let sets = |node: &&crate::engine::compile::export::ExportNode| {
             node.data.name == "setVariable"
                 && node.data.inputs.get("variableName").and_then(Value::as_str) == Some(&*name)
@@ -101,7 +99,7 @@ impl NodeKind for GetVariable {
         let mut setting = inputs.compiler.export.nodes.iter().filter(sets);
         match (setting.next(), setting.next()) {
             (Some(only), None) => {
-                let source = inputs.compiler.part(&only.id)?.into_value()?;
+                let source = inputs.part_of(&only.id)?.into_value()?;
                 Some(Part::Value(Arc::new(Gotten { id: only.id.clone(), source })))
             }
             (None, _) => {

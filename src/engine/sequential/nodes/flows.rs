@@ -28,10 +28,7 @@ pub(in crate::engine::sequential) struct BuiltExecute {
 
 pub(in crate::engine::sequential) fn build(inputs: &mut Inputs<'_, '_, '_>) -> Option<BuiltExecute> {
     let name = NodeName::read(inputs, "seqExecuteFlowName");
-    let flow = inputs.text("selectedFlow");
-    if flow.is_none() {
-        inputs.refuse("selectedFlow", "a flow is required");
-    }
+    let flow = inputs.required_text("selectedFlow");
     if inputs.has("baseURL") {
         inputs.refuse("baseURL", "the engine runs its own flows only");
     }

@@ -31,7 +31,7 @@ pub(in crate::engine::sequential) fn build(
         _ => FunctionResult::Model,
     };
     if !inputs.has("javascriptFunction") {
-        inputs.refuse("javascriptFunction", "code is required");
+        inputs.lacks("javascriptFunction");
     }
     let code = AgentCode::read(inputs, "javascriptFunction");
     let (name, code) = (name?, code?);

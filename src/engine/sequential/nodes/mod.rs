@@ -41,10 +41,7 @@ pub(super) struct NodeName {
 impl NodeName {
     /// Of an input that must be there.
     pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>, input: &str) -> Option<Self> {
-        let label = inputs.text(input);
-        if label.is_none() {
-            inputs.refuse(input, "a name is required");
-        }
+        let label = inputs.required_text(input);
         Some(Self::of(&inputs.node.id, label?))
     }
 

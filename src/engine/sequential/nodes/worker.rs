@@ -57,10 +57,7 @@ pub(in crate::engine::sequential) fn build(
         Some(Arc::clone(supervisor))
     };
     let most = inputs.number("maxIterations").map_or(MOST_CALLS, iterations);
-    let text = inputs.text("workerPrompt");
-    if text.is_none() {
-        inputs.refuse("workerPrompt", "Worker prompt is required!");
-    }
+    let text = inputs.required_text("workerPrompt");
     let prompt = inputs.prompt("workerPrompt", &(text? + TOGETHER))?;
     let is_missing = prompt.names().any(|name| name != TEAM && !given.has(name));
     let unready = is_missing.then(|| "Worker input variables values are not provided!".to_owned());

@@ -14,10 +14,6 @@ fn obstacles_are_told_by_node_and_input() {
     };
     let agent = |more: Value| behind(&["start_0"], super::with(json!({ "agentName": "A" }), more));
     assert_eq!(refused(agent(json!({})), &[]), "");
-    assert_eq!(
-        refused(behind(&["start_0"], json!({})), &[]),
-        "node \"a_0\" (seqAgent), input agentName: a name is required"
-    );
     let unknown =
         "node \"a_0\" (seqAgent), input conversationHistorySelection: Unhandled conversationHistorySelection: x";
     assert_eq!(refused(agent(json!({ "conversationHistorySelection": "x" })), &[]), unknown);
@@ -67,4 +63,24 @@ fn edges_that_lead_in_a_circle_are_refused() {
     ];
     let problems = load(&export(&nodes, &[])).err().unwrap();
     assert!(problems.contains("its edges lead in a circle"), "{problems}");
+}
+
+#[test]
+fn what_its_author_left_empty_is_told_when_somebody_asks() {
+    let agent = |more: Value| ("a_0", "seqAgent", behind(&["start_0"], super::with(json!({ "agentName": "A" }), more)));
+    let request = ("r_0", "requestsGet", json!({}));
+    for (agent, more, told) in [
+        (agent(json!({ "agentName": "" })), None, "Nothing is set in agentName of the node \"a_0\"."),
+        (
+            agent(json!({ "tools": [reference("r_0")] })),
+            Some(request),
+            "Nothing is set in requestsGetUrl of the node \"r_0\".",
+        ),
+    ] {
+        let mut nodes = vec![model(), start(json!({})), agent, end("end_0", "a_0")];
+        nodes.extend(more);
+        let flow = drawn(&nodes, &[]).unwrap();
+        assert_eq!(flow.missing.len(), 1);
+        assert_eq!(predict(&flow, &json!({ "question": "q" }), &["no".into()]).reply.unwrap_err().to_string(), told);
+    }
 }

@@ -34,10 +34,7 @@ impl NodeKind for ChromaNode {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let common = node::read(inputs, Having { filter: "chromaMetadataFilter", ..Having::default() });
-        let collection = inputs.text("collectionName");
-        if collection.is_none() {
-            inputs.refuse("collectionName", "a name is required");
-        }
+        let collection = inputs.required_text("collectionName");
         let key = connection::optional(inputs, CREDENTIAL, "chromaApiKey");
         let named = |field: &str, inputs: &Inputs<'_, '_, '_>| {
             inputs.optional_credential(CREDENTIAL, field).map(|secret| component(secret.expose()))

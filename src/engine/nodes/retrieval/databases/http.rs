@@ -81,10 +81,11 @@ pub(super) fn endpoint_of_operator(inputs: &mut Inputs<'_, '_, '_>, address: &st
 
 /// A name of the author's as one segment of a path.
 pub(super) fn segment(inputs: &mut Inputs<'_, '_, '_>, input: &str) -> Option<String> {
-    let Some(name) = inputs.text(input).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()) else {
-        inputs.refuse(input, "a name is required");
+    let name = inputs.required_text(input)?.trim().to_owned();
+    if name.is_empty() {
+        inputs.lacks(input);
         return None;
-    };
+    }
     if matches!(&*name, "." | "..") {
         inputs.refuse(input, "it cannot stand in an address");
         return None;

@@ -31,10 +31,7 @@ impl NodeKind for MilvusNode {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let common = node::read(inputs, Having { text_filter: "milvusFilter", chats: true, ..Having::default() });
-        let collection = inputs.text("milvusCollection");
-        if collection.is_none() {
-            inputs.refuse("milvusCollection", "a name is required");
-        }
+        let collection = inputs.required_text("milvusCollection");
         let partition = inputs.text("milvusPartition").filter(|name| name != "_default");
         let text_field = inputs.text("milvusTextField").unwrap_or_else(|| "langchain_text".to_owned());
         let secure = inputs.flag("secure").unwrap_or(false);
@@ -52,10 +49,7 @@ impl NodeKind for MilvusNode {
             }
             _ => connection::Headers::new(),
         };
-        let Some(address) = inputs.text(ADDRESS) else {
-            inputs.refuse(ADDRESS, "an address is required");
-            return None;
-        };
+        let address = inputs.required_text(ADDRESS)?;
         let scheme = if secure { "https" } else { "http" };
         let address = if address.contains("://") { address } else { format!("{scheme}://{address}") };
         let endpoint = endpoint(inputs, ADDRESS, &address);

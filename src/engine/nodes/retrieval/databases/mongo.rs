@@ -27,14 +27,7 @@ impl NodeKind for MongoNode {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let filter = "mongoMetadataFilter";
         let common = node::read(inputs, Having { filter, diversity: true, ..Having::default() });
-        let named = |inputs: &mut Inputs<'_, '_, '_>, input: &str| {
-            let name = inputs.text(input);
-            if name.is_none() {
-                inputs.refuse(input, "a name is required");
-            }
-            name
-        };
-        let (database, collection) = (named(inputs, "databaseName"), named(inputs, "collectionName"));
+        let (database, collection) = (inputs.required_text("databaseName"), inputs.required_text("collectionName"));
         let index = inputs.text("indexName").unwrap_or_else(|| "default".to_owned());
         let text_key = inputs.text("textKey").unwrap_or_else(|| "text".to_owned());
         let vector_key = inputs.text("embeddingKey").unwrap_or_else(|| "embedding".to_owned());
@@ -120,7 +113,7 @@ impl Database for Atlas {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::problems;
+    use super::super::testing::{needs, problems};
     use super::*;
     use crate::engine::models::lab::CREDENTIALS;
 
@@ -155,7 +148,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_wrong_is_told() {
-        assert_eq!(problems(&MongoNode, &json!({})).len(), 2);
+        let empty = ["databaseName", "collectionName", "credential mongoDBUrlApi.mongoDBConnectUrl"];
+        assert_eq!(needs(&MongoNode, &json!({})), empty);
         let credential = json!({ "mongoDBUrlApi": { "mongoDBConnectUrl": "http://x" } });
         let told =
             problems(&MongoNode, &json!({ "databaseName": "d", "collectionName": "c", CREDENTIALS: credential }));

@@ -31,14 +31,7 @@ impl NodeKind for PostgresNode {
         let common = node::read(inputs, Having { filter: "pgMetadataFilter", chats: true, ..Having::default() });
         // Flowise has one driver left, and looks at no name of the column.
         inputs.ignore(&["driver", "contentColumnName", "batchSize"]);
-        let required = |inputs: &mut Inputs<'_, '_, '_>, input: &str| {
-            let text = inputs.text(input);
-            if text.is_none() {
-                inputs.refuse(input, "it is required");
-            }
-            text
-        };
-        let (host, database) = (required(inputs, "host"), required(inputs, "database"));
+        let (host, database) = (inputs.required_text("host"), inputs.required_text("database"));
         let port = inputs.integer("port").map_or(Ok(5432), u16::try_from);
         let port = port.map_err(|_| inputs.refuse("port", "expected a port")).ok();
         let schema = inputs.json("additionalConfig").and_then(|more| more.get("schema")?.as_str().map(str::to_owned));
@@ -160,7 +153,7 @@ impl Database for PassageTable {
 mod tests {
     use serde_json::json;
 
-    use super::super::testing::problems;
+    use super::super::testing::{needs, problems};
     use super::*;
 
     #[test]
@@ -185,7 +178,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_told() {
         let told = problems(&PostgresNode, &json!({ "tableName": "a-b", "port": "99999" })).join("\n");
-        for input in ["host", "database", "tableName", "port"] {
+        assert_eq!(&needs(&PostgresNode, &json!({}))[..2], ["host", "database"]);
+        for input in ["tableName", "port"] {
             assert!(told.contains(&format!("input {input}:")), "{told}");
         }
     }

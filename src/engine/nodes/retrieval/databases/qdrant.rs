@@ -55,10 +55,7 @@ impl NodeKind for QdrantNode {
             Some(key) => connection::header(inputs, HeaderName::from_static("api-key"), key.expose()),
             None => connection::Headers::new(),
         };
-        let Some(address) = inputs.text(ADDRESS) else {
-            inputs.refuse(ADDRESS, "an address is required");
-            return None;
-        };
+        let address = inputs.required_text(ADDRESS)?;
         // Its library knows no paths before its own.
         let end = address.find("://").map_or(0, |at| at + 3);
         let origin_end = address.get(end..).and_then(|rest| rest.find('/')).map_or(address.len(), |at| end + at);

@@ -43,12 +43,9 @@ impl NodeKind for SupabaseNode {
             None => Ok(None),
         };
         let calls = calls.map_err(|problem| inputs.refuse(CALLS, problem)).ok();
-        let Some(address) = inputs.text(ADDRESS) else {
-            inputs.refuse(ADDRESS, "an address is required");
-            return None;
-        };
-        let endpoint = endpoint(inputs, ADDRESS, &address);
+        let address = inputs.required_text(ADDRESS);
         let key = connection::wanted(inputs, CREDENTIAL, "supabaseApiKey");
+        let endpoint = endpoint(inputs, ADDRESS, &address?);
         let (common, endpoint, function, table, calls) = (common?, endpoint?, function?, table?, calls?);
         let Some(key) = key else { return Some(node::part(inputs, common, Err(CREDENTIAL))) };
         let mut headers = connection::bearer(inputs, Some(&key));

@@ -78,6 +78,11 @@ pub(super) fn problems(kind: &dyn NodeKind, config: &Value) -> Vec<String> {
     built(kind, config.clone()).expect_err("it is refused")
 }
 
+/// What a node of such inputs asks for.
+pub(super) fn needs(kind: &dyn NodeKind, config: &Value) -> Vec<String> {
+    lab::needs(&Wired(kind), json!({ "config": config }))
+}
+
 /// Searches with the question `q`; the database answers in turn.
 pub(super) async fn searched(
     kind: &dyn NodeKind,

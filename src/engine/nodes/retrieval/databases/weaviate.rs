@@ -33,8 +33,8 @@ impl NodeKind for WeaviateNode {
         // Of the interface that is not used here, and of questions that are also looked for word by word, which
         // Flowise's library passes over.
         inputs.ignore(&["weaviateConnectionType", "weaviateGrpcHost", "weaviateGrpcSecure", "alpha"]);
-        let class = inputs.text("weaviateIndex").filter(|class| is_name(class));
-        if class.is_none() {
+        let class = inputs.required_text("weaviateIndex");
+        if class.as_deref().is_some_and(|class| !is_name(class)) {
             inputs.refuse("weaviateIndex", "expected the name of an index");
         }
         let text_key = inputs.text("weaviateTextKey").unwrap_or_else(|| "text".to_owned());
@@ -52,14 +52,12 @@ impl NodeKind for WeaviateNode {
         }
         let scheme = inputs.text("weaviateScheme");
         let secure = inputs.flag("weaviateHttpSecure").unwrap_or(scheme.as_deref() == Some("https"));
-        let Some(host) = inputs.text(HOST) else {
-            inputs.refuse(HOST, "a host is required");
-            return None;
-        };
+        let host = inputs.required_text(HOST);
+        let key = connection::optional(inputs, CREDENTIAL, "weaviateApiKey");
+        let host = host?;
         let scheme = if secure || host.ends_with(".weaviate.cloud") { "https" } else { "http" };
         let address = if host.contains("://") { host } else { format!("{scheme}://{host}") };
         let endpoint = endpoint(inputs, HOST, &address);
-        let key = connection::optional(inputs, CREDENTIAL, "weaviateApiKey");
         let headers = connection::bearer(inputs, key.as_ref());
         let api = HttpApi { endpoint: endpoint?, headers };
         let database = Weaviate { api, class: class?, text_key, keys, known: OnceCell::new() };

@@ -66,7 +66,7 @@ impl NodeKind for JsonLinesFile {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let pointer = line_pointer(inputs);
         if pointer.text.is_empty() {
-            inputs.refuse("pointerName", "a pointer is required");
+            inputs.lacks("pointerName");
         }
         let metadata = pointers_of_metadata(inputs);
         loader_of(inputs, "jsonlinesFile", Format::JsonLines(LinePointer { metadata, ..pointer }))

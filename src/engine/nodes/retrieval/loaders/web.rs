@@ -55,10 +55,7 @@ impl NodeKind for Cheerio {
 
 /// An address that the author fixes; one that may not be asked is noted.
 pub(super) fn address(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Url> {
-    let Some(text) = inputs.text(name) else {
-        inputs.refuse(name, "a URL is required");
-        return None;
-    };
+    let text = inputs.required_text(name)?;
     if inputs.is_settled(name) {
         inputs.refuse(name, "only the flow's own author can write this; it cannot be filled in");
         return None;

@@ -99,5 +99,6 @@ fn it_is_told_of_as_flowise_tells_it() {
     let told = json!([{ "name": "agentflow_tool", "description": "Asks.", "parameters": parameters }]);
     assert_eq!(asked[0]["tools"], told);
     let refused = flow("ChatflowTool", json!({ "baseURL": "http://x.example" })).unwrap_err();
-    assert!(refused.contains("a flow is required") && refused.contains("the engine runs its own flows only"));
+    assert!(refused.contains("the engine runs its own flows only"), "{refused}");
+    assert_eq!(flow("ChatflowTool", json!({})).unwrap().missing[0].need.to_string(), "selectedChatflow");
 }

@@ -28,7 +28,7 @@ impl NodeKind for CustomMcp {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let wanted = Some(actions(inputs));
         if !inputs.has(INPUT) {
-            inputs.refuse(INPUT, "the configuration of a server is required");
+            inputs.lacks(INPUT);
             return None;
         }
         let Some(fields) = inputs.json_template(INPUT)?.into_fields() else {
@@ -119,10 +119,7 @@ impl NodeKind for CustomMcpServer {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let wanted = Some(actions(inputs));
-        let Some(id) = inputs.text("mcpServerId") else {
-            inputs.refuse("mcpServerId", "a server is required");
-            return None;
-        };
+        let id = inputs.required_text("mcpServerId")?;
         let Some(server) = configured(&id, inputs) else {
             return Some(unnamed(&id, "{ url: https://..., headers: { ... } }", inputs));
         };
@@ -145,7 +142,7 @@ impl NodeKind for McpToolkit {
         inputs.fills(&names);
         let urls: Vec<_> = names.iter().filter_map(|name| Some((*name, inputs.mustache(name)?))).collect();
         let Some((input, url)) = urls.into_iter().next() else {
-            inputs.refuse("mcpServerUrl", "the URL of a server is required");
+            inputs.lacks("mcpServerUrl");
             return None;
         };
         let place = remote(input, &url, Vec::new(), Vec::new(), inputs)?;

@@ -36,16 +36,18 @@ impl NodeKind for PipedreamMcp {
         let wanted = Some(actions(inputs));
         let environment = inputs.text("environment").unwrap_or_else(|| "development".to_owned());
         let mode = inputs.text("toolMode").unwrap_or_else(|| "tools-only".to_owned());
-        let app = inputs.text("appSlug").unwrap_or_default();
+        let app = inputs.required_text("appSlug");
+        if !inputs.has("externalUserId") {
+            inputs.lacks("externalUserId");
+        }
+        let user = inputs.mustache("externalUserId");
+        let app = app?;
         let is_fit = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || " ,_-".contains(letter);
-        if app.is_empty() || !app.chars().all(is_fit) {
+        if !app.chars().all(is_fit) {
             inputs.refuse("appSlug", "expected the name of an app, such as slack, or several with commas between");
             return None;
         }
-        let Some(user) = inputs.mustache("externalUserId") else {
-            inputs.refuse("externalUserId", "a user is required");
-            return None;
-        };
+        let user = user?;
         let project = inputs.credential("pipedreamOAuthApi", "projectId");
         let id = inputs.credential("pipedreamOAuthApi", "clientId");
         let secret = inputs.credential("pipedreamOAuthApi", "clientSecret");

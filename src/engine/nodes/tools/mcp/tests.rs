@@ -141,7 +141,6 @@ fn servers_elsewhere_are_asked_with_their_credential() {
 #[test]
 fn what_no_server_can_be_made_of_is_refused() {
     for (config, told) in [
-        (json!(""), "the configuration of a server is required"),
         (json!("[1]"), "expected a JSON object"),
         (json!({ "mcpServers": {} }), "expected the url of a server, or the command of a program"),
         (json!({ "url": "https://{{$vars.x}}/mcp" }), "the scheme and the host must be written out"),

@@ -74,7 +74,7 @@ impl NodeKind for OpenApiToolkit {
         let wanted = wanted(inputs);
         let server = inputs.mustache("selectedServer").filter(|server| server.fixed() != Some("error"));
         if !inputs.has(input) {
-            inputs.refuse(input, "an OpenAPI document is required");
+            inputs.lacks(input);
             return None;
         }
         let text = texts(inputs, input)?.into_iter().next().unwrap_or_default();

@@ -210,7 +210,7 @@ fn request(inputs: &mut Inputs<'_, '_, '_>, method: Method, prefix: &str) -> Opt
     let headers = template(inputs, &["headers", &own_headers]).unwrap_or_default();
     let named = headers_of(headers, &own_headers, inputs);
     let Some(url) = either(inputs, &["url", &own]) else {
-        inputs.refuse(&own, "a URL is required");
+        inputs.lacks(&own);
         return None;
     };
     let url = inputs.mustache_in(&own, &url);

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::papers::WholePapers;
 use super::{Asked, Service, ServiceTool, endpoint};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -12,6 +13,7 @@ use crate::engine::contract::message::ToolSpec;
 use crate::engine::contract::run::Run;
 use crate::engine::nodes::tools::arguments::parameters;
 use crate::engine::provider::ProviderResponse;
+use crate::engine::provider::web::WebReader;
 use crate::engine::text::percent::pairs;
 use crate::engine::text::variables::text_of;
 
@@ -25,6 +27,7 @@ const MOST_RESULTS: u64 = 3;
 /// As JavaScript counts letters.
 const LONGEST_QUERY: u64 = 300;
 const LONGEST_TEXT: u64 = 4000;
+pub(super) const NOTHING: &str = "No good Arxiv Result was found";
 
 /// See the module.
 pub(super) struct Arxiv;
@@ -35,8 +38,10 @@ impl NodeKind for Arxiv {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        // They say how whole papers are read, which is refused by itself where it is wanted.
-        inputs.ignore(&["continueOnFailure", "legacyBuild"]);
+        // Which build of pdf.js reads a paper is of no matter here.
+        inputs.ignore(&["legacyBuild"]);
+        let is_whole = inputs.flag("loadFullContent").unwrap_or(false);
+        let goes_on = inputs.flag("continueOnFailure").unwrap_or(false);
         inputs.fills(&["description", "arxivDescription"]);
         let (name, own) = (inputs.text("name"), inputs.text("arxivName"));
         let is_kept = |letter: &char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_-".contains(*letter);
@@ -56,7 +61,12 @@ impl NodeKind for Arxiv {
             description: description.or(own).unwrap_or_else(|| DESCRIPTION.to_owned()),
             parameters: parameters(&query, &["query"]),
         };
-        Some(Part::tool(ServiceTool { spec, endpoint, service }))
+        let tool = ServiceTool { spec, endpoint, service };
+        if !is_whole {
+            return Some(Part::tool(tool));
+        }
+        let reader = WebReader::new(&inputs.compiler.context.targets);
+        Some(Part::tool(WholePapers { tool, reader, goes_on }))
     }
 }
 
@@ -88,15 +98,11 @@ impl Service for ArxivSearch {
     }
 
     fn told(&self, answer: &ProviderResponse, _: &Value) -> Result<String, String> {
-        let status = answer.status;
-        if !status.is_success() {
-            let reason = status.canonical_reason().unwrap_or_default();
-            return Err(format!("Failed to search Arxiv: Arxiv API error: {} {reason}", status.as_u16()));
-        }
-        let papers = papers(&String::from_utf8_lossy(&answer.body));
+        let papers = found(answer)?;
         if papers.is_empty() {
-            return Ok("No good Arxiv Result was found".to_owned());
+            return Ok(NOTHING.to_owned());
         }
+        let papers: Vec<String> = papers.into_iter().map(|paper| paper.summary).collect();
         Ok(beginning(&papers.join("\n\n"), self.text))
     }
 
@@ -105,8 +111,18 @@ impl Service for ArxivSearch {
     }
 }
 
+/// The papers of an answer.
+pub(super) fn found(answer: &ProviderResponse) -> Result<Vec<Paper>, String> {
+    let status = answer.status;
+    if !status.is_success() {
+        let reason = status.canonical_reason().unwrap_or_default();
+        return Err(format!("Failed to search Arxiv: Arxiv API error: {} {reason}", status.as_u16()));
+    }
+    Ok(papers(&String::from_utf8_lossy(&answer.body)))
+}
+
 /// So many letters, as JavaScript counts them.
-fn beginning(text: &str, units: u64) -> String {
+pub(super) fn beginning(text: &str, units: u64) -> String {
     let mut taken = 0;
     let fits = |letter: &char| {
         taken += letter.len_utf16() as u64;
@@ -138,8 +154,18 @@ fn is_number(word: &str) -> bool {
     digits(word) >= 7
 }
 
-/// Each paper of a feed, as models read it.
-pub(super) fn papers(feed: &str) -> Vec<String> {
+/// One that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Paper {
+    /// Its page.
+    pub(super) id: String,
+    pub(super) title: String,
+    /// As models read it.
+    pub(super) summary: String,
+}
+
+/// Each paper of a feed.
+fn papers(feed: &str) -> Vec<Paper> {
     let mut papers = Vec::new();
     let mut rest = feed;
     while let Some((_, after)) = rest.split_once("<entry>") {
@@ -150,9 +176,9 @@ pub(super) fn papers(feed: &str) -> Vec<String> {
     papers
 }
 
-fn paper(entry: &str) -> Option<String> {
+fn paper(entry: &str) -> Option<Paper> {
     let filled = |tag: &str| element(entry, tag).filter(|text| !text.is_empty());
-    filled("id")?;
+    let id = filled("id")?.to_owned();
     let (title, summary) = (joined(filled("title")?), joined(filled("summary")?));
     if title.is_empty() || summary.is_empty() {
         return None;
@@ -161,7 +187,9 @@ fn paper(entry: &str) -> Option<String> {
     let published = published.map_or_else(|| "Unknown".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
     let authors: Vec<&str> =
         entry.split("<author>").skip(1).filter_map(|author| element(author, "name")).map(str::trim).collect();
-    Some(format!("Published: {published}\nTitle: {title}\nAuthors: {}\nSummary: {summary}", authors.join(", ")))
+    let authors = authors.join(", ");
+    let summary = format!("Published: {published}\nTitle: {title}\nAuthors: {authors}\nSummary: {summary}");
+    Some(Paper { id, title, summary })
 }
 
 /// What stands in the first element of that name.

@@ -4,6 +4,7 @@
 mod answers;
 mod arxiv;
 mod exa;
+mod papers;
 mod searxng;
 mod simple;
 mod tavily;

@@ -51,10 +51,10 @@ impl NodeKind for SearXng {
                 Vec::new()
             }
         };
-        let Some(url) = inputs.mustache("apiBase") else {
-            inputs.refuse("apiBase", "the address of a SearXNG is required");
-            return None;
-        };
+        if !inputs.has("apiBase") {
+            inputs.lacks("apiBase");
+        }
+        let url = inputs.mustache("apiBase")?;
         let address = Address::read(&url, &inputs.compiler.context.targets, PATIENCE);
         let address = address.map_err(|error| inputs.refuse("apiBase", error)).ok()?;
         inputs.look_at(&address.endpoint);

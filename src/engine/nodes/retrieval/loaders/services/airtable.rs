@@ -28,12 +28,7 @@ impl NodeKind for Airtable {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let (base, table) = (inputs.text("baseId"), inputs.text("tableId"));
-        for (input, given) in [("baseId", &base), ("tableId", &table)] {
-            if given.is_none() {
-                inputs.refuse(input, "Base ID and Table ID must be provided.");
-            }
-        }
+        let (base, table) = (inputs.required_text("baseId"), inputs.required_text("tableId"));
         let is_whole = inputs.flag("returnAll").unwrap_or(false);
         let limit = inputs.integer("limit").and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
         let limit = if is_whole { MOST_RECORDS } else { limit.unwrap_or(USUAL_LIMIT).min(MOST_RECORDS) };

@@ -25,10 +25,7 @@ impl NodeKind for Spider {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let Some(url) = inputs.text("url") else {
-            inputs.refuse("url", "a URL is required");
-            return None;
-        };
+        let url = inputs.required_text("url");
         let is_crawl = inputs.text("mode").is_none_or(|mode| mode == "crawl");
         let limit = inputs.integer("limit").unwrap_or(0);
         let more = match inputs.json("params") {
@@ -36,7 +33,7 @@ impl NodeKind for Spider {
             _ => Map::new(),
         };
         let mut asked = Map::new();
-        asked.insert("url".to_owned(), url.into());
+        asked.insert("url".to_owned(), url.unwrap_or_default().into());
         if !is_crawl {
             asked.insert("limit".to_owned(), 1.into());
         }

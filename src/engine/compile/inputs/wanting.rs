@@ -1,0 +1,73 @@
+//! Settings that a node cannot do without. Where one is empty the flow is loaded all the same: it is noted as what the
+//! node needs, and the node, with whatever refers to it, fails when a question comes to it. What nobody has connected is
+//! no setting: such a drawing is not finished, and is refused.
+
+use std::sync::Arc;
+
+use super::Inputs;
+use crate::engine::compile::context::Need;
+use crate::engine::compile::part::Part;
+use crate::engine::compile::unset::{Unset, UnsetField};
+use crate::engine::provider::ProviderEndpoint;
+
+impl Inputs<'_, '_, '_> {
+    /// Notes that nothing stands in an input that the node cannot do without.
+    pub(crate) fn lacks(&mut self, name: &str) {
+        self.ignore(&[name]);
+        let param = self.node.data.input_params.iter().find(|param| param.name == name);
+        let label = param.map(|param| param.label.clone()).unwrap_or_default();
+        let outer = self.compiler.export.node(&self.node.id).map(|node| &node.data.name);
+        let is_inside = outer.is_some_and(|outer| *outer != self.node.data.name);
+        let inside = if is_inside { self.node.data.name.clone() } else { String::new() };
+        let field = UnsetField { input: name.to_owned(), label, inside };
+        self.compiler.miss(self.node, Need::Setting(field.clone()));
+        let label = if self.node.data.label.trim().is_empty() { &self.node.id } else { &self.node.data.label };
+        self.be_unset(Arc::new(Unset { label: label.clone(), field }));
+    }
+
+    /// A text that must be there.
+    pub(crate) fn required_text(&mut self, name: &str) -> Option<String> {
+        if !self.has(name) {
+            self.lacks(name);
+        }
+        self.text(name)
+    }
+
+    /// Notes it if the endpoint is one that may not be called.
+    pub(crate) fn look_at(&mut self, endpoint: &ProviderEndpoint) {
+        if let Some(host) = endpoint.denied() {
+            self.compiler.miss(self.node, Need::Network { host: host.to_owned() });
+        }
+    }
+
+    /// The part that a node becomes.
+    pub(crate) fn part_of(&mut self, id: &str) -> Option<Part> {
+        let part = self.compiler.part(id);
+        self.made(part)
+    }
+
+    /// Whether the node cannot be made, which is said already.
+    pub(crate) fn is_unset(&self) -> bool {
+        self.unset.is_some()
+    }
+
+    /// See [`is_unset`](Self::is_unset); the reason.
+    pub(crate) fn take_unset(&mut self) -> Option<Arc<Unset>> {
+        self.unset.take()
+    }
+
+    /// A part that this one needs.
+    pub(crate) fn made(&mut self, part: Option<Part>) -> Option<Part> {
+        match part? {
+            Part::Unset(unset) => {
+                self.be_unset(unset);
+                None
+            }
+            part => Some(part),
+        }
+    }
+
+    fn be_unset(&mut self, unset: Arc<Unset>) {
+        self.unset.get_or_insert(unset);
+    }
+}

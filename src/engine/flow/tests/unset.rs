@@ -1,0 +1,125 @@
+//! Settings that an author left empty.
+
+use serde_json::{Value, json};
+
+use crate::engine::flow::CompiledFlow;
+use crate::engine::testing::{flow, load, predict};
+
+const MODEL: &str = "{{m_0.data.instance}}";
+
+fn needs(flow: &CompiledFlow) -> Vec<String> {
+    flow.missing.iter().map(|missing| format!("{}: {}", missing.label, missing.need)).collect()
+}
+
+fn failure(flow: &CompiledFlow, body: &Value) -> String {
+    predict(flow, body, &["an answer".into()]).reply.unwrap_err().to_string()
+}
+
+/// A chain that searches an index, of which nobody said the name.
+fn searching(index: &str) -> Value {
+    let node = |id: &str, kind: &str, inputs: Value, params: Value| json!({ "id": id, "data": { "name": kind, "label": format!("The {kind}"), "inputs": inputs, "inputParams": params } });
+    let edge = |source: &str, target: &str| json!({ "source": source, "target": target });
+    let index = json!({ "pineconeIndex": index, "embeddings": "{{e_0.data.instance}}" });
+    let chain = json!({ "model": MODEL, "vectorStoreRetriever": "{{p_0.data.instance}}" });
+    json!({
+        "nodes": [
+            node("m_0", "testModel", json!({}), json!([])),
+            node("e_0", "openAIEmbeddings", json!({ "modelName": "e" }), json!([])),
+            node("p_0", "pinecone", index, json!([{ "name": "pineconeIndex", "label": "Pinecone Index" }])),
+            node("c_0", "conversationalRetrievalQAChain", chain, json!([])),
+        ],
+        "edges": [edge("m_0", "c_0"), edge("e_0", "p_0"), edge("p_0", "c_0")],
+    })
+}
+
+#[test]
+fn a_flow_with_an_empty_setting_is_loaded_and_fails_when_it_is_asked() {
+    let told = "Nothing is set in Pinecone Index (pineconeIndex) of the node \"The pinecone\".";
+    for empty in ["", " "] {
+        let flow = load(&searching(empty)).unwrap();
+        assert!(
+            needs(&flow).contains(&"The pinecone: Pinecone Index (pineconeIndex)".to_owned()),
+            "{:?}",
+            needs(&flow)
+        );
+        assert_eq!(failure(&flow, &json!({ "question": "q" })), told);
+    }
+    // What else is wrong with it is told as before.
+    let mut odd = searching("");
+    odd["nodes"][2]["data"]["inputs"]["topK"] = "many".into();
+    assert!(load(&odd).unwrap_err().contains("input topK: expected a number"));
+}
+
+#[test]
+fn a_request_may_fill_in_what_is_empty() {
+    let flow = load(&searching("")).unwrap();
+    let body = json!({ "question": "q", "overrideConfig": { "pineconeIndex": { "p_0": "books" } } });
+    assert_eq!(failure(&flow, &body), "The credential openAIApi is not configured.");
+}
+
+#[test]
+fn only_the_way_that_leads_to_the_node_fails() {
+    let node = |id: &str, kind: &str, inputs: Value| json!({ "id": id, "data": { "name": kind, "label": id, "inputs": inputs } });
+    let edge = |source: &str, handle: &str, target: &str| json!({ "source": source, "target": target, "sourceHandle": format!("{source}-output-{handle}-string") });
+    let prompt = |values: Value| json!({ "template": "{x} {q}", "promptValues": values });
+    let chain = |prompt: &str| json!({ "model": MODEL, "prompt": format!("{{{{{prompt}.data.instance}}}}") });
+    let flow = load(&json!({
+        "nodes": [
+            node("m_0", "testModel", json!({})),
+            node("if_0", "ifElseFunction", json!({
+                "functionInputVariables": "{\"q\":\"{{question}}\"}",
+                "ifFunction": "return $q.includes('list')", "elseFunction": "return 'no'",
+            })),
+            node("f_0", "customFunction", json!({ "javascriptFunction": "" })),
+            node("p_0", "promptTemplate", prompt(json!({ "x": "{{f_0.data.instance}}" }))),
+            node("p_1", "promptTemplate", prompt(json!({ "x": "{{if_0.data.instance}}" }))),
+            node("c_0", "llmChain", chain("p_0")),
+            node("c_1", "llmChain", chain("p_1")),
+        ],
+        "edges": [
+            edge("m_0", "m", "c_0"), edge("m_0", "m", "c_1"), edge("if_0", "returnTrue", "f_0"), edge("f_0", "f", "p_0"),
+            edge("if_0", "returnFalse", "p_1"), edge("p_0", "p", "c_0"), edge("p_1", "p", "c_1"),
+        ],
+    }))
+    .unwrap();
+    let told = "Nothing is set in javascriptFunction of the node \"f_0\".";
+    assert_eq!(failure(&flow, &json!({ "question": "list them" })), told);
+    let answered = predict(&flow, &json!({ "question": "hello" }), &["an answer".into()]);
+    assert!(answered.reply.is_ok(), "{:?}", answered.reply);
+}
+
+#[test]
+fn whatever_refers_to_the_node_fails_as_it_does() {
+    let agent = |tools: &[&str]| {
+        let tools: Vec<String> = tools.iter().map(|tool| format!("{{{{{tool}.data.instance}}}}")).collect();
+        json!({ "model": MODEL, "memory": "{{b_0.data.instance}}", "tools": tools })
+    };
+    let with = |kind: &str| {
+        let nodes = [
+            ("m_0", "testModel", json!({})),
+            ("b_0", "bufferMemory", json!({})),
+            ("c_0", "calculator", json!({})),
+            ("t_0", kind, json!({})),
+            ("a_0", "toolAgent", agent(&["c_0", "t_0"])),
+        ];
+        flow(&nodes).unwrap()
+    };
+    for (kind, field) in [
+        ("requestsGet", "requestsGetUrl"),
+        ("openAPIToolkit", "openApiFile"),
+        ("customTool", "selectedTool"),
+        ("ChatflowTool", "selectedChatflow"),
+        ("customMCP", "mcpServerConfig"),
+        ("searXNG", "apiBase"),
+        ("jsonPathExtractor", "path"),
+        ("composio", "appName"),
+    ] {
+        let flow = with(kind);
+        assert!(needs(&flow).contains(&format!("t_0: {field}")), "{:?}", needs(&flow));
+        let told = format!("Nothing is set in {field} of the node \"t_0\".");
+        assert_eq!(failure(&flow, &json!({ "question": "q" })), told);
+    }
+    // What is not connected is no setting.
+    let unconnected = flow(&[("c_0", "conversationChain", json!({}))]).unwrap_err();
+    assert!(unconnected.contains("a chat model is required"), "{unconnected}");
+}

@@ -1,0 +1,60 @@
+//! For tests of whole flows: every server of the world on one port of the loopback. It answers whatever is asked of it
+//! as the model, database, search engine or page does whose name and path it is asked by, so that flows need no rewiring.
+
+mod flows;
+mod heard;
+mod model;
+mod raw;
+mod services;
+mod tongues;
+
+use std::io::{BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use self::heard::Heard;
+
+/// What is answered over HTTP.
+pub(super) struct Told {
+    status: u16,
+    kind: &'static str,
+    body: Vec<u8>,
+}
+
+impl Told {
+    fn json(value: &serde_json::Value) -> Self {
+        Self { status: 200, kind: "application/json", body: value.to_string().into_bytes() }
+    }
+
+    fn text(kind: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { status: 200, kind, body: body.into() }
+    }
+}
+
+/// Raises the curtain.
+pub(super) fn open() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+    address
+}
+
+fn serve(mut stream: TcpStream) {
+    let mut first = [0; 16];
+    let peeked = stream.peek(&mut first).unwrap_or(0);
+    if !first.first().is_some_and(u8::is_ascii_uppercase) || peeked == 0 {
+        raw::serve(stream, first);
+        return;
+    }
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    while let Some(heard) = Heard::read(&mut reader) {
+        let Told { status, kind, body } = tongues::answer(&heard).unwrap_or_else(|| services::answer(&heard));
+        let head = format!("HTTP/1.1 {status} Told\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len());
+        if stream.write_all(&[head.as_bytes(), &body].concat()).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Everything that is no model: databases, search engines, servers of tools, APIs, pages.
+
+use serde_json::{Value, json};
+
+use super::Told;
+use super::heard::Heard;
+
+/// A paper of three words.
+const PAPER: &[u8] = include_bytes!("../../../tests/fuzz/corpus/pdf/h1.pdf");
+const PASSAGE: &str = "A passage of the stage.";
+
+pub(super) fn answer(heard: &Heard) -> Told {
+    if let Some(told) = tools(heard).or_else(|| database(heard)) {
+        return Told::json(&told);
+    }
+    let (host, path) = (heard.host.as_str(), heard.path.as_str());
+    match host {
+        "export.arxiv.org" => Told::text("application/atom+xml", FEED),
+        "arxiv.org" => Told::text("application/pdf", PAPER),
+        "api.wolframalpha.com" | "www.wolframalpha.com" => Told::text("text/plain", "42"),
+        _ if is_search(host) || path.ends_with("/search") => Told::json(&found()),
+        _ if path.ends_with("sitemap.xml") => Told::text("application/xml", SITEMAP),
+        _ if path.ends_with(".pdf") => Told::text("application/pdf", PAPER),
+        _ if heard.method == "GET" && !heard.accept.contains("json") => Told::text("text/html; charset=utf-8", PAGE),
+        _ => Told::json(&loaded(heard)),
+    }
+}
+
+const FEED: &str = "<feed><entry><id>http://arxiv.org/abs/2301.00001v1</id><published>2023-01-01T00:00:00Z</published>\
+    <title>A paper</title><summary>Its summary</summary><author><name>Ada</name></author></entry></feed>";
+const SITEMAP: &str = "<urlset><url><loc>https://page.example/one</loc></url></urlset>";
+const PAGE: &str = "<!doctype html><html><head><title>A page</title></head><body><h1>Heading</h1><main>\
+    <p>The page of the stage.</p></main><a href=\"/two\">two</a></body></html>";
+
+fn is_search(host: &str) -> bool {
+    ["serpapi", "serper", "searchapi", "brave", "tavily", "exa.ai", "customsearch", "googleapis"]
+        .iter()
+        .any(|name| host.contains(name))
+}
+
+/// What each of them finds, under the name that it has there.
+fn found() -> Value {
+    let one = json!({ "title": "t", "url": "https://page.example", "link": "https://page.example", "snippet": PASSAGE,
+        "content": PASSAGE, "description": PASSAGE, "text": PASSAGE });
+    json!({ "items": [one], "organic": [one], "organic_results": [one], "results": [one], "web": { "results": [one] },
+        "answers": [], "infoboxes": [], "suggestions": [] })
+}
+
+/// A server of tools, and applications' actions.
+fn tools(heard: &Heard) -> Option<Value> {
+    if let Some(method) = heard.body.get("jsonrpc").and_then(|_| heard.body.get("method")?.as_str()) {
+        let schema = json!({ "type": "object", "properties": { "text": { "type": "string" } } });
+        let result = match method {
+            "initialize" => json!({ "protocolVersion": "2025-03-26", "capabilities": {}, "serverInfo": {} }),
+            "tools/list" => json!({ "tools": [{ "name": "echo", "description": "d", "inputSchema": schema }] }),
+            _ => json!({ "content": [{ "type": "text", "text": "echoed" }] }),
+        };
+        return Some(json!({ "jsonrpc": "2.0", "id": heard.body.get("id"), "result": result }));
+    }
+    let is_composio = heard.host.contains("composio");
+    is_composio.then(|| {
+        let names = heard.query.strip_prefix("actions=").unwrap_or_default().split("%2C");
+        let schema = json!({ "type": "object", "properties": { "text": { "type": "string" } } });
+        let items =
+            names.map(|name| json!({ "name": name, "description": "d", "appName": "app", "parameters": schema }));
+        json!({ "no_auth": true, "items": items.collect::<Vec<_>>(), "status": "ACTIVE", "successful": true })
+    })
+}
+
+/// Databases of passages, memories and rerankers.
+fn database(heard: &Heard) -> Option<Value> {
+    let path = heard.path.as_str();
+    let is_post = heard.method == "POST";
+    let payload = json!({ "text": PASSAGE, "content": PASSAGE, "pageContent": PASSAGE, "_pageContentLC": PASSAGE,
+        "metadata": { "source": "stage" } });
+    let scored = json!({ "id": "1", "score": 0.9, "metadata": payload, "payload": payload });
+    Some(match path {
+        // Pinecone says where an index is, and every other database of that path is Pinecone's or Upstash's.
+        _ if path.starts_with("/indexes/") => json!({ "host": "index.pinecone.example", "dimension": 8 }),
+        _ if path.ends_with("/points/query") => json!({ "result": { "points": [scored] } }),
+        _ if path.starts_with("/collections") => json!({ "result": { "collections": [] }, "status": "ok" }),
+        _ if path.contains("/api/v2/tenants/") && path.ends_with("/query") => json!({ "ids": [["1"]],
+            "distances": [[0.1]], "documents": [[PASSAGE]], "metadatas": [[{ "source": "stage" }]] }),
+        _ if path.contains("/api/v2/tenants/") => json!({ "id": "7", "name": "c" }),
+        _ if path.contains("/rest/v1/rpc/") => {
+            json!([{ "id": 1, "content": PASSAGE, "metadata": { "source": "stage" }, "similarity": 0.9 }])
+        }
+        _ if path.starts_with("/rest/v1/") => json!([]),
+        _ if path.ends_with("/v1/graphql") => {
+            let query = heard.body.get("query").and_then(Value::as_str).unwrap_or_default();
+            let class = query.split("{ Get { ").nth(1).and_then(|rest| rest.split('(').next()).unwrap_or("C");
+            json!({ "data": { "Get": { class: [{ "text": PASSAGE, "_additional": { "distance": 0.1 } }] } } })
+        }
+        _ if path.ends_with("/v1/batch/objects") => json!([]),
+        _ if path.starts_with("/v1/schema") => json!({ "classes": [] }),
+        _ if path.contains("/v2/vectordb/") => milvus(path),
+        _ if path.ends_with("/_search") => {
+            json!({ "hits": { "hits": [{ "_id": "1", "_score": 0.9, "_source": payload }] } })
+        }
+        _ if path.ends_with("/_bulk") => json!({ "errors": false, "items": [] }),
+        _ if path.starts_with("/api/json/v1/") => json!({ "data": { "documents": [{ "_id": "1", "text": PASSAGE,
+            "content": PASSAGE, "$similarity": 0.9 }] }, "status": { "insertedIds": ["1"] } }),
+        _ if path.ends_with("/query") && is_post => json!({ "matches": [scored], "result": [scored] }),
+        _ if path.ends_with("/upsert") => json!({ "upsertedCount": 1, "result": "Success" }),
+        _ if path.ends_with("/rerank") => {
+            let rank = json!([{ "index": 0, "relevance_score": 0.9 }]);
+            json!({ "results": rank, "data": rank })
+        }
+        _ if path.contains("/sessions/") && path.ends_with("/memory") => {
+            json!({ "messages": [{ "role": "human", "content": "earlier" }], "summary": null })
+        }
+        "/v1/ping/" => json!({ "status": "ok", "org_id": "o", "project_id": "p" }),
+        _ if path.contains("/memories/") => json!([{ "id": "1", "memory": "likes tea" }]),
+        // A list of Redis over HTTP.
+        "/" if is_post && heard.body.is_array() => json!({ "result": [] }),
+        _ => return None,
+    })
+}
+
+fn milvus(path: &str) -> Value {
+    if path.ends_with("/search") {
+        return json!({ "code": 0, "data": [{ "distance": 0.1, "langchain_text": PASSAGE }] });
+    }
+    let field = |name: &str, kind: &str| json!({ "name": name, "type": kind });
+    let fields = [
+        field("langchain_primaryid", "Int64"),
+        field("langchain_text", "VarChar"),
+        field("langchain_vector", "FloatVector"),
+    ];
+    json!({ "code": 0, "data": { "has": true, "fields": fields, "indexes": [{ "metricType": "L2" }], "insertCount": 1 } })
+}
+
+/// What services with documents have, and any other API.
+fn loaded(heard: &Heard) -> Value {
+    let path = heard.path.as_str();
+    if path.ends_with("/listRecords") {
+        return json!({ "records": [{ "id": "r", "fields": { "Name": PASSAGE } }] });
+    }
+    if path.contains("/contents/") {
+        return json!([{ "type": "file", "path": "readme.md", "size": 3, "download_url": "https://raw.example/readme.md" }]);
+    }
+    if path.ends_with("/crawl") {
+        return json!([{ "content": PASSAGE, "url": "https://page.example", "metadata": {} }]);
+    }
+    if path.ends_with("/v0/general") {
+        return json!([{ "type": "NarrativeText", "text": PASSAGE, "metadata": {} }]);
+    }
+    json!({ "method": heard.method, "path": path, "query": heard.query, "text": PASSAGE, "success": true })
+}
