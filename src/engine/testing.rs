@@ -22,7 +22,7 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::FlowIndex;
 use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolCall};
 use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
-use crate::engine::contract::node::Reply;
+use crate::engine::contract::node::{Document, Reply};
 use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::{Run, Services};
 use crate::engine::contract::sink::Sink;
@@ -233,6 +233,11 @@ pub(crate) fn answered_among(
     with_flows(flows, services, &Sink::flowise(), body, async |run| {
         tokio::time::timeout(LONGEST, flow.answer(run)).await.unwrap_or(Err(Failure::Timeout))
     })
+}
+
+/// What a flow puts into its vector store.
+pub(crate) fn put_in(flow: &CompiledFlow, services: &Services, body: &Value) -> Result<Vec<Document>, Failure> {
+    with_services(services, &Sink::flowise(), body, async |run| flow.upsert(None, None, run).await)
 }
 
 /// A server on the loopback that gives these answers, one a connection, and what it hears.

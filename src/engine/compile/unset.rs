@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::problem::printable;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
+use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::node::{Chain, Document, Reply, Retriever, ValueSource, VectorStore};
 use crate::engine::contract::run::Run;
 
@@ -38,6 +39,12 @@ impl fmt::Display for UnsetField {
 }
 
 impl Unset {
+    /// Of an input that nobody has connected, where that is no matter for most of a flow.
+    pub(crate) fn of_connection(label: String, input: &str) -> Self {
+        let field = UnsetField { input: input.to_owned(), label: String::new(), inside: String::new() };
+        Self { label, field }
+    }
+
     pub(crate) fn failure(&self) -> Failure {
         Failure::flow(format!("Nothing is set in {} of the node \"{}\".", self.field, printable(&self.label)))
     }
@@ -60,6 +67,16 @@ impl ValueSource for Unset {
 
     fn decides<'a>(&'a self, _: &'a str, _: &'a Run<'a>) -> Task<'a, bool> {
         self.fails()
+    }
+}
+
+impl ChatModel for Unset {
+    fn chat<'a>(&'a self, _: ModelRequest<'a>, _: &'a Run<'a>) -> Task<'a, ModelAnswer> {
+        self.fails()
+    }
+
+    fn name(&self) -> &'static str {
+        "none"
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) const KINDS: &[&[&dyn NodeKind]] = &[
     retrieval::loaders::folder::KINDS,
     retrieval::loaders::services::KINDS,
     retrieval::loaders::web::KINDS,
+    retrieval::records::KINDS,
     retrieval::retrievers::KINDS,
     retrieval::splitters::KINDS,
     retrieval::stores::KINDS,

@@ -34,7 +34,7 @@ fn printed(verdicts: &[(String, Verdict)]) {
         println!("{verdict:<9} {name}{}", verdict.why());
     }
     let count = |is: fn(&Verdict) -> bool| verdicts.iter().filter(|(_, verdict)| is(verdict)).count();
-    let (all, answered) = (verdicts.len(), count(|verdict| matches!(verdict, Verdict::Answers)));
+    let (all, answered) = (verdicts.len(), count(|verdict| matches!(verdict, Verdict::Answers(_))));
     let (refused, lacking) = (
         count(|verdict| matches!(verdict, Verdict::Refused(_))),
         count(|verdict| matches!(verdict, Verdict::Lacks(_))),

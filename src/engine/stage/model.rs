@@ -26,7 +26,8 @@ pub(super) enum Said {
     Calls(Vec<(String, Value)>),
 }
 
-pub(super) const WORDS: &str = "The stage answers.";
+/// Two items, for whoever wants a list.
+pub(super) const WORDS: &str = "The stage answers, always.";
 
 impl Prompted {
     pub(super) fn said(&self) -> Said {
@@ -79,8 +80,9 @@ impl Prompted {
 
 /// The first of those among which a model shall choose.
 fn scenario(last: &str) -> Option<String> {
-    let asked: Value = serde_json::from_str(last).ok()?;
-    Some(asked.get("scenarios")?.get(0)?.as_str()?.to_owned())
+    let (_, list) = last.split_once("\"scenarios\": ").filter(|_| last.contains("\"instruction\": "))?;
+    let scenarios = serde_json::Deserializer::from_str(list).into_iter::<Value>().next()?.ok()?;
+    Some(scenarios.get(0)?.as_str()?.to_owned())
 }
 
 /// An address in a documentation, and what is sent there.

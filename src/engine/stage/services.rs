@@ -10,7 +10,7 @@ const PAPER: &[u8] = include_bytes!("../../../tests/fuzz/corpus/pdf/h1.pdf");
 const PASSAGE: &str = "A passage of the stage.";
 
 pub(super) fn answer(heard: &Heard) -> Told {
-    if let Some(told) = tools(heard).or_else(|| database(heard)) {
+    if let Some(told) = tools(heard).or_else(|| database(heard)).or_else(|| documents(heard)) {
         return Told::json(&told);
     }
     let (host, path) = (heard.host.as_str(), heard.path.as_str());
@@ -22,7 +22,8 @@ pub(super) fn answer(heard: &Heard) -> Told {
         _ if path.ends_with("sitemap.xml") => Told::text("application/xml", SITEMAP),
         _ if path.ends_with(".pdf") => Told::text("application/pdf", PAPER),
         _ if heard.method == "GET" && !heard.accept.contains("json") => Told::text("text/html; charset=utf-8", PAGE),
-        _ => Told::json(&loaded(heard)),
+        // Any other API.
+        _ => Told::json(&json!({ "method": heard.method, "path": path, "query": heard.query, "text": PASSAGE })),
     }
 }
 
@@ -92,7 +93,7 @@ fn database(heard: &Heard) -> Option<Value> {
             json!({ "data": { "Get": { class: [{ "text": PASSAGE, "_additional": { "distance": 0.1 } }] } } })
         }
         _ if path.ends_with("/v1/batch/objects") => json!([]),
-        _ if path.starts_with("/v1/schema") => json!({ "classes": [] }),
+        _ if path.starts_with("/v1/schema/") => json!({ "properties": [{ "name": "text", "dataType": ["text"] }] }),
         _ if path.contains("/v2/vectordb/") => milvus(path),
         _ if path.ends_with("/_search") => {
             json!({ "hits": { "hits": [{ "_id": "1", "_score": 0.9, "_source": payload }] } })
@@ -102,7 +103,7 @@ fn database(heard: &Heard) -> Option<Value> {
             "content": PASSAGE, "$similarity": 0.9 }] }, "status": { "insertedIds": ["1"] } }),
         _ if path.ends_with("/query") && is_post => json!({ "matches": [scored], "result": [scored] }),
         _ if path.ends_with("/upsert") => json!({ "upsertedCount": 1, "result": "Success" }),
-        _ if path.ends_with("/rerank") => {
+        _ if heard.body.get("documents").is_some() && heard.body.get("query").is_some() => {
             let rank = json!([{ "index": 0, "relevance_score": 0.9 }]);
             json!({ "results": rank, "data": rank })
         }
@@ -130,20 +131,21 @@ fn milvus(path: &str) -> Value {
     json!({ "code": 0, "data": { "has": true, "fields": fields, "indexes": [{ "metricType": "L2" }], "insertCount": 1 } })
 }
 
-/// What services with documents have, and any other API.
-fn loaded(heard: &Heard) -> Value {
+/// What services with documents have.
+fn documents(heard: &Heard) -> Option<Value> {
     let path = heard.path.as_str();
     if path.ends_with("/listRecords") {
-        return json!({ "records": [{ "id": "r", "fields": { "Name": PASSAGE } }] });
+        return Some(json!({ "records": [{ "id": "r", "fields": { "Name": PASSAGE } }] }));
     }
     if path.contains("/contents/") {
-        return json!([{ "type": "file", "path": "readme.md", "size": 3, "download_url": "https://raw.example/readme.md" }]);
+        let file =
+            json!({ "type": "file", "path": "readme.md", "size": 3, "download_url": "https://raw.example/readme.md" });
+        return Some(json!([file]));
     }
     if path.ends_with("/crawl") {
-        return json!([{ "content": PASSAGE, "url": "https://page.example", "metadata": {} }]);
+        return Some(json!([{ "content": PASSAGE, "url": "https://page.example", "metadata": {} }]));
     }
-    if path.ends_with("/v0/general") {
-        return json!([{ "type": "NarrativeText", "text": PASSAGE, "metadata": {} }]);
-    }
-    json!({ "method": heard.method, "path": path, "query": heard.query, "text": PASSAGE, "success": true })
+    // Parts of a file.
+    let is_form = heard.body.as_str().is_some_and(|body| body.contains("form-data;"));
+    is_form.then(|| json!([{ "type": "NarrativeText", "text": PASSAGE, "metadata": {} }]))
 }

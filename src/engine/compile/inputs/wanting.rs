@@ -14,10 +14,12 @@ impl Inputs<'_, '_, '_> {
     /// Notes that nothing stands in an input that the node cannot do without.
     pub(crate) fn lacks(&mut self, name: &str) {
         self.ignore(&[name]);
-        let param = self.node.data.input_params.iter().find(|param| param.name == name);
+        // A node that stands for another has its settings.
+        let outer = self.compiler.export.node(&self.node.id).map(|node| &node.data);
+        let params = self.node.data.input_params.iter().chain(outer.into_iter().flat_map(|outer| &outer.input_params));
+        let param = params.into_iter().find(|param| param.name == name);
         let label = param.map(|param| param.label.clone()).unwrap_or_default();
-        let outer = self.compiler.export.node(&self.node.id).map(|node| &node.data.name);
-        let is_inside = outer.is_some_and(|outer| *outer != self.node.data.name);
+        let is_inside = param.is_none() && outer.is_some_and(|outer| outer.name != self.node.data.name);
         let inside = if is_inside { self.node.data.name.clone() } else { String::new() };
         let field = UnsetField { input: name.to_owned(), label, inside };
         self.compiler.miss(self.node, Need::Setting(field.clone()));

@@ -9,6 +9,7 @@ pub(super) mod document_store;
 mod fuzz;
 mod json;
 pub(super) mod loaders;
+pub(super) mod records;
 pub(super) mod retrievers;
 mod split;
 pub(super) mod splitters;

@@ -12,6 +12,7 @@ use crate::engine::compile::Compiler;
 use crate::engine::compile::export::{Export, ExportNode};
 use crate::engine::compile::inputs::referred;
 use crate::engine::compile::part::Part;
+use crate::engine::compile::unset::Unset;
 use crate::engine::contract::history::Memory;
 use crate::engine::contract::model::ChatModel;
 use crate::engine::contract::toolset::{ToolSource, Toolset};
@@ -49,7 +50,9 @@ pub(super) fn compile(
     let of_kind = |kind: &str| nodes.iter().copied().filter(|node| node.data.name == kind).collect::<Vec<_>>();
     let start = match of_kind("seqStart").as_slice() {
         [start] => with_inputs(start, compiler, |inputs| StartParts {
-            model: inputs.model("model"),
+            label: start.data.label.clone(),
+            // Agents may all have their own.
+            model: inputs.part_as("model", Part::into_model, "a chat model"),
             memory: memory(inputs, nodes),
             moderations: {
                 inputs.references("state");
@@ -69,8 +72,7 @@ pub(super) fn compile(
         compiler.of_flow("its edges lead in a circle; it is for a Loop to lead back");
         return None;
     };
-    let model = start.model?;
-    let mut drawing = Drawing::new(export, agents, &model);
+    let mut drawing = Drawing::new(export, agents, start.model.as_ref());
     for id in order.into_iter().filter(|id| agents.contains(id)) {
         if let Some(node) = export.node(id) {
             drawing.add(node, compiler);
@@ -87,13 +89,14 @@ pub(super) fn compile(
         keeps_state: start.memory.is_some(),
         history: start.memory.unwrap_or_else(|| Memory::verbatim(String::new(), None)),
         most_steps: MOST_STEPS,
-        model,
+        model: start.model.unwrap_or_else(|| Arc::new(Unset::of_connection(start.label, "model"))),
         unready,
         labels,
     })
 }
 
 struct StartParts {
+    label: String,
     model: Option<Arc<dyn ChatModel>>,
     memory: Option<Memory>,
     moderations: Moderations,
@@ -114,7 +117,7 @@ pub(super) enum DrawnPlace {
 pub(super) struct Drawing<'a> {
     pub(super) export: &'a Export,
     pub(super) agents: &'a HashSet<&'a str>,
-    model: Arc<dyn ChatModel>,
+    model: Option<Arc<dyn ChatModel>>,
     pub(super) graph: AgentGraph,
     pub(super) places: HashMap<&'a str, DrawnPlace>,
     /// What nodes follow, in the order of the flow.
@@ -124,9 +127,9 @@ pub(super) struct Drawing<'a> {
 }
 
 impl<'a> Drawing<'a> {
-    fn new(export: &'a Export, agents: &'a HashSet<&'a str>, model: &Arc<dyn ChatModel>) -> Self {
+    fn new(export: &'a Export, agents: &'a HashSet<&'a str>, model: Option<&Arc<dyn ChatModel>>) -> Self {
         let (graph, places, names) = (AgentGraph::default(), HashMap::new(), HashMap::new());
-        let model = Arc::clone(model);
+        let model = model.cloned();
         Self { export, agents, model, graph, places, follows: Vec::new(), names, unready: None }
     }
 
@@ -147,7 +150,7 @@ impl<'a> Drawing<'a> {
     }
 
     fn branch(&mut self, node: &'a ExportNode, compiler: &mut Compiler<'_>) -> Option<DrawnPlace> {
-        let context = AgentContext { model: Arc::clone(&self.model), is_agent: &|id| self.agents.contains(id) };
+        let context = AgentContext { model: self.model.clone(), is_agent: &|id| self.agents.contains(id) };
         let (built, follows) = with_inputs(node, compiler, |inputs| {
             let follows = inputs.references("sequentialNode");
             let is_agent = inputs.node.data.name == "seqConditionAgent";
@@ -163,7 +166,7 @@ impl<'a> Drawing<'a> {
 
     fn node(&mut self, node: &'a ExportNode, compiler: &mut Compiler<'_>) -> Option<DrawnPlace> {
         let bound = if node.data.name == "seqLLMNode" { self.tools_beside(node, compiler) } else { Toolset::default() };
-        let context = AgentContext { model: Arc::clone(&self.model), is_agent: &|id| self.agents.contains(id) };
+        let context = AgentContext { model: self.model.clone(), is_agent: &|id| self.agents.contains(id) };
         let (built, follows) = with_inputs(node, compiler, |inputs| {
             let input = if inputs.node.data.name == "seqToolNode" { "llmNode" } else { "sequentialNode" };
             let follows = inputs.references(input);

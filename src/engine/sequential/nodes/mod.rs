@@ -23,7 +23,7 @@ use crate::engine::contract::run::Run;
 /// What nodes are built with.
 pub(super) struct AgentContext<'a> {
     /// The start's model, for those that have none of their own.
-    pub(super) model: Arc<dyn ChatModel>,
+    pub(super) model: Option<Arc<dyn ChatModel>>,
     /// Whether a node is one of the flow's agents.
     pub(super) is_agent: &'a dyn Fn(&str) -> bool,
 }
@@ -54,7 +54,12 @@ impl AgentContext<'_> {
     /// The node's own model, or the start's.
     fn model(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn ChatModel>> {
         if !inputs.has("model") {
-            return Some(Arc::clone(&self.model));
+            // Why the start has none may be said already.
+            let is_said = !inputs.compiler.problems.is_empty() || inputs.compiler.unset.is_some();
+            if self.model.is_none() && !is_said {
+                inputs.refuse("model", "a chat model is required, here or at the start");
+            }
+            return self.model.clone();
         }
         inputs.part_as("model", Part::into_model, "a chat model")
     }

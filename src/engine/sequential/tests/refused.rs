@@ -84,3 +84,14 @@ fn what_its_author_left_empty_is_told_when_somebody_asks() {
         assert_eq!(predict(&flow, &json!({ "question": "q" }), &["no".into()]).reply.unwrap_err().to_string(), told);
     }
 }
+
+#[test]
+fn a_start_needs_no_model_where_agents_have_their_own() {
+    let agent = |more: Value| ("a_0", "seqAgent", behind(&["start_0"], super::with(json!({ "agentName": "A" }), more)));
+    let start = ("start_0", "seqStart", json!({}));
+    let own = [model(), start.clone(), agent(json!({ "model": reference("m_0") })), end("end_0", "a_0")];
+    let predicted = predict(&drawn(&own, &[]).unwrap(), &json!({ "question": "q" }), &["yes".into()]);
+    assert_eq!(predicted.text(), "yes");
+    let none = drawn(&[start, agent(json!({})), end("end_0", "a_0")], &[]).err().unwrap();
+    assert!(none.contains("input model: a chat model is required, here or at the start"), "{none}");
+}

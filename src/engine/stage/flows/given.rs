@@ -13,6 +13,7 @@ use super::each_field;
 use crate::config::{McpServer, Secret};
 use crate::engine::DocumentStores;
 use crate::engine::compile::context::{CompileContext, Credentials, Missing, Need};
+use crate::engine::compile::unset::UnsetField;
 use crate::engine::provider::Targets;
 use crate::telemetry::metrics::Metrics;
 
@@ -27,6 +28,8 @@ pub(super) struct Given {
     /// Names of flows that the flow runs.
     pub(super) flows: Vec<String>,
     files: Vec<(String, String)>,
+    /// What was empty, by node.
+    settings: Vec<(String, UnsetField)>,
 }
 
 impl Given {
@@ -56,6 +59,25 @@ impl Given {
             }
         }
         before != format!("{self:?}")
+    }
+
+    /// Fills in what is empty; whether there was something that was not filled in before.
+    pub(super) fn fill_in(&mut self, missing: &[Missing]) -> bool {
+        let before = self.settings.len();
+        for Missing { node, need, .. } in missing {
+            if let Need::Setting(field) = need {
+                let setting = (node.clone(), field.clone());
+                if !self.settings.contains(&setting) {
+                    self.settings.push(setting);
+                }
+            }
+        }
+        self.settings.len() > before
+    }
+
+    /// What was filled in, as it is told.
+    pub(super) fn filled(&self) -> String {
+        self.settings.iter().map(|(_, field)| field.to_string()).collect::<Vec<_>>().join(", ")
     }
 
     pub(super) fn context(&self, stage: SocketAddr) -> Arc<CompileContext> {
@@ -97,6 +119,7 @@ impl Given {
                 node["data"]["inputs"][input] = file(input).into();
             }
         }
+        self.settings.iter().for_each(|(node, field)| fill(export, node, field));
         if self.servers.is_empty() {
             return;
         }
@@ -110,6 +133,53 @@ impl Given {
         });
     }
 }
+
+/// Puts something into a setting of a node, or of what stands in its inputs.
+fn fill(export: &mut Value, node: &str, UnsetField { input, inside, .. }: &UnsetField) {
+    if input == "document" {
+        // Documents in the place of an index on a disk.
+        let text = json!({ "id": "filled_in", "data": { "id": "filled_in", "name": "plainText", "label": "Filled in",
+            "category": "Document Loaders", "inputs": { "text": "A text of the stage." }, "outputs": {} } });
+        export["nodes"].as_array_mut().into_iter().for_each(|nodes| nodes.push(text.clone()));
+        let edge = json!({ "source": "filled_in", "target": node });
+        export["edges"].as_array_mut().into_iter().for_each(|edges| edges.push(edge.clone()));
+    }
+    let nodes = export["nodes"].as_array_mut().into_iter().flatten();
+    for inputs in nodes.filter(|one| one["id"] == node).map(|one| &mut one["data"]["inputs"]) {
+        if inside.is_empty() {
+            inputs[input] = setting(input);
+            continue;
+        }
+        each_field(inputs, &mut |name, value| {
+            let is_its = value
+                .as_object()
+                .is_some_and(|fields| fields.contains_key(input) || fields.values().any(|own| own == inside));
+            if name.ends_with("Config") && is_its {
+                value[input] = setting(input);
+            }
+        });
+    }
+}
+
+fn setting(input: &str) -> Value {
+    let lower = input.to_ascii_lowercase();
+    if lower == "document" {
+        return json!(["{{filled_in.data.instance}}"]);
+    }
+    if lower.contains("openapi") || lower.contains("yaml") {
+        return format!("data:text/yaml;base64,{},filename:api.yaml", STANDARD.encode(OPEN_API)).into();
+    }
+    if lower.ends_with("file") {
+        return file(input).into();
+    }
+    if lower.contains("url") || lower.contains("host") || lower.contains("base") {
+        return "https://api.example.com/v1".into();
+    }
+    "filled_in".into()
+}
+
+const OPEN_API: &str = "openapi: 3.0.0\ninfo: { title: t, version: '1' }\nservers: [{ url: https://api.example.com }]\n\
+                        paths: { /a: { get: { operationId: a, summary: Gets a } } }\n";
 
 /// A value for a field of a credential.
 fn secret(field: &str) -> String {

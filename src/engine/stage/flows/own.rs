@@ -101,8 +101,11 @@ fn flows_of_every_family_are_loaded_and_answer() {
         }
     }
     printed(&verdicts);
-    let wrong: Vec<_> = verdicts.iter().filter(|(_, verdict)| !matches!(verdict, Verdict::Answers)).collect();
-    assert!(!verdicts.is_empty() && wrong.is_empty(), "{wrong:#?}");
+    let wrong: Vec<_> = verdicts
+        .iter()
+        .filter(|(_, verdict)| !matches!(verdict, Verdict::Answers(filled) if filled.is_empty()))
+        .collect();
     let absent: Vec<&str> = crate::engine::flow::kinds::KINDS.names().filter(|name| !kinds.contains(*name)).collect();
     println!("in no flow of tests/flows: {}", absent.join(" "));
+    assert!(!verdicts.is_empty() && wrong.is_empty(), "{wrong:?}");
 }

@@ -14,11 +14,12 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::FlowIndex;
 use crate::engine::contract::node::{Reply, ReplyContent};
 use crate::engine::flow::CompiledFlow;
-use crate::engine::testing::{answered_among, services};
+use crate::engine::testing::{answered_among, put_in, services};
 
 #[derive(Debug)]
 pub(super) enum Verdict {
-    Answers,
+    /// After these settings were filled in.
+    Answers(String),
     /// It is not loaded.
     Refused(String),
     /// Somebody has to fill in something first, which it says itself.
@@ -29,7 +30,7 @@ pub(super) enum Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Answers => "answers",
+            Self::Answers(_) => "answers",
             Self::Refused(_) => "refused",
             Self::Lacks(_) => "lacks",
             Self::Fails(_) => "fails",
@@ -40,7 +41,8 @@ impl fmt::Display for Verdict {
 impl Verdict {
     pub(super) fn why(&self) -> String {
         match self {
-            Self::Answers => String::new(),
+            Self::Answers(filled) if filled.is_empty() => String::new(),
+            Self::Answers(filled) => format!(": once there is something in {filled}"),
             Self::Refused(why) | Self::Lacks(why) | Self::Fails(why) => format!(": {why}"),
         }
     }
@@ -58,7 +60,11 @@ pub(super) fn of(text: &str, folder: Option<PathBuf>, stage: SocketAddr) -> Verd
             Err(problems) => return Verdict::Refused(told(&problems)),
         };
         if !given.give(&flow.missing) {
-            return performed(&flow, &given, &context, &text);
+            let verdict = performed(&flow, &given, &context, &text);
+            // Whoever takes it fills that in.
+            if !matches!(verdict, Verdict::Lacks(_)) || !given.fill_in(&flow.missing) {
+                return verdict;
+            }
         }
         if let Ok(mut export) = serde_json::from_str::<Value>(&text) {
             given.put_into(&mut export);
@@ -91,22 +97,29 @@ fn performed(flow: &CompiledFlow, given: &Given, context: &Arc<CompileContext>, 
             Some(node) => {
                 let agreed =
                     json!({ "question": "", "humanInput": { "type": "proceed", "startNodeId": node, "feedback": "" } });
-                verdict(answered_among(flow, &flows, &services, &agreed))
+                verdict(answered_among(flow, &flows, &services, &agreed), given)
             }
-            None => verdict(Ok(reply)),
+            None => verdict(Ok(reply), given),
         },
-        Err(failure) => verdict(Err(failure)),
+        // It fills a store, and no more.
+        Err(failure) if failure.to_string().contains("no chain or agent that ends it") => {
+            match put_in(flow, &services, &body) {
+                Ok(_) => Verdict::Answers(given.filled()),
+                Err(failure) => verdict(Err(failure), given),
+            }
+        }
+        Err(failure) => verdict(Err(failure), given),
     }
 }
 
-fn verdict(answered: Result<Reply, Failure>) -> Verdict {
+fn verdict(answered: Result<Reply, Failure>, given: &Given) -> Verdict {
     match answered {
         Ok(Reply { said: ReplyContent::Text(text), executed, agents, .. })
             if text.trim().is_empty() && executed.is_none() && agents.is_none() =>
         {
             Verdict::Fails("its answer is empty".to_owned())
         }
-        Ok(_) => Verdict::Answers,
+        Ok(_) => Verdict::Answers(given.filled()),
         Err(failure) => {
             let words = failure.to_string();
             if words.contains("Nothing is set in ") { Verdict::Lacks(words) } else { Verdict::Fails(words) }
@@ -121,7 +134,7 @@ fn going_on(reply: &Reply) -> Option<String> {
 }
 
 /// A flow that flows run.
-const INNER: &str = r#"{"nodes":[{"id":"start","data":{"name":"startAgentflow","label":"Start","inputs":{}}},
+const INNER: &str = r#"{"nodes":[{"id":"start","data":{"name":"startAgentflow","label":"Start","inputs":{"startInputType":"chatInput"}}},
     {"id":"reply","data":{"name":"directReplyAgentflow","label":"Reply","inputs":{"directReplyMessage":"An inner answer."}}}],
     "edges":[{"source":"start","target":"reply"}]}"#;
 

@@ -37,7 +37,7 @@ impl NodeKind for Github {
         inputs.ignore(&["maxConcurrency", "maxRetries"]);
         let base = inputs.text("githubBaseUrl").unwrap_or_else(|| "https://github.com".to_owned());
         let api = inputs.text("githubInstanceApi").unwrap_or_else(|| "https://api.github.com".to_owned());
-        let link = inputs.text("repoLink").unwrap_or_default();
+        let link = inputs.required_text("repoLink").unwrap_or_default();
         let branch = inputs.text("branch").unwrap_or_else(|| "main".to_owned());
         let is_deep = inputs.flag("recursive").unwrap_or(false);
         if inputs.json("ignorePath").is_some_and(|paths| paths.as_array().is_none_or(|paths| !paths.is_empty())) {
