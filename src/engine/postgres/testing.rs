@@ -85,7 +85,7 @@ fn answered(statement: &str, answers: &[(&str, StubRows)]) -> Vec<u8> {
             out.extend(sent(b'C', format!("SELECT {}\0", rows.len()).as_bytes()));
         }
         Some(StubRows::Refused(code, words)) => {
-            out.extend(sent(b'E', format!("SERROR\0C{code}\0M{words}\0\0").as_bytes()))
+            out.extend(sent(b'E', format!("SERROR\0C{code}\0M{words}\0\0").as_bytes()));
         }
         None => out.extend(sent(b'C', b"DONE\0")),
     }

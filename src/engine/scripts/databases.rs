@@ -116,11 +116,11 @@ mod tests {
         let (port, heard) =
             stub(vec![("FROM t", StubRows::Found(vec![("n", 23), ("at", 1184), ("x", 25)], vec![row]))]);
         let targets = Targets::alone("local", &Metrics::new().unwrap()).allowing(&[allowed.parse().unwrap()]);
-        let head =
+        let question =
             json!({ "host": "127.0.0.1", "port": port, "user": "u", "statement": statement, "values": ["v", null] });
         let settings = ScriptSettings { writes, ..ScriptSettings::default() };
         let told = within(&json!({ "question": "q" }), async |run| {
-            asked(&targets, &settings, &head.to_string(), run).await.map(|(told, _)| told)
+            asked(&targets, &settings, &question.to_string(), run).await.map(|(told, _)| told)
         });
         (told, heard.try_iter().collect())
     }

@@ -176,6 +176,10 @@ fn mistakes_of_an_engine_are_told_in_their_place() {
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with(expected), "{lines}: {found:?}");
     }
+}
+
+#[test]
+fn mistakes_of_an_engines_chatflow_are_told_in_their_place() {
     let chatflow = |text: &str| format!("upstreams:\n  e: {{ engine: {{}} }}\nchatflows:\n  {text}\n");
     for (text, expected) in [
         ("\"*\": { upstream: e }", "4:3 chatflows.*: the engine answers flows by their files"),

@@ -7,8 +7,10 @@ use crate::engine::text::javascript::{self, parse_float, shown_double};
 use crate::engine::text::variables::text_of;
 use crate::wire::json;
 
+type IsAllowed = fn(char) -> bool;
+
 /// What the few patterns in Flowise's schemas allow, and what it says of anything else.
-const PATTERNS: [(&str, fn(char) -> bool, &str); 2] = [
+const PATTERNS: [(&str, IsAllowed, &str); 2] = [
     (
         "^[A-Za-z0-9_-]+$",
         |letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'),

@@ -187,9 +187,8 @@ impl Tool for StripeTool {
             let given = fitted(arguments, &self.spec.parameters, Missing::Plainly).map_err(Failure::flow)?;
             let told = match self.asked(&given, run).await {
                 Ok(Some(answer)) => self.told(answer),
-                Ok(None) => format!("Failed to {}", self.action.failed).into(),
                 Err(failure) if failure.ends_run() => return Err(failure),
-                Err(_) => format!("Failed to {}", self.action.failed).into(),
+                Ok(None) | Err(_) => format!("Failed to {}", self.action.failed).into(),
             };
             Ok(ToolResult { text: javascript::json(&told), ..ToolResult::default() })
         })
