@@ -23,8 +23,8 @@ const MARK = `run${Date.now().toString(36)}`
 
 const all = process.env.FLOWS ? own(process.env.FLOWS) : [...CASES, ...templates(lab)]
 const redis = await startRedis()
-if (!redis) console.log('SKIPPED  memories in a Redis: no redis-server here')
-const cases = all.filter(({ name }) => only.test(name) && (redis || !name.startsWith('memory-redis')))
+if (!redis) console.log('SKIPPED  memories and caches in a Redis: no redis-server here')
+const cases = all.filter(({ name }) => only.test(name) && (redis || !/^(memory|cache)-redis/.test(name)))
 const stores = new Stores(lab)
 const flowise = new Flowise(lab, stores)
 const engine = new Engine(lab, stores, FLOWGATE_BIN, path.join(SCRATCH, 'engine'), path.join(SCRATCH, 'pids'))

@@ -3,7 +3,7 @@ const HIDDEN = 'Flowise shows visitors the address, options and credential id of
 export const ACCEPTED = [
   { flow: /^ollama-/, at: /\.options\.stop$/, text: /^nothing/, why: 'Flowise forgets the stop words of a ChatOllama' },
   { flow: /^ollama-/, at: /\.messages\[\d+\]\.(tool_calls|tool_name)$/, text: /^nothing/, why: 'Flowise does not tell Ollama which tool it asked for' },
-  { flow: /^gemini-conversation$/, at: /^(status|model calls)$/, text: /^(500 ≠ 200| ≠ \/v1beta)/, why: "Flowise makes a turn of its own of an image, which Google's library refuses after another turn of the user" },
+  { flow: /^gemini-(conversation|agentflow)$/, at: /^(status|model calls)$/, text: /^(500 ≠ 200| ≠ \/v1beta)/, why: "Flowise makes a turn of its own of an image, which Google's library refuses after another turn of the user" },
   { flow: /^gemini-chain$/, at: /message$/, text: /Error fetching from/, why: HIDDEN },
   { flow: /./, at: /ModelConfig\.(credential|basepath|baseUrl|baseOptions|proxyUrl|basePath|overrideEndpoint|FLOWISE_CREDENTIAL_ID)$/, text: /≠ nothing$/, why: HIDDEN },
   { flow: /./, at: /\.(input\.http\.(url|headers|queryParams|body)|output\.http\.headers)$/, text: /≠ nothing$/, why: 'Flowise shows visitors where an HTTP node calls, and with which credentials; the engine shows what came back' },
@@ -72,14 +72,14 @@ ACCEPTED.push(
   { flow: /^llama-/, at: /^model#\d body\.input$/, text: /^\["/, why: "LlamaIndex embeds a question as a list of one" },
   { flow: /^llama-/, at: /^model (lookups|#\d body\.includeMetadata)|^model#\d body\.includeMetadata$/, text: /vectors\/fetch|≠ true$/, why: 'LlamaIndex asks Pinecone for what it found once more; the engine is told with the search' }
 )
-const VENDORS = /^(anthropic|mistral|groq|deepseek|openrouter|fireworks|together|xai|cerebras|comet|sambanova|perplexity)-/
+const VENDORS = /^(anthropic|anthropic-thinking|mistral|groq|deepseek|openrouter|fireworks|together|xai|cerebras|comet|sambanova|perplexity)-/
 ACCEPTED.push(
   { flow: VENDORS, at: /\.(responseMetadata|additional_kwargs)\b|usage_?[mM]etadata\b|messages\[\d\]\.id$/, why: "What a vendor's own library tells of an answer beside its words, and how it counts; the engine tells the same of all, and the vendor's count" },
   { flow: /^groq-/, at: /^events$/, text: /calledTools (nextAgentFlow|token).* ≠ .*/, why: "Groq's library tells a stream no counts; the engine does" },
   { flow: /^(mistral|perplexity)-/, at: /^events(\.start)?$/, why: "Mistral's and Perplexity's libraries leave out pieces without a word" },
   { flow: /^mistral-agent/, at: /\.tool_call(s\[\d\]\.id|_id)$/, text: /^"\w{9}" ≠ "\w{9}"$/, why: 'Ids of calls, which Mistral wants to have nine letters' },
   { flow: /^mistral-chain$/, at: /./, request: /^nothing$/, why: "Mistral's library fails on an answer without a word" },
-  { flow: /^(anthropic|mistral|groq)-chain$/, at: /message$/, request: /^a refusal$/, why: "A vendor's library shows all that the provider answered; the engine its message" },
+  { flow: /^(anthropic(-thinking)?|mistral|groq)-chain$/, at: /message$/, request: /^a refusal$/, why: "A vendor's library shows all that the provider answered; the engine its message" },
   { flow: /^anthropic-conversation$/, at: /^(model#\d body\.messages|answer text)/, request: /^an image$/, why: "A conversation's image is a turn of its own for every model, as Flowise has it for OpenAI's" },
   { flow: /^perplexity-/, at: /ModelConfig\.model$/, why: HIDDEN },
   { flow: /hugging-?Face/i, at: /^model lookups$/, isChance: true, text: /huggingface\.co/, why: 'Flowise looks up who serves a model; the engine asks hf-inference' },
@@ -87,5 +87,8 @@ ACCEPTED.push(
   { flow: /^database-supabase-upsert$/, at: /^model#\d path$/, text: /columns=/, why: "Supabase's client names the columns, and wants the rows back" },
   { flow: /^database-elasticsearch-upsert$/, at: /metadata\.loc$/, text: /^nothing/, why: 'Where a passage lies in its file is left out of Elasticsearch; the engine keeps it' },
   { flow: /^database-(elasticsearch|openSearch)-upsert$/, at: /^model (lookups|#\d path)|^model#\d path$/, text: /\/(idx|_refresh|_bulk)\b/, why: 'How is asked whether an index is there, and that what was put in is found' },
-  { flow: /^database-Astra-upsert$/, at: /^model#\d body\.insertMany\.options$/, why: "Astra's client lets other passages in where one is refused" }
+  { flow: /^database-Astra-upsert$/, at: /^model#\d body\.insertMany\.options$/, why: "Astra's client lets other passages in where one is refused" },
+  { flow: /^anthropic(-thinking)?-structured$/, at: /./, why: "A stream of Anthropic's with the fields that were asked for is no JSON to Flowise" },
+  { flow: /^anthropic-thinking-aloud$/, at: /^model#2 body\.messages\[\d\]\.content/, why: 'Thoughts before a call, without which Anthropic refuses its result, are forgotten' },
+  { flow: /^anthropic-thinking-aloud$/, at: /^events$/, text: /thinking/, why: 'A piece without a word beside each thought' }
 )

@@ -16,6 +16,7 @@ const KINDS = {
   'upstash-redis': ['upstashRedisBackedChatMemory', { baseURL: 'https://stub-redis.upstash.io', sessionTTL: '' }],
   'upstash-redis-forgetful': ['upstashRedisBackedChatMemory', { baseURL: 'https://stub-redis.upstash.io', sessionTTL: '60' }],
   zep: ['ZepMemory', { baseURL: 'http://zep.example:8000', k: '10', aiPrefix: 'ai', humanPrefix: 'human', inputKey: 'input', outputKey: 'text' }],
+  'zep-cloud': ['ZepMemoryCloud', { memoryType: 'perpetual', aiPrefix: 'ai', humanPrefix: 'human', inputKey: 'input', outputKey: 'text' }],
   mem0: ['mem0', { user_id: 'ada', useFlowiseChatId: false, searchOnly: false, run_id: '', agent_id: '', app_id: 'app', project_id: '', org_id: '', api_version: '', enable_graph: false, metadata: '', filters: '', inputKey: 'input', outputKey: 'text' }]
 }
 

@@ -26,12 +26,17 @@ const PARSERS = {
   structured: [parsed('structuredOutputParser', { jsonStructure: STRUCTURE }), [ask('an object', { question: say('```json\n{"answer":"a","n":1,"is":true}\n```') }), ask('no object', { question: say('nothing') }), ask('one that lacks a field', { question: say('{"answer":"a"}') })]],
   'structured-rows': [parsed('structuredOutputParser', { jsonStructure: JSON.parse(STRUCTURE) }), [ask('an object', { question: say('{"answer":"a","n":1.5,"is":false}') })]]
 }
-const cached = wired([['inMemoryCache_0', 'Cache', {}], [MODEL[0], MODEL[1], { ...MODEL[2], cache: of('inMemoryCache_0') }], prompt('Say {question}'), chain()])
+const cached = (kind, inputs = {}) => wired([[`${kind}_0`, 'Cache', inputs], [MODEL[0], MODEL[1], { ...MODEL[2], cache: of(`${kind}_0`) }], prompt('Say {question}'), chain()])
 // Flowise keeps what it has cached for as long as it runs.
 const NEW = Date.now().toString(36)
+const ASKED_AGAIN = [ask('first', { question: NEW }), ask('again', { question: NEW }), ask('again, stream', { question: NEW, streaming: true }), ask('another', { question: `${NEW} two` })]
+const VECTORS = [ask('first', { question: 'the port of Aurora' }), ask('again', { question: 'the port of Aurora' })]
+const kept = (kind, inputs) => wired([MODEL, EMBEDDINGS, [`${kind}_0`, 'Cache', { embeddings: of('openAIEmbeddings_0'), ...inputs }], SPLITTER, TEXT, ['memoryVectorStore_0', 'Vector Stores', { ...store()[2], embeddings: of(`${kind}_0`) }, { output: 'retriever' }], QA(of('memoryVectorStore_0'))])
 const CACHES = {
-  'in-memory': [cached, [ask('first', { question: NEW }), ask('again', { question: NEW }), ask('again, stream', { question: NEW, streaming: true }), ask('another', { question: `${NEW} two` })]],
-  embeddings: [wired([MODEL, EMBEDDINGS, ['inMemoryEmbeddingCache_0', 'Cache', { embeddings: of('openAIEmbeddings_0'), namespace: NEW }], SPLITTER, TEXT, ['memoryVectorStore_0', 'Vector Stores', { ...store()[2], embeddings: of('inMemoryEmbeddingCache_0') }, { output: 'retriever' }], QA(of('memoryVectorStore_0'))]), [ask('first', { question: 'the port of Aurora' }), ask('again', { question: 'the port of Aurora' })]]
+  'in-memory': [cached('inMemoryCache'), ASKED_AGAIN],
+  redis: [cached('redisCache', { ttl: '60000' }), ASKED_AGAIN],
+  'redis-embeddings': [kept('redisEmbeddingsCache', { namespace: '', ttl: '3600' }), VECTORS],
+  embeddings: [kept('inMemoryEmbeddingCache', { namespace: NEW }), VECTORS]
 }
 const UTILITIES = {
   'set-and-get': [wired([MODEL, OTHER, ['promptTemplate_1', 'Prompts', { template: 'First {question}', promptValues: '' }], ['llmChain_1', 'Chains', { model: other, prompt: of('promptTemplate_1'), outputParser: '', chainName: '', inputModeration: '' }, { output: 'outputPrediction' }], ['setVariable_0', 'Utilities', { input: [of('llmChain_1')], variableName: 'kept' }, { output: 'output' }], ['getVariable_0', 'Utilities', { variableName: 'kept' }, { output: 'output' }], prompt('Then {kept} {set}', `{"kept":"${of('getVariable_0')}","set":"${of('setVariable_0')}"}`), chain()]), [ask('a question', { question: 'tea' })]],

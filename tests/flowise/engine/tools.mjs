@@ -21,6 +21,7 @@ export const TOOLS = [
     ask('an error', { question: 'Say it [[tool=echo:{"text":"fail"}]]' })
   ] }],
   ...['mcp-events', 'mcp-before'].map((way) => [way, { flow: acting(['customMCP', { ...echo, mcpServerConfig: SERVER.replace(/mcp"/, `${way}"`) }]), steps: [ask('a call', { question: 'Say it [[tool=echo:{"text":"hello"}]]' }), ask('an error, stream', { question: 'Say it [[tool=echo:{"text":"fail"}]]', streaming: true })] }]),
+  ...[['githubMCP', { githubEnterpriseUrl: '' }], ['browserlessMCP', {}], ['teradataMCP', { mcpUrl: `${PLACEHOLDER}/mcp`, bearerToken: '' }]].map(([kind, config]) => [`mcp-${kind}`, { flow: acting([kind, { ...config, mcpActions: '["echo"]' }]), steps: [ask('who asks', { question: 'Say it [[tool=echo:{"text":"who"}]]' })] }]),
   ['searxng-node', { flow: calling('searXNG', searxng, 'input', '{{ question }}'), steps: both('a search', { question: 'cats & dogs' }) }],
   ['searxng-agent', { flow: acting(['searXNG', searxng]), steps: both('a search', { question: 'Find [[tool=searxng-search:{"input":"cats"}]]' }) }],
   ['json-path-node', { flow: calling('jsonPathExtractor', { path: 'a[0].b' }, 'json', '{"a":[{"b":{"c":1}}]}'), steps: [ask('a value', { question: 'x' })] }]

@@ -50,6 +50,8 @@ export const credentials = (redis, stub) => ({
   // documents
   airtableApi: { accessToken: 'k-airtable' },
   githubApi: { accessToken: 'k-github' },
+  browserlessApi: { browserlessApiToken: 'k-browserless' },
+  teradataBearerToken: { token: 'k-teradata' },
   spiderApi: { spiderApiKey: 'k-spider' },
   unstructuredApi: { unstructuredAPIKey: 'k-unstructured' }
 })
@@ -62,11 +64,12 @@ export const OF_NODES = {
   exaSearch: 'exaSearchApi', wolframAlpha: 'wolframAlphaAppId',
   pinecone: 'pineconeApi', pineconeLlamaIndex: 'pineconeApi', qdrant: 'qdrantApi', chroma: 'chromaApi', supabase: 'supabaseApi', elasticsearch: 'elasticsearchApi', openSearch: 'openSearchUrl',
   upstash: 'upstashVectorApi', Astra: 'AstraDBApi',
-  RedisBackedChatMemory: 'redisCacheUrlApi', upstashRedisBackedChatMemory: 'upstashRedisMemoryApi', ZepMemory: 'zepMemoryApi', mem0: 'mem0MemoryApi',
+  RedisBackedChatMemory: 'redisCacheUrlApi', upstashRedisBackedChatMemory: 'upstashRedisMemoryApi', ZepMemory: 'zepMemoryApi', ZepMemoryCloud: 'zepMemoryApi', redisCache: 'redisCacheUrlApi', redisEmbeddingsCache: 'redisCacheUrlApi', mem0: 'mem0MemoryApi',
   cohereRerankRetriever: 'cohereApi', JinaRerankRetriever: 'jinaAIApi', voyageAIRerankRetriever: 'voyageAIApi', cohereEmbeddings: 'cohereApi', jinaEmbeddings: 'jinaAIApi', voyageAIEmbeddings: 'voyageAIApi',
   mistralAIEmbeddings: 'mistralAIApi', togetherAIEmbedding: 'togetherAIApi', googleGenerativeAiEmbeddings: 'googleGenerativeAI', huggingFaceInferenceEmbeddings: 'huggingFaceApi',
   chatOpenAI_LlamaIndex: 'openAIApi', openAIEmbedding_LlamaIndex: 'openAIApi', chatAnthropic_LlamaIndex: 'anthropicApi',
   openAI: 'openAIApi', azureOpenAI: 'azureOpenAIApi', cohere: 'cohereApi', huggingFaceInference_LLMs: 'huggingFaceApi', sambanova: 'sambanovaApi', togetherAI: 'togetherAIApi', fireworks: 'fireworksApi',
   groqChat: 'groqApi', chatFireworks: 'fireworksApi', chatXAI: 'xaiApi', chatCerebras: 'cerebrasAIApi', chatPerplexity: 'perplexityApi', chatCometAPI: 'cometApi', chatSambanova: 'sambanovaApi', chatTogetherAI: 'togetherAIApi',
+  githubMCP: 'githubApi', browserlessMCP: 'browserlessApi', teradataMCP: 'teradataBearerToken',
   airtable: 'airtableApi', github: 'githubApi', spiderDocumentLoaders: 'spiderApi', unstructuredFileLoader: 'unstructuredApi'
 }

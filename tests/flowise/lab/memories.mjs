@@ -36,10 +36,22 @@ const zep = ({ side, method, path, query, body }) => {
   return { body: { messages: list.slice(-(Number(query.get('lastn')) || 100)).map((m, at) => ({ uuid: `m${at}`, created_at: '2024-01-01T00:00:00Z', token_count: 1, ...m })), summary, metadata: {} } }
 }
 
+const cloud = ({ side, method, path, body }) => {
+  const [, session] = path.match(/\/sessions\/([^/]+)\/memory$/) ?? []
+  if (!session) return { status: 404, body: { message: 'not found' } }
+  const list = listOf(side, `cloud ${session}`)
+  if (method === 'POST') {
+    list.push(...body.messages)
+    return { body: { message: 'ok' } }
+  }
+  if (!list.length) return { status: 404, body: { message: 'not found' } }
+  return { body: { messages: list.map((m, at) => ({ uuid: `m${at}`, created_at: '2024-01-01T00:00:00Z', ...m })), facts: ['Ada is here.'], summary: { content: 'They spoke.' } } }
+}
+
 const mem0 = ({ path, body }) => {
   if (path.startsWith('/v1/ping')) return { body: { status: 'ok', org_id: 'O', project_id: 'P', user_email: 'e@example.com' } }
   if (path.includes('/search')) return { body: [{ id: '1', memory: 'likes tea', user_id: body.user_id, score: 0.9 }, { id: '2', memory: 'is "old"', user_id: body.user_id, score: 0.5 }] }
   return { body: [] }
 }
 
-export const MEMORIES = { 'stub-redis.upstash.io': upstash, 'zep.example': zep, 'api.mem0.ai': mem0 }
+export const MEMORIES = { 'stub-redis.upstash.io': upstash, 'zep.example': zep, 'api.mem0.ai': mem0, 'api.getzep.com': cloud }

@@ -30,6 +30,7 @@ const gemini = {
       return { role: role === 'model' ? 'assistant' : 'user', content: textOf(parts) }
     }),
     tools: (body.tools ?? []).flatMap((t) => t.functionDeclarations ?? []).map((f) => ({ function: f })),
+    ...(body.toolConfig?.functionCallingConfig?.allowedFunctionNames ? { tool_choice: { function: { name: body.toolConfig.functionCallingConfig.allowedFunctionNames[0] } } } : {}),
     stream: path.endsWith(':streamGenerateContent'),
     ...(body.generationConfig?.responseSchema ? { response_format: { json_schema: { schema: body.generationConfig.responseSchema } } } : {})
   }),
@@ -63,16 +64,23 @@ const anthropic = {
   type: 'text/event-stream',
   pieces(body, p, usage) {
     const id = `toolu_stub${body.messages.length}`
+    const thinking = (p.thoughts ?? []).join('')
+    const before = thinking ? [{ type: 'thinking', thinking, signature: 'sig' }] : []
     const block = p.tool ? { type: 'tool_use', id, name: p.tool.name, input: JSON.parse(p.tool.args) } : { type: 'text', text: p.text ?? '' }
     const stop = p.tool ? 'tool_use' : 'end_turn'
-    const message = { id: 'msg_stub', type: 'message', role: 'assistant', model: body.model, content: [block], stop_reason: stop, stop_sequence: null, usage: { input_tokens: usage.in, output_tokens: usage.out } }
+    const message = { id: 'msg_stub', type: 'message', role: 'assistant', model: body.model, content: [...before, block], stop_reason: stop, stop_sequence: null, usage: { input_tokens: usage.in, output_tokens: usage.out } }
     if (!body.stream) return [JSON.stringify(message)]
-    const delta = (delta) => ({ type: 'content_block_delta', index: 0, delta })
+    const index = before.length
+    const delta = (delta, at = index) => ({ type: 'content_block_delta', index: at, delta })
     return [
       { type: 'message_start', message: { ...message, content: [], stop_reason: null, usage: { input_tokens: usage.in, output_tokens: 1 } } },
-      { type: 'content_block_start', index: 0, content_block: p.tool ? { ...block, input: {} } : { type: 'text', text: '' } },
+      ...before.flatMap(() => [
+        { type: 'content_block_start', index: 0, content_block: { type: 'thinking', thinking: '', signature: '' } },
+        ...p.thoughts.map((thinking) => delta({ type: 'thinking_delta', thinking }, 0)), delta({ type: 'signature_delta', signature: 'sig' }, 0), { type: 'content_block_stop', index: 0 }
+      ]),
+      { type: 'content_block_start', index, content_block: p.tool ? { ...block, input: {} } : { type: 'text', text: '' } },
       ...(p.tool ? [delta({ type: 'input_json_delta', partial_json: p.tool.args })] : words(p.text).map((text) => delta({ type: 'text_delta', text }))),
-      { type: 'content_block_stop', index: 0 },
+      { type: 'content_block_stop', index },
       { type: 'message_delta', delta: { stop_reason: stop, stop_sequence: null }, usage: { output_tokens: usage.out } },
       { type: 'message_stop' }
     ].map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)

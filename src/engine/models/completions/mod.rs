@@ -208,10 +208,13 @@ impl TextModel {
                     inputs.refuse(self.model_input, "it cannot stand in an address");
                     return None;
                 }
-                format!("/hf-inference/models/{model}")
+                format!("/hf-inference/models/{model}/v1/completions")
             }
-            (TextTongue::HuggingFace, Some(own)) if own.trim_end_matches('/').matches('/').count() > 2 => String::new(),
-            (TextTongue::HuggingFace, Some(_)) => "/".to_owned(),
+            (TextTongue::HuggingFace, Some(own)) => match own.trim().trim_end_matches('/') {
+                own if own.ends_with("/completions") => String::new(),
+                own if own.ends_with("/v1") => "/completions".to_owned(),
+                _ => "/v1/completions".to_owned(),
+            },
             _ => self.path.to_owned(),
         };
         let input = if self.address_input.is_empty() { self.model_input } else { self.address_input };
@@ -242,7 +245,7 @@ impl TextModel {
             TextTongue::Cohere => &[("temperature", "temperature"), ("maxTokens", "max_tokens")],
             TextTongue::HuggingFace => &[
                 ("temperature", "temperature"),
-                ("maxTokens", "max_new_tokens"),
+                ("maxTokens", "max_tokens"),
                 ("topP", "top_p"),
                 ("hfTopK", "top_k"),
                 ("frequencyPenalty", "repetition_penalty"),
@@ -287,8 +290,11 @@ impl TextModel {
                 fields
             }
             TextTongue::HuggingFace => {
-                set.insert("return_full_text".to_owned(), false.into());
-                of(json!({ "parameters": set }))
+                // A model of one's own is called by its address.
+                let own = inputs.text(self.address_input);
+                let mut fields = of(json!({ "model": own.as_deref().unwrap_or(model), "return_full_text": false }));
+                fields.extend(set);
+                fields
             }
             TextTongue::Ollama => of(json!({ "model": model, "options": set })),
         }
@@ -316,8 +322,8 @@ impl ChatModel for Continuing {
             let own = match self.tongue {
                 TextTongue::OpenAi => json!({ "prompt": [prompt], "stream": self.streams }),
                 TextTongue::Fireworks | TextTongue::Cohere => json!({ "prompt": prompt, "stream": false }),
+                TextTongue::HuggingFace => json!({ "prompt": prompt }),
                 TextTongue::Together => json!({ "prompt": prompt, "stream_tokens": self.streams }),
-                TextTongue::HuggingFace => json!({ "inputs": prompt }),
                 TextTongue::Ollama => json!({ "prompt": prompt, "stream": true }),
             };
             body.extend(own.as_object().cloned().unwrap_or_default());

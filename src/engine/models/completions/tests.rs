@@ -52,9 +52,14 @@ async fn others_are_asked_their_way() {
     assert_eq!((seen.received.body, seen.answered.unwrap().text), (body, "Hello".to_owned()));
 
     let inputs = json!({ "model": "gpt2", "temperature": "0.5", "maxTokens": "9", "hfTopK": "3" });
-    let seen = answered(HUGGING_FACE, inputs, r#"[{"generated_text":"Hello"}]"#).await;
-    let parameters = json!({ "return_full_text": false, "temperature": 0.5, "max_new_tokens": 9, "top_k": 3 });
-    assert_eq!(seen.received.body, json!({ "inputs": "Hi", "parameters": parameters }));
+    let seen = answered(HUGGING_FACE, inputs, r#"{"choices":[{"text":"Hello"}]}"#).await;
+    assert!(seen.received.line.ends_with("/v1/completions HTTP/1.1"), "{}", seen.received.line);
+    let mut sent = seen.received.body;
+    // The address that the test has for it.
+    assert!(sent["model"].take().is_string());
+    let body = json!({ "model": null, "prompt": "Hi", "return_full_text": false, "temperature": 0.5, "max_tokens": 9,
+        "top_k": 3 });
+    assert_eq!(sent, body);
     assert_eq!(seen.answered.unwrap().text, "Hello");
 
     let lines = "{\"response\":\"He\",\"done\":false}\n{\"response\":\"llo\",\"done\":false}\n\
