@@ -47,7 +47,18 @@ const MORE = {
 const QUESTIONS = [ask('JSON', { question: 'On which port does the Aurora gateway listen?', chatId: '$a' }), ask('a follow-up, stream', { question: 'And the kettle?', chatId: '$a', streaming: true })]
 const BY_TOOL = [ask('a call', { question: 'Look it up [[tool=manual:{"input":"the port of Aurora"}]]' }), ask('a call, stream', { question: 'Look it up [[tool=manual:{"input":"the kettle"}]]', streaming: true })]
 
+// What a client may say instead.
+const OVERRIDES = ['pineconeNamespace', 'topK', 'pineconeMetadataFilter']
+const overridden = {
+  name: 'database-pinecone-overridden', outside: true, flow: stored('pinecone', KINDS.pinecone), overridable: { pinecone: OVERRIDES }, allow: OVERRIDES,
+  steps: [
+    ask('a namespace', { question: 'The port?', overrideConfig: { pineconeNamespace: 'another' } }), ask('a number', { question: 'The port?', overrideConfig: { topK: 1 } }),
+    ask('a filter', { question: 'The port?', overrideConfig: { pineconeMetadataFilter: '{"source":{"$eq":"manual"}}' } })
+  ]
+}
+
 export const DATABASES = [
+  overridden,
   ...Object.entries(KINDS).flatMap(([kind, given]) => [
     { name: `database-${kind}`, outside: true, flow: stored(kind, given), steps: QUESTIONS },
     { name: `database-${kind}-upsert`, outside: true, flow: stored(kind, given, true), steps: [upsert(), QUESTIONS[0]] },
