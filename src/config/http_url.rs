@@ -4,10 +4,17 @@ use std::fmt;
 
 use http::Uri;
 
-use super::upstream::UpstreamUrl;
-
 /// Bytes of a URL.
 const LONGEST: usize = 2048;
+
+/// `scheme://host:port` of a server; no path, no credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UpstreamUrl {
+    pub https: bool,
+    /// Without brackets for IPv6.
+    pub host: String,
+    pub port: u16,
+}
 
 /// A server, and path and query as they are sent. Without a fragment and without a user.
 #[derive(Debug, Clone, PartialEq, Eq)]

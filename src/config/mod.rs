@@ -37,15 +37,14 @@ pub(crate) use chatflow::FLOWISE_EVENTS;
 pub use chatflow::{Access, BodyMode, Chatflow, Events, ResponseShape};
 pub use error::{Problem, Problems};
 pub(crate) use http_url::HttpUrl;
+pub use http_url::UpstreamUrl;
 pub(crate) use identity::{ChatflowGrant, ClaimPath, IdentityProvider, IssuerKeySource, PlanGrant};
 pub use limits::{AuthFailures, Plan, Quota, QuotaPeriod, Rate};
 pub use origin::{OriginError, Origins};
 pub use otlp::{Otlp, OtlpProtocol};
 pub(crate) use part::ConfigPart;
 pub use secret::{Secret, SecretFile};
-pub use upstream::{
-    Engine, EngineLimits, Flowise, HealthCheck, McpServer, ScriptSettings, Upstream, UpstreamKind, UpstreamUrl,
-};
+pub use upstream::{Engine, EngineLimits, Flowise, HealthCheck, McpServer, ScriptSettings, Upstream, UpstreamKind};
 pub use valkey::{OnLoss, QuotasOnLoss, RatesOnLoss, Valkey, ValkeyMode, ValkeyServer};
 pub use yaml::FieldPlaces;
 

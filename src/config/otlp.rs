@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::HeaderName;
 use ipnet::IpNet;
 
+use super::http_url::UpstreamUrl;
 use super::secret::Secret;
-use super::upstream::UpstreamUrl;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq)]

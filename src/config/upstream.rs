@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::HeaderName;
 use ipnet::IpNet;
 
-use super::http_url::HttpUrl;
+use super::http_url::{HttpUrl, UpstreamUrl};
 use super::secret::Secret;
 
 /// What answers chatflows.
@@ -162,13 +162,4 @@ impl Default for HealthCheck {
             unhealthy_threshold: 3,
         }
     }
-}
-
-/// `scheme://host:port` of an upstream; no path, no credentials.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct UpstreamUrl {
-    pub https: bool,
-    /// Without brackets for IPv6.
-    pub host: String,
-    pub port: u16,
 }
