@@ -105,6 +105,13 @@ pub(crate) fn credentials() -> crate::engine::compile::context::Credentials {
         ("perplexityApi", "perplexityApiKey"),
         ("pineconeApi", "pineconeApiKey"),
         ("supabaseApi", "supabaseApiKey"),
+        ("replicateApi", "replicateApiKey"),
+        ("groqApi", "groqApiKey"),
+        ("cloudflareApi", "cloudflareAccountId"),
+        ("cloudflareApi", "cloudflareApiToken"),
+        ("AlibabaApi", "alibabaApiKey"),
+        ("awsApi", "awsKey"),
+        ("awsApi", "awsSecret"),
     ];
     let mut credentials = HashMap::<String, HashMap<String, Secret>>::new();
     for (name, field) in all {
@@ -159,6 +166,25 @@ pub(crate) fn problems(kind: &dyn NodeKind, inputs: Value) -> Vec<String> {
     built(kind, inputs, true).expect_err("it is refused")
 }
 
+/// What a run is made of.
+struct Stage {
+    services: Services,
+    request: RunRequest,
+    sink: Sink,
+    watch: RunWatch,
+}
+
+impl Stage {
+    fn telling(sink: Sink) -> Self {
+        Self { services: services(), request: RunRequest::default(), sink, watch: RunWatch::default() }
+    }
+
+    fn run(&self) -> Run<'_> {
+        let Self { services, request, sink, watch } = self;
+        Run { services, flow: "flow", request, sink, watch, trace: None, names: None }
+    }
+}
+
 /// What came of asking a model once.
 #[derive(Debug)]
 pub(crate) struct Asked {
@@ -178,21 +204,12 @@ pub(crate) async fn asked(
 ) -> Asked {
     let (listener, inputs) = provider(inputs).await;
     let model = model(kind, inputs);
-    let (services, request, sink) = (services(), RunRequest::default(), Sink::flowise());
-    let watch = RunWatch::default();
-    let run = Run {
-        services: &services,
-        flow: "flow",
-        request: &request,
-        sink: &sink,
-        watch: &watch,
-        trace: None,
-        names: None,
-    };
-    let ask = if ask.bare { ask.telling_bare(Some(&sink)) } else { ask.telling(Some(&sink)) };
+    let stage = Stage::telling(Sink::flowise());
+    let run = stage.run();
+    let ask = if ask.bare { ask.telling_bare(Some(&stage.sink)) } else { ask.telling(Some(&stage.sink)) };
     let work = async { tokio::join!(serve(&listener, status, answer), run.ask(&*model, ask)) };
-    let (received, answered) = patiently(&services, work).await;
-    Asked { received, answered, events: sink.told() }
+    let (received, answered) = patiently(&stage.services, work).await;
+    Asked { received, answered, events: stage.sink.told() }
 }
 
 /// Has texts embedded, or, if there is one, a question; the provider answers in turn.
@@ -204,22 +221,13 @@ pub(crate) async fn embedded(
 ) -> (Vec<Received>, Result<Vec<Vec<f32>>, Failure>) {
     let (listener, inputs) = provider(inputs).await;
     let embeddings = built(kind, inputs, true).unwrap().into_embeddings().unwrap();
-    let (services, request, sink) = (services(), RunRequest::default(), Sink::default());
-    let watch = RunWatch::default();
-    let run = Run {
-        services: &services,
-        flow: "flow",
-        request: &request,
-        sink: &sink,
-        watch: &watch,
-        trace: None,
-        names: None,
-    };
+    let stage = Stage::telling(Sink::default());
+    let run = stage.run();
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
     let serving = async {
         let mut all = Vec::new();
         for answer in answers {
-            all.push(serve(&listener, 200, &answer.to_string()).await);
+            all.push(serve(&listener, 200, &said(answer)).await);
         }
         all
     };
@@ -229,7 +237,7 @@ pub(crate) async fn embedded(
             texts => embeddings.embed_all(texts, &run).await,
         }
     };
-    patiently(&services, async { tokio::join!(serving, embedding) }).await
+    patiently(&stage.services, async { tokio::join!(serving, embedding) }).await
 }
 
 /// Does some work with the provider's address in the inputs; it answers in turn.
@@ -240,46 +248,33 @@ pub(crate) async fn at_provider<T>(
 ) -> (Vec<Received>, T) {
     let (listener, inputs) = provider(inputs).await;
     let here = format!("http://{}", listener.local_addr().unwrap());
-    let (services, request, sink) = (services(), RunRequest::default(), Sink::default());
-    let watch = RunWatch::default();
-    let run = Run {
-        services: &services,
-        flow: "flow",
-        request: &request,
-        sink: &sink,
-        watch: &watch,
-        trace: None,
-        names: None,
-    };
+    let stage = Stage::telling(Sink::default());
+    let run = stage.run();
     let serving = async {
         let mut all = Vec::new();
         for answer in answers {
-            all.push(serve(&listener, 200, &answer.to_string().replace(HERE, &here)).await);
+            all.push(serve(&listener, 200, &said(answer).replace(HERE, &here)).await);
         }
         all
     };
     let both = Box::pin(async { tokio::join!(serving, work(inputs, &run)) });
-    patiently(&services, both).await
+    patiently(&stage.services, both).await
 }
 
 /// Asks a model whose provider takes the request and says nothing.
 pub(crate) async fn asked_in_vain(kind: &dyn NodeKind, inputs: Value, ask: ModelRequest<'_>) -> Failure {
     let (listener, inputs) = provider(inputs).await;
     let model = model(kind, inputs);
-    let (services, request, sink) = (services(), RunRequest::default(), Sink::flowise());
-    let watch = RunWatch::default();
-    let run = Run {
-        services: &services,
-        flow: "flow",
-        request: &request,
-        sink: &sink,
-        watch: &watch,
-        trace: None,
-        names: None,
-    };
-    let answered = patiently(&services, run.ask(&*model, ask)).await;
+    let stage = Stage::telling(Sink::flowise());
+    let run = stage.run();
+    let answered = patiently(&stage.services, run.ask(&*model, ask)).await;
     drop(listener);
     answered.expect_err("nobody answers")
+}
+
+/// JSON, or a text as it is.
+fn said(answer: &Value) -> String {
+    answer.as_str().map_or_else(|| answer.to_string(), str::to_owned)
 }
 
 async fn patiently<T>(services: &Services, work: impl Future<Output = T>) -> T {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::anthropic::AnthropicReply;
 use super::connection::{self, Headers, ModelWithoutCredential, number};
 use super::gathering::{AnswerFraming, gathered};
+use super::ollama::{self, OllamaReply};
 use super::openai::answer::Completion;
 use super::openai::{ADDRESS, AZURE_CREDENTIAL, Azure, azure};
 use crate::engine::compile::inputs::Inputs;
@@ -76,6 +77,96 @@ impl NodeKind for LlamaAzure {
     }
 }
 
+/// A provider that is asked as `OpenAI` is, and its node.
+#[derive(Debug)]
+pub(super) struct LlamaRelative {
+    names: &'static [&'static str],
+    /// Its name and the field with the key.
+    credential: (&'static str, &'static str),
+    address: &'static str,
+    /// The input with the most tokens.
+    most_input: &'static str,
+    vendor: Vendor,
+}
+
+pub(super) const GROQ: LlamaRelative = LlamaRelative {
+    names: &["chatGroq_LlamaIndex"],
+    credential: ("groqApi", "groqApiKey"),
+    address: "https://api.groq.com/openai/v1",
+    most_input: "maxTokens",
+    vendor: Vendor::Groq,
+};
+
+pub(super) const MISTRAL: LlamaRelative = LlamaRelative {
+    names: &["chatMistral_LlamaIndex"],
+    credential: ("mistralAIApi", "mistralAIAPIKey"),
+    address: "https://api.mistral.ai/v1",
+    most_input: "maxTokensToSample",
+    vendor: Vendor::Mistral,
+};
+
+pub(super) const TOGETHER: LlamaRelative = LlamaRelative {
+    names: &["chatTogetherAI_LlamaIndex"],
+    credential: ("togetherAIApi", "togetherAIApiKey"),
+    address: "https://api.together.xyz/v1",
+    most_input: "maxTokens",
+    vendor: Vendor::Together,
+};
+
+impl NodeKind for LlamaRelative {
+    fn names(&self) -> &'static [&'static str] {
+        self.names
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let model = connection::model_name(inputs);
+        let (credential, field) = self.credential;
+        let key = connection::wanted(inputs, credential, field);
+        let endpoint = connection::endpoint_at(inputs, "modelName", self.address);
+        let fields = fields(inputs, model.as_deref(), self.most_input);
+        let model = model?;
+        if key.is_none() {
+            return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential })));
+        }
+        let headers = connection::bearer(inputs, key.as_ref());
+        let (endpoint, path, vendor) = (endpoint?, "/chat/completions".into(), self.vendor);
+        Some(Part::Model(Arc::new(LlamaModel { endpoint, path, headers, model, fields, vendor })))
+    }
+}
+
+/// The node `chatOllama_LlamaIndex`.
+pub(super) struct LlamaOllama;
+
+impl NodeKind for LlamaOllama {
+    fn names(&self) -> &'static [&'static str] {
+        &["chatOllama_LlamaIndex"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let model = connection::model_name(inputs);
+        let endpoint = connection::endpoint(inputs, "baseUrl", ollama::ADDRESS);
+        // What the library asks for where the node says nothing.
+        let mut options = Map::new();
+        for (option, value) in [("num_ctx", json!(4096)), ("top_p", json!(0.9)), ("temperature", json!(0.7))] {
+            options.insert(option.to_owned(), value);
+        }
+        for (input, option) in ollama::OPTIONS {
+            // Flowise's node has another name for this one.
+            let option = if *option == "num_gpu" { "main_gpu" } else { option };
+            options.extend(inputs.number(input).map(|value| (option.to_owned(), number(value))));
+        }
+        if let Some(words) = inputs.text("stop") {
+            options.insert("stop".to_owned(), words.split(',').collect());
+        }
+        let model = model?;
+        let mut fields = Map::new();
+        fields.insert("model".to_owned(), model.as_str().into());
+        fields.insert("options".to_owned(), options.into());
+        let (endpoint, path, headers, vendor) = (endpoint?, "/api/chat".into(), Headers::new(), Vendor::Ollama);
+        Some(Part::Model(Arc::new(LlamaModel { endpoint, path, headers, model, fields, vendor })))
+    }
+}
+
 /// The node `chatAnthropic_LlamaIndex`.
 pub(super) struct LlamaAnthropic;
 
@@ -106,10 +197,14 @@ impl NodeKind for LlamaAnthropic {
 }
 
 fn of_openai(inputs: &mut Inputs<'_, '_, '_>, model: Option<&str>) -> Map<String, Value> {
+    fields(inputs, model, "maxTokens")
+}
+
+fn fields(inputs: &mut Inputs<'_, '_, '_>, model: Option<&str>, most_input: &str) -> Map<String, Value> {
     let mut fields = Map::new();
     fields.insert("model".to_owned(), model.unwrap_or_default().into());
     fields.extend(inputs.number("temperature").map(|value| ("temperature".to_owned(), number(value))));
-    let most = inputs.integer("maxTokens").filter(|most| *most > 0);
+    let most = inputs.integer(most_input).filter(|most| *most > 0);
     fields.extend(most.map(|most| ("max_tokens".to_owned(), most.into())));
     fields.insert("top_p".to_owned(), inputs.number("topP").map_or_else(|| json!(1), number));
     fields
@@ -120,6 +215,10 @@ enum Vendor {
     OpenAi,
     Azure,
     Anthropic,
+    Groq,
+    Mistral,
+    Ollama,
+    Together,
 }
 
 #[derive(Debug)]
@@ -162,6 +261,9 @@ impl ChatModel for LlamaModel {
             if self.vendor == Vendor::Anthropic {
                 return gathered(incoming, framing, AnthropicReply::default(), ask).await;
             }
+            if self.vendor == Vendor::Ollama {
+                return gathered(incoming, AnswerFraming::Lines, OllamaReply::default(), ask).await;
+            }
             gathered(incoming, framing, Completion::new("openai", streams), ask).await
         })
     }
@@ -175,6 +277,10 @@ impl ChatModel for LlamaModel {
             Vendor::OpenAi => "openai",
             Vendor::Azure => "azure.ai.openai",
             Vendor::Anthropic => "anthropic",
+            Vendor::Groq => "groq",
+            Vendor::Mistral => "mistral_ai",
+            Vendor::Ollama => "ollama",
+            Vendor::Together => "together",
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Chat models by provider: one file each, all behind `ChatModel`. A new one touches its file and [`KINDS`].
 
 mod anthropic;
+pub(crate) mod aws;
+mod bedrock;
+mod cohere;
 mod completions;
 pub(crate) mod connection;
 mod gathering;
@@ -11,16 +14,27 @@ mod llama_index;
 mod mistral;
 pub(crate) mod ollama;
 pub(crate) mod openai;
+mod plain;
+mod replicate;
+pub(crate) mod tokens;
+pub(crate) mod vertex;
+pub(crate) mod watsonx;
 
 use super::compile::kind::NodeKind;
 
 /// The kinds of nodes that are chat models.
 pub(crate) const KINDS: &[&dyn NodeKind] = &[
     &anthropic::ChatAnthropic,
+    &bedrock::CHAT_BEDROCK,
+    &cohere::CHAT_COHERE,
     &gemini::ChatGemini,
     &llama_index::LlamaAnthropic,
     &llama_index::LlamaAzure,
+    &llama_index::LlamaOllama,
     &llama_index::LlamaOpenAi,
+    &llama_index::GROQ,
+    &llama_index::MISTRAL,
+    &llama_index::TOGETHER,
     &mistral::ChatMistral,
     &ollama::ChatOllama,
     &openai::AzureChatOpenAi,
@@ -39,6 +53,15 @@ pub(crate) const KINDS: &[&dyn NodeKind] = &[
     &openai::relatives::SAMBANOVA,
     &openai::relatives::TOGETHER,
     &openai::relatives::XAI,
+    &plain::CLOUDFLARE,
+    &plain::HUGGING_FACE,
+    &plain::NEMO,
+    &plain::TONGYI,
+    &replicate::REPLICATE,
+    &vertex::CHAT_VERTEX,
+    &vertex::VERTEX,
+    &watsonx::CHAT_WATSONX,
+    &watsonx::WATSONX,
     &completions::AZURE,
     &completions::COHERE,
     &completions::FIREWORKS,

@@ -11,6 +11,7 @@ pub(crate) mod memory;
 pub(crate) mod moderation;
 pub(crate) mod parsers;
 pub(crate) mod prompts;
+mod redis;
 pub(crate) mod retrieval;
 pub(crate) mod tools;
 pub(crate) mod utilities;

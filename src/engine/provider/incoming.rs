@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
 
-use super::{Lines, PATIENCE};
+use super::{EventFrames, Lines, PATIENCE};
 use crate::client::{self, ResponseBody};
 use crate::engine::contract::failure::Failure;
 use crate::wire::json;
@@ -76,6 +76,11 @@ impl Incoming {
         Lines::new(self)
     }
 
+    /// Its messages, as they come, where it is an event stream of AWS.
+    pub(crate) fn frames(self) -> EventFrames {
+        EventFrames::new(self)
+    }
+
     pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
         match tokio::time::timeout(PATIENCE, self.body.frame()).await {
             Err(_) => Err(Failure::Timeout),
@@ -110,6 +115,7 @@ pub(super) fn words_of(body: &[u8]) -> String {
     }
     let error = json.get("error").unwrap_or(&json);
     let words = error.as_str().or_else(|| error.get("message")?.as_str()).or_else(|| json.get("message")?.as_str());
+    let words = words.or_else(|| json.pointer("/errors/0/message")?.as_str());
     words.unwrap_or("status code (no body)").to_owned()
 }
 
@@ -138,6 +144,7 @@ mod tests {
         assert_eq!(words_of(br#"{"error":{"message":"no such model"}}"#), "no such model");
         assert_eq!(words_of(br#"{"error":"model not found"}"#), "model not found");
         assert_eq!(words_of(br#"[{"error":{"message":"no such key","code":400}}]"#), "no such key");
+        assert_eq!(words_of(br#"{"errors":[{"code":"no","message":"no such model"}]}"#), "no such model");
         assert_eq!(words_of(b"<html>"), "status code (no body)");
     }
 

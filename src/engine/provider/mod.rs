@@ -1,6 +1,7 @@
 //! Calls to providers, over the connections that each worker keeps.
 
 pub(crate) mod address;
+mod frames;
 mod incoming;
 mod lines;
 mod resp;
@@ -13,11 +14,13 @@ pub(crate) mod web;
 pub(crate) use lines::LineBuffer;
 pub(crate) use lines::{Lines, data_of};
 
+pub(crate) use frames::{EventFrame, EventFrames};
 pub(crate) use incoming::{Incoming, ProviderResponse, failure_in_stream, unreadable};
 pub(crate) use resp::{RedisReply, redis_commands};
 pub(crate) use stream::{RawServer, ServerStream};
 pub(crate) use targets::Targets;
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +41,7 @@ use crate::wire::hop;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Where a provider is reached.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct ProviderEndpoint {
     origin: Arc<Origin>,
     /// The engine's name in the configuration.
@@ -49,6 +52,13 @@ pub(crate) struct ProviderEndpoint {
     base: Arc<str>,
     /// The host, if it is plain that it may not be called.
     denied: Option<Box<str>>,
+}
+
+/// As it is written, and nothing that changes while it is used: models are told apart by it.
+impl fmt::Debug for ProviderEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProviderEndpoint({}:{}{})", self.origin.host(), self.origin.port(), self.base)
+    }
 }
 
 /// A request to a provider.

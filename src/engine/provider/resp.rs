@@ -1,5 +1,7 @@
 //! Commands to a Redis and their replies (RESP 2), over a connection that is used once.
 
+use std::pin::Pin;
+
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 
 use crate::engine::contract::failure::Failure;
@@ -8,6 +10,8 @@ use crate::engine::contract::failure::Failure;
 const MOST_BYTES: u64 = 16 << 20;
 /// Of one list.
 const MOST_ITEMS: usize = 10_000;
+/// Lists within lists.
+const DEEPEST: usize = 3;
 
 /// What a command gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +19,6 @@ pub(crate) enum RedisReply {
     Nothing,
     Text(Vec<u8>),
     Number(i64),
-    /// Of texts.
     List(Vec<RedisReply>),
 }
 
@@ -51,15 +54,23 @@ struct ReplyReader<S>(BufReader<tokio::io::Take<S>>);
 
 impl<S: AsyncRead + Unpin> ReplyReader<S> {
     async fn reply(&mut self) -> Result<RedisReply, Failure> {
-        let line = self.line().await?;
-        let Some(count) = line.strip_prefix('*') else { return self.single(&line).await };
-        let Some(count) = length(count, MOST_ITEMS)? else { return Ok(RedisReply::Nothing) };
-        let mut items = Vec::new();
-        for _ in 0..count {
+        self.nested(0).await
+    }
+
+    fn nested(&mut self, depth: usize) -> Pin<Box<dyn Future<Output = Result<RedisReply, Failure>> + '_>> {
+        Box::pin(async move {
             let line = self.line().await?;
-            items.push(self.single(&line).await?);
-        }
-        Ok(RedisReply::List(items))
+            let Some(count) = line.strip_prefix('*') else { return self.single(&line).await };
+            let Some(count) = length(count, MOST_ITEMS)? else { return Ok(RedisReply::Nothing) };
+            if depth > DEEPEST {
+                return Err(unreadable());
+            }
+            let mut items = Vec::new();
+            for _ in 0..count {
+                items.push(self.nested(depth + 1).await?);
+            }
+            Ok(RedisReply::List(items))
+        })
     }
 
     async fn single(&mut self, line: &str) -> Result<RedisReply, Failure> {
@@ -134,6 +145,14 @@ mod tests {
         assert_eq!(replies.unwrap(), [text("OK"), list, RedisReply::Number(7), RedisReply::Nothing]);
         let sent = "*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n*3\r\n$6\r\nLRANGE\r\n$2\r\nä\r\n$1\r\n0\r\n*1\r\n$5\r\nLPUSH\r\n*1\r\n$3\r\nGET\r\n";
         assert_eq!(String::from_utf8(heard).unwrap(), sent);
+    }
+
+    #[test]
+    fn lists_may_hold_lists() {
+        let (replies, _) = replied(b"*3\r\n:1\r\n$1\r\na\r\n*2\r\n$1\r\nb\r\n*0\r\n", &[vec![b"FT".to_vec()]]);
+        let inner = RedisReply::List(vec![text("b"), RedisReply::List(Vec::new())]);
+        assert_eq!(replies.unwrap(), [RedisReply::List(vec![RedisReply::Number(1), text("a"), inner])]);
+        assert!(replied(&b"*1\r\n".repeat(9), &[vec![b"FT".to_vec()]]).0.is_err());
     }
 
     #[test]

@@ -43,7 +43,8 @@ const ENGINE: Table = &[
         "nodes",
         &["models", "scripts", "mcp", "compile", "documents", "mongo", "postgres", "provider", "contract", "text"],
     ),
-    ("models", &["compile", "provider", "contract", "text::header"]),
+    // What they send has a place in addresses and forms.
+    ("models", &["compile", "provider", "contract", "text::header", "text::percent"]),
     // Code of authors, as nodes run it: its box knows nothing of flows.
     ("scripts", &["compile", "postgres", "provider", "contract", "sandbox", "text"]),
     // From an export to parts. It is given the kinds of nodes, and knows none.

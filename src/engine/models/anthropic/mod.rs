@@ -20,6 +20,7 @@ use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::run::Run;
 use crate::engine::provider::ProviderEndpoint;
 pub(super) use answer::AnthropicReply;
+pub(super) use request::body;
 
 const ADDRESS: &str = "https://api.anthropic.com";
 const VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
@@ -114,7 +115,7 @@ fn most_tokens(model: &str) -> u64 {
 }
 
 /// Newer models of the largest kind take neither a temperature nor its kin, by Flowise's list.
-fn takes_sampling(model: &str) -> bool {
+pub(super) fn takes_sampling(model: &str) -> bool {
     let Some((_, version)) = model.split_once("opus-") else { return true };
     let mut numbers = version.split('-').map(|part| part.parse::<u32>().ok());
     match (numbers.next().flatten(), numbers.next()) {
@@ -137,7 +138,7 @@ struct Anthropic {
 impl ChatModel for Anthropic {
     fn chat<'a>(&'a self, ask: ModelRequest<'a>, run: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         Box::pin(async move {
-            let body = request::body(&self.fields, self.streams, ask);
+            let body = body(&self.fields, self.streams, ask);
             let incoming = self.endpoint.post("/v1/messages", &self.headers, body, run).await?;
             let framing = if self.streams { AnswerFraming::Events } else { AnswerFraming::Whole };
             gathered(incoming, framing, AnthropicReply::default(), ask).await

@@ -8,7 +8,7 @@ use crate::engine::contract::model::ModelRequest;
 /// What the one tool of a schema is called where the schema says nothing of itself.
 const EXTRACTION: &str = "A function available to call.";
 
-pub(super) fn body(fields: &Map<String, Value>, streams: bool, ask: ModelRequest<'_>) -> Value {
+pub(in crate::engine::models) fn body(fields: &Map<String, Value>, streams: bool, ask: ModelRequest<'_>) -> Value {
     let mut body = fields.clone();
     body.insert("stream".to_owned(), streams.into());
     if let Some((name, schema)) = ask.schema {
@@ -16,7 +16,8 @@ pub(super) fn body(fields: &Map<String, Value>, streams: bool, ask: ModelRequest
         let tool = json!({ "name": name, "description": description, "input_schema": schema });
         body.insert("tools".to_owned(), json!([tool]));
         // A model that thinks cannot be made to call.
-        if body.get("thinking").and_then(|thinking| thinking.get("type")?.as_str()) == Some("disabled") {
+        let thinking = body.get("thinking").and_then(|thinking| thinking.get("type")?.as_str());
+        if thinking.is_none_or(|thinking| thinking == "disabled") {
             body.insert("tool_choice".to_owned(), json!({ "type": "tool", "name": name }));
         }
     } else if !ask.tools.is_empty() {

@@ -74,7 +74,7 @@ struct GeminiUsage {
 
 /// What has been told so far.
 #[derive(Debug, Default)]
-pub(super) struct GeminiReply {
+pub(in crate::engine::models) struct GeminiReply {
     answered: ModelAnswer,
     calls: CallParts,
     count: u64,

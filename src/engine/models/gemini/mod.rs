@@ -19,7 +19,8 @@ use crate::engine::contract::Task;
 use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::run::Run;
 use crate::engine::provider::ProviderEndpoint;
-use answer::GeminiReply;
+pub(super) use answer::GeminiReply;
+pub(super) use request::{GeminiTongue, body};
 
 const ADDRESS: &str = "https://generativelanguage.googleapis.com";
 const CREDENTIAL: &str = "googleGenerativeAI";
@@ -135,7 +136,7 @@ fn counted_whole(mut answered: ModelAnswer) -> ModelAnswer {
 impl ChatModel for Gemini {
     fn chat<'a>(&'a self, ask: ModelRequest<'a>, run: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         Box::pin(async move {
-            let body = request::body(&self.fields, &self.model, ask)?;
+            let body = body(&self.fields, &self.model, GeminiTongue::Gemini, ask)?;
             let (verb, framing) = if self.streams {
                 ("streamGenerateContent?alt=sse", AnswerFraming::Events)
             } else {

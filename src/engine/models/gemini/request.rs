@@ -6,17 +6,35 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolCall};
 use crate::engine::contract::model::ModelRequest;
 use crate::engine::models::gathering::set;
+use crate::wire::json;
 
 const EXTRACTION: &str = "A function available to call.";
 
 /// Google's word for a call that comes from no thought of the model's, where one has to be signed.
 const UNSIGNED: &str = "skip_thought_signature_validator";
 
+/// Which of Flowise's two libraries for Google asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine::models) enum GeminiTongue {
+    Gemini,
+    Vertex,
+}
+
 /// # Errors
 /// An image cannot be sent.
-pub(super) fn body(fields: &Map<String, Value>, model: &str, ask: ModelRequest<'_>) -> Result<Value, Failure> {
+pub(in crate::engine::models) fn body(
+    fields: &Map<String, Value>,
+    model: &str,
+    tongue: GeminiTongue,
+    ask: ModelRequest<'_>,
+) -> Result<Value, Failure> {
     let mut body = fields.clone();
-    if let Some((name, schema)) = ask.schema {
+    if let Some((_, schema)) = ask.schema.filter(|_| tongue == GeminiTongue::Vertex) {
+        let mut generation = body.get("generationConfig").cloned().unwrap_or_else(|| json!({}));
+        set(&mut generation, "responseMimeType", "application/json");
+        set(&mut generation, "responseSchema", plain(schema));
+        body.insert("generationConfig".to_owned(), generation);
+    } else if let Some((name, schema)) = ask.schema {
         let description = schema.get("description").cloned().unwrap_or_else(|| EXTRACTION.into());
         let function = json!({ "name": name, "description": description, "parameters": plain(schema) });
         body.insert("tools".to_owned(), json!([{ "functionDeclarations": [function] }]));
@@ -43,16 +61,24 @@ pub(super) fn body(fields: &Map<String, Value>, model: &str, ask: ModelRequest<'
         body.insert("systemInstruction".to_owned(), json!({ "role": "system", "parts": systems }));
     }
     let turns = ask.messages.iter().filter(|turn| !turn.role.instructs());
-    let contents: Result<Vec<Value>, Failure> = turns.map(|turn| content(turn, model)).collect();
+    let contents: Result<Vec<Value>, Failure> = turns.map(|turn| content(turn, model, tongue)).collect();
     body.insert("contents".to_owned(), contents?.into());
     Ok(Value::Object(body))
 }
 
-fn content(turn: &Message, model: &str) -> Result<Value, Failure> {
-    let role = if turn.role == Role::Assistant { "model" } else { "user" };
+fn content(turn: &Message, model: &str, tongue: GeminiTongue) -> Result<Value, Failure> {
+    let role = match turn.role {
+        Role::Assistant => "model",
+        Role::Tool if tongue == GeminiTongue::Vertex => "function",
+        _ => "user",
+    };
     let mut parts = Vec::new();
     if let Some((_, name)) = turn.answers.as_ref().filter(|_| turn.role == Role::Tool) {
-        let result = json!({ "result": turn.content.plain() });
+        let text = turn.content.plain();
+        let result = match tongue {
+            GeminiTongue::Gemini => json!({ "result": text }),
+            GeminiTongue::Vertex => json!({ "content": json::read_str(&text).unwrap_or_else(|_| Value::from(text)) }),
+        };
         parts.push(json!({ "functionResponse": { "name": name, "response": result } }));
     } else {
         match &turn.content {

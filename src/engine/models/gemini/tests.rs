@@ -102,7 +102,9 @@ fn streams_are_read_wherever_they_are_cut() {
         (&"STOP".into(), &0.into())
     );
     let turn = Message::calling("", answered.calls);
-    let body = super::request::body(&Map::new(), "gemini-3-pro", ModelRequest::of(&[turn])).unwrap();
+    let body =
+        super::request::body(&Map::new(), "gemini-3-pro", super::GeminiTongue::Gemini, ModelRequest::of(&[turn]))
+            .unwrap();
     assert_eq!(body["contents"][0]["parts"][0]["thoughtSignature"], "sig");
 
     let (cut, _) = STREAM.split_once("data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall").unwrap();

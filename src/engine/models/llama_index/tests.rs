@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{DATED, LlamaModel, LlamaOpenAi, Vendor, merged};
+use super::{DATED, GROQ, LlamaModel, LlamaOllama, LlamaOpenAi, MISTRAL, TOGETHER, Vendor, merged};
+use crate::engine::compile::kind::NodeKind as _;
 use crate::engine::contract::message::Message;
 use crate::engine::contract::model::ModelRequest;
 use crate::engine::contract::sink::Sink;
-use crate::engine::models::lab::{HERE, asked};
+use crate::engine::models::lab::{HERE, asked, built};
 use crate::engine::provider::Targets;
 use crate::telemetry::metrics::Metrics;
 
@@ -50,4 +51,34 @@ fn anthropic_is_told_turns_of_two_and_one_system() {
     let streamed = json!({ "model": "m", "system": "S", "messages": [turn("user", "Q")], "stream": true });
     assert_eq!(model.body(ModelRequest::of(&turns), true), streamed);
     assert!(DATED.iter().all(|(name, dated)| dated.starts_with(name)));
+}
+
+#[tokio::test]
+async fn ollama_is_asked_its_own_way() {
+    let lines = "{\"message\":{\"role\":\"assistant\",\"content\":\"He\"},\"done\":false}\n\
+                 {\"message\":{\"role\":\"assistant\",\"content\":\"llo\"},\"done\":true}\n";
+    let inputs = json!({ "modelName": "m", "baseUrl": HERE, "temperature": "0.9", "topK": "3", "numGpu": "1",
+        "stop": "a,b" });
+    let turns = talk();
+    let asked = asked(&LlamaOllama, inputs, ModelRequest::of(&turns), 200, lines).await;
+    assert_eq!(asked.received.line, "POST /api/chat HTTP/1.1");
+    let options = json!({ "num_ctx": 4096, "top_p": 0.9, "temperature": 0.9, "top_k": 3, "main_gpu": 1,
+        "stop": ["a", "b"] });
+    assert_eq!(asked.received.body["options"], options);
+    assert_eq!((&asked.received.body["stream"], &asked.received.body["model"]), (&json!(true), &json!("m")));
+    assert_eq!(asked.answered.unwrap().text, "Hello");
+}
+
+#[test]
+fn relatives_want_their_own_keys() {
+    for kind in [&GROQ, &MISTRAL, &TOGETHER] {
+        let inputs = json!({ "modelName": "m", "temperature": "0.9", kind.most_input: "5" });
+        let model = built(kind, inputs.clone(), true).unwrap().into_model().unwrap();
+        let told = format!("{model:?}");
+        for part in ["\"temperature\": Number(0.9)", "\"max_tokens\": Number(5)", "\"top_p\": Number(1)"] {
+            assert!(told.contains(part), "{:?}: {told}", kind.names());
+        }
+        let model = built(kind, inputs, false).unwrap().into_model().unwrap();
+        assert!(format!("{model:?}").starts_with("ModelWithoutCredential"));
+    }
 }

@@ -154,7 +154,7 @@ fn message(turn: &Message, answered: &[&str]) -> Option<Value> {
 }
 
 /// Names of calls are nine letters and digits; others are made such, the way that Flowise's library does.
-fn nine(id: &str) -> String {
+pub(super) fn nine(id: &str) -> String {
     const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     if id.len() == 9 && id.bytes().all(|letter| letter.is_ascii_alphanumeric()) {
         return id.to_owned();

@@ -220,7 +220,7 @@ struct OllamaFunction {
 
 /// What has been told so far.
 #[derive(Debug, Default)]
-struct OllamaReply {
+pub(super) struct OllamaReply {
     answered: ModelAnswer,
     calls: CallParts,
     count: u64,

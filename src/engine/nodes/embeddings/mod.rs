@@ -1,5 +1,6 @@
 //! Embeddings: texts as vectors, from a provider.
 
+mod clouds;
 mod providers;
 
 use std::fmt;
@@ -28,6 +29,9 @@ pub(super) const KINDS: &[&dyn NodeKind] = &[
     &AzureEmbeddings,
     &LocalAiEmbeddings,
     &OllamaEmbeddings,
+    &clouds::BEDROCK,
+    &clouds::VERTEX,
+    &clouds::WATSONX,
     &providers::COHERE,
     &providers::GOOGLE,
     &providers::HUGGING_FACE,

@@ -5,34 +5,10 @@ use std::sync::mpsc;
 use serde_json::json;
 
 use super::*;
+use crate::engine::nodes::redis::RedisServer;
 use crate::engine::provider::Targets;
 use crate::engine::testing::within;
 use crate::telemetry::metrics::Metrics;
-
-fn secret(text: &str) -> Secret {
-    Secret::new(text.to_owned())
-}
-
-#[test]
-fn addresses_are_read_with_user_and_database() {
-    let server = |host: &str, port| RedisServer {
-        host: host.to_owned(),
-        port,
-        is_tls: false,
-        user: None,
-        password: None,
-        database: None,
-    };
-    assert_eq!(RedisServer::read("redis://cache"), Some(server("cache", 6379)));
-    let full =
-        RedisServer { user: Some(secret("u")), password: Some(secret("p@:x")), database: Some(3), ..server("h", 7000) };
-    assert_eq!(RedisServer::read("redis://u:p%40%3Ax@h:7000/3"), Some(full));
-    let tls = RedisServer { is_tls: true, password: Some(secret("p")), ..server("::1", 1) };
-    assert_eq!(RedisServer::read("rediss://:p@[::1]:1/?x=y"), Some(tls));
-    for wrong in ["http://h", "h:1", "redis://", "redis://h:x", "redis://h/x"] {
-        assert_eq!(RedisServer::read(wrong), None, "{wrong}");
-    }
-}
 
 /// A server that gives these replies, one a connection, and what it hears.
 fn server_of(replies: &[&str]) -> (u16, mpsc::Receiver<String>) {
@@ -61,7 +37,7 @@ fn a_session_is_the_list_that_flowise_keeps() {
     let targets = Targets::alone("local", &Metrics::new().unwrap());
     let endpoint = targets.endpoint(&format!("http://127.0.0.1:{port}"), None).unwrap();
     let server = RedisServer::read(&format!("redis://:s3cret@127.0.0.1:{port}")).unwrap();
-    let memory = Redis { endpoint, server, seconds: Some(60), window: 6 };
+    let memory = RedisMemory { redis: Redis { endpoint, server }, seconds: Some(60), window: 6 };
     let body = json!({ "question": "x", "overrideConfig": { "sessionId": "sess" } });
     let (turns, refused) = within(&body, async |run| {
         let turns = memory.recall(run).await.unwrap();

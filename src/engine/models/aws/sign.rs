@@ -1,0 +1,118 @@
+//! Signatures of AWS, version 4.
+
+use std::fmt::Write as _;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac;
+use http::Method;
+use jiff::Timestamp;
+
+use crate::engine::text::percent::component;
+
+/// Who is asked.
+pub(super) struct SignedPlace<'a> {
+    pub(super) host: &'a str,
+    pub(super) service: &'a str,
+    pub(super) region: &'a str,
+}
+
+/// What is asked.
+pub(super) struct ToSign<'a> {
+    pub(super) method: &'a Method,
+    /// As it is sent: percent-encoded.
+    pub(super) path: &'a str,
+    pub(super) query: &'a str,
+    pub(super) body: &'a [u8],
+}
+
+/// Names and values that are in order.
+pub(super) fn query(pairs: &[(&str, &str)]) -> String {
+    let pairs = pairs.iter().map(|(name, value)| format!("{}={}", component(name), component(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+/// What a request has beside its own headers; `keys`: the id, the secret, and the session of keys that end.
+pub(super) fn headers(
+    (id, secret, session): (&str, &str, Option<&str>),
+    place: &SignedPlace<'_>,
+    request: &ToSign<'_>,
+    now: Timestamp,
+) -> Vec<(&'static str, String)> {
+    let now = now.to_zoned(jiff::tz::TimeZone::UTC);
+    let (day, time) = (now.strftime("%Y%m%d").to_string(), now.strftime("%Y%m%dT%H%M%SZ").to_string());
+    let (mut signed, mut names) = (format!("host:{}\nx-amz-date:{time}\n", place.host), "host;x-amz-date".to_owned());
+    if let Some(session) = session {
+        let _ = writeln!(signed, "x-amz-security-token:{session}");
+        names.push_str(";x-amz-security-token");
+    }
+    let ToSign { method, path, query, body } = request;
+    // The path is encoded once more than it is sent.
+    let path: Vec<String> = path.split('/').map(component).collect();
+    let canonical = format!("{method}\n{}\n{query}\n{signed}\n{names}\n{}", path.join("/"), hexadecimal(&hash(body)));
+    let scope = format!("{day}/{}/{}/aws4_request", place.region, place.service);
+    let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hexadecimal(&hash(canonical.as_bytes())));
+    let key = [place.region, place.service, "aws4_request"]
+        .iter()
+        .fold(keyed(format!("AWS4{secret}").as_bytes(), &day), |key, part| keyed(&key, part));
+    let signature = hexadecimal(&keyed(&key, &text));
+    let authorization =
+        format!("AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}");
+    let mut headers = vec![("x-amz-date", time), ("authorization", authorization)];
+    headers.extend(session.map(|session| ("x-amz-security-token", session.to_owned())));
+    headers
+}
+
+fn hash(bytes: &[u8]) -> Vec<u8> {
+    digest(&SHA256, bytes).as_ref().to_vec()
+}
+
+fn keyed(key: &[u8], text: &str) -> Vec<u8> {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut digits, byte| {
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signature(method: &Method, path: &str, query: &str) -> String {
+        let place = SignedPlace { host: "example.amazonaws.com", service: "service", region: "us-east-1" };
+        let keys = ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None);
+        let request = ToSign { method, path, query, body: b"" };
+        let headers = headers(keys, &place, &request, "2015-08-30T12:36:00Z".parse().unwrap());
+        assert_eq!(headers[0], ("x-amz-date", "20150830T123600Z".to_owned()));
+        headers[1].1.split_once("Signature=").unwrap().1.to_owned()
+    }
+
+    /// AWS's own suite of tests.
+    #[test]
+    fn signatures_are_awss() {
+        for (method, query, expected) in [
+            (Method::GET, "", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
+            (Method::POST, "", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
+            (
+                Method::GET,
+                "Param1=value1&Param2=value2",
+                "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+            ),
+        ] {
+            assert_eq!(signature(&method, "/", query), expected, "{method} {query}");
+        }
+    }
+
+    #[test]
+    fn keys_that_end_say_so() {
+        let place = SignedPlace { host: "h", service: "bedrock", region: "r" };
+        let request = ToSign { method: &Method::POST, path: "/model/a%3A0/converse", query: "", body: b"{}" };
+        let headers = headers(("id", "secret", Some("token")), &place, &request, Timestamp::UNIX_EPOCH);
+        assert!(headers[1].1.contains("SignedHeaders=host;x-amz-date;x-amz-security-token,"), "{}", headers[1].1);
+        assert_eq!(headers[2], ("x-amz-security-token", "token".to_owned()));
+        assert_eq!(query(&[("maxResults", "100"), ("type", "A_B")]), "maxResults=100&type=A_B");
+    }
+}

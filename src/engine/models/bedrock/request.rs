@@ -1,0 +1,121 @@
+//! Requests as Flowise's library sends them.
+
+use serde_json::{Map, Value, json};
+
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolCall};
+use crate::engine::contract::model::ModelRequest;
+
+const EXTRACTION: &str = "A function available to call.";
+
+/// # Errors
+/// An image cannot be sent.
+pub(super) fn body(
+    settings: &Map<String, Value>,
+    model: &str,
+    takes_stop: bool,
+    ask: ModelRequest<'_>,
+) -> Result<Value, Failure> {
+    let mut body = Map::new();
+    body.insert("messages".to_owned(), messages(ask.messages)?.into());
+    let systems: Vec<Value> = ask
+        .messages
+        .iter()
+        .filter(|turn| turn.role.instructs())
+        .map(|turn| json!({ "text": turn.content.plain() }))
+        .collect();
+    if !systems.is_empty() {
+        body.insert("system".to_owned(), systems.into());
+    }
+    let mut settings = settings.clone();
+    if takes_stop && !ask.stop.is_empty() {
+        settings.insert("stopSequences".to_owned(), json!(ask.stop));
+    }
+    body.insert("inferenceConfig".to_owned(), settings.into());
+    if let Some(config) = tools(model, ask) {
+        body.insert("toolConfig".to_owned(), config);
+    }
+    Ok(body.into())
+}
+
+fn tools(model: &str, ask: ModelRequest<'_>) -> Option<Value> {
+    if let Some((name, schema)) = ask.schema {
+        let description = schema.get("description").and_then(Value::as_str).unwrap_or(EXTRACTION);
+        let mut config = json!({ "tools": [tool(name, description, schema)] });
+        // Others refuse to be told what to choose.
+        if takes_choice(model) {
+            config["toolChoice"] = json!({ "tool": { "name": name } });
+        }
+        return Some(config);
+    }
+    if ask.tools.is_empty() {
+        return None;
+    }
+    let tools: Value = ask.tools.iter().map(|spec| tool(&spec.name, &spec.description, &spec.parameters)).collect();
+    let mut config = json!({ "tools": tools });
+    if ask.must_call && (takes_choice(model) || model.contains("mistral-large")) {
+        config["toolChoice"] = json!({ "any": {} });
+    }
+    Some(config)
+}
+
+fn takes_choice(model: &str) -> bool {
+    ["claude-3", "claude-4", "claude-opus-4", "claude-sonnet-4", "claude-haiku-4"].iter().any(|it| model.contains(it))
+}
+
+fn tool(name: &str, description: &str, schema: &Value) -> Value {
+    json!({ "toolSpec": { "name": name, "description": description, "inputSchema": { "json": schema } } })
+}
+
+/// All but the system; results of tools that follow each other are one turn.
+fn messages(turns: &[Message]) -> Result<Vec<Value>, Failure> {
+    let mut messages: Vec<Value> = Vec::with_capacity(turns.len());
+    let mut before_was_result = false;
+    for turn in turns.iter().filter(|turn| !turn.role.instructs()) {
+        let is_result = turn.role == Role::Tool;
+        let before = messages.last_mut().filter(|_| is_result && before_was_result);
+        match before.and_then(|message| message.get_mut("content")?.as_array_mut()) {
+            Some(results) => results.push(result(turn)),
+            None => messages.push(message(turn)?),
+        }
+        before_was_result = is_result;
+    }
+    Ok(messages)
+}
+
+fn message(turn: &Message) -> Result<Value, Failure> {
+    let content = match turn.role {
+        Role::Tool => vec![result(turn)],
+        Role::Assistant if !turn.calls.is_empty() => {
+            let text = Some(turn.content.plain()).filter(|text| !text.is_empty());
+            text.map(|text| json!({ "text": text })).into_iter().chain(turn.calls.iter().map(call)).collect()
+        }
+        _ => match &turn.content {
+            Content::Text(text) => vec![json!({ "text": text })],
+            Content::Pieces(pieces) => pieces.iter().map(piece).collect::<Result<_, _>>()?,
+        },
+    };
+    let role = if turn.role == Role::Assistant { "assistant" } else { "user" };
+    Ok(json!({ "role": role, "content": content }))
+}
+
+fn call(call: &ToolCall) -> Value {
+    json!({ "toolUse": { "toolUseId": call.id, "name": call.name, "input": call.arguments } })
+}
+
+fn result(turn: &Message) -> Value {
+    let id = turn.answers.as_ref().map_or("", |(id, _)| id);
+    json!({ "toolResult": { "toolUseId": id, "content": [{ "text": turn.content.plain() }] } })
+}
+
+fn piece(piece: &ContentPart) -> Result<Value, Failure> {
+    match piece {
+        ContentPart::Text(text) => Ok(json!({ "text": text })),
+        ContentPart::Image(url) => {
+            let image = url.strip_prefix("data:image/").and_then(|rest| rest.split_once(";base64,"));
+            let (kind, data) = image.ok_or_else(|| Failure::flow("Please provide image as base64 encoded data URL"))?;
+            let kind = if kind == "jpg" { "jpeg" } else { kind };
+            Ok(json!({ "image": { "format": kind, "source": { "bytes": data } } }))
+        }
+    }
+}

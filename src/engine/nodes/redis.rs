@@ -1,0 +1,175 @@
+//! A Redis that a credential names, asked over a connection of its own each time.
+
+use std::time::Duration;
+
+use crate::config::Secret;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::run::Run;
+use crate::engine::provider::{ProviderEndpoint, RedisReply, redis_commands};
+
+/// For a connection and what is asked over it.
+const PATIENCE: Duration = Duration::from_secs(10);
+const URL: &str = "redisCacheUrlApi";
+const PARTS: &str = "redisCacheApi";
+
+/// A command's words.
+pub(super) type RedisCommand = Vec<Vec<u8>>;
+
+pub(super) fn command(words: &[&str]) -> RedisCommand {
+    words.iter().map(|word| word.as_bytes().to_vec()).collect()
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Redis {
+    pub(super) endpoint: ProviderEndpoint,
+    pub(super) server: RedisServer,
+}
+
+/// Where it is, and how one is let in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct RedisServer {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) is_tls: bool,
+    pub(super) user: Option<Secret>,
+    pub(super) password: Option<Secret>,
+    pub(super) database: Option<u32>,
+}
+
+impl Redis {
+    /// The one of the node's credential. It is reached in the open internet, or where `allow_networks` says.
+    pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
+        let server = server(inputs)?;
+        let scheme = if server.is_tls { "https" } else { "http" };
+        let host = if server.host.contains(':') { format!("[{}]", server.host) } else { server.host.clone() };
+        let address = format!("{scheme}://{host}:{}", server.port);
+        let endpoint = inputs.compiler.context.targets.outward(&address, Some(PATIENCE));
+        let endpoint = endpoint.map_err(|error| inputs.refuse("credential", error)).ok()?;
+        inputs.look_at(&endpoint);
+        Some(Self { endpoint, server })
+    }
+
+    /// What each of the commands gives.
+    pub(super) async fn all(&self, commands: Vec<RedisCommand>, run: &Run<'_>) -> Result<Vec<RedisReply>, Failure> {
+        let greeting = self.server.greeting();
+        let greeted = greeting.len();
+        let all = [greeting, commands].concat();
+        let work = async {
+            let stream = self.endpoint.dial(run).await?;
+            redis_commands(stream, &all).await
+        };
+        let mut replies = tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(Failure::Timeout))?;
+        Ok(replies.split_off(greeted.min(replies.len())))
+    }
+
+    /// What the last of them gives.
+    pub(super) async fn asked(&self, commands: Vec<RedisCommand>, run: &Run<'_>) -> Result<RedisReply, Failure> {
+        self.all(commands, run).await?.pop().ok_or_else(|| Failure::flow("Redis does not answer"))
+    }
+}
+
+fn server(inputs: &mut Inputs<'_, '_, '_>) -> Option<RedisServer> {
+    if let Some(url) = inputs.optional_credential(URL, "redisUrl") {
+        let server = RedisServer::read(url.expose());
+        if server.is_none() {
+            inputs.refuse("credential", "expected redisUrl to be an address such as redis://127.0.0.1:6379");
+        }
+        return server;
+    }
+    // Without it, nothing is asked of anybody, and the node says why.
+    let host = inputs
+        .credential(PARTS, "redisCacheHost")
+        .map_or_else(|| "localhost".to_owned(), |host| host.expose().to_owned());
+    let text = |name: &str| inputs.optional_credential(PARTS, name);
+    let port = text("redisCachePort").and_then(|port| port.expose().trim().parse().ok()).unwrap_or(6379);
+    let is_tls = text("redisCacheSslEnabled").is_some_and(|value| value.expose().eq_ignore_ascii_case("true"));
+    let (user, password) = (text("redisCacheUser"), text("redisCachePwd"));
+    Some(RedisServer { host, port, is_tls, user, password, database: None })
+}
+
+impl RedisServer {
+    /// `redis://user:password@host:port/database`.
+    pub(super) fn read(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.trim().split_once("://")?;
+        let is_tls = match scheme {
+            "redis" => false,
+            "rediss" => true,
+            _ => return None,
+        };
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (user, place) = authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
+        let (name, password) = match user.map(|user| user.split_once(':').unwrap_or((user, ""))) {
+            Some((name, password)) => (decoded(name), decoded(password)),
+            None => (None, None),
+        };
+        let (host, port) = match place.strip_prefix('[') {
+            Some(rest) => {
+                let (host, port) = rest.split_once(']')?;
+                (host, port.strip_prefix(':'))
+            }
+            None => place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
+        };
+        let port = port.map_or(Some(6379), |port| port.parse().ok())?;
+        let database = if path.is_empty() { None } else { Some(path.parse().ok()?) };
+        let host = host.to_owned();
+        (!host.is_empty()).then_some(Self { host, port, is_tls, user: name, password, database })
+    }
+
+    /// What is said before anything else.
+    pub(super) fn greeting(&self) -> Vec<Vec<Vec<u8>>> {
+        let mut commands = Vec::new();
+        if let Some(password) = &self.password {
+            let user = self.user.as_ref().map(|user| user.expose().as_bytes().to_vec());
+            let mut auth = vec![b"AUTH".to_vec()];
+            auth.extend(user);
+            auth.push(password.expose().as_bytes().to_vec());
+            commands.push(auth);
+        }
+        if let Some(database) = self.database {
+            commands.push(vec![b"SELECT".to_vec(), database.to_string().into_bytes()]);
+        }
+        commands
+    }
+}
+
+fn decoded(text: &str) -> Option<Secret> {
+    let text = crate::percent::decoded(text).ok()?;
+    (!text.is_empty()).then(|| Secret::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.to_owned())
+    }
+
+    #[test]
+    fn addresses_are_read_with_user_and_database() {
+        let server = |host: &str, port| RedisServer {
+            host: host.to_owned(),
+            port,
+            is_tls: false,
+            user: None,
+            password: None,
+            database: None,
+        };
+        assert_eq!(RedisServer::read("redis://cache"), Some(server("cache", 6379)));
+        let full = RedisServer {
+            user: Some(secret("u")),
+            password: Some(secret("p@:x")),
+            database: Some(3),
+            ..server("h", 7000)
+        };
+        assert_eq!(RedisServer::read("redis://u:p%40%3Ax@h:7000/3"), Some(full));
+        let tls = RedisServer { is_tls: true, password: Some(secret("p")), ..server("::1", 1) };
+        assert_eq!(RedisServer::read("rediss://:p@[::1]:1/?x=y"), Some(tls));
+        for wrong in ["http://h", "h:1", "redis://", "redis://h:x", "redis://h/x"] {
+            assert_eq!(RedisServer::read(wrong), None, "{wrong}");
+        }
+    }
+}
