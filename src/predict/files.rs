@@ -12,6 +12,9 @@ const PLAIN: &str = "text/plain";
 /// Extensions of recordings, whatever was recorded.
 const SOUNDS: [&str; 11] = ["wav", "webm", "ogg", "oga", "opus", "mp3", "mpga", "mpeg", "m4a", "mp4", "flac"];
 
+/// Bytes of a file's beginning by which its kind is known.
+pub(super) const TELLING: usize = 8192;
+
 /// How the content shows its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FileSignature {
@@ -21,7 +24,7 @@ enum FileSignature {
     Riff(&'static [u8]),
     /// An ISO media file: its first box says so.
     IsoMedia,
-    /// A ZIP archive with files in this folder.
+    /// A ZIP archive with files in this folder, and with a list of what they are, which some programs put at its end.
     Office(&'static [u8]),
     /// Text in whatever encoding: no bytes that only binary files have.
     Text,
@@ -218,7 +221,7 @@ fn is_shaped(content: &[u8], shape: FileSignature) -> bool {
         FileSignature::IsoMedia => content.get(4..8) == Some(b"ftyp"),
         FileSignature::Office(folder) => {
             content.starts_with(b"PK\x03\x04")
-                && memchr::memmem::find(content, b"[Content_Types].xml").is_some()
+                && (content.len() >= TELLING || memchr::memmem::find(content, b"[Content_Types].xml").is_some())
                 && memchr::memmem::find(content, folder).is_some()
         }
         FileSignature::Text => is_wide_text(content) || !content.iter().any(|byte| is_binary(u16::from(*byte))),
@@ -314,6 +317,9 @@ mod tests {
         ] {
             assert!(check_file(name, media_type, content).is_err(), "{name} {media_type}");
         }
+        // As SheetJS writes them: the list comes last, behind all that is looked at.
+        let listed_last = [b"PK\x03\x04....xl/worksheets/sheet1.xml".as_slice(), &[7; TELLING]].concat();
+        assert!(check_file("a.xlsx", "", &listed_last).is_ok() && check_file("a.docx", "", &listed_last).is_err());
     }
 
     #[test]

@@ -1,49 +1,78 @@
-//! Files on their way to Flowise, in `multipart/form-data` (RFC 7578; framing: RFC 2046, section 5.1), checked as they
-//! go by and written anew.
+//! Files in `multipart/form-data` (RFC 7578; framing: RFC 2046, section 5.1), checked as they go by.
 //!
-//! Pieces come in and pieces go out; of a file no more than its beginning is held, until its kind is known. Flowise
-//! believes names and media types (CVE-2026-30821), so what goes on is what was read: each part's head is made here,
-//! with a boundary of ours.
+//! Pieces come in and pieces go out, to Flowise ([`Rewriter`]) or to whoever reads them here ([`Collector`]); of a file no
+//! more than its beginning is held, until its kind is known. Nobody believes names and media types (CVE-2026-30821): what
+//! goes on is what was found out.
 
+mod collected;
 mod head;
+mod written;
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, BytesMut};
 use memchr::memmem;
 
+pub(crate) use self::collected::{CollectedFile, Collector};
 use self::head::{FormPart, parameter, read_head};
+pub(crate) use self::written::Rewriter;
 use super::file_name;
-use super::files::check_file;
+use super::files::{TELLING, check_file};
 use super::json::shown;
 use super::runs::{ByteRuns, LetterRunLimit, LongRun};
 use crate::wire::refusal::{Refusal, Rule};
 
 /// Bytes of a part's head, of what stands before the first part, and of what stands behind the last.
 const LONGEST_HEAD: usize = 4096;
-/// Bytes of a file by which its kind is known.
-const TELLING: usize = 8192;
 /// Files in one body.
 const MOST_FILES: u32 = 10;
 /// The part that Flowise takes.
 const PART: &str = "files";
 /// A part that asks for the files' bytes in place of their text.
 const BASE64_PART: &str = "base64";
+/// Bytes of what a part of text holds.
+const LONGEST_TEXT: usize = 255;
+
+/// Whoever is told what a form holds, in its order.
+trait FormSink {
+    /// The files' bytes are asked for in place of their text.
+    fn wants_bytes(&mut self);
+    /// A file begins; its name and type are as Flowise would store them.
+    fn file(&mut self, name: &str, media_type: &'static str);
+    /// More of the last file.
+    fn content(&mut self, content: &[u8]);
+    /// What a part of text says.
+    fn text(&mut self, _part: TextPart, _text: &str) {}
+}
+
+/// A part that is no file, in a form that fills a vector store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TextPart {
+    Chat,
+    /// The node that is filled.
+    StopNode,
+}
+
+/// What a form is for.
+#[derive(Debug)]
+enum FormUse {
+    /// Files for this chat, as the path has it.
+    Attachments(String),
+    /// Passages for a vector store.
+    Upsert,
+}
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Rewriter {
+struct FormReader {
     /// What ends a part: line end, dashes, the client's boundary.
     delimiter: Vec<u8>,
-    ours: String,
-    /// What the path calls the chat.
-    chat: String,
+    usage: FormUse,
     held: BytesMut,
-    state: RewriteState,
+    state: FormState,
     files: u32,
-    has_chat: bool,
+    /// Parts of text that were there.
+    texts: Vec<TextPart>,
     /// Whether the bytes are asked for.
     base64: Option<bool>,
-    /// Something has gone on, and what comes next begins a line.
-    has_begun: bool,
     limit: TextLimit,
     /// Of the file that goes by, if it is a text.
     runs: Option<ByteRuns>,
@@ -66,7 +95,7 @@ impl TextLimit {
 }
 
 #[derive(Debug)]
-enum RewriteState {
+enum FormState {
     /// Before the first delimiter; bytes so far.
     Preamble(usize),
     /// Behind a delimiter: another part, or the end.
@@ -78,16 +107,15 @@ enum RewriteState {
         media_type: String,
     },
     Content,
-    Chat,
+    Text(TextPart),
     Base64,
     /// Behind the last part; bytes so far.
     Epilogue(usize),
 }
 
-impl Rewriter {
-    /// `content_type`: the client's; `ours`: a boundary that stands in no file by chance; `chat`: as
-    /// the path has it.
-    pub(crate) fn new(content_type: &str, ours: String, chat: String, limit: TextLimit) -> Result<Self, Refusal> {
+impl FormReader {
+    /// `content_type`: the client's.
+    fn new(content_type: &str, usage: FormUse, limit: TextLimit) -> Result<Self, Refusal> {
         let boundary = parameter(content_type, "boundary").ok_or_else(|| malformed("The body names no boundary."))?;
         let is_bchar = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
         if !(1..=70).contains(&boundary.len()) || !boundary.bytes().all(is_bchar) || boundary.ends_with(' ') {
@@ -98,56 +126,48 @@ impl Rewriter {
         let delimiter = format!("\r\n--{boundary}").into_bytes();
         Ok(Self {
             delimiter,
-            ours,
-            chat,
+            usage,
             held,
-            state: RewriteState::Preamble(0),
+            state: FormState::Preamble(0),
             files: 0,
-            has_chat: false,
+            texts: Vec::new(),
             base64: None,
-            has_begun: false,
             limit,
             runs: None,
             spent: 0,
         })
     }
 
-    /// The `Content-Type` that goes with what comes out.
-    pub(crate) fn content_type(&self) -> String {
-        format!("multipart/form-data; boundary={}", self.ours)
-    }
-
-    /// Takes the next piece; what may go on now.
-    pub(crate) fn feed(&mut self, piece: &[u8]) -> Result<Bytes, Refusal> {
+    /// Takes the next piece, and tells what is in it.
+    fn feed(&mut self, piece: &[u8], sink: &mut impl FormSink) -> Result<(), Refusal> {
         self.held.extend_from_slice(piece);
-        let mut out = BytesMut::new();
-        while self.step(&mut out)? {}
-        Ok(out.freeze())
+        while self.step(sink)? {}
+        Ok(())
     }
 
-    /// The client's body has ended; the last bytes.
-    pub(crate) fn finish(&mut self) -> Result<Bytes, Refusal> {
+    /// The client's body has ended.
+    fn finish(&self) -> Result<(), Refusal> {
         match self.state {
-            RewriteState::Epilogue(_) if self.files > 0 => Ok(format!("\r\n--{}--\r\n", self.ours).into()),
-            RewriteState::Epilogue(_) => Err(malformed("The body holds no file.")),
+            FormState::Epilogue(_) if self.files > 0 => Ok(()),
+            FormState::Epilogue(_) => Err(malformed("The body holds no file.")),
             _ => Err(malformed("The body ends in the middle of a part.")),
         }
     }
 
     /// Whether there was something to do.
-    fn step(&mut self, out: &mut BytesMut) -> Result<bool, Refusal> {
+    fn step(&mut self, sink: &mut impl FormSink) -> Result<bool, Refusal> {
         match &self.state {
-            RewriteState::Preamble(seen) => self.preamble(*seen),
-            RewriteState::Between => self.between(),
-            RewriteState::Head => self.head(),
-            RewriteState::Telling { .. } => self.telling(out),
-            RewriteState::Content => self.content(out),
-            RewriteState::Chat => self.chat(),
-            RewriteState::Base64 => self.base64(out),
-            RewriteState::Epilogue(seen) => {
+            FormState::Preamble(seen) => self.preamble(*seen),
+            FormState::Between => self.between(),
+            FormState::Head => self.head(),
+            FormState::Telling { .. } => self.telling(sink),
+            FormState::Content => self.content(sink),
+            FormState::Text(part) => self.text(*part, sink),
+            FormState::Base64 => self.base64(sink),
+            FormState::Epilogue(seen) => {
                 let seen = seen + self.held.len();
                 self.held.clear();
-                self.state = RewriteState::Epilogue(seen);
+                self.state = FormState::Epilogue(seen);
                 if seen > LONGEST_HEAD { Err(malformed("Too much stands behind the last part.")) } else { Ok(false) }
             }
         }
@@ -159,7 +179,7 @@ impl Rewriter {
             None => (self.held.len().saturating_sub(self.delimiter.len() - 1), false),
         };
         self.held.advance(skipped);
-        self.state = if is_found { RewriteState::Between } else { RewriteState::Preamble(seen + skipped) };
+        self.state = if is_found { FormState::Between } else { FormState::Preamble(seen + skipped) };
         if seen + skipped > LONGEST_HEAD + self.delimiter.len() {
             return Err(malformed("Too much stands before the first part."));
         }
@@ -169,8 +189,8 @@ impl Rewriter {
     fn between(&mut self) -> Result<bool, Refusal> {
         let Some(two) = self.held.get(..2) else { return Ok(false) };
         self.state = match two {
-            b"--" => RewriteState::Epilogue(0),
-            b"\r\n" => RewriteState::Head,
+            b"--" => FormState::Epilogue(0),
+            b"\r\n" => FormState::Head,
             _ => return Err(malformed("A delimiter is followed by something else than a part.")),
         };
         self.held.advance(2);
@@ -190,35 +210,48 @@ impl Rewriter {
         }
         let head = self.held.split_to(end);
         self.state = match read_head(&head)? {
-            FormPart::Chat if self.has_chat => return Err(malformed("The body names the chat twice.")),
-            FormPart::Chat => {
-                self.has_chat = true;
-                RewriteState::Chat
-            }
+            FormPart::Chat => self.text_part(TextPart::Chat)?,
+            FormPart::StopNode if matches!(self.usage, FormUse::Upsert) => self.text_part(TextPart::StopNode)?,
+            FormPart::StopNode => return Err(head::unknown_part()),
             FormPart::Base64 if self.base64.is_some() => return Err(malformed("The body says base64 twice.")),
-            FormPart::Base64 => RewriteState::Base64,
+            FormPart::Base64 => FormState::Base64,
             FormPart::File { .. } if self.files == MOST_FILES => {
                 return Err(malformed("The body holds more than 10 files."));
             }
             FormPart::File { name, media_type } => {
                 self.files += 1;
-                RewriteState::Telling { name, media_type }
+                FormState::Telling { name, media_type }
             }
         };
         Ok(true)
     }
 
-    /// Compares the chat with the one in the path; it does not go on.
-    fn chat(&mut self) -> Result<bool, Refusal> {
-        let Some(chat) = self.short_part(other_chat)? else { return Ok(false) };
-        if chat != self.chat.as_bytes() {
-            return Err(other_chat());
+    fn text_part(&mut self, part: TextPart) -> Result<FormState, Refusal> {
+        if self.texts.contains(&part) {
+            return Err(malformed("The body names the chat or the node twice."));
+        }
+        self.texts.push(part);
+        Ok(FormState::Text(part))
+    }
+
+    /// Tells what a part says. The chat is compared with the one in the path, if that has one, and does not go on.
+    fn text(&mut self, part: TextPart, sink: &mut impl FormSink) -> Result<bool, Refusal> {
+        let is_own = matches!(self.usage, FormUse::Upsert);
+        let too_long = || if is_own { malformed("A part of text is too long.") } else { other_chat() };
+        let Some(text) = self.short_part(too_long)? else { return Ok(false) };
+        match &self.usage {
+            FormUse::Attachments(chat) if text != chat.as_bytes() => return Err(other_chat()),
+            FormUse::Attachments(_) => {}
+            FormUse::Upsert => match std::str::from_utf8(&text) {
+                Ok(text) if text.len() <= LONGEST_TEXT => sink.text(part, text),
+                _ => return Err(too_long()),
+            },
         }
         Ok(true)
     }
 
     /// Flowise takes any word for a yes.
-    fn base64(&mut self, out: &mut BytesMut) -> Result<bool, Refusal> {
+    fn base64(&mut self, sink: &mut impl FormSink) -> Result<bool, Refusal> {
         let ill_formed = || malformed("The part base64 must be true or false.");
         let Some(word) = self.short_part(ill_formed)? else { return Ok(false) };
         let is_asked = match &*word {
@@ -228,7 +261,7 @@ impl Rewriter {
         };
         self.base64 = Some(is_asked);
         if is_asked {
-            self.begin_part(out, &format!("Content-Disposition: form-data; name=\"{BASE64_PART}\"\r\n\r\ntrue"));
+            sink.wants_bytes();
         }
         Ok(true)
     }
@@ -240,19 +273,12 @@ impl Rewriter {
         };
         let part = self.held.split_to(end);
         self.held.advance(self.delimiter.len());
-        self.state = RewriteState::Between;
+        self.state = FormState::Between;
         Ok(Some(part))
     }
 
-    fn begin_part(&mut self, out: &mut BytesMut, text: &str) {
-        let line_end = if std::mem::replace(&mut self.has_begun, true) { "\r\n" } else { "" };
-        for part in [line_end, "--", &self.ours, "\r\n", text] {
-            out.extend_from_slice(part.as_bytes());
-        }
-    }
-
     /// Holds a file's beginning until it tells its kind.
-    fn telling(&mut self, out: &mut BytesMut) -> Result<bool, Refusal> {
+    fn telling(&mut self, sink: &mut impl FormSink) -> Result<bool, Refusal> {
         let end = memmem::find(&self.held, &self.delimiter);
         let safe = self.held.len().saturating_sub(self.delimiter.len() - 1);
         let beginning = match end {
@@ -260,8 +286,7 @@ impl Rewriter {
             None if safe >= TELLING => TELLING,
             None => return Ok(false),
         };
-        let RewriteState::Telling { name, media_type } = std::mem::replace(&mut self.state, RewriteState::Content)
-        else {
+        let FormState::Telling { name, media_type } = std::mem::replace(&mut self.state, FormState::Content) else {
             return Ok(false);
         };
         let content = self.held.get(..beginning).unwrap_or_default();
@@ -269,16 +294,11 @@ impl Rewriter {
         let stored = file_name::cleaned(&name).map_err(|sentence| refused(&sentence))?;
         let kind = check_file(&stored, &media_type, content).map_err(refused)?;
         self.runs = kind.is_text().then(|| ByteRuns::new(self.limit.runs, self.spent));
-        let head = format!(
-            "Content-Disposition: form-data; name=\"{PART}\"; filename=\"{stored}\"\r\n\
-             Content-Type: {}\r\n\r\n",
-            kind.media_type(&media_type)
-        );
-        self.begin_part(out, &head);
+        sink.file(&stored, kind.media_type(&media_type));
         Ok(true)
     }
 
-    fn content(&mut self, out: &mut BytesMut) -> Result<bool, Refusal> {
+    fn content(&mut self, sink: &mut impl FormSink) -> Result<bool, Refusal> {
         let end = memmem::find(&self.held, &self.delimiter);
         // The rest may be the beginning of a delimiter.
         let safe = end.unwrap_or_else(|| self.held.len().saturating_sub(self.delimiter.len() - 1));
@@ -295,10 +315,10 @@ impl Rewriter {
                 self.spent = runs.end().map_err(refused)?;
             }
         }
-        out.extend_from_slice(&content);
+        sink.content(&content);
         if end.is_some() {
             self.held.advance(self.delimiter.len());
-            self.state = RewriteState::Between;
+            self.state = FormState::Between;
         }
         Ok(end.is_some())
     }

@@ -5,11 +5,14 @@ use crate::wire::refusal::Refusal;
 
 /// A part that the widget sends as well: the chat that stands in the path already.
 const CHAT_PART: &str = "chatId";
+/// A part of forms that fill a vector store.
+const STOP_NODE_PART: &str = "stopNodeId";
 
 /// What a part is, by its head.
 pub(super) enum FormPart {
     File { name: String, media_type: String },
     Chat,
+    StopNode,
     Base64,
 }
 
@@ -43,8 +46,9 @@ pub(super) fn read_head(head: &[u8]) -> Result<FormPart, Refusal> {
     match parameter(disposition, "name").as_deref() {
         Some(PART) if is_form_data => {}
         Some(CHAT_PART) if is_form_data && !is_file => return Ok(FormPart::Chat),
+        Some(STOP_NODE_PART) if is_form_data && !is_file => return Ok(FormPart::StopNode),
         Some(BASE64_PART) if is_form_data && !is_file => return Ok(FormPart::Base64),
-        _ => return Err(malformed("The only parts that are understood are files, chatId and base64.")),
+        _ => return Err(unknown_part()),
     }
     let media_type = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&^_.+-/".contains(&byte);
@@ -52,6 +56,10 @@ pub(super) fn read_head(head: &[u8]) -> Result<FormPart, Refusal> {
         return Err(unreadable());
     }
     Ok(FormPart::File { name: file_name(disposition)?, media_type: media_type.to_ascii_lowercase() })
+}
+
+pub(super) fn unknown_part() -> Refusal {
+    malformed("The only parts that are understood are files, chatId and base64.")
 }
 
 /// `filename*` counts before `filename`, which stands there for those who cannot read it (RFC 6266, section 4.3).

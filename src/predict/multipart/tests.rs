@@ -206,6 +206,42 @@ fn heads_are_read_as_http_libraries_write_them() {
 }
 
 #[test]
+fn files_are_collected_as_they_are_written() {
+    let large = "a line\r\n--".repeat(20_000);
+    let sent = body(&[
+        part("What?.txt", "text/plain", large.as_bytes()),
+        base64_part("true"),
+        part("b.md", "", b""),
+        chat_part("mine"),
+    ]);
+    let collector = || Collector::new(TYPE, "mine".to_owned(), TextLimit::new(1000)).unwrap();
+    let form = collector().collect(&sent).unwrap();
+    let file = |name: &str, media_type, bytes: &[u8]| CollectedFile {
+        name: name.to_owned(),
+        media_type,
+        bytes: bytes.to_vec(),
+    };
+    assert_eq!(form.files, [file("What.txt", "text/plain", large.as_bytes()), file("b.md", "text/markdown", b"")]);
+    assert!(form.wants_bytes);
+    for body in [sent.split_at(sent.len() - 12).0, &*part("a.html", "", b"x"), b""] {
+        assert!(collector().collect(body).is_err());
+    }
+}
+
+#[test]
+fn a_form_that_fills_a_store_names_its_chat_and_its_node() {
+    let file = part("a.txt", "text/plain", b"hello");
+    let node = b"--theirs\r\nContent-Disposition: form-data; name=\"stopNodeId\"\r\n\r\nqdrant_0\r\n".to_vec();
+    let collect = |parts: &[Vec<u8>]| Collector::of_upsert(TYPE, TextLimit::new(1000)).unwrap().collect(&body(parts));
+    let form = collect(&[chat_part("any"), file.clone(), node.clone()]).unwrap();
+    assert_eq!((form.chat.as_deref(), form.stop_node.as_deref()), (Some("any"), Some("qdrant_0")));
+    assert!(collect(&[chat_part(&"x".repeat(300)), file.clone()]).is_err());
+    assert!(collect(&[node.clone(), node.clone(), file.clone()]).is_err());
+    // Files of a chat go to no node.
+    assert!(refused(&body(&[file, node])).contains("files, chatId and base64"));
+}
+
+#[test]
 fn broken_framing_is_refused_and_bounded() {
     assert!(refused(b"--theirs--\r\n").contains("no file"));
     assert!(refused(b"").contains("middle"));
@@ -225,7 +261,7 @@ fn a_large_file_is_not_held() {
     rewriter.feed(&head[..head.len() - 2]).unwrap();
     for _ in 0..1000 {
         rewriter.feed("a line\n".repeat(2000).as_bytes()).unwrap();
-        assert!(rewriter.held.len() < 3 * TELLING, "{}", rewriter.held.len());
+        assert!(rewriter.form.held.len() < 3 * TELLING, "{}", rewriter.form.held.len());
     }
 }
 
