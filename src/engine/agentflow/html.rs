@@ -1,5 +1,7 @@
 //! Reads HTML as Flowise's editor writes it, forgiving of everything else.
 
+use crate::engine::text::blocks::BLOCKS;
+
 /// A tree of elements and texts; the root is the first.
 #[derive(Debug)]
 pub(super) struct Tree {
@@ -28,57 +30,6 @@ pub(super) enum HtmlNodeKind {
 const DEEPEST: usize = 32;
 const VOID: &[&str] =
     &["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"];
-const BLOCKS: &[&str] = &[
-    "address",
-    "article",
-    "aside",
-    "audio",
-    "blockquote",
-    "body",
-    "canvas",
-    "center",
-    "dd",
-    "dir",
-    "div",
-    "dl",
-    "dt",
-    "fieldset",
-    "figcaption",
-    "figure",
-    "footer",
-    "form",
-    "frameset",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "header",
-    "hgroup",
-    "hr",
-    "html",
-    "isindex",
-    "li",
-    "main",
-    "menu",
-    "nav",
-    "noframes",
-    "noscript",
-    "ol",
-    "output",
-    "p",
-    "pre",
-    "section",
-    "table",
-    "tbody",
-    "td",
-    "tfoot",
-    "th",
-    "thead",
-    "tr",
-    "ul",
-];
 
 pub(super) fn is_block(name: &str) -> bool {
     BLOCKS.contains(&name)

@@ -1,5 +1,6 @@
 //! Texts as the authors of flows write them, and values in their places. Knows nothing of runs.
 
+pub(crate) mod blocks;
 pub(crate) mod header;
 pub(crate) mod javascript;
 pub(crate) mod mustache;

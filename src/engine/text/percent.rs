@@ -28,6 +28,11 @@ pub(crate) fn segment(text: &str) -> String {
     encoded(text, |byte| byte.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:@".contains(&byte))
 }
 
+/// A part of an address with all encoded that is not plain in any of its parts (RFC 3986, section 2.3).
+pub(crate) fn strict(text: &str) -> String {
+    encoded(text, |byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
+}
+
 /// A name or a value as browsers write forms.
 pub(crate) fn form(text: &str) -> String {
     encoded(text, |byte| byte.is_ascii_alphanumeric() || b"*-._ ".contains(&byte)).replace(' ', "+")

@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::marked::{escaped, in_lines, item, joined, quoted, row_of, spaced, surrounded, table, without_runs};
-use super::names::{BLOCKS, IGNORED};
+use super::names::IGNORED;
 use super::tree::HtmlPage;
+use crate::engine::text::blocks::BLOCKS;
 
 /// Bytes of the Markdown of one page.
 const LONGEST: usize = 32 << 20;
