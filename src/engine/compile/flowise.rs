@@ -5,11 +5,15 @@
 const NODES: &str = include_str!("flowise.txt");
 const NO_PYTHON: &str =
     "a model writes Python for it, which the engine does not run, and Flowise 3.1.4 no longer has it";
+const NO_BROWSER: &str =
+    "the engine has no browser: Cheerio Web Scraper reads pages that need none, FireCrawl those that do";
 /// Kinds that nobody can run, or not here, each with the reason.
 const REASONS: &[(&str, &str)] = &[
     ("codeInterpreterE2B", "the engine runs no code but JavaScript"),
     ("csvAgent", NO_PYTHON),
     ("airtableAgent", NO_PYTHON),
+    ("playwrightWebScraper", NO_BROWSER),
+    ("puppeteerWebScraper", NO_BROWSER),
     ("openAIAssistant", "OpenAI has shut down its Assistants API (26 August 2026), so it answers nowhere"),
 ];
 
@@ -60,6 +64,7 @@ mod tests {
         assert!(why_unknown("seqStart", "").contains("Agentflow V1"));
         assert!(why_unknown("zapierNLA", "Tools").contains("no such node any more"));
         assert!(why_unknown("pdfFile", "Document Loaders").contains("does not know"));
+        assert!(why_unknown("playwrightWebScraper", "Document Loaders").contains("no browser"));
         assert_eq!(why_unknown("codeInterpreterE2B", "Tools"), "the engine runs no code but JavaScript");
         assert!(why_unknown("openAIAssistant", "Agents").contains("shut down its Assistants API"));
         assert!(why_unknown("csvAgent", "Agents").contains("Python"));

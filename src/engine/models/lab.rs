@@ -240,7 +240,7 @@ pub(crate) async fn embedded(
     patiently(&stage.services, async { tokio::join!(serving, embedding) }).await
 }
 
-/// Does some work with the provider's address in the inputs; it answers in turn.
+/// Does some work with the provider's address in the inputs; it answers in turn, with JSON, or a text as it is.
 pub(crate) async fn at_provider<T>(
     inputs: Value,
     answers: &[Value],

@@ -127,8 +127,17 @@ fn from_folder(folder: Option<&Path>, name: &str) -> Result<Vec<u8>, String> {
     })
 }
 
-/// UTF-8 without its mark.
+/// UTF-8 without its mark, or UTF-16 with one.
 fn decoded(bytes: &[u8]) -> String {
+    let wide = |unit: fn([u8; 2]) -> u16, rest: &[u8]| {
+        let units = rest.chunks_exact(2).filter_map(|pair| Some(unit(*pair.first_chunk()?)));
+        char::decode_utf16(units).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => return wide(u16::from_le_bytes, rest),
+        [0xfe, 0xff, rest @ ..] => return wide(u16::from_be_bytes, rest),
+        _ => {}
+    }
     let text = String::from_utf8_lossy(bytes);
     text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned()
 }
@@ -148,6 +157,7 @@ mod tests {
         let named = from_data_uri("data:text/plain;base64,aGVsbG8,filename:a,b.txt").unwrap();
         assert_eq!((named.name.as_str(), named.media_type.as_str()), ("a,b.txt", "text/plain"));
         assert_eq!(decoded(b"\xef\xbb\xbfa\xff"), "a\u{fffd}");
+        assert_eq!((decoded(b"\xff\xfea\0\xe4\0"), decoded(b"\xfe\xff\0a\0")), ("a\u{e4}".to_owned(), "a".to_owned()));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
 use url::Url;
 
@@ -32,6 +32,7 @@ pub(crate) struct WebAnswer {
     pub(crate) status: StatusCode,
     /// Empty: none is said.
     pub(crate) media_type: String,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
@@ -102,11 +103,13 @@ impl WebReader {
             }
             let media_type = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
             let media_type = media_type.unwrap_or_default().to_ascii_lowercase();
+            let headers = answer.headers.clone();
             let body = Incoming::new(answer).beginning(most + 1).await?;
             if body.len() > most {
                 return Err(Failure::flow(format!("the answer is longer than {} MiB", most >> 20)));
             }
-            return Ok(WebAnswer { status, media_type, body: run.watch.redactor.without_keys(body) });
+            let body = run.watch.redactor.without_keys(body);
+            return Ok(WebAnswer { status, media_type, headers, body });
         }
         Err(Failure::flow("Too many redirects"))
     }

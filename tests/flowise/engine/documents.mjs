@@ -10,6 +10,7 @@ const uri = (name, type, bytes) => `data:${type};base64,${Buffer.from(bytes).toS
 const file = (name, type) => uri(name, type, fs.readFileSync(path.join(FILES, name)))
 const PDF = 'application/pdf'
 const DOCX = 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'
+const PPTX = 'application/vnd.openxmlformats-officedocument.presentationml.presentation'
 const LINES = '{"text":"first line","kind":"a"}\n\n{"text":"second line","kind":"b"}\n'
 
 // The retrieval flow with that loader, and perhaps another splitter.
@@ -29,6 +30,9 @@ const loaders = {
   'pdf-drawn-by-hand': of('pdfFile', { pdfFile: file('drawn.pdf', PDF) }, null),
   'pdf-several': of('pdfFile', { pdfFile: JSON.stringify([file('wrapped.pdf', PDF), file('drawn.pdf', PDF)]), omitMetadataKeys: '*' }),
   docx: of('docxFile', { docxFile: file('sample.docx', DOCX) }),
+  word: of('microsoftWord', { docxFile: file('sample.docx', DOCX) }),
+  slides: of('microsoftPowerpoint', { powerpointFile: file('deck.pptx', PPTX), metadata: '{"deck":1}' }, null),
+  'any-file-slides': of('fileLoader', { file: file('deck.pptx', PPTX) }, null),
   'json-lines': of('jsonlinesFile', { jsonlinesFile: uri('a.jsonl', 'application/jsonl', LINES), pointerName: 'text', metadata: '{"kind":"/kind","own":"x"}' }, null),
   csv: of('csvFile', { csvFile: uri('a.csv', 'text/csv', CSV), columnName: '' }, null),
   'csv-a-column': of('csvFile', { csvFile: uri('a.csv', 'text/csv', CSV.replace('\n\n', '\n')), columnName: 'price', metadata: '{"own":"x"}', omitMetadataKeys: 'line' }),

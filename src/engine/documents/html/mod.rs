@@ -4,12 +4,15 @@ mod elements;
 mod markdown;
 mod marked;
 mod names;
+mod plain;
 mod select;
 mod tags;
 mod told;
 mod tree;
+mod words;
 
 pub(crate) use markdown::markdown;
+pub(crate) use plain::{PlainStyle, plain};
 pub(crate) use select::Selector;
 pub(crate) use tree::HtmlPage;
 

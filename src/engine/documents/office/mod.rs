@@ -1,6 +1,10 @@
 //! What office programs write: XML in ZIP folders.
 
+pub(crate) mod bucket;
 pub(crate) mod docx;
+pub(crate) mod epub;
+pub(crate) mod paragraphs;
+pub(crate) mod sections;
 pub(crate) mod sitemap;
 pub(crate) mod xlsx;
 mod xml;

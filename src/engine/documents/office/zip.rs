@@ -61,8 +61,7 @@ impl<'b> ZipFolder<'b> {
         Some(folder)
     }
 
-    #[cfg(test)]
-    fn names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
 

@@ -8,8 +8,20 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::nodes::files;
 
-pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] =
-    &[&PlainText, &TextFile, &JsonFile, &JsonLinesFile, &CsvFile, &PdfLoader, &DocxFile, &ExcelFile, &AnyFile];
+pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[
+    &PlainText,
+    &TextFile,
+    &JsonFile,
+    &JsonLinesFile,
+    &CsvFile,
+    &PdfLoader,
+    &DocxFile,
+    &WordFile,
+    &SlidesFile,
+    &EpubFile,
+    &ExcelFile,
+    &AnyFile,
+];
 
 fn loader_of(inputs: &mut Inputs<'_, '_, '_>, input: &str, format: Format) -> Option<Part> {
     let files = files::all(inputs, input);
@@ -126,6 +138,43 @@ impl NodeKind for DocxFile {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         loader_of(inputs, "docxFile", Format::Docx)
+    }
+}
+
+struct WordFile;
+
+impl NodeKind for WordFile {
+    fn names(&self) -> &'static [&'static str] {
+        &["microsoftWord"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        loader_of(inputs, "docxFile", Format::Word)
+    }
+}
+
+struct SlidesFile;
+
+impl NodeKind for SlidesFile {
+    fn names(&self) -> &'static [&'static str] {
+        &["microsoftPowerpoint"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        loader_of(inputs, "powerpointFile", Format::Slides)
+    }
+}
+
+struct EpubFile;
+
+impl NodeKind for EpubFile {
+    fn names(&self) -> &'static [&'static str] {
+        &["epubFile"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let is_whole = inputs.text("usage").is_none_or(|usage| usage != "perChapter");
+        loader_of(inputs, "epubFile", Format::Epub(is_whole))
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::files::{line_pointer, usage};
-use super::formats::Format;
+use super::formats::{Format, LinePointer, PdfUsage};
 use super::{LoaderInput, loader};
 use crate::config::content::{self, MOST_DOCUMENT};
 use crate::engine::compile::context::Need;
@@ -19,7 +19,7 @@ const DEEPEST: usize = 16;
 /// Bytes of all files.
 const MOST_BYTES: usize = 128 << 20;
 
-pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&FolderFiles];
+pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&FolderFiles, &NotionFolder];
 
 struct FolderFiles;
 
@@ -33,21 +33,37 @@ impl NodeKind for FolderFiles {
         let pointer = line_pointer(inputs);
         let is_deep = inputs.flag("recursive").unwrap_or(false);
         let path = inputs.text("folderPath").unwrap_or_default();
-        let files = match folder_of(inputs, &path) {
-            None => {
-                inputs.compiler.miss(inputs.node, Need::File { input: "folderPath".to_owned() });
-                None
-            }
-            Some(folder) => match files_in(&folder, &path, is_deep) {
-                Ok(files) => Some(files),
-                Err(problem) => {
-                    inputs.refuse("folderPath", problem);
-                    None
-                }
-            },
-        };
+        let files = named(inputs, "folderPath", &path, is_deep);
         loader(inputs, files.map(|files| LoaderInput::Files(files, Format::Folder(usage, pointer))))
     }
+}
+
+/// Pages that Notion has exported as Markdown.
+struct NotionFolder;
+
+impl NodeKind for NotionFolder {
+    fn names(&self) -> &'static [&'static str] {
+        &["notionFolder"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let path = inputs.text("notionFolder").unwrap_or_default();
+        let mut files = named(inputs, "notionFolder", &path, true);
+        if let Some(files) = &mut files {
+            files.retain(|file| Path::new(&file.name).extension().is_some_and(|end| end == "md"));
+        }
+        let format = Format::Folder(PdfUsage::Page, LinePointer::default());
+        loader(inputs, files.map(|files| LoaderInput::Files(files, format)))
+    }
+}
+
+/// The files of a folder that an input names; `None`: it is not there, which is noted, or cannot be read, which is refused.
+fn named(inputs: &mut Inputs<'_, '_, '_>, input: &str, path: &str, is_deep: bool) -> Option<Vec<FlowFile>> {
+    let Some(folder) = folder_of(inputs, path) else {
+        inputs.compiler.miss(inputs.node, Need::File { input: input.to_owned() });
+        return None;
+    };
+    files_in(&folder, path, is_deep).map_err(|problem| inputs.refuse(input, problem)).ok()
 }
 
 /// The folder of that name beside the flow's files, if it is there.

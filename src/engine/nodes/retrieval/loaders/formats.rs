@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::csv;
 use super::super::json::{self, JsonSelection, JsonText};
 use crate::engine::contract::node::Document;
+use crate::engine::documents::html::{PlainStyle, plain};
 use crate::engine::documents::{office, pdf};
 use crate::engine::nodes::files::FlowFile;
 use crate::engine::text::javascript::{entries, shown};
@@ -19,6 +20,12 @@ pub(super) enum Format {
     Csv(Option<String>),
     Pdf(PdfUsage),
     Docx,
+    /// Each section of a Word file, as they are guessed.
+    Word,
+    /// Each slide, as they are guessed.
+    Slides,
+    /// Each chapter of a book; `true`: all of it.
+    Epub(bool),
     /// Each row of each sheet.
     Sheet,
     /// Each file by what it is.
@@ -29,7 +36,7 @@ pub(super) enum Format {
 
 /// What of a PDF file is a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PdfUsage {
+pub(crate) enum PdfUsage {
     Page,
     File,
 }
@@ -46,7 +53,7 @@ pub(super) struct LinePointer {
 impl Format {
     /// Whether its files are read only when they are needed.
     pub(super) fn is_costly(&self) -> bool {
-        matches!(self, Self::Pdf(_) | Self::Docx | Self::Sheet | Self::Any(..) | Self::Folder(..))
+        !matches!(self, Self::Text | Self::Json(_) | Self::JsonLines(_) | Self::Csv(_))
     }
 
     /// # Errors
@@ -57,6 +64,12 @@ impl Format {
             LoaderFileKind::Pdf if !pdf::is_one(&file.bytes) => Err(format!("the file{named} is no PDF file")),
             LoaderFileKind::Sheet if !file.bytes.starts_with(b"PK") => {
                 Err(format!("the file{named} is no Excel file (XLSX); the engine cannot read its older kind"))
+            }
+            LoaderFileKind::Slides if !file.bytes.starts_with(b"PK") => {
+                Err(format!("the file{named} is no PowerPoint file (PPTX); the engine cannot read its older kind"))
+            }
+            LoaderFileKind::Other("EPUB") if !file.bytes.starts_with(b"PK") => {
+                Err(format!("the file{named} is no EPUB book"))
             }
             LoaderFileKind::Docx if !file.bytes.starts_with(b"PK") => {
                 Err(format!("the file{named} is no Word file (DOCX)"))
@@ -89,6 +102,9 @@ impl Format {
             ) => pointer.read(&file.text())?,
             (Self::Csv(column), _) => plain(csv::texts(&file.text(), column.as_deref())?),
             (_, LoaderFileKind::Pdf) => return of_pdf(file, self.usage()).map_err(told),
+            (Self::Epub(is_whole), _) => return of_book(file, *is_whole).map_err(told),
+            (Self::Word, _) => return of_word(file).map_err(told),
+            (_, LoaderFileKind::Slides) => return of_slides(file).map_err(told),
             (_, LoaderFileKind::Docx) => {
                 let text = office::docx::read(&file.bytes).map_err(told)?;
                 return Ok(if text.is_empty() { Vec::new() } else { vec![Document { text, metadata: blob() }] });
@@ -116,7 +132,9 @@ impl Format {
             Self::JsonLines(_) => LoaderFileKind::JsonLines,
             Self::Csv(_) => LoaderFileKind::Csv,
             Self::Pdf(_) => LoaderFileKind::Pdf,
-            Self::Docx => LoaderFileKind::Docx,
+            Self::Docx | Self::Word => LoaderFileKind::Docx,
+            Self::Slides => LoaderFileKind::Slides,
+            Self::Epub(_) => LoaderFileKind::Other("EPUB"),
             Self::Sheet => LoaderFileKind::Sheet,
             Self::Any(..) | Self::Folder(..) => LoaderFileKind::by_name(file),
         }
@@ -132,6 +150,7 @@ enum LoaderFileKind {
     Csv,
     Pdf,
     Docx,
+    Slides,
     Sheet,
     /// One that is no text, and that the engine does not know.
     Other(&'static str),
@@ -154,8 +173,8 @@ impl LoaderFileKind {
             kind if kind.starts_with("text/") => Some("txt"),
             _ => None,
         };
-        let of_name = file.name.rsplit_once('.').map_or("", |(_, end)| end);
-        match of_type.unwrap_or(of_name) {
+        let of_name = file.name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase()).unwrap_or_default();
+        match of_type.unwrap_or(&of_name) {
             "json" => Self::Json,
             "jsonl" => Self::JsonLines,
             "csv" => Self::Csv,
@@ -164,7 +183,7 @@ impl LoaderFileKind {
             "docx" | "doc" => Self::Docx,
             "xlsx" | "xlsm" | "xls" => Self::Sheet,
             "xlsb" => Self::Other("binary Excel"),
-            "ppt" | "pptx" => Self::Other("PowerPoint"),
+            "ppt" | "pptx" => Self::Slides,
             _ => Self::Text,
         }
     }
@@ -216,6 +235,48 @@ fn of_pdf(file: &FlowFile, usage: PdfUsage) -> Result<Vec<Document>, String> {
         Document { text, metadata }
     };
     Ok(read.pages.into_iter().map(page).collect())
+}
+
+fn of_book(file: &FlowFile, is_whole: bool) -> Result<Vec<Document>, String> {
+    let style = PlainStyle { wrapped_at: Some(80), keeps_lines: false };
+    let mut documents = Vec::new();
+    for office::epub::EpubChapter { title, html } in office::epub::chapters(&file.bytes)? {
+        let mut metadata = Map::new();
+        metadata.insert("source".to_owned(), file.name.clone().into());
+        if !is_whole && !title.is_empty() {
+            metadata.insert("chapter".to_owned(), title.into());
+        }
+        documents.push(Document { text: plain(&html, style)?, metadata });
+    }
+    let about = documents.first().map(|first| first.metadata.clone());
+    let Some(metadata) = about.filter(|_| is_whole) else { return Ok(documents) };
+    let texts: Vec<String> = documents.into_iter().map(|document| document.text).collect();
+    Ok(vec![Document { text: texts.join("\n\n"), metadata }])
+}
+
+fn of_word(file: &FlowFile) -> Result<Vec<Document>, String> {
+    let text = office::paragraphs::of_word(&file.bytes)?;
+    Ok(guessed(office::sections::sections(&text), |number| json!({ "documentType": "word", "pageNumber": number })))
+}
+
+fn of_slides(file: &FlowFile) -> Result<Vec<Document>, String> {
+    let text = office::paragraphs::of_slides(&file.bytes)?;
+    Ok(guessed(
+        office::sections::slides(&text),
+        |number| json!({ "slideNumber": number, "documentType": "powerpoint" }),
+    ))
+}
+
+fn guessed(parts: Vec<String>, about: impl Fn(usize) -> Value) -> Vec<Document> {
+    let document = |(number, text)| {
+        let mut metadata = match about(number) {
+            Value::Object(metadata) => metadata,
+            _ => Map::new(),
+        };
+        metadata.extend(blob());
+        Document { text, metadata }
+    };
+    (1..).zip(parts).map(document).collect()
 }
 
 /// As Flowise writes rows: a line a field.

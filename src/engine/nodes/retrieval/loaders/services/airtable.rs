@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{FetchRoom, LoaderInput, RemoteDocuments, bearer, document, loader, posted};
+use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, bearer, document, loader, posted, service};
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -45,7 +45,13 @@ impl NodeKind for Airtable {
         let token = inputs.credential("airtableApi", "accessToken");
         let reader = WebReader::new(&inputs.compiler.context.targets);
         let (base, table) = (component(&base?), component(&table?));
-        let records = AirtableRecords { reader, place: format!("{SERVICE}/{base}/{table}"), token, asked, limit };
+        let records = AirtableRecords {
+            reader,
+            place: format!("{}/{base}/{table}", service(inputs, SERVICE)),
+            token,
+            asked,
+            limit,
+        };
         loader(inputs, Some(LoaderInput::Remote(Arc::new(records))))
     }
 }

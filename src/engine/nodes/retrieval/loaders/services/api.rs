@@ -7,7 +7,7 @@ use http::header::{ACCEPT, HeaderName};
 use serde_json::Value;
 use url::Url;
 
-use super::{FetchRoom, LoaderInput, RemoteDocuments, document, loader, posted};
+use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, document, loader, posted};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::{FetchRoom, LoaderInput, RemoteDocuments, document, loader};
+use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, document, loader};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;

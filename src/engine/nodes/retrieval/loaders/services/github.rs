@@ -6,7 +6,7 @@ use http::header::{HeaderName, HeaderValue, USER_AGENT};
 use serde_json::Value;
 use url::Url;
 
-use super::{FetchRoom, LoaderInput, RemoteDocuments, bearer, document, loader};
+use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, bearer, document, loader};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{FetchRoom, LoaderInput, RemoteDocuments, bearer, document, loader, posted};
+use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, bearer, document, loader, posted, service};
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -48,7 +48,8 @@ impl NodeKind for Spider {
         };
         let token = inputs.credential("spiderApi", "spiderApiKey");
         let reader = WebReader::new(&inputs.compiler.context.targets);
-        let pages = SpiderPages { reader, token, asked, additional };
+        let place = service(inputs, SERVICE);
+        let pages = SpiderPages { reader, place, token, asked, additional };
         loader(inputs, Some(LoaderInput::Remote(Arc::new(pages))))
     }
 }
@@ -56,6 +57,7 @@ impl NodeKind for Spider {
 #[derive(Debug)]
 struct SpiderPages {
     reader: WebReader,
+    place: String,
     token: Option<Secret>,
     asked: Map<String, Value>,
     /// The author's own.
@@ -65,7 +67,7 @@ struct SpiderPages {
 impl RemoteDocuments for SpiderPages {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
-            let url = web_address(SERVICE).map_err(Failure::flow)?;
+            let url = web_address(&self.place).map_err(Failure::flow)?;
             let mut request = posted(&Value::Object(self.asked.clone()));
             request.headers.extend(self.token.as_ref().and_then(bearer));
             let answer = FetchRoom::new().json(&self.reader, &url, request, run).await?;

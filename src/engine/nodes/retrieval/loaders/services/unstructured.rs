@@ -8,7 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{FetchRoom, LoaderInput, RemoteDocuments, loader, secret_header};
+use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, loader, secret_header, service};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -30,24 +30,61 @@ impl NodeKind for Unstructured {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let partitioner = Partitioner::read(inputs, |inputs| {
+            let key = inputs.optional_credential("unstructuredApi", "unstructuredAPIKey");
+            key.as_ref().map(|key| key.expose().to_owned())
+        });
+        let files = files::all(inputs, "fileObject");
+        let partitioner = partitioner?;
+        let partitioned = files.map(|files| LoaderInput::Remote(Arc::new(Partitioned { partitioner, files })));
+        loader(inputs, partitioned)
+    }
+}
+
+/// The service, with what it is asked for.
+#[derive(Debug)]
+pub(super) struct Partitioner {
+    reader: WebReader,
+    url: Url,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    fields: Vec<(&'static str, String)>,
+    /// The field of the metadata that says where an element comes from.
+    source: String,
+}
+
+impl Partitioner {
+    /// `key`: what the service knows its callers by.
+    pub(super) fn read(
+        inputs: &mut Inputs<'_, '_, '_>,
+        key: impl FnOnce(&mut Inputs<'_, '_, '_>) -> Option<String>,
+    ) -> Option<Self> {
         let url = if inputs.has("unstructuredAPIUrl") {
             address(inputs, "unstructuredAPIUrl")
         } else {
-            web_address(SERVICE).ok()
+            web_address(&service(inputs, SERVICE)).ok()
         };
         let fields = fields(inputs);
         let source = inputs.text("sourceIdKey").unwrap_or_else(|| "source".to_owned());
-        let key = inputs.optional_credential("unstructuredApi", "unstructuredAPIKey");
-        let key = key.as_ref().map(crate::config::Secret::expose).unwrap_or_default().to_owned();
-        let key = secret_header(HeaderName::from_static("unstructured-api-key"), &key);
-        let files = files::all(inputs, "fileObject");
+        let key = key(inputs).unwrap_or_default();
+        let headers = secret_header(HeaderName::from_static("unstructured-api-key"), &key).into_iter().collect();
         let reader = WebReader::new(&inputs.compiler.context.targets);
-        let url = url?;
-        let partitioned = files.map(|files| {
-            let headers = key.into_iter().collect();
-            LoaderInput::Remote(Arc::new(Partitioned { reader, url, headers, fields, source, files }))
-        });
-        loader(inputs, partitioned)
+        Some(Self { reader, url: url?, headers, fields, source })
+    }
+
+    /// The elements of a file.
+    pub(super) async fn documents(
+        &self,
+        file: &FlowFile,
+        room: &mut FetchRoom,
+        run: &Run<'_>,
+    ) -> Result<Vec<Document>, Failure> {
+        let mut headers = self.headers.clone();
+        headers.push((CONTENT_TYPE, form_type()?));
+        let request = WebRequest { method: Method::POST, headers, body: self.form(file) };
+        let Value::Array(elements) = room.json(&self.reader, &self.url, request, run).await? else {
+            return Err(Failure::flow("Expected partitioning request to return an array"));
+        };
+        Ok(elements.into_iter().filter_map(|element| self.document(element)).collect())
     }
 }
 
@@ -88,12 +125,7 @@ fn fields(inputs: &mut Inputs<'_, '_, '_>) -> Vec<(&'static str, String)> {
 
 #[derive(Debug)]
 struct Partitioned {
-    reader: WebReader,
-    url: Url,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    fields: Vec<(&'static str, String)>,
-    /// The field of the metadata that says where an element comes from.
-    source: String,
+    partitioner: Partitioner,
     files: Vec<FlowFile>,
 }
 
@@ -105,13 +137,7 @@ impl RemoteDocuments for Partitioned {
             let mut room = FetchRoom::new();
             let mut documents = Vec::new();
             for file in &self.files {
-                let mut headers = self.headers.clone();
-                headers.push((CONTENT_TYPE, form_type()?));
-                let request = WebRequest { method: Method::POST, headers, body: self.form(file) };
-                let Value::Array(elements) = room.json(&self.reader, &self.url, request, run).await? else {
-                    return Err(Failure::flow("Expected partitioning request to return an array"));
-                };
-                documents.extend(elements.into_iter().filter_map(|element| self.document(element)));
+                documents.extend(self.partitioner.documents(file, &mut room, run).await?);
             }
             Ok(documents)
         })
@@ -123,7 +149,7 @@ fn form_type() -> Result<HeaderValue, Failure> {
     HeaderValue::from_str(&kind).map_err(|_| Failure::flow("the form has no type"))
 }
 
-impl Partitioned {
+impl Partitioner {
     fn form(&self, file: &FlowFile) -> Bytes {
         let name = file.name.replace(['"', '\r', '\n'], "_");
         let mut form = format!(

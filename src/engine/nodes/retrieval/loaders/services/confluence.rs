@@ -1,0 +1,192 @@
+//! Pages of a space in Confluence, a document each.
+
+use std::sync::{Arc, LazyLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fancy_regex::{Captures, Regex};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use serde_json::Value;
+
+use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, document, loader, secret_header};
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::NodeKind;
+use crate::engine::compile::part::Part;
+use crate::engine::contract::Task;
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::node::Document;
+use crate::engine::contract::run::Run;
+use crate::engine::documents::html::{PlainStyle, plain};
+use crate::engine::nodes::retrieval::loaders::web::address;
+use crate::engine::provider::web::{WebReader, WebRequest, web_address};
+use crate::engine::text::javascript::{is_space, trim};
+
+const USUAL_LIMIT: u64 = 25;
+const MOST_PAGES: usize = 20_000;
+const CLOUD: &str = "confluenceCloudApi";
+const OWN: &str = "confluenceServerDCApi";
+
+/// Macros that stand for a file, and those with code in them.
+static FILES: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"<ac:structured-macro\s+ac:name="(?:attachments|view-file)"[^>]*>"#).ok());
+static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let macro_ = r#"<ac:structured-macro.*?<ac:parameter ac:name="language">(.*?)</ac:parameter>.*?"#;
+    let body = r"<ac:plain-text-body><!\[CDATA\[((?s:.*?))\]\]></ac:plain-text-body></ac:structured-macro>";
+    Regex::new(&format!("{macro_}{body}")).ok()
+});
+
+pub(super) struct Confluence;
+
+impl NodeKind for Confluence {
+    fn names(&self) -> &'static [&'static str] {
+        &["confluence"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let url = address(inputs, "baseUrl");
+        let base = inputs.text("baseUrl").unwrap_or_default();
+        let space = inputs.text("spaceKey");
+        if space.is_none() {
+            inputs.refuse("spaceKey", "the key of a space is required");
+        }
+        let limit = inputs.integer("limit").filter(|limit| *limit > 0).unwrap_or(USUAL_LIMIT);
+        let json = HeaderValue::from_static("application/json");
+        let mut headers = vec![(CONTENT_TYPE, json.clone()), (ACCEPT, json)];
+        headers.extend(caller(inputs));
+        let reader = WebReader::new(&inputs.compiler.context.targets);
+        url?;
+        let pages = SpacePages { reader, base, space: space?, limit, headers };
+        loader(inputs, Some(LoaderInput::Remote(Arc::new(pages))))
+    }
+}
+
+/// Who asks: somebody with a token in Atlassian's cloud, or with one of a server of one's own.
+fn caller(inputs: &mut Inputs<'_, '_, '_>) -> Option<(HeaderName, HeaderValue)> {
+    if let Some(own) = inputs.optional_credential(OWN, "personalAccessToken") {
+        return secret_header(AUTHORIZATION, &format!("Bearer {}", own.expose()));
+    }
+    let (user, token) = (inputs.credential(CLOUD, "username"), inputs.credential(CLOUD, "accessToken"));
+    let caller = STANDARD.encode(format!("{}:{}", user?.expose(), token?.expose()));
+    secret_header(AUTHORIZATION, &format!("Basic {caller}"))
+}
+
+#[derive(Debug)]
+struct SpacePages {
+    reader: WebReader,
+    base: String,
+    space: String,
+    /// Pages that are asked for at once.
+    limit: u64,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl RemoteDocuments for SpacePages {
+    fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
+        Box::pin(async move {
+            let mut room = FetchRoom::new();
+            let mut documents = Vec::new();
+            let mut start = 0_u64;
+            while documents.len() < MOST_PAGES {
+                let url = format!(
+                    "{}/rest/api/content?spaceKey={}&limit={}&start={start}&expand=body.storage,version",
+                    self.base, self.space, self.limit
+                );
+                let url = web_address(&url).map_err(Failure::flow)?;
+                let request = WebRequest { headers: self.headers.clone(), ..WebRequest::default() };
+                let answer = room.json(&self.reader, &url, request, run).await?;
+                let size = answer.get("size").and_then(Value::as_u64).unwrap_or(0);
+                let pages = answer.get("results").and_then(Value::as_array).cloned().unwrap_or_default();
+                if size == 0 || pages.is_empty() {
+                    break;
+                }
+                let texts = tokio::task::spawn_blocking(move || {
+                    pages.into_iter().map(|page| Ok((text_of(&page)?, page))).collect::<Result<Vec<_>, String>>()
+                });
+                let texts = texts.await.map_err(|_| Failure::flow("a page cannot be read"))?;
+                let texts = texts.map_err(Failure::flow)?;
+                documents.extend(texts.into_iter().map(|(text, page)| self.document(text, &page)));
+                start += size;
+            }
+            Ok(documents)
+        })
+    }
+}
+
+impl SpacePages {
+    fn document(&self, text: String, page: &Value) -> Document {
+        let id = page.get("id").and_then(Value::as_str).unwrap_or_default();
+        let field = |path: &str| page.pointer(path).cloned();
+        let about = [
+            ("id", field("/id")),
+            ("status", field("/status")),
+            ("title", field("/title")),
+            ("type", field("/type")),
+            ("url", Some(format!("{}/spaces/{}/pages/{id}", self.base, self.space).into())),
+            ("version", field("/version/number")),
+            ("updated_by", field("/version/by/displayName")),
+            ("updated_at", field("/version/when")),
+        ];
+        let mut told = document(text, []);
+        told.metadata.extend(about.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        told
+    }
+}
+
+fn text_of(page: &Value) -> Result<String, String> {
+    let html = page.pointer("/body/storage/value").and_then(Value::as_str).unwrap_or_default();
+    let no_pattern = || "the pages cannot be read".to_owned();
+    let (files, code) = (FILES.as_ref().ok_or_else(no_pattern)?, CODE.as_ref().ok_or_else(no_pattern)?);
+    let html = files.replace_all(html, "[ATTACHMENT]");
+    let mut blocks: Vec<(String, String)> = Vec::new();
+    let html = code.replace_all(&html, |found: &Captures<'_, str>| {
+        let part = |number: usize| found.get(number).map(|part| part.as_str()).unwrap_or_default();
+        blocks.push((part(1).to_owned(), trim(part(2)).to_owned()));
+        format!("\nCODE_BLOCK_{}\n", blocks.len() - 1)
+    });
+    let mut text = plain(&html, PlainStyle { wrapped_at: None, keeps_lines: true })?;
+    for (number, (language, code)) in blocks.iter().enumerate() {
+        text = text.replacen(&format!("CODE_BLOCK_{number}"), &format!("```{language}\n{code}\n```"), 1);
+    }
+    Ok(without_empty_lines(&text))
+}
+
+/// Lines that hold nothing are left out, and what space stands in them.
+fn without_empty_lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|letter| !is_space(letter)).unwrap_or(rest.len());
+        let space = rest.get(..end).unwrap_or_default();
+        rest = rest.get(space.rfind(['\n', '\r']).map_or(0, |at| at + 1)..).unwrap_or_default();
+        let line = rest.find(['\n', '\r', '\u{2028}', '\u{2029}']).map_or(rest.len(), |at| {
+            at + rest.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8)
+        });
+        out.push_str(rest.get(..line).unwrap_or_default());
+        rest = rest.get(line..).unwrap_or_default();
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Expected: what LangChain's loader made of it.
+    #[test]
+    fn pages_are_told_as_flowise_tells_them() {
+        let html = "<h1>Title</h1><p>One &amp; two</p><ac:structured-macro ac:name=\"attachments\" />\
+            <ac:structured-macro ac:name=\"code\"><ac:parameter ac:name=\"language\">js</ac:parameter>\
+            <ac:plain-text-body><![CDATA[ let a = \"<b>\";\n\n  a; ]]></ac:plain-text-body></ac:structured-macro><ul><li>x</li></ul>";
+        let told = text_of(&json!({ "body": { "storage": { "value": html } } })).unwrap();
+        assert_eq!(told, "TITLE\nOne & two\n[ATTACHMENT]\n```js\nlet a = \"<b>\";\n  a;\n```\n * x");
+    }
+
+    #[test]
+    fn empty_lines_are_left_out() {
+        assert_eq!(without_empty_lines("\n \n  a\n\n b \nc\n\n"), "  a\n b \nc\n");
+        assert_eq!(without_empty_lines(""), "");
+        assert_eq!(without_empty_lines(" \t"), " \t");
+    }
+}
