@@ -169,8 +169,26 @@ pub(crate) trait VectorStore: Retriever {
     fn nearest_of<'a>(&'a self, question: &'a str, most: usize, run: &'a Run<'a>) -> Task<'a, Vec<(Document, f32)>>;
     /// How many are found where nothing else is said.
     fn most(&self) -> usize;
-    /// Puts in what is connected to it; what was put in.
-    fn upsert<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>>;
+    /// Puts in what is connected to it.
+    fn upsert<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, PutDocuments>;
+}
+
+/// What was put into a vector store.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct PutDocuments {
+    pub(crate) documents: Vec<Document>,
+    /// Where a record manager compares.
+    pub(crate) counts: Option<PutCounts>,
+}
+
+/// What a record manager found beside what is new.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct PutCounts {
+    pub(crate) deleted: usize,
+    /// There already.
+    pub(crate) skipped: usize,
+    /// All that is noted.
+    pub(crate) total: u64,
 }
 
 /// A way that a chain may choose for a question.

@@ -1,5 +1,6 @@
 //! One loaded flow.
 
+pub(crate) mod attachments;
 mod ends;
 pub(crate) mod flows;
 pub(crate) mod info;
@@ -29,7 +30,7 @@ use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::Subflow;
 use crate::engine::contract::history::{Memory, remember, tell_history};
-use crate::engine::contract::node::{Document, Reply, ValueSource, VectorStore};
+use crate::engine::contract::node::{PutDocuments, Reply, ValueSource, VectorStore};
 use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::Run;
 use crate::engine::documents::index::Indexes;
@@ -143,7 +144,7 @@ impl CompiledFlow {
 
     /// The flow of `flowgate demo`, which no export describes.
     pub(crate) fn demo(context: &Arc<CompileContext>) -> Self {
-        let export = Export { nodes: Vec::new(), edges: Vec::new(), folder: None };
+        let export = Export { nodes: Vec::new(), edges: Vec::new(), chatbot_config: None, folder: None };
         Self {
             name: "demo".into(),
             info: FlowInfo { streams: true, ..FlowInfo::of(&export) },
@@ -222,7 +223,7 @@ impl CompiledFlow {
         overridden: Option<&FlowPlan>,
         node: Option<&str>,
         run: &Run<'_>,
-    ) -> Result<Vec<Document>, Failure> {
+    ) -> Result<PutDocuments, Failure> {
         run.budget().hold(run.request.bytes())?;
         let FlowPlan::Chain { stores, .. } = overridden.unwrap_or(&self.plan) else {
             return Err(Failure::flow("No vector node found"));
@@ -238,7 +239,7 @@ impl CompiledFlow {
         };
         let (_, store) = chosen.ok_or_else(|| Failure::flow("No vector node found"))?;
         let put = store.upsert(run).await?;
-        run.budget().hold(put.iter().map(|document| document.text.len()).sum())?;
+        run.budget().hold(put.documents.iter().map(|document| document.text.len()).sum())?;
         Ok(put)
     }
 }

@@ -7,6 +7,8 @@ mod session;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
+pub(crate) mod stub;
+#[cfg(test)]
 mod tests;
 pub(crate) mod values;
 

@@ -17,7 +17,7 @@ use super::link::{StreamRoom, StreamSender};
 use crate::engine::contract::budget::Budget;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::FlowIndex;
-use crate::engine::contract::node::{AgentsReport, Document, Executed, Reply, ReplyContent};
+use crate::engine::contract::node::{AgentsReport, Document, Executed, PutCounts, PutDocuments, Reply, ReplyContent};
 use crate::engine::contract::request::{RunRequest, SessionNames};
 use crate::engine::contract::run::{Run, Services};
 use crate::engine::contract::sink::Sink;
@@ -185,9 +185,18 @@ fn unanswered(failure: &Failure, redactor: &Redactor) -> EngineError {
 }
 
 /// As Flowise tells what was put into a store.
-fn upserted(put: &[Document]) -> Bytes {
-    let documents: Vec<Value> = put.iter().map(Document::to_json).collect();
-    json!({ "numAdded": documents.len(), "addedDocs": documents }).to_string().into()
+fn upserted(put: &PutDocuments) -> Bytes {
+    let documents: Vec<Value> = put.documents.iter().map(Document::to_json).collect();
+    let added = documents.len();
+    let told = match &put.counts {
+        None => json!({ "numAdded": added, "addedDocs": documents }),
+        // What is there already is never written again.
+        Some(PutCounts { deleted, skipped, total }) => {
+            json!({ "numAdded": added, "numDeleted": deleted, "numUpdated": 0,
+            "numSkipped": skipped, "totalKeys": total, "addedDocs": documents })
+        }
+    };
+    told.to_string().into()
 }
 
 /// The fields of an answer in one piece.

@@ -19,5 +19,6 @@ pub(super) mod testing;
 pub(super) mod tool;
 
 pub(crate) use document_store::opened;
+pub(crate) use loaders::{PdfUsage, text_of};
 pub(crate) use split::cut_plainly;
 pub(crate) use tool::lookup;

@@ -10,7 +10,10 @@ use crate::engine::compile::inputs::{Inputs, overridden, referred};
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
-use crate::engine::contract::node::{ChainRoute, Document, Retriever, RouteEnd, ValueSource, VectorStore};
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::node::{
+    ChainRoute, Document, DocumentSource, PutDocuments, Retriever, RouteEnd, ValueSource, VectorStore,
+};
 use crate::engine::contract::run::Run;
 use crate::engine::documents::index::{Index, Nearness, PassageSources};
 use crate::engine::text::mustache::Mustache;
@@ -69,7 +72,7 @@ impl NodeKind for StoreRetriever {
     }
 }
 
-/// Its output `text`, for a value in a prompt.
+/// What a store has to say to a question.
 struct StoreToDocument;
 
 impl NodeKind for StoreToDocument {
@@ -81,12 +84,16 @@ impl NodeKind for StoreToDocument {
         let store = looked_into(inputs);
         let query = inputs.mustache("query");
         let least = inputs.number("minScore").unwrap_or(0.0) / 100.0;
-        if inputs.output() != Some("text") {
-            let node = inputs.node;
-            inputs.compiler.of_node(node, None, "the engine supports only its output Text");
+        let found = StoreQuery { store: store?, query, least };
+        if inputs.output() == Some("text") {
+            return Some(Part::Value(Arc::new(found)));
+        }
+        // Documents are found once, whoever asks: they must not be by one user's question.
+        if found.query.as_ref().is_none_or(|query| query.fixed().is_none()) {
+            inputs.refuse("query", "documents want a query of the author's own, without variables in it");
             return None;
         }
-        Some(Part::Value(Arc::new(StoreQuery { store: store?, query, least })))
+        Some(Part::Documents(Arc::new(found)))
     }
 }
 
@@ -173,8 +180,8 @@ impl VectorStore for IndexedStore {
         self.most
     }
 
-    fn upsert<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
-        Box::pin(self.index.made(&self.origin, run))
+    fn upsert<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, PutDocuments> {
+        Box::pin(async { Ok(PutDocuments { documents: self.index.made(&self.origin, run).await?, counts: None }) })
     }
 }
 
@@ -191,6 +198,7 @@ impl Retriever for IndexedStore {
     }
 }
 
+/// For a value in a prompt, or as documents of another store.
 #[derive(Debug)]
 struct StoreQuery {
     store: Arc<dyn VectorStore>,
@@ -199,14 +207,27 @@ struct StoreQuery {
     least: f64,
 }
 
+impl StoreQuery {
+    async fn found(&self, question: &str, run: &Run<'_>) -> Result<Vec<Document>, Failure> {
+        let query = self.query.as_ref().map(|query| query.text(run));
+        let found = self.store.nearest(query.as_deref().unwrap_or(question), run).await?;
+        let found = found.into_iter().filter(|(_, nearness)| f64::from(*nearness) >= self.least);
+        Ok(found.map(|(document, _)| document).collect())
+    }
+}
+
 impl ValueSource for StoreQuery {
     fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, serde_json::Value> {
         Box::pin(async move {
-            let query = self.query.as_ref().map(|query| query.text(run));
-            let found = self.store.nearest(query.as_deref().unwrap_or(question), run).await?;
-            let found = found.into_iter().filter(|(_, nearness)| f64::from(*nearness) >= self.least);
-            Ok(found.map(|(document, _)| document.text + "\n").collect::<String>().into())
+            let found = self.found(question, run).await?;
+            Ok(found.into_iter().map(|document| document.text + "\n").collect::<String>().into())
         })
+    }
+}
+
+impl DocumentSource for StoreQuery {
+    fn documents<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Arc<[Document]>> {
+        Box::pin(async move { Ok(self.found(run.request.question(), run).await?.into()) })
     }
 }
 

@@ -33,7 +33,10 @@ impl NodeKind for ChromaNode {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let common = node::read(inputs, Having { filter: "chromaMetadataFilter", ..Having::default() });
+        let common = node::read(
+            inputs,
+            Having { filter: "chromaMetadataFilter", recorded_as: &["collectionName"], ..Having::default() },
+        );
         let collection = inputs.required_text("collectionName");
         let key = connection::optional(inputs, CREDENTIAL, "chromaApiKey");
         let named = |field: &str, inputs: &Inputs<'_, '_, '_>| {
@@ -118,6 +121,16 @@ impl Database for Chroma {
                 "documents": each(&|passage| passage.document.text.as_str().into()),
             });
             self.api.post(&format!("{}/upsert", self.path(run).await?), &body, run).await.map(drop)
+        })
+    }
+
+    fn deletes(&self) -> bool {
+        true
+    }
+
+    fn delete<'a>(&'a self, ids: &'a [String], run: &'a Run<'a>) -> Task<'a, ()> {
+        Box::pin(async move {
+            self.api.post(&format!("{}/delete", self.path(run).await?), &json!({ "ids": ids }), run).await.map(drop)
         })
     }
 }

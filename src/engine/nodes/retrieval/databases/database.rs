@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::engine::contract::Task;
+use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::Document;
 use crate::engine::contract::run::Run;
 
@@ -14,6 +15,14 @@ pub(super) trait Database: fmt::Debug + Send + Sync {
     fn search<'a>(&'a self, query: &'a Query, run: &'a Run<'a>) -> Task<'a, Vec<Hit>>;
     /// Puts passages in.
     fn add<'a>(&'a self, passages: &'a [NewPassage], run: &'a Run<'a>) -> Task<'a, ()>;
+    /// Whether passages can be taken out by their ids.
+    fn deletes(&self) -> bool {
+        false
+    }
+    /// Takes passages out.
+    fn delete<'a>(&'a self, _ids: &'a [String], _run: &'a Run<'a>) -> Task<'a, ()> {
+        Box::pin(async { Err(Failure::flow("The engine takes no passages out of this database.")) })
+    }
 }
 
 /// What is looked for.

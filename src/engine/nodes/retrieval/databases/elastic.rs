@@ -56,7 +56,7 @@ impl NodeKind for ElasticNode {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let common = node::read(inputs, Having::default());
+        let common = node::read(inputs, Having { recorded_as: &["indexName"], ..Having::default() });
         let index = segment(inputs, "indexName");
         // How a new index is made.
         let similarity = inputs.text("similarity").or_else(|| inputs.text("similarityMeasure"));

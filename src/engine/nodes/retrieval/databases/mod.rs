@@ -11,6 +11,7 @@ mod node;
 mod pinecone;
 mod postgres;
 mod qdrant;
+mod recorded;
 mod relevance;
 mod store;
 mod supabase;

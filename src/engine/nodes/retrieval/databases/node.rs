@@ -7,6 +7,7 @@ use super::store::{DatabaseStore, SearchWay, Unconfigured};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::node::{DocumentSource, Embeddings};
+use crate::engine::nodes::retrieval::records::{Cleanup, PassageRecords};
 use crate::engine::nodes::retrieval::stores;
 
 /// What is found where nothing is said, and the most that may be asked for.
@@ -21,6 +22,9 @@ pub(super) struct StoreInputs {
     pub(super) sources: Vec<Arc<dyn DocumentSource>>,
     pub(super) embeddings: Arc<dyn Embeddings>,
     pub(super) way: SearchWay,
+    pub(super) records: Option<Arc<PassageRecords>>,
+    /// What Flowise calls the store in a record manager.
+    pub(super) recorded_as: Option<String>,
 }
 
 /// What differs between nodes.
@@ -34,6 +38,8 @@ pub(super) struct Having {
     pub(super) diversity: bool,
     /// Whether files of chats are kept apart.
     pub(super) chats: bool,
+    /// The inputs that name the store where records of it are kept.
+    pub(super) recorded_as: &'static [&'static str],
 }
 
 /// Reads what all nodes have.
@@ -44,11 +50,14 @@ pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>, having: Having) -> Option<St
     }
     let embeddings = inputs.part_as("embeddings", Part::into_embeddings, "embeddings");
     let way = way(inputs, having);
-    if inputs.has("recordManager") {
-        inputs.pass_over("recordManager", "what is put in is not compared with what was: it is added");
-        inputs.ignore(&["recordManager"]);
-    }
-    Some(StoreInputs { sources: sources?, embeddings: embeddings?, way })
+    let records = if inputs.has("recordManager") {
+        inputs.own::<PassageRecords>("recordManager", "a record manager")
+    } else {
+        None
+    };
+    let names: Vec<String> = having.recorded_as.iter().filter_map(|input| inputs.text(input)).collect();
+    let recorded_as = (!names.is_empty()).then(|| names.join("_"));
+    Some(StoreInputs { sources: sources?, embeddings: embeddings?, way, records, recorded_as })
 }
 
 fn sources(inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<Arc<dyn DocumentSource>>> {
@@ -86,11 +95,18 @@ pub(super) fn way(inputs: &mut Inputs<'_, '_, '_>, having: Having) -> SearchWay 
 
 /// The store of a database, or what stands for it where a credential is missing.
 pub(super) fn part(
-    inputs: &Inputs<'_, '_, '_>,
+    inputs: &mut Inputs<'_, '_, '_>,
     common: StoreInputs,
     database: Result<Arc<dyn Database>, &'static str>,
 ) -> Part {
     let database = database.unwrap_or_else(|credential| Arc::new(Unconfigured(credential)));
-    let StoreInputs { sources, embeddings, way } = common;
-    stores::output(inputs, Arc::new(DatabaseStore { sources, embeddings, way, database }))
+    let StoreInputs { sources, embeddings, way, records, recorded_as } = common;
+    if let Some(PassageRecords::Kept(book)) = records.as_deref()
+        && book.cleanup != Cleanup::None
+        && !database.deletes()
+    {
+        inputs.refuse("recordManager", "the engine takes no passages out of this database: set its cleanup to None");
+    }
+    let store = DatabaseStore { sources, embeddings, way, database, records, recorded_as };
+    stores::output(inputs, Arc::new(store))
 }

@@ -38,7 +38,9 @@ impl NodeKind for PineconeNode {
         // Of the first versions; indexes have names of their own since.
         inputs.ignore(&["pineconeEnv"]);
         let filter = "pineconeMetadataFilter";
-        let common = node::read(inputs, Having { filter, diversity: true, chats: true, ..Having::default() });
+        let recorded_as = &["pineconeNamespace"];
+        let having = Having { filter, diversity: true, chats: true, recorded_as, ..Having::default() };
+        let common = node::read(inputs, having);
         let index = segment(inputs, "pineconeIndex");
         let namespace = inputs.text("pineconeNamespace").unwrap_or_default();
         let text_key = inputs.text("pineconeTextKey").unwrap_or_else(|| "text".to_owned());
@@ -120,6 +122,20 @@ impl Database for Pinecone {
             let vectors: Value = passages.iter().map(vector).collect();
             let body = json!({ "vectors": vectors, "namespace": self.namespace });
             self.index(run).await?.post("/vectors/upsert", &body, run).await.map(drop)
+        })
+    }
+
+    fn deletes(&self) -> bool {
+        true
+    }
+
+    fn delete<'a>(&'a self, ids: &'a [String], run: &'a Run<'a>) -> Task<'a, ()> {
+        Box::pin(async move {
+            let mut body = json!({ "ids": ids });
+            if let (Some(namespace), Value::Object(fields)) = (&self.namespace, &mut body) {
+                fields.insert("namespace".to_owned(), namespace.as_str().into());
+            }
+            self.index(run).await?.post("/vectors/delete", &body, run).await.map(drop)
         })
     }
 }

@@ -28,7 +28,10 @@ impl NodeKind for PostgresNode {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let common = node::read(inputs, Having { filter: "pgMetadataFilter", chats: true, ..Having::default() });
+        let common = node::read(
+            inputs,
+            Having { filter: "pgMetadataFilter", chats: true, recorded_as: &["tableName"], ..Having::default() },
+        );
         // Flowise has one driver left, and looks at no name of the column.
         inputs.ignore(&["driver", "contentColumnName", "batchSize"]);
         let (host, database) = (inputs.required_text("host"), inputs.required_text("database"));
@@ -37,6 +40,7 @@ impl NodeKind for PostgresNode {
         let schema = inputs.json("additionalConfig").and_then(|more| more.get("schema")?.as_str().map(str::to_owned));
         let ssl = inputs.flag("ssl").unwrap_or(false);
         let table = inputs.text("tableName").unwrap_or_else(|| "documents".to_owned());
+        let common = common.map(|common| node::StoreInputs { recorded_as: Some(table.clone()), ..common });
         let table = table_path(&table, schema.as_deref());
         if table.is_none() {
             inputs.refuse("tableName", "expected letters, digits and underscores");
@@ -105,6 +109,11 @@ impl PassageTable {
     }
 }
 
+/// A UUID, or something as harmless.
+fn is_id(text: &str) -> bool {
+    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
 fn hits(found: &FoundRows) -> Vec<Hit> {
     let hit = |row: &Vec<Option<String>>| {
         let nearness = found.value(row, "_distance")?.parse().ok()?;
@@ -137,7 +146,8 @@ impl Database for PassageTable {
             for NewPassage { id, document: Document { text, metadata }, vector } in passages {
                 let insert = format!(
                     "INSERT INTO {table} (id, \"pageContent\", metadata, embedding) VALUES ($1::uuid, $2, $3::jsonb, \
-                     $4::vector)"
+                     $4::vector) ON CONFLICT (id) DO UPDATE SET \"pageContent\" = EXCLUDED.\"pageContent\", metadata = \
+                     EXCLUDED.metadata, embedding = EXCLUDED.embedding"
                 );
                 // Postgres holds no NUL.
                 let metadata = Value::Object(metadata.clone()).to_string().replace("\\u0000", "");
@@ -145,6 +155,19 @@ impl Database for PassageTable {
                 statements.push((insert, parameters));
             }
             self.postgres.run(&statements, run).await.map(drop)
+        })
+    }
+
+    fn deletes(&self) -> bool {
+        true
+    }
+
+    fn delete<'a>(&'a self, ids: &'a [String], run: &'a Run<'a>) -> Task<'a, ()> {
+        Box::pin(async move {
+            // Others are no ids of such a table.
+            let ids: Vec<&str> = ids.iter().map(String::as_str).filter(|id| is_id(id)).collect();
+            let statement = format!("DELETE FROM {} WHERE id = ANY($1::uuid[])", self.table);
+            self.postgres.run(&[(statement, vec![format!("{{{}}}", ids.join(","))])], run).await.map(drop)
         })
     }
 }

@@ -30,7 +30,10 @@ impl NodeKind for QdrantNode {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let common = node::read(inputs, Having { filter: "qdrantFilter", chats: true, ..Having::default() });
+        let common = node::read(
+            inputs,
+            Having { filter: "qdrantFilter", chats: true, recorded_as: &["qdrantCollection"], ..Having::default() },
+        );
         let collection = segment(inputs, "qdrantCollection");
         let content = inputs.text("contentPayloadKey").unwrap_or_else(|| "content".to_owned());
         let metadata = inputs.text("metadataPayloadKey").unwrap_or_else(|| "metadata".to_owned());
@@ -109,6 +112,17 @@ impl Database for Qdrant {
             let body = json!({ "points": passages.iter().map(point).collect::<Value>() });
             let path = format!("/collections/{}/points?wait=true", self.collection);
             self.api.put(&path, &body, run).await.map(drop)
+        })
+    }
+
+    fn deletes(&self) -> bool {
+        true
+    }
+
+    fn delete<'a>(&'a self, ids: &'a [String], run: &'a Run<'a>) -> Task<'a, ()> {
+        Box::pin(async move {
+            let path = format!("/collections/{}/points/delete", self.collection);
+            self.api.post(&path, &json!({ "points": ids }), run).await.map(drop)
         })
     }
 }

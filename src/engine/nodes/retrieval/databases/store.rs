@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::database::{Database, Hit, NewPassage, Query};
+use super::database::{CHAT, Database, Hit, NewPassage, Query};
 use super::relevance::most_marginal;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::node::{Document, DocumentSource, Embeddings, Retriever, VectorStore};
+use crate::engine::contract::node::{Document, DocumentSource, Embeddings, PutDocuments, Retriever, VectorStore};
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection;
+use crate::engine::nodes::retrieval::records::PassageRecords;
 use crate::engine::text::mustache::JsonTemplate;
-use crate::predict::chat_id;
 
 /// How it is searched.
 #[derive(Debug)]
@@ -31,10 +31,14 @@ pub(super) struct DatabaseStore {
     pub(super) embeddings: Arc<dyn Embeddings>,
     pub(super) way: SearchWay,
     pub(super) database: Arc<dyn Database>,
+    /// What was put in before.
+    pub(super) records: Option<Arc<PassageRecords>>,
+    /// What Flowise calls the store in its records.
+    pub(super) recorded_as: Option<String>,
 }
 
 /// Passages that are put in at once.
-const AT_ONCE: usize = 100;
+pub(super) const AT_ONCE: usize = 100;
 
 impl DatabaseStore {
     async fn searched(&self, question: &str, most: usize, run: &Run<'_>) -> Result<Vec<(Document, f32)>, Failure> {
@@ -56,31 +60,27 @@ impl DatabaseStore {
         Ok(held(chosen.into_iter().filter_map(&mut take).collect()))
     }
 
-    async fn put(&self, run: &Run<'_>) -> Result<Vec<Document>, Failure> {
+    async fn put(&self, run: &Run<'_>) -> Result<PutDocuments, Failure> {
         let mut all = Vec::new();
         for source in &self.sources {
             let documents = source.documents(run).await?;
             all.extend(documents.iter().filter(|document| !document.text.is_empty()).cloned());
         }
-        let mut put = Vec::with_capacity(all.len());
+        if self.way.by_chat {
+            for document in &mut all {
+                document.metadata.insert(CHAT.to_owned(), run.request.chat_id.as_str().into());
+            }
+        }
+        match self.records.as_deref() {
+            Some(PassageRecords::Kept(book)) => return self.put_recorded(all, book, run).await,
+            Some(PassageRecords::Unconfigured(credential)) => return Err(connection::no_credential(credential)),
+            Some(PassageRecords::None) | None => {}
+        }
+        let mut put = PutDocuments::default();
         let mut left = all.into_iter().peekable();
         while left.peek().is_some() {
-            run.budget().step()?;
             run.give_way().await;
-            let batch: Vec<Document> = left.by_ref().take(AT_ONCE).collect();
-            let texts: Vec<String> = batch.iter().map(|document| document.text.clone()).collect();
-            let vectors = self.embeddings.embed_all(&texts, run).await?;
-            if vectors.len() != batch.len() {
-                return Err(Failure::Unreachable("The embeddings of the documents cannot be used.".to_owned()));
-            }
-            let passage = |(document, vector): (Document, Vec<f32>)| NewPassage {
-                id: chat_id::random().unwrap_or_default(),
-                document,
-                vector,
-            };
-            let passages: Vec<NewPassage> = batch.into_iter().zip(vectors).map(passage).collect();
-            self.database.add(&passages, run).await?;
-            put.extend(passages.into_iter().map(|passage| passage.document));
+            put.documents.extend(self.add(left.by_ref().take(AT_ONCE).collect(), None, run).await?);
         }
         Ok(put)
     }
@@ -103,7 +103,7 @@ impl VectorStore for DatabaseStore {
         self.way.most
     }
 
-    fn upsert<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
+    fn upsert<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, PutDocuments> {
         Box::pin(self.put(run))
     }
 }
@@ -133,5 +133,9 @@ impl Database for Unconfigured {
 
     fn add<'a>(&'a self, _: &'a [NewPassage], _: &'a Run<'a>) -> Task<'a, ()> {
         Box::pin(async { Err(connection::no_credential(self.0)) })
+    }
+
+    fn deletes(&self) -> bool {
+        true
     }
 }

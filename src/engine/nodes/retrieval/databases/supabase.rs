@@ -36,7 +36,10 @@ impl NodeKind for SupabaseNode {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let filter = "supabaseMetadataFilter";
-        let common = node::read(inputs, Having { filter, diversity: true, ..Having::default() });
+        let common = node::read(
+            inputs,
+            Having { filter, diversity: true, recorded_as: &["tableName", "queryName"], ..Having::default() },
+        );
         let (function, table) = (segment(inputs, "queryName"), segment(inputs, "tableName"));
         let calls = match inputs.text(CALLS) {
             Some(text) => conditions(&text).map(Some),

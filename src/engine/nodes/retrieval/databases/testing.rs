@@ -9,9 +9,10 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::node::{Document, DocumentSource, Embeddings, VectorStore};
+use crate::engine::contract::node::{Document, DocumentSource, Embeddings, PutDocuments, VectorStore};
 use crate::engine::contract::run::Run;
 use crate::engine::models::lab::{self, Received};
+use crate::engine::nodes::retrieval::records::{Cleanup, at_port};
 
 /// The question is embedded as `[1, 0.5]`, and passages as `[1, 0.5]`, `[2, 0.5]`, ...
 #[derive(Debug)]
@@ -58,15 +59,22 @@ impl NodeKind for Wired<'_> {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let config = inputs.value("config").and_then(|config| config.as_object().cloned()).unwrap_or_default();
         let name = self.0.names().first().copied().unwrap_or_default();
-        let given =
+        let mut given =
             vec![("embeddings", Part::Embeddings(Arc::new(Fixed))), ("document", Part::Documents(Arc::new(Two)))];
+        if let Some(port) = inputs.integer(RECORDS).and_then(|port| u16::try_from(port).ok()) {
+            given.push(("recordManager", Part::Own(at_port(inputs, port, Cleanup::Full))));
+        }
         inputs.part_inside_with(self.0, name, config, given)
     }
 }
 
+/// Among inputs: the port of a record manager's database, which keeps no record that is not put in again.
+pub(super) const RECORDS: &str = "__records";
+
 fn built(kind: &dyn NodeKind, mut config: Value) -> Result<Part, Vec<String>> {
-    let credentials = config.as_object_mut().and_then(|config| config.shift_remove(lab::CREDENTIALS));
-    lab::built(&Wired(kind), json!({ "config": config, lab::CREDENTIALS: credentials }), true)
+    let mut taken = |name: &str| config.as_object_mut().and_then(|config| config.shift_remove(name));
+    let (credentials, records) = (taken(lab::CREDENTIALS), taken(RECORDS));
+    lab::built(&Wired(kind), json!({ "config": config, lab::CREDENTIALS: credentials, RECORDS: records }), true)
 }
 
 fn store(kind: &dyn NodeKind, config: Value) -> Arc<dyn VectorStore> {
@@ -93,6 +101,10 @@ pub(super) async fn searched(
 }
 
 /// Puts the passages in.
-pub(super) async fn put(kind: &dyn NodeKind, config: Value, answers: &[Value]) -> (Vec<Received>, Result<(), Failure>) {
-    lab::at_provider(config, answers, async |config, run| store(kind, config).upsert(run).await.map(drop)).await
+pub(super) async fn put(
+    kind: &dyn NodeKind,
+    config: Value,
+    answers: &[Value],
+) -> (Vec<Received>, Result<PutDocuments, Failure>) {
+    lab::at_provider(config, answers, async |config, run| store(kind, config).upsert(run).await).await
 }

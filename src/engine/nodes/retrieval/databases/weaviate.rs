@@ -29,7 +29,10 @@ impl NodeKind for WeaviateNode {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let filter = "weaviateFilter";
-        let common = node::read(inputs, Having { filter, diversity: true, ..Having::default() });
+        let common = node::read(
+            inputs,
+            Having { filter, diversity: true, recorded_as: &["weaviateIndex", "weaviateTextKey"], ..Having::default() },
+        );
         // Of the interface that is not used here, and of questions that are also looked for word by word, which
         // Flowise's library passes over.
         inputs.ignore(&["weaviateConnectionType", "weaviateGrpcHost", "weaviateGrpcSecure", "alpha"]);

@@ -1,0 +1,215 @@
+//! Puts passages into a database and notes them in its record manager: what is there already is left alone.
+
+use std::collections::HashSet;
+
+use super::database::NewPassage;
+use super::store::{AT_ONCE, DatabaseStore};
+use crate::engine::contract::failure::Failure;
+use crate::engine::contract::node::{Document, PutCounts, PutDocuments};
+use crate::engine::contract::run::Run;
+use crate::engine::nodes::retrieval::records::{Cleanup, OpenBook, PassageRecord, RecordBook, key_of};
+use crate::engine::text::javascript::shown;
+
+/// Records that are let go of at once.
+const MOST_FORGOTTEN: usize = 1000;
+
+impl DatabaseStore {
+    pub(super) async fn put_recorded(
+        &self,
+        all: Vec<Document>,
+        book: &RecordBook,
+        run: &Run<'_>,
+    ) -> Result<PutDocuments, Failure> {
+        let open = book.open(self.recorded_as.as_deref(), run).await?;
+        let mut put = PutDocuments::default();
+        let mut counts = PutCounts::default();
+        let mut left = all.into_iter().peekable();
+        while left.peek().is_some() {
+            run.give_way().await;
+            let batch: Vec<Document> = left.by_ref().take(AT_ONCE).collect();
+            let (records, documents) = records_of(batch, book)?;
+            let known = open.known(&records, run).await?;
+            let keyed = documents.into_iter().zip(&records);
+            let new = keyed.filter(|(_, record)| !known.contains(&record.key));
+            let (new, keys): (Vec<Document>, Vec<String>) =
+                new.map(|(document, record)| (document, record.key.clone())).unzip();
+            counts.skipped += records.len() - new.len();
+            if !new.is_empty() {
+                put.documents.extend(self.add(new, Some(keys), run).await?);
+            }
+            open.note(&records, run).await?;
+            if book.cleanup == Cleanup::Incremental {
+                counts.deleted += self.clean(&open, Some(&records), run).await?;
+            }
+        }
+        if book.cleanup == Cleanup::Full {
+            counts.deleted += self.clean(&open, None, run).await?;
+        }
+        counts.total = open.count(run).await?;
+        put.counts = Some(counts);
+        Ok(put)
+    }
+
+    /// Takes out what was put in before and is not there any more; how many.
+    async fn clean(
+        &self,
+        open: &OpenBook<'_>,
+        groups: Option<&[PassageRecord]>,
+        run: &Run<'_>,
+    ) -> Result<usize, Failure> {
+        let mut deleted = 0;
+        loop {
+            run.budget().step()?;
+            let keys = open.outdated(groups, MOST_FORGOTTEN, run).await?;
+            if keys.is_empty() {
+                return Ok(deleted);
+            }
+            self.database.delete(&keys, run).await?;
+            open.forget(&keys, run).await?;
+            deleted += keys.len();
+        }
+    }
+
+    /// Embeds passages and adds them, under these ids if there are any.
+    pub(super) async fn add(
+        &self,
+        batch: Vec<Document>,
+        ids: Option<Vec<String>>,
+        run: &Run<'_>,
+    ) -> Result<Vec<Document>, Failure> {
+        run.budget().step()?;
+        let texts: Vec<String> = batch.iter().map(|document| document.text.clone()).collect();
+        let vectors = self.embeddings.embed_all(&texts, run).await?;
+        if vectors.len() != batch.len() {
+            return Err(Failure::Unreachable("The embeddings of the documents cannot be used.".to_owned()));
+        }
+        let mut ids = ids.into_iter().flatten();
+        let passages = batch.into_iter().zip(vectors).map(|(document, vector)| NewPassage {
+            id: ids.next().or_else(crate::predict::chat_id::random).unwrap_or_default(),
+            document,
+            vector,
+        });
+        let passages: Vec<NewPassage> = passages.collect();
+        self.database.add(&passages, run).await?;
+        Ok(passages.into_iter().map(|passage| passage.document).collect())
+    }
+}
+
+/// Each passage once, with what is noted of it.
+fn records_of(batch: Vec<Document>, book: &RecordBook) -> Result<(Vec<PassageRecord>, Vec<Document>), Failure> {
+    let mut seen = HashSet::new();
+    let (mut records, mut documents) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
+    for document in batch {
+        let key = key_of(&document).map_err(Failure::flow)?;
+        if !seen.insert(key.clone()) {
+            continue;
+        }
+        let field = |name: &str| document.metadata.get(name).filter(|value| !value.is_null()).map(shown);
+        let group = field(&book.source);
+        if book.cleanup == Cleanup::Incremental && group.as_deref().unwrap_or_default().is_empty() {
+            return Err(Failure::flow("Source id cannot be null"));
+        }
+        records.push(PassageRecord { key, group, loader: field("docId") });
+        documents.push(document);
+    }
+    Ok((records, documents))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
+    use super::super::qdrant::QdrantNode;
+    use super::super::testing::{RECORDS, documents, problems, put};
+    use super::super::upstash::UpstashNode;
+    use super::*;
+    use crate::engine::models::lab::{CREDENTIALS, HERE};
+    use crate::engine::postgres::stub::{StubRows, serve};
+
+    /// A table of records: the group of each, and whether it was put in by the last run.
+    #[derive(Default)]
+    struct Table {
+        rows: BTreeMap<String, bool>,
+        namespaces: Vec<String>,
+    }
+
+    impl Table {
+        fn answer(&mut self, statement: &str, parameters: &[String]) -> StubRows {
+            let listed = |list: &str| -> Vec<String> {
+                let inside = list.trim_matches(['{', '}']).split(',').filter(|text| !text.is_empty());
+                inside.map(|text| text.trim_matches('"').to_owned()).collect()
+            };
+            if !parameters.is_empty() {
+                self.namespaces.push(parameters[0].clone());
+            }
+            let one = |text: String| vec![vec![Some(text)]];
+            if statement.contains("AS begun") {
+                self.rows.values_mut().for_each(|is_new| *is_new = false);
+                (vec!["begun"], one("1700000000.5".to_owned()))
+            } else if statement.starts_with("INSERT") {
+                self.rows.extend(listed(&parameters[1]).into_iter().map(|key| (key, true)));
+                (vec![], vec![])
+            } else if statement.contains("updated_at <") {
+                assert_eq!(parameters[1], "1700000000.5");
+                let old = self.rows.iter().filter(|(_, is_new)| !**is_new);
+                (vec!["key"], old.map(|(key, _)| vec![Some(key.clone())]).collect())
+            } else if statement.contains("COUNT(*)") {
+                (vec!["count"], one(self.rows.len().to_string()))
+            } else if statement.starts_with("SELECT key") {
+                let known = listed(&parameters[1]).into_iter().filter(|key| self.rows.contains_key(key));
+                (vec!["key"], known.map(|key| vec![Some(key)]).collect())
+            } else if statement.starts_with("DELETE") {
+                listed(&parameters[1]).iter().for_each(|key| _ = self.rows.remove(key));
+                (vec![], vec![])
+            } else {
+                assert!(statement.starts_with("CREATE") || statement.starts_with("ALTER"), "{statement}");
+                (vec![], vec![])
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_there_is_left_alone_and_what_is_gone_goes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = json!({ "qdrantServerUrl": HERE, "qdrantCollection": "owls",
+            RECORDS: listener.local_addr().unwrap().port() });
+        let table = RefCell::new(Table::default());
+        table.borrow_mut().rows.insert("gone".to_owned(), true);
+        let collections = json!({ "result": { "collections": [{ "name": "owls" }] } });
+        let done = json!({ "result": {} });
+        let answers = [collections, done.clone(), done];
+        let (received, first) = tokio::select! {
+            never = serve(&listener, |statement, parameters| table.borrow_mut().answer(statement, parameters)) => match never {},
+            put = put(&QdrantNode, config.clone(), &answers) => put,
+        };
+        let keys: Vec<String> = documents()[..2].iter().map(|document| key_of(document).unwrap()).collect();
+        let ids = received[1].body["points"].as_array().unwrap().iter().map(|point| point["id"].clone());
+        assert_eq!(ids.collect::<Vec<_>>(), keys);
+        assert_eq!(received[2].line, "POST /collections/owls/points/delete HTTP/1.1");
+        assert_eq!(received[2].body, json!({ "points": ["gone"] }));
+        let first = first.unwrap();
+        assert_eq!(first.documents, documents()[..2]);
+        assert_eq!(first.counts, Some(PutCounts { deleted: 1, skipped: 0, total: 2 }));
+        assert!(table.borrow().namespaces.iter().all(|namespace| namespace == "flow_owls"));
+        // Once more: nothing is embedded, and nothing is sent.
+        let (received, second) = tokio::select! {
+            never = serve(&listener, |statement, parameters| table.borrow_mut().answer(statement, parameters)) => match never {},
+            put = put(&QdrantNode, config, &[]) => put,
+        };
+        assert!(received.is_empty());
+        let counts = Some(PutCounts { deleted: 0, skipped: 2, total: 2 });
+        assert_eq!(second.unwrap(), PutDocuments { documents: Vec::new(), counts });
+    }
+
+    #[test]
+    fn a_database_that_lets_go_of_nothing_is_refused() {
+        let credential =
+            json!({ "upstashVectorApi": { "UPSTASH_VECTOR_REST_URL": "http://a", "UPSTASH_VECTOR_REST_TOKEN": "t" } });
+        let told = problems(&UpstashNode, &json!({ RECORDS: 1, CREDENTIALS: credential })).join("\n");
+        assert!(told.contains("input recordManager:") && told.contains("cleanup"), "{told}");
+    }
+}

@@ -1,0 +1,160 @@
+//! Record managers: what was put into a database before, so that it is not put in twice. Kept in a table of Postgres as
+//! Flowise keeps it, so that both understand it.
+
+mod book;
+mod digest;
+mod hashed;
+
+use std::sync::Arc;
+
+pub(super) use self::book::{Cleanup, OpenBook, PassageRecord, RecordBook};
+pub(super) use self::hashed::key_of;
+
+use crate::engine::compile::context::Need;
+use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::kind::NodeKind;
+use crate::engine::compile::part::Part;
+use crate::engine::models::connection;
+use crate::engine::postgres::Postgres;
+
+pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&PostgresRecords, &OtherRecords];
+
+const CREDENTIAL: &str = "PostgresApi";
+/// Letters of a name.
+const LONGEST: usize = 128;
+
+/// What a store is told by a record manager.
+#[derive(Debug)]
+pub(super) enum PassageRecords {
+    Kept(RecordBook),
+    /// The credential, by its name, is not configured.
+    Unconfigured(&'static str),
+    /// Nothing is compared.
+    None,
+}
+
+struct PostgresRecords;
+
+impl NodeKind for PostgresRecords {
+    fn names(&self) -> &'static [&'static str] {
+        &["postgresRecordManager"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let required = |inputs: &mut Inputs<'_, '_, '_>, input: &str| {
+            let text = inputs.text(input);
+            if text.is_none() {
+                inputs.refuse(input, "it is required");
+            }
+            text
+        };
+        let (host, database) = (required(inputs, "host"), required(inputs, "database"));
+        let port = inputs.integer("port").map_or(Ok(5432), u16::try_from);
+        let port = port.map_err(|_| inputs.refuse("port", "expected a port")).ok();
+        let ssl = inputs.flag("ssl").unwrap_or(false);
+        if inputs.json("additionalConfig").is_some_and(|more| more.as_object().is_none_or(|more| !more.is_empty())) {
+            inputs.refuse("additionalConfig", "the engine does not support this option");
+        }
+        let table = inputs.text("tableName").unwrap_or_else(|| "upsertion_records".to_owned());
+        let table = table_of(&table);
+        if table.is_none() {
+            inputs.refuse("tableName", "expected letters, digits and underscores");
+        }
+        let namespace = inputs.text("namespace").map(|namespace| namespace.trim().to_owned());
+        if namespace.as_ref().is_some_and(|namespace| !is_namespace(namespace)) {
+            inputs.refuse("namespace", "expected letters, digits, dashes and underscores");
+        }
+        let cleanup = match inputs.text("cleanup").as_deref() {
+            None | Some("none") => Some(Cleanup::None),
+            Some("incremental") => Some(Cleanup::Incremental),
+            Some("full") => Some(Cleanup::Full),
+            Some(_) => {
+                inputs.refuse("cleanup", "expected none, incremental or full");
+                None
+            }
+        };
+        let source = inputs.text("sourceIdKey").unwrap_or_else(|| "source".to_owned());
+        let user = connection::wanted(inputs, CREDENTIAL, "user");
+        let password = connection::wanted(inputs, CREDENTIAL, "password");
+        let server = inputs.compiler.context.targets.server(&host?, port?, ssl, false);
+        let server = server.map_err(|error| inputs.refuse("host", error)).ok()?;
+        if let Some(host) = server.denied() {
+            inputs.compiler.miss(inputs.node, Need::Network { host: host.to_owned() });
+        }
+        let (database, table, cleanup) = (database?, table?, cleanup?);
+        let (Some(user), Some(password)) = (user, password) else {
+            return Some(Part::Own(Arc::new(PassageRecords::Unconfigured(CREDENTIAL))));
+        };
+        let postgres = Postgres { server, user: user.expose().to_owned(), password, database };
+        Some(Part::Own(Arc::new(PassageRecords::Kept(RecordBook { postgres, table, namespace, cleanup, source }))))
+    }
+}
+
+fn table_of(name: &str) -> Option<String> {
+    let name = name.trim().to_lowercase().split_whitespace().collect::<Vec<_>>().join("_");
+    let fits = (1..=LONGEST).contains(&name.len());
+    (fits && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')).then_some(name)
+}
+
+fn is_namespace(name: &str) -> bool {
+    (1..=LONGEST).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+/// Of databases that the engine does not speak to.
+struct OtherRecords;
+
+impl NodeKind for OtherRecords {
+    fn names(&self) -> &'static [&'static str] {
+        &["SQLiteRecordManager", "MySQLRecordManager"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let all: Vec<String> = inputs.names_with("");
+        inputs.ignore(&all.iter().map(String::as_str).collect::<Vec<_>>());
+        let words = "the engine keeps such records in Postgres alone: what is put in is added, not compared";
+        inputs.pass_over("cleanup", words);
+        Some(Part::Own(Arc::new(PassageRecords::None)))
+    }
+}
+
+/// For tests: a record manager whose database is on this port.
+#[cfg(test)]
+pub(super) fn at_port(inputs: &Inputs<'_, '_, '_>, port: u16, cleanup: Cleanup) -> Arc<PassageRecords> {
+    let server = inputs.compiler.context.targets.server("127.0.0.1", port, false, false).unwrap();
+    let of = str::to_owned;
+    let postgres = Postgres { server, user: of("u"), password: crate::config::Secret::new(of("p")), database: of("d") };
+    let (table, source) = (of("records"), of("source"));
+    Arc::new(PassageRecords::Kept(RecordBook { postgres, table, namespace: None, cleanup, source }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::engine::models::lab;
+
+    #[test]
+    fn names_are_as_flowise_takes_them() {
+        assert_eq!(table_of(" My Records ").as_deref(), Some("my_records"));
+        for wrong in ["", "a-b", "a\"b", &"x".repeat(129)] {
+            assert_eq!(table_of(wrong), None, "{wrong}");
+        }
+        assert!(is_namespace("a-b_1") && !is_namespace("a b") && !is_namespace(""));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        let wrong = json!({ "port": 70_000, "tableName": "a-b", "namespace": "a b", "cleanup": "some",
+            "additionalConfig": { "schema": "x" } });
+        let told = lab::problems(&PostgresRecords, wrong).join("\n");
+        for input in ["host", "database", "port", "tableName", "namespace", "cleanup", "additionalConfig"] {
+            assert!(told.contains(&format!("input {input}:")), "{told}");
+        }
+        let part = lab::built(&PostgresRecords, json!({ "host": "127.0.0.1", "database": "d" }), true).unwrap();
+        assert!(matches!(&*part.into_own::<PassageRecords>().unwrap(), PassageRecords::Unconfigured("PostgresApi")));
+        let other = lab::built(&OtherRecords, json!({ "tableName": "x", "cleanup": "full" }), false).unwrap();
+        assert!(matches!(&*other.into_own::<PassageRecords>().unwrap(), PassageRecords::None));
+    }
+}
