@@ -185,13 +185,14 @@ impl Planner<'_> {
     /// `name`: the one that it had before.
     fn flow(&mut self, record: FlowRecord, name: Option<String>) -> PlannedFlow {
         let mut settings = FlowSettings::of(&record);
-        let id = record.id.map(|id| id.to_ascii_lowercase()).filter(|id| is_uuid(id));
-        let title = one_line(&record.name.unwrap_or_default(), 80);
+        let id = record.id.as_deref().map(str::to_ascii_lowercase).filter(|id| is_uuid(id));
+        let title = one_line(record.name.as_deref().unwrap_or_default(), 80);
         let otherwise = format!("flow-{}", id.as_deref().and_then(|id| id.get(..8)).unwrap_or_default());
         // A name that looks like an id would be taken for one.
         let wanted = if is_uuid(&title) { &otherwise } else { &title };
         let chatflow = name.unwrap_or_else(|| self.names.of(wanted, &otherwise));
-        let text = record.flow_data.unwrap_or_default();
+        let key_id = record.key_id.clone();
+        let text = record.into_export().unwrap_or_default();
         let storage = id.as_deref().filter(|_| text.contains("FILE-STORAGE::")).and_then(|id| self.stored(id));
         let folder = storage.clone().unwrap_or_else(|| PathBuf::from(&chatflow));
         let inspection =
@@ -209,7 +210,6 @@ impl Planner<'_> {
         }
         let remembers = placement != Placement::Here || inspection.as_ref().is_ok_and(|found| found.remembers);
         let has_chats = remembers && id.as_ref().is_some_and(|id| self.with_chats.contains(id));
-        let key_id = record.key_id;
         PlannedFlow { id, title, chatflow, text, key_id, settings, placement, inspection, vars, storage, has_chats }
     }
 

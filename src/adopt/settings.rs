@@ -60,7 +60,6 @@ impl FlowSettings {
             ("starterPrompts", "starter prompts"),
             ("leads", "a form for leads"),
             ("chatFeedback", "ratings"),
-            ("fullFileUpload", "uploads"),
             ("followUpPrompts", "follow-up prompts"),
         ];
         let is_kept = |name: &str| match chatbot.get(name) {
@@ -201,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_for_the_widget_is_told() {
-        let chatbot = json!({ "starterPrompts": { "0": { "prompt": "Hi" } }, "leads": { "status": true },
+        let chatbot = json!({ "starterPrompts": { "0": { "prompt": "Hi" } }, "leads": { "status": true }, "fullFileUpload": { "status": true },
             "chatFeedback": { "status": false }, "postProcessing": { "enabled": true, "customFunction": "x" } });
         let settings = settings(&chatbot, &json!({}));
         assert_eq!(settings.widget, ["starter prompts", "a form for leads"]);

@@ -37,6 +37,7 @@ pub(crate) use contract::flows::FlowIndex;
 pub(crate) use contract::memory::{MOST_SESSIONS, MOST_TURNS, Store, Turn};
 pub(crate) use documents::stores::DocumentStores;
 pub(crate) use flow::CompiledFlow;
+pub(crate) use flow::attachments::{Attachment, loader_overrides};
 pub(crate) use flow::flows::{
     ContainedFlow, Flows, WantedFlow, contained, export_text, is_whole_export, listed, stores_in, watched,
 };
@@ -48,3 +49,4 @@ pub(crate) use threads::answer::UpsertTarget;
 pub(crate) use threads::delegate::{Answer, PredictionContext, answer};
 pub(crate) use threads::error::EngineError;
 pub(crate) use threads::link::LOST;
+pub(crate) use threads::reading::read_attachments;

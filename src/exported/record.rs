@@ -1,9 +1,11 @@
 //! Records as Flowise's tables have them, as far as they are of use elsewhere.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::unprintable::is_unprintable;
+use crate::wire::json;
 
 /// A chatflow, an agentflow of either generation, or an assistant.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -30,7 +32,30 @@ pub(crate) struct FlowRecord {
 /// Characters of a title.
 const TITLE: usize = 80;
 
+/// What of a record is told of beside its nodes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ExportProbe {
+    nodes: Option<IgnoredAny>,
+    chatbot_config: Option<IgnoredAny>,
+}
+
 impl FlowRecord {
+    /// The export, with the record's settings of the widget in it: a flow in a file of its own has no other place for them.
+    pub(crate) fn into_export(self) -> Option<String> {
+        let flow = self.flow_data?;
+        let is_settings = |text: &String| json::read_str::<Map<String, Value>>(text).is_ok();
+        let Some(settings) = self.chatbot_config.filter(is_settings) else { return Some(flow) };
+        let has_place = |flow: &str| {
+            let probe: Option<ExportProbe> = json::read_str(flow).ok();
+            probe.is_some_and(|probe| probe.nodes.is_some() && probe.chatbot_config.is_none())
+        };
+        match flow.trim_start().strip_prefix('{').filter(|_| has_place(&flow)) {
+            Some(rest) => Some(format!("{{\"chatbotConfig\":{settings},{rest}")),
+            None => Some(flow),
+        }
+    }
+
     /// What its author calls it, on one line.
     pub(crate) fn title(&self) -> String {
         let name = self.name.as_deref().unwrap_or_default();
@@ -77,4 +102,29 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
         Value::String(text) => Some(text).filter(|text| !text.is_empty()),
         value => Some(value.to_string()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_the_widget_go_into_the_export() {
+        let record = |flow: &str, settings: &str| FlowRecord {
+            flow_data: Some(flow.to_owned()),
+            chatbot_config: Some(settings.to_owned()),
+            ..FlowRecord::default()
+        };
+        let export = record(" {\"nodes\":[]}", "{\"a\":{}}").into_export().unwrap();
+        assert_eq!(export, "{\"chatbotConfig\":{\"a\":{}},\"nodes\":[]}");
+        for (flow, settings) in [
+            ("{\"nodes\":[]}", "null"),
+            ("{\"nodes\":[]}", "{} x"),
+            ("{}", "{}"),
+            ("[]", "{}"),
+            ("{\"nodes\":[],\"chatbotConfig\":{}}", "{}"),
+        ] {
+            assert_eq!(record(flow, settings).into_export().as_deref(), Some(flow), "{settings}");
+        }
+    }
 }

@@ -149,12 +149,12 @@ pub(crate) fn is_single(text: &str) -> bool {
     matches!(shape(text), Some(Shape::Record))
 }
 
-/// The export in the record of one flow; `None`: the text is no such record.
+/// The export in the record of one flow, see [`FlowRecord::into_export`]; `None`: the text is no such record.
 pub(crate) fn unwrapped(text: &str) -> Option<String> {
     if !is_single(text) {
         return None;
     }
-    json::read_str::<FlowRecord>(text).ok()?.flow_data
+    json::read_str::<FlowRecord>(text).ok()?.into_export()
 }
 
 /// The flows of a container, or of a record by itself.

@@ -70,7 +70,7 @@ async fn answer(environment: &Environment, call: Call<Authorization>) -> Result<
             // Boxed as below.
             FlowCall::Prediction => Box::pin(engine.predict(body)).await,
             FlowCall::Streaming => Ok(is_streaming(engine.local.info.streams)),
-            FlowCall::Upsert => Box::pin(engine.upsert(body)).await,
+            FlowCall::Upsert => Box::pin(engine.upsert(&head, body)).await,
         },
         BackendCall::Flowise(flowise) => match asked {
             FlowCall::Prediction => flowise.predict(head, body).await,

@@ -57,7 +57,7 @@ pub(super) async fn answer(
     }
     let upstream = match backend {
         BackendCall::Flowise(upstream) => upstream,
-        BackendCall::Engine(engine) => return locally(asked, engine, head),
+        BackendCall::Engine(engine) => return locally(asked, engine, head, upload).await,
     };
     match asked {
         WidgetCall::ChatbotConfig => upstream.read(head, "public-chatbotConfig", chatbot::configuration).await,
@@ -75,7 +75,12 @@ pub(super) async fn answer(
 }
 
 /// What the built-in engine answers. It keeps no files, ratings or leads, and tells no widget to ask for any.
-fn locally(asked: WidgetCall, engine: &EngineCall<'_>, head: &Parts) -> Result<Response<Body>, Refusal> {
+async fn locally(
+    asked: WidgetCall,
+    engine: &EngineCall<'_>,
+    head: &Parts,
+    upload: Option<ClientBody>,
+) -> Result<Response<Body>, Refusal> {
     let shown = match asked {
         WidgetCall::ChatbotConfig => chatbot::configuration(&engine.local.info.chatbot),
         WidgetCall::ChatflowsUploads => chatbot::uploads(&engine.local.info.uploads),
@@ -83,9 +88,12 @@ fn locally(asked: WidgetCall, engine: &EngineCall<'_>, head: &Parts) -> Result<R
             engine.abort(&chat(engine.context, named_by_path(head)?).upstream);
             Some(json!({ "status": 200, "message": "Chat message aborted" }))
         }
+        WidgetCall::Attachments => {
+            let body = upload.ok_or(Refusal::NotFound)?;
+            return engine.attach(head, body, named_by_path(head)?).await.map(told);
+        }
         WidgetCall::UploadedFile
         | WidgetCall::AssistantsFile
-        | WidgetCall::Attachments
         | WidgetCall::Feedback
         | WidgetCall::FeedbackUpdate
         | WidgetCall::Leads

@@ -2,6 +2,7 @@
 
 mod agents;
 mod approving;
+mod attachments;
 mod chats;
 mod checks;
 mod discretion;

@@ -26,6 +26,9 @@ pub(crate) struct Export {
     pub(crate) nodes: Vec<ExportNode>,
     #[serde(default)]
     pub(crate) edges: Vec<Edge>,
+    /// What Flowise keeps for its widget, where the flow came in a record: an object, or JSON of one.
+    #[serde(default, rename = "chatbotConfig")]
+    pub(crate) chatbot_config: Option<Value>,
     /// Where files lie that Flowise kept in its storage.
     #[serde(skip)]
     pub(crate) folder: Option<PathBuf>,
@@ -109,8 +112,14 @@ impl Export {
     /// It is no export.
     pub(crate) fn read(text: &str) -> Result<Self, NodeProblem> {
         let problem = |what: String| NodeProblem::of_flow(format!("not an exported Flowise flow: {what}"));
-        if let Some(inner) = wrapped(text) {
-            return json::read_str(&inner).map_err(|error| problem(error.to_string()));
+        if let Some(WrappedFlow { flow_data, chatbot_config, .. }) = wrapped(text) {
+            let export = match flow_data {
+                Some(Value::String(flow)) => json::read_str(&flow),
+                flow => serde_json::from_value(flow.unwrap_or_default()),
+            };
+            let mut export: Self = export.map_err(|error| problem(error.to_string()))?;
+            export.chatbot_config = export.chatbot_config.or(chatbot_config);
+            return Ok(export);
         }
         // A list would be read as well, its items for the fields.
         match misshapen(text) {
@@ -209,23 +218,23 @@ impl NodeData {
     }
 }
 
-/// The flow in a record of Flowise's API or database, which holds it as a text.
-fn wrapped(text: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct WrappedFlow {
-        nodes: Option<IgnoredAny>,
-        flow_data: Option<Value>,
-    }
+/// A record of Flowise's API or database.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WrappedFlow {
+    nodes: Option<IgnoredAny>,
+    /// The flow, often as a text.
+    flow_data: Option<Value>,
+    chatbot_config: Option<Value>,
+}
+
+fn wrapped(text: &str) -> Option<WrappedFlow> {
     if !text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
         return None;
     }
     let record: WrappedFlow = json::read_str(text).ok()?;
-    match record.flow_data.filter(|_| record.nodes.is_none())? {
-        Value::String(flow) => Some(flow),
-        Value::Object(flow) => Some(Value::from(flow).to_string()),
-        _ => None,
-    }
+    let is_flow = matches!(record.flow_data, Some(Value::String(_) | Value::Object(_)));
+    Some(record).filter(|record| record.nodes.is_none() && is_flow)
 }
 
 /// What stands in the place of an object with nodes, if something else does.

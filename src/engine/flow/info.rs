@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::attachments::AttachmentRules;
 use crate::engine::compile::export::{Export, ExportNode, Generation};
 
 /// Answers in which images of a request count.
@@ -60,6 +61,8 @@ pub(crate) struct FlowInfo {
     pub(crate) uploads: Value,
     /// As Flowise answers `public-chatbotConfig`, as far as an export knows it.
     pub(crate) chatbot: Value,
+    /// What becomes of files that are given to a chat; `None`: none are taken.
+    pub(crate) attachments: Option<AttachmentRules>,
 }
 
 impl FlowInfo {
@@ -71,7 +74,11 @@ impl FlowInfo {
             let data = json!({ "name": start.data.name, "inputs": start.data.inputs });
             fields.insert("flowData".to_owned(), json!({ "nodes": [{ "data": data }] }).to_string().into());
         }
-        Self { streams: streams(export), uploads, chatbot }
+        let attachments = AttachmentRules::of(export.chatbot_config.as_ref());
+        if let (Some(rules), Some(fields)) = (&attachments, chatbot.as_object_mut()) {
+            fields.insert("fullFileUpload".to_owned(), rules.shown());
+        }
+        Self { streams: streams(export), uploads, chatbot, attachments }
     }
 }
 

@@ -16,7 +16,7 @@ use super::link::{Head, StreamPiece, StreamReceiver, link};
 use crate::config::ResponseShape;
 use crate::engine::contract::flows::FlowIndex;
 use crate::engine::flow::CompiledFlow;
-use crate::engine::threads::EngineThreads;
+use crate::engine::threads::{EngineJob, EngineThreads};
 use crate::predict::answer::{View, failure};
 use crate::predict::report::{Ending, ModelReport, ReportSlot, StreamReport};
 use crate::predict::request::{Prediction, Question};
@@ -97,16 +97,24 @@ pub(crate) async fn answer(
         trace: trace.cloned(),
         teller,
     });
-    // After a reload that brought the first engine there are none yet.
-    threads.start(count).map_err(|error| {
-        tracing::error!(%error, "cannot start the engine's threads");
-        EngineError::Busy
-    })?;
-    threads.hand_over(job)?;
+    give(threads, count, EngineJob::Prediction(job))?;
     match asker.head().await {
         Head::Whole(answer) => answer.map(Answer::Whole),
         Head::Stream => Ok(Answer::Events(EngineEvents { asker, report: report.begin(), shape })),
     }
+}
+
+/// Hands a job over. After a reload that brought the first engine there are no threads yet.
+pub(super) fn give(
+    threads: &EngineThreads,
+    count: impl FnOnce() -> NonZeroUsize,
+    job: EngineJob,
+) -> Result<(), EngineError> {
+    threads.start(count).map_err(|error| {
+        tracing::error!(%error, "cannot start the engine's threads");
+        EngineError::Busy
+    })?;
+    threads.hand_over(job)
 }
 
 /// How the engine answers.

@@ -11,6 +11,8 @@ pub(crate) enum EngineError {
     Spoken,
     /// It overrides an input with what the node cannot take: the field, and what it must be.
     Override(String),
+    /// A file of the caller's that cannot be read: why, for people.
+    File(String),
     /// The flow failed.
     Failed(Sentence),
     /// Its answer cannot be written.

@@ -8,6 +8,7 @@ pub(crate) mod answer;
 pub(crate) mod delegate;
 pub(crate) mod error;
 pub(crate) mod link;
+pub(crate) mod reading;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::answer::PredictionJob;
 use self::error::EngineError;
+use self::reading::ReadingJob;
 use crate::engine::contract::memory::Store;
 use crate::engine::contract::run::Services;
 use crate::engine::contract::servers::ToolServers;
@@ -39,6 +41,12 @@ const MOST_BLOCKING: usize = 8;
 const NICENESS: i32 = 10;
 /// For runs that compute, at the end of the gateway.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+/// Work for an engine thread.
+pub(crate) enum EngineJob {
+    Prediction(Box<PredictionJob>),
+    Reading(Box<ReadingJob>),
+}
 
 /// See the module. The threads start with the first engine.
 #[derive(Debug)]
@@ -65,7 +73,7 @@ struct ThreadResources {
 /// One thread, as those see it that have work for it.
 #[derive(Debug)]
 struct ThreadHandle {
-    queue: mpsc::Sender<(Box<PredictionJob>, Instant)>,
+    queue: mpsc::Sender<(EngineJob, Instant)>,
     load: Arc<Load>,
 }
 
@@ -119,8 +127,8 @@ impl EngineThreads {
         Ok(())
     }
 
-    /// Hands a prediction to the thread that has least to do.
-    pub(crate) fn hand_over(&self, job: Box<PredictionJob>) -> Result<(), EngineError> {
+    /// Hands a job to the thread that has least to do.
+    pub(crate) fn hand_over(&self, job: EngineJob) -> Result<(), EngineError> {
         let least = self.seats.get().and_then(|seats| seats.iter().min_by_key(|seat| seat.load.now()));
         let seat = least.ok_or(EngineError::Busy)?;
         seat.load.waiting.fetch_add(1, Ordering::Relaxed);
@@ -170,7 +178,7 @@ fn yield_to_workers() {
 /// A thread that has not begun.
 struct EngineThread {
     means: ThreadResources,
-    jobs: mpsc::Receiver<(Box<PredictionJob>, Instant)>,
+    jobs: mpsc::Receiver<(EngineJob, Instant)>,
     load: Arc<Load>,
     stop: CancellationToken,
 }
@@ -205,8 +213,13 @@ impl EngineThread {
             // A run that panics takes nothing with it but itself: its end of the link tells.
             tokio::task::spawn_local(async move {
                 let _run = run;
-                let work = std::pin::pin!(job.run(Rc::clone(&services)));
-                services.in_turns(work).await;
+                match job {
+                    EngineJob::Prediction(job) => {
+                        let work = std::pin::pin!(job.run(Rc::clone(&services)));
+                        services.in_turns(work).await;
+                    }
+                    EngineJob::Reading(job) => job.run().await,
+                }
             });
         }
     }
@@ -251,7 +264,7 @@ mod tests {
     use crate::state::chats::{ChatUse, Chats};
 
     /// A prediction of an LLM chain with that kind of model.
-    fn job(model: &str) -> (StreamReceiver, Box<PredictionJob>) {
+    fn job(model: &str) -> (StreamReceiver, EngineJob) {
         let chain = json!({ "model": "{{m_0.data.instance}}", "prompt": "{{p_0.data.instance}}" });
         let prompt = json!({ "template": "{q}" });
         let nodes = [("m_0", model, json!({})), ("p_0", "promptTemplate", prompt), ("end_0", "llmChain", chain)];
@@ -276,7 +289,7 @@ mod tests {
             trace: None,
             teller,
         });
-        (asker, job)
+        (asker, EngineJob::Prediction(job))
     }
 
     async fn answered(threads: &EngineThreads, model: &str) -> EngineError {

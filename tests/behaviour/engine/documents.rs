@@ -54,7 +54,7 @@ fn passages(outside: &Upstream) -> Vec<Value> {
     asked.filter(Value::is_array).collect()
 }
 
-fn pdf(text: &str) -> Vec<u8> {
+pub(super) fn pdf(text: &str) -> Vec<u8> {
     let content = format!("BT /F 12 Tf 50 700 Td ({text}) Tj 0 -14 Td (next line) Tj ET");
     let objects = [
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),

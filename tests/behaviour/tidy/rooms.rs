@@ -70,7 +70,7 @@ const OUTSIDE_ENGINE: Table = &[
         "threads",
         &["state::chats", "predict", "redact", "config::ResponseShape", "telemetry::metrics", "telemetry::traces"],
     ),
-    ("flow", &["state::endpoints", "exported", "config", "telemetry::metrics", "uuid"]),
+    ("flow", &["state::endpoints", "exported", "wire::json", "config", "telemetry::metrics", "uuid"]),
     ("agentflow", &["predict::answer", "predict::chat_id", "wire::json"]),
     ("sequential", &["predict::answer", "predict::chat_id", "wire::json"]),
     // Keys of services, and servers that the configuration names.
@@ -92,8 +92,19 @@ const OUTSIDE_ENGINE: Table = &[
     ("mongo", &["config::Secret", "percent"]),
     ("mcp", &["wire::json", "redact", "client::Response", "telemetry::metrics"]),
     ("postgres", &["config::Secret", "wire::json", "percent"]),
-    // Servers that an operator has asked for elsewhere.
-    ("provider", &["state::endpoints", "wire::hop", "wire::json", "client", "config::HttpUrl", "config::UpstreamUrl"]),
+    // Servers that an operator has asked for elsewhere; requests that are signed are so with a secret.
+    (
+        "provider",
+        &[
+            "state::endpoints",
+            "wire::hop",
+            "wire::json",
+            "client",
+            "config::HttpUrl",
+            "config::UpstreamUrl",
+            "config::Secret",
+        ],
+    ),
     ("demo", &[]),
     ("scripts", &["wire::json", "config::ScriptSettings", "config::Secret"]),
     ("sandbox", &["telemetry::metrics"]),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Flows;
 use super::files::Text;
-use crate::exported::{self, FlowRecord};
+use crate::exported;
 use crate::uuid::is_uuid;
 
 /// One of them.
@@ -31,9 +31,9 @@ pub(crate) fn is_whole_export(text: &str) -> bool {
 pub(crate) fn contained(text: &str) -> Result<Vec<ContainedFlow>, String> {
     let flows = exported::flows_in(text)?.into_iter().map(|record| {
         let title = record.title();
-        let FlowRecord { id, name, flow_data, .. } = record;
-        let id = id.map(|id| id.to_ascii_lowercase()).filter(|id| is_uuid(id));
-        ContainedFlow { name: id.or(name).unwrap_or_default(), title, text: flow_data.unwrap_or_default() }
+        let id = record.id.as_deref().map(str::to_ascii_lowercase).filter(|id| is_uuid(id));
+        let name = id.or_else(|| record.name.clone()).unwrap_or_default();
+        ContainedFlow { name, title, text: record.into_export().unwrap_or_default() }
     });
     Ok(flows.collect())
 }
