@@ -5,9 +5,9 @@ pub(crate) mod address;
 mod message;
 mod session;
 #[cfg(test)]
-pub(crate) mod testing;
-#[cfg(test)]
 pub(crate) mod stub;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub(crate) mod values;
