@@ -62,7 +62,7 @@ fn flows_of_a_folder_are_asked() {
 
 /// Whatever happens, a flow is one of many.
 fn asked(text: &str, folder: Option<PathBuf>, stage: SocketAddr) -> Verdict {
-    let asked = std::panic::catch_unwind(|| verdict::of(text, folder, stage));
+    let asked = std::panic::catch_unwind(|| verdict::of(text, folder.as_deref(), stage));
     asked.unwrap_or_else(|panic| {
         let words =
             panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));

@@ -30,7 +30,7 @@ impl Told {
     }
 }
 
-/// Raises the curtain.
+/// Listens, for as long as the process runs.
 pub(super) fn open() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

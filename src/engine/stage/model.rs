@@ -80,8 +80,8 @@ impl Prompted {
 
 /// The first of those among which a model shall choose.
 fn scenario(last: &str) -> Option<String> {
-    let (_, list) = last.split_once("\"scenarios\": ").filter(|_| last.contains("\"instruction\": "))?;
-    let scenarios = serde_json::Deserializer::from_str(list).into_iter::<Value>().next()?.ok()?;
+    let (_, scenarios) = last.split_once("\"scenarios\": ").filter(|_| last.contains("\"instruction\": "))?;
+    let scenarios = serde_json::Deserializer::from_str(scenarios).into_iter::<Value>().next()?.ok()?;
     Some(scenarios.get(0)?.as_str()?.to_owned())
 }
 
@@ -103,7 +103,7 @@ fn schema_in(text: &str) -> Option<Value> {
         let mut values = serde_json::Deserializer::from_str(text.get(at..)?).into_iter::<Value>();
         values.next()?.ok().filter(|value| value.get("$schema").is_some())
     };
-    starts.filter_map(read).last()
+    starts.rev().find_map(read)
 }
 
 /// A value that a schema takes.

@@ -20,7 +20,7 @@ pub(super) fn answer(heard: &Heard) -> Told {
         "api.wolframalpha.com" | "www.wolframalpha.com" => Told::text("text/plain", "42"),
         _ if is_search(host) || path.ends_with("/search") => Told::json(&found()),
         _ if path.ends_with("sitemap.xml") => Told::text("application/xml", SITEMAP),
-        _ if path.ends_with(".pdf") => Told::text("application/pdf", PAPER),
+        _ if path.rsplit_once('.').is_some_and(|(_, kind)| kind == "pdf") => Told::text("application/pdf", PAPER),
         _ if heard.method == "GET" && !heard.accept.contains("json") => Told::text("text/html; charset=utf-8", PAGE),
         // Any other API.
         _ => Told::json(&json!({ "method": heard.method, "path": path, "query": heard.query, "text": PASSAGE })),

@@ -82,8 +82,8 @@ fn openai_prompt(body: &Value) -> Prompted {
 }
 
 fn events(events: &[Value]) -> Told {
-    let text: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
-    Told::text("text/event-stream", text)
+    let lines: Vec<String> = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    Told::text("text/event-stream", lines.concat())
 }
 
 fn streams(body: &Value) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -49,13 +49,13 @@ impl Verdict {
 }
 
 /// Loads a flow, gives it what it wants, and asks it.
-pub(super) fn of(text: &str, folder: Option<PathBuf>, stage: SocketAddr) -> Verdict {
+pub(super) fn of(text: &str, folder: Option<&Path>, stage: SocketAddr) -> Verdict {
     let mut given = Given::default();
     let mut text = text.to_owned();
     // What was given may show what else is wanted.
     for _ in 0..8 {
         let context = given.context(stage);
-        let flow = match CompiledFlow::load(folder.clone(), "staged", &text, &context) {
+        let flow = match CompiledFlow::load(folder.map(Path::to_owned), "staged", &text, &context) {
             Ok(flow) => flow,
             Err(problems) => return Verdict::Refused(told(&problems)),
         };
