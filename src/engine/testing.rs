@@ -237,7 +237,9 @@ pub(crate) fn answered_among(
 
 /// What a flow puts into its vector store.
 pub(crate) fn put_in(flow: &CompiledFlow, services: &Services, body: &Value) -> Result<Vec<Document>, Failure> {
-    with_services(services, &Sink::flowise(), body, async |run| flow.upsert(None, None, run).await)
+    with_services(services, &Sink::flowise(), body, async |run| {
+        flow.upsert(None, None, run).await.map(|put| put.documents)
+    })
 }
 
 /// A server on the loopback that gives these answers, one a connection, and what it hears.

@@ -7,7 +7,7 @@ use super::problem::printable;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
-use crate::engine::contract::node::{Chain, Document, Reply, Retriever, ValueSource, VectorStore};
+use crate::engine::contract::node::{Chain, Document, PutDocuments, Reply, Retriever, ValueSource, VectorStore};
 use crate::engine::contract::run::Run;
 
 /// See the module. A node that refers to one cannot be made either, and is one for the same reason.
@@ -103,7 +103,7 @@ impl VectorStore for Unset {
         1
     }
 
-    fn upsert<'a>(&'a self, _: &'a Run<'a>) -> Task<'a, Vec<Document>> {
+    fn upsert<'a>(&'a self, _: &'a Run<'a>) -> Task<'a, PutDocuments> {
         self.fails()
     }
 }

@@ -131,10 +131,7 @@ impl Database for Pinecone {
 
     fn delete<'a>(&'a self, ids: &'a [String], run: &'a Run<'a>) -> Task<'a, ()> {
         Box::pin(async move {
-            let mut body = json!({ "ids": ids });
-            if let (Some(namespace), Value::Object(fields)) = (&self.namespace, &mut body) {
-                fields.insert("namespace".to_owned(), namespace.as_str().into());
-            }
+            let body = json!({ "ids": ids, "namespace": self.namespace });
             self.index(run).await?.post("/vectors/delete", &body, run).await.map(drop)
         })
     }

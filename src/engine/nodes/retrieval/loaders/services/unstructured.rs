@@ -36,8 +36,8 @@ impl NodeKind for Unstructured {
         });
         let files = files::all(inputs, "fileObject");
         let partitioner = partitioner?;
-        let partitioned = files.map(|files| LoaderInput::Remote(Arc::new(Partitioned { partitioner, files })));
-        loader(inputs, partitioned)
+        let found = files.map(|files| LoaderInput::Remote(Arc::new(Partitioned { partitioner, files })));
+        loader(inputs, found)
     }
 }
 
