@@ -38,6 +38,7 @@ const READ: &[(&str, &str)] = &[
     ("nodes/agents/conversational.rs", "all that a model said"),
     ("nodes/agents/react.rs", "the engine's own pattern"),
     ("nodes/agents/work.rs", "a tool's arguments, all that a model said"),
+    ("nodes/amazon.rs", "all that a service answered"),
     ("nodes/chains/api.rs", "all that a model said"),
     ("nodes/chains/router.rs", "all that a model said"),
     ("nodes/embeddings/mod.rs", "an author's options; all that a provider answered"),

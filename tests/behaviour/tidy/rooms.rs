@@ -30,6 +30,7 @@ const ENGINE: Table = &[
             "compile",
             "documents",
             "provider",
+            "scripts::afterwards",
             "contract",
             "text::settled",
         ],

@@ -1,5 +1,6 @@
 //! Memory nodes: what a chat remembers of itself.
 
+mod dynamo;
 mod kept;
 mod mem0;
 mod mongo;
@@ -22,6 +23,7 @@ pub(super) const KINDS: &[&dyn NodeKind] = &[
     &BufferWindowMemory,
     &summary::ConversationSummaryMemory,
     &summary::ConversationSummaryBufferMemory,
+    &dynamo::DynamoMemory,
     &mongo::MongoChatMemory,
     &redis::RedisBackedChatMemory,
     &upstash::UpstashRedisChatMemory,

@@ -1,5 +1,6 @@
 //! Retrievers that look into others, and make more of what those find.
 
+mod bedrock;
 mod compressing;
 mod queries;
 mod rerank;
@@ -23,6 +24,7 @@ use crate::engine::contract::run::Run;
 use crate::engine::text::mustache::Mustache;
 
 pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[
+    &bedrock::BedrockNode,
     &compressing::EmbeddingsFilterNode,
     &compressing::ModelFilterNode,
     &queries::FusionNode,
