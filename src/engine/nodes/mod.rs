@@ -1,7 +1,6 @@
 //! Every kind of node of the first generation: one file a family. A new node touches its file and [`KINDS`].
 
 pub(crate) mod agents;
-mod amazon;
 pub(crate) mod caches;
 pub(crate) mod chains;
 pub(crate) mod embeddings;

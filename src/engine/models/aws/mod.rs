@@ -23,6 +23,8 @@ use sign::{SignedPlace, ToSign};
 
 pub(crate) const CREDENTIAL: &str = "awsApi";
 pub(crate) const REGION: &str = "us-east-1";
+/// The header with an operation.
+pub(crate) const TARGET: &str = "x-amz-target";
 /// For which a role is taken.
 const ROLE_TIME: Duration = Duration::from_hours(1);
 
@@ -127,6 +129,17 @@ impl AwsAccess {
         Some(Self { keys, role })
     }
 
+    /// The same of a credential that has keys and nothing else, in these fields.
+    pub(crate) fn of_keys(
+        inputs: &mut Inputs<'_, '_, '_>,
+        credential: &str,
+        (id, secret): (&str, &str),
+    ) -> Option<Self> {
+        let id = connection::wanted(inputs, credential, id);
+        let secret = connection::wanted(inputs, credential, secret);
+        Some(Self { keys: AwsKeys { id: id?.expose().to_owned(), secret: secret?, session: None }, role: None })
+    }
+
     /// Sends it, signed.
     pub(crate) async fn send(
         &self,
@@ -194,7 +207,9 @@ async fn signed(keys: &AwsKeys, host: &AwsHost, request: AwsRequest<'_>, run: &R
     let AwsRequest { method, path, query, mut headers, body } = request;
     let place = SignedPlace { host: &host.host, service: host.service, region: &host.region };
     let query = sign::query(query);
-    let to_sign = ToSign { method: &method, path, query: &query, body: &body };
+    let target = headers.iter().find(|(name, _)| name.as_str() == TARGET);
+    let target = target.and_then(|(_, value)| Some(value.to_str().ok()?.to_owned()));
+    let to_sign = ToSign { method: &method, path, query: &query, body: &body, target: target.as_deref() };
     let (id, secret) = (keys.id.as_str(), keys.secret.expose());
     let session = keys.session.as_ref().map(Secret::expose);
     let signature = sign::headers((id, secret, session), &place, &to_sign, Timestamp::now());

@@ -23,6 +23,8 @@ pub(super) struct ToSign<'a> {
     pub(super) path: &'a str,
     pub(super) query: &'a str,
     pub(super) body: &'a [u8],
+    /// The operation, of services that have one path for all.
+    pub(super) target: Option<&'a str>,
 }
 
 /// Names and values that are in order.
@@ -45,7 +47,11 @@ pub(super) fn headers(
         let _ = writeln!(signed, "x-amz-security-token:{session}");
         names.push_str(";x-amz-security-token");
     }
-    let ToSign { method, path, query, body } = request;
+    let ToSign { method, path, query, body, target } = request;
+    if let Some(target) = target {
+        let _ = writeln!(signed, "x-amz-target:{target}");
+        names.push_str(";x-amz-target");
+    }
     // The path is encoded once more than it is sent.
     let path: Vec<String> = path.split('/').map(component).collect();
     let canonical = format!("{method}\n{}\n{query}\n{signed}\n{names}\n{}", path.join("/"), hexadecimal(&hash(body)));
@@ -84,7 +90,7 @@ mod tests {
     fn signature(method: &Method, path: &str, query: &str) -> String {
         let place = SignedPlace { host: "example.amazonaws.com", service: "service", region: "us-east-1" };
         let keys = ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None);
-        let request = ToSign { method, path, query, body: b"" };
+        let request = ToSign { method, path, query, body: b"", target: None };
         let headers = headers(keys, &place, &request, "2015-08-30T12:36:00Z".parse().unwrap());
         assert_eq!(headers[0], ("x-amz-date", "20150830T123600Z".to_owned()));
         headers[1].1.split_once("Signature=").unwrap().1.to_owned()
@@ -106,10 +112,24 @@ mod tests {
         }
     }
 
+    /// Computed apart, by AWS's description.
+    #[test]
+    fn an_operation_is_signed() {
+        let place = SignedPlace { host: "dynamodb.us-east-1.amazonaws.com", service: "dynamodb", region: "us-east-1" };
+        let keys = ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None);
+        let target = Some("DynamoDB_20120810.GetItem");
+        let request = ToSign { method: &Method::POST, path: "/", query: "", body: b"{}", target };
+        let headers = headers(keys, &place, &request, "2015-08-30T12:36:00Z".parse().unwrap());
+        let proof = "SignedHeaders=host;x-amz-date;x-amz-target, \
+                     Signature=f9b34e28ef8019b4be443c31d79c585fd6271455bc6a8bd120916e61c82f0e9c";
+        assert!(headers[1].1.ends_with(proof), "{}", headers[1].1);
+    }
+
     #[test]
     fn keys_that_end_say_so() {
         let place = SignedPlace { host: "h", service: "bedrock", region: "r" };
-        let request = ToSign { method: &Method::POST, path: "/model/a%3A0/converse", query: "", body: b"{}" };
+        let request =
+            ToSign { method: &Method::POST, path: "/model/a%3A0/converse", query: "", body: b"{}", target: None };
         let headers = headers(("id", "secret", Some("token")), &place, &request, Timestamp::UNIX_EPOCH);
         assert!(headers[1].1.contains("SignedHeaders=host;x-amz-date;x-amz-security-token,"), "{}", headers[1].1);
         assert_eq!(headers[2], ("x-amz-security-token", "token".to_owned()));

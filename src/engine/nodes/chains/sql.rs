@@ -80,7 +80,8 @@ impl NodeKind for SqlDatabaseChain {
 /// The database, if it is one that the engine speaks to.
 fn database(inputs: &mut Inputs<'_, '_, '_>) -> Option<Postgres> {
     let kind = inputs.text("database").unwrap_or_else(|| "sqlite".to_owned());
-    let url = inputs.text("url");
+    // Whoever has not said where it is may yet say which it is.
+    let url = inputs.required_text("url")?;
     if kind != "postgres" {
         let message = format!("the engine speaks to postgres, and not to {kind}: it has no client of such databases");
         inputs.refuse("database", message);
@@ -89,10 +90,6 @@ fn database(inputs: &mut Inputs<'_, '_, '_>) -> Option<Postgres> {
     if inputs.refuse_settled("url") {
         return None;
     }
-    let Some(url) = url else {
-        inputs.refuse("url", "an address is required, such as postgres://user:password@host:5432/database");
-        return None;
-    };
     let PostgresAddress { host, port, user, password, database, is_tls } =
         PostgresAddress::read(&url).map_err(|error| inputs.refuse("url", error)).ok()?;
     let server = inputs.compiler.context.targets.server(&host, port, is_tls, false);

@@ -1,5 +1,8 @@
 //! A memory in a table of DynamoDB's, one item a session.
 
+use bytes::Bytes;
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use super::kept;
@@ -8,13 +11,15 @@ use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
+use crate::engine::contract::failure::Failure;
 use crate::engine::contract::history::{Recollection, messages_of};
 use crate::engine::contract::message::Message;
 use crate::engine::contract::run::Run;
-use crate::engine::nodes::amazon::{AmazonService, KeyFields};
+use crate::engine::models::aws::{self, AwsAccess, AwsHost, AwsRequest};
+use crate::engine::models::connection::no_credential;
+use crate::wire::json;
 
-const KEYS: KeyFields =
-    KeyFields { credential: "dynamodbMemoryApi", id: "accessKey", secret: "secretAccessKey", token: "" };
+const CREDENTIAL: &str = "dynamodbMemoryApi";
 const GET: &str = "DynamoDB_20120810.GetItem";
 const UPDATE: &str = "DynamoDB_20120810.UpdateItem";
 
@@ -28,21 +33,19 @@ impl NodeKind for DynamoMemory {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         kept::passed_over(inputs);
-        let [table, key] = ["tableName", "partitionKey"].map(|input| {
-            let name = inputs.text(input);
-            if name.is_none() {
-                inputs.refuse(input, "a name is required");
-            }
-            name
-        });
-        let service = AmazonService::read(inputs, ("dynamodb", "dynamodb"), &KEYS);
-        Some(kept::kept_by(inputs, InDynamo { service: service?, table: table?, key: key? }))
+        let [table, key] = ["tableName", "partitionKey"].map(|input| inputs.required_text(input));
+        let access = AwsAccess::of_keys(inputs, CREDENTIAL, ("accessKey", "secretAccessKey"));
+        let region = aws::region(inputs)?;
+        let host = AwsHost::read(inputs, "region", ("dynamodb", "dynamodb"), &region, None);
+        Some(kept::kept_by(inputs, InDynamo { access, host: host?, table: table?, key: key? }))
     }
 }
 
 #[derive(Debug)]
 struct InDynamo {
-    service: AmazonService,
+    /// `None`: the credential is not configured.
+    access: Option<AwsAccess>,
+    host: AwsHost,
     table: String,
     /// The name of what a session is found by.
     key: String,
@@ -52,6 +55,20 @@ impl InDynamo {
     fn of_session(&self, session: &str) -> Map<String, Value> {
         let key = Map::from_iter([(self.key.clone(), json!({ "S": session }))]);
         Map::from_iter([("TableName".to_owned(), self.table.as_str().into()), ("Key".to_owned(), key.into())])
+    }
+}
+
+impl InDynamo {
+    async fn ask(&self, target: &'static str, body: &Value, run: &Run<'_>) -> Result<Value, Failure> {
+        let access = self.access.as_ref().ok_or_else(|| no_credential(CREDENTIAL))?;
+        let headers = vec![
+            (CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0")),
+            (HeaderName::from_static(aws::TARGET), HeaderValue::from_static(target)),
+        ];
+        let body = Bytes::from(body.to_string());
+        let request = AwsRequest { method: Method::POST, path: "/", query: &[], headers, body };
+        let answer = access.send(&self.host, request, run).await?.whole().await?;
+        json::read(&answer).map_err(|_| Failure::Unreachable("The table's answer cannot be read.".to_owned()))
     }
 }
 
@@ -80,7 +97,7 @@ impl Recollection for InDynamo {
     fn recall<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>> {
         Box::pin(async move {
             let wanted = Value::Object(self.of_session(&run.request.session_id));
-            let item = self.service.ask("/", Some(GET), &wanted, run).await?;
+            let item = self.ask(GET, &wanted, run).await?;
             let mut all = messages_of(run, &[]);
             all.extend(turns(&item));
             Ok(all)
@@ -97,7 +114,7 @@ impl Recollection for InDynamo {
             if let Value::Object(fields) = adding(question, answer) {
                 change.extend(fields);
             }
-            self.service.ask("/", Some(UPDATE), &Value::Object(change), run).await.map(drop)
+            self.ask(UPDATE, &Value::Object(change), run).await.map(drop)
         })
     }
 }

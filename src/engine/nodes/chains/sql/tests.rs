@@ -5,7 +5,7 @@ use std::sync::mpsc::Receiver;
 
 use serde_json::{Value, json};
 
-use crate::engine::compile::context::{CompileContext, Credentials};
+use crate::engine::compile::context::{CompileContext, Credentials, Missing, Need};
 use crate::engine::contract::node::ReplyContent;
 use crate::engine::flow::CompiledFlow;
 use crate::engine::postgres::testing::{StubRows, stub};
@@ -133,7 +133,14 @@ fn what_cannot_be_asked_is_refused_when_the_flow_is_loaded() {
         let told = refused(json!({ "database": kind, "url": "x" }));
         assert!(told.contains(&format!("input database: the engine speaks to postgres, and not to {kind}")), "{told}");
     }
-    assert!(refused(json!({})).contains("and not to sqlite"));
+    assert!(refused(json!({ "url": "/tmp/x.db" })).contains("and not to sqlite"));
+    for empty in [json!({}), json!({ "database": "postgres", "url": "" })] {
+        let needs = load(&empty).unwrap().missing;
+        assert!(
+            matches!(&needs[..], [Missing { need: Need::Setting(field), .. }] if field.input == "url"),
+            "{needs:?}"
+        );
+    }
     let wrong = |more: Value| {
         let mut inputs = json!({ "database": "postgres", "url": "postgres://u:secret@h/d" });
         inputs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -141,7 +148,6 @@ fn what_cannot_be_asked_is_refused_when_the_flow_is_loaded() {
     };
     let told = wrong(json!({ "url": "postgres://u:secret@" }));
     assert!(told.contains("input url: expected an address") && !told.contains("secret"), "{told}");
-    assert!(wrong(json!({ "url": "" })).contains("input url: an address is required"));
     let both = wrong(json!({ "includesTables": "a", "ignoreTables": "b" }));
     assert!(both.contains("Cannot specify both"), "{both}");
     assert!(wrong(json!({ "customPrompt": "{other}" })).contains("there is no value for {other}"));

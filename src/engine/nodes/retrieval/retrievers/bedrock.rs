@@ -9,11 +9,13 @@ use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
+use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::{Document, Retriever};
 use crate::engine::contract::run::Run;
-use crate::engine::nodes::amazon::{AmazonService, KeyFields};
+use crate::engine::models::aws::{self, AwsAccess, AwsHost};
+use crate::engine::models::connection::no_credential;
+use crate::wire::json;
 
-const KEYS: KeyFields = KeyFields { credential: "awsApi", id: "awsKey", secret: "awsSecret", token: "awsSession" };
 /// Passages, where nothing is said.
 const FOUND: usize = 10;
 
@@ -26,25 +28,28 @@ impl NodeKind for BedrockNode {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let base = inputs.text("knoledgeBaseID");
-        let is_id = |base: &String| base.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if !base.as_ref().is_some_and(is_id) {
-            inputs.refuse("knoledgeBaseID", "the id of a knowledge base is required");
+        let base = inputs.required_text("knoledgeBaseID");
+        if base.as_ref().is_some_and(|base| !base.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
+            inputs.refuse("knoledgeBaseID", "expected the id of a knowledge base");
         }
         let most = count(inputs, "topK").unwrap_or(FOUND);
         let kind = inputs.text("searchType");
         let filter = inputs.json("filter");
-        let service = AmazonService::read(inputs, ("bedrock-agent-runtime", "bedrock"), &KEYS);
+        let region = aws::region(inputs);
+        let access = region.as_deref().and_then(|region| AwsAccess::read(inputs, region));
+        let host = AwsHost::read(inputs, "region", ("bedrock", "bedrock-agent-runtime"), &region?, None);
         let mut way = Map::from_iter([("numberOfResults".to_owned(), most.into())]);
         way.extend(kind.map(|kind| ("overrideSearchType".to_owned(), kind.into())));
         way.extend(filter.map(|filter| ("filter".to_owned(), filter)));
-        Some(output(inputs, Arc::new(KnowledgeBase { service: service?, base: base?, way })))
+        Some(output(inputs, Arc::new(KnowledgeBase { access, host: host?, base: base?, way })))
     }
 }
 
 #[derive(Debug)]
 struct KnowledgeBase {
-    service: AmazonService,
+    /// `None`: the credential is not configured.
+    access: Option<AwsAccess>,
+    host: AwsHost,
     base: String,
     /// How it is searched.
     way: Map<String, Value>,
@@ -59,7 +64,10 @@ impl Retriever for KnowledgeBase {
                 "retrievalQuery": { "text": question },
             });
             let path = format!("/knowledgebases/{}/retrieve", self.base);
-            let found = self.service.ask(&path, None, &body, run).await?;
+            let access = self.access.as_ref().ok_or_else(|| no_credential(aws::CREDENTIAL))?;
+            let answer = access.post(&self.host, &path, &body, run).await?.whole().await?;
+            let unreadable = |_| Failure::Unreachable("The answer of the knowledge base cannot be read.".to_owned());
+            let found: Value = json::read(&answer).map_err(unreadable)?;
             let results = found.get("retrievalResults").and_then(Value::as_array);
             Ok(results.into_iter().flatten().map(document).collect())
         })
