@@ -199,7 +199,7 @@ impl Planner<'_> {
             engine::inspect(&text, folder, &self.credentials, &[], &BTreeMap::new(), &self.stores, self.metrics);
         let inspection = inspection.map_err(|problem| problem.to_string());
         let placement = match &inspection {
-            Ok(inspection) if inspection.is_taken() && settings.obstacle.is_none() => Placement::Here,
+            Ok(inspection) if inspection.is_taken() => Placement::Here,
             // Flowise knows it by its id alone.
             _ if self.has_flowise && id.is_some() => Placement::Flowise,
             _ => Placement::Nowhere,

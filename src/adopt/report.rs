@@ -286,6 +286,5 @@ fn findings(flow: &PlannedFlow) -> (Vec<NodeFinding>, Vec<NodeFinding>) {
         }
     }
     problems.extend(inspection.problems.iter().map(|problem| of_flow(&problem.to_string())));
-    problems.extend(flow.settings.obstacle.as_deref().map(of_flow));
     (problems, needs)
 }

@@ -18,8 +18,6 @@ pub(super) struct FlowSettings {
     pub(super) rate: Option<FlowRate>,
     /// What callers may set in `overrideConfig`, beside the session.
     pub(super) overrides: Vec<String>,
-    /// What Flowise does with its answers and nobody does here.
-    pub(super) obstacle: Option<String>,
     /// What its widget has there and not here.
     pub(super) widget: Vec<&'static str>,
     /// What could not be taken over.
@@ -49,24 +47,10 @@ impl FlowSettings {
 
     /// What is kept for the widget, which asks for it here in vain.
     fn read_widget(&mut self, chatbot: &Map<String, Value>) {
-        let is_on = |name: &str, switch: &str| {
-            let value = chatbot.get(name).and_then(|value| value.get(switch));
-            value.is_some_and(|value| *value == true || *value == "true")
-        };
-        if is_on("postProcessing", "enabled") {
-            self.obstacle = Some("a program changes its answers (post-processing), which does not run here".to_owned());
-        }
-        let kept = [
-            ("starterPrompts", "starter prompts"),
-            ("leads", "a form for leads"),
-            ("chatFeedback", "ratings"),
-            ("followUpPrompts", "follow-up prompts"),
-        ];
+        let kept =
+            [("leads", "a form for leads"), ("chatFeedback", "ratings"), ("followUpPrompts", "follow-up prompts")];
         let is_kept = |name: &str| match chatbot.get(name) {
-            Some(Value::Object(value)) => match value.get("status") {
-                Some(status) => *status == true || *status == "true",
-                None => name == "starterPrompts" && !value.is_empty(),
-            },
+            Some(Value::Object(value)) => value.get("status").is_some_and(|on| *on == true || *on == "true"),
             _ => false,
         };
         self.widget = kept.iter().filter(|(name, _)| is_kept(name)).map(|(_, what)| *what).collect();
@@ -203,8 +187,7 @@ mod tests {
         let chatbot = json!({ "starterPrompts": { "0": { "prompt": "Hi" } }, "leads": { "status": true }, "fullFileUpload": { "status": true },
             "chatFeedback": { "status": false }, "postProcessing": { "enabled": true, "customFunction": "x" } });
         let settings = settings(&chatbot, &json!({}));
-        assert_eq!(settings.widget, ["starter prompts", "a form for leads"]);
-        assert!(settings.obstacle.is_some());
+        assert_eq!(settings.widget, ["a form for leads"]);
     }
 
     #[test]

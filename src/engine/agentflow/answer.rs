@@ -19,6 +19,7 @@ use crate::engine::contract::memory::Turn;
 use crate::engine::contract::node::{Executed, Reply};
 use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::Run;
+use crate::engine::scripts::afterwards::Answered;
 use crate::engine::text::javascript::listed;
 use crate::predict::answer::EventName;
 use crate::predict::chat_id;
@@ -165,7 +166,18 @@ impl Agentflow {
 
     /// The reply, and the exchange stored.
     async fn reply(&self, shared: &WalkContext<'_>, runtime: &mut Runtime, id: String) -> Result<Reply, Failure> {
-        let answer = content(runtime.executed.last()).map(|content| text_of(&content)).unwrap_or_default();
+        let mut answer = content(runtime.executed.last()).map(|content| text_of(&content)).unwrap_or_default();
+        if let Some(after) = &self.after {
+            let request = shared.run.request;
+            let form = || request.form.clone().map(Value::Object).unwrap_or_default();
+            let input = request.question.as_deref().map_or_else(form, Value::from);
+            let history = runtime.past.iter().chain(&runtime.history).cloned().collect();
+            let fields = runtime.last_output().and_then(Value::as_object);
+            let answered = Answered { text: &answer, input, history, fields };
+            if let Some(changed) = after.changed(answered, shared.run).await? {
+                answer = changed;
+            }
+        }
         remember(shared.run, self.asked(shared), &answer).await?;
         // A model's answer may have any names in it; an action is what the flow stopped for.
         let waits = runtime.executed.last().is_some_and(|last| last.get("status") == Some(&"STOPPED".into()));

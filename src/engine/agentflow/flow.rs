@@ -1,9 +1,11 @@
 //! One flow of the second generation, ready to run.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::graph::Graph;
 use super::step::StepNode;
+use crate::engine::scripts::afterwards::Afterwards;
 
 /// See the module.
 #[derive(Debug)]
@@ -18,4 +20,6 @@ pub(crate) struct Agentflow {
     pub(super) keeps_state: bool,
     /// Whether it may stop for its user.
     pub(super) may_wait: bool,
+    /// What changes its answers.
+    pub(super) after: Option<Arc<Afterwards>>,
 }

@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::attachments::AttachmentRules;
 use crate::engine::compile::export::{Export, ExportNode, Generation};
+use crate::engine::scripts::afterwards;
+use crate::wire::json::read_str;
 
 /// Answers in which images of a request count.
 const SEES_IMAGES: &[&str] =
@@ -78,8 +80,19 @@ impl FlowInfo {
         if let (Some(rules), Some(fields)) = (&attachments, chatbot.as_object_mut()) {
             fields.insert("fullFileUpload".to_owned(), rules.shown());
         }
-        Self { streams: streams(export), uploads, chatbot, attachments }
+        if let (Some(prompts), Some(fields)) = (starter_prompts(export), chatbot.as_object_mut()) {
+            fields.insert("starterPrompts".to_owned(), prompts);
+        }
+        let is_whole = afterwards::is_on(export.chatbot_config.as_ref());
+        Self { streams: streams(export) && !is_whole, uploads, chatbot, attachments }
     }
+}
+
+/// What the widget offers to ask first.
+fn starter_prompts(export: &Export) -> Option<Value> {
+    let settings = export.chatbot_config.as_ref()?;
+    let read = settings.as_str().and_then(|text| read_str::<Value>(text).ok());
+    read.as_ref().unwrap_or(settings).get("starterPrompts").filter(|prompts| prompts.is_object()).cloned()
 }
 
 fn uploads(export: &Export) -> Value {

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::ends::{FlowEnd, taken};
 use self::info::FlowInfo;
@@ -29,11 +29,13 @@ use crate::engine::compile::unset::Unset;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::Subflow;
-use crate::engine::contract::history::{Memory, remember, tell_history};
-use crate::engine::contract::node::{PutDocuments, Reply, ValueSource, VectorStore};
+use crate::engine::contract::history::{Memory, recalled, remember, tell_history};
+use crate::engine::contract::memory::Turn;
+use crate::engine::contract::node::{PutDocuments, Reply, ReplyContent, ValueSource, VectorStore};
 use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::Run;
 use crate::engine::documents::index::Indexes;
+use crate::engine::scripts::afterwards::{Afterwards, Answered};
 use crate::engine::sequential::{self, SequentialFlow};
 use crate::engine::text::settled::Overrides;
 
@@ -71,6 +73,8 @@ pub(crate) enum FlowPlan {
         shown: Vec<ShownVariable>,
         /// Its vector stores, by node.
         stores: Vec<(String, Arc<dyn VectorStore>)>,
+        /// What changes its answers.
+        after: Option<Arc<Afterwards>>,
     },
     /// Of agents of the first, with the variables that answers show.
     Sequential { flow: Arc<SequentialFlow>, shown: Vec<ShownVariable> },
@@ -156,6 +160,7 @@ impl CompiledFlow {
                 recalls: None,
                 shown: Vec::new(),
                 stores: Vec::new(),
+                after: None,
             },
             indexes: Indexes::default(),
             context: Arc::clone(context),
@@ -188,7 +193,7 @@ impl CompiledFlow {
         run.budget().hold(run.request.bytes())?;
         let plan = overridden.unwrap_or(&self.plan);
         match plan {
-            FlowPlan::Chain { ends, remembers, memory, recalls, shown, .. } => {
+            FlowPlan::Chain { ends, remembers, memory, recalls, shown, after, .. } => {
                 if let Some(memory) = recalls.as_ref().filter(|_| self.shows_history || overridden.is_some()) {
                     tell_history(memory, run).await;
                 }
@@ -199,6 +204,9 @@ impl CompiledFlow {
                     reply.memory = Some(memory.clone());
                 }
                 show(shown, question, &mut reply, run).await?;
+                if let Some(after) = after {
+                    change(after, recalls.is_some(), &mut reply, run).await?;
+                }
                 if *remembers {
                     remember(run, run.request.question(), &reply.said.remembered()).await?;
                 }
@@ -320,7 +328,8 @@ fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<FlowPlan> {
     let shown = shown(export, &parts);
     let remembers = compiler.remembers;
     let is_of_use = !ends.is_empty() || !stores.is_empty();
-    is_of_use.then_some(FlowPlan::Chain { ends, remembers, memory, recalls, shown, stores })
+    let after = Afterwards::read(compiler);
+    is_of_use.then_some(FlowPlan::Chain { ends, remembers, memory, recalls, shown, stores, after })
 }
 
 /// The vector stores of a flow, in the order of its nodes.
@@ -336,6 +345,21 @@ fn stores(export: &Export, parts: &HashMap<&str, Part>) -> Vec<(String, Arc<dyn 
         Some((node.id.clone(), store))
     };
     nodes.filter_map(store).collect()
+}
+
+/// Makes of an answer what the flow's program makes of it. What a parser gave stays as it is.
+async fn change(after: &Afterwards, has_memory: bool, reply: &mut Reply, run: &Run<'_>) -> Result<(), Failure> {
+    let ReplyContent::Text(text) = &reply.said else { return Ok(()) };
+    let turn = |turn: &Turn| {
+        let kind = if turn.by_user { "userMessage" } else { "apiMessage" };
+        json!({ "message": turn.text, "type": kind })
+    };
+    let history = if has_memory { recalled(run).await?.iter().map(turn).collect() } else { Vec::new() };
+    let answered = Answered { text, input: run.request.question().into(), history, fields: Some(&reply.fields) };
+    if let Some(text) = after.changed(answered, run).await? {
+        reply.said = ReplyContent::Text(text);
+    }
+    Ok(())
 }
 
 /// Puts variables into an answer.
