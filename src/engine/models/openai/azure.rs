@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use http::header::HeaderName;
 
-use super::OpenAiModel;
 use super::settings::Settings;
+use super::{ChosenModel, ModelAddress};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -42,19 +42,8 @@ impl NodeKind for AzureChatOpenAi {
             }
         };
         let (fields, style) = (settings.of_completions(&model), settings.style(&model));
-        let path = format!("/chat/completions{query}").into();
-        let provider = "azure.ai.openai";
-        Some(Part::Model(Arc::new(OpenAiModel {
-            endpoint,
-            path,
-            headers,
-            model,
-            provider,
-            fields,
-            style,
-            sees_images,
-            tells_thoughts: false,
-        })))
+        let at = ModelAddress { endpoint, headers, missing: None, provider: "azure.ai.openai" };
+        Some(at.completions(&query, ChosenModel { model, fields, style, sees_images, tells_thoughts: false }))
     }
 }
 

@@ -126,30 +126,47 @@ impl ModelAddress {
 }
 
 fn build(model: String, at: ModelAddress, settings: &Settings, sees_images: bool) -> Part {
-    if let Some(credential) = at.missing {
-        return Part::Model(Arc::new(ModelWithoutCredential { model, credential }));
-    }
-    let ModelAddress { endpoint, headers, provider, .. } = at;
-    if settings.wants_responses(&model) {
+    if at.missing.is_none() && settings.wants_responses(&model) {
+        let ModelAddress { endpoint, headers, provider, .. } = at;
         let fields = settings.of_responses(&model);
         let style = settings.style(&model);
         let responses = responses::Responses { endpoint, headers, model, provider, fields, style, sees_images };
         return Part::Model(Arc::new(responses));
     }
-    let fields = settings.of_completions(&model);
-    let style = settings.style(&model);
-    let (path, tells_thoughts) = ("/chat/completions".into(), false);
-    Part::Model(Arc::new(OpenAiModel {
-        endpoint,
-        path,
-        headers,
-        model,
-        provider,
-        fields,
-        style,
-        sees_images,
-        tells_thoughts,
-    }))
+    let (fields, style) = (settings.of_completions(&model), settings.style(&model));
+    at.completions("", ChosenModel { model, fields, style, sees_images, tells_thoughts: false })
+}
+
+/// What a node says of the model that is asked for chat completions.
+struct ChosenModel {
+    model: String,
+    fields: Map<String, Value>,
+    style: Style,
+    sees_images: bool,
+    tells_thoughts: bool,
+}
+
+impl ModelAddress {
+    /// The model there, or what stands for it where a credential is missing; `query`: behind the path.
+    fn completions(self, query: &str, chosen: ChosenModel) -> Part {
+        let Self { endpoint, headers, missing, provider } = self;
+        let ChosenModel { model, fields, style, sees_images, tells_thoughts } = chosen;
+        if let Some(credential) = missing {
+            return Part::Model(Arc::new(ModelWithoutCredential { model, credential }));
+        }
+        let path = format!("/chat/completions{query}").into();
+        Part::Model(Arc::new(OpenAiModel {
+            endpoint,
+            path,
+            headers,
+            model,
+            provider,
+            fields,
+            style,
+            sees_images,
+            tells_thoughts,
+        }))
+    }
 }
 
 /// One model at one address.

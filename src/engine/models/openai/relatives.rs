@@ -1,16 +1,14 @@
 //! Nodes of further providers that speak as OpenAI does.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value, json};
 
 use super::request::Style;
 use super::settings::Settings;
-use super::{ModelAddress, OpenAiModel};
+use super::{ChosenModel, ModelAddress};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
-use crate::engine::models::connection::{self, ModelWithoutCredential};
+use crate::engine::models::connection;
 
 /// A provider and its node.
 #[derive(Debug)]
@@ -201,23 +199,9 @@ impl NodeKind for Relative {
         let mut fields = settings.of_completions(model.as_deref().unwrap_or_default());
         (self.differs)(inputs, &mut fields);
         let model = model?;
-        let ModelAddress { endpoint, headers, missing, provider } = place?;
-        if let Some(credential) = missing {
-            return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential })));
-        }
         let style = Style { counts: self.counts, ..settings.style(&model) };
-        let (path, tells_thoughts) = ("/chat/completions".into(), self.tells_thoughts);
-        Some(Part::Model(Arc::new(OpenAiModel {
-            endpoint,
-            path,
-            headers,
-            model,
-            provider,
-            fields,
-            style,
-            sees_images,
-            tells_thoughts,
-        })))
+        let tells_thoughts = self.tells_thoughts;
+        Some(place?.completions("", ChosenModel { model, fields, style, sees_images, tells_thoughts }))
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) trait Database: fmt::Debug + Send + Sync {
 /// What is looked for.
 #[derive(Debug)]
 pub(super) struct Query {
+    /// The question's words.
+    pub(super) text: String,
     pub(super) vector: Vec<f32>,
     pub(super) most: usize,
     /// As the flow's author wrote it for this database, filled in.

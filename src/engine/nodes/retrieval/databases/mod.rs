@@ -5,6 +5,8 @@ mod chroma;
 mod database;
 mod elastic;
 mod http;
+mod kendra;
+mod meilisearch;
 mod milvus;
 mod mongo;
 mod node;
@@ -12,6 +14,7 @@ mod pinecone;
 mod postgres;
 mod qdrant;
 mod recorded;
+mod redis;
 mod relevance;
 mod store;
 mod supabase;
@@ -20,7 +23,9 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod upstash;
+mod vectara;
 mod weaviate;
+mod zep;
 
 use serde_json::{Map, Value};
 
@@ -32,14 +37,19 @@ pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[
     &chroma::ChromaNode,
     &elastic::ELASTICSEARCH,
     &elastic::OPEN_SEARCH,
+    &kendra::KendraNode { address_input: "" },
+    &meilisearch::MeilisearchNode,
     &milvus::MilvusNode,
     &mongo::MongoNode,
     &pinecone::PineconeNode { api_input: "" },
     &postgres::PostgresNode,
     &qdrant::QdrantNode,
+    &redis::RedisNode,
     &supabase::SupabaseNode,
     &upstash::UpstashNode,
+    &vectara::VectaraNode { address_input: "" },
     &weaviate::WeaviateNode,
+    &zep::ZepNode,
 ];
 
 /// Databases that want a credential, and the field that says that it is there.
@@ -47,16 +57,21 @@ const CREDENTIALS: &[(&str, &str, &str)] = &[
     ("Astra", "AstraDBApi", "applicationToken"),
     ("chroma", "chromaApi", "chromaApiKey"),
     ("elasticsearch", "elasticsearchApi", "endpoint"),
+    ("kendra", "awsApi", "awsKey"),
+    ("meilisearch", "meilisearchApi", "meilisearchSearchApiKey"),
     ("milvus", "milvusAuth", "milvusUser"),
     ("mongoDBAtlas", "mongoDBUrlApi", "mongoDBConnectUrl"),
     ("openSearch", "openSearchUrl", "openSearchUrl"),
     ("pinecone", "pineconeApi", "pineconeApiKey"),
     ("postgres", "PostgresApi", "password"),
     ("qdrant", "qdrantApi", "qdrantApiKey"),
+    ("redis", "redisCacheApi", "redisCacheHost"),
     ("redis", "redisCacheUrlApi", "redisUrl"),
     ("supabase", "supabaseApi", "supabaseApiKey"),
     ("upstash", "upstashVectorApi", "UPSTASH_VECTOR_REST_TOKEN"),
+    ("vectara", "vectaraApi", "apiKey"),
     ("weaviate", "weaviateApi", "weaviateApiKey"),
+    ("zep", "zepMemoryApi", "apiKey"),
 ];
 
 /// The kind of database of that name.

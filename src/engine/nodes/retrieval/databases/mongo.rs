@@ -134,7 +134,8 @@ mod tests {
     #[test]
     fn it_is_asked_as_flowise_asks() {
         let filter = Some(json!({ "a": 1 }));
-        let query = Query { vector: vec![0.1, 1.0], most: 3, filter, chat: None, with_vectors: false };
+        let query =
+            Query { text: String::new(), vector: vec![0.1, 1.0], most: 3, filter, chat: None, with_vectors: false };
         let search = json!({ "queryVector": [0.1, 1.0], "index": "i", "path": "embedding", "limit": 3,
             "numCandidates": 30, "filter": { "a": { "$eq": 1 } } });
         let pipeline = json!([{ "$vectorSearch": search },

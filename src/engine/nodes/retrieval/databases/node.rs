@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::database::Database;
-use super::store::{DatabaseStore, SearchWay, Unconfigured};
+use super::store::{DatabaseStore, SearchWay, Unconfigured, Wordless};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::node::{DocumentSource, Embeddings};
@@ -40,15 +40,16 @@ pub(super) struct Having {
     pub(super) chats: bool,
     /// The inputs that name the store where records of it are kept.
     pub(super) recorded_as: &'static [&'static str],
+    /// The input that says how many are found; empty: `topK`.
+    pub(super) most: &'static str,
+    /// Whether the database makes its own vectors.
+    pub(super) wordless: bool,
 }
 
 /// Reads what all nodes have.
 pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>, having: Having) -> Option<StoreInputs> {
     let sources = sources(inputs);
-    if !inputs.has("embeddings") {
-        inputs.refuse("embeddings", "embeddings are required");
-    }
-    let embeddings = inputs.part_as("embeddings", Part::into_embeddings, "embeddings");
+    let embeddings = if having.wordless { Some(Arc::new(Wordless) as Arc<dyn Embeddings>) } else { embeddings(inputs) };
     let way = way(inputs, having);
     let records = if inputs.has("recordManager") {
         inputs.own::<PassageRecords>("recordManager", "a record manager")
@@ -58,6 +59,13 @@ pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>, having: Having) -> Option<St
     let names: Vec<String> = having.recorded_as.iter().filter_map(|input| inputs.text(input)).collect();
     let recorded_as = (!names.is_empty()).then(|| names.join("_"));
     Some(StoreInputs { sources: sources?, embeddings: embeddings?, way, records, recorded_as })
+}
+
+fn embeddings(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn Embeddings>> {
+    if !inputs.has("embeddings") {
+        inputs.refuse("embeddings", "embeddings are required");
+    }
+    inputs.part_as("embeddings", Part::into_embeddings, "embeddings")
 }
 
 fn sources(inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<Arc<dyn DocumentSource>>> {
@@ -74,7 +82,7 @@ fn sources(inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<Arc<dyn DocumentSource
 pub(super) fn way(inputs: &mut Inputs<'_, '_, '_>, having: Having) -> SearchWay {
     let number = |inputs: &mut Inputs<'_, '_, '_>, input: &str| inputs.integer(input).filter(|number| *number > 0);
     let bounded = |number: u64| usize::try_from(number.min(MOST_FOUND)).unwrap_or(FOUND);
-    let most = number(inputs, "topK").map_or(FOUND, bounded);
+    let most = number(inputs, if having.most.is_empty() { "topK" } else { having.most }).map_or(FOUND, bounded);
     let filter = match (having.filter, having.text_filter) {
         ("", "") => None,
         ("", text) => inputs.template(text),

@@ -42,16 +42,16 @@ pub(super) const AT_ONCE: usize = 100;
 
 impl DatabaseStore {
     async fn searched(&self, question: &str, most: usize, run: &Run<'_>) -> Result<Vec<(Document, f32)>, Failure> {
-        let vector = self.embeddings.embed_question(question, run).await?;
+        let (text, vector) = (question.to_owned(), self.embeddings.embed_question(question, run).await?);
         let filter = self.way.filter.as_ref().map(|filter| filter.value(run)).transpose();
         let filter = filter.map_err(Failure::flow)?;
         let chat = self.way.by_chat.then(|| run.request.chat_id.clone());
         let Some((fetched, lambda)) = self.way.diversity else {
-            let query = Query { vector, most, filter, chat, with_vectors: false };
+            let query = Query { text, vector, most, filter, chat, with_vectors: false };
             let hits = self.database.search(&query, run).await?;
             return Ok(held(hits.into_iter().take(most).collect()));
         };
-        let query = Query { vector, most: fetched.max(most), filter, chat, with_vectors: true };
+        let query = Query { text, vector, most: fetched.max(most), filter, chat, with_vectors: true };
         let hits = self.database.search(&query, run).await?;
         let vectors: Vec<&[f32]> = hits.iter().map(|hit| &*hit.vector).collect();
         let chosen = most_marginal(&query.vector, &vectors, lambda, most);
@@ -119,6 +119,20 @@ impl Retriever for DatabaseStore {
             let documents: Vec<Document> = found.into_iter().map(|(document, _)| document).collect();
             Ok(documents)
         })
+    }
+}
+
+/// Of a database that makes its own vectors: there are none to make.
+#[derive(Debug)]
+pub(super) struct Wordless;
+
+impl Embeddings for Wordless {
+    fn embed_all<'a>(&'a self, texts: &'a [String], _: &'a Run<'a>) -> Task<'a, Vec<Vec<f32>>> {
+        Box::pin(async { Ok(vec![Vec::new(); texts.len()]) })
+    }
+
+    fn embed_question<'a>(&'a self, _: &'a str, _: &'a Run<'a>) -> Task<'a, Vec<f32>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 }
 

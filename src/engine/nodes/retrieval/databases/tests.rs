@@ -253,3 +253,126 @@ fn what_is_missing_is_told_by_input() {
         assert_eq!(needs(kind.unwrap(), &json!({})), inputs);
     }
 }
+
+const VECTARA: vectara::VectaraNode = vectara::VectaraNode { address_input: "here" };
+
+#[tokio::test]
+async fn vectara_reads_words() {
+    let credential = json!({ "apiKey": "key", "customerID": "9", "corpusID": "1,2" });
+    let config = json!({ "here": HERE, "filter": "doc.a = 1", "sentencesBefore": 2, "lambda": 0.1,
+        CREDENTIALS: { "vectaraApi": credential } });
+    let response =
+        json!({ "text": "one", "score": 0.5, "documentIndex": 0, "metadata": [{ "name": "b", "value": "x" }] });
+    let document = json!({ "metadata": [{ "name": "a", "value": 1 }] });
+    let found_one = json!({ "responseSet": [{ "response": [response], "document": [document] }] });
+    let (received, answer) = searched(&VECTARA, config.clone(), &[found_one]).await;
+    assert_eq!(received[0].line, "POST /v1/query HTTP/1.1");
+    assert_eq!((received[0].headers["x-api-key"].as_str(), received[0].headers["customer-id"].as_str()), ("key", "9"));
+    let corpus = |id: &str| {
+        json!({ "customerId": "9", "corpusId": id, "metadataFilter": "doc.a = 1",
+            "lexicalInterpolationConfig": { "lambda": 0.1 } })
+    };
+    let asked = json!({ "query": "q", "numResults": 5, "contextConfig": { "sentencesBefore": 2 },
+        "corpusKey": [corpus("1"), corpus("2")] });
+    assert_eq!(received[0].body, json!({ "query": [asked] }));
+    assert_eq!(found(answer), json!([[{ "pageContent": "one", "metadata": { "b": "x", "a": 1 } }, 0.5]]));
+    assert!(put(&VECTARA, config, &[]).await.1.is_err());
+
+    let credential = json!({ "apiKey": "key", "customerID": "9", "corpusID": "1" });
+    let config =
+        json!({ "here": HERE, "mmrK": "50", "mmrDiversityBias": "0.3", CREDENTIALS: { "vectaraApi": credential } });
+    let nothing = json!({ "responseSet": [{ "response": [], "document": [] }] });
+    let (received, _) = searched(&VECTARA, config.clone(), &[nothing]).await;
+    let asked = &received[0].body["query"][0];
+    assert_eq!(
+        (&asked["numResults"], &asked["rerankingConfig"]["mmrConfig"]),
+        (&json!(50), &json!({ "diversityBias": 0.3 }))
+    );
+    let done = json!({ "status": { "code": "OK" } });
+    let (received, answer) = put(&VECTARA, config, &[done.clone(), done]).await;
+    answer.unwrap();
+    let document = &received[1].body["document"];
+    assert_eq!(
+        (&document["section"], &document["metadata_json"]),
+        (&json!([{ "text": "two" }]), &json!("{\"tags\":[\"x\"]}"))
+    );
+}
+
+const KENDRA: kendra::KendraNode = kendra::KendraNode { address_input: "here" };
+
+#[tokio::test]
+async fn kendra_is_asked_twice_where_it_has_no_passages() {
+    let config = json!({ "here": HERE, "indexId": "idx", "region": "eu-west-1", "topK": "3", "fileUpload": true,
+        "attributeFilter": "{\"EqualsTo\":{\"Key\":\"a\",\"Value\":{\"LongValue\":1}}}" });
+    let attribute = json!({ "Key": "k", "Value": { "StringValue": "v" } });
+    let item = json!({ "DocumentTitle": { "Text": "T" }, "DocumentURI": "https://x", "DocumentAttributes": [attribute],
+        "DocumentExcerpt": { "Text": "...one\n  two..." } });
+    let (received, answer) =
+        searched(&KENDRA, config.clone(), &[json!({ "ResultItems": [] }), json!({ "ResultItems": [item] })]).await;
+    assert_eq!(received[0].headers["x-amz-target"], "AWSKendraFrontendService.Retrieve");
+    assert_eq!(received[1].headers["x-amz-target"], "AWSKendraFrontendService.Query");
+    assert!(received[0].headers["authorization"].contains("/eu-west-1/kendra/aws4_request"));
+    let own = json!({ "EqualsTo": { "Key": "a", "Value": { "LongValue": 1 } } });
+    let body = &received[0].body;
+    assert_eq!((&body["PageSize"], &body["AttributeFilter"]["AndAllFilters"][0]), (&json!(3), &own));
+    let metadata =
+        json!({ "source": "https://x", "title": "T", "excerpt": "one two", "document_attributes": { "k": "v" } });
+    let text = "Document Title: T\nDocument Excerpt: \none two\n";
+    assert_eq!(found(answer), json!([[{ "pageContent": text, "metadata": metadata }, 0.0]]));
+
+    let (received, answer) = put(&KENDRA, config, &[json!({})]).await;
+    answer.unwrap();
+    assert_eq!(received[0].body["Documents"][0]["Blob"], "b25l");
+    assert!(problems(&KENDRA, &json!({ "here": HERE }))[0].contains("input indexId"));
+}
+
+#[tokio::test]
+async fn meilisearch_looks_for_words_and_vectors() {
+    let credential = json!({ "meilisearchSearchApiKey": "s", "meilisearchAdminApiKey": "a" });
+    let config = json!({ "host": format!("{HERE}/"), "indexUid": "idx", "K": "3", "semanticRatio": "2",
+        "searchFilter": "metadata.a = 1", CREDENTIALS: { "meilisearchApi": credential } });
+    let hits =
+        json!({ "hits": [{ "objectID": "7", "pageContent": "one", "metadata": { "a": 1 }, "_rankingScore": 0.9 }] });
+    let (received, answer) = searched(&meilisearch::MeilisearchNode, config.clone(), &[hits]).await;
+    assert_eq!(received[0].line, "POST /indexes/idx/search HTTP/1.1");
+    assert_eq!(received[0].headers["authorization"], "Bearer s");
+    let body = json!({ "q": "q", "vector": [1.0, 0.5], "limit": 3, "attributesToRetrieve": ["*"],
+        "showRankingScore": true, "hybrid": { "semanticRatio": 1.0, "embedder": "ollama" }, "filter": "metadata.a = 1" });
+    assert_eq!(received[0].body, body);
+    assert_eq!(found(answer), json!([[{ "pageContent": "one", "metadata": { "objectID": "7", "a": 1 } }, 0.9]]));
+
+    let task = |id: u64| json!({ "taskUid": id });
+    let done = |status: &str| json!({ "status": status });
+    let answers = [task(1), done("failed"), task(2), done("succeeded"), task(3), done("succeeded")];
+    let (received, answer) = put(&meilisearch::MeilisearchNode, config, &answers).await;
+    answer.unwrap();
+    let lines: Vec<&str> = received.iter().map(|one| one.line.trim_end_matches(" HTTP/1.1")).collect();
+    let settings = "PATCH /indexes/idx/settings";
+    assert_eq!(
+        lines,
+        ["POST /indexes", "GET /tasks/1", settings, "GET /tasks/2", "POST /indexes/idx/documents", "GET /tasks/3"]
+    );
+    assert_eq!(received[2].body["embedders"], json!({ "ollama": { "source": "userProvided", "dimensions": 2 } }));
+    assert_eq!(received[4].body[0]["_vectors"]["ollama"]["embeddings"], json!([1.0, 0.5]));
+    assert_eq!(received[4].headers["authorization"], "Bearer a");
+}
+
+#[tokio::test]
+async fn zep_compares_metadata() {
+    let config = json!({ "baseURL": HERE, "zepCollection": "docs", "topK": 2,
+        "zepMetadataFilter": "{\"a\":1,\"b\":\"x\",\"c) || (1\":1}", CREDENTIALS: { "zepMemoryApi": { "apiKey": "k" } } });
+    let results = json!({ "results": [{ "content": "one", "metadata": { "a": 1 }, "score": 0.9 }] });
+    let (received, answer) = searched(&zep::ZepNode, config.clone(), &[results]).await;
+    assert_eq!(received[0].line, "POST /api/v1/collection/docs/search?limit=2 HTTP/1.1");
+    assert_eq!(received[0].headers["authorization"], "Bearer k");
+    let and = json!([{ "jsonpath": "$[*] ? (@.a == 1)" }, { "jsonpath": "$[*] ? (@.b == \"x\")" }]);
+    assert_eq!(received[0].body, json!({ "embedding": [1.0, 0.5], "metadata": { "where": { "and": and } } }));
+    assert_eq!(found(answer), one(0.9));
+    let (received, answer) = put(&zep::ZepNode, config, &[json!({ "name": "docs" }), json!(["1", "2"])]).await;
+    answer.unwrap();
+    assert_eq!(received[1].line, "POST /api/v1/collection/docs/document HTTP/1.1");
+    assert_eq!(
+        (&received[1].body[0]["content"], &received[1].body[1]["embedding"]),
+        (&json!("one"), &json!([2.0, 0.5]))
+    );
+}
