@@ -137,6 +137,12 @@ impl PlainKind {
             model.contains(':') || own.contains("/v1/chat/completions") || own.contains("router.huggingface.co")
         };
         let own = own.filter(|own| self.tongue != PlainTongue::HuggingFace || !is_router(own));
+        let of_endpoint = own.as_deref().filter(|_| self.tongue == PlainTongue::HuggingFace);
+        let path = match of_endpoint.map(|own| own.trim_end_matches('/')) {
+            Some(own) if own.ends_with("/v1") => "/chat/completions".to_owned(),
+            Some(own) if own.ends_with("/chat/completions") => String::new(),
+            _ => path,
+        };
         if own.is_none() && self.address.is_empty() {
             inputs.refuse(self.address_input, "an address is required");
             return None;

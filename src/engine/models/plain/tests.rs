@@ -45,6 +45,12 @@ async fn hugging_face_is_told_one_text() {
     let body = json!({ "model": "m", "messages": [{ "role": "user", "content": content }], "temperature": 0.5,
         "max_tokens": 9, "stop": ["a", "b"], "top_p": 0.9, "top_k": 3, "frequency_penalty": 1, "stream": true });
     assert_eq!((seen.received.body, seen.answered.unwrap().text), (body, "Hello".to_owned()));
+    for (endpoint, path) in [("http://h/v1/", "http://h:80/v1"), ("http://h/x/chat/completions", "/x/chat/completions")]
+    {
+        let model = built(&HUGGING_FACE, json!({ "model": "m", "endpoint": endpoint }), true).unwrap();
+        let told = format!("{:?}", model.into_model());
+        assert!(told.contains(path.trim_start_matches("http://")) && !told.contains("/v1/v1"), "{told}");
+    }
     for (model, endpoint) in [("x/y:novita", HERE), ("m", "http://here/v1/chat/completions")] {
         let model = built(&HUGGING_FACE, json!({ "model": model, "endpoint": endpoint }), true).unwrap();
         assert!(format!("{:?}", model.into_model()).contains("router.huggingface.co"));

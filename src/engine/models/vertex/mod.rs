@@ -135,6 +135,7 @@ fn of_claude(inputs: &mut Inputs<'_, '_, '_>, model: &str) -> Map<String, Value>
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each changes the request in its own way")]
 struct VertexModel {
     endpoint: ProviderEndpoint,
     access: GoogleAccess,
