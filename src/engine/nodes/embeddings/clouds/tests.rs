@@ -1,6 +1,6 @@
 //! As Flowise's libraries were seen to ask.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{BEDROCK, CloudKind, VERTEX, WATSONX};
 use crate::engine::models::lab::{CREDENTIALS, HERE, built, embedded, problems};
@@ -68,5 +68,5 @@ fn without_a_credential_nothing_is_sent() {
         let part = part.unwrap_or_else(|problems| panic!("{problems:?}"));
         assert_eq!(format!("{:?}", part.into_embeddings().unwrap()), "WithoutCredential");
     }
-    assert!(problems(&VERTEX, Value::Object(serde_json::Map::new()))[0].contains("input modelName"));
+    assert!(problems(&VERTEX, json!({ "modelName": "a/b" }))[0].contains("input modelName"));
 }
