@@ -85,8 +85,8 @@ pub(crate) enum FlowPlan {
 impl FlowPlan {
     /// Of a flow of which nothing can be made.
     fn failing(unset: Arc<Unset>) -> Self {
-        let (memory, recalls, shown, stores) = Default::default();
-        Self::Chain { ends: vec![FlowEnd::only(unset)], remembers: false, memory, recalls, shown, stores }
+        let (memory, recalls, shown, stores, after) = Default::default();
+        Self::Chain { ends: vec![FlowEnd::only(unset)], remembers: false, memory, recalls, shown, stores, after }
     }
 
     /// Whether something of its chats is kept.
