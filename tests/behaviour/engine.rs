@@ -13,10 +13,13 @@ mod limits;
 mod moving;
 mod networks;
 mod running_others;
+mod scripts;
 mod servers;
+mod settings;
 mod streams;
 mod telling;
 mod threads;
+mod upserting;
 mod values;
 pub(crate) mod waiting;
 

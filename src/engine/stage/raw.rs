@@ -52,10 +52,22 @@ fn postgres(mut stream: TcpStream) -> std::io::Result<()> {
     reader.read_exact(&mut length)?;
     reader.read_exact(&mut vec![0; u32::from_be_bytes(length) as usize - 4])?;
     stream.write_all(&[message(b'R', &[0; 4]), message(b'Z', b"I")].concat())?;
-    let (names, values) = (["pageContent", "metadata", "_distance"], ["A passage of the stage.", "{}", "0.1"]);
-    let columns: Vec<u8> = names.iter().flat_map(|name| [name.as_bytes(), &[0; 19]].concat()).collect();
-    let cell = |value: &&str| [&u32::try_from(value.len()).unwrap().to_be_bytes()[..], value.as_bytes()].concat();
-    let cells: Vec<u8> = values.iter().flat_map(cell).collect();
+    // A passage, and a column of a table.
+    let row = [
+        ("pageContent", "A passage of the stage."),
+        ("metadata", "{}"),
+        ("_distance", "0.1"),
+        ("table_schema", "public"),
+        ("table_name", "kettles"),
+        ("column_name", "age"),
+        ("data_type", "integer"),
+        ("is_nullable", "NO"),
+    ];
+    let columns: Vec<u8> = row.iter().flat_map(|(name, _)| [name.as_bytes(), &[0; 19]].concat()).collect();
+    let cell =
+        |(_, value): &(_, &str)| [&u32::try_from(value.len()).unwrap().to_be_bytes()[..], value.as_bytes()].concat();
+    let cells: Vec<u8> = row.iter().flat_map(cell).collect();
+    let count = u16::try_from(row.len()).unwrap().to_be_bytes();
     loop {
         let mut head = [0; 5];
         reader.read_exact(&mut head)?;
@@ -65,8 +77,8 @@ fn postgres(mut stream: TcpStream) -> std::io::Result<()> {
             let answer = [
                 message(b'1', &[]),
                 message(b'2', &[]),
-                message(b'T', &[&[0, 3], columns.as_slice()].concat()),
-                message(b'D', &[&[0, 3], cells.as_slice()].concat()),
+                message(b'T', &[&count, columns.as_slice()].concat()),
+                message(b'D', &[&count, cells.as_slice()].concat()),
                 message(b'C', b"SELECT 1\0"),
                 message(b'Z', b"I"),
             ];

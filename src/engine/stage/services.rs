@@ -18,8 +18,11 @@ pub(super) fn answer(heard: &Heard) -> Told {
         "export.arxiv.org" => Told::text("application/atom+xml", FEED),
         "arxiv.org" => Told::text("application/pdf", PAPER),
         "api.wolframalpha.com" | "www.wolframalpha.com" => Told::text("text/plain", "42"),
+        // Whoever signs in.
+        _ if path.ends_with("/token") => Told::json(&json!({ "access_token": "of-the-stage", "expires_in": 3600 })),
         _ if is_search(host) || path.ends_with("/search") => Told::json(&found()),
         _ if path.ends_with("sitemap.xml") => Told::text("application/xml", SITEMAP),
+        _ if path.rsplit_once('.').is_some_and(|(_, kind)| kind == "yaml") => Told::text("text/yaml", OPEN_API),
         _ if path.rsplit_once('.').is_some_and(|(_, kind)| kind == "pdf") => Told::text("application/pdf", PAPER),
         _ if heard.method == "GET" && !heard.accept.contains("json") => Told::text("text/html; charset=utf-8", PAGE),
         // Any other API.
@@ -29,6 +32,8 @@ pub(super) fn answer(heard: &Heard) -> Told {
 
 const FEED: &str = "<feed><entry><id>http://arxiv.org/abs/2301.00001v1</id><published>2023-01-01T00:00:00Z</published>\
     <title>A paper</title><summary>Its summary</summary><author><name>Ada</name></author></entry></feed>";
+const OPEN_API: &str = "openapi: 3.0.0\ninfo: { title: t, version: '1' }\nservers: [{ url: https://api.example.com }]\n\
+                        paths: { /a: { get: { operationId: a, summary: Gets a } } }\n";
 const SITEMAP: &str = "<urlset><url><loc>https://page.example/one</loc></url></urlset>";
 const PAGE: &str = "<!doctype html><html><head><title>A page</title></head><body><h1>Heading</h1><main>\
     <p>The page of the stage.</p></main><a href=\"/two\">two</a></body></html>";

@@ -41,8 +41,11 @@ fn what_cannot_be_run_says_where_and_why() {
             "node \"it\" (agentAgentflow), input agentToolsBuiltInAnthropic: the engine does not know tools that are built into a model",
         ),
         (
-            with("agentAgentflow", &model("agent", json!({ "agentTools": [{ "agentSelectedTool": "gmail" }] }))),
-            "node \"it\" (agentAgentflow), input agentTools: gmail: the engine does not know this kind of node",
+            with(
+                "agentAgentflow",
+                &model("agent", json!({ "agentTools": [{ "agentSelectedTool": "codeInterpreterE2B" }] })),
+            ),
+            "node \"it\" (agentAgentflow), input agentTools: codeInterpreterE2B: the engine runs no code but JavaScript",
         ),
         (
             with("agentAgentflow", &model("agent", json!({ "agentToolsBuiltInOpenAI": "[\"web_search_preview\"]" }))),

@@ -62,10 +62,10 @@ impl Account {
                 // It only shows a field that is refused by itself.
                 inputs.ignore(&["enableSSL"]);
                 let (proof, base) = jira::proof(inputs);
-                let Some(host) = inputs.mustache("jiraHost") else {
-                    inputs.refuse("jiraHost", "the address of a Jira is required");
-                    return None;
-                };
+                if !inputs.has("jiraHost") {
+                    inputs.lacks("jiraHost");
+                }
+                let host = inputs.mustache("jiraHost")?;
                 let address = Address::read(&host, &inputs.compiler.context.targets, PATIENCE);
                 let address = address.map_err(|error| inputs.refuse("jiraHost", error)).ok()?;
                 inputs.look_at(&address.endpoint);

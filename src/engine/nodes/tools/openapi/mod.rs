@@ -1,6 +1,7 @@
 //! The `OpenAPI` toolkit: each operation of a document is a tool.
 
 mod document;
+mod linked;
 mod schema;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::engine::contract::node::{Tool, ToolResult};
 use crate::engine::contract::run::Run;
 use crate::engine::nodes::files::texts;
 use crate::engine::provider::address::Address;
+use crate::engine::provider::{ProviderEndpoint, Targets};
 use crate::engine::scripts::{Script, ScriptValues};
 use crate::engine::text::mustache::{JsonTemplate, Mustache};
 use crate::engine::text::percent;
@@ -45,8 +47,9 @@ impl NodeKind for OpenApiToolkit {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        if inputs.text("inputType").is_some_and(|kind| kind != "file") || inputs.has("openApiLink") {
-            inputs.refuse("openApiLink", "a document is read from a file: download it, and choose it as the file");
+        let is_linked = inputs.text("inputType").is_some_and(|kind| kind == "link");
+        if !is_linked {
+            inputs.ignore(&["openApiLink"]);
         }
         let code = inputs.text("customCode").filter(|code| {
             let code: String = code.chars().filter(|letter| !letter.is_whitespace()).collect();
@@ -73,12 +76,16 @@ impl NodeKind for OpenApiToolkit {
         inputs.ignore(&["yamlFile", "openApiFile"]);
         let wanted = wanted(inputs);
         let server = inputs.mustache("selectedServer").filter(|server| server.fixed() != Some("error"));
+        if is_linked {
+            return linked::part(inputs, DocumentTools { server, wanted, common });
+        }
         if !inputs.has(input) {
             inputs.lacks(input);
             return None;
         }
         let text = texts(inputs, input)?.into_iter().next().unwrap_or_default();
-        let tools = tools(&text, server, &wanted, &common, inputs);
+        let targets = Arc::clone(&inputs.compiler.context.targets);
+        let tools = DocumentTools { server, wanted, common }.made(&text, &targets, |endpoint| inputs.look_at(endpoint));
         tools.map_err(|error| inputs.refuse(input, error)).ok().map(Part::tools)
     }
 }
@@ -105,30 +112,43 @@ struct Common {
     code: Option<Script>,
 }
 
-fn tools(
-    text: &str,
+/// What the author says of a document's tools, wherever it is.
+#[derive(Debug)]
+struct DocumentTools {
+    /// In place of the document's own.
     server: Option<Mustache>,
-    wanted: &[String],
-    common: &Common,
-    inputs: &mut Inputs<'_, '_, '_>,
-) -> Result<Vec<Arc<dyn Tool>>, String> {
-    let document = OpenApiDocument::read(text)?;
-    // What a document says is nobody's template.
-    let server = server.or_else(|| document.server().map(Mustache::plain)).ok_or("it names no server")?;
-    let operations = document.operations(|name| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name))?;
-    if operations.is_empty() {
-        return Err("it has no operation with an operationId, or none of those that are chosen".to_owned());
+    wanted: Vec<String>,
+    common: Common,
+}
+
+impl DocumentTools {
+    /// The tools of a document; `look_at` is shown where each of them leads to.
+    fn made(
+        &self,
+        text: &str,
+        targets: &Targets,
+        mut look_at: impl FnMut(&ProviderEndpoint),
+    ) -> Result<Vec<Arc<dyn Tool>>, String> {
+        let Self { wanted, common, .. } = self;
+        let document = OpenApiDocument::read(text)?;
+        // What a document says is nobody's template.
+        let own = || document.server().map(Mustache::plain);
+        let server = self.server.clone().or_else(own).ok_or("it names no server")?;
+        let operations = document.operations(|name| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name))?;
+        if operations.is_empty() {
+            return Err("it has no operation with an operationId, or none of those that are chosen".to_owned());
+        }
+        let mut tools: Vec<Arc<dyn Tool>> = Vec::with_capacity(operations.len());
+        for Operation { name, description, path, method, parameters } in operations {
+            let address = Address::read(&server, targets, PATIENCE)
+                .map_err(|error| format!("server {}: {error}", server.written()))?;
+            look_at(&address.endpoint);
+            let request = HttpToolRequest { method, address, headers: common.headers.clone() };
+            let spec = ToolSpec { name, description, parameters };
+            tools.push(Arc::new(Calling { spec, request, route: PathTemplate::read(&path), common: common.clone() }));
+        }
+        Ok(tools)
     }
-    let mut tools: Vec<Arc<dyn Tool>> = Vec::with_capacity(operations.len());
-    for Operation { name, description, path, method, parameters } in operations {
-        let address = Address::read(&server, &inputs.compiler.context.targets, PATIENCE)
-            .map_err(|error| format!("server {}: {error}", server.written()))?;
-        inputs.look_at(&address.endpoint);
-        let request = HttpToolRequest { method, address, headers: common.headers.clone() };
-        let spec = ToolSpec { name, description, parameters };
-        tools.push(Arc::new(Calling { spec, request, route: PathTemplate::read(&path), common: common.clone() }));
-    }
-    Ok(tools)
 }
 
 /// One operation.

@@ -158,9 +158,9 @@ fn what_the_engine_cannot_do_is_refused_at_load() {
             "server /v1: expected a URL such as https://api.example.com/items",
         ),
         (
-            with(json!({ "inputType": "link", "openApiLink": "https://x.example/a.yaml" })),
+            json!({ "inputType": "link", "openApiLink": "x.example/a.yaml" }),
             "openApiLink",
-            "a document is read from a file: download it, and choose it as the file",
+            "expected a URL such as https://example.com/page",
         ),
     ] {
         let error = sent(&inputs).unwrap_err();
