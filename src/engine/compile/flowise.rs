@@ -21,6 +21,12 @@ fn line(kind: &str) -> Option<&'static str> {
     NODES.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(' '))
 }
 
+/// The drawer of that kind, as exports name it; empty: Flowise does not have it.
+#[cfg(test)]
+pub(crate) fn category(kind: &str) -> String {
+    line(kind).and_then(|line| line.split(' ').next()).unwrap_or_default().replace('_', " ")
+}
+
 /// Whether Flowise has such a kind of node and does not look at that input of it.
 pub(crate) fn passes_over(kind: &str, input: &str) -> bool {
     line(kind).is_some_and(|line| line.split(' ').skip(1).all(|known| known != input))

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::verdict::Verdict;
 use super::{asked, exports, printed};
+use crate::engine::compile::flowise::category;
 
 /// What stands for the kind of node in question, and for its inputs.
 const KIND: &str = "$kind";
@@ -64,8 +65,14 @@ fn exported(id: &str, node: &Value) -> Value {
     let inputs = node[2].as_object().cloned().unwrap_or_default();
     let params: Vec<Value> =
         inputs.keys().map(|name| json!({ "name": name, "label": name, "acceptVariable": true })).collect();
-    let data = json!({ "id": id, "name": node[1], "label": id, "inputs": inputs, "inputParams": params,
-        "outputs": node.get(3).cloned().unwrap_or(json!({})) });
+    let kind = node[1].as_str().unwrap();
+    let category = match category(kind) {
+        // Agents of before.
+        none if none.is_empty() && kind.ends_with("Agent") => "Agents".to_owned(),
+        category => category,
+    };
+    let data = json!({ "id": id, "name": kind, "label": id, "category": category, "inputs": inputs,
+        "inputParams": params, "outputs": node.get(3).cloned().unwrap_or(json!({})) });
     json!({ "id": id, "data": data, "parentNode": node.get(4) })
 }
 
