@@ -131,16 +131,16 @@ impl ChatModel for Replicate {
             let mut input = Map::from_iter([(self.prompt_field(run).await?, prompt_of(ask.messages).into())]);
             input.extend(self.input.clone());
             let streams = ask.tokens.is_some_and(Sink::streams);
-            let mut body = json!({ "input": input });
+            let mut body = Map::from_iter([("input".to_owned(), input.into())]);
             let path = match &self.at.version {
                 Some(version) => {
-                    body["version"] = version.as_str().into();
+                    body.insert("version".to_owned(), version.as_str().into());
                     "/v1/predictions".to_owned()
                 }
                 None => format!("/v1/models/{}/{}/predictions", self.at.owner, self.at.name),
             };
             if streams {
-                body["stream"] = true.into();
+                body.insert("stream".to_owned(), true.into());
             }
             let begun = self.endpoint.post(&path, &self.headers, body, run).await?.json().await?;
             let told_at = begun.pointer("/urls/stream").and_then(Value::as_str).filter(|_| streams);

@@ -38,7 +38,8 @@ pub(crate) fn signed(
     headers.extend(keys.token.as_ref().map(|token| ("x-amz-security-token", token.expose().to_owned())));
     let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
     let names = names.join(";");
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+    let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+    let lines = lines.concat();
     let request = format!("{method}\n{}\n{}\n{lines}\n{names}\n{body}", url.path(), sorted(url.query()));
     let scope = format!("{day}/{region}/{SERVICE}/aws4_request");
     let told = format!("{ALGORITHM}\n{time}\n{scope}\n{}", hex(digest(&SHA256, request.as_bytes()).as_ref()));

@@ -128,10 +128,8 @@ mod tests {
 
     fn answered(code: &str) -> String {
         let predicted = predict(&flow(code).unwrap(), &json!({ "question": "q" }), &["said".into()]);
-        match predicted.reply.unwrap().said {
-            ReplyContent::Text(text) => text,
-            other => panic!("{other:?}"),
-        }
+        let ReplyContent::Text(text) = predicted.reply.unwrap().said else { panic!("it is a text") };
+        text
     }
 
     #[test]

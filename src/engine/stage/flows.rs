@@ -53,7 +53,7 @@ fn flows_of_a_folder_are_asked() {
         .map(|path| {
             let name = path.strip_prefix(&folder).unwrap_or(&path).display().to_string();
             let text = fs::read_to_string(&path).unwrap_or_default();
-            let verdict = asked(&text, Some(path.with_extension("")), stage);
+            let verdict = asked(&text, Some(&path.with_extension("")), stage);
             (name, verdict)
         })
         .collect();
@@ -61,8 +61,8 @@ fn flows_of_a_folder_are_asked() {
 }
 
 /// Whatever happens, a flow is one of many.
-fn asked(text: &str, folder: Option<PathBuf>, stage: SocketAddr) -> Verdict {
-    let asked = std::panic::catch_unwind(|| verdict::of(text, folder.as_deref(), stage));
+fn asked(text: &str, folder: Option<&Path>, stage: SocketAddr) -> Verdict {
+    let asked = std::panic::catch_unwind(|| verdict::of(text, folder, stage));
     asked.unwrap_or_else(|panic| {
         let words =
             panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));

@@ -14,7 +14,7 @@ pub(crate) fn of_slides(bytes: &[u8]) -> Result<String, String> {
     let no_file = || "the file is no PowerPoint file (PPTX), or it is damaged".to_owned();
     let folder = ZipFolder::open(bytes).ok_or_else(no_file)?;
     let mut parts: Vec<(u64, bool, &str)> = folder.names().filter_map(slide).collect();
-    parts.sort();
+    parts.sort_unstable();
     if parts.iter().all(|(_, is_note, _)| *is_note) {
         return Err(no_file());
     }

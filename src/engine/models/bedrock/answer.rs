@@ -60,10 +60,9 @@ struct BlockDelta {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct ToolUse {
-    #[serde(default)]
-    tool_use_id: String,
+    #[serde(default, rename = "toolUseId")]
+    id: String,
     #[serde(default)]
     name: String,
     /// JSON in pieces, or whole.
@@ -84,15 +83,15 @@ struct BedrockThoughtText {
     text: String,
 }
 
+/// In tokens.
 #[derive(Deserialize, Clone, Copy)]
-#[serde(rename_all = "camelCase")]
 struct BedrockUsage {
-    #[serde(default)]
-    input_tokens: u64,
-    #[serde(default)]
-    output_tokens: u64,
-    #[serde(default)]
-    total_tokens: u64,
+    #[serde(default, rename = "inputTokens")]
+    input: u64,
+    #[serde(default, rename = "outputTokens")]
+    output: u64,
+    #[serde(default, rename = "totalTokens")]
+    total: u64,
 }
 
 #[derive(Deserialize)]
@@ -179,9 +178,8 @@ impl BedrockReply {
         (self.is_done, self.is_whole) = (true, true);
         if let Some(usage) = message.usage {
             self.count(usage);
-            let BedrockUsage { input_tokens, output_tokens, total_tokens } = usage;
-            let told =
-                json!({ "inputTokens": input_tokens, "outputTokens": output_tokens, "totalTokens": total_tokens });
+            let BedrockUsage { input, output, total } = usage;
+            let told = json!({ "inputTokens": input, "outputTokens": output, "totalTokens": total });
             self.note("usage", told);
         }
         for (name, value) in [("stopReason", message.stop_reason), ("metrics", message.metrics)] {
@@ -197,14 +195,14 @@ impl BedrockReply {
     }
 
     fn count(&mut self, usage: BedrockUsage) {
-        let BedrockUsage { input_tokens: input, output_tokens: output, total_tokens: total } = usage;
+        let BedrockUsage { input, output, total } = usage;
         self.answered.usage = Usage { input, output };
         self.answered.usage_metadata = usage_metadata(input, output, total);
     }
 
     fn open(&mut self, index: u64, call: ToolUse) {
         let arguments = if call.input.is_object() { call.input.to_string() } else { String::new() };
-        *self.calls.at(index) = CallPart { id: call.tool_use_id, name: call.name, arguments, opaque: None };
+        *self.calls.at(index) = CallPart { id: call.id, name: call.name, arguments, opaque: None };
     }
 
     fn grow(&mut self, index: u64, delta: BlockDelta, ask: ModelRequest<'_>) {

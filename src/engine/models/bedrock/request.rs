@@ -41,22 +41,24 @@ pub(super) fn body(
 fn tools(model: &str, ask: ModelRequest<'_>) -> Option<Value> {
     if let Some((name, schema)) = ask.schema {
         let description = schema.get("description").and_then(Value::as_str).unwrap_or(EXTRACTION);
-        let mut config = json!({ "tools": [tool(name, description, schema)] });
+        let tools = json!([tool(name, description, schema)]);
         // Others refuse to be told what to choose.
-        if takes_choice(model) {
-            config["toolChoice"] = json!({ "tool": { "name": name } });
-        }
-        return Some(config);
+        let choice = takes_choice(model).then(|| json!({ "tool": { "name": name } }));
+        return Some(chosen(tools, choice));
     }
     if ask.tools.is_empty() {
         return None;
     }
     let tools: Value = ask.tools.iter().map(|spec| tool(&spec.name, &spec.description, &spec.parameters)).collect();
-    let mut config = json!({ "tools": tools });
-    if ask.must_call && (takes_choice(model) || model.contains("mistral-large")) {
-        config["toolChoice"] = json!({ "any": {} });
+    let must_choose = ask.must_call && (takes_choice(model) || model.contains("mistral-large"));
+    Some(chosen(tools, must_choose.then(|| json!({ "any": {} }))))
+}
+
+fn chosen(tools: Value, choice: Option<Value>) -> Value {
+    match choice {
+        Some(choice) => json!({ "tools": tools, "toolChoice": choice }),
+        None => json!({ "tools": tools }),
     }
-    Some(config)
 }
 
 fn takes_choice(model: &str) -> bool {

@@ -1,4 +1,4 @@
-//! A memory in a table of DynamoDB's, one item a session.
+//! A memory in a table of `DynamoDB`, one item a session.
 
 use bytes::Bytes;
 use http::Method;

@@ -163,7 +163,9 @@ mod tests {
                 let known = listed(&parameters[1]).into_iter().filter(|key| self.rows.contains_key(key));
                 (vec!["key"], known.map(|key| vec![Some(key)]).collect())
             } else if statement.starts_with("DELETE") {
-                listed(&parameters[1]).iter().for_each(|key| _ = self.rows.remove(key));
+                for key in listed(&parameters[1]) {
+                    self.rows.remove(&key);
+                }
                 (vec![], vec![])
             } else {
                 assert!(statement.starts_with("CREATE") || statement.starts_with("ALTER"), "{statement}");

@@ -38,7 +38,7 @@ pub(super) fn digest(text: &str) -> String {
             *word = word.wrapping_add(new);
         }
     }
-    state.iter().map(|word| format!("{word:08x}")).collect()
+    state.map(|word| format!("{word:08x}")).concat()
 }
 
 fn sum(words: &[u32]) -> u32 {

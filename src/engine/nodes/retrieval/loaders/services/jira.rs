@@ -208,6 +208,8 @@ fn words_of(node: &Value, words: &mut String, depth: usize) {
         words.push_str(text);
     } else if depth < DEEPEST {
         let inner = node.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        inner.iter().for_each(|node| words_of(node, words, depth + 1));
+        for node in inner {
+            words_of(node, words, depth + 1);
+        }
     }
 }

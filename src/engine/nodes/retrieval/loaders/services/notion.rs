@@ -141,7 +141,7 @@ impl NotionPages {
                 work.add(page.get("id").and_then(Value::as_str).unwrap_or_default());
             }
             let Some(next) = next.filter(|_| !pages.is_empty() && work.known.len() < MOST_PAGES) else { return Ok(()) };
-            asked["start_cursor"] = next.into();
+            asked = json!({ "page_size": 50, "start_cursor": next });
         }
     }
 

@@ -84,12 +84,12 @@ fn words_of(parts: &[Value]) -> String {
     for part in parts {
         if part.get("type").is_some_and(|kind| kind == "equation") {
             let expression = part.pointer("/equation/expression").and_then(Value::as_str).unwrap_or_default();
-            words.push_str(&format!("${expression}$"));
+            words.extend(["$", expression, "$"]);
             continue;
         }
         let text = marked(part);
         match part.get("href").and_then(Value::as_str).filter(|address| !address.is_empty()) {
-            Some(address) => words.push_str(&format!("[{text}]({address})")),
+            Some(address) => words.extend(["[", &text, "](", address, ")"]),
             None => words.push_str(&text),
         }
     }
@@ -154,7 +154,9 @@ fn callout(content: &Value, children: &[NotionBlock]) -> String {
     let mut text = words(content);
     if !children.is_empty() {
         text.push('\n');
-        children.iter().for_each(|child| text.extend([&child.parent, "\n\n"]));
+        for child in children {
+            text.extend([&child.parent, "\n\n"]);
+        }
         text = trim(&text).to_owned();
     }
     let icon = content.get("icon").filter(|icon| icon.get("type").is_some_and(|kind| kind == "emoji"));
@@ -187,9 +189,10 @@ pub(super) fn markdown_of(blocks: &[NotionBlock], depth: usize) -> String {
             "callout" => {}
             "toggle" => {
                 let inside = markdown_of(children, 0);
-                match parent.is_empty() {
-                    true => out.push_str(&inside),
-                    false => out.push_str(&format!("<details>\n<summary>{parent}</summary>\n{inside}\n</details>\n\n")),
+                if parent.is_empty() {
+                    out.push_str(&inside);
+                } else {
+                    out.extend(["<details>\n<summary>", parent, "</summary>\n", &inside, "\n</details>\n\n"]);
                 }
             }
             "quote" => {
