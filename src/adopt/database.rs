@@ -64,10 +64,10 @@ pub(super) fn read(path: &Path, key: Option<&Secret>, estate: &mut Estate) -> Re
 }
 
 fn flows(database: &SqliteFile, estate: &mut Estate) -> Result<(), SqliteError> {
-    let columns = ["id", "name", "flowData", "apikeyid", "chatbotConfig", "apiConfig"];
+    let columns = ["id", "name", "flowData", "apikeyid", "chatbotConfig", "apiConfig", "analytic"];
     database.rows("chat_flow", &columns, |row| {
-        if let Some([id, name, flow_data, key_id, chatbot_config, api_config]) = texts(row) {
-            estate.flows.push(FlowRecord { id, name, flow_data, key_id, chatbot_config, api_config });
+        if let Some([id, name, flow_data, key_id, chatbot_config, api_config, analytic]) = texts(row) {
+            estate.flows.push(FlowRecord { id, name, flow_data, key_id, chatbot_config, api_config, analytic });
         }
     })
 }

@@ -8,6 +8,9 @@ use crate::config::{Origins, is_reserved, override_rules};
 use crate::exported::FlowRecord;
 use crate::wire::json;
 
+/// Services that Flowise tells of runs.
+const ANALYTIC: &[&str] = &["arize", "langFuse", "langSmith", "langWatch", "llmonitor", "lunary", "opik", "phoenix"];
+
 /// See the module.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct FlowSettings {
@@ -42,7 +45,21 @@ impl FlowSettings {
         settings.read_origins(chatbot.get("allowedOrigins"));
         settings.read_rate(api.get("rateLimit"));
         settings.read_overrides(api.get("overrideConfig"));
+        settings.read_analytic(&object(&flow.analytic));
         settings
+    }
+
+    /// Who is told of runs, and no longer is.
+    fn read_analytic(&mut self, analytic: &Map<String, Value>) {
+        let is_on = |name: &&&str| {
+            let status = analytic.get(**name).and_then(|provider| provider.get("status"));
+            status.is_some_and(|on| *on == true || *on == "true")
+        };
+        let told: Vec<&str> = ANALYTIC.iter().filter(is_on).copied().collect();
+        if !told.is_empty() {
+            let told = told.join(", ");
+            self.notes.push(format!("its runs are no longer told to {told}: traces go where telemetry.otlp says"));
+        }
     }
 
     /// What is kept for the widget, which asks for it here in vain.
@@ -188,6 +205,15 @@ mod tests {
             "chatFeedback": { "status": false }, "postProcessing": { "enabled": true, "customFunction": "x" } });
         let settings = settings(&chatbot, &json!({}));
         assert_eq!(settings.widget, ["a form for leads"]);
+    }
+
+    #[test]
+    fn services_that_are_no_longer_told_of_runs_are_named() {
+        let analytic =
+            json!({ "langSmith": { "status": true }, "lunary": { "status": false }, "x": { "status": true } });
+        let told = FlowSettings::of(&FlowRecord { analytic: Some(analytic.to_string()), ..FlowRecord::default() });
+        let words = "its runs are no longer told to langSmith: traces go where telemetry.otlp says";
+        assert_eq!(told.notes, [words]);
     }
 
     #[test]

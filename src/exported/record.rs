@@ -27,6 +27,9 @@ pub(crate) struct FlowRecord {
     /// JSON.
     #[serde(deserialize_with = "text")]
     pub(crate) api_config: Option<String>,
+    /// JSON: who else is told of its runs.
+    #[serde(deserialize_with = "text")]
+    pub(crate) analytic: Option<String>,
 }
 
 /// Characters of a title.
