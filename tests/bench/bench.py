@@ -61,10 +61,11 @@ def compare(gate):
     for name, version in result["versions"].items():
         print(f"  {name}: {' '.join(version.split()[:8])}")
     print(f"\n| | flowgate | nginx | {PEER} | flowgate / peer | spread | aim | |\n|---|---|---|---|---|---|---|---|")
-    missed = 0
+    missed = asked = 0
     for scenario, field, peer, aim in AIMS:
         if scenario not in result["scenarios"]:
             continue
+        asked += aim is not None
         own = figures(result, scenario, GATEWAY, field)
         if not [x for x in own if x is not None]:
             print(f"| {scenario}: {field} | - | | | | | | not measured |")
@@ -84,7 +85,7 @@ def compare(gate):
         verdict = "" if aim is None else "met" if is_met else "missed"
         print(f"| {scenario}: {field} | {' | '.join(cells)} | {ratio} | {spread} | {'' if aim is None else f'<= {aim}'} | {verdict} |")
     if missed:
-        print(f"\n{missed} of {len([a for a in AIMS if a[3] is not None])} aims missed")
+        print(f"\n{missed} of {asked} aims missed")
     return 1 if gate and missed else 0
 
 
