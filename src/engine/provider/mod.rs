@@ -1,7 +1,6 @@
 //! Calls to providers, over the connections that each worker keeps.
 
 pub(crate) mod address;
-pub(crate) mod aws;
 mod frames;
 mod incoming;
 mod lines;

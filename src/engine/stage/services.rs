@@ -10,7 +10,7 @@ const PAPER: &[u8] = include_bytes!("../../../tests/fuzz/corpus/pdf/h1.pdf");
 const PASSAGE: &str = "A passage of the stage.";
 
 pub(super) fn answer(heard: &Heard) -> Told {
-    if let Some(told) = tools(heard).or_else(|| database(heard)).or_else(|| documents(heard)) {
+    if let Some(told) = kept(heard).or_else(|| tools(heard)).or_else(|| database(heard)).or_else(|| documents(heard)) {
         return Told::json(&told);
     }
     let (host, path) = (heard.host.as_str(), heard.path.as_str());
@@ -21,6 +21,7 @@ pub(super) fn answer(heard: &Heard) -> Told {
         // Whoever signs in.
         _ if path.ends_with("/token") => Told::json(&json!({ "access_token": "of-the-stage", "expires_in": 3600 })),
         _ if is_search(host) || path.ends_with("/search") => Told::json(&found()),
+        _ if heard.query.starts_with("list-type=2") => Told::text("application/xml", BUCKET),
         _ if path.ends_with("sitemap.xml") => Told::text("application/xml", SITEMAP),
         _ if path.rsplit_once('.').is_some_and(|(_, kind)| kind == "yaml") => Told::text("text/yaml", OPEN_API),
         _ if path.rsplit_once('.').is_some_and(|(_, kind)| kind == "pdf") => Told::text("application/pdf", PAPER),
@@ -35,6 +36,7 @@ const FEED: &str = "<feed><entry><id>http://arxiv.org/abs/2301.00001v1</id><publ
 const OPEN_API: &str = "openapi: 3.0.0\ninfo: { title: t, version: '1' }\nservers: [{ url: https://api.example.com }]\n\
                         paths: { /a: { get: { operationId: a, summary: Gets a } } }\n";
 const SITEMAP: &str = "<urlset><url><loc>https://page.example/one</loc></url></urlset>";
+const BUCKET: &str = "<ListBucketResult><Contents><Key>docs/a.md</Key></Contents></ListBucketResult>";
 const PAGE: &str = "<!doctype html><html><head><title>A page</title></head><body><h1>Heading</h1><main>\
     <p>The page of the stage.</p></main><a href=\"/two\">two</a></body></html>";
 
@@ -153,4 +155,34 @@ fn documents(heard: &Heard) -> Option<Value> {
     // Parts of a file.
     let is_form = heard.body.as_str().is_some_and(|body| body.contains("form-data;"));
     is_form.then(|| json!([{ "type": "NarrativeText", "text": PASSAGE, "metadata": {} }]))
+}
+
+/// What people keep elsewhere, and pages that somebody else looks at.
+fn kept(heard: &Heard) -> Option<Value> {
+    let path = heard.path.as_str();
+    let page = json!({ "id": "p", "url": "https://page.example", "properties": {} });
+    let seen = json!({ "markdown": PASSAGE, "metadata": { "sourceURL": "https://page.example" } });
+    Some(match heard.host.as_str() {
+        "api.notion.com" if path.ends_with("/children") => {
+            let words = json!({ "rich_text": [{ "type": "text", "plain_text": PASSAGE, "annotations": {} }] });
+            json!({ "results": [{ "id": "b", "type": "paragraph", "paragraph": words }], "next_cursor": null })
+        }
+        "api.notion.com" if path.ends_with("/query") => json!({ "results": [page], "next_cursor": null }),
+        "api.notion.com" => page,
+        "api.figma.com" => json!({ "name": PASSAGE }),
+        "api.firecrawl.dev" if path.ends_with("/scrape") => json!({ "success": true, "data": seen }),
+        "api.firecrawl.dev" => json!({ "success": true, "id": "j", "status": "completed", "data": [seen] }),
+        "api.apify.com" if path.ends_with("/items") => json!([{ "text": PASSAGE, "url": "https://page.example" }]),
+        "api.apify.com" => json!({ "data": { "id": "r", "status": "SUCCEEDED", "defaultDatasetId": "d" } }),
+        "realtime.oxylabs.io" => json!({ "results": [{ "content": PASSAGE }] }),
+        _ if path.ends_with("/search/jql") => {
+            json!({ "issues": [{ "key": "OWL-1", "id": "1", "fields": { "summary": PASSAGE } }], "isLast": true })
+        }
+        _ if path.ends_with("/rest/api/content") && heard.query.contains("start=0") => {
+            let body = json!({ "storage": { "value": format!("<p>{PASSAGE}</p>") } });
+            json!({ "size": 1, "results": [{ "id": "7", "title": "t", "type": "page", "body": body }] })
+        }
+        _ if path.ends_with("/rest/api/content") => json!({ "size": 0, "results": [] }),
+        _ => return None,
+    })
 }

@@ -93,19 +93,8 @@ const OUTSIDE_ENGINE: Table = &[
     ("mongo", &["config::Secret", "percent"]),
     ("mcp", &["wire::json", "redact", "client::Response", "telemetry::metrics"]),
     ("postgres", &["config::Secret", "wire::json", "percent"]),
-    // Servers that an operator has asked for elsewhere; requests that are signed are so with a secret.
-    (
-        "provider",
-        &[
-            "state::endpoints",
-            "wire::hop",
-            "wire::json",
-            "client",
-            "config::HttpUrl",
-            "config::UpstreamUrl",
-            "config::Secret",
-        ],
-    ),
+    // Servers that an operator has asked for elsewhere.
+    ("provider", &["state::endpoints", "wire::hop", "wire::json", "client", "config::HttpUrl", "config::UpstreamUrl"]),
     ("demo", &[]),
     ("scripts", &["wire::json", "config::ScriptSettings", "config::Secret"]),
     ("sandbox", &["telemetry::metrics"]),

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use jiff::Timestamp;
+use url::Url;
 
 use super::connection::{self, Headers};
 use super::tokens::HeldFor;
@@ -35,6 +36,21 @@ struct AwsKeys {
     secret: Secret,
     /// Of keys that end.
     session: Option<Secret>,
+}
+
+impl AwsKeys {
+    /// What a request has beside its own headers.
+    fn headers(&self, place: &SignedPlace<'_>, request: &ToSign<'_>) -> Result<Headers, Failure> {
+        let session = self.session.as_ref().map(Secret::expose);
+        let signature = sign::headers((&self.id, self.secret.expose(), session), place, request, Timestamp::now());
+        let header = |(name, value): (&'static str, String)| {
+            let value = HeaderValue::from_str(&value);
+            let mut value = value.map_err(|_| Failure::flow("the credential awsApi cannot stand in a header"))?;
+            value.set_sensitive(name != "x-amz-date");
+            Ok((HeaderName::from_static(name), value))
+        };
+        signature.into_iter().map(header).collect()
+    }
 }
 
 impl fmt::Debug for AwsKeys {
@@ -147,14 +163,28 @@ impl AwsAccess {
         request: AwsRequest<'_>,
         run: &Run<'_>,
     ) -> Result<Incoming, Failure> {
-        let keys = match &self.role {
+        signed(&self.present_keys(run).await?, host, request, run).await
+    }
+
+    /// Headers of a request for a file of S3, or of whoever speaks as it does. `url` is written as it is sent, with every
+    /// letter encoded that is not plain, and its query in the order of the names.
+    pub(crate) async fn for_file(&self, url: &Url, region: &str, run: &Run<'_>) -> Result<Headers, Failure> {
+        let host = url.host_str().unwrap_or_default();
+        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let place = SignedPlace { host: &host, service: sign::S3, region };
+        let query = url.query().unwrap_or_default();
+        let to_sign = ToSign { method: &Method::GET, path: url.path(), query, body: b"", target: None };
+        self.present_keys(run).await?.headers(&place, &to_sign)
+    }
+
+    async fn present_keys(&self, run: &Run<'_>) -> Result<AwsKeys, Failure> {
+        match &self.role {
             Some(role) => match role.held.get() {
-                Some(held) => held,
-                None => self.assume(role, run).await?,
+                Some(held) => Ok(held),
+                None => self.assume(role, run).await,
             },
-            None => self.keys.clone(),
-        };
-        signed(&keys, host, request, run).await
+            None => Ok(self.keys.clone()),
+        }
     }
 
     /// Sends JSON to a path.
@@ -210,15 +240,7 @@ async fn signed(keys: &AwsKeys, host: &AwsHost, request: AwsRequest<'_>, run: &R
     let target = headers.iter().find(|(name, _)| name.as_str() == TARGET);
     let target = target.and_then(|(_, value)| Some(value.to_str().ok()?.to_owned()));
     let to_sign = ToSign { method: &method, path, query: &query, body: &body, target: target.as_deref() };
-    let (id, secret) = (keys.id.as_str(), keys.secret.expose());
-    let session = keys.session.as_ref().map(Secret::expose);
-    let signature = sign::headers((id, secret, session), &place, &to_sign, Timestamp::now());
-    for (name, value) in signature {
-        let mut value = HeaderValue::from_str(&value)
-            .map_err(|_| Failure::flow("the credential awsApi cannot stand in a header"))?;
-        value.set_sensitive(name != "x-amz-date");
-        headers.push((HeaderName::from_static(name), value));
-    }
+    headers.extend(keys.headers(&place, &to_sign)?);
     let path = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
     host.endpoint.send(ProviderCall { method, path: &path, headers: &headers, body }, run).await
 }

@@ -9,6 +9,9 @@ use jiff::Timestamp;
 
 use crate::engine::text::percent::component;
 
+/// The service that keeps files.
+pub(super) const S3: &str = "s3";
+
 /// Who is asked.
 pub(super) struct SignedPlace<'a> {
     pub(super) host: &'a str,
@@ -42,19 +45,27 @@ pub(super) fn headers(
 ) -> Vec<(&'static str, String)> {
     let now = now.to_zoned(jiff::tz::TimeZone::UTC);
     let (day, time) = (now.strftime("%Y%m%d").to_string(), now.strftime("%Y%m%dT%H%M%SZ").to_string());
-    let (mut signed, mut names) = (format!("host:{}\nx-amz-date:{time}\n", place.host), "host;x-amz-date".to_owned());
-    if let Some(session) = session {
-        let _ = writeln!(signed, "x-amz-security-token:{session}");
-        names.push_str(";x-amz-security-token");
-    }
     let ToSign { method, path, query, body, target } = request;
+    let body = hexadecimal(&hash(body));
+    let is_s3 = place.service == S3;
+    let mut headers = Vec::new();
+    if is_s3 {
+        headers.push(("x-amz-content-sha256", body.clone()));
+    }
+    headers.push(("x-amz-date", time.clone()));
+    headers.extend(session.map(|session| ("x-amz-security-token", session.to_owned())));
+    let (mut signed, mut names) = (format!("host:{}\n", place.host), "host".to_owned());
+    for (name, value) in &headers {
+        let _ = writeln!(signed, "{name}:{value}");
+        let _ = write!(names, ";{name}");
+    }
     if let Some(target) = target {
         let _ = writeln!(signed, "x-amz-target:{target}");
         names.push_str(";x-amz-target");
     }
-    // The path is encoded once more than it is sent.
-    let path: Vec<String> = path.split('/').map(component).collect();
-    let canonical = format!("{method}\n{}\n{query}\n{signed}\n{names}\n{}", path.join("/"), hexadecimal(&hash(body)));
+    // The path is encoded once more than it is sent, but for files.
+    let path: Vec<String> = path.split('/').map(|step| if is_s3 { step.to_owned() } else { component(step) }).collect();
+    let canonical = format!("{method}\n{}\n{query}\n{signed}\n{names}\n{body}", path.join("/"));
     let scope = format!("{day}/{}/{}/aws4_request", place.region, place.service);
     let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hexadecimal(&hash(canonical.as_bytes())));
     let key = [place.region, place.service, "aws4_request"]
@@ -63,8 +74,7 @@ pub(super) fn headers(
     let signature = hexadecimal(&keyed(&key, &text));
     let authorization =
         format!("AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}");
-    let mut headers = vec![("x-amz-date", time), ("authorization", authorization)];
-    headers.extend(session.map(|session| ("x-amz-security-token", session.to_owned())));
+    headers.push(("authorization", authorization));
     headers
 }
 
@@ -94,6 +104,27 @@ mod tests {
         let headers = headers(keys, &place, &request, "2015-08-30T12:36:00Z".parse().unwrap());
         assert_eq!(headers[0], ("x-amz-date", "20150830T123600Z".to_owned()));
         headers[1].1.split_once("Signature=").unwrap().1.to_owned()
+    }
+
+    /// Amazon's own examples of requests for files.
+    #[test]
+    fn requests_for_files_are_signed_as_amazon_signs_them() {
+        let place = SignedPlace { host: "examplebucket.s3.amazonaws.com", service: S3, region: "us-east-1" };
+        let keys = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None);
+        for (query, signature) in [
+            ("lifecycle=", "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"),
+            ("max-keys=2&prefix=J", "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
+        ] {
+            let request = ToSign { method: &Method::GET, path: "/", query, body: b"", target: None };
+            let headers = headers(keys, &place, &request, "2013-05-24T00:00:00Z".parse().unwrap());
+            let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
+            assert_eq!(names, ["x-amz-content-sha256", "x-amz-date", "authorization"]);
+            let expected = format!(
+                "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
+                 SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={signature}"
+            );
+            assert_eq!(headers[2].1, expected);
+        }
     }
 
     /// AWS's own suite of tests.
@@ -131,8 +162,8 @@ mod tests {
         let request =
             ToSign { method: &Method::POST, path: "/model/a%3A0/converse", query: "", body: b"{}", target: None };
         let headers = headers(("id", "secret", Some("token")), &place, &request, Timestamp::UNIX_EPOCH);
-        assert!(headers[1].1.contains("SignedHeaders=host;x-amz-date;x-amz-security-token,"), "{}", headers[1].1);
-        assert_eq!(headers[2], ("x-amz-security-token", "token".to_owned()));
+        assert_eq!(headers[1], ("x-amz-security-token", "token".to_owned()));
+        assert!(headers[2].1.contains("SignedHeaders=host;x-amz-date;x-amz-security-token,"), "{}", headers[2].1);
         assert_eq!(query(&[("maxResults", "100"), ("type", "A_B")]), "maxResults=100&type=A_B");
     }
 }

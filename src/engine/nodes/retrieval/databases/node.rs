@@ -108,12 +108,14 @@ pub(super) fn part(
     database: Result<Arc<dyn Database>, &'static str>,
 ) -> Part {
     let database = database.unwrap_or_else(|credential| Arc::new(Unconfigured(credential)));
-    let StoreInputs { sources, embeddings, way, records, recorded_as } = common;
+    let StoreInputs { sources, embeddings, way, mut records, recorded_as } = common;
     if let Some(PassageRecords::Kept(book)) = records.as_deref()
         && book.cleanup != Cleanup::None
         && !database.deletes()
     {
-        inputs.refuse("recordManager", "the engine takes no passages out of this database: set its cleanup to None");
+        let words = "the engine takes no passages out of this database: set its cleanup to None";
+        inputs.pass_over("recordManager", format!("{words}, else nothing can be put in"));
+        records = Some(Arc::new(PassageRecords::Wrong(words.to_owned())));
     }
     let store = DatabaseStore { sources, embeddings, way, database, records, recorded_as };
     stores::output(inputs, Arc::new(store))

@@ -74,6 +74,7 @@ impl DatabaseStore {
         match self.records.as_deref() {
             Some(PassageRecords::Kept(book)) => return self.put_recorded(all, book, run).await,
             Some(PassageRecords::Unconfigured(credential)) => return Err(connection::no_credential(credential)),
+            Some(PassageRecords::Wrong(words)) => return Err(Failure::flow(words.clone())),
             Some(PassageRecords::None) | None => {}
         }
         let mut put = PutDocuments::default();

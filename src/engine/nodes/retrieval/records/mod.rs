@@ -29,6 +29,8 @@ pub(super) enum PassageRecords {
     Kept(RecordBook),
     /// The credential, by its name, is not configured.
     Unconfigured(&'static str),
+    /// Why they cannot be kept.
+    Wrong(String),
     /// Nothing is compared.
     None,
 }
@@ -40,53 +42,50 @@ impl NodeKind for PostgresRecords {
         &["postgresRecordManager"]
     }
 
+    /// Searching needs no records: what is wrong with them is told, and refused when something is to be put in.
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let required = |inputs: &mut Inputs<'_, '_, '_>, input: &str| {
-            let text = inputs.text(input);
-            if text.is_none() {
-                inputs.refuse(input, "it is required");
-            }
-            text
-        };
-        let (host, database) = (required(inputs, "host"), required(inputs, "database"));
-        let port = inputs.integer("port").map_or(Ok(5432), u16::try_from);
-        let port = port.map_err(|_| inputs.refuse("port", "expected a port")).ok();
-        let ssl = inputs.flag("ssl").unwrap_or(false);
-        if inputs.json("additionalConfig").is_some_and(|more| more.as_object().is_none_or(|more| !more.is_empty())) {
-            inputs.refuse("additionalConfig", "the engine does not support this option");
-        }
+        let (host, database) = (inputs.text("host"), inputs.text("database"));
+        let (port, ssl) = (inputs.integer("port").unwrap_or(5432), inputs.flag("ssl").unwrap_or(false));
+        let more = inputs.json("additionalConfig");
         let table = inputs.text("tableName").unwrap_or_else(|| "upsertion_records".to_owned());
-        let table = table_of(&table);
-        if table.is_none() {
-            inputs.refuse("tableName", "expected letters, digits and underscores");
-        }
         let namespace = inputs.text("namespace").map(|namespace| namespace.trim().to_owned());
-        if namespace.as_ref().is_some_and(|namespace| !is_namespace(namespace)) {
-            inputs.refuse("namespace", "expected letters, digits, dashes and underscores");
-        }
-        let cleanup = match inputs.text("cleanup").as_deref() {
-            None | Some("none") => Some(Cleanup::None),
-            Some("incremental") => Some(Cleanup::Incremental),
-            Some("full") => Some(Cleanup::Full),
-            Some(_) => {
-                inputs.refuse("cleanup", "expected none, incremental or full");
-                None
-            }
-        };
+        let cleanup = inputs.text("cleanup");
         let source = inputs.text("sourceIdKey").unwrap_or_else(|| "source".to_owned());
         let user = connection::wanted(inputs, CREDENTIAL, "user");
         let password = connection::wanted(inputs, CREDENTIAL, "password");
-        let server = inputs.compiler.context.targets.server(&host?, port?, ssl, false);
-        let server = server.map_err(|error| inputs.refuse("host", error)).ok()?;
-        if let Some(host) = server.denied() {
-            inputs.compiler.miss(inputs.node, Need::Network { host: host.to_owned() });
-        }
-        let (database, table, cleanup) = (database?, table?, cleanup?);
-        let (Some(user), Some(password)) = (user, password) else {
-            return Some(Part::Own(Arc::new(PassageRecords::Unconfigured(CREDENTIAL))));
+        let kept = || {
+            let host = host.ok_or(("host", "nothing is set".to_owned()))?;
+            let database = database.ok_or(("database", "nothing is set".to_owned()))?;
+            let port = u16::try_from(port).map_err(|_| ("port", "expected a port".to_owned()))?;
+            if more.is_some_and(|more| more.as_object().is_none_or(|more| !more.is_empty())) {
+                return Err(("additionalConfig", "the engine does not support this option".to_owned()));
+            }
+            let table = table_of(&table).ok_or(("tableName", "expected letters, digits and underscores".to_owned()))?;
+            if namespace.as_ref().is_some_and(|namespace| !is_namespace(namespace)) {
+                return Err(("namespace", "expected letters, digits, dashes and underscores".to_owned()));
+            }
+            let cleanup = match cleanup.as_deref() {
+                None | Some("none") => Cleanup::None,
+                Some("incremental") => Cleanup::Incremental,
+                Some("full") => Cleanup::Full,
+                Some(_) => return Err(("cleanup", "expected none, incremental or full".to_owned())),
+            };
+            let server = inputs.compiler.context.targets.server(&host, port, ssl, false);
+            let server = server.map_err(|error| ("host", error))?;
+            if let Some(host) = server.denied() {
+                inputs.compiler.miss(inputs.node, Need::Network { host: host.to_owned() });
+            }
+            let (Some(user), Some(password)) = (user, password) else {
+                return Ok(PassageRecords::Unconfigured(CREDENTIAL));
+            };
+            let postgres = Postgres { server, user: user.expose().to_owned(), password, database };
+            Ok(PassageRecords::Kept(RecordBook { postgres, table, namespace, cleanup, source }))
         };
-        let postgres = Postgres { server, user: user.expose().to_owned(), password, database };
-        Some(Part::Own(Arc::new(PassageRecords::Kept(RecordBook { postgres, table, namespace, cleanup, source }))))
+        let records = kept().unwrap_or_else(|(input, words)| {
+            inputs.pass_over(input, format!("{words}: nothing can be put in"));
+            PassageRecords::Wrong(format!("{input} of the record manager: {words}"))
+        });
+        Some(Part::Own(Arc::new(records)))
     }
 }
 
@@ -146,11 +145,23 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told() {
-        let wrong = json!({ "port": 70_000, "tableName": "a-b", "namespace": "a b", "cleanup": "some",
-            "additionalConfig": { "schema": "x" } });
-        let told = lab::problems(&PostgresRecords, wrong).join("\n");
-        for input in ["host", "database", "port", "tableName", "namespace", "cleanup", "additionalConfig"] {
-            assert!(told.contains(&format!("input {input}:")), "{told}");
+        for (wrong, expected) in [
+            (json!({}), "host of"),
+            (json!({ "host": "h" }), "database of"),
+            (json!({ "port": 70_000 }), "port of"),
+            (json!({ "tableName": "a-b" }), "tableName of"),
+            (json!({ "namespace": "a b" }), "namespace of"),
+            (json!({ "cleanup": "some" }), "cleanup of"),
+            (json!({ "additionalConfig": { "schema": "x" } }), "additionalConfig of"),
+        ] {
+            let mut inputs = wrong;
+            if !expected.starts_with("host") && !expected.starts_with("database") {
+                inputs["host"] = "127.0.0.1".into();
+                inputs["database"] = "d".into();
+            }
+            let records = lab::built(&PostgresRecords, inputs, true).unwrap().into_own::<PassageRecords>().unwrap();
+            let PassageRecords::Wrong(words) = &*records else { panic!("{expected}: {records:?}") };
+            assert!(words.starts_with(expected), "{words}");
         }
         let part = lab::built(&PostgresRecords, json!({ "host": "127.0.0.1", "database": "d" }), true).unwrap();
         assert!(matches!(&*part.into_own::<PassageRecords>().unwrap(), PassageRecords::Unconfigured("PostgresApi")));

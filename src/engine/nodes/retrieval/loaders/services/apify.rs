@@ -32,10 +32,7 @@ impl NodeKind for Apify {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let Some(urls) = inputs.text("urls") else {
-            inputs.refuse("urls", "URLs are required");
-            return None;
-        };
+        let urls = inputs.required_text("urls").unwrap_or_default();
         let mut asked = Map::new();
         let mut add = |name: &str, value: Value| _ = asked.insert(name.to_owned(), value);
         add("startUrls", urls.split(',').map(|url| json!({ "url": url.trim() })).collect());

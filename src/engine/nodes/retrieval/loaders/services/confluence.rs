@@ -43,19 +43,15 @@ impl NodeKind for Confluence {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let url = address(inputs, "baseUrl");
+        address(inputs, "baseUrl");
         let base = inputs.text("baseUrl").unwrap_or_default();
-        let space = inputs.text("spaceKey");
-        if space.is_none() {
-            inputs.refuse("spaceKey", "the key of a space is required");
-        }
+        let space = inputs.required_text("spaceKey").unwrap_or_default();
         let limit = inputs.integer("limit").filter(|limit| *limit > 0).unwrap_or(USUAL_LIMIT);
         let json = HeaderValue::from_static("application/json");
         let mut headers = vec![(CONTENT_TYPE, json.clone()), (ACCEPT, json)];
         headers.extend(caller(inputs));
         let reader = WebReader::new(&inputs.compiler.context.targets);
-        url?;
-        let pages = SpacePages { reader, base, space: space?, limit, headers };
+        let pages = SpacePages { reader, base, space, limit, headers };
         loader(inputs, Some(LoaderInput::Remote(Arc::new(pages))))
     }
 }

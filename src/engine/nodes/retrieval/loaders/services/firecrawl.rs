@@ -84,7 +84,7 @@ impl NodeKind for FireCrawl {
         };
         // What is said of other ways than the chosen one changes nothing.
         inputs.ignore(if mode == CrawlMode::Search { OF_PAGES } else { OF_SEARCH });
-        let url = inputs.text("url");
+        let url = if mode == CrawlMode::Search { inputs.text("url") } else { inputs.required_text("url") };
         let asked = if mode == CrawlMode::Search { search(inputs) } else { pages(mode, url.as_deref(), inputs) };
         let token = inputs.credential("fireCrawlApi", "firecrawlApiToken");
         let own = inputs.optional_credential("fireCrawlApi", "firecrawlApiUrl");
@@ -96,13 +96,10 @@ impl NodeKind for FireCrawl {
 }
 
 fn search(inputs: &mut Inputs<'_, '_, '_>) -> Option<Map<String, Value>> {
-    let Some(query) = inputs.text("searchQuery") else {
-        inputs.refuse("searchQuery", "a query is required");
-        return None;
-    };
+    let query = inputs.required_text("searchQuery");
     let mut asked = Map::new();
     let mut add = |name: &str, value: Option<Value>| asked.extend(value.map(|value| (name.to_owned(), value)));
-    add("query", Some(query.into()));
+    add("query", query.map(Value::from));
     add("limit", Some(inputs.integer("searchLimit").unwrap_or(5).into()));
     add("lang", inputs.text("searchLang").map(Value::from));
     add("country", inputs.text("searchCountry").map(Value::from));
@@ -121,10 +118,6 @@ fn pages(mode: CrawlMode, url: Option<&str>, inputs: &mut Inputs<'_, '_, '_>) ->
     let limit = inputs.integer("limit").unwrap_or(1000);
     let (schema, prompt) = (inputs.json("extractSchema"), inputs.text("extractPrompt"));
     inputs.flag("onlyMainContent");
-    let Some(url) = url else {
-        inputs.refuse("url", "a URL is required");
-        return None;
-    };
     let mut reading = Map::new();
     reading.insert("formats".to_owned(), json!(["markdown"]));
     reading.insert("onlyMainContent".to_owned(), true.into());

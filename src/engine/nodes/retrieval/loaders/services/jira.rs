@@ -34,12 +34,9 @@ impl NodeKind for Jira {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let url = address(inputs, "host");
+        address(inputs, "host");
         let host = inputs.text("host").unwrap_or_default();
-        let project = inputs.text("projectKey");
-        if project.is_none() {
-            inputs.refuse("projectKey", "a project is required");
-        }
+        let project = inputs.required_text("projectKey").unwrap_or_default();
         let page = inputs.integer("limitPerRequest").filter(|most| *most > 0).unwrap_or(100);
         let after = inputs.text("createdAfter");
         let day = after.as_deref().map(|after| after.get(..10).filter(|day| is_day(day)).map(str::to_owned));
@@ -53,8 +50,7 @@ impl NodeKind for Jira {
         let mut headers = vec![(ACCEPT, HeaderValue::from_static("application/json"))];
         headers.extend(caller);
         let reader = WebReader::new(&inputs.compiler.context.targets);
-        url?;
-        let tickets = ProjectTickets { reader, host, project: project?, page, after: day.flatten(), headers };
+        let tickets = ProjectTickets { reader, host, project, page, after: day.flatten(), headers };
         loader(inputs, Some(LoaderInput::Remote(Arc::new(tickets))))
     }
 }

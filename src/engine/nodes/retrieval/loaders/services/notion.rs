@@ -50,10 +50,7 @@ impl NodeKind for Notion {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let Some(id) = inputs.text(self.id) else {
-            inputs.refuse(self.id, "an id is required");
-            return None;
-        };
+        let id = inputs.required_text(self.id).unwrap_or_default();
         let token = inputs.credential("notionApi", "notionIntegrationToken");
         let reader = WebReader::new(&inputs.compiler.context.targets);
         let place = service(inputs, SERVICE);

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use http::Method;
 use http::header::{ETAG, HeaderMap, HeaderName, LAST_MODIFIED};
-use jiff::Timestamp;
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -18,15 +16,14 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::Document;
 use crate::engine::contract::run::Run;
 use crate::engine::documents::office::bucket;
+use crate::engine::models::aws::{self, AwsAccess};
 use crate::engine::nodes::files::FlowFile;
 use crate::engine::nodes::retrieval::loaders::files::usage;
 use crate::engine::nodes::retrieval::loaders::formats::{Format, LinePointer, PdfUsage};
 use crate::engine::nodes::retrieval::loaders::web::address;
-use crate::engine::provider::aws::{AwsKeys, signed};
 use crate::engine::provider::web::{WebAnswer, WebReader, WebRequest, web_address};
 use crate::engine::text::percent::strict;
 
-const CREDENTIAL: &str = "awsApi";
 const MOST_FILES: usize = 1000;
 
 /// Ends of names of what is read of a bucket as text.
@@ -43,40 +40,33 @@ struct S3Bucket {
     place: String,
     region: String,
     /// `None`: whoever asks is nobody in particular.
-    keys: Option<AwsKeys>,
+    access: Option<AwsAccess>,
 }
 
 impl S3Bucket {
     /// `server`: where it is, if not at Amazon's.
     fn read(inputs: &mut Inputs<'_, '_, '_>, server: Option<&Url>) -> Option<Self> {
-        let bucket = inputs.text("bucketName").unwrap_or_default();
-        if bucket.is_empty() || !bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)) {
+        let bucket = inputs.required_text("bucketName").unwrap_or_default();
+        if !bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)) {
             inputs.refuse("bucketName", "expected the name of a bucket");
             return None;
         }
-        let region = inputs.text("region").unwrap_or_else(|| "us-east-1".to_owned());
-        if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            inputs.refuse("region", "expected a region such as us-east-1");
-            return None;
-        }
-        if inputs.optional_credential(CREDENTIAL, "roleArn").is_some() {
-            inputs.refuse("credential", "the engine takes on no roles: give it keys that may read the bucket");
-        }
-        let id = inputs.optional_credential(CREDENTIAL, "awsKey");
-        let secret = inputs.optional_credential(CREDENTIAL, "awsSecret");
-        let token = inputs.optional_credential(CREDENTIAL, "awsSession");
-        let keys = id.zip(secret).map(|(id, secret)| AwsKeys { id: id.expose().to_owned(), secret, token });
+        let region = aws::region(inputs)?;
+        let is_somebody = inputs.optional_credential(aws::CREDENTIAL, "awsKey").is_some();
+        let access = if is_somebody { AwsAccess::read(inputs, &region) } else { None };
         let place = match server {
             Some(server) => format!("{}/{bucket}", server.as_str().trim_end_matches('/')),
             None => of_amazon(&bucket, &region, inputs),
         };
-        Some(Self { reader: WebReader::new(&inputs.compiler.context.targets), place, region, keys })
+        Some(Self { reader: WebReader::new(&inputs.compiler.context.targets), place, region, access })
     }
 
     async fn ask(&self, more: &str, room: &mut FetchRoom, run: &Run<'_>) -> Result<WebAnswer, Failure> {
         let url = web_address(&format!("{}/{more}", self.place)).map_err(Failure::flow)?;
-        let signature = |keys| signed(&Method::GET, &url, &self.region, keys, Timestamp::now());
-        let headers: Vec<(HeaderName, _)> = self.keys.as_ref().and_then(signature).unwrap_or_default();
+        let headers = match &self.access {
+            Some(access) => access.for_file(&url, &self.region, run).await?,
+            None => Vec::new(),
+        };
         room.ask(&self.reader, &url, WebRequest { headers, ..WebRequest::default() }, run).await
     }
 
@@ -114,8 +104,8 @@ impl NodeKind for S3File {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let bucket = S3Bucket::read(inputs, None);
         let name = inputs.text("bucketName").unwrap_or_default();
-        let key = inputs.text("keyName").unwrap_or_default();
-        if !is_plain(&key) {
+        let key = inputs.required_text("keyName").unwrap_or_default();
+        if !key.is_empty() && !is_plain(&key) {
             inputs.refuse("keyName", "expected the key of an object");
         }
         let is_own = inputs.text("fileProcessingMethod").is_some_and(|method| method == "builtIn");

@@ -50,14 +50,6 @@ fn asked(
     loader(inputs, Some(LoaderInput::Remote(Arc::new(AskedOnce { reader, url, request, told }))))
 }
 
-fn required(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<String> {
-    let text = inputs.text(name);
-    if text.is_none() {
-        inputs.refuse(name, "it is required");
-    }
-    text
-}
-
 fn exposed(secret: Option<&Secret>) -> &str {
     secret.map(Secret::expose).unwrap_or_default()
 }
@@ -90,7 +82,7 @@ impl NodeKind for SerpApi {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let query = required(inputs, "query")?;
+        let query = inputs.required_text("query").unwrap_or_default();
         let key = inputs.credential("serpApi", "serpApiKey");
         let asked_for = pairs(&[("api_key", exposed(key.as_ref())), ("q", &query)]);
         asked(inputs, &format!("https://serpapi.com/search?{asked_for}"), WebRequest::default(), |answer, _| {
@@ -134,7 +126,7 @@ impl NodeKind for BraveSearch {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let query = required(inputs, "query")?;
+        let query = inputs.required_text("query").unwrap_or_default();
         let key = inputs.credential("braveSearchApi", "braveApiKey");
         let token = secret_header(HeaderName::from_static("x-subscription-token"), exposed(key.as_ref()));
         let mut headers = vec![(ACCEPT, HeaderValue::from_static("application/json"))];
@@ -163,7 +155,7 @@ impl NodeKind for Figma {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let file = required(inputs, "fileKey")?;
+        let file = inputs.required_text("fileKey").unwrap_or_default();
         let nodes = inputs.text("nodeIds").unwrap_or_default();
         let nodes: Vec<String> = nodes.trim().split(',').map(component).collect();
         let token = inputs.credential("figmaApi", "accessToken");
