@@ -46,6 +46,9 @@ pub(super) fn known(estate: &Estate, target: &TargetFolder) -> Result<Credential
     Ok(all)
 }
 
+/// A node has one of any of these kinds, and only the id says which.
+const BY_ID: [&str; 3] = ["httpBasicAuth", "httpBearerToken", "httpApiKey"];
+
 /// Under which name each is known: its kind's, if flows use no other of that kind, else Flowise's id of it.
 fn brought(
     credentials: &[FlowiseCredential],
@@ -57,7 +60,7 @@ fn brought(
         *kinds.entry(&credential.kind).or_default() += 1;
     }
     let named = used.into_iter().filter_map(move |credential| {
-        let is_only = kinds.get(&*credential.kind) == Some(&1);
+        let is_only = kinds.get(&*credential.kind) == Some(&1) && !BY_ID.contains(&&*credential.kind);
         let name = if is_only { credential.kind.clone() } else { credential.id.clone() };
         let fields = credential.fields.as_ref()?;
         let are_keys = is_key(&name) && fields.keys().all(|field| is_key(field));

@@ -72,7 +72,8 @@ const OUTSIDE_ENGINE: Table = &[
         &["state::chats", "predict", "redact", "config::ResponseShape", "telemetry::metrics", "telemetry::traces"],
     ),
     ("flow", &["state::endpoints", "exported", "wire::json", "config", "telemetry::metrics", "uuid"]),
-    ("agentflow", &["predict::answer", "predict::chat_id", "wire::json"]),
+    // Who asks, in HTTP nodes.
+    ("agentflow", &["predict::answer", "predict::chat_id", "wire::json", "config::Secret"]),
     ("sequential", &["predict::answer", "predict::chat_id", "wire::json"]),
     // Keys of services, and servers that the configuration names.
     (

@@ -9,6 +9,8 @@ import { events, exchange } from '../lab/wire.mjs'
 
 export const PLACEHOLDER = 'http://LLM_BASE_PATH_PLACEHOLDER'
 const OUTSIDE = JSON.parse(fs.readFileSync(new URL('../lab/outside.json', import.meta.url), 'utf8'))
+// An HTTP node has one of any kind, which only its id tells: `CREDENTIAL name` in a case.
+const BY_ID = ['httpBasicAuth', 'httpBearerToken', 'httpApiKey']
 const PLENTY = { requests: '60000/min', burst: 1000, concurrent: 64 }
 
 // What one request led to.
@@ -46,7 +48,7 @@ class Side {
 
   // The flow with this side's model in it, in the files that it holds as well, the document stores, and the flows that it runs.
   rewired({ name, flow }, ids) {
-    const rewired = (text) => text.split(PLACEHOLDER).join(this.base(name)).replace(/FLOWID:([\w-]+)/g, (whole, other) => ids[other] ?? whole)
+    const rewired = (text) => text.split(PLACEHOLDER).join(this.base(name)).replace(/CREDENTIAL (\w+)/g, (whole, kind) => this.lab.credentials[kind]?.id ?? whole).replace(/FLOWID:([\w-]+)/g, (whole, other) => ids[other] ?? whole)
     const file = (whole, data) => {
       const text = Buffer.from(data, 'base64').toString()
       return text.includes(PLACEHOLDER) ? `;base64,${Buffer.from(rewired(text)).toString('base64')}` : whole
@@ -196,7 +198,7 @@ export class Engine extends Side {
   credentials() {
     const own = (value) => value.replace(/^(redis:.*)\/1$/, '$1/2').replace('/f/@/', '/e/@/')
     const fields = (given) => Object.fromEntries(Object.entries(given).map(([field, value]) => [field, own(value)]))
-    return Object.fromEntries(Object.entries(this.lab.credentials).map(([name, { fields: given }]) => [name, fields(given)]))
+    return Object.fromEntries(Object.entries(this.lab.credentials).flatMap(([name, { id, fields: given }]) => [[BY_ID.includes(name) ? id : name, fields(given)]]))
   }
 
   // Why the engine does not take a flow, by a configuration that has no other.

@@ -1,7 +1,7 @@
 // Tools of servers and services: what a model is told of them, and what it is told of their answers.
 import { acting, calling } from './acting.mjs'
-import { joined } from './drawn.mjs'
-import { ask, both, load } from './flows.mjs'
+import { chat, drawn, http, joined } from './drawn.mjs'
+import { ask, both, changed, load } from './flows.mjs'
 import { PLACEHOLDER } from './sides.mjs'
 
 const SERVER = JSON.stringify({ url: `${PLACEHOLDER}/mcp`, headers: { 'X-Key': 'of the author' } })
@@ -24,5 +24,8 @@ export const TOOLS = [
   ...[['githubMCP', { githubEnterpriseUrl: '' }], ['browserlessMCP', {}], ['teradataMCP', { mcpUrl: `${PLACEHOLDER}/mcp`, bearerToken: '' }]].map(([kind, config]) => [`mcp-${kind}`, { flow: acting([kind, { ...config, mcpActions: '["echo"]' }]), steps: [ask('who asks', { question: 'Say it [[tool=echo:{"text":"who"}]]' })] }]),
   ['searxng-node', { flow: calling('searXNG', searxng, 'input', '{{ question }}'), steps: both('a search', { question: 'cats & dogs' }) }],
   ['searxng-agent', { flow: acting(['searXNG', searxng]), steps: both('a search', { question: 'Find [[tool=searxng-search:{"input":"cats"}]]' }) }],
+  ...['httpBasicAuth', 'httpBearerToken', 'httpApiKey'].map((kind) => [`http-as-${kind}`, {
+    flow: changed(drawn([chat(), http('/api/things', { headers: [{ key: kind === 'httpApiKey' ? 'X-Other' : 'Authorization', value: 'of the headers' }] })], ['start_0 -> http_0']), ({ nodes: [, { data }] }) => (data.credential = `CREDENTIAL ${kind}`)), steps: [ask('a request', { question: 'x' })]
+  }]),
   ['json-path-node', { flow: calling('jsonPathExtractor', { path: 'a[0].b' }, 'json', '{"a":[{"b":{"c":1}}]}'), steps: [ask('a value', { question: 'x' })] }]
 ].map(([name, one]) => ({ name, ...one }))

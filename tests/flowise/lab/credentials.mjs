@@ -52,6 +52,9 @@ export const credentials = (redis, stub) => ({
   githubApi: { accessToken: 'k-github' },
   browserlessApi: { browserlessApiToken: 'k-browserless' },
   teradataBearerToken: { token: 'k-teradata' },
+  httpBasicAuth: { basicAuthUsername: 'user', basicAuthPassword: 'pass word' },
+  httpBearerToken: { token: 'k-bearer' },
+  httpApiKey: { key: 'X-Api-Key', value: 'k-value' },
   spiderApi: { spiderApiKey: 'k-spider' },
   unstructuredApi: { unstructuredAPIKey: 'k-unstructured' }
 })

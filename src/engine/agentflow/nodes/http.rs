@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::CONTENT_TYPE;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{HeaderName, Method};
 use serde_json::{Map, Value, json};
 
 use super::super::tools::has_fixed_origin;
 use super::body::BodyTemplate;
+use crate::config::Secret;
 use crate::engine::agentflow::step::{Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::provider::address::Address;
 use crate::engine::provider::{ProviderCall, ProviderResponse};
+use crate::engine::text::header::secret_header;
 use crate::engine::text::mustache::{Dialect, FieldTemplates, Mustache};
 use crate::engine::text::percent::{located, pairs};
 use crate::engine::text::size::bytes_of_json;
@@ -45,9 +47,7 @@ impl StepKind for Http {
             }
         };
         let address = address(inputs);
-        if inputs.has("credential") {
-            inputs.refuse("credential", "an export names no credential; set a header instead");
-        }
+        let who = credential(inputs);
         for name in ["headers", "queryParams"] {
             if inputs.value(name).is_some_and(|list| !list.is_array()) {
                 inputs.refuse(name, "expected a list of keys and values");
@@ -66,7 +66,7 @@ impl StepKind for Http {
         if inputs.text("responseType").is_some_and(|kind| !known(&kind)) {
             inputs.refuse("responseType", "expected json, text, arraybuffer or base64");
         }
-        Some(Box::new(Sends { method: method?, address: address?, query, headers, body: body? }))
+        Some(Box::new(Sends { method: method?, address: address?, query, headers, who, body: body? }))
     }
 }
 
@@ -102,12 +102,73 @@ fn headers(inputs: &mut Inputs<'_, '_, '_>) -> Vec<(HeaderName, Mustache)> {
     headers
 }
 
+/// The fields of the three kinds of credentials that such a node may have.
+const FIELDS: [(&str, &str); 5] = [
+    ("httpBasicAuth", "basicAuthUsername"),
+    ("httpBasicAuth", "basicAuthPassword"),
+    ("httpBearerToken", "token"),
+    ("httpApiKey", "key"),
+    ("httpApiKey", "value"),
+];
+
+/// Who asks, if a credential was chosen. One that the configuration does not have by its id is one of these by its name.
+fn credential(inputs: &mut Inputs<'_, '_, '_>) -> Option<(HeaderName, HeaderValue)> {
+    let is_chosen = inputs.has("credential")
+        || inputs.has("FLOWISE_CREDENTIAL_ID")
+        || inputs.node.data.credential.as_deref().is_some_and(|id| !id.is_empty());
+    inputs.ignore(&["credential", "FLOWISE_CREDENTIAL_ID"]);
+    if !is_chosen {
+        return None;
+    }
+    let chosen = FIELDS.map(|(_, field)| inputs.chosen_field(field));
+    let is_known = chosen.iter().any(Option::is_some);
+    let fields = if is_known { chosen } else { FIELDS.map(|(name, field)| inputs.optional_credential(name, field)) };
+    let [user, password, token, key, _] = fields.each_ref().map(Option::is_some);
+    if !is_known && [user || password, token, key].iter().filter(|is_there| **is_there).count() > 1 {
+        inputs.refuse("credential", "several are there by their names; it must be there by Flowise's id of it");
+        return None;
+    }
+    match who(fields) {
+        Some(Ok(header)) => Some(header),
+        Some(Err(problem)) => {
+            inputs.refuse("credential", problem);
+            None
+        }
+        // Whoever checks the flow is told what is missing.
+        None => {
+            let (name, field) = ("httpBearerToken", "token");
+            inputs.credential(name, field);
+            None
+        }
+    }
+}
+
+/// A user and a password, a token, or a header of its own, in this order.
+fn who(fields: [Option<Secret>; 5]) -> Option<Result<(HeaderName, HeaderValue), String>> {
+    let [user, password, token, key, value] = fields.each_ref().map(|field| field.as_ref().map(Secret::expose));
+    let (name, text) = if user.or(password).is_some() {
+        let pair = format!("{}:{}", user.unwrap_or_default(), password.unwrap_or_default());
+        (AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)))
+    } else if let Some(token) = token {
+        (AUTHORIZATION, format!("Bearer {token}"))
+    } else {
+        let (key, value) = (key?, value?);
+        match key.parse() {
+            Ok(name) => (name, value.to_owned()),
+            Err(_) => return Some(Err("its key is no header".to_owned())),
+        }
+    };
+    Some(secret_header(&text).map(|value| (name, value)))
+}
+
 #[derive(Debug)]
 struct Sends {
     method: Method,
     address: Address,
     query: FieldTemplates,
     headers: Vec<(HeaderName, Mustache)>,
+    /// Who asks, whatever the headers say.
+    who: Option<(HeaderName, HeaderValue)>,
     body: BodyTemplate,
 }
 
@@ -154,6 +215,10 @@ impl Sends {
                 headers.push((name.clone(), value));
             }
         }
+        if let Some((name, value)) = &self.who {
+            headers.retain(|(known, _)| known != name);
+            headers.push((name.clone(), value.clone()));
+        }
         let has_type = headers.iter().any(|(name, _)| *name == CONTENT_TYPE);
         // Flowise's client takes a body for a form with POST, PUT and PATCH alone, and says nothing of one of DELETE.
         let has_usual = !has_type && self.method != Method::DELETE;
@@ -173,4 +238,26 @@ fn shown_headers(received: &ProviderResponse) -> Value {
     let headers = received.headers.iter().filter(|(name, _)| *name != http::header::SET_COOKIE);
     let shown = headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.into())));
     Value::Object(shown.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_says_who_asks() {
+        let secret = |text: &str| (!text.is_empty()).then(|| Secret::new(text.to_owned()));
+        let told = |fields: [&str; 5]| {
+            let told = who(fields.map(secret))?;
+            Some(told.map(|(name, value)| format!("{name}: {} {}", value.to_str().unwrap(), value.is_sensitive())))
+        };
+        let ok = |text: &str| Some(Ok(format!("{text} true")));
+        assert_eq!(told(["u", "p", "t", "k", "v"]), ok("authorization: Basic dTpw"));
+        assert_eq!(told(["", "p", "", "", ""]), ok("authorization: Basic OnA="));
+        assert_eq!(told(["", "", "t", "k", "v"]), ok("authorization: Bearer t"));
+        assert_eq!(told(["", "", "", "X-Key", "v"]), ok("x-key: v"));
+        assert_eq!(told(["", "", "", "X-Key", ""]), None);
+        assert!(told(["", "", "", "X Key", "v"]).unwrap().is_err());
+        assert!(told(["", "", "a\nb", "", ""]).unwrap().is_err());
+    }
 }
