@@ -21,7 +21,7 @@ const PATTERNS: [(&str, IsAllowed, &str); 2] = [
 
 /// What is said of what is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missing {
+pub(super) enum MissingWords {
     Plainly,
     /// With its name, as in the schemas that Flowise makes of documents.
     Named,
@@ -31,8 +31,8 @@ pub(super) enum Missing {
 ///
 /// # Errors
 /// What is missing or wrong, as Flowise's library lists it.
-pub(super) fn fitted(given: &Value, schema: &Value, words: Missing) -> Result<Value, String> {
-    let mut reading = Reading { words, path: Vec::new(), issues: Vec::new() };
+pub(super) fn fitted(given: &Value, schema: &Value, words: MissingWords) -> Result<Value, String> {
+    let mut reading = ArgumentReading { words, path: Vec::new(), issues: Vec::new() };
     let fitted = reading.fit(given, schema);
     let issues = reading.issues;
     if issues.is_empty() {
@@ -42,13 +42,13 @@ pub(super) fn fitted(given: &Value, schema: &Value, words: Missing) -> Result<Va
 }
 
 /// Arguments as they are read.
-struct Reading<'a> {
-    words: Missing,
+struct ArgumentReading<'a> {
+    words: MissingWords,
     path: Vec<&'a str>,
     issues: Vec<Value>,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> ArgumentReading<'a> {
     fn fit(&mut self, given: &Value, schema: &'a Value) -> Value {
         let kind = schema.get("type").and_then(Value::as_str).unwrap_or_default();
         let Some(given) = of_kind(given, kind) else {
@@ -137,11 +137,11 @@ fn quoted(choices: &[Value]) -> String {
 }
 
 /// One entry of the library's list.
-fn missing(schema: &Value, path: &[&str], words: Missing) -> Value {
+fn missing(schema: &Value, path: &[&str], words: MissingWords) -> Value {
     let kind = schema.get("type").and_then(Value::as_str).unwrap_or_default();
     let expected = schema.get("enum").and_then(Value::as_array).map(|choices| quoted(choices));
     let message = match (path.last(), kind) {
-        (Some(name), "string" | "boolean") if words == Missing::Named && expected.is_none() => {
+        (Some(name), "string" | "boolean") if words == MissingWords::Named && expected.is_none() => {
             format!("{name} required")
         }
         _ => "Required".to_owned(),
@@ -169,7 +169,7 @@ mod tests {
             "labels": { "type": "array", "items": { "type": "string" } },
             "role": { "type": "string", "enum": ["reader", "owner"] },
         }, "required": ["id"] });
-        let read = |given: Value| fitted(&given, &schema, Missing::Plainly).map(|fitted| fitted.to_string());
+        let read = |given: Value| fitted(&given, &schema, MissingWords::Plainly).map(|fitted| fitted.to_string());
         assert_eq!(read(json!({ "x": 1, "id": "a" })).unwrap(), "{\"id\":\"a\",\"most\":100}");
         let given = json!({ "all": "Yes", "most": "7.0 or so", "id": 5, "labels": "[\"a\"]", "role": "owner" });
         assert_eq!(

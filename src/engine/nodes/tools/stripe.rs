@@ -9,7 +9,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::arguments::parameters;
-use super::fitted::{Missing, fitted};
+use super::fitted::{MissingWords, fitted};
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -184,7 +184,7 @@ impl Tool for StripeTool {
 
     fn call<'a>(&'a self, arguments: &'a Value, run: &'a Run<'a>) -> Task<'a, ToolResult> {
         Box::pin(async move {
-            let given = fitted(arguments, &self.spec.parameters, Missing::Plainly).map_err(Failure::flow)?;
+            let given = fitted(arguments, &self.spec.parameters, MissingWords::Plainly).map_err(Failure::flow)?;
             let told = match self.asked(&given, run).await {
                 Ok(Some(answer)) => self.told(answer),
                 Err(failure) if failure.ends_run() => return Err(failure),

@@ -7,7 +7,7 @@ use http::HeaderValue;
 
 use super::jira;
 use super::oauth::OAuthCredential;
-use super::service::{Place, Service};
+use super::service::{OfficeService, ServicePlace};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
@@ -21,18 +21,18 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// See the module.
 pub(super) struct Account {
-    pub(super) service: &'static Service,
+    pub(super) service: &'static OfficeService,
     pub(super) endpoint: ProviderEndpoint,
     pub(super) origin: String,
     /// Of the path that its author gives.
     pub(super) above: Mustache,
     /// Behind it, before every path.
     pub(super) base: &'static str,
-    pub(super) proof: Proof,
+    pub(super) proof: ServiceProof,
 }
 
 #[derive(Debug)]
-pub(super) enum Proof {
+pub(super) enum ServiceProof {
     Token(OAuthCredential),
     Fixed(HeaderValue),
     /// The configuration has none.
@@ -49,16 +49,16 @@ impl fmt::Debug for Account {
 }
 
 impl Account {
-    pub(super) fn read(service: &'static Service, inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
+    pub(super) fn read(service: &'static OfficeService, inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
         match service.place {
-            Place::Fixed { credential, origin, base, issuer } => {
-                let proof = Proof::Token(OAuthCredential::read(credential, issuer, inputs)?);
+            ServicePlace::Fixed { credential, origin, base, issuer } => {
+                let proof = ServiceProof::Token(OAuthCredential::read(credential, issuer, inputs)?);
                 let endpoint = inputs.compiler.context.targets.outward(origin, Some(PATIENCE));
                 let endpoint = endpoint.map_err(|error| inputs.compiler.of_node(inputs.node, None, error)).ok()?;
                 let above = Mustache::default();
                 Some(Self { service, endpoint, origin: origin.to_owned(), above, base, proof })
             }
-            Place::Jira => {
+            ServicePlace::Jira => {
                 // It only shows a field that is refused by itself.
                 inputs.ignore(&["enableSSL"]);
                 let (proof, base) = jira::proof(inputs);
@@ -88,11 +88,11 @@ impl Account {
     /// There is none, or it cannot be renewed.
     pub(super) async fn proof(&self, run: &Run<'_>) -> Result<HeaderValue, Failure> {
         match &self.proof {
-            Proof::Fixed(proof) => Ok(proof.clone()),
-            Proof::Missing => {
+            ServiceProof::Fixed(proof) => Ok(proof.clone()),
+            ServiceProof::Missing => {
                 Err(Failure::flow("Invalid credentials: provide either Bearer Token or Username + Access Token"))
             }
-            Proof::Token(credential) => {
+            ServiceProof::Token(credential) => {
                 let token = credential.token(run).await?;
                 secret_header(&format!("Bearer {}", token.expose())).map_err(Failure::flow)
             }

@@ -6,14 +6,14 @@ use std::fmt;
 use http::Method;
 use serde_json::Value;
 
-use super::call::{Call, Working};
+use super::call::{ActionCall, Working};
 use super::params::Params;
 use crate::engine::text::javascript;
 use crate::engine::text::percent::{STEP, pairs, steps};
 
 /// An action of a service.
 #[derive(Clone, Copy)]
-pub(super) struct Action {
+pub(super) struct ServiceAction {
     /// As nodes name it; models know it as `list_drafts`.
     pub(super) name: &'static str,
     /// What failed, if it did.
@@ -27,26 +27,26 @@ pub(super) type Needs = (&'static [&'static str], &'static str);
 
 #[derive(Clone, Copy)]
 pub(super) enum Way {
-    Asks(Ask, Told),
+    Asks(RequestShape, ActionTold),
     /// More than one request, or none like the others.
-    Works(for<'a> fn(&'a Call<'a>) -> Working<'a>),
+    Works(for<'a> fn(&'a ActionCall<'a>) -> Working<'a>),
 }
 
 /// One request.
 #[derive(Clone, Copy)]
-pub(super) struct Ask {
+pub(super) struct RequestShape {
     pub(super) verb: Verb,
     /// With places for values: `/drafts/{draftId|id}`.
     pub(super) path: &'static str,
     /// The path where a value is not set.
     pub(super) otherwise: Option<(&'static str, &'static str)>,
     pub(super) query: &'static [QueryParam],
-    pub(super) body: Option<Body>,
+    pub(super) body: Option<BodyMaker>,
 }
 
 /// What is sent.
 #[derive(Clone, Copy)]
-pub(super) enum Body {
+pub(super) enum BodyMaker {
     Made(fn(&Params) -> Value),
     /// What is wrong with the values goes into the answer.
     Tried(fn(&Params) -> Result<Value, String>),
@@ -75,7 +75,7 @@ impl Verb {
 
 /// What a model is told.
 #[derive(Clone, Copy)]
-pub(super) enum Told {
+pub(super) enum ActionTold {
     /// The answer.
     Answer,
     /// These words, with values in their places.
@@ -140,44 +140,44 @@ pub(super) const fn made(name: &'static str, from: fn(&Params) -> Option<String>
     QueryParam { name, from: Source::Made(from) }
 }
 
-impl fmt::Debug for Action {
+impl fmt::Debug for ServiceAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
 }
 
-impl Action {
+impl ServiceAction {
     pub(super) const fn new(name: &'static str, doing: &'static str, verb: Verb, path: &'static str) -> Self {
-        let ask = Ask { verb, path, otherwise: None, query: &[], body: None };
-        Self { name, doing, needs: None, way: Way::Asks(ask, Told::Answer) }
+        let ask = RequestShape { verb, path, otherwise: None, query: &[], body: None };
+        Self { name, doing, needs: None, way: Way::Asks(ask, ActionTold::Answer) }
     }
 
     pub(super) const fn works(
         name: &'static str,
         doing: &'static str,
-        work: for<'a> fn(&'a Call<'a>) -> Working<'a>,
+        work: for<'a> fn(&'a ActionCall<'a>) -> Working<'a>,
     ) -> Self {
         Self { name, doing, needs: None, way: Way::Works(work) }
     }
 
     pub(super) const fn query(self, query: &'static [QueryParam]) -> Self {
         match self.way {
-            Way::Asks(ask, told) => Self { way: Way::Asks(Ask { query, ..ask }, told), ..self },
+            Way::Asks(ask, told) => Self { way: Way::Asks(RequestShape { query, ..ask }, told), ..self },
             Way::Works(_) => self,
         }
     }
 
     pub(super) const fn body(self, body: fn(&Params) -> Value) -> Self {
-        self.sends(Body::Made(body))
+        self.sends(BodyMaker::Made(body))
     }
 
     pub(super) const fn tried(self, body: fn(&Params) -> Result<Value, String>) -> Self {
-        self.sends(Body::Tried(body))
+        self.sends(BodyMaker::Tried(body))
     }
 
-    const fn sends(self, body: Body) -> Self {
+    const fn sends(self, body: BodyMaker) -> Self {
         match self.way {
-            Way::Asks(ask, told) => Self { way: Way::Asks(Ask { body: Some(body), ..ask }, told), ..self },
+            Way::Asks(ask, told) => Self { way: Way::Asks(RequestShape { body: Some(body), ..ask }, told), ..self },
             Way::Works(_) => self,
         }
     }
@@ -186,13 +186,13 @@ impl Action {
     pub(super) const fn unless(self, param: &'static str, path: &'static str) -> Self {
         match self.way {
             Way::Asks(ask, told) => {
-                Self { way: Way::Asks(Ask { otherwise: Some((param, path)), ..ask }, told), ..self }
+                Self { way: Way::Asks(RequestShape { otherwise: Some((param, path)), ..ask }, told), ..self }
             }
             Way::Works(_) => self,
         }
     }
 
-    pub(super) const fn told(self, told: Told) -> Self {
+    pub(super) const fn told(self, told: ActionTold) -> Self {
         match self.way {
             Way::Asks(ask, _) => Self { way: Way::Asks(ask, told), ..self },
             Way::Works(_) => self,
@@ -212,7 +212,7 @@ impl Action {
 
 /// A request as it goes out.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct ServiceRequest {
     pub(super) verb: Verb,
     /// Below the service's own path, with its query.
     pub(super) path: String,
@@ -222,10 +222,10 @@ pub(super) struct Asked {
 
 pub(super) const JSON: &str = "application/json";
 
-impl Asked {
+impl ServiceRequest {
     /// # Errors
     /// A value would lead elsewhere in the path, or cannot be sent.
-    pub(super) fn of(ask: &Ask, params: &Params, ids: fn(&str) -> String) -> Result<Self, String> {
+    pub(super) fn of(ask: &RequestShape, params: &Params, ids: fn(&str) -> String) -> Result<Self, String> {
         let template = match ask.otherwise {
             Some((param, otherwise)) if !params.is_set(param) => otherwise,
             _ => ask.path,
@@ -238,8 +238,8 @@ impl Asked {
         }
         let body = match ask.body {
             None => None,
-            Some(Body::Made(make)) => Some(make(params)),
-            Some(Body::Tried(make)) => Some(make(params)?),
+            Some(BodyMaker::Made(make)) => Some(make(params)),
+            Some(BodyMaker::Tried(make)) => Some(make(params)?),
         };
         Ok(Self { verb: ask.verb, path, body: body.map(|body| (JSON.into(), javascript::json(&body))) })
     }
@@ -297,9 +297,14 @@ mod tests {
     fn values_stay_in_their_places() {
         const QUERY: &[QueryParam] =
             &[set("n"), given("f"), or("o", "O"), each("l"), made("m", |_| Some("a&b".to_owned()))];
-        let ask =
-            Ask { verb: Verb::Get, path: "/a/{x|y}/b", otherwise: Some(("z", "/c/{y}")), query: QUERY, body: None };
-        let path = |value: Value| Asked::of(&ask, &params(value), component).map(|asked| asked.path);
+        let ask = RequestShape {
+            verb: Verb::Get,
+            path: "/a/{x|y}/b",
+            otherwise: Some(("z", "/c/{y}")),
+            query: QUERY,
+            body: None,
+        };
+        let path = |value: Value| ServiceRequest::of(&ask, &params(value), component).map(|asked| asked.path);
         let all = json!({ "x": "", "y": "q/../r?s#t", "z": 1, "n": 5.0, "f": false, "l": "1, 2" });
         assert_eq!(path(all).unwrap(), "/a/q%2F..%2Fr%3Fs%23t/b?n=5&f=false&o=O&l=1&l=2&m=a%26b");
         assert_eq!(path(json!({ "y": "1", "o": "p" })).unwrap(), "/c/1?o=p&m=a%26b");

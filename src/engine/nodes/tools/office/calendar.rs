@@ -3,21 +3,21 @@
 use serde_json::{Value, json};
 
 use super::action::Verb::{Delete, Get, Post, Put};
-use super::action::{Action, QueryParam, always, given, renamed, set};
+use super::action::{QueryParam, ServiceAction, always, given, renamed, set};
 use super::params::{Params, fields};
-use super::service::{Choice, GOOGLE, Place, Service, Speech};
+use super::service::{ActionChoice, GOOGLE, OfficeService, ServicePlace, Speech};
 use crate::engine::text::percent::component;
 
-pub(super) static CALENDAR: Service = Service {
+pub(super) static CALENDAR: OfficeService = OfficeService {
     names: &["googleCalendarTool"],
-    place: Place::Fixed {
+    place: ServicePlace::Fixed {
         credential: "googleCalendarOAuth2",
         origin: "https://www.googleapis.com",
         base: "/calendar/v3",
         issuer: GOOGLE,
     },
     specs: include_str!("specs/calendar.json"),
-    choice: Choice::By(
+    choice: ActionChoice::By(
         "calendarType",
         &[("event", "eventActions"), ("calendar", "calendarActions"), ("freebusy", "freebusyActions")],
     ),
@@ -38,28 +38,28 @@ const LIST: &[QueryParam] =
     &[set("timeMin"), set("timeMax"), set("maxResults"), given("singleEvents"), set("orderBy"), renamed("q", "query")];
 const UPDATES: &[QueryParam] = &[set("sendUpdates")];
 
-const ACTIONS: &[Action] = &[
-    Action::new("listEvents", "listing events", Get, EVENTS).query(LIST),
-    Action::new("createEvent", "creating event", Post, EVENTS)
+const ACTIONS: &[ServiceAction] = &[
+    ServiceAction::new("listEvents", "listing events", Get, EVENTS).query(LIST),
+    ServiceAction::new("createEvent", "creating event", Post, EVENTS)
         .query(UPDATES)
         .body(|params| event(params, params.given("summary"))),
-    Action::new("getEvent", "getting event", Get, EVENT),
-    Action::new("updateEvent", "updating event", Put, EVENT)
+    ServiceAction::new("getEvent", "getting event", Get, EVENT),
+    ServiceAction::new("updateEvent", "updating event", Put, EVENT)
         .query(UPDATES)
         .body(|params| event(params, params.set("summary"))),
-    Action::new("deleteEvent", "deleting event", Delete, EVENT),
-    Action::new("quickAddEvent", "quick adding event", Post, "/calendars/{calendarId}/events/quickAdd")
+    ServiceAction::new("deleteEvent", "deleting event", Delete, EVENT),
+    ServiceAction::new("quickAddEvent", "quick adding event", Post, "/calendars/{calendarId}/events/quickAdd")
         .query(&[always("text", "quickAddText")]),
-    Action::new("listCalendars", "listing calendars", Get, "/users/me/calendarList")
+    ServiceAction::new("listCalendars", "listing calendars", Get, "/users/me/calendarList")
         .query(&[given("showHidden"), set("minAccessRole")]),
-    Action::new("createCalendar", "creating calendar", Post, "/calendars")
+    ServiceAction::new("createCalendar", "creating calendar", Post, "/calendars")
         .body(|params| calendar(params, params.given("summary"))),
-    Action::new("getCalendar", "getting calendar", Get, CALENDAR_OF),
-    Action::new("updateCalendar", "updating calendar", Put, CALENDAR_OF)
+    ServiceAction::new("getCalendar", "getting calendar", Get, CALENDAR_OF),
+    ServiceAction::new("updateCalendar", "updating calendar", Put, CALENDAR_OF)
         .body(|params| calendar(params, params.set("summary"))),
-    Action::new("deleteCalendar", "deleting calendar", Delete, CALENDAR_OF),
-    Action::new("clearCalendar", "clearing calendar", Post, "/calendars/{calendarId}/clear"),
-    Action::new("queryFreebusy", "querying freebusy", Post, "/freeBusy").body(freebusy),
+    ServiceAction::new("deleteCalendar", "deleting calendar", Delete, CALENDAR_OF),
+    ServiceAction::new("clearCalendar", "clearing calendar", Post, "/calendars/{calendarId}/clear"),
+    ServiceAction::new("queryFreebusy", "querying freebusy", Post, "/freeBusy").body(freebusy),
 ];
 
 fn event(params: &Params, summary: Option<Value>) -> Value {

@@ -7,7 +7,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use super::account::Account;
-use super::action::{Action, Asked, JSON, Told, Verb, Way, filled};
+use super::action::{ActionTold, JSON, ServiceAction, ServiceRequest, Verb, Way, filled};
 use super::params::Params;
 use super::service::Speech;
 use crate::engine::contract::failure::Failure;
@@ -34,7 +34,7 @@ impl Trouble {
 pub(super) type Working<'a> = Pin<Box<dyn Future<Output = Result<String, Trouble>> + 'a>>;
 
 /// See the module.
-pub(super) struct Call<'a> {
+pub(super) struct ActionCall<'a> {
     pub(super) account: &'a Account,
     pub(super) params: &'a Params,
     pub(super) run: &'a Run<'a>,
@@ -44,28 +44,30 @@ pub(super) struct Call<'a> {
     pub(super) proof: HeaderValue,
 }
 
-impl Call<'_> {
+impl ActionCall<'_> {
     /// What the model is told of the action.
-    pub(super) async fn done(&self, action: &Action) -> Result<String, Trouble> {
+    pub(super) async fn done(&self, action: &ServiceAction) -> Result<String, Trouble> {
         let (ask, told) = match action.way {
             Way::Asks(ask, told) => (ask, told),
             Way::Works(work) => return work(self).await,
         };
-        let asked = Asked::of(&ask, self.params, self.account.service.ids).map_err(Trouble::error)?;
-        if let Told::Shaped(shape) = told {
+        let asked = ServiceRequest::of(&ask, self.params, self.account.service.ids).map_err(Trouble::error)?;
+        if let ActionTold::Shaped(shape) = told {
             let answer = self.json(asked).await?;
             return Ok(shape(answer, self.params).to_string());
         }
         let answer = self.text(asked).await?;
         match told {
-            Told::Answer | Told::Shaped(_) => Ok(answer),
-            Told::Words(words) => filled(words, self.params, |value| Ok(value.to_owned())).map_err(Trouble::error),
-            Told::Read(read) => read(&answer).map(|value| value.to_string()).map_err(Trouble::Told),
+            ActionTold::Answer | ActionTold::Shaped(_) => Ok(answer),
+            ActionTold::Words(words) => {
+                filled(words, self.params, |value| Ok(value.to_owned())).map_err(Trouble::error)
+            }
+            ActionTold::Read(read) => read(&answer).map(|value| value.to_string()).map_err(Trouble::Told),
         }
     }
 
     /// An answer as it is.
-    pub(super) async fn text(&self, asked: Asked) -> Result<String, Trouble> {
+    pub(super) async fn text(&self, asked: ServiceRequest) -> Result<String, Trouble> {
         let path = asked.path.clone();
         let (kind, body) = asked.body.unwrap_or((JSON.into(), String::new()));
         let kind = HeaderValue::from_str(&kind).map_err(|_| Trouble::error("a type that is none"))?;
@@ -84,7 +86,7 @@ impl Call<'_> {
     }
 
     /// An answer as JSON; where there is none, that it was done.
-    pub(super) async fn json(&self, asked: Asked) -> Result<Value, Trouble> {
+    pub(super) async fn json(&self, asked: ServiceRequest) -> Result<Value, Trouble> {
         let is_silent = asked.verb == Verb::Delete;
         let text = self.text(asked).await?;
         if is_silent || text.is_empty() {

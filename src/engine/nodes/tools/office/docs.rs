@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::action::Told::Read;
+use super::action::ActionTold::Read;
 use super::action::Verb::{Get, Post};
-use super::action::{Action, Asked, JSON, QueryParam, made};
-use super::call::{Call, Trouble, Working};
+use super::action::{JSON, QueryParam, ServiceAction, ServiceRequest, made};
+use super::call::{ActionCall, Trouble, Working};
 use super::params::{Params, fields};
-use super::service::{Choice, GOOGLE, Place, Service, Speech};
+use super::service::{ActionChoice, GOOGLE, OfficeService, ServicePlace, Speech};
 use crate::engine::text::javascript;
 use crate::engine::text::percent::{STEP, component, steps};
 use crate::engine::text::variables::at;
@@ -17,16 +17,16 @@ use crate::wire::json;
 const DEEPEST: usize = 32;
 const UNREADABLE: &str = "SyntaxError: the answer is not valid JSON";
 
-pub(super) static DOCS: Service = Service {
+pub(super) static DOCS: OfficeService = OfficeService {
     names: &["googleDocsTool"],
-    place: Place::Fixed {
+    place: ServicePlace::Fixed {
         credential: "googleDocsOAuth2",
         origin: "https://docs.googleapis.com",
         base: "/v1",
         issuer: GOOGLE,
     },
     specs: include_str!("specs/docs.json"),
-    choice: Choice::All("actions"),
+    choice: ActionChoice::All("actions"),
     defaults: "documentId title text index replaceText newText matchCase! includeTabsContent! imageUrl rows columns",
     ids: component,
     speech: Speech::Plain("Google Docs"),
@@ -38,19 +38,19 @@ const UPDATE: &str = "/documents/{documentId}:batchUpdate";
 const TABS: &[QueryParam] =
     &[made("includeTabsContent", |params| params.is_set("includeTabsContent").then(|| "true".to_owned()))];
 
-const ACTIONS: &[Action] = &[
-    Action::works("createDocument", "creating document", created),
-    Action::new("getDocument", "getting document", Get, DOCUMENT).query(TABS),
-    Action::works("updateDocument", "updating document", updated),
-    Action::new("insertText", "inserting text", Post, UPDATE)
+const ACTIONS: &[ServiceAction] = &[
+    ServiceAction::works("createDocument", "creating document", created),
+    ServiceAction::new("getDocument", "getting document", Get, DOCUMENT).query(TABS),
+    ServiceAction::works("updateDocument", "updating document", updated),
+    ServiceAction::new("insertText", "inserting text", Post, UPDATE)
         .body(|params| only(json!({ "insertText": { "location": place(params), "text": params.given("text") } }))),
-    Action::new("replaceText", "replacing text", Post, UPDATE).body(|params| only(replacing(params))),
-    Action::works("appendText", "appending text", appended),
-    Action::new("getTextContent", "getting text content", Get, DOCUMENT).query(TABS).told(Read(text_content)),
-    Action::new("insertImage", "inserting image", Post, UPDATE).body(|params| {
+    ServiceAction::new("replaceText", "replacing text", Post, UPDATE).body(|params| only(replacing(params))),
+    ServiceAction::works("appendText", "appending text", appended),
+    ServiceAction::new("getTextContent", "getting text content", Get, DOCUMENT).query(TABS).told(Read(text_content)),
+    ServiceAction::new("insertImage", "inserting image", Post, UPDATE).body(|params| {
         only(json!({ "insertInlineImage": { "location": place(params), "uri": params.given("imageUrl") } }))
     }),
-    Action::new("createTable", "creating table", Post, UPDATE).body(|params| {
+    ServiceAction::new("createTable", "creating table", Post, UPDATE).body(|params| {
         let (rows, columns) = (params.given("rows"), params.given("columns"));
         only(json!({ "insertTable": { "location": place(params), "rows": rows, "columns": columns } }))
     }),
@@ -94,16 +94,16 @@ fn document(id: &str) -> Result<String, Trouble> {
     if steps(&id) { Err(Trouble::error(STEP)) } else { Ok(format!("/documents/{id}")) }
 }
 
-fn update(id: &str, requests: &[Value]) -> Result<Asked, Trouble> {
+fn update(id: &str, requests: &[Value]) -> Result<ServiceRequest, Trouble> {
     let body = javascript::json(&json!({ "requests": requests }));
-    Ok(Asked { verb: Post, path: format!("{}:batchUpdate", document(id)?), body: Some((JSON.into(), body)) })
+    Ok(ServiceRequest { verb: Post, path: format!("{}:batchUpdate", document(id)?), body: Some((JSON.into(), body)) })
 }
 
-fn created<'a>(call: &'a Call<'a>) -> Working<'a> {
+fn created<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
     Box::pin(async move {
         let title = json!({ "title": call.params.given("title") });
         let body = Some((JSON.into(), javascript::json(&title)));
-        let answer = call.text(Asked { verb: Post, path: "/documents".to_owned(), body }).await?;
+        let answer = call.text(ServiceRequest { verb: Post, path: "/documents".to_owned(), body }).await?;
         let made: Value = json::read_str(&answer).map_err(|_| Trouble::Told(UNREADABLE.to_owned()))?;
         let requests = changes(call.params, false);
         if !requests.is_empty() {
@@ -114,7 +114,7 @@ fn created<'a>(call: &'a Call<'a>) -> Working<'a> {
     })
 }
 
-fn updated<'a>(call: &'a Call<'a>) -> Working<'a> {
+fn updated<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
     Box::pin(async move {
         let requests = changes(call.params, true);
         if requests.is_empty() {
@@ -124,10 +124,10 @@ fn updated<'a>(call: &'a Call<'a>) -> Working<'a> {
     })
 }
 
-fn appended<'a>(call: &'a Call<'a>) -> Working<'a> {
+fn appended<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
     Box::pin(async move {
         let id = call.params.text("documentId");
-        let whole = call.text(Asked { verb: Get, path: document(&id)?, body: None }).await?;
+        let whole = call.text(ServiceRequest { verb: Get, path: document(&id)?, body: None }).await?;
         let whole: Value = json::read_str(&whole).map_err(|_| Trouble::Told(UNREADABLE.to_owned()))?;
         let content = at(&whole, "body.content").and_then(Value::as_array);
         let end = content.and_then(|content| content.last()?.get("endIndex")?.as_i64());

@@ -5,25 +5,27 @@ use std::fmt::Write as _;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::action::Told::Words;
+use super::action::ActionTold::Words;
 use super::action::Verb::{Delete, Get, Patch, Post};
-use super::action::{Action, Asked, JSON, QueryParam, always, fixed, given, made, query_of, renamed, set};
-use super::call::{Call, Trouble, Working};
+use super::action::{
+    JSON, QueryParam, ServiceAction, ServiceRequest, always, fixed, given, made, query_of, renamed, set,
+};
+use super::call::{ActionCall, Trouble, Working};
 use super::params::{Params, fields};
-use super::service::{Choice, GOOGLE, Place, Service, Speech};
+use super::service::{ActionChoice, GOOGLE, OfficeService, ServicePlace, Speech};
 use crate::engine::text::javascript;
 use crate::engine::text::percent::component;
 
-pub(super) static DRIVE: Service = Service {
+pub(super) static DRIVE: OfficeService = OfficeService {
     names: &["googleDriveTool"],
-    place: Place::Fixed {
+    place: ServicePlace::Fixed {
         credential: "googleDriveOAuth2",
         origin: "https://www.googleapis.com",
         base: "",
         issuer: GOOGLE,
     },
     specs: include_str!("specs/drive.json"),
-    choice: Choice::By(
+    choice: ActionChoice::By(
         "driveType",
         &[("file", "fileActions"), ("folder", "folderActions"), ("search", "searchActions"), ("share", "shareActions")],
     ),
@@ -52,11 +54,11 @@ const LIST: &[QueryParam] = &[
     SHARED,
 ];
 
-const ACTIONS: &[Action] = &[
-    Action::new("listFiles", "listing files", Get, FILES).query(LIST),
-    Action::new("getFile", "getting file", Get, FILE).query(&[set("fields"), SHARED, set("acknowledgeAbuse")]),
-    Action::works("createFile", "creating file", created),
-    Action::new("updateFile", "updating file", Patch, FILE).query(ANYWHERE).body(|params| {
+const ACTIONS: &[ServiceAction] = &[
+    ServiceAction::new("listFiles", "listing files", Get, FILES).query(LIST),
+    ServiceAction::new("getFile", "getting file", Get, FILE).query(&[set("fields"), SHARED, set("acknowledgeAbuse")]),
+    ServiceAction::works("createFile", "creating file", created),
+    ServiceAction::new("updateFile", "updating file", Patch, FILE).query(ANYWHERE).body(|params| {
         fields([
             ("name", params.set("name")),
             ("description", params.set("description")),
@@ -64,16 +66,18 @@ const ACTIONS: &[Action] = &[
             ("trashed", params.given("trashed")),
         ])
     }),
-    Action::new("deleteFile", "deleting file", Delete, FILE).query(ANYWHERE).told(Words("File deleted successfully")),
-    Action::new("copyFile", "copying file", Post, "/drive/v3/files/{fileId}/copy")
+    ServiceAction::new("deleteFile", "deleting file", Delete, FILE)
+        .query(ANYWHERE)
+        .told(Words("File deleted successfully")),
+    ServiceAction::new("copyFile", "copying file", Post, "/drive/v3/files/{fileId}/copy")
         .query(ANYWHERE)
         .body(|params| fields([("name", params.given("name")), ("parents", parents(params))])),
-    Action::new("downloadFile", "downloading file", Get, FILE).query(&[
+    ServiceAction::new("downloadFile", "downloading file", Get, FILE).query(&[
         fixed("alt", "media"),
         set("acknowledgeAbuse"),
         SHARED,
     ]),
-    Action::new("createFolder", "creating folder", Post, FILES).query(ANYWHERE).body(|params| {
+    ServiceAction::new("createFolder", "creating folder", Post, FILES).query(ANYWHERE).body(|params| {
         fields([
             ("name", params.given("name")),
             ("mimeType", Some("application/vnd.google-apps.folder".into())),
@@ -81,24 +85,24 @@ const ACTIONS: &[Action] = &[
             ("description", params.set("description")),
         ])
     }),
-    Action::new("listFolderContents", "listing folder contents", Get, FILES).query(&[
+    ServiceAction::new("listFolderContents", "listing folder contents", Get, FILES).query(&[
         made("q", |params| Some(format!("'{}' in parents", quoted(&params.text("folderId"))))),
         set("pageSize"),
         set("orderBy"),
         set("includeItemsFromAllDrives"),
         SHARED,
     ]),
-    Action::new("deleteFolder", "deleting folder", Delete, FOLDER)
+    ServiceAction::new("deleteFolder", "deleting folder", Delete, FOLDER)
         .query(ANYWHERE)
         .told(Words("Folder deleted successfully")),
-    Action::new("searchFiles", "searching files", Get, FILES).query(&[
+    ServiceAction::new("searchFiles", "searching files", Get, FILES).query(&[
         always("q", "query"),
         set("pageSize"),
         set("orderBy"),
         set("includeItemsFromAllDrives"),
         SHARED,
     ]),
-    Action::new("shareFile", "sharing file", Post, PERMISSIONS)
+    ServiceAction::new("shareFile", "sharing file", Post, PERMISSIONS)
         .query(&[given("sendNotificationEmail"), set("emailMessage"), SHARED])
         .body(|params| {
             fields([
@@ -109,8 +113,8 @@ const ACTIONS: &[Action] = &[
                 ("allowFileDiscovery", params.given("allowFileDiscovery")),
             ])
         }),
-    Action::new("getPermissions", "getting permissions", Get, PERMISSIONS).query(ANYWHERE),
-    Action::new(
+    ServiceAction::new("getPermissions", "getting permissions", Get, PERMISSIONS).query(ANYWHERE),
+    ServiceAction::new(
         "removePermission",
         "removing permission",
         Delete,
@@ -141,7 +145,7 @@ fn metadata(params: &Params) -> Value {
 }
 
 /// A file with what is in it, where that is said.
-fn created<'a>(call: &'a Call<'a>) -> Working<'a> {
+fn created<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
     Box::pin(async move {
         let params = call.params;
         if !params.is_set("name") {
@@ -150,7 +154,7 @@ fn created<'a>(call: &'a Call<'a>) -> Working<'a> {
         let metadata = javascript::json(&metadata(params));
         if !params.is_set("content") {
             let path = with_query(FILES, &query_of(ANYWHERE, params));
-            return call.text(Asked { verb: Post, path, body: Some((JSON.into(), metadata)) }).await;
+            return call.text(ServiceRequest { verb: Post, path, body: Some((JSON.into(), metadata)) }).await;
         }
         let content = params.text("content");
         let has_more = ["parents", "description", "mimeType"].iter().any(|name| params.is_set(name));
@@ -165,7 +169,7 @@ fn created<'a>(call: &'a Call<'a>) -> Working<'a> {
         let separator = if query.is_empty() { "" } else { "&" };
         let _ = write!(query, "{separator}uploadType={way}");
         let path = with_query("/upload/drive/v3/files", &query);
-        let answer = call.text(Asked { verb: Post, path, body: Some((kind.into(), body)) }).await;
+        let answer = call.text(ServiceRequest { verb: Post, path, body: Some((kind.into(), body)) }).await;
         answer.map_err(|trouble| match trouble {
             Trouble::Told(words) if has_more => Trouble::error(format!("Multipart upload failed: {words}")),
             trouble => trouble,

@@ -6,23 +6,23 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::action::Told::Words;
+use super::action::ActionTold::Words;
 use super::action::Verb::{Delete, Get, Post, Put};
-use super::action::{Action, Needs, QueryParam, renamed, set};
+use super::action::{Needs, QueryParam, ServiceAction, renamed, set};
 use super::params::{Params, fields};
-use super::service::{Choice, GOOGLE, Place, Service, Speech};
+use super::service::{ActionChoice, GOOGLE, OfficeService, ServicePlace, Speech};
 use crate::engine::text::percent::component;
 
-pub(super) static GMAIL: Service = Service {
+pub(super) static GMAIL: OfficeService = OfficeService {
     names: &["gmail"],
-    place: Place::Fixed {
+    place: ServicePlace::Fixed {
         credential: "gmailOAuth2",
         origin: "https://gmail.googleapis.com",
         base: "/gmail/v1/users/me",
         issuer: GOOGLE,
     },
     specs: include_str!("specs/gmail.json"),
-    choice: Choice::By(
+    choice: ActionChoice::By(
         "gmailType",
         &[
             ("drafts", "draftActions"),
@@ -46,46 +46,50 @@ const MESSAGE: Needs = (&["messageId|id"], "Error: Message ID is required");
 const LABEL: Needs = (&["labelId|id"], "Error: Label ID is required");
 const THREAD: Needs = (&["threadId|id"], "Error: Thread ID is required");
 
-const ACTIONS: &[Action] = &[
-    Action::new("listDrafts", "listing drafts", Get, "/drafts").query(LIST),
-    Action::new("createDraft", "creating draft", Post, "/drafts").body(draft),
-    Action::new("getDraft", "getting draft", Get, "/drafts/{draftId|id}").needs(DRAFT),
-    Action::new("updateDraft", "updating draft", Put, "/drafts/{draftId|id}").needs(DRAFT).body(draft),
-    Action::new("sendDraft", "sending draft", Post, "/drafts/send")
+const ACTIONS: &[ServiceAction] = &[
+    ServiceAction::new("listDrafts", "listing drafts", Get, "/drafts").query(LIST),
+    ServiceAction::new("createDraft", "creating draft", Post, "/drafts").body(draft),
+    ServiceAction::new("getDraft", "getting draft", Get, "/drafts/{draftId|id}").needs(DRAFT),
+    ServiceAction::new("updateDraft", "updating draft", Put, "/drafts/{draftId|id}").needs(DRAFT).body(draft),
+    ServiceAction::new("sendDraft", "sending draft", Post, "/drafts/send")
         .needs(DRAFT)
         .body(|params| fields([("id", params.first("draftId|id"))])),
-    Action::new("deleteDraft", "deleting draft", Delete, "/drafts/{draftId|id}")
+    ServiceAction::new("deleteDraft", "deleting draft", Delete, "/drafts/{draftId|id}")
         .needs(DRAFT)
         .told(Words("Draft {draftId|id} deleted successfully")),
-    Action::new("listMessages", "listing messages", Get, "/messages").query(LIST),
-    Action::new("getMessage", "getting message", Get, "/messages/{messageId|id}").needs(MESSAGE),
-    Action::new("sendMessage", "sending message", Post, "/messages/send").body(message),
-    Action::new("modifyMessage", "modifying message", Post, "/messages/{messageId|id}/modify")
+    ServiceAction::new("listMessages", "listing messages", Get, "/messages").query(LIST),
+    ServiceAction::new("getMessage", "getting message", Get, "/messages/{messageId|id}").needs(MESSAGE),
+    ServiceAction::new("sendMessage", "sending message", Post, "/messages/send").body(message),
+    ServiceAction::new("modifyMessage", "modifying message", Post, "/messages/{messageId|id}/modify")
         .needs(MESSAGE)
         .body(labels),
-    Action::new("trashMessage", "moving message to trash", Post, "/messages/{messageId|id}/trash").needs(MESSAGE),
-    Action::new("untrashMessage", "removing message from trash", Post, "/messages/{messageId|id}/untrash")
+    ServiceAction::new("trashMessage", "moving message to trash", Post, "/messages/{messageId|id}/trash")
         .needs(MESSAGE),
-    Action::new("deleteMessage", "deleting message", Delete, "/messages/{messageId|id}")
+    ServiceAction::new("untrashMessage", "removing message from trash", Post, "/messages/{messageId|id}/untrash")
+        .needs(MESSAGE),
+    ServiceAction::new("deleteMessage", "deleting message", Delete, "/messages/{messageId|id}")
         .needs(MESSAGE)
         .told(Words("Message {messageId|id} deleted successfully")),
-    Action::new("listLabels", "listing labels", Get, "/labels"),
-    Action::new("getLabel", "getting label", Get, "/labels/{labelId|id}").needs(LABEL),
-    Action::new("createLabel", "creating label", Post, "/labels")
+    ServiceAction::new("listLabels", "listing labels", Get, "/labels"),
+    ServiceAction::new("getLabel", "getting label", Get, "/labels/{labelId|id}").needs(LABEL),
+    ServiceAction::new("createLabel", "creating label", Post, "/labels")
         .needs((&["labelName"], "Error: Label name is required"))
         .body(new_label),
-    Action::new("updateLabel", "updating label", Put, "/labels/{labelId|id}")
+    ServiceAction::new("updateLabel", "updating label", Put, "/labels/{labelId|id}")
         .needs(LABEL)
         .body(|params| fields([("name", params.set("labelName")), ("color", color(params))])),
-    Action::new("deleteLabel", "deleting label", Delete, "/labels/{labelId|id}")
+    ServiceAction::new("deleteLabel", "deleting label", Delete, "/labels/{labelId|id}")
         .needs(LABEL)
         .told(Words("Label {labelId|id} deleted successfully")),
-    Action::new("listThreads", "listing threads", Get, "/threads").query(LIST),
-    Action::new("getThread", "getting thread", Get, "/threads/{threadId|id}").needs(THREAD),
-    Action::new("modifyThread", "modifying thread", Post, "/threads/{threadId|id}/modify").needs(THREAD).body(labels),
-    Action::new("trashThread", "moving thread to trash", Post, "/threads/{threadId|id}/trash").needs(THREAD),
-    Action::new("untrashThread", "removing thread from trash", Post, "/threads/{threadId|id}/untrash").needs(THREAD),
-    Action::new("deleteThread", "deleting thread", Delete, "/threads/{threadId|id}")
+    ServiceAction::new("listThreads", "listing threads", Get, "/threads").query(LIST),
+    ServiceAction::new("getThread", "getting thread", Get, "/threads/{threadId|id}").needs(THREAD),
+    ServiceAction::new("modifyThread", "modifying thread", Post, "/threads/{threadId|id}/modify")
+        .needs(THREAD)
+        .body(labels),
+    ServiceAction::new("trashThread", "moving thread to trash", Post, "/threads/{threadId|id}/trash").needs(THREAD),
+    ServiceAction::new("untrashThread", "removing thread from trash", Post, "/threads/{threadId|id}/untrash")
+        .needs(THREAD),
+    ServiceAction::new("deleteThread", "deleting thread", Delete, "/threads/{threadId|id}")
         .needs(THREAD)
         .told(Words("Thread {threadId|id} deleted successfully")),
 ];

@@ -4,21 +4,21 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use super::account::Proof;
+use super::account::ServiceProof;
 use super::action::Verb::{Delete, Get, Post, Put};
-use super::action::{Action, QueryParam, always, made, set};
+use super::action::{QueryParam, ServiceAction, always, made, set};
 use super::params::{Params, fields};
-use super::service::{Choice, Place, Service, Speech};
+use super::service::{ActionChoice, OfficeService, ServicePlace, Speech};
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::text::header::secret_header;
 use crate::engine::text::percent::component;
 
-pub(super) static JIRA: Service = Service {
+pub(super) static JIRA: OfficeService = OfficeService {
     names: &["jiraTool"],
-    place: Place::Jira,
+    place: ServicePlace::Jira,
     specs: include_str!("specs/jira.json"),
-    choice: Choice::By(
+    choice: ActionChoice::By(
         "jiraType",
         &[("issues", "issueActions"), ("comments", "commentActions"), ("users", "userActions")],
     ),
@@ -35,15 +35,15 @@ const COMMENT: &str = "/issue/{issueKey}/comment/{commentId}";
 const PAGE: &[QueryParam] = &[set("maxResults"), set("startAt")];
 const OF_USER: &[QueryParam] = &[always("accountId", "accountId")];
 
-const ACTIONS: &[Action] = &[
-    Action::new("listIssues", "listing issues", Get, "/search").query(&[
+const ACTIONS: &[ServiceAction] = &[
+    ServiceAction::new("listIssues", "listing issues", Get, "/search").query(&[
         made("jql", jql),
         set("maxResults"),
         set("startAt"),
     ]),
-    Action::new("createIssue", "creating issue", Post, "/issue").body(new_issue),
-    Action::new("getIssue", "getting issue", Get, ISSUE),
-    Action::new("updateIssue", "updating issue", Put, ISSUE).body(|params| {
+    ServiceAction::new("createIssue", "creating issue", Post, "/issue").body(new_issue),
+    ServiceAction::new("getIssue", "getting issue", Get, ISSUE),
+    ServiceAction::new("updateIssue", "updating issue", Put, ISSUE).body(|params| {
         json!({ "fields": fields([
             ("summary", params.set("summary")),
             ("description", params.set("description").map(paragraph)),
@@ -51,46 +51,47 @@ const ACTIONS: &[Action] = &[
             ("assignee", params.set("assigneeAccountId").map(|id| json!({ "accountId": id }))),
         ]) })
     }),
-    Action::new("deleteIssue", "deleting issue", Delete, ISSUE),
-    Action::new("assignIssue", "assigning issue", Put, "/issue/{issueKey}/assignee")
+    ServiceAction::new("deleteIssue", "deleting issue", Delete, ISSUE),
+    ServiceAction::new("assignIssue", "assigning issue", Put, "/issue/{issueKey}/assignee")
         .body(|params| fields([("accountId", params.given("assigneeAccountId"))])),
-    Action::new("transitionIssue", "transitioning issue", Post, "/issue/{issueKey}/transitions")
+    ServiceAction::new("transitionIssue", "transitioning issue", Post, "/issue/{issueKey}/transitions")
         .body(|params| json!({ "transition": fields([("id", params.given("transitionId"))]) })),
-    Action::new("listComments", "listing comments", Get, "/issue/{issueKey}/comment").query(PAGE),
-    Action::new("createComment", "creating comment", Post, "/issue/{issueKey}/comment")
+    ServiceAction::new("listComments", "listing comments", Get, "/issue/{issueKey}/comment").query(PAGE),
+    ServiceAction::new("createComment", "creating comment", Post, "/issue/{issueKey}/comment")
         .body(|params| fields([("body", Some(comment(params))), ("visibility", params.set("visibility"))])),
-    Action::new("getComment", "getting comment", Get, COMMENT),
-    Action::new("updateComment", "updating comment", Put, COMMENT).body(|params| json!({ "body": comment(params) })),
-    Action::new("deleteComment", "deleting comment", Delete, COMMENT),
-    Action::new("searchUsers", "searching users", Get, "/user/search").query(&[
+    ServiceAction::new("getComment", "getting comment", Get, COMMENT),
+    ServiceAction::new("updateComment", "updating comment", Put, COMMENT)
+        .body(|params| json!({ "body": comment(params) })),
+    ServiceAction::new("deleteComment", "deleting comment", Delete, COMMENT),
+    ServiceAction::new("searchUsers", "searching users", Get, "/user/search").query(&[
         set("query"),
         set("maxResults"),
         set("startAt"),
     ]),
-    Action::new("getUser", "getting user", Get, "/user").query(OF_USER),
-    Action::new("createUser", "creating user", Post, "/user").body(|params| {
+    ServiceAction::new("getUser", "getting user", Get, "/user").query(OF_USER),
+    ServiceAction::new("createUser", "creating user", Post, "/user").body(|params| {
         fields([
             ("emailAddress", params.given("emailAddress")),
             ("displayName", params.given("displayName")),
             ("username", params.set("username")),
         ])
     }),
-    Action::new("updateUser", "updating user", Put, "/user").query(OF_USER).body(|params| {
+    ServiceAction::new("updateUser", "updating user", Put, "/user").query(OF_USER).body(|params| {
         fields([("emailAddress", params.set("emailAddress")), ("displayName", params.set("displayName"))])
     }),
-    Action::new("deleteUser", "deleting user", Delete, "/user").query(OF_USER),
+    ServiceAction::new("deleteUser", "deleting user", Delete, "/user").query(OF_USER),
 ];
 
 /// What it is proved with, and what of the API it is asked by: a name and a key belong to Jira in the cloud, a token to one
 /// of somebody's own.
-pub(super) fn proof(inputs: &mut Inputs<'_, '_, '_>) -> (Proof, &'static str) {
+pub(super) fn proof(inputs: &mut Inputs<'_, '_, '_>) -> (ServiceProof, &'static str) {
     // The credential that was chosen may be of either kind.
     let bearer = if inputs.chosen_field("username").is_some() {
         None
     } else {
         inputs.optional_credential("jiraApiBearerToken", "bearerToken")
     };
-    let sent = |text: String| secret_header(&text).map_or(Proof::Missing, Proof::Fixed);
+    let sent = |text: String| secret_header(&text).map_or(ServiceProof::Missing, ServiceProof::Fixed);
     if let Some(token) = bearer {
         return (sent(format!("Bearer {}", token.expose())), "/rest/api/2");
     }
@@ -98,7 +99,7 @@ pub(super) fn proof(inputs: &mut Inputs<'_, '_, '_>) -> (Proof, &'static str) {
     let pair = |name: &Secret, key: &Secret| BASE64_STANDARD.encode(format!("{}:{}", name.expose(), key.expose()));
     let proof = match (name, key) {
         (Some(name), Some(key)) => sent(format!("Basic {}", pair(&name, &key))),
-        _ => Proof::Missing,
+        _ => ServiceProof::Missing,
     };
     (proof, "/rest/api/3")
 }

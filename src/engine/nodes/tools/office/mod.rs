@@ -24,7 +24,7 @@ mod tool;
 use std::sync::Arc;
 
 use self::account::Account;
-use self::service::Service;
+use self::service::OfficeService;
 use self::tool::{DefaultParam, tools};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -42,7 +42,7 @@ pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[
 ];
 
 /// The node of a service.
-struct ServiceNode(&'static Service);
+struct ServiceNode(&'static OfficeService);
 
 impl NodeKind for ServiceNode {
     fn names(&self) -> &'static [&'static str] {

@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::action::Told::Words;
+use super::action::ActionTold::Words;
 use super::action::Verb::{Delete, Get, Patch, Post};
-use super::action::{Action, made, renamed};
+use super::action::{ServiceAction, made, renamed};
 use super::params::{Params, fields};
-use super::service::{Choice, Place, Service, Speech};
+use super::service::{ActionChoice, OfficeService, ServicePlace, Speech};
 use crate::engine::nodes::tools::arguments::with;
 use crate::engine::text::percent::segment;
 
-pub(super) static OUTLOOK: Service = Service {
+pub(super) static OUTLOOK: OfficeService = OfficeService {
     names: &["microsoftOutlook"],
-    place: Place::Fixed {
+    place: ServicePlace::Fixed {
         credential: "microsoftOutlookOAuth2",
         origin: "https://graph.microsoft.com",
         base: "/v1.0/me",
@@ -20,7 +20,7 @@ pub(super) static OUTLOOK: Service = Service {
         issuer: None,
     },
     specs: include_str!("specs/outlook.json"),
-    choice: Choice::By("outlookType", &[("calendar", "calendarActions"), ("message", "messageActions")]),
+    choice: ActionChoice::By("outlookType", &[("calendar", "calendarActions"), ("message", "messageActions")]),
     defaults: "maxResultsListCalendars calendarIdGetCalendar calendarNameCreateCalendar calendarIdUpdateCalendar \
                calendarNameUpdateCalendar calendarIdDeleteCalendar calendarIdListEvents maxResultsListEvents \
                startDateTimeListEvents endDateTimeListEvents eventIdGetEvent subjectCreateEvent bodyCreateEvent \
@@ -41,38 +41,39 @@ const CALENDAR: &str = "/calendars/{calendarId}";
 const EVENT: &str = "/events/{eventId}";
 const MESSAGE: &str = "/messages/{messageId}";
 
-const ACTIONS: &[Action] = &[
-    Action::new("listCalendars", "listing calendars", Get, "/calendars").query(&[renamed("$top", "maxResults")]),
-    Action::new("getCalendar", "getting calendar", Get, CALENDAR),
-    Action::new("createCalendar", "creating calendar", Post, "/calendars").body(calendar),
-    Action::new("updateCalendar", "updating calendar", Patch, CALENDAR).body(calendar),
-    Action::new("deleteCalendar", "deleting calendar", Delete, CALENDAR)
+const ACTIONS: &[ServiceAction] = &[
+    ServiceAction::new("listCalendars", "listing calendars", Get, "/calendars").query(&[renamed("$top", "maxResults")]),
+    ServiceAction::new("getCalendar", "getting calendar", Get, CALENDAR),
+    ServiceAction::new("createCalendar", "creating calendar", Post, "/calendars").body(calendar),
+    ServiceAction::new("updateCalendar", "updating calendar", Patch, CALENDAR).body(calendar),
+    ServiceAction::new("deleteCalendar", "deleting calendar", Delete, CALENDAR)
         .told(Words("Calendar {calendarId} deleted successfully")),
-    Action::new("listEvents", "listing events", Get, "/calendars/{calendarId}/events")
+    ServiceAction::new("listEvents", "listing events", Get, "/calendars/{calendarId}/events")
         .unless("calendarId", "/events")
         .query(&[renamed("$top", "maxResults"), made("$filter", within)]),
-    Action::new("getEvent", "getting event", Get, EVENT),
-    Action::new("createEvent", "creating event", Post, "/events").body(event),
-    Action::new("updateEvent", "updating event", Patch, EVENT)
+    ServiceAction::new("getEvent", "getting event", Get, EVENT),
+    ServiceAction::new("createEvent", "creating event", Post, "/events").body(event),
+    ServiceAction::new("updateEvent", "updating event", Patch, EVENT)
         .body(|params| fields([("subject", params.set("subject"))])),
-    Action::new("deleteEvent", "deleting event", Delete, EVENT).told(Words("Event {eventId} deleted successfully")),
-    Action::new("listMessages", "listing messages", Get, "/messages")
+    ServiceAction::new("deleteEvent", "deleting event", Delete, EVENT)
+        .told(Words("Event {eventId} deleted successfully")),
+    ServiceAction::new("listMessages", "listing messages", Get, "/messages")
         .query(&[renamed("$top", "maxResults"), renamed("$filter", "filter")]),
-    Action::new("getMessage", "getting message", Get, MESSAGE),
-    Action::new("createDraftMessage", "creating draft message", Post, "/messages").body(draft),
-    Action::new("sendMessage", "sending message", Post, "/sendMail")
+    ServiceAction::new("getMessage", "getting message", Get, MESSAGE),
+    ServiceAction::new("createDraftMessage", "creating draft message", Post, "/messages").body(draft),
+    ServiceAction::new("sendMessage", "sending message", Post, "/sendMail")
         .body(|params| json!({ "message": mail(params), "saveToSentItems": true }))
         .told(Words("Message sent successfully")),
-    Action::new("updateMessage", "updating message", Patch, MESSAGE)
+    ServiceAction::new("updateMessage", "updating message", Patch, MESSAGE)
         .body(|params| fields([("isRead", params.given("isRead"))])),
-    Action::new("deleteMessage", "deleting message", Delete, MESSAGE)
+    ServiceAction::new("deleteMessage", "deleting message", Delete, MESSAGE)
         .told(Words("Message {messageId} deleted successfully")),
-    Action::new("copyMessage", "copying message", Post, "/messages/{messageId}/copy").body(destination),
-    Action::new("moveMessage", "moving message", Post, "/messages/{messageId}/move").body(destination),
-    Action::new("replyMessage", "replying to message", Post, "/messages/{messageId}/reply")
+    ServiceAction::new("copyMessage", "copying message", Post, "/messages/{messageId}/copy").body(destination),
+    ServiceAction::new("moveMessage", "moving message", Post, "/messages/{messageId}/move").body(destination),
+    ServiceAction::new("replyMessage", "replying to message", Post, "/messages/{messageId}/reply")
         .body(|params| fields([("comment", params.given("replyBody"))]))
         .told(Words("Reply sent successfully")),
-    Action::new("forwardMessage", "forwarding message", Post, "/messages/{messageId}/forward")
+    ServiceAction::new("forwardMessage", "forwarding message", Post, "/messages/{messageId}/forward")
         .body(
             |params| json!({ "toRecipients": people(params, "forwardTo"), "comment": params.or("forwardComment", "") }),
         )

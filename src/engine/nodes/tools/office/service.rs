@@ -2,29 +2,29 @@
 
 use serde_json::Value;
 
-use super::action::Action;
+use super::action::ServiceAction;
 use crate::engine::compile::inputs::Inputs;
 use crate::wire::json;
 
 /// A service.
-pub(super) struct Service {
+pub(super) struct OfficeService {
     /// The node's name in Flowise.
     pub(super) names: &'static [&'static str],
-    pub(super) place: Place,
+    pub(super) place: ServicePlace,
     /// What models are told of each action, in Flowise's order and words.
     pub(super) specs: &'static str,
-    pub(super) choice: Choice,
+    pub(super) choice: ActionChoice,
     /// Inputs that go before what a model says, by the argument's name or as `input>argument`; with `!`: even if they are
     /// empty or `false`.
     pub(super) defaults: &'static str,
     /// How a value stands in a path.
     pub(super) ids: fn(&str) -> String,
     pub(super) speech: Speech,
-    pub(super) actions: &'static [&'static [Action]],
+    pub(super) actions: &'static [&'static [ServiceAction]],
 }
 
 /// How a node says which actions its model has.
-pub(super) enum Choice {
+pub(super) enum ActionChoice {
     /// In one input; none at all are all of them.
     All(&'static str),
     /// In the input that belongs to what another one says.
@@ -41,7 +41,7 @@ pub(super) enum Speech {
 }
 
 /// Where a service is.
-pub(super) enum Place {
+pub(super) enum ServicePlace {
     /// The same for everybody.
     Fixed {
         credential: &'static str,
@@ -58,7 +58,7 @@ pub(super) enum Place {
 /// Where Google gives tokens.
 pub(super) const GOOGLE: Option<&str> = Some("https://oauth2.googleapis.com/token");
 
-impl Choice {
+impl ActionChoice {
     /// Names of actions; `None`: all.
     pub(super) fn actions(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<String>> {
         match self {

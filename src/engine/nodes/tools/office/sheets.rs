@@ -3,24 +3,24 @@
 use serde_json::{Value, json};
 
 use super::action::Verb::{Get, Post, Put};
-use super::action::{Action, QueryParam, each, made, or, set};
+use super::action::{QueryParam, ServiceAction, each, made, or, set};
 use super::params::{Params, fields};
-use super::service::{Choice, GOOGLE, Place, Service, Speech};
+use super::service::{ActionChoice, GOOGLE, OfficeService, ServicePlace, Speech};
 use crate::engine::text::percent::component;
 
 /// Sheets that one request makes.
 const MOST_SHEETS: u64 = 10_000;
 
-pub(super) static SHEETS: Service = Service {
+pub(super) static SHEETS: OfficeService = OfficeService {
     names: &["googleSheetsTool"],
-    place: Place::Fixed {
+    place: ServicePlace::Fixed {
         credential: "googleSheetsOAuth2",
         origin: "https://sheets.googleapis.com",
         base: "/v4",
         issuer: GOOGLE,
     },
     specs: include_str!("specs/sheets.json"),
-    choice: Choice::By("sheetsType", &[("spreadsheet", "spreadsheetActions"), ("values", "valuesActions")]),
+    choice: ActionChoice::By("sheetsType", &[("spreadsheet", "spreadsheetActions"), ("values", "valuesActions")]),
     defaults: "spreadsheetId title sheetCount includeGridData! range ranges values valueInputOption valueRenderOption \
                dateTimeRenderOption insertDataOption majorDimension",
     ids: component,
@@ -35,25 +35,35 @@ const ALL_RENDERED: &[QueryParam] =
 const GRID: QueryParam = made("includeGridData", |params| params.is_set("includeGridData").then(|| "true".to_owned()));
 const ENTERED: QueryParam = or("valueInputOption", "USER_ENTERED");
 
-const ACTIONS: &[Action] = &[
-    Action::new("createSpreadsheet", "creating spreadsheet", Post, "/spreadsheets").tried(new_spreadsheet),
-    Action::new("getSpreadsheet", "getting spreadsheet", Get, "/spreadsheets/{spreadsheetId}")
+const ACTIONS: &[ServiceAction] = &[
+    ServiceAction::new("createSpreadsheet", "creating spreadsheet", Post, "/spreadsheets").tried(new_spreadsheet),
+    ServiceAction::new("getSpreadsheet", "getting spreadsheet", Get, "/spreadsheets/{spreadsheetId}")
         .query(&[each("ranges"), GRID]),
-    Action::new("updateSpreadsheet", "updating spreadsheet", Post, "/spreadsheets/{spreadsheetId}:batchUpdate")
+    ServiceAction::new("updateSpreadsheet", "updating spreadsheet", Post, "/spreadsheets/{spreadsheetId}:batchUpdate")
         .body(changed),
-    Action::new("getValues", "getting values", Get, VALUES).query(RENDERED),
-    Action::new("updateValues", "updating values", Put, VALUES).query(&[ENTERED]).tried(values),
-    Action::new("appendValues", "appending values", Post, "/spreadsheets/{spreadsheetId}/values/{range}:append")
+    ServiceAction::new("getValues", "getting values", Get, VALUES).query(RENDERED),
+    ServiceAction::new("updateValues", "updating values", Put, VALUES).query(&[ENTERED]).tried(values),
+    ServiceAction::new("appendValues", "appending values", Post, "/spreadsheets/{spreadsheetId}/values/{range}:append")
         .query(&[ENTERED, or("insertDataOption", "OVERWRITE")])
         .tried(values),
-    Action::new("clearValues", "clearing values", Post, "/spreadsheets/{spreadsheetId}/values/{range}:clear")
+    ServiceAction::new("clearValues", "clearing values", Post, "/spreadsheets/{spreadsheetId}/values/{range}:clear")
         .body(|_| json!({})),
-    Action::new("batchGetValues", "batch getting values", Get, "/spreadsheets/{spreadsheetId}/values:batchGet")
+    ServiceAction::new("batchGetValues", "batch getting values", Get, "/spreadsheets/{spreadsheetId}/values:batchGet")
         .query(ALL_RENDERED),
-    Action::new("batchUpdateValues", "batch updating values", Post, "/spreadsheets/{spreadsheetId}/values:batchUpdate")
-        .tried(all_values),
-    Action::new("batchClearValues", "batch clearing values", Post, "/spreadsheets/{spreadsheetId}/values:batchClear")
-        .body(|params| json!({ "ranges": params.list("ranges") })),
+    ServiceAction::new(
+        "batchUpdateValues",
+        "batch updating values",
+        Post,
+        "/spreadsheets/{spreadsheetId}/values:batchUpdate",
+    )
+    .tried(all_values),
+    ServiceAction::new(
+        "batchClearValues",
+        "batch clearing values",
+        Post,
+        "/spreadsheets/{spreadsheetId}/values:batchClear",
+    )
+    .body(|params| json!({ "ranges": params.list("ranges") })),
 ];
 
 fn properties(params: &Params, title: Option<Value>) -> Value {

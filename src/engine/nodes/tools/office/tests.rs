@@ -7,8 +7,8 @@ use std::sync::mpsc::Receiver;
 use http::HeaderValue;
 use serde_json::{Map, Value, json};
 
-use super::account::{Account, Proof};
-use super::service::{Place, Service};
+use super::account::{Account, ServiceProof};
+use super::service::{OfficeService, ServicePlace};
 use super::tool::{DefaultParam, tools};
 use super::{calendar, docs, drive, gmail, jira, outlook, sheets, teams};
 use crate::engine::contract::failure::Failure;
@@ -22,7 +22,7 @@ use crate::telemetry::metrics::Metrics;
 /// A line a case: written by `tests/flowise/lab/record-office.mjs`.
 const RECORDED: &str = include_str!("recorded.jsonl");
 
-fn service(name: &str) -> &'static Service {
+fn service(name: &str) -> &'static OfficeService {
     match name {
         "gmail" => &gmail::GMAIL,
         "calendar" => &calendar::CALENDAR,
@@ -52,13 +52,13 @@ fn stub(status: &Arc<AtomicU16>) -> (String, Receiver<Heard>) {
     })
 }
 
-fn account(service: &'static Service, origin: &str) -> Arc<Account> {
+fn account(service: &'static OfficeService, origin: &str) -> Arc<Account> {
     let endpoint = Targets::alone("local", &Metrics::new().unwrap()).endpoint(origin, None).unwrap();
     let base = match service.place {
-        Place::Fixed { base, .. } => base,
-        Place::Jira => "/rest/api/3",
+        ServicePlace::Fixed { base, .. } => base,
+        ServicePlace::Jira => "/rest/api/3",
     };
-    let proof = Proof::Fixed(HeaderValue::from_static("Bearer T0KEN"));
+    let proof = ServiceProof::Fixed(HeaderValue::from_static("Bearer T0KEN"));
     Arc::new(Account { service, endpoint, origin: origin.to_owned(), above: Mustache::default(), base, proof })
 }
 
@@ -91,7 +91,7 @@ fn each_action_asks_and_tells_what_flowise_does() {
         let result = called(&case, &account(service, &origin));
         let heard: Vec<Value> = hearing.try_iter().map(|heard| shown(&heard)).collect();
         let asked: Vec<Value> = case["requests"].as_array().unwrap().iter().map(recorded).collect();
-        if let Place::Fixed { origin, .. } = service.place {
+        if let ServicePlace::Fixed { origin, .. } = service.place {
             assert!(case["requests"].as_array().unwrap().iter().all(|request| request["origin"] == origin), "{case}");
         }
         let told = match result {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::account::Account;
-use super::action::Action;
-use super::call::{Call, Trouble};
+use super::action::ServiceAction;
+use super::call::{ActionCall, Trouble};
 use super::params::Params;
 use super::service::Speech;
 use crate::engine::compile::inputs::Inputs;
@@ -16,7 +16,7 @@ use crate::engine::contract::message::ToolSpec;
 use crate::engine::contract::node::{Tool, ToolResult};
 use crate::engine::contract::run::Run;
 use crate::engine::nodes::tools::arguments::parameters;
-use crate::engine::nodes::tools::fitted::{Missing, fitted};
+use crate::engine::nodes::tools::fitted::{MissingWords, fitted};
 use crate::engine::text::javascript::is_falsy;
 use crate::engine::text::mustache::JsonTemplate;
 
@@ -28,8 +28,8 @@ pub(super) fn tools(
 ) -> Vec<Arc<dyn Tool>> {
     let service = account.service;
     let specs: Map<String, Value> = serde_json::from_str(service.specs).unwrap_or_default();
-    let is_chosen = |action: &&Action| chosen.is_none_or(|chosen| chosen.iter().any(|name| name == action.name));
-    let tool = |action: &'static Action| {
+    let is_chosen = |action: &&ServiceAction| chosen.is_none_or(|chosen| chosen.iter().any(|name| name == action.name));
+    let tool = |action: &'static ServiceAction| {
         let spec = spec_of(action.name, specs.get(action.name)?);
         let (account, defaults) = (Arc::clone(account), Arc::clone(defaults));
         Some(Arc::new(ActionTool { spec, action, account, defaults }) as Arc<dyn Tool>)
@@ -76,7 +76,7 @@ impl DefaultParam {
 #[derive(Debug)]
 struct ActionTool {
     spec: ToolSpec,
-    action: &'static Action,
+    action: &'static ServiceAction,
     account: Arc<Account>,
     defaults: Arc<[DefaultParam]>,
 }
@@ -97,7 +97,7 @@ impl Tool for ActionTool {
                 };
             }
             let (base, proof) = (self.account.base(run)?, self.account.proof(run).await?);
-            let call = Call { account: &self.account, params: &params, run, base, proof };
+            let call = ActionCall { account: &self.account, params: &params, run, base, proof };
             let text = match call.done(self.action).await {
                 Ok(text) => text,
                 Err(Trouble::Ends(failure)) => return Err(failure),
@@ -115,7 +115,7 @@ impl ActionTool {
     /// What the action is called with.
     fn params(&self, arguments: &Value, run: &Run<'_>) -> Result<Params, String> {
         let arguments = if arguments.is_null() { Value::Object(Map::new()) } else { arguments.clone() };
-        let Value::Object(mut params) = fitted(&arguments, &self.spec.parameters, Missing::Plainly)? else {
+        let Value::Object(mut params) = fitted(&arguments, &self.spec.parameters, MissingWords::Plainly)? else {
             return Ok(Params::default());
         };
         // Models say so of what they leave out.

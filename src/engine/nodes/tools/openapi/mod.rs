@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use self::document::{OpenApiDocument, Operation};
 use super::arguments::with;
 use super::custom::flow_of;
-use super::fitted::{Missing, fitted};
+use super::fitted::{MissingWords, fitted};
 use super::requests::request::HttpToolRequest;
 use super::requests::{PATIENCE, headers_of};
 use crate::engine::compile::inputs::Inputs;
@@ -167,7 +167,7 @@ impl Tool for Calling {
 
     fn call<'a>(&'a self, arguments: &'a Value, run: &'a Run<'a>) -> Task<'a, ToolResult> {
         Box::pin(async move {
-            let given = fitted(arguments, &self.spec.parameters, Missing::Named).map_err(Failure::flow)?;
+            let given = fitted(arguments, &self.spec.parameters, MissingWords::Named).map_err(Failure::flow)?;
             let server = self.request.address.path.address(run).map_err(Failure::flow)?;
             let path = self.route.filled(&server, &given).map_err(Failure::flow)?;
             if let Some(code) = &self.common.code {

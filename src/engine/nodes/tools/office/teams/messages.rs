@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::action::Told::Shaped;
+use super::super::action::ActionTold::Shaped;
 use super::super::action::Verb::{Get, Patch, Post};
-use super::super::action::{Action, Needs};
+use super::super::action::{Needs, ServiceAction};
 use super::super::params::{Params, fields};
 use super::{items, list};
 use crate::engine::nodes::tools::arguments::with;
@@ -17,8 +17,8 @@ const SENT_IN_CHAT: &str = "/chats/{chatChannelId}/messages";
 const ONE: &str = "/teams/{teamId}/channels/{chatChannelId}/messages/{messageId}";
 const ONE_IN_CHAT: &str = "/chats/{chatChannelId}/messages/{messageId}";
 
-pub(super) const MESSAGES: &[Action] = &[
-    Action::new(
+pub(super) const MESSAGES: &[ServiceAction] = &[
+    ServiceAction::new(
         "listMessages",
         "listing messages",
         Get,
@@ -27,24 +27,24 @@ pub(super) const MESSAGES: &[Action] = &[
     .unless("teamId", "/chats/{chatChannelId}/messages?$top={maxResults}")
     .needs(OF_PLACE)
     .told(Shaped(|answer, params| in_place(list("messages", answer), params))),
-    Action::new("getMessage", "getting message", Get, ONE)
+    ServiceAction::new("getMessage", "getting message", Get, ONE)
         .unless("teamId", ONE_IN_CHAT)
         .needs(OF_MESSAGE)
         .told(Shaped(|answer, params| in_place(json!({ "success": true, "message": answer }), params))),
-    Action::new("sendMessage", "sending message", Post, SENT)
+    ServiceAction::new("sendMessage", "sending message", Post, SENT)
         .unless("teamId", SENT_IN_CHAT)
-        .needs((&["chatChannelId", "messageBody"], "Chat/Channel ID and Message Body are required"))
+        .needs((&["chatChannelId", "messageBody"], "Chat/Channel ID and Message BodyMaker are required"))
         .body(|params| content(params, "messageBody"))
         .told(Shaped(|answer, params| {
             let told = in_place(json!({ "success": true, "message": answer }), params);
             with(told, "messageText", "Message sent successfully".into())
         })),
-    Action::new("updateMessage", "updating message", Patch, ONE)
+    ServiceAction::new("updateMessage", "updating message", Patch, ONE)
         .unless("teamId", ONE_IN_CHAT)
         .needs(OF_MESSAGE)
         .body(|_| json!({ "policyViolation": null }))
         .told(Shaped(|_, params| done("Message updated successfully", params))),
-    Action::new(
+    ServiceAction::new(
         "deleteMessage",
         "deleting message",
         Post,
@@ -54,19 +54,22 @@ pub(super) const MESSAGES: &[Action] = &[
     .needs(OF_MESSAGE)
     .body(|_| json!({}))
     .told(Shaped(|_, params| done("Message deleted successfully", params))),
-    Action::new(
+    ServiceAction::new(
         "replyToMessage",
         "replying to message",
         Post,
         "/teams/{teamId}/channels/{chatChannelId}/messages/{messageId}/replies",
     )
     .unless("teamId", SENT_IN_CHAT)
-    .needs((&["chatChannelId", "messageId", "replyBody"], "Chat/Channel ID, Message ID, and Reply Body are required"))
+    .needs((
+        &["chatChannelId", "messageId", "replyBody"],
+        "Chat/Channel ID, Message ID, and Reply BodyMaker are required",
+    ))
     .body(|params| content(params, "replyBody"))
     .told(Shaped(|answer, params| {
         in_place(json!({ "success": true, "reply": answer, "message": "Reply sent successfully" }), params)
     })),
-    Action::new(
+    ServiceAction::new(
         "setReaction",
         "setting reaction",
         Post,
@@ -76,7 +79,7 @@ pub(super) const MESSAGES: &[Action] = &[
     .needs(OF_MESSAGE)
     .body(reaction)
     .told(Shaped(|_, params| done(&format!("Reaction \"{}\" set successfully", params.text("reactionType")), params))),
-    Action::new(
+    ServiceAction::new(
         "unsetReaction",
         "unsetting reaction",
         Post,
@@ -88,13 +91,12 @@ pub(super) const MESSAGES: &[Action] = &[
     .told(Shaped(|_, params| {
         done(&format!("Reaction \"{}\" removed successfully", params.text("reactionType")), params)
     })),
-    Action::new("getAllMessages", "getting all messages", Get, "/me/chats/getAllMessages?$top={maxResults}").told(
-        Shaped(|answer, _| {
+    ServiceAction::new("getAllMessages", "getting all messages", Get, "/me/chats/getAllMessages?$top={maxResults}")
+        .told(Shaped(|answer, _| {
             let messages = items(answer);
             let count = messages.len();
             json!({ "success": true, "messages": messages, "count": count, "source": "all_chats_and_channels" })
-        }),
-    ),
+        })),
 ];
 
 /// Says where it was.

@@ -4,18 +4,18 @@ mod messages;
 
 use serde_json::{Map, Value, json};
 
-use super::action::Told::Shaped;
+use super::action::ActionTold::Shaped;
 use super::action::Verb::{Delete, Get, Patch, Post};
-use super::action::{Action, Asked, Needs};
-use super::call::{Call, Trouble, Working, failed_graph};
+use super::action::{Needs, ServiceAction, ServiceRequest};
+use super::call::{ActionCall, Trouble, Working, failed_graph};
 use super::params::{Params, fields};
-use super::service::{Choice, Place, Service, Speech};
+use super::service::{ActionChoice, OfficeService, ServicePlace, Speech};
 use crate::engine::text::percent::{STEP, segment, steps};
 use crate::engine::text::variables::{at, text_of};
 
-pub(super) static TEAMS: Service = Service {
+pub(super) static TEAMS: OfficeService = OfficeService {
     names: &["microsoftTeams"],
-    place: Place::Fixed {
+    place: ServicePlace::Fixed {
         credential: "microsoftTeamsOAuth2",
         origin: "https://graph.microsoft.com",
         base: "/v1.0",
@@ -23,7 +23,7 @@ pub(super) static TEAMS: Service = Service {
         issuer: None,
     },
     specs: include_str!("../specs/teams.json"),
-    choice: Choice::By(
+    choice: ActionChoice::By(
         "teamsType",
         &[("channel", "channelActions"), ("chat", "chatActions"), ("chatMessage", "chatMessageActions")],
     ),
@@ -57,75 +57,80 @@ const OF_CHAT: Needs = (&["chatId"], "Chat ID is required");
 const OF_CHATTER: Needs = (&["chatId", "userId"], "Both Chat ID and User ID are required");
 const OF_PIN: Needs = (&["chatId", "messageId"], "Both Chat ID and Message ID are required");
 
-const CHANNELS: &[Action] = &[
-    Action::new("listChannels", "listing channels", Get, "/teams/{teamId}/channels")
+const CHANNELS: &[ServiceAction] = &[
+    ServiceAction::new("listChannels", "listing channels", Get, "/teams/{teamId}/channels")
         .needs(OF_TEAM)
         .told(Shaped(channels)),
-    Action::new("getChannel", "getting channel", Get, CHANNEL)
+    ServiceAction::new("getChannel", "getting channel", Get, CHANNEL)
         .needs(OF_CHANNEL)
         .told(Shaped(|answer, _| json!({ "success": true, "channel": answer }))),
-    Action::new("createChannel", "creating channel", Post, "/teams/{teamId}/channels")
+    ServiceAction::new("createChannel", "creating channel", Post, "/teams/{teamId}/channels")
         .needs((&["teamId", "displayName"], "Team ID and Display Name are required to create a channel"))
         .body(new_channel)
         .told(Shaped(|answer, params| {
             let words = format!("Channel \"{}\" created successfully", params.text("displayName"));
             json!({ "success": true, "channel": answer, "message": words })
         })),
-    Action::new("updateChannel", "updating channel", Patch, CHANNEL)
+    ServiceAction::new("updateChannel", "updating channel", Patch, CHANNEL)
         .needs(OF_CHANNEL)
         .tried(changed_channel)
         .told(Shaped(|_, _| done("Channel updated successfully"))),
-    Action::new("deleteChannel", "deleting channel", Delete, CHANNEL)
+    ServiceAction::new("deleteChannel", "deleting channel", Delete, CHANNEL)
         .needs(OF_CHANNEL)
         .told(Shaped(|_, _| done("Channel deleted successfully"))),
-    Action::new("archiveChannel", "archiving channel", Post, "/teams/{teamId}/channels/{channelId}/archive")
+    ServiceAction::new("archiveChannel", "archiving channel", Post, "/teams/{teamId}/channels/{channelId}/archive")
         .needs(OF_CHANNEL)
         .body(nothing)
         .told(Shaped(|_, _| done("Channel archived successfully"))),
-    Action::new("unarchiveChannel", "unarchiving channel", Post, "/teams/{teamId}/channels/{channelId}/unarchive")
-        .needs(OF_CHANNEL)
-        .body(nothing)
-        .told(Shaped(|_, _| done("Channel unarchived successfully"))),
-    Action::new("listChannelMembers", "listing channel members", Get, CHANNEL_MEMBERS)
+    ServiceAction::new(
+        "unarchiveChannel",
+        "unarchiving channel",
+        Post,
+        "/teams/{teamId}/channels/{channelId}/unarchive",
+    )
+    .needs(OF_CHANNEL)
+    .body(nothing)
+    .told(Shaped(|_, _| done("Channel unarchived successfully"))),
+    ServiceAction::new("listChannelMembers", "listing channel members", Get, CHANNEL_MEMBERS)
         .needs(OF_CHANNEL)
         .told(Shaped(|answer, _| list("members", answer))),
-    Action::new("addChannelMember", "adding channel member", Post, CHANNEL_MEMBERS)
+    ServiceAction::new("addChannelMember", "adding channel member", Post, CHANNEL_MEMBERS)
         .needs(OF_MEMBER)
         .body(|params| member(&params.text("userId")))
         .told(Shaped(|_, _| done("Member added to channel successfully"))),
-    Action::works("removeChannelMember", "removing channel member", leaves_channel).needs(OF_MEMBER),
+    ServiceAction::works("removeChannelMember", "removing channel member", leaves_channel).needs(OF_MEMBER),
 ];
 
-const CHATS: &[Action] = &[
-    Action::new("listChats", "listing chats", Get, "/me/chats?$top={maxResults}")
+const CHATS: &[ServiceAction] = &[
+    ServiceAction::new("listChats", "listing chats", Get, "/me/chats?$top={maxResults}")
         .told(Shaped(|answer, _| list("chats", answer))),
-    Action::new("getChat", "getting chat", Get, CHAT)
+    ServiceAction::new("getChat", "getting chat", Get, CHAT)
         .needs(OF_CHAT)
         .told(Shaped(|answer, _| json!({ "success": true, "chat": answer }))),
-    Action::new("createChat", "creating chat", Post, "/chats")
+    ServiceAction::new("createChat", "creating chat", Post, "/chats")
         .needs((&["members"], "Members list is required to create a chat"))
         .body(new_chat)
         .told(Shaped(|answer, _| json!({ "success": true, "chat": answer, "message": "Chat created successfully" }))),
-    Action::new("updateChat", "updating chat", Patch, CHAT)
+    ServiceAction::new("updateChat", "updating chat", Patch, CHAT)
         .needs(OF_CHAT)
         .tried(new_topic)
         .told(Shaped(|_, _| done("Chat updated successfully"))),
-    Action::new("deleteChat", "deleting chat", Delete, CHAT)
+    ServiceAction::new("deleteChat", "deleting chat", Delete, CHAT)
         .needs(OF_CHAT)
         .told(Shaped(|_, _| done("Chat deleted successfully"))),
-    Action::new("listChatMembers", "listing chat members", Get, CHAT_MEMBERS)
+    ServiceAction::new("listChatMembers", "listing chat members", Get, CHAT_MEMBERS)
         .needs(OF_CHAT)
         .told(Shaped(|answer, _| list("members", answer))),
-    Action::new("addChatMember", "adding chat member", Post, CHAT_MEMBERS)
+    ServiceAction::new("addChatMember", "adding chat member", Post, CHAT_MEMBERS)
         .needs(OF_CHATTER)
         .body(|params| member(&params.text("userId")))
         .told(Shaped(|_, _| done("Member added to chat successfully"))),
-    Action::works("removeChatMember", "removing chat member", leaves_chat).needs(OF_CHATTER),
-    Action::new("pinMessage", "pinning message", Post, "/chats/{chatId}/pinnedMessages")
+    ServiceAction::works("removeChatMember", "removing chat member", leaves_chat).needs(OF_CHATTER),
+    ServiceAction::new("pinMessage", "pinning message", Post, "/chats/{chatId}/pinnedMessages")
         .needs(OF_PIN)
         .body(pin)
         .told(Shaped(|_, _| done("Message pinned successfully"))),
-    Action::works("unpinMessage", "unpinning message", unpins).needs(OF_PIN),
+    ServiceAction::works("unpinMessage", "unpinning message", unpins).needs(OF_PIN),
 ];
 
 fn done(words: &str) -> Value {
@@ -206,59 +211,59 @@ fn pin(params: &Params) -> Value {
 }
 
 /// An id in a path.
-fn placed(call: &Call<'_>, name: &str) -> Result<String, Trouble> {
+fn placed(call: &ActionCall<'_>, name: &str) -> Result<String, Trouble> {
     let id = segment(&call.params.text(name));
     if steps(&id) { Err(failed_graph(STEP)) } else { Ok(id) }
 }
 
 /// What has to be found in a list before it can be taken out of it.
-struct Removal<'a> {
+struct ListRemoval<'a> {
     list: String,
     is_meant: &'a dyn Fn(&Value) -> bool,
     absent: &'static str,
     done: &'static str,
 }
 
-async fn removed(call: &Call<'_>, removal: Removal<'_>) -> Result<String, Trouble> {
-    let Removal { list, is_meant, absent, done: words } = removal;
-    let all = items(call.json(Asked { verb: Get, path: list.clone(), body: None }).await?);
+async fn removed(call: &ActionCall<'_>, removal: ListRemoval<'_>) -> Result<String, Trouble> {
+    let ListRemoval { list, is_meant, absent, done: words } = removal;
+    let all = items(call.json(ServiceRequest { verb: Get, path: list.clone(), body: None }).await?);
     let found = all.iter().find(|item| is_meant(item)).ok_or_else(|| Trouble::error(absent))?;
     let id = segment(&found.get("id").map(text_of).unwrap_or_default());
     if steps(&id) {
         return Err(failed_graph(STEP));
     }
-    call.json(Asked { verb: Delete, path: format!("{list}/{id}"), body: None }).await?;
+    call.json(ServiceRequest { verb: Delete, path: format!("{list}/{id}"), body: None }).await?;
     Ok(done(words).to_string())
 }
 
-fn is_user(call: &Call<'_>, item: &Value) -> bool {
+fn is_user(call: &ActionCall<'_>, item: &Value) -> bool {
     item.get("userId").is_some_and(|user| call.params.given("userId").as_ref() == Some(user))
 }
 
-fn leaves_channel<'a>(call: &'a Call<'a>) -> Working<'a> {
+fn leaves_channel<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
     Box::pin(async move {
         let list = format!("/teams/{}/channels/{}/members", placed(call, "teamId")?, placed(call, "channelId")?);
         let absent = "User is not a member of this channel";
         let done = "Member removed from channel successfully";
-        removed(call, Removal { list, is_meant: &|item| is_user(call, item), absent, done }).await
+        removed(call, ListRemoval { list, is_meant: &|item| is_user(call, item), absent, done }).await
     })
 }
 
-fn leaves_chat<'a>(call: &'a Call<'a>) -> Working<'a> {
+fn leaves_chat<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
     Box::pin(async move {
         let list = format!("/chats/{}/members", placed(call, "chatId")?);
         let absent = "User is not a member of this chat";
         let done = "Member removed from chat successfully";
-        removed(call, Removal { list, is_meant: &|item| is_user(call, item), absent, done }).await
+        removed(call, ListRemoval { list, is_meant: &|item| is_user(call, item), absent, done }).await
     })
 }
 
-fn unpins<'a>(call: &'a Call<'a>) -> Working<'a> {
+fn unpins<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
     Box::pin(async move {
         let list = format!("/chats/{}/pinnedMessages", placed(call, "chatId")?);
         let message = call.params.given("messageId");
         let is_meant = |item: &Value| at(item, "message.id").is_some_and(|id| message.as_ref() == Some(id));
         let absent = "Message is not pinned in this chat";
-        removed(call, Removal { list, is_meant: &is_meant, absent, done: "Message unpinned successfully" }).await
+        removed(call, ListRemoval { list, is_meant: &is_meant, absent, done: "Message unpinned successfully" }).await
     })
 }
