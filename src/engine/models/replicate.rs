@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::Method;
 use http::header::{ACCEPT, HeaderValue};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::completions::prompt_of;
 use super::connection::{self, Headers, ModelWithoutCredential, number};

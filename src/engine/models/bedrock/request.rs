@@ -55,10 +55,8 @@ fn tools(model: &str, ask: ModelRequest<'_>) -> Option<Value> {
 }
 
 fn chosen(tools: Value, choice: Option<Value>) -> Value {
-    match choice {
-        Some(choice) => json!({ "tools": tools, "toolChoice": choice }),
-        None => json!({ "tools": tools }),
-    }
+    let choice = choice.map(|choice| ("toolChoice".to_owned(), choice));
+    Map::from_iter([("tools".to_owned(), tools)]).into_iter().chain(choice).collect()
 }
 
 fn takes_choice(model: &str) -> bool {

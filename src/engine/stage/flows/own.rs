@@ -68,7 +68,7 @@ fn exported(id: &str, node: &Value) -> Value {
     let kind = node[1].as_str().unwrap();
     let category = match category(kind) {
         // Agents of before.
-        none if none.is_empty() && kind.ends_with("Agent") => "Agents".to_owned(),
+        empty if empty.is_empty() && kind.ends_with("Agent") => "Agents".to_owned(),
         category => category,
     };
     let data = json!({ "id": id, "name": kind, "label": id, "category": category, "inputs": inputs,
