@@ -128,7 +128,7 @@ fn credential(inputs: &mut Inputs<'_, '_, '_>) -> Option<(HeaderName, HeaderValu
         inputs.refuse("credential", "several are there by their names; it must be there by Flowise's id of it");
         return None;
     }
-    match who(fields) {
+    match who(&fields) {
         Some(Ok(header)) => Some(header),
         Some(Err(problem)) => {
             inputs.refuse("credential", problem);
@@ -144,7 +144,7 @@ fn credential(inputs: &mut Inputs<'_, '_, '_>) -> Option<(HeaderName, HeaderValu
 }
 
 /// A user and a password, a token, or a header of its own, in this order.
-fn who(fields: [Option<Secret>; 5]) -> Option<Result<(HeaderName, HeaderValue), String>> {
+fn who(fields: &[Option<Secret>; 5]) -> Option<Result<(HeaderName, HeaderValue), String>> {
     let [user, password, token, key, value] = fields.each_ref().map(|field| field.as_ref().map(Secret::expose));
     let (name, text) = if user.or(password).is_some() {
         let pair = format!("{}:{}", user.unwrap_or_default(), password.unwrap_or_default());
@@ -248,7 +248,7 @@ mod tests {
     fn a_credential_says_who_asks() {
         let secret = |text: &str| (!text.is_empty()).then(|| Secret::new(text.to_owned()));
         let told = |fields: [&str; 5]| {
-            let told = who(fields.map(secret))?;
+            let told = who(&fields.map(secret))?;
             Some(told.map(|(name, value)| format!("{name}: {} {}", value.to_str().unwrap(), value.is_sensitive())))
         };
         let ok = |text: &str| Some(Ok(format!("{text} true")));

@@ -90,12 +90,12 @@ impl NodeKind for FireCrawl {
         let own = inputs.optional_credential("fireCrawlApi", "firecrawlApiUrl");
         let place = own.map_or_else(|| service(inputs, SERVICE), |own| own.expose().trim_end_matches('/').to_owned());
         let reader = WebReader::new(&inputs.compiler.context.targets);
-        let crawled = CrawledPages { reader, place, token, mode, url: url.unwrap_or_default(), asked: asked? };
+        let crawled = CrawledPages { reader, place, token, mode, url: url.unwrap_or_default(), asked };
         loader(inputs, Some(LoaderInput::Remote(Arc::new(crawled))))
     }
 }
 
-fn search(inputs: &mut Inputs<'_, '_, '_>) -> Option<Map<String, Value>> {
+fn search(inputs: &mut Inputs<'_, '_, '_>) -> Map<String, Value> {
     let query = inputs.required_text("searchQuery");
     let mut asked = Map::new();
     let mut add = |name: &str, value: Option<Value>| asked.extend(value.map(|value| (name.to_owned(), value)));
@@ -104,11 +104,11 @@ fn search(inputs: &mut Inputs<'_, '_, '_>) -> Option<Map<String, Value>> {
     add("lang", inputs.text("searchLang").map(Value::from));
     add("country", inputs.text("searchCountry").map(Value::from));
     add("timeout", inputs.integer("searchTimeout").map(Value::from));
-    Some(asked)
+    asked
 }
 
 /// What is asked of pages.
-fn pages(mode: CrawlMode, url: Option<&str>, inputs: &mut Inputs<'_, '_, '_>) -> Option<Map<String, Value>> {
+fn pages(mode: CrawlMode, url: Option<&str>, inputs: &mut Inputs<'_, '_, '_>) -> Map<String, Value> {
     let list = |inputs: &mut Inputs<'_, '_, '_>, name: &str| {
         let text = inputs.text(name)?;
         Some(text.split(',').map(Value::from).collect::<Value>())
@@ -144,7 +144,7 @@ fn pages(mode: CrawlMode, url: Option<&str>, inputs: &mut Inputs<'_, '_, '_>) ->
     } else {
         add("scrapeOptions", is_special.then_some(Value::Object(reading)));
     }
-    Some(asked)
+    asked
 }
 
 #[derive(Debug)]
