@@ -146,6 +146,12 @@ fn fill(export: &mut Value, node: &str, UnsetField { input, inside, .. }: &Unset
     }
     let nodes = export["nodes"].as_array_mut().into_iter().flatten();
     for inputs in nodes.filter(|one| one["id"] == node).map(|one| &mut one["data"]["inputs"]) {
+        if inside.is_empty() && input == "url" && inputs.get("database").is_some() {
+            // With the address of a database comes which it is.
+            inputs["database"] = "postgres".into();
+            inputs[input] = "postgres://u:p@db.example/d".into();
+            continue;
+        }
         if inside.is_empty() {
             inputs[input] = setting(input);
             continue;
@@ -192,6 +198,8 @@ fn secret(field: &str) -> String {
         "redis.example"
     } else if lower.ends_with("port") {
         "6379"
+    } else if lower.ends_with("tokenurl") {
+        "https://service.example/token"
     } else if lower.contains("url") || lower.contains("endpoint") {
         "https://service.example"
     } else {
@@ -204,6 +212,12 @@ fn file(input: &str) -> String {
     let lower = input.to_ascii_lowercase();
     let (name, bytes) = if lower.contains("pdf") {
         ("a.pdf", PDF.to_vec())
+    } else if lower.contains("docx") || lower.contains("word") {
+        ("a.docx", include_bytes!("../../../../tests/flowise/engine/files/sample.docx").to_vec())
+    } else if lower.contains("excel") {
+        ("a.xlsx", include_bytes!("../../../../tests/flowise/engine/files/sample.xlsx").to_vec())
+    } else if lower.contains("powerpoint") {
+        ("a.pptx", include_bytes!("../../../../tests/flowise/engine/files/deck.pptx").to_vec())
     } else if lower.contains("csv") {
         ("a.csv", b"name,age\nAda,36\n".to_vec())
     } else if lower.contains("jsonlines") {
