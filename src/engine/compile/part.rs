@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::unset::Unset;
-use crate::engine::contract::cache::{AnswerCache, CachedModel};
+use crate::engine::contract::cache::{AnswerStore, CachedModel};
 use crate::engine::contract::history::Memory;
 use crate::engine::contract::model::ChatModel;
 use crate::engine::contract::node::{
@@ -35,7 +35,7 @@ pub(crate) enum Part {
     /// What only nodes of its own family know.
     Own(Arc<dyn Any + Send + Sync>),
     /// What keeps answers of models.
-    Cache(Arc<AnswerCache>),
+    Cache(Arc<dyn AnswerStore>),
     /// What other nodes' texts refer to.
     Value(Arc<dyn ValueSource>),
     /// None of these, since nothing stands in one of its settings.
@@ -116,14 +116,14 @@ impl Part {
     }
 
     /// A model's answers are kept there. Every model has a place for a cache, and need not know.
-    pub(crate) fn keeping(self, cache: Option<Arc<AnswerCache>>) -> Self {
+    pub(crate) fn keeping(self, cache: Option<Arc<dyn AnswerStore>>) -> Self {
         match (self, cache) {
             (Self::Model(model), Some(cache)) => Self::Model(Arc::new(CachedModel { model, cache })),
             (part, _) => part,
         }
     }
 
-    pub(crate) fn into_cache(self) -> Option<Arc<AnswerCache>> {
+    pub(crate) fn into_cache(self) -> Option<Arc<dyn AnswerStore>> {
         if let Self::Cache(cache) = self { Some(cache) } else { None }
     }
 

@@ -17,6 +17,16 @@ const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// Beside its texts, of one answer.
 const OF_EACH: usize = 1024;
 
+/// A digest of what was asked.
+pub(crate) type AskedDigest = [u8; 32];
+
+/// Where answers are kept.
+pub(crate) trait AnswerStore: fmt::Debug + Send + Sync {
+    fn find<'a>(&'a self, asked: &'a AskedDigest, run: &'a Run<'a>) -> Task<'a, Option<ModelAnswer>>;
+
+    fn put<'a>(&'a self, asked: &'a AskedDigest, answer: &'a ModelAnswer, run: &'a Run<'a>) -> Task<'a, ()>;
+}
+
 /// Answers by what was asked; the oldest make room.
 #[derive(Default)]
 pub(crate) struct AnswerCache(Mutex<KnownAnswers>);
@@ -69,16 +79,29 @@ impl AnswerCache {
     }
 }
 
+impl AnswerStore for AnswerCache {
+    fn find<'a>(&'a self, asked: &'a AskedDigest, _run: &'a Run<'a>) -> Task<'a, Option<ModelAnswer>> {
+        Box::pin(async { Ok(self.get(asked)) })
+    }
+
+    fn put<'a>(&'a self, asked: &'a AskedDigest, answer: &'a ModelAnswer, _run: &'a Run<'a>) -> Task<'a, ()> {
+        Box::pin(async {
+            self.keep(*asked, answer);
+            Ok(())
+        })
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct CachedModel {
     pub(crate) model: Arc<dyn ChatModel>,
-    pub(crate) cache: Arc<AnswerCache>,
+    pub(crate) cache: Arc<dyn AnswerStore>,
 }
 
 impl CachedModel {
     /// The model with its settings, and all that it is asked.
-    fn asked(&self, ask: ModelRequest<'_>) -> [u8; 32] {
+    fn asked(&self, ask: ModelRequest<'_>) -> AskedDigest {
         let mut digest = Context::new(&SHA256);
         let parts = [
             format!("{:?}", self.model),
@@ -99,14 +122,21 @@ impl ChatModel for CachedModel {
     fn chat<'a>(&'a self, ask: ModelRequest<'a>, run: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         Box::pin(async move {
             let asked = self.asked(ask);
-            if let Some(answer) = self.cache.get(&asked) {
+            // One that does not answer is no reason not to ask the model.
+            let known = match self.cache.find(&asked, run).await {
+                Err(failure) if failure.ends_run() => return Err(failure),
+                known => known.ok().flatten(),
+            };
+            if let Some(answer) = known {
                 ask.tell(&answer.text);
                 // Nobody counts them twice.
                 return Ok(ModelAnswer { usage: Usage::default(), ..answer });
             }
             let answer = self.model.chat(ask, run).await?;
-            self.cache.keep(asked, &answer);
-            Ok(answer)
+            match self.cache.put(&asked, &answer, run).await {
+                Err(failure) if failure.ends_run() => Err(failure),
+                _ => Ok(answer),
+            }
         })
     }
 
@@ -158,7 +188,7 @@ mod tests {
 
     #[test]
     fn all_that_changes_an_answer_is_in_the_key() {
-        let model = CachedModel { model: Arc::new(Silent), cache: Arc::default() };
+        let model = CachedModel { model: Arc::new(Silent), cache: Arc::new(AnswerCache::default()) };
         let plain = ModelRequest::of(&[]);
         let others = [plain.ending_before(&["Observation:"]), ModelRequest { must_call: true, ..plain }];
         assert_eq!(model.asked(plain), model.asked(plain));

@@ -1,5 +1,7 @@
-//! Caches in memory: of models' answers, and of passages' vectors. Each is the flow's own, for as long as it is loaded,
-//! wherever its author wants it to be kept.
+//! Caches: of models' answers, and of passages' vectors. Those in memory are each the flow's own, for as long as it is
+//! loaded; so is one that is to be kept elsewhere, if its credential is not configured.
+
+mod elsewhere;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -18,7 +20,8 @@ use crate::engine::contract::run::Run;
 
 pub(super) const KINDS: &[&dyn NodeKind] = &[&AnswerCacheNode, &VectorCacheNode];
 
-/// The node `inMemoryCache`, and those that keep answers elsewhere. Which flow it belongs to, whoever reads the model's inputs knows.
+/// The node `inMemoryCache`, and those that keep answers elsewhere. Which flow it belongs to, whoever reads the model's
+/// inputs knows.
 struct AnswerCacheNode;
 
 impl NodeKind for AnswerCacheNode {
@@ -28,6 +31,9 @@ impl NodeKind for AnswerCacheNode {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         inputs.ignore(NOT_ASKED);
+        if let Some(answers) = elsewhere::answers(inputs) {
+            return Some(Part::Cache(answers));
+        }
         let answers = inputs.compiler.indexes.answers();
         if let Some(time) = inputs.integer("ttl").filter(|time| *time > 0) {
             answers.live(Duration::from_millis(time));
@@ -48,13 +54,16 @@ impl NodeKind for VectorCacheNode {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        // Each flow has its own, and a text's vector does not change with time.
-        inputs.ignore(&["namespace", "ttl"]);
         inputs.ignore(NOT_ASKED);
         if !inputs.has("embeddings") {
             inputs.refuse("embeddings", "embeddings are required");
         }
         let embeddings = inputs.part_as("embeddings", Part::into_embeddings, "embeddings")?;
+        if let Some(vectors) = elsewhere::vectors(inputs, &embeddings) {
+            return Some(Part::Embeddings(vectors));
+        }
+        // Each flow has its own, and a text's vector does not change with time.
+        inputs.ignore(&["namespace", "ttl"]);
         Some(Part::Embeddings(Arc::new(CachedEmbeddings { embeddings, known: Mutex::default() })))
     }
 }

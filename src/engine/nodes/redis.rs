@@ -39,6 +39,13 @@ pub(super) struct RedisServer {
 }
 
 impl Redis {
+    /// Whether a credential says where it is.
+    pub(super) fn is_configured(inputs: &Inputs<'_, '_, '_>) -> bool {
+        [(URL, "redisUrl"), (PARTS, "redisCacheHost")]
+            .iter()
+            .any(|(name, field)| inputs.optional_credential(name, field).is_some())
+    }
+
     /// The one of the node's credential. It is reached in the open internet, or where `allow_networks` says.
     pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
         let server = server(inputs)?;
