@@ -31,14 +31,14 @@ const ROLE_TIME: Duration = Duration::from_hours(1);
 
 /// Keys as AWS gives them out.
 #[derive(Clone)]
-struct AwsKeys {
+struct AccountKeys {
     id: String,
     secret: Secret,
     /// Of keys that end.
     session: Option<Secret>,
 }
 
-impl AwsKeys {
+impl AccountKeys {
     /// What a request has beside its own headers.
     fn headers(&self, place: &SignedPlace<'_>, request: &ToSign<'_>) -> Result<Headers, Failure> {
         let session = self.session.as_ref().map(Secret::expose);
@@ -53,9 +53,9 @@ impl AwsKeys {
     }
 }
 
-impl fmt::Debug for AwsKeys {
+impl fmt::Debug for AccountKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AwsKeys")
+        f.write_str("AccountKeys")
     }
 }
 
@@ -65,7 +65,7 @@ struct AwsRole {
     arn: String,
     external_id: Option<Secret>,
     sts: AwsHost,
-    held: HeldFor<AwsKeys>,
+    held: HeldFor<AccountKeys>,
 }
 
 /// A service in a region.
@@ -99,7 +99,7 @@ impl AwsHost {
 /// Who asks.
 #[derive(Debug, Clone)]
 pub(crate) struct AwsAccess {
-    keys: AwsKeys,
+    keys: AccountKeys,
     role: Option<Arc<AwsRole>>,
 }
 
@@ -133,7 +133,7 @@ impl AwsAccess {
         let session = connection::optional(inputs, CREDENTIAL, "awsSession");
         let arn = connection::optional(inputs, CREDENTIAL, "roleArn");
         let external_id = connection::optional(inputs, CREDENTIAL, "externalId");
-        let keys = AwsKeys { id: id?.expose().to_owned(), secret: secret?, session };
+        let keys = AccountKeys { id: id?.expose().to_owned(), secret: secret?, session };
         let role = match arn {
             Some(arn) => {
                 let sts = AwsHost::read(inputs, "credential", ("sts", "sts"), region, None)?;
@@ -153,7 +153,7 @@ impl AwsAccess {
     ) -> Option<Self> {
         let id = connection::wanted(inputs, credential, id);
         let secret = connection::wanted(inputs, credential, secret);
-        Some(Self { keys: AwsKeys { id: id?.expose().to_owned(), secret: secret?, session: None }, role: None })
+        Some(Self { keys: AccountKeys { id: id?.expose().to_owned(), secret: secret?, session: None }, role: None })
     }
 
     /// Sends it, signed.
@@ -177,7 +177,7 @@ impl AwsAccess {
         self.present_keys(run).await?.headers(&place, &to_sign)
     }
 
-    async fn present_keys(&self, run: &Run<'_>) -> Result<AwsKeys, Failure> {
+    async fn present_keys(&self, run: &Run<'_>) -> Result<AccountKeys, Failure> {
         match &self.role {
             Some(role) => match role.held.get() {
                 Some(held) => Ok(held),
@@ -201,7 +201,7 @@ impl AwsAccess {
         self.send(host, AwsRequest { method: Method::POST, path, query: &[], headers, body }, run).await
     }
 
-    async fn assume(&self, role: &AwsRole, run: &Run<'_>) -> Result<AwsKeys, Failure> {
+    async fn assume(&self, role: &AwsRole, run: &Run<'_>) -> Result<AccountKeys, Failure> {
         let session = format!("flowgate-{}", Timestamp::now().as_millisecond());
         let mut form = vec![
             ("Action", "AssumeRole"),
@@ -223,17 +223,22 @@ impl AwsAccess {
 }
 
 /// The keys in an answer of XML.
-fn keys_of(answer: &str) -> Option<AwsKeys> {
+fn keys_of(answer: &str) -> Option<AccountKeys> {
     let field = |name: &str| {
         let (_, rest) = answer.split_once(&format!("<{name}>"))?;
         let (text, _) = rest.split_once('<')?;
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     };
     let (id, secret, session) = (field("AccessKeyId")?, field("SecretAccessKey")?, field("SessionToken")?);
-    Some(AwsKeys { id, secret: Secret::new(secret), session: Some(Secret::new(session)) })
+    Some(AccountKeys { id, secret: Secret::new(secret), session: Some(Secret::new(session)) })
 }
 
-async fn signed(keys: &AwsKeys, host: &AwsHost, request: AwsRequest<'_>, run: &Run<'_>) -> Result<Incoming, Failure> {
+async fn signed(
+    keys: &AccountKeys,
+    host: &AwsHost,
+    request: AwsRequest<'_>,
+    run: &Run<'_>,
+) -> Result<Incoming, Failure> {
     let AwsRequest { method, path, query, mut headers, body } = request;
     let place = SignedPlace { host: &host.host, service: host.service, region: &host.region };
     let query = sign::query(query);
