@@ -9,6 +9,8 @@ use crate::harness::gateway::{Gateway, keys};
 use crate::harness::model;
 use crate::harness::upstream::{Reply, Seen, Upstream};
 
+const RELOADED: &str = r#"flowgate_config_reloads_total{file="config",result="accepted"}"#;
+
 fn allowing(networks: &str) -> String {
     model::config("", "", WIDE).replace("engine: { ", &format!("engine: {{ allow_networks: [{networks}], "))
 }
@@ -31,7 +33,7 @@ fn a_custom_function_fetches_within_allowed_networks_alone() {
     let service = Upstream::start(|seen, reply| reply.json("200 OK", &json!({ "heard": seen.json() }).to_string()));
     let code = format!(
         "const response = await fetch('http://{}/x', {{ method: 'POST', body: JSON.stringify({{ q: $q }}) }});\n\
-         return JSON.stringify(await response.json())",
+         return 'heard ' + (await response.json()).heard.q",
         service.address
     );
     let gateway = Gateway::start_with(&allowing(""), &keys(""), |dir| model::write(dir, "support", &computes(&code)));
@@ -40,10 +42,11 @@ fn a_custom_function_fetches_within_allowed_networks_alone() {
     assert!(refused.text().contains("NodeVM Execution Error"), "{}", refused.text());
     assert_eq!(service.seen().len(), 0);
 
+    let before = gateway.metric(RELOADED);
     fs::write(gateway.file("flowgate.yaml"), allowing("127.0.0.0/8")).unwrap();
-    gateway.wait_metric(r#"flowgate_config_reloads_total{file="config",result="accepted"}"#, 1.0);
+    gateway.wait_metric(RELOADED, before + 1.0);
     let answer = gateway.predict(ASK);
-    assert_eq!((answer.status, answer.json()["text"].clone()), (200, json!(r#"{"heard":{"q":"hi"}}"#)));
+    assert_eq!((answer.status, answer.json()["text"].clone()), (200, json!("heard hi")));
     assert_eq!(service.wait_request("POST", "/x").json(), json!({ "q": "hi" }));
 }
 
@@ -90,8 +93,9 @@ fn a_custom_tool_fetches_within_allowed_networks_alone() {
     let answer = gateway.predict(ASK);
     assert_eq!((answer.status, answer.json()["text"].clone()), (200, json!("/things/tea")), "{}", answer.text());
 
+    let before = gateway.metric(RELOADED);
     fs::write(gateway.file("flowgate.yaml"), allowing("10.0.0.0/8")).unwrap();
-    gateway.wait_metric(r#"flowgate_config_reloads_total{file="config",result="accepted"}"#, 1.0);
+    gateway.wait_metric(RELOADED, before + 1.0);
     let answer = gateway.predict(ASK);
     assert!(!answer.text().contains("/things/tea"), "{}", answer.text());
     assert_eq!(service.seen().len(), 1, "it was not asked again");
