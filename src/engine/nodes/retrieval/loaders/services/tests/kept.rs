@@ -72,7 +72,8 @@ async fn files_of_a_bucket_are_asked_for_with_a_signature() {
 
     let list = "<ListBucketResult><Contents><Key>docs/a.md</Key><ETag>1</ETag></Contents><Contents><Key>docs/b.png</Key>\
                 <ETag>2</ETag></Contents><Contents><Key>docs/../c.md</Key><ETag>3</ETag></Contents></ListBucketResult>";
-    let inputs = json!({ "serverUrl": format!("{HERE}/store"), "bucketName": "My_Owls", "prefix": "docs/" });
+    let inputs = json!({ "serverUrl": format!("{HERE}/store"), "bucketName": "My_Owls", "prefix": "docs/",
+        CREDENTIALS: { "awsApi": {} } });
     let (received, documents) = fetched(&s3::S3Directory, inputs, &[list.into(), "# a".into()]).await;
     assert_eq!(lines(&received), ["GET /store/My_Owls/?list-type=2&prefix=docs%2F", "GET /store/My_Owls/docs/a.md"]);
     assert!(!received[0].headers.contains_key("authorization"));
