@@ -150,7 +150,7 @@ fn flows_that_cannot_run_are_called_what_they_are() {
     let text = out(&flowgate(&["flows", "check", "old.json"], folder.path()));
     for part in [
         "old.json (agentflow V1)\n",
-        "seqStart            not supported: input model: a chat model is required\n",
+        "seqStart            runs\n",
         "zapierNLA           not supported: Flowise 3.1.4 has no such node any more\n",
         "couchbase           not supported: the engine does not know this kind of node\n",
         "codeInterpreterE2B  not supported: the engine runs no code but JavaScript\n",
