@@ -12,7 +12,7 @@ const EMBEDDINGS = [
   { speaks: (path) => path.endsWith('/api/embed'), answer: (body, embed) => ({ model: body.model, embeddings: texts(body.input).map(embed) }) },
   { speaks: (path) => path.endsWith(':embedContent'), answer: (body, embed) => ({ embedding: { values: embed(body.content.parts.map((p) => p.text).join('')) } }) },
   { speaks: (path) => path.endsWith(':batchEmbedContents'), answer: (body, embed) => ({ embeddings: body.requests.map((one) => ({ values: embed(one.content.parts.map((p) => p.text).join('')) })) }) },
-  { speaks: (path) => /\/pipeline\/feature-extraction|\/hf-inference\/models\//.test(path), answer: (body, embed) => (Array.isArray(body.inputs) ? body.inputs.map(embed) : embed(body.inputs)) }
+  { speaks: (path) => path.endsWith('/pipeline/feature-extraction'), answer: (body, embed) => (Array.isArray(body.inputs) ? body.inputs.map(embed) : embed(body.inputs)) }
 ]
 
 export function embeddings(path, body, embed) {
