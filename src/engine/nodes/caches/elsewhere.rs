@@ -98,7 +98,7 @@ fn written(answer: &ModelAnswer) -> Option<String> {
 /// `None`: it is none of ours.
 fn read(text: &str) -> Option<ModelAnswer> {
     let KeptAnswer { text, calls, thinking, id, usage_metadata, response_metadata } = json::read_str(text).ok()?;
-    Some(ModelAnswer { text, calls, thinking, id, usage_metadata, response_metadata, ..ModelAnswer::default() })
+    Some(ModelAnswer { text, calls, id, thinking, usage_metadata, response_metadata, ..ModelAnswer::default() })
 }
 
 #[derive(Debug)]
