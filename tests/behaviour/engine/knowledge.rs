@@ -139,8 +139,8 @@ fn what_is_wrong_with_an_export_of_stores_is_told_with_its_file() {
         ("\"storeId\":\"7f3\"", "\"storeId\":\"8f4\"", "it has passages of a document store 8f4, but not the store"),
         (
             "openAIEmbeddings",
-            "baiduQianfanEmbedding",
-            "node \"find\" (retrieverAgentflow), input retrieverKnowledgeDocumentStores: the document store \"ai paper\": baiduQianfanEmbedding: the engine does not know this kind of node",
+            "baiduQianfanEmbeddings",
+            "node \"find\" (retrieverAgentflow), input retrieverKnowledgeDocumentStores: the document store \"ai paper\": baiduQianfanEmbeddings: the engine does not know this kind of node",
         ),
     ] {
         assert!(whole.contains(from), "{from} in {whole}");
