@@ -92,7 +92,7 @@ fn note_missing(policy: &Policy) {
         let node = format!("{}: note: node \"{label}\"", file.display());
         match need {
             Need::Credential { name, field } => {
-                format!("{node} gets no {name}.{field}, which is not in {place}.credentials")
+                format!("{node} gets no {name}.{field}: neither {place}.credentials nor its credentials_file has a value for it")
             }
             Need::File { input } => format!("{node} has no file in its input {input}"),
             Need::Network { host } => format!("{node} may not call {host}, which is not in {place}.allow_networks"),

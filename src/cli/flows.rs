@@ -79,7 +79,8 @@ impl CheckFlows {
                     let is_here =
                         |missing: &Missing| matches!(&missing.need, Need::Flow { name } if known.contains(name));
                     inspection.nodes.iter_mut().for_each(|node| node.missing.retain(|missing| !is_here(missing)));
-                    all_run &= inspection.runs();
+                    // What only a configuration can give is missing only where there is one.
+                    all_run &= if config.is_some() { inspection.is_taken() } else { inspection.runs() };
                     tables.push(table(title, &inspection, config.is_some()));
                 }
                 Err(problem) => mistakes.push(format!("{title}: {problem}")),
@@ -359,7 +360,7 @@ fn verdict(inspection: &Inspection, knows_credentials: bool) -> String {
         }
     }
     if !servers.is_empty() {
-        text.push_str("\nto be put under `mcp: servers:` of the engine, since a program on this machine is its operator's decision:");
+        text.push_str("\nto be put under `mcp: servers:` of the engine, which refuses the flow without, since a program on this machine is its operator's decision:");
         for (name, example) in servers {
             let _ = write!(text, "\n  {}: {}", engine::printable(name), engine::printable(example));
         }

@@ -212,8 +212,8 @@ fn check_looks_at_flows_as_well() {
     std::fs::write(folder.path().join("flowgate.yaml"), &text).unwrap();
     let output = check();
     assert_eq!(output.status.code(), Some(0));
-    let note = "flows/support.json: note: node \"OpenAI\" gets no openAIApi.openAIApiKey, which is not in \
-                upstreams.local.engine.credentials\n";
+    let note = "flows/support.json: note: node \"OpenAI\" gets no openAIApi.openAIApiKey: neither \
+                upstreams.local.engine.credentials nor its credentials_file has a value for it\n";
     assert!(err(&output).ends_with(note), "{}", err(&output));
 
     std::fs::rename(folder.path().join("odd.json"), folder.path().join("flows/odd.json")).unwrap();

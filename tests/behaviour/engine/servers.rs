@@ -118,8 +118,9 @@ fn a_program_runs_only_if_the_configuration_names_it() {
     assert!(text.contains(&format!("only the configuration can name: {example}")), "{text}");
     let output = flowgate(&["flows", "check", "flows/support.json", "--config", "bare.yaml"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("runs, needs engine.mcp.servers.serversh\n"), "{text}");
+    assert!(text.contains("which refuses the flow without"), "{text}");
     assert!(text.contains(&format!("\n  serversh: {{ command: {command}, args: [\"one\"] }}\n")), "{text}");
     let output = flowgate(&["flows", "check", "flows/support.json", "--config", "flowgate.yaml"]);
     let text = String::from_utf8(output.stdout).unwrap();
