@@ -27,7 +27,8 @@ use crate::wire::json::read;
 use crate::wire::offload;
 use crate::wire::refusal::{Refusal, Rule};
 
-/// Forms with files that are held at once, in the whole process: each is held whole, and what is in it once more.
+/// Forms with files that are taken apart at once, in the whole process: what is in one is held once more. Who sends one
+/// slowly holds no place.
 static FORMS: Semaphore = Semaphore::const_new(16);
 
 /// One call to one chatflow that the engine runs.
@@ -64,8 +65,8 @@ impl EngineCall<'_> {
     /// The same with files in a form, which take the place of those of the flow's loaders.
     async fn upsert_files(&self, content_type: &str, body: ClientBody) -> Result<Response<Body>, Refusal> {
         let collector = Collector::of_upsert(content_type, TextLimit::new(self.flow.config.max_word_chars))?;
-        let _place = FORMS.try_acquire().map_err(|_| Refusal::EngineBusy)?;
         let body = read_body(body, self.context).await?;
+        let _place = FORMS.try_acquire().map_err(|_| Refusal::EngineBusy)?;
         let form = offload::work(body.len(), move || collector.collect(&body)).await?;
         let mut question = json!({ "question": "" });
         if let (Some(chat), Some(fields)) = (&form.chat, question.as_object_mut()) {
@@ -85,8 +86,8 @@ impl EngineCall<'_> {
         let rules = self.local.info.attachments.as_ref().ok_or(Refusal::NotFound)?;
         let limit = TextLimit::new(self.flow.config.max_word_chars);
         let collector = Collector::new(content_type(head), chat, limit)?;
-        let _place = FORMS.try_acquire().map_err(|_| Refusal::EngineBusy)?;
         let body = read_body(body, self.context).await?;
+        let _place = FORMS.try_acquire().map_err(|_| Refusal::EngineBusy)?;
         let form = offload::work(body.len(), move || collector.collect(&body)).await?;
         let refused = |sentence: String| Rule::UploadKind.refuse(sentence);
         form.files.iter().try_for_each(|file| rules.check(file.media_type)).map_err(refused)?;

@@ -22,11 +22,12 @@ pub(crate) struct PlainStyle {
 /// It would be too long.
 pub(crate) fn plain(html: &str, style: PlainStyle) -> Result<String, String> {
     let page = HtmlPage::parse(html);
-    let mut writer =
-        PlainWriter { page: &page, style, blocks: vec![PlainBlock::new(style.wrapped_at, 1)], capitals: 0 };
+    let blocks = vec![PlainBlock::new(style.wrapped_at, 1)];
+    let mut writer = PlainWriter { page: &page, style, blocks, capitals: 0, room: Some(LONGEST) };
     writer.walk(page.body().unwrap_or_else(|| page.root()), false);
     let text = writer.blocks.pop().map(PlainBlock::into_text).unwrap_or_default();
-    if text.len() > LONGEST { Err("the text of a page is too long".to_owned()) } else { Ok(text) }
+    let is_too_long = writer.room.is_none() || text.len() > LONGEST;
+    if is_too_long { Err("the text of a page is too long".to_owned()) } else { Ok(text) }
 }
 
 /// Something that stands in lines of its own.
@@ -79,11 +80,18 @@ struct PlainWriter<'p> {
     blocks: Vec<PlainBlock>,
     /// Headings around what is said.
     capitals: usize,
+    /// Bytes that may still stand before lines, which each list and quote around them adds anew; `None`: more were wanted.
+    room: Option<usize>,
 }
 
 impl PlainWriter<'_> {
     fn block(&mut self) -> Option<&mut PlainBlock> {
         self.blocks.last_mut()
+    }
+
+    fn has_room(&mut self, bytes: usize) -> bool {
+        self.room = self.room.and_then(|room| room.checked_sub(bytes));
+        self.room.is_some()
     }
 
     fn is_white(&self, letter: char) -> bool {
@@ -165,6 +173,9 @@ impl PlainWriter<'_> {
         self.open(2, 2);
         self.walk(at, false);
         let (text, before, behind) = self.close();
+        if !self.has_room(2 * lines_of(&text)) {
+            return;
+        }
         let lines: Vec<String> = text.trim_matches('\n').split('\n').map(|line| format!("> {line}")).collect();
         _ = self.block().map(|block| block.add(&lines.join("\n"), before, behind.max(2)));
     }
@@ -197,6 +208,9 @@ impl PlainWriter<'_> {
             self.open(1, width);
             self.node(item, false);
             let (text, before, behind) = self.close();
+            if !self.has_room(width.saturating_mul(lines_of(&text))) {
+                break;
+            }
             let text = format!("{sign:width$}{}", text.replace('\n', &format!("\n{}", " ".repeat(width))));
             _ = self.block().map(|block| block.add(&text, before, behind.max(1)));
         }
@@ -286,6 +300,10 @@ impl PlainWriter<'_> {
     }
 }
 
+fn lines_of(text: &str) -> usize {
+    1 + text.bytes().filter(|byte| *byte == b'\n').count()
+}
+
 /// An item's number as lists write it.
 fn numbered(number: i64, kind: &str) -> String {
     match kind {
@@ -357,6 +375,19 @@ mod tests {
             let told = plain(&html, PlainStyle { wrapped_at: Some(80), keeps_lines: false }).unwrap();
             assert_eq!(told, wrapped, "{html}");
             assert_eq!(plain(&html, PlainStyle { wrapped_at: None, keeps_lines: true }).unwrap(), kept, "{html}");
+        }
+    }
+
+    #[test]
+    fn lists_within_lists_make_no_more_of_a_page_than_it_may_have() {
+        let lines = "x\n".repeat(400_000);
+        let deep = |depth: usize, (open, close): (&str, &str)| {
+            format!("{}<pre>{lines}</pre>{}", open.repeat(depth), close.repeat(depth))
+        };
+        let style = PlainStyle { wrapped_at: None, keeps_lines: true };
+        for tags in [("<ol start=\"9223372036854775807\"><li>", "</li></ol>"), ("<blockquote>", "</blockquote>")] {
+            assert!(plain(&deep(2, tags), style).is_ok());
+            assert!(plain(&deep(60, tags), style).is_err());
         }
     }
 

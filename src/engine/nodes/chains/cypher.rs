@@ -203,10 +203,12 @@ fn writes(query: &str) -> bool {
             if is_inside || quote.is_some() { ' ' } else { letter }
         })
         .collect();
-    // A text without an end hides nothing.
-    let bare = if quote.is_some() { query } else { &bare };
+    // A text without an end hides nothing, and where quotes may stand that begin none, all of it is looked at.
+    let is_unsure = quote.is_some() || ["\\", "`", "/*", "//"].iter().any(|sign| query.contains(sign));
+    let bare = if is_unsure { query } else { &bare };
     let mut words = bare.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
-    words.any(|word| WRITING.contains(&word.to_lowercase().as_str()))
+    // Cypher takes a letter's number for the letter, in words as well.
+    query.contains("\\u") || words.any(|word| WRITING.contains(&word.to_lowercase().as_str()))
 }
 
 impl Chain for AsksGraph {

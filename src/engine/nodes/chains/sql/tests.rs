@@ -116,6 +116,15 @@ fn a_model_changes_nothing() {
         let (told, was_run) = told(query, none());
         assert!(told.contains("was not run: only queries that read are") && !was_run, "{query}: {told}");
     }
+    for query in [
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity",
+        "SELECT \"pg_catalog\".\"PG_Cancel_Backend\"(1)",
+        "SELECT U&\"\\0070g_terminate_backend\"(1)",
+        "SELECT * FROM dblink_exec('host=h', 'DROP TABLE singer')",
+    ] {
+        let (told, was_run) = told(query, none());
+        assert!(told.contains("does more than read tables") && !was_run, "{query}: {told}");
+    }
     let read_only = StubRows::Refused("25006", "cannot execute INSERT in a read-only transaction");
     let (result, _) = told("WITH x AS (INSERT INTO count VALUES (1) RETURNING 1) SELECT 1", read_only);
     assert_eq!(result, "\"cannot execute INSERT in a read-only transaction\"");

@@ -10,11 +10,14 @@ use crate::engine::text::variables::text_of;
 const DEEPEST: usize = 24;
 /// Of all tools of one document.
 const MOST_SCHEMAS: usize = 20_000;
+/// Bytes of what they say: a schema is told wherever it is referred to.
+const MOST_SAID: usize = 16 << 20;
 
 /// See the module.
 pub(super) struct Schemas<'a> {
     document: &'a OpenApiDocument,
     count: usize,
+    said: usize,
 }
 
 /// A schema, and whether its value may be left out.
@@ -22,7 +25,7 @@ type ParamSchema = (Value, bool);
 
 impl<'a> Schemas<'a> {
     pub(super) fn new(document: &'a OpenApiDocument) -> Self {
-        Self { document, count: 0 }
+        Self { document, count: 0, said: 0 }
     }
 
     /// Parameters of a path or a query.
@@ -32,6 +35,7 @@ impl<'a> Schemas<'a> {
         for parameter in listed {
             let name = parameter.get("name").and_then(Value::as_str).ok_or("a parameter has no name")?;
             let schema = self.document.resolved(parameter.get("schema").unwrap_or(&Value::Null))?;
+            self.count(schema, 0)?;
             let is_required = parameter.get("required") == Some(&Value::Bool(true));
             let Some((told, is_optional)) = self.parameter(name, parameter, schema, is_required)? else { continue };
             properties.insert(name.to_owned(), told);
@@ -78,13 +82,22 @@ impl<'a> Schemas<'a> {
         self.schema(schema, &required, "properties", 0)
     }
 
-    /// `required` is of the outermost object, for those within it as well: so Flowise reads it.
-    fn schema(&mut self, schema: &'a Value, required: &[&str], key: &str, depth: usize) -> Result<ParamSchema, String> {
+    fn count(&mut self, schema: &Value, depth: usize) -> Result<(), String> {
+        let texts = ["title", "description"].iter().filter_map(|name| schema.get(*name)?.as_str()).map(str::len);
+        let values = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+        let values = values.map(|value| value.as_str().map_or_else(|| value.to_string().len(), str::len) + 8);
         self.count += 1;
-        if depth > DEEPEST || self.count > MOST_SCHEMAS {
+        self.said = self.said.saturating_add(texts.chain(values).sum());
+        if depth > DEEPEST || self.count > MOST_SCHEMAS || self.said > MOST_SAID {
             return Err("its schema is too large, or holds itself".to_owned());
         }
+        Ok(())
+    }
+
+    /// `required` is of the outermost object, for those within it as well: so Flowise reads it.
+    fn schema(&mut self, schema: &'a Value, required: &[&str], key: &str, depth: usize) -> Result<ParamSchema, String> {
         let schema = self.document.resolved(schema)?;
+        self.count(schema, depth)?;
         if let Some(fields) = schema.get("properties").and_then(Value::as_object) {
             let mut properties = Map::new();
             let mut needed = Vec::new();

@@ -23,6 +23,8 @@ use crate::engine::text::javascript::{is_space, trim};
 
 const USUAL_LIMIT: u64 = 25;
 const MOST_PAGES: usize = 20_000;
+/// Stands for a block of code while a page is made a text.
+const BLOCK: &str = "CODE_BLOCK_";
 const CLOUD: &str = "confluenceCloudApi";
 const OWN: &str = "confluenceServerDCApi";
 
@@ -101,7 +103,7 @@ impl RemoteDocuments for SpacePages {
                 let texts = texts.await.map_err(|_| Failure::flow("a page cannot be read"))?;
                 let texts = texts.map_err(Failure::flow)?;
                 documents.extend(texts.into_iter().map(|(text, page)| self.document(text, &page)));
-                start += size;
+                start = start.saturating_add(size);
             }
             Ok(documents)
         })
@@ -133,17 +135,33 @@ fn text_of(page: &Value) -> Result<String, String> {
     let no_pattern = || "the pages cannot be read".to_owned();
     let (files, code) = (FILES.as_ref().ok_or_else(no_pattern)?, CODE.as_ref().ok_or_else(no_pattern)?);
     let html = files.replace_all(html, "[ATTACHMENT]");
-    let mut blocks: Vec<(String, String)> = Vec::new();
+    let mut blocks: Vec<Option<(String, String)>> = Vec::new();
     let html = code.replace_all(&html, |found: &Captures<'_, str>| {
         let part = |number: usize| found.get(number).map(|part| part.as_str()).unwrap_or_default();
-        blocks.push((part(1).to_owned(), trim(part(2)).to_owned()));
-        format!("\nCODE_BLOCK_{}\n", blocks.len() - 1)
+        blocks.push(Some((part(1).to_owned(), trim(part(2)).to_owned())));
+        format!("\n{BLOCK}{}\n", blocks.len() - 1)
     });
-    let mut text = plain(&html, PlainStyle { wrapped_at: None, keeps_lines: true })?;
-    for (number, (language, code)) in blocks.iter().enumerate() {
-        text = text.replacen(&format!("CODE_BLOCK_{number}"), &format!("```{language}\n{code}\n```"), 1);
+    let text = plain(&html, PlainStyle { wrapped_at: None, keeps_lines: true })?;
+    Ok(without_empty_lines(&put_back(&text, &mut blocks)))
+}
+
+/// Puts each block where its number stands, in one reading.
+fn put_back(text: &str, blocks: &mut [Option<(String, String)>]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(BLOCK) {
+        let after = behind.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        let number = behind.strip_suffix(after).unwrap_or_default();
+        let block = number.parse().ok().and_then(|at: usize| blocks.get_mut(at)?.take());
+        out.push_str(before);
+        match block {
+            Some((language, code)) => out.extend(["```", &*language, "\n", &*code, "\n```"]),
+            None => out.extend([BLOCK, number]),
+        }
+        rest = after;
     }
-    Ok(without_empty_lines(&text))
+    out.push_str(rest);
+    out
 }
 
 /// Lines that hold nothing are left out, and what space stands in them.

@@ -144,6 +144,12 @@ impl RepositoryFiles {
         WebRequest { headers: self.headers.clone(), ..WebRequest::default() }
     }
 
+    /// Whether an address that an answer names may be told the token.
+    fn knows(&self, url: &Url) -> bool {
+        let own = [&*self.api, &*self.base, "https://raw.githubusercontent.com"];
+        own.iter().any(|own| Url::parse(own).is_ok_and(|own| own.origin() == url.origin()))
+    }
+
     async fn entries(
         &self,
         repository: &Repository,
@@ -164,7 +170,8 @@ impl RepositoryFiles {
     /// A file that cannot be read is empty, as in Flowise.
     async fn content(&self, url: &str, room: &mut FetchRoom, run: &Run<'_>) -> Result<String, Failure> {
         let Ok(url): Result<Url, _> = web_address(url) else { return Ok(String::new()) };
-        match room.ask(&self.reader, &url, self.request(), run).await {
+        let request = if self.knows(&url) { self.request() } else { WebRequest::default() };
+        match room.ask(&self.reader, &url, request, run).await {
             Ok(answer) => Ok(answer.text()),
             Err(failure) if failure.ends_run() => Err(failure),
             Err(_) => Ok(String::new()),
