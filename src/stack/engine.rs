@@ -66,7 +66,7 @@ impl EngineCall<'_> {
     async fn upsert_files(&self, content_type: &str, body: ClientBody) -> Result<Response<Body>, Refusal> {
         let collector = Collector::of_upsert(content_type, TextLimit::new(self.flow.config.max_word_chars))?;
         let body = read_body(body, self.context).await?;
-        let _place = FORMS.try_acquire().map_err(|_| Refusal::EngineBusy)?;
+        let place = FORMS.try_acquire().map_err(|_| Refusal::EngineBusy)?;
         let form = offload::work(body.len(), move || collector.collect(&body)).await?;
         let mut question = json!({ "question": "" });
         if let (Some(chat), Some(fields)) = (&form.chat, question.as_object_mut()) {
@@ -77,6 +77,8 @@ impl EngineCall<'_> {
         let files = attachments(form.files);
         let overrides = offload::work(length, move || engine::loader_overrides(files)).await;
         prediction.body.overrides.extend(overrides);
+        // What follows waits for models and databases.
+        drop(place);
         self.run(prediction, Some(engine::UpsertTarget { node: form.stop_node })).await
     }
 

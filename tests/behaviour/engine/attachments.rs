@@ -101,6 +101,24 @@ fn files_are_kept_nowhere_and_bounded() {
 }
 
 #[test]
+fn who_sends_files_slowly_keeps_nobody_waiting() {
+    let model = model::saying("said");
+    let gateway = taking(&model, "", "text/plain");
+    let slow = |_| {
+        let mut connection = Connection::open(gateway.http);
+        connection.write(format!(
+            "POST /api/v1/attachments/support/c1 HTTP/1.1\r\nHost: gateway.test\r\nX-API-KEY: {KEY}\r\n\
+             Expect: 100-continue\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 5000\r\n\r\n"
+        ));
+        assert_eq!(connection.read_head().expect("its body is waited for").status, 100);
+        connection
+    };
+    let waiting: Vec<Connection> = (0..17).map(slow).collect();
+    assert_eq!(attach(&gateway, &[("a.txt", b"hello")], "").status, 200);
+    drop(waiting);
+}
+
+#[test]
 fn a_flow_that_takes_no_files_says_so() {
     let model = model::saying("said");
     let gateway = running(&model, "", &json!({ "fullFileUpload": { "status": false } }));

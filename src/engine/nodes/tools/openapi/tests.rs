@@ -168,3 +168,21 @@ fn what_the_engine_cannot_do_is_refused_at_load() {
         assert_eq!(error.lines().next().unwrap(), expected);
     }
 }
+
+#[test]
+fn what_is_told_again_and_again_has_a_bound() {
+    let told = |name: &str, value: Value, many: usize| {
+        let schema = json!({ "type": "string", name: value });
+        let named = |number: usize| json!({ "name": format!("p{number}"), "in": "query", "schema": { "$ref": "#/components/schemas/S" } });
+        let parameters: Vec<Value> = (0..many).map(named).collect();
+        let document = json!({ "openapi": "3.0.0", "servers": [{ "url": "https://a.org" }],
+            "components": { "schemas": { "S": schema } },
+            "paths": { "/x": { "get": { "operationId": "x", "parameters": parameters } } } });
+        OpenApiDocument::read(&document.to_string()).unwrap().operations(|_| true).map(|made| made.len())
+    };
+    let long = "x".repeat(1 << 20);
+    for (name, value) in [("description", json!(long)), ("enum", json!([long]))] {
+        assert_eq!(told(name, value.clone(), 3), Ok(1));
+        assert!(told(name, value, 40).unwrap_err().contains("too large"));
+    }
+}

@@ -198,6 +198,16 @@ mod tests {
     }
 
     #[test]
+    fn blocks_of_code_are_put_back_once_each_by_their_numbers() {
+        let block = |code: &str| Some(("js".to_owned(), code.to_owned()));
+        let mut blocks = vec![block("a"); 11];
+        (blocks[1], blocks[10]) = (block("b CODE_BLOCK_0"), block("c"));
+        let told = put_back("CODE_BLOCK_10 CODE_BLOCK_1, CODE_BLOCK_1 CODE_BLOCK_x CODE_BLOCK_99", &mut blocks);
+        let expected = "```js\nc\n``` ```js\nb CODE_BLOCK_0\n```, CODE_BLOCK_1 CODE_BLOCK_x CODE_BLOCK_99";
+        assert_eq!(told, expected);
+    }
+
+    #[test]
     fn empty_lines_are_left_out() {
         assert_eq!(without_empty_lines("\n \n  a\n\n b \nc\n\n"), "  a\n b \nc\n");
         assert_eq!(without_empty_lines(""), "");

@@ -146,8 +146,7 @@ impl RepositoryFiles {
 
     /// Whether an address that an answer names may be told the token.
     fn knows(&self, url: &Url) -> bool {
-        let own = [&*self.api, &*self.base, "https://raw.githubusercontent.com"];
-        own.iter().any(|own| Url::parse(own).is_ok_and(|own| own.origin() == url.origin()))
+        is_of([&*self.api, &*self.base, "https://raw.githubusercontent.com"], url)
     }
 
     async fn entries(
@@ -189,6 +188,10 @@ impl RepositoryFiles {
     }
 }
 
+fn is_of(servers: [&str; 3], url: &Url) -> bool {
+    servers.iter().any(|own| Url::parse(own).is_ok_and(|own| own.origin() == url.origin()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,6 +203,10 @@ mod tests {
         assert_eq!(of("https://github.com/a/b").as_deref(), Some("a|b|"));
         assert_eq!(of("https://GitHub.com/a/b/tree/main/docs/en").as_deref(), Some("a|b|docs/en"));
         assert_eq!((of("https://github.com/a"), of("https://gitlab.com/a/b")), (None, None));
+        let known =
+            |url: &str| is_of(["https://api.a.org/v3", "https://a.org", "https://b.org"], &url.parse().unwrap());
+        assert!(known("https://a.org/raw/x") && known("https://api.a.org/x?token=1") && known("https://b.org/x"));
+        assert!(!known("http://a.org/raw/x") && !known("https://a.org:8443/x") && !known("https://a.org.evil.org/x"));
         assert!(is_binary("a/b.PNG") && is_binary("x.tar.gz") && !is_binary("a.png/readme") && !is_binary("Makefile"));
     }
 }
