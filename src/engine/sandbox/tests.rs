@@ -83,8 +83,13 @@ fn nothing_gets_out_and_nothing_hurts() {
 #[test]
 fn bounds_are_named() {
     let error = |code: &str| value(code).unwrap_err();
-    assert_eq!(error("while (true);"), ScriptError::Compute(BOUNDS.compute));
-    assert_eq!(error("const a = []; while (true) a.push('x'.repeat(1000))"), ScriptError::Memory(BOUNDS.memory));
+    // What is counted in time of the processor has it, however busy the machine is.
+    let greedy = |code: &str| {
+        let bounds = ScriptBounds { time: Duration::from_mins(1), ..BOUNDS };
+        with(async { ended(&sandbox(), job(code, bounds)).await }).result.unwrap_err()
+    };
+    assert_eq!(greedy("while (true);"), ScriptError::Compute(BOUNDS.compute));
+    assert_eq!(greedy("const a = []; while (true) a.push('x'.repeat(1000))"), ScriptError::Memory(BOUNDS.memory));
     assert_eq!(error("await new Promise((r) => setTimeout(r, 60000))"), ScriptError::Time(BOUNDS.time));
     assert_eq!(error("return 'x'.repeat(5 * 1024 * 1024)"), ScriptError::Output);
     assert_eq!(error("await new Promise(() => {})"), ScriptError::Idle);
