@@ -44,7 +44,7 @@ ACCEPTED.push(
   { flow: /^(two-outputs-to-one|one-output-to-two)$/, at: /./, why: EDGES },
   { flow: /^boolean$/, at: /./, why: 'A switch of a form is never equal to true or false, as one is a text and the other is not; the engine compares what they say' },
   { flow: /^dollars$/, at: /./, why: "$$ and $& in a text are read as JavaScript's marks in replacements; the engine keeps them" },
-  { flow: /^parser-in-a-stream$/, at: /^(status|answer message)$/, why: 'A parser that fails in a stream ends the connection without a word; the engine answers 500 with it' }
+  { flow: /^parser-in-a-stream$/, at: /^(status|answer message)$/, why: 'A parser that fails in a stream leaves the connection open without a word; the engine answers 500 with it' }
 )
 ACCEPTED.push(
   { flow: /^agents-ask$/, at: /\.tool_calls\[0\]\.index$/, text: /≠ nothing$/, why: 'A call that was kept comes back with its place in the stream that it came in' },

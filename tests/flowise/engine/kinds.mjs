@@ -167,7 +167,8 @@ const BETTER = [
   ['one-output-to-two', asking(drawn([chat(), when(['string', '{{ question }}', 'contains', 'alpha']), reply('one'), reply('two'), reply('three')], ['start_0 -> condition_0', 'condition_0#0 -> directReply_0', 'condition_0#0 -> directReply_1', 'condition_0#1 -> directReply_2']), [ask('the first', { question: 'alpha' }), ask('the other', { question: 'beta' })])],
   ['dollars', asking(drawn([chat(), reply('<{{ question }}>')], ['start_0 -> directReply_0']), ["$$", "$&", "$'", '$1'].map((question) => ask(question, { question })))],
   ['boolean', asking(judging(['boolean', '{{ $form.a }}', 'equal', true]), [true, false, 'true'].map((a) => ask(JSON.stringify(a), { form: { a, b: '' } })))],
-  ['parser-in-a-stream', asking(parsed('z.object({ a: z.string() })'), [ask('no JSON, stream', { question: 'x', streaming: true })])]
+  // Flowise never answers: after a minute beside the other flows the stub would have forgotten what its model was asked.
+  ['parser-in-a-stream', asking(parsed('z.object({ a: z.string() })'), [ask('no JSON, stream', { question: 'x', streaming: true })], { timeout: 10000 })]
 ]
 
 const all = [...STATUSES, ...LEFT_OVER, ...PARENT, ...STREAMS, ...HISTORY, ...HISTORIES, ...FORMS, ...OVERRIDES, ...JUDGED, ...PATTERNS, ...ITERATED, ...THOUGHTS, ...SCHEMAS, ...UNREACHED, ...BETTER]
