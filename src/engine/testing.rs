@@ -14,6 +14,7 @@ use super::contract::Task;
 use super::flow::CompiledFlow;
 use super::memory::InProcess;
 use super::provider::Targets;
+use crate::config::Secret;
 use crate::engine::compile::context::{CompileContext, Credentials};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -163,28 +164,67 @@ fn shown(message: &Message) -> Value {
 }
 
 /// A flow of nodes `(id, kind, inputs)`; references between them become edges. An id that ends in `!` gives its
-/// prediction.
+/// prediction, and behind `#` stands another output.
 pub(crate) fn flow(nodes: &[(&str, &str, Value)]) -> Result<CompiledFlow, String> {
+    load(&exported(nodes))
+}
+
+/// As [`flow`], where the loopback may be called, with these credentials: name, field and secret.
+pub(crate) fn flow_with(secrets: &[(&str, &str, &str)], nodes: &[(&str, &str, Value)]) -> Result<CompiledFlow, String> {
+    let targets = Targets::alone("local", &Metrics::new().unwrap()).allowing(&["127.0.0.0/8".parse().unwrap()]);
+    loaded(&exported(nodes), &Arc::new(CompileContext::new(credentials(secrets), targets)))
+}
+
+/// A flow whose every request goes to that server.
+pub(crate) fn flow_at(
+    server: std::net::SocketAddr,
+    secrets: &[(&str, &str, &str)],
+    export: &Value,
+) -> Result<CompiledFlow, String> {
+    let everywhere = ["0.0.0.0/0", "::/0"].map(|network| network.parse().unwrap());
+    let targets = Targets::alone("local", &Metrics::new().unwrap()).allowing(&everywhere).staged(server);
+    loaded(export, &Arc::new(CompileContext::new(credentials(secrets), targets)))
+}
+
+fn credentials(secrets: &[(&str, &str, &str)]) -> Credentials {
+    let mut credentials = Credentials::default();
+    for (name, field, secret) in secrets {
+        credentials
+            .entry((*name).to_owned())
+            .or_default()
+            .insert((*field).to_owned(), Secret::new((*secret).to_owned()));
+    }
+    credentials
+}
+
+/// As Flowise would export it.
+pub(crate) fn exported(nodes: &[(&str, &str, Value)]) -> Value {
     let node = |(id, kind, inputs): &(&str, &str, Value)| {
-        let output = if id.ends_with('!') { json!({ "output": "outputPrediction" }) } else { json!({}) };
+        let (id, output) = id.split_once('#').map_or((*id, None), |(id, output)| (id, Some(output)));
+        let output = output.or(id.ends_with('!').then_some("outputPrediction"));
+        let output = output.map_or_else(|| json!({}), |output| json!({ "output": output }));
         let data = json!({ "name": kind, "label": id, "inputs": inputs, "outputs": output });
         json!({ "id": id, "data": data })
     };
     let mut edges = Vec::new();
     for (target, _, inputs) in nodes {
         let text = inputs.to_string();
-        for (source, ..) in nodes.iter().filter(|(source, ..)| text.contains(&format!("{{{{{source}.data.instance"))) {
-            edges.push(json!({ "source": source, "target": target }));
+        let sources = nodes.iter().map(|(source, ..)| source.split('#').next().unwrap());
+        for source in sources.filter(|source| text.contains(&format!("{{{{{source}.data.instance"))) {
+            edges.push(json!({ "source": source, "target": target.split('#').next() }));
         }
     }
-    load(&json!({ "nodes": nodes.iter().map(node).collect::<Vec<_>>(), "edges": edges }))
+    json!({ "nodes": nodes.iter().map(node).collect::<Vec<_>>(), "edges": edges })
 }
 
 pub(crate) fn load(export: &Value) -> Result<CompiledFlow, String> {
     let metrics = Arc::new(Metrics::new().unwrap());
     let targets = Targets::alone("local", &metrics);
-    let context = Arc::new(CompileContext::new(Credentials::default(), targets));
-    CompiledFlow::load(None, "flow", &export.to_string(), &context)
+    loaded(export, &Arc::new(CompileContext::new(Credentials::default(), targets)))
+}
+
+fn loaded(export: &Value, context: &Arc<CompileContext>) -> Result<CompiledFlow, String> {
+    CompiledFlow::load(None, "flow", &export.to_string(), context)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 

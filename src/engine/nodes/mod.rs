@@ -7,6 +7,7 @@ pub(crate) mod embeddings;
 pub(crate) mod engines;
 pub(crate) mod files;
 pub(crate) mod graphs;
+mod links;
 pub(crate) mod memory;
 pub(crate) mod moderation;
 pub(crate) mod parsers;

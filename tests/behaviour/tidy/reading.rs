@@ -45,6 +45,7 @@ const READ: &[(&str, &str)] = &[
     ("nodes/memory/dynamo.rs", "all that a database answered"),
     ("nodes/retrieval/retrievers/bedrock.rs", "all that a service answered"),
     ("nodes/chains/api.rs", "all that a model said"),
+    ("nodes/chains/openapi/document.rs", "an author's document"),
     ("nodes/chains/router.rs", "all that a model said"),
     ("nodes/embeddings/mod.rs", "an author's options; all that a provider answered"),
     ("nodes/embeddings/providers.rs", "all that a provider answered"),

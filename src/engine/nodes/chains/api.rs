@@ -111,7 +111,7 @@ fn servers(docs: &str, inputs: &mut Inputs<'_, '_, '_>) -> Vec<Address> {
 }
 
 /// What the author sends with each request.
-fn headers(inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
+pub(super) fn headers(inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
     let Some(value) = inputs.json("headers") else { return Some(Vec::new()) };
     let field = |(name, value): (&String, &Value)| {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

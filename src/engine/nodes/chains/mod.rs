@@ -4,6 +4,7 @@ mod api;
 mod conversation;
 mod cypher;
 mod llm;
+mod openapi;
 mod router;
 mod sql;
 
@@ -19,6 +20,7 @@ pub(super) const KINDS: &[&dyn NodeKind] = &[
     &router::MULTI_RETRIEVAL,
     &api::GET,
     &api::POST,
+    &openapi::OpenApiChain,
     &sql::SqlDatabaseChain,
     &cypher::GraphCypherChain,
 ];

@@ -15,7 +15,7 @@ mod json_path;
 pub(super) mod mcp;
 pub(super) mod office;
 mod openapi;
-mod requests;
+pub(super) mod requests;
 pub(super) mod search;
 mod stripe;
 pub(super) mod web;

@@ -1,7 +1,7 @@
 //! HTTP requests that a model may make: to an address of the flow's author, with what the model fills in.
 
 mod params;
-pub(super) mod request;
+pub(in crate::engine::nodes) mod request;
 
 use std::time::Duration;
 
