@@ -64,10 +64,13 @@ pub(super) fn read(path: &Path, key: Option<&Secret>, estate: &mut Estate) -> Re
 }
 
 fn flows(database: &SqliteFile, estate: &mut Estate) -> Result<(), SqliteError> {
-    let columns = ["id", "name", "flowData", "apikeyid", "chatbotConfig", "apiConfig", "analytic"];
+    let columns = ["id", "name", "flowData", "apikeyid", "chatbotConfig", "apiConfig", "analytic", "followUpPrompts"];
     database.rows("chat_flow", &columns, |row| {
-        if let Some([id, name, flow_data, key_id, chatbot_config, api_config, analytic]) = texts(row) {
-            estate.flows.push(FlowRecord { id, name, flow_data, key_id, chatbot_config, api_config, analytic });
+        let texts = texts(row);
+        if let Some([id, name, flow_data, key_id, chatbot_config, api_config, analytic, follow_up_prompts]) = texts {
+            let record =
+                FlowRecord { id, name, flow_data, key_id, chatbot_config, api_config, analytic, follow_up_prompts };
+            estate.flows.push(record);
         }
     })
 }

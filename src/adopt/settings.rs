@@ -64,8 +64,7 @@ impl FlowSettings {
 
     /// What is kept for the widget, which asks for it here in vain.
     fn read_widget(&mut self, chatbot: &Map<String, Value>) {
-        let kept =
-            [("leads", "a form for leads"), ("chatFeedback", "ratings"), ("followUpPrompts", "follow-up prompts")];
+        let kept = [("leads", "a form for leads"), ("chatFeedback", "ratings")];
         let is_kept = |name: &str| match chatbot.get(name) {
             Some(Value::Object(value)) => value.get("status").is_some_and(|on| *on == true || *on == "true"),
             _ => false,

@@ -30,6 +30,9 @@ pub(crate) struct FlowRecord {
     /// JSON: who else is told of its runs.
     #[serde(deserialize_with = "text")]
     pub(crate) analytic: Option<String>,
+    /// JSON: which model is asked what else might be asked.
+    #[serde(deserialize_with = "text")]
+    pub(crate) follow_up_prompts: Option<String>,
 }
 
 /// Characters of a title.
@@ -41,6 +44,7 @@ const TITLE: usize = 80;
 struct ExportProbe {
     nodes: Option<IgnoredAny>,
     chatbot_config: Option<IgnoredAny>,
+    follow_up_prompts: Option<IgnoredAny>,
 }
 
 impl FlowRecord {
@@ -48,13 +52,19 @@ impl FlowRecord {
     pub(crate) fn into_export(self) -> Option<String> {
         let flow = self.flow_data?;
         let is_settings = |text: &String| json::read_str::<Map<String, Value>>(text).is_ok();
-        let Some(settings) = self.chatbot_config.filter(is_settings) else { return Some(flow) };
-        let has_place = |flow: &str| {
-            let probe: Option<ExportProbe> = json::read_str(flow).ok();
-            probe.is_some_and(|probe| probe.nodes.is_some() && probe.chatbot_config.is_none())
-        };
-        match flow.trim_start().strip_prefix('{').filter(|_| has_place(&flow)) {
-            Some(rest) => Some(format!("{{\"chatbotConfig\":{settings},{rest}")),
+        let probe: Option<ExportProbe> = json::read_str(&flow).ok();
+        let Some(probe) = probe.filter(|probe| probe.nodes.is_some()) else { return Some(flow) };
+        let settings = [
+            ("chatbotConfig", self.chatbot_config, probe.chatbot_config.is_none()),
+            ("followUpPrompts", self.follow_up_prompts, probe.follow_up_prompts.is_none()),
+        ];
+        let settings = settings.into_iter().filter_map(|(name, settings, has_place)| {
+            let settings = settings.filter(|settings| has_place && is_settings(settings))?;
+            Some(format!("\"{name}\":{settings},"))
+        });
+        let settings: String = settings.collect();
+        match flow.trim_start().strip_prefix('{').filter(|_| !settings.is_empty()) {
+            Some(rest) => Some(format!("{{{settings}{rest}")),
             None => Some(flow),
         }
     }
@@ -120,6 +130,12 @@ mod tests {
         };
         let export = record(" {\"nodes\":[]}", "{\"a\":{}}").into_export().unwrap();
         assert_eq!(export, "{\"chatbotConfig\":{\"a\":{}},\"nodes\":[]}");
+        let follow_ups =
+            FlowRecord { follow_up_prompts: Some("{\"b\":1}".to_owned()), ..record("{\"nodes\":[]}", "{}") };
+        assert_eq!(
+            follow_ups.into_export().unwrap(),
+            "{\"chatbotConfig\":{},\"followUpPrompts\":{\"b\":1},\"nodes\":[]}"
+        );
         for (flow, settings) in [
             ("{\"nodes\":[]}", "null"),
             ("{\"nodes\":[]}", "{} x"),

@@ -29,6 +29,9 @@ pub(crate) struct Export {
     /// What Flowise keeps for its widget, where the flow came in a record: an object, or JSON of one.
     #[serde(default, rename = "chatbotConfig")]
     pub(crate) chatbot_config: Option<Value>,
+    /// Which model makes follow-up prompts, where the flow came in a record; likewise.
+    #[serde(default, rename = "followUpPrompts")]
+    pub(crate) follow_up_prompts: Option<Value>,
     /// Where files lie that Flowise kept in its storage.
     #[serde(skip)]
     pub(crate) folder: Option<PathBuf>,
@@ -44,7 +47,7 @@ pub(crate) struct ExportNode {
     pub(crate) parent: Option<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct NodeData {
     /// The kind of node, such as `chatOpenAI`.
@@ -112,13 +115,14 @@ impl Export {
     /// It is no export.
     pub(crate) fn read(text: &str) -> Result<Self, NodeProblem> {
         let problem = |what: String| NodeProblem::of_flow(format!("not an exported Flowise flow: {what}"));
-        if let Some(WrappedFlow { flow_data, chatbot_config, .. }) = wrapped(text) {
+        if let Some(WrappedFlow { flow_data, chatbot_config, follow_up_prompts, .. }) = wrapped(text) {
             let export = match flow_data {
                 Some(Value::String(flow)) => json::read_str(&flow),
                 flow => serde_json::from_value(flow.unwrap_or_default()),
             };
             let mut export: Self = export.map_err(|error| problem(error.to_string()))?;
             export.chatbot_config = export.chatbot_config.or(chatbot_config);
+            export.follow_up_prompts = export.follow_up_prompts.or(follow_up_prompts);
             return Ok(export);
         }
         // A list would be read as well, its items for the fields.
@@ -226,6 +230,7 @@ struct WrappedFlow {
     /// The flow, often as a text.
     flow_data: Option<Value>,
     chatbot_config: Option<Value>,
+    follow_up_prompts: Option<Value>,
 }
 
 fn wrapped(text: &str) -> Option<WrappedFlow> {
@@ -269,17 +274,15 @@ fn misshapen(text: &str) -> Option<String> {
 impl ExportNode {
     /// One that stands in the inputs of another, under whose id and label its problems are told.
     pub(crate) fn inside(outer: &Self, kind: &str) -> Self {
-        let data = NodeData {
-            name: kind.to_owned(),
-            label: outer.data.label.clone(),
-            credential: None,
-            category: String::new(),
-            inputs: Map::new(),
-            outputs: Map::new(),
-            input_params: Vec::new(),
-            output_anchors: Vec::new(),
-        };
+        let data = NodeData { name: kind.to_owned(), label: outer.data.label.clone(), ..NodeData::default() };
         Self { id: outer.id.clone(), data, parent: outer.parent.clone() }
+    }
+
+    /// What no node of a flow stands for, as one.
+    pub(crate) fn of_flow(id: &str, label: &str) -> Self {
+        let (name, label) = (id.to_owned(), label.to_owned());
+        let data = NodeData { name, label, ..NodeData::default() };
+        Self { id: id.to_owned(), data, parent: None }
     }
 
     /// Whether it is a note of whoever drew the flow.

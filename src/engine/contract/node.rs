@@ -44,6 +44,8 @@ pub(crate) struct Reply {
     pub(crate) agents: Option<AgentsReport>,
     /// Variables that the flow's author wants to be shown.
     pub(crate) variables: Map<String, Value>,
+    /// What might be asked next.
+    pub(crate) follow_ups: Vec<String>,
 }
 
 /// What an agentflow's answer has beside its text.

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::attachments::AttachmentRules;
+use super::follow_ups;
 use crate::engine::compile::export::{Export, ExportNode, Generation};
 use crate::engine::scripts::afterwards;
 use crate::wire::json::read_str;
@@ -82,6 +83,11 @@ impl FlowInfo {
         }
         if let (Some(prompts), Some(fields)) = (starter_prompts(export), chatbot.as_object_mut()) {
             fields.insert("starterPrompts".to_owned(), prompts);
+        }
+        if follow_ups::settings(export).is_some()
+            && let Some(fields) = chatbot.as_object_mut()
+        {
+            fields.insert("followUpPrompts".to_owned(), json!({ "status": true }));
         }
         let is_whole = afterwards::is_on(export.chatbot_config.as_ref());
         Self { streams: streams(export) && !is_whole, uploads, chatbot, attachments }

@@ -14,7 +14,7 @@ use crate::engine::compile::flowise::why_unknown;
 use crate::engine::compile::problem::NodeProblem;
 use crate::engine::documents::index::Indexes;
 use crate::engine::documents::stores::DocumentStores;
-use crate::engine::flow::{FlowPlan, build, kinds};
+use crate::engine::flow::{FlowPlan, build, follow_ups, kinds};
 use crate::engine::provider::Targets;
 use crate::engine::text::settled::Overrides;
 use crate::state::endpoints::Endpoints;
@@ -87,7 +87,9 @@ pub(crate) fn inspect(
     let built = build(&export, &Indexes::default(), &context, &Overrides::default());
     let generation = export.generation();
     let loose = if generation == Generation::AgentflowV2 { agentflow::loose(&export) } else { export.loose() };
-    let nodes = export.nodes.iter().map(|node| Inspected {
+    // What stands beside its nodes is shown as one of them.
+    let beside = follow_ups::settings(&export).map(|_| follow_ups::node());
+    let nodes = export.nodes.iter().chain(&beside).map(|node| Inspected {
         label: node.data.label.clone(),
         kind: node.data.name.clone(),
         is_note: node.is_note(),
@@ -96,7 +98,9 @@ pub(crate) fn inspect(
         passed_over: built.passed_over.iter().filter(|note| note.node == node.id).cloned().collect(),
         missing: built.missing.iter().filter(|missing| missing.node == node.id).cloned().collect(),
     });
-    let is_known = |problem: &&NodeProblem| export.node(&problem.node).is_some();
+    let is_known = |problem: &&NodeProblem| {
+        export.node(&problem.node).is_some() || beside.as_ref().is_some_and(|node| node.id == problem.node)
+    };
     let problems = built.problems.iter().filter(|problem| !is_known(problem)).cloned().collect();
     let nodes = nodes.collect();
     let remembers = built.plan.as_ref().is_some_and(FlowPlan::remembers);

@@ -3,18 +3,22 @@
 pub(crate) mod attachments;
 mod ends;
 pub(crate) mod flows;
+mod follow_ups;
 pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod kinds;
+mod shown;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::ends::{FlowEnd, taken};
+use self::follow_ups::FollowUps;
 use self::info::FlowInfo;
+use self::shown::{ShownVariable, show, shown};
 use super::agentflow;
 use super::compile::Compiler;
 use super::demo::Guide;
@@ -31,7 +35,7 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::Subflow;
 use crate::engine::contract::history::{Memory, recalled, remember, tell_history};
 use crate::engine::contract::memory::Turn;
-use crate::engine::contract::node::{PutDocuments, Reply, ReplyContent, ValueSource, VectorStore};
+use crate::engine::contract::node::{PutDocuments, Reply, ReplyContent, VectorStore};
 use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::Run;
 use crate::engine::documents::index::Indexes;
@@ -45,6 +49,8 @@ pub(crate) struct CompiledFlow {
     pub(crate) name: Arc<str>,
     export: Export,
     plan: FlowPlan,
+    /// What makes follow-up prompts of its answers.
+    follow_ups: Option<Arc<FollowUps>>,
     /// What was made of its documents, for as long as it is loaded.
     indexes: Indexes,
     context: Arc<CompileContext>,
@@ -55,9 +61,6 @@ pub(crate) struct CompiledFlow {
     /// Whether texts of it may show what was said before.
     shows_history: bool,
 }
-
-/// A variable that answers show: its name, the node that sets it, and what it is.
-type ShownVariable = (String, String, Arc<dyn ValueSource>);
 
 /// What is run.
 #[derive(Debug, Clone)]
@@ -122,11 +125,12 @@ impl CompiledFlow {
         context: &Arc<CompileContext>,
         shows_history: bool,
     ) -> Result<Self, Vec<NodeProblem>> {
-        let Built { plan, missing, models, problems, .. } = build(&export, &indexes, context, &Overrides::default());
+        let built = build(&export, &indexes, context, &Overrides::default());
+        let Built { plan, follow_ups, missing, models, problems, .. } = built;
         let plan = plan.ok_or(problems)?;
         let info = FlowInfo::of(&export);
         let context = Arc::clone(context);
-        Ok(Self { name: name.into(), export, plan, indexes, context, missing, models, info, shows_history })
+        Ok(Self { name: name.into(), export, plan, follow_ups, indexes, context, missing, models, info, shows_history })
     }
 
     /// What one run of it may take.
@@ -148,7 +152,13 @@ impl CompiledFlow {
 
     /// The flow of `flowgate demo`, which no export describes.
     pub(crate) fn demo(context: &Arc<CompileContext>) -> Self {
-        let export = Export { nodes: Vec::new(), edges: Vec::new(), chatbot_config: None, folder: None };
+        let export = Export {
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            chatbot_config: None,
+            follow_up_prompts: None,
+            folder: None,
+        };
         Self {
             name: "demo".into(),
             info: FlowInfo { streams: true, ..FlowInfo::of(&export) },
@@ -162,6 +172,7 @@ impl CompiledFlow {
                 stores: Vec::new(),
                 after: None,
             },
+            follow_ups: None,
             indexes: Indexes::default(),
             context: Arc::clone(context),
             missing: Vec::new(),
@@ -182,14 +193,23 @@ impl CompiledFlow {
         plan.map(Some).ok_or_else(|| Failure::Override(problems.first().map(named).unwrap_or_default()))
     }
 
-    /// Answers a prediction.
+    /// As [`answer_by`](Self::answer_by), at once.
+    #[cfg(test)]
     pub(crate) async fn answer(&self, run: &Run<'_>) -> Result<Reply, Failure> {
         let overridden = self.overridden(run.request)?;
         self.answer_by(overridden.as_ref(), run).await
     }
 
-    /// As [`answer`](Self::answer), with what [`overridden`](Self::overridden) made of the request.
+    /// Answers a prediction, with what [`overridden`](Self::overridden) made of it.
     pub(crate) async fn answer_by(&self, overridden: Option<&FlowPlan>, run: &Run<'_>) -> Result<Reply, Failure> {
+        let mut reply = self.replied(overridden, run).await?;
+        if let Some(follow_ups) = &self.follow_ups {
+            Box::pin(follow_ups.add(&mut reply, run)).await?;
+        }
+        Ok(reply)
+    }
+
+    async fn replied(&self, overridden: Option<&FlowPlan>, run: &Run<'_>) -> Result<Reply, Failure> {
         run.budget().hold(run.request.bytes())?;
         let plan = overridden.unwrap_or(&self.plan);
         match plan {
@@ -257,8 +277,12 @@ impl Subflow for CompiledFlow {
         &self.name
     }
 
+    /// Nobody sees what might be asked next.
     fn answer<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Reply> {
-        Box::pin(self.answer(run))
+        Box::pin(async move {
+            let overridden = self.overridden(run.request)?;
+            self.replied(overridden.as_ref(), run).await
+        })
     }
 }
 
@@ -272,6 +296,7 @@ fn named(problem: &NodeProblem) -> String {
 pub(crate) struct Built {
     /// `None`: there are problems.
     plan: Option<FlowPlan>,
+    follow_ups: Option<Arc<FollowUps>>,
     pub(crate) problems: Vec<NodeProblem>,
     /// What stands in nodes and changes nothing.
     pub(crate) passed_over: Vec<NodeProblem>,
@@ -282,8 +307,16 @@ pub(crate) struct Built {
 pub(crate) fn build(export: &Export, indexes: &Indexes, context: &CompileContext, overrides: &Overrides) -> Built {
     let mut compiler = Compiler::new(export, context, overrides, kinds::KINDS, indexes);
     let plan = plan(export, &mut compiler);
+    let follow_ups = FollowUps::read(&mut compiler);
     let Compiler { problems, passed_over, missing, models, .. } = compiler;
-    Built { plan: plan.filter(|_| problems.is_empty()), problems, passed_over, missing, models: models.into() }
+    Built {
+        plan: plan.filter(|_| problems.is_empty()),
+        follow_ups,
+        problems,
+        passed_over,
+        missing,
+        models: models.into(),
+    }
 }
 
 fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<FlowPlan> {
@@ -360,31 +393,6 @@ async fn change(after: &Afterwards, has_memory: bool, reply: &mut Reply, run: &R
         reply.said = ReplyContent::Text(text);
     }
     Ok(())
-}
-
-/// Puts variables into an answer.
-async fn show(shown: &[ShownVariable], question: &str, reply: &mut Reply, run: &Run<'_>) -> Result<(), Failure> {
-    for (name, id, source) in shown {
-        reply.variables.insert(name.clone(), run.outcome(id, &**source, question).await?);
-    }
-    Ok(())
-}
-
-/// The variables that answers show.
-fn shown(export: &Export, parts: &HashMap<&str, Part>) -> Vec<ShownVariable> {
-    let is_shown = |value: &Value| *value == true || *value == "true";
-    let mut shown = Vec::new();
-    for node in export.nodes.iter().filter(|node| node.data.name == "setVariable") {
-        let inputs = &node.data.inputs;
-        let name = inputs
-            .get("variableName")
-            .and_then(Value::as_str)
-            .filter(|_| inputs.get("showOutput").is_some_and(is_shown));
-        if let (Some(name), Some(source)) = (name, parts.get(&*node.id).cloned().and_then(Part::into_value)) {
-            shown.push((name.to_owned(), node.id.clone(), source));
-        }
-    }
-    shown
 }
 
 #[cfg(test)]

@@ -201,9 +201,9 @@ fn upserted(put: &PutDocuments) -> Bytes {
 
 /// The fields of an answer in one piece.
 pub(crate) fn fields(reply: Reply, request: &RunRequest) -> AnswerFields<'_> {
-    let Reply { said, fields: further, memory, executed, agents, variables } = reply;
+    let Reply { said, fields: further, memory, executed, agents, variables, follow_ups } = reply;
     if let Some(executed) = executed {
-        return agentflow_fields(said, executed, request);
+        return agentflow_fields(said, executed, &follow_ups, request);
     }
     let mut fields = AnswerFields::with_capacity(10 + further.len());
     match said {
@@ -218,6 +218,7 @@ pub(crate) fn fields(reply: Reply, request: &RunRequest) -> AnswerFields<'_> {
     }
     fields.set("chatId", request.chat_id.as_str());
     fields.set("chatMessageId", Value::String(chat_id::random().unwrap_or_default()));
+    set_follow_ups(&mut fields, &follow_ups);
     if agents.is_none() {
         fields.set("isStreamValid", Value::Bool(false));
     }
@@ -240,9 +241,14 @@ pub(crate) fn fields(reply: Reply, request: &RunRequest) -> AnswerFields<'_> {
 }
 
 /// The same of an agentflow's.
-fn agentflow_fields(said: ReplyContent, executed: Executed, request: &RunRequest) -> AnswerFields<'_> {
+fn agentflow_fields<'r>(
+    said: ReplyContent,
+    executed: Executed,
+    follow_ups: &[String],
+    request: &'r RunRequest,
+) -> AnswerFields<'r> {
     let Executed { id, message, nodes, action } = executed;
-    let mut fields = AnswerFields::with_capacity(9);
+    let mut fields = AnswerFields::with_capacity(10);
     fields.set("text", Value::String(said.into_text()));
     if let Some(question) = &request.question {
         fields.set("question", question.as_str());
@@ -252,6 +258,7 @@ fn agentflow_fields(said: ReplyContent, executed: Executed, request: &RunRequest
     }
     fields.set("chatId", request.chat_id.as_str());
     fields.set("chatMessageId", Value::String(message));
+    set_follow_ups(&mut fields, follow_ups);
     fields.set("executionId", Value::String(id));
     fields.set("agentFlowExecutedData", Value::Array(nodes));
     if let Some(action) = action {
@@ -259,6 +266,14 @@ fn agentflow_fields(said: ReplyContent, executed: Executed, request: &RunRequest
     }
     fields.set("sessionId", request.session_id.as_str());
     fields
+}
+
+/// What might be asked next, as Flowise tells it: JSON in a text, and that in JSON in a text.
+fn set_follow_ups(fields: &mut AnswerFields<'_>, follow_ups: &[String]) {
+    if !follow_ups.is_empty() {
+        let list = Value::String(Value::from(follow_ups).to_string());
+        fields.set("followUpPrompts", Value::String(list.to_string()));
+    }
 }
 
 /// The last events of a stream that went well.
@@ -280,6 +295,10 @@ pub(crate) fn tell_end(reply: Reply, request: &RunRequest, sink: &Sink) {
     metadata.insert("sessionId".to_owned(), request.session_id.as_str().into());
     if let Some(memory) = reply.memory {
         metadata.insert("memoryType".to_owned(), memory.into());
+    }
+    if !reply.follow_ups.is_empty() {
+        // JSON in a text.
+        metadata.insert("followUpPrompts".to_owned(), Value::from(reply.follow_ups).to_string().into());
     }
     let action = action.flatten().or_else(|| reply.agents.and_then(|agents| agents.action));
     if let Some(action) = action {

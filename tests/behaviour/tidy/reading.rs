@@ -30,6 +30,7 @@ const READ: &[(&str, &str)] = &[
     ("documents/tools.rs", "an export"),
     ("flow/attachments.rs", "settings of an export"),
     ("flow/flows/files.rs", "an export"),
+    ("flow/follow_ups.rs", "Flowise's settings of a flow; all that a model said"),
     ("flow/info.rs", "Flowise's settings of a flow"),
     ("memory/disk.rs", "what the engine wrote"),
     ("memory/in_store.rs", "what the engine wrote"),

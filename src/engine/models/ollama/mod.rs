@@ -65,6 +65,26 @@ impl NodeKind for ChatOllama {
     }
 }
 
+/// As `chatOllama`, with an answer of that JSON Schema.
+#[derive(Debug)]
+pub(crate) struct FormedOllama(pub(crate) Value);
+
+impl NodeKind for FormedOllama {
+    fn names(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        let model = connection::model_name(inputs);
+        let endpoint = connection::endpoint(inputs, "baseUrl", ADDRESS);
+        let model = model?;
+        let mut fields = fields(inputs, &model);
+        fields.insert("format".to_owned(), self.0.clone());
+        let headers = Headers::new();
+        Some(Part::Model(Arc::new(OllamaModel { endpoint: endpoint?, headers, model, fields, sees_images: false })))
+    }
+}
+
 /// What goes into each request beside the messages.
 fn fields(inputs: &mut Inputs<'_, '_, '_>, model: &str) -> Map<String, Value> {
     let mut fields = Map::new();
