@@ -173,6 +173,15 @@ fn kept(heard: &Heard) -> Option<Value> {
         }
         "api.notion.com" if path.ends_with("/query") => json!({ "results": [page], "next_cursor": null }),
         "api.notion.com" => page,
+        // A file of a Drive, and what is in it; a table.
+        "www.googleapis.com" if heard.query == "alt=media" => PASSAGE.into(),
+        "www.googleapis.com" if path.starts_with("/drive/v3/files/") => {
+            json!({ "id": "d", "name": "a.txt", "mimeType": "text/plain" })
+        }
+        "sheets.googleapis.com" if path.contains("/values/") && heard.method == "GET" => {
+            json!({ "range": "A!A1", "values": [["Text"], [PASSAGE]] })
+        }
+        "sheets.googleapis.com" if heard.method == "GET" => json!({ "sheets": [{ "properties": { "title": "A" } }] }),
         "api.figma.com" => json!({ "name": PASSAGE }),
         "api.firecrawl.dev" if path.ends_with("/scrape") => json!({ "success": true, "data": seen }),
         "api.firecrawl.dev" => json!({ "success": true, "id": "j", "status": "completed", "data": [seen] }),

@@ -69,6 +69,7 @@ const READ: &[(&str, &str)] = &[
     ("nodes/retrieval/loaders/services/asked.rs", "all that an API answered"),
     ("nodes/retrieval/loaders/services/api.rs", "all that an API answered"),
     ("nodes/retrieval/loaders/services/confluence.rs", "the engine's own pattern"),
+    ("nodes/retrieval/loaders/services/google.rs", "an author's choice"),
     ("nodes/retrieval/loaders/services/notion/blocks.rs", "the engine's own pattern"),
     ("nodes/retrieval/splitters.rs", "the engine's own table"),
     ("nodes/retrieval/retrievers/rerank.rs", "all that a provider answered"),

@@ -8,6 +8,8 @@ mod confluence;
 mod firecrawl;
 mod gitbook;
 mod github;
+mod google;
+mod ignored;
 mod jira;
 mod notion;
 mod s3;
@@ -25,6 +27,8 @@ pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[
     &firecrawl::FireCrawl,
     &gitbook::Gitbook,
     &github::Github,
+    &google::drive::GoogleDriveLoader,
+    &google::sheets::GoogleSheetsLoader,
     &jira::Jira,
     &notion::DATABASE,
     &notion::PAGE,

@@ -11,10 +11,10 @@ mod gmail;
 mod jira;
 #[cfg(test)]
 mod node_tests;
-mod oauth;
+pub(in crate::engine::nodes) mod oauth;
 mod outlook;
 mod params;
-mod service;
+pub(in crate::engine::nodes) mod service;
 mod sheets;
 mod teams;
 #[cfg(test)]

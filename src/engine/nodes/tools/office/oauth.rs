@@ -31,7 +31,7 @@ const AGAIN: &str = "Please re-authorize the credential.";
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct OAuthCredential {
+pub(in crate::engine::nodes) struct OAuthCredential {
     access: Option<Secret>,
     /// `None`: nobody said, and it is taken as it is.
     end: Option<Timestamp>,
@@ -51,7 +51,11 @@ struct Renewal {
 
 impl OAuthCredential {
     /// By the names that Flowise gives its fields. `issuer`: where tokens are had, if the credential does not say.
-    pub(super) fn read(name: &str, issuer: Option<&str>, inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
+    pub(in crate::engine::nodes) fn read(
+        name: &str,
+        issuer: Option<&str>,
+        inputs: &mut Inputs<'_, '_, '_>,
+    ) -> Option<Self> {
         let access = inputs.optional_credential(name, "access_token");
         let end = inputs.optional_credential(name, "expires_at");
         let scope = inputs.optional_credential(name, "scope");
@@ -87,7 +91,7 @@ impl OAuthCredential {
     ///
     /// # Errors
     /// There is none, and none can be had.
-    pub(super) async fn token(&self, run: &Run<'_>) -> Result<Secret, Failure> {
+    pub(in crate::engine::nodes) async fn token(&self, run: &Run<'_>) -> Result<Secret, Failure> {
         let now = Timestamp::now();
         if let Some(access) = self.access.as_ref().filter(|_| self.end.is_none_or(|end| lasts(end, now))) {
             return Ok(access.clone());

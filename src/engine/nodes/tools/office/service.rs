@@ -56,7 +56,7 @@ pub(super) enum ServicePlace {
 }
 
 /// Where Google gives tokens.
-pub(super) const GOOGLE: Option<&str> = Some("https://oauth2.googleapis.com/token");
+pub(in crate::engine::nodes) const GOOGLE: Option<&str> = Some("https://oauth2.googleapis.com/token");
 
 impl ActionChoice {
     /// Names of actions; `None`: all.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, bearer, document, loader};
+use super::ignored::IgnoredPaths;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -40,9 +41,8 @@ impl NodeKind for Github {
         let link = inputs.required_text("repoLink").unwrap_or_default();
         let branch = inputs.text("branch").unwrap_or_else(|| "main".to_owned());
         let is_deep = inputs.flag("recursive").unwrap_or(false);
-        if inputs.json("ignorePath").is_some_and(|paths| paths.as_array().is_none_or(|paths| !paths.is_empty())) {
-            inputs.refuse("ignorePath", "the engine does not support this option");
-        }
+        let ignored = inputs.json("ignorePath").map(|patterns| IgnoredPaths::read(&patterns)).transpose();
+        let ignored = ignored.map_err(|problem| inputs.refuse("ignorePath", problem)).ok()?.unwrap_or_default();
         let token = inputs.optional_credential("githubApi", "accessToken");
         let mut headers = vec![(USER_AGENT, HeaderValue::from_static("langchain"))];
         headers.extend(token.as_ref().and_then(bearer));
@@ -56,6 +56,7 @@ impl NodeKind for Github {
             repository,
             branch,
             is_deep,
+            ignored,
             headers,
         };
         loader(inputs, Some(LoaderInput::Remote(Arc::new(files))))
@@ -93,6 +94,7 @@ struct RepositoryFiles {
     repository: Option<Repository>,
     branch: String,
     is_deep: bool,
+    ignored: IgnoredPaths,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -119,6 +121,7 @@ impl RemoteDocuments for RepositoryFiles {
                     let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
                     let path = text("path").to_owned();
                     match text("type") {
+                        _ if self.ignored.has(&path) => {}
                         "dir" if self.is_deep => inner.push(path),
                         "dir" => {}
                         "file" if entry.get("size").and_then(Value::as_u64) == Some(0) => {}

@@ -1,5 +1,6 @@
 //! Each service held against a stub.
 
+mod google;
 mod kept;
 
 use std::sync::Arc;
@@ -119,11 +120,13 @@ async fn elements_of_unstructured_are_documents() {
 #[tokio::test]
 async fn files_of_a_repository_are_documents() {
     let inputs = json!({ "repoLink": "https://github.com/o/r/tree/main/docs", "githubInstanceApi": HERE,
-        "branch": "dev", "recursive": true, CREDENTIALS: { "githubApi": { "accessToken": "a-token" } } });
+        "branch": "dev", "recursive": true, "ignorePath": "[\"*.lock\",\"out\"]", CREDENTIALS: { "githubApi": { "accessToken": "a-token" } } });
     let answers = [
         json!([
             { "type": "file", "path": "docs/a.md", "size": 3, "download_url": format!("{HERE}/raw/a.md") },
             { "type": "file", "path": "docs/pic.png", "size": 9, "download_url": format!("{HERE}/raw/pic.png") },
+            { "type": "file", "path": "docs/a.lock", "size": 9, "download_url": format!("{HERE}/raw/a.lock") },
+            { "type": "dir", "path": "docs/out" },
             { "type": "dir", "path": "docs/more" },
         ]),
         json!({ "not": "text" }),
