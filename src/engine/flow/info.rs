@@ -18,6 +18,7 @@ const STREAMING_AGENTS: &[&str] = &[
     "airtableAgent",
     "toolAgent",
     "conversationalRetrievalToolAgent",
+    "openAIToolAgentLlamaIndex",
     "openAIAssistant",
     // Of earlier versions.
     "openAIToolAgent",

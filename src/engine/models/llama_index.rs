@@ -5,11 +5,12 @@ use std::sync::Arc;
 use http::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
-use super::anthropic::AnthropicReply;
+use super::anthropic::{self, AnthropicReply};
 use super::connection::{self, Headers, ModelWithoutCredential, number};
 use super::gathering::{AnswerFraming, gathered};
 use super::ollama::{self, OllamaReply};
 use super::openai::answer::Completion;
+use super::openai::request::{tool, tool_call};
 use super::openai::{ADDRESS, AZURE_CREDENTIAL, Azure, azure};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -239,14 +240,21 @@ impl LlamaModel {
             if !systems.is_empty() {
                 body.insert("system".to_owned(), systems.join("\n\n").into());
             }
-            body.insert("messages".to_owned(), merged(ask.messages));
+            if ask.tools.is_empty() {
+                body.insert("messages".to_owned(), merged(ask.messages));
+            } else {
+                body.insert("messages".to_owned(), anthropic::messages(ask.messages));
+                body.insert("tools".to_owned(), ask.tools.iter().map(anthropic::tool).collect());
+            }
             if streams {
                 body.insert("stream".to_owned(), true.into());
             }
             return Value::Object(body);
         }
-        let message = |turn: &Message| json!({ "role": role(turn), "content": text(turn) });
         body.insert("messages".to_owned(), ask.messages.iter().map(message).collect());
+        if !ask.tools.is_empty() {
+            body.insert("tools".to_owned(), ask.tools.iter().map(tool).collect());
+        }
         body.insert("stream".to_owned(), streams.into());
         Value::Object(body)
     }
@@ -283,6 +291,18 @@ impl ChatModel for LlamaModel {
             Vendor::Together => "together",
         }
     }
+}
+
+/// As `OpenAI` and its like take it.
+fn message(turn: &Message) -> Value {
+    if let Some((id, _)) = &turn.answers {
+        return json!({ "tool_call_id": id, "role": "tool", "content": text(turn) });
+    }
+    let mut message = json!({ "role": role(turn), "content": text(turn) });
+    if let Some(fields) = message.as_object_mut().filter(|_| !turn.calls.is_empty()) {
+        fields.insert("tool_calls".to_owned(), turn.calls.iter().map(tool_call).collect());
+    }
+    message
 }
 
 fn role(turn: &Message) -> &'static str {

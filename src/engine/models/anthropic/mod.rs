@@ -20,7 +20,7 @@ use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::run::Run;
 use crate::engine::provider::ProviderEndpoint;
 pub(super) use answer::AnthropicReply;
-pub(super) use request::body;
+pub(super) use request::{body, messages, tool};
 
 const ADDRESS: &str = "https://api.anthropic.com";
 const VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");

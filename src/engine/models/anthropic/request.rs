@@ -36,12 +36,12 @@ pub(in crate::engine::models) fn body(fields: &Map<String, Value>, streams: bool
     Value::Object(body)
 }
 
-fn tool(spec: &ToolSpec) -> Value {
+pub(in crate::engine::models) fn tool(spec: &ToolSpec) -> Value {
     json!({ "name": spec.name, "description": spec.description, "input_schema": spec.parameters })
 }
 
 /// All but the system; results of tools that follow each other are one turn.
-fn messages(turns: &[Message]) -> Value {
+pub(in crate::engine::models) fn messages(turns: &[Message]) -> Value {
     let mut messages: Vec<Value> = Vec::with_capacity(turns.len());
     let mut before_was_result = false;
     for turn in turns.iter().filter(|turn| !turn.role.instructs()) {

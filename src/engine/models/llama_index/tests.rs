@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::{DATED, GROQ, LlamaModel, LlamaOllama, LlamaOpenAi, MISTRAL, TOGETHER, Vendor, merged};
 use crate::engine::compile::kind::NodeKind as _;
-use crate::engine::contract::message::Message;
+use crate::engine::contract::message::{Message, ToolCall};
 use crate::engine::contract::model::ModelRequest;
 use crate::engine::contract::sink::Sink;
-use crate::engine::models::lab::{HERE, asked, built};
+use crate::engine::models::lab::{HERE, asked, built, calculator};
 use crate::engine::provider::Targets;
 use crate::telemetry::metrics::Metrics;
 
@@ -51,6 +51,28 @@ fn anthropic_is_told_turns_of_two_and_one_system() {
     let streamed = json!({ "model": "m", "system": "S", "messages": [turn("user", "Q")], "stream": true });
     assert_eq!(model.body(ModelRequest::of(&turns), true), streamed);
     assert!(DATED.iter().all(|(name, dated)| dated.starts_with(name)));
+}
+
+#[test]
+fn agents_tell_what_may_be_called_and_what_was() {
+    let targets = Targets::alone("local", &Metrics::new().unwrap());
+    let model = |vendor: Vendor| {
+        let endpoint = targets.endpoint("https://a.example", None).unwrap();
+        let (path, model) = ("/".into(), "m".to_owned());
+        LlamaModel { endpoint, path, headers: Vec::new(), model, fields: Map::new(), vendor }
+    };
+    let call = ToolCall::new("1", "calculator", json!({ "input": "1+1" }));
+    let turns = [Message::user("Q"), Message::calling("", vec![call.clone()]), Message::tool(&call, "2")];
+    let tools = [calculator()];
+    let ask = ModelRequest::of(&turns).with_tools(&tools);
+    let body = model(Vendor::OpenAi).body(ask, false);
+    assert_eq!(body["tools"][0]["function"]["name"], "calculator");
+    assert_eq!(body["messages"][1]["tool_calls"][0]["function"]["arguments"], "{\"input\":\"1+1\"}");
+    assert_eq!(body["messages"][2], json!({ "tool_call_id": "1", "role": "tool", "content": "2" }));
+    let body = model(Vendor::Anthropic).body(ask, false);
+    assert_eq!(body["tools"][0]["input_schema"], calculator().parameters);
+    assert_eq!(body["messages"][1]["content"][0]["type"], "tool_use");
+    assert_eq!(body["messages"][2]["content"][0]["tool_use_id"], "1");
 }
 
 #[tokio::test]

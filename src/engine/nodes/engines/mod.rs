@@ -1,5 +1,6 @@
 //! `LlamaIndex`'s engines: chats and queries over documents. Its vector stores bring their model along.
 
+mod agents;
 mod chat;
 mod query;
 mod questions;
@@ -27,6 +28,9 @@ pub(super) const KINDS: &[&dyn NodeKind] = &[
     &stores::OPENAI_EMBEDDING,
     &stores::AZURE_EMBEDDING,
     &stores::PineconeIndex,
+    &stores::SimpleStore,
+    &agents::OPENAI_AGENT,
+    &agents::ANTHROPIC_AGENT,
 ];
 
 /// Documents, and the model that its author chose for them: what a vector store of this family is.

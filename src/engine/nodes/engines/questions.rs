@@ -46,10 +46,10 @@ impl NodeKind for QueryEngineTool {
 }
 
 #[derive(Debug)]
-struct EngineTool {
-    name: String,
-    description: String,
-    engine: Arc<dyn Chain>,
+pub(super) struct EngineTool {
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) engine: Arc<dyn Chain>,
 }
 
 /// The node `subQuestionQueryEngine`.

@@ -70,8 +70,36 @@ impl NodeKind for PineconeIndex {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        PINECONE.index(inputs)
+    }
+}
+
+/// The node `simpleStoreLlamaIndex`: what Flowise wrote into its folder is made again of the documents, in memory.
+pub(super) struct SimpleStore;
+
+static SIMPLE: Alias =
+    Alias { names: &["simpleStoreLlamaIndex"], kind: "memoryVectorStore", inputs: &["document", "embeddings", "topK"] };
+
+impl NodeKind for SimpleStore {
+    fn names(&self) -> &'static [&'static str] {
+        SIMPLE.names
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        inputs.ignore(&["basePath"]);
+        if inputs.references("document").is_empty() {
+            // Flowise reads it of its disk.
+            inputs.lacks("document");
+        }
+        SIMPLE.index(inputs)
+    }
+}
+
+impl Alias {
+    /// The same with the model that comes along.
+    fn index(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let model = inputs.model("model");
-        let retriever: Arc<dyn Retriever> = match PINECONE.part(inputs)? {
+        let retriever: Arc<dyn Retriever> = match self.part(inputs)? {
             Part::VectorStore(store) => store,
             part => part.into_retriever()?,
         };
@@ -105,6 +133,13 @@ mod tests {
             ("s_0", "memoryVectorStore", store),
             ("c_0", "retrievalQAChain", chain),
         ];
+        assert_eq!(loaded(&nodes), Ok(()));
+        let document = json!(["{{t_0.data.instance}}"]);
+        let simple =
+            json!({ "document": document, "embeddings": "{{e_0.data.instance}}", "model": MODEL, "basePath": "/x" });
+        let engine = json!({ "vectorStoreRetriever": "{{s_0.data.instance}}" });
+        let text = ("t_0", "plainText", json!({ "text": "x" }));
+        let nodes = [text, ("s_0", "simpleStoreLlamaIndex", simple), ("q_0", "queryEngine", engine)];
         assert_eq!(loaded(&nodes), Ok(()));
         let engine = json!({ "vectorStoreRetriever": MODEL });
         let refused = loaded(&[("q_0", "queryEngine", engine)]).unwrap_err();
