@@ -26,6 +26,7 @@ use super::compile::kind::NodeKind;
 pub(crate) const KINDS: &[&dyn NodeKind] = &[
     &anthropic::ChatAnthropic,
     &bedrock::CHAT_BEDROCK,
+    &bedrock::BEDROCK,
     &cohere::CHAT_COHERE,
     &gemini::ChatGemini,
     &llama_index::LlamaAnthropic,

@@ -73,6 +73,7 @@ const READ: &[(&str, &str)] = &[
     ("nodes/retrieval/loaders/services/notion/blocks.rs", "the engine's own pattern"),
     ("nodes/retrieval/splitters.rs", "the engine's own table"),
     ("nodes/retrieval/retrievers/rerank.rs", "all that a provider answered"),
+    ("nodes/tools/aws.rs", "all that a service answered"),
     ("nodes/tools/custom.rs", "an author's schema"),
     ("nodes/tools/composio.rs", "an author's choice; all that an API answered"),
     ("nodes/tools/json_path.rs", "JSON of a model, out of which a value is told"),

@@ -37,18 +37,24 @@ const MOST_PAGES: usize = 20;
 /// For which it is known which profile a model is asked by.
 const PROFILE_TIME: Duration = Duration::from_hours(6);
 
-/// The node `awsChatBedrock`.
+/// A node of this family.
 #[derive(Debug)]
 pub(crate) struct ChatBedrock {
+    names: &'static [&'static str],
+    /// Whether it tells its words as they come, unless its author says otherwise.
+    streams: bool,
     /// For tests, the input with the address of everything.
     address_input: &'static str,
 }
 
-pub(crate) const CHAT_BEDROCK: ChatBedrock = ChatBedrock { address_input: "" };
+pub(crate) const CHAT_BEDROCK: ChatBedrock =
+    ChatBedrock { names: &["awsChatBedrock"], streams: true, address_input: "" };
+/// The same, asked for one text after another.
+pub(crate) const BEDROCK: ChatBedrock = ChatBedrock { names: &["awsBedrock"], streams: false, address_input: "" };
 
 impl NodeKind for ChatBedrock {
     fn names(&self) -> &'static [&'static str] {
-        &["awsChatBedrock"]
+        self.names
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
@@ -69,7 +75,7 @@ impl NodeKind for ChatBedrock {
         // Flowise's library forgets it.
         inputs.ignore(&["latencyOptimized"]);
         let settings = settings(inputs, &model);
-        let streams = inputs.streams();
+        let streams = inputs.streams() && self.streams;
         let sees_images = inputs.flag("allowImageUploads").unwrap_or(false);
         let region = region?;
         let access = AwsAccess::read(inputs, &region);

@@ -9,7 +9,7 @@ use crate::engine::contract::model::ModelRequest;
 use crate::engine::models::lab::{HERE, at_provider, built, calculator, city, conversation, model, problems};
 use crate::engine::provider::EventFrame;
 
-const HERE_NODE: ChatBedrock = ChatBedrock { address_input: "here" };
+const HERE_NODE: ChatBedrock = ChatBedrock { address_input: "here", ..CHAT_BEDROCK };
 
 fn inputs(more: Value) -> Value {
     let mut inputs = json!({ "here": HERE, "region": "eu-west-1", "model": "anthropic.claude-3-haiku-v1:0",

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod arithmetic;
+mod aws;
 mod calculator;
 mod chain;
 mod clock;
@@ -37,6 +38,8 @@ pub(super) const KINDS: &[&dyn NodeKind] = &[
     &composio::Composio,
     &stripe::StripeAgent,
     &json_path::JsonPathExtractor,
+    &aws::AwsSns,
+    &aws::AwsDynamoTexts,
 ];
 
 #[cfg(test)]
