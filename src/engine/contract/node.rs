@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::Task;
+use super::failure::Failure;
 use super::message::ToolSpec;
 use super::run::Run;
 use crate::engine::text::template::Template;
@@ -171,8 +172,30 @@ pub(crate) trait VectorStore: Retriever {
     fn nearest_of<'a>(&'a self, question: &'a str, most: usize, run: &'a Run<'a>) -> Task<'a, Vec<(Document, f32)>>;
     /// How many are found where nothing else is said.
     fn most(&self) -> usize;
+    /// Whether somebody else's filter, in JSON, may say what is found.
+    fn takes_filters(&self) -> bool {
+        false
+    }
+    /// As [`nearest_of`](Self::nearest_of), by such a filter.
+    fn nearest_by<'a>(
+        &'a self,
+        _question: &'a str,
+        _most: usize,
+        _by: Narrowing<'a>,
+        _run: &'a Run<'a>,
+    ) -> Task<'a, Vec<(Document, f32)>> {
+        Box::pin(async { Err(Failure::flow("This vector store takes no filters.")) })
+    }
     /// Puts in what is connected to it.
     fn upsert<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, PutDocuments>;
+}
+
+/// A filter of metadata, in the language of a vector store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Narrowing<'a> {
+    pub(crate) filter: &'a Map<String, Value>,
+    /// Whether the fields of the store's own filter count beside these.
+    pub(crate) adds: bool,
 }
 
 /// What was put into a vector store.

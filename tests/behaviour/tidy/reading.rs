@@ -72,6 +72,7 @@ const READ: &[(&str, &str)] = &[
     ("nodes/retrieval/loaders/services/google.rs", "an author's choice"),
     ("nodes/retrieval/loaders/services/notion/blocks.rs", "the engine's own pattern"),
     ("nodes/retrieval/splitters.rs", "the engine's own table"),
+    ("nodes/retrieval/retrievers/extracting.rs", "all that a model said"),
     ("nodes/retrieval/retrievers/rerank.rs", "all that a provider answered"),
     ("nodes/tools/aws.rs", "all that a service answered"),
     ("nodes/tools/custom.rs", "an author's schema"),

@@ -98,7 +98,7 @@ pub(super) fn way(inputs: &mut Inputs<'_, '_, '_>, having: Having) -> SearchWay 
         None
     };
     let by_chat = having.chats && inputs.flag("fileUpload").unwrap_or(false);
-    SearchWay { most, filter, diversity, by_chat }
+    SearchWay { most, filter, filters_in_json: !having.filter.is_empty(), diversity, by_chat }
 }
 
 /// The store of a database, or what stands for it where a credential is missing.

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::database::{CHAT, Database, Hit, NewPassage, Query};
 use super::relevance::most_marginal;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::node::{Document, DocumentSource, Embeddings, PutDocuments, Retriever, VectorStore};
+use crate::engine::contract::node::{
+    Document, DocumentSource, Embeddings, Narrowing, PutDocuments, Retriever, VectorStore,
+};
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection;
 use crate::engine::nodes::retrieval::records::PassageRecords;
@@ -20,6 +24,8 @@ pub(super) struct SearchWay {
     pub(super) filter: Option<JsonTemplate>,
     /// Passages that are fetched, and how much nearness counts against diversity.
     pub(super) diversity: Option<(usize, f64)>,
+    /// Whether its filters are written in JSON.
+    pub(super) filters_in_json: bool,
     /// Files that other chats put in are not found.
     pub(super) by_chat: bool,
 }
@@ -41,10 +47,16 @@ pub(super) struct DatabaseStore {
 pub(super) const AT_ONCE: usize = 100;
 
 impl DatabaseStore {
-    async fn searched(&self, question: &str, most: usize, run: &Run<'_>) -> Result<Vec<(Document, f32)>, Failure> {
+    async fn searched(
+        &self,
+        question: &str,
+        most: usize,
+        by: Option<Narrowing<'_>>,
+        run: &Run<'_>,
+    ) -> Result<Vec<(Document, f32)>, Failure> {
         let (text, vector) = (question.to_owned(), self.embeddings.embed_question(question, run).await?);
         let filter = self.way.filter.as_ref().map(|filter| filter.value(run)).transpose();
-        let filter = filter.map_err(Failure::flow)?;
+        let filter = narrowed(filter.map_err(Failure::flow)?, by);
         let chat = self.way.by_chat.then(|| run.request.chat_id.clone());
         let Some((fetched, lambda)) = self.way.diversity else {
             let query = Query { text, vector, most, filter, chat, with_vectors: false };
@@ -87,21 +99,47 @@ impl DatabaseStore {
     }
 }
 
+/// The filter that counts.
+fn narrowed(own: Option<Value>, by: Option<Narrowing<'_>>) -> Option<Value> {
+    match (own, by) {
+        (own, None) => own,
+        (Some(Value::Object(mut own)), Some(by)) if by.adds => {
+            own.extend(by.filter.clone());
+            Some(own.into())
+        }
+        (_, Some(by)) => (!by.filter.is_empty()).then(|| by.filter.clone().into()),
+    }
+}
+
 fn held(hits: Vec<Hit>) -> Vec<(Document, f32)> {
     hits.into_iter().map(|hit| (hit.document, hit.nearness)).collect()
 }
 
 impl VectorStore for DatabaseStore {
     fn nearest<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<(Document, f32)>> {
-        Box::pin(self.searched(question, self.way.most, run))
+        Box::pin(self.searched(question, self.way.most, None, run))
     }
 
     fn nearest_of<'a>(&'a self, question: &'a str, most: usize, run: &'a Run<'a>) -> Task<'a, Vec<(Document, f32)>> {
-        Box::pin(self.searched(question, most, run))
+        Box::pin(self.searched(question, most, None, run))
     }
 
     fn most(&self) -> usize {
         self.way.most
+    }
+
+    fn takes_filters(&self) -> bool {
+        self.way.filters_in_json
+    }
+
+    fn nearest_by<'a>(
+        &'a self,
+        question: &'a str,
+        most: usize,
+        by: Narrowing<'a>,
+        run: &'a Run<'a>,
+    ) -> Task<'a, Vec<(Document, f32)>> {
+        Box::pin(self.searched(question, most, Some(by), run))
     }
 
     fn upsert<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, PutDocuments> {

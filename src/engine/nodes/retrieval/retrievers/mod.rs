@@ -2,6 +2,7 @@
 
 mod bedrock;
 mod compressing;
+mod extracting;
 mod queries;
 mod rerank;
 mod stores;
@@ -27,6 +28,7 @@ pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[
     &bedrock::BedrockNode,
     &compressing::EmbeddingsFilterNode,
     &compressing::ModelFilterNode,
+    &extracting::ExtractMetadataNode,
     &queries::FusionNode,
     &queries::HydeNode,
     &queries::MultiQueryNode,
