@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Task;
 use super::failure::Failure;
@@ -21,6 +21,11 @@ pub(crate) trait Subflow: fmt::Debug + Send + Sync {
 
     /// Answers the run's request.
     fn answer<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Reply>;
+
+    /// Whether somebody else runs it, who is told what its author wrote and nothing else.
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
 }
 
 /// All flows of one engine by their files' names and by the ids that Flowise gave them.
@@ -97,7 +102,7 @@ impl InnerCall<'_> {
             question: Some(question.to_owned()),
             session_id: session.map_or(own, |name| outer.sessions.named(name)),
             chat_id: chat,
-            vars: vars.unwrap_or_else(|| outer.vars.clone()),
+            vars: vars.unwrap_or_else(|| if flow.is_elsewhere() { Map::new() } else { outer.vars.clone() }),
             overrides,
             is_inner: true,
             flows: Arc::clone(&outer.flows),

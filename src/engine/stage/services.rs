@@ -184,6 +184,8 @@ fn kept(heard: &Heard) -> Option<Value> {
         "sheets.googleapis.com" if heard.method == "GET" => json!({ "sheets": [{ "properties": { "title": "A" } }] }),
         "api.figma.com" => json!({ "name": PASSAGE }),
         "api.firecrawl.dev" if path.ends_with("/scrape") => json!({ "success": true, "data": seen }),
+        // A flow of another Flowise.
+        "flowise.example" => json!({ "text": PASSAGE }),
         "api.firecrawl.dev" => json!({ "success": true, "id": "j", "status": "completed", "data": [seen] }),
         "api.apify.com" if path.ends_with("/items") => json!([{ "text": PASSAGE, "url": "https://page.example" }]),
         "api.apify.com" => json!({ "data": { "id": "r", "status": "SUCCEEDED", "defaultDatasetId": "d" } }),

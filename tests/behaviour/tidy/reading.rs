@@ -20,6 +20,7 @@ const READ: &[(&str, &str)] = &[
     ("agentflow/structured.rs", "an author's schema"),
     ("agentflow/tools.rs", "an author's description"),
     ("agentflow/written.rs", "what the engine wrote"),
+    ("compile/elsewhere.rs", "all that another flow answered"),
     ("compile/export.rs", "an export"),
     ("compile/inputs.rs", "an author's input"),
     ("compile/inputs/overridden.rs", "a setting that a request overrides"),

@@ -1,13 +1,15 @@
-//! The node that runs another flow of the same engine.
+//! The node that runs another flow: of the same engine, or of another Flowise.
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::super::changes::Changes;
-use super::super::inputs::refuse_if_set;
 use super::super::runtime::turn;
 use super::speaker::pretty;
 use crate::engine::agentflow::step::{Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::context::Need;
+use crate::engine::compile::elsewhere::{ElsewhereFlow, FlowElsewhere};
 use crate::engine::compile::inputs::{Inputs, Overriding};
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
@@ -25,15 +27,17 @@ impl StepKind for ExecuteFlow {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
         let name = inputs.required_text("executeFlowSelectedFlow");
-        refuse_if_set(inputs, &["executeFlowBaseURL"], "the engine runs its own flows only");
+        let elsewhere = FlowElsewhere::read(inputs, "executeFlowBaseURL", name.as_deref().unwrap_or_default(), true);
         inputs.text("executeFlowInput");
         let overrides = Overriding::read("executeFlowOverrideConfig", inputs);
         inputs.text("executeFlowReturnResponseAs");
         let changes = Changes::read(inputs, "executeFlowUpdateState");
         inputs.ignore(&["credential"]);
-        let name = name?;
-        inputs.compiler.miss(inputs.node, Need::Flow { name: name.clone() });
-        Some(Box::new(Executes { name, overrides, changes }))
+        let (name, elsewhere) = (name?, elsewhere?);
+        if elsewhere.is_none() {
+            inputs.compiler.miss(inputs.node, Need::Flow { name: name.clone() });
+        }
+        Some(Box::new(Executes { name, elsewhere, overrides, changes }))
     }
 }
 
@@ -41,6 +45,7 @@ impl StepKind for ExecuteFlow {
 struct Executes {
     /// Flowise's id of the flow, or its file's name without `.json`.
     name: String,
+    elsewhere: ElsewhereFlow,
     overrides: Overriding,
     changes: Changes,
 }
@@ -50,7 +55,10 @@ impl Step for Executes {
         Box::pin(async move {
             let asked = visit.text("executeFlowInput");
             let call = InnerCall { flow: &self.name, kind: "agentflow", session: InnerSession::OfChat };
-            let flow = call.found(visit.run).map_err(|failure| failure.within("Error"))?;
+            let flow = match &self.elsewhere {
+                Some(flow) => Arc::clone(flow),
+                None => call.found(visit.run).map_err(|failure| failure.within("Error"))?,
+            };
             let answered = match self.overrides.filled(visit.scope) {
                 Ok(overrides) => call.answered(&*flow, &asked, overrides, visit.run).await,
                 Err(failure) => Err(failure),
@@ -60,6 +68,7 @@ impl Step for Executes {
                 Err(failure) if failure.ends_run() || matches!(failure, Failure::Override(_)) => {
                     return Err(failure.within("Error"));
                 }
+                Err(failure) if self.elsewhere.is_some() => return Err(failure.within("Error")),
                 // As an answer of Flowise's API, which the flow goes on with.
                 Err(failure) => Reply::text(refused(&failure, visit)),
                 Ok(reply) => reply,

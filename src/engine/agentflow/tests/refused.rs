@@ -60,8 +60,8 @@ fn what_cannot_be_run_says_where_and_why() {
             "node \"it\" (loopAgentflow), input loopBackToNode: there is no such node in the flow",
         ),
         (
-            with("executeFlowAgentflow", &json!({ "executeFlowSelectedFlow": "x", "executeFlowBaseURL": "http://x" })),
-            "node \"it\" (executeFlowAgentflow), input executeFlowBaseURL: the engine runs its own flows only",
+            with("executeFlowAgentflow", &json!({ "executeFlowSelectedFlow": "x", "executeFlowBaseURL": "x" })),
+            "node \"it\" (executeFlowAgentflow), input executeFlowBaseURL: expected a URL such as https://api.example.com/items",
         ),
         (
             Drawing::new(&json!({ "startInputType": "webhookTrigger" })),

@@ -1,9 +1,12 @@
-//! Another flow of the same engine as a tool of an agent.
+//! Another flow as a tool of an agent: of the same engine, or of another Flowise.
+
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::arguments::parameters;
 use crate::engine::compile::context::Need;
+use crate::engine::compile::elsewhere::{ElsewhereFlow, FlowElsewhere};
 use crate::engine::compile::inputs::{Inputs, Overriding};
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -38,9 +41,7 @@ impl NodeKind for FlowTool {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let flow = inputs.required_text(self.selected);
-        if inputs.has("baseURL") {
-            inputs.refuse("baseURL", "the engine runs its own flows only");
-        }
+        let elsewhere = FlowElsewhere::read(inputs, "baseURL", flow.as_deref().unwrap_or_default(), true);
         let name = inputs.text("name").unwrap_or_else(|| self.name.to_owned());
         let description = inputs.text("description").unwrap_or_default();
         let overrides = Overriding::read("overrideConfig", inputs);
@@ -51,11 +52,16 @@ impl NodeKind for FlowTool {
         // The key that Flowise sends to itself.
         inputs.ignore(&["credential", "FLOWISE_CREDENTIAL_ID"]);
         let flow = flow?;
-        inputs.compiler.miss(inputs.node, Need::Flow { name: flow.clone() });
+        let elsewhere = elsewhere?;
+        if elsewhere.is_none() {
+            inputs.compiler.miss(inputs.node, Need::Flow { name: flow.clone() });
+        }
         let input = json!({ "type": "string", "description": "input question" });
         let parameters = parameters(&json!({ "input": input }), &["input"]);
         let spec = ToolSpec { name, description, parameters };
-        Some(Part::tool(AsksFlow { spec, flow, kind: self.kind, overrides, is_new, asks_own, custom, is_direct }))
+        let kind = self.kind;
+        let asking = AsksFlow { spec, flow, elsewhere, kind, overrides, is_new, asks_own, custom, is_direct };
+        Some(Part::tool(asking))
     }
 }
 
@@ -63,6 +69,7 @@ impl NodeKind for FlowTool {
 struct AsksFlow {
     spec: ToolSpec,
     flow: String,
+    elsewhere: ElsewhereFlow,
     kind: &'static str,
     overrides: Overriding,
     /// Whether it is asked in a chat of its own each time.
@@ -90,7 +97,10 @@ impl Tool for AsksFlow {
             })?;
             let session = if self.is_new { InnerSession::New } else { InnerSession::OfCaller };
             let call = InnerCall { flow: &self.flow, kind: self.kind, session };
-            let flow = call.found(run)?;
+            let flow = match &self.elsewhere {
+                Some(flow) => Arc::clone(flow),
+                None => call.found(run)?,
+            };
             let overrides = self.overrides.filled(run)?;
             run.budget().step()?;
             let reply = call.answered(&*flow, &question, overrides, run).await?;

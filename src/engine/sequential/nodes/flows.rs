@@ -1,4 +1,4 @@
-//! The node `seqExecuteFlow`: another flow of the same engine answers.
+//! The node `seqExecuteFlow`: another flow answers, of the same engine or of another Flowise.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::NodeName;
 use crate::engine::compile::context::Need;
+use crate::engine::compile::elsewhere::{ElsewhereFlow, FlowElsewhere};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
@@ -29,9 +30,7 @@ pub(in crate::engine::sequential) struct BuiltExecute {
 pub(in crate::engine::sequential) fn build(inputs: &mut Inputs<'_, '_, '_>) -> Option<BuiltExecute> {
     let name = NodeName::read(inputs, "seqExecuteFlowName");
     let flow = inputs.required_text("selectedFlow");
-    if inputs.has("baseURL") {
-        inputs.refuse("baseURL", "the engine runs its own flows only");
-    }
+    let elsewhere = FlowElsewhere::read(inputs, "baseURL", flow.as_deref().unwrap_or_default(), false);
     let asked = match inputs.text("seqExecuteFlowInput").as_deref() {
         None | Some("userQuestion") => FlowQuestion::Question,
         Some(text) => match node(text) {
@@ -51,9 +50,11 @@ pub(in crate::engine::sequential) fn build(inputs: &mut Inputs<'_, '_, '_>) -> O
     let begins_anew = inputs.flag("startNewSession").unwrap_or(false);
     let is_human = inputs.text("returnValueAs").as_deref() == Some("humanMessage");
     inputs.ignore(&["credential"]);
-    let (name, flow) = (name?, flow?);
-    inputs.compiler.miss(inputs.node, Need::Flow { name: flow.clone() });
-    let step = SeqExecute { node: name.id.clone(), flow, asked, overrides, begins_anew, is_human };
+    let (name, flow, elsewhere) = (name?, flow?, elsewhere?);
+    if elsewhere.is_none() {
+        inputs.compiler.miss(inputs.node, Need::Flow { name: flow.clone() });
+    }
+    let step = SeqExecute { node: name.id.clone(), flow, elsewhere, asked, overrides, begins_anew, is_human };
     Some(BuiltExecute { name, step })
 }
 
@@ -78,6 +79,7 @@ pub(in crate::engine::sequential) struct SeqExecute {
     node: String,
     /// Flowise's id of the flow, or its file's name without `.json`.
     flow: String,
+    elsewhere: ElsewhereFlow,
     asked: FlowQuestion,
     /// As its author wrote them.
     overrides: Map<String, Value>,
@@ -129,7 +131,7 @@ impl SeqExecute {
             question: Some(asked),
             chat_id: if self.begins_anew { anew() } else { outer.chat_id.clone() },
             session_id,
-            vars: vars.unwrap_or_else(|| outer.vars.clone()),
+            vars: vars.unwrap_or_else(|| if flow.is_elsewhere() { Map::new() } else { outer.vars.clone() }),
             overrides: overrides.into(),
             is_inner: true,
             flows: Arc::clone(&outer.flows),
@@ -147,6 +149,9 @@ impl SeqExecute {
     }
 
     fn flow(&self, visit: &Visit<'_>) -> Result<Arc<dyn Subflow>, Failure> {
+        if let Some(flow) = &self.elsewhere {
+            return Ok(Arc::clone(flow));
+        }
         let found = visit.run.request.flows.get(&self.flow);
         let found = found.ok_or_else(|| Failure::flow(format!("Chatflow {} not found", self.flow)))?;
         if [&*self.flow, found.name()].contains(&visit.run.flow) {

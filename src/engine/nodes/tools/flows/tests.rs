@@ -1,13 +1,12 @@
-use std::cell::RefCell;
-use std::sync::Arc;
-
 use serde_json::json;
+use std::cell::RefCell;
 
 use super::*;
 use crate::engine::contract::flows::{FlowIndex, Subflow};
 use crate::engine::contract::node::Reply;
 use crate::engine::contract::request::RunRequest;
-use crate::engine::testing::{flow, predict, within};
+use crate::engine::mcp::lab::{response, server};
+use crate::engine::testing::{flow, flow_with, predict, within};
 
 /// Question, chat and session.
 type Questions = Vec<(String, String, String)>;
@@ -35,7 +34,17 @@ impl Subflow for Other {
 fn tool() -> AsksFlow {
     let spec = ToolSpec { name: "t".into(), description: String::new(), parameters: json!({}) };
     let (flow, overrides) = ("id".to_owned(), Overriding::default());
-    AsksFlow { spec, flow, kind: "chatflow", overrides, is_new: false, asks_own: false, custom: None, is_direct: false }
+    AsksFlow {
+        spec,
+        flow,
+        elsewhere: None,
+        kind: "chatflow",
+        overrides,
+        is_new: false,
+        asks_own: false,
+        custom: None,
+        is_direct: false,
+    }
 }
 
 /// What came of it, and what the other flow was asked.
@@ -98,7 +107,50 @@ fn it_is_told_of_as_flowise_tells_it() {
     });
     let told = json!([{ "name": "agentflow_tool", "description": "Asks.", "parameters": parameters }]);
     assert_eq!(asked[0]["tools"], told);
-    let refused = flow("ChatflowTool", json!({ "baseURL": "http://x.example" })).unwrap_err();
-    assert!(refused.contains("the engine runs its own flows only"), "{refused}");
+    let refused = flow("ChatflowTool", json!({ "selectedChatflow": "id", "baseURL": "nowhere" })).unwrap_err();
+    assert!(refused.contains("input baseURL: expected a URL"), "{refused}");
     assert_eq!(flow("ChatflowTool", json!({})).unwrap().missing[0].need.to_string(), "selectedChatflow");
+}
+
+#[test]
+fn a_flow_of_another_flowise_is_asked_there() {
+    let (origin, hearing) = server(|heard| {
+        if heard.line.ends_with("/gone") {
+            return response("404 Not Found", "", "{\"message\":\"Chatflow gone not found\"}");
+        }
+        response("200 OK", "", "{\"text\":\"from afar\"}")
+    });
+    let ask = |id: &str| {
+        let tool = json!({ "selectedChatflow": id, "baseURL": format!("{origin}/flowise/"),
+            "overrideConfig": { "vars": { "a": "1" }, "temperature": 0.5 } });
+        let nodes = [
+            ("m", "testModel", json!({})),
+            ("b", "bufferMemory", json!({})),
+            ("t", "ChatflowTool", tool),
+            (
+                "a",
+                "toolAgent",
+                json!({ "model": "{{m.data.instance}}", "memory": "{{b.data.instance}}",
+                "tools": ["{{t.data.instance}}"] }),
+            ),
+        ];
+        let flow = flow_with(&[("chatflowApi", "chatflowApiKey", "its-key")], &nodes).unwrap();
+        assert_eq!(flow.missing, []);
+        let call = json!([{ "name": "chatflow_tool", "arguments": { "input": "x" } }]);
+        let body = json!({ "question": "Q", "overrideConfig": { "sessionId": "s", "vars": { "secret": "ours" } } });
+        let predicted = predict(&flow, &body, &[call, "done".into()]);
+        let told = predicted.asked[1]["messages"].as_array().unwrap().last().unwrap()["content"].clone();
+        (hearing.try_iter().next().unwrap(), told.as_str().unwrap().to_owned())
+    };
+    let (heard, told) = ask("an/id");
+    assert_eq!((heard.line.as_str(), told.as_str()), ("POST /flowise/api/v1/prediction/an%2Fid", "from afar"));
+    assert!(
+        heard.head.contains("authorization: bearer its-key") && heard.head.contains("flowise-tool: true"),
+        "{}",
+        heard.head
+    );
+    let overrides = json!({ "sessionId": "s", "temperature": 0.5, "vars": { "a": "1" } });
+    assert_eq!(heard.body, json!({ "question": "x", "chatId": "chat", "overrideConfig": overrides }));
+    let (_, told) = ask("gone");
+    assert!(told.contains("404") && told.contains("Chatflow gone not found"), "{told}");
 }
