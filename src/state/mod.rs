@@ -11,6 +11,7 @@
 //! | [`issuer_keys`] | keys that identity providers publish |
 //! | [`folder`], [`ledger`] | `state_dir`, and the counts of quotas in it |
 //! | [`usage`] | what keys have used, by chatflow, day and month |
+//! | [`sparse`] | a table of which only what was used takes room |
 //! | [`valkey`] | the store that replicas share, if there is one |
 //! | [`late`] | what one process counted after another took its counts over |
 //! | [`later`] | answers that a store gives at once, or once it has them |
@@ -28,6 +29,7 @@ pub(crate) mod later;
 pub(crate) mod ledger;
 pub(crate) mod limits;
 pub(crate) mod recent;
+mod sparse;
 pub(crate) mod usage;
 pub(crate) mod valkey;
 

@@ -2,7 +2,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`counter`], [`sparse`] | what was used since it was last drained, as the requests of one policy find it |
+//! | [`counter`] | what was used since it was last drained, as the requests of one policy find it |
 //! | [`book`] | days and months |
 //! | [`mod@file`] | the book on disk |
 //! | [`shared`] | the same of all replicas, in the store |
@@ -15,7 +15,6 @@ mod book;
 mod counter;
 mod file;
 mod shared;
-mod sparse;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

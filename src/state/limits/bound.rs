@@ -1,19 +1,20 @@
 //! What callers have used, by the ids of keys and plans, and the tables in which the requests of one policy find it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use prometheus::IntCounter;
 
 use super::allowance::{Allowance, CountedUnit, Used};
+use super::keys::{KeyAllowances, KnownKeys};
 use super::penalty::Penalties;
 use super::plan::{Charged, PlanLimits};
 use super::quota::QuotaCount;
 use super::shared::SharedLimits;
 use super::visitors::Visitors;
 use crate::config::{AuthFailures, Plan};
-use crate::keys::{Key, KeyStore};
+use crate::keys::KeyStore;
 use crate::state::ledger::{CallerCounts, QuotaCounts};
 use crate::state::valkey::SharedStore;
 
@@ -21,6 +22,7 @@ use crate::state::valkey::SharedStore;
 #[derive(Debug)]
 pub(crate) struct LimitState {
     tables: Mutex<BoundTables>,
+    keys: Arc<KnownKeys>,
     charged: Arc<Charged>,
     delayed: IntCounter,
     /// `None`: this process is alone.
@@ -31,10 +33,6 @@ pub(crate) struct LimitState {
 #[derive(Debug, Default)]
 struct BoundTables {
     plans: HashMap<Arc<str>, Arc<PlanLimits>>,
-    /// They know the index of an id.
-    ids: Arc<KeyStore>,
-    /// Of the key with the same index in `ids`.
-    keys: Arc<[Allowance]>,
     /// By the plan's name.
     visitors: HashMap<Arc<str>, Arc<Visitors>>,
     penalties: Option<Arc<Penalties>>,
@@ -56,8 +54,7 @@ pub(crate) struct LimitPolicy<'a> {
 /// The limits of one policy's keys and plans.
 #[derive(Debug)]
 pub(crate) struct BoundLimits {
-    /// Of the key with the same index in the policy.
-    keys: Arc<[Allowance]>,
+    keys: KeyAllowances,
     /// Of the plan with the same index, if some chatflow has it for callers without a key.
     visitors: Vec<Option<Arc<Visitors>>>,
     anonymous: Arc<Visitors>,
@@ -67,7 +64,8 @@ pub(crate) struct BoundLimits {
 impl LimitState {
     /// `delayed`: counts answers that were held back.
     pub(crate) fn new(delayed: &IntCounter) -> Self {
-        Self { tables: Mutex::default(), charged: Arc::default(), delayed: delayed.clone(), shared: None }
+        let (tables, keys, charged) = Default::default();
+        Self { tables, keys, charged, delayed: delayed.clone(), shared: None }
     }
 
     /// The same, shared by the replicas that use that store.
@@ -81,11 +79,7 @@ impl LimitState {
         let plans: Vec<_> = policy.plans.iter().map(|plan| self.plan(&tables, plan)).collect();
         let anonymous = plans.iter().find(|plan| *plan.name() == policy.anonymous.name);
         let anonymous = anonymous.map_or_else(|| self.plan(&tables, policy.anonymous), Arc::clone);
-        let allowance = |key: &Key| {
-            let before = tables.ids.by_id(&key.id).and_then(|(index, _)| tables.keys.get(index));
-            Allowance::new(plans.get(key.plan).unwrap_or(&anonymous), &key.id, before)
-        };
-        let keys: Arc<[Allowance]> = policy.keys.keys().iter().map(allowance).collect();
+        let keys = self.keys.bind(policy.keys, plans.iter().chain([&anonymous]).map(Arc::clone).collect());
         let of_plan = |plan: &Arc<PlanLimits>| {
             let before = tables.visitors.get(plan.name());
             Arc::new(Visitors::new(plan, before.map(|before| &**before)))
@@ -106,8 +100,6 @@ impl LimitState {
         *tables = BoundTables {
             visitors: named.map(|visitors| (Arc::clone(visitors.plan.name()), Arc::clone(visitors))).collect(),
             plans: plans.into_iter().map(|plan| (Arc::clone(plan.name()), plan)).collect(),
-            ids: Arc::clone(policy.keys),
-            keys: Arc::clone(&keys),
             penalties: penalties.clone(),
         };
         BoundLimits { keys, visitors, anonymous: of_anonymous, penalties }
@@ -140,23 +132,33 @@ impl LimitState {
     /// What has been counted in the running day or month.
     pub(crate) fn counts(&self) -> QuotaCounts {
         let (tables, now) = (self.tables(), Timestamp::now());
-        let CallerCounts { keys, visitors } = tables.counts(CountedUnit::Requests, now);
-        QuotaCounts { keys, visitors, tokens: tables.counts(CountedUnit::Tokens, now) }
+        let count = |what| CallerCounts { keys: self.keys.counted(what, now), visitors: tables.visitors(what, now) };
+        let CallerCounts { keys, visitors } = count(CountedUnit::Requests);
+        QuotaCounts { keys, visitors, tokens: count(CountedUnit::Tokens) }
     }
 
     /// Takes up what was counted before a restart; whoever is no longer known has no count.
-    pub(crate) fn restore(&self, QuotaCounts { keys, visitors, tokens }: QuotaCounts) {
-        let (tables, now) = (self.tables(), Timestamp::now());
-        tables.take_up(CountedUnit::Requests, &CallerCounts { keys, visitors }, now, &Used::restore);
-        tables.take_up(CountedUnit::Tokens, &tokens, now, &Used::restore);
+    pub(crate) fn restore(&self, counts: QuotaCounts) {
+        self.take_up(counts, &Used::restore);
     }
 
     /// Adds what another process has counted for the same callers.
-    pub(crate) fn add(&self, QuotaCounts { keys, visitors, tokens }: QuotaCounts) {
-        let (tables, now) = (self.tables(), Timestamp::now());
-        tables.take_up(CountedUnit::Requests, &CallerCounts { keys, visitors }, now, &Used::add);
-        tables.take_up(CountedUnit::Tokens, &tokens, now, &Used::add);
+    pub(crate) fn add(&self, counts: QuotaCounts) {
+        self.take_up(counts, &Used::add);
         self.charged.note();
+    }
+
+    /// `take`: sets a count, or adds to it.
+    fn take_up(&self, counts: QuotaCounts, take: &dyn Fn(&Used, CountedUnit, QuotaCount)) {
+        let (tables, now) = (self.tables(), Timestamp::now());
+        let QuotaCounts { keys, visitors, tokens } = counts;
+        for (what, counts) in [(CountedUnit::Requests, CallerCounts { keys, visitors }), (CountedUnit::Tokens, tokens)]
+        {
+            for (id, counted) in counts.keys.iter().filter(|(_, counted)| counted.is_current(now)) {
+                self.keys.take_up(id, |used| take(used, what, *counted));
+            }
+            tables.take_up(what, &counts, now, take);
+        }
     }
 
     /// A panic under the lock leaves the tables of one policy or of the other.
@@ -166,21 +168,22 @@ impl LimitState {
 }
 
 impl BoundTables {
-    fn counts(&self, what: CountedUnit, now: Timestamp) -> CallerCounts {
-        let keys = self.ids.keys().iter().zip(&*self.keys);
-        let keys = keys.filter_map(|(key, allowance)| Some((key.id.to_string(), allowance.used.counted(what, now)?)));
-        let mut counts = CallerCounts { keys: keys.collect(), ..CallerCounts::default() };
+    /// What visitors have used, by plan.
+    fn visitors(&self, what: CountedUnit, now: Timestamp) -> BTreeMap<String, BTreeMap<String, QuotaCount>> {
+        let mut counts = BTreeMap::new();
         for (plan, visitors) in &self.visitors {
-            let plan = counts.visitors.entry(plan.to_string()).or_default();
+            let mut of_plan = BTreeMap::new();
             visitors.counted(what, now, |visitor, counted| {
-                plan.insert(visitor.to_string(), counted);
+                of_plan.insert(visitor.to_string(), counted);
             });
+            if !of_plan.is_empty() {
+                counts.insert(plan.to_string(), of_plan);
+            }
         }
-        counts.visitors.retain(|_, visitors| !visitors.is_empty());
         counts
     }
 
-    /// `take`: sets a count, or adds to it.
+    /// The visitors among those who are counted.
     fn take_up(
         &self,
         what: CountedUnit,
@@ -188,11 +191,6 @@ impl BoundTables {
         now: Timestamp,
         take: &dyn Fn(&Used, CountedUnit, QuotaCount),
     ) {
-        for (id, counted) in counts.keys.iter().filter(|(_, counted)| counted.is_current(now)) {
-            if let Some(allowance) = self.ids.by_id(id).and_then(|(index, _)| self.keys.get(index)) {
-                take(&allowance.used, what, *counted);
-            }
-        }
         for (plan, visitors) in &self.visitors {
             let of_plan = counts.visitors.get(&**plan).into_iter().flatten();
             for (visitor, counted) in of_plan.filter(|(_, counted)| counted.is_current(now)) {
@@ -207,7 +205,7 @@ impl BoundTables {
 impl BoundLimits {
     /// Of the policy's key with that index.
     pub(crate) fn key(&self, index: u32) -> Option<&Allowance> {
-        self.keys.get(index as usize)
+        self.keys.get(index)
     }
 
     /// Of visitors under the policy's plan with that index; `None`: of what is no chatflow.
@@ -224,6 +222,7 @@ impl BoundLimits {
 mod tests {
     use super::*;
     use crate::config::QuotaPeriod;
+    use crate::keys::Key;
     use crate::state::limits::tests::{plan, with_quota, with_tokens};
     use crate::state::limits::{Exceeded, Visitor};
 
@@ -268,7 +267,7 @@ mod tests {
         bind(&state, &once, &["b"]);
         assert_eq!(refused(&bind(&state, &once, &["a"]), 0), None);
         let tables = state.tables();
-        assert_eq!((tables.keys.len(), tables.plans.len(), tables.visitors.len()), (1, 1, 1));
+        assert_eq!((tables.plans.len(), tables.visitors.len()), (1, 1));
     }
 
     #[test]

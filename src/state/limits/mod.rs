@@ -3,6 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`bound`] | everything that is used, by id; and as the requests of one policy find it |
+//! | [`keys`] | the same of keys, from their first request on |
 //! | [`plan`] | what a plan allows, and the header fields that say so |
 //! | [`allowance`] | one caller's share of a plan, be it a key or a visitor |
 //! | [`standing`] | what is left of it, for whoever only looks |
@@ -12,13 +13,14 @@
 //! | [`shared`] | the same of callers whom several replicas serve |
 //! | [`penalty`] | failed authentication |
 //!
-//! A key's limits are a few atomics behind two pointers, so the way of a request with a secret key takes no lock, all
-//! workers share one count, and memory is bounded by the number of configured keys. A visitor costs one look-up under
+//! A key's limits are a few atomics behind two pointers, so the way of a request with a secret key takes no lock (but for
+//! the key's first one), all workers share one count, and memory is bounded by the number of configured keys. A visitor costs one look-up under
 //! the lock of a shard.
 
 mod allowance;
 mod bound;
 mod concurrency;
+mod keys;
 mod penalty;
 mod plan;
 pub(crate) mod quota;

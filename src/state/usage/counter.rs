@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::book::{NO_CHATFLOW, UsageTotals};
-use super::sparse::SparseTable;
 use super::{ANONYMOUS, KnownCounters};
 use crate::config::QuotaPeriod;
 use crate::keys::KeyStore;
 use crate::state::later::MaybeLater;
+use crate::state::sparse::SparseTable;
 
 /// What one key has used of one chatflow.
 #[derive(Debug, Default)]
