@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::fs::{File, FileType, OpenOptions};
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, BufReader, ErrorKind, Read as _, Take};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -21,6 +21,9 @@ pub(crate) const MOST_KEYS: usize = 128 * MIB;
 pub(crate) const MOST_EXPORT: usize = 256 * MIB;
 /// Bytes of a file that a flow brings along.
 pub(crate) const MOST_DOCUMENT: usize = 16 * MIB;
+
+/// Bytes of a file that is not held as a whole.
+const PIECE: usize = 64 * 1024;
 
 /// Why a file is not read although it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +70,16 @@ pub(crate) fn text(path: &Path, most: usize) -> io::Result<String> {
         .map_err(|_| io::Error::new(ErrorKind::InvalidData, "the file is not valid UTF-8"))
 }
 
+/// Its content piece by piece, and how long it is; at most one byte more than `most`.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn pieces(path: &Path, most: usize) -> io::Result<(BufReader<Take<File>>, usize)> {
+    let (file, size) = open(path, most)?;
+    let pieces = BufReader::with_capacity(PIECE, file.take(most as u64 + 1));
+    Ok((pieces, usize::try_from(size).unwrap_or_default()))
+}
+
 /// The SHA-256 of what is in it, without holding it.
 ///
 /// # Errors
@@ -75,7 +88,7 @@ pub(crate) fn digest(path: &Path, most: usize) -> io::Result<[u8; 32]> {
     let (file, _) = open(path, most)?;
     let mut file = file.take(most as u64 + 1);
     let mut content = Context::new(&SHA256);
-    let mut piece = vec![0; 64 * 1024];
+    let mut piece = vec![0; PIECE];
     loop {
         let length = match file.read(&mut piece) {
             Ok(0) => break,
@@ -153,7 +166,13 @@ mod tests {
 
     /// What each reader says; all say the same.
     fn refusal(path: &Path, most: usize) -> String {
-        let all = [said(read(path, most)), said(text(path, most)), said(digest(path, most)), said(check(path, most))];
+        let all = [
+            said(read(path, most)),
+            said(text(path, most)),
+            said(pieces(path, most)),
+            said(digest(path, most)),
+            said(check(path, most)),
+        ];
         assert!(all.iter().all(|other| *other == all[0]), "{all:?}");
         all[0].clone()
     }

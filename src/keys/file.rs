@@ -5,6 +5,7 @@
 mod plain;
 mod reader;
 
+use std::io::BufRead;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use ipnet::IpNet;
 use self::reader::KeyReader;
 pub(super) use self::reader::from_hex;
 use super::{Key, KeyStore};
+use crate::config::content::{self, MOST_KEYS};
 use crate::config::yaml::{self, ItemSink as _};
 use crate::config::{Problem, Problems};
 
@@ -36,13 +38,25 @@ pub struct AllowedNamesRef<'a> {
 /// The keys of a keys file, at least one. `path` is for the messages only. Without names, plans and chatflows may be
 /// called anything, and the plan is 0.
 pub fn parse(path: &Path, text: &str, names: Option<&AllowedNamesRef<'_>>) -> Result<KeyStore, Problems> {
-    let mut store = read_into(path, text, names, None)?;
+    let mut store = match plain_keys(path, text.as_bytes(), text.len(), names) {
+        Some(store) => store,
+        None => read_into(path, text, names, None)?,
+    };
     if store.keys().is_empty() {
         let message = "the file holds no key; the keys that were loaded before stay in force".to_owned();
         return Err(Problem { file: path.to_owned(), at: None, field: "keys".to_owned(), message }.into());
     }
     store.shrink();
     Ok(store)
+}
+
+/// The same of a file, without holding its text. `None`: there is more in it than what is [plain], or a mistake.
+pub(super) fn load_plain(path: &Path, names: &AllowedNamesRef<'_>) -> Option<KeyStore> {
+    let (mut pieces, size) = content::pieces(path, MOST_KEYS).ok()?;
+    let mut store = plain_keys(path, &mut pieces, size, Some(names))?;
+    store.shrink();
+    // It may have grown beyond the bound meanwhile.
+    (pieces.get_ref().limit() > 0 && !store.keys().is_empty()).then_some(store)
 }
 
 /// One item of the list.
@@ -82,12 +96,6 @@ fn read_into(
     names: Option<&AllowedNamesRef<'_>>,
     written: Option<&mut EntryPlaces>,
 ) -> Result<KeyStore, Problems> {
-    // Places are told by the reader of YAML.
-    if written.is_none()
-        && let Some(store) = read_plain(path, text, names)
-    {
-        return Ok(store);
-    }
     let mut reader = KeyReader::new(path, names, written);
     if !is_blank(text) {
         yaml::each_item(path, text, "keys", &mut reader)?;
@@ -95,9 +103,11 @@ fn read_into(
     Ok(reader.into_store())
 }
 
-/// `None`: there is more in it than what is [plain], or a mistake.
-fn read_plain(path: &Path, text: &str, names: Option<&AllowedNamesRef<'_>>) -> Option<KeyStore> {
+/// `None`: there is more in it than what is [plain], or a mistake. `size`: of the text, or about that.
+fn plain_keys(path: &Path, text: impl BufRead, size: usize, names: Option<&AllowedNamesRef<'_>>) -> Option<KeyStore> {
     let (mut reader, mut problems) = (KeyReader::new(path, names, None), Vec::new());
+    // To grow is to hold the keys twice.
+    reader.reserve(size / plain::SHORTEST_KEY);
     plain::read(text, |index, item| {
         reader.take(index, Some(item), &mut problems);
         problems.is_empty()

@@ -73,9 +73,13 @@ pub(crate) struct Unusable {
 
 /// Reads the keys file that the configuration names.
 pub(crate) fn load(config: &Config) -> Result<KeyStore, Unusable> {
+    let (path, names) = (&config.keys_file, AllowedNames::of(config));
+    if let Some(keys) = file::load_plain(path, &names.names()) {
+        return Ok(keys);
+    }
     let text = read(config).map_err(|problem| Unusable { problems: problem.into(), written: None })?;
-    parse(&config.keys_file, &text, Some(&AllowedNames::of(config).names()))
-        .map_err(|problems| Unusable { problems, written: written::read(&config.keys_file, &text).map(Box::new) })
+    parse(path, &text, Some(&names.names()))
+        .map_err(|problems| Unusable { problems, written: written::read(path, &text).map(Box::new) })
 }
 
 fn read(config: &Config) -> Result<String, Problem> {

@@ -115,6 +115,12 @@ impl KeyStore {
         self.lines.get(index).copied().filter(|line| *line > 0)
     }
 
+    /// Makes room.
+    pub(super) fn reserve(&mut self, keys: usize) {
+        self.keys.reserve(keys);
+        self.lines.reserve(keys);
+    }
+
     /// Gives back what room is left.
     pub(super) fn shrink(&mut self) {
         self.keys.shrink_to_fit();

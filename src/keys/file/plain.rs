@@ -3,25 +3,41 @@
 //! the place of every word, which takes a second for a hundred thousand keys. Whatever is not surely the same to both is left
 //! to it, mistakes included.
 
+use std::io::BufRead;
+
 use super::reader::KeyItem;
 use crate::config::yaml::Located;
 
 /// Words that are no text in some version of YAML, in whatever case.
 const NO_TEXT: [&str; 11] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf"];
 
+/// Bytes of a key of which everything is left out that may be.
+pub(super) const SHORTEST_KEY: usize = "- { id: a, sha256:  }\n".len() + 64;
+
 /// Gives each key to `take`, which says whether all is well. `None`: the file is to be read as YAML, from its beginning.
-pub(super) fn read(text: &str, mut take: impl FnMut(usize, Located<KeyItem>) -> bool) -> Option<()> {
-    let is_plain = |byte: u8| byte == b'\n' || (b' '..=b'~').contains(&byte);
-    if !text.bytes().all(is_plain) {
-        return None;
-    }
-    let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !is_empty(line));
-    let (_, "keys:") = lines.next()? else { return None };
+pub(super) fn read(mut text: impl BufRead, mut take: impl FnMut(usize, Located<KeyItem>) -> bool) -> Option<()> {
     let mut items = PlainItems::default();
-    for (number, line) in lines {
-        items.line(number, line, &mut take)?;
+    let (mut piece, mut is_begun) = (Vec::new(), false);
+    for number in 1.. {
+        piece.clear();
+        if text.read_until(b'\n', &mut piece).ok()? == 0 {
+            break;
+        }
+        let line = plain_line(&piece)?;
+        match is_begun {
+            _ if is_empty(line) => {}
+            true => items.line(number, line, &mut take)?,
+            false if line == "keys:" => is_begun = true,
+            false => return None,
+        }
     }
-    items.end(&mut take)
+    if is_begun { items.end(&mut take) } else { None }
+}
+
+/// A line without its end.
+fn plain_line(piece: &[u8]) -> Option<&str> {
+    let line = piece.strip_suffix(b"\n").unwrap_or(piece);
+    if line.iter().all(|byte| (b' '..=b'~').contains(byte)) { str::from_utf8(line).ok() } else { None }
 }
 
 fn is_empty(line: &str) -> bool {
@@ -131,7 +147,7 @@ mod tests {
     fn both(text: &str) -> (Option<KeyStore>, Option<KeyStore>) {
         let path = Path::new("keys.yaml");
         let (mut plain, mut problems) = (KeyReader::new(path, None, None), Vec::new());
-        let read = read(text, |index, item| {
+        let read = read(text.as_bytes(), |index, item| {
             plain.take(index, Some(item), &mut problems);
             problems.is_empty()
         });

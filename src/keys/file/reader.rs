@@ -115,6 +115,11 @@ impl<'a> KeyReader<'a> {
         Self { path, names, written, store, lists, flawed, current, problems }
     }
 
+    /// So many keys will come, or fewer.
+    pub(super) fn reserve(&mut self, keys: usize) {
+        self.store.reserve(keys);
+    }
+
     /// The keys that were taken.
     pub(super) fn into_store(self) -> KeyStore {
         self.store
