@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Key, KeyStore};
+use super::{Key, KeyStore, KeyTerms};
 
 /// Ids that are named; more are counted.
 const MOST_NAMED: usize = 20;
@@ -37,7 +37,7 @@ impl KeyChanges {
                 Some(old) if old.enabled && !key.enabled => changes.revoked.push(key),
                 Some(old) => {
                     let has_its_plan = plans_before.get(old.plan) == plans_after.get(key.plan);
-                    if !has_its_plan || *key != (Key { plan: key.plan, ..old.clone() }) {
+                    if !has_its_plan || key.digest != old.digest || !has_the_same_rights(key, old) {
                         changes.changed.push(key);
                     }
                 }
@@ -55,6 +55,11 @@ impl KeyChanges {
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// Whichever index their plans have.
+fn has_the_same_rights(key: &Key, old: &Key) -> bool {
+    if key.plan == old.plan { key.has_terms_of(old) } else { **key == KeyTerms { plan: key.plan, ..(**old).clone() } }
 }
 
 impl ChangedIds {

@@ -12,55 +12,49 @@ mod file;
 mod hash_index;
 pub mod secret;
 mod store;
+mod terms;
 pub mod token;
 mod written;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use ipnet::IpNet;
-use jiff::Timestamp;
-
 use crate::config::content::{self, MOST_KEYS};
-use crate::config::{Config, Origins, Problem, Problems};
+use crate::config::{Config, Problem, Problems};
 
 pub use file::{AllowedNamesRef, parse};
 pub use secret::KeyKind;
 pub use store::{Denied, FoundKey, KeyCounts, KeyState, KeyStore, SecretSlot, Unknown};
+pub use terms::KeyTerms;
 pub use written::WrittenKeys;
 
 /// SHA-256 of a whole key.
 pub type Digest = [u8; 32];
 
-/// One key of the keys file, without its secret. There may be very many: what few of them have is kept aside.
+/// One key of the keys file, without its secret. There may be very many, so it is small.
 #[derive(Clone, PartialEq)]
 pub struct Key {
     /// Shows in logs and metrics.
     pub id: Box<str>,
     pub digest: Digest,
-    pub kind: KeyKind,
-    /// Index into [`Config::plans`](crate::config::Config::plans).
-    pub plan: usize,
-    /// Names of chatflows; `None`: all. Keys with the same list share it.
-    pub chatflows: Option<Arc<[Arc<str>]>>,
-    /// May call `vector/upsert`.
-    pub upsert: bool,
-    /// Forced into `overrideConfig.vars`.
-    pub vars: Box<[(Box<str>, serde_json::Value)]>,
-    pub expires_at: Option<Timestamp>,
-    pub enabled: bool,
-    /// Of a key that is not enabled: its running streams end, too.
-    pub end_streams: bool,
-    details: Option<Box<Details>>,
+    terms: Arc<KeyTerms>,
 }
 
-/// What few keys have.
-#[derive(Clone, Default, PartialEq)]
-struct Details {
-    previous: Option<(Digest, Timestamp)>,
-    allowed_origins: Origins,
-    allowed_ips: Vec<IpNet>,
+impl Deref for Key {
+    type Target = KeyTerms;
+
+    fn deref(&self) -> &KeyTerms {
+        &self.terms
+    }
+}
+
+impl DerefMut for Key {
+    /// From then on it has terms of its own.
+    fn deref_mut(&mut self) -> &mut KeyTerms {
+        Arc::make_mut(&mut self.terms)
+    }
 }
 
 /// A keys file that cannot be taken over.
@@ -129,52 +123,27 @@ impl Key {
     /// A secret key of the first plan that may call everything from everywhere.
     #[must_use]
     pub fn new(id: &str, digest: Digest) -> Self {
-        Self {
-            id: id.into(),
-            digest,
-            kind: KeyKind::Secret,
-            plan: 0,
-            chatflows: None,
-            upsert: false,
-            vars: Box::default(),
-            expires_at: None,
-            enabled: true,
-            end_streams: false,
-            details: None,
+        Self { id: id.into(), digest, terms: Arc::default() }
+    }
+
+    /// Whether both may do the same.
+    fn has_terms_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.terms, &other.terms) || self.terms == other.terms
+    }
+
+    /// This key on the plan with that index.
+    fn on_plan(&self, plan: usize) -> Self {
+        let mut moved = self.clone();
+        if moved.plan != plan {
+            moved.plan = plan;
         }
+        moved
     }
 
-    /// The old secret during a rotation, and until when it counts.
-    #[must_use]
-    pub fn previous(&self) -> Option<(Digest, Timestamp)> {
-        self.details.as_ref()?.previous
-    }
-
-    /// Of a publishable key: the origins of the pages it may sit in, at least one.
-    #[must_use]
-    pub fn allowed_origins(&self) -> Option<&Origins> {
-        self.details.as_ref().map(|details| &details.allowed_origins).filter(|origins| !origins.is_empty())
-    }
-
-    /// Empty: any.
-    #[must_use]
-    pub fn allowed_ips(&self) -> &[IpNet] {
-        self.details.as_ref().map_or(&[], |details| &details.allowed_ips)
-    }
-
-    fn set_previous(&mut self, previous: Option<(Digest, Timestamp)>) {
-        let rest = self.details.take().map(|details| *details).unwrap_or_default();
-        self.set_details(Details { previous, ..rest });
-    }
-
-    fn set_details(&mut self, details: Details) {
-        self.details = (details != Details::default()).then(|| Box::new(details));
-    }
-
-    /// This key with another old secret.
+    /// This key with other terms.
     #[cfg(test)]
-    fn with_previous(mut self, previous: Option<(Digest, Timestamp)>) -> Self {
-        self.set_previous(previous);
+    fn with(mut self, change: impl FnOnce(&mut KeyTerms)) -> Self {
+        change(&mut self);
         self
     }
 

@@ -218,7 +218,7 @@ impl KeyStore {
             let is_known = |name: &&Arc<str>| names.chatflows.contains(name) || (names.wildcard && is_uuid(name));
             match key.chatflows.iter().flat_map(|list| list.iter()).find(|name| !is_known(name)) {
                 Some(name) => Err(unknown("chatflow", name)),
-                None => Ok(Key { plan: index, ..key.clone() }),
+                None => Ok(key.on_plan(index)),
             }
         };
         self.keys.iter().enumerate().map(|(index, key)| Ok((self.line(index), moved(key)?))).collect()

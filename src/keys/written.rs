@@ -5,12 +5,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::file::{check_id, from_hex};
-use super::{Digest, Key};
+use super::{Digest, Key, KeyTerms};
 use crate::config::Problem;
 use crate::config::yaml::{self, Located, Value, YamlNode};
 
@@ -220,16 +221,17 @@ impl WrittenKey {
         let previous = key.previous().and_then(|(digest, until)| Some((digest, until.min(end(&digest)?))));
         let (digest, until) = current.or(previous)?;
         let ends = [key.expires_at, self.expires_at, Some(until).filter(|until| *until < Timestamp::MAX)];
-        let mut left = Key {
-            digest,
+        let mut left = KeyTerms {
             expires_at: ends.into_iter().flatten().min(),
             enabled: key.enabled && self.enabled,
             end_streams: key.end_streams || self.end_streams,
             upsert: key.upsert && self.upsert,
-            ..key.clone()
+            ..(**key).clone()
         };
         left.set_previous(previous.filter(|(old, _)| *old != digest));
-        Some(left)
+        // Nearly all stay as they were.
+        let terms = if left == **key { Arc::clone(&key.terms) } else { Arc::new(left) };
+        Some(Key { id: key.id.clone(), digest, terms })
     }
 }
 

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 
 use super::{CommandContext, CommandError, CreateKey, HEADER, Output, after, printed, write};
 use crate::config::Origins;
+use crate::keys::Key;
 use crate::keys::audit::PlannedChange;
 use crate::keys::disk::LockedFile;
 use crate::keys::edit::Change;
 use crate::keys::file::{self, KeyEntry};
 use crate::keys::secret::{self, KeyKind};
-use crate::keys::{Details, Key};
+use crate::keys::terms::Details;
 
 impl CreateKey {
     pub(super) fn run(&self, place: &CommandContext<'_>, now: Timestamp) -> Result<Output, CommandError> {
@@ -25,14 +26,12 @@ impl CreateKey {
             allowed_origins.add(text)?;
         }
         let secret = secret::generate(kind)?;
-        let mut key = Key {
-            kind,
-            chatflows: (!self.chatflows.is_empty())
-                .then(|| self.chatflows.iter().map(|name| name.as_str().into()).collect()),
-            upsert: self.upsert,
-            expires_at,
-            ..Key::new(&self.id, secret::digest(secret.expose()))
-        };
+        let mut key = Key::new(&self.id, secret::digest(secret.expose()));
+        key.kind = kind;
+        key.chatflows =
+            (!self.chatflows.is_empty()).then(|| self.chatflows.iter().map(|name| name.as_str().into()).collect());
+        key.upsert = self.upsert;
+        key.expires_at = expires_at;
         key.set_details(Details { previous: None, allowed_origins, allowed_ips: self.allowed_ips.clone() });
         let new = KeyEntry { at: None, plan: self.plan.as_deref().map(Arc::from), key };
         let locked = LockedFile::open(place.file)?;

@@ -16,7 +16,8 @@ impl RotateKey {
         let mut new = entries.get(index).cloned().ok_or_else(|| CommandError::NoSuchKey(self.id.clone()))?;
         let secret = secret::generate(new.key.kind)?;
         let was_rotating = new.key.is_rotating(now);
-        new.key.set_previous((until > now).then_some((new.key.digest, until)));
+        let old = new.key.digest;
+        new.key.set_previous((until > now).then_some((old, until)));
         let mut note = match new.key.previous() {
             Some((_, until)) => format!("key `{}` has a new secret; the old one works until {until}", self.id),
             None => format!("key `{}` has a new secret; the old one no longer works", self.id),

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::keys::{Details, Key, secret};
+use crate::keys::terms::Details;
+use crate::keys::{Key, secret};
 
 const FILE: &str = "\
 # head

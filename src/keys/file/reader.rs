@@ -11,7 +11,8 @@ use serde::Deserialize;
 use super::{AllowedNamesRef, DEFAULT_PLAN, EntryPlaces, check_id, parse_net};
 use crate::config::yaml::{self, Located};
 use crate::config::{Origins, Problem, is_reserved};
-use crate::keys::{Details, Digest, FoundKey, Key, KeyKind, KeyStore, SecretSlot};
+use crate::keys::terms::{Details, SharedTerms};
+use crate::keys::{Digest, FoundKey, Key, KeyKind, KeyStore, KeyTerms, SecretSlot};
 use crate::uuid::is_uuid;
 
 const DIGEST_RULE: &str = "64 hex digits, the SHA-256 of the whole key, are needed";
@@ -65,7 +66,8 @@ pub(super) struct KeyReader<'a> {
     written: Option<&'a mut EntryPlaces>,
     /// The good ones.
     store: KeyStore,
-    /// Lists of chatflows that came before.
+    /// Terms, and lists of chatflows, that came before.
+    terms: SharedTerms,
     lists: Vec<Arc<[Arc<str>]>>,
     /// The others, in order; reading ends when there are too many.
     flawed: Vec<Flawed>,
@@ -111,8 +113,8 @@ impl<'a> KeyReader<'a> {
         names: Option<&'a AllowedNamesRef<'a>>,
         written: Option<&'a mut EntryPlaces>,
     ) -> Self {
-        let (store, lists, flawed, current, problems) = Default::default();
-        Self { path, names, written, store, lists, flawed, current, problems }
+        let (store, terms, lists, flawed, current, problems) = Default::default();
+        Self { path, names, written, store, terms, lists, flawed, current, problems }
     }
 
     /// So many keys will come, or fewer.
@@ -155,9 +157,8 @@ impl<'a> KeyReader<'a> {
             self.problem::<()>(here, format_args!("keys[{index}].vars.{name}"), "this name cannot be used");
         }
         let vars = item.vars.unwrap_or_default().into_iter();
-        let mut key = Key {
-            id: id?,
-            digest: digest?,
+        let (id, digest) = (id?, digest?);
+        let mut terms = KeyTerms {
             kind: kind?,
             plan: plan?,
             chatflows: chatflows?,
@@ -166,10 +167,14 @@ impl<'a> KeyReader<'a> {
             expires_at: expires_at?,
             enabled: item.enabled.unwrap_or(true),
             end_streams: item.end_streams.is_some_and(|written| written.value),
-            details: None,
+            ..KeyTerms::default()
         };
-        key.set_details(Details { previous: previous?, allowed_origins: allowed_origins?, allowed_ips: allowed_ips? });
-        Some(key)
+        terms.set_details(Details {
+            previous: previous?,
+            allowed_origins: allowed_origins?,
+            allowed_ips: allowed_ips?,
+        });
+        Some(Key { id, digest, terms: self.terms.share(terms) })
     }
 
     /// Notes a problem; `None`, for the caller to return.

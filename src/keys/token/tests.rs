@@ -47,11 +47,17 @@ fn tokens_die_with_their_key() {
     let token = sign(&key("app", SECRET), &claims).unwrap();
     let verified = |key: Key, now: i64| verify(&KeyStore::from_iter([key]), &token, at(now)).map(|(index, _)| index);
     assert_eq!(verified(key("app", SECRET), 1001), Ok(0));
-    assert_eq!(verified(Key { enabled: false, ..key("app", SECRET) }, 1001), Err(Denied::Disabled));
-    assert_eq!(verified(Key { expires_at: Some(at(1001)), ..key("app", SECRET) }, 1001), Err(Denied::Expired));
-    assert_eq!(verified(Key { kind: KeyKind::Publishable, ..key("app", SECRET) }, 1001), Err(Denied::Unknown));
+    assert_eq!(verified(key("app", SECRET).with(|terms| terms.enabled = false), 1001), Err(Denied::Disabled));
+    assert_eq!(
+        verified(key("app", SECRET).with(|terms| terms.expires_at = Some(at(1001))), 1001),
+        Err(Denied::Expired)
+    );
+    assert_eq!(
+        verified(key("app", SECRET).with(|terms| terms.kind = KeyKind::Publishable), 1001),
+        Err(Denied::Unknown)
+    );
     assert_eq!(verified(key("renamed", SECRET), 1001), Err(Denied::Unknown));
-    let rotated = key("app", "new").with_previous(Some((secret::digest(SECRET), at(1010))));
+    let rotated = key("app", "new").with(|terms| terms.set_previous(Some((secret::digest(SECRET), at(1010)))));
     assert_eq!(verified(rotated.clone(), 1009), Ok(0));
     assert_eq!(verified(rotated, 1010), Err(Denied::Unknown));
 }
