@@ -1,5 +1,6 @@
 //! One client connection: TLS if the listener speaks it, HTTP/1.1 or HTTP/2, and the limits of both.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -14,9 +15,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::admission::Admission;
-use super::drive::{ConnectionEnd, ConnectionFault, Driven, drive};
+use super::drive::{ConnectionFault, DriveMeans, Driven, Driver};
 use super::exchange::Exchanges;
-use super::http1::{Http1, Lift};
+use super::http1::Http1;
 use super::linger::Lingering;
 use super::liveness::{Limits, Liveness};
 use super::malformed::MalformedHeads;
@@ -28,7 +29,6 @@ use crate::config::{ProxyProtocol, Server};
 use crate::snapshot::Snapshot;
 use crate::stack::{Door, Stack, text_of};
 use crate::telemetry::metrics::Metrics;
-use crate::wire::client_body::UnreadRest;
 
 /// For a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -147,25 +147,14 @@ fn http1<S: Stack, IO: ClientSocket>(
     held: impl Sized + 'static,
 ) -> impl Future<Output = ()> {
     let liveness = Rc::new(Liveness::new(limits.times));
-    let rest = UnreadRest::default();
-    let lift = Lift::default();
     let mut listener = acceptor.signal.listen(&liveness);
-    let service = Exchanges {
-        acceptor,
-        peer,
-        peer_text: text_of(peer.ip().to_canonical()),
-        tls,
-        counts_pieces: false,
-        liveness,
-        rest: Some(rest.clone()),
-        lift: Some(Rc::clone(&lift)),
-    };
-    let mut connection = Http1::new(stream, service, rest.clone(), lift, limits.max_head);
+    let mut connection = Http1::new(stream, acceptor, liveness, peer, tls, limits.max_head);
     async move {
-        let end = connection.drive(&mut listener, &peer).await;
-        if (end == ConnectionEnd::Malformed || (end == ConnectionEnd::Whole && rest.is_left()))
-            && let Some((stream, admission)) = connection.into_socket()
-        {
+        let end = {
+            let mut driver = pin!(connection.driver());
+            poll_fn(|cx| connection.drive(driver.as_mut(), &mut listener, cx)).await
+        };
+        if let Some((stream, admission)) = connection.into_unread(end) {
             // Boxed: it is rare.
             Box::pin(Lingering { stream, listener, admission }.linger()).await;
         }
@@ -203,7 +192,10 @@ async fn http2<S: Stack, IO: ClientSocket>(
         .serve_connection(TokioIo::new(Noted::new(Http2Stream::new(stream), &liveness, None)), service);
     let mut connection: Http2<'_, IO, S> = pin!(connection);
     let mut listener = acceptor.signal.listen(&liveness);
-    drive(&mut connection, &liveness, &mut listener, &peer, (&acceptor.metrics, &acceptor.admission)).await;
+    let mut driver = pin!(Driver::new(&liveness));
+    let (metrics, admission) = (&*acceptor.metrics, &acceptor.admission);
+    let means = DriveMeans { liveness: &liveness, peer: &peer, metrics, admission };
+    poll_fn(|cx| driver.as_mut().poll(&mut connection, &mut listener, means, cx)).await;
 }
 
 type Http2<'a, IO, S> = Pin<&'a mut http2::Connection<TokioIo<Noted<Http2Stream<IO>>>, Exchanges<S>, LocalExecutor>>;

@@ -1,14 +1,16 @@
 //! Keeps a connection going, whatever it speaks: until it ends, is no longer worth its place, or is wanted elsewhere.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::admission::Admission;
+use pin_project_lite::pin_project;
+use tokio::time::Sleep;
+
+use super::admission::{Admission, Leaving};
 use super::liveness::{CutReason, Liveness};
 use super::malformed;
 use super::signal::{Listener, Phase};
@@ -52,66 +54,72 @@ pub(super) enum ConnectionEnd {
     Cut,
 }
 
-/// Polls a connection until it ends or is no longer worth its place; tells it when the gateway drains. What it is given is
-/// borrowed: a future holds that twice, for as long as the connection lives.
-pub(super) async fn drive<C: Driven>(
-    connection: &mut C,
-    liveness: &Liveness,
-    listener: &mut Listener,
-    peer: &SocketAddr,
-    (metrics, admission): (&Metrics, &Arc<Admission>),
-) -> ConnectionEnd {
-    let mut timer = pin!(tokio::time::sleep(liveness.first_look()));
-    let (mut is_closing, mut has_successor, mut was_resting) = (false, false, false);
-    let mut leaving = None;
-    poll_fn(|cx| {
-        let mut is_due = false;
-        match listener.phase(cx) {
-            Phase::Running => {}
-            Phase::Leaving if C::WAITS_FOR_AN_ANSWER => {
-                if !std::mem::replace(&mut has_successor, true) {
-                    liveness.leave();
-                    is_due = true;
-                }
-            }
-            _ if is_closing => {}
-            _ => {
-                is_closing = true;
-                connection.say_farewell();
-            }
-        }
+pin_project! {
+    #[project = DriverProjection]
+    /// Whether a connection goes on, from one poll to the next. It is as small as can be: it lives as long as the connection,
+    /// and what it is given with each poll is no part of it.
+    pub(super) struct Driver {
+        #[pin]
+        timer: Sleep,
+        is_closing: bool,
+        has_successor: bool,
+        was_resting: bool,
+        leaving: Option<Leaving>,
+    }
+}
+
+/// What a connection is driven with.
+#[derive(Clone, Copy)]
+pub(super) struct DriveMeans<'a> {
+    pub(super) liveness: &'a Liveness,
+    pub(super) peer: &'a SocketAddr,
+    pub(super) metrics: &'a Metrics,
+    pub(super) admission: &'a Arc<Admission>,
+}
+
+impl Driver {
+    pub(super) fn new(liveness: &Liveness) -> Self {
+        let timer = tokio::time::sleep(liveness.first_look());
+        Self { timer, is_closing: false, has_successor: false, was_resting: false, leaving: None }
+    }
+
+    /// Polls a connection; ready when it has ended or is no longer worth its place. Tells it when the gateway drains.
+    pub(super) fn poll(
+        self: Pin<&mut Self>,
+        connection: &mut impl Driven,
+        listener: &mut Listener,
+        means: DriveMeans<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<ConnectionEnd> {
+        let mut this = self.project();
+        let DriveMeans { liveness, peer, metrics, admission } = means;
+        let mut is_due = this.hear(connection, listener, liveness, cx);
         if let Poll::Ready(ended) = connection.poll_end(cx) {
             return Poll::Ready(ended.map_or_else(|fault| of_fault(&fault, peer, metrics), |()| ConnectionEnd::Whole));
         }
         liveness.waits();
-        if !is_closing && liveness.idle_turn().is_some() {
-            leaving = admission.claim();
-            if leaving.is_some() {
+        if !*this.is_closing && liveness.idle_turn().is_some() {
+            *this.leaving = admission.claim();
+            if this.leaving.is_some() {
                 metrics.connections.left.inc();
-                is_closing = true;
-                connection.say_farewell();
-                if connection.poll_end(cx).is_ready() {
+                if this.takes_leave(connection, cx).is_ready() {
                     return Poll::Ready(ConnectionEnd::Cut);
                 }
-                timer.as_mut().reset(tokio::time::Instant::now() + LAST_WORD);
             }
         }
         // Other limits hold for a connection that rests.
         let is_resting = liveness.is_resting();
-        is_due |= std::mem::replace(&mut was_resting, is_resting) != is_resting;
-        is_due &= leaving.is_none();
-        while std::mem::take(&mut is_due) || timer.as_mut().poll(cx).is_ready() {
+        is_due |= std::mem::replace(this.was_resting, is_resting) != is_resting;
+        is_due &= this.leaving.is_none();
+        while std::mem::take(&mut is_due) || this.timer.as_mut().poll(cx).is_ready() {
             match liveness.judge(Instant::now()) {
-                Ok(_) if leaving.is_some() && liveness.is_quiet() => return Poll::Ready(ConnectionEnd::Cut),
-                Ok(again) => timer.as_mut().reset(again.into()),
+                Ok(_) if this.leaving.is_some() && liveness.is_quiet() => return Poll::Ready(ConnectionEnd::Cut),
+                Ok(again) => this.timer.as_mut().reset(again.into()),
                 // An idle client may be about to send: HTTP/2 is told first.
-                Err(CutReason::Idle) if !is_closing => {
-                    is_closing = true;
-                    connection.say_farewell();
-                    if connection.poll_end(cx).is_ready() {
+                Err(CutReason::Idle) if !*this.is_closing => {
+                    if this.takes_leave(connection, cx).is_ready() {
                         return Poll::Ready(ConnectionEnd::Cut);
                     }
-                    timer.as_mut().reset(tokio::time::Instant::now() + LAST_WORD);
                 }
                 Err(verdict) => {
                     tracing::debug!(%peer, ?verdict, "connection cut");
@@ -120,8 +128,45 @@ pub(super) async fn drive<C: Driven>(
             }
         }
         Poll::Pending
-    })
-    .await
+    }
+}
+
+impl DriverProjection<'_> {
+    /// What the gateway as a whole does; `true`: the connection is to be looked at.
+    fn hear<C: Driven>(
+        &mut self,
+        connection: &mut C,
+        listener: &mut Listener,
+        liveness: &Liveness,
+        cx: &Context<'_>,
+    ) -> bool {
+        match listener.phase(cx) {
+            Phase::Running => {}
+            Phase::Leaving if C::WAITS_FOR_AN_ANSWER => {
+                if !std::mem::replace(self.has_successor, true) {
+                    liveness.leave();
+                    return true;
+                }
+            }
+            _ if *self.is_closing => {}
+            _ => {
+                *self.is_closing = true;
+                connection.say_farewell();
+            }
+        }
+        false
+    }
+
+    /// The client hears that it ends; ready: it has ended.
+    fn takes_leave(&mut self, connection: &mut impl Driven, cx: &mut Context<'_>) -> Poll<()> {
+        *self.is_closing = true;
+        connection.say_farewell();
+        if connection.poll_end(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        self.timer.as_mut().reset(tokio::time::Instant::now() + LAST_WORD);
+        Poll::Pending
+    }
 }
 
 fn of_fault(fault: &ConnectionFault, peer: &SocketAddr, metrics: &Metrics) -> ConnectionEnd {

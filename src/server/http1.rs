@@ -16,17 +16,16 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWrite as _;
 
 use super::admission::Admission;
 use super::connection::Acceptor;
-use super::drive::{ConnectionEnd, ConnectionFault, Driven, drive};
+use super::drive::{ConnectionEnd, ConnectionFault, DriveMeans, Driven, Driver};
 use super::exchange::{Exchanges, LiftedAnswer};
 use super::liveness::Liveness;
 use super::noted::{ClientSocket, Noted};
 use super::outflow::Outflow;
 use super::signal::Listener;
-use crate::stack::Stack;
+use crate::stack::{Stack, text_of};
 use crate::wire::client_body::UnreadRest;
 
 /// hyper reads at least this much at a time.
@@ -35,61 +34,96 @@ const LEAST_BUFFER: usize = 8 * 1024;
 /// An answer that is taken from hyper.
 pub(super) type Lift = Rc<RefCell<Option<Box<LiftedAnswer>>>>;
 
-/// See the module.
+/// See the module. One that waits is as small as can be.
 pub(super) struct Http1<IO: ClientSocket, S: Stack> {
     state: State<IO, S>,
     acceptor: Rc<Acceptor<S>>,
     liveness: Rc<Liveness>,
-    rest: UnreadRest,
-    lift: Lift,
+    peer: SocketAddr,
     max_head: usize,
+    is_tls: bool,
     /// No further request is taken.
     is_closing: bool,
 }
 
-type Served<IO, S> = http1::Connection<TokioIo<Noted<IO>>, Exchanges<S>>;
-
 enum State<IO: ClientSocket, S: Stack> {
     /// Nothing has come.
-    Waiting(Noted<IO>, Box<Exchanges<S>>),
+    Waiting(IO),
     /// hyper has it.
-    Serving(Box<Served<IO, S>>),
-    Streaming(Box<Outflow<IO>>, Box<Exchanges<S>>),
+    Serving(Box<Serving<IO, S>>),
+    Streaming(Box<Outflow<IO>>),
     /// Nothing follows.
-    Closing(Noted<IO>),
+    Closing(IO),
     Ended,
 }
 
+struct Serving<IO: ClientSocket, S: Stack> {
+    connection: http1::Connection<TokioIo<Noted<IO>>, Exchanges<S>>,
+    rest: UnreadRest,
+    lift: Lift,
+}
+
 impl<IO: ClientSocket, S: Stack> Http1<IO, S> {
-    /// `rest` and `lift` are those of the service.
-    pub(super) fn new(socket: IO, service: Exchanges<S>, rest: UnreadRest, lift: Lift, max_head: usize) -> Self {
-        let (acceptor, liveness) = (Rc::clone(&service.acceptor), Rc::clone(&service.liveness));
-        let socket = Noted::new(socket, &liveness, Some((Rc::clone(&acceptor.heads), service.peer)));
-        let state = State::Waiting(socket, Box::new(service));
-        let mut connection = Self { state, acceptor, liveness, rest, lift, max_head, is_closing: false };
+    pub(super) fn new(
+        socket: IO,
+        acceptor: Rc<Acceptor<S>>,
+        liveness: Rc<Liveness>,
+        peer: SocketAddr,
+        is_tls: bool,
+        max_head: usize,
+    ) -> Self {
+        let state = State::Waiting(socket);
+        let mut connection = Self { state, acceptor, liveness, peer, max_head, is_tls, is_closing: false };
         if IO::MAY_HAVE_READ {
             connection.woken();
         }
         connection
     }
 
-    /// Keeps it going until it ends.
-    pub(super) async fn drive(&mut self, listener: &mut Listener, peer: &SocketAddr) -> ConnectionEnd {
-        let (acceptor, liveness) = (Rc::clone(&self.acceptor), Rc::clone(&self.liveness));
-        drive(self, &liveness, listener, peer, (&acceptor.metrics, &acceptor.admission)).await
+    pub(super) fn driver(&self) -> Driver {
+        Driver::new(&self.liveness)
     }
 
-    /// The socket, at the end.
-    pub(super) fn into_socket(self) -> Option<(IO, Arc<Admission>)> {
+    /// Keeps it going until it ends.
+    pub(super) fn drive(
+        &mut self,
+        driver: Pin<&mut Driver>,
+        listener: &mut Listener,
+        cx: &mut Context<'_>,
+    ) -> Poll<ConnectionEnd> {
+        let (acceptor, liveness, peer) = (Rc::clone(&self.acceptor), Rc::clone(&self.liveness), self.peer);
+        let (metrics, admission) = (&*acceptor.metrics, &acceptor.admission);
+        driver.poll(self, listener, DriveMeans { liveness: &liveness, peer: &peer, metrics, admission }, cx)
+    }
+
+    /// The socket, at the end, if the client may be sending still.
+    pub(super) fn into_unread(self, end: ConnectionEnd) -> Option<(IO, Arc<Admission>)> {
+        let is_left = matches!(&self.state, State::Serving(serving) if serving.rest.is_left());
+        let is_wanted = end == ConnectionEnd::Malformed || (end == ConnectionEnd::Whole && is_left);
         let socket = match self.state {
-            State::Waiting(socket, _) | State::Closing(socket) => socket,
-            State::Serving(connection) => connection.into_parts().io.into_inner(),
+            _ if !is_wanted => return None,
+            State::Waiting(socket) | State::Closing(socket) => socket,
+            State::Serving(serving) => serving.connection.into_parts().io.into_inner().stream,
             State::Streaming(..) | State::Ended => return None,
         };
-        Some((socket.stream, Arc::clone(&self.acceptor.admission)))
+        Some((socket, Arc::clone(&self.acceptor.admission)))
     }
 
-    fn serve(&self, socket: Noted<IO>, service: Exchanges<S>) -> State<IO, S> {
+    /// `early`: what has been read before.
+    fn serve(&self, stream: IO, early: Bytes) -> State<IO, S> {
+        let mut socket = Noted::new(stream, &self.liveness, Some((Rc::clone(&self.acceptor.heads), self.peer)));
+        socket.put_back(early);
+        let (rest, lift) = (UnreadRest::default(), Lift::default());
+        let service = Exchanges {
+            acceptor: Rc::clone(&self.acceptor),
+            peer: self.peer,
+            peer_text: text_of(self.peer.ip().to_canonical()),
+            tls: self.is_tls,
+            counts_pieces: false,
+            liveness: Rc::clone(&self.liveness),
+            rest: Some(rest.clone()),
+            lift: Some(Rc::clone(&lift)),
+        };
         let connection = http1::Builder::new()
             // `liveness` keeps time for the head and between requests.
             .header_read_timeout(None)
@@ -98,15 +132,15 @@ impl<IO: ClientSocket, S: Stack> Http1<IO, S> {
             // to be told so makes it write a table of 6 KiB for each head.
             .max_buf_size(self.max_head.max(LEAST_BUFFER))
             .serve_connection(TokioIo::new(socket), service);
-        State::Serving(Box::new(connection))
+        State::Serving(Box::new(Serving { connection, rest, lift }))
     }
 
     /// Takes the connection from hyper, with what that has read beyond its last request.
-    fn set_aside(&mut self) -> Option<(Noted<IO>, Bytes, Box<Exchanges<S>>)> {
+    fn set_aside(&mut self) -> Option<(Noted<IO>, Bytes)> {
         match std::mem::replace(&mut self.state, State::Ended) {
-            State::Serving(connection) => {
-                let http1::Parts { io, read_buf, service, .. } = connection.into_parts();
-                Some((io.into_inner(), read_buf, Box::new(service)))
+            State::Serving(serving) => {
+                let http1::Parts { io, read_buf, .. } = serving.connection.into_parts();
+                Some((io.into_inner(), read_buf))
             }
             _ => None,
         }
@@ -114,29 +148,29 @@ impl<IO: ClientSocket, S: Stack> Http1<IO, S> {
 
     /// hyper has done what it can. `true`: the connection goes on without it.
     fn waits(&mut self, cx: &Context<'_>) -> bool {
-        let lifted = self.lift.take();
+        let State::Serving(serving) = &self.state else { return false };
+        let (lifted, has_rest) = (serving.lift.take(), !serving.rest.is_none());
         if let Some(answer) = lifted {
-            if let Some((socket, early, service)) = self.set_aside() {
-                self.state = State::Streaming(Box::new(Outflow::new(socket, &early, *answer)), service);
+            if let Some((socket, early)) = self.set_aside() {
+                self.state = State::Streaming(Box::new(Outflow::new(socket, &early, *answer)));
             }
             return true;
         }
         // What is left of a body would be taken for the next request.
-        if self.is_closing || !self.rest.is_none() {
+        if self.is_closing || has_rest {
             return false;
         }
         self.acceptor.signal.watch(&self.liveness, cx);
         if !self.liveness.rests() {
             return false;
         }
-        if let Some((mut socket, early, service)) = self.set_aside() {
+        if let Some((socket, early)) = self.set_aside() {
             self.state = if early.is_empty() {
-                State::Waiting(socket, service)
+                State::Waiting(socket.stream)
             } else {
                 // Half a head, which came with the request before.
-                socket.put_back(copied(&early));
                 self.liveness.wakes();
-                self.serve(socket, *service)
+                self.serve(socket.stream, copied(&early))
             };
         }
         true
@@ -144,23 +178,22 @@ impl<IO: ClientSocket, S: Stack> Http1<IO, S> {
 
     /// An event stream has ended.
     fn streamed(&mut self) {
-        if let State::Streaming(outflow, service) = std::mem::replace(&mut self.state, State::Ended) {
-            let (mut socket, early, keeps_alive) = outflow.into_parts();
+        if let State::Streaming(outflow) = std::mem::replace(&mut self.state, State::Ended) {
+            let (socket, early, keeps_alive) = outflow.into_parts();
             self.state = if !keeps_alive || self.is_closing {
-                State::Closing(socket)
+                State::Closing(socket.stream)
             } else if early.is_empty() {
-                State::Waiting(socket, service)
+                State::Waiting(socket.stream)
             } else {
-                socket.put_back(early);
-                self.serve(socket, *service)
+                self.serve(socket.stream, early)
             };
         }
     }
 
     fn woken(&mut self) {
-        if let State::Waiting(socket, service) = std::mem::replace(&mut self.state, State::Ended) {
+        if let State::Waiting(socket) = std::mem::replace(&mut self.state, State::Ended) {
             self.liveness.wakes();
-            self.state = self.serve(socket, *service);
+            self.state = self.serve(socket, Bytes::new());
         }
     }
 }
@@ -176,19 +209,19 @@ impl<IO: ClientSocket, S: Stack> Driven for Http1<IO, S> {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionFault>> {
         loop {
             match &mut self.state {
-                State::Waiting(socket, _) => {
-                    ready!(socket.stream.poll_readable(cx));
+                State::Waiting(socket) => {
+                    ready!(socket.poll_readable(cx));
                     self.woken();
                 }
-                State::Serving(connection) => {
-                    if let Poll::Ready(ended) = Pin::new(&mut **connection).poll(cx) {
+                State::Serving(serving) => {
+                    if let Poll::Ready(ended) = Pin::new(&mut serving.connection).poll(cx) {
                         return Poll::Ready(ended.map_err(ConnectionFault::Protocol));
                     }
                     if !self.waits(cx) {
                         return Poll::Pending;
                     }
                 }
-                State::Streaming(outflow, _) => {
+                State::Streaming(outflow) => {
                     ready!(outflow.poll_end(cx))?;
                     self.streamed();
                 }
@@ -201,10 +234,10 @@ impl<IO: ClientSocket, S: Stack> Driven for Http1<IO, S> {
     fn say_farewell(&mut self) {
         self.is_closing = true;
         match std::mem::replace(&mut self.state, State::Ended) {
-            State::Waiting(socket, _) => self.state = State::Closing(socket),
-            State::Serving(mut connection) => {
-                Pin::new(&mut *connection).graceful_shutdown();
-                self.state = State::Serving(connection);
+            State::Waiting(socket) => self.state = State::Closing(socket),
+            State::Serving(mut serving) => {
+                Pin::new(&mut serving.connection).graceful_shutdown();
+                self.state = State::Serving(serving);
             }
             other => self.state = other,
         }
