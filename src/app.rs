@@ -15,7 +15,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::{Config, Problems};
@@ -26,7 +25,7 @@ use crate::reload::{self, ReloadJournal, Reloader};
 use crate::server::{self, Admission, Beat, InsideCall, Phase, Worker};
 use crate::service::notify;
 use crate::service::successor::StartCommand;
-use crate::snapshot::{SharedSnapshot, Snapshot};
+use crate::snapshot::{SharedSnapshot, Snapshot, SnapshotInForce};
 use crate::state::SharedState;
 use crate::state::valkey::SharedStore;
 use crate::telemetry::access_log::LogWriter;
@@ -143,7 +142,7 @@ pub(crate) fn start_with(
         engine.start(|| snapshot.config.engine_threads())?;
     }
 
-    let snapshots: SharedSnapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+    let snapshots: SharedSnapshot = SnapshotInForce::new(snapshot);
     let (phase, phase_seen) = watch::channel(Phase::Running);
     let log = LogWriter::start()?;
     let (worker_alive, workers_done) = mpsc::channel(1);

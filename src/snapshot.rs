@@ -8,10 +8,11 @@ mod people;
 use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use crate::config::IssuerKeySource;
 use crate::jwt::KeySet;
@@ -133,7 +134,51 @@ impl Snapshot {
 }
 
 /// The current snapshot, for all threads.
-pub(crate) type SharedSnapshot = Arc<ArcSwap<Snapshot>>;
+pub(crate) type SharedSnapshot = Arc<SnapshotInForce>;
+
+/// See [`SharedSnapshot`].
+#[derive(Debug)]
+pub(crate) struct SnapshotInForce {
+    current: ArcSwap<Snapshot>,
+    /// Former ones that somebody may hold.
+    former: Mutex<Vec<Arc<Snapshot>>>,
+    changed: watch::Sender<()>,
+}
+
+impl SnapshotInForce {
+    pub(crate) fn new(snapshot: Snapshot) -> SharedSnapshot {
+        let (former, changed) = (Mutex::default(), watch::Sender::default());
+        Arc::new(Self { current: ArcSwap::from_pointee(snapshot), former, changed })
+    }
+
+    pub(crate) fn load(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.current.load()
+    }
+
+    pub(crate) fn load_full(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Puts another one in force; returns the one before.
+    pub(crate) fn replace(&self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        let old = self.current.swap(snapshot);
+        self.former().push(Arc::clone(&old));
+        self.changed.send_replace(());
+        old
+    }
+
+    /// Lets go of those that nobody holds any more: to free very many keys takes milliseconds, which a worker has not. To be
+    /// called about once a second.
+    pub(crate) fn let_go(&self) {
+        let gone: Vec<_> = self.former().extract_if(.., |former| Arc::strong_count(former) == 1).collect();
+        drop(gone);
+    }
+
+    /// A panic under the lock leaves a list that is as good as before.
+    fn former(&self) -> MutexGuard<'_, Vec<Arc<Snapshot>>> {
+        self.former.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// One worker's share of a snapshot: cloned without touching a counter that other workers touch.
 #[derive(Debug, Clone)]
@@ -179,6 +224,18 @@ impl SnapshotReader {
     pub(crate) fn new(shared: SharedSnapshot) -> Self {
         let mine = RefCell::new(Local::new(shared.load_full()));
         Self { shared, mine }
+    }
+
+    /// Takes over each new one, whether or not somebody asks; as long as the worker. One that nobody uses would keep its
+    /// keys in memory beside those in force.
+    pub(crate) async fn follow(self: Rc<Self>) {
+        let mut changed = self.shared.changed.subscribe();
+        loop {
+            drop(self.current());
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// To be called once per request, by the outermost layer.
@@ -230,5 +287,30 @@ chatflows: { support: { upstream: flowise, id: 5f3a1c52-7a47-4d3c-9f38-6f2f3c1f8
         assert_eq!(left(&second, 0), "\"default\";r=8;t=1");
         let url = |snapshot: &Snapshot| snapshot.targets[0].as_ref().unwrap().watched().next().unwrap().url;
         assert!(Arc::ptr_eq(&url(&first), &url(&second)));
+    }
+
+    #[tokio::test]
+    async fn one_that_is_over_is_freed_though_nobody_asks_anything() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("flowgate.yaml"), CONFIG).unwrap();
+        let state = SharedState::new(&Metrics::new().unwrap());
+        let snapshots = SnapshotInForce::new(bind(folder.path(), &['a'], &state));
+        let reader = Rc::new(SnapshotReader::new(Arc::clone(&snapshots)));
+        let request = reader.current();
+        let old = Arc::downgrade(&snapshots.replace(Arc::new(bind(folder.path(), &['b'], &state))));
+        let following = async {
+            while reader.mine.borrow().generation == request.generation {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = Rc::clone(&reader).follow() => panic!("it goes on"),
+            () = following => {}
+        }
+        snapshots.let_go();
+        assert!(old.upgrade().is_some(), "a request has it");
+        drop(request);
+        snapshots.let_go();
+        assert!(old.upgrade().is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! What is done once a second, off the request path: forgetting idle visitors, and keeping the counts of quotas and what
+//! What is done once a second, off the request path: forgetting idle visitors and policies that are over, and keeping the counts of quotas and what
 //! keys use.
 
 use std::io;
@@ -85,6 +85,7 @@ impl Maintenance {
     /// To be called about once a second.
     pub(super) async fn run(&mut self) {
         self.state.limits.sweep();
+        self.snapshots.let_go();
         self.keep(WriteTime::WhenDue).await;
     }
 

@@ -24,6 +24,13 @@ pub struct KeyStore {
     hasher: RandomState,
 }
 
+impl PartialEq for KeyStore {
+    /// The same keys in the same lines.
+    fn eq(&self, other: &Self) -> bool {
+        self.keys == other.keys && self.lines == other.lines
+    }
+}
+
 /// A key that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FoundKey {

@@ -234,7 +234,7 @@ impl Reloader {
 
     fn swap(&mut self, policy: Policy, accepted: &[&str]) {
         let snapshot = Arc::new(Snapshot::bind(policy, &self.state));
-        let old = self.snapshots.swap(Arc::clone(&snapshot));
+        let old = self.snapshots.replace(Arc::clone(&snapshot));
         if let Some(store) = &self.state.store {
             store.follow(&old.config, &snapshot.config);
         }

@@ -45,7 +45,7 @@ impl KeysFile {
         if let Some(policy) = current.with_keys_again() {
             show_policy(&policy, metrics);
             show_changed_keys(&current, &policy, journal);
-            snapshots.store(Arc::new(Snapshot::bind(policy, state)));
+            snapshots.replace(Arc::new(Snapshot::bind(policy, state)));
         }
     }
 }

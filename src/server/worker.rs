@@ -168,8 +168,10 @@ impl Worker {
         let (aborts, aborted) = Aborts::start(Rc::clone(&upstreams));
         let cuts = StreamCuts::new(cut, Arc::clone(&self.ended_keys));
         tokio::task::spawn_local(Rc::clone(&cuts).run());
+        let snapshots = Rc::new(snapshot::SnapshotReader::new(Arc::clone(&self.snapshots)));
+        tokio::task::spawn_local(Rc::clone(&snapshots).follow());
         let environment = Environment {
-            snapshots: snapshot::SnapshotReader::new(Arc::clone(&self.snapshots)),
+            snapshots,
             metrics: Arc::clone(metrics),
             requests: RequestCounters::new(metrics.requests.clone()),
             durations: Histograms::new(metrics.request_duration.clone()),

@@ -17,7 +17,7 @@ use crate::upstream::forward::UpstreamClient;
 
 /// See the module.
 pub(crate) struct Environment {
-    pub(crate) snapshots: snapshot::SnapshotReader,
+    pub(crate) snapshots: Rc<snapshot::SnapshotReader>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) requests: RequestCounters,
     pub(crate) durations: Histograms,

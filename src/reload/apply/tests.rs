@@ -30,7 +30,7 @@ fn reloader(folder: &Path) -> Reloader {
     let state = Arc::new(SharedState::new(&metrics));
     let (policy, _) = Sources::new(&Arc::new(config), &state.endpoints).read().unwrap();
     let snapshot = Snapshot::bind(policy, &state);
-    Reloader::new(files, Arc::new(arc_swap::ArcSwap::from_pointee(snapshot)), state, metrics, None, Arc::default())
+    Reloader::new(files, crate::snapshot::SnapshotInForce::new(snapshot), state, metrics, None, Arc::default())
 }
 
 fn ids(reloader: &Reloader) -> Vec<String> {
