@@ -50,3 +50,4 @@ pub(crate) use threads::delegate::{Answer, PredictionContext, answer};
 pub(crate) use threads::error::EngineError;
 pub(crate) use threads::link::LOST;
 pub(crate) use threads::reading::read_attachments;
+pub(crate) use threads::wakes::WakeQueue;

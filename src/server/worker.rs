@@ -178,6 +178,7 @@ impl Worker {
             access_log: AccessLog::new(self.log.clone(), metrics.log_lines_dropped.clone()),
             spans: self.spans.clone(),
             engine: Arc::clone(&self.engine),
+            wakes: engine::WakeQueue::start(),
             upstreams,
             aborts,
             chats: Arc::clone(&self.chats),

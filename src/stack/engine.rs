@@ -116,6 +116,7 @@ impl EngineCall<'_> {
         let lease = lease.ok_or(Refusal::ChatBusy)?;
         let asked = engine::PredictionContext {
             threads: &environment.engine,
+            wakes: &environment.wakes,
             count: &|| context.snapshot.config.engine_threads(),
             flows,
             id,

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::cuts::StreamCuts;
-use crate::engine::EngineThreads;
+use crate::engine::{EngineThreads, WakeQueue};
 use crate::snapshot;
 use crate::state::chats::Chats;
 use crate::state::recent::RecentState;
@@ -28,6 +28,8 @@ pub(crate) struct Environment {
     pub(crate) aborts: Aborts,
     /// Where flows of the built-in engine run.
     pub(crate) engine: Arc<EngineThreads>,
+    /// How they wake this worker.
+    pub(crate) wakes: WakeQueue,
     /// Shared by all workers.
     pub(crate) chats: Arc<Chats>,
     pub(crate) recent: Arc<RecentState>,

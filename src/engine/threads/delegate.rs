@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{PredictionJob, UpsertTarget};
 use super::error::EngineError;
 use super::link::{Head, StreamPiece, StreamReceiver, link};
+use super::wakes::WakeQueue;
 use crate::config::ResponseShape;
 use crate::engine::contract::flows::FlowIndex;
 use crate::engine::flow::CompiledFlow;
@@ -29,6 +30,8 @@ use crate::telemetry::traces::TraceScope;
 /// What an answer needs of its surroundings.
 pub(crate) struct PredictionContext<'a> {
     pub(crate) threads: &'a EngineThreads,
+    /// How this thread is woken by those.
+    pub(crate) wakes: &'a WakeQueue,
     /// How many there are to be, should none have started yet.
     pub(crate) count: &'a dyn Fn() -> NonZeroUsize,
     /// All flows of the engine.
@@ -62,6 +65,7 @@ pub(crate) async fn answer(
 ) -> Result<Answer, EngineError> {
     let PredictionContext {
         threads,
+        wakes,
         count,
         flows,
         id,
@@ -79,7 +83,7 @@ pub(crate) async fn answer(
     } = context;
     let abort = lease.abort.clone();
     let shape = view.shape();
-    let (asker, teller) = link(lease, shape);
+    let (asker, teller) = link(lease, shape, wakes);
     let job = Box::new(PredictionJob {
         flow: Arc::clone(flow),
         flows: Arc::clone(flows),

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 use super::error::EngineError;
+use super::wakes::WakeQueue;
 use crate::config::ResponseShape;
 use crate::engine::contract::sink::MOST_UNREAD;
 use crate::predict::answer::failure;
@@ -24,10 +25,10 @@ const WORTH_MOVING: usize = 4 * 1024;
 pub(crate) const LOST: &str = "The chatflow's run broke off.";
 
 /// Makes the two ends. `lease`: keeps the chat busy until the run is over or nobody waits for it. `shape`: in which what is
-/// told is written.
-pub(crate) fn link(lease: ChatLease, shape: ResponseShape) -> (StreamReceiver, StreamSender) {
+/// told is written. `wakes`: of the thread that asks.
+pub(crate) fn link(lease: ChatLease, shape: ResponseShape, wakes: &WakeQueue) -> (StreamReceiver, StreamSender) {
     let state = Mutex::new(LinkState { lease: Some(lease), ..LinkState::default() });
-    let link = Arc::new(StreamLink { state, shape });
+    let link = Arc::new(StreamLink { state, shape, wakes: wakes.clone() });
     (StreamReceiver(Arc::clone(&link)), StreamSender(link))
 }
 
@@ -51,6 +52,7 @@ pub(crate) struct StreamPiece {
 struct StreamLink {
     state: Mutex<LinkState>,
     shape: ResponseShape,
+    wakes: WakeQueue,
 }
 
 #[derive(Default)]
@@ -83,7 +85,7 @@ impl StreamLink {
         let reader = state.reader.take();
         drop(state);
         if let Some(reader) = reader {
-            reader.wake();
+            self.wakes.wake(reader);
         }
     }
 }
@@ -261,7 +263,7 @@ mod tests {
 
     fn linked_in(shape: ResponseShape) -> (StreamReceiver, StreamSender) {
         let chats = Arc::new(Chats::default());
-        link(chats.enter("engine", "chat", ChatUse::Stream).now().unwrap(), shape)
+        link(chats.enter("engine", "chat", ChatUse::Stream).now().unwrap(), shape, &WakeQueue::none())
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub(crate) mod delegate;
 pub(crate) mod error;
 pub(crate) mod link;
 pub(crate) mod reading;
+pub(crate) mod wakes;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -256,6 +257,7 @@ mod tests {
     use serde_json::json;
 
     use super::link::{Head, StreamReceiver, link};
+    use super::wakes::WakeQueue;
     use super::*;
     use crate::engine::memory::InProcess;
     use crate::engine::testing::flow;
@@ -271,7 +273,7 @@ mod tests {
         let lease = Arc::new(Chats::default()).enter("engine", "chat", ChatUse::Whole).now().unwrap();
         let abort = lease.abort.clone();
         let view = View::default();
-        let (asker, teller) = link(lease, view.shape());
+        let (asker, teller) = link(lease, view.shape(), &WakeQueue::none());
         let job = Box::new(PredictionJob {
             flow: Arc::new(flow(&nodes).unwrap()),
             flows: Arc::default(),
