@@ -18,7 +18,7 @@ export async function until(what, condition) {
 export function browse(program) {
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'flowgate-console-'))
   const args = ['--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--remote-debugging-pipe', `--user-data-dir=${profile}`, '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1', 'about:blank']
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] })
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'], detached: true })
   const waiting = new Map()
   const listeners = []
   let next = 1
@@ -41,7 +41,8 @@ export function browse(program) {
   })
   const close = async () => {
     await Promise.race([call('Browser.close').catch(() => {}), sleep(3000)])
-    child.kill('SIGKILL')
+    // Its other processes, which would write on in the folder, are of one group with it.
+    try { process.kill(-child.pid, 'SIGKILL') } catch { /* all have ended */ }
     await new Promise((resolve) => (child.exitCode ?? child.signalCode) === null ? child.once('exit', resolve) : resolve())
     fs.rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
   }
