@@ -113,7 +113,7 @@ async function spend(fault, key, it) {
   await loading
   await until('the store to be there for all', () => isUp(it))
   // The rest, until everybody is told that there is none.
-  for (let tries = 0; tries < 40; tries++) {
+  for (let tries = 0; tries < 200; tries++) {
     let [got, refused, unavailable] = [0, 0, 0]
     await load(it.gateways, key, 0.5, status => { count(status); got += Number(status === 200); refused += Number(status === 429); unavailable += Number(status === 503) })
     if (!got && !unavailable && refused) break

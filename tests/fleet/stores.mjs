@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const pause = ms => new Promise(done => setTimeout(done, ms))
-const SERVER = ['redis-server', 'valkey-server'].find(name => {
+const SERVER = process.env.FLEET_STORE ?? ['redis-server', 'valkey-server'].find(name => {
   try { execFileSync('sh', ['-c', `command -v ${name}`]); return true } catch { return false }
 })
 
