@@ -1,6 +1,10 @@
 //! How tokens may be signed.
 
-use jsonwebtoken::Algorithm;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, RsaParameters, VerificationAlgorithm,
+};
 
 /// A signature that only who holds a private key can make (RFC 7518, section 3.1; RFC 8037).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,20 +17,21 @@ pub(crate) enum SignatureAlgorithm {
     Ps512,
     Es256,
     Es384,
+    Es512,
     EdDsa,
 }
 
-/// What kind of key it takes.
+/// A curve on which a key may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum KeyFamily {
-    Rsa,
+pub(super) enum KeyCurve {
     P256,
     P384,
+    P521,
     Ed25519,
 }
 
 impl SignatureAlgorithm {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Rs256,
         Self::Rs384,
         Self::Rs512,
@@ -35,6 +40,7 @@ impl SignatureAlgorithm {
         Self::Ps512,
         Self::Es256,
         Self::Es384,
+        Self::Es512,
         Self::EdDsa,
     ];
 
@@ -49,6 +55,7 @@ impl SignatureAlgorithm {
             Self::Ps512 => "PS512",
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
+            Self::Es512 => "ES512",
             Self::EdDsa => "EdDSA",
         }
     }
@@ -62,26 +69,27 @@ impl SignatureAlgorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
-    pub(super) const fn family(self) -> KeyFamily {
-        match self {
-            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => KeyFamily::Rsa,
-            Self::Es256 => KeyFamily::P256,
-            Self::Es384 => KeyFamily::P384,
-            Self::EdDsa => KeyFamily::Ed25519,
-        }
+    /// How the library calls it, if it takes RSA keys.
+    pub(super) const fn rsa(self) -> Option<&'static RsaParameters> {
+        Some(match self {
+            Self::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
+            Self::Rs384 => &RSA_PKCS1_2048_8192_SHA384,
+            Self::Rs512 => &RSA_PKCS1_2048_8192_SHA512,
+            Self::Ps256 => &RSA_PSS_2048_8192_SHA256,
+            Self::Ps384 => &RSA_PSS_2048_8192_SHA384,
+            Self::Ps512 => &RSA_PSS_2048_8192_SHA512,
+            Self::Es256 | Self::Es384 | Self::Es512 | Self::EdDsa => return None,
+        })
     }
 
-    pub(super) const fn of_library(self) -> Algorithm {
-        match self {
-            Self::Rs256 => Algorithm::RS256,
-            Self::Rs384 => Algorithm::RS384,
-            Self::Rs512 => Algorithm::RS512,
-            Self::Ps256 => Algorithm::PS256,
-            Self::Ps384 => Algorithm::PS384,
-            Self::Ps512 => Algorithm::PS512,
-            Self::Es256 => Algorithm::ES256,
-            Self::Es384 => Algorithm::ES384,
-            Self::EdDsa => Algorithm::EdDSA,
+    /// How the library calls it, if it takes keys on that curve.
+    pub(super) fn on_curve(self, curve: KeyCurve) -> Option<&'static dyn VerificationAlgorithm> {
+        match (self, curve) {
+            (Self::Es256, KeyCurve::P256) => Some(&ECDSA_P256_SHA256_FIXED),
+            (Self::Es384, KeyCurve::P384) => Some(&ECDSA_P384_SHA384_FIXED),
+            (Self::Es512, KeyCurve::P521) => Some(&ECDSA_P521_SHA512_FIXED),
+            (Self::EdDsa, KeyCurve::Ed25519) => Some(&ED25519),
+            _ => None,
         }
     }
 }

@@ -36,7 +36,7 @@ impl KeySetFault {
             Self::Shape => "expected a JSON Web Key Set: a JSON object with the list `keys`",
             Self::TooMany => "there are more than 100 keys in it",
             Self::Nothing => {
-                "it has no key to check signatures with: RSA of at least 2048 bits, EC P-256 or P-384, or OKP Ed25519, \
+                "it has no key to check signatures with: RSA of at least 2048 bits, EC P-256, P-384 or P-521, or OKP Ed25519, \
                  public and not for encryption"
             }
         }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
-    RSA_PKCS1_SHA256,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair,
+    Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,6 +23,7 @@ pub(crate) enum SigningKey {
     Rsa(RsaKeyPair),
     P256(EcdsaKeyPair),
     P384(EcdsaKeyPair),
+    P521(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
 }
 
@@ -39,6 +40,10 @@ impl SigningKey {
         Self::P384(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).expect("a key"))
     }
 
+    pub(crate) fn p521() -> Self {
+        Self::P521(EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING).expect("a key"))
+    }
+
     pub(crate) fn ed25519() -> Self {
         Self::Ed25519(Ed25519KeyPair::generate().expect("a key"))
     }
@@ -48,6 +53,7 @@ impl SigningKey {
             Self::Rsa(_) => "RS256",
             Self::P256(_) => "ES256",
             Self::P384(_) => "ES384",
+            Self::P521(_) => "ES512",
             Self::Ed25519(_) => "EdDSA",
         }
     }
@@ -66,6 +72,7 @@ impl SigningKey {
             }
             Self::P256(key) => curve("P-256", key.public_key().as_ref()),
             Self::P384(key) => curve("P-384", key.public_key().as_ref()),
+            Self::P521(key) => curve("P-521", key.public_key().as_ref()),
             Self::Ed25519(key) => json!({ "kty": "OKP", "crv": "Ed25519", "x": text(key.public_key().as_ref()) }),
         };
         jwk["kid"] = id.into();
@@ -81,7 +88,9 @@ impl SigningKey {
                 key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).expect("signed");
                 signature
             }
-            Self::P256(key) | Self::P384(key) => key.sign(&random, message).expect("signed").as_ref().to_vec(),
+            Self::P256(key) | Self::P384(key) | Self::P521(key) => {
+                key.sign(&random, message).expect("signed").as_ref().to_vec()
+            }
             Self::Ed25519(key) => key.sign(message).as_ref().to_vec(),
         }
     }

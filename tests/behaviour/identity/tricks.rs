@@ -15,17 +15,20 @@ struct Keys {
     rsa: SigningKey,
     p256: SigningKey,
     p384: SigningKey,
+    p521: SigningKey,
     ed25519: SigningKey,
 }
 
 impl Keys {
     fn new() -> Self {
         let (rsa, p256) = (SigningKey::rsa(), SigningKey::p256());
-        Self { rsa, p256, p384: SigningKey::p384(), ed25519: SigningKey::ed25519() }
+        Self { rsa, p256, p384: SigningKey::p384(), p521: SigningKey::p521(), ed25519: SigningKey::ed25519() }
     }
 
     fn published(&self) -> Vec<Value> {
-        vec![self.rsa.jwk("rsa"), self.p256.jwk("one"), self.p384.jwk("p384"), self.ed25519.jwk("ed")]
+        let [one, p384, p521] =
+            [("one", &self.p256), ("p384", &self.p384), ("p521", &self.p521)].map(|(id, key)| key.jwk(id));
+        vec![self.rsa.jwk("rsa"), one, p384, p521, self.ed25519.jwk("ed")]
     }
 }
 
@@ -35,6 +38,33 @@ fn start(upstream: &Upstream, keys_: &Keys) -> Gateway {
     Gateway::start_with(&text, &keys(""), |folder| {
         std::fs::write(folder.join("jwks.json"), key_set(&keys_.published())).unwrap();
     })
+}
+
+#[test]
+fn every_algorithm_can_be_allowed() {
+    let (upstream, keys_) = (Upstream::answering(), Keys::new());
+    let provider = format!("[{{ {STAFF}, chatflows: [support], algorithms: [RS256, ES256, ES384, ES512, EdDSA] }}]");
+    let gateway = Gateway::start_with(&text(&upstream, "", &provider), &keys(""), |folder| {
+        std::fs::write(folder.join("jwks.json"), key_set(&keys_.published())).unwrap();
+    });
+    let good = claims(LOGIN, &json!({}));
+    for (id, key) in [
+        ("rsa", &keys_.rsa),
+        ("one", &keys_.p256),
+        ("p384", &keys_.p384),
+        ("p521", &keys_.p521),
+        ("ed", &keys_.ed25519),
+    ] {
+        let token = key.token(id, &good);
+        assert_eq!(ask(&gateway, &token).status, 200, "{id}");
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        let mut bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        let changed = format!("{message}.{}", URL_SAFE_NO_PAD.encode(bytes));
+        assert_eq!(reason(&gateway, &ask(&gateway, &changed)), "signature", "{id}");
+    }
+    let curves = keys_.p256.token_with("p521", &json!({"alg": "ES512"}), &good);
+    assert_eq!(reason(&gateway, &ask(&gateway, &curves)), "signature");
 }
 
 fn part(json: &str) -> String {
