@@ -187,3 +187,13 @@ pub(crate) fn reason(error: &RedisError) -> String {
         None => error.category().to_owned(),
     }
 }
+
+/// Of a store that has answered nothing over this connection.
+pub(super) fn reason_at_first(error: &RedisError) -> String {
+    let is_closed = error.code().is_none() && error.is_connection_dropped();
+    if is_closed && !error.is_timeout() && !error.is_connection_refusal() {
+        // It says why before it closes, when nobody has asked yet.
+        return "it closes connections at once, as its protected mode does while it has no password".to_owned();
+    }
+    reason(error)
+}

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::calls::{Calls, Lane, Links, is_elsewhere, reason};
+use super::calls::{Calls, Lane, Links, is_elsewhere, reason, reason_at_first};
 use super::channels::{Inbox, Subscriber, of_replica};
 use super::health::StoreHealth;
 use super::open::{late, named, open};
@@ -197,8 +197,9 @@ impl Keeper {
                 if self.answers == 0 || is_elsewhere(&error) {
                     *self.calls.links() = Links::default();
                 }
+                let reason = if self.answers == 0 { reason_at_first(&error) } else { reason(&error) };
                 self.answers = 0;
-                self.health.lose(&reason(&error));
+                self.health.lose(&reason);
             }
         }
     }

@@ -1,5 +1,8 @@
 //! How the store is reached, and that it is told of.
 
+use std::io::Write as _;
+use std::net::TcpListener;
+
 use super::*;
 
 const PLANS: &str = "default: { requests: 100000/min, burst: 10000, concurrent: 1000 }";
@@ -66,6 +69,22 @@ fn a_gateway_starts_without_its_store() {
     assert_eq!(ask(&gateway, crate::harness::KEY).status, 200);
     store.launch();
     wait_shared_by(&[&gateway], 1);
+}
+
+#[test]
+fn a_store_that_lets_no_other_machine_in_is_told_as_that() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let _ = client.write_all(b"-DENIED Redis is running in protected mode\r\n");
+        }
+    });
+    let upstream = Upstream::answering();
+    let gateway = start(&upstream, &format!("urls: ['{url}'], timeout: 1s"));
+    let line =
+        gateway.log_line(|line| line["message"].as_str().is_some_and(|text| text.starts_with("the store is lost")));
+    assert_eq!(line["reason"], "it closes connections at once, as its protected mode does while it has no password");
 }
 
 /// Options for a user `gate` with that password, who may do what a gateway does and little else.
