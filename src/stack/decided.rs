@@ -3,6 +3,7 @@
 use super::context::{Context, ExceededPlan, TokenRefused};
 use crate::config::ChatflowGrant;
 use crate::jwt::TokenFault;
+use crate::keys::Key;
 use crate::wire::refusal::{Code, Refusal, Rule};
 
 /// See the module.
@@ -72,6 +73,37 @@ pub(super) fn decided(context: &Context, refusal: &Refusal) -> Option<Decided> {
     }
 }
 
+/// What lets a request pass that step; `None`: nothing that is written.
+pub(super) fn lets_pass(context: &Context, step: &str) -> Option<Decided> {
+    match step {
+        "route" => by_entry(context),
+        "caller" => match context.person() {
+            Some(person) => Some(by_identity(context, person.identity, "issuer")),
+            None => context.key.get().and_then(|key| by_key(context, key)),
+        },
+        "authorize" => by_chatflow(context, "access"),
+        "guard" => context.body_limit.get().setting.map(|setting| by_field(context, &[setting, "server"])),
+        "body" => by_chatflow(context, "body"),
+        _ => None,
+    }
+}
+
+/// Whose list says whether a page of that origin may read: the key's own, the chatflow's, or that of a publishable key.
+pub(super) fn by_pages(context: &Context, origin: &str) -> Option<Decided> {
+    let keys = &context.snapshot.keys;
+    let lists = |index: &u32| keys.key(*index as usize).is_some_and(|key| key.allowed_origins().is_some());
+    if let Some(own) = context.key.get().filter(lists) {
+        return by_key(context, own);
+    }
+    let names = |key: &Key| key.allowed_origins().is_some_and(|origins| origins.allows(origin));
+    let is_the_chatflows = context.policy()?.allowed_origins.allows(origin);
+    let of_a_key = (0..).map_while(|index| Some((index, keys.key(index as usize)?))).find(|(_, key)| names(key));
+    match of_a_key {
+        Some((index, _)) if !is_the_chatflows => by_key(context, index),
+        _ => by_chatflow(context, "allowed_origins"),
+    }
+}
+
 /// The first of these fields is meant; its line, or that of the first that is written.
 fn by_field(context: &Context, fields: &[&str]) -> Decided {
     let config = &context.snapshot.config;
@@ -79,6 +111,10 @@ fn by_field(context: &Context, fields: &[&str]) -> Decided {
         setting: fields.first().map(|field| (*field).to_owned()),
         place: fields.iter().find_map(|field| config.place(field)),
     }
+}
+
+fn by_entry(context: &Context) -> Option<Decided> {
+    Some(by_field(context, &[&format!("chatflows.{}", context.policy()?.name)]))
 }
 
 pub(super) fn by_chatflow(context: &Context, field: &str) -> Option<Decided> {

@@ -19,7 +19,7 @@ use super::body::{check_body, read_body};
 use super::check::Check;
 use super::context::{AuthorizedCall, Call, Context, Trial, authorize};
 use super::cors;
-use super::decided::{Decided, by_chatflow, by_key, decided, helps};
+use super::decided::{Decided, by_pages, decided, helps, lets_pass};
 use super::flowise::refuse_forced;
 use super::guard::Guard;
 use super::limits::{Foreseen, foresee};
@@ -89,7 +89,6 @@ impl RequestWalk {
             Ok(()) => self.pass("caller", told::caller(&self.context)),
             Err(refusal) => return self.refuse("caller", refusal),
         }
-        self.place(self.context.key.get().and_then(|key| by_key(&self.context, key)));
         let authorization = self.authorize(&mut call).await;
         let authorization = match authorization {
             // What a path says is told at once, what a query or a body says once it has been charged.
@@ -98,7 +97,6 @@ impl RequestWalk {
         };
         if authorization.is_ok() {
             self.pass("authorize", told::authorized(&self.context));
-            self.place(by_chatflow(&self.context, "access"));
         }
         self.limits()?;
         self.checked("guard", Guard, &mut call.head, told::guard)?;
@@ -208,15 +206,9 @@ impl RequestWalk {
         self.tell("upstream", result, says, Some(Decided { setting: Some(setting), place }));
     }
 
-    /// Of the step before.
-    fn place(&mut self, decided: Option<Decided>) {
-        if let (Some(step), Some(Decided { setting, place })) = (self.steps.last_mut(), decided) {
-            (step.setting, step.place) = (setting, place);
-        }
-    }
-
     fn pass(&mut self, step: &'static str, says: String) {
-        self.tell(step, StepResult::Passes, says, None);
+        let decided = lets_pass(&self.context, step);
+        self.tell(step, StepResult::Passes, says, decided);
     }
 
     fn tell(&mut self, step: &'static str, result: StepResult, says: String, decided: Option<Decided>) {
@@ -238,7 +230,7 @@ impl RequestWalk {
         }
         if let Some(origin) = &context.origin {
             let (result, says) = cors::told(&context, origin);
-            self.tell("cors", result, says, None);
+            self.tell("cors", result, says, origin.to_str().ok().and_then(|origin| by_pages(&context, origin)));
         }
         told::explanation(&context, self.steps, &end.map_err(|refusal| (helps(&refusal), refusal)))
     }

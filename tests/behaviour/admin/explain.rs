@@ -346,6 +346,18 @@ fn each_step_says_by_which_line() {
     );
     assert!(step("upstream")["place"].as_str().unwrap().ends_with("flowgate.yaml:4"), "{told}");
     assert_eq!(step("cors")["result"], "passes", "a publishable key lets its pages read");
+    assert_eq!(step("cors")["setting"], "keys.page");
+    let settings = ["chatflows.support", "chatflows.support.access", "server.max_body", "chatflows.support.body"];
+    for (name, setting) in ["route", "authorize", "guard", "body"].into_iter().zip(settings) {
+        assert_eq!(step(name)["setting"], setting, "{told}");
+        assert!(step(name)["place"].as_str().unwrap().contains("flowgate.yaml:"), "{name}: {told}");
+    }
+    let told = explain(
+        &gateway,
+        &json!({ "path": PREDICT, "method": "POST", "key_id": "app", "origin": "https://b.example", "body": QUESTION }),
+    );
+    let cors = told["steps"].as_array().unwrap().last().unwrap();
+    assert_eq!((&cors["result"], &cors["setting"]), (&json!("refuses"), &json!("chatflows.support.allowed_origins")));
     let told = explain(&gateway, &json!({ "path": PREDICT, "method": "POST", "key_id": "ended", "body": "{}" }));
     assert_eq!((&told["reason"], &told["status"]), (&json!("expired"), &json!(401)));
     let last = told["steps"].as_array().unwrap().last().unwrap();
