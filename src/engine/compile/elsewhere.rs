@@ -81,11 +81,11 @@ impl FlowElsewhere {
         let answer = self.address.endpoint.post(&path, &self.headers, body, run).await?.whole().await?;
         run.budget().hold(answer.len())?;
         let answer = json::read(&answer).map_err(|_| Failure::flow("the other flow's answer is no JSON"))?;
-        Ok(reply(answer))
+        Ok(reply(&answer))
     }
 }
 
-fn reply(answer: Value) -> Reply {
+fn reply(answer: &Value) -> Reply {
     let fields = FIELDS.iter().filter_map(|name| Some(((*name).to_owned(), answer.get(*name)?.clone()))).collect();
     let text = answer.get("text").and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
     let json = answer.get("json").filter(|json| !json.is_null()).cloned();

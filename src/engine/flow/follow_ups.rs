@@ -197,12 +197,12 @@ mod tests {
 
     /// What the provider heard, and what the answer has.
     fn asked(settings: &Value, status: &str, told: &Value) -> (String, Value, Vec<String>) {
-        let (origin, heard) = server(&[&answer(status, "", &told.to_string())]);
+        let (origin, received) = server(&[&answer(status, "", &told.to_string())]);
         let flow = flow(settings, &origin).unwrap();
         let predicted = predict(&flow, &json!({ "question": "q" }), &["Tea is hot.".into()]);
         let reply = predicted.reply.unwrap();
         assert_eq!(reply.said, ReplyContent::Text("Tea is hot.".into()));
-        let sent = heard.try_recv().unwrap();
+        let sent = received.try_recv().unwrap();
         let (head, body) = sent.split_once("\r\n\r\n").unwrap();
         (head.to_owned(), serde_json::from_str(body).unwrap(), reply.follow_ups)
     }
@@ -215,11 +215,11 @@ mod tests {
         let call = json!({ "id": "1", "type": "function", "function": { "name": "extract", "arguments": arguments } });
         let delta = json!({ "choices": [{ "index": 0, "delta": { "tool_calls": [{ "index": 0, "id": "1", "type": "function",
             "function": call["function"] }] } }] });
-        let (origin, heard) = server(&[&answer("200 OK", "", &format!("data: {delta}\n\ndata: [DONE]\n\n"))]);
+        let (origin, received) = server(&[&answer("200 OK", "", &format!("data: {delta}\n\ndata: [DONE]\n\n"))]);
         let flow = flow(&settings("chatOpenAI", &config), &origin).unwrap();
         let predicted = predict(&flow, &json!({ "question": "q" }), &["Tea is hot.".into()]);
         assert_eq!(predicted.reply.unwrap().follow_ups, ["Why?", "How?"]);
-        let sent = heard.try_recv().unwrap();
+        let sent = received.try_recv().unwrap();
         assert!(sent.contains("authorization: Bearer sk-open\r\n"), "{sent}");
         let body: Value = serde_json::from_str(sent.split_once("\r\n\r\n").unwrap().1).unwrap();
         assert_eq!(body["messages"], json!([{ "role": "user", "content": "After Tea is hot. ask {history}" }]));

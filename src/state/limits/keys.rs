@@ -68,9 +68,8 @@ impl KnownKeys {
     /// What has been counted in the running day or month, by id.
     pub(super) fn counted(&self, what: CountedUnit, now: Timestamp) -> BTreeMap<String, QuotaCount> {
         let table = self.table();
-        let counted =
-            |(id, allowance): (&Box<str>, &Allowance)| Some((id.to_string(), allowance.used.counted(what, now)?));
-        table.used.iter().filter_map(counted).collect()
+        let counted = |id: &str, allowance: &Allowance| Some((id.to_owned(), allowance.used.counted(what, now)?));
+        table.used.iter().filter_map(|(id, allowance)| counted(id, allowance)).collect()
     }
 
     /// Calls `take` with what the key of that id has used, if the policy in force has one.

@@ -162,7 +162,7 @@ mod tests {
         }
     }
 
-    fn agent(kind: &str, store: Value, filter: Value) -> Result<CompiledFlow, String> {
+    fn agent(kind: &str, store: Value, filter: &Value) -> Result<CompiledFlow, String> {
         let tool = json!({ "name": "docs", "retriever": "{{s.data.instance}}", "retrieverToolMetadataFilter": filter });
         flow_with(
             &[],
@@ -190,7 +190,7 @@ mod tests {
         let filter = json!({ "must": [{ "key": "chat", "match": { "value": "$flow.chatId" } }] });
         let call = json!([{ "name": "docs", "arguments": { "input": "tea" } }]);
         let ask = |filter: Value| {
-            let flow = agent("qdrant", store.clone(), filter).unwrap();
+            let flow = agent("qdrant", store.clone(), &filter).unwrap();
             predict(&flow, &json!({ "question": "Q" }), &[call.clone(), "done".into()])
         };
         ask(filter.to_string().into());
@@ -204,7 +204,7 @@ mod tests {
         assert!(hearing.try_iter().next().is_none());
         let told = predicted.asked[1]["messages"].to_string();
         assert!(told.contains("there is no $flow.state.none"), "{told}");
-        let refused = agent("memoryVectorStore", json!({ "embeddings": "{{e.data.instance}}" }), filter).unwrap_err();
+        let refused = agent("memoryVectorStore", json!({ "embeddings": "{{e.data.instance}}" }), &filter).unwrap_err();
         assert!(refused.contains("retrieverToolMetadataFilter: only vector databases"), "{refused}");
     }
 

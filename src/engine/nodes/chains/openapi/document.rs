@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
             properties.insert(name.to_owned(), told);
             required.extend((parameter.get("required") == Some(&Value::Bool(true))).then_some(name));
         }
-        Ok(object(properties, &required))
+        Ok(object(&properties, &required))
     }
 
     /// The body, in whatever types it may have.
@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
             properties.insert(name.clone(), self.schema(field, depth + 1)?);
             required.extend(needed.contains(&name.as_str()).then_some(name.as_str()));
         }
-        Ok(object(properties, &required))
+        Ok(object(&properties, &required))
     }
 
     fn resolved(&self, mut value: &'a Value) -> Result<&'a Value, String> {
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn object(properties: Map<String, Value>, required: &[&str]) -> Value {
+fn object(properties: &Map<String, Value>, required: &[&str]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": {} })
 }
 

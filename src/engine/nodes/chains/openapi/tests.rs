@@ -37,7 +37,7 @@ components:
         mood: { anyOf: [{ type: string }, { type: "null" }] }
 "##;
 
-fn load(inputs: Value) -> Result<CompiledFlow, String> {
+fn load(inputs: &Value) -> Result<CompiledFlow, String> {
     let mut own = json!({ "model": "{{m_0.data.instance}}" });
     own.as_object_mut().unwrap().extend(inputs.as_object().unwrap().clone());
     flow_with(&[], &[("m_0", "testModel", json!({})), ("c_0", "openApiChain", own)])
@@ -48,10 +48,10 @@ fn file(text: &str) -> Value {
 }
 
 /// A prediction for which the model makes that call, and what the API heard.
-fn called(call: Value, status: &str, headers: &str) -> (Predicted, String) {
+fn called(call: &Value, status: &str, headers: &str) -> (Predicted, String) {
     let (here, heard) = server(&[&answer(status, "", "boil it")]);
     let inputs = json!({ "yamlFile": file(&DOCUMENT.replace("HERE", &here)), "headers": headers });
-    let predicted = predict(&load(inputs).unwrap(), &json!({ "question": "How?" }), &[json!([call])]);
+    let predicted = predict(&load(&inputs).unwrap(), &json!({ "question": "How?" }), &[json!([call])]);
     (predicted, heard.try_recv().unwrap_or_default())
 }
 
@@ -59,7 +59,8 @@ fn called(call: Value, status: &str, headers: &str) -> (Predicted, String) {
 fn the_model_is_told_every_operation_and_the_api_is_asked_what_it_chose() {
     let arguments = json!({ "path_params": { "tea": "a/b" }, "params": { "cold": "ice & mint", "hot": "" },
         "headers": { "X-Team": "model", "host": "elsewhere" } });
-    let (predicted, sent) = called(json!({ "name": "get_tea", "arguments": arguments }), "200 OK", "{\"x-key\":\"k\"}");
+    let (predicted, sent) =
+        called(&json!({ "name": "get_tea", "arguments": arguments }), "200 OK", "{\"x-key\":\"k\"}");
     assert_eq!(predicted.reply.unwrap().said, ReplyContent::Text("boil it".into()));
     assert!(sent.starts_with("GET /v1/teas/a%2Fb?cold=ice+%26+mint HTTP/1.1\r\n"), "{sent}");
     assert!(sent.contains("\r\nx-team: model\r\n") && sent.contains("\r\nx-key: k\r\n"), "{sent}");
@@ -94,7 +95,7 @@ fn the_model_is_told_every_operation_and_the_api_is_asked_what_it_chose() {
 #[test]
 fn a_body_is_sent_as_it_is_and_an_error_is_told() {
     let arguments = json!({ "path_params": { "tea": "oolong" }, "data": { "leaves": ["x"] } });
-    let (predicted, sent) = called(json!({ "name": "teas__tea__put", "arguments": arguments }), "409 Conflict", "");
+    let (predicted, sent) = called(&json!({ "name": "teas__tea__put", "arguments": arguments }), "409 Conflict", "");
     assert!(
         sent.starts_with("PUT /v1/teas/oolong HTTP/1.1\r\n") && sent.ends_with("\r\n\r\n{\"leaves\":[\"x\"]}"),
         "{sent}"
@@ -108,7 +109,7 @@ fn a_body_is_sent_as_it_is_and_an_error_is_told() {
         json!({ "name": "get_tea", "arguments": { "path_params": { "tea": ".." } } }),
         json!({ "name": "get_tea", "arguments": { "path_params": { "tea": "x" }, "data": "x" } }),
     ] {
-        let (predicted, sent) = called(call.clone(), "200 OK", "");
+        let (predicted, sent) = called(&call, "200 OK", "");
         assert!(predicted.reply.is_err() && sent.is_empty(), "{call}");
     }
 }
@@ -117,7 +118,7 @@ fn a_body_is_sent_as_it_is_and_an_error_is_told() {
 fn a_document_at_a_link_is_read_once_and_counts_more_than_a_file() {
     let document = answer("200 OK", "", "paths: { /a: { get: {} } }\nservers: [{ url: 'http://127.0.0.1:9' }]");
     let (here, heard) = server(&[&document]);
-    let flow = load(json!({ "yamlLink": format!("{here}/api.yaml"), "yamlFile": "data:x" })).unwrap();
+    let flow = load(&json!({ "yamlLink": format!("{here}/api.yaml"), "yamlFile": "data:x" })).unwrap();
     let predicted = predict(&flow, &json!({ "question": "How?" }), &["words".into()]);
     assert!(heard.try_recv().unwrap().starts_with("GET /api.yaml HTTP/1.1\r\n"));
     assert_eq!(predicted.asked[0]["tools"][0]["name"], "a_get");
@@ -140,11 +141,11 @@ fn what_is_no_document_is_refused() {
             "holds itself",
         ),
     ] {
-        let refused = load(json!({ "yamlFile": file(text) })).unwrap_err();
+        let refused = load(&json!({ "yamlFile": file(text) })).unwrap_err();
         assert!(refused.contains(told), "{refused}");
     }
     // An empty setting refuses no flow.
-    assert!(load(json!({ "yamlLink": "", "yamlFile": "" })).is_ok());
+    assert!(load(&json!({ "yamlLink": "", "yamlFile": "" })).is_ok());
 }
 
 #[test]

@@ -53,13 +53,13 @@ fn chosen(inputs: &mut Inputs<'_, '_, '_>, input: &str) -> Vec<String> {
     let list = |items: &[Value]| items.iter().map(text_of).filter(|item| !item.is_empty()).collect();
     match inputs.value(input) {
         Some(Value::Array(items)) => list(&items),
-        Some(Value::String(text)) if text.trim_start().starts_with('[') => match json::read_str::<Vec<Value>>(&text) {
-            Ok(items) => list(&items),
-            Err(_) => {
-                inputs.refuse(input, "expected a list");
-                Vec::new()
+        Some(Value::String(text)) if text.trim_start().starts_with('[') => {
+            if let Ok(items) = json::read_str::<Vec<Value>>(&text) {
+                return list(&items);
             }
-        },
+            inputs.refuse(input, "expected a list");
+            Vec::new()
+        }
         Some(Value::String(text)) => vec![text],
         Some(_) => {
             inputs.refuse(input, "expected a list");
