@@ -1,7 +1,11 @@
 //! Answers of chat completions.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -20,21 +24,25 @@ struct CompletionChunk<'a> {
     model: Option<&'a RawValue>,
     system_fingerprint: Option<&'a RawValue>,
     service_tier: Option<&'a RawValue>,
-    choices: Option<Vec<Choice>>,
+    #[serde(borrow)]
+    choices: Option<FirstItem<Choice<'a>>>,
     usage: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Choice {
-    delta: Option<CompletionDelta>,
+struct Choice<'a> {
+    #[serde(borrow)]
+    delta: Option<CompletionDelta<'a>>,
     /// In a whole answer.
-    message: Option<CompletionDelta>,
+    #[serde(borrow)]
+    message: Option<CompletionDelta<'a>>,
     finish_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct CompletionDelta {
-    content: Option<Value>,
+struct CompletionDelta<'a> {
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
     /// As `DeepSeek`, vLLM and others name what a model thinks.
     reasoning_content: Option<String>,
     /// As others do; some send both.
@@ -61,6 +69,31 @@ struct FunctionDelta {
 enum Thoughts {
     Told,
     PassedOver,
+}
+
+/// The first of a list, which is all that is asked for.
+struct FirstItem<T>(Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for FirstItem<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(FirstVisitor(PhantomData))
+    }
+}
+
+struct FirstVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for FirstVisitor<T> {
+    type Value = FirstItem<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<FirstItem<T>, A::Error> {
+        let first = items.next_element()?;
+        while first.is_some() && items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(FirstItem(first))
+    }
 }
 
 /// What has been told so far.
@@ -96,7 +129,7 @@ impl Completion {
         Self { thoughts: if tells_thoughts { Thoughts::Told } else { Thoughts::PassedOver }, ..self }
     }
 
-    fn take_choice(&mut self, delta: CompletionDelta, ask: ModelRequest<'_>) {
+    fn take_choice(&mut self, delta: CompletionDelta<'_>, ask: ModelRequest<'_>) {
         let text = text_of(delta.content);
         if self.thoughts == Thoughts::Told {
             self.answered.think(&delta.reasoning_content.or(delta.reasoning).unwrap_or_default(), ask);
@@ -123,7 +156,7 @@ impl Completion {
 
     /// What the piece with the end says.
     fn note(&mut self, chunk: &CompletionChunk<'_>) {
-        let first = chunk.choices.as_ref().and_then(|choices| choices.first());
+        let first = chunk.choices.as_ref().and_then(|choices| choices.0.as_ref());
         let Some(finish) = first.and_then(|choice| choice.finish_reason.clone()) else { return };
         self.is_ended = true;
         let fields = &mut self.answered.response_metadata;
@@ -157,7 +190,7 @@ impl Gathering for Completion {
         if let Some(usage) = chunk.usage.and_then(read) {
             self.usage = Some(usage);
         }
-        let choice = chunk.choices.unwrap_or_default().into_iter().next();
+        let choice = chunk.choices.and_then(|choices| choices.0);
         if let Some(delta) = choice.and_then(|choice| choice.delta.or(choice.message)) {
             self.is_begun = true;
             self.take_choice(delta, ask);
@@ -221,10 +254,15 @@ pub(super) fn counted(usage: &Value) -> (Usage, Map<String, Value>) {
 }
 
 /// A text, or a list of pieces with texts among them.
-fn text_of(content: Option<Value>) -> String {
-    match content {
-        Some(Value::String(text)) => text,
-        Some(Value::Array(pieces)) => pieces.iter().filter_map(|piece| piece.get("text")?.as_str()).collect(),
-        _ => String::new(),
+fn text_of(content: Option<&RawValue>) -> Cow<'_, str> {
+    let Some(content) = content.map(RawValue::get) else { return Cow::default() };
+    // Of most pieces of a stream nothing is escaped.
+    if let Ok(text) = serde_json::from_str::<&str>(content) {
+        return Cow::Borrowed(text);
+    }
+    match serde_json::from_str(content) {
+        Ok(Value::String(text)) => Cow::Owned(text),
+        Ok(Value::Array(pieces)) => pieces.iter().filter_map(|piece| piece.get("text")?.as_str()).collect(),
+        _ => Cow::default(),
     }
 }
