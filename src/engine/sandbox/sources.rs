@@ -3,13 +3,16 @@
 /// What every context begins with.
 pub(super) const CORE: &str = include_str!("prelude/core.js");
 
-/// Those that scripts may require whatever the configuration says: parts of Node, and messages, that reach nothing.
+/// Those that scripts may require whatever the configuration says: messages, and parts of Node that reach nothing, or no
+/// more than `fetch`.
 pub(super) const BUILTINS: &[&str] = &[
     "@langchain/core/messages",
     "assert",
     "buffer",
     "crypto",
     "events",
+    "http",
+    "https",
     "path",
     "querystring",
     "timers",
@@ -27,6 +30,7 @@ const MODULES: &[(&str, &str)] = &[
     ("clone", include_str!("prelude/clone.js")),
     ("crypto", include_str!("prelude/modules/crypto.js")),
     ("fetch", include_str!("prelude/fetch.js")),
+    ("client", include_str!("prelude/modules/http.js")),
     ("guards", include_str!("prelude/guards.js")),
     ("locale", include_str!("prelude/locale.js")),
     ("lodash", include_str!("prelude/modules/lodash.js")),

@@ -65,6 +65,7 @@
     // Modules. What they give is made at the first use.
     const made = new Map();
     const PARTS = ['assert', 'events', 'path', 'querystring', 'timers', 'timers/promises', 'util'];
+    const CLIENTS = ['http', 'https'];
 
     class VMError extends Error {
         get name() {
@@ -74,6 +75,7 @@
 
     function module(name) {
         if (PARTS.includes(name)) return module('builtins')[name];
+        if (CLIENTS.includes(name)) return module('client')[name];
         if (!made.has(name)) {
             const own = { exports: {} };
             made.set(name, own);
