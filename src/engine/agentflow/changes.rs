@@ -18,16 +18,17 @@ impl Changes {
     /// A list of keys and values.
     pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Self {
         let Some(changes) = inputs.value(name) else { return Self::default() };
-        let key = |change: &Value| change.get("key").and_then(Value::as_str).map(str::to_owned);
-        let Some(keys) = changes.as_array().and_then(|all| all.iter().map(key).collect::<Option<Vec<_>>>()) else {
+        let Value::Array(changes) = changes else {
             inputs.refuse(name, "expected a list of keys and values");
             return Self::default();
         };
-        let values = changes.as_array().into_iter().flatten().map(|change| change.get("value").cloned());
-        let change = |(at, (key, value)): (usize, (String, Option<Value>))| {
-            (key, inputs.template_of(&[name, &at.to_string(), "value"], &value.unwrap_or_default()))
+        // A row without a key is one that its author has not filled in.
+        let change = |(at, change): (usize, &Value)| {
+            let key = change.get("key").and_then(Value::as_str)?.to_owned();
+            let value = change.get("value").cloned().unwrap_or_default();
+            Some((key, inputs.template_of(&[name, &at.to_string(), "value"], &value)))
         };
-        Self(keys.into_iter().zip(values).enumerate().map(change).collect())
+        Self(changes.iter().enumerate().filter_map(change).collect())
     }
 
     /// The state with them. In a change, `{{ output }}` stands for what the node said, `{{ output.path }}` for what is

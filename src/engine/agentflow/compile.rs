@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::flow::Agentflow;
 use super::graph::Graph;
-use super::inputs::in_markdown;
+use super::inputs::{in_markdown, read_tables};
 use super::nodes;
 use super::step::{Step, StepNode};
 use crate::engine::compile::Compiler;
@@ -66,6 +66,7 @@ fn node(node: &export::ExportNode, compiler: &mut Compiler<'_>) -> Option<StepNo
     let params = node.data.input_params.iter().filter(|param| param.accept_variable == Some(true));
     let settled = compiler.overrides.settled.of(&node.id, &node.data.inputs);
     let mut values = inputs::overridden(node, compiler.overrides);
+    read_tables(node, &settled, &mut values);
     for name in params.clone().map(|param| &param.name) {
         if let Some(value) = values.get_mut(name) {
             in_markdown(value, &settled, &mut vec![name.clone()]);

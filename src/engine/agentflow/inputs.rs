@@ -1,10 +1,12 @@
 //! Inputs of an agentflow's nodes, as far as several read them alike.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::markdown;
+use crate::engine::compile::export::ExportNode;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::text::settled::Settled;
+use crate::wire::json;
 
 /// All texts in a value that the flow's author wrote.
 pub(super) fn in_markdown(value: &mut Value, settled: &Settled, path: &mut Vec<String>) {
@@ -21,6 +23,17 @@ pub(super) fn in_markdown(value: &mut Value, settled: &Settled, path: &mut Vec<S
     }
 }
 
+/// What is a table in Flowise's editor may be the table's JSON, where a program wrote the flow.
+pub(super) fn read_tables(node: &ExportNode, settled: &Settled, values: &mut Map<String, Value>) {
+    for param in node.data.input_params.iter().filter(|param| param.kind == "array" && !settled.touches(&param.name)) {
+        let Some(value) = values.get_mut(&param.name) else { continue };
+        let table = value.as_str().and_then(|text| json::read_str(text).ok()).filter(Value::is_array);
+        if let Some(table) = table {
+            *value = table;
+        }
+    }
+}
+
 /// Says that something about a node is not supported.
 pub(super) fn refuse_if_set(inputs: &mut Inputs<'_, '_, '_>, names: &[&str], message: &str) {
     for name in names {
@@ -32,5 +45,33 @@ pub(super) fn refuse_if_set(inputs: &mut Inputs<'_, '_, '_>, names: &[&str], mes
         if inputs.value(name).is_some_and(|value| !is_empty(&value)) {
             inputs.refuse(name, message);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_table_may_be_its_json() {
+        let params = json!([{ "name": "llmMessages", "type": "array" }, { "name": "code", "type": "code" }]);
+        let data = json!({ "name": "llmAgentflow", "inputParams": params });
+        let node: ExportNode = serde_json::from_value(json!({ "id": "llm_0", "data": data })).unwrap();
+        let read = |settled: &Settled, text: &str| {
+            let mut values = Map::new();
+            values.insert("llmMessages".to_owned(), text.into());
+            values.insert("code".to_owned(), "[1]".into());
+            read_tables(&node, settled, &mut values);
+            Value::Object(values)
+        };
+        let none = Settled::default();
+        let table = json!({ "llmMessages": [{ "role": "system" }], "code": "[1]" });
+        assert_eq!(read(&none, "[{\"role\": \"system\"}]"), table);
+        assert_eq!(read(&none, "{}")["llmMessages"], "{}");
+        assert_eq!(read(&none, "")["llmMessages"], "");
+        // What was filled in stays a text.
+        assert_eq!(read(&Settled::at(vec![vec!["llmMessages".to_owned()]]), "[]")["llmMessages"], "[]");
     }
 }

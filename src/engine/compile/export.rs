@@ -23,8 +23,9 @@ pub(crate) enum Generation {
 /// One file.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Export {
+    #[serde(deserialize_with = "nodes")]
     pub(crate) nodes: Vec<ExportNode>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     pub(crate) edges: Vec<Edge>,
     /// What Flowise keeps for its widget, where the flow came in a record: an object, or JSON of one.
     #[serde(default, rename = "chatbotConfig")]
@@ -40,10 +41,12 @@ pub(crate) struct Export {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ExportNode {
+    #[serde(default, deserialize_with = "text")]
     pub(crate) id: String,
+    #[serde(default)]
     pub(crate) data: NodeData,
     /// Of a node inside an iteration: the iteration's.
-    #[serde(rename = "parentNode")]
+    #[serde(default, rename = "parentNode", deserialize_with = "id")]
     pub(crate) parent: Option<String>,
 }
 
@@ -51,30 +54,31 @@ pub(crate) struct ExportNode {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct NodeData {
     /// The kind of node, such as `chatOpenAI`.
+    #[serde(default, deserialize_with = "text")]
     pub(crate) name: String,
     /// What its author calls it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub(crate) label: String,
     /// Flowise's id of the credential that its author chose.
     #[serde(default, deserialize_with = "id")]
     pub(crate) credential: Option<String>,
     /// Flowise's drawer of it, such as `Chat Models`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub(crate) category: String,
     #[serde(default, deserialize_with = "map")]
     pub(crate) inputs: Map<String, Value>,
     #[serde(default, deserialize_with = "map")]
     pub(crate) outputs: Map<String, Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     pub(crate) input_params: Vec<ExportParam>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     output_anchors: Vec<OutputAnchor>,
 }
 
 /// A place that edges lead from, or several to choose from.
 #[derive(Debug, Clone, Default, Deserialize)]
 struct OutputAnchor {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     options: Vec<OutputOption>,
 }
 
@@ -90,10 +94,14 @@ struct OutputOption {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ExportParam {
+    #[serde(default, deserialize_with = "text")]
     pub(crate) name: String,
     /// What the editor calls it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub(crate) label: String,
+    /// How the editor shows it, such as `string` or `array`.
+    #[serde(default, rename = "type", deserialize_with = "text")]
+    pub(crate) kind: String,
     /// Whether texts in it may refer to values with `{{...}}`.
     #[serde(default)]
     pub(crate) accept_variable: Option<bool>,
@@ -102,9 +110,11 @@ pub(crate) struct ExportParam {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Edge {
+    #[serde(default, deserialize_with = "text")]
     pub(crate) source: String,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) target: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub(crate) source_handle: String,
 }
 
@@ -297,6 +307,31 @@ fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String
         Value::String(id) => Some(id).filter(|id| !id.is_empty()),
         _ => None,
     })
+}
+
+/// The same of what is a text in every export of Flowise's own.
+fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(id(deserializer)?.unwrap_or_default())
+}
+
+/// Nodes without a kind are none: something else has come among them.
+fn nodes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<ExportNode>, D::Error> {
+    let mut nodes = Vec::<ExportNode>::deserialize(deserializer)?;
+    nodes.retain(|node| !node.data.name.is_empty());
+    Ok(nodes)
+}
+
+/// What stands in a list, as far as it is what belongs there.
+fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    let items = match Value::deserialize(deserializer)? {
+        Value::Array(items) => items,
+        _ => Vec::new(),
+    };
+    Ok(items.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect())
 }
 
 /// Old exports have `""` or an array where there is nothing.

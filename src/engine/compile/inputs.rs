@@ -1,7 +1,9 @@
 //! A node's inputs, read with types. What somebody has set and a kind of node does not read is refused, not passed over.
 
 mod credentials;
+mod filling;
 mod nested;
+mod numbers;
 mod overridden;
 mod overriding;
 mod places;
@@ -21,7 +23,6 @@ use crate::engine::compile::{Compiler, flowise};
 use crate::engine::contract::model::ChatModel;
 use crate::engine::text::mustache::Dialect;
 use crate::engine::text::settled::Settled;
-use crate::engine::text::variables;
 use crate::wire::json;
 
 pub(crate) use overridden::overridden;
@@ -41,6 +42,8 @@ pub(crate) struct Inputs<'n, 'c, 'a> {
     given: Vec<(&'static str, Part)>,
     /// Why the node cannot be made although nothing is wrong with it.
     unset: Option<Arc<Unset>>,
+    /// Inputs in which nothing stands, or that lead to a node which lacks something.
+    lacking: HashSet<String>,
     pub(crate) compiler: &'c mut Compiler<'a>,
 }
 
@@ -59,7 +62,18 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     pub(crate) fn new(node: &'n ExportNode, values: Map<String, Value>, compiler: &'c mut Compiler<'a>) -> Self {
         let (read, filled, settled) =
             (HashSet::new(), HashSet::new(), compiler.overrides.settled.of(&node.id, &node.data.inputs));
-        Self { node, values, read, filled, settled, accepts: Accepts::Filled, given: Vec::new(), unset: None, compiler }
+        Self {
+            node,
+            values,
+            read,
+            filled,
+            settled,
+            accepts: Accepts::Filled,
+            given: Vec::new(),
+            unset: None,
+            lacking: HashSet::new(),
+            compiler,
+        }
     }
 
     /// With parts in the place of inputs.
@@ -98,8 +112,11 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
         part.filter(|_| self.compiler.problems.len() == problems)
     }
 
-    /// Reports what was set and not read.
+    /// Reports what was set and not read, but for a node that lacks something, and so did not come to it.
     pub(crate) fn finish(&mut self) {
+        if self.is_unset() {
+            return;
+        }
         let left: Vec<String> = self
             .values
             .iter()
@@ -113,24 +130,6 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
                 self.refuse(&name, "the engine does not support this option");
             }
         }
-    }
-
-    /// Reports what Flowise fills in for each request, and this node would not.
-    pub(crate) fn refuse_unfilled(&mut self) {
-        let every = self.accepts == Accepts::All;
-        let first = |name: &str, value: &Value| {
-            if every { variables::first_where(value, &|_| true) } else { variables::first(value, self.declares(name)) }
-        };
-        let left = self.values.iter().filter(|(name, _)| self.read.contains(*name) && !self.filled.contains(*name));
-        let found = left.filter_map(|(name, value)| Some((name.clone(), first(name, value)?)));
-        for (name, variable) in found.collect::<Vec<_>>() {
-            self.refuse(&name, format!("the engine does not fill in {{{{{variable}}}}} here"));
-        }
-    }
-
-    /// In these inputs the node fills in `{{...}}` for each request.
-    pub(crate) fn fills(&mut self, names: &[&str]) {
-        self.filled.extend(names.iter().map(|name| (*name).to_owned()));
     }
 
     /// Whether the export says that an input accepts variables.
@@ -202,7 +201,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
     pub(crate) fn number(&mut self, name: &str) -> Option<f64> {
         let number = match self.value(name)? {
             Value::Number(number) => number.as_f64(),
-            Value::String(text) => text.trim().parse().ok(),
+            Value::String(text) => numbers::begun(&text),
             _ => None,
         };
         if number.is_none() {
@@ -211,10 +210,15 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
         number
     }
 
+    /// Without what stands behind the point. Below zero it is not set: `-1` is how many say that there is no bound.
     pub(crate) fn integer(&mut self, name: &str) -> Option<u64> {
         let number = self.number(name)?;
-        if number < 0.0 || number.fract() != 0.0 || number > 1e15 {
-            self.refuse(name, "expected a whole number");
+        if number > 1e15 {
+            self.refuse(name, "expected a number of at most 15 digits");
+            return None;
+        }
+        if number < 0.0 {
+            self.pass_over(name, "a number below zero, which counts as none");
             return None;
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "looked at just above")]
@@ -294,7 +298,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
             return vec![part];
         }
         let ids = self.references(name);
-        ids.iter().filter_map(|id| self.part_of(id)).collect()
+        ids.iter().filter_map(|id| self.part_at(name, id)).collect()
     }
 
     /// The part that an input refers to, if it refers to one.
@@ -303,7 +307,7 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
             return Some(part);
         }
         let id = self.references(name).into_iter().next()?;
-        self.part_of(&id)
+        self.part_at(name, &id)
     }
 
     /// As [`part`](Self::part), of that type.
@@ -344,8 +348,11 @@ impl<'n, 'c, 'a> Inputs<'n, 'c, 'a> {
         self.value(name).is_some() || self.given(name).is_some()
     }
 
+    /// What an input lacks is said already, and refuses no flow: whatever the node then misses in it is no mistake.
     pub(crate) fn refuse(&mut self, name: &str, message: impl Into<String>) {
-        self.compiler.of_node(self.node, Some(name), message);
+        if !self.lacking.contains(name) {
+            self.compiler.of_node(self.node, Some(name), message);
+        }
     }
 
     /// Notes what stands in an input and changes nothing.

@@ -9,6 +9,7 @@ pub(crate) mod kind;
 pub(crate) mod part;
 pub(crate) mod problem;
 pub(crate) mod unset;
+pub(crate) mod varied;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use self::kind::NodeKinds;
 use self::part::Part;
 use self::problem::NodeProblem;
 use self::unset::Unset;
+use self::varied::VariedInput;
 use crate::config::Secret;
 use crate::engine::documents::index::Indexes;
 use crate::engine::text::settled::Overrides;
@@ -57,6 +59,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) missing: Vec<Missing>,
     /// Why the flow as a whole cannot answer, which was found where no node stands for it.
     pub(crate) unset: Option<Arc<Unset>>,
+    /// Settings in which variables stand, and that are filled in for each request.
+    pub(crate) varied: Vec<VariedInput>,
     /// Whether some node looks at what was said before.
     pub(crate) remembers: bool,
     /// The names of the models that were built.
@@ -83,6 +87,7 @@ impl<'a> Compiler<'a> {
             passed_over: Vec::new(),
             missing: Vec::new(),
             unset: None,
+            varied: Vec::new(),
             remembers: false,
             models: Vec::new(),
         }

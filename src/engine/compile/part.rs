@@ -78,13 +78,19 @@ impl Part {
     pub(crate) fn into_retriever(self) -> Option<Arc<dyn Retriever>> {
         match self {
             Self::Retriever(retriever) => Some(retriever),
+            Self::VectorStore(store) => Some(store),
             Self::Route(route) => route.documents(),
             _ => None,
         }
     }
 
+    /// A store without a chosen output is either.
     pub(crate) fn into_vector_store(self) -> Option<Arc<dyn VectorStore>> {
-        if let Self::VectorStore(store) = self { Some(store) } else { None }
+        match self {
+            Self::VectorStore(store) => Some(store),
+            Self::Retriever(retriever) => retriever.store(),
+            _ => None,
+        }
     }
 
     pub(crate) fn tool(tool: impl Tool + 'static) -> Self {
@@ -108,7 +114,13 @@ impl Part {
     }
 
     pub(crate) fn into_route(self) -> Option<Arc<ChainRoute>> {
-        if let Self::Route(route) = self { Some(route) } else { None }
+        match self {
+            Self::Route(route) => Some(route),
+            // A store that nobody has named, which JavaScript calls so.
+            Self::Retriever(found) => Some(ChainRoute::unnamed(found.store()?)),
+            Self::VectorStore(store) => Some(ChainRoute::unnamed(store)),
+            _ => None,
+        }
     }
 
     pub(crate) fn into_own<T: Any + Send + Sync>(self) -> Option<Arc<T>> {

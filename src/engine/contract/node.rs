@@ -226,6 +226,12 @@ pub(crate) struct ChainRoute {
 }
 
 impl ChainRoute {
+    /// Of a store that comes without a name and a description.
+    pub(crate) fn unnamed(store: Arc<dyn VectorStore>) -> Arc<Self> {
+        let name = || "undefined".to_owned();
+        Arc::new(Self { name: name(), description: name(), end: RouteEnd::Documents(store) })
+    }
+
     /// Where it leads to documents.
     pub(crate) fn documents(&self) -> Option<Arc<dyn Retriever>> {
         match &self.end {

@@ -8,6 +8,7 @@ pub(crate) mod info;
 pub(crate) mod inspect;
 pub(crate) mod kinds;
 mod shown;
+mod upsert;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -30,12 +31,13 @@ use crate::engine::compile::inputs::referred;
 use crate::engine::compile::part::Part;
 use crate::engine::compile::problem::NodeProblem;
 use crate::engine::compile::unset::Unset;
+use crate::engine::compile::varied::{self, VariedInput};
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::Subflow;
 use crate::engine::contract::history::{Memory, recalled, remember, tell_history};
 use crate::engine::contract::memory::Turn;
-use crate::engine::contract::node::{PutDocuments, Reply, ReplyContent, VectorStore};
+use crate::engine::contract::node::{Reply, ReplyContent, VectorStore};
 use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::Run;
 use crate::engine::documents::index::Indexes;
@@ -55,6 +57,7 @@ pub(crate) struct CompiledFlow {
     indexes: Indexes,
     context: Arc<CompileContext>,
     pub(crate) missing: Vec<Missing>,
+    varied: Vec<VariedInput>,
     /// The models that its author chose, by name. Metrics show no others: a request may name any.
     pub(crate) models: Arc<[Box<str>]>,
     pub(crate) info: FlowInfo,
@@ -126,11 +129,12 @@ impl CompiledFlow {
         shows_history: bool,
     ) -> Result<Self, Vec<NodeProblem>> {
         let built = build(&export, &indexes, context, &Overrides::default());
-        let Built { plan, follow_ups, missing, models, problems, .. } = built;
+        let Built { plan, follow_ups, missing, varied, models, problems, .. } = built;
         let plan = plan.ok_or(problems)?;
         let info = FlowInfo::of(&export);
         let context = Arc::clone(context);
-        Ok(Self { name: name.into(), export, plan, follow_ups, indexes, context, missing, models, info, shows_history })
+        let name = name.into();
+        Ok(Self { name, export, plan, follow_ups, indexes, context, missing, varied, models, info, shows_history })
     }
 
     /// What one run of it may take.
@@ -176,20 +180,23 @@ impl CompiledFlow {
             indexes: Indexes::default(),
             context: Arc::clone(context),
             missing: Vec::new(),
+            varied: Vec::new(),
             models: Arc::default(),
             shows_history: false,
         }
     }
 
-    /// What is run for a request that overrides inputs of nodes; `None`: it overrides nothing.
+    /// What is run for a request that overrides inputs of nodes, or fills in variables that settings name; `None`: what
+    /// is run for every request.
     ///
     /// # Errors
     /// A value that the node cannot take.
     pub(crate) fn overridden(&self, request: &RunRequest) -> Result<Option<FlowPlan>, Failure> {
-        if request.overrides.values.is_empty() {
+        if request.overrides.values.is_empty() && self.varied.is_empty() {
             return Ok(None);
         }
-        let Built { plan, problems, .. } = build(&self.export, &self.indexes, &self.context, &request.overrides);
+        let overrides = varied::filled(&self.varied, &self.export, &self.name, request);
+        let Built { plan, problems, .. } = build(&self.export, &self.indexes, &self.context, &overrides);
         plan.map(Some).ok_or_else(|| Failure::Override(problems.first().map(named).unwrap_or_default()))
     }
 
@@ -244,34 +251,6 @@ impl CompiledFlow {
     }
 }
 
-impl CompiledFlow {
-    /// Puts into a vector store what is connected to it: the one of that node, or the only one.
-    pub(crate) async fn upsert(
-        &self,
-        overridden: Option<&FlowPlan>,
-        node: Option<&str>,
-        run: &Run<'_>,
-    ) -> Result<PutDocuments, Failure> {
-        run.budget().hold(run.request.bytes())?;
-        let FlowPlan::Chain { stores, .. } = overridden.unwrap_or(&self.plan) else {
-            return Err(Failure::flow("No vector node found"));
-        };
-        let chosen = match (stores.as_slice(), node) {
-            (stores, Some(node)) => stores.iter().find(|(id, _)| id == node),
-            ([only], None) => Some(only),
-            ([], None) => None,
-            (_, None) => {
-                let words = "There are multiple vector nodes, please provide stopNodeId in body request";
-                return Err(Failure::flow(words));
-            }
-        };
-        let (_, store) = chosen.ok_or_else(|| Failure::flow("No vector node found"))?;
-        let put = store.upsert(run).await?;
-        run.budget().hold(put.documents.iter().map(|document| document.text.len()).sum())?;
-        Ok(put)
-    }
-}
-
 impl Subflow for CompiledFlow {
     fn name(&self) -> &str {
         &self.name
@@ -301,6 +280,7 @@ pub(crate) struct Built {
     /// What stands in nodes and changes nothing.
     pub(crate) passed_over: Vec<NodeProblem>,
     pub(crate) missing: Vec<Missing>,
+    varied: Vec<VariedInput>,
     models: Arc<[Box<str>]>,
 }
 
@@ -308,13 +288,14 @@ pub(crate) fn build(export: &Export, indexes: &Indexes, context: &CompileContext
     let mut compiler = Compiler::new(export, context, overrides, kinds::KINDS, indexes);
     let plan = plan(export, &mut compiler);
     let follow_ups = FollowUps::read(&mut compiler);
-    let Compiler { problems, passed_over, missing, models, .. } = compiler;
+    let Compiler { problems, passed_over, missing, varied, models, .. } = compiler;
     Built {
         plan: plan.filter(|_| problems.is_empty()),
         follow_ups,
         problems,
         passed_over,
         missing,
+        varied,
         models: models.into(),
     }
 }

@@ -1,5 +1,6 @@
 //! What chats remember of a prediction.
 
+mod shapes;
 mod unset;
 
 use serde_json::{Value, json};

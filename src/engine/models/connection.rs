@@ -27,7 +27,11 @@ const FIRST_BYTE: Duration = Duration::from_mins(10);
 
 /// The address in an input, or the provider's own.
 pub(crate) fn endpoint(inputs: &mut Inputs<'_, '_, '_>, input: &str, otherwise: &str) -> Option<ProviderEndpoint> {
-    let address = inputs.text(input).unwrap_or_else(|| otherwise.to_owned());
+    let mut address = inputs.text(input).unwrap_or_else(|| otherwise.to_owned());
+    // `localhost:11434`, where the provider's own is one without TLS.
+    if otherwise.starts_with("http://") && !address.contains("://") {
+        address = format!("http://{}", address.trim());
+    }
     endpoint_at(inputs, input, &address)
 }
 
@@ -40,7 +44,7 @@ pub(crate) fn endpoint_at(inputs: &mut Inputs<'_, '_, '_>, input: &str, address:
         return None;
     }
     let endpoint = inputs.compiler.context.targets.endpoint(address, Some(timeout));
-    endpoint.map_err(|error| inputs.refuse(input, error)).ok()
+    endpoint.map_err(|error| inputs.refuse_address(input, address, error)).ok()
 }
 
 /// A field of a credential that the provider wants; noted as missing if it is not configured.

@@ -24,7 +24,7 @@ impl DocumentLink {
         if inputs.refuse_settled(input) {
             return None;
         }
-        let url = web_address(&link).map_err(|problem| inputs.refuse(input, problem)).ok()?;
+        let url = web_address(&link).map_err(|problem| inputs.refuse_address(input, &link, problem)).ok()?;
         let reader = WebReader::new(&inputs.compiler.context.targets);
         if let Some(host) = reader.denied(&url) {
             inputs.compiler.miss(inputs.node, Need::Network { host });

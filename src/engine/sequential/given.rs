@@ -45,7 +45,9 @@ impl AgentValues {
             }
         };
         let mut sources = Vec::new();
-        for id in referred(&fields).into_iter().filter(|id| !is_agent(id)) {
+        // What refers to a node that is gone stays as it is.
+        let export = inputs.compiler.export;
+        for id in referred(&fields).into_iter().filter(|id| !is_agent(id) && export.node(id).is_some()) {
             match inputs.part_of(&id) {
                 Some(Part::Value(source)) => sources.push((id, source)),
                 Some(_) => inputs.refuse(name, format!("expected {id} to give a value, such as an Output Prediction")),

@@ -19,6 +19,12 @@ impl Settled {
         Self(paths)
     }
 
+    /// With more of them.
+    pub(crate) fn with(mut self, paths: impl IntoIterator<Item = Vec<String>>) -> Self {
+        self.0.extend(paths);
+        self
+    }
+
     /// Whether what stands there was filled in.
     pub(crate) fn has(&self, path: &[String]) -> bool {
         self.0.iter().any(|settled| path.starts_with(settled))

@@ -10,6 +10,7 @@ use super::{files, source};
 /// says is read as a whole or not at all; no text that a value was filled into is read.
 const READ: &[(&str, &str)] = &[
     ("agentflow/changes.rs", "all that a node said, where an author's path leads into it"),
+    ("agentflow/inputs.rs", "an author's table"),
     ("agentflow/nodes/body.rs", "all of a raw body, to see whether it is JSON as it stands"),
     ("agentflow/nodes/choices.rs", "all that a model said"),
     ("agentflow/nodes/http.rs", "an author's address; all that an API answered"),
@@ -25,6 +26,7 @@ const READ: &[(&str, &str)] = &[
     ("compile/inputs.rs", "an author's input"),
     ("compile/inputs/overridden.rs", "a setting that a request overrides"),
     ("compile/inputs/places.rs", "an author's input"),
+    ("compile/varied.rs", "an author's setting"),
     ("contract/prompt_values.rs", "all that a node gave, where an author's path leads into it"),
     ("documents/office/sections.rs", "the engine's own pattern"),
     ("documents/stores.rs", "an export"),

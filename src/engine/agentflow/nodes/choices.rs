@@ -50,14 +50,19 @@ impl StepKind for Condition {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
+        if !inputs.has("conditions") {
+            inputs.lacks("conditions");
+            return None;
+        }
         let conditions = inputs.json("conditions").unwrap_or_default();
         let is_known = |condition: &Value| {
             condition.get("operation").and_then(Value::as_str).is_some_and(|name| OPERATIONS.contains(&name))
         };
-        let conditions = conditions.as_array().map(Vec::as_slice).unwrap_or_default();
-        if conditions.is_empty() || !conditions.iter().all(is_known) {
+        let listed = conditions.as_array().map(Vec::as_slice);
+        if listed.is_none_or(|conditions| !conditions.iter().all(is_known)) {
             inputs.refuse("conditions", "expected conditions with operations that the engine knows");
         }
+        let conditions = listed.unwrap_or_default();
         let read = |(at, condition)| Comparison::read(at, condition, inputs);
         Some(Box::new(Compares(conditions.iter().enumerate().map(read).collect())))
     }

@@ -84,7 +84,7 @@ fn address(inputs: &mut Inputs<'_, '_, '_>) -> Option<Address> {
             Some(address)
         }
         Err(error) => {
-            inputs.refuse("url", error);
+            inputs.refuse_address("url", &url.written(), error);
             None
         }
     }

@@ -32,7 +32,8 @@ impl StepKind for HumanInput {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
         let takes_feedback = inputs.flag("humanInputEnableFeedback").unwrap_or_default();
         let (is_dynamic, model) = match inputs.text("humanInputDescriptionType").as_deref() {
-            Some("fixed") => (false, None),
+            // As Flowise, where nothing is said.
+            None | Some("fixed") => (false, None),
             Some("dynamic") => (true, model("humanInputModel", inputs).map(|(model, _)| model)),
             _ => {
                 inputs.refuse("humanInputDescriptionType", "expected fixed or dynamic");

@@ -90,7 +90,11 @@ impl ModelCaller {
         inputs.text(&name("UserMessage"));
         inputs.text(&name("ReturnResponseAs"));
         let fields = inputs.value(&name("StructuredOutput")).unwrap_or_else(|| json!([]));
-        let is_field = |field: &Value| field.get("type").and_then(Value::as_str).is_some_and(is_type);
+        // Flowise passes over a row without a type.
+        let is_field = |field: &Value| match field.get("type") {
+            None | Some(Value::Null) => true,
+            Some(kind) => kind.as_str().is_some_and(|kind| kind.is_empty() || is_type(kind)),
+        };
         if !fields.as_array().is_some_and(|fields| fields.iter().all(is_field)) {
             inputs.refuse(&name("StructuredOutput"), "expected a list of keys with their types");
         }

@@ -18,7 +18,8 @@ impl StepKind for Start {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
         let has_form = match inputs.text("startInputType").as_deref() {
-            Some("chatInput") => Some(false),
+            // As Flowise, where nothing is said.
+            None | Some("chatInput") => Some(false),
             Some("formInput") => Some(true),
             Some("webhookTrigger") => {
                 inputs.refuse("startInputType", "the engine has no webhooks; flows start with a question or a form");

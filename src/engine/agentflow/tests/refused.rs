@@ -89,6 +89,8 @@ fn what_its_author_left_empty_is_told_when_somebody_comes_to_it() {
         (with("llmAgentflow", &json!({ "llmModel": "" })), "llmModel"),
         (with("llmAgentflow", &json!({ "llmModel": "chatOpenAI" })), "modelName of chatOpenAI"),
         (with("httpAgentflow", &json!({ "method": "GET", "url": "" })), "url"),
+        (with("httpAgentflow", &json!({ "method": "GET", "url": "your address" })), "url"),
+        (with("conditionAgentflow", &json!({ "conditions": "" })), "conditions"),
         (with("toolAgentflow", &json!({ "toolAgentflowSelectedTool": "" })), "toolAgentflowSelectedTool"),
         (with("loopAgentflow", &json!({ "loopBackToNode": "" })), "loopBackToNode"),
         (with("iterationAgentflow", &json!({})), "iterationInput"),
@@ -117,6 +119,7 @@ fn what_flowise_passes_over_and_what_nothing_leads_to_is_no_matter() {
     let stray = model("llm", json!({ "llmNew": "x" }));
     let flow = with("llmAgentflow", &stray).node("loose", "customFunctionAgentflow", &json!({}));
     assert_eq!(problems(&flow.line(&["loose", "loose2"]).node("loose2", "oddAgentflow", &json!({}))), [""; 0]);
+    assert_eq!(problems(&Drawing::new(&json!({ "startInputType": null }))), [""; 0]);
 }
 
 #[test]
@@ -132,6 +135,11 @@ fn what_is_set_and_empty_is_no_matter() {
     let inputs =
         model("agent", json!({ "agentTools": "", "agentToolsBuiltInGemini": "[]", "agentKnowledgeVSEmbeddings": [] }));
     assert_eq!(problems(&with("agentAgentflow", &inputs)), [""; 0]);
+    assert_eq!(problems(&with("humanInputAgentflow", &json!({ "humanInputDescription": "Well?" }))), [""; 0]);
+    assert_eq!(problems(&with("conditionAgentflow", &json!({ "conditions": [] }))), [""; 0]);
+    // Rows that nobody has filled in.
+    let rows = json!({ "llmUpdateState": [{ "value": "x" }], "llmStructuredOutput": [{ "key": "a" }, { "key": "b", "type": "" }] });
+    assert_eq!(problems(&with("llmAgentflow", &model("llm", rows))), [""; 0]);
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::Inputs;
 use crate::engine::compile::context::Need;
 use crate::engine::compile::part::Part;
@@ -14,6 +16,7 @@ impl Inputs<'_, '_, '_> {
     /// Notes that nothing stands in an input that the node cannot do without.
     pub(crate) fn lacks(&mut self, name: &str) {
         self.ignore(&[name]);
+        self.lacking.insert(name.to_owned());
         // A node that stands for another has its settings.
         let outer = self.compiler.export.node(&self.node.id).map(|node| &node.data);
         let params = self.node.data.input_params.iter().chain(outer.into_iter().flat_map(|outer| &outer.input_params));
@@ -35,6 +38,17 @@ impl Inputs<'_, '_, '_> {
         self.text(name)
     }
 
+    /// An address that cannot be read. One that is none at all, such as `...`, is what its author left to whoever takes
+    /// the flow.
+    pub(crate) fn refuse_address(&mut self, name: &str, written: &str, error: impl Into<String>) {
+        let is_own = self.values.get(name).and_then(Value::as_str).is_some_and(|own| own.trim() == written.trim());
+        if !is_own || written.contains("://") || written.contains("{{") {
+            self.refuse(name, error);
+        } else {
+            self.lacks(name);
+        }
+    }
+
     /// Notes it if the endpoint is one that may not be called.
     pub(crate) fn look_at(&mut self, endpoint: &ProviderEndpoint) {
         if let Some(host) = endpoint.denied() {
@@ -45,6 +59,15 @@ impl Inputs<'_, '_, '_> {
     /// The part that a node becomes.
     pub(crate) fn part_of(&mut self, id: &str) -> Option<Part> {
         let part = self.compiler.part(id);
+        self.made(part)
+    }
+
+    /// As [`part_of`](Self::part_of), of a node that an input leads to.
+    pub(super) fn part_at(&mut self, name: &str, id: &str) -> Option<Part> {
+        let part = self.compiler.part(id);
+        if matches!(part, Some(Part::Unset(_))) {
+            self.lacking.insert(name.to_owned());
+        }
         self.made(part)
     }
 

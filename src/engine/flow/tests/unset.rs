@@ -119,6 +119,50 @@ fn whatever_refers_to_the_node_fails_as_it_does() {
         let told = format!("Nothing is set in {field} of the node \"t_0\".");
         assert_eq!(failure(&flow, &json!({ "question": "q" })), told);
     }
+    // What stands in its other settings is no matter then, and neither is what is no address at all.
+    let left = |kind: &str, inputs: Value| {
+        let nodes = [
+            ("m_0", "testModel", json!({})),
+            ("b_0", "bufferMemory", json!({})),
+            ("t_0", kind, inputs),
+            ("a_0", "toolAgent", agent(&["t_0"])),
+        ];
+        needs(&flow(&nodes).unwrap())
+    };
+    let spare =
+        json!({ "requestsGetUrl": "your address", "requestsGetDescription": "x", "requestsGetMaxOutputLength": "9" });
+    assert!(left("requestsGet", spare).contains(&"t_0: requestsGetUrl".to_owned()));
+    assert!(left("jsonPathExtractor", json!({ "returnNullOnError": true })).contains(&"t_0: path".to_owned()));
+    // What asks for several of something says no more of those that lack a setting.
+    let way = json!({ "name": "books", "description": "on books", "vectorStore": "{{p_0.data.instance}}" });
+    let several = [
+        ("m_0", "testModel", json!({})),
+        ("e_0", "openAIEmbeddings", json!({ "modelName": "e" })),
+        ("p_0", "pinecone", json!({ "embeddings": "{{e_0.data.instance}}" })),
+        ("r_0", "vectorStoreRetriever", way),
+        ("c_0", "multiRetrievalQAChain", json!({ "model": MODEL, "vectorStoreRetriever": ["{{r_0.data.instance}}"] })),
+    ];
+    let told = "Nothing is set in pineconeIndex of the node \"p_0\".";
+    assert_eq!(failure(&flow(&several).unwrap(), &json!({ "question": "q" })), told);
+    let parsed = |kind: &str, input: &str| {
+        let chain =
+            json!({ "model": MODEL, "prompt": "{{p_0.data.instance}}", "outputParser": "{{o_0.data.instance}}" });
+        let nodes = [
+            ("m_0", "testModel", json!({})),
+            ("p_0", "promptTemplate", json!({ "template": "{q}" })),
+            ("o_0", kind, json!({ "autofixParser": true, input: "" })),
+            ("c_0", "llmChain", chain),
+        ];
+        assert!(needs(&flow(&nodes).unwrap()).contains(&format!("o_0: {input}")), "{kind}");
+    };
+    parsed("structuredOutputParser", "jsonStructure");
+    parsed("advancedStructuredOutputParser", "exampleJson");
+    let model = [
+        ("m_0", "chatMistralAI", json!({ "temperature": "0.5", "modelName": "" })),
+        ("p_0", "promptTemplate", json!({ "template": "{q}" })),
+        ("c_0", "llmChain", json!({ "model": MODEL, "prompt": "{{p_0.data.instance}}" })),
+    ];
+    assert!(needs(&flow(&model).unwrap()).contains(&"m_0: modelName".to_owned()));
     // What is not connected is no setting.
     let unconnected = flow(&[("c_0", "conversationChain", json!({}))]).unwrap_err();
     assert!(unconnected.contains("a chat model is required"), "{unconnected}");

@@ -5,7 +5,7 @@ use crate::engine::contract::message::Usage;
 use crate::engine::contract::model::ModelRequest;
 use crate::engine::models::gathering::AnswerFraming;
 use crate::engine::models::gathering::tests::told;
-use crate::engine::models::lab::{HERE, asked, calculator, city, conversation, problems};
+use crate::engine::models::lab::{HERE, asked, built, calculator, city, conversation, problems};
 
 const STREAM: &str = r#"{"model":"llama3","created_at":"2026","message":{"role":"assistant","content":"","thinking":"Hm"},"done":false}
 {"model":"llama3","created_at":"2026","message":{"role":"assistant","content":"Grü"},"done":false}
@@ -92,4 +92,11 @@ fn what_is_not_ollamas_is_refused() {
     let mut inputs = inputs();
     inputs["cache"] = "{{redisCache_0.data.instance}}".into();
     assert!(problems(&ChatOllama, inputs)[0].contains("a node redisCache_0 that"));
+}
+
+#[test]
+fn an_address_may_lack_its_scheme() {
+    let mut inputs = inputs();
+    inputs["baseUrl"] = "localhost:11434".into();
+    assert!(built(&ChatOllama, inputs, true).is_ok());
 }

@@ -50,15 +50,20 @@ impl NodeKind for ReActAgentChat {
     }
 }
 
-/// The node `reactAgentLLM`, which remembers nothing.
+/// The node `reactAgentLLM`, which remembers nothing, and the MRKL agents that it came from, of which one may.
 pub(super) struct ReActAgentLlm;
 
 impl NodeKind for ReActAgentLlm {
     fn names(&self) -> &'static [&'static str] {
-        &["reactAgentLLM"]
+        &["reactAgentLLM", "mrklAgentLLM", "mrklAgentChat"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        // Its last version had a place for one.
+        if inputs.node.data.name == "mrklAgentChat" && inputs.has("memory") {
+            let memory = memory::required(inputs);
+            return agent(inputs, Some(memory?));
+        }
         agent(inputs, None)
     }
 }

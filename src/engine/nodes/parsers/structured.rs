@@ -24,6 +24,10 @@ impl NodeKind for StructuredOutputParser {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let mends = mends(inputs);
+        if !inputs.has("jsonStructure") {
+            inputs.lacks("jsonStructure");
+            return None;
+        }
         let rows = inputs.json("jsonStructure");
         match rows.as_ref().and_then(Value::as_array).map(|rows| rows.iter().map(property).collect()) {
             Some(Ok(properties)) => Some(parser(Schema::new(SchemaType::Record(properties)), mends)),
@@ -71,7 +75,7 @@ impl NodeKind for AdvancedStructuredOutputParser {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let mends = mends(inputs);
         inputs.refuse_settled("exampleJson");
-        match zod::parse(&inputs.text("exampleJson").unwrap_or_default()) {
+        match zod::parse(&inputs.required_text("exampleJson")?) {
             Ok((schema, passed_over)) => {
                 for modifier in passed_over {
                     inputs.pass_over("exampleJson", format!("Flowise passes over {modifier}, and so does the engine"));

@@ -17,7 +17,9 @@ pub(in crate::engine::nodes) fn read(inputs: &mut Inputs<'_, '_, '_>, name: &str
         }
     };
     let mut sources = Vec::new();
-    for id in referred(&values) {
+    // What refers to a node that is gone stays as it is.
+    let export = inputs.compiler.export;
+    for id in referred(&values).into_iter().filter(|id| export.node(id).is_some()) {
         match inputs.part_of(&id) {
             Some(Part::Value(source)) => sources.push((id, source)),
             Some(_) => inputs.refuse(name, format!("expected {id} to give a value, such as an Output Prediction")),

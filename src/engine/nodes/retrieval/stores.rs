@@ -40,7 +40,7 @@ struct Faiss;
 
 impl NodeKind for Faiss {
     fn names(&self) -> &'static [&'static str] {
-        &["faiss"]
+        &["faiss", "faissUpsert", "faissExistingIndex"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {

@@ -52,7 +52,8 @@ impl Drawing<'_> {
             DrawnPlace::Loop => {
                 let name = node.data.inputs.get("loopToName").and_then(Value::as_str).map(name_of);
                 let found = name.and_then(|name| self.names.get(&name));
-                if found.is_none() {
+                // Nodes that lack a setting have no place.
+                if found.is_none() && compiler.unset.is_none() {
                     compiler.of_node(node, Some("loopToName"), "there is no such node in the flow");
                 }
                 found.map(|at| WayTarget::Node(*at))

@@ -38,11 +38,18 @@ fn it_reasons_and_acts_in_turns() {
     assert_eq!((&reply.said, reply.fields.len()), (&ReplyContent::Text("two".into()), 0));
 
     let plain = json!({ "model": "{{m_0.data.instance}}", "tools": tools });
-    let nodes = [nodes[0].clone(), nodes[2].clone(), ("agent_0", "reactAgentLLM", plain)];
-    let predicted = predictions(&flow(&nodes).unwrap(), &[(json!({ "question": "Q" }), vec!["A".into()])]);
-    let prompt = predicted[0].asked[0]["messages"][0]["content"].as_str().unwrap();
-    assert!(prompt.starts_with("Answer the following questions as best you can."), "{prompt}");
-    assert!(prompt.ends_with("Begin!\n\nQuestion: Q\nThought:"), "{prompt}");
+    let remembering =
+        [nodes[0].clone(), nodes[1].clone(), nodes[2].clone(), ("agent_0", "mrklAgentChat", nodes[3].2.clone())];
+    let last = predictions(&flow(&remembering).unwrap(), &requests).pop().unwrap();
+    assert_eq!(last.asked[1]["messages"][0]["content"], prompt);
+    // By what it was called before, as well.
+    for kind in ["reactAgentLLM", "mrklAgentLLM", "mrklAgentChat"] {
+        let nodes = [nodes[0].clone(), nodes[2].clone(), ("agent_0", kind, plain.clone())];
+        let predicted = predictions(&flow(&nodes).unwrap(), &[(json!({ "question": "Q" }), vec!["A".into()])]);
+        let prompt = predicted[0].asked[0]["messages"][0]["content"].as_str().unwrap();
+        assert!(prompt.starts_with("Answer the following questions as best you can."), "{prompt}");
+        assert!(prompt.ends_with("Begin!\n\nQuestion: Q\nThought:"), "{prompt}");
+    }
 }
 
 #[test]

@@ -132,3 +132,21 @@ fn a_store_may_be_asked_as_it_is() {
     assert!(predicted.asked[0][0]["content"].as_str().unwrap().ends_with("----------------\nApples grow."));
     assert_eq!(predicted.asked[0][1], json!({ "role": "user", "content": "Q" }));
 }
+
+/// Expected: what Flowise's chain makes of a store that has neither name nor description.
+#[test]
+fn a_store_without_a_name_is_a_way() {
+    let inputs = json!({ "model": MODEL, "vectorStoreRetriever": ["{{a.data.instance}}"] });
+    let mut export = stores("multiRetrievalQAChain", &inputs);
+    export["edges"].as_array_mut().unwrap().push(json!({ "source": "a", "target": "c_0" }));
+    for output in ["vectorStore", "retriever"] {
+        for node in export["nodes"].as_array_mut().unwrap().iter_mut().filter(|node| node["id"] == "a") {
+            node["data"]["outputs"] = json!({ "output": output });
+        }
+        let route = "{\"destination\":\"undefined\",\"next_inputs\":{\"query\":\"better\"}}";
+        let asked = json!({ "question": "Q" });
+        let predicted = predict(&load(&export).unwrap(), &asked, &[route.into(), "an answer".into()]);
+        assert!(predicted.asked[0][0]["content"].as_str().unwrap().contains("undefined: undefined\n"));
+        assert!(predicted.asked[1][0]["content"].as_str().unwrap().ends_with("Apples grow."));
+    }
+}

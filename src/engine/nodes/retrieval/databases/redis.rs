@@ -31,10 +31,7 @@ impl NodeKind for RedisNode {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let common = node::read(inputs, Having::default());
-        let index = inputs.text("indexName").map(|index| index.trim().to_owned());
-        if index.is_none() {
-            inputs.refuse("indexName", "a name is required");
-        }
+        let index = inputs.required_text("indexName").map(|index| index.trim().to_owned());
         let mut field = |input: &str, otherwise: &str| {
             let name = inputs.text(input).unwrap_or_else(|| otherwise.to_owned());
             // It stands in a query, where other letters mean something.

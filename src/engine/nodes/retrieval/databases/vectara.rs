@@ -32,7 +32,7 @@ pub(super) struct VectaraNode {
 
 impl NodeKind for VectaraNode {
     fn names(&self) -> &'static [&'static str] {
-        &["vectara", "vectaraExistingIndex", "vectaraUpsert"]
+        &["vectara", "vectaraExisting", "vectaraExistingIndex", "vectaraUpload", "vectaraUpsert"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {

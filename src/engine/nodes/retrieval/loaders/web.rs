@@ -68,7 +68,7 @@ pub(super) fn address(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Url
             Some(url)
         }
         Err(problem) => {
-            inputs.refuse(name, problem);
+            inputs.refuse_address(name, &text, problem);
             None
         }
     }

@@ -163,7 +163,7 @@ pub(super) fn remote(
             Some(ServerPlace::Remote(RemoteServer { address, headers }, own))
         }
         Err(error) => {
-            inputs.refuse(input, error);
+            inputs.refuse_address(input, &url.written(), error);
             None
         }
     }

@@ -67,7 +67,8 @@ impl Account {
                 }
                 let host = inputs.mustache("jiraHost")?;
                 let address = Address::read(&host, &inputs.compiler.context.targets, PATIENCE);
-                let address = address.map_err(|error| inputs.refuse("jiraHost", error)).ok()?;
+                let address =
+                    address.map_err(|error| inputs.refuse_address("jiraHost", &host.written(), error)).ok()?;
                 inputs.look_at(&address.endpoint);
                 let Address { endpoint, origin, path } = address;
                 Some(Self { service, endpoint, origin, above: path, base, proof })

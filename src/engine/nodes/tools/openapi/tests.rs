@@ -157,11 +157,6 @@ fn what_the_engine_cannot_do_is_refused_at_load() {
             "openApiFile",
             "server /v1: expected a URL such as https://api.example.com/items",
         ),
-        (
-            json!({ "inputType": "link", "openApiLink": "x.example/a.yaml" }),
-            "openApiLink",
-            "expected a URL such as https://example.com/page",
-        ),
     ] {
         let error = sent(&inputs).unwrap_err();
         let expected = format!("node \"t_0\" (openAPIToolkit), input {input}: {words}");

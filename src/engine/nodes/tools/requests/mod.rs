@@ -220,7 +220,7 @@ fn request(inputs: &mut Inputs<'_, '_, '_>, method: Method, prefix: &str) -> Opt
             Some((HttpToolRequest { method, address, headers: named }, length))
         }
         Err(error) => {
-            inputs.refuse(&own, error);
+            inputs.refuse_address(&own, &url.written(), error);
             None
         }
     }

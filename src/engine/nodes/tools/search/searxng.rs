@@ -56,7 +56,7 @@ impl NodeKind for SearXng {
         }
         let url = inputs.mustache("apiBase")?;
         let address = Address::read(&url, &inputs.compiler.context.targets, PATIENCE);
-        let address = address.map_err(|error| inputs.refuse("apiBase", error)).ok()?;
+        let address = address.map_err(|error| inputs.refuse_address("apiBase", &url.written(), error)).ok()?;
         inputs.look_at(&address.endpoint);
         Some(Part::tool(Searching { spec: of_text(&name, &description), address, headers, params }))
     }

@@ -155,6 +155,8 @@ impl NodeKind for Figma {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        // Flowise offers it, and does not look at it.
+        inputs.ignore(&["recursive"]);
         let file = inputs.required_text("fileKey").unwrap_or_default();
         let nodes = inputs.text("nodeIds").unwrap_or_default();
         let nodes: Vec<String> = nodes.trim().split(',').map(component).collect();

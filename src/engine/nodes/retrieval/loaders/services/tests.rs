@@ -194,7 +194,7 @@ async fn searches_are_documents() {
 
 #[tokio::test]
 async fn what_figma_and_oxylabs_answer_is_told() {
-    let inputs = json!({ "__service": HERE, "fileKey": "f", "nodeIds": "1:2,3", CREDENTIALS: { "figmaApi": { "accessToken": "k" } } });
+    let inputs = json!({ "__service": HERE, "fileKey": "f", "nodeIds": "1:2,3", "recursive": true, CREDENTIALS: { "figmaApi": { "accessToken": "k" } } });
     let (received, documents) = fetched(&simple::Figma, inputs, &[json!({ "name": "n" })]).await;
     assert_eq!(lines(&received), ["GET /v1/files/f/nodes?ids=1%3A2,3"]);
     assert_eq!(received[0].headers["x-figma-token"], "k");
