@@ -1,19 +1,20 @@
 //! What a bucket of S3 lists.
 
-use super::xml::XmlElement;
+use super::xml::{XmlDocument, XmlElement};
 
 /// Names of the objects in a list, in its order; folders, which hold nothing themselves, are among them.
 ///
 /// # Errors
 /// It is no such list.
 pub(crate) fn keys(text: &str) -> Result<Vec<String>, String> {
-    let list = XmlElement::parse(text)?;
+    let list = XmlDocument::parse(text)?;
+    let list = list.root()?;
     if list.local() != "ListBucketResult" {
         return Err("the bucket answered with what is no list".to_owned());
     }
     let mut objects = Vec::new();
     list.each("Contents", &mut objects);
-    let key = |object: &&XmlElement| object.first("ETag").and(object.first("Key")).map(XmlElement::text);
+    let key = |object: &XmlElement<'_>| object.first("ETag").and(object.first("Key")).map(|key| key.text());
     Ok(objects.iter().filter_map(key).filter(|key| !key.is_empty()).collect())
 }
 

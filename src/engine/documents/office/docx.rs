@@ -1,6 +1,6 @@
 //! The text of Word files, as `mammoth` tells it: paragraphs with an empty line after each, without notes and headers.
 
-use super::xml::{XmlElement, XmlNode};
+use super::xml::{XmlDocument, XmlElement};
 use super::zip::ZipFolder;
 
 const MAIN: &str = "word/document.xml";
@@ -14,18 +14,18 @@ pub(crate) fn read(bytes: &[u8]) -> Result<String, String> {
     let folder = ZipFolder::open(bytes).ok_or_else(no_file)?;
     let main = main_part(&folder)?.unwrap_or_else(|| MAIN.to_owned());
     let text = folder.text(&main)?.ok_or_else(no_file)?;
-    let document = XmlElement::parse(&text)?;
-    let body = document.first("w:body").ok_or_else(no_file)?;
+    let document = XmlDocument::parse(&text)?;
+    let body = document.root()?.first("w:body").ok_or_else(no_file)?;
     let mut reader = WordReader::default();
-    let told = reader.all(&body.children);
+    let told = reader.all(body.elements());
     Ok(told.text + &told.extra)
 }
 
 /// Where the folder says that the text is.
 fn main_part(folder: &ZipFolder<'_>) -> Result<Option<String>, String> {
     let Some(relations) = folder.text("_rels/.rels")? else { return Ok(None) };
-    let relations = XmlElement::parse(&relations)?;
-    let main = relations.elements().find(|relation| {
+    let relations = XmlDocument::parse(&relations)?;
+    let main = relations.root()?.elements().find(|relation| {
         relation.attribute("Type").is_some_and(|kind| kind.ends_with("/relationships/officeDocument"))
     });
     Ok(main.and_then(|main| main.attribute("Target")).map(|target| target.trim_start_matches('/').to_owned()))
@@ -42,29 +42,32 @@ impl WordText {
     fn of(text: impl Into<String>) -> Self {
         Self { text: text.into(), extra: String::new() }
     }
+
+    /// What is alone in an element, in another, in another ... is copied for none of them.
+    fn add(&mut self, Self { text, extra }: Self) {
+        for (whole, more) in [(&mut self.text, text), (&mut self.extra, extra)] {
+            if whole.is_empty() { *whole = more } else { whole.push_str(&more) }
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct WordReader<'x> {
     /// What paragraphs hold that somebody has deleted: it is the next one's.
-    left_over: Vec<&'x XmlNode>,
+    left_over: Vec<XmlElement<'x>>,
 }
 
 impl<'x> WordReader<'x> {
-    fn all(&mut self, nodes: impl IntoIterator<Item = &'x XmlNode>) -> WordText {
+    fn all(&mut self, elements: impl IntoIterator<Item = XmlElement<'x>>) -> WordText {
         let mut told = WordText::default();
-        for node in nodes {
-            if let XmlNode::Element(element) = node {
-                let WordText { text, extra } = self.element(element);
-                told.text += &text;
-                told.extra += &extra;
-            }
+        for element in elements {
+            told.add(self.element(element));
         }
         told
     }
 
-    fn element(&mut self, element: &'x XmlElement) -> WordText {
-        match element.name.as_str() {
+    fn element(&mut self, element: XmlElement<'x>) -> WordText {
+        match element.name() {
             "w:p" => self.paragraph(element),
             "w:t" => WordText::of(element.text()),
             "w:tab" => WordText::of("\t"),
@@ -73,37 +76,36 @@ impl<'x> WordReader<'x> {
             "w:tbl" => self.table(element),
             "w:sdt" => self.control(element),
             "mc:AlternateContent" => {
-                element.first("mc:Fallback").map(|other| self.all(&other.children)).unwrap_or_default()
+                element.first("mc:Fallback").map(|other| self.all(other.elements())).unwrap_or_default()
             }
             "w:pict" => {
-                let WordText { text, extra } = self.all(&element.children);
+                let WordText { text, extra } = self.all(element.elements());
                 WordText { text: String::new(), extra: text + &extra }
             }
             "w:r" | "w:hyperlink" | "w:tr" | "w:tc" | "w:customXml" | "w:ins" | "w:moveTo" | "w:object"
             | "w:smartTag" | "w:drawing" | "v:roundrect" | "v:shape" | "v:textbox" | "w:txbxContent" | "v:group"
-            | "v:rect" => self.all(&element.children),
+            | "v:rect" => self.all(element.elements()),
             _ => WordText::default(),
         }
     }
 
-    fn paragraph(&mut self, paragraph: &'x XmlElement) -> WordText {
+    fn paragraph(&mut self, paragraph: XmlElement<'x>) -> WordText {
         let properties = paragraph.first("w:pPr").and_then(|properties| properties.first("w:rPr"));
         if properties.is_some_and(|properties| properties.first("w:del").is_some()) {
-            self.left_over.extend(&paragraph.children);
+            self.left_over.extend(paragraph.elements());
             return WordText::default();
         }
         let before = std::mem::take(&mut self.left_over);
-        let WordText { text, extra } = self.all(before.into_iter().chain(&paragraph.children));
+        let WordText { text, extra } = self.all(before.into_iter().chain(paragraph.elements()));
         WordText::of(text + "\n\n" + &extra)
     }
 
     /// Cells that go on from the row above are not told again.
-    fn table(&mut self, table: &'x XmlElement) -> WordText {
-        let tells = |element: &&XmlElement| !matches!(element.name.as_str(), "w:tblPr" | "w:tblGrid" | "w:bookmarkEnd");
-        let rows: Vec<&XmlElement> = table.elements().filter(tells).collect();
-        let is_row = |row: &&XmlElement| row.name == "w:tr";
-        let is_cell =
-            |cell: &XmlElement| matches!(cell.name.as_str(), "w:tc" | "w:trPr" | "w:tblPrEx" | "w:bookmarkEnd");
+    fn table(&mut self, table: XmlElement<'x>) -> WordText {
+        let tells = |element: &XmlElement<'_>| !matches!(element.name(), "w:tblPr" | "w:tblGrid" | "w:bookmarkEnd");
+        let rows: Vec<XmlElement<'x>> = table.elements().filter(tells).collect();
+        let is_row = |row: &XmlElement<'_>| row.name() == "w:tr";
+        let is_cell = |cell: XmlElement<'_>| matches!(cell.name(), "w:tc" | "w:trPr" | "w:tblPrEx" | "w:bookmarkEnd");
         let is_even = rows.iter().all(is_row) && rows.iter().all(|row| row.elements().all(is_cell));
         let mut told = WordText::default();
         let mut begun = std::collections::HashSet::new();
@@ -112,18 +114,16 @@ impl<'x> WordReader<'x> {
                 continue;
             }
             if !is_even {
-                let WordText { text, extra } = self.element(row);
-                told.text += &text;
-                told.extra += &extra;
+                told.add(self.element(row));
                 continue;
             }
             let mut column = 0_usize;
-            for cell in row.elements().filter(|cell| cell.name == "w:tc") {
+            for cell in row.elements().filter(|cell| cell.name() == "w:tc") {
                 let WordText { text, extra } = self.element(cell);
                 let properties = cell.first("w:tcPr");
                 let merge = properties.and_then(|properties| properties.first("w:vMerge"));
-                let goes_on =
-                    merge.is_some_and(|merge| matches!(merge.attribute("w:val"), None | Some("" | "continue")));
+                let goes_on = merge
+                    .is_some_and(|merge| matches!(merge.attribute("w:val").as_deref(), None | Some("" | "continue")));
                 if !goes_on || begun.insert(column) {
                     begun.insert(column);
                     told.text += &text;
@@ -138,8 +138,8 @@ impl<'x> WordReader<'x> {
     }
 
     /// Of a box to tick the tick is not told.
-    fn control(&mut self, control: &'x XmlElement) -> WordText {
-        let told = control.first("w:sdtContent").map(|content| self.all(&content.children)).unwrap_or_default();
+    fn control(&mut self, control: XmlElement<'x>) -> WordText {
+        let told = control.first("w:sdtContent").map(|content| self.all(content.elements())).unwrap_or_default();
         let is_box = control.first("w:sdtPr").is_some_and(|properties| properties.first("w14:checkbox").is_some());
         if !is_box {
             return told;

@@ -1,9 +1,14 @@
 //! Books in EPUB: their chapters in the order of their spine, as `epub2` finds them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::xml::XmlElement;
+use super::xml::{XmlDocument, XmlElement};
 use super::zip::ZipFolder;
+
+/// A spine may name one file very often, and a short file may have a long title.
+const MOST_CHAPTERS: usize = 10_000;
+const LONGEST_TITLE: usize = 1000;
 
 /// A chapter as it is written.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,20 +25,22 @@ pub(crate) struct EpubChapter {
 pub(crate) fn chapters(bytes: &[u8]) -> Result<Vec<EpubChapter>, String> {
     let no_book = || "the file is no EPUB book, or it is damaged".to_owned();
     let folder = ZipFolder::open(bytes).ok_or_else(no_book)?;
-    let container = XmlElement::parse(&folder.text("META-INF/container.xml")?.ok_or_else(no_book)?)?;
-    let roots = each(&container, "rootfile");
+    let container = folder.text("META-INF/container.xml")?.ok_or_else(no_book)?;
+    let container = XmlDocument::parse(&container)?;
+    let roots = each(container.root()?, "rootfile");
     let place = roots.iter().find_map(|root| root.attribute("full-path")).ok_or_else(no_book)?;
     let base = place.rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();
-    let package = XmlElement::parse(&folder.text(place)?.ok_or_else(no_book)?)?;
-    let items: HashMap<&str, (&str, &str)> = each(&package, "item")
+    let package = folder.text(&place)?.ok_or_else(no_book)?;
+    let package = XmlDocument::parse(&package)?;
+    let items: HashMap<Cow<'_, str>, (Cow<'_, str>, Cow<'_, str>)> = each(package.root()?, "item")
         .into_iter()
         .filter_map(|item| {
             let kind = item.attribute("media-type").unwrap_or_default();
             Some((item.attribute("id")?, (item.attribute("href")?, kind)))
         })
         .collect();
-    let spine = each(&package, "spine").into_iter().next().ok_or_else(no_book)?;
-    let titles = match spine.attribute("toc").and_then(|toc| items.get(toc)) {
+    let spine = each(package.root()?, "spine").into_iter().next().ok_or_else(no_book)?;
+    let titles = match spine.attribute("toc").and_then(|toc| items.get(&toc)) {
         Some((toc, _)) => {
             folder.text(&format!("{base}{toc}"))?.map(|text| titles(&text)).transpose()?.unwrap_or_default()
         }
@@ -41,18 +48,21 @@ pub(crate) fn chapters(bytes: &[u8]) -> Result<Vec<EpubChapter>, String> {
     };
     let mut chapters = Vec::new();
     for reference in each(spine, "itemref") {
-        let item = reference.attribute("idref").and_then(|id| items.get(id));
-        let Some((href, _)) = item.filter(|(_, kind)| matches!(*kind, "application/xhtml+xml" | "image/svg+xml"))
+        let item = reference.attribute("idref").and_then(|id| items.get(&id));
+        let Some((href, _)) = item.filter(|(_, kind)| matches!(&**kind, "application/xhtml+xml" | "image/svg+xml"))
         else {
             continue;
         };
+        if chapters.len() == MOST_CHAPTERS {
+            return Err(format!("the book has more than {MOST_CHAPTERS} chapters"));
+        }
         let Some(html) = folder.text(&format!("{base}{href}"))?.filter(|html| !html.is_empty()) else { continue };
-        chapters.push(EpubChapter { title: titles.get(*href).cloned().unwrap_or_default(), html });
+        chapters.push(EpubChapter { title: titles.get(&**href).cloned().unwrap_or_default(), html });
     }
     Ok(chapters)
 }
 
-fn each<'x>(root: &'x XmlElement, local: &str) -> Vec<&'x XmlElement> {
+fn each<'x>(root: XmlElement<'x>, local: &str) -> Vec<XmlElement<'x>> {
     let mut found = Vec::new();
     root.each(local, &mut found);
     found
@@ -60,11 +70,11 @@ fn each<'x>(root: &'x XmlElement, local: &str) -> Vec<&'x XmlElement> {
 
 /// What the table of contents calls each file; the last of several counts.
 fn titles(text: &str) -> Result<HashMap<String, String>, String> {
-    let contents = XmlElement::parse(text)?;
-    let points = each(&contents, "navPoint").into_iter().filter_map(|point| {
+    let contents = XmlDocument::parse(text)?;
+    let points = each(contents.root()?, "navPoint").into_iter().filter_map(|point| {
         let part = |local: &str| point.elements().find(|element| element.local() == local);
         let title = part("navLabel")?.elements().find(|element| element.local() == "text")?.text();
-        Some((part("content")?.attribute("src")?.trim().to_owned(), title.trim().to_owned()))
+        Some((part("content")?.attribute("src")?.trim().to_owned(), title.trim().chars().take(LONGEST_TITLE).collect()))
     });
     Ok(points.collect())
 }
@@ -93,6 +103,13 @@ mod tests {
         let files: Vec<(&str, &[u8])> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
         let chapter = |title: &str, html: &str| EpubChapter { title: title.to_owned(), html: html.to_owned() };
         assert_eq!(chapters(&zipped(&files)).unwrap(), [chapter("", "<p>b</p>"), chapter("One", "<p>a</p>")]);
+        let many = package.replace("<itemref idref='a'/>", &"<itemref idref='a'/>".repeat(MOST_CHAPTERS));
+        let long = contents.replace(" One ", &"x".repeat(100_000));
+        let book = |at: usize, text: &str| {
+            chapters(&zipped(&[&files[..at], &[(files[at].0, text.as_bytes())], &files[at + 1..]].concat()))
+        };
+        assert!(book(1, &many).unwrap_err().contains("more than 10000 chapters"));
+        assert_eq!(book(2, &long).unwrap()[1].title.len(), LONGEST_TITLE);
         assert!(chapters(&zipped(&files[1..])).unwrap_err().contains("no EPUB book"));
         assert!(chapters(b"").is_err());
     }

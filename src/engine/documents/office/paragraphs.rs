@@ -1,6 +1,8 @@
 //! Paragraphs of slides and of Word files as `officeparser` 5 tells them: one a line, whatever they stand in.
 
-use super::xml::{XmlElement, XmlNode};
+use std::borrow::Cow;
+
+use super::xml::{XmlDocument, XmlElement, XmlNode};
 use super::zip::ZipFolder;
 
 /// Bytes of what is told: paragraphs within others are told again with each of them.
@@ -62,17 +64,22 @@ fn told<'n>(
     let mut bytes = 0_usize;
     for part in parts {
         let Some(xml) = folder.text(part)? else { continue };
-        let document = XmlElement::parse(&xml)?;
+        let document = XmlDocument::parse(&xml)?;
         let mut lines = Vec::new();
-        for paragraph in named(&document, paragraph) {
+        for paragraph in named(document.root()?, paragraph) {
             let texts = named(paragraph, text);
             if texts.is_empty() {
                 continue;
             }
-            let line: String = texts.into_iter().filter_map(first_text).collect();
-            bytes = bytes.saturating_add(line.len() + 1);
-            if bytes > LONGEST {
-                return Err("the text of the file is too long".to_owned());
+            // Texts without a letter are looked at as often as others.
+            bytes = bytes.saturating_add(texts.len());
+            let mut line = String::new();
+            for text in texts.into_iter().filter_map(first_text) {
+                bytes = bytes.saturating_add(text.len());
+                if bytes > LONGEST {
+                    return Err("the text of the file is too long".to_owned());
+                }
+                line.push_str(&text);
             }
             lines.push(line);
         }
@@ -82,16 +89,16 @@ fn told<'n>(
 }
 
 /// Each element of that name, at whatever depth, in order.
-fn named<'x>(root: &'x XmlElement, name: &str) -> Vec<&'x XmlElement> {
+fn named<'x>(root: XmlElement<'x>, name: &str) -> Vec<XmlElement<'x>> {
     let mut found = Vec::new();
     let local = name.rsplit_once(':').map_or(name, |(_, local)| local);
     root.each(local, &mut found);
-    found.retain(|element| element.name == name);
+    found.retain(|element| element.name() == name);
     found
 }
 
-fn first_text(element: &XmlElement) -> Option<&str> {
-    match element.children.first()? {
+fn first_text(element: XmlElement<'_>) -> Option<Cow<'_, str>> {
+    match element.children().next()? {
         XmlNode::Text(text) => Some(text),
         XmlNode::Element(_) => None,
     }

@@ -1,15 +1,15 @@
 //! Sitemaps: which pages a site has.
 
-use super::xml::XmlElement;
+use super::xml::XmlDocument;
 
 /// The address of each page.
 ///
 /// # Errors
 /// It is no sitemap, or it names none.
 pub(crate) fn pages(text: &str) -> Result<Vec<String>, String> {
-    let map = XmlElement::parse(text)?;
+    let map = XmlDocument::parse(text)?;
     let mut urls = Vec::new();
-    map.each("url", &mut urls);
+    map.root()?.each("url", &mut urls);
     let pages: Vec<String> = urls
         .iter()
         .filter_map(|url| Some(url.first("loc")?.text().trim().to_owned()))

@@ -4,14 +4,17 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Number, Value};
 
-use super::xml::XmlElement;
+use super::xml::{XmlDocument, XmlElement};
 use super::zip::ZipFolder;
 use crate::engine::text::javascript::shown;
 
 /// Cells of one file.
 const MOST_CELLS: usize = 2 << 20;
-/// A row is told with the names of its columns, so few bytes may become very many.
-const MOST_BYTES: usize = 64 << 20;
+/// Of all cells and the names of their columns: cells share their texts and rows their names, so few bytes may become very
+/// many.
+const MOST_BYTES: usize = if cfg!(test) { 1 << 20 } else { 128 << 20 };
+/// What a cell takes beside its text and its name.
+const CELL: usize = 128;
 
 /// One row of a sheet that has any cell.
 #[derive(Debug, PartialEq)]
@@ -29,19 +32,20 @@ pub(crate) struct SheetRow {
 pub(crate) fn rows(bytes: &[u8]) -> Result<Vec<SheetRow>, String> {
     let no_file = || "the file is no Excel file (XLSX), or it is damaged".to_owned();
     let folder = ZipFolder::open(bytes).ok_or_else(no_file)?;
-    let book = XmlElement::parse(&folder.text("xl/workbook.xml")?.ok_or_else(no_file)?)?;
+    let book = folder.text("xl/workbook.xml")?.ok_or_else(no_file)?;
+    let book = XmlDocument::parse(&book)?;
     let targets = targets(&folder)?;
     let strings = strings(&folder)?;
     let mut sheets = Vec::new();
-    book.each("sheet", &mut sheets);
-    let (mut rows, mut room, mut bytes) = (Vec::new(), MOST_CELLS, MOST_BYTES);
+    book.root()?.each("sheet", &mut sheets);
+    let (mut rows, mut room) = (Vec::new(), SheetRoom { cells: MOST_CELLS, bytes: MOST_BYTES });
     for sheet in sheets {
-        let id = sheet.attributes.iter().find(|(name, _)| name.ends_with(":id")).map(|(_, id)| id.as_str());
-        let Some(path) = id.and_then(|id| targets.get(id)) else { continue };
+        let id = sheet.attributes().find(|(name, _)| name.ends_with(":id")).map(|(_, id)| id);
+        let Some(path) = id.and_then(|id| targets.get(&*id)) else { continue };
         let Some(text) = folder.text(path)? else { continue };
         let name = sheet.attribute("name").unwrap_or_default();
-        let sheet = XmlElement::parse(&text)?;
-        SheetReader { name, strings: &strings }.read(&sheet, &mut room, &mut bytes, &mut rows)?;
+        let sheet = XmlDocument::parse(&text)?;
+        SheetReader { name: &name, strings: &strings }.read(sheet.root()?, &mut room, &mut rows)?;
     }
     Ok(rows)
 }
@@ -49,23 +53,23 @@ pub(crate) fn rows(bytes: &[u8]) -> Result<Vec<SheetRow>, String> {
 /// Where the parts of the book are, by their ids.
 fn targets(folder: &ZipFolder<'_>) -> Result<HashMap<String, String>, String> {
     let Some(text) = folder.text("xl/_rels/workbook.xml.rels")? else { return Ok(HashMap::new()) };
-    let relations = XmlElement::parse(&text)?;
-    let target = |relation: &XmlElement| {
+    let relations = XmlDocument::parse(&text)?;
+    let target = |relation: XmlElement<'_>| {
         let target = relation.attribute("Target")?;
         let path = target.strip_prefix('/').map_or_else(|| format!("xl/{target}"), str::to_owned);
-        Some((relation.attribute("Id")?.to_owned(), path))
+        Some((relation.attribute("Id")?.into_owned(), path))
     };
-    Ok(relations.elements().filter_map(target).collect())
+    Ok(relations.root()?.elements().filter_map(target).collect())
 }
 
 fn strings(folder: &ZipFolder<'_>) -> Result<Vec<String>, String> {
     let Some(text) = folder.text("xl/sharedStrings.xml")? else { return Ok(Vec::new()) };
-    let table = XmlElement::parse(&text)?;
-    Ok(table.elements().filter(|entry| entry.local() == "si").map(rich).collect())
+    let table = XmlDocument::parse(&text)?;
+    Ok(table.root()?.elements().filter(|entry| entry.local() == "si").map(rich).collect())
 }
 
 /// A text in one piece or in several; how it is read aloud is no part of it.
-fn rich(element: &XmlElement) -> String {
+fn rich(element: XmlElement<'_>) -> String {
     let mut text = String::new();
     for part in element.elements() {
         match part.local() {
@@ -75,6 +79,19 @@ fn rich(element: &XmlElement) -> String {
         }
     }
     text
+}
+
+/// What may still be read.
+struct SheetRoom {
+    cells: usize,
+    bytes: usize,
+}
+
+impl SheetRoom {
+    fn take(&mut self, bytes: usize) -> Result<(), String> {
+        self.bytes = self.bytes.checked_sub(bytes).ok_or("the Excel file has too many cells")?;
+        Ok(())
+    }
 }
 
 struct SheetReader<'s> {
@@ -96,14 +113,7 @@ fn place(reference: &str) -> Option<(usize, usize)> {
 }
 
 impl SheetReader<'_> {
-    fn read(
-        &self,
-        sheet: &XmlElement,
-        room: &mut usize,
-        bytes: &mut usize,
-        out: &mut Vec<SheetRow>,
-    ) -> Result<(), String> {
-        let too_large = || "the Excel file has too many cells".to_owned();
+    fn read(&self, sheet: XmlElement<'_>, room: &mut SheetRoom, out: &mut Vec<SheetRow>) -> Result<(), String> {
         let mut found: Vec<(usize, Vec<(usize, Value)>)> = Vec::new();
         let mut rows = Vec::new();
         sheet.each("row", &mut rows);
@@ -112,16 +122,18 @@ impl SheetReader<'_> {
             let number = row.attribute("r").and_then(|number| number.parse::<usize>().ok()?.checked_sub(1));
             let mut cells: Vec<(usize, Value)> = Vec::new();
             for cell in row.elements().filter(|cell| cell.local() == "c") {
-                *room = room.checked_sub(1).ok_or_else(too_large)?;
+                room.cells = room.cells.checked_sub(1).ok_or("the Excel file has too many cells")?;
                 let after = cells.last().map_or(0, |(column, _)| column + 1);
-                let column = cell.attribute("r").and_then(place).map_or(after, |(column, _)| column);
-                cells.extend(self.value(cell).map(|value| (column, value)));
+                let column = cell.attribute("r").and_then(|at| place(&at)).map_or(after, |(column, _)| column);
+                if let Some(value) = self.value(cell, room)? {
+                    cells.push((column, value));
+                }
             }
             found.push((number.unwrap_or(next), cells));
         }
         let area = sheet.elements().find(|element| element.local() == "dimension");
         let area = area.and_then(|area| area.attribute("ref")).and_then(|area| {
-            let (from, to) = area.split_once(':').unwrap_or((area, area));
+            let (from, to) = area.split_once(':').unwrap_or((&area, &area));
             Some((place(from)?, place(to)?))
         });
         let first = area.map(|(from, _)| from.1).or_else(|| found.first().map(|(number, _)| *number));
@@ -134,7 +146,7 @@ impl SheetReader<'_> {
             let mut fields = Map::new();
             for (column, value) in cells.into_iter().filter(|(column, _)| is_inside(*column, number)) {
                 let name = names.get(&column).map_or_else(|| "__EMPTY".to_owned(), Clone::clone);
-                *bytes = bytes.checked_sub(name.len() + shown(&value).len()).ok_or_else(too_large)?;
+                room.take(name.len())?;
                 fields.insert(name, value);
             }
             if !fields.is_empty() {
@@ -145,19 +157,23 @@ impl SheetReader<'_> {
     }
 
     /// `None`: the cell is empty, or holds an error.
-    fn value(&self, cell: &XmlElement) -> Option<Value> {
+    fn value(&self, cell: XmlElement<'_>, room: &mut SheetRoom) -> Result<Option<Value>, String> {
         let element = |name: &str| cell.elements().find(|element| element.local() == name);
-        if cell.attribute("t") == Some("inlineStr") {
-            return element("is").map(|text| rich(text).into());
-        }
-        let text = element("v")?.text();
-        match cell.attribute("t") {
-            Some("s") => self.strings.get(text.trim().parse::<usize>().ok()?).map(|text| text.clone().into()),
-            Some("str" | "d") => Some(text.into()),
-            Some("b") => Some(matches!(text.trim(), "1" | "true").into()),
+        let kind = cell.attribute("t");
+        let kind = kind.as_deref();
+        let own =
+            if kind == Some("inlineStr") { element("is").map(rich) } else { element("v").map(|value| value.text()) };
+        let Some(own) = own else { return Ok(None) };
+        let shared = || self.strings.get(own.trim().parse::<usize>().ok()?);
+        // Before it is copied.
+        room.take(CELL + if kind == Some("s") { shared().map_or(0, String::len) } else { own.len() })?;
+        Ok(match kind {
+            Some("s") => shared().map(|text| text.as_str().into()),
+            Some("inlineStr" | "str" | "d") => Some(own.into()),
+            Some("b") => Some(matches!(own.trim(), "1" | "true").into()),
             Some("e") => None,
-            _ => number(text.trim()),
-        }
+            _ => number(own.trim()),
+        })
     }
 }
 
@@ -244,6 +260,30 @@ mod tests {
             (place("B12"), place("AA1"), place("1"), place("ZZZZZZ1")),
             (Some((1, 11)), Some((26, 0)), None, None)
         );
+    }
+
+    #[test]
+    fn a_text_that_cells_share_is_no_more_than_a_file_may_hold() {
+        let relations = "<Relationships><Relationship Id='rId1' Target='s.xml'/></Relationships>";
+        let book = "<workbook><sheets><sheet name='One' r:id='rId1'/></sheets></workbook>";
+        let strings = format!("<sst><si><t>{}</t></si></sst>", "x".repeat(MOST_BYTES / 100));
+        let sheet = |cells: usize| {
+            format!(
+                "<worksheet><sheetData><row>{}</row></sheetData></worksheet>",
+                "<c t='s'><v>0</v></c>".repeat(cells)
+            )
+        };
+        let read = |cells| {
+            rows(&zipped(&[
+                ("xl/workbook.xml", book.as_bytes()),
+                ("xl/_rels/workbook.xml.rels", relations.as_bytes()),
+                ("xl/sharedStrings.xml", strings.as_bytes()),
+                ("xl/s.xml", sheet(cells).as_bytes()),
+            ]))
+        };
+        assert!(read(90).is_ok());
+        // A few kilobytes that would become a hundred times what fits.
+        assert_eq!(read(10_000).unwrap_err(), "the Excel file has too many cells");
     }
 
     #[test]

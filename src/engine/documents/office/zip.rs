@@ -96,10 +96,14 @@ impl<'b> ZipFolder<'b> {
 
     /// The text of a file.
     pub(super) fn text(&self, name: &str) -> Result<Option<String>, String> {
-        Ok(self.read(name)?.map(|bytes| {
-            let text = String::from_utf8_lossy(&bytes);
-            text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned()
-        }))
+        let Some(mut bytes) = self.read(name)? else { return Ok(None) };
+        if bytes.starts_with("\u{feff}".as_bytes()) {
+            bytes.drain(..3);
+        }
+        // Nearly all are UTF-8, and are not held twice.
+        Ok(Some(
+            String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        ))
     }
 }
 

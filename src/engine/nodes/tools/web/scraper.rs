@@ -126,10 +126,13 @@ impl Scraping {
             let warning = "Sitemap not found or empty; fell back to recursive scraping.";
             return Ok(json!({ "warning": warning, "scrapedData": pages }));
         }
-        let mut results = Vec::new();
+        let (mut results, mut bytes) = (Vec::new(), 0);
         let mut seen = HashSet::new();
         for page in listed.into_iter().filter(|page| seen.insert(page.clone())).take(self.most()) {
-            results.push(self.page(&page, false, run).await?.told);
+            let told = self.page(&page, false, run).await?.told;
+            bytes += told.to_string().len();
+            run.budget().has_room(bytes)?;
+            results.push(told);
         }
         Ok(results.into())
     }
@@ -143,7 +146,11 @@ impl Scraping {
         let Ok(map) = start.join("/sitemap.xml") else { return Ok(Vec::new()) };
         let asked = self.reader.ask(&map, WebRequest::default(), LONGEST, run);
         match tokio::time::timeout(self.patience, asked).await {
-            Ok(Ok(answer)) if answer.status.is_success() => Ok(sitemap::pages(&answer.text()).unwrap_or_default()),
+            Ok(Ok(answer)) if answer.status.is_success() => {
+                let text = answer.text();
+                let read = tokio::task::spawn_blocking(move || sitemap::pages(&text)).await;
+                Ok(read.ok().and_then(Result::ok).unwrap_or_default())
+            }
             Ok(Err(failure)) if failure.ends_run() => Err(failure),
             _ => Ok(Vec::new()),
         }
