@@ -4,6 +4,7 @@
 //! wants it: there is a method for each place, and none that gives a template back. So what a user says, or a model, or
 //! an API, is never taken for a part of what the author wrote, and no `{{...}}` in it is looked at.
 
+mod condition;
 mod fields;
 mod json;
 mod lenient;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::database::Database;
-use super::store::{DatabaseStore, SearchWay, Unconfigured, Wordless};
+use super::store::{DatabaseStore, SearchFilter, SearchWay, Unconfigured, Wordless, is_variable};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::node::{DocumentSource, Embeddings};
@@ -85,8 +85,8 @@ pub(super) fn way(inputs: &mut Inputs<'_, '_, '_>, having: Having) -> SearchWay 
     let most = number(inputs, if having.most.is_empty() { "topK" } else { having.most }).map_or(FOUND, bounded);
     let filter = match (having.filter, having.text_filter) {
         ("", "") => None,
-        ("", text) => inputs.template(text),
-        (filter, _) => inputs.json_template(filter),
+        ("", text) => words(inputs, text),
+        (filter, _) => inputs.json_template(filter).map(SearchFilter::Json),
     };
     let diversity = if having.diversity {
         let fetched = number(inputs, "fetchK").unwrap_or(FETCHED);
@@ -99,6 +99,19 @@ pub(super) fn way(inputs: &mut Inputs<'_, '_, '_>, having: Having) -> SearchWay 
     };
     let by_chat = having.chats && inputs.flag("fileUpload").unwrap_or(false);
     SearchWay { most, filter, filters_in_json: !having.filter.is_empty(), diversity, by_chat }
+}
+
+/// A filter in a language of the database's own, in which values may stand, but no conditions.
+fn words(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<SearchFilter> {
+    if inputs.has(name) && inputs.refuse_settled(name) {
+        return None;
+    }
+    let template = inputs.template(name)?;
+    if template.mustache().is_some_and(|words| words.alone().is_some()) && !is_variable(&template) {
+        inputs.refuse(name, "the conditions must be written out; {{...}} may stand for values in them");
+        return None;
+    }
+    Some(SearchFilter::Words(template))
 }
 
 /// The store of a database, or what stands for it where a credential is missing.

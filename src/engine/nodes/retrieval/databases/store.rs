@@ -14,14 +14,59 @@ use crate::engine::contract::node::{
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection;
 use crate::engine::nodes::retrieval::records::PassageRecords;
-use crate::engine::text::mustache::JsonTemplate;
+use crate::engine::text::mustache::{JsonTemplate, Mustache};
+
+/// Which passages are looked at.
+#[derive(Debug)]
+pub(super) enum SearchFilter {
+    Json(JsonTemplate),
+    /// In a language of the database's own.
+    Words(JsonTemplate),
+}
+
+impl SearchFilter {
+    /// With values in their places, in which they are values and no conditions. A variable alone may be more: whoever sets
+    /// it was let to.
+    fn value(&self, run: &Run<'_>) -> Result<Value, String> {
+        match self {
+            Self::Json(template) => {
+                let mut open = None;
+                template.references(&mut Vec::new(), &mut |path, place| {
+                    let is_open = !is_variable(place) && place.value(run).is_ok_and(|value| has_names(&value));
+                    open = open.take().or(is_open.then(|| path.join(".")));
+                });
+                match open {
+                    Some(place) => Err(format!("the value at \"{place}\" of the filter has names of its own")),
+                    None => template.value(run),
+                }
+            }
+            Self::Words(template) => match template.mustache().filter(|_| !is_variable(template)) {
+                Some(words) => words.condition(run).map(Value::from),
+                None => template.value(run),
+            },
+        }
+    }
+}
+
+/// Whether a place stands for a variable, and nothing is beside it.
+pub(super) fn is_variable(place: &JsonTemplate) -> bool {
+    place.mustache().and_then(Mustache::alone).is_some_and(|name| name.starts_with("$vars."))
+}
+
+fn has_names(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Array(items) => items.iter().any(has_names),
+        _ => false,
+    }
+}
 
 /// How it is searched.
 #[derive(Debug)]
 pub(super) struct SearchWay {
     /// Passages that are found.
     pub(super) most: usize,
-    pub(super) filter: Option<JsonTemplate>,
+    pub(super) filter: Option<SearchFilter>,
     /// Passages that are fetched, and how much nearness counts against diversity.
     pub(super) diversity: Option<(usize, f64)>,
     /// Whether its filters are written in JSON.

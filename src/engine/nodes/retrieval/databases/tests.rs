@@ -201,6 +201,20 @@ async fn milvus() {
     let body = json!({ "collectionName": "c", "data": [[1.0, 0.5]], "annsField": "v", "limit": 3, "outputFields": ["*"],
         "filter": "a > 1" });
     assert_eq!((&received[1].body, found(answer)), (&body, one(0.5)));
+    // What a question says is a text in the author's condition, and never one of its own.
+    let mut own = config.clone();
+    own["milvusFilter"] = "a == \"{{question}}\"".into();
+    let (received, _) = searched(&milvus::MilvusNode, own, &[told.clone(), json!({ "code": 0, "data": [] })]).await;
+    let filter = received[1].body["filter"].as_str().unwrap();
+    assert!(filter.starts_with("a == \"") && filter.ends_with('"') && !filter.contains("{{"), "{filter}");
+    let told_of = |kind: &dyn NodeKind, filter: &str| problems(kind, &json!({ filter: "{{question}}" })).join("\n");
+    for told in [
+        told_of(&milvus::MilvusNode, "milvusFilter"),
+        told_of(&upstash::UpstashNode, "upstashMetadataFilter"),
+        told_of(&VECTARA, "filter"),
+    ] {
+        assert!(told.contains("the conditions must be written out"), "{told}");
+    }
     let wrong = json!({ "code": 1100, "message": "no such field" });
     let (_, answer) = searched(&milvus::MilvusNode, config, &[told, wrong]).await;
     assert!(format!("{:?}", answer.unwrap_err()).contains("no such field"));
