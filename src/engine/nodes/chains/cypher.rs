@@ -28,7 +28,30 @@ const LONGEST: usize = 2000;
 /// Rows that a model is told.
 const MOST_ROWS: usize = 100;
 /// Words of statements that change something, or might.
-const WRITING: &[&str] = &["create", "merge", "delete", "set", "remove", "drop", "call", "load", "foreach"];
+const WRITING: &[&str] = &["create", "merge", "delete", "set", "remove", "drop", "call", "load", "foreach", "insert"];
+/// With which a query begins that is about the server, or another graph than the node's.
+const OTHERS: &[&str] = &[
+    "use",
+    "show",
+    "terminate",
+    "alter",
+    "grant",
+    "deny",
+    "revoke",
+    "rename",
+    "enable",
+    "start",
+    "stop",
+    "dryrun",
+    "deallocate",
+    "reallocate",
+];
+/// Families of the library's functions that reckon, and do nothing else. Others run queries that are texts, or read what is
+/// in no graph.
+const RECKONING: &[&str] = &[
+    "agg", "any", "bitwise", "coll", "convert", "data", "date", "diff", "hashing", "json", "label", "map", "math",
+    "meta", "node", "nodes", "number", "rel", "scoring", "temporal", "text", "util", "version",
+];
 const WRITES: &str = "Generated Cypher query contains a write operation which is not allowed. This node only supports \
                       read-only queries for security.";
 
@@ -206,9 +229,45 @@ fn writes(query: &str) -> bool {
     // A text without an end hides nothing, and where quotes may stand that begin none, all of it is looked at.
     let is_unsure = quote.is_some() || ["\\", "`", "/*", "//"].iter().any(|sign| query.contains(sign));
     let bare = if is_unsure { query } else { &bare };
-    let mut words = bare.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    let words = bare.split(|letter: char| !letter.is_alphanumeric() && letter != '_').filter(|word| !word.is_empty());
+    let words: Vec<String> = words.map(str::to_lowercase).collect();
     // Cypher takes a letter's number for the letter, in words as well.
-    query.contains("\\u") || words.any(|word| WRITING.contains(&word.to_lowercase().as_str()))
+    query.contains("\\u")
+        || words.iter().any(|word| WRITING.contains(&word.as_str()))
+        || reaches_out(&words)
+        || is_other(query, &words)
+}
+
+/// Whether it calls a function of the library that does more than reckon.
+fn reaches_out(words: &[String]) -> bool {
+    let mut calls = words.iter().enumerate().filter(|(_, word)| *word == "apoc");
+    calls.any(|(at, _)| words.get(at + 1).is_none_or(|family| !RECKONING.contains(&family.as_str())))
+}
+
+/// Whether it, or a part of it, begins as no query of the node's graph does.
+fn is_other(query: &str, words: &[String]) -> bool {
+    let is_meant = |word: &String| OTHERS.contains(&word.as_str());
+    let first = beginning(query).to_lowercase();
+    // Behind what else may stand first, and where comments may be between, it is looked for everywhere.
+    let is_hidden = matches!(first.as_str(), "cypher" | "profile" | "explain")
+        || (words.iter().any(|word| word == "union") && ["/*", "//"].iter().any(|sign| query.contains(sign)));
+    let next = |at: usize| words.get(at + 1).filter(|word| !matches!(word.as_str(), "all" | "distinct"));
+    let begins = |(at, word): (usize, &String)| word == "union" && next(at).or(words.get(at + 2)).is_some_and(is_meant);
+    is_meant(&first) || words.iter().enumerate().any(begins) || (is_hidden && words.iter().any(is_meant))
+}
+
+/// The word that it begins with, behind comments.
+fn beginning(mut query: &str) -> &str {
+    loop {
+        query = query.trim_start_matches(|letter: char| letter.is_whitespace() || letter == ';');
+        query = if let Some(comment) = query.strip_prefix("//") {
+            comment.split_once('\n').map_or("", |(_, after)| after)
+        } else if let Some(comment) = query.strip_prefix("/*") {
+            comment.split_once("*/").map_or("", |(_, after)| after)
+        } else {
+            return query.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap_or_default();
+        };
+    }
 }
 
 impl Chain for AsksGraph {

@@ -81,8 +81,28 @@ fn a_model_changes_nothing() {
         "MATCH (`'`) CREATE (n) RETURN `'`",
         "\\u004cOAD CSV FROM 'http://evil' AS l RETURN l",
         "RETURN 1 // '\nCREATE (n) // '",
+        // A query in a text, and what is no part of the graph.
+        "RETURN apoc.cypher.runFirstColumnSingle('LO' + 'AD CSV FROM \"http://evil\" AS l RETURN l', {})",
+        "RETURN APOC . Cypher.runFirstColumnMany('x', {})",
+        "RETURN apoc.static.getAll('')",
+        "MATCH (n) RETURN n.apoc",
+        "USE other MATCH (n) RETURN n",
+        "/* x */ SHOW USERS YIELD *",
+        "// x\n ; show settings",
+        "CYPHER 25 SHOW USERS",
+        "MATCH (n) RETURN n UNION ALL USE other MATCH (n) RETURN n",
+        "MATCH (n) RETURN n UNION /* x */ USE other MATCH (n) RETURN n",
+        "INSERT (n)",
     ] {
         assert!(writes(query), "{query}");
+    }
+    for query in [
+        "MATCH (s:Show)-[r:USE]->(n) WHERE n.start > 1 RETURN s.show, r.stop, n.`the start`",
+        "// all shows\nMATCH (show:Show) RETURN DISTINCT show",
+        "MATCH (n) RETURN apoc.text.join(apoc.coll.toSet(collect(n.a)), 'apoc.cypher')",
+        "WITH 1 AS a RETURN a UNION ALL MATCH (n) RETURN n.start AS a",
+    ] {
+        assert!(!writes(query), "{query}");
     }
     assert!(!writes("MATCH (n {name: 'Set and \"delete\"'}) RETURN n.created, n.settled"));
 }
