@@ -61,6 +61,20 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::E
     value.and_then(serde_json::from_value).map_err(|_| error)
 }
 
+/// Values of what somebody answers: each takes some hundred bytes, and two letters are enough for one.
+const MOST_VALUES: usize = 1 << 20;
+
+/// As [`read`], of what another server answers: it may be read by the hundred thousand values, but not by millions.
+///
+/// # Errors
+/// As [`read`], or it holds too many values.
+pub(crate) fn read_answer<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
+    if bytes.len() > MOST_VALUES && memchr::memchr3_iter(b',', b'[', b'{', bytes).count() > MOST_VALUES {
+        return Err(serde::de::Error::custom("too many values"));
+    }
+    read(bytes)
+}
+
 /// As [`read`], of a text that stood in another.
 pub(crate) fn read_str<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
     read(text.as_bytes())
@@ -261,6 +275,14 @@ mod tests {
         assert_eq!(value, json!({ "a": [null, null, 2], "b": "1e999 \" 1e999", "a2": 12e3 }));
         let deep = format!(r#"{{"text":"kept","deep":{}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(read_str::<Value>(&deep).unwrap()["text"], "kept");
+    }
+
+    #[test]
+    fn an_answer_of_millions_of_values_is_none() {
+        let list = |count: usize| format!("[{}0]", "0,".repeat(count));
+        assert_eq!(read_answer::<Vec<u8>>(list(MOST_VALUES / 2).as_bytes()).unwrap().len(), MOST_VALUES / 2 + 1);
+        assert!(read_answer::<Value>(list(MOST_VALUES).as_bytes()).is_err());
+        assert!(read_answer::<Value>(format!("\"{}\"", "x".repeat(2 * MOST_VALUES)).as_bytes()).is_ok());
     }
 
     #[test]

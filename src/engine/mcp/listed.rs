@@ -16,8 +16,11 @@ use crate::engine::text::size::bytes_of;
 const FRESH: Duration = Duration::from_mins(5);
 /// Servers whose lists are kept.
 const MOST_SERVERS: usize = 256;
+/// Of all lists that are kept, as they are held.
+const MOST_KEPT: usize = 32 << 20;
 /// Of one server.
 const MOST_TOOLS: usize = 1024;
+const LONGEST_LIST: usize = 4 << 20;
 const MOST_PAGES: usize = 64;
 /// Of a description, as JavaScript counts letters.
 const LONGEST_DESCRIPTION: usize = 1024;
@@ -80,6 +83,12 @@ pub(super) async fn all_pages(
         let found = page.get("tools").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         bytes = bytes.saturating_add(found.iter().map(bytes_of).sum());
         run.budget().has_room(bytes)?;
+        if bytes > LONGEST_LIST {
+            return Err(Failure::flow(format!(
+                "the server's list of tools takes more than {} MiB",
+                LONGEST_LIST >> 20
+            )));
+        }
         tools.extend(found.iter().filter_map(listed));
         if tools.len() > MOST_TOOLS {
             return Err(Failure::flow(format!("the server has more than {MOST_TOOLS} tools")));
@@ -92,8 +101,21 @@ pub(super) async fn all_pages(
     Err(Failure::flow("the server's list of tools has no end"))
 }
 
-/// Tools, and since when they are known.
-type KnownTools = (Instant, Arc<[ListedTool]>);
+/// Tools, since when they are known, and what they take.
+#[derive(Debug)]
+struct KnownTools {
+    since: Instant,
+    tools: Arc<[ListedTool]>,
+    bytes: usize,
+}
+
+/// What a list takes.
+fn taken(tools: &[ListedTool]) -> usize {
+    let tool = |ListedTool { name, spec }: &ListedTool| {
+        name.len() + spec.name.len() + spec.description.len() + bytes_of(&spec.parameters)
+    };
+    tools.iter().map(tool).sum()
+}
 
 /// Lists, by what they were asked for with.
 #[derive(Debug, Default)]
@@ -102,18 +124,22 @@ pub(super) struct ListedTools(Mutex<HashMap<[u8; 32], KnownTools>>);
 impl ListedTools {
     pub(super) fn get(&self, key: &[u8; 32]) -> Option<Arc<[ListedTool]>> {
         let lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lists.get(key).filter(|(since, _)| since.elapsed() < FRESH).map(|(_, tools)| Arc::clone(tools))
+        lists.get(key).filter(|known| known.since.elapsed() < FRESH).map(|known| Arc::clone(&known.tools))
     }
 
     pub(super) fn put(&self, key: [u8; 32], tools: &Arc<[ListedTool]>) {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lists.len() >= MOST_SERVERS {
-            lists.retain(|_, (since, _)| since.elapsed() < FRESH);
-            if lists.len() >= MOST_SERVERS {
+        let bytes = taken(tools);
+        let is_full = |lists: &HashMap<[u8; 32], KnownTools>| {
+            lists.len() >= MOST_SERVERS || bytes + lists.values().map(|known| known.bytes).sum::<usize>() > MOST_KEPT
+        };
+        if is_full(&lists) {
+            lists.retain(|_, known| known.since.elapsed() < FRESH);
+            if is_full(&lists) {
                 lists.clear();
             }
         }
-        lists.insert(key, (Instant::now(), Arc::clone(tools)));
+        lists.insert(key, KnownTools { since: Instant::now(), tools: Arc::clone(tools), bytes });
     }
 }
 
@@ -149,5 +175,18 @@ mod tests {
         other[0] = 0;
         lists.put(other, &none);
         assert!(lists.get(&[3; 32]).is_none() && lists.get(&other).is_some());
+    }
+
+    #[test]
+    fn lists_that_are_long_are_not_kept_by_the_hundred() {
+        let lists = ListedTools::default();
+        let spec = ToolSpec { name: String::new(), description: "x".repeat(MOST_KEPT / 10), parameters: Value::Null };
+        let long: Arc<[ListedTool]> = [ListedTool { name: String::new(), spec }].into();
+        for number in 0..9 {
+            lists.put([number; 32], &long);
+        }
+        assert!((0..9).all(|number| lists.get(&[number; 32]).is_some()));
+        lists.put([9; 32], &long);
+        assert!(lists.get(&[0; 32]).is_none() && lists.get(&[9; 32]).is_some());
     }
 }

@@ -69,7 +69,7 @@ pub(super) enum ServerMessage {
 impl ServerMessage {
     /// All messages of a text: one, or a list of them.
     pub(super) fn read(text: &Bytes) -> Vec<Self> {
-        match json::read::<Value>(text) {
+        match json::read_answer::<Value>(text) {
             Ok(Value::Array(all)) => all.into_iter().map(Self::of).collect(),
             Ok(one) => vec![Self::of(one)],
             Err(_) => Vec::new(),

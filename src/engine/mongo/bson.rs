@@ -9,6 +9,8 @@ use serde_json::{Map, Number, Value, json};
 
 /// Documents in documents.
 const DEEPEST: usize = 100;
+/// Values of one message: each takes far more than the three bytes that are enough for one.
+const MOST_VALUES: usize = 2 << 20;
 
 /// Bytes, as extended JSON.
 pub(super) fn binary(bytes: &[u8]) -> Value {
@@ -144,8 +146,8 @@ fn string(text: &str, out: &mut Vec<u8>) -> Option<()> {
 
 /// A document that fills the bytes; `None`: it is none.
 pub(super) fn decoded(bytes: &[u8]) -> Option<Value> {
-    let mut rest = bytes;
-    let document = document(&mut rest, 0, false)?;
+    let (mut rest, mut room) = (bytes, MOST_VALUES);
+    let document = document(&mut rest, 0, false, &mut room)?;
     rest.is_empty().then_some(document)
 }
 
@@ -177,7 +179,7 @@ fn text(rest: &mut &[u8]) -> Option<String> {
     Some(text)
 }
 
-fn document(rest: &mut &[u8], depth: usize, is_list: bool) -> Option<Value> {
+fn document(rest: &mut &[u8], depth: usize, is_list: bool, room: &mut usize) -> Option<Value> {
     if depth > DEEPEST {
         return None;
     }
@@ -189,19 +191,20 @@ fn document(rest: &mut &[u8], depth: usize, is_list: bool) -> Option<Value> {
         if kind == 0 {
             break;
         }
+        *room = room.checked_sub(1)?;
         let name = name(&mut inside)?;
-        let value = value(kind, &mut inside, depth)?;
+        let value = value(kind, &mut inside, depth, room)?;
         if is_list { items.push(value) } else { drop(fields.insert(name, value)) }
     }
     inside.is_empty().then(|| if is_list { items.into() } else { fields.into() })
 }
 
-fn value(kind: u8, rest: &mut &[u8], depth: usize) -> Option<Value> {
+fn value(kind: u8, rest: &mut &[u8], depth: usize, room: &mut usize) -> Option<Value> {
     Some(match kind {
         0x01 => double(f64::from_le_bytes(array(rest)?)),
         0x02 | 0x0d | 0x0e => text(rest)?.into(),
-        0x03 => document(rest, depth + 1, false)?,
-        0x04 => document(rest, depth + 1, true)?,
+        0x03 => document(rest, depth + 1, false, room)?,
+        0x04 => document(rest, depth + 1, true, room)?,
         0x05 => {
             let length = length(rest)?;
             take(rest, 1)?;
@@ -284,6 +287,18 @@ mod tests {
         assert_eq!(bytes, b"\x16\0\0\0\x02hello\0\x06\0\0\0world\0\0");
         let double = encoded(json!({ "v": 1.0 }).as_object().unwrap()).unwrap();
         assert_eq!(double.get(4), Some(&0x01));
+    }
+
+    #[test]
+    fn few_bytes_do_not_become_very_many_values() {
+        let list = |count: usize| {
+            let items = b"\x0a0\0".repeat(count);
+            let length = |inside: usize| u32::try_from(inside).unwrap().to_le_bytes();
+            let inner = [&length(items.len() + 5)[..], &items, &[0]].concat();
+            [&length(inner.len() + 8)[..], b"\x04a\0", &inner, &[0]].concat()
+        };
+        assert_eq!(decoded(&list(2)), Some(json!({ "a": [null, null] })));
+        assert_eq!(decoded(&list(MOST_VALUES)), None);
     }
 
     #[test]

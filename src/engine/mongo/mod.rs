@@ -17,8 +17,12 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
 use crate::engine::provider::scram::{Mechanism, Scram};
 use crate::engine::provider::{RawServer, Targets};
+use crate::engine::text::size::bytes_of;
 use address::{MongoAddress, MongoHost};
 use wire::MongoConnection;
+
+/// Of all that one command finds, as it is held.
+const MOST_BYTES: usize = if cfg!(test) { 1 << 20 } else { 192 << 20 };
 
 /// A deployment: one server, or those of a replica set.
 #[derive(Debug)]
@@ -55,12 +59,13 @@ impl Mongo {
     ) -> Result<Vec<Value>, Failure> {
         let mut connection = self.connect(run).await?;
         let mut answer = connection.command(database, command).await?;
-        let mut all = Vec::new();
+        let (mut all, mut room) = (Vec::new(), MOST_BYTES);
         loop {
             let Some(cursor) = answer.get_mut("cursor") else { return Err(unreadable()) };
             let batch = ["firstBatch", "nextBatch"].iter().find_map(|name| cursor.get_mut(*name).map(Value::take));
             let Some(Value::Array(batch)) = batch else { return Err(unreadable()) };
             let is_empty = batch.is_empty();
+            room = batch.iter().map(bytes_of).try_fold(room, usize::checked_sub).ok_or_else(too_long)?;
             all.extend(batch);
             let id = cursor.get("id").and_then(Value::as_i64).unwrap_or_default();
             if id == 0 || is_empty {
@@ -175,6 +180,10 @@ impl Mongo {
         }
         Ok(())
     }
+}
+
+fn too_long() -> Failure {
+    Failure::Unreachable("The database's answer is too long.".to_owned())
 }
 
 fn unreadable() -> Failure {

@@ -57,6 +57,16 @@ async fn what_is_found_is_read_to_its_end() {
 }
 
 #[tokio::test]
+async fn a_server_that_has_no_end_is_left() {
+    let text = "x".repeat(MOST_BYTES / 4);
+    let batch = |name: &str| json!({ "ok": 1, "cursor": { "id": { "$numberLong": "7" }, name: [{ "a": text }] } });
+    let answers = [primary(), batch("firstBatch"), batch("nextBatch"), batch("nextBatch"), batch("nextBatch")];
+    let command = json!({ "find": "c" });
+    let (_, found) = asked("", &answers, async |mongo, run| mongo.find("db", "c", command, run).await).await;
+    assert!(format!("{:?}", found.unwrap_err()).contains("too long"));
+}
+
+#[tokio::test]
 async fn errors_are_told_in_the_servers_words() {
     let answers = [primary(), json!({ "ok": 0, "errmsg": "no such index" })];
     let (_, found) = asked("", &answers, async |mongo, run| mongo.command("db", json!({ "ping": 1 }), run).await).await;

@@ -20,8 +20,8 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
 use crate::engine::provider::RawServer;
 
-/// Of a result.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
+/// Of a message, and of a result as it is held.
+const MOST_BYTES: usize = if cfg!(test) { 1 << 20 } else { 32 << 20 };
 
 /// A database, and who asks.
 #[derive(Debug)]

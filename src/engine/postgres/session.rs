@@ -11,6 +11,9 @@ use crate::engine::provider::scram::{Mechanism, Scram};
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 const AGREED: u8 = b'S';
 
+/// What a value takes beside its text.
+const VALUE: usize = size_of::<Option<String>>();
+
 /// See the module.
 pub(super) struct PostgresSession(ServerStream);
 
@@ -142,11 +145,13 @@ impl PostgresSession {
                 b'C' => rows.tag = String::from_utf8_lossy(body.strip_suffix(b"\0").unwrap_or(&body)).into_owned(),
                 b'T' => (rows.columns, rows.kinds) = message::columns(&body).ok_or_else(unreadable)?,
                 b'D' => {
-                    bytes += body.len();
+                    let row = rows_field(&body).ok_or_else(unreadable)?;
+                    // A row of nothing takes its place as well.
+                    bytes += body.len() + VALUE * (row.len() + 1);
                     if bytes > MOST_BYTES {
                         return Err(Failure::flow("The database's answer is too long.").into());
                     }
-                    rows.rows.push(rows_field(&body).ok_or_else(unreadable)?);
+                    rows.rows.push(row);
                 }
                 b'Z' => return refused.map_or(Ok(rows), Err),
                 _ => return Err(unreadable().into()),

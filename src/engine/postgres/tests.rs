@@ -78,3 +78,12 @@ async fn errors_are_told_in_the_servers_words() {
     let (_, rows) = asked(vec![message(b'E', b"SERROR\0Mno such table\0\0")]).await;
     assert!(format!("{:?}", rows.unwrap_err()).contains("no such table"));
 }
+
+#[tokio::test]
+async fn rows_of_nothing_have_an_end() {
+    let row = message(b'D', &[0, 0]);
+    let few = [row.repeat(1000), message(b'C', b"SELECT\0"), message(b'Z', b"I")].concat();
+    assert_eq!(asked(vec![few]).await.1.unwrap().rows.len(), 1000);
+    let (_, rows) = asked(vec![row.repeat(100_000)]).await;
+    assert!(format!("{:?}", rows.unwrap_err()).contains("too long"));
+}

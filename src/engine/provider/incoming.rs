@@ -68,7 +68,7 @@ impl Incoming {
 
     pub(crate) async fn json(self) -> Result<serde_json::Value, Failure> {
         let body = self.whole().await?;
-        json::read(&body).map_err(|_| unreadable(&body))
+        json::read_answer(&body).map_err(|_| unreadable(&body))
     }
 
     /// Its lines, as they come.
@@ -109,7 +109,7 @@ pub(crate) fn unreadable(answer: &[u8]) -> Failure {
 /// What a provider says is wrong, in the shapes that providers use.
 pub(super) fn words_of(body: &[u8]) -> String {
     // Google's streams answer in lists.
-    let mut json: serde_json::Value = json::read(body).unwrap_or_default();
+    let mut json: serde_json::Value = json::read_answer(body).unwrap_or_default();
     if let Some(first) = json.get_mut(0) {
         json = first.take();
     }

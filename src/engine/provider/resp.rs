@@ -8,8 +8,9 @@ use crate::engine::contract::failure::Failure;
 
 /// Of all replies.
 const MOST_BYTES: u64 = 16 << 20;
-/// Of one list.
+/// Of one list, and of all that lie in each other.
 const MOST_ITEMS: usize = 10_000;
+const MOST_OF_ALL: usize = 200_000;
 /// Lists within lists.
 const DEEPEST: usize = 3;
 
@@ -42,7 +43,7 @@ pub(crate) async fn redis_commands(
     let broken = |_| Failure::Unreachable("The connection to Redis broke off.".to_owned());
     stream.write_all(&sent).await.map_err(broken)?;
     stream.flush().await.map_err(broken)?;
-    let mut reader = ReplyReader(BufReader::new(stream.take(MOST_BYTES)));
+    let mut reader = ReplyReader { bytes: BufReader::new(stream.take(MOST_BYTES)), items: MOST_OF_ALL };
     let mut replies = Vec::with_capacity(commands.len());
     for _ in commands {
         replies.push(reader.reply().await?);
@@ -50,7 +51,11 @@ pub(crate) async fn redis_commands(
     Ok(replies)
 }
 
-struct ReplyReader<S>(BufReader<tokio::io::Take<S>>);
+struct ReplyReader<S> {
+    bytes: BufReader<tokio::io::Take<S>>,
+    /// That may still come in lists: some take more room than they have bytes.
+    items: usize,
+}
 
 impl<S: AsyncRead + Unpin> ReplyReader<S> {
     async fn reply(&mut self) -> Result<RedisReply, Failure> {
@@ -65,6 +70,7 @@ impl<S: AsyncRead + Unpin> ReplyReader<S> {
             if depth > DEEPEST {
                 return Err(unreadable());
             }
+            self.items = self.items.checked_sub(count).ok_or_else(unreadable)?;
             let mut items = Vec::new();
             for _ in 0..count {
                 items.push(self.nested(depth + 1).await?);
@@ -85,7 +91,7 @@ impl<S: AsyncRead + Unpin> ReplyReader<S> {
                 // As much as comes, whatever was promised.
                 let mut text = Vec::new();
                 let wanted = (length as u64).saturating_add(2);
-                (&mut self.0).take(wanted).read_to_end(&mut text).await.map_err(|_| unreadable())?;
+                (&mut self.bytes).take(wanted).read_to_end(&mut text).await.map_err(|_| unreadable())?;
                 if text.len() < length + 2 {
                     return Err(unreadable());
                 }
@@ -98,7 +104,7 @@ impl<S: AsyncRead + Unpin> ReplyReader<S> {
 
     async fn line(&mut self) -> Result<String, Failure> {
         let mut line = Vec::new();
-        (&mut self.0).take(4096).read_until(b'\n', &mut line).await.map_err(|_| unreadable())?;
+        (&mut self.bytes).take(4096).read_until(b'\n', &mut line).await.map_err(|_| unreadable())?;
         let line = line.strip_suffix(b"\r\n").ok_or_else(unreadable)?;
         Ok(String::from_utf8_lossy(line).into_owned())
     }
@@ -123,7 +129,7 @@ mod tests {
     fn replied(answer: &[u8], commands: &[Vec<Vec<u8>>]) -> (Result<Vec<RedisReply>, Failure>, Vec<u8>) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let (here, mut there) = tokio::io::duplex(1 << 16);
+            let (here, mut there) = tokio::io::duplex(1 << 20);
             there.write_all(answer).await.unwrap();
             let replies = redis_commands(here, commands).await;
             let mut heard = Vec::new();
@@ -153,6 +159,8 @@ mod tests {
         let inner = RedisReply::List(vec![text("b"), RedisReply::List(Vec::new())]);
         assert_eq!(replies.unwrap(), [RedisReply::List(vec![RedisReply::Number(1), text("a"), inner])]);
         assert!(replied(&b"*1\r\n".repeat(9), &[vec![b"FT".to_vec()]]).0.is_err());
+        let lists = [b"*30\r\n".to_vec(), [b"*8000\r\n".to_vec(), b":1\r\n".repeat(8000)].concat().repeat(30)].concat();
+        assert!(replied(&lists, &[vec![b"FT".to_vec()]]).0.is_err());
     }
 
     #[test]

@@ -23,6 +23,14 @@ pub(crate) fn component(text: &str) -> String {
     encoded(text, |byte| byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte))
 }
 
+/// A whole segment of a path.
+///
+/// # Errors
+/// It would lead elsewhere in the path, however it is encoded.
+pub(crate) fn alone(text: &str) -> Result<String, String> {
+    if matches!(text, "." | "..") { Err(STEP.to_owned()) } else { Ok(component(text)) }
+}
+
 /// A segment of a path, with the signs in it that no address takes for its own, as in ids of Microsoft's.
 pub(crate) fn segment(text: &str) -> String {
     encoded(text, |byte| byte.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:@".contains(&byte))
@@ -70,6 +78,7 @@ mod tests {
     #[test]
     fn what_is_filled_in_stays_in_its_place() {
         assert_eq!(component("../a b&c?ä\\%"), "..%2Fa%20b%26c%3F%C3%A4%5C%25");
+        assert!(alone("..").is_err() && alone(".").is_err() && alone("../a").as_deref() == Ok("..%2Fa"));
         assert_eq!(segment("19:a=@b/../c?d#%"), "19:a=@b%2F..%2Fc%3Fd%23%25");
         assert_eq!(located("a b/ä?c={d}\r\n"), "/a%20b/%C3%A4?c=%7Bd%7D%0D%0A");
         assert_eq!(cookie("a=b%3B; role=\"x\",\\é\r"), "a=b%3B%3B%20role=%22x%22%2C%5C%C3%A9%0D");

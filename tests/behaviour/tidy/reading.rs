@@ -35,6 +35,7 @@ const READ: &[(&str, &str)] = &[
     ("flow/flows/files.rs", "an export"),
     ("flow/follow_ups.rs", "Flowise's settings of a flow; all that a model said"),
     ("flow/info.rs", "Flowise's settings of a flow"),
+    ("mcp/message.rs", "all that a server answered"),
     ("memory/disk.rs", "what the engine wrote"),
     ("memory/in_store.rs", "what the engine wrote"),
     ("memory/remote.rs", "what the engine wrote"),
@@ -114,8 +115,9 @@ const READ: &[(&str, &str)] = &[
     ("text/variables.rs", "an author's input"),
 ];
 
-const READERS: [&str; 11] = [
+const READERS: [&str; 12] = [
     "json::read(",
+    "json::read_answer",
     "json::read_str",
     "serde_json::from_str",
     "serde_json::from_slice",

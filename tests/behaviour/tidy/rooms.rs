@@ -52,7 +52,7 @@ const ENGINE: Table = &[
     ("compile", &["documents", "provider", "contract", "text"]),
     ("documents", &["contract", "text"]),
     // Databases that speak no HTTP.
-    ("mongo", &["provider", "contract"]),
+    ("mongo", &["provider", "contract", "text::size"]),
     // Servers of tools, which know nothing of nodes.
     ("mcp", &["provider", "contract", "text"]),
     ("postgres", &["provider", "contract", "text::javascript"]),

@@ -171,7 +171,7 @@ impl ProviderEmbedder {
     async fn ask(&self, texts: &[String], purpose: Purpose, run: &Run<'_>) -> Result<Vec<Vec<f32>>, Failure> {
         let (path, body) = self.way.request(texts, purpose);
         let incoming = self.endpoint.post(&path, &self.headers, body, run).await?;
-        let answer = json::read(&incoming.whole().await?).map_err(|_| unreadable())?;
+        let answer = json::read_answer(&incoming.whole().await?).map_err(|_| unreadable())?;
         let vectors = self.way.vectors(answer).ok_or_else(unreadable)?;
         if vectors.len() == texts.len() { Ok(vectors) } else { Err(unreadable()) }
     }

@@ -109,7 +109,7 @@ impl Neo4j {
         let path = format!("/db/{}/query/v2", component(&self.database));
         let call = ProviderCall { method: Method::POST, path: &path, headers, body: body.into() };
         let answer = endpoint.fetch(call, run).await?;
-        let told: Value = json::read(&answer.body).unwrap_or_default();
+        let told: Value = json::read_answer(&answer.body).unwrap_or_default();
         let error = told.pointer("/errors/0/message").and_then(Value::as_str);
         if let (true, Some(error)) = (!answer.status.is_success() || error.is_some(), error) {
             return Err(Failure::flow(error));

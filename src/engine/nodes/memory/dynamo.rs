@@ -68,7 +68,7 @@ impl InDynamo {
         let body = Bytes::from(body.to_string());
         let request = AwsRequest { method: Method::POST, path: "/", query: &[], headers, body };
         let answer = access.send(&self.host, request, run).await?.whole().await?;
-        json::read(&answer).map_err(|_| Failure::Unreachable("The table's answer cannot be read.".to_owned()))
+        json::read_answer(&answer).map_err(|_| Failure::Unreachable("The table's answer cannot be read.".to_owned()))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::engine::contract::message::Message;
 use crate::engine::contract::run::Run;
 use crate::engine::provider::{ProviderCall, ProviderEndpoint};
 use crate::engine::text::header::secret_header;
-use crate::engine::text::percent::component;
+use crate::engine::text::percent::alone;
 use crate::wire::json;
 
 /// The node `ZepMemory`.
@@ -56,8 +56,8 @@ struct Zep {
 }
 
 impl Zep {
-    fn path(session: &str) -> String {
-        format!("/api/v1/sessions/{}/memory", component(session))
+    fn path(session: &str) -> Result<String, Failure> {
+        Ok(format!("/api/v1/sessions/{}/memory", alone(session).map_err(Failure::flow)?))
     }
 }
 
@@ -76,13 +76,13 @@ pub(super) async fn memory(
     if !answer.status.is_success() {
         return Err(Failure::flow(format!("Zep answered {}", answer.status.as_u16())));
     }
-    json::read(&answer.body).map(Some).map_err(|_| Failure::flow("Zep's answer cannot be read"))
+    json::read_answer(&answer.body).map(Some).map_err(|_| Failure::flow("Zep's answer cannot be read"))
 }
 
 impl Recollection for Zep {
     fn recall<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>> {
         Box::pin(async move {
-            let mut path = Self::path(&run.request.session_id);
+            let mut path = Self::path(&run.request.session_id)?;
             if let Some(turns) = self.turns {
                 path.extend(["?lastn=", &turns.to_string()]);
             }
@@ -106,7 +106,7 @@ impl Recollection for Zep {
             let turn = |role: &str, content: &str| json!({ "role": role, "content": content });
             let messages = [turn(&self.human, question), turn(&self.ai, answer)];
             let body = json!({ "messages": messages, "metadata": {} });
-            self.endpoint.post(&Self::path(&run.request.session_id), &self.headers, body, run).await?;
+            self.endpoint.post(&Self::path(&run.request.session_id)?, &self.headers, body, run).await?;
             Ok(())
         })
     }

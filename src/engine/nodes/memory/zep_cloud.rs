@@ -9,12 +9,13 @@ use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
+use crate::engine::contract::failure::Failure;
 use crate::engine::contract::history::{Recollection, messages_of};
 use crate::engine::contract::message::Message;
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection;
 use crate::engine::provider::ProviderEndpoint;
-use crate::engine::text::percent::component;
+use crate::engine::text::percent::{alone, component};
 
 const ADDRESS: &str = "https://api.getzep.com/api/v2";
 
@@ -54,15 +55,15 @@ struct ZepCloud {
 }
 
 impl ZepCloud {
-    fn path(session: &str) -> String {
-        format!("/sessions/{}/memory", component(session))
+    fn path(session: &str) -> Result<String, Failure> {
+        Ok(format!("/sessions/{}/memory", alone(session).map_err(Failure::flow)?))
     }
 }
 
 impl Recollection for ZepCloud {
     fn recall<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>> {
         Box::pin(async move {
-            let path = format!("{}?memoryType={}", Self::path(&run.request.session_id), component(&self.kind));
+            let path = format!("{}?memoryType={}", Self::path(&run.request.session_id)?, component(&self.kind));
             let mut turns = messages_of(run, &[]);
             let memory = zep::memory(&self.endpoint, &self.headers, &path, run).await?;
             turns.extend(memory.map(|memory| Message::user(condensed(&memory))));
@@ -81,7 +82,7 @@ impl Recollection for ZepCloud {
             let body = json!({
                 "messages": [turn(&self.human, "user", question), turn(&self.ai, "assistant", answer)],
             });
-            self.endpoint.post(&Self::path(&run.request.session_id), &self.headers, body, run).await?;
+            self.endpoint.post(&Self::path(&run.request.session_id)?, &self.headers, body, run).await?;
             Ok(())
         })
     }

@@ -75,7 +75,7 @@ impl AppActions {
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         let answer =
             self.endpoint.fetch(ProviderCall { method, path, headers: &headers, body: body.into() }, run).await?;
-        let read: Value = json::read(&answer.body).unwrap_or_default();
+        let read: Value = json::read_answer(&answer.body).unwrap_or_default();
         if answer.status.is_success() {
             return Ok(read);
         }

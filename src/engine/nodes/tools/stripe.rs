@@ -228,7 +228,7 @@ impl StripeTool {
         let call = ProviderCall { method, path: &path, headers: &headers, body: body.into() };
         let answer = self.endpoint.fetch(call, run).await?;
         let is_answer = answer.status == StatusCode::OK;
-        Ok(json::read(&answer.body).ok().filter(|_| is_answer))
+        Ok(json::read_answer(&answer.body).ok().filter(|_| is_answer))
     }
 
     fn proof(&self) -> Result<HeaderValue, String> {

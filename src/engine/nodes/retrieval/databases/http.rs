@@ -49,7 +49,7 @@ impl HttpApi {
         if answer.trim_ascii().is_empty() {
             return Ok(Value::Null);
         }
-        json::read(&answer).map_err(|_| unreadable())
+        json::read_answer(&answer).map_err(|_| unreadable())
     }
 }
 

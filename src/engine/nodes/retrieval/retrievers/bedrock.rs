@@ -67,7 +67,7 @@ impl Retriever for KnowledgeBase {
             let access = self.access.as_ref().ok_or_else(|| no_credential(aws::CREDENTIAL))?;
             let answer = access.post(&self.host, &path, &body, run).await?.whole().await?;
             let unreadable = |_| Failure::Unreachable("The answer of the knowledge base cannot be read.".to_owned());
-            let found: Value = json::read(&answer).map_err(unreadable)?;
+            let found: Value = json::read_answer(&answer).map_err(unreadable)?;
             let results = found.get("retrievalResults").and_then(Value::as_array);
             Ok(results.into_iter().flatten().map(document).collect())
         })

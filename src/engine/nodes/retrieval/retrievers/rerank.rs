@@ -145,7 +145,7 @@ impl Rerank {
     async fn ranks(&self, question: &str, found: &[Document], run: &Run<'_>) -> Result<Vec<(usize, Value)>, Failure> {
         let unreadable = || Failure::Unreachable("The ranks cannot be read.".to_owned());
         let incoming = self.endpoint.post("", &self.headers, self.body(question, found), run).await?;
-        let answer: Value = json::read(&incoming.whole().await?).map_err(|_| unreadable())?;
+        let answer: Value = json::read_answer(&incoming.whole().await?).map_err(|_| unreadable())?;
         let results = answer.get("results").or_else(|| answer.get("data")).and_then(Value::as_array);
         let rank = |result: &Value| {
             let place = usize::try_from(result.get("index")?.as_u64()?).ok()?;

@@ -14,7 +14,7 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
 use crate::engine::provider::{ProviderCall, ProviderResponse};
 use crate::engine::text::percent::located;
-use crate::wire::json::read_str;
+use crate::wire::json::read_answer;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl ActionCall<'_> {
         if is_silent || text.is_empty() {
             return Ok(json!({ "success": true, "message": "Operation completed successfully" }));
         }
-        read_str(&text).map_err(|_| failed_graph("the answer is not valid JSON"))
+        read_answer(text.as_bytes()).map_err(|_| failed_graph("the answer is not valid JSON"))
     }
 
     async fn fetched(

@@ -104,7 +104,7 @@ fn created<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
         let title = json!({ "title": call.params.given("title") });
         let body = Some((JSON.into(), javascript::json(&title)));
         let answer = call.text(ServiceRequest { verb: Post, path: "/documents".to_owned(), body }).await?;
-        let made: Value = json::read_str(&answer).map_err(|_| Trouble::Told(UNREADABLE.to_owned()))?;
+        let made: Value = json::read_answer(answer.as_bytes()).map_err(|_| Trouble::Told(UNREADABLE.to_owned()))?;
         let requests = changes(call.params, false);
         if !requests.is_empty() {
             let id = made.get("documentId").map_or_else(|| "undefined".to_owned(), javascript::shown);
@@ -128,7 +128,7 @@ fn appended<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
     Box::pin(async move {
         let id = call.params.text("documentId");
         let whole = call.text(ServiceRequest { verb: Get, path: document(&id)?, body: None }).await?;
-        let whole: Value = json::read_str(&whole).map_err(|_| Trouble::Told(UNREADABLE.to_owned()))?;
+        let whole: Value = json::read_answer(whole.as_bytes()).map_err(|_| Trouble::Told(UNREADABLE.to_owned()))?;
         let content = at(&whole, "body.content").and_then(Value::as_array);
         let end = content.and_then(|content| content.last()?.get("endIndex")?.as_i64());
         let Some(end) = end else {
@@ -142,7 +142,7 @@ fn appended<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
 
 /// The text of a document, tab by tab.
 fn text_content(answer: &str) -> Result<Value, String> {
-    let document: Value = json::read_str(answer).map_err(|_| UNREADABLE.to_owned())?;
+    let document: Value = json::read_answer(answer.as_bytes()).map_err(|_| UNREADABLE.to_owned())?;
     let mut text = String::new();
     match document.get("tabs").and_then(Value::as_array).filter(|tabs| !tabs.is_empty()) {
         Some(tabs) => add_tabs(tabs, DEEPEST, &mut text),

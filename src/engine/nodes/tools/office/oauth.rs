@@ -169,7 +169,7 @@ impl Renewal {
             body: pairs(&form).into_bytes().into(),
         };
         let answer = self.address.endpoint.fetch(call, run).await?;
-        let read: Value = json::read(&answer.body).unwrap_or_default();
+        let read: Value = json::read_answer(&answer.body).unwrap_or_default();
         let text = |name: &str| read.get(name).filter(|value| !value.is_null()).map(text_of);
         let access = text("access_token").filter(|token| answer.status.is_success() && !token.is_empty());
         let Some(access) = access else {

@@ -8,7 +8,7 @@ use crate::wire::json;
 /// # Errors
 /// It is no JSON.
 pub(super) fn json_of(answer: &ProviderResponse) -> Result<Value, String> {
-    json::read(&answer.body).map_err(|_| "the service's answer is not valid JSON".to_owned())
+    json::read_answer(&answer.body).map_err(|_| "the service's answer is not valid JSON".to_owned())
 }
 
 /// What counts as something in a condition.

@@ -68,7 +68,7 @@ impl RemoteDocuments for ApiAnswer {
         Box::pin(async move {
             let answer = FetchRoom::new().ask(&self.reader, &self.url, self.request.clone(), run).await?;
             run.budget().has_room(answer.body.len())?;
-            let data: Value = json::read(&answer.body).unwrap_or_else(|_| answer.text().into());
+            let data: Value = json::read_answer(&answer.body).unwrap_or_else(|_| answer.text().into());
             let text = serde_json::to_string_pretty(&data).map_err(|error| Failure::flow(error.to_string()))?;
             Ok(vec![document(text, [("url", self.url.as_str().into())])])
         })

@@ -64,7 +64,8 @@ impl FetchRoom {
     ) -> Result<Value, Failure> {
         let answer = self.ask(reader, url, request, run).await?;
         run.budget().has_room(answer.body.len())?;
-        json::read(&answer.body).map_err(|_| Failure::flow(format!("{} answered with what is no JSON", place(url))))
+        json::read_answer(&answer.body)
+            .map_err(|_| Failure::flow(format!("{} answered with what is no JSON", place(url))))
     }
 }
 
