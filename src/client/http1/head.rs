@@ -24,13 +24,18 @@ pub(crate) struct RequestHead {
 }
 
 impl RequestHead {
-    /// `path` comes in parts, which must be valid in a request line.
+    /// `path` comes in parts. What cannot stand in a request line is encoded, so that whatever somebody else says of a path
+    /// is no more than one.
     pub(crate) fn new(method: Method, path: &[&str]) -> Self {
         let mut text = Vec::with_capacity(1024);
         text.extend_from_slice(method.as_str().as_bytes());
         text.push(b' ');
         for part in path {
-            text.extend_from_slice(part.as_bytes());
+            if part.bytes().all(|byte| byte.is_ascii_graphic()) {
+                text.extend_from_slice(part.as_bytes());
+            } else {
+                encode(part, &mut text);
+            }
         }
         text.extend_from_slice(b" HTTP/1.1\r\n");
         Self { method, fixed: text.len(), text }
@@ -76,6 +81,17 @@ impl RequestHead {
         self.text.extend_from_slice(b"\r\n");
         self.text.extend_from_slice(body);
         &self.text
+    }
+}
+
+/// With every byte encoded that is no visible letter of ASCII.
+fn encode(part: &str, text: &mut Vec<u8>) {
+    for byte in part.bytes() {
+        if byte.is_ascii_graphic() {
+            text.push(byte);
+        } else {
+            text.extend_from_slice(format!("%{byte:02X}").as_bytes());
+        }
     }
 }
 
@@ -200,6 +216,14 @@ mod tests {
     fn parse(text: &str) -> Result<ResponseHead, Broken> {
         let keeps = |name: &HeaderName| name != "x-powered-by";
         ResponseHead::parse(&mut Bytes::copy_from_slice(text.as_bytes()), keeps).map(|head| head.expect("a whole head"))
+    }
+
+    #[test]
+    fn a_path_is_no_more_than_a_path() {
+        let mut head = RequestHead::new(Method::GET, &["/a%20b", "/c d?\r\nx: y\r\n\r\n\u{e9}"]);
+        let sent = head.encode(&HeaderValue::from_static("h"), Some(0), b"");
+        let line = "GET /a%20b/c%20d?%0D%0Ax:%20y%0D%0A%0D%0A%C3%A9 HTTP/1.1\r\nhost: h\r\n\r\n";
+        assert_eq!(String::from_utf8_lossy(sent), line);
     }
 
     #[test]

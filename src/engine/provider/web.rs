@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::header::{
+    ACCEPT, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE,
+    REFERER, USER_AGENT,
+};
 use http::{Method, StatusCode};
 use url::Url;
 
@@ -54,6 +57,12 @@ pub(crate) fn web_address(text: &str) -> Result<Url, String> {
     if is_web && url.username().is_empty() && url.password().is_none() { Ok(url) } else { Err(problem()) }
 }
 
+/// Whether a field may go to another server than the one that was asked, where that one leads there: it says what is
+/// wanted, and not by whom. All others may hold a key, under whatever name.
+pub(crate) fn is_harmless(name: &HeaderName) -> bool {
+    [ACCEPT, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, RANGE, REFERER, USER_AGENT].contains(name)
+}
+
 impl WebReader {
     pub(crate) fn new(targets: &Arc<Targets>) -> Self {
         Self(Arc::clone(targets))
@@ -89,7 +98,7 @@ impl WebReader {
                     return Err(Failure::flow("it was redirected to what is no page of the web"));
                 }
                 if next.origin() != url.origin() {
-                    headers.retain(|(name, value)| !value.is_sensitive() && *name != http::header::COOKIE);
+                    headers.retain(|(name, value)| !value.is_sensitive() && is_harmless(name));
                 }
                 let turns =
                     matches!(status, StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND) && method == Method::POST;

@@ -1,15 +1,15 @@
 //! Requests that scripts send: to whatever address they say, as far as it may be reached.
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, LOCATION, TE, UPGRADE,
-};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, LOCATION, TE, UPGRADE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
+use crate::engine::provider::web::is_harmless;
 use crate::engine::provider::{ProviderCall, ProviderResponse, Targets};
 use crate::engine::text::percent::located;
 use crate::wire::json::read_str;
@@ -62,8 +62,8 @@ pub(super) async fn fetched(
         }
         let next = joined(origin, &path, location);
         if split(&next).is_none_or(|(next, _)| !next.eq_ignore_ascii_case(origin)) {
-            // These are for who was asked.
-            headers.retain(|(name, _)| *name != AUTHORIZATION && *name != COOKIE);
+            // The others are for who was asked: a key may stand under any name.
+            headers.retain(|(name, _)| is_harmless(name));
         }
         let was_sent = method != Method::GET && method != Method::HEAD;
         let changes = answer.status == StatusCode::SEE_OTHER
@@ -107,18 +107,8 @@ fn split(url: &str) -> Option<(&str, String)> {
 
 /// Where a redirection leads.
 fn joined(origin: &str, path: &str, location: &str) -> String {
-    if location.contains("://") {
-        return location.to_owned();
-    }
-    if let Some(rest) = location.strip_prefix("//") {
-        return format!("{}://{rest}", origin.split("://").next().unwrap_or("https"));
-    }
-    if location.starts_with('/') {
-        return format!("{origin}{location}");
-    }
-    let path = path.split('?').next().unwrap_or_default();
-    let folder = path.rfind('/').and_then(|end| path.get(..=end)).unwrap_or("/");
-    format!("{origin}{folder}{location}")
+    let from = Url::parse(&format!("{origin}{path}")).ok();
+    from.and_then(|from| from.join(location).ok()).map_or_else(|| location.to_owned(), String::from)
 }
 
 fn shown(answer: &ProviderResponse, url: &str, redirected: bool) -> String {
@@ -134,6 +124,8 @@ fn shown(answer: &ProviderResponse, url: &str, redirected: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::testing::{answer, server, within};
+    use crate::telemetry::metrics::Metrics;
 
     #[test]
     fn addresses_are_split_and_joined() {
@@ -144,6 +136,22 @@ mod tests {
         assert_eq!(joined("//c/d"), "https://c/d");
         assert_eq!(joined("/d"), "https://a.b/d");
         assert_eq!(joined("d"), "https://a.b/x/d");
+        assert_eq!(joined("/d?back=https://c/"), "https://a.b/d?back=https://c/");
+    }
+
+    #[test]
+    fn no_key_goes_to_another_server() {
+        let (other, heard) = server(&[&answer("200 OK", "", "{}")]);
+        let (asked, _) = server(&[&answer("302 Found", &format!("location: {other}/x\r\n"), "")]);
+        let targets = Targets::alone("local", &Metrics::new().unwrap()).allowing(&["127.0.0.0/8".parse().unwrap()]);
+        let fields = json!([["X-API-Key", "K"], ["Authorization", "K"], ["x-goog-api-key", "K"], ["Accept", "a/b"]]);
+        let head = json!({ "url": format!("{asked}/"), "method": "GET", "headers": fields }).to_string();
+        let fetched = within(&json!({ "question": "q" }), async |run| {
+            fetched(&targets, &head, Vec::new(), 1000, run).await.map(|(head, _)| head)
+        });
+        assert!(fetched.unwrap().contains("\"redirected\":true"));
+        let heard = heard.recv().unwrap().to_lowercase();
+        assert!(heard.starts_with("get /x ") && heard.contains("accept: a/b") && !heard.contains(": k\r\n"), "{heard}");
     }
 
     #[test]

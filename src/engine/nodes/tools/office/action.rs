@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::call::{ActionCall, Working};
 use super::params::Params;
 use crate::engine::text::javascript;
-use crate::engine::text::percent::{STEP, pairs, steps};
+use crate::engine::text::percent::{STEP, form, pairs, steps};
 
 /// An action of a service.
 #[derive(Clone, Copy)]
@@ -230,8 +230,13 @@ impl ServiceRequest {
             Some((param, otherwise)) if !params.is_set(param) => otherwise,
             _ => ask.path,
         };
+        let (place, asked) = template.split_once('?').unwrap_or((template, ""));
         let mut path =
-            filled(template, params, |value| Some(ids(value)).filter(|id| !steps(id)).ok_or_else(|| STEP.to_owned()))?;
+            filled(place, params, |value| Some(ids(value)).filter(|id| !steps(id)).ok_or_else(|| STEP.to_owned()))?;
+        if !asked.is_empty() {
+            // Where signs that ids may have begin something else.
+            path = format!("{path}?{}", filled(asked, params, |value| Ok(form(value)))?);
+        }
         let query = query_of(ask.query, params);
         if !query.is_empty() {
             path = format!("{path}?{query}");
@@ -286,7 +291,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::engine::text::percent::component;
+    use crate::engine::text::percent::{component, segment};
 
     fn params(value: Value) -> Params {
         let Value::Object(fields) = value else { panic!() };
@@ -308,6 +313,9 @@ mod tests {
         let all = json!({ "x": "", "y": "q/../r?s#t", "z": 1, "n": 5.0, "f": false, "l": "1, 2" });
         assert_eq!(path(all).unwrap(), "/a/q%2F..%2Fr%3Fs%23t/b?n=5&f=false&o=O&l=1&l=2&m=a%26b");
         assert_eq!(path(json!({ "y": "1", "o": "p" })).unwrap(), "/c/1?o=p&m=a%26b");
+        let top = RequestShape { verb: Verb::Get, path: "/a/{x}?$top={n}", otherwise: None, query: &[], body: None };
+        let asked = ServiceRequest::of(&top, &params(json!({ "x": "1&2", "n": "5&$filter=a+b" })), segment).unwrap();
+        assert_eq!(asked.path, "/a/1&2?$top=5%26%24filter%3Da%2Bb");
         for step in ["..", "."] {
             assert_eq!(path(json!({ "y": step, "z": 1 })).unwrap_err(), STEP);
         }

@@ -108,17 +108,52 @@ pub(super) fn proof(inputs: &mut Inputs<'_, '_, '_>) -> (ServiceProof, &'static 
 fn jql(params: &Params) -> Option<String> {
     let own = params.set("jql").map(|_| params.text("jql"));
     let key = params.set("projectKey").map(|_| project(&params.text("projectKey")));
-    match (key, own) {
-        (Some(key), Some(own)) if !own.contains("project") => Some(format!("project = {key} AND ({own})")),
-        (Some(key), None) => Some(format!("project = {key}")),
-        (_, own) => own,
+    let (Some(key), Some(own)) = (&key, &own) else { return key.map(|key| format!("project = {key}")).or(own) };
+    Some(match parts(own) {
+        Some(("", order)) => format!("project = {key} {order}"),
+        Some((conditions, order)) => format!("project = {key} AND ({conditions}) {order}").trim_end().to_owned(),
+        // Jira says what is wrong with it, and finds nothing in other projects.
+        None => format!("project = {key} AND ({})", quoted(own)),
+    })
+}
+
+/// Conditions, and the order of what is found; `None`: something in it does not end, or ends what is around it.
+fn parts(own: &str) -> Option<(&str, &str)> {
+    let (mut quote, mut depth, mut order) = (None, 0_u32, None);
+    let mut letters = own.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match (quote, letter) {
+            (_, '\\') => _ = letters.next(),
+            (Some(open), letter) if letter == open => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(letter),
+            (None, '(') => depth += 1,
+            (None, ')') => depth = depth.checked_sub(1)?,
+            (None, 'o' | 'O') if depth == 0 && order.is_none() && is_order(own, at) => order = Some(at),
+            _ => {}
+        }
     }
+    let (conditions, order) = own.split_at(order.unwrap_or(own.len()));
+    (quote.is_none() && depth == 0).then_some((conditions.trim(), order))
+}
+
+/// Whether it says there how what is found is ordered.
+fn is_order(own: &str, at: usize) -> bool {
+    let mut words = own.get(at..).unwrap_or_default().split_whitespace();
+    let is_first =
+        own.get(..at).is_none_or(|before| before.is_empty() || before.ends_with([' ', '\t', '\n', ')', '"', '\'']));
+    let mut is_next = |wanted: &str| words.next().is_some_and(|word| word.eq_ignore_ascii_case(wanted));
+    is_first && is_next("order") && is_next("by")
 }
 
 /// A project's key, in quotation marks where it could be more than that.
 fn project(key: &str) -> String {
     let is_plain = key.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'));
-    if is_plain { key.to_owned() } else { format!("\"{}\"", key.replace('\\', "\\\\").replace('"', "\\\"")) }
+    if is_plain { key.to_owned() } else { quoted(key) }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// A text as Jira's documents have it.
@@ -145,4 +180,29 @@ fn new_issue(params: &Params) -> Value {
         ("assignee", params.set("assigneeAccountId").map(|id| json!({ "accountId": id }))),
         ("labels", params.set("labels")),
     ]) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_stays_in_its_authors_project() {
+        let asked = |own: &str| {
+            let Value::Object(fields) = json!({ "projectKey": "KEY", "jql": own }) else { panic!() };
+            jql(&Params(fields)).unwrap()
+        };
+        for (own, expected) in [
+            ("status = Open", "project = KEY AND (status = Open)"),
+            ("a = 1 OR b = 2 order BY created", "project = KEY AND (a = 1 OR b = 2) order BY created"),
+            ("ORDER BY created DESC", "project = KEY ORDER BY created DESC"),
+            ("project = OTHER", "project = KEY AND (project = OTHER)"),
+            ("text ~ \"(order by :-) \\\" x\"", "project = KEY AND (text ~ \"(order by :-) \\\" x\")"),
+            ("a = 1) OR (project = OTHER", "project = KEY AND (\"a = 1) OR (project = OTHER\")"),
+            ("a = \"b", "project = KEY AND (\"a = \\\"b\")"),
+            ("border by = 1", "project = KEY AND (border by = 1)"),
+        ] {
+            assert_eq!(asked(own), expected);
+        }
+    }
 }
