@@ -32,7 +32,12 @@ impl DocumentLink {
         Some(Self { reader, url })
     }
 
-    pub(crate) async fn text(&self, run: &Run<'_>) -> Result<String, Failure> {
+    /// What is made of the document, beside the runs of the thread: it may be long.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        run: &Run<'_>,
+        made: impl FnOnce(&str) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, Failure> {
         let answer = self.reader.ask(&self.url, WebRequest::default(), MOST_BYTES, run).await?;
         if !answer.status.is_success() {
             let status = answer.status.as_u16();
@@ -41,6 +46,8 @@ impl DocumentLink {
             )));
         }
         run.budget().has_room(answer.body.len())?;
-        Ok(answer.text())
+        let made = tokio::task::spawn_blocking(move || made(&answer.text())).await;
+        let made = made.map_err(|_| Failure::flow("the OpenAPI document cannot be read"))?;
+        made.map_err(|problem| Failure::flow(format!("Failed to load the OpenAPI document: {problem}")))
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod moderation;
 pub(crate) mod parsers;
 pub(crate) mod prompts;
 mod redis;
+mod references;
 pub(crate) mod retrieval;
 pub(crate) mod tools;
 pub(crate) mod utilities;

@@ -1,15 +1,16 @@
 //! What a model is told of an API by its `OpenAPI` document, as the chain tells it: every operation, and the parts of a
 //! request that it takes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::engine::contract::message::ToolSpec;
+use crate::engine::nodes::references::References;
 use crate::wire::json;
 
-/// References that follow each other, and schemas within schemas.
+/// Schemas within schemas.
 const DEEPEST: usize = 24;
 /// Of one document; providers take no more tools either.
 const MOST_OPERATIONS: usize = 128;
@@ -43,7 +44,7 @@ impl ChainApi {
         let server = document.pointer("/servers/0/url").and_then(Value::as_str).ok_or("it names no server")?;
         let mut api =
             Self { server: server.trim_end_matches('/').to_owned(), specs: Vec::new(), calls: HashMap::new() };
-        let mut reader = Reader { document: &document, count: 0 };
+        let mut reader = Reader { document: &document, references: References::new(), count: 0 };
         for (path, item) in document.get("paths").and_then(Value::as_object).into_iter().flatten() {
             let item = reader.resolved(item)?;
             for method in METHODS {
@@ -66,6 +67,7 @@ impl ChainApi {
 
 struct Reader<'a> {
     document: &'a Value,
+    references: References,
     count: usize,
 }
 
@@ -146,7 +148,8 @@ impl<'a> Reader<'a> {
                     ("items".to_owned(), items.unwrap_or_else(|| json!({ "type": "string" }))),
                 ]);
                 for bound in ["minItems", "maxItems"] {
-                    told.extend(schema.get(bound).map(|value| (bound.to_owned(), value.clone())));
+                    let value = schema.get(bound).filter(|value| value.is_number());
+                    told.extend(value.map(|value| (bound.to_owned(), value.clone())));
                 }
                 Ok(told.into())
             }
@@ -155,7 +158,7 @@ impl<'a> Reader<'a> {
     }
 
     fn fields(&mut self, schema: &'a Value, depth: usize) -> Result<Value, String> {
-        let needed: Vec<&str> =
+        let needed: HashSet<&str> =
             schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let (mut properties, mut required) = (Map::new(), Vec::new());
         for (name, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
@@ -164,18 +167,13 @@ impl<'a> Reader<'a> {
                 continue;
             }
             properties.insert(name.clone(), self.schema(field, depth + 1)?);
-            required.extend(needed.contains(&name.as_str()).then_some(name.as_str()));
+            required.extend(needed.contains(name.as_str()).then_some(name.as_str()));
         }
         Ok(object(&properties, &required))
     }
 
-    fn resolved(&self, mut value: &'a Value) -> Result<&'a Value, String> {
-        for _ in 0..DEEPEST {
-            let Some(reference) = value.get("$ref").and_then(Value::as_str) else { return Ok(value) };
-            let place = reference.strip_prefix('#').ok_or_else(|| format!("{reference} lies in another document"))?;
-            value = self.document.pointer(place).ok_or_else(|| format!("there is no {reference}"))?;
-        }
-        Err("references lead in a circle".to_owned())
+    fn resolved(&self, value: &'a Value) -> Result<&'a Value, String> {
+        self.references.resolved(self.document, value)
     }
 }
 

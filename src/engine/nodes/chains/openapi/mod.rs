@@ -83,14 +83,7 @@ impl ApiDocument {
     async fn api(&self, run: &Run<'_>) -> Result<&ChainApi, Failure> {
         match self {
             Self::Known(api) => Ok(api),
-            Self::Linked(link, api) => {
-                let read = async || {
-                    let text = link.text(run).await?;
-                    let problem = |problem| Failure::flow(format!("Failed to load the OpenAPI document: {problem}"));
-                    ChainApi::read(&text).map_err(problem)
-                };
-                api.get_or_try_init(read).await
-            }
+            Self::Linked(link, api) => api.get_or_try_init(|| link.read(run, ChainApi::read)).await,
         }
     }
 }

@@ -154,3 +154,16 @@ fn values_have_their_place_in_a_path() {
     assert_eq!(filled("/{a}/{b}/{b*}/{c}", Some(&given)).unwrap(), "/x%2Cy/k%2C1/k%3D1/7");
     assert!(filled("/{d}", Some(&given)).is_err());
 }
+
+#[test]
+fn what_is_referred_to_again_and_again_is_told_so_often_and_no_more() {
+    let read = |description: &str| {
+        let item = json!({ "get": { "description": description } });
+        let paths = (0..100).map(|path| (format!("/{path}"), json!({ "$ref": "#/item" })));
+        let paths: serde_json::Map<_, _> = paths.collect();
+        let document = json!({ "servers": [{ "url": "http://a" }], "paths": paths, "item": item });
+        super::document::ChainApi::read(&document.to_string())
+    };
+    assert_eq!(read("Says all").unwrap().specs.len(), 100);
+    assert!(read(&"a".repeat(1 << 20)).unwrap_err().contains("too many references"));
+}

@@ -3,18 +3,20 @@
 use serde_json::{Map, Value};
 
 use super::schema::Schemas;
+use crate::engine::nodes::references::References;
 use crate::engine::nodes::tools::arguments::parameters;
 use crate::wire::json;
 
-/// References that follow each other.
-const LONGEST_CHAIN: usize = 32;
 /// Of one document; providers take no more tools either.
 const MOST_OPERATIONS: usize = 128;
 const METHODS: [&str; 5] = ["get", "post", "put", "delete", "patch"];
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct OpenApiDocument(Value);
+pub(super) struct OpenApiDocument {
+    value: Value,
+    references: References,
+}
 
 /// A path and a method that can be called.
 #[derive(Debug, PartialEq)]
@@ -39,7 +41,7 @@ impl OpenApiDocument {
             Err(_) => serde_saphyr::from_str(text).map_err(|_| "expected an OpenAPI document in JSON or YAML")?,
         };
         if document.get("paths").is_some_and(Value::is_object) {
-            Ok(Self(document))
+            Ok(Self { value: document, references: References::new() })
         } else {
             Err("expected an OpenAPI document, which has paths".to_owned())
         }
@@ -47,7 +49,7 @@ impl OpenApiDocument {
 
     /// The address of the first server.
     pub(super) fn server(&self) -> Option<&str> {
-        self.0.get("servers")?.get(0)?.get("url")?.as_str()
+        self.value.get("servers")?.get(0)?.get("url")?.as_str()
     }
 
     /// Those with a name that `is_wanted`.
@@ -57,7 +59,7 @@ impl OpenApiDocument {
     pub(super) fn operations(&self, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Operation>, String> {
         let mut operations = Vec::new();
         let mut schemas = Schemas::new(self);
-        for (path, item) in self.0.get("paths").and_then(Value::as_object).into_iter().flatten() {
+        for (path, item) in self.value.get("paths").and_then(Value::as_object).into_iter().flatten() {
             let item = self.resolved(item)?;
             for (method, spec) in item.as_object().into_iter().flatten() {
                 let name = spec.get("operationId").and_then(Value::as_str).unwrap_or_default();
@@ -111,14 +113,8 @@ impl OpenApiDocument {
     }
 
     /// The value itself, or what it refers to.
-    pub(super) fn resolved<'a>(&'a self, mut value: &'a Value) -> Result<&'a Value, String> {
-        for _ in 0..LONGEST_CHAIN {
-            let Some(reference) = value.get("$ref").and_then(Value::as_str) else { return Ok(value) };
-            let place = reference.strip_prefix('#').ok_or_else(|| format!("{reference} lies in another document"))?;
-            let place = place.replace("%7B", "{").replace("%7D", "}");
-            value = self.0.pointer(&place).ok_or_else(|| format!("there is no {reference}"))?;
-        }
-        Err("references lead in a circle".to_owned())
+    pub(super) fn resolved<'a>(&'a self, value: &'a Value) -> Result<&'a Value, String> {
+        self.references.resolved(&self.value, value)
     }
 }
 

@@ -19,22 +19,22 @@ use crate::engine::provider::Targets;
 pub(super) fn part(inputs: &mut Inputs<'_, '_, '_>, of: DocumentTools) -> Option<Part> {
     let link = DocumentLink::of(inputs, "openApiLink")?;
     let targets = Arc::clone(&inputs.compiler.context.targets);
-    Some(Part::Tools(Toolset::server(LinkedDocument { link, targets, of, tools: OnceCell::new() })))
+    Some(Part::Tools(Toolset::server(LinkedDocument { link, targets, of: Arc::new(of), tools: OnceCell::new() })))
 }
 
 #[derive(Debug)]
 struct LinkedDocument {
     link: DocumentLink,
     targets: Arc<Targets>,
-    of: DocumentTools,
+    of: Arc<DocumentTools>,
     /// Once it was read.
     tools: OnceCell<Vec<Arc<dyn Tool>>>,
 }
 
 impl LinkedDocument {
     async fn read(&self, run: &Run<'_>) -> Result<Vec<Arc<dyn Tool>>, Failure> {
-        let made = self.of.made(&self.link.text(run).await?, &self.targets, |_| {});
-        made.map_err(|problem| Failure::flow(format!("Failed to load the OpenAPI document: {problem}")))
+        let (of, targets) = (Arc::clone(&self.of), Arc::clone(&self.targets));
+        self.link.read(run, move |text| of.made(text, &targets, |_| {})).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! Schemas as models are told of them: as Flowise's library writes what Flowise makes of an `OpenAPI` document.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::document::OpenApiDocument;
@@ -66,8 +68,8 @@ impl<'a> Schemas<'a> {
             // Flowise forgets whole numbers, and with them the ids in most paths.
             json!({ "type": kind, "description": description })
         } else if schema.get("anyOf").is_some() {
-            let required: &[&str] = if is_required { &[name] } else { &[] };
-            return self.schema(schema, required, name, 0).map(Some);
+            let required = HashSet::from_iter(is_required.then_some(name));
+            return self.schema(schema, &required, name, 0).map(Some);
         } else {
             return Ok(None);
         };
@@ -77,7 +79,7 @@ impl<'a> Schemas<'a> {
     /// Of a request.
     pub(super) fn body(&mut self, schema: &'a Value) -> Result<ParamSchema, String> {
         let schema = self.document.resolved(schema)?;
-        let required: Vec<&str> =
+        let required: HashSet<&str> =
             schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         self.schema(schema, &required, "properties", 0)
     }
@@ -95,7 +97,13 @@ impl<'a> Schemas<'a> {
     }
 
     /// `required` is of the outermost object, for those within it as well: so Flowise reads it.
-    fn schema(&mut self, schema: &'a Value, required: &[&str], key: &str, depth: usize) -> Result<ParamSchema, String> {
+    fn schema(
+        &mut self,
+        schema: &'a Value,
+        required: &HashSet<&str>,
+        key: &str,
+        depth: usize,
+    ) -> Result<ParamSchema, String> {
         let schema = self.document.resolved(schema)?;
         self.count(schema, depth)?;
         if let Some(fields) = schema.get("properties").and_then(Value::as_object) {
@@ -114,7 +122,7 @@ impl<'a> Schemas<'a> {
             let is_optional = told.iter().any(|(_, is_optional)| *is_optional);
             return Ok((with(union(&told), "description", described(schema, true, key).into()), is_optional));
         }
-        let is_optional = !required.contains(&key);
+        let is_optional = !required.contains(key);
         let plain =
             |told: Value, titled: bool| (with(told, "description", described(schema, titled, key).into()), is_optional);
         if let Some(values) = schema.get("enum") {

@@ -58,6 +58,20 @@ fn what_lies_too_deep_or_grows_when_it_is_read_is_refused() {
     }
 }
 
+/// A few megabytes of references to references, which would be followed for minutes.
+#[test]
+fn references_are_followed_so_far_and_no_further() {
+    let long = |at: usize| format!("{at}{}", "x".repeat(20_000));
+    let chain: Map<String, Value> =
+        (0..20).map(|at| (long(at), json!({ "$ref": format!("#/chain/{}", long(at + 1)) }))).collect();
+    let paths: Map<String, Value> =
+        (0..200).map(|at| (format!("/{at}"), json!({ "$ref": format!("#/chain/{}", long(0)) }))).collect();
+    let mut document = json!({ "paths": paths, "chain": chain });
+    document["chain"][long(20)] = json!({});
+    let read = OpenApiDocument::read(&document.to_string()).unwrap();
+    assert_eq!(read.operations(|_| true).unwrap_err(), "it follows too many references");
+}
+
 const YAML: &str = "servers: [{ url: SERVER }]
 paths:
   /items/{id}/of/{place}:
