@@ -15,7 +15,7 @@ use crate::telemetry::metrics::{EngineMetrics, Metrics};
 /// Scripts that have begun and not ended; others wait.
 const MOST_SCRIPTS: usize = 32;
 const MOST_THREADS: usize = 4;
-/// Threads that hang, until no script is begun any more.
+/// Threads that hang at once, until no script is begun any more.
 const MOST_HANGING: usize = 4;
 /// Without looking up. The language's own functions take well below a second where their arguments are as large as memory
 /// allows; a thread of low priority on a busy machine may wait many times as long.
@@ -40,7 +40,8 @@ pub(super) struct Threads {
     places: Arc<Semaphore>,
     /// Those that are given scripts.
     running: Mutex<Vec<Arc<ScriptThread>>>,
-    hanging: Arc<AtomicUsize>,
+    /// Those that are given none, for as long as they hang.
+    hanging: Mutex<Vec<Arc<ScriptThread>>>,
     metrics: EngineMetrics,
     computed: Histogram,
 }
@@ -58,7 +59,7 @@ impl Threads {
         Self {
             places: Arc::new(Semaphore::new(MOST_SCRIPTS)),
             running: Mutex::default(),
-            hanging: Arc::default(),
+            hanging: Mutex::default(),
             metrics: metrics.engine.clone(),
             computed: metrics.engine.script_compute.clone(),
         }
@@ -73,7 +74,7 @@ impl Threads {
     pub(super) fn give(&self, job: ThreadJob) -> Result<Arc<ScriptThread>, ScriptError> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|thread| !thread.jobs.is_closed());
-        if self.hanging.load(Ordering::Relaxed) >= MOST_HANGING {
+        if self.too_many_hang() {
             return Err(ScriptError::Lost);
         }
         let most = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_THREADS);
@@ -96,13 +97,20 @@ impl Threads {
         Ok(thread)
     }
 
+    /// One that looks up after all ends by itself, and counts no longer.
+    fn too_many_hang(&self) -> bool {
+        let mut hanging = self.hanging.lock().unwrap_or_else(PoisonError::into_inner);
+        hanging.retain(|thread| thread.hangs());
+        hanging.len() >= MOST_HANGING
+    }
+
     /// Gives a thread no more scripts: it hangs. It ends by itself, should it ever look up.
     pub(super) fn replace(&self, hanging: &Arc<ScriptThread>) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let before = running.len();
         running.retain(|thread| !Arc::ptr_eq(thread, hanging));
         if running.len() < before {
-            self.hanging.fetch_add(1, Ordering::Relaxed);
+            self.hanging.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(hanging));
             tracing::error!("a script hangs within one of the language's own functions; its thread is left behind");
         }
     }
@@ -191,5 +199,30 @@ impl Heartbeat {
     fn is_silent(&self, most: Duration) -> bool {
         let last = self.last.load(Ordering::Relaxed);
         last != 0 && u128::from(self.now().saturating_sub(last)) > most.as_millis()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_hung_for_a_while_do_not_end_all_scripts() {
+        let threads = Threads::new(&Metrics::new().unwrap());
+        let begun = Instant::now().checked_sub(2 * HANGS).unwrap();
+        let silent = || {
+            let heartbeat = Arc::new(Heartbeat { start: begun, last: AtomicU64::new(1) });
+            let (jobs, _) = mpsc::unbounded_channel();
+            Arc::new(ScriptThread { jobs, load: Arc::default(), heartbeat })
+        };
+        let hung: Vec<_> = (0..MOST_HANGING).map(|_| silent()).collect();
+        for thread in &hung {
+            assert!(!threads.too_many_hang());
+            threads.running.lock().unwrap().push(Arc::clone(thread));
+            threads.replace(thread);
+        }
+        assert!(threads.too_many_hang());
+        hung[0].heartbeat.end();
+        assert!(!threads.too_many_hang());
     }
 }
