@@ -80,7 +80,7 @@ impl FlowElsewhere {
         let path = located(&format!("{}/api/v1/prediction/{}", above.trim_end_matches('/'), component(&self.flow)));
         let answer = self.address.endpoint.post(&path, &self.headers, body, run).await?.whole().await?;
         run.budget().hold(answer.len())?;
-        let answer = json::read(&answer).map_err(|_| Failure::flow("the other flow's answer is no JSON"))?;
+        let answer = json::read_answer(&answer).map_err(|_| Failure::flow("the other flow's answer is no JSON"))?;
         Ok(reply(&answer))
     }
 }

@@ -12,7 +12,7 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::ToolSpec;
 use crate::engine::contract::node::{Document, Narrowing, Retriever, Tool, ToolResult, VectorStore};
 use crate::engine::contract::run::Run;
-use crate::engine::text::mustache::{JsonTemplate, Names as _};
+use crate::engine::text::mustache::{JsonTemplate, Names as _, has_names};
 
 pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&RetrieverTool];
 
@@ -66,7 +66,7 @@ struct Narrowed {
 
 impl Narrowed {
     async fn found(&self, question: &str, run: &Run<'_>) -> Result<Vec<Document>, Failure> {
-        let filter = of_flow(self.filter.value(run).map_err(Failure::flow)?, run)?;
+        let filter = of_flow(self.filter.condition(run).map_err(Failure::flow)?, run)?;
         let filter = filter.as_object().ok_or_else(|| Failure::flow("the metadata filter is no JSON object"))?;
         let by = Narrowing { filter, adds: false };
         let found = self.store.nearest_by(question, self.store.most(), by, run).await?;
@@ -80,7 +80,8 @@ fn of_flow(value: Value, run: &Run<'_>) -> Result<Value, Failure> {
     Ok(match value {
         Value::String(name) if name == "$flow.input" => run.request.question().into(),
         Value::String(name) if name.starts_with("$flow.") => {
-            run.find(&name).ok_or_else(|| Failure::flow(format!("there is no {name} for the metadata filter")))?
+            let value = run.find(&name).filter(|value| !has_names(value));
+            value.ok_or_else(|| Failure::flow(format!("there is no {name} for the metadata filter")))?
         }
         Value::Array(items) => items.into_iter().map(|item| of_flow(item, run)).collect::<Result<_, _>>()?,
         Value::Object(fields) => {

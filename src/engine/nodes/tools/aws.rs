@@ -256,7 +256,7 @@ impl KeptTexts {
             (HeaderName::from_static(aws::TARGET), HeaderValue::from_static(target)),
         ];
         let answer = self.service.ask(headers, body.to_string(), run).await?;
-        json::read(&answer).map_err(|_| Failure::Unreachable("The table's answer cannot be read.".to_owned()))
+        json::read_answer(&answer).map_err(|_| Failure::Unreachable("The table's answer cannot be read.".to_owned()))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Conditions in the languages of databases, in which texts stand in quotation marks and all else is language.
 
-use super::{Mustache, MustachePiece, Names};
+use serde_json::Value;
+
+use super::{JsonTemplate, Mustache, MustachePiece, Names};
 
 impl Mustache {
     /// In a condition. In quotation marks a value is a text, as long as nothing of it could end them: how that would be
@@ -31,6 +33,39 @@ impl Mustache {
             }
         }
         Ok(out)
+    }
+}
+
+impl JsonTemplate {
+    /// In a condition in JSON: objects are conditions, and a value that is filled in is none. A variable alone may be more:
+    /// whoever sets it was let to.
+    ///
+    /// # Errors
+    /// A value has names.
+    pub(crate) fn condition(&self, names: &dyn Names) -> Result<Value, String> {
+        let mut open = None;
+        self.references(&mut Vec::new(), &mut |path, place| {
+            let is_open = !place.is_variable() && place.value(names).is_ok_and(|value| has_names(&value));
+            open = open.take().or(is_open.then(|| path.join(".")));
+        });
+        match open {
+            Some(place) => Err(format!("the value at \"{place}\" of the filter has names of its own")),
+            None => self.value(names),
+        }
+    }
+
+    /// Whether a place stands for a variable, and nothing is beside it.
+    pub(crate) fn is_variable(&self) -> bool {
+        self.mustache().and_then(Mustache::alone).is_some_and(|name| name.starts_with("$vars."))
+    }
+}
+
+/// Whether a value is more than one in a condition.
+pub(crate) fn has_names(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Array(items) => items.iter().any(has_names),
+        _ => false,
     }
 }
 

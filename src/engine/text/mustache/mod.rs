@@ -9,6 +9,7 @@ mod fields;
 mod json;
 mod lenient;
 
+pub(crate) use condition::has_names;
 pub(crate) use fields::FieldTemplates;
 pub(crate) use json::JsonTemplate;
 pub(crate) use lenient::parse as read_json;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::database::Database;
-use super::store::{DatabaseStore, SearchFilter, SearchWay, Unconfigured, Wordless, is_variable};
+use super::store::{DatabaseStore, SearchFilter, SearchWay, Unconfigured, Wordless};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::node::{DocumentSource, Embeddings};
@@ -107,7 +107,7 @@ fn words(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<SearchFilter> {
         return None;
     }
     let template = inputs.template(name)?;
-    if template.mustache().is_some_and(|words| words.alone().is_some()) && !is_variable(&template) {
+    if template.mustache().is_some_and(|words| words.alone().is_some()) && !template.is_variable() {
         inputs.refuse(name, "the conditions must be written out; {{...}} may stand for values in them");
         return None;
     }

@@ -14,7 +14,7 @@ use crate::engine::contract::node::{
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection;
 use crate::engine::nodes::retrieval::records::PassageRecords;
-use crate::engine::text::mustache::{JsonTemplate, Mustache};
+use crate::engine::text::mustache::JsonTemplate;
 
 /// Which passages are looked at.
 #[derive(Debug)]
@@ -29,35 +29,12 @@ impl SearchFilter {
     /// it was let to.
     fn value(&self, run: &Run<'_>) -> Result<Value, String> {
         match self {
-            Self::Json(template) => {
-                let mut open = None;
-                template.references(&mut Vec::new(), &mut |path, place| {
-                    let is_open = !is_variable(place) && place.value(run).is_ok_and(|value| has_names(&value));
-                    open = open.take().or(is_open.then(|| path.join(".")));
-                });
-                match open {
-                    Some(place) => Err(format!("the value at \"{place}\" of the filter has names of its own")),
-                    None => template.value(run),
-                }
-            }
-            Self::Words(template) => match template.mustache().filter(|_| !is_variable(template)) {
+            Self::Json(template) => template.condition(run),
+            Self::Words(template) => match template.mustache().filter(|_| !template.is_variable()) {
                 Some(words) => words.condition(run).map(Value::from),
                 None => template.value(run),
             },
         }
-    }
-}
-
-/// Whether a place stands for a variable, and nothing is beside it.
-pub(super) fn is_variable(place: &JsonTemplate) -> bool {
-    place.mustache().and_then(Mustache::alone).is_some_and(|name| name.starts_with("$vars."))
-}
-
-fn has_names(value: &Value) -> bool {
-    match value {
-        Value::Object(fields) => !fields.is_empty(),
-        Value::Array(items) => items.iter().any(has_names),
-        _ => false,
     }
 }
 

@@ -79,6 +79,24 @@ fn schema(rows: &Value) -> Value {
     })
 }
 
+/// What the author asked for of what the model said, which a user may have told it: other names would be other conditions.
+fn declared(form: &Value, said: &Value) -> Option<Map<String, Value>> {
+    let fields = form.get("properties")?.as_object()?.iter();
+    fields
+        .map(|(name, field)| {
+            let value = said.get(name)?;
+            let fits = match field.get("type")?.as_str()? {
+                "array" => value.as_array().is_some_and(|items| items.iter().all(Value::is_string)),
+                "number" => value.is_number(),
+                "boolean" => value.is_boolean(),
+                _ => value.is_string(),
+            };
+            let listed = field.get("enum").and_then(Value::as_array).is_none_or(|values| values.contains(value));
+            (fits && listed).then(|| (name.clone(), value.clone()))
+        })
+        .collect()
+}
+
 #[derive(Debug)]
 struct ReadsFilter {
     store: Arc<dyn VectorStore>,
@@ -95,8 +113,8 @@ impl Retriever for ReadsFilter {
             let messages = [Message::user(self.prompt.replacen(QUERY, question, 1))];
             let ask = ModelRequest { schema: Some(("extract", &self.form)), ..ModelRequest::of(&messages) };
             let text = run.ask(&*self.model, ask).await?.text;
-            let filter: Map<String, Value> =
-                read_str(&text).map_err(|_| Failure::flow("the model's answer holds no metadata to look for"))?;
+            let filter = read_str(&text).ok().and_then(|said: Value| declared(&self.form, &said));
+            let filter = filter.ok_or_else(|| Failure::flow("the model's answer holds no metadata to look for"))?;
             let by = Narrowing { filter: &filter, adds: true };
             let found = self.store.nearest_by(question, self.most, by, run).await?;
             Ok(found.into_iter().map(|(document, _)| document).collect())
@@ -138,6 +156,12 @@ mod tests {
         let heard = hearing.try_iter().last().unwrap();
         assert_eq!(heard.body["filter"], json!({ "own": 1, "kind": "green", "tags": ["cold"] }));
         let form = schema(&rows);
+        // Other names are not looked at, and what is no value finds nothing.
+        let said = json!({ "kind": "black", "tags": [], "own": 2, "$or": [] });
+        assert_eq!(declared(&form, &said).map(Value::from), Some(json!({ "kind": "black", "tags": [] })));
+        for said in [json!({ "kind": { "$ne": "" }, "tags": [] }), json!({ "kind": "red", "tags": [] }), json!({})] {
+            assert_eq!(declared(&form, &said), None, "{said}");
+        }
         assert_eq!(
             form["properties"]["kind"],
             json!({ "type": "string", "enum": ["green", "black"], "description": "of tea" })
