@@ -108,6 +108,11 @@ fn database(heard: &Heard) -> Option<Value> {
         _ if path.ends_with("/_bulk") => json!({ "errors": false, "items": [] }),
         _ if path.starts_with("/api/json/v1/") => json!({ "data": { "documents": [{ "_id": "1", "text": PASSAGE,
             "content": PASSAGE, "$similarity": 0.9 }] }, "status": { "insertedIds": ["1"] } }),
+        _ if path.starts_with("/api/bucket/") => json!({ "hits": [{ "score": 0.9, "fields": { "text": PASSAGE } }] }),
+        "/query/service" => json!({ "status": "success" }),
+        "/api/v2/query/rows" => {
+            json!({ "results": [{ "rows": [{ "content": PASSAGE, "metadata": { "source": "stage" }, "__score": 0.9 }] }] })
+        }
         _ if path.ends_with("/query") && is_post => json!({ "matches": [scored], "result": [scored] }),
         _ if path.ends_with("/upsert") => json!({ "upsertedCount": 1, "result": "Success" }),
         _ if heard.body.get("documents").is_some() && heard.body.get("query").is_some() => {

@@ -142,7 +142,7 @@ fn flows_that_cannot_run_are_called_what_they_are() {
     let nodes = [
         node("seqStart", "Sequential Agents"),
         node("zapierNLA", "Tools"),
-        node("couchbase", "Vector Stores"),
+        node("lunary", "Analytic"),
         node("codeInterpreterE2B", "Tools"),
     ];
     std::fs::write(folder.path().join("old.json"), serde_json::json!({ "nodes": nodes, "edges": [] }).to_string())
@@ -152,7 +152,7 @@ fn flows_that_cannot_run_are_called_what_they_are() {
         "old.json (agentflow V1)\n",
         "seqStart            runs\n",
         "zapierNLA           not supported: Flowise 3.1.4 has no such node any more\n",
-        "couchbase           not supported: the engine does not know this kind of node\n",
+        "lunary              not supported: the engine does not know this kind of node\n",
         "codeInterpreterE2B  not supported: the engine runs no code but JavaScript\n",
     ] {
         assert!(text.contains(part), "{part:?} in\n{text}");

@@ -69,6 +69,7 @@ const READ: &[(&str, &str)] = &[
     ("nodes/retrieval/databases/milvus.rs", "a field of metadata, all of it"),
     ("nodes/retrieval/databases/postgres.rs", "all that a database answered"),
     ("nodes/retrieval/databases/redis.rs", "a field of metadata, all of it"),
+    ("nodes/retrieval/databases/singlestore.rs", "a column of metadata, all of it"),
     ("nodes/retrieval/json.rs", "an author's document"),
     ("nodes/retrieval/loaders/services/asked.rs", "all that an API answered"),
     ("nodes/retrieval/loaders/services/api.rs", "all that an API answered"),

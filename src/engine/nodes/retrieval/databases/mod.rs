@@ -2,6 +2,7 @@
 
 mod astra;
 mod chroma;
+mod couchbase;
 mod database;
 mod elastic;
 mod http;
@@ -16,6 +17,7 @@ mod qdrant;
 mod recorded;
 mod redis;
 mod relevance;
+mod singlestore;
 mod store;
 mod supabase;
 #[cfg(test)]
@@ -35,6 +37,7 @@ use crate::engine::compile::kind::NodeKind;
 pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[
     &astra::AstraNode,
     &chroma::ChromaNode,
+    &couchbase::CouchbaseNode { address_input: "" },
     &elastic::ELASTICSEARCH,
     &elastic::OPEN_SEARCH,
     &kendra::KendraNode { address_input: "" },
@@ -45,6 +48,7 @@ pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[
     &postgres::PostgresNode,
     &qdrant::QdrantNode,
     &redis::RedisNode,
+    &singlestore::SingleStoreNode,
     &supabase::SupabaseNode,
     &upstash::UpstashNode,
     &vectara::VectaraNode { address_input: "" },
@@ -56,6 +60,7 @@ pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[
 const CREDENTIALS: &[(&str, &str, &str)] = &[
     ("Astra", "AstraDBApi", "applicationToken"),
     ("chroma", "chromaApi", "chromaApiKey"),
+    ("couchbase", "couchbaseApi", "connectionString"),
     ("elasticsearch", "elasticsearchApi", "endpoint"),
     ("kendra", "awsApi", "awsKey"),
     ("meilisearch", "meilisearchApi", "meilisearchSearchApiKey"),
@@ -67,6 +72,7 @@ const CREDENTIALS: &[(&str, &str, &str)] = &[
     ("qdrant", "qdrantApi", "qdrantApiKey"),
     ("redis", "redisCacheApi", "redisCacheHost"),
     ("redis", "redisCacheUrlApi", "redisUrl"),
+    ("singlestore", "singleStoreApi", "user"),
     ("supabase", "supabaseApi", "supabaseApiKey"),
     ("upstash", "upstashVectorApi", "UPSTASH_VECTOR_REST_TOKEN"),
     ("vectara", "vectaraApi", "apiKey"),

@@ -1,5 +1,7 @@
 //! As Flowise 3.1.4 and its libraries were seen to ask.
 
+mod over_http;
+
 use serde_json::{Value, json};
 
 use super::database::*;
