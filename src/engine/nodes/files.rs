@@ -85,6 +85,19 @@ pub(crate) fn all(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Vec<Flo
     Some(files)
 }
 
+/// A file that an operator has put beside the export, by its name; `None`: nobody has.
+pub(crate) fn beside(inputs: &mut Inputs<'_, '_, '_>, input: &str, name: &str) -> Option<Vec<u8>> {
+    let path = inputs.compiler.export.folder.as_deref()?.join(name);
+    match content::read(&path, MOST_DOCUMENT) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
+        Err(error) => {
+            inputs.refuse(input, format!("the file \"{name}\" beside the export cannot be read: {error}"));
+            None
+        }
+    }
+}
+
 /// One file, or a JSON list of them.
 fn listed(text: &str) -> Result<Vec<String>, String> {
     if text.starts_with('[') && text.ends_with(']') {

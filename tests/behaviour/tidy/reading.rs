@@ -76,6 +76,7 @@ const READ: &[(&str, &str)] = &[
     ("nodes/retrieval/loaders/services/confluence.rs", "the engine's own pattern"),
     ("nodes/retrieval/loaders/services/google.rs", "an author's choice"),
     ("nodes/retrieval/loaders/services/notion/blocks.rs", "the engine's own pattern"),
+    ("nodes/retrieval/stores.rs", "what Flowise wrote"),
     ("nodes/retrieval/splitters.rs", "the engine's own table"),
     ("nodes/retrieval/retrievers/extracting.rs", "all that a model said"),
     ("nodes/retrieval/retrievers/rerank.rs", "all that a provider answered"),

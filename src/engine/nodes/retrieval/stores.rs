@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use serde_json::Value;
 
 use crate::engine::compile::Compiler;
 use crate::engine::compile::inputs::{Inputs, overridden, referred};
@@ -16,7 +17,9 @@ use crate::engine::contract::node::{
 };
 use crate::engine::contract::run::Run;
 use crate::engine::documents::index::{Index, Nearness, PassageSources};
+use crate::engine::nodes::files;
 use crate::engine::text::mustache::Mustache;
+use crate::wire::json;
 
 /// Passages that are found where nothing is said.
 pub(super) const MOST: usize = 4;
@@ -31,12 +34,16 @@ impl NodeKind for InMemory {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        store(inputs, Nearness::Cosine)
+        store(inputs, Nearness::Cosine, None)
     }
 }
 
-/// An index in memory as well: what Flowise wrote into its folder is made again of the documents.
+/// An index in memory as well: what Flowise wrote into its folder is made again of the documents, or of the passages that
+/// lie there.
 struct Faiss;
+
+/// What Flowise keeps its passages in, beside their vectors.
+const SAVED: &str = "docstore.json";
 
 impl NodeKind for Faiss {
     fn names(&self) -> &'static [&'static str] {
@@ -45,14 +52,47 @@ impl NodeKind for Faiss {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         inputs.ignore(&["basePath"]);
-        if inputs.references("document").is_empty() {
-            // Flowise reads it of its disk.
-            inputs.lacks("document");
-            let missing =
-                "the index that Flowise wrote there is not in the export: connect the documents that it was made of";
-            inputs.pass_over("basePath", missing);
+        if !inputs.references("document").is_empty() {
+            return store(inputs, Nearness::Distance, None);
         }
-        store(inputs, Nearness::Distance)
+        // Flowise reads it of its disk.
+        let Some(saved) = files::beside(inputs, "basePath", SAVED) else {
+            inputs.lacks("document");
+            let missing = "the index that Flowise wrote there is not in the export: connect the documents that it was \
+                           made of, or put its docstore.json into the folder beside the export";
+            inputs.pass_over("basePath", missing);
+            return store(inputs, Nearness::Distance, None);
+        };
+        let Some(saved) = SavedPassages::read(&saved) else {
+            inputs.refuse("basePath", "docstore.json beside the export holds no passages of a Faiss");
+            return None;
+        };
+        store(inputs, Nearness::Distance, Some(Arc::new(saved)))
+    }
+}
+
+/// Passages that Flowise has saved.
+#[derive(Debug)]
+struct SavedPassages(Arc<[Document]>);
+
+impl SavedPassages {
+    /// A list of ids and passages, and what else stands beside it.
+    fn read(saved: &[u8]) -> Option<Self> {
+        let saved: Value = json::read(saved).ok()?;
+        let passage = |entry: &Value| {
+            let passage = entry.get(1)?;
+            let text = passage.get("pageContent")?.as_str()?.to_owned();
+            let metadata = passage.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
+            Some(Document { text, metadata })
+        };
+        let passages: Option<Vec<Document>> = saved.get(0)?.as_array()?.iter().map(passage).collect();
+        Some(Self(passages?.into()))
+    }
+}
+
+impl DocumentSource for SavedPassages {
+    fn documents<'a>(&'a self, _: &'a Run<'a>) -> Task<'a, Arc<[Document]>> {
+        Box::pin(async { Ok(Arc::clone(&self.0)) })
     }
 }
 
@@ -104,10 +144,10 @@ pub(super) fn looked_into(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn Vec
     inputs.part_as("vectorStore", Part::into_vector_store, "a vector store")
 }
 
-fn store(inputs: &mut Inputs<'_, '_, '_>, nearness: Nearness) -> Option<Part> {
+fn store(inputs: &mut Inputs<'_, '_, '_>, nearness: Nearness, saved: Option<Arc<dyn DocumentSource>>) -> Option<Part> {
     let parts = inputs.parts("document");
-    let count = parts.len();
-    let sources: Vec<_> = parts.into_iter().filter_map(Part::into_documents).collect();
+    let count = parts.len() + saved.iter().count();
+    let sources: Vec<_> = parts.into_iter().filter_map(Part::into_documents).chain(saved).collect();
     if sources.len() < count {
         inputs.refuse("document", "expected documents");
     }
@@ -136,7 +176,7 @@ fn index_of(compiler: &Compiler<'_>, id: &str) -> Arc<Index> {
             let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
             left.extend(values.iter().filter_map(|value| referred(value.as_str()?)).map(str::to_owned));
         }
-        let inputs = serde_json::Value::Object(inputs).to_string();
+        let inputs = Value::Object(inputs).to_string();
         for part in [&id, &node.data.name, &inputs] {
             content.update(&part.len().to_le_bytes());
             content.update(part.as_bytes());
@@ -217,7 +257,7 @@ impl StoreQuery {
 }
 
 impl ValueSource for StoreQuery {
-    fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, serde_json::Value> {
+    fn value<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Value> {
         Box::pin(async move {
             let found = self.found(question, run).await?;
             Ok(found.into_iter().map(|document| document.text + "\n").collect::<String>().into())

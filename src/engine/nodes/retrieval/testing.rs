@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -145,10 +146,23 @@ pub(in crate::engine::nodes) fn load_with(
     export: &Value,
     stores: &Arc<DocumentStores>,
 ) -> Result<CompiledFlow, Vec<NodeProblem>> {
+    loaded(None, export, stores)
+}
+
+/// With the files of a folder beside it.
+pub(in crate::engine::nodes) fn load_beside(folder: &Path, export: &Value) -> Result<CompiledFlow, Vec<NodeProblem>> {
+    loaded(Some(folder.to_owned()), export, &Arc::default())
+}
+
+fn loaded(
+    folder: Option<PathBuf>,
+    export: &Value,
+    stores: &Arc<DocumentStores>,
+) -> Result<CompiledFlow, Vec<NodeProblem>> {
     let metrics = Arc::new(Metrics::new().unwrap());
     let targets = Targets::alone("engine", &metrics);
     let context = CompileContext::new(HashMap::new(), targets).with_stores(Arc::clone(stores));
-    CompiledFlow::load(None, "test", &export.to_string(), &Arc::new(context))
+    CompiledFlow::load(folder, "test", &export.to_string(), &Arc::new(context))
 }
 
 /// Where a flow runs.

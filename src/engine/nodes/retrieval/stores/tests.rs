@@ -2,7 +2,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::super::testing::{Stage, asked, inputs, load, retrieval_qa};
+use super::super::testing::{Stage, asked, inputs, load, load_beside, retrieval_qa};
 
 fn node(export: &mut Value, id: &str, name: &str, inputs: &Value) {
     let nodes = export["nodes"].as_array_mut().unwrap();
@@ -60,6 +60,24 @@ fn faiss_is_an_index_in_memory_and_needs_its_documents() {
     inputs(&mut export, "memoryVectorStore_0")["document"] = json!("");
     let needs: Vec<String> = load(&export).unwrap().missing.iter().map(|missing| missing.need.to_string()).collect();
     assert!(needs.contains(&"document".to_owned()), "{needs:?}");
+}
+
+#[test]
+fn passages_of_a_saved_faiss_are_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = json!([[["7a", { "pageContent": "owls hoot", "metadata": { "a": 1 } }]], { "0": "7a" }]);
+    std::fs::write(folder.path().join("docstore.json"), saved.to_string()).unwrap();
+    let mut export = retrieval_qa();
+    let store = json!({ "embeddings": "{{openAIEmbeddings_0.data.instance}}", "basePath": "/root/.flowise/index" });
+    node(&mut export, "memoryVectorStore_0", "faiss", &store);
+    let flow = load_beside(folder.path(), &export).unwrap();
+    assert_eq!(flow.missing, []);
+    let (reply, _) = Stage::new().ask(&flow, &json!({ "question": "owls?", "chatId": "c" }));
+    let found = json!([{ "pageContent": "owls hoot", "metadata": { "a": 1 } }]);
+    assert_eq!(reply.unwrap().fields["sourceDocuments"], found);
+    std::fs::write(folder.path().join("docstore.json"), "{}").unwrap();
+    let problems = load_beside(folder.path(), &export).err().unwrap_or_default();
+    assert!(problems.iter().any(|problem| problem.to_string().contains("holds no passages")), "{problems:?}");
 }
 
 #[test]
