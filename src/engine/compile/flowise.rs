@@ -5,6 +5,7 @@
 const NODES: &str = include_str!("flowise.txt");
 const NO_PYTHON: &str =
     "a model writes Python for it, which the engine does not run, and Flowise 3.1.4 no longer has it";
+const NO_BAIDU: &str = "the engine does not ask Baidu's Qianfan: no interface of it that is open to all could be tried";
 const NO_BROWSER: &str =
     "the engine has no browser: Cheerio Web Scraper reads pages that need none, FireCrawl those that do";
 /// Kinds that nobody can run, or not here, each with the reason.
@@ -12,6 +13,10 @@ const REASONS: &[(&str, &str)] = &[
     ("codeInterpreterE2B", "the engine runs no code but JavaScript"),
     ("csvAgent", NO_PYTHON),
     ("airtableAgent", NO_PYTHON),
+    ("chatBaiduWenxin", NO_BAIDU),
+    ("baiduQianfanEmbeddings", NO_BAIDU),
+    ("promptLangFuse", "its words lie with LangFuse and may change there: copy them into a Prompt Template"),
+    ("vectaraQAChain", "Vectara itself writes its answer: a Retrieval QA Chain over the same store has a model do it"),
     ("playwrightWebScraper", NO_BROWSER),
     ("puppeteerWebScraper", NO_BROWSER),
     ("openAIAssistant", "OpenAI has shut down its Assistants API (26 August 2026), so it answers nowhere"),
@@ -74,5 +79,6 @@ mod tests {
         assert_eq!(why_unknown("codeInterpreterE2B", "Tools"), "the engine runs no code but JavaScript");
         assert!(why_unknown("openAIAssistant", "Agents").contains("shut down its Assistants API"));
         assert!(why_unknown("csvAgent", "Agents").contains("Python"));
+        assert!(why_unknown("promptLangFuse", "Prompts").contains("copy them into a Prompt Template"));
     }
 }

@@ -140,7 +140,7 @@ fn what_is_wrong_with_an_export_of_stores_is_told_with_its_file() {
         (
             "openAIEmbeddings",
             "baiduQianfanEmbeddings",
-            "node \"find\" (retrieverAgentflow), input retrieverKnowledgeDocumentStores: the document store \"ai paper\": baiduQianfanEmbeddings: the engine does not know this kind of node",
+            "node \"find\" (retrieverAgentflow), input retrieverKnowledgeDocumentStores: the document store \"ai paper\": baiduQianfanEmbeddings: the engine does not ask Baidu's Qianfan",
         ),
     ] {
         assert!(whole.contains(from), "{from} in {whole}");
