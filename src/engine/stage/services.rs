@@ -146,6 +146,11 @@ fn milvus(path: &str) -> Value {
 /// What services with documents have.
 fn documents(heard: &Heard) -> Option<Value> {
     let path = heard.path.as_str();
+    // A model of Bedrock.
+    if path.ends_with("/converse") {
+        let said = json!({ "role": "assistant", "content": [{ "text": "The stage answers." }] });
+        return Some(json!({ "output": { "message": said }, "stopReason": "end_turn", "usage": {} }));
+    }
     // A model of Replicate, which is asked for as a document is.
     if path.contains("/predictions") {
         return Some(json!({ "id": "p", "status": "succeeded", "output": ["The stage ", "answers."] }));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{ASK, STREAM, events, get, running, stream};
 use crate::harness::client;
 use crate::harness::gateway::Gateway;
-use crate::harness::upstream::Upstream;
+use crate::harness::upstream::{Seen, Upstream};
 use crate::harness::{KEY, model};
 
 #[test]
@@ -45,6 +45,40 @@ fn the_widget_shows_the_form_of_a_flow_that_starts_with_one() {
     assert!(start["inputs"]["formInputTypes"].as_array().is_some_and(|fields| !fields.is_empty()), "{start}");
     assert_eq!(flow["nodes"].as_array().map(Vec::len), Some(1), "nothing else of the flow");
     assert!(!config.to_string().contains(&model.address.to_string()));
+}
+
+#[test]
+fn what_might_be_asked_next_is_told_with_the_answer() {
+    let model = Upstream::start(|seen, reply| {
+        if seen.path != "/api/chat" {
+            return model::answer(seen, reply, "fine thanks");
+        }
+        let said = json!({ "questions": ["Why?", "How?"] }).to_string();
+        let message = json!({ "role": "assistant", "content": said });
+        reply.json("200 OK", &json!({ "message": message, "done": true }).to_string());
+    });
+    let config = model::config("", "", super::WIDE);
+    let gateway = Gateway::start_with(&config, &crate::harness::gateway::keys(""), |dir| {
+        let mut flow: Value = serde_json::from_str(&model::export("llm-chain", model.address)).unwrap();
+        let ollama =
+            json!({ "baseUrl": format!("http://{}", model.address), "modelName": "m", "prompt": "After {history}:" });
+        flow["followUpPrompts"] = json!({ "status": true, "selectedProvider": "ollama", "ollama": ollama });
+        model::write(dir, "support", &flow.to_string());
+    });
+    assert_eq!(
+        get(&gateway, "/api/v1/public-chatbotConfig/support").json()["followUpPrompts"],
+        json!({ "status": true })
+    );
+    // As Flowise tells them: JSON in a text, and in an answer of one piece that once more.
+    let list = r#"["Why?","How?"]"#;
+    let answer = gateway.predict(ASK).json();
+    assert_eq!((&answer["text"], &answer["followUpPrompts"]), (&"fine thanks".into(), &json!(json!(list).to_string())));
+    let asked: Vec<Value> = model.seen().iter().filter(|seen| seen.path == "/api/chat").map(Seen::json).collect();
+    assert_eq!(asked[0]["messages"], json!([{ "role": "user", "content": "After fine thanks:" }]));
+    let told = stream(&gateway, STREAM);
+    let metadata = told.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?).ok());
+    let metadata: Vec<Value> = metadata.filter(|event| event["event"] == "metadata").collect();
+    assert_eq!(metadata[0]["data"]["followUpPrompts"], list);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::answer::BedrockReply;
-use super::{CHAT_BEDROCK, ChatBedrock, geos_of, host_of, plain};
+use super::{BEDROCK, CHAT_BEDROCK, ChatBedrock, geos_of, host_of, plain};
 use crate::engine::contract::message::{Message, Usage};
 use crate::engine::contract::model::ModelRequest;
 use crate::engine::models::lab::{HERE, at_provider, built, calculator, city, conversation, model, problems};
@@ -22,6 +22,24 @@ fn inputs(more: Value) -> Value {
 fn whole(content: &Value) -> Value {
     json!({ "output": { "message": { "role": "assistant", "content": content } }, "stopReason": "end_turn",
         "usage": { "inputTokens": 3, "outputTokens": 4, "totalTokens": 7 }, "metrics": { "latencyMs": 5 } })
+}
+
+#[tokio::test]
+async fn the_llm_is_asked_for_one_text_at_once() {
+    let kind = ChatBedrock { address_input: "here", ..BEDROCK };
+    let inputs =
+        json!({ "here": HERE, "model": "none", "customModel": "mistral.mistral-7b", "max_tokens_to_sample": 50 });
+    let answers = [json!({}), whole(&json!([{ "text": "Hi" }]))];
+    let (received, text) = at_provider(inputs, &answers, async |inputs, run| {
+        let model = model(&kind, inputs);
+        model.chat(ModelRequest::of(&[Message::user("Say hi.")]), run).await.unwrap().text
+    })
+    .await;
+    let asked = received.last().unwrap();
+    assert_eq!(asked.line, "POST /model/mistral.mistral-7b/converse HTTP/1.1");
+    assert_eq!(asked.body["inferenceConfig"], json!({ "maxTokens": 50, "temperature": 0.7 }));
+    assert_eq!(asked.body["messages"], json!([{ "role": "user", "content": [{ "text": "Say hi." }] }]));
+    assert_eq!(text, "Hi");
 }
 
 #[tokio::test]
