@@ -23,13 +23,15 @@ pub(super) fn command(words: &[&str]) -> RedisCommand {
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Redis {
-    pub(super) endpoint: ProviderEndpoint,
+    /// `None`: no credential says where it is.
+    pub(super) endpoint: Option<ProviderEndpoint>,
     pub(super) server: RedisServer,
 }
 
 /// Where it is, and how one is let in.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RedisServer {
+    /// Empty: nobody says.
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) is_tls: bool,
@@ -46,25 +48,29 @@ impl Redis {
             .any(|(name, field)| inputs.optional_credential(name, field).is_some())
     }
 
-    /// The one of the node's credential. It is reached in the open internet, or where `allow_networks` says.
+    /// The one of the node's credential, wherever that is. Without one it is noted as missing, and nobody is asked.
     pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
         let server = server(inputs)?;
+        if server.host.is_empty() {
+            return Some(Self { endpoint: None, server });
+        }
         let scheme = if server.is_tls { "https" } else { "http" };
         let host = if server.host.contains(':') { format!("[{}]", server.host) } else { server.host.clone() };
         let address = format!("{scheme}://{host}:{}", server.port);
-        let endpoint = inputs.compiler.context.targets.outward(&address, Some(PATIENCE));
+        let endpoint = inputs.compiler.context.targets.endpoint(&address, Some(PATIENCE));
         let endpoint = endpoint.map_err(|error| inputs.refuse("credential", error)).ok()?;
-        inputs.look_at(&endpoint);
-        Some(Self { endpoint, server })
+        Some(Self { endpoint: Some(endpoint), server })
     }
 
     /// What each of the commands gives.
     pub(super) async fn all(&self, commands: Vec<RedisCommand>, run: &Run<'_>) -> Result<Vec<RedisReply>, Failure> {
+        let unconfigured = || Failure::flow(format!("The credential {PARTS} is not configured."));
+        let endpoint = self.endpoint.as_ref().ok_or_else(unconfigured)?;
         let greeting = self.server.greeting();
         let greeted = greeting.len();
         let all = [greeting, commands].concat();
         let work = async {
-            let stream = self.endpoint.dial(run).await?;
+            let stream = endpoint.dial(run).await?;
             redis_commands(stream, &all).await
         };
         let mut replies = tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(Failure::Timeout))?;
@@ -85,10 +91,7 @@ fn server(inputs: &mut Inputs<'_, '_, '_>) -> Option<RedisServer> {
         }
         return server;
     }
-    // Without it, nothing is asked of anybody, and the node says why.
-    let host = inputs
-        .credential(PARTS, "redisCacheHost")
-        .map_or_else(|| "localhost".to_owned(), |host| host.expose().to_owned());
+    let host = inputs.credential(PARTS, "redisCacheHost").map_or_else(String::new, |host| host.expose().to_owned());
     let text = |name: &str| inputs.optional_credential(PARTS, name);
     let port = text("redisCachePort").and_then(|port| port.expose().trim().parse().ok()).unwrap_or(6379);
     let is_tls = text("redisCacheSslEnabled").is_some_and(|value| value.expose().eq_ignore_ascii_case("true"));
@@ -150,6 +153,33 @@ fn decoded(text: &str) -> Option<Secret> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A memory as its flow has it.
+    struct Memory;
+
+    impl crate::engine::compile::kind::NodeKind for Memory {
+        fn names(&self) -> &'static [&'static str] {
+            &["RedisBackedChatMemory"]
+        }
+
+        fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<crate::engine::compile::part::Part> {
+            let redis = Redis::read(inputs)?;
+            let is_configured = !redis.server.host.is_empty();
+            assert_eq!(redis.endpoint.as_ref().map(ProviderEndpoint::denied), is_configured.then_some(None));
+            Some(crate::engine::compile::part::Part::Own(std::sync::Arc::new(redis)))
+        }
+    }
+
+    #[test]
+    fn what_a_credential_names_may_be_anywhere_and_nothing_is_asked_without() {
+        use crate::engine::models::lab;
+        let given = |fields: serde_json::Value| serde_json::json!({ lab::CREDENTIALS: fields });
+        let told = |inputs| lab::needs(&Memory, inputs);
+        assert_eq!(told(serde_json::json!({})), ["credential redisCacheApi.redisCacheHost"]);
+        let parts = serde_json::json!({ PARTS: { "redisCacheHost": "localhost" } });
+        assert!(told(given(parts)).is_empty());
+        assert!(told(given(serde_json::json!({ URL: { "redisUrl": "redis://10.0.0.7:6380" } }))).is_empty());
+    }
 
     fn secret(text: &str) -> Secret {
         Secret::new(text.to_owned())

@@ -9,9 +9,9 @@ use http::header::{
     REFERER, USER_AGENT,
 };
 use http::{Method, StatusCode};
-use url::Url;
+use url::{Origin, Url};
 
-use super::{Incoming, ProviderCall, Targets};
+use super::{Incoming, ProviderCall, ProviderEndpoint, Targets};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
 
@@ -19,7 +19,11 @@ const MOST_REDIRECTS: usize = 5;
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub(crate) struct WebReader(Arc<Targets>);
+pub(crate) struct WebReader {
+    targets: Arc<Targets>,
+    /// The server that whoever runs the gateway chose, wherever it is.
+    chosen: Option<Origin>,
+}
 
 /// What is asked.
 #[derive(Debug, Clone, Default)]
@@ -65,12 +69,26 @@ pub(crate) fn is_harmless(name: &HeaderName) -> bool {
 
 impl WebReader {
     pub(crate) fn new(targets: &Arc<Targets>) -> Self {
-        Self(Arc::clone(targets))
+        Self { targets: Arc::clone(targets), chosen: None }
+    }
+
+    /// One that asks a server of the operator's own, beside what others may ask.
+    pub(crate) fn of_operator(targets: &Arc<Targets>, address: &str) -> Self {
+        let chosen = web_address(address).ok().map(|url| url.origin());
+        Self { chosen, ..Self::new(targets) }
     }
 
     /// The host, if it is plain that it may not be asked.
     pub(crate) fn denied(&self, url: &Url) -> Option<String> {
-        self.0.visited(&origin_of(url)).ok()?.denied().map(str::to_owned)
+        self.endpoint(url).ok()?.denied().map(str::to_owned)
+    }
+
+    fn endpoint(&self, url: &Url) -> Result<ProviderEndpoint, String> {
+        let origin = origin_of(url);
+        if self.chosen == Some(url.origin()) {
+            return self.targets.endpoint(&origin, None);
+        }
+        self.targets.visited(&origin)
     }
 
     /// Follows redirections, as browsers do; what the request says of its sender goes to no other server.
@@ -86,7 +104,7 @@ impl WebReader {
         for _ in 0..=MOST_REDIRECTS {
             run.give_way().await;
             run.budget().step()?;
-            let endpoint = self.0.visited(&origin_of(&url)).map_err(Failure::flow)?;
+            let endpoint = self.endpoint(&url).map_err(Failure::flow)?;
             let path = path_of(&url);
             let call = ProviderCall { method: method.clone(), path: &path, headers: &headers, body: body.clone() };
             let answer = endpoint.call_api(call, run).await?;

@@ -35,7 +35,7 @@ fn redis(replies: &[&str]) -> (Redis, mpsc::Receiver<Vec<String>>) {
     let targets = Targets::alone("local", &Metrics::new().unwrap());
     let endpoint = targets.endpoint(&format!("http://127.0.0.1:{port}"), None).unwrap();
     let server = RedisServer::read(&format!("redis://127.0.0.1:{port}")).unwrap();
-    (Redis { endpoint, server }, hearing)
+    (Redis { endpoint: Some(endpoint), server }, hearing)
 }
 
 fn bulk(text: &str) -> String {

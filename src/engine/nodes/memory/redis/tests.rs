@@ -37,7 +37,7 @@ fn a_session_is_the_list_that_flowise_keeps() {
     let targets = Targets::alone("local", &Metrics::new().unwrap());
     let endpoint = targets.endpoint(&format!("http://127.0.0.1:{port}"), None).unwrap();
     let server = RedisServer::read(&format!("redis://:s3cret@127.0.0.1:{port}")).unwrap();
-    let memory = RedisMemory { redis: Redis { endpoint, server }, seconds: Some(60), window: 6 };
+    let memory = RedisMemory { redis: Redis { endpoint: Some(endpoint), server }, seconds: Some(60), window: 6 };
     let body = json!({ "question": "x", "overrideConfig": { "sessionId": "sess" } });
     let (turns, refused) = within(&body, async |run| {
         let turns = memory.recall(run).await.unwrap();

@@ -29,7 +29,16 @@ fn index_of(replies: &[&str]) -> (RedisIndex, mpsc::Receiver<Vec<u8>>) {
     let endpoint = targets.endpoint(&format!("http://127.0.0.1:{port}"), None).unwrap();
     let server = RedisServer::read(&format!("redis://127.0.0.1:{port}")).unwrap();
     let [content, metadata, vector] = ["content", "metadata", "content_vector"].map(str::to_owned);
-    (RedisIndex { redis: Redis { endpoint, server }, index: "idx".to_owned(), content, metadata, vector }, hearing)
+    (
+        RedisIndex {
+            redis: Redis { endpoint: Some(endpoint), server },
+            index: "idx".to_owned(),
+            content,
+            metadata,
+            vector,
+        },
+        hearing,
+    )
 }
 
 /// Without what says how long each is.

@@ -88,8 +88,13 @@ impl NodeKind for FireCrawl {
         let asked = if mode == CrawlMode::Search { search(inputs) } else { pages(mode, url.as_deref(), inputs) };
         let token = inputs.credential("fireCrawlApi", "firecrawlApiToken");
         let own = inputs.optional_credential("fireCrawlApi", "firecrawlApiUrl");
-        let place = own.map_or_else(|| service(inputs, SERVICE), |own| own.expose().trim_end_matches('/').to_owned());
-        let reader = WebReader::new(&inputs.compiler.context.targets);
+        let targets = Arc::clone(&inputs.compiler.context.targets);
+        let (place, reader) = match own {
+            Some(own) => {
+                (own.expose().trim_end_matches('/').to_owned(), WebReader::of_operator(&targets, own.expose()))
+            }
+            None => (service(inputs, SERVICE), WebReader::new(&targets)),
+        };
         let crawled = CrawledPages { reader, place, token, mode, url: url.unwrap_or_default(), asked };
         loader(inputs, Some(LoaderInput::Remote(Arc::new(crawled))))
     }
