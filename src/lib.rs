@@ -26,6 +26,7 @@
 //! | [`config`], `telemetry` | settings; logs and metrics |
 //! | `exported` | what Flowise exports, as it lies in files |
 //! | `frames` | messages between two processes |
+//! | `counted` | how many there are, in words |
 //! | `percent` | percent-encoding, taken off |
 //! | `uuid` | ids as Flowise gives them out |
 //!
@@ -42,6 +43,7 @@ pub mod app;
 pub mod cli;
 mod client;
 pub mod config;
+mod counted;
 mod engine;
 mod exported;
 mod frames;

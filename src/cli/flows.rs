@@ -1,7 +1,8 @@
 //! `flowgate flows check`: says of exported flows, node by node, whether the built-in engine can run them.
 
+mod table;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,12 +10,11 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
 
+use self::table::{stores_table, table};
 use super::found::{self, BAD_CONFIG};
 use super::print::{print, tell};
 use crate::config::{self, Config, McpServer, UpstreamKind};
-use crate::engine::{
-    self, ContainedFlow, Credentials, DocumentStores, Generation, Inspected, Inspection, Missing, Need,
-};
+use crate::engine::{self, ContainedFlow, Credentials, DocumentStores, Missing, Need};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum FlowsCommand {
@@ -24,8 +24,8 @@ pub(super) enum FlowsCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct CheckFlows {
-    /// Files as Flowise exports them: "Export Chatflow", "Export Agentflow", or "Settings, Export" with every flow in it,
-    /// whose document stores are taken into account
+    /// Files as Flowise exports them, or folders of them: "Export Chatflow", "Export Agentflow", or "Settings, Export" with
+    /// every flow in it, whose document stores are taken into account
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Configuration whose credentials, and document stores if no FILE has any, are taken into account [default: the one
@@ -50,7 +50,7 @@ impl CheckFlows {
         };
         let mut mistakes = Vec::new();
         let mut texts = Vec::new();
-        for file in self.files {
+        for file in spread(self.files, &mut mistakes) {
             match engine::export_text(&file) {
                 Ok(text) => texts.push((file, text)),
                 Err(error) => mistakes.push(format!("{}: {error}", file.display())),
@@ -70,7 +70,7 @@ impl CheckFlows {
             }
         }
         let known = known(&flows, config.as_ref());
-        let mut all_run = true;
+        let (mut all_run, mut runs, mut wanting) = (true, 0, 0);
         for CheckedFlow { file, title, folder, text, .. } in &flows {
             let ProvidedInputs { credentials, networks, mcp_servers } =
                 config.as_ref().map(|config| ProvidedInputs::by(config, file)).unwrap_or_default();
@@ -81,10 +81,17 @@ impl CheckFlows {
                     inspection.nodes.iter_mut().for_each(|node| node.missing.retain(|missing| !is_here(missing)));
                     // What only a configuration can give is missing only where there is one.
                     all_run &= if config.is_some() { inspection.is_taken() } else { inspection.runs() };
+                    runs += usize::from(inspection.runs());
+                    wanting += usize::from(inspection.runs() && inspection.lacks());
                     tables.push(table(title, &inspection, config.is_some()));
                 }
                 Err(problem) => mistakes.push(format!("{title}: {problem}")),
             }
+        }
+        if flows.len() > 1 {
+            let once =
+                if wanting > 0 { format!(", {wanting} of them once what they lack is there") } else { String::new() };
+            tables.push(format!("the engine runs {runs} of {} flows{once}\n", flows.len()));
         }
         for mistake in &mistakes {
             tell(format_args!("{mistake}"));
@@ -95,6 +102,33 @@ impl CheckFlows {
             Ok(()) => ExitCode::from(BAD_CONFIG),
         }
     }
+}
+
+/// With the exports of a folder in its place, as an engine would find them there.
+fn spread(named: Vec<PathBuf>, mistakes: &mut Vec<String>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in named {
+        if !path.is_dir() {
+            files.push(path);
+            continue;
+        }
+        let found: Vec<PathBuf> = match engine::listed(&path) {
+            Ok(inside) => inside.into_iter().filter(|file| is_export(file)).collect(),
+            Err(error) => {
+                mistakes.push(format!("{}: {error}", path.display()));
+                continue;
+            }
+        };
+        if found.is_empty() {
+            mistakes.push(format!("{}: no FILE.json in this folder", path.display()));
+        }
+        files.extend(found);
+    }
+    files
+}
+
+fn is_export(file: &Path) -> bool {
+    file.is_file() && file.extension().is_some_and(|extension| extension == "json")
 }
 
 /// A flow that is looked at.
@@ -213,160 +247,4 @@ impl ProvidedInputs {
         }
         given
     }
-}
-
-/// What an export of everything brings along, a line for each store, if it has any.
-fn stores_table(file: &Path, stores: &DocumentStores) -> Option<String> {
-    let mut text = format!("{} (document stores)\n", shown_path(file));
-    let own = stores.iter().filter(|store| store.file == file);
-    own.clone().next()?;
-    let width = own.clone().map(|store| named(&store.name).chars().count()).fold(5, usize::max);
-    let _ = writeln!(text, "  {:width$}  PASSAGES  EMBEDDINGS", "STORE");
-    for store in own {
-        let embeddings = match &store.embeddings {
-            None => "none, so nothing can search it".to_owned(),
-            Some(kind) => match engine::why_not_embedded(&kind.name) {
-                None => named(&kind.name),
-                Some(why) => format!("{}, not supported: {why}", named(&kind.name)),
-            },
-        };
-        let _ = writeln!(text, "  {:width$}  {:<8}  {embeddings}", named(&store.name), store.documents.len());
-    }
-    Some(text)
-}
-
-/// One flow: a line for each node, further ones for what else is wrong with it, and the verdict.
-fn table(title: &str, inspection: &Inspection, knows_credentials: bool) -> String {
-    let generation = match inspection.generation {
-        Generation::Chatflow => "chatflow",
-        Generation::AgentflowV1 => "agentflow V1",
-        Generation::AgentflowV2 => "agentflow",
-    };
-    let mut text = format!("{} ({generation})\n", engine::printable(title));
-    let rows: Vec<[String; 2]> = inspection.nodes.iter().map(|node| [named(&node.label), named(&node.kind)]).collect();
-    let width = |column: usize, least: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).fold(least, usize::max)
-    };
-    let (label, kind) = (width(0, 4), width(1, 4));
-    let mut row = |first: &str, second: &str, third: &str| {
-        let _ = writeln!(text, "  {first:label$}  {second:kind$}  {third}");
-    };
-    row("NODE", "TYPE", "ENGINE");
-    for (node, [label, kind]) in inspection.nodes.iter().zip(&rows) {
-        let mut lines = findings(node, knows_credentials).into_iter();
-        row(label, kind, &lines.next().unwrap_or_default());
-        lines.for_each(|line| row("", "", &line));
-    }
-    for problem in &inspection.problems {
-        let _ = writeln!(text, "  not supported: {problem}");
-    }
-    text.push_str(&verdict(inspection, knows_credentials));
-    text
-}
-
-fn findings(node: &Inspected, knows_credentials: bool) -> Vec<String> {
-    if node.is_note {
-        return vec!["a note, nothing to run".to_owned()];
-    }
-    if node.is_loose {
-        return vec!["not connected, nothing to run".to_owned()];
-    }
-    let mut lines: Vec<String> =
-        node.problems.iter().map(|problem| format!("not supported: {}", problem.at_node())).collect();
-    let which = if knows_credentials { ", which the configuration does not have" } else { "" };
-    let need = |missing: &Missing| match &missing.need {
-        Need::Credential { name, .. } => format!("needs credential {name}{which}"),
-        need => format!("needs {}", engine::printable(&need.to_string())),
-    };
-    let needs: BTreeSet<String> = node.missing.iter().map(need).collect();
-    let needs: Vec<String> = needs.into_iter().collect();
-    match (lines.is_empty(), needs.is_empty()) {
-        (true, true) => lines.push("runs".to_owned()),
-        (true, false) => lines.push(format!("runs, {}", needs.join(", "))),
-        (false, _) => lines.extend(needs),
-    }
-    lines.extend(node.passed_over.iter().map(|note| format!("ignored: {}", note.at_node())));
-    lines
-}
-
-/// Letters of a label in the table.
-const WIDEST: usize = 48;
-
-/// What an author called something, as a cell of the table.
-fn named(text: &str) -> String {
-    let text = engine::printable(text);
-    match text.trim() {
-        "" => "(no name)".to_owned(),
-        text if text.chars().count() > WIDEST => text.chars().take(WIDEST - 1).chain(['…']).collect(),
-        text => text.to_owned(),
-    }
-}
-
-fn shown_path(file: &Path) -> String {
-    engine::printable(&file.display().to_string()).into_owned()
-}
-
-/// What is to be filled in, by the nodes that want it.
-fn settings(inspection: &Inspection) -> String {
-    let mut lines = BTreeSet::new();
-    for Missing { label, need, .. } in inspection.nodes.iter().flat_map(|node| &node.missing) {
-        if let Need::Setting(field) = need {
-            lines.insert(format!("\n  {}: {field}", named(label)));
-        }
-    }
-    let text: String = lines.into_iter().collect();
-    if text.is_empty() { text } else { format!("; to be filled in in Flowise, and exported again:{text}") }
-}
-
-fn verdict(inspection: &Inspection, knows_credentials: bool) -> String {
-    let broken = inspection.nodes.iter().filter(|node| !node.problems.is_empty()).count();
-    if broken > 0 {
-        let all = inspection.nodes.iter().filter(|node| !node.is_note).count();
-        return format!("the engine cannot run this flow: {broken} of {all} nodes not supported\n");
-    }
-    if !inspection.runs() {
-        return "the engine cannot run this flow\n".to_owned();
-    }
-    let needs: BTreeSet<&Need> =
-        inspection.nodes.iter().flat_map(|node| &node.missing).map(|missing| &missing.need).collect();
-    let mut wanted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    let mut todo = BTreeSet::new();
-    let (mut hosts, mut servers) = (Vec::new(), Vec::new());
-    for need in needs {
-        match need {
-            Need::Credential { name, field } => wanted.entry(name).or_default().push(format!("{field}: ...")),
-            Need::File { .. } => _ = todo.insert("; choose its files in Flowise and export it again"),
-            Need::Network { host } => hosts.push(host.as_str()),
-            Need::Flow { .. } => _ = todo.insert("; put the flows that it runs beside it, each under its id"),
-            Need::Store { name: Some(_) } => {
-                todo.insert("; put Flowise's export of its document stores (Settings, Export) beside it");
-            }
-            Need::Tool { .. } => {
-                todo.insert("; put Flowise's export of its custom tools (Settings, Export) beside it");
-            }
-            Need::Setting(_) => {}
-            Need::Store { name: None } => _ = todo.insert("; choose its document store in Flowise and export it again"),
-            Need::McpServer { name, example } => servers.push((name, example)),
-        }
-    }
-    let mut text = format!("the engine runs this flow{}", todo.into_iter().collect::<String>());
-    text.push_str(&settings(inspection));
-    if !wanted.is_empty() {
-        let still = if knows_credentials { "still missing" } else { "to be put" };
-        let mark = if text.contains('\n') { "\n" } else { "; " };
-        let _ = write!(text, "{mark}{still} under `credentials` of the engine, unless the model asks for none:");
-        for (name, fields) in wanted {
-            let _ = write!(text, "\n  {name}: {{ {} }}", fields.join(", "));
-        }
-    }
-    if !servers.is_empty() {
-        text.push_str("\nto be put under `mcp: servers:` of the engine, which refuses the flow without, since a program on this machine is its operator's decision:");
-        for (name, example) in servers {
-            let _ = write!(text, "\n  {}: {}", engine::printable(name), engine::printable(example));
-        }
-    }
-    if !hosts.is_empty() {
-        let _ = write!(text, "\nto be allowed by `allow_networks` of the engine: {}", hosts.join(", "));
-    }
-    text + "\n"
 }

@@ -42,6 +42,7 @@ pub(crate) use flow::flows::{
     ContainedFlow, Flows, WantedFlow, contained, export_text, is_whole_export, listed, stores_in, watched,
 };
 pub(crate) use flow::inspect::{Inspected, Inspection, check_export, inspect, why_not_embedded};
+pub(crate) use flow::wants::{Want, wanting, wants};
 pub(crate) use memory::{BroughtChat, CHATS_FILE, bring};
 pub(crate) use memory::{InProcess, InStore, OnDisk, serve_predecessor};
 pub(crate) use threads::EngineThreads;

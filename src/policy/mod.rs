@@ -23,11 +23,10 @@ pub(crate) use person::{NobodyKnown, Person};
 pub(crate) use sources::{Held, Sources};
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{Access, Chatflow, Config, Origins, Plan, Problem};
-use crate::engine::{self, Flows, Missing};
+use crate::engine::{self, Flows};
 use crate::keys::KeyStore;
 use crate::predict::session::SessionKey;
 use crate::redact::Redactor;
@@ -122,11 +121,9 @@ impl Policy {
         !self.engines.is_empty()
     }
 
-    /// What flows ask for and do not get, with the upstream, its folder and the flow's file.
-    pub(crate) fn missing(&self) -> impl Iterator<Item = (&str, &Path, &Path, &Missing)> {
-        self.engines.iter().flat_map(|(upstream, flows)| {
-            flows.missing().map(|(file, missing)| (&**upstream, flows.folder(), file, missing))
-        })
+    /// The flows of each engine, with its name.
+    pub(crate) fn engines(&self) -> impl Iterator<Item = (&str, &Flows)> {
+        self.engines.iter().map(|(upstream, flows)| (&**upstream, flows))
     }
 
     /// Tells what is new about flows since `before`. To be called once it is in force.

@@ -31,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "service",
             "config",
             "telemetry",
+            "counted",
             "unprintable",
         ],
     ),
@@ -65,6 +66,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "wire::json",
             "config",
             "telemetry::metrics",
+            "counted",
             "unprintable",
             "uuid",
         ],
@@ -231,6 +233,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("client", &[]),
     // Tokens that others have signed, whoever asks.
     ("jwt", &[]),
+    // How many there are, in words.
+    ("counted", &[]),
     // What an id looks like.
     ("percent", &[]),
     // What shows as something else than itself.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use super::problem::printable;
 use super::unset::UnsetField;
 use crate::config::{EngineLimits, McpServer, ScriptSettings, Secret};
 use crate::engine::documents::stores::DocumentStores;
@@ -78,8 +79,8 @@ pub(crate) struct Missing {
 pub(crate) enum Need {
     /// A field of a credential that the configuration does not have.
     Credential { name: String, field: String },
-    /// A file that nobody chose.
-    File { input: String },
+    /// A file that nobody chose; `path`: one that Flowise kept on its own disk, as it is looked for in the engine's folder.
+    File { field: UnsetField, path: Option<String> },
     /// A host of this machine or its network that the configuration does not allow to be called.
     Network { host: String },
     /// Another flow, by Flowise's id or its file's name; whether the engine has it is known once all flows are loaded.
@@ -88,7 +89,7 @@ pub(crate) enum Need {
     Store { name: Option<String> },
     /// A custom tool that no file brings along, by Flowise's id.
     Tool { id: String },
-    /// A setting that its author left empty, for whoever takes the flow.
+    /// A setting that its author left empty, for whoever takes the flow, or a connection that was not drawn.
     Setting(UnsetField),
     /// A server of tools that the configuration does not name, and how it would. A gateway does not take such a flow:
     /// what is run on its machine is its operator's decision.
@@ -109,12 +110,14 @@ impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Credential { name, field } => write!(f, "credential {name}.{field}"),
-            Self::File { input } => write!(f, "a file in {input}"),
+            Self::File { field, path: None } => write!(f, "a file in {field}"),
+            Self::File { path: Some(path), .. } => write!(f, "the files of {}", printable(path)),
             Self::Network { host } => write!(f, "allow_networks for {host}"),
-            Self::Flow { name } => write!(f, "flow {name}"),
-            Self::Store { name: Some(name) } => write!(f, "document store {name}"),
-            Self::Setting(field) => field.fmt(f),
-            Self::Tool { id } => write!(f, "custom tool {id}"),
+            Self::Flow { name } => write!(f, "flow {}", printable(name)),
+            Self::Store { name: Some(name) } => write!(f, "document store \"{}\"", printable(name)),
+            Self::Setting(field) if field.wants.is_empty() => field.fmt(f),
+            Self::Setting(field) => write!(f, "{} connected to {field}", field.wants),
+            Self::Tool { id } => write!(f, "custom tool {}", printable(id)),
             Self::Store { name: None } => f.write_str("a document store"),
             Self::McpServer { name, .. } => write!(f, "engine.mcp.servers.{name}"),
         }

@@ -47,6 +47,11 @@ fn is_category_of_v1(category: &str) -> bool {
     matches!(category, "Sequential_Agents" | "Multi_Agents")
 }
 
+/// Whether Flowise does not run nodes of that kind either.
+pub(crate) fn is_lost(kind: &str) -> bool {
+    kind == "openAIAssistant" || (line(kind).is_none() && kind != "stickyNoteAgentflow")
+}
+
 /// What is not there any more.
 pub(crate) const GONE: &str = "Flowise 3.1.4 has no such node any more";
 
@@ -80,5 +85,6 @@ mod tests {
         assert!(why_unknown("openAIAssistant", "Agents").contains("shut down its Assistants API"));
         assert!(why_unknown("csvAgent", "Agents").contains("Python"));
         assert!(why_unknown("promptLangFuse", "Prompts").contains("copy them into a Prompt Template"));
+        assert!(is_lost("csvAgent") && is_lost("zapierNLA") && !is_lost("couchbase") && !is_lost("chatOpenAI"));
     }
 }

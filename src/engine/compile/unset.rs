@@ -19,13 +19,15 @@ pub(crate) struct Unset {
 }
 
 /// An input in which nothing stands.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct UnsetField {
     pub(crate) input: String,
     /// What Flowise's editor calls it; empty: the export does not say.
     pub(crate) label: String,
     /// The kind of node that stands in the node's inputs and has it; empty: the node itself.
     pub(crate) inside: String,
+    /// What is to be connected there, such as `documents`; empty: something is to be filled in.
+    pub(crate) wants: &'static str,
 }
 
 impl fmt::Display for UnsetField {
@@ -40,13 +42,14 @@ impl fmt::Display for UnsetField {
 
 impl Unset {
     /// Of an input that nobody has connected, where that is no matter for most of a flow.
-    pub(crate) fn of_connection(label: String, input: &str) -> Self {
-        let field = UnsetField { input: input.to_owned(), label: String::new(), inside: String::new() };
+    pub(crate) fn of_connection(label: String, input: &'static str) -> Self {
+        let field = UnsetField { input: input.to_owned(), wants: input, ..UnsetField::default() };
         Self { label, field }
     }
 
     pub(crate) fn failure(&self) -> Failure {
-        Failure::flow(format!("Nothing is set in {} of the node \"{}\".", self.field, printable(&self.label)))
+        let lacks = if self.field.wants.is_empty() { "set in" } else { "connected to" };
+        Failure::flow(format!("Nothing is {lacks} {} of the node \"{}\".", self.field, printable(&self.label)))
     }
 
     fn fails<T>(&self) -> Task<'_, T> {

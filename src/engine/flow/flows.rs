@@ -19,6 +19,7 @@ use crate::engine::compile::problem::printable;
 use crate::engine::contract::flows::FlowIndex;
 use crate::engine::documents::stores::DocumentStores;
 use crate::engine::flow::CompiledFlow;
+use crate::engine::flow::wants::wants;
 use crate::engine::provider::Targets;
 use crate::state::endpoints::Endpoints;
 
@@ -263,15 +264,23 @@ impl Flows {
             }
         }
         let known: HashSet<_> = previous.into_iter().flat_map(Self::missing).collect();
-        for (file, Missing { label, need, .. }) in self.missing().filter(|missing| !known.contains(missing)) {
-            tracing::warn!(file = %file.display(), node = label, %need, "a node will fail for want of something");
+        for want in wants(self.missing().filter(|missing| !known.contains(missing))) {
+            let (flows, nodes, places) = (want.flows(), want.nodes(), want.places());
+            tracing::warn!(folder = %self.folder.display(), need = %want, flows, nodes, places, "flows will fail for want of something");
         }
     }
 
-    /// What nodes ask for and do not get, with the flow's file.
-    pub(crate) fn missing(&self) -> impl Iterator<Item = (&Path, &Missing)> {
-        let all =
-            self.by_name.values().flat_map(|loaded| loaded.flow.missing.iter().map(|missing| (&*loaded.path, missing)));
+    /// How many flows there are.
+    pub(crate) fn count(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// What nodes ask for and do not get, with the flow's name.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = (&str, &Missing)> {
+        let all = self.by_name.values().flat_map(|loaded| {
+            let flow = &loaded.flow;
+            flow.missing.iter().map(|missing| (&*flow.name, missing))
+        });
         all.filter(|(_, missing)| match &missing.need {
             Need::Flow { name } => self.index.get(name).is_none(),
             _ => true,

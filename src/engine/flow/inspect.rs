@@ -10,7 +10,7 @@ use crate::config::McpServer;
 use crate::engine::agentflow;
 use crate::engine::compile::context::{CompileContext, Credentials, Missing};
 use crate::engine::compile::export::{Export, Generation};
-use crate::engine::compile::flowise::why_unknown;
+use crate::engine::compile::flowise::{self, why_unknown};
 use crate::engine::compile::problem::NodeProblem;
 use crate::engine::documents::index::Indexes;
 use crate::engine::documents::stores::DocumentStores;
@@ -40,6 +40,8 @@ pub(crate) struct Inspected {
     pub(crate) is_note: bool,
     /// Not connected, so that no run comes to it.
     pub(crate) is_loose: bool,
+    /// Flowise does not run it either, whatever is wrong with it here.
+    pub(crate) is_lost: bool,
     pub(crate) problems: Vec<NodeProblem>,
     /// What stands in it and changes nothing.
     pub(crate) passed_over: Vec<NodeProblem>,
@@ -49,6 +51,11 @@ pub(crate) struct Inspected {
 impl Inspection {
     pub(crate) fn runs(&self) -> bool {
         self.problems.is_empty() && self.nodes.iter().all(|node| node.problems.is_empty())
+    }
+
+    /// Whether something is wanted that is not there.
+    pub(crate) fn lacks(&self) -> bool {
+        self.nodes.iter().any(|node| !node.missing.is_empty())
     }
 
     /// Whether a gateway takes it as its configuration is.
@@ -94,6 +101,7 @@ pub(crate) fn inspect(
         kind: node.data.name.clone(),
         is_note: node.is_note(),
         is_loose: loose.contains(&*node.id),
+        is_lost: flowise::is_lost(&node.data.name) && built.problems.iter().any(|problem| problem.node == node.id),
         problems: built.problems.iter().filter(|problem| problem.node == node.id).cloned().collect(),
         passed_over: built.passed_over.iter().filter(|note| note.node == node.id).cloned().collect(),
         missing: built.missing.iter().filter(|missing| missing.node == node.id).cloned().collect(),

@@ -9,6 +9,7 @@ pub(crate) mod inspect;
 pub(crate) mod kinds;
 mod shown;
 mod upsert;
+pub(crate) mod wants;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -144,7 +144,7 @@ impl PlainKind {
             _ => path,
         };
         if own.is_none() && self.address.is_empty() {
-            inputs.refuse(self.address_input, "an address is required");
+            inputs.lacks(self.address_input);
             return None;
         }
         let input = if self.address_input.is_empty() { self.model_input } else { self.address_input };

@@ -9,7 +9,6 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::config::content::{self, MOST_DOCUMENT, TooLarge};
-use crate::engine::compile::context::Need;
 use crate::engine::compile::inputs::Inputs;
 use crate::wire::json;
 
@@ -53,7 +52,7 @@ pub(crate) fn texts(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Vec<S
 /// read, which is refused.
 pub(crate) fn all(inputs: &mut Inputs<'_, '_, '_>, name: &str) -> Option<Vec<FlowFile>> {
     let Some(text) = inputs.text(name) else {
-        inputs.compiler.miss(inputs.node, Need::File { input: name.to_owned() });
+        inputs.lacks_file(name);
         return None;
     };
     let stored = text.strip_prefix(STORAGE);
@@ -126,10 +125,9 @@ fn from_folder(folder: Option<&Path>, name: &str) -> Result<Vec<u8>, String> {
         return Err(format!("\"{name}\" is no name of a file"));
     }
     let beside = folder.and_then(Path::file_name).and_then(|folder| folder.to_str());
-    let place = beside.map_or_else(String::new, |beside| format!(" {beside}"));
+    let place = beside.unwrap_or("the export's name without .json");
     let absent = format!(
-        "the file \"{name}\" is not in the export, but in Flowise's storage: put it into the folder{place} beside the \
-         export, which has the export's name without .json"
+        "the file \"{name}\" is not in the export, but in Flowise's storage: put it beside the export, as {place}/{name}"
     );
     let Some(folder) = folder else { return Err(absent) };
     let path = folder.join(name);
@@ -185,7 +183,7 @@ mod tests {
             assert!(from_folder(Some(&flow), name).unwrap_err().contains("no name"), "{name}");
         }
         let absent = from_folder(Some(&flow), "b.txt").unwrap_err();
-        assert!(absent.contains("\"b.txt\" is not in the export") && absent.contains("folder support beside"));
+        assert!(absent.contains("\"b.txt\" is not in the export") && absent.ends_with(" as support/b.txt"), "{absent}");
         assert!(from_folder(None, "a.txt").is_err());
     }
 }

@@ -44,8 +44,9 @@ fn a_flow_is_told_node_by_node() {
           OpenAI           chatOpenAI      runs, needs credential openAIApi\n  \
           Prompt Template  promptTemplate  runs\n  \
           LLM Chain        llmChain        runs\n\
-        the engine runs this flow; to be put under `credentials` of the engine, unless the model asks for none:\n  \
-          openAIApi: { openAIApiKey: ... }\n";
+        the engine runs this flow once this is there:\n  \
+          credential openAIApi (openAIApiKey): put `openAIApi: { openAIApiKey: ... }` under `credentials` of the engine, \
+          unless its server asks for none\n";
     assert_eq!((output.status.code(), &*out(&output), &*err(&output)), (Some(0), expected, ""));
 }
 
@@ -60,7 +61,7 @@ fn all_that_is_wrong_is_told_with_code_2() {
         "  not supported: it refers to a node redisCache_0 that is not in it\n",
         "oddTemplate  not supported: Flowise 3.1.4 has no such node any more\n",
         "LLM Chain        llmChain     runs\n",
-        "the engine cannot run this flow: 2 of 3 nodes not supported\n",
+        "the engine cannot run this flow: 2 of 3 nodes not supported\nit also needs:\n  credential openAIApi (",
         "\nflows/support.json (chatflow)\n",
         "the engine runs this flow",
     ] {
@@ -160,6 +161,21 @@ fn flows_that_cannot_run_are_called_what_they_are() {
 }
 
 #[test]
+fn a_folder_stands_for_the_exports_in_it() {
+    let folder = folder();
+    let whole = flowgate(&["flows", "check", "flows/support.json"], folder.path());
+    let inside = flowgate(&["flows", "check", "flows"], folder.path());
+    assert_eq!((inside.status.code(), out(&inside)), (Some(0), out(&whole)));
+    model::write(folder.path(), "sales", &findings());
+    let both = out(&flowgate(&["flows", "check", "flows/"], folder.path()));
+    assert!(both.starts_with("flows/sales.json (chatflow)\n") && both.contains("\nflows/support.json ("), "{both}");
+    assert!(both.ends_with("\nthe engine runs 2 of 2 flows, 2 of them once what they lack is there\n"), "{both}");
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    let empty = flowgate(&["flows", "check", "empty"], folder.path());
+    assert_eq!((empty.status.code(), err(&empty).as_str()), (Some(2), "empty: no FILE.json in this folder\n"));
+}
+
+#[test]
 fn what_is_no_export_is_told_in_plain_words() {
     let folder = folder();
     for (text, told) in [
@@ -212,9 +228,22 @@ fn check_looks_at_flows_as_well() {
     std::fs::write(folder.path().join("flowgate.yaml"), &text).unwrap();
     let output = check();
     assert_eq!(output.status.code(), Some(0));
-    let note = "flows/support.json: note: node \"OpenAI\" gets no openAIApi.openAIApiKey: neither \
-                upstreams.local.engine.credentials nor its credentials_file has a value for it\n";
-    assert!(err(&output).ends_with(note), "{}", err(&output));
+    let note = "note: what flows of upstreams.local lack:\n  \
+                credential openAIApi (openAIApiKey): 1 flow, 1 node: support: OpenAI\n    \
+                put `openAIApi: { openAIApiKey: ... }` under upstreams.local.engine.credentials\n\
+                1 of 1 flow will fail until then, but for models that ask for no key\n";
+    assert_eq!(err(&output), note);
+
+    // However many want the same, it is said once.
+    let twins = text.replace("chatflows:\n", "chatflows:\n  sales: { upstream: local }\n");
+    let chain = std::fs::read_to_string(folder.path().join("flows/support.json")).unwrap();
+    std::fs::write(folder.path().join("flows/sales.json"), chain).unwrap();
+    std::fs::write(folder.path().join("flowgate.yaml"), twins).unwrap();
+    let told = err(&check());
+    assert!(told.contains("2 flows, 2 nodes: sales: OpenAI; support: OpenAI\n") && told.lines().count() == 4, "{told}");
+    assert!(told.ends_with("2 of 2 flows will fail until then, but for models that ask for no key\n"), "{told}");
+    std::fs::remove_file(folder.path().join("flows/sales.json")).unwrap();
+    std::fs::write(folder.path().join("flowgate.yaml"), &text).unwrap();
 
     std::fs::rename(folder.path().join("odd.json"), folder.path().join("flows/odd.json")).unwrap();
     let unused = check();

@@ -104,8 +104,8 @@ fn a_flow_waits_for_its_store_as_for_a_credential() {
     let embedder = embedder();
     let gateway = gateway(&[("support", flow())]);
     gateway.log_line(|line| {
-        let need = "document store ai paper";
-        line["message"] == "a node will fail for want of something" && line["node"] == "find" && line["need"] == need
+        let need = "document store \"ai paper\"";
+        line["message"] == "flows will fail for want of something" && line["need"] == need
     });
     let refused = gateway.predict(ASK);
     assert_eq!(refused.status, 500);
@@ -162,9 +162,9 @@ fn flows_check_sees_stores_that_are_given() {
         String::from_utf8(output.stdout).unwrap()
     };
     let without = check(&[]);
-    assert!(without.contains("retrieverAgentflow  runs, needs document store ai paper\n"), "{without}");
+    assert!(without.contains("retrieverAgentflow  runs, needs document store \"ai paper\"\n"), "{without}");
     let verdict =
-        "the engine runs this flow; put Flowise's export of its document stores (Settings, Export) beside it\n";
+        "document store \"ai paper\": put Flowise's export of its document stores (Settings, Export) beside the flow\n";
     assert!(without.ends_with(verdict), "{without}");
     // Whether it is named or lies beside the flow.
     model::write(folder.path(), "ExportData", &export(&embedder, &["hi", "there"]));

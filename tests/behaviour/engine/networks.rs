@@ -59,7 +59,7 @@ fn what_is_not_allowed_is_told_before_it_is_called() {
     let url = format!("http://localhost:{}/x", service.address.port());
     let gateway = Gateway::start_with(&allowing(""), &keys(""), |dir| model::write(dir, "support", &asks(&url)));
     gateway.log_line(|line| {
-        line["message"] == "a node will fail for want of something" && line["need"] == "allow_networks for localhost"
+        line["message"] == "flows will fail for want of something" && line["need"] == "allow_networks for localhost"
     });
     let refused = gateway.predict(ASK);
     refused.assert_refused(500, "upstream_error");
@@ -73,9 +73,11 @@ fn what_is_not_allowed_is_told_before_it_is_called() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(text.contains("asks   httpAgentflow   runs, needs allow_networks for localhost\n"), "{text}");
-    assert!(text.ends_with("to be allowed by `allow_networks` of the engine: localhost\n"), "{text}");
+    let advice = "\n  allow_networks for localhost: put the address of localhost into `allow_networks` of the engine\n";
+    assert!(text.ends_with(advice), "{text}");
     let note = String::from_utf8(flowgate(&["check", "--config", "flowgate.yaml"]).stderr).unwrap();
-    let expected = "note: node \"asks\" may not call localhost, which is not in upstreams.local.engine.allow_networks";
+    let expected = "  allow_networks for localhost: 1 flow, 1 node: support: asks\n    \
+                    put the address of localhost into upstreams.local.engine.allow_networks\n";
     assert!(note.contains(expected), "{note}");
     fs::write(gateway.file("other.yaml"), allowing("127.0.0.1")).unwrap();
     let output = flowgate(&["flows", "check", "flows/support.json", "--config", "other.yaml"]);

@@ -129,13 +129,13 @@ fn a_flow_that_is_not_there_is_told_before_it_is_run() {
     let gateway =
         Gateway::start_with(&model::config("", "", WIDE), &keys(""), |dir| model::write(dir, "support", &runs(FLOW)));
     let need = format!("flow {FLOW}");
-    gateway.log_line(|line| line["message"] == "a node will fail for want of something" && line["need"] == *need);
+    gateway.log_line(|line| line["message"] == "flows will fail for want of something" && line["need"] == *need);
     gateway.predict(ASK).assert_refused(500, "upstream_error");
     let flowgate = |arguments: &[&str]| {
         Command::new(BINARY).env_remove("FLOWGATE_CONFIG").current_dir(gateway.dir()).args(arguments).output().unwrap()
     };
     let note = String::from_utf8(flowgate(&["check", "--config", "flowgate.yaml"]).stderr).unwrap();
-    assert!(note.contains(&format!("note: node \"runs\" runs the flow \"{FLOW}\", which is not in ")), "{note}");
+    assert!(note.contains(&format!("  flow {FLOW}: 1 flow, 1 node: support: runs\n")), "{note}");
     let check = |files: &[&str]| {
         let output = flowgate(&[&["flows", "check"], files].concat());
         assert_eq!(output.status.code(), Some(0));
@@ -143,7 +143,7 @@ fn a_flow_that_is_not_there_is_told_before_it_is_run() {
     };
     let alone = check(&["flows/support.json"]);
     assert!(alone.contains(&format!("runs, needs flow {FLOW}\n")), "{alone}");
-    assert!(alone.ends_with("the engine runs this flow; put the flows that it runs beside it, each under its id\n"));
+    assert!(alone.ends_with(&format!("  flow {FLOW}: put its export beside the flow, as {FLOW}.json\n")), "{alone}");
     let other = format!("{FLOW}.json");
     fs::write(gateway.file(&other), runs("x")).unwrap();
     assert!(!check(&["flows/support.json", &other]).contains(&need));

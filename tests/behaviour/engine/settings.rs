@@ -27,8 +27,8 @@ fn an_empty_setting_is_told_before_and_when_it_is_needed() {
         model::write(dir, "support", &flow(""));
     });
     let told = |line: &serde_json::Value| {
-        let is_told = line["message"] == "a node will fail for want of something";
-        is_told && line["node"] == "asks" && line["need"] == "URL (url)"
+        let is_told = line["message"] == "flows will fail for want of something";
+        is_told && line["places"] == "support: asks" && line["need"] == "URL (url)"
     };
     gateway.log_line(told);
     let failed = gateway.predict(ASK);
@@ -42,10 +42,11 @@ fn an_empty_setting_is_told_before_and_when_it_is_needed() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("asks   httpAgentflow   runs, needs URL (url)\n"), "{text}");
-    let verdict = "the engine runs this flow; to be filled in in Flowise, and exported again:\n  asks: URL (url)\n";
+    let verdict = "the engine runs this flow once this is there:\n  \
+                   URL (url) of asks: fill it in in Flowise's editor, and export the flow again\n";
     assert!(text.ends_with(verdict), "{text}");
     let output = flowgate(&["check", "--config", "flowgate.yaml"]);
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("flows/support.json: note: node \"asks\" has nothing in its input URL (url)\n"), "{text}");
+    assert!(text.contains("  URL (url): 1 flow, 1 node: support: asks\n"), "{text}");
 }

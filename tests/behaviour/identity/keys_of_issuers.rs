@@ -167,7 +167,7 @@ fn check_asks_the_provider() {
         command.args(["check", "--online", "--config"]).arg(folder.path().join("flowgate.yaml")).output().unwrap()
     };
     let good = check();
-    assert!(String::from_utf8_lossy(&good.stdout).contains("identity.staff: 1 keys: ok"), "{good:?}");
+    assert!(String::from_utf8_lossy(&good.stdout).contains("identity.staff: 1 key: ok"), "{good:?}");
     assert_eq!(good.status.code(), Some(0));
     issuer.publish_text(r#"{"keys":[]}"#);
     let bad = check();

@@ -15,8 +15,24 @@ use crate::engine::provider::ProviderEndpoint;
 impl Inputs<'_, '_, '_> {
     /// Notes that nothing stands in an input that the node cannot do without.
     pub(crate) fn lacks(&mut self, name: &str) {
-        self.ignore(&[name]);
-        self.lacking.insert(name.to_owned());
+        let field = self.field(name);
+        self.wants(field);
+    }
+
+    /// Notes that nothing is connected to an input where the node cannot do without `wanted`.
+    pub(crate) fn lacks_connection(&mut self, name: &str, wanted: &'static str) {
+        let field = UnsetField { wants: wanted, ..self.field(name) };
+        self.wants(field);
+    }
+
+    /// Notes that nobody chose a file in an input; the node is made without.
+    pub(crate) fn lacks_file(&mut self, name: &str) {
+        let field = self.field(name);
+        self.compiler.miss(self.node, Need::File { field, path: None });
+    }
+
+    /// An input as its author sees it.
+    pub(crate) fn field(&self, name: &str) -> UnsetField {
         // A node that stands for another has its settings.
         let outer = self.compiler.export.node(&self.node.id).map(|node| &node.data);
         let params = self.node.data.input_params.iter().chain(outer.into_iter().flat_map(|outer| &outer.input_params));
@@ -24,7 +40,12 @@ impl Inputs<'_, '_, '_> {
         let label = param.map(|param| param.label.clone()).unwrap_or_default();
         let is_inside = param.is_none() && outer.is_some_and(|outer| outer.name != self.node.data.name);
         let inside = if is_inside { self.node.data.name.clone() } else { String::new() };
-        let field = UnsetField { input: name.to_owned(), label, inside };
+        UnsetField { input: name.to_owned(), label, inside, wants: "" }
+    }
+
+    fn wants(&mut self, field: UnsetField) {
+        self.ignore(&[&field.input]);
+        self.lacking.insert(field.input.clone());
         self.compiler.miss(self.node, Need::Setting(field.clone()));
         let label = if self.node.data.label.trim().is_empty() { &self.node.id } else { &self.node.data.label };
         self.be_unset(Arc::new(Unset { label: label.clone(), field }));

@@ -163,7 +163,17 @@ fn whatever_refers_to_the_node_fails_as_it_does() {
         ("c_0", "llmChain", json!({ "model": MODEL, "prompt": "{{p_0.data.instance}}" })),
     ];
     assert!(needs(&flow(&model).unwrap()).contains(&"m_0: modelName".to_owned()));
-    // What is not connected is no setting.
+    // What is not connected is no setting, but an index of documents can be had later.
+    let index = json!({ "embeddings": "{{e_0.data.instance}}" });
+    let chain = json!({ "model": MODEL, "vectorStoreRetriever": "{{f_0.data.instance}}" });
+    let nodes = [
+        ("m_0", "testModel", json!({})),
+        ("e_0", "openAIEmbeddings", json!({ "modelName": "e" })),
+        ("f_0", "faiss", index),
+        ("c_0", "conversationalRetrievalQAChain", chain),
+    ];
+    let told = "Nothing is connected to document of the node \"f_0\".";
+    assert_eq!(failure(&flow(&nodes).unwrap(), &json!({ "question": "q" })), told);
     let unconnected = flow(&[("c_0", "conversationChain", json!({}))]).unwrap_err();
     assert!(unconnected.contains("a chat model is required"), "{unconnected}");
 }

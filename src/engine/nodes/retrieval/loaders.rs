@@ -136,7 +136,10 @@ impl Loader {
     fn read(&self, fetched: Vec<Document>) -> Result<Vec<Document>, String> {
         let mut documents = Vec::new();
         match &self.given {
-            None => return Err(format!("{}: no file is chosen", self.label)),
+            None => {
+                let advice = "choose it in Flowise's editor, and export the flow again";
+                return Err(format!("{}: no file is chosen: {advice}", self.label));
+            }
             Some(LoaderInput::Text(text)) => {
                 self.split(vec![Document { text: text.clone(), metadata: Map::new() }], &mut documents)?;
             }

@@ -57,7 +57,7 @@ impl NodeKind for Faiss {
         }
         // Flowise reads it of its disk.
         let Some(saved) = files::beside(inputs, "basePath", SAVED) else {
-            inputs.lacks("document");
+            inputs.lacks_connection("document", "documents");
             let missing = "the index that Flowise wrote there is not in the export: connect the documents that it was \
                            made of, or put its docstore.json into the folder beside the export";
             inputs.pass_over("basePath", missing);

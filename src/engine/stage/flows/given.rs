@@ -49,8 +49,8 @@ impl Given {
                 Need::Store { name: Some(name) } if !self.stores.contains(name) => self.stores.push(name.clone()),
                 Need::Tool { id } if !self.tools.contains(id) => self.tools.push(id.clone()),
                 Need::Flow { name } if !self.flows.contains(name) => self.flows.push(name.clone()),
-                Need::File { input } => {
-                    let file = (node.clone(), input.clone());
+                Need::File { field, .. } => {
+                    let file = (node.clone(), field.input.clone());
                     if !self.files.contains(&file) {
                         self.files.push(file);
                     }

@@ -122,7 +122,11 @@ fn verdict(answered: Result<Reply, Failure>, given: &Given) -> Verdict {
         Ok(_) => Verdict::Answers(given.filled()),
         Err(failure) => {
             let words = failure.to_string();
-            if words.contains("Nothing is set in ") { Verdict::Lacks(words) } else { Verdict::Fails(words) }
+            if words.contains("Nothing is set in ") || words.contains("Nothing is connected to ") {
+                Verdict::Lacks(words)
+            } else {
+                Verdict::Fails(words)
+            }
         }
     }
 }

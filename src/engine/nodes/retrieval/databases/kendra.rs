@@ -48,7 +48,7 @@ impl NodeKind for KendraNode {
         let region = aws::region(inputs)?;
         let index = inputs.text("indexId").map(|index| index.trim().to_owned());
         if index.is_none() {
-            inputs.refuse("indexId", "an index is required");
+            inputs.lacks("indexId");
         }
         let access = AwsAccess::read(inputs, &region);
         let own = if self.address_input.is_empty() { None } else { inputs.text(self.address_input) };

@@ -41,10 +41,7 @@ impl NodeKind for MeilisearchNode {
         if inputs.flag("deleteIndex") == Some(true) {
             inputs.pass_over("deleteIndex", "passages are added to what the index has");
         }
-        let Some(address) = inputs.text("host") else {
-            inputs.refuse("host", "an address is required");
-            return None;
-        };
+        let address = inputs.required_text("host")?;
         let endpoint = endpoint(inputs, "host", address.trim().trim_end_matches('/'));
         let search = connection::wanted(inputs, CREDENTIAL, "meilisearchSearchApiKey");
         // For who puts passages in.

@@ -60,7 +60,8 @@ impl NodeKind for NotionFolder {
 /// The files of a folder that an input names; `None`: it is not there, which is noted, or cannot be read, which is refused.
 fn named(inputs: &mut Inputs<'_, '_, '_>, input: &str, path: &str, is_deep: bool) -> Option<Vec<FlowFile>> {
     let Some(folder) = folder_of(inputs, path) else {
-        inputs.compiler.miss(inputs.node, Need::File { input: input.to_owned() });
+        let (field, path) = (inputs.field(input), expected_at(inputs, path));
+        inputs.compiler.miss(inputs.node, Need::File { field, path });
         return None;
     };
     files_in(&folder, path, is_deep).map_err(|problem| inputs.refuse(input, problem)).ok()
@@ -68,13 +69,20 @@ fn named(inputs: &mut Inputs<'_, '_, '_>, input: &str, path: &str, is_deep: bool
 
 /// The folder of that name beside the flow's files, if it is there.
 fn folder_of(inputs: &Inputs<'_, '_, '_>, path: &str) -> Option<PathBuf> {
-    let name = path
-        .trim_end_matches(['/', '\\'])
-        .rsplit(['/', '\\'])
-        .next()
-        .filter(|name| !matches!(*name, "" | "." | ".."))?;
-    let folder = inputs.compiler.export.folder.as_ref()?.join(name);
+    let folder = inputs.compiler.export.folder.as_ref()?.join(last_of(path)?);
     folder.is_dir().then_some(folder)
+}
+
+/// Where it would lie in the engine's folder.
+fn expected_at(inputs: &Inputs<'_, '_, '_>, path: &str) -> Option<String> {
+    let flow = inputs.compiler.export.folder.as_ref()?.file_name()?.to_str()?;
+    Some(format!("{flow}/{}", last_of(path)?))
+}
+
+/// The last name of a path of Flowise's machine, whatever that is.
+fn last_of(path: &str) -> Option<&str> {
+    let name = path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next()?;
+    (!matches!(name, "" | "." | "..")).then_some(name)
 }
 
 /// By their names, folder by folder; nothing that is a link leads out of it.

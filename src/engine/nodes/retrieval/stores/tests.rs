@@ -59,7 +59,7 @@ fn faiss_is_an_index_in_memory_and_needs_its_documents() {
     assert!(found[0]["pageContent"].as_str().unwrap().starts_with("Otters"));
     inputs(&mut export, "memoryVectorStore_0")["document"] = json!("");
     let needs: Vec<String> = load(&export).unwrap().missing.iter().map(|missing| missing.need.to_string()).collect();
-    assert!(needs.contains(&"document".to_owned()), "{needs:?}");
+    assert!(needs.contains(&"documents connected to document".to_owned()), "{needs:?}");
 }
 
 #[test]
@@ -88,7 +88,8 @@ fn a_flow_without_its_file_is_loaded_and_says_what_it_lacks() {
     let stage = Stage::new();
     let ask = |body: Value| stage.ask(&flow, &body).0;
     let failure = ask(json!({ "question": "q", "chatId": "c" })).unwrap_err();
-    assert!(failure.to_string().contains("textFile: no file is chosen"), "{failure}");
+    let told = "textFile: no file is chosen: choose it in Flowise's editor, and export the flow again";
+    assert!(failure.to_string().contains(told), "{failure}");
     let file = "data:text/plain;base64,b3dscyBob290";
     let reply = ask(json!({ "question": "q", "chatId": "c", "overrideConfig": { "txtFile": file } })).unwrap();
     assert_eq!(reply.fields["sourceDocuments"][0]["pageContent"], "owls hoot");
