@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::config::Secret;
+use crate::counted::counted;
 use crate::exported::{Container, FlowRecord, MessageRecord, VariableRecord};
 
 /// See the module.
@@ -70,7 +71,8 @@ impl Estate {
         self.flows.retain(|flow| flow.id.as_ref().is_none_or(|id| seen.insert(id.to_ascii_lowercase())));
         let double = flows - self.flows.len();
         if double > 0 {
-            self.notes.push(format!("{double} flows are in the sources more than once: the first of each counts"));
+            let double = counted(double, "flow");
+            self.notes.push(format!("more than once in the sources: {double}; the first of each counts"));
         }
         let id = |value: &Value| value.get("id").and_then(Value::as_str).map(str::to_owned);
         for list in [&mut self.tools, &mut self.stores, &mut self.chunks] {

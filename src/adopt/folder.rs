@@ -141,6 +141,11 @@ impl TargetFolder {
         Ok(target)
     }
 
+    /// Where files of a flow lie that whoever runs this has put there.
+    pub(super) fn files_of(&self, chatflow: &str) -> PathBuf {
+        self.path.join("flows").join(chatflow)
+    }
+
     fn content(&self, path: &str) -> Option<Vec<u8>> {
         content::read(&self.path.join(path), MOST_EXPORT).ok()
     }

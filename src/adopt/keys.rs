@@ -23,9 +23,10 @@ pub(super) struct KeyPlan {
     /// By Flowise's ids.
     ids: BTreeMap<String, String>,
     text: String,
-    /// Ids of those that came along, and of those that were made.
+    /// Ids of those that came along, of those that are new, and of those that a run before has made.
     pub(super) brought: Vec<String>,
     pub(super) made: Vec<String>,
+    pub(super) kept: Vec<String>,
     pub(super) notes: Vec<String>,
 }
 
@@ -65,6 +66,7 @@ impl KeyPlan {
             text: String::new(),
             brought: Vec::new(),
             made: Vec::new(),
+            kept: Vec::new(),
             notes: Vec::new(),
         };
         let wanted = key_plan.wanted(plan);
@@ -92,8 +94,15 @@ impl KeyPlan {
                     (secret::digest(made.expose()), Some(made))
                 }
             };
-            let list = if wanted.secret.is_some() { &mut key_plan.brought } else { &mut key_plan.made };
+            let list = match (wanted.secret, &secret) {
+                (Some(_), _) => &mut key_plan.brought,
+                (None, Some(_)) => &mut key_plan.made,
+                (None, None) => &mut key_plan.kept,
+            };
             list.push(id.clone());
+            if wanted.flowise_id == ANY {
+                key_plan.notes.push(format!("the key {id} may call every flow: {}", why_any(plan)));
+            }
             key_plan.keys.push(PlannedKey { id, digest, chatflows: wanted.chatflows, secret });
         }
         key_plan.text = match before.filter(|_| !target.is_ours(KEYS_FILE)) {
@@ -156,7 +165,7 @@ impl KeyPlan {
         if wanted.is_empty() || plan.placed().any(is_without_key) {
             wanted.push(WantedKey {
                 flowise_id: ANY,
-                name: "adopted".to_owned(),
+                name: "programs".to_owned(),
                 secret: None,
                 chatflows: None,
                 aliases: Vec::new(),
@@ -210,6 +219,15 @@ impl KeyPlan {
     /// The id of the only key that may call a flow.
     pub(super) fn id_of(&self, flow: &PlannedFlow) -> Option<&str> {
         self.ids.get(flow.key_id.as_deref()?).map(String::as_str)
+    }
+}
+
+/// What a key is for that no key of Flowise's stands for.
+fn why_any(plan: &AdoptionPlan) -> &'static str {
+    if plan.placed().all(|flow| flow.settings.is_public) {
+        "only pages call public flows without one"
+    } else {
+        "the source does not say who may call those that are no public ones"
     }
 }
 

@@ -74,16 +74,16 @@ pub(crate) fn adopt(options: &AdoptOptions, metrics: &Metrics) -> Result<AdoptRe
     let estate = source::read(&options.sources, options.encryption_key.as_deref())?;
     let target = TargetFolder::open(&options.into)?;
     let plan = plan::AdoptionPlan::of(estate, options.flowise.as_deref(), &target, metrics)?;
+    if !plan.has_chatflow() {
+        return Ok(AdoptReport::of(&plan, &options.into));
+    }
     let mut files = texts::of(&plan);
     let keys = keys::KeyPlan::of(&plan, &target)?;
     files.extend(keys.files());
     let credentials = credentials::CredentialPlan::of(&plan, &target)?;
     files.push(credentials.file());
     let chats = chats::ChatPlan::of(&plan, &keys);
-    let mut report = AdoptReport::of(&plan, &keys, &credentials, &chats, &options.into);
-    if !plan.has_chatflow() {
-        return Ok(report);
-    }
+    let mut report = AdoptReport::of(&plan, &options.into).with(&keys, &credentials, &chats);
     files.push(report.file());
     let adopted = Adopted::of(plan.names(), keys.ids());
     report.placed = Some(target.place(files, adopted, &chats.chats, options.force, options.dry_run)?);

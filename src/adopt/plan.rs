@@ -1,6 +1,6 @@
 //! Which flow runs where, under which name and rules.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -100,6 +100,7 @@ impl AdoptionPlan {
         let credentials = known(&estate, target)?;
         let store_names = estate.stores.iter().filter_map(|store| store.get("name")?.as_str());
         let store_names = store_names.map(|name| one_line(name, 60)).collect();
+        let named: HashMap<String, String> = estate.stores.iter().filter_map(store_name).collect();
         let mut notes = estate.notes;
         let (stores, loaded) = stores(&estate.stores, &estate.chunks, &estate.tools, &mut notes);
         let with_chats: HashSet<String> =
@@ -110,6 +111,7 @@ impl AdoptionPlan {
             stores: loaded,
             variables: Variables::of(&estate.variables, &estate.tools, &estate.flows),
             storage: &estate.storage,
+            target,
             with_chats,
             has_flowise: flowise.is_some(),
             metrics,
@@ -135,6 +137,7 @@ impl AdoptionPlan {
             notes,
         };
         plan.settle_flows();
+        plan.name_stores(&named);
         Ok(plan)
     }
 
@@ -146,6 +149,18 @@ impl AdoptionPlan {
         for inspection in self.flows.iter_mut().filter_map(|flow| flow.inspection.as_mut().ok()) {
             for node in &mut inspection.nodes {
                 node.missing.retain(|missing| !matches!(&missing.need, Need::Flow { name } if here.contains(name)));
+            }
+        }
+    }
+
+    /// Document stores by their names, where a flow says no more than an id.
+    fn name_stores(&mut self, named: &HashMap<String, String>) {
+        let inspections = self.flows.iter_mut().filter_map(|flow| flow.inspection.as_mut().ok());
+        for missing in inspections.flat_map(|found| &mut found.nodes).flat_map(|node| &mut node.missing) {
+            if let Need::Store { name: Some(name) } = &mut missing.need
+                && let Some(known) = named.get(name)
+            {
+                name.clone_from(known);
             }
         }
     }
@@ -176,6 +191,7 @@ struct Planner<'a> {
     stores: Arc<DocumentStores>,
     variables: Variables<'a>,
     storage: &'a [PathBuf],
+    target: &'a TargetFolder,
     with_chats: HashSet<String>,
     has_flowise: bool,
     metrics: &'a Metrics,
@@ -194,9 +210,16 @@ impl Planner<'_> {
         let key_id = record.key_id.clone();
         let text = record.into_export().unwrap_or_default();
         let storage = id.as_deref().filter(|_| text.contains("FILE-STORAGE::")).and_then(|id| self.stored(id));
-        let folder = storage.clone().unwrap_or_else(|| PathBuf::from(&chatflow));
-        let inspection =
-            engine::inspect(&text, folder, &self.credentials, &[], &BTreeMap::new(), &self.stores, self.metrics);
+        let folder = storage.clone().unwrap_or_else(|| self.target.files_of(&chatflow));
+        let inspection = engine::inspect(
+            &text,
+            folder.clone(),
+            &self.credentials,
+            &[],
+            &BTreeMap::new(),
+            &self.stores,
+            self.metrics,
+        );
         let inspection = inspection.map_err(|problem| problem.to_string());
         let placement = match &inspection {
             Ok(inspection) if inspection.is_taken() => Placement::Here,
@@ -204,6 +227,12 @@ impl Planner<'_> {
             _ if self.has_flowise && id.is_some() => Placement::Flowise,
             _ => Placement::Nowhere,
         };
+        if storage.is_none() && placement != Placement::Here && text.contains("FILE-STORAGE::") {
+            settings.notes.push(format!(
+                "files that Flowise keeps are looked for in {}, or in the folder storage beside its database",
+                folder.display()
+            ));
+        }
         let vars = if placement == Placement::Here { self.variables.read_by(&text) } else { Vec::new() };
         for (name, _) in vars.iter().filter(|(_, value)| *value == VarValue::Unknown) {
             settings.notes.push(format!("the export does not say the value of the variable {name}: fill it in"));
@@ -224,6 +253,12 @@ impl Planner<'_> {
             if own.is_dir() { Some(own) } else { inside(folder) }
         })
     }
+}
+
+/// A store's id, and what its owner calls it.
+fn store_name(store: &Value) -> Option<(String, String)> {
+    let text = |field: &str| store.get(field)?.as_str();
+    Some((text("id")?.to_owned(), one_line(text("name")?, 60)))
 }
 
 /// Stores as Flowise exports them, and as the engine reads them, with the tools.

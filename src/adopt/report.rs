@@ -1,19 +1,21 @@
 //! What came of it: for people, and for programs.
 
+mod text;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
 
+use self::text::ReportTime;
 use super::chats::ChatPlan;
-use super::credentials::{CREDENTIALS_FILE, CredentialPlan};
+use super::credentials::CredentialPlan;
 use super::folder::{Placed, PlannedFile};
-use super::keys::{KeyPlan, NEW_KEYS_FILE};
+use super::keys::KeyPlan;
 use super::plan::{AdoptionPlan, Placement, PlannedFlow};
 use super::texts::{CONFIG_FILE, flowise_key_file, key_variable, shares_chats};
 use super::yaml_text::one_line;
-use crate::engine::{Missing, Need};
+use crate::engine::{Inspection, Missing, Want, wants};
 use crate::unprintable::escaped;
 
 const REPORT_FILE: &str = "report.txt";
@@ -47,8 +49,10 @@ struct FlowReport {
     verdict: FlowVerdict,
     access: &'static str,
     problems: Vec<NodeFinding>,
-    needs: Vec<NodeFinding>,
+    needs: Vec<FlowNeed>,
     notes: Vec<String>,
+    /// Kinds of nodes that Flowise does not run either, as their author calls them.
+    lost: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -59,58 +63,76 @@ enum FlowVerdict {
     NotPlaced,
 }
 
-/// What a node lacks, or what is wrong with it.
+/// What is wrong with a node, or with several that are called the same.
 #[derive(Debug, PartialEq, Serialize)]
 struct NodeFinding {
     node: String,
     #[serde(rename = "type")]
     kind: String,
     message: String,
+    /// How many nodes.
+    nodes: usize,
+}
+
+/// What a flow lacks.
+#[derive(Debug, PartialEq, Serialize)]
+struct FlowNeed {
+    /// The nodes, as their author calls them.
+    nodes: String,
+    message: String,
+    advice: String,
     /// The flow fails without it; a credential may be wanted by nobody.
     is_needed: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct KeysReport {
     brought: Vec<String>,
     made: Vec<String>,
+    /// Those that a run before has made.
+    kept: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct CredentialsReport {
     brought: usize,
     to_fill_in: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct ChatsReport {
     chats: usize,
     exchanges: usize,
 }
 
 impl AdoptReport {
-    pub(super) fn of(
-        plan: &AdoptionPlan,
-        keys: &KeyPlan,
-        credentials: &CredentialPlan,
-        chats: &ChatPlan,
-        into: &Path,
-    ) -> Self {
-        let to_fill_in = credentials.to_fill_in.iter().map(|(name, field)| format!("{name}.{field}")).collect();
-        let notes = plan.notes.iter().chain(&keys.notes).map(|note| one_line(note, MESSAGE)).collect();
+    /// Of flows alone.
+    pub(super) fn of(plan: &AdoptionPlan, into: &Path) -> Self {
+        let (keys, credentials, chats) = Default::default();
         Self {
             into: into.display().to_string(),
             flows: plan.flows.iter().map(FlowReport::of).collect(),
-            keys: KeysReport { brought: keys.brought.clone(), made: keys.made.clone() },
-            credentials: CredentialsReport { brought: credentials.brought, to_fill_in },
-            chats: ChatsReport { chats: chats.chats.len(), exchanges: chats.exchanges },
+            keys,
+            credentials,
+            chats,
             document_stores: plan.store_names.clone(),
             tools: plan.tools.len(),
             variables: plan.variables.len(),
             left: plan.others.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect(),
-            notes,
+            notes: plan.notes.iter().map(|note| one_line(note, MESSAGE)).collect(),
             placed: None,
         }
+    }
+
+    /// With who may call, and what nodes and chats have.
+    pub(super) fn with(mut self, keys: &KeyPlan, credentials: &CredentialPlan, chats: &ChatPlan) -> Self {
+        let to_fill_in = credentials.to_fill_in.iter().map(|(name, field)| format!("{name}.{field}")).collect();
+        let KeyPlan { brought, made, kept, .. } = keys;
+        self.keys = KeysReport { brought: brought.clone(), made: made.clone(), kept: kept.clone() };
+        self.credentials = CredentialsReport { brought: credentials.brought, to_fill_in };
+        self.chats = ChatsReport { chats: chats.chats.len(), exchanges: chats.exchanges };
+        self.notes.extend(keys.notes.iter().map(|note| one_line(note, MESSAGE)));
+        self
     }
 
     /// Whether every flow is answered, and lacks nothing but values of credentials.
@@ -124,99 +146,15 @@ impl AdoptReport {
         escaped(serde_json::to_string_pretty(self).unwrap_or_default()) + "\n"
     }
 
-    /// Without what became of files: that is another one each time.
+    /// Without what became of files and keys this time: that is another one each time.
     pub(super) fn file(&self) -> PlannedFile {
-        PlannedFile::open(REPORT_FILE, self.summary()).merged()
-    }
-
-    pub(crate) fn text(&self, dry_run: bool) -> String {
-        let mut text = self.summary();
-        match &self.placed {
-            None => text.push_str("\nnothing was written: no flow would be answered\n"),
-            Some(placed) if placed.written.is_empty() && placed.removed.is_empty() => {
-                let _ = writeln!(text, "\n{}: nothing has changed", self.into);
-            }
-            Some(placed) => {
-                let does = if dry_run { "would write" } else { "wrote" };
-                let removed = placed.removed.len();
-                let also = if removed > 0 { format!(", {removed} removed") } else { String::new() };
-                let _ = writeln!(
-                    text,
-                    "\n{}: {does} {} files{also}, {} as they were; `flowgate check --config {0}/{CONFIG_FILE}` next",
-                    self.into,
-                    placed.written.len(),
-                    placed.unchanged
-                );
-            }
-        }
-        text
-    }
-
-    fn summary(&self) -> String {
-        let mut text = String::new();
-        let width = |cell: fn(&FlowReport) -> &str, least: usize| {
-            self.flows.iter().map(|flow| cell(flow).chars().count()).fold(least, usize::max)
-        };
-        let (flow, name) = (width(|flow| &flow.name, 4), width(|flow| &flow.chatflow, 8));
-        let _ = writeln!(text, "{:flow$}  {:name$}  ACCESS  VERDICT", "FLOW", "CHATFLOW");
-        for found in &self.flows {
-            let verdict = match found.verdict {
-                FlowVerdict::RunsHere => "runs here",
-                FlowVerdict::StaysOnFlowise => "stays on Flowise",
-                FlowVerdict::NotPlaced => "not answered: name a Flowise with --flowise, or mend it",
-            };
-            let _ = writeln!(text, "{:flow$}  {:name$}  {:6}  {verdict}", found.name, found.chatflow, found.access);
-            for NodeFinding { node, kind, message, .. } in found.problems.iter().chain(&found.needs) {
-                let at = if kind.is_empty() { String::new() } else { format!("node \"{node}\" ({kind}): ") };
-                let _ = writeln!(text, "    {at}{message}");
-            }
-            found.notes.iter().for_each(|note| _ = writeln!(text, "    note: {note}"));
-        }
-        text.push('\n');
-        self.belongings(&mut text);
-        text
-    }
-
-    /// What comes along beside flows.
-    fn belongings(&self, text: &mut String) {
-        let mut line = |what: &str, told: String| _ = writeln!(text, "{what}: {told}");
-        let listed = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        if !self.keys.brought.is_empty() {
-            line("keys that go on working", listed(&self.keys.brought));
-        }
-        if !self.keys.made.is_empty() {
-            line(
-                "keys that were made",
-                format!("{} (their secrets are in {NEW_KEYS_FILE}, once)", listed(&self.keys.made)),
-            );
-        }
-        if self.credentials.brought > 0 {
-            line("credentials", format!("{} with their values, in {CREDENTIALS_FILE}", self.credentials.brought));
-        }
-        if !self.credentials.to_fill_in.is_empty() {
-            let told = listed(&self.credentials.to_fill_in);
-            line(&format!("credentials to fill in, in {CREDENTIALS_FILE}, unless the model asks for none"), told);
-        }
-        if self.chats.chats > 0 {
-            line("chats that go on", format!("{}, with {} exchanges", self.chats.chats, self.chats.exchanges));
-        }
-        if !self.document_stores.is_empty() {
-            line("document stores", listed(&self.document_stores));
-        }
-        if self.tools + self.variables > 0 {
-            line("tools, variables", format!("{}, {}", self.tools, self.variables));
-        }
-        if !self.left.is_empty() {
-            let left: Vec<String> = self.left.iter().map(|(what, count)| format!("{count} {what}")).collect();
-            line("not taken along", left.join(", "));
-        }
-        self.notes.iter().for_each(|note| line("note", note.clone()));
+        PlannedFile::open(REPORT_FILE, self.summary(ReportTime::Ever)).merged()
     }
 }
 
 impl FlowReport {
     fn of(flow: &PlannedFlow) -> Self {
-        let (problems, needs) = findings(flow);
+        let (problems, needs) = (findings(&flow.inspection), needs(flow));
         let mut notes = flow.settings.notes.clone();
         if flow.placement == Placement::Here && !flow.settings.widget.is_empty() {
             notes.push(format!("its widget no longer has {}", flow.settings.widget.join(", ")));
@@ -230,6 +168,10 @@ impl FlowReport {
         }
         if is_placed && shares_chats(flow) {
             notes.push("whoever knows a chat's id goes on with it, as in Flowise (isolate_sessions)".to_owned());
+        }
+        if !is_placed && flow.inspection.as_ref().is_ok_and(Inspection::runs) {
+            let kept = format!("kept/{}.json", flow.chatflow);
+            notes.push(format!("once it is, move {kept} to flows/, and add the flow to chatflows in {CONFIG_FILE}"));
         }
         if flow.placement == Placement::Flowise && flow.key_id.is_some() {
             notes.push(format!(
@@ -250,41 +192,64 @@ impl FlowReport {
             access: if flow.settings.is_public { "public" } else { "key" },
             problems,
             needs,
+            lost: lost(flow),
             notes: notes.iter().map(|note| one_line(note, MESSAGE)).collect(),
         }
     }
 }
 
-/// What is wrong with nodes, and what they ask for; the latter of flows that run here.
-fn findings(flow: &PlannedFlow) -> (Vec<NodeFinding>, Vec<NodeFinding>) {
+/// What is wrong with nodes, and with the flow as a whole.
+fn findings(inspection: &Result<Inspection, String>) -> Vec<NodeFinding> {
     let of_flow = |message: &str| NodeFinding {
         node: String::new(),
         kind: String::new(),
         message: one_line(message, MESSAGE),
-        is_needed: true,
+        nodes: 0,
     };
-    let inspection = match &flow.inspection {
+    let inspection = match inspection {
         Ok(inspection) => inspection,
-        Err(message) => return (vec![of_flow(message)], Vec::new()),
+        Err(message) => return vec![of_flow(message)],
     };
-    let (mut problems, mut needs) = (Vec::new(), Vec::new());
+    let mut found: Vec<NodeFinding> = Vec::new();
     for node in &inspection.nodes {
-        let finding = |message: String, is_needed| NodeFinding {
-            node: one_line(&node.label, LABEL),
-            kind: one_line(&node.kind, LABEL),
-            message: one_line(&message, MESSAGE),
-            is_needed,
-        };
-        problems.extend(node.problems.iter().map(|problem| finding(problem.at_node().to_string(), true)));
-        let counts = |missing: &&Missing| flow.placement == Placement::Here || missing.need.refusal().is_some();
-        for missing in node.missing.iter().filter(counts) {
-            let is_needed = !matches!(missing.need, Need::Credential { .. });
-            let found = finding(format!("needs {}", missing.need), is_needed);
-            if !needs.contains(&found) {
-                needs.push(found);
+        let (label, kind) = (one_line(&node.label, LABEL), one_line(&node.kind, LABEL));
+        for problem in &node.problems {
+            let message = one_line(&problem.at_node().to_string(), MESSAGE);
+            let is_same =
+                |known: &&mut NodeFinding| (&known.node, &known.kind, &known.message) == (&label, &kind, &message);
+            match found.iter_mut().find(is_same) {
+                Some(same) => same.nodes += 1,
+                None => found.push(NodeFinding { node: label.clone(), kind: kind.clone(), message, nodes: 1 }),
             }
         }
     }
-    problems.extend(inspection.problems.iter().map(|problem| of_flow(&problem.to_string())));
-    (problems, needs)
+    found.extend(inspection.problems.iter().map(|problem| of_flow(&problem.to_string())));
+    found
+}
+
+/// What a flow asks for that runs here, and what keeps another from it.
+fn needs(flow: &PlannedFlow) -> Vec<FlowNeed> {
+    let Ok(inspection) = &flow.inspection else { return Vec::new() };
+    let counts = |missing: &&Missing| flow.placement == Placement::Here || missing.need.refusal().is_some();
+    let missing = inspection.nodes.iter().flat_map(|node| &node.missing).filter(counts);
+    let need = |want: &Want| FlowNeed {
+        nodes: one_line(&want.labels(), MESSAGE),
+        message: one_line(&format!("needs {want}"), MESSAGE),
+        advice: one_line(&want.advice(Some("local")), MESSAGE),
+        is_needed: !want.is_optional(),
+    };
+    wants(missing.map(|missing| ("", missing))).iter().map(need).collect()
+}
+
+/// What of a flow Flowise does not run either.
+fn lost(flow: &PlannedFlow) -> Vec<String> {
+    let nodes = flow.inspection.iter().flat_map(|inspection| &inspection.nodes);
+    let mut lost: Vec<String> = Vec::new();
+    for node in nodes.filter(|node| node.is_lost) {
+        let label = one_line(if node.label.trim().is_empty() { &node.kind } else { &node.label }, LABEL);
+        if !lost.contains(&label) {
+            lost.push(label);
+        }
+    }
+    lost
 }

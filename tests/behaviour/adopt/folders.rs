@@ -26,6 +26,8 @@ fn a_second_run_changes_only_what_changed() {
     let before = files(&out);
     let told_of = adopted(0, folder.path(), &["all.json", "--into", "out"]);
     assert!(told_of.contains("nothing has changed"), "{told_of}");
+    assert!(told_of.contains("keys that a run before has made: flowise-the-key"), "{told_of}");
+    assert!(!told_of.contains("keys that were made"), "{told_of}");
     assert_eq!(files(&out), before);
     source(folder.path(), "You will be");
     let report: Value =
@@ -104,6 +106,7 @@ fn a_dry_run_says_what_would_be_and_writes_nothing() {
     source(folder.path(), "You are");
     let told_of = adopted(0, folder.path(), &["all.json", "--into", "out", "--dry-run"]);
     assert!(told_of.contains("out: would write 7 files"), "{told_of}");
+    assert!(told_of.contains("keys that would be made: flowise-the-key"), "{told_of}");
     assert_eq!(files(folder.path()).len(), 1);
 }
 
