@@ -17,6 +17,7 @@ pub(super) const PAGES: &[(&str, &str)] = &[
     ("deploy/examples/browser/README.md", include_str!("../../../deploy/examples/browser/README.md")),
     ("src/README.md", include_str!("../../../src/README.md")),
     ("src/engine/README.md", include_str!("../../../src/engine/README.md")),
+    ("src/engine/NODES.md", include_str!("../../../src/engine/NODES.md")),
     ("src/engine/LEAVING.md", include_str!("../../../src/engine/LEAVING.md")),
     ("src/engine/DIFFERENCES.md", include_str!("../../../src/engine/DIFFERENCES.md")),
     ("tests/README.md", include_str!("../../../tests/README.md")),
