@@ -163,7 +163,13 @@ fn whatever_refers_to_the_node_fails_as_it_does() {
         ("c_0", "llmChain", json!({ "model": MODEL, "prompt": "{{p_0.data.instance}}" })),
     ];
     assert!(needs(&flow(&model).unwrap()).contains(&"m_0: modelName".to_owned()));
-    // What is not connected is no setting, but an index of documents can be had later.
+    // What is not connected is no setting.
+    let unconnected = flow(&[("c_0", "conversationChain", json!({}))]).unwrap_err();
+    assert!(unconnected.contains("a chat model is required"), "{unconnected}");
+}
+
+#[test]
+fn an_index_without_documents_wants_them_connected() {
     let index = json!({ "embeddings": "{{e_0.data.instance}}" });
     let chain = json!({ "model": MODEL, "vectorStoreRetriever": "{{f_0.data.instance}}" });
     let nodes = [
@@ -174,6 +180,4 @@ fn whatever_refers_to_the_node_fails_as_it_does() {
     ];
     let told = "Nothing is connected to document of the node \"f_0\".";
     assert_eq!(failure(&flow(&nodes).unwrap(), &json!({ "question": "q" })), told);
-    let unconnected = flow(&[("c_0", "conversationChain", json!({}))]).unwrap_err();
-    assert!(unconnected.contains("a chat model is required"), "{unconnected}");
 }
