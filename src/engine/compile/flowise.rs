@@ -85,6 +85,6 @@ mod tests {
         assert!(why_unknown("openAIAssistant", "Agents").contains("shut down its Assistants API"));
         assert!(why_unknown("csvAgent", "Agents").contains("Python"));
         assert!(why_unknown("promptLangFuse", "Prompts").contains("copy them into a Prompt Template"));
-        assert!(is_lost("csvAgent") && is_lost("zapierNLA") && !is_lost("couchbase") && !is_lost("chatOpenAI"));
+        assert!(is_lost("csvAgent") && is_lost("zapierNLA") && !is_lost("pinecone") && !is_lost("chatOpenAI"));
     }
 }
