@@ -155,7 +155,7 @@ impl RequestWalk {
     }
 
     fn limit(&mut self, foreseen: &Foreseen) {
-        let plan = format!("plans.{}", foreseen.standing.plan);
+        let plan = format!("plans.{}", foreseen.status.plan);
         let place = self.context.snapshot.config.place(&plan);
         self.tell("limits", StepResult::Passes, told::limit(foreseen), Some(Decided { setting: Some(plan), place }));
     }

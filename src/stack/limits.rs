@@ -25,7 +25,7 @@ use super::environment::Environment;
 use super::routes::Endpoint;
 use crate::predict::session::Scope;
 use crate::state::later::MaybeLater;
-use crate::state::limits::{AdmitDecision, AdmitTurn, Allowance, Exceeded, Outlook, Permit, Standing, Visitor};
+use crate::state::limits::{AdmitDecision, AdmitTurn, Allowance, Exceeded, LimitStatus, Outlook, Permit, Visitor};
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -201,7 +201,7 @@ impl Admitted {
 
 /// What a request falls under, and what would be said to it.
 pub(super) struct Foreseen {
-    pub(super) standing: Standing,
+    pub(super) status: LimitStatus,
     pub(super) whose: &'static str,
     /// For a place among those in flight.
     pub(super) waits: bool,
@@ -219,12 +219,12 @@ pub(super) fn foresee(context: &Context) -> Result<Vec<Foreseen>, Refusal> {
         [(ExceededPlan::Visitors, "its visitor's share", of_visitor), (ExceededPlan::Key, "its key", of_key)]
     {
         let Some(allowance) = allowance else { continue };
-        let Outlook { standing, waits, refused } = allowance.outlook();
+        let Outlook { status, waits, refused } = allowance.outlook();
         if let Some(exceeded) = refused {
             context.exceeded.set(Some(plan));
             return Err(refusal(exceeded));
         }
-        all.push(Foreseen { standing, whose, waits });
+        all.push(Foreseen { status, whose, waits });
     }
     Ok(all)
 }

@@ -10,7 +10,7 @@ use super::limits;
 use crate::config::{Quota, QuotaPeriod};
 use crate::keys::KeyKind;
 use crate::policy::Callers;
-use crate::state::limits::{Allowance, Left, Standing};
+use crate::state::limits::{Allowance, Left, LimitStatus};
 use crate::state::usage::UsageTotals;
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
@@ -95,8 +95,8 @@ pub(super) async fn answer(context: &Context) -> Result<Response<Body>, Refusal>
     }
     let key = context.key().ok_or(Refusal::MissingKey)?;
     let allowance = context.key.get().and_then(|key| context.snapshot.allowance(key)).ok_or(Refusal::MissingKey)?;
-    let standing = allowance.look().answer().await;
-    let per = standing.tokens.map_or(QuotaPeriod::Month, |(quota, _)| quota.per);
+    let status = allowance.look().answer().await;
+    let per = status.tokens.map_or(QuotaPeriod::Month, |(quota, _)| quota.per);
     // A publishable key can be read by anybody; how much a site is used cannot.
     let used = match key.kind {
         KeyKind::Secret => {
@@ -111,7 +111,7 @@ pub(super) async fn answer(context: &Context) -> Result<Response<Body>, Refusal>
     };
     let answer = UsageAnswer {
         key: &key.id,
-        limits: limits_left(&standing, used),
+        limits: limits_left(&status, used),
         user: of_user.as_ref().map(|of_user| limits_left(of_user, None)),
     };
     Ok(response(&answer))
@@ -120,8 +120,8 @@ pub(super) async fn answer(context: &Context) -> Result<Response<Body>, Refusal>
 /// What a subject of an identity provider has left; how much all of them use is not theirs to know.
 async fn of_person(context: &Context) -> Result<Response<Body>, Refusal> {
     let visitor = limits::visitor(context).ok_or(Refusal::MissingKey)?;
-    let standing = context.visitors().allowance(visitor).look().answer().await;
-    let answer = UsageAnswer { key: context.key_label(), limits: limits_left(&standing, None), user: None };
+    let status = context.visitors().allowance(visitor).look().answer().await;
+    let answer = UsageAnswer { key: context.key_label(), limits: limits_left(&status, None), user: None };
     Ok(response(&answer))
 }
 
@@ -140,8 +140,8 @@ fn user(context: &Context) -> Option<Allowance> {
     Some(context.snapshot.visitors(Some(flow)).allowance(limits::visitor(context)?))
 }
 
-fn limits_left(standing: &Standing, used: Option<TokensUsed>) -> LimitsLeft<'_> {
-    let Standing { plan, requests, remaining, reset, quota, tokens, .. } = standing;
+fn limits_left(status: &LimitStatus, used: Option<TokensUsed>) -> LimitsLeft<'_> {
+    let LimitStatus { plan, requests, remaining, reset, quota, tokens, .. } = status;
     let count = |(quota, left): (Quota, Left)| CountLeft {
         limit: quota.count.get(),
         remaining: left.remaining,

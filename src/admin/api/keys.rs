@@ -113,7 +113,7 @@ fn providers(overview: &Overview, snapshot: &Snapshot) -> Vec<ProviderTold> {
 
 fn key_told(snapshot: &Snapshot, index: usize, key: &Key, last_used: Option<String>, now: Timestamp) -> KeyTold {
     let allowance = u32::try_from(index).ok().and_then(|index| snapshot.allowance(index));
-    let standing = allowance.map(crate::state::limits::Allowance::standing);
+    let status = allowance.map(crate::state::limits::Allowance::status);
     KeyTold {
         id: key.id.to_string(),
         kind: match key.kind {
@@ -130,16 +130,16 @@ fn key_told(snapshot: &Snapshot, index: usize, key: &Key, last_used: Option<Stri
         last_used,
         ends: key.expires_at.map(told),
         old_secret_ends: key.previous().filter(|_| key.is_rotating(now)).map(|(_, until)| told(until)),
-        in_flight: standing.as_ref().map_or(0, |standing| standing.in_flight),
-        concurrent: standing.as_ref().map_or(0, |standing| standing.concurrent),
-        requests: standing.as_ref().map(|standing| RequestsTold {
-            limit: standing.requests.count.get(),
-            window: standing.requests.per.as_secs(),
-            remaining: standing.remaining,
-            reset: standing.reset,
+        in_flight: status.as_ref().map_or(0, |status| status.in_flight),
+        concurrent: status.as_ref().map_or(0, |status| status.concurrent),
+        requests: status.as_ref().map(|status| RequestsTold {
+            limit: status.requests.count.get(),
+            window: status.requests.per.as_secs(),
+            remaining: status.remaining,
+            reset: status.reset,
         }),
-        quota: standing.as_ref().and_then(|standing| standing.quota).map(quota),
-        tokens: standing.as_ref().and_then(|standing| standing.tokens).map(quota),
+        quota: status.as_ref().and_then(|status| status.quota).map(quota),
+        tokens: status.as_ref().and_then(|status| status.tokens).map(quota),
     }
 }
 

@@ -36,11 +36,11 @@ pub(crate) struct PlainKind {
     /// The input with an address, where the node has one; empty: none.
     address_input: &'static str,
     model_input: &'static str,
-    tongue: PlainTongue,
+    dialect: PlainDialect,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PlainTongue {
+enum PlainDialect {
     Cloudflare,
     HuggingFace,
     Nemo,
@@ -54,7 +54,7 @@ pub(crate) const CLOUDFLARE: PlainKind = PlainKind {
     address: "https://api.cloudflare.com",
     address_input: "baseUrl",
     model_input: "model",
-    tongue: PlainTongue::Cloudflare,
+    dialect: PlainDialect::Cloudflare,
 };
 
 pub(crate) const HUGGING_FACE: PlainKind = PlainKind {
@@ -64,7 +64,7 @@ pub(crate) const HUGGING_FACE: PlainKind = PlainKind {
     address: "https://router.huggingface.co",
     address_input: "endpoint",
     model_input: "model",
-    tongue: PlainTongue::HuggingFace,
+    dialect: PlainDialect::HuggingFace,
 };
 
 pub(crate) const NEMO: PlainKind = PlainKind {
@@ -74,7 +74,7 @@ pub(crate) const NEMO: PlainKind = PlainKind {
     address: "",
     address_input: "baseUrl",
     model_input: "configurationId",
-    tongue: PlainTongue::Nemo,
+    dialect: PlainDialect::Nemo,
 };
 
 pub(crate) const TONGYI: PlainKind = PlainKind {
@@ -84,7 +84,7 @@ pub(crate) const TONGYI: PlainKind = PlainKind {
     address: "https://dashscope.aliyuncs.com",
     address_input: "",
     model_input: "modelName",
-    tongue: PlainTongue::Tongyi,
+    dialect: PlainDialect::Tongyi,
 };
 
 impl NodeKind for PlainKind {
@@ -103,11 +103,11 @@ impl NodeKind for PlainKind {
             return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential })));
         }
         let mut headers = connection::bearer(inputs, key.as_ref());
-        if self.tongue == PlainTongue::Tongyi && streams == Some(true) {
+        if self.dialect == PlainDialect::Tongyi && streams == Some(true) {
             headers.push((ACCEPT, HeaderValue::from_static("text/event-stream")));
         }
-        let (provider, tongue) = (self.provider, self.tongue);
-        Some(Part::Model(Arc::new(PlainModel { endpoint, path, headers, model, provider, fields, tongue, streams })))
+        let (provider, dialect) = (self.provider, self.dialect);
+        Some(Part::Model(Arc::new(PlainModel { endpoint, path, headers, model, provider, fields, dialect, streams })))
     }
 }
 
@@ -115,8 +115,8 @@ impl PlainKind {
     /// Where requests go, with the path.
     fn place(&self, inputs: &mut Inputs<'_, '_, '_>, model: &str) -> Option<(ProviderEndpoint, String)> {
         let own = if self.address_input.is_empty() { None } else { inputs.text(self.address_input) };
-        let path = match self.tongue {
-            PlainTongue::Cloudflare => {
+        let path = match self.dialect {
+            PlainDialect::Cloudflare => {
                 let fits = |letter: char| letter.is_ascii_alphanumeric() || "@-_./".contains(letter);
                 if !model.chars().all(fits) || model.contains("..") {
                     inputs.refuse(self.model_input, "it cannot stand in an address");
@@ -129,15 +129,15 @@ impl PlainKind {
                     None => format!("/client/v4/accounts/{}/ai/run/{model}", account.unwrap_or_default()),
                 }
             }
-            PlainTongue::HuggingFace | PlainTongue::Nemo => "/v1/chat/completions".to_owned(),
-            PlainTongue::Tongyi => "/api/v1/services/aigc/text-generation/generation".to_owned(),
+            PlainDialect::HuggingFace | PlainDialect::Nemo => "/v1/chat/completions".to_owned(),
+            PlainDialect::Tongyi => "/api/v1/services/aigc/text-generation/generation".to_owned(),
         };
         // The router finds a model's provider by itself; an address of one's own does not go with it.
         let is_router = |own: &str| {
             model.contains(':') || own.contains("/v1/chat/completions") || own.contains("router.huggingface.co")
         };
-        let own = own.filter(|own| self.tongue != PlainTongue::HuggingFace || !is_router(own));
-        let of_endpoint = own.as_deref().filter(|_| self.tongue == PlainTongue::HuggingFace);
+        let own = own.filter(|own| self.dialect != PlainDialect::HuggingFace || !is_router(own));
+        let of_endpoint = own.as_deref().filter(|_| self.dialect == PlainDialect::HuggingFace);
         let path = match of_endpoint.map(|own| own.trim_end_matches('/')) {
             Some(own) if own.ends_with("/v1") => "/chat/completions".to_owned(),
             Some(own) if own.ends_with("/chat/completions") => String::new(),
@@ -155,13 +155,13 @@ impl PlainKind {
     /// What goes into each request beside the messages; and whether it is answered in pieces, if the node says so.
     fn fields(&self, inputs: &mut Inputs<'_, '_, '_>, model: &str) -> (Map<String, Value>, Option<bool>) {
         let mut fields = Map::new();
-        match self.tongue {
-            PlainTongue::Cloudflare => (fields, None),
-            PlainTongue::Nemo => {
+        match self.dialect {
+            PlainDialect::Cloudflare => (fields, None),
+            PlainDialect::Nemo => {
                 fields.insert("config_id".to_owned(), model.into());
                 (fields, Some(false))
             }
-            PlainTongue::HuggingFace => {
+            PlainDialect::HuggingFace => {
                 fields.insert("model".to_owned(), model.into());
                 for (input, field) in [("temperature", "temperature"), ("maxTokens", "max_tokens")] {
                     fields.extend(inputs.number(input).map(|value| (field.to_owned(), number(value))));
@@ -177,7 +177,7 @@ impl PlainKind {
                 }
                 (fields, None)
             }
-            PlainTongue::Tongyi => {
+            PlainDialect::Tongyi => {
                 let streams = inputs.streams();
                 let mut parameters = Map::new();
                 parameters.insert("stream".to_owned(), streams.into());
@@ -204,7 +204,7 @@ struct PlainModel {
     model: String,
     provider: &'static str,
     fields: Map<String, Value>,
-    tongue: PlainTongue,
+    dialect: PlainDialect,
     /// `None`: where its pieces are told to somebody.
     streams: Option<bool>,
 }
@@ -213,23 +213,23 @@ impl PlainModel {
     fn body(&self, ask: ModelRequest<'_>, streams: bool) -> Value {
         let mut body = self.fields.clone();
         let turns = || ask.messages.iter().map(|turn| self.turn(turn)).collect::<Value>();
-        match self.tongue {
-            PlainTongue::Cloudflare | PlainTongue::Nemo => {
+        match self.dialect {
+            PlainDialect::Cloudflare | PlainDialect::Nemo => {
                 body.insert("messages".to_owned(), turns());
             }
             // One text, whatever was said before.
-            PlainTongue::HuggingFace => {
+            PlainDialect::HuggingFace => {
                 let message = json!({ "role": "user", "content": prompt_of(ask.messages) });
                 body.insert("messages".to_owned(), json!([message]));
                 if !ask.stop.is_empty() {
                     body.insert("stop".to_owned(), json!(ask.stop));
                 }
             }
-            PlainTongue::Tongyi => {
+            PlainDialect::Tongyi => {
                 body.insert("input".to_owned(), json!({ "messages": turns() }));
             }
         }
-        if streams && matches!(self.tongue, PlainTongue::Cloudflare | PlainTongue::HuggingFace) {
+        if streams && matches!(self.dialect, PlainDialect::Cloudflare | PlainDialect::HuggingFace) {
             body.insert("stream".to_owned(), true.into());
         }
         body.into()
@@ -238,9 +238,9 @@ impl PlainModel {
     fn turn(&self, turn: &Message) -> Value {
         let role = match turn.role {
             // There is no system there.
-            Role::System | Role::Developer if self.tongue == PlainTongue::Nemo => "user",
+            Role::System | Role::Developer if self.dialect == PlainDialect::Nemo => "user",
             Role::System | Role::Developer => "system",
-            Role::Tool if self.tongue == PlainTongue::Nemo => "assistant",
+            Role::Tool if self.dialect == PlainDialect::Nemo => "assistant",
             Role::User | Role::Tool => "user",
             Role::Assistant => "assistant",
         };
@@ -254,7 +254,7 @@ impl ChatModel for PlainModel {
             let streams = self.streams.unwrap_or_else(|| ask.tokens.is_some_and(Sink::streams));
             let incoming = self.endpoint.post(&self.path, &self.headers, self.body(ask, streams), run).await?;
             let framing = if streams { AnswerFraming::Events } else { AnswerFraming::Whole };
-            if self.tongue == PlainTongue::HuggingFace {
+            if self.dialect == PlainDialect::HuggingFace {
                 return gathered(incoming, framing, Completion::new("huggingface", streams), ask).await;
             }
             gathered(incoming, framing, PlainReply::new(streams), ask).await

@@ -1,12 +1,12 @@
 //! For tests of whole flows: every server of the world on one port of the loopback. It answers whatever is asked of it
 //! as the model, database, search engine or page does whose name and path it is asked by, so that flows need no rewiring.
 
+mod dialects;
 mod flows;
 mod heard;
 mod model;
 mod raw;
 mod services;
-mod tongues;
 
 use std::io::{BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -51,7 +51,7 @@ fn serve(mut stream: TcpStream) {
     }
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     while let Some(heard) = Heard::read(&mut reader) {
-        let Told { status, kind, body } = tongues::answer(&heard).unwrap_or_else(|| services::answer(&heard));
+        let Told { status, kind, body } = dialects::answer(&heard).unwrap_or_else(|| services::answer(&heard));
         let head = format!("HTTP/1.1 {status} Told\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len());
         if stream.write_all(&[head.as_bytes(), &body].concat()).is_err() {
             return;

@@ -127,12 +127,12 @@ pub(super) fn authorized(context: &Context) -> String {
 }
 
 pub(super) fn limit(foreseen: &Foreseen) -> String {
-    let Foreseen { standing, whose, waits } = foreseen;
+    let Foreseen { status, whose, waits } = foreseen;
     let mut says = format!(
         "{whose}: {} of the burst left, {} of {} in flight",
-        standing.remaining, standing.in_flight, standing.concurrent
+        status.remaining, status.in_flight, status.concurrent
     );
-    for (what, left) in [("requests", &standing.quota), ("tokens", &standing.tokens)] {
+    for (what, left) in [("requests", &status.quota), ("tokens", &status.tokens)] {
         if let Some((quota, left)) = left {
             let _ = write!(says, ", {} of {} {what} left of its quota", left.remaining, quota.count);
         }

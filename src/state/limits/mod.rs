@@ -6,7 +6,7 @@
 //! | [`keys`] | the same of keys, from their first request on |
 //! | [`plan`] | what a plan allows, and the header fields that say so |
 //! | [`allowance`] | one caller's share of a plan, be it a key or a visitor |
-//! | [`standing`] | what is left of it, for whoever only looks |
+//! | [`status`] | what is left of it, for whoever only looks |
 //! | [`concurrency`] | the concurrency limit: its requests in flight, and those that wait for a place among them |
 //! | [`rate`], [`quota`] | what a caller has used: a GCRA bucket; a count in a calendar period |
 //! | [`visitor`], [`visitors`], [`table`] | callers whom no configuration names, in bounded memory |
@@ -26,7 +26,7 @@ mod plan;
 pub(crate) mod quota;
 mod rate;
 mod shared;
-mod standing;
+mod status;
 mod table;
 mod visitor;
 mod visitors;
@@ -37,7 +37,7 @@ pub(crate) use concurrency::Permit;
 pub(crate) use penalty::{Delay, Penalties};
 pub(crate) use quota::Left;
 pub(crate) use shared::CallerTag;
-pub(crate) use standing::{Outlook, Standing};
+pub(crate) use status::{LimitStatus, Outlook};
 pub(crate) use visitor::Visitor;
 pub(crate) use visitors::Visitors;
 

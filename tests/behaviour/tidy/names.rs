@@ -45,6 +45,21 @@ fn a_name_means_one_type() {
     assert!(told.is_empty(), "say in their names what tells these apart:{told}");
 }
 
+/// Pictures of things for which the trade has words.
+const PICTURES: [&str; 7] = ["workshop", "face", "ways", "standing", "upkeep", "shelf", "tongue"];
+
+#[test]
+fn types_and_files_bear_the_words_of_the_trade() {
+    let code = code(&source(), &files(&source()));
+    for (module, text) in &code {
+        let file = module.iter().map(String::as_str);
+        for word in text.lines().filter_map(declared).chain(file) {
+            let lower = word.to_lowercase();
+            assert!(!PICTURES.contains(&lower.as_str()), "{word}, in {}", name(module));
+        }
+    }
+}
+
 #[test]
 fn nothing_of_our_own_goes_by_another_name() {
     let code = code(&source(), &files(&source()));

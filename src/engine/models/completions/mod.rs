@@ -36,12 +36,12 @@ pub(crate) struct TextModel {
     model_input: &'static str,
     /// Where nothing is set; `None`: the node must say.
     model: Option<&'static str>,
-    tongue: TextTongue,
+    dialect: TextDialect,
 }
 
 /// How a provider is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TextTongue {
+enum TextDialect {
     /// As `OpenAI`'s completions; the prompt in a list.
     OpenAi,
     /// The same, with the prompt as it is.
@@ -71,7 +71,7 @@ pub(crate) const FIREWORKS: TextModel = TextModel {
     credential: ("fireworksApi", "fireworksApiKey"),
     address: "https://api.fireworks.ai/inference/v1",
     model: Some("accounts/fireworks/models/llama-v2-13b"),
-    tongue: TextTongue::Fireworks,
+    dialect: TextDialect::Fireworks,
     ..PLAIN
 };
 
@@ -89,7 +89,7 @@ pub(crate) const TOGETHER: TextModel = TextModel {
     credential: ("togetherAIApi", "togetherAIApiKey"),
     address: "https://api.together.xyz",
     path: "/inference",
-    tongue: TextTongue::Together,
+    dialect: TextDialect::Together,
     ..PLAIN
 };
 
@@ -100,7 +100,7 @@ pub(crate) const COHERE: TextModel = TextModel {
     address: "https://api.cohere.com",
     path: "/v1/generate",
     model: Some("command"),
-    tongue: TextTongue::Cohere,
+    dialect: TextDialect::Cohere,
     ..PLAIN
 };
 
@@ -112,7 +112,7 @@ pub(crate) const HUGGING_FACE: TextModel = TextModel {
     address_input: "endpoint",
     model_input: "model",
     model: Some("gpt2"),
-    tongue: TextTongue::HuggingFace,
+    dialect: TextDialect::HuggingFace,
     ..PLAIN
 };
 
@@ -123,7 +123,7 @@ pub(crate) const OLLAMA: TextModel = TextModel {
     path: "/api/generate",
     address_input: "baseUrl",
     model: Some("llama3"),
-    tongue: TextTongue::Ollama,
+    dialect: TextDialect::Ollama,
     ..PLAIN
 };
 
@@ -136,7 +136,7 @@ const PLAIN: TextModel = TextModel {
     address_input: "",
     model_input: "modelName",
     model: None,
-    tongue: TextTongue::OpenAi,
+    dialect: TextDialect::OpenAi,
 };
 
 impl NodeKind for TextModel {
@@ -150,16 +150,16 @@ impl NodeKind for TextModel {
         if model.is_none() {
             inputs.lacks(self.model_input);
         }
-        if self.tongue == TextTongue::OpenAi && model.as_deref().is_some_and(is_chat_model) {
+        if self.dialect == TextDialect::OpenAi && model.as_deref().is_some_and(is_chat_model) {
             inputs.refuse(self.model_input, "it is a model for chats: Flowise wants its chat model's node for it");
         }
         let place = self.place(inputs, model.as_deref().unwrap_or_default());
-        let streams = match self.tongue {
-            TextTongue::OpenAi if self.names == SAMBANOVA.names => false,
-            TextTongue::OpenAi => inputs.streams(),
-            TextTongue::Together => inputs.flag("streaming").unwrap_or(false),
-            TextTongue::Ollama => true,
-            TextTongue::Fireworks | TextTongue::Cohere | TextTongue::HuggingFace => false,
+        let streams = match self.dialect {
+            TextDialect::OpenAi if self.names == SAMBANOVA.names => false,
+            TextDialect::OpenAi => inputs.streams(),
+            TextDialect::Together => inputs.flag("streaming").unwrap_or(false),
+            TextDialect::Ollama => true,
+            TextDialect::Fireworks | TextDialect::Cohere | TextDialect::HuggingFace => false,
         };
         let fields = self.fields(inputs, model.as_deref().unwrap_or_default());
         // How many prompts go into one request; there is one.
@@ -169,8 +169,8 @@ impl NodeKind for TextModel {
         if let Some(credential) = missing {
             return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential })));
         }
-        let tongue = self.tongue;
-        Some(Part::Model(Arc::new(Continuing { endpoint, path, headers, model, provider, fields, tongue, streams })))
+        let dialect = self.dialect;
+        Some(Part::Model(Arc::new(Continuing { endpoint, path, headers, model, provider, fields, dialect, streams })))
     }
 }
 
@@ -201,8 +201,8 @@ impl TextModel {
         let key = if credential.is_empty() { None } else { connection::wanted(inputs, credential, field) };
         let missing = (key.is_none() && !credential.is_empty()).then_some(credential);
         let headers = connection::bearer(inputs, key.as_ref());
-        let path = match (self.tongue, &own) {
-            (TextTongue::HuggingFace, None) => {
+        let path = match (self.dialect, &own) {
+            (TextDialect::HuggingFace, None) => {
                 let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_./:".contains(letter);
                 if !model.chars().all(fits) || model.contains("..") {
                     inputs.refuse(self.model_input, "it cannot stand in an address");
@@ -210,7 +210,7 @@ impl TextModel {
                 }
                 format!("/hf-inference/models/{model}/v1/completions")
             }
-            (TextTongue::HuggingFace, Some(own)) => match own.trim().trim_end_matches('/') {
+            (TextDialect::HuggingFace, Some(own)) => match own.trim().trim_end_matches('/') {
                 own if own.ends_with("/completions") => String::new(),
                 own if own.ends_with("/v1") => "/completions".to_owned(),
                 _ => "/v1/completions".to_owned(),
@@ -224,9 +224,9 @@ impl TextModel {
 
     /// What goes into each request beside the prompt.
     fn fields(&self, inputs: &mut Inputs<'_, '_, '_>, model: &str) -> Map<String, Value> {
-        let names: &[(&str, &str)] = match self.tongue {
-            TextTongue::OpenAi if self.names == SAMBANOVA.names => &[],
-            TextTongue::OpenAi => &[
+        let names: &[(&str, &str)] = match self.dialect {
+            TextDialect::OpenAi if self.names == SAMBANOVA.names => &[],
+            TextDialect::OpenAi => &[
                 ("temperature", "temperature"),
                 ("maxTokens", "max_tokens"),
                 ("topP", "top_p"),
@@ -234,23 +234,23 @@ impl TextModel {
                 ("presencePenalty", "presence_penalty"),
                 ("bestOf", "best_of"),
             ],
-            TextTongue::Fireworks => &[],
-            TextTongue::Together => &[
+            TextDialect::Fireworks => &[],
+            TextDialect::Together => &[
                 ("temperature", "temperature"),
                 ("maxTokens", "max_tokens"),
                 ("topP", "top_p"),
                 ("topK", "top_k"),
                 ("repeatPenalty", "repetition_penalty"),
             ],
-            TextTongue::Cohere => &[("temperature", "temperature"), ("maxTokens", "max_tokens")],
-            TextTongue::HuggingFace => &[
+            TextDialect::Cohere => &[("temperature", "temperature"), ("maxTokens", "max_tokens")],
+            TextDialect::HuggingFace => &[
                 ("temperature", "temperature"),
                 ("maxTokens", "max_tokens"),
                 ("topP", "top_p"),
                 ("hfTopK", "top_k"),
                 ("frequencyPenalty", "repetition_penalty"),
             ],
-            TextTongue::Ollama => ollama::OPTIONS,
+            TextDialect::Ollama => ollama::OPTIONS,
         };
         let mut set = Map::new();
         for (input, field) in names {
@@ -260,8 +260,8 @@ impl TextModel {
                 set.insert((*field).to_owned(), number(value));
             }
         }
-        let stop: Vec<String> = match self.tongue {
-            TextTongue::Together | TextTongue::Ollama => inputs.text("stop").unwrap_or_default(),
+        let stop: Vec<String> = match self.dialect {
+            TextDialect::Together | TextDialect::Ollama => inputs.text("stop").unwrap_or_default(),
             _ => String::new(),
         }
         .split(',')
@@ -272,31 +272,31 @@ impl TextModel {
             set.insert("stop".to_owned(), stop.into());
         }
         let of = |value: Value| value.as_object().cloned().unwrap_or_default();
-        match self.tongue {
-            TextTongue::OpenAi | TextTongue::Fireworks => {
+        match self.dialect {
+            TextDialect::OpenAi | TextDialect::Fireworks => {
                 set.extend(of(json!({ "model": model, "n": 1 })));
                 set
             }
-            TextTongue::Together => {
+            TextDialect::Together => {
                 let mut fields = of(
                     json!({ "model": model, "temperature": 0.7, "top_k": 50, "top_p": 0.7, "repetition_penalty": 1 }),
                 );
                 fields.extend(set);
                 fields
             }
-            TextTongue::Cohere => {
+            TextDialect::Cohere => {
                 let mut fields = of(json!({ "model": model, "max_tokens": 250, "temperature": 0 }));
                 fields.extend(set);
                 fields
             }
-            TextTongue::HuggingFace => {
+            TextDialect::HuggingFace => {
                 // A model of one's own is called by its address.
                 let own = inputs.text(self.address_input);
                 let mut fields = of(json!({ "model": own.as_deref().unwrap_or(model), "return_full_text": false }));
                 fields.extend(set);
                 fields
             }
-            TextTongue::Ollama => of(json!({ "model": model, "options": set })),
+            TextDialect::Ollama => of(json!({ "model": model, "options": set })),
         }
     }
 }
@@ -310,7 +310,7 @@ struct Continuing {
     model: String,
     provider: &'static str,
     fields: Map<String, Value>,
-    tongue: TextTongue,
+    dialect: TextDialect,
     streams: bool,
 }
 
@@ -319,17 +319,17 @@ impl ChatModel for Continuing {
         Box::pin(async move {
             let prompt = prompt_of(ask.messages);
             let mut body = self.fields.clone();
-            let own = match self.tongue {
-                TextTongue::OpenAi => json!({ "prompt": [prompt], "stream": self.streams }),
-                TextTongue::Fireworks | TextTongue::Cohere => json!({ "prompt": prompt, "stream": false }),
-                TextTongue::HuggingFace => json!({ "prompt": prompt }),
-                TextTongue::Together => json!({ "prompt": prompt, "stream_tokens": self.streams }),
-                TextTongue::Ollama => json!({ "prompt": prompt, "stream": true }),
+            let own = match self.dialect {
+                TextDialect::OpenAi => json!({ "prompt": [prompt], "stream": self.streams }),
+                TextDialect::Fireworks | TextDialect::Cohere => json!({ "prompt": prompt, "stream": false }),
+                TextDialect::HuggingFace => json!({ "prompt": prompt }),
+                TextDialect::Together => json!({ "prompt": prompt, "stream_tokens": self.streams }),
+                TextDialect::Ollama => json!({ "prompt": prompt, "stream": true }),
             };
             body.extend(own.as_object().cloned().unwrap_or_default());
             let incoming = self.endpoint.post(&self.path, &self.headers, body, run).await?;
-            let framing = match self.tongue {
-                TextTongue::Ollama => AnswerFraming::Lines,
+            let framing = match self.dialect {
+                TextDialect::Ollama => AnswerFraming::Lines,
                 _ if self.streams => AnswerFraming::Events,
                 _ => AnswerFraming::Whole,
             };

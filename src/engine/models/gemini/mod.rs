@@ -20,7 +20,7 @@ use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::run::Run;
 use crate::engine::provider::ProviderEndpoint;
 pub(super) use answer::GeminiReply;
-pub(super) use request::{GeminiTongue, body};
+pub(super) use request::{GeminiDialect, body};
 
 const ADDRESS: &str = "https://generativelanguage.googleapis.com";
 const CREDENTIAL: &str = "googleGenerativeAI";
@@ -136,7 +136,7 @@ fn counted_whole(mut answered: ModelAnswer) -> ModelAnswer {
 impl ChatModel for Gemini {
     fn chat<'a>(&'a self, ask: ModelRequest<'a>, run: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         Box::pin(async move {
-            let body = body(&self.fields, &self.model, GeminiTongue::Gemini, ask)?;
+            let body = body(&self.fields, &self.model, GeminiDialect::Gemini, ask)?;
             let (verb, framing) = if self.streams {
                 ("streamGenerateContent?alt=sse", AnswerFraming::Events)
             } else {

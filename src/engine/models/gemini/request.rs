@@ -15,7 +15,7 @@ const UNSIGNED: &str = "skip_thought_signature_validator";
 
 /// Which of Flowise's two libraries for Google asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine::models) enum GeminiTongue {
+pub(in crate::engine::models) enum GeminiDialect {
     Gemini,
     Vertex,
 }
@@ -25,11 +25,11 @@ pub(in crate::engine::models) enum GeminiTongue {
 pub(in crate::engine::models) fn body(
     fields: &Map<String, Value>,
     model: &str,
-    tongue: GeminiTongue,
+    dialect: GeminiDialect,
     ask: ModelRequest<'_>,
 ) -> Result<Value, Failure> {
     let mut body = fields.clone();
-    if let Some((_, schema)) = ask.schema.filter(|_| tongue == GeminiTongue::Vertex) {
+    if let Some((_, schema)) = ask.schema.filter(|_| dialect == GeminiDialect::Vertex) {
         let mut generation = body.get("generationConfig").cloned().unwrap_or_else(|| json!({}));
         set(&mut generation, "responseMimeType", "application/json");
         set(&mut generation, "responseSchema", plain(schema));
@@ -61,23 +61,23 @@ pub(in crate::engine::models) fn body(
         body.insert("systemInstruction".to_owned(), json!({ "role": "system", "parts": systems }));
     }
     let turns = ask.messages.iter().filter(|turn| !turn.role.instructs());
-    let contents: Result<Vec<Value>, Failure> = turns.map(|turn| content(turn, model, tongue)).collect();
+    let contents: Result<Vec<Value>, Failure> = turns.map(|turn| content(turn, model, dialect)).collect();
     body.insert("contents".to_owned(), contents?.into());
     Ok(Value::Object(body))
 }
 
-fn content(turn: &Message, model: &str, tongue: GeminiTongue) -> Result<Value, Failure> {
+fn content(turn: &Message, model: &str, dialect: GeminiDialect) -> Result<Value, Failure> {
     let role = match turn.role {
         Role::Assistant => "model",
-        Role::Tool if tongue == GeminiTongue::Vertex => "function",
+        Role::Tool if dialect == GeminiDialect::Vertex => "function",
         _ => "user",
     };
     let mut parts = Vec::new();
     if let Some((_, name)) = turn.answers.as_ref().filter(|_| turn.role == Role::Tool) {
         let text = turn.content.plain();
-        let result = match tongue {
-            GeminiTongue::Gemini => json!({ "result": text }),
-            GeminiTongue::Vertex => json!({ "content": json::read_str(&text).unwrap_or_else(|_| Value::from(text)) }),
+        let result = match dialect {
+            GeminiDialect::Gemini => json!({ "result": text }),
+            GeminiDialect::Vertex => json!({ "content": json::read_str(&text).unwrap_or_else(|_| Value::from(text)) }),
         };
         parts.push(json!({ "functionResponse": { "name": name, "response": result } }));
     } else {

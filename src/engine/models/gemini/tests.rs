@@ -103,7 +103,7 @@ fn streams_are_read_wherever_they_are_cut() {
     );
     let turn = Message::calling("", answered.calls);
     let body =
-        super::request::body(&Map::new(), "gemini-3-pro", super::GeminiTongue::Gemini, ModelRequest::of(&[turn]))
+        super::request::body(&Map::new(), "gemini-3-pro", super::GeminiDialect::Gemini, ModelRequest::of(&[turn]))
             .unwrap();
     assert_eq!(body["contents"][0]["parts"][0]["thoughtSignature"], "sig");
 

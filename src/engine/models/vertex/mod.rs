@@ -12,7 +12,7 @@ use super::anthropic::{self, AnthropicReply, takes_sampling};
 use super::completions::prompt_of;
 use super::connection::{self, ModelWithoutCredential, number};
 use super::gathering::{AnswerFraming, gathered};
-use super::gemini::{self, GeminiReply, GeminiTongue};
+use super::gemini::{self, GeminiDialect, GeminiReply};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -162,7 +162,7 @@ impl ChatModel for VertexModel {
                 let incoming = self.endpoint.post(&format!("{}:{verb}", self.place), &headers, body, run).await?;
                 return gathered(incoming, framing, AnthropicReply::default(), ask).await;
             }
-            let body = gemini::body(&self.fields, &self.model, GeminiTongue::Vertex, ask)?;
+            let body = gemini::body(&self.fields, &self.model, GeminiDialect::Vertex, ask)?;
             let verb = if self.streams { "streamGenerateContent?alt=sse" } else { "generateContent" };
             let incoming = self.endpoint.post(&format!("{}:{verb}", self.place), &headers, body, run).await?;
             Ok(as_vertex(gathered(incoming, framing, GeminiReply::default(), ask).await?))

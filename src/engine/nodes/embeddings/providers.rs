@@ -1,6 +1,6 @@
-//! Embeddings of providers that each speak a tongue of their own, as a table.
+//! Embeddings of providers that each speak a dialect of their own, as a table.
 
-mod tongue;
+mod dialect;
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::engine::contract::run::Run;
 use crate::engine::models::connection::{self, Headers};
 use crate::engine::provider::ProviderEndpoint;
 use crate::wire::json;
-use tongue::{Purpose, Tongue, TongueSettings};
+use dialect::{DialectSettings, EmbeddingDialect, Purpose};
 
 /// A provider and its node.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Provider {
     address_field: Option<&'static str>,
     /// Where nothing is set; `None`: the node must say.
     model: Option<&'static str>,
-    tongue: Tongue,
+    dialect: EmbeddingDialect,
     /// Texts in one request.
     batch: usize,
 }
@@ -41,7 +41,7 @@ pub(super) const COHERE: Provider = Provider {
     names: &["cohereEmbeddings"],
     credential: ("cohereApi", "cohereApiKey"),
     address: "https://api.cohere.com",
-    tongue: Tongue::Cohere,
+    dialect: EmbeddingDialect::Cohere,
     batch: 48,
     ..PLAIN
 };
@@ -52,7 +52,7 @@ pub(super) const GOOGLE: Provider = Provider {
     key_header: "x-goog-api-key",
     address: "https://generativelanguage.googleapis.com",
     model: Some("embedding-001"),
-    tongue: Tongue::Google,
+    dialect: EmbeddingDialect::Google,
     batch: 100,
     ..PLAIN
 };
@@ -63,7 +63,7 @@ pub(super) const HUGGING_FACE: Provider = Provider {
     address: "https://router.huggingface.co",
     address_input: "endpoint",
     model: Some("sentence-transformers/distilbert-base-nli-mean-tokens"),
-    tongue: Tongue::HuggingFace,
+    dialect: EmbeddingDialect::HuggingFace,
     // Its library sends all at once, which no server takes.
     batch: 512,
     ..PLAIN
@@ -74,7 +74,7 @@ pub(super) const JINA: Provider = Provider {
     credential: ("jinaAIApi", "jinaAIAPIKey"),
     address: "https://api.jina.ai",
     model: Some("jina-clip-v2"),
-    tongue: Tongue::Jina,
+    dialect: EmbeddingDialect::Jina,
     batch: 24,
     ..PLAIN
 };
@@ -86,7 +86,7 @@ pub(super) const MISTRAL: Provider = Provider {
     // Flowise's library forgets it.
     address_input: "overrideEndpoint",
     model: Some("mistral-embed"),
-    tongue: Tongue::Mistral,
+    dialect: EmbeddingDialect::Mistral,
     batch: 512,
     ..PLAIN
 };
@@ -96,7 +96,7 @@ pub(super) const TOGETHER: Provider = Provider {
     credential: ("togetherAIApi", "togetherAIApiKey"),
     address: "https://api.together.xyz",
     model: Some("togethercomputer/m2-bert-80M-8k-retrieval"),
-    tongue: Tongue::Together,
+    dialect: EmbeddingDialect::Together,
     batch: 1,
     ..PLAIN
 };
@@ -107,7 +107,7 @@ pub(super) const VOYAGE: Provider = Provider {
     address: "https://api.voyageai.com/v1/embeddings",
     address_field: Some("endpoint"),
     model: Some("voyage-01"),
-    tongue: Tongue::Voyage,
+    dialect: EmbeddingDialect::Voyage,
     batch: 8,
     ..PLAIN
 };
@@ -120,7 +120,7 @@ const PLAIN: Provider = Provider {
     address_input: "",
     address_field: None,
     model: None,
-    tongue: Tongue::Cohere,
+    dialect: EmbeddingDialect::Cohere,
     batch: 1,
 };
 
@@ -143,11 +143,11 @@ impl NodeKind for Provider {
             Some(secret.expose().to_owned()).filter(|address| !address.is_empty())
         });
         let address = own.as_deref().unwrap_or(self.address);
-        let way = self.tongue.read(inputs, &model.unwrap_or_default(), own.as_deref());
+        let way = self.dialect.read(inputs, &model.unwrap_or_default(), own.as_deref());
         let batch = inputs.integer("batchSize").filter(|size| *size > 0);
         let batch = batch.and_then(|size| usize::try_from(size).ok()).unwrap_or(self.batch);
         let input = if self.address_input.is_empty() { "modelName" } else { self.address_input };
-        let endpoint = connection::endpoint_at(inputs, input, self.tongue.base(address));
+        let endpoint = connection::endpoint_at(inputs, input, self.dialect.base(address));
         let Some(key) = key else {
             return Some(Part::Embeddings(Arc::new(EmbeddingsWithoutCredential { credential })));
         };
@@ -163,7 +163,7 @@ impl NodeKind for Provider {
 struct ProviderEmbedder {
     endpoint: ProviderEndpoint,
     headers: Headers,
-    way: TongueSettings,
+    way: DialectSettings,
     batch: usize,
 }
 

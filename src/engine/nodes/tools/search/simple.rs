@@ -26,12 +26,12 @@ pub(super) struct SimpleService {
     origin: &'static str,
     credential: &'static str,
     fields: &'static [&'static str],
-    ways: Ways,
+    protocol: ServiceProtocol,
 }
 
 /// What is asked for a text, with the keys in the order of their fields, and what is told of the answer.
 #[derive(Clone, Copy)]
-struct Ways {
+struct ServiceProtocol {
     asked: fn(&str, &[&str]) -> Result<Asked, Failure>,
     told: fn(&ProviderResponse) -> Result<String, String>,
 }
@@ -43,7 +43,7 @@ pub(super) static BRAVE: SimpleService = SimpleService {
     origin: "https://api.search.brave.com",
     credential: "braveSearchApi",
     fields: &["braveApiKey"],
-    ways: Ways {
+    protocol: ServiceProtocol {
         asked: |text, keys| {
             let asked = Asked::get(&format!("/res/v1/web/search?q={}", component(text)));
             asked.with_key("x-subscription-token", first(keys)).map(Asked::accepting_json)
@@ -67,7 +67,7 @@ pub(super) static GOOGLE: SimpleService = SimpleService {
     origin: "https://www.googleapis.com",
     credential: "googleCustomSearchApi",
     fields: &["googleCustomSearchApiKey", "googleCustomSearchApiId"],
-    ways: Ways {
+    protocol: ServiceProtocol {
         asked: |text, keys| {
             let [key, id] = keys else { return Err(Failure::flow("Google custom search engine id not set.")) };
             Ok(Asked::get(&format!(
@@ -92,7 +92,7 @@ pub(super) static SERPER: SimpleService = SimpleService {
     origin: "https://google.serper.dev",
     credential: "serperApi",
     fields: &["serperApiKey"],
-    ways: Ways {
+    protocol: ServiceProtocol {
         asked: |text, keys| Asked::post("/search", &json!({ "q": text })).with_key("x-api-key", first(keys)),
         told: |answer| {
             refused(answer, |status, words| format!("Got {status} error from serper: {words}"))?;
@@ -123,7 +123,7 @@ pub(super) static SEARCH_API: SimpleService = SimpleService {
     origin: "https://www.searchapi.io",
     credential: "searchApi",
     fields: &["searchApiKey"],
-    ways: Ways {
+    protocol: ServiceProtocol {
         asked: |text, keys| {
             let query = pairs(&[("engine", "google"), ("api_key", first(keys)), ("q", text)]);
             Ok(Asked::get(&format!("/api/v1/search?{query}")))
@@ -139,7 +139,7 @@ pub(super) static SERP_API: SimpleService = SimpleService {
     origin: "https://serpapi.com",
     credential: "serpApi",
     fields: &["serpApiKey"],
-    ways: Ways {
+    protocol: ServiceProtocol {
         asked: |text, keys| Ok(Asked::get(&format!("/search?{}", pairs(&[("api_key", first(keys)), ("q", text)])))),
         told: serp_api,
     },
@@ -153,7 +153,7 @@ pub(super) static WOLFRAM: SimpleService = SimpleService {
     origin: "https://www.wolframalpha.com",
     credential: "wolframAlphaAppId",
     fields: &["wolframAlphaAppId"],
-    ways: Ways {
+    protocol: ServiceProtocol {
         asked: |text, keys| {
             Ok(Asked::get(&format!("/api/v1/llm-api?appid={}&input={}", component(first(keys)), component(text))))
         },
@@ -169,14 +169,14 @@ impl NodeKind for SimpleService {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let keys = self.fields.iter().map(|field| inputs.credential(self.credential, field)).collect();
         let endpoint = endpoint(self.origin, inputs)?;
-        let service = KeyedService { ways: self.ways, keys };
+        let service = KeyedService { protocol: self.protocol, keys };
         Some(Part::tool(ServiceTool { spec: of_text(self.tool, self.description), endpoint, service }))
     }
 }
 
 /// One with its keys.
 pub(super) struct KeyedService {
-    ways: Ways,
+    protocol: ServiceProtocol,
     keys: Vec<Option<Secret>>,
 }
 
@@ -189,11 +189,11 @@ impl std::fmt::Debug for KeyedService {
 impl Service for KeyedService {
     fn asked(&self, arguments: &Value) -> Result<Asked, Failure> {
         let keys: Vec<&str> = self.keys.iter().map(|key| exposed(key.as_ref())).collect();
-        (self.ways.asked)(&input(arguments), &keys)
+        (self.protocol.asked)(&input(arguments), &keys)
     }
 
     fn told(&self, answer: &ProviderResponse, _: &Value) -> Result<String, String> {
-        (self.ways.told)(answer)
+        (self.protocol.told)(answer)
     }
 }
 
@@ -201,7 +201,10 @@ impl Service for KeyedService {
 impl SimpleService {
     /// With keys in the order of its fields.
     pub(super) fn keyed(&self, keys: &[&str]) -> KeyedService {
-        KeyedService { ways: self.ways, keys: keys.iter().map(|key| Some(Secret::new((*key).to_owned()))).collect() }
+        KeyedService {
+            protocol: self.protocol,
+            keys: keys.iter().map(|key| Some(Secret::new((*key).to_owned()))).collect(),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::state::later::MaybeLater;
 
 /// See the module.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct LimitStatus {
     pub(crate) plan: Arc<str>,
     pub(crate) requests: Rate,
     /// Requests that may come at once.
@@ -27,7 +27,7 @@ pub(crate) struct Standing {
 /// See [`Allowance::outlook`].
 #[derive(Debug)]
 pub(crate) struct Outlook {
-    pub(crate) standing: Standing,
+    pub(crate) status: LimitStatus,
     /// For a place among those in flight.
     pub(crate) waits: bool,
     pub(crate) refused: Option<Exceeded>,
@@ -35,33 +35,33 @@ pub(crate) struct Outlook {
 
 impl Allowance {
     /// Later: the store is asked what other replicas have used, for as long as a request may wait for it.
-    pub(crate) fn look(&self) -> MaybeLater<Standing> {
+    pub(crate) fn look(&self) -> MaybeLater<LimitStatus> {
         let counts = &self.used.counts;
         let (Some(shared), Some(lease)) = (&self.plan.shared, counts.lease()) else {
-            return MaybeLater::Now(self.standing());
+            return MaybeLater::Now(self.status());
         };
-        let Some(heard) = lease.look(counts, &self.plan) else { return MaybeLater::Now(self.standing()) };
+        let Some(heard) = lease.look(counts, &self.plan) else { return MaybeLater::Now(self.status()) };
         let (this, patience) = (self.clone(), shared.patience());
         MaybeLater::Later(Box::pin(async move {
             // What is known here is told otherwise.
             let _ = tokio::time::timeout(patience, heard).await;
-            this.standing()
+            this.status()
         }))
     }
 
     /// What a request would be told now. Nothing is counted.
     pub(crate) fn outlook(&self) -> Outlook {
-        let (standing, plan) = (self.standing(), &self.plan.plan);
+        let (status, plan) = (self.status(), &self.plan.plan);
         let used_up = |limit: Option<(Quota, Left)>| limit.map(|(_, left)| left).filter(|left| left.remaining == 0);
-        let (quota, tokens) = (used_up(standing.quota), used_up(standing.tokens));
+        let (quota, tokens) = (used_up(status.quota), used_up(status.tokens));
         let queued = self.used.counts.concurrency.queued();
-        let has_place = standing.in_flight < standing.concurrent && queued == 0;
+        let has_place = status.in_flight < status.concurrent && queued == 0;
         // As `queue` has it: who would be refused after the wait does not wait.
         let may_wait = !plan.wait.is_zero() && queued < plan.queue && quota.is_none() && tokens.is_none();
         // In the order of `admit` and `charge`.
         let refused = match (quota, tokens) {
             _ if self.is_refused_by_loss() => Some(Exceeded::Unknown),
-            _ if standing.remaining == 0 => {
+            _ if status.remaining == 0 => {
                 Some(Exceeded::Rate { retry_after: whole_seconds(self.plan.limiter.period).max(1) })
             }
             _ if !has_place && !may_wait => Some(Exceeded::Concurrent),
@@ -69,18 +69,18 @@ impl Allowance {
             (Some(quota), None) => Some(Exceeded::Quota { retry_after: quota.reset }),
             (None, None) => None,
         };
-        Outlook { standing, waits: !has_place, refused }
+        Outlook { status, waits: !has_place, refused }
     }
 
     /// As this process knows it.
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn status(&self) -> LimitStatus {
         let (limits, plan) = (&self.plan, &self.plan.plan);
         let (rate, quota) = match self.used.counts.lease() {
             Some(lease) if limits.shared.is_some() => self.look_shared(lease),
             _ => (limits.limiter.look(&self.used.bucket), self.quota_left()),
         };
         let (remaining, reset) = limits.rate(rate);
-        Standing {
+        LimitStatus {
             plan: Arc::clone(&plan.name),
             requests: plan.requests,
             remaining,
@@ -107,7 +107,7 @@ mod tests {
         let _permit = allowance.admit();
         allowance.spend(70);
         for _ in 0..20 {
-            let Standing { remaining, reset, quota, tokens, .. } = allowance.look().now();
+            let LimitStatus { remaining, reset, quota, tokens, .. } = allowance.look().now();
             assert_eq!((remaining, reset), (9, 1));
             assert_eq!(quota.map(|(quota, left)| (quota.count.get(), left.remaining)), Some((9, 8)));
             assert_eq!(allowance.outlook().refused, Some(Exceeded::Concurrent), "and no place is left");

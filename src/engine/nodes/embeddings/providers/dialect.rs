@@ -7,7 +7,7 @@ use crate::engine::compile::inputs::Inputs;
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tongue {
+pub(super) enum EmbeddingDialect {
     Cohere,
     Google,
     HuggingFace,
@@ -28,7 +28,7 @@ pub(super) enum Purpose {
 const TASKS: &[&str] =
     &["RETRIEVAL_QUERY", "RETRIEVAL_DOCUMENT", "SEMANTIC_SIMILARITY", "CLASSIFICATION", "CLUSTERING"];
 
-impl Tongue {
+impl EmbeddingDialect {
     /// What stands before every path.
     pub(super) fn base(self, address: &str) -> &str {
         match self {
@@ -43,7 +43,7 @@ impl Tongue {
         inputs: &mut Inputs<'_, '_, '_>,
         model: &str,
         own: Option<&str>,
-    ) -> Option<TongueSettings> {
+    ) -> Option<DialectSettings> {
         let mut fields = Map::new();
         // Mistral's library takes line breaks out unless it is told otherwise, which Flowise cannot.
         let mut one_line = matches!(self, Self::HuggingFace | Self::Jina | Self::Mistral);
@@ -83,14 +83,14 @@ impl Tongue {
         }
         let has_path = own.is_none_or(|own| own.trim_end_matches('/').matches('/').count() > 2);
         let path = if path.is_empty() && !has_path { "/".to_owned() } else { path };
-        Some(TongueSettings { tongue: self, model: model.to_owned(), path, fields, one_line })
+        Some(DialectSettings { dialect: self, model: model.to_owned(), path, fields, one_line })
     }
 }
 
-/// A node's settings in its provider's tongue.
+/// A node's settings in its provider's dialect.
 #[derive(Debug)]
-pub(super) struct TongueSettings {
-    tongue: Tongue,
+pub(super) struct DialectSettings {
+    dialect: EmbeddingDialect,
     model: String,
     path: String,
     /// Beside the texts.
@@ -99,7 +99,7 @@ pub(super) struct TongueSettings {
     one_line: bool,
 }
 
-impl TongueSettings {
+impl DialectSettings {
     /// Path and body.
     pub(super) fn request(&self, texts: &[String], purpose: Purpose) -> (String, Value) {
         let texts: Vec<String> =
@@ -107,20 +107,20 @@ impl TongueSettings {
         let is_question = purpose == Purpose::Question;
         // A question goes as a text by itself, where a provider takes one.
         let input = match texts.as_slice() {
-            [one] if is_question || self.tongue == Tongue::Together => Value::from(one.as_str()),
+            [one] if is_question || self.dialect == EmbeddingDialect::Together => Value::from(one.as_str()),
             all => all.into(),
         };
         let (path, model) = (self.path.clone(), self.model.as_str());
-        match self.tongue {
-            Tongue::Cohere => {
+        match self.dialect {
+            EmbeddingDialect::Cohere => {
                 let purpose = if is_question { "search_query" } else { "search_document" };
                 let body =
                     json!({ "model": model, "texts": texts, "input_type": purpose, "embedding_types": ["float"] });
                 (path, body)
             }
-            Tongue::Google => self.of_google(&texts, is_question),
-            Tongue::HuggingFace => (path, json!({ "inputs": texts })),
-            Tongue::Jina => {
+            EmbeddingDialect::Google => self.of_google(&texts, is_question),
+            EmbeddingDialect::HuggingFace => (path, json!({ "inputs": texts })),
+            EmbeddingDialect::Jina => {
                 let task = if is_question { "retrieval.query" } else { "retrieval.passage" };
                 let mut body = json!({ "model": model, "input": texts, "task": task, "normalized": true });
                 if let Some(body) = body.as_object_mut() {
@@ -128,8 +128,8 @@ impl TongueSettings {
                 }
                 (path, body)
             }
-            Tongue::Mistral => (path, json!({ "model": model, "input": input, "encoding_format": "float" })),
-            Tongue::Together | Tongue::Voyage => (path, json!({ "model": model, "input": input })),
+            EmbeddingDialect::Mistral => (path, json!({ "model": model, "input": input, "encoding_format": "float" })),
+            EmbeddingDialect::Together | EmbeddingDialect::Voyage => (path, json!({ "model": model, "input": input })),
         }
     }
 
@@ -157,16 +157,16 @@ impl TongueSettings {
         let each = |list: &Value, field: &str| -> Option<Value> {
             Some(list.as_array()?.iter().map(|item| item.get(field).cloned().unwrap_or_default()).collect())
         };
-        let listed = match self.tongue {
-            Tongue::Cohere => {
+        let listed = match self.dialect {
+            EmbeddingDialect::Cohere => {
                 let embeddings = answer.get("embeddings")?;
                 embeddings.get("float").unwrap_or(embeddings).clone()
             }
-            Tongue::Google => match answer.get("embedding") {
+            EmbeddingDialect::Google => match answer.get("embedding") {
                 Some(one) => json!([one.get("values")?]),
                 None => each(answer.get("embeddings")?, "values")?,
             },
-            Tongue::HuggingFace => answer,
+            EmbeddingDialect::HuggingFace => answer,
             _ => each(answer.get("data")?, "embedding")?,
         };
         serde_json::from_value(listed).ok()
