@@ -4,6 +4,7 @@ mod control;
 pub(crate) mod descriptors;
 mod handover;
 mod maintenance;
+mod prepared;
 mod traces;
 mod usage;
 
@@ -17,24 +18,22 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::config::{Config, Problems};
+use crate::config::{self, Config, Problems};
 use crate::engine;
 use crate::keys::KeyStore;
-use crate::policy::{Policy, Sources};
 use crate::reload::{self, ReloadJournal, Reloader};
 use crate::server::{self, Admission, Beat, InsideCall, Phase, Worker};
 use crate::service::notify;
 use crate::service::successor::StartCommand;
-use crate::snapshot::{SharedSnapshot, Snapshot, SnapshotInForce};
-use crate::state::SharedState;
+use crate::snapshot::{SharedSnapshot, SnapshotInForce};
 use crate::state::valkey::SharedStore;
 use crate::telemetry::access_log::LogWriter;
 use crate::telemetry::logging::LogReload;
 use crate::telemetry::metrics::Metrics;
 use control::Control;
-use handover::{Giving, HeldListener, StateOwners, UnfitSocket};
+use handover::{Giving, StateOwners, UnfitSocket};
+use prepared::{Listeners, Prepared};
 use traces::TraceExport;
-use usage::UsageMaintenance;
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -115,44 +114,19 @@ pub(crate) fn start_with(
     logging: Option<LogReload>,
     StartOrigin { listeners, predecessor }: StartOrigin,
 ) -> Result<Gateway, StartError> {
-    let metrics = Arc::new(Metrics::new()?);
-    let is_from_file = matches!(keys, KeySource::File);
-    let watched = is_from_file.then(|| reload::Files::of(&config));
-    let state = Arc::new(SharedState::start(&config, &metrics)?);
-    let config = Arc::new(config);
-    let mut sources = Sources::new(&config, &state.endpoints);
-    let policy = match keys {
-        KeySource::File => sources.read()?.0,
-        KeySource::Fixed(keys) => sources.with_keys(Arc::new(keys))?,
-    };
-    reload::show_start(&policy, &metrics);
-    let snapshot = Snapshot::bind(policy, &state);
-    let server = snapshot.config.server.clone();
-    let workers = server.workers.get();
-    let bound = Listeners::bind(&snapshot.config, listeners)?;
-    let addresses = bound.addresses();
-    // Everything that can be wrong with files is right; what lies in the folder is still the old process's.
-    predecessor.as_ref().map_or(Ok(()), Predecessor::wait_for_release).map_err(StartError::TakeOver)?;
-
-    let ledger = maintenance::restore(&snapshot, &state)?;
-    let usage = UsageMaintenance::begin(&snapshot.config, &state, &metrics);
-    let ChatsMemory { memory, on_disk } = ChatsMemory::of(&snapshot, &state, &metrics, is_from_file)?;
-    let engine = Arc::new(engine::EngineThreads::new(&metrics, Arc::clone(&memory)));
-    if snapshot.has_engine() {
-        engine.start(|| snapshot.config.engine_threads())?;
-    }
-
+    let prepared = Prepared::read(config, keys, listeners, predecessor.as_ref())?;
+    let Prepared { metrics, watched, state, snapshot, listeners, ledger, usage, memory, on_disk, engine } = prepared;
+    let (workers, addresses) = (snapshot.config.server.workers.get(), listeners.addresses());
+    let admission = admission(&snapshot.config.server, &metrics);
     let snapshots: SharedSnapshot = SnapshotInForce::new(snapshot);
     let (phase, phase_seen) = watch::channel(Phase::Running);
     let log = LogWriter::start()?;
     let (worker_alive, workers_done) = mpsc::channel(1);
     let (spans, traces) = TraceExport::new(&snapshots, &metrics);
-    let Listeners { http, https, ext_auth, admin, held } = bound;
+    let Listeners { http, https, ext_auth, admin, held } = listeners;
     let share = |bound: Option<server::Bound>| bound.map_or(Ok(Vec::new()), |bound| bound.among(workers));
     let (mut cleartext, mut tls, mut ext_auth) = (share(http)?, share(https)?, share(ext_auth)?);
     let (pulse, mut beats) = pulse(workers);
-    metrics.connections.limit.set(i64::try_from(server.max_connections).unwrap_or(i64::MAX));
-    let admission = Admission::new(server.max_connections, workers, metrics.connections.waiting.clone());
     let (inside, mut calls) = inside_calls();
     let mut threads = Vec::with_capacity(workers);
     for number in 0..workers {
@@ -220,6 +194,12 @@ pub(crate) fn start_with(
     })
 }
 
+/// Who gets a connection.
+fn admission(server: &config::Server, metrics: &Metrics) -> Arc<Admission> {
+    metrics.connections.limit.set(i64::try_from(server.max_connections).unwrap_or(i64::MAX));
+    Admission::new(server.max_connections, server.workers.get(), metrics.connections.waiting.clone())
+}
+
 /// Runs a worker on a thread of its own, which holds `alive` until it has ended.
 fn begin(worker: Worker, alive: mpsc::Sender<()>) -> io::Result<JoinHandle<io::Result<usize>>> {
     let thread = std::thread::Builder::new().name(format!("worker-{}", worker.number));
@@ -245,67 +225,6 @@ fn pulse(workers: usize) -> (Option<Pulse>, impl Iterator<Item = Beat>) {
     let names = (0..workers).map(|number| format!("worker-{number}")).chain(["control".to_owned()]);
     let (pulse, beats) = notify::watchdog().map(|time| Pulse::new(names.collect(), time / BEATS)).unzip();
     (pulse, beats.unwrap_or_default().into_iter())
-}
-
-/// What chats of the built-in engine remember.
-struct ChatsMemory {
-    memory: Arc<dyn engine::Store>,
-    /// The same, if it lies in the folder.
-    on_disk: Option<Arc<engine::OnDisk>>,
-}
-
-impl ChatsMemory {
-    /// The folder is held from the start if a chat may need it, so that whatever is wrong with it is found then.
-    fn of(policy: &Policy, state: &SharedState, metrics: &Arc<Metrics>, is_from_file: bool) -> Result<Self, Problems> {
-        if let Some(store) = &state.store {
-            return Ok(Self { memory: Arc::new(engine::InStore::new(store)), on_disk: None });
-        }
-        if !is_from_file {
-            return Ok(Self { memory: Arc::new(engine::InProcess::default()), on_disk: None });
-        }
-        let on_disk = Arc::new(engine::OnDisk::new(policy.config.state_dir.clone(), metrics));
-        if policy.remembers() {
-            on_disk.open().map_err(|error| policy.memory_problem(&error))?;
-        }
-        Ok(Self { memory: Arc::clone(&on_disk) as Arc<dyn engine::Store>, on_disk: Some(on_disk) })
-    }
-}
-
-/// The sockets of all listeners, and the same once more for a successor.
-struct Listeners {
-    http: Option<server::Bound>,
-    https: Option<server::Bound>,
-    ext_auth: Option<server::Bound>,
-    admin: server::Bound,
-    held: Vec<HeldListener>,
-}
-
-impl Listeners {
-    fn bind(config: &Config, mut inherited: InheritedListeners) -> Result<Self, StartError> {
-        let (server, workers) = (&config.server, config.server.workers.get());
-        let mut held = Vec::new();
-        let mut take = |name, address, count| {
-            let (bound, copies) = inherited.bind(name, address, count, bind)?;
-            held.push(copies);
-            Ok::<_, StartError>(bound)
-        };
-        let http = server.listen.map(|address| take("http", address, workers)).transpose()?;
-        let https = server.tls.as_ref().map(|tls| take("https", tls.listen, workers)).transpose()?;
-        let ext_auth = server.ext_auth.map(|ext_auth| take("ext_auth", ext_auth.listen, workers)).transpose()?;
-        let admin = take("admin", config.admin.listen, 1)?;
-        inherited.finish()?;
-        Ok(Self { http, https, ext_auth, admin, held })
-    }
-
-    /// In the order of the fields.
-    fn addresses(&self) -> ([Option<SocketAddr>; 3], SocketAddr) {
-        let bound = [&self.http, &self.https, &self.ext_auth];
-        (bound.map(|bound| bound.as_ref().map(|bound| bound.address)), self.admin.address)
-    }
-}
-
-fn bind(address: SocketAddr, count: usize) -> Result<server::Bound, StartError> {
-    server::bind(address, count).map_err(|source| StartError::Listen { address, source })
 }
 
 impl Gateway {

@@ -239,7 +239,7 @@ struct Waited<'a> {
 
 impl<'a> Waited<'a> {
     fn begin(environment: &'a Environment, context: &'a Context) -> Self {
-        environment.metrics.limit_waiting.inc();
+        environment.metrics.limits.waiting.inc();
         Self { environment, context, since: Instant::now(), result: "left" }
     }
 
@@ -252,8 +252,8 @@ impl Drop for Waited<'_> {
     fn drop(&mut self) {
         let waited = self.since.elapsed();
         let metrics = &self.environment.metrics;
-        metrics.limit_waiting.dec();
-        metrics.limit_waits.with_label_values(&[self.result]).observe(waited.as_secs_f64());
+        metrics.limits.waiting.dec();
+        metrics.limits.waits.with_label_values(&[self.result]).observe(waited.as_secs_f64());
         let before = self.context.waited.get().unwrap_or_default();
         self.context.waited.set(Some(before + waited));
     }

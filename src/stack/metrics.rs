@@ -173,7 +173,7 @@ impl Drop for Measure {
             }
             if let Some(limit) = refusal.limit() {
                 let key = if context.caller_index().is_some() { context.key_label() } else { "anonymous" };
-                metrics.limited.with_label_values(&[key, limit]).inc();
+                metrics.limits.exceeded.with_label_values(&[key, limit]).inc();
             }
         }
     }

@@ -19,7 +19,7 @@ pub(crate) struct CallMetrics {
 impl CallMetrics {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         Self {
-            errors: metrics.upstream_errors.clone(),
+            errors: metrics.upstreams.errors.clone(),
             first_byte: Histograms::new(metrics.time_to_first_byte.clone()),
         }
     }

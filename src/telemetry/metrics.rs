@@ -5,7 +5,9 @@
 
 mod engine;
 mod identity;
+mod limits;
 mod upgrades;
+mod upstreams;
 
 use prometheus::{
     Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
@@ -15,7 +17,9 @@ use prometheus::{
 use super::process::ProcessCollector;
 pub(crate) use engine::EngineMetrics;
 pub(crate) use identity::IdentityMetrics;
+pub(crate) use limits::LimitMetrics;
 pub(crate) use upgrades::UpgradeMetrics;
+pub(crate) use upstreams::UpstreamMetrics;
 
 /// Seconds; up to the ten minutes that a long agent run takes.
 const BUCKETS: &[f64] =
@@ -33,16 +37,11 @@ pub(crate) struct Metrics {
     pub(crate) streams_ended: IntCounterVec,
     pub(crate) auth_failures: IntCounterVec,
     pub(crate) auth_delayed: IntCounter,
-    pub(crate) limited: IntCounterVec,
-    pub(crate) limit_waiting: IntGauge,
-    pub(crate) limit_waits: HistogramVec,
+    pub(crate) limits: LimitMetrics,
     pub(crate) quota_write_failures: IntCounter,
     pub(crate) usage_write_failures: IntCounter,
     pub(crate) rejected: IntCounterVec,
-    pub(crate) upstream_errors: IntCounterVec,
-    pub(crate) upstream_healthy: IntGaugeVec,
-    pub(crate) upstream_addresses: IntGaugeVec,
-    pub(crate) aborts: IntCounterVec,
+    pub(crate) upstreams: UpstreamMetrics,
     pub(crate) reloads: Reloads,
     pub(crate) upgrades: UpgradeMetrics,
     pub(crate) keys: IntGaugeVec,
@@ -134,16 +133,7 @@ impl Metrics {
             )?,
             auth_delayed: declare
                 .counter("flowgate_auth_answers_delayed_total", "Answers to wrong keys that were held back.")?,
-            limited: declare.counters("flowgate_limited_total", "Requests over a limit.", &["key", "limit"])?,
-            limit_waiting: declare.gauge(
-                "flowgate_limit_waiting",
-                "Requests that wait because too many of their caller are in flight.",
-            )?,
-            limit_waits: declare.histograms(
-                "flowgate_limit_wait_seconds",
-                "How long such requests waited, by result: admitted, refused, left.",
-                &["result"],
-            )?,
+            limits: LimitMetrics::new(&declare)?,
             quota_write_failures: declare.counter(
                 "flowgate_quota_write_failures_total",
                 "Attempts to keep the counts of quotas on disk that failed.",
@@ -153,26 +143,7 @@ impl Metrics {
                 "Attempts to keep on disk what keys use that failed.",
             )?,
             rejected: declare.counters("flowgate_rejected_total", "Requests refused by a rule.", &["rule"])?,
-            upstream_errors: declare.counters(
-                "flowgate_upstream_errors_total",
-                "Failed upstream calls by kind.",
-                &["upstream", "kind"],
-            )?,
-            upstream_healthy: declare.gauges(
-                "flowgate_upstream_healthy",
-                "1 while a server of that URL accepts connections and passes its checks.",
-                &["upstream", "url"],
-            )?,
-            upstream_addresses: declare.gauges(
-                "flowgate_upstream_addresses",
-                "Addresses of that URL's host by state: healthy, unhealthy.",
-                &["upstream", "url", "state"],
-            )?,
-            aborts: declare.counters(
-                "flowgate_upstream_aborts_total",
-                "Chats that Flowise was told to abort because their client left, by result: ok, failed, dropped.",
-                &["result"],
-            )?,
+            upstreams: UpstreamMetrics::new(&declare)?,
             reloads: Reloads::new(&declare)?,
             upgrades: UpgradeMetrics::new(&declare)?,
             keys: declare.gauges("flowgate_keys", "Keys by state.", &["state"])?,

@@ -47,7 +47,7 @@ impl Aborts {
     /// empty.
     pub(crate) fn start(upstreams: Rc<UpstreamClient>) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let dropped = upstreams.metrics.aborts.with_label_values(&["dropped"]);
+        let dropped = upstreams.metrics.upstreams.aborts.with_label_values(&["dropped"]);
         (Self { queue, dropped }, tokio::task::spawn_local(work(waiting, upstreams)))
     }
 
@@ -82,7 +82,7 @@ async fn abort(upstreams: &UpstreamClient, chat: Chat) {
         Ok(Ok(answer)) if answer.status.is_success() => "ok",
         _ => "failed",
     };
-    upstreams.metrics.aborts.with_label_values(&[result]).inc();
+    upstreams.metrics.upstreams.aborts.with_label_values(&[result]).inc();
     tracing::debug!(upstream = &*chat.target.name, result, "told the upstream to abort a chat");
 }
 

@@ -206,7 +206,7 @@ impl Shaping<'_> {
 
     fn key_refused(&self) -> KeyRefused {
         KeyRefused {
-            errors: self.upstreams.metrics.upstream_errors.clone(),
+            errors: self.upstreams.metrics.upstreams.errors.clone(),
             upstream: Arc::clone(&self.target.name),
             chatflow: (&*self.chatflow.name).into(),
         }

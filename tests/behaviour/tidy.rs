@@ -4,6 +4,7 @@ mod imports;
 mod names;
 mod reading;
 mod rooms;
+mod sizes;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -242,8 +243,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("uuid", &[]),
 ];
 
-const LONGEST_FILE: usize = 400;
-
 /// Names that say nothing.
 const EMPTY_NAMES: [&str; 8] = ["util", "utils", "misc", "manager", "helper", "helpers", "common", "types"];
 
@@ -366,15 +365,6 @@ fn the_reader_of_uses_sees_all_spellings() {
                 $crate::k; use crate::l as m;\n    pub(in crate::n) fn o() {}";
     let expected = [(1, "a::b"), (1, "a::c::D"), (2, "e::f"), (4, "h::I"), (4, "j"), (8, "l"), (9, "n")];
     assert_eq!(uses(text), expected.map(|(line, path)| (line, path.to_owned())));
-}
-
-#[test]
-fn no_file_is_too_long_to_read() {
-    let tests = ["behaviour", "harness"].map(|folder| source().with_file_name("tests").join(folder));
-    for file in [source()].iter().chain(&tests).flat_map(|folder| files(folder)) {
-        let lines = fs::read_to_string(&file).unwrap().lines().count();
-        assert!(lines <= LONGEST_FILE, "{}: {lines} lines, {LONGEST_FILE} at most", file.display());
-    }
 }
 
 #[test]

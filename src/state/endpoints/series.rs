@@ -32,7 +32,7 @@ pub(super) struct ServerSeries {
 
 impl ServerGauges {
     pub(super) fn new(metrics: &Metrics) -> Self {
-        let (healthy, addresses) = (metrics.upstream_healthy.clone(), metrics.upstream_addresses.clone());
+        let (healthy, addresses) = (metrics.upstreams.healthy.clone(), metrics.upstreams.addresses.clone());
         Self(Arc::new(EndpointGauges { healthy, addresses, shown: Mutex::default() }))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::wish::{LeaseGrant, QuotaTotal, QuotaWish, Shortage};
+use super::wish::{LeaseGrant, LeaseWish, QuotaTotal, QuotaWish, Shortage};
 use crate::state::limits::concurrency::Permit;
 use crate::state::limits::plan::PlanLimits;
 use crate::state::limits::quota::{Period, QuotaCount, QuotaCounter};
@@ -149,6 +149,25 @@ impl UnusedCells {
 }
 
 impl LeaseBook {
+    /// What is left of quotas, as the store knows it.
+    pub(super) fn learn_quotas(
+        &mut self,
+        wish: &LeaseWish,
+        grant: &LeaseGrant,
+        is_last: bool,
+        [quota, tokens]: [&QuotaCounter; 2],
+    ) {
+        if let Some(wish) = &wish.quota {
+            self.quota.learn(wish, grant.quota, grant.cells, is_last, quota);
+        }
+        if let Some(wish) = &wish.tokens {
+            self.tokens.learn(wish, grant.tokens, 0, is_last, tokens);
+        }
+        if let Some(plan) = self.plan.as_ref().filter(|_| wish.quota.is_some() || wish.tokens.is_some()) {
+            plan.note_charge();
+        }
+    }
+
     /// Of the lease with that number.
     pub(super) fn of(number: u64) -> Self {
         Self { lease: LeaseTally { number, held: 0 }, ..Self::default() }

@@ -296,15 +296,7 @@ impl Lease {
         if is_last && !book.loss.is_owed {
             book.loss.base = grant.base;
         }
-        if let Some(quota) = &wish.quota {
-            book.quota.learn(quota, grant.quota, grant.cells, is_last, counts.quota());
-        }
-        if let Some(tokens) = &wish.tokens {
-            book.tokens.learn(tokens, grant.tokens, 0, is_last, counts.tokens());
-        }
-        if let Some(plan) = book.plan.as_ref().filter(|_| wish.quota.is_some() || wish.tokens.is_some()) {
-            plan.note_charge();
-        }
+        book.learn_quotas(wish, &grant, is_last, [counts.quota(), counts.tokens()]);
         if book.lease.number == wish.lease.number {
             book.lease.held += i64::from(grant.cells);
         }
