@@ -12,7 +12,8 @@
 
     function ask(kind, head, body, isBinary) {
         return new Promise((resolve, reject) => {
-            const id = host.ask(kind, stringify(head), body === undefined ? null : body, isBinary === true);
+            const text = body === undefined ? null : String(body).toWellFormed();
+            const id = host.ask(kind, stringify(head), text, isBinary === true);
             asked.set(id, { resolve, reject });
         });
     }
@@ -85,7 +86,7 @@
     }
 
     function require(name) {
-        const plain = String(name).replace(/^node:/, '');
+        const plain = String(name).toWellFormed().replace(/^node:/, '');
         if (!host.allows(plain)) throw new VMError(`Cannot find module '${plain}'`);
         return module(plain);
     }
@@ -103,11 +104,11 @@
         }
     }
 
-    // What is said on the console, for the log.
+    // What is said on the console, for the log. A host's text holds no half of a character.
     function told(value) {
         try {
-            if (value instanceof Error) return `${value}`;
-            return typeof value === 'object' ? stringify(value) : String(value);
+            const isPlain = value instanceof Error || typeof value !== 'object';
+            return String(isPlain ? value : stringify(value)).toWellFormed();
         } catch {
             return '[unreadable]';
         }

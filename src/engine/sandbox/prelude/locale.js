@@ -31,7 +31,7 @@
     // Fields as a clock in that zone shows them.
     function shown(date, zone) {
         const time = date.getTime();
-        const away = zone === undefined ? -date.getTimezoneOffset() * 60 : host.zone(String(zone), time);
+        const away = zone === undefined ? -date.getTimezoneOffset() * 60 : host.zone(String(zone).toWellFormed(), time);
         if (away === null || away === undefined) throw new RangeError(`Invalid time zone specified: ${zone}`);
         return new Date(time + away * 1000);
     }
