@@ -71,7 +71,8 @@ impl Policy {
         }
         let anonymous = config.plans.iter().find(|plan| &*plan.name == ANONYMOUS).cloned();
         let anonymous = anonymous.ok_or_else(|| missing_plan(config, ANONYMOUS))?;
-        let redactor = Arc::new(Redactor::of(config));
+        let of_keys = keys.keys().iter().flat_map(|key| key.vars.iter().map(|(name, value)| (&**name, value)));
+        let redactor = Arc::new(Redactor::of(config, of_keys));
         let PolicyParts { config, keys, tls, upstreams, engines } = parts;
         Ok(Self { config, keys, redactor, flows, by_name, wildcard, anonymous, upstreams, engines, tls })
     }

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
+use serde_json::Value;
 
 pub(crate) use self::known::KnownSecrets;
 use self::known::Mark;
@@ -61,11 +62,11 @@ pub(crate) struct Redactor {
 }
 
 impl Redactor {
-    /// Knows all that this configuration keeps.
-    pub(crate) fn of(config: &Config) -> Self {
+    /// Knows all that this configuration keeps, and what keys put into flows, by name.
+    pub(crate) fn of<'a>(config: &'a Config, of_keys: impl Iterator<Item = (&'a str, &'a Value)>) -> Self {
         let mut known = KnownSecrets::default();
         let mut secret = |secret: &Secret| known.add_secret(secret.expose());
-        config.session_secret.iter().for_each(&mut secret);
+        config.session_secret.iter().chain(&config.admin.token).for_each(&mut secret);
         config.valkey.iter().filter_map(|store| store.password.as_ref()).for_each(&mut secret);
         config.otlp.iter().flat_map(|otlp| &otlp.headers).map(|(_, value)| value).for_each(&mut secret);
         for upstream in &config.upstreams {
@@ -81,8 +82,10 @@ impl Redactor {
         let chatflows = || config.chatflows.iter().chain(&config.wildcard);
         chatflows().filter_map(|chatflow| chatflow.api_key.as_ref()).for_each(&mut secret);
         for chatflow in chatflows() {
-            chatflow.force_override.iter().for_each(|(name, value)| known.add_forced(name, value));
+            let forced = chatflow.force_override.iter().chain(&chatflow.vars);
+            forced.for_each(|(name, value)| known.add_forced(name, value));
         }
+        of_keys.for_each(|(name, value)| known.add_forced(name, value));
         for upstream in &config.upstreams {
             if let UpstreamKind::Flowise(settings) = &upstream.kind {
                 // A name without a dot is a word like any other.

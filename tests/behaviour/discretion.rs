@@ -1,6 +1,6 @@
 //! What Flowise says of its inside, or of the gateway's key, does not reach a client.
 
-use crate::harness::gateway::{Gateway, config, simple};
+use crate::harness::gateway::{Gateway, config, keys, simple};
 use crate::harness::upstream::{ANSWER, Upstream, record};
 
 const ASK: &str = r#"{"question":"hi"}"#;
@@ -76,6 +76,22 @@ fn an_error_names_no_key_address_file_or_id() {
     let text = gateway.predict(STREAM).text();
     assert_eq!(text, record("token", "a") + &record("error", clean) + &record("end", "[DONE]"));
     assert_discreet(&gateway.log().join("\n"), &[KEY, "hunter2"]);
+}
+
+#[test]
+fn what_is_put_into_a_flow_as_a_secret_is_one() {
+    let upstream = Upstream::start(|seen, reply| {
+        let body = seen.json();
+        let message = format!("cannot use {}", body["overrideConfig"]["vars"]);
+        reply.json("500 Internal Server Error", &serde_json::json!({ "message": message }).to_string());
+    });
+    let config = config(upstream.address, "", "", ", vars: { crmToken: tea kettle, place: Bern }", "");
+    let gateway = Gateway::start_with(&config, &keys(", vars: { apiKey: blue teapot }"), |_| {});
+    let response = gateway.predict(ASK);
+    response.assert_refused(500, "upstream_error");
+    let told = response.text();
+    assert!(told.contains("Bern"), "{told}");
+    assert_discreet(&told, &["tea kettle", "blue teapot"]);
 }
 
 #[test]
