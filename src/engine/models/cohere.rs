@@ -12,6 +12,7 @@ use super::connection::{self, Headers, ModelWithoutCredential, number};
 use super::gathering::{
     AnswerFraming, CallPart, CallParts, Gathering, broken_off, empty, gathered, parsed, set, usage_metadata,
 };
+use super::request::description_of;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -27,7 +28,6 @@ const ADDRESS: &str = "https://api.cohere.com";
 const CREDENTIAL: &str = "cohereApi";
 /// What Flowise's library asks for where the node says nothing.
 const TEMPERATURE: f64 = 0.3;
-const EXTRACTION: &str = "A function available to call.";
 
 /// The node `chatCohere`.
 #[derive(Debug)]
@@ -103,8 +103,7 @@ impl Cohere {
         set(&mut body, "temperature", number(self.temperature));
         let tools: Vec<Value> = match ask.schema {
             Some((name, schema)) => {
-                let description = schema.get("description").and_then(Value::as_str).unwrap_or(EXTRACTION);
-                vec![tool(name, description, schema)]
+                vec![tool(name, description_of(schema), schema)]
             }
             None => ask
                 .tools

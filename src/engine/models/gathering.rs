@@ -106,6 +106,29 @@ pub(super) fn empty() -> Failure {
     Failure::Unreachable("The provider's answer holds no message.".to_owned())
 }
 
+/// How far an answer has come that only has a beginning and an end.
+#[derive(Debug, Default)]
+pub(super) struct AnswerProgress {
+    pub(super) is_begun: bool,
+    pub(super) is_ended: bool,
+}
+
+impl AnswerProgress {
+    /// Of an answer in pieces; one that comes whole is there to its end.
+    pub(super) fn new(streams: bool) -> Self {
+        Self { is_begun: false, is_ended: !streams }
+    }
+
+    /// Nothing more comes.
+    pub(super) fn done(self, answered: ModelAnswer) -> Result<ModelAnswer, Failure> {
+        match (self.is_begun, self.is_ended) {
+            (true, true) => Ok(answered),
+            (false, true) => Err(empty()),
+            (_, false) => Err(broken_off()),
+        }
+    }
+}
+
 fn unparsed() -> Failure {
     Failure::Unreachable("The model's answer cannot be read.".to_owned())
 }

@@ -16,6 +16,8 @@ pub(crate) mod ollama;
 pub(crate) mod openai;
 mod plain;
 mod replicate;
+mod request;
+mod row;
 pub(crate) mod tokens;
 pub(crate) mod vertex;
 pub(crate) mod watsonx;

@@ -13,6 +13,7 @@ use super::completions::prompt_of;
 use super::connection::{self, Headers, ModelWithoutCredential, number};
 use super::gathering::{AnswerFraming, gathered};
 use super::openai::answer::Completion;
+use super::row::ProviderRow;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -27,15 +28,7 @@ use answer::PlainReply;
 /// A provider and its node.
 #[derive(Debug)]
 pub(crate) struct PlainKind {
-    names: &'static [&'static str],
-    provider: &'static str,
-    /// Its name and the field with the key; empty: there is none.
-    credential: (&'static str, &'static str),
-    /// Empty: the node must say.
-    address: &'static str,
-    /// The input with an address, where the node has one; empty: none.
-    address_input: &'static str,
-    model_input: &'static str,
+    row: ProviderRow,
     dialect: PlainDialect,
 }
 
@@ -48,65 +41,72 @@ enum PlainDialect {
 }
 
 pub(crate) const CLOUDFLARE: PlainKind = PlainKind {
-    names: &["chatCloudflareWorkersAI"],
-    provider: "cloudflare",
-    credential: ("cloudflareApi", "cloudflareApiToken"),
-    address: "https://api.cloudflare.com",
-    address_input: "baseUrl",
-    model_input: "model",
+    row: ProviderRow {
+        names: &["chatCloudflareWorkersAI"],
+        provider: "cloudflare",
+        credential: ("cloudflareApi", "cloudflareApiToken"),
+        address: "https://api.cloudflare.com",
+        address_input: "baseUrl",
+        model_input: "model",
+    },
     dialect: PlainDialect::Cloudflare,
 };
 
 pub(crate) const HUGGING_FACE: PlainKind = PlainKind {
-    names: &["chatHuggingFace"],
-    provider: "huggingface",
-    credential: ("huggingFaceApi", "huggingFaceApiKey"),
-    address: "https://router.huggingface.co",
-    address_input: "endpoint",
-    model_input: "model",
+    row: ProviderRow {
+        names: &["chatHuggingFace"],
+        provider: "huggingface",
+        credential: ("huggingFaceApi", "huggingFaceApiKey"),
+        address: "https://router.huggingface.co",
+        address_input: "endpoint",
+        model_input: "model",
+    },
     dialect: PlainDialect::HuggingFace,
 };
 
 pub(crate) const NEMO: PlainKind = PlainKind {
-    names: &["chatNemoGuardrails"],
-    provider: "nvidia",
-    credential: ("", ""),
-    address: "",
-    address_input: "baseUrl",
-    model_input: "configurationId",
+    row: ProviderRow {
+        names: &["chatNemoGuardrails"],
+        provider: "nvidia",
+        credential: ("", ""),
+        address: "",
+        address_input: "baseUrl",
+        model_input: "configurationId",
+    },
     dialect: PlainDialect::Nemo,
 };
 
 pub(crate) const TONGYI: PlainKind = PlainKind {
-    names: &["chatAlibabaTongyi"],
-    provider: "alibaba",
-    credential: ("AlibabaApi", "alibabaApiKey"),
-    address: "https://dashscope.aliyuncs.com",
-    address_input: "",
-    model_input: "modelName",
+    row: ProviderRow {
+        names: &["chatAlibabaTongyi"],
+        provider: "alibaba",
+        credential: ("AlibabaApi", "alibabaApiKey"),
+        address: "https://dashscope.aliyuncs.com",
+        address_input: "",
+        model_input: "modelName",
+    },
     dialect: PlainDialect::Tongyi,
 };
 
 impl NodeKind for PlainKind {
     fn names(&self) -> &'static [&'static str] {
-        self.names
+        self.row.names
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let model = connection::model_named(inputs, self.model_input);
-        let (credential, field) = self.credential;
-        let key = if credential.is_empty() { None } else { connection::wanted(inputs, credential, field) };
+        let model = connection::model_named(inputs, self.row.model_input);
+        let headers = self.row.headers(inputs);
         let place = self.place(inputs, model.as_deref().unwrap_or_default());
         let (fields, streams) = self.fields(inputs, model.as_deref().unwrap_or_default());
         let (model, (endpoint, path)) = (model?, place?);
-        if key.is_none() && !credential.is_empty() {
-            return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential })));
-        }
-        let mut headers = connection::bearer(inputs, key.as_ref());
+        let mut headers = match headers {
+            Ok(headers) => headers,
+            Err(credential) => return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential }))),
+        };
         if self.dialect == PlainDialect::Tongyi && streams == Some(true) {
             headers.push((ACCEPT, HeaderValue::from_static("text/event-stream")));
         }
-        let (provider, dialect) = (self.provider, self.dialect);
+        let (provider, dialect) = (self.row.provider, self.dialect);
         Some(Part::Model(Arc::new(PlainModel { endpoint, path, headers, model, provider, fields, dialect, streams })))
     }
 }
@@ -114,15 +114,15 @@ impl NodeKind for PlainKind {
 impl PlainKind {
     /// Where requests go, with the path.
     fn place(&self, inputs: &mut Inputs<'_, '_, '_>, model: &str) -> Option<(ProviderEndpoint, String)> {
-        let own = if self.address_input.is_empty() { None } else { inputs.text(self.address_input) };
+        let own = self.row.own_address(inputs);
         let path = match self.dialect {
             PlainDialect::Cloudflare => {
                 let fits = |letter: char| letter.is_ascii_alphanumeric() || "@-_./".contains(letter);
                 if !model.chars().all(fits) || model.contains("..") {
-                    inputs.refuse(self.model_input, "it cannot stand in an address");
+                    inputs.refuse(self.row.model_input, "it cannot stand in an address");
                     return None;
                 }
-                let account = connection::wanted(inputs, self.credential.0, "cloudflareAccountId");
+                let account = connection::wanted(inputs, self.row.credential.0, "cloudflareAccountId");
                 let account = account.map(|account| crate::engine::text::percent::component(account.expose()));
                 match own {
                     Some(_) => format!("/{model}"),
@@ -143,13 +143,7 @@ impl PlainKind {
             Some(own) if own.ends_with("/chat/completions") => String::new(),
             _ => path,
         };
-        if own.is_none() && self.address.is_empty() {
-            inputs.lacks(self.address_input);
-            return None;
-        }
-        let input = if self.address_input.is_empty() { self.model_input } else { self.address_input };
-        let endpoint = connection::endpoint_at(inputs, input, own.as_deref().unwrap_or(self.address))?;
-        Some((endpoint, path))
+        Some((self.row.endpoint(inputs, own.as_deref())?, path))
     }
 
     /// What goes into each request beside the messages; and whether it is answered in pieces, if the node says so.

@@ -1,19 +1,18 @@
 //! Requests as Flowise's library sends them.
 
+use std::convert::Infallible;
+
 use serde_json::{Map, Value, json};
 
 use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolCall, ToolSpec};
 use crate::engine::contract::model::ModelRequest;
-
-/// What the one tool of a schema is called where the schema says nothing of itself.
-const EXTRACTION: &str = "A function available to call.";
+use crate::engine::models::request::{description_of, joined_results};
 
 pub(in crate::engine::models) fn body(fields: &Map<String, Value>, streams: bool, ask: ModelRequest<'_>) -> Value {
     let mut body = fields.clone();
     body.insert("stream".to_owned(), streams.into());
     if let Some((name, schema)) = ask.schema {
-        let description = schema.get("description").cloned().unwrap_or_else(|| EXTRACTION.into());
-        let tool = json!({ "name": name, "description": description, "input_schema": schema });
+        let tool = json!({ "name": name, "description": description_of(schema), "input_schema": schema });
         body.insert("tools".to_owned(), json!([tool]));
         // A model that thinks cannot be made to call.
         let thinking = body.get("thinking").and_then(|thinking| thinking.get("type")?.as_str());
@@ -42,17 +41,7 @@ pub(in crate::engine::models) fn tool(spec: &ToolSpec) -> Value {
 
 /// All but the system; results of tools that follow each other are one turn.
 pub(in crate::engine::models) fn messages(turns: &[Message]) -> Value {
-    let mut messages: Vec<Value> = Vec::with_capacity(turns.len());
-    let mut before_was_result = false;
-    for turn in turns.iter().filter(|turn| !turn.role.instructs()) {
-        let is_result = turn.role == Role::Tool;
-        let before = messages.last_mut().filter(|_| is_result && before_was_result);
-        match before.and_then(|message| message.get_mut("content")?.as_array_mut()) {
-            Some(results) => results.push(result(turn)),
-            None => messages.push(message(turn)),
-        }
-        before_was_result = is_result;
-    }
+    let Ok(messages) = joined_results(turns, |turn| Ok::<_, Infallible>(message(turn)), result);
     messages.into()
 }
 

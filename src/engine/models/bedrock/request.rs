@@ -5,8 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolCall};
 use crate::engine::contract::model::ModelRequest;
-
-const EXTRACTION: &str = "A function available to call.";
+use crate::engine::models::request::{description_of, inline_image, joined_results, system_parts};
 
 /// # Errors
 /// An image cannot be sent.
@@ -17,13 +16,8 @@ pub(super) fn body(
     ask: ModelRequest<'_>,
 ) -> Result<Value, Failure> {
     let mut body = Map::new();
-    body.insert("messages".to_owned(), messages(ask.messages)?.into());
-    let systems: Vec<Value> = ask
-        .messages
-        .iter()
-        .filter(|turn| turn.role.instructs())
-        .map(|turn| json!({ "text": turn.content.plain() }))
-        .collect();
+    body.insert("messages".to_owned(), joined_results(ask.messages, message, result)?.into());
+    let systems = system_parts(ask.messages);
     if !systems.is_empty() {
         body.insert("system".to_owned(), systems.into());
     }
@@ -40,8 +34,7 @@ pub(super) fn body(
 
 fn tools(model: &str, ask: ModelRequest<'_>) -> Option<Value> {
     if let Some((name, schema)) = ask.schema {
-        let description = schema.get("description").and_then(Value::as_str).unwrap_or(EXTRACTION);
-        let tools = json!([tool(name, description, schema)]);
+        let tools = json!([tool(name, description_of(schema), schema)]);
         // Others refuse to be told what to choose.
         let choice = takes_choice(model).then(|| json!({ "tool": { "name": name } }));
         return Some(chosen(tools, choice));
@@ -65,22 +58,6 @@ fn takes_choice(model: &str) -> bool {
 
 fn tool(name: &str, description: &str, schema: &Value) -> Value {
     json!({ "toolSpec": { "name": name, "description": description, "inputSchema": { "json": schema } } })
-}
-
-/// All but the system; results of tools that follow each other are one turn.
-fn messages(turns: &[Message]) -> Result<Vec<Value>, Failure> {
-    let mut messages: Vec<Value> = Vec::with_capacity(turns.len());
-    let mut before_was_result = false;
-    for turn in turns.iter().filter(|turn| !turn.role.instructs()) {
-        let is_result = turn.role == Role::Tool;
-        let before = messages.last_mut().filter(|_| is_result && before_was_result);
-        match before.and_then(|message| message.get_mut("content")?.as_array_mut()) {
-            Some(results) => results.push(result(turn)),
-            None => messages.push(message(turn)?),
-        }
-        before_was_result = is_result;
-    }
-    Ok(messages)
 }
 
 fn message(turn: &Message) -> Result<Value, Failure> {
@@ -112,8 +89,8 @@ fn piece(piece: &ContentPart) -> Result<Value, Failure> {
     match piece {
         ContentPart::Text(text) => Ok(json!({ "text": text })),
         ContentPart::Image(url) => {
-            let image = url.strip_prefix("data:image/").and_then(|rest| rest.split_once(";base64,"));
-            let (kind, data) = image.ok_or_else(|| Failure::flow("Please provide image as base64 encoded data URL"))?;
+            let (kind, data) = inline_image(url)?;
+            let kind = kind.strip_prefix("image/").unwrap_or(kind);
             let kind = if kind == "jpg" { "jpeg" } else { kind };
             Ok(json!({ "image": { "format": kind, "source": { "bytes": data } } }))
         }

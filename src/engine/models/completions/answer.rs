@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Usage;
 use crate::engine::contract::model::{ModelAnswer, ModelRequest};
-use crate::engine::models::gathering::{AnswerFraming, Gathering, broken_off, empty, parsed, usage_metadata};
+use crate::engine::models::gathering::{AnswerFraming, AnswerProgress, Gathering, parsed, usage_metadata};
 use crate::engine::provider::failure_in_stream;
 
 /// A piece, or the whole, of any of the providers.
@@ -65,13 +65,12 @@ struct Counted {
 #[derive(Debug)]
 pub(super) struct Continuation {
     answered: ModelAnswer,
-    is_begun: bool,
-    is_ended: bool,
+    progress: AnswerProgress,
 }
 
 impl Continuation {
     pub(super) fn new(framing: AnswerFraming) -> Self {
-        Self { answered: ModelAnswer::default(), is_begun: false, is_ended: framing == AnswerFraming::Whole }
+        Self { answered: ModelAnswer::default(), progress: AnswerProgress::new(framing != AnswerFraming::Whole) }
     }
 
     fn count(&mut self, input: u64, output: u64) {
@@ -86,7 +85,7 @@ impl Gathering for Continuation {
             Said::One(said) => *said,
             Said::Listed(listed) => {
                 let text = listed.into_iter().next().and_then(|generated| generated.generated_text);
-                self.is_begun |= text.is_some();
+                self.progress.is_begun |= text.is_some();
                 self.answered.say(&text.unwrap_or_default(), ask);
                 return Ok(());
             }
@@ -96,14 +95,14 @@ impl Gathering for Continuation {
         }
         let choices = said.choices.or(said.output.and_then(|output| output.choices));
         let choice = choices.and_then(|choices| choices.into_iter().next());
-        self.is_ended |=
+        self.progress.is_ended |=
             choice.as_ref().is_some_and(|choice| choice.finish_reason.is_some()) || said.done == Some(true);
         let generation = said.generations.and_then(|all| all.into_iter().next()?.generated_text);
         // Flowise's library gives what Ollama's models think for the answer, as long as they think.
         let response = said.thinking.filter(|thought| !thought.is_empty()).or(said.response);
         let text = choice.and_then(|choice| choice.text).or(generation).or(said.generated_text).or(response);
         if let Some(text) = text {
-            self.is_begun = true;
+            self.progress.is_begun = true;
             self.answered.say(&text, ask);
         }
         match (said.usage, said.prompt_eval_count, said.eval_count) {
@@ -115,14 +114,10 @@ impl Gathering for Continuation {
     }
 
     fn end(&mut self) {
-        self.is_ended = true;
+        self.progress.is_ended = true;
     }
 
     fn done(self, _ask: ModelRequest<'_>) -> Result<ModelAnswer, Failure> {
-        match (self.is_begun, self.is_ended) {
-            (true, true) => Ok(self.answered),
-            (false, true) => Err(empty()),
-            (_, false) => Err(broken_off()),
-        }
+        self.progress.done(self.answered)
     }
 }

@@ -12,6 +12,7 @@ use super::connection::{self, Headers, ModelWithoutCredential, number};
 use super::gathering::{AnswerFraming, gathered};
 use super::ollama;
 use super::openai::{AZURE_CREDENTIAL, Azure, ModelAddress, azure};
+use super::row::ProviderRow;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -25,15 +26,8 @@ use answer::Continuation;
 /// A provider and its node.
 #[derive(Debug)]
 pub(crate) struct TextModel {
-    names: &'static [&'static str],
-    provider: &'static str,
-    /// Its name and the field with the key; empty: there is none.
-    credential: (&'static str, &'static str),
-    address: &'static str,
+    row: ProviderRow,
     path: &'static str,
-    /// The input with an address, where the node has one; empty: none.
-    address_input: &'static str,
-    model_input: &'static str,
     /// Where nothing is set; `None`: the node must say.
     model: Option<&'static str>,
     dialect: TextDialect,
@@ -53,51 +47,67 @@ enum TextDialect {
 }
 
 pub(crate) const OPENAI: TextModel = TextModel {
-    names: &["openAI"],
-    provider: "openai",
-    credential: ("openAIApi", "openAIApiKey"),
-    address: super::openai::ADDRESS,
-    address_input: "basepath",
+    row: ProviderRow {
+        names: &["openAI"],
+        provider: "openai",
+        credential: ("openAIApi", "openAIApiKey"),
+        address: super::openai::ADDRESS,
+        address_input: "basepath",
+        ..ProviderRow::PLAIN
+    },
     model: Some("gpt-3.5-turbo-instruct"),
     ..PLAIN
 };
 
 /// Its address is made of its credential.
-pub(crate) const AZURE: TextModel = TextModel { names: &["azureOpenAI"], provider: "azure.ai.openai", ..OPENAI };
+pub(crate) const AZURE: TextModel =
+    TextModel { row: ProviderRow { names: &["azureOpenAI"], provider: "azure.ai.openai", ..OPENAI.row }, ..OPENAI };
 
 pub(crate) const FIREWORKS: TextModel = TextModel {
-    names: &["fireworks"],
-    provider: "fireworks",
-    credential: ("fireworksApi", "fireworksApiKey"),
-    address: "https://api.fireworks.ai/inference/v1",
+    row: ProviderRow {
+        names: &["fireworks"],
+        provider: "fireworks",
+        credential: ("fireworksApi", "fireworksApiKey"),
+        address: "https://api.fireworks.ai/inference/v1",
+        ..ProviderRow::PLAIN
+    },
     model: Some("accounts/fireworks/models/llama-v2-13b"),
     dialect: TextDialect::Fireworks,
     ..PLAIN
 };
 
 pub(crate) const SAMBANOVA: TextModel = TextModel {
-    names: &["sambanova"],
-    provider: "sambanova",
-    credential: ("sambanovaApi", "sambanovaApiKey"),
-    address: "https://api.sambanova.ai/v1",
+    row: ProviderRow {
+        names: &["sambanova"],
+        provider: "sambanova",
+        credential: ("sambanovaApi", "sambanovaApiKey"),
+        address: "https://api.sambanova.ai/v1",
+        ..ProviderRow::PLAIN
+    },
     ..PLAIN
 };
 
 pub(crate) const TOGETHER: TextModel = TextModel {
-    names: &["togetherAI"],
-    provider: "together",
-    credential: ("togetherAIApi", "togetherAIApiKey"),
-    address: "https://api.together.xyz",
+    row: ProviderRow {
+        names: &["togetherAI"],
+        provider: "together",
+        credential: ("togetherAIApi", "togetherAIApiKey"),
+        address: "https://api.together.xyz",
+        ..ProviderRow::PLAIN
+    },
     path: "/inference",
     dialect: TextDialect::Together,
     ..PLAIN
 };
 
 pub(crate) const COHERE: TextModel = TextModel {
-    names: &["cohere"],
-    provider: "cohere",
-    credential: ("cohereApi", "cohereApiKey"),
-    address: "https://api.cohere.com",
+    row: ProviderRow {
+        names: &["cohere"],
+        provider: "cohere",
+        credential: ("cohereApi", "cohereApiKey"),
+        address: "https://api.cohere.com",
+        ..ProviderRow::PLAIN
+    },
     path: "/v1/generate",
     model: Some("command"),
     dialect: TextDialect::Cohere,
@@ -105,57 +115,54 @@ pub(crate) const COHERE: TextModel = TextModel {
 };
 
 pub(crate) const HUGGING_FACE: TextModel = TextModel {
-    names: &["huggingFaceInference_LLMs"],
-    provider: "huggingface",
-    credential: ("huggingFaceApi", "huggingFaceApiKey"),
-    address: "https://router.huggingface.co",
-    address_input: "endpoint",
-    model_input: "model",
+    row: ProviderRow {
+        names: &["huggingFaceInference_LLMs"],
+        provider: "huggingface",
+        credential: ("huggingFaceApi", "huggingFaceApiKey"),
+        address: "https://router.huggingface.co",
+        address_input: "endpoint",
+        model_input: "model",
+        ..ProviderRow::PLAIN
+    },
     model: Some("gpt2"),
     dialect: TextDialect::HuggingFace,
     ..PLAIN
 };
 
 pub(crate) const OLLAMA: TextModel = TextModel {
-    names: &["ollama"],
-    provider: "ollama",
-    address: ollama::ADDRESS,
+    row: ProviderRow {
+        names: &["ollama"],
+        provider: "ollama",
+        address: ollama::ADDRESS,
+        address_input: "baseUrl",
+        ..ProviderRow::PLAIN
+    },
     path: "/api/generate",
-    address_input: "baseUrl",
     model: Some("llama3"),
     dialect: TextDialect::Ollama,
     ..PLAIN
 };
 
-const PLAIN: TextModel = TextModel {
-    names: &[],
-    provider: "other",
-    credential: ("", ""),
-    address: "",
-    path: "/completions",
-    address_input: "",
-    model_input: "modelName",
-    model: None,
-    dialect: TextDialect::OpenAi,
-};
+const PLAIN: TextModel =
+    TextModel { row: ProviderRow::PLAIN, path: "/completions", model: None, dialect: TextDialect::OpenAi };
 
 impl NodeKind for TextModel {
     fn names(&self) -> &'static [&'static str] {
-        self.names
+        self.row.names
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let model = inputs.text(self.model_input).map(|model| model.trim().to_owned());
+        let model = inputs.text(self.row.model_input).map(|model| model.trim().to_owned());
         let model = model.or_else(|| self.model.map(str::to_owned));
         if model.is_none() {
-            inputs.lacks(self.model_input);
+            inputs.lacks(self.row.model_input);
         }
         if self.dialect == TextDialect::OpenAi && model.as_deref().is_some_and(is_chat_model) {
-            inputs.refuse(self.model_input, "it is a model for chats: Flowise wants its chat model's node for it");
+            inputs.refuse(self.row.model_input, "it is a model for chats: Flowise wants its chat model's node for it");
         }
         let place = self.place(inputs, model.as_deref().unwrap_or_default());
         let streams = match self.dialect {
-            TextDialect::OpenAi if self.names == SAMBANOVA.names => false,
+            TextDialect::OpenAi if self.row.names == SAMBANOVA.row.names => false,
             TextDialect::OpenAi => inputs.streams(),
             TextDialect::Together => inputs.flag("streaming").unwrap_or(false),
             TextDialect::Ollama => true,
@@ -182,30 +189,30 @@ fn is_chat_model(model: &str) -> bool {
 impl TextModel {
     /// With the path.
     fn place(&self, inputs: &mut Inputs<'_, '_, '_>, model: &str) -> Option<(ModelAddress, String)> {
-        let provider = self.provider;
-        let (credential, field) = self.credential;
-        if self.names == AZURE.names {
+        let provider = self.row.provider;
+        if self.row.names == AZURE.row.names {
             let found = azure(inputs)?;
             return Some(if let Ok(Azure { endpoint, query, headers }) = found {
                 (ModelAddress { endpoint, headers, missing: None, provider }, format!("{}{query}", self.path))
             } else {
-                let endpoint = connection::endpoint_at(inputs, "basepath", self.address)?;
+                let endpoint = connection::endpoint_at(inputs, "basepath", self.row.address)?;
                 let missing = Some(AZURE_CREDENTIAL);
                 (ModelAddress { endpoint, headers: Headers::new(), missing, provider }, String::new())
             });
         }
-        if self.names == OPENAI.names {
+        if self.row.names == OPENAI.row.names {
             return Some((ModelAddress::of_openai(inputs)?, self.path.to_owned()));
         }
-        let own = if self.address_input.is_empty() { None } else { inputs.text(self.address_input) };
-        let key = if credential.is_empty() { None } else { connection::wanted(inputs, credential, field) };
-        let missing = (key.is_none() && !credential.is_empty()).then_some(credential);
-        let headers = connection::bearer(inputs, key.as_ref());
+        let own = self.row.own_address(inputs);
+        let (headers, missing) = match self.row.headers(inputs) {
+            Ok(headers) => (headers, None),
+            Err(credential) => (Headers::new(), Some(credential)),
+        };
         let path = match (self.dialect, &own) {
             (TextDialect::HuggingFace, None) => {
                 let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_./:".contains(letter);
                 if !model.chars().all(fits) || model.contains("..") {
-                    inputs.refuse(self.model_input, "it cannot stand in an address");
+                    inputs.refuse(self.row.model_input, "it cannot stand in an address");
                     return None;
                 }
                 format!("/hf-inference/models/{model}/v1/completions")
@@ -217,15 +224,14 @@ impl TextModel {
             },
             _ => self.path.to_owned(),
         };
-        let input = if self.address_input.is_empty() { self.model_input } else { self.address_input };
-        let endpoint = connection::endpoint_at(inputs, input, own.as_deref().unwrap_or(self.address))?;
+        let endpoint = self.row.endpoint(inputs, own.as_deref())?;
         Some((ModelAddress { endpoint, headers, missing, provider }, path))
     }
 
     /// What goes into each request beside the prompt.
     fn fields(&self, inputs: &mut Inputs<'_, '_, '_>, model: &str) -> Map<String, Value> {
         let names: &[(&str, &str)] = match self.dialect {
-            TextDialect::OpenAi if self.names == SAMBANOVA.names => &[],
+            TextDialect::OpenAi if self.row.names == SAMBANOVA.row.names => &[],
             TextDialect::OpenAi => &[
                 ("temperature", "temperature"),
                 ("maxTokens", "max_tokens"),
@@ -291,7 +297,7 @@ impl TextModel {
             }
             TextDialect::HuggingFace => {
                 // A model of one's own is called by its address.
-                let own = inputs.text(self.address_input);
+                let own = inputs.text(self.row.address_input);
                 let mut fields = of(json!({ "model": own.as_deref().unwrap_or(model), "return_full_text": false }));
                 fields.extend(set);
                 fields

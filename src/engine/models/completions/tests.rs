@@ -9,8 +9,11 @@ const STREAM: &str = "data: {\"choices\":[{\"index\":0,\"text\":\"He\",\"finish_
 data: {\"choices\":[{\"index\":0,\"text\":\"llo\",\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
 
 async fn answered(kind: TextModel, mut inputs: Value, answer: &str) -> Asked {
-    let kind = if kind.address_input.is_empty() { TextModel { address_input: "here", ..kind } } else { kind };
-    inputs[kind.address_input] = HERE.into();
+    let kind = match kind.row.address_input {
+        "" => TextModel { row: ProviderRow { address_input: "here", ..kind.row }, ..kind },
+        _ => kind,
+    };
+    inputs[kind.row.address_input] = HERE.into();
     let messages = [Message::user("Hi")];
     asked(&kind, inputs, ModelRequest::of(&messages), 200, answer).await
 }
@@ -90,7 +93,7 @@ fn chats_become_one_text() {
 #[test]
 fn without_a_credential_nothing_is_sent() {
     for kind in [&OPENAI, &AZURE, &FIREWORKS, &SAMBANOVA, &TOGETHER, &COHERE, &HUGGING_FACE] {
-        let model = built(kind, json!({ kind.model_input: "m" }), false).unwrap().into_model().unwrap();
+        let model = built(kind, json!({ kind.row.model_input: "m" }), false).unwrap().into_model().unwrap();
         assert!(format!("{model:?}").starts_with("ModelWithoutCredential"));
     }
 }

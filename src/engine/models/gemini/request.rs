@@ -6,9 +6,8 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolCall};
 use crate::engine::contract::model::ModelRequest;
 use crate::engine::models::gathering::set;
+use crate::engine::models::request::{description_of, inline_image, system_parts};
 use crate::wire::json;
-
-const EXTRACTION: &str = "A function available to call.";
 
 /// Google's word for a call that comes from no thought of the model's, where one has to be signed.
 const UNSIGNED: &str = "skip_thought_signature_validator";
@@ -35,8 +34,7 @@ pub(in crate::engine::models) fn body(
         set(&mut generation, "responseSchema", plain(schema));
         body.insert("generationConfig".to_owned(), generation);
     } else if let Some((name, schema)) = ask.schema {
-        let description = schema.get("description").cloned().unwrap_or_else(|| EXTRACTION.into());
-        let function = json!({ "name": name, "description": description, "parameters": plain(schema) });
+        let function = json!({ "name": name, "description": description_of(schema), "parameters": plain(schema) });
         body.insert("tools".to_owned(), json!([{ "functionDeclarations": [function] }]));
         let calling = json!({ "mode": "ANY", "allowedFunctionNames": [name] });
         body.insert("toolConfig".to_owned(), json!({ "functionCallingConfig": calling }));
@@ -51,12 +49,7 @@ pub(in crate::engine::models) fn body(
         body.insert("tools".to_owned(), json!([{ "functionDeclarations": functions }]));
     }
     // There is one system, and it stands apart: further ones, which Flowise fails on, join it.
-    let systems: Vec<Value> = ask
-        .messages
-        .iter()
-        .filter(|turn| turn.role.instructs())
-        .map(|turn| json!({ "text": turn.content.plain() }))
-        .collect();
+    let systems = system_parts(ask.messages);
     if !systems.is_empty() {
         body.insert("systemInstruction".to_owned(), json!({ "role": "system", "parts": systems }));
     }
@@ -99,8 +92,7 @@ fn part(piece: &ContentPart) -> Result<Value, Failure> {
     match piece {
         ContentPart::Text(text) => Ok(json!({ "text": text })),
         ContentPart::Image(url) => {
-            let image = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
-            let (kind, data) = image.ok_or_else(|| Failure::flow("Please provide image as base64 encoded data URL"))?;
+            let (kind, data) = inline_image(url)?;
             Ok(json!({ "inlineData": { "mimeType": kind, "data": data } }))
         }
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Usage;
 use crate::engine::contract::model::{ModelAnswer, ModelRequest};
-use crate::engine::models::gathering::{Gathering, broken_off, empty, parsed, picked};
+use crate::engine::models::gathering::{AnswerProgress, Gathering, parsed, picked};
 use crate::engine::provider::failure_in_stream;
 
 /// A piece, or the whole, of any of them.
@@ -49,13 +49,12 @@ struct PlainOutput {
 pub(super) struct PlainReply {
     answered: ModelAnswer,
     streams: bool,
-    is_begun: bool,
-    is_ended: bool,
+    progress: AnswerProgress,
 }
 
 impl PlainReply {
     pub(super) fn new(streams: bool) -> Self {
-        Self { answered: ModelAnswer::default(), streams, is_begun: false, is_ended: !streams }
+        Self { answered: ModelAnswer::default(), streams, progress: AnswerProgress::new(streams) }
     }
 
     fn count(&mut self, usage: &Value) {
@@ -102,26 +101,22 @@ impl Gathering for PlainReply {
         if let Some(output) = said.output {
             text = text.or(output.text);
             if let Some(finish) = output.finish_reason.filter(|finish| finish != "null") {
-                self.is_ended = true;
+                self.progress.is_ended = true;
                 self.note(finish, usage.as_ref(), said.request_id);
             }
         }
         if let Some(text) = text {
-            self.is_begun = true;
+            self.progress.is_begun = true;
             self.answered.say(&text, ask);
         }
         Ok(())
     }
 
     fn end(&mut self) {
-        self.is_ended = true;
+        self.progress.is_ended = true;
     }
 
     fn done(self, _ask: ModelRequest<'_>) -> Result<ModelAnswer, Failure> {
-        match (self.is_begun, self.is_ended) {
-            (true, true) => Ok(self.answered),
-            (false, true) => Err(empty()),
-            (_, false) => Err(broken_off()),
-        }
+        self.progress.done(self.answered)
     }
 }

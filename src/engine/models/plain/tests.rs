@@ -6,10 +6,14 @@ use super::{CLOUDFLARE, HUGGING_FACE, NEMO, PlainKind, TONGYI};
 use crate::engine::contract::message::Message;
 use crate::engine::contract::model::ModelRequest;
 use crate::engine::models::lab::{Asked, HERE, asked, built, conversation, problems};
+use crate::engine::models::row::ProviderRow;
 
 async fn answered(kind: PlainKind, mut inputs: Value, answer: &str) -> Asked {
-    let kind = if kind.address_input.is_empty() { PlainKind { address_input: "here", ..kind } } else { kind };
-    inputs[kind.address_input] = HERE.into();
+    let kind = match kind.row.address_input {
+        "" => PlainKind { row: ProviderRow { address_input: "here", ..kind.row }, ..kind },
+        _ => kind,
+    };
+    inputs[kind.row.address_input] = HERE.into();
     let messages = [Message::system("Be brief."), Message::user("Hi"), Message::assistant("Ho"), Message::user("So?")];
     asked(&kind, inputs, ModelRequest::of(&messages), 200, answer).await
 }
@@ -100,7 +104,7 @@ async fn tongyi_tells_pieces_or_all() {
 #[tokio::test]
 async fn without_a_credential_nothing_is_sent() {
     for kind in [&CLOUDFLARE, &HUGGING_FACE, &TONGYI] {
-        let model = built(kind, json!({ kind.model_input: "m" }), false).unwrap().into_model().unwrap();
+        let model = built(kind, json!({ kind.row.model_input: "m" }), false).unwrap().into_model().unwrap();
         assert!(format!("{model:?}").starts_with("ModelWithoutCredential"));
     }
     let conversation = conversation();

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::message::Usage;
 use crate::engine::contract::model::{ModelAnswer, ModelRequest};
-use crate::engine::models::gathering::{Gathering, broken_off, empty, parsed, usage_metadata};
+use crate::engine::models::gathering::{AnswerProgress, Gathering, parsed, usage_metadata};
 use crate::engine::provider::failure_in_stream;
 
 #[derive(Deserialize)]
@@ -30,8 +30,7 @@ struct WatsonxResult {
 #[derive(Debug, Default)]
 pub(super) struct WatsonxText {
     answered: ModelAnswer,
-    is_begun: bool,
-    is_ended: bool,
+    progress: AnswerProgress,
 }
 
 impl Gathering for WatsonxText {
@@ -41,8 +40,9 @@ impl Gathering for WatsonxText {
             return Err(failure_in_stream(error));
         }
         for result in piece.results.into_iter().flatten() {
-            self.is_begun = true;
-            self.is_ended |= result.stop_reason.is_some_and(|reason| !reason.eq_ignore_ascii_case("not_finished"));
+            self.progress.is_begun = true;
+            self.progress.is_ended |=
+                result.stop_reason.is_some_and(|reason| !reason.eq_ignore_ascii_case("not_finished"));
             let Usage { input, output } = &mut self.answered.usage;
             // Counts of what was made are of the whole so far.
             *input += result.input_token_count;
@@ -53,14 +53,8 @@ impl Gathering for WatsonxText {
     }
 
     fn done(mut self, _ask: ModelRequest<'_>) -> Result<ModelAnswer, Failure> {
-        match (self.is_begun, self.is_ended) {
-            (true, true) => {
-                let Usage { input, output } = self.answered.usage;
-                self.answered.usage_metadata = usage_metadata(input, output, input + output);
-                Ok(self.answered)
-            }
-            (false, true) => Err(empty()),
-            (_, false) => Err(broken_off()),
-        }
+        let Usage { input, output } = self.answered.usage;
+        self.answered.usage_metadata = usage_metadata(input, output, input + output);
+        self.progress.done(self.answered)
     }
 }
