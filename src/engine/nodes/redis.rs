@@ -1,5 +1,8 @@
 //! A Redis that a credential names, asked over a connection of its own each time.
 
+#[cfg(test)]
+pub(super) mod testing;
+
 use std::time::Duration;
 
 use crate::config::Secret;

@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::engine::text::javascript::kind_of;
+
 /// What is wrong with an answer is told to a model or a person: a long list of numbers in the place of one of texts
 /// would be hundreds of megabytes.
 const MOST_ISSUES: usize = 50;
@@ -151,7 +153,7 @@ impl Checking {
             }
             (SchemaType::Record(fields), Value::Object(given)) => Some(self.fields(fields, given).into()),
             (_, value) => {
-                let received = type_of(value);
+                let received = kind_of(value);
                 let message = format!("Expected {}, received {received}", expected(schema));
                 self.wrong_type(schema, received, &message);
                 None
@@ -238,15 +240,4 @@ fn expected(schema: &Schema) -> String {
 
 fn quoted(options: &[String]) -> String {
     options.iter().map(|option| format!("'{option}'")).collect::<Vec<_>>().join(" | ")
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }

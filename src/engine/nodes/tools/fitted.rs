@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::text::javascript::{self, parse_float, shown_double};
+use crate::engine::text::javascript::{self, kind_of, parse_float, shown_double};
 use crate::engine::text::variables::text_of;
 use crate::wire::json;
 
@@ -103,17 +103,6 @@ fn of_kind(given: &Value, kind: &str) -> Option<Value> {
         | ("object", Value::Array(_) | Value::Number(_) | Value::Bool(_))
         | ("array", Value::Object(_) | Value::Number(_) | Value::Bool(_)) => None,
         _ => Some(given.clone()),
-    }
-}
-
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
     }
 }
 

@@ -1,11 +1,7 @@
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
-use std::sync::mpsc;
-
 use serde_json::json;
 
 use super::*;
-use crate::engine::nodes::redis::RedisServer;
+use crate::engine::nodes::redis::testing::{bulk, stub, words};
 use crate::engine::provider::Targets;
 use crate::engine::testing::{answer, server, within};
 use crate::telemetry::metrics::Metrics;
@@ -15,37 +11,10 @@ fn said() -> ModelAnswer {
     ModelAnswer { text: "Hi".to_owned(), calls, id: Some("r".to_owned()), ..ModelAnswer::default() }
 }
 
-/// Gives each connection a reply, and tells what it heard, word by word.
-fn redis(replies: &[&str]) -> (Redis, mpsc::Receiver<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (heard, hearing) = mpsc::channel();
-    let replies: Vec<String> = replies.iter().map(|reply| (*reply).to_owned()).collect();
-    std::thread::spawn(move || {
-        for reply in replies {
-            let (mut stream, _) = listener.accept().unwrap();
-            stream.write_all(reply.as_bytes()).unwrap();
-            let mut text = Vec::new();
-            stream.read_to_end(&mut text).unwrap();
-            let text = String::from_utf8(text).unwrap();
-            let words = text.split("\r\n").filter(|line| !line.starts_with(['*', '$']) && !line.is_empty());
-            let _ = heard.send(words.map(str::to_owned).collect());
-        }
-    });
-    let targets = Targets::alone("local", &Metrics::new().unwrap());
-    let endpoint = targets.endpoint(&format!("http://127.0.0.1:{port}"), None).unwrap();
-    let server = RedisServer::read(&format!("redis://127.0.0.1:{port}")).unwrap();
-    (Redis { endpoint: Some(endpoint), server }, hearing)
-}
-
-fn bulk(text: &str) -> String {
-    format!("${}\r\n{text}\r\n", text.len())
-}
-
 #[test]
 fn an_answer_is_found_again() {
     let kept = written(&said()).unwrap();
-    let (redis, heard) = redis(&["$-1\r\n", "+OK\r\n", &bulk(&kept), &bulk("{\"no\":1}"), "-NOAUTH no\r\n"]);
+    let (redis, heard) = stub("", &["$-1\r\n", "+OK\r\n", &bulk(&kept), &bulk("{\"no\":1}"), "-NOAUTH no\r\n"]);
     let cache = RedisAnswers { redis, milliseconds: Some(500) };
     let asked = [0xab; 32];
     within(&json!({ "question": "x" }), async |run| {
@@ -56,8 +25,8 @@ fn an_answer_is_found_again() {
         assert!(cache.find(&asked, run).await.is_err());
     });
     let name = format!("flowgate:answer:{}", "ab".repeat(32));
-    assert_eq!(heard.recv().unwrap(), ["GET", &name]);
-    assert_eq!(heard.recv().unwrap(), ["SET", &name, &kept, "PX", "500"]);
+    assert_eq!(words(&heard.recv().unwrap()), ["GET", &name]);
+    assert_eq!(words(&heard.recv().unwrap()), ["SET", &name, &kept, "PX", "500"]);
 }
 
 #[test]
@@ -96,7 +65,7 @@ impl Embeddings for Lengths {
 #[test]
 fn vectors_are_those_that_flowise_keeps() {
     let (redis, heard) =
-        redis(&[&format!("*2\r\n{}$-1\r\n", bulk("[0.25,1]")), "+OK\r\n", "-NOAUTH no\r\n", "-NOAUTH no\r\n"]);
+        stub("", &[&format!("*2\r\n{}$-1\r\n", bulk("[0.25,1]")), "+OK\r\n", "-NOAUTH no\r\n", "-NOAUTH no\r\n"]);
     let cache = RedisVectors { embeddings: Arc::new(Lengths), redis, seconds: 60, namespace: "n".to_owned() };
     let texts = ["abc".to_owned(), "ab".to_owned()];
     within(&json!({ "question": "x" }), async |run| {
@@ -107,6 +76,6 @@ fn vectors_are_those_that_flowise_keeps() {
     });
     let abc = "nba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let ab = "nfb8e20fc2e4c3f248c60c39bd652f3c1347298bb977b8b4d5903b85055620603";
-    assert_eq!(heard.recv().unwrap(), ["MGET", abc, ab]);
-    assert_eq!(heard.recv().unwrap(), ["SET", ab, "[2.0,2.0]", "EX", "60"]);
+    assert_eq!(words(&heard.recv().unwrap()), ["MGET", abc, ab]);
+    assert_eq!(words(&heard.recv().unwrap()), ["SET", ab, "[2.0,2.0]", "EX", "60"]);
 }

@@ -1,56 +1,16 @@
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::sync::mpsc;
 
 use serde_json::{Map, json};
 
 use super::*;
-use crate::engine::nodes::redis::RedisServer;
-use crate::engine::provider::Targets;
+use crate::engine::nodes::redis::testing::{bulk, stub, words};
 use crate::engine::testing::within;
-use crate::telemetry::metrics::Metrics;
 
 /// Gives each connection a reply, and tells what it heard.
 fn index_of(replies: &[&str]) -> (RedisIndex, mpsc::Receiver<Vec<u8>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (heard, hearing) = mpsc::channel();
-    let replies: Vec<String> = replies.iter().map(|reply| (*reply).to_owned()).collect();
-    std::thread::spawn(move || {
-        for reply in replies {
-            let (mut stream, _) = listener.accept().unwrap();
-            stream.write_all(reply.as_bytes()).unwrap();
-            let mut bytes = Vec::new();
-            stream.read_to_end(&mut bytes).unwrap();
-            let _ = heard.send(bytes);
-        }
-    });
-    let targets = Targets::alone("local", &Metrics::new().unwrap());
-    let endpoint = targets.endpoint(&format!("http://127.0.0.1:{port}"), None).unwrap();
-    let server = RedisServer::read(&format!("redis://127.0.0.1:{port}")).unwrap();
+    let (redis, hearing) = stub("", replies);
     let [content, metadata, vector] = ["content", "metadata", "content_vector"].map(str::to_owned);
-    (
-        RedisIndex {
-            redis: Redis { endpoint: Some(endpoint), server },
-            index: "idx".to_owned(),
-            content,
-            metadata,
-            vector,
-        },
-        hearing,
-    )
-}
-
-/// Without what says how long each is.
-fn words(bytes: &[u8]) -> String {
-    let is_length =
-        |line: &&str| line.starts_with(['*', '$']) && line.chars().skip(1).all(|letter| letter.is_ascii_digit());
-    let text = String::from_utf8_lossy(bytes);
-    text.split("\r\n").filter(|line| !is_length(line)).collect::<Vec<_>>().join(" ")
-}
-
-fn bulk(text: &str) -> String {
-    format!("${}\r\n{text}\r\n", text.len())
+    (RedisIndex { redis, index: "idx".to_owned(), content, metadata, vector }, hearing)
 }
 
 #[test]
@@ -77,16 +37,16 @@ fn passages_are_found_as_flowise_keeps_them() {
         let passage = NewPassage { id: "7".to_owned(), document, vector: vec![1.0, 0.5] };
         index.add(&[passage], run).await.unwrap();
     });
-    let asked = words(&heard.recv().unwrap());
+    let asked = words(&heard.recv().unwrap()).join(" ");
     let query = "FT.SEARCH idx * => [KNN 4 @content_vector $vector AS vector_score] RETURN 3 metadata content vector_score \
                  SORTBY vector_score LIMIT 0 4 PARAMS 2 vector";
     assert!(asked.starts_with(query) && asked.trim_end().ends_with("DIALECT 2"), "{asked}");
-    assert_eq!(words(&heard.recv().unwrap()).trim(), "FT.INFO idx");
-    let made = words(&heard.recv().unwrap());
+    assert_eq!(words(&heard.recv().unwrap()).join(" ").trim(), "FT.INFO idx");
+    let made = words(&heard.recv().unwrap()).join(" ");
     let schema = "FT.CREATE idx ON HASH PREFIX 1 doc:idx: SCHEMA content_vector VECTOR HNSW 6 TYPE FLOAT32 DIM 2 \
                   DISTANCE_METRIC COSINE content TEXT metadata TEXT";
     assert_eq!(made.trim(), schema);
-    let put = words(&heard.recv().unwrap());
+    let put = words(&heard.recv().unwrap()).join(" ");
     assert!(
         put.starts_with("HSET doc:idx:7 content_vector") && put.contains(r#"content two metadata {"a":"x\-y"}"#),
         "{put}"
