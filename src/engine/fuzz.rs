@@ -8,6 +8,7 @@ use crate::engine::compile::context::Credentials;
 use crate::engine::documents::stores::DocumentStores;
 use crate::engine::flow::flows::{contained, is_whole_export};
 use crate::engine::flow::inspect::inspect;
+use crate::engine::text::mustache::{Dialect, JsonTemplate, Mustache};
 use crate::engine::text::template::{Template, counted};
 use crate::fuzzing::fuzz;
 use crate::telemetry::metrics::Metrics;
@@ -20,6 +21,10 @@ fn fuzz_template() {
         counted(&text);
         let _ = Template::parse(&text);
         let _ = Template::parse_plain(&text);
+        for dialect in [Dialect::Agentflow, Dialect::Chatflow] {
+            let _ = Mustache::parse(&text, dialect).names().count();
+            let _ = JsonTemplate::parse(&text, dialect);
+        }
     });
 }
 

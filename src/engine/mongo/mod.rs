@@ -4,6 +4,8 @@
 
 mod address;
 mod bson;
+#[cfg(test)]
+mod fuzz;
 mod srv;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,8 @@
 //! results are texts. Each operation has a connection of its own.
 
 pub(crate) mod address;
+#[cfg(test)]
+mod fuzz;
 mod message;
 mod session;
 #[cfg(test)]

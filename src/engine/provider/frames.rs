@@ -63,7 +63,7 @@ fn unreadable() -> Failure {
 }
 
 /// The first message, if all of it is there. Checksums are passed over: TLS has looked at the bytes.
-fn taken(held: &mut BytesMut) -> Result<Option<EventFrame>, Failure> {
+pub(super) fn taken(held: &mut BytesMut) -> Result<Option<EventFrame>, Failure> {
     let Some((mut prelude, _)) = held.split_at_checked(PRELUDE) else { return Ok(None) };
     let (whole, headers) = (prelude.get_u32() as usize, prelude.get_u32() as usize);
     if whole > LONGEST_FRAME || headers.saturating_add(PRELUDE + CHECKSUM) > whole {

@@ -2,6 +2,8 @@
 
 pub(crate) mod address;
 mod frames;
+#[cfg(test)]
+mod fuzz;
 mod incoming;
 mod lines;
 mod resp;

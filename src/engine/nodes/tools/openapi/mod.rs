@@ -1,6 +1,8 @@
 //! The `OpenAPI` toolkit: each operation of a document is a tool.
 
 mod document;
+#[cfg(test)]
+mod fuzz;
 mod linked;
 mod schema;
 
