@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::config::Secret;
+use crate::wire::json;
 
 /// The fields; `None`: that is not the key, or nothing that was encrypted with one.
 pub(super) fn decrypted(encrypted: &str, passphrase: &Secret) -> Option<BTreeMap<String, Secret>> {
@@ -22,7 +23,7 @@ pub(super) fn decrypted(encrypted: &str, passphrase: &Secret) -> Option<BTreeMap
     let whole = passphrase.expose();
     [whole, whole.trim_end()].into_iter().find_map(|passphrase| {
         let plain = opened(sealed, *salt, passphrase.as_bytes())?;
-        let fields: Map<String, Value> = serde_json::from_slice(&plain).ok()?;
+        let fields: Map<String, Value> = json::read(&plain).ok()?;
         Some(fields.into_iter().map(|(name, value)| (name, Secret::new(text(value)))).collect())
     })
 }

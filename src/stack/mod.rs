@@ -1,4 +1,4 @@
-//! The request path as one list of layers.
+//! The request path as one list of layers: the middleware.
 
 mod access_log;
 mod auth;

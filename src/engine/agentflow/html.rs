@@ -1,4 +1,7 @@
 //! Reads HTML as Flowise's editor writes it, forgiving of everything else.
+//!
+//! Pages of the web are read as browsers read them (`engine/documents/html`), which moves what stands in the wrong place:
+//! here it stays where its author put it, and texts are changed in place.
 
 use crate::engine::text::blocks::BLOCKS;
 

@@ -1,5 +1,5 @@
-//! What chats remember, and whoever keeps it: turns by flow and session, and each session's last run, as far as a later
-//! request goes on from it.
+//! What chats remember, and whoever keeps it, the session store: turns by flow and session, and each session's last run,
+//! as far as a later request goes on from it.
 
 use std::fmt;
 use std::sync::Arc;

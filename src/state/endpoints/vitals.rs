@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// How long a server that refused a connection is tried last: at first, and at most if it goes on so.
+/// The backoff of a server that refused a connection, for which it is tried last: at first, and at most if it goes on so.
 const FIRST_EJECTION: Duration = Duration::from_secs(1);
 const LONGEST_EJECTION: Duration = Duration::from_secs(30);
 /// Of 1000, what a server that has just come back is given of what the others have.
