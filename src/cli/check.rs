@@ -79,7 +79,9 @@ fn try_upstreams(policy: &Policy) -> Result<(), ExitCode> {
     }
     // A look-up that hangs must not keep the command.
     runtime.shutdown_background();
-    failed.iter().for_each(|told| tell(format_args!("{told}")));
+    for told in &failed {
+        tell(format_args!("{told}"));
+    }
     if failed.is_empty() { Ok(()) } else { Err(ExitCode::FAILURE) }
 }
 

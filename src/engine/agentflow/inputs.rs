@@ -66,11 +66,11 @@ mod tests {
             read_tables(&node, settled, &mut values);
             Value::Object(values)
         };
-        let none = Settled::default();
+        let settled = Settled::default();
         let table = json!({ "llmMessages": [{ "role": "system" }], "code": "[1]" });
-        assert_eq!(read(&none, "[{\"role\": \"system\"}]"), table);
-        assert_eq!(read(&none, "{}")["llmMessages"], "{}");
-        assert_eq!(read(&none, "")["llmMessages"], "");
+        assert_eq!(read(&settled, "[{\"role\": \"system\"}]"), table);
+        assert_eq!(read(&settled, "{}")["llmMessages"], "{}");
+        assert_eq!(read(&settled, "")["llmMessages"], "");
         // What was filled in stays a text.
         assert_eq!(read(&Settled::at(vec![vec!["llmMessages".to_owned()]]), "[]")["llmMessages"], "[]");
     }

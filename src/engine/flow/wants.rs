@@ -115,7 +115,7 @@ impl Want {
             Need::File { path: Some(_), .. } => {
                 "put them there, beside the flow: Flowise read them of its own disk".to_owned()
             }
-            Need::Setting(UnsetField { wants, .. }) if wants.is_empty() => in_editor("fill it in"),
+            Need::Setting(UnsetField { wants: "", .. }) => in_editor("fill it in"),
             Need::Setting(_) => in_editor("connect them"),
         }
     }

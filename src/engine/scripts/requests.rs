@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn no_key_goes_to_another_server() {
-        let (other, heard) = server(&[&answer("200 OK", "", "{}")]);
+        let (other, received) = server(&[&answer("200 OK", "", "{}")]);
         let (asked, _) = server(&[&answer("302 Found", &format!("location: {other}/x\r\n"), "")]);
         let targets = Targets::alone("local", &Metrics::new().unwrap()).allowing(&["127.0.0.0/8".parse().unwrap()]);
         let fields = json!([["X-API-Key", "K"], ["Authorization", "K"], ["x-goog-api-key", "K"], ["Accept", "a/b"]]);
@@ -150,8 +150,8 @@ mod tests {
             fetched(&targets, &head, Vec::new(), 1000, run).await.map(|(head, _)| head)
         });
         assert!(fetched.unwrap().contains("\"redirected\":true"));
-        let heard = heard.recv().unwrap().to_lowercase();
-        assert!(heard.starts_with("get /x ") && heard.contains("accept: a/b") && !heard.contains(": k\r\n"), "{heard}");
+        let told = received.recv().unwrap().to_lowercase();
+        assert!(told.starts_with("get /x ") && told.contains("accept: a/b") && !told.contains(": k\r\n"), "{told}");
     }
 
     #[test]

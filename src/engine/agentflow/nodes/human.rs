@@ -35,10 +35,6 @@ impl StepKind for HumanInput {
             // As Flowise, where nothing is said.
             None | Some("fixed") => (false, None),
             Some("dynamic") => (true, model("humanInputModel", inputs).map(|(model, _)| model)),
-            None => {
-                inputs.lacks("humanInputDescriptionType");
-                (false, None)
-            }
             Some(_) => {
                 inputs.refuse("humanInputDescriptionType", "expected fixed or dynamic");
                 (false, None)

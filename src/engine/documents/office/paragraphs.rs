@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::xml::{XmlDocument, XmlElement, XmlNode};
+use super::xml::{XmlDocument, XmlElement};
 use super::zip::ZipFolder;
 
 /// Bytes of what is told: paragraphs within others are told again with each of them.
@@ -98,10 +98,7 @@ fn named<'x>(root: XmlElement<'x>, name: &str) -> Vec<XmlElement<'x>> {
 }
 
 fn first_text(element: XmlElement<'_>) -> Option<Cow<'_, str>> {
-    match element.children().next()? {
-        XmlNode::Text(text) => Some(text),
-        XmlNode::Element(_) => None,
-    }
+    element.first_text()
 }
 
 #[cfg(test)]

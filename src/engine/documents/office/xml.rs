@@ -47,12 +47,6 @@ pub(super) struct XmlElement<'x> {
     part: XmlPart,
 }
 
-#[derive(Debug)]
-pub(super) enum XmlNode<'x> {
-    Element(XmlElement<'x>),
-    Text(Cow<'x, str>),
-}
-
 impl<'t> XmlDocument<'t> {
     /// # Errors
     /// It is too deep or too large.
@@ -90,6 +84,15 @@ impl<'t> XmlDocument<'t> {
         self.text.get(begin as usize..end as usize).unwrap_or_default()
     }
 
+    /// Nothing: it is an element.
+    fn text(&self, part: XmlPart) -> Option<Cow<'_, str>> {
+        match part.kind {
+            XmlKind::Text => Some(unescaped(self.slice(part.begin, part.inside))),
+            XmlKind::Plain => Some(self.slice(part.begin, part.inside).into()),
+            XmlKind::Element(_) => None,
+        }
+    }
+
     fn name(&self, part: XmlPart) -> &str {
         match part.kind {
             XmlKind::Element(length) => self.slice(part.begin, part.begin.saturating_add(u32::from(length))),
@@ -125,13 +128,9 @@ impl<'x> XmlElement<'x> {
         std::iter::successors(document.part(self.part.inside), move |part| document.part(part.next))
     }
 
-    pub(super) fn children(&self) -> impl Iterator<Item = XmlNode<'x>> + use<'x> {
-        let document = self.document;
-        self.parts().map(move |part| match part.kind {
-            XmlKind::Element(_) => XmlNode::Element(XmlElement { document, part }),
-            XmlKind::Text => XmlNode::Text(unescaped(document.slice(part.begin, part.inside))),
-            XmlKind::Plain => XmlNode::Text(document.slice(part.begin, part.inside).into()),
-        })
+    /// The text that it begins with.
+    pub(super) fn first_text(&self) -> Option<Cow<'x, str>> {
+        self.document.text(self.parts().next()?)
     }
 
     pub(super) fn elements(&self) -> impl Iterator<Item = XmlElement<'x>> + use<'x> {
@@ -146,8 +145,8 @@ impl<'x> XmlElement<'x> {
 
     /// The texts that stand in it itself.
     pub(super) fn text(&self) -> String {
-        let text = |node| if let XmlNode::Text(text) = node { Some(text) } else { None };
-        self.children().filter_map(text).collect()
+        let document = self.document;
+        self.parts().filter_map(|part| document.text(part)).collect()
     }
 
     /// Each element of that local name, at whatever depth, in order.
@@ -327,19 +326,16 @@ fn letter(name: &str) -> Option<char> {
 mod tests {
     use super::*;
 
-    fn shown(node: &XmlNode<'_>) -> String {
-        match node {
-            XmlNode::Text(text) => text.to_string(),
-            XmlNode::Element(element) => {
-                let inside: Vec<String> = element.children().map(|node| shown(&node)).collect();
-                format!("{}({})", element.name(), inside.join(","))
-            }
-        }
+    fn shown(element: XmlElement<'_>) -> String {
+        let document = element.document;
+        let part = |part| document.text(part).map_or_else(|| shown(XmlElement { document, part }), Cow::into_owned);
+        let inside: Vec<String> = element.parts().map(part).collect();
+        format!("{}({})", element.name(), inside.join(","))
     }
 
     fn told(text: &str) -> String {
         let document = XmlDocument::parse(text).unwrap();
-        document.root().map_or_else(|error| error, |root| shown(&XmlNode::Element(root)))
+        document.root().map_or_else(|error| error, shown)
     }
 
     #[test]

@@ -111,7 +111,6 @@ pub(crate) const COHERE: TextModel = TextModel {
     path: "/v1/generate",
     model: Some("command"),
     dialect: TextDialect::Cohere,
-    ..PLAIN
 };
 
 pub(crate) const HUGGING_FACE: TextModel = TextModel {
@@ -122,7 +121,6 @@ pub(crate) const HUGGING_FACE: TextModel = TextModel {
         address: "https://router.huggingface.co",
         address_input: "endpoint",
         model_input: "model",
-        ..ProviderRow::PLAIN
     },
     model: Some("gpt2"),
     dialect: TextDialect::HuggingFace,
@@ -140,7 +138,6 @@ pub(crate) const OLLAMA: TextModel = TextModel {
     path: "/api/generate",
     model: Some("llama3"),
     dialect: TextDialect::Ollama,
-    ..PLAIN
 };
 
 const PLAIN: TextModel =

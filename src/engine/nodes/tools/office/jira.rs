@@ -125,7 +125,6 @@ fn parts(own: &str) -> Option<(&str, &str)> {
         match (quote, letter) {
             (_, '\\') => _ = letters.next(),
             (Some(open), letter) if letter == open => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(letter),
             (None, '(') => depth += 1,
             (None, ')') => depth = depth.checked_sub(1)?,
