@@ -86,7 +86,7 @@ fn what_is_put_into_a_flow_as_a_secret_is_one() {
         reply.json("500 Internal Server Error", &serde_json::json!({ "message": message }).to_string());
     });
     let config = config(upstream.address, "", "", ", vars: { crmToken: tea kettle, place: Bern }", "");
-    let gateway = Gateway::start_with(&config, &keys(", vars: { apiKey: blue teapot }"), |_| {});
+    let gateway = Gateway::start_with(&config, &keys(", vars: { erpToken: blue teapot }"), |_| {});
     let response = gateway.predict(ASK);
     response.assert_refused(500, "upstream_error");
     let told = response.text();

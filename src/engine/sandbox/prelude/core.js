@@ -12,7 +12,7 @@
 
     function ask(kind, head, body, isBinary) {
         return new Promise((resolve, reject) => {
-            const text = body === undefined ? null : String(body).toWellFormed();
+            const text = body === undefined || body === null ? null : String(body).toWellFormed();
             const id = host.ask(kind, stringify(head), text, isBinary === true);
             asked.set(id, { resolve, reject });
         });

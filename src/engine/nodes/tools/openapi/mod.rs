@@ -1,8 +1,6 @@
 //! The `OpenAPI` toolkit: each operation of a document is a tool.
 
 mod document;
-#[cfg(test)]
-mod fuzz;
 mod linked;
 mod schema;
 
@@ -275,5 +273,7 @@ fn without_nulls(value: Value) -> Value {
     }
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;
