@@ -120,8 +120,8 @@ fn a_program_runs_only_if_the_configuration_names_it() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("runs, needs engine.mcp.servers.serversh\n"), "{text}");
-    assert!(text.contains("which refuses the flow without"), "{text}");
-    assert!(text.contains(&format!("\n  serversh: {{ command: {command}, args: [\"one\"] }}\n")), "{text}");
+    assert!(text.contains("the flow is refused without"), "{text}");
+    assert!(text.contains(&format!("put `serversh: {{ command: {command}, args: [\"one\"] }}`")), "{text}");
     let output = flowgate(&["flows", "check", "flows/support.json", "--config", "flowgate.yaml"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{CLOUDFLARE, HUGGING_FACE, NEMO, PlainKind, TONGYI};
 use crate::engine::contract::message::Message;
 use crate::engine::contract::model::ModelRequest;
-use crate::engine::models::lab::{Asked, HERE, asked, built, conversation, problems};
+use crate::engine::models::lab::{Asked, HERE, asked, built, conversation, needs, problems};
 use crate::engine::models::row::ProviderRow;
 
 async fn answered(kind: PlainKind, mut inputs: Value, answer: &str) -> Asked {
@@ -68,7 +68,7 @@ async fn nemo_has_no_system() {
     assert_eq!(seen.received.line, "POST /v1/chat/completions HTTP/1.1");
     assert_eq!(seen.received.body, json!({ "config_id": "cfg", "messages": turns("user") }));
     assert_eq!(seen.answered.unwrap().text, "Hello");
-    assert!(problems(&NEMO, json!({ "configurationId": "c" }))[0].contains("input baseUrl"));
+    assert_eq!(needs(&NEMO, json!({ "configurationId": "c" })), ["baseUrl"]);
 }
 
 #[tokio::test]

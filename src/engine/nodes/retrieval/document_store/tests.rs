@@ -83,8 +83,8 @@ fn a_store_that_is_not_there_is_missing_and_none_chosen_is_nothing() {
 fn what_would_find_other_passages_is_refused() {
     for (database, why) in [
         (
-            json!({ "name": "couchbase", "config": { "couchbaseMetadataFilter": { "must": [] } } }),
-            "input couchbaseMetadataFilter of couchbase: the engine searches by similarity alone",
+            json!({ "name": "faiss", "config": { "metadataFilter": { "must": [] } } }),
+            "input metadataFilter of faiss: the engine searches by similarity alone",
         ),
         (
             json!({ "name": "qdrant", "config": { "qdrantSimilarity": "Manhattan" } }),
