@@ -4,6 +4,7 @@ pub(crate) mod context;
 pub(crate) mod elsewhere;
 pub(crate) mod export;
 pub(crate) mod flowise;
+pub(crate) mod form;
 pub(crate) mod inputs;
 pub(crate) mod kind;
 pub(crate) mod part;
