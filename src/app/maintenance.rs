@@ -1,5 +1,5 @@
-//! What is done once a second, off the request path: forgetting idle visitors and policies that are over, and keeping the counts of quotas and what
-//! keys use.
+//! What is done once a second, off the request path: forgetting idle visitors and policies that are over, and keeping
+//! the counts of quotas and what keys use.
 
 use std::io;
 use std::path::Path;

@@ -242,20 +242,11 @@ impl Drop for StreamSender {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
+    use std::sync::atomic::Ordering;
 
+    use super::super::wakes::tests::Counting;
     use super::*;
     use crate::state::chats::{ChatUse, Chats};
-
-    #[derive(Default)]
-    struct Counting(AtomicUsize);
-
-    impl Wake for Counting {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
 
     fn linked() -> (StreamReceiver, StreamSender) {
         linked_in(ResponseShape::Flowise)

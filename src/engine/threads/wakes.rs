@@ -7,7 +7,7 @@ use std::task::Waker;
 
 use tokio::sync::mpsc;
 
-/// One worker's. See the module.
+/// One worker's. See the module. It holds no more than one waker of each answer that somebody waits for.
 #[derive(Debug, Clone)]
 pub(crate) struct WakeQueue(mpsc::UnboundedSender<Waker>);
 
@@ -37,15 +37,16 @@ impl WakeQueue {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 
     use super::*;
 
+    /// How often it was woken.
     #[derive(Default)]
-    struct Counting(AtomicUsize);
+    pub(in crate::engine::threads) struct Counting(pub(in crate::engine::threads) AtomicUsize);
 
     impl Wake for Counting {
         fn wake(self: Arc<Self>) {
