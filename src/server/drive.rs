@@ -11,11 +11,13 @@ use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
 use super::admission::{Admission, Leaving};
-use super::liveness::{CutReason, Liveness};
+use super::liveness::{CutReason, LEAVING, Liveness};
 use super::malformed;
 use super::signal::{Listener, Phase};
 use crate::telemetry::metrics::Metrics;
 
+/// For the first request of a connection that came just before the gateway drains: nobody sends it again by itself.
+const FIRST_WORD: Duration = Duration::from_secs(1);
 /// For an HTTP/2 client to hear that its connection ends.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
@@ -62,7 +64,7 @@ pin_project! {
         #[pin]
         timer: Sleep,
         is_closing: bool,
-        has_successor: bool,
+        is_leaving: bool,
         was_resting: bool,
         leaving: Option<Leaving>,
     }
@@ -80,7 +82,7 @@ pub(super) struct DriveMeans<'a> {
 impl Driver {
     pub(super) fn new(liveness: &Liveness) -> Self {
         let timer = tokio::time::sleep(liveness.first_look());
-        Self { timer, is_closing: false, has_successor: false, was_resting: false, leaving: None }
+        Self { timer, is_closing: false, is_leaving: false, was_resting: false, leaving: None }
     }
 
     /// Polls a connection; ready when it has ended or is no longer worth its place. Tells it when the gateway drains.
@@ -140,11 +142,16 @@ impl DriverProjection<'_> {
         liveness: &Liveness,
         cx: &Context<'_>,
     ) -> bool {
-        match listener.phase(cx) {
-            Phase::Running => {}
-            Phase::Leaving if C::WAITS_FOR_AN_ANSWER => {
-                if !std::mem::replace(self.has_successor, true) {
-                    liveness.leave();
+        let patience = match listener.phase(cx) {
+            Phase::Running => return false,
+            Phase::Leaving if C::WAITS_FOR_AN_ANSWER => Some(LEAVING),
+            Phase::Draining if C::WAITS_FOR_AN_ANSWER && liveness.is_unused() => Some(FIRST_WORD),
+            _ => None,
+        };
+        match patience {
+            Some(patience) => {
+                if !std::mem::replace(self.is_leaving, true) {
+                    liveness.leave(patience);
                     return true;
                 }
             }

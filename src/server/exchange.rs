@@ -23,7 +23,8 @@ use crate::wire::client_body::{ClientBody, UnreadRest};
 
 /// The stack, bound to one connection.
 pub(super) struct Exchanges<S> {
-    /// Its signal says whether another process has taken over; then an answer of HTTP/1.1 is the last on its connection.
+    /// Its signal says whether the gateway ends, or another process has taken over; then an answer of HTTP/1.1 is the last
+    /// on its connection.
     pub(super) acceptor: Rc<Acceptor<S>>,
     pub(super) peer: SocketAddr,
     pub(super) peer_text: HeaderValue,
@@ -143,7 +144,7 @@ where
             return Poll::Pending;
         }
         let Ok(mut response) = ready!(this.inner.poll(cx));
-        if this.leaves.as_ref().is_some_and(|signal| signal.phase() == Phase::Leaving) {
+        if this.leaves.as_ref().is_some_and(|signal| signal.phase() >= Phase::Leaving) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let active = this.active.take();

@@ -10,7 +10,7 @@ use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 /// For an idle connection to be used once more when another process has taken over: its client may be about to send.
-const LEAVING: Duration = Duration::from_secs(5);
+pub(super) const LEAVING: Duration = Duration::from_secs(5);
 
 /// The limits of a connection, from the configuration it was accepted under.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +24,8 @@ pub(super) struct Limits {
 #[derive(Debug)]
 pub(super) struct Liveness {
     limits: Limits,
-    /// Another process has taken over.
-    is_leaving: Cell<bool>,
+    /// It is to end: for how long it may still be idle.
+    leaving: Cell<Option<Duration>>,
     /// Requests whose answer is not yet handed over whole.
     active: Cell<u32>,
     /// Since when no request has been active; noted when somebody looks, so that a busy connection reads no clock.
@@ -70,7 +70,7 @@ impl Liveness {
         let now = Instant::now();
         Self {
             limits,
-            is_leaving: Cell::new(false),
+            leaving: Cell::new(None),
             active: Cell::new(0),
             quiet_since: Cell::new(Some(now)),
             turn: Cell::new(None),
@@ -170,10 +170,15 @@ impl Liveness {
         self.rest.get() == Rest::Resting
     }
 
-    /// Another process has taken over: whoever asks nothing more is let go soon. To be called once.
-    pub(super) fn leave(&self) {
-        self.is_leaving.set(true);
+    /// It is to end: whoever asks nothing more for so long is let go. To be called once.
+    pub(super) fn leave(&self, patience: Duration) {
+        self.leaving.set(Some(patience));
         self.quiet_since.set(None);
+    }
+
+    /// There was no request yet.
+    pub(super) fn is_unused(&self) -> bool {
+        self.active.get() == 0 && self.turn.get().is_none()
     }
 
     /// No request is active.
@@ -200,7 +205,7 @@ impl Liveness {
 
     /// What is wrong now, or when to look again.
     pub(super) fn judge(&self, now: Instant) -> Result<Instant, CutReason> {
-        let idle = if self.is_leaving.get() { self.limits.idle.min(LEAVING) } else { self.limits.idle };
+        let idle = self.leaving.get().map_or(self.limits.idle, |patience| self.limits.idle.min(patience));
         // Nothing else can be wrong with one that rests.
         let next = if self.is_resting() { idle } else { idle.min(self.limits.send).min(self.limits.header) };
         let mut again = now + next;
@@ -272,7 +277,7 @@ mod tests {
         liveness.request_ended();
         let later = start + Duration::from_secs(70);
         assert!(liveness.judge(later).is_ok());
-        liveness.leave();
+        liveness.leave(LEAVING);
         assert!(liveness.judge(later).is_ok(), "from then on");
         assert!(liveness.judge(later + Duration::from_secs(4)).is_ok());
         assert_eq!(liveness.judge(later + Duration::from_secs(5)), Err(CutReason::Idle));
@@ -282,12 +287,14 @@ mod tests {
     fn a_connection_is_idle_between_requests_only() {
         let ((first, _), (second, _)) = (liveness(), liveness());
         assert_eq!(first.idle_turn(), None, "it may be about to ask");
+        assert!(first.is_unused());
         for liveness in [&first, &second] {
             liveness.request_began();
             assert_eq!(liveness.idle_turn(), None);
             liveness.request_ended();
         }
         assert!(first.idle_turn().is_some() && first.idle_turn() < second.idle_turn());
+        assert!(!first.is_unused());
         first.received();
         assert_eq!(first.idle_turn(), None);
         first.waits();

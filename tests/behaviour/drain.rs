@@ -121,6 +121,22 @@ fn a_request_that_is_still_arriving_is_answered() {
 }
 
 #[test]
+fn a_connection_that_came_just_before_may_ask_once() {
+    let upstream = Upstream::answering();
+    let mut gateway = Gateway::start(&config(upstream.address, "", "", "", ""));
+    let mut fresh = Connection::open(gateway.http);
+    gateway.wait_metric("flowgate_connections", 1.0);
+    gateway.signal("TERM");
+    gateway.log_line(|line| line["message"] == "draining");
+    wait_for("a closed listener", || TcpStream::connect(gateway.http).is_err().then_some(()));
+    fresh.write(request("POST", PATH, &[("x-api-key", KEY)], r#"{"question":"hi"}"#));
+    let response = fresh.read_response().unwrap();
+    assert_eq!((response.status, response.header("connection")), (200, Some("close")));
+    assert!(fresh.is_closed());
+    assert_eq!(gateway.wait().code(), Some(0));
+}
+
+#[test]
 fn a_stream_beyond_the_grace_ends_with_an_error_and_its_chat_is_aborted() {
     let admin = Arc::new(OnceLock::new());
     let (metrics, metrics_seen) = std::sync::mpsc::channel();
