@@ -167,7 +167,7 @@ fn a_reload_turns_it_on_for_new_connections() {
     before.write(ask("request-1"));
     assert_eq!(before.read_response().unwrap().status, 200);
     let text = fs::read_to_string(gateway.file("flowgate.yaml")).unwrap();
-    fs::write(gateway.file("flowgate.yaml"), text.replace("workers: 1", "workers: 1, proxy_protocol: v1")).unwrap();
+    gateway.write("flowgate.yaml", text.replace("workers: 1", "workers: 1, proxy_protocol: v1"));
     gateway.wait_metric("flowgate_config_reloads_total{file=\"config\",result=\"accepted\"}", 1.0);
     assert_eq!(client_behind(&gateway, LINE, "request-2"), CLIENT);
     before.write(ask("request-3"));

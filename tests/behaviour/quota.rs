@@ -324,7 +324,7 @@ fn a_disk_that_fails_is_said_once_counted_and_got_over() {
     // It goes on counting, and revokes keys.
     assert_eq!(ask(&gateway, KEY).status, 200);
     let only = format!("keys:\n  - {{ id: second, sha256: {} }}\n", sha256(SECOND));
-    std::fs::write(gateway.file("keys.yaml"), only).unwrap();
+    gateway.write("keys.yaml", only);
     wait_for("the revocation", || (ask(&gateway, KEY).status == 401).then_some(()));
     std::fs::remove_file(&state).unwrap();
     assert_eq!(ask(&gateway, SECOND).status, 200);

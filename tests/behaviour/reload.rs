@@ -301,7 +301,7 @@ fn sighup_reloads_even_if_nothing_has_changed() {
         gateway.signal("HUP");
         gateway.wait_metric(ACCEPTED_CONFIG, f64::from(count));
     }
-    std::fs::write(gateway.file("keys.yaml"), keys_of(&[("app", KEY), ("partner", OTHER)])).unwrap();
+    gateway.write("keys.yaml", keys_of(&[("app", KEY), ("partner", OTHER)]));
     gateway.signal("HUP");
     wait_for("the new key", || {
         (client::post(gateway.http, PATH, &[("x-api-key", OTHER)], ASK).status == 200).then_some(())

@@ -47,7 +47,7 @@ fn start(prepare: impl FnOnce(&Path)) -> Gateway {
 
 /// The key `partner` is revoked, `app` is not, and the gateway ends when it is asked to.
 fn revokes_and_ends(mut gateway: Gateway, what: &str) {
-    fs::write(gateway.file("keys.yaml"), keys("")).unwrap();
+    gateway.write("keys.yaml", keys(""));
     wait_for(&format!("the refusal beside {what}"), || (status(&gateway, OTHER) == 401).then_some(()));
     assert_ne!(status(&gateway, KEY), 401, "{what}");
     // One that waits must not keep a later signal from being heard.

@@ -46,7 +46,7 @@ impl Everything {
     }
 
     fn write(&self, name: &str, text: &str) {
-        fs::write(self.gateway.file(name), text).unwrap();
+        self.gateway.write(name, text);
     }
 
     fn rejected(&self, part: &str) -> f64 {
@@ -226,7 +226,7 @@ fn a_flow_that_nobody_needs_may_be_broken() {
     assert!(told.starts_with("warning: ") && told.contains("idle.json"), "{told}");
     // Once a chatflow names it, it must be right.
     let named = model::config("", "", PLANS).replace("chatflows:\n", "chatflows:\n  idle: { upstream: local }\n");
-    fs::write(gateway.file("flowgate.yaml"), named).unwrap();
+    gateway.write("flowgate.yaml", named);
     gateway.wait_metric(r#"flowgate_config_reloads_total{file="config",result="rejected"}"#, 1.0);
     gateway.log_line(|line| is_told(line) && line["level"] == "ERROR");
     let (code, told) = check();

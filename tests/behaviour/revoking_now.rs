@@ -69,7 +69,7 @@ fn the_streams_of_a_key_end_with_it_if_that_is_asked_for_and_nobody_elses() {
     // A key that is switched on again is as any other.
     let text = fs::read_to_string(gateway.file("keys.yaml")).unwrap();
     let text = text.replace("enabled: false", "enabled: true").replace("end_streams: true", "end_streams: false");
-    fs::write(gateway.file("keys.yaml"), text).unwrap();
+    gateway.write("keys.yaml", text);
     wait_for("the key", || (!refused()).then_some(()));
     assert_eq!(begin(&gateway, KEY, "last-stream").read_rest(), END);
 }
@@ -81,7 +81,7 @@ fn a_broken_entry_beside_it_keeps_no_stream_alive() {
     let mut stream = begin(&gateway, KEY, "first-stream");
     let mut others = begin(&gateway, OTHER, "others-stream");
     let broken = two_keys() + "  - { id: new, sha256: 12 }\n";
-    fs::write(gateway.file("keys.yaml"), broken).unwrap();
+    gateway.write("keys.yaml", broken);
     run(&gateway, &["revoke", "app", "--now"]);
     assert_eq!(stream.read_rest(), format!("{REVOKED}{END}"));
     finish.store(true, Ordering::SeqCst);
@@ -141,7 +141,7 @@ fn who_changed_which_key_is_in_a_file_and_in_the_log() {
     run(&gateway, &["revoke", "new", "--now"]);
     assert_eq!(changed("revoked", "new")["by"], by);
     // By hand: nobody knows who.
-    fs::write(gateway.file("keys.yaml"), keys("")).unwrap();
+    gateway.write("keys.yaml", keys(""));
     assert_eq!(changed("revoked", "partner, new").get("by"), None);
 
     let text = fs::read_to_string(gateway.file("keys.audit.jsonl")).unwrap();

@@ -30,15 +30,15 @@ fn secrets_in_files_are_those_that_count_and_are_read_again() {
     };
     let (key, chat) = asked(1);
     assert_eq!(key, "first-key", "the chatflow's own, and not the upstream's");
-    fs::write(gateway.file("support-key"), "second-key\n").unwrap();
+    gateway.write("support-key", "second-key\n");
     gateway.wait_metric(ACCEPTED, 1.0);
     assert_eq!(asked(2), ("second-key".to_owned(), chat.clone()));
-    fs::write(gateway.file("session-secret"), "second-secret-0123456789\n").unwrap();
+    gateway.write("session-secret", "second-secret-0123456789\n");
     gateway.wait_metric(ACCEPTED, 2.0);
     let (_, other) = asked(3);
     assert_ne!(other, chat, "another secret parts callers from their chats");
     // One that is broken keeps what it held.
-    fs::write(gateway.file("session-secret"), "short").unwrap();
+    gateway.write("session-secret", "short");
     gateway.wait_metric(HELD_BACK, 1.0);
     assert_eq!(asked(4).1, other);
     assert!(!gateway.log().concat().contains("secret-0123456789"), "no secret is told");

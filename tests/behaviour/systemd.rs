@@ -65,7 +65,7 @@ fn systemd_hears_of_readiness_reloads_and_the_end() {
         manager.heard()
     };
     assert_eq!(read_anew(), ready);
-    std::fs::write(gateway.file("flowgate.yaml"), "server: [").unwrap();
+    gateway.write("flowgate.yaml", "server: [");
     assert_eq!(read_anew(), ["READY=1", "STATUS=the last reload was rejected: see the log"]);
     gateway.signal("TERM");
     assert_eq!(manager.heard(), ["STOPPING=1", "STATUS=draining"]);

@@ -156,7 +156,7 @@ fn a_program_that_cannot_start_leaves_the_old_one_as_it_was() {
     let mut gateway = Gateway::start(&good);
     let mut stream = begin_stream(&gateway);
     for broken in ["server: [", &good.replace("quota: 10/month", "quota: ten")] {
-        std::fs::write(gateway.file("flowgate.yaml"), broken).unwrap();
+        gateway.write("flowgate.yaml", broken);
         let before = gateway.log().len();
         gateway.signal("USR2");
         wait_for("the failure", || {
@@ -169,7 +169,7 @@ fn a_program_that_cannot_start_leaves_the_old_one_as_it_was() {
     }
     gateway.wait_metric(r#"flowgate_upgrades_total{result="failed"}"#, 2.0);
     // The folder is its own, and what was counted is there.
-    std::fs::write(gateway.file("flowgate.yaml"), &good).unwrap();
+    gateway.write("flowgate.yaml", &good);
     wait_kept(state.path(), 3);
     assert_eq!(client::get(gateway.admin, "/readyz", &[]).text(), "ok\n");
     finish.store(true, Ordering::SeqCst);

@@ -136,7 +136,7 @@ fn a_url_that_a_reload_takes_out_is_told_of_no_more() {
     // Whatever still runs there.
     let mut stream = gateway.begin(r#"{"question":"hi","streaming":true}"#);
     stream.read_head().expect("a head");
-    std::fs::write(gateway.file("flowgate.yaml"), several(&[stays.address], OFTEN)).expect("written");
+    gateway.write("flowgate.yaml", several(&[stays.address], OFTEN));
     gateway.signal("HUP");
     gateway.wait_metric(&healthy(stays.address), 1.0);
     let gone = goes.address.to_string();

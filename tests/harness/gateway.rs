@@ -181,6 +181,14 @@ impl Gateway {
         self.dir.path().join(name)
     }
 
+    /// Puts a file there as a whole, as editors do: one that is truncated and then written is seen twice by whoever looks
+    /// in between, and then two reloads are counted.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let written = self.file(".written");
+        std::fs::write(&written, content).expect("a file");
+        std::fs::rename(written, self.file(name)).expect("a file in place");
+    }
+
     /// `POST /api/v1/prediction/support` with [`KEY`].
     pub(crate) fn predict(&self, body: &str) -> Response {
         client::post(self.http, "/api/v1/prediction/support", &[("x-api-key", KEY)], body)

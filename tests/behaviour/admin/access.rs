@@ -56,11 +56,11 @@ fn a_token_that_changes_counts_from_then_on() {
     let status =
         |token: &str| get(gateway.admin, "/api/status", &[("authorization", &format!("Bearer {token}"))]).status;
     assert_eq!((status(TOKEN), status(other)), (200, 401));
-    fs::write(gateway.file("token"), other).unwrap();
+    gateway.write("token", other);
     wait_for("the other token", || (status(other) == 200).then_some(()));
     assert_eq!(status(TOKEN), 401);
     // One that can be guessed is not taken over.
-    fs::write(gateway.file("token"), "short").unwrap();
+    gateway.write("token", "short");
     wait_for("the reload", || {
         gateway.log().iter().any(|line| line.contains("reload rejected") && line.contains("token_file")).then_some(())
     });

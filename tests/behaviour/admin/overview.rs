@@ -130,7 +130,7 @@ fn a_reload_says_what_changed_or_why_it_was_rejected() {
         "chatflows:\n",
         "chatflows:\n  sales: { upstream: flowise, id: 9d2b4ae3-1f5e-4c00-9000-000000000009 }\n",
     );
-    fs::write(gateway.file("flowgate.yaml"), &other).unwrap();
+    gateway.write("flowgate.yaml", &other);
     let told =
         wait_for("the reload", || Some(read(&gateway, "/api/config")).filter(|told| !told["reloads"][0].is_null()));
     assert_eq!(
@@ -139,7 +139,7 @@ fn a_reload_says_what_changed_or_why_it_was_rejected() {
     );
     assert_ne!(told["hash"], before["hash"]);
 
-    fs::write(gateway.file("flowgate.yaml"), other.replace("upstream: flowise, id", "upstream: nobody, id")).unwrap();
+    gateway.write("flowgate.yaml", other.replace("upstream: flowise, id", "upstream: nobody, id"));
     let problem = wait_for("the problem", || problem(&gateway, "config"));
     let sentence = problem["sentence"].as_str().unwrap();
     assert!(
@@ -150,9 +150,9 @@ fn a_reload_says_what_changed_or_why_it_was_rejected() {
     assert_eq!((&told["in_force"], &told["reloads"][0]["result"]), (&json!(false), &json!("rejected")));
     assert!(told["held"][0]["problem"].as_str().unwrap().contains("no upstream has this name"), "{told}");
 
-    fs::write(gateway.file("flowgate.yaml"), &good).unwrap();
+    gateway.write("flowgate.yaml", &good);
     let both = format!("{}  - {{ id: second, sha256: {} }}\n", keys(""), sha256("second-key-0123456789ab"));
-    fs::write(gateway.file("keys.yaml"), both).unwrap();
+    gateway.write("keys.yaml", both);
     wait_for("both", || {
         let told = read(&gateway, "/api/config");
         let changes: Vec<String> =

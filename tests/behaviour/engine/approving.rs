@@ -1,6 +1,5 @@
 //! Tools that are called with their user's leave: what he was shown is what is called, once.
 
-use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -185,7 +184,7 @@ fn leave_is_for_the_tools_that_were_shown_and_for_no_later_ones() {
     let shop = Shop::new(json!([order("1", "tea")]));
     let first = shop.ask();
     let other = flow(&shop.model, &shop.service, "returns");
-    fs::write(shop.gateway.file("flows/support.json"), other).unwrap();
+    shop.gateway.write("flows/support.json", other);
     shop.gateway.log_line(|line| line["message"] == "reloaded" && line["files"] == "flows");
     let again = shop.say("proceed", &json!({ "id": first["action"]["id"] }));
     assert_eq!(shown(&again.json()), shown(&first));

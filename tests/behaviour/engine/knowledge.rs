@@ -84,16 +84,16 @@ fn a_store_is_embedded_once_and_again_only_when_it_changes() {
     model::write(gateway.dir(), "sales", &flow());
     gateway.wait_metric(ACCEPTED, 1.0);
     let again = export(&embedder, &["owls", "hi hi"]).replace("not read", "said since");
-    std::fs::write(gateway.file(FILE), again).unwrap();
+    gateway.write(FILE, again);
     gateway.wait_metric(ACCEPTED, 2.0);
     assert_eq!(answer(&gateway), "hi hi");
     assert_eq!(asked(&embedder), (1, 3));
 
     // Half a file changes nothing.
-    std::fs::write(gateway.file(FILE), "{\"DocumentStore\":[").unwrap();
+    gateway.write(FILE, "{\"DocumentStore\":[");
     wait_for("the count", || (gateway.metric(REJECTED) >= 1.0).then_some(()));
     assert_eq!(answer(&gateway), "hi hi");
-    std::fs::write(gateway.file(FILE), export(&embedder, &["hi there, more than before"])).unwrap();
+    gateway.write(FILE, export(&embedder, &["hi there, more than before"]));
     gateway.wait_metric(ACCEPTED, 3.0);
     assert_eq!(answer(&gateway), "hi there, more than before");
     assert_eq!(asked(&embedder), (2, 5));
@@ -110,7 +110,7 @@ fn a_flow_waits_for_its_store_as_for_a_credential() {
     let refused = gateway.predict(ASK);
     assert_eq!(refused.status, 500);
     assert!(refused.text().contains("The document store \\\"ai paper\\\" is not there."), "{}", refused.text());
-    std::fs::write(gateway.file(FILE), export(&embedder, &["hi"])).unwrap();
+    gateway.write(FILE, export(&embedder, &["hi"]));
     gateway.wait_metric(ACCEPTED, 1.0);
     assert_eq!(answer(&gateway), "hi");
 }

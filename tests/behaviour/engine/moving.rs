@@ -64,7 +64,7 @@ fn flows_are_taken_up_as_they_come_change_and_go() {
         assert_eq!(gateway.predict(ASK).status, 200);
         assert_eq!(beginning(&model), "Fourth", "{how:?}");
         let wider = text.replace("chatflows:\n", "chatflows:\n  sales: { upstream: local }\n");
-        std::fs::write(gateway.file("flowgate.yaml"), wider).unwrap();
+        gateway.write("flowgate.yaml", wider);
         wait_for("the new chatflow", || {
             let answer = client::post(gateway.http, "/api/v1/prediction/sales", &[("x-api-key", KEY)], ASK);
             (answer.status == 200).then_some(())
@@ -144,7 +144,7 @@ fn a_chatflow_leaves_flowise_by_one_line() {
         let at_flowise = flowise.wait_seen(1).remove(0);
         assert_eq!(at_flowise.path, format!("/api/v1/prediction/{FLOW}"));
 
-        std::fs::write(gateway.file("flowgate.yaml"), after).unwrap();
+        gateway.write("flowgate.yaml", after);
         let answer = wait_for("the engine's answer", || {
             let answer = ask();
             assert_eq!(answer.status, 200, "{}", answer.text());

@@ -1,6 +1,5 @@
 //! Where tools and HTTP nodes may lead: to the open internet, and to the networks that the configuration names.
 
-use std::fs;
 use std::process::Command;
 
 use serde_json::json;
@@ -40,14 +39,14 @@ fn only_networks_that_are_named_are_called() {
     gateway.log_line(|line| line["message"] == "upstream not reachable" && line["cause"] == cause);
 
     let before = gateway.metric(r#"flowgate_config_reloads_total{file="config",result="accepted"}"#);
-    fs::write(gateway.file("flowgate.yaml"), allowing("127.0.0.0/8, '::1'")).unwrap();
+    gateway.write("flowgate.yaml", allowing("127.0.0.0/8, '::1'"));
     gateway.wait_metric(r#"flowgate_config_reloads_total{file="config",result="accepted"}"#, before + 1.0);
     let answer = gateway.predict(ASK);
     assert_eq!(answer.status, 200);
     assert!(answer.text().contains(r#""found":"it""#), "{}", answer.text());
     assert_eq!(service.seen().len(), 1);
 
-    fs::write(gateway.file("flowgate.yaml"), allowing("10.0.0.0/8")).unwrap();
+    gateway.write("flowgate.yaml", allowing("10.0.0.0/8"));
     gateway.wait_metric(r#"flowgate_config_reloads_total{file="config",result="accepted"}"#, before + 2.0);
     gateway.predict(ASK).assert_refused(500, "upstream_error");
     assert_eq!(service.seen().len(), 1, "the open connection is not used either");
@@ -79,7 +78,7 @@ fn what_is_not_allowed_is_told_before_it_is_called() {
     let expected = "  allow_networks for localhost: 1 flow, 1 node: support: asks\n    \
                     put the address of localhost into upstreams.local.engine.allow_networks\n";
     assert!(note.contains(expected), "{note}");
-    fs::write(gateway.file("other.yaml"), allowing("127.0.0.1")).unwrap();
+    gateway.write("other.yaml", allowing("127.0.0.1"));
     let output = flowgate(&["flows", "check", "flows/support.json", "--config", "other.yaml"]);
     assert!(String::from_utf8(output.stdout).unwrap().ends_with("the engine runs this flow\n"));
 }

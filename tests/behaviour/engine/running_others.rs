@@ -1,6 +1,5 @@
 //! Flows that run other flows.
 
-use std::fs;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -86,7 +85,7 @@ fn a_reload_that_is_rejected_takes_no_flow_from_those_that_run_it() {
         model::write(dir, "sales", &sales("First"));
     });
     assert_eq!(gateway.predict(ASK).status, 200);
-    fs::write(gateway.file("keys.yaml"), "keys:\n  - { id: app").unwrap();
+    gateway.write("keys.yaml", "keys:\n  - { id: app");
     gateway.wait_metric(REJECTED_KEYS, 1.0);
     model::write(gateway.dir(), "sales", &sales("Second"));
     // Whether the flow itself may be taken up or not: there must be one.
@@ -145,6 +144,6 @@ fn a_flow_that_is_not_there_is_told_before_it_is_run() {
     assert!(alone.contains(&format!("runs, needs flow {FLOW}\n")), "{alone}");
     assert!(alone.ends_with(&format!("  flow {FLOW}: put its export beside the flow, as {FLOW}.json\n")), "{alone}");
     let other = format!("{FLOW}.json");
-    fs::write(gateway.file(&other), runs("x")).unwrap();
+    gateway.write(&other, runs("x"));
     assert!(!check(&["flows/support.json", &other]).contains(&need));
 }

@@ -1,7 +1,5 @@
 //! Code of a flow's author, and what it may reach.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
 use super::{ASK, WIDE};
@@ -43,7 +41,7 @@ fn a_custom_function_fetches_within_allowed_networks_alone() {
     assert_eq!(service.seen().len(), 0);
 
     let before = gateway.metric(RELOADED);
-    fs::write(gateway.file("flowgate.yaml"), allowing("127.0.0.0/8")).unwrap();
+    gateway.write("flowgate.yaml", allowing("127.0.0.0/8"));
     gateway.wait_metric(RELOADED, before + 1.0);
     let answer = gateway.predict(ASK);
     assert_eq!((answer.status, answer.json()["text"].clone()), (200, json!("heard hi")));
@@ -94,7 +92,7 @@ fn a_custom_tool_fetches_within_allowed_networks_alone() {
     assert_eq!((answer.status, answer.json()["text"].clone()), (200, json!("/things/tea")), "{}", answer.text());
 
     let before = gateway.metric(RELOADED);
-    fs::write(gateway.file("flowgate.yaml"), allowing("10.0.0.0/8")).unwrap();
+    gateway.write("flowgate.yaml", allowing("10.0.0.0/8"));
     gateway.wait_metric(RELOADED, before + 1.0);
     let answer = gateway.predict(ASK);
     assert!(!answer.text().contains("/things/tea"), "{}", answer.text());

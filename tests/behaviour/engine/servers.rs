@@ -107,7 +107,7 @@ fn a_program_runs_only_if_the_configuration_names_it() {
     gateway.wait_metric("flowgate_engine_mcp_starts_total{result=\"started\",server=\"who\"}", 1.0);
 
     // Without it the flow is not taken, and both commands say what is to be written.
-    fs::write(gateway.file("bare.yaml"), config("allow_networks: []")).unwrap();
+    gateway.write("bare.yaml", config("allow_networks: []"));
     let flowgate = |arguments: &[&str]| {
         Command::new(BINARY).env_remove("FLOWGATE_CONFIG").current_dir(gateway.dir()).args(arguments).output().unwrap()
     };

@@ -148,7 +148,7 @@ fn keys_that_were_read_stay_over_a_reload() {
     assert_eq!(ask(&gateway, &token).status, 200);
     issuer.set_down(true);
     let changed = text(&upstream, "", &provider(&issuer, ", plan: small"));
-    std::fs::write(gateway.file("new"), changed).unwrap();
+    gateway.write("new", changed);
     std::fs::rename(gateway.file("new"), gateway.file("flowgate.yaml")).unwrap();
     gateway.wait_metric(r#"flowgate_config_reloads_total{file="config",result="accepted"}"#, 1.0);
     assert!(ask(&gateway, &token).header("ratelimit-policy").unwrap().starts_with("\"small\";"));

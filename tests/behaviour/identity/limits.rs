@@ -72,7 +72,7 @@ fn a_change_of_the_rules_counts_at_once_for_tokens_that_are_out() {
     let change = |more: &str| {
         let accepted = r#"flowgate_config_reloads_total{file="config",result="accepted"}"#;
         let before = gateway.metric(accepted);
-        std::fs::write(gateway.file("new"), text(&upstream, "", &format!("[{{ {STAFF}{more} }}]"))).unwrap();
+        gateway.write("new", text(&upstream, "", &format!("[{{ {STAFF}{more} }}]")));
         std::fs::rename(gateway.file("new"), gateway.file("flowgate.yaml")).unwrap();
         gateway.wait_metric(accepted, before + 1.0);
     };
@@ -84,12 +84,12 @@ fn a_change_of_the_rules_counts_at_once_for_tokens_that_are_out() {
     assert!(ask(&gateway, &token).header("ratelimit-policy").unwrap().starts_with("\"small\";"));
     let other = SigningKey::p256();
     let secrets = r#"flowgate_config_reloads_total{file="secrets",result="accepted"}"#;
-    std::fs::write(gateway.file("new"), key_set(&[other.jwk("one")])).unwrap();
+    gateway.write("new", key_set(&[other.jwk("one")]));
     std::fs::rename(gateway.file("new"), gateway.file("jwks.json")).unwrap();
     gateway.wait_metric(secrets, 1.0);
     assert_eq!(reason(&gateway, &ask(&gateway, &token)), "signature", "its key is gone");
     // A file that is no key set changes nothing.
-    std::fs::write(gateway.file("new"), "{}").unwrap();
+    gateway.write("new", "{}");
     std::fs::rename(gateway.file("new"), gateway.file("jwks.json")).unwrap();
     gateway.wait_metric(r#"flowgate_config_reloads_total{file="secrets",result="rejected"}"#, 1.0);
     let good = other.token("one", &crate::harness::issuer::claims(crate::harness::issuer::LOGIN, &json!({})));

@@ -111,7 +111,7 @@ fn a_user_and_a_password_from_a_file_that_changes() {
     *store.options_mut() = acl("second-password", " &flowgate:* +@pubsub");
     store.launch();
     gateway.wait_metric(LOST, 1.0);
-    fs::write(gateway.file("password"), "second-password\n").unwrap();
+    gateway.write("password", "second-password\n");
     gateway.wait_metric(UP, 1.0);
     gateway.log_line(|line| line["message"] == "what other replicas tell is heard again");
     let log = gateway.log().join("\n");
@@ -177,6 +177,6 @@ fn another_store_needs_a_restart() {
     let upstream = Upstream::answering();
     let gateway = start(&upstream, "urls: ['unix:///nowhere/a']");
     let text = fs::read_to_string(gateway.file("flowgate.yaml")).unwrap();
-    fs::write(gateway.file("flowgate.yaml"), text.replace("/nowhere/a", "/nowhere/b")).unwrap();
+    gateway.write("flowgate.yaml", text.replace("/nowhere/a", "/nowhere/b"));
     gateway.log_line(|line| line["field"] == "state.valkey");
 }

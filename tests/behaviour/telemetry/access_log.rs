@@ -260,7 +260,7 @@ fn the_access_log_can_be_turned_off_and_on_by_a_reload() {
         assert_eq!(response.status, 200);
     };
     let reload = |log: &str, count: f64| {
-        std::fs::write(gateway.file("flowgate.yaml"), of(log)).expect("config written");
+        gateway.write("flowgate.yaml", of(log));
         gateway.wait_metric("flowgate_config_reloads_total{file=\"config\",result=\"accepted\"}", count);
     };
     ask("while-it-is-off");
@@ -286,7 +286,7 @@ fn the_level_can_be_changed_by_a_reload() {
     let levels = [("warn", 1), ("error", 1), ("debug", 2)];
     gateway.predict(QUESTION).assert_refused(502, "upstream_error");
     for (count, (level, expected)) in (1_i32..).zip(levels) {
-        std::fs::write(gateway.file("flowgate.yaml"), of(&format!("level: {level}"))).expect("config written");
+        gateway.write("flowgate.yaml", of(&format!("level: {level}")));
         let series = "flowgate_config_reloads_total{file=\"config\",result=\"accepted\"}";
         gateway.wait_metric(series, f64::from(count));
         // What is swapped in last is the answer to a request.

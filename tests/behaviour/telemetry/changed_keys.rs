@@ -1,7 +1,5 @@
 //! Keys that were added, changed or revoked are a line of the log, by their ids.
 
-use std::fs;
-
 use serde_json::Value;
 
 use super::talking;
@@ -15,7 +13,7 @@ fn entry(id: &str, secret: &str, more: &str) -> String {
 }
 
 fn change(gateway: &Gateway, keys: &str, field: &str, expected: &str) {
-    fs::write(gateway.file("keys.yaml"), keys).expect("keys written");
+    gateway.write("keys.yaml", keys);
     let line = gateway.log_line(|line| line["message"] == "keys changed" && line[field] == expected);
     let told: Vec<_> = ["added", "changed", "revoked"].into_iter().filter(|name| line.get(*name).is_some()).collect();
     assert_eq!(told, [field], "{line}");
@@ -35,12 +33,12 @@ fn a_change_of_keys_is_told_by_their_ids() {
         (0..25).map(|n| entry(&format!("many-{n:02}"), &format!("a-key-of-many-012345-{n}"), "")).collect();
     let named: Vec<_> = (0..20).map(|n| format!("many-{n:02}")).collect();
     let expected = format!("{} and 5 more", named.join(", "));
-    fs::write(gateway.file("keys.yaml"), app.clone() + &many).expect("keys written");
+    gateway.write("keys.yaml", app.clone() + &many);
     let line = gateway.log_line(|line| line["message"] == "keys changed" && line["added"] == *expected);
     assert_eq!(line["revoked"], "page", "it is no longer there");
     // A plan that only moves in the list is the same plan.
     let moved = "plans: { another: { requests: 60/min }, default: { requests: 60/min }, other: { requests: 60/min } }";
-    fs::write(gateway.file("flowgate.yaml"), config(upstream.address, "", "", "", moved)).expect("config written");
+    gateway.write("flowgate.yaml", config(upstream.address, "", "", "", moved));
     gateway.wait_metric("flowgate_config_reloads_total{file=\"config\",result=\"accepted\"}", 1.0);
     let is_told =
         |line: &String| serde_json::from_str::<Value>(line).is_ok_and(|line| line["message"] == "keys changed");

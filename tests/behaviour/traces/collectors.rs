@@ -159,7 +159,7 @@ fn traces_come_and_go_with_a_reload() {
     let with = |telemetry: &str| config(upstream.address, "", "", "", &format!("{WIDE}\n{telemetry}"));
     let gateway = Gateway::start(&with(""));
     let change = |telemetry: &str, count: f64| {
-        std::fs::write(gateway.file("flowgate.yaml"), with(telemetry)).unwrap();
+        gateway.write("flowgate.yaml", with(telemetry));
         gateway.wait_metric(r#"flowgate_config_reloads_total{file="config",result="accepted"}"#, count);
         assert_eq!(gateway.predict(ASK).status, 200);
     };

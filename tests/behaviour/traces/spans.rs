@@ -71,7 +71,7 @@ fn over_http_the_same_is_posted_with_the_headers_that_the_collector_wants() {
         (&"Bearer t0k".parse().unwrap(), &"tenant".parse().unwrap())
     );
     // A file that changes is read again.
-    std::fs::write(gateway.file("token"), "Bearer next\n").unwrap();
+    gateway.write("token", "Bearer next\n");
     gateway.signal("HUP");
     gateway.wait_metric(r#"flowgate_config_reloads_total{file="secrets",result="accepted"}"#, 1.0);
     assert_eq!(gateway.predict(ASK).status, 200);
