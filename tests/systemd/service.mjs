@@ -134,10 +134,12 @@ await check('systemctl reload: what is on disk is in force; what is wrong is tol
   equal('the state', property('ActiveState'), 'active')
 })
 await check('engine threads may yield to those that serve', () => {
-  const said = run('systemd-run', '--quiet', '--pipe', '--wait', '--collect', '--uid=flowgate', '--property=NoNewPrivileges=yes',
-    ...readFileSync('/lib/systemd/system/flowgate.service', 'utf8').split('\n').filter(line => line.startsWith('SystemCall')).map(line => `--property=${line}`),
-    'nice', '-n', '5', 'nice')
-  equal('niceness', said, '5')
+  const filters = readFileSync('/lib/systemd/system/flowgate.service', 'utf8').split('\n')
+    .filter(line => line.startsWith('SystemCall')).map(line => `--property=${line}`)
+  const niceness = (...command) => Number(run('systemd-run', '--quiet', '--pipe', '--wait', '--collect', '--uid=flowgate',
+    '--property=NoNewPrivileges=yes', ...filters, ...command, 'nice'))
+  // The one who began the test may have been nice already.
+  equal('niceness', niceness('nice', '-n', '5') - niceness(), 5)
 })
 await check('its watchdog is fed, and a process that stands still is replaced', async () => {
   override('LimitNOFILE=16384\nWatchdogSec=2s')
