@@ -74,7 +74,7 @@ async function handbook(qdrant) {
   await api('POST', `/api/v1/document-store/loader/process/${id}`, { ...loader, id })
   await api('POST', '/api/v1/document-store/vectorstore/insert', {
     storeId, embeddingName: 'openAIEmbeddings', embeddingConfig: { credential: lab.credentials.openAIApi.id, modelName: 'stub-embedding', stripNewLines: '', batchSize: '', timeout: '', basepath: lab.llmBase, dimensions: '' },
-    vectorStoreName: 'qdrant', vectorStoreConfig: { credential: '', qdrantServerUrl: qdrant, qdrantCollection: storeId, fileUpload: '', qdrantVectorDimension: 64, contentPayloadKey: 'content', metadataPayloadKey: 'metadata', batchSize: '', qdrantSimilarity: 'Cosine', qdrantCollectionConfiguration: '', topK: 2, qdrantFilter: '' },
+    vectorStoreName: 'qdrant', vectorStoreConfig: { credential: lab.credentials.qdrantApi.id, qdrantServerUrl: qdrant, qdrantCollection: storeId, fileUpload: '', qdrantVectorDimension: 64, contentPayloadKey: 'content', metadataPayloadKey: 'metadata', batchSize: '', qdrantSimilarity: 'Cosine', qdrantCollectionConfiguration: '', topK: 2, qdrantFilter: '' },
     recordManagerName: '', recordManagerConfig: {}
   })
   return storeId
@@ -194,7 +194,7 @@ for (const { name, args } of SIDES) {
     for (const [file, value] of [['credentials.yaml', 'sk-stub-throwaway'], ['flowgate.yaml', 'default-user']])
       fs.writeFileSync(path.join(into, file), fs.readFileSync(path.join(into, file), 'utf8').replaceAll('""   # fill in', `"${value}"`))
   }
-  // The database knows where the store is searched: on this machine, which only its operator can allow to be called. The
+  // The database knows the credential of the store's Qdrant, so that is searched: on this machine, which only its operator can allow to be called. The
   // export does not, and its passages are searched in memory.
   const config = path.join(into, 'flowgate.yaml')
   const needs = report.flows.find((flow) => flow.name === 'Reader').needs.map((need) => need.message)

@@ -157,7 +157,7 @@ async function modelStopped(mark) {
 for (const flow of ['support', 'agent'])
   await onPage(`the widget chats and streams on ${flow}`, async (page) => {
     await visit(page, LISTED, flow)
-    await ask(page, '[[words=25]] [[delay=60]]')
+    await ask(page, '[[words=25]] [[delay=200]]')
     const seen = await watched(page, 'w24')
     assert(seen.size >= 4, `the answer came in ${seen.size} steps`)
     const again = nonce()
@@ -299,7 +299,7 @@ for (const name of ['Node', 'Python'])
   await onPage(`the token page streams, with the backend in ${name}`, async (page) => {
     await visitAccount(page, name)
     const seen = new Set()
-    await askAccount(page, '[[words=25]] [[delay=60]]')
+    await askAccount(page, '[[words=25]] [[delay=200]]')
     for (const end = Date.now() + 15000; Date.now() < end; await sleep(40)) {
       const text = await page.locator('.answer').last().innerText({ timeout: 200 }).catch(() => '')
       if (text) seen.add(text.length)
