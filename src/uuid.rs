@@ -18,10 +18,14 @@ pub(crate) fn uuid(bits: u128, version: u8) -> String {
         if matches!(index, 4 | 6 | 8 | 10) {
             text.push('-');
         }
-        let digits = [byte >> 4, byte & 0xf].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'));
-        text.extend(digits);
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xf));
     }
     text
+}
+
+fn digit(value: u8) -> char {
+    char::from(if value < 10 { b'0' + value } else { b'a' - 10 + value })
 }
 
 #[cfg(test)]
