@@ -22,9 +22,10 @@ const ESCAPE: usize = 6;
 /// JSON text as Rust can read it: without a mark, without halves of characters. Whole texts are not copied.
 pub(crate) fn sound(bytes: &[u8]) -> Cow<'_, str> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    match String::from_utf8_lossy(bytes) {
-        Cow::Borrowed(text) => without_halves(text),
-        Cow::Owned(text) => Cow::Owned(without_halves(&text).into_owned()),
+    // `from_utf8_lossy` looks at each letter by itself, also where all are sound.
+    match std::str::from_utf8(bytes) {
+        Ok(text) => without_halves(text),
+        Err(_) => Cow::Owned(without_halves(&String::from_utf8_lossy(bytes)).into_owned()),
     }
 }
 
