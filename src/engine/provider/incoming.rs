@@ -1,10 +1,11 @@
 //! What a provider answers.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use http_body_util::BodyExt as _;
 
 use super::{EventFrames, Lines, PATIENCE};
 use crate::client::{self, ResponseBody};
@@ -82,12 +83,15 @@ impl Incoming {
     }
 
     pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
-        match tokio::time::timeout(PATIENCE, self.body.frame()).await {
-            Err(_) => Err(Failure::Timeout),
-            Ok(None) => Ok(None),
-            Ok(Some(Ok(frame))) => Ok(Some(frame.into_data().unwrap_or_default())),
-            Ok(Some(Err(_))) => Err(Failure::Unreachable("The provider broke off.".to_owned())),
-        }
+        // Most pieces come together with others; time is kept for those that do not.
+        let next = match poll_fn(|cx| Poll::Ready(self.body.poll_data(cx))).await {
+            Poll::Ready(next) => next,
+            Poll::Pending => {
+                let next = tokio::time::timeout(PATIENCE, poll_fn(|cx| self.body.poll_data(cx))).await;
+                next.map_err(|_| Failure::Timeout)?
+            }
+        };
+        next.transpose().map_err(|_| Failure::Unreachable("The provider broke off.".to_owned()))
     }
 }
 
