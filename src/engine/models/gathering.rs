@@ -250,7 +250,7 @@ pub(super) mod tests {
             let (first, second) = bytes.as_bytes().split_at(cut);
             let (mut gathering, mut buffer) = (new(), LineBuffer::default());
             for piece in [first, second, b"\n"] {
-                buffer.push(piece)?;
+                buffer.push(Bytes::copy_from_slice(piece))?;
                 while let Some(line) = buffer.line() {
                     match piece_of(line, framing) {
                         Some(piece) if piece == "[DONE]" => {

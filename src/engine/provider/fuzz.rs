@@ -1,6 +1,6 @@
 //! What servers of another protocol than HTTP say, whatever it is and wherever it is cut.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWriteExt as _;
 
 use super::frames::taken;
@@ -56,7 +56,7 @@ fn fuzz_lines() {
         let lines = |pieces: &[&[u8]]| {
             let (mut buffer, mut lines) = (LineBuffer::default(), Vec::new());
             for piece in pieces {
-                buffer.push(piece).unwrap();
+                buffer.push(Bytes::copy_from_slice(piece)).unwrap();
                 lines.extend(std::iter::from_fn(|| buffer.line()));
             }
             lines.extend(buffer.rest());

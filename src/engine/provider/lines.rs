@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::Incoming;
 use super::incoming::too_long;
@@ -17,45 +17,48 @@ const LONGEST_STREAM: usize = 64 * 1024 * 1024;
 /// For the end of a body whose last event has come.
 const FAREWELL: Duration = Duration::from_millis(5);
 
-/// What has come of a stream and not yet been read.
+/// What has come of a stream and not yet been read. Lines lie in the piece that they came in, but for those that are cut.
 #[derive(Debug, Default)]
 pub(crate) struct LineBuffer {
+    /// The beginning of a line.
     held: BytesMut,
-    /// Bytes of `held` without a line's end.
-    searched: usize,
+    /// What follows it.
+    piece: Bytes,
 }
 
 impl LineBuffer {
     /// # Errors
     /// There is no line's end for too long.
-    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), Failure> {
-        self.held.extend_from_slice(piece);
-        if self.held.len() > LONGEST_EVENT && self.searched > LONGEST_EVENT {
+    pub(crate) fn push(&mut self, piece: Bytes) -> Result<(), Failure> {
+        if self.held.len() > LONGEST_EVENT {
             return Err(Failure::Unreachable("The provider's stream cannot be read.".to_owned()));
         }
+        self.piece = if self.piece.is_empty() { piece } else { [&*self.piece, &*piece].concat().into() };
         Ok(())
     }
 
     /// The next line that is whole, without its end.
     pub(crate) fn line(&mut self) -> Option<Bytes> {
-        let new = self.held.get(self.searched..).unwrap_or_default();
-        let Some(at) = memchr::memchr(b'\n', new) else {
-            self.searched = self.held.len();
+        let Some(at) = memchr::memchr(b'\n', &self.piece) else {
+            self.held.extend_from_slice(&std::mem::take(&mut self.piece));
             return None;
         };
-        let mut line = self.held.split_to(self.searched + at + 1);
-        self.searched = 0;
-        line.truncate(line.len() - 1);
+        let mut line = self.piece.split_to(at);
+        self.piece.advance(1);
+        if !self.held.is_empty() {
+            self.held.extend_from_slice(&line);
+            line = self.held.split().freeze();
+        }
         if line.last() == Some(&b'\r') {
             line.truncate(line.len() - 1);
         }
-        Some(line.freeze())
+        Some(line)
     }
 
     /// What is left at the end.
     pub(crate) fn rest(&mut self) -> Option<Bytes> {
-        self.searched = 0;
-        Some(self.held.split().freeze()).filter(|rest| !rest.is_empty())
+        self.held.extend_from_slice(&std::mem::take(&mut self.piece));
+        Some(std::mem::take(&mut self.held).freeze()).filter(|rest| !rest.is_empty())
     }
 }
 
@@ -93,7 +96,7 @@ impl Lines {
             match self.incoming.piece().await? {
                 Some(piece) => {
                     self.room = self.room.checked_sub(piece.len()).ok_or_else(too_long)?;
-                    self.buffer.push(&piece)?;
+                    self.buffer.push(piece)?;
                 }
                 None => return Ok(self.buffer.rest()),
             }
@@ -119,7 +122,7 @@ mod tests {
             let mut buffer = LineBuffer::default();
             let mut lines = Vec::new();
             for piece in [first, second] {
-                buffer.push(piece).unwrap();
+                buffer.push(Bytes::copy_from_slice(piece)).unwrap();
                 lines.extend(std::iter::from_fn(|| buffer.line()));
             }
             lines.extend(buffer.rest());
@@ -131,10 +134,21 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_before_lines_were_taken_follows_them() {
+        let mut buffer = LineBuffer::default();
+        for piece in ["a\nb", "c\nd", "", "e"] {
+            buffer.push(Bytes::from(piece)).unwrap();
+        }
+        let mut lines: Vec<_> = std::iter::from_fn(|| buffer.line()).collect();
+        lines.extend(buffer.rest());
+        assert_eq!(lines, ["a", "bc", "de"]);
+    }
+
+    #[test]
     fn endless_lines_are_refused() {
         let mut buffer = LineBuffer::default();
-        let piece = vec![b'x'; 1024 * 1024];
-        let refused = (0..8).any(|_| buffer.push(&piece).is_err() || buffer.line().is_some());
+        let piece = Bytes::from(vec![b'x'; 1024 * 1024]);
+        let refused = (0..8).any(|_| buffer.push(piece.clone()).is_err() || buffer.line().is_some());
         assert!(refused);
     }
 }
