@@ -254,7 +254,7 @@ impl CohereReply {
 }
 
 impl Gathering for CohereReply {
-    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure> {
+    fn take(&mut self, piece: &str, ask: ModelRequest<'_>) -> Result<(), Failure> {
         if !self.streams {
             let response: CohereResponse = parsed(piece)?;
             if response.finish_reason.is_none() && response.text.is_none() {

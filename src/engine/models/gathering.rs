@@ -29,7 +29,7 @@ pub(super) enum AnswerFraming {
 /// Takes an answer in, in one provider's format.
 pub(super) trait Gathering: Sized {
     /// The next piece: an event's data, a line, or the whole answer; [sound](json::sound).
-    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure>;
+    fn take(&mut self, piece: &str, ask: ModelRequest<'_>) -> Result<(), Failure>;
 
     /// The provider says that this was all.
     fn end(&mut self) {}
@@ -55,7 +55,7 @@ pub(super) async fn gathered<G: Gathering>(
     let cleaned = |failure: Failure| failure.without(&secrets);
     if framing == AnswerFraming::Whole {
         let answer = incoming.whole().await?;
-        let taken = gathering.take(json::sound(&answer).as_bytes(), ask);
+        let taken = gathering.take(&json::sound(&answer), ask);
         let answered = taken.and_then(|()| gathering.done(ask));
         return answered.map_err(|failure| match failure {
             failure if failure == unparsed() => unreadable(&answer),
@@ -69,7 +69,7 @@ pub(super) async fn gathered<G: Gathering>(
     // How it begins, and whether that was a stream's.
     let (mut beginning, mut is_read) = (Bytes::new(), false);
     while let Some(line) = lines.next().await? {
-        if beginning.trim_ascii().is_empty() {
+        if !is_read && beginning.trim_ascii().is_empty() {
             beginning.clone_from(&line);
             is_read = framing == AnswerFraming::Events && [&b":"[..], b"event:"].iter().any(|it| line.starts_with(it));
         }
@@ -80,8 +80,9 @@ pub(super) async fn gathered<G: Gathering>(
             break;
         }
         room = room.checked_sub(piece.len()).ok_or_else(too_long)?;
-        match gathering.take(json::sound(&piece).as_bytes(), ask) {
-            Ok(()) => is_read = true,
+        match gathering.take(&json::sound(&piece), ask) {
+            // It lies in what was read with it.
+            Ok(()) => (beginning, is_read) = (Bytes::new(), true),
             Err(failure) if !is_read && failure == unparsed() => return Err(unreadable(&piece)),
             Err(failure) => return Err(cleaned(failure)),
         }
@@ -134,8 +135,8 @@ fn unparsed() -> Failure {
 }
 
 /// JSON of the provider's.
-pub(super) fn parsed<'a, T: Deserialize<'a>>(piece: &'a [u8]) -> Result<T, Failure> {
-    serde_json::from_slice(piece).map_err(|_| unparsed())
+pub(super) fn parsed<'a, T: Deserialize<'a>>(piece: &'a str) -> Result<T, Failure> {
+    serde_json::from_str(piece).map_err(|_| unparsed())
 }
 
 /// Calls of tools that come in pieces, by their place among the calls.
@@ -257,7 +258,7 @@ pub(super) mod tests {
                             gathering.end();
                             return gathering.done(ask);
                         }
-                        Some(piece) => gathering.take(&piece, ask)?,
+                        Some(piece) => gathering.take(&json::sound(&piece), ask)?,
                         None => {}
                     }
                 }

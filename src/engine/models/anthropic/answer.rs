@@ -75,7 +75,7 @@ struct AnthropicUsage {
 }
 
 impl Gathering for AnthropicReply {
-    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure> {
+    fn take(&mut self, piece: &str, ask: ModelRequest<'_>) -> Result<(), Failure> {
         let event: AnthropicEvent = parsed(piece)?;
         if let Some(error) = event.error {
             return Err(failure_in_stream(&error));

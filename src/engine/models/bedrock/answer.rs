@@ -19,7 +19,7 @@ pub(super) async fn gathered(incoming: Incoming, streams: bool, ask: ModelReques
     let mut reply = BedrockReply::default();
     if !streams {
         let answer = incoming.whole().await?;
-        let message = parsed(json::sound(&answer).as_bytes()).map_err(|_| unreadable(&answer))?;
+        let message = parsed(&json::sound(&answer)).map_err(|_| unreadable(&answer))?;
         reply.whole(message, ask)?;
         return reply.done(ask);
     }
@@ -125,7 +125,7 @@ pub(super) struct BedrockReply {
 
 impl BedrockReply {
     pub(super) fn take(&mut self, frame: &EventFrame, ask: ModelRequest<'_>) -> Result<(), Failure> {
-        let event: BedrockEvent = parsed(json::sound(&frame.payload).as_bytes())?;
+        let event: BedrockEvent = parsed(&json::sound(&frame.payload))?;
         if frame.is_failure {
             let status = match frame.event.as_str() {
                 "throttlingException" => 429,
@@ -161,7 +161,7 @@ impl BedrockReply {
                 if let Some(usage) = event.usage {
                     self.count(usage);
                 }
-                let told: Value = parsed(json::sound(&frame.payload).as_bytes())?;
+                let told: Value = parsed(&json::sound(&frame.payload))?;
                 self.note("metadata", picked(Some(&told), &[("usage", "usage"), ("metrics", "metrics")]).into());
                 ask.tell("");
             }

@@ -80,7 +80,7 @@ impl Continuation {
 }
 
 impl Gathering for Continuation {
-    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure> {
+    fn take(&mut self, piece: &str, ask: ModelRequest<'_>) -> Result<(), Failure> {
         let said: SaidPiece = match parsed(piece)? {
             Said::One(said) => *said,
             Said::Listed(listed) => {

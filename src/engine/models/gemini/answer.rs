@@ -83,7 +83,7 @@ pub(in crate::engine::models) struct GeminiReply {
 }
 
 impl Gathering for GeminiReply {
-    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure> {
+    fn take(&mut self, piece: &str, ask: ModelRequest<'_>) -> Result<(), Failure> {
         let chunk: GeminiChunk = parsed(piece)?;
         if let Some(error) = chunk.error {
             return Err(failure_in_stream(&error));

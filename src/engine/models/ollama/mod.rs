@@ -248,7 +248,7 @@ pub(super) struct OllamaReply {
 }
 
 impl Gathering for OllamaReply {
-    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure> {
+    fn take(&mut self, piece: &str, ask: ModelRequest<'_>) -> Result<(), Failure> {
         let line: OllamaLine = parsed(piece)?;
         if let Some(error) = line.error {
             return Err(failure_in_stream(&error));

@@ -178,7 +178,7 @@ fn read<T: DeserializeOwned>(raw: &RawValue) -> Option<T> {
 }
 
 impl Gathering for Completion {
-    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure> {
+    fn take(&mut self, piece: &str, ask: ModelRequest<'_>) -> Result<(), Failure> {
         let chunk: CompletionChunk<'_> = parsed(piece)?;
         if let Some(error) = chunk.error.and_then(read) {
             return Err(failure_in_stream(&error));

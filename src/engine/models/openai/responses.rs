@@ -140,7 +140,7 @@ pub(super) struct ResponsesReply {
 }
 
 impl Gathering for ResponsesReply {
-    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure> {
+    fn take(&mut self, piece: &str, ask: ModelRequest<'_>) -> Result<(), Failure> {
         let event: ResponsesEvent = parsed(piece)?;
         if event.object == "response" {
             return self.finish(parsed(piece)?, ask);

@@ -81,7 +81,7 @@ impl PlainReply {
 }
 
 impl Gathering for PlainReply {
-    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure> {
+    fn take(&mut self, piece: &str, ask: ModelRequest<'_>) -> Result<(), Failure> {
         let said: PlainPiece = parsed(piece)?;
         if let Some(error) = said.error.filter(|error| !error.is_null()) {
             return Err(failure_in_stream(&error));

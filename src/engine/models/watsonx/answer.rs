@@ -34,7 +34,7 @@ pub(super) struct WatsonxText {
 }
 
 impl Gathering for WatsonxText {
-    fn take(&mut self, piece: &[u8], ask: ModelRequest<'_>) -> Result<(), Failure> {
+    fn take(&mut self, piece: &str, ask: ModelRequest<'_>) -> Result<(), Failure> {
         let piece: WatsonxPiece = parsed(piece)?;
         if let Some(error) = piece.errors.iter().flatten().next() {
             return Err(failure_in_stream(error));
