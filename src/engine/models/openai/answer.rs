@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -96,6 +97,44 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for FirstVisitor<T> {
     }
 }
 
+/// Bytes of a piece that the next is compared with.
+const LONGEST_SAYING: usize = 2 * 1024;
+
+/// A piece that says more of the answer and nothing else. Those behind it are most often the same, but for what they say.
+#[derive(Debug)]
+struct SayingPiece {
+    piece: String,
+    /// Where what is said stands, as JSON.
+    said: Range<usize>,
+}
+
+impl SayingPiece {
+    fn of(piece: &str, chunk: &CompletionChunk<'_>) -> Option<Self> {
+        let choice = chunk.choices.as_ref()?.0.as_ref()?;
+        let delta = choice.delta.as_ref()?;
+        let is_more = piece.len() > LONGEST_SAYING
+            || chunk.error.is_some()
+            || chunk.usage.is_some()
+            || choice.message.is_some()
+            || choice.finish_reason.is_some()
+            || delta.reasoning.is_some()
+            || delta.reasoning_content.is_some()
+            || delta.tool_calls.is_some();
+        // It is a part of the piece.
+        let said = delta.content.map(RawValue::get).filter(|said| said.starts_with('"') && !is_more)?;
+        let at = said.as_ptr().addr().checked_sub(piece.as_ptr().addr())?;
+        Some(Self { piece: piece.to_owned(), said: at..at + said.len() })
+    }
+
+    /// What another piece says that differs in nothing else, and is said without escapes.
+    fn said_again<'p>(&self, piece: &'p str) -> Option<&'p str> {
+        let (before, behind) = (self.piece.get(..self.said.start)?, self.piece.get(self.said.end..)?);
+        let said = piece.strip_prefix(before)?.strip_suffix(behind)?.strip_prefix('"')?.strip_suffix('"')?;
+        let is_plain = said.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+        is_plain.then_some(said)
+    }
+}
+
 /// What has been told so far.
 #[derive(Debug)]
 pub(in crate::engine::models) struct Completion {
@@ -105,6 +144,8 @@ pub(in crate::engine::models) struct Completion {
     answered: ModelAnswer,
     calls: CallParts,
     usage: Option<Value>,
+    /// The last that says nothing else.
+    saying: Option<SayingPiece>,
     /// Whether there was an answer, and whether it came to its end.
     is_begun: bool,
     is_ended: bool,
@@ -120,6 +161,7 @@ impl Completion {
             answered: ModelAnswer::default(),
             calls: CallParts::default(),
             usage: None,
+            saying: None,
             is_begun: false,
             is_ended: !streams,
         }
@@ -179,7 +221,12 @@ fn read<T: DeserializeOwned>(raw: &RawValue) -> Option<T> {
 
 impl Gathering for Completion {
     fn take(&mut self, piece: &str, ask: ModelRequest<'_>) -> Result<(), Failure> {
+        if let Some(said) = self.saying.as_ref().and_then(|saying| saying.said_again(piece)) {
+            self.answered.say(said, ask);
+            return Ok(());
+        }
         let chunk: CompletionChunk<'_> = parsed(piece)?;
+        self.saying = SayingPiece::of(piece, &chunk);
         if let Some(error) = chunk.error.and_then(read) {
             return Err(failure_in_stream(&error));
         }

@@ -247,6 +247,37 @@ fn streams_are_read_wherever_they_are_cut() {
 }
 
 #[test]
+fn pieces_that_differ_in_what_they_say_alone_are_read_as_all_others() {
+    let said = ["a", "", "b ", "\\n\\u00e4\\\"", "ü", "\\ud83d", "c", "}],"];
+    let stream = |numbers: bool| {
+        let piece = |(number, said): (usize, &&str)| {
+            let number = if numbers { number } else { 0 };
+            format!(
+                "data: {{\"id\":\"x\",\"n\":{number},\"choices\":[{{\"delta\":{{\"content\":\"{said}\"}},\"finish_reason\":null}}]}}\n"
+            )
+        };
+        let begun: String = said.iter().enumerate().map(piece).collect();
+        // Others in between: a thought, a call, and one that says no text.
+        let others = r#"data: {"id":"x","n":0,"choices":[{"delta":{"content":"d","reasoning":"Hm"},"finish_reason":null}]}
+data: {"id":"x","n":0,"choices":[{"delta":{"content":"e","reasoning":"Hm"},"finish_reason":null}]}
+data: {"id":"x","n":0,"choices":[{"delta":{"content":null},"finish_reason":null}]}
+data: {"id":"x","n":0,"choices":[{"delta":{"content":"f","tool_calls":[{"index":0,"id":"c","function":{"name":"g","arguments":"1"}}]},"finish_reason":null}]}
+data: {"id":"x","n":0,"choices":[{"delta":{"content":"f","tool_calls":[{"index":0,"id":"c","function":{"name":"g","arguments":"2"}}]},"finish_reason":null}]}
+data: {"id":"x","n":0,"choices":[{"delta":{"content":"h"},"finish_reason":"stop"}]}
+"#;
+        format!("{begun}{others}{begun}")
+    };
+    let answered = completion(&stream(false), ModelRequest::of(&[])).unwrap();
+    assert_eq!(answered.text, "ab \nä\"ü\u{fffd}c}],deffhab \nä\"ü\u{fffd}c}],");
+    assert_eq!(answered.thinking, "HmHm");
+    assert_eq!(answered, completion(&stream(true), ModelRequest::of(&[])).unwrap());
+    // What it says must not end the text that it is said in.
+    let open =
+        "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\ndata: {\"choices\":[{\"delta\":{\"content\":\"}}]}\n";
+    assert!(completion(open, ModelRequest::of(&[])).is_err());
+}
+
+#[test]
 fn calls_come_in_pieces() {
     let stream = r#"data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c1","type":"function","function":{"name":"calculator","arguments":""}}]}}]}
 data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"input\":"}}]}}]}
