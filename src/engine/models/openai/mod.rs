@@ -28,7 +28,7 @@ use crate::engine::contract::model::{ChatModel, ModelAnswer, ModelRequest};
 use crate::engine::contract::run::Run;
 use crate::engine::provider::ProviderEndpoint;
 use answer::Completion;
-use request::Style;
+use request::{ChatBody, Style};
 use settings::Settings;
 
 pub(crate) const ADDRESS: &str = "https://api.openai.com/v1";
@@ -186,7 +186,7 @@ pub(super) struct OpenAiModel {
 impl ChatModel for OpenAiModel {
     fn chat<'a>(&'a self, ask: ModelRequest<'a>, run: &'a Run<'a>) -> Task<'a, ModelAnswer> {
         Box::pin(async move {
-            let body = request::body(&self.fields, self.style, ask);
+            let body = ChatBody { fields: &self.fields, style: self.style, ask };
             let incoming = self.endpoint.post(&self.path, &self.headers, body, run).await?;
             let framing = if self.style.streams { AnswerFraming::Events } else { AnswerFraming::Whole };
             let answer = Completion::new("openai", self.style.streams).telling_thoughts(self.tells_thoughts);

@@ -1,5 +1,7 @@
 //! Requests of chat completions, field by field as Flowise's library sends them.
 
+use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::engine::contract::message::{Content, ContentPart, Message, Role, ToolCall, ToolSpec};
@@ -19,49 +21,94 @@ pub(super) struct Style {
     pub(super) developer: bool,
 }
 
-pub(super) fn body(fields: &Map<String, Value>, style: Style, ask: ModelRequest<'_>) -> Value {
-    let mut body = fields.clone();
-    body.insert("stream".to_owned(), style.streams.into());
-    if style.streams && style.counts {
-        body.insert("stream_options".to_owned(), json!({ "include_usage": true }));
-    }
-    if let Some((name, schema)) = ask.schema {
-        body.insert("tools".to_owned(), json!([with_strictness(extraction(name, schema), style.strict)]));
-        body.insert("tool_choice".to_owned(), json!({ "type": "function", "function": { "name": name } }));
-    } else if !ask.tools.is_empty() {
-        let tools = ask.tools.iter().map(|spec| with_strictness(tool(spec), style.strict)).collect();
-        body.insert("tools".to_owned(), tools);
-        if let Some(only) = ask.tools.first().filter(|_| ask.must_call) {
-            let choice = json!({ "type": "function", "function": { "name": only.name } });
-            body.insert("tool_choice".to_owned(), choice);
-        }
-    }
-    if !ask.stop.is_empty() {
-        body.insert("stop".to_owned(), json!(ask.stop));
-    }
-    body.insert("messages".to_owned(), ask.messages.iter().map(|turn| message(turn, style.developer)).collect());
-    Value::Object(body)
+/// The body of a request, which is written as it is gone through: a flow's prediction makes one, and values between would be
+/// most of what that takes.
+pub(super) struct ChatBody<'a> {
+    /// The node's own.
+    pub(super) fields: &'a Map<String, Value>,
+    pub(super) style: Style,
+    pub(super) ask: ModelRequest<'a>,
 }
 
-fn message(message: &Message, developer: bool) -> Value {
-    let role = match message.role {
-        Role::Developer | Role::System if developer => "developer",
-        Role::Developer | Role::System => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
-        Role::Tool => "tool",
-    };
-    let mut fields = json!({ "role": role, "content": content(&message.content) });
-    if let Some(name) = &message.name {
-        set(&mut fields, "name", name.as_str());
+impl Serialize for ChatBody<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { fields, style, ask } = self;
+        let mut body = serializer.serialize_map(None)?;
+        // The node's words count where nobody has others.
+        for (name, value) in fields.iter().filter(|(name, _)| ask.stop.is_empty() || *name != "stop") {
+            body.serialize_entry(name, value)?;
+        }
+        body.serialize_entry("stream", &style.streams)?;
+        if style.streams && style.counts {
+            body.serialize_entry("stream_options", &StreamOptions { include_usage: true })?;
+        }
+        if let Some((name, schema)) = ask.schema {
+            body.serialize_entry("tools", &[with_strictness(extraction(name, schema), style.strict)])?;
+            body.serialize_entry("tool_choice", &json!({ "type": "function", "function": { "name": name } }))?;
+        } else if !ask.tools.is_empty() {
+            let tools: Value = ask.tools.iter().map(|spec| with_strictness(tool(spec), style.strict)).collect();
+            body.serialize_entry("tools", &tools)?;
+            if let Some(only) = ask.tools.first().filter(|_| ask.must_call) {
+                let choice = json!({ "type": "function", "function": { "name": only.name } });
+                body.serialize_entry("tool_choice", &choice)?;
+            }
+        }
+        if !ask.stop.is_empty() {
+            body.serialize_entry("stop", ask.stop)?;
+        }
+        body.serialize_entry("messages", &ChatMessages { messages: ask.messages, developer: style.developer })?;
+        body.end()
     }
-    if !message.calls.is_empty() {
-        set(&mut fields, "tool_calls", message.calls.iter().map(tool_call).collect::<Value>());
+}
+
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+struct ChatMessages<'a> {
+    messages: &'a [Message],
+    developer: bool,
+}
+
+impl Serialize for ChatMessages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.messages.iter().map(|message| ChatMessage { message, developer: self.developer }))
     }
-    if let Some((id, _)) = &message.answers {
-        set(&mut fields, "tool_call_id", id.as_str());
+}
+
+struct ChatMessage<'a> {
+    message: &'a Message,
+    developer: bool,
+}
+
+impl Serialize for ChatMessage<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Message { role, content: said, calls, answers, name } = self.message;
+        let role = match role {
+            Role::Developer | Role::System if self.developer => "developer",
+            Role::Developer | Role::System => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+            Role::Tool => "tool",
+        };
+        let mut fields = serializer.serialize_map(None)?;
+        fields.serialize_entry("role", role)?;
+        match said {
+            Content::Text(text) => fields.serialize_entry("content", text)?,
+            pieces @ Content::Pieces(_) => fields.serialize_entry("content", &content(pieces))?,
+        }
+        if let Some(name) = name {
+            fields.serialize_entry("name", name)?;
+        }
+        if !calls.is_empty() {
+            fields.serialize_entry("tool_calls", &calls.iter().map(tool_call).collect::<Value>())?;
+        }
+        if let Some((id, _)) = answers {
+            fields.serialize_entry("tool_call_id", id)?;
+        }
+        fields.end()
     }
-    fields
 }
 
 pub(in crate::engine::models) fn tool_call(call: &ToolCall) -> Value {
