@@ -56,6 +56,11 @@ pub enum ResponseShape {
     Message,
 }
 
+impl ResponseShape {
+    /// Those that a chatflow's `response` may name.
+    pub(super) const NAMED: [(&str, Self); 2] = [("flowise", Self::Flowise), ("message", Self::Message)];
+}
+
 /// Stream events, and the JSON fields that match them, which a client may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Events {

@@ -92,8 +92,7 @@ fn fuzz_views() {
         for (events, response) in &views {
             let mut policy = chatflow(&[]);
             policy.events = events.clone();
-            policy.response = *response;
-            let view = || View::new(&policy, &ids());
+            let view = || View::new(&policy, &ids(), *response);
             let through = |size: usize| {
                 let mut view = view().into_stream();
                 let mut out = Vec::new();

@@ -313,9 +313,9 @@ mod tests {
     /// As the widget sees it, of a server that may be silent for 20 seconds.
     fn body(shape: ResponseShape, pieces: &[Bytes], cut: (&CancellationToken, CutStream)) -> EventBody<ScriptedSource> {
         let mut policy = chatflow(&[]);
-        (policy.events, policy.response) = (Events::Widget, shape);
+        policy.events = Events::Widget;
         let chat = Pair { client: "a".into(), upstream: "a".into() };
-        let view = View::new(&policy, &ChatIds { chat, is_new: false, session: None }).into_stream();
+        let view = View::new(&policy, &ChatIds { chat, is_new: false, session: None }, shape).into_stream();
         let (cut, reason) = (cut.0.clone(), cut.1);
         let cut = StreamCut::new(move || if cut.is_cancelled() { Err(reason) } else { Ok(cut.clone()) });
         let bounds = StreamBounds { idle: Some(Duration::from_secs(20)), cut };

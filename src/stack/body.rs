@@ -10,7 +10,7 @@ use http_body::Body as _;
 use serde_json::{Map, Value};
 
 use super::context::Context;
-use crate::config::Chatflow;
+use crate::config::{Chatflow, ResponseShape};
 use crate::keys::token::Claims;
 use crate::policy::{Flow, Policy};
 use crate::predict::request::{self, Caller, CheckedRequest, Prediction};
@@ -42,14 +42,15 @@ pub(super) async fn check_body<C: CheckedRequest + Send + 'static>(
     let token = context.token.get().map(|token| &**token);
     let person = context.person().map(|person| &person.vars);
     if !offload::is_large(bytes.len()) {
-        return check_of(&bytes, &flow.config, &context.snapshot, (key, token, person), namespace, is_backend);
+        let caller = (key, token, person);
+        return check_of(&bytes, &flow.config, &context.snapshot, caller, namespace, is_backend, context.shape());
     }
     let (chatflow, snapshot) = (Arc::clone(&flow.config), context.snapshot.shared());
     let (token, person) = (token.cloned(), person.cloned());
-    let length = bytes.len();
+    let (length, shape) = (bytes.len(), context.shape());
     let check = move || {
         let caller = (key, token.as_ref(), person.as_ref());
-        check_of(&bytes, &chatflow, &snapshot, caller, namespace, is_backend)
+        check_of(&bytes, &chatflow, &snapshot, caller, namespace, is_backend, shape)
     };
     // Boxed: rare.
     Box::pin(offload::elsewhere(length, check)).await
@@ -64,7 +65,7 @@ pub(super) fn check_bytes<C: CheckedRequest>(
     let is_backend = matches!(context.scope(), Scope::Key(_));
     let caller =
         (context.key.get(), context.token.get().map(|token| &**token), context.person().map(|person| &person.vars));
-    check_of(bytes, &flow.config, &context.snapshot, caller, context.namespace(), is_backend)
+    check_of(bytes, &flow.config, &context.snapshot, caller, context.namespace(), is_backend, context.shape())
 }
 
 /// Of a caller with that key or token, or with those variables of an identity provider.
@@ -75,9 +76,11 @@ fn check_of<C: CheckedRequest>(
     (key, token, person): (Option<u32>, Option<&Claims>, Option<&Map<String, Value>>),
     namespace: Option<Namespace>,
     is_backend: bool,
+    shape: Option<ResponseShape>,
 ) -> Result<Prediction<C>, Refusal> {
     let key = key.and_then(|key| policy.keys.key(key as usize));
     let caller = Caller {
+        shape,
         namespace,
         is_backend,
         key_vars: key.map_or(&[], |key| &key.vars),

@@ -104,5 +104,6 @@ fn streamed_shape(context: &Context) -> Option<ResponseShape> {
         return None;
     }
     let policy = context.policy().filter(|policy| policy.access == Access::Public)?;
-    (context.events_only && context.endpoint() == Some(Endpoint::PREDICTION)).then_some(policy.response)
+    (context.events_only && context.endpoint() == Some(Endpoint::PREDICTION))
+        .then(|| context.shape().unwrap_or(policy.response))
 }

@@ -14,7 +14,7 @@ use http::{HeaderValue, Method, StatusCode, Version};
 use super::ext_auth::original::Original;
 use super::routes::{Endpoint, PathTail, Route};
 use super::traces::RequestTrace;
-use crate::config::{Chatflow, Origins};
+use crate::config::{BodyMode, Chatflow, Origins, ResponseShape};
 use crate::keys::{Key, KeyKind, token::Claims};
 use crate::policy::{Flow, NamedChatflow, NobodyKnown, Person};
 use crate::predict::report::{ModelReport, ReportSlot, StreamReport};
@@ -167,6 +167,16 @@ impl Context {
         self.route.get().map(|route| route.endpoint)
     }
 
+    /// In which the route is asked and answers, whatever its chatflow says.
+    pub(crate) fn shape(&self) -> Option<ResponseShape> {
+        self.route.get().and_then(|route| route.shape)
+    }
+
+    /// Whether a prediction's body goes on unread. One in a shape of its route's own is read in any case.
+    pub(crate) fn passes_unread(&self) -> bool {
+        self.shape().is_none() && self.policy().is_some_and(|policy| policy.body == BodyMode::Passthrough)
+    }
+
     /// A browser asks whether its page may call. What is no route has no answer to that.
     pub(crate) fn is_preflight(&self) -> bool {
         self.method == Method::OPTIONS && self.route.get().is_some()
@@ -180,7 +190,7 @@ impl Context {
         match self.route.get() {
             None => ("other", u8::MAX),
             Some(_) if self.is_preflight() => ("preflight", u8::MAX - 1),
-            Some(route) => (route.label, route.endpoint.number()),
+            Some(route) => (route.label, route.number()),
         }
     }
 

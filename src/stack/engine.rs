@@ -128,7 +128,7 @@ impl EngineCall<'_> {
             namespace: context.namespace(),
             redactor: &context.snapshot.redactor,
             trace: context.trace_scope(),
-            view: View::new(&flow.config, &prediction.ids),
+            view: View::new(&flow.config, &prediction.ids, prediction.shape),
             lease,
             upsert,
         };

@@ -26,7 +26,6 @@ use super::limits::{Foreseen, foresee};
 use super::request_id::{SeenPeer, open, text_of};
 use super::route::Routing;
 use super::routes::{Endpoint, FlowCall, NamedIn};
-use crate::config::BodyMode;
 use crate::policy::Backend;
 use crate::predict::request::{CheckedRequest, Prediction, Question};
 use crate::snapshot::{Local, Snapshot};
@@ -184,7 +183,7 @@ impl RequestWalk {
         let flow = authorized_flow.flow();
         match authorized_flow.backend() {
             Backend::Engine { .. } => check_body::<Question>(body, flow, context).await.map(|checked| said(&checked)),
-            Backend::Flowise { .. } if flow.config.body == BodyMode::Passthrough => {
+            Backend::Flowise { .. } if context.passes_unread() => {
                 refuse_forced(context)?;
                 read_body(body, context).await.map(|_| told::PASSED_ON.to_owned())
             }

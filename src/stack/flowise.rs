@@ -15,7 +15,6 @@ use super::context::Context;
 use super::environment::Environment;
 use super::routes::{Endpoint, WidgetCall};
 use crate::client::RequestHead;
-use crate::config::BodyMode;
 use crate::policy::Flow;
 use crate::predict::answer::View;
 use crate::state::chats::ChatUse;
@@ -61,42 +60,38 @@ pub(super) fn refuse_forced(context: &Context) -> Result<(), Refusal> {
 
 impl FlowiseCall<'_> {
     pub(super) async fn predict(&self, head: Box<Parts>, body: ClientBody) -> Result<Response<Body>, Refusal> {
-        match self.flow.config.body {
-            BodyMode::Passthrough => {
-                // The chat is in the body, which nobody reads: callers at least stay where they are.
-                let affinity = Affinity::chat(&self.context.client_text);
-                self.pass(head, "prediction", body, affinity).await
-            }
-            BodyMode::Checked => {
-                let prediction = check_body::<Bytes>(body, self.flow, self.context).await?;
-                let chat = &prediction.ids.chat.upstream;
-                let lease = if prediction.streaming {
-                    let usage = if prediction.ids.is_new { ChatUse::NewStream } else { ChatUse::Stream };
-                    let lease = self.environment.chats.enter(&self.target.name, chat, usage).answer().await;
-                    Some(lease.ok_or(Refusal::ChatBusy)?)
-                } else {
-                    None
-                };
-                let mut request = self.head(Method::POST, "prediction", &head);
-                request.field("content-type", &JSON);
-                // As below.
-                drop(head);
-                let affinity = Affinity::of_chat(&prediction.ids.chat.upstream, prediction.ids.is_new);
-                let view = View::of_flowise(&self.flow.config, &prediction.ids);
-                let abort = AbortGuard::new(
-                    &self.environment.aborts,
-                    Chat {
-                        target: Arc::clone(self.target),
-                        credentials: self.credentials.cloned(),
-                        flow: Arc::clone(self.id),
-                        id: prediction.ids.chat.upstream,
-                    },
-                    lease,
-                );
-                let body = Outgoing::full(prediction.body);
-                self.send(Forward::new(request, body, affinity), Some(abort), view).await
-            }
+        if self.context.passes_unread() {
+            // The chat is in the body, which nobody reads: callers at least stay where they are.
+            let affinity = Affinity::chat(&self.context.client_text);
+            return self.pass(head, "prediction", body, affinity).await;
         }
+        let prediction = check_body::<Bytes>(body, self.flow, self.context).await?;
+        let chat = &prediction.ids.chat.upstream;
+        let lease = if prediction.streaming {
+            let usage = if prediction.ids.is_new { ChatUse::NewStream } else { ChatUse::Stream };
+            let lease = self.environment.chats.enter(&self.target.name, chat, usage).answer().await;
+            Some(lease.ok_or(Refusal::ChatBusy)?)
+        } else {
+            None
+        };
+        let mut request = self.head(Method::POST, "prediction", &head);
+        request.field("content-type", &JSON);
+        // As below.
+        drop(head);
+        let affinity = Affinity::of_chat(&prediction.ids.chat.upstream, prediction.ids.is_new);
+        let view = View::of_flowise(&self.flow.config, &prediction.ids, prediction.shape);
+        let abort = AbortGuard::new(
+            &self.environment.aborts,
+            Chat {
+                target: Arc::clone(self.target),
+                credentials: self.credentials.cloned(),
+                flow: Arc::clone(self.id),
+                id: prediction.ids.chat.upstream,
+            },
+            lease,
+        );
+        let body = Outgoing::full(prediction.body);
+        self.send(Forward::new(request, body, affinity), Some(abort), view).await
     }
 
     pub(super) async fn upsert(&self, head: Box<Parts>, body: ClientBody) -> Result<Response<Body>, Refusal> {

@@ -8,7 +8,6 @@ use http::request::Parts;
 use super::check::Check;
 use super::context::Context;
 use super::routes::Takes;
-use crate::config::BodyMode;
 use crate::wire::body::Body;
 use crate::wire::refusal::{BodyLimit, Refusal};
 
@@ -25,7 +24,7 @@ impl Check for Guard {
         let passes_unread = match takes {
             Takes::Nothing => return Ok(None),
             Takes::Unread => true,
-            Takes::Question => context.policy().is_some_and(|policy| policy.body == BodyMode::Passthrough),
+            Takes::Question => context.passes_unread(),
             Takes::Json(_) | Takes::Files => false,
         };
         // A body that is small packed and huge unpacked would pass every bound.

@@ -56,7 +56,7 @@ fn decide(head: &Parts, context: &Context) -> Result<Option<Response<Body>>, Ref
     if route.endpoint == Endpoint::DemoPage && !context.snapshot.config.is_demo() {
         return Err(Refusal::NotFound);
     }
-    if context.original.is_some() && !ext_auth::may_decide(route.endpoint) {
+    if context.original.is_some() && !ext_auth::may_decide(route) {
         return Err(Rule::ExtAuthRoute.refuse(ELSEWHERE));
     }
     if let Some(name) = chatflow {

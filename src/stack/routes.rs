@@ -3,6 +3,7 @@
 
 use http::Method;
 
+use crate::config::ResponseShape;
 use crate::policy::Callers;
 use crate::widget::handle;
 
@@ -17,6 +18,8 @@ pub(crate) struct Route {
     pub(crate) body: Takes,
     pub(crate) callers: Callers,
     pub(crate) chatflow: NamedIn,
+    /// Of question and answer; `None`: Flowise's question, and the answer as the chatflow's `response` has it.
+    pub(crate) shape: Option<ResponseShape>,
 }
 
 /// Who answers.
@@ -166,7 +169,7 @@ const fn row(
     callers: Callers,
     chatflow: NamedIn,
 ) -> Route {
-    Route { endpoint, label, methods, path: RoutePath::new(pattern), body, callers, chatflow }
+    Route { endpoint, label, methods, path: RoutePath::new(pattern), body, callers, chatflow, shape: None }
 }
 
 const fn flow(
@@ -208,7 +211,7 @@ impl Endpoint {
     pub(crate) const PREDICTION: Self = Self::Flow(FlowCall::Prediction);
 
     /// Another one for each.
-    pub(crate) const fn number(self) -> u8 {
+    const fn number(self) -> u8 {
         match self {
             Self::Health => 0,
             Self::Ping => 1,
@@ -262,6 +265,14 @@ impl RoutePath {
 }
 
 impl Route {
+    /// Another one for each label.
+    pub(crate) const fn number(&self) -> u8 {
+        match self.shape {
+            Some(shape) => 64 + shape as u8,
+            None => self.endpoint.number(),
+        }
+    }
+
     /// Whether it is this path, and which chatflow it names.
     fn read<'a>(&'static self, path: &'a str) -> Option<MatchedRoute<'a>> {
         let rest = path.strip_prefix(self.path.literal)?;
@@ -345,8 +356,8 @@ mod tests {
     fn no_two_endpoints_are_one_to_the_metrics() {
         for (index, one) in ROUTES.iter().enumerate() {
             for other in ROUTES.iter().skip(index + 1) {
-                let is_same = one.endpoint == other.endpoint;
-                assert_eq!(one.endpoint.number() == other.endpoint.number(), is_same, "{one:?} {other:?}");
+                let is_same = (one.endpoint, one.shape) == (other.endpoint, other.shape);
+                assert_eq!(one.number() == other.number(), is_same, "{one:?} {other:?}");
                 assert_eq!(one.label == other.label, is_same, "{one:?} {other:?}");
                 assert_ne!(one.path, other.path);
             }

@@ -78,9 +78,7 @@ pub(super) fn browsers(
             "with cors.allow_credentials, \"*\" would let every page call with its visitor's credentials",
         );
     }
-    let response = reader
-        .choice(&file.response, &[("flowise", ResponseShape::Flowise), ("message", ResponseShape::Message)])
-        .unwrap_or(ResponseShape::Flowise);
+    let response = reader.choice(&file.response, &ResponseShape::NAMED).unwrap_or(ResponseShape::Flowise);
     let events = events(reader, &file.events, access);
     let isolate = reader.boolean(&file.isolate_sessions);
     if body == BodyMode::Passthrough {

@@ -61,18 +61,18 @@ impl Default for View {
 }
 
 impl View {
-    pub(crate) fn new(chatflow: &Chatflow, ids: &ChatIds) -> Self {
+    pub(crate) fn new(chatflow: &Chatflow, ids: &ChatIds, shape: ResponseShape) -> Self {
         let allowed = match &chatflow.events {
             Events::All => None,
             Events::Widget => Some(Allowed::Widget),
             Events::Only(names) => Some(Allowed::Only(Arc::clone(names))),
         };
-        Self { renames: Rename::of(ids), allowed, shape: chatflow.response }
+        Self { renames: Rename::of(ids), allowed, shape }
     }
 
     /// `None`: Flowise's answer passes as it is.
-    pub(crate) fn of_flowise(chatflow: &Chatflow, ids: &ChatIds) -> Option<Box<Self>> {
-        let view = Self::new(chatflow, ids);
+    pub(crate) fn of_flowise(chatflow: &Chatflow, ids: &ChatIds, shape: ResponseShape) -> Option<Box<Self>> {
+        let view = Self::new(chatflow, ids, shape);
         (view.needs_whole() || !view.renames.is_empty()).then(|| Box::new(view))
     }
 

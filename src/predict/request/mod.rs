@@ -22,7 +22,7 @@ pub(crate) use self::question::{PastMessage, Question, Upload};
 use self::text::TextBounds;
 use super::json::{Json, Object, parse_object, shown, text_of};
 use super::session::{ChatIds, Namespace};
-use crate::config::Chatflow;
+use crate::config::{Chatflow, ResponseShape};
 use crate::wire::refusal::{Refusal, Rule};
 
 /// A checked request.
@@ -32,6 +32,8 @@ pub(crate) struct Prediction<C = Bytes> {
     pub(crate) body: C,
     pub(crate) streaming: bool,
     pub(crate) ids: ChatIds,
+    /// Of its answer.
+    pub(crate) shape: ResponseShape,
 }
 
 /// What is made of the fields of a checked body.
@@ -53,6 +55,8 @@ impl CheckedRequest for Bytes {
 /// Whose request it is, and what is forced into it on that account, over whatever the client sent.
 #[derive(Default)]
 pub(crate) struct Caller<'a> {
+    /// In which it asks and is answered; `None`: it asks as Flowise is asked.
+    pub(crate) shape: Option<ResponseShape>,
     /// Keeps its chats apart from those of others.
     pub(crate) namespace: Option<Namespace>,
     /// An application's backend, not somebody's browser.
@@ -122,7 +126,7 @@ pub(crate) fn check<C: CheckedRequest>(
         return Err(unknown(name));
     }
     let body = C::of(checked, body.len())?;
-    Ok(Prediction { body, streaming, ids })
+    Ok(Prediction { body, streaming, ids, shape: caller.shape.unwrap_or(chatflow.response) })
 }
 
 fn streaming(fields: &mut Object<'_>) -> Result<bool, Refusal> {

@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use crate::config::{Chatflow, Events, ResponseShape};
 use crate::policy::Backend;
 use crate::stack::context::{AuthorizedCall, Context};
-use crate::stack::routes::{Endpoint, FlowCall};
+use crate::stack::routes::{Endpoint, FlowCall, Route};
 use crate::wire::body::Body;
 use crate::wire::refusal::{Refusal, Rule};
 
@@ -82,9 +82,10 @@ fn check_kept(context: &Context, chatflow: &Chatflow) -> Result<(), Refusal> {
     }
 }
 
-/// Whether an endpoint can be decided about: the gateway neither answers it itself nor checks or changes what is in it.
-pub(in crate::stack) fn may_decide(endpoint: Endpoint) -> bool {
-    matches!(endpoint, Endpoint::Flow(FlowCall::Prediction | FlowCall::Streaming | FlowCall::Upsert))
+/// Whether a route can be decided about: the gateway neither answers it itself nor checks or changes what is in it.
+pub(in crate::stack) fn may_decide(route: &Route) -> bool {
+    route.shape.is_none()
+        && matches!(route.endpoint, Endpoint::Flow(FlowCall::Prediction | FlowCall::Streaming | FlowCall::Upsert))
 }
 
 /// A name as it stands in a header: visible ASCII as it is, but for `%`, and all else percent-encoded.
