@@ -14,7 +14,8 @@ use ipnet::IpNet;
 
 use self::reader::KeyReader;
 pub(super) use self::reader::from_hex;
-use super::{Key, KeyStore};
+use super::key::Key;
+use super::store::KeyStore;
 use crate::config::content::{self, MOST_KEYS};
 use crate::config::yaml::{self, ItemSink as _};
 use crate::config::{Problem, Problems};

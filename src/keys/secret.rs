@@ -8,7 +8,6 @@ use aws_lc_rs::{digest as sha, rand};
 use zeroize::Zeroizing;
 
 use crate::config::Secret;
-use crate::keys::Digest;
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// `62^43` is just above `2^256`.
@@ -76,7 +75,10 @@ pub fn has_valid_checksum(key: &str) -> bool {
         .is_some_and(|(body, checksum)| checksum.as_bytes() == base62_of_checksum(crc32(body.as_bytes())))
 }
 
-/// SHA-256 of a whole key. Runs on every request and allocates nothing.
+/// SHA-256 of a whole key.
+pub type Digest = [u8; 32];
+
+/// The digest of a key as it was sent. Runs on every request and allocates nothing.
 #[must_use]
 pub fn digest(key: &str) -> Digest {
     let mut digest = [0; 32];

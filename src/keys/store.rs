@@ -7,8 +7,11 @@ use std::sync::Arc;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use jiff::Timestamp;
 
+use super::file::AllowedNamesRef;
 use super::hash_index::HashIndex;
-use super::{AllowedNamesRef, Digest, Key, WrittenKeys};
+use super::key::Key;
+use super::secret::Digest;
+use super::written::WrittenKeys;
 use crate::uuid::is_uuid;
 
 /// All keys of one load.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use super::{Digest, KeyKind};
+use super::secret::{Digest, KeyKind};
 use crate::config::Origins;
 
 /// Different terms that are compared with those of a further key.

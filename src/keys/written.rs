@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::file::{check_id, from_hex};
-use super::{Digest, Key, KeyTerms};
+use super::key::Key;
+use super::secret::Digest;
+use super::terms::KeyTerms;
 use crate::config::Problem;
 use crate::config::yaml::{self, Located, Value, YamlNode};
 

@@ -11,8 +11,10 @@ use serde::Deserialize;
 use super::{AllowedNamesRef, DEFAULT_PLAN, EntryPlaces, check_id, parse_net};
 use crate::config::yaml::{self, Located};
 use crate::config::{Origins, Problem, is_reserved};
-use crate::keys::terms::{Details, SharedTerms};
-use crate::keys::{Digest, FoundKey, Key, KeyKind, KeyStore, KeyTerms, SecretSlot};
+use crate::keys::key::Key;
+use crate::keys::secret::{Digest, KeyKind};
+use crate::keys::store::{FoundKey, KeyStore, SecretSlot};
+use crate::keys::terms::{Details, KeyTerms, SharedTerms};
 use crate::uuid::is_uuid;
 
 const DIGEST_RULE: &str = "64 hex digits, the SHA-256 of the whole key, are needed";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::wish::{LeaseGrant, LeaseWish, QuotaTotal, QuotaWish, Shortage};
+use super::wish::{BucketBase, LeaseGrant, LeaseTally, LeaseWish, QuotaTotal, QuotaWish, Shortage};
 use crate::state::limits::concurrency::Permit;
 use crate::state::limits::plan::PlanLimits;
 use crate::state::limits::quota::{Period, QuotaCount, QuotaCounter};
@@ -110,23 +110,6 @@ pub(super) struct LossBook {
     pub(super) seed_of: u64,
     /// Something was, which the store does not know yet.
     pub(super) is_owed: bool,
-}
-
-/// When a bucket will be whole, less all that was charged to it since it began. Only time in which nobody used it changes
-/// that: so who remembers it knows later how much time others have left unused.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct BucketBase {
-    pub(super) base: u64,
-    /// When the bucket began, by the store's clock; 0: nothing is known of it.
-    pub(super) began: u64,
-}
-
-/// Cells that the store has granted and that were not given back, used or not, of a lease that it knows by a number. It
-/// counts them too, so that neither it nor this replica forgets one.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct LeaseTally {
-    pub(super) number: u64,
-    pub(super) held: i64,
 }
 
 /// Cells of a day or month that nobody here wants.

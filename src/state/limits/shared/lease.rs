@@ -168,7 +168,7 @@ impl Lease {
         self.shared.look_after(counts, book);
         let (shared, counts, caller) = (Arc::clone(&self.shared), Arc::clone(counts), self.caller);
         let sent = self.shared.store.submit(move |calls| async move {
-            let grant = wish.ask(&shared, &calls, caller).await.ok();
+            let grant = wish.ask(&shared.script, &shared.store, &calls, caller).await.ok();
             if let Some(lease) = counts.lease() {
                 lease.settle(&counts, &wish, grant, waiters);
             }
@@ -193,8 +193,15 @@ impl Lease {
         let waiting = u32::try_from(waiters.len()).unwrap_or(u32::MAX);
         let replicas = self.shared.store.health().replicas();
         book.calls += 1;
-        let mut wish = LeaseWish { number: book.calls, call: errand.name(), ..LeaseWish::under(plan) };
-        wish.is_urgent = waiting > 0 || errand == Errand::Acquire;
+        let mut wish = LeaseWish {
+            number: book.calls,
+            call: errand.name(),
+            is_urgent: waiting > 0 || errand == Errand::Acquire,
+            period: plan.limiter.period,
+            burst: plan.plan.burst.get(),
+            concurrent: plan.plan.concurrent.get(),
+            ..LeaseWish::default()
+        };
         let quota = plan.quota();
         let period = quota.map_or(0, |(_, period)| period.number());
 

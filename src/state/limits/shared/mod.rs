@@ -69,28 +69,6 @@ struct CellCounters {
 }
 
 impl SharedLimits {
-    /// Begins to look after leases.
-    pub(crate) fn start(store: &Arc<SharedStore>) -> Arc<Self> {
-        let cells = |result| store.metrics.cells.with_label_values(&[result]);
-        let limits = Arc::new(Self {
-            store: Arc::clone(store),
-            script: Script::new(include_str!("lease.lua")),
-            started: Instant::now(),
-            active: Mutex::default(),
-            known: Mutex::default(),
-            answered: Notify::new(),
-            counters: CellCounters {
-                granted: cells("granted"),
-                used: cells("used"),
-                returned: cells("returned"),
-                void: cells("void"),
-                local: cells("local"),
-            },
-        });
-        tending::begin(&limits);
-        limits
-    }
-
     /// Nanoseconds since the start.
     fn now(&self) -> u64 {
         nanos(self.started.elapsed())

@@ -1,13 +1,17 @@
 //! Looks after leases: what nobody uses goes back, what is held is said again, what is owed is told.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use super::SharedLimits;
+use redis::Script;
+use tokio::sync::Notify;
+
 use super::book::{LeaseBook, nanos};
 use super::lease::{Errand, Lease};
+use super::{CellCounters, SharedLimits};
 use crate::state::limits::allowance::AllowanceCounts;
+use crate::state::valkey::SharedStore;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(100);
@@ -20,7 +24,31 @@ const RENEW: Duration = Duration::from_secs(3);
 /// Who has cells, and need not ask, hears so often what others have spent of its tokens.
 const HEAR: Duration = Duration::from_millis(500);
 
-pub(super) fn begin(limits: &Arc<SharedLimits>) {
+impl SharedLimits {
+    /// Begins to look after leases.
+    pub(crate) fn start(store: &Arc<SharedStore>) -> Arc<Self> {
+        let cells = |result| store.metrics.cells.with_label_values(&[result]);
+        let limits = Arc::new(Self {
+            store: Arc::clone(store),
+            script: Script::new(include_str!("lease.lua")),
+            started: Instant::now(),
+            active: Mutex::default(),
+            known: Mutex::default(),
+            answered: Notify::new(),
+            counters: CellCounters {
+                granted: cells("granted"),
+                used: cells("used"),
+                returned: cells("returned"),
+                void: cells("void"),
+                local: cells("local"),
+            },
+        });
+        begin(&limits);
+        limits
+    }
+}
+
+fn begin(limits: &Arc<SharedLimits>) {
     let limits = Arc::clone(limits);
     let store = Arc::clone(&limits.store);
     store.submit(|calls| async move {

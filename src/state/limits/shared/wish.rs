@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use super::SharedLimits;
-use super::book::{BucketBase, LeaseTally};
+use redis::Script;
+
 use super::caller::CallerTag;
-use crate::state::limits::plan::PlanLimits;
 use crate::state::limits::quota::Period;
 use crate::state::limits::rate::whole_seconds;
-use crate::state::valkey::{CallFailed, Calls, Lane};
+use crate::state::valkey::{CallFailed, Calls, Lane, SharedStore};
 
 /// Places of a replica that says nothing any more are free after so long.
 const LIFE: Duration = Duration::from_secs(10);
@@ -69,6 +68,23 @@ pub(super) struct QuotaWish {
     pub(super) born: u64,
 }
 
+/// When a bucket will be whole, less all that was charged to it since it began. Only time in which nobody used it changes
+/// that: so who remembers it knows later how much time others have left unused.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct BucketBase {
+    pub(super) base: u64,
+    /// When the bucket began, by the store's clock; 0: nothing is known of it.
+    pub(super) began: u64,
+}
+
+/// Cells that the store has granted and that were not given back, used or not, of a lease that it knows by a number. It
+/// counts them too, so that neither it nor this replica forgets one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LeaseTally {
+    pub(super) number: u64,
+    pub(super) held: i64,
+}
+
 /// Why less was granted than requests wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shortage {
@@ -103,31 +119,21 @@ pub(super) struct QuotaTotal {
 }
 
 impl LeaseWish {
-    /// With nothing but what the plan says.
-    pub(super) fn under(plan: &PlanLimits) -> Self {
-        Self {
-            period: plan.limiter.period,
-            burst: plan.plan.burst.get(),
-            concurrent: plan.plan.concurrent.get(),
-            ..Self::default()
-        }
-    }
-
     /// Asks the store.
     ///
     /// # Errors
     /// It gives no answer.
     pub(super) async fn ask(
         &self,
-        shared: &SharedLimits,
+        script: &Script,
+        store: &SharedStore,
         calls: &Calls,
         caller: CallerTag,
     ) -> Result<LeaseGrant, CallFailed> {
         let lane = if self.is_urgent { Lane::Front } else { Lane::Background };
-        let store = &shared.store;
         let quota = self.quota;
         let period = quota.map_or(0, |quota| quota.period.number());
-        let mut script = shared.script.prepare_invoke();
+        let mut script = script.prepare_invoke();
         let mut keys: Vec<String> = ["rate", &format!("quota:{period}"), "places", "apart", "leases"]
             .map(|what| caller.name(&store.prefix, what))
             .into();
