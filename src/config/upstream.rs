@@ -27,6 +27,17 @@ pub enum UpstreamKind {
     Demo,
 }
 
+impl UpstreamKind {
+    /// As people are told of it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Flowise(_) => "flowise",
+            Self::Engine(_) => "engine",
+            Self::Demo => "demo",
+        }
+    }
+}
+
 /// The built-in engine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Engine {

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::super::overview::Overview;
 use super::telling::{now, plan_name};
-use super::upstreams;
 use crate::config::{Access, Chatflow};
 use crate::snapshot::Snapshot;
 use crate::state::recent::{RequestOutcome, SPAN, WindowTotals};
@@ -68,7 +67,7 @@ pub(super) fn list(overview: &Overview, snapshot: &Snapshot) -> ChatflowList {
         ChatflowTold {
             name: chatflow.name.to_string(),
             upstream: upstream.map_or("-", |upstream| &upstream.name).to_owned(),
-            kind: upstream.map_or("-", |upstream| upstreams::kind(&upstream.kind)),
+            kind: upstream.map_or("-", |upstream| upstream.kind.name()),
             access: match chatflow.access {
                 Access::Key => "key",
                 Access::Public => "public",

@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::super::overview::Overview;
-use crate::config::UpstreamKind;
 use crate::snapshot::Snapshot;
 use crate::state::endpoints::WatchedUrl;
 
@@ -51,7 +50,7 @@ struct StoreTold {
 pub(super) fn list(overview: &Overview, snapshot: &Snapshot) -> UpstreamList {
     let upstreams = snapshot.config.upstreams.iter().enumerate().map(|(index, upstream)| UpstreamTold {
         name: upstream.name.to_string(),
-        kind: kind(&upstream.kind),
+        kind: upstream.kind.name(),
         chatflows: snapshot.config.chatflows.iter().filter(|chatflow| chatflow.upstream == index).count(),
         servers: servers(overview, snapshot, &upstream.name),
     });
@@ -61,14 +60,6 @@ pub(super) fn list(overview: &Overview, snapshot: &Snapshot) -> UpstreamList {
         replicas: health.replicas(),
     });
     UpstreamList { upstreams: upstreams.collect(), store }
-}
-
-pub(super) fn kind(kind: &UpstreamKind) -> &'static str {
-    match kind {
-        UpstreamKind::Flowise(_) => "flowise",
-        UpstreamKind::Engine(_) => "engine",
-        UpstreamKind::Demo => "demo",
-    }
 }
 
 /// Servers that the upstream of that name asks.
