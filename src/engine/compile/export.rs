@@ -27,12 +27,12 @@ pub(crate) struct Export {
     pub(crate) nodes: Vec<ExportNode>,
     #[serde(default, deserialize_with = "list")]
     pub(crate) edges: Vec<Edge>,
-    /// What Flowise keeps for its widget, where the flow came in a record: an object, or JSON of one.
-    #[serde(default, rename = "chatbotConfig")]
-    pub(crate) chatbot_config: Option<Value>,
-    /// Which model makes follow-up prompts, where the flow came in a record; likewise.
-    #[serde(default, rename = "followUpPrompts")]
-    pub(crate) follow_up_prompts: Option<Value>,
+    /// What Flowise keeps for its widget, where the flow came in a record.
+    #[serde(default, rename = "chatbotConfig", deserialize_with = "settings")]
+    pub(crate) chatbot_config: Option<Map<String, Value>>,
+    /// Which model makes follow-up prompts, where the flow came in a record.
+    #[serde(default, rename = "followUpPrompts", deserialize_with = "settings")]
+    pub(crate) follow_up_prompts: Option<Map<String, Value>>,
     /// Where files lie that Flowise kept in its storage.
     #[serde(skip)]
     pub(crate) folder: Option<PathBuf>,
@@ -239,8 +239,10 @@ struct WrappedFlow {
     nodes: Option<IgnoredAny>,
     /// The flow, often as a text.
     flow_data: Option<Value>,
-    chatbot_config: Option<Value>,
-    follow_up_prompts: Option<Value>,
+    #[serde(default, deserialize_with = "settings")]
+    chatbot_config: Option<Map<String, Value>>,
+    #[serde(default, deserialize_with = "settings")]
+    follow_up_prompts: Option<Map<String, Value>>,
 }
 
 fn wrapped(text: &str) -> Option<WrappedFlow> {
@@ -334,10 +336,37 @@ where
     Ok(items.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect())
 }
 
+/// An object, or the JSON of one as a text.
+fn settings<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Map<String, Value>>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Object(settings) => Some(settings),
+        Value::String(text) => json::read_str(&text).ok(),
+        _ => None,
+    })
+}
+
 /// Old exports have `""` or an array where there is nothing.
 fn map<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Object(map) => map,
         _ => Map::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_an_object_or_a_text_of_one() {
+        for (written, is_there) in
+            [(r#"{"a":1}"#, true), (r#""{\"a\":1}""#, true), (r#""{""#, false), ("null", false), ("[]", false)]
+        {
+            let of_widget = |text: &str| Export::read(text).unwrap().chatbot_config;
+            let read = is_there.then(|| Map::from_iter([("a".to_owned(), 1.into())]));
+            assert_eq!(of_widget(&format!(r#"{{"nodes":[],"chatbotConfig":{written}}}"#)), read, "{written}");
+            let wrapped = format!(r#"{{"flowData":"{{\"nodes\":[]}}","chatbotConfig":{written}}}"#);
+            assert_eq!(of_widget(&wrapped), read, "{wrapped}");
+        }
+    }
 }

@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use crate::engine::nodes::files::FlowFile;
 use crate::engine::nodes::retrieval::{PdfUsage, text_of};
-use crate::wire::json::read_str;
 
 /// A file as it was sent, looked at and named anew.
 #[derive(Debug)]
@@ -60,16 +59,8 @@ pub(crate) struct AttachmentRules {
 
 impl AttachmentRules {
     /// Of Flowise's settings of the widget.
-    pub(crate) fn of(settings: Option<&Value>) -> Option<Self> {
-        let read: Value;
-        let settings = match settings? {
-            Value::String(text) => {
-                read = read_str(text).ok()?;
-                &read
-            }
-            settings => settings,
-        };
-        let upload = settings.get("fullFileUpload")?;
+    pub(crate) fn of(settings: Option<&Map<String, Value>>) -> Option<Self> {
+        let upload = settings?.get("fullFileUpload")?;
         let is_on = upload.get("status").is_some_and(|status| *status == true || *status == "true");
         let types = upload.get("allowedUploadFileTypes").and_then(Value::as_str).unwrap_or_default();
         let types = types.split(',').map(|kind| kind.trim().to_owned()).filter(|kind| !kind.is_empty());
@@ -119,7 +110,7 @@ mod tests {
     use super::*;
 
     fn rules(upload: &Value) -> Option<AttachmentRules> {
-        AttachmentRules::of(Some(&json!({ "fullFileUpload": upload })))
+        AttachmentRules::of(json!({ "fullFileUpload": upload }).as_object())
     }
 
     fn file(name: &str, bytes: &[u8]) -> Attachment {
@@ -132,13 +123,11 @@ mod tests {
         let found = rules(&on).unwrap();
         assert_eq!(found.usage, PdfUsage::File);
         assert_eq!(found.shown(), json!({ "status": true, "allowedUploadFileTypes": "text/plain,application/pdf" }));
-        assert_eq!(AttachmentRules::of(Some(&json!({ "fullFileUpload": on }).to_string().into())), Some(found.clone()));
         assert!(found.check("application/pdf").is_ok());
         assert!(found.check("text/html").unwrap_err().contains("text/plain, application/pdf"));
         for off in [json!({ "status": false }), json!({}), json!(null), json!({ "status": "yes" })] {
             assert_eq!(rules(&off), None, "{off}");
         }
-        assert_eq!(AttachmentRules::of(Some(&json!("{"))), None);
         assert_eq!(AttachmentRules::of(None), None);
     }
 

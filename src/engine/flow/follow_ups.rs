@@ -43,16 +43,11 @@ pub(super) struct FollowUps {
 /// The author's settings, if they are switched on. They are in a place of their own beside the flow; older versions had
 /// them among those of the widget.
 pub(super) fn settings(export: &Export) -> Option<Map<String, Value>> {
-    let object = |value: &Value| match value {
-        Value::String(text) => read_str::<Map<String, Value>>(text).ok(),
-        value => value.as_object().cloned(),
-    };
-    let own = export.follow_up_prompts.as_ref().and_then(object);
-    let settings =
-        own.or_else(|| export.chatbot_config.as_ref().and_then(object)?.get(FOLLOW_UPS)?.as_object().cloned())?;
+    let of_widget = || export.chatbot_config.as_ref()?.get(FOLLOW_UPS)?.as_object();
+    let settings = export.follow_up_prompts.as_ref().or_else(of_widget)?;
     let is_on = settings.get("status").is_some_and(|status| *status == true || *status == "true");
     let provider = settings.get("selectedProvider")?.as_str()?;
-    (is_on && settings.get(provider).is_some_and(Value::is_object)).then_some(settings)
+    (is_on && settings.get(provider).is_some_and(Value::is_object)).then(|| settings.clone())
 }
 
 /// What stands for them among the flow's nodes.

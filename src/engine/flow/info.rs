@@ -7,7 +7,6 @@ use super::attachments::AttachmentRules;
 use super::follow_ups;
 use crate::engine::compile::export::{Export, ExportNode, Generation};
 use crate::engine::scripts::afterwards;
-use crate::wire::json::read_str;
 
 /// Answers in which images of a request count.
 const SEES_IMAGES: &[&str] =
@@ -98,8 +97,7 @@ impl FlowInfo {
 /// What the widget offers to ask first.
 fn starter_prompts(export: &Export) -> Option<Value> {
     let settings = export.chatbot_config.as_ref()?;
-    let read = settings.as_str().and_then(|text| read_str::<Value>(text).ok());
-    read.as_ref().unwrap_or(settings).get("starterPrompts").filter(|prompts| prompts.is_object()).cloned()
+    settings.get("starterPrompts").filter(|prompts| prompts.is_object()).cloned()
 }
 
 fn uploads(export: &Export) -> Value {

@@ -30,25 +30,17 @@ pub(crate) struct Answered<'a> {
 const TOLD: &[&str] = &["sourceDocuments", "usedTools", "artifacts", "fileAnnotations"];
 
 /// What Flowise's settings of a flow say of it, if it is switched on.
-fn section(settings: Option<&Value>) -> Option<Value> {
-    let read: Value;
-    let settings = match settings? {
-        Value::String(text) => {
-            read = read_str(text).ok()?;
-            &read
-        }
-        settings => settings,
-    };
-    settings.get("postProcessing").filter(|section| section.get("enabled") == Some(&Value::Bool(true))).cloned()
+fn section(settings: Option<&Map<String, Value>>) -> Option<&Value> {
+    settings?.get("postProcessing").filter(|section| section.get("enabled") == Some(&Value::Bool(true)))
 }
 
 /// Whether answers are changed, so that none can be told as it comes.
-pub(crate) fn is_on(settings: Option<&Value>) -> bool {
+pub(crate) fn is_on(settings: Option<&Map<String, Value>>) -> bool {
     section(settings).is_some()
 }
 
 /// The code: a text in JSON, within a text.
-fn code(settings: Option<&Value>) -> Option<String> {
+fn code(settings: Option<&Map<String, Value>>) -> Option<String> {
     read_str(section(settings)?.get("customFunction")?.as_str()?).ok()
 }
 
@@ -153,8 +145,8 @@ mod tests {
     fn one_that_cannot_run_is_told_when_the_flow_is_loaded() {
         let told = flow("require('fs')").unwrap_err();
         assert!(told.contains("post-processing") && told.contains("it requires fs"), "{told}");
-        for off in [json!({}), json!({ "postProcessing": { "enabled": false } }), json!("{")] {
-            assert!(!is_on(Some(&off)), "{off}");
+        for off in [json!({}), json!({ "postProcessing": { "enabled": false } })] {
+            assert!(!is_on(off.as_object()), "{off}");
         }
     }
 }
