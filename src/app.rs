@@ -8,7 +8,7 @@ mod prepared;
 mod traces;
 mod usage;
 
-pub(crate) use crate::server::Pulse;
+pub(crate) use crate::server::Watchdog;
 pub(crate) use handover::{HandOver, HandOverError, InheritedListeners, Predecessor, PredecessorEnd};
 
 use std::io;
@@ -22,7 +22,7 @@ use crate::config::{self, Config, Problems};
 use crate::engine;
 use crate::keys::KeyStore;
 use crate::reload::{self, ReloadJournal, Reloader};
-use crate::server::{self, Admission, Beat, InsideCall, Phase, Worker};
+use crate::server::{self, Admission, InsideCall, Phase, ThreadBeat, Worker};
 use crate::service::notify;
 use crate::service::successor::StartCommand;
 use crate::snapshot::{SharedSnapshot, SnapshotInForce};
@@ -86,7 +86,7 @@ pub struct Gateway {
     pub ext_auth: Option<SocketAddr>,
     pub admin: SocketAddr,
     phase: watch::Sender<Phase>,
-    reload: mpsc::Sender<reload::Now>,
+    reload: mpsc::Sender<reload::ReloadNow>,
     workers: Vec<JoinHandle<io::Result<usize>>>,
     workers_done: mpsc::Receiver<()>,
     control: JoinHandle<()>,
@@ -97,7 +97,7 @@ pub struct Gateway {
     store: Option<Arc<SharedStore>>,
     giving: Giving,
     predecessor: Option<Predecessor>,
-    pulse: Option<Pulse>,
+    watchdog: Option<Watchdog>,
 }
 
 /// Starts a gateway on a configuration read from a file, which is watched from then on.
@@ -126,7 +126,7 @@ pub(crate) fn start_with(
     let Listeners { http, https, ext_auth, admin, held } = listeners;
     let share = |bound: Option<server::Bound>| bound.map_or(Ok(Vec::new()), |bound| bound.among(workers));
     let (mut cleartext, mut tls, mut ext_auth) = (share(http)?, share(https)?, share(ext_auth)?);
-    let (pulse, mut beats) = pulse(workers);
+    let (watchdog, mut beats) = watchdog(workers);
     let (inside, mut calls) = inside_calls();
     let mut threads = Vec::with_capacity(workers);
     for number in 0..workers {
@@ -146,7 +146,7 @@ pub(crate) fn start_with(
             number,
             phase: phase_seen.clone(),
             inside: calls.take(),
-            pulse: beats.next(),
+            watchdog: beats.next(),
         };
         threads.push(begin(worker, worker_alive.clone())?);
     }
@@ -190,7 +190,7 @@ pub(crate) fn start_with(
         store,
         giving,
         predecessor,
-        pulse,
+        watchdog,
     })
 }
 
@@ -221,28 +221,28 @@ const COMMANDS: usize = 16;
 const BEATS: u32 = 6;
 
 /// If systemd watches: who looks whether threads still work, and a part for each worker, then for the control thread.
-fn pulse(workers: usize) -> (Option<Pulse>, impl Iterator<Item = Beat>) {
+fn watchdog(workers: usize) -> (Option<Watchdog>, impl Iterator<Item = ThreadBeat>) {
     let names = (0..workers).map(|number| format!("worker-{number}")).chain(["control".to_owned()]);
-    let (pulse, beats) = notify::watchdog().map(|time| Pulse::new(names.collect(), time / BEATS)).unzip();
-    (pulse, beats.unwrap_or_default().into_iter())
+    let (watchdog, beats) = notify::watchdog().map(|time| Watchdog::new(names.collect(), time / BEATS)).unzip();
+    (watchdog, beats.unwrap_or_default().into_iter())
 }
 
 impl Gateway {
     /// Reads all files again, as SIGHUP does, and waits until that is done. `false`: the old set stays in force.
     pub async fn reload(&self) -> bool {
         let (done, outcome) = oneshot::channel();
-        self.reload.send(reload::Now(Some(done))).await.is_ok() && outcome.await.unwrap_or(false)
+        self.reload.send(reload::ReloadNow(Some(done))).await.is_ok() && outcome.await.unwrap_or(false)
     }
 
     /// The same without waiting: whoever heeds signals must go on heeding them. `None`: one is due already.
     pub(crate) fn reload_soon(&self) -> Option<oneshot::Receiver<bool>> {
         let (done, outcome) = oneshot::channel();
-        self.reload.try_send(reload::Now(Some(done))).ok().map(|()| outcome)
+        self.reload.try_send(reload::ReloadNow(Some(done))).ok().map(|()| outcome)
     }
 
     /// Who looks whether threads still work, if systemd wants to know. To be called once.
-    pub(crate) fn take_pulse(&mut self) -> Option<Pulse> {
-        self.pulse.take()
+    pub(crate) fn take_watchdog(&mut self) -> Option<Watchdog> {
+        self.watchdog.take()
     }
 
     /// If this process takes another's place: waits until that accepts nothing more, and hears what it has to tell.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
-use super::estate::{Estate, FlowiseCredential};
 use super::folder::{FolderError, PlannedFile, TargetFolder};
+use super::inventory::{FlowiseCredential, Inventory};
 use super::plan::AdoptionPlan;
 use super::yaml_text::{is_key, one_line, plain};
 use crate::config::{Secret, load};
@@ -29,14 +29,14 @@ pub(super) struct CredentialPlan {
 }
 
 /// What is known before any flow was looked at.
-pub(super) fn known(estate: &Estate, target: &TargetFolder) -> Result<Credentials, FolderError> {
+pub(super) fn known(inventory: &Inventory, target: &TargetFolder) -> Result<Credentials, FolderError> {
     let mut all: Credentials = HashMap::new();
-    let stores: Vec<String> = estate.stores.iter().map(ToString::to_string).collect();
+    let stores: Vec<String> = inventory.stores.iter().map(ToString::to_string).collect();
     let is_used = |id: &str| {
-        let mut flows = estate.flows.iter().filter_map(|flow| flow.flow_data.as_ref());
+        let mut flows = inventory.flows.iter().filter_map(|flow| flow.flow_data.as_ref());
         flows.any(|text| text.contains(id)) || stores.iter().any(|text| text.contains(id))
     };
-    for (name, fields, _) in brought(&estate.credentials, is_used) {
+    for (name, fields, _) in brought(&inventory.credentials, is_used) {
         all.entry(name).or_default().extend(fields.clone());
     }
     for (name, fields) in filled_in(target)? {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::encryption;
-use super::estate::{Estate, FlowiseCredential, FlowiseKey};
+use super::inventory::{FlowiseCredential, FlowiseKey, Inventory};
 use super::sqlite::{SqlRow, SqlValue, SqliteError, SqliteFile};
 use crate::config::Secret;
 use crate::exported::{FlowRecord, MessageRecord, VariableRecord};
@@ -14,13 +14,13 @@ use crate::exported::{FlowRecord, MessageRecord, VariableRecord};
 ///
 /// # Errors
 /// It is none, or damaged.
-pub(super) fn read(path: &Path, key: Option<&Secret>, estate: &mut Estate) -> Result<(), SqliteError> {
+pub(super) fn read(path: &Path, key: Option<&Secret>, inventory: &mut Inventory) -> Result<(), SqliteError> {
     let database = SqliteFile::open(path)?;
     if !database.has("chat_flow") {
         return Err(SqliteError::Damaged("it has no table chat_flow, so it is not Flowise's"));
     }
-    flows(&database, estate)?;
-    estate.tools.extend(records(
+    flows(&database, inventory)?;
+    inventory.tools.extend(records(
         &database,
         "tool",
         &["id", "name", "description", "color", "iconSrc", "schema", "func"],
@@ -35,13 +35,13 @@ pub(super) fn read(path: &Path, key: Option<&Secret>, estate: &mut Estate) -> Re
         "embeddingConfig",
         "recordManagerConfig",
     ];
-    estate.stores.extend(records(&database, "document_store", &columns)?);
+    inventory.stores.extend(records(&database, "document_store", &columns)?);
     let columns = ["id", "docId", "storeId", "chunkNo", "pageContent", "metadata"];
-    estate.chunks.extend(records(&database, "document_store_file_chunk", &columns)?);
-    variables(&database, estate)?;
-    keys(&database, estate)?;
-    credentials(&database, key, estate)?;
-    messages(&database, estate)?;
+    inventory.chunks.extend(records(&database, "document_store_file_chunk", &columns)?);
+    variables(&database, inventory)?;
+    keys(&database, inventory)?;
+    credentials(&database, key, inventory)?;
+    messages(&database, inventory)?;
     let others = [
         ("assistant", "assistants"),
         ("custom_template", "templates"),
@@ -55,52 +55,52 @@ pub(super) fn read(path: &Path, key: Option<&Secret>, estate: &mut Estate) -> Re
         let mut count = 0;
         database.rows(table, &[], |_| count += 1)?;
         if count > 0 {
-            *estate.others.entry(what).or_default() += count;
+            *inventory.others.entry(what).or_default() += count;
         }
     }
     let storage = path.parent().unwrap_or(Path::new("")).join("storage");
-    estate.storage.extend(Some(storage).filter(|storage| storage.is_dir()));
+    inventory.storage.extend(Some(storage).filter(|storage| storage.is_dir()));
     Ok(())
 }
 
-fn flows(database: &SqliteFile, estate: &mut Estate) -> Result<(), SqliteError> {
+fn flows(database: &SqliteFile, inventory: &mut Inventory) -> Result<(), SqliteError> {
     let columns = ["id", "name", "flowData", "apikeyid", "chatbotConfig", "apiConfig", "analytic", "followUpPrompts"];
     database.rows("chat_flow", &columns, |row| {
         let texts = texts(row);
         if let Some([id, name, flow_data, key_id, chatbot_config, api_config, analytic, follow_up_prompts]) = texts {
             let record =
                 FlowRecord { id, name, flow_data, key_id, chatbot_config, api_config, analytic, follow_up_prompts };
-            estate.flows.push(record);
+            inventory.flows.push(record);
         }
     })
 }
 
-fn variables(database: &SqliteFile, estate: &mut Estate) -> Result<(), SqliteError> {
+fn variables(database: &SqliteFile, inventory: &mut Inventory) -> Result<(), SqliteError> {
     database.rows("variable", &["name", "value", "type"], |row| {
         if let Some([name, value, kind]) = texts(row) {
-            estate.variables.push(VariableRecord { name, value, kind });
+            inventory.variables.push(VariableRecord { name, value, kind });
         }
     })
 }
 
-fn keys(database: &SqliteFile, estate: &mut Estate) -> Result<(), SqliteError> {
+fn keys(database: &SqliteFile, inventory: &mut Inventory) -> Result<(), SqliteError> {
     database.rows("apikey", &["id", "keyName", "apiKey"], |row| {
         if let Some([Some(id), name, Some(key)]) = texts(row) {
-            estate.keys.push(FlowiseKey { id, name: name.unwrap_or_default(), secret: Secret::new(key) });
+            inventory.keys.push(FlowiseKey { id, name: name.unwrap_or_default(), secret: Secret::new(key) });
         }
     })
 }
 
-fn credentials(database: &SqliteFile, key: Option<&Secret>, estate: &mut Estate) -> Result<(), SqliteError> {
+fn credentials(database: &SqliteFile, key: Option<&Secret>, inventory: &mut Inventory) -> Result<(), SqliteError> {
     let mut unread = 0;
     database.rows("credential", &["id", "name", "credentialName", "encryptedData"], |row| {
         let Some([Some(id), label, Some(kind), encrypted]) = texts(row) else { return };
         let fields = key.zip(encrypted).and_then(|(key, text)| encryption::decrypted(&text, key));
         unread += usize::from(key.is_some() && fields.is_none());
-        estate.credentials.push(FlowiseCredential { id, label: label.unwrap_or_default(), kind, fields });
+        inventory.credentials.push(FlowiseCredential { id, label: label.unwrap_or_default(), kind, fields });
     })?;
     if unread > 0 {
-        estate.notes.push(format!(
+        inventory.notes.push(format!(
             "{unread} credentials cannot be decrypted with that key: their values are to be filled in; is it the \
              encryption.key of this Flowise, or its FLOWISE_SECRETKEY_OVERWRITE?"
         ));
@@ -108,11 +108,11 @@ fn credentials(database: &SqliteFile, key: Option<&Secret>, estate: &mut Estate)
     Ok(())
 }
 
-fn messages(database: &SqliteFile, estate: &mut Estate) -> Result<(), SqliteError> {
+fn messages(database: &SqliteFile, inventory: &mut Inventory) -> Result<(), SqliteError> {
     let columns = ["role", "chatflowid", "content", "createdDate", "chatId", "sessionId"];
     database.rows("chat_message", &columns, |row| {
         if let Some([role, flow, content, created_date, chat_id, session_id]) = texts(row) {
-            estate.messages.push(MessageRecord { role, flow, content, created_date, chat_id, session_id });
+            inventory.messages.push(MessageRecord { role, flow, content, created_date, chat_id, session_id });
         }
     })
 }

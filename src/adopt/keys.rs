@@ -254,7 +254,7 @@ fn item(key: &PlannedKey) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adopt::estate::FlowiseKey;
+    use crate::adopt::inventory::FlowiseKey;
     use crate::adopt::plan::Placement;
     use crate::adopt::settings::FlowSettings;
 

@@ -3,7 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`source`], [`database`], [`sqlite`], [`encryption`] | what is read: exports, folders of them, Flowise's own file |
-//! | [`estate`] | all that was found, whatever it came from |
+//! | [`inventory`] | all that was found, whatever it came from |
 //! | [`plan`], [`names`], [`settings`] | which flow runs where, under which name and rules |
 //! | [`keys`], [`credentials`], [`chats`] | who may call, what nodes prove themselves with, what was said |
 //! | [`texts`], [`yaml_text`] | the files |
@@ -17,8 +17,8 @@ mod chats;
 mod credentials;
 mod database;
 mod encryption;
-mod estate;
 mod folder;
+mod inventory;
 mod keys;
 mod move_in;
 mod names;
@@ -71,9 +71,9 @@ pub(crate) fn adopt(options: &AdoptOptions, metrics: &Metrics) -> Result<AdoptRe
     if let Some(url) = &options.flowise {
         plan::check_url(url).map_err(AdoptError::Flowise)?;
     }
-    let estate = source::read(&options.sources, options.encryption_key.as_deref())?;
+    let inventory = source::read(&options.sources, options.encryption_key.as_deref())?;
     let target = TargetFolder::open(&options.into)?;
-    let plan = plan::AdoptionPlan::of(estate, options.flowise.as_deref(), &target, metrics)?;
+    let plan = plan::AdoptionPlan::of(inventory, options.flowise.as_deref(), &target, metrics)?;
     if !plan.has_chatflow() {
         return Ok(AdoptReport::of(&plan, &options.into));
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::credentials::known;
-use super::estate::{Estate, FlowiseCredential, FlowiseKey};
 use super::folder::{FolderError, TargetFolder};
+use super::inventory::{FlowiseCredential, FlowiseKey, Inventory};
 use super::names::UniqueNames;
 use super::settings::FlowSettings;
 use super::variables::{VarValue, Variables};
@@ -92,48 +92,48 @@ impl AdoptionPlan {
     /// # Errors
     /// Something that is there already cannot be read.
     pub(super) fn of(
-        estate: Estate,
+        inventory: Inventory,
         flowise: Option<&str>,
         target: &TargetFolder,
         metrics: &Metrics,
     ) -> Result<Self, FolderError> {
-        let credentials = known(&estate, target)?;
-        let store_names = estate.stores.iter().filter_map(|store| store.get("name")?.as_str());
+        let credentials = known(&inventory, target)?;
+        let store_names = inventory.stores.iter().filter_map(|store| store.get("name")?.as_str());
         let store_names = store_names.map(|name| one_line(name, 60)).collect();
-        let named: HashMap<String, String> = estate.stores.iter().filter_map(store_name).collect();
-        let mut notes = estate.notes;
-        let (stores, loaded) = stores(&estate.stores, &estate.chunks, &estate.tools, &mut notes);
+        let named: HashMap<String, String> = inventory.stores.iter().filter_map(store_name).collect();
+        let mut notes = inventory.notes;
+        let (stores, loaded) = stores(&inventory.stores, &inventory.chunks, &inventory.tools, &mut notes);
         let with_chats: HashSet<String> =
-            estate.messages.iter().filter_map(|message| Some(message.flow.as_ref()?.to_ascii_lowercase())).collect();
+            inventory.messages.iter().filter_map(|message| Some(message.flow.as_ref()?.to_ascii_lowercase())).collect();
         let mut planner = Planner {
             names: UniqueNames::without(&[STORES, TOOLS, VARIABLES]),
             credentials,
             stores: loaded,
-            variables: Variables::of(&estate.variables, &estate.tools, &estate.flows),
-            storage: &estate.storage,
+            variables: Variables::of(&inventory.variables, &inventory.tools, &inventory.flows),
+            storage: &inventory.storage,
             target,
             with_chats,
             has_flowise: flowise.is_some(),
             metrics,
         };
         // Names that were given before come first, so that a flow that is new takes none of them.
-        let known: Vec<Option<String>> = estate
+        let known: Vec<Option<String>> = inventory
             .flows
             .iter()
             .map(|flow| planner.names.again(target.before.names.get(&flow.id.as_ref()?.to_ascii_lowercase())?))
             .collect();
-        let flows = estate.flows.into_iter().zip(known).map(|(flow, name)| planner.flow(flow, name)).collect();
+        let flows = inventory.flows.into_iter().zip(known).map(|(flow, name)| planner.flow(flow, name)).collect();
         let mut plan = Self {
             flows,
             flowise: flowise.map(|url| url.trim_end_matches('/').to_owned()),
-            tools: estate.tools,
-            variables: estate.variables,
+            tools: inventory.tools,
+            variables: inventory.variables,
             stores,
             store_names,
-            keys: estate.keys,
-            credentials: estate.credentials,
-            messages: estate.messages,
-            others: estate.others,
+            keys: inventory.keys,
+            credentials: inventory.credentials,
+            messages: inventory.messages,
+            others: inventory.others,
             notes,
         };
         plan.settle_flows();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::database;
-use super::estate::Estate;
+use super::inventory::Inventory;
 use super::sqlite::SqliteError;
 use crate::config::content::{self, MOST_EXPORT};
 use crate::exported::{self, Container, FlowRecord};
@@ -41,7 +41,7 @@ impl SourceError {
 ///
 /// # Errors
 /// One of them cannot be read, or none has a flow.
-pub(super) fn read(sources: &[PathBuf], encryption_key: Option<&Path>) -> Result<Estate, SourceError> {
+pub(super) fn read(sources: &[PathBuf], encryption_key: Option<&Path>) -> Result<Inventory, SourceError> {
     let key = encryption_key
         .map(|path| {
             let read = content::text(path, content::MOST_SETTINGS);
@@ -49,23 +49,23 @@ pub(super) fn read(sources: &[PathBuf], encryption_key: Option<&Path>) -> Result
         })
         .transpose()?
         .map(crate::config::Secret::new);
-    let mut estate = Estate::default();
+    let mut inventory = Inventory::default();
     for path in sources {
         if path.is_dir() {
-            folder(path, key.as_ref(), &mut estate)?;
+            folder(path, key.as_ref(), &mut inventory)?;
         } else {
-            file(path, key.as_ref(), &mut estate)?;
+            file(path, key.as_ref(), &mut inventory)?;
         }
     }
-    estate.settle();
-    if estate.flows.is_empty() {
+    inventory.settle();
+    if inventory.flows.is_empty() {
         return Err(SourceError::NoFlow);
     }
-    Ok(estate)
+    Ok(inventory)
 }
 
 /// Everything in it that is an export; what is none is told.
-fn folder(path: &Path, key: Option<&crate::config::Secret>, estate: &mut Estate) -> Result<(), SourceError> {
+fn folder(path: &Path, key: Option<&crate::config::Secret>, inventory: &mut Inventory) -> Result<(), SourceError> {
     let io = |source| SourceError::Io { path: path.to_owned(), source };
     let mut found = false;
     for inside in crate::engine::listed(path).map_err(io)? {
@@ -73,10 +73,10 @@ fn folder(path: &Path, key: Option<&crate::config::Secret>, estate: &mut Estate)
         if !inside.is_file() || !matches!(extension.to_ascii_lowercase().as_str(), "json" | "sqlite" | "db") {
             continue;
         }
-        match file(&inside, key, estate) {
+        match file(&inside, key, inventory) {
             Ok(()) => found = true,
             Err(SourceError::NoExport { path, message }) => {
-                estate.notes.push(format!("{} is left out: {message}", path.display()));
+                inventory.notes.push(format!("{} is left out: {message}", path.display()));
             }
             Err(error) => return Err(error),
         }
@@ -84,15 +84,15 @@ fn folder(path: &Path, key: Option<&crate::config::Secret>, estate: &mut Estate)
     if found { Ok(()) } else { Err(SourceError::Empty { path: path.to_owned() }) }
 }
 
-fn file(path: &Path, key: Option<&crate::config::Secret>, estate: &mut Estate) -> Result<(), SourceError> {
+fn file(path: &Path, key: Option<&crate::config::Secret>, inventory: &mut Inventory) -> Result<(), SourceError> {
     let io = |source| SourceError::Io { path: path.to_owned(), source };
     if is_database(path).map_err(io)? {
-        return database::read(path, key, estate).map_err(|source| SourceError::database(path, source));
+        return database::read(path, key, inventory).map_err(|source| SourceError::database(path, source));
     }
     let bytes = content::read(path, MOST_EXPORT).map_err(io)?;
     let no_export = |message: String| SourceError::NoExport { path: path.to_owned(), message };
     let text = exported::decoded(&bytes).map_err(|message| no_export(message.to_owned()))?;
-    estate.add(container(path, &text).map_err(no_export)?);
+    inventory.add(container(path, &text).map_err(no_export)?);
     Ok(())
 }
 

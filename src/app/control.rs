@@ -14,7 +14,7 @@ use super::usage::UsageMaintenance;
 use crate::admin;
 use crate::identity;
 use crate::reload::{self, ReloadJournal, Reloader};
-use crate::server::{Admission, Beat, InsideCall, Phase};
+use crate::server::{Admission, InsideCall, Phase, ThreadBeat};
 use crate::snapshot::SharedSnapshot;
 use crate::state::SharedState;
 use crate::state::ledger::Ledger;
@@ -38,7 +38,7 @@ pub(super) struct Control {
     pub(super) traces: TraceExport,
     pub(super) phase: watch::Receiver<Phase>,
     /// For whoever looks whether this thread still works.
-    pub(super) beat: Option<Beat>,
+    pub(super) beat: Option<ThreadBeat>,
 }
 
 impl Control {
@@ -46,7 +46,7 @@ impl Control {
     pub(super) fn start(
         self,
         reloader: Option<Reloader>,
-        wanted: mpsc::Receiver<reload::Now>,
+        wanted: mpsc::Receiver<reload::ReloadNow>,
         commands: mpsc::Receiver<CountsCommand>,
     ) -> io::Result<JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -57,7 +57,7 @@ impl Control {
     async fn run(
         self,
         reloader: Option<Reloader>,
-        wanted: mpsc::Receiver<reload::Now>,
+        wanted: mpsc::Receiver<reload::ReloadNow>,
         mut commands: mpsc::Receiver<CountsCommand>,
     ) {
         if let Some(beat) = self.beat {

@@ -15,7 +15,8 @@ use tokio::sync::oneshot;
 use super::found;
 use super::print::tell;
 use crate::app::{
-    self, Gateway, HandOver, HandOverError, InheritedListeners, KeySource, Predecessor, Pulse, StartError, StartOrigin,
+    self, Gateway, HandOver, HandOverError, InheritedListeners, KeySource, Predecessor, StartError, StartOrigin,
+    Watchdog,
 };
 use crate::config::{Log, LogFormat};
 use crate::service::successor::StartCommand;
@@ -150,7 +151,7 @@ async fn wait(
     let mut upgrade = signal(SignalKind::user_defined2())?;
     gateway.take_over()?;
     let is_ending = Arc::new(AtomicBool::new(false));
-    let watched = gateway.take_pulse().map(|pulse| tokio::spawn(watch(pulse, Arc::clone(&is_ending))));
+    let watched = gateway.take_watchdog().map(|watchdog| tokio::spawn(watch(watchdog, Arc::clone(&is_ending))));
     announce(&gateway);
     let status = listening(&gateway).map(|(name, address)| format!("{name} {address}")).collect::<Vec<_>>().join(", ");
     notify::ready(&status);
@@ -277,12 +278,12 @@ async fn outcome(under_way: &mut Option<HandOver>) -> Result<u32, HandOverError>
 }
 
 /// Tells systemd that this process is alive for as long as none of its threads stands still; while it ends, they may.
-async fn watch(mut pulse: Pulse, is_ending: Arc<AtomicBool>) {
+async fn watch(mut watchdog: Watchdog, is_ending: Arc<AtomicBool>) {
     loop {
-        match pulse.stopped().as_slice() {
+        match watchdog.stopped().as_slice() {
             threads if threads.is_empty() || is_ending.load(Ordering::Relaxed) => notify::alive(),
             threads => tracing::error!(threads = threads.join(", "), "threads stand still: systemd's watchdog waits"),
         }
-        tokio::time::sleep(pulse.pause()).await;
+        tokio::time::sleep(watchdog.pause()).await;
     }
 }

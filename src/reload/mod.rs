@@ -16,4 +16,4 @@ pub(crate) use apply::Reloader;
 pub(crate) use files::Files;
 pub(crate) use journal::{FilePlace, HeldPart, ReloadEntry, ReloadJournal};
 pub(crate) use show::show_start;
-pub(crate) use watch::{Now, watch};
+pub(crate) use watch::{ReloadNow, watch};

@@ -24,7 +24,7 @@ const LONGEST_SETTLE: Duration = Duration::from_millis(500);
 const OVERDUE: Duration = Duration::from_secs(10);
 
 /// A wish to reload now; told whether the new set is in force.
-pub(crate) struct Now(pub(crate) Option<oneshot::Sender<bool>>);
+pub(crate) struct ReloadNow(pub(crate) Option<oneshot::Sender<bool>>);
 
 /// What is to be looked for once the look that is made has ended.
 #[derive(Default)]
@@ -57,7 +57,7 @@ impl Burst {
 }
 
 /// Runs until the gateway ends.
-pub(crate) async fn watch(mut reloader: Reloader, mut wanted: mpsc::Receiver<Now>) {
+pub(crate) async fn watch(mut reloader: Reloader, mut wanted: mpsc::Receiver<ReloadNow>) {
     let (event_sent, mut event) = mpsc::channel(1);
     let (whole_sent, mut whole) = mpsc::channel(1);
     let mut folders = Folders::new(event_sent, whole_sent);
@@ -70,7 +70,7 @@ pub(crate) async fn watch(mut reloader: Reloader, mut wanted: mpsc::Receiver<Now
         let mut are_keys_due = true;
         tokio::select! {
             now = wanted.recv() => match now {
-                Some(Now(done)) => {
+                Some(ReloadNow(done)) => {
                     wish.force = true;
                     wish.answers.extend(done);
                 }

@@ -27,7 +27,7 @@ use super::signal::Signal;
 use super::trailers::Http2Stream;
 use crate::config::{ProxyProtocol, Server};
 use crate::snapshot::Snapshot;
-use crate::stack::{Door, Stack, text_of};
+use crate::stack::{ListenerKind, Stack, text_of};
 use crate::telemetry::metrics::Metrics;
 
 /// For a TLS handshake.
@@ -42,7 +42,7 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 #[derive(Clone)]
 pub(super) struct Acceptor<S> {
     pub(super) stack: S,
-    pub(super) door: Door,
+    pub(super) kind: ListenerKind,
     pub(super) metrics: Arc<Metrics>,
     pub(super) signal: Rc<Signal>,
     pub(super) admission: Arc<Admission>,
@@ -67,8 +67,8 @@ impl<S: Stack> Accepted<S> {
         held: impl Sized + 'static,
     ) -> Pin<Box<dyn Future<Output = ()>>> {
         let limits = ConnectionLimits::of(&snapshot.config.server);
-        match (snapshot.config.server.proxy_protocol, self.acceptor.door) {
-            (Some(wanted), Door::Public) => Box::pin(self.proxied(snapshot, wanted, limits, held)),
+        match (snapshot.config.server.proxy_protocol, self.acceptor.kind) {
+            (Some(wanted), ListenerKind::Public) => Box::pin(self.proxied(snapshot, wanted, limits, held)),
             _ => self.begin(limits, held),
         }
     }

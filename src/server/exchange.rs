@@ -58,7 +58,7 @@ impl<S: Stack> hyper::service::Service<Request<Incoming>> for Exchanges<S> {
             peer: self.peer,
             peer_text: self.peer_text.clone(),
             tls: self.tls,
-            door: self.acceptor.door,
+            listener: self.acceptor.kind,
         });
         let leaves = self.rest.is_some().then(|| Rc::clone(&self.acceptor.signal));
         Exchange { inner, active: Some(over), counts_pieces: self.counts_pieces, leaves, lift, is_lifted: false }

@@ -10,7 +10,7 @@ use http_body_util::BodyExt as _;
 use tokio::sync::{mpsc, oneshot};
 
 use super::worker::Connections;
-use crate::stack::{Arrival, Door, Stack, text_of};
+use crate::stack::{Arrival, ListenerKind, Stack, text_of};
 use crate::wire::client_body::ClientBody;
 
 /// Pieces of an answer that are on their way.
@@ -43,7 +43,7 @@ async fn answer<S: Stack>(mut stack: S, call: InsideCall) {
         peer,
         peer_text: text_of(peer.ip().to_canonical()),
         tls: false,
-        door: Door::Public,
+        listener: ListenerKind::Public,
     });
     let response = tokio::select! {
         Ok(response) = called => response,

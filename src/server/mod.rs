@@ -13,15 +13,15 @@ mod malformed;
 mod noted;
 mod outflow;
 mod proxied;
-mod pulse;
 mod signal;
 mod trailers;
 mod unserved;
+mod watchdog;
 mod worker;
 
 pub(crate) use admission::Admission;
 pub(crate) use inside::InsideCall;
 pub(crate) use listener::{Bound, bind};
-pub(crate) use pulse::{Beat, Pulse};
 pub(crate) use signal::Phase;
+pub(crate) use watchdog::{ThreadBeat, Watchdog};
 pub(crate) use worker::Worker;

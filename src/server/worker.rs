@@ -20,12 +20,12 @@ use super::admission::{Admission, Share};
 use super::connection::{Accepted, Acceptor};
 use super::inside::{self, InsideCall};
 use super::malformed::MalformedHeads;
-use super::pulse::Beat;
 use super::signal::{Phase, Signal};
 use super::unserved::Unserved;
+use super::watchdog::ThreadBeat;
 use crate::engine;
 use crate::snapshot;
-use crate::stack::{self, Door, Environment, Stack, StreamCuts};
+use crate::stack::{self, Environment, ListenerKind, Stack, StreamCuts};
 use crate::state::chats::Chats;
 use crate::state::ended_keys::EndedKeys;
 use crate::state::recent::RecentState;
@@ -63,7 +63,7 @@ pub(crate) struct Worker {
     /// Requests of the process itself; one worker answers them.
     pub(crate) inside: Option<mpsc::Receiver<InsideCall>>,
     /// For whoever looks whether this worker still works; `None`: nobody does.
-    pub(crate) pulse: Option<Beat>,
+    pub(crate) watchdog: Option<ThreadBeat>,
 }
 
 impl Worker {
@@ -90,7 +90,7 @@ impl Worker {
         let client = tokio::task::spawn_local(environment.upstreams.client.clone().run());
         let acceptor = Acceptor {
             stack: stack::build(environment),
-            door: Door::Public,
+            kind: ListenerKind::Public,
             metrics: Arc::clone(&self.metrics),
             signal: Rc::clone(&signal),
             admission: Arc::clone(&self.admission),
@@ -98,7 +98,7 @@ impl Worker {
         };
         tokio::task::spawn_local(Rc::clone(&signal).let_rest());
         let asked = tokio::task::spawn_local(make_room(Arc::clone(&self.admission), self.number, Rc::clone(&signal)));
-        if let Some(beat) = self.pulse {
+        if let Some(beat) = self.watchdog {
             tokio::task::spawn_local(beat.run());
         }
         let mut phase = self.phase.clone();
@@ -106,18 +106,18 @@ impl Worker {
         let connections = Connections::default();
         let enough = CancellationToken::new();
         let listeners = [
-            (self.cleartext, false, Door::Public),
-            (self.tls, true, Door::Public),
-            (self.ext_auth, false, Door::ExtAuth),
+            (self.cleartext, false, ListenerKind::Public),
+            (self.tls, true, ListenerKind::Public),
+            (self.ext_auth, false, ListenerKind::ExtAuth),
         ];
         let each = listeners
             .into_iter()
-            .flat_map(|(sockets, tls, door)| sockets.into_iter().map(move |socket| (socket, tls, door)));
-        for (listener, tls, door) in each {
+            .flat_map(|(sockets, tls, kind)| sockets.into_iter().map(move |socket| (socket, tls, kind)));
+        for (listener, tls, kind) in each {
             let listening = Listening {
                 listener: tokio::net::TcpListener::from_std(listener)?,
                 tls,
-                acceptor: Rc::new(Acceptor { door, ..acceptor.clone() }),
+                acceptor: Rc::new(Acceptor { kind, ..acceptor.clone() }),
                 snapshots: Arc::clone(&self.snapshots),
                 connections: connections.clone(),
             };
@@ -247,10 +247,10 @@ impl<S: Stack> Listening<S> {
         let server = &snapshot.config.server;
         let address = peer.ip().to_canonical();
         let is_proxy = is_trusted(address, &server.trusted_proxies);
-        if self.acceptor.door == Door::Public && server.proxy_protocol.is_some() && !is_proxy {
+        if self.acceptor.kind == ListenerKind::Public && server.proxy_protocol.is_some() && !is_proxy {
             return Err(Unserved::ProxyProtocolPeer);
         }
-        if !may_knock(self.acceptor.door, address, is_proxy) {
+        if !may_connect(self.acceptor.kind, address, is_proxy) {
             return Err(Unserved::ExtAuthPeer);
         }
         match server.connections_per_address {
@@ -277,10 +277,10 @@ impl<S: Stack> Listening<S> {
 
 /// Whether a listener answers that address. A decision holds what is for a proxy's eyes: Flowise's key, and whether a guess
 /// was right.
-fn may_knock(door: Door, address: IpAddr, is_proxy: bool) -> bool {
-    match door {
-        Door::Public => true,
-        Door::ExtAuth => is_proxy || address.is_loopback(),
+fn may_connect(kind: ListenerKind, address: IpAddr, is_proxy: bool) -> bool {
+    match kind {
+        ListenerKind::Public => true,
+        ListenerKind::ExtAuth => is_proxy || address.is_loopback(),
     }
 }
 
@@ -340,10 +340,10 @@ mod tests {
 
     #[test]
     fn decisions_are_for_this_machine_and_trusted_proxies() {
-        let may = |door, address: &str, is_proxy| may_knock(door, address.parse().unwrap(), is_proxy);
-        assert!(may(Door::Public, "203.0.113.7", false));
-        assert!(may(Door::ExtAuth, "127.0.0.1", false) && may(Door::ExtAuth, "::1", false));
-        assert!(may(Door::ExtAuth, "10.0.0.7", true));
-        assert!(!may(Door::ExtAuth, "10.0.0.7", false) && !may(Door::ExtAuth, "203.0.113.7", false));
+        let may = |kind, address: &str, is_proxy| may_connect(kind, address.parse().unwrap(), is_proxy);
+        assert!(may(ListenerKind::Public, "203.0.113.7", false));
+        assert!(may(ListenerKind::ExtAuth, "127.0.0.1", false) && may(ListenerKind::ExtAuth, "::1", false));
+        assert!(may(ListenerKind::ExtAuth, "10.0.0.7", true));
+        assert!(!may(ListenerKind::ExtAuth, "10.0.0.7", false) && !may(ListenerKind::ExtAuth, "203.0.113.7", false));
     }
 }

@@ -39,12 +39,12 @@ pub(crate) struct Arrival {
     /// The peer's address as text, made once a connection.
     pub(crate) peer_text: HeaderValue,
     pub(crate) tls: bool,
-    pub(crate) door: Door,
+    pub(crate) listener: ListenerKind,
 }
 
 /// Which kind of listener a request came in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum ListenerKind {
     Public,
     /// A proxy asks whether a request may pass.
     ExtAuth,

@@ -39,7 +39,7 @@ use tower::{Service, ServiceBuilder};
 use crate::wire::body::Body;
 use crate::wire::watched::Watched;
 
-pub(crate) use context::{Arrival, Door};
+pub(crate) use context::{Arrival, ListenerKind};
 pub(crate) use cuts::StreamCuts;
 pub(crate) use decided::helps;
 pub(crate) use environment::Environment;

@@ -19,7 +19,7 @@ use http::{HeaderMap, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::context::{Arrival, Call, Context, Door, Trial};
+use super::context::{Arrival, Call, Context, ListenerKind, Trial};
 use super::environment::Environment;
 use super::ext_auth::original::Original;
 use super::traces;
@@ -68,9 +68,9 @@ where
     }
 
     fn call(&mut self, arrival: Arrival) -> Self::Future {
-        let Arrival { request, peer, peer_text, tls, door } = arrival;
+        let Arrival { request, peer, peer_text, tls, listener } = arrival;
         let (mut head, body) = request.into_parts();
-        let original = (door == Door::ExtAuth).then(|| Original::read(&mut head));
+        let original = (listener == ListenerKind::ExtAuth).then(|| Original::read(&mut head));
         let snapshot = self.shared.environment.snapshots.current();
         let request_id = given(&head.headers).unwrap_or_else(|| self.shared.ids.next());
         let trace = traces::begin(&self.shared.environment, &snapshot.config, &head, peer);

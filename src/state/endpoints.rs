@@ -4,14 +4,14 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`url`] | a URL of an upstream, and its servers: one for each address |
-//! | [`vitals`] | how one server is, from its connections and from checks |
+//! | [`health`] | how one server is, from its connections and from checks |
 //! | [`stick_table`] | where chats were answered |
 //! | [`series`] | what metrics say of them |
 
+mod health;
 mod series;
 mod stick_table;
 mod url;
-mod vitals;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,9 +20,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+pub(crate) use health::{Availability, CheckResult};
 pub(crate) use stick_table::StickTable;
 pub(crate) use url::{UrlMember, UrlState, fnv1a};
-pub(crate) use vitals::{Availability, CheckResult};
 
 use crate::client::Origin;
 use crate::config::HealthCheck;

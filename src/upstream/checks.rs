@@ -145,7 +145,7 @@ async fn check(watched: &WatchedUrl) {
             round.spawn_local(async move { check_one(&watched, &member, &client, &check).await });
         }
         while round.join_next().await.is_some() {}
-        let is_in_doubt = members.iter().any(|member| member.vitals.is_in_doubt());
+        let is_in_doubt = members.iter().any(|member| member.health.is_in_doubt());
         let pause = if is_in_doubt { check.interval.min(IN_DOUBT) } else { check.interval };
         tokio::time::sleep(AT_LEAST).await;
         let _ = tokio::time::timeout(pause.saturating_sub(AT_LEAST), watched.url.doubt.notified()).await;

@@ -76,7 +76,7 @@ impl Target {
     }
 
     fn rank(&self, member: &UrlMember, affinity: Affinity, turn: u64) -> Rank {
-        let availability = member.vitals.availability(self.settings.slow_start);
+        let availability = member.health.availability(self.settings.slow_start);
         let chat = match affinity {
             Affinity::Chat(chat) => chat,
             Affinity::NewChat(seed) => return by_load(member, availability, seed),

@@ -92,7 +92,7 @@ impl UpstreamClient {
         // No memory is asked for before there is something in it.
         let mut tried = Vec::new();
         while let Some(Chosen { origin, url, member }) = target.choose(*affinity, turn, &tried) {
-            member.vitals.tried();
+            member.health.tried();
             if let Some(span) = span {
                 tell_server(span, origin, tried.len() as u64);
             }

@@ -77,7 +77,7 @@ fn of_url(watched: &WatchedUrl) -> ServerTold {
     let members = watched.url.members();
     let addresses = members.iter().map(|member| {
         let address = member.peer.address().map_or_else(|| "as looked up".to_owned(), |address| address.to_string());
-        AddressTold { address, healthy: member.vitals.is_healthy(is_checked) }
+        AddressTold { address, healthy: member.health.is_healthy(is_checked) }
     });
     let addresses: Vec<_> = addresses.collect();
     ServerTold {

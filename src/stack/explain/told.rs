@@ -157,7 +157,7 @@ pub(super) fn servers(target: &Target) -> (StepResult, String) {
         let is_checked = watched.check.is_some();
         for member in watched.url.members().iter() {
             all += 1;
-            well += usize::from(member.vitals.is_healthy(is_checked));
+            well += usize::from(member.health.is_healthy(is_checked));
         }
     }
     let result = if well == 0 { StepResult::Unknown } else { StepResult::Passes };

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tower::{Layer, Service};
 
 use crate::stack::access_log::Line;
-use crate::stack::context::{Arrival, Door};
+use crate::stack::context::{Arrival, ListenerKind};
 use crate::stack::request_id::X_REQUEST_ID;
 use crate::stack::{MeasuredBody, Stack};
 use crate::wire::body::Body;
@@ -112,7 +112,7 @@ impl<S: Stack> Service<Arrival> for Replaying<S> {
     }
 
     fn call(&mut self, arrival: Arrival) -> Self::Future {
-        if arrival.door == Door::ExtAuth
+        if arrival.listener == ListenerKind::ExtAuth
             && arrival.request.uri().path() == PATH
             && let Some(response) = told(arrival.request.headers())
         {

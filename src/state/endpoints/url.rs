@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Notify;
 
+use super::health::{CheckResult, EndpointHealth};
 use super::series::ServerSeries;
-use super::vitals::{CheckResult, Vitals};
 use crate::client::{Origin, Peer};
 use crate::config::HealthCheck;
 
@@ -18,7 +18,7 @@ pub(crate) struct UrlMember {
     pub(crate) peer: Peer,
     /// The same on every gateway, so that all rank alike.
     pub(crate) weight: u64,
-    pub(crate) vitals: Vitals,
+    pub(crate) health: EndpointHealth,
 }
 
 /// See the module.
@@ -38,7 +38,7 @@ pub(crate) struct UrlState {
 
 impl UrlMember {
     fn new(origin: &Origin, address: Option<SocketAddr>, joins: bool) -> Self {
-        Self { peer: Peer::new(address), weight: weight(origin, address), vitals: Vitals::new(joins) }
+        Self { peer: Peer::new(address), weight: weight(origin, address), health: EndpointHealth::new(joins) }
     }
 }
 
@@ -99,22 +99,22 @@ impl UrlState {
 
     /// A server took a connection.
     pub(crate) fn connected(&self, member: &UrlMember) {
-        if member.vitals.connected() {
+        if member.health.connected() {
             self.show();
         }
     }
 
     /// A server took no connection.
     pub(crate) fn refused(&self, member: &UrlMember) {
-        member.vitals.refused();
+        member.health.refused();
         self.show();
         self.doubt.notify_one();
     }
 
     /// A server was checked. `Some`: whether it works, which was not known so.
     pub(crate) fn checked(&self, member: &UrlMember, result: CheckResult, check: &HealthCheck) -> Option<bool> {
-        let news = member.vitals.checked(result, check.healthy_threshold, check.unhealthy_threshold);
-        let took_connection = result != CheckResult::Refused && member.vitals.connected();
+        let news = member.health.checked(result, check.healthy_threshold, check.unhealthy_threshold);
+        let took_connection = result != CheckResult::Refused && member.health.connected();
         if news.is_some() || took_connection {
             self.show();
         }
@@ -125,7 +125,7 @@ impl UrlState {
     pub(super) fn enlist(&self, is_checked: bool, series: impl FnOnce() -> ServerSeries) {
         self.is_checked.store(is_checked, Ordering::Relaxed);
         if !is_checked {
-            self.members().iter().for_each(|member| member.vitals.unchecked());
+            self.members().iter().for_each(|member| member.health.unchecked());
         }
         self.series().get_or_insert_with(series);
         self.show();
@@ -143,7 +143,7 @@ impl UrlState {
         let is_checked = self.is_checked.load(Ordering::Relaxed);
         // Under the lock: whoever comes last shows what is true.
         let members = self.members.load();
-        let healthy = members.iter().filter(|member| member.vitals.is_healthy(is_checked)).count();
+        let healthy = members.iter().filter(|member| member.health.is_healthy(is_checked)).count();
         series.is_healthy(healthy > 0);
         series.addresses(healthy, members.len() - healthy);
     }
@@ -198,7 +198,7 @@ mod tests {
         assert!(url.resolved(&addresses(&[2, 3])));
         assert_eq!(peers(&url)[0], before[1]);
         let slow = Duration::from_hours(1);
-        let availability = |at: usize| url.members()[at].vitals.availability(slow);
+        let availability = |at: usize| url.members()[at].health.availability(slow);
         assert_eq!(availability(0), Availability::Out);
         // It joins others, which are warm.
         assert_eq!(availability(1), Availability::Warming(100));

@@ -2,7 +2,7 @@
 
 use super::csv;
 use super::json::JsonSelection;
-use super::split::{How, PLAIN, TextSplitter};
+use super::split::{PLAIN, SplitMethod, TextSplitter};
 use crate::engine::contract::node::Splitter as _;
 use crate::fuzzing::fuzz;
 
@@ -35,13 +35,13 @@ fn fuzz_json_documents() {
 fn fuzz_split() {
     fuzz("text", &["\n\n", "\n", " ", "# ", "## ", "\u{1f600}"], |input| {
         let text = String::from_utf8_lossy(input);
-        let ways = [
-            How::Once("\n".to_owned()),
-            How::Recursive(PLAIN.iter().map(|separator| (*separator).to_owned()).collect()),
-            How::Headings(3),
+        let methods = [
+            SplitMethod::Once("\n".to_owned()),
+            SplitMethod::Recursive(PLAIN.iter().map(|separator| (*separator).to_owned()).collect()),
+            SplitMethod::Headings(3),
         ];
-        for how in ways {
-            let splitter = TextSplitter { most: 50, overlap: 10, how };
+        for method in methods {
+            let splitter = TextSplitter { most: 50, overlap: 10, method };
             let _ = splitter.split(&text);
         }
     });

@@ -24,11 +24,11 @@ const MOST_SEARCHED: usize = 1 << 32;
 pub(super) struct TextSplitter {
     pub(super) most: usize,
     pub(super) overlap: usize,
-    pub(super) how: How,
+    pub(super) method: SplitMethod,
 }
 
 #[derive(Debug)]
-pub(super) enum How {
+pub(super) enum SplitMethod {
     /// At one separator, which goes.
     Once(String),
     /// At the first separator that there is, then what is still too long at those after it. Separators stay.
@@ -65,29 +65,29 @@ pub(super) const PLAIN: [&str; 4] = ["\n\n", "\n", " ", ""];
 /// # Errors
 /// The passages are too many bytes.
 pub(crate) fn cut_plainly(text: &str, most: usize, overlap: usize) -> Result<Vec<String>, String> {
-    TextSplitter { most, overlap, how: How::Recursive(PLAIN.map(str::to_owned).to_vec()) }.split(text)
+    TextSplitter { most, overlap, method: SplitMethod::Recursive(PLAIN.map(str::to_owned).to_vec()) }.split(text)
 }
 
 impl Splitter for TextSplitter {
     fn split(&self, text: &str) -> Result<Vec<String>, String> {
-        Ok(match &self.how {
-            How::Once(separator) => {
+        Ok(match &self.method {
+            SplitMethod::Once(separator) => {
                 let mut passages = SplitPassages::default();
                 self.merge(&cut(text, separator), separator, &mut passages)?;
                 passages.texts
             }
-            How::Recursive(separators) => {
+            SplitMethod::Recursive(separators) => {
                 let mut passages = SplitPassages::default();
                 self.recursively(text, separators, &mut passages)?;
                 passages.texts
             }
-            How::Html(separators) => {
+            SplitMethod::Html(separators) => {
                 let mut passages = SplitPassages::default();
                 self.recursively(&markdown(text), separators, &mut passages)?;
                 passages.texts
             }
-            How::Headings(level) => by_headings(text, *level),
-            How::Tokens(encoding) => self.by_tokens(text, encoding)?,
+            SplitMethod::Headings(level) => by_headings(text, *level),
+            SplitMethod::Tokens(encoding) => self.by_tokens(text, encoding)?,
         })
     }
 
@@ -95,9 +95,9 @@ impl Splitter for TextSplitter {
         let mut split = Vec::new();
         for document in documents {
             let passages = self.split(&document.text)?;
-            let lines = match self.how {
-                How::Headings(_) => None,
-                How::Once(_) | How::Recursive(_) | How::Html(_) | How::Tokens(_) => {
+            let lines = match self.method {
+                SplitMethod::Headings(_) => None,
+                SplitMethod::Once(_) | SplitMethod::Recursive(_) | SplitMethod::Html(_) | SplitMethod::Tokens(_) => {
                     Some(lines(&document.text, &passages)?)
                 }
             };

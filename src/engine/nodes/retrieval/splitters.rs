@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
-use super::split::{How, MARKDOWN, PLAIN, TextSplitter};
+use super::split::{MARKDOWN, PLAIN, SplitMethod, TextSplitter};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -35,7 +35,7 @@ impl NodeKind for Recursive {
                 })
             }
         };
-        splitter(inputs, separators.map(How::Recursive))
+        splitter(inputs, separators.map(SplitMethod::Recursive))
     }
 }
 
@@ -48,7 +48,7 @@ impl NodeKind for Character {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let separator = inputs.text("separator").unwrap_or_else(|| "\n\n".to_owned());
-        splitter(inputs, Some(How::Once(separator)))
+        splitter(inputs, Some(SplitMethod::Once(separator)))
     }
 }
 
@@ -60,18 +60,18 @@ impl NodeKind for Markdown {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let how = match inputs.text("splitByHeaders").as_deref() {
-            None | Some("disabled") => Some(How::Recursive(owned(&MARKDOWN))),
+        let method = match inputs.text("splitByHeaders").as_deref() {
+            None | Some("disabled") => Some(SplitMethod::Recursive(owned(&MARKDOWN))),
             Some(level) => {
                 let level = level.strip_prefix('h').and_then(|level| level.parse().ok());
                 let level = level.filter(|level| (1..=6).contains(level));
                 if level.is_none() {
                     inputs.refuse("splitByHeaders", "expected h1 to h6");
                 }
-                level.map(How::Headings)
+                level.map(SplitMethod::Headings)
             }
         };
-        splitter(inputs, how)
+        splitter(inputs, method)
     }
 }
 
@@ -88,7 +88,7 @@ impl NodeKind for Token {
         if encoding.is_none() {
             inputs.refuse("encodingName", "expected gpt2, r50k_base, p50k_base, p50k_edit or cl100k_base");
         }
-        splitter(inputs, encoding.map(How::Tokens))
+        splitter(inputs, encoding.map(SplitMethod::Tokens))
     }
 }
 
@@ -100,7 +100,7 @@ impl NodeKind for HtmlToMarkdown {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        splitter(inputs, Some(How::Html(owned(&MARKDOWN))))
+        splitter(inputs, Some(SplitMethod::Html(owned(&MARKDOWN))))
     }
 }
 
@@ -119,7 +119,7 @@ impl NodeKind for CodeSplitter {
         let language = inputs.text("language").unwrap_or_default();
         // One that nobody knows is text.
         let separators = LANGUAGES.get(&language).cloned().unwrap_or_else(|| owned(&PLAIN));
-        splitter(inputs, Some(How::Recursive(separators)))
+        splitter(inputs, Some(SplitMethod::Recursive(separators)))
     }
 }
 
@@ -127,8 +127,8 @@ fn owned(separators: &[&str]) -> Vec<String> {
     separators.iter().map(|separator| (*separator).to_owned()).collect()
 }
 
-/// `how`: `None` where a problem is told already.
-fn splitter(inputs: &mut Inputs<'_, '_, '_>, how: Option<How>) -> Option<Part> {
+/// `method`: `None` where a problem is told already.
+fn splitter(inputs: &mut Inputs<'_, '_, '_>, method: Option<SplitMethod>) -> Option<Part> {
     let (most, overlap) = (size(inputs, "chunkSize", 1000), size(inputs, "chunkOverlap", 200));
     let (most, overlap) = (most?, overlap?);
     if overlap >= most {
@@ -138,7 +138,7 @@ fn splitter(inputs: &mut Inputs<'_, '_, '_>, how: Option<How>) -> Option<Part> {
         );
         return None;
     }
-    Some(Part::Splitter(Arc::new(TextSplitter { most, overlap, how: how? })))
+    Some(Part::Splitter(Arc::new(TextSplitter { most, overlap, method: method? })))
 }
 
 /// The number 0 is as good as nothing; the text "0" is a number.

@@ -38,7 +38,7 @@ pub(in crate::state::limits) struct Lease {
 
 /// What a call is for, if nobody waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Errand {
+pub(super) enum LeasePurpose {
     /// Cells and places.
     Acquire,
     /// All cells go back, and free places.
@@ -51,7 +51,7 @@ pub(super) enum Errand {
     Look,
 }
 
-impl Errand {
+impl LeasePurpose {
     fn name(self) -> &'static str {
         match self {
             Self::Acquire => "acquire",
@@ -92,7 +92,7 @@ impl Lease {
             && let Ok(mut book) = self.book.try_lock()
             && self.is_free(&book)
         {
-            self.send(counts, &mut book, Errand::Acquire);
+            self.send(counts, &mut book, LeasePurpose::Acquire);
         }
         true
     }
@@ -114,7 +114,7 @@ impl Lease {
         book.come_under(plan);
         let (answer, told) = oneshot::channel();
         book.waiters.push(LeaseWaiter { needs_place, answer });
-        if self.is_free(&book) && !self.send(counts, &mut book, Errand::Acquire) {
+        if self.is_free(&book) && !self.send(counts, &mut book, LeasePurpose::Acquire) {
             return Err(None);
         }
         Ok(told)
@@ -138,7 +138,7 @@ impl Lease {
     pub(super) fn ask_for_places(&self, counts: &Arc<AllowanceCounts>) {
         let mut book = self.book();
         if self.is_free(&book) {
-            self.send(counts, &mut book, Errand::Acquire);
+            self.send(counts, &mut book, LeasePurpose::Acquire);
         }
     }
 
@@ -147,7 +147,7 @@ impl Lease {
         if self.spare.load(Ordering::Relaxed) == 0 && counts.concurrency.free() > 0 && self.can_ask() {
             let mut book = self.book();
             if self.is_free(&book) {
-                self.send(counts, &mut book, Errand::Release);
+                self.send(counts, &mut book, LeasePurpose::Release);
             }
         }
     }
@@ -158,10 +158,10 @@ impl Lease {
     }
 
     /// Begins a call, for all who wait. `false`: the store takes none, and they are told so.
-    pub(super) fn send(&self, counts: &Arc<AllowanceCounts>, book: &mut LeaseBook, errand: Errand) -> bool {
+    pub(super) fn send(&self, counts: &Arc<AllowanceCounts>, book: &mut LeaseBook, purpose: LeasePurpose) -> bool {
         let Some(plan) = book.plan.clone() else { return false };
         let waiters = std::mem::take(&mut book.waiters);
-        let wish = self.wish(counts, book, &plan, &waiters, errand);
+        let wish = self.wish(counts, book, &plan, &waiters, purpose);
         book.unanswered += 1;
         book.call = Some((wish.number, self.shared.store.health().losses()));
         self.low.store(0, Ordering::Relaxed);
@@ -187,7 +187,7 @@ impl Lease {
         book: &mut LeaseBook,
         plan: &PlanLimits,
         waiters: &[LeaseWaiter],
-        errand: Errand,
+        purpose: LeasePurpose,
     ) -> LeaseWish {
         let now = self.shared.now();
         let waiting = u32::try_from(waiters.len()).unwrap_or(u32::MAX);
@@ -195,8 +195,8 @@ impl Lease {
         book.calls += 1;
         let mut wish = LeaseWish {
             number: book.calls,
-            call: errand.name(),
-            is_urgent: waiting > 0 || errand == Errand::Acquire,
+            call: purpose.name(),
+            is_urgent: waiting > 0 || purpose == LeasePurpose::Acquire,
             period: plan.limiter.period,
             burst: plan.plan.burst.get(),
             concurrent: plan.plan.concurrent.get(),
@@ -207,7 +207,7 @@ impl Lease {
 
         self.reckon(book);
         let mut unused = std::mem::take(&mut book.late);
-        if errand == Errand::GiveBack {
+        if purpose == LeasePurpose::GiveBack {
             let (of, cells) = self.cells.drain();
             book.pace.had = 0;
             unused.add(of, cells);
@@ -224,7 +224,7 @@ impl Lease {
         }
         wish.quota = quota.map(|(most, period)| book.quota.wish(most, period, counts.quota()));
         wish.tokens = plan.tokens().map(|(most, period)| book.tokens.wish(most, period, counts.tokens()));
-        if errand == Errand::Acquire {
+        if purpose == LeasePurpose::Acquire {
             let left = quota.map_or(u32::MAX, |(most, _)| book.quota.left(most));
             let most = (wish.burst / 10).min(left / 100) / replicas;
             let has = self.cells.count(period);
@@ -233,10 +233,10 @@ impl Lease {
             wish.needed = waiting.saturating_sub(has).min(wish.cells);
         }
 
-        let spare = self.spare_places(counts, &wish, replicas, errand);
+        let spare = self.spare_places(counts, &wish, replicas, purpose);
         self.spare.store(spare, Ordering::Relaxed);
         let newcomers = u32::try_from(waiters.iter().filter(|waiter| waiter.needs_place).count()).unwrap_or(u32::MAX);
-        let queued = if errand == Errand::Acquire { counts.concurrency.queued() } else { 0 };
+        let queued = if purpose == LeasePurpose::Acquire { counts.concurrency.queued() } else { 0 };
         let (held, free) = counts.concurrency.hold(newcomers + queued + spare);
         (wish.held, wish.places) = (held, (newcomers + queued + spare).saturating_sub(free));
         wish.places_needed = newcomers.saturating_sub(free);
@@ -250,12 +250,14 @@ impl Lease {
     }
 
     /// Where there are many places, some are kept for whoever comes next.
-    fn spare_places(&self, counts: &AllowanceCounts, wish: &LeaseWish, replicas: u32, errand: Errand) -> u32 {
+    fn spare_places(&self, counts: &AllowanceCounts, wish: &LeaseWish, replicas: u32, purpose: LeasePurpose) -> u32 {
         let most = wish.concurrent / 10 / replicas;
-        match errand {
-            Errand::GiveBack => 0,
-            Errand::Release | Errand::Renew | Errand::Look => self.spare.load(Ordering::Relaxed).min(most),
-            Errand::Acquire => most.min((counts.concurrency.in_flight() / 2).max(4)),
+        match purpose {
+            LeasePurpose::GiveBack => 0,
+            LeasePurpose::Release | LeasePurpose::Renew | LeasePurpose::Look => {
+                self.spare.load(Ordering::Relaxed).min(most)
+            }
+            LeasePurpose::Acquire => most.min((counts.concurrency.in_flight() / 2).max(4)),
         }
     }
 
@@ -330,9 +332,9 @@ impl Lease {
         self.low.store(book.pace.low(), Ordering::Relaxed);
         if self.is_free(&book) {
             if !book.waiters.is_empty() {
-                self.send(counts, &mut book, Errand::Acquire);
+                self.send(counts, &mut book, LeasePurpose::Acquire);
             } else if self.spare.load(Ordering::Relaxed) == 0 && counts.concurrency.free() > 0 {
-                self.send(counts, &mut book, Errand::Release);
+                self.send(counts, &mut book, LeasePurpose::Release);
             }
         }
         drop(book);

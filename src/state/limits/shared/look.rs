@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::book::{LeaseBook, nanos};
-use super::lease::{Errand, Lease};
+use super::lease::{Lease, LeasePurpose};
 use crate::state::limits::allowance::AllowanceCounts;
 use crate::state::limits::plan::PlanLimits;
 
@@ -49,6 +49,6 @@ impl Lease {
             return false;
         }
         book.come_under(plan);
-        !self.is_free(book) || self.send(counts, book, Errand::Look)
+        !self.is_free(book) || self.send(counts, book, LeasePurpose::Look)
     }
 }

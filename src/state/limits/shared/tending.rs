@@ -8,7 +8,7 @@ use redis::Script;
 use tokio::sync::Notify;
 
 use super::book::{LeaseBook, nanos};
-use super::lease::{Errand, Lease};
+use super::lease::{Lease, LeasePurpose};
 use super::{CellCounters, SharedLimits};
 use crate::state::limits::allowance::AllowanceCounts;
 use crate::state::valkey::SharedStore;
@@ -166,24 +166,24 @@ impl Lease {
         let counts_tokens = cells > 0 && book.plan.as_ref().is_some_and(|plan| plan.plan.tokens.is_some());
         let every = if counts_tokens { HEAR } else { RENEW };
         let is_due = renew || now.saturating_sub(book.renewed) >= nanos(every);
-        let errand = if is_paid {
+        let purpose = if is_paid {
             None
         } else if is_idle && (cells > 0 || free > 0) {
-            Some(Errand::GiveBack)
+            Some(LeasePurpose::GiveBack)
         } else if free > self.spare.load(Ordering::Relaxed) {
-            Some(Errand::Release)
+            Some(LeasePurpose::Release)
         } else if is_owed
             || again == Some(true)
             || (is_due && in_flight + free + cells > 0)
             || (renew && book.is_known())
         {
-            Some(Errand::Renew)
+            Some(LeasePurpose::Renew)
         } else {
             None
         };
-        match errand {
-            Some(errand) if self.shared.store.health().is_heard() => {
-                book.is_forgotten &= !self.send(counts, &mut book, errand);
+        match purpose {
+            Some(purpose) if self.shared.store.health().is_heard() => {
+                book.is_forgotten &= !self.send(counts, &mut book, purpose);
                 Tended::Called
             }
             Some(_) => Tended::Waits,

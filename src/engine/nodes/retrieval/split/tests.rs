@@ -30,14 +30,14 @@ struct Options {
 
 fn splitter(how: &str, options: &Options) -> TextSplitter {
     let owned = |separators: &[&str]| separators.iter().map(|separator| (*separator).to_owned()).collect();
-    let how = match how {
-        "once" => How::Once(options.separator.clone().unwrap_or_else(|| "\n\n".to_owned())),
-        "plain" => How::Recursive(owned(&PLAIN)),
-        "markdown" => How::Recursive(owned(&MARKDOWN)),
-        "custom" => How::Recursive(options.separators.clone().unwrap()),
-        heading => How::Headings(heading[1..].parse().unwrap()),
+    let method = match how {
+        "once" => SplitMethod::Once(options.separator.clone().unwrap_or_else(|| "\n\n".to_owned())),
+        "plain" => SplitMethod::Recursive(owned(&PLAIN)),
+        "markdown" => SplitMethod::Recursive(owned(&MARKDOWN)),
+        "custom" => SplitMethod::Recursive(options.separators.clone().unwrap()),
+        heading => SplitMethod::Headings(heading[1..].parse().unwrap()),
     };
-    TextSplitter { most: options.chunk_size, overlap: options.chunk_overlap, how }
+    TextSplitter { most: options.chunk_size, overlap: options.chunk_overlap, method }
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn passages_of_tokens_are_langchains() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("tokens.json")).unwrap();
     assert!(cases.len() > 300);
     for (encoding, text, most, overlap, expected) in cases {
-        let splitter = TextSplitter { most, overlap, how: How::Tokens(Encoding::named(&encoding).unwrap()) };
+        let splitter = TextSplitter { most, overlap, method: SplitMethod::Tokens(Encoding::named(&encoding).unwrap()) };
         let document = Document { text: texts["texts"][&text].as_str().unwrap().to_owned(), metadata: Map::new() };
         let made = match splitter.split_documents(&[document]) {
             Ok(passages) => passages
@@ -85,7 +85,7 @@ fn passages_of_tokens_are_langchains() {
 #[test]
 fn an_overlap_that_repeats_too_much_is_refused() {
     let encoding = Encoding::named("gpt2").unwrap();
-    let splitter = TextSplitter { most: 20_000, overlap: 19_999, how: How::Tokens(encoding) };
+    let splitter = TextSplitter { most: 20_000, overlap: 19_999, method: SplitMethod::Tokens(encoding) };
     let refused = splitter.split(&"word ".repeat(30_000)).unwrap_err();
     assert!(refused.contains("overlap so much"), "{refused}");
 }

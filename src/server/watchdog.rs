@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// Of several threads.
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct Watchdog {
     names: Vec<String>,
     beats: Arc<[AtomicU32]>,
     /// At the last look.
@@ -16,18 +16,18 @@ pub(crate) struct Pulse {
 
 /// One thread's part.
 #[derive(Debug)]
-pub(crate) struct Beat {
+pub(crate) struct ThreadBeat {
     beats: Arc<[AtomicU32]>,
     index: usize,
     every: Duration,
 }
 
-impl Pulse {
+impl Watchdog {
     /// Between two looks at it `every` passes twice or more.
-    pub(crate) fn new(names: Vec<String>, every: Duration) -> (Self, Vec<Beat>) {
+    pub(crate) fn new(names: Vec<String>, every: Duration) -> (Self, Vec<ThreadBeat>) {
         // The first look finds that each has begun.
         let beats: Arc<[AtomicU32]> = names.iter().map(|_| AtomicU32::new(1)).collect();
-        let parts = (0..names.len()).map(|index| Beat { beats: Arc::clone(&beats), index, every }).collect();
+        let parts = (0..names.len()).map(|index| ThreadBeat { beats: Arc::clone(&beats), index, every }).collect();
         (Self { seen: vec![0; names.len()], names, beats, every }, parts)
     }
 
@@ -49,7 +49,7 @@ impl Pulse {
     }
 }
 
-impl Beat {
+impl ThreadBeat {
     pub(crate) async fn run(self) {
         loop {
             self.beat();
@@ -71,12 +71,12 @@ mod tests {
     #[test]
     fn who_stands_still_is_named() {
         let names = ["worker-0", "control"].map(str::to_owned).to_vec();
-        let (mut pulse, beats) = Pulse::new(names, Duration::from_secs(1));
-        assert!(pulse.stopped().is_empty());
+        let (mut watchdog, beats) = Watchdog::new(names, Duration::from_secs(1));
+        assert!(watchdog.stopped().is_empty());
         beats[1].beat();
-        assert_eq!(pulse.stopped(), ["worker-0"]);
-        assert_eq!(pulse.stopped(), ["worker-0", "control"]);
-        beats.iter().for_each(Beat::beat);
-        assert!(pulse.stopped().is_empty());
+        assert_eq!(watchdog.stopped(), ["worker-0"]);
+        assert_eq!(watchdog.stopped(), ["worker-0", "control"]);
+        beats.iter().for_each(ThreadBeat::beat);
+        assert!(watchdog.stopped().is_empty());
     }
 }

@@ -11,7 +11,7 @@ const FIRST_SHARE: u64 = 100;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Vitals {
+pub(crate) struct EndpointHealth {
     /// Times are milliseconds since then, plus one: 0 stands for none.
     began: Instant,
     /// Until when it is tried last since it took no connection; it has taken none since, even when that is over.
@@ -48,7 +48,7 @@ pub(crate) enum CheckResult {
     Refused,
 }
 
-impl Vitals {
+impl EndpointHealth {
     /// `joins`: there are others already, which are warm.
     pub(crate) fn new(joins: bool) -> Self {
         Self {
@@ -182,63 +182,63 @@ mod tests {
 
     #[test]
     fn a_server_that_takes_no_connection_is_out_until_it_takes_one() {
-        let vitals = Vitals::new(false);
-        assert_eq!(vitals.availability(SLOW), Availability::Ready);
-        vitals.refused();
-        assert_eq!(vitals.availability(SLOW), Availability::Out);
-        assert!(!vitals.is_healthy(false));
-        assert!(vitals.connected() && !vitals.connected());
+        let health = EndpointHealth::new(false);
+        assert_eq!(health.availability(SLOW), Availability::Ready);
+        health.refused();
+        assert_eq!(health.availability(SLOW), Availability::Out);
+        assert!(!health.is_healthy(false));
+        assert!(health.connected() && !health.connected());
         assert_eq!(
-            (vitals.availability(SLOW), vitals.availability(AT_ONCE)),
+            (health.availability(SLOW), health.availability(AT_ONCE)),
             (Availability::Warming(100), Availability::Ready)
         );
-        assert!(vitals.is_healthy(true));
+        assert!(health.is_healthy(true));
     }
 
     #[test]
     fn the_longer_it_takes_none_the_less_it_is_tried() {
-        let vitals = Vitals::new(false);
+        let health = EndpointHealth::new(false);
         let mut longest = 0;
         for _ in 0..40 {
-            vitals.refused();
-            let wait = vitals.out_until.load(Relaxed) - vitals.now();
+            health.refused();
+            let wait = health.out_until.load(Relaxed) - health.now();
             assert!(wait + 50 >= longest && wait <= 30_000, "{wait} after {longest}");
             longest = wait;
         }
         assert!(longest > 29_000);
         // One that tries whether it is over keeps the others away.
-        vitals.out_until.store(1, Relaxed);
-        assert_eq!(vitals.availability(SLOW), Availability::Ready);
-        vitals.tried();
-        assert_eq!(vitals.availability(SLOW), Availability::Out);
+        health.out_until.store(1, Relaxed);
+        assert_eq!(health.availability(SLOW), Availability::Ready);
+        health.tried();
+        assert_eq!(health.availability(SLOW), Availability::Out);
     }
 
     #[test]
     fn checks_need_several_in_a_row() {
         use CheckResult::{Failed, Passed, Refused};
-        let vitals = Vitals::new(false);
-        let check = |result| vitals.checked(result, 2, 3);
-        assert!(!vitals.is_healthy(true) && vitals.is_healthy(false));
+        let health = EndpointHealth::new(false);
+        let check = |result| health.checked(result, 2, 3);
+        assert!(!health.is_healthy(true) && health.is_healthy(false));
         assert_eq!([Passed, Passed, Failed, Failed, Passed].map(check), [Some(true), None, None, None, None]);
         assert_eq!([Failed, Failed].map(check), [None, None]);
-        assert!(vitals.is_healthy(true) && vitals.is_in_doubt());
+        assert!(health.is_healthy(true) && health.is_in_doubt());
         assert_eq!([Failed, Failed, Passed, Failed, Passed].map(check), [Some(false), None, None, None, None]);
-        assert_eq!(vitals.availability(AT_ONCE), Availability::Out);
-        assert_eq!((check(Passed), vitals.availability(SLOW)), (Some(true), Availability::Warming(100)));
-        assert_eq!((check(Refused), vitals.availability(AT_ONCE)), (Some(false), Availability::Out));
+        assert_eq!(health.availability(AT_ONCE), Availability::Out);
+        assert_eq!((check(Passed), health.availability(SLOW)), (Some(true), Availability::Warming(100)));
+        assert_eq!((check(Refused), health.availability(AT_ONCE)), (Some(false), Availability::Out));
         // A connection is no proof that it works.
-        vitals.refused();
-        assert!(vitals.connected());
-        assert_eq!(vitals.availability(AT_ONCE), Availability::Out);
-        vitals.unchecked();
-        assert_eq!(vitals.availability(AT_ONCE), Availability::Ready);
+        health.refused();
+        assert!(health.connected());
+        assert_eq!(health.availability(AT_ONCE), Availability::Out);
+        health.unchecked();
+        assert_eq!(health.availability(AT_ONCE), Availability::Ready);
     }
 
     #[test]
     fn the_first_check_decides_by_itself() {
-        let vitals = Vitals::new(false);
-        assert_eq!(vitals.checked(CheckResult::Failed, 2, 3), Some(false));
-        assert_eq!(vitals.availability(AT_ONCE), Availability::Out);
-        assert_eq!(Vitals::new(true).availability(SLOW), Availability::Warming(100));
+        let health = EndpointHealth::new(false);
+        assert_eq!(health.checked(CheckResult::Failed, 2, 3), Some(false));
+        assert_eq!(health.availability(AT_ONCE), Availability::Out);
+        assert_eq!(EndpointHealth::new(true).availability(SLOW), Availability::Warming(100));
     }
 }

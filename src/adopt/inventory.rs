@@ -11,7 +11,7 @@ use crate::exported::{Container, FlowRecord, MessageRecord, VariableRecord};
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Estate {
+pub(super) struct Inventory {
     pub(super) flows: Vec<FlowRecord>,
     pub(super) tools: Vec<Value>,
     pub(super) variables: Vec<VariableRecord>,
@@ -49,7 +49,7 @@ pub(super) struct FlowiseCredential {
     pub(super) fields: Option<BTreeMap<String, Secret>>,
 }
 
-impl Estate {
+impl Inventory {
     /// Adds what a container holds.
     pub(super) fn add(&mut self, container: Container) {
         let Container { flows, tools, variables, stores, chunks, messages, others } = container;
