@@ -13,8 +13,9 @@ use aws_lc_rs::{hmac, rand};
 use rquickjs::{ArrayBuffer, Ctx, Exception, Function, Object, Result};
 use tokio::sync::mpsc;
 
+use super::meter::Meter;
 use super::sources::{is_builtin, source};
-use super::{ScriptError, ScriptEvent, ScriptQuestion, ScriptValue};
+use super::{ScriptError, ScriptEvent, ScriptJob, ScriptQuestion, ScriptValue};
 
 /// Questions of one script.
 const MOST_QUESTIONS: u32 = 200;
@@ -37,13 +38,15 @@ pub(super) struct Host {
     /// Questions without an answer, and what they send.
     open: RefCell<Vec<(u32, usize)>>,
     lines: Cell<u32>,
+    meter: Rc<Meter>,
     settled: RefCell<Option<std::result::Result<ScriptValue, ScriptError>>>,
 }
 
 impl Host {
-    pub(super) fn new(told: mpsc::UnboundedSender<ScriptEvent>, modules: Arc<[Box<str>]>, room: usize) -> Self {
+    pub(super) fn new(told: mpsc::UnboundedSender<ScriptEvent>, job: &ScriptJob, meter: Rc<Meter>) -> Self {
         let (questions, open, lines, settled) = Default::default();
-        Self { told, modules, room, questions, open, lines, settled }
+        let (modules, room) = (Arc::clone(&job.modules), job.bounds.memory);
+        Self { told, modules, room, questions, open, lines, meter, settled }
     }
 
     /// Whether the script waits for an answer.
@@ -126,6 +129,8 @@ impl Host {
         object.set("settle", Function::new(ctx.clone(), move |kind: String, text: String| own.settle(&kind, text))?)?;
         let own = Rc::clone(self);
         object.set("allows", Function::new(ctx.clone(), move |name: String| own.allows(&name))?)?;
+        let own = Rc::clone(self);
+        object.set("over", Function::new(ctx.clone(), move || own.meter.must_stop())?)?;
         object.set("load", Function::new(ctx.clone(), load)?)?;
         object.set("encode", Function::new(ctx.clone(), encode)?)?;
         object.set("decode", Function::new(ctx.clone(), decode)?)?;

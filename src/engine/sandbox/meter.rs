@@ -1,4 +1,5 @@
-//! What a script has taken of the processor, and whether it may go on: asked by `QuickJS` every few thousand steps.
+//! What a script has taken of the processor, and whether it may go on: asked by `QuickJS` every ten thousand steps, and by
+//! functions whose steps are long.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -7,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::threads::Heartbeat;
 use super::{ScriptBounds, ScriptError};
 
 /// See the module.
@@ -16,7 +16,6 @@ pub(super) struct Meter {
     bounds: ScriptBounds,
     deadline: Instant,
     cancelled: Arc<AtomicBool>,
-    heartbeat: Arc<Heartbeat>,
     /// Before the slice that is computed now.
     used: Cell<Duration>,
     /// What the thread had used when that slice began.
@@ -33,12 +32,11 @@ pub(super) enum BoundMet {
 }
 
 impl Meter {
-    pub(super) fn new(bounds: ScriptBounds, cancelled: Arc<AtomicBool>, heartbeat: Arc<Heartbeat>) -> Self {
+    pub(super) fn new(bounds: ScriptBounds, cancelled: Arc<AtomicBool>) -> Self {
         Self {
             bounds,
             deadline: Instant::now() + bounds.time,
             cancelled,
-            heartbeat,
             used: Cell::default(),
             since: Cell::default(),
             met: Cell::default(),
@@ -51,12 +49,10 @@ impl Meter {
 
     /// Computes a slice of the script.
     pub(super) fn slice<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.heartbeat.begin();
         self.since.set(Some(of_thread()));
         let done = work();
         self.used.set(self.used());
         self.since.set(None);
-        self.heartbeat.end();
         done
     }
 
@@ -67,7 +63,6 @@ impl Meter {
 
     /// Looks up: whether the script has to stop here. Once it has, it always has.
     pub(super) fn must_stop(&self) -> bool {
-        self.heartbeat.beat();
         if self.met.get().is_none() {
             let met = if self.cancelled.load(Ordering::Relaxed) {
                 Some(BoundMet::Cancelled)

@@ -6,7 +6,8 @@
 //! never compute a script: they wait for what comes back, and do what it asks for, by the rules of the run that it is for.
 //!
 //! A language's own function that never looks up could not be ended by any of this. Those known are bounded by the size of
-//! what they go over (`prelude/guards.js`); a thread that hangs all the same is left behind for a new one, a few times.
+//! what they go over, or look up themselves (`prelude/guards.js`). Who waits for a script that hangs all the same has an
+//! error in time, and its thread is left behind, of which there are a few (`threads.rs`).
 
 mod host;
 mod meter;
@@ -17,12 +18,12 @@ mod vm;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 pub(crate) use self::sources::is_builtin;
-use self::threads::{ScriptThread, Threads};
+use self::threads::{ScriptThread, ThreadJob, Threads};
 use crate::telemetry::metrics::Metrics;
 
 /// What one script may take.
@@ -107,8 +108,10 @@ pub(crate) enum ScriptError {
     Idle,
     /// Nobody waits for it.
     Cancelled,
-    /// Its thread hangs, or came to an end.
+    /// Its thread came to an end, or there is none for it.
     Lost,
+    /// Too many others hang.
+    Refused,
 }
 
 impl ScriptError {
@@ -123,6 +126,7 @@ impl ScriptError {
             Self::Idle => "idle",
             Self::Cancelled => "cancelled",
             Self::Lost => "lost",
+            Self::Refused => "refused",
         }
     }
 }
@@ -150,11 +154,12 @@ impl fmt::Display for ScriptError {
             Self::Idle => f.write_str("Error: the script waits for something that never comes"),
             Self::Cancelled => f.write_str("Error: the script was stopped"),
             Self::Lost => f.write_str("Error: the script's thread is lost"),
+            Self::Refused => f.write_str("Error: no script is begun while so many others hang"),
         }
     }
 }
 
-/// The threads that compute scripts, for the whole process. They start with the first script.
+/// The threads that compute scripts, for the whole process.
 #[derive(Debug, Clone)]
 pub(crate) struct Sandbox(Arc<Threads>);
 
@@ -166,14 +171,16 @@ impl Sandbox {
     /// Begins a script when there is a place for it.
     ///
     /// # Errors
-    /// Too many threads hang, or the system gives none.
+    /// Too many threads hang, the system gives none, or no place is free in the script's time.
     pub(crate) async fn begin(&self, job: ScriptJob) -> Result<RunningScript, ScriptError> {
-        let place = self.0.place().await.ok_or(ScriptError::Lost)?;
+        let place = self.0.place(job.bounds.time).await?;
         let (told, events) = mpsc::unbounded_channel();
         let (answers, answered) = mpsc::unbounded_channel();
         let cancelled = Arc::new(AtomicBool::new(false));
-        let thread = self.0.give(threads::ThreadJob { job, told, answered, cancelled: Arc::clone(&cancelled) })?;
-        Ok(RunningScript { threads: Arc::clone(&self.0), thread, events, answers, cancelled, _place: place })
+        let (bounds, deadline) = (job.bounds, Instant::now() + job.bounds.time + LATE);
+        let own = Arc::clone(&cancelled);
+        let thread = self.0.start(ThreadJob { job, told, answered, cancelled: own, place })?;
+        Ok(RunningScript { threads: Arc::clone(&self.0), thread, bounds, deadline, events, answers, cancelled })
     }
 
     /// How a script ended, for metrics.
@@ -183,34 +190,39 @@ impl Sandbox {
 }
 
 /// How often a thread is looked at that says nothing.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(100);
+/// Of a script that should have ended by itself.
+const LATE: Duration = Duration::from_secs(1);
 
 /// A script on its thread. It ends when this goes.
 #[derive(Debug)]
 pub(crate) struct RunningScript {
     threads: Arc<Threads>,
     thread: Arc<ScriptThread>,
+    bounds: ScriptBounds,
+    deadline: Instant,
     events: mpsc::UnboundedReceiver<ScriptEvent>,
     answers: mpsc::UnboundedSender<ScriptAnswer>,
     cancelled: Arc<AtomicBool>,
-    _place: OwnedSemaphorePermit,
 }
 
 impl RunningScript {
     /// The next that it tells. It may be waited for anew at any time.
     pub(crate) async fn next(&mut self) -> ScriptEvent {
-        loop {
+        let error = loop {
             match tokio::time::timeout(LOOK, self.events.recv()).await {
                 Ok(Some(event)) => return event,
-                Ok(None) => break,
-                Err(_) if self.thread.hangs() => {
-                    self.threads.replace(&self.thread);
-                    break;
+                Ok(None) => break ScriptError::Lost,
+                Err(_) if self.thread.is_left() || self.thread.hangs() => {
+                    self.threads.leave_behind();
+                    break ScriptError::Compute(self.bounds.compute);
                 }
+                Err(_) if Instant::now() > self.deadline => break ScriptError::Time(self.bounds.time),
                 Err(_) => {}
             }
-        }
-        ScriptEvent::Ended(ScriptEnd { result: Err(ScriptError::Lost), computed: Duration::ZERO })
+        };
+        let computed = self.thread.computed().unwrap_or_default();
+        ScriptEvent::Ended(ScriptEnd { result: Err(error), computed })
     }
 
     pub(crate) fn answer(&self, answer: ScriptAnswer) {

@@ -97,8 +97,61 @@ fn bounds_are_named() {
     assert_eq!(told, "RangeError: the script met its limit of 250ms of computing (engine.scripts.compute)");
 }
 
+/// Each step of them takes as long as what it goes over is large.
 #[test]
-fn scripts_of_one_thread_do_not_wait_for_each_other() {
+fn scripts_of_few_long_steps_end_in_time() {
+    let object = "const o = {}; for (let i = 0; i < 60000; i++) o['k' + i] = i;";
+    let long = "const s = 'ab'.repeat(1 << 19);";
+    for code in [
+        format!("{object} while (true) Object.keys(o)"),
+        format!("{object} while (true) for (const name of ['seal', 'isFrozen']) Object[name](o)"),
+        format!("{object} while (true) try {{ Reflect.ownKeys(o) }} catch {{}}"),
+        "const p = Array(1000).fill('[a-z]{1,3}x').join('|'); while (true) new RegExp(p + 1)".to_owned(),
+        "const p = Array(1000).fill('[a-z]{1,3}x').join('|'); while (true) RegExp(p)".to_owned(),
+        format!("{long} while (true) JSON.stringify(s)"),
+        format!("{long} const j = JSON.stringify(s); while (true) JSON.parse(j)"),
+        format!("{long} while (true) s.toUpperCase()"),
+        format!("{long} while (true) encodeURIComponent(s)"),
+        format!("{long} const c = require('crypto'); while (true) c.createHash('sha512').update(s).digest()"),
+        "const a = new Float64Array(100000).map(Math.random); while (true) a.toSorted()".to_owned(),
+        "const n = 3n ** 20000n; while (true) n.toString()".to_owned(),
+        "const q = Array(60000).fill(1); while (true) Math.max.apply(null, q)".to_owned(),
+    ] {
+        let end = with(async {
+            let bounds = ScriptBounds { time: Duration::from_mins(1), ..BOUNDS };
+            let sandbox = sandbox();
+            let end = ended(&sandbox, job(&code, bounds)).await;
+            assert_eq!(sandbox.0.leave_behind(), 0, "{code}");
+            end
+        });
+        assert_eq!(end.result, Err(ScriptError::Compute(BOUNDS.compute)), "{code}");
+    }
+}
+
+/// Of what is written with signs nothing looks up.
+#[test]
+fn who_waits_for_a_script_that_hangs_is_told_in_time_and_others_run() {
+    let hanging = "const n = 3n ** 60000n; while (true) n * n";
+    with(async {
+        let sandbox = sandbox();
+        let bounds = ScriptBounds { time: Duration::from_mins(10), ..BOUNDS };
+        for _ in 0..2 {
+            let (hung, other) = tokio::join!(ended(&sandbox, job(hanging, bounds)), async {
+                ended(&sandbox, job("await new Promise((r) => setTimeout(r, 10)); return 1", bounds)).await.result
+            });
+            assert_eq!(hung.result, Err(ScriptError::Compute(BOUNDS.compute)));
+            assert!(hung.computed > BOUNDS.compute);
+            assert_eq!(other, Ok(ScriptValue::Json("1".to_owned())));
+        }
+        // One that nobody waits for any more does not keep its turn either.
+        drop(sandbox.begin(job(hanging, bounds)).await.unwrap());
+        let all = futures_util::future::join_all((0..8).map(|_| ended(&sandbox, job("return 1", bounds)))).await;
+        assert!(all.iter().all(|end| end.result == Ok(ScriptValue::Json("1".to_owned()))), "{all:?}");
+    });
+}
+
+#[test]
+fn scripts_that_wait_do_not_wait_for_each_other() {
     with(async {
         let sandbox = sandbox();
         let waits = |_| ended(&sandbox, job("await new Promise((r) => setTimeout(r, 500)); return 1", BOUNDS));
@@ -117,7 +170,7 @@ fn one_that_nobody_waits_for_ends() {
         let mut running = sandbox.begin(job("console.log('begun'); while (true);", bounds)).await.unwrap();
         assert!(matches!(running.next().await, ScriptEvent::Says { .. }));
         drop(running);
-        // Its thread is there for others.
+        // Its turn is there for others.
         for _ in 0..8 {
             assert_eq!(ended(&sandbox, job("return 1", BOUNDS)).await.result, Ok(ScriptValue::Json("1".to_owned())));
         }

@@ -10,12 +10,12 @@ use tokio::sync::mpsc;
 use super::host::Host;
 use super::meter::Meter;
 use super::sources::CORE;
-use super::threads::{Heartbeat, ThreadJob};
+use super::threads::{ScriptThread, ThreadJob, Threads};
 use super::{ScriptAnswer, ScriptBounds, ScriptEnd, ScriptError, ScriptEvent, ScriptJob, ScriptValue};
 
 /// A script's stack: some thousand calls within each other.
 const STACK: usize = 1 << 20;
-/// How long a script computes before others of its thread have their turn, between two of its own steps.
+/// How long a script computes before others have their turn, between two of its own steps.
 const TURN: Duration = Duration::from_millis(5);
 
 /// What a script may use of the language: no code from texts, which is taken away once its own is read, no `Proxy`, of
@@ -32,20 +32,43 @@ type Intrinsics = (
 );
 
 /// Runs a script and tells what comes of it.
-pub(super) async fn drive(job: ThreadJob, heartbeat: &std::sync::Arc<Heartbeat>) {
-    let ThreadJob { job, told, mut answered, cancelled } = job;
-    let meter = Rc::new(Meter::new(job.bounds, cancelled, std::sync::Arc::clone(heartbeat)));
-    let host = Rc::new(Host::new(told.clone(), std::sync::Arc::clone(&job.modules), job.bounds.memory));
+pub(super) async fn drive(job: ThreadJob, threads: &Threads, thread: &ScriptThread) {
+    let ThreadJob { job, told, mut answered, cancelled, place } = job;
+    let meter = Rc::new(Meter::new(job.bounds, cancelled));
+    let host = Rc::new(Host::new(told.clone(), &job, Rc::clone(&meter)));
+    let turns = Turns { threads, thread, deadline: meter.deadline() };
+    turns.begin().await;
     let result = match meter.slice(|| Vm::new(&job, &host, &meter)) {
         Ok(vm) => {
-            let result = vm.run(&mut answered).await;
+            let result = vm.run(&mut answered, &turns).await;
             // Nothing of it is left when somebody hears of its end.
             meter.slice(|| drop(vm));
             result
         }
         Err(error) => Err(error),
     };
+    thread.rest();
+    drop(place);
     let _ = told.send(ScriptEvent::Ended(ScriptEnd { result, computed: meter.used() }));
+}
+
+/// A script's turns at computing.
+struct Turns<'t> {
+    threads: &'t Threads,
+    thread: &'t ScriptThread,
+    deadline: Instant,
+}
+
+impl Turns<'_> {
+    async fn begin(&self) {
+        self.threads.turn(self.thread, self.deadline).await;
+    }
+
+    /// Others have theirs.
+    async fn pass(&self) {
+        self.thread.rest();
+        self.begin().await;
+    }
 }
 
 /// Fields go in this order: values, their context, their runtime.
@@ -89,9 +112,13 @@ impl Vm {
         }
     }
 
-    async fn run(&self, answered: &mut mpsc::UnboundedReceiver<ScriptAnswer>) -> Result<ScriptValue, ScriptError> {
+    async fn run(
+        &self,
+        answered: &mut mpsc::UnboundedReceiver<ScriptAnswer>,
+        turns: &Turns<'_>,
+    ) -> Result<ScriptValue, ScriptError> {
         loop {
-            self.jobs().await;
+            self.jobs(turns).await;
             if let Some(settled) = self.host.take_settled() {
                 return settled.map_err(|error| match error {
                     ScriptError::Thrown(words) => worded(words, self.bounds),
@@ -101,7 +128,9 @@ impl Vm {
             if let Some(error) = self.meter.error() {
                 return Err(error);
             }
-            match self.woken(answered).await? {
+            let woken = self.woken(answered, turns.thread).await?;
+            turns.begin().await;
+            match woken {
                 Woken::Answer(answer) => self.answer(answer),
                 Woken::Timer => {
                     self.call(&self.api.fire, |ctx, fire| fire.call::<_, ()>(()).map_err(|error| thrown(ctx, &error)));
@@ -111,7 +140,7 @@ impl Vm {
     }
 
     /// Whatever can be done now.
-    async fn jobs(&self) {
+    async fn jobs(&self, turns: &Turns<'_>) {
         let mut begun = Instant::now();
         while !self.host.has_settled() && !self.meter.must_stop() {
             // What a step of its own throws, somebody in the script was told.
@@ -119,13 +148,17 @@ impl Vm {
                 break;
             }
             if begun.elapsed() > TURN {
-                tokio::task::yield_now().await;
+                turns.pass().await;
                 begun = Instant::now();
             }
         }
     }
 
-    async fn woken(&self, answered: &mut mpsc::UnboundedReceiver<ScriptAnswer>) -> Result<Woken, ScriptError> {
+    async fn woken(
+        &self,
+        answered: &mut mpsc::UnboundedReceiver<ScriptAnswer>,
+        thread: &ScriptThread,
+    ) -> Result<Woken, ScriptError> {
         let next = self.meter.slice(|| {
             self.context.with(|ctx| {
                 let next = self.api.next.clone().restore(&ctx)?;
@@ -139,6 +172,7 @@ impl Vm {
         }
         let deadline = self.meter.deadline();
         let timer = wait.map_or(deadline, |wait| (Instant::now() + wait).min(deadline));
+        thread.rest();
         tokio::select! {
             answer = answered.recv() => answer.map(Woken::Answer).ok_or(ScriptError::Cancelled),
             () = tokio::time::sleep_until(timer.into()) => Ok(Woken::Timer),

@@ -166,7 +166,7 @@
     lazy(['TextEncoder', 'TextDecoder'], 'text');
     lazy(['fetch', 'Headers', 'Request', 'Response', 'FormData', 'Blob', 'AbortController', 'AbortSignal'], 'fetch');
     lazy(['crypto'], 'crypto');
-    host.load('guards')();
+    host.load('guards')(host.over);
     lazy(['Intl'], 'locale');
     // The same, where it is first asked for.
     for (const [owner, names] of [[Date, ['toLocaleString', 'toLocaleDateString', 'toLocaleTimeString']], [Number, ['toLocaleString']], [BigInt, ['toLocaleString']]]) {

@@ -1,7 +1,10 @@
 // Some of the language's own functions run for as long as their arguments say without ever looking up, so that nothing
-// could end them: over the holes of an endless list, over two long texts at once. These look at the sizes first.
-(function () {
+// could end them: over the holes of an endless list, over two long texts at once. These look at the sizes first. Others
+// take as long as what they go over is large, which is little once, and much some thousand times: these look up themselves.
+(function (isOver) {
     'use strict';
+    // Calls from one look to the next: at ten milliseconds each what a script may take is known soon enough.
+    const BETWEEN = 16;
     const MOST_ITEMS = 2 ** 22;
     const MOST_COMPARED = 2 ** 31;
     const MOST_MARKS = 1024;
@@ -26,8 +29,24 @@
         put(owner, name, made);
     };
 
+    // In a loop of its own a script is ended as nothing can catch it.
+    let calls = 0;
+    const look = () => {
+        calls = (calls + 1) % BETWEEN;
+        if (calls === 0 && isOver()) for (;;);
+    };
+    const looking = (owner, ...names) => {
+        for (const name of names) {
+            replaced(owner, name, (original) => function (...rest) {
+                look();
+                return call(original, this, rest);
+            });
+        }
+    };
+
     // An array, whose length is a number of its own. Of what only looks like one an array is made first.
     const listed = (value) => {
+        look();
         if (isArray(value)) {
             if (value.length > MOST_ITEMS) refuse('the array');
             return value;
@@ -89,6 +108,7 @@
         return flattened(call(map, listed(this), rest), 1, []);
     });
     replaced(JSON, 'stringify', (original) => function (value, replacer, space) {
+        look();
         return original(value, isArray(replacer) ? listed(replacer) : replacer, space);
     });
 
@@ -118,6 +138,7 @@
         if (one.length * other.length > MOST_COMPARED) refuse('the text');
     };
     const self = (value, name) => {
+        look();
         if (value === null || value === undefined) throw new TypeError(`String.prototype.${name} called on null or undefined`);
         return text(value);
     };
@@ -166,4 +187,41 @@
         rest.unshift(two);
         return call(original, one, rest);
     });
+
+    looking(
+        Object, 'assign', 'create', 'defineProperties', 'entries', 'freeze', 'fromEntries', 'getOwnPropertyDescriptors',
+        'getOwnPropertyNames', 'getOwnPropertySymbols', 'groupBy', 'isFrozen', 'isSealed', 'keys', 'seal', 'values',
+    );
+    looking(Reflect, 'apply', 'construct', 'ownKeys');
+    looking(Function.prototype, 'apply');
+    looking(Map, 'groupBy');
+    looking(JSON, 'parse');
+    looking(Array, 'from', 'of');
+    looking(
+        String.prototype, 'concat', 'isWellFormed', 'match', 'matchAll', 'padEnd', 'padStart', 'repeat', 'search',
+        'toLocaleLowerCase', 'toLocaleUpperCase', 'toLowerCase', 'toUpperCase', 'toWellFormed', 'trim', 'trimEnd', 'trimStart',
+    );
+    const Typed = Object.getPrototypeOf(Uint8Array);
+    looking(Typed, 'from', 'of');
+    looking(
+        Typed.prototype, 'copyWithin', 'fill', 'includes', 'indexOf', 'join', 'lastIndexOf', 'reverse', 'set', 'slice', 'sort',
+        'toLocaleString', 'toReversed', 'toSorted', 'toString', 'with',
+    );
+    looking(ArrayBuffer.prototype, 'resize', 'slice', 'transfer', 'transferToFixedLength');
+    looking(BigInt, 'asIntN', 'asUintN');
+    looking(BigInt.prototype, 'toString');
+    looking(globalThis, 'decodeURI', 'decodeURIComponent', 'encodeURI', 'encodeURIComponent', 'escape', 'unescape');
+
+    // Patterns are read when they are made.
+    const Patterns = RegExp;
+    const pattern = function RegExp(...rest) {
+        look();
+        return new.target ? construct(Patterns, rest, new.target) : call(Patterns, undefined, rest);
+    };
+    Object.defineProperty(pattern, 'length', { value: Patterns.length });
+    pattern.prototype = Patterns.prototype;
+    if (Patterns.escape) put(pattern, 'escape', Patterns.escape);
+    Object.defineProperty(pattern, Symbol.species, { get: () => pattern, configurable: true });
+    put(Patterns.prototype, 'constructor', pattern);
+    put(globalThis, 'RegExp', pattern);
 })
