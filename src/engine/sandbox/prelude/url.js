@@ -100,11 +100,22 @@
     const escaped = (text, unsafe) =>
         text.toWellFormed().replace(unsafe, (letter) => encodeURIComponent(letter).replace("'", '%27'));
 
+    const HOST = /^(\[[\da-f:.]+\]|[^\s/?#@\\:[\]<>^|%]*)$/i;
+
+    // Whatever is set stays in its part: an address is put together of them.
     class URL {
+        #protocol;
+        #username = '';
+        #password = '';
+        #hostname = '';
+        #port = '';
+        #pathname = '/';
+        #search = '';
+        #hash = '';
         #query;
         constructor(url, base) {
             const text = String(url).trim().replace(/[\t\r\n]/g, '');
-            const whole = /^([a-z][a-z0-9+.-]*:)\/\/(?:([^/?#@]*)@)?(\[[^\]]*\]|[^/?#:]*)(?::(\d*))?([^?#]*)(\?[^#]*)?(#.*)?$/is;
+            const whole = /^([a-z][a-z0-9+.-]*:)\/\/(?:([^/?#@]*)@)?(\[[^\]]*\]|[^/?#:]*)(?::([^/?#]*))?(\/[^?#]*)?(\?[^#]*)?(#.*)?$/is;
             const found = whole.exec(text.replace(/^([a-z][a-z0-9+.-]*:)[\\/]+/i, '$1//').replace(/\\/g, '/'));
             if (!found || !found[3]) {
                 if (base === undefined) throw this.#invalid(text);
@@ -118,15 +129,15 @@
                 return new URL(`${from.protocol}//${from.#user()}${from.host}${target}${kept}${hash ?? ''}`);
             }
             const [, protocol, user = '', host, port = '', path, query = '', hash = ''] = found;
-            this.protocol = protocol.toLowerCase();
+            this.#protocol = protocol.toLowerCase();
             const colon = user.indexOf(':');
             this.username = colon < 0 ? user : user.slice(0, colon);
             this.password = colon < 0 ? '' : user.slice(colon + 1);
-            this.hostname = host.toLowerCase();
-            if (/[\s<>^|%]/.test(this.hostname) || Number(port) > 65535) throw this.#invalid(text);
-            this.port = port === PORTS[this.protocol] ? '' : port.replace(/^0+(?=\d)/, '');
-            this.pathname = settled(escaped(path || '/', /[^\x21\x24-\x3b\x3d\x40-\x5f\x61-\x7a\x7c\x7e%]/gu));
-            this.hash = hash === '#' ? '' : escaped(hash, /[^\x21\x23-\x3b\x3d\x3f-\x5f\x61-\x7e]/gu);
+            if (!HOST.test(host) || !/^\d*$/.test(port) || Number(port) > 65535) throw this.#invalid(text);
+            this.hostname = host;
+            this.port = port;
+            this.pathname = path ?? '/';
+            this.hash = hash;
             this.search = query;
         }
         #invalid(text) {
@@ -136,10 +147,56 @@
             return error;
         }
         #user() {
-            if (!this.username && !this.password) return '';
-            return `${this.username}${this.password ? `:${this.password}` : ''}@`;
+            if (!this.#username && !this.#password) return '';
+            return `${this.#username}${this.#password ? `:${this.#password}` : ''}@`;
         }
-        #search = '';
+        get protocol() {
+            return this.#protocol;
+        }
+        set protocol(text) {
+            const found = /^([a-z][a-z0-9+.-]*)(:|$)/i.exec(String(text));
+            if (found) this.#protocol = `${found[1].toLowerCase()}:`;
+        }
+        get username() {
+            return this.#username;
+        }
+        set username(text) {
+            this.#username = escaped(String(text), /[/?#@:\\[\]]/g);
+        }
+        get password() {
+            return this.#password;
+        }
+        set password(text) {
+            this.#password = escaped(String(text), /[/?#@:\\[\]]/g);
+        }
+        get hostname() {
+            return this.#hostname;
+        }
+        set hostname(text) {
+            const host = /^[^/?#\\]*/.exec(String(text))[0];
+            if (host && HOST.test(host)) this.#hostname = host.toLowerCase();
+        }
+        get port() {
+            return this.#port;
+        }
+        set port(text) {
+            const port = /^\d*/.exec(String(text))[0].replace(/^0+(?=\d)/, '');
+            if ((port || String(text) === '') && Number(port) <= 65535) this.#port = port === PORTS[this.#protocol] ? '' : port;
+        }
+        get pathname() {
+            return this.#pathname;
+        }
+        set pathname(text) {
+            const path = String(text).replace(/\\/g, '/').replace(/^(?!\/)/, '/');
+            this.#pathname = settled(escaped(path, /[^\x21\x24-\x3b\x3d\x40-\x5f\x61-\x7a\x7c\x7e%]/gu));
+        }
+        get hash() {
+            return this.#hash;
+        }
+        set hash(text) {
+            const hash = String(text).replace(/^#/, '');
+            this.#hash = hash ? `#${escaped(hash, /[^\x21\x23-\x3b\x3d\x3f-\x5f\x61-\x7e]/gu)}` : '';
+        }
         get search() {
             return this.#search;
         }
@@ -156,16 +213,18 @@
             return this.#query;
         }
         get host() {
-            return this.port ? `${this.hostname}:${this.port}` : this.hostname;
+            return this.#port ? `${this.#hostname}:${this.#port}` : this.#hostname;
         }
         set host(text) {
-            [this.hostname, this.port = ''] = String(text).split(':');
+            const [, host, port] = /^(\[[^\]]*\]|[^/?#\\:]*)(?::(\d+))?/.exec(String(text));
+            this.hostname = host;
+            if (port) this.port = port;
         }
         get origin() {
-            return this.protocol in PORTS ? `${this.protocol}//${this.host}` : 'null';
+            return this.#protocol in PORTS ? `${this.#protocol}//${this.host}` : 'null';
         }
         get href() {
-            return `${this.protocol}//${this.#user()}${this.host}${this.pathname}${this.#search}${this.hash}`;
+            return `${this.#protocol}//${this.#user()}${this.host}${this.#pathname}${this.#search}${this.#hash}`;
         }
         toString() {
             return this.href;

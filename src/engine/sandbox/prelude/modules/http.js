@@ -145,12 +145,20 @@
         }
     }
 
+    // An address of its parts, none of which reaches into another: a path is one, whatever a user put into it.
     function place(scheme, from, { protocol, hostname, host, port, path }) {
         const base = typeof from === 'string' || from instanceof URL ? new URL(String(from)) : undefined;
-        const name = hostname ?? host ?? base?.hostname ?? 'localhost';
-        const own = port ?? base?.port;
+        const kind = String(protocol ?? base?.protocol ?? scheme);
+        const name = String(hostname ?? host ?? base?.hostname ?? 'localhost');
+        if (!/^https?:$/.test(kind)) throw new TypeError(`Protocol "${kind}" not supported`);
+        if (!/^(\[[\da-f:.]+\]|[^\s/?#@\\:[\]%]+)(:\d+)?$/i.test(name)) throw Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: 'ENOTFOUND' });
+        const own = String(port ?? base?.port ?? '');
+        if (!/^\d*$/.test(own)) throw Object.assign(new RangeError('Port should be >= 0 and < 65536.'), { code: 'ERR_SOCKET_BAD_PORT' });
+        const wanted = String(path ?? (base ? base.pathname + base.search : '/'));
+        if (/[^\u0021-\u00ff]/.test(wanted)) throw Object.assign(new TypeError('Request path contains unescaped characters'), { code: 'ERR_UNESCAPED_CHARACTERS' });
         const server = /:\d+$/.test(name) || !own ? name : `${name}:${own}`;
-        return `${protocol ?? base?.protocol ?? scheme}//${server}${path ?? (base ? base.pathname + base.search : '/')}`;
+        const told = wanted.replace(/#/g, '%23').replace(/\\/g, '%5C');
+        return `${kind}//${server}${told.startsWith('/') ? '' : '/'}${told}`;
     }
 
     class Agent {
