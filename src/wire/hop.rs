@@ -35,6 +35,18 @@ pub(crate) fn is_trace_field(name: &HeaderName) -> bool {
     *name == TRACEPARENT || *name == TRACESTATE
 }
 
+/// Whether a field of a request belongs to the connection that it goes over, or says how its body is framed: whoever sends
+/// it writes that, and nobody who only says what is to be sent.
+pub(crate) fn is_of_connection(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "host" | "content-length" | "transfer-encoding" | "connection" | "keep-alive" | "proxy-connection"
+        | "proxy-authorization" | "te" | "trailer" | "upgrade" | "expect"
+        // Answers are read as they come.
+        | "accept-encoding"
+    )
+}
+
 /// The field names in all `Connection` lines; usually none beyond `keep-alive` and `close`.
 fn nominated(headers: &HeaderMap) -> Vec<&str> {
     headers

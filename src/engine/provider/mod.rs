@@ -155,8 +155,8 @@ impl ProviderEndpoint {
             head.field("user-agent", &HeaderValue::from_static(concat!("flowgate/", env!("CARGO_PKG_VERSION"))));
         }
         for (name, value) in headers {
-            // The call is part of a span of ours.
-            if !(run.trace.is_some() && hop::is_trace_field(name)) {
+            // The call is part of a span of ours. Exports have fields of connections, and documents of APIs let models set any.
+            if !(hop::is_of_connection(name) || (run.trace.is_some() && hop::is_trace_field(name))) {
                 head.field(name.as_str(), value);
             }
         }

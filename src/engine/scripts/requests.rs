@@ -1,7 +1,7 @@
 //! Requests that scripts send: to whatever address they say, as far as it may be reached.
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, LOCATION, TE, UPGRADE};
+use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -77,21 +77,12 @@ pub(super) async fn fetched(
     Err(Failure::flow("Too many redirects"))
 }
 
-/// Those that a script may set; the rest belongs to the connection.
 fn read(headers: Vec<(String, String)>) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
-    let is_own = |name: &HeaderName| {
-        let connection =
-            ["connection", "keep-alive", "proxy-connection", "proxy-authorization", "trailer", "transfer-encoding"];
-        [ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, TE, UPGRADE].contains(name)
-            || connection.contains(&name.as_str())
-    };
     let mut known = Vec::new();
     for (name, value) in headers {
         let invalid = || Failure::flow(format!("{name} is no header field that can be sent"));
         let field: HeaderName = name.parse().map_err(|_| invalid())?;
-        if !is_own(&field) {
-            known.push((field, HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid())?));
-        }
+        known.push((field, HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid())?));
     }
     Ok(known)
 }
@@ -154,12 +145,37 @@ mod tests {
         assert!(told.starts_with("get /x ") && told.contains("accept: a/b") && !told.contains(": k\r\n"), "{told}");
     }
 
+    /// Two lengths, or two hosts, and two servers on the way may see two requests.
     #[test]
-    fn fields_of_the_connection_are_not_for_scripts() {
-        let fields = [("Host", "x"), ("X-A", "1"), ("Transfer-Encoding", "chunked"), ("accept-encoding", "gzip")];
-        let read = read(fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()).unwrap();
-        assert_eq!(read, [("x-a".parse().unwrap(), HeaderValue::from_static("1"))]);
-        assert!(self::read(vec![("x\r\ny".to_owned(), "1".to_owned())]).is_err());
-        assert!(self::read(vec![("x".to_owned(), "1\r\ny: 2".to_owned())]).is_err());
+    fn nobody_who_says_what_is_sent_says_how_it_is_framed() {
+        let (origin, received) = server(&[&answer("200 OK", "", "{}")]);
+        let targets = Targets::alone("local", &Metrics::new().unwrap()).allowing(&["127.0.0.0/8".parse().unwrap()]);
+        let fields = json!([
+            ["Host", "x"],
+            ["X-A", "1"],
+            ["Transfer-Encoding", "chunked"],
+            ["accept-encoding", "gzip"],
+            ["Content-Length", "0"],
+            ["Connection", "x-a"],
+            ["Expect", "100-continue"],
+            ["TE", "trailers"]
+        ]);
+        let head = json!({ "url": format!("{origin}/"), "method": "POST", "headers": fields }).to_string();
+        let fetched = within(&json!({ "question": "q" }), async |run| {
+            fetched(&targets, &head, b"{}".to_vec(), 1000, run).await.map(|(head, _)| head)
+        });
+        assert!(fetched.is_ok());
+        let told = received.recv().unwrap().to_lowercase();
+        let mut lines: Vec<&str> = told.split("\r\n\r\n").next().unwrap().split("\r\n").skip(1).collect();
+        lines.retain(|line| !line.starts_with("user-agent: "));
+        let host = format!("host: {}", origin.strip_prefix("http://").unwrap());
+        lines.sort_unstable();
+        assert_eq!(lines, ["accept-encoding: identity", "content-length: 2", &host, "x-a: 1"], "{told}");
+    }
+
+    #[test]
+    fn what_is_no_field_is_refused() {
+        assert!(read(vec![("x\r\ny".to_owned(), "1".to_owned())]).is_err());
+        assert!(read(vec![("x".to_owned(), "1\r\ny: 2".to_owned())]).is_err());
     }
 }
