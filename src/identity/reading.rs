@@ -15,6 +15,7 @@ use crate::client::{self, Client, ClientTls, Origin, Reach, Request, RequestBody
 use crate::config::{HttpUrl, IdentityProvider, IssuerKeySource};
 use crate::jwt::{KeySet, KeySetFault};
 use crate::telemetry::calls::CallReason;
+use crate::wire::json;
 
 /// Bytes of a document or a set.
 const LARGEST: usize = 1 << 20;
@@ -79,13 +80,13 @@ pub(crate) async fn read_keys(client: &Client, provider: &IdentityProvider) -> R
         IssuerKeySource::File(path, _) => return Err(ReadFailure::NoKeyAddress(path.display().to_string())),
     };
     let set = get(client, provider, &url).await?;
-    KeySet::read(&set).map_err(|fault| ReadFailure::Keys { url: url.to_string(), fault })
+    KeySet::read(json::sound(&set).as_bytes()).map_err(|fault| ReadFailure::Keys { url: url.to_string(), fault })
 }
 
 /// Where the issuer's document says that its keys are.
 async fn discover(client: &Client, provider: &IdentityProvider, url: &HttpUrl) -> Result<HttpUrl, ReadFailure> {
     let document = get(client, provider, url).await?;
-    let document: Value = serde_json::from_slice(&document).map_err(|_| ReadFailure::NoDocument(url.to_string()))?;
+    let document: Value = json::read_answer(&document).map_err(|_| ReadFailure::NoDocument(url.to_string()))?;
     let text = |name: &str| document.get(name).and_then(Value::as_str);
     let found = text("issuer").unwrap_or_default();
     if provider.issuer.as_deref() != Some(found) {

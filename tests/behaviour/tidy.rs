@@ -210,7 +210,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     // Asks issuers for their keys, and keeps these where requests find them.
-    ("identity", &["state::issuer_keys", "jwt", "client", "config", "telemetry"]),
+    ("identity", &["state::issuer_keys", "wire::json", "jwt", "client", "config", "telemetry"]),
     ("predict", &["wire::json", "wire::refusal", "wire::body", "wire::offload", "config", "unprintable", "uuid"]),
     // What is counted has the ids of keys, and servers are those of the client. Rate-limit fields are written on every
     // request.

@@ -5,12 +5,16 @@ use serde_json::json;
 use super::{Gateway, PREDICT, QUESTION, ask, reason, text};
 use crate::harness::client::{self, Connection, get};
 use crate::harness::gateway::{BINARY, keys};
-use crate::harness::issuer::{Issuer, SigningKey, claims};
+use crate::harness::issuer::{Issuer, SigningKey, claims, key_set};
 use crate::harness::upstream::Upstream;
 use crate::harness::wait_for;
 
 fn provider(issuer: &Issuer, more: &str) -> String {
-    format!("[{{ name: staff, issuer: '{}', audience: [flowgate], chatflows: [support]{more} }}]", issuer.url())
+    provider_at(&issuer.url(), more)
+}
+
+fn provider_at(url: &str, more: &str) -> String {
+    format!("[{{ name: staff, issuer: '{url}', audience: [flowgate], chatflows: [support]{more} }}]")
 }
 
 fn start(upstream: &Upstream, issuer: &Issuer) -> Gateway {
@@ -122,6 +126,21 @@ fn the_document_of_another_issuer_is_not_taken() {
     let line = gateway.log_line(|line| line["message"] == "the keys of an identity provider cannot be read");
     assert!(line["error"].as_str().unwrap().contains("another issuer"), "{line}");
     assert_eq!(issuer.readings(), 0);
+}
+
+/// With a mark before it, and half an emoji in what nobody needs.
+#[test]
+fn documents_and_keys_are_read_as_node_reads_json() {
+    let (upstream, key) = (Upstream::answering(), SigningKey::p256());
+    let set = key_set(&[key.jwk("one")]).replacen('{', r#"{"title":"a\ud83d","#, 1);
+    let server = Upstream::start(move |seen, reply| {
+        let url = format!("http://{}", seen.header("host").expect("a host"));
+        let document = format!(r#"{{"issuer":"{url}","op_policy_uri":"\ud83d","jwks_uri":"{url}/keys"}}"#);
+        reply.json("200 OK", &format!("\u{feff}{}", if seen.path == "/keys" { &set } else { &document }));
+    });
+    let url = format!("http://{}", server.address);
+    let gateway = Gateway::start(&text(&upstream, "", &provider_at(&url, "")));
+    assert_eq!(ask(&gateway, &key.token("one", &claims(&url, &json!({})))).status, 200);
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::Document;
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection;
+use crate::wire::json::read_str;
 
 const CREDENTIAL: &str = "singleStoreApi";
 const HOST: &str = "host";
@@ -131,7 +132,19 @@ impl Database for SingleStore {
 fn fields(column: Option<&Value>) -> Map<String, Value> {
     match column {
         Some(Value::Object(fields)) => fields.clone(),
-        Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_default(),
+        Some(Value::String(text)) => read_str(text).unwrap_or_default(),
         _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_read_as_node_reads_json() {
+        let read = fields(Some(&r#"{"a":"x\ud83d"}"#.into()));
+        assert_eq!(read["a"], "x\u{fffd}");
+        assert!(fields(Some(&"no JSON".into())).is_empty() && fields(None).is_empty());
     }
 }
