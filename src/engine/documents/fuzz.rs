@@ -134,7 +134,7 @@ fn fuzz_pages() {
     ];
     fuzz("html", &words, |input| {
         let text = String::from_utf8_lossy(input);
-        markdown(&text);
+        let _ = markdown(&text);
         for (wrapped_at, keeps_lines) in [(None, false), (Some(80), false), (Some(1), true)] {
             let _ = plain(&text, PlainStyle { wrapped_at, keeps_lines });
         }

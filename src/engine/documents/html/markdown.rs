@@ -3,13 +3,16 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use super::marked::{escaped, in_lines, item, joined, quoted, row_of, spaced, surrounded, table, without_runs};
+use super::marked::{escaped, filled, in_lines, item, joined, quoted, row_of, spaced, surrounded, table, without_runs};
 use super::names::IGNORED;
+use super::plain::lines_of;
 use super::tree::HtmlPage;
 use crate::engine::text::blocks::BLOCKS;
 
 /// Bytes of the Markdown of one page.
-const LONGEST: usize = 32 << 20;
+const LONGEST: usize = if cfg!(test) { 1 << 20 } else { 32 << 20 };
+/// Bytes that its elements finish, each anew what those in it have finished.
+const MOST_FINISHED: usize = 4 * LONGEST;
 
 /// Which elements are written in a way of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +75,16 @@ enum MarkdownDone {
 }
 
 impl MarkdownFinish {
+    /// How much longer than what is inside it could be, where that is much: what is put before each line, cells that are
+    /// filled up.
+    fn more(self, inside: &str, around: &MarkdownContext) -> usize {
+        match self {
+            Self::Item => lines_of(inside).saturating_mul(3 * around.indent),
+            Self::Table => filled(inside),
+            _ => 0,
+        }
+    }
+
     fn done(self, inside: &str, around: &MarkdownContext) -> MarkdownDone {
         let is_blank = inside.trim().is_empty();
         let done = match self {
@@ -102,12 +115,17 @@ impl MarkdownFinish {
 struct MarkdownWriter<'p> {
     page: &'p HtmlPage,
     out: String,
+    /// Bytes that may still be finished; `None`: more were wanted.
+    room: Option<usize>,
 }
 
 /// The Markdown of a text that may hold HTML.
-pub(crate) fn markdown(text: &str) -> String {
+///
+/// # Errors
+/// It would be too long.
+pub(crate) fn markdown(text: &str) -> Result<String, String> {
     let page = HtmlPage::parse(text);
-    let mut writer = MarkdownWriter { page: &page, out: String::new() };
+    let mut writer = MarkdownWriter { page: &page, out: String::new(), room: Some(MOST_FINISHED) };
     let around = MarkdownContext {
         place: MarkdownPlace::Page,
         keeps_space: false,
@@ -121,7 +139,10 @@ pub(crate) fn markdown(text: &str) -> String {
             writer.visit(*child, &around);
         }
     }
-    without_runs(&writer.out).trim_matches('\n').to_owned()
+    if writer.room.is_none() || writer.out.len() > LONGEST {
+        return Err("the Markdown of a page is too long".to_owned());
+    }
+    Ok(without_runs(&writer.out).trim_matches('\n').to_owned())
 }
 
 impl MarkdownWriter<'_> {
@@ -131,7 +152,7 @@ impl MarkdownWriter<'_> {
             self.text(&node.text, around);
             return;
         }
-        if !self.is_kept(at) || self.out.len() > LONGEST {
+        if self.room.is_none() || self.out.len() > LONGEST || !self.is_kept(at) {
             return;
         }
         let mut around = around.clone();
@@ -167,6 +188,13 @@ impl MarkdownWriter<'_> {
                 self.visit(*child, &around);
             }
             let inside = self.out.get(begin..).unwrap_or_default();
+            if way.finish != MarkdownFinish::None {
+                let finished = inside.len().saturating_add(way.finish.more(inside, &around));
+                self.room = self.room.and_then(|room| room.checked_sub(finished));
+                if self.room.is_none() {
+                    return;
+                }
+            }
             match way.finish.done(inside, &around) {
                 MarkdownDone::As(done) => {
                     self.out.truncate(begin);

@@ -96,34 +96,46 @@ pub(super) fn row_of(content: &str) -> Option<String> {
     content.trim_end().ends_with(" |").then(|| content.to_owned())
 }
 
+/// The cells of a line of a table, if it has any.
+fn cells(line: &str) -> Option<impl Iterator<Item = &str>> {
+    let line =
+        line.strip_prefix('|').filter(|rest| rest.starts_with(char::is_whitespace)).map_or(line, str::trim_start);
+    let line = line.trim_end().strip_suffix('|').unwrap_or(line);
+    (!line.is_empty()).then(|| line.split(" |").map(str::trim))
+}
+
+fn length(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+fn widths(content: &str) -> Vec<usize> {
+    let mut widths: Vec<usize> = Vec::new();
+    for (at, cell) in content.split('\n').filter_map(cells).flat_map(Iterator::enumerate) {
+        match widths.get_mut(at) {
+            Some(width) => *width = (*width).max(length(cell)),
+            None => widths.push(length(cell)),
+        }
+    }
+    widths
+}
+
+/// What may fill the rows of a table up.
+pub(super) fn filled(content: &str) -> usize {
+    let row: usize = widths(content).iter().map(|width| width + 3).sum();
+    row.saturating_mul(content.split('\n').count() + 1)
+}
+
 /// Rows in columns of one width; without any, nothing is left.
 pub(super) fn table(content: &str, caption: Option<String>) -> Option<String> {
-    let mut widths: Vec<usize> = Vec::new();
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    let length = |text: &str| text.encode_utf16().count();
-    for line in content.split('\n') {
-        let line =
-            line.strip_prefix('|').filter(|rest| rest.starts_with(char::is_whitespace)).map_or(line, str::trim_start);
-        let line = line.trim_end().strip_suffix('|').unwrap_or(line);
-        if line.is_empty() {
-            continue;
-        }
-        let cells: Vec<String> = line.split(" |").map(|cell| cell.trim().to_owned()).collect();
-        for (at, cell) in cells.iter().enumerate() {
-            match widths.get_mut(at) {
-                Some(width) => *width = (*width).max(length(cell)),
-                None => widths.push(length(cell)),
-            }
-        }
-        rows.push(cells);
-    }
+    let rows: Vec<Vec<&str>> = content.split('\n').filter_map(cells).map(Iterator::collect).collect();
     if rows.is_empty() {
         return None;
     }
+    let widths = widths(content);
     let mut out = caption.map(|caption| caption + "\n").unwrap_or_default();
     for (number, cells) in rows.iter().enumerate() {
         let padded = widths.iter().enumerate().map(|(at, width)| {
-            let cell = cells.get(at).map_or("", String::as_str);
+            let cell = cells.get(at).copied().unwrap_or_default();
             format!("{cell}{} |", " ".repeat(width.saturating_sub(length(cell))))
         });
         out.push_str("| ");

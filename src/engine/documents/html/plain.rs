@@ -300,7 +300,7 @@ impl PlainWriter<'_> {
     }
 }
 
-fn lines_of(text: &str) -> usize {
+pub(super) fn lines_of(text: &str) -> usize {
     1 + text.bytes().filter(|byte| *byte == b'\n').count()
 }
 

@@ -10,8 +10,8 @@ use crate::engine::text::javascript::shown;
 
 /// Cells of one file.
 const MOST_CELLS: usize = 2 << 20;
-/// Of all cells and the names of their columns: cells share their texts and rows their names, so few bytes may become very
-/// many.
+/// Of all cells, and the names of their columns and sheets: cells share their texts and rows their names, so few bytes may
+/// become very many.
 const MOST_BYTES: usize = if cfg!(test) { 1 << 20 } else { 128 << 20 };
 /// What a cell takes beside its text and its name.
 const CELL: usize = 128;
@@ -150,6 +150,7 @@ impl SheetReader<'_> {
                 fields.insert(name, value);
             }
             if !fields.is_empty() {
+                room.take(self.name.len())?;
                 out.push(SheetRow { sheet: self.name.to_owned(), number, fields });
             }
         }
@@ -284,6 +285,21 @@ mod tests {
         assert!(read(90).is_ok());
         // A few kilobytes that would become a hundred times what fits.
         assert_eq!(read(10_000).unwrap_err(), "the Excel file has too many cells");
+    }
+
+    #[test]
+    fn the_name_of_a_sheet_counts_in_each_of_its_rows() {
+        let relations = "<Relationships><Relationship Id='rId1' Target='s.xml'/></Relationships>";
+        let name = "n".repeat(MOST_BYTES / 100);
+        let book = format!("<workbook><sheets><sheet name='{name}' r:id='rId1'/></sheets></workbook>");
+        let sheet =
+            format!("<worksheet><sheetData>{}</sheetData></worksheet>", "<row><c><v>1</v></c></row>".repeat(1000));
+        let file = zipped(&[
+            ("xl/workbook.xml", book.as_bytes()),
+            ("xl/_rels/workbook.xml.rels", relations.as_bytes()),
+            ("xl/s.xml", sheet.as_bytes()),
+        ]);
+        assert_eq!(rows(&file).unwrap_err(), "the Excel file has too many cells");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::engine::contract::node::{Document, Splitter};
 use crate::engine::documents::html::markdown;
 use crate::engine::text::javascript::{is_space, length, trim};
+use crate::engine::text::size::bytes_of_fields;
 use crate::engine::text::tokens::Encoding;
 
 /// Tokens of all passages of a text: an overlap of nearly the whole size repeats each as often as it likes.
@@ -15,6 +16,8 @@ const MOST_TOKENS: usize = 1 << 24;
 
 /// Bytes of all passages of a text, for the same reason.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of what is known of documents, which each of their parts has: a short file may say very much of itself.
+const MOST_METADATA: usize = 256 << 20;
 /// Bytes that are looked through to say which lines passages are: those that are not found again are looked for to the
 /// text's end.
 const MOST_SEARCHED: usize = 1 << 32;
@@ -83,7 +86,7 @@ impl Splitter for TextSplitter {
             }
             SplitMethod::Html(separators) => {
                 let mut passages = SplitPassages::default();
-                self.recursively(&markdown(text), separators, &mut passages)?;
+                self.recursively(&markdown(text)?, separators, &mut passages)?;
                 passages.texts
             }
             SplitMethod::Headings(level) => by_headings(text, *level),
@@ -93,8 +96,10 @@ impl Splitter for TextSplitter {
 
     fn split_documents(&self, documents: &[Document]) -> Result<Vec<Document>, String> {
         let mut split = Vec::new();
+        let mut left = MOST_METADATA;
         for document in documents {
             let passages = self.split(&document.text)?;
+            left = room_of_parts(left, &document.metadata, passages.len())?;
             let lines = match self.method {
                 SplitMethod::Headings(_) => None,
                 SplitMethod::Once(_) | SplitMethod::Recursive(_) | SplitMethod::Html(_) | SplitMethod::Tokens(_) => {
@@ -112,6 +117,19 @@ impl Splitter for TextSplitter {
         }
         Ok(split)
     }
+}
+
+/// Whether each of so many parts may have what is known of their document.
+///
+/// # Errors
+/// It is too much.
+pub(super) fn may_have(known: &Map<String, Value>, parts: usize) -> Result<(), String> {
+    room_of_parts(MOST_METADATA, known, parts).map(drop)
+}
+
+fn room_of_parts(left: usize, known: &Map<String, Value>, parts: usize) -> Result<usize, String> {
+    let left = left.checked_sub(bytes_of_fields(known).saturating_mul(parts));
+    left.ok_or_else(|| "The metadata of a document is too large for so many parts.".to_owned())
 }
 
 /// What a text was cut into so far.

@@ -82,16 +82,22 @@ impl DatabaseStore {
         let chat = self.way.by_chat.then(|| run.request.chat_id.clone());
         let Some((fetched, lambda)) = self.way.diversity else {
             let query = Query { text, vector, most, filter, chat, with_vectors: false };
-            let hits = self.database.search(&query, run).await?;
-            return Ok(held(hits.into_iter().take(most).collect()));
+            return Ok(held(self.hits(&query, run).await?));
         };
         let query = Query { text, vector, most: fetched.max(most), filter, chat, with_vectors: true };
-        let hits = self.database.search(&query, run).await?;
+        let hits = self.hits(&query, run).await?;
         let vectors: Vec<&[f32]> = hits.iter().map(|hit| &*hit.vector).collect();
         let chosen = most_marginal(&query.vector, &vectors, lambda, most);
         let mut hits: Vec<Option<Hit>> = hits.into_iter().map(Some).collect();
         let mut take = |place: usize| hits.get_mut(place).and_then(Option::take);
         Ok(held(chosen.into_iter().filter_map(&mut take).collect()))
+    }
+
+    /// No more than were asked for, however many there are in the database's answer.
+    async fn hits(&self, query: &Query, run: &Run<'_>) -> Result<Vec<Hit>, Failure> {
+        let mut hits = self.database.search(query, run).await?;
+        hits.truncate(query.most);
+        Ok(hits)
     }
 
     async fn put(&self, run: &Run<'_>) -> Result<PutDocuments, Failure> {

@@ -69,7 +69,13 @@ async fn diversity_is_looked_for_among_more_than_are_wanted() {
     let config = json!({ "pineconeIndex": "idx", "topK": 2, "searchType": "mmr", "fetchK": "3", "lambda": "0.1",
         "here": HERE });
     let a = |text: &str, values: Value| json!({ "score": 0.5, "values": values, "metadata": { "text": text } });
-    let matches = [a("first", json!([1, 0.5])), a("alike", json!([1, 0.49])), a("other", json!([-1, 2]))];
+    // The last was not asked for: how many there are to choose from, no database says.
+    let matches = [
+        a("first", json!([1, 0.5])),
+        a("alike", json!([1, 0.49])),
+        a("other", json!([-1, 2])),
+        a("surplus", json!([-1, -1])),
+    ];
     let (received, answer) =
         searched(&PINECONE, config, &[json!({ "host": HERE }), json!({ "matches": matches })]).await;
     assert_eq!((&received[1].body["topK"], &received[1].body["includeValues"]), (&json!(3), &json!(true)));

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::csv;
 use super::super::json::{self, JsonSelection, JsonText};
+use super::super::split::may_have;
 use crate::engine::contract::node::Document;
 use crate::engine::documents::html::{PlainStyle, plain};
 use crate::engine::documents::{office, pdf};
@@ -219,16 +220,15 @@ fn of_pdf(file: &FlowFile, usage: PdfUsage) -> Result<Vec<Document>, String> {
         "metadata": null,
         "totalPages": read.page_count,
     });
-    let described = || {
-        let mut metadata = blob();
-        metadata.insert("pdf".to_owned(), about.clone());
-        metadata
-    };
+    let mut metadata = blob();
+    metadata.insert("pdf".to_owned(), about);
+    let described = || metadata.clone();
     if usage == PdfUsage::File {
         let texts: Vec<String> = read.pages.into_iter().map(|(_, text)| text).collect();
         let whole = (!texts.is_empty()).then(|| Document { text: texts.join("\n\n"), metadata: described() });
         return Ok(whole.into_iter().collect());
     }
+    may_have(&metadata, read.pages.len())?;
     let page = |(number, text)| {
         let mut metadata = described();
         metadata.insert("loc".to_owned(), json!({ "pageNumber": number }));

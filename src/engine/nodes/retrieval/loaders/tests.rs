@@ -61,3 +61,27 @@ fn documents_are_flowises() {
         assert_eq!(order(documents), order(recorded.documents), "{case}");
     }
 }
+
+/// A file of so many pages whose title has so many letters.
+pub(super) fn pdf(pages: usize, title: usize) -> FlowFile {
+    let page = "<< /Contents 3 0 R /Resources << /Font << /F 4 0 R >> >> >> ".repeat(pages);
+    let objects = [
+        "<< /Pages 2 0 R >>",
+        &format!("<< /Kids [{page}] >>"),
+        "<< /Length 19 >>\nstream\nBT /F 1 Tf (x) Tj ET\nendstream",
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        &format!("<< /Title ({}) >>", "t".repeat(title)),
+    ];
+    let numbered = |(number, object): (usize, &&str)| format!("{number} 0 obj\n{object}\nendobj\n");
+    let body: String = (1..).zip(&objects).map(numbered).collect();
+    let bytes = format!("%PDF-1.4\n{body}trailer << /Root 1 0 R /Info 5 0 R >>").into_bytes();
+    FlowFile { bytes, ..FlowFile::default() }
+}
+
+/// Each page has what the file says of itself.
+#[test]
+fn a_file_of_very_many_pages_does_not_say_very_much_of_itself() {
+    let read = |title: usize| Format::Pdf(PdfUsage::Page).documents(&pdf(1000, title));
+    assert_eq!(read(10).unwrap().len(), 1000);
+    assert_eq!(read(1 << 20).unwrap_err(), "The metadata of a document is too large for so many parts.");
+}

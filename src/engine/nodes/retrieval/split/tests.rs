@@ -95,3 +95,17 @@ fn no_character_is_cut_in_half() {
     let splitter = splitter("plain", &Options { chunk_size: 1, chunk_overlap: 0, separator: None, separators: None });
     assert_eq!(splitter.split("a😀b").unwrap(), ["a", "😀", "b"]);
 }
+
+/// Each passage has what is known of its document.
+#[test]
+fn little_text_of_which_much_is_known_is_not_cut_into_many_passages() {
+    let splitter = splitter("plain", &Options { chunk_size: 1, chunk_overlap: 0, separator: None, separators: None });
+    let document = |known: usize, text: usize| {
+        let metadata = json!({ "data": "x".repeat(known) }).as_object().unwrap().clone();
+        Document { text: "y".repeat(text), metadata }
+    };
+    let refused = splitter.split_documents(&[document(1 << 20, 1000)]).unwrap_err();
+    assert_eq!(refused, "The metadata of a document is too large for so many parts.");
+    assert_eq!(splitter.split_documents(&[document(1 << 20, 1)]).unwrap().len(), 1);
+    assert_eq!(splitter.split_documents(&[document(100, 1000)]).unwrap().len(), 1000);
+}

@@ -78,7 +78,9 @@ impl RemoteDocuments for AirtableRecords {
                 request.headers.extend(self.token.as_ref().and_then(bearer));
                 let answer = room.json(&self.reader, &url, request, run).await?;
                 let records = answer.get("records").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-                documents.extend(records.iter().map(|record| self.document(record)));
+                for record in records {
+                    documents.push(self.document(record, &mut room)?);
+                }
                 let next = answer.get("offset").filter(|offset| offset.is_string() && !records.is_empty());
                 let Some(next) = next.filter(|_| documents.len() < self.limit) else { break };
                 asked.insert("offset".to_owned(), next.clone());
@@ -90,10 +92,9 @@ impl RemoteDocuments for AirtableRecords {
 }
 
 impl AirtableRecords {
-    fn document(&self, record: &Value) -> Document {
+    fn document(&self, record: &Value, room: &mut FetchRoom) -> Result<Document, Failure> {
         let fields = record.get("fields").unwrap_or(&Value::Null);
-        let text = serde_json::to_string_pretty(fields).unwrap_or_default();
         let id = record.get("id").and_then(Value::as_str).unwrap_or_default();
-        document(text, [("url", format!("{}/{id}", self.place).into())])
+        Ok(document(room.spread(fields)?, [("url", format!("{}/{id}", self.place).into())]))
     }
 }

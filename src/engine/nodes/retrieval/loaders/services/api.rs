@@ -12,7 +12,6 @@ use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
-use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::Document;
 use crate::engine::contract::run::Run;
 use crate::engine::nodes::retrieval::loaders::web::address;
@@ -66,11 +65,11 @@ struct ApiAnswer {
 impl RemoteDocuments for ApiAnswer {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
-            let answer = FetchRoom::new().ask(&self.reader, &self.url, self.request.clone(), run).await?;
+            let mut room = FetchRoom::new();
+            let answer = room.ask(&self.reader, &self.url, self.request.clone(), run).await?;
             run.budget().has_room(answer.body.len())?;
             let data: Value = json::read_answer(&answer.body).unwrap_or_else(|_| answer.text().into());
-            let text = serde_json::to_string_pretty(&data).map_err(|error| Failure::flow(error.to_string()))?;
-            Ok(vec![document(text, [("url", self.url.as_str().into())])])
+            Ok(vec![document(room.spread(&data)?, [("url", self.url.as_str().into())])])
         })
     }
 }

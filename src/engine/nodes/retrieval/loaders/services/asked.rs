@@ -13,6 +13,7 @@ use crate::engine::contract::node::Document;
 use crate::engine::contract::run::Run;
 pub(super) use crate::engine::nodes::retrieval::loaders::{LoaderInput, RemoteDocuments, loader};
 use crate::engine::provider::web::{WebAnswer, WebReader, WebRequest};
+use crate::engine::text::size;
 use crate::wire::json;
 
 /// Bytes of one answer, and of all that one loader asks for.
@@ -21,21 +22,25 @@ const MOST_BYTES: usize = 64 << 20;
 /// The same of loaders of files.
 const LONGEST_FILE: usize = 64 << 20;
 const MOST_FILES: usize = 128 << 20;
+/// Bytes of texts that are written anew of answers.
+const MOST_SPREAD: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 
 /// Bytes that a loader may still read.
 #[derive(Debug)]
 pub(super) struct FetchRoom {
     longest: usize,
     left: usize,
+    /// Bytes of texts that may still be written.
+    texts: usize,
 }
 
 impl FetchRoom {
     pub(super) fn new() -> Self {
-        Self { longest: LONGEST, left: MOST_BYTES }
+        Self { longest: LONGEST, left: MOST_BYTES, texts: MOST_SPREAD }
     }
 
     pub(super) fn of_files() -> Self {
-        Self { longest: LONGEST_FILE, left: MOST_FILES }
+        Self { longest: LONGEST_FILE, left: MOST_FILES, texts: MOST_SPREAD }
     }
 
     /// An answer that is a success.
@@ -66,6 +71,15 @@ impl FetchRoom {
         run.budget().has_room(answer.body.len())?;
         json::read_answer(&answer.body)
             .map_err(|_| Failure::flow(format!("{} answered with what is no JSON", place(url))))
+    }
+
+    /// What a service told, as a text over lines.
+    pub(super) fn spread(&mut self, value: &Value) -> Result<String, Failure> {
+        let most = MOST_SPREAD >> 20;
+        let too_long = || Failure::flow(format!("what was answered is longer than {most} MiB as a text"));
+        let text = size::spread(value, self.texts).ok_or_else(too_long)?;
+        self.texts = self.texts.saturating_sub(text.len());
+        Ok(text)
     }
 }
 

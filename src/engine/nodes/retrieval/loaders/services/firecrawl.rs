@@ -180,7 +180,7 @@ impl RemoteDocuments for CrawledPages {
                 None => begun,
                 Some(going_on) => self.finished(&begun, going_on, &mut room, run).await?,
             };
-            Ok(self.documents(answer))
+            self.documents(answer, &mut room)
         })
     }
 }
@@ -220,25 +220,25 @@ impl CrawledPages {
         Err(Failure::flow("FireCrawl: the job takes too long"))
     }
 
-    fn documents(&self, mut answer: Value) -> Vec<Document> {
+    fn documents(&self, mut answer: Value, room: &mut FetchRoom) -> Result<Vec<Document>, Failure> {
         let data = answer.get_mut("data").map(Value::take).unwrap_or_default();
-        match self.mode {
+        Ok(match self.mode {
             CrawlMode::Extract if data.is_null() => Vec::new(),
-            CrawlMode::Extract => vec![self.extracted(&answer, data)],
+            CrawlMode::Extract => vec![self.extracted(&answer, data, room)?],
             CrawlMode::Scrape => vec![self.page(data)],
             CrawlMode::Crawl => listed(data).map(|page| self.page(page)).collect(),
             CrawlMode::Search => listed(data).map(|found| self.found(&found)).collect(),
-        }
+        })
     }
 
-    fn extracted(&self, answer: &Value, data: Value) -> Document {
-        let text = serde_json::to_string_pretty(&data).unwrap_or_default();
-        let mut told = document(text, [("source", self.url.as_str().into()), ("type", "extracted_data".into())]);
+    fn extracted(&self, answer: &Value, data: Value, room: &mut FetchRoom) -> Result<Document, Failure> {
+        let mut told =
+            document(room.spread(&data)?, [("source", self.url.as_str().into()), ("type", "extracted_data".into())]);
         let field = |name: &str| Some((name.to_owned(), answer.get(name)?.clone()));
         told.metadata.extend(field("status"));
         told.metadata.insert("data".to_owned(), data);
         told.metadata.extend(field("expiresAt"));
-        told
+        Ok(told)
     }
 
     fn found(&self, result: &Value) -> Document {

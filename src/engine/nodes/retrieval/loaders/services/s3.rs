@@ -21,6 +21,7 @@ use crate::engine::nodes::files::FlowFile;
 use crate::engine::nodes::retrieval::loaders::files::usage;
 use crate::engine::nodes::retrieval::loaders::formats::{Format, LinePointer, PdfUsage};
 use crate::engine::nodes::retrieval::loaders::web::address;
+use crate::engine::nodes::retrieval::split::may_have;
 use crate::engine::provider::web::{WebAnswer, WebReader, WebRequest, web_address};
 use crate::engine::text::percent::strict;
 
@@ -206,6 +207,7 @@ fn documents(file: &FlowFile, kind: &str, about: Map<String, Value>) -> Result<V
     format.looks_right(file)?;
     let mut documents = format.documents(file)?;
     let count = documents.len();
+    may_have(&about, count)?;
     for (number, document) in documents.iter_mut().enumerate() {
         document.metadata.shift_remove("blobType");
         document.metadata.extend(about.clone());
@@ -270,6 +272,16 @@ fn is_read(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::nodes::retrieval::loaders::tests::pdf;
+
+    /// Each page has what is known of its file.
+    #[test]
+    fn a_bucket_does_not_say_very_much_of_a_file_of_very_many_pages() {
+        let about = |tag: usize| Map::from_iter([("etag".to_owned(), Value::from("t".repeat(tag)))]);
+        let read = |tag: usize| documents(&pdf(10_000, 1), "application/pdf", about(tag));
+        assert_eq!(read(100).unwrap().len(), 10_000);
+        assert_eq!(read(1 << 16).unwrap_err(), "The metadata of a document is too large for so many parts.");
+    }
 
     #[test]
     fn keys_are_paths_that_lead_nowhere_else() {

@@ -162,6 +162,23 @@ async fn an_apis_answer_is_a_document() {
     assert_eq!(told(documents)[0]["pageContent"], "{\n  \"a\": [\n    1\n  ]\n}");
 }
 
+/// What lies deep is written with as many spaces before each line.
+#[tokio::test]
+async fn answers_that_lie_deep_do_not_become_a_hundred_times_as_long() {
+    let deep = (0..100).fold(json!(vec![1; 6_000]), |inner, _| json!([inner]));
+    let too_long = "what was answered is longer than 1 MiB as a text";
+    let inputs = json!({ "url": HERE, "method": "GET" });
+    let (_, documents) = fetched(&api::ApiLoader, inputs, std::slice::from_ref(&deep)).await;
+    assert_eq!(documents.unwrap_err().to_string(), too_long);
+    // A record alone would not be too long.
+    let inputs = json!({ "__service": HERE, "baseId": "b", "tableId": "t", "returnAll": true,
+        CREDENTIALS: { "airtableApi": { "accessToken": "k" } } });
+    let records: Vec<Value> = (0..8).map(|_| (0..100).fold(json!(vec![1; 1_000]), |inner, _| json!([inner]))).collect();
+    let records: Vec<Value> = records.into_iter().map(|fields| json!({ "fields": fields })).collect();
+    let (_, documents) = fetched(&airtable::Airtable, inputs, &[json!({ "records": records })]).await;
+    assert_eq!(documents.unwrap_err().to_string(), too_long);
+}
+
 #[tokio::test]
 async fn searches_are_documents() {
     let inputs =

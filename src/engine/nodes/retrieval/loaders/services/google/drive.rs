@@ -16,6 +16,7 @@ use crate::engine::contract::node::Document;
 use crate::engine::contract::run::Run;
 use crate::engine::nodes::files::FlowFile;
 use crate::engine::nodes::retrieval::loaders::formats::{Format, PdfUsage};
+use crate::engine::nodes::retrieval::split::may_have;
 use crate::engine::text::percent::{component, pairs};
 
 const SERVICE: &str = "https://www.googleapis.com/drive/v3/files";
@@ -239,6 +240,7 @@ fn read(
     format.looks_right(file)?;
     let mut documents = format.documents(file)?;
     let count = documents.len();
+    may_have(about, count)?;
     for (number, document) in documents.iter_mut().enumerate() {
         document.metadata.shift_remove("blobType");
         document.metadata.extend(about.clone());

@@ -19,6 +19,8 @@ use crate::engine::text::variables::text_of;
 const SERVICE: &str = "https://sheets.googleapis.com/v4/spreadsheets";
 /// Spreadsheets, and tables of one.
 const MOST: usize = 200;
+/// Bytes of the Markdown of all. Each row is filled up to the longest, so a short answer may become very much.
+const LONGEST: usize = 64 << 20;
 
 /// The node `googleSheets`.
 pub(in super::super) struct GoogleSheetsLoader;
@@ -63,11 +65,14 @@ impl RemoteDocuments for SheetTables {
         Box::pin(async move {
             let mut room = FetchRoom::new();
             let mut documents = Vec::new();
+            let mut left = LONGEST;
             for id in self.ids.iter().take(MOST) {
                 let about = self.google.json(&format!("{}/{}", self.place, component(id)), &mut room, run).await?;
                 for name in self.tables_of(&about).iter().take(MOST) {
                     let values = self.values(id, name, &mut room, run).await?;
-                    documents.extend(self.document(id, name, &about, &values));
+                    let document = self.document(id, name, &about, &values, left)?;
+                    left -= document.as_ref().map_or(0, |document| document.text.len().min(left));
+                    documents.extend(document);
                 }
             }
             Ok(documents)
@@ -95,14 +100,27 @@ impl SheetTables {
         self.google.json(&format!("{}/{id}/values/{range}?{}", self.place, pairs(&asked)), room, run).await
     }
 
-    /// A table in Markdown; `None`: nothing stands in it.
-    fn document(&self, id: &str, name: &str, about: &Value, values: &Value) -> Option<Document> {
-        let rows = values.get("values").and_then(Value::as_array).filter(|rows| !rows.is_empty())?;
+    /// A table in Markdown of so many bytes at most; `None`: nothing stands in it.
+    fn document(
+        &self,
+        id: &str,
+        name: &str,
+        about: &Value,
+        values: &Value,
+        most: usize,
+    ) -> Result<Option<Document>, Failure> {
+        let rows = values.get("values").and_then(Value::as_array).filter(|rows| !rows.is_empty());
+        let Some(rows) = rows else { return Ok(None) };
         let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
         let (headers, data) = match rows.split_first() {
             Some((headers, data)) if self.has_headers => (headers.clone(), data),
             _ => (letters(rows.iter().map(Vec::len).max().unwrap_or_default()), rows.as_slice()),
         };
+        let longest = data.iter().map(Vec::len).max().unwrap_or_default().max(headers.len());
+        let cells: usize = rows.iter().flatten().map(String::len).sum();
+        if longest.saturating_mul(rows.len() + 2).saturating_mul(" | ".len()).saturating_add(cells) > most {
+            return Err(Failure::flow(format!("Google Sheets: the table {name} is too large")));
+        }
         let mut text = String::new();
         if !headers.is_empty() {
             line(&mut text, &headers);
@@ -128,7 +146,7 @@ impl SheetTables {
         ];
         let metadata: Map<String, Value> =
             metadata.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-        Some(Document { text, metadata })
+        Ok(Some(Document { text, metadata }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::google::{drive, sheets};
 use super::*;
+use crate::engine::nodes::retrieval::loaders::tests::pdf;
 
 fn google(name: &str) -> Value {
     json!({ name: { "access_token": "g-token" } })
@@ -108,4 +109,30 @@ async fn tables_of_google_are_told_in_markdown() {
     assert!(text.starts_with("| A | B |\n| --- | --- |\n| Name | Grams |\n"), "{text}");
     let none = json!({ CREDENTIALS: google("googleSheetsOAuth2") });
     assert_eq!(lab::needs(&sheets::GoogleSheetsLoader, none), ["spreadsheetIds"]);
+}
+
+/// Each page has what is known of its file.
+#[tokio::test]
+async fn a_drive_does_not_say_very_much_of_a_file_of_very_many_pages() {
+    let pdf = String::from_utf8(pdf(1000, 1).bytes).unwrap();
+    let read = async |parent: usize| {
+        let inputs = json!({ "__service": HERE, "selectedFiles": "f", CREDENTIALS: google("googleDriveOAuth2") });
+        let file =
+            json!({ "id": "f", "name": "f.pdf", "mimeType": "application/pdf", "parents": ["p".repeat(parent)] });
+        fetched(&drive::GoogleDriveLoader, inputs, &[file, pdf.as_str().into()]).await.1
+    };
+    assert_eq!(read(10).await.unwrap().len(), 1000);
+    let refused = read(1 << 20).await.unwrap_err().to_string();
+    assert_eq!(refused, "The metadata of a document is too large for so many parts.");
+}
+
+/// Each row is filled up to the longest.
+#[tokio::test]
+async fn a_table_of_google_with_one_long_row_is_not_written_as_long_in_all_rows() {
+    let inputs = json!({ "__service": HERE, "spreadsheetIds": "s", CREDENTIALS: google("googleSheetsOAuth2") });
+    let about = json!({ "sheets": [{ "properties": { "title": "Wide" } }] });
+    let mut rows = vec![json!([]); 20_000];
+    rows.push(vec![Value::from("x"); 20_000].into());
+    let (_, documents) = fetched(&sheets::GoogleSheetsLoader, inputs, &[about, json!({ "values": rows })]).await;
+    assert_eq!(documents.unwrap_err().to_string(), "Google Sheets: the table Wide is too large");
 }
