@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::admission::Admission;
-use super::drive::{ConnectionFault, DriveMeans, Driven, Driver};
+use super::drive::{ConnectionFault, DriveMeans, Driven, Driver, FIRST_WORD};
 use super::exchange::Exchanges;
 use super::http1::Http1;
 use super::linger::Lingering;
@@ -23,7 +23,7 @@ use super::liveness::{Limits, Liveness};
 use super::malformed::MalformedHeads;
 use super::noted::{ClientSocket, Noted};
 use super::proxied;
-use super::signal::Signal;
+use super::signal::{Phase, Signal};
 use super::trailers::Http2Stream;
 use crate::config::{ProxyProtocol, Server};
 use crate::snapshot::Snapshot;
@@ -82,9 +82,8 @@ impl<S: Stack> Accepted<S> {
     ) {
         let of_all = (&self.acceptor.admission, &self.acceptor.metrics.connections);
         let server = &snapshot.config.server;
-        let Some((client, share)) = proxied::admit(&mut self.stream, self.peer, wanted, server, of_all).await else {
-            return;
-        };
+        let admitted = proxied::admit(&mut self.stream, self.peer, wanted, server, of_all);
+        let Some((client, share)) = unless_drained(&self.acceptor.signal, limits, admitted).await else { return };
         drop(snapshot);
         self.peer = client;
         self.begin(limits, (held, share)).await;
@@ -96,7 +95,8 @@ impl<S: Stack> Accepted<S> {
             None => Box::pin(http1(acceptor, stream, peer, false, limits, held)),
             Some(tls) => Box::pin(async move {
                 // Boxed, as what follows: a task is as large as its largest part, for as long as it lives.
-                let Some(stream) = Box::pin(handshake(&acceptor, stream, peer, tls)).await else { return };
+                let handshake = Box::pin(handshake(&acceptor, stream, peer, tls));
+                let Some(stream) = unless_drained(&acceptor.signal, limits, handshake).await else { return };
                 if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                     Box::pin(http2(acceptor, stream, peer, limits)).await;
                 } else {
@@ -119,6 +119,25 @@ impl ConnectionLimits {
     fn of(server: &Server) -> Self {
         let times = Limits { header: server.header_timeout, idle: server.idle_timeout, send: server.send_timeout };
         Self { times, max_head: server.max_header_bytes }
+    }
+}
+
+/// What comes before all requests; `None` as well: the gateway drains, and it took too long since.
+async fn unless_drained<T>(
+    signal: &Rc<Signal>,
+    limits: ConnectionLimits,
+    work: impl Future<Output = Option<T>>,
+) -> Option<T> {
+    let mut listener = signal.listen(&Rc::new(Liveness::new(limits.times)));
+    let drained = async {
+        let is_drained = |phase: Phase| if phase >= Phase::Draining { Poll::Ready(()) } else { Poll::Pending };
+        poll_fn(|cx| is_drained(listener.phase(cx))).await;
+        tokio::time::sleep(FIRST_WORD).await;
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = drained => None,
     }
 }
 

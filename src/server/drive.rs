@@ -17,7 +17,7 @@ use super::signal::{Listener, Phase};
 use crate::telemetry::metrics::Metrics;
 
 /// For the first request of a connection that came just before the gateway drains: nobody sends it again by itself.
-const FIRST_WORD: Duration = Duration::from_secs(1);
+pub(super) const FIRST_WORD: Duration = Duration::from_secs(1);
 /// For an HTTP/2 client to hear that its connection ends.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
@@ -159,6 +159,11 @@ impl DriverProjection<'_> {
             _ => {
                 *self.is_closing = true;
                 connection.say_farewell();
+                // Not everybody answers a farewell.
+                if liveness.is_unused() {
+                    liveness.leave(LAST_WORD);
+                    return true;
+                }
             }
         }
         false

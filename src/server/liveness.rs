@@ -120,6 +120,8 @@ impl Liveness {
         self.head_began.set(false);
         self.head_since.set(None);
         self.quiet_since.set(None);
+        // Its answer may go out as slowly as any.
+        self.leaving.set(None);
     }
 
     pub(super) fn request_ended(&self) {

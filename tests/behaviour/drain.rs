@@ -4,9 +4,12 @@ use std::io::Read as _;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use crate::harness::client::{self, Connection, request};
-use crate::harness::gateway::{Gateway, config};
+use crate::harness::gateway::{Gateway, config, keys};
+use crate::harness::h2::Raw;
+use crate::harness::tls::Authority;
 use crate::harness::upstream::{ANSWER, Upstream, record};
 use crate::harness::{FLOW, KEY, wait_for};
 
@@ -134,6 +137,26 @@ fn a_connection_that_came_just_before_may_ask_once() {
     assert_eq!((response.status, response.header("connection")), (200, Some("close")));
     assert!(fresh.is_closed());
     assert_eq!(gateway.wait().code(), Some(0));
+}
+
+/// Whoever opens connections and says nothing could hold up each restart for the whole of its grace.
+#[test]
+fn nobody_is_waited_for_who_has_asked_nothing() {
+    let (upstream, authority) = (Upstream::answering(), Authority::new());
+    let more = ", tls: { listen: '127.0.0.1:0' }, shutdown_grace: 1h";
+    let text = config(upstream.address, more, "", "", "");
+    let mut gateway = Gateway::start_with(&text, &keys(""), |folder| authority.write_into(folder));
+    let https = gateway.https.expect("TLS");
+    let mut half = Connection::open(gateway.http);
+    half.write("POST /api/v1/pre");
+    let _no_handshake = Connection::open(https);
+    // It answers neither the farewell nor a ping.
+    let _mute = Raw::connect(authority.client(&[]), https, &[]);
+    gateway.wait_metric("flowgate_connections", 3.0);
+    let begun = Instant::now();
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait().code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 #[test]
