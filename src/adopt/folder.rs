@@ -278,6 +278,11 @@ fn is_inside(path: &str) -> bool {
     Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
+/// Whether what is at a path, wherever links lead, is in that folder.
+pub(super) fn lies_in(path: &Path, folder: &Path) -> bool {
+    matches!((path.canonicalize(), folder.canonicalize()), (Ok(path), Ok(folder)) if path.starts_with(&folder))
+}
+
 fn hex(content: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut text = String::with_capacity(64);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::credentials::known;
-use super::folder::{FolderError, TargetFolder};
+use super::folder::{FolderError, TargetFolder, lies_in};
 use super::inventory::{FlowiseCredential, FlowiseKey, Inventory};
 use super::names::UniqueNames;
 use super::settings::FlowSettings;
@@ -248,10 +248,11 @@ impl Planner<'_> {
             let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
             entries.map(|entry| entry.path().join(id)).find(|path| path.is_dir())
         };
-        self.storage.iter().find_map(|folder| {
+        let found = self.storage.iter().find_map(|folder| {
             let own = folder.join(id);
-            if own.is_dir() { Some(own) } else { inside(folder) }
-        })
+            Some((folder, if own.is_dir() { own } else { inside(folder)? }))
+        });
+        found.filter(|(folder, own)| lies_in(own, folder)).map(|(_, own)| own)
     }
 }
 

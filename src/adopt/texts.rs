@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::credentials::CREDENTIALS_FILE;
-use super::folder::PlannedFile;
+use super::folder::{PlannedFile, lies_in};
 use super::plan::{AdoptionPlan, Placement, PlannedFlow, STORES, TOOLS, VARIABLES};
 use super::settings::FlowRate;
 use super::variables::VarValue;
@@ -60,7 +60,9 @@ fn stored(flow: &PlannedFlow, files: &mut Vec<PlannedFile>) {
     for path in crate::engine::listed(storage).unwrap_or_default().into_iter().filter(|path| path.is_file()) {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         // Flowise has cleaned it; it is one part of a path, as it was found in a folder.
-        if flow.text.contains(STORED) && flow.text.contains(name) && content::check(&path, MOST_DOCUMENT).is_ok() {
+        let is_named = flow.text.contains(STORED) && flow.text.contains(name);
+        // Links that lead elsewhere are none of Flowise's, and whoever runs this may read what a flow may not.
+        if is_named && lies_in(&path, storage) && content::check(&path, MOST_DOCUMENT).is_ok() {
             let place = Path::new(FLOWS).join(&flow.chatflow).join(name);
             if let (Some(place), Ok(bytes)) = (place.to_str(), content::read(&path, MOST_DOCUMENT)) {
                 files.push(PlannedFile::bytes(place, bytes));

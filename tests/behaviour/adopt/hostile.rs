@@ -62,6 +62,34 @@ fn a_folder_in_the_place_of_a_file_is_not_overwritten() {
     }
 }
 
+/// Whoever runs Flowise may not read all that those may who move it.
+#[test]
+fn links_in_flowises_storage_lead_nowhere_else() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/behaviour/adopt");
+    let text = flow().replace("You are", "FILE-STORAGE::notes.txt and FILE-STORAGE::secret.txt. You are");
+    for is_folder_linked in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(fixtures.join("flowise.sqlite"), folder.path().join("flowise.sqlite")).unwrap();
+        write(folder.path(), "all.json", &json!({ "ChatFlow": [record(SHOP, "Shop", &text, None)] }));
+        let (storage, elsewhere) = (folder.path().join("storage"), folder.path().join("elsewhere"));
+        for made in [&storage, &elsewhere] {
+            std::fs::create_dir(made).unwrap();
+        }
+        std::fs::write(elsewhere.join("secret.txt"), "secret").unwrap();
+        if is_folder_linked {
+            std::os::unix::fs::symlink(&elsewhere, storage.join(SHOP)).unwrap();
+        } else {
+            std::fs::create_dir(storage.join(SHOP)).unwrap();
+            std::fs::write(storage.join(SHOP).join("notes.txt"), "notes").unwrap();
+            std::os::unix::fs::symlink(elsewhere.join("secret.txt"), storage.join(SHOP).join("secret.txt")).unwrap();
+        }
+        adopted(0, folder.path(), &["all.json", "flowise.sqlite", "--into", "out"]);
+        let files = folder.path().join("out/flows/shop");
+        assert_eq!(files.join("notes.txt").exists(), !is_folder_linked);
+        assert!(!files.join("secret.txt").exists());
+    }
+}
+
 #[test]
 fn two_runs_do_not_write_into_one_folder() {
     let (folder, out) = prepared();
