@@ -77,7 +77,7 @@ impl ChatsMemory {
     /// The folder is held from the start if a chat may need it, so that whatever is wrong with it is found then.
     fn of(policy: &Policy, state: &SharedState, metrics: &Arc<Metrics>, is_from_file: bool) -> Result<Self, Problems> {
         if let Some(store) = &state.store {
-            return Ok(Self { memory: Arc::new(engine::InStore::new(store)), on_disk: None });
+            return Ok(Self { memory: Arc::new(engine::InStore::new(store, &policy.config.state_dir)), on_disk: None });
         }
         if !is_from_file {
             return Ok(Self { memory: Arc::new(engine::InProcess::default()), on_disk: None });

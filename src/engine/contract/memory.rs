@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::message::Message;
+use super::records::RecordKeeper;
 
 /// Sessions kept of one chatflow; in memory, of all.
 pub(crate) const MOST_SESSIONS: usize = 10_000;
@@ -74,6 +75,11 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// The store cannot be read or written.
     fn replace_run(&self, flow: &str, session: &str, known: &str, next: Arc<str>) -> Result<bool, Failure>;
+
+    /// What was put into databases, which is kept beside what chats remember; `None`: not here.
+    fn records(&self) -> Option<&Arc<dyn RecordKeeper>> {
+        None
+    }
 
     /// Writes what still waits, when nothing more comes.
     fn finish(&self) {}

@@ -14,6 +14,7 @@ pub(crate) mod node;
 pub(crate) mod outcomes;
 pub(crate) mod prompt;
 pub(crate) mod prompt_values;
+pub(crate) mod records;
 pub(crate) mod request;
 pub(crate) mod run;
 pub(crate) mod servers;

@@ -4,12 +4,23 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::records::RecordFile;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::memory::{AGE, MOST_BYTES, MOST_SESSIONS, MOST_TURNS, Store, Turn};
+use crate::engine::contract::records::RecordKeeper;
 
 /// Forgets with the process.
-#[derive(Debug, Default)]
-pub(crate) struct InProcess(Mutex<SessionTable>);
+#[derive(Debug)]
+pub(crate) struct InProcess {
+    sessions: Mutex<SessionTable>,
+    records: Arc<dyn RecordKeeper>,
+}
+
+impl Default for InProcess {
+    fn default() -> Self {
+        Self { sessions: Mutex::default(), records: Arc::new(RecordFile::in_process()) }
+    }
+}
 
 /// By chatflow and session.
 type SessionTable = HashMap<(Arc<str>, Arc<str>), Remembered>;
@@ -24,7 +35,7 @@ struct Remembered {
 
 impl InProcess {
     fn sessions(&self) -> MutexGuard<'_, SessionTable> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at a session, if there is something of it.
@@ -55,6 +66,10 @@ impl InProcess {
 }
 
 impl Store for InProcess {
+    fn records(&self) -> Option<&Arc<dyn RecordKeeper>> {
+        Some(&self.records)
+    }
+
     fn turns(&self, flow: &str, session: &str) -> Result<Vec<Turn>, Failure> {
         Ok(self.look(flow, session, |session| session.turns.clone()))
     }

@@ -3,14 +3,17 @@
 //! All of a flow lies in one slot of a Cluster: its sessions by when they were used, and of each its exchanges and its
 //! last run. What is asked for long texts goes over a connection of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use redis::{FromRedisValue, Script};
 
+use super::records::RecordFile;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::memory::{AGE, MOST_BYTES, MOST_SESSIONS, MOST_TURNS, Store, Turn};
+use crate::engine::contract::records::RecordKeeper;
 use crate::state::valkey::{CallFailed, Calls, Lane, SharedStore, StoreTag};
 
 /// For one call, and whatever it waits for on the store's thread.
@@ -21,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct InStore {
     store: Arc<SharedStore>,
     scripts: Arc<MemoryScripts>,
+    /// Each replica has its own.
+    records: Arc<dyn RecordKeeper>,
 }
 
 #[derive(Debug)]
@@ -46,7 +51,8 @@ struct SessionKeys {
 type Forgotten = Option<Vec<String>>;
 
 impl InStore {
-    pub(crate) fn new(store: &Arc<SharedStore>) -> Self {
+    /// `folder`: what no other replica needs to know lies there.
+    pub(crate) fn new(store: &Arc<SharedStore>, folder: &Path) -> Self {
         let scripts = MemoryScripts {
             add: Script::new(concat!(include_str!("use.lua"), include_str!("add.lua"))),
             read: Script::new(include_str!("read.lua")),
@@ -54,7 +60,8 @@ impl InStore {
             get: Script::new("-- v1\nreturn redis.call('GET', KEYS[1])"),
             forget: Script::new("-- v1\nreturn redis.call('UNLINK', unpack(KEYS))"),
         };
-        Self { store: Arc::clone(store), scripts: Arc::new(scripts) }
+        let records = Arc::new(RecordFile::in_folder(folder));
+        Self { store: Arc::clone(store), scripts: Arc::new(scripts), records }
     }
 
     fn keys(&self, flow: &str, session: &str) -> SessionKeys {
@@ -132,6 +139,10 @@ impl MemoryScripts {
 }
 
 impl Store for InStore {
+    fn records(&self) -> Option<&Arc<dyn RecordKeeper>> {
+        Some(&self.records)
+    }
+
     fn reads_wait(&self) -> bool {
         true
     }

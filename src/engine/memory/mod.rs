@@ -1,10 +1,12 @@
-//! What chats remember: turns by flow and session, in the process, in a file, or in the store that replicas share.
+//! What chats remember: turns by flow and session, in the process, in a file, or in the store that replicas share. Beside it
+//! lies what record managers keep.
 
 mod brought;
 mod disk;
 mod in_process;
 mod in_store;
 mod on_disk;
+mod records;
 mod remote;
 mod write_behind;
 

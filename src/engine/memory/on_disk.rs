@@ -5,10 +5,12 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use super::records::RecordFile;
 use super::remote::{Gone, RemoteStore};
 use super::write_behind::WriteBehindStore;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::memory::{Store, Turn};
+use crate::engine::contract::records::RecordKeeper;
 use crate::telemetry::metrics::Metrics;
 
 /// Survives a restart: kept in a folder, which is made and taken hold of by whoever remembers first. The process that
@@ -19,6 +21,7 @@ pub(crate) struct OnDisk {
     metrics: Arc<Metrics>,
     place: RwLock<ChatsPlace>,
     opening: Mutex<()>,
+    records: Arc<dyn RecordKeeper>,
 }
 
 /// Who has the folder.
@@ -36,7 +39,8 @@ type Ask<'a, T> = &'a dyn Fn(&dyn Store) -> Result<T, Failure>;
 impl OnDisk {
     pub(crate) fn new(folder: PathBuf, metrics: &Arc<Metrics>) -> Self {
         let place = RwLock::new(ChatsPlace::Nobody);
-        Self { folder, metrics: Arc::clone(metrics), place, opening: Mutex::default() }
+        let records = Arc::new(RecordFile::in_folder(&folder));
+        Self { folder, metrics: Arc::clone(metrics), place, opening: Mutex::default(), records }
     }
 
     /// Takes hold of the folder.
@@ -139,6 +143,10 @@ impl Store for OnDisk {
         self.ask(&|store| store.replace_run(flow, session, known, Arc::clone(&next)), |remote| {
             remote.replace_run(flow, session, known, &next)
         })
+    }
+
+    fn records(&self) -> Option<&Arc<dyn RecordKeeper>> {
+        Some(&self.records)
     }
 
     fn finish(&self) {

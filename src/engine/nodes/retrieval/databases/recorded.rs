@@ -6,8 +6,9 @@ use super::database::NewPassage;
 use super::store::{AT_ONCE, DatabaseStore};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::{Document, PutCounts, PutDocuments};
+use crate::engine::contract::records::PassageRecord;
 use crate::engine::contract::run::Run;
-use crate::engine::nodes::retrieval::records::{Cleanup, OpenBook, PassageRecord, RecordBook, key_of};
+use crate::engine::nodes::retrieval::records::{Cleanup, OpenBook, RecordBook, key_of};
 use crate::engine::text::javascript::shown;
 
 /// Records that are let go of at once.
@@ -124,7 +125,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::super::qdrant::QdrantNode;
-    use super::super::testing::{RECORDS, documents, put};
+    use super::super::testing::{RECORDS, documents, put, put_twice};
     use super::super::upstash::UpstashNode;
     use super::*;
     use crate::engine::models::lab::{CREDENTIALS, HERE};
@@ -205,6 +206,19 @@ mod tests {
         assert!(received.is_empty());
         let counts = Some(PutCounts { deleted: 0, skipped: 2, total: 2 });
         assert_eq!(second.unwrap(), PutDocuments { documents: Vec::new(), counts });
+    }
+
+    #[tokio::test]
+    async fn records_that_the_engine_keeps_are_compared_as_those_of_a_database() {
+        let config = json!({ "qdrantServerUrl": HERE, "qdrantCollection": "owls" });
+        let collections = json!({ "result": { "collections": [{ "name": "owls" }] } });
+        let done = json!({ "result": {} });
+        let answers = [collections, done.clone(), done];
+        let (received, [first, second]) = put_twice(&QdrantNode, config, "flow_owls", &answers).await;
+        assert_eq!(received[2].body, json!({ "points": ["gone"] }));
+        assert_eq!(first.counts, Some(PutCounts { deleted: 1, skipped: 0, total: 2 }));
+        let counts = Some(PutCounts { deleted: 0, skipped: 2, total: 2 });
+        assert_eq!(second, PutDocuments { documents: Vec::new(), counts });
     }
 
     #[tokio::test]

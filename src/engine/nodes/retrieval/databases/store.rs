@@ -115,7 +115,7 @@ impl DatabaseStore {
             Some(PassageRecords::Kept(book)) => return self.put_recorded(all, book, run).await,
             Some(PassageRecords::Unconfigured(credential)) => return Err(connection::no_credential(credential)),
             Some(PassageRecords::Wrong(words)) => return Err(Failure::flow(words.clone())),
-            Some(PassageRecords::None) | None => {}
+            None => {}
         }
         let mut put = PutDocuments::default();
         let mut left = all.into_iter().peekable();

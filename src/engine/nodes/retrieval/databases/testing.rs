@@ -10,9 +10,10 @@ use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::{Document, DocumentSource, Embeddings, PutDocuments, VectorStore};
+use crate::engine::contract::records::PassageRecord;
 use crate::engine::contract::run::Run;
 use crate::engine::models::lab::{self, Received};
-use crate::engine::nodes::retrieval::records::{Cleanup, at_port};
+use crate::engine::nodes::retrieval::records::{Cleanup, at_port, kept_here};
 
 /// The question is embedded as `[1, 0.5]`, and passages as `[1, 0.5]`, `[2, 0.5]`, ...
 #[derive(Debug)]
@@ -61,14 +62,20 @@ impl NodeKind for Wired<'_> {
         let name = self.0.names().first().copied().unwrap_or_default();
         let mut given =
             vec![("embeddings", Part::Embeddings(Arc::new(Fixed))), ("document", Part::Documents(Arc::new(Two)))];
-        if let Some(port) = inputs.integer(RECORDS).and_then(|port| u16::try_from(port).ok()) {
-            given.push(("recordManager", Part::Own(at_port(inputs, port, Cleanup::Full))));
+        match inputs.value(RECORDS) {
+            Some(Value::String(_)) => given.push(("recordManager", Part::Own(kept_here(Cleanup::Full)))),
+            Some(port) => {
+                let port = port.as_u64().and_then(|port| u16::try_from(port).ok()).unwrap();
+                given.push(("recordManager", Part::Own(at_port(inputs, port, Cleanup::Full))));
+            }
+            None => {}
         }
         inputs.part_inside_with(self.0, name, config, given)
     }
 }
 
-/// Among inputs: the port of a record manager's database, which keeps no record that is not put in again.
+/// Among inputs: the port of a record manager's database, which keeps no record that is not put in again; or a text: the
+/// engine keeps them.
 pub(super) const RECORDS: &str = "__records";
 
 fn built(kind: &dyn NodeKind, mut config: Value) -> Result<Part, Vec<String>> {
@@ -107,4 +114,21 @@ pub(super) async fn put(
     answers: &[Value],
 ) -> (Vec<Received>, Result<PutDocuments, Failure>) {
     lab::at_provider(config, answers, async |config, run| store(kind, config).upsert(run).await).await
+}
+
+/// Puts the passages in twice, where the engine keeps records in `namespace`, of which one is of before: `gone`.
+pub(super) async fn put_twice(
+    kind: &dyn NodeKind,
+    mut config: Value,
+    namespace: &str,
+    answers: &[Value],
+) -> (Vec<Received>, [PutDocuments; 2]) {
+    config[RECORDS] = "here".into();
+    lab::at_provider(config, answers, async |config, run| {
+        let gone = PassageRecord { key: "gone".to_owned(), group: None, loader: None };
+        run.services.memory.records().unwrap().note(("records", namespace), &[gone], 1).unwrap();
+        let store = store(kind, config);
+        [store.upsert(run).await.unwrap(), store.upsert(run).await.unwrap()]
+    })
+    .await
 }

@@ -1,10 +1,13 @@
-//! A table of records, with the columns that Flowise and LangChain give it.
+//! A book of records, wherever it is kept.
 
 use std::collections::HashSet;
 
+use super::here::OwnPage;
+use super::in_postgres::PostgresPage;
 use crate::engine::contract::failure::Failure;
+use crate::engine::contract::records::PassageRecord;
 use crate::engine::contract::run::Run;
-use crate::engine::postgres::{FoundRows, Postgres};
+use crate::engine::postgres::Postgres;
 
 /// What becomes of what was put in before and is not among the documents any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub(in crate::engine::nodes::retrieval) enum Cleanup {
 /// See the module.
 #[derive(Debug)]
 pub(in crate::engine::nodes::retrieval) struct RecordBook {
-    pub(super) postgres: Postgres,
+    pub(super) shelf: RecordShelf,
     /// Letters, digits and underscores.
     pub(super) table: String,
     /// `None`: the flow's own.
@@ -28,78 +31,50 @@ pub(in crate::engine::nodes::retrieval) struct RecordBook {
     pub(in crate::engine::nodes::retrieval) source: String,
 }
 
-/// A passage that was put in.
+/// Where it is kept.
 #[derive(Debug)]
-pub(in crate::engine::nodes::retrieval) struct PassageRecord {
-    pub(in crate::engine::nodes::retrieval) key: String,
-    pub(in crate::engine::nodes::retrieval) group: Option<String>,
-    /// Of Flowise's document stores.
-    pub(in crate::engine::nodes::retrieval) loader: Option<String>,
+pub(super) enum RecordShelf {
+    Postgres(Postgres),
+    /// Beside what chats remember.
+    Here,
 }
 
 /// The records of one store.
 #[derive(Debug)]
-pub(in crate::engine::nodes::retrieval) struct OpenBook<'b> {
-    book: &'b RecordBook,
-    namespace: String,
-    /// When it was opened, by the database's clock, as it tells it.
-    begun: String,
+pub(in crate::engine::nodes::retrieval) enum OpenBook<'b> {
+    Postgres(PostgresPage<'b>),
+    Here(OwnPage<'b>),
 }
 
-type Statement = (String, Vec<String>);
-
 impl RecordBook {
-    /// Makes the table, if it is not there. `store`: what Flowise calls the store in it.
-    pub(in crate::engine::nodes::retrieval) async fn open(
-        &self,
+    /// `store`: what Flowise calls the store in it.
+    pub(in crate::engine::nodes::retrieval) async fn open<'b>(
+        &'b self,
         store: Option<&str>,
-        run: &Run<'_>,
-    ) -> Result<OpenBook<'_>, Failure> {
+        run: &'b Run<'_>,
+    ) -> Result<OpenBook<'b>, Failure> {
         let own = self.namespace.as_deref().unwrap_or(run.flow);
         let namespace = store.map_or_else(|| own.to_owned(), |store| format!("{own}_{store}"));
-        let mut statements = self.made();
-        statements.push(("SELECT EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) AS begun".to_owned(), Vec::new()));
-        let found = self.postgres.run(&statements, run).await?;
-        let begun = found.rows.first().and_then(|row| found.value(row, "begun"));
-        let begun = begun.ok_or_else(|| Failure::flow("The database does not say what time it is."))?.to_owned();
-        Ok(OpenBook { book: self, namespace, begun })
-    }
-
-    fn made(&self) -> Vec<Statement> {
-        let table = &self.table;
-        let mut made = vec![format!(
-            "CREATE TABLE IF NOT EXISTS \"{table}\" (uuid UUID PRIMARY KEY DEFAULT gen_random_uuid(), key TEXT NOT NULL, \
-             namespace TEXT NOT NULL, updated_at Double PRECISION NOT NULL, group_id TEXT, UNIQUE (key, namespace))"
-        )];
-        made.push(format!("ALTER TABLE \"{table}\" ADD COLUMN IF NOT EXISTS doc_id TEXT"));
-        for column in ["updated_at", "key", "namespace", "group_id", "doc_id"] {
-            made.push(format!("CREATE INDEX IF NOT EXISTS {column}_index ON \"{table}\" ({column})"));
-        }
-        made.into_iter().map(|statement| (statement, Vec::new())).collect()
+        Ok(match &self.shelf {
+            RecordShelf::Postgres(postgres) => {
+                OpenBook::Postgres(PostgresPage::open(postgres, &self.table, namespace, run).await?)
+            }
+            RecordShelf::Here => OpenBook::Here(OwnPage::open(&self.table, namespace, run).await?),
+        })
     }
 }
 
 impl OpenBook<'_> {
-    async fn run(&self, statement: String, parameters: Vec<String>, run: &Run<'_>) -> Result<FoundRows, Failure> {
-        self.book.postgres.run(&[(statement, parameters)], run).await
-    }
-
-    async fn keys(&self, more: &str, parameters: Vec<String>, run: &Run<'_>) -> Result<Vec<String>, Failure> {
-        let table = &self.book.table;
-        let statement = format!("SELECT key FROM \"{table}\" WHERE namespace = $1{more}");
-        let found = self.run(statement, parameters, run).await?;
-        Ok(found.rows.iter().filter_map(|row| Some(found.value(row, "key")?.to_owned())).collect())
-    }
-
     /// Which of these were put in.
     pub(in crate::engine::nodes::retrieval) async fn known(
         &self,
         records: &[PassageRecord],
         run: &Run<'_>,
     ) -> Result<HashSet<String>, Failure> {
-        let keys = list(records.iter().map(|record| Some(record.key.as_str())));
-        let found = self.keys(" AND key = ANY($2::text[])", vec![self.namespace.clone(), keys], run).await?;
-        Ok(found.into_iter().collect())
+        match self {
+            Self::Postgres(page) => page.known(records, run).await,
+            Self::Here(page) => page.known(records).await,
+        }
     }
 
     /// Notes that these are there.
@@ -108,20 +83,10 @@ impl OpenBook<'_> {
         records: &[PassageRecord],
         run: &Run<'_>,
     ) -> Result<(), Failure> {
-        let statement = format!(
-            "INSERT INTO \"{}\" (key, namespace, updated_at, group_id, doc_id) SELECT k, $1::text, \
-             EXTRACT(EPOCH FROM CURRENT_TIMESTAMP)::double precision, g, d FROM unnest($2::text[], $3::text[], $4::text[]) \
-             AS new(k, g, d) ON CONFLICT (key, namespace) DO UPDATE SET updated_at = EXCLUDED.updated_at, doc_id = \
-             EXCLUDED.doc_id",
-            self.book.table
-        );
-        let parameters = vec![
-            self.namespace.clone(),
-            list(records.iter().map(|record| Some(record.key.as_str()))),
-            list(records.iter().map(|record| record.group.as_deref())),
-            list(records.iter().map(|record| record.loader.as_deref())),
-        ];
-        self.run(statement, parameters, run).await.map(drop)
+        match self {
+            Self::Postgres(page) => page.note(records, run).await,
+            Self::Here(page) => page.note(records).await,
+        }
     }
 
     /// Up to so many that were put in before and not since; of these groups alone, if there are any.
@@ -131,13 +96,10 @@ impl OpenBook<'_> {
         most: usize,
         run: &Run<'_>,
     ) -> Result<Vec<String>, Failure> {
-        let mut parameters = vec![self.namespace.clone(), self.begun.clone()];
-        let mut more = " AND updated_at < $2::double precision".to_owned();
-        if let Some(groups) = groups {
-            more.push_str(" AND group_id = ANY($3::text[])");
-            parameters.push(list(groups.iter().map(|record| record.group.as_deref())));
+        match self {
+            Self::Postgres(page) => page.outdated(groups, most, run).await,
+            Self::Here(page) => page.outdated(groups, most).await,
         }
-        self.keys(&format!("{more} LIMIT {most}"), parameters, run).await
     }
 
     pub(in crate::engine::nodes::retrieval) async fn forget(
@@ -145,35 +107,16 @@ impl OpenBook<'_> {
         keys: &[String],
         run: &Run<'_>,
     ) -> Result<(), Failure> {
-        let statement = format!("DELETE FROM \"{}\" WHERE namespace = $1 AND key = ANY($2::text[])", self.book.table);
-        let keys = list(keys.iter().map(|key| Some(key.as_str())));
-        self.run(statement, vec![self.namespace.clone(), keys], run).await.map(drop)
+        match self {
+            Self::Postgres(page) => page.forget(keys, run).await,
+            Self::Here(page) => page.forget(keys).await,
+        }
     }
 
     pub(in crate::engine::nodes::retrieval) async fn count(&self, run: &Run<'_>) -> Result<u64, Failure> {
-        let statement = format!("SELECT COUNT(*) AS count FROM \"{}\" WHERE namespace = $1", self.book.table);
-        let found = self.run(statement, vec![self.namespace.clone()], run).await?;
-        let count = found.rows.first().and_then(|row| found.value(row, "count")?.parse().ok());
-        count.ok_or_else(|| Failure::flow("The database does not count its records."))
-    }
-}
-
-/// Texts as Postgres reads a list of them.
-fn list<'t>(texts: impl Iterator<Item = Option<&'t str>>) -> String {
-    let text = |text: Option<&str>| match text {
-        Some(text) => format!("\"{}\"", text.replace('\0', "").replace('\\', "\\\\").replace('"', "\\\"")),
-        None => "NULL".to_owned(),
-    };
-    format!("{{{}}}", texts.map(text).collect::<Vec<_>>().join(","))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lists_hold_whatever_texts_there_are() {
-        assert_eq!(list([Some("a"), None, Some("b\"\\,}")].into_iter()), r#"{"a",NULL,"b\"\\,}"}"#);
-        assert_eq!(list(std::iter::empty()), "{}");
+        match self {
+            Self::Postgres(page) => page.count(run).await,
+            Self::Here(page) => page.count().await,
+        }
     }
 }

@@ -1,15 +1,19 @@
 //! Record managers: what was put into a database before, so that it is not put in twice. Kept in a table of Postgres as
-//! Flowise keeps it, so that both understand it.
+//! Flowise keeps it, so that both understand it, or, in the place of Flowise's own file and of MySQL, by the engine.
 
 mod book;
 mod digest;
 mod hashed;
+mod here;
+mod in_postgres;
 
 use std::sync::Arc;
 
-pub(super) use self::book::{Cleanup, OpenBook, PassageRecord, RecordBook};
+use self::book::RecordShelf;
+pub(super) use self::book::{Cleanup, OpenBook, RecordBook};
 pub(super) use self::hashed::key_of;
 
+use crate::config::Secret;
 use crate::engine::compile::context::Need;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -17,7 +21,7 @@ use crate::engine::compile::part::Part;
 use crate::engine::models::connection;
 use crate::engine::postgres::Postgres;
 
-pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&PostgresRecords, &OtherRecords];
+pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&PostgresRecords, &OwnRecords];
 
 const CREDENTIAL: &str = "PostgresApi";
 /// Letters of a name.
@@ -31,26 +35,66 @@ pub(super) enum PassageRecords {
     Unconfigured(&'static str),
     /// Why they cannot be kept.
     Wrong(String),
-    /// Nothing is compared.
-    None,
 }
 
 struct PostgresRecords;
+
+/// What all of them have.
+struct BookInputs {
+    table: String,
+    namespace: Option<String>,
+    cleanup: Option<String>,
+    source: String,
+}
+
+/// What is wrong with an input, which is named first.
+type WrongInput = (&'static str, String);
+
+impl BookInputs {
+    fn read(inputs: &mut Inputs<'_, '_, '_>) -> Self {
+        Self {
+            table: inputs.text("tableName").unwrap_or_else(|| "upsertion_records".to_owned()),
+            namespace: inputs.text("namespace").map(|namespace| namespace.trim().to_owned()),
+            cleanup: inputs.text("cleanup"),
+            source: inputs.text("sourceIdKey").unwrap_or_else(|| "source".to_owned()),
+        }
+    }
+
+    fn book(self, shelf: RecordShelf) -> Result<PassageRecords, WrongInput> {
+        let Self { table, namespace, cleanup, source } = self;
+        let table = table_of(&table).ok_or(("tableName", "expected letters, digits and underscores".to_owned()))?;
+        if namespace.as_ref().is_some_and(|namespace| !is_namespace(namespace)) {
+            return Err(("namespace", "expected letters, digits, dashes and underscores".to_owned()));
+        }
+        let cleanup = match cleanup.as_deref() {
+            None | Some("none") => Cleanup::None,
+            Some("incremental") => Cleanup::Incremental,
+            Some("full") => Cleanup::Full,
+            Some(_) => return Err(("cleanup", "expected none, incremental or full".to_owned())),
+        };
+        Ok(PassageRecords::Kept(RecordBook { shelf, table, namespace, cleanup, source }))
+    }
+}
+
+/// Searching needs no records: what is wrong with them is told, and refused when something is to be put in.
+fn part(inputs: &mut Inputs<'_, '_, '_>, kept: Result<PassageRecords, WrongInput>) -> Part {
+    let records = kept.unwrap_or_else(|(input, words)| {
+        inputs.pass_over(input, format!("{words}: nothing can be put in"));
+        PassageRecords::Wrong(format!("{input} of the record manager: {words}"))
+    });
+    Part::Own(Arc::new(records))
+}
 
 impl NodeKind for PostgresRecords {
     fn names(&self) -> &'static [&'static str] {
         &["postgresRecordManager"]
     }
 
-    /// Searching needs no records: what is wrong with them is told, and refused when something is to be put in.
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let (host, database) = (inputs.text("host"), inputs.text("database"));
         let (port, ssl) = (inputs.integer("port").unwrap_or(5432), inputs.flag("ssl").unwrap_or(false));
         let more = inputs.json("additionalConfig");
-        let table = inputs.text("tableName").unwrap_or_else(|| "upsertion_records".to_owned());
-        let namespace = inputs.text("namespace").map(|namespace| namespace.trim().to_owned());
-        let cleanup = inputs.text("cleanup");
-        let source = inputs.text("sourceIdKey").unwrap_or_else(|| "source".to_owned());
+        let book = BookInputs::read(inputs);
         let user = connection::wanted(inputs, CREDENTIAL, "user");
         let password = connection::wanted(inputs, CREDENTIAL, "password");
         let kept = || {
@@ -60,32 +104,34 @@ impl NodeKind for PostgresRecords {
             if more.is_some_and(|more| more.as_object().is_none_or(|more| !more.is_empty())) {
                 return Err(("additionalConfig", "the engine does not support this option".to_owned()));
             }
-            let table = table_of(&table).ok_or(("tableName", "expected letters, digits and underscores".to_owned()))?;
-            if namespace.as_ref().is_some_and(|namespace| !is_namespace(namespace)) {
-                return Err(("namespace", "expected letters, digits, dashes and underscores".to_owned()));
-            }
-            let cleanup = match cleanup.as_deref() {
-                None | Some("none") => Cleanup::None,
-                Some("incremental") => Cleanup::Incremental,
-                Some("full") => Cleanup::Full,
-                Some(_) => return Err(("cleanup", "expected none, incremental or full".to_owned())),
-            };
             let server = inputs.compiler.context.targets.server(&host, port, ssl, false);
             let server = server.map_err(|error| ("host", error))?;
             if let Some(host) = server.denied() {
                 inputs.compiler.miss(inputs.node, Need::Network { host: host.to_owned() });
             }
-            let (Some(user), Some(password)) = (user, password) else {
-                return Ok(PassageRecords::Unconfigured(CREDENTIAL));
-            };
-            let postgres = Postgres { server, user: user.expose().to_owned(), password, database };
-            Ok(PassageRecords::Kept(RecordBook { postgres, table, namespace, cleanup, source }))
+            let user = user.as_ref().map_or_else(String::new, |user| user.expose().to_owned());
+            let is_configured = !user.is_empty() && password.is_some();
+            let password = password.unwrap_or_else(|| Secret::new(String::new()));
+            let kept = book.book(RecordShelf::Postgres(Postgres { server, user, password, database }))?;
+            Ok(if is_configured { kept } else { PassageRecords::Unconfigured(CREDENTIAL) })
         };
-        let records = kept().unwrap_or_else(|(input, words)| {
-            inputs.pass_over(input, format!("{words}: nothing can be put in"));
-            PassageRecords::Wrong(format!("{input} of the record manager: {words}"))
-        });
-        Some(Part::Own(Arc::new(records)))
+        let kept = kept();
+        Some(part(inputs, kept))
+    }
+}
+
+/// Of Flowise's own file, which is not here, and of a database that the engine does not speak to: it keeps them itself.
+struct OwnRecords;
+
+impl NodeKind for OwnRecords {
+    fn names(&self) -> &'static [&'static str] {
+        &["SQLiteRecordManager", "MySQLRecordManager"]
+    }
+
+    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
+        inputs.ignore(&["host", "port", "database", "additionalConfig"]);
+        let kept = BookInputs::read(inputs).book(RecordShelf::Here);
+        Some(part(inputs, kept))
     }
 }
 
@@ -100,31 +146,22 @@ fn is_namespace(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
-/// Of databases that the engine does not speak to.
-struct OtherRecords;
-
-impl NodeKind for OtherRecords {
-    fn names(&self) -> &'static [&'static str] {
-        &["SQLiteRecordManager", "MySQLRecordManager"]
-    }
-
-    fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let all: Vec<String> = inputs.names_with("");
-        inputs.ignore(&all.iter().map(String::as_str).collect::<Vec<_>>());
-        let words = "the engine keeps such records in Postgres alone: what is put in is added, not compared";
-        inputs.pass_over("cleanup", words);
-        Some(Part::Own(Arc::new(PassageRecords::None)))
-    }
-}
-
 /// For tests: a record manager whose database is on this port.
 #[cfg(test)]
 pub(super) fn at_port(inputs: &Inputs<'_, '_, '_>, port: u16, cleanup: Cleanup) -> Arc<PassageRecords> {
     let server = inputs.compiler.context.targets.server("127.0.0.1", port, false, false).unwrap();
     let of = str::to_owned;
-    let postgres = Postgres { server, user: of("u"), password: crate::config::Secret::new(of("p")), database: of("d") };
+    let postgres = Postgres { server, user: of("u"), password: Secret::new(of("p")), database: of("d") };
     let (table, source) = (of("records"), of("source"));
-    Arc::new(PassageRecords::Kept(RecordBook { postgres, table, namespace: None, cleanup, source }))
+    let shelf = RecordShelf::Postgres(postgres);
+    Arc::new(PassageRecords::Kept(RecordBook { shelf, table, namespace: None, cleanup, source }))
+}
+
+/// For tests: a record manager that the engine keeps.
+#[cfg(test)]
+pub(super) fn kept_here(cleanup: Cleanup) -> Arc<PassageRecords> {
+    let (table, source) = ("records".to_owned(), "source".to_owned());
+    Arc::new(PassageRecords::Kept(RecordBook { shelf: RecordShelf::Here, table, namespace: None, cleanup, source }))
 }
 
 #[cfg(test)]
@@ -165,7 +202,10 @@ mod tests {
         }
         let part = lab::built(&PostgresRecords, json!({ "host": "127.0.0.1", "database": "d" }), true).unwrap();
         assert!(matches!(&*part.into_own::<PassageRecords>().unwrap(), PassageRecords::Unconfigured("PostgresApi")));
-        let other = lab::built(&OtherRecords, json!({ "tableName": "x", "cleanup": "full" }), false).unwrap();
-        assert!(matches!(&*other.into_own::<PassageRecords>().unwrap(), PassageRecords::None));
+        let own = lab::built(&OwnRecords, json!({ "cleanup": "some" }), false).unwrap();
+        let own = own.into_own::<PassageRecords>().unwrap();
+        assert!(matches!(&*own, PassageRecords::Wrong(words) if words.starts_with("cleanup of")), "{own:?}");
+        let own = lab::built(&OwnRecords, json!({ "host": "h", "database": "d", "cleanup": "full" }), false).unwrap();
+        assert!(matches!(&*own.into_own::<PassageRecords>().unwrap(), PassageRecords::Kept(_)));
     }
 }
