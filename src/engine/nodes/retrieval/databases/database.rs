@@ -54,6 +54,8 @@ pub(super) struct Hit {
 #[derive(Debug)]
 pub(super) struct NewPassage {
     pub(super) id: String,
+    /// Whether it is known by that id from now on; else any would do.
+    pub(super) is_recorded: bool,
     pub(super) document: Document,
     pub(super) vector: Vec<f32>,
 }

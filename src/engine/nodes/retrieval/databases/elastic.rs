@@ -173,16 +173,35 @@ impl Database for Elastic {
         Box::pin(async move {
             self.ensure(passages.first().map_or(0, |passage| passage.vector.len()), run).await?;
             let mut lines = String::new();
-            for NewPassage { id, document: Document { text, metadata }, vector } in passages {
+            for NewPassage { id, document: Document { text, metadata }, vector, .. } in passages {
                 let index = json!({ "index": { "_id": id, "_index": self.index } });
                 let fields = json!({ "embedding": numbers(vector), "metadata": metadata, "text": text });
                 let _ = writeln!(lines, "{index}\n{fields}");
             }
-            let mut api = self.api.clone();
-            api.headers.push((CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")));
-            let answer = api.ask(Method::POST, "/_bulk?refresh=true", Some(lines), run).await?;
+            let answer = self.bulk(lines, run).await?;
             if answer.get("errors").is_some_and(|errors| *errors == true) {
                 return Err(Failure::flow("The database did not take all passages."));
+            }
+            Ok(())
+        })
+    }
+
+    fn deletes(&self) -> bool {
+        true
+    }
+
+    fn delete<'a>(&'a self, ids: &'a [String], run: &'a Run<'a>) -> Task<'a, ()> {
+        Box::pin(async move {
+            let mut lines = String::new();
+            for id in ids {
+                let _ = writeln!(lines, "{}", json!({ "delete": { "_id": id, "_index": self.index } }));
+            }
+            let answer = self.bulk(lines, run).await?;
+            let items = answer.get("items").and_then(Value::as_array).into_iter().flatten();
+            let mut statuses = items.filter_map(|item| item.get("delete")?.get("status")?.as_u64());
+            // What is not there any more is gone as well.
+            if statuses.any(|status| status >= 400 && status != 404) {
+                return Err(Failure::flow("The database did not let go of all passages."));
             }
             Ok(())
         })
@@ -190,6 +209,13 @@ impl Database for Elastic {
 }
 
 impl Elastic {
+    /// Several actions, a line each, of which the next search sees the effect.
+    async fn bulk(&self, lines: String, run: &Run<'_>) -> Result<Value, Failure> {
+        let mut api = self.api.clone();
+        api.headers.push((CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")));
+        api.ask(Method::POST, "/_bulk?refresh=true", Some(lines), run).await
+    }
+
     /// Makes the index, if it is not there.
     async fn ensure(&self, dimensions: usize, run: &Run<'_>) -> Result<(), Failure> {
         let path = format!("/{}", self.index);

@@ -143,7 +143,7 @@ impl Database for PassageTable {
                     Vec::new(),
                 ),
             ];
-            for NewPassage { id, document: Document { text, metadata }, vector } in passages {
+            for NewPassage { id, document: Document { text, metadata }, vector, .. } in passages {
                 let insert = format!(
                     "INSERT INTO {table} (id, \"pageContent\", metadata, embedding) VALUES ($1::uuid, $2, $3::jsonb, \
                      $4::vector) ON CONFLICT (id) DO UPDATE SET \"pageContent\" = EXCLUDED.\"pageContent\", metadata = \

@@ -84,9 +84,11 @@ impl DatabaseStore {
         if vectors.len() != batch.len() {
             return Err(Failure::Unreachable("The embeddings of the documents cannot be used.".to_owned()));
         }
+        let is_recorded = ids.is_some();
         let mut ids = ids.into_iter().flatten();
         let passages = batch.into_iter().zip(vectors).map(|(document, vector)| NewPassage {
             id: ids.next().or_else(crate::predict::chat_id::random).unwrap_or_default(),
+            is_recorded,
             document,
             vector,
         });
@@ -124,11 +126,18 @@ mod tests {
     use serde_json::json;
     use tokio::net::TcpListener;
 
+    use serde_json::Value;
+
+    use super::super::elastic::ELASTICSEARCH;
+    use super::super::milvus::MilvusNode;
     use super::super::qdrant::QdrantNode;
+    use super::super::supabase::SupabaseNode;
     use super::super::testing::{RECORDS, documents, put, put_twice};
     use super::super::upstash::UpstashNode;
+    use super::super::weaviate::WeaviateNode;
     use super::*;
-    use crate::engine::models::lab::{CREDENTIALS, HERE};
+    use crate::engine::compile::kind::NodeKind;
+    use crate::engine::models::lab::{CREDENTIALS, HERE, Received};
     use crate::engine::postgres::stub::{StubRows, serve};
 
     /// A table of records: the group of each, and whether it was put in by the last run.
@@ -221,11 +230,70 @@ mod tests {
         assert_eq!(second, PutDocuments { documents: Vec::new(), counts });
     }
 
+    /// Puts the passages into a database of which the records know one more, `gone`.
+    async fn put_where_one_is_gone(kind: &dyn NodeKind, mut config: Value, answers: &[Value]) -> Vec<Received> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        config[RECORDS] = listener.local_addr().unwrap().port().into();
+        let table = RefCell::new(Table::default());
+        table.borrow_mut().rows.insert("gone".to_owned(), true);
+        let (received, put) = tokio::select! {
+            never = serve(&listener, |statement, parameters| table.borrow_mut().answer(statement, parameters)) => match never {},
+            put = put(kind, config, answers) => put,
+        };
+        assert_eq!(put.unwrap().counts, Some(PutCounts { deleted: 1, skipped: 0, total: 2 }));
+        assert!(!table.borrow().rows.contains_key("gone"));
+        received
+    }
+
+    fn keys() -> Vec<String> {
+        documents()[..2].iter().map(|document| key_of(document).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn supabase_takes_passages_out_by_the_ids_of_their_rows() {
+        let config = json!({ "supabaseProjUrl": HERE, "tableName": "documents", "queryName": "match_documents" });
+        let received = put_where_one_is_gone(&SupabaseNode, config, &[json!([]), "".into()]).await;
+        assert_eq!(received[0].headers["prefer"], "resolution=merge-duplicates");
+        let rows = received[0].body.as_array().unwrap();
+        assert_eq!(rows.iter().map(|row| row["id"].clone()).collect::<Vec<_>>(), keys());
+        assert_eq!(received[1].line, "DELETE /rest/v1/documents?id=in.(%22gone%22) HTTP/1.1");
+    }
+
+    #[tokio::test]
+    async fn weaviate_takes_passages_out_by_their_ids() {
+        let config = json!({ "weaviateHost": HERE, "weaviateIndex": "Test", "weaviateConnectionType": "local" });
+        let gone = json!({ "results": { "matches": 1, "successful": 1, "failed": 0 } });
+        let received = put_where_one_is_gone(&WeaviateNode, config, &[json!([]), gone]).await;
+        assert_eq!(received[1].line, "DELETE /v1/batch/objects HTTP/1.1");
+        let of_ids = json!({ "operator": "ContainsAny", "path": ["id"], "valueTextArray": ["gone"] });
+        assert_eq!(received[1].body, json!({ "match": { "class": "Test", "where": of_ids } }));
+    }
+
+    #[tokio::test]
+    async fn elasticsearch_takes_passages_out_and_knows_them_gone() {
+        let credential = json!({ "elasticsearchApi": { "endpoint": HERE, "apiKey": "K" } });
+        let config = json!({ "indexName": "i", CREDENTIALS: credential });
+        let gone = json!({ "errors": true, "items": [{ "delete": { "_id": "gone", "status": 404 } }] });
+        let received = put_where_one_is_gone(&ELASTICSEARCH, config, &[json!({}), json!({}), gone]).await;
+        assert_eq!(received[2].line, "POST /_bulk?refresh=true HTTP/1.1");
+        assert_eq!(received[2].headers["content-type"], "application/x-ndjson");
+        // One action is JSON as well.
+        assert_eq!(received[2].body, json!({ "delete": { "_id": "gone", "_index": "i" } }));
+    }
+
+    #[tokio::test]
+    async fn upstash_takes_passages_out_by_their_ids() {
+        let credential = json!({ "UPSTASH_VECTOR_REST_URL": HERE, "UPSTASH_VECTOR_REST_TOKEN": "t" });
+        let config = json!({ CREDENTIALS: { "upstashVectorApi": credential } });
+        let answers = [json!({ "result": "Success" }), json!({ "result": { "deleted": 1 } })];
+        let received = put_where_one_is_gone(&UpstashNode, config, &answers).await;
+        assert_eq!((&*received[1].line, &received[1].body), ("POST /delete HTTP/1.1", &json!(["gone"])));
+    }
+
     #[tokio::test]
     async fn a_database_that_lets_go_of_nothing_is_given_nothing() {
-        let credential =
-            json!({ "upstashVectorApi": { "UPSTASH_VECTOR_REST_URL": HERE, "UPSTASH_VECTOR_REST_TOKEN": "t" } });
-        let (received, refused) = put(&UpstashNode, json!({ RECORDS: 1, CREDENTIALS: credential }), &[]).await;
+        let config = json!({ "milvusServerUrl": HERE, "milvusCollection": "c", RECORDS: 1 });
+        let (received, refused) = put(&MilvusNode, config, &[]).await;
         assert!(received.is_empty());
         assert!(refused.unwrap_err().to_string().contains("set its cleanup to None"));
     }

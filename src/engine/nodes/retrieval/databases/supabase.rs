@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use http::header::HeaderName;
+use http::Method;
+use http::header::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use super::database::{Database, Hit, NewPassage, Query, nearness_of, numbers, vector_of};
 use super::http::{HttpApi, endpoint, segment, unreadable};
 use super::node::{self, Having};
+use super::store::AT_ONCE;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
+use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::Document;
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection;
@@ -19,6 +22,8 @@ use crate::engine::text::percent::component;
 
 const ADDRESS: &str = "supabaseProjUrl";
 const CREDENTIAL: &str = "supabaseApi";
+/// What `PostgREST` says where a row wants an id.
+const NO_ID: &str = "null value in column \"id\"";
 const CALLS: &str = "supabaseRPCFilter";
 /// What `PostgREST` compares with, as Flowise lets through.
 const OPERATORS: &[&str] = &[
@@ -94,12 +99,47 @@ impl Database for Supabase {
 
     fn add<'a>(&'a self, passages: &'a [NewPassage], run: &'a Run<'a>) -> Task<'a, ()> {
         Box::pin(async move {
-            let row = |passage: &NewPassage| {
-                let Document { text, metadata } = &passage.document;
-                json!({ "content": text, "embedding": numbers(&passage.vector), "metadata": metadata })
+            let rows = |with_ids: bool| {
+                let row = |passage: &NewPassage| {
+                    let Document { text, metadata } = &passage.document;
+                    let mut row =
+                        json!({ "content": text, "embedding": numbers(&passage.vector), "metadata": metadata });
+                    if let (true, Value::Object(fields)) = (with_ids, &mut row) {
+                        fields.insert("id".to_owned(), passage.id.as_str().into());
+                    }
+                    row
+                };
+                passages.iter().map(row).collect::<Value>()
             };
             let path = format!("/rest/v1/{}", self.table);
-            self.api.post(&path, &passages.iter().map(row).collect(), run).await.map(drop)
+            let mut api = self.api.clone();
+            // A row that is there already is written again.
+            api.headers
+                .push((HeaderName::from_static("prefer"), HeaderValue::from_static("resolution=merge-duplicates")));
+            let is_recorded = passages.iter().any(|passage| passage.is_recorded);
+            match api.post(&path, &rows(is_recorded), run).await {
+                // A table that makes no ids of its own.
+                Err(Failure::Provider { message, .. }) if !is_recorded && message.contains(NO_ID) => {
+                    api.post(&path, &rows(true), run).await.map(drop)
+                }
+                answer => answer.map(drop),
+            }
+        })
+    }
+
+    fn deletes(&self) -> bool {
+        true
+    }
+
+    fn delete<'a>(&'a self, ids: &'a [String], run: &'a Run<'a>) -> Task<'a, ()> {
+        Box::pin(async move {
+            // Ids stand in the address, which has a bound.
+            for ids in ids.chunks(AT_ONCE) {
+                let quoted: Vec<String> = ids.iter().map(|id| component(&format!("\"{id}\""))).collect();
+                let path = format!("/rest/v1/{}?id=in.({})", self.table, quoted.join(","));
+                self.api.ask(Method::DELETE, &path, None, run).await?;
+            }
+            Ok(())
         })
     }
 }

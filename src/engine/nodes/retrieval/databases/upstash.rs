@@ -75,6 +75,14 @@ impl Database for UpstashIndex {
             self.0.post("/upsert", &passages.iter().map(vector).collect(), run).await.map(drop)
         })
     }
+
+    fn deletes(&self) -> bool {
+        true
+    }
+
+    fn delete<'a>(&'a self, ids: &'a [String], run: &'a Run<'a>) -> Task<'a, ()> {
+        Box::pin(async move { self.0.post("/delete", &ids.into(), run).await.map(drop) })
+    }
 }
 
 fn filter(query: &Query) -> Option<String> {

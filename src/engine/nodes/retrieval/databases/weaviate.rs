@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::Method;
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
@@ -152,6 +153,22 @@ impl Database for Weaviate {
             };
             let body = json!({ "objects": passages.iter().map(object).collect::<Value>() });
             self.api.post("/v1/batch/objects", &body, run).await.map(drop)
+        })
+    }
+
+    fn deletes(&self) -> bool {
+        true
+    }
+
+    fn delete<'a>(&'a self, ids: &'a [String], run: &'a Run<'a>) -> Task<'a, ()> {
+        Box::pin(async move {
+            let of_ids = json!({ "operator": "ContainsAny", "path": ["id"], "valueTextArray": ids });
+            let body = json!({ "match": { "class": self.class, "where": of_ids } });
+            let answer = self.api.ask(Method::DELETE, "/v1/batch/objects", Some(body.to_string()), run).await?;
+            if answer.get("results").and_then(|results| results.get("failed")?.as_u64()).unwrap_or(0) > 0 {
+                return Err(Failure::flow("The database did not let go of all passages."));
+            }
+            Ok(())
         })
     }
 }

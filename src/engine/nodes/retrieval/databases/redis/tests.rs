@@ -34,7 +34,7 @@ fn passages_are_found_as_flowise_keeps_them() {
         assert_eq!((&hits[0].document.text, &hits[0].document.metadata), (&"one".to_owned(), &metadata));
         assert!((hits[0].nearness - 0.25).abs() < 1e-6);
         let document = Document { text: "two".to_owned(), metadata };
-        let passage = NewPassage { id: "7".to_owned(), document, vector: vec![1.0, 0.5] };
+        let passage = NewPassage { id: "7".to_owned(), is_recorded: false, document, vector: vec![1.0, 0.5] };
         index.add(&[passage], run).await.unwrap();
     });
     let asked = words(&heard.recv().unwrap()).join(" ");
