@@ -36,3 +36,5 @@ mod written;
 
 pub(crate) use compile::{compile, loose};
 pub(crate) use flow::Agentflow;
+#[cfg(test)]
+pub(crate) use nodes::names;

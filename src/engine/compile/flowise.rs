@@ -32,6 +32,18 @@ pub(crate) fn category(kind: &str) -> String {
     line(kind).and_then(|line| line.split(' ').next()).unwrap_or_default().replace('_', " ")
 }
 
+/// The inputs that Flowise knows of that kind.
+#[cfg(test)]
+pub(crate) fn inputs(kind: &str) -> impl Iterator<Item = &'static str> {
+    line(kind).unwrap_or_default().split(' ').skip(1)
+}
+
+/// All kinds of nodes that Flowise has.
+#[cfg(test)]
+pub(crate) fn kinds() -> impl Iterator<Item = &'static str> {
+    NODES.lines().filter_map(|line| line.split(' ').next())
+}
+
 /// Whether Flowise has such a kind of node and does not look at that input of it.
 pub(crate) fn passes_over(kind: &str, input: &str) -> bool {
     line(kind).is_some_and(|line| line.split(' ').skip(1).all(|known| known != input))

@@ -27,11 +27,11 @@ impl NodeKinds {
         all.copied().find(|kind| kind.names().contains(&name))
     }
 
-    /// Names of all of them.
+    /// Names of all of them, those of one kind together.
     #[cfg(test)]
-    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static [&'static str]> {
         let all = self.families.iter().copied().chain([self.models]).flatten();
-        all.flat_map(|kind| kind.names()).copied()
+        all.map(|kind| kind.names())
     }
 
     /// The kind of chat model of that name.

@@ -42,6 +42,11 @@ pub(crate) fn compile(export: &Export, compiler: &mut Compiler<'_>) -> Option<Se
     flow.filter(|_| compiler.problems.is_empty() && compiler.unset.is_none())
 }
 
+#[cfg(test)]
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    [MEMORIES, sequence::KINDS, team::KINDS].into_iter().flatten().copied()
+}
+
 /// Whether it is one of the flow's own nodes.
 fn is_of_v1(node: &ExportNode) -> bool {
     flowise::is_of_agentflow_v1(&node.data.name, &node.data.category)

@@ -29,4 +29,6 @@ mod visit;
 mod walk;
 
 pub(crate) use compile::compile;
+#[cfg(test)]
+pub(crate) use compile::names;
 pub(crate) use flow::SequentialFlow;

@@ -1,7 +1,9 @@
 //! Whole flows, each asked a question on the stage: those of `tests/flows`, and, with `FLOWGATE_FLOWS=FOLDER`, whatever
 //! exports lie there, of which it prints what became of each.
 
+mod emptied;
 mod given;
+mod listed;
 mod own;
 mod verdict;
 

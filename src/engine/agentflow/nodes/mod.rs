@@ -42,6 +42,6 @@ pub(super) fn find(name: &str) -> Option<&'static dyn StepKind> {
 }
 
 #[cfg(test)]
-pub(super) fn count() -> usize {
-    KINDS.len()
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.name())
 }
