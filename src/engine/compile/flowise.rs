@@ -16,7 +16,6 @@ const REASONS: &[(&str, &str)] = &[
     ("chatBaiduWenxin", NO_BAIDU),
     ("baiduQianfanEmbeddings", NO_BAIDU),
     ("promptLangFuse", "its words lie with LangFuse and may change there: copy them into a Prompt Template"),
-    ("vectaraQAChain", "Vectara itself writes its answer: a Retrieval QA Chain over the same store has a model do it"),
     ("playwrightWebScraper", NO_BROWSER),
     ("puppeteerWebScraper", NO_BROWSER),
     ("openAIAssistant", "OpenAI has shut down its Assistants API (26 August 2026), so it answers nowhere"),

@@ -186,6 +186,14 @@ pub(crate) trait VectorStore: Retriever {
     ) -> Task<'a, Vec<(Document, f32)>> {
         Box::pin(async { Err(Failure::flow("This vector store takes no filters.")) })
     }
+    /// Whether it tells in words of its own what it finds.
+    fn sums_up(&self) -> bool {
+        false
+    }
+    /// The same, in such words.
+    fn summary<'a>(&'a self, _question: &'a str, _wish: &'a SummaryWish, _run: &'a Run<'a>) -> Task<'a, Summary> {
+        Box::pin(async { Err(Failure::flow("This vector store sums nothing up.")) })
+    }
     /// Puts in what is connected to it.
     fn upsert<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, PutDocuments>;
 }
@@ -196,6 +204,24 @@ pub(crate) struct Narrowing<'a> {
     pub(crate) filter: &'a Map<String, Value>,
     /// Whether the fields of the store's own filter count beside these.
     pub(crate) adds: bool,
+}
+
+/// How a vector store is to sum up.
+#[derive(Debug)]
+pub(crate) struct SummaryWish {
+    /// The name of the prompt that it has for that.
+    pub(crate) prompt: String,
+    pub(crate) language: String,
+    /// Of how many passages.
+    pub(crate) most: u64,
+}
+
+/// What a vector store says of the passages that it found.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    /// With the numbers of passages in brackets, from one.
+    pub(crate) text: String,
+    pub(crate) passages: Vec<Document>,
 }
 
 /// What was put into a vector store.

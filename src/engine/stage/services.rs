@@ -113,6 +113,9 @@ fn database(heard: &Heard) -> Option<Value> {
         "/api/v2/query/rows" => {
             json!({ "results": [{ "rows": [{ "content": PASSAGE, "metadata": { "source": "stage" }, "__score": 0.9 }] }] })
         }
+        // Vectara's, which also sums up.
+        "/v1/query" => json!({ "responseSet": [{ "response": [{ "text": PASSAGE, "score": 0.9, "documentIndex": 0 }],
+            "document": [{}], "summary": [{ "text": "It says so [1].", "status": [] }] }] }),
         _ if path.ends_with("/query") && is_post => json!({ "matches": [scored], "result": [scored] }),
         _ if path.ends_with("/upsert") => json!({ "upsertedCount": 1, "result": "Success" }),
         _ if heard.body.get("documents").is_some() && heard.body.get("query").is_some() => {

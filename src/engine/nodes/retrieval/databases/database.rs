@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::node::Document;
+use crate::engine::contract::node::{Document, Summary, SummaryWish};
 use crate::engine::contract::run::Run;
 
 /// One.
@@ -22,6 +22,14 @@ pub(super) trait Database: fmt::Debug + Send + Sync {
     /// Takes passages out.
     fn delete<'a>(&'a self, _ids: &'a [String], _run: &'a Run<'a>) -> Task<'a, ()> {
         Box::pin(async { Err(Failure::flow("The engine takes no passages out of this database.")) })
+    }
+    /// Whether it tells in words of its own what it finds.
+    fn sums_up(&self) -> bool {
+        false
+    }
+    /// The same, in such words.
+    fn summary<'a>(&'a self, _query: &'a Query, _wish: &'a SummaryWish, _run: &'a Run<'a>) -> Task<'a, Summary> {
+        Box::pin(async { Err(Failure::flow("This database sums nothing up.")) })
     }
 }
 

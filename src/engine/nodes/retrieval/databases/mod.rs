@@ -52,6 +52,7 @@ pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[
     &supabase::SupabaseNode,
     &upstash::UpstashNode,
     &vectara::VectaraNode { address_input: "" },
+    &vectara::VectaraChain,
     &weaviate::WeaviateNode,
     &zep::ZepNode,
 ];

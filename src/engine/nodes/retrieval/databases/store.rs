@@ -9,7 +9,7 @@ use super::relevance::most_marginal;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::{
-    Document, DocumentSource, Embeddings, Narrowing, PutDocuments, Retriever, VectorStore,
+    Document, DocumentSource, Embeddings, Narrowing, PutDocuments, Retriever, Summary, SummaryWish, VectorStore,
 };
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection;
@@ -170,6 +170,19 @@ impl VectorStore for DatabaseStore {
         Box::pin(self.searched(question, most, Some(by), run))
     }
 
+    fn sums_up(&self) -> bool {
+        self.database.sums_up()
+    }
+
+    fn summary<'a>(&'a self, question: &'a str, wish: &'a SummaryWish, run: &'a Run<'a>) -> Task<'a, Summary> {
+        Box::pin(async move {
+            let filter = self.way.filter.as_ref().map(|filter| filter.value(run)).transpose().map_err(Failure::flow)?;
+            let (text, vector) = (question.to_owned(), self.embeddings.embed_question(question, run).await?);
+            let query = Query { text, vector, most: self.way.most, filter, chat: None, with_vectors: false };
+            self.database.summary(&query, wish, run).await
+        })
+    }
+
     fn upsert<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, PutDocuments> {
         Box::pin(self.put(run))
     }
@@ -218,5 +231,13 @@ impl Database for Unconfigured {
 
     fn deletes(&self) -> bool {
         true
+    }
+
+    fn sums_up(&self) -> bool {
+        true
+    }
+
+    fn summary<'a>(&'a self, _: &'a Query, _: &'a SummaryWish, _: &'a Run<'a>) -> Task<'a, Summary> {
+        Box::pin(async { Err(connection::no_credential(self.0)) })
     }
 }

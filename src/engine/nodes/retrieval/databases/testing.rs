@@ -9,7 +9,9 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::node::{Document, DocumentSource, Embeddings, PutDocuments, VectorStore};
+use crate::engine::contract::node::{
+    Document, DocumentSource, Embeddings, PutDocuments, Summary, SummaryWish, VectorStore,
+};
 use crate::engine::contract::records::PassageRecord;
 use crate::engine::contract::run::Run;
 use crate::engine::models::lab::{self, Received};
@@ -114,6 +116,16 @@ pub(super) async fn put(
     answers: &[Value],
 ) -> (Vec<Received>, Result<PutDocuments, Failure>) {
     lab::at_provider(config, answers, async |config, run| store(kind, config).upsert(run).await).await
+}
+
+/// Has it sum up what it finds to `q`.
+pub(super) async fn summed_up(
+    kind: &dyn NodeKind,
+    config: Value,
+    wish: &SummaryWish,
+    answers: &[Value],
+) -> (Vec<Received>, Result<Summary, Failure>) {
+    lab::at_provider(config, answers, async |config, run| store(kind, config).summary("q", wish, run).await).await
 }
 
 /// Puts the passages in twice, where the engine keeps records in `namespace`, of which one is of before: `gone`.

@@ -1,5 +1,7 @@
 //! Vectara, which reads words and makes its own vectors.
 
+mod chain;
+
 use std::sync::Arc;
 
 use http::header::HeaderName;
@@ -13,9 +15,11 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::node::Document;
+use crate::engine::contract::node::{Document, Summary, SummaryWish};
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection;
+
+pub(super) use chain::VectaraChain;
 
 const ADDRESS: &str = "https://api.vectara.io";
 const CREDENTIAL: &str = "vectaraApi";
@@ -89,12 +93,12 @@ struct Vectara {
 impl Vectara {
     fn body(&self, query: &Query) -> Value {
         let filter = query.filter.as_ref().and_then(Value::as_str).filter(|filter| !filter.trim().is_empty());
+        let lexical = self.lambda.map_or_else(|| json!({}), |lambda| json!({ "lambda": lambda }));
         let corpus = |corpus: &String| {
-            let mut key = json!({ "customerId": self.customer, "corpusId": corpus });
-            let lexical = self.lambda.map_or_else(|| json!({}), |lambda| json!({ "lambda": lambda }));
+            let mut key =
+                json!({ "customerId": self.customer, "corpusId": corpus, "lexicalInterpolationConfig": lexical });
             if let Value::Object(fields) = &mut key {
                 fields.extend(filter.map(|filter| ("metadataFilter".to_owned(), filter.into())));
-                fields.insert("lexicalInterpolationConfig".to_owned(), lexical);
             }
             key
         };
@@ -110,6 +114,22 @@ impl Vectara {
     }
 }
 
+/// What was found, and of it the set of a query's answer.
+fn hits(answer: &Value) -> Result<(&Value, Vec<Hit>), Failure> {
+    let set = answer.pointer("/responseSet/0").ok_or_else(unreadable)?;
+    let documents = set.get("document").and_then(Value::as_array);
+    let hit = |found: &Value| {
+        let place = found.get("documentIndex").and_then(Value::as_u64).unwrap_or_default();
+        let document = documents.and_then(|all| all.get(usize::try_from(place).ok()?));
+        let mut metadata = named(found.get("metadata"));
+        metadata.extend(named(document.and_then(|document| document.get("metadata"))));
+        let text = found.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let document = Document { text, metadata };
+        Hit { document, nearness: nearness_of(found.get("score")), vector: Vec::new() }
+    };
+    Ok((set, set.get("response").and_then(Value::as_array).into_iter().flatten().map(hit).collect()))
+}
+
 /// Names and values, as fields.
 fn named(listed: Option<&Value>) -> Map<String, Value> {
     let fields = listed.and_then(Value::as_array).into_iter().flatten();
@@ -120,21 +140,19 @@ impl Database for Vectara {
     fn search<'a>(&'a self, query: &'a Query, run: &'a Run<'a>) -> Task<'a, Vec<Hit>> {
         Box::pin(async move {
             let answer = self.api.post("/v1/query", &self.body(query), run).await?;
-            let set = answer.pointer("/responseSet/0").ok_or_else(unreadable)?;
-            let documents = set.get("document").and_then(Value::as_array);
-            let hit = |found: &Value| {
-                let place = found.get("documentIndex").and_then(Value::as_u64).unwrap_or_default();
-                let document = documents.and_then(|all| all.get(usize::try_from(place).ok()?));
-                let mut metadata = named(found.get("metadata"));
-                metadata.extend(named(document.and_then(|document| document.get("metadata"))));
-                let text = found.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
-                Hit {
-                    document: Document { text, metadata },
-                    nearness: nearness_of(found.get("score")),
-                    vector: Vec::new(),
-                }
-            };
-            Ok(set.get("response").and_then(Value::as_array).into_iter().flatten().map(hit).collect())
+            Ok(hits(&answer)?.1)
+        })
+    }
+
+    fn sums_up(&self) -> bool {
+        true
+    }
+
+    fn summary<'a>(&'a self, query: &'a Query, wish: &'a SummaryWish, run: &'a Run<'a>) -> Task<'a, Summary> {
+        Box::pin(async move {
+            let mut body = self.body(query);
+            chain::ask_for_summary(&mut body, wish);
+            chain::summary(&self.api.post("/v1/query", &body, run).await?, wish)
         })
     }
 
