@@ -15,7 +15,6 @@ const REASONS: &[(&str, &str)] = &[
     ("airtableAgent", NO_PYTHON),
     ("chatBaiduWenxin", NO_BAIDU),
     ("baiduQianfanEmbeddings", NO_BAIDU),
-    ("promptLangFuse", "its words lie with LangFuse and may change there: copy them into a Prompt Template"),
     ("playwrightWebScraper", NO_BROWSER),
     ("puppeteerWebScraper", NO_BROWSER),
     ("openAIAssistant", "OpenAI has shut down its Assistants API (26 August 2026), so it answers nowhere"),
@@ -95,7 +94,6 @@ mod tests {
         assert_eq!(why_unknown("codeInterpreterE2B", "Tools"), "the engine runs no code but JavaScript");
         assert!(why_unknown("openAIAssistant", "Agents").contains("shut down its Assistants API"));
         assert!(why_unknown("csvAgent", "Agents").contains("Python"));
-        assert!(why_unknown("promptLangFuse", "Prompts").contains("copy them into a Prompt Template"));
         assert!(is_lost("csvAgent") && is_lost("zapierNLA") && !is_lost("pinecone") && !is_lost("chatOpenAI"));
     }
 }

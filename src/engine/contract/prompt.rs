@@ -22,6 +22,13 @@ pub(crate) struct Prompt {
     pub(crate) form: Form,
     /// What stands behind the system's words.
     pub(crate) earlier: Option<Arc<dyn EarlierTurns>>,
+    /// Where its words lie, if that is not in the flow.
+    pub(crate) elsewhere: Option<Arc<dyn WordsElsewhere>>,
+}
+
+/// Words of a prompt that are fetched for each run: its template, and the names in it.
+pub(crate) trait WordsElsewhere: fmt::Debug + Send + Sync {
+    fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, (Template, Vec<String>)>;
 }
 
 /// Messages that are made for each run.
@@ -38,6 +45,15 @@ pub(crate) enum Form {
 }
 
 impl Prompt {
+    /// With its words, wherever they lie.
+    pub(crate) async fn read(self: &Arc<Self>, run: &Run<'_>) -> Result<Arc<Self>, Failure> {
+        let Some(elsewhere) = &self.elsewhere else { return Ok(Arc::clone(self)) };
+        let (template, names) = elsewhere.fetched(run).await?;
+        let turns = vec![(Role::User, template)];
+        let (given, form) = (self.given.clone(), self.form);
+        Ok(Arc::new(Self { turns, names, given, form, earlier: None, elsewhere: None }))
+    }
+
     /// The author's values, with what stands for the request in them.
     pub(crate) async fn given(&self, question: &str, run: &Run<'_>) -> Result<Map<String, Value>, Failure> {
         self.given.fill(question, run).await

@@ -180,6 +180,7 @@ fn kept(heard: &Heard) -> Option<Value> {
     let page = json!({ "id": "p", "url": "https://page.example", "properties": {} });
     let seen = json!({ "markdown": PASSAGE, "metadata": { "sourceURL": "https://page.example" } });
     Some(match heard.host.as_str() {
+        "cloud.langfuse.com" => json!({ "type": "text", "prompt": "Of {{topic}} in one sentence." }),
         "api.notion.com" if path.ends_with("/children") => {
             let words = json!({ "rich_text": [{ "type": "text", "plain_text": PASSAGE, "annotations": {} }] });
             json!({ "results": [{ "id": "b", "type": "paragraph", "paragraph": words }], "next_cursor": null })

@@ -60,6 +60,15 @@ impl Template {
         Self(vec![TemplatePiece::Text(text.to_owned())])
     }
 
+    /// Where nothing stands for what is known of the request.
+    pub(crate) fn without_known(self) -> Self {
+        let literal = |piece| match piece {
+            TemplatePiece::Known(name) => TemplatePiece::Text(format!("{{{name}}}")),
+            piece => piece,
+        };
+        Self(self.0.into_iter().map(literal).collect())
+    }
+
     /// In order, with repeats, as they are written: spaces belong to a name.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {

@@ -62,6 +62,7 @@ const READ: &[(&str, &str)] = &[
     ("nodes/parsers/structured.rs", "an author's schema, or all that a model said"),
     ("nodes/parsers/zod.rs", "an author's schema"),
     ("nodes/prompts/few_shot.rs", "an author's examples"),
+    ("nodes/prompts/langfuse.rs", "an author's prompt that lies elsewhere, all of it"),
     ("nodes/retrieval/databases/database.rs", "all that a database answered"),
     ("nodes/retrieval/databases/http.rs", "all that a database answered"),
     ("nodes/retrieval/databases/milvus.rs", "a field of metadata, all of it"),

@@ -96,6 +96,10 @@ impl NodeKind for GraphCypherChain {
 /// A prompt with these places, and no others that nobody gives a value.
 fn prompt(inputs: &mut Inputs<'_, '_, '_>, input: &str, places: &[&str]) -> Option<Arc<Prompt>> {
     let prompt = inputs.part_as(input, Part::into_prompt, "a prompt")?;
+    if prompt.elsewhere.is_some() {
+        inputs.refuse(input, "expected a prompt whose words stand in the flow");
+        return None;
+    }
     let has = |place: &&&str| prompt.names.iter().any(|name| name == **place);
     let lacks = places.iter().find(|place| !has(place)).copied();
     if let Some(place) = lacks {

@@ -58,14 +58,15 @@ impl Llm {
             Ok(question) => question,
             Err(sentence) => return Ok(ReplyContent::Text(sentence)),
         };
+        let prompt = self.prompt.read(run).await?;
         let instructions = self.parser.as_ref().map(|parser| parser.instructions());
         let known: Vec<String> = instructions.iter().map(|_| FORMAT_INSTRUCTIONS.to_owned()).collect();
-        let mut values = self.prompt.bound(&question, &known, run).await?;
+        let mut values = prompt.bound(&question, &known, run).await?;
         if let Some(instructions) = &instructions {
             values.insert(FORMAT_INSTRUCTIONS.to_owned(), instructions.as_str().into());
         }
         let images = if self.model.sees_images() { run.request.images() } else { Vec::new() };
-        let messages = self.prompt.messages(&values, &images, instructions.as_deref(), run).await?;
+        let messages = prompt.messages(&values, &images, instructions.as_deref(), run).await?;
         // What is parsed is told whole.
         let tokens = (is_last && self.parser.is_none()).then_some(run.sink);
         let answered = run.ask(&*self.model, ModelRequest::of(&messages).telling(tokens)).await?;

@@ -32,6 +32,9 @@ impl NodeKind for FewShotPromptTemplate {
         if !inputs.has("examplePrompt") {
             inputs.refuse("examplePrompt", "an example prompt is required");
         }
+        if example.as_ref().is_some_and(|example| example.elsewhere.is_some()) {
+            inputs.refuse("examplePrompt", "expected a prompt whose words stand in the flow");
+        }
         let prefix = inputs.text("prefix").unwrap_or_default();
         let suffix = inputs.text("suffix").unwrap_or_default();
         let separator = inputs.text("exampleSeparator").unwrap_or_default();
@@ -60,6 +63,7 @@ impl NodeKind for FewShotPromptTemplate {
                     given: PromptValues::default(),
                     form: Form::FewShot,
                     earlier: None,
+                    elsewhere: None,
                 })))
             }
             Ok(_) => {

@@ -1,6 +1,7 @@
 //! Prompt templates.
 
 mod few_shot;
+mod langfuse;
 pub(super) mod prompt_values;
 
 use std::sync::Arc;
@@ -15,7 +16,12 @@ use crate::engine::contract::run::Run;
 use crate::engine::scripts::{Script, ScriptValues};
 use crate::engine::text::template::{Template, counted};
 
-pub(super) const KINDS: &[&dyn NodeKind] = &[&PromptTemplate, &ChatPromptTemplate, &few_shot::FewShotPromptTemplate];
+pub(super) const KINDS: &[&dyn NodeKind] = &[
+    &PromptTemplate,
+    &ChatPromptTemplate,
+    &few_shot::FewShotPromptTemplate,
+    &langfuse::LangFusePrompt { address_input: "" },
+];
 
 struct PromptTemplate;
 
@@ -30,13 +36,22 @@ impl NodeKind for PromptTemplate {
         let template = template(inputs, "template")?;
         let counted = if inputs.is_settled("template") { Vec::new() } else { counted(&text) };
         let names: Vec<String> = counted.into_iter().filter(|name| !is_known(name)).collect();
-        if let Some(stray) = template.names().find(|name| !names.iter().any(|counted| counted == name)) {
-            let message = format!("Invalid prompt schema: (f-string) Missing value for input {stray}");
+        if let Err(message) = without_strays(&template, &names) {
             inputs.refuse("template", message);
             return None;
         }
         let turns = vec![(Role::User, template)];
-        Some(Part::Prompt(Arc::new(Prompt { turns, names, given, form: Form::Plain, earlier: None })))
+        let prompt = Prompt { turns, names, given, form: Form::Plain, earlier: None, elsewhere: None };
+        Some(Part::Prompt(Arc::new(prompt)))
+    }
+}
+
+/// # Errors
+/// It has a place that is not counted among the names; the sentence is Flowise's.
+fn without_strays(template: &Template, names: &[String]) -> Result<(), String> {
+    match template.names().find(|name| !names.iter().any(|counted| counted == name)) {
+        Some(stray) => Err(format!("Invalid prompt schema: (f-string) Missing value for input {stray}")),
+        None => Ok(()),
     }
 }
 
@@ -75,7 +90,7 @@ impl NodeKind for ChatPromptTemplate {
                 names.push(name.to_owned());
             }
         }
-        Some(Part::Prompt(Arc::new(Prompt { turns, names, given, form: Form::Chat, earlier })))
+        Some(Part::Prompt(Arc::new(Prompt { turns, names, given, form: Form::Chat, earlier, elsewhere: None })))
     }
 }
 
