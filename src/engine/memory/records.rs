@@ -86,10 +86,15 @@ fn open_file(path: &Path) -> io::Result<Database> {
                 with_tables(&database).map_err(io::Error::other)?;
                 return Ok(database);
             }
-            Err(DatabaseError::DatabaseAlreadyOpen) if since.elapsed() < PATIENCE => std::thread::sleep(AGAIN),
+            Err(DatabaseError::DatabaseAlreadyOpen) if since.elapsed() < PATIENCE => rest(),
             Err(error) => return Err(io::Error::other(error)),
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "redb's lock of a file can be tried, not waited for")]
+fn rest() {
+    std::thread::sleep(AGAIN);
 }
 
 /// Readers find every table.

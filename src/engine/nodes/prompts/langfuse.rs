@@ -1,4 +1,4 @@
-//! The node `promptLangFuse`: a prompt whose words lie with LangFuse, and are fetched for each run.
+//! The node `promptLangFuse`: a prompt whose words lie with `LangFuse`, and are fetched for each run.
 
 use std::sync::Arc;
 
@@ -134,18 +134,15 @@ fn in_single_braces(text: &str) -> String {
         let is_named = |name: &str| {
             !name.is_empty() && name.bytes().all(|letter| letter.is_ascii_alphanumeric() || letter == b'_')
         };
-        match after.get(2..).and_then(|after| after.split_once("}}")).filter(|(name, _)| is_named(name)) {
-            Some((name, left)) => {
-                single.push('{');
-                single.push_str(name);
-                single.push('}');
-                rest = left;
-            }
-            None => {
-                single.push('{');
-                rest = after.get(1..).unwrap_or_default();
-            }
-        }
+        single.push('{');
+        let place = after.get(2..).and_then(|after| after.split_once("}}")).filter(|(name, _)| is_named(name));
+        rest = if let Some((name, left)) = place {
+            single.push_str(name);
+            single.push('}');
+            left
+        } else {
+            after.get(1..).unwrap_or_default()
+        };
     }
     single + rest
 }

@@ -21,7 +21,7 @@ pub(in crate::engine::nodes::retrieval) enum Cleanup {
 /// See the module.
 #[derive(Debug)]
 pub(in crate::engine::nodes::retrieval) struct RecordBook {
-    pub(super) shelf: RecordShelf,
+    pub(super) place: RecordPlace,
     /// Letters, digits and underscores.
     pub(super) table: String,
     /// `None`: the flow's own.
@@ -33,7 +33,7 @@ pub(in crate::engine::nodes::retrieval) struct RecordBook {
 
 /// Where it is kept.
 #[derive(Debug)]
-pub(super) enum RecordShelf {
+pub(super) enum RecordPlace {
     Postgres(Postgres),
     /// Beside what chats remember.
     Here,
@@ -55,11 +55,11 @@ impl RecordBook {
     ) -> Result<OpenBook<'b>, Failure> {
         let own = self.namespace.as_deref().unwrap_or(run.flow);
         let namespace = store.map_or_else(|| own.to_owned(), |store| format!("{own}_{store}"));
-        Ok(match &self.shelf {
-            RecordShelf::Postgres(postgres) => {
+        Ok(match &self.place {
+            RecordPlace::Postgres(postgres) => {
                 OpenBook::Postgres(PostgresPage::open(postgres, &self.table, namespace, run).await?)
             }
-            RecordShelf::Here => OpenBook::Here(OwnPage::open(&self.table, namespace, run).await?),
+            RecordPlace::Here => OpenBook::Here(OwnPage::open(&self.table, namespace, run).await?),
         })
     }
 }

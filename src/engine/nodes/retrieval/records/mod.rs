@@ -1,5 +1,5 @@
 //! Record managers: what was put into a database before, so that it is not put in twice. Kept in a table of Postgres as
-//! Flowise keeps it, so that both understand it, or, in the place of Flowise's own file and of MySQL, by the engine.
+//! Flowise keeps it, so that both understand it, or, in the place of Flowise's own file and of `MySQL`, by the engine.
 
 mod book;
 mod digest;
@@ -9,7 +9,7 @@ mod in_postgres;
 
 use std::sync::Arc;
 
-use self::book::RecordShelf;
+use self::book::RecordPlace;
 pub(super) use self::book::{Cleanup, OpenBook, RecordBook};
 pub(super) use self::hashed::key_of;
 
@@ -60,7 +60,7 @@ impl BookInputs {
         }
     }
 
-    fn book(self, shelf: RecordShelf) -> Result<PassageRecords, WrongInput> {
+    fn book(self, place: RecordPlace) -> Result<PassageRecords, WrongInput> {
         let Self { table, namespace, cleanup, source } = self;
         let table = table_of(&table).ok_or(("tableName", "expected letters, digits and underscores".to_owned()))?;
         if namespace.as_ref().is_some_and(|namespace| !is_namespace(namespace)) {
@@ -72,7 +72,7 @@ impl BookInputs {
             Some("full") => Cleanup::Full,
             Some(_) => return Err(("cleanup", "expected none, incremental or full".to_owned())),
         };
-        Ok(PassageRecords::Kept(RecordBook { shelf, table, namespace, cleanup, source }))
+        Ok(PassageRecords::Kept(RecordBook { place, table, namespace, cleanup, source }))
     }
 }
 
@@ -112,7 +112,7 @@ impl NodeKind for PostgresRecords {
             let user = user.as_ref().map_or_else(String::new, |user| user.expose().to_owned());
             let is_configured = !user.is_empty() && password.is_some();
             let password = password.unwrap_or_else(|| Secret::new(String::new()));
-            let kept = book.book(RecordShelf::Postgres(Postgres { server, user, password, database }))?;
+            let kept = book.book(RecordPlace::Postgres(Postgres { server, user, password, database }))?;
             Ok(if is_configured { kept } else { PassageRecords::Unconfigured(CREDENTIAL) })
         };
         let kept = kept();
@@ -130,7 +130,7 @@ impl NodeKind for OwnRecords {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         inputs.ignore(&["host", "port", "database", "additionalConfig"]);
-        let kept = BookInputs::read(inputs).book(RecordShelf::Here);
+        let kept = BookInputs::read(inputs).book(RecordPlace::Here);
         Some(part(inputs, kept))
     }
 }
@@ -153,15 +153,15 @@ pub(super) fn at_port(inputs: &Inputs<'_, '_, '_>, port: u16, cleanup: Cleanup) 
     let of = str::to_owned;
     let postgres = Postgres { server, user: of("u"), password: Secret::new(of("p")), database: of("d") };
     let (table, source) = (of("records"), of("source"));
-    let shelf = RecordShelf::Postgres(postgres);
-    Arc::new(PassageRecords::Kept(RecordBook { shelf, table, namespace: None, cleanup, source }))
+    let place = RecordPlace::Postgres(postgres);
+    Arc::new(PassageRecords::Kept(RecordBook { place, table, namespace: None, cleanup, source }))
 }
 
 /// For tests: a record manager that the engine keeps.
 #[cfg(test)]
 pub(super) fn kept_here(cleanup: Cleanup) -> Arc<PassageRecords> {
     let (table, source) = ("records".to_owned(), "source".to_owned());
-    Arc::new(PassageRecords::Kept(RecordBook { shelf: RecordShelf::Here, table, namespace: None, cleanup, source }))
+    Arc::new(PassageRecords::Kept(RecordBook { place: RecordPlace::Here, table, namespace: None, cleanup, source }))
 }
 
 #[cfg(test)]

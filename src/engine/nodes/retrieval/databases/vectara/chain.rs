@@ -145,7 +145,7 @@ mod tests {
         SummaryWish { prompt: "p".to_owned(), language: "deu".to_owned(), most: 3 }
     }
 
-    fn answer(summary: Value) -> Value {
+    fn answer(summary: &Value) -> Value {
         let passage = json!({ "text": "one", "documentIndex": 0, "metadata": [] });
         let document = json!({ "metadata": [{ "name": "a", "value": 1 }] });
         json!({ "responseSet": [{ "response": [passage], "document": [document], "summary": [summary] }] })
@@ -155,7 +155,7 @@ mod tests {
     async fn vectara_sums_up_what_it_finds() {
         let credential = json!({ "apiKey": "key", "customerID": "9", "corpusID": "1" });
         let config = json!({ "here": HERE, "sentencesAfter": 1, CREDENTIALS: { "vectaraApi": credential } });
-        let said = answer(json!({ "text": "So it is [1].", "status": [] }));
+        let said = answer(&json!({ "text": "So it is [1].", "status": [] }));
         let (received, summary) = summed_up(&VECTARA, config.clone(), &wish(), &[said]).await;
         let summary = summary.unwrap();
         assert_eq!(summary.text, "So it is [1].");
@@ -170,7 +170,7 @@ mod tests {
         for (code, detail, expected) in
             [("BAD_REQUEST", "", "too much text"), ("NOT_FOUND", "Failed to retrieve summarizer.", "no summarizer p")]
         {
-            let refused = answer(json!({ "text": "", "status": [{ "code": code, "statusDetail": detail }] }));
+            let refused = answer(&json!({ "text": "", "status": [{ "code": code, "statusDetail": detail }] }));
             let (_, summary) = summed_up(&VECTARA, config.clone(), &wish(), &[refused]).await;
             assert!(summary.unwrap_err().to_string().contains(expected), "{code}");
         }
