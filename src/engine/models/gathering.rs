@@ -40,7 +40,7 @@ pub(super) trait Gathering: Sized {
 
 /// The piece of JSON that a line holds, if it holds one.
 pub(super) fn piece_of(line: Bytes, framing: AnswerFraming) -> Option<Bytes> {
-    let data = if framing == AnswerFraming::Events { data_of(&line) } else { line };
+    let data = if framing == AnswerFraming::Events { data_of(line) } else { line };
     Some(data).filter(|data| !data.trim_ascii().is_empty())
 }
 

@@ -63,11 +63,11 @@ impl LineBuffer {
 }
 
 /// The data that a line of an event stream holds; empty: it holds none.
-pub(crate) fn data_of(line: &Bytes) -> Bytes {
-    match line.strip_prefix(b"data:") {
-        Some(data) => line.slice_ref(data.strip_prefix(b" ").unwrap_or(data)),
-        None => Bytes::new(),
-    }
+pub(crate) fn data_of(mut line: Bytes) -> Bytes {
+    let Some(data) = line.strip_prefix(b"data:") else { return Bytes::new() };
+    let at = line.len() - data.strip_prefix(b" ").unwrap_or(data).len();
+    line.advance(at);
+    line
 }
 
 /// See [`Incoming::lines`].
@@ -127,9 +127,9 @@ mod tests {
             }
             lines.extend(buffer.rest());
             assert_eq!(lines, ["data: {\"a\":1}", "", ": comment", "data:[DONE]", "last"]);
-            assert_eq!(data_of(&lines[0]), "{\"a\":1}");
-            assert_eq!(data_of(&lines[3]), "[DONE]");
-            assert_eq!(data_of(&lines[4]), "");
+            assert_eq!(data_of(lines[0].clone()), "{\"a\":1}");
+            assert_eq!(data_of(lines[3].clone()), "[DONE]");
+            assert_eq!(data_of(lines[4].clone()), "");
         }
     }
 

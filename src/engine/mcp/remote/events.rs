@@ -46,7 +46,7 @@ impl ServerEvents {
                     data.extend_from_slice(b"\n");
                 }
                 has_data = true;
-                data.extend_from_slice(&data_of(&line));
+                data.extend_from_slice(&data_of(line));
                 if data.len() > LONGEST {
                     return Err(Failure::Unreachable("The server's answer is too long.".to_owned()));
                 }
