@@ -65,7 +65,8 @@ pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::E
 /// Values of what somebody answers: each takes some hundred bytes, and two letters are enough for one.
 const MOST_VALUES: usize = 1 << 20;
 
-/// As [`read`], of what another server answers: it may be read by the hundred thousand values, but not by millions.
+/// As [`read`], of what another server answers, or a file that anybody may have brought: it may be read by the hundred
+/// thousand values, but not by millions.
 ///
 /// # Errors
 /// As [`read`], or it holds too many values.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::engine::text::javascript::{entries, json, shown, trim};
 use crate::engine::text::size::bytes_of;
-use crate::wire::json::read_str;
+use crate::wire::json::read_answer;
 
 /// A text, and what the file itself says about it.
 pub(super) type JsonText = (String, Map<String, Value>);
@@ -33,7 +33,7 @@ impl JsonSelection {
 
     /// Texts with what the file itself says about them.
     pub(super) fn read(&self, text: &str) -> Result<Vec<JsonText>, String> {
-        let parsed: Value = read_str(trim(text)).map_err(|error| format!("no valid JSON: {error}"))?;
+        let parsed: Value = read_answer(trim(text).as_bytes()).map_err(|error| format!("no valid JSON: {error}"))?;
         let items = match parsed {
             Value::Array(items) => items,
             item => vec![item],
@@ -99,7 +99,8 @@ pub(super) fn read_lines(text: &str, pointer: &str, metadata: &[(String, String)
     let lines = text.split('\n').map(trim).filter(|line| !line.is_empty());
     let mut room = MOST_BYTES;
     let read = |(number, line): (usize, &str)| {
-        let value: Value = read_str(line).map_err(|error| format!("no valid JSON in line {}: {error}", number + 1))?;
+        let value: Value =
+            read_answer(line.as_bytes()).map_err(|error| format!("no valid JSON in line {}: {error}", number + 1))?;
         let metadata = wanted.metadata_of(&value);
         let found = at(&value, pointer);
         let Some(Value::String(found)) = found else {

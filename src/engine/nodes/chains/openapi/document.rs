@@ -37,7 +37,7 @@ impl ChainApi {
     /// # Errors
     /// It is neither, or has nothing that can be called.
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let document: Value = match json::read_str(text) {
+        let document: Value = match json::read_answer(text.as_bytes()) {
             Ok(document) => document,
             Err(_) => serde_saphyr::from_str(text).map_err(|_| "expected an OpenAPI document in JSON or YAML")?,
         };

@@ -167,3 +167,14 @@ fn what_is_referred_to_again_and_again_is_told_so_often_and_no_more() {
     assert_eq!(read("Says all").unwrap().specs.len(), 100);
     assert!(read(&"a".repeat(1 << 20)).unwrap_err().contains("too many references"));
 }
+
+#[test]
+fn a_document_of_very_many_values_is_not_read() {
+    let read = |count: usize| {
+        let paths = r#""paths":{"/a":{"get":{}}}"#;
+        let document = format!(r#"{{"servers":[{{"url":"http://a"}}],{paths},"x":[{}1]}}"#, "[],".repeat(count));
+        super::document::ChainApi::read(&document).map(|api| api.specs.len())
+    };
+    assert_eq!(read(1000), Ok(1));
+    assert_eq!(read(1 << 20).unwrap_err(), "expected an OpenAPI document in JSON or YAML");
+}

@@ -62,6 +62,17 @@ fn documents_are_flowises() {
     }
 }
 
+/// Each takes thirty times as much memory as its two letters.
+#[test]
+fn a_file_of_very_many_values_is_not_read() {
+    let read = |count: usize| {
+        let bytes = format!("[{}\"a\"]", "[],".repeat(count)).into_bytes();
+        Format::Json(JsonSelection::default()).documents(&FlowFile { bytes, ..FlowFile::default() })
+    };
+    assert_eq!(read(1000).unwrap().len(), 1);
+    assert_eq!(read(1 << 20).unwrap_err(), "no valid JSON: too many values");
+}
+
 /// A file of so many pages whose title has so many letters.
 pub(super) fn pdf(pages: usize, title: usize) -> FlowFile {
     let page = "<< /Contents 3 0 R /Resources << /Font << /F 4 0 R >> >> >> ".repeat(pages);

@@ -36,7 +36,7 @@ impl OpenApiDocument {
     /// # Errors
     /// It is neither, or no such document.
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let document: Value = match json::read_str(text) {
+        let document: Value = match json::read_answer(text.as_bytes()) {
             Ok(document) => document,
             Err(_) => serde_saphyr::from_str(text).map_err(|_| "expected an OpenAPI document in JSON or YAML")?,
         };
