@@ -15,6 +15,10 @@ pub(super) trait Database: fmt::Debug + Send + Sync {
     fn search<'a>(&'a self, query: &'a Query, run: &'a Run<'a>) -> Task<'a, Vec<Hit>>;
     /// Puts passages in.
     fn add<'a>(&'a self, passages: &'a [NewPassage], run: &'a Run<'a>) -> Task<'a, ()>;
+    /// By which metadata Flowise's record managers know a passage, where its node changes them beforehand.
+    fn known_by(&self, _metadata: &Map<String, Value>) -> Option<Map<String, Value>> {
+        None
+    }
     /// Whether passages can be taken out by their ids.
     fn deletes(&self) -> bool {
         false

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::database::{Database, Hit, NewPassage, Query, nearness_of, numbers};
 use super::http::{HttpApi, endpoint_of_operator, segment, unreadable};
@@ -186,6 +186,10 @@ impl Database for Elastic {
         })
     }
 
+    fn known_by(&self, metadata: &Map<String, Value>) -> Option<Map<String, Value>> {
+        matches!(self.dialect, SearchDialect::Elasticsearch).then(|| without_place(metadata))
+    }
+
     fn deletes(&self) -> bool {
         true
     }
@@ -206,6 +210,12 @@ impl Database for Elastic {
             Ok(())
         })
     }
+}
+
+/// Flowise leaves out where a passage lies in its file.
+pub(super) fn without_place(metadata: &Map<String, Value>) -> Map<String, Value> {
+    let left = metadata.iter().filter(|(name, _)| !matches!(name.as_str(), "loc" | "pdf"));
+    left.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 impl Elastic {

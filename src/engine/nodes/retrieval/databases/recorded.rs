@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::database::NewPassage;
+use super::database::{Database, NewPassage};
 use super::store::{AT_ONCE, DatabaseStore};
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::{Document, PutCounts, PutDocuments};
@@ -28,7 +28,7 @@ impl DatabaseStore {
         while left.peek().is_some() {
             run.give_way().await;
             let batch: Vec<Document> = left.by_ref().take(AT_ONCE).collect();
-            let (records, documents) = records_of(batch, book)?;
+            let (records, documents) = records_of(batch, book, &*self.database)?;
             let known = open.known(&records, run).await?;
             let keyed = documents.into_iter().zip(&records);
             let new = keyed.filter(|(_, record)| !known.contains(&record.key));
@@ -99,11 +99,16 @@ impl DatabaseStore {
 }
 
 /// Each passage once, with what is noted of it.
-fn records_of(batch: Vec<Document>, book: &RecordBook) -> Result<(Vec<PassageRecord>, Vec<Document>), Failure> {
+fn records_of(
+    batch: Vec<Document>,
+    book: &RecordBook,
+    database: &dyn Database,
+) -> Result<(Vec<PassageRecord>, Vec<Document>), Failure> {
     let mut seen = HashSet::new();
     let (mut records, mut documents) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
     for document in batch {
-        let key = key_of(&document).map_err(Failure::flow)?;
+        let known_by = database.known_by(&document.metadata);
+        let key = key_of(&document.text, known_by.as_ref().unwrap_or(&document.metadata)).map_err(Failure::flow)?;
         if !seen.insert(key.clone()) {
             continue;
         }
@@ -128,13 +133,13 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::super::elastic::ELASTICSEARCH;
+    use super::super::elastic::{ELASTICSEARCH, without_place};
     use super::super::milvus::MilvusNode;
     use super::super::qdrant::QdrantNode;
     use super::super::supabase::SupabaseNode;
     use super::super::testing::{RECORDS, documents, put, put_twice};
     use super::super::upstash::UpstashNode;
-    use super::super::weaviate::WeaviateNode;
+    use super::super::weaviate::{WeaviateNode, normalized};
     use super::*;
     use crate::engine::compile::kind::NodeKind;
     use crate::engine::models::lab::{CREDENTIALS, HERE, Received};
@@ -198,7 +203,8 @@ mod tests {
             never = serve(&listener, |statement, parameters| table.borrow_mut().answer(statement, parameters)) => match never {},
             put = put(&QdrantNode, config.clone(), &answers) => put,
         };
-        let keys: Vec<String> = documents()[..2].iter().map(|document| key_of(document).unwrap()).collect();
+        let keys: Vec<String> =
+            documents()[..2].iter().map(|document| key_of(&document.text, &document.metadata).unwrap()).collect();
         let ids = received[1].body["points"].as_array().unwrap().iter().map(|point| point["id"].clone());
         assert_eq!(ids.collect::<Vec<_>>(), keys);
         assert_eq!(received[2].line, "POST /collections/owls/points/delete HTTP/1.1");
@@ -246,7 +252,7 @@ mod tests {
     }
 
     fn keys() -> Vec<String> {
-        documents()[..2].iter().map(|document| key_of(document).unwrap()).collect()
+        documents()[..2].iter().map(|document| key_of(&document.text, &document.metadata).unwrap()).collect()
     }
 
     #[tokio::test]
@@ -279,6 +285,15 @@ mod tests {
         assert_eq!(received[2].headers["content-type"], "application/x-ndjson");
         // One action is JSON as well.
         assert_eq!(received[2].body, json!({ "delete": { "_id": "gone", "_index": "i" } }));
+    }
+
+    #[test]
+    fn passages_are_known_by_what_flowises_nodes_leave_of_their_metadata() {
+        let config = json!({ "loc": { "lines": 1 }, "pdf": {}, "a b": [{ "c.d": 1 }] });
+        let metadata = config.as_object().unwrap();
+        let left = without_place(metadata);
+        assert_eq!(left.keys().collect::<Vec<_>>(), ["a b"]);
+        assert_eq!(Value::from(normalized(&left)), json!({ "a_b": [{ "c_d": 1 }] }));
     }
 
     #[tokio::test]

@@ -156,6 +156,10 @@ impl Database for Weaviate {
         })
     }
 
+    fn known_by(&self, metadata: &Map<String, Value>) -> Option<Map<String, Value>> {
+        Some(normalized(metadata))
+    }
+
     fn deletes(&self) -> bool {
         true
     }
@@ -173,11 +177,27 @@ impl Database for Weaviate {
     }
 }
 
+/// With names that it takes, as Flowise makes them; fields of fields likewise.
+pub(super) fn normalized(fields: &Map<String, Value>) -> Map<String, Value> {
+    fn of(value: &Value) -> Value {
+        match value {
+            Value::Object(fields) => normalized(fields).into(),
+            Value::Array(items) => items.iter().map(of).collect(),
+            value => value.clone(),
+        }
+    }
+    fields.iter().map(|(name, value)| (taken(name), of(value))).collect()
+}
+
+fn taken(name: &str) -> String {
+    name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect()
+}
+
 /// Fields of fields under names that it takes.
 fn flatten(path: &str, fields: &Map<String, Value>, into: &mut Map<String, Value>) {
     for (name, value) in fields {
         let name = if path.is_empty() { name.clone() } else { format!("{path}_{name}") };
-        let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let name = taken(&name);
         match value {
             Value::Null => {}
             Value::Object(fields) => flatten(&name, fields, into),

@@ -4,7 +4,6 @@ use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use serde_json::{Map, Value};
 
 use super::digest::digest;
-use crate::engine::contract::node::Document;
 use crate::engine::text::javascript::json;
 
 /// LangChain's.
@@ -15,16 +14,16 @@ const RESERVED: [&str; 3] = ["hash_", "content_hash", "metadata_hash"];
 
 /// # Errors
 /// It has metadata of a reserved name.
-pub(in crate::engine::nodes::retrieval) fn key_of(document: &Document) -> Result<String, String> {
-    if let Some(name) = RESERVED.iter().find(|name| document.metadata.contains_key(**name)) {
+pub(in crate::engine::nodes::retrieval) fn key_of(text: &str, metadata: &Map<String, Value>) -> Result<String, String> {
+    if let Some(name) = RESERVED.iter().find(|name| metadata.contains_key(**name)) {
         return Err(format!("Metadata cannot contain key {name} as it is reserved for internal use"));
     }
-    let mut names: Vec<&str> = document.metadata.keys().map(String::as_str).collect();
+    let mut names: Vec<&str> = metadata.keys().map(String::as_str).collect();
     // As JavaScript sorts texts.
     names.sort_by(|one, other| one.encode_utf16().cmp(other.encode_utf16()));
-    let mut metadata = String::new();
-    write(&Value::Object(document.metadata.clone()), &names, &mut metadata);
-    Ok(hashed(&(hashed(&document.text) + &hashed(&metadata))))
+    let mut written = String::new();
+    write_fields(metadata, &names, &mut written);
+    Ok(hashed(&(hashed(text) + &hashed(&written))))
 }
 
 /// `JSON.stringify(value, names)`: of every object only fields of these names are written, in their order.
@@ -93,10 +92,7 @@ mod tests {
     /// Expected: what Flowise 3.1.4 made of them.
     #[test]
     fn passages_are_known_as_flowise_knows_them() {
-        let key = |text: &str, metadata: Value| {
-            let metadata = metadata.as_object().unwrap().clone();
-            key_of(&Document { text: text.to_owned(), metadata }).unwrap()
-        };
+        let key = |text: &str, metadata: Value| key_of(text, metadata.as_object().unwrap()).unwrap();
         assert_eq!(key("one", json!({})), "0d1cadbe-976f-50dc-b4f4-8b1124450637");
         let metadata = json!({ "source": "a.txt", "loc": { "lines": { "from": 1, "to": 2 } }, "n": 1.5,
             "list": [1, { "b": 2, "source": "x" }], "none": null });
@@ -104,7 +100,6 @@ mod tests {
         assert_eq!(key("", json!({ "b": true, "a": "x", "10": 1, "9": 2 })), "37b0b770-d37a-520c-8f53-dcc366b8ef2e");
         let metadata = json!({ "lines": "kept", "loc": { "lines": { "from": 1 } } });
         assert_eq!(key("nested", metadata), "8344b100-bad7-542a-9535-c111da32299d");
-        let reserved = Document { text: String::new(), metadata: json!({ "hash_": 1 }).as_object().unwrap().clone() };
-        assert!(key_of(&reserved).unwrap_err().contains("hash_"));
+        assert!(key_of("", json!({ "hash_": 1 }).as_object().unwrap()).unwrap_err().contains("hash_"));
     }
 }
