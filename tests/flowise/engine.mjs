@@ -93,7 +93,8 @@ function compare(one, a, b) {
 async function run(one) {
   let differ = 0
   const lines = []
-  for (const { title, body } of one.steps) {
+  for (const [at, { title, body }] of one.steps.entries()) {
+    if (at && one.pause) await new Promise((resolve) => setTimeout(resolve, one.pause))
     const asked = named(body, one.name)
     const [a, b] = await Promise.all([flowise, engine].map(async (side) => normal(await side.answer(one, asked), side.base(one.name), MARK)))
     if (SHOW) lines.push(`--- ${one.name}: ${title}`, `flowise ${JSON.stringify(a, null, 1)}`, `engine  ${JSON.stringify(b, null, 1)}`)

@@ -63,7 +63,7 @@ ACCEPTED.push(
   { flow: /./, at: /^model lookups$/, text: /^asked anew/, why: 'What a service only tells, such as where an index is or what a memory holds, Flowise asks for again in one request, and in the next; the engine knows it' },
   { flow: /^memory-zep/, at: /^model lookups$/, text: /healthz ≠ nothing$/, why: 'Flowise asks Zep first whether it is there' },
   { flow: /^memory-upstash-redis/, at: /^model lookups$/, text: /stub-redis/, why: 'Of a session the newest 200 turns are read' },
-  { flow: /^database-(qdrant|elasticsearch|Astra)/, at: /^model lookups$/, text: /^@\/[\w.]+\/(collections|idx|api\/json\/v1\/default_keyspace)? ≠ nothing$/, why: 'Flowise looks whether a collection is there, and makes it if it is not; the engine takes it for being there' },
+  { flow: /^(database|records)-(qdrant|elasticsearch|Astra)/, at: /^model lookups$/, text: /^@\/[\w.]+\/(collections|idx|api\/json\/v1\/default_keyspace)? ≠ nothing$/, why: 'Flowise looks whether a collection is there, and makes it if it is not; the engine takes it for being there' },
   { flow: /^memory-mem0/, at: /^(status|answer|events|model#\d body\.messages)/, why: 'A memory in Mem0 fails in Flowise after each answer' },
   { flow: /./, at: /^events\.agent_trace\.output$/, text: /FLOWISE_SOURCE_DOCUMENTS/, why: "Flowise's mark between what a tool says and its sources is its own" },
   { flow: /pinecone|^llama/, at: /^model lookups$/, text: /^(known|nothing) ≠ /, why: "Where a Pinecone index is, Flowise's client remembers for all flows, and the engine for each" },
@@ -83,12 +83,21 @@ ACCEPTED.push(
   { flow: /^anthropic-conversation$/, at: /^(model#\d body\.messages|answer text)/, request: /^an image$/, why: "A conversation's image is a turn of its own for every model, as Flowise has it for OpenAI's" },
   { flow: /^perplexity-/, at: /ModelConfig\.model$/, why: HIDDEN },
   { flow: /hugging-?Face/i, at: /^model lookups$/, isChance: true, text: /huggingface\.co/, why: 'Flowise looks up who serves a model; the engine asks hf-inference' },
-  { flow: /^database-chroma-upsert$/, at: /^model lookups$/, text: /pre-flight-checks ≠ nothing$/, why: "Chroma's client asks how many passages it may send at once" },
-  { flow: /^database-supabase-upsert$/, at: /^model#\d path$/, text: /columns=/, why: "Supabase's client names the columns, and wants the rows back" },
-  { flow: /^database-elasticsearch-upsert$/, at: /metadata\.loc$/, text: /^nothing/, why: 'Where a passage lies in its file is left out of Elasticsearch; the engine keeps it' },
-  { flow: /^database-(elasticsearch|openSearch)-upsert$/, at: /^model (lookups|#\d path)|^model#\d path$/, text: /\/(idx|_refresh|_bulk)\b/, why: 'How is asked whether an index is there, and that what was put in is found' },
+  { flow: /^(database-chroma-upsert$|records-chroma)/, at: /^model lookups$/, text: /pre-flight-checks ≠ nothing$/, why: "Chroma's client asks how many passages it may send at once" },
+  { flow: /^(database-supabase-upsert$|records-supabase)/, at: /^model#\d path$/, text: /columns=/, why: "Supabase's client names the columns, and wants the rows back" },
+  { flow: /^(database-elasticsearch-upsert$|records-elasticsearch)/, at: /metadata\.loc$/, text: /^nothing/, why: 'Where a passage lies in its file is left out of Elasticsearch; the engine keeps it' },
+  { flow: /^(database-(elasticsearch|openSearch)-upsert$|records-elasticsearch)/, at: /^model (lookups|#\d path)|^model#\d path$/, text: /\/(idx|_refresh|_bulk)\b/, why: 'How is asked whether an index is there, and that what was put in is found' },
   { flow: /^database-Astra-upsert$/, at: /^model#\d body\.insertMany\.options$/, why: "Astra's client lets other passages in where one is refused" },
   { flow: /^anthropic(-thinking)?-structured$/, at: /./, why: "A stream of Anthropic's with the fields that were asked for is no JSON to Flowise" },
   { flow: /^anthropic-thinking-aloud$/, at: /^model#2 body\.messages\[\d\]\.content/, why: 'Thoughts before a call, without which Anthropic refuses its result, are forgotten' },
   { flow: /^anthropic-thinking-aloud$/, at: /^events$/, text: /thinking/, why: 'A piece without a word beside each thought' }
+)
+const TAKEN_OUT = 'Databases are told to let go of nothing as well, which Chroma refuses; of Supabase each passage by itself'
+ACCEPTED.push(
+  { flow: /^records-chroma-(full|incremental)$/, at: /./, text: /^500 ≠ 200$|non-empty list|^nothing ≠|\/delete ≠ $/, why: TAKEN_OUT },
+  { flow: /^records-(chroma|supabase|upstash)-(full|incremental)$/, at: /^model calls$/, why: TAKEN_OUT },
+  { flow: /^chain-open-api$/, at: /^model#1 body\.(functions|tools)/, why: 'Operations are told of as functions; the engine tells of them as tools, which newer models know' },
+  { flow: /^chain-open-api$/, at: /message$/, request: /^no call$/, text: /No function_call in message/, why: 'The whole message of a model that calls nothing is told; the engine says that it calls nothing' },
+  { flow: /^database-qdrant-narrowed/, at: /^model#\d body\.filter/, why: "A tool's own filter is forgotten over a Qdrant" },
+  { flow: /^database-vectara-chain$/, at: /message$/, request: /^(no such prompt|more than it sums up)$/, why: "The words of what Vectara refuses" }
 )

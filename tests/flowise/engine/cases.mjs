@@ -12,6 +12,7 @@ import { MEMORIES } from './memories.mjs'
 import { NATIVE } from './native.mjs'
 import { OUTSIDE } from './outside.mjs'
 import { PARTS } from './parts.mjs'
+import { RECORDS } from './records.mjs'
 import { RETRIEVERS } from './retrievers.mjs'
 import { SEARCH } from './search.mjs'
 import { TOOLS } from './tools.mjs'
@@ -78,6 +79,7 @@ export const CASES = [
   ...TOOLS,
   ...SEARCH,
   ...DATABASES,
+  ...RECORDS,
   ...MEMORIES,
   ...RETRIEVERS,
   ...LLAMA,

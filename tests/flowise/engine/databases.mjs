@@ -3,9 +3,10 @@ import { ask, changed, load, upsert } from './flows.mjs'
 import { knowing } from './acting.mjs'
 import { joined } from './drawn.mjs'
 import { PLACEHOLDER } from './sides.mjs'
+import { MODEL, QA, of, wired } from './wired.mjs'
 
 // The retrieval flow on another store, without its documents or with them.
-const stored = (name, given, keepsDocuments) => changed(load('retrieval-qa'), (flow) => {
+export const stored = (name, given, keepsDocuments) => changed(load('retrieval-qa'), (flow) => {
   if (!keepsDocuments) {
     flow.nodes = flow.nodes.filter((n) => !/^(plainText|recursive)/.test(n.id))
     flow.edges = flow.edges.filter((e) => flow.nodes.some((n) => n.id === e.source))
@@ -14,7 +15,7 @@ const stored = (name, given, keepsDocuments) => changed(load('retrieval-qa'), (f
   Object.assign(data, { name, label: name, type: name, inputs: { document: keepsDocuments ? data.inputs.document : '', embeddings: data.inputs.embeddings, recordManager: '', topK: '', ...given }, outputs: { output: 'retriever' } })
 })
 // The same behind an agent's tool.
-const behindTool = (name, given) => changed(joined(load('tool-agent'), { name: 'retrieverTool', category: 'Tools', inputs: { name: 'manual', description: 'Knows the manual.', returnSourceDocuments: true, retriever: '{{store_0.data.instance}}' }, to: 'toolAgent_0', as: 'tools', isList: true }), (flow) => {
+const behindTool = (name, given, filter = '') => changed(joined(load('tool-agent'), { name: 'retrieverTool', category: 'Tools', inputs: { name: 'manual', description: 'Knows the manual.', returnSourceDocuments: true, retrieverToolMetadataFilter: filter, retriever: '{{store_0.data.instance}}' }, to: 'toolAgent_0', as: 'tools', isList: true }), (flow) => {
   const from = stored(name, given)
   const take = (id) => JSON.parse(JSON.stringify(from.nodes.find((n) => n.id === id)).split('memoryVectorStore_0').join('store_0'))
   flow.nodes.push(take('memoryVectorStore_0'), take('openAIEmbeddings_0'))
@@ -24,7 +25,7 @@ const behindTool = (name, given) => changed(joined(load('tool-agent'), { name: '
 })
 
 const FILTER = '{"page":{"$gte":1}}'
-const KINDS = {
+export const KINDS = {
   pinecone: { pineconeIndex: 'idx', pineconeNamespace: 'space', fileUpload: '', pineconeTextKey: '', pineconeMetadataFilter: FILTER, topK: '3' },
   qdrant: { qdrantServerUrl: 'http://qdrant.example:6333', qdrantCollection: 'idx', fileUpload: '', qdrantVectorDimension: '64', contentPayloadKey: 'content', metadataPayloadKey: 'metadata', batchSize: '', qdrantSimilarity: 'Cosine', qdrantCollectionConfiguration: '', topK: '3', qdrantFilter: '{"must":[{"key":"metadata.page","match":{"value":1}}]}' },
   chroma: { collectionName: 'idx', chromaURL: 'http://chroma.example:8000', chromaMetadataFilter: '{"page":1}', topK: '3' },
@@ -47,6 +48,24 @@ const MORE = {
 const QUESTIONS = [ask('JSON', { question: 'On which port does the Aurora gateway listen?', chatId: '$a' }), ask('a follow-up, stream', { question: 'And the kettle?', chatId: '$a', streaming: true })]
 const BY_TOOL = [ask('a call', { question: 'Look it up [[tool=manual:{"input":"the port of Aurora"}]]' }), ask('a call, stream', { question: 'Look it up [[tool=manual:{"input":"the kettle"}]]', streaming: true })]
 
+// A tool's own filter, beside that of its store or alone.
+const NARROWED = {
+  'pinecone-narrowed': ['pinecone', KINDS.pinecone, '{"chat":{"$eq":"$flow.chatId"}}'],
+  'pinecone-narrowed-alone': ['pinecone', MORE['pinecone-plain'][1], { source: 'manual' }],
+  'qdrant-narrowed': ['qdrant', KINDS.qdrant, '{"must":[{"key":"metadata.source","match":{"value":"$flow.sessionId"}}]}'],
+  'qdrant-narrowed-alone': ['qdrant', { ...KINDS.qdrant, qdrantFilter: '' }, '{"must":[{"key":"metadata.source","match":{"value":"manual"}}]}'],
+  'chroma-narrowed': ['chroma', KINDS.chroma, '{"source":"manual"}']
+}
+const CHAT = BY_TOOL.map(({ title, body }) => ask(title, { ...body, chatId: '$a' }))
+
+// Vectara makes its own vectors, and answers itself.
+const vectara = (output, more = {}) => ['vectara_0', 'Vector Stores', { document: '', file: '', filter: '', sentencesBefore: 2, sentencesAfter: 2, lambda: '', topK: '3', mmrK: '', mmrDiversityBias: '', ...more }, { output }]
+const summing = wired([vectara('vectorStore'), ['vectaraQAChain_0', 'Chains', { vectaraStore: of('vectara_0'), summarizerPromptName: 'vectara-summary-ext-v1.2.0', responseLang: 'eng', maxSummarizedResults: '7', inputModeration: '' }]])
+const VECTARA = {
+  vectara: [wired([MODEL, vectara('retriever', { filter: 'doc.page = 1', lambda: 0.1 }), QA(of('vectara_0'))]), QUESTIONS],
+  'vectara-chain': [summing, [...QUESTIONS, ask('no such prompt', { question: 'forbidden' }), ask('more than it sums up', { question: 'too much' })]]
+}
+
 // What a client may say instead.
 const OVERRIDES = ['pineconeNamespace', 'topK', 'pineconeMetadataFilter']
 const overridden = {
@@ -65,5 +84,7 @@ export const DATABASES = [
     { name: `database-${kind}-agent`, outside: true, flow: knowing(kind, given, 'openAIEmbeddings', { modelName: 'stub-embedding', basepath: `${PLACEHOLDER}/v1` }), steps: [ask('a call, stream', { question: 'Look it up [[tool=the_manual:{"input":"the port of Aurora"}]]', streaming: true })] },
     { name: `database-${kind}-tool`, outside: true, flow: behindTool(kind, given), steps: BY_TOOL }
   ]),
+  ...Object.entries(VECTARA).map(([name, [flow, steps]]) => ({ name: `database-${name}`, outside: true, flow, steps })),
+  ...Object.entries(NARROWED).map(([name, one]) => ({ name: `database-${name}`, outside: true, flow: behindTool(...one), steps: CHAT })),
   ...Object.entries(MORE).map(([name, [kind, given]]) => ({ name: `database-${name}`, outside: true, flow: stored(kind, given), steps: QUESTIONS }))
 ]

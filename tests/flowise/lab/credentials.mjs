@@ -29,6 +29,7 @@ export const credentials = (redis, stub) => ({
   openSearchUrl: { openSearchUrl: 'http://opensearch.example:9200', user: 'user', password: 'password' },
   upstashVectorApi: { UPSTASH_VECTOR_REST_URL: 'https://stub-vector.upstash.io', UPSTASH_VECTOR_REST_TOKEN: 'k-upstash' },
   AstraDBApi: { applicationToken: 'k-astra', dbEndPoint: `${stub}/f/@/stub.astra.datastax.com` },
+  vectaraApi: { apiKey: 'k-vectara', customerID: '9', corpusID: '1,2' },
   // memories
   redisCacheUrlApi: { redisUrl: `${redis}/1` },
   upstashRedisMemoryApi: { upstashRestToken: 'k-upstash-redis' },
@@ -66,7 +67,7 @@ export const OF_NODES = {
   braveSearchAPI: 'braveSearchApi', googleCustomSearch: 'googleCustomSearchApi', serpAPI: 'serpApi', serper: 'serperApi', searchAPI: 'searchApi', tavilyAPI: 'tavilyApi',
   exaSearch: 'exaSearchApi', wolframAlpha: 'wolframAlphaAppId',
   pinecone: 'pineconeApi', pineconeLlamaIndex: 'pineconeApi', qdrant: 'qdrantApi', chroma: 'chromaApi', supabase: 'supabaseApi', elasticsearch: 'elasticsearchApi', openSearch: 'openSearchUrl',
-  upstash: 'upstashVectorApi', Astra: 'AstraDBApi',
+  upstash: 'upstashVectorApi', Astra: 'AstraDBApi', vectara: 'vectaraApi',
   RedisBackedChatMemory: 'redisCacheUrlApi', upstashRedisBackedChatMemory: 'upstashRedisMemoryApi', ZepMemory: 'zepMemoryApi', ZepMemoryCloud: 'zepMemoryApi', redisCache: 'redisCacheUrlApi', redisEmbeddingsCache: 'redisCacheUrlApi', mem0: 'mem0MemoryApi',
   cohereRerankRetriever: 'cohereApi', JinaRerankRetriever: 'jinaAIApi', voyageAIRerankRetriever: 'voyageAIApi', cohereEmbeddings: 'cohereApi', jinaEmbeddings: 'jinaAIApi', voyageAIEmbeddings: 'voyageAIApi',
   mistralAIEmbeddings: 'mistralAIApi', togetherAIEmbedding: 'togetherAIApi', googleGenerativeAiEmbeddings: 'googleGenerativeAI', huggingFaceInferenceEmbeddings: 'huggingFaceApi',

@@ -11,6 +11,7 @@ const pinecone = ({ method, path, query, body }) => {
   if (path.endsWith('/query')) return { body: { matches: most(body.topK).map(({ id, score, text, metadata }) => ({ id, score, values: body.includeValues ? [1, 0] : [], metadata: { ...metadata, text } })), namespace: body.namespace ?? '' } }
   if (path.endsWith('/vectors/fetch')) return { body: { namespace: '', usage: { readUnits: 1 }, vectors: Object.fromEntries(PASSAGES.filter(({ id }) => query.getAll('ids').includes(id)).map(({ id, text, metadata }) => [id, { id, values: [1, 0], metadata: { ...metadata, text } }])) } }
   if (path.endsWith('/vectors/upsert')) return { body: { upsertedCount: body.vectors.length } }
+  if (path.endsWith('/vectors/delete')) return { body: {} }
   const name = path.split('/').at(-1)
   if (method === 'GET') return { body: { name, dimension: 64, metric: 'cosine', host: 'stub-index.svc.pinecone.io', spec: { serverless: { cloud: 'aws', region: 'x' } }, status: { ready: true, state: 'Ready' }, vectorType: 'dense', vector_type: 'dense', deletion_protection: 'disabled' } }
   return { status: 404, body: { error: { code: 'NOT_FOUND', message: 'no such index' } } }
@@ -55,9 +56,19 @@ const astra = ({ body }) => {
   if (command === 'findCollections') return { body: { status: { collections: [] } } }
   return { body: { data: { documents: most(options.limit).map(({ id, score, text, metadata }) => ({ _id: id, text, ...metadata, $similarity: score })), nextPageState: null } } }
 }
+// Finds as many as it is asked for, and sums up what it found by the second and the first.
+const vectara = ({ path, body }) => {
+  if (path.endsWith('/index')) return { body: { status: { code: 'OK', statusDetail: '' }, quotaConsumed: {} } }
+  const [{ query, numResults, summary }] = body.query
+  const found = most(numResults)
+  const named = (fields) => Object.entries(fields).map(([name, value]) => ({ name, value: String(value) }))
+  const said = (code, statusDetail) => ({ text: '', status: [{ code, statusDetail }] })
+  const told = query.includes('forbidden') ? said('NOT_FOUND', 'Failed to retrieve summarizer.') : query.includes('too much') ? said('BAD_REQUEST', '') : { text: 'It is the port [2], says the manual [1] (see [2]).', lang: 'eng', status: [] }
+  return { body: { responseSet: [{ response: found.map(({ text, score }, documentIndex) => ({ text, score, documentIndex, corpusKey: {}, metadata: named({ lang: 'eng' }) })), document: found.map(({ id, metadata }) => ({ id, metadata: named(metadata) })), summary: summary ? [told] : [], status: [] }], status: [] } }
+}
 export const DATABASES = {
   'api.pinecone.io': pinecone, 'stub-index.svc.pinecone.io': pinecone,
   'elastic.example': elastic, 'opensearch.example': elastic,
   'chroma.example': chroma, 'qdrant.example': qdrant, 'stub.supabase.co': supabase, 'stub-vector.upstash.io': upstash,
-  'stub.astra.datastax.com': astra
+  'stub.astra.datastax.com': astra, 'api.vectara.io': vectara
 }
