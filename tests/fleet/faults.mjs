@@ -3,6 +3,12 @@
 import { command, pause } from './stores.mjs'
 
 const any = list => list[Math.floor(Math.random() * list.length)]
+// The node that has a key that ends like that.
+const nodeOf = async ({ servers }, end) => {
+  for (const server of servers) if ((await server.ask('KEYS', `*${end}`)).includes(end)) return server
+  throw new Error(`no node has ${end}`)
+}
+const killNode = async (it, node) => { it.gone = node; await node.kill() }
 
 export const FAULTS = [
   { name: 'nothing', begin: async () => {}, end: async () => {} },
@@ -44,7 +50,9 @@ export const FAULTS = [
   { name: 'replica killed', needs: ['sentinel'], async begin(it) { const primary = await it.store.primary(); it.gone = it.store.servers.find(one => one !== primary); await it.gone.kill() }, end: it => it.gone.start() },
 
   // A Cluster of three.
-  { name: 'a node killed, back with its data', needs: ['cluster'], async begin(it) { it.gone = any(it.store.servers); await it.gone.kill() }, end: it => it.gone.start() },
+  { name: 'a node killed, back with its data', needs: ['cluster'], begin: it => killNode(it, any(it.store.servers)), end: it => it.gone.start() },
+  { name: 'the node of the caller killed', needs: ['cluster'], begin: async it => killNode(it, await nodeOf(it.store, ':rate')), end: it => it.gone.start() },
+  { name: 'the node that counts gateways killed', needs: ['cluster'], begin: async it => killNode(it, await nodeOf(it.store, 'v1:replicas')), end: it => it.gone.start() },
   { name: 'a node paused', needs: ['cluster'], begin: it => { it.gone = any(it.store.servers); it.gone.signal('SIGSTOP') }, end: it => it.gone.signal('SIGCONT') },
   { name: 'connections of a node killed', needs: ['cluster'], begin: ({ store }) => any(store.servers).ask('CLIENT', 'KILL', 'TYPE', 'normal').catch(() => {}), end: async () => {} },
   { name: 'scripts of all nodes forgotten', needs: ['cluster'], begin: ({ store }) => Promise.all(store.servers.map(one => one.ask('SCRIPT', 'FLUSH'))), end: async () => {} },

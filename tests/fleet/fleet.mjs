@@ -32,7 +32,8 @@ function tell(row) {
   console.log(`${isWrong ? 'FAILED ' : 'ok     '} ${row.store.padEnd(8)} ${row.fault.padEnd(36)} ${row.figures}${isWrong ? `   ${row.wrong.join('; ')}` : ''}`)
 }
 
-const isUp = async it => (await Promise.all(it.gateways.map(gateway => gateway.metrics()))).every(text => /flowgate_state_up 1/.test(text))
+// All of the store is there for all of them.
+const isShared = async it => (await Promise.all(it.gateways.map(gateway => gateway.ready()))).every(({ text }) => !text.includes('lost'))
 
 // What one gateway alone with these limits would have had to say: a bucket that fills at the rate. A load that is held up
 // loses what runs over; what runs over though somebody was refused is the fleet's fault.
@@ -86,7 +87,8 @@ async function befall(fault, it) {
   const ready = await Promise.all(it.gateways.filter(gateway => gateway.process && fault.name !== 'gateway paused').map(gateway => gateway.ready().catch(() => ({ status: 0 }))))
   await fault.end(it)
   await loading
-  await until('the store to be there for all', () => isUp(it))
+  // What a gateway owes is told and paid by then.
+  for (let tries = 0; tries < 40 && !await isShared(it); tries++) await load(it.gateways, it.keys.rated, 0.3, count)
   await drain(it, count)
   const ratio = bucket.ratio()
   const wrong = []
@@ -111,7 +113,7 @@ async function spend(fault, key, it) {
   await pause(1000)
   await fault.end(it)
   await loading
-  await until('the store to be there for all', () => isUp(it))
+  await until('the store to be there for all', () => isShared(it))
   // The rest, until everybody is told that there is none.
   for (let tries = 0; tries < 200; tries++) {
     let [got, refused, unavailable] = [0, 0, 0]
