@@ -12,6 +12,7 @@ use super::calls::{Calls, Lane, Links, is_elsewhere, reason, reason_at_first};
 use super::channels::{Inbox, Subscriber, of_replica};
 use super::health::StoreHealth;
 use super::open::{late, named, open};
+use super::part::answers_in_part;
 use super::sentinels::{PrimaryNamed, Sentinels};
 use super::{LAST_WORDS, Order};
 use crate::config::{Secret, Valkey, ValkeyServer};
@@ -38,6 +39,8 @@ pub(super) struct Keeper {
     farewell: Script,
     /// Answers since the last failure.
     answers: u32,
+    /// Signs of life since it last took none, though it answered.
+    beats: u32,
     /// The server that has the connections, behind Sentinels.
     at: Option<ValkeyServer>,
 }
@@ -60,6 +63,7 @@ impl Keeper {
             beat: Script::new(include_str!("beat.lua")),
             farewell: Script::new("return redis.call('ZREM', KEYS[1], ARGV[1])"),
             answers: 0,
+            beats: 0,
             at: None,
         }
     }
@@ -180,13 +184,26 @@ impl Keeper {
             Ok(()) => self.beat().await,
             Err(error) => Err(error),
         };
+        let outcome = match outcome {
+            Ok(replicas) => {
+                // One that began anew has not seen everybody yet.
+                let is_complete = self.health.is_up() && self.beats >= ANSWERS;
+                let known = if is_complete { 1 } else { self.health.replicas() };
+                self.beats = self.beats.saturating_add(1);
+                Ok(replicas.max(known))
+            }
+            Err(error) if self.answers_in_part().await => {
+                self.health.faults().lose_part(&reason(&error));
+                self.beats = 0;
+                Ok(self.health.replicas())
+            }
+            Err(error) => Err(error),
+        };
         self.health.faults().look();
         match outcome {
             Ok(replicas) => {
                 self.answers = self.answers.saturating_add(1);
-                // One that began anew has not seen everybody yet.
-                let known = if self.health.is_up() { 1 } else { self.health.replicas() };
-                self.health.see_replicas(replicas.max(known));
+                self.health.see_replicas(replicas);
                 self.health.hear();
                 if self.answers >= ANSWERS {
                     self.health.rise();
@@ -234,6 +251,18 @@ impl Keeper {
             replicas = count;
         }
         Ok(replicas)
+    }
+
+    /// Whether only the node of a Cluster is gone that counts the replicas. What others have is shared as ever, by as many as
+    /// were seen last.
+    async fn answers_in_part(&self) -> bool {
+        for lane in [Lane::Front, Lane::Background] {
+            let Some(link) = self.calls.link(lane) else { return false };
+            if !answers_in_part(&link, &self.settings.prefix, self.settings.timeout).await {
+                return false;
+            }
+        }
+        true
     }
 
     /// Others share what there is without this one from now on.

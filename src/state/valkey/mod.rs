@@ -10,6 +10,7 @@
 //! | [`tag`] | what names something there |
 //! | [`clock`] | the store's clock, which alone counts |
 //! | [`faults`] | calls that fail although it can be used |
+//! | [`part`] | whether only one node of a Cluster is gone |
 //! | [`health`] | whether it can be used; read by everybody |
 //!
 //! Nobody waits for the store longer than `timeout`: a call that takes longer, or fails, puts all of this replica into the
@@ -25,6 +26,7 @@ mod health;
 mod keeper;
 mod link;
 mod open;
+mod part;
 mod sentinels;
 mod tag;
 

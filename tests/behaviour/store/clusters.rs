@@ -59,6 +59,43 @@ fn callers_of_a_node_that_is_gone_are_counted_apart_and_all_others_as_ever() {
 }
 
 #[test]
+fn callers_of_other_nodes_are_shared_while_the_one_is_gone_that_counts_the_replicas() {
+    let Some(mut store) = ClusterStore::start() else { return };
+    let upstream = Upstream::answering();
+    let plans = "default: { requests: 1/hour, burst: 40, concurrent: 100 }";
+    let replicas = start(&upstream, &store.section(), plans);
+    spend_half(&replicas);
+    let at = node_of(&store, "v1:replicas");
+    store.nodes[at].kill();
+    for replica in &replicas {
+        replica.log_line(|line| line["message"].as_str().unwrap().starts_with("part of the store is lost"));
+    }
+    // Nor does one that starts now count by itself.
+    let third = Gateway::start_with(&stored(&upstream, &store.section(), plans), &two_keys(""), |_| {});
+    third.wait_metric(UP, 1.0);
+    let [first, second] = &replicas;
+    let asked = [(first, 10), (&third, 5), (second, 30), (&third, 30), (first, 30)];
+    assert_eq!(asked.map(|(replica, times)| answered(replica, KEY, times)).iter().sum::<usize>(), 20);
+    for replica in [first, second, &third] {
+        assert_eq!(told(replica, "\"the store is lost"), 0);
+        assert!(ready(replica).ends_with("part of it lost\n"), "{}", ready(replica));
+    }
+    store.nodes[at].launch();
+    wait_shared_by(&[first, second, &third], 3);
+}
+
+#[test]
+fn a_store_none_of_whose_nodes_answers_is_lost() {
+    let Some(mut store) = ClusterStore::start() else { return };
+    let upstream = Upstream::answering();
+    let replicas = start(&upstream, &store.section(), "default: { requests: 1/hour, burst: 40, concurrent: 100 }");
+    store.nodes.iter_mut().for_each(StoreServer::kill);
+    wait_all(&replicas, LOST);
+    store.nodes.iter_mut().for_each(StoreServer::launch);
+    wait_shared_by(&[&replicas[0], &replicas[1]], 2);
+}
+
+#[test]
 fn a_key_that_holds_something_else_is_named_once_and_its_caller_is_counted_apart() {
     let Some(store) = StoreServer::start() else { return };
     let upstream = Upstream::answering();
