@@ -191,10 +191,24 @@ impl Admitted {
                 Ok(())
             }
             Err(exceeded) => {
+                if number == 1 {
+                    self.give_back(context);
+                }
                 let plan = if number == 0 { ExceededPlan::Visitors } else { ExceededPlan::Key };
                 context.exceeded.set(Some(plan));
                 Err(refusal(exceeded))
             }
+        }
+    }
+}
+
+impl Admitted {
+    /// What the key refuses is not taken from the visitor either.
+    fn give_back(&mut self, context: &Context) {
+        let ([place, _], [fields, _]) = (&mut self.permits, &mut self.fields);
+        if let (Some(permit), Some(visitor)) = (place.take(), visitor(context)) {
+            let share = context.visitors().allowance(visitor);
+            *fields = Some((share.plan.policy.clone(), share.give_back(permit)));
         }
     }
 }

@@ -176,6 +176,23 @@ fn a_visitor_with_a_publishable_key_cannot_use_up_everybodys_share() {
 }
 
 #[test]
+fn what_the_key_refuses_is_not_taken_from_the_visitor() {
+    let upstream = Upstream::answering();
+    let plans =
+        "plans: { default: { requests: 1/day, burst: 1 }, anonymous: { requests: 3/day, burst: 3, quota: 9/day } }";
+    let keys = keys(&format!(", kind: publishable, allowed_origins: ['{PAGE}']"));
+    let gateway = Gateway::start_with(&config(upstream.address, "", "", "", plans), &keys, |_| {});
+    let ask = || client::post(gateway.http, PREDICT, &[("origin", PAGE), ("x-api-key", KEY)], QUESTION);
+    assert_eq!(ask().status, 200);
+    for _ in 0..4 {
+        let refused = ask();
+        refused.assert_refused(429, "rate_limited");
+        let state = refused.header("ratelimit").expect("the visitor's state");
+        assert!(state.starts_with("\"anonymous\";r=2;") && state.contains("\"anonymous-quota\";r=8;"), "{state}");
+    }
+}
+
+#[test]
 fn a_chatflow_says_which_plan_its_anonymous_callers_have() {
     let upstream = streaming();
     let more = format!(

@@ -226,6 +226,20 @@ impl Allowance {
         (permit, self.plan.state(verdict, Some(left), tokens))
     }
 
+    /// Nothing of a request that was admitted stays counted: other limits refuse it. What is left then.
+    pub(crate) fn give_back(&self, permit: Permit) -> HeaderValue {
+        drop(permit);
+        if let (Some(_), Some(lease)) = (&self.plan.shared, self.used.counts.lease()) {
+            return self.give_back_shared(lease);
+        }
+        self.plan.limiter.give_back(&self.used.bucket);
+        if let Some((_, period)) = self.plan.quota() {
+            self.used.counts.quota.give_back(period);
+            self.plan.note_charge();
+        }
+        self.plan.state(self.plan.limiter.look(&self.used.bucket), self.quota_left(), self.tokens_left())
+    }
+
     /// Charges tokens that a request has taken: once they are more than the plan allows, the next one is refused.
     pub(crate) fn spend(&self, tokens: u64) {
         let Some((_, period)) = self.plan.tokens().filter(|_| tokens > 0) else { return };
@@ -299,6 +313,19 @@ mod tests {
         assert!(state.to_str().unwrap().contains("\"test-quota\";r=0;t="), "{state:?}");
         assert_eq!(allowance.used.counts.concurrency.taken(), 0, "who is refused holds no place");
         assert!(allowance.plan.was_charged() && !allowance.plan.was_charged());
+    }
+
+    #[test]
+    fn what_is_given_back_was_never_counted() {
+        let allowance = allowance(&with_quota(plan(1, 86_400, 2, 1), 9, QuotaPeriod::Month), None);
+        for _ in 0..3 {
+            let (permit, _) = admit(&allowance);
+            let state = allowance.give_back(permit.unwrap());
+            let state = state.to_str().unwrap();
+            assert!(state.starts_with("\"test\";r=2;") && state.contains("\"test-quota\";r=9;"), "{state}");
+        }
+        assert_eq!((refused(&allowance), refused(&allowance)), (None, None));
+        assert!(matches!(refused(&allowance), Some(Exceeded::Rate { .. })));
     }
 
     #[test]

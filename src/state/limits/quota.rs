@@ -99,6 +99,15 @@ impl QuotaCounter {
         charged.map(|before| left(most - used(before, period) - 1)).map_err(|_| left(0))
     }
 
+    /// Takes back what was counted last.
+    pub(super) fn give_back(&self, period: Period) {
+        let less = |word| match used(word, period) {
+            0 => None,
+            used => Some(QuotaCount { period: period.number, count: used - 1 }.pack()),
+        };
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
     /// Counts what was used, however much that is.
     pub(super) fn add(&self, more: u32, period: Period) {
         let add = |word| QuotaCount { period: period.number, count: used(word, period).saturating_add(more) }.pack();

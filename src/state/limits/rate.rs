@@ -87,6 +87,13 @@ impl Limiter {
         RateDecision::Allowed { remaining: self.burst.get().saturating_sub(used) }
     }
 
+    /// Puts one request back.
+    pub(super) fn give_back(&self, bucket: &Bucket) {
+        let period = u64::try_from(self.period.as_nanos()).unwrap_or(u64::MAX);
+        let less = |until: u64| Some(until.saturating_sub(period));
+        let _ = bucket.0.fetch_update(Ordering::AcqRel, Ordering::Relaxed, less);
+    }
+
     /// Whether nothing is used any more: forgetting the bucket changes nothing.
     pub(super) fn is_full(&self, bucket: &Bucket) -> bool {
         let now = self.governor.clock().now().duration_since(self.started);

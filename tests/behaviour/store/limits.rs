@@ -1,9 +1,9 @@
 //! What replicas share of their callers' limits.
 
 use super::*;
-use crate::harness::KEY;
 use crate::harness::client::{Connection, request};
-use crate::rate_limits::{PREDICT, QUESTION, hold, holding, two_keys};
+use crate::harness::{KEY, sha256};
+use crate::rate_limits::{PREDICT, QUESTION, SECOND, hold, holding, two_keys};
 
 const WIDE: &str = "requests: 100000/min, burst: 10000";
 
@@ -89,6 +89,31 @@ fn visitors_are_shared_too() {
     assert_eq!(answers, [200, 200, 200, 200, 429, 429]);
     assert_eq!(ask(0, "192.0.2.8"), 200);
     assert!(store.keys().iter().all(|key| !key.contains("192.0.2")), "{:?}", store.keys());
+}
+
+#[test]
+fn what_the_key_refuses_is_not_taken_from_the_visitor_either() {
+    let Some(store) = StoreServer::start() else { return };
+    let upstream = Upstream::answering();
+    let page = "https://app.example.com";
+    let plans = "default: { requests: 1/hour, burst: 1 }, anonymous: { requests: 3/hour, burst: 3, quota: 3/day }, \
+                 wide: { requests: 9/hour, burst: 9 }";
+    let text = stored(&upstream, &format!("urls: ['{}'], timeout: 1s", store.url()), plans);
+    let pages = format!(", kind: publishable, allowed_origins: ['{page}']");
+    let second = format!("  - {{ id: second, sha256: {}{pages}, plan: wide }}\n", sha256(SECOND));
+    let start = || Gateway::start_with(&text, &format!("{}{second}", keys(&pages)), |_| {});
+    let replicas = [start(), start()];
+    wait_shared_by(&[&replicas[0], &replicas[1]], 2);
+    let ask = |number: usize, key: &str| {
+        let headers = [("origin", page), ("x-api-key", key)];
+        client::post(replicas[number % 2].http, PREDICT, &headers, QUESTION)
+    };
+    assert_eq!(ask(0, KEY).status, 200);
+    for number in 0..6 {
+        ask(number, KEY).assert_refused(429, "rate_limited");
+    }
+    // Two of three are left, wherever.
+    assert_eq!([0, 1, 0, 1].map(|number| ask(number, SECOND).status), [200, 200, 429, 429]);
 }
 
 #[test]

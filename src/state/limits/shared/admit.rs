@@ -243,6 +243,16 @@ impl Allowance {
         decision
     }
 
+    /// What other limits refuse is there for this caller's next request: it is paid for, be it by this replica's own part.
+    pub(in crate::state::limits) fn give_back_shared(&self, lease: &Lease) -> http::HeaderValue {
+        let quota = self.plan.quota();
+        let mut book = lease.book();
+        lease.shared.counters.void.inc_by(lease.cells.add(number(quota), 1).into());
+        lease.shared.look_after(&self.used.counts, &mut book);
+        drop(book);
+        self.shared_state(lease, quota, None)
+    }
+
     /// `RateLimit`, true within the lease: what is left in the store, as far as is known, and the cells that are here.
     fn shared_state(&self, lease: &Lease, quota: RunningQuota, exceeded: Option<Exceeded>) -> http::HeaderValue {
         let cells = lease.cells.count(number(quota));
