@@ -85,6 +85,28 @@ fn callers_of_other_nodes_are_shared_while_the_one_is_gone_that_counts_the_repli
 }
 
 #[test]
+fn who_has_a_quota_is_answered_again_once_its_node_is_back() {
+    let Some(mut store) = ClusterStore::start() else { return };
+    let upstream = Upstream::answering();
+    let plans = "default: { requests: 100000/min, burst: 10000, quota: 100/day }";
+    let replicas = start(&upstream, &store.section(), plans);
+    spend_half(&replicas);
+    let at = node_of(&store, ":rate");
+    // They have given back what they had, and owe nothing.
+    wait_for("places", || (!store.nodes[at].keys().iter().any(|key| key.ends_with(":places"))).then_some(()));
+    store.nodes[at].kill();
+    for replica in &replicas {
+        wait_for("a refusal", || (ask(replica, KEY).status == 503).then_some(()));
+        replica.log_line(|line| line["message"].as_str().unwrap().starts_with("part of the store is lost"));
+    }
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    store.nodes[at].launch();
+    for replica in &replicas {
+        wait_for("an answer", || (ask(replica, KEY).status == 200).then_some(()));
+    }
+}
+
+#[test]
 fn a_store_none_of_whose_nodes_answers_is_lost() {
     let Some(mut store) = ClusterStore::start() else { return };
     let upstream = Upstream::answering();

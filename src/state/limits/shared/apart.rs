@@ -25,14 +25,12 @@ impl Lease {
         self.shared.store.is_up() && !self.is_apart.load(Ordering::Acquire)
     }
 
-    /// A request of this caller is decided here: the next ones do not wait.
+    /// A request of this caller is decided here: the next ones do not wait, and it is looked whether the store answers again.
     pub(super) fn go_apart(&self, counts: &Arc<AllowanceCounts>, plan: &Arc<PlanLimits>) {
-        if !self.is_apart.load(Ordering::Acquire) {
-            let mut book = self.book();
-            book.come_under(plan);
-            self.leave_shared(&mut book);
-            self.shared.look_after(counts, &mut book);
-        }
+        let mut book = self.book();
+        book.come_under(plan);
+        self.leave_shared(&mut book);
+        self.shared.look_after(counts, &mut book);
     }
 
     fn leave_shared(&self, book: &mut LeaseBook) {

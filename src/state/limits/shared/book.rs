@@ -174,9 +174,11 @@ impl LeaseBook {
         self.loss.is_owed || self.late.cells > 0 || self.quota.is_owed() || (counts_tokens && self.tokens.is_owed())
     }
 
-    /// Whether nothing is owed but requests that time has paid for, when the bucket is whole after that.
+    /// Whether nothing is owed but requests that time has paid for, when the bucket is whole after that. Who is answered
+    /// again has little left to wait for.
     pub(super) fn is_paid(&self, until_whole: u64) -> bool {
-        until_whole == 0 && !self.quota.is_owed() && !self.tokens.is_owed()
+        let is_answered = matches!(self.reach, CallerReach::Unheard(Some(_)));
+        until_whole == 0 && !is_answered && !self.quota.is_owed() && !self.tokens.is_owed()
     }
 
     /// Whether this replica has counted something in a day or month.
