@@ -1,11 +1,10 @@
 //! `flowgate demo`: the gateway on loopback with a built-in flow and a fresh key, nothing to set up.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 
@@ -13,8 +12,8 @@ use super::print::{print, tell};
 use super::serve::{cannot_start, until_signalled};
 use crate::app::{self, KeySource, StartError, StartOrigin};
 use crate::config::{
-    Access, Admin, AuthFailures, BodyMode, Chatflow, Config, Cors, Events, Log, LogFormat, LogLevel, Origins, Plan,
-    Rate, ResponseShape, Secret, SecretFile, Server, Upstream, UpstreamKind,
+    Admin, AuthFailures, Chatflow, Config, Cors, Log, LogFormat, LogLevel, Plan, Secret, SecretFile, Server, Upstream,
+    UpstreamKind,
 };
 use crate::keys::{Key, KeyStore, secret};
 use crate::telemetry::logging::LogReload;
@@ -98,7 +97,7 @@ fn config(port: u16) -> Config {
         log: LOG,
         upstreams: vec![Upstream { name: "demo".into(), kind: UpstreamKind::Demo }],
         keys_file: PathBuf::from("demo"),
-        plans: vec![plan("default"), plan("anonymous")],
+        plans: ["default", "anonymous"].map(|name| Plan::new(name, 60, 10, 8)).into(),
         cors: Cors::default(),
         auth_failures: Some(AuthFailures::default()),
         state_dir: PathBuf::from("demo"),
@@ -106,47 +105,11 @@ fn config(port: u16) -> Config {
         valkey: None,
         otlp: None,
         session_secret: None,
-        chatflows: vec![Arc::new(chatflow())],
+        chatflows: vec![Arc::new(Chatflow { isolate_sessions: false, ..Chatflow::named("demo") })],
         wildcard: None,
         identity: Vec::new(),
         source: SecretFile::new(PathBuf::new(), Vec::new()),
         places: Arc::default(),
         secret_files: Vec::new(),
-    }
-}
-
-fn plan(name: &str) -> Plan {
-    let number = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
-    Plan {
-        name: name.into(),
-        requests: Rate { count: number(60), per: Duration::from_mins(1) },
-        burst: number(10),
-        concurrent: number(8),
-        quota: None,
-        tokens: None,
-        wait: Duration::from_secs(5),
-        queue: 32,
-    }
-}
-
-fn chatflow() -> Chatflow {
-    Chatflow {
-        name: "demo".into(),
-        upstream: 0,
-        id: None,
-        api_key: None,
-        access: Access::Key,
-        allowed_origins: Origins::default(),
-        body: BodyMode::Checked,
-        response: ResponseShape::Flowise,
-        events: Events::All,
-        isolate_sessions: false,
-        plan: 1,
-        override_config: vec![vec!["sessionId".to_owned()]],
-        max_question_chars: 8000,
-        max_word_chars: 1000,
-        vars: serde_json::Map::new(),
-        force_override: serde_json::Map::new(),
-        by_id: false,
     }
 }

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use super::origin::Origins;
 use super::secret::Secret;
 
+/// Where the plan `anonymous` stands among all, behind `default`.
+const ANONYMOUS: usize = 1;
+
 /// A public name, what answers it, and its policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chatflow {
@@ -37,6 +40,31 @@ pub struct Chatflow {
     pub vars: serde_json::Map<String, serde_json::Value>,
     /// Forced into `overrideConfig`.
     pub force_override: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Chatflow {
+    /// Of which nothing is written but its name.
+    pub(crate) fn named(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            upstream: 0,
+            id: None,
+            by_id: false,
+            api_key: None,
+            access: Access::Key,
+            allowed_origins: Origins::default(),
+            body: BodyMode::Checked,
+            response: ResponseShape::Flowise,
+            events: Events::All,
+            isolate_sessions: true,
+            plan: ANONYMOUS,
+            override_config: vec![vec!["sessionId".to_owned()]],
+            max_question_chars: 8000,
+            max_word_chars: 1000,
+            vars: serde_json::Map::new(),
+            force_override: serde_json::Map::new(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,6 +22,23 @@ pub struct Plan {
     pub queue: u32,
 }
 
+impl Plan {
+    /// With so many requests a minute, and at once, and in flight.
+    pub(crate) fn new(name: &str, per_minute: u32, burst: u32, concurrent: u32) -> Self {
+        let number = |count: u32| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        Self {
+            name: name.into(),
+            requests: Rate { count: number(per_minute), per: Duration::from_mins(1) },
+            burst: number(burst),
+            concurrent: number(concurrent),
+            quota: None,
+            tokens: None,
+            wait: Duration::from_secs(5),
+            queue: 32,
+        }
+    }
+}
+
 /// What wrong keys from one address meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuthFailures {

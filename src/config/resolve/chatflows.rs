@@ -55,9 +55,10 @@ fn chatflow(
     if !is_wildcard && !is_name(&name.value) {
         reader.refuse(name, "expected a name of at most 128 letters, digits and . _ ~ -, or \"*\" for every UUID");
     }
+    let defaults = Chatflow::named(&name.value);
     let body = reader
         .choice(&file.body, &[("checked", BodyMode::Checked), ("passthrough", BodyMode::Passthrough)])
-        .unwrap_or(BodyMode::Checked);
+        .unwrap_or(defaults.body);
     let browsers = browsers::browsers(reader, name, &file, body, cors);
     let upstream = upstream(reader, name, &file.upstream, upstreams);
     let is_local =
@@ -71,10 +72,10 @@ fn chatflow(
     let id = id(reader, name, non_null(file.id), is_wildcard, is_local);
     let by_id = by_id(reader, &file.by_id, id.as_deref(), is_wildcard);
     let api_key = upstreams::api_key(reader, non_null(file.api_key), &non_null(file.api_key_file));
-    let plan = plan(reader, file.plan, plans);
-    let override_config = override_config(reader, &file.override_config);
-    let max_question_chars = chars(reader, &file.max_question_chars, 8000);
-    let max_word_chars = chars(reader, &file.max_word_chars, 1000);
+    let plan = plan(reader, file.plan, plans).unwrap_or(defaults.plan);
+    let override_config = override_config(reader, &file.override_config).unwrap_or(defaults.override_config);
+    let max_question_chars = chars(reader, &file.max_question_chars).unwrap_or(defaults.max_question_chars);
+    let max_word_chars = chars(reader, &file.max_word_chars).unwrap_or(defaults.max_word_chars);
     let vars = json::map(reader, &file.vars);
     let force_override = json::map(reader, &file.force_override);
     if let (Some(session), Some(node)) = (force_override.get("sessionId"), &file.force_override.0)
@@ -87,7 +88,7 @@ fn chatflow(
         refuse_forced(reader, &file.force_override);
     }
     Chatflow {
-        name: Arc::from(name.value.as_str()),
+        name: defaults.name,
         upstream,
         id,
         by_id,
@@ -135,16 +136,15 @@ fn upstream(reader: &mut FieldReader<'_>, name: &At<String>, field: &Field, upst
 }
 
 /// Index of the plan of callers without a key.
-fn plan(reader: &mut FieldReader<'_>, field: Field, plans: &[Plan]) -> usize {
-    let index = |name: &str| plans.iter().position(|plan| &*plan.name == name);
-    let anonymous = index("anonymous").unwrap_or(0);
-    let Some(node) = non_null(field).0 else { return anonymous };
-    let Some(wanted) = reader.string(&node) else { return anonymous };
-    index(&wanted).unwrap_or_else(|| {
+fn plan(reader: &mut FieldReader<'_>, field: Field, plans: &[Plan]) -> Option<usize> {
+    let node = non_null(field).0?;
+    let wanted = reader.string(&node)?;
+    let index = plans.iter().position(|plan| *plan.name == *wanted);
+    if index.is_none() {
         let known = suggest(&wanted, plans.iter().map(|plan| &*plan.name));
         reader.refuse(&node, format_args!("no plan has this name, {known}"));
-        anonymous
-    })
+    }
+    index
 }
 
 /// Flowise's id, lower case: what is written, or else the name.
@@ -214,10 +214,8 @@ fn refuse_ambiguous(reader: &mut FieldReader<'_>, named: &[Arc<Chatflow>], place
 }
 
 /// Paths that a client may set; only `sessionId` if nothing is written.
-fn override_config(reader: &mut FieldReader<'_>, field: &Field) -> Vec<Vec<String>> {
-    if field.0.is_none() {
-        return vec![vec![String::from("sessionId")]];
-    }
+fn override_config(reader: &mut FieldReader<'_>, field: &Field) -> Option<Vec<Vec<String>>> {
+    field.0.as_ref()?;
     let mut paths = Vec::new();
     for node in reader.list(field).unwrap_or_default() {
         let Some(text) = reader.string(node) else { continue };
@@ -233,9 +231,9 @@ fn override_config(reader: &mut FieldReader<'_>, field: &Field) -> Vec<Vec<Strin
             paths.push(path);
         }
     }
-    paths
+    Some(paths)
 }
 
-fn chars(reader: &mut FieldReader<'_>, field: &Field, default: usize) -> usize {
-    reader.number(field, 1..=MAX_CHARS).and_then(|count| usize::try_from(count).ok()).unwrap_or(default)
+fn chars(reader: &mut FieldReader<'_>, field: &Field) -> Option<usize> {
+    reader.number(field, 1..=MAX_CHARS).and_then(|count| usize::try_from(count).ok())
 }

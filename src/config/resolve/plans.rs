@@ -3,7 +3,6 @@
 //! What a plan leaves out: `default` and `anonymous` have numbers of their own; any other plan must say `requests` and
 //! takes the rest but for `quota` and `tokens` from `default`. A burst that is not written is never above the rate's count.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,39 +11,14 @@ use crate::config::file;
 use crate::config::file::Field;
 use crate::config::units::{MAX_DURATION, parse_duration, parse_quota, parse_rate};
 use crate::config::yaml::{At, Named, Value};
-use crate::config::{AuthFailures, Plan, Rate};
+use crate::config::{AuthFailures, Plan};
 
 /// As many requests at once as a limiter can count without overflow.
 const MAX_COUNT: u32 = 1_000_000;
-const MINUTE: Duration = Duration::from_mins(1);
 /// Seconds for which a client may be kept waiting for a place, or for the answer to a wrong key.
 const LONGEST_WAIT: u64 = 60;
 /// Requests of one caller that wait.
 const LONGEST_QUEUE: u64 = 10_000;
-
-/// The numbers that stand for what is not written.
-#[derive(Clone, Copy)]
-struct Numbers {
-    requests: Rate,
-    burst: NonZeroU32,
-    concurrent: NonZeroU32,
-    wait: Duration,
-    queue: u32,
-}
-
-const DEFAULT: Numbers = Numbers::new(60, 10, 8);
-const ANONYMOUS: Numbers = Numbers::new(10, 5, 2);
-
-impl Numbers {
-    const fn new(per_minute: u32, burst: u32, concurrent: u32) -> Self {
-        const fn non_zero(count: u32) -> NonZeroU32 {
-            NonZeroU32::MIN.saturating_add(count - 1)
-        }
-        let requests = Rate { count: non_zero(per_minute), per: MINUTE };
-        let (burst, concurrent) = (non_zero(burst), non_zero(concurrent));
-        Self { requests, burst, concurrent, wait: Duration::from_secs(5), queue: 32 }
-    }
-}
 
 pub(super) fn plans(reader: &mut FieldReader<'_>, file: Named<file::PlanSection>) -> Vec<Plan> {
     let mut default = None;
@@ -57,43 +31,27 @@ pub(super) fn plans(reader: &mut FieldReader<'_>, file: Named<file::PlanSection>
             _ => others.push((name, plan)),
         }
     }
-    let default = built_in(reader, "default", default, DEFAULT);
-    let anonymous = built_in(reader, "anonymous", anonymous, ANONYMOUS);
-    let Plan { requests, burst, concurrent, wait, queue, .. } = default;
-    let fallback = Numbers { requests, burst, concurrent, wait, queue };
-    let mut plans = vec![default, anonymous];
+    let default = built_in(reader, default, Plan::new("default", 60, 10, 8));
+    let anonymous = built_in(reader, anonymous, Plan::new("anonymous", 10, 5, 2));
+    let mut plans = vec![default.clone(), anonymous];
     plans.extend(others.into_iter().map(|(name, file)| {
         if file.requests.0.is_none() {
             let field = format!("{}.requests", name.field);
             reader.missing(Some(name.at()), &field, "missing: expected a rate such as 60/min");
         }
-        plan(reader, &name, &file, fallback)
+        plan(reader, &name, &file, &default)
     }));
     plans
 }
 
-fn built_in(
-    reader: &mut FieldReader<'_>,
-    name: &str,
-    written: Option<(At<String>, file::PlanSection)>,
-    numbers: Numbers,
-) -> Plan {
+fn built_in(reader: &mut FieldReader<'_>, written: Option<(At<String>, file::PlanSection)>, fallback: Plan) -> Plan {
     match written {
-        Some((name, file)) => plan(reader, &name, &file, numbers),
-        None => Plan {
-            name: Arc::from(name),
-            requests: numbers.requests,
-            burst: numbers.burst,
-            concurrent: numbers.concurrent,
-            quota: None,
-            tokens: None,
-            wait: numbers.wait,
-            queue: numbers.queue,
-        },
+        Some((name, file)) => plan(reader, &name, &file, &fallback),
+        None => fallback,
     }
 }
 
-fn plan(reader: &mut FieldReader<'_>, name: &At<String>, file: &file::PlanSection, fallback: Numbers) -> Plan {
+fn plan(reader: &mut FieldReader<'_>, name: &At<String>, file: &file::PlanSection, fallback: &Plan) -> Plan {
     if !is_name(&name.value) {
         reader.refuse(name, "expected a name of at most 128 letters, digits and . _ ~ -");
     }

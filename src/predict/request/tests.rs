@@ -2,7 +2,6 @@ use aws_lc_rs::hmac;
 use serde_json::json;
 
 use super::*;
-use crate::config::{Access, BodyMode, Events, Origins, ResponseShape};
 use crate::predict::session::Pair;
 use crate::predict::session::Scope;
 
@@ -13,23 +12,11 @@ fn vars(object: &Value) -> Vec<(Box<str>, Value)> {
 
 pub(crate) fn chatflow(allowed: &[&str]) -> Chatflow {
     Chatflow {
-        name: "support".into(),
-        upstream: 0,
-        id: None,
-        api_key: None,
-        access: Access::Key,
-        allowed_origins: Origins::default(),
-        body: BodyMode::Checked,
-        response: ResponseShape::Flowise,
-        events: Events::All,
         isolate_sessions: false,
-        plan: 1,
         override_config: allowed.iter().map(|path| path.split('.').map(str::to_owned).collect()).collect(),
         max_question_chars: 20,
         max_word_chars: 10,
-        vars: Map::new(),
-        force_override: Map::new(),
-        by_id: false,
+        ..Chatflow::named("support")
     }
 }
 

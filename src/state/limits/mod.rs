@@ -51,14 +51,10 @@ mod tests {
     pub(super) fn plan(count: u32, per: u64, burst: u32, concurrent: u32) -> Plan {
         let number = |n| NonZeroU32::new(n).unwrap();
         Plan {
-            name: "test".into(),
             requests: Rate { count: number(count), per: Duration::from_secs(per) },
-            burst: number(burst),
-            concurrent: number(concurrent),
-            quota: None,
-            tokens: None,
             wait: Duration::ZERO,
             queue: 0,
+            ..Plan::new("test", count, burst, concurrent)
         }
     }
 
