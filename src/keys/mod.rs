@@ -54,7 +54,10 @@ fn read(config: &Config) -> Result<String, Problem> {
         file: path.clone(),
         at: None,
         field: String::new(),
-        message: format!("cannot read the keys file: {error}; `flowgate keys create --id NAME` makes one"),
+        message: format!(
+            "cannot read the keys file: {error}; `flowgate keys create --file {} --id NAME` makes one",
+            path.display()
+        ),
     })
 }
 

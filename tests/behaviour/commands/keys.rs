@@ -98,6 +98,19 @@ fn a_new_keys_file_is_for_its_owner_only() {
 }
 
 #[test]
+fn the_command_that_makes_a_missing_keys_file_is_told() {
+    let folder = super::folder();
+    fs::remove_file(folder.path().join("keys.yaml")).unwrap();
+    let config = folder.path().join("flowgate.yaml");
+    let check = || run(&["check", "--config", text_of(&config)]);
+    let told = err(&check());
+    let command = told.split('`').nth(1).expect("a command");
+    let arguments: Vec<&str> = command.split(' ').skip(1).collect();
+    assert_eq!(run(&arguments).status.code(), Some(0), "{told}");
+    assert_eq!(check().status.code(), Some(0));
+}
+
+#[test]
 fn what_cannot_be_done_to_a_key_is_said_and_changes_nothing() {
     let upstream = Upstream::answering();
     let gateway = Gateway::start(&simple(upstream.address));
