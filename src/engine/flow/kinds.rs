@@ -4,3 +4,36 @@ use crate::engine::compile::kind::NodeKinds;
 use crate::engine::{models, nodes};
 
 pub(crate) const KINDS: NodeKinds = NodeKinds { families: nodes::KINDS, models: models::KINDS };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing;
+
+    /// Notes, and memories that an Agentflow V1 reads for itself.
+    const NOT_BUILT: [&str; 6] = [
+        "stickyNote",
+        "stickyNoteAgentflow",
+        "agentMemory",
+        "sqliteAgentMemory",
+        "postgresAgentMemory",
+        "mySQLAgentMemory",
+    ];
+
+    #[test]
+    fn every_node_that_runs_stands_on_the_page_of_nodes() {
+        let page = include_str!("../NODES.md");
+        let (of_first, _) = page.split_once("\n## Agentflow V2").unwrap();
+        let types = of_first.lines().filter_map(|line| line.strip_prefix('|')?.split('|').nth(1));
+        let told: Vec<&str> = types.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+        for name in &told {
+            assert!(KINDS.find(name).is_some() || NOT_BUILT.contains(name), "{name} is told and does not run");
+        }
+        let all = KINDS.families.iter().copied().chain([KINDS.models]).flatten();
+        // Names that only older versions of Flowise gave it may be missing.
+        for names in all.map(|kind| kind.names()).filter(|names| !names.is_empty()) {
+            let is_for_tests = testing::KINDS.iter().any(|kind| kind.names() == names);
+            assert!(is_for_tests || names.iter().any(|name| told.contains(name)), "{names:?} run and are not told");
+        }
+    }
+}
