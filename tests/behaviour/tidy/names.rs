@@ -46,7 +46,9 @@ fn a_name_means_one_type() {
 }
 
 /// Pictures of things for which the trade has words.
-const PICTURES: [&str; 7] = ["workshop", "face", "ways", "standing", "upkeep", "shelf", "tongue"];
+const PICTURES: [&str; 12] = [
+    "workshop", "face", "ways", "standing", "upkeep", "shelf", "tongue", "door", "pulse", "estate", "errand", "vitals",
+];
 
 #[test]
 fn types_and_files_bear_the_words_of_the_trade() {
