@@ -97,6 +97,8 @@ ACCEPTED.push(
   { flow: /^records-chroma-(full|incremental)$/, at: /./, text: /^500 ≠ 200$|non-empty list|^nothing ≠|\/delete ≠ $/, why: TAKEN_OUT },
   { flow: /^records-(chroma|supabase|upstash)-(full|incremental)$/, at: /^model calls$/, why: TAKEN_OUT },
   { flow: /^chain-open-api$/, at: /^model#1 body\.(functions|tools)/, why: 'Operations are told of as functions; the engine tells of them as tools, which newer models know' },
+  { flow: /^followups-fail$/, at: /./, why: 'Follow-up prompts that cannot be made take the answer with them; the engine leaves them out' },
+  { flow: /^followups-/, at: /^model#2 (body\.(stream|stream_options|think)|path)$/, why: 'What might be asked next is asked for in one piece, of Ollama without a word on thinking; the engine asks for a stream, as for all else' },
   { flow: /^chain-open-api$/, at: /message$/, request: /^no call$/, text: /No function_call in message/, why: 'The whole message of a model that calls nothing is told; the engine says that it calls nothing' },
   { flow: /^database-qdrant-narrowed/, at: /^model#\d body\.filter/, why: "A tool's own filter is forgotten over a Qdrant" },
   { flow: /^database-vectara-chain$/, at: /message$/, request: /^(no such prompt|more than it sums up)$/, why: "The words of what Vectara refuses" }

@@ -6,6 +6,7 @@ import { AGENTS } from './agents.mjs'
 import { DATABASES } from './databases.mjs'
 import { DOCUMENTS } from './documents.mjs'
 import { FLOWTOOLS } from './flowtools.mjs'
+import { FOLLOWUPS } from './followups.mjs'
 import { KINDS } from './kinds.mjs'
 import { LLAMA } from './llama.mjs'
 import { MEMORIES } from './memories.mjs'
@@ -85,6 +86,7 @@ export const CASES = [
   ...LLAMA,
   ...PARTS,
   ...FLOWTOOLS,
+  ...FOLLOWUPS,
   ...OUTSIDE,
   ...STORES,
   {

@@ -118,7 +118,7 @@ export class Flowise extends Side {
         name: `engine: ${one.name}`, type: flow.nodes.some((n) => n.data.name === 'startAgentflow') ? 'AGENTFLOW' : 'CHATFLOW', deployed: false, isPublic: false, category: '',
         flowData: JSON.stringify({ ...flow, viewport: { x: 0, y: 0, zoom: 1 } }),
         apiConfig: one.overridable ? JSON.stringify(overridable(one.overridable)) : null,
-        chatbotConfig: one.chatbotConfig ? JSON.stringify(one.chatbotConfig) : null, apikeyid: null
+        chatbotConfig: one.chatbotConfig ? JSON.stringify(one.chatbotConfig) : null, apikeyid: null, followUpPrompts: flow.followUpPrompts ? JSON.stringify(flow.followUpPrompts) : null
       }
       const have = existing.find((e) => e.name === body.name)
       this.ids[one.name] = (have ? await this.api('PUT', `chatflows/${have.id}`, body) : await this.api('POST', 'chatflows', body)).id
