@@ -1,5 +1,7 @@
 //! Callers whom the store does not answer: a node of a Cluster is gone, or something else lies under a key.
 
+use std::time::{Duration, Instant};
+
 use super::limits::exhaust;
 use super::*;
 use crate::harness::KEY;
@@ -99,7 +101,10 @@ fn who_has_a_quota_is_answered_again_once_its_node_is_back() {
         wait_for("a refusal", || (ask(replica, KEY).status == 503).then_some(()));
         replica.log_line(|line| line["message"].as_str().unwrap().starts_with("part of the store is lost"));
     }
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(1) {
+        assert_eq!(replicas.each_ref().map(|replica| ask(replica, KEY).status), [503; 2]);
+    }
     store.nodes[at].launch();
     for replica in &replicas {
         wait_for("an answer", || (ask(replica, KEY).status == 200).then_some(()));

@@ -45,7 +45,7 @@ fn a_rate_is_the_same_however_many_replicas_there_are() {
     refused.assert_refused(429, "rate_limited");
     assert!((1..=60).contains(&retry_after(&refused)), "{}", retry_after(&refused));
     // Another key has its own.
-    let other = ask(&replicas[1], crate::rate_limits::SECOND);
+    let other = ask(&replicas[1], SECOND);
     assert_eq!(other.status, 200);
     for replica in &replicas {
         assert!(replica.metric("flowgate_lease_cells_total{result=\"local\"}") < 0.5);
