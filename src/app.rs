@@ -22,7 +22,7 @@ use crate::config::{self, Config, Problems};
 use crate::engine;
 use crate::keys::KeyStore;
 use crate::reload::{self, ReloadJournal, Reloader};
-use crate::server::{self, Admission, InsideCall, Phase, ThreadBeat, Worker};
+use crate::server::{self, Admission, InsideCall, Phase, ThreadHeartbeat, Worker};
 use crate::service::notify;
 use crate::service::successor::StartCommand;
 use crate::snapshot::{SharedSnapshot, SnapshotInForce};
@@ -221,7 +221,7 @@ const COMMANDS: usize = 16;
 const BEATS: u32 = 6;
 
 /// If systemd watches: who looks whether threads still work, and a part for each worker, then for the control thread.
-fn watchdog(workers: usize) -> (Option<Watchdog>, impl Iterator<Item = ThreadBeat>) {
+fn watchdog(workers: usize) -> (Option<Watchdog>, impl Iterator<Item = ThreadHeartbeat>) {
     let names = (0..workers).map(|number| format!("worker-{number}")).chain(["control".to_owned()]);
     let (watchdog, beats) = notify::watchdog().map(|time| Watchdog::new(names.collect(), time / BEATS)).unzip();
     (watchdog, beats.unwrap_or_default().into_iter())

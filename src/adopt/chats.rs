@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::keys::KeyPlan;
 use super::plan::{AdoptionPlan, PlannedFlow};
-use crate::engine::{BroughtChat, MOST_SESSIONS, MOST_TURNS, Turn};
+use crate::engine::{ImportedChat, MOST_SESSIONS, MOST_TURNS, Turn};
 use crate::exported::MessageRecord;
 use crate::predict::session::{Namespace, Scope, SessionKey};
 
 /// See the module.
 pub(super) struct ChatPlan {
-    pub(super) chats: Vec<BroughtChat>,
+    pub(super) chats: Vec<ImportedChat>,
     /// How many exchanges are in them.
     pub(super) exchanges: usize,
 }
@@ -36,12 +36,12 @@ impl ChatPlan {
                 sessions.entry((flow, session)).or_default().push_back(said);
             }
         }
-        let mut by_flow: BTreeMap<String, Vec<(String, BroughtChat)>> = BTreeMap::new();
+        let mut by_flow: BTreeMap<String, Vec<(String, ImportedChat)>> = BTreeMap::new();
         for ((flow, session), turns) in sessions {
             let Some(planned) = flows.get(&*flow) else { continue };
             let (last, exchanges) = exchanges(turns);
             let session = session_id(planned, keys, &session);
-            by_flow.entry(flow.clone()).or_default().push((last, BroughtChat { flow, session, exchanges }));
+            by_flow.entry(flow.clone()).or_default().push((last, ImportedChat { flow, session, exchanges }));
         }
         let mut chats = Vec::new();
         for (_, mut of_flow) in by_flow {

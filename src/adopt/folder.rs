@@ -11,9 +11,9 @@ use std::path::{Component, Path, PathBuf};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-use super::move_in::{MoveIn, STATE, folder_of};
+use super::transaction::{FolderTransaction, STATE, folder_of};
 use crate::config::content::{self, MOST_EXPORT};
-use crate::engine::{BroughtChat, CHATS_FILE};
+use crate::engine::{CHATS_FILE, ImportedChat};
 
 /// What was written, by whom, and under which names.
 pub(super) const NOTES: &str = ".adopted.json";
@@ -104,7 +104,7 @@ impl Adopted {
 
 /// What has become of the folder.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Placed {
+pub(crate) struct FolderReport {
     pub(crate) written: Vec<String>,
     pub(crate) removed: Vec<String>,
     /// How many are as they were.
@@ -193,11 +193,11 @@ impl TargetFolder {
         &self,
         files: Vec<PlannedFile>,
         mut adopted: Adopted,
-        chats: &[BroughtChat],
+        chats: &[ImportedChat],
         force: bool,
         dry_run: bool,
-    ) -> Result<Placed, FolderError> {
-        let mut placed = Placed::default();
+    ) -> Result<FolderReport, FolderError> {
+        let mut placed = FolderReport::default();
         let mut conflicts = Vec::new();
         let mut writing = Vec::new();
         for file in files {
@@ -226,12 +226,12 @@ impl TargetFolder {
         if dry_run {
             return Ok(placed);
         }
-        let mut move_in = MoveIn::new(&self.path, self.is_new)?;
-        let outcome = self.write(&mut move_in, &writing, &mut placed, &adopted, chats);
-        match outcome.and_then(|()| move_in.finish(&placed.removed)) {
+        let mut transaction = FolderTransaction::new(&self.path, self.is_new)?;
+        let outcome = self.write(&mut transaction, &writing, &mut placed, &adopted, chats);
+        match outcome.and_then(|()| transaction.finish(&placed.removed)) {
             Ok(()) => Ok(placed),
             Err(error) => {
-                move_in.undo();
+                transaction.undo();
                 Err(error)
             }
         }
@@ -239,24 +239,24 @@ impl TargetFolder {
 
     fn write(
         &self,
-        move_in: &mut MoveIn,
+        transaction: &mut FolderTransaction,
         writing: &[PlannedFile],
-        placed: &mut Placed,
+        placed: &mut FolderReport,
         adopted: &Adopted,
-        chats: &[BroughtChat],
+        chats: &[ImportedChat],
     ) -> Result<(), FolderError> {
         for file in writing {
-            move_in.write(&file.path, &file.content, file.is_secret)?;
+            transaction.write(&file.path, &file.content, file.is_secret)?;
         }
         if !chats.is_empty() {
-            placed.chats = move_in.bring(chats)?;
+            placed.chats = transaction.import_chats(chats)?;
             if placed.chats > 0 {
                 placed.written.push(format!("{STATE}/{CHATS_FILE}"));
             }
         }
         if *adopted != self.before {
             let notes = serde_json::to_vec_pretty(adopted).unwrap_or_default();
-            move_in.write(NOTES, &notes, true)?;
+            transaction.write(NOTES, &notes, true)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 //! | [`plan`], [`names`], [`settings`] | which flow runs where, under which name and rules |
 //! | [`keys`], [`credentials`], [`chats`] | who may call, what nodes prove themselves with, what was said |
 //! | [`texts`], [`yaml_text`] | the files |
-//! | [`folder`], [`move_in`] | puts them into place: all or none, and nothing that somebody else wrote |
+//! | [`folder`], [`transaction`] | puts them into place: all or none, and nothing that somebody else wrote |
 //! | [`report`] | what came of it |
 //!
 //! Names and texts come from whoever drew the flows, and are never more than that: a name becomes a file's by being
@@ -20,7 +20,6 @@ mod encryption;
 mod folder;
 mod inventory;
 mod keys;
-mod move_in;
 mod names;
 mod plan;
 mod report;
@@ -28,6 +27,7 @@ mod settings;
 mod source;
 mod sqlite;
 mod texts;
+mod transaction;
 mod variables;
 mod yaml_text;
 

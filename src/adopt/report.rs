@@ -10,7 +10,7 @@ use serde::Serialize;
 use self::text::ReportTime;
 use super::chats::ChatPlan;
 use super::credentials::CredentialPlan;
-use super::folder::{Placed, PlannedFile};
+use super::folder::{FolderReport, PlannedFile};
 use super::keys::KeyPlan;
 use super::plan::{AdoptionPlan, Placement, PlannedFlow};
 use super::texts::{CONFIG_FILE, flowise_key_file, key_variable, shares_chats};
@@ -38,7 +38,7 @@ pub(crate) struct AdoptReport {
     left: BTreeMap<String, usize>,
     notes: Vec<String>,
     /// `None`: nothing was to be written, since no flow is answered.
-    pub(super) placed: Option<Placed>,
+    pub(super) placed: Option<FolderReport>,
 }
 
 #[derive(Debug, Serialize)]

@@ -14,7 +14,7 @@ use super::usage::UsageMaintenance;
 use crate::admin;
 use crate::identity;
 use crate::reload::{self, ReloadJournal, Reloader};
-use crate::server::{Admission, InsideCall, Phase, ThreadBeat};
+use crate::server::{Admission, InsideCall, Phase, ThreadHeartbeat};
 use crate::snapshot::SharedSnapshot;
 use crate::state::SharedState;
 use crate::state::ledger::Ledger;
@@ -38,7 +38,7 @@ pub(super) struct Control {
     pub(super) traces: TraceExport,
     pub(super) phase: watch::Receiver<Phase>,
     /// For whoever looks whether this thread still works.
-    pub(super) beat: Option<ThreadBeat>,
+    pub(super) beat: Option<ThreadHeartbeat>,
 }
 
 impl Control {

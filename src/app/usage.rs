@@ -9,10 +9,10 @@ use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::state::SharedState;
-use crate::state::usage::{UsageBook, UsageDay, UsageFile};
+use crate::state::usage::{UsageDay, UsageFile, UsageHistory};
 use crate::telemetry::metrics::Metrics;
 
-/// A large book is written less often: writing is to take one part in so many of the time.
+/// A large history is written less often: writing is to take one part in so many of the time.
 const SHARE: u32 = 20;
 
 /// Whether there is another time to write.
@@ -27,8 +27,8 @@ pub(super) struct UsageMaintenance {
     state: Arc<SharedState>,
     metrics: Arc<Metrics>,
     file: Option<UsageFile>,
-    /// What is not in the file's book yet.
-    unwritten: UsageBook,
+    /// What is not in the file's history yet.
+    unwritten: UsageHistory,
     /// There was a folder for it, and what was in it has been taken up.
     is_begun: bool,
     /// The last attempt to write failed: it is logged once, and repeated.
@@ -41,8 +41,8 @@ pub(super) struct UsageMaintenance {
 struct KeepOutcome {
     file: Option<UsageFile>,
     /// What was there already, if it was opened.
-    found: Option<UsageBook>,
-    unwritten: UsageBook,
+    found: Option<UsageHistory>,
+    unwritten: UsageHistory,
     took: Duration,
     written: io::Result<()>,
 }
@@ -51,13 +51,13 @@ impl UsageMaintenance {
     /// Takes up what was kept. Whatever is wrong with it stops nothing.
     pub(super) fn begin(config: &Config, state: &Arc<SharedState>, metrics: &Arc<Metrics>) -> Self {
         let (state, metrics) = (Arc::clone(state), Arc::clone(metrics));
-        let (file, unwritten) = (None, UsageBook::default());
+        let (file, unwritten) = (None, UsageHistory::default());
         let due = Instant::now();
         let mut this = Self { state, metrics, file, unwritten, is_begun: false, failing: false, due };
         if is_wanted(config) {
             match UsageFile::open(&config.state_dir) {
                 Ok(file) => {
-                    this.begin_with(file.book());
+                    this.begin_with(file.history());
                     this.file = Some(file);
                 }
                 Err(error) => this.tell(&config.state_dir, Err(error)),
@@ -66,7 +66,7 @@ impl UsageMaintenance {
         this
     }
 
-    fn begin_with(&mut self, found: &UsageBook) {
+    fn begin_with(&mut self, found: &UsageHistory) {
         if !std::mem::replace(&mut self.is_begun, true) {
             self.state.usage.restore(found, &UsageDay::of(Timestamp::now()));
         }
@@ -78,14 +78,14 @@ impl UsageMaintenance {
     }
 
     /// What was used since the last time, for whoever keeps it.
-    pub(super) fn drained(&mut self) -> UsageBook {
+    pub(super) fn drained(&mut self) -> UsageHistory {
         let day = UsageDay::of(Timestamp::now());
         self.state.usage.drain(&day, |key, chatflow, used| self.unwritten.add(&day, key, chatflow, used));
         std::mem::take(&mut self.unwritten)
     }
 
     /// Adds what another process has counted.
-    pub(super) fn take_up(&mut self, used: UsageBook) {
+    pub(super) fn take_up(&mut self, used: UsageHistory) {
         self.state.usage.restore(&used, &UsageDay::of(Timestamp::now()));
         self.unwritten.merge(used);
     }
@@ -141,16 +141,16 @@ fn is_wanted(config: &Config) -> bool {
     !config.is_demo() && config.state_dir.is_dir()
 }
 
-/// Adds to the book, in a folder that a reload may have named since the last time.
-fn keep(file: Option<UsageFile>, folder: &Path, mut unwritten: UsageBook) -> KeepOutcome {
+/// Adds to the history, in a folder that a reload may have named since the last time.
+fn keep(file: Option<UsageFile>, folder: &Path, mut unwritten: UsageHistory) -> KeepOutcome {
     let begun = Instant::now();
     let same = file.filter(|file| file.is_of(folder));
     let is_open = same.is_some();
     match same.map_or_else(|| UsageFile::open(folder), Ok) {
         Ok(mut file) => {
-            let found = (!is_open).then(|| file.book().clone());
+            let found = (!is_open).then(|| file.history().clone());
             let written = file.add(unwritten);
-            KeepOutcome { file: Some(file), found, unwritten: UsageBook::default(), took: begun.elapsed(), written }
+            KeepOutcome { file: Some(file), found, unwritten: UsageHistory::default(), took: begun.elapsed(), written }
         }
         Err(error) => {
             unwritten.trim();

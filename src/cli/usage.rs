@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::found;
 use super::print::{print, tell};
 use crate::keys::command::{has_key, printable};
-use crate::state::usage::{self, UsageBook, UsageDay, UsageTotals};
+use crate::state::usage::{self, UsageDay, UsageHistory, UsageTotals};
 
 /// The id of callers without a key.
 const ANONYMOUS: &str = "anonymous";
@@ -67,24 +67,24 @@ impl ShowUsage {
         };
         let now = UsageDay::of(Timestamp::now());
         let month = self.month.as_deref().unwrap_or(now.month());
-        let book = match &config.valkey {
+        let history = match &config.valkey {
             Some(store) => usage::read_shared(store, month, self.id.as_deref()).map_err(|error| {
                 tell(format_args!("what keys use cannot be read from the store (state.valkey): {error}"));
                 ExitCode::FAILURE
             }),
             None => read(&config.state_dir),
         };
-        let shown = book.and_then(|book| {
-            self.know_key(&book, month, &config.keys_file)?;
-            print(format_args!("{}", self.output(&book, month)))
+        let shown = history.and_then(|history| {
+            self.know_key(&history, month, &config.keys_file)?;
+            print(format_args!("{}", self.output(&history, month)))
         });
         shown.err().unwrap_or(ExitCode::SUCCESS)
     }
 
     /// An id of which nothing was counted may be none, where the keys file can tell.
-    fn know_key(&self, book: &UsageBook, month: &str, keys_file: &Path) -> Result<(), ExitCode> {
+    fn know_key(&self, history: &UsageHistory, month: &str, keys_file: &Path) -> Result<(), ExitCode> {
         let Some(id) = self.id.as_deref().filter(|id| *id != ANONYMOUS) else { return Ok(()) };
-        let is_counted = book.of_month(month).any(|(counted, ..)| counted == id);
+        let is_counted = history.of_month(month).any(|(counted, ..)| counted == id);
         if is_counted || has_key(keys_file, id) != Some(false) {
             return Ok(());
         }
@@ -93,8 +93,8 @@ impl ShowUsage {
         Err(ExitCode::from(found::BAD_CONFIG))
     }
 
-    fn output(&self, book: &UsageBook, month: &str) -> String {
-        let usage = MonthUsage::of(book, month, self.id.as_deref());
+    fn output(&self, history: &UsageHistory, month: &str) -> String {
+        let usage = MonthUsage::of(history, month, self.id.as_deref());
         if self.json {
             // Plain strings, numbers and lists always serialise.
             return serde_json::to_string_pretty(&usage).unwrap_or_default() + "\n";
@@ -114,7 +114,7 @@ impl ShowUsage {
 }
 
 /// From the file of a gateway that is alone, or why that cannot be.
-fn read(folder: &Path) -> Result<UsageBook, ExitCode> {
+fn read(folder: &Path) -> Result<UsageHistory, ExitCode> {
     usage::read(folder).map_err(|error| {
         let missing = match error.kind() {
             io::ErrorKind::NotFound => "; what keys use is kept once there is that folder and a request has come",
@@ -127,12 +127,13 @@ fn read(folder: &Path) -> Result<UsageBook, ExitCode> {
 
 impl<'a> MonthUsage<'a> {
     /// `only`: of that key.
-    fn of(book: &'a UsageBook, month: &'a str, only: Option<&str>) -> Self {
+    fn of(history: &'a UsageHistory, month: &'a str, only: Option<&str>) -> Self {
         let mut keys: Vec<KeyUsage<'a>> = Vec::new();
-        for (id, name, used) in book.of_month(month).filter(|(id, ..)| only.is_none_or(|only| *id == only)) {
+        for (id, name, used) in history.of_month(month).filter(|(id, ..)| only.is_none_or(|only| *id == only)) {
             // Rows of one key follow each other.
             if keys.last().is_none_or(|last| last.id != id) {
-                let days = book.days_of(month, id).into_iter().map(|(name, used)| NamedUsage { name, used }).collect();
+                let days =
+                    history.days_of(month, id).into_iter().map(|(name, used)| NamedUsage { name, used }).collect();
                 keys.push(KeyUsage { id, used: UsageTotals::default(), chatflows: Vec::new(), days });
             }
             if let Some(key) = keys.last_mut() {
@@ -183,18 +184,18 @@ fn month(text: &str) -> Result<String, &'static str> {
 mod tests {
     use super::*;
 
-    fn book() -> UsageBook {
-        let mut book = UsageBook::default();
+    fn history() -> UsageHistory {
+        let mut history = UsageHistory::default();
         let used = |requests, refused| UsageTotals { requests, refused, tokens_in: 700, tokens_out: 30 };
-        book.add(&"2026-11-28".into(), "app", "support", used(2, 1));
-        book.add(&"2026-11-29".into(), "app", "sales", used(1, 0));
-        book.add(&"2026-11-29".into(), "shop\u{1b}", "sales", used(48, 0));
-        book.add(&"2026-12-01".into(), "app", "sales", used(9, 0));
-        book
+        history.add(&"2026-11-28".into(), "app", "support", used(2, 1));
+        history.add(&"2026-11-29".into(), "app", "sales", used(1, 0));
+        history.add(&"2026-11-29".into(), "shop\u{1b}", "sales", used(48, 0));
+        history.add(&"2026-12-01".into(), "app", "sales", used(9, 0));
+        history
     }
 
     fn shown(id: Option<&str>, month: &str, json: bool) -> String {
-        ShowUsage { id: id.map(str::to_owned), month: None, json }.output(&book(), month)
+        ShowUsage { id: id.map(str::to_owned), month: None, json }.output(&history(), month)
     }
 
     #[test]

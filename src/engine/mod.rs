@@ -43,7 +43,7 @@ pub(crate) use flow::flows::{
 };
 pub(crate) use flow::inspect::{Inspected, Inspection, check_export, inspect, why_not_embedded};
 pub(crate) use flow::wants::{Want, wanting, wants};
-pub(crate) use memory::{BroughtChat, CHATS_FILE, bring};
+pub(crate) use memory::{CHATS_FILE, ImportedChat, import_chats};
 pub(crate) use memory::{InProcess, InStore, OnDisk, serve_predecessor};
 pub(crate) use threads::EngineThreads;
 pub(crate) use threads::answer::UpsertTarget;

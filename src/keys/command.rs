@@ -249,7 +249,7 @@ fn replace(path: &Path, locked: LockedFile, text: &str, told: PlannedChange<'_>)
 }
 
 fn edited(path: &Path, text: &str, entries: &[KeyEntry], change: &Change) -> Result<String, CommandError> {
-    edit::apply(text, entries, change).map_err(|edit::Unfaithful| CommandError::Uneditable(path.to_owned()))
+    edit::apply(text, entries, change).map_err(|edit::EditFailed| CommandError::Uneditable(path.to_owned()))
 }
 
 fn printed(secret: &Secret, note: &str) -> Output {

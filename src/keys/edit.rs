@@ -22,22 +22,22 @@ pub(super) enum Change {
 
 /// Neither way led to a text that means what was wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unfaithful;
+pub(super) struct EditFailed;
 
 /// The new text. `entries` is what [`file::read`] made of the old one.
-pub(super) fn apply(text: &str, entries: &[KeyEntry], change: &Change) -> Result<String, Unfaithful> {
+pub(super) fn apply(text: &str, entries: &[KeyEntry], change: &Change) -> Result<String, EditFailed> {
     let mut wanted = entries.to_vec();
     match change {
         Change::Append(new) => wanted.push(new.clone()),
-        Change::Replace(index, new) => wanted.get_mut(*index).ok_or(Unfaithful)?.clone_from(new),
+        Change::Replace(index, new) => wanted.get_mut(*index).ok_or(EditFailed)?.clone_from(new),
         Change::Remove(index) if *index < wanted.len() => drop(wanted.remove(*index)),
-        Change::Remove(_) => return Err(Unfaithful),
+        Change::Remove(_) => return Err(EditFailed),
     }
     FileLines::new(text)
         .edited(entries, change)
         .filter(|edited| means(edited, &wanted))
         .or_else(|| Some(rewritten(text, &wanted)).filter(|text| means(text, &wanted)))
-        .ok_or(Unfaithful)
+        .ok_or(EditFailed)
 }
 
 /// What becomes of a key that is revoked.
@@ -50,12 +50,12 @@ pub(super) enum Revocation {
 }
 
 /// Disables or removes the item with that index of a file in which something is wrong. Nothing but the item is touched.
-pub(super) fn revoke(text: &str, written: &WrittenKeys, index: usize, how: Revocation) -> Result<String, Unfaithful> {
-    let at = written.items.get(index).ok_or(Unfaithful)?.at;
+pub(super) fn revoke(text: &str, written: &WrittenKeys, index: usize, how: Revocation) -> Result<String, EditFailed> {
+    let at = written.items.get(index).ok_or(EditFailed)?.at;
     let mut wanted = written.items.clone();
     if how == Revocation::Delete {
         wanted.remove(index);
-        return FileLines::new(text).without(at).filter(|edited| says(edited, &wanted)).ok_or(Unfaithful);
+        return FileLines::new(text).without(at).filter(|edited| says(edited, &wanted)).ok_or(EditFailed);
     }
     wanted.iter_mut().skip(index).take(1).for_each(|item| item.enabled = false);
     let disabled = with_field(text, at, ("enabled", "false"), &wanted)?;
@@ -67,9 +67,9 @@ pub(super) fn revoke(text: &str, written: &WrittenKeys, index: usize, how: Revoc
 }
 
 /// The item that starts there, with that field: in whichever way leads to what is wanted.
-fn with_field(text: &str, at: (u32, u32), field: WrittenField, wanted: &[WrittenKey]) -> Result<String, Unfaithful> {
+fn with_field(text: &str, at: (u32, u32), field: WrittenField, wanted: &[WrittenKey]) -> Result<String, EditFailed> {
     let ways = [with_line, with_other_value, with_first_field];
-    ways.iter().filter_map(|way| way(text, at, field)).find(|edited| says(edited, wanted)).ok_or(Unfaithful)
+    ways.iter().filter_map(|way| way(text, at, field)).find(|edited| says(edited, wanted)).ok_or(EditFailed)
 }
 
 /// Name and value.

@@ -19,7 +19,7 @@ mod state_dir;
 
 pub(crate) use authorize::{Authorized, AuthorizedName, Callers, Principal};
 pub(crate) use build::{FlowiseUpstreams, PolicyParts};
-pub(crate) use person::{NobodyKnown, Person};
+pub(crate) use person::{Person, PersonFault};
 pub(crate) use sources::{Held, Sources};
 
 use std::collections::{BTreeSet, HashMap};

@@ -47,18 +47,18 @@ impl std::fmt::Debug for Person {
 
 /// Why nobody calls, and the claim that it hangs on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NobodyKnown {
+pub(crate) struct PersonFault {
     pub(crate) fault: TokenFault,
     pub(crate) claim: Option<Box<str>>,
 }
 
-impl From<TokenFault> for NobodyKnown {
+impl From<TokenFault> for PersonFault {
     fn from(fault: TokenFault) -> Self {
         Self { fault, claim: None }
     }
 }
 
-impl NobodyKnown {
+impl PersonFault {
     fn by(fault: TokenFault, ClaimPath(claim): &ClaimPath) -> Self {
         Self { fault, claim: Some(claim.clone()) }
     }
@@ -78,7 +78,7 @@ impl Policy {
     }
 
     /// Whom a provider's token is for at that time, in seconds since the epoch.
-    pub(crate) fn person(&self, identity: u32, claims: SignedClaims<'_>, now: i64) -> Result<Person, NobodyKnown> {
+    pub(crate) fn person(&self, identity: u32, claims: SignedClaims<'_>, now: i64) -> Result<Person, PersonFault> {
         let provider = self.config.identity.get(identity as usize).ok_or(TokenFault::Issuer)?;
         let until = until(claims, now)?;
         if !is_for(claims, &provider.audience) {
@@ -88,10 +88,10 @@ impl Policy {
             return Err(TokenFault::Bound.into());
         }
         let subject = find(claims, &provider.subject).and_then(Value::as_str).filter(|subject| is_name(subject));
-        let subject = subject.ok_or_else(|| NobodyKnown::by(TokenFault::Subject, &provider.subject))?;
+        let subject = subject.ok_or_else(|| PersonFault::by(TokenFault::Subject, &provider.subject))?;
         let lacking = provider.require.iter().find(|(claim, wanted)| !holds(claims, claim, wanted));
         if let Some((claim, _)) = lacking {
-            return Err(NobodyKnown::by(TokenFault::Required, claim));
+            return Err(PersonFault::by(TokenFault::Required, claim));
         }
         Ok(Person {
             identity,
@@ -104,7 +104,7 @@ impl Policy {
     }
 
     /// A plan that is not there is not taken for another: limits would be those of somebody else.
-    fn plan_by(&self, claims: SignedClaims<'_>, grant: &PlanGrant) -> Result<usize, NobodyKnown> {
+    fn plan_by(&self, claims: SignedClaims<'_>, grant: &PlanGrant) -> Result<usize, PersonFault> {
         let (claim, otherwise) = match grant {
             PlanGrant::Fixed(plan) => return Ok(*plan),
             PlanGrant::Claim { claim, otherwise } => (claim, otherwise),
@@ -113,7 +113,7 @@ impl Policy {
             None | Some(Value::Null) => *otherwise,
             Some(named) => self.config.plans.iter().position(|plan| *named == *plan.name),
         };
-        plan.ok_or_else(|| NobodyKnown::by(TokenFault::Plan, claim))
+        plan.ok_or_else(|| PersonFault::by(TokenFault::Plan, claim))
     }
 
     /// Indices of the plans that people of identity providers may have.
@@ -187,7 +187,7 @@ fn is_list_of_words(ClaimPath(path): &ClaimPath) -> bool {
     LISTS_OF_WORDS.contains(&&**path)
 }
 
-fn chatflows(claims: SignedClaims<'_>, grant: &ChatflowGrant) -> Result<Arc<[Arc<str>]>, NobodyKnown> {
+fn chatflows(claims: SignedClaims<'_>, grant: &ChatflowGrant) -> Result<Arc<[Arc<str>]>, PersonFault> {
     let claim = match grant {
         ChatflowGrant::Listed(names) => return Ok(Arc::clone(names)),
         ChatflowGrant::Claim(claim) => claim,
@@ -201,11 +201,11 @@ fn chatflows(claims: SignedClaims<'_>, grant: &ChatflowGrant) -> Result<Arc<[Arc
         _ => None,
     };
     let granted = granted.filter(|granted| granted.len() <= MOST_CHATFLOWS);
-    granted.ok_or_else(|| NobodyKnown::by(TokenFault::Chatflows, claim))
+    granted.ok_or_else(|| PersonFault::by(TokenFault::Chatflows, claim))
 }
 
 /// All of them: one that is not forced could be the client's.
-fn variables(claims: SignedClaims<'_>, vars: &[(Box<str>, ClaimPath)]) -> Result<Map<String, Value>, NobodyKnown> {
+fn variables(claims: SignedClaims<'_>, vars: &[(Box<str>, ClaimPath)]) -> Result<Map<String, Value>, PersonFault> {
     let is_plain = |value: &&Value| match value {
         Value::String(text) => text.len() <= LONGEST_VARIABLE && !is_file_reference(text),
         Value::Bool(_) | Value::Number(_) => true,
@@ -213,7 +213,7 @@ fn variables(claims: SignedClaims<'_>, vars: &[(Box<str>, ClaimPath)]) -> Result
     };
     let variable = |(name, claim): &(Box<str>, ClaimPath)| {
         let value = find(claims, claim).filter(is_plain);
-        let value = value.ok_or_else(|| NobodyKnown::by(TokenFault::Variables, claim))?;
+        let value = value.ok_or_else(|| PersonFault::by(TokenFault::Variables, claim))?;
         Ok((name.to_string(), value.clone()))
     };
     vars.iter().map(variable).collect()

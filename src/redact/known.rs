@@ -18,7 +18,7 @@ const BEGINNINGS: usize = 65_536 / 64;
 
 /// What stands in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mark {
+pub(super) enum Placeholder {
     Key,
     /// A key within a text in base64, all of which goes.
     Encoded,
@@ -26,7 +26,7 @@ pub(super) enum Mark {
     Address,
 }
 
-impl Mark {
+impl Placeholder {
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::Key | Self::Encoded => "[key]",
@@ -44,7 +44,7 @@ impl Mark {
 #[derive(Default)]
 pub(crate) struct KnownSecrets {
     /// Sorted, each once, none shorter than [`SHORTEST`].
-    values: Vec<(Zeroizing<Vec<u8>>, Mark)>,
+    values: Vec<(Zeroizing<Vec<u8>>, Placeholder)>,
     /// Of the shortest.
     shortest: usize,
     /// With which two bytes some value begins: hardly any place in a text has to be looked up.
@@ -67,11 +67,11 @@ impl KnownSecrets {
     }
 
     /// A value as it is.
-    pub(super) fn add(&mut self, value: &str, mark: Mark) {
+    pub(super) fn add(&mut self, value: &str, mark: Placeholder) {
         self.add_bytes(value.as_bytes().to_vec(), mark);
     }
 
-    fn add_bytes(&mut self, value: Vec<u8>, mark: Mark) {
+    fn add_bytes(&mut self, value: Vec<u8>, mark: Placeholder) {
         if value.len() >= SHORTEST {
             self.values.push((Zeroizing::new(value), mark));
         }
@@ -83,20 +83,20 @@ impl KnownSecrets {
         if secret.len() < SHORTEST {
             return;
         }
-        self.add(secret, Mark::Key);
+        self.add(secret, Placeholder::Key);
         let json = Value::from(secret).to_string();
         let json = json.trim_matches('"');
         if json != secret {
-            self.add(json, Mark::Key);
+            self.add(json, Placeholder::Key);
         }
         for hexadecimal in [b"0123456789ABCDEF", b"0123456789abcdef"] {
             let percent = percent(secret, hexadecimal);
             if percent != secret {
-                self.add(&percent, Mark::Key);
+                self.add(&percent, Placeholder::Key);
             }
         }
         for alphabet in [&STANDARD, &URL_SAFE] {
-            (0..3).for_each(|before| self.add_bytes(base64(secret, alphabet, before), Mark::Encoded));
+            (0..3).for_each(|before| self.add_bytes(base64(secret, alphabet, before), Placeholder::Encoded));
         }
     }
 
@@ -127,7 +127,7 @@ impl KnownSecrets {
     }
 
     /// The longest value that a text begins with.
-    fn at(&self, text: &[u8]) -> Option<(usize, Mark)> {
+    fn at(&self, text: &[u8]) -> Option<(usize, Placeholder)> {
         let (word, bit) = beginning(text)?;
         if self.beginnings.get(word)? & bit == 0 {
             return None;
@@ -146,17 +146,17 @@ impl KnownSecrets {
 
     /// Whether a key stands in it.
     pub(super) fn has_key(&self, text: &[u8]) -> bool {
-        self.marks_in(text).any(Mark::is_key)
+        self.marks_in(text).any(Placeholder::is_key)
     }
 
-    fn marks_in<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = Mark> + 't {
+    fn marks_in<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = Placeholder> + 't {
         let places = if text.len() < self.shortest.max(SHORTEST) { 0 } else { text.len() + 1 - SHORTEST };
         (0..places).filter_map(|at| self.at(text.get(at..)?)).map(|(_, mark)| mark)
     }
 
     /// The text with a mark in the place of every key.
     pub(super) fn without_keys(&self, text: &str) -> String {
-        self.marked(text, Mark::is_key)
+        self.marked(text, Placeholder::is_key)
     }
 
     /// The text with a mark in the place of every value.
@@ -164,7 +164,7 @@ impl KnownSecrets {
         self.marked(text, |_| true)
     }
 
-    fn marked(&self, text: &str, is_wanted: fn(Mark) -> bool) -> String {
+    fn marked(&self, text: &str, is_wanted: fn(Placeholder) -> bool) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(letter) = rest.chars().next() {
@@ -173,7 +173,7 @@ impl KnownSecrets {
             let length = if let Some((length, mark)) = found.filter(|(length, _)| rest.is_char_boundary(*length)) {
                 let behind = rest.get(length..).unwrap_or_default();
                 let mut more = 0;
-                if mark == Mark::Encoded {
+                if mark == Placeholder::Encoded {
                     out.truncate(out.trim_end_matches(is_base64).len());
                     more = behind.len() - behind.trim_start_matches(is_base64).len();
                 }
@@ -261,7 +261,7 @@ mod tests {
     fn of_several_the_longest_counts() {
         let mut known = KnownSecrets::default();
         for value in ["abcdef", "abcdefgh", "abcdefxyz", "short", ""] {
-            known.add(value, Mark::Key);
+            known.add(value, Placeholder::Key);
         }
         known.settle();
         assert_eq!(known.without("abcdefghi abcdefx short abcdefxyz"), "[key]i [key]x short [key]");

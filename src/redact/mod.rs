@@ -15,7 +15,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 pub(crate) use self::known::KnownSecrets;
-use self::known::Mark;
+use self::known::Placeholder;
 use crate::config::{Config, Secret, UpstreamKind};
 
 /// Longest sentence, in characters.
@@ -90,11 +90,11 @@ impl Redactor {
             if let UpstreamKind::Flowise(settings) = &upstream.kind {
                 // A name without a dot is a word like any other.
                 let hosts = settings.urls.iter().map(|url| url.host.as_str());
-                hosts.filter(|host| host.contains(['.', ':'])).for_each(|host| known.add(host, Mark::Address));
+                hosts.filter(|host| host.contains(['.', ':'])).for_each(|host| known.add(host, Placeholder::Address));
             }
         }
         for id in chatflows().filter(|chatflow| chatflow.id.as_ref() != Some(&chatflow.name)) {
-            id.id.iter().for_each(|id| known.add(id, Mark::Id));
+            id.id.iter().for_each(|id| known.add(id, Placeholder::Id));
         }
         known.settle();
         Self { known }

@@ -65,7 +65,7 @@ fn sentences_have_an_end() {
 #[test]
 fn an_honest_answer_loses_keys_and_nothing_else() {
     let mut known = KnownSecrets::secret("correct horse");
-    known.add("10.0.0.7", Mark::Address);
+    known.add("10.0.0.7", Placeholder::Address);
     known.settle();
     let redactor = Redactor { known };
     let honest = Bytes::from_static(b"at 10.0.0.7 /srv/x.js \xff");

@@ -59,13 +59,13 @@ pub(super) struct ReloadJob {
 }
 
 /// What came of a [`ReloadJob`].
-pub(super) struct Looked {
+pub(super) struct ReloadCheck {
     files: Files,
     /// `None`: nothing has changed.
     outcome: Option<ReloadOutcome>,
 }
 
-impl Looked {
+impl ReloadCheck {
     /// Nothing has changed.
     pub(super) fn is_as_before(&self) -> bool {
         self.outcome.is_none()
@@ -81,7 +81,7 @@ struct ReloadOutcome {
 }
 
 impl ReloadJob {
-    pub(super) fn run(self) -> Looked {
+    pub(super) fn run(self) -> ReloadCheck {
         let Self { files, snapshots, state, waiting, force } = self;
         let since = snapshots.load_full();
         let mut files = files.unwrap_or_else(|| Files::of(&since.config));
@@ -94,7 +94,7 @@ impl ReloadJob {
             ReloadOutcome { since, look, changed, waiting }
         });
         files.folders();
-        Looked { files, outcome }
+        ReloadCheck { files, outcome }
     }
 }
 
@@ -183,8 +183,8 @@ impl Reloader {
     }
 
     /// Takes over what a look has found. `false`: something on disk is not in force.
-    pub(super) fn settle(&mut self, looked: Looked) -> bool {
-        let Looked { files, outcome } = looked;
+    pub(super) fn settle(&mut self, looked: ReloadCheck) -> bool {
+        let ReloadCheck { files, outcome } = looked;
         self.journal.follow(files.places());
         self.files = Some(files);
         let was_overdue = std::mem::take(&mut self.is_overdue);

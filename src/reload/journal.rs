@@ -25,7 +25,7 @@ pub(crate) struct ReloadJournal(Mutex<JournalPages>);
 struct JournalPages {
     reloads: VecDeque<ReloadEntry>,
     held: Vec<HeldPart>,
-    files: Vec<FilePlace>,
+    files: Vec<WatchedPath>,
     /// Of keys, which are taken over before all else.
     pending: Vec<String>,
 }
@@ -52,7 +52,7 @@ pub(crate) struct HeldPart {
 
 /// A file that is watched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct FilePlace {
+pub(crate) struct WatchedPath {
     kind: &'static str,
     path: String,
 }
@@ -69,13 +69,13 @@ impl ReloadJournal {
     }
 
     /// Files that are watched.
-    pub(crate) fn files(&self) -> Vec<FilePlace> {
+    pub(crate) fn files(&self) -> Vec<WatchedPath> {
         self.pages().files.clone()
     }
 
     pub(super) fn follow<'a>(&self, files: impl Iterator<Item = &'a (ConfigPart, PathBuf)>) {
         let place =
-            |(part, path): &(ConfigPart, PathBuf)| FilePlace { kind: part.name(), path: path.display().to_string() };
+            |(part, path): &(ConfigPart, PathBuf)| WatchedPath { kind: part.name(), path: path.display().to_string() };
         self.pages().files = files.take(MOST_FILES).map(place).collect();
     }
 

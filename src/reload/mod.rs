@@ -14,6 +14,6 @@ mod watch;
 
 pub(crate) use apply::Reloader;
 pub(crate) use files::Files;
-pub(crate) use journal::{FilePlace, HeldPart, ReloadEntry, ReloadJournal};
+pub(crate) use journal::{HeldPart, ReloadEntry, ReloadJournal, WatchedPath};
 pub(crate) use show::show_start;
 pub(crate) use watch::{ReloadNow, watch};

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
-use super::apply::{Looked, Reloader};
+use super::apply::{ReloadCheck, Reloader};
 
 /// Between two looks without an event.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ struct Wish {
 
 /// A look that is made.
 struct Looking {
-    job: JoinHandle<Looked>,
+    job: JoinHandle<ReloadCheck>,
     since: Instant,
     answers: Vec<oneshot::Sender<bool>>,
 }
@@ -123,7 +123,7 @@ async fn end_of_burst(burst: Option<Burst>) {
 }
 
 /// Never, if none is made.
-async fn end_of(looking: &mut Option<Looking>) -> Result<Looked, JoinError> {
+async fn end_of(looking: &mut Option<Looking>) -> Result<ReloadCheck, JoinError> {
     match looking {
         Some(looking) => (&mut looking.job).await,
         None => std::future::pending().await,
@@ -132,7 +132,7 @@ async fn end_of(looking: &mut Option<Looking>) -> Result<Looked, JoinError> {
 
 async fn settled(
     mut reloader: Reloader,
-    looked: Result<Looked, JoinError>,
+    looked: Result<ReloadCheck, JoinError>,
     answers: Vec<oneshot::Sender<bool>>,
 ) -> Option<Reloader> {
     let (reloader, is_in_force) = match looked {

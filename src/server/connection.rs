@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::admission::Admission;
-use super::drive::{ConnectionFault, DriveMeans, Driven, Driver, FIRST_WORD};
+use super::drive::{ConnectionFault, DriveContext, Driven, Driver, FIRST_WORD};
 use super::exchange::Exchanges;
 use super::http1::Http1;
 use super::linger::Lingering;
@@ -213,7 +213,7 @@ async fn http2<S: Stack, IO: ClientSocket>(
     let mut listener = acceptor.signal.listen(&liveness);
     let mut driver = pin!(Driver::new(&liveness));
     let (metrics, admission) = (&*acceptor.metrics, &acceptor.admission);
-    let means = DriveMeans { liveness: &liveness, peer: &peer, metrics, admission };
+    let means = DriveContext { liveness: &liveness, peer: &peer, metrics, admission };
     poll_fn(|cx| driver.as_mut().poll(&mut connection, &mut listener, means, cx)).await;
 }
 

@@ -72,7 +72,7 @@ pin_project! {
 
 /// What a connection is driven with.
 #[derive(Clone, Copy)]
-pub(super) struct DriveMeans<'a> {
+pub(super) struct DriveContext<'a> {
     pub(super) liveness: &'a Liveness,
     pub(super) peer: &'a SocketAddr,
     pub(super) metrics: &'a Metrics,
@@ -90,11 +90,11 @@ impl Driver {
         self: Pin<&mut Self>,
         connection: &mut impl Driven,
         listener: &mut Listener,
-        means: DriveMeans<'_>,
+        means: DriveContext<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<ConnectionEnd> {
         let mut this = self.project();
-        let DriveMeans { liveness, peer, metrics, admission } = means;
+        let DriveContext { liveness, peer, metrics, admission } = means;
         let mut is_due = this.hear(connection, listener, liveness, cx);
         if let Poll::Ready(ended) = connection.poll_end(cx) {
             return Poll::Ready(ended.map_or_else(|fault| of_fault(&fault, peer, metrics), |()| ConnectionEnd::Whole));

@@ -19,7 +19,7 @@ use hyper_util::rt::TokioIo;
 
 use super::admission::Admission;
 use super::connection::Acceptor;
-use super::drive::{ConnectionEnd, ConnectionFault, DriveMeans, Driven, Driver};
+use super::drive::{ConnectionEnd, ConnectionFault, DriveContext, Driven, Driver};
 use super::exchange::{Exchanges, LiftedAnswer};
 use super::liveness::Liveness;
 use super::noted::{ClientSocket, Noted};
@@ -93,7 +93,7 @@ impl<IO: ClientSocket, S: Stack> Http1<IO, S> {
     ) -> Poll<ConnectionEnd> {
         let (acceptor, liveness, peer) = (Rc::clone(&self.acceptor), Rc::clone(&self.liveness), self.peer);
         let (metrics, admission) = (&*acceptor.metrics, &acceptor.admission);
-        driver.poll(self, listener, DriveMeans { liveness: &liveness, peer: &peer, metrics, admission }, cx)
+        driver.poll(self, listener, DriveContext { liveness: &liveness, peer: &peer, metrics, admission }, cx)
     }
 
     /// The socket, at the end, if the client may be sending still.

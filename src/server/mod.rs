@@ -23,5 +23,5 @@ pub(crate) use admission::Admission;
 pub(crate) use inside::InsideCall;
 pub(crate) use listener::{Bound, bind};
 pub(crate) use signal::Phase;
-pub(crate) use watchdog::{ThreadBeat, Watchdog};
+pub(crate) use watchdog::{ThreadHeartbeat, Watchdog};
 pub(crate) use worker::Worker;

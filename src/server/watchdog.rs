@@ -16,7 +16,7 @@ pub(crate) struct Watchdog {
 
 /// One thread's part.
 #[derive(Debug)]
-pub(crate) struct ThreadBeat {
+pub(crate) struct ThreadHeartbeat {
     beats: Arc<[AtomicU32]>,
     index: usize,
     every: Duration,
@@ -24,10 +24,10 @@ pub(crate) struct ThreadBeat {
 
 impl Watchdog {
     /// Between two looks at it `every` passes twice or more.
-    pub(crate) fn new(names: Vec<String>, every: Duration) -> (Self, Vec<ThreadBeat>) {
+    pub(crate) fn new(names: Vec<String>, every: Duration) -> (Self, Vec<ThreadHeartbeat>) {
         // The first look finds that each has begun.
         let beats: Arc<[AtomicU32]> = names.iter().map(|_| AtomicU32::new(1)).collect();
-        let parts = (0..names.len()).map(|index| ThreadBeat { beats: Arc::clone(&beats), index, every }).collect();
+        let parts = (0..names.len()).map(|index| ThreadHeartbeat { beats: Arc::clone(&beats), index, every }).collect();
         (Self { seen: vec![0; names.len()], names, beats, every }, parts)
     }
 
@@ -49,7 +49,7 @@ impl Watchdog {
     }
 }
 
-impl ThreadBeat {
+impl ThreadHeartbeat {
     pub(crate) async fn run(self) {
         loop {
             self.beat();
@@ -76,7 +76,7 @@ mod tests {
         beats[1].beat();
         assert_eq!(watchdog.stopped(), ["worker-0"]);
         assert_eq!(watchdog.stopped(), ["worker-0", "control"]);
-        beats.iter().for_each(ThreadBeat::beat);
+        beats.iter().for_each(ThreadHeartbeat::beat);
         assert!(watchdog.stopped().is_empty());
     }
 }

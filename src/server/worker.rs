@@ -22,7 +22,7 @@ use super::inside::{self, InsideCall};
 use super::malformed::MalformedHeads;
 use super::signal::{Phase, Signal};
 use super::unserved::Unserved;
-use super::watchdog::ThreadBeat;
+use super::watchdog::ThreadHeartbeat;
 use crate::engine;
 use crate::snapshot;
 use crate::stack::{self, Environment, ListenerKind, Stack, StreamCuts};
@@ -63,7 +63,7 @@ pub(crate) struct Worker {
     /// Requests of the process itself; one worker answers them.
     pub(crate) inside: Option<mpsc::Receiver<InsideCall>>,
     /// For whoever looks whether this worker still works; `None`: nobody does.
-    pub(crate) watchdog: Option<ThreadBeat>,
+    pub(crate) watchdog: Option<ThreadHeartbeat>,
 }
 
 impl Worker {

@@ -16,7 +16,7 @@ use super::routes::{Endpoint, PathTail, Route};
 use super::traces::RequestTrace;
 use crate::config::{BodyMode, Chatflow, Origins, ResponseShape};
 use crate::keys::{Key, KeyKind, token::Claims};
-use crate::policy::{Flow, NamedChatflow, NobodyKnown, Person};
+use crate::policy::{Flow, NamedChatflow, Person, PersonFault};
 use crate::predict::report::{ModelReport, ReportSlot, StreamReport};
 use crate::predict::session::{Namespace, Scope};
 use crate::snapshot;
@@ -84,7 +84,7 @@ pub(crate) enum ExceededPlan {
 pub(crate) struct TokenRefused {
     /// Index of the provider whose it is, as far as that can be said.
     pub(crate) identity: Option<u32>,
-    pub(crate) why: NobodyKnown,
+    pub(crate) why: PersonFault,
 }
 
 /// A request that nobody has sent, and of which nothing is counted, see [`explain`](super::explain).

@@ -22,7 +22,7 @@ use super::cors;
 use super::decided::{Decided, by_pages, decided, helps, lets_pass};
 use super::flowise::refuse_forced;
 use super::guard::Guard;
-use super::limits::{Foreseen, foresee};
+use super::limits::{self, LimitPeek};
 use super::request_id::{SeenPeer, open, text_of};
 use super::route::Routing;
 use super::routes::{Endpoint, FlowCall, NamedIn};
@@ -145,18 +145,18 @@ impl RequestWalk {
     }
 
     fn limits(&mut self) -> Result<(), Refusal> {
-        match foresee(&self.context) {
-            Ok(foreseen) if foreseen.is_empty() => self.pass("limits", "nothing is counted".to_owned()),
-            Ok(foreseen) => foreseen.iter().for_each(|one| self.limit(one)),
+        match limits::peek(&self.context) {
+            Ok(peeks) if peeks.is_empty() => self.pass("limits", "nothing is counted".to_owned()),
+            Ok(peeks) => peeks.iter().for_each(|one| self.limit(one)),
             Err(refusal) => return self.refuse("limits", refusal),
         }
         Ok(())
     }
 
-    fn limit(&mut self, foreseen: &Foreseen) {
-        let plan = format!("plans.{}", foreseen.status.plan);
+    fn limit(&mut self, peek: &LimitPeek) {
+        let plan = format!("plans.{}", peek.status.plan);
         let place = self.context.snapshot.config.place(&plan);
-        self.tell("limits", StepResult::Passes, told::limit(foreseen), Some(Decided { setting: Some(plan), place }));
+        self.tell("limits", StepResult::Passes, told::limit(peek), Some(Decided { setting: Some(plan), place }));
     }
 
     async fn body(&mut self, authorized: &AuthorizedCall, body: ClientBody) -> Result<(), Refusal> {

@@ -24,8 +24,10 @@ use super::context::{Authorization, Call, Context, ExceededPlan};
 use super::environment::Environment;
 use super::routes::Endpoint;
 use crate::predict::session::Scope;
-use crate::state::later::MaybeLater;
-use crate::state::limits::{AdmitDecision, AdmitTurn, Allowance, Exceeded, LimitStatus, Outlook, Permit, Visitor};
+use crate::state::limits::{
+    AdmitDecision, AdmitTurn, Allowance, AllowancePeek, Exceeded, LimitStatus, Permit, Visitor,
+};
+use crate::state::maybe_future::MaybeFuture;
 use crate::wire::body::Body;
 use crate::wire::refusal::Refusal;
 
@@ -116,7 +118,7 @@ where
 /// Policy and state of each limit that was looked at, the narrowest first.
 type RateLimitFields = [Option<(HeaderValue, HeaderValue)>; 2];
 /// A request that is not decided yet: about the place with that number, under that policy.
-type Queued = (usize, HeaderValue, MaybeLater<AdmitTurn>);
+type Queued = (usize, HeaderValue, MaybeFuture<AdmitTurn>);
 
 /// Places among the requests in flight: a visitor's, and a key's.
 #[derive(Default)]
@@ -149,7 +151,7 @@ impl Admitted {
     fn admit(&mut self, context: &Context, number: usize, allowance: &Allowance) -> Result<Option<Queued>, Refusal> {
         let policy = &allowance.plan.policy;
         match allowance.admit() {
-            MaybeLater::Now(AdmitTurn::Decided(decision)) => {
+            MaybeFuture::Now(AdmitTurn::Decided(decision)) => {
                 self.note(context, number, policy, decision).map(|()| None)
             }
             later => Ok(Some((number, policy.clone(), later))),
@@ -214,7 +216,7 @@ impl Admitted {
 }
 
 /// What a request falls under, and what would be said to it.
-pub(super) struct Foreseen {
+pub(super) struct LimitPeek {
     pub(super) status: LimitStatus,
     pub(super) whose: &'static str,
     /// For a place among those in flight.
@@ -222,7 +224,7 @@ pub(super) struct Foreseen {
 }
 
 /// What [`Admitted::take`] would find out now. Nothing is counted.
-pub(super) fn foresee(context: &Context) -> Result<Vec<Foreseen>, Refusal> {
+pub(super) fn peek(context: &Context) -> Result<Vec<LimitPeek>, Refusal> {
     if context.endpoint() == Some(Endpoint::Usage) {
         return Ok(Vec::new());
     }
@@ -233,12 +235,12 @@ pub(super) fn foresee(context: &Context) -> Result<Vec<Foreseen>, Refusal> {
         [(ExceededPlan::Visitors, "its visitor's share", of_visitor), (ExceededPlan::Key, "its key", of_key)]
     {
         let Some(allowance) = allowance else { continue };
-        let Outlook { status, waits, refused } = allowance.outlook();
+        let AllowancePeek { status, waits, refused } = allowance.peek();
         if let Some(exceeded) = refused {
             context.exceeded.set(Some(plan));
             return Err(refusal(exceeded));
         }
-        all.push(Foreseen { status, whose, waits });
+        all.push(LimitPeek { status, whose, waits });
     }
     Ok(all)
 }

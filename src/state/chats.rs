@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use self::shared::{HeldChat, SharedChats};
-use super::later::MaybeLater;
+use super::maybe_future::MaybeFuture;
 use super::valkey::{SharedStore, StoreTag};
 
 const SHARDS: usize = 16;
@@ -79,12 +79,17 @@ impl Chats {
     }
 
     /// A prediction of that chat. `None`: it is a stream, and the chat has one already.
-    pub(crate) fn enter(self: &Arc<Self>, upstream: &str, chat: &str, usage: ChatUse) -> MaybeLater<Option<ChatLease>> {
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        upstream: &str,
+        chat: &str,
+        usage: ChatUse,
+    ) -> MaybeFuture<Option<ChatLease>> {
         let shared = self.shared.as_ref().filter(|_| usage == ChatUse::Stream);
         let tag = shared.map(|_| StoreTag::of(&["chat", upstream, chat]));
         match (self.enter_here(upstream, chat, usage, tag), shared) {
-            (Some(lease), Some(shared)) if shared.store.is_up() => MaybeLater::Later(Box::pin(shared::agreed(lease))),
-            (lease, _) => MaybeLater::Now(lease),
+            (Some(lease), Some(shared)) if shared.store.is_up() => MaybeFuture::Later(Box::pin(shared::agreed(lease))),
+            (lease, _) => MaybeFuture::Now(lease),
         }
     }
 

@@ -14,7 +14,7 @@
 //! | [`sparse`] | a table of which only what was used takes room |
 //! | [`valkey`] | the store that replicas share, if there is one |
 //! | [`late`] | what one process counted after another took its counts over |
-//! | [`later`] | answers that a store gives at once, or once it has them |
+//! | [`maybe_future`] | answers that a store gives at once, or once it has them |
 //!
 //! A policy is bound to it before it comes into force: what its requests need is put into tables that are indexed as the
 //! policy is, so that they find it without a look-up. What the policy does not have any more is forgotten then.
@@ -25,9 +25,9 @@ pub(crate) mod endpoints;
 pub(crate) mod folder;
 pub(crate) mod issuer_keys;
 pub(crate) mod late;
-pub(crate) mod later;
 pub(crate) mod ledger;
 pub(crate) mod limits;
+pub(crate) mod maybe_future;
 pub(crate) mod recent;
 mod sparse;
 pub(crate) mod usage;

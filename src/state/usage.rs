@@ -3,30 +3,30 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`counter`] | what was used since it was last drained, as the requests of one policy find it |
-//! | [`book`] | days and months |
-//! | [`mod@file`] | the book on disk |
+//! | [`history`] | days and months |
+//! | [`mod@file`] | the history on disk |
 //! | [`shared`] | the same of all replicas, in the store |
 //!
 //! A request adds to one counter: no lock, and nothing is allocated but once for each key and chatflow that come
-//! together. Once a second the counters are drained, and what was in them is told to whoever keeps it: the book of this
+//! together. Once a second the counters are drained, and what was in them is told to whoever keeps it: the history of this
 //! process's folder, and the store.
 
-mod book;
 mod counter;
 mod file;
+mod history;
 mod shared;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub(crate) use book::{UsageBook, UsageDay, UsageTotals};
 pub(crate) use counter::BoundUsage;
 pub(crate) use file::{UsageFile, read};
+pub(crate) use history::{UsageDay, UsageHistory, UsageTotals};
 pub(crate) use shared::read_shared;
 
 use crate::config::QuotaPeriod;
 use crate::keys::KeyStore;
-use crate::state::later::MaybeLater;
+use crate::state::maybe_future::MaybeFuture;
 use crate::state::valkey::SharedStore;
 use counter::UsageCounter;
 use shared::SharedUsage;
@@ -104,13 +104,13 @@ impl UsageState {
     }
 
     /// Takes up what was counted of the running day and month before a restart.
-    pub(crate) fn restore(&self, book: &UsageBook, day: &UsageDay) {
+    pub(crate) fn restore(&self, history: &UsageHistory, day: &UsageDay) {
         let mut table = self.known.table();
         table.turn(day);
-        for (key, chatflow, used) in book.of_day(day) {
+        for (key, chatflow, used) in history.of_day(day) {
             table.entry(key, chatflow).today += used;
         }
-        for (key, chatflow, used) in book.of_month(day.month()) {
+        for (key, chatflow, used) in history.of_month(day.month()) {
             table.entry(key, chatflow).month += used;
         }
     }
@@ -123,10 +123,10 @@ impl KnownCounters {
     }
 
     /// What a key has used in the running day or month; later, of all replicas.
-    fn of_key(self: &Arc<Self>, key: &str, per: QuotaPeriod) -> MaybeLater<UsageTotals> {
-        let Some(shared) = &self.shared else { return MaybeLater::Now(self.of_key_here(key, per)) };
+    fn of_key(self: &Arc<Self>, key: &str, per: QuotaPeriod) -> MaybeFuture<UsageTotals> {
+        let Some(shared) = &self.shared else { return MaybeFuture::Now(self.of_key_here(key, per)) };
         let (this, shared, key) = (Arc::clone(self), Arc::clone(shared), Box::<str>::from(key));
-        MaybeLater::Later(Box::pin(async move {
+        MaybeFuture::Later(Box::pin(async move {
             let mut sum = shared.others(&key, per).await;
             // Under one lock: what is drained meanwhile would be in both, or in neither.
             let table = this.table();
@@ -246,10 +246,10 @@ mod tests {
 
     #[test]
     fn what_was_kept_is_taken_up() {
-        let (state, mut book) = (UsageState::default(), UsageBook::default());
-        book.add(&"2026-11-28".into(), "a", "x", one(false, 5, 1));
-        book.add(&"2026-11-29".into(), "a", "x", one(false, 2, 0));
-        state.restore(&book, &"2026-11-29".into());
+        let (state, mut history) = (UsageState::default(), UsageHistory::default());
+        history.add(&"2026-11-28".into(), "a", "x", one(false, 5, 1));
+        history.add(&"2026-11-29".into(), "a", "x", one(false, 2, 0));
+        state.restore(&history, &"2026-11-29".into());
         let bound = bind(&state, &["a"], &["x"]);
         bound.count(Some(0), Some(0), one(false, 1, 0));
         let tokens = |per| state.known.of_key_here("a", per).tokens_in;

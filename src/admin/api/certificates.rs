@@ -8,11 +8,11 @@ use crate::snapshot::Snapshot;
 
 #[derive(Serialize)]
 pub(super) struct CertificateList {
-    certificates: Vec<CertificateTold>,
+    certificates: Vec<CertificateInfo>,
 }
 
 #[derive(Serialize)]
-struct CertificateTold {
+struct CertificateInfo {
     file: String,
     listen: String,
     names: Vec<String>,
@@ -21,7 +21,7 @@ struct CertificateTold {
 }
 
 pub(super) fn list(snapshot: &Snapshot) -> CertificateList {
-    let told_of = |(tls, identity): (&crate::config::Tls, &crate::tls::Identity)| CertificateTold {
+    let told_of = |(tls, identity): (&crate::config::Tls, &crate::tls::Identity)| CertificateInfo {
         file: tls.cert_file.display().to_string(),
         listen: tls.listen.to_string(),
         names: identity.names(),

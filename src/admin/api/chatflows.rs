@@ -18,11 +18,11 @@ const MOST_LIMITED: usize = 5;
 pub(super) struct ChatflowList {
     /// What the counts look back on.
     window_seconds: u64,
-    chatflows: Vec<ChatflowTold>,
+    chatflows: Vec<ChatflowInfo>,
 }
 
 #[derive(Serialize)]
-struct ChatflowTold {
+struct ChatflowInfo {
     name: String,
     upstream: String,
     kind: &'static str,
@@ -38,12 +38,12 @@ struct ChatflowTold {
     failed: u64,
     left: u64,
     /// `null`: there was no stream.
-    first_token_ms: Option<FirstTokenTold>,
+    first_token_ms: Option<FirstTokenInfo>,
     limited_callers: Vec<LimitedCaller>,
 }
 
 #[derive(Serialize)]
-struct FirstTokenTold {
+struct FirstTokenInfo {
     p50: u64,
     p99: u64,
 }
@@ -61,10 +61,10 @@ pub(super) fn list(overview: &Overview, snapshot: &Snapshot) -> ChatflowList {
         let upstream = snapshot.config.upstreams.get(chatflow.upstream);
         let milliseconds =
             |per_mille| totals.first_token(per_mille).map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-        let first_token_ms = milliseconds(500).zip(milliseconds(990)).map(|(p50, p99)| FirstTokenTold { p50, p99 });
+        let first_token_ms = milliseconds(500).zip(milliseconds(990)).map(|(p50, p99)| FirstTokenInfo { p50, p99 });
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let per_minute = totals.requests() as f64 * 60.0 / f64::from(totals.seconds.max(10));
-        ChatflowTold {
+        ChatflowInfo {
             name: chatflow.name.to_string(),
             upstream: upstream.map_or("-", |upstream| &upstream.name).to_owned(),
             kind: upstream.map_or("-", |upstream| upstream.kind.name()),

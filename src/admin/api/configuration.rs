@@ -6,11 +6,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde::Serialize;
 
 use super::super::overview::Overview;
-use crate::reload::{FilePlace, HeldPart, ReloadEntry};
+use crate::reload::{HeldPart, ReloadEntry, WatchedPath};
 use crate::snapshot::Snapshot;
 
 #[derive(Serialize)]
-pub(super) struct ConfigTold {
+pub(super) struct ConfigInfo {
     file: String,
     /// Of the file's bytes: alike on replicas that run on the same one.
     hash: String,
@@ -19,13 +19,13 @@ pub(super) struct ConfigTold {
     held: Vec<HeldPart>,
     /// The newest first.
     reloads: Vec<ReloadEntry>,
-    files: Vec<FilePlace>,
+    files: Vec<WatchedPath>,
 }
 
-pub(super) fn told(overview: &Overview, snapshot: &Snapshot) -> ConfigTold {
+pub(super) fn told(overview: &Overview, snapshot: &Snapshot) -> ConfigInfo {
     let held = overview.journal.held();
     let hash = digest(&SHA256, snapshot.config.source.content());
-    ConfigTold {
+    ConfigInfo {
         file: snapshot.config.path.display().to_string(),
         hash: hash.as_ref().iter().take(8).fold(String::new(), |mut hex, byte| {
             // Writing to a String cannot fail.

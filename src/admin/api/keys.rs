@@ -20,13 +20,13 @@ const MOST: usize = 500;
 pub(super) struct KeyList {
     /// Of all that there are.
     total: usize,
-    keys: Vec<KeyTold>,
+    keys: Vec<KeyInfo>,
     /// Identity providers, whose people need none.
-    providers: Vec<ProviderTold>,
+    providers: Vec<ProviderInfo>,
 }
 
 #[derive(Serialize)]
-struct ProviderTold {
+struct ProviderInfo {
     name: String,
     /// `null`: whoever has its keys.
     issuer: Option<String>,
@@ -37,7 +37,7 @@ struct ProviderTold {
 }
 
 #[derive(Serialize)]
-struct KeyTold {
+struct KeyInfo {
     id: String,
     /// `secret` or `publishable`.
     kind: &'static str,
@@ -52,15 +52,15 @@ struct KeyTold {
     ends: Option<String>,
     /// During a rotation: how long the secret before counts.
     old_secret_ends: Option<String>,
-    requests: Option<RequestsTold>,
+    requests: Option<RequestsInfo>,
     in_flight: u32,
     concurrent: u32,
-    quota: Option<QuotaTold>,
-    tokens: Option<QuotaTold>,
+    quota: Option<QuotaInfo>,
+    tokens: Option<QuotaInfo>,
 }
 
 #[derive(Serialize)]
-struct RequestsTold {
+struct RequestsInfo {
     limit: u32,
     window: u64,
     remaining: u32,
@@ -68,7 +68,7 @@ struct RequestsTold {
 }
 
 #[derive(Serialize)]
-struct QuotaTold {
+struct QuotaInfo {
     /// `day` or `month`.
     per: &'static str,
     limit: u32,
@@ -96,9 +96,9 @@ pub(super) fn list(overview: &Overview, snapshot: &Snapshot, query: &str) -> Key
     KeyList { total: keys.len(), keys: order.into_iter().filter_map(told_of).collect(), providers }
 }
 
-fn providers(overview: &Overview, snapshot: &Snapshot) -> Vec<ProviderTold> {
+fn providers(overview: &Overview, snapshot: &Snapshot) -> Vec<ProviderInfo> {
     let all = snapshot.config.identity.iter().enumerate();
-    let told_of = |(index, provider): (usize, &Arc<IdentityProvider>)| ProviderTold {
+    let told_of = |(index, provider): (usize, &Arc<IdentityProvider>)| ProviderInfo {
         name: provider.name.to_string(),
         issuer: provider.issuer.as_deref().map(str::to_owned),
         keys: u32::try_from(index).ok().and_then(|index| snapshot.issuer_keys(index)).map(|keys| keys.len()),
@@ -111,10 +111,10 @@ fn providers(overview: &Overview, snapshot: &Snapshot) -> Vec<ProviderTold> {
     all.map(told_of).collect()
 }
 
-fn key_told(snapshot: &Snapshot, index: usize, key: &Key, last_used: Option<String>, now: Timestamp) -> KeyTold {
+fn key_told(snapshot: &Snapshot, index: usize, key: &Key, last_used: Option<String>, now: Timestamp) -> KeyInfo {
     let allowance = u32::try_from(index).ok().and_then(|index| snapshot.allowance(index));
     let status = allowance.map(crate::state::limits::Allowance::status);
-    KeyTold {
+    KeyInfo {
         id: key.id.to_string(),
         kind: match key.kind {
             KeyKind::Secret => "secret",
@@ -132,7 +132,7 @@ fn key_told(snapshot: &Snapshot, index: usize, key: &Key, last_used: Option<Stri
         old_secret_ends: key.previous().filter(|_| key.is_rotating(now)).map(|(_, until)| told(until)),
         in_flight: status.as_ref().map_or(0, |status| status.in_flight),
         concurrent: status.as_ref().map_or(0, |status| status.concurrent),
-        requests: status.as_ref().map(|status| RequestsTold {
+        requests: status.as_ref().map(|status| RequestsInfo {
             limit: status.requests.count.get(),
             window: status.requests.per.as_secs(),
             remaining: status.remaining,
@@ -143,10 +143,10 @@ fn key_told(snapshot: &Snapshot, index: usize, key: &Key, last_used: Option<Stri
     }
 }
 
-fn quota((quota, left): (Quota, Left)) -> QuotaTold {
+fn quota((quota, left): (Quota, Left)) -> QuotaInfo {
     let per = match quota.per {
         QuotaPeriod::Day => "day",
         QuotaPeriod::Month => "month",
     };
-    QuotaTold { per, limit: quota.count.get(), remaining: left.remaining, reset: left.reset }
+    QuotaInfo { per, limit: quota.count.get(), remaining: left.remaining, reset: left.reset }
 }

@@ -28,7 +28,7 @@ pub(super) enum Severity {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct ProblemTold {
+pub(super) struct ProblemInfo {
     pub(super) severity: Severity,
     /// Which part of the console tells more: `config`, `upstreams`, `certificates`, `keys`, `refusals`, `chatflows`,
     /// `connections`, `phase`.
@@ -36,9 +36,9 @@ pub(super) struct ProblemTold {
     pub(super) sentence: String,
 }
 
-pub(super) fn problems(overview: &Overview, snapshot: &Snapshot) -> Vec<ProblemTold> {
+pub(super) fn problems(overview: &Overview, snapshot: &Snapshot) -> Vec<ProblemInfo> {
     let mut found = Vec::new();
-    let mut tell = |severity, about, sentence| found.push(ProblemTold { severity, about, sentence });
+    let mut tell = |severity, about, sentence| found.push(ProblemInfo { severity, about, sentence });
     of_upstreams(overview, snapshot, &mut tell);
     of_store(overview, &mut tell);
     of_configuration(overview, &mut tell);

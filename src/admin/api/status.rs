@@ -4,26 +4,26 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::overview::Overview;
-use super::problems::{ProblemTold, Severity, problems};
+use super::problems::{ProblemInfo, Severity, problems};
 use super::telling::{counted, told};
 use crate::server::Phase;
 use crate::snapshot::Snapshot;
 
 #[derive(Serialize)]
-pub(super) struct StatusTold {
+pub(super) struct StatusInfo {
     /// The worst problem, or that there is none.
     sentence: String,
     /// `ok`, `warning` or `critical`.
     state: &'static str,
     /// The worst first.
-    problems: Vec<ProblemTold>,
+    problems: Vec<ProblemInfo>,
     version: &'static str,
     /// `running`, `leaving` (another process has taken over), `draining` or `ending`.
     phase: &'static str,
     now: String,
     started: String,
     uptime_seconds: u64,
-    connections: ConnectionsTold,
+    connections: ConnectionsInfo,
     streams_open: i64,
     engine_runs: i64,
     chatflows: usize,
@@ -33,13 +33,13 @@ pub(super) struct StatusTold {
 }
 
 #[derive(Serialize)]
-struct ConnectionsTold {
+struct ConnectionsInfo {
     open: i64,
     limit: i64,
     waiting: i64,
 }
 
-pub(super) fn status(overview: &Overview, snapshot: &Snapshot) -> StatusTold {
+pub(super) fn status(overview: &Overview, snapshot: &Snapshot) -> StatusInfo {
     let problems = problems(overview, snapshot);
     let (chatflows, keys) = (snapshot.flows().count(), snapshot.keys.keys().len());
     let sentence = match problems.as_slice() {
@@ -54,7 +54,7 @@ pub(super) fn status(overview: &Overview, snapshot: &Snapshot) -> StatusTold {
     };
     let metrics = &overview.metrics;
     let (recent, connections) = (&overview.state.recent, &metrics.connections);
-    StatusTold {
+    StatusInfo {
         sentence,
         state,
         problems,
@@ -68,7 +68,7 @@ pub(super) fn status(overview: &Overview, snapshot: &Snapshot) -> StatusTold {
         now: told(Timestamp::now()),
         started: told(recent.started_at()),
         uptime_seconds: recent.uptime().as_secs(),
-        connections: ConnectionsTold {
+        connections: ConnectionsInfo {
             open: connections.open.get(),
             limit: connections.limit.get(),
             waiting: connections.waiting.get(),

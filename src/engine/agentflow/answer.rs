@@ -19,7 +19,7 @@ use crate::engine::contract::memory::Turn;
 use crate::engine::contract::node::{Executed, Reply};
 use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::Run;
-use crate::engine::scripts::afterwards::Answered;
+use crate::engine::scripts::post_processor::Answered;
 use crate::engine::text::javascript::listed;
 use crate::predict::answer::EventName;
 use crate::predict::chat_id;

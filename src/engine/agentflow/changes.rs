@@ -94,11 +94,11 @@ mod tests {
 
     use super::*;
     use crate::engine::text::mustache::Dialect;
-    use crate::engine::text::settled::Settled;
+    use crate::engine::text::overrides::FilledPaths;
 
     fn after(before: &Value, changes: &Value, said: &str) -> Value {
         let change = |(key, value): (&String, &Value)| {
-            (key.clone(), JsonTemplate::of(value, Dialect::Agentflow, &Settled::default(), &mut Vec::new()))
+            (key.clone(), JsonTemplate::of(value, Dialect::Agentflow, &FilledPaths::default(), &mut Vec::new()))
         };
         let changes = Changes(changes.as_object().unwrap().iter().map(change).collect());
         let mut state = before.as_object().cloned().unwrap();

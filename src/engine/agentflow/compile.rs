@@ -16,7 +16,7 @@ use crate::engine::compile::flowise;
 use crate::engine::compile::inputs;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::unset::Unset;
-use crate::engine::scripts::afterwards::Afterwards;
+use crate::engine::scripts::post_processor::PostProcessor;
 use crate::engine::text::mustache::{Dialect, JsonTemplate};
 
 /// `None`: it cannot be run, and problems say why.
@@ -54,7 +54,7 @@ pub(crate) fn compile(export: &Export, compiler: &mut Compiler<'_>) -> Option<Ag
     let set = |name: &str, value: &Value| start.is_some_and(|start| start.inputs.get(name) == Some(value));
     let (has_form, keeps_state) = (set("startInputType", &"formInput".into()), set("startPersistState", &true.into()));
     let may_wait = built.iter().any(|node| node.kind == "humanInputAgentflow" || asks_first(&node.inputs));
-    let after = Afterwards::read(compiler);
+    let after = PostProcessor::read(compiler);
     Some(Agentflow { nodes: built, whole: graph, inside, has_form, keeps_state, may_wait, after })
 }
 

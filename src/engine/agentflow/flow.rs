@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::graph::Graph;
 use super::step::StepNode;
-use crate::engine::scripts::afterwards::Afterwards;
+use crate::engine::scripts::post_processor::PostProcessor;
 
 /// See the module.
 #[derive(Debug)]
@@ -21,5 +21,5 @@ pub(crate) struct Agentflow {
     /// Whether it may stop for its user.
     pub(super) may_wait: bool,
     /// What changes its answers.
-    pub(super) after: Option<Arc<Afterwards>>,
+    pub(super) after: Option<Arc<PostProcessor>>,
 }

@@ -25,11 +25,11 @@ mod runtime;
 mod shown;
 mod step;
 mod structured;
-mod talk;
 #[cfg(test)]
 mod tests;
 mod texts;
 mod tools;
+mod transcript;
 mod values;
 mod walk;
 mod written;

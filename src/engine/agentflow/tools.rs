@@ -17,7 +17,7 @@ use crate::engine::contract::node::{Tool, ToolResult};
 use crate::engine::contract::run::Run;
 use crate::engine::contract::toolset::{ToolSource, Toolset};
 use crate::engine::text::mustache::{Dialect, Mustache};
-use crate::engine::text::settled::Settled;
+use crate::engine::text::overrides::FilledPaths;
 
 /// A tool of a node, or a toolkit.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl NodeTool {
         // Editors repeat the kind's name in it, such as `agentSelectedTool`.
         config.retain(|key, value| !(key.ends_with("SelectedTool") && *value == kind));
         for (name, value) in &mut config {
-            in_markdown(value, &Settled::default(), &mut vec![name.clone()]);
+            in_markdown(value, &FilledPaths::default(), &mut vec![name.clone()]);
         }
         if !config.iter().all(|(name, value)| has_fixed_origin(name, value)) {
             inputs.refuse(input, format!("{kind}: where an address leads must not depend on the request"));

@@ -22,7 +22,7 @@ use super::unset::Unset;
 use crate::engine::compile::{Compiler, flowise};
 use crate::engine::contract::model::ChatModel;
 use crate::engine::text::mustache::Dialect;
-use crate::engine::text::settled::Settled;
+use crate::engine::text::overrides::FilledPaths;
 use crate::wire::json;
 
 pub(crate) use overridden::overridden;
@@ -36,7 +36,7 @@ pub(crate) struct Inputs<'n, 'c, 'a> {
     /// In these, `{{...}}` is filled in for each request, or means nothing.
     filled: HashSet<String>,
     /// What another flow filled in.
-    settled: Settled,
+    settled: FilledPaths,
     accepts: Accepts,
     /// Parts that stand for inputs, where the node stands in another's inputs.
     given: Vec<(&'static str, Part)>,

@@ -1,7 +1,6 @@
 //! From an export to parts that can run: each node is built once, after the nodes that it refers to.
 
 pub(crate) mod context;
-pub(crate) mod elsewhere;
 pub(crate) mod export;
 pub(crate) mod flowise;
 pub(crate) mod form;
@@ -9,6 +8,7 @@ pub(crate) mod inputs;
 pub(crate) mod kind;
 pub(crate) mod part;
 pub(crate) mod problem;
+pub(crate) mod remote_flow;
 pub(crate) mod unset;
 pub(crate) mod varied;
 
@@ -24,7 +24,7 @@ use self::unset::Unset;
 use self::varied::VariedInput;
 use crate::config::Secret;
 use crate::engine::documents::index::Indexes;
-use crate::engine::text::settled::Overrides;
+use crate::engine::text::overrides::Overrides;
 
 /// Nodes that refer to nodes: each is built, and asked, on the stack of the one that refers to it.
 const DEEPEST: usize = 64;

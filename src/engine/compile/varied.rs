@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::export::Export;
 use crate::engine::contract::request::RunRequest;
 use crate::engine::text::mustache::{Dialect, JsonTemplate, Mustache};
-use crate::engine::text::settled::{Overrides, Settled};
+use crate::engine::text::overrides::{FilledPaths, Overrides};
 use crate::engine::text::variables::at;
 
 /// An input of a node in which its author named variables, and whose kind reads it once.
@@ -43,7 +43,7 @@ fn value(written: &Value, names: &impl Fn(&str) -> Option<Value>) -> Value {
             JsonTemplate::parse(text, Dialect::Chatflow).ok()
         }
         Value::String(_) => None,
-        other => Some(JsonTemplate::of(other, Dialect::Chatflow, &Settled::default(), &mut Vec::new())),
+        other => Some(JsonTemplate::of(other, Dialect::Chatflow, &FilledPaths::default(), &mut Vec::new())),
     };
     if let Some(value) = template.and_then(|template| template.value(names).ok()) {
         return value;

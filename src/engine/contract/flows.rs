@@ -12,7 +12,7 @@ use super::node::Reply;
 use super::request::RunRequest;
 use super::run::Run;
 use super::sink::Sink;
-use crate::engine::text::settled::Overrides;
+use crate::engine::text::overrides::Overrides;
 use crate::predict::chat_id;
 
 /// A flow, to another that runs it.

@@ -18,11 +18,11 @@ pub(crate) struct Memory {
     /// The node's label, which answers show as `memoryType`.
     pub(crate) label: String,
     /// How it remembers, if not word for word in the engine's own memory.
-    pub(crate) by: Option<Arc<dyn Recollection>>,
+    pub(crate) by: Option<Arc<dyn HistoryStrategy>>,
 }
 
 /// Another way to remember.
-pub(crate) trait Recollection: fmt::Debug + Send + Sync {
+pub(crate) trait HistoryStrategy: fmt::Debug + Send + Sync {
     /// What a model is told of the session before the question.
     fn recall<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>>;
 
@@ -61,7 +61,7 @@ impl Memory {
         }
     }
 
-    /// See [`Recollection::spoken`].
+    /// See [`HistoryStrategy::spoken`].
     pub(crate) async fn spoken(&self, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
         match &self.by {
             Some(by) => by.spoken(run).await,
@@ -69,7 +69,7 @@ impl Memory {
         }
     }
 
-    /// See [`Recollection::is_made_anew`].
+    /// See [`HistoryStrategy::is_made_anew`].
     pub(crate) fn is_made_anew(&self) -> bool {
         self.by.as_ref().is_some_and(|by| by.is_made_anew())
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::message::Message;
-use super::records::RecordKeeper;
+use super::records::RecordStore;
 
 /// Sessions kept of one chatflow; in memory, of all.
 pub(crate) const MOST_SESSIONS: usize = 10_000;
@@ -77,7 +77,7 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     fn replace_run(&self, flow: &str, session: &str, known: &str, next: Arc<str>) -> Result<bool, Failure>;
 
     /// What was put into databases, which is kept beside what chats remember; `None`: not here.
-    fn records(&self) -> Option<&Arc<dyn RecordKeeper>> {
+    fn records(&self) -> Option<&Arc<dyn RecordStore>> {
         None
     }
 

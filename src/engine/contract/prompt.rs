@@ -23,11 +23,11 @@ pub(crate) struct Prompt {
     /// What stands behind the system's words.
     pub(crate) earlier: Option<Arc<dyn EarlierTurns>>,
     /// Where its words lie, if that is not in the flow.
-    pub(crate) elsewhere: Option<Arc<dyn WordsElsewhere>>,
+    pub(crate) elsewhere: Option<Arc<dyn PromptSource>>,
 }
 
 /// Words of a prompt that are fetched for each run: its template, and the names in it.
-pub(crate) trait WordsElsewhere: fmt::Debug + Send + Sync {
+pub(crate) trait PromptSource: fmt::Debug + Send + Sync {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, (Template, Vec<String>)>;
 }
 

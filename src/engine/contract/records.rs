@@ -20,7 +20,7 @@ pub(crate) struct PassageRecord {
 }
 
 /// Keeps them, by table, namespace and key. Each call may wait for the disk.
-pub(crate) trait RecordKeeper: fmt::Debug + Send + Sync {
+pub(crate) trait RecordStore: fmt::Debug + Send + Sync {
     /// The time from which on records of that namespace are new: after all that are there.
     ///
     /// # Errors
@@ -61,11 +61,11 @@ pub(crate) trait RecordKeeper: fmt::Debug + Send + Sync {
 }
 
 /// Asks it where waiting keeps nobody from going on.
-pub(crate) async fn ask_keeper<T: Send + 'static>(
-    keeper: &Arc<dyn RecordKeeper>,
-    work: impl FnOnce(&dyn RecordKeeper) -> Result<T, Failure> + Send + 'static,
+pub(crate) async fn ask_store<T: Send + 'static>(
+    store: &Arc<dyn RecordStore>,
+    work: impl FnOnce(&dyn RecordStore) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    let keeper = Arc::clone(keeper);
-    let done = tokio::task::spawn_blocking(move || work(&*keeper)).await;
+    let store = Arc::clone(store);
+    let done = tokio::task::spawn_blocking(move || work(&*store)).await;
     done.unwrap_or_else(|_| Err(Failure::flow("The records cannot be read.")))
 }

@@ -12,7 +12,7 @@ use super::flows::FlowIndex;
 use super::memory::Turn;
 use super::message::ContentPart;
 use super::outcomes::Outcomes;
-use crate::engine::text::settled::Overrides;
+use crate::engine::text::overrides::Overrides;
 use crate::engine::text::size::bytes_of;
 use crate::predict::request::{PastMessage, Question, Upload};
 use crate::predict::session::Namespace;

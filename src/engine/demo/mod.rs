@@ -29,21 +29,21 @@ const NO_ANSWER: &str = "I have no answer to that. I am flowgate's demo, not a m
 const LONGEST: usize = 4000;
 
 /// See the module.
-pub(super) struct Guide(Search);
+pub(super) struct DemoChain(Search);
 
-impl fmt::Debug for Guide {
+impl fmt::Debug for DemoChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Guide")
+        f.write_str("DemoChain")
     }
 }
 
-impl Guide {
+impl DemoChain {
     pub(super) fn new() -> Self {
         Self(Search::over(PAGES.iter().flat_map(|(page, text)| passages(page, text)).collect()))
     }
 }
 
-impl Chain for Guide {
+impl Chain for DemoChain {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
             let end = question.char_indices().nth(LONGEST).map_or(question.len(), |(at, _)| at);
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     fn ask(question: &str) -> (String, Vec<Value>) {
-        let guide = Guide::new();
+        let guide = DemoChain::new();
         let found = guide.0.find(question);
         (answer(&found, question), found.iter().map(|passage| source(passage)).collect())
     }

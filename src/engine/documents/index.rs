@@ -54,7 +54,7 @@ impl Indexes {
 
 /// How near is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Nearness {
+pub(crate) enum Similarity {
     /// The cosine of the angle; more is nearer.
     Cosine,
     /// The square of the distance, as FAISS gives it; less is nearer.
@@ -90,7 +90,7 @@ impl Index {
     pub(crate) async fn nearest(
         &self,
         origin: &PassageSources,
-        nearness: Nearness,
+        nearness: Similarity,
         question: &str,
         most: usize,
         run: &Run<'_>,
@@ -155,7 +155,7 @@ impl EmbeddedPassages {
         off_thread(is_large, made).await
     }
 
-    fn nearest(&self, question: &[f32], nearness: Nearness, most: usize) -> Result<Vec<(Document, f32)>, Failure> {
+    fn nearest(&self, question: &[f32], nearness: Similarity, most: usize) -> Result<Vec<(Document, f32)>, Failure> {
         if question.len() != self.dimensions || self.dimensions == 0 {
             return Err(Failure::flow("The embeddings of the question and of the documents differ in length."));
         }
@@ -164,16 +164,16 @@ impl EmbeddedPassages {
         let mut found: Vec<(usize, f32)> = vectors
             .zip(&self.lengths)
             .map(|(vector, own)| match nearness {
-                Nearness::Cosine => dot(question, vector) / (length * own),
-                Nearness::Distance => distance(question, vector),
-                Nearness::Product => dot(question, vector),
+                Similarity::Cosine => dot(question, vector) / (length * own),
+                Similarity::Distance => distance(question, vector),
+                Similarity::Product => dot(question, vector),
             })
             .enumerate()
             .collect();
         // Of equals the earlier comes first.
         found.sort_by(|(_, one), (_, other)| match nearness {
-            Nearness::Cosine | Nearness::Product => other.total_cmp(one),
-            Nearness::Distance => one.total_cmp(other),
+            Similarity::Cosine | Similarity::Product => other.total_cmp(one),
+            Similarity::Distance => one.total_cmp(other),
         });
         found.truncate(most);
         let document = |(at, nearness): (usize, f32)| Some((self.documents.get(at)?.clone(), nearness));
@@ -220,7 +220,7 @@ mod tests {
         }
     }
 
-    fn found(passages: &EmbeddedPassages, question: &[f32], nearness: Nearness, most: usize) -> Vec<String> {
+    fn found(passages: &EmbeddedPassages, question: &[f32], nearness: Similarity, most: usize) -> Vec<String> {
         let found = passages.nearest(question, nearness, most).unwrap();
         found.into_iter().map(|(document, _)| document.text).collect()
     }
@@ -228,10 +228,10 @@ mod tests {
     #[test]
     fn the_nearest_come_first_and_equals_as_they_stand() {
         let passages = passages(&[&[0.0, 1.0], &[10.0, 1.0], &[1.0, 0.0], &[2.0, 0.0]]);
-        assert_eq!(found(&passages, &[1.0, 0.0], Nearness::Cosine, 3), ["2", "3", "1"]);
-        assert_eq!(found(&passages, &[1.0, 0.0], Nearness::Distance, 4), ["2", "3", "0", "1"]);
-        assert_eq!(found(&passages, &[1.0, 0.0], Nearness::Product, 3), ["1", "3", "2"]);
-        assert!(passages.nearest(&[1.0], Nearness::Cosine, 1).is_err());
+        assert_eq!(found(&passages, &[1.0, 0.0], Similarity::Cosine, 3), ["2", "3", "1"]);
+        assert_eq!(found(&passages, &[1.0, 0.0], Similarity::Distance, 4), ["2", "3", "0", "1"]);
+        assert_eq!(found(&passages, &[1.0, 0.0], Similarity::Product, 3), ["1", "3", "2"]);
+        assert!(passages.nearest(&[1.0], Similarity::Cosine, 1).is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::attachments::AttachmentRules;
 use super::follow_ups;
 use crate::engine::compile::export::{Export, ExportNode, Generation};
-use crate::engine::scripts::afterwards;
+use crate::engine::scripts::post_processor;
 
 /// Answers in which images of a request count.
 const SEES_IMAGES: &[&str] =
@@ -89,7 +89,7 @@ impl FlowInfo {
         {
             fields.insert("followUpPrompts".to_owned(), json!({ "status": true }));
         }
-        let is_whole = afterwards::is_on(export.chatbot_config.as_ref());
+        let is_whole = post_processor::is_on(export.chatbot_config.as_ref());
         Self { streams: streams(export) && !is_whole, uploads, chatbot, attachments }
     }
 }

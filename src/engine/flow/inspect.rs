@@ -16,7 +16,7 @@ use crate::engine::documents::index::Indexes;
 use crate::engine::documents::stores::DocumentStores;
 use crate::engine::flow::{FlowPlan, build, follow_ups, kinds};
 use crate::engine::provider::Targets;
-use crate::engine::text::settled::Overrides;
+use crate::engine::text::overrides::Overrides;
 use crate::state::endpoints::Endpoints;
 use crate::telemetry::metrics::Metrics;
 

@@ -23,7 +23,7 @@ use self::info::FlowInfo;
 use self::shown::{ShownVariable, show, shown};
 use super::agentflow;
 use super::compile::Compiler;
-use super::demo::Guide;
+use super::demo::DemoChain;
 use crate::config::EngineLimits;
 use crate::engine::agentflow::Agentflow;
 use crate::engine::compile::context::{CompileContext, Missing};
@@ -42,9 +42,9 @@ use crate::engine::contract::node::{Reply, ReplyContent, VectorStore};
 use crate::engine::contract::request::RunRequest;
 use crate::engine::contract::run::Run;
 use crate::engine::documents::index::Indexes;
-use crate::engine::scripts::afterwards::{Afterwards, Answered};
+use crate::engine::scripts::post_processor::{Answered, PostProcessor};
 use crate::engine::sequential::{self, SequentialFlow};
-use crate::engine::text::settled::Overrides;
+use crate::engine::text::overrides::Overrides;
 
 /// See the module.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ pub(crate) enum FlowPlan {
         /// Its vector stores, by node.
         stores: Vec<(String, Arc<dyn VectorStore>)>,
         /// What changes its answers.
-        after: Option<Arc<Afterwards>>,
+        after: Option<Arc<PostProcessor>>,
     },
     /// Of agents of the first, with the variables that answers show.
     Sequential { flow: Arc<SequentialFlow>, shown: Vec<ShownVariable> },
@@ -169,7 +169,7 @@ impl CompiledFlow {
             info: FlowInfo { streams: true, ..FlowInfo::of(&export) },
             export,
             plan: FlowPlan::Chain {
-                ends: vec![FlowEnd::only(Arc::new(Guide::new()))],
+                ends: vec![FlowEnd::only(Arc::new(DemoChain::new()))],
                 remembers: false,
                 memory: None,
                 recalls: None,
@@ -343,7 +343,7 @@ fn plan(export: &Export, compiler: &mut Compiler<'_>) -> Option<FlowPlan> {
     let shown = shown(export, &parts);
     let remembers = compiler.remembers;
     let is_of_use = !ends.is_empty() || !stores.is_empty();
-    let after = Afterwards::read(compiler);
+    let after = PostProcessor::read(compiler);
     is_of_use.then_some(FlowPlan::Chain { ends, remembers, memory, recalls, shown, stores, after })
 }
 
@@ -363,7 +363,7 @@ fn stores(export: &Export, parts: &HashMap<&str, Part>) -> Vec<(String, Arc<dyn 
 }
 
 /// Makes of an answer what the flow's program makes of it. What a parser gave stays as it is.
-async fn change(after: &Afterwards, has_memory: bool, reply: &mut Reply, run: &Run<'_>) -> Result<(), Failure> {
+async fn change(after: &PostProcessor, has_memory: bool, reply: &mut Reply, run: &Run<'_>) -> Result<(), Failure> {
     let ReplyContent::Text(text) = &reply.said else { return Ok(()) };
     let turn = |turn: &Turn| {
         let kind = if turn.by_user { "userMessage" } else { "apiMessage" };

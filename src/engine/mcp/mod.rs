@@ -12,7 +12,7 @@ mod remote;
 mod tests;
 
 pub(crate) use content::as_models_read;
-pub(crate) use remote::{RemotePlace, RemoteServer};
+pub(crate) use remote::{RemoteServer, RemoteTarget};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +71,7 @@ impl ToolServers for McpState {
 /// A server, as a request reaches it.
 #[derive(Debug)]
 pub(crate) enum ReachedServer<'a> {
-    Remote(RemotePlace<'a>),
+    Remote(RemoteTarget<'a>),
     Program(&'a Arc<ProgramSpec>),
 }
 

@@ -7,13 +7,13 @@ use std::time::Instant;
 use super::records::RecordFile;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::memory::{AGE, MOST_BYTES, MOST_SESSIONS, MOST_TURNS, Store, Turn};
-use crate::engine::contract::records::RecordKeeper;
+use crate::engine::contract::records::RecordStore;
 
 /// Forgets with the process.
 #[derive(Debug)]
 pub(crate) struct InProcess {
     sessions: Mutex<SessionTable>,
-    records: Arc<dyn RecordKeeper>,
+    records: Arc<dyn RecordStore>,
 }
 
 impl Default for InProcess {
@@ -66,7 +66,7 @@ impl InProcess {
 }
 
 impl Store for InProcess {
-    fn records(&self) -> Option<&Arc<dyn RecordKeeper>> {
+    fn records(&self) -> Option<&Arc<dyn RecordStore>> {
         Some(&self.records)
     }
 

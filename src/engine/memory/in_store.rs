@@ -13,8 +13,8 @@ use redis::{FromRedisValue, Script};
 use super::records::RecordFile;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::memory::{AGE, MOST_BYTES, MOST_SESSIONS, MOST_TURNS, Store, Turn};
-use crate::engine::contract::records::RecordKeeper;
-use crate::state::valkey::{CallFailed, Calls, Lane, SharedStore, StoreTag};
+use crate::engine::contract::records::RecordStore;
+use crate::state::valkey::{CallClass, CallFailed, Calls, SharedStore, StoreTag};
 
 /// For one call, and whatever it waits for on the store's thread.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ pub(crate) struct InStore {
     store: Arc<SharedStore>,
     scripts: Arc<MemoryScripts>,
     /// Each replica has its own.
-    records: Arc<dyn RecordKeeper>,
+    records: Arc<dyn RecordStore>,
 }
 
 #[derive(Debug)]
@@ -122,7 +122,7 @@ async fn run_script<T: FromRedisValue>(
     keys: &[String],
     script: &redis::ScriptInvocation<'_>,
 ) -> Result<T, CallFailed> {
-    calls.run(Lane::Bulk, call, keys, script).await
+    calls.run(CallClass::Bulk, call, keys, script).await
 }
 
 impl MemoryScripts {
@@ -139,7 +139,7 @@ impl MemoryScripts {
 }
 
 impl Store for InStore {
-    fn records(&self) -> Option<&Arc<dyn RecordKeeper>> {
+    fn records(&self) -> Option<&Arc<dyn RecordStore>> {
         Some(&self.records)
     }
 

@@ -1,8 +1,8 @@
 //! What chats remember: turns by flow and session, in the process, in a file, or in the store that replicas share. Beside it
 //! lies what record managers keep.
 
-mod brought;
 mod disk;
+mod import;
 mod in_process;
 mod in_store;
 mod on_disk;
@@ -10,7 +10,7 @@ mod records;
 mod remote;
 mod write_behind;
 
-pub(crate) use self::brought::{BroughtChat, CHATS_FILE, bring};
+pub(crate) use self::import::{CHATS_FILE, ImportedChat, import_chats};
 pub(crate) use self::in_process::InProcess;
 pub(crate) use self::in_store::InStore;
 pub(crate) use self::on_disk::OnDisk;

@@ -10,7 +10,7 @@ use super::remote::{Gone, RemoteStore};
 use super::write_behind::WriteBehindStore;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::memory::{Store, Turn};
-use crate::engine::contract::records::RecordKeeper;
+use crate::engine::contract::records::RecordStore;
 use crate::telemetry::metrics::Metrics;
 
 /// Survives a restart: kept in a folder, which is made and taken hold of by whoever remembers first. The process that
@@ -21,7 +21,7 @@ pub(crate) struct OnDisk {
     metrics: Arc<Metrics>,
     place: RwLock<ChatsPlace>,
     opening: Mutex<()>,
-    records: Arc<dyn RecordKeeper>,
+    records: Arc<dyn RecordStore>,
 }
 
 /// Who has the folder.
@@ -145,7 +145,7 @@ impl Store for OnDisk {
         })
     }
 
-    fn records(&self) -> Option<&Arc<dyn RecordKeeper>> {
+    fn records(&self) -> Option<&Arc<dyn RecordStore>> {
         Some(&self.records)
     }
 

@@ -13,7 +13,7 @@ use redb::backends::InMemoryBackend;
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::records::{MOST_RECORDS, PassageRecord, RecordKeeper};
+use crate::engine::contract::records::{MOST_RECORDS, PassageRecord, RecordStore};
 
 const FILE: &str = "records.redb";
 /// Bytes of it that are kept in memory.
@@ -115,7 +115,7 @@ fn now() -> u64 {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-impl RecordKeeper for RecordFile {
+impl RecordStore for RecordFile {
     fn begin(&self, space: (&str, &str)) -> Result<u64, Failure> {
         self.ask(|database| {
             let spaces = database.begin_read()?.open_table(SPACES)?;
@@ -232,23 +232,23 @@ mod tests {
     #[test]
     fn what_was_noted_before_is_found_and_forgotten() {
         let folder = tempfile::tempdir().unwrap();
-        for keeper in [RecordFile::in_process(), RecordFile::in_folder(folder.path())] {
+        for store in [RecordFile::in_process(), RecordFile::in_folder(folder.path())] {
             let (space, other) = (("records", "a"), ("records", "ab"));
-            let first = keeper.begin(space).unwrap();
-            keeper.note(space, &[record("1", "x"), record("2", "y")], first).unwrap();
-            keeper.note(other, &[record("1", "x")], first).unwrap();
-            let second = keeper.begin(space).unwrap();
+            let first = store.begin(space).unwrap();
+            store.note(space, &[record("1", "x"), record("2", "y")], first).unwrap();
+            store.note(other, &[record("1", "x")], first).unwrap();
+            let second = store.begin(space).unwrap();
             assert!(second > first);
             let keys = ["1", "2", "3"].map(str::to_owned);
-            assert_eq!(keeper.known(space, &keys).unwrap(), of(&["1", "2"]));
+            assert_eq!(store.known(space, &keys).unwrap(), of(&["1", "2"]));
             // Its group stays what it was, as in Flowise.
-            keeper.note(space, &[record("2", "z")], second).unwrap();
-            assert_eq!(keeper.outdated(space, second, None, 10).unwrap(), ["1"]);
-            assert!(keeper.outdated(space, second, Some(&of(&["y"])), 10).unwrap().is_empty());
-            assert_eq!(keeper.outdated(space, second + 1, Some(&of(&["y"])), 10).unwrap(), ["2"]);
-            assert_eq!(keeper.outdated(space, second + 1, None, 1).unwrap().len(), 1);
-            keeper.forget(space, &["1".to_owned(), "3".to_owned()]).unwrap();
-            assert_eq!((keeper.count(space).unwrap(), keeper.count(other).unwrap()), (1, 1));
+            store.note(space, &[record("2", "z")], second).unwrap();
+            assert_eq!(store.outdated(space, second, None, 10).unwrap(), ["1"]);
+            assert!(store.outdated(space, second, Some(&of(&["y"])), 10).unwrap().is_empty());
+            assert_eq!(store.outdated(space, second + 1, Some(&of(&["y"])), 10).unwrap(), ["2"]);
+            assert_eq!(store.outdated(space, second + 1, None, 1).unwrap().len(), 1);
+            store.forget(space, &["1".to_owned(), "3".to_owned()]).unwrap();
+            assert_eq!((store.count(space).unwrap(), store.count(other).unwrap()), (1, 1));
         }
         assert_eq!(RecordFile::in_folder(folder.path()).count(("records", "a")).unwrap(), 1);
     }

@@ -28,7 +28,7 @@ use crate::engine::flow::kinds::KINDS;
 use crate::engine::mcp::McpState;
 use crate::engine::provider::Targets;
 use crate::engine::sandbox::Sandbox;
-use crate::engine::text::settled::Overrides;
+use crate::engine::text::overrides::Overrides;
 use crate::telemetry::metrics::Metrics;
 
 pub(crate) const IMAGE: &str = "data:image/png;base64,iVBORw0KGgo=";

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::completions::prompt_of;
 use super::connection::{self, Headers, ModelWithoutCredential, number};
 use super::gathering::broken_off;
-use super::tokens::HeldFor;
+use super::tokens::ExpiringCache;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -65,7 +65,7 @@ impl NodeKind for ReplicateNode {
         }
         let headers = connection::bearer(inputs, key.as_ref());
         let targets = Arc::clone(&inputs.compiler.context.targets);
-        let (endpoint, prompt_field) = (endpoint?, HeldFor::default());
+        let (endpoint, prompt_field) = (endpoint?, ExpiringCache::default());
         Some(Part::Model(Arc::new(Replicate { endpoint, targets, headers, model, at, input, prompt_field })))
     }
 }
@@ -122,7 +122,7 @@ struct Replicate {
     at: ModelPlace,
     input: Map<String, Value>,
     /// What the model calls its prompt, once that is known.
-    prompt_field: HeldFor<String>,
+    prompt_field: ExpiringCache<String>,
 }
 
 impl ChatModel for Replicate {

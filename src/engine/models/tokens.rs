@@ -23,21 +23,21 @@ const LONGEST: Duration = Duration::from_hours(12);
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
 /// See the module. Two that find none at once get one each.
-pub(crate) struct HeldFor<T>(Mutex<Option<(T, Instant)>>);
+pub(crate) struct ExpiringCache<T>(Mutex<Option<(T, Instant)>>);
 
-impl<T> Default for HeldFor<T> {
+impl<T> Default for ExpiringCache<T> {
     fn default() -> Self {
         Self(Mutex::new(None))
     }
 }
 
-impl<T> fmt::Debug for HeldFor<T> {
+impl<T> fmt::Debug for ExpiringCache<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HeldFor")
+        f.write_str("ExpiringCache")
     }
 }
 
-impl<T: Clone> HeldFor<T> {
+impl<T: Clone> ExpiringCache<T> {
     pub(crate) fn get(&self) -> Option<T> {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         held.as_ref().filter(|(_, end)| Instant::now() < *end).map(|(held, _)| held.clone())
@@ -52,16 +52,16 @@ impl<T: Clone> HeldFor<T> {
 
 /// Who gives out bearer tokens, in `OAuth`'s way.
 #[derive(Debug)]
-pub(crate) struct TokenGiver {
+pub(crate) struct TokenSource {
     pub(crate) endpoint: ProviderEndpoint,
     /// Below the endpoint.
     pub(crate) path: &'static str,
-    held: HeldFor<HeaderValue>,
+    held: ExpiringCache<HeaderValue>,
 }
 
-impl TokenGiver {
+impl TokenSource {
     pub(crate) fn new(endpoint: ProviderEndpoint, path: &'static str) -> Self {
-        Self { endpoint, path, held: HeldFor::default() }
+        Self { endpoint, path, held: ExpiringCache::default() }
     }
 
     /// The header with a token, which is asked for with that form if none is held.
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn what_is_about_to_end_is_not_used() {
-        let lease = HeldFor::default();
+        let lease = ExpiringCache::default();
         assert_eq!(lease.get(), None::<u8>);
         lease.keep(1, Duration::from_mins(4));
         assert_eq!(lease.get(), None);

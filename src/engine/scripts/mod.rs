@@ -3,10 +3,10 @@
 //! Values are never put into code: they are globals of the script. Only the author's own text is code, so neither a request
 //! nor another flow can fill in any.
 
-pub(crate) mod afterwards;
 mod code;
 mod databases;
 mod messages;
+pub(crate) mod post_processor;
 mod requests;
 
 use std::collections::VecDeque;

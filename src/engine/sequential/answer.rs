@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::checkpoint::{self, Checkpoint, Waiting};
 use super::flow::{FlowForm, SequentialFlow, StateDefinition};
 use super::graph::GraphNode;
-use super::kept::{self, KeptState, Waiting};
 use super::message::{AgentMessage, Speaker};
 use super::nodes::approval::wanted;
 use super::state::{AgentState, Channels};
@@ -86,7 +86,7 @@ impl SequentialFlow {
         let (request, session) = (run.request, run.session());
         let mut kept = None;
         if let Some(action) = request.action.as_deref().filter(|_| self.may_wait()) {
-            let (state, waits) = kept::take(session, action).await?.ok_or_else(|| Failure::flow(ANSWERED))?;
+            let (state, waits) = checkpoint::take(session, action).await?.ok_or_else(|| Failure::flow(ANSWERED))?;
             if question == waits.approve {
                 let at = |id: &String| self.graph.nodes.iter().position(|node| node.id == *id);
                 let nodes: Option<Vec<usize>> = waits.next.iter().map(at).collect();
@@ -100,9 +100,9 @@ impl SequentialFlow {
             }
             kept = Some(state);
         } else if self.keeps_state {
-            kept = kept::get(session).await?;
+            kept = checkpoint::get(session).await?;
         }
-        let kept = kept.map(KeptState::without_open_calls);
+        let kept = kept.map(Checkpoint::without_open_calls);
         let mut state = state_of(&kept.clone().unwrap_or_default(), channels);
         let mut is_first = kept.is_none();
         if is_first && self.keeps_state {
@@ -176,13 +176,13 @@ impl SequentialFlow {
             return if has_kept { session.keep_run(None).await } else { Ok(()) };
         }
         let messages = walk.state.messages.iter().map(|said| (**said).clone()).collect();
-        let kept = KeptState::new(walk.state.values.clone(), messages, waits);
+        let kept = Checkpoint::new(walk.state.values.clone(), messages, waits);
         session.keep_run(Some(kept.write()?.into())).await
     }
 }
 
 /// The state as it was kept.
-fn state_of(kept: &KeptState, channels: &Channels) -> AgentState {
+fn state_of(kept: &Checkpoint, channels: &Channels) -> AgentState {
     let messages = kept.messages.iter().cloned().map(Into::into).collect();
     AgentState { messages, ..AgentState::begun(channels, &kept.values) }
 }
@@ -193,7 +193,7 @@ fn waiting_for(next: Vec<String>, action: &Value) -> Waiting {
 }
 
 /// What the model is told of calls that its user did not want.
-fn denied(kept: &KeptState) -> Vec<AgentMessage> {
+fn denied(kept: &Checkpoint) -> Vec<AgentMessage> {
     let calls = kept.messages.last().map(|said| said.calls.as_slice()).unwrap_or_default();
     let denied = |call: &ToolCall| AgentMessage {
         speaker: Speaker::Tool,

@@ -6,7 +6,7 @@ use super::visit::{AgentStep, BranchDecision};
 
 /// Where a way leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum WayTarget {
+pub(super) enum EdgeTarget {
     Node(usize),
     End,
 }
@@ -50,14 +50,14 @@ pub(super) struct AgentBranch {
     pub(super) kind: String,
     pub(super) decision: Box<dyn BranchDecision>,
     /// Where its outputs lead, by their labels.
-    pub(super) routes: Vec<(String, WayTarget)>,
+    pub(super) routes: Vec<(String, EdgeTarget)>,
 }
 
 /// A node that several come together in.
 #[derive(Debug)]
 pub(super) struct Join {
     pub(super) from: Vec<usize>,
-    pub(super) to: WayTarget,
+    pub(super) to: EdgeTarget,
 }
 
 /// See the module.
@@ -104,11 +104,11 @@ impl GraphNode {
 
 impl AgentBranch {
     /// Where an output leads; `None`: there is no such output.
-    pub(super) fn targets(&self, output: &str) -> Option<Vec<WayTarget>> {
-        let found: Vec<WayTarget> =
+    pub(super) fn targets(&self, output: &str) -> Option<Vec<EdgeTarget>> {
+        let found: Vec<EdgeTarget> =
             self.routes.iter().filter(|(label, _)| label == output).map(|(_, target)| *target).collect();
         if found.is_empty() && output == super::conditions::END {
-            return Some(vec![WayTarget::End]);
+            return Some(vec![EdgeTarget::End]);
         }
         (!found.is_empty()).then_some(found)
     }

@@ -2,19 +2,19 @@
 //! was said along the edges, and a supervisor with workers.
 //!
 //! [`nodes`] knows every kind of node. [`mod@compile`] makes a [`SequentialFlow`] of an export: nodes and the ways between
-//! them, as [`graph`] has them. [`walk`] runs it step by step on a [`state`] that the nodes share, [`told`] tells clients of
-//! each step, and [`kept`] keeps the state for a chat's next question, or until its user has said yes or no.
+//! them, as [`graph`] has them. [`walk`] runs it step by step on a [`state`] that the nodes share, [`trace`] tells clients of
+//! each step, and [`checkpoint`] keeps the state for a chat's next question, or until its user has said yes or no.
 
 mod answer;
 mod before;
 mod changes;
+mod checkpoint;
 mod code;
 mod compile;
 mod conditions;
 mod flow;
 mod given;
 mod graph;
-mod kept;
 mod message;
 mod nodes;
 mod paths;
@@ -23,8 +23,8 @@ mod state;
 mod structured;
 #[cfg(test)]
 mod tests;
-mod told;
 mod toolbox;
+mod trace;
 mod visit;
 mod walk;
 

@@ -31,7 +31,7 @@ pub(super) struct Toolbox {
 
 /// What came of an agent's work.
 #[derive(Debug, Default)]
-pub(super) struct Worked {
+pub(super) struct AgentResult {
     pub(super) text: String,
     pub(super) used: Vec<Value>,
     pub(super) sources: Vec<Value>,
@@ -78,8 +78,8 @@ impl Toolbox {
         human: Option<Message>,
         most: u64,
         visit: &Visit<'_>,
-    ) -> Result<Worked, Failure> {
-        let mut worked = Worked::default();
+    ) -> Result<AgentResult, Failure> {
+        let mut worked = AgentResult::default();
         let tools = self.at_hand(visit).await?;
         let (tools, specs) = (&tools, specs(&tools));
         for _ in 0..most {
@@ -88,7 +88,7 @@ impl Toolbox {
             let ModelAnswer { text, calls, .. } = visit.run.ask(model, ask).await?;
             messages.truncate(messages.len() - usize::from(human.is_some()));
             if calls.is_empty() {
-                return Ok(Worked { text, ..worked });
+                return Ok(AgentResult { text, ..worked });
             }
             visit.run.budget().has_tool_calls(calls.len())?;
             let calling = calls.iter().map(|call| async move {
@@ -110,10 +110,10 @@ impl Toolbox {
                 }
             }
             if let Some(text) = direct {
-                return Ok(Worked { text, ..worked });
+                return Ok(AgentResult { text, ..worked });
             }
         }
-        Ok(Worked { text: STOPPED.to_owned(), ..worked })
+        Ok(AgentResult { text: STOPPED.to_owned(), ..worked })
     }
 
     /// Calls what a model asked for; each answer is a message.
@@ -138,7 +138,7 @@ impl Toolbox {
             let content = told(&result).to_owned();
             let arguments =
                 result.as_ref().map_or(&call.arguments, |result| result.called_with(&call.arguments)).clone();
-            let mut worked = Worked::default();
+            let mut worked = AgentResult::default();
             worked.note(&call.name, &call.arguments, result);
             Ok(AgentMessage {
                 speaker: Speaker::Tool,
@@ -176,7 +176,7 @@ fn told(result: &Result<ToolResult, String>) -> &str {
     }
 }
 
-impl Worked {
+impl AgentResult {
     fn note(&mut self, name: &str, arguments: &Value, result: Result<ToolResult, String>) {
         match result {
             Ok(result) => {

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use futures_util::future::join_all;
 
 use super::flow::{FlowForm, SequentialFlow};
-use super::graph::WayTarget;
+use super::graph::EdgeTarget;
 use super::state::{AgentState, Channels, Update, hold};
-use super::told::ToldSteps;
+use super::trace::StepTrace;
 use super::visit::Visit;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
@@ -22,7 +22,7 @@ pub(super) struct AgentWalk<'a> {
     question: &'a str,
     channels: Channels,
     pub(super) state: AgentState,
-    pub(super) told: ToldSteps,
+    pub(super) told: StepTrace,
     /// Of each join: who has come.
     come: HashMap<usize, HashSet<usize>>,
 }
@@ -34,7 +34,7 @@ impl<'a> AgentWalk<'a> {
         question: &'a str,
         (channels, state): (Channels, AgentState),
     ) -> Self {
-        Self { flow, run, question, channels, state, told: ToldSteps::default(), come: HashMap::new() }
+        Self { flow, run, question, channels, state, told: StepTrace::default(), come: HashMap::new() }
     }
 
     pub(super) fn run(&self) -> &'a Run<'a> {
@@ -83,7 +83,7 @@ impl<'a> AgentWalk<'a> {
     /// Runs nodes, and gives those that come next.
     async fn step(&mut self, at: &BTreeSet<usize>) -> Result<BTreeSet<usize>, Failure> {
         let done = join_all(at.iter().map(|at| self.node(*at))).await;
-        let done: Vec<(Update, Vec<WayTarget>)> = done.into_iter().collect::<Result<_, _>>()?;
+        let done: Vec<(Update, Vec<EdgeTarget>)> = done.into_iter().collect::<Result<_, _>>()?;
         let mut next = BTreeSet::new();
         for (at, (update, targets)) in at.iter().zip(&done) {
             self.state.apply(&self.channels, update, self.run).await?;
@@ -97,7 +97,7 @@ impl<'a> AgentWalk<'a> {
     }
 
     /// Runs a node, and says where its ways lead.
-    async fn node(&self, at: usize) -> Result<(Update, Vec<WayTarget>), Failure> {
+    async fn node(&self, at: usize) -> Result<(Update, Vec<EdgeTarget>), Failure> {
         let graph = &self.flow.graph;
         let node = graph.nodes.get(at).ok_or_else(|| Failure::flow("there is no such node"))?;
         self.run.budget().step()?;
@@ -107,10 +107,10 @@ impl<'a> AgentWalk<'a> {
         hold(&update, self.run.budget())?;
         let said = update.messages.as_ref().and_then(|messages| messages.last());
         if let Some(leave) = node.leave.filter(|_| said.is_some_and(|said| !said.calls.is_empty())) {
-            return Ok((update, vec![WayTarget::Node(leave)]));
+            return Ok((update, vec![EdgeTarget::Node(leave)]));
         }
-        let mut targets: Vec<WayTarget> = node.next.iter().map(|at| WayTarget::Node(*at)).collect();
-        targets.extend(node.tools_for(said).map(WayTarget::Node));
+        let mut targets: Vec<EdgeTarget> = node.next.iter().map(|at| EdgeTarget::Node(*at)).collect();
+        targets.extend(node.tools_for(said).map(EdgeTarget::Node));
         if node.branches.is_empty() {
             return Ok((update, targets));
         }
@@ -123,7 +123,7 @@ impl<'a> AgentWalk<'a> {
         Ok((update, targets))
     }
 
-    async fn decided(&self, branch: usize, visit: &Visit<'_>) -> Result<Vec<WayTarget>, Failure> {
+    async fn decided(&self, branch: usize, visit: &Visit<'_>) -> Result<Vec<EdgeTarget>, Failure> {
         let unknown = || Failure::flow("Branch condition returned unknown or null destination").within(PLACE);
         let branch = self.flow.graph.branches.get(branch).ok_or_else(unknown)?;
         let output = branch.decision.decide(visit).await.map_err(|failure| failure.within(PLACE))?;
@@ -131,7 +131,7 @@ impl<'a> AgentWalk<'a> {
     }
 
     /// Nodes that have waited for this one and wait for no other.
-    fn joined(&mut self, at: usize) -> Vec<WayTarget> {
+    fn joined(&mut self, at: usize) -> Vec<EdgeTarget> {
         let graph = &self.flow.graph;
         let mut targets = Vec::new();
         for join in graph.nodes.get(at).into_iter().flat_map(|node| &node.joins) {
@@ -151,6 +151,6 @@ impl<'a> AgentWalk<'a> {
     }
 }
 
-fn nodes(targets: impl IntoIterator<Item = WayTarget>) -> impl Iterator<Item = usize> {
-    targets.into_iter().filter_map(|target| if let WayTarget::Node(at) = target { Some(at) } else { None })
+fn nodes(targets: impl IntoIterator<Item = EdgeTarget>) -> impl Iterator<Item = usize> {
+    targets.into_iter().filter_map(|target| if let EdgeTarget::Node(at) = target { Some(at) } else { None })
 }

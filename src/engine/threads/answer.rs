@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::error::EngineError;
-use super::link::{StreamRoom, StreamSender};
+use super::link::{StreamCapacity, StreamSender};
 use crate::engine::contract::budget::Budget;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::FlowIndex;
@@ -339,9 +339,9 @@ impl StreamWriter<'_> {
                 return Poll::Ready(());
             }
             match self.teller.room(cx) {
-                StreamRoom::Left => return Poll::Ready(()),
-                StreamRoom::Full => return Poll::Pending,
-                StreamRoom::Free => {}
+                StreamCapacity::Left => return Poll::Ready(()),
+                StreamCapacity::Full => return Poll::Pending,
+                StreamCapacity::Free => {}
             }
             let ending = match work.as_mut().poll(cx) {
                 Poll::Ready(ending) => Some(ending),

@@ -148,7 +148,7 @@ impl Drop for StreamReceiver {
 
 /// Whether a run may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StreamRoom {
+pub(crate) enum StreamCapacity {
     Free,
     /// Not before more is read.
     Full,
@@ -161,20 +161,20 @@ pub(crate) struct StreamSender(Arc<StreamLink>);
 
 impl StreamSender {
     /// Whether there is room for more; the task is woken when that changes.
-    pub(crate) fn room(&self, cx: &Context<'_>) -> StreamRoom {
+    pub(crate) fn room(&self, cx: &Context<'_>) -> StreamCapacity {
         let mut state = self.0.state();
         if state.is_left {
-            return StreamRoom::Left;
+            return StreamCapacity::Left;
         }
         note(&mut state.writer, cx);
-        if state.text.len() < MOST_UNREAD { StreamRoom::Free } else { StreamRoom::Full }
+        if state.text.len() < MOST_UNREAD { StreamCapacity::Free } else { StreamCapacity::Full }
     }
 
     /// `None`: nobody waits for it any more.
     pub(crate) async fn unless_left<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = std::pin::pin!(work);
         std::future::poll_fn(|cx| match self.room(cx) {
-            StreamRoom::Left => Poll::Ready(None),
+            StreamCapacity::Left => Poll::Ready(None),
             _ => Pin::as_mut(&mut work).poll(cx).map(Some),
         })
         .await
@@ -278,13 +278,13 @@ mod tests {
         let woken = Arc::new(Counting::default());
         let waker = Waker::from(Arc::clone(&woken));
         let cx = Context::from_waker(&waker);
-        assert_eq!(teller.room(&cx), StreamRoom::Free);
+        assert_eq!(teller.room(&cx), StreamCapacity::Free);
         teller.tell(&mut vec![b'x'; MOST_UNREAD], 1, None);
-        assert_eq!(teller.room(&cx), StreamRoom::Full);
+        assert_eq!(teller.room(&cx), StreamCapacity::Full);
         assert!(asker.poll_told(&Context::from_waker(Waker::noop())).is_ready());
-        assert_eq!((woken.0.load(Ordering::SeqCst), teller.room(&cx)), (1, StreamRoom::Free));
+        assert_eq!((woken.0.load(Ordering::SeqCst), teller.room(&cx)), (1, StreamCapacity::Free));
         drop(asker);
-        assert_eq!((woken.0.load(Ordering::SeqCst), teller.room(&cx)), (2, StreamRoom::Left));
+        assert_eq!((woken.0.load(Ordering::SeqCst), teller.room(&cx)), (2, StreamCapacity::Left));
     }
 
     #[tokio::test]

@@ -79,7 +79,7 @@ impl RevokeKey {
                 (false, false) => Revocation::Disable,
             };
             let edited = edit::revoke(&text, &written, index, how);
-            text = edited.map_err(|edit::Unfaithful| CommandError::Uneditable(place.file.to_owned()))?;
+            text = edited.map_err(|edit::EditFailed| CommandError::Uneditable(place.file.to_owned()))?;
             written = written::read(place.file, &text).unwrap_or_default();
         }
         Ok(text)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::IdentityProvider;
 use crate::jwt::{KeySet, TokenFault, Untrusted};
-use crate::policy::{NobodyKnown, Person};
+use crate::policy::{Person, PersonFault};
 use crate::snapshot::Local;
 use crate::stack::context::TokenRefused;
 use crate::state::issuer_keys::IssuerKeys;
@@ -66,7 +66,7 @@ fn by(
     provider: &IdentityProvider,
     snapshot: &Local,
     now: i64,
-) -> Result<(Person, Arc<KeySet>), NobodyKnown> {
+) -> Result<(Person, Arc<KeySet>), PersonFault> {
     // Before its keys: what cannot count needs none.
     let algorithm = token.algorithm()?;
     if !provider.algorithms.contains(&algorithm) {
@@ -78,7 +78,7 @@ fn by(
 }
 
 /// Whether the issuer may have published a key since that the token is signed with.
-fn may_be_new(why: &NobodyKnown, token: &Untrusted<'_>) -> bool {
+fn may_be_new(why: &PersonFault, token: &Untrusted<'_>) -> bool {
     match why.fault {
         TokenFault::UnknownKey | TokenFault::NoKeys => true,
         TokenFault::Signature => token.key_id().is_none(),
@@ -86,6 +86,6 @@ fn may_be_new(why: &NobodyKnown, token: &Untrusted<'_>) -> bool {
     }
 }
 
-fn is_signed(why: &NobodyKnown) -> bool {
+fn is_signed(why: &PersonFault) -> bool {
     !why.fault.is_guess() && why.fault != TokenFault::NoKeys
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::config::Access;
 use crate::stack::context::Context;
 use crate::stack::explanation::{claim, reason};
-use crate::stack::limits::Foreseen;
+use crate::stack::limits::LimitPeek;
 use crate::upstream::target::Target;
 use crate::wire::refusal::{Refusal, Rule, shown_size};
 
@@ -126,8 +126,8 @@ pub(super) fn authorized(context: &Context) -> String {
     }
 }
 
-pub(super) fn limit(foreseen: &Foreseen) -> String {
-    let Foreseen { status, whose, waits } = foreseen;
+pub(super) fn limit(peek: &LimitPeek) -> String {
+    let LimitPeek { status, whose, waits } = peek;
     let mut says = format!(
         "{whose}: {} of the burst left, {} of {} in flight",
         status.remaining, status.in_flight, status.concurrent

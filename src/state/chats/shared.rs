@@ -12,7 +12,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{ChatLease, Chats};
-use crate::state::valkey::{CallFailed, Calls, Lane, SharedStore, StoreTag};
+use crate::state::valkey::{CallClass, CallFailed, Calls, SharedStore, StoreTag};
 
 /// Between two words that this replica lives, and how long it does without.
 const EVERY: Duration = Duration::from_millis(300);
@@ -74,7 +74,7 @@ impl SharedChats {
         let keys = [self.key(tag), self.key("replicas")];
         let mut script = self.acquire.prepare_invoke();
         script.key(&keys).arg(&*self.store.replica).arg(number).arg(KEPT_MS).arg(LIFE_MS);
-        calls.run(Lane::Front, "chat", &keys, &script).await
+        calls.run(CallClass::Front, "chat", &keys, &script).await
     }
 
     /// Gives back what has ended.
@@ -88,7 +88,7 @@ impl SharedChats {
             for (_, number) in chats {
                 script.arg(number);
             }
-            if calls.run::<u64>(Lane::Front, "chat_end", &keys, &script).await.is_err() {
+            if calls.run::<u64>(CallClass::Front, "chat_end", &keys, &script).await.is_err() {
                 // It may answer again.
                 released.iter().skip(at * AT_ONCE).for_each(|chat| self.keep_released(*chat));
                 return;
@@ -112,7 +112,7 @@ impl SharedChats {
             for (_, number) in held {
                 script.arg(number);
             }
-            calls.run::<u64>(Lane::Background, "chats", &keys, &script).await?;
+            calls.run::<u64>(CallClass::Background, "chats", &keys, &script).await?;
             next = chats.next();
         }
         Ok(())

@@ -11,7 +11,7 @@ use super::plan::PlanLimits;
 use super::quota::{Left, QuotaCount, QuotaCounter};
 use super::rate::{Bucket, RateDecision};
 use super::shared::{CallerTag, Lease};
-use crate::state::later::MaybeLater;
+use crate::state::maybe_future::MaybeFuture;
 
 /// One caller's limits; what is used is shared by all workers and by successive policies.
 #[derive(Debug, Clone)]
@@ -151,10 +151,10 @@ impl Allowance {
     }
 
     /// Counts a request against everything that the plan limits. Later: once the store has answered that replicas share.
-    pub(crate) fn admit(&self) -> MaybeLater<AdmitTurn> {
+    pub(crate) fn admit(&self) -> MaybeFuture<AdmitTurn> {
         match (&self.plan.shared, self.used.counts.lease()) {
             (Some(shared), Some(lease)) => self.admit_shared(shared, lease),
-            _ => MaybeLater::Now(self.admit_here()),
+            _ => MaybeFuture::Now(self.admit_here()),
         }
     }
 

@@ -37,7 +37,7 @@ pub(crate) use concurrency::Permit;
 pub(crate) use penalty::{Delay, Penalties};
 pub(crate) use quota::Left;
 pub(crate) use shared::CallerTag;
-pub(crate) use status::{LimitStatus, Outlook};
+pub(crate) use status::{AllowancePeek, LimitStatus};
 pub(crate) use visitor::Visitor;
 pub(crate) use visitors::Visitors;
 

@@ -6,7 +6,7 @@ use super::allowance::{Allowance, Exceeded};
 use super::quota::Left;
 use super::rate::whole_seconds;
 use crate::config::{Quota, Rate};
-use crate::state::later::MaybeLater;
+use crate::state::maybe_future::MaybeFuture;
 
 /// See the module.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,9 +24,9 @@ pub(crate) struct LimitStatus {
     pub(crate) tokens: Option<(Quota, Left)>,
 }
 
-/// See [`Allowance::outlook`].
+/// See [`Allowance::peek`].
 #[derive(Debug)]
-pub(crate) struct Outlook {
+pub(crate) struct AllowancePeek {
     pub(crate) status: LimitStatus,
     /// For a place among those in flight.
     pub(crate) waits: bool,
@@ -35,14 +35,14 @@ pub(crate) struct Outlook {
 
 impl Allowance {
     /// Later: the store is asked what other replicas have used, for as long as a request may wait for it.
-    pub(crate) fn look(&self) -> MaybeLater<LimitStatus> {
+    pub(crate) fn look(&self) -> MaybeFuture<LimitStatus> {
         let counts = &self.used.counts;
         let (Some(shared), Some(lease)) = (&self.plan.shared, counts.lease()) else {
-            return MaybeLater::Now(self.status());
+            return MaybeFuture::Now(self.status());
         };
-        let Some(heard) = lease.look(counts, &self.plan) else { return MaybeLater::Now(self.status()) };
+        let Some(heard) = lease.look(counts, &self.plan) else { return MaybeFuture::Now(self.status()) };
         let (this, patience) = (self.clone(), shared.patience());
-        MaybeLater::Later(Box::pin(async move {
+        MaybeFuture::Later(Box::pin(async move {
             // What is known here is told otherwise.
             let _ = tokio::time::timeout(patience, heard).await;
             this.status()
@@ -50,7 +50,7 @@ impl Allowance {
     }
 
     /// What a request would be told now. Nothing is counted.
-    pub(crate) fn outlook(&self) -> Outlook {
+    pub(crate) fn peek(&self) -> AllowancePeek {
         let (status, plan) = (self.status(), &self.plan.plan);
         let used_up = |limit: Option<(Quota, Left)>| limit.map(|(_, left)| left).filter(|left| left.remaining == 0);
         let (quota, tokens) = (used_up(status.quota), used_up(status.tokens));
@@ -69,7 +69,7 @@ impl Allowance {
             (Some(quota), None) => Some(Exceeded::Quota { retry_after: quota.reset }),
             (None, None) => None,
         };
-        Outlook { status, waits: !has_place, refused }
+        AllowancePeek { status, waits: !has_place, refused }
     }
 
     /// As this process knows it.
@@ -110,7 +110,7 @@ mod tests {
             let LimitStatus { remaining, reset, quota, tokens, .. } = allowance.look().now();
             assert_eq!((remaining, reset), (9, 1));
             assert_eq!(quota.map(|(quota, left)| (quota.count.get(), left.remaining)), Some((9, 8)));
-            assert_eq!(allowance.outlook().refused, Some(Exceeded::Concurrent), "and no place is left");
+            assert_eq!(allowance.peek().refused, Some(Exceeded::Concurrent), "and no place is left");
             assert_eq!(tokens.map(|(quota, left)| (quota.per, left.remaining)), Some((QuotaPeriod::Day, 30)));
         }
     }

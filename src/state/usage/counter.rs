@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::book::{NO_CHATFLOW, UsageTotals};
+use super::history::{NO_CHATFLOW, UsageTotals};
 use super::{ANONYMOUS, KnownCounters};
 use crate::config::QuotaPeriod;
 use crate::keys::KeyStore;
-use crate::state::later::MaybeLater;
+use crate::state::maybe_future::MaybeFuture;
 use crate::state::sparse::SparseTable;
 
 /// What one key has used of one chatflow.
@@ -95,7 +95,7 @@ impl BoundUsage {
     }
 
     /// What a key has used in the running day or month, on all replicas. It is asked for seldom, and takes a lock.
-    pub(crate) fn of_key(&self, key: &str, per: QuotaPeriod) -> MaybeLater<UsageTotals> {
+    pub(crate) fn of_key(&self, key: &str, per: QuotaPeriod) -> MaybeFuture<UsageTotals> {
         self.known.of_key(key, per)
     }
 

@@ -1,62 +1,62 @@
-//! The book on disk: `usage.json` in `state_dir`, plain JSON, replaced as a whole.
+//! The history on disk: `usage.json` in `state_dir`, plain JSON, replaced as a whole.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::book::UsageBook;
+use super::history::UsageHistory;
 use crate::state::folder::{self, FolderLock};
 
 const FILE: &str = "usage.json";
-/// Held while a process keeps its book in the folder.
+/// Held while a process keeps its history in the folder.
 const LOCK: &str = "usage.lock";
-/// Far more than a full book takes.
+/// Far more than a full history takes.
 const LONGEST: u64 = 256 << 20;
 const WHAT: &str = "the counts of what keys use";
 
-/// The book in one folder, which is this process's alone for as long as this lives.
+/// The history in one folder, which is this process's alone for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct UsageFile {
     lock: FolderLock,
-    book: UsageBook,
+    history: UsageHistory,
 }
 
 impl UsageFile {
-    /// Takes the book that is there, or begins one; a damaged one is kept aside.
+    /// Takes the history that is there, or begins one; a damaged one is kept aside.
     ///
     /// # Errors
     /// It cannot be used, or another process has it.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         let lock = FolderLock::take(folder, LOCK)?;
-        let book = folder::read_json(folder, FILE, LONGEST, WHAT)?;
-        Ok(Self { lock, book })
+        let history = folder::read_json(folder, FILE, LONGEST, WHAT)?;
+        Ok(Self { lock, history })
     }
 
-    /// Whether it is the book of that folder, see [`FolderLock::is_of`].
+    /// Whether it is the history of that folder, see [`FolderLock::is_of`].
     pub(crate) fn is_of(&self, folder: &Path) -> bool {
         self.lock.is_of(folder)
     }
 
-    pub(crate) fn book(&self) -> &UsageBook {
-        &self.book
+    pub(crate) fn history(&self) -> &UsageHistory {
+        &self.history
     }
 
     /// Adds what was used, and writes all of it.
     ///
     /// # Errors
-    /// It cannot be written; it is in the book nevertheless, and written with what is added next.
-    pub(crate) fn add(&mut self, used: UsageBook) -> io::Result<()> {
-        self.book.merge(used);
-        self.book.trim();
-        folder::replace(self.lock.folder(), FILE, &serde_json::to_vec(&self.book)?)
+    /// It cannot be written; it is in the history nevertheless, and written with what is added next.
+    pub(crate) fn add(&mut self, used: UsageHistory) -> io::Result<()> {
+        self.history.merge(used);
+        self.history.trim();
+        folder::replace(self.lock.folder(), FILE, &serde_json::to_vec(&self.history)?)
     }
 }
 
-/// The book in a folder, whoever keeps it there.
+/// The history in a folder, whoever keeps it there.
 ///
 /// # Errors
 /// There is none, or it cannot be read.
-pub(crate) fn read(folder: &Path) -> io::Result<UsageBook> {
+pub(crate) fn read(folder: &Path) -> io::Result<UsageHistory> {
     Ok(serde_json::from_slice(&fs::read(folder.join(FILE))?)?)
 }
 
@@ -65,11 +65,11 @@ mod tests {
     use super::*;
     use crate::state::usage::UsageTotals;
 
-    fn book(requests: u64) -> UsageBook {
-        let mut book = UsageBook::default();
+    fn history(requests: u64) -> UsageHistory {
+        let mut history = UsageHistory::default();
         let used = UsageTotals { requests, ..UsageTotals::default() };
-        book.add(&"2026-11-29".into(), "a", "x", used);
-        book
+        history.add(&"2026-11-29".into(), "a", "x", used);
+        history
     }
 
     #[test]
@@ -77,12 +77,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut file = UsageFile::open(folder.path()).unwrap();
         assert_eq!(UsageFile::open(folder.path()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
-        file.add(book(1)).unwrap();
-        file.add(book(2)).unwrap();
-        assert_eq!(read(folder.path()).unwrap(), book(3));
+        file.add(history(1)).unwrap();
+        file.add(history(2)).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), history(3));
         assert!(file.is_of(folder.path()));
         drop(file);
-        assert_eq!(*UsageFile::open(folder.path()).unwrap().book(), book(3));
+        assert_eq!(*UsageFile::open(folder.path()).unwrap().history(), history(3));
     }
 
     #[test]
@@ -92,11 +92,11 @@ mod tests {
         let mut file = UsageFile::open(&state).unwrap();
         fs::rename(&state, moved.path().join("state")).unwrap();
         fs::write(&state, "").unwrap();
-        assert!(file.add(book(1)).is_err());
+        assert!(file.add(history(1)).is_err());
         fs::remove_file(&state).unwrap();
         fs::rename(moved.path().join("state"), &state).unwrap();
-        file.add(book(2)).unwrap();
-        assert_eq!(read(&state).unwrap(), book(3));
+        file.add(history(2)).unwrap();
+        assert_eq!(read(&state).unwrap(), history(3));
     }
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(FILE), "{\"days\":{").unwrap();
         assert!(read(folder.path()).is_err());
-        assert!(UsageFile::open(folder.path()).unwrap().book().is_empty());
+        assert!(UsageFile::open(folder.path()).unwrap().history().is_empty());
         assert_eq!(fs::read_to_string(folder.path().join("usage.json.bad")).unwrap(), "{\"days\":{");
     }
 }

@@ -18,7 +18,7 @@ const BACKGROUND: Duration = Duration::from_secs(2);
 
 /// Which connection a call goes over: one slow answer holds up all that come behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lane {
+pub(crate) enum CallClass {
     /// Requests wait for it.
     Front,
     Background,
@@ -51,11 +51,11 @@ pub(super) struct Links {
 }
 
 impl Links {
-    pub(super) fn of(&mut self, lane: Lane) -> &mut Option<Link> {
+    pub(super) fn of(&mut self, lane: CallClass) -> &mut Option<Link> {
         match lane {
-            Lane::Front => &mut self.front,
-            Lane::Background => &mut self.background,
-            Lane::Bulk => &mut self.bulk,
+            CallClass::Front => &mut self.front,
+            CallClass::Background => &mut self.background,
+            CallClass::Bulk => &mut self.bulk,
         }
     }
 }
@@ -81,7 +81,7 @@ impl Calls {
     }
 
     /// A connection for commands of one's own; `None`: there is none at the moment.
-    pub(crate) fn link(&self, lane: Lane) -> Option<Link> {
+    pub(crate) fn link(&self, lane: CallClass) -> Option<Link> {
         self.links().of(lane).clone()
     }
 
@@ -92,29 +92,29 @@ impl Calls {
     /// There is no answer. It may have been run all the same.
     pub(crate) async fn run<T: FromRedisValue>(
         &self,
-        lane: Lane,
+        lane: CallClass,
         call: &'static str,
         keys: &[String],
         script: &ScriptInvocation<'_>,
     ) -> Result<T, CallFailed> {
         let Some(mut link) = self.link(lane) else {
-            // The keeper makes one anew within a second, if that is all that is wrong.
-            if lane != Lane::Bulk {
+            // The monitor makes one anew within a second, if that is all that is wrong.
+            if lane != CallClass::Bulk {
                 self.0.health.lose("there is no connection");
             }
             return Err(CallFailed);
         };
-        // Of a Cluster other nodes may answer: the keeper finds out whether all are gone.
+        // Of a Cluster other nodes may answer: the monitor finds out whether all are gone.
         let is_part = matches!(link, Link::Cluster(_));
         let lose = |reason: &str| {
             if is_part { self.0.health.faults().lose_part(reason) } else { self.0.health.lose(reason) }
         };
         let began = Instant::now();
-        let limit = if lane == Lane::Front { self.0.timeout } else { BACKGROUND };
+        let limit = if lane == CallClass::Front { self.0.timeout } else { BACKGROUND };
         let mut answer = pin!(script.invoke_async::<T>(&mut link));
         let outcome = match timeout(limit, &mut answer).await {
             Ok(outcome) => outcome,
-            Err(_) if lane == Lane::Bulk => return Err(CallFailed),
+            Err(_) if lane == CallClass::Bulk => return Err(CallFailed),
             Err(_) => {
                 lose("it takes too long to answer");
                 answer.await
@@ -129,13 +129,13 @@ impl Calls {
             Err(error) => error,
         };
         let reason = reason(&error);
-        if lane == Lane::Bulk && is_elsewhere(&error) {
+        if lane == CallClass::Bulk && is_elsewhere(&error) {
             *self.links().of(lane) = None;
         }
         if is_loss(&error) {
             lose(&reason);
         } else if self.0.health.faults().refuse(keys)
-            && let Some(link) = self.link(Lane::Background)
+            && let Some(link) = self.link(CallClass::Background)
         {
             let keys = describe(keys, link).await;
             tracing::error!(call, reason, keys, "the store refuses a call because of what lies under a key");
@@ -149,7 +149,7 @@ impl Calls {
     /// # Errors
     /// There is no answer.
     pub(crate) async fn publish(&self, channel: &str, message: &str) -> Result<u64, CallFailed> {
-        let mut link = self.link(Lane::Front).ok_or(CallFailed)?;
+        let mut link = self.link(CallClass::Front).ok_or(CallFailed)?;
         let began = Instant::now();
         let mut command = redis::cmd("SPUBLISH");
         let answer = command.arg(channel).arg(message).query_async(&mut link);

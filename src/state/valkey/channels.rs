@@ -3,7 +3,7 @@
 //!
 //! All of them listen to one channel, and each to one of its own, by which the store can say whether it still has a
 //! connection of that replica: `PUBSUB SHARDNUMSUB`, in scripts as well. They are sharded channels, in one slot with the key
-//! of `beat.lua`, so that a Cluster has them in one place too.
+//! of `heartbeat.lua`, so that a Cluster has them in one place too.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`open`], [`link`] | connections: to one server, to the primary that Sentinels name, to a Cluster |
 //! | [`sentinels`] | which server they name, as soon as it is another one |
-//! | [`keeper`] | the thread: makes connections anew, tells the store that this replica lives, finds out whether it can be used |
+//! | [`monitor`] | the thread: makes connections anew, tells the store that this replica lives, finds out whether it can be used |
 //! | [`calls`] | scripts that are run there, with the bounds of their time |
 //! | [`channels`] | what replicas tell each other at once |
 //! | [`tag`] | what names something there |
@@ -15,7 +15,7 @@
 //!
 //! Nobody waits for the store longer than `timeout`: a call that takes longer, or fails, puts all of this replica into the
 //! mode `lost` at once, in which nobody asks any more; in a Cluster, where other nodes may answer, only the caller. A connection of the library never recovers by itself, and its
-//! manager neither notices a server that is silent nor asks Sentinels again; so the keeper makes new ones, and the mode ends
+//! manager neither notices a server that is silent nor asks Sentinels again; so the monitor makes new ones, and the mode ends
 //! when the store has answered twice.
 
 mod calls;
@@ -23,8 +23,8 @@ mod channels;
 mod clock;
 mod faults;
 mod health;
-mod keeper;
 mod link;
+mod monitor;
 mod open;
 mod part;
 mod sentinels;
@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub(crate) use calls::{CallFailed, Calls, Lane, reason};
+pub(crate) use calls::{CallClass, CallFailed, Calls, reason};
 pub(crate) use health::StoreHealth;
 pub(crate) use link::Link;
 pub(crate) use tag::StoreTag;
@@ -46,7 +46,7 @@ pub(crate) use tag::StoreTag;
 use crate::config::{Config, OnLoss, Secret, Valkey};
 use crate::telemetry::metrics::StoreMetrics;
 use channels::Inbox;
-use keeper::Keeper;
+use monitor::StoreMonitor;
 use sentinels::Sentinels;
 
 /// Work that waits for the thread. More means that it does not keep up, which is a kind of loss.
@@ -93,14 +93,14 @@ impl SharedStore {
         let health = Arc::new(StoreHealth::new(metrics));
         let replica: Arc<str> = random_name()?.into();
         let inbox = Arc::default();
-        let keeper = Keeper::new(settings, &replica, &health, &inbox, metrics);
+        let monitor = StoreMonitor::new(settings, &replica, &health, &inbox, metrics);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name("store".into());
         let thread = thread.spawn(move || {
-            runtime.block_on(keeper.run(received, settled));
+            runtime.block_on(monitor.run(received, settled));
             runtime.shutdown_background();
         })?;
-        // The keeper has bounds for everything that it waits for.
+        // The monitor has bounds for everything that it waits for.
         let _ = first.blocking_recv();
         Ok(Arc::new(Self {
             orders,

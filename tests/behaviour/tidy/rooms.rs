@@ -30,9 +30,9 @@ const ENGINE: Table = &[
             "compile",
             "documents",
             "provider",
-            "scripts::afterwards",
+            "scripts::post_processor",
             "contract",
-            "text::settled",
+            "text::overrides",
         ],
     ),
     // Flows of the second generation. They search what nodes of the first can search.

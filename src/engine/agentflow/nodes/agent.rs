@@ -9,8 +9,8 @@ use self::approval::ModelTurn;
 use super::super::inputs::refuse_if_set;
 use super::super::knowledge;
 use super::super::structured;
-use super::super::talk::{self, Talk};
 use super::super::tools::{NodeTool, Ready};
+use super::super::transcript::{self, ChatTranscript};
 use super::speaker::{AnswerHandling, ModelCaller, Stopwatch, add_thoughts, formed, pretty, tell_end, tell_thoughts};
 use crate::engine::agentflow::step::{NextStep, Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;
@@ -77,7 +77,7 @@ struct AgentRun<'a> {
     visit: &'a StepContext<'a>,
     tools: Vec<Ready>,
     specs: Vec<ToolSpec>,
-    talk: Talk,
+    talk: ChatTranscript,
     /// Whether its tokens go to the client as they come.
     streams: bool,
     is_formed: bool,
@@ -190,7 +190,7 @@ impl AgentRun<'_> {
             self.visit.run.sink.event(EventName::UsedTools, Value::from(self.used.clone()));
         }
         if !self.sources.is_empty() {
-            self.visit.run.sink.event(EventName::SourceDocuments, talk::shown_sources(&self.sources));
+            self.visit.run.sink.event(EventName::SourceDocuments, transcript::shown_sources(&self.sources));
         }
     }
 
@@ -203,7 +203,7 @@ impl AgentRun<'_> {
         fields: &Map<String, Value>,
     ) {
         if !self.is_formed {
-            output.insert("calledTools".to_owned(), answered.calls.iter().map(talk::shown_call).collect());
+            output.insert("calledTools".to_owned(), answered.calls.iter().map(transcript::shown_call).collect());
             let mut usage = answered.usage_metadata.clone();
             if !usage.is_empty() || self.tokens > 0 {
                 usage.insert("total_tokens".to_owned(), (total(answered) + self.tokens).into());
@@ -220,7 +220,7 @@ impl AgentRun<'_> {
             output.insert("usedTools".to_owned(), self.used.clone().into());
         }
         if !self.sources.is_empty() {
-            output.insert("sourceDocuments".to_owned(), talk::shown_sources(&self.sources));
+            output.insert("sourceDocuments".to_owned(), transcript::shown_sources(&self.sources));
         }
         if !available.is_empty() {
             output.insert("availableTools".to_owned(), available.into());

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::super::runtime::turn;
-use super::super::talk::Talk;
 use super::super::texts::PlainTexts;
+use super::super::transcript::ChatTranscript;
 use super::super::values::text_of;
 use super::super::{pattern, plain};
 use super::speaker::{ModelCaller, Stopwatch, add_usage, before, last, plainly};
@@ -260,13 +260,13 @@ impl Chooses {
             "{{\"input\": {input}, \"scenarios\": {}, \"instruction\": {instructions}}}",
             Value::from(scenarios.clone())
         );
-        let mut talk = Talk::default();
+        let mut talk = ChatTranscript::default();
         before(&mut talk, visit);
         self.recall(&mut talk, visit).await?;
         talk.say("user", &asked);
         let own = Some(visit.text("conditionAgentSystemPrompt")).filter(|own| !own.is_empty());
         let own = own.filter(|_| visit.flag("conditionAgentOverrideSystemPrompt"));
-        let mut all = Talk::default();
+        let mut all = ChatTranscript::default();
         all.say("system", own.as_deref().unwrap_or(SYSTEM));
         all.say("user", EXAMPLE);
         all.say("assistant", EXAMPLE_ANSWER);
@@ -303,7 +303,7 @@ impl Chooses {
         Ok(outcome.then(NextStep::Choose(chosen)))
     }
 
-    async fn recall(&self, talk: &mut Talk, visit: &StepContext<'_>) -> Result<(), Failure> {
+    async fn recall(&self, talk: &mut ChatTranscript, visit: &StepContext<'_>) -> Result<(), Failure> {
         let request = visit.run.request;
         let images = self.0.images(visit).filter(|_| visit.is_first());
         if !visit.flag("conditionAgentEnableMemory") {

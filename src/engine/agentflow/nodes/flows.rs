@@ -9,8 +9,8 @@ use super::super::runtime::turn;
 use super::speaker::pretty;
 use crate::engine::agentflow::step::{Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::context::Need;
-use crate::engine::compile::elsewhere::{ElsewhereFlow, FlowElsewhere};
 use crate::engine::compile::inputs::{Inputs, Overriding};
+use crate::engine::compile::remote_flow::{RemoteFlow, SubflowTarget};
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::{InnerCall, InnerSession};
@@ -27,7 +27,7 @@ impl StepKind for ExecuteFlow {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Box<dyn Step>> {
         let name = inputs.required_text("executeFlowSelectedFlow");
-        let elsewhere = FlowElsewhere::read(inputs, "executeFlowBaseURL", name.as_deref().unwrap_or_default(), true);
+        let elsewhere = RemoteFlow::read(inputs, "executeFlowBaseURL", name.as_deref().unwrap_or_default(), true);
         inputs.text("executeFlowInput");
         let overrides = Overriding::read("executeFlowOverrideConfig", inputs);
         inputs.text("executeFlowReturnResponseAs");
@@ -45,7 +45,7 @@ impl StepKind for ExecuteFlow {
 struct Executes {
     /// Flowise's id of the flow, or its file's name without `.json`.
     name: String,
-    elsewhere: ElsewhereFlow,
+    elsewhere: SubflowTarget,
     overrides: Overriding,
     changes: Changes,
 }

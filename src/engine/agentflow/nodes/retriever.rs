@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::changes::Changes;
 use super::super::knowledge;
-use super::super::talk::shown_sources;
+use super::super::transcript::shown_sources;
 use super::speaker::pretty;
 use crate::engine::agentflow::step::{Step, StepContext, StepKind, StepOutcome};
 use crate::engine::compile::inputs::Inputs;

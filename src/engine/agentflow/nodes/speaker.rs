@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use super::super::changes::Changes;
 use super::super::runtime::turn;
 use super::super::structured::{is_type, schema};
-use super::super::talk::message;
-use super::super::talk::{self, Talk};
+use super::super::transcript::message;
+use super::super::transcript::{self, ChatTranscript};
 use super::super::values::text_of;
 use crate::engine::agentflow::step::StepContext;
 use crate::engine::compile::inputs::Inputs;
@@ -108,8 +108,8 @@ impl ModelCaller {
     }
 
     /// What the model is told before it answers.
-    pub(super) async fn talk(&self, visit: &StepContext<'_>, is_agent: bool) -> Result<Talk, Failure> {
-        let mut talk = Talk::default();
+    pub(super) async fn talk(&self, visit: &StepContext<'_>, is_agent: bool) -> Result<ChatTranscript, Failure> {
+        let mut talk = ChatTranscript::default();
         before(&mut talk, visit);
         for said in visit.list(&self.names.messages) {
             let role = said.get("role").and_then(Value::as_str).unwrap_or_default();
@@ -133,7 +133,7 @@ impl ModelCaller {
     }
 
     /// What was said before, the user's question, and the node's own.
-    async fn recall(&self, talk: &mut Talk, visit: &StepContext<'_>, is_agent: bool) -> Result<(), Failure> {
+    async fn recall(&self, talk: &mut ChatTranscript, visit: &StepContext<'_>, is_agent: bool) -> Result<(), Failure> {
         let mut past: Vec<Cow<'_, Value>> =
             visit.runtime.past.iter().chain(&visit.runtime.history).map(Cow::Borrowed).collect();
         if let Some(said) = visit.said.filter(|_| visit.is_first()) {
@@ -162,7 +162,7 @@ impl ModelCaller {
     /// The past, and what of it is too much in few words.
     pub(super) async fn recall_or_sum_up(
         &self,
-        talk: &mut Talk,
+        talk: &mut ChatTranscript,
         past: &[Cow<'_, Value>],
         visit: &StepContext<'_>,
     ) -> Result<(), Failure> {
@@ -192,7 +192,7 @@ impl ModelCaller {
     /// The turn that the images of the request are, if the model sees any.
     pub(super) fn images(&self, visit: &StepContext<'_>) -> Option<Value> {
         let sees = self.model.sees_images() && !visit.run.request.images().is_empty();
-        sees.then(|| talk::images(visit.run.request))
+        sees.then(|| transcript::images(visit.run.request))
     }
 
     fn user_turns<'v>(&self, visit: &'v StepContext<'_>) -> impl Iterator<Item = &'v Value> {
@@ -249,7 +249,7 @@ pub(super) fn model(name: &str, inputs: &mut Inputs<'_, '_, '_>) -> Option<(Arc<
 }
 
 /// Turns that came with the request go before everything that the first node says.
-pub(super) fn before(talk: &mut Talk, visit: &StepContext<'_>) {
+pub(super) fn before(talk: &mut ChatTranscript, visit: &StepContext<'_>) {
     if visit.is_first() {
         for past in &visit.run.request.history {
             talk.say(if past.by_user == Some(false) { "assistant" } else { "user" }, &past.text);
@@ -323,7 +323,7 @@ pub(super) fn tell_thoughts(visit: &StepContext<'_>, answered: &ModelAnswer) {
 
 /// The last events of an answer that came word by word.
 pub(super) fn tell_end(visit: &StepContext<'_>, answered: &ModelAnswer) {
-    visit.run.sink.event(EventName::CalledTools, talk::called(&answered.calls));
+    visit.run.sink.event(EventName::CalledTools, transcript::called(&answered.calls));
     if !answered.usage_metadata.is_empty() {
         visit.run.sink.event(EventName::UsageMetadata, Value::Object(answered.usage_metadata.clone()));
     }

@@ -153,7 +153,7 @@ fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::text::settled::Settled;
+    use crate::engine::text::overrides::FilledPaths;
 
     #[test]
     fn of_a_toolkit_is_told_as_much_as_flowise_tells() {
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn arguments_are_what_their_author_meant() {
         let read = |value: Value, said: &'static str| {
-            let template = JsonTemplate::of(&value, Dialect::Agentflow, &Settled::default(), &mut Vec::new());
+            let template = JsonTemplate::of(&value, Dialect::Agentflow, &FilledPaths::default(), &mut Vec::new());
             meant(template).value(&|_: &str| Some(said.into())).unwrap()
         };
         assert_eq!(read(r#"\["a", "b"\]"#.into(), ""), json!(["a", "b"]));

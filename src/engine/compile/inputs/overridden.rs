@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::engine::compile::export::ExportNode;
-use crate::engine::text::settled::Overrides;
+use crate::engine::text::overrides::Overrides;
 use crate::wire::json;
 
 /// A node's inputs with what a request overrides in them: plain values, objects that are merged, JSON texts that

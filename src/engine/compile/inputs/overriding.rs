@@ -8,7 +8,7 @@ use crate::config::override_rules::protected;
 use crate::engine::contract::failure::Failure;
 use crate::engine::text::javascript::is_falsy;
 use crate::engine::text::mustache::{JsonTemplate, Mustache, Names};
-use crate::engine::text::settled::{Overrides, Settled};
+use crate::engine::text::overrides::{FilledPaths, Overrides};
 
 /// Below these stand names that no node's input has, and the flow that is run reads whatever stands there as its own.
 const NAMED: [&str; 2] = ["promptValues", "startState"];
@@ -62,7 +62,7 @@ impl Overriding {
             }
             *value = value.to_string().into();
         }
-        Ok(Overrides { values, settled: Settled::at(self.filled.clone()) })
+        Ok(Overrides { values, settled: FilledPaths::at(self.filled.clone()) })
     }
 }
 

@@ -40,7 +40,7 @@ struct MarkdownContext {
 
 /// How an element is written.
 #[derive(Debug, Default)]
-struct MarkdownWay {
+struct MarkdownRule {
     lines: usize,
     before: String,
     after: String,
@@ -170,17 +170,17 @@ impl MarkdownWriter<'_> {
             "table" => around.caption = Rc::default(),
             _ => {}
         }
-        let Some(way) = self.way(at, &around) else { return };
-        self.element(at, &way, around);
+        let Some(rule) = self.rule(at, &around) else { return };
+        self.element(at, &rule, around);
     }
 
-    fn element(&mut self, at: usize, way: &MarkdownWay, mut around: MarkdownContext) {
-        around.is_plain |= way.is_plain;
-        around.place = way.inside.unwrap_or(around.place);
+    fn element(&mut self, at: usize, rule: &MarkdownRule, mut around: MarkdownContext) {
+        around.is_plain |= rule.is_plain;
+        around.place = rule.inside.unwrap_or(around.place);
         let outer = self.out.len();
-        self.lines(way.lines);
-        self.out.push_str(&way.before);
-        if let Some(content) = &way.content {
+        self.lines(rule.lines);
+        self.out.push_str(&rule.before);
+        if let Some(content) = &rule.content {
             self.out.push_str(content);
         } else {
             let begin = self.out.len();
@@ -188,17 +188,17 @@ impl MarkdownWriter<'_> {
                 self.visit(*child, &around);
             }
             let inside = self.out.get(begin..).unwrap_or_default();
-            if way.finish != MarkdownFinish::None {
-                let finished = inside.len().saturating_add(way.finish.more(inside, &around));
+            if rule.finish != MarkdownFinish::None {
+                let finished = inside.len().saturating_add(rule.finish.more(inside, &around));
                 self.room = self.room.and_then(|room| room.checked_sub(finished));
                 if self.room.is_none() {
                     return;
                 }
             }
-            match way.finish.done(inside, &around) {
+            match rule.finish.done(inside, &around) {
                 MarkdownDone::As(done) => {
                     self.out.truncate(begin);
-                    let spaced = matches!(way.finish, MarkdownFinish::Surround(_) | MarkdownFinish::Code)
+                    let spaced = matches!(rule.finish, MarkdownFinish::Surround(_) | MarkdownFinish::Code)
                         && self.out.chars().next_back().is_some_and(|last| done.starts_with(last));
                     if spaced {
                         self.out.push(' ');
@@ -212,8 +212,8 @@ impl MarkdownWriter<'_> {
                 MarkdownDone::Same => {}
             }
         }
-        self.out.push_str(&way.after);
-        self.lines(way.lines);
+        self.out.push_str(&rule.after);
+        self.lines(rule.lines);
     }
 
     /// Whether there is anything in an element.
@@ -270,7 +270,7 @@ impl MarkdownWriter<'_> {
     }
 
     /// `None`: the element is left out.
-    fn way(&self, at: usize, around: &MarkdownContext) -> Option<MarkdownWay> {
+    fn rule(&self, at: usize, around: &MarkdownContext) -> Option<MarkdownRule> {
         let node = self.page.nodes.get(at)?;
         let name = node.name.as_str();
         let has_blocks = matches!(around.place, MarkdownPlace::Page | MarkdownPlace::Code);
@@ -278,14 +278,16 @@ impl MarkdownWriter<'_> {
             return None;
         }
         let lines = if has_blocks && BLOCKS.contains(&name) { 2 } else { 0 };
-        let plain = MarkdownWay { lines, ..MarkdownWay::default() };
+        let plain = MarkdownRule { lines, ..MarkdownRule::default() };
         let as_content =
-            |content: &str| MarkdownWay { content: Some(content.to_owned()), lines, ..MarkdownWay::default() };
+            |content: &str| MarkdownRule { content: Some(content.to_owned()), lines, ..MarkdownRule::default() };
         let is_marked = !matches!(around.place, MarkdownPlace::Code | MarkdownPlace::Table | MarkdownPlace::Row);
         Some(match (name, around.place) {
-            ("strong" | "b", _) if is_marked => MarkdownWay { finish: MarkdownFinish::Surround("**"), ..plain },
-            ("del" | "s" | "strike", _) if is_marked => MarkdownWay { finish: MarkdownFinish::Surround("~~"), ..plain },
-            ("em" | "i", _) if is_marked => MarkdownWay { finish: MarkdownFinish::Surround("_"), ..plain },
+            ("strong" | "b", _) if is_marked => MarkdownRule { finish: MarkdownFinish::Surround("**"), ..plain },
+            ("del" | "s" | "strike", _) if is_marked => {
+                MarkdownRule { finish: MarkdownFinish::Surround("~~"), ..plain }
+            }
+            ("em" | "i", _) if is_marked => MarkdownRule { finish: MarkdownFinish::Surround("_"), ..plain },
             ("img", _) if is_marked => self.picture(at)?,
             ("a", MarkdownPlace::Page | MarkdownPlace::Cell) => self.link(at),
             ("br", MarkdownPlace::Page) => as_content("  \n"),
@@ -293,14 +295,14 @@ impl MarkdownWriter<'_> {
             ("hr", MarkdownPlace::Page | MarkdownPlace::Code) => as_content("---"),
             ("h1" | "h2" | "h3" | "h4" | "h5" | "h6", MarkdownPlace::Page) => {
                 let level = name.get(1..).and_then(|level| level.parse().ok()).unwrap_or(1);
-                MarkdownWay { before: format!("{} ", "#".repeat(level)), ..plain }
+                MarkdownRule { before: format!("{} ", "#".repeat(level)), ..plain }
             }
             ("h1" | "h2" | "h3" | "h4" | "h5" | "h6", MarkdownPlace::Code) => {
-                MarkdownWay { before: "[".to_owned(), after: "]".to_owned(), ..plain }
+                MarkdownRule { before: "[".to_owned(), after: "]".to_owned(), ..plain }
             }
             // Its own kind is known by then, so that it is always one within a list.
             ("ol" | "ul", MarkdownPlace::Page) | ("ol" | "ul" | "tr", MarkdownPlace::Code) => {
-                MarkdownWay { lines: 1, ..plain }
+                MarkdownRule { lines: 1, ..plain }
             }
             ("li", MarkdownPlace::Page | MarkdownPlace::Code) => {
                 let mark = match &around.list {
@@ -308,24 +310,24 @@ impl MarkdownWriter<'_> {
                     _ => "* ".to_owned(),
                 };
                 let before = "   ".repeat(around.indent.saturating_sub(1)) + &mark;
-                MarkdownWay { lines: 1, before, finish: MarkdownFinish::Item, ..MarkdownWay::default() }
+                MarkdownRule { lines: 1, before, finish: MarkdownFinish::Item, ..MarkdownRule::default() }
             }
-            ("blockquote", MarkdownPlace::Page) => MarkdownWay { finish: MarkdownFinish::Quote, ..plain },
-            ("pre", MarkdownPlace::Page | MarkdownPlace::Link) => MarkdownWay { is_plain: true, ..plain },
+            ("blockquote", MarkdownPlace::Page) => MarkdownRule { finish: MarkdownFinish::Quote, ..plain },
+            ("pre", MarkdownPlace::Page | MarkdownPlace::Link) => MarkdownRule { is_plain: true, ..plain },
             ("code", MarkdownPlace::Page) => self.code(at),
             ("table", MarkdownPlace::Page) => {
-                MarkdownWay { finish: MarkdownFinish::Table, inside: Some(MarkdownPlace::Table), ..plain }
+                MarkdownRule { finish: MarkdownFinish::Table, inside: Some(MarkdownPlace::Table), ..plain }
             }
             ("caption", MarkdownPlace::Table) => {
-                MarkdownWay { finish: MarkdownFinish::Caption, inside: Some(MarkdownPlace::Cell), ..plain }
+                MarkdownRule { finish: MarkdownFinish::Caption, inside: Some(MarkdownPlace::Cell), ..plain }
             }
             ("tr", MarkdownPlace::Table) => {
                 let (before, after) = ("| ".to_owned(), "\n".to_owned());
-                MarkdownWay { before, after, finish: MarkdownFinish::Row, inside: Some(MarkdownPlace::Row), ..plain }
+                MarkdownRule { before, after, finish: MarkdownFinish::Row, inside: Some(MarkdownPlace::Row), ..plain }
             }
             ("th" | "td", MarkdownPlace::Table | MarkdownPlace::Row) => {
                 let (before, after) = (" ".to_owned(), " |".to_owned());
-                MarkdownWay { before, after, finish: MarkdownFinish::Cell, inside: Some(MarkdownPlace::Cell), ..plain }
+                MarkdownRule { before, after, finish: MarkdownFinish::Cell, inside: Some(MarkdownPlace::Cell), ..plain }
             }
             ("img", MarkdownPlace::Code) => as_content(""),
             _ => plain,
@@ -336,50 +338,50 @@ impl MarkdownWriter<'_> {
         self.page.nodes.get(at).and_then(|node| node.attribute(name)).unwrap_or_default()
     }
 
-    fn picture(&self, at: usize) -> Option<MarkdownWay> {
+    fn picture(&self, at: usize) -> Option<MarkdownRule> {
         let (source, alt, title) = (self.attribute(at, "src"), self.attribute(at, "alt"), self.attribute(at, "title"));
         if source.is_empty() || source.get(..5).is_some_and(|begin| begin.eq_ignore_ascii_case("data:")) {
             return None;
         }
         let title = if title.is_empty() { String::new() } else { format!(" \"{title}\"") };
-        Some(MarkdownWay { content: Some(format!("![{alt}]({source}{title})")), ..MarkdownWay::default() })
+        Some(MarkdownRule { content: Some(format!("![{alt}]({source}{title})")), ..MarkdownRule::default() })
     }
 
-    fn link(&self, at: usize) -> MarkdownWay {
+    fn link(&self, at: usize) -> MarkdownRule {
         let (target, title) = (self.attribute(at, "href"), self.attribute(at, "title"));
         if target.is_empty() {
-            return MarkdownWay::default();
+            return MarkdownRule::default();
         }
         let address = target.replace('(', "%28").replace(')', "%29").replace('_', "%5F").replace('*', "%2A");
         let mut text = String::new();
         self.page.text_of(at, &mut text);
         if text == target {
-            return MarkdownWay { content: Some(format!("<{address}>")), ..MarkdownWay::default() };
+            return MarkdownRule { content: Some(format!("<{address}>")), ..MarkdownRule::default() };
         }
         let title = if title.is_empty() { String::new() } else { format!(" \"{title}\"") };
-        MarkdownWay {
+        MarkdownRule {
             before: "[".to_owned(),
             after: format!("]({address}{title})"),
             finish: MarkdownFinish::Link,
             inside: Some(MarkdownPlace::Link),
-            ..MarkdownWay::default()
+            ..MarkdownRule::default()
         }
     }
 
     /// A block within `pre` that holds nothing else, else a word.
-    fn code(&self, at: usize) -> MarkdownWay {
+    fn code(&self, at: usize) -> MarkdownRule {
         let parent = self.page.nodes.get(at).and_then(|node| self.page.nodes.get(node.parent));
         if !parent.is_some_and(|parent| parent.name == "pre" && parent.children.len() < 2) {
-            return MarkdownWay { is_plain: true, finish: MarkdownFinish::Code, ..MarkdownWay::default() };
+            return MarkdownRule { is_plain: true, finish: MarkdownFinish::Code, ..MarkdownRule::default() };
         }
         let class = self.attribute(at, "class");
         let language = class.split_once("language-").and_then(|(_, rest)| rest.split_whitespace().next()).unwrap_or("");
-        MarkdownWay {
+        MarkdownRule {
             before: format!("```{language}\n"),
             after: "\n```".to_owned(),
             inside: Some(MarkdownPlace::Code),
             is_plain: true,
-            ..MarkdownWay::default()
+            ..MarkdownRule::default()
         }
     }
 }

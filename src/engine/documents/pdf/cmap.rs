@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::budget::{PdfBudget, PdfLimitExceeded};
 use super::lexer::PdfLexer;
 use super::object::PdfObject;
-use super::work::{PdfWork, TooMuch};
 
 /// Letters that one table knows: as many as two bytes tell apart.
 const MOST: usize = 1 << 17;
@@ -44,10 +44,10 @@ impl CharacterMap {
         }
     }
 
-    pub(super) fn read(bytes: &[u8], work: &PdfWork) -> Result<Self, TooMuch> {
+    pub(super) fn read(bytes: &[u8], budget: &PdfBudget) -> Result<Self, PdfLimitExceeded> {
         let mut map = Self { numbers: Some(HashMap::new()), ..Self::default() };
         let mut numbers = HashMap::new();
-        each(bytes, work, |entry| match entry {
+        each(bytes, budget, |entry| match entry {
             MapEntry::Space { length, low, high } => {
                 if let Some(ranges) = length.checked_sub(1).and_then(|at| map.spaces.get_mut(at)) {
                     ranges.push((low, high));
@@ -88,9 +88,9 @@ impl CharacterMap {
 }
 
 /// Letters by the code of their bytes.
-pub(super) fn letters(bytes: &[u8], work: &PdfWork) -> Result<HashMap<u32, Rc<str>>, TooMuch> {
+pub(super) fn letters(bytes: &[u8], budget: &PdfBudget) -> Result<HashMap<u32, Rc<str>>, PdfLimitExceeded> {
     let mut letters = HashMap::new();
-    each(bytes, work, |entry| {
+    each(bytes, budget, |entry| {
         if let MapEntry::Text(code, units) = entry {
             letters.insert(code, String::from_utf16_lossy(&units).into());
         }
@@ -106,8 +106,8 @@ enum MapEntry {
 }
 
 /// Reads a table, whatever is between its parts.
-fn each(bytes: &[u8], work: &PdfWork, mut add: impl FnMut(MapEntry)) -> Result<(), TooMuch> {
-    let mut lexer = PdfLexer::new(bytes, 0, false, work);
+fn each(bytes: &[u8], budget: &PdfBudget, mut add: impl FnMut(MapEntry)) -> Result<(), PdfLimitExceeded> {
+    let mut lexer = PdfLexer::new(bytes, 0, false, budget);
     let mut previous = PdfObject::Null;
     let mut room = MOST;
     while let Some(object) = lexer.object()? {
@@ -136,11 +136,11 @@ fn code_of(text: &[u8]) -> u32 {
 }
 
 /// The next object, if it is no word: a word ends a part.
-fn value(lexer: &mut PdfLexer<'_>) -> Result<Option<PdfObject>, TooMuch> {
+fn value(lexer: &mut PdfLexer<'_>) -> Result<Option<PdfObject>, PdfLimitExceeded> {
     Ok(lexer.object()?.filter(|object| !matches!(object, PdfObject::Word(_))))
 }
 
-fn spaces(lexer: &mut PdfLexer<'_>, add: &mut impl FnMut(MapEntry)) -> Result<(), TooMuch> {
+fn spaces(lexer: &mut PdfLexer<'_>, add: &mut impl FnMut(MapEntry)) -> Result<(), PdfLimitExceeded> {
     while let (Some(low), Some(high)) = (value(lexer)?, value(lexer)?) {
         let (Some(low), Some(high)) = (low.text(), high.text()) else { break };
         add(MapEntry::Space { length: high.len(), low: code_of(low), high: code_of(high) });
@@ -148,24 +148,28 @@ fn spaces(lexer: &mut PdfLexer<'_>, add: &mut impl FnMut(MapEntry)) -> Result<()
     Ok(())
 }
 
-fn texts(lexer: &mut PdfLexer<'_>, room: &mut usize, add: &mut impl FnMut(MapEntry)) -> Result<(), TooMuch> {
+fn texts(lexer: &mut PdfLexer<'_>, room: &mut usize, add: &mut impl FnMut(MapEntry)) -> Result<(), PdfLimitExceeded> {
     while let Some(code) = value(lexer)? {
         let Some(to) = value(lexer)? else { break };
         if let (Some(code), Some(to)) = (code.text(), to.text()) {
-            *room = room.checked_sub(1).ok_or(TooMuch)?;
+            *room = room.checked_sub(1).ok_or(PdfLimitExceeded)?;
             add(MapEntry::Text(code_of(code), units_of(to, 0)));
         }
     }
     Ok(())
 }
 
-fn text_ranges(lexer: &mut PdfLexer<'_>, room: &mut usize, add: &mut impl FnMut(MapEntry)) -> Result<(), TooMuch> {
+fn text_ranges(
+    lexer: &mut PdfLexer<'_>,
+    room: &mut usize,
+    add: &mut impl FnMut(MapEntry),
+) -> Result<(), PdfLimitExceeded> {
     while let Some(low) = value(lexer)? {
         let (Some(high), Some(to)) = (value(lexer)?, value(lexer)?) else { break };
         let (Some(low), Some(high)) = (low.text(), high.text()) else { continue };
         let (low, high) = (code_of(low), code_of(high));
         for (at, code) in (low..=high).enumerate() {
-            *room = room.checked_sub(1).ok_or(TooMuch)?;
+            *room = room.checked_sub(1).ok_or(PdfLimitExceeded)?;
             match &to {
                 PdfObject::Text(to) => add(MapEntry::Text(code, units_of(to, u32::try_from(at).unwrap_or(0)))),
                 PdfObject::List(list) => match list.get(at).and_then(PdfObject::text) {
@@ -196,14 +200,14 @@ fn numbers(
     is_range: bool,
     room: &mut usize,
     add: &mut impl FnMut(MapEntry),
-) -> Result<(), TooMuch> {
+) -> Result<(), PdfLimitExceeded> {
     while let Some(low) = value(lexer)? {
         let high = if is_range { value(lexer)?.unwrap_or_default() } else { low.clone() };
         let Some(number) = value(lexer)? else { break };
         let (Some(low), Some(high), Some(number)) = (low.text(), high.text(), number.index()) else { continue };
         let first = u32::try_from(number).unwrap_or(0);
         for (code, number) in (code_of(low)..=code_of(high)).zip(first..) {
-            *room = room.checked_sub(1).ok_or(TooMuch)?;
+            *room = room.checked_sub(1).ok_or(PdfLimitExceeded)?;
             add(MapEntry::Number(code, number));
         }
     }

@@ -8,11 +8,11 @@ use std::rc::Rc;
 
 use self::state::{IDENTITY, LONGEST_ITEM, Matrix, OpenItem, TextState, moved, product};
 use super::bidi;
+use super::budget::PdfLimitExceeded;
 use super::file::PdfFile;
 use super::font::PdfFont;
 use super::lexer::PdfLexer;
 use super::object::{PdfFields, PdfId, PdfObject, PdfStream};
-use super::work::TooMuch;
 
 /// Forms within forms.
 const DEEPEST: usize = 12;
@@ -67,7 +67,7 @@ const OPEN_WORDS: &[&str] = &["SC", "sc", "SCN", "scn"];
 
 impl PageReader<'_, '_> {
     /// Reads a page's content.
-    pub(super) fn page(&mut self, content: &[u8], resources: Rc<PdfFields>) -> Result<(), TooMuch> {
+    pub(super) fn page(&mut self, content: &[u8], resources: Rc<PdfFields>) -> Result<(), PdfLimitExceeded> {
         let state = TextState {
             page: IDENTITY,
             text: IDENTITY,
@@ -90,11 +90,11 @@ impl PageReader<'_, '_> {
         resources: Rc<PdfFields>,
         state: TextState,
         depth: usize,
-    ) -> Result<(), TooMuch> {
-        self.file.work.bytes(content.len())?;
+    ) -> Result<(), PdfLimitExceeded> {
+        self.file.budget.bytes(content.len())?;
         let mut scope =
             ContentScope { state, kept: Vec::new(), open: OpenItem::default(), resources, surplus: Vec::new() };
-        let mut lexer = PdfLexer::new(content, 0, false, self.file.work);
+        let mut lexer = PdfLexer::new(content, 0, false, self.file.budget);
         let mut arguments: Vec<PdfObject> = Vec::new();
         while let Some(object) = lexer.object()? {
             let PdfObject::Word(word) = object else {
@@ -141,7 +141,7 @@ impl PageReader<'_, '_> {
         arguments: &[PdfObject],
         scope: &mut ContentScope,
         depth: usize,
-    ) -> Result<ContentStep, TooMuch> {
+    ) -> Result<ContentStep, PdfLimitExceeded> {
         let number = |at: usize| arguments.get(at).and_then(PdfObject::number).unwrap_or(0.0);
         match word {
             "q" if scope.kept.len() < MOST_STATES => scope.kept.push(scope.state.clone()),
@@ -186,18 +186,18 @@ impl PageReader<'_, '_> {
         Ok(ContentStep::On)
     }
 
-    fn close(&mut self, open: &mut OpenItem) -> Result<(), TooMuch> {
+    fn close(&mut self, open: &mut OpenItem) -> Result<(), PdfLimitExceeded> {
         if !open.is_open {
             return Ok(());
         }
         open.is_open = false;
         let units = std::mem::take(&mut open.units);
-        self.file.work.letters(units.len() + 8)?;
+        self.file.budget.letters(units.len() + 8)?;
         self.items.push(TextItem { text: bidi::in_order(&units, open.is_vertical), y: open.y });
         Ok(())
     }
 
-    fn set_font(&mut self, arguments: &[PdfObject], scope: &mut ContentScope) -> Result<(), TooMuch> {
+    fn set_font(&mut self, arguments: &[PdfObject], scope: &mut ContentScope) -> Result<(), PdfLimitExceeded> {
         let name = arguments.first().and_then(PdfObject::name).cloned();
         let size = arguments.get(1).and_then(PdfObject::number).unwrap_or(0.0);
         let state = &mut scope.state;
@@ -213,7 +213,7 @@ impl PageReader<'_, '_> {
         Ok(())
     }
 
-    fn font(&mut self, found: Option<&PdfObject>) -> Result<Rc<PdfFont>, TooMuch> {
+    fn font(&mut self, found: Option<&PdfObject>) -> Result<Rc<PdfFont>, PdfLimitExceeded> {
         let Some(found) = found else { return Ok(Rc::new(PdfFont::broken())) };
         if let PdfObject::Ref(id) = found
             && let Some(font) = self.fonts.get(id)
@@ -232,7 +232,7 @@ impl PageReader<'_, '_> {
     }
 
     /// Along the line, near enough, it is the same piece.
-    fn move_text(&mut self, x: f64, y: f64, scope: &mut ContentScope) -> Result<(), TooMuch> {
+    fn move_text(&mut self, x: f64, y: f64, scope: &mut ContentScope) -> Result<(), PdfLimitExceeded> {
         let (state, open) = (&mut scope.state, &mut scope.open);
         let is_same_line = state.font.as_ref().is_some_and(|font| if font.is_vertical { x } else { y } == 0.0);
         let advance = x - y;
@@ -247,7 +247,7 @@ impl PageReader<'_, '_> {
         Ok(())
     }
 
-    fn set_matrix(&mut self, matrix: &Matrix, scope: &mut ContentScope) -> Result<(), TooMuch> {
+    fn set_matrix(&mut self, matrix: &Matrix, scope: &mut ContentScope) -> Result<(), PdfLimitExceeded> {
         let (state, open) = (&mut scope.state, &mut scope.open);
         if let Some((width, height, value)) = state.advance_to(matrix)
             && open.is_open
@@ -263,11 +263,11 @@ impl PageReader<'_, '_> {
         Ok(())
     }
 
-    fn has_room(&self, open: &OpenItem) -> Result<(), TooMuch> {
-        if open.units.len() > LONGEST_ITEM { Err(TooMuch) } else { self.file.work.letters(0) }
+    fn has_room(&self, open: &OpenItem) -> Result<(), PdfLimitExceeded> {
+        if open.units.len() > LONGEST_ITEM { Err(PdfLimitExceeded) } else { self.file.budget.letters(0) }
     }
 
-    fn show(&mut self, text: Option<&PdfObject>, scope: &mut ContentScope) -> Result<ContentStep, TooMuch> {
+    fn show(&mut self, text: Option<&PdfObject>, scope: &mut ContentScope) -> Result<ContentStep, PdfLimitExceeded> {
         let Some(font) = scope.state.font.clone() else { return Ok(ContentStep::Ends) };
         let Some(text) = text.and_then(PdfObject::text) else { return Ok(ContentStep::Ends) };
         scope.open.begin(&scope.state, &font);
@@ -276,7 +276,11 @@ impl PageReader<'_, '_> {
         Ok(ContentStep::On)
     }
 
-    fn show_spaced(&mut self, list: Option<&PdfObject>, scope: &mut ContentScope) -> Result<ContentStep, TooMuch> {
+    fn show_spaced(
+        &mut self,
+        list: Option<&PdfObject>,
+        scope: &mut ContentScope,
+    ) -> Result<ContentStep, PdfLimitExceeded> {
         let Some(list) = list.and_then(PdfObject::list) else { return Ok(ContentStep::Ends) };
         for item in list.iter() {
             let Some(font) = scope.state.font.clone() else { return Ok(ContentStep::Ends) };
@@ -305,7 +309,12 @@ impl PageReader<'_, '_> {
         Ok(ContentStep::On)
     }
 
-    fn form(&mut self, name: Option<&PdfObject>, scope: &mut ContentScope, depth: usize) -> Result<(), TooMuch> {
+    fn form(
+        &mut self,
+        name: Option<&PdfObject>,
+        scope: &mut ContentScope,
+        depth: usize,
+    ) -> Result<(), PdfLimitExceeded> {
         let forms = self.file.field(&scope.resources, "XObject")?;
         let (Some(name), Some(forms)) = (name.and_then(PdfObject::name), forms.fields()) else { return Ok(()) };
         let form = self.file.field(forms, name)?;
@@ -326,7 +335,7 @@ impl PageReader<'_, '_> {
         self.stream(&content, resources, state, depth + 1)
     }
 
-    fn graphics_state(&mut self, name: Option<&PdfObject>, scope: &mut ContentScope) -> Result<(), TooMuch> {
+    fn graphics_state(&mut self, name: Option<&PdfObject>, scope: &mut ContentScope) -> Result<(), PdfLimitExceeded> {
         let states = self.file.field(&scope.resources, "ExtGState")?;
         let (Some(name), Some(states)) = (name.and_then(PdfObject::name), states.fields()) else { return Ok(()) };
         let found = self.file.field(states, name)?;
@@ -345,7 +354,7 @@ fn is_form(stream: &PdfStream) -> bool {
 }
 
 /// A picture that stands in the stream itself: its end is looked for.
-fn skip_picture(lexer: &mut PdfLexer<'_>) -> Result<(), TooMuch> {
+fn skip_picture(lexer: &mut PdfLexer<'_>) -> Result<(), PdfLimitExceeded> {
     while let Some(object) = lexer.object()? {
         if object.is_word("ID") {
             break;

@@ -8,11 +8,11 @@ use std::rc::Rc;
 
 use memchr::memmem;
 
+use super::budget::{PdfBudget, PdfLimitExceeded};
 use super::crypt::PdfCipher;
 use super::filter::{Predictor, unpacked};
 use super::lexer::{PdfLexer, is_space};
 use super::object::{PdfFields, PdfId, PdfObject, PdfStream};
-use super::work::{PdfWork, TooMuch};
 
 /// References that lead to references.
 const LONGEST_CHAIN: usize = 16;
@@ -41,7 +41,7 @@ pub(super) struct PdfFile<'b> {
     objects: RefCell<HashMap<u32, PdfObject>>,
     packs: RefCell<Vec<(u32, Rc<PackedObjects>)>>,
     depth: Cell<usize>,
-    pub(super) work: &'b PdfWork,
+    pub(super) budget: &'b PdfBudget,
 }
 
 /// A stream that holds objects: its bytes, and where each of them is.
@@ -56,17 +56,17 @@ struct PackedObjects {
 pub(super) enum PdfRefusal {
     NoPdf,
     Locked,
-    TooMuch,
+    LimitExceeded,
 }
 
-impl From<TooMuch> for PdfRefusal {
-    fn from(TooMuch: TooMuch) -> Self {
-        Self::TooMuch
+impl From<PdfLimitExceeded> for PdfRefusal {
+    fn from(PdfLimitExceeded: PdfLimitExceeded) -> Self {
+        Self::LimitExceeded
     }
 }
 
 impl<'b> PdfFile<'b> {
-    pub(super) fn open(bytes: &'b [u8], work: &'b PdfWork) -> Result<Self, PdfRefusal> {
+    pub(super) fn open(bytes: &'b [u8], budget: &'b PdfBudget) -> Result<Self, PdfRefusal> {
         let mut file = Self {
             bytes,
             places: HashMap::new(),
@@ -75,7 +75,7 @@ impl<'b> PdfFile<'b> {
             objects: RefCell::default(),
             packs: RefCell::default(),
             depth: Cell::new(0),
-            work,
+            budget,
         };
         file.read_tables()?;
         if !file.has_pages()? {
@@ -88,7 +88,7 @@ impl<'b> PdfFile<'b> {
         Ok(file)
     }
 
-    fn has_pages(&self) -> Result<bool, TooMuch> {
+    fn has_pages(&self) -> Result<bool, PdfLimitExceeded> {
         let root = self.field(&self.trailer, "Root")?;
         let Some(root) = root.fields() else { return Ok(false) };
         Ok(self.field(root, "Pages")?.fields().is_some())
@@ -110,11 +110,11 @@ impl<'b> PdfFile<'b> {
     }
 
     /// Follows the tables from the end of the file, newest first.
-    fn read_tables(&mut self) -> Result<(), TooMuch> {
+    fn read_tables(&mut self) -> Result<(), PdfLimitExceeded> {
         let tail = self.bytes.len().saturating_sub(1024);
         let begin = self.bytes.get(tail..).and_then(|end| memmem::rfind(end, b"startxref")).map(|at| tail + at + 9);
         let Some(begin) = begin else { return Ok(()) };
-        let first = PdfLexer::new(self.bytes, begin, true, self.work).unsigned();
+        let first = PdfLexer::new(self.bytes, begin, true, self.budget).unsigned();
         let mut left: Vec<usize> = first.and_then(|at| usize::try_from(at).ok()).into_iter().collect();
         let mut seen = HashSet::new();
         while let Some(at) = left.pop() {
@@ -133,8 +133,8 @@ impl<'b> PdfFile<'b> {
         Ok(())
     }
 
-    fn table_at(&mut self, at: usize) -> Result<Option<Rc<PdfFields>>, TooMuch> {
-        let mut lexer = PdfLexer::new(self.bytes, at, true, self.work);
+    fn table_at(&mut self, at: usize) -> Result<Option<Rc<PdfFields>>, PdfLimitExceeded> {
+        let mut lexer = PdfLexer::new(self.bytes, at, true, self.budget);
         lexer.skip_space();
         if self.bytes.get(lexer.at..).is_some_and(|rest| rest.starts_with(b"xref")) {
             lexer.at += 4;
@@ -147,7 +147,7 @@ impl<'b> PdfFile<'b> {
     }
 
     /// `first count`, and a line for each; the trailer comes next.
-    fn plain_table(&mut self, lexer: &mut PdfLexer<'_>) -> Result<(), TooMuch> {
+    fn plain_table(&mut self, lexer: &mut PdfLexer<'_>) -> Result<(), PdfLimitExceeded> {
         loop {
             lexer.skip_space();
             let Some(first) = lexer.unsigned() else {
@@ -157,7 +157,7 @@ impl<'b> PdfFile<'b> {
             };
             let count = lexer.unsigned().unwrap_or(0);
             for number in 0..count {
-                self.work.object()?;
+                self.budget.object()?;
                 let (Some(at), Some(_generation)) = (lexer.unsigned(), lexer.unsigned()) else { return Ok(()) };
                 lexer.skip_space();
                 let kind = lexer.peek();
@@ -172,7 +172,7 @@ impl<'b> PdfFile<'b> {
         }
     }
 
-    fn packed_table(&mut self, stream: &PdfStream) -> Result<(), TooMuch> {
+    fn packed_table(&mut self, stream: &PdfStream) -> Result<(), PdfLimitExceeded> {
         let bytes = self.unpacked(stream)?;
         let numbers = |name: &str| -> Vec<usize> {
             let list = stream.fields.get(name).and_then(PdfObject::list);
@@ -193,7 +193,7 @@ impl<'b> PdfFile<'b> {
             let &[first, count] = section else { break };
             for number in first..first.saturating_add(count) {
                 let Some(row) = rows.next() else { return Ok(()) };
-                self.work.object()?;
+                self.budget.object()?;
                 let (head, rest) = row.split_at(kind.min(row.len()));
                 let (middle, _) = rest.split_at(second.min(rest.len()));
                 let Ok(number) = u32::try_from(number) else { break };
@@ -219,8 +219,8 @@ impl<'b> PdfFile<'b> {
     }
 
     /// An object and its number, where it begins with `12 0 obj`.
-    fn object_at(&self, at: usize) -> Result<Option<(PdfId, PdfObject)>, TooMuch> {
-        let mut lexer = PdfLexer::new(self.bytes, at, true, self.work);
+    fn object_at(&self, at: usize) -> Result<Option<(PdfId, PdfObject)>, PdfLimitExceeded> {
+        let mut lexer = PdfLexer::new(self.bytes, at, true, self.budget);
         let (Some(number), Some(generation)) = (lexer.unsigned(), lexer.unsigned()) else { return Ok(None) };
         lexer.skip_space();
         if !self.bytes.get(lexer.at..).is_some_and(|rest| rest.starts_with(b"obj")) {
@@ -248,7 +248,7 @@ impl<'b> PdfFile<'b> {
             end
         } else {
             let length = memmem::find(rest, b"endstream").unwrap_or(rest.len());
-            self.work.bytes(length)?;
+            self.budget.bytes(length)?;
             begin + length
         };
         Ok(Some((id, PdfObject::Stream(Rc::new(PdfStream { fields: Rc::clone(fields), raw: begin..end, id })))))
@@ -261,7 +261,7 @@ impl<'b> PdfFile<'b> {
     }
 
     /// The object itself, however many references lead to it.
-    pub(super) fn resolved(&self, object: &PdfObject) -> Result<PdfObject, TooMuch> {
+    pub(super) fn resolved(&self, object: &PdfObject) -> Result<PdfObject, PdfLimitExceeded> {
         let mut object = object.clone();
         for _ in 0..LONGEST_CHAIN {
             let PdfObject::Ref(id) = object else { return Ok(object) };
@@ -271,11 +271,11 @@ impl<'b> PdfFile<'b> {
     }
 
     /// The object in a field, itself.
-    pub(super) fn field(&self, fields: &PdfFields, name: &str) -> Result<PdfObject, TooMuch> {
+    pub(super) fn field(&self, fields: &PdfFields, name: &str) -> Result<PdfObject, PdfLimitExceeded> {
         fields.get(name).map_or(Ok(PdfObject::Null), |object| self.resolved(object))
     }
 
-    fn fetched(&self, id: PdfId) -> Result<PdfObject, TooMuch> {
+    fn fetched(&self, id: PdfId) -> Result<PdfObject, PdfLimitExceeded> {
         if let Some(object) = self.objects.borrow().get(&id.number) {
             return Ok(object.clone());
         }
@@ -291,7 +291,7 @@ impl<'b> PdfFile<'b> {
         Ok(object)
     }
 
-    fn found(&self, id: PdfId) -> Result<PdfObject, TooMuch> {
+    fn found(&self, id: PdfId) -> Result<PdfObject, PdfLimitExceeded> {
         match self.places.get(&id.number) {
             None => Ok(PdfObject::Null),
             Some(ObjectPlace::At(at)) => {
@@ -307,12 +307,12 @@ impl<'b> PdfFile<'b> {
                 let Some(at) = pack.places.get(&id.number) else {
                     return Ok(PdfObject::Null);
                 };
-                Ok(PdfLexer::new(&pack.bytes, *at, true, self.work).object()?.unwrap_or_default())
+                Ok(PdfLexer::new(&pack.bytes, *at, true, self.budget).object()?.unwrap_or_default())
             }
         }
     }
 
-    fn pack(&self, number: u32) -> Result<Option<Rc<PackedObjects>>, TooMuch> {
+    fn pack(&self, number: u32) -> Result<Option<Rc<PackedObjects>>, PdfLimitExceeded> {
         if let Some((_, pack)) = self.packs.borrow().iter().find(|(known, _)| *known == number) {
             return Ok(Some(Rc::clone(pack)));
         }
@@ -321,10 +321,10 @@ impl<'b> PdfFile<'b> {
         let bytes = self.unpacked(&stream)?;
         let count = self.field(&stream.fields, "N")?.index().unwrap_or(0);
         let first = self.field(&stream.fields, "First")?.index().unwrap_or(0);
-        let mut lexer = PdfLexer::new(&bytes, 0, true, self.work);
+        let mut lexer = PdfLexer::new(&bytes, 0, true, self.budget);
         let mut places = HashMap::new();
         for _ in 0..count {
-            self.work.object()?;
+            self.budget.object()?;
             let (Some(number), Some(at)) = (lexer.unsigned(), lexer.unsigned()) else { break };
             places.insert(number, first.saturating_add(usize::try_from(at).unwrap_or(usize::MAX)));
         }
@@ -338,7 +338,7 @@ impl<'b> PdfFile<'b> {
     }
 
     /// The bytes of a stream as they are meant.
-    pub(super) fn unpacked(&self, stream: &PdfStream) -> Result<Vec<u8>, TooMuch> {
+    pub(super) fn unpacked(&self, stream: &PdfStream) -> Result<Vec<u8>, PdfLimitExceeded> {
         let raw = self.bytes.get(stream.raw.clone()).unwrap_or_default();
         let fields = &stream.fields;
         let either = |short: &str, long: &str| match self.field(fields, long)? {
@@ -353,16 +353,16 @@ impl<'b> PdfFile<'b> {
             Some(cipher) if !is_clear => cipher.stream(raw, stream.id),
             _ => raw.to_vec(),
         };
-        self.work.bytes(bytes.len())?;
+        self.budget.bytes(bytes.len())?;
         for (at, filter) in filters.iter().take(MOST_FILTERS).enumerate() {
             let Some(filter) = filter.name() else { continue };
             let params = params.get(at).and_then(PdfObject::fields);
-            let param = |name: &str, default: usize| -> Result<usize, TooMuch> {
+            let param = |name: &str, default: usize| -> Result<usize, PdfLimitExceeded> {
                 let Some(params) = params else { return Ok(default) };
                 Ok(self.field(params, name)?.index().unwrap_or(default))
             };
             bytes = unpacked(filter, &bytes, param("EarlyChange", 1)? != 0);
-            self.work.bytes(bytes.len())?;
+            self.budget.bytes(bytes.len())?;
             let kind = param("Predictor", 1)?;
             if kind > 1 {
                 let (colors, bits) = (param("Colors", 1)?, param("BitsPerComponent", 8)?);
@@ -373,7 +373,7 @@ impl<'b> PdfFile<'b> {
     }
 
     /// One object, or those of a list, themselves.
-    pub(super) fn each(&self, object: &PdfObject) -> Result<Vec<PdfObject>, TooMuch> {
+    pub(super) fn each(&self, object: &PdfObject) -> Result<Vec<PdfObject>, PdfLimitExceeded> {
         match object {
             PdfObject::Null => Ok(Vec::new()),
             PdfObject::List(list) => list.iter().map(|item| self.resolved(item)).collect(),

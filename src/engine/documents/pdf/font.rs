@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use self::encoding::{FontEncoding, letter_of};
+use super::budget::PdfLimitExceeded;
 use super::cmap::{CharacterMap, letters};
 use super::file::PdfFile;
 use super::lexer::is_space;
 use super::object::{PdfFields, PdfObject};
 use super::tables::{self, FontWidths};
-use super::work::TooMuch;
 
 const FIXED_PITCH: u32 = 1;
 const SYMBOLIC: u32 = 4;
@@ -61,11 +61,11 @@ impl PdfFont {
     }
 
     /// What pdf.js cannot read has no letters.
-    pub(super) fn read(file: &PdfFile<'_>, fields: &PdfFields) -> Result<Self, TooMuch> {
+    pub(super) fn read(file: &PdfFile<'_>, fields: &PdfFields) -> Result<Self, PdfLimitExceeded> {
         Ok(Self::found(file, fields)?.unwrap_or_else(Self::broken))
     }
 
-    fn found(file: &PdfFile<'_>, base: &PdfFields) -> Result<Option<Self>, TooMuch> {
+    fn found(file: &PdfFile<'_>, base: &PdfFields) -> Result<Option<Self>, PdfLimitExceeded> {
         let kind = file.field(base, "Subtype")?;
         let Some(kind) = kind.name() else { return Ok(None) };
         let is_composite = **kind == *"Type0";
@@ -86,7 +86,7 @@ impl PdfFont {
             found => found,
         };
         if let Some(stream) = unicode.stream() {
-            font.letters = letters(&file.unpacked(stream)?, file.work)?;
+            font.letters = letters(&file.unpacked(stream)?, file.budget)?;
         }
         if is_composite {
             let Some(map) = character_map(file, base)? else { return Ok(None) };
@@ -104,7 +104,7 @@ impl PdfFont {
     }
 
     /// Whether its encoding can be read.
-    fn simple(&mut self, file: &PdfFile<'_>, facts: &FontFacts<'_>) -> Result<bool, TooMuch> {
+    fn simple(&mut self, file: &PdfFile<'_>, facts: &FontFacts<'_>) -> Result<bool, PdfLimitExceeded> {
         let Some(encoding) = FontEncoding::read(file, facts)? else { return Ok(false) };
         if self.letters.is_empty() {
             self.letters = encoding.letters();
@@ -145,7 +145,7 @@ impl PdfFont {
         Ok(true)
     }
 
-    fn composite_widths(&mut self, file: &PdfFile<'_>, facts: &FontFacts<'_>) -> Result<(), TooMuch> {
+    fn composite_widths(&mut self, file: &PdfFile<'_>, facts: &FontFacts<'_>) -> Result<(), PdfLimitExceeded> {
         self.default_width = file.field(facts.fields, "DW")?.number().unwrap_or(1000.0);
         let list = file.field(facts.fields, "W")?;
         let mut items = list.list().map(|list| list.iter()).unwrap_or_default();
@@ -163,7 +163,7 @@ impl PdfFont {
                     let Some(width) = items.next() else { break };
                     let (Some(end), Some(width)) = (end.index(), file.resolved(width)?.number()) else { continue };
                     let end = u32::try_from(end).unwrap_or(0xffff).min(0xffff);
-                    file.work.letters(usize::try_from(end.saturating_sub(first)).unwrap_or(0))?;
+                    file.budget.letters(usize::try_from(end.saturating_sub(first)).unwrap_or(0))?;
                     self.widths.extend((first..=end).map(|code| (code, width)));
                 }
             }
@@ -231,10 +231,10 @@ impl PdfFont {
     }
 }
 
-fn character_map(file: &PdfFile<'_>, base: &PdfFields) -> Result<Option<CharacterMap>, TooMuch> {
+fn character_map(file: &PdfFile<'_>, base: &PdfFields) -> Result<Option<CharacterMap>, PdfLimitExceeded> {
     Ok(match file.field(base, "Encoding")? {
         PdfObject::Name(name) => CharacterMap::named(&name),
-        PdfObject::Stream(stream) => Some(CharacterMap::read(&file.unpacked(&stream)?, file.work)?),
+        PdfObject::Stream(stream) => Some(CharacterMap::read(&file.unpacked(&stream)?, file.budget)?),
         _ => None,
     })
 }
@@ -245,7 +245,7 @@ impl<'d> FontFacts<'d> {
         fields: &'d PdfFields,
         descriptor: Option<Rc<PdfFields>>,
         kind: Rc<str>,
-    ) -> Result<Option<Self>, TooMuch> {
+    ) -> Result<Option<Self>, PdfLimitExceeded> {
         let base = file.field(fields, "BaseFont")?;
         let base = base.name().map(ToString::to_string);
         let Some(descriptor) = descriptor else {
@@ -273,14 +273,14 @@ impl<'d> FontFacts<'d> {
         Ok(Some(Self { fields, descriptor: Some(descriptor), kind, name, flags, has_file }))
     }
 
-    fn is_type1_file(&self, file: &PdfFile<'_>) -> Result<bool, TooMuch> {
+    fn is_type1_file(&self, file: &PdfFile<'_>) -> Result<bool, PdfLimitExceeded> {
         let Some(descriptor) = &self.descriptor else { return Ok(false) };
         let is_type1 = matches!(&*self.kind, "Type1" | "MMType1");
         Ok(is_type1 && file.field(descriptor, "FontFile")?.stream().is_some())
     }
 
     /// The encoding that a Type 1 font brings along, in the part of it that is not encrypted.
-    fn built_in(&self, file: &PdfFile<'_>) -> Result<HashMap<u32, Rc<str>>, TooMuch> {
+    fn built_in(&self, file: &PdfFile<'_>) -> Result<HashMap<u32, Rc<str>>, PdfLimitExceeded> {
         let Some(descriptor) = &self.descriptor else { return Ok(HashMap::new()) };
         let program = file.field(descriptor, "FontFile")?;
         let Some(stream) = program.stream() else { return Ok(HashMap::new()) };

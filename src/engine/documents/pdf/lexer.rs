@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
+use super::budget::{PdfBudget, PdfLimitExceeded};
 use super::object::{PdfFields, PdfId, PdfObject};
-use super::work::{PdfWork, TooMuch};
 
 /// Lists and dictionaries within each other: each is read on the stack of the one around it.
 const DEEPEST: usize = 60;
@@ -16,7 +16,7 @@ pub(super) struct PdfLexer<'b> {
     pub(super) at: usize,
     /// In content streams nothing refers to objects.
     pub(super) has_refs: bool,
-    work: &'b PdfWork,
+    budget: &'b PdfBudget,
 }
 
 pub(super) fn is_space(byte: u8) -> bool {
@@ -28,8 +28,8 @@ fn is_special(byte: u8) -> bool {
 }
 
 impl<'b> PdfLexer<'b> {
-    pub(super) fn new(bytes: &'b [u8], at: usize, has_refs: bool, work: &'b PdfWork) -> Self {
-        Self { bytes, at, has_refs, work }
+    pub(super) fn new(bytes: &'b [u8], at: usize, has_refs: bool, budget: &'b PdfBudget) -> Self {
+        Self { bytes, at, has_refs, budget }
     }
 
     pub(super) fn peek(&self) -> Option<u8> {
@@ -57,13 +57,13 @@ impl<'b> PdfLexer<'b> {
     }
 
     /// The next object; `None` at the end.
-    pub(super) fn object(&mut self) -> Result<Option<PdfObject>, TooMuch> {
+    pub(super) fn object(&mut self) -> Result<Option<PdfObject>, PdfLimitExceeded> {
         self.nested(0)
     }
 
-    fn nested(&mut self, depth: usize) -> Result<Option<PdfObject>, TooMuch> {
+    fn nested(&mut self, depth: usize) -> Result<Option<PdfObject>, PdfLimitExceeded> {
         self.skip_space();
-        self.work.object()?;
+        self.budget.object()?;
         let Some(byte) = self.peek() else { return Ok(None) };
         let object = match byte {
             b'0'..=b'9' | b'+' | b'-' | b'.' => self.number_or_ref(),
@@ -91,7 +91,7 @@ impl<'b> PdfLexer<'b> {
         Ok(Some(object))
     }
 
-    fn list(&mut self, depth: usize) -> Result<PdfObject, TooMuch> {
+    fn list(&mut self, depth: usize) -> Result<PdfObject, PdfLimitExceeded> {
         let mut items = Vec::new();
         while let Some(item) = self.nested_within(depth)? {
             if item.is_word("]") {
@@ -104,7 +104,7 @@ impl<'b> PdfLexer<'b> {
         Ok(PdfObject::List(Rc::new(items)))
     }
 
-    fn fields(&mut self, depth: usize) -> Result<PdfObject, TooMuch> {
+    fn fields(&mut self, depth: usize) -> Result<PdfObject, PdfLimitExceeded> {
         let mut fields = PdfFields::new();
         while let Some(name) = self.nested_within(depth)? {
             match name {
@@ -126,9 +126,9 @@ impl<'b> PdfLexer<'b> {
         Ok(PdfObject::Fields(Rc::new(fields)))
     }
 
-    fn nested_within(&mut self, depth: usize) -> Result<Option<PdfObject>, TooMuch> {
+    fn nested_within(&mut self, depth: usize) -> Result<Option<PdfObject>, PdfLimitExceeded> {
         if depth >= DEEPEST {
-            return Err(TooMuch);
+            return Err(PdfLimitExceeded);
         }
         self.nested(depth + 1)
     }

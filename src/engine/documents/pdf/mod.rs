@@ -1,9 +1,10 @@
 //! The text of PDF files, page by page, as Flowise's loader has it: `LangChain`'s, with the pdf.js 1.10 of `pdf-parse`.
 //!
-//! A file is anybody's: everything that is followed is bounded (`work.rs`), what is broken is passed over, and pictures
+//! A file is anybody's: everything that is followed is bounded (`budget.rs`), what is broken is passed over, and pictures
 //! are not looked at.
 
 mod bidi;
+mod budget;
 mod cmap;
 mod content;
 mod crypt;
@@ -13,7 +14,6 @@ mod font;
 mod lexer;
 mod object;
 mod tables;
-mod work;
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
+use self::budget::{PdfBudget, PdfLimitExceeded};
 use self::content::{PageReader, PdfFonts, TextItem};
 use self::file::{PdfFile, PdfRefusal};
 use self::object::{PdfFields, PdfObject};
-use self::work::{PdfWork, TooMuch};
 
 /// For one file.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -71,18 +71,18 @@ pub(crate) fn read(bytes: &[u8]) -> Result<PdfText, String> {
         let words = match refusal {
             PdfRefusal::NoPdf => "the file is no PDF file, or it is damaged",
             PdfRefusal::Locked => "the PDF file asks for a password",
-            PdfRefusal::TooMuch => "the PDF file takes too much work to read",
+            PdfRefusal::LimitExceeded => "the PDF file takes too much work to read",
         };
         words.to_owned()
     })
 }
 
 fn read_until(bytes: &[u8], deadline: Instant) -> Result<PdfText, PdfRefusal> {
-    let work = PdfWork::until(deadline);
+    let budget = PdfBudget::until(deadline);
     // What comes before the head moves all places.
     let begin = head_of(bytes).ok_or(PdfRefusal::NoPdf)?;
     let bytes = bytes.get(begin..).unwrap_or_default();
-    let file = PdfFile::open(bytes, &work)?;
+    let file = PdfFile::open(bytes, &budget)?;
     let info = info(&file, bytes)?;
     let pages = pages(&file)?;
     let page_count = pages.len();
@@ -113,28 +113,28 @@ fn joined(items: &[TextItem]) -> String {
     text
 }
 
-fn content(file: &PdfFile<'_>, page: &PdfPage) -> Result<Vec<u8>, TooMuch> {
+fn content(file: &PdfFile<'_>, page: &PdfPage) -> Result<Vec<u8>, PdfLimitExceeded> {
     let contents = file.field(&page.fields, "Contents")?;
     let mut content = Vec::new();
     for part in file.each(&contents)? {
         if let Some(stream) = part.stream() {
             content.append(&mut file.unpacked(stream)?);
             if content.len() > LONGEST_CONTENT {
-                return Err(TooMuch);
+                return Err(PdfLimitExceeded);
             }
         }
     }
     Ok(content)
 }
 
-fn pages(file: &PdfFile<'_>) -> Result<Vec<PdfPage>, TooMuch> {
+fn pages(file: &PdfFile<'_>) -> Result<Vec<PdfPage>, PdfLimitExceeded> {
     let root = file.field(&file.trailer, "Root")?;
     let first = root.fields().and_then(|root| root.get("Pages")).cloned().unwrap_or_default();
     let mut pages = Vec::new();
     let mut seen = HashSet::new();
     let mut left = vec![(first, Rc::new(PdfFields::new()), 0)];
     while let Some((node, above, depth)) = left.pop() {
-        file.work.object()?;
+        file.budget.object()?;
         if let PdfObject::Ref(id) = node
             && !seen.insert(id)
         {
@@ -154,7 +154,7 @@ fn pages(file: &PdfFile<'_>) -> Result<Vec<PdfPage>, TooMuch> {
     Ok(pages)
 }
 
-fn info(file: &PdfFile<'_>, bytes: &[u8]) -> Result<Map<String, Value>, TooMuch> {
+fn info(file: &PdfFile<'_>, bytes: &[u8]) -> Result<Map<String, Value>, PdfLimitExceeded> {
     let root = file.field(&file.trailer, "Root")?;
     let root = root.fields().map(Rc::clone).unwrap_or_default();
     let form = file.field(&root, "AcroForm")?;

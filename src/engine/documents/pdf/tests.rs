@@ -67,7 +67,7 @@ fn forms_that_show_themselves_end() {
     let many = "/X Do /Y Do ".repeat(8);
     let wide = format!("<< /Subtype /Form /Length {} >>\nstream\n{many}\nendstream", many.len());
     let deadline = Instant::now() + Duration::from_millis(200);
-    assert_eq!(read_until(&file(&many, &[&wide, &wide]), deadline).unwrap_err(), PdfRefusal::TooMuch);
+    assert_eq!(read_until(&file(&many, &[&wide, &wide]), deadline).unwrap_err(), PdfRefusal::LimitExceeded);
 }
 
 #[test]

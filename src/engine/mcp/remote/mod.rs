@@ -33,7 +33,7 @@ impl RemoteServer {
         &self,
         further: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
         run: &Run<'_>,
-    ) -> Result<RemotePlace<'_>, Failure> {
+    ) -> Result<RemoteTarget<'_>, Failure> {
         let path = located(&self.address.path.address(run).map_err(Failure::flow)?);
         let header = |(name, value): &(HeaderName, Mustache)| {
             let mut value = value.header(name, run).map_err(Failure::flow)?;
@@ -42,13 +42,13 @@ impl RemoteServer {
         };
         let mut headers = self.headers.iter().map(header).collect::<Result<Vec<_>, Failure>>()?;
         headers.extend(further);
-        Ok(RemotePlace { address: &self.address, path, headers })
+        Ok(RemoteTarget { address: &self.address, path, headers })
     }
 }
 
 /// Where a request goes, and with what.
 #[derive(Debug)]
-pub(crate) struct RemotePlace<'a> {
+pub(crate) struct RemoteTarget<'a> {
     address: &'a Address,
     /// With its query.
     path: String,
@@ -56,7 +56,7 @@ pub(crate) struct RemotePlace<'a> {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl RemotePlace<'_> {
+impl RemoteTarget<'_> {
     /// The same for the same place, with the same headers.
     pub(super) fn key(&self) -> [u8; 32] {
         let mut context = Context::new(&SHA256);

@@ -6,7 +6,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
-use super::RemotePlace;
+use super::RemoteTarget;
 use super::events::ServerEvents;
 use crate::client::Response;
 use crate::engine::contract::failure::Failure;
@@ -28,7 +28,7 @@ const MOST_QUESTIONS: usize = 64;
 
 /// See the module.
 pub(super) struct RemoteSession<'a> {
-    place: &'a RemotePlace<'a>,
+    place: &'a RemoteTarget<'a>,
     run: &'a Run<'a>,
     /// Where messages are sent.
     path: String,
@@ -64,7 +64,7 @@ impl From<SessionFailure> for Failure {
 }
 
 impl<'a> RemoteSession<'a> {
-    pub(super) async fn open(place: &'a RemotePlace<'a>, run: &'a Run<'a>) -> Result<Self, Failure> {
+    pub(super) async fn open(place: &'a RemoteTarget<'a>, run: &'a Run<'a>) -> Result<Self, Failure> {
         let (id, version, events) = (None, None, None);
         let mut session = Self { place, run, path: place.path.clone(), id, version, next: 0, events };
         let greeted = session.greet().await;

@@ -13,14 +13,14 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::connection::{self, Headers};
-use super::tokens::HeldFor;
+use super::tokens::ExpiringCache;
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
 use crate::engine::provider::{Incoming, ProviderCall, ProviderEndpoint};
 use crate::engine::text::percent::pairs;
-use sign::{SignedPlace, ToSign};
+use sign::{SigningRequest, SigningScope};
 
 pub(crate) const CREDENTIAL: &str = "awsApi";
 pub(crate) const REGION: &str = "us-east-1";
@@ -40,7 +40,7 @@ struct AccountKeys {
 
 impl AccountKeys {
     /// What a request has beside its own headers.
-    fn headers(&self, place: &SignedPlace<'_>, request: &ToSign<'_>) -> Result<Headers, Failure> {
+    fn headers(&self, place: &SigningScope<'_>, request: &SigningRequest<'_>) -> Result<Headers, Failure> {
         let session = self.session.as_ref().map(Secret::expose);
         let signature = sign::headers((&self.id, self.secret.expose(), session), place, request, Timestamp::now());
         let header = |(name, value): (&'static str, String)| {
@@ -65,7 +65,7 @@ struct AwsRole {
     arn: String,
     external_id: Option<Secret>,
     sts: AwsHost,
-    held: HeldFor<AccountKeys>,
+    held: ExpiringCache<AccountKeys>,
 }
 
 /// A service in a region.
@@ -138,7 +138,7 @@ impl AwsAccess {
             Some(arn) => {
                 let sts = AwsHost::read(inputs, "credential", ("sts", "sts"), region, None)?;
                 let arn = arn.expose().to_owned();
-                Some(Arc::new(AwsRole { arn, external_id, sts, held: HeldFor::default() }))
+                Some(Arc::new(AwsRole { arn, external_id, sts, held: ExpiringCache::default() }))
             }
             None => None,
         };
@@ -171,9 +171,9 @@ impl AwsAccess {
     pub(crate) async fn for_file(&self, url: &Url, region: &str, run: &Run<'_>) -> Result<Headers, Failure> {
         let host = url.host_str().unwrap_or_default();
         let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        let place = SignedPlace { host: &host, service: sign::S3, region };
+        let place = SigningScope { host: &host, service: sign::S3, region };
         let query = url.query().unwrap_or_default();
-        let to_sign = ToSign { method: &Method::GET, path: url.path(), query, body: b"", target: None };
+        let to_sign = SigningRequest { method: &Method::GET, path: url.path(), query, body: b"", target: None };
         self.present_keys(run).await?.headers(&place, &to_sign)
     }
 
@@ -240,11 +240,11 @@ async fn signed(
     run: &Run<'_>,
 ) -> Result<Incoming, Failure> {
     let AwsRequest { method, path, query, mut headers, body } = request;
-    let place = SignedPlace { host: &host.host, service: host.service, region: &host.region };
+    let place = SigningScope { host: &host.host, service: host.service, region: &host.region };
     let query = sign::query(query);
     let target = headers.iter().find(|(name, _)| name.as_str() == TARGET);
     let target = target.and_then(|(_, value)| Some(value.to_str().ok()?.to_owned()));
-    let to_sign = ToSign { method: &method, path, query: &query, body: &body, target: target.as_deref() };
+    let to_sign = SigningRequest { method: &method, path, query: &query, body: &body, target: target.as_deref() };
     headers.extend(keys.headers(&place, &to_sign)?);
     let path = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
     host.endpoint.send(ProviderCall { method, path: &path, headers: &headers, body }, run).await

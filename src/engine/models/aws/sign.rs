@@ -13,14 +13,14 @@ use crate::engine::text::percent::component;
 pub(super) const S3: &str = "s3";
 
 /// Who is asked.
-pub(super) struct SignedPlace<'a> {
+pub(super) struct SigningScope<'a> {
     pub(super) host: &'a str,
     pub(super) service: &'a str,
     pub(super) region: &'a str,
 }
 
 /// What is asked.
-pub(super) struct ToSign<'a> {
+pub(super) struct SigningRequest<'a> {
     pub(super) method: &'a Method,
     /// As it is sent: percent-encoded.
     pub(super) path: &'a str,
@@ -39,13 +39,13 @@ pub(super) fn query(pairs: &[(&str, &str)]) -> String {
 /// What a request has beside its own headers; `keys`: the id, the secret, and the session of keys that end.
 pub(super) fn headers(
     (id, secret, session): (&str, &str, Option<&str>),
-    place: &SignedPlace<'_>,
-    request: &ToSign<'_>,
+    place: &SigningScope<'_>,
+    request: &SigningRequest<'_>,
     now: Timestamp,
 ) -> Vec<(&'static str, String)> {
     let now = now.to_zoned(jiff::tz::TimeZone::UTC);
     let (day, time) = (now.strftime("%Y%m%d").to_string(), now.strftime("%Y%m%dT%H%M%SZ").to_string());
-    let ToSign { method, path, query, body, target } = request;
+    let SigningRequest { method, path, query, body, target } = request;
     let body = hexadecimal(&hash(body));
     let is_s3 = place.service == S3;
     let mut headers = Vec::new();
@@ -98,9 +98,9 @@ mod tests {
     use super::*;
 
     fn signature(method: &Method, path: &str, query: &str) -> String {
-        let place = SignedPlace { host: "example.amazonaws.com", service: "service", region: "us-east-1" };
+        let place = SigningScope { host: "example.amazonaws.com", service: "service", region: "us-east-1" };
         let keys = ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None);
-        let request = ToSign { method, path, query, body: b"", target: None };
+        let request = SigningRequest { method, path, query, body: b"", target: None };
         let headers = headers(keys, &place, &request, "2015-08-30T12:36:00Z".parse().unwrap());
         assert_eq!(headers[0], ("x-amz-date", "20150830T123600Z".to_owned()));
         headers[1].1.split_once("Signature=").unwrap().1.to_owned()
@@ -109,13 +109,13 @@ mod tests {
     /// Amazon's own examples of requests for files.
     #[test]
     fn requests_for_files_are_signed_as_amazon_signs_them() {
-        let place = SignedPlace { host: "examplebucket.s3.amazonaws.com", service: S3, region: "us-east-1" };
+        let place = SigningScope { host: "examplebucket.s3.amazonaws.com", service: S3, region: "us-east-1" };
         let keys = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None);
         for (query, signature) in [
             ("lifecycle=", "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"),
             ("max-keys=2&prefix=J", "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
         ] {
-            let request = ToSign { method: &Method::GET, path: "/", query, body: b"", target: None };
+            let request = SigningRequest { method: &Method::GET, path: "/", query, body: b"", target: None };
             let headers = headers(keys, &place, &request, "2013-05-24T00:00:00Z".parse().unwrap());
             let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
             assert_eq!(names, ["x-amz-content-sha256", "x-amz-date", "authorization"]);
@@ -146,10 +146,10 @@ mod tests {
     /// Computed apart, by AWS's description.
     #[test]
     fn an_operation_is_signed() {
-        let place = SignedPlace { host: "dynamodb.us-east-1.amazonaws.com", service: "dynamodb", region: "us-east-1" };
+        let place = SigningScope { host: "dynamodb.us-east-1.amazonaws.com", service: "dynamodb", region: "us-east-1" };
         let keys = ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None);
         let target = Some("DynamoDB_20120810.GetItem");
-        let request = ToSign { method: &Method::POST, path: "/", query: "", body: b"{}", target };
+        let request = SigningRequest { method: &Method::POST, path: "/", query: "", body: b"{}", target };
         let headers = headers(keys, &place, &request, "2015-08-30T12:36:00Z".parse().unwrap());
         let proof = "SignedHeaders=host;x-amz-date;x-amz-target, \
                      Signature=f9b34e28ef8019b4be443c31d79c585fd6271455bc6a8bd120916e61c82f0e9c";
@@ -158,9 +158,14 @@ mod tests {
 
     #[test]
     fn keys_that_end_say_so() {
-        let place = SignedPlace { host: "h", service: "bedrock", region: "r" };
-        let request =
-            ToSign { method: &Method::POST, path: "/model/a%3A0/converse", query: "", body: b"{}", target: None };
+        let place = SigningScope { host: "h", service: "bedrock", region: "r" };
+        let request = SigningRequest {
+            method: &Method::POST,
+            path: "/model/a%3A0/converse",
+            query: "",
+            body: b"{}",
+            target: None,
+        };
         let headers = headers(("id", "secret", Some("token")), &place, &request, Timestamp::UNIX_EPOCH);
         assert_eq!(headers[1], ("x-amz-security-token", "token".to_owned()));
         assert!(headers[2].1.contains("SignedHeaders=host;x-amz-date;x-amz-security-token,"), "{}", headers[2].1);

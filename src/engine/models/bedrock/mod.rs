@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::anthropic::takes_sampling;
 use super::aws::{AwsAccess, AwsHost, AwsRequest, CREDENTIAL, region};
 use super::connection::{ModelWithoutCredential, number};
-use super::tokens::HeldFor;
+use super::tokens::ExpiringCache;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -87,7 +87,7 @@ impl NodeKind for ChatBedrock {
         let Some(access) = access else {
             return Some(Part::Model(Arc::new(ModelWithoutCredential { model, credential: CREDENTIAL })));
         };
-        let (runtime, profiles, asked) = (runtime?, profiles?, HeldFor::default());
+        let (runtime, profiles, asked) = (runtime?, profiles?, ExpiringCache::default());
         Some(Part::Model(Arc::new(Bedrock {
             access,
             runtime,
@@ -129,7 +129,7 @@ struct Bedrock {
     /// Whether a profile of the whole world goes before one of the region.
     is_global: bool,
     /// By which name the model is asked, once that is known.
-    asked: HeldFor<String>,
+    asked: ExpiringCache<String>,
     settings: Map<String, Value>,
     streams: bool,
     sees_images: bool,

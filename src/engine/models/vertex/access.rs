@@ -15,7 +15,7 @@ use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection::{self, Headers};
-use crate::engine::models::tokens::TokenGiver;
+use crate::engine::models::tokens::TokenSource;
 use crate::wire::json;
 
 pub(crate) const CREDENTIAL: &str = "googleVertexAuth";
@@ -54,7 +54,7 @@ struct SigningAccount {
     /// For whom signatures are.
     audience: String,
     key: SigningKey,
-    tokens: TokenGiver,
+    tokens: TokenSource,
     project: String,
 }
 
@@ -79,7 +79,7 @@ impl GoogleAccess {
         }
         let audience = account.token_uri.unwrap_or_else(|| TOKENS.to_owned());
         let endpoint = connection::endpoint_at(inputs, "credential", &audience)?;
-        let (email, tokens) = (account.client_email, TokenGiver::new(endpoint, ""));
+        let (email, tokens) = (account.client_email, TokenSource::new(endpoint, ""));
         Some(Some(Self(Arc::new(SigningAccount { email, audience, key, tokens, project }))))
     }
 

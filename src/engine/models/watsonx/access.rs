@@ -7,7 +7,7 @@ use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection::{self, Headers};
-use crate::engine::models::tokens::TokenGiver;
+use crate::engine::models::tokens::TokenSource;
 use crate::engine::provider::ProviderEndpoint;
 use crate::engine::text::percent::component;
 
@@ -21,13 +21,13 @@ pub(crate) struct WatsonxAccess {
     pub(crate) project: String,
     /// Behind every path.
     pub(crate) query: String,
-    way: WatsonxWay,
+    auth: WatsonxAuth,
 }
 
 #[derive(Debug, Clone)]
-enum WatsonxWay {
+enum WatsonxAuth {
     Token(Headers),
-    Key(Secret, Arc<TokenGiver>),
+    Key(Secret, Arc<TokenSource>),
 }
 
 impl WatsonxAccess {
@@ -37,24 +37,24 @@ impl WatsonxAccess {
         let address = connection::wanted(inputs, CREDENTIAL, "serviceUrl");
         let project = connection::wanted(inputs, CREDENTIAL, "projectId");
         let kind = connection::optional(inputs, CREDENTIAL, "watsonxAIAuthType");
-        let way = if kind.is_some_and(|kind| kind.expose() == "bearertoken") {
+        let auth = if kind.is_some_and(|kind| kind.expose() == "bearertoken") {
             let token = connection::wanted(inputs, CREDENTIAL, "watsonxAIBearerToken")?;
-            WatsonxWay::Token(connection::bearer(inputs, Some(&token)))
+            WatsonxAuth::Token(connection::bearer(inputs, Some(&token)))
         } else {
             let key = connection::wanted(inputs, CREDENTIAL, "watsonxAIApikey")?;
             let endpoint = connection::endpoint_at(inputs, "credential", tokens.unwrap_or(TOKENS))?;
-            WatsonxWay::Key(key, Arc::new(TokenGiver::new(endpoint, "/identity/token")))
+            WatsonxAuth::Key(key, Arc::new(TokenSource::new(endpoint, "/identity/token")))
         };
         let endpoint = connection::endpoint_at(inputs, "credential", address?.expose())?;
         let query = format!("?version={}", component(version?.expose()));
-        Some(Self { endpoint, project: project?.expose().to_owned(), query, way })
+        Some(Self { endpoint, project: project?.expose().to_owned(), query, auth })
     }
 
     /// The header that lets in.
     pub(crate) async fn headers(&self, run: &Run<'_>) -> Result<Headers, Failure> {
-        match &self.way {
-            WatsonxWay::Token(headers) => Ok(headers.clone()),
-            WatsonxWay::Key(key, giver) => {
+        match &self.auth {
+            WatsonxAuth::Token(headers) => Ok(headers.clone()),
+            WatsonxAuth::Key(key, giver) => {
                 let form = || {
                     let grant = "urn:ibm:params:oauth:grant-type:apikey".to_owned();
                     let key = key.expose().to_owned();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::super::moderation::moderations;
 use super::super::words::{rendered, words};
 use super::super::{chains, memory, prompts};
-use super::work::{Agent, AgentProgress, STOPPED, ToolsAtHand, told};
+use super::work::{Agent, AgentProgress, AvailableTools, STOPPED, told};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -103,7 +103,7 @@ impl Conversational {
     }
 
     /// What the model is told before it does anything.
-    async fn opening(&self, question: &str, tools: &ToolsAtHand, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
+    async fn opening(&self, question: &str, tools: &AvailableTools, run: &Run<'_>) -> Result<Vec<Message>, Failure> {
         let values = Map::from_iter([("input".to_owned(), question.into())]);
         let system = self.system.render_for(&values, run).map_err(Failure::flow)?;
         let mut messages = vec![Message::system(format!("{system}{}", SYSTEM_END.trim_end()))];
@@ -118,7 +118,7 @@ impl Conversational {
     }
 
     /// What cannot be read, the model is asked to mend, once.
-    async fn read(&self, written: &str, tools: &ToolsAtHand, run: &Run<'_>) -> Result<WrittenStep, Failure> {
+    async fn read(&self, written: &str, tools: &AvailableTools, run: &Run<'_>) -> Result<WrittenStep, Failure> {
         if let Ok(step) = read(written) {
             return Ok(step);
         }
@@ -131,7 +131,7 @@ impl Conversational {
 }
 
 /// How to answer, with doubled braces, which the model that mends an answer is told.
-fn format(tools: &ToolsAtHand) -> Result<String, Failure> {
+fn format(tools: &AvailableTools) -> Result<String, Failure> {
     rendered(&FORMAT, &[("tool_names", &tools.names())])
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::super::memory;
 use super::super::moderation::moderations;
 use super::super::words::{rendered, words};
-use super::work::{Agent, STOPPED, ToolsAtHand, told};
+use super::work::{Agent, AvailableTools, STOPPED, told};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -121,7 +121,7 @@ impl ReAct {
         Ok(STOPPED.to_owned())
     }
 
-    fn prompt(&self, question: &str, tools: &ToolsAtHand, past: &str, pad: &str) -> Result<String, Failure> {
+    fn prompt(&self, question: &str, tools: &AvailableTools, past: &str, pad: &str) -> Result<String, Failure> {
         let (tools, names) = (tools.described().join("\n"), tools.names());
         let values: [(&str, &str); 5] = [
             ("tools", &tools),

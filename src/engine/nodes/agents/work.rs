@@ -45,7 +45,7 @@ pub(super) struct AgentTools(Toolset);
 
 /// Those that it may call in one run.
 #[derive(Debug)]
-pub(super) struct ToolsAtHand {
+pub(super) struct AvailableTools {
     tools: Vec<Arc<dyn Tool>>,
     pub(super) specs: Vec<ToolSpec>,
 }
@@ -65,14 +65,14 @@ impl AgentTools {
     }
 
     /// A server of tools may have to be asked for them.
-    pub(super) async fn at_hand(&self, run: &Run<'_>) -> Result<ToolsAtHand, Failure> {
+    pub(super) async fn at_hand(&self, run: &Run<'_>) -> Result<AvailableTools, Failure> {
         let tools = self.0.tools(run).await?;
         let specs = tools.iter().map(|tool| tool.spec().clone()).collect();
-        Ok(ToolsAtHand { tools, specs })
+        Ok(AvailableTools { tools, specs })
     }
 }
 
-impl ToolsAtHand {
+impl AvailableTools {
     /// What a tool gives, or why it failed, which the model may make something of.
     pub(super) async fn called<'a>(
         &'a self,

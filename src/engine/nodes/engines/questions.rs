@@ -68,19 +68,19 @@ impl NodeKind for SubQuestionQueryEngine {
         let synthesizer = Synthesizer::read(inputs);
         let tells_sources = inputs.flag("returnSourceDocuments").unwrap_or(false);
         let (model, synthesizer) = (model?, synthesizer?);
-        Some(Part::Chain(Arc::new(TakesApart { model, tools, synthesizer, tells_sources })))
+        Some(Part::Chain(Arc::new(SubQuestionChain { model, tools, synthesizer, tells_sources })))
     }
 }
 
 #[derive(Debug)]
-struct TakesApart {
+struct SubQuestionChain {
     model: Arc<dyn ChatModel>,
     tools: Vec<Arc<EngineTool>>,
     synthesizer: Arc<Synthesizer>,
     tells_sources: bool,
 }
 
-impl Chain for TakesApart {
+impl Chain for SubQuestionChain {
     fn answer<'a>(&'a self, question: &'a str, run: &'a Run<'a>, is_last: bool) -> Task<'a, Reply> {
         Box::pin(async move {
             if is_last {
@@ -98,7 +98,7 @@ impl Chain for TakesApart {
     }
 }
 
-impl TakesApart {
+impl SubQuestionChain {
     /// Names of tools, and what each is asked.
     async fn questions(&self, query: &str, run: &Run<'_>) -> Result<Vec<(String, String)>, Failure> {
         let tools = self.tools.iter().map(|tool| (tool.name.clone(), tool.description.as_str().into()));

@@ -12,7 +12,7 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::history::{Recollection, messages_of};
+use crate::engine::contract::history::{HistoryStrategy, messages_of};
 use crate::engine::contract::message::Message;
 use crate::engine::contract::run::Run;
 use crate::engine::models::aws::{self, AwsAccess, AwsHost, AwsRequest};
@@ -93,7 +93,7 @@ fn turns(item: &Value) -> Vec<Message> {
     kept.iter().filter_map(plain).filter_map(|turn| message(&turn)).collect()
 }
 
-impl Recollection for InDynamo {
+impl HistoryStrategy for InDynamo {
     fn recall<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>> {
         Box::pin(async move {
             let wanted = Value::Object(self.of_session(&run.request.session_id));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::part::Part;
-use crate::engine::contract::history::{Memory, Recollection};
+use crate::engine::contract::history::{HistoryStrategy, Memory};
 use crate::engine::provider::ProviderEndpoint;
 
 /// For an answer of a memory that is kept elsewhere.
@@ -24,9 +24,9 @@ pub(super) fn passed_over(inputs: &mut Inputs<'_, '_, '_>) {
 }
 
 /// A memory that remembers in its own way.
-pub(super) fn kept_by(inputs: &mut Inputs<'_, '_, '_>, by: impl Recollection + 'static) -> Part {
+pub(super) fn kept_by(inputs: &mut Inputs<'_, '_, '_>, by: impl HistoryStrategy + 'static) -> Part {
     let label = inputs.node.data.label.clone();
-    let by: Arc<dyn Recollection> = Arc::new(by);
+    let by: Arc<dyn HistoryStrategy> = Arc::new(by);
     Part::Memory(Arc::new(Memory { by: Some(by), ..Memory::verbatim(label, None) }))
 }
 

@@ -10,7 +10,7 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::history::{Recollection, messages_of, recalled};
+use crate::engine::contract::history::{HistoryStrategy, messages_of, recalled};
 use crate::engine::contract::message::Message;
 use crate::engine::contract::run::Run;
 use crate::engine::provider::{ProviderCall, ProviderEndpoint};
@@ -72,7 +72,7 @@ struct KnownOfUser {
     version: Option<String>,
 }
 
-impl Recollection for KnownOfUser {
+impl HistoryStrategy for KnownOfUser {
     fn recall<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>> {
         Box::pin(async move {
             let mut turns = self.spoken(run).await?;

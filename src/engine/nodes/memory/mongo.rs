@@ -11,7 +11,7 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::history::{Recollection, messages_of};
+use crate::engine::contract::history::{HistoryStrategy, messages_of};
 use crate::engine::contract::message::Message;
 use crate::engine::contract::run::Run;
 use crate::engine::mongo::Mongo;
@@ -76,7 +76,7 @@ fn adding(collection: &str, session: &str, turns: [Value; 2], now: i64) -> Value
     json!({ "update": collection, "updates": [{ "q": { "sessionId": session }, "u": change, "upsert": true }] })
 }
 
-impl Recollection for InMongo {
+impl HistoryStrategy for InMongo {
     fn recall<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>> {
         Box::pin(async move {
             let found = self.command(finding(&self.collection, &run.request.session_id), run).await?;

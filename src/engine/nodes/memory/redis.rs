@@ -7,7 +7,7 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::history::{Recollection, messages_of};
+use crate::engine::contract::history::{HistoryStrategy, messages_of};
 use crate::engine::contract::message::Message;
 use crate::engine::contract::run::Run;
 use crate::engine::nodes::redis::{Redis, command};
@@ -41,7 +41,7 @@ struct RedisMemory {
     window: usize,
 }
 
-impl Recollection for RedisMemory {
+impl HistoryStrategy for RedisMemory {
     fn recall<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>> {
         Box::pin(async move {
             let last = self.window.saturating_sub(1).to_string();

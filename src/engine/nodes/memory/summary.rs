@@ -11,7 +11,7 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::history::{Recollection, messages_of, recalled};
+use crate::engine::contract::history::{HistoryStrategy, messages_of, recalled};
 use crate::engine::contract::message::{Message, Role};
 use crate::engine::contract::model::{ChatModel, ModelRequest};
 use crate::engine::contract::run::Run;
@@ -73,7 +73,7 @@ struct SummedUp {
     node: String,
 }
 
-impl Recollection for SummedUp {
+impl HistoryStrategy for SummedUp {
     fn recall<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>> {
         Box::pin(async move {
             let turns = messages_of(run, recalled(run).await?);

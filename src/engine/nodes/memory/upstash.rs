@@ -10,7 +10,7 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::history::{Recollection, messages_of};
+use crate::engine::contract::history::{HistoryStrategy, messages_of};
 use crate::engine::contract::message::Message;
 use crate::engine::contract::run::Run;
 use crate::engine::provider::ProviderEndpoint;
@@ -53,7 +53,7 @@ impl Upstash {
     }
 }
 
-impl Recollection for Upstash {
+impl HistoryStrategy for Upstash {
     fn recall<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>> {
         Box::pin(async move {
             let stored = self.command(json!(["lrange", run.request.session_id, 0, MOST_READ - 1]), run).await?;

@@ -11,7 +11,7 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::history::{Recollection, messages_of};
+use crate::engine::contract::history::{HistoryStrategy, messages_of};
 use crate::engine::contract::message::Message;
 use crate::engine::contract::run::Run;
 use crate::engine::provider::{ProviderCall, ProviderEndpoint};
@@ -79,7 +79,7 @@ pub(super) async fn memory(
     json::read_answer(&answer.body).map(Some).map_err(|_| Failure::flow("Zep's answer cannot be read"))
 }
 
-impl Recollection for Zep {
+impl HistoryStrategy for Zep {
     fn recall<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>> {
         Box::pin(async move {
             let mut path = Self::path(&run.request.session_id)?;

@@ -10,7 +10,7 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::history::{Recollection, messages_of};
+use crate::engine::contract::history::{HistoryStrategy, messages_of};
 use crate::engine::contract::message::Message;
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection;
@@ -60,7 +60,7 @@ impl ZepCloud {
     }
 }
 
-impl Recollection for ZepCloud {
+impl HistoryStrategy for ZepCloud {
     fn recall<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Message>> {
         Box::pin(async move {
             let path = format!("{}?memoryType={}", Self::path(&run.request.session_id)?, component(&self.kind));

@@ -14,7 +14,7 @@ use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
-use crate::engine::contract::prompt::{Form, Prompt, WordsElsewhere};
+use crate::engine::contract::prompt::{Form, Prompt, PromptSource};
 use crate::engine::contract::run::Run;
 use crate::engine::models::connection::{self, Headers};
 use crate::engine::provider::{ProviderCall, ProviderEndpoint};
@@ -71,7 +71,7 @@ struct LangFuse {
     reached: Option<(ProviderEndpoint, Headers)>,
 }
 
-impl WordsElsewhere for LangFuse {
+impl PromptSource for LangFuse {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, (Template, Vec<String>)> {
         Box::pin(async move {
             let (endpoint, headers) = self.reached.as_ref().ok_or_else(|| connection::no_credential(CREDENTIAL))?;

@@ -16,7 +16,7 @@ use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::{Document, DocumentSource, Embeddings, Retriever, VectorStore};
 use crate::engine::contract::run::Run;
-use crate::engine::documents::index::{Nearness, PassageSources};
+use crate::engine::documents::index::{PassageSources, Similarity};
 use crate::engine::documents::stores::{Component, DocumentStore, LOADER};
 
 pub(in crate::engine::nodes) const KINDS: &[&dyn NodeKind] = &[&StoreLoader, &StoreSearch];
@@ -68,7 +68,7 @@ pub(crate) fn opened(chosen: &str, input: &str, inputs: &mut Inputs<'_, '_, '_>)
         Err(absent) => {
             let absent = Arc::new(absent);
             let origin = PassageSources { sources: vec![Arc::clone(&absent) as _], embeddings: absent };
-            Some(Arc::new(IndexedStore::new(origin, Arc::default(), Nearness::Cosine, MOST)))
+            Some(Arc::new(IndexedStore::new(origin, Arc::default(), Similarity::Cosine, MOST)))
         }
     }
 }
@@ -104,7 +104,7 @@ fn searched(store: &Arc<DocumentStore>, input: &str, inputs: &mut Inputs<'_, '_,
             format!("the document store \"{name}\": {kind}: {}", flowise::why_unknown(kind, "Embeddings")),
         );
     }
-    let here = store.vector_store.as_ref().map_or(Ok((Nearness::Cosine, MOST)), way);
+    let here = store.vector_store.as_ref().map_or(Ok((Similarity::Cosine, MOST)), way);
     if let Some(Component { name, config }) = &store.vector_store
         && let Some(kind) = databases::kind(name)
         && (narrowing(config).is_some() || databases::is_at_hand(name, config, inputs))
@@ -143,7 +143,7 @@ fn narrowing(config: &Map<String, Value>) -> Option<&str> {
 
 /// How a database was searched, and how much was found. Everything else about it, such as where it is, is of no matter
 /// here, but for what would change what is found.
-fn way(database: &Component) -> Result<(Nearness, usize), String> {
+fn way(database: &Component) -> Result<(Similarity, usize), String> {
     let Component { name, config } = database;
     if OWN_WAYS.contains(&&**name) {
         return Err(format!("the engine cannot search as {name} does"));
@@ -151,13 +151,13 @@ fn way(database: &Component) -> Result<(Nearness, usize), String> {
     if let Some(input) = narrowing(config) {
         return Err(format!("input {input} of {name}: the engine searches by similarity alone"));
     }
-    let mut nearness = if BY_DISTANCE.contains(&&**name) { Nearness::Distance } else { Nearness::Cosine };
+    let mut nearness = if BY_DISTANCE.contains(&&**name) { Similarity::Distance } else { Similarity::Cosine };
     for (input, measure) in MEASURES.iter().filter_map(|input| Some((input, config.get(*input)?.as_str()?))) {
         nearness = match measure.to_lowercase().as_str() {
             "" => nearness,
-            "cosine" | "cosinesimil" => Nearness::Cosine,
-            "euclid" | "euclidean" | "l2" | "l2_norm" => Nearness::Distance,
-            "dot" | "dot_product" | "innerproduct" => Nearness::Product,
+            "cosine" | "cosinesimil" => Similarity::Cosine,
+            "euclid" | "euclidean" | "l2" | "l2_norm" => Similarity::Distance,
+            "dot" | "dot_product" | "innerproduct" => Similarity::Product,
             _ => return Err(format!("input {input} of {name}: the engine does not know the measure {measure}")),
         };
     }

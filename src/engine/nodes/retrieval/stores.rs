@@ -16,7 +16,7 @@ use crate::engine::contract::node::{
     ChainRoute, Document, DocumentSource, PutDocuments, Retriever, RouteEnd, ValueSource, VectorStore,
 };
 use crate::engine::contract::run::Run;
-use crate::engine::documents::index::{Index, Nearness, PassageSources};
+use crate::engine::documents::index::{Index, PassageSources, Similarity};
 use crate::engine::nodes::files;
 use crate::engine::text::mustache::Mustache;
 use crate::wire::json;
@@ -34,7 +34,7 @@ impl NodeKind for InMemory {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        store(inputs, Nearness::Cosine, None)
+        store(inputs, Similarity::Cosine, None)
     }
 }
 
@@ -53,7 +53,7 @@ impl NodeKind for Faiss {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         inputs.ignore(&["basePath"]);
         if !inputs.references("document").is_empty() {
-            return store(inputs, Nearness::Distance, None);
+            return store(inputs, Similarity::Distance, None);
         }
         // Flowise reads it of its disk.
         let Some(saved) = files::beside(inputs, "basePath", SAVED) else {
@@ -61,13 +61,13 @@ impl NodeKind for Faiss {
             let missing = "the index that Flowise wrote there is not in the export: connect the documents that it was \
                            made of, or put its docstore.json into the folder beside the export";
             inputs.pass_over("basePath", missing);
-            return store(inputs, Nearness::Distance, None);
+            return store(inputs, Similarity::Distance, None);
         };
         let Some(saved) = SavedPassages::read(&saved) else {
             inputs.refuse("basePath", "docstore.json beside the export holds no passages of a Faiss");
             return None;
         };
-        store(inputs, Nearness::Distance, Some(Arc::new(saved)))
+        store(inputs, Similarity::Distance, Some(Arc::new(saved)))
     }
 }
 
@@ -144,7 +144,11 @@ pub(super) fn looked_into(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn Vec
     inputs.part_as("vectorStore", Part::into_vector_store, "a vector store")
 }
 
-fn store(inputs: &mut Inputs<'_, '_, '_>, nearness: Nearness, saved: Option<Arc<dyn DocumentSource>>) -> Option<Part> {
+fn store(
+    inputs: &mut Inputs<'_, '_, '_>,
+    nearness: Similarity,
+    saved: Option<Arc<dyn DocumentSource>>,
+) -> Option<Part> {
     let parts = inputs.parts("document");
     let count = parts.len() + saved.iter().count();
     let sources: Vec<_> = parts.into_iter().filter_map(Part::into_documents).chain(saved).collect();
@@ -196,13 +200,13 @@ pub(super) fn output(inputs: &Inputs<'_, '_, '_>, store: Arc<dyn VectorStore>) -
 pub(super) struct IndexedStore {
     origin: PassageSources,
     index: Arc<Index>,
-    nearness: Nearness,
+    nearness: Similarity,
     /// Passages that are found.
     most: usize,
 }
 
 impl IndexedStore {
-    pub(super) fn new(origin: PassageSources, index: Arc<Index>, nearness: Nearness, most: usize) -> Self {
+    pub(super) fn new(origin: PassageSources, index: Arc<Index>, nearness: Similarity, most: usize) -> Self {
         Self { origin, index, nearness, most }
     }
 }

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::arguments::parameters;
 use crate::engine::compile::context::Need;
-use crate::engine::compile::elsewhere::{ElsewhereFlow, FlowElsewhere};
 use crate::engine::compile::inputs::{Inputs, Overriding};
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
+use crate::engine::compile::remote_flow::{RemoteFlow, SubflowTarget};
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::{InnerCall, InnerSession};
@@ -41,7 +41,7 @@ impl NodeKind for FlowTool {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let flow = inputs.required_text(self.selected);
-        let elsewhere = FlowElsewhere::read(inputs, "baseURL", flow.as_deref().unwrap_or_default(), true);
+        let elsewhere = RemoteFlow::read(inputs, "baseURL", flow.as_deref().unwrap_or_default(), true);
         let name = inputs.text("name").unwrap_or_else(|| self.name.to_owned());
         let description = inputs.text("description").unwrap_or_default();
         let overrides = Overriding::read("overrideConfig", inputs);
@@ -69,7 +69,7 @@ impl NodeKind for FlowTool {
 struct AsksFlow {
     spec: ToolSpec,
     flow: String,
-    elsewhere: ElsewhereFlow,
+    elsewhere: SubflowTarget,
     kind: &'static str,
     overrides: Overriding,
     /// Whether it is asked in a chat of its own each time.

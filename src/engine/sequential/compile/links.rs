@@ -2,28 +2,28 @@
 
 use serde_json::Value;
 
-use super::sequence::{Drawing, DrawnPlace};
+use super::sequence::{GraphBuilder, GraphPosition};
 use super::with_inputs;
 use crate::engine::compile::Compiler;
 use crate::engine::compile::export::ExportNode;
 use crate::engine::sequential::flow::name_of;
-use crate::engine::sequential::graph::{Join, WayTarget};
+use crate::engine::sequential::graph::{EdgeTarget, Join};
 
-impl Drawing<'_> {
+impl GraphBuilder<'_> {
     /// Makes ways of what nodes follow.
     pub(super) fn link(&mut self, compiler: &mut Compiler<'_>) {
         let export = self.export;
         for node in &export.nodes {
             let place = match &*node.data.name {
-                "seqEnd" => DrawnPlace::End,
-                "seqLoop" => DrawnPlace::Loop,
+                "seqEnd" => GraphPosition::End,
+                "seqLoop" => GraphPosition::Loop,
                 _ => continue,
             };
             if !self.agents.contains(&*node.id) || !self.places.contains_key(&*node.id) {
                 continue;
             }
             let follows = with_inputs(node, compiler, |inputs| {
-                if place == DrawnPlace::Loop {
+                if place == GraphPosition::Loop {
                     inputs.text("loopToName");
                 }
                 inputs.references("sequentialNode")
@@ -32,7 +32,7 @@ impl Drawing<'_> {
         }
         for (node, follows) in std::mem::take(&mut self.follows) {
             match self.places.get(&*node.id) {
-                Some(DrawnPlace::Branch(branch)) => self.link_branch(*branch, &follows),
+                Some(GraphPosition::Branch(branch)) => self.link_branch(*branch, &follows),
                 Some(_) => {
                     if let Some(target) = self.target(node, compiler) {
                         self.link_node(target, node, &follows);
@@ -45,30 +45,30 @@ impl Drawing<'_> {
     }
 
     /// Where a way that leads to a node comes to.
-    fn target(&self, node: &ExportNode, compiler: &mut Compiler<'_>) -> Option<WayTarget> {
+    fn target(&self, node: &ExportNode, compiler: &mut Compiler<'_>) -> Option<EdgeTarget> {
         match self.places.get(&*node.id)? {
-            DrawnPlace::Node(at) => Some(WayTarget::Node(*at)),
-            DrawnPlace::End => Some(WayTarget::End),
-            DrawnPlace::Loop => {
+            GraphPosition::Node(at) => Some(EdgeTarget::Node(*at)),
+            GraphPosition::End => Some(EdgeTarget::End),
+            GraphPosition::Loop => {
                 let name = node.data.inputs.get("loopToName").and_then(Value::as_str).map(name_of);
                 let found = name.and_then(|name| self.names.get(&name));
                 // Nodes that lack a setting have no place.
                 if found.is_none() && compiler.unset.is_none() {
                     compiler.of_node(node, Some("loopToName"), "there is no such node in the flow");
                 }
-                found.map(|at| WayTarget::Node(*at))
+                found.map(|at| EdgeTarget::Node(*at))
             }
-            DrawnPlace::Start | DrawnPlace::Branch(_) => None,
+            GraphPosition::Start | GraphPosition::Branch(_) => None,
         }
     }
 
     fn link_branch(&mut self, branch: usize, follows: &[String]) {
         for id in follows {
             match self.places.get(&**id) {
-                Some(DrawnPlace::Start) if !self.graph.start_branches.contains(&branch) => {
+                Some(GraphPosition::Start) if !self.graph.start_branches.contains(&branch) => {
                     self.graph.start_branches.push(branch);
                 }
-                Some(DrawnPlace::Node(at)) => {
+                Some(GraphPosition::Node(at)) => {
                     if let Some(node) = self.graph.nodes.get_mut(*at).filter(|node| !node.branches.contains(&branch)) {
                         node.branches.push(branch);
                     }
@@ -78,18 +78,18 @@ impl Drawing<'_> {
         }
     }
 
-    fn link_node(&mut self, target: WayTarget, node: &ExportNode, follows: &[String]) {
+    fn link_node(&mut self, target: EdgeTarget, node: &ExportNode, follows: &[String]) {
         let mut plain: Vec<usize> = Vec::new();
         for id in follows {
             match (self.places.get(&**id), target) {
-                (Some(DrawnPlace::Start), WayTarget::Node(at)) => self.graph.starts.push(at),
-                (Some(DrawnPlace::Node(from)), WayTarget::Node(at)) if node.data.name == "seqToolNode" => {
+                (Some(GraphPosition::Start), EdgeTarget::Node(at)) => self.graph.starts.push(at),
+                (Some(GraphPosition::Node(from)), EdgeTarget::Node(at)) if node.data.name == "seqToolNode" => {
                     let names = self.graph.nodes.get(at).map(|node| node.tool_names.clone()).unwrap_or_default();
                     if let Some(from) = self.graph.nodes.get_mut(*from) {
                         from.tools.push((at, names));
                     }
                 }
-                (Some(DrawnPlace::Node(from)), target) => {
+                (Some(GraphPosition::Node(from)), target) => {
                     let from_node = self.graph.nodes.get_mut(*from);
                     match from_node.filter(|node| node.leave.is_some()) {
                         Some(asking) => asking.next.extend(index(target)),
@@ -119,15 +119,15 @@ impl Drawing<'_> {
     fn link_routes(&mut self, compiler: &mut Compiler<'_>) {
         let export = self.export;
         for edge in &export.edges {
-            let Some(DrawnPlace::Branch(branch)) = self.places.get(&*edge.source).copied() else { continue };
+            let Some(GraphPosition::Branch(branch)) = self.places.get(&*edge.source).copied() else { continue };
             let Some((source, node)) = export.node(&edge.source).zip(export.node(&edge.target)) else { continue };
             let Some(label) = source.data.output_label(&edge.source_handle) else { continue };
             let Some(target) = self.target(node, compiler) else { continue };
             if let Some(branch) = self.graph.branches.get_mut(branch) {
                 branch.routes.push((label.to_owned(), target));
             }
-            if let WayTarget::Node(at) = target
-                && let (Some(DrawnPlace::Node(_)), Some(node)) =
+            if let EdgeTarget::Node(at) = target
+                && let (Some(GraphPosition::Node(_)), Some(node)) =
                     (self.places.get(&*edge.target), self.graph.nodes.get_mut(at))
             {
                 node.behind.push(branch);
@@ -136,6 +136,6 @@ impl Drawing<'_> {
     }
 }
 
-fn index(target: WayTarget) -> Option<usize> {
-    if let WayTarget::Node(at) = target { Some(at) } else { None }
+fn index(target: EdgeTarget) -> Option<usize> {
+    if let EdgeTarget::Node(at) = target { Some(at) } else { None }
 }

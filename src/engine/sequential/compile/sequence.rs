@@ -72,7 +72,7 @@ pub(super) fn compile(
         compiler.of_flow("its edges lead in a circle; it is for a Loop to lead back");
         return None;
     };
-    let mut drawing = Drawing::new(export, agents, start.model.as_ref());
+    let mut drawing = GraphBuilder::new(export, agents, start.model.as_ref());
     for id in order.into_iter().filter(|id| agents.contains(id)) {
         if let Some(node) = export.node(id) {
             drawing.add(node, compiler);
@@ -80,7 +80,7 @@ pub(super) fn compile(
     }
     drawing.link(compiler);
     let labels = labels(nodes);
-    let Drawing { graph, unready, .. } = drawing;
+    let GraphBuilder { graph, unready, .. } = drawing;
     Some(SequentialFlow {
         form: FlowForm::Sequence,
         graph,
@@ -104,7 +104,7 @@ struct StartParts {
 
 /// Where an id stands in the flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DrawnPlace {
+pub(super) enum GraphPosition {
     Start,
     Node(usize),
     Branch(usize),
@@ -114,19 +114,19 @@ pub(super) enum DrawnPlace {
 }
 
 /// A flow that is being put together.
-pub(super) struct Drawing<'a> {
+pub(super) struct GraphBuilder<'a> {
     pub(super) export: &'a Export,
     pub(super) agents: &'a HashSet<&'a str>,
     model: Option<Arc<dyn ChatModel>>,
     pub(super) graph: AgentGraph,
-    pub(super) places: HashMap<&'a str, DrawnPlace>,
+    pub(super) places: HashMap<&'a str, GraphPosition>,
     /// What nodes follow, in the order of the flow.
     pub(super) follows: Vec<(&'a ExportNode, Vec<String>)>,
     pub(super) names: HashMap<String, usize>,
     unready: Option<String>,
 }
 
-impl<'a> Drawing<'a> {
+impl<'a> GraphBuilder<'a> {
     fn new(export: &'a Export, agents: &'a HashSet<&'a str>, model: Option<&Arc<dyn ChatModel>>) -> Self {
         let (graph, places, names) = (AgentGraph::default(), HashMap::new(), HashMap::new());
         let model = model.cloned();
@@ -136,8 +136,8 @@ impl<'a> Drawing<'a> {
     fn add(&mut self, node: &'a ExportNode, compiler: &mut Compiler<'_>) {
         let kind = &*node.data.name;
         let place = match kind {
-            "seqStart" => Some(DrawnPlace::Start),
-            "seqEnd" | "seqLoop" => Some(if kind == "seqEnd" { DrawnPlace::End } else { DrawnPlace::Loop }),
+            "seqStart" => Some(GraphPosition::Start),
+            "seqEnd" | "seqLoop" => Some(if kind == "seqEnd" { GraphPosition::End } else { GraphPosition::Loop }),
             "seqCondition" | "seqConditionAgent" => self.branch(node, compiler),
             "seqAgent" | "seqLLMNode" | "seqToolNode" | "seqExecuteFlow" | "seqCustomFunction" => {
                 self.node(node, compiler)
@@ -149,7 +149,7 @@ impl<'a> Drawing<'a> {
         }
     }
 
-    fn branch(&mut self, node: &'a ExportNode, compiler: &mut Compiler<'_>) -> Option<DrawnPlace> {
+    fn branch(&mut self, node: &'a ExportNode, compiler: &mut Compiler<'_>) -> Option<GraphPosition> {
         let context = AgentContext { model: self.model.clone(), is_agent: &|id| self.agents.contains(id) };
         let (built, follows) = with_inputs(node, compiler, |inputs| {
             let follows = inputs.references("sequentialNode");
@@ -161,10 +161,10 @@ impl<'a> Drawing<'a> {
         self.unready = self.unready.take().or(unready);
         let (id, label, kind) = (name.id, name.label, node.data.name.clone());
         self.graph.branches.push(AgentBranch { id, label, kind, decision, routes: Vec::new() });
-        Some(DrawnPlace::Branch(self.graph.branches.len() - 1))
+        Some(GraphPosition::Branch(self.graph.branches.len() - 1))
     }
 
-    fn node(&mut self, node: &'a ExportNode, compiler: &mut Compiler<'_>) -> Option<DrawnPlace> {
+    fn node(&mut self, node: &'a ExportNode, compiler: &mut Compiler<'_>) -> Option<GraphPosition> {
         let bound = if node.data.name == "seqLLMNode" { self.tools_beside(node, compiler) } else { Toolset::default() };
         let context = AgentContext { model: self.model.clone(), is_agent: &|id| self.agents.contains(id) };
         let (built, follows) = with_inputs(node, compiler, |inputs| {
@@ -192,7 +192,7 @@ impl<'a> Drawing<'a> {
                 ..hidden
             });
         }
-        Some(DrawnPlace::Node(at))
+        Some(GraphPosition::Node(at))
     }
 
     /// Tools of the nodes of tools before and behind a model's node, which it may ask for.

@@ -7,7 +7,7 @@ use crate::engine::compile::inputs::referred;
 use crate::engine::contract::history::Memory;
 use crate::engine::nodes::moderation::moderations;
 use crate::engine::sequential::flow::{FlowForm, SequentialFlow, StateDefinition};
-use crate::engine::sequential::graph::{AgentBranch, AgentGraph, GraphNode, WayTarget};
+use crate::engine::sequential::graph::{AgentBranch, AgentGraph, EdgeTarget, GraphNode};
 use crate::engine::sequential::nodes::NodeName;
 use crate::engine::sequential::nodes::supervisor::{FINISH, NextWorker, Supervisor};
 use crate::engine::sequential::nodes::worker::{self, BuiltWorker};
@@ -74,11 +74,11 @@ pub(super) fn compile(export: &Export, nodes: &[&ExportNode], compiler: &mut Com
 fn graph(workers: Vec<BuiltWorker>, name: &NodeName, step: Supervisor) -> AgentGraph {
     let supervisor = workers.len();
     let mut graph = AgentGraph { starts: vec![supervisor], ..AgentGraph::default() };
-    let mut routes: Vec<(String, WayTarget)> = vec![(FINISH.to_owned(), WayTarget::End)];
+    let mut routes: Vec<(String, EdgeTarget)> = vec![(FINISH.to_owned(), EdgeTarget::End)];
     for (at, BuiltWorker { name, step, .. }) in workers.into_iter().enumerate() {
         // Of two with one name, the first is meant.
         if !routes.iter().any(|(known, _)| *known == name.name) {
-            routes.push((name.name.clone(), WayTarget::Node(at)));
+            routes.push((name.name.clone(), EdgeTarget::Node(at)));
         }
         let node = GraphNode::new(&name.id, &name.label, "worker", Box::new(step));
         graph.nodes.push(GraphNode { next: vec![supervisor], ..node });

@@ -16,7 +16,7 @@ use crate::engine::sequential::changes::StateChanges;
 use crate::engine::sequential::message::{AgentMessage, Speaker};
 use crate::engine::sequential::prompt::{AgentPrompt, HistorySelection, restructured, whole};
 use crate::engine::sequential::state::{AgentState, Update};
-use crate::engine::sequential::toolbox::{MOST_CALLS, Toolbox, Worked};
+use crate::engine::sequential::toolbox::{AgentResult, MOST_CALLS, Toolbox};
 use crate::engine::sequential::visit::{AgentStep, Visit};
 
 /// In Flowise's words.
@@ -89,7 +89,7 @@ impl AgentStep for SeqAgent {
             }
             let messages = whole(system, before, images, messages, None);
             let worked = self.tools.work(&*self.model, messages, human, self.most, &visit).await?;
-            let Worked { text, used, sources } = worked;
+            let AgentResult { text, used, sources } = worked;
             let some = |values: Vec<Value>| (!values.is_empty()).then_some(values);
             let found = AgentMessage { used_tools: some(used), sources: some(sources), ..AgentMessage::default() };
             self.done(&text, found, &visit).await

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::NodeName;
 use crate::engine::compile::context::Need;
-use crate::engine::compile::elsewhere::{ElsewhereFlow, FlowElsewhere};
 use crate::engine::compile::inputs::Inputs;
+use crate::engine::compile::remote_flow::{RemoteFlow, SubflowTarget};
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::flows::Subflow;
@@ -30,7 +30,7 @@ pub(in crate::engine::sequential) struct BuiltExecute {
 pub(in crate::engine::sequential) fn build(inputs: &mut Inputs<'_, '_, '_>) -> Option<BuiltExecute> {
     let name = NodeName::read(inputs, "seqExecuteFlowName");
     let flow = inputs.required_text("selectedFlow");
-    let elsewhere = FlowElsewhere::read(inputs, "baseURL", flow.as_deref().unwrap_or_default(), false);
+    let elsewhere = RemoteFlow::read(inputs, "baseURL", flow.as_deref().unwrap_or_default(), false);
     let asked = match inputs.text("seqExecuteFlowInput").as_deref() {
         None | Some("userQuestion") => FlowQuestion::Question,
         Some(text) => match node(text) {
@@ -79,7 +79,7 @@ pub(in crate::engine::sequential) struct SeqExecute {
     node: String,
     /// Flowise's id of the flow, or its file's name without `.json`.
     flow: String,
-    elsewhere: ElsewhereFlow,
+    elsewhere: SubflowTarget,
     asked: FlowQuestion,
     /// As its author wrote them.
     overrides: Map<String, Value>,

@@ -14,7 +14,7 @@ use crate::engine::sequential::given::AgentValues;
 use crate::engine::sequential::message::AgentMessage;
 use crate::engine::sequential::prompt::{rendered, whole};
 use crate::engine::sequential::state::Update;
-use crate::engine::sequential::toolbox::{MOST_CALLS, Toolbox, Worked};
+use crate::engine::sequential::toolbox::{AgentResult, MOST_CALLS, Toolbox};
 use crate::engine::sequential::visit::{AgentStep, Visit};
 use crate::engine::text::template::Template;
 
@@ -76,9 +76,9 @@ impl AgentStep for TeamWorker {
                 rendered(Some(&self.prompt), &values, visit)?.map(crate::engine::contract::message::Message::system);
             let told = visit.state.messages.iter().map(|said| said.told()).collect();
             let messages = whole(system, Vec::new(), images(&*self.supervisor, visit.run), told, None);
-            let Worked { text, used, sources } = if self.tools.is_empty() {
+            let AgentResult { text, used, sources } = if self.tools.is_empty() {
                 let text = visit.run.ask(&*self.model, ModelRequest::of(&messages)).await?.text;
-                Worked { text, ..Worked::default() }
+                AgentResult { text, ..AgentResult::default() }
             } else {
                 self.tools.work(&*self.model, messages, None, self.most, visit).await?
             };

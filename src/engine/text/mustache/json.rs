@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{BARE, Dialect, END, MARK, Mustache, Names, lenient};
-use crate::engine::text::settled::Settled;
+use crate::engine::text::overrides::FilledPaths;
 use crate::engine::text::size::{bytes_of, bytes_of_json};
 use crate::wire::json::read_str;
 
@@ -77,7 +77,7 @@ impl JsonTemplate {
     }
 
     /// JSON that is read already, with references in its texts; those that are `settled` have none.
-    pub(crate) fn of(value: &Value, dialect: Dialect, settled: &Settled, path: &mut Vec<String>) -> Self {
+    pub(crate) fn of(value: &Value, dialect: Dialect, settled: &FilledPaths, path: &mut Vec<String>) -> Self {
         match value {
             Value::String(text) if text.contains("{{") && !settled.has(path) => {
                 let template = Mustache::parse(text, dialect);

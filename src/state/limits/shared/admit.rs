@@ -7,15 +7,15 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::SharedLimits;
-use super::book::LeaseAnswer;
 use super::lease::Lease;
+use super::lease_state::LeaseAnswer;
 use super::wish::Shortage;
 use crate::config::{QuotasOnLoss, RatesOnLoss};
-use crate::state::later::MaybeLater;
 use crate::state::limits::allowance::{AdmitDecision, AdmitTurn, Allowance, Exceeded};
 use crate::state::limits::concurrency::{ConcurrencyLimit, Permit, QueuedPlace, Queueing};
 use crate::state::limits::quota::{Left, Period};
 use crate::state::limits::rate::RateDecision;
+use crate::state::maybe_future::MaybeFuture;
 
 /// Between two questions whether another replica has a place to spare.
 const ASK_AGAIN: Duration = Duration::from_millis(25);
@@ -28,7 +28,7 @@ impl Allowance {
         &self,
         shared: &Arc<SharedLimits>,
         lease: &Lease,
-    ) -> MaybeLater<AdmitTurn> {
+    ) -> MaybeFuture<AdmitTurn> {
         let counts = &self.used.counts;
         let quota = self.plan.quota();
         if let Some(exceeded) = self.tokens_used_up() {
@@ -42,14 +42,14 @@ impl Allowance {
         };
         if !lease.can_ask() {
             drop(permit);
-            return MaybeLater::Now(self.alone(lease, quota));
+            return MaybeFuture::Now(self.alone(lease, quota));
         }
         match lease.ask(counts, &self.plan, permit.is_none()) {
-            Ok(answer) => MaybeLater::Later(Box::pin(self.clone().answered(answer, permit, shared.store.timeout))),
-            Err(Some(shortage)) => MaybeLater::Now(self.told(lease, LeaseAnswer::Refused(shortage), permit)),
+            Ok(answer) => MaybeFuture::Later(Box::pin(self.clone().answered(answer, permit, shared.store.timeout))),
+            Err(Some(shortage)) => MaybeFuture::Now(self.told(lease, LeaseAnswer::Refused(shortage), permit)),
             Err(None) => {
                 drop(permit);
-                MaybeLater::Now(self.alone(lease, quota))
+                MaybeFuture::Now(self.alone(lease, quota))
             }
         }
     }
@@ -246,10 +246,10 @@ impl Allowance {
     /// What other limits refuse is there for this caller's next request: it is paid for, be it by this replica's own part.
     pub(in crate::state::limits) fn give_back_shared(&self, lease: &Lease) -> http::HeaderValue {
         let quota = self.plan.quota();
-        let mut book = lease.book();
+        let mut state = lease.state();
         lease.shared.counters.void.inc_by(lease.cells.add(number(quota), 1).into());
-        lease.shared.look_after(&self.used.counts, &mut book);
-        drop(book);
+        lease.shared.look_after(&self.used.counts, &mut state);
+        drop(state);
         self.shared_state(lease, quota, None)
     }
 
@@ -286,8 +286,8 @@ fn number(quota: RunningQuota) -> u32 {
     quota.map_or(0, |(_, period)| period.number())
 }
 
-fn decided(permit: Result<Permit, Exceeded>, state: http::HeaderValue) -> MaybeLater<AdmitTurn> {
-    MaybeLater::Now(AdmitTurn::Decided((permit, state)))
+fn decided(permit: Result<Permit, Exceeded>, state: http::HeaderValue) -> MaybeFuture<AdmitTurn> {
+    MaybeFuture::Now(AdmitTurn::Decided((permit, state)))
 }
 
 fn refused(exceeded: Exceeded, allowance: &Allowance, left: Option<Left>) -> AdmitTurn {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::book::nanos;
 use super::lease::Lease;
+use super::lease_state::nanos;
 use crate::state::limits::allowance::AllowanceCounts;
 use crate::state::limits::plan::PlanLimits;
 use crate::state::limits::quota::Period;
@@ -18,14 +18,14 @@ impl Lease {
     /// Takes a request out of this replica's part of the bucket.
     pub(super) fn take_alone(&self, counts: &Arc<AllowanceCounts>, plan: &Arc<PlanLimits>) -> RateDecision {
         let parts = u64::from(self.shared.parts());
-        let mut book = self.book();
+        let mut state = self.state();
         let now = self.shared.now();
         let one = nanos(plan.limiter.period);
         let mut whole_at = self.whole_at.load(Ordering::Relaxed);
-        if !std::mem::replace(&mut book.loss.is_owed, true) {
+        if !std::mem::replace(&mut state.loss.is_owed, true) {
             // What was asked for last is charged when it comes: an answer that never does gave nothing to anybody.
             whole_at = whole_at.max(now);
-            book.loss.seed = whole_at;
+            state.loss.seed = whole_at;
         }
         let period = one.saturating_mul(parts).max(1);
         let burst = (u64::from(plan.plan.burst.get()) / parts).max(1);
@@ -36,10 +36,10 @@ impl Lease {
             return RateDecision::Limited { retry_after: whole_seconds(Duration::from_nanos(wait)).max(1) };
         }
         self.whole_at.store(now + used + period, Ordering::Relaxed);
-        book.loss.taken += 1;
-        book.come_under(plan);
+        state.loss.taken += 1;
+        state.come_under(plan);
         self.shared.counters.local.inc();
-        self.shared.look_after(counts, &mut book);
+        self.shared.look_after(counts, &mut state);
         let left = (most - used - period) / period;
         RateDecision::Allowed { remaining: u32::try_from(left).unwrap_or(u32::MAX) }
     }
@@ -51,7 +51,7 @@ impl Lease {
 
     /// One was counted against the quota without the store.
     pub(super) fn owe_quota(&self, counts: &AllowanceCounts, period: Period) {
-        self.book().quota.owe(period, counts.quota());
+        self.state().quota.owe(period, counts.quota());
     }
 
     /// What is left on this replica's lease and in the bucket, as far as is known here.

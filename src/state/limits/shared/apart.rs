@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::book::{CallerReach, LeaseBook, nanos};
 use super::lease::Lease;
+use super::lease_state::{CallerReach, LeaseState, nanos};
 use super::wish::LeaseWish;
 use crate::state::limits::allowance::AllowanceCounts;
 use crate::state::limits::plan::PlanLimits;
@@ -27,35 +27,35 @@ impl Lease {
 
     /// A request of this caller is decided here: the next ones do not wait, and it is looked whether the store answers again.
     pub(super) fn go_apart(&self, counts: &Arc<AllowanceCounts>, plan: &Arc<PlanLimits>) {
-        let mut book = self.book();
-        book.come_under(plan);
-        self.leave_shared(&mut book);
-        self.shared.look_after(counts, &mut book);
+        let mut state = self.state();
+        state.come_under(plan);
+        self.leave_shared(&mut state);
+        self.shared.look_after(counts, &mut state);
     }
 
-    fn leave_shared(&self, book: &mut LeaseBook) {
-        if book.reach == CallerReach::Shared {
+    fn leave_shared(&self, state: &mut LeaseState) {
+        if state.reach == CallerReach::Shared {
             let is_lost = !self.shared.store.is_up();
-            let reach = if is_lost { CallerReach::Untold(book.loss.taken) } else { CallerReach::Unheard(None) };
-            self.reach(book, reach);
+            let reach = if is_lost { CallerReach::Untold(state.loss.taken) } else { CallerReach::Unheard(None) };
+            self.reach(state, reach);
         }
     }
 
     /// A call of this caller has failed.
-    pub(super) fn fail(&self, book: &mut LeaseBook) {
+    pub(super) fn fail(&self, state: &mut LeaseState) {
         if self.shared.store.is_up() {
-            self.reach(book, CallerReach::Unheard(None));
+            self.reach(state, CallerReach::Unheard(None));
         } else {
-            self.leave_shared(book);
+            self.leave_shared(state);
         }
     }
 
     /// One was answered, with what it has been told of.
-    pub(super) fn hear(&self, book: &mut LeaseBook, wish: &LeaseWish, now: u64) {
+    pub(super) fn hear(&self, state: &mut LeaseState, wish: &LeaseWish, now: u64) {
         let is_late = now.saturating_sub(wish.sent) > nanos(self.shared.store.timeout);
-        let reach = match book.reach {
+        let reach = match state.reach {
             CallerReach::Shared => return,
-            CallerReach::Untold(taken) if book.loss.is_owed && wish.taken_alone <= taken => return,
+            CallerReach::Untold(taken) if state.loss.is_owed && wish.taken_alone <= taken => return,
             // All wait for the store as a whole.
             CallerReach::Unheard(_) if !self.shared.store.is_up() => CallerReach::Shared,
             CallerReach::Unheard(_) if is_late => CallerReach::Unheard(None),
@@ -63,16 +63,16 @@ impl Lease {
             CallerReach::Unheard(Some(first)) if now.saturating_sub(first) < nanos(TELLING) => return,
             CallerReach::Untold(_) | CallerReach::Unheard(Some(_)) => CallerReach::Shared,
         };
-        self.reach(book, reach);
+        self.reach(state, reach);
     }
 
-    fn reach(&self, book: &mut LeaseBook, reach: CallerReach) {
-        book.reach = reach;
+    fn reach(&self, state: &mut LeaseState, reach: CallerReach) {
+        state.reach = reach;
         self.is_apart.store(reach != CallerReach::Shared, Ordering::Release);
     }
 }
 
-impl LeaseBook {
+impl LeaseState {
     /// Whether it is time to try again; `None`: there is nothing to try.
     pub(super) fn try_again(&self, now: u64) -> Option<bool> {
         match self.reach {

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::SharedLimits;
-use super::book::{LeaseAnswer, LeaseBook, LeaseWaiter, nanos};
 use super::caller::CallerTag;
 use super::cells::LeaseCells;
+use super::lease_state::{LeaseAnswer, LeaseState, LeaseWaiter, nanos};
 use super::wish::{LeaseGrant, LeaseWish, Shortage};
 use crate::state::limits::allowance::AllowanceCounts;
 use crate::state::limits::concurrency::{ConcurrencyLimit, Permit};
@@ -33,7 +33,7 @@ pub(in crate::state::limits) struct Lease {
     pub(super) is_apart: AtomicBool,
     /// When the bucket is whole as far as is known here, in nanoseconds.
     pub(super) whole_at: AtomicU64,
-    book: Mutex<LeaseBook>,
+    state: Mutex<LeaseState>,
 }
 
 /// What a call is for, if nobody waits for it.
@@ -73,7 +73,7 @@ impl Lease {
             is_apart: AtomicBool::default(),
             whole_at: AtomicU64::default(),
             // By the time: one that is made again for the same caller is another one.
-            book: Mutex::new(LeaseBook::of(shared.now())),
+            state: Mutex::new(LeaseState::of(shared.now())),
         }
     }
 
@@ -89,10 +89,10 @@ impl Lease {
         if low > 0
             && left <= low
             && self.can_ask()
-            && let Ok(mut book) = self.book.try_lock()
-            && self.is_free(&book)
+            && let Ok(mut state) = self.state.try_lock()
+            && self.is_free(&state)
         {
-            self.send(counts, &mut book, LeasePurpose::Acquire);
+            self.send(counts, &mut state, LeasePurpose::Acquire);
         }
         true
     }
@@ -107,14 +107,14 @@ impl Lease {
         plan: &Arc<PlanLimits>,
         needs_place: bool,
     ) -> Result<oneshot::Receiver<LeaseAnswer>, Option<Shortage>> {
-        let mut book = self.book();
-        if let Some(shortage) = book.refusal(self.shared.now()) {
+        let mut state = self.state();
+        if let Some(shortage) = state.refusal(self.shared.now()) {
             return Err(Some(shortage));
         }
-        book.come_under(plan);
+        state.come_under(plan);
         let (answer, told) = oneshot::channel();
-        book.waiters.push(LeaseWaiter { needs_place, answer });
-        if self.is_free(&book) && !self.send(counts, &mut book, LeasePurpose::Acquire) {
+        state.waiters.push(LeaseWaiter { needs_place, answer });
+        if self.is_free(&state) && !self.send(counts, &mut state, LeasePurpose::Acquire) {
             return Err(None);
         }
         Ok(told)
@@ -128,44 +128,44 @@ impl Lease {
         tokens: u32,
         period: Period,
     ) {
-        let mut book = self.book();
-        book.come_under(plan);
-        book.tokens.spend(tokens, period, counts.tokens());
-        self.shared.look_after(counts, &mut book);
+        let mut state = self.state();
+        state.come_under(plan);
+        state.tokens.spend(tokens, period, counts.tokens());
+        self.shared.look_after(counts, &mut state);
     }
 
     /// Asks for places for those who stand in the queue, unless a call is on its way.
     pub(super) fn ask_for_places(&self, counts: &Arc<AllowanceCounts>) {
-        let mut book = self.book();
-        if self.is_free(&book) {
-            self.send(counts, &mut book, LeasePurpose::Acquire);
+        let mut state = self.state();
+        if self.is_free(&state) {
+            self.send(counts, &mut state, LeasePurpose::Acquire);
         }
     }
 
     /// A request has ended. Where there are few places, others are to have its place at once.
     pub(in crate::state::limits) fn left(&self, counts: &Arc<AllowanceCounts>) {
         if self.spare.load(Ordering::Relaxed) == 0 && counts.concurrency.free() > 0 && self.can_ask() {
-            let mut book = self.book();
-            if self.is_free(&book) {
-                self.send(counts, &mut book, LeasePurpose::Release);
+            let mut state = self.state();
+            if self.is_free(&state) {
+                self.send(counts, &mut state, LeasePurpose::Release);
             }
         }
     }
 
     /// Whether a call may begin: none is on its way, or only one that began before the store was lost.
-    pub(super) fn is_free(&self, book: &LeaseBook) -> bool {
-        book.call.is_none_or(|(_, losses)| losses != self.shared.store.health().losses())
+    pub(super) fn is_free(&self, state: &LeaseState) -> bool {
+        state.call.is_none_or(|(_, losses)| losses != self.shared.store.health().losses())
     }
 
     /// Begins a call, for all who wait. `false`: the store takes none, and they are told so.
-    pub(super) fn send(&self, counts: &Arc<AllowanceCounts>, book: &mut LeaseBook, purpose: LeasePurpose) -> bool {
-        let Some(plan) = book.plan.clone() else { return false };
-        let waiters = std::mem::take(&mut book.waiters);
-        let wish = self.wish(counts, book, &plan, &waiters, purpose);
-        book.unanswered += 1;
-        book.call = Some((wish.number, self.shared.store.health().losses()));
+    pub(super) fn send(&self, counts: &Arc<AllowanceCounts>, state: &mut LeaseState, purpose: LeasePurpose) -> bool {
+        let Some(plan) = state.plan.clone() else { return false };
+        let waiters = std::mem::take(&mut state.waiters);
+        let wish = self.wish(counts, state, &plan, &waiters, purpose);
+        state.unanswered += 1;
+        state.call = Some((wish.number, self.shared.store.health().losses()));
         self.low.store(0, Ordering::Relaxed);
-        self.shared.look_after(counts, book);
+        self.shared.look_after(counts, state);
         let (shared, counts, caller) = (Arc::clone(&self.shared), Arc::clone(counts), self.caller);
         let sent = self.shared.store.submit(move |calls| async move {
             let grant = wish.ask(&shared.script, &shared.store, &calls, caller).await.ok();
@@ -175,8 +175,8 @@ impl Lease {
             shared.answered.notify_one();
         });
         if !sent {
-            book.call = None;
-            book.unanswered -= 1;
+            state.call = None;
+            state.unanswered -= 1;
         }
         sent
     }
@@ -184,7 +184,7 @@ impl Lease {
     fn wish(
         &self,
         counts: &Arc<AllowanceCounts>,
-        book: &mut LeaseBook,
+        state: &mut LeaseState,
         plan: &PlanLimits,
         waiters: &[LeaseWaiter],
         purpose: LeasePurpose,
@@ -192,9 +192,9 @@ impl Lease {
         let now = self.shared.now();
         let waiting = u32::try_from(waiters.len()).unwrap_or(u32::MAX);
         let replicas = self.shared.store.health().replicas();
-        book.calls += 1;
+        state.calls += 1;
         let mut wish = LeaseWish {
-            number: book.calls,
+            number: state.calls,
             call: purpose.name(),
             is_urgent: waiting > 0 || purpose == LeasePurpose::Acquire,
             period: plan.limiter.period,
@@ -205,30 +205,30 @@ impl Lease {
         let quota = plan.quota();
         let period = quota.map_or(0, |(_, period)| period.number());
 
-        self.reckon(book);
-        let mut unused = std::mem::take(&mut book.late);
+        self.reckon(state);
+        let mut unused = std::mem::take(&mut state.late);
         if purpose == LeasePurpose::GiveBack {
             let (of, cells) = self.cells.drain();
-            book.pace.had = 0;
+            state.pace.had = 0;
             unused.add(of, cells);
         }
         if unused.cells > 0 {
             let back = if unused.period == period { unused.cells } else { 0 };
             if let Some((_, period)) = quota {
-                book.quota.give_back(period, back, counts.quota());
+                state.quota.give_back(period, back, counts.quota());
             }
             wish.given_back = back;
-            book.lease.held -= i64::from(back);
+            state.lease.held -= i64::from(back);
             self.shared.counters.returned.inc_by(back.into());
             self.shared.counters.void.inc_by((unused.cells - back).into());
         }
-        wish.quota = quota.map(|(most, period)| book.quota.wish(most, period, counts.quota()));
-        wish.tokens = plan.tokens().map(|(most, period)| book.tokens.wish(most, period, counts.tokens()));
+        wish.quota = quota.map(|(most, period)| state.quota.wish(most, period, counts.quota()));
+        wish.tokens = plan.tokens().map(|(most, period)| state.tokens.wish(most, period, counts.tokens()));
         if purpose == LeasePurpose::Acquire {
-            let left = quota.map_or(u32::MAX, |(most, _)| book.quota.left(most));
+            let left = quota.map_or(u32::MAX, |(most, _)| state.quota.left(most));
             let most = (wish.burst / 10).min(left / 100) / replicas;
             let has = self.cells.count(period);
-            let ahead = book.pace.ahead(now, waiting, most);
+            let ahead = state.pace.ahead(now, waiting, most);
             wish.cells = (waiting + ahead).saturating_sub(has);
             wish.needed = waiting.saturating_sub(has).min(wish.cells);
         }
@@ -241,11 +241,11 @@ impl Lease {
         (wish.held, wish.places) = (held, (newcomers + queued + spare).saturating_sub(free));
         wish.places_needed = newcomers.saturating_sub(free);
 
-        (wish.known, wish.debt) = book.loss.debt(now, self.until_whole(now), self.shared.parts());
-        wish.known_of = book.loss.seed_of;
-        (wish.taken_alone, wish.told_alone, wish.base) = (book.loss.taken, book.loss.told, book.loss.base);
-        (wish.lease, wish.is_only) = (book.lease, book.unanswered == 0);
-        (wish.sent, book.renewed) = (now, now);
+        (wish.known, wish.debt) = state.loss.debt(now, self.until_whole(now), self.shared.parts());
+        wish.known_of = state.loss.seed_of;
+        (wish.taken_alone, wish.told_alone, wish.base) = (state.loss.taken, state.loss.told, state.loss.base);
+        (wish.lease, wish.is_only) = (state.lease, state.unanswered == 0);
+        (wish.sent, state.renewed) = (now, now);
         wish
     }
 
@@ -269,21 +269,21 @@ impl Lease {
         grant: Option<LeaseGrant>,
         waiters: Vec<LeaseWaiter>,
     ) {
-        // Dropped when the book is closed: who drops a permit looks into it.
+        // Dropped when the lock is free again: who drops a permit looks into it.
         let mut unwanted = Vec::new();
-        let mut book = self.book();
-        let is_last = book.call.is_some_and(|(number, _)| number == wish.number);
+        let mut state = self.state();
+        let is_last = state.call.is_some_and(|(number, _)| number == wish.number);
         if is_last {
-            book.call = None;
+            state.call = None;
         }
-        book.unanswered = book.unanswered.saturating_sub(1);
-        for looker in std::mem::take(&mut book.lookers) {
+        state.unanswered = state.unanswered.saturating_sub(1);
+        for looker in std::mem::take(&mut state.lookers) {
             let _ = looker.send(());
         }
         let Some(grant) = grant else {
-            self.fail(&mut book);
+            self.fail(&mut state);
             // Those who wait are told by that.
-            book.waiters.clear();
+            state.waiters.clear();
             return;
         };
         let now = self.shared.now();
@@ -295,27 +295,27 @@ impl Lease {
         let whole = nanos(grant.whole).saturating_sub(one.saturating_mul((grant.cells - kept).into()));
         let one = one.saturating_mul(self.shared.parts().into());
         let here = self.whole_at.load(Ordering::Relaxed);
-        let whole_at = book.loss.settle(wish.taken_alone, now + whole, one, here);
-        book.loss.seed_of = grant.base.began;
-        self.hear(&mut book, wish, now);
+        let whole_at = state.loss.settle(wish.taken_alone, now + whole, one, here);
+        state.loss.seed_of = grant.base.began;
+        self.hear(&mut state, wish, now);
         // Until all have told what they know, a store that began anew knows less than this replica's own part.
         let whole_at = if self.can_ask() { whole_at } else { whole_at.max(here) };
         self.whole_at.store(whole_at, Ordering::Relaxed);
         // What was admitted since it was asked is older than its answer.
-        if is_last && !book.loss.is_owed {
-            book.loss.base = grant.base;
+        if is_last && !state.loss.is_owed {
+            state.loss.base = grant.base;
         }
-        book.learn_quotas(wish, &grant, is_last, [counts.quota(), counts.tokens()]);
-        if book.lease.number == wish.lease.number {
-            book.lease.held += i64::from(grant.cells);
+        state.learn_quotas(wish, &grant, is_last, [counts.quota(), counts.tokens()]);
+        if state.lease.number == wish.lease.number {
+            state.lease.held += i64::from(grant.cells);
         }
-        book.note_refusal(now, &grant);
-        self.reckon(&mut book);
+        state.note_refusal(now, &grant);
+        self.reckon(&mut state);
         self.shared.counters.granted.inc_by(grant.cells.into());
-        book.late.add(period, grant.cells - kept);
+        state.late.add(period, grant.cells - kept);
         let void = self.cells.add(period, kept);
         self.shared.counters.void.inc_by(void.into());
-        book.pace.had = self.cells.count(period);
+        state.pace.had = self.cells.count(period);
         if is_last {
             counts.concurrency.grant(wish.held + grant.places);
         }
@@ -327,17 +327,17 @@ impl Lease {
         }
         counts.concurrency.hand_over_granted();
         // What they were to have, others took before them.
-        late.append(&mut book.waiters);
-        book.waiters = late;
-        self.low.store(book.pace.low(), Ordering::Relaxed);
-        if self.is_free(&book) {
-            if !book.waiters.is_empty() {
-                self.send(counts, &mut book, LeasePurpose::Acquire);
+        late.append(&mut state.waiters);
+        state.waiters = late;
+        self.low.store(state.pace.low(), Ordering::Relaxed);
+        if self.is_free(&state) {
+            if !state.waiters.is_empty() {
+                self.send(counts, &mut state, LeasePurpose::Acquire);
             } else if self.spare.load(Ordering::Relaxed) == 0 && counts.concurrency.free() > 0 {
-                self.send(counts, &mut book, LeasePurpose::Release);
+                self.send(counts, &mut state, LeasePurpose::Release);
             }
         }
-        drop(book);
+        drop(state);
         drop(unwanted);
     }
 
@@ -379,14 +379,14 @@ impl Lease {
     }
 
     /// Counts the cells that were taken.
-    pub(super) fn reckon(&self, book: &mut LeaseBook) {
-        let used = book.pace.look(self.cells.all().1);
+    pub(super) fn reckon(&self, state: &mut LeaseState) {
+        let used = state.pace.look(self.cells.all().1);
         self.shared.counters.used.inc_by(used.into());
     }
 
     /// A panic under the lock leaves numbers that the next answer puts right.
-    pub(super) fn book(&self) -> MutexGuard<'_, LeaseBook> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn state(&self) -> MutexGuard<'_, LeaseState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place and a cell that are there. Who has a place only may ask for a cell.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::book::{LeaseBook, nanos};
 use super::lease::{Lease, LeasePurpose};
+use super::lease_state::{LeaseState, nanos};
 use crate::state::limits::allowance::AllowanceCounts;
 use crate::state::limits::plan::PlanLimits;
 
@@ -22,10 +22,10 @@ impl Lease {
         counts: &Arc<AllowanceCounts>,
         plan: &Arc<PlanLimits>,
     ) -> Option<oneshot::Receiver<()>> {
-        let mut book = self.book();
-        self.refresh(counts, plan, &mut book, FRESH).then(|| {
+        let mut state = self.state();
+        self.refresh(counts, plan, &mut state, FRESH).then(|| {
             let (told, heard) = oneshot::channel();
-            book.lookers.push(told);
+            state.lookers.push(told);
             heard
         })
     }
@@ -33,7 +33,7 @@ impl Lease {
     /// Tells the store again what this replica has counted, now and then: by itself it refuses, and asks nobody, although
     /// the store may have begun anew.
     pub(super) fn remind(&self, counts: &Arc<AllowanceCounts>, plan: &Arc<PlanLimits>) {
-        self.refresh(counts, plan, &mut self.book(), REMINDED);
+        self.refresh(counts, plan, &mut self.state(), REMINDED);
     }
 
     /// Whether an answer of the store is on its way, unless what is known is not older than that.
@@ -41,14 +41,14 @@ impl Lease {
         &self,
         counts: &Arc<AllowanceCounts>,
         plan: &Arc<PlanLimits>,
-        book: &mut LeaseBook,
+        state: &mut LeaseState,
         age: Duration,
     ) -> bool {
-        let is_fresh = book.call.is_none() && self.shared.now().saturating_sub(book.renewed) < nanos(age);
+        let is_fresh = state.call.is_none() && self.shared.now().saturating_sub(state.renewed) < nanos(age);
         if is_fresh || !self.can_ask() {
             return false;
         }
-        book.come_under(plan);
-        !self.is_free(book) || self.send(counts, book, LeasePurpose::Look)
+        state.come_under(plan);
+        !self.is_free(state) || self.send(counts, state, LeasePurpose::Look)
     }
 }

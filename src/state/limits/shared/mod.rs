@@ -3,7 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`admit`] | what a request does: takes from the lease, asks the store, waits for a place, or is told no |
-//! | [`lease`], [`cells`], [`book`] | what a caller has on this replica, and what is known of it |
+//! | [`lease`], [`cells`], [`lease_state`] | what a caller has on this replica, and what is known of it |
 //! | [`look`] | what is left for all replicas, for whoever takes nothing |
 //! | [`wish`] | one call of `lease.lua`, which grants of rate, quota and places at once |
 //! | [`alone`] | this replica's part of the limits, while the store is lost |
@@ -20,10 +20,10 @@
 mod admit;
 mod alone;
 mod apart;
-mod book;
 mod caller;
 mod cells;
 mod lease;
+mod lease_state;
 mod look;
 mod tending;
 mod wish;
@@ -38,7 +38,7 @@ use tokio::sync::Notify;
 pub(crate) use caller::CallerTag;
 pub(super) use lease::Lease;
 
-use self::book::{LeaseBook, nanos};
+use self::lease_state::{LeaseState, nanos};
 use super::allowance::AllowanceCounts;
 use crate::config::RatesOnLoss;
 use crate::state::valkey::SharedStore;
@@ -88,8 +88,8 @@ impl SharedLimits {
     }
 
     /// Whoever has something that the store should know of.
-    fn look_after(&self, counts: &Arc<AllowanceCounts>, book: &mut LeaseBook) {
-        if !std::mem::replace(&mut book.is_active, true) {
+    fn look_after(&self, counts: &Arc<AllowanceCounts>, state: &mut LeaseState) {
+        if !std::mem::replace(&mut state.is_active, true) {
             self.active.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(counts));
         }
     }

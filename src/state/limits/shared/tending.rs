@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use redis::Script;
 use tokio::sync::Notify;
 
-use super::book::{LeaseBook, nanos};
 use super::lease::{Lease, LeasePurpose};
+use super::lease_state::{LeaseState, nanos};
 use super::{CellCounters, SharedLimits};
 use crate::state::limits::allowance::AllowanceCounts;
 use crate::state::valkey::SharedStore;
@@ -77,16 +77,16 @@ fn recall(limits: &SharedLimits) {
     let active = std::mem::take(&mut *limits.active.lock().unwrap_or_else(PoisonError::into_inner));
     for counts in &active {
         if let Some(lease) = counts.lease() {
-            lease.book().is_forgotten = true;
+            lease.state().is_forgotten = true;
         }
     }
     limits.active.lock().unwrap_or_else(PoisonError::into_inner).extend(active);
     known.retain(|counts| {
         let Some(counts) = counts.upgrade() else { return false };
         if let Some(lease) = counts.lease() {
-            let mut book = lease.book();
-            book.is_forgotten = true;
-            limits.look_after(&counts, &mut book);
+            let mut state = lease.state();
+            state.is_forgotten = true;
+            limits.look_after(&counts, &mut state);
         }
         true
     });
@@ -138,34 +138,34 @@ enum Tended {
 
 impl Lease {
     fn tend(&self, counts: &Arc<AllowanceCounts>, ends: bool) -> Tended {
-        let mut book = self.book();
-        if !self.is_free(&book) {
+        let mut state = self.state();
+        if !self.is_free(&state) {
             return Tended::Waits;
         }
-        self.note(counts, &mut book);
-        let renew = book.is_forgotten;
-        let period = book.plan.as_ref().and_then(|plan| plan.quota()).map_or(0, |(_, period)| period.number());
+        self.note(counts, &mut state);
+        let renew = state.is_forgotten;
+        let period = state.plan.as_ref().and_then(|plan| plan.quota()).map_or(0, |(_, period)| period.number());
         let (of, cells) = self.cells.all();
         if cells > 0 && of != period {
             // Their day or month is over.
             let (_, cells) = self.cells.drain();
-            book.pace.had = 0;
+            state.pace.had = 0;
             self.shared.counters.void.inc_by(cells.into());
         }
-        let had = book.pace.had;
-        self.reckon(&mut book);
+        let had = state.pace.had;
+        self.reckon(&mut state);
         let cells = self.cells.all().1;
-        book.idle = if cells == had { book.idle.saturating_add(1) } else { 0 };
-        let is_idle = ends || book.idle >= IDLE;
+        state.idle = if cells == had { state.idle.saturating_add(1) } else { 0 };
+        let is_idle = ends || state.idle >= IDLE;
         let (in_flight, free) = (counts.concurrency.in_flight(), counts.concurrency.free());
         let now = self.shared.now();
-        let again = book.try_again(now);
-        let is_owed = book.is_owed() && again != Some(false);
+        let again = state.try_again(now);
+        let is_owed = state.is_owed() && again != Some(false);
         // What the store cannot be told of, and time has paid for, waits for the next request.
-        let is_paid = again == Some(false) && in_flight + free + cells == 0 && book.is_paid(self.until_whole(now));
-        let counts_tokens = cells > 0 && book.plan.as_ref().is_some_and(|plan| plan.plan.tokens.is_some());
+        let is_paid = again == Some(false) && in_flight + free + cells == 0 && state.is_paid(self.until_whole(now));
+        let counts_tokens = cells > 0 && state.plan.as_ref().is_some_and(|plan| plan.plan.tokens.is_some());
         let every = if counts_tokens { HEAR } else { RENEW };
-        let is_due = renew || now.saturating_sub(book.renewed) >= nanos(every);
+        let is_due = renew || now.saturating_sub(state.renewed) >= nanos(every);
         let purpose = if is_paid {
             None
         } else if is_idle && (cells > 0 || free > 0) {
@@ -175,7 +175,7 @@ impl Lease {
         } else if is_owed
             || again == Some(true)
             || (is_due && in_flight + free + cells > 0)
-            || (renew && book.is_known())
+            || (renew && state.is_known())
         {
             Some(LeasePurpose::Renew)
         } else {
@@ -183,25 +183,25 @@ impl Lease {
         };
         match purpose {
             Some(purpose) if self.shared.store.health().is_heard() => {
-                book.is_forgotten &= !self.send(counts, &mut book, purpose);
+                state.is_forgotten &= !self.send(counts, &mut state, purpose);
                 Tended::Called
             }
             Some(_) => Tended::Waits,
             None => {
-                book.is_forgotten = false;
+                state.is_forgotten = false;
                 let is_needed = cells > 0 || (again.is_some() && !is_paid && !ends) || (in_flight + free > 0 && !ends);
-                book.is_active = is_needed;
+                state.is_active = is_needed;
                 if is_needed { Tended::Waits } else { Tended::Done }
             }
         }
     }
 
     /// Remembers whoever is to be recalled.
-    fn note(&self, counts: &Arc<AllowanceCounts>, book: &mut LeaseBook) {
-        if book.is_noted || !book.is_known() {
+    fn note(&self, counts: &Arc<AllowanceCounts>, state: &mut LeaseState) {
+        if state.is_noted || !state.is_known() {
             return;
         }
-        book.is_noted = true;
+        state.is_noted = true;
         let mut known = self.shared.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() == known.capacity() {
             // Visitors come and go.

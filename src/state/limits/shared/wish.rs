@@ -7,7 +7,7 @@ use redis::Script;
 use super::caller::CallerTag;
 use crate::state::limits::quota::Period;
 use crate::state::limits::rate::whole_seconds;
-use crate::state::valkey::{CallFailed, Calls, Lane, SharedStore};
+use crate::state::valkey::{CallClass, CallFailed, Calls, SharedStore};
 
 /// Places of a replica that says nothing any more are free after so long.
 const LIFE: Duration = Duration::from_secs(10);
@@ -130,7 +130,7 @@ impl LeaseWish {
         calls: &Calls,
         caller: CallerTag,
     ) -> Result<LeaseGrant, CallFailed> {
-        let lane = if self.is_urgent { Lane::Front } else { Lane::Background };
+        let lane = if self.is_urgent { CallClass::Front } else { CallClass::Background };
         let quota = self.quota;
         let period = quota.map_or(0, |quota| quota.period.number());
         let mut script = script.prepare_invoke();

@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use super::record::{CHATFLOW, DAY};
 use super::{RecordId, SharedUsage, StoredRows, names};
 use crate::config::Valkey;
-use crate::state::usage::book::{UsageBook, UsageTotals};
-use crate::state::valkey::{self, Calls, Lane, Link};
+use crate::state::usage::history::{UsageHistory, UsageTotals};
+use crate::state::valkey::{self, CallClass, Calls, Link};
 
 /// Records that are read at the same time.
 const AT_ONCE: usize = 32;
@@ -49,12 +49,12 @@ impl SharedUsage {
         let mut script = self.scripts.read.prepare_invoke();
         let keys = [names::record(&self.store.prefix, &id)];
         script.key(&keys);
-        calls.run(Lane::Background, "usage", &keys, &script).await.ok().map(rows)
+        calls.run(CallClass::Background, "usage", &keys, &script).await.ok().map(rows)
     }
 }
 
 /// What all replicas have counted in a month as it is written, of one key or of all; `Err`: why it cannot be read.
-pub(crate) fn read_shared(store: &Valkey, month: &str, only: Option<&str>) -> Result<UsageBook, String> {
+pub(crate) fn read_shared(store: &Valkey, month: &str, only: Option<&str>) -> Result<UsageHistory, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     runtime.block_on(async {
@@ -63,12 +63,12 @@ pub(crate) fn read_shared(store: &Valkey, month: &str, only: Option<&str>) -> Re
     })
 }
 
-async fn read_over(link: &Link, store: &Valkey, month: &str, only: Option<&str>) -> RedisResult<UsageBook> {
+async fn read_over(link: &Link, store: &Valkey, month: &str, only: Option<&str>) -> RedisResult<UsageHistory> {
     let keys: Vec<String> = match only {
         Some(key) => vec![key.to_owned()],
         None => ask(link.clone(), "SMEMBERS", names::index(&store.prefix, month)).await?,
     };
-    let (mut book, mut work) = (UsageBook::default(), JoinSet::new());
+    let (mut history, mut work) = (UsageHistory::default(), JoinSet::new());
     let mut keys = keys.into_iter();
     loop {
         if work.len() < AT_ONCE
@@ -79,14 +79,14 @@ async fn read_over(link: &Link, store: &Valkey, month: &str, only: Option<&str>)
             work.spawn(async move { (id, ask::<HashMap<String, String>>(link, "HGETALL", name).await) });
             continue;
         }
-        let Some(read) = work.join_next().await else { return Ok(book) };
+        let Some(read) = work.join_next().await else { return Ok(history) };
         // A panic there would be one here.
         let Ok((id, record)) = read else { continue };
         for (_, row, used) in rows(record?) {
             if let Some(chatflow) = row.strip_prefix(CHATFLOW) {
-                book.add_to_month(month, &id.key, chatflow, used);
+                history.add_to_month(month, &id.key, chatflow, used);
             } else if let Some(day) = row.strip_prefix(DAY) {
-                book.add_to_day(&format!("{month}-{day}"), &id.key, used);
+                history.add_to_day(&format!("{month}-{day}"), &id.key, used);
             }
         }
     }

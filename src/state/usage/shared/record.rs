@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::state::usage::book::{UsageDay, UsageTotals};
+use crate::state::usage::history::{UsageDay, UsageTotals};
 
 /// Before the name of a chatflow.
 pub(super) const CHATFLOW: &str = "c:";
@@ -37,7 +37,7 @@ struct UsageRow {
 
 /// What the store is told.
 #[derive(Debug)]
-pub(super) struct ToldRows {
+pub(super) struct ReportedRows {
     /// By which the replica goes in this record.
     pub(super) name: String,
     pub(super) call: u64,
@@ -92,7 +92,7 @@ impl UsageRecord {
     }
 
     /// What to tell; `replica`: this one's name.
-    pub(super) fn told(&mut self, replica: &str, now: Instant) -> ToldRows {
+    pub(super) fn told(&mut self, replica: &str, now: Instant) -> ReportedRows {
         if self.is_older_than(FORGOTTEN, now) {
             self.names += 1;
             (self.answered, self.answered_at) = (0, None);
@@ -105,11 +105,11 @@ impl UsageRecord {
         let name = self.name(replica);
         let rows = self.rows.iter().filter(|(_, row)| self.is_whole || row.own != row.said);
         let rows = rows.map(|(name, row)| (name.clone(), row.own)).collect();
-        ToldRows { name, call: self.calls, answered: self.answered, rows }
+        ReportedRows { name, call: self.calls, answered: self.answered, rows }
     }
 
     /// The store knows that; `lacks`: but not what it was told before.
-    pub(super) fn heard(&mut self, told: &ToldRows, lacks: bool, now: Instant) {
+    pub(super) fn heard(&mut self, told: &ReportedRows, lacks: bool, now: Instant) {
         for (name, used) in &told.rows {
             if let Some(row) = self.rows.get_mut(name) {
                 row.said = *used;
@@ -131,7 +131,7 @@ mod tests {
         UsageTotals { requests, ..UsageTotals::default() }
     }
 
-    fn rows(told: &ToldRows) -> Vec<(&str, u64)> {
+    fn rows(told: &ReportedRows) -> Vec<(&str, u64)> {
         told.rows.iter().map(|(name, used)| (&**name, used.requests)).collect()
     }
 

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::record::UsageRecord;
 use super::{RecordId, SharedUsage, TellingKind, names};
-use crate::state::valkey::{Calls, Lane};
+use crate::state::valkey::{CallClass, Calls};
 
 /// Between two attempts, when nothing is counted.
 const EVERY: Duration = Duration::from_secs(1);
@@ -93,7 +93,7 @@ impl SharedUsage {
                 for id in ids {
                     script.arg(&*id.key);
                 }
-                if calls.run::<u8>(Lane::Background, "usage", &keys, &script).await.is_err() {
+                if calls.run::<u8>(CallClass::Background, "usage", &keys, &script).await.is_err() {
                     return;
                 }
                 let mut table = self.table();
@@ -121,7 +121,7 @@ impl SharedUsage {
             for (row, used) in &told.rows {
                 script.arg(&**row).arg(used.to_string());
             }
-            let lacks = calls.run::<bool>(Lane::Background, "usage", &keys, &script).await;
+            let lacks = calls.run::<bool>(CallClass::Background, "usage", &keys, &script).await;
             let mut table = self.table();
             // Who may have left already does not come back: others find its rows, if they are there still.
             if leaves && !matches!(lacks, Ok(true)) {

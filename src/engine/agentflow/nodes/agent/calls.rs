@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::super::talk::{self, Talk};
 use super::super::super::tools::Ready;
+use super::super::super::transcript::{self, ChatTranscript};
 use super::super::speaker::pretty;
 use super::approval::{Decision, ModelTurn, Pending, Verdict, tools_of};
 use super::{AgentRun, Waits, total};
@@ -32,7 +32,7 @@ impl AgentRun<'_> {
         loop {
             self.visit.run.budget().has_tool_calls(answered.calls.len())?;
             self.tokens += total(&answered);
-            self.visit.run.sink.event(EventName::CalledTools, talk::called(&answered.calls));
+            self.visit.run.sink.event(EventName::CalledTools, transcript::called(&answered.calls));
             self.turn = ModelTurn { at: self.talk.messages.len(), ..ModelTurn::default() };
             self.talk.answer(&answered);
             if let Some(last) = self.call_turn(&answered, None).await? {
@@ -146,10 +146,10 @@ impl AgentRun<'_> {
         let asked: Vec<_> = answered.calls.iter().enumerate().skip(place).filter(needs_leave).collect();
         let mut text = answered.text.clone();
         for (_, call) in &asked {
-            let details = pretty(&talk::shown_call(call));
+            let details = pretty(&transcript::shown_call(call));
             let _ = write!(text, "\nAttempting to use tool:\n```json\n{details}\n```");
         }
-        let shown = asked.iter().map(|(_, call)| talk::shown_call(call)).collect();
+        let shown = asked.iter().map(|(_, call)| transcript::shown_call(call)).collect();
         self.turn.asked = asked.iter().map(|(place, _)| *place).collect();
         self.visit.run.sink.bare_token(&text);
         self.waits = Some(Waits { pending: self.pending(), calls: shown });
@@ -179,7 +179,7 @@ impl AgentRun<'_> {
         let (visit, unknown) = (self.visit, || Failure::flow("What this node waits for is not known any more."));
         let pending = visit.runtime.pending(&visit.node.id).and_then(Pending::read).ok_or_else(unknown)?;
         let decision = Decision::new(answer, pending.tools == tools_of(visit));
-        self.talk = Talk::default();
+        self.talk = ChatTranscript::default();
         self.talk.recall(&pending.talk, visit.run.request);
         let asked = self.talk.messages.get(pending.turn.at).ok_or_else(unknown)?;
         let counted = pending.talk.get(pending.turn.at).and_then(|said| said.get("usage_metadata")?.as_object());
@@ -191,7 +191,7 @@ impl AgentRun<'_> {
         };
         (self.turn, self.used, self.sources) = (pending.turn, pending.used, pending.sources);
         (self.tokens, self.thoughts) = (pending.tokens, pending.thoughts);
-        visit.run.sink.event(EventName::CalledTools, talk::called(&answered.calls));
+        visit.run.sink.event(EventName::CalledTools, transcript::called(&answered.calls));
         let ended = self.resumed(&answered, &decision).await;
         if ended.is_err() {
             // What was called is called once, should the user answer again.

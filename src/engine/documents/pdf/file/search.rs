@@ -5,18 +5,18 @@ use std::rc::Rc;
 use memchr::memmem;
 
 use super::{MOST_ENTRIES, ObjectPlace, PdfFile};
+use crate::engine::documents::pdf::budget::PdfLimitExceeded;
 use crate::engine::documents::pdf::lexer::{PdfLexer, is_space};
 use crate::engine::documents::pdf::object::{PdfId, PdfObject};
-use crate::engine::documents::pdf::work::TooMuch;
 
 impl PdfFile<'_> {
     /// Looks for objects and trailers all over the file.
-    pub(super) fn search(&mut self) -> Result<(), TooMuch> {
-        self.work.bytes(self.bytes.len())?;
+    pub(super) fn search(&mut self) -> Result<(), PdfLimitExceeded> {
+        self.budget.bytes(self.bytes.len())?;
         self.places.clear();
         self.objects.borrow_mut().clear();
         self.packs.borrow_mut().clear();
-        let (bytes, work) = (self.bytes, self.work);
+        let (bytes, budget) = (self.bytes, self.budget);
         let mut packs = Vec::new();
         for at in memmem::find_iter(bytes, b"obj") {
             let head = bytes.get(..at).unwrap_or_default();
@@ -35,7 +35,7 @@ impl PdfFile<'_> {
             }
         }
         for at in memmem::find_iter(bytes, b"trailer") {
-            if let Some(PdfObject::Fields(fields)) = PdfLexer::new(bytes, at + 7, true, work).object()? {
+            if let Some(PdfObject::Fields(fields)) = PdfLexer::new(bytes, at + 7, true, budget).object()? {
                 self.trailer.extend(fields.iter().map(|(name, value)| (Rc::clone(name), value.clone())));
             }
         }
@@ -53,7 +53,7 @@ impl PdfFile<'_> {
     }
 
     /// Without any trailer: the catalog itself.
-    fn find_root(&mut self) -> Result<(), TooMuch> {
+    fn find_root(&mut self) -> Result<(), PdfLimitExceeded> {
         let numbers: Vec<u32> = self.places.keys().copied().collect();
         for number in numbers {
             let id = PdfId { number, generation: 0 };

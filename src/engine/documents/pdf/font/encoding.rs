@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::{FontFacts, NONSYMBOLIC, SYMBOLIC};
+use crate::engine::documents::pdf::budget::PdfLimitExceeded;
 use crate::engine::documents::pdf::file::PdfFile;
 use crate::engine::documents::pdf::object::PdfObject;
 use crate::engine::documents::pdf::tables;
-use crate::engine::documents::pdf::work::TooMuch;
 
 /// As a text of one unit.
 fn text_of(code: u32) -> Rc<str> {
@@ -44,7 +44,7 @@ pub(super) struct FontEncoding {
 
 impl FontEncoding {
     /// `None`: it is none.
-    pub(super) fn read(file: &PdfFile<'_>, facts: &FontFacts<'_>) -> Result<Option<Self>, TooMuch> {
+    pub(super) fn read(file: &PdfFile<'_>, facts: &FontFacts<'_>) -> Result<Option<Self>, PdfLimitExceeded> {
         let mut differences = HashMap::new();
         let base = match file.field(facts.fields, "Encoding")? {
             PdfObject::Null => None,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::database::{Database, Hit, NewPassage, Query, document_of, nearness_of, numbers, vector_of};
 use super::http::{HttpApi, endpoint_of_operator, segment, unreadable};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -29,7 +29,7 @@ impl NodeKind for AstraNode {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let common = node::read(inputs, Having { diversity: true, ..Having::default() });
+        let common = node::read(inputs, DatabaseFeatures { diversity: true, ..DatabaseFeatures::default() });
         let collection = segment(inputs, "astraCollection");
         // How a collection is made that is not there; here it must be there.
         inputs.ignore(&["vectorDimension", "similarityMetric"]);

@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::database::{Database, Hit, NewPassage, Query, nearness_of, numbers};
 use super::http::{HttpApi, endpoint, endpoint_of_operator, unreadable};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -35,7 +35,11 @@ impl NodeKind for ChromaNode {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let common = node::read(
             inputs,
-            Having { filter: "chromaMetadataFilter", recorded_as: &["collectionName"], ..Having::default() },
+            DatabaseFeatures {
+                filter: "chromaMetadataFilter",
+                recorded_as: &["collectionName"],
+                ..DatabaseFeatures::default()
+            },
         );
         let collection = inputs.required_text("collectionName");
         let key = connection::optional(inputs, CREDENTIAL, "chromaApiKey");

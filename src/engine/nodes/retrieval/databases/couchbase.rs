@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::database::{Database, Hit, NewPassage, Query, nearness_of, numbers};
 use super::http::{HttpApi, endpoint_of_operator, segment, unreadable};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -35,7 +35,8 @@ impl NodeKind for CouchbaseNode {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let common = node::read(inputs, Having { filter: "couchbaseMetadataFilter", ..Having::default() });
+        let common =
+            node::read(inputs, DatabaseFeatures { filter: "couchbaseMetadataFilter", ..DatabaseFeatures::default() });
         let own = if self.address_input.is_empty() { None } else { inputs.text(self.address_input) };
         let mut place = |input: &str| {
             let encoded = segment(inputs, input);

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::database::{Database, Hit, NewPassage, Query, nearness_of, numbers};
 use super::http::{HttpApi, endpoint_of_operator, segment, unreadable};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -56,7 +56,8 @@ impl NodeKind for ElasticNode {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let common = node::read(inputs, Having { recorded_as: &["indexName"], ..Having::default() });
+        let common =
+            node::read(inputs, DatabaseFeatures { recorded_as: &["indexName"], ..DatabaseFeatures::default() });
         let index = segment(inputs, "indexName");
         // How a new index is made.
         let similarity = inputs.text("similarity").or_else(|| inputs.text("similarityMeasure"));

@@ -10,7 +10,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use super::database::{CHAT, Database, Hit, NewPassage, Query};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -40,10 +40,11 @@ impl NodeKind for KendraNode {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let has_most = inputs.has("topK");
-        let having = Having { filter: "attributeFilter", chats: true, wordless: true, ..Having::default() };
-        let mut common = node::read(inputs, having)?;
+        let features =
+            DatabaseFeatures { filter: "attributeFilter", chats: true, wordless: true, ..DatabaseFeatures::default() };
+        let mut common = node::read(inputs, features)?;
         if !has_most {
-            common.way.most = FOUND;
+            common.options.most = FOUND;
         }
         let region = aws::region(inputs)?;
         let index = inputs.text("indexId").map(|index| index.trim().to_owned());

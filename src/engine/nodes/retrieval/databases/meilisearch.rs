@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::database::{Database, Hit, NewPassage, Query, nearness_of, numbers};
 use super::http::{HttpApi, endpoint, segment, unreadable};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -35,7 +35,10 @@ impl NodeKind for MeilisearchNode {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let common = node::read(inputs, Having { text_filter: "searchFilter", most: "K", ..Having::default() });
+        let common = node::read(
+            inputs,
+            DatabaseFeatures { text_filter: "searchFilter", most: "K", ..DatabaseFeatures::default() },
+        );
         let index = segment(inputs, "indexUid");
         let ratio = inputs.number("semanticRatio").unwrap_or(RATIO).clamp(0.0, 1.0);
         if inputs.flag("deleteIndex") == Some(true) {

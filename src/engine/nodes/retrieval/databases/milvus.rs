@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::database::{CHAT, Database, Hit, NewPassage, Query, document_of, nearness_of, numbers};
 use super::http::{HttpApi, endpoint, unreadable};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -30,7 +30,10 @@ impl NodeKind for MilvusNode {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let common = node::read(inputs, Having { text_filter: "milvusFilter", chats: true, ..Having::default() });
+        let common = node::read(
+            inputs,
+            DatabaseFeatures { text_filter: "milvusFilter", chats: true, ..DatabaseFeatures::default() },
+        );
         let collection = inputs.required_text("milvusCollection");
         let partition = inputs.text("milvusPartition").filter(|name| name != "_default");
         let text_field = inputs.text("milvusTextField").unwrap_or_else(|| "langchain_text".to_owned());

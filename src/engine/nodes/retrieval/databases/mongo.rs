@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::database::{Database, Hit, NewPassage, Query, document_of, nearness_of, numbers, vector_of};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -26,7 +26,7 @@ impl NodeKind for MongoNode {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let filter = "mongoMetadataFilter";
-        let common = node::read(inputs, Having { filter, diversity: true, ..Having::default() });
+        let common = node::read(inputs, DatabaseFeatures { filter, diversity: true, ..DatabaseFeatures::default() });
         let (database, collection) = (inputs.required_text("databaseName"), inputs.required_text("collectionName"));
         let index = inputs.text("indexName").unwrap_or_else(|| "default".to_owned());
         let text_key = inputs.text("textKey").unwrap_or_else(|| "text".to_owned());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::database::Database;
-use super::store::{DatabaseStore, SearchFilter, SearchWay, Unconfigured, Wordless};
+use super::store::{DatabaseStore, NoEmbeddings, SearchFilter, SearchOptions, Unconfigured};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::part::Part;
 use crate::engine::contract::node::{DocumentSource, Embeddings};
@@ -21,7 +21,7 @@ const FETCHED: u64 = 20;
 pub(super) struct StoreInputs {
     pub(super) sources: Vec<Arc<dyn DocumentSource>>,
     pub(super) embeddings: Arc<dyn Embeddings>,
-    pub(super) way: SearchWay,
+    pub(super) options: SearchOptions,
     pub(super) records: Option<Arc<PassageRecords>>,
     /// What Flowise calls the store in a record manager.
     pub(super) recorded_as: Option<String>,
@@ -29,7 +29,7 @@ pub(super) struct StoreInputs {
 
 /// What differs between nodes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Having {
+pub(super) struct DatabaseFeatures {
     /// The input with a filter in JSON; empty: none.
     pub(super) filter: &'static str,
     /// The same, as a text in the database's own language.
@@ -47,18 +47,19 @@ pub(super) struct Having {
 }
 
 /// Reads what all nodes have.
-pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>, having: Having) -> Option<StoreInputs> {
+pub(super) fn read(inputs: &mut Inputs<'_, '_, '_>, features: DatabaseFeatures) -> Option<StoreInputs> {
     let sources = sources(inputs);
-    let embeddings = if having.wordless { Some(Arc::new(Wordless) as Arc<dyn Embeddings>) } else { embeddings(inputs) };
-    let way = way(inputs, having);
+    let embeddings =
+        if features.wordless { Some(Arc::new(NoEmbeddings) as Arc<dyn Embeddings>) } else { embeddings(inputs) };
+    let options = options(inputs, features);
     let records = if inputs.has("recordManager") {
         inputs.own::<PassageRecords>("recordManager", "a record manager")
     } else {
         None
     };
-    let names: Vec<String> = having.recorded_as.iter().filter_map(|input| inputs.text(input)).collect();
+    let names: Vec<String> = features.recorded_as.iter().filter_map(|input| inputs.text(input)).collect();
     let recorded_as = (!names.is_empty()).then(|| names.join("_"));
-    Some(StoreInputs { sources: sources?, embeddings: embeddings?, way, records, recorded_as })
+    Some(StoreInputs { sources: sources?, embeddings: embeddings?, options, records, recorded_as })
 }
 
 fn embeddings(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<dyn Embeddings>> {
@@ -79,16 +80,16 @@ fn sources(inputs: &mut Inputs<'_, '_, '_>) -> Option<Vec<Arc<dyn DocumentSource
     Some(sources)
 }
 
-pub(super) fn way(inputs: &mut Inputs<'_, '_, '_>, having: Having) -> SearchWay {
+pub(super) fn options(inputs: &mut Inputs<'_, '_, '_>, features: DatabaseFeatures) -> SearchOptions {
     let number = |inputs: &mut Inputs<'_, '_, '_>, input: &str| inputs.integer(input).filter(|number| *number > 0);
     let bounded = |number: u64| usize::try_from(number.min(MOST_FOUND)).unwrap_or(FOUND);
-    let most = number(inputs, if having.most.is_empty() { "topK" } else { having.most }).map_or(FOUND, bounded);
-    let filter = match (having.filter, having.text_filter) {
+    let most = number(inputs, if features.most.is_empty() { "topK" } else { features.most }).map_or(FOUND, bounded);
+    let filter = match (features.filter, features.text_filter) {
         ("", "") => None,
         ("", text) => words(inputs, text),
         (filter, _) => inputs.json_template(filter).map(SearchFilter::Json),
     };
-    let diversity = if having.diversity {
+    let diversity = if features.diversity {
         let fetched = number(inputs, "fetchK").unwrap_or(FETCHED);
         let lambda = inputs.number("lambda").unwrap_or(0.5);
         // Flowise's own nodes look for the choice among their outputs, where it never is.
@@ -97,8 +98,8 @@ pub(super) fn way(inputs: &mut Inputs<'_, '_, '_>, having: Having) -> SearchWay 
     } else {
         None
     };
-    let by_chat = having.chats && inputs.flag("fileUpload").unwrap_or(false);
-    SearchWay { most, filter, filters_in_json: !having.filter.is_empty(), diversity, by_chat }
+    let by_chat = features.chats && inputs.flag("fileUpload").unwrap_or(false);
+    SearchOptions { most, filter, filters_in_json: !features.filter.is_empty(), diversity, by_chat }
 }
 
 /// A filter in a language of the database's own, in which values may stand, but no conditions.
@@ -121,15 +122,15 @@ pub(super) fn part(
     database: Result<Arc<dyn Database>, &'static str>,
 ) -> Part {
     let database = database.unwrap_or_else(|credential| Arc::new(Unconfigured(credential)));
-    let StoreInputs { sources, embeddings, way, mut records, recorded_as } = common;
-    if let Some(PassageRecords::Kept(book)) = records.as_deref()
-        && book.cleanup != Cleanup::None
+    let StoreInputs { sources, embeddings, options, mut records, recorded_as } = common;
+    if let Some(PassageRecords::Kept(manager)) = records.as_deref()
+        && manager.cleanup != Cleanup::None
         && !database.deletes()
     {
         let words = "the engine takes no passages out of this database: set its cleanup to None";
         inputs.pass_over("recordManager", format!("{words}, else nothing can be put in"));
         records = Some(Arc::new(PassageRecords::Wrong(words.to_owned())));
     }
-    let store = DatabaseStore { sources, embeddings, way, database, records, recorded_as };
+    let store = DatabaseStore { sources, embeddings, options, database, records, recorded_as };
     stores::output(inputs, Arc::new(store))
 }

@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::database::{CHAT, Database, Hit, NewPassage, Query, document_of, nearness_of, numbers, vector_of};
 use super::http::{HttpApi, endpoint_of_operator, segment, unreadable};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -39,8 +39,9 @@ impl NodeKind for PineconeNode {
         inputs.ignore(&["pineconeEnv"]);
         let filter = "pineconeMetadataFilter";
         let recorded_as = &["pineconeNamespace"];
-        let having = Having { filter, diversity: true, chats: true, recorded_as, ..Having::default() };
-        let common = node::read(inputs, having);
+        let features =
+            DatabaseFeatures { filter, diversity: true, chats: true, recorded_as, ..DatabaseFeatures::default() };
+        let common = node::read(inputs, features);
         let index = segment(inputs, "pineconeIndex");
         let namespace = inputs.text("pineconeNamespace").unwrap_or_default();
         let text_key = inputs.text("pineconeTextKey").unwrap_or_else(|| "text".to_owned());

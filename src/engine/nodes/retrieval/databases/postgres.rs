@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::database::{CHAT, Database, Hit, NewPassage, Query, numbers};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::context::Need;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -30,7 +30,12 @@ impl NodeKind for PostgresNode {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let common = node::read(
             inputs,
-            Having { filter: "pgMetadataFilter", chats: true, recorded_as: &["tableName"], ..Having::default() },
+            DatabaseFeatures {
+                filter: "pgMetadataFilter",
+                chats: true,
+                recorded_as: &["tableName"],
+                ..DatabaseFeatures::default()
+            },
         );
         // Flowise has one driver left, and looks at no name of the column.
         inputs.ignore(&["driver", "contentColumnName", "batchSize"]);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::database::{CHAT, Database, Hit, NewPassage, Query, document_of, nearness_of, numbers};
 use super::http::{HttpApi, endpoint, segment, unreadable};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -32,7 +32,12 @@ impl NodeKind for QdrantNode {
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let common = node::read(
             inputs,
-            Having { filter: "qdrantFilter", chats: true, recorded_as: &["qdrantCollection"], ..Having::default() },
+            DatabaseFeatures {
+                filter: "qdrantFilter",
+                chats: true,
+                recorded_as: &["qdrantCollection"],
+                ..DatabaseFeatures::default()
+            },
         );
         let collection = segment(inputs, "qdrantCollection");
         let content = inputs.text("contentPayloadKey").unwrap_or_else(|| "content".to_owned());

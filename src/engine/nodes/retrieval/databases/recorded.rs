@@ -8,7 +8,7 @@ use crate::engine::contract::failure::Failure;
 use crate::engine::contract::node::{Document, PutCounts, PutDocuments};
 use crate::engine::contract::records::PassageRecord;
 use crate::engine::contract::run::Run;
-use crate::engine::nodes::retrieval::records::{Cleanup, OpenBook, RecordBook, key_of};
+use crate::engine::nodes::retrieval::records::{Cleanup, RecordManager, RecordNamespace, key_of};
 use crate::engine::text::javascript::shown;
 
 /// Records that are let go of at once.
@@ -18,18 +18,18 @@ impl DatabaseStore {
     pub(super) async fn put_recorded(
         &self,
         all: Vec<Document>,
-        book: &RecordBook,
+        manager: &RecordManager,
         run: &Run<'_>,
     ) -> Result<PutDocuments, Failure> {
-        let open = book.open(self.recorded_as.as_deref(), run).await?;
+        let namespace = manager.open(self.recorded_as.as_deref(), run).await?;
         let mut put = PutDocuments::default();
         let mut counts = PutCounts::default();
         let mut left = all.into_iter().peekable();
         while left.peek().is_some() {
             run.give_way().await;
             let batch: Vec<Document> = left.by_ref().take(AT_ONCE).collect();
-            let (records, documents) = records_of(batch, book, &*self.database)?;
-            let known = open.known(&records, run).await?;
+            let (records, documents) = records_of(batch, manager, &*self.database)?;
+            let known = namespace.known(&records, run).await?;
             let keyed = documents.into_iter().zip(&records);
             let new = keyed.filter(|(_, record)| !known.contains(&record.key));
             let (new, keys): (Vec<Document>, Vec<String>) =
@@ -38,15 +38,15 @@ impl DatabaseStore {
             if !new.is_empty() {
                 put.documents.extend(self.add(new, Some(keys), run).await?);
             }
-            open.note(&records, run).await?;
-            if book.cleanup == Cleanup::Incremental {
-                counts.deleted += self.clean(&open, Some(&records), run).await?;
+            namespace.note(&records, run).await?;
+            if manager.cleanup == Cleanup::Incremental {
+                counts.deleted += self.clean(&namespace, Some(&records), run).await?;
             }
         }
-        if book.cleanup == Cleanup::Full {
-            counts.deleted += self.clean(&open, None, run).await?;
+        if manager.cleanup == Cleanup::Full {
+            counts.deleted += self.clean(&namespace, None, run).await?;
         }
-        counts.total = open.count(run).await?;
+        counts.total = namespace.count(run).await?;
         put.counts = Some(counts);
         Ok(put)
     }
@@ -54,19 +54,19 @@ impl DatabaseStore {
     /// Takes out what was put in before and is not there any more; how many.
     async fn clean(
         &self,
-        open: &OpenBook<'_>,
+        namespace: &RecordNamespace<'_>,
         groups: Option<&[PassageRecord]>,
         run: &Run<'_>,
     ) -> Result<usize, Failure> {
         let mut deleted = 0;
         loop {
             run.budget().step()?;
-            let keys = open.outdated(groups, MOST_FORGOTTEN, run).await?;
+            let keys = namespace.outdated(groups, MOST_FORGOTTEN, run).await?;
             if keys.is_empty() {
                 return Ok(deleted);
             }
             self.database.delete(&keys, run).await?;
-            open.forget(&keys, run).await?;
+            namespace.forget(&keys, run).await?;
             deleted += keys.len();
         }
     }
@@ -101,7 +101,7 @@ impl DatabaseStore {
 /// Each passage once, with what is noted of it.
 fn records_of(
     batch: Vec<Document>,
-    book: &RecordBook,
+    manager: &RecordManager,
     database: &dyn Database,
 ) -> Result<(Vec<PassageRecord>, Vec<Document>), Failure> {
     let mut seen = HashSet::new();
@@ -113,8 +113,8 @@ fn records_of(
             continue;
         }
         let field = |name: &str| document.metadata.get(name).filter(|value| !value.is_null()).map(shown);
-        let group = field(&book.source);
-        if book.cleanup == Cleanup::Incremental && group.as_deref().unwrap_or_default().is_empty() {
+        let group = field(&manager.source);
+        if manager.cleanup == Cleanup::Incremental && group.as_deref().unwrap_or_default().is_empty() {
             return Err(Failure::flow("Source id cannot be null"));
         }
         records.push(PassageRecord { key, group, loader: field("docId") });

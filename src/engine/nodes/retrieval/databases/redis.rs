@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::database::{Database, Hit, NewPassage, Query, document_of};
 use super::http::unreadable;
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -30,7 +30,7 @@ impl NodeKind for RedisNode {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let common = node::read(inputs, Having::default());
+        let common = node::read(inputs, DatabaseFeatures::default());
         let index = inputs.required_text("indexName").map(|index| index.trim().to_owned());
         let mut field = |input: &str, otherwise: &str| {
             let name = inputs.text(input).unwrap_or_else(|| otherwise.to_owned());

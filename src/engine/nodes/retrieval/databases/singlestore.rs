@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::database::{Database, Hit, NewPassage, Query, nearness_of, numbers};
 use super::http::{HttpApi, endpoint, unreadable};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -32,7 +32,7 @@ impl NodeKind for SingleStoreNode {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let common = node::read(inputs, Having::default());
+        let common = node::read(inputs, DatabaseFeatures::default());
         let database = inputs.required_text("database");
         let mut name = |input: &str, usual: &str| {
             let name = inputs.text(input).unwrap_or_else(|| usual.to_owned());

@@ -40,7 +40,7 @@ impl SearchFilter {
 
 /// How it is searched.
 #[derive(Debug)]
-pub(super) struct SearchWay {
+pub(super) struct SearchOptions {
     /// Passages that are found.
     pub(super) most: usize,
     pub(super) filter: Option<SearchFilter>,
@@ -57,7 +57,7 @@ pub(super) struct SearchWay {
 pub(super) struct DatabaseStore {
     pub(super) sources: Vec<Arc<dyn DocumentSource>>,
     pub(super) embeddings: Arc<dyn Embeddings>,
-    pub(super) way: SearchWay,
+    pub(super) options: SearchOptions,
     pub(super) database: Arc<dyn Database>,
     /// What was put in before.
     pub(super) records: Option<Arc<PassageRecords>>,
@@ -77,10 +77,10 @@ impl DatabaseStore {
         run: &Run<'_>,
     ) -> Result<Vec<(Document, f32)>, Failure> {
         let (text, vector) = (question.to_owned(), self.embeddings.embed_question(question, run).await?);
-        let filter = self.way.filter.as_ref().map(|filter| filter.value(run)).transpose();
+        let filter = self.options.filter.as_ref().map(|filter| filter.value(run)).transpose();
         let filter = narrowed(filter.map_err(Failure::flow)?, by);
-        let chat = self.way.by_chat.then(|| run.request.chat_id.clone());
-        let Some((fetched, lambda)) = self.way.diversity else {
+        let chat = self.options.by_chat.then(|| run.request.chat_id.clone());
+        let Some((fetched, lambda)) = self.options.diversity else {
             let query = Query { text, vector, most, filter, chat, with_vectors: false };
             return Ok(held(self.hits(&query, run).await?));
         };
@@ -106,13 +106,13 @@ impl DatabaseStore {
             let documents = source.documents(run).await?;
             all.extend(documents.iter().filter(|document| !document.text.is_empty()).cloned());
         }
-        if self.way.by_chat {
+        if self.options.by_chat {
             for document in &mut all {
                 document.metadata.insert(CHAT.to_owned(), run.request.chat_id.as_str().into());
             }
         }
         match self.records.as_deref() {
-            Some(PassageRecords::Kept(book)) => return self.put_recorded(all, book, run).await,
+            Some(PassageRecords::Kept(manager)) => return self.put_recorded(all, manager, run).await,
             Some(PassageRecords::Unconfigured(credential)) => return Err(connection::no_credential(credential)),
             Some(PassageRecords::Wrong(words)) => return Err(Failure::flow(words.clone())),
             None => {}
@@ -145,7 +145,7 @@ fn held(hits: Vec<Hit>) -> Vec<(Document, f32)> {
 
 impl VectorStore for DatabaseStore {
     fn nearest<'a>(&'a self, question: &'a str, run: &'a Run<'a>) -> Task<'a, Vec<(Document, f32)>> {
-        Box::pin(self.searched(question, self.way.most, None, run))
+        Box::pin(self.searched(question, self.options.most, None, run))
     }
 
     fn nearest_of<'a>(&'a self, question: &'a str, most: usize, run: &'a Run<'a>) -> Task<'a, Vec<(Document, f32)>> {
@@ -153,11 +153,11 @@ impl VectorStore for DatabaseStore {
     }
 
     fn most(&self) -> usize {
-        self.way.most
+        self.options.most
     }
 
     fn takes_filters(&self) -> bool {
-        self.way.filters_in_json
+        self.options.filters_in_json
     }
 
     fn nearest_by<'a>(
@@ -176,9 +176,10 @@ impl VectorStore for DatabaseStore {
 
     fn summary<'a>(&'a self, question: &'a str, wish: &'a SummaryWish, run: &'a Run<'a>) -> Task<'a, Summary> {
         Box::pin(async move {
-            let filter = self.way.filter.as_ref().map(|filter| filter.value(run)).transpose().map_err(Failure::flow)?;
+            let filter =
+                self.options.filter.as_ref().map(|filter| filter.value(run)).transpose().map_err(Failure::flow)?;
             let (text, vector) = (question.to_owned(), self.embeddings.embed_question(question, run).await?);
-            let query = Query { text, vector, most: self.way.most, filter, chat: None, with_vectors: false };
+            let query = Query { text, vector, most: self.options.most, filter, chat: None, with_vectors: false };
             self.database.summary(&query, wish, run).await
         })
     }
@@ -204,9 +205,9 @@ impl Retriever for DatabaseStore {
 
 /// Of a database that makes its own vectors: there are none to make.
 #[derive(Debug)]
-pub(super) struct Wordless;
+pub(super) struct NoEmbeddings;
 
-impl Embeddings for Wordless {
+impl Embeddings for NoEmbeddings {
     fn embed_all<'a>(&'a self, texts: &'a [String], _: &'a Run<'a>) -> Task<'a, Vec<Vec<f32>>> {
         Box::pin(async { Ok(vec![Vec::new(); texts.len()]) })
     }

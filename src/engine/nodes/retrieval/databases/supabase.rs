@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::database::{Database, Hit, NewPassage, Query, nearness_of, numbers, vector_of};
 use super::http::{HttpApi, endpoint, segment, unreadable};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use super::store::AT_ONCE;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -43,7 +43,12 @@ impl NodeKind for SupabaseNode {
         let filter = "supabaseMetadataFilter";
         let common = node::read(
             inputs,
-            Having { filter, diversity: true, recorded_as: &["tableName", "queryName"], ..Having::default() },
+            DatabaseFeatures {
+                filter,
+                diversity: true,
+                recorded_as: &["tableName", "queryName"],
+                ..DatabaseFeatures::default()
+            },
         );
         let (function, table) = (segment(inputs, "queryName"), segment(inputs, "tableName"));
         let calls = match inputs.text(CALLS) {

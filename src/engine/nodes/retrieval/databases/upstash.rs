@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::database::{CHAT, Database, Hit, NewPassage, Query, document_of, nearness_of, numbers};
 use super::http::{HttpApi, endpoint_of_operator, unreadable};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -28,7 +28,7 @@ impl NodeKind for UpstashNode {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let text_filter = "upstashMetadataFilter";
-        let common = node::read(inputs, Having { text_filter, chats: true, ..Having::default() });
+        let common = node::read(inputs, DatabaseFeatures { text_filter, chats: true, ..DatabaseFeatures::default() });
         let address = connection::wanted(inputs, CREDENTIAL, "UPSTASH_VECTOR_REST_URL");
         let token = connection::wanted(inputs, CREDENTIAL, "UPSTASH_VECTOR_REST_TOKEN");
         let common = common?;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::database::{Database, Hit, NewPassage, Query, nearness_of};
 use super::http::{HttpApi, unreadable};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -41,10 +41,10 @@ impl NodeKind for VectaraNode {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let has_most = inputs.has("topK");
-        let having = Having { text_filter: "filter", wordless: true, ..Having::default() };
-        let mut common = node::read(inputs, having)?;
+        let features = DatabaseFeatures { text_filter: "filter", wordless: true, ..DatabaseFeatures::default() };
+        let mut common = node::read(inputs, features)?;
         if !has_most {
-            common.way.most = FOUND;
+            common.options.most = FOUND;
         }
         if inputs.has("file") {
             inputs.pass_over("file", "what Flowise sent to Vectara is there already");

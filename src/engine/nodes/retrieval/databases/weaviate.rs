@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::database::{Database, Hit, NewPassage, Query, document_of, nearness_of, numbers, vector_of};
 use super::http::{HttpApi, endpoint, unreadable};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -32,7 +32,12 @@ impl NodeKind for WeaviateNode {
         let filter = "weaviateFilter";
         let common = node::read(
             inputs,
-            Having { filter, diversity: true, recorded_as: &["weaviateIndex", "weaviateTextKey"], ..Having::default() },
+            DatabaseFeatures {
+                filter,
+                diversity: true,
+                recorded_as: &["weaviateIndex", "weaviateTextKey"],
+                ..DatabaseFeatures::default()
+            },
         );
         // Of the interface that is not used here, and of questions that are also looked for word by word, which
         // Flowise's library passes over.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::database::{Database, Hit, NewPassage, Query, document_of, nearness_of, numbers, vector_of};
 use super::http::{HttpApi, endpoint, segment, unreadable};
-use super::node::{self, Having};
+use super::node::{self, DatabaseFeatures};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -28,7 +28,10 @@ impl NodeKind for ZepNode {
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
-        let common = node::read(inputs, Having { filter: "zepMetadataFilter", diversity: true, ..Having::default() });
+        let common = node::read(
+            inputs,
+            DatabaseFeatures { filter: "zepMetadataFilter", diversity: true, ..DatabaseFeatures::default() },
+        );
         let collection = segment(inputs, "zepCollection");
         let dimensions = inputs.integer("dimension").filter(|size| *size > 0).unwrap_or(DIMENSIONS);
         let key = connection::optional(inputs, "zepMemoryApi", "apiKey");

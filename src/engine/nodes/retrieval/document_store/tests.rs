@@ -110,11 +110,11 @@ fn nearness_is_the_databases() {
         let Value::Object(config) = config else { panic!() };
         way(&Component { name: name.to_owned(), config }).unwrap()
     };
-    assert_eq!(nearness("pinecone", json!({})), (Nearness::Cosine, MOST));
-    assert_eq!(nearness("chroma", json!({ "topK": 7 })), (Nearness::Distance, 7));
+    assert_eq!(nearness("pinecone", json!({})), (Similarity::Cosine, MOST));
+    assert_eq!(nearness("chroma", json!({ "topK": 7 })), (Similarity::Distance, 7));
     assert_eq!(
         nearness("postgres", json!({ "distanceStrategy": "innerProduct", "topK": "" })),
-        (Nearness::Product, MOST)
+        (Similarity::Product, MOST)
     );
-    assert_eq!(nearness("elasticsearch", json!({ "similarity": "cosine" })), (Nearness::Cosine, MOST));
+    assert_eq!(nearness("elasticsearch", json!({ "similarity": "cosine" })), (Similarity::Cosine, MOST));
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use url::Url;
 
-use self::crawl::{PageCrawl, PageWay};
+use self::crawl::{CrawlScope, PageCrawl};
 use super::{LoaderInput, RemoteDocuments, loader};
 use crate::engine::compile::context::Need;
 use crate::engine::compile::inputs::Inputs;
@@ -39,14 +39,14 @@ impl NodeKind for Cheerio {
         let limit = limit(inputs);
         let selector = selector(inputs, "selector");
         let listed = selected(inputs);
-        let way = match (inputs.text("relativeLinksMethod").as_deref(), listed.is_empty()) {
-            (None, true) => PageWay::One,
-            (_, false) => PageWay::Listed(listed),
-            (Some("webCrawl"), true) => PageWay::Crawl,
-            (Some(_), true) => PageWay::Sitemap,
+        let scope = match (inputs.text("relativeLinksMethod").as_deref(), listed.is_empty()) {
+            (None, true) => CrawlScope::One,
+            (_, false) => CrawlScope::Listed(listed),
+            (Some("webCrawl"), true) => CrawlScope::Crawl,
+            (Some(_), true) => CrawlScope::Sitemap,
         };
         let pages =
-            PageCrawl { reader: WebReader::new(&inputs.compiler.context.targets), url: url?, way, limit: limit? };
+            PageCrawl { reader: WebReader::new(&inputs.compiler.context.targets), url: url?, scope, limit: limit? };
         let label = inputs.node.data.label.clone();
         let scraped = Arc::new(Scraped { label, pages, selector: Arc::new(selector?) });
         loader(inputs, Some(LoaderInput::Remote(scraped)))

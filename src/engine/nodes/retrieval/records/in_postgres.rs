@@ -9,7 +9,7 @@ use crate::engine::postgres::{FoundRows, Postgres};
 
 /// The records of one store.
 #[derive(Debug)]
-pub(in crate::engine::nodes::retrieval) struct PostgresPage<'b> {
+pub(in crate::engine::nodes::retrieval) struct PostgresNamespace<'b> {
     postgres: &'b Postgres,
     /// Letters, digits and underscores.
     table: &'b str,
@@ -32,7 +32,7 @@ fn made(table: &str) -> Vec<Statement> {
     made.into_iter().map(|statement| (statement, Vec::new())).collect()
 }
 
-impl<'b> PostgresPage<'b> {
+impl<'b> PostgresNamespace<'b> {
     /// Makes the table, if it is not there.
     pub(super) async fn open(
         postgres: &'b Postgres,

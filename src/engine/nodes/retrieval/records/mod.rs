@@ -1,17 +1,17 @@
 //! Record managers: what was put into a database before, so that it is not put in twice. Kept in a table of Postgres as
 //! Flowise keeps it, so that both understand it, or, in the place of Flowise's own file and of `MySQL`, by the engine.
 
-mod book;
 mod digest;
 mod hashed;
-mod here;
 mod in_postgres;
+mod own;
+mod record_manager;
 
 use std::sync::Arc;
 
-use self::book::RecordPlace;
-pub(super) use self::book::{Cleanup, OpenBook, RecordBook};
 pub(super) use self::hashed::key_of;
+use self::record_manager::RecordBackend;
+pub(super) use self::record_manager::{Cleanup, RecordManager, RecordNamespace};
 
 use crate::config::Secret;
 use crate::engine::compile::context::Need;
@@ -30,7 +30,7 @@ const LONGEST: usize = 128;
 /// What a store is told by a record manager.
 #[derive(Debug)]
 pub(super) enum PassageRecords {
-    Kept(RecordBook),
+    Kept(RecordManager),
     /// The credential, by its name, is not configured.
     Unconfigured(&'static str),
     /// Why they cannot be kept.
@@ -40,7 +40,7 @@ pub(super) enum PassageRecords {
 struct PostgresRecords;
 
 /// What all of them have.
-struct BookInputs {
+struct RecordManagerInputs {
     table: String,
     namespace: Option<String>,
     cleanup: Option<String>,
@@ -50,7 +50,7 @@ struct BookInputs {
 /// What is wrong with an input, which is named first.
 type WrongInput = (&'static str, String);
 
-impl BookInputs {
+impl RecordManagerInputs {
     fn read(inputs: &mut Inputs<'_, '_, '_>) -> Self {
         Self {
             table: inputs.text("tableName").unwrap_or_else(|| "upsertion_records".to_owned()),
@@ -60,7 +60,7 @@ impl BookInputs {
         }
     }
 
-    fn book(self, place: RecordPlace) -> Result<PassageRecords, WrongInput> {
+    fn manager(self, backend: RecordBackend) -> Result<PassageRecords, WrongInput> {
         let Self { table, namespace, cleanup, source } = self;
         let table = table_of(&table).ok_or(("tableName", "expected letters, digits and underscores".to_owned()))?;
         if namespace.as_ref().is_some_and(|namespace| !is_namespace(namespace)) {
@@ -72,7 +72,7 @@ impl BookInputs {
             Some("full") => Cleanup::Full,
             Some(_) => return Err(("cleanup", "expected none, incremental or full".to_owned())),
         };
-        Ok(PassageRecords::Kept(RecordBook { place, table, namespace, cleanup, source }))
+        Ok(PassageRecords::Kept(RecordManager { backend, table, namespace, cleanup, source }))
     }
 }
 
@@ -94,7 +94,7 @@ impl NodeKind for PostgresRecords {
         let (host, database) = (inputs.text("host"), inputs.text("database"));
         let (port, ssl) = (inputs.integer("port").unwrap_or(5432), inputs.flag("ssl").unwrap_or(false));
         let more = inputs.json("additionalConfig");
-        let book = BookInputs::read(inputs);
+        let manager = RecordManagerInputs::read(inputs);
         let user = connection::wanted(inputs, CREDENTIAL, "user");
         let password = connection::wanted(inputs, CREDENTIAL, "password");
         let kept = || {
@@ -112,7 +112,7 @@ impl NodeKind for PostgresRecords {
             let user = user.as_ref().map_or_else(String::new, |user| user.expose().to_owned());
             let is_configured = !user.is_empty() && password.is_some();
             let password = password.unwrap_or_else(|| Secret::new(String::new()));
-            let kept = book.book(RecordPlace::Postgres(Postgres { server, user, password, database }))?;
+            let kept = manager.manager(RecordBackend::Postgres(Postgres { server, user, password, database }))?;
             Ok(if is_configured { kept } else { PassageRecords::Unconfigured(CREDENTIAL) })
         };
         let kept = kept();
@@ -130,7 +130,7 @@ impl NodeKind for OwnRecords {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         inputs.ignore(&["host", "port", "database", "additionalConfig"]);
-        let kept = BookInputs::read(inputs).book(RecordPlace::Here);
+        let kept = RecordManagerInputs::read(inputs).manager(RecordBackend::Own);
         Some(part(inputs, kept))
     }
 }
@@ -153,15 +153,15 @@ pub(super) fn at_port(inputs: &Inputs<'_, '_, '_>, port: u16, cleanup: Cleanup) 
     let of = str::to_owned;
     let postgres = Postgres { server, user: of("u"), password: Secret::new(of("p")), database: of("d") };
     let (table, source) = (of("records"), of("source"));
-    let place = RecordPlace::Postgres(postgres);
-    Arc::new(PassageRecords::Kept(RecordBook { place, table, namespace: None, cleanup, source }))
+    let backend = RecordBackend::Postgres(postgres);
+    Arc::new(PassageRecords::Kept(RecordManager { backend, table, namespace: None, cleanup, source }))
 }
 
 /// For tests: a record manager that the engine keeps.
 #[cfg(test)]
 pub(super) fn kept_here(cleanup: Cleanup) -> Arc<PassageRecords> {
-    let (table, source) = ("records".to_owned(), "source".to_owned());
-    Arc::new(PassageRecords::Kept(RecordBook { place: RecordPlace::Here, table, namespace: None, cleanup, source }))
+    let (backend, table, source) = (RecordBackend::Own, "records".to_owned(), "source".to_owned());
+    Arc::new(PassageRecords::Kept(RecordManager { backend, table, namespace: None, cleanup, source }))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use http::HeaderValue;
 
 use super::jira;
 use super::oauth::OAuthCredential;
-use super::service::{OfficeService, ServicePlace};
+use super::service::{OfficeService, ServiceAddress};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
@@ -51,14 +51,14 @@ impl fmt::Debug for Account {
 impl Account {
     pub(super) fn read(service: &'static OfficeService, inputs: &mut Inputs<'_, '_, '_>) -> Option<Self> {
         match service.place {
-            ServicePlace::Fixed { credential, origin, base, issuer } => {
+            ServiceAddress::Fixed { credential, origin, base, issuer } => {
                 let proof = ServiceProof::Token(OAuthCredential::read(credential, issuer, inputs)?);
                 let endpoint = inputs.compiler.context.targets.outward(origin, Some(PATIENCE));
                 let endpoint = endpoint.map_err(|error| inputs.compiler.of_node(inputs.node, None, error)).ok()?;
                 let above = Mustache::default();
                 Some(Self { service, endpoint, origin: origin.to_owned(), above, base, proof })
             }
-            ServicePlace::Jira => {
+            ServiceAddress::Jira => {
                 // It only shows a field that is refused by itself.
                 inputs.ignore(&["enableSSL"]);
                 let (proof, base) = jira::proof(inputs);

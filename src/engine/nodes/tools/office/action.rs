@@ -6,7 +6,7 @@ use std::fmt;
 use http::Method;
 use serde_json::Value;
 
-use super::call::{ActionCall, Working};
+use super::call::{ActionCall, ActionFuture};
 use super::params::Params;
 use crate::engine::text::javascript;
 use crate::engine::text::percent::{STEP, form, pairs, steps};
@@ -18,18 +18,18 @@ pub(super) struct ServiceAction {
     pub(super) name: &'static str,
     /// What failed, if it did.
     pub(super) doing: &'static str,
-    pub(super) needs: Option<Needs>,
-    pub(super) way: Way,
+    pub(super) needs: Option<RequiredParams>,
+    pub(super) handler: ActionHandler,
 }
 
 /// Names, each as `a|b`, and what is said where one of them is not set.
-pub(super) type Needs = (&'static [&'static str], &'static str);
+pub(super) type RequiredParams = (&'static [&'static str], &'static str);
 
 #[derive(Clone, Copy)]
-pub(super) enum Way {
-    Asks(RequestShape, ActionTold),
+pub(super) enum ActionHandler {
+    Asks(RequestShape, ActionOutput),
     /// More than one request, or none like the others.
-    Works(for<'a> fn(&'a ActionCall<'a>) -> Working<'a>),
+    Works(for<'a> fn(&'a ActionCall<'a>) -> ActionFuture<'a>),
 }
 
 /// One request.
@@ -75,7 +75,7 @@ impl Verb {
 
 /// What a model is told.
 #[derive(Clone, Copy)]
-pub(super) enum ActionTold {
+pub(super) enum ActionOutput {
     /// The answer.
     Answer,
     /// These words, with values in their places.
@@ -149,21 +149,23 @@ impl fmt::Debug for ServiceAction {
 impl ServiceAction {
     pub(super) const fn new(name: &'static str, doing: &'static str, verb: Verb, path: &'static str) -> Self {
         let ask = RequestShape { verb, path, otherwise: None, query: &[], body: None };
-        Self { name, doing, needs: None, way: Way::Asks(ask, ActionTold::Answer) }
+        Self { name, doing, needs: None, handler: ActionHandler::Asks(ask, ActionOutput::Answer) }
     }
 
     pub(super) const fn works(
         name: &'static str,
         doing: &'static str,
-        work: for<'a> fn(&'a ActionCall<'a>) -> Working<'a>,
+        work: for<'a> fn(&'a ActionCall<'a>) -> ActionFuture<'a>,
     ) -> Self {
-        Self { name, doing, needs: None, way: Way::Works(work) }
+        Self { name, doing, needs: None, handler: ActionHandler::Works(work) }
     }
 
     pub(super) const fn query(self, query: &'static [QueryParam]) -> Self {
-        match self.way {
-            Way::Asks(ask, told) => Self { way: Way::Asks(RequestShape { query, ..ask }, told), ..self },
-            Way::Works(_) => self,
+        match self.handler {
+            ActionHandler::Asks(ask, told) => {
+                Self { handler: ActionHandler::Asks(RequestShape { query, ..ask }, told), ..self }
+            }
+            ActionHandler::Works(_) => self,
         }
     }
 
@@ -176,30 +178,33 @@ impl ServiceAction {
     }
 
     const fn sends(self, body: BodyMaker) -> Self {
-        match self.way {
-            Way::Asks(ask, told) => Self { way: Way::Asks(RequestShape { body: Some(body), ..ask }, told), ..self },
-            Way::Works(_) => self,
+        match self.handler {
+            ActionHandler::Asks(ask, told) => {
+                Self { handler: ActionHandler::Asks(RequestShape { body: Some(body), ..ask }, told), ..self }
+            }
+            ActionHandler::Works(_) => self,
         }
     }
 
     /// Another path where that value is not set.
     pub(super) const fn unless(self, param: &'static str, path: &'static str) -> Self {
-        match self.way {
-            Way::Asks(ask, told) => {
-                Self { way: Way::Asks(RequestShape { otherwise: Some((param, path)), ..ask }, told), ..self }
-            }
-            Way::Works(_) => self,
+        match self.handler {
+            ActionHandler::Asks(ask, told) => Self {
+                handler: ActionHandler::Asks(RequestShape { otherwise: Some((param, path)), ..ask }, told),
+                ..self
+            },
+            ActionHandler::Works(_) => self,
         }
     }
 
-    pub(super) const fn told(self, told: ActionTold) -> Self {
-        match self.way {
-            Way::Asks(ask, _) => Self { way: Way::Asks(ask, told), ..self },
-            Way::Works(_) => self,
+    pub(super) const fn told(self, told: ActionOutput) -> Self {
+        match self.handler {
+            ActionHandler::Asks(ask, _) => Self { handler: ActionHandler::Asks(ask, told), ..self },
+            ActionHandler::Works(_) => self,
         }
     }
 
-    pub(super) const fn needs(self, needs: Needs) -> Self {
+    pub(super) const fn needs(self, needs: RequiredParams) -> Self {
         Self { needs: Some(needs), ..self }
     }
 

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use super::action::Verb::{Delete, Get, Post, Put};
 use super::action::{QueryParam, ServiceAction, always, given, renamed, set};
 use super::params::{Params, fields};
-use super::service::{ActionChoice, GOOGLE, OfficeService, ServicePlace, Speech};
+use super::service::{ActionChoice, ErrorStyle, GOOGLE, OfficeService, ServiceAddress};
 use crate::engine::text::percent::component;
 
 pub(super) static CALENDAR: OfficeService = OfficeService {
     names: &["googleCalendarTool"],
-    place: ServicePlace::Fixed {
+    place: ServiceAddress::Fixed {
         credential: "googleCalendarOAuth2",
         origin: "https://www.googleapis.com",
         base: "/calendar/v3",
@@ -27,7 +27,7 @@ pub(super) static CALENDAR: OfficeService = OfficeService {
                calendarTimeZone showHidden! minAccessRole freebusyTimeMin freebusyTimeMax calendarIds groupExpansionMax \
                calendarExpansionMax",
     ids: component,
-    speech: Speech::Plain("Google Calendar"),
+    speech: ErrorStyle::Plain("Google Calendar"),
     actions: &[ACTIONS],
 };
 

@@ -7,9 +7,9 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use super::account::Account;
-use super::action::{ActionTold, JSON, ServiceAction, ServiceRequest, Verb, Way, filled};
+use super::action::{ActionHandler, ActionOutput, JSON, ServiceAction, ServiceRequest, Verb, filled};
 use super::params::Params;
-use super::service::Speech;
+use super::service::ErrorStyle;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
 use crate::engine::provider::{ProviderCall, ProviderResponse};
@@ -18,20 +18,20 @@ use crate::wire::json::read_answer;
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum ActionError {
     /// What the model is told, as JavaScript shows an error.
     Told(String),
     /// The run is over.
     Ends(Failure),
 }
 
-impl Trouble {
+impl ActionError {
     pub(super) fn error(words: impl Into<String>) -> Self {
         Self::Told(format!("Error: {}", words.into()))
     }
 }
 
-pub(super) type Working<'a> = Pin<Box<dyn Future<Output = Result<String, Trouble>> + 'a>>;
+pub(super) type ActionFuture<'a> = Pin<Box<dyn Future<Output = Result<String, ActionError>> + 'a>>;
 
 /// See the module.
 pub(super) struct ActionCall<'a> {
@@ -46,31 +46,31 @@ pub(super) struct ActionCall<'a> {
 
 impl ActionCall<'_> {
     /// What the model is told of the action.
-    pub(super) async fn done(&self, action: &ServiceAction) -> Result<String, Trouble> {
-        let (ask, told) = match action.way {
-            Way::Asks(ask, told) => (ask, told),
-            Way::Works(work) => return work(self).await,
+    pub(super) async fn done(&self, action: &ServiceAction) -> Result<String, ActionError> {
+        let (ask, told) = match action.handler {
+            ActionHandler::Asks(ask, told) => (ask, told),
+            ActionHandler::Works(work) => return work(self).await,
         };
-        let asked = ServiceRequest::of(&ask, self.params, self.account.service.ids).map_err(Trouble::error)?;
-        if let ActionTold::Shaped(shape) = told {
+        let asked = ServiceRequest::of(&ask, self.params, self.account.service.ids).map_err(ActionError::error)?;
+        if let ActionOutput::Shaped(shape) = told {
             let answer = self.json(asked).await?;
             return Ok(shape(answer, self.params).to_string());
         }
         let answer = self.text(asked).await?;
         match told {
-            ActionTold::Answer | ActionTold::Shaped(_) => Ok(answer),
-            ActionTold::Words(words) => {
-                filled(words, self.params, |value| Ok(value.to_owned())).map_err(Trouble::error)
+            ActionOutput::Answer | ActionOutput::Shaped(_) => Ok(answer),
+            ActionOutput::Words(words) => {
+                filled(words, self.params, |value| Ok(value.to_owned())).map_err(ActionError::error)
             }
-            ActionTold::Read(read) => read(&answer).map(|value| value.to_string()).map_err(Trouble::Told),
+            ActionOutput::Read(read) => read(&answer).map(|value| value.to_string()).map_err(ActionError::Told),
         }
     }
 
     /// An answer as it is.
-    pub(super) async fn text(&self, asked: ServiceRequest) -> Result<String, Trouble> {
+    pub(super) async fn text(&self, asked: ServiceRequest) -> Result<String, ActionError> {
         let path = asked.path.clone();
         let (kind, body) = asked.body.unwrap_or((JSON.into(), String::new()));
-        let kind = HeaderValue::from_str(&kind).map_err(|_| Trouble::error("a type that is none"))?;
+        let kind = HeaderValue::from_str(&kind).map_err(|_| ActionError::error("a type that is none"))?;
         let answer = self.fetched(asked.verb, &path, kind, body).await;
         let answer = answer.map_err(|failure| self.unreachable(failure, &path))?;
         let text = self.without_proof(&answer.body);
@@ -80,13 +80,13 @@ impl ActionCall<'_> {
         }
         let (code, reason) = (status.as_u16(), status.canonical_reason().unwrap_or_default());
         Err(match self.account.service.speech {
-            Speech::Plain(name) => Trouble::error(format!("{name} API Error {code}: {reason} - {text}")),
-            Speech::Graph => failed_graph(&format!("Microsoft Graph API error: {code} {reason} - {text}")),
+            ErrorStyle::Plain(name) => ActionError::error(format!("{name} API Error {code}: {reason} - {text}")),
+            ErrorStyle::Graph => failed_graph(&format!("Microsoft Graph API error: {code} {reason} - {text}")),
         })
     }
 
     /// An answer as JSON; where there is none, that it was done.
-    pub(super) async fn json(&self, asked: ServiceRequest) -> Result<Value, Trouble> {
+    pub(super) async fn json(&self, asked: ServiceRequest) -> Result<Value, ActionError> {
         let is_silent = asked.verb == Verb::Delete;
         let text = self.text(asked).await?;
         if is_silent || text.is_empty() {
@@ -119,21 +119,21 @@ impl ActionCall<'_> {
         }
     }
 
-    fn unreachable(&self, failure: Failure, path: &str) -> Trouble {
+    fn unreachable(&self, failure: Failure, path: &str) -> ActionError {
         if failure.ends_run() {
-            return Trouble::Ends(failure);
+            return ActionError::Ends(failure);
         }
         match self.account.service.speech {
-            Speech::Graph => failed_graph("fetch failed"),
-            Speech::Plain(_) => {
+            ErrorStyle::Graph => failed_graph("fetch failed"),
+            ErrorStyle::Plain(_) => {
                 let url = format!("{}{}{path}", self.account.origin, self.base);
                 let why = self.run.told(&failure);
-                Trouble::Told(format!("FetchError: request to {url} failed, reason: {why}"))
+                ActionError::Told(format!("FetchError: request to {url} failed, reason: {why}"))
             }
         }
     }
 }
 
-pub(super) fn failed_graph(words: &str) -> Trouble {
-    Trouble::error(format!("Microsoft Graph request failed: {words}"))
+pub(super) fn failed_graph(words: &str) -> ActionError {
+    ActionError::error(format!("Microsoft Graph request failed: {words}"))
 }

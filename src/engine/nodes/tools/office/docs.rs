@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::action::ActionTold::Read;
+use super::action::ActionOutput::Read;
 use super::action::Verb::{Get, Post};
 use super::action::{JSON, QueryParam, ServiceAction, ServiceRequest, made};
-use super::call::{ActionCall, Trouble, Working};
+use super::call::{ActionCall, ActionError, ActionFuture};
 use super::params::{Params, fields};
-use super::service::{ActionChoice, GOOGLE, OfficeService, ServicePlace, Speech};
+use super::service::{ActionChoice, ErrorStyle, GOOGLE, OfficeService, ServiceAddress};
 use crate::engine::text::javascript;
 use crate::engine::text::percent::{STEP, component, steps};
 use crate::engine::text::variables::at;
@@ -19,7 +19,7 @@ const UNREADABLE: &str = "SyntaxError: the answer is not valid JSON";
 
 pub(super) static DOCS: OfficeService = OfficeService {
     names: &["googleDocsTool"],
-    place: ServicePlace::Fixed {
+    place: ServiceAddress::Fixed {
         credential: "googleDocsOAuth2",
         origin: "https://docs.googleapis.com",
         base: "/v1",
@@ -29,7 +29,7 @@ pub(super) static DOCS: OfficeService = OfficeService {
     choice: ActionChoice::All("actions"),
     defaults: "documentId title text index replaceText newText matchCase! includeTabsContent! imageUrl rows columns",
     ids: component,
-    speech: Speech::Plain("Google Docs"),
+    speech: ErrorStyle::Plain("Google Docs"),
     actions: &[ACTIONS],
 };
 
@@ -89,22 +89,22 @@ fn changes(params: &Params, replaces: bool) -> Vec<Value> {
     requests
 }
 
-fn document(id: &str) -> Result<String, Trouble> {
+fn document(id: &str) -> Result<String, ActionError> {
     let id = component(id);
-    if steps(&id) { Err(Trouble::error(STEP)) } else { Ok(format!("/documents/{id}")) }
+    if steps(&id) { Err(ActionError::error(STEP)) } else { Ok(format!("/documents/{id}")) }
 }
 
-fn update(id: &str, requests: &[Value]) -> Result<ServiceRequest, Trouble> {
+fn update(id: &str, requests: &[Value]) -> Result<ServiceRequest, ActionError> {
     let body = javascript::json(&json!({ "requests": requests }));
     Ok(ServiceRequest { verb: Post, path: format!("{}:batchUpdate", document(id)?), body: Some((JSON.into(), body)) })
 }
 
-fn created<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
+fn created<'a>(call: &'a ActionCall<'a>) -> ActionFuture<'a> {
     Box::pin(async move {
         let title = json!({ "title": call.params.given("title") });
         let body = Some((JSON.into(), javascript::json(&title)));
         let answer = call.text(ServiceRequest { verb: Post, path: "/documents".to_owned(), body }).await?;
-        let made: Value = json::read_answer(answer.as_bytes()).map_err(|_| Trouble::Told(UNREADABLE.to_owned()))?;
+        let made: Value = json::read_answer(answer.as_bytes()).map_err(|_| ActionError::Told(UNREADABLE.to_owned()))?;
         let requests = changes(call.params, false);
         if !requests.is_empty() {
             let id = made.get("documentId").map_or_else(|| "undefined".to_owned(), javascript::shown);
@@ -114,7 +114,7 @@ fn created<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
     })
 }
 
-fn updated<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
+fn updated<'a>(call: &'a ActionCall<'a>) -> ActionFuture<'a> {
     Box::pin(async move {
         let requests = changes(call.params, true);
         if requests.is_empty() {
@@ -124,15 +124,15 @@ fn updated<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
     })
 }
 
-fn appended<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
+fn appended<'a>(call: &'a ActionCall<'a>) -> ActionFuture<'a> {
     Box::pin(async move {
         let id = call.params.text("documentId");
         let whole = call.text(ServiceRequest { verb: Get, path: document(&id)?, body: None }).await?;
-        let whole: Value = json::read_answer(whole.as_bytes()).map_err(|_| Trouble::Told(UNREADABLE.to_owned()))?;
+        let whole: Value = json::read_answer(whole.as_bytes()).map_err(|_| ActionError::Told(UNREADABLE.to_owned()))?;
         let content = at(&whole, "body.content").and_then(Value::as_array);
         let end = content.and_then(|content| content.last()?.get("endIndex")?.as_i64());
         let Some(end) = end else {
-            return Err(Trouble::Told("TypeError: the document has no end".to_owned()));
+            return Err(ActionError::Told("TypeError: the document has no end".to_owned()));
         };
         let location = json!({ "index": end - 1 });
         let request = json!({ "insertText": { "location": location, "text": call.params.given("text") } });

@@ -5,20 +5,20 @@ use std::fmt::Write as _;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::action::ActionTold::Words;
+use super::action::ActionOutput::Words;
 use super::action::Verb::{Delete, Get, Patch, Post};
 use super::action::{
     JSON, QueryParam, ServiceAction, ServiceRequest, always, fixed, given, made, query_of, renamed, set,
 };
-use super::call::{ActionCall, Trouble, Working};
+use super::call::{ActionCall, ActionError, ActionFuture};
 use super::params::{Params, fields};
-use super::service::{ActionChoice, GOOGLE, OfficeService, ServicePlace, Speech};
+use super::service::{ActionChoice, ErrorStyle, GOOGLE, OfficeService, ServiceAddress};
 use crate::engine::text::javascript;
 use crate::engine::text::percent::component;
 
 pub(super) static DRIVE: OfficeService = OfficeService {
     names: &["googleDriveTool"],
-    place: ServicePlace::Fixed {
+    place: ServiceAddress::Fixed {
         credential: "googleDriveOAuth2",
         origin: "https://www.googleapis.com",
         base: "",
@@ -33,7 +33,7 @@ pub(super) static DRIVE: OfficeService = OfficeService {
                searchQuery>query maxResults>pageSize orderBy shareRole>role shareType>type emailAddress domainName>domain \
                sendNotificationEmail! emailMessage includeItemsFromAllDrives! supportsAllDrives! fields acknowledgeAbuse!",
     ids: component,
-    speech: Speech::Plain("Google Drive"),
+    speech: ErrorStyle::Plain("Google Drive"),
     actions: &[ACTIONS],
 };
 
@@ -145,11 +145,11 @@ fn metadata(params: &Params) -> Value {
 }
 
 /// A file with what is in it, where that is said.
-fn created<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
+fn created<'a>(call: &'a ActionCall<'a>) -> ActionFuture<'a> {
     Box::pin(async move {
         let params = call.params;
         if !params.is_set("name") {
-            return Err(Trouble::error("File name is required"));
+            return Err(ActionError::error("File name is required"));
         }
         let metadata = javascript::json(&metadata(params));
         if !params.is_set("content") {
@@ -160,7 +160,7 @@ fn created<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
         let has_more = ["parents", "description", "mimeType"].iter().any(|name| params.is_set(name));
         let (way, kind, body) = if has_more {
             let kind = params.or("mimeType", "application/octet-stream");
-            let (boundary, body) = parts(&metadata, &javascript::shown(&kind), &content).map_err(Trouble::error)?;
+            let (boundary, body) = parts(&metadata, &javascript::shown(&kind), &content).map_err(ActionError::error)?;
             ("multipart", format!("multipart/related; boundary=\"{boundary}\""), body)
         } else {
             ("media", "application/octet-stream".to_owned(), content)
@@ -171,7 +171,7 @@ fn created<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
         let path = with_query("/upload/drive/v3/files", &query);
         let answer = call.text(ServiceRequest { verb: Post, path, body: Some((kind.into(), body)) }).await;
         answer.map_err(|trouble| match trouble {
-            Trouble::Told(words) if has_more => Trouble::error(format!("Multipart upload failed: {words}")),
+            ActionError::Told(words) if has_more => ActionError::error(format!("Multipart upload failed: {words}")),
             trouble => trouble,
         })
     })

@@ -6,16 +6,16 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::action::ActionTold::Words;
+use super::action::ActionOutput::Words;
 use super::action::Verb::{Delete, Get, Post, Put};
-use super::action::{Needs, QueryParam, ServiceAction, renamed, set};
+use super::action::{QueryParam, RequiredParams, ServiceAction, renamed, set};
 use super::params::{Params, fields};
-use super::service::{ActionChoice, GOOGLE, OfficeService, ServicePlace, Speech};
+use super::service::{ActionChoice, ErrorStyle, GOOGLE, OfficeService, ServiceAddress};
 use crate::engine::text::percent::component;
 
 pub(super) static GMAIL: OfficeService = OfficeService {
     names: &["gmail"],
-    place: ServicePlace::Fixed {
+    place: ServiceAddress::Fixed {
         credential: "gmailOAuth2",
         origin: "https://gmail.googleapis.com",
         base: "/gmail/v1/users/me",
@@ -36,15 +36,15 @@ pub(super) static GMAIL: OfficeService = OfficeService {
                messageId messageAddLabelIds messageRemoveLabelIds labelName labelColor labelId threadMaxResults \
                threadQuery threadId threadAddLabelIds threadRemoveLabelIds",
     ids: component,
-    speech: Speech::Plain("Gmail"),
+    speech: ErrorStyle::Plain("Gmail"),
     actions: &[ACTIONS],
 };
 
 const LIST: &[QueryParam] = &[set("maxResults"), renamed("q", "query")];
-const DRAFT: Needs = (&["draftId|id"], "Error: Draft ID is required");
-const MESSAGE: Needs = (&["messageId|id"], "Error: Message ID is required");
-const LABEL: Needs = (&["labelId|id"], "Error: Label ID is required");
-const THREAD: Needs = (&["threadId|id"], "Error: Thread ID is required");
+const DRAFT: RequiredParams = (&["draftId|id"], "Error: Draft ID is required");
+const MESSAGE: RequiredParams = (&["messageId|id"], "Error: Message ID is required");
+const LABEL: RequiredParams = (&["labelId|id"], "Error: Label ID is required");
+const THREAD: RequiredParams = (&["threadId|id"], "Error: Thread ID is required");
 
 const ACTIONS: &[ServiceAction] = &[
     ServiceAction::new("listDrafts", "listing drafts", Get, "/drafts").query(LIST),

@@ -8,7 +8,7 @@ use super::account::ServiceProof;
 use super::action::Verb::{Delete, Get, Post, Put};
 use super::action::{QueryParam, ServiceAction, always, made, set};
 use super::params::{Params, fields};
-use super::service::{ActionChoice, OfficeService, ServicePlace, Speech};
+use super::service::{ActionChoice, ErrorStyle, OfficeService, ServiceAddress};
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::text::header::secret_header;
@@ -16,7 +16,7 @@ use crate::engine::text::percent::component;
 
 pub(super) static JIRA: OfficeService = OfficeService {
     names: &["jiraTool"],
-    place: ServicePlace::Jira,
+    place: ServiceAddress::Jira,
     specs: include_str!("specs/jira.json"),
     choice: ActionChoice::By(
         "jiraType",
@@ -26,7 +26,7 @@ pub(super) static JIRA: OfficeService = OfficeService {
                jqlQuery issueMaxResults commentIssueKey commentText commentId userQuery userAccountId userEmail \
                userDisplayName userMaxResults",
     ids: component,
-    speech: Speech::Plain("Jira"),
+    speech: ErrorStyle::Plain("Jira"),
     actions: &[ACTIONS],
 };
 

@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::action::ActionTold::Words;
+use super::action::ActionOutput::Words;
 use super::action::Verb::{Delete, Get, Patch, Post};
 use super::action::{ServiceAction, made, renamed};
 use super::params::{Params, fields};
-use super::service::{ActionChoice, OfficeService, ServicePlace, Speech};
+use super::service::{ActionChoice, ErrorStyle, OfficeService, ServiceAddress};
 use crate::engine::nodes::tools::arguments::with;
 use crate::engine::text::percent::segment;
 
 pub(super) static OUTLOOK: OfficeService = OfficeService {
     names: &["microsoftOutlook"],
-    place: ServicePlace::Fixed {
+    place: ServiceAddress::Fixed {
         credential: "microsoftOutlookOAuth2",
         origin: "https://graph.microsoft.com",
         base: "/v1.0/me",
@@ -33,7 +33,7 @@ pub(super) static OUTLOOK: OfficeService = OfficeService {
                messageIdReplyMessage replyBodyReplyMessage messageIdForwardMessage forwardToForwardMessage \
                forwardCommentForwardMessage",
     ids: segment,
-    speech: Speech::Plain("Graph"),
+    speech: ErrorStyle::Plain("Graph"),
     actions: &[ACTIONS],
 };
 

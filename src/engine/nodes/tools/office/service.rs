@@ -10,7 +10,7 @@ use crate::wire::json;
 pub(super) struct OfficeService {
     /// The node's name in Flowise.
     pub(super) names: &'static [&'static str],
-    pub(super) place: ServicePlace,
+    pub(super) place: ServiceAddress,
     /// What models are told of each action, in Flowise's order and words.
     pub(super) specs: &'static str,
     pub(super) choice: ActionChoice,
@@ -19,7 +19,7 @@ pub(super) struct OfficeService {
     pub(super) defaults: &'static str,
     /// How a value stands in a path.
     pub(super) ids: fn(&str) -> String,
-    pub(super) speech: Speech,
+    pub(super) speech: ErrorStyle,
     pub(super) actions: &'static [&'static [ServiceAction]],
 }
 
@@ -33,7 +33,7 @@ pub(super) enum ActionChoice {
 
 /// How a service's failures are told.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Speech {
+pub(super) enum ErrorStyle {
     /// With the name of its API.
     Plain(&'static str),
     /// As JSON, by the name of Microsoft's.
@@ -41,7 +41,7 @@ pub(super) enum Speech {
 }
 
 /// Where a service is.
-pub(super) enum ServicePlace {
+pub(super) enum ServiceAddress {
     /// The same for everybody.
     Fixed {
         credential: &'static str,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::action::Verb::{Get, Post, Put};
 use super::action::{QueryParam, ServiceAction, each, made, or, set};
 use super::params::{Params, fields};
-use super::service::{ActionChoice, GOOGLE, OfficeService, ServicePlace, Speech};
+use super::service::{ActionChoice, ErrorStyle, GOOGLE, OfficeService, ServiceAddress};
 use crate::engine::text::percent::component;
 
 /// Sheets that one request makes.
@@ -13,7 +13,7 @@ const MOST_SHEETS: u64 = 10_000;
 
 pub(super) static SHEETS: OfficeService = OfficeService {
     names: &["googleSheetsTool"],
-    place: ServicePlace::Fixed {
+    place: ServiceAddress::Fixed {
         credential: "googleSheetsOAuth2",
         origin: "https://sheets.googleapis.com",
         base: "/v4",
@@ -24,7 +24,7 @@ pub(super) static SHEETS: OfficeService = OfficeService {
     defaults: "spreadsheetId title sheetCount includeGridData! range ranges values valueInputOption valueRenderOption \
                dateTimeRenderOption insertDataOption majorDimension",
     ids: component,
-    speech: Speech::Plain("Google Sheets"),
+    speech: ErrorStyle::Plain("Google Sheets"),
     actions: &[ACTIONS],
 };
 

@@ -8,7 +8,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value, json};
 
 use super::account::{Account, ServiceProof};
-use super::service::{OfficeService, ServicePlace};
+use super::service::{OfficeService, ServiceAddress};
 use super::tool::{DefaultParam, tools};
 use super::{calendar, docs, drive, gmail, jira, outlook, sheets, teams};
 use crate::engine::contract::failure::Failure;
@@ -55,8 +55,8 @@ fn stub(status: &Arc<AtomicU16>) -> (String, Receiver<Heard>) {
 fn account(service: &'static OfficeService, origin: &str) -> Arc<Account> {
     let endpoint = Targets::alone("local", &Metrics::new().unwrap()).endpoint(origin, None).unwrap();
     let base = match service.place {
-        ServicePlace::Fixed { base, .. } => base,
-        ServicePlace::Jira => "/rest/api/3",
+        ServiceAddress::Fixed { base, .. } => base,
+        ServiceAddress::Jira => "/rest/api/3",
     };
     let proof = ServiceProof::Fixed(HeaderValue::from_static("Bearer T0KEN"));
     Arc::new(Account { service, endpoint, origin: origin.to_owned(), above: Mustache::default(), base, proof })
@@ -91,7 +91,7 @@ fn each_action_asks_and_tells_what_flowise_does() {
         let result = called(&case, &account(service, &origin));
         let heard: Vec<Value> = hearing.try_iter().map(|heard| shown(&heard)).collect();
         let asked: Vec<Value> = case["requests"].as_array().unwrap().iter().map(recorded).collect();
-        if let ServicePlace::Fixed { origin, .. } = service.place {
+        if let ServiceAddress::Fixed { origin, .. } = service.place {
             assert!(case["requests"].as_array().unwrap().iter().all(|request| request["origin"] == origin), "{case}");
         }
         let told = match result {

@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 
 use super::account::Account;
 use super::action::ServiceAction;
-use super::call::{ActionCall, Trouble};
+use super::call::{ActionCall, ActionError};
 use super::params::Params;
-use super::service::Speech;
+use super::service::ErrorStyle;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::Task;
 use crate::engine::contract::failure::Failure;
@@ -92,18 +92,18 @@ impl Tool for ActionTool {
             let speech = self.account.service.speech;
             if let Some(words) = self.action.missing(&params) {
                 return match speech {
-                    Speech::Graph => Err(Failure::flow(words)),
-                    Speech::Plain(_) => Ok(ToolResult { text: words.to_owned(), ..ToolResult::default() }),
+                    ErrorStyle::Graph => Err(Failure::flow(words)),
+                    ErrorStyle::Plain(_) => Ok(ToolResult { text: words.to_owned(), ..ToolResult::default() }),
                 };
             }
             let (base, proof) = (self.account.base(run)?, self.account.proof(run).await?);
             let call = ActionCall { account: &self.account, params: &params, run, base, proof };
             let text = match call.done(self.action).await {
                 Ok(text) => text,
-                Err(Trouble::Ends(failure)) => return Err(failure),
-                Err(Trouble::Told(error)) => {
+                Err(ActionError::Ends(failure)) => return Err(failure),
+                Err(ActionError::Told(error)) => {
                     let words = format!("Error {}: {error}", self.action.doing);
-                    if matches!(speech, Speech::Graph) { Value::from(words).to_string() } else { words }
+                    if matches!(speech, ErrorStyle::Graph) { Value::from(words).to_string() } else { words }
                 }
             };
             Ok(ToolResult { text, arguments: Some(params.0.into()), ..ToolResult::default() })

@@ -18,7 +18,7 @@ use crate::engine::contract::model::{ChatModel, ModelRequest};
 use crate::engine::contract::node::{Document, DocumentSource, Embeddings, Tool, ToolResult};
 use crate::engine::contract::run::Run;
 use crate::engine::documents::html::HtmlPage;
-use crate::engine::documents::index::{Index, Nearness, PassageSources};
+use crate::engine::documents::index::{Index, PassageSources, Similarity};
 use crate::engine::nodes::retrieval::cut_plainly;
 use crate::engine::provider::web::{WebReader, WebRequest, web_address};
 use crate::engine::text::javascript::trim;
@@ -118,7 +118,7 @@ impl Browsing {
         let document = |text: String| Document { text, metadata: Map::new() };
         let source = PagePassages(passages.into_iter().map(document).collect());
         let origin = PassageSources { sources: vec![Arc::new(source)], embeddings: Arc::clone(&self.embeddings) };
-        let found = Index::default().nearest(&origin, Nearness::Cosine, task, MOST_PASSAGES, run).await?;
+        let found = Index::default().nearest(&origin, Similarity::Cosine, task, MOST_PASSAGES, run).await?;
         Ok(found.into_iter().map(|(document, _)| document.text).collect())
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, bearer, document, loader, posted, service};
+use super::asked::{FetchBudget, LoaderInput, RemoteDocuments, bearer, document, loader, posted, service};
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -70,7 +70,7 @@ impl RemoteDocuments for AirtableRecords {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
             let url = web_address(&format!("{}/listRecords", self.place)).map_err(Failure::flow)?;
-            let mut room = FetchRoom::new();
+            let mut room = FetchBudget::new();
             let mut asked = self.asked.clone();
             let mut documents = Vec::new();
             loop {
@@ -92,7 +92,7 @@ impl RemoteDocuments for AirtableRecords {
 }
 
 impl AirtableRecords {
-    fn document(&self, record: &Value, room: &mut FetchRoom) -> Result<Document, Failure> {
+    fn document(&self, record: &Value, room: &mut FetchBudget) -> Result<Document, Failure> {
         let fields = record.get("fields").unwrap_or(&Value::Null);
         let id = record.get("id").and_then(Value::as_str).unwrap_or_default();
         Ok(document(room.spread(fields)?, [("url", format!("{}/{id}", self.place).into())]))

@@ -7,7 +7,7 @@ use http::header::{ACCEPT, HeaderName};
 use serde_json::Value;
 use url::Url;
 
-use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, document, loader, posted};
+use super::asked::{FetchBudget, LoaderInput, RemoteDocuments, document, loader, posted};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -65,7 +65,7 @@ struct ApiAnswer {
 impl RemoteDocuments for ApiAnswer {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
-            let mut room = FetchRoom::new();
+            let mut room = FetchBudget::new();
             let answer = room.ask(&self.reader, &self.url, self.request.clone(), run).await?;
             run.budget().has_room(answer.body.len())?;
             let data: Value = json::read_answer(&answer.body).unwrap_or_else(|_| answer.text().into());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, bearer, document, loader, posted, service};
+use super::asked::{FetchBudget, LoaderInput, RemoteDocuments, bearer, document, loader, posted, service};
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -63,7 +63,7 @@ struct ApifyPages {
 impl RemoteDocuments for ApifyPages {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
-            let mut room = FetchRoom::new();
+            let mut room = FetchBudget::new();
             let asked = posted(&Value::Object(self.asked.clone()));
             let begun = self.ask("acts/apify~website-content-crawler/runs", asked, &mut room, run).await?;
             let field = |answer: &Value, name: &str| {
@@ -94,7 +94,7 @@ impl ApifyPages {
         &self,
         path: &str,
         mut request: WebRequest,
-        room: &mut FetchRoom,
+        room: &mut FetchBudget,
         run: &Run<'_>,
     ) -> Result<Value, Failure> {
         let url = web_address(&format!("{}/v2/{path}", self.place)).map_err(Failure::flow)?;

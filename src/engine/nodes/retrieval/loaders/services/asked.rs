@@ -27,14 +27,14 @@ const MOST_SPREAD: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 
 /// Bytes that a loader may still read.
 #[derive(Debug)]
-pub(super) struct FetchRoom {
+pub(super) struct FetchBudget {
     longest: usize,
     left: usize,
     /// Bytes of texts that may still be written.
     texts: usize,
 }
 
-impl FetchRoom {
+impl FetchBudget {
     pub(super) fn new() -> Self {
         Self { longest: LONGEST, left: MOST_BYTES, texts: MOST_SPREAD }
     }

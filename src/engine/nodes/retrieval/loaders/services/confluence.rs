@@ -8,7 +8,7 @@ use fancy_regex::{Captures, Regex};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, document, loader, secret_header};
+use super::asked::{FetchBudget, LoaderInput, RemoteDocuments, document, loader, secret_header};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -81,7 +81,7 @@ struct SpacePages {
 impl RemoteDocuments for SpacePages {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
-            let mut room = FetchRoom::new();
+            let mut room = FetchBudget::new();
             let mut documents = Vec::new();
             let mut start = 0_u64;
             while documents.len() < MOST_PAGES {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, bearer, document, loader, posted, service};
+use super::asked::{FetchBudget, LoaderInput, RemoteDocuments, bearer, document, loader, posted, service};
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -165,7 +165,7 @@ struct CrawledPages {
 impl RemoteDocuments for CrawledPages {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
-            let mut room = FetchRoom::new();
+            let mut room = FetchBudget::new();
             let mut asked = self.asked.clone();
             asked.insert("integration".to_owned(), "flowise".into());
             let begun = self.ask("", posted(&Value::Object(asked)), &mut room, run).await?;
@@ -190,7 +190,7 @@ impl CrawledPages {
         &self,
         more: &str,
         mut request: WebRequest,
-        room: &mut FetchRoom,
+        room: &mut FetchBudget,
         run: &Run<'_>,
     ) -> Result<Value, Failure> {
         let url = web_address(&format!("{}/v1/{}{more}", self.place, self.mode.path())).map_err(Failure::flow)?;
@@ -203,7 +203,7 @@ impl CrawledPages {
         &self,
         begun: &Value,
         going_on: &str,
-        room: &mut FetchRoom,
+        room: &mut FetchBudget,
         run: &Run<'_>,
     ) -> Result<Value, Failure> {
         let id = begun.get("id").and_then(Value::as_str).unwrap_or_default();
@@ -220,7 +220,7 @@ impl CrawledPages {
         Err(Failure::flow("FireCrawl: the job takes too long"))
     }
 
-    fn documents(&self, mut answer: Value, room: &mut FetchRoom) -> Result<Vec<Document>, Failure> {
+    fn documents(&self, mut answer: Value, room: &mut FetchBudget) -> Result<Vec<Document>, Failure> {
         let data = answer.get_mut("data").map(Value::take).unwrap_or_default();
         Ok(match self.mode {
             CrawlMode::Extract if data.is_null() => Vec::new(),
@@ -231,7 +231,7 @@ impl CrawledPages {
         })
     }
 
-    fn extracted(&self, answer: &Value, data: Value, room: &mut FetchRoom) -> Result<Document, Failure> {
+    fn extracted(&self, answer: &Value, data: Value, room: &mut FetchBudget) -> Result<Document, Failure> {
         let mut told =
             document(room.spread(&data)?, [("source", self.url.as_str().into()), ("type", "extracted_data".into())]);
         let field = |name: &str| Some((name.to_owned(), answer.get(name)?.clone()));

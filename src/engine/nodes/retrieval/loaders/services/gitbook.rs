@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, document, loader};
+use super::asked::{FetchBudget, LoaderInput, RemoteDocuments, document, loader};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -45,7 +45,7 @@ struct GitbookPages {
 impl RemoteDocuments for GitbookPages {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
-            let mut room = FetchRoom::new();
+            let mut room = FetchBudget::new();
             let pages = if self.is_whole { self.pages(&mut room, run).await? } else { vec![self.url.clone()] };
             let mut documents = Vec::new();
             for page in pages.into_iter().take(MOST_PAGES) {
@@ -65,7 +65,7 @@ impl RemoteDocuments for GitbookPages {
 }
 
 impl GitbookPages {
-    async fn pages(&self, room: &mut FetchRoom, run: &Run<'_>) -> Result<Vec<Url>, Failure> {
+    async fn pages(&self, room: &mut FetchBudget, run: &Run<'_>) -> Result<Vec<Url>, Failure> {
         let base = self.url.as_str().trim_end_matches('/');
         let map = web_address(&format!("{base}/sitemap.xml")).map_err(Failure::flow)?;
         let text = room.ask(&self.reader, &map, WebRequest::default(), run).await?.text();

@@ -6,7 +6,7 @@ use http::header::{HeaderName, HeaderValue, USER_AGENT};
 use serde_json::Value;
 use url::Url;
 
-use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, bearer, document, loader};
+use super::asked::{FetchBudget, LoaderInput, RemoteDocuments, bearer, document, loader};
 use super::ignored::IgnoredPaths;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -107,7 +107,7 @@ impl RemoteDocuments for RepositoryFiles {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
             let repository = self.repository.as_ref().ok_or_else(|| Failure::flow("Invalid GitHub URL format."))?;
-            let mut room = FetchRoom::new();
+            let mut room = FetchBudget::new();
             let mut documents = Vec::new();
             let mut left = vec![repository.folder.clone()];
             let mut folders = 0;
@@ -156,7 +156,7 @@ impl RepositoryFiles {
         &self,
         repository: &Repository,
         folder: &str,
-        room: &mut FetchRoom,
+        room: &mut FetchBudget,
         run: &Run<'_>,
     ) -> Result<Vec<Value>, Failure> {
         let Repository { owner, name, .. } = repository;
@@ -170,7 +170,7 @@ impl RepositoryFiles {
     }
 
     /// A file that cannot be read is empty, as in Flowise.
-    async fn content(&self, url: &str, room: &mut FetchRoom, run: &Run<'_>) -> Result<String, Failure> {
+    async fn content(&self, url: &str, room: &mut FetchBudget, run: &Run<'_>) -> Result<String, Failure> {
         let Ok(url): Result<Url, _> = web_address(url) else { return Ok(String::new()) };
         let request = if self.knows(&url) { self.request() } else { WebRequest::default() };
         match room.ask(&self.reader, &url, request, run).await {

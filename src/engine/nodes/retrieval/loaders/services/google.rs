@@ -7,7 +7,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 use url::Url;
 
-use super::asked::{FetchRoom, bearer};
+use super::asked::{FetchBudget, bearer};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::run::Run;
@@ -30,12 +30,12 @@ impl GoogleReader {
         Some(Self { reader: WebReader::new(&inputs.compiler.context.targets), credential })
     }
 
-    async fn ask(&self, url: &str, room: &mut FetchRoom, run: &Run<'_>) -> Result<WebAnswer, Failure> {
+    async fn ask(&self, url: &str, room: &mut FetchBudget, run: &Run<'_>) -> Result<WebAnswer, Failure> {
         let (url, request) = self.request(url, run).await?;
         room.ask(&self.reader, &url, request, run).await
     }
 
-    async fn json(&self, url: &str, room: &mut FetchRoom, run: &Run<'_>) -> Result<Value, Failure> {
+    async fn json(&self, url: &str, room: &mut FetchBudget, run: &Run<'_>) -> Result<Value, Failure> {
         let (url, request) = self.request(url, run).await?;
         room.json(&self.reader, &url, request, run).await
     }

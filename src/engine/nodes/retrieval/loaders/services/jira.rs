@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, document, loader, secret_header};
+use super::asked::{FetchBudget, LoaderInput, RemoteDocuments, document, loader, secret_header};
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -76,7 +76,7 @@ struct ProjectTickets {
 impl RemoteDocuments for ProjectTickets {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
-            let mut room = FetchRoom::new();
+            let mut room = FetchBudget::new();
             let mut documents = Vec::new();
             let mut next: Option<String> = None;
             loop {

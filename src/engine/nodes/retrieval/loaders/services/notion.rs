@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use self::blocks::{NotionBlock, markdown_of, told};
 use self::properties::shown_properties;
 use self::yaml::front_matter;
-use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, bearer, loader, posted, service};
+use super::asked::{FetchBudget, LoaderInput, RemoteDocuments, bearer, loader, posted, service};
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -71,7 +71,7 @@ struct NotionPages {
 
 /// What is still to be read, and what may still be.
 struct NotionWork<'w> {
-    room: FetchRoom,
+    room: FetchBudget,
     run: &'w Run<'w>,
     waiting: VecDeque<String>,
     known: HashSet<String>,
@@ -90,7 +90,7 @@ impl RemoteDocuments for NotionPages {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
             let (waiting, known) = (VecDeque::new(), HashSet::new());
-            let mut work = NotionWork { room: FetchRoom::new(), run, waiting, known, blocks: 0 };
+            let mut work = NotionWork { room: FetchBudget::new(), run, waiting, known, blocks: 0 };
             let id = component(&self.id);
             let page = self.get(&format!("pages/{id}"), &mut work).await;
             let database = self.get(&format!("databases/{id}"), &mut work).await;

@@ -6,7 +6,7 @@ use http::header::{ETAG, HeaderMap, HeaderName, LAST_MODIFIED};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, loader, service};
+use super::asked::{FetchBudget, LoaderInput, RemoteDocuments, loader, service};
 use super::unstructured::Partitioner;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -62,7 +62,7 @@ impl S3Bucket {
         Some(Self { reader: WebReader::new(&inputs.compiler.context.targets), place, region, access })
     }
 
-    async fn ask(&self, more: &str, room: &mut FetchRoom, run: &Run<'_>) -> Result<WebAnswer, Failure> {
+    async fn ask(&self, more: &str, room: &mut FetchBudget, run: &Run<'_>) -> Result<WebAnswer, Failure> {
         let url = web_address(&format!("{}/{more}", self.place)).map_err(Failure::flow)?;
         let headers = match &self.access {
             Some(access) => access.for_file(&url, &self.region, run).await?,
@@ -71,7 +71,7 @@ impl S3Bucket {
         room.ask(&self.reader, &url, WebRequest { headers, ..WebRequest::default() }, run).await
     }
 
-    async fn file(&self, key: &str, room: &mut FetchRoom, run: &Run<'_>) -> Result<WebAnswer, Failure> {
+    async fn file(&self, key: &str, room: &mut FetchBudget, run: &Run<'_>) -> Result<WebAnswer, Failure> {
         self.ask(&path_of(key), room, run).await
     }
 }
@@ -130,7 +130,7 @@ struct BucketFile {
 impl RemoteDocuments for BucketFile {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
-            let mut room = FetchRoom::of_files();
+            let mut room = FetchBudget::of_files();
             let found = self.bucket.file(&self.key, &mut room, run).await?;
             let file = FlowFile { name: base(&self.key).to_owned(), bytes: found.body.to_vec(), ..FlowFile::default() };
             if let Some(partitioner) = &self.partitioner {
@@ -245,7 +245,7 @@ struct BucketFolder {
 impl RemoteDocuments for BucketFolder {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
-            let mut room = FetchRoom::of_files();
+            let mut room = FetchBudget::of_files();
             // As Flowise asks: what does not fit into one answer is left out.
             let list = format!("?list-type=2&prefix={}", strict(&self.prefix));
             let list = self.bucket.ask(&list, &mut room, run).await?.text();

@@ -8,7 +8,7 @@ use http::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, document, loader, posted, secret_header, service};
+use super::asked::{FetchBudget, LoaderInput, RemoteDocuments, document, loader, posted, secret_header, service};
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -33,7 +33,7 @@ struct AskedOnce {
 impl RemoteDocuments for AskedOnce {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
-            let answer = FetchRoom::new().json(&self.reader, &self.url, self.request.clone(), run).await?;
+            let answer = FetchBudget::new().json(&self.reader, &self.url, self.request.clone(), run).await?;
             (self.told)(&answer, &self.url).map_err(Failure::flow)
         })
     }

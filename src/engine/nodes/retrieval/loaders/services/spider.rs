@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, bearer, document, loader, posted, service};
+use super::asked::{FetchBudget, LoaderInput, RemoteDocuments, bearer, document, loader, posted, service};
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -70,7 +70,7 @@ impl RemoteDocuments for SpiderPages {
             let url = web_address(&self.place).map_err(Failure::flow)?;
             let mut request = posted(&Value::Object(self.asked.clone()));
             request.headers.extend(self.token.as_ref().and_then(bearer));
-            let answer = FetchRoom::new().json(&self.reader, &url, request, run).await?;
+            let answer = FetchBudget::new().json(&self.reader, &url, request, run).await?;
             let pages = answer.as_array().ok_or_else(|| Failure::flow("Spider: Failed to crawl URL."))?;
             let told = |page: &Value| {
                 let text = page.get("content").and_then(Value::as_str).unwrap_or_default().to_owned();

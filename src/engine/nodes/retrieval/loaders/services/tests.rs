@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::asked::{FetchRoom, bearer, document};
+use super::asked::{FetchBudget, bearer, document};
 use super::*;
 use crate::config::Secret;
 use crate::engine::contract::failure::Failure;
@@ -25,7 +25,8 @@ fn answers_that_are_no_success_are_told() {
     let targets = Targets::alone("local", &Metrics::new().unwrap()).allowing(&["127.0.0.0/8".parse().unwrap()]);
     let reader = WebReader::new(&Arc::new(targets));
     let url = web_address(&origin).unwrap();
-    let failure = within(&json!({}), async |run| FetchRoom::new().ask(&reader, &url, WebRequest::default(), run).await);
+    let failure =
+        within(&json!({}), async |run| FetchBudget::new().ask(&reader, &url, WebRequest::default(), run).await);
     let told = failure.map(|answer| answer.status).unwrap_err().to_string();
     assert!(told.ends_with("answered 500: out of order"), "{told}");
 }

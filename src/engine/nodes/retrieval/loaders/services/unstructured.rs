@@ -8,7 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::asked::{FetchRoom, LoaderInput, RemoteDocuments, loader, secret_header, service};
+use super::asked::{FetchBudget, LoaderInput, RemoteDocuments, loader, secret_header, service};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
@@ -75,7 +75,7 @@ impl Partitioner {
     pub(super) async fn documents(
         &self,
         file: &FlowFile,
-        room: &mut FetchRoom,
+        room: &mut FetchBudget,
         run: &Run<'_>,
     ) -> Result<Vec<Document>, Failure> {
         let mut headers = self.headers.clone();
@@ -134,7 +134,7 @@ const BOUNDARY: &str = "----flowgate-7d1f0c5be2a94d0c8f3a";
 impl RemoteDocuments for Partitioned {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
-            let mut room = FetchRoom::new();
+            let mut room = FetchBudget::new();
             let mut documents = Vec::new();
             for file in &self.files {
                 documents.extend(self.partitioner.documents(file, &mut room, run).await?);

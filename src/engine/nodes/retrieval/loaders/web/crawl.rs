@@ -18,7 +18,7 @@ const MOST_BYTES: usize = 64 << 20;
 const MOST_LINKS: usize = 20_000;
 
 #[derive(Debug)]
-pub(super) enum PageWay {
+pub(super) enum CrawlScope {
     One,
     Listed(Vec<Url>),
     Crawl,
@@ -30,7 +30,7 @@ pub(super) enum PageWay {
 pub(super) struct PageCrawl {
     pub(super) reader: WebReader,
     pub(super) url: Url,
-    pub(super) way: PageWay,
+    pub(super) scope: CrawlScope,
     pub(super) limit: usize,
 }
 
@@ -45,11 +45,11 @@ impl PageCrawl {
     where
         T: Fn(String, String) -> Result<Document, String> + Clone + Send + 'static,
     {
-        let pages = match &self.way {
-            PageWay::Crawl => return self.crawl(told, documents, run).await,
-            PageWay::One => vec![(self.url.clone(), self.url.to_string())],
-            PageWay::Listed(pages) => pages.iter().map(|page| (page.clone(), page.to_string())).collect(),
-            PageWay::Sitemap => match self.of_sitemap(run).await? {
+        let pages = match &self.scope {
+            CrawlScope::Crawl => return self.crawl(told, documents, run).await,
+            CrawlScope::One => vec![(self.url.clone(), self.url.to_string())],
+            CrawlScope::Listed(pages) => pages.iter().map(|page| (page.clone(), page.to_string())).collect(),
+            CrawlScope::Sitemap => match self.of_sitemap(run).await? {
                 Ok(pages) => pages,
                 Err(problem) => return Ok(Some(problem)),
             },

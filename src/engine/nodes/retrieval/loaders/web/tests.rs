@@ -12,7 +12,7 @@ fn html(body: &str) -> String {
 /// Documents of pages that begin at that path of a server on the loopback, which the configuration allows or not.
 fn scraped(
     path: &str,
-    way: impl FnOnce(&str) -> PageWay,
+    scope: impl FnOnce(&str) -> CrawlScope,
     limit: usize,
     answers: &[&str],
     is_allowed: bool,
@@ -22,7 +22,7 @@ fn scraped(
     let targets = if is_allowed { targets.allowing(&["127.0.0.0/8".parse().unwrap()]) } else { targets };
     let reader = WebReader::new(&Arc::new(targets));
     let url = web_address(&format!("{origin}{path}")).unwrap();
-    let pages = PageCrawl { reader, way: way(&origin), limit, url };
+    let pages = PageCrawl { reader, scope: scope(&origin), limit, url };
     let selector = Arc::new(Selector::parse("body").unwrap());
     let scraped = Scraped { label: "Pages".to_owned(), pages, selector };
     let documents = within(&json!({ "question": "q" }), async |run| scraped.fetched(run).await);
@@ -38,7 +38,7 @@ fn told(documents: &[Document]) -> Vec<(&str, &str)> {
 fn one_page_is_its_text_and_title() {
     let page = html("<title>T</title><h1>Hi</h1><p>there</p>");
     let moved = answer("302 Found", "location: /new\r\n", "");
-    let (documents, heard) = scraped("/old", |_| PageWay::One, 10, &[&moved, &page], true);
+    let (documents, heard) = scraped("/old", |_| CrawlScope::One, 10, &[&moved, &page], true);
     let documents = documents.unwrap();
     assert_eq!(told(&documents), [("Hithere", "T")]);
     assert!(documents[0].metadata["source"].as_str().unwrap().ends_with("/old"));
@@ -54,25 +54,25 @@ fn a_crawl_stays_on_its_host_and_within_its_limit() {
         answer("404 Not Found", "content-type: text/html\r\n", "gone"),
     ];
     let pages: Vec<&str> = pages.iter().map(String::as_str).collect();
-    let (documents, heard) = scraped("/", |_| PageWay::Crawl, 4, &pages, true);
+    let (documents, heard) = scraped("/", |_| CrawlScope::Crawl, 4, &pages, true);
     let documents = documents.unwrap();
     let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
     assert_eq!(texts, ["abelseone", "backctwo", "three"]);
     assert_eq!(heard, ["GET / HTTP/1.1", "GET /a/ HTTP/1.1", "GET /c HTTP/1.1", "GET /b HTTP/1.1"]);
     assert!(documents[1].metadata["source"].as_str().unwrap().ends_with("/a"));
-    let (documents, heard) = scraped("/", |_| PageWay::Crawl, 1, &pages, true);
+    let (documents, heard) = scraped("/", |_| CrawlScope::Crawl, 1, &pages, true);
     assert_eq!((documents.unwrap().len(), heard.len()), (1, 1));
 }
 
 #[test]
 fn a_sitemap_and_a_list_name_their_pages() {
-    let map = |_: &str| PageWay::Sitemap;
+    let map = |_: &str| CrawlScope::Sitemap;
     let none = answer("200 OK", "content-type: text/xml\r\n", "<urlset></urlset>");
     let (documents, _) = scraped("/sitemap.xml", map, 10, &[&none], true);
     assert_eq!(documents.unwrap_err(), "Pages: no page could be read: No relative links found");
     let pages = [html("x"), html("y")];
     let listed = |origin: &str| {
-        PageWay::Listed(["/1", "/2.pdf", "/3"].map(|path| web_address(&format!("{origin}{path}")).unwrap()).into())
+        CrawlScope::Listed(["/1", "/2.pdf", "/3"].map(|path| web_address(&format!("{origin}{path}")).unwrap()).into())
     };
     let (documents, heard) = scraped("/", listed, 10, &[&pages[0], &pages[1]], true);
     assert_eq!(told(&documents.unwrap()), [("x", ""), ("y", "")]);
@@ -82,12 +82,12 @@ fn a_sitemap_and_a_list_name_their_pages() {
 #[test]
 fn nothing_of_this_network_is_read_unless_it_is_allowed() {
     let page = html("secret");
-    let (documents, heard) = scraped("/", |_| PageWay::One, 10, &[&page], false);
+    let (documents, heard) = scraped("/", |_| CrawlScope::One, 10, &[&page], false);
     assert!(documents.unwrap_err().contains("denied by policy") && heard.is_empty());
     let away = answer("302 Found", "location: http://169.254.169.254/latest\r\n", "");
-    let (documents, _) = scraped("/", |_| PageWay::One, 10, &[&away], true);
+    let (documents, _) = scraped("/", |_| CrawlScope::One, 10, &[&away], true);
     assert!(documents.unwrap_err().contains("denied by policy"));
     let file = answer("302 Found", "location: file:///etc/passwd\r\n", "");
-    let (documents, _) = scraped("/", |_| PageWay::One, 10, &[&file], true);
+    let (documents, _) = scraped("/", |_| CrawlScope::One, 10, &[&file], true);
     assert!(documents.unwrap_err().contains("no page of the web"));
 }

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::super::action::ActionTold::Shaped;
+use super::super::action::ActionOutput::Shaped;
 use super::super::action::Verb::{Get, Patch, Post};
-use super::super::action::{Needs, ServiceAction};
+use super::super::action::{RequiredParams, ServiceAction};
 use super::super::params::{Params, fields};
 use super::{items, list};
 use crate::engine::nodes::tools::arguments::with;
 
-const OF_PLACE: Needs = (&["chatChannelId"], "Chat or Channel ID is required");
-const OF_MESSAGE: Needs = (&["chatChannelId", "messageId"], "Chat/Channel ID and Message ID are required");
+const OF_PLACE: RequiredParams = (&["chatChannelId"], "Chat or Channel ID is required");
+const OF_MESSAGE: RequiredParams = (&["chatChannelId", "messageId"], "Chat/Channel ID and Message ID are required");
 
 const SENT: &str = "/teams/{teamId}/channels/{chatChannelId}/messages";
 const SENT_IN_CHAT: &str = "/chats/{chatChannelId}/messages";

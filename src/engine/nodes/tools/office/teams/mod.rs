@@ -4,18 +4,18 @@ mod messages;
 
 use serde_json::{Map, Value, json};
 
-use super::action::ActionTold::Shaped;
+use super::action::ActionOutput::Shaped;
 use super::action::Verb::{Delete, Get, Patch, Post};
-use super::action::{Needs, ServiceAction, ServiceRequest};
-use super::call::{ActionCall, Trouble, Working, failed_graph};
+use super::action::{RequiredParams, ServiceAction, ServiceRequest};
+use super::call::{ActionCall, ActionError, ActionFuture, failed_graph};
 use super::params::{Params, fields};
-use super::service::{ActionChoice, OfficeService, ServicePlace, Speech};
+use super::service::{ActionChoice, ErrorStyle, OfficeService, ServiceAddress};
 use crate::engine::text::percent::{STEP, segment, steps};
 use crate::engine::text::variables::{at, text_of};
 
 pub(super) static TEAMS: OfficeService = OfficeService {
     names: &["microsoftTeams"],
-    place: ServicePlace::Fixed {
+    place: ServiceAddress::Fixed {
         credential: "microsoftTeamsOAuth2",
         origin: "https://graph.microsoft.com",
         base: "/v1.0",
@@ -40,7 +40,7 @@ pub(super) static TEAMS: OfficeService = OfficeService {
                messageIdReplyMessage replyBodyReplyMessage chatChannelIdReaction teamIdReaction messageIdReaction \
                reactionTypeSetReaction",
     ids: segment,
-    speech: Speech::Graph,
+    speech: ErrorStyle::Graph,
     actions: &[CHANNELS, CHATS, messages::MESSAGES],
 };
 
@@ -50,12 +50,13 @@ const CHANNEL_MEMBERS: &str = "/teams/{teamId}/channels/{channelId}/members";
 const CHAT: &str = "/chats/{chatId}";
 const CHAT_MEMBERS: &str = "/chats/{chatId}/members";
 
-const OF_TEAM: Needs = (&["teamId"], "Team ID is required to list channels");
-const OF_CHANNEL: Needs = (&["teamId", "channelId"], "Both Team ID and Channel ID are required");
-const OF_MEMBER: Needs = (&["teamId", "channelId", "userId"], "Team ID, Channel ID, and User ID are all required");
-const OF_CHAT: Needs = (&["chatId"], "Chat ID is required");
-const OF_CHATTER: Needs = (&["chatId", "userId"], "Both Chat ID and User ID are required");
-const OF_PIN: Needs = (&["chatId", "messageId"], "Both Chat ID and Message ID are required");
+const OF_TEAM: RequiredParams = (&["teamId"], "Team ID is required to list channels");
+const OF_CHANNEL: RequiredParams = (&["teamId", "channelId"], "Both Team ID and Channel ID are required");
+const OF_MEMBER: RequiredParams =
+    (&["teamId", "channelId", "userId"], "Team ID, Channel ID, and User ID are all required");
+const OF_CHAT: RequiredParams = (&["chatId"], "Chat ID is required");
+const OF_CHATTER: RequiredParams = (&["chatId", "userId"], "Both Chat ID and User ID are required");
+const OF_PIN: RequiredParams = (&["chatId", "messageId"], "Both Chat ID and Message ID are required");
 
 const CHANNELS: &[ServiceAction] = &[
     ServiceAction::new("listChannels", "listing channels", Get, "/teams/{teamId}/channels")
@@ -211,7 +212,7 @@ fn pin(params: &Params) -> Value {
 }
 
 /// An id in a path.
-fn placed(call: &ActionCall<'_>, name: &str) -> Result<String, Trouble> {
+fn placed(call: &ActionCall<'_>, name: &str) -> Result<String, ActionError> {
     let id = segment(&call.params.text(name));
     if steps(&id) { Err(failed_graph(STEP)) } else { Ok(id) }
 }
@@ -224,10 +225,10 @@ struct ListRemoval<'a> {
     done: &'static str,
 }
 
-async fn removed(call: &ActionCall<'_>, removal: ListRemoval<'_>) -> Result<String, Trouble> {
+async fn removed(call: &ActionCall<'_>, removal: ListRemoval<'_>) -> Result<String, ActionError> {
     let ListRemoval { list, is_meant, absent, done: words } = removal;
     let all = items(call.json(ServiceRequest { verb: Get, path: list.clone(), body: None }).await?);
-    let found = all.iter().find(|item| is_meant(item)).ok_or_else(|| Trouble::error(absent))?;
+    let found = all.iter().find(|item| is_meant(item)).ok_or_else(|| ActionError::error(absent))?;
     let id = segment(&found.get("id").map(text_of).unwrap_or_default());
     if steps(&id) {
         return Err(failed_graph(STEP));
@@ -240,7 +241,7 @@ fn is_user(call: &ActionCall<'_>, item: &Value) -> bool {
     item.get("userId").is_some_and(|user| call.params.given("userId").as_ref() == Some(user))
 }
 
-fn leaves_channel<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
+fn leaves_channel<'a>(call: &'a ActionCall<'a>) -> ActionFuture<'a> {
     Box::pin(async move {
         let list = format!("/teams/{}/channels/{}/members", placed(call, "teamId")?, placed(call, "channelId")?);
         let absent = "User is not a member of this channel";
@@ -249,7 +250,7 @@ fn leaves_channel<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
     })
 }
 
-fn leaves_chat<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
+fn leaves_chat<'a>(call: &'a ActionCall<'a>) -> ActionFuture<'a> {
     Box::pin(async move {
         let list = format!("/chats/{}/members", placed(call, "chatId")?);
         let absent = "User is not a member of this chat";
@@ -258,7 +259,7 @@ fn leaves_chat<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
     })
 }
 
-fn unpins<'a>(call: &'a ActionCall<'a>) -> Working<'a> {
+fn unpins<'a>(call: &'a ActionCall<'a>) -> ActionFuture<'a> {
     Box::pin(async move {
         let list = format!("/chats/{}/pinnedMessages", placed(call, "chatId")?);
         let message = call.params.given("messageId");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::super::asked::{FetchRoom, LoaderInput, RemoteDocuments, loader, service};
+use super::super::asked::{FetchBudget, LoaderInput, RemoteDocuments, loader, service};
 use super::{GoogleReader, chosen};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -104,7 +104,7 @@ struct DriveFiles {
 impl RemoteDocuments for DriveFiles {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
-            let mut room = FetchRoom::of_files();
+            let mut room = FetchBudget::of_files();
             let files = if self.selected.is_empty() {
                 self.of_folder(&mut room, run).await?
             } else {
@@ -120,7 +120,7 @@ impl RemoteDocuments for DriveFiles {
 }
 
 impl DriveFiles {
-    async fn of_choice(&self, room: &mut FetchRoom, run: &Run<'_>) -> Result<Vec<Value>, Failure> {
+    async fn of_choice(&self, room: &mut FetchBudget, run: &Run<'_>) -> Result<Vec<Value>, Failure> {
         let mut files = Vec::new();
         for id in self.selected.iter().take(MOST_FILES) {
             let mut asked = vec![("fields", FIELDS)];
@@ -134,7 +134,7 @@ impl DriveFiles {
         Ok(files)
     }
 
-    async fn of_folder(&self, room: &mut FetchRoom, run: &Run<'_>) -> Result<Vec<Value>, Failure> {
+    async fn of_folder(&self, room: &mut FetchBudget, run: &Run<'_>) -> Result<Vec<Value>, Failure> {
         let (mut files, mut left, mut seen) = (Vec::new(), vec![self.folder.clone()], HashSet::new());
         while let Some(folder) = left.pop().filter(|_| files.len() < self.most) {
             if !seen.insert(folder.clone()) {
@@ -170,7 +170,7 @@ impl DriveFiles {
         folder: &str,
         most: usize,
         page: Option<&str>,
-        room: &mut FetchRoom,
+        room: &mut FetchBudget,
         run: &Run<'_>,
     ) -> Result<Value, Failure> {
         let mut query = format!("'{}' in parents and trashed = false", quoted(folder));
@@ -191,7 +191,7 @@ impl DriveFiles {
     }
 
     /// What can be read of a file; of other kinds nothing.
-    async fn documents(&self, file: &Value, room: &mut FetchRoom, run: &Run<'_>) -> Result<Vec<Document>, Failure> {
+    async fn documents(&self, file: &Value, room: &mut FetchBudget, run: &Run<'_>) -> Result<Vec<Document>, Failure> {
         let (kind, id) = (text(file, "mimeType"), component(text(file, "id")));
         let exported = EXPORTED.iter().find(|(own, _)| *own == kind).map(|(_, kind)| *kind);
         let url = match exported {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::super::asked::{FetchRoom, LoaderInput, RemoteDocuments, loader, service};
+use super::super::asked::{FetchBudget, LoaderInput, RemoteDocuments, loader, service};
 use super::{GoogleReader, chosen};
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
@@ -63,7 +63,7 @@ struct SheetTables {
 impl RemoteDocuments for SheetTables {
     fn fetched<'a>(&'a self, run: &'a Run<'a>) -> Task<'a, Vec<Document>> {
         Box::pin(async move {
-            let mut room = FetchRoom::new();
+            let mut room = FetchBudget::new();
             let mut documents = Vec::new();
             let mut left = LONGEST;
             for id in self.ids.iter().take(MOST) {
@@ -89,7 +89,7 @@ impl SheetTables {
         sheets.filter_map(|sheet| Some(sheet.pointer("/properties/title")?.as_str()?.to_owned())).collect()
     }
 
-    async fn values(&self, id: &str, name: &str, room: &mut FetchRoom, run: &Run<'_>) -> Result<Value, Failure> {
+    async fn values(&self, id: &str, name: &str, room: &mut FetchBudget, run: &Run<'_>) -> Result<Value, Failure> {
         let range = if self.range.is_empty() { name.to_owned() } else { format!("{name}!{}", self.range) };
         let asked = [
             ("valueRenderOption", self.rendering.as_str()),

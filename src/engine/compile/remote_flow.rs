@@ -26,32 +26,29 @@ const PATIENCE: Duration = Duration::from_mins(10);
 const FIELDS: &[&str] = &["sourceDocuments", "usedTools", "artifacts", "fileAnnotations"];
 
 /// See the module.
-pub(crate) struct FlowElsewhere {
+pub(crate) struct RemoteFlow {
     address: Address,
     flow: String,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl fmt::Debug for FlowElsewhere {
+impl fmt::Debug for RemoteFlow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FlowElsewhere")
-            .field("address", &self.address)
-            .field("flow", &self.flow)
-            .finish_non_exhaustive()
+        f.debug_struct("RemoteFlow").field("address", &self.address).field("flow", &self.flow).finish_non_exhaustive()
     }
 }
 
 /// What a node's author says of where the flow is: `None`: nothing, so that it is one of the engine's own.
-pub(crate) type ElsewhereFlow = Option<Arc<dyn Subflow>>;
+pub(crate) type SubflowTarget = Option<Arc<dyn Subflow>>;
 
-impl FlowElsewhere {
+impl RemoteFlow {
     /// By the input with an address. `asks_as_tool`: as Flowise's tools say it of themselves.
     pub(crate) fn read(
         inputs: &mut Inputs<'_, '_, '_>,
         input: &str,
         flow: &str,
         asks_as_tool: bool,
-    ) -> Option<ElsewhereFlow> {
+    ) -> Option<SubflowTarget> {
         let Some(url) = inputs.text(input) else { return Some(None) };
         let address = Address::read(&Mustache::plain(&url), &inputs.compiler.context.targets, PATIENCE);
         let address = address.map_err(|problem| inputs.refuse(input, problem)).ok()?;
@@ -97,7 +94,7 @@ fn reply(answer: &Value) -> Reply {
     Reply { said, fields, ..Reply::default() }
 }
 
-impl Subflow for FlowElsewhere {
+impl Subflow for RemoteFlow {
     fn name(&self) -> &str {
         &self.flow
     }

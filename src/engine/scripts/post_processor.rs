@@ -12,7 +12,7 @@ use crate::wire::json::read_str;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Afterwards(Script);
+pub(crate) struct PostProcessor(Script);
 
 /// What the program is told of an answer.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ fn code(settings: Option<&Map<String, Value>>) -> Option<String> {
     read_str(section(settings)?.get("customFunction")?.as_str()?).ok()
 }
 
-impl Afterwards {
+impl PostProcessor {
     /// Of a flow that is compiled; what cannot run is told of it.
     pub(crate) fn read(compiler: &mut Compiler<'_>) -> Option<Arc<Self>> {
         let code = code(compiler.export.chatbot_config.as_ref())?;

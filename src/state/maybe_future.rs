@@ -5,13 +5,13 @@
 use std::pin::Pin;
 
 /// See the module. It stays on its thread.
-pub(crate) enum MaybeLater<T> {
+pub(crate) enum MaybeFuture<T> {
     Now(T),
     /// Dropped before it is ready, nothing is left of what was asked for.
     Later(Pin<Box<dyn Future<Output = T>>>),
 }
 
-impl<T> MaybeLater<T> {
+impl<T> MaybeFuture<T> {
     /// The answer, once it is there.
     pub(crate) async fn answer(self) -> T {
         match self {
@@ -22,7 +22,7 @@ impl<T> MaybeLater<T> {
 }
 
 #[cfg(test)]
-impl<T> MaybeLater<T> {
+impl<T> MaybeFuture<T> {
     /// The answer that is there.
     pub(crate) fn now(self) -> T {
         match self {

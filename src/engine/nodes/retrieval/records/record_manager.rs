@@ -1,9 +1,9 @@
-//! A book of records, wherever it is kept.
+//! A record manager, wherever its records are kept.
 
 use std::collections::HashSet;
 
-use super::here::OwnPage;
-use super::in_postgres::PostgresPage;
+use super::in_postgres::PostgresNamespace;
+use super::own::OwnNamespace;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::records::PassageRecord;
 use crate::engine::contract::run::Run;
@@ -20,8 +20,8 @@ pub(in crate::engine::nodes::retrieval) enum Cleanup {
 
 /// See the module.
 #[derive(Debug)]
-pub(in crate::engine::nodes::retrieval) struct RecordBook {
-    pub(super) place: RecordPlace,
+pub(in crate::engine::nodes::retrieval) struct RecordManager {
+    pub(super) backend: RecordBackend,
     /// Letters, digits and underscores.
     pub(super) table: String,
     /// `None`: the flow's own.
@@ -33,38 +33,38 @@ pub(in crate::engine::nodes::retrieval) struct RecordBook {
 
 /// Where it is kept.
 #[derive(Debug)]
-pub(super) enum RecordPlace {
+pub(super) enum RecordBackend {
     Postgres(Postgres),
     /// Beside what chats remember.
-    Here,
+    Own,
 }
 
 /// The records of one store.
 #[derive(Debug)]
-pub(in crate::engine::nodes::retrieval) enum OpenBook<'b> {
-    Postgres(PostgresPage<'b>),
-    Here(OwnPage<'b>),
+pub(in crate::engine::nodes::retrieval) enum RecordNamespace<'b> {
+    Postgres(PostgresNamespace<'b>),
+    Own(OwnNamespace<'b>),
 }
 
-impl RecordBook {
+impl RecordManager {
     /// `store`: what Flowise calls the store in it.
     pub(in crate::engine::nodes::retrieval) async fn open<'b>(
         &'b self,
         store: Option<&str>,
         run: &'b Run<'_>,
-    ) -> Result<OpenBook<'b>, Failure> {
+    ) -> Result<RecordNamespace<'b>, Failure> {
         let own = self.namespace.as_deref().unwrap_or(run.flow);
         let namespace = store.map_or_else(|| own.to_owned(), |store| format!("{own}_{store}"));
-        Ok(match &self.place {
-            RecordPlace::Postgres(postgres) => {
-                OpenBook::Postgres(PostgresPage::open(postgres, &self.table, namespace, run).await?)
+        Ok(match &self.backend {
+            RecordBackend::Postgres(postgres) => {
+                RecordNamespace::Postgres(PostgresNamespace::open(postgres, &self.table, namespace, run).await?)
             }
-            RecordPlace::Here => OpenBook::Here(OwnPage::open(&self.table, namespace, run).await?),
+            RecordBackend::Own => RecordNamespace::Own(OwnNamespace::open(&self.table, namespace, run).await?),
         })
     }
 }
 
-impl OpenBook<'_> {
+impl RecordNamespace<'_> {
     /// Which of these were put in.
     pub(in crate::engine::nodes::retrieval) async fn known(
         &self,
@@ -72,8 +72,8 @@ impl OpenBook<'_> {
         run: &Run<'_>,
     ) -> Result<HashSet<String>, Failure> {
         match self {
-            Self::Postgres(page) => page.known(records, run).await,
-            Self::Here(page) => page.known(records).await,
+            Self::Postgres(namespace) => namespace.known(records, run).await,
+            Self::Own(namespace) => namespace.known(records).await,
         }
     }
 
@@ -84,8 +84,8 @@ impl OpenBook<'_> {
         run: &Run<'_>,
     ) -> Result<(), Failure> {
         match self {
-            Self::Postgres(page) => page.note(records, run).await,
-            Self::Here(page) => page.note(records).await,
+            Self::Postgres(namespace) => namespace.note(records, run).await,
+            Self::Own(namespace) => namespace.note(records).await,
         }
     }
 
@@ -97,8 +97,8 @@ impl OpenBook<'_> {
         run: &Run<'_>,
     ) -> Result<Vec<String>, Failure> {
         match self {
-            Self::Postgres(page) => page.outdated(groups, most, run).await,
-            Self::Here(page) => page.outdated(groups, most).await,
+            Self::Postgres(namespace) => namespace.outdated(groups, most, run).await,
+            Self::Own(namespace) => namespace.outdated(groups, most).await,
         }
     }
 
@@ -108,15 +108,15 @@ impl OpenBook<'_> {
         run: &Run<'_>,
     ) -> Result<(), Failure> {
         match self {
-            Self::Postgres(page) => page.forget(keys, run).await,
-            Self::Here(page) => page.forget(keys).await,
+            Self::Postgres(namespace) => namespace.forget(keys, run).await,
+            Self::Own(namespace) => namespace.forget(keys).await,
         }
     }
 
     pub(in crate::engine::nodes::retrieval) async fn count(&self, run: &Run<'_>) -> Result<u64, Failure> {
         match self {
-            Self::Postgres(page) => page.count(run).await,
-            Self::Here(page) => page.count().await,
+            Self::Postgres(namespace) => namespace.count(run).await,
+            Self::Own(namespace) => namespace.count().await,
         }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) const CHATS_FILE: &str = disk::FILE;
 
 /// A chat as it was elsewhere.
 #[derive(Debug)]
-pub(crate) struct BroughtChat {
+pub(crate) struct ImportedChat {
     /// The flow's id, under which the engine remembers.
     pub(crate) flow: String,
     pub(crate) session: String,
@@ -30,7 +30,7 @@ pub(crate) struct BroughtChat {
 ///
 /// # Errors
 /// The file cannot be read or written, or another process has it.
-pub(crate) fn bring(folder: &Path, chats: &[BroughtChat]) -> io::Result<usize> {
+pub(crate) fn import_chats(folder: &Path, chats: &[ImportedChat]) -> io::Result<usize> {
     let database = disk::open(folder)?;
     let mut news = Vec::new();
     let mut changed = 0;
@@ -55,7 +55,7 @@ pub(crate) fn bring(folder: &Path, chats: &[BroughtChat]) -> io::Result<usize> {
 }
 
 /// What of a chat comes after all that the file has of it.
-fn unknown(database: &Database, chat: &BroughtChat) -> io::Result<Vec<Vec<Turn>>> {
+fn unknown(database: &Database, chat: &ImportedChat) -> io::Result<Vec<Vec<Turn>>> {
     let brought: Vec<Vec<Turn>> = chat.exchanges.iter().map(|turns| turns.iter().map(shortened).collect()).collect();
     let known = disk::read(database, &chat.flow, &chat.session, 0).map_err(io::Error::other)?;
     let Some((_, last)) = known.last() else { return Ok(brought) };
@@ -75,9 +75,9 @@ mod tests {
         vec![Turn { by_user: true, text: text.to_owned() }, Turn { by_user: false, text: format!("{text}!") }]
     }
 
-    fn chat(texts: &[&str]) -> BroughtChat {
+    fn chat(texts: &[&str]) -> ImportedChat {
         let exchanges = texts.iter().map(|text| said(text)).collect();
-        BroughtChat { flow: "flow".into(), session: "chat".into(), exchanges }
+        ImportedChat { flow: "flow".into(), session: "chat".into(), exchanges }
     }
 
     fn known(folder: &Path) -> Vec<Vec<Turn>> {
@@ -88,12 +88,12 @@ mod tests {
     #[test]
     fn what_is_known_is_not_brought_twice() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(bring(folder.path(), &[chat(&["a", "b"])]).unwrap(), 1);
-        assert_eq!(bring(folder.path(), &[chat(&["a", "b"])]).unwrap(), 0);
-        assert_eq!(bring(folder.path(), &[chat(&["a", "b", "c"])]).unwrap(), 1);
+        assert_eq!(import_chats(folder.path(), &[chat(&["a", "b"])]).unwrap(), 1);
+        assert_eq!(import_chats(folder.path(), &[chat(&["a", "b"])]).unwrap(), 0);
+        assert_eq!(import_chats(folder.path(), &[chat(&["a", "b", "c"])]).unwrap(), 1);
         assert_eq!(known(folder.path()), [said("a"), said("b"), said("c")]);
         // Gone on here since, with something that the other side does not know.
-        assert_eq!(bring(folder.path(), &[chat(&["x", "y"])]).unwrap(), 0);
+        assert_eq!(import_chats(folder.path(), &[chat(&["x", "y"])]).unwrap(), 0);
         assert_eq!(known(folder.path()).len(), 3);
     }
 }

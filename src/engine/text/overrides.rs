@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Overrides {
     pub(crate) values: Map<String, Value>,
-    pub(crate) settled: Settled,
+    pub(crate) settled: FilledPaths,
 }
 
 /// Paths below which everything was filled in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Settled(Vec<Vec<String>>);
+pub(crate) struct FilledPaths(Vec<Vec<String>>);
 
-impl Settled {
+impl FilledPaths {
     pub(crate) fn at(paths: Vec<Vec<String>>) -> Self {
         Self(paths)
     }
@@ -58,6 +58,6 @@ impl Settled {
 impl From<Map<String, Value>> for Overrides {
     /// As a client sends them.
     fn from(values: Map<String, Value>) -> Self {
-        Self { values, settled: Settled::default() }
+        Self { values, settled: FilledPaths::default() }
     }
 }

@@ -16,7 +16,7 @@ const TOLD_EACH_TIME: usize = 512 * 1024;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct ToldSteps {
+pub(super) struct StepTrace {
     pub(super) reasoning: Vec<Value>,
     pub(super) used: Vec<Value>,
     pub(super) sources: Vec<Value>,
@@ -33,7 +33,7 @@ pub(super) struct ToldSteps {
     heard: usize,
 }
 
-impl ToldSteps {
+impl StepTrace {
     /// A node has run.
     pub(super) fn tell(
         &mut self,

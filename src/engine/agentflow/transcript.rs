@@ -10,12 +10,12 @@ use crate::engine::contract::request::RunRequest;
 
 /// Messages, each with what clients see of it.
 #[derive(Debug, Default)]
-pub(super) struct Talk {
+pub(super) struct ChatTranscript {
     pub(super) messages: Vec<Message>,
     pub(super) shown: Vec<Value>,
 }
 
-impl Talk {
+impl ChatTranscript {
     pub(super) fn push(&mut self, message: Message, shown: Value) {
         self.messages.push(message);
         self.shown.push(shown);

@@ -13,37 +13,41 @@ const MOST_LETTERS: u64 = 32 << 20;
 
 /// A bound was met; everything ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TooMuch;
+pub(super) struct PdfLimitExceeded;
 
 #[derive(Debug)]
-pub(super) struct PdfWork {
+pub(super) struct PdfBudget {
     bytes: Cell<u64>,
     objects: Cell<u64>,
     letters: Cell<u64>,
     deadline: Instant,
 }
 
-impl PdfWork {
+impl PdfBudget {
     pub(super) fn until(deadline: Instant) -> Self {
         Self { bytes: Cell::new(0), objects: Cell::new(0), letters: Cell::new(0), deadline }
     }
 
-    pub(super) fn bytes(&self, more: usize) -> Result<(), TooMuch> {
+    pub(super) fn bytes(&self, more: usize) -> Result<(), PdfLimitExceeded> {
         spend(&self.bytes, more, MOST_BYTES)
     }
 
-    pub(super) fn object(&self) -> Result<(), TooMuch> {
+    pub(super) fn object(&self) -> Result<(), PdfLimitExceeded> {
         spend(&self.objects, 1, MOST_OBJECTS)?;
         // The clock is not asked each time.
-        if self.objects.get().is_multiple_of(4096) && Instant::now() > self.deadline { Err(TooMuch) } else { Ok(()) }
+        if self.objects.get().is_multiple_of(4096) && Instant::now() > self.deadline {
+            Err(PdfLimitExceeded)
+        } else {
+            Ok(())
+        }
     }
 
-    pub(super) fn letters(&self, more: usize) -> Result<(), TooMuch> {
+    pub(super) fn letters(&self, more: usize) -> Result<(), PdfLimitExceeded> {
         spend(&self.letters, more, MOST_LETTERS)
     }
 }
 
-fn spend(spent: &Cell<u64>, more: usize, most: u64) -> Result<(), TooMuch> {
+fn spend(spent: &Cell<u64>, more: usize, most: u64) -> Result<(), PdfLimitExceeded> {
     spent.set(spent.get().saturating_add(more as u64));
-    if spent.get() > most { Err(TooMuch) } else { Ok(()) }
+    if spent.get() > most { Err(PdfLimitExceeded) } else { Ok(()) }
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use super::folder::{FolderError, NOTES};
-use crate::engine::{self, BroughtChat, CHATS_FILE};
+use crate::engine::{self, CHATS_FILE, ImportedChat};
 
 /// Where files lie until all of them are there.
 const STAGE: &str = ".adopting";
@@ -18,7 +18,7 @@ pub(super) const STATE: &str = "state";
 const SECRET: u32 = 0o600;
 
 /// See the module.
-pub(super) struct MoveIn {
+pub(super) struct FolderTransaction {
     target: PathBuf,
     stage: PathBuf,
     /// The folder is not there yet: the stage becomes it.
@@ -35,7 +35,7 @@ pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-impl MoveIn {
+impl FolderTransaction {
     pub(super) fn new(target: &Path, is_new: bool) -> Result<Self, FolderError> {
         let parent = folder_of(target);
         let stage = match target.file_name() {
@@ -84,7 +84,7 @@ impl MoveIn {
     }
 
     /// Adds chats to a copy of the file that is there.
-    pub(super) fn bring(&mut self, chats: &[BroughtChat]) -> Result<usize, FolderError> {
+    pub(super) fn import_chats(&mut self, chats: &[ImportedChat]) -> Result<usize, FolderError> {
         let name = format!("{STATE}/{CHATS_FILE}");
         let (there, copy) = (self.target.join(&name), self.new_path(&name));
         let failed = |source| FolderError::Io { path: there.clone(), source };
@@ -99,7 +99,7 @@ impl MoveIn {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(error)),
         }
-        let changed = engine::bring(&folder, chats).map_err(failed)?;
+        let changed = engine::import_chats(&folder, chats).map_err(failed)?;
         if changed == 0 {
             fs::remove_file(&copy).map_err(failed)?;
         } else {
@@ -173,7 +173,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("keys.yaml");
         fs::write(&place, "old").unwrap();
-        let mut move_in = MoveIn::new(folder.path(), false).unwrap();
+        let mut move_in = FolderTransaction::new(folder.path(), false).unwrap();
         move_in.write("keys.yaml", b"new", true).unwrap();
         // The last moment before the new file is moved in.
         let new = move_in.new_path("keys.yaml");
@@ -195,7 +195,7 @@ mod tests {
                 fs::write(&place, "old").unwrap();
                 fs::set_permissions(&place, fs::Permissions::from_mode(before)).unwrap();
             }
-            let mut move_in = MoveIn::new(folder.path(), false).unwrap();
+            let mut move_in = FolderTransaction::new(folder.path(), false).unwrap();
             move_in.write(name, b"new", is_secret).unwrap();
             move_in.finish(&[]).unwrap();
             assert_eq!(fs::metadata(&place).unwrap().mode() & 0o777, after, "{name}");

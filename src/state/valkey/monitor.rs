@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::calls::{Calls, Lane, Links, is_elsewhere, reason, reason_at_first};
+use super::calls::{CallClass, Calls, Links, is_elsewhere, reason, reason_at_first};
 use super::channels::{Inbox, Subscriber, of_replica};
 use super::health::StoreHealth;
 use super::open::{late, named, open};
@@ -28,7 +28,7 @@ const TELLING: Duration = Duration::from_secs(1);
 const ANSWERS: u32 = 2;
 
 /// See the module.
-pub(super) struct Keeper {
+pub(super) struct StoreMonitor {
     settings: Valkey,
     password: Option<Secret>,
     replica: Arc<str>,
@@ -45,7 +45,7 @@ pub(super) struct Keeper {
     at: Option<ValkeyServer>,
 }
 
-impl Keeper {
+impl StoreMonitor {
     pub(super) fn new(
         settings: &Valkey,
         replica: &Arc<str>,
@@ -60,7 +60,7 @@ impl Keeper {
             health: Arc::clone(health),
             calls: Calls::new(health, &metrics.seconds, settings.timeout),
             inbox: Arc::clone(inbox),
-            beat: Script::new(include_str!("beat.lua")),
+            beat: Script::new(include_str!("heartbeat.lua")),
             farewell: Script::new("return redis.call('ZREM', KEYS[1], ARGV[1])"),
             answers: 0,
             beats: 0,
@@ -227,7 +227,7 @@ impl Keeper {
             *self.calls.links() = Links::default();
             self.at = server;
         }
-        for lane in [Lane::Front, Lane::Background, Lane::Bulk] {
+        for lane in [CallClass::Front, CallClass::Background, CallClass::Bulk] {
             if self.calls.link(lane).is_none() {
                 let link = open(&self.settings, self.password.as_ref(), self.at.as_ref()).await?;
                 *self.calls.links().of(lane) = Some(link);
@@ -240,7 +240,7 @@ impl Keeper {
     async fn beat(&self) -> RedisResult<u32> {
         let mut replicas = 0;
         let channels = of_replica(&self.settings.prefix, "");
-        for lane in [Lane::Front, Lane::Background] {
+        for lane in [CallClass::Front, CallClass::Background] {
             let mut link = self.calls.link(lane).ok_or_else(late)?;
             let mut beat = self.beat.key(self.key());
             let beat = beat.arg(&*self.replica).arg(&channels).arg(self.health.clock().expected());
@@ -256,7 +256,7 @@ impl Keeper {
     /// Whether only the node of a Cluster is gone that counts the replicas. What others have is shared as ever, by as many as
     /// were seen last.
     async fn answers_in_part(&self) -> bool {
-        for lane in [Lane::Front, Lane::Background] {
+        for lane in [CallClass::Front, CallClass::Background] {
             let Some(link) = self.calls.link(lane) else { return false };
             if !answers_in_part(&link, &self.settings.prefix, self.settings.timeout).await {
                 return false;
@@ -267,7 +267,7 @@ impl Keeper {
 
     /// Others share what there is without this one from now on.
     async fn leave(&self) {
-        if let Some(mut link) = self.calls.link(Lane::Background).filter(|_| self.health.is_up()) {
+        if let Some(mut link) = self.calls.link(CallClass::Background).filter(|_| self.health.is_up()) {
             let mut farewell = self.farewell.key(self.key());
             let farewell = farewell.arg(&*self.replica).invoke_async::<u32>(&mut link);
             let _ = timeout(self.settings.timeout, farewell).await;

@@ -1,4 +1,4 @@
-//! What is written down of a lease beside the way of a request: who waits for the store, and what is known of it.
+//! What of a lease is under its lock, beside the way of a request: who waits for the store, and what is known of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const LONGEST_REFUSAL: Duration = Duration::from_millis(100);
 
 /// Under the lease's lock.
 #[derive(Debug, Default)]
-pub(super) struct LeaseBook {
+pub(super) struct LeaseState {
     /// The call that is on its way, and how often the store had been lost when it began.
     pub(super) call: Option<(u64, u64)>,
     pub(super) calls: u64,
@@ -40,9 +40,9 @@ pub(super) struct LeaseBook {
     /// Until when, and why, everybody is refused.
     refused: Option<(u64, Shortage)>,
     pub(super) pace: LeasePace,
-    pub(super) quota: QuotaBook,
-    pub(super) tokens: QuotaBook,
-    pub(super) loss: LossBook,
+    pub(super) quota: SharedQuota,
+    pub(super) tokens: SharedQuota,
+    pub(super) loss: OfflineAdmissions,
     pub(super) reach: CallerReach,
     /// Looks without a cell taken.
     pub(super) idle: u8,
@@ -87,7 +87,7 @@ pub(super) struct LeasePace {
 
 /// The count of a day or month: what this replica has counted, and the whole as far as it is known.
 #[derive(Debug, Default)]
-pub(super) struct QuotaBook {
+pub(super) struct SharedQuota {
     period: u32,
     own: u32,
     said: u32,
@@ -97,7 +97,7 @@ pub(super) struct QuotaBook {
 
 /// What was admitted while the store was lost.
 #[derive(Debug, Default)]
-pub(super) struct LossBook {
+pub(super) struct OfflineAdmissions {
     /// How often, in all.
     pub(super) taken: u64,
     /// How many of them the store has charged, as far as is known here.
@@ -131,7 +131,7 @@ impl UnusedCells {
     }
 }
 
-impl LeaseBook {
+impl LeaseState {
     /// What is left of quotas, as the store knows it.
     pub(super) fn learn_quotas(
         &mut self,
@@ -227,7 +227,7 @@ impl LeasePace {
     }
 }
 
-impl QuotaBook {
+impl SharedQuota {
     /// What to tell of it. At first the count that was kept on disk is what is known.
     pub(super) fn wish(&mut self, most: u32, period: Period, kept: &QuotaCounter) -> QuotaWish {
         self.turn(period, kept);
@@ -304,7 +304,7 @@ impl QuotaBook {
     }
 }
 
-impl LossBook {
+impl OfflineAdmissions {
     /// What is charged to the bucket, of what was taken so far, when all of this replica's part is whole after `whole`: what
     /// the store knows of it, and what it does not, divided as the limit is.
     pub(super) fn debt(&self, now: u64, whole: u64, parts: u32) -> (u64, u64) {

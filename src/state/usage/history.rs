@@ -95,17 +95,17 @@ impl From<&str> for UsageDay {
 }
 
 /// By key and chatflow.
-type UsagePage = BTreeMap<Box<str>, BTreeMap<Box<str>, UsageTotals>>;
+type UsageByKey = BTreeMap<Box<str>, BTreeMap<Box<str>, UsageTotals>>;
 
 /// See the module. In the file it is as it stands here.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct UsageBook {
-    days: BTreeMap<Box<str>, UsagePage>,
-    months: BTreeMap<Box<str>, UsagePage>,
+pub(crate) struct UsageHistory {
+    days: BTreeMap<Box<str>, UsageByKey>,
+    months: BTreeMap<Box<str>, UsageByKey>,
 }
 
-impl UsageBook {
+impl UsageHistory {
     pub(crate) fn is_empty(&self) -> bool {
         self.days.is_empty() && self.months.is_empty()
     }
@@ -141,7 +141,7 @@ impl UsageBook {
         while self.months.len() > MOST_MONTHS {
             self.months.pop_first();
         }
-        let size = |page: &UsagePage| page.values().map(BTreeMap::len).sum::<usize>();
+        let size = |page: &UsageByKey| page.values().map(BTreeMap::len).sum::<usize>();
         let mut all: usize = self.days.values().map(size).sum();
         while self.days.len() > MOST_DAYS || (all > MOST_ROWS && self.days.len() > 1) {
             all -= self.days.pop_first().map_or(0, |(_, page)| size(&page));
@@ -170,7 +170,7 @@ impl UsageBook {
     }
 }
 
-fn add(all: &mut BTreeMap<Box<str>, UsagePage>, date: &str, key: &str, chatflow: &str, used: UsageTotals) {
+fn add(all: &mut BTreeMap<Box<str>, UsageByKey>, date: &str, key: &str, chatflow: &str, used: UsageTotals) {
     // Nothing is allocated for a row that is there.
     if let Some(row) = all.get_mut(date).and_then(|page| page.get_mut(key)?.get_mut(chatflow)) {
         *row += used;
@@ -180,7 +180,7 @@ fn add(all: &mut BTreeMap<Box<str>, UsagePage>, date: &str, key: &str, chatflow:
     *page.entry(key.into()).or_default().entry(chatflow.into()).or_default() += used;
 }
 
-fn rows(page: &UsagePage) -> impl Iterator<Item = (&str, &str, UsageTotals)> {
+fn rows(page: &UsageByKey) -> impl Iterator<Item = (&str, &str, UsageTotals)> {
     page.iter().flat_map(|(key, chatflows)| chatflows.iter().map(|(chatflow, used)| (&**key, &**chatflow, *used)))
 }
 
@@ -209,39 +209,42 @@ mod tests {
 
     #[test]
     fn days_add_up_to_months() {
-        let (mut book, mut other) = (UsageBook::default(), UsageBook::default());
-        book.add(&"2026-11-28".into(), "a", "x", used(1));
+        let (mut history, mut other) = (UsageHistory::default(), UsageHistory::default());
+        history.add(&"2026-11-28".into(), "a", "x", used(1));
         other.add(&"2026-11-28".into(), "a", "y", used(2));
         other.add(&"2026-11-29".into(), "a", "x", used(4));
         other.add(&"2026-12-01".into(), "a", "x", used(8));
-        book.merge(other);
-        let month: Vec<_> = book.of_month("2026-11").map(|(_, chatflow, used)| (chatflow, used.requests)).collect();
+        history.merge(other);
+        let month: Vec<_> = history.of_month("2026-11").map(|(_, chatflow, used)| (chatflow, used.requests)).collect();
         assert_eq!(month, [("x", 5), ("y", 2)]);
-        let days: Vec<_> =
-            book.days_of("2026-11", "a").into_iter().map(|(day, used)| (day, used.requests, used.tokens_in)).collect();
+        let days: Vec<_> = history
+            .days_of("2026-11", "a")
+            .into_iter()
+            .map(|(day, used)| (day, used.requests, used.tokens_in))
+            .collect();
         assert_eq!(days, [("2026-11-28", 3, 14), ("2026-11-29", 4, 7)]);
-        assert!(book.days_of("2026-11", "b").is_empty());
-        let text = serde_json::to_string(&book).unwrap();
-        assert_eq!(serde_json::from_str::<UsageBook>(&text).unwrap(), book);
+        assert!(history.days_of("2026-11", "b").is_empty());
+        let text = serde_json::to_string(&history).unwrap();
+        assert_eq!(serde_json::from_str::<UsageHistory>(&text).unwrap(), history);
     }
 
     #[test]
     fn what_is_old_or_too_much_is_forgotten() {
-        let mut book = UsageBook::default();
+        let mut history = UsageHistory::default();
         for month in 1..=12 {
             for year in 2024..=2026 {
                 for day in 1..=28 {
-                    book.add(&(&*format!("{year}-{month:02}-{day:02}")).into(), "a", "x", used(1));
+                    history.add(&(&*format!("{year}-{month:02}-{day:02}")).into(), "a", "x", used(1));
                 }
             }
         }
-        book.trim();
-        assert_eq!((book.days.len(), book.months.len()), (MOST_DAYS, MOST_MONTHS));
-        assert_eq!(book.months.first_key_value().unwrap().0.as_ref(), "2025-01");
+        history.trim();
+        assert_eq!((history.days.len(), history.months.len()), (MOST_DAYS, MOST_MONTHS));
+        assert_eq!(history.months.first_key_value().unwrap().0.as_ref(), "2025-01");
         for key in 0..MOST_ROWS {
-            book.add(&"2026-12-31".into(), &key.to_string(), "x", used(1));
+            history.add(&"2026-12-31".into(), &key.to_string(), "x", used(1));
         }
-        book.trim();
-        assert_eq!((book.days.len(), book.months.len()), (1, MOST_MONTHS), "the running day is kept");
+        history.trim();
+        assert_eq!((history.days.len(), history.months.len()), (1, MOST_MONTHS), "the running day is kept");
     }
 }

@@ -12,7 +12,7 @@ const VERSION: u64 = 1;
 
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct KeptState {
+pub(super) struct Checkpoint {
     /// `agents`: not what flows of another generation keep.
     pub(super) agents: u64,
     pub(super) values: Map<String, Value>,
@@ -32,7 +32,7 @@ pub(super) struct Waiting {
     pub(super) reject: String,
 }
 
-impl KeptState {
+impl Checkpoint {
     pub(super) fn new(values: Map<String, Value>, mut messages: Vec<AgentMessage>, waits: Option<Waiting>) -> Self {
         // What a model says freely is nobody's in later questions.
         for said in messages.iter_mut().filter(|said| said.speaker == Speaker::Model && !said.has_form) {
@@ -75,15 +75,15 @@ impl KeptState {
 }
 
 /// What is kept of a session, if something is.
-pub(super) async fn get(session: Session<'_>) -> Result<Option<KeptState>, Failure> {
-    Ok(session.run().await?.and_then(|text| KeptState::read(&text)))
+pub(super) async fn get(session: Session<'_>) -> Result<Option<Checkpoint>, Failure> {
+    Ok(session.run().await?.and_then(|text| Checkpoint::read(&text)))
 }
 
 /// What waits for this answer; from now on it does not.
-pub(super) async fn take(session: Session<'_>, action: &str) -> Result<Option<(KeptState, Waiting)>, Failure> {
+pub(super) async fn take(session: Session<'_>, action: &str) -> Result<Option<(Checkpoint, Waiting)>, Failure> {
     loop {
         let Some(text) = session.run().await? else { return Ok(None) };
-        let Some(mut kept) = KeptState::read(&text) else { return Ok(None) };
+        let Some(mut kept) = Checkpoint::read(&text) else { return Ok(None) };
         let Some(waits) = kept.waits.take().filter(|waits| waits.action == action) else { return Ok(None) };
         if session.replace_run(text, kept.clone().write()?.into()).await? {
             return Ok(Some((kept, waits)));
@@ -105,7 +105,7 @@ mod tests {
         let session = Session { store: &store, flow: "f", id: "s" };
         let [approve, reject] = ["Yes", "No"].map(str::to_owned);
         let waits = Waiting { next: vec!["t".into()], action: "a1".into(), approve, reject };
-        let kept = KeptState::new(Map::new(), vec![AgentMessage::human("q")], Some(waits.clone()));
+        let kept = Checkpoint::new(Map::new(), vec![AgentMessage::human("q")], Some(waits.clone()));
         session.keep_run(Some(kept.write().unwrap().into())).await.unwrap();
         assert_eq!(take(session, "other").await.unwrap(), None);
         assert_eq!(take(session, "a1").await.unwrap().unwrap().1, waits);
@@ -120,8 +120,8 @@ mod tests {
         let messages = (0..30).flat_map(|at| {
             [AgentMessage::human(format!("{at}{}", "q".repeat(50_000))), AgentMessage::model("a").by("x", "x_0")]
         });
-        let kept = KeptState::new(Map::new(), messages.collect(), None);
-        let read = KeptState::read(&kept.write().unwrap()).unwrap();
+        let kept = Checkpoint::new(Map::new(), messages.collect(), None);
+        let read = Checkpoint::read(&kept.write().unwrap()).unwrap();
         assert!(read.messages.len() < 60 && read.messages[0].content.len() > 50_000);
         assert!(read.messages.last().unwrap().content == "a");
     }
