@@ -5,27 +5,30 @@
 //! mistakes at once; only broken YAML ends the reading at its first mistake. Duplicate fields, YAML 1.1 booleans
 //! (`yes`, `off`), custom tags, several documents and documents that grow without bounds are refused.
 //!
-//! The YAML library is named in this file only.
+//! The YAML library is named in this file and in [`at`] only.
 
+mod at;
 mod de;
 mod items;
 mod nearest;
 mod places;
+mod sections;
 mod value;
 
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 use serde_saphyr::{Error, Options};
 
 use super::content::{self, TooLarge};
 use super::error::Problem;
+pub(crate) use at::{At, Located};
 pub(crate) use items::{ItemSink, each_item};
 pub(crate) use nearest::suggest;
 pub use places::FieldPlaces;
-pub(crate) use value::{At, Located, Named, Switched, Value, YamlNode};
+pub(crate) use sections::{Named, Switched};
+pub(crate) use value::{Value, YamlNode};
 
 /// Bytes of a document that is read into one tree.
 const MAX_BYTES: usize = content::MOST_SETTINGS;
@@ -103,18 +106,6 @@ fn options(most: usize) -> Options {
             max_total_scalar_bytes: most,
         },
     }
-}
-
-/// The one place where a position comes out of the library.
-fn located<'de, T, D>(deserializer: D) -> Result<At<T>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    let spanned = serde_saphyr::Spanned::<T>::deserialize(deserializer)?;
-    let line = u32::try_from(spanned.referenced.line()).unwrap_or(u32::MAX);
-    let column = u32::try_from(spanned.referenced.column()).unwrap_or(u32::MAX);
-    Ok(At { value: spanned.value, line, column, field: String::new() })
 }
 
 fn position(error: &Error) -> Option<(u32, u32)> {

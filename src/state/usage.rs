@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`counter`] | what was used since it was last drained, as the requests of one policy find it |
 //! | [`history`] | days and months |
+//! | [`totals`] | how much, and on which day |
 //! | [`mod@file`] | the history on disk |
 //! | [`shared`] | the same of all replicas, in the store |
 //!
@@ -15,14 +16,16 @@ mod counter;
 mod file;
 mod history;
 mod shared;
+mod totals;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use counter::BoundUsage;
 pub(crate) use file::{UsageFile, read};
-pub(crate) use history::{UsageDay, UsageHistory, UsageTotals};
+pub(crate) use history::UsageHistory;
 pub(crate) use shared::read_shared;
+pub(crate) use totals::{UsageDay, UsageTotals};
 
 use crate::config::QuotaPeriod;
 use crate::keys::KeyStore;

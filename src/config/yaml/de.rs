@@ -17,7 +17,8 @@ use serde::forward_to_deserialize_any;
 
 use self::access::{LocatedMembers, Member, NodeMap, NodeSequence};
 use self::error::DeserializeError;
-use super::value::{AT, LOCATED, SWITCHED};
+use super::at::{AT, LOCATED};
+use super::sections::SWITCHED;
 use super::{At, Report, Value, YamlNode, suggest};
 
 /// Characters of one name that a field path shows.

@@ -5,7 +5,8 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
-use super::event::{AnswerEvent, AnswerValue, EventName};
+use super::event::{AnswerEvent, AnswerValue};
+use super::event_name::EventName;
 use super::fields::AnswerFields;
 use super::output::AnswerOutput;
 use super::renderer::Renderer;

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::event::{AnswerEvent, AnswerValue, EventName};
+use super::event::{AnswerEvent, AnswerValue};
+use super::event_name::EventName;
 use super::fields::AnswerFields;
 use super::output::AnswerOutput;
 use super::renderer::Renderer;

@@ -5,6 +5,7 @@
 //! are looked into only as far as they are to be changed.
 
 mod event;
+mod event_name;
 mod fields;
 mod filter;
 mod flowise;
@@ -19,7 +20,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub(crate) use self::event::{AnswerEvent, AnswerValue, EventName};
+pub(crate) use self::event::{AnswerEvent, AnswerValue};
+pub(crate) use self::event_name::EventName;
 pub(crate) use self::fields::AnswerFields;
 use self::filter::Allowed;
 use self::flowise::FlowiseRenderer;

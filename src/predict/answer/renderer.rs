@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::event::{AnswerEvent, EventName};
+use super::event::AnswerEvent;
+use super::event_name::EventName;
 use super::fields::AnswerFields;
 use super::output::AnswerOutput;
 

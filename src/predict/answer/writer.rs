@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::event::{AnswerEvent, AnswerValue, EventName};
+use super::event::{AnswerEvent, AnswerValue};
+use super::event_name::EventName;
 use super::filter::{Allowed, RawEvent};
 use super::rename::Renamer;
 use super::renderer::Renderer;

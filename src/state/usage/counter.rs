@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::history::{NO_CHATFLOW, UsageTotals};
+use super::history::NO_CHATFLOW;
+use super::totals::UsageTotals;
 use super::{ANONYMOUS, KnownCounters};
 use crate::config::QuotaPeriod;
 use crate::keys::KeyStore;

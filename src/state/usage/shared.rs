@@ -25,7 +25,7 @@ use tokio::sync::{Notify, oneshot};
 
 pub(crate) use reading::read_shared;
 
-use super::history::{UsageDay, UsageTotals};
+use super::totals::{UsageDay, UsageTotals};
 use crate::config::QuotaPeriod;
 use crate::state::valkey::SharedStore;
 use record::UsageRecord;

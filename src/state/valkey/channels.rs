@@ -13,7 +13,8 @@ use redis::{PushInfo, PushKind, RedisResult, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
-use super::calls::{Calls, reason};
+use super::calls::Calls;
+use super::error::reason;
 use super::health::StoreHealth;
 use super::link::Link;
 use super::open::{named, open_listening};

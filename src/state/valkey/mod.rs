@@ -2,7 +2,8 @@
 //!
 //! | file | what it is |
 //! |---|---|
-//! | [`open`], [`link`] | connections: to one server, to the primary that Sentinels name, to a Cluster |
+//! | [`open`], [`settings`], [`link`] | connections: to one server, to the primary that Sentinels name, to a Cluster |
+//! | [`error`] | what an error means, and how it is told |
 //! | [`sentinels`] | which server they name, as soon as it is another one |
 //! | [`monitor`] | the thread: makes connections anew, tells the store that this replica lives, finds out whether it can be used |
 //! | [`calls`] | scripts that are run there, with the bounds of their time |
@@ -21,6 +22,7 @@
 mod calls;
 mod channels;
 mod clock;
+mod error;
 mod faults;
 mod health;
 mod link;
@@ -28,6 +30,7 @@ mod monitor;
 mod open;
 mod part;
 mod sentinels;
+mod settings;
 mod tag;
 
 use std::io;
@@ -38,7 +41,8 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub(crate) use calls::{CallClass, CallFailed, Calls, reason};
+pub(crate) use calls::{CallClass, CallFailed, Calls};
+pub(crate) use error::reason;
 pub(crate) use health::StoreHealth;
 pub(crate) use link::Link;
 pub(crate) use tag::StoreTag;

@@ -8,10 +8,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::calls::{CallClass, Calls, Links, is_elsewhere, reason, reason_at_first};
+use super::calls::{CallClass, Calls, Links};
 use super::channels::{Inbox, Subscriber, of_replica};
+use super::error::{is_elsewhere, late, reason, reason_at_first};
 use super::health::StoreHealth;
-use super::open::{late, named, open};
+use super::open::{named, open};
 use super::part::answers_in_part;
 use super::sentinels::{PrimaryNamed, Sentinels};
 use super::{LAST_WORDS, Order};

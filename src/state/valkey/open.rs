@@ -1,29 +1,17 @@
 //! Makes connections as the configuration says.
 
-use std::time::Duration;
-
 use redis::cluster::ClusterClient;
-use redis::io::tcp::TcpSettings;
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo as _, ProtocolVersion,
-    PushInfo, RedisConnectionInfo, RedisError, RedisResult, Role, ServerErrorKind, TlsCertificates,
-};
-use tokio::sync::mpsc;
+use redis::{ErrorKind, RedisError, RedisResult, Role, ServerErrorKind};
 
+use super::error::{late, no_server};
 use super::link::Link;
 use super::sentinels::PrimaryNamed;
+use super::settings::{LATEST, Pushes, certificates, client, config, info, protocol, tcp};
 use crate::config::{Secret, Valkey, ValkeyMode, ValkeyServer};
 
-/// An answer that comes so late is of no more use to anybody.
-pub(super) const LATEST: Duration = Duration::from_secs(5);
-/// Commands that wait for the connection's task.
-const PIPELINE: usize = 1024;
 /// A Cluster's own attempts: whoever asks waits for less.
 const RETRIES: u32 = 3;
 const RETRY_WAIT_MS: u64 = 100;
-
-/// Where a connection puts what the store sends by itself. What is too much is dropped.
-type Pushes = mpsc::Sender<PushInfo>;
 
 /// A new connection, within the time that it may take; `primary`: where Sentinels say that it is.
 pub(super) async fn open(
@@ -136,73 +124,4 @@ async fn open_cluster(settings: &Valkey, password: Option<&Secret>, pushes: Opti
         builder = builder.use_protocol(protocol).push_sender(move |info| pushes.try_send(info));
     }
     Ok(Link::Cluster(builder.build()?.get_async_connection().await?))
-}
-
-/// Only the newer one has room for what the store sends by itself.
-fn protocol(pushes: Option<&Pushes>) -> ProtocolVersion {
-    if pushes.is_some() { ProtocolVersion::RESP3 } else { ProtocolVersion::RESP2 }
-}
-
-fn config(settings: &Valkey, pushes: Option<Pushes>) -> AsyncConnectionConfig {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(settings.connect_timeout))
-        // Each call has bounds of its own, and what comes late is still made use of.
-        .set_response_timeout(Some(LATEST))
-        .set_pipeline_buffer_size(PIPELINE);
-    match pushes {
-        Some(pushes) => config.set_push_sender(move |info| pushes.try_send(info)),
-        None => config,
-    }
-}
-
-fn client(info: ConnectionInfo, settings: &Valkey) -> RedisResult<Client> {
-    if settings.tls { Client::build_with_tls(info, certificates(settings)) } else { Client::open(info) }
-}
-
-fn info(
-    settings: &Valkey,
-    server: &ValkeyServer,
-    password: Option<&Secret>,
-    protocol: ProtocolVersion,
-) -> RedisResult<ConnectionInfo> {
-    let mut redis = RedisConnectionInfo::default()
-        .set_protocol(protocol)
-        .set_db(settings.database.into())
-        .set_lib_name("flowgate", env!("CARGO_PKG_VERSION"));
-    if let Some(username) = &settings.username {
-        redis = redis.set_username(username);
-    }
-    if let Some(password) = password {
-        redis = redis.set_password(password.expose());
-    }
-    let info = address(server, settings.tls).into_connection_info()?;
-    Ok(info.set_redis_settings(redis).set_tcp_settings(tcp()))
-}
-
-fn address(server: &ValkeyServer, tls: bool) -> ConnectionAddr {
-    match server {
-        ValkeyServer::Tcp(host, port) if tls => {
-            ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
-        }
-        ValkeyServer::Tcp(host, port) => ConnectionAddr::Tcp(host.clone(), *port),
-        ValkeyServer::Unix(path) => ConnectionAddr::Unix(path.clone()),
-    }
-}
-
-/// The configured authorities, or the system's.
-fn certificates(settings: &Valkey) -> TlsCertificates {
-    TlsCertificates { client_tls: None, root_cert: settings.ca.as_ref().map(|(_, pem)| pem.to_vec()) }
-}
-
-/// A call is one small packet, which must not wait for more.
-fn tcp() -> TcpSettings {
-    TcpSettings::default().set_nodelay(true)
-}
-
-pub(super) fn late() -> RedisError {
-    RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))
-}
-
-fn no_server() -> RedisError {
-    RedisError::from(std::io::Error::from(std::io::ErrorKind::AddrNotAvailable))
 }

@@ -13,9 +13,9 @@ use redis::{ErrorKind, PushInfo, PushKind, RedisError, RedisResult, ServerErrorK
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::calls::reason;
+use super::error::{late, reason};
 use super::link::Link;
-use super::open::{late, open_sentinel};
+use super::open::open_sentinel;
 use crate::config::{Secret, Valkey, ValkeyMode, ValkeyServer};
 
 /// Between two questions.

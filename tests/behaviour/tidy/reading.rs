@@ -83,7 +83,7 @@ const READ: &[(&str, &str)] = &[
     ("nodes/tools/custom.rs", "an author's schema"),
     ("nodes/tools/composio.rs", "an author's choice; all that an API answered"),
     ("nodes/tools/json_path.rs", "JSON of a model, out of which a value is told"),
-    ("nodes/tools/mcp/server.rs", "an author's choice"),
+    ("nodes/tools/mcp/inputs.rs", "an author's choice"),
     ("nodes/tools/openapi/document.rs", "an author's document"),
     ("nodes/tools/openapi/mod.rs", "all that an API answered"),
     ("nodes/tools/requests/mod.rs", "an author's input"),

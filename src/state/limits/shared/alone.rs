@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::lease::Lease;
-use super::lease_state::nanos;
+use super::pace::nanos;
 use crate::state::limits::allowance::AllowanceCounts;
 use crate::state::limits::plan::PlanLimits;
 use crate::state::limits::quota::Period;

@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::lease::Lease;
-use super::lease_state::{CallerReach, LeaseState, nanos};
+use super::lease_state::{CallerReach, LeaseState};
+use super::pace::nanos;
 use super::wish::LeaseWish;
 use crate::state::limits::allowance::AllowanceCounts;
 use crate::state::limits::plan::PlanLimits;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::lease::{Lease, LeasePurpose};
-use super::lease_state::{LeaseState, nanos};
+use super::lease_state::LeaseState;
+use super::pace::nanos;
 use crate::state::limits::allowance::AllowanceCounts;
 use crate::state::limits::plan::PlanLimits;
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`admit`] | what a request does: takes from the lease, asks the store, waits for a place, or is told no |
 //! | [`lease`], [`cells`], [`lease_state`] | what a caller has on this replica, and what is known of it |
+//! | [`pace`], [`shared_quota`], [`offline`] | parts of that: how much to ask for, counts of days and months, what the store was not asked |
 //! | [`look`] | what is left for all replicas, for whoever takes nothing |
 //! | [`wish`] | one call of `lease.lua`, which grants of rate, quota and places at once |
 //! | [`alone`] | this replica's part of the limits, while the store is lost |
@@ -25,6 +26,9 @@ mod cells;
 mod lease;
 mod lease_state;
 mod look;
+mod offline;
+mod pace;
+mod shared_quota;
 mod tending;
 mod wish;
 
@@ -38,7 +42,8 @@ use tokio::sync::Notify;
 pub(crate) use caller::CallerTag;
 pub(super) use lease::Lease;
 
-use self::lease_state::{LeaseState, nanos};
+use self::lease_state::LeaseState;
+use self::pace::nanos;
 use super::allowance::AllowanceCounts;
 use crate::config::RatesOnLoss;
 use crate::state::valkey::SharedStore;

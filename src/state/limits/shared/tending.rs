@@ -8,7 +8,8 @@ use redis::Script;
 use tokio::sync::Notify;
 
 use super::lease::{Lease, LeasePurpose};
-use super::lease_state::{LeaseState, nanos};
+use super::lease_state::LeaseState;
+use super::pace::nanos;
 use super::{CellCounters, SharedLimits};
 use crate::state::limits::allowance::AllowanceCounts;
 use crate::state::valkey::SharedStore;

@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 use super::record::{CHATFLOW, DAY};
 use super::{RecordId, SharedUsage, StoredRows, names};
 use crate::config::Valkey;
-use crate::state::usage::history::{UsageHistory, UsageTotals};
+use crate::state::usage::history::UsageHistory;
+use crate::state::usage::totals::UsageTotals;
 use crate::state::valkey::{self, CallClass, Calls, Link};
 
 /// Records that are read at the same time.

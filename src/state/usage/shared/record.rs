@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::state::usage::history::{UsageDay, UsageTotals};
+use crate::state::usage::totals::{UsageDay, UsageTotals};
 
 /// Before the name of a chatflow.
 pub(super) const CHATFLOW: &str = "c:";

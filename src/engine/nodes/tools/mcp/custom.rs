@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::server::{McpTools, actions, configured, place_of, remote, unnamed};
+use super::inputs::{actions, configured, place_of, remote, unnamed};
+use super::server::McpTools;
 use crate::config::McpServer;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;

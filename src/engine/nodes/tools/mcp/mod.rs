@@ -1,6 +1,7 @@
 //! Tools of MCP servers: of a server that the flow's author names, and of those that Flowise knows by name.
 
 mod custom;
+mod inputs;
 mod packaged;
 mod pipedream;
 mod server;

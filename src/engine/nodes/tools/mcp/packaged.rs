@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::server::{McpTools, ServerPlace, actions, authorization, configured, place_of, remote, unnamed};
+use super::inputs::{actions, authorization, configured, place_of, remote, unnamed};
+use super::server::{McpTools, ServerPlace};
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;

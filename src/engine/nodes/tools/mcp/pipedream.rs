@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
-use super::server::{McpTools, PATIENCE, actions, remote};
+use super::inputs::{actions, remote};
+use super::server::{McpTools, PATIENCE};
 use crate::config::Secret;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;

@@ -4,7 +4,8 @@
 
 use http::HeaderName;
 
-use super::server::{McpTools, actions, configured, place_of, remote, unnamed};
+use super::inputs::{actions, configured, place_of, remote, unnamed};
+use super::server::McpTools;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
