@@ -2,7 +2,7 @@
 //! Nothing is sent and nothing is counted. The decisions are the layers' own: what is here asks them one after the other,
 //! in the order in which [`build`](super::build) has them, and puts into words what they say.
 
-mod told;
+mod wording;
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -33,7 +33,7 @@ use crate::wire::body::Body;
 use crate::wire::client_body::ClientBody;
 use crate::wire::refusal::Refusal;
 
-pub(crate) use told::{ExplainStep, Explanation, StepResult};
+pub(crate) use wording::{ExplainStep, Explanation, StepResult};
 
 /// A request that is only asked about.
 pub(crate) struct ExplainRequest {
@@ -81,11 +81,11 @@ type WalkEnd = Result<StatusCode, Refusal>;
 
 impl RequestWalk {
     async fn through(&mut self, mut call: Call) -> WalkEnd {
-        if let Some(answer) = self.checked("route", Routing, &mut call.head, told::route)? {
+        if let Some(answer) = self.checked("route", Routing, &mut call.head, wording::route)? {
             return Ok(answer.status());
         }
         match auth::decide(&call.head.headers, &self.context) {
-            Ok(()) => self.pass("caller", told::caller(&self.context)),
+            Ok(()) => self.pass("caller", wording::caller(&self.context)),
             Err(refusal) => return self.refuse("caller", refusal),
         }
         let authorization = self.authorize(&mut call).await;
@@ -95,10 +95,10 @@ impl RequestWalk {
             authorization => authorization,
         };
         if authorization.is_ok() {
-            self.pass("authorize", told::authorized(&self.context));
+            self.pass("authorize", wording::authorized(&self.context));
         }
         self.limits()?;
-        self.checked("guard", Guard, &mut call.head, told::guard)?;
+        self.checked("guard", Guard, &mut call.head, wording::guard)?;
         let authorized = match authorization {
             Ok(authorized) => authorized,
             Err(refusal) => return self.refuse("authorize", refusal),
@@ -156,17 +156,19 @@ impl RequestWalk {
     fn limit(&mut self, peek: &LimitPeek) {
         let plan = format!("plans.{}", peek.status.plan);
         let place = self.context.snapshot.config.place(&plan);
-        self.tell("limits", StepResult::Passes, told::limit(peek), Some(Decided { setting: Some(plan), place }));
+        self.tell("limits", StepResult::Passes, wording::limit(peek), Some(Decided { setting: Some(plan), place }));
     }
 
     async fn body(&mut self, authorized: &AuthorizedCall, body: ClientBody) -> Result<(), Refusal> {
         let endpoint = self.context.endpoint();
         let outcome = match endpoint {
             Some(Endpoint::Flow(FlowCall::Prediction)) => self.prediction(authorized, body).await,
-            Some(Endpoint::Flow(FlowCall::Upsert)) => refuse_forced(&self.context).map(|()| told::PASSED_ON.to_owned()),
+            Some(Endpoint::Flow(FlowCall::Upsert)) => {
+                refuse_forced(&self.context).map(|()| wording::PASSED_ON.to_owned())
+            }
             Some(Endpoint::Flow(FlowCall::Streaming) | Endpoint::Usage) | None => return Ok(()),
             Some(_) => {
-                self.tell("body", StepResult::Unknown, told::NOT_LOOKED_AT.to_owned(), None);
+                self.tell("body", StepResult::Unknown, wording::NOT_LOOKED_AT.to_owned(), None);
                 return Ok(());
             }
         };
@@ -185,7 +187,7 @@ impl RequestWalk {
             Backend::Engine { .. } => check_body::<Question>(body, flow, context).await.map(|checked| said(&checked)),
             Backend::Flowise { .. } if context.passes_unread() => {
                 refuse_forced(context)?;
-                read_body(body, context).await.map(|_| told::PASSED_ON.to_owned())
+                read_body(body, context).await.map(|_| wording::PASSED_ON.to_owned())
             }
             Backend::Flowise { .. } => check_body::<Bytes>(body, flow, context).await.map(|checked| said(&checked)),
         }
@@ -198,7 +200,7 @@ impl RequestWalk {
         let Ok((flow, _)) = authorized.flow() else { return };
         let (result, says) = match context.snapshot.target(&flow) {
             None => (StepResult::Passes, "computed here, by the built-in engine".to_owned()),
-            Some(target) => told::servers(target),
+            Some(target) => wording::servers(target),
         };
         let setting = format!("upstreams.{upstream}");
         let place = context.snapshot.config.place(&setting);
@@ -231,7 +233,7 @@ impl RequestWalk {
             let (result, says) = cors::told(&context, origin);
             self.tell("cors", result, says, origin.to_str().ok().and_then(|origin| by_pages(&context, origin)));
         }
-        told::explanation(&context, self.steps, &end.map_err(|refusal| (helps(&refusal), refusal)))
+        wording::explanation(&context, self.steps, &end.map_err(|refusal| (helps(&refusal), refusal)))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::Told;
-use super::heard::Heard;
+use super::StubResponse;
+use super::heard::StubRequest;
 use super::model::{Prompted, Said};
 
 /// `None`: it is no model that is asked.
-pub(super) fn answer(heard: &Heard) -> Option<Told> {
+pub(super) fn answer(heard: &StubRequest) -> Option<StubResponse> {
     if let Some(told) = vectors(heard) {
         return Some(told);
     }
@@ -30,10 +30,10 @@ pub(super) fn answer(heard: &Heard) -> Option<Told> {
     if let Some(prompt) = ["prompt", "inputs"].iter().find_map(|field| body.get(*field)).filter(|_| is_text(heard)) {
         return Some(completed(heard, &text_of(prompt)));
     }
-    heard.is_for("/moderations").then(|| Told::json(&json!({ "results": [{ "flagged": false }] })))
+    heard.is_for("/moderations").then(|| StubResponse::json(&json!({ "results": [{ "flagged": false }] })))
 }
 
-fn is_text(heard: &Heard) -> bool {
+fn is_text(heard: &StubRequest) -> bool {
     ["/completions", "/api/generate", "/generate", "/inference"].iter().any(|end| heard.is_for(end))
         || heard.host.contains("huggingface")
 }
@@ -81,16 +81,16 @@ fn openai_prompt(body: &Value) -> Prompted {
     }
 }
 
-fn events(events: &[Value]) -> Told {
+fn events(events: &[Value]) -> StubResponse {
     let lines: Vec<String> = events.iter().map(|event| format!("data: {event}\n\n")).collect();
-    Told::text("text/event-stream", lines.concat())
+    StubResponse::text("text/event-stream", lines.concat())
 }
 
 fn streams(body: &Value) -> bool {
     body.get("stream") == Some(&Value::Bool(true)) || body.get("stream_tokens") == Some(&Value::Bool(true))
 }
 
-fn openai(body: &Value, prompt: &Prompted) -> Told {
+fn openai(body: &Value, prompt: &Prompted) -> StubResponse {
     let usage = json!({ "prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2 });
     let (content, calls) = match prompt.said() {
         Said::Text(text) => (Value::from(text), Vec::new()),
@@ -113,7 +113,7 @@ fn openai(body: &Value, prompt: &Prompted) -> Told {
         frame
     };
     if !streams(body) {
-        return Told::json(&with(frame, json!([{ "index": 0, "message": message, "finish_reason": finish }])));
+        return StubResponse::json(&with(frame, json!([{ "index": 0, "message": message, "finish_reason": finish }])));
     }
     let piece = |delta: Value, finish: Value| {
         with(frame.clone(), json!([{ "index": 0, "delta": delta, "finish_reason": finish }]))
@@ -123,7 +123,7 @@ fn openai(body: &Value, prompt: &Prompted) -> Told {
     told
 }
 
-fn responses(body: &Value) -> Told {
+fn responses(body: &Value) -> StubResponse {
     let bound = body.pointer("/tool_choice/name").and_then(Value::as_str).map(str::to_owned);
     let prompt = Prompted {
         bound,
@@ -146,7 +146,7 @@ fn responses(body: &Value) -> Told {
     let whole = json!({ "id": "r", "object": "response", "status": "completed", "model": "m", "created_at": 1,
         "output": output, "usage": usage });
     if !streams(body) {
-        return Told::json(&whole);
+        return StubResponse::json(&whole);
     }
     let mut told = Vec::new();
     for (index, item) in output.iter().enumerate() {
@@ -159,7 +159,7 @@ fn responses(body: &Value) -> Told {
     events(&told)
 }
 
-fn anthropic(body: &Value) -> Told {
+fn anthropic(body: &Value) -> StubResponse {
     let is_result = |turn: &Value| list(turn, "content").any(|block| block["type"] == "tool_result");
     let bound = body.pointer("/tool_choice/name").and_then(Value::as_str).map(str::to_owned);
     let mut prompt = Prompted {
@@ -183,7 +183,7 @@ fn anthropic(body: &Value) -> Told {
             "stop_reason": stop })
     };
     if !streams(body) {
-        return Told::json(&message(&blocks));
+        return StubResponse::json(&message(&blocks));
     }
     let mut told = vec![json!({ "type": "message_start", "message": message(&[]) })];
     for (index, block) in blocks.iter().enumerate() {
@@ -202,7 +202,7 @@ fn anthropic(body: &Value) -> Told {
     events(&told)
 }
 
-fn gemini(heard: &Heard) -> Told {
+fn gemini(heard: &StubRequest) -> StubResponse {
     let body = &heard.body;
     let parts = |turn: &Value| list(turn, "parts").map(text_of).collect::<Vec<_>>().join("\n");
     let turns: Vec<String> = list(body, "contents").map(parts).collect();
@@ -228,10 +228,10 @@ fn gemini(heard: &Heard) -> Told {
     let content = json!({ "role": "model", "parts": parts });
     let whole =
         json!({ "candidates": [{ "content": content, "finishReason": "STOP", "index": 0 }], "usageMetadata": usage });
-    if heard.path.contains(":stream") { events(&[whole]) } else { Told::json(&whole) }
+    if heard.path.contains(":stream") { events(&[whole]) } else { StubResponse::json(&whole) }
 }
 
-fn ollama(body: &Value) -> Told {
+fn ollama(body: &Value) -> StubResponse {
     let prompt =
         Prompted { schema: body.get("format").filter(|format| format.is_object()).cloned(), ..openai_prompt(body) };
     let message = match prompt.said() {
@@ -244,19 +244,22 @@ fn ollama(body: &Value) -> Told {
         }
     };
     let end = json!({ "message": { "role": "assistant", "content": "" }, "done": true, "eval_count": 1, "prompt_eval_count": 1 });
-    Told::text("application/x-ndjson", format!("{}\n{end}\n", json!({ "message": message, "done": false })))
+    StubResponse::text("application/x-ndjson", format!("{}\n{end}\n", json!({ "message": message, "done": false })))
 }
 
 /// A text that is gone on with.
-fn completed(heard: &Heard, prompt: &str) -> Told {
+fn completed(heard: &StubRequest, prompt: &str) -> StubResponse {
     let asked = Prompted { text: prompt.to_owned(), last: prompt.to_owned(), ..Prompted::default() };
     let Said::Text(text) = asked.said() else { unreachable!("it has no tools") };
     if heard.is_for("/api/generate") {
         let end = json!({ "response": "", "done": true, "eval_count": 1, "prompt_eval_count": 1 });
-        return Told::text("application/x-ndjson", format!("{}\n{end}\n", json!({ "response": text, "done": false })));
+        return StubResponse::text(
+            "application/x-ndjson",
+            format!("{}\n{end}\n", json!({ "response": text, "done": false })),
+        );
     }
     if heard.host.contains("huggingface") {
-        return Told::json(&json!([{ "generated_text": text }]));
+        return StubResponse::json(&json!([{ "generated_text": text }]));
     }
     let choice = json!([{ "index": 0, "text": text, "finish_reason": "stop" }]);
     if streams(&heard.body) {
@@ -264,7 +267,7 @@ fn completed(heard: &Heard, prompt: &str) -> Told {
         told.body.extend_from_slice(b"data: [DONE]\n\n");
         return told;
     }
-    Told::json(&json!({ "choices": choice, "generations": [{ "id": "1", "text": text }] }))
+    StubResponse::json(&json!({ "choices": choice, "generations": [{ "id": "1", "text": text }] }))
 }
 
 const DIMENSIONS: usize = 8;
@@ -276,7 +279,7 @@ fn vector(text: &str) -> Value {
 }
 
 /// Embeddings, of whoever is asked.
-fn vectors(heard: &Heard) -> Option<Told> {
+fn vectors(heard: &StubRequest) -> Option<StubResponse> {
     let body = &heard.body;
     let all = |value: &Value| match value {
         Value::Array(items) => items.iter().map(|item| vector(&text_of(item))).collect::<Vec<_>>(),
@@ -284,27 +287,27 @@ fn vectors(heard: &Heard) -> Option<Told> {
     };
     if heard.path.ends_with(":batchEmbedContents") {
         let texts = list(body, "requests").map(|one| json!({ "values": vector(&one.to_string()) }));
-        return Some(Told::json(&json!({ "embeddings": texts.collect::<Vec<_>>() })));
+        return Some(StubResponse::json(&json!({ "embeddings": texts.collect::<Vec<_>>() })));
     }
     if heard.path.ends_with(":embedContent") {
-        return Some(Told::json(&json!({ "embedding": { "values": vector(&body.to_string()) } })));
+        return Some(StubResponse::json(&json!({ "embedding": { "values": vector(&body.to_string()) } })));
     }
     if heard.path.contains("feature-extraction") {
-        return Some(Told::json(&all(body.get("inputs")?).into()));
+        return Some(StubResponse::json(&all(body.get("inputs")?).into()));
     }
     if heard.is_for("/api/embeddings") {
-        return Some(Told::json(&json!({ "embedding": vector(&text_of(body.get("prompt")?)) })));
+        return Some(StubResponse::json(&json!({ "embedding": vector(&text_of(body.get("prompt")?)) })));
     }
     if !(heard.is_for("/embeddings") || heard.is_for("/embed")) {
         return None;
     }
     if let Some(texts) = body.get("texts") {
-        return Some(Told::json(&json!({ "embeddings": { "float": all(texts) } })));
+        return Some(StubResponse::json(&json!({ "embeddings": { "float": all(texts) } })));
     }
     let vectors = all(body.get("input")?);
     let item = |(index, vector): (usize, &Value)| json!({ "index": index, "embedding": vector });
     let data: Vec<Value> = vectors.iter().enumerate().map(item).collect();
-    Some(Told::json(
+    Some(StubResponse::json(
         &json!({ "data": data, "embeddings": vectors, "usage": { "prompt_tokens": 1, "total_tokens": 1 } }),
     ))
 }

@@ -5,7 +5,7 @@ use std::io::BufRead;
 use serde_json::Value;
 
 #[derive(Debug)]
-pub(super) struct Heard {
+pub(super) struct StubRequest {
     pub(super) method: String,
     /// Without its port.
     pub(super) host: String,
@@ -15,7 +15,7 @@ pub(super) struct Heard {
     pub(super) body: Value,
 }
 
-impl Heard {
+impl StubRequest {
     /// `None`: nothing more is asked.
     pub(super) fn read(reader: &mut impl BufRead) -> Option<Self> {
         let mut line = String::new();

@@ -11,16 +11,16 @@ mod services;
 use std::io::{BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use self::heard::Heard;
+use self::heard::StubRequest;
 
 /// What is answered over HTTP.
-pub(super) struct Told {
+pub(super) struct StubResponse {
     status: u16,
     kind: &'static str,
     body: Vec<u8>,
 }
 
-impl Told {
+impl StubResponse {
     fn json(value: &serde_json::Value) -> Self {
         Self { status: 200, kind: "application/json", body: value.to_string().into_bytes() }
     }
@@ -50,8 +50,8 @@ fn serve(mut stream: TcpStream) {
         return;
     }
     let mut reader = BufReader::new(stream.try_clone().unwrap());
-    while let Some(heard) = Heard::read(&mut reader) {
-        let Told { status, kind, body } = dialects::answer(&heard).unwrap_or_else(|| services::answer(&heard));
+    while let Some(heard) = StubRequest::read(&mut reader) {
+        let StubResponse { status, kind, body } = dialects::answer(&heard).unwrap_or_else(|| services::answer(&heard));
         let head = format!("HTTP/1.1 {status} Told\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len());
         if stream.write_all(&[head.as_bytes(), &body].concat()).is_err() {
             return;

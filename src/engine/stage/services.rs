@@ -2,32 +2,40 @@
 
 use serde_json::{Value, json};
 
-use super::Told;
-use super::heard::Heard;
+use super::StubResponse;
+use super::heard::StubRequest;
 
 /// A paper of three words.
 const PAPER: &[u8] = include_bytes!("../../../tests/fuzz/corpus/pdf/h1.pdf");
 const PASSAGE: &str = "A passage of the stage.";
 
-pub(super) fn answer(heard: &Heard) -> Told {
+pub(super) fn answer(heard: &StubRequest) -> StubResponse {
     if let Some(told) = kept(heard).or_else(|| tools(heard)).or_else(|| database(heard)).or_else(|| documents(heard)) {
-        return Told::json(&told);
+        return StubResponse::json(&told);
     }
     let (host, path) = (heard.host.as_str(), heard.path.as_str());
     match host {
-        "export.arxiv.org" => Told::text("application/atom+xml", FEED),
-        "arxiv.org" => Told::text("application/pdf", PAPER),
-        "api.wolframalpha.com" | "www.wolframalpha.com" => Told::text("text/plain", "42"),
+        "export.arxiv.org" => StubResponse::text("application/atom+xml", FEED),
+        "arxiv.org" => StubResponse::text("application/pdf", PAPER),
+        "api.wolframalpha.com" | "www.wolframalpha.com" => StubResponse::text("text/plain", "42"),
         // Whoever signs in.
-        _ if path.ends_with("/token") => Told::json(&json!({ "access_token": "of-the-stage", "expires_in": 3600 })),
-        _ if is_search(host) || path.ends_with("/search") => Told::json(&found()),
-        _ if heard.query.starts_with("list-type=2") => Told::text("application/xml", BUCKET),
-        _ if path.ends_with("sitemap.xml") => Told::text("application/xml", SITEMAP),
-        _ if path.rsplit_once('.').is_some_and(|(_, kind)| kind == "yaml") => Told::text("text/yaml", OPEN_API),
-        _ if path.rsplit_once('.').is_some_and(|(_, kind)| kind == "pdf") => Told::text("application/pdf", PAPER),
-        _ if heard.method == "GET" && !heard.accept.contains("json") => Told::text("text/html; charset=utf-8", PAGE),
+        _ if path.ends_with("/token") => {
+            StubResponse::json(&json!({ "access_token": "of-the-stage", "expires_in": 3600 }))
+        }
+        _ if is_search(host) || path.ends_with("/search") => StubResponse::json(&found()),
+        _ if heard.query.starts_with("list-type=2") => StubResponse::text("application/xml", BUCKET),
+        _ if path.ends_with("sitemap.xml") => StubResponse::text("application/xml", SITEMAP),
+        _ if path.rsplit_once('.').is_some_and(|(_, kind)| kind == "yaml") => StubResponse::text("text/yaml", OPEN_API),
+        _ if path.rsplit_once('.').is_some_and(|(_, kind)| kind == "pdf") => {
+            StubResponse::text("application/pdf", PAPER)
+        }
+        _ if heard.method == "GET" && !heard.accept.contains("json") => {
+            StubResponse::text("text/html; charset=utf-8", PAGE)
+        }
         // Any other API.
-        _ => Told::json(&json!({ "method": heard.method, "path": path, "query": heard.query, "text": PASSAGE })),
+        _ => {
+            StubResponse::json(&json!({ "method": heard.method, "path": path, "query": heard.query, "text": PASSAGE }))
+        }
     }
 }
 
@@ -55,7 +63,7 @@ fn found() -> Value {
 }
 
 /// A server of tools, and applications' actions.
-fn tools(heard: &Heard) -> Option<Value> {
+fn tools(heard: &StubRequest) -> Option<Value> {
     if let Some(method) = heard.body.get("jsonrpc").and_then(|_| heard.body.get("method")?.as_str()) {
         let schema = json!({ "type": "object", "properties": { "text": { "type": "string" } } });
         let result = match method {
@@ -76,7 +84,7 @@ fn tools(heard: &Heard) -> Option<Value> {
 }
 
 /// Databases of passages, memories and rerankers.
-fn database(heard: &Heard) -> Option<Value> {
+fn database(heard: &StubRequest) -> Option<Value> {
     let path = heard.path.as_str();
     let is_post = heard.method == "POST";
     let payload = json!({ "text": PASSAGE, "content": PASSAGE, "pageContent": PASSAGE, "_pageContentLC": PASSAGE,
@@ -147,7 +155,7 @@ fn milvus(path: &str) -> Value {
 }
 
 /// What services with documents have.
-fn documents(heard: &Heard) -> Option<Value> {
+fn documents(heard: &StubRequest) -> Option<Value> {
     let path = heard.path.as_str();
     // A model of Bedrock.
     if path.ends_with("/converse") {
@@ -175,7 +183,7 @@ fn documents(heard: &Heard) -> Option<Value> {
 }
 
 /// What people keep elsewhere, and pages that somebody else looks at.
-fn kept(heard: &Heard) -> Option<Value> {
+fn kept(heard: &StubRequest) -> Option<Value> {
     let path = heard.path.as_str();
     let page = json!({ "id": "p", "url": "https://page.example", "properties": {} });
     let seen = json!({ "markdown": PASSAGE, "metadata": { "sourceURL": "https://page.example" } });

@@ -44,7 +44,7 @@ const TOLD: [HeaderName; 13] = [
 ];
 
 #[derive(Serialize, Deserialize)]
-struct ToldRefusal {
+struct ReplayedRefusal {
     status: u16,
     headers: Vec<(String, String)>,
     body: String,
@@ -61,7 +61,7 @@ pub(super) fn attach(response: &mut Response<Body>, request_id: &HeaderValue) {
         Body::Full(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         Body::Empty | Body::Streamed(_) => String::new(),
     };
-    let told = ToldRefusal { status: response.status().as_u16(), headers, body };
+    let told = ReplayedRefusal { status: response.status().as_u16(), headers, body };
     let text = serde_json::to_vec(&told).map(|json| BASE64_URL_SAFE_NO_PAD.encode(json));
     if let Some(value) = text.ok().and_then(|text| HeaderValue::try_from(text).ok()) {
         response.headers_mut().insert(X_FLOWGATE_REFUSAL, value);
@@ -71,7 +71,7 @@ pub(super) fn attach(response: &mut Response<Body>, request_id: &HeaderValue) {
 /// The refusal that a header tells. Only what could have been one is.
 fn told(headers: &HeaderMap) -> Option<Response<Body>> {
     let json = BASE64_URL_SAFE_NO_PAD.decode(headers.get(X_FLOWGATE_REFUSAL)?.as_bytes()).ok()?;
-    let told: ToldRefusal = serde_json::from_slice(&json).ok()?;
+    let told: ReplayedRefusal = serde_json::from_slice(&json).ok()?;
     let status = StatusCode::from_u16(told.status).ok()?;
     if !(status.is_client_error() || status.is_server_error()) {
         return None;

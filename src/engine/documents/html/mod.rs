@@ -4,10 +4,10 @@ mod elements;
 mod markdown;
 mod marked;
 mod names;
+mod page_text;
 mod plain;
 mod select;
 mod tags;
-mod told;
 mod tree;
 mod words;
 

@@ -1,11 +1,11 @@
 use super::*;
 
 /// A page, a selector, and what `cheerio` 1 tells as title and text; `None`: it refuses the selector.
-type Told = (String, String, String, Option<String>);
+type HtmlCase = (String, String, String, Option<String>);
 
 #[test]
 fn pages_are_told_as_cheerio_tells_them() {
-    let cases: Vec<Told> = serde_json::from_str(include_str!("cheerio.json")).unwrap();
+    let cases: Vec<HtmlCase> = serde_json::from_str(include_str!("cheerio.json")).unwrap();
     assert!(cases.len() > 50);
     for (html, selector, title, text) in cases {
         let page = HtmlPage::parse(&html);

@@ -3,12 +3,12 @@
 pub(in crate::engine::nodes) mod files;
 pub(in crate::engine::nodes) mod folder;
 mod formats;
+mod sent_file;
 pub(in crate::engine::nodes) mod services;
-mod told;
 pub(in crate::engine::nodes) mod web;
 
 pub(crate) use self::formats::PdfUsage;
-pub(crate) use self::told::text_of;
+pub(crate) use self::sent_file::text_of;
 
 use std::fmt;
 use std::sync::Arc;

@@ -30,7 +30,7 @@ pub(super) enum ServerPlace {
 }
 
 /// What is made of a call's result.
-pub(super) type Told = fn(&Value) -> String;
+pub(super) type ResultFormat = fn(&Value) -> String;
 
 /// What a node has of a server.
 #[derive(Debug)]
@@ -42,20 +42,20 @@ pub(super) struct McpTools {
     trouble: Option<&'static str>,
     /// What lets the gateway in, where it is asked for first.
     grant: Option<ClientGrant>,
-    told: Told,
+    format: ResultFormat,
 }
 
 impl McpTools {
     pub(super) fn new(place: ServerPlace, wanted: Option<Vec<String>>) -> Self {
-        Self { place, wanted, trouble: None, grant: None, told: as_models_read }
+        Self { place, wanted, trouble: None, grant: None, format: as_models_read }
     }
 
     pub(super) fn with_trouble(self, trouble: &'static str) -> Self {
         Self { trouble: Some(trouble), ..self }
     }
 
-    pub(super) fn with_grant(self, grant: ClientGrant, told: Told) -> Self {
-        Self { grant: Some(grant), told, ..self }
+    pub(super) fn with_grant(self, grant: ClientGrant, format: ResultFormat) -> Self {
+        Self { grant: Some(grant), format, ..self }
     }
 
     pub(super) fn part(self) -> Part {
@@ -120,7 +120,7 @@ impl Tool for McpTool {
         Box::pin(async move {
             let result = self.tools.server(run).await?.call(&self.name, arguments, run).await?;
             // A server may repeat keys that it was given.
-            let text = run.watch.redactor.without_keys((self.tools.told)(&result).into());
+            let text = run.watch.redactor.without_keys((self.tools.format)(&result).into());
             Ok(ToolResult { text: String::from_utf8_lossy(&text).into_owned(), ..ToolResult::default() })
         })
     }
