@@ -187,3 +187,12 @@ fn a_token_changes_nothing_that_the_operator_set() {
     let expected = json!({"tenant": "acme", "plan": "pro", "user": "ann", "mine": 1});
     assert_eq!(sent["overrideConfig"]["vars"], expected);
 }
+
+#[test]
+fn a_routes_shape_comes_before_its_chatflows() {
+    let flow = Chatflow { response: ResponseShape::Message, ..chatflow(&[]) };
+    for (shape, expected) in [(None, ResponseShape::Message), (Some(ResponseShape::Flowise), ResponseShape::Flowise)] {
+        let caller = Caller { shape, ..Caller::default() };
+        assert_eq!(check::<Bytes>(br#"{"question":"hi"}"#, &flow, &caller).unwrap().shape, expected);
+    }
+}
