@@ -19,6 +19,7 @@ mod limits;
 mod loss;
 mod memory;
 mod sentinels;
+mod several;
 mod tokens;
 mod usage;
 

@@ -142,6 +142,13 @@ impl ClusterStore {
         Some(Self { nodes, ports })
     }
 
+    /// A node that has none of these keys.
+    pub(crate) fn other_than(&self, keys: &[&str]) -> &StoreServer {
+        let lacks =
+            |node: &StoreServer| keys.iter().all(|key| node.command(&format!("TYPE {key}")).starts_with("-MOVED"));
+        self.nodes.iter().find(|node| lacks(node)).expect("another node")
+    }
+
     /// `state.valkey`, which names two of the nodes.
     pub(crate) fn section(&self) -> String {
         let urls: Vec<_> = self.ports.iter().take(2).map(|port| format!("'redis://127.0.0.1:{port}'")).collect();

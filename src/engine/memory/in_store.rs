@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use redis::{FromRedisValue, Script};
+use redis::FromRedisValue;
 
 use super::records::RecordFile;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::memory::{AGE, MOST_BYTES, MOST_SESSIONS, MOST_TURNS, Store, Turn};
 use crate::engine::contract::records::RecordStore;
-use crate::state::valkey::{CallClass, CallFailed, Calls, SharedStore, StoreTag};
+use crate::state::valkey::{CallClass, CallFailed, Calls, Script, ScriptCall, SharedStore, StoreTag};
 
 /// For one call, and whatever it waits for on the store's thread.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -120,7 +120,7 @@ async fn run_script<T: FromRedisValue>(
     calls: &Calls,
     call: &'static str,
     keys: &[String],
-    script: &redis::ScriptInvocation<'_>,
+    script: &ScriptCall<'_>,
 ) -> Result<T, CallFailed> {
     calls.run(CallClass::Bulk, call, keys, script).await
 }

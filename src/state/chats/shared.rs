@@ -7,12 +7,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::Script;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{ChatLease, Chats};
-use crate::state::valkey::{CallClass, CallFailed, Calls, SharedStore, StoreTag};
+use crate::state::valkey::{CallClass, CallFailed, Calls, Script, SharedStore, StoreTag};
 
 /// Between two words that this replica lives, and how long it does without.
 const EVERY: Duration = Duration::from_millis(300);
@@ -72,7 +71,7 @@ impl SharedChats {
     /// `false`: another replica has it.
     async fn acquire(&self, calls: &Calls, (tag, number): HeldChat) -> Result<bool, CallFailed> {
         let keys = [self.key(tag), self.key("replicas")];
-        let mut script = self.acquire.prepare_invoke();
+        let mut script = self.acquire.call();
         script.key(&keys).arg(&*self.store.replica).arg(number).arg(KEPT_MS).arg(LIFE_MS);
         calls.run(CallClass::Front, "chat", &keys, &script).await
     }
@@ -81,7 +80,7 @@ impl SharedChats {
     async fn give_back(&self, calls: &Calls) {
         let released = std::mem::take(&mut *self.released.lock().unwrap_or_else(PoisonError::into_inner));
         for (at, chats) in released.chunks(AT_ONCE).enumerate() {
-            let mut script = self.release.prepare_invoke();
+            let mut script = self.release.call();
             script.arg(&*self.store.replica);
             let keys: Vec<String> = chats.iter().map(|(tag, _)| self.key(tag)).collect();
             script.key(&keys);
@@ -107,7 +106,7 @@ impl SharedChats {
         while let Some(held) = next {
             let mut keys = vec![self.key("replicas")];
             keys.extend(held.iter().map(|(tag, _)| self.key(tag)));
-            let mut script = self.renew.prepare_invoke();
+            let mut script = self.renew.call();
             script.key(&keys).arg(&*self.store.replica).arg(KEPT_MS).arg(LIFE_MS);
             for (_, number) in held {
                 script.arg(number);

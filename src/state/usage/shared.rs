@@ -20,14 +20,13 @@ mod telling;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use redis::Script;
 use tokio::sync::{Notify, oneshot};
 
 pub(crate) use reading::read_shared;
 
 use super::totals::{UsageDay, UsageTotals};
 use crate::config::QuotaPeriod;
-use crate::state::valkey::SharedStore;
+use crate::state::valkey::{Script, SharedStore};
 use record::UsageRecord;
 
 /// See the module. One for the process.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus::HistogramVec;
-use redis::{FromRedisValue, ScriptInvocation};
+use redis::FromRedisValue;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +13,7 @@ use super::error::{is_elsewhere, is_loss, reason};
 use super::faults::describe;
 use super::health::StoreHealth;
 use super::link::Link;
+use super::script::ScriptCall;
 
 /// Of a call for which no request waits.
 const BACKGROUND: Duration = Duration::from_secs(2);
@@ -96,7 +97,7 @@ impl Calls {
         lane: CallClass,
         call: &'static str,
         keys: &[String],
-        script: &ScriptInvocation<'_>,
+        script: &ScriptCall<'_>,
     ) -> Result<T, CallFailed> {
         let Some(mut link) = self.link(lane) else {
             // The monitor makes one anew within a second, if that is all that is wrong.
@@ -112,7 +113,7 @@ impl Calls {
         };
         let began = Instant::now();
         let limit = if lane == CallClass::Front { self.0.timeout } else { BACKGROUND };
-        let mut answer = pin!(script.invoke_async::<T>(&mut link));
+        let mut answer = pin!(script.send::<T>(&mut link));
         let outcome = match timeout(limit, &mut answer).await {
             Ok(outcome) => outcome,
             Err(_) if lane == CallClass::Bulk => return Err(CallFailed),

@@ -6,7 +6,7 @@
 //! | [`error`] | what an error means, and how it is told |
 //! | [`sentinels`] | which server they name, as soon as it is another one |
 //! | [`monitor`] | the thread: makes connections anew, tells the store that this replica lives, finds out whether it can be used |
-//! | [`calls`] | scripts that are run there, with the bounds of their time |
+//! | [`calls`], [`script`] | scripts that are run there, with the bounds of their time |
 //! | [`channels`] | what replicas tell each other at once |
 //! | [`tag`] | what names something there |
 //! | [`clock`] | the store's clock, which alone counts |
@@ -29,6 +29,7 @@ mod link;
 mod monitor;
 mod open;
 mod part;
+mod script;
 mod sentinels;
 mod settings;
 mod tag;
@@ -45,6 +46,7 @@ pub(crate) use calls::{CallClass, CallFailed, Calls};
 pub(crate) use error::reason;
 pub(crate) use health::StoreHealth;
 pub(crate) use link::Link;
+pub(crate) use script::{Script, ScriptCall};
 pub(crate) use tag::StoreTag;
 
 use crate::config::{Config, OnLoss, Secret, Valkey};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redis::{RedisResult, Script};
+use redis::RedisResult;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -14,6 +14,7 @@ use super::error::{is_elsewhere, late, reason, reason_at_first};
 use super::health::StoreHealth;
 use super::open::{named, open};
 use super::part::answers_in_part;
+use super::script::Script;
 use super::sentinels::{PrimaryNamed, Sentinels};
 use super::{LAST_WORDS, Order};
 use crate::config::{Secret, Valkey, ValkeyServer};
@@ -245,7 +246,7 @@ impl StoreMonitor {
             let mut link = self.calls.link(lane).ok_or_else(late)?;
             let mut beat = self.beat.key(self.key());
             let beat = beat.arg(&*self.replica).arg(&channels).arg(self.health.clock().expected());
-            let beat = beat.invoke_async::<(u32, i64, Vec<String>)>(&mut link);
+            let beat = beat.send::<(u32, i64, Vec<String>)>(&mut link);
             let (count, time, cut_off) = timeout(self.settings.timeout, beat).await.map_err(|_| late())??;
             self.health.clock().see(time, Instant::now());
             self.health.see_cut_off(&cut_off);
@@ -270,7 +271,7 @@ impl StoreMonitor {
     async fn leave(&self) {
         if let Some(mut link) = self.calls.link(CallClass::Background).filter(|_| self.health.is_up()) {
             let mut farewell = self.farewell.key(self.key());
-            let farewell = farewell.arg(&*self.replica).invoke_async::<u32>(&mut link);
+            let farewell = farewell.arg(&*self.replica).send::<u32>(&mut link);
             let _ = timeout(self.settings.timeout, farewell).await;
         }
     }

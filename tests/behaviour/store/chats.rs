@@ -31,9 +31,9 @@ pub(super) fn section(store: &StoreServer) -> String {
     format!("state: {{ valkey: {{ urls: ['{}'], timeout: 1s }} }}", store.url())
 }
 
-/// Two replicas before a Flowise.
-fn fleet(upstream: &Upstream, store: &StoreServer) -> [Gateway; 2] {
-    let text = config(upstream.address, "", "", "", &format!("{}\n{PLENTY}", section(store)));
+/// Two replicas before a Flowise, on that store.
+fn fleet(upstream: &Upstream, section: &str) -> [Gateway; 2] {
+    let text = config(upstream.address, "", "", "", &format!("{section}\n{PLENTY}"));
     let replicas = [Gateway::start(&text), Gateway::start(&text)];
     wait_shared_by(&[&replicas[0], &replicas[1]], 2);
     replicas
@@ -88,7 +88,7 @@ fn a_second_stream_of_a_chat_is_refused_by_every_replica() {
     let Some(store) = StoreServer::start() else { return };
     let (open, gate) = Gate::new();
     let upstream = streaming(gate);
-    let replicas = fleet(&upstream, &store);
+    let replicas = fleet(&upstream, &section(&store));
     let mut first = begin(&replicas[0], "one");
     for replica in &replicas {
         ask(replica, &body("one", true)).assert_refused(409, "chat_busy");
@@ -112,9 +112,14 @@ fn a_second_stream_of_a_chat_is_refused_by_every_replica() {
 #[test]
 fn a_chat_is_free_when_the_replica_that_had_it_has_died() {
     let Some(store) = StoreServer::start() else { return };
+    free_chats_of_the_dead(&section(&store));
+}
+
+/// On a store of whatever kind.
+pub(super) fn free_chats_of_the_dead(section: &str) {
     let (open, gate) = Gate::new();
     let upstream = streaming(gate);
-    let [mut first, second] = fleet(&upstream, &store);
+    let [mut first, second] = fleet(&upstream, section);
     let _stream = begin(&first, "one");
     ask(&second, &body("one", true)).assert_refused(409, "chat_busy");
     first.signal("KILL");
@@ -129,7 +134,7 @@ fn a_chat_is_held_for_as_long_as_its_stream_runs() {
     let Some(store) = StoreServer::start() else { return };
     let (open, gate) = Gate::new();
     let upstream = streaming(gate);
-    let replicas = fleet(&upstream, &store);
+    let replicas = fleet(&upstream, &section(&store));
     let mut stream = begin(&replicas[0], "one");
     // Several lives of a lease.
     let renewed = || replicas[0].metric("flowgate_state_seconds_count{call=\"chats\"}");
@@ -144,7 +149,7 @@ fn while_the_store_is_lost_each_replica_knows_its_own_chats_and_says_them_again(
     let Some(mut store) = StoreServer::start() else { return };
     let (open, gate) = Gate::new();
     let upstream = streaming(gate);
-    let replicas = fleet(&upstream, &store);
+    let replicas = fleet(&upstream, &section(&store));
     let mut before = begin(&replicas[0], "one");
     store.kill();
     wait_all(&replicas, LOST);
@@ -167,7 +172,7 @@ fn an_abort_reaches_the_replica_that_has_the_stream() {
     let Some(store) = StoreServer::start() else { return };
     let (open, gate) = Gate::new();
     let upstream = streaming(gate);
-    let replicas = fleet(&upstream, &store);
+    let replicas = fleet(&upstream, &section(&store));
     let mut stream = begin(&replicas[0], "one");
     let answer = abort(&replicas[1], KEY, "one");
     assert_eq!((answer.status, &*answer.text()), (200, ABORTED));
@@ -209,6 +214,18 @@ fn an_abort_ends_what_the_engine_of_another_replica_runs() {
     let message = "Error: predictionsServices.buildChatflow - This operation was aborted";
     let answer = whole.read_response().unwrap();
     assert_eq!((answer.status, answer.json()["message"].as_str()), (500, Some(message)));
+}
+
+/// A chat has one stream, whatever else of the store is lost.
+pub(super) fn hold_chats(section: &str, lose: impl FnOnce()) {
+    let (open, gate) = Gate::new();
+    let upstream = streaming(gate);
+    let replicas = fleet(&upstream, section);
+    lose();
+    let mut stream = begin(&replicas[0], "one");
+    ask(&replicas[1], &body("one", true)).assert_refused(409, "chat_busy");
+    open.send(()).expect("the upstream waits");
+    stream.read_rest();
 }
 
 /// How many listen to the channels of replicas.

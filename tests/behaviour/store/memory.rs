@@ -3,25 +3,24 @@
 use super::chats::{fleet_of, section};
 use super::*;
 use crate::engine::waiting::{QUESTION, YES, asks};
-use crate::engine::{ASK, WIDE, abort};
-use crate::harness::store_fleet::{ClusterStore, SentinelStore};
-use crate::harness::{KEY, model};
+use crate::engine::{ASK, WIDE};
+use crate::harness::model;
 
 const LOST_STORE: &str = "What the chat remembers is in a store that cannot be reached at the moment (state.valkey).";
 
-fn ask(gateway: &Gateway, chat: &str, question: &str) {
+pub(super) fn ask(gateway: &Gateway, chat: &str, question: &str) {
     let body = serde_json::json!({ "question": question, "chatId": chat }).to_string();
     let answer = gateway.predict(&body);
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
 /// What the model was told last, without the system's message.
-fn told_last(model: &Upstream) -> Vec<String> {
+pub(super) fn told_last(model: &Upstream) -> Vec<String> {
     let last = model.seen().pop().expect("a request");
     model::told(&last).into_iter().filter(|(role, _)| role != "system").map(|(_, text)| text).collect()
 }
 
-fn remembering(model: &Upstream, section: &str) -> [Gateway; 2] {
+pub(super) fn remembering(model: &Upstream, section: &str) -> [Gateway; 2] {
     fleet_of(section, &model::export("conversation-chain", model.address))
 }
 
@@ -74,7 +73,12 @@ fn a_session_in_the_store_is_bounded() {
 #[test]
 fn an_approval_is_given_once_on_whichever_replica() {
     let Some(store) = StoreServer::start() else { return };
-    let replicas = fleet_of(&section(&store), &asks());
+    give_approvals(&section(&store));
+}
+
+/// On a store of whatever kind.
+pub(super) fn give_approvals(section: &str) {
+    let replicas = fleet_of(section, &asks());
     let asked = replicas[0].predict(QUESTION).json();
     assert_eq!(asked["action"]["data"]["nodeId"], "ok");
     let done = replicas[1].predict(YES);
@@ -131,47 +135,4 @@ fn no_chat_begins_anew_because_the_store_is_lost() {
     wait_all(&replicas, UP);
     ask(&replicas[1], "c1", "two");
     assert_eq!(told_last(&model), ["two"], "it was started anew, and is empty");
-}
-
-/// Chats of two replicas on a store of several servers; how many of all replicas listen to it.
-fn keep_chats(section: &str, listening: impl Fn() -> usize) {
-    let model = Upstream::start(|seen, reply| {
-        if seen.json().to_string().contains("hold") {
-            reply.stream_head();
-            model::token(reply, "word");
-            reply.wait_for_close();
-        } else {
-            model::answer(seen, reply, "fine");
-        }
-    });
-    let section = format!("state: {{ valkey: {{ {section} }} }}");
-    let replicas = remembering(&model, &section);
-    ask(&replicas[0], "c1", "one");
-    ask(&replicas[1], "c1", "two");
-    assert_eq!(told_last(&model), ["one", "fine", "two"]);
-    let hold = r#"{"question":"hold","chatId":"c3","streaming":true}"#;
-    let mut stream = replicas[0].begin(hold);
-    assert_eq!(stream.read_head().unwrap().status, 200);
-    assert!(stream.read_chunk().unwrap().is_some());
-    replicas[1].begin(hold).read_response().unwrap().assert_refused(409, "chat_busy");
-    wait_for("two that listen", || (listening() == 2).then_some(()));
-    assert_eq!(abort(&replicas[1], KEY, "c3").status, 200);
-    assert!(stream.read_rest().contains("\"abort\""));
-    // Two in one piece, a stream, its abort, and one that was refused.
-    for replica in &replicas {
-        usage::wait_counted(replica, &serde_json::json!({ "app": [5, 1] }));
-        assert_eq!(told(replica, "refuses"), 0, "{:?}", replica.log());
-    }
-}
-
-#[test]
-fn a_cluster_keeps_chats_as_one_server_does() {
-    let Some(store) = ClusterStore::start() else { return };
-    keep_chats(&store.section(), || store.nodes.iter().map(chats::listening).sum());
-}
-
-#[test]
-fn behind_sentinels_chats_are_kept_as_by_one_server() {
-    let Some(store) = SentinelStore::start(1) else { return };
-    keep_chats(&store.section(), || chats::listening(&store.primary));
 }

@@ -36,7 +36,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use prometheus::IntCounter;
-use redis::Script;
 use tokio::sync::Notify;
 
 pub(crate) use caller::CallerTag;
@@ -46,7 +45,7 @@ use self::lease_state::LeaseState;
 use self::pace::nanos;
 use super::allowance::AllowanceCounts;
 use crate::config::RatesOnLoss;
-use crate::state::valkey::SharedStore;
+use crate::state::valkey::{Script, SharedStore};
 
 /// See the module. One for the process.
 #[derive(Debug)]

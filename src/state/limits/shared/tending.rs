@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::Script;
 use tokio::sync::Notify;
 
 use super::lease::{Lease, LeasePurpose};
@@ -12,7 +11,7 @@ use super::lease_state::LeaseState;
 use super::pace::nanos;
 use super::{CellCounters, SharedLimits};
 use crate::state::limits::allowance::AllowanceCounts;
-use crate::state::valkey::SharedStore;
+use crate::state::valkey::{Script, SharedStore};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(100);

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use redis::Script;
-
 use super::caller::CallerTag;
 use crate::state::limits::quota::Period;
 use crate::state::limits::rate::whole_seconds;
-use crate::state::valkey::{CallClass, CallFailed, Calls, SharedStore};
+use crate::state::valkey::{CallClass, CallFailed, Calls, Script, SharedStore};
 
 /// Places of a replica that says nothing any more are free after so long.
 const LIFE: Duration = Duration::from_secs(10);
@@ -133,7 +131,7 @@ impl LeaseWish {
         let lane = if self.is_urgent { CallClass::Front } else { CallClass::Background };
         let quota = self.quota;
         let period = quota.map_or(0, |quota| quota.period.number());
-        let mut script = script.prepare_invoke();
+        let mut script = script.call();
         let mut keys: Vec<String> = ["rate", &format!("quota:{period}"), "places", "apart", "leases"]
             .map(|what| caller.name(&store.prefix, what))
             .into();

@@ -47,7 +47,7 @@ pub(super) fn begin(usage: &Arc<SharedUsage>) {
 impl SharedUsage {
     async fn read(&self, calls: &Calls, key: Box<str>) -> Option<StoredRows> {
         let id = RecordId { month: self.table().day.month().into(), key };
-        let mut script = self.scripts.read.prepare_invoke();
+        let mut script = self.scripts.read.call();
         let keys = [names::record(&self.store.prefix, &id)];
         script.key(&keys);
         calls.run(CallClass::Background, "usage", &keys, &script).await.ok().map(rows)

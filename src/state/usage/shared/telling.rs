@@ -88,7 +88,7 @@ impl SharedUsage {
         for (month, ids) in months {
             for ids in ids.chunks(IDS) {
                 let keys = [names::index(&self.store.prefix, month)];
-                let mut script = self.scripts.index.prepare_invoke();
+                let mut script = self.scripts.index.call();
                 script.key(&keys).arg(KEPT.as_secs());
                 for id in ids {
                     script.arg(&*id.key);
@@ -114,7 +114,7 @@ impl SharedUsage {
                 None => return,
             };
             let keys = [names::record(&self.store.prefix, id)];
-            let mut script = self.scripts.tell.prepare_invoke();
+            let mut script = self.scripts.tell.call();
             script.key(&keys).arg(&*told.name).arg(told.call).arg(told.answered);
             script.arg(self.store.health().clock().expected()).arg(KEPT.as_secs()).arg(GONE.as_secs());
             script.arg(u8::from(leaves));
