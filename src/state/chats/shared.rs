@@ -13,9 +13,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::{ChatLease, Chats};
 use crate::state::valkey::{CallClass, CallFailed, Calls, Script, SharedStore, StoreTag};
 
-/// Between two words that this replica lives, and how long it does without.
+/// Between two words that this replica lives, and how long it does without: what it had is free within a second, with
+/// the time that others take to find out that it died.
 const EVERY: Duration = Duration::from_millis(300);
-const LIFE_MS: u64 = 1_000;
+const LIFE_MS: u64 = 900;
 /// Between two times that all chats are said again, and how long they are kept without.
 const SAY_AGAIN: Duration = Duration::from_secs(30);
 const KEPT_MS: u64 = 90_000;
