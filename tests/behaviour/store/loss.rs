@@ -203,8 +203,10 @@ fn what_a_replica_gives_that_alone_has_lost_it_is_charged_when_it_is_back() {
         Gateway::start_with(&stored(&upstream, &section, plans), &two_keys(""), |_| {})
     });
     wait_shared_by(&[&replicas[0], &replicas[1]], 2);
-    // It knows the bucket.
+    // It knows the bucket, and has nothing left of it.
     assert_eq!(answered(&replicas[1], 1), 1);
+    let cells = |result| replicas[1].metric(&format!("flowgate_lease_cells_total{{result=\"{result}\"}}"));
+    wait_for("what was not used", || (cells("used") + cells("returned") > cells("granted") - 0.5).then_some(()));
     relay.set(RelayMode::Closed);
     replicas[1].wait_metric(LOST, 1.0);
     assert_eq!(answered(&replicas[0], 50), 39);
