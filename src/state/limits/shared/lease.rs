@@ -297,8 +297,8 @@ impl Lease {
         let one = one.saturating_mul(self.shared.parts().into());
         let here = self.whole_at.load(Ordering::Relaxed);
         let whole_at = state.loss.settle(wish.taken_alone, now + whole, one, here);
-        state.loss.seed_of = grant.base.began;
-        self.hear(&mut state, wish, now);
+        let is_known = std::mem::replace(&mut state.loss.seed_of, grant.base.began) == grant.base.began;
+        self.hear(&mut state, wish, now, is_known);
         // Until all have told what they know, a store that began anew knows less than this replica's own part.
         let whole_at = if self.can_ask() { whole_at } else { whole_at.max(here) };
         self.whole_at.store(whole_at, Ordering::Relaxed);

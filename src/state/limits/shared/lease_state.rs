@@ -45,6 +45,8 @@ pub(super) struct LeaseState {
     pub(super) tokens: SharedQuota,
     pub(super) loss: OfflineAdmissions,
     pub(super) reach: CallerReach,
+    /// When it last ceased to.
+    pub(super) apart_since: u64,
     /// Looks without a cell taken.
     pub(super) idle: u8,
     /// When the store was last told of the places.
