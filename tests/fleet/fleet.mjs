@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CHATS } from './chats.mjs'
 import { FAULTS } from './faults.mjs'
 import { BURST, Gateway, QUOTA, RATE, load, makeKeys, upstream } from './gateways.mjs'
 import { cluster, pause, sentinel, single, until } from './stores.mjs'
@@ -15,6 +16,7 @@ const IS_SHORT = WANTED < 50
 // are alone for no fault of theirs. It finds what is broken, the whole says how exact it is.
 const [LEAST, MOST] = IS_SHORT ? [0.8, 1.2] : [0.98, 1.02]
 const GATEWAYS = 3
+const CHAT_TIMES = IS_SHORT ? 1 : 5
 
 // A generator with a seed, so that an order can be had again.
 let seed = Number(process.env.SEED ?? 1)
@@ -125,6 +127,20 @@ async function spend(fault, key, it) {
   tell({ store: it.store.name, fault: fault.name, wrong, figures: `quota spent ${ratio.toFixed(3)}` })
 }
 
+// What is begun on one gateway, and gone on with on another; each pair in turn.
+async function chat(kind, time, it) {
+  const [first, second] = [time, time + 1].map(number => it.gateways[number % GATEWAYS])
+  const row = { store: it.store.name, fault: kind.name, wrong: [], figures: '' }
+  try {
+    await until('the store to be there for all', () => isShared(it))
+    Object.assign(row, await kind.run(first, second, it.keys.chats, `${kind.name} ${time}`, IS_SHORT))
+  } catch (error) {
+    row.wrong.push(error.message)
+  }
+  if (!first.process) await first.start()
+  tell(row)
+}
+
 const makers = { single, sentinel, cluster }
 const shares = { single: 0.6, sentinel: 0.2, cluster: 0.2 }
 for (const [name, make] of Object.entries(makers)) {
@@ -140,7 +156,8 @@ for (const [name, make] of Object.entries(makers)) {
     const able = FAULTS.filter(fault => (fault.needs ?? [name]).includes(name) && NAMED.test(fault.name))
     const quotas = able.filter(fault => ['store killed, back with its data', 'store killed, back empty', 'gateway killed, and started again', 'primary killed: failover', 'a node killed, back with its data', 'keys evicted'].includes(fault.name))
     for (const [number, fault] of quotas.slice(0, IS_SHORT ? 1 : keys.bounded.length).entries()) await spend(fault, keys.bounded[number], it)
-    const count = Math.max(1, Math.round(WANTED * (ONLY ? 1 : shares[name])))
+    for (const kind of CHATS.filter(kind => NAMED.test(kind.name))) for (let time = 0; time < CHAT_TIMES; time++) await chat(kind, time, it)
+    const count = able.length && Math.max(1, Math.round(WANTED * (ONLY ? 1 : shares[name])))
     const from = Math.floor(random() * able.length)
     for (let number = 0; number < count; number++) await befall(able[IS_SHORT ? (from + Math.floor(number * able.length / count)) % able.length : number % able.length], it)
   } catch (error) {
@@ -161,6 +178,13 @@ for (const [kind, of] of kinds) {
   const all = what => of.map(row => row[what])
   const ratios = [Math.min(...all('ratio')), Math.max(...all('ratio'))].map(ratio => ratio.toFixed(3))
   console.log(`${kind} ${of.length} | ${[...new Set(ratios)].join('–')} | ${Math.max(...all('over')).toFixed(2)} s | ${Math.round(Math.max(...all('longest')))} ms |`)
+}
+console.log('\n| store | chat | times | took at most |\n|---|---|---|---|')
+for (const store of Object.keys(makers)) {
+  for (const { name } of CHATS) {
+    const of = rows.filter(row => row.store === store && row.fault === name && row.took)
+    if (of.length) console.log(`| ${store} | ${name.replace('chat: ', '')} | ${of.length} | ${Math.round(Math.max(...of.map(row => row.took)))} ms |`)
+  }
 }
 flowise.closeAllConnections()
 flowise.close()

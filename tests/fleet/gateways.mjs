@@ -3,6 +3,7 @@ import { spawn, execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import { join } from 'node:path'
+import { flows, speak } from './chats.mjs'
 import { freePort, pause, until } from './stores.mjs'
 
 const BIN = process.env.FLOWGATE_BIN
@@ -16,6 +17,7 @@ export async function upstream() {
   const server = http.createServer((request, response) => {
     let body = ''
     request.on('data', data => { body += data }).on('end', () => {
+      if (request.url.endsWith('/chat/completions')) return speak(body, response)
       if (body.includes('"streaming"')) {
         // One that says something now and then, and never ends.
         response.setHeader('content-type', 'text/event-stream')
@@ -38,7 +40,7 @@ export function makeKeys(folder) {
     .toString().trim().split(/\s+/).pop()
   const rated = make('rated', 'rated')
   const bounded = Array.from({ length: 4 }, (_, number) => make(`bounded${number}`, 'bounded'))
-  return { file, rated, bounded }
+  return { file, rated, bounded, chats: make('chats', 'chats') }
 }
 
 export class Gateway {
@@ -50,18 +52,20 @@ export class Gateway {
   async start() {
     this.port ??= await freePort()
     this.admin ??= await freePort()
+    const engine = flows(this.folder, this.flowise)
     writeFileSync(join(this.folder, 'flowgate.yaml'), `
 server: { listen: '127.0.0.1:${this.port}', workers: 1, shutdown_grace: 1s }
 admin: { listen: '127.0.0.1:${this.admin}' }
 log: { access: false }
-upstreams: { flowise: { flowise: { urls: ['http://127.0.0.1:${this.flowise}'] } } }
+upstreams: { flowise: { flowise: { urls: ['http://127.0.0.1:${this.flowise}'] } }, ${engine.upstream} }
 keys_file: ${this.keys.file}
 state: { dir: '${join(this.folder, 'state')}', valkey: ${this.store.settings(this.number)} }
 plans:
   default: { requests: 60/min, burst: 10 }
   rated: { requests: ${RATE}/s, burst: ${BURST}, concurrent: 64, wait: 0s }
+  chats: { requests: 100000/s, burst: 100000, concurrent: 64, wait: 0s }
   bounded: { requests: 100000/s, burst: 100000, concurrent: 64, wait: 0s, quota: ${QUOTA}/day }
-chatflows: { support: { upstream: flowise, id: ${FLOW} } }
+chatflows: { support: { upstream: flowise, id: ${FLOW} }, ${engine.chatflows} }
 `)
     const log = join(this.folder, 'log')
     this.process = spawn('sh', ['-c', `exec "${BIN}" serve --config "${join(this.folder, 'flowgate.yaml')}" >>"${log}" 2>&1`], { stdio: 'ignore' })
