@@ -60,7 +60,7 @@ fn session_id(flow: &PlannedFlow, keys: &KeyPlan, session: &str) -> String {
     match (keys.id_of(flow), &flow.id) {
         (Some(key), Some(id)) if !flow.settings.is_public => {
             let sessions = SessionKey::new(None, Some(id));
-            Namespace::new(&sessions.of(id), Scope::Key(key)).upstream_id(session)
+            Namespace::new(sessions.of(id), Scope::Key(key)).upstream_id(session)
         }
         _ => session.to_owned(),
     }

@@ -81,7 +81,8 @@ impl Policy {
 impl Flow {
     fn new(chatflow: &Arc<Chatflow>, config: &Config, keys: &KeyStore, backend: Backend) -> Self {
         let secret = config.session_secret.as_ref().map(Secret::expose);
-        let sessions = SessionKey::new(secret, chatflow.id.as_deref());
+        let id = chatflow.id.as_ref().or((&*chatflow.name != "*").then_some(&chatflow.name));
+        let sessions = SessionKey::new(secret, id.map(|id| &**id));
         let mut origins = chatflow.allowed_origins.clone();
         let callers = keys.keys().iter().filter_map(|key| Some((key, key.allowed_origins()?)));
         let callers = callers.filter(|(key, _)| &*chatflow.name == "*" || key.may_call(&chatflow.name));

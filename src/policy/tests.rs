@@ -63,6 +63,18 @@ fn the_same_files_make_the_same_policy_and_others_another() {
 }
 
 #[test]
+fn what_keeps_chats_apart_is_made_beforehand_with_and_without_an_id() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), CONFIG, KEYS);
+    let policy = read(folder.path());
+    for name in ["support", "local"] {
+        let NamedChatflow { index, id } = policy.chatflow(name).unwrap();
+        let sessions = &policy.flow(index).unwrap().sessions;
+        assert!(Arc::ptr_eq(&sessions.of(&id), &sessions.of(&id)), "{name}");
+    }
+}
+
+#[test]
 fn a_policy_is_its_parts_and_needs_no_file_and_no_other_policy() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), CONFIG, KEYS);

@@ -5,8 +5,8 @@
 //! can stand in a path. Nothing is stored: the same caller gets the same chat again, after a restart and on every
 //! replica.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 
@@ -17,6 +17,9 @@ const LABEL: &[u8] = b"flowgate: ids of chats\0";
 
 /// Bytes of a chat or session id of a client.
 pub(crate) const LONGEST_ID: usize = 256;
+
+/// Bytes that most callers take in what is hashed.
+const MOST_CALLERS: usize = 64;
 
 /// Whose chats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,23 +44,20 @@ pub(crate) enum Scope<'a> {
 pub(crate) struct SessionKey {
     secret: hmac::Key,
     /// Made beforehand; `None` for the wildcard, whose id each request brings.
-    chatflow: Option<hmac::Key>,
+    chatflow: Option<Arc<hmac::Key>>,
 }
 
 impl SessionKey {
-    /// `chatflow`: Flowise's id, where there is one only.
+    /// `chatflow`: its id, where there is one only.
     pub(crate) fn new(secret: Option<&str>, chatflow: Option<&str>) -> Self {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.map_or(LABEL, str::as_bytes));
-        let chatflow = chatflow.map(|id| derived(&secret, id));
+        let chatflow = chatflow.map(|id| Arc::new(derived(&secret, id)));
         Self { secret, chatflow }
     }
 
-    /// `chatflow`: Flowise's id of the one that was called.
-    pub(crate) fn of(&self, chatflow: &str) -> Cow<'_, hmac::Key> {
-        match &self.chatflow {
-            Some(key) => Cow::Borrowed(key),
-            None => Cow::Owned(derived(&self.secret, chatflow)),
-        }
+    /// `chatflow`: the id of the one that was called.
+    pub(crate) fn of(&self, chatflow: &str) -> Arc<hmac::Key> {
+        self.chatflow.clone().unwrap_or_else(|| Arc::new(derived(&self.secret, chatflow)))
     }
 }
 
@@ -68,19 +68,20 @@ fn derived(secret: &hmac::Key, chatflow: &str) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, context.sign().as_ref())
 }
 
-/// One caller's namespace on one chatflow.
+/// One caller's namespace on one chatflow. Small, since it goes with a request; a hash that has begun takes 700 bytes.
 pub(crate) struct Namespace {
-    /// The hash with everything but the client's id in it.
-    caller: hmac::Context,
+    key: Arc<hmac::Key>,
+    /// What is hashed before the client's id.
+    caller: Vec<u8>,
 }
 
 impl Namespace {
-    pub(crate) fn new(key: &hmac::Key, scope: Scope<'_>) -> Self {
-        let mut caller = hmac::Context::with_key(key);
+    pub(crate) fn new(key: Arc<hmac::Key>, scope: Scope<'_>) -> Self {
+        let mut caller = Vec::with_capacity(MOST_CALLERS);
         // Each part with its length, so that no two callers are written alike.
         let mut part = |bytes: &[u8]| {
-            caller.update(&(bytes.len() as u64).to_be_bytes());
-            caller.update(bytes);
+            caller.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+            caller.extend_from_slice(bytes);
         };
         match scope {
             Scope::Key(key) => [b"key", key.as_bytes()].into_iter().for_each(&mut part),
@@ -95,12 +96,13 @@ impl Namespace {
             }
             Scope::Address(address) => [b"address".as_slice(), &network(address)].into_iter().for_each(&mut part),
         }
-        Self { caller }
+        Self { key, caller }
     }
 
     /// Flowise's id of what the client calls `id`: a UUID of version 8 (RFC 9562, section 5.8).
     pub(crate) fn upstream_id(&self, id: &str) -> String {
-        let mut context = self.caller.clone();
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(&self.caller);
         context.update(id.as_bytes());
         let tag = context.sign();
         let mut bytes = [0_u8; 16];
@@ -149,7 +151,7 @@ mod tests {
     #[test]
     fn chatflows_have_keys_of_their_own() {
         let id =
-            |key: &SessionKey, chatflow: &str| Namespace::new(&key.of(chatflow), Scope::Key("a")).upstream_id("chat");
+            |key: &SessionKey, chatflow: &str| Namespace::new(key.of(chatflow), Scope::Key("a")).upstream_id("chat");
         let named = |secret, chatflow| id(&SessionKey::new(secret, Some(chatflow)), chatflow);
         assert_ne!(named(None, "one"), named(None, "two"));
         assert_ne!(named(Some("secret"), "one"), named(Some("secret"), "two"));
@@ -161,7 +163,7 @@ mod tests {
     }
 
     fn id(scope: Scope<'_>, id: &str) -> String {
-        Namespace::new(&hmac::Key::new(hmac::HMAC_SHA256, b"secret"), scope).upstream_id(id)
+        Namespace::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, b"secret")), scope).upstream_id(id)
     }
 
     #[test]

@@ -302,7 +302,7 @@ impl Context {
     /// The caller's namespace for what is given out by the gateway, whether or not the chatflow keeps chats apart.
     pub(crate) fn own_namespace(&self) -> Option<Namespace> {
         let (flow, chatflow) = (self.flow()?, self.chatflow.get()?);
-        Some(Namespace::new(&flow.sessions.of(&chatflow.id), self.scope()))
+        Some(Namespace::new(flow.sessions.of(&chatflow.id), self.scope()))
     }
 
     /// What log and metrics know the answer by: an error that is told as a stream is still one.

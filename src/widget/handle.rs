@@ -40,7 +40,7 @@ mod tests {
     fn a_handle_is_worth_something_to_its_caller_only() {
         let id = "dff925d5-e82d-4e3e-b85e-f49c8415023b";
         let key = SessionKey::new(Some("a secret of the tests"), Some("flow"));
-        let of = |caller: &str| Namespace::new(&key.of("flow"), Scope::Key(caller));
+        let of = |caller: &str| Namespace::new(key.of("flow"), Scope::Key(caller));
         let handle = seal("a~b", id, &of("anna")).unwrap();
         let (chatflow, row, proof) = parts(&handle).unwrap();
         assert_eq!((chatflow, row), ("a~b", id));

@@ -1,5 +1,7 @@
 //! Whatever a client sends: nothing panics, and what goes on is known, allowed and its caller's own.
 
+use std::sync::Arc;
+
 use aws_lc_rs::hmac;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -93,8 +95,8 @@ fn body() -> impl Strategy<Value = Value> {
 }
 
 fn caller(is_isolated: bool, is_backend: bool) -> Caller<'static> {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, b"secret");
-    let namespace = is_isolated.then(|| Namespace::new(&key, Scope::Key("a")));
+    let key = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, b"secret"));
+    let namespace = is_isolated.then(|| Namespace::new(key, Scope::Key("a")));
     Caller { namespace, is_backend, ..Caller::default() }
 }
 

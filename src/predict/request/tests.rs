@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use aws_lc_rs::hmac;
 use serde_json::json;
 
@@ -120,8 +122,8 @@ fn forced_values_win() {
 }
 
 fn namespaced<'a>(key: &str, session: Option<&'a str>) -> Caller<'a> {
-    let hash = hmac::Key::new(hmac::HMAC_SHA256, b"secret");
-    Caller { namespace: Some(Namespace::new(&hash, Scope::Key(key))), session, ..Caller::default() }
+    let hash = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, b"secret"));
+    Caller { namespace: Some(Namespace::new(hash, Scope::Key(key))), session, ..Caller::default() }
 }
 
 #[test]
