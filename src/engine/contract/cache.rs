@@ -132,7 +132,8 @@ impl ChatModel for CachedModel {
                 // Nobody counts them twice.
                 return Ok(ModelAnswer { usage: Usage::default(), ..answer });
             }
-            let answer = self.model.chat(ask, run).await?;
+            // Whoever asks next may show what is kept with it.
+            let answer = self.model.chat(ModelRequest { described: true, ..ask }, run).await?;
             match self.cache.put(&asked, &answer, run).await {
                 Err(failure) if failure.ends_run() => Err(failure),
                 _ => Ok(answer),

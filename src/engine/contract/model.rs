@@ -49,20 +49,32 @@ pub(crate) struct ModelRequest<'a> {
     pub(crate) must_call: bool,
     /// As agentflows tell: no `start`, empty pieces too, and what a model thinks.
     pub(crate) bare: bool,
+    /// Whether what the provider says beside the answer is wanted, which takes longer to write down than most answers.
+    pub(crate) described: bool,
 }
 
 impl<'a> ModelRequest<'a> {
     pub(crate) fn of(messages: &'a [Message]) -> Self {
-        Self { messages, tools: &[], schema: None, stop: &[], tokens: None, must_call: false, bare: false }
+        Self {
+            messages,
+            tools: &[],
+            schema: None,
+            stop: &[],
+            tokens: None,
+            must_call: false,
+            bare: false,
+            described: true,
+        }
     }
 
+    /// For a chain or an agent, which shows no metadata.
     pub(crate) fn telling(self, tokens: Option<&'a Sink>) -> Self {
-        Self { tokens, bare: false, ..self }
+        Self { tokens, bare: false, described: false, ..self }
     }
 
     /// As [`telling`](Self::telling), the way agentflows do.
     pub(crate) fn telling_bare(self, tokens: Option<&'a Sink>) -> Self {
-        Self { tokens, bare: true, ..self }
+        Self { tokens, bare: true, described: true, ..self }
     }
 
     /// Ends the answer before any of these words.
@@ -111,7 +123,8 @@ pub(crate) struct ModelAnswer {
     pub(crate) thinking: String,
     /// Whether that stands among the pieces of its answer, where Flowise looks for it in the last node only.
     pub(crate) thinks_in_pieces: bool,
-    /// Flowise's `usageMetadata`: token counts with their details; empty if the provider counts none.
+    /// Flowise's `usageMetadata`: token counts with their details; empty if the provider counts none. Where the answer need
+    /// not be described, it and the next may be empty.
     pub(crate) usage_metadata: Map<String, Value>,
     /// Flowise's `responseMetadata`: finish reason, model name and what else the provider says.
     pub(crate) response_metadata: Map<String, Value>,

@@ -206,7 +206,7 @@ pub(crate) async fn asked(
     let model = model(kind, inputs);
     let stage = Stage::telling(Sink::flowise());
     let run = stage.run();
-    let ask = if ask.bare { ask.telling_bare(Some(&stage.sink)) } else { ask.telling(Some(&stage.sink)) };
+    let ask = ModelRequest { tokens: Some(&stage.sink), ..ask };
     let work = async { tokio::join!(serve(&listener, status, answer), run.ask(&*model, ask)) };
     let (received, answered) = patiently(&stage.services, work).await;
     Asked { received, answered, events: stage.sink.told() }

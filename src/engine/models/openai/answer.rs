@@ -197,10 +197,13 @@ impl Completion {
     }
 
     /// What the piece with the end says.
-    fn note(&mut self, chunk: &CompletionChunk<'_>) {
+    fn note(&mut self, chunk: &CompletionChunk<'_>, is_described: bool) {
         let first = chunk.choices.as_ref().and_then(|choices| choices.0.as_ref());
-        let Some(finish) = first.and_then(|choice| choice.finish_reason.clone()) else { return };
+        let Some(finish) = first.and_then(|choice| choice.finish_reason.as_deref()) else { return };
         self.is_ended = true;
+        if !is_described {
+            return;
+        }
         let fields = &mut self.answered.response_metadata;
         fields.insert("finish_reason".to_owned(), finish.into());
         for (name, value) in [
@@ -212,6 +215,33 @@ impl Completion {
                 fields.insert(name.to_owned(), value);
             }
         }
+    }
+
+    /// Writes down what the provider said beside the answer.
+    fn describe(&mut self) {
+        let mut metadata = Map::new();
+        if self.streams {
+            metadata.insert("prompt".to_owned(), 0.into());
+            metadata.insert("completion".to_owned(), 0.into());
+        }
+        metadata.insert("model_provider".to_owned(), self.provider.into());
+        if let Some(usage) = self.usage.take() {
+            self.answered.usage_metadata = shown_counts(&usage);
+            if !self.streams {
+                let names = [
+                    ("prompt_tokens", "promptTokens"),
+                    ("completion_tokens", "completionTokens"),
+                    ("total_tokens", "totalTokens"),
+                ];
+                metadata.insert("tokenUsage".to_owned(), picked(Some(&usage), &names).into());
+            }
+            // As Flowise's library: of whole answers only what names its system.
+            if self.streams || self.answered.response_metadata.contains_key("system_fingerprint") {
+                metadata.insert("usage".to_owned(), usage);
+            }
+        }
+        metadata.append(&mut self.answered.response_metadata);
+        self.answered.response_metadata = metadata;
     }
 }
 
@@ -230,7 +260,7 @@ impl Gathering for Completion {
         if let Some(error) = chunk.error.and_then(read) {
             return Err(failure_in_stream(&error));
         }
-        self.note(&chunk);
+        self.note(&chunk, ask.described);
         if self.answered.id.is_none() {
             self.answered.id = chunk.id.and_then(read);
         }
@@ -253,51 +283,38 @@ impl Gathering for Completion {
         if !self.is_begun || !self.is_ended {
             return Err(if self.is_ended { empty() } else { broken_off() });
         }
-        let mut metadata = Map::new();
-        if self.streams {
-            metadata.insert("prompt".to_owned(), 0.into());
-            metadata.insert("completion".to_owned(), 0.into());
-        }
-        metadata.insert("model_provider".to_owned(), self.provider.into());
-        if let Some(usage) = self.usage {
-            let (counts, fields) = counted(&usage);
-            self.answered.usage = counts;
-            self.answered.usage_metadata = fields;
+        if let Some(usage) = &self.usage {
+            self.answered.usage = counts(usage);
             if self.streams {
                 ask.tell("");
-            } else {
-                let names = [
-                    ("prompt_tokens", "promptTokens"),
-                    ("completion_tokens", "completionTokens"),
-                    ("total_tokens", "totalTokens"),
-                ];
-                metadata.insert("tokenUsage".to_owned(), picked(Some(&usage), &names).into());
-            }
-            // As Flowise's library: of whole answers only what names its system.
-            if self.streams || self.answered.response_metadata.contains_key("system_fingerprint") {
-                metadata.insert("usage".to_owned(), usage);
             }
         }
-        metadata.append(&mut self.answered.response_metadata);
-        self.answered.response_metadata = metadata;
+        if ask.described {
+            self.describe();
+        }
         self.answered.calls = self.calls.into_calls();
         Ok(self.answered.structured(ask))
     }
 }
 
-/// What a provider counted, and as Flowise shows it.
-pub(super) fn counted(usage: &Value) -> (Usage, Map<String, Value>) {
-    let count = |name: &str| usage.get(name).and_then(Value::as_u64);
-    let input = count("prompt_tokens").unwrap_or_default();
-    let output = count("completion_tokens").unwrap_or_default();
-    let mut fields = usage_metadata(input, output, count("total_tokens").unwrap_or(input + output));
+/// What a provider counted.
+fn counts(usage: &Value) -> Usage {
+    let count = |name: &str| usage.get(name).and_then(Value::as_u64).unwrap_or_default();
+    Usage { input: count("prompt_tokens"), output: count("completion_tokens") }
+}
+
+/// The same as Flowise shows it.
+fn shown_counts(usage: &Value) -> Map<String, Value> {
+    let Usage { input, output } = counts(usage);
+    let total = usage.get("total_tokens").and_then(Value::as_u64);
+    let mut fields = usage_metadata(input, output, total.unwrap_or(input + output));
     let given =
         picked(usage.get("prompt_tokens_details"), &[("audio_tokens", "audio"), ("cached_tokens", "cache_read")]);
     let taken =
         picked(usage.get("completion_tokens_details"), &[("audio_tokens", "audio"), ("reasoning_tokens", "reasoning")]);
     fields.insert("input_token_details".to_owned(), given.into());
     fields.insert("output_token_details".to_owned(), taken.into());
-    (Usage { input, output }, fields)
+    fields
 }
 
 /// A text, or a list of pieces with texts among them.

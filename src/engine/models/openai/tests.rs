@@ -1,6 +1,6 @@
 //! Requests are compared with what Flowise 3.1.4 and its library were recorded to send.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::answer::Completion;
 use super::responses::ResponsesReply;
@@ -247,6 +247,14 @@ fn streams_are_read_wherever_they_are_cut() {
 }
 
 #[test]
+fn an_answer_is_described_where_that_is_wanted() {
+    let described = completion(STREAM, ModelRequest::of(&[])).unwrap();
+    let plain = completion(STREAM, ModelRequest::of(&[]).telling(None)).unwrap();
+    let (usage_metadata, response_metadata) = <(Map<String, Value>, Map<String, Value>)>::default();
+    assert_eq!(plain, ModelAnswer { usage_metadata, response_metadata, ..described });
+}
+
+#[test]
 fn pieces_that_differ_in_what_they_say_alone_are_read_as_all_others() {
     let said = ["a", "", "b ", "\\n\\u00e4\\\"", "ü", "\\ud83d", "c", "}],"];
     let stream = |numbers: bool| {
@@ -366,7 +374,7 @@ fn the_newer_api_s_events_are_read() {
     assert_eq!(answered.calls[0].arguments, json!({ "city": "Bern" }));
     // What the model itself put comes back with the result, thoughts and all.
     let turn = Message::calling("", answered.calls.clone());
-    let body = super::responses::body(&serde_json::Map::new(), super::Style::default(), ModelRequest::of(&[turn]));
+    let body = super::responses::body(&Map::new(), super::Style::default(), ModelRequest::of(&[turn]));
     assert_eq!(body["input"][0], json!({ "type": "reasoning", "id": "rs_1" }));
 
     let schema = json!({});
