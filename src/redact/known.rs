@@ -150,7 +150,8 @@ impl KnownSecrets {
     }
 
     fn marks_in<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = Placeholder> + 't {
-        let places = if text.len() < self.shortest.max(SHORTEST) { 0 } else { text.len() + 1 - SHORTEST };
+        // Where there is room for a value.
+        let places = (text.len() + 1).saturating_sub(self.shortest);
         (0..places).filter_map(|at| self.at(text.get(at..)?)).map(|(_, mark)| mark)
     }
 
@@ -248,6 +249,7 @@ mod tests {
         }
         for text in texts {
             assert!(known.is_in(text.as_bytes()), "{text}");
+            assert!(known.is_in(format!("in {text}").as_bytes()), "{text}");
             let clean = known.without(&format!("in {text}."));
             assert!(clean.contains("[key]") && !known.is_in(clean.as_bytes()), "{clean}");
         }

@@ -334,32 +334,33 @@ impl Refusal {
 
     /// Written by hand: whoever tries keys sees nothing else, as fast as he can ask.
     fn json(&self, request_id: &HeaderValue) -> Bytes {
-        let message = json_text(self.message());
+        let message = inside_json(self.message());
         let status = self.status();
-        let id = json_text(request_id.to_str().unwrap_or_default());
+        let id = inside_json(request_id.to_str().unwrap_or_default());
         let parts = [
-            "{\"error\":",
+            "{\"error\":\"",
             &message,
-            ",\"code\":\"",
+            "\",\"code\":\"",
             self.code().name(),
             "\",\"statusCode\":",
             status.as_str(),
-            ",\"success\":false,\"message\":",
+            ",\"success\":false,\"message\":\"",
             &message,
-            ",\"requestId\":",
+            "\",\"requestId\":\"",
             &id,
-            "}",
+            "\"}",
         ];
         Bytes::from(parts.concat())
     }
 }
 
-/// A text as JSON has it.
-fn json_text(text: &str) -> String {
+/// A text as it stands between the quotes of JSON.
+fn inside_json(text: &str) -> Cow<'_, str> {
     if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
-        return serde_json::Value::from(text).to_string();
+        let quoted = serde_json::Value::from(text).to_string();
+        return Cow::Owned(quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned());
     }
-    ["\"", text, "\""].concat()
+    Cow::Borrowed(text)
 }
 
 /// How large a body may be, and the setting that says so; `None`: the route itself does.
