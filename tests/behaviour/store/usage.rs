@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::tokens::engine;
 use super::*;
-use crate::harness::{KEY, model};
+use crate::harness::{KEY, model, sha256};
 use crate::rate_limits::{SECOND, two_keys};
 
 const PLAN: &str = "requests: 100000/min, burst: 1000, concurrent: 8";
@@ -148,6 +148,24 @@ fn callers_are_told_what_they_have_used_of_all_replicas() {
     let all = usage(&replicas[1], &["app"]);
     let of_support = &all["keys"][0]["chatflows"][0];
     assert_eq!((&of_support["tokens_in"], &of_support["tokens_out"]), (&json!(21), &json!(9)), "{all}");
+}
+
+#[test]
+fn who_asks_a_replica_that_does_not_know_it_is_told_what_is_left_for_all() {
+    let Some(store) = StoreServer::start() else { return };
+    let upstream = Upstream::answering();
+    let names: Vec<String> = (0..24).map(|n| format!("key-number-{n:02}-0123456789")).collect();
+    let listed: String =
+        names.iter().map(|name| format!("  - {{ id: {}, sha256: {} }}\n", &name[..13], sha256(name))).collect();
+    let section = format!("urls: ['{}'], timeout: 1s", store.url());
+    let text = stored(&upstream, &section, "default: { requests: 60000/min, burst: 1000, quota: 9/month }");
+    let replicas = [0, 1].map(|_| Gateway::start_with(&text, &(keys("") + &listed), |_| {}));
+    wait_shared_by(&[&replicas[0], &replicas[1]], 2);
+    for name in &names {
+        ask_times(&replicas[0], name, 2);
+        let told = client::get(replicas[1].http, "/api/v1/usage", &[("x-api-key", name)]);
+        assert_eq!(told.json()["quota"]["remaining"], json!(7), "{name}");
+    }
 }
 
 #[test]

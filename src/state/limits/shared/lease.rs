@@ -278,9 +278,8 @@ impl Lease {
             state.call = None;
         }
         state.unanswered = state.unanswered.saturating_sub(1);
-        for looker in std::mem::take(&mut state.lookers) {
-            let _ = looker.send(());
-        }
+        // Dropped at the end, which tells them: what is left is read without the state.
+        let _lookers = std::mem::take(&mut state.lookers);
         let Some(grant) = grant else {
             self.fail(&mut state);
             // Those who wait are told by that.

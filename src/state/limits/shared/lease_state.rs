@@ -28,7 +28,7 @@ pub(super) struct LeaseState {
     /// Granted when it was too late, to be given back.
     pub(super) late: UnusedCells,
     pub(super) waiters: Vec<LeaseWaiter>,
-    /// Those who only want to know what is left.
+    /// Those who only want to know what is left. Nothing is sent: each is dropped once it is known.
     pub(super) lookers: Vec<oneshot::Sender<()>>,
     /// That the caller came under last.
     pub(super) plan: Option<Arc<PlanLimits>>,

@@ -17,7 +17,7 @@ const FRESH: Duration = Duration::from_millis(100);
 const REMINDED: Duration = Duration::from_secs(1);
 
 impl Lease {
-    /// Told once it is known what is left for all replicas; `None`: it is known, or the store cannot be asked.
+    /// Ends once it is known what is left for all replicas; `None`: it is known, or the store cannot be asked.
     pub(in crate::state::limits) fn look(
         &self,
         counts: &Arc<AllowanceCounts>,
