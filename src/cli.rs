@@ -79,7 +79,7 @@ struct ConfigFile {
 struct CheckCommand {
     #[command(flatten)]
     file: ConfigFile,
-    /// Ask every Flowise as well whether it is there
+    /// Ask every Flowise, identity provider and the shared store as well whether they work
     #[arg(long)]
     online: bool,
 }

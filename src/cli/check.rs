@@ -1,5 +1,5 @@
-//! `flowgate check`: everything that `serve` would read, without serving; with `--online`, whether upstreams and identity
-//! providers are there.
+//! `flowgate check`: everything that `serve` would read, without serving; with `--online`, whether upstreams, identity
+//! providers and the store work.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,8 +11,10 @@ use crate::config::IssuerKeySource;
 use crate::counted::counted;
 use crate::engine::{Want, wanting, wants};
 use crate::identity;
+use crate::keys::command::printable;
 use crate::policy::{Policy, Sources};
 use crate::state::endpoints::Endpoints;
+use crate::state::valkey::{self, TriedStore};
 use crate::telemetry::calls::CallReason;
 use crate::upstream::checks::{self, TriedUrl};
 
@@ -27,7 +29,7 @@ pub(super) fn run(path: &Path, online: bool) -> ExitCode {
                 tell(format_args!("warning: {problem}; no chatflow needs this flow"));
             }
             note_missing(&policy);
-            if online && let Err(code) = try_upstreams(&policy) {
+            if online && let Err(code) = try_others(&policy) {
                 return code;
             }
             let flows = policy.config.chatflows.len() + usize::from(policy.config.wildcard.is_some());
@@ -40,8 +42,8 @@ pub(super) fn run(path: &Path, online: bool) -> ExitCode {
 }
 
 /// Says of each URL whether it works; one address that does is enough. Then the same of identity providers and their
-/// keys. What does not work comes last.
-fn try_upstreams(policy: &Policy) -> Result<(), ExitCode> {
+/// keys, and of the store. What does not work comes last.
+fn try_others(policy: &Policy) -> Result<(), ExitCode> {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -77,12 +79,28 @@ fn try_upstreams(policy: &Policy) -> Result<(), ExitCode> {
             }
         }
     }
+    if let Some(store) = &policy.config.valkey {
+        match runtime.block_on(valkey::try_store(store)) {
+            Ok(tried) => print_store(&store.place(), &tried)?,
+            Err(why) => failed.push(format!("state.valkey: {}: {why}", store.place())),
+        }
+    }
     // A look-up that hangs must not keep the command.
     runtime.shutdown_background();
     for told in &failed {
         tell(format_args!("{told}"));
     }
     if failed.is_empty() { Ok(()) } else { Err(ExitCode::FAILURE) }
+}
+
+fn print_store(place: &str, tried: &TriedStore) -> Result<(), ExitCode> {
+    let version =
+        if tried.version.is_empty() { String::new() } else { format!(", version {}", printable(&tried.version)) };
+    print(format_args!("state.valkey: {place}: ok{version}\n"))?;
+    if let Some(why) = &tried.lacking {
+        tell(format_args!("warning: state.valkey: {place}: aborts would not reach other replicas: {why}"));
+    }
+    Ok(())
 }
 
 fn colon(text: &str) -> String {

@@ -34,6 +34,12 @@ impl Valkey {
         let known = |settings: &Self| Self { password: None, ..settings.clone() };
         known(self) == known(other)
     }
+
+    /// Where it is, for people.
+    pub(crate) fn place(&self) -> String {
+        let servers: Vec<String> = self.servers.iter().map(ToString::to_string).collect();
+        servers.join(", ")
+    }
 }
 
 /// Where a server, or the Sentinel that knows it, listens.

@@ -18,6 +18,7 @@ mod leases;
 mod limits;
 mod loss;
 mod memory;
+mod mistakes;
 mod sentinels;
 mod several;
 mod tokens;

@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Arguments in, exit code out.
     ("main", &["cli"]),
     // Commands may read and check everything that they show or write; what runs, runs by way of `app`. `check` builds
-    // the policy that `serve` would run on, and asks its upstreams whether they are there.
+    // the policy that `serve` would run on, and asks its upstreams and the store whether they work.
     (
         "cli",
         &[
@@ -28,6 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "engine",
             "state::endpoints",
             "state::usage",
+            "state::valkey",
             "keys",
             "service",
             "config",

@@ -24,13 +24,20 @@ pub(crate) struct StoreHealth {
     replicas: AtomicU32,
     /// Those of them that cannot reach it though they live, as `lease.lua` reads them.
     cut_off: Mutex<Arc<str>>,
-    /// `None`: nothing is known yet.
-    since: Mutex<Option<Timestamp>>,
+    since: Mutex<StoreSince>,
     /// The mode has changed to `lost`.
     pub(super) lost: Notify,
     clock: StoreClock,
     faults: CallFaults,
     gauges: StoreGauges,
+}
+
+#[derive(Debug, Default)]
+struct StoreSince {
+    /// Since when the mode is as it is; `None`: nothing is known yet.
+    at: Option<Timestamp>,
+    /// Why it cannot be used, as of the last attempt.
+    reason: Box<str>,
 }
 
 #[derive(Debug)]
@@ -127,10 +134,10 @@ impl StoreHealth {
     pub(super) fn lose(&self, reason: &str) {
         let mut since = self.since();
         self.is_heard.store(false, Ordering::Release);
-        if since.is_some() && !self.is_up() {
+        if since.at.is_some() && !self.is_up() {
             return;
         }
-        *since = Some(Timestamp::now());
+        *since = StoreSince { at: Some(Timestamp::now()), reason: reason.into() };
         self.faults.forget_part();
         self.losses.fetch_add(1, Ordering::AcqRel);
         self.up.store(false, Ordering::Release);
@@ -140,13 +147,18 @@ impl StoreHealth {
         self.lost.notify_one();
     }
 
+    /// Why it cannot be used, as of the last attempt: that may be something else by now.
+    pub(super) fn explain(&self, reason: String) {
+        self.since().reason = reason.into();
+    }
+
     /// It can be used.
     pub(super) fn rise(&self) {
         let mut since = self.since();
         if self.is_up() {
             return;
         }
-        let lost = since.replace(Timestamp::now());
+        let lost = since.at.replace(Timestamp::now());
         self.up.store(true, Ordering::Release);
         self.show(true);
         let replicas = self.replicas();
@@ -159,9 +171,9 @@ impl StoreHealth {
 
     /// A line for people.
     pub(crate) fn line(&self) -> String {
-        let since = *self.since();
+        let since = self.since();
         let mut line = String::from("store: ");
-        let _ = match since {
+        let _ = match since.at {
             _ if self.is_up() && self.faults.is_in_part() => {
                 write!(line, "shared by {} replicas, part of it lost", self.replicas())
             }
@@ -169,7 +181,7 @@ impl StoreHealth {
                 0 => write!(line, "shared by {} replicas", self.replicas()),
                 cut_off => write!(line, "shared by {} replicas, {cut_off} of them cut off", self.replicas()),
             },
-            Some(since) => write!(line, "lost since {since:.0}"),
+            Some(at) => write!(line, "lost since {at:.0}: {}", since.reason),
             None => write!(line, "not reached yet"),
         };
         line.push('\n');
@@ -182,7 +194,7 @@ impl StoreHealth {
         self.gauges.lost.set((!up).into());
     }
 
-    fn since(&self) -> std::sync::MutexGuard<'_, Option<Timestamp>> {
+    fn since(&self) -> std::sync::MutexGuard<'_, StoreSince> {
         self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`open`], [`settings`], [`link`] | connections: to one server, to the primary that Sentinels name, to a Cluster |
 //! | [`error`] | what an error means, and how it is told |
+//! | [`once`] | one look at it, for whoever is no gateway |
 //! | [`sentinels`] | which server they name, as soon as it is another one |
 //! | [`monitor`] | the thread: makes connections anew, tells the store that this replica lives, finds out whether it can be used |
 //! | [`calls`], [`script`] | scripts that are run there, with the bounds of their time |
@@ -27,6 +28,7 @@ mod faults;
 mod health;
 mod link;
 mod monitor;
+mod once;
 mod open;
 mod part;
 mod script;
@@ -40,12 +42,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use calls::{CallClass, CallFailed, Calls};
 pub(crate) use error::reason;
 pub(crate) use health::StoreHealth;
 pub(crate) use link::Link;
+pub(crate) use once::{TriedStore, connect, try_store};
 pub(crate) use script::{Script, ScriptCall};
 pub(crate) use tag::StoreTag;
 
@@ -53,7 +56,6 @@ use crate::config::{Config, OnLoss, Secret, Valkey};
 use crate::telemetry::metrics::StoreMetrics;
 use channels::Inbox;
 use monitor::StoreMonitor;
-use sentinels::Sentinels;
 
 /// Work that waits for the thread. More means that it does not keep up, which is a kind of loss.
 const LONGEST_QUEUE: usize = 4096;
@@ -176,25 +178,6 @@ impl SharedStore {
             let _ = thread.join();
         }
     }
-}
-
-/// A connection for whoever is no gateway, and ends soon; `Err`: why there is none.
-pub(crate) async fn connect(settings: &Valkey) -> Result<Link, String> {
-    let (sentinels, mut primary) = Sentinels::new(settings, watch::channel(settings.password.clone()).1);
-    let opened = async {
-        let primary = open::named(settings, &mut primary).await?;
-        open::open(settings, settings.password.as_ref(), primary.as_ref()).await
-    };
-    let opened = tokio::select! {
-        opened = opened => opened,
-        () = sentinels.run() => unreachable!("it has no end"),
-    };
-    opened.map_err(|error| {
-        let servers: Vec<String> = settings.servers.iter().map(ToString::to_string).collect();
-        // What the system says, or TLS, is for whoever looks into it.
-        let said = if error.is_io_error() { format!(" ({error})") } else { String::new() };
-        format!("{}: {}{said}", servers.join(", "), reason(&error))
-    })
 }
 
 fn random_name() -> io::Result<String> {

@@ -219,6 +219,7 @@ impl StoreMonitor {
                 let reason = if self.answers == 0 { reason_at_first(&error) } else { reason(&error) };
                 self.answers = 0;
                 self.health.lose(&reason);
+                self.health.explain(reason);
             }
         }
     }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
-use redis::aio::ConnectionLike as _;
 use redis::{FromRedisValue, RedisResult};
 use tokio::task::JoinSet;
 
@@ -58,10 +57,11 @@ impl SharedUsage {
 pub(crate) fn read_shared(store: &Valkey, month: &str, only: Option<&str>) -> Result<UsageHistory, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    runtime.block_on(async {
+    let read = runtime.block_on(async {
         let link = valkey::connect(store).await?;
         read_over(&link, store, month, only).await.map_err(|error| valkey::reason(&error))
-    })
+    });
+    read.map_err(|why| format!("{}: {why}", store.place()))
 }
 
 async fn read_over(link: &Link, store: &Valkey, month: &str, only: Option<&str>) -> RedisResult<UsageHistory> {
@@ -94,8 +94,7 @@ async fn read_over(link: &Link, store: &Valkey, month: &str, only: Option<&str>)
 }
 
 async fn ask<T: FromRedisValue>(mut link: Link, command: &str, key: String) -> RedisResult<T> {
-    let answer = link.req_packed_command(redis::cmd(command).arg(key)).await?;
-    Ok(redis::from_redis_value(answer)?)
+    redis::cmd(command).arg(key).query_async(&mut link).await
 }
 
 /// What cannot be read is another release's.
