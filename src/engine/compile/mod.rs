@@ -110,7 +110,12 @@ impl<'a> Compiler<'a> {
     /// With the length of its row.
     fn build(&mut self, id: &str) -> Option<(Option<Part>, usize)> {
         let Some(node) = self.export.node(id) else {
-            self.of_flow(format!("it refers to a node {id} that is not in it"));
+            let export = self.export;
+            let by = self.waiting.last().and_then(|referring| export.node(referring.id));
+            match by {
+                Some(by) => self.of_node(by, None, format!("refers to a node {id} that is not in the flow")),
+                None => self.of_flow(format!("it refers to a node {id} that is not in it")),
+            }
             return None;
         };
         if self.waiting.iter().any(|waiting| waiting.id == id) {

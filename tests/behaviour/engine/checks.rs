@@ -58,7 +58,7 @@ fn all_that_is_wrong_is_told_with_code_2() {
     let text = out(&output);
     for part in [
         "chatOpenAI   not supported: input baseOptions: expected JSON\n",
-        "  not supported: it refers to a node redisCache_0 that is not in it\n",
+        " not supported: refers to a node redisCache_0 that is not in the flow\n",
         "oddTemplate  not supported: Flowise 3.1.4 has no such node any more\n",
         "LLM Chain        llmChain     runs\n",
         "the engine cannot run this flow: 2 of 3 nodes not supported\nit also needs:\n  credential openAIApi (",
