@@ -11,6 +11,7 @@ use super::folder::{FolderError, TargetFolder, lies_in};
 use super::inventory::{FlowiseCredential, FlowiseKey, Inventory};
 use super::names::UniqueNames;
 use super::settings::FlowSettings;
+use super::texts::CONFIG_FILE;
 use super::variables::{VarValue, Variables};
 use super::yaml_text::one_line;
 use crate::config::HttpUrl;
@@ -235,7 +236,9 @@ impl Planner<'_> {
         }
         let vars = if placement == Placement::Here { self.variables.read_by(&text) } else { Vec::new() };
         for (name, _) in vars.iter().filter(|(_, value)| *value == VarValue::Unknown) {
-            settings.notes.push(format!("the export does not say the value of the variable {name}: fill it in"));
+            settings.notes.push(format!(
+                "the export does not say the value of the variable {name}: fill it in, under vars in {CONFIG_FILE}"
+            ));
         }
         let remembers = placement != Placement::Here || inspection.as_ref().is_ok_and(|found| found.remembers);
         let has_chats = remembers && id.as_ref().is_some_and(|id| self.with_chats.contains(id));

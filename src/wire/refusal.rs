@@ -215,7 +215,7 @@ impl Refusal {
                 "Neither an API key nor a page's Origin was seen: a server sends its key as X-API-KEY or as \
                  Authorization: Bearer."
             }
-            Self::UpsertNotAllowed => "This API key may not upsert documents.",
+            Self::UpsertNotAllowed => "This API key may not upsert documents: for that it needs `upsert: true`.",
             Self::NotFound => "There is nothing here.",
             Self::UnknownChatflow => "There is no chatflow of this name: its name is the one under `chatflows`.",
             Self::MethodNotAllowed(_) => "This method is not allowed here.",

@@ -265,8 +265,8 @@ impl Flows {
         }
         let known: HashSet<_> = previous.into_iter().flat_map(Self::missing).collect();
         for want in wants(self.missing().filter(|missing| !known.contains(missing))) {
-            let (flows, nodes, places) = (want.flows(), want.nodes(), want.places());
-            tracing::warn!(folder = %self.folder.display(), need = %want, flows, nodes, places, "flows will fail for want of something");
+            let (flows, nodes, places, advice) = (want.flows(), want.nodes(), want.places(), want.advice(None));
+            tracing::warn!(folder = %self.folder.display(), need = %want, flows, nodes, places, advice, "flows will fail for want of something");
         }
     }
 

@@ -98,7 +98,8 @@ impl Want {
             Need::Credential { name, .. } => {
                 let fields: Vec<String> = self.fields.iter().map(|field| format!("{field}: ...")).collect();
                 let written = format!("{name}: {{ {} }}", fields.join(", "));
-                format!("put `{}` under {}", printable(&written), at("credentials"))
+                let or_file = if engine.is_some() { ", or into its credentials_file" } else { "" };
+                format!("put `{}` under {}{or_file}", printable(&written), at("credentials"))
             }
             Need::Network { host } => format!("put the address of {} into {}", printable(host), at("allow_networks")),
             Need::McpServer { name, example } => format!(
@@ -178,7 +179,8 @@ mod tests {
         assert_eq!(gmail.to_string(), "credential gmailOAuth2 (clientId, clientSecret)");
         assert_eq!(gmail.places(), "a: Gmail (2 nodes); b: Gmail; c: Gmail; and 2 more");
         assert_eq!((network.to_string().as_str(), network.labels().as_str()), ("allow_networks for 10.0.0.1", "h_0"));
-        let told = "put `gmailOAuth2: { clientId: ..., clientSecret: ... }` under upstreams.local.engine.credentials";
+        let told = "put `gmailOAuth2: { clientId: ..., clientSecret: ... }` under upstreams.local.engine.credentials, \
+                    or into its credentials_file";
         assert_eq!(gmail.advice(Some("local")), told);
         assert_eq!(network.advice(None), "put the address of 10.0.0.1 into `allow_networks` of the engine");
     }

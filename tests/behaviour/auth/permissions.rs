@@ -80,7 +80,9 @@ fn documents_are_upserted_only_with_the_right_to_do_so() {
     let keys = keys_and(&[("loader", "loader-key-0123456789", ", upsert: true")]);
     let gateway = Gateway::start_with(&simple(upstream.address), &keys, |_| {});
     let body = r#"{"stopNodeId":"x_0","overrideConfig":{"a":1}}"#;
-    client::post(gateway.http, UPSERT, &[("x-api-key", KEY)], body).assert_refused(403, "chatflow_not_allowed");
+    let refused = client::post(gateway.http, UPSERT, &[("x-api-key", KEY)], body);
+    refused.assert_refused(403, "chatflow_not_allowed");
+    assert!(refused.text().contains("it needs `upsert: true`"), "{}", refused.text());
     client::post(gateway.http, UPSERT, &[], body).assert_refused(401, "missing_api_key");
     gateway.wait_metric("flowgate_rejected_total{rule=\"upsert_scope\"}", 1.0);
     assert!(upstream.seen().is_empty());

@@ -230,7 +230,7 @@ fn check_looks_at_flows_as_well() {
     assert_eq!(output.status.code(), Some(0));
     let note = "note: what flows of upstreams.local lack:\n  \
                 credential openAIApi (openAIApiKey): 1 flow, 1 node: support: OpenAI\n    \
-                put `openAIApi: { openAIApiKey: ... }` under upstreams.local.engine.credentials\n\
+                put `openAIApi: { openAIApiKey: ... }` under upstreams.local.engine.credentials, or into its credentials_file\n\
                 1 of 1 flow will fail until then, but for models that ask for no key\n";
     assert_eq!(err(&output), note);
 

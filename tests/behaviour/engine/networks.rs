@@ -58,7 +58,9 @@ fn what_is_not_allowed_is_told_before_it_is_called() {
     let url = format!("http://localhost:{}/x", service.address.port());
     let gateway = Gateway::start_with(&allowing(""), &keys(""), |dir| model::write(dir, "support", &asks(&url)));
     gateway.log_line(|line| {
-        line["message"] == "flows will fail for want of something" && line["need"] == "allow_networks for localhost"
+        line["message"] == "flows will fail for want of something"
+            && line["need"] == "allow_networks for localhost"
+            && line["advice"] == "put the address of localhost into `allow_networks` of the engine"
     });
     let refused = gateway.predict(ASK);
     refused.assert_refused(500, "upstream_error");
