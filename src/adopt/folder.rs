@@ -26,7 +26,8 @@ pub(crate) enum FolderError {
     #[error("{} is there and no folder", .0.display())]
     NoFolder(PathBuf),
     #[error(
-        "nothing was written: {} would be overwritten, and somebody else wrote or changed it; --force overwrites",
+        "nothing was written: {} would be overwritten, and somebody else wrote or changed it: \
+         adopt into another folder (--into) and take over what is new in it by hand, or overwrite with --force",
         .0.join(", ")
     )]
     Conflicts(Vec<String>),

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::folder::{FolderError, PlannedFile, TargetFolder};
+use super::key_lists::{self, ChatflowNames};
 use super::names::UniqueNames;
 use super::plan::{AdoptionPlan, PlannedFlow};
 use super::yaml_text::plain;
 use crate::config::Secret;
 use crate::keys::{self, Digest, KeyKind, secret};
 
-const KEYS_FILE: &str = "keys.yaml";
+pub(super) const KEYS_FILE: &str = "keys.yaml";
 /// Secrets of keys that were made, once.
 pub(super) const NEW_KEYS_FILE: &str = "new-keys.txt";
 /// Stands for Flowise's id where a key is for no flow of its own.
@@ -30,11 +31,11 @@ pub(super) struct KeyPlan {
     pub(super) notes: Vec<String>,
 }
 
-struct PlannedKey {
-    id: String,
+pub(super) struct PlannedKey {
+    pub(super) id: String,
     digest: Digest,
     /// `None`: all.
-    chatflows: Option<BTreeSet<String>>,
+    pub(super) chatflows: Option<BTreeSet<String>>,
     /// Of one that was just made.
     secret: Option<Secret>,
 }
@@ -106,7 +107,15 @@ impl KeyPlan {
             key_plan.keys.push(PlannedKey { id, digest, chatflows: wanted.chatflows, secret });
         }
         key_plan.text = match before.filter(|_| !target.is_ours(KEYS_FILE)) {
-            Some(text) => key_plan.added_to(text, &known)?,
+            Some(text) => {
+                let text = key_plan.added_to(text, &known)?;
+                let chatflows = ChatflowNames {
+                    before: target.before.names.values().map(String::as_str).collect(),
+                    now: plan.placed().map(|flow| &*flow.chatflow).collect(),
+                };
+                key_plan.notes.extend(key_lists::notes(&text, &key_plan.keys, &chatflows));
+                text
+            }
             None => key_plan.written(),
         };
         Ok(key_plan)
@@ -227,7 +236,7 @@ fn why_any(plan: &AdoptionPlan) -> &'static str {
     if plan.placed().all(|flow| flow.settings.is_public) {
         "only pages call public flows without one"
     } else {
-        "the source does not say who may call those that are no public ones"
+        "the source does not say who may call those that are not public"
     }
 }
 

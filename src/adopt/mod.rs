@@ -19,6 +19,7 @@ mod database;
 mod encryption;
 mod folder;
 mod inventory;
+mod key_lists;
 mod keys;
 mod names;
 mod plan;

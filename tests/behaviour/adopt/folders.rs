@@ -47,6 +47,29 @@ fn a_second_run_changes_only_what_changed() {
 }
 
 #[test]
+fn a_keys_file_that_somebody_changed_is_told_what_does_not_fit_any_more() {
+    let (folder, out) = prepared();
+    let keys = std::fs::read_to_string(out.join("keys.yaml")).unwrap();
+    std::fs::write(out.join("keys.yaml"), keys.replace("chatflows:", "upsert: true\n    chatflows:")).unwrap();
+    let flow = model::export("llm-chain", "127.0.0.1:1".parse().unwrap());
+    let third = OFFICE.replace('2', "3");
+    let flows = [record(OFFICE, "shop", &flow, Some("the-key")), record(&third, "Sales", &flow, Some("the-key"))];
+    write(folder.path(), "all.json", &json!({ "ChatFlow": flows }));
+    let told_of = adopted(0, folder.path(), &["all.json", "--into", "out"]);
+    for part in
+        ["in the key flowise-the-key: take out shop,", "for the key flowise-the-key to call what is new, add sales "]
+    {
+        assert!(told_of.contains(part), "{part:?} in\n{told_of}");
+    }
+    // Done so, nothing is told any more.
+    let keys = std::fs::read_to_string(out.join("keys.yaml")).unwrap();
+    std::fs::write(out.join("keys.yaml"), keys.replace("[\"shop\", ", "[\"sales\", ")).unwrap();
+    let told_of = adopted(0, folder.path(), &["all.json", "--into", "out"]);
+    assert!(!told_of.contains("somebody changed"), "{told_of}");
+    check(&out);
+}
+
+#[test]
 fn what_somebody_else_wrote_is_not_overwritten() {
     let (folder, out) = prepared();
     let config = std::fs::read_to_string(out.join("flowgate.yaml")).unwrap();
@@ -72,6 +95,7 @@ fn what_somebody_else_wrote_is_not_overwritten() {
     let before = files(&out);
     let told_of = adopted(2, folder.path(), &["all.json", "--into", "out"]);
     assert!(told_of.contains("nothing was written: flowgate.yaml would be overwritten"), "{told_of}");
+    assert!(told_of.contains("adopt into another folder (--into) and take over what is new in it"), "{told_of}");
     assert_eq!(files(&out), before);
     adopted(0, folder.path(), &["all.json", "--into", "out", "--force"]);
     let after = files(&out);
