@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+use super::drawn;
 use super::flowise::is_of_agentflow_v1;
 use super::problem::NodeProblem;
 use crate::wire::json;
@@ -116,6 +117,9 @@ pub(crate) struct Edge {
     pub(crate) target: String,
     #[serde(default, deserialize_with = "text")]
     pub(crate) source_handle: String,
+    /// The input that it leads to, `NODE-input-NAME-TYPES`, in flows of the first generation.
+    #[serde(default, deserialize_with = "text")]
+    pub(crate) target_handle: String,
 }
 
 impl Export {
@@ -124,6 +128,12 @@ impl Export {
     /// # Errors
     /// It is no export.
     pub(crate) fn read(text: &str) -> Result<Self, NodeProblem> {
+        let mut export = Self::written(text)?;
+        drawn::connect(&mut export);
+        Ok(export)
+    }
+
+    fn written(text: &str) -> Result<Self, NodeProblem> {
         let problem = |what: String| NodeProblem::of_flow(format!("not an exported Flowise flow: {what}"));
         if let Some(WrappedFlow { flow_data, chatbot_config, follow_up_prompts, .. }) = wrapped(text) {
             let export = match flow_data {
@@ -214,7 +224,7 @@ impl NodeData {
     }
 
     /// Ids of nodes that texts in its inputs refer to, `{{id.data.instance}}`.
-    fn referred(&self) -> HashSet<String> {
+    pub(super) fn referred(&self) -> HashSet<String> {
         fn collect(value: &Value, found: &mut HashSet<String>) {
             match value {
                 Value::String(text) => {

@@ -1,6 +1,7 @@
 //! From an export to parts that can run: each node is built once, after the nodes that it refers to.
 
 pub(crate) mod context;
+mod drawn;
 pub(crate) mod export;
 pub(crate) mod flowise;
 pub(crate) mod form;

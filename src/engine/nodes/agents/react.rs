@@ -50,12 +50,13 @@ impl NodeKind for ReActAgentChat {
     }
 }
 
-/// The node `reactAgentLLM`, which remembers nothing, and the MRKL agents that it came from, of which one may.
+/// The node `reactAgentLLM`, which remembers nothing, and the MRKL agents that it came from, of which one may; Flowise's
+/// first versions wrote them MRLK.
 pub(super) struct ReActAgentLlm;
 
 impl NodeKind for ReActAgentLlm {
     fn names(&self) -> &'static [&'static str] {
-        &["reactAgentLLM", "mrklAgentLLM", "mrklAgentChat"]
+        &["reactAgentLLM", "mrklAgentLLM", "mrklAgentChat", "mrlkAgentLLM", "mrlkAgentChat"]
     }
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {

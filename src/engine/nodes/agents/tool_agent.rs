@@ -54,7 +54,9 @@ impl NodeKind for EarlierToolAgent {
 
     fn build(&self, inputs: &mut Inputs<'_, '_, '_>) -> Option<Part> {
         let system = prompts::system_words(inputs, ("systemMessage", HELPFUL), None);
-        agent(inputs, None, system, None)
+        // Their first versions had no place for one, or could go without.
+        let memory = memory::optional(inputs);
+        agent_with(inputs, memory, None, system, None)
     }
 }
 
@@ -103,8 +105,18 @@ fn agent(
     system: Option<Template>,
     grounding: Option<Grounding>,
 ) -> Option<Part> {
-    let agent = Agent::read(inputs);
     let memory = memory::required(inputs);
+    agent_with(inputs, memory, prompt, system, grounding)
+}
+
+fn agent_with(
+    inputs: &mut Inputs<'_, '_, '_>,
+    memory: Option<Arc<Memory>>,
+    prompt: Option<Arc<Prompt>>,
+    system: Option<Template>,
+    grounding: Option<Grounding>,
+) -> Option<Part> {
+    let agent = Agent::read(inputs);
     let moderations = moderations(inputs);
     let tells_steps = inputs.flag("enableDetailedStreaming").unwrap_or(false);
     let (agent, memory, system) = (agent?, memory?, system?);

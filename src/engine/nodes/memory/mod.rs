@@ -16,7 +16,10 @@ use std::sync::Arc;
 use crate::engine::compile::inputs::Inputs;
 use crate::engine::compile::kind::NodeKind;
 use crate::engine::compile::part::Part;
-use crate::engine::contract::history::Memory;
+use crate::engine::contract::Task;
+use crate::engine::contract::history::{HistoryStrategy, Memory};
+use crate::engine::contract::message::Message;
+use crate::engine::contract::run::Run;
 
 pub(super) const KINDS: &[&dyn NodeKind] = &[
     &BufferMemory,
@@ -64,6 +67,23 @@ pub(super) fn required(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<Memory>> {
         inputs.refuse("memory", "a memory is required");
     }
     inputs.part_as("memory", Part::into_memory, "a memory")
+}
+
+/// The memory of a node that may go without: then nothing was said before.
+pub(super) fn optional(inputs: &mut Inputs<'_, '_, '_>) -> Option<Arc<Memory>> {
+    if inputs.has("memory") {
+        return inputs.part_as("memory", Part::into_memory, "a memory");
+    }
+    Some(Arc::new(Memory { turns: None, label: String::new(), by: Some(Arc::new(NoMemory)) }))
+}
+
+#[derive(Debug)]
+struct NoMemory;
+
+impl HistoryStrategy for NoMemory {
+    fn recall<'a>(&'a self, _: &'a Run<'a>) -> Task<'a, Vec<Message>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
 }
 
 fn memory(inputs: &mut Inputs<'_, '_, '_>, turns: Option<usize>) -> Part {

@@ -43,7 +43,7 @@ fn it_reasons_and_acts_in_turns() {
     let last = predictions(&flow(&remembering).unwrap(), &requests).pop().unwrap();
     assert_eq!(last.asked[1]["messages"][0]["content"], prompt);
     // By what it was called before, as well.
-    for kind in ["reactAgentLLM", "mrklAgentLLM", "mrklAgentChat"] {
+    for kind in ["reactAgentLLM", "mrklAgentLLM", "mrklAgentChat", "mrlkAgentLLM", "mrlkAgentChat"] {
         let nodes = [nodes[0].clone(), nodes[2].clone(), ("agent_0", kind, plain.clone())];
         let predicted = predictions(&flow(&nodes).unwrap(), &[(json!({ "question": "Q" }), vec!["A".into()])]);
         let prompt = predicted[0].asked[0]["messages"][0]["content"].as_str().unwrap();

@@ -31,6 +31,18 @@ fn agent(inputs: &Value, answers: &[Value]) -> Predicted {
 }
 
 #[test]
+fn agents_of_before_may_go_without_a_memory() {
+    for kind in ["openAIFunctionAgent", "openAIToolAgent"] {
+        let own = json!({ "model": "{{m_0.data.instance}}", "tools": ["{{c_0.data.instance}}"] });
+        let nodes = [("m_0", "testModel", json!({})), ("c_0", "calculator", json!({})), ("agent_0", kind, own)];
+        let asks = |question: &str| (json!({ "question": question, "chatId": "a" }), vec!["A".into()]);
+        let predicted = predictions(&flow(&nodes).unwrap(), &[asks("one"), asks("two")]);
+        let messages = predicted[1].asked[0]["messages"].as_array().unwrap();
+        assert_eq!((messages.len(), &messages[1]["content"]), (2, &json!("two")), "{messages:?}");
+    }
+}
+
+#[test]
 fn the_example_flow_does_as_recorded() {
     let mut export: Value =
         serde_json::from_str(include_str!("../../../../../tests/flowise/flows/tool-agent.json")).unwrap();
