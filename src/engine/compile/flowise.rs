@@ -1,25 +1,10 @@
 //! The nodes that Flowise 3.1.4 has, with the inputs that each declares or reads: what stands in an export and not here,
 //! Flowise passes over.
 
+use super::reasons;
+
 /// A kind a line: its name, its category, its inputs. Written by `tests/flowise/lab/list-inputs.mjs`.
 const NODES: &str = include_str!("flowise.txt");
-const NO_PYTHON: &str =
-    "a model writes Python for it, which the engine does not run, and Flowise 3.1.4 no longer has it";
-const NO_BAIDU: &str = "the engine does not ask Baidu's Qianfan: no interface of it that is open to all could be tried";
-const NO_BROWSER: &str =
-    "the engine has no browser: Cheerio Web Scraper reads pages that need none, FireCrawl those that do";
-/// Kinds that nobody can run, or not here, each with the reason.
-const REASONS: &[(&str, &str)] = &[
-    ("codeInterpreterE2B", "the engine runs no code but JavaScript"),
-    ("csvAgent", NO_PYTHON),
-    ("airtableAgent", NO_PYTHON),
-    ("chatBaiduWenxin", NO_BAIDU),
-    ("baiduQianfanEmbeddings", NO_BAIDU),
-    ("playwrightWebScraper", NO_BROWSER),
-    ("puppeteerWebScraper", NO_BROWSER),
-    ("openAIAssistant", "OpenAI has shut down its Assistants API (26 August 2026), so it answers nowhere"),
-];
-
 fn line(kind: &str) -> Option<&'static str> {
     NODES.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(' '))
 }
@@ -69,7 +54,7 @@ pub(crate) const GONE: &str = "Flowise 3.1.4 has no such node any more";
 pub(crate) fn why_unknown(kind: &str, category: &str) -> &'static str {
     if is_of_agentflow_v1(kind, category) {
         "it is a node of Agentflow V1, which runs with others of its kind only"
-    } else if let Some((_, reason)) = REASONS.iter().find(|(known, _)| *known == kind) {
+    } else if let Some(reason) = reasons::of(kind) {
         reason
     } else if line(kind).is_none() && kind != "stickyNoteAgentflow" {
         GONE
@@ -91,7 +76,7 @@ mod tests {
         assert!(why_unknown("zapierNLA", "Tools").contains("no such node any more"));
         assert!(why_unknown("pdfFile", "Document Loaders").contains("does not know"));
         assert!(why_unknown("playwrightWebScraper", "Document Loaders").contains("no browser"));
-        assert_eq!(why_unknown("codeInterpreterE2B", "Tools"), "the engine runs no code but JavaScript");
+        assert!(why_unknown("codeInterpreterE2B", "Tools").starts_with("the engine runs no code but JavaScript"));
         assert!(why_unknown("openAIAssistant", "Agents").contains("shut down its Assistants API"));
         assert!(why_unknown("csvAgent", "Agents").contains("Python"));
         assert!(is_lost("csvAgent") && is_lost("zapierNLA") && !is_lost("pinecone") && !is_lost("chatOpenAI"));

@@ -9,6 +9,7 @@ pub(crate) mod inputs;
 pub(crate) mod kind;
 pub(crate) mod part;
 pub(crate) mod problem;
+mod reasons;
 pub(crate) mod remote_flow;
 pub(crate) mod unset;
 pub(crate) mod varied;

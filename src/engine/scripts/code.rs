@@ -35,6 +35,24 @@ pub(super) fn may_require(name: &str, modules: &[Box<str>]) -> bool {
     is_builtin(name) || modules.iter().any(|module| **module == *name)
 }
 
+/// What does the same as a module that is not there, for a refusal's end.
+pub(super) fn instead(name: &str) -> &'static str {
+    match name.strip_prefix("node:").unwrap_or(name).split('/').next().unwrap_or_default() {
+        "mysql" | "mysql2" | "mssql" | "tedious" | "sqlite3" | "better-sqlite3" | "knex" | "sequelize" => {
+            ": of databases it speaks to postgres alone (pg, typeorm)"
+        }
+        "got" | "request" | "request-promise" | "superagent" | "undici" | "ky" | "needle" => {
+            ": axios, node-fetch and fetch ask the same"
+        }
+        "dayjs" | "date-fns" | "luxon" => ": moment knows the same dates",
+        "nanoid" => ": uuid makes ids as well",
+        "fs" | "child_process" | "net" | "tls" | "dns" | "worker_threads" | "vm" => {
+            ": code reaches nothing of this machine"
+        }
+        _ => "",
+    }
+}
+
 fn is_part_of_name(letter: char) -> bool {
     letter.is_alphanumeric() || matches!(letter, '_' | '$' | '.')
 }
@@ -73,5 +91,7 @@ mod tests {
         assert_eq!(required(code), ["axios", "node:crypto", "lodash"]);
         assert!(may_require("node:crypto", &[]) && !may_require("fs", &["axios".into()]));
         assert!(may_require("axios", &["axios".into()]));
+        assert!(instead("mysql2/promise").contains("postgres") && instead("node:fs").contains("this machine"));
+        assert_eq!(instead("left-pad"), "");
     }
 }

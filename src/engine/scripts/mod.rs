@@ -102,7 +102,10 @@ impl Script {
         };
         let unknown = code::required(&code).into_iter().find(|name| !code::may_require(name, &settings.modules));
         if let Some(name) = unknown {
-            return Err(format!("it requires {name}, which the engine does not have (engine.scripts.modules)"));
+            let instead = code::instead(&name);
+            return Err(format!(
+                "it requires {name}, which the engine does not have (engine.scripts.modules){instead}"
+            ));
         }
         Ok(Self { code: code.into(), settings, targets: Arc::clone(&context.targets) })
     }

@@ -152,9 +152,11 @@ fn flows_that_cannot_run_are_called_what_they_are() {
     for part in [
         "old.json (agentflow V1)\n",
         "seqStart            runs\n",
-        "zapierNLA           not supported: Flowise 3.1.4 has no such node any more\n",
+        "zapierNLA           not supported: Flowise 3.1.4 has no such node any more; Zapier has shut this interface \
+         down: Custom MCP with Zapier's own server has the same actions\n",
         "lunary              not supported: the engine does not know this kind of node\n",
-        "codeInterpreterE2B  not supported: the engine runs no code but JavaScript\n",
+        "codeInterpreterE2B  not supported: the engine runs no code but JavaScript: Custom MCP with a \
+         server that runs Python does\n",
     ] {
         assert!(text.contains(part), "{part:?} in\n{text}");
     }

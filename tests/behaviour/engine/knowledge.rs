@@ -140,7 +140,7 @@ fn what_is_wrong_with_an_export_of_stores_is_told_with_its_file() {
         (
             "openAIEmbeddings",
             "baiduQianfanEmbeddings",
-            "node \"find\" (retrieverAgentflow), input retrieverKnowledgeDocumentStores: the document store \"ai paper\": baiduQianfanEmbeddings: the engine does not ask Baidu's Qianfan",
+            "node \"find\" (retrieverAgentflow), input retrieverKnowledgeDocumentStores: the document store \"ai paper\": baiduQianfanEmbeddings: the engine does not sign as this interface of Baidu's",
         ),
     ] {
         assert!(whole.contains(from), "{from} in {whole}");

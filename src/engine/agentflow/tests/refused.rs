@@ -45,7 +45,8 @@ fn what_cannot_be_run_says_where_and_why() {
                 "agentAgentflow",
                 &model("agent", json!({ "agentTools": [{ "agentSelectedTool": "codeInterpreterE2B" }] })),
             ),
-            "node \"it\" (agentAgentflow), input agentTools: codeInterpreterE2B: the engine runs no code but JavaScript",
+            "node \"it\" (agentAgentflow), input agentTools: codeInterpreterE2B: the engine runs no code but JavaScript: Custom MCP with \
+             a server that runs Python does",
         ),
         (
             with("agentAgentflow", &model("agent", json!({ "agentToolsBuiltInOpenAI": "[\"web_search_preview\"]" }))),

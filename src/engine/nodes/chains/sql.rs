@@ -131,7 +131,9 @@ fn database(inputs: &mut Inputs<'_, '_, '_>) -> Option<Postgres> {
     // Whoever has not said where it is may yet say which it is.
     let url = inputs.required_text("url")?;
     if kind != "postgres" {
-        let message = format!("the engine speaks to postgres, and not to {kind}: it has no client of such databases");
+        let message = format!(
+            "the engine speaks to postgres, and not to {kind}: an API before that database, asked by HTTP, or an MCP server of it answers from it"
+        );
         inputs.refuse("database", message);
         return None;
     }

@@ -156,7 +156,7 @@ fn what_the_engine_cannot_do_is_refused_at_load() {
         (
             with(json!({ "customCode": "return require('fs')" })),
             "customCode",
-            "it requires fs, which the engine does not have (engine.scripts.modules)",
+            "it requires fs, which the engine does not have (engine.scripts.modules): code reaches nothing of this machine",
         ),
         (json!({ "openApiFile": uri("{") }), "openApiFile", "expected an OpenAPI document in JSON or YAML"),
         (json!({ "openApiFile": uri("a: b") }), "openApiFile", "expected an OpenAPI document, which has paths"),
