@@ -8,6 +8,7 @@ use super::encryption;
 use super::inventory::{FlowiseCredential, FlowiseKey, Inventory};
 use super::sqlite::{SqlRow, SqlValue, SqliteError, SqliteFile};
 use crate::config::Secret;
+use crate::engine::PassageRecord;
 use crate::exported::{FlowRecord, MessageRecord, VariableRecord};
 
 /// Reads a database; credentials only with the key that they are encrypted with.
@@ -42,6 +43,7 @@ pub(super) fn read(path: &Path, key: Option<&Secret>, inventory: &mut Inventory)
     keys(&database, inventory)?;
     credentials(&database, key, inventory)?;
     messages(&database, inventory)?;
+    records_of_managers(&database, inventory)?;
     let others = [
         ("assistant", "assistants"),
         ("custom_template", "templates"),
@@ -115,6 +117,20 @@ fn messages(database: &SqliteFile, inventory: &mut Inventory) -> Result<(), Sqli
             inventory.messages.push(MessageRecord { role, flow, content, created_date, chat_id, session_id });
         }
     })
+}
+
+/// What record managers of `SQLite` have noted, in tables that their authors named.
+fn records_of_managers(database: &SqliteFile, inventory: &mut Inventory) -> Result<(), SqliteError> {
+    let columns = ["key", "namespace", "group_id", "doc_id"];
+    for table in database.tables_with(&["uuid", "key", "namespace", "updated_at", "group_id"]) {
+        database.rows(table, &columns, |row| {
+            if let Some([Some(key), Some(namespace), group, loader]) = texts(row) {
+                let space = inventory.records.entry((table.to_owned(), namespace)).or_default();
+                space.push(PassageRecord { key, group, loader });
+            }
+        })?;
+    }
+    Ok(())
 }
 
 fn texts<const N: usize>(row: SqlRow) -> Option<[Option<String>; N]> {

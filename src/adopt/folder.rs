@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::transaction::{FolderTransaction, STATE, folder_of};
 use crate::config::content::{self, MOST_EXPORT};
-use crate::engine::{CHATS_FILE, ImportedChat};
+use crate::engine::{CHATS_FILE, ImportedChat, ImportedRecords, RECORDS_FILE};
 
 /// What was written, by whom, and under which names.
 pub(super) const NOTES: &str = ".adopted.json";
@@ -112,6 +112,15 @@ pub(crate) struct FolderReport {
     pub(crate) unchanged: usize,
     /// Chats to which something was added.
     pub(crate) chats: usize,
+    /// Records of what was put into databases.
+    pub(crate) records: u64,
+}
+
+/// What the engine remembers of before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ImportedState<'a> {
+    pub(super) chats: &'a [ImportedChat],
+    pub(super) records: &'a ImportedRecords,
 }
 
 /// See the module.
@@ -194,7 +203,7 @@ impl TargetFolder {
         &self,
         files: Vec<PlannedFile>,
         mut adopted: Adopted,
-        chats: &[ImportedChat],
+        state: ImportedState<'_>,
         force: bool,
         dry_run: bool,
     ) -> Result<FolderReport, FolderError> {
@@ -228,7 +237,7 @@ impl TargetFolder {
             return Ok(placed);
         }
         let mut transaction = FolderTransaction::new(&self.path, self.is_new)?;
-        let outcome = self.write(&mut transaction, &writing, &mut placed, &adopted, chats);
+        let outcome = self.write(&mut transaction, &writing, &mut placed, &adopted, state);
         match outcome.and_then(|()| transaction.finish(&placed.removed)) {
             Ok(()) => Ok(placed),
             Err(error) => {
@@ -244,15 +253,21 @@ impl TargetFolder {
         writing: &[PlannedFile],
         placed: &mut FolderReport,
         adopted: &Adopted,
-        chats: &[ImportedChat],
+        state: ImportedState<'_>,
     ) -> Result<(), FolderError> {
         for file in writing {
             transaction.write(&file.path, &file.content, file.is_secret)?;
         }
-        if !chats.is_empty() {
-            placed.chats = transaction.import_chats(chats)?;
+        if !state.chats.is_empty() {
+            placed.chats = transaction.import_chats(state.chats)?;
             if placed.chats > 0 {
                 placed.written.push(format!("{STATE}/{CHATS_FILE}"));
+            }
+        }
+        if !state.records.is_empty() {
+            placed.records = transaction.import_records(state.records)?;
+            if placed.records > 0 {
+                placed.written.push(format!("{STATE}/{RECORDS_FILE}"));
             }
         }
         if *adopted != self.before {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::config::Secret;
 use crate::counted::counted;
+use crate::engine::ImportedRecords;
 use crate::exported::{Container, FlowRecord, MessageRecord, VariableRecord};
 
 /// See the module.
@@ -21,6 +22,8 @@ pub(super) struct Inventory {
     pub(super) keys: Vec<FlowiseKey>,
     pub(super) credentials: Vec<FlowiseCredential>,
     pub(super) messages: Vec<MessageRecord>,
+    /// What record managers have noted, by their table and namespace.
+    pub(super) records: ImportedRecords,
     /// What is not taken along, and how much of it there is.
     pub(super) others: BTreeMap<&'static str, usize>,
     /// Where Flowise keeps files of flows.

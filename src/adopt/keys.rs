@@ -294,6 +294,7 @@ mod tests {
             flows: vec![flow(1, "a"), flow(2, "b"), flow(3, "c")],
             flowise: None,
             tools: Vec::new(),
+            records: BTreeMap::default(),
             variables: Vec::new(),
             stores: None,
             store_names: Vec::new(),

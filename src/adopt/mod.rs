@@ -34,7 +34,7 @@ mod yaml_text;
 
 use std::path::PathBuf;
 
-use self::folder::{Adopted, FolderError, TargetFolder};
+use self::folder::{Adopted, FolderError, ImportedState, TargetFolder};
 pub(crate) use self::report::AdoptReport;
 use self::source::SourceError;
 use crate::telemetry::metrics::Metrics;
@@ -86,7 +86,8 @@ pub(crate) fn adopt(options: &AdoptOptions, metrics: &Metrics) -> Result<AdoptRe
     let chats = chats::ChatPlan::of(&plan, &keys);
     let mut report = AdoptReport::of(&plan, &options.into).with(&keys, &credentials, &chats);
     files.push(report.file());
+    let state = ImportedState { chats: &chats.chats, records: &plan.records };
     let adopted = Adopted::of(plan.names(), keys.ids());
-    report.placed = Some(target.place(files, adopted, &chats.chats, options.force, options.dry_run)?);
+    report.placed = Some(target.place(files, adopted, state, options.force, options.dry_run)?);
     Ok(report)
 }

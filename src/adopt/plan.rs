@@ -15,7 +15,7 @@ use super::texts::CONFIG_FILE;
 use super::variables::{VarValue, Variables};
 use super::yaml_text::one_line;
 use crate::config::HttpUrl;
-use crate::engine::{self, Credentials, DocumentStores, Inspection, Need};
+use crate::engine::{self, Credentials, DocumentStores, ImportedRecords, Inspection, Need};
 use crate::exported::{FlowRecord, MessageRecord, VariableRecord};
 use crate::telemetry::metrics::Metrics;
 use crate::uuid::is_uuid;
@@ -39,6 +39,8 @@ pub(super) struct AdoptionPlan {
     pub(super) keys: Vec<FlowiseKey>,
     pub(super) credentials: Vec<FlowiseCredential>,
     pub(super) messages: Vec<MessageRecord>,
+    /// What record managers have noted.
+    pub(super) records: ImportedRecords,
     pub(super) others: BTreeMap<&'static str, usize>,
     pub(super) notes: Vec<String>,
 }
@@ -134,6 +136,7 @@ impl AdoptionPlan {
             keys: inventory.keys,
             credentials: inventory.credentials,
             messages: inventory.messages,
+            records: inventory.records,
             others: inventory.others,
             notes,
         };

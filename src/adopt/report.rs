@@ -31,6 +31,8 @@ pub(crate) struct AdoptReport {
     keys: KeysReport,
     credentials: CredentialsReport,
     chats: ChatsReport,
+    /// Records of what was put into databases.
+    records: usize,
     document_stores: Vec<String>,
     tools: usize,
     variables: usize,
@@ -115,6 +117,7 @@ impl AdoptReport {
             keys,
             credentials,
             chats,
+            records: plan.records.values().map(Vec::len).sum(),
             document_stores: plan.store_names.clone(),
             tools: plan.tools.len(),
             variables: plan.variables.len(),

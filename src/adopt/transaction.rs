@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use super::folder::{FolderError, NOTES};
-use crate::engine::{self, CHATS_FILE, ImportedChat};
+use crate::engine::{self, CHATS_FILE, ImportedChat, ImportedRecords, RECORDS_FILE};
 
 /// Where files lie until all of them are there.
 const STAGE: &str = ".adopting";
@@ -108,6 +108,19 @@ impl FolderTransaction {
         Ok(changed)
     }
 
+    /// Writes what record managers have noted, unless records are kept there already: those know better.
+    pub(super) fn import_records(&mut self, records: &ImportedRecords) -> Result<u64, FolderError> {
+        let name = format!("{STATE}/{RECORDS_FILE}");
+        let (there, new) = (self.target.join(&name), self.new_path(&name));
+        if fs::symlink_metadata(&there).is_ok() {
+            return Ok(0);
+        }
+        let failed = |source| FolderError::Io { path: there.clone(), source };
+        let count = engine::import_records(folder_of(&new), records).map_err(failed)?;
+        self.staged.insert(name);
+        Ok(count)
+    }
+
     /// Moves all of it in, and takes away what is no longer.
     pub(super) fn finish(&mut self, removed: &[String]) -> Result<(), FolderError> {
         if self.is_new {
@@ -173,14 +186,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("keys.yaml");
         fs::write(&place, "old").unwrap();
-        let mut move_in = FolderTransaction::new(folder.path(), false).unwrap();
-        move_in.write("keys.yaml", b"new", true).unwrap();
+        let mut transaction = FolderTransaction::new(folder.path(), false).unwrap();
+        transaction.write("keys.yaml", b"new", true).unwrap();
         // The last moment before the new file is moved in.
-        let new = move_in.new_path("keys.yaml");
+        let new = transaction.new_path("keys.yaml");
         fs::rename(&new, folder.path().join("aside")).unwrap();
-        assert!(move_in.exchange("keys.yaml", Some(&new)).is_err());
+        assert!(transaction.exchange("keys.yaml", Some(&new)).is_err());
         assert_eq!(fs::read_to_string(&place).unwrap(), "old");
-        move_in.undo();
+        transaction.undo();
         assert_eq!(fs::read_to_string(&place).unwrap(), "old");
     }
 
@@ -195,9 +208,9 @@ mod tests {
                 fs::write(&place, "old").unwrap();
                 fs::set_permissions(&place, fs::Permissions::from_mode(before)).unwrap();
             }
-            let mut move_in = FolderTransaction::new(folder.path(), false).unwrap();
-            move_in.write(name, b"new", is_secret).unwrap();
-            move_in.finish(&[]).unwrap();
+            let mut transaction = FolderTransaction::new(folder.path(), false).unwrap();
+            transaction.write(name, b"new", is_secret).unwrap();
+            transaction.finish(&[]).unwrap();
             assert_eq!(fs::metadata(&place).unwrap().mode() & 0o777, after, "{name}");
             assert_eq!(fs::read_to_string(&place).unwrap(), "new");
         }

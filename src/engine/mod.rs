@@ -35,6 +35,7 @@ pub(crate) use compile::export::Generation;
 pub(crate) use compile::problem::printable;
 pub(crate) use contract::flows::FlowIndex;
 pub(crate) use contract::memory::{MOST_SESSIONS, MOST_TURNS, Store, Turn};
+pub(crate) use contract::records::PassageRecord;
 pub(crate) use documents::stores::DocumentStores;
 pub(crate) use flow::CompiledFlow;
 pub(crate) use flow::attachments::{Attachment, loader_overrides};
@@ -43,7 +44,7 @@ pub(crate) use flow::flows::{
 };
 pub(crate) use flow::inspect::{Inspected, Inspection, check_export, inspect, why_not_embedded};
 pub(crate) use flow::wants::{Want, wanting, wants};
-pub(crate) use memory::{CHATS_FILE, ImportedChat, import_chats};
+pub(crate) use memory::{CHATS_FILE, ImportedChat, ImportedRecords, RECORDS_FILE, import_chats, import_records};
 pub(crate) use memory::{InProcess, InStore, OnDisk, serve_predecessor};
 pub(crate) use threads::EngineThreads;
 pub(crate) use threads::answer::UpsertTarget;

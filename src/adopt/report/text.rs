@@ -141,6 +141,9 @@ impl AdoptReport {
             let exchanges = counted(self.chats.exchanges, "exchange");
             line("chats that go on", format!("{}, with {exchanges}", self.chats.chats));
         }
+        if self.records > 0 {
+            line("records of what databases hold", self.records.to_string());
+        }
         if self.placed.is_some() && !self.document_stores.is_empty() {
             line("document stores", listed(&self.document_stores));
         }

@@ -75,6 +75,12 @@ impl SqliteFile {
         self.tables.contains_key(table)
     }
 
+    /// The tables that have all of these columns.
+    pub(super) fn tables_with(&self, columns: &[&str]) -> Vec<&str> {
+        let has_all = |shape: &TableShape| columns.iter().all(|wanted| shape.columns.iter().any(|own| own == wanted));
+        self.tables.iter().filter(|(_, shape)| has_all(shape)).map(|(name, _)| name.as_str()).collect()
+    }
+
     /// Gives each row of a table to `take`, in the order in which they were written. A column that the table does not
     /// have is null, and so a table that is not there has no rows.
     ///

@@ -3,6 +3,7 @@
 
 mod disk;
 mod import;
+mod import_records;
 mod in_process;
 mod in_store;
 mod on_disk;
@@ -11,6 +12,7 @@ mod remote;
 mod write_behind;
 
 pub(crate) use self::import::{CHATS_FILE, ImportedChat, import_chats};
+pub(crate) use self::import_records::{ImportedRecords, RECORDS_FILE, import_records};
 pub(crate) use self::in_process::InProcess;
 pub(crate) use self::in_store::InStore;
 pub(crate) use self::on_disk::OnDisk;

@@ -15,7 +15,7 @@ use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, T
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::records::{MOST_RECORDS, PassageRecord, RecordStore};
 
-const FILE: &str = "records.redb";
+pub(super) const FILE: &str = "records.redb";
 /// Bytes of it that are kept in memory.
 const CACHE: usize = 4 << 20;
 /// For the other process to be done with it.

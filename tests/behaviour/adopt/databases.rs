@@ -27,6 +27,7 @@ fn a_database_comes_with_keys_credentials_and_chats() {
         "keys that go on working: web-shop\n",
         "credentials: 1 with their values, in credentials.yaml\n",
         "chats that go on: 2, with 4 exchanges\n",
+        "records of what databases hold: 3\n",
         "not taken along: 1 execution\n",
     ] {
         assert!(told_of.contains(part), "{part:?} in\n{told_of}");

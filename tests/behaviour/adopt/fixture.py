@@ -31,6 +31,14 @@ CREATE TABLE "apikey" ("id" varchar PRIMARY KEY NOT NULL, "apiKey" varchar NOT N
 CREATE TABLE "variable" ("id" varchar PRIMARY KEY NOT NULL, "name" text NOT NULL, "value" text NOT NULL, "type" varchar);
 CREATE TABLE "tool" ("id" varchar PRIMARY KEY NOT NULL, "name" varchar NOT NULL, "func" text);
 CREATE TABLE "execution" ("id" varchar PRIMARY KEY NOT NULL);
+CREATE TABLE "upsertion_records" (
+  uuid TEXT PRIMARY KEY DEFAULT (lower(hex(randomblob(16)))),
+  key TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  updated_at REAL NOT NULL,
+  group_id TEXT,
+  UNIQUE (key, namespace)
+);
 """
 
 
@@ -67,6 +75,11 @@ def flowise(path):
     database.execute("INSERT INTO variable VALUES ('v', 'userId', 'default-user', 'static')")
     database.execute("INSERT INTO tool VALUES ('t', 'weather', 'return 1')")
     database.execute("INSERT INTO execution VALUES ('e')")
+    # A record manager adds a column to a table of before.
+    database.execute('ALTER TABLE "upsertion_records" ADD COLUMN doc_id TEXT')
+    records = "INSERT INTO upsertion_records (uuid, key, namespace, updated_at, group_id) VALUES (?, ?, ?, 1714557600, 'a.txt')"
+    for number in range(3):
+        database.execute(records, (f"u{number}", f"key-{number}", flows[0][0]))
     said = [("userMessage", "My name is Ann."), ("apiMessage", "Hello Ann."), ("userMessage", "And I like tea."), ("apiMessage", "Noted.")]
     for number, chatflow in enumerate(item[0] for item in flows):
         for turn, (role, text) in enumerate(said):
