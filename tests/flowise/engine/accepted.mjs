@@ -70,7 +70,12 @@ ACCEPTED.push(
   { flow: /^chain-multi-retrieval-qa-pinecone$/, at: /^events$/, text: /sourceDocuments×/, why: 'Several events of sources, most of them empty; the engine tells them once' },
   { flow: /^rerank-voyage$/, at: /sourceDocuments|^model#\d body\.messages/, why: 'Flowise looks for what Voyage answers in the wrong field, and keeps the order and the number of before' },
   { flow: /^llama-/, at: /^model#\d body\.input$/, text: /^\["/, why: "LlamaIndex embeds a question as a list of one" },
-  { flow: /^llama-/, at: /^model (lookups|#\d body\.includeMetadata)|^model#\d body\.includeMetadata$/, text: /vectors\/fetch|≠ true$/, why: 'LlamaIndex asks Pinecone for what it found once more; the engine is told with the search' }
+  { flow: /^llama-/, at: /^model (lookups|#\d body\.includeMetadata)|^model#\d body\.includeMetadata$/, text: /vectors\/fetch|≠ true$/, why: 'LlamaIndex asks Pinecone for what it found once more; the engine is told with the search' },
+  { flow: /^llama-\w+-agent$/, at: /^answer text$|^model#\d body\.messages\[\d\](\.content\[0\])?\.content$/, request: /^a call/, text: /\\\\n/, why: "LlamaIndex tells its model what a tool gave as JSON without its quotation marks, `\\n` for a new line" },
+  { flow: /^llama-anthropic-agent$/, at: /^model#\d path$|is_error$/, text: /beta=tools|^false ≠ nothing$/, why: "What LlamaIndex's library of Anthropic still says of tools" },
+  { flow: /^llama-openai-agent$/, at: /^events$/, request: /^a call, stream$/, text: /^start usedTools token/, why: 'What was used is told after the first token; the engine tells it after the last' },
+  { flow: /^langfuse-unknown$/, at: /message$|error$/, text: /Prompt not found/, why: "LangFuse's words on a prompt that is not there; the engine's for all services" },
+  { flow: /^langfuse-chat$/, at: /message$|error$/, text: /input\.replace is not a function/, why: 'A prompt of several turns is no text; the engine says so' }
 )
 const VENDORS = /^(anthropic|anthropic-thinking|mistral|groq|deepseek|openrouter|fireworks|together|xai|cerebras|comet|sambanova|perplexity)-/
 ACCEPTED.push(

@@ -13,6 +13,7 @@ import { MEMORIES } from './memories.mjs'
 import { NATIVE } from './native.mjs'
 import { OUTSIDE } from './outside.mjs'
 import { PARTS } from './parts.mjs'
+import { PROMPTS } from './prompts.mjs'
 import { RECORDS } from './records.mjs'
 import { RETRIEVERS } from './retrievers.mjs'
 import { SEARCH } from './search.mjs'
@@ -84,6 +85,7 @@ export const CASES = [
   ...MEMORIES,
   ...RETRIEVERS,
   ...LLAMA,
+  ...PROMPTS,
   ...PARTS,
   ...FLOWTOOLS,
   ...FOLLOWUPS,

@@ -22,6 +22,8 @@ const SYNTHESIZERS = {
 const synthesized = (one) => [...(one ? [one] : []), ['queryEngine_0', 'Engine', { vectorStoreRetriever: of('pineconeLlamaIndex_0'), responseSynthesizer: one ? of(one[0]) : '', returnSourceDocuments: true }]]
 const tool = (n, name) => [`queryEngineToolLlamaIndex_${n}`, 'Tools', { baseQueryEngine: of('queryEngine_0'), toolName: name, toolDesc: `Knows ${name}` }]
 const SUBS = JSON.stringify([{ subQuestion: 'the port of Aurora', toolName: 'manual' }]).replace(/]/g, '\\u005d')
+const agent = (kind, of_, more = {}) => [`${kind}_0`, 'Agents', { tools: [of('queryEngineToolLlamaIndex_0')], memory: of('bufferMemory_0'), model: of_, systemMessage: 'Be brief.', ...more }]
+const CALLED = '[[tool=manual:{"query":"the port of Aurora"}]]'
 
 const FLOWS = {
   'simple-chat': [wired([MODELS.openai, MEMORY, ['simpleChatEngine_0', 'Engine', { model, memory: of('bufferMemory_0'), systemMessagePrompt: 'Be brief.' }]]), TURNS],
@@ -32,6 +34,14 @@ const FLOWS = {
   'sub-questions': [
     wired([...base, index(), ...synthesized(null), tool(0, 'manual'), ['subQuestionQueryEngine_0', 'Engine', { queryEngineTools: [of('queryEngineToolLlamaIndex_0')], model, embeddings: of(EMBEDDINGS[0]), responseSynthesizer: '', returnSourceDocuments: true }]]),
     [ask('a question', { question: `Which port? [[say=${SUBS}]]` }), ask('a stream', { question: `Which port? [[say=${SUBS}]]`, streaming: true })]
+  ],
+  'openai-agent': [
+    wired([...base, MEMORY, index(), ...synthesized(null), tool(0, 'manual'), agent('openAIToolAgentLlamaIndex', model)]),
+    [...TURNS, ...both('a call', { question: `Which port? ${CALLED}` })]
+  ],
+  'anthropic-agent': [
+    wired([...base, MODELS.anthropic, MEMORY, index(), ...synthesized(null), tool(0, 'manual'), agent('anthropicAgentLlamaIndex', of(MODELS.anthropic[0]))]),
+    [...TURNS, ...both('a call', { question: `Which port? ${CALLED}` })]
   ]
 }
 

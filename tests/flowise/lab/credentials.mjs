@@ -57,7 +57,9 @@ export const credentials = (redis, stub) => ({
   httpBearerToken: { token: 'k-bearer' },
   httpApiKey: { key: 'X-Api-Key', value: 'k-value' },
   spiderApi: { spiderApiKey: 'k-spider' },
-  unstructuredApi: { unstructuredAPIKey: 'k-unstructured' }
+  unstructuredApi: { unstructuredAPIKey: 'k-unstructured' },
+  // prompts
+  langfuseApi: { langFuseSecretKey: 'sk-langfuse', langFusePublicKey: 'pk-langfuse', langFuseEndpoint: `${stub}/f/@/langfuse.example` }
 })
 
 // Which of them a node is given.
@@ -75,5 +77,5 @@ export const OF_NODES = {
   openAI: 'openAIApi', azureOpenAI: 'azureOpenAIApi', cohere: 'cohereApi', huggingFaceInference_LLMs: 'huggingFaceApi', sambanova: 'sambanovaApi', togetherAI: 'togetherAIApi', fireworks: 'fireworksApi',
   groqChat: 'groqApi', chatFireworks: 'fireworksApi', chatXAI: 'xaiApi', chatCerebras: 'cerebrasAIApi', chatPerplexity: 'perplexityApi', chatCometAPI: 'cometApi', chatSambanova: 'sambanovaApi', chatTogetherAI: 'togetherAIApi',
   githubMCP: 'githubApi', browserlessMCP: 'browserlessApi', teradataMCP: 'teradataBearerToken',
-  airtable: 'airtableApi', github: 'githubApi', spiderDocumentLoaders: 'spiderApi', unstructuredFileLoader: 'unstructuredApi'
+  airtable: 'airtableApi', github: 'githubApi', spiderDocumentLoaders: 'spiderApi', unstructuredFileLoader: 'unstructuredApi', promptLangFuse: 'langfuseApi'
 }

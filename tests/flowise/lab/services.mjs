@@ -25,7 +25,21 @@ const rerank = (body, index = 'index') => {
   return scored.sort((a, b) => b.relevance_score - a.relevance_score || a[index] - b[index]).slice(0, body.top_n ?? body.top_k ?? scored.length)
 }
 
+// What LangFuse keeps, by name.
+const PROMPTS = {
+  greeting: { type: 'text', prompt: 'Say {{what}} to {{name}}. It is {{question}}.' },
+  'as json': { type: 'text', prompt: 'Answer as {"a": {"b": "{{what}}"}, \'c\': 1} to {{question}}, {single} too.' },
+  plain: { type: 'text', prompt: 'Be brief.' },
+  talk: { type: 'chat', prompt: [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: '{{question}}' }] }
+}
+const langfuse = ({ path }) => {
+  const name = decodeURIComponent(path.split('/').at(-1))
+  const kept = PROMPTS[name]
+  return kept ? { body: { id: 'p1', name, version: 3, labels: ['production'], tags: [], config: {}, ...kept } } : refused(404, { message: 'Prompt not found', error: 'LangfuseNotFoundError' })
+}
+
 const SERVICES = {
+  'langfuse.example': langfuse,
   'api.search.brave.com': ({ query }) => (says('forbidden', query.get('q')) ? refused(429, { type: 'ErrorResponse' }) : { body: { web: { results: found(query.get('q'), [{ title: 'One', url: 'https://one.example', description: 'the <strong>first</strong>' }, { title: 'Two', url: 'https://two.example' }]) } } }),
   'www.googleapis.com': ({ query }) => (says('forbidden', query.get('q')) ? refused(403, { error: { message: 'no' } }) : { body: { items: found(query.get('q'), [{ title: 'One', link: 'https://one.example', snippet: 'the first\n one', kind: 'x' }]) } }),
   'google.serper.dev': ({ body }) =>
