@@ -109,7 +109,7 @@ async function ask(url, flow, body, key) {
 
 async function modelSaw(mark) {
   const log = await (await fetch(lab.llmBase.replace(/\/v1$/, '/__log'))).json()
-  return log.filter((l) => l.kind === 'request' && JSON.stringify(l.body).includes(mark)).map((l) => l.body.messages.map((m) => m.content))
+  return log.filter((l) => l.kind === 'request' && l.body?.messages && JSON.stringify(l.body).includes(mark)).map((l) => l.body.messages.map((m) => m.content))
 }
 
 const BODIES = {
@@ -135,9 +135,11 @@ try {
 } catch (e) {
   cannotStart(e)
 }
-const said = { talk: nonce(), office: nonce() }
-const chat = { talk: `chat-${nonce()}`, office: `chat-${nonce()}` }
-for (const who of ['talk', 'office']) {
+// A flow of either generation, and one for a key alone.
+const CHATS = ['talk', 'office', 'forecaster']
+const said = Object.fromEntries(CHATS.map((who) => [who, nonce()]))
+const chat = Object.fromEntries(CHATS.map((who) => [who, `chat-${nonce()}`]))
+for (const who of CHATS) {
   const r = await ask(lab.baseUrl, ids[who], { question: `My word is ${said[who]}`, chatId: chat[who] }, who === 'office' && lab.apiKey)
   assert.equal(r.status, 200, JSON.stringify(r.json))
 }
@@ -215,7 +217,7 @@ for (const { name, args } of SIDES) {
       const heard = (await modelSaw(told)).flat()
       assert(heard.some((text) => text?.includes('OSLO: fine, says default-user')), JSON.stringify(heard))
     })
-    for (const who of ['talk', 'office'])
+    for (const who of CHATS)
       await check(`${name}: a chat of ${who} goes on`, async () => {
         const mark = nonce()
         const r = await ask(url, ids[who], { question: `What was it? ${mark}`, chatId: chat[who] }, who === 'office' && key)

@@ -6,7 +6,7 @@ const MODEL = { modelName: 'stub-model', temperature: 0.1, streaming: true, base
 const FILLED = [
   'conditions', 'directReplyMessage', 'url', 'headers', 'queryParams', 'body', 'iterationInput', 'executeFlowInput', 'llmMessages', 'llmUserMessage', 'llmUpdateState',
   'agentMessages', 'agentUserMessage', 'conditionAgentInput', 'conditionAgentInstructions', 'executeFlowUpdateState',
-  'customFunctionInputVariables', 'customFunctionUpdateState', 'toolInputArgs'
+  'customFunctionInputVariables', 'customFunctionUpdateState', 'toolInputArgs', 'retrieverQuery'
 ]
 
 // [kind, inputs, more]: the first of a kind is kind_0, and so on. `from -> to`, `from#output -> to`.
