@@ -14,7 +14,7 @@ use super::records::RecordFile;
 use crate::engine::contract::failure::Failure;
 use crate::engine::contract::memory::{AGE, MOST_BYTES, MOST_SESSIONS, MOST_TURNS, Store, Turn};
 use crate::engine::contract::records::RecordStore;
-use crate::state::valkey::{CallClass, CallFailed, Calls, Script, ScriptCall, SharedStore, StoreTag};
+use crate::state::valkey::{CallClass, CallFailed, Calls, ScriptCall, SharedStore, StoreScript, StoreTag};
 
 /// For one call, and whatever it waits for on the store's thread.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,11 +30,11 @@ pub(crate) struct InStore {
 
 #[derive(Debug)]
 struct MemoryScripts {
-    add: Script,
-    read: Script,
-    keep: Script,
-    get: Script,
-    forget: Script,
+    add: StoreScript,
+    read: StoreScript,
+    keep: StoreScript,
+    get: StoreScript,
+    forget: StoreScript,
 }
 
 /// Names of what is kept of a session.
@@ -54,11 +54,11 @@ impl InStore {
     /// `folder`: what no other replica needs to know lies there.
     pub(crate) fn new(store: &Arc<SharedStore>, folder: &Path) -> Self {
         let scripts = MemoryScripts {
-            add: Script::new(concat!(include_str!("use.lua"), include_str!("add.lua"))),
-            read: Script::new(include_str!("read.lua")),
-            keep: Script::new(concat!(include_str!("use.lua"), include_str!("keep.lua"))),
-            get: Script::new("-- v1\nreturn redis.call('GET', KEYS[1])"),
-            forget: Script::new("-- v1\nreturn redis.call('UNLINK', unpack(KEYS))"),
+            add: StoreScript::new(concat!(include_str!("use.lua"), include_str!("add.lua"))),
+            read: StoreScript::new(include_str!("read.lua")),
+            keep: StoreScript::new(concat!(include_str!("use.lua"), include_str!("keep.lua"))),
+            get: StoreScript::new("-- v1\nreturn redis.call('GET', KEYS[1])"),
+            forget: StoreScript::new("-- v1\nreturn redis.call('UNLINK', unpack(KEYS))"),
         };
         let records = Arc::new(RecordFile::in_folder(folder));
         Self { store: Arc::clone(store), scripts: Arc::new(scripts), records }

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{ChatLease, Chats};
-use crate::state::valkey::{CallClass, CallFailed, Calls, Script, SharedStore, StoreTag};
+use crate::state::valkey::{CallClass, CallFailed, Calls, SharedStore, StoreScript, StoreTag};
 
 /// Between two words that this replica lives, and how long it does without: what it had is free within a second, with
 /// the time that others take to find out that it died.
@@ -31,9 +31,9 @@ const MOST_RELEASED: usize = 16_384;
 #[derive(Debug)]
 pub(super) struct SharedChats {
     pub(super) store: Arc<SharedStore>,
-    acquire: Script,
-    renew: Script,
-    release: Script,
+    acquire: StoreScript,
+    renew: StoreScript,
+    release: StoreScript,
     /// That have ended, and the store does not know.
     released: Mutex<Vec<HeldChat>>,
     wake: Notify,
@@ -46,9 +46,9 @@ impl SharedChats {
     pub(super) fn new(store: &Arc<SharedStore>) -> Self {
         Self {
             store: Arc::clone(store),
-            acquire: Script::new(include_str!("acquire.lua")),
-            renew: Script::new(include_str!("renew.lua")),
-            release: Script::new(include_str!("release.lua")),
+            acquire: StoreScript::new(include_str!("acquire.lua")),
+            renew: StoreScript::new(include_str!("renew.lua")),
+            release: StoreScript::new(include_str!("release.lua")),
             released: Mutex::default(),
             wake: Notify::new(),
         }

@@ -26,7 +26,7 @@ pub(crate) use reading::read_shared;
 
 use super::totals::{UsageDay, UsageTotals};
 use crate::config::QuotaPeriod;
-use crate::state::valkey::{Script, SharedStore};
+use crate::state::valkey::{SharedStore, StoreScript};
 use record::UsageRecord;
 
 /// See the module. One for the process.
@@ -45,9 +45,9 @@ pub(super) struct SharedUsage {
 
 #[derive(Debug)]
 struct UsageScripts {
-    tell: Script,
-    index: Script,
-    read: Script,
+    tell: StoreScript,
+    index: StoreScript,
+    read: StoreScript,
 }
 
 /// Of the running month, and of an earlier one until the store knows all of it.
@@ -74,9 +74,9 @@ impl SharedUsage {
         let usage = Arc::new(Self {
             store: Arc::clone(store),
             scripts: UsageScripts {
-                tell: Script::new(include_str!("shared/tell.lua")),
-                index: Script::new(include_str!("shared/index.lua")),
-                read: Script::new("return redis.call('HGETALL', KEYS[1])"),
+                tell: StoreScript::new(include_str!("shared/tell.lua")),
+                index: StoreScript::new(include_str!("shared/index.lua")),
+                read: StoreScript::new("return redis.call('HGETALL', KEYS[1])"),
             },
             records: Mutex::default(),
             counted: Notify::new(),

@@ -49,7 +49,7 @@ pub(crate) use error::reason;
 pub(crate) use health::StoreHealth;
 pub(crate) use link::Link;
 pub(crate) use once::{TriedStore, connect, try_store};
-pub(crate) use script::{Script, ScriptCall};
+pub(crate) use script::{ScriptCall, StoreScript};
 pub(crate) use tag::StoreTag;
 
 use crate::config::{Config, OnLoss, Secret, Valkey};

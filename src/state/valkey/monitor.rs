@@ -14,7 +14,7 @@ use super::error::{is_elsewhere, late, reason, reason_at_first};
 use super::health::StoreHealth;
 use super::open::{named, open};
 use super::part::answers_in_part;
-use super::script::Script;
+use super::script::StoreScript;
 use super::sentinels::{PrimaryNamed, Sentinels};
 use super::{LAST_WORDS, Order};
 use crate::config::{Secret, Valkey, ValkeyServer};
@@ -37,8 +37,8 @@ pub(super) struct StoreMonitor {
     health: Arc<StoreHealth>,
     calls: Calls,
     inbox: Arc<Inbox>,
-    beat: Script,
-    farewell: Script,
+    beat: StoreScript,
+    farewell: StoreScript,
     /// Answers since the last failure.
     answers: u32,
     /// Signs of life since it last took none, though it answered.
@@ -62,8 +62,8 @@ impl StoreMonitor {
             health: Arc::clone(health),
             calls: Calls::new(health, &metrics.seconds, settings.timeout),
             inbox: Arc::clone(inbox),
-            beat: Script::new(include_str!("heartbeat.lua")),
-            farewell: Script::new("return redis.call('ZREM', KEYS[1], ARGV[1])"),
+            beat: StoreScript::new(include_str!("heartbeat.lua")),
+            farewell: StoreScript::new("return redis.call('ZREM', KEYS[1], ARGV[1])"),
             answers: 0,
             beats: 0,
             at: None,

@@ -11,7 +11,7 @@ use super::channels::of_replica;
 use super::error::{late, reason};
 use super::link::Link;
 use super::open::{named, open};
-use super::script::Script;
+use super::script::StoreScript;
 use super::sentinels::Sentinels;
 use crate::config::{Valkey, ValkeyMode};
 
@@ -81,7 +81,7 @@ async fn check_kind(settings: &Valkey, mut link: Link) -> Result<String, String>
 
 /// As the scripts do that count: one that is full, or takes no writes, refuses it.
 async fn write_nothing(settings: &Valkey, mut link: Link) -> RedisResult<()> {
-    let script = Script::new(
+    let script = StoreScript::new(
         "redis.call('TIME') redis.call('ZADD', KEYS[1], 0, ARGV[1]) return redis.call('ZREM', KEYS[1], ARGV[1])",
     );
     let mut call = script.key(format!("{}v1:replicas", settings.prefix));

@@ -8,19 +8,19 @@ use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, ToRedi
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Script {
+pub(crate) struct StoreScript {
     text: &'static str,
     digest: String,
 }
 
 /// One call of it.
 pub(crate) struct ScriptCall<'a> {
-    script: &'a Script,
+    script: &'a StoreScript,
     keys: Vec<Vec<u8>>,
     arguments: Vec<Vec<u8>>,
 }
 
-impl Script {
+impl StoreScript {
     pub(crate) fn new(text: &'static str) -> Self {
         Self { text, digest: redis::Script::new(text).get_hash().to_owned() }
     }

@@ -45,13 +45,13 @@ use self::lease_state::LeaseState;
 use self::pace::nanos;
 use super::allowance::AllowanceCounts;
 use crate::config::RatesOnLoss;
-use crate::state::valkey::{Script, SharedStore};
+use crate::state::valkey::{SharedStore, StoreScript};
 
 /// See the module. One for the process.
 #[derive(Debug)]
 pub(crate) struct SharedLimits {
     store: Arc<SharedStore>,
-    script: Script,
+    script: StoreScript,
     started: Instant,
     /// Callers of whom the store is told, now and then.
     active: Mutex<Vec<Arc<AllowanceCounts>>>,

@@ -11,7 +11,7 @@ use super::lease_state::LeaseState;
 use super::pace::nanos;
 use super::{CellCounters, SharedLimits};
 use crate::state::limits::allowance::AllowanceCounts;
-use crate::state::valkey::{Script, SharedStore};
+use crate::state::valkey::{SharedStore, StoreScript};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(100);
@@ -30,7 +30,7 @@ impl SharedLimits {
         let cells = |result| store.metrics.cells.with_label_values(&[result]);
         let limits = Arc::new(Self {
             store: Arc::clone(store),
-            script: Script::new(include_str!("lease.lua")),
+            script: StoreScript::new(include_str!("lease.lua")),
             started: Instant::now(),
             active: Mutex::default(),
             known: Mutex::default(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::caller::CallerTag;
 use crate::state::limits::quota::Period;
 use crate::state::limits::rate::whole_seconds;
-use crate::state::valkey::{CallClass, CallFailed, Calls, Script, SharedStore};
+use crate::state::valkey::{CallClass, CallFailed, Calls, SharedStore, StoreScript};
 
 /// Places of a replica that says nothing any more are free after so long.
 const LIFE: Duration = Duration::from_secs(10);
@@ -125,7 +125,7 @@ impl LeaseWish {
     /// It gives no answer.
     pub(super) async fn ask(
         &self,
-        script: &Script,
+        script: &StoreScript,
         store: &SharedStore,
         calls: &Calls,
         caller: CallerTag,
