@@ -301,7 +301,7 @@ mod tests {
         }
         assert!(
             problems(&GROQ, json!({ "modelName": "m", "cache": "{{x.data.instance}}" }))[0]
-                .contains("a node x that is not in the flow")
+                .contains("a node x that is not in it")
         );
     }
 }

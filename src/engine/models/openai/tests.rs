@@ -205,7 +205,7 @@ fn options_that_cannot_be_kept_are_refused() {
     let refused = |more: Value| problems(&ChatOpenAi, inputs(more)).join("; ");
     assert!(
         refused(json!({ "cache": "{{redisCache_0.data.instance}}" }))
-            .contains("refers to a node redisCache_0 that is not in the flow")
+            .contains("refers to a node redisCache_0 that is not in it")
     );
     assert!(matches!(built(&ChatOpenAi, json!({ "modelName": "" }), true), Ok(Part::Unset(_))));
     assert!(refused(json!({ "baseOptions": { "a header": "1" } })).contains("a header is no header"));
