@@ -42,7 +42,8 @@ pub(super) fn connect(export: &mut Export) {
     let found: Vec<(usize, String, String)> = led.collect();
     let mut given: Vec<(usize, String)> = Vec::new();
     for (at, input, source) in found {
-        let inputs = &mut export.nodes[at].data.inputs;
+        let Some(target) = export.nodes.get_mut(at) else { continue };
+        let inputs = &mut target.data.inputs;
         let place = (at, input);
         if !given.contains(&place) && inputs.contains_key(&place.1) {
             continue;
@@ -54,11 +55,11 @@ pub(super) fn connect(export: &mut Export) {
 
 /// The node and the input that an edge leads to, and the node that it comes from.
 fn led_to(export: &Export, edge: &Edge, is_of_edges: bool) -> Option<(usize, String, String)> {
-    let at = export.nodes.iter().position(|node| node.id == edge.target)?;
+    let (at, target) = export.nodes.iter().enumerate().find(|(_, node)| node.id == edge.target)?;
     let source = export.node(&edge.source)?;
-    let kind = |node: &ExportNode| IN_SEQUENCE.contains(&&*node.data.name);
-    let input = if kind(source) && kind(&export.nodes[at]) {
-        if export.nodes[at].data.name == "seqToolNode" { "llmNode" } else { "sequentialNode" }
+    let is_in_sequence = |node: &ExportNode| IN_SEQUENCE.contains(&&*node.data.name);
+    let input = if is_in_sequence(source) && is_in_sequence(target) {
+        if target.data.name == "seqToolNode" { "llmNode" } else { "sequentialNode" }
     } else {
         if !is_of_edges {
             return None;

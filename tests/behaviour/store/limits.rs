@@ -256,7 +256,8 @@ fn busy_keys_ask_the_store_seldom() {
     }
     let asked = replica.metric("flowgate_state_seconds_count{call=\"acquire\"}");
     assert!(asked < 150.0, "{asked} round trips for 600 requests");
-    replica.wait_metric("flowgate_lease_cells_total{result=\"used\"}", 600.0);
     let cells = |result: &str| replica.metric(&format!("flowgate_lease_cells_total{{result=\"{result}\"}}"));
+    // A store that was late, on a busy machine, was not waited for.
+    wait_for("a cell for each request", || (cells("used") + cells("local") > 599.5).then_some(()));
     wait_for("an idle lease", || (cells("granted") - cells("used") - cells("returned") < 0.5).then_some(()));
 }
