@@ -80,7 +80,7 @@ mod tests {
 
     fn told(answer: &str) -> String {
         let said = redis::parse_redis_value(format!("-{answer}\r\n").as_bytes());
-        reason(&said.and_then(|value| Ok(value.extract_error()?)).expect_err("a refusal"))
+        reason(&said.and_then(redis::Value::extract_error).expect_err("a refusal"))
     }
 
     #[test]
