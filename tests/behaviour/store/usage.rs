@@ -155,11 +155,11 @@ fn who_asks_a_replica_that_does_not_know_it_is_told_what_is_left_for_all() {
     let Some(store) = StoreServer::start() else { return };
     let upstream = Upstream::answering();
     let names: Vec<String> = (0..24).map(|n| format!("key-number-{n:02}-0123456789")).collect();
-    let listed: String =
+    let listed: Vec<String> =
         names.iter().map(|name| format!("  - {{ id: {}, sha256: {} }}\n", &name[..13], sha256(name))).collect();
     let section = format!("urls: ['{}'], timeout: 1s", store.url());
     let text = stored(&upstream, &section, "default: { requests: 60000/min, burst: 1000, quota: 9/month }");
-    let replicas = [0, 1].map(|_| Gateway::start_with(&text, &(keys("") + &listed), |_| {}));
+    let replicas = [0, 1].map(|_| Gateway::start_with(&text, &(keys("") + &listed.concat()), |_| {}));
     wait_shared_by(&[&replicas[0], &replicas[1]], 2);
     for name in &names {
         ask_times(&replicas[0], name, 2);
