@@ -19,8 +19,6 @@ struct Wish {
     is_only: bool,
     /// What it has admitted without the store, and how much of that it knows to be charged.
     alone: (u64, u64),
-    /// For how long it has done so.
-    alone_for: u64,
     /// Another one that it takes for cut off, since when.
     cut_off: Option<(&'static str, u64)>,
 }
@@ -34,10 +32,10 @@ struct Grant {
 }
 
 fn ask(store: &StoreServer, wish: Wish) -> Grant {
-    let Wish { replica, burst, cells, given_back, base, held, is_only, alone, alone_for, cut_off } = wish;
+    let Wish { replica, burst, cells, given_back, base, held, is_only, alone, cut_off } = wish;
     let keys = ["{c}:rate", "{c}:quota", "{c}:places", "{c}:apart", "{c}:leases"];
     let arguments = format!(
-        "{replica} 0 {HOUR} {burst} {cells} {cells} {given_back} 0 0 0 0 0 0 0 0 9 0 0 0 10000 {} {} {} {} {} 2 7 {held} {} 0 {alone_for}",
+        "{replica} 0 {HOUR} {burst} {cells} {cells} {given_back} 0 0 0 0 0 0 0 0 9 0 0 0 10000 {} {} {} {} {} 2 7 {held} {}",
         alone.0,
         alone.1,
         base.0,
@@ -91,30 +89,6 @@ fn what_a_server_has_not_heard_of_is_charged_again_and_what_nobody_was_told_of_c
 fn now(store: &StoreServer) -> u64 {
     let time: Vec<u64> = store.list("TIME").iter().map(|part| part.parse().expect("a number")).collect();
     (time[0] - 1_700_000_000) * 1_000_000 + time[1]
-}
-
-/// A bucket that began ten seconds ago, and will be whole in so many hours.
-fn keep_bucket(store: &StoreServer, hours: u64) {
-    let now = now(store);
-    let bucket = format!("{} {now} {} {}", now + hours * HOUR, hours * HOUR, now - 10_000_000);
-    store.eval("return redis.call('SET', KEYS[1], ARGV[1])", &["{c}:rate"], &[&bucket]);
-}
-
-#[test]
-fn who_was_told_nothing_of_a_bucket_that_is_in_use_owes_all_that_it_admitted_alone() {
-    let Some(store) = StoreServer::start() else { return };
-    keep_bucket(&store, 100);
-    let newcomer = Wish { replica: "b", burst: 100, alone: (5, 0), alone_for: 5_000_000, ..Wish::default() };
-    let told = ask(&store, newcomer);
-    assert_eq!((told.whole + 20_000_000) / HOUR.cast_signed(), 105, "{told:?}");
-    // It was whole meanwhile: that time has paid for some of it, nobody knows for how much.
-    keep_bucket(&store, 1);
-    assert!(
-        ask(&store, Wish { replica: "a", burst: 100, given_back: 1, ..Wish::default() }).whole < HOUR.cast_signed() / 2
-    );
-    assert_eq!(ask(&store, Wish { replica: "a", burst: 100, cells: 100, ..Wish::default() }).cells, 100);
-    let told = ask(&store, Wish { replica: "c", ..newcomer });
-    assert_eq!((told.whole + 20_000_000) / HOUR.cast_signed(), 100, "{told:?}");
 }
 
 #[test]

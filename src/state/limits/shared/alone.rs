@@ -25,7 +25,7 @@ impl Lease {
         if !std::mem::replace(&mut state.loss.is_owed, true) {
             // What was asked for last is charged when it comes: an answer that never does gave nothing to anybody.
             whole_at = whole_at.max(now);
-            (state.loss.seed, state.loss.since) = (whole_at, now);
+            state.loss.seed = whole_at;
         }
         let period = one.saturating_mul(parts).max(1);
         let burst = (u64::from(plan.plan.burst.get()) / parts).max(1);

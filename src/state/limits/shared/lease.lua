@@ -3,7 +3,7 @@
 --
 -- KEYS 1 bucket, 2 count of the period, 3 places by replica, 4 by replica: how many requests were charged that it admitted
 --      apart, the time that is kept for it beside them, and until when; 5 by replica: its lease, and how many cells that was
---      charged, and `whole`: when the bucket was last whole; 6 count of the tokens' period, where there is one
+--      charged; 6 count of the tokens' period, where there is one
 -- ARGV 1 replica, 2 the clock as the replica expects it (0: it does not know)
 --      3 time of one cell, 4 burst, 5 cells wanted, 6 how many of them requests wait for, 7 cells given back
 --      8 time until the bucket was whole as far as the replica knows, 9 how full its own part of the bucket is beyond that
@@ -17,8 +17,7 @@
 --      27 the replica's lease, 28 cells that it was ever given and has not given back, and 22, 29 whether no other call of it
 --      can still be answered
 --      30 when the bucket began of which 8 is known
---      31 time since the first of what it has admitted apart and does not know to be charged (0: there is none)
---      32 to 37 the same of tokens as 10 to 15 of requests; not there: they are not limited
+--      31 to 36 the same of tokens as 10 to 15 of requests; not there: they are not limited
 -- Returns cells, why there are fewer than requests wait for (1 bucket, 2 quota, 3 places, 4 tokens), the wait for another
 --      cell, the time until the bucket is whole, the whole count, when it began, places, all tokens, since when, the
 --      bucket's base, when that began.
@@ -59,7 +58,6 @@ else
   -- Evicted, or the server began anew.
   whole = now + arg[8]
 end
-local based = whole - ever
 
 -- Whoever is cut off has its part of the limits, which the others leave alone.
 local function apart(id)
@@ -119,16 +117,12 @@ local untold = math.max(arg[21] - math.max(charged, arg[22]), 0)
 local owed = untold * period - kept
 local full = now + burst * period
 if owed > 0 then
-  local base, knows_base = math.min(arg[23], whole - ever), arg[24] == began
-  local alone, first = arg[9], now - arg[31]
-  -- Whoever was told nothing of the bucket, which has not been whole since then.
-  if not knows_base and arg[31] > 0 and began < first and tonumber(redis.call('HGET', KEYS[5], 'whole') or 0) < first then
-    base, knows_base = whole - ever, true
-  end
+  local base = math.min(arg[23], whole - ever)
+  local alone = arg[9]
   -- While all tell a server that began anew, time goes on for those who have not told yet.
-  if not knows_base and now - began < 3000000 then alone = alone + (now - began) / parts end
+  if arg[24] ~= began and now - began < 3000000 then alone = alone + (now - began) / parts end
   whole = math.max(whole, math.min(whole + math.min(alone, owed), full))
-  if knows_base then whole = math.max(whole, base + ever + owed) end
+  if arg[24] == began then whole = math.max(whole, base + ever + owed) end
 else
   -- More was kept for it than it used.
   whole = math.max(whole + owed, now)
@@ -182,14 +176,14 @@ if most > 0 then
 end
 
 local spent, spent_born, is_spent = 0, 0, false
-if arg[32] then
-  local tokens = counted(KEYS[6], arg[34], arg[35], arg[36], arg[37])
+if arg[31] then
+  local tokens = counted(KEYS[6], arg[33], arg[34], arg[35], arg[36])
   -- Whoever knows of none begins no count.
   if tokens.total > 0 or not tokens.is_new then
-    keep(tokens, 0, arg[33])
+    keep(tokens, 0, arg[32])
     spent, spent_born = math.min(tokens.total, 4294967295), tokens.born
   end
-  is_spent = spent >= arg[32]
+  is_spent = spent >= arg[31]
 end
 
 local taken = 0
@@ -248,8 +242,6 @@ if changes or jump ~= 0 or set ~= 0 then
   local kept_for = math.ceil((whole - now) / 1000) + 5000
   redis.call('SET', KEYS[1], text, 'PX', kept_for)
   redis.call('HSET', KEYS[5], replica, string.format('%s %.0f', ARGV[27], had - arg[7] + cells + untold))
-  -- Time that nobody used, which alone moves the base forward.
-  if whole - ever > based + 1 then redis.call('HSET', KEYS[5], 'whole', string.format('%.0f', now)) end
   redis.call('PEXPIRE', KEYS[5], kept_for)
 end
 if reason == 1 then wait = math.max(whole + period - burst * period - now, 0) end

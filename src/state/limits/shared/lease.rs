@@ -243,7 +243,7 @@ impl Lease {
         wish.places_needed = newcomers.saturating_sub(free);
 
         (wish.known, wish.debt) = state.loss.debt(now, self.until_whole(now), self.shared.parts());
-        (wish.known_of, wish.owed_for) = (state.loss.seed_of, state.loss.owed_for(now));
+        wish.known_of = state.loss.seed_of;
         (wish.taken_alone, wish.told_alone, wish.base) = (state.loss.taken, state.loss.told, state.loss.base);
         (wish.lease, wish.is_only) = (state.lease, state.unanswered == 0);
         (wish.sent, state.renewed) = (now, now);

@@ -17,8 +17,6 @@ pub(super) struct OfflineAdmissions {
     pub(super) seed_of: u64,
     /// Something was, which the store does not know yet.
     pub(super) is_owed: bool,
-    /// When that began.
-    pub(super) since: u64,
 }
 
 impl OfflineAdmissions {
@@ -30,11 +28,6 @@ impl OfflineAdmissions {
         }
         let known = self.seed.saturating_sub(now).min(whole);
         (known, (whole - known) / u64::from(parts))
-    }
-
-    /// How long something has been owed.
-    pub(super) fn owed_for(&self, now: u64) -> u64 {
-        if self.is_owed { now.saturating_sub(self.since) } else { 0 }
     }
 
     /// The store has answered a call that began when so many were taken: when the bucket is whole, given that it says so. What

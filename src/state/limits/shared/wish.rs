@@ -42,8 +42,6 @@ pub(super) struct LeaseWish {
     /// Requests that had been admitted without the store by then, and how many of them it has charged.
     pub(super) taken_alone: u64,
     pub(super) told_alone: u64,
-    /// Since the first of them that it is not known to have charged, in nanoseconds; 0: there is none.
-    pub(super) owed_for: u64,
     pub(super) base: BucketBase,
     pub(super) quota: Option<QuotaWish>,
     pub(super) tokens: Option<QuotaWish>,
@@ -159,7 +157,6 @@ impl LeaseWish {
         script.arg(&*store.health().cut_off()).arg(store.health().replicas());
         let held = self.lease.held.saturating_add_unsigned(self.told_alone);
         script.arg(self.lease.number).arg(held).arg(u8::from(self.is_only)).arg(self.known_of);
-        script.arg(self.owed_for / 1000);
         if let Some(tokens) = &self.tokens {
             script.arg(tokens.arguments().as_slice());
         }
