@@ -12,6 +12,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use crate::harness::client;
 use crate::harness::gateway::{BINARY, config, keys};
+use crate::harness::ports::nowhere;
 use crate::harness::tls::Authority;
 use crate::harness::upstream::Upstream;
 use crate::harness::wait_for;
@@ -99,15 +100,13 @@ fn check_names_every_mistake_with_its_place_and_ends_with_code_2() {
 
 #[test]
 fn check_online_says_of_each_url_what_is_wrong_with_code_1() {
-    let (alive, dead) = (Upstream::answering(), std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let alive = Upstream::answering();
     let clear = Upstream::raw(|_, mut stream| {
         let _ = std::io::Read::read(&mut stream, &mut [0; 512]);
         let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     });
     let ill = Upstream::start(|_, reply| reply.json("503 Service Unavailable", "{}"));
-    // Nobody listens there any more.
-    let (closed, folder) = (dead.local_addr().expect("bound"), folder());
-    drop(dead);
+    let (closed, folder) = (nowhere(), folder());
     let file = folder.path().join("flowgate.yaml");
     let check = |urls: &[String], more: &str| {
         let one = format!("'http://{}'", alive.address);

@@ -6,6 +6,7 @@ use crate::cors::{assert_readable, assert_unreadable, varies_by};
 use crate::harness::KEY;
 use crate::harness::client::{self, Connection, Response};
 use crate::harness::gateway::{Gateway, config, simple};
+use crate::harness::ports::nowhere;
 use crate::harness::predictions::{PLENTY, PREDICT, QUESTION, chunked};
 use crate::harness::upstream::{ANSWER, Upstream, record};
 
@@ -92,7 +93,7 @@ fn failures_of_an_upstream_are_readable_and_its_own_permissions_gone() {
         reply.wait_for_close();
     });
     assert_refused_readably(&start(silent.address, "", ", response_timeout: 100ms"), &[], QUESTION, 504);
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = nowhere();
     assert_refused_readably(&start(nobody, "", ""), &[], QUESTION, 502);
 }
 

@@ -4,6 +4,7 @@
 use crate::cors::{assert_readable, assert_unreadable};
 use crate::harness::client::{self, Response};
 use crate::harness::gateway::{Gateway, config};
+use crate::harness::ports::nowhere;
 use crate::harness::predictions::{PLENTY, PREDICT, QUESTION};
 use crate::harness::upstream::{Reply, Upstream, record};
 use crate::harness::{FLOW, KEY};
@@ -22,11 +23,6 @@ fn ask(gateway: &Gateway, headers: &[(&str, &str)], body: &str) -> Response {
 
 fn told(sentence: &str) -> String {
     record("error", sentence) + &record("end", "[DONE]")
-}
-
-/// An address that nobody listens on.
-fn nobody() -> std::net::SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Asserts that the same request is told to the widget as a stream and to everybody else by its status, and that log
@@ -113,7 +109,7 @@ fn what_flowise_does_wrong_is_told_as_a_stream() {
 
 #[test]
 fn a_flowise_that_is_not_there_is_told_as_a_stream() {
-    let gateway = start(nobody(), "", PLENTY);
+    let gateway = start(nowhere(), "", PLENTY);
     assert_told_as_a_stream(&gateway, &[], QUESTION, 502, "upstream_error");
     let silent = Upstream::start(|_, reply| {
         reply.wait_for_close();

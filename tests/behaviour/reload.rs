@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use crate::harness::client::{self, Connection, Response, request};
 use crate::harness::gateway::{Gateway, config, keys};
 use crate::harness::mounted::{EVERY_WAY, How, Mounted};
+use crate::harness::ports::free_port;
 use crate::harness::tls::{Authority, connect};
 use crate::harness::upstream::{ANSWER, Upstream};
 use crate::harness::{FLOW, KEY, sha256, wait_for};
@@ -343,10 +344,6 @@ fn a_spent_limit_stays_spent_over_a_reload() {
     gateway.wait_metric(ACCEPTED_KEYS, 1.0);
     gateway.predict(ASK).assert_refused(429, "rate_limited");
     assert_eq!(client::post(gateway.http, PATH, &[("x-api-key", OTHER)], ASK).status, 200);
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]

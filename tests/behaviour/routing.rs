@@ -2,6 +2,7 @@
 
 use crate::harness::client::{Connection, Response, request};
 use crate::harness::gateway::{Gateway, config, keys, simple};
+use crate::harness::ports::nowhere;
 use crate::harness::upstream::Upstream;
 use crate::harness::{FLOW, KEY, client};
 
@@ -278,7 +279,7 @@ fn options_needs_no_key_and_charges_nobody() {
 #[test]
 fn health_and_ping_are_answered_by_the_gateway_for_anyone() {
     // Nobody listens there.
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let nowhere = nowhere();
     let gateway = Gateway::start(&simple(nowhere));
     for headers in [vec![], vec![("x-api-key", "unknown-key-0123456789")]] {
         let health = client::get(gateway.http, "/api/v1/health", &headers);

@@ -5,7 +5,8 @@ use std::process::{Command, Output};
 
 use crate::harness::client;
 use crate::harness::gateway::{BINARY, Gateway, config, keys};
-use crate::harness::store::{StoreServer, free_port};
+use crate::harness::ports::free_port;
+use crate::harness::store::StoreServer;
 use crate::harness::tls::Authority;
 use crate::harness::upstream::Upstream;
 use crate::harness::wait_for;

@@ -6,19 +6,14 @@ import net from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { freePort } from '../harness/ports.mjs'
+
+export { freePort }
+
 export const pause = ms => new Promise(done => setTimeout(done, ms))
 const SERVER = process.env.FLEET_STORE ?? ['redis-server', 'valkey-server'].find(name => {
   try { execFileSync('sh', ['-c', `command -v ${name}`]); return true } catch { return false }
 })
-
-export async function freePort(below = 55000) {
-  for (;;) {
-    const port = await new Promise(done => {
-      const probe = net.createServer().listen(0, '127.0.0.1', () => { const { port } = probe.address(); probe.close(() => done(port)) })
-    })
-    if (port < below) return port
-  }
-}
 
 export async function until(what, condition, patience = 20000) {
   const end = Date.now() + patience

@@ -5,15 +5,11 @@ import path from 'node:path'
 import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 
-const sleep = (ms) => new Promise((r) => setTimeout(r, ms))
+import { freePort } from '../harness/ports.mjs'
 
-export async function freePort() {
-  const server = net.createServer()
-  await new Promise((resolve, reject) => server.on('error', reject).listen(0, '127.0.0.1', resolve))
-  const { port } = server.address()
-  await new Promise((r) => server.close(r))
-  return port
-}
+export { freePort }
+
+const sleep = (ms) => new Promise((r) => setTimeout(r, ms))
 
 // Passes bytes both ways untouched and keeps what went to the target.
 export class Tap {

@@ -11,6 +11,7 @@ pub(crate) mod md5;
 pub(crate) mod model;
 pub(crate) mod mounted;
 pub(crate) mod otlp;
+pub(crate) mod ports;
 pub(crate) mod predictions;
 pub(crate) mod restarting;
 pub(crate) mod store;

@@ -1,7 +1,6 @@
 //! A real Redis or Valkey with a folder of its own, reached over a Unix socket there, or over a port.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -142,9 +141,4 @@ impl Drop for StoreServer {
             );
         }
     }
-}
-
-/// A port that nobody has at the moment.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }

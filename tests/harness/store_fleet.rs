@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::store::{StoreServer, free_port, program};
+use super::ports::free_port;
+use super::store::{StoreServer, program};
 use super::wait_for;
 
 /// What Sentinels call the primary.
@@ -110,14 +111,13 @@ impl SentinelStore {
 /// Three nodes, each with a third of the slots.
 pub(crate) struct ClusterStore {
     pub(crate) nodes: Vec<StoreServer>,
-    ports: Vec<u16>,
+    ports: [u16; 3],
 }
 
 impl ClusterStore {
     /// `None`, and said so: this machine has no server to start.
     pub(crate) fn start() -> Option<Self> {
-        // The nodes speak to each other 10,000 above.
-        let ports: Vec<u16> = std::iter::repeat_with(free_port).filter(|port| *port < 55_000).take(3).collect();
+        let ports = [(); 3].map(|()| free_port());
         let options = |port: u16| {
             let more = "--cluster-enabled yes --cluster-node-timeout 1000 --cluster-require-full-coverage no";
             [on_port(port), more.split(' ').map(str::to_owned).collect()].concat()

@@ -9,6 +9,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { spawn } from 'node:child_process'
 
+import { freePort } from '../harness/ports.mjs'
+
 const seconds = Number(process.env.SECONDS_LONG ?? 3600)
 const lanes = Number(process.env.LANES ?? 4)
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'flowgate-soak-'))
@@ -65,12 +67,6 @@ const model = http.createServer(async (request, response) => {
 const [flowisePort, modelPort] = [await listening(flowise), await listening(model)]
 const port = await freePort()
 const admin = await freePort()
-async function freePort() {
-  const server = http.createServer()
-  const port = await listening(server)
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 // A conversation chain, as Flowise exports it.
 const node = (id, name, category, inputs) => ({ id, position: { x: 0, y: 0 }, type: 'customNode', data: { id, name, category, label: name, inputs } })

@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -27,9 +28,12 @@ processes = []
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below the ports that the kernel gives to anybody who asks: nobody comes to have it before the server does."""
+    while True:
+        port = random.randrange(12_000, 22_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
 
 
 def wait_for(what, condition):

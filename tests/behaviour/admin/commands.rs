@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::harness::client;
 use crate::harness::gateway::{BINARY, Gateway, simple};
+use crate::harness::ports::nowhere;
 use crate::harness::wait_for;
 use crate::telemetry::{PREDICT, QUESTION, talking};
 
@@ -65,7 +66,7 @@ fn a_request_that_was_refused_is_explained_by_its_id() {
 
 #[test]
 fn a_gateway_that_is_not_there_is_told() {
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nowhere = nowhere();
     for command in [&["explain", "support"][..], &["top", "--once"]] {
         let admin = format!("http://{nowhere}");
         let output = Command::new(BINARY).args(command).args(["--admin", &admin]).output().unwrap();
@@ -78,7 +79,7 @@ fn a_gateway_that_is_not_there_is_told() {
 fn the_configuration_says_where_it_is_and_with_which_token() {
     let token = "0123456789abcdef-admin";
     // The port must be known beforehand.
-    let admin = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let admin = nowhere();
     let config = simple(talking().address)
         .replace("admin: { listen: '127.0.0.1:0'", &format!("admin: {{ token_file: token, listen: '{admin}'"));
     let gateway = Gateway::start_with(&config, &crate::harness::gateway::keys(""), |folder| {

@@ -8,6 +8,7 @@ use super::{READ, get, read};
 use crate::harness::client::{self, Connection};
 use crate::harness::gateway::{Gateway, config, keys, simple};
 use crate::harness::issuer::{Issuer, SigningKey, claims};
+use crate::harness::ports::nowhere;
 use crate::harness::upstream::Upstream;
 use crate::harness::{KEY, sha256, wait_for};
 use crate::telemetry::{PREDICT, QUESTION, STREAM, talking};
@@ -68,7 +69,7 @@ fn a_failing_chatflow_is_the_sentence() {
 
 #[test]
 fn an_upstream_that_is_gone_is_told() {
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nowhere = nowhere();
     let gateway = Gateway::start(&simple(nowhere));
     gateway.predict(QUESTION);
     let problem = wait_for("the problem", || problem(&gateway, "upstreams"));
@@ -107,7 +108,7 @@ fn an_identity_provider_is_told_with_its_last_use_and_its_outage() {
     assert_eq!(problem_told["severity"], "warning");
     assert!(problem_told["sentence"].as_str().unwrap().contains("identity provider staff cannot be read"));
 
-    let nowhere = format!("http://{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let nowhere = format!("http://{}", nowhere());
     let gateway = Gateway::start(&config(upstream.address, "", "", "", &provider(&nowhere)));
     let problem_told = wait_for("the problem", || problem(&gateway, "keys"));
     let sentence = "The keys of the identity provider staff cannot be read: its people get 503.";

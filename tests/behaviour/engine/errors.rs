@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{ASK, END, STREAM, WIDE, begin, events, running, stream, with};
 use crate::harness::gateway::{Gateway, keys};
 use crate::harness::model::{self, MODEL_KEY};
+use crate::harness::ports::nowhere;
 use crate::harness::upstream::{Upstream, record};
 use crate::harness::{KEY, client};
 
@@ -45,7 +46,7 @@ fn a_providers_refusal_has_flowises_shape_and_no_secret() {
 
 #[test]
 fn what_stands_behind_a_failure_is_found_by_the_requests_id() {
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nowhere = nowhere();
     let gateway = Gateway::start_with(&model::config("", "", WIDE), &keys(""), |dir| {
         model::write(dir, "support", &model::export("llm-chain", nowhere));
     });

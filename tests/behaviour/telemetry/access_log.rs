@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{PREDICT, QUESTION, STREAM, endless, talking};
 use crate::harness::client::{Connection, request};
 use crate::harness::gateway::{Gateway, config, simple};
+use crate::harness::ports::nowhere;
 use crate::harness::upstream::{ANSWER, Upstream};
 use crate::harness::{KEY, client, wait_for};
 
@@ -279,7 +280,7 @@ fn the_access_log_can_be_turned_off_and_on_by_a_reload() {
 #[test]
 fn the_level_can_be_changed_by_a_reload() {
     // Nobody listens there, which is a warning.
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let nowhere = nowhere();
     let of = |log: &str| config(nowhere, "", "", "", &format!("log: {{ {log} }}"));
     let gateway = Gateway::start(&of("level: error"));
     let warnings = || gateway.log().iter().filter(|line| line.contains("upstream not reachable")).count();

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{PREDICT, QUESTION, STREAM, talking};
 use crate::harness::gateway::{Gateway, config, keys, simple};
+use crate::harness::ports::nowhere;
 use crate::harness::upstream::Upstream;
 use crate::harness::{KEY, client, sha256, wait_for};
 
@@ -93,7 +94,7 @@ fn what_flowise_says_of_a_failure_is_told_as_the_client_is_told() {
 
 #[test]
 fn an_upstream_that_cannot_be_reached_is_found_by_the_requests_id() {
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let nowhere = nowhere();
     let gateway = Gateway::start(&simple(nowhere));
     let line = ask(&gateway, "unreachable", &[("x-api-key", KEY)], QUESTION);
     assert_eq!(line["upstream"], "flowise");

@@ -3,6 +3,7 @@
 use super::{PREDICT, QUESTION, STREAM, talking};
 use crate::harness::client::Connection;
 use crate::harness::gateway::{Gateway, config, keys, simple};
+use crate::harness::ports::nowhere;
 use crate::harness::tls::Authority;
 use crate::harness::upstream::Upstream;
 use crate::harness::{KEY, client, wait_for};
@@ -71,7 +72,7 @@ fn no_label_says_what_a_client_sent() {
 fn every_metric_that_is_promised_is_there() {
     let upstream = talking();
     let authority = Authority::new();
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    let nowhere = nowhere();
     let more = "  lost: { upstream: nowhere, id: 9d2b4ae3-1f5e-4c00-9000-000000000001 }\n\
                 plans: { default: { requests: 5/day, burst: 5 } }";
     let config = config(upstream.address, ", tls: { listen: '127.0.0.1:0' }", "", "", more)

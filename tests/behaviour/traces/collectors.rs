@@ -1,11 +1,10 @@
 //! Collectors that are slow, overrun, wrong or gone: no request waits for them.
 
-use std::net::TcpListener;
-
 use super::{ASK, PATH, WIDE, traced};
 use crate::harness::client::{Connection, request};
 use crate::harness::collector::{Collector, Speaks, Verdict};
 use crate::harness::gateway::{BINARY, Gateway, config};
+use crate::harness::ports::nowhere;
 use crate::harness::upstream::Upstream;
 use crate::harness::{KEY, wait_for};
 
@@ -101,7 +100,7 @@ fn no_request_waits_for_a_collector_and_the_queue_has_an_end() {
 #[test]
 fn a_collector_that_is_gone_is_told_once() {
     // Nobody listens there any more.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = nowhere();
     let upstream = Upstream::answering();
     let telemetry = format!("telemetry: {{ otlp: {{ endpoint: 'http://{address}', sample: 1 }} }}");
     let mut gateway = traced(&upstream, &telemetry);
