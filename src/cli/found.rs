@@ -33,7 +33,13 @@ pub(super) fn configured_by_environment() -> Result<PathBuf, ExitCode> {
 
 /// Reads the configuration, or says everything that is wrong with it.
 pub(super) fn load(path: &Path) -> Result<Config, ExitCode> {
-    Config::load(path).map_err(|problems| report(&problems))
+    Config::load(path).map_err(|problems| {
+        let code = report(&problems);
+        if !path.exists() && std::env::var_os("FLOWGATE_CONFIG").is_some_and(|named| Path::new(&named) == path) {
+            tell(format_args!("FLOWGATE_CONFIG names it"));
+        }
+        code
+    })
 }
 
 /// For what counts while it is only read.

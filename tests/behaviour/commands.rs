@@ -211,6 +211,9 @@ fn the_configuration_is_found_in_the_documented_order() {
     assert!(out(&check(Some(&named), &[])).starts_with(&format!("{}: ok", named.display())));
     let flag = check(Some(Path::new("/nonexistent")), &["--config", "config/flowgate.yaml"]);
     assert!(out(&flag).starts_with("config/flowgate.yaml: ok"));
+    // Who forgot the variable looks for the file's name in vain.
+    let lost = check(Some(Path::new("/nonexistent")), &[]);
+    assert_eq!(err(&lost), "/nonexistent: no such file\nFLOWGATE_CONFIG names it\n");
     fs::remove_dir_all(local).unwrap();
     if !Path::new("/etc/flowgate/flowgate.yaml").exists() {
         let output = check(None, &[]);
