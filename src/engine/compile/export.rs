@@ -280,6 +280,7 @@ fn misshapen(text: &str) -> Option<String> {
         return Some("the file is empty".to_owned());
     }
     Some(match json::read_str(text) {
+        Ok(Value::Array(items)) if items.is_empty() => "it is an empty list: nothing was exported".to_owned(),
         Ok(value) => {
             let kind = match value {
                 Value::Array(_) => "a list",

@@ -181,7 +181,7 @@ fn a_folder_stands_for_the_exports_in_it() {
 fn what_is_no_export_is_told_in_plain_words() {
     let folder = folder();
     for (text, told) in [
-        ("[]", "it is a list, not an object with a list `nodes`"),
+        ("[]", "it is an empty list: nothing was exported"),
         ("[[], []]", "it is a list, not an object with a list `nodes`"),
         ("null\n", "it is null, not an object with a list `nodes`"),
         ("7", "it is a number, not "),
