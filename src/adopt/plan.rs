@@ -1,6 +1,6 @@
 //! Which flow runs where, under which name and rules.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -241,6 +241,14 @@ impl Planner<'_> {
         for (name, _) in vars.iter().filter(|(_, value)| *value == VarValue::Unknown) {
             settings.notes.push(format!(
                 "the export does not say the value of the variable {name}: fill it in, under vars in {CONFIG_FILE}"
+            ));
+        }
+        let missing = if placement == Placement::Here { self.variables.missing_from(&text) } else { BTreeSet::new() };
+        if !missing.is_empty() {
+            let names = missing.into_iter().collect::<Vec<_>>().join(", ");
+            settings.notes.push(format!(
+                "it reads variables that the sources do not have ({names}): fill them in, under vars of its chatflow in \
+                 {CONFIG_FILE}, unless requests bring them"
             ));
         }
         let remembers = placement != Placement::Here || inspection.as_ref().is_ok_and(|found| found.remembers);

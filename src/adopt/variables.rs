@@ -1,6 +1,6 @@
 //! Which variables a flow is given: those that its texts name, the code of its tools and the flows that it runs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -34,9 +34,7 @@ impl<'a> Variables<'a> {
         let text = |tool: &Value, field: &str| tool.get(field).and_then(Value::as_str).map(ToOwned::to_owned);
         let code = tools.iter().filter_map(|tool| Some((text(tool, "id")?, text(tool, "func")?)));
         let data = flows.iter().filter_map(|flow| Some((flow.id.clone()?, flow.flow_data.clone()?)));
-        // None is read where there is no variable.
-        let texts = code.chain(data).filter(|_| !all.is_empty());
-        Self { all, texts: texts.map(|(id, text)| (id.to_ascii_lowercase(), text)).collect() }
+        Self { all, texts: code.chain(data).map(|(id, text)| (id.to_ascii_lowercase(), text)).collect() }
     }
 
     /// Those that a flow of that text reads. Flowise gives each flow all of them.
@@ -52,6 +50,16 @@ impl<'a> Variables<'a> {
             is_named(&name).then(|| (name.clone(), value_of(variable, &name)))
         });
         named.collect()
+    }
+
+    /// Those that a flow of that text reads by their names, and that the sources do not have.
+    pub(super) fn missing_from(&self, text: &str) -> BTreeSet<String> {
+        let reached = self.reached_from(text);
+        let after = reached.iter().flat_map(|text| text.split(MARK).skip(1)).filter_map(|rest| rest.strip_prefix('.'));
+        let names =
+            after.filter_map(|rest| rest.split(|c: char| !is_of_word(c)).next()).filter(|name| is_variable(name));
+        let is_here = |name: &str| self.all.iter().any(|variable| variable.name.as_deref() == Some(name));
+        names.filter(|name| !is_here(name)).map(str::to_owned).collect()
     }
 
     /// The text, and all that it names by an id, and what those name.
@@ -117,5 +125,9 @@ mod tests {
         assert_eq!(names(&format!("no own word, but {FLOW}")), ["inner"], "it runs itself, which ends");
         assert_eq!(names("keyword own"), Vec::<String>::new());
         assert_eq!(variables.read_by("$vars.word")[0].1, VarValue::Static("WORD".to_owned()));
+        let missing = |text: &str| variables.missing_from(text).into_iter().collect::<Vec<_>>();
+        assert_eq!(missing("{{$vars.own}} {{$vars.userId}}\\n $vars.userId, $vars[0] $vars.5 $vars"), ["userId"]);
+        let alone = Variables::of(&[], &tools, std::slice::from_ref(&flow));
+        assert_eq!(alone.missing_from(&format!("$vars.own {TOOL} {FLOW}")).len(), 1, "brackets are not read");
     }
 }

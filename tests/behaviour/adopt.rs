@@ -169,6 +169,16 @@ fn single_exports_are_named_after_their_files() {
 }
 
 #[test]
+fn variables_that_the_source_does_not_have_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let flow = model::export("llm-chain", "127.0.0.1:1".parse().unwrap());
+    std::fs::write(folder.path().join("shop.json"), flow.replace("You are", "{{$vars.tone}} You are")).unwrap();
+    let told = adopted(0, folder.path(), &["shop.json"]);
+    assert!(told.contains("variables that the sources do not have (tone): fill them in"), "{told}");
+    check(&folder.path().join("flowgate"));
+}
+
+#[test]
 fn what_the_engine_does_not_run_stays_on_flowise_or_is_told_by_node() {
     let folder = tempfile::tempdir().unwrap();
     let flow = model::export("llm-chain", "127.0.0.1:1".parse().unwrap());
