@@ -71,7 +71,7 @@ fn body() -> impl Strategy<Value = Value> {
     });
     let turns = (single(), single(), single()).prop_map(|(a, b, c)| {
         json!({
-            "history": [{ "role": "userMessage", "content": a }],
+            "history": [{ "role": "userMessage", "content": a }, { "type": "apiMessage" }, {}],
             "humanInput": { "type": "proceed", "feedback": b },
             "uploads": [{ "type": "file:full", "name": "a.txt", "data": c }],
         })
@@ -182,7 +182,12 @@ proptest! {
         prop_assert_eq!(&asked.overrides, &*overrides);
         let list = |name: &str| sent.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
         let history: Vec<_> = asked.history.into_iter().map(|past| (past.by_user, past.text)).collect();
-        let past = |past: &Value| (Some(past["role"] == "userMessage"), text(&past["content"]));
+        let speaker = |past: &Value, name| match past[name].as_str() {
+            Some("userMessage") => Some(true),
+            Some("apiMessage") => Some(false),
+            _ => None,
+        };
+        let past = |past: &Value| (speaker(past, "role").or_else(|| speaker(past, "type")), text(&past["content"]));
         prop_assert_eq!(history, list("history").iter().map(past).collect::<Vec<_>>());
         let uploads: Vec<_> = asked.uploads.into_iter().map(|it| [it.kind, it.name, it.mime, it.data]).collect();
         let upload = |it: &Value| ["type", "name", "mime", "data"].map(|name| text(&it[name]));
