@@ -221,7 +221,9 @@ impl TargetFolder {
                 FileAction::Leave => placed.unchanged += 1,
                 FileAction::Write => placed.written.push(file.path.clone()),
             }
-            if !file.is_forgotten {
+            // What somebody else wrote into it is theirs from then on: noted as ours, it would be written anew without it.
+            let is_shared = file.is_merged && self.content(&file.path).is_some() && !self.is_ours(&file.path);
+            if !file.is_forgotten && !is_shared {
                 adopted.files.insert(file.path.clone(), new);
             }
             if action == FileAction::Write {

@@ -97,10 +97,18 @@ fn what_somebody_else_wrote_is_not_overwritten() {
     assert!(told_of.contains("nothing was written: flowgate.yaml would be overwritten"), "{told_of}");
     assert!(told_of.contains("adopt into another folder (--into) and take over what is new in it"), "{told_of}");
     assert_eq!(files(&out), before);
-    adopted(0, folder.path(), &["all.json", "--into", "out", "--force"]);
+    let told_of = adopted(0, folder.path(), &["all.json", "--into", "out", "--force"]);
     let after = files(&out);
     assert_ne!(after["flowgate.yaml"], own.as_bytes());
     assert!(String::from_utf8_lossy(&after["credentials.yaml"]).contains("sk-mine"));
+    // Keys are nobody's to drop, whatever is forced; what does not fit any more is told.
+    let keys = String::from_utf8_lossy(&after["keys.yaml"]);
+    assert!(keys.contains("id: mine"), "{keys}");
+    assert!(
+        told_of.contains("in the key flowise-the-key: take out shop-2, or the gateway does not take it"),
+        "{told_of}"
+    );
+    std::fs::write(out.join("keys.yaml"), keys.replace(", \"shop-2\"", "")).unwrap();
     check(&out);
     // A folder of somebody else's.
     std::fs::create_dir(folder.path().join("other")).unwrap();
@@ -122,6 +130,30 @@ fn a_key_that_was_revoked_stays_revoked() {
         "{told_of}"
     );
     assert!(!std::fs::read_to_string(out.join("keys.yaml")).unwrap().contains("flowise-the-key"));
+}
+
+/// Runs after the one that met the change know of it as well.
+#[test]
+fn what_was_written_into_keys_and_credentials_outlasts_all_later_runs() {
+    let (folder, out) = prepared();
+    let keys = std::fs::read_to_string(out.join("keys.yaml")).unwrap();
+    let own = "  - { id: mine, sha256: ";
+    let revoked = "  - id: \"flowise-the-key\"\n    enabled: false\n";
+    let changed = keys.replacen("  - id: \"flowise-the-key\"\n", revoked, 1);
+    assert_ne!(changed, keys, "{keys}");
+    std::fs::write(out.join("keys.yaml"), format!("{changed}{own}{} }}\n", "ab".repeat(32))).unwrap();
+    let credentials = std::fs::read_to_string(out.join("credentials.yaml")).unwrap();
+    let filled_in = credentials.replacen("\"\"   # fill in", "sk-0123456789", 1);
+    assert_ne!(filled_in, credentials, "{credentials}");
+    std::fs::write(out.join("credentials.yaml"), &filled_in).unwrap();
+    for beginning in ["You are", "You will be", "You will be", "You were", "You were"] {
+        source(folder.path(), beginning);
+        adopted(0, folder.path(), &["all.json", "--into", "out"]);
+        let keys = std::fs::read_to_string(out.join("keys.yaml")).unwrap();
+        assert!(keys.contains(own) && keys.contains(revoked), "{beginning}: {keys}");
+        assert_eq!(std::fs::read_to_string(out.join("credentials.yaml")).unwrap(), filled_in, "{beginning}");
+        check(&out);
+    }
 }
 
 #[test]
