@@ -7,6 +7,7 @@ use super::{AdoptReport, FlowNeed, FlowReport, FlowVerdict, NodeFinding};
 use crate::adopt::credentials::CREDENTIALS_FILE;
 use crate::adopt::keys::NEW_KEYS_FILE;
 use crate::adopt::texts::CONFIG_FILE;
+use crate::adopt::yaml_text::one_line;
 use crate::counted::counted;
 
 /// Flows of which the same is noted once, at the end.
@@ -33,8 +34,8 @@ impl AdoptReport {
             }
             Some(placed) => {
                 let does = if dry_run { "would write" } else { "wrote" };
-                let removed = placed.removed.len();
-                let also = if removed > 0 { format!(", {removed} removed") } else { String::new() };
+                let removed = one_line(&placed.removed.join(", "), 400);
+                let also = if removed.is_empty() { removed } else { format!(", removed {removed}") };
                 let _ = writeln!(
                     text,
                     "\n{}: {does} {}{also}, {} as before; `flowgate check --config {0}/{CONFIG_FILE}` next",
